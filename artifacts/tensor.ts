@@ -1,0 +1,73 @@
+// This module is browser compatible.
+
+/**
+ * Tensors: an element type, a shape, and a dense row-major array.
+ *
+ * @module
+ */
+
+import { ARRAY_TYPES, type DType, type ElementArrays } from "./dtype.ts";
+
+/** A dense tensor, row-major. `Tensor<"float32">` fixes the element type. */
+export type Tensor<D extends DType = DType> = {
+  [K in D]: {
+    /** Element type. */
+    readonly dtype: K;
+    /** Sizes of the axes; `[]` for a scalar. */
+    readonly shape: readonly number[];
+    /** The elements, row-major; its length is the product of `shape`. */
+    readonly data: ElementArrays[K];
+  };
+}[D];
+
+/** The number of elements of a shape; 1 for a scalar. */
+export function elementCount(shape: readonly number[]): number {
+  return shape.reduce((count, size) => count * size, 1);
+}
+
+/**
+ * Makes a tensor, checking that array, element type and shape belong together.
+ *
+ * @param dtype Element type.
+ * @param shape Sizes of the axes, whole and not negative.
+ * @param data The elements; not copied.
+ * @returns The tensor.
+ * @throws {TypeError} if `data` is not the array type of `dtype`, or its length is not that of `shape`.
+ * @throws {RangeError} if a size is negative or not whole.
+ *
+ * @example Usage
+ * ```ts
+ * import { tensor } from "./artifacts/tensor.ts";
+ * const latents = tensor("float32", [1, 4, 8, 8], new Float32Array(256));
+ * ```
+ */
+export function tensor<D extends DType>(
+  dtype: D,
+  shape: readonly number[],
+  data: ElementArrays[D],
+): Tensor<D> {
+  for (const size of shape) {
+    if (!Number.isSafeInteger(size) || size < 0) {
+      throw new RangeError(
+        `Cannot make a tensor as sizes must be whole and >= 0: current shape is [${shape}]`,
+      );
+    }
+  }
+  if (!(data instanceof ARRAY_TYPES[dtype])) {
+    throw new TypeError(`Cannot make a ${dtype} tensor as its data must be a ${ARRAY_TYPES[dtype].name}`);
+  }
+  if (data.length !== elementCount(shape)) {
+    throw new TypeError(
+      `Cannot make a tensor as shape [${shape}] needs ${
+        elementCount(shape)
+      } elements: current length is ${data.length}`,
+    );
+  }
+  return { dtype, shape: [...shape], data } as Tensor<D>;
+}
+
+/** The bytes of a tensor's elements, not copied. */
+export function tensorBytes(value: Tensor): Uint8Array {
+  const { buffer, byteOffset, byteLength } = value.data;
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}

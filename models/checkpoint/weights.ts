@@ -1,0 +1,50 @@
+// This module is browser compatible.
+
+/**
+ * The weights of one component of a checkpoint: which tensors there are, and where their bytes lie. Nothing is read
+ * before it is asked for.
+ *
+ * @module
+ */
+
+import type { DType } from "../../artifacts/dtype.ts";
+import type { Tensor } from "../../artifacts/tensor.ts";
+
+/** Where a tensor's bytes lie on disk. */
+export interface WeightLocation {
+  /** Name in the checkpoint: `transformer_blocks.0.attn1.to_q.weight`. */
+  readonly name: string;
+  /** Element type as stored. */
+  readonly dtype: DType;
+  /** Shape as stored. */
+  readonly shape: readonly number[];
+  /** The folder that really holds the file, links resolved. */
+  readonly folder: string;
+  /** Name of the safetensors file in that folder. */
+  readonly file: string;
+  /** First byte in the file. */
+  readonly offset: number;
+  /** Bytes. */
+  readonly length: number;
+}
+
+/** The weights of one component. */
+export interface Weights {
+  /** What they belong to, for errors: `tiny-alpha-512/transformer`. */
+  readonly component: string;
+  /** Names of all tensors. */
+  readonly names: readonly string[];
+  /**
+   * Where a tensor lies.
+   *
+   * @param name Its name in the checkpoint.
+   * @param shape The shape that the architecture expects; checked where given.
+   * @throws {MissingWeightError} if there is no such tensor.
+   * @throws {WeightShapeError} if its shape is another.
+   */
+  locate(name: string, shape?: readonly number[]): WeightLocation;
+  /** Whether there is such a tensor. */
+  has(name: string): boolean;
+  /** Reads one tensor into memory, in its stored type. */
+  read(name: string): Promise<Tensor>;
+}

@@ -1,0 +1,68 @@
+// This module is browser compatible.
+
+/**
+ * The one door to inference: what stages ask of a runtime. `onnxruntime_node.ts` is the implementation for Deno and
+ * Node.
+ *
+ * @module
+ */
+
+import type { Tensor } from "../artifacts/tensor.ts";
+
+/** An ONNX graph, ready to be opened. */
+export interface ModelGraph {
+  /** What it is, for errors and reports: `transformer.blocks.3`. */
+  readonly name: string;
+  /** A serialized ONNX `ModelProto`. Initializers may name files of `weightsFolder` as external data. */
+  readonly bytes: Uint8Array;
+  /** The folder that really holds the files named by external initializers; links are resolved. */
+  readonly weightsFolder?: string;
+  /** Bytes of the weights that it refers to, for the memory report. */
+  readonly weightBytes: number;
+}
+
+/** How a graph is opened. */
+export interface OpenOptions {
+  /** Stops the opening. */
+  readonly signal?: AbortSignal;
+  /**
+   * Whether casts of weights are computed once when the session opens (more memory) or at each run.
+   *
+   * @default {false}
+   */
+  readonly foldConstants?: boolean;
+}
+
+/** An open graph. Release it: its memory is native and no garbage collector knows of it. */
+export interface Session extends AsyncDisposable {
+  /** Names of the inputs. */
+  readonly inputs: readonly string[];
+  /** Names of the outputs. */
+  readonly outputs: readonly string[];
+  /** Runs the graph. Blocks the thread while it runs on a CPU. */
+  run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>>;
+  /** Gives the memory back; calling it again does nothing. */
+  release(): Promise<void>;
+}
+
+/** Opens graphs on a device. */
+export interface Runtime {
+  /** The device's name: `cpu`, `webgpu`, `cuda`. */
+  readonly device: string;
+  /** Opens a graph. */
+  open(graph: ModelGraph, options?: OpenOptions): Promise<Session>;
+  /** Resident memory of this process in bytes, where it can be known. */
+  memory?(): MemoryFigures;
+}
+
+/** Memory of a process, in bytes. */
+export interface MemoryFigures {
+  /** Resident now. */
+  readonly resident: number;
+  /** Of that, not backed by a file: what cannot be given back without a swap. */
+  readonly anonymous?: number;
+  /** Of that, mapped files: weights, which the system can drop at any time. */
+  readonly file?: number;
+  /** Largest resident size since the start or the last reset. */
+  readonly peak?: number;
+}

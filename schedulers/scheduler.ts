@@ -1,0 +1,66 @@
+// This module is browser compatible.
+
+/**
+ * What every scheduler is: a noise schedule laid out for one run, and the step along it. Arrays are flat float32 of any
+ * shape, as every operation is elementwise.
+ *
+ * @module
+ */
+
+import type { JsonObject } from "../artifacts/artifact.ts";
+
+/** Draws as many standard normal values as `count` says, from the image's own generator. */
+export type DrawNoise = (count: number) => Float32Array;
+
+/** Which schedule a run takes: a number of steps, or the timesteps or sigmas themselves. */
+export interface ScheduleOptions {
+  /** Number of denoising steps. */
+  readonly steps?: number;
+  /** Custom timesteps, falling. */
+  readonly timesteps?: readonly number[];
+  /** Custom sigmas, falling, the last one 0. */
+  readonly sigmas?: readonly number[];
+}
+
+/** What a step gives. */
+export interface StepResult {
+  /** The sample at the next timestep. */
+  readonly sample: Float32Array;
+  /** The denoised sample as predicted at this step, where the scheduler computes one. */
+  readonly predictedOriginal?: Float32Array;
+}
+
+/** All that a scheduler remembers between steps: enough to go on in another process. */
+export interface SchedulerState {
+  /** Scalars: step index, orders, counters. */
+  readonly values: JsonObject;
+  /** Model outputs and samples of earlier steps. */
+  readonly arrays: Readonly<Record<string, Float32Array>>;
+}
+
+/** A scheduler laid out for one run of one image (or one batch that is treated as one array). */
+export interface Scheduler {
+  /** diffusers' class name: `DPMSolverMultistepScheduler`. */
+  readonly name: string;
+  /** The timestep handed to the model at each call; longer than the steps where a step takes two calls. */
+  readonly timesteps: readonly number[];
+  /** The sigmas, where the scheduler has them; one longer than the steps. */
+  readonly sigmas?: readonly number[];
+  /** What initial noise is multiplied by. */
+  readonly initNoiseSigma: number;
+  /** The sample as the model wants it at call `index`. Returns `sample` itself where there is nothing to scale. */
+  scaleModelInput(sample: Float32Array, index: number): Float32Array;
+  /**
+   * One step along the schedule. Calls come in order, `index` from 0.
+   *
+   * @param modelOutput What the model predicts at `timesteps[index]`, guidance applied; not changed.
+   * @param index Which call this is.
+   * @param sample The sample at `timesteps[index]`, not scaled; not changed.
+   * @param draw Draws the noise that a stochastic scheduler adds.
+   */
+  step(modelOutput: Float32Array, index: number, sample: Float32Array, draw: DrawNoise): StepResult;
+  /** What it remembers, to be saved. Arrays are not copied. */
+  state(): SchedulerState;
+  /** Goes on from a saved state. */
+  restore(state: SchedulerState): void;
+}
