@@ -1,0 +1,132 @@
+// This module is browser compatible.
+
+/**
+ * Artifacts as safetensors files. Kind and metadata stand as JSON in one key of the file's `__metadata__`, so any
+ * safetensors library opens the file, and files that other programs wrote open as artifacts.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import type { Artifact, JsonObject } from "./artifact.ts";
+import { canonicalJson } from "./canonical_json.ts";
+import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
+import type { Tensor } from "./tensor.ts";
+
+/** The key of `__metadata__` that holds an artifact's kind and metadata. */
+const RECORD_KEY = "pixstage";
+const VERSION = 1;
+
+/** Kinds by the name of a tensor that only they hold, for files from elsewhere; the first that matches counts. */
+const KIND_OF_TENSOR: ReadonlyArray<readonly [string, string]> = [
+  ["prompt_embeds", "embeddings"],
+  ["latents", "latents"],
+  ["image", "image"],
+];
+const OTHER_KIND = "tensors";
+
+const RecordSchema = z.object({
+  kind: z.string().min(1),
+  version: z.literal(VERSION),
+  // What JSON.parse gave is JSON; a schema per kind looks inside.
+  metadata: z.custom<JsonObject>(
+    (value) => value !== null && typeof value === "object" && !Array.isArray(value),
+    "must be an object",
+  ),
+});
+
+/** A file that is valid safetensors, but whose record of kind and metadata cannot be read. */
+export class ArtifactError extends Error {
+  override name = "ArtifactError";
+}
+
+/**
+ * Writes an artifact as the bytes of its file. Equal artifacts give equal bytes, in whatever order their tensors and
+ * metadata were put together.
+ *
+ * @param artifact The artifact.
+ * @returns The file's bytes.
+ * @throws {TypeError} if the metadata holds what JSON cannot, or a name cannot stand in the file.
+ */
+export function encodeArtifact(artifact: Artifact): Uint8Array<ArrayBuffer> {
+  const chunks = encodeArtifactChunks(artifact);
+  const bytes = new Uint8Array(chunks.reduce((size, chunk) => size + chunk.length, 0));
+  let offset = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, offset);
+    offset += chunk.length;
+  }
+  return bytes;
+}
+
+/** {@linkcode encodeArtifact} in pieces that share the tensors' memory, for writing without a copy. */
+export function encodeArtifactChunks(artifact: Artifact): Uint8Array[] {
+  const { kind, metadata, tensors } = artifact;
+  return encodeSafetensors(tensors, { [RECORD_KEY]: canonicalJson({ kind, metadata, version: VERSION }) });
+}
+
+/**
+ * Reads an artifact from the bytes of its file. In a file that another program wrote, the kind follows from the names
+ * of the tensors (`prompt_embeds` → `embeddings`, `latents` → `latents`, `image` → `image`, else `tensors`) and the
+ * metadata is the file's own strings.
+ *
+ * @param bytes The file; the tensors share its memory where they can.
+ * @param name What the file is called, for errors.
+ * @returns The artifact.
+ * @throws {SafetensorsError} if the file is not valid safetensors.
+ * @throws {ArtifactError} if its record of kind and metadata cannot be read.
+ *
+ * @example Usage
+ * ```ts
+ * import { decodeArtifact, encodeArtifact } from "./artifact_file.ts";
+ * import { tensor } from "./tensor.ts";
+ *
+ * const latents = tensor("float32", [1, 4, 8, 8], new Float32Array(256));
+ * const file = encodeArtifact({ kind: "latents", tensors: { latents }, metadata: { seed: "42" } });
+ * console.assert(decodeArtifact(file, "a.safetensors").metadata.seed === "42");
+ * ```
+ */
+export function decodeArtifact(bytes: Uint8Array, name: string): Artifact {
+  const { tensors, metadata } = decodeSafetensors(bytes, name);
+  const record = metadata[RECORD_KEY];
+  if (record === undefined) return { kind: inferKind(tensors), tensors, metadata };
+  let json: unknown;
+  try {
+    json = JSON.parse(record);
+  } catch (cause) {
+    throw new ArtifactError(
+      `Cannot read ${
+        JSON.stringify(name)
+      } as an artifact as its "${RECORD_KEY}" metadata must be JSON: current value is ${record.slice(0, 60)}`,
+      { cause },
+    );
+  }
+  const parsed = RecordSchema.safeParse(json);
+  if (!parsed.success) {
+    throw new ArtifactError(
+      `Cannot read ${JSON.stringify(name)} as an artifact as its "${RECORD_KEY}" metadata must hold kind, ` +
+        `version ${VERSION} and metadata: ${z.prettifyError(parsed.error)}`,
+      { cause: parsed.error },
+    );
+  }
+  return { kind: parsed.data.kind, tensors, metadata: parsed.data.metadata };
+}
+
+/**
+ * An artifact's id: the SHA-256 of its file's content, in hexadecimal.
+ *
+ * @param artifact The artifact, or the bytes of its file.
+ * @returns 64 lower-case hexadecimal digits.
+ */
+export async function artifactId(artifact: Artifact | Uint8Array): Promise<string> {
+  const bytes = artifact instanceof Uint8Array ? unshared(artifact) : encodeArtifact(artifact);
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}
+
+function unshared(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return bytes.buffer instanceof ArrayBuffer ? bytes as Uint8Array<ArrayBuffer> : new Uint8Array(bytes);
+}
+
+function inferKind(tensors: Readonly<Record<string, Tensor>>): string {
+  return KIND_OF_TENSOR.find(([name]) => name in tensors)?.[1] ?? OTHER_KIND;
+}

@@ -1,0 +1,43 @@
+// This module is browser compatible.
+
+/**
+ * JSON with one spelling per value, so that equal values give equal bytes, equal hashes and equal cache keys.
+ *
+ * Source: RFC 8785, JSON Canonicalization Scheme.
+ *
+ * @module
+ */
+
+import type { JsonValue } from "./artifact.ts";
+
+/**
+ * Writes a value as JSON without blanks, keys sorted by their UTF-16 units.
+ *
+ * @param value The value.
+ * @returns Its one spelling.
+ * @throws {TypeError} if something in it is no JSON: `undefined`, a function, NaN or an infinity.
+ *
+ * @example Usage
+ * ```ts
+ * import { canonicalJson } from "./canonical_json.ts";
+ * console.assert(canonicalJson({ steps: 4, seed: 1 }) === '{"seed":1,"steps":4}');
+ * ```
+ */
+export function canonicalJson(value: JsonValue): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
+  if (value !== null && typeof value === "object") {
+    const object = value as { readonly [key: string]: JsonValue };
+    const fields = Object.keys(object).sort().map((key) =>
+      `${JSON.stringify(key)}:${canonicalJson(object[key]!)}`
+    );
+    return `{${fields.join(",")}}`;
+  }
+  const isJson = value === null || typeof value === "string" || typeof value === "boolean" ||
+    Number.isFinite(value);
+  if (!isJson) {
+    throw new TypeError(
+      `Cannot write a value as JSON as it must be a JSON value: current value is ${String(value)}`,
+    );
+  }
+  return JSON.stringify(value);
+}

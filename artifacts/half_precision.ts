@@ -1,0 +1,87 @@
+// This module is browser compatible.
+
+/**
+ * Converts between float32 and the two 16 bit types, which are held as their bits. Rounds to nearest, ties to even;
+ * subnormals, infinities and NaN are exact.
+ *
+ * Source: IEEE 754-2019, binary16; for bfloat16 the rounding of PyTorch's `c10/util/BFloat16.h`.
+ *
+ * @module
+ */
+
+import type { ElementArrays } from "./dtype.ts";
+import type { Tensor } from "./tensor.ts";
+
+/** The floating point types of 16 and 32 bits. */
+export type FloatDType = "float32" | "float16" | "bfloat16";
+
+const BFLOAT16_NAN = 0x7fc0;
+
+/**
+ * The tensor in float32: every float16 and bfloat16 value is exact there.
+ *
+ * @param value A tensor of 16 or 32 bit floats.
+ * @returns A float32 tensor of the same shape; `value` itself if it is float32 already.
+ * @throws {TypeError} if it is of another type.
+ */
+export function toFloat32(value: Tensor): Tensor<"float32"> {
+  switch (value.dtype) {
+    case "float32":
+      return value;
+    case "float16":
+      return { dtype: "float32", shape: value.shape, data: fromFloat16Bits(value.data) };
+    case "bfloat16":
+      return { dtype: "float32", shape: value.shape, data: fromBfloat16Bits(value.data) };
+    default:
+      throw new TypeError(
+        `Cannot convert a tensor to float32 as it must be float32, float16 or bfloat16: current value is ${value.dtype}`,
+      );
+  }
+}
+
+/**
+ * Float32 values in another type, each rounded to the nearest value of it, ties to even.
+ *
+ * @param values The values.
+ * @param dtype The type wanted.
+ * @returns The values, for the 16 bit types as their bits; `values` itself for float32.
+ *
+ * @example Usage
+ * ```ts
+ * import { fromFloat32 } from "./half_precision.ts";
+ * console.assert(fromFloat32(new Float32Array([1]), "float16")[0] === 0x3c00);
+ * ```
+ */
+export function fromFloat32<D extends FloatDType>(values: Float32Array, dtype: D): ElementArrays[D];
+export function fromFloat32(values: Float32Array, dtype: FloatDType): Float32Array | Uint16Array {
+  switch (dtype) {
+    case "float32":
+      return values;
+    case "float16":
+      return new Uint16Array(new Float16Array(values).buffer);
+    case "bfloat16":
+      return toBfloat16Bits(values);
+  }
+}
+
+function fromFloat16Bits(bits: Uint16Array): Float32Array {
+  return new Float32Array(new Float16Array(bits.buffer, bits.byteOffset, bits.length));
+}
+
+function fromBfloat16Bits(bits: Uint16Array): Float32Array {
+  const words = new Uint32Array(bits.length);
+  for (let index = 0; index < bits.length; index++) words[index] = bits[index]! << 16;
+  return new Float32Array(words.buffer);
+}
+
+function toBfloat16Bits(values: Float32Array): Uint16Array {
+  const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const bits = new Uint16Array(values.length);
+  for (let index = 0; index < bits.length; index++) {
+    const word = words[index]!;
+    const isNaN = (word & 0x7fffffff) > 0x7f800000;
+    // Half a unit less one, plus the last bit kept: a tie goes up only if that makes the last bit even.
+    bits[index] = isNaN ? BFLOAT16_NAN : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
+  }
+  return bits;
+}

@@ -1,0 +1,72 @@
+// This module is browser compatible.
+
+/**
+ * Element types of safetensors files, by the names that stand in their headers.
+ *
+ * @module
+ */
+
+import type { DType } from "./dtype.ts";
+
+/**
+ * Bits of one element of every type that the format knows, in the format's own order: from the narrowest to the
+ * widest, the order by which a writer sorts tensors (widest first, so that all are aligned).
+ */
+export const SAFETENSORS_BITS = {
+  BOOL: 8,
+  F4: 4,
+  F6_E2M3: 6,
+  F6_E3M2: 6,
+  U8: 8,
+  I8: 8,
+  F8_E5M2: 8,
+  F8_E4M3: 8,
+  F8_E8M0: 8,
+  F8_E4M3FNUZ: 8,
+  F8_E5M2FNUZ: 8,
+  I16: 16,
+  U16: 16,
+  F16: 16,
+  BF16: 16,
+  I32: 32,
+  U32: 32,
+  F32: 32,
+  C64: 64,
+  F64: 64,
+  I64: 64,
+  U64: 64,
+} as const;
+
+/** An element type as a safetensors header names it. */
+export type SafetensorsDType = keyof typeof SAFETENSORS_BITS;
+
+/** What the header calls each element type that a tensor in memory can have. */
+export const SAFETENSORS_NAMES: Readonly<Record<DType, SafetensorsDType>> = {
+  float64: "F64",
+  float32: "F32",
+  float16: "F16",
+  bfloat16: "BF16",
+  int64: "I64",
+  uint64: "U64",
+  int32: "I32",
+  uint32: "U32",
+  int16: "I16",
+  uint16: "U16",
+  int8: "I8",
+  uint8: "U8",
+  bool: "BOOL",
+};
+
+const MEMORY_NAMES: ReadonlyMap<SafetensorsDType, DType> = new Map(
+  Object.entries(SAFETENSORS_NAMES).map(([dtype, name]) => [name, dtype as DType]),
+);
+
+/** Whether a name is one of the format's element types. */
+export function isSafetensorsDType(name: string): name is SafetensorsDType {
+  return Object.hasOwn(SAFETENSORS_BITS, name);
+}
+
+/** The element type in memory; `undefined` for 4, 6 and 8 bit floats and complex numbers, which no array holds. */
+export function memoryDType(name: SafetensorsDType): DType | undefined {
+  return MEMORY_NAMES.get(name);
+}

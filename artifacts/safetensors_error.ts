@@ -1,0 +1,45 @@
+// This module is browser compatible.
+
+/**
+ * What is thrown for a safetensors file that breaks the format's rules.
+ *
+ * @module
+ */
+
+import { stringify } from "lossless-json";
+
+const LONGEST_VALUE = 120;
+
+/** A file that is not valid safetensors: says which file, which field of it, and what stands there. */
+export class SafetensorsError extends Error {
+  override name = "SafetensorsError";
+  /** The file, as the caller named it. */
+  readonly file: string;
+  /** What in the file is wrong: `header length`, `data_offsets of tensor "a"`. */
+  readonly field: string;
+  /** What stands there. */
+  readonly value: string;
+
+  /**
+   * @param file The file, as the caller named it.
+   * @param field What in the file is wrong.
+   * @param must What it must be.
+   * @param value What it is; long values are cut.
+   * @param options The error behind this one.
+   */
+  constructor(file: string, field: string, must: string, value: unknown, options?: ErrorOptions) {
+    const text = describe(value);
+    super(
+      `Cannot read ${JSON.stringify(file)} as safetensors as ${field} must ${must}: current value is ${text}`,
+      options,
+    );
+    this.file = file;
+    this.field = field;
+    this.value = text;
+  }
+}
+
+function describe(value: unknown): string {
+  const text = stringify(value) ?? "missing";
+  return text.length > LONGEST_VALUE ? `${text.slice(0, LONGEST_VALUE)}…` : text;
+}
