@@ -1,0 +1,124 @@
+// This module is browser compatible.
+
+/**
+ * Pixels: what a picture is outside a model. Eight bits a channel, red, green, blue, row by row.
+ *
+ * @module
+ */
+
+import { type Tensor, tensor } from "../artifacts/tensor.ts";
+
+/** A picture in memory: 8-bit RGB. */
+export interface Pixels {
+  /** Columns. */
+  readonly width: number;
+  /** Rows. */
+  readonly height: number;
+  /** `height × width × 3` values, row by row, red, green, blue. */
+  readonly data: Uint8Array;
+}
+
+/**
+ * Checks that the data of pixels fits their size.
+ *
+ * @param pixels The pixels.
+ * @throws {TypeError} if width or height is not a whole number above 0, or the data has another length.
+ */
+export function checkPixels(pixels: Pixels): void {
+  const { width, height, data } = pixels;
+  const whole = Number.isSafeInteger(width) && Number.isSafeInteger(height) && width > 0 && height > 0;
+  if (!whole || data.length !== width * height * 3) {
+    throw new TypeError(
+      `Cannot use pixels as their data must hold width × height × 3 values: current value is ` +
+        `${data.length} values for ${width} × ${height}`,
+    );
+  }
+}
+
+/** Adding and subtracting this leaves a small double rounded to a whole number, half to even. */
+const ROUND_HALF_EVEN = 1.5 * 2 ** 52;
+
+/**
+ * Makes pixels of what a VAE decoded: `round_half_even(clamp(x / 2 + 0.5, 0, 1) * 255)`, every operation in float32.
+ *
+ * Source: `VaeImageProcessor.postprocess` and `numpy_to_pil` of diffusers.
+ *
+ * @param image Pictures as [n, 3, height, width], nominally in [-1, 1]; what lies outside is clamped, NaN is black.
+ * @returns One `Pixels` for each of the n pictures.
+ * @throws {TypeError} if the shape is another.
+ *
+ * @example Usage
+ * ```ts
+ * import { tensor } from "../artifacts/tensor.ts";
+ * import { toPixels } from "./pixels.ts";
+ *
+ * const [grey] = toPixels(tensor("float32", [1, 3, 2, 2], new Float32Array(12)));
+ * // grey.data is twelve times 128
+ * ```
+ */
+export function toPixels(image: Tensor<"float32">): Pixels[] {
+  const { count, height, width } = imageSizes(image);
+  const plane = height * width;
+  return Array.from({ length: count }, (_, n) => {
+    const data = new Uint8Array(plane * 3);
+    for (let channel = 0; channel < 3; channel++) {
+      const start = (n * 3 + channel) * plane;
+      for (let i = 0; i < plane; i++) {
+        const shifted = Math.fround(Math.fround(image.data[start + i]! / 2) + 0.5);
+        const value = Math.fround(Math.min(Math.max(shifted, 0), 1) * 255);
+        data[i * 3 + channel] = value + ROUND_HALF_EVEN - ROUND_HALF_EVEN;
+      }
+    }
+    return { width, height, data };
+  });
+}
+
+/**
+ * Makes an image tensor of pixels: `x / 255 * 2 - 1`, every operation in float32.
+ *
+ * Source: `VaeImageProcessor.preprocess` of diffusers.
+ *
+ * @param pictures Pictures, all of one size; at least one.
+ * @returns The pictures as [n, 3, height, width] in [-1, 1].
+ * @throws {TypeError} if there is none, the data of one does not fit its size, or sizes differ.
+ */
+export function fromPixels(pictures: readonly Pixels[]): Tensor<"float32"> {
+  const [first] = pictures;
+  if (first === undefined) throw new TypeError("Cannot make an image tensor of no pictures");
+  const { width, height } = first;
+  const plane = height * width;
+  const data = new Float32Array(pictures.length * 3 * plane);
+  for (const [n, picture] of pictures.entries()) {
+    checkPixels(picture);
+    if (picture.width !== width || picture.height !== height) {
+      throw new TypeError(
+        `Cannot make one image tensor as pictures must be of one size: current sizes are ` +
+          `${width} × ${height} and ${picture.width} × ${picture.height}`,
+      );
+    }
+    for (let channel = 0; channel < 3; channel++) {
+      const start = (n * 3 + channel) * plane;
+      for (let i = 0; i < plane; i++) {
+        data[start + i] = Math.fround(2 * Math.fround(picture.data[i * 3 + channel]! / 255)) - 1;
+      }
+    }
+  }
+  return tensor("float32", [pictures.length, 3, height, width], data);
+}
+
+/**
+ * Reads the sizes of an image tensor.
+ *
+ * @param image Pictures as [n, 3, height, width].
+ * @returns How many pictures there are, and their size in pixels.
+ * @throws {TypeError} if the shape is another.
+ */
+export function imageSizes(image: Tensor<"float32">): { count: number; height: number; width: number } {
+  const [count, channels, height, width] = image.shape;
+  if (image.shape.length !== 4 || channels !== 3) {
+    throw new TypeError(
+      `Cannot read a tensor as images as its shape must be [n, 3, height, width]: current shape is [${image.shape}]`,
+    );
+  }
+  return { count: count!, height: height!, width: width! };
+}
