@@ -1,0 +1,81 @@
+/**
+ * Writes files that are either there in full or not there at all.
+ *
+ * @module
+ */
+
+import { mkdir, open, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import process from "node:process";
+import { onDisk } from "./file_error.ts";
+
+/** At most this much goes to the system at once, so that an abort is noticed soon. */
+const WRITE_BYTES = 1 << 24;
+
+/** How a file is written. */
+export interface WriteOptions {
+  /** Stops the writing; nothing is left behind. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Writes a file so that nobody ever sees a part of it: under a temporary name in the same folder, flushed to the
+ * disk, then renamed. A file that stands there is replaced. Folders on the way are made.
+ *
+ * @param path The file.
+ * @param chunks Its content in pieces, at hand or as they come.
+ * @param options How it is written.
+ * @throws {FileError} if the system refuses; the temporary file is gone then, and an older file is untouched.
+ */
+export async function writeAtomically(
+  path: string,
+  chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  options: WriteOptions = {},
+): Promise<void> {
+  const { signal } = options;
+  signal?.throwIfAborted();
+  const folder = dirname(path);
+  const temporary = join(folder, `.${basename(path).slice(0, 100)}.${crypto.randomUUID()}.partial`);
+  await onDisk("write", path, mkdir(folder, { recursive: true }));
+  try {
+    await writeDurably(temporary, path, chunks, signal);
+    await onDisk("write", path, rename(temporary, path));
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+  await onDisk("write", path, syncFolder(folder));
+}
+
+async function writeDurably(
+  temporary: string,
+  path: string,
+  chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const file = await onDisk("write", path, open(temporary, "wx"));
+  try {
+    for await (const chunk of chunks) {
+      for (let offset = 0; offset < chunk.length;) {
+        signal?.throwIfAborted();
+        const length = Math.min(WRITE_BYTES, chunk.length - offset);
+        offset += (await onDisk("write", path, file.write(chunk, offset, length))).bytesWritten;
+      }
+    }
+    signal?.throwIfAborted();
+    await onDisk("write", path, file.sync());
+  } finally {
+    await file.close();
+  }
+}
+
+/** A rename outlives a power cut only once its folder is flushed too; Windows cannot flush folders. */
+async function syncFolder(folder: string): Promise<void> {
+  if (process.platform === "win32") return;
+  const handle = await open(folder, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,62 @@
+// This module is browser compatible.
+
+/**
+ * What is thrown when a file cannot be read or written, in plain words.
+ *
+ * @module
+ */
+
+/** What the system's error codes mean, and what to do about each. */
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file or folder: check the path",
+  ENOTDIR: "a part of the path is a file, not a folder: check the path",
+  EISDIR: "it is a folder, not a file: name a file in it",
+  ENOTREG: "it is a pipe, a device or a socket, not a file: name a regular file",
+  EACCES: "permission is missing: check the owner and the mode of the file and its folder",
+  EPERM: "permission is missing: check the owner and the mode of the file and its folder",
+  EROFS: "the file system is read-only: choose another folder",
+  ENOSPC: "the disk is full: free some space or choose another folder",
+  EDQUOT: "the disk quota is used up: free some space or choose another folder",
+  EMFILE: "too many files are open: close some or raise the limit of open files",
+  ENAMETOOLONG: "its name is too long: choose a shorter one",
+};
+
+/** A file that could not be read or written: says which, why, and what to do. */
+export class FileError extends Error {
+  override name = "FileError";
+  /** The file, as the caller named it. */
+  readonly path: string;
+  /** The system's code: `ENOENT`, `ENOSPC`; empty where there is none. */
+  readonly code: string;
+
+  /**
+   * @param action What was tried: `read`, `write`.
+   * @param path The file, as the caller named it.
+   * @param code The system's code.
+   * @param options The error behind this one.
+   */
+  constructor(action: "read" | "write", path: string, code: string, options?: ErrorOptions) {
+    const reason = REASONS[code] ?? `the system refused (${code || options?.cause})`;
+    super(`Cannot ${action} ${JSON.stringify(path)} as ${reason}`, options);
+    this.path = path;
+    this.code = code;
+  }
+}
+
+/**
+ * Waits for an operation of the file system.
+ *
+ * @param action What it does.
+ * @param path The file, as the caller named it.
+ * @param operation The operation under way.
+ * @returns What the operation gives.
+ * @throws {FileError} if the system refuses.
+ */
+export async function onDisk<T>(action: "read" | "write", path: string, operation: Promise<T>): Promise<T> {
+  try {
+    return await operation;
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+    throw new FileError(action, path, code, { cause });
+  }
+}

@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { fromFloat32, toFloat32 } from "../../artifacts/half_precision.ts";
+import { tensor } from "../../artifacts/tensor.ts";
+
+const ALL_BITS = Uint16Array.from({ length: 1 << 16 }, (_, index) => index);
+
+/** The value of a binary floating point number by its definition, apart from any hardware. */
+function valueOf(bits: number, exponentBits: number, mantissaBits: number): number {
+  const sign = bits >>> 15 ? -1 : 1;
+  const exponent = (bits >>> mantissaBits) & ((1 << exponentBits) - 1);
+  const mantissa = bits & ((1 << mantissaBits) - 1);
+  const bias = (1 << (exponentBits - 1)) - 1;
+  if (exponent === (1 << exponentBits) - 1) return mantissa ? NaN : sign * Infinity;
+  const significand = exponent === 0 ? mantissa : mantissa + (1 << mantissaBits);
+  return sign * significand * 2 ** (Math.max(exponent, 1) - bias - mantissaBits);
+}
+
+const FORMATS = [["float16", 5, 10], ["bfloat16", 8, 7]] as const;
+
+for (const [dtype, exponentBits, mantissaBits] of FORMATS) {
+  Deno.test(`toFloat32() gives the value of all 65536 ${dtype} numbers, and fromFloat32() their bits`, () => {
+    const { data } = toFloat32(tensor(dtype, [ALL_BITS.length], ALL_BITS));
+    const back = fromFloat32(data, dtype);
+    for (const bits of ALL_BITS) {
+      const expected = valueOf(bits, exponentBits, mantissaBits);
+      assert(Object.is(data[bits], expected), `${bits}`);
+      if (Number.isNaN(expected)) assert(Number.isNaN(valueOf(back[bits]!, exponentBits, mantissaBits)));
+      else assert.equal(back[bits], bits);
+    }
+  });
+
+  Deno.test(`fromFloat32() rounds to the nearest ${dtype}, ties to even`, () => {
+    const largest = valueOf(((1 << exponentBits) - 1 << mantissaBits) - 1, exponentBits, mantissaBits);
+    const unit = largest - valueOf(((1 << exponentBits) - 1 << mantissaBits) - 2, exponentBits, mantissaBits);
+    const floats = fc.oneof(
+      fc.float({ noNaN: true }),
+      fc.nat(65535).chain((bits) => {
+        // Around the middle between two neighbours.
+        const low = valueOf(bits & 0x7fff, exponentBits, mantissaBits);
+        const high = valueOf((bits & 0x7fff) + 1, exponentBits, mantissaBits);
+        const middle = (low + high) / 2;
+        return fc.constantFrom(middle, middle * (1 + 2 ** -20), middle * (1 - 2 ** -20)).map(Math.fround);
+      }),
+    ).filter((value) => !Number.isNaN(value));
+    fc.assert(
+      fc.property(floats, (value) => {
+        const bits = fromFloat32(new Float32Array([value]), dtype)[0]!;
+        const rounded = valueOf(bits, exponentBits, mantissaBits);
+        if (Math.abs(value) >= largest + unit / 2) return assert.equal(Math.abs(rounded), Infinity);
+        const distance = Math.abs(rounded - value);
+        for (const other of [bits - 1, bits + 1]) {
+          const neighbour = valueOf(other & 0xffff, exponentBits, mantissaBits);
+          if (!Number.isFinite(neighbour)) continue;
+          const further = Math.abs(neighbour - value);
+          assert(distance < further || (distance === further && (bits & 1) === 0), `${value}`);
+        }
+      }),
+      { numRuns: 3000 },
+    );
+  });
+}
+
+Deno.test("toFloat32() passes float32 through and refuses integers", () => {
+  const value = tensor("float32", [1], new Float32Array([1.5]));
+  assert.equal(toFloat32(value), value);
+  assert.throws(() => toFloat32(tensor("int32", [1], new Int32Array(1))), TypeError);
+});
