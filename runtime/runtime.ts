@@ -53,6 +53,8 @@ export interface Runtime {
   open(graph: ModelGraph, options?: OpenOptions): Promise<Session>;
   /** Resident memory of this process in bytes, where it can be known. */
   memory?(): MemoryFigures;
+  /** Lets the peak of {@linkcode Runtime.memory} begin anew, where it can. */
+  resetPeakMemory?(): void;
 }
 
 /** Memory of a process, in bytes. */

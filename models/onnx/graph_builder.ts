@@ -1,0 +1,374 @@
+// This module is browser compatible.
+
+/**
+ * Builds ONNX graphs whose weights stay where they are: initializers name the checkpoint's own safetensors files, by
+ * folder, file, offset and length. The graph itself is a few kilobytes.
+ *
+ * @module
+ */
+
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import type { DType } from "../../artifacts/dtype.ts";
+import { type Tensor, tensor, tensorBytes } from "../../artifacts/tensor.ts";
+import type { ModelGraph } from "../../runtime/runtime.ts";
+import type { WeightLocation } from "../checkpoint/weights.ts";
+import {
+  AttributeProto_AttributeType as AttributeType,
+  type AttributeProtoSchema,
+  ModelProtoSchema,
+  type NodeProtoSchema,
+  TensorProto_DataLocation as DataLocation,
+  TensorProto_DataType as DataType,
+  type TensorProtoSchema,
+  type ValueInfoProtoSchema,
+} from "./onnx_pb.ts";
+
+/** A tensor of the graph: an input, a weight, or what an operator gives. */
+export interface Value {
+  /** Its name, unique in the graph. */
+  readonly name: string;
+}
+
+/** A size of an axis: a number, or the name of a size that is known at each run only. */
+export type Dimension = number | string;
+
+/** An operator's attribute: a bigint is an ONNX INT, a number a FLOAT, an array INTS. */
+export type Attribute = bigint | number | string | readonly bigint[];
+
+/** A graph with the names that its values are handed over by. */
+export interface BuiltGraph extends ModelGraph {
+  /** Names of the inputs. */
+  readonly inputs: readonly string[];
+  /** Names of the outputs. */
+  readonly outputs: readonly string[];
+}
+
+/** Two weights of one graph lie in two folders, and a session reads from one alone. */
+export class WeightsFolderError extends Error {
+  override name = "WeightsFolderError";
+}
+
+const ONNX_OPSET = 21n;
+const ONNX_IR_VERSION = 10n;
+const CONTRIB_DOMAIN = "com.microsoft";
+
+const DATA_TYPES: Readonly<Record<DType, DataType>> = {
+  float64: DataType.DOUBLE,
+  float32: DataType.FLOAT,
+  float16: DataType.FLOAT16,
+  bfloat16: DataType.BFLOAT16,
+  int64: DataType.INT64,
+  uint64: DataType.UINT64,
+  int32: DataType.INT32,
+  uint32: DataType.UINT32,
+  int16: DataType.INT16,
+  uint16: DataType.UINT16,
+  int8: DataType.INT8,
+  uint8: DataType.UINT8,
+  bool: DataType.BOOL,
+};
+
+/**
+ * Builds one graph. Operators are methods that take and return {@linkcode Value}s; computation is in float32, whatever
+ * type the weights are stored in.
+ *
+ * @example A linear layer
+ * ```ts
+ * import { GraphBuilder } from "./graph_builder.ts";
+ * import type { Weights } from "../checkpoint/weights.ts";
+ *
+ * function linear(weights: Weights) {
+ *   const g = new GraphBuilder();
+ *   const x = g.input("x", "float32", ["tokens", 8]);
+ *   const w = g.weight(weights.locate("linear.weight", [4, 8]));
+ *   g.output("y", g.gemm(x, w), ["tokens", 4]);
+ *   return g.build("linear");
+ * }
+ * ```
+ */
+export class GraphBuilder {
+  readonly #nodes: MessageInitShape<typeof NodeProtoSchema>[] = [];
+  readonly #initializers: MessageInitShape<typeof TensorProtoSchema>[] = [];
+  readonly #inputs: MessageInitShape<typeof ValueInfoProtoSchema>[] = [];
+  readonly #outputs: MessageInitShape<typeof ValueInfoProtoSchema>[] = [];
+  readonly #known = new Map<string, Value>();
+  readonly #exposed: (name: string) => boolean;
+  #folder: string | undefined;
+  #weightBytes = 0;
+  #count = 0;
+
+  /**
+   * @param exposed Which of the values marked by {@linkcode GraphBuilder.probe} become outputs. None by default.
+   */
+  constructor(exposed: (name: string) => boolean = () => false) {
+    this.#exposed = exposed;
+  }
+
+  /** Declares an input. */
+  input(name: string, dtype: DType, dims: readonly Dimension[]): Value {
+    this.#inputs.push(valueInfo(name, dtype, dims));
+    return { name };
+  }
+
+  /** Makes a value an output, under a name of its own. */
+  output(name: string, value: Value, dims: readonly Dimension[], dtype: DType = "float32"): void {
+    this.#nodes.push({ opType: "Identity", name, input: [value.name], output: [name] });
+    this.#outputs.push(valueInfo(name, dtype, dims));
+  }
+
+  /** Marks a float32 value that someone may want to look at: an output if `exposed` says so, else nothing. */
+  probe(name: string, value: Value, dims: readonly Dimension[]): Value {
+    if (this.#exposed(name)) this.output(name, value, dims);
+    return value;
+  }
+
+  /** A weight of the checkpoint, as float32. */
+  weight(location: WeightLocation): Value {
+    return this.#once(
+      `${location.name}:float32`,
+      () => this.#toFloat32(this.#external(location), location.dtype),
+    );
+  }
+
+  /** Some rows of a weight [rows, width], as float32: gathered as stored, cast after, so only these are read. */
+  rows(location: WeightLocation, indices: Value): Value {
+    return this.#toFloat32(this.op("Gather", [this.#external(location), indices]), location.dtype);
+  }
+
+  /** A small tensor that is part of the graph. */
+  constant(value: Tensor): Value {
+    const name = this.#name("constant");
+    this.#initializers.push({
+      name,
+      dims: value.shape.map(BigInt),
+      dataType: DATA_TYPES[value.dtype],
+      rawData: tensorBytes(value),
+    });
+    return { name };
+  }
+
+  /** A float32 scalar. */
+  scalar(value: number): Value {
+    return this.#once(`scalar:${value}`, () => this.constant(tensor("float32", [], Float32Array.of(value))));
+  }
+
+  /** A vector of int64: a shape, axes, sizes. */
+  int64s(values: readonly number[]): Value {
+    const data = BigInt64Array.from(values, BigInt);
+    return this.#once(`int64s:${values}`, () => this.constant(tensor("int64", [values.length], data)));
+  }
+
+  /** Any operator of ONNX with one output. */
+  op(
+    type: string,
+    inputs: readonly (Value | undefined)[],
+    attributes: Record<string, Attribute> = {},
+  ): Value {
+    return this.#node(type, inputs, attributes, "", 1)[0]!;
+  }
+
+  /** Any of ONNX Runtime's own operators with one output. */
+  contrib(
+    type: string,
+    inputs: readonly (Value | undefined)[],
+    attributes: Record<string, Attribute> = {},
+  ): Value {
+    return this.#node(type, inputs, attributes, CONTRIB_DOMAIN, 1)[0]!;
+  }
+
+  /** `x` [rows, in] times the transpose of `weight` [out, in], as linear layers store it, plus `bias` [out]. */
+  gemm(x: Value, weight: Value, bias?: Value): Value {
+    return this.op("Gemm", [x, weight, bias], { transB: 1n });
+  }
+
+  /** Convolution of `x` [1, in, h, w] with `weight` [out, in, kernel, kernel]; equal padding on all sides. */
+  conv(x: Value, weight: Value, bias?: Value, options: { stride?: bigint; padding?: bigint } = {}): Value {
+    const { stride = 1n, padding = 0n } = options;
+    return this.op("Conv", [x, weight, bias], { strides: [stride, stride], pads: Array(4).fill(padding) });
+  }
+
+  /** Normalizes rows to mean 0 and variance 1, then times `scale` plus `shift`, which may depend on the inputs. */
+  layerNorm(x: Value, scale: Value, shift: Value, epsilon: number): Value {
+    return this.op("LayerNormalization", [x, scale, shift], { axis: -1n, epsilon });
+  }
+
+  /** Divides rows by their root mean square, then times `scale`. */
+  rmsNorm(x: Value, scale: Value, epsilon: number): Value {
+    return this.op("SimplifiedLayerNormalization", [x, scale], { axis: -1n, epsilon });
+  }
+
+  /** Sum, with broadcasting. */
+  add(a: Value, b: Value): Value {
+    return this.op("Add", [a, b]);
+  }
+
+  /** Product, with broadcasting. */
+  mul(a: Value, b: Value): Value {
+    return this.op("Mul", [a, b]);
+  }
+
+  /** x times sigmoid(x). */
+  silu(x: Value): Value {
+    return this.contrib("QuickGelu", [x], { alpha: 1 });
+  }
+
+  /** GELU in its tanh form. */
+  geluTanh(x: Value): Value {
+    return this.op("Gelu", [x], { approximate: "tanh" });
+  }
+
+  /** Swaps axes. */
+  transpose(x: Value, permutation: readonly number[]): Value {
+    return this.op("Transpose", [x], { perm: permutation.map(BigInt) });
+  }
+
+  /** Another shape over the same elements: 0 keeps an axis's size, -1 takes what is left. */
+  reshape(x: Value, shape: readonly number[] | Value): Value {
+    return this.op("Reshape", [x, isValue(shape) ? shape : this.int64s(shape)]);
+  }
+
+  /** Cuts an axis into parts of the given sizes. */
+  split(x: Value, axis: number, sizes: readonly number[]): Value[] {
+    return this.#node("Split", [x, this.int64s(sizes)], { axis: BigInt(axis) }, "", sizes.length);
+  }
+
+  /**
+   * Attention of many heads over rows: softmax(scale · query · keyᵀ + bias) · value, without ever holding all scores
+   * where there is no bias.
+   *
+   * @param query [query tokens, heads · size].
+   * @param key [key tokens, heads · size].
+   * @param value [key tokens, heads · size].
+   * @param options Number of heads; factor of the scores, 1/√size by default; bias [1, heads, query, key].
+   * @returns [query tokens, heads · size].
+   */
+  attention(
+    query: Value,
+    key: Value,
+    value: Value,
+    options: { heads: number; scale?: number; bias?: Value },
+  ): Value {
+    const batched = [query, key, value].map((rows) => this.op("Unsqueeze", [rows, this.int64s([0])]));
+    const attended = this.contrib(
+      "MultiHeadAttention",
+      options.bias ? [...batched, undefined, undefined, options.bias] : batched,
+      { num_heads: BigInt(options.heads), ...(options.scale === undefined ? {} : { scale: options.scale }) },
+    );
+    return this.op("Squeeze", [attended, this.int64s([0])]);
+  }
+
+  /** The graph as ONNX bytes. */
+  build(name: string): BuiltGraph {
+    const model = create(ModelProtoSchema, {
+      irVersion: ONNX_IR_VERSION,
+      opsetImport: [{ domain: "", version: ONNX_OPSET }, { domain: CONTRIB_DOMAIN, version: 1n }],
+      graph: {
+        name,
+        node: this.#nodes,
+        initializer: this.#initializers,
+        input: this.#inputs,
+        output: this.#outputs,
+      },
+    });
+    return {
+      name,
+      bytes: toBinary(ModelProtoSchema, model),
+      inputs: this.#inputs.map((input) => input.name!),
+      outputs: this.#outputs.map((output) => output.name!),
+      weightBytes: this.#weightBytes,
+      ...(this.#folder === undefined ? {} : { weightsFolder: this.#folder }),
+    };
+  }
+
+  #node(
+    type: string,
+    inputs: readonly (Value | undefined)[],
+    attributes: Record<string, Attribute>,
+    domain: string,
+    outputs: number,
+  ): Value[] {
+    const name = this.#name(type);
+    const output = Array.from({ length: outputs }, (_, index) => index === 0 ? name : `${name}:${index}`);
+    this.#nodes.push({
+      opType: type,
+      name,
+      domain,
+      input: inputs.map((input) => input?.name ?? ""),
+      output,
+      attribute: Object.entries(attributes).map(([key, value]) => attribute(key, value)),
+    });
+    return output.map((name) => ({ name }));
+  }
+
+  #external(location: WeightLocation): Value {
+    return this.#once(location.name, () => {
+      this.#folder ??= location.folder;
+      if (this.#folder !== location.folder) {
+        throw new WeightsFolderError(
+          `Cannot use weight ${location.name} as all weights of a graph must lie in one folder: ` +
+            `current folder is ${location.folder}, the others lie in ${this.#folder}`,
+        );
+      }
+      this.#initializers.push({
+        name: location.name,
+        dims: location.shape.map(BigInt),
+        dataType: DATA_TYPES[location.dtype],
+        dataLocation: DataLocation.EXTERNAL,
+        externalData: [
+          { key: "location", value: location.file },
+          { key: "offset", value: String(location.offset) },
+          { key: "length", value: String(location.length) },
+        ],
+      });
+      this.#weightBytes += location.length;
+      return { name: location.name };
+    });
+  }
+
+  #toFloat32(value: Value, dtype: DType): Value {
+    return dtype === "float32" ? value : this.op("Cast", [value], { to: BigInt(DataType.FLOAT) });
+  }
+
+  #once(key: string, make: () => Value): Value {
+    const value = this.#known.get(key) ?? make();
+    this.#known.set(key, value);
+    return value;
+  }
+
+  #name(stem: string): string {
+    return `${stem}.${this.#count++}`;
+  }
+}
+
+function isValue(value: object): value is Value {
+  return "name" in value;
+}
+
+function valueInfo(
+  name: string,
+  dtype: DType,
+  dims: readonly Dimension[],
+): MessageInitShape<typeof ValueInfoProtoSchema> {
+  const dim = dims.map((size) => ({
+    value: typeof size === "number"
+      ? { case: "dimValue" as const, value: BigInt(size) }
+      : { case: "dimParam" as const, value: size },
+  }));
+  return {
+    name,
+    type: { value: { case: "tensorType", value: { elemType: DATA_TYPES[dtype], shape: { dim } } } },
+  };
+}
+
+function attribute(name: string, value: Attribute): MessageInitShape<typeof AttributeProtoSchema> {
+  switch (typeof value) {
+    case "bigint":
+      return { name, type: AttributeType.INT, i: value };
+    case "number":
+      return { name, type: AttributeType.FLOAT, f: value };
+    case "string":
+      return { name, type: AttributeType.STRING, s: new TextEncoder().encode(value) };
+    default:
+      return { name, type: AttributeType.INTS, ints: [...value] };
+  }
+}
