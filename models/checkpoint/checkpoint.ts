@@ -1,0 +1,138 @@
+// This module is browser compatible.
+
+/**
+ * A checkpoint in diffusers' folder layout: `model_index.json` beside one folder per component.
+ *
+ * @module
+ */
+
+import type { JsonObject } from "../../artifacts/artifact.ts";
+import { CheckpointError, MissingComponentError } from "./checkpoint_errors.ts";
+import { chooseVariants, type Component, readComponent } from "./component.ts";
+import { parseLenientJson } from "./lenient_json.ts";
+import {
+  COMPONENT_NAMES,
+  type ComponentName,
+  type Family,
+  type ModelIndex,
+  parseModelIndex,
+} from "./model_index.ts";
+import { parseRunDefaults, type RunDefaults } from "./run_defaults.ts";
+import type { CheckpointSource } from "./source.ts";
+import { readTokenizerFiles, type TokenizerFiles } from "./tokenizer_files.ts";
+
+/** A scheduler as a checkpoint names it. */
+export interface SchedulerConfig {
+  /** diffusers' class: `DPMSolverMultistepScheduler`. */
+  readonly className: string;
+  /** `scheduler_config.json`, as it stands there; numbers may be infinite. */
+  readonly config: JsonObject;
+}
+
+/** An open checkpoint. Components that it lacks are missed when they are asked for. */
+export interface Checkpoint {
+  /** What it is called in errors and reports. */
+  readonly name: string;
+  /** Which PixArt it is. */
+  readonly family: Family;
+  /** Which components with weights it holds. */
+  readonly components: readonly ComponentName[];
+  /** Settings that its maker recommends; empty where it has no `pixstage.json`. */
+  readonly defaults: RunDefaults;
+  /**
+   * Opens a component.
+   *
+   * @throws {MissingComponentError} if the checkpoint lacks it.
+   */
+  component(name: ComponentName): Promise<Component>;
+  /**
+   * Reads the scheduler's configuration.
+   *
+   * @throws {MissingComponentError} if the checkpoint lacks it.
+   */
+  scheduler(): Promise<SchedulerConfig>;
+  /**
+   * Reads the tokenizer's files.
+   *
+   * @throws {MissingComponentError} if the checkpoint lacks them.
+   */
+  tokenizer(): Promise<TokenizerFiles>;
+}
+
+/** How a checkpoint is opened. */
+export interface OpenCheckpointOptions {
+  /** The variant of the weights: `fp16`. Default is the plain weights. */
+  readonly variant?: string;
+}
+
+const INDEX_FILE = "model_index.json";
+const SCHEDULER_FILE = "scheduler/scheduler_config.json";
+const DEFAULTS_FILE = "pixstage.json";
+
+/**
+ * Opens a checkpoint. Reads `model_index.json` and `pixstage.json` alone; configurations and weights are read when
+ * they are asked for.
+ *
+ * @param source Where it lies.
+ * @param options Which variant of the weights.
+ * @returns The checkpoint.
+ * @throws {CheckpointError} if there is no `model_index.json`.
+ * @throws {UnsupportedArchitectureError} if it is not of PixArt.
+ * @throws {MissingVariantError} if no component has the variant.
+ *
+ * @example Usage
+ * ```ts ignore
+ * import { openDiskSource } from "./disk_source.ts";
+ * import { openCheckpoint } from "./checkpoint.ts";
+ * const checkpoint = await openCheckpoint(await openDiskSource("models/PixArt-Sigma-XL-2-512-MS"));
+ * const transformer = await checkpoint.component("transformer");
+ * const weights = await transformer.weights();
+ * ```
+ */
+export async function openCheckpoint(
+  source: CheckpointSource,
+  options: OpenCheckpointOptions = {},
+): Promise<Checkpoint> {
+  if (!await source.exists(INDEX_FILE)) {
+    const files = await source.list("");
+    throw new CheckpointError(
+      `Cannot open ${source.name} as a checkpoint as it must hold ${INDEX_FILE}: ` +
+        `current files are ${files.join(", ") || "none"}`,
+    );
+  }
+  const index = parseModelIndex(await source.readText(INDEX_FILE), `${source.name}/${INDEX_FILE}`);
+  const defaults = await source.exists(DEFAULTS_FILE)
+    ? parseRunDefaults(await source.readText(DEFAULTS_FILE), `${source.name}/${DEFAULTS_FILE}`)
+    : {};
+  const components = await presentComponents(source);
+  const variants = await chooseVariants(source, components, options.variant ?? "");
+  return {
+    name: source.name,
+    family: index.family,
+    components,
+    defaults,
+    component: (name) => readComponent(source, name, name, variants.get(name) ?? "", index.classes[name]),
+    scheduler: () => readScheduler(source, index),
+    tokenizer: () => readTokenizerFiles(source, "tokenizer"),
+  };
+}
+
+async function presentComponents(source: CheckpointSource): Promise<readonly ComponentName[]> {
+  const present = await Promise.all(COMPONENT_NAMES.map((name) => source.exists(`${name}/config.json`)));
+  return COMPONENT_NAMES.filter((_name, i) => present[i]);
+}
+
+async function readScheduler(source: CheckpointSource, index: ModelIndex): Promise<SchedulerConfig> {
+  const label = `${source.name}/${SCHEDULER_FILE}`;
+  if (!await source.exists(SCHEDULER_FILE)) {
+    throw new MissingComponentError(
+      `Cannot open the scheduler of ${source.name} as ${SCHEDULER_FILE} is missing`,
+    );
+  }
+  const config = parseLenientJson(await source.readText(SCHEDULER_FILE), label);
+  const className = index.classes.scheduler ?? config._class_name;
+  if (typeof className !== "string") {
+    throw new CheckpointError(`Cannot read ${label} as _class_name must name a class`);
+  }
+  return { className, config };
+}

@@ -1,0 +1,144 @@
+// This module is browser compatible.
+
+/**
+ * One component of a checkpoint: the transformer, the text encoder or the VAE.
+ *
+ * @module
+ */
+
+import type { JsonObject } from "../../artifacts/artifact.ts";
+import { CheckpointError, MissingComponentError, MissingVariantError } from "./checkpoint_errors.ts";
+import { parseLenientJson } from "./lenient_json.ts";
+import { checkClass, type ComponentName } from "./model_index.ts";
+import { openSafetensorsWeights } from "./safetensors_weights.ts";
+import { type CheckpointSource, joinPath } from "./source.ts";
+import { findWeightFiles, variantsOf, type WeightFiles } from "./weight_files.ts";
+import type { Weights } from "./weights.ts";
+
+/** One component of a checkpoint. */
+export interface Component {
+  /** What it is called in errors and reports: `tiny-alpha-512/transformer`. */
+  readonly name: string;
+  /** diffusers' or transformers' class: `PixArtTransformer2DModel`. */
+  readonly className: string;
+  /** Its `config.json`, as it stands there. */
+  readonly config: JsonObject;
+  /** Which variant of the weights it takes; `""` for the plain ones. */
+  readonly variant: string;
+  /** Where its files lie. */
+  readonly source: CheckpointSource;
+  /** Its folder in `source`; `""` for the source's own. */
+  readonly folder: string;
+  /** Finds the files that hold its weights. Reads an index at most. */
+  weightFiles(): Promise<WeightFiles>;
+  /** Opens its weights. Reads the headers of the files at most. */
+  weights(): Promise<Weights>;
+}
+
+/** How one component is opened. */
+export interface OpenComponentOptions {
+  /**
+   * Which component it is. In a whole checkpoint its folder is taken.
+   *
+   * @default {"vae"}
+   */
+  readonly component?: ComponentName;
+  /** The variant of the weights: `fp16`. Default is the plain weights. */
+  readonly variant?: string;
+}
+
+/**
+ * Opens one component: a folder with `config.json` and safetensors files, or the component of a whole checkpoint.
+ *
+ * @param source The component's folder or a checkpoint.
+ * @param options Which component, and which variant of its weights.
+ * @returns The component.
+ * @throws {MissingComponentError} if there is no such component.
+ * @throws {UnsupportedArchitectureError} if its class is not supported.
+ *
+ * @example Usage
+ * ```ts ignore
+ * import { openDiskSource } from "./disk_source.ts";
+ * import { openComponent } from "./component.ts";
+ * const vae = await openComponent(await openDiskSource("models/taesd"));
+ * ```
+ */
+export async function openComponent(
+  source: CheckpointSource,
+  options: OpenComponentOptions = {},
+): Promise<Component> {
+  const { component = "vae", variant = "" } = options;
+  const folder = await source.exists("config.json") ? "" : component;
+  return await readComponent(source, component, folder, variant);
+}
+
+/**
+ * Reads a component's configuration.
+ *
+ * @param source The checkpoint.
+ * @param component Which component it is.
+ * @param folder Its folder; `""` for the source's own.
+ * @param variant The variant of the weights.
+ * @param declaredClass Its class by the model index. Default is what its configuration says.
+ * @returns The component.
+ */
+export async function readComponent(
+  source: CheckpointSource,
+  component: ComponentName,
+  folder: string,
+  variant: string,
+  declaredClass?: string,
+): Promise<Component> {
+  const path = joinPath(folder, "config.json");
+  if (!await source.exists(path)) throw missing(source, component, path);
+  const name = folder === "" ? source.name : `${source.name}/${folder}`;
+  const config = parseLenientJson(await source.readText(path), `${source.name}/${path}`);
+  const className = declaredClass ?? configuredClass(config, `${source.name}/${path}`);
+  checkClass(component, className, name);
+  const weightFiles = () => findWeightFiles(source, folder, variant);
+  const weights = async () => openSafetensorsWeights(source, name, await weightFiles());
+  return { name, className, config, variant, source, folder, weightFiles, weights };
+}
+
+/**
+ * Which variant each component takes, as diffusers chooses it: a component that lacks the variant takes its plain
+ * weights, so long as another component has it.
+ *
+ * @param source The checkpoint.
+ * @param components The components that it holds.
+ * @param variant The variant; `""` for the plain weights.
+ * @returns The variant of each component.
+ * @throws {MissingVariantError} if no component has it; lists what each one has.
+ */
+export async function chooseVariants(
+  source: CheckpointSource,
+  components: readonly ComponentName[],
+  variant: string,
+): Promise<ReadonlyMap<ComponentName, string>> {
+  if (variant === "" || components.length === 0) return new Map(components.map((name) => [name, variant]));
+  const found = await Promise.all(components.map(async (name) => variantsOf(await source.list(name))));
+  if (!found.some((variants) => variants.includes(variant))) {
+    const lists = components.map((name, i) =>
+      `${name}: ${found[i]?.map((other) => other || "plain").join(", ") || "none"}`
+    );
+    throw new MissingVariantError(
+      `Cannot find the variant ${variant} in ${source.name}: current variants are ${lists.join("; ")}`,
+    );
+  }
+  return new Map(components.map((name, i) => [name, found[i]?.includes(variant) ? variant : ""]));
+}
+
+function missing(source: CheckpointSource, component: ComponentName, path: string): MissingComponentError {
+  return new MissingComponentError(
+    `Cannot open the ${component} of ${source.name} as ${path} is missing: the folder ${component} must hold ` +
+      "config.json and safetensors files",
+  );
+}
+
+/** diffusers writes the class into `_class_name`, transformers into `architectures`. */
+function configuredClass(config: JsonObject, path: string): string {
+  const { _class_name: name, architectures } = config;
+  const className = name ?? (Array.isArray(architectures) ? architectures[0] : undefined);
+  if (typeof className === "string") return className;
+  throw new CheckpointError(`Cannot read ${path} as _class_name or architectures must name a class`);
+}

@@ -1,0 +1,39 @@
+// This module is browser compatible.
+
+/**
+ * JSON as Python writes it. diffusers' `scheduler_config.json` holds a bare `-Infinity`, which strict parsers refuse.
+ *
+ * @module
+ */
+
+import JSON5 from "json5";
+import type { JsonObject } from "../../artifacts/artifact.ts";
+
+/**
+ * Parses a configuration file that may hold `Infinity`, `-Infinity` and `NaN`.
+ *
+ * @param text The file's text.
+ * @param name The file's name, for errors.
+ * @returns The object.
+ * @throws {SyntaxError} if the text cannot be parsed or is not an object; names the file, the line and the column.
+ *
+ * @example Usage
+ * ```ts
+ * import { parseLenientJson } from "./lenient_json.ts";
+ * const config = parseLenientJson(`{"lambda_min_clipped": -Infinity}`, "scheduler_config.json");
+ * if (config.lambda_min_clipped !== -Infinity) throw new Error("unexpected");
+ * ```
+ */
+export function parseLenientJson(text: string, name: string): JsonObject {
+  let value: unknown;
+  try {
+    value = JSON5.parse(text);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message.replace(/^JSON5: /, "") : String(cause);
+    throw new SyntaxError(`Cannot parse ${name} as JSON: ${reason}`, { cause });
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new SyntaxError(`Cannot parse ${name} as its content must be a JSON object`);
+  }
+  return value as JsonObject;
+}

@@ -1,0 +1,50 @@
+// This module is browser compatible.
+
+/**
+ * `pixstage.json`: what a checkpoint's maker recommends for a run. diffusers' folder layout has no place for it, and
+ * few-step models give noise with the usual 20 steps.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { CheckpointError } from "./checkpoint_errors.ts";
+
+const RunDefaultsSchema = z.strictObject({
+  steps: z.int().positive().optional(),
+  guidanceScale: z.number().nonnegative().optional(),
+  scheduler: z.string().min(1).optional(),
+  schedulerOptions: z.record(z.string(), z.json()).optional(),
+  height: z.int().positive().optional(),
+  width: z.int().positive().optional(),
+  negativePrompt: z.string().optional(),
+  maxSequenceLength: z.int().positive().optional(),
+  license: z.string().optional(),
+  description: z.string().optional(),
+});
+
+/** Recommended settings of a checkpoint; every one may be absent. */
+export type RunDefaults = Readonly<z.infer<typeof RunDefaultsSchema>>;
+
+/**
+ * Parses `pixstage.json`.
+ *
+ * @param text Its text.
+ * @param name Its name, for errors.
+ * @returns The settings.
+ * @throws {SyntaxError} if it is not JSON.
+ * @throws {CheckpointError} if a setting is unknown or out of range.
+ */
+export function parseRunDefaults(text: string, name: string): RunDefaults {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new SyntaxError(`Cannot parse ${name} as JSON: ${(cause as Error).message}`, { cause });
+  }
+  const parsed = RunDefaultsSchema.safeParse(value);
+  if (!parsed.success) {
+    throw new CheckpointError(`Cannot read ${name} as settings of a run: ${z.prettifyError(parsed.error)}`);
+  }
+  return parsed.data;
+}

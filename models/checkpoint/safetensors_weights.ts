@@ -1,0 +1,155 @@
+// This module is browser compatible.
+
+/**
+ * Weights that lie in safetensors files: one, or shards. Opening them reads the headers alone.
+ *
+ * @module
+ */
+
+import { distance } from "fastest-levenshtein";
+import { ARRAY_TYPES, type DType } from "../../artifacts/dtype.ts";
+import { memoryDType } from "../../artifacts/safetensors_dtypes.ts";
+import { readSafetensorsHeader, type SafetensorsEntry } from "../../artifacts/safetensors_header.ts";
+import { type Tensor, tensor } from "../../artifacts/tensor.ts";
+import { CheckpointError, MissingWeightError, WeightShapeError } from "./checkpoint_errors.ts";
+import type { CheckpointSource, FileLocation } from "./source.ts";
+import type { WeightFiles } from "./weight_files.ts";
+import type { WeightLocation, Weights } from "./weights.ts";
+
+const SUGGESTIONS = 3;
+
+/** A header's entry and the file that it stands in. */
+interface Place {
+  readonly entry: SafetensorsEntry;
+  readonly path: string;
+  readonly location: FileLocation | undefined;
+}
+
+/**
+ * Opens the weights of a component: reads the header of each file, and checks them against each other, the index and
+ * the files' sizes.
+ *
+ * @param source The checkpoint.
+ * @param component What the weights belong to, for errors.
+ * @param files The files.
+ * @returns The weights.
+ * @throws {SafetensorsError} if a file is torn or not safetensors.
+ * @throws {CheckpointError} if two files hold the same tensor, or the index is wrong about one.
+ */
+export async function openSafetensorsWeights(
+  source: CheckpointSource,
+  component: string,
+  files: WeightFiles,
+): Promise<Weights> {
+  const places = new Map<string, Place>();
+  for (const path of files.paths) {
+    const size = await source.size(path);
+    await refusePointer(source, path, size);
+    const header = await readSafetensorsHeader({
+      name: `${source.name}/${path}`,
+      size,
+      read: (start, end) => source.readBytes(path, start, end),
+    });
+    const location = await source.locate?.(path);
+    for (const [name, entry] of header.tensors) {
+      const other = places.get(name);
+      if (other !== undefined) {
+        throw new CheckpointError(
+          `Cannot read the weights of ${component} as ${name} must lie in one file: ` +
+            `current files are ${other.path} and ${path}`,
+        );
+      }
+      places.set(name, { entry, path, location });
+    }
+  }
+  for (const [name, path] of files.index?.files ?? []) {
+    const found = places.get(name)?.path;
+    if (found === path) continue;
+    throw new CheckpointError(
+      `Cannot read the weights of ${component} as ${files.index?.path} says that ${name} lies in ${path}: ` +
+        `it lies in ${found ?? "none of the files"}`,
+    );
+  }
+  return new SafetensorsWeights(source, component, places);
+}
+
+class SafetensorsWeights implements Weights {
+  readonly component: string;
+  readonly names: readonly string[];
+  readonly #source: CheckpointSource;
+  readonly #places: ReadonlyMap<string, Place>;
+
+  constructor(source: CheckpointSource, component: string, places: ReadonlyMap<string, Place>) {
+    this.component = component;
+    this.names = [...places.keys()];
+    this.#source = source;
+    this.#places = places;
+  }
+
+  has(name: string): boolean {
+    return this.#places.has(name);
+  }
+
+  locate(name: string, shape?: readonly number[]): WeightLocation {
+    const { entry, path, location } = this.#place(name);
+    if (shape !== undefined && String(shape) !== String(entry.shape)) {
+      throw new WeightShapeError(
+        `Cannot use ${name} of ${this.component} as its shape must be [${shape}] by the configuration: ` +
+          `current value is [${entry.shape}] in ${path}`,
+      );
+    }
+    if (location === undefined) {
+      throw new CheckpointError(
+        `Cannot locate ${name} of ${this.component} as ${path} does not lie on a disk`,
+      );
+    }
+    return {
+      name,
+      dtype: this.#dtype(entry),
+      shape: entry.shape,
+      folder: location.folder,
+      file: location.file,
+      offset: entry.offset,
+      length: entry.length,
+    };
+  }
+
+  async read(name: string): Promise<Tensor> {
+    const { entry, path } = this.#place(name);
+    const dtype = this.#dtype(entry);
+    const bytes = await this.#source.readBytes(path, entry.offset, entry.offset + entry.length);
+    return tensor(dtype, entry.shape, new ARRAY_TYPES[dtype](bytes.buffer));
+  }
+
+  #place(name: string): Place {
+    const place = this.#places.get(name);
+    if (place !== undefined) return place;
+    const near = this.names.map((known) => ({ known, edits: distance(known, name) }))
+      .sort((a, b) => a.edits - b.edits).slice(0, SUGGESTIONS).map(({ known }) => known);
+    throw new MissingWeightError(
+      `Cannot find ${name} among the weights of ${this.component}: ` +
+        `the nearest names there are ${near.join(", ") || "none, as it holds no tensors"}`,
+    );
+  }
+
+  #dtype(entry: SafetensorsEntry): DType {
+    const dtype = memoryDType(entry.dtype);
+    if (dtype !== undefined) return dtype;
+    throw new CheckpointError(
+      `Cannot use ${entry.name} of ${this.component} as its element type must be one that can be computed with: ` +
+        `current value is ${entry.dtype}`,
+    );
+  }
+}
+
+/** A clone without Git LFS holds small text files in the place of the weights. */
+async function refusePointer(source: CheckpointSource, path: string, size: number): Promise<void> {
+  const prefix = "version https://git-lfs";
+  if (size < prefix.length || size > 1024) return;
+  const start = new TextDecoder().decode(await source.readBytes(path, 0, prefix.length));
+  if (start !== prefix) return;
+  throw new CheckpointError(
+    `Cannot read ${source.name}/${path} as it is a Git LFS pointer of ${size} bytes in the place of the weights: ` +
+      "run git lfs pull there",
+  );
+}

@@ -1,0 +1,55 @@
+// This module is browser compatible.
+
+/**
+ * The files of a checkpoint's tokenizer, unparsed.
+ *
+ * @module
+ */
+
+import { MissingComponentError } from "./checkpoint_errors.ts";
+import { type CheckpointSource, joinPath } from "./source.ts";
+
+/** The files of a tokenizer; at least one of the first two is there. */
+export interface TokenizerFiles {
+  /** `tokenizer.json`. */
+  readonly tokenizerJson?: string;
+  /** `spiece.model`. */
+  readonly spieceModel?: Uint8Array<ArrayBuffer>;
+  /** `tokenizer_config.json`. */
+  readonly tokenizerConfig?: string;
+  /** `added_tokens.json`. */
+  readonly addedTokens?: string;
+  /** `special_tokens_map.json`. */
+  readonly specialTokensMap?: string;
+}
+
+/**
+ * Reads the files of a tokenizer.
+ *
+ * @param source The checkpoint.
+ * @param folder The tokenizer's folder.
+ * @returns Those of its files that exist.
+ * @throws {MissingComponentError} if it has neither `tokenizer.json` nor `spiece.model`.
+ */
+export async function readTokenizerFiles(source: CheckpointSource, folder: string): Promise<TokenizerFiles> {
+  const files = await source.list(folder);
+  if (!files.includes("tokenizer.json") && !files.includes("spiece.model")) {
+    throw new MissingComponentError(
+      `Cannot open the tokenizer of ${source.name} as the folder ${folder} must hold tokenizer.json or spiece.model: ` +
+        `current files are ${files.join(", ") || "none"}`,
+    );
+  }
+  const text = async <K extends string>(key: K, file: string): Promise<{ readonly [key in K]?: string }> =>
+    files.includes(file)
+      ? { [key]: await source.readText(joinPath(folder, file)) } as { readonly [key in K]: string }
+      : {};
+  return {
+    ...await text("tokenizerJson", "tokenizer.json"),
+    ...await text("tokenizerConfig", "tokenizer_config.json"),
+    ...await text("addedTokens", "added_tokens.json"),
+    ...await text("specialTokensMap", "special_tokens_map.json"),
+    ...(files.includes("spiece.model")
+      ? { spieceModel: await source.readBytes(joinPath(folder, "spiece.model")) }
+      : {}),
+  };
+}
