@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { cleanCaption, preprocessCaption } from "../../text/clean_caption.ts";
+import { goldenJson } from "../goldens.ts";
+import { pythonResults } from "./python_results.ts";
+
+interface CaptionGoldens {
+  cases: { in: string; clean: string; plain: string }[];
+}
+
+Deno.test("preprocessCaption() matches the reference on every caption of the goldens, cleaned and not", () => {
+  const { cases } = goldenJson<CaptionGoldens>("units/captions.json");
+  assert.equal(cases.length, 114);
+  for (const { in: text, clean, plain } of cases) {
+    assert.equal(preprocessCaption(text, { clean: true }), clean, `cleaned ${JSON.stringify(text)}`);
+    assert.equal(preprocessCaption(text, { clean: false }), plain, `plain ${JSON.stringify(text)}`);
+  }
+});
+
+Deno.test("preprocessCaption() matches the reference on made-up captions", () => {
+  for (const [text, expected] of pythonResults("preprocessCaption")) {
+    assert.equal(preprocessCaption(text, { clean: true }), expected, JSON.stringify(text));
+  }
+});
+
+Deno.test("cleanCaption() gives trimmed text for any string whatever", () => {
+  const fragment = fc.constantFrom(
+    "<",
+    ">",
+    "</",
+    "<![",
+    "<!--",
+    "&",
+    "&#",
+    ";",
+    "%",
+    "+",
+    "Ã",
+    "â€",
+    "\ud800",
+    "\n",
+  );
+  const text = fc.array(fc.oneof(fragment, fc.string({ unit: "binary" })), { maxLength: 12 }).map((parts) =>
+    parts.join("")
+  );
+  fc.assert(fc.property(text, (input) => {
+    const cleaned = cleanCaption(input);
+    assert.equal(cleaned.replace(/^ | $/g, ""), cleaned);
+  }));
+});
+
+Deno.test("cleanCaption() keeps markup as text where the reference refuses it", () => {
+  assert.equal(cleanCaption("a cat <![foo[ on a mat"), "a cat <! foo on a mat");
+});

@@ -1,0 +1,30 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { unescapeHtml } from "../../text/html_entities.ts";
+import { htmlText } from "../../text/html_text.ts";
+import { pythonResults } from "./python_results.ts";
+
+Deno.test("htmlText() matches Beautiful Soup with html.parser on broken markup", () => {
+  const results = pythonResults("htmlText");
+  assert.equal(results.length, 150);
+  for (const [markup, expected] of results) assert.equal(htmlText(markup), expected, JSON.stringify(markup));
+});
+
+Deno.test("htmlText() leaves text without < and & as it is, but for blank text", () => {
+  const text = fc.string({ unit: "binary" }).filter((input) => !/^[ \n\t\f\r]*$|[<&]/.test(input));
+  fc.assert(fc.property(text, (input) => assert.equal(htmlText(input), input)));
+});
+
+Deno.test("htmlText() reads sections that the reference refuses as text", () => {
+  assert.equal(htmlText("a <![foo[ b"), "a <![foo[ b");
+});
+
+Deno.test("unescapeHtml() matches Python's html.unescape", () => {
+  const results = pythonResults("unescapeHtml");
+  assert.equal(results.length, 80);
+  for (const [text, expected] of results) assert.equal(unescapeHtml(text), expected, JSON.stringify(text));
+});
+
+Deno.test("unescapeHtml() reads numbers of any size", () => {
+  assert.equal(unescapeHtml(`&#${"9".repeat(5000)};`), "\ufffd");
+});

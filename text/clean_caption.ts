@@ -1,0 +1,155 @@
+// This module is browser compatible.
+
+/**
+ * Prepares prompts for the tokenizer, as PixArt's pipelines do.
+ *
+ * The rules come from the captions that DeepFloyd IF was trained on; prompts must be treated alike. Reference:
+ * `_text_preprocessing` and `_clean_caption` of diffusers' `pipeline_pixart_alpha.py`.
+ *
+ * @module
+ */
+
+import { fixText } from "./fix_text.ts";
+import { unescapeHtml } from "./html_entities.ts";
+import { htmlText } from "./html_text.ts";
+import { pythonRegExp, pythonStrip } from "./python_regexp.ts";
+
+/** What is matched, and what takes its place. Applied in this order. */
+type Replacement = readonly [pattern: RegExp, replacement: string];
+
+function replacement(source: string, by: string): Replacement {
+  return [pythonRegExp(source, "g"), by];
+}
+
+const DOMAIN = String.raw`[a-zA-Z0-9.\-]+[.](?:com|co|ru|net|org|edu|gov|it)[\w\/\-]*\b\/?(?!@)`;
+
+const ADDRESSES: readonly Replacement[] = [
+  replacement("<person>", "person"),
+  replacement(String.raw`\b(?:https?:(?:\/{1,3}|[a-zA-Z0-9%])|${DOMAIN})`, ""),
+  replacement(String.raw`\b(?:www:(?:\/{1,3}|[a-zA-Z0-9%])|${DOMAIN})`, ""),
+];
+
+const DASHES =
+  String.raw`\x2d\u058a\u05be\u1400\u1806\u2010-\u2015\u2e17\u2e1a\u2e3a\u2e3b\u2e40\u301c\u3030` +
+  String.raw`\u30a0\ufe31\ufe32\ufe58\ufe63\uff0d`;
+
+const CHARACTERS: readonly Replacement[] = [
+  // Nicknames
+  replacement(String.raw`@[\w\d]+\b`, ""),
+  // CJK: strokes, phonetic extensions, enclosed letters, compatibility, extension A, hexagrams, ideographs
+  replacement(String.raw`[\u31c0-\u9fff]+`, ""),
+  replacement(`[${DASHES}]+`, "-"),
+  replacement("[`´«»“”¨]", '"'),
+  replacement("[‘’]", "'"),
+  replacement("&quot;?", ""),
+  replacement("&amp", ""),
+  // IP addresses
+  replacement(String.raw`\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}`, " "),
+  // Times and article numbers at the end
+  replacement(String.raw`\d:\d\d\s+$`, ""),
+  // Line breaks written as \n
+  replacement(String.raw`\\n`, " "),
+  // Long numbers, and those after a #
+  replacement(String.raw`#\d{1,3}\b`, ""),
+  replacement(String.raw`#\d{5,}\b`, ""),
+  replacement(String.raw`\b\d{6,}\b`, ""),
+  // File names
+  replacement(String.raw`\S+\.(?:png|jpg|jpeg|bmp|webp|eps|pdf|apk|mp4)`, ""),
+  // Quotes, dots and punctuation for emphasis
+  replacement(`["']{2,}`, '"'),
+  replacement(String.raw`\.{2,}`, " "),
+  replacement(String.raw`[#®•©™&@·º½¾¿¡§~\(\)\[\]\{\}\|\\\/*]+`, " "),
+  replacement(String.raw`\s+\.\s+`, " "),
+];
+
+const PHRASES: readonly Replacement[] = [
+  // Article numbers: jc6640, jc6640vc, 6640vc231
+  replacement(String.raw`\b[a-zA-Z]{1,3}\d{3,15}\b`, ""),
+  replacement(String.raw`\b[a-zA-Z]+\d+[a-zA-Z]+\b`, ""),
+  replacement(String.raw`\b\d+[a-zA-Z]+\d+\b`, ""),
+  // Phrases of shops
+  replacement(String.raw`(?:worldwide\s+)?(?:free\s+)?shipping`, ""),
+  replacement(String.raw`(?:free\s)?download(?:\sfree)?`, ""),
+  replacement(String.raw`\bclick\b\s(?:for|on)\s\w+`, ""),
+  replacement(String.raw`\b(?:png|jpg|jpeg|bmp|webp|eps|pdf|apk|mp4)(?:\simages?)?`, ""),
+  replacement(String.raw`\bpage\s+\d+\b`, ""),
+  // Codes: j2d1a2a
+  replacement(String.raw`\b\d*[a-zA-Z]+\d+[a-zA-Z]+\d+[a-zA-Z\d]*\b`, " "),
+  // Sizes; the second letter is Cyrillic
+  replacement(String.raw`\b\d+\.?\d*[xх×]\d+\.?\d*\b`, ""),
+  // Spaces around punctuation
+  replacement(String.raw`\b\s+:\s+`, ": "),
+  replacement(String.raw`(\D[,.\/])\b`, "$1 "),
+  replacement(String.raw`\s+`, " "),
+  // What encloses the whole
+  [/^["']([^]+)["']$/u, "$1"],
+  [/^['_,\-:;]/u, ""],
+  [/['_,\-:+]$/u, ""],
+  replacement(String.raw`^\.\S+$`, ""),
+];
+
+function applyAll(text: string, replacements: readonly Replacement[]): string {
+  return replacements.reduce((current, [pattern, by]) => current.replace(pattern, by), text);
+}
+
+/** Spaces for plus signs, characters for percent escapes, as Python's `urllib.parse.unquote_plus`. */
+function unquotePlus(text: string): string {
+  return text.replaceAll("+", " ").replace(/(?:%[0-9a-fA-F]{2})+/g, (escapes) => {
+    const bytes = escapes.slice(1).split("%").map((byte) => Number.parseInt(byte, 16));
+    return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Uint8Array.from(bytes));
+  });
+}
+
+/** A text joined by many hyphens or underscores is taken apart. */
+function splitJoinedWords(text: string): string {
+  return (text.match(/[-_]/g)?.length ?? 0) > 3 ? text.replace(/[-_]/g, " ") : text;
+}
+
+/**
+ * Cleans a caption once: lower case, no addresses, markup, CJK ideographs, file names, article numbers or shop phrases,
+ * plain quotes and dashes, mended encoding.
+ *
+ * The pipelines clean twice; {@link preprocessCaption} does as they do.
+ *
+ * @param text Any text; nothing makes it throw.
+ * @returns The cleaned text.
+ *
+ * @example Usage
+ * ```ts
+ * import { cleanCaption } from "./clean_caption.ts";
+ * import assert from "node:assert/strict";
+ * assert.equal(cleanCaption("A <b>Cat</b> — see https://example.com now"), "a cat - see now");
+ * ```
+ */
+export function cleanCaption(text: string): string {
+  let caption = pythonStrip(unquotePlus(text)).toLowerCase();
+  caption = htmlText(applyAll(caption, ADDRESSES));
+  caption = splitJoinedWords(applyAll(caption, CHARACTERS));
+  caption = unescapeHtml(unescapeHtml(fixText(caption)));
+  return pythonStrip(applyAll(caption, PHRASES));
+}
+
+/** How a prompt is prepared. */
+export interface PreprocessCaptionOptions {
+  /** Whether to clean the text (twice), or only to trim it and make it lower case. */
+  readonly clean: boolean;
+}
+
+/**
+ * Prepares a prompt for the tokenizer.
+ *
+ * @param text The prompt.
+ * @param options Whether to clean it.
+ * @returns The text to tokenize.
+ *
+ * @example Usage
+ * ```ts
+ * import { preprocessCaption } from "./clean_caption.ts";
+ * import assert from "node:assert/strict";
+ * assert.equal(preprocessCaption(" A Cat &amp; a Dog ", { clean: false }), "a cat &amp; a dog");
+ * assert.equal(preprocessCaption(" A Cat &amp; a Dog ", { clean: true }), "a cat a dog");
+ * ```
+ */
+export function preprocessCaption(text: string, options: PreprocessCaptionOptions): string {
+  return options.clean ? cleanCaption(cleanCaption(text)) : pythonStrip(text.toLowerCase());
+}
