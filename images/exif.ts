@@ -1,0 +1,150 @@
+// This module is browser compatible.
+
+/**
+ * Texts in JPEG and WebP files, as Exif: `ImageDescription` holds all of them as JSON, and `UserComment` the text
+ * `parameters`, where other programs for generated pictures look for it.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+
+const IMAGE_DESCRIPTION = 0x010e;
+const EXIF_FOLDER = 0x8769;
+const USER_COMMENT = 0x9286;
+
+const ASCII = 2;
+const LONG = 4;
+const UNDEFINED = 7;
+
+const HEADER_BYTES = 8;
+const ENTRY_BYTES = 12;
+
+/** The character codes that a `UserComment` starts with. */
+const UNICODE_COMMENT = "UNICODE\0";
+const ASCII_COMMENT = "ASCII\0\0\0";
+
+const METADATA = z.record(z.string(), z.string());
+
+/**
+ * Writes texts as an Exif block: a TIFF file, big endian, without a picture.
+ *
+ * Source: Exif 2.32 and TIFF 6.0.
+ *
+ * @param metadata The texts, stored in the order of their keys.
+ * @returns The block, without the letters `Exif` before it.
+ */
+export function encodeExif(metadata: Readonly<Record<string, string>>): Uint8Array {
+  const keys = Object.keys(metadata).sort();
+  const json = JSON.stringify(Object.fromEntries(keys.map((key) => [key, metadata[key]!])));
+  // TIFF text is ASCII, and JSON can say everything in ASCII.
+  const description = json.replace(
+    /[^\x20-\x7e]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  ) + "\0";
+  const comment = metadata["parameters"];
+  const folders = comment === undefined ? 1 : 2;
+  const commentBytes = comment === undefined ? 0 : UNICODE_COMMENT.length + comment.length * 2;
+
+  const exifFolder = HEADER_BYTES + 2 + folders * ENTRY_BYTES + 4;
+  const descriptionAt = comment === undefined ? exifFolder : exifFolder + 2 + ENTRY_BYTES + 4;
+  const commentAt = descriptionAt + description.length + description.length % 2;
+  const view = new DataView(new ArrayBuffer(commentAt + commentBytes));
+  const writeEntry = (offset: number, tag: number, type: number, count: number, value: number) => {
+    view.setUint16(offset, tag);
+    view.setUint16(offset + 2, type);
+    view.setUint32(offset + 4, count);
+    view.setUint32(offset + 8, value);
+  };
+
+  view.setUint32(0, 0x4d4d002a);
+  view.setUint32(4, HEADER_BYTES);
+  view.setUint16(HEADER_BYTES, folders);
+  writeEntry(HEADER_BYTES + 2, IMAGE_DESCRIPTION, ASCII, description.length, descriptionAt);
+  writeLatin1(view, descriptionAt, description);
+  if (comment !== undefined) {
+    writeEntry(HEADER_BYTES + 2 + ENTRY_BYTES, EXIF_FOLDER, LONG, 1, exifFolder);
+    view.setUint16(exifFolder, 1);
+    writeEntry(exifFolder + 2, USER_COMMENT, UNDEFINED, commentBytes, commentAt);
+    writeLatin1(view, commentAt, UNICODE_COMMENT);
+    for (let i = 0; i < comment.length; i++) {
+      view.setUint16(commentAt + UNICODE_COMMENT.length + i * 2, comment.charCodeAt(i));
+    }
+  }
+  return new Uint8Array(view.buffer);
+}
+
+/**
+ * Reads texts from an Exif block.
+ *
+ * @param bytes The block, from its byte order mark on.
+ * @returns The texts that {@link encodeExif} wrote; of other programs' blocks the description as `description` and the
+ * comment as `parameters`. Empty where the block is damaged: that is no reason to refuse a picture.
+ */
+export function decodeExif(bytes: Uint8Array): Record<string, string> {
+  try {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const order = view.getUint32(0);
+    if (order !== 0x4d4d002a && order !== 0x49492a00) return {};
+    const littleEndian = order === 0x49492a00;
+    const main = readFolder(view, view.getUint32(4, littleEndian), littleEndian);
+    const description = main.get(IMAGE_DESCRIPTION);
+    const text = description && new TextDecoder().decode(description).replace(/\0+$/, "");
+    const stored = METADATA.safeParse(parseJson(text));
+    if (stored.success) return stored.data;
+
+    const pointer = main.get(EXIF_FOLDER);
+    const exif = pointer && readFolder(view, toNumber(pointer, littleEndian), littleEndian);
+    const comment = exif?.get(USER_COMMENT);
+    return {
+      ...(text && { description: text }),
+      ...(comment && { parameters: decodeComment(comment, littleEndian) }),
+    };
+  } catch (error) {
+    // DataView refuses offsets that lie outside of the block.
+    if (error instanceof RangeError) return {};
+    throw error;
+  }
+}
+
+/** The values of a folder's entries, as bytes, by tag. */
+function readFolder(view: DataView, offset: number, littleEndian: boolean): Map<number, Uint8Array> {
+  const values = new Map<number, Uint8Array>();
+  const entries = view.getUint16(offset, littleEndian);
+  for (let i = 0; i < entries; i++) {
+    const entry = offset + 2 + i * ENTRY_BYTES;
+    const type = view.getUint16(entry + 2, littleEndian);
+    const count = view.getUint32(entry + 4, littleEndian);
+    const length = type === LONG ? count * 4 : type === ASCII || type === UNDEFINED ? count : 0;
+    const start = length <= 4 ? entry + 8 : view.getUint32(entry + 8, littleEndian);
+    if (length === 0 || start + length > view.byteLength) continue;
+    values.set(
+      view.getUint16(entry, littleEndian),
+      new Uint8Array(view.buffer, view.byteOffset + start, length),
+    );
+  }
+  return values;
+}
+
+function toNumber(bytes: Uint8Array, littleEndian: boolean): number {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(0, littleEndian);
+}
+
+function decodeComment(bytes: Uint8Array, littleEndian: boolean): string {
+  const code = String.fromCharCode(...bytes.subarray(0, 8));
+  const text = bytes.subarray(8);
+  if (code === UNICODE_COMMENT) return new TextDecoder(littleEndian ? "utf-16le" : "utf-16be").decode(text);
+  return new TextDecoder().decode(code === ASCII_COMMENT ? text : bytes).replace(/\0+$/, "");
+}
+
+function parseJson(text: string | undefined): unknown {
+  try {
+    return JSON.parse(text ?? "");
+  } catch {
+    return undefined;
+  }
+}
+
+function writeLatin1(view: DataView, offset: number, text: string): void {
+  for (let i = 0; i < text.length; i++) view.setUint8(offset + i, text.charCodeAt(i));
+}

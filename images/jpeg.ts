@@ -1,0 +1,136 @@
+// This module is browser compatible.
+
+/**
+ * JPEG, by MozJPEG compiled to WebAssembly.
+ *
+ * @module
+ */
+
+import decode, { init as initDecoder } from "@jsquash/jpeg/decode.js";
+import encode, { init as initEncoder } from "@jsquash/jpeg/encode.js";
+import { decodeExif, encodeExif } from "./exif.ts";
+import { checkPictureSize, type PictureHeader } from "./picture_header.ts";
+import type { Pixels } from "./pixels.ts";
+import { fromRgba, toRgba } from "./rgba.ts";
+import { WasmCodec } from "./wasm_codec.ts";
+
+const START_OF_IMAGE = 0xd8;
+const START_OF_SCAN = 0xda;
+const APPLICATION_0 = 0xe0;
+const APPLICATION_1 = 0xe1;
+const EXIF_LETTERS = Uint8Array.of(0x45, 0x78, 0x69, 0x66, 0, 0);
+
+const MAX_SIDE = 65535;
+const MAX_SEGMENT = 65535;
+
+const decoder = new WasmCodec("jpeg-decoder", initDecoder);
+const encoder = new WasmCodec("jpeg-encoder", initEncoder);
+
+/**
+ * Writes a JPEG file, progressive. The same pixels, quality and texts give the same bytes.
+ *
+ * @param pixels The picture, at most 65535 pixels a side.
+ * @param quality 0 to 100.
+ * @param metadata Texts, stored as Exif; at most 64 KiB.
+ * @returns The file.
+ * @throws {TypeError} if the data of the pixels does not fit their size.
+ * @throws {RangeError} if the picture or the texts are too large.
+ */
+export async function encodeJpeg(
+  pixels: Pixels,
+  quality: number,
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<Uint8Array<ArrayBuffer>> {
+  if (Math.max(pixels.width, pixels.height) > MAX_SIDE) {
+    throw new RangeError(
+      `Cannot encode jpeg as a side must have at most ${MAX_SIDE} pixels: ` +
+        `current value is ${pixels.width} × ${pixels.height}`,
+    );
+  }
+  const segment = Object.keys(metadata).length === 0 ? new Uint8Array(0) : exifSegment(metadata);
+  const image = toRgba(pixels);
+  const picture = new Uint8Array(await encoder.run(() => encode(image, { quality })));
+  // Exif follows the JFIF segment, which readers expect first.
+  const isJfif = picture[3] === APPLICATION_0;
+  const at = isJfif ? 4 + (picture[4]! << 8 | picture[5]!) : 2;
+  const bytes = new Uint8Array(picture.length + segment.length);
+  bytes.set(picture.subarray(0, at));
+  bytes.set(segment, at);
+  bytes.set(picture.subarray(at), at + segment.length);
+  return bytes;
+}
+
+/**
+ * Reads size and texts of a JPEG file.
+ *
+ * @param bytes The file.
+ * @returns Its size and texts.
+ * @throws {SyntaxError} if its segments are not sound.
+ */
+export function readJpegHeader(bytes: Uint8Array): PictureHeader {
+  if (bytes[0] !== 0xff || bytes[1] !== START_OF_IMAGE) {
+    throw new SyntaxError("Cannot read JPEG as the file must start with FF D8");
+  }
+  let size: { width: number; height: number } | undefined;
+  let metadata = {};
+  for (let offset = 2; offset + 4 <= bytes.length;) {
+    const marker = bytes[offset + 1]!;
+    // FF may be repeated before a marker.
+    if (marker === 0xff) {
+      offset++;
+      continue;
+    }
+    const end = offset + 2 + (bytes[offset + 2]! << 8 | bytes[offset + 3]!);
+    if (bytes[offset] !== 0xff || end < offset + 4 || end > bytes.length) {
+      throw new SyntaxError(`Cannot read JPEG as a segment must stand at byte ${offset}`);
+    }
+    const content = bytes.subarray(offset + 4, end);
+    if (isFrame(marker)) {
+      const [precision, heightHigh, heightLow, widthHigh, widthLow, components] = content;
+      if (precision !== 8 || (components !== 1 && components !== 3)) {
+        throw new SyntaxError(
+          `Cannot read JPEG as it must have 1 or 3 components of 8 bits: ` +
+            `current values are ${components} and ${precision}`,
+        );
+      }
+      size = { height: heightHigh! << 8 | heightLow!, width: widthHigh! << 8 | widthLow! };
+    } else if (marker === APPLICATION_1 && EXIF_LETTERS.every((letter, i) => content[i] === letter)) {
+      metadata = decodeExif(content.subarray(EXIF_LETTERS.length));
+    } else if (marker === START_OF_SCAN && size !== undefined) {
+      return { format: "jpeg", ...size, metadata };
+    }
+    offset = end;
+  }
+  throw new SyntaxError("Cannot read JPEG as the file must hold a frame and a scan");
+}
+
+/**
+ * Reads a JPEG file. Exif's orientation is not applied.
+ *
+ * @param bytes The file.
+ * @param maxPixels The most pixels to accept.
+ * @returns The picture.
+ * @throws {SyntaxError} if it is not a sound JPEG file.
+ * @throws {RangeError} if it has more pixels.
+ */
+export async function decodeJpeg(bytes: Uint8Array, maxPixels: number): Promise<Pixels> {
+  checkPictureSize(readJpegHeader(bytes), maxPixels);
+  const { buffer } = new Uint8Array(bytes);
+  return fromRgba(await decoder.run(() => decode(buffer)));
+}
+
+/** Whether a marker starts a frame: C0 to CF without the tables (C4, CC) and the extension (C8). */
+function isFrame(marker: number): boolean {
+  return marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc;
+}
+
+function exifSegment(metadata: Readonly<Record<string, string>>): Uint8Array {
+  const exif = encodeExif(metadata);
+  const length = 2 + EXIF_LETTERS.length + exif.length;
+  if (length > MAX_SEGMENT) {
+    throw new RangeError(
+      `Cannot encode jpeg as its metadata must fit into ${MAX_SEGMENT} bytes: current value is ${length}`,
+    );
+  }
+  return Uint8Array.of(0xff, APPLICATION_1, length >> 8, length & 0xff, ...EXIF_LETTERS, ...exif);
+}

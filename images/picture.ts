@@ -1,0 +1,167 @@
+// This module is browser compatible.
+
+/**
+ * Picture files: PNG, JPEG and WebP, with texts in them that say how the picture was made.
+ *
+ * @module
+ */
+
+import { decodeJpeg, encodeJpeg, readJpegHeader } from "./jpeg.ts";
+import type { PictureFormat, PictureHeader } from "./picture_header.ts";
+import type { Pixels } from "./pixels.ts";
+import { decodePng, encodePng, readPngHeader } from "./png.ts";
+import { decodeWebp, encodeWebp, readWebpHeader } from "./webp.ts";
+
+export type { PictureFormat, PictureHeader } from "./picture_header.ts";
+
+/** The kinds of picture file that can be read and written. */
+export const PICTURE_FORMATS: readonly PictureFormat[] = ["png", "jpeg", "webp"];
+
+/** The media type of each kind of picture file. */
+export const MEDIA_TYPES: Readonly<Record<PictureFormat, string>> = {
+  png: "image/png",
+  jpeg: "image/jpeg",
+  webp: "image/webp",
+};
+
+/** How a picture file is written. */
+export interface EncodePictureOptions {
+  /** Kind of file. */
+  readonly format: PictureFormat;
+  /**
+   * Quality of JPEG and WebP, 0 to 100; PNG has no loss.
+   *
+   * @default {90}
+   */
+  readonly quality?: number;
+  /**
+   * Texts to store, by key: one to 79 printable ASCII characters, no space at either end. Texts may hold any Unicode
+   * but U+0000; lone surrogates become U+FFFD. JPEG holds 64 KiB of them at most.
+   *
+   * @default {{}}
+   */
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/** How a picture file is read. */
+export interface DecodePictureOptions {
+  /**
+   * The most pixels to accept.
+   *
+   * @default {100_000_000}
+   */
+  readonly maxPixels?: number;
+}
+
+/** A picture file's content. */
+export interface Picture {
+  /** The picture. */
+  readonly pixels: Pixels;
+  /** Texts in the file, by key. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Kind of file. */
+  readonly format: PictureFormat;
+}
+
+const KEY = /^[!-~](?:[ -~]{0,77}[!-~])?$/;
+
+/**
+ * Writes a picture file. The same pixels, quality and texts give the same bytes.
+ *
+ * @param pixels The picture.
+ * @param options How the file is written.
+ * @returns The file.
+ * @throws {TypeError} if the data of the pixels does not fit their size, or a key or text cannot be stored.
+ * @throws {RangeError} if the quality is not from 0 to 100, or picture or texts are too large for the format.
+ *
+ * @example Usage
+ * ```ts
+ * import { decodePicture, encodePicture } from "./picture.ts";
+ *
+ * const pixels = { width: 2, height: 1, data: Uint8Array.of(255, 0, 0, 0, 0, 255) };
+ * const file = await encodePicture(pixels, { format: "png", metadata: { parameters: "Zwei Bildpunkte ✓" } });
+ * const { metadata } = await decodePicture(file);
+ * ```
+ */
+export async function encodePicture(
+  pixels: Pixels,
+  options: EncodePictureOptions,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const { format, quality = 90 } = options;
+  if (!(quality >= 0 && quality <= 100)) {
+    throw new RangeError(
+      `Cannot encode a picture as quality must be from 0 to 100: current value is ${quality}`,
+    );
+  }
+  const metadata = checkMetadata(options.metadata ?? {});
+  switch (format) {
+    case "png":
+      return encodePng(pixels, metadata);
+    case "jpeg":
+      return await encodeJpeg(pixels, quality, metadata);
+    case "webp":
+      return await encodeWebp(pixels, quality, metadata);
+    default:
+      throw new TypeError(
+        `Cannot encode a picture as its format must be png, jpeg or webp: current value is ${format}`,
+      );
+  }
+}
+
+/**
+ * Reads size and texts of a picture file, without its pixels.
+ *
+ * @param bytes A PNG, JPEG or WebP file.
+ * @returns Its kind, size and texts.
+ * @throws {SyntaxError} if it is none of these, or not sound.
+ */
+export function readPictureHeader(bytes: Uint8Array): PictureHeader {
+  const readers = { png: readPngHeader, jpeg: readJpegHeader, webp: readWebpHeader };
+  return readers[recognizeFormat(bytes)](bytes);
+}
+
+/**
+ * Reads a picture file. Any kind of colour becomes 8-bit RGB; transparency is dropped.
+ *
+ * @param bytes A PNG, JPEG or WebP file.
+ * @param options How it is read.
+ * @returns The picture, the texts in the file, and its kind.
+ * @throws {SyntaxError} if it is none of these, or not sound.
+ * @throws {RangeError} if it has more pixels than are accepted.
+ */
+export async function decodePicture(bytes: Uint8Array, options: DecodePictureOptions = {}): Promise<Picture> {
+  const { maxPixels = 100_000_000 } = options;
+  const { format, metadata } = readPictureHeader(bytes);
+  const decoders = { png: decodePng, jpeg: decodeJpeg, webp: decodeWebp };
+  return { pixels: await decoders[format](bytes, maxPixels), metadata, format };
+}
+
+function recognizeFormat(bytes: Uint8Array): PictureFormat {
+  const start = String.fromCharCode(...bytes.subarray(0, 12));
+  if (start.startsWith("\x89PNG")) return "png";
+  if (start.startsWith("\xff\xd8")) return "jpeg";
+  if (start.startsWith("RIFF") && start.endsWith("WEBP")) return "webp";
+  throw new SyntaxError(
+    `Cannot read a picture as the file must be PNG, JPEG or WebP: it starts with ` +
+      `${
+        Array.from(bytes.subarray(0, 4), (byte) => byte.toString(16).padStart(2, "0")).join(" ") || "nothing"
+      }`,
+  );
+}
+
+function checkMetadata(metadata: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(metadata).map(([key, text]) => {
+      if (!KEY.test(key)) {
+        throw new TypeError(
+          `Cannot store a text as its key must be 1 to 79 printable ASCII characters without outer spaces: ` +
+            `current value is ${JSON.stringify(key)}`,
+        );
+      }
+      if (typeof text !== "string" || text.includes("\0")) {
+        throw new TypeError(`Cannot store the text ${key} as it must be a string without U+0000`);
+      }
+      return [key, text.toWellFormed()];
+    }),
+  );
+}

@@ -1,0 +1,43 @@
+// This module is browser compatible.
+
+/**
+ * What a picture file says of itself before its pixels are decoded.
+ *
+ * @module
+ */
+
+/** Kinds of picture file that can be read and written. */
+export type PictureFormat = "png" | "jpeg" | "webp";
+
+/** Size and texts of a picture file. */
+export interface PictureHeader {
+  /** Kind of file. */
+  readonly format: PictureFormat;
+  /** Columns. */
+  readonly width: number;
+  /** Rows. */
+  readonly height: number;
+  /** Texts in the file, by key. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/**
+ * Checks a picture's size before anything is allocated for it.
+ *
+ * @param header What the file says of itself.
+ * @param maxPixels The most pixels to accept.
+ * @throws {SyntaxError} if the picture is empty.
+ * @throws {RangeError} if it has more pixels.
+ */
+export function checkPictureSize({ format, width, height }: PictureHeader, maxPixels: number): void {
+  if (width < 1 || height < 1) {
+    throw new SyntaxError(
+      `Cannot decode ${format} as width and height must be above 0: current value is ${width} × ${height}`,
+    );
+  }
+  if (width * height > maxPixels) {
+    throw new RangeError(
+      `Cannot decode ${format} as it must have at most ${maxPixels} pixels: current value is ${width} × ${height}`,
+    );
+  }
+}

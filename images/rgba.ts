@@ -1,0 +1,45 @@
+// This module is browser compatible.
+
+/**
+ * Between RGB pixels and the RGBA that codecs for browsers take and give.
+ *
+ * @module
+ */
+
+import { checkPixels, type Pixels } from "./pixels.ts";
+
+/**
+ * Adds an opaque alpha channel.
+ *
+ * @param pixels The picture.
+ * @returns What a canvas would hold.
+ * @throws {TypeError} if the data of the pixels does not fit their size.
+ */
+export function toRgba(pixels: Pixels): ImageData {
+  checkPixels(pixels);
+  const { width, height, data } = pixels;
+  const rgba = new Uint8ClampedArray(width * height * 4).fill(255);
+  for (let from = 0, to = 0; from < data.length; from += 3, to += 4) {
+    rgba[to] = data[from]!;
+    rgba[to + 1] = data[from + 1]!;
+    rgba[to + 2] = data[from + 2]!;
+  }
+  // The codecs read no more than this, and not every runtime has the class.
+  return { width, height, data: rgba, colorSpace: "srgb" } as ImageData;
+}
+
+/**
+ * Drops the alpha channel.
+ *
+ * @param image What a codec gave.
+ * @returns The picture.
+ */
+export function fromRgba({ width, height, data }: ImageData): Pixels {
+  const rgb = new Uint8Array(width * height * 3);
+  for (let from = 0, to = 0; to < rgb.length; from += 4, to += 3) {
+    rgb[to] = data[from]!;
+    rgb[to + 1] = data[from + 1]!;
+    rgb[to + 2] = data[from + 2]!;
+  }
+  return { width, height, data: rgb };
+}

@@ -1,0 +1,90 @@
+// This module is browser compatible.
+
+/**
+ * Codecs compiled to WebAssembly: how they are loaded, and how they get over a failure.
+ *
+ * @module
+ */
+
+/** The codecs, each a WebAssembly module of its own. */
+export type WasmCodecName = "jpeg-decoder" | "jpeg-encoder" | "webp-decoder" | "webp-encoder";
+
+/** How a codec of the @jsquash packages is started: its module where it should not fetch it, and Emscripten's options. */
+type Init = (module: WebAssembly.Module | undefined, options: object) => Promise<unknown>;
+
+const providedModules = new Map<WasmCodecName, WebAssembly.Module>();
+
+/**
+ * Hands in a codec's compiled module, for runtimes where a package cannot fetch its own `.wasm` file.
+ *
+ * Deno and browsers need not call this: there a codec fetches the file beside its JavaScript when it is first used
+ * (under Deno from the npm cache, which needs read permission). Cloudflare Workers import the file and hand it in.
+ *
+ * @param name Which codec.
+ * @param module Its module: `mozjpeg_dec.wasm`, `mozjpeg_enc.wasm` of @jsquash/jpeg, `webp_dec.wasm`,
+ * `webp_enc_simd.wasm` of @jsquash/webp.
+ */
+export function provideWasmCodec(name: WasmCodecName, module: WebAssembly.Module): void {
+  providedModules.set(name, module);
+}
+
+/** A codec that is started when first used, runs one job at a time, and is started anew after a failure. */
+export class WasmCodec {
+  readonly #name: WasmCodecName;
+  readonly #init: Init;
+  #started = false;
+  #complaints: string[] = [];
+  #last: Promise<unknown> = Promise.resolve();
+
+  /**
+   * @param name Which codec.
+   * @param init The `init` function of its @jsquash module.
+   */
+  constructor(name: WasmCodecName, init: unknown) {
+    this.#name = name;
+    // The packages' types leave out the first parameter, which their documentation and code have.
+    this.#init = init as Init;
+  }
+
+  /**
+   * Does a job with the codec.
+   *
+   * @param job The job.
+   * @returns What the job returned.
+   * @throws {SyntaxError} if the codec failed or complained of its input.
+   * @throws {Error} if the codec could not be loaded.
+   */
+  run<T>(job: () => Promise<T>): Promise<T> {
+    // Complaints belong to the job that is running, so jobs must not overlap.
+    const result = this.#last.then(() => this.#run(job));
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+
+  async #run<T>(job: () => Promise<T>): Promise<T> {
+    this.#complaints = [];
+    let loaded = this.#started;
+    try {
+      if (!this.#started) {
+        const note = (line: string) => void this.#complaints.push(line);
+        const onRuntimeInitialized = () => loaded = true;
+        await this.#init(providedModules.get(this.#name), {
+          print: note,
+          printErr: note,
+          onRuntimeInitialized,
+        });
+        this.#started = true;
+      }
+      const result = await job();
+      if (this.#complaints.length === 0) return result;
+    } catch (error) {
+      // A module that exited or aborted cannot be used again.
+      this.#started = false;
+      if (!loaded) throw error;
+      if (this.#complaints.length === 0) this.#complaints.push(String(error));
+    }
+    throw new SyntaxError(
+      `Cannot run the ${this.#name} as its input must be sound: ${this.#complaints[0]}`,
+    );
+  }
+}
