@@ -92,6 +92,8 @@ export class GraphBuilder {
   readonly #inputs: MessageInitShape<typeof ValueInfoProtoSchema>[] = [];
   readonly #outputs: MessageInitShape<typeof ValueInfoProtoSchema>[] = [];
   readonly #known = new Map<string, Value>();
+  readonly #produced = new Set<string>();
+  readonly #renamed = new Map<string, string>();
   readonly #exposed: (name: string) => boolean;
   #folder: string | undefined;
   #weightBytes = 0;
@@ -112,7 +114,8 @@ export class GraphBuilder {
 
   /** Makes a value an output, under a name of its own. */
   output(name: string, value: Value, dims: readonly Dimension[], dtype: DType = "float32"): void {
-    this.#nodes.push({ opType: "Identity", name, input: [value.name], output: [name] });
+    const isFree = this.#produced.has(value.name) && !this.#renamed.has(value.name);
+    this.#renamed.set((isFree ? value : this.op("Identity", [value])).name, name);
     this.#outputs.push(valueInfo(name, dtype, dims));
   }
 
@@ -264,7 +267,11 @@ export class GraphBuilder {
       opsetImport: [{ domain: "", version: ONNX_OPSET }, { domain: CONTRIB_DOMAIN, version: 1n }],
       graph: {
         name,
-        node: this.#nodes,
+        node: this.#nodes.map((node) => ({
+          ...node,
+          input: node.input!.map((name) => this.#renamed.get(name) ?? name),
+          output: node.output!.map((name) => this.#renamed.get(name) ?? name),
+        })),
         initializer: this.#initializers,
         input: this.#inputs,
         output: this.#outputs,
@@ -289,6 +296,7 @@ export class GraphBuilder {
   ): Value[] {
     const name = this.#name(type);
     const output = Array.from({ length: outputs }, (_, index) => index === 0 ? name : `${name}:${index}`);
+    output.forEach((name) => this.#produced.add(name));
     this.#nodes.push({
       opType: type,
       name,

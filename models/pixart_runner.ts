@@ -1,0 +1,159 @@
+// This module is browser compatible.
+
+/**
+ * Runs a PixArt transformer.
+ *
+ * @module
+ */
+
+import type { Tensor } from "../artifacts/tensor.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { Weights } from "./checkpoint/weights.ts";
+import { pixartStepSegments, pixartTextGraph } from "./pixart_transformer.ts";
+import type { PixArtTransformerConfig } from "./pixart_transformer_config.ts";
+import { positionEmbedding } from "./position_embedding.ts";
+import { type CallOptions, type OpenModelOptions, SegmentedModel } from "./segments.ts";
+import { timestepEmbedding } from "./timestep_embedding.ts";
+
+/** A text as the blocks see it: the keys and values of each block's cross-attention. */
+export interface PreparedText {
+  /** Number of tokens. */
+  readonly tokens: number;
+  /** Keys and values by name, [tokens, width] each. */
+  readonly tensors: Readonly<Record<string, Tensor>>;
+}
+
+/** What the transformer predicts from. */
+export interface PredictInputs {
+  /** [1, in_channels, h, w], scaled as the scheduler wants it; `h` and `w` are multiples of the patch size. */
+  readonly latents: Tensor<"float32">;
+  /** The timestep; it may be fractional. */
+  readonly timestep: number;
+  /** The text. */
+  readonly text: PreparedText;
+  /** The picture's size in pixels; needed where the configuration says `use_additional_conditions`. */
+  readonly size?: { readonly height: number; readonly width: number } | undefined;
+}
+
+/** An open PixArt transformer. */
+export class PixArtTransformer implements AsyncDisposable {
+  /** Its configuration. */
+  readonly config: PixArtTransformerConfig;
+  readonly #text: SegmentedModel;
+  readonly #step: SegmentedModel;
+  #position: { readonly rows: number; readonly columns: number; readonly embedding: Tensor } | undefined;
+
+  /**
+   * Takes graphs that are open, or that stream.
+   *
+   * @param config Its configuration.
+   * @param text What depends on the text alone.
+   * @param step One prediction.
+   */
+  constructor(config: PixArtTransformerConfig, text: SegmentedModel, step: SegmentedModel) {
+    this.config = config;
+    this.#text = text;
+    this.#step = step;
+  }
+
+  /**
+   * Opens a transformer. The part that sees the text is opened when a text comes, and released after it.
+   *
+   * @param runtime Opens the graphs.
+   * @param config Its configuration.
+   * @param weights Its weights, in any floating-point type; computation is in float32.
+   * @param options How long weights are held, and who hears of it.
+   * @returns The transformer.
+   * @throws {MissingWeightError} if a weight is missing.
+   * @throws {OnnxRuntimeError} if a segment cannot be opened.
+   */
+  static async open(
+    runtime: Runtime,
+    config: PixArtTransformerConfig,
+    weights: Weights,
+    options: OpenModelOptions = {},
+  ): Promise<PixArtTransformer> {
+    const layersPerSegment = options.layersPerSegment ?? (options.residency === "stream" ? 1 : undefined);
+    const text = new SegmentedModel(runtime, [pixartTextGraph(config, weights)], { residency: "stream" });
+    const graphs = pixartStepSegments(config, weights, { layersPerSegment });
+    return new PixArtTransformer(config, text, await SegmentedModel.open(runtime, graphs, options));
+  }
+
+  /**
+   * Computes what depends on the text alone, once per text.
+   *
+   * @param embeddings The text encoder's output, [tokens, caption_channels], real tokens alone.
+   * @param options A signal.
+   * @returns The keys and values of each block's cross-attention.
+   */
+  async prepareText(embeddings: Tensor<"float32">, options: CallOptions = {}): Promise<PreparedText> {
+    const tensors = await this.#text.run({ encoder_hidden_states: embeddings }, options);
+    return { tokens: embeddings.shape[0] ?? 0, tensors };
+  }
+
+  /**
+   * Predicts once.
+   *
+   * @param inputs Latents, timestep, text and size.
+   * @param options A signal, looked at between segments.
+   * @returns [1, out_channels, h, w]: the noise, then its variance where the model learned it.
+   * @throws {TypeError} if the latents' shape does not fit the model, or the size is missing.
+   */
+  async predict(inputs: PredictInputs, options: CallOptions = {}): Promise<Tensor<"float32">> {
+    const { latents, timestep, text } = inputs;
+    const { sample } = await this.#step.run({
+      ...text.tensors,
+      ...this.#sizeConditions(inputs),
+      latents,
+      timestep: timestepEmbedding([timestep]),
+      position_embedding: this.#positions(latents.shape),
+    }, options);
+    return sample as Tensor<"float32">;
+  }
+
+  /** Gives the memory back; calling it again does nothing. */
+  async release(): Promise<void> {
+    await this.#text.release();
+    await this.#step.release();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.release();
+  }
+
+  #sizeConditions({ size }: PredictInputs): Record<string, Tensor> {
+    if (!this.config.use_additional_conditions) return {};
+    if (size === undefined) {
+      throw new TypeError("Cannot predict as this transformer needs the size of the picture in pixels");
+    }
+    return {
+      resolution: timestepEmbedding([size.height, size.width]),
+      aspect_ratio: timestepEmbedding([size.height / size.width]),
+    };
+  }
+
+  #positions(shape: readonly number[]): Tensor {
+    const { patch_size, in_channels, sample_size, interpolation_scale } = this.config;
+    const [batch, channels, height = 0, width = 0] = shape;
+    if (
+      shape.length !== 4 || batch !== 1 || channels !== in_channels ||
+      height === 0 || height % patch_size !== 0 || width === 0 || width % patch_size !== 0
+    ) {
+      throw new TypeError(
+        `Cannot predict as latents must be [1, ${in_channels}, h, w] with multiples of ${patch_size}: ` +
+          `current shape is [${shape}]`,
+      );
+    }
+    const rows = height / patch_size;
+    const columns = width / patch_size;
+    if (this.#position?.rows !== rows || this.#position.columns !== columns) {
+      const embedding = positionEmbedding(rows, columns, {
+        width: this.config.num_attention_heads * this.config.attention_head_dim,
+        baseSize: Math.floor(sample_size / patch_size),
+        interpolationScale: interpolation_scale,
+      });
+      this.#position = { rows, columns, embedding };
+    }
+    return this.#position.embedding;
+  }
+}

@@ -1,0 +1,87 @@
+// This module is browser compatible.
+
+/**
+ * Runs a T5 encoder.
+ *
+ * @module
+ */
+
+import { type Tensor, tensor } from "../artifacts/tensor.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { Weights } from "./checkpoint/weights.ts";
+import { type CallOptions, type OpenModelOptions, SegmentedModel } from "./segments.ts";
+import { t5EncoderSegments } from "./t5_encoder.ts";
+import type { T5EncoderConfig } from "./t5_encoder_config.ts";
+import { positionBuckets } from "./t5_position_buckets.ts";
+
+/** An open T5 encoder. */
+export class T5Encoder implements AsyncDisposable {
+  /** Its configuration. */
+  readonly config: T5EncoderConfig;
+  readonly #segments: SegmentedModel;
+
+  /** Takes segments that are open, or that stream. */
+  constructor(config: T5EncoderConfig, segments: SegmentedModel) {
+    this.config = config;
+    this.#segments = segments;
+  }
+
+  /**
+   * Opens an encoder.
+   *
+   * @param runtime Opens the graphs.
+   * @param config Its configuration.
+   * @param weights Its weights, in any floating-point type; computation is in float32.
+   * @param options How long weights are held, and who hears of it.
+   * @returns The encoder.
+   * @throws {MissingWeightError} if a weight is missing.
+   * @throws {OnnxRuntimeError} if a segment cannot be opened.
+   */
+  static async open(
+    runtime: Runtime,
+    config: T5EncoderConfig,
+    weights: Weights,
+    options: OpenModelOptions = {},
+  ): Promise<T5Encoder> {
+    const layersPerSegment = options.layersPerSegment ?? (options.residency === "stream" ? 1 : undefined);
+    const graphs = t5EncoderSegments(config, weights, { layersPerSegment });
+    return new T5Encoder(config, await SegmentedModel.open(runtime, graphs, options));
+  }
+
+  /**
+   * Encodes one text.
+   *
+   * @param ids Its token ids, the end token included, padding not.
+   * @param options A signal.
+   * @returns [tokens, d_model].
+   * @throws {RangeError} if there are no tokens, or one is not in the vocabulary.
+   */
+  async encode(ids: ArrayLike<number>, options: CallOptions = {}): Promise<Tensor<"float32">> {
+    const tokens = Array.from(ids);
+    const { vocab_size, relative_attention_num_buckets, relative_attention_max_distance } = this.config;
+    const wrong = tokens.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocab_size));
+    if (tokens.length === 0 || wrong !== undefined) {
+      throw new RangeError(
+        `Cannot encode a text as its token ids must be some of 0 … ${vocab_size - 1}: ` +
+          `current value is ${wrong ?? "none"}`,
+      );
+    }
+    const { last_hidden_state } = await this.#segments.run({
+      input_ids: tensor("int32", [tokens.length], Int32Array.from(tokens)),
+      position_buckets: positionBuckets(tokens.length, {
+        buckets: relative_attention_num_buckets,
+        maxDistance: relative_attention_max_distance,
+      }),
+    }, options);
+    return last_hidden_state as Tensor<"float32">;
+  }
+
+  /** Gives the memory back; calling it again does nothing. */
+  release(): Promise<void> {
+    return this.#segments.release();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.release();
+  }
+}

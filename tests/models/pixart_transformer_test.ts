@@ -1,0 +1,159 @@
+import assert from "node:assert/strict";
+import { type Tensor, tensor } from "../../artifacts/tensor.ts";
+import { PixArtTransformer } from "../../models/pixart_runner.ts";
+import { pixartStepSegments, pixartTextGraph } from "../../models/pixart_transformer.ts";
+import { PixArtTransformerConfig } from "../../models/pixart_transformer_config.ts";
+import { positionEmbedding } from "../../models/position_embedding.ts";
+import { SegmentedModel } from "../../models/segments.ts";
+import { T5EncoderConfig } from "../../models/t5_encoder_config.ts";
+import { T5Encoder } from "../../models/t5_runner.ts";
+import { timestepEmbedding } from "../../models/timestep_embedding.ts";
+import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
+import {
+  assertNear,
+  type Case,
+  openTiny,
+  readCases,
+  readProbes,
+  realTokens,
+  rows,
+  TINY_CHECKPOINTS,
+} from "./tiny_checkpoints.ts";
+
+const runtime = new OnnxRuntimeNode();
+const LIMITS = { maxAbs: 2e-5, relL2: 5e-6 };
+
+async function openTransformer(checkpoint: string, variant = "") {
+  const component = await openTiny(checkpoint, "transformer", variant);
+  return { config: PixArtTransformerConfig.parse(component.config), weights: await component.weights() };
+}
+
+/** The texts of a case as the transformer's rows need them: guidance's negative half first. */
+async function encodeTexts(run: Case, images: number): Promise<Tensor<"float32">[]> {
+  const component = await openTiny(run.checkpoint, "text_encoder", run.load.variant);
+  await using encoder = await T5Encoder.open(
+    runtime,
+    T5EncoderConfig.parse(component.config),
+    await component.weights(),
+  );
+  const texts: Tensor<"float32">[] = [];
+  for (const which of ["negative", "prompt"] as const) {
+    const prompts = run.tensors[`${which}_input_ids`]?.shape[0] ?? 0;
+    for (let prompt = 0; prompt < prompts; prompt++) {
+      const text = await encoder.encode(realTokens(run, which, prompt));
+      for (let image = 0; image < images / prompts; image++) texts.push(text);
+    }
+  }
+  return texts;
+}
+
+/** Latents that went into a call, [images, channels, h, w]. */
+function callInput(run: Case, call: number): Tensor<"float32"> {
+  const stored = run.tensors.model_input as Tensor<"float32"> | undefined;
+  if (stored === undefined && call === 0) return run.tensors.latents_init as Tensor<"float32">;
+  const { shape, data } = stored
+    ? rows(stored, call)
+    : rows(run.tensors.latents as Tensor<"float32">, call - 1);
+  return tensor("float32", shape.slice(1), data);
+}
+
+Deno.test("PixArtTransformer gives the reference's output of every stored call from its stored inputs", async () => {
+  const cases = await readCases(({ tensors }) => "calls" in (tensors.model_output ?? {}));
+  assert(cases.length >= 15, `${cases.length}`);
+  for (const run of cases) {
+    const { config, weights } = await openTransformer(run.checkpoint, run.load.variant);
+    await using transformer = await PixArtTransformer.open(runtime, config, weights);
+    const golden = run.tensors.model_output as Tensor<"float32">;
+    const images = run.tensors.initial_noise!.shape[0]!;
+    const texts = await encodeTexts(run, images);
+    assert.equal(texts.length, golden.shape[1]);
+    const prepared = await Promise.all(texts.map((text) => transformer.prepareText(text)));
+    const resolution = run.tensors.resolution as Tensor<"float32"> | undefined;
+    const size = resolution && { height: resolution.data[0]!, width: resolution.data[1]! };
+
+    for (const [index, call] of run.entries.model_output!.calls!.entries()) {
+      const latents = callInput(run, call);
+      const timestep = Number(run.tensors.transformer_timestep!.data[call]);
+      const expected = rows(golden, index);
+      const actual = new Float32Array(expected.data.length);
+      for (const [row, text] of prepared.entries()) {
+        const sample = await transformer.predict({
+          latents: rows(latents, row % images),
+          timestep,
+          text,
+          size,
+        });
+        assert.deepEqual(sample.shape, [1, ...golden.shape.slice(2)]);
+        actual.set(sample.data, row * sample.data.length);
+      }
+      assertNear(actual, expected.data, LIMITS, `${run.id}: call ${call}`);
+    }
+  }
+});
+
+Deno.test("PixArt activations match the reference after every sublayer", async () => {
+  for (const checkpoint of TINY_CHECKPOINTS) {
+    const { entries, tensors, run } = await readProbes(checkpoint);
+    const { config, weights } = await openTransformer(checkpoint);
+    const exposed = () => true;
+    await using text = await SegmentedModel.open(runtime, [pixartTextGraph(config, weights, { exposed })]);
+    await using step = await SegmentedModel.open(runtime, pixartStepSegments(config, weights, { exposed }));
+
+    const latents = callInput(run, 0);
+    const [, , height, width] = latents.shape as [number, number, number, number];
+    const resolution = run.tensors.resolution as Tensor<"float32"> | undefined;
+    const halves = await Promise.all((await encodeTexts(run, 1)).map(async (embeddings) => {
+      const { caption_projection, ...keysAndValues } = await text.run({ encoder_hidden_states: embeddings });
+      const values = await step.run({
+        ...keysAndValues,
+        ...(resolution
+          ? {
+            resolution: timestepEmbedding([...rows(resolution, 0).data]),
+            aspect_ratio: timestepEmbedding([(run.tensors.aspect_ratio as Tensor<"float32">).data[0]!]),
+          }
+          : {}),
+        latents,
+        timestep: timestepEmbedding([Number(run.tensors.transformer_timestep!.data[0])]),
+        position_embedding: positionEmbedding(height / 2, width / 2, {
+          width: config.num_attention_heads * config.attention_head_dim,
+          baseSize: config.sample_size / 2,
+          interpolationScale: config.interpolation_scale,
+        }),
+      });
+      return { ...values, caption_projection };
+    }));
+
+    let compared = 0;
+    for (const [name, entry] of Object.entries(entries)) {
+      const probe = name.replace("transformer/", "");
+      if (probe === name || !(probe in halves[0]!)) continue;
+      const part = (half: Record<string, Tensor | undefined>) => [...(half[probe] as Tensor<"float32">).data];
+      // The caption projection is stored for the prompt alone, everything else for both halves.
+      const actual = probe === "caption_projection" ? part(halves.at(-1)!) : halves.flatMap(part);
+      const golden = tensors[name] as Tensor<"float32">;
+      assertNear(actual, golden.data, { relL2: 5e-5 }, `${checkpoint}: ${name}`, entry.sample);
+      compared++;
+    }
+    assert.equal(compared, 5 + 4 * config.num_layers);
+  }
+});
+
+Deno.test("PixArtTransformer gives the same bytes however it is cut and held", async () => {
+  const { config, weights } = await openTransformer("tiny-alpha-512");
+  const wave = (length: number) => Float32Array.from({ length }, (_, i) => Math.sin(i * i));
+  const inputs = { latents: tensor("float32", [1, 4, 6, 8], wave(192)), timestep: 321 };
+  const embeddings = tensor("float32", [5, 32], wave(160));
+  await using whole = await PixArtTransformer.open(runtime, config, weights);
+  const text = await whole.prepareText(embeddings);
+  const expected = await whole.predict({ ...inputs, text });
+  for (const residency of ["stage", "stream"] as const) {
+    for (const layersPerSegment of [1, 2, 3]) {
+      await using cut = await PixArtTransformer.open(runtime, config, weights, {
+        residency,
+        layersPerSegment,
+      });
+      const sample = await cut.predict({ ...inputs, text: await cut.prepareText(embeddings) });
+      assert.deepEqual(sample.data, expected.data, `${residency} ${layersPerSegment}`);
+    }
+  }
+});
