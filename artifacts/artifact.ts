@@ -29,3 +29,8 @@ export interface Artifact {
   /** What else is known of it: prompts, seeds, sizes. Each kind has a zod schema for it. */
   readonly metadata: JsonObject;
 }
+
+/** An artifact that does not hold what its use asks for. */
+export class ArtifactError extends Error {
+  override name = "ArtifactError";
+}

@@ -1,0 +1,145 @@
+// This module is browser compatible.
+
+/**
+ * The artifact between encode and denoise: text embeddings of prompts, and of negative prompts where guidance needs
+ * them. Names and shapes are those of diffusers' PixArt pipelines, so that either can load the other's files.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { type Artifact, ArtifactError } from "./artifact.ts";
+import { toFloat32 } from "./half_precision.ts";
+import { type Tensor, tensor } from "./tensor.ts";
+
+/** What is known of embeddings beside their tensors. Files from elsewhere have none of it. */
+export const embeddingsMetadataSchema = z.looseObject({
+  /** The prompts as given. */
+  prompts: z.array(z.string()).optional(),
+  /** The negative prompts as given. */
+  negativePrompts: z.array(z.string()).optional(),
+});
+
+/** Embeddings of one prompt: real tokens alone, `[tokens, channels]`. */
+export type PromptEmbedding = Tensor<"float32">;
+
+/** Embeddings, a prompt at a time. */
+export interface Embeddings {
+  /** One for each prompt. */
+  readonly prompts: readonly PromptEmbedding[];
+  /** One for each prompt; absent where guidance is off. */
+  readonly negatives?: readonly PromptEmbedding[];
+}
+
+/**
+ * Packs embeddings into the padded tensors that diffusers knows: `prompt_embeds` [prompts, length, channels],
+ * `prompt_attention_mask` [prompts, length], and the same for negative prompts. Padding is zero and masked.
+ *
+ * @param embeddings Embeddings, a prompt at a time.
+ * @param length Tokens to pad to.
+ * @param metadata What else is known.
+ * @returns The artifact.
+ * @throws {RangeError} if a prompt has more tokens than `length`.
+ */
+export function packEmbeddings(
+  embeddings: Embeddings,
+  length: number,
+  metadata: z.infer<typeof embeddingsMetadataSchema> & Artifact["metadata"],
+): Artifact {
+  const { prompts, negatives } = embeddings;
+  return {
+    kind: "embeddings",
+    tensors: {
+      ...pad(prompts, length, "prompt_embeds", "prompt_attention_mask"),
+      ...(negatives
+        ? pad(negatives, length, "negative_prompt_embeds", "negative_prompt_attention_mask")
+        : {}),
+    },
+    metadata,
+  };
+}
+
+/** Pads each prompt's rows to `length`, with a mask beside them. */
+function pad(
+  prompts: readonly PromptEmbedding[],
+  length: number,
+  embedsName: string,
+  maskName: string,
+): Record<string, Tensor> {
+  const channels = prompts[0]?.shape[1] ?? 0;
+  const embeds = new Float32Array(prompts.length * length * channels);
+  const mask = new BigInt64Array(prompts.length * length);
+  prompts.forEach((prompt, index) => {
+    const tokens = prompt.shape[0] ?? 0;
+    if (tokens > length) {
+      throw new RangeError(`Cannot pack embeddings as a prompt may have ${length} tokens: it has ${tokens}`);
+    }
+    embeds.set(prompt.data, index * length * channels);
+    mask.fill(1n, index * length, index * length + tokens);
+  });
+  return {
+    [embedsName]: tensor("float32", [prompts.length, length, channels], embeds),
+    [maskName]: tensor("int64", [prompts.length, length], mask),
+  };
+}
+
+/**
+ * Takes embeddings apart again, a prompt at a time, real tokens alone.
+ *
+ * @param artifact Embeddings made by a stage, or loaded from a file.
+ * @returns Embeddings, a prompt at a time.
+ * @throws {ArtifactError} if a tensor is missing or its shape or type is not as it must be.
+ */
+export function unpackEmbeddings(artifact: Artifact): Embeddings {
+  const prompts = unpad(artifact, "prompt_embeds", "prompt_attention_mask");
+  if (!artifact.tensors["negative_prompt_embeds"]) return { prompts };
+  const negatives = unpad(artifact, "negative_prompt_embeds", "negative_prompt_attention_mask");
+  if (negatives.length !== prompts.length || negatives[0]?.shape[1] !== prompts[0]?.shape[1]) {
+    throw new ArtifactError(
+      `Cannot use embeddings as prompt_embeds and negative_prompt_embeds must be of the same shape: they hold ` +
+        `${prompts.length} x ${prompts[0]?.shape[1]} and ${negatives.length} x ${negatives[0]?.shape[1]} channels`,
+    );
+  }
+  return { prompts, negatives };
+}
+
+/** The real rows of each prompt. */
+function unpad(artifact: Artifact, embedsName: string, maskName: string): PromptEmbedding[] {
+  const embeds = artifact.tensors[embedsName];
+  const mask = artifact.tensors[maskName];
+  if (!embeds || !mask) {
+    throw new ArtifactError(
+      `Cannot use embeddings as they must hold ${embedsName} and ${maskName}: tensors are ${
+        Object.keys(artifact.tensors).join(", ") || "none"
+      }`,
+    );
+  }
+  const [prompts = 0, length = 0, channels = 0] = embeds.shape;
+  if (embeds.shape.length !== 3 || prompts === 0) {
+    throw new ArtifactError(
+      `Cannot use embeddings as ${embedsName} must be [prompts, tokens, channels]: shape is [${embeds.shape}]`,
+    );
+  }
+  if (mask.shape.length !== 2 || mask.shape[0] !== prompts || mask.shape[1] !== length) {
+    throw new ArtifactError(
+      `Cannot use embeddings as ${maskName} must be [${prompts}, ${length}]: shape is [${mask.shape}]`,
+    );
+  }
+  const values = toFloat32(embeds);
+  return Array.from({ length: prompts }, (_, prompt) => {
+    const rows: number[] = [];
+    for (let token = 0; token < length; token++) {
+      if (Number(mask.data[prompt * length + token]) !== 0) rows.push(prompt * length + token);
+    }
+    if (rows.length === 0) {
+      throw new ArtifactError(
+        `Cannot use embeddings as each prompt needs a token: ${maskName} of prompt ${prompt} is 0`,
+      );
+    }
+    const data = new Float32Array(rows.length * channels);
+    rows.forEach((row, index) =>
+      data.set(values.data.subarray(row * channels, (row + 1) * channels), index * channels)
+    );
+    return tensor("float32", [rows.length, channels], data);
+  });
+}

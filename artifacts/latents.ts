@@ -1,0 +1,58 @@
+// This module is browser compatible.
+
+/**
+ * The artifact between denoise and decode: latents, before the division by the autoencoder's scaling factor. Initial
+ * noise is of the same kind.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { type Artifact, ArtifactError } from "./artifact.ts";
+import { toFloat32 } from "./half_precision.ts";
+import { type Tensor, tensor } from "./tensor.ts";
+
+/** What is known of latents beside their tensor. Files from elsewhere have none of it. */
+export const latentsMetadataSchema = z.looseObject({
+  /** The picture's size in pixels as asked for: what decoding resizes and crops to. */
+  size: z.object({ height: z.int().positive(), width: z.int().positive() }).optional(),
+});
+
+/** What is known of latents beside their tensor. */
+export type LatentsMetadata = z.infer<typeof latentsMetadataSchema>;
+
+/**
+ * The tensor `latents` of an artifact, as float32.
+ *
+ * @param artifact Latents made by a stage, or loaded from a file.
+ * @param channels Channels that there must be.
+ * @returns `latents` [images, channels, height, width].
+ * @throws {ArtifactError} if the tensor is missing or of another shape, or holds a value that is not finite.
+ */
+export function unpackLatents(artifact: Artifact, channels: number): Tensor<"float32"> {
+  const latents = artifact.tensors["latents"];
+  if (!latents) {
+    const names = Object.keys(artifact.tensors).join(", ") || "none";
+    throw new ArtifactError(`Cannot use latents as the file must hold a tensor latents: tensors are ${names}`);
+  }
+  if (latents.shape.length !== 4 || latents.shape[1] !== channels || latents.shape.includes(0)) {
+    throw new ArtifactError(
+      `Cannot use latents as they must be [images, ${channels}, height, width]: shape is [${latents.shape}]`,
+    );
+  }
+  const values = toFloat32(latents);
+  const bad = values.data.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0) {
+    throw new ArtifactError(
+      `Cannot use latents as all values must be finite: value ${bad} is ${values.data[bad]}`,
+    );
+  }
+  return values;
+}
+
+/** The latents of one image, [1, channels, height, width]; a view. */
+export function imageLatents(latents: Tensor<"float32">, image: number): Tensor<"float32"> {
+  const shape = [1, ...latents.shape.slice(1)];
+  const count = latents.data.length / latents.shape[0]!;
+  return tensor("float32", shape, latents.data.subarray(image * count, (image + 1) * count));
+}

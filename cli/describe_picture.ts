@@ -1,0 +1,63 @@
+/**
+ * What a picture says of itself: the graph that made it, and its parameters in the form that users of other programs
+ * know.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import type { Artifact } from "../artifacts/artifact.ts";
+import type { GraphDocumentInput } from "../graph/document.ts";
+import type { PictureFormat } from "../images/picture.ts";
+
+/** What the latents that a picture was decoded from may tell; files from elsewhere tell nothing. */
+const originSchema = z.looseObject({
+  prompts: z.array(z.string()).optional(),
+  negativePrompts: z.array(z.string()).optional(),
+  seeds: z.array(z.string()).optional(),
+  imagesPerPrompt: z.number().optional(),
+  steps: z.number().optional(),
+  scheduler: z.string().optional(),
+  guidanceScale: z.number().optional(),
+  model: z.string().optional(),
+});
+
+/**
+ * The texts that a picture carries.
+ *
+ * @param artifact The pictures.
+ * @param image Which of them.
+ * @param graph The graph that made them.
+ * @returns `parameters`, as AUTOMATIC1111's web UI writes them, and `pixstage`, from which the run can be repeated.
+ */
+export function describePicture(
+  artifact: Artifact,
+  image: number,
+  graph: GraphDocumentInput,
+): Record<string, string> {
+  const origin = originSchema.parse(artifact.metadata);
+  const prompt = Math.floor(image / (origin.imagesPerPrompt ?? 1));
+  const [, , height, width] = artifact.tensors["image"]?.shape ?? [];
+  const settings = Object.entries({
+    Steps: origin.steps,
+    Sampler: origin.scheduler,
+    "CFG scale": origin.guidanceScale,
+    Seed: origin.seeds?.[image],
+    Size: `${width}x${height}`,
+    Model: origin.model,
+  }).filter(([, value]) => value !== undefined).map(([name, value]) => `${name}: ${value}`);
+  const lines = [
+    origin.prompts?.[prompt],
+    origin.negativePrompts?.[0] && `Negative prompt: ${origin.negativePrompts[0]}`,
+    settings.join(", "),
+  ].filter((line) => line);
+  return { parameters: lines.join("\n"), pixstage: JSON.stringify({ graph, image }) };
+}
+
+/** The file that a picture goes to where the user names none: its prompt and its seed. */
+export function defaultName(metadata: Artifact["metadata"], format: PictureFormat): string {
+  const { prompts, seeds } = originSchema.parse(metadata);
+  const words = (prompts?.[0] ?? "picture").toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? ["picture"];
+  const seed = seeds?.[0] === undefined ? "" : `-${seeds[0]}`;
+  return `${words.slice(0, 6).join("-").slice(0, 60)}${seed}.${format === "jpeg" ? "jpg" : format}`;
+}

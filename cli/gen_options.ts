@@ -1,0 +1,180 @@
+/**
+ * The options of `gen`, under the names that users of diffusers and stable-diffusion.cpp know.
+ *
+ * @module
+ */
+
+import { type Command, Option } from "commander";
+import type { PictureRequestInput } from "../graph/picture_request.ts";
+import { amount, amounts, keyValue, seeds, wholeNumber } from "./option_values.ts";
+import { userPath } from "./user_path.ts";
+
+/** The options of `gen`, parsed. Paths are as the user gave them. */
+export interface GenOptions {
+  readonly model: string;
+  readonly revision?: string;
+  readonly variant?: string;
+  readonly localFilesOnly?: boolean;
+  readonly cacheDir?: string;
+  readonly vae?: string;
+  readonly negativePrompt?: string;
+  readonly width?: number;
+  readonly height?: number;
+  readonly steps?: number;
+  readonly guidanceScale?: number;
+  readonly cfgScale?: number;
+  readonly scheduler?: string;
+  readonly schedulerOption?: Record<string, unknown>;
+  readonly timesteps?: number[];
+  readonly sigmas?: number[];
+  readonly eta?: number;
+  readonly seed?: string[];
+  readonly batchCount?: number;
+  readonly resolutionBinning: boolean;
+  readonly cleanCaption: boolean;
+  readonly maxSequenceLength?: number;
+  readonly generator?: "torch-cpu" | "torch-cuda";
+  readonly initNoise?: string;
+  readonly saveEmbeds?: string;
+  readonly loadEmbeds?: string;
+  readonly saveLatents?: string;
+  readonly loadLatents?: string;
+  readonly until?: "encode" | "denoise" | "decode";
+  readonly output?: string;
+  readonly outputFormat?: "png" | "jpeg" | "webp";
+  readonly saveTensor?: string;
+  readonly device: string;
+  readonly threads?: number;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly verbose?: boolean;
+}
+
+/** Options that choose a checkpoint. */
+export function addModelOptions(command: Command, defaultModel: string): Command {
+  return command
+    .option("-m, --model <dir|org/name>", "checkpoint in diffusers' folder layout", defaultModel)
+    .option("--revision <name>", "branch, tag or commit of a checkpoint on the hub")
+    .option("--variant <name>", "variant of the weights, such as fp16")
+    .option("--local-files-only", "never download")
+    .option("--cache-dir <dir>", "where downloads are kept");
+}
+
+/** Options that say where and how loudly to run. */
+export function addRunOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option("--device <name>", "where to run").choices(["cpu", "webgpu", "cuda"]).default("cpu"),
+    )
+    .option("--threads <n>", "threads of one operation; all cores otherwise", wholeNumber(1))
+    .option("--json", "print one event a line")
+    .option("-q, --quiet", "print nothing but errors")
+    .option("-v, --verbose", "print every event to the standard error, and the trace of a fault");
+}
+
+/** Adds the options of `gen`. */
+export function addGenOptions(command: Command, defaultModel: string): Command {
+  addModelOptions(command, defaultModel)
+    .option("--vae <dir|org/name>", "another autoencoder: a checkpoint, or a folder that holds one alone")
+    .option("-n, --negative-prompt <text>", "what the pictures should not show")
+    .option("-W, --width <pixels>", "width of the pictures", wholeNumber(1))
+    .option("-H, --height <pixels>", "height of the pictures", wholeNumber(1))
+    .option("--steps <n>", "denoising steps", wholeNumber(1))
+    .option("--guidance-scale <x>", "how far the prompt pulls; guidance is off at 1 and below", amount)
+    .addOption(new Option("--cfg-scale <x>", "the same as --guidance-scale").argParser(amount))
+    .option("--scheduler <name>", "class or short name of a scheduler; `schedulers` lists them")
+    .option(
+      "--scheduler-option <key=value>",
+      "option of the scheduler, in diffusers' spelling; repeatable",
+      keyValue,
+    )
+    .option("--timesteps <n,n...>", "custom timesteps instead of steps", amounts)
+    .option("--sigmas <x,x...>", "custom sigmas instead of steps", amounts)
+    .option("--eta <x>", "share of fresh noise in the steps of DDIM, 0 to 1", amount)
+    .option(
+      "-s, --seed <n,n...>",
+      'seed of the first picture, or of each; "random" draws one (default: 0)',
+      seeds,
+    )
+    .option("-b, --batch-count <n>", "pictures for each prompt (default: 1)", wholeNumber(1))
+    .option("--no-resolution-binning", "make the picture at the very size that is asked for")
+    .option("--no-clean-caption", "leave the prompts as they are but for case and outer blanks")
+    .option("--max-sequence-length <n>", "tokens of a prompt that are used", wholeNumber(1))
+    .addOption(
+      new Option("--generator <name>", "whose random numbers").choices(["torch-cpu", "torch-cuda"]),
+    )
+    .option("--init-noise <file>", "initial noise: the tensor `latents` of a safetensors file")
+    .option("--save-embeds <file>", "save the embeddings as safetensors")
+    .option("--load-embeds <file>", "begin from saved embeddings; no text encoder is needed")
+    .option("--save-latents <file>", "save the latents as safetensors")
+    .option("--load-latents <file>", "begin from saved latents; only the autoencoder is needed")
+    .addOption(new Option("--until <stage>", "stop after a stage").choices(["encode", "denoise", "decode"]))
+    .option("-o, --output <file>", "where the picture goes; %03d stands for its number")
+    .addOption(
+      new Option("--output-format <name>", "format of the pictures; by the file's ending otherwise")
+        .choices(["png", "jpeg", "webp"]),
+    )
+    .option("--save-tensor <file>", "save the decoded pictures as float32 `image` [n, 3, h, w]");
+  return addRunOptions(command).addHelpText("after", EXAMPLES);
+}
+
+const EXAMPLES = `
+Examples:
+  deno task gen "cute cat"
+  deno task gen "a red car" "a blue car" --steps 12 --seed 7 -o car-%03d.png
+  deno task gen "a castle" -m PixArt-alpha/PixArt-XL-2-1024-MS --scheduler euler
+  deno task gen "a castle" --save-embeds castle.safetensors --until encode
+  deno task gen --load-embeds castle.safetensors --seed 1,2,3 -o castle-%03d.webp`;
+
+/** The request that the options and prompts make. */
+export function pictureRequest(prompts: readonly string[], options: GenOptions): PictureRequestInput {
+  const count = options.batchCount ?? seededCount(options.seed, prompts.length);
+  const request: Record<keyof PictureRequestInput, unknown> = {
+    prompts: [...prompts],
+    model: modelReference(options),
+    variant: options.variant,
+    negativePrompt: options.negativePrompt,
+    vae: options.vae === undefined ? undefined : pathOrName(options.vae),
+    steps: options.steps,
+    timesteps: options.timesteps,
+    sigmas: options.sigmas,
+    guidanceScale: options.guidanceScale ?? options.cfgScale,
+    scheduler: options.scheduler,
+    schedulerOptions: options.schedulerOption,
+    eta: options.eta,
+    height: options.height,
+    width: options.width,
+    resolutionBinning: options.resolutionBinning,
+    imagesPerPrompt: count,
+    seeds: options.seed,
+    generator: options.generator,
+    cleanCaption: options.cleanCaption,
+    maxSequenceLength: options.maxSequenceLength,
+  };
+  return Object.fromEntries(
+    Object.entries(request).filter(([, value]) => value !== undefined),
+  ) as PictureRequestInput;
+}
+
+/** Several seeds ask for a picture each. */
+function seededCount(seeds: readonly string[] | undefined, prompts: number): number | undefined {
+  if (!seeds || seeds.length === 1 || seeds.length % Math.max(prompts, 1) !== 0) return undefined;
+  return seeds.length / Math.max(prompts, 1);
+}
+
+/** The reference of the checkpoint, with its revision. */
+export function modelReference({ model, revision }: Pick<GenOptions, "model" | "revision">): string {
+  const reference = pathOrName(model);
+  return revision === undefined ? reference : `${reference}@${revision}`;
+}
+
+/** A path relative to the user's folder becomes absolute; a name stays as it is. */
+function pathOrName(reference: string): string {
+  const path = userPath(reference);
+  try {
+    Deno.statSync(path);
+    return path;
+  } catch {
+    return /^[./~]/.test(reference) ? path : reference;
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * `inspect`: what an artifact, a checkpoint or a picture is.
+ *
+ * @module
+ */
+
+import { Command } from "commander";
+import { readFile, stat } from "node:fs/promises";
+import { stdout } from "node:process";
+import type { JsonObject } from "../artifacts/artifact.ts";
+import { artifactId } from "../artifacts/artifact_file.ts";
+import { readArtifact } from "../artifacts/disk.ts";
+import { FileError } from "../artifacts/file_error.ts";
+import type { Tensor } from "../artifacts/tensor.ts";
+import { decodePicture } from "../images/picture.ts";
+import { LocalModels } from "../hub/local_models.ts";
+import { writeLine } from "./progress.ts";
+import { userPath } from "./user_path.ts";
+
+/** Makes the command. */
+export function inspectCommand(): Command {
+  return new Command("inspect")
+    .description("Tells what an artifact, a checkpoint or a picture is.")
+    .argument("<file>", "a safetensors file, a picture, or a checkpoint's folder")
+    .option("--json", "print JSON")
+    .action(async (file: string, { json }: { json?: boolean }) => {
+      const found = await inspect(userPath(file));
+      writeLine(stdout, json ? JSON.stringify(found) : outline(found));
+    });
+}
+
+/** What a file or folder is. */
+async function inspect(path: string): Promise<JsonObject> {
+  const found = await stat(path).catch((cause) => {
+    throw new FileError(`Cannot inspect ${path} as there is no such file or folder`, { cause });
+  });
+  if (found.isDirectory()) return await inspectCheckpoint(path);
+  return path.endsWith(".safetensors") ? await inspectArtifact(path) : await inspectPicture(path);
+}
+
+/** A checkpoint: its family, and what each component weighs. */
+async function inspectCheckpoint(path: string): Promise<JsonObject> {
+  const checkpoint = await new LocalModels().open({ model: path });
+  const components: Record<string, JsonObject> = {};
+  for (const name of checkpoint.components) {
+    const component = await checkpoint.component(name);
+    const weights = await component.weights();
+    const located = weights.names.map((tensor) => weights.locate(tensor));
+    components[name] = {
+      class: component.className,
+      tensors: located.length,
+      parameters: located.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
+      bytes: located.reduce((sum, { length }) => sum + length, 0),
+      types: [...new Set(located.map(({ dtype }) => dtype))].join(", "),
+    };
+  }
+  return {
+    what: "checkpoint",
+    name: checkpoint.name,
+    family: checkpoint.family,
+    defaults: checkpoint.defaults as JsonObject,
+    scheduler: (await checkpoint.scheduler().catch(() => undefined))?.className ?? "none",
+    components,
+  };
+}
+
+/** An artifact: its kind, its tensors, and what is known of it. */
+async function inspectArtifact(path: string): Promise<JsonObject> {
+  const artifact = await readArtifact(path);
+  return {
+    what: "artifact",
+    kind: artifact.kind,
+    id: await artifactId(artifact),
+    tensors: Object.fromEntries(
+      Object.entries(artifact.tensors).map(([name, tensor]) => [name, describeTensor(tensor)]),
+    ),
+    metadata: artifact.metadata,
+  };
+}
+
+/** A tensor in one line: type, shape, range and mean. */
+function describeTensor(tensor: Tensor): string {
+  let [least, most, sum] = [Infinity, -Infinity, 0];
+  if (tensor.dtype !== "float32") return `${tensor.dtype} [${tensor.shape}]`;
+  for (const value of tensor.data) {
+    least = Math.min(least, value);
+    most = Math.max(most, value);
+    sum += value;
+  }
+  const mean = sum / tensor.data.length;
+  return `${tensor.dtype} [${tensor.shape}], ${least.toPrecision(4)} to ${most.toPrecision(4)}, mean ${
+    mean.toPrecision(4)
+  }`;
+}
+
+/** A picture: its size and format, and the parameters that it carries. */
+async function inspectPicture(path: string): Promise<JsonObject> {
+  const { pixels, metadata, format } = await decodePicture(new Uint8Array(await readFile(path)));
+  const { pixstage, ...rest } = metadata;
+  return {
+    what: "picture",
+    format,
+    size: `${pixels.width} x ${pixels.height}`,
+    ...rest,
+    ...(pixstage === undefined ? {} : { pixstage: JSON.parse(pixstage) as JsonObject }),
+  };
+}
+
+/** Nested values as an indented list. */
+function outline(value: JsonObject, indent = ""): string {
+  return Object.entries(value).map(([name, part]) => {
+    if (part !== null && typeof part === "object" && !Array.isArray(part)) {
+      return `${indent}${name}:\n${outline(part as JsonObject, `${indent}  `)}`;
+    }
+    const text = typeof part === "string" ? part : JSON.stringify(part);
+    return `${indent}${name}: ${text.replaceAll("\n", `\n${indent}  `)}`;
+  }).join("\n");
+}

@@ -1,0 +1,96 @@
+/**
+ * `schedulers`, `stages` and `models`: what there is to choose from.
+ *
+ * @module
+ */
+
+import { Command } from "commander";
+import { stdout } from "node:process";
+import { z } from "zod";
+import type { JsonValue } from "../artifacts/artifact.ts";
+import { listModels } from "../hub/list_models.ts";
+import { SCHEDULERS } from "../schedulers/mod.ts";
+import { builtInStages } from "../stages/mod.ts";
+import type { Ports } from "../stages/stage.ts";
+import { writeLine } from "./progress.ts";
+
+/** Makes `schedulers`. */
+export function schedulersCommand(): Command {
+  return listCommand(
+    "schedulers",
+    "Lists the schedulers, their short names and their options.",
+    () =>
+      SCHEDULERS.map((scheduler) => ({
+        text: `${scheduler.name} (${
+          scheduler.shortNames.join(", ")
+        })\n  ${scheduler.description}\n  options: ${
+          Object.entries(scheduler.options).map(([name, value]) => `${name}=${JSON.stringify(value)}`).join(
+            " ",
+          )
+        }`,
+        json: scheduler as unknown as JsonValue,
+      })),
+  );
+}
+
+/** Makes `stages`. */
+export function stagesCommand(): Command {
+  return listCommand(
+    "stages",
+    "Lists the stages, their ports and their parameters.",
+    () =>
+      builtInStages().list().map(({ name, version, description, inputs, outputs, parameters }) => {
+        const schema = z.toJSONSchema(parameters, { io: "input", unrepresentable: "any" });
+        const names = Object.keys(schema.properties ?? {}).join(", ") || "none";
+        return {
+          text: `${name} ${version}: ${ports(inputs)} → ${
+            ports(outputs)
+          }\n  ${description}\n  parameters: ${names}`,
+          json: { name, version, description, inputs, outputs, parameters: schema } as unknown as JsonValue,
+        };
+      }),
+  );
+}
+
+/** Makes `models`. */
+export function modelsCommand(): Command {
+  const command = listCommand(
+    "models",
+    "Lists the models that are here: embedded and downloaded.",
+    async (options) =>
+      (await listModels(options)).map((model) => ({
+        text: `${model.name}  ${(model.bytes / 1e6).toFixed(0)} MB  ${model.folder}`,
+        json: { ...model },
+      })),
+  );
+  return command.option("--cache-dir <dir>", "where downloads are kept");
+}
+
+/** One entry of a list. */
+interface Entry {
+  readonly text: string;
+  readonly json: JsonValue;
+}
+
+/** A command that prints a list. */
+function listCommand(
+  name: string,
+  description: string,
+  entries: (options: { cacheDir?: string }) => Promise<Entry[]> | Entry[],
+): Command {
+  return new Command(name)
+    .description(description)
+    .option("--json", "print JSON")
+    .action(async (options: { json?: boolean; cacheDir?: string }) => {
+      const list = await entries(options);
+      if (options.json) return writeLine(stdout, JSON.stringify(list.map(({ json }) => json)));
+      for (const { text } of list) writeLine(stdout, text);
+    });
+}
+
+/** Ports in one line. */
+function ports(all: Ports): string {
+  return Object.entries(all).map(([name, { kind, optional }]) => `${name}${optional ? "?" : ""}: ${kind}`)
+    .join(", ") ||
+    "nothing";
+}

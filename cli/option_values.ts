@@ -1,0 +1,55 @@
+/**
+ * Parsers of option values. What they refuse is a usage error that says what is allowed.
+ *
+ * @module
+ */
+
+import { InvalidArgumentError } from "commander";
+
+/** A whole number of at least `least`. */
+export function wholeNumber(least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value;
+    throw new InvalidArgumentError(`It must be a whole number of at least ${least}.`);
+  };
+}
+
+/** A number of at least 0. */
+export function amount(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isFinite(value) && value >= 0) return value;
+  throw new InvalidArgumentError("It must be a number of at least 0.");
+}
+
+/** Numbers of at least 0, with commas between them. */
+export function amounts(text: string): number[] {
+  return text.split(",").map(amount);
+}
+
+/** Seeds, with commas between them; `random` is drawn anew. */
+export function seeds(text: string): string[] {
+  return text.split(",").map((part) => {
+    if (part === "random") return String(crypto.getRandomValues(new Uint32Array(1))[0]);
+    if (/^-?\d+$/.test(part)) return part;
+    throw new InvalidArgumentError('It must be whole numbers with commas between them, or "random".');
+  });
+}
+
+/** `KEY=VALUE`, the value in JSON where it is JSON and text otherwise; gathered over several options. */
+export function keyValue(text: string, gathered: Record<string, unknown> = {}): Record<string, unknown> {
+  const equals = text.indexOf("=");
+  if (equals < 1) throw new InvalidArgumentError("It must be KEY=VALUE.");
+  return { ...gathered, [text.slice(0, equals)]: jsonOrText(text.slice(equals + 1)) };
+}
+
+/** The value of a JSON text; the text itself where it is none. Python's True, False and None are understood. */
+function jsonOrText(text: string): unknown {
+  const python = { True: true, False: false, None: null }[text];
+  if (python !== undefined) return python;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}

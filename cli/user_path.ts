@@ -1,0 +1,22 @@
+/**
+ * Paths given by the user are relative to where the user stands. `deno task` moves to the project's folder and leaves
+ * the user's in INIT_CWD.
+ *
+ * @module
+ */
+
+import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const PROJECT = resolve(fileURLToPath(new URL("..", import.meta.url)));
+
+/** The folder where the user stands. */
+export function userFolder(): string {
+  const here = Deno.cwd();
+  return here === PROJECT ? Deno.env.get("INIT_CWD") ?? here : here;
+}
+
+/** The absolute path of a path that the user gave. */
+export function userPath(path: string): string {
+  return resolve(userFolder(), path);
+}

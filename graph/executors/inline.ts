@@ -1,0 +1,59 @@
+// This module is browser compatible.
+
+import type { Models } from "../../models/models.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
+import type { OutputArtifacts, Ports, Stage } from "../../stages/stage.ts";
+import type { StageMemory } from "../events.ts";
+import type { ExecuteOptions, Executor, StageRequest, StageResponse } from "./executor.ts";
+
+/** What stages that run in this thread may use. */
+export interface InlineExecutorOptions {
+  /** Opens checkpoints by reference. */
+  readonly models: Models;
+  /** Opens ONNX graphs. */
+  readonly runtime: Runtime;
+}
+
+/** Runs stages in the calling thread. */
+export class InlineExecutor implements Executor {
+  readonly name = "inline";
+  #options: InlineExecutorOptions;
+
+  /** @param options What stages may use. */
+  constructor(options: InlineExecutorOptions) {
+    this.#options = options;
+  }
+
+  /** Runs one node in this thread. */
+  async execute(request: StageRequest, { signal, report }: ExecuteOptions): Promise<StageResponse> {
+    const { node, inputs } = request;
+    const { models, runtime } = this.#options;
+    signal.throwIfAborted();
+    runtime.resetPeakMemory?.();
+    const outputs = await node.stage.run({
+      parameters: node.parameters,
+      inputs,
+      models,
+      runtime,
+      signal,
+      report,
+    });
+    checkOutputs(node.stage, outputs);
+    const memory: StageMemory | undefined = runtime.memory?.();
+    return memory ? { outputs, memory } : { outputs };
+  }
+}
+
+/** A stage that breaks its own word is a fault of the stage, said as such rather than found three nodes later. */
+function checkOutputs(stage: Stage, outputs: OutputArtifacts<Ports>): void {
+  for (const [port, { kind }] of Object.entries(stage.outputs)) {
+    const found = outputs[port]?.kind;
+    if (found !== kind) {
+      throw new TypeError(
+        `Stage "${stage.name}" broke its contract as output "${port}" must be ${kind}: it is ${
+          found ?? "missing"
+        }`,
+      );
+    }
+  }
+}

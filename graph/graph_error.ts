@@ -1,0 +1,43 @@
+// This module is browser compatible.
+
+/**
+ * What can be wrong with a graph, as a union on `code`.
+ *
+ * @module
+ */
+
+/** Where in the document: `["nodes", "denoise", "inputs", "embeddings"]`. */
+export type GraphPath = readonly (string | number)[];
+
+/** One fault of a graph. */
+export type GraphIssue =
+  & {
+    /** Where in the document. */
+    readonly path: GraphPath;
+    /** What is wrong and what to do. */
+    readonly message: string;
+  }
+  & (
+    | { readonly code: "invalid_document" }
+    | { readonly code: "empty_graph" }
+    | { readonly code: "unknown_stage"; readonly stage: string }
+    | { readonly code: "invalid_parameter" }
+    | { readonly code: "unknown_port"; readonly port: string; readonly ports: readonly string[] }
+    | { readonly code: "missing_input"; readonly port: string }
+    | { readonly code: "unknown_node"; readonly node: string }
+    | { readonly code: "kind_mismatch"; readonly expected: string; readonly found: string }
+    | { readonly code: "cycle"; readonly nodes: readonly string[] }
+  );
+
+/** A graph that cannot run. Nothing was loaded and nothing was written. */
+export class GraphError extends Error {
+  override name = "GraphError";
+  /** All faults that were found. */
+  readonly issues: readonly GraphIssue[];
+
+  /** @param issues At least one fault. */
+  constructor(issues: readonly GraphIssue[]) {
+    super(issues.map((issue) => `${issue.path.join(".") || "graph"}: ${issue.message}`).join("\n"));
+    this.issues = issues;
+  }
+}

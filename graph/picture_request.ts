@@ -1,0 +1,31 @@
+// This module is browser compatible.
+
+/**
+ * A request for pictures: the one schema that the command line and the server share. Its fields are the parameters of
+ * the stages, put side by side.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { denoiseParameters } from "../stages/denoise_settings.ts";
+import { encodeParameters } from "../stages/encode.ts";
+
+/** The schema of {@linkcode PictureRequest}. */
+export const pictureRequestSchema = z.strictObject({
+  ...denoiseParameters.shape,
+  cleanCaption: encodeParameters.shape.cleanCaption,
+  maxSequenceLength: encodeParameters.shape.maxSequenceLength,
+  /** The prompts; may be left out where embeddings or latents are given. */
+  prompts: z.array(z.string()).default([]),
+  /** What the pictures should not show, for all prompts or for each; the checkpoint's own, else empty. */
+  negativePrompt: z.union([z.string(), z.array(z.string()).min(1)]).optional(),
+  /** Another autoencoder: the folder or name of a checkpoint, or a folder that holds an autoencoder alone. */
+  vae: z.string().min(1).optional(),
+});
+
+/** A request for pictures, parsed. */
+export type PictureRequest = z.infer<typeof pictureRequestSchema>;
+
+/** A request for pictures as it may be written. */
+export type PictureRequestInput = z.input<typeof pictureRequestSchema>;

@@ -1,0 +1,230 @@
+// This module is browser compatible.
+
+/**
+ * Planning: from a document to checked nodes in an order in which they can run. Pure.
+ *
+ * @module
+ */
+
+import type { z } from "zod";
+import type { StageRegistry } from "../stages/registry.ts";
+import type { Stage } from "../stages/stage.ts";
+import {
+  type GraphDocument,
+  type GraphDocumentInput,
+  graphDocumentSchema,
+  type GraphInput,
+} from "./document.ts";
+import { GraphError, type GraphIssue, type GraphPath } from "./graph_error.ts";
+import { nearest } from "./nearest.ts";
+
+/** A node that has been checked. */
+export interface PlannedNode {
+  /** Its id in the document. */
+  readonly id: string;
+  /** Its stage. */
+  readonly stage: Stage;
+  /** Its parameters, parsed by the stage's schema. */
+  readonly parameters: unknown;
+  /** Where each input port's artifact comes from. */
+  readonly inputs: Readonly<Record<string, GraphInput>>;
+  /** Where it runs, if the document says. */
+  readonly executor?: string;
+}
+
+/** A graph in an order in which it can run. */
+export interface GraphPlan {
+  /** The document that was planned, defaults laid in. */
+  readonly document: GraphDocument;
+  /** The nodes, each after all that it depends on. */
+  readonly nodes: readonly PlannedNode[];
+}
+
+/** How a graph is planned. */
+export interface PlanOptions {
+  /** Leaves out all nodes that this node does not depend on. */
+  readonly until?: string;
+}
+
+/**
+ * Checks a document against the stages' own ports and schemas, and orders its nodes. Nothing is read or loaded.
+ *
+ * @param input The document, parsed from JSON.
+ * @param registry The stages that it may name.
+ * @param options How to plan.
+ * @returns The plan.
+ * @throws {GraphError} with every fault that was found, each with its path.
+ */
+export function planGraph(
+  input: GraphDocumentInput | unknown,
+  registry: StageRegistry,
+  options: PlanOptions = {},
+): GraphPlan {
+  const parsed = graphDocumentSchema.safeParse(input);
+  if (!parsed.success) throw new GraphError(zodIssues(parsed.error, [], "invalid_document"));
+  const document = parsed.data;
+  const ids = Object.keys(document.nodes);
+  if (ids.length === 0) {
+    throw new GraphError([{
+      code: "empty_graph",
+      path: ["nodes"],
+      message: "A graph needs at least one node",
+    }]);
+  }
+  const issues: GraphIssue[] = [];
+  const planned = new Map<string, PlannedNode>();
+  for (const [id, node] of Object.entries(document.nodes)) {
+    const path = ["nodes", id];
+    if (!registry.has(node.stage)) {
+      const suggestion = nearest(node.stage, registry.list().map((stage) => stage.name));
+      issues.push({
+        code: "unknown_stage",
+        stage: node.stage,
+        path: [...path, "stage"],
+        message: `There is no stage "${node.stage}": did you mean "${suggestion}"?`,
+      });
+      continue;
+    }
+    const stage = registry.get(node.stage);
+    const parameters = stage.parameters.safeParse(node.parameters);
+    if (!parameters.success) {
+      issues.push(...zodIssues(parameters.error, [...path, "parameters"], "invalid_parameter"));
+    }
+    issues.push(...checkPorts(document, registry, id, stage));
+    planned.set(id, {
+      id,
+      stage,
+      parameters: parameters.data,
+      inputs: node.inputs,
+      ...(node.executor === undefined ? {} : { executor: node.executor }),
+    });
+  }
+  const { until } = options;
+  if (until !== undefined && !(until in document.nodes)) {
+    issues.push({
+      code: "unknown_node",
+      node: until,
+      path: ["nodes"],
+      message: `There is no node "${until}" to stop at: did you mean "${nearest(until, ids)}"?`,
+    });
+  }
+  if (issues.length > 0) throw new GraphError(issues);
+  return { document, nodes: inOrder(planned, until === undefined ? ids : [until]) };
+}
+
+/** Turns zod's issues into ours. */
+function zodIssues(
+  error: z.ZodError,
+  prefix: GraphPath,
+  code: "invalid_document" | "invalid_parameter",
+): GraphIssue[] {
+  return error.issues.map((issue) => ({
+    code,
+    path: [...prefix, ...issue.path.map((key) => typeof key === "number" ? key : String(key))],
+    message: issue.message,
+  }));
+}
+
+/** Faults of a node's inputs: unknown or missing ports, sources that are not there, kinds that do not match. */
+function checkPorts(
+  document: GraphDocument,
+  registry: StageRegistry,
+  id: string,
+  stage: Stage,
+): GraphIssue[] {
+  const issues: GraphIssue[] = [];
+  const inputs = document.nodes[id]?.inputs ?? {};
+  const path = ["nodes", id, "inputs"];
+  for (const [port, { optional }] of Object.entries(stage.inputs)) {
+    if (!optional && !Object.hasOwn(inputs, port)) {
+      issues.push({
+        code: "missing_input",
+        port,
+        path: [...path, port],
+        message: `Stage "${stage.name}" needs an input "${port}"`,
+      });
+    }
+  }
+  for (const [port, source] of Object.entries(inputs)) {
+    const expected = Object.hasOwn(stage.inputs, port) ? stage.inputs[port] : undefined;
+    if (!expected) {
+      const ports = Object.keys(stage.inputs);
+      issues.push({
+        code: "unknown_port",
+        port,
+        ports,
+        path: [...path, port],
+        message: `Stage "${stage.name}" has no input "${port}": its inputs are ${ports.join(", ") || "none"}`,
+      });
+    } else if (typeof source === "string") {
+      issues.push(...checkSource(document, registry, [...path, port], source, expected.kind));
+    }
+  }
+  return issues;
+}
+
+/** Faults of one `node.port` source. */
+function checkSource(
+  document: GraphDocument,
+  registry: StageRegistry,
+  path: GraphPath,
+  source: string,
+  expected: string,
+): GraphIssue[] {
+  const [sourceId, port] = splitSource(source);
+  const node = Object.hasOwn(document.nodes, sourceId) ? document.nodes[sourceId] : undefined;
+  if (!node) {
+    const message = `There is no node "${sourceId}": did you mean "${
+      nearest(sourceId, Object.keys(document.nodes))
+    }"?`;
+    return [{ code: "unknown_node", node: sourceId, path, message }];
+  }
+  if (!registry.has(node.stage)) return [];
+  const { outputs } = registry.get(node.stage);
+  const output = Object.hasOwn(outputs, port) ? outputs[port] : undefined;
+  if (!output) {
+    const ports = Object.keys(outputs);
+    const message = `Node "${sourceId}" has no output "${port}": its outputs are ${
+      ports.join(", ") || "none"
+    }`;
+    return [{ code: "unknown_port", port, ports, path, message }];
+  }
+  if (output.kind !== expected) {
+    const message = `"${source}" gives ${output.kind}, and ${expected} is needed here`;
+    return [{ code: "kind_mismatch", expected, found: output.kind, path, message }];
+  }
+  return [];
+}
+
+/** Splits `node.port`. */
+export function splitSource(source: string): [node: string, port: string] {
+  const dot = source.lastIndexOf(".");
+  return [source.slice(0, dot), source.slice(dot + 1)];
+}
+
+/** The nodes that `goals` depend on, depth first, each after its sources. */
+function inOrder(nodes: ReadonlyMap<string, PlannedNode>, goals: readonly string[]): PlannedNode[] {
+  const done = new Set<string>();
+  const ordered: PlannedNode[] = [];
+  const visit = (id: string, trail: readonly string[]): void => {
+    if (done.has(id)) return;
+    const node = nodes.get(id)!;
+    const from = trail.indexOf(id);
+    if (from >= 0) {
+      const cycle = [...trail.slice(from), id];
+      throw new GraphError([{
+        code: "cycle",
+        nodes: cycle,
+        path: ["nodes", id],
+        message: `The graph runs in a circle: ${cycle.join(" → ")}`,
+      }]);
+    }
+    for (const source of Object.values(node.inputs)) {
+      if (typeof source === "string") visit(splitSource(source)[0], [...trail, id]);
+    }
+    done.add(id);
+    ordered.push(node);
+  };
+  for (const goal of goals) visit(goal, []);
+  return ordered;
+}

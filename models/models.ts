@@ -1,0 +1,35 @@
+// This module is browser compatible.
+
+/**
+ * How stages come by checkpoints: by reference, through whoever runs them.
+ *
+ * @module
+ */
+
+import type { Checkpoint } from "./checkpoint/checkpoint.ts";
+import type { Component } from "./checkpoint/component.ts";
+import type { ComponentName } from "./checkpoint/model_index.ts";
+
+/** Which checkpoint to open. */
+export interface ModelReference {
+  /** A folder, or `org/name` or `org/name@revision` of a hub. */
+  readonly model: string;
+  /** Which files, where the checkpoint has several: `fp16`. */
+  readonly variant?: string | undefined;
+}
+
+/** Opens checkpoints by reference; a checkpoint that was opened before may be given again. */
+export interface Models {
+  /**
+   * Opens a checkpoint: reads configurations, no weights.
+   *
+   * @throws if there is no such checkpoint, or its files are not those of a checkpoint.
+   */
+  open(reference: ModelReference, signal?: AbortSignal): Promise<Checkpoint>;
+  /**
+   * Opens one component: of a checkpoint, or of a folder that holds that component alone.
+   *
+   * @throws if there is no such component.
+   */
+  component(reference: ModelReference, name: ComponentName, signal?: AbortSignal): Promise<Component>;
+}

@@ -1,0 +1,100 @@
+// This module is browser compatible.
+
+/**
+ * The loop over the timesteps of one image.
+ *
+ * @module
+ */
+
+import { tensor } from "../artifacts/tensor.ts";
+import type { PixArtTransformer, PreparedText } from "../models/pixart_runner.ts";
+import type { NoiseGenerator } from "../random/noise_generator.ts";
+import type { Scheduler } from "../schedulers/scheduler.ts";
+import type { DenoiseSettings } from "./denoise_settings.ts";
+import { guide } from "./guidance.ts";
+
+/** One step that has been taken. The arrays are the loop's own: copy what is to be kept. */
+export interface DenoiseStep {
+  /** Which call of the model this was, from 0. */
+  readonly index: number;
+  /** The timestep that was handed to the model. */
+  readonly timestep: number;
+  /** What the model gave, variance included: for the negative prompt and the prompt, or for the prompt alone. */
+  readonly outputs: readonly Float32Array[];
+  /** The guided prediction of the noise. */
+  readonly prediction: Float32Array;
+  /** The latents after the step. */
+  readonly sample: Float32Array;
+  /** The denoised latents as predicted at this step, where the scheduler gives them. */
+  readonly predictedOriginal?: Float32Array;
+}
+
+/** What the loop over one image's timesteps needs. */
+export interface ImageRun {
+  /** The open transformer. */
+  readonly transformer: Pick<PixArtTransformer, "predict">;
+  /** Sizes, schedule, guidance. */
+  readonly settings: DenoiseSettings;
+  /** The text of the negative prompt and then of the prompt, or of the prompt alone. */
+  readonly text: readonly PreparedText[];
+  /** The image's own generator: stochastic schedulers draw from it. */
+  readonly generator: Pick<NoiseGenerator, "randn">;
+  /** Standard normal noise to begin with, flat. */
+  readonly noise: Float32Array;
+  /** Shape of the latents, [1, channels, height, width]. */
+  readonly shape: readonly number[];
+  /** Says when to stop. */
+  readonly signal: AbortSignal;
+  /** Is told of every step. */
+  readonly onStep: (step: DenoiseStep) => void;
+}
+
+/**
+ * Denoises one image.
+ *
+ * @param run What the loop needs.
+ * @returns Its latents, flat.
+ */
+export async function denoiseImage(run: ImageRun): Promise<Float32Array> {
+  const { transformer, settings, text, generator, noise, shape, signal } = run;
+  const scheduler = settings.createScheduler();
+  let sample = scale(noise, scheduler.initNoiseSigma);
+  for (const [index, timestep] of scheduler.timesteps.entries()) {
+    // 1. Predict the noise, for the negative prompt and for the prompt.
+    const latents = tensor("float32", shape, scheduler.scaleModelInput(sample, index));
+    const outputs: Float32Array[] = [];
+    for (const half of text) {
+      signal.throwIfAborted();
+      const inputs = { latents, timestep, text: half, size: settings.madeSize };
+      outputs.push((await transformer.predict(inputs, { signal })).data);
+    }
+    // 2. Guide. The channels behind the first are the variance, which no scheduler here uses.
+    const [first, second] = outputs.map((output) => output.subarray(0, sample.length));
+    const prediction = second ? guide(first!, second, settings.guidanceScale) : first!;
+    // 3. Step.
+    const result = scheduler.step(prediction, index, sample, (count) => generator.randn(count));
+    sample = settings.returnsDenoised ? result.predictedOriginal! : result.sample;
+    const { predictedOriginal } = result;
+    run.onStep({
+      index,
+      timestep,
+      outputs,
+      prediction,
+      sample,
+      ...(predictedOriginal ? { predictedOriginal } : {}),
+    });
+  }
+  return sample;
+}
+
+/** Noise as the scheduler begins with it; float32, as torch multiplies. */
+function scale(noise: Float32Array, sigma: number): Float32Array {
+  const factor = Math.fround(sigma);
+  return noise.map((value) => value * factor);
+}
+
+/** Whether a scheduler predicts the denoised sample: found by a step over a single value. */
+export function predictsOriginal(scheduler: Scheduler): boolean {
+  const value = new Float32Array([0.5]);
+  return scheduler.step(value, 0, value, (count) => new Float32Array(count)).predictedOriginal !== undefined;
+}

@@ -1,0 +1,101 @@
+// This module is browser compatible.
+
+import { z } from "zod";
+import type { Artifact } from "../artifacts/artifact.ts";
+import { packEmbeddings, type PromptEmbedding } from "../artifacts/embeddings.ts";
+import type { Checkpoint } from "../models/checkpoint/checkpoint.ts";
+import { T5EncoderConfig } from "../models/t5_encoder_config.ts";
+import { T5Encoder } from "../models/t5_runner.ts";
+import { preprocessCaption } from "../text/clean_caption.ts";
+import { createTokenizer } from "../text/tokenizer.ts";
+import { loadReport } from "./load_report.ts";
+import { modelParameters } from "./model_parameters.ts";
+import { defineStage, type Stage, type StageContext } from "./stage.ts";
+
+/** Parameters of the encode stage. */
+export const encodeParameters = z.strictObject({
+  ...modelParameters,
+  /** The prompts; each gives one embedding. */
+  prompts: z.array(z.string()).min(1, "At least one prompt is needed"),
+  /** Whether captions are cleaned as the training captions were, twice, as diffusers does. */
+  cleanCaption: z.boolean().default(true),
+  /** Tokens that embeddings are padded to; longer prompts are cut. 120 for α and 300 for Σ unless given. */
+  maxSequenceLength: z.int().positive().optional(),
+});
+
+type Parameters = z.infer<typeof encodeParameters>;
+
+/** What diffusers' pipelines pad to. */
+const SEQUENCE_LENGTHS = { alpha: 120, sigma: 300 } as const;
+
+/**
+ * The encode stage: prompts to T5 embeddings. Real tokens alone go through the encoder: padding is masked everywhere, so
+ * it changes nothing but the time (`encode_prompt` in diffusers' pipeline_pixart_alpha.py).
+ */
+export const encodeStage: Stage = defineStage({
+  name: "encode",
+  version: "1",
+  description: "Encodes prompts with the checkpoint's T5.",
+  inputs: {},
+  outputs: {
+    embeddings: { kind: "embeddings", description: "One embedding for each prompt, padded and masked." },
+  },
+  parameters: encodeParameters,
+  modelParts: ({ model, variant }) =>
+    ["tokenizer", "text_encoder"].map((component) => ({ model, variant, component })),
+  async check({ parameters, models }) {
+    const checkpoint = await models.open(parameters);
+    T5EncoderConfig.parse((await checkpoint.component("text_encoder")).config);
+    await checkpoint.tokenizer();
+  },
+  async run(context) {
+    // 1. Clean the captions and find their tokens.
+    const { parameters, models, signal } = context;
+    const checkpoint = await models.open(parameters, signal);
+    const length = parameters.maxSequenceLength ?? SEQUENCE_LENGTHS[checkpoint.family];
+    const tokens = await tokenize(context, checkpoint, length);
+    // 2. Encode one prompt after the other.
+    const { config, weights } = await checkpoint.component("text_encoder");
+    await using encoder = await T5Encoder.open(
+      context.runtime,
+      T5EncoderConfig.parse(config),
+      await weights(),
+      { signal, onLoad: (progress) => context.report(loadReport("text_encoder", progress)) },
+    );
+    const prompts: PromptEmbedding[] = [];
+    for (const [index, ids] of tokens.entries()) {
+      signal.throwIfAborted();
+      prompts.push(await encoder.encode(ids, { signal }));
+      context.report({
+        type: "step",
+        step: index + 1,
+        steps: tokens.length,
+        image: index,
+        images: tokens.length,
+      });
+    }
+    return { embeddings: packEmbeddings({ prompts }, length, { prompts: parameters.prompts }) };
+  },
+});
+
+/** The token ids of each prompt; a prompt that is too long is cut, and said to be. */
+async function tokenize(
+  { parameters, report }: StageContext<Parameters>,
+  checkpoint: Checkpoint,
+  length: number,
+): Promise<ArrayLike<number>[]> {
+  const tokenizer = createTokenizer(await checkpoint.tokenizer());
+  return parameters.prompts.map((prompt) => {
+    const { ids, truncated } = tokenizer.encode(
+      preprocessCaption(prompt, { clean: parameters.cleanCaption }),
+      length,
+    );
+    if (truncated) {
+      report({
+        type: "warning",
+        message: `The prompt is longer than ${length} tokens and was cut: "${prompt.slice(0, 60)}…"`,
+      });
+    }
+    return ids;
+  });
+}

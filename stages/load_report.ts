@@ -1,0 +1,9 @@
+// This module is browser compatible.
+
+import type { StageReport } from "../graph/events.ts";
+import type { LoadProgress } from "../models/open_model.ts";
+
+/** Turns the progress of a runner's opening into the event that tells of it. */
+export function loadReport(part: string, { index, total, bytes }: LoadProgress): StageReport {
+  return { type: "stage:load", part, loaded: index + 1, total, weightBytes: bytes };
+}

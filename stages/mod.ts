@@ -1,0 +1,20 @@
+// This module is browser compatible.
+
+/**
+ * The built-in stages.
+ *
+ * @module
+ */
+
+import { decodeStage } from "./decode.ts";
+import { denoiseStage } from "./denoise.ts";
+import { encodeStage } from "./encode.ts";
+import { pairStage } from "./pair.ts";
+import { StageRegistry } from "./registry.ts";
+
+export { decodeStage, denoiseStage, encodeStage, pairStage };
+
+/** A registry that holds the built-in stages, and to which more can be added. */
+export function builtInStages(): StageRegistry {
+  return new StageRegistry([encodeStage, pairStage, denoiseStage, decodeStage]);
+}

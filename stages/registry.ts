@@ -1,0 +1,65 @@
+// This module is browser compatible.
+
+/**
+ * The stages that a graph can name.
+ *
+ * @module
+ */
+
+import { nearest } from "../graph/nearest.ts";
+import type { Stage } from "./stage.ts";
+
+/** A graph names a stage that nobody registered. */
+export class UnknownStageError extends Error {
+  override name = "UnknownStageError";
+}
+
+/** Stages by name. */
+export class StageRegistry {
+  #stages = new Map<string, Stage>();
+
+  /**
+   * @param stages The stages to begin with.
+   */
+  constructor(stages: Iterable<Stage> = []) {
+    for (const stage of stages) this.add(stage);
+  }
+
+  /**
+   * Adds a stage.
+   *
+   * @param stage The stage.
+   * @throws {TypeError} if its name is taken: a plugin cannot silently replace a stage.
+   */
+  add(stage: Stage): void {
+    if (this.#stages.has(stage.name)) {
+      throw new TypeError(`Cannot add a stage as its name must be new: current name is "${stage.name}"`);
+    }
+    this.#stages.set(stage.name, stage);
+  }
+
+  /** Whether there is a stage of that name. */
+  has(name: string): boolean {
+    return this.#stages.has(name);
+  }
+
+  /**
+   * The stage of a name.
+   *
+   * @throws {UnknownStageError} if there is none; the message suggests the nearest.
+   */
+  get(name: string): Stage {
+    const stage = this.#stages.get(name);
+    if (stage) return stage;
+    throw new UnknownStageError(
+      `Cannot find stage "${name}": did you mean "${nearest(name, [...this.#stages.keys()])}"? Stages are ${
+        [...this.#stages.keys()].join(", ")
+      }`,
+    );
+  }
+
+  /** All stages, in the order in which they were added. */
+  list(): Stage[] {
+    return [...this.#stages.values()];
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * Small stages for tests of graphs: numbers flow between them, so that a result tells how the graph was run.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import type { Artifact } from "../../artifacts/artifact.ts";
+import { tensor } from "../../artifacts/tensor.ts";
+import type { Models } from "../../models/models.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
+import { InlineExecutor } from "../../graph/executors/inline.ts";
+import type { RunOptions } from "../../graph/run.ts";
+import { StageRegistry } from "../../stages/registry.ts";
+import { defineStage, type Stage } from "../../stages/stage.ts";
+
+/** An artifact that holds one number. */
+export function numberArtifact(value: number, kind = "number"): Artifact {
+  return { kind, tensors: { value: tensor("float64", [], new Float64Array([value])) }, metadata: {} };
+}
+
+/** The number that an artifact holds. */
+export function numberOf(artifact: Artifact | undefined): number {
+  return Number(artifact?.tensors["value"]?.data[0]);
+}
+
+const number = { kind: "number", description: "A number." };
+
+/** Gives its parameter. */
+export const constantStage: Stage = defineStage({
+  name: "constant",
+  version: "1",
+  description: "Gives a number.",
+  inputs: {},
+  outputs: { value: number },
+  parameters: z.strictObject({ value: z.number() }),
+  run: ({ parameters }) => Promise.resolve({ value: numberArtifact(parameters.value) }),
+});
+
+/** Adds its inputs, the second one optional. */
+export const addStage: Stage = defineStage({
+  name: "add",
+  version: "1",
+  description: "Adds numbers.",
+  inputs: { a: number, b: { ...number, optional: true } },
+  outputs: { sum: number },
+  parameters: z.strictObject({}),
+  run: ({ inputs }) =>
+    Promise.resolve({ sum: numberArtifact(numberOf(inputs.a) + (inputs.b ? numberOf(inputs.b) : 0)) }),
+});
+
+/** Turns a number into a text. */
+export const textStage: Stage = defineStage({
+  name: "text",
+  version: "1",
+  description: "Writes a number.",
+  inputs: { value: number },
+  outputs: { text: { kind: "text", description: "A text." } },
+  parameters: z.strictObject({ digits: z.int().min(0).default(2) }),
+  run: ({ inputs }) => Promise.resolve({ text: { ...numberArtifact(numberOf(inputs.value)), kind: "text" } }),
+});
+
+/** Refuses its parameter before anything runs, or breaks while it runs. */
+export const refusingStage: Stage = defineStage({
+  name: "refusing",
+  version: "1",
+  description: "Refuses.",
+  inputs: { value: number },
+  outputs: { value: number },
+  parameters: z.strictObject({ when: z.enum(["check", "run", "output"]) }),
+  check({ parameters }) {
+    return parameters.when === "check" ? Promise.reject(new RangeError("Cannot check")) : Promise.resolve();
+  },
+  run({ parameters, inputs }) {
+    if (parameters.when === "run") throw new RangeError("Cannot run");
+    return Promise.resolve({ value: { ...inputs.value, kind: "something else" } });
+  },
+});
+
+/** The toy stages. */
+export function toyStages(): StageRegistry {
+  return new StageRegistry([constantStage, addStage, textStage, refusingStage]);
+}
+
+/** What `runGraph` needs for toy stages: they open neither checkpoints nor graphs. */
+export function toyRun(): Pick<RunOptions, "registry" | "models" | "executors"> {
+  const unused = new Proxy({}, {
+    get(_, name) {
+      throw new Error(`A toy stage asked for ${String(name)}`);
+    },
+  });
+  const runtime = { device: "none" } as Runtime;
+  const models = unused as Models;
+  return { registry: toyStages(), models, executors: [new InlineExecutor({ models, runtime })] };
+}
