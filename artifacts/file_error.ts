@@ -10,6 +10,7 @@
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: "there is no such file or folder: check the path",
   ENOTDIR: "a part of the path is a file, not a folder: check the path",
+  EEXIST: "a file stands where a folder is needed: check the path",
   EISDIR: "it is a folder, not a file: name a file in it",
   ENOTREG: "it is a pipe, a device or a socket, not a file: name a regular file",
   EACCES: "permission is missing: check the owner and the mode of the file and its folder",
