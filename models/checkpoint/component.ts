@@ -111,7 +111,7 @@ export async function readComponent(
  * @throws {MissingVariantError} if no component has it; lists what each one has.
  */
 export async function chooseVariants(
-  source: CheckpointSource,
+  source: Pick<CheckpointSource, "name" | "list">,
   components: readonly ComponentName[],
   variant: string,
 ): Promise<ReadonlyMap<ComponentName, string>> {

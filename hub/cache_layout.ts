@@ -1,0 +1,77 @@
+/**
+ * The Hugging Face cache: `models--org--name/{refs,blobs,snapshots}`. Blobs are named by their hash; a snapshot is a
+ * folder of links to them. Python's `huggingface_hub` reads and writes the same.
+ *
+ * Source: `huggingface_hub/file_download.py`.
+ *
+ * @module
+ */
+
+import { link, mkdir, readFile, rm, symlink } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
+import { writeAtomically } from "../artifacts/atomically.ts";
+import { onDisk } from "../artifacts/file_error.ts";
+import { COMMIT } from "./repository.ts";
+
+/** Where the parts of a cached model lie. */
+export interface CacheLayout {
+  /** The model's folder. */
+  readonly root: string;
+  /** Path of a blob. */
+  blob(hash: string): string;
+  /** Path of the file that whoever writes a blob holds locked. */
+  lock(hash: string): string;
+  /** The folder of a commit's snapshot. */
+  snapshot(commit: string): string;
+}
+
+/**
+ * Lays out the cache of a model.
+ *
+ * @param cacheDir The cache folder.
+ * @param model The model: `org/name`.
+ * @returns The paths.
+ */
+export function cacheLayout(cacheDir: string, model: string): CacheLayout {
+  const name = `models--${model.replaceAll("/", "--")}`;
+  const root = join(cacheDir, name);
+  return {
+    root,
+    blob: (hash) => join(root, "blobs", hash),
+    lock: (hash) => join(cacheDir, ".locks", name, `${hash}.lock`),
+    snapshot: (commit) => join(root, "snapshots", commit),
+  };
+}
+
+/**
+ * Puts a blob into a snapshot, as a link.
+ *
+ * @param blob Path of the blob.
+ * @param path Path in the snapshot.
+ */
+export async function linkBlob(blob: string, path: string): Promise<void> {
+  await onDisk("write", path, mkdir(dirname(path), { recursive: true }));
+  await onDisk("write", path, rm(path, { force: true }));
+  try {
+    await symlink(relative(dirname(path), blob), path);
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+    // Another process has just made the same link.
+    if (code === "EEXIST") return;
+    // Windows lets only some users make symbolic links.
+    await onDisk("write", path, link(blob, path));
+  }
+}
+
+/** The commit that a revision stood for when it was last fetched; `undefined` where it never was. */
+export async function readRef(layout: CacheLayout, revision: string): Promise<string | undefined> {
+  if (COMMIT.test(revision)) return revision;
+  const text = await readFile(join(layout.root, "refs", revision), "utf8").catch(() => "");
+  return COMMIT.test(text.trim()) ? text.trim() : undefined;
+}
+
+/** Notes the commit that a revision stands for. */
+export async function writeRef(layout: CacheLayout, revision: string, commit: string): Promise<void> {
+  if (revision === commit) return;
+  await writeAtomically(join(layout.root, "refs", revision), [new TextEncoder().encode(commit)]);
+}

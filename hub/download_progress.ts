@@ -1,0 +1,61 @@
+/**
+ * Reports how far a download of several files is.
+ *
+ * @module
+ */
+
+import type { RepositoryFile } from "./repository.ts";
+
+/** How far a download is; all figures in bytes. What was in the cache before counts as received. */
+export interface DownloadProgress {
+  /** The file that got further. */
+  readonly file: string;
+  /** Received of it. */
+  readonly received: number;
+  /** Its size. */
+  readonly total: number;
+  /** Received of all files. */
+  readonly allReceived: number;
+  /** Size of all files. Grows once, when the small files have told which weights are needed. */
+  readonly allTotal: number;
+}
+
+const INTERVAL_MS = 100;
+
+/** Adds up what the files of a download report. */
+export class ProgressReport {
+  readonly #listener: ((progress: DownloadProgress) => void) | undefined;
+  readonly #received = new Map<string, number>();
+  readonly #reported = new Map<string, number>();
+  #allReceived = 0;
+  #allTotal = 0;
+
+  /** @param listener Told of each file at most ten times a second, and when it is whole. */
+  constructor(listener: ((progress: DownloadProgress) => void) | undefined) {
+    this.#listener = listener;
+  }
+
+  /** Counts further files in. */
+  expect(files: readonly RepositoryFile[]): void {
+    for (const { size } of files) this.#allTotal += size;
+  }
+
+  /** Notes how much of a file is there. */
+  received(file: RepositoryFile, bytes: number): void {
+    const before = this.#received.get(file.path);
+    if (before === bytes) return;
+    this.#allReceived += bytes - (before ?? 0);
+    this.#received.set(file.path, bytes);
+    const now = performance.now();
+    const last = this.#reported.get(file.path) ?? -Infinity;
+    if (bytes < file.size && now - last < INTERVAL_MS) return;
+    this.#reported.set(file.path, now);
+    this.#listener?.({
+      file: file.path,
+      received: bytes,
+      total: file.size,
+      allReceived: this.#allReceived,
+      allTotal: this.#allTotal,
+    });
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * Where the hub and its cache are, by options and by the environment variables that Hugging Face's own tools read.
+ *
+ * @module
+ */
+
+import { readFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { getHFHubCachePath } from "@huggingface/hub";
+
+/** Where the hub and its cache are. */
+export interface HubOptions {
+  /** The hub's address. Default is `HF_ENDPOINT`, else `https://huggingface.co`. */
+  readonly endpoint?: string;
+  /** The access token. Default is `HF_TOKEN`, else the content of `HF_TOKEN_PATH`, else of `HF_HOME/token`. */
+  readonly token?: string;
+  /** The cache folder. Default is `HF_HUB_CACHE`, else `HF_HOME/hub`, else `~/.cache/huggingface/hub`. */
+  readonly cacheDir?: string;
+  /** Whether to use what is in the cache alone. Default is whether `HF_HUB_OFFLINE` is set. */
+  readonly localFilesOnly?: boolean;
+}
+
+/** Options with the environment's defaults filled in. */
+export interface HubSettings {
+  /** The hub's address, without a slash at the end. */
+  readonly endpoint: string;
+  /** The access token, if there is one. */
+  readonly token: string | undefined;
+  /** The cache folder. */
+  readonly cacheDir: string;
+  /** Whether to use what is in the cache alone. */
+  readonly localFilesOnly: boolean;
+}
+
+const HUB = "https://huggingface.co";
+const TRUE = /^(1|on|yes|true)$/i;
+
+/**
+ * Fills in the defaults of the environment.
+ *
+ * @param options What is set explicitly.
+ * @returns All settings.
+ */
+export async function hubSettings(options: HubOptions = {}): Promise<HubSettings> {
+  const { env } = process;
+  return {
+    endpoint: (options.endpoint ?? (env.HF_ENDPOINT || HUB)).replace(/\/+$/, ""),
+    token: options.token ?? (env.HF_TOKEN || await storedToken()),
+    cacheDir: options.cacheDir ?? getHFHubCachePath(),
+    localFilesOnly: options.localFilesOnly ?? TRUE.test(env.HF_HUB_OFFLINE ?? ""),
+  };
+}
+
+/** The token that `hf auth login` has stored. */
+async function storedToken(): Promise<string | undefined> {
+  const { HF_TOKEN_PATH, HF_HOME, XDG_CACHE_HOME } = process.env;
+  const home = HF_HOME ?? join(XDG_CACHE_HOME ?? join(homedir(), ".cache"), "huggingface");
+  const text = await readFile(HF_TOKEN_PATH ?? join(home, "token"), "utf8").catch(() => "");
+  return text.trim() || undefined;
+}

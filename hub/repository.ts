@@ -1,0 +1,85 @@
+/**
+ * What a model's repository on the hub holds at one commit.
+ *
+ * @module
+ */
+
+import { listFiles, modelInfo } from "@huggingface/hub";
+import { z } from "zod";
+import { HubError } from "./hub_error.ts";
+import { hubFetch, type HubRequestContext } from "./hub_fetch.ts";
+import type { HubSettings } from "./hub_settings.ts";
+import { type RetryOptions, withRetries } from "./retry.ts";
+
+/** A file of a repository. */
+export interface RepositoryFile {
+  /** Its path in the repository. */
+  readonly path: string;
+  /** Its size in bytes. */
+  readonly size: number;
+  /** SHA-256 of its bytes where it is kept by LFS, else the SHA-1 of its git blob; also its name in the cache. */
+  readonly hash: string;
+}
+
+/** A repository at one commit. */
+export interface Repository {
+  /** The commit. */
+  readonly commit: string;
+  /** The files, by path. */
+  readonly files: ReadonlyMap<string, RepositoryFile>;
+}
+
+/** How a commit's SHA-1 looks. */
+export const COMMIT = /^[0-9a-f]{40}$/;
+
+const Info = z.looseObject({ sha: z.string().regex(COMMIT) });
+const Entry = z.looseObject({
+  type: z.string(),
+  path: z.string(),
+  size: z.int().nonnegative(),
+  oid: z.string().regex(COMMIT),
+  lfs: z.looseObject({ oid: z.string().regex(/^[0-9a-f]{64}$/), size: z.int().nonnegative() }).optional(),
+});
+
+/**
+ * Asks the hub what a repository holds.
+ *
+ * @param settings Where the hub is.
+ * @param context Which model and revision.
+ * @param retry How often to try again.
+ * @returns The commit that the revision stands for, and its files.
+ * @throws {HubError} if there is no such model or revision, or the hub cannot be reached.
+ */
+export async function readRepository(
+  settings: HubSettings,
+  context: HubRequestContext,
+  retry: RetryOptions,
+): Promise<Repository> {
+  const { model, revision } = context;
+  const request = { hubUrl: settings.endpoint, fetch: hubFetch(settings, context) };
+  const info = await withRetries(
+    () => modelInfo({ ...request, name: model, revision, additionalFields: ["sha"] }),
+    retry,
+  );
+  const { sha: commit } = checked(Info, info, context);
+  const files = await withRetries(async () => {
+    const found = new Map<string, RepositoryFile>();
+    const repo = { type: "model", name: model } as const;
+    for await (const item of listFiles({ ...request, repo, revision: commit, recursive: true })) {
+      if (item.type !== "file") continue;
+      const { path, size, oid, lfs } = checked(Entry, item, context);
+      found.set(path, { path, size: lfs?.size ?? size, hash: lfs?.oid ?? oid });
+    }
+    return found;
+  }, retry);
+  return { commit, files };
+}
+
+function checked<T>(schema: z.ZodType<T>, value: unknown, { model }: HubRequestContext): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new HubError(
+    "unreachable",
+    `Cannot download ${model} as the hub's answer is not understood: ${z.prettifyError(parsed.error)}`,
+  );
+}

@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { hubSettings } from "../../hub/hub_settings.ts";
+import { withFolder } from "../checkpoint/copies.ts";
+
+const NAMES = [
+  "HF_ENDPOINT",
+  "HF_TOKEN",
+  "HF_TOKEN_PATH",
+  "HF_HOME",
+  "HF_HUB_CACHE",
+  "HUGGINGFACE_HUB_CACHE",
+  "HF_HUB_OFFLINE",
+  "XDG_CACHE_HOME",
+];
+
+/** Runs with these variables alone. */
+async function withEnv(variables: Record<string, string>, work: () => Promise<void>): Promise<void> {
+  const before = NAMES.map((name) => [name, Deno.env.get(name)] as const);
+  try {
+    for (const name of NAMES) Deno.env.delete(name);
+    for (const [name, value] of Object.entries(variables)) Deno.env.set(name, value);
+    await work();
+  } finally {
+    for (const [name, value] of before) {
+      value === undefined ? Deno.env.delete(name) : Deno.env.set(name, value);
+    }
+  }
+}
+
+Deno.test("hubSettings() reads the variables of Hugging Face's tools", async () => {
+  await withFolder(async (home) => {
+    await writeFile(join(home, "token"), "hf_stored\n");
+    await withEnv({ XDG_CACHE_HOME: "/x" }, async () => {
+      assert.deepEqual(await hubSettings(), {
+        endpoint: "https://huggingface.co",
+        token: undefined,
+        cacheDir: "/x/huggingface/hub",
+        localFilesOnly: false,
+      });
+    });
+    await withEnv({ HF_HOME: home, HF_HUB_OFFLINE: "1", HF_ENDPOINT: "http://mirror/" }, async () => {
+      assert.deepEqual(await hubSettings(), {
+        endpoint: "http://mirror",
+        token: "hf_stored",
+        cacheDir: join(home, "hub"),
+        localFilesOnly: true,
+      });
+    });
+    await withEnv(
+      { HF_HOME: home, HF_HUB_CACHE: "/c", HF_TOKEN: "hf_env", HF_HUB_OFFLINE: "0" },
+      async () => {
+        const { token, cacheDir, localFilesOnly } = await hubSettings();
+        assert.deepEqual([token, cacheDir, localFilesOnly], ["hf_env", "/c", false]);
+        const set = { endpoint: "http://a", token: "t", cacheDir: "/d", localFilesOnly: true };
+        assert.deepEqual(await hubSettings(set), set);
+      },
+    );
+  });
+});
