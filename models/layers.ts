@@ -9,6 +9,34 @@
 import type { Weights } from "./checkpoint/weights.ts";
 import type { GraphBuilder, Value } from "./onnx/graph_builder.ts";
 
+/** What a convolution is. */
+export interface ConvOptions {
+  /** Channels that go in. */
+  readonly input: number;
+  /** Channels that come out. */
+  readonly output: number;
+  /**
+   * Size of the kernel.
+   *
+   * @default {3}
+   */
+  readonly kernel?: number;
+  /**
+   * Step of the kernel.
+   *
+   * @default {1n}
+   */
+  readonly stride?: bigint;
+  /** Zeros at top, left, bottom and right; one each for a kernel of 3 if left out, else none. */
+  readonly pads?: readonly bigint[];
+  /**
+   * Whether there is a bias.
+   *
+   * @default {true}
+   */
+  readonly bias?: boolean;
+}
+
 /** Adds layers of one component to a graph, taking their weights by name. */
 export class Layers {
   /** The graph that layers are added to. */
@@ -38,20 +66,14 @@ export class Layers {
     );
   }
 
-  /** A convolution over [1, in, h, w]; a kernel of 3 is padded to keep the size, other kernels are not padded. */
-  conv(
-    module: string,
-    x: Value,
-    input: number,
-    output: number,
-    options: { kernel?: number; stride?: number; padding?: number; bias?: boolean } = {},
-  ): Value {
-    const { kernel = 3, stride = 1, padding = kernel === 3 ? 1 : 0, bias = true } = options;
+  /** A convolution over [1, in, h, w]; a kernel of 3 is padded to keep the size, others are not padded. */
+  conv(module: string, x: Value, options: ConvOptions): Value {
+    const { input, output, kernel = 3, stride = 1n, bias = true } = options;
     return this.graph.conv(
       x,
       this.weight(`${module}.weight`, [output, input, kernel, kernel]),
       bias ? this.weight(`${module}.bias`, [output]) : undefined,
-      { stride: BigInt(stride), padding: BigInt(padding) },
+      { stride, pads: options.pads ?? Array(4).fill(kernel === 3 ? 1n : 0n) },
     );
   }
 }

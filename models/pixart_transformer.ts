@@ -129,9 +129,11 @@ class PixArtLayers {
     const { in_channels, patch_size } = this.#config;
     const g = this.graph;
     const position = g.input("position_embedding", "float32", ["tokens", this.width]);
-    const patches = this.#layers.conv("pos_embed.proj", latents, in_channels, this.width, {
+    const patches = this.#layers.conv("pos_embed.proj", latents, {
+      input: in_channels,
+      output: this.width,
       kernel: patch_size,
-      stride: patch_size,
+      stride: BigInt(patch_size),
     });
     const rows = g.transpose(g.reshape(patches, [this.width, -1]), [1, 0]);
     return g.probe("pos_embed", g.add(rows, position), ["tokens", this.width]);

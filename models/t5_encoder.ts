@@ -110,7 +110,7 @@ class T5Layers {
     const linear = (name: string, x: Value, input: number, output: number): Value =>
       this.#layers.linear(`${module}.DenseReluDense.${name}`, x, input, output, false);
     const inner = feed_forward_proj === "relu"
-      ? g.op("Relu", [linear("wi", normed, d_model, d_ff)])
+      ? g.relu(linear("wi", normed, d_model, d_ff))
       : g.mul(g.geluTanh(linear("wi_0", normed, d_model, d_ff)), linear("wi_1", normed, d_model, d_ff));
     return this.#hidden(`block.${layer}`, g.add(hidden, linear("wo", inner, d_ff, d_model)));
   }

@@ -155,6 +155,12 @@ export class GraphBuilder {
     return this.#once(`scalar:${value}`, () => this.constant(tensor("float32", [], Float32Array.of(value))));
   }
 
+  /** A float32 vector. */
+  vector(values: readonly number[]): Value {
+    const data = Float32Array.from(values);
+    return this.#once(`vector:${values}`, () => this.constant(tensor("float32", [values.length], data)));
+  }
+
   /** A vector of int64: a shape, axes, sizes. */
   int64s(values: readonly number[]): Value {
     const data = BigInt64Array.from(values, BigInt);
@@ -184,10 +190,28 @@ export class GraphBuilder {
     return this.op("Gemm", [x, weight, bias], { transB: 1n });
   }
 
-  /** Convolution of `x` [1, in, h, w] with `weight` [out, in, kernel, kernel]; equal padding on all sides. */
-  conv(x: Value, weight: Value, bias?: Value, options: { stride?: bigint; padding?: bigint } = {}): Value {
-    const { stride = 1n, padding = 0n } = options;
-    return this.op("Conv", [x, weight, bias], { strides: [stride, stride], pads: Array(4).fill(padding) });
+  /**
+   * Convolution of `x` [1, in, h, w] with `weight` [out, in, kernel, kernel].
+   *
+   * @param options Step, and rows and columns of zeros at top, left, bottom and right.
+   */
+  conv(
+    x: Value,
+    weight: Value,
+    bias: Value | undefined,
+    options: { readonly stride: bigint; readonly pads: readonly bigint[] },
+  ): Value {
+    return this.op("Conv", [x, weight, bias], {
+      strides: [options.stride, options.stride],
+      pads: options.pads,
+    });
+  }
+
+  /** Each point of `x` [1, channels, h, w] four times: [1, channels, 2h, 2w]. */
+  doubleSize(x: Value): Value {
+    const scales = this.vector([1, 1, 2, 2]);
+    const nearest = { mode: "nearest", coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" };
+    return this.op("Resize", [x, undefined, scales], nearest);
   }
 
   /** Normalizes rows to mean 0 and variance 1, then times `scale` plus `shift`, which may depend on the inputs. */
@@ -210,6 +234,11 @@ export class GraphBuilder {
     return this.op("Mul", [a, b]);
   }
 
+  /** The larger of x and 0. */
+  relu(x: Value): Value {
+    return this.op("Relu", [x]);
+  }
+
   /** x times sigmoid(x). */
   silu(x: Value): Value {
     return this.contrib("QuickGelu", [x], { alpha: 1 });
@@ -228,6 +257,11 @@ export class GraphBuilder {
   /** Another shape over the same elements: 0 keeps an axis's size, -1 takes what is left. */
   reshape(x: Value, shape: readonly number[] | Value): Value {
     return this.op("Reshape", [x, isValue(shape) ? shape : this.int64s(shape)]);
+  }
+
+  /** The shape of another value over the same elements. */
+  reshapeLike(x: Value, like: Value): Value {
+    return this.reshape(x, this.op("Shape", [like]));
   }
 
   /** Cuts an axis into parts of the given sizes. */

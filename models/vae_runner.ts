@@ -1,0 +1,80 @@
+// This module is browser compatible.
+
+/**
+ * Runs the decoder of an autoencoder.
+ *
+ * @module
+ */
+
+import type { Tensor } from "../artifacts/tensor.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { AutoencoderConfig } from "./autoencoder_config.ts";
+import { autoencoderKLDecoderSegments } from "./autoencoder_kl.ts";
+import { autoencoderTinyDecoderGraph } from "./autoencoder_tiny.ts";
+import type { Weights } from "./checkpoint/weights.ts";
+import { type CallOptions, type OpenModelOptions, SegmentedModel } from "./segments.ts";
+
+/** The open decoder of either autoencoder. */
+export class VaeDecoder implements AsyncDisposable {
+  /** Its configuration. */
+  readonly config: AutoencoderConfig;
+  /** Pixels along a side of one latent. */
+  readonly spatialFactor: number;
+  readonly #segments: SegmentedModel;
+
+  /** Takes segments that are open, or that stream. */
+  constructor(config: AutoencoderConfig, segments: SegmentedModel) {
+    const { length } = config._class_name === "AutoencoderKL"
+      ? config.block_out_channels
+      : config.num_decoder_blocks;
+    this.config = config;
+    this.spatialFactor = 2 ** (length - 1);
+    this.#segments = segments;
+  }
+
+  /**
+   * Opens a decoder.
+   *
+   * @param runtime Opens the graphs.
+   * @param config The autoencoder's configuration.
+   * @param weights Its weights, in any floating-point type; computation is in float32.
+   * @param options How long weights are held, and who hears of it.
+   * @returns The decoder.
+   * @throws {MissingWeightError} if a weight is missing.
+   * @throws {OnnxRuntimeError} if a segment cannot be opened.
+   */
+  static async open(
+    runtime: Runtime,
+    config: AutoencoderConfig,
+    weights: Weights,
+    options: OpenModelOptions = {},
+  ): Promise<VaeDecoder> {
+    const layersPerSegment = options.layersPerSegment ?? (options.residency === "stream" ? 1 : undefined);
+    const graphs = config._class_name === "AutoencoderKL"
+      ? autoencoderKLDecoderSegments(config, weights, { layersPerSegment })
+      : [autoencoderTinyDecoderGraph(config, weights)];
+    return new VaeDecoder(config, await SegmentedModel.open(runtime, graphs, options));
+  }
+
+  /**
+   * Decodes latents.
+   *
+   * @param latents [1, latent channels, h, w], divided by the scaling factor.
+   * @param options A signal.
+   * @returns [1, 3, H, W], in about [-1, 1], not clamped.
+   * @throws {TypeError} if the shape is another.
+   */
+  async decode(latents: Tensor<"float32">, options: CallOptions = {}): Promise<Tensor<"float32">> {
+    const { sample } = await this.#segments.run({ latents }, options);
+    return sample as Tensor<"float32">;
+  }
+
+  /** Gives the memory back; calling it again does nothing. */
+  release(): Promise<void> {
+    return this.#segments.release();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.release();
+  }
+}
