@@ -1,0 +1,77 @@
+/**
+ * Holds the edge-safe rooms to their word: every file in them carries the mark but for those that are listed here,
+ * marked files reach neither Node's modules nor unmarked files, and all of them type-check against DOM libraries alone.
+ * The idea is denoland/std's browser check.
+ *
+ * @module
+ */
+
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const MARK = "// This module is browser compatible.";
+const ROOMS = ["artifacts", "graph", "images", "models", "random", "schedulers", "stages", "text"];
+
+/** Files of the rooms that need a disk or a process, and say so by having no mark. */
+const UNMARKED = [/^artifacts\/(atomically|disk)\.ts$/, /^models\/checkpoint\/disk_source\.ts$/];
+
+/** Generated files, which are checked through the files that import them. */
+const GENERATED = /_pb\.ts$/;
+
+/** All TypeScript files below a folder, relative to the root. */
+function sources(folder: string): string[] {
+  return readdirSync(join(ROOT, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory()) return sources(path);
+    return entry.name.endsWith(".ts") ? [path] : [];
+  });
+}
+
+/** Whether a file carries the mark. */
+function isMarked(path: string): boolean {
+  return readFileSync(join(ROOT, path), "utf8").startsWith(MARK);
+}
+
+/** Local files and Node modules that a marked file imports although it must not. */
+function badImports(path: string): string[] {
+  const text = readFileSync(join(ROOT, path), "utf8");
+  const imports = [...text.matchAll(/^(?:import|export)\s[^;]*?from\s+"([^"]+)"/gms)].map((match) => match[1]!);
+  return imports.filter((specifier) => {
+    if (specifier.startsWith("node:")) return true;
+    if (!specifier.startsWith(".")) return false;
+    const target = new URL(specifier, `file:///${path}`).pathname.slice(1);
+    return !GENERATED.test(target) && !isMarked(target);
+  });
+}
+
+/** Type-checks files against DOM libraries alone. */
+function checkTypes(files: readonly string[]): boolean {
+  const { imports, compilerOptions } = JSON.parse(readFileSync(join(ROOT, "deno.json"), "utf8"));
+  const config = join(ROOT, `.edge-${crypto.randomUUID()}.json`);
+  const lib = ["esnext", "dom", "dom.iterable", "dom.asynciterable"];
+  writeFileSync(config, JSON.stringify({ imports, compilerOptions: { ...compilerOptions, lib } }));
+  try {
+    const { success } = new Deno.Command(Deno.execPath(), {
+      args: ["check", "--quiet", "--no-lock", "--config", config, ...files],
+      cwd: ROOT,
+      stdout: "inherit",
+      stderr: "inherit",
+    }).outputSync();
+    return success;
+  } finally {
+    rmSync(config);
+  }
+}
+
+const files = ROOMS.flatMap(sources).filter((path) => !GENERATED.test(path));
+const marked = files.filter(isMarked);
+const faults = [
+  ...files.filter((path) => !isMarked(path) && !UNMARKED.some((allowed) => allowed.test(path)))
+    .map((path) => `${path}: has no mark, and is not listed as one that needs a disk or a process`),
+  ...marked.flatMap((path) => badImports(path).map((specifier) => `${path}: imports ${specifier}`)),
+];
+for (const fault of faults) Deno.stderr.writeSync(new TextEncoder().encode(`${fault}\n`));
+if (faults.length > 0 || !checkTypes(marked)) Deno.exit(1);
+Deno.stdout.writeSync(new TextEncoder().encode(`${marked.length} files are edge-safe\n`));
