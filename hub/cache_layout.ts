@@ -11,7 +11,7 @@ import { link, mkdir, readFile, rm, symlink } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { writeAtomically } from "../artifacts/atomically.ts";
 import { onDisk } from "../artifacts/file_error.ts";
-import { COMMIT } from "./repository.ts";
+import { COMMIT } from "./commit.ts";
 
 /** Where the parts of a cached model lie. */
 export interface CacheLayout {

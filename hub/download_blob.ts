@@ -14,9 +14,8 @@ import { HubError } from "./hub_error.ts";
 import { unreachable } from "./hub_fetch.ts";
 import type { RepositoryFile } from "./repository.ts";
 import { type RetryOptions, withRetries } from "./retry.ts";
+import { StallWatch } from "./stall_watch.ts";
 
-/** Milliseconds without a byte after which a connection is given up. */
-const STALL_MS = 60_000;
 const SHA256_DIGITS = 64;
 
 /** A file to download. */
@@ -124,13 +123,12 @@ async function receive(
 ): Promise<void> {
   const { file, model, url, onReceived, retry } = request;
   const handle = await onDisk("write", incomplete, open(incomplete, "a"));
-  const stalled = new AbortController();
-  const watch = setTimeout(() => stalled.abort(new Error(`no byte came in ${STALL_MS / 1000} s`)), STALL_MS);
+  using stall = new StallWatch(retry.stallTimeout);
   try {
     onReceived(state.size);
     if (state.size < file.size) {
       const response = await request.fetch(url, {
-        signal: stalled.signal,
+        signal: stall.signal,
         headers: {
           "Accept-Encoding": "identity",
           ...(state.size > 0 ? { Range: `bytes=${state.size}-` } : {}),
@@ -141,8 +139,8 @@ async function receive(
         await handle.truncate(0);
         Object.assign(state, fresh(file));
       }
-      for await (const chunk of chunks(response, request, stalled.signal)) {
-        watch.refresh();
+      for await (const chunk of chunks(response, request, stall.signal)) {
+        stall.refresh();
         await append(handle, incomplete, chunk);
         state.hash.update(chunk);
         state.size += chunk.length;
@@ -158,7 +156,6 @@ async function receive(
     }
     await onDisk("write", incomplete, handle.sync());
   } finally {
-    clearTimeout(watch);
     await handle.close();
   }
 }

@@ -11,12 +11,13 @@ import { COMPONENT_NAMES, type ComponentName, parseModelIndex } from "../models/
 import { type CacheLayout, cacheLayout, linkBlob, readRef, writeRef } from "./cache_layout.ts";
 import { holdsDeclaredComponents, missingFromSnapshot, type Needs } from "./cached_model.ts";
 import { bytesPresent, downloadBlob } from "./download_blob.ts";
+import { COMMIT } from "./commit.ts";
 import { type DownloadProgress, ProgressReport } from "./download_progress.ts";
 import { HubError } from "./hub_error.ts";
 import { hubFetch, type HubRequestContext } from "./hub_fetch.ts";
 import { type HubOptions, type HubSettings, hubSettings } from "./hub_settings.ts";
 import { mainFile, smallFiles, weightPaths } from "./needed_files.ts";
-import { COMMIT, readRepository, type Repository, type RepositoryFile } from "./repository.ts";
+import { readRepository, type Repository, type RepositoryFile } from "./repository.ts";
 import { repositorySource } from "./repository_source.ts";
 import type { RetryOptions } from "./retry.ts";
 
@@ -55,7 +56,7 @@ const DEFAULT_CONCURRENCY = 3;
  * @throws {UnsupportedArchitectureError} if it is not of PixArt; no weights were downloaded then.
  */
 export async function downloadModel(model: string, options: DownloadOptions = {}): Promise<string> {
-  const { revision = "main", signal } = options;
+  const { revision = "main", signal, stallTimeout } = options;
   if (!REVISION.test(revision)) {
     throw new RangeError(
       `Cannot download ${model} as revision must be a branch, tag or commit: current value is ${revision}`,
@@ -64,7 +65,12 @@ export async function downloadModel(model: string, options: DownloadOptions = {}
   const settings = await hubSettings(options);
   const layout = cacheLayout(settings.cacheDir, model);
   const needs = { components: options.components ?? COMPONENT_NAMES, variant: options.variant ?? "" };
-  const context = { model, revision, ...(signal ? { signal } : {}) };
+  const context = {
+    model,
+    revision,
+    ...(signal ? { signal } : {}),
+    ...(stallTimeout === undefined ? {} : { stallTimeout }),
+  };
 
   if (settings.localFilesOnly) return await fromCache(layout, context, needs, settings);
   // A commit never changes, so that one that is there needs no network.

@@ -6,6 +6,7 @@
 
 import { HubError } from "./hub_error.ts";
 import type { HubSettings } from "./hub_settings.ts";
+import { StallWatch } from "./stall_watch.ts";
 
 /** What requests are about, for their errors. */
 export interface HubRequestContext {
@@ -15,6 +16,8 @@ export interface HubRequestContext {
   readonly revision: string;
   /** Stops the requests. */
   readonly signal?: AbortSignal;
+  /** Milliseconds without an answer after which a request is given up. */
+  readonly stallTimeout?: number;
 }
 
 /**
@@ -36,13 +39,16 @@ export function hubFetch(
     if (settings.token !== undefined && url.origin === origin) {
       headers.set("Authorization", `Bearer ${settings.token}`);
     }
-    const signals = [init?.signal, context.signal].filter((signal) => signal instanceof AbortSignal);
+    using stall = new StallWatch(context.stallTimeout);
+    const signals = [init?.signal, context.signal, stall.signal].filter((signal) =>
+      signal instanceof AbortSignal
+    );
     let response: Response;
     try {
       response = await fetch(url, { ...init, headers, signal: AbortSignal.any(signals) });
     } catch (cause) {
       context.signal?.throwIfAborted();
-      throw unreachable(context.model, origin, cause);
+      throw unreachable(context.model, origin, stall.signal.aborted ? stall.signal.reason : cause);
     }
     if (response.ok) return response;
     await response.body?.cancel();

@@ -6,6 +6,7 @@
 
 import { listFiles, modelInfo } from "@huggingface/hub";
 import { z } from "zod";
+import { COMMIT } from "./commit.ts";
 import { HubError } from "./hub_error.ts";
 import { hubFetch, type HubRequestContext } from "./hub_fetch.ts";
 import type { HubSettings } from "./hub_settings.ts";
@@ -28,9 +29,6 @@ export interface Repository {
   /** The files, by path. */
   readonly files: ReadonlyMap<string, RepositoryFile>;
 }
-
-/** How a commit's SHA-1 looks. */
-export const COMMIT = /^[0-9a-f]{40}$/;
 
 const Info = z.looseObject({ sha: z.string().regex(COMMIT) });
 const Entry = z.looseObject({

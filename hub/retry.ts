@@ -21,6 +21,12 @@ export interface RetryOptions {
    * @default {500}
    */
   readonly retryDelay?: number;
+  /**
+   * Milliseconds without an answer or a byte after which a connection is given up and tried again.
+   *
+   * @default {60000}
+   */
+  readonly stallTimeout?: number;
   /** Stops the trying. */
   readonly signal?: AbortSignal;
 }

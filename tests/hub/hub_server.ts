@@ -46,6 +46,8 @@ export interface HubServerOptions {
   readonly models: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** The token without which everything is answered with 401. */
   readonly token?: string;
+  /** Sizes that the hub tells of files in the place of their own. */
+  readonly sizes?: Readonly<Record<string, number>>;
 }
 
 /** The commit of a revision: any 40 digits that belong to it alone. */
@@ -65,7 +67,7 @@ export function hashOf(
 }
 
 /** Starts a hub. */
-export function startHub({ models, token }: HubServerOptions): HubServer {
+export function startHub({ models, token, sizes = {} }: HubServerOptions): HubServer {
   const requests: SeenRequest[] = [];
   let intercept: Intercept | undefined;
   const note = (server: SeenRequest["server"], request: Request): void => {
@@ -121,15 +123,18 @@ export function startHub({ models, token }: HubServerOptions): HubServer {
         likes: 0,
       });
     }
-    if (action === "tree") return treePage(folder, new URL(request.url));
+    if (action === "tree") return treePage(folder, new URL(request.url), sizes);
     const bytes = await Deno.readFile(join(folder, file)).catch(() => undefined);
     if (bytes === undefined) return failure(404, "EntryNotFound");
     const { oid, lfs } = hashOf(file, bytes);
-    if (lfs === undefined) return await send(folder, file, request, { ETag: `"${oid}"` });
+    if (lfs === undefined) {
+      return await send(folder, file, request, { ETag: `"${oid}"`, "X-Repo-Commit": revision });
+    }
     return new Response(null, {
       status: 302,
       headers: {
         Location: `http://127.0.0.1:${fileServer.addr.port}/${model}/${revision}/${file}`,
+        "X-Repo-Commit": revision,
         "X-Linked-Etag": `"${lfs}"`,
         "X-Linked-Size": String(bytes.length),
       },
@@ -205,7 +210,7 @@ function sendRange(bytes: Uint8Array<ArrayBuffer>, request: Request, headers: He
 }
 
 /** The tree in pages of ten, as the real hub gives it in pages of a thousand. */
-function treePage(folder: string, url: URL): Response {
+function treePage(folder: string, url: URL, sizes: Readonly<Record<string, number>>): Response {
   const start = Number(url.searchParams.get("cursor") ?? 0);
   const paths = readdirSync(folder, { recursive: true, withFileTypes: true })
     .map((entry) => ({ entry, path: relative(folder, join(entry.parentPath, entry.name)) }))
@@ -214,12 +219,13 @@ function treePage(folder: string, url: URL): Response {
     if (entry.isDirectory()) return { type: "directory", oid: "0".repeat(40), size: 0, path };
     const bytes = Deno.readFileSync(join(folder, path));
     const { oid, lfs } = hashOf(path, bytes);
+    const size = sizes[path] ?? bytes.length;
     return {
       type: "file",
       oid,
-      size: bytes.length,
+      size,
       path,
-      ...(lfs === undefined ? {} : { lfs: { oid: lfs, size: bytes.length, pointerSize: 130 } }),
+      ...(lfs === undefined ? {} : { lfs: { oid: lfs, size, pointerSize: 130 } }),
     };
   });
   const next = new URL(url);

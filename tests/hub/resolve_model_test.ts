@@ -19,6 +19,10 @@ import {
   trickled,
 } from "./hub_server.ts";
 
+// A token of whoever runs the tests must not take part.
+Deno.env.delete("HF_TOKEN");
+Deno.env.set("HF_TOKEN_PATH", "/dev/null");
+
 const MODEL = "org/tiny";
 const TRANSFORMER = "transformer/diffusion_pytorch_model.safetensors";
 
@@ -262,6 +266,35 @@ Deno.test("resolveModel() tries again after failures of the server, and gives up
     });
     assert.equal(server.requestsFor("vae/config.json").length, 2);
   });
+});
+
+Deno.test("resolveModel() gives up connections that fall silent and goes on", async () => {
+  await withHub(async ({ server, resolve }) => {
+    let silent = true;
+    server.intercept = (file, bytes) => {
+      if (file !== TRANSFORMER || !silent) return undefined;
+      silent = false;
+      const body = new ReadableStream({ start: (controller) => controller.enqueue(bytes.slice(0, 50_000)) });
+      return new Response(body, { headers: { "Content-Length": String(bytes.length) } });
+    };
+    await resolve(MODEL, { stallTimeout: 300 });
+    assert.deepEqual(server.requestsFor(TRANSFORMER).map(({ range }) => range), [null, "bytes=50000-"]);
+
+    server.intercept = () => new Promise((answer) => setTimeout(() => answer(new Response("late")), 400));
+    const late = resolve("org/tiny", { stallTimeout: 100, tries: 2, revision: "other" });
+    await assert.rejects(late, { code: "unreachable", message: /nothing came for 0.1 s/ });
+  }, { models: { [MODEL]: { main: tinyCheckpoint("tiny-alpha-512"), other: tinyCheckpoint("tiny-lcm") } } });
+});
+
+Deno.test("resolveModel() refuses what does not fit on the disk, before its first byte", async () => {
+  await withHub(async ({ server, resolve }) => {
+    await assert.rejects(resolve(), {
+      name: "HubError",
+      code: "disk_full",
+      message: /9000000.\d\d GB must be free in .*models--org--tiny: current value is [\d.]+ GB/,
+    });
+    assert.equal(server.requestsFor("vae/diffusion_pytorch_model.safetensors").length, 0);
+  }, { models: { [MODEL]: { main: tinyCheckpoint("tiny-alpha-512") } }, sizes: { [TRANSFORMER]: 9e15 } });
 });
 
 Deno.test("resolveModel() sends the token to the hub alone, and says when one is needed", async () => {
