@@ -18,9 +18,9 @@ import { localRun } from "../local.ts";
 import type { Models } from "../models/models.ts";
 import { guidanceScaleOf } from "../stages/denoise_settings.ts";
 import { defaultName, describePicture } from "./describe_picture.ts";
-import { addGenOptions, type GenOptions, pictureRequest } from "./gen_options.ts";
+import { addGenOptions, type GenOptions, pictureRequest, runOptions } from "./gen_options.ts";
 import { interruptSignal } from "./interrupt.ts";
-import { downloadView, progressView, writeLine } from "./progress.ts";
+import { progressView, writeLine } from "./progress.ts";
 import { pictureFormat, savePictures } from "./save_pictures.ts";
 import { UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";
@@ -41,7 +41,7 @@ async function gen(prompts: string[], options: GenOptions): Promise<void> {
   const signal = interruptSignal();
 
   // 2. Write the graph. Whether it is guided may be the checkpoint's own choice.
-  const local = localRun({ ...options, onDownload: downloadView(options) });
+  const local = localRun(runOptions(options));
   const { graph, guided } = await writeGraph(request, options, local.models, signal);
 
   // 3. Run it.

@@ -6,7 +6,9 @@
 
 import { type Command, Option } from "commander";
 import type { PictureRequestInput } from "../graph/picture_request.ts";
+import type { LocalRunOptions } from "../local.ts";
 import { amount, amounts, keyValue, seeds, wholeNumber } from "./option_values.ts";
+import { downloadView } from "./progress.ts";
 import { userPath } from "./user_path.ts";
 
 /** The options of `gen`, parsed. Paths are as the user gave them. */
@@ -43,7 +45,7 @@ export interface GenOptions {
   readonly output?: string;
   readonly outputFormat?: "png" | "jpeg" | "webp";
   readonly saveTensor?: string;
-  readonly device: string;
+  readonly device: "cpu" | "webgpu" | "cuda";
   readonly threads?: number;
   readonly json?: boolean;
   readonly quiet?: boolean;
@@ -177,4 +179,16 @@ function pathOrName(reference: string): string {
   } catch {
     return /^[./~]/.test(reference) ? path : reference;
   }
+}
+
+/** Where the run finds checkpoints, and what it runs on. */
+export function runOptions(options: GenOptions): LocalRunOptions {
+  const { localFilesOnly, cacheDir, device, threads } = options;
+  return {
+    device,
+    onProgress: downloadView(options),
+    ...(localFilesOnly === undefined ? {} : { localFilesOnly }),
+    ...(cacheDir === undefined ? {} : { cacheDir: userPath(cacheDir) }),
+    ...(threads === undefined ? {} : { threads }),
+  };
 }

@@ -10,7 +10,7 @@ import { stdout } from "node:process";
 import type { JsonObject } from "../artifacts/artifact.ts";
 import { artifactId } from "../artifacts/artifact_file.ts";
 import { readArtifact } from "../artifacts/disk.ts";
-import { FileError } from "../artifacts/file_error.ts";
+import { onDisk } from "../artifacts/file_error.ts";
 import type { Tensor } from "../artifacts/tensor.ts";
 import { decodePicture } from "../images/picture.ts";
 import { LocalModels } from "../hub/local_models.ts";
@@ -31,9 +31,7 @@ export function inspectCommand(): Command {
 
 /** What a file or folder is. */
 async function inspect(path: string): Promise<JsonObject> {
-  const found = await stat(path).catch((cause) => {
-    throw new FileError(`Cannot inspect ${path} as there is no such file or folder`, { cause });
-  });
+  const found = await onDisk("read", path, stat(path));
   if (found.isDirectory()) return await inspectCheckpoint(path);
   return path.endsWith(".safetensors") ? await inspectArtifact(path) : await inspectPicture(path);
 }

@@ -24,3 +24,11 @@ export const AutoencoderConfig = z.discriminatedUnion("_class_name", [
 
 /** See the schema of the same name. */
 export type AutoencoderConfig = z.infer<typeof AutoencoderConfig>;
+
+/** Pixels along a side of one latent: every level of the autoencoder but the last halves the picture. */
+export function spatialFactor(config: AutoencoderConfig): number {
+  const { length } = config._class_name === "AutoencoderKL"
+    ? config.block_out_channels
+    : config.num_decoder_blocks;
+  return 2 ** (length - 1);
+}

@@ -8,7 +8,7 @@
 
 import type { Tensor } from "../artifacts/tensor.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import type { AutoencoderConfig } from "./autoencoder_config.ts";
+import { type AutoencoderConfig, spatialFactor } from "./autoencoder_config.ts";
 import { autoencoderKLDecoderSegments } from "./autoencoder_kl.ts";
 import { autoencoderTinyDecoderGraph } from "./autoencoder_tiny.ts";
 import type { Weights } from "./checkpoint/weights.ts";
@@ -24,11 +24,8 @@ export class VaeDecoder implements AsyncDisposable {
 
   /** Takes segments that are open, or that stream. */
   constructor(config: AutoencoderConfig, segments: SegmentedModel) {
-    const { length } = config._class_name === "AutoencoderKL"
-      ? config.block_out_channels
-      : config.num_decoder_blocks;
     this.config = config;
-    this.spatialFactor = 2 ** (length - 1);
+    this.spatialFactor = spatialFactor(config);
     this.#segments = segments;
   }
 

@@ -9,7 +9,7 @@
 
 import { z } from "zod";
 import type { Checkpoint } from "../models/checkpoint/checkpoint.ts";
-import { AutoencoderConfig } from "../models/autoencoder_config.ts";
+import { AutoencoderConfig, spatialFactor } from "../models/autoencoder_config.ts";
 import { PixArtTransformerConfig } from "../models/pixart_transformer_config.ts";
 import { classifyResolution } from "../models/resolution_bins.ts";
 import { createScheduler, schedulerConfig } from "../schedulers/mod.ts";
@@ -108,9 +108,9 @@ export async function settleDenoise(
   checkpoint: Checkpoint,
 ): Promise<DenoiseSettings> {
   const transformer = PixArtTransformerConfig.parse((await checkpoint.component("transformer")).config);
-  const spatialFactor = await spatialFactorOf(checkpoint);
+  const pixels = await pixelsPerLatent(checkpoint);
   const { defaults } = checkpoint;
-  const native = transformer.sample_size * spatialFactor;
+  const native = transformer.sample_size * pixels;
   const size = {
     height: parameters.height ?? defaults.height ?? native,
     width: parameters.width ?? defaults.width ?? native,
@@ -118,7 +118,7 @@ export async function settleDenoise(
   const madeSize = parameters.resolutionBinning
     ? classifyResolution(size.height, size.width, transformer.sample_size)
     : size;
-  const multiple = spatialFactor * transformer.patch_size;
+  const multiple = pixels * transformer.patch_size;
   if (madeSize.height % multiple !== 0 || madeSize.width % multiple !== 0) {
     throw new RangeError(
       `Cannot denoise as height and width must be multiples of ${multiple}: current values are ${size.height} and ` +
@@ -139,7 +139,7 @@ export async function settleDenoise(
     guidanceScale: guidanceScaleOf(parameters, checkpoint),
     size,
     madeSize,
-    spatialFactor,
+    spatialFactor: pixels,
     schedulerName: scheduler.name,
     steps: parameters.timesteps?.length ?? parameters.sigmas?.length ?? stepsOf(parameters, checkpoint),
     calls: scheduler.timesteps.length,
@@ -149,10 +149,9 @@ export async function settleDenoise(
 }
 
 /** Pixels per latent, by the checkpoint's own autoencoder; 8, as all of PixArt, where it has none. */
-async function spatialFactorOf(checkpoint: Checkpoint): Promise<number> {
+async function pixelsPerLatent(checkpoint: Checkpoint): Promise<number> {
   if (!checkpoint.components.includes("vae")) return 8;
-  const { block_out_channels } = AutoencoderConfig.parse((await checkpoint.component("vae")).config);
-  return 2 ** (block_out_channels.length - 1);
+  return spatialFactor(AutoencoderConfig.parse((await checkpoint.component("vae")).config));
 }
 
 /** Denoising steps where no schedule is given. */

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 import type { StageReport } from "../graph/events.ts";
-import type { LoadProgress } from "../models/open_model.ts";
+import type { LoadProgress } from "../models/segments.ts";
 
 /** Turns the progress of a runner's opening into the event that tells of it. */
 export function loadReport(part: string, { index, total, bytes }: LoadProgress): StageReport {

@@ -120,7 +120,7 @@ function holdEmbeddings(
   all.forEach((prompt, row) => {
     assert.equal(
       prompt.shape[0],
-      Array.from(mask.data.slice(row * length, (row + 1) * length)).filter((bit) => Number(bit) === 1).length,
+      (mask.data as BigInt64Array).slice(row * length, (row + 1) * length).filter((bit) => bit === 1n).length,
     );
     actual.set(prompt.data, row * length * channels);
   });
