@@ -4,16 +4,15 @@
  * @module
  */
 
-import { scanCacheDir } from "@huggingface/hub";
-import { existsSync } from "node:fs";
-import { readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { readdir, readFile, stat } from "node:fs/promises";
+import { join, relative } from "node:path";
+import { COMMIT } from "./commit.ts";
 import { hubSettings } from "./hub_settings.ts";
 import { DEFAULT_MODEL, embeddedModelFolder } from "./local_models.ts";
 
 /** A model that is on this machine. */
 export interface ListedModel {
-  /** What `--model` takes. */
+  /** What `--model` takes. A snapshot that is not the one of `main` carries its branch, tag or commit. */
   readonly name: string;
   /** Its folder. */
   readonly folder: string;
@@ -21,38 +20,58 @@ export interface ListedModel {
   readonly bytes: number;
 }
 
+const PREFIX = "models--";
+
 /**
- * Lists the models of this machine that a run can take.
+ * Lists the models of this machine that a run can take. (`scanCacheDir` of the hub's library leaves out the folders
+ * of a snapshot, and models that were fetched by commit alone.)
  *
  * @param options Where the hub's cache is; as for downloads otherwise.
  * @returns The embedded model first, then the cached ones by name.
  */
 export async function listModels(options: { readonly cacheDir?: string } = {}): Promise<ListedModel[]> {
   const { cacheDir } = await hubSettings(options);
-  const embedded = embeddedModelFolder();
-  const models: ListedModel[] = existsSync(join(embedded, "model_index.json"))
-    ? [{ name: DEFAULT_MODEL, folder: embedded, bytes: await folderBytes(embedded) }]
-    : [];
-  if (!existsSync(cacheDir)) return models;
-  const { repos } = await scanCacheDir(cacheDir);
-  const cached = repos.flatMap(({ id, revisions }) =>
-    revisions
-      .filter(({ path }) => existsSync(join(path, "model_index.json")))
-      .map(({ path, size, refs, commitOid }) => ({
-        name: refs.includes("main") ? id.name : `${id.name}@${refs[0] ?? commitOid}`,
-        folder: path,
-        bytes: size,
-      }))
-  );
-  return [...models, ...cached.sort((a, b) => a.name < b.name ? -1 : 1)];
+  const cached: ListedModel[] = [];
+  for (const entry of await folders(cacheDir)) {
+    if (!entry.startsWith(PREFIX)) continue;
+    const root = join(cacheDir, entry);
+    const model = entry.slice(PREFIX.length).replaceAll("--", "/");
+    const refs = await readRefs(join(root, "refs"));
+    for (const commit of (await folders(join(root, "snapshots"))).filter((name) => COMMIT.test(name))) {
+      const names = refs.get(commit) ?? [commit];
+      const name = names.includes("main") ? model : `${model}@${names[0]}`;
+      cached.push(...await listed(name, join(root, "snapshots", commit)));
+    }
+  }
+  cached.sort((a, b) => a.name < b.name ? -1 : 1);
+  return [...await listed(DEFAULT_MODEL, embeddedModelFolder()), ...cached];
 }
 
-/** Bytes of all files below a folder. */
-async function folderBytes(folder: string): Promise<number> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile());
-  const sizes = await Promise.all(
-    files.map(async ({ parentPath, name }) => (await stat(join(parentPath, name))).size),
-  );
-  return sizes.reduce((sum, size) => sum + size, 0);
+async function listed(name: string, folder: string): Promise<readonly ListedModel[]> {
+  const files = await readdir(folder, { recursive: true }).catch((): string[] => []);
+  if (!files.includes("model_index.json")) return [];
+  let bytes = 0;
+  for (const file of files) {
+    // Links lead to the blobs that hold the bytes.
+    const found = await stat(join(folder, file)).catch(() => undefined);
+    if (found?.isFile()) bytes += found.size;
+  }
+  return [{ name, folder, bytes }];
+}
+
+/** The branches and tags of each commit. */
+async function readRefs(folder: string): Promise<ReadonlyMap<string, readonly string[]>> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+  const refs = new Map<string, string[]>();
+  for (const entry of entries.filter((entry) => entry.isFile())) {
+    const path = join(entry.parentPath, entry.name);
+    const commit = (await readFile(path, "utf8")).trim();
+    refs.set(commit, [...refs.get(commit) ?? [], relative(folder, path)].sort());
+  }
+  return refs;
+}
+
+async function folders(path: string): Promise<readonly string[]> {
+  const entries = await readdir(path, { withFileTypes: true }).catch(() => []);
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
 }

@@ -6,21 +6,38 @@ import { resolveModel } from "../../hub/resolve_model.ts";
 import { tinyCheckpoint, withFolder } from "../checkpoint/copies.ts";
 import { commitOf, startHub } from "./hub_server.ts";
 
-Deno.test("listModels() lists the whole snapshots of the cache with their sizes", async () => {
+/** Bytes of all files below a folder. */
+function bytesBelow(folder: string): number {
+  return [...Deno.readDirSync(folder)].map((entry) => join(folder, entry.name))
+    .map((path) => Deno.statSync(path).isDirectory ? bytesBelow(path) : Deno.statSync(path).size)
+    .reduce((sum, size) => sum + size, 0);
+}
+
+Deno.test("listModels() lists the whole snapshots of the cache by branch or commit, with their sizes", async () => {
   await withFolder(async (cacheDir) => {
     const model = "org-1/tiny-x";
+    const [lcm, sigma] = [tinyCheckpoint("tiny-lcm"), tinyCheckpoint("tiny-sigma")];
     await using hub = startHub({
-      models: { [model]: { main: tinyCheckpoint("tiny-taesd"), v2: tinyCheckpoint("tiny-lcm") } },
+      models: {
+        [model]: { main: lcm, "refs/pr/1": sigma },
+        "org/by-commit": { main: sigma },
+        "org/vae": { main: tinyCheckpoint("tiny-taesd") },
+      },
     });
     const options = { endpoint: hub.endpoint, cacheDir };
+    const commit = commitOf("org/by-commit", "main");
     const main = await resolveModel(model, options);
-    const v2 = await resolveModel(model, { ...options, revision: "v2" });
+    const branch = await resolveModel(model, { ...options, revision: "refs/pr/1" });
+    const single = await resolveModel("org/by-commit", { ...options, revision: commit });
+    await resolveModel("org/vae", options);
     await mkdir(join(cacheDir, `models--org--torn/snapshots/${"0".repeat(40)}`), { recursive: true });
 
     const found = (await listModels({ cacheDir })).filter(({ folder }) => folder.startsWith(cacheDir));
-    const byName = new Map(found.map(({ name, folder }) => [name, folder]));
-    assert.deepEqual(byName, new Map([[model, main], [`${model}@${commitOf(model, "v2")}`, v2]]));
-    assert.equal(found.find(({ name }) => name === model)?.bytes, 170524 + 647);
+    assert.deepEqual(found, [
+      { name: model, folder: main, bytes: bytesBelow(lcm) },
+      { name: `${model}@refs/pr/1`, folder: branch, bytes: bytesBelow(sigma) },
+      { name: `org/by-commit@${commit}`, folder: single, bytes: bytesBelow(sigma) },
+    ]);
   });
-  assert.ok(await listModels({ cacheDir: "/no/such/folder" }));
+  assert.ok(Array.isArray(await listModels({ cacheDir: "/no/such/folder" })));
 });
