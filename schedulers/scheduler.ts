@@ -59,6 +59,14 @@ export interface Scheduler {
    * @param draw Draws the noise that a stochastic scheduler adds.
    */
   step(modelOutput: Float32Array, index: number, sample: Float32Array, draw: DrawNoise): StepResult;
+  /**
+   * A clean sample brought to the noise of a timestep: where a run that starts from a picture begins.
+   *
+   * @param original The clean sample; not changed.
+   * @param noise Standard normal noise of the same length; not changed.
+   * @param timestep One of `timesteps`.
+   */
+  addNoise(original: Float32Array, noise: Float32Array, timestep: number): Float32Array;
   /** What it remembers, to be saved. Arrays are not copied. */
   state(): SchedulerState;
   /** Goes on from a saved state. */

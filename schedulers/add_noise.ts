@@ -1,0 +1,64 @@
+// This module is browser compatible.
+
+/**
+ * Brings a clean sample to the noise of a timestep, where a run that starts from a picture begins.
+ *
+ * Source: diffusers `add_noise` and `scale_noise`.
+ *
+ * @module
+ */
+
+import { linearCombination } from "./elementwise.ts";
+import { f32, sqrt32 } from "./float32.ts";
+import type { SignalLevel } from "./signal_level.ts";
+
+/** Adds noise as in training, at any training timestep. */
+export function addTrainingNoise(
+  alphas: Float32Array,
+  original: Float32Array,
+  noise: Float32Array,
+  timestep: number,
+): Float32Array {
+  const alpha = alphas[timestep];
+  if (alpha === undefined) {
+    throw new RangeError(
+      `Cannot add noise as the timestep must be an integer from 0 to ${
+        alphas.length - 1
+      }: current value is ${timestep}`,
+    );
+  }
+  return addNoiseAt({ alpha: sqrt32(alpha), sigma: sqrt32(f32(1 - alpha)) }, original, noise);
+}
+
+/** Adds noise at a level: `alpha * original + sigma * noise`. */
+export function addNoiseAt(
+  { alpha, sigma }: Pick<SignalLevel, "alpha" | "sigma">,
+  original: Float32Array,
+  noise: Float32Array,
+): Float32Array {
+  if (original.length !== noise.length) {
+    throw new TypeError(
+      `Cannot add noise as there must be ${original.length} values of it: current number is ${noise.length}`,
+    );
+  }
+  return linearCombination([alpha, sigma], [original, noise]);
+}
+
+/**
+ * The sigma of a timestep of the schedule.
+ *
+ * @throws {RangeError} if the schedule does not visit that timestep.
+ */
+export function sigmaAt(
+  timesteps: readonly number[],
+  sigmas: readonly number[],
+  timestep: number,
+): number {
+  const index = timesteps.indexOf(timestep);
+  if (index >= 0) return sigmas[index]!;
+  throw new RangeError(
+    `Cannot add noise as the timestep must be one of the schedule's, ${
+      timesteps.join(", ")
+    }: current value is ${timestep}`,
+  );
+}

@@ -1,0 +1,86 @@
+// This module is browser compatible.
+
+/**
+ * Every scheduler there is, and how users call them.
+ *
+ * @module
+ */
+
+import type { JsonObject } from "../artifacts/artifact.ts";
+import { ddim } from "./ddim.ts";
+import type { SchedulerDefinition } from "./definition.ts";
+import { deisMultistep } from "./deis_multistep.ts";
+import { dpmSolverMultistep } from "./dpm_solver_multistep.ts";
+import { dpmSolverSinglestep } from "./dpm_solver_singlestep.ts";
+import { eulerAncestralDiscrete } from "./euler_ancestral_discrete.ts";
+import { eulerDiscrete } from "./euler_discrete.ts";
+import { flowMatchEulerDiscrete } from "./flow_match_euler_discrete.ts";
+import { heunDiscrete } from "./heun_discrete.ts";
+import { lcm } from "./lcm.ts";
+import { pndm } from "./pndm.ts";
+import { UnknownSchedulerError } from "./scheduler_error.ts";
+import { uniPCMultistep } from "./unipc_multistep.ts";
+
+/** Every scheduler, PixArt's own first. */
+export const CATALOGUE: readonly SchedulerDefinition[] = [
+  dpmSolverMultistep,
+  dpmSolverSinglestep,
+  uniPCMultistep,
+  deisMultistep,
+  eulerDiscrete,
+  eulerAncestralDiscrete,
+  heunDiscrete,
+  ddim,
+  pndm,
+  lcm,
+  flowMatchEulerDiscrete,
+];
+
+/** Endings of users' names that ask for a spacing of sigmas. */
+const SPACINGS = {
+  karras: "use_karras_sigmas",
+  exponential: "use_exponential_sigmas",
+  beta: "use_beta_sigmas",
+} as const;
+
+/** A scheduler and the options that its name stands for. */
+export interface NamedScheduler {
+  /** The scheduler. */
+  readonly definition: SchedulerDefinition;
+  /** Options that the name says. */
+  readonly preset: JsonObject;
+}
+
+const BY_NAME: ReadonlyMap<string, NamedScheduler> = new Map(
+  CATALOGUE.flatMap((definition) => [
+    [normalized(definition.name), { definition, preset: {} }] as const,
+    ...Object.entries(definition.shortNames).map(([name, preset]) =>
+      [normalized(name), { definition, preset }] as const
+    ),
+  ]),
+);
+
+/**
+ * Finds a scheduler by diffusers' class name or by a user's name. Letter case, blanks, `_` and `-` do not matter, nor
+ * does whether it says `dpmpp` or `dpm++`; an ending `karras`, `exponential` or `beta` asks for that spacing of sigmas.
+ *
+ * @param name For example `DPMSolverMultistepScheduler`, `euler_a`, `DPM++ 2M Karras`.
+ * @throws {UnknownSchedulerError} if there is none of that name.
+ */
+export function findScheduler(name: string): NamedScheduler {
+  const key = normalized(name);
+  const found = BY_NAME.get(key);
+  if (found) return found;
+  for (const [ending, option] of Object.entries(SPACINGS)) {
+    const base = key.endsWith(ending) ? BY_NAME.get(key.slice(0, -ending.length)) : undefined;
+    if (base && option in base.definition.options.shape) {
+      return { definition: base.definition, preset: { ...base.preset, [option]: true } };
+    }
+  }
+  const names = CATALOGUE.flatMap(({ name, shortNames }) => [name, ...Object.keys(shortNames)]);
+  throw new UnknownSchedulerError(name, names);
+}
+
+function normalized(name: string): string {
+  return name.toLowerCase().replaceAll(/[\s_-]/g, "").replace("dpmpp", "dpm++").replace(/scheduler$/, "");
+}

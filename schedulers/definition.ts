@@ -1,0 +1,64 @@
+// This module is browser compatible.
+
+/**
+ * What the library knows of a scheduler: its names, its options, and how it is made.
+ *
+ * @module
+ */
+
+import type { z } from "zod";
+import type { JsonObject } from "../artifacts/artifact.ts";
+import { SchedulerOptionError } from "./scheduler_error.ts";
+import { checkRun, type RunOptions, type RunSupport } from "./run_options.ts";
+import type { Scheduler } from "./scheduler.ts";
+
+/** A scheduler that can be made by name. */
+export interface SchedulerDefinition {
+  /** diffusers' class name. */
+  readonly name: string;
+  /** Users' names for it, and the options that each stands for. */
+  readonly shortNames: Readonly<Record<string, JsonObject>>;
+  /** What it is, in a sentence. */
+  readonly description: string;
+  /** Whether it draws noise along the run: always, with some options, or never. */
+  readonly stochastic: "always" | "sometimes" | "never";
+  /** Every option that it knows. */
+  readonly options: z.ZodObject;
+  /** Parses options. */
+  parse(config: unknown): JsonObject;
+  /** Lays out a run. */
+  create(config: unknown, run: RunOptions): Scheduler;
+}
+
+/** A scheduler with the types of its own options. */
+export interface TypedSchedulerDefinition<Options extends z.ZodObject>
+  extends Omit<SchedulerDefinition, "options" | "parse" | "create"> {
+  readonly options: Options;
+  /** What runs it can take, besides a number of steps. */
+  readonly support: RunSupport;
+  /** Makes it from parsed options and a checked run. */
+  readonly build: (config: z.output<Options>, run: RunOptions) => Scheduler;
+}
+
+/** Completes a definition with the checks that all schedulers share. */
+export function defineScheduler<Options extends z.ZodObject>(
+  { support, build, ...definition }: TypedSchedulerDefinition<Options>,
+): SchedulerDefinition {
+  const parse = (config: unknown): z.output<Options> => {
+    const parsed = definition.options.safeParse(config ?? {});
+    if (!parsed.success) {
+      throw SchedulerOptionError.fromIssue(definition.name, parsed.error.issues[0]!, config);
+    }
+    return parsed.data;
+  };
+  return {
+    ...definition,
+    parse: (config) => parse(config) as JsonObject,
+    create(config, run) {
+      const parsed = parse(config);
+      const takesMu = Boolean(support.mu && parsed.use_dynamic_shifting);
+      checkRun(definition.name, { ...support, mu: takesMu }, run);
+      return build(parsed, run);
+    },
+  };
+}

@@ -1,0 +1,83 @@
+// This module is browser compatible.
+
+/**
+ * Noise levels of flow matching: the share of noise in the sample, from 1 down to 0, shifted towards more noise.
+ *
+ * Source: Esser et al. 2024, "Scaling Rectified Flow Transformers", section 5.3.2; diffusers
+ * `schedulers/scheduling_flow_match_euler_discrete.py`.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { linspace } from "./ranges.ts";
+
+/** The options of solvers that can walk along a flow. */
+export const flowOptions = {
+  use_flow_sigmas: z.boolean().nullable().default(false),
+  flow_shift: z.number().gt(0).nullable().default(1),
+  use_dynamic_shifting: z.boolean().default(false),
+  time_shift_type: z.enum(["exponential"]).default("exponential"),
+};
+
+/** What is needed to lay out noise levels of a flow. */
+export interface FlowConfig {
+  /** Number of training timesteps. */
+  readonly num_train_timesteps: number;
+  /** How much noise levels are shifted up; 1 leaves them as they are. */
+  readonly flow_shift: number | null;
+  /** Whether the shift comes with the run, as `mu`. */
+  readonly use_dynamic_shifting: boolean;
+}
+
+/** Noise levels and the timesteps that the model takes for them. */
+export interface FlowSchedule {
+  /** Noise levels, falling. */
+  readonly sigmas: number[];
+  /** Noise levels times the number of training timesteps. */
+  readonly timesteps: number[];
+}
+
+/** Noise levels between 1 and 0, both left out, for the solvers that also walk along diffusions. */
+export function flowSchedule(config: FlowConfig, steps: number, mu: number | undefined): FlowSchedule {
+  const { num_train_timesteps: count } = config;
+  const shift = mu === undefined ? config.flow_shift ?? 1 : Math.exp(mu);
+  const sigmas = linspace(1, 1 / count, steps + 1).map((alpha) => shiftSigma(1 - alpha, shift)).reverse()
+    .slice(0, -1);
+  return { sigmas, timesteps: sigmas.map((sigma) => sigma * count) };
+}
+
+/** Noise levels that a run brings, without a final 0: that always follows. */
+export function withoutFinalZero(sigmas: readonly number[]): readonly number[] {
+  return sigmas.length > 1 && sigmas[sigmas.length - 1] === 0 ? sigmas.slice(0, -1) : sigmas;
+}
+
+/** Shifts a noise level up by a factor of its odds. */
+export function shiftSigma(
+  sigma: number,
+  shift: number,
+  round: (x: number) => number = Number,
+): number {
+  return round(round(round(shift) * sigma) / round(1 + round(round(shift - 1) * sigma)));
+}
+
+/** Shifts a noise level up as far as `mu` says, which usually grows with the picture. */
+export function shiftSigmaBy(
+  sigma: number,
+  mu: number,
+  type: "exponential" | "linear",
+  round: (x: number) => number = Number,
+): number {
+  const weight = type === "exponential" ? Math.exp(mu) : mu;
+  return round(round(weight) / round(round(weight) + round(round(1 / sigma) - 1)));
+}
+
+/** Stretches noise levels so that the last one is `terminal`. */
+export function stretchToTerminal(
+  sigmas: readonly number[],
+  terminal: number,
+  round: (x: number) => number = Number,
+): number[] {
+  const scale = round(round(1 - sigmas[sigmas.length - 1]!) / round(1 - terminal));
+  return sigmas.map((sigma) => round(1 - round(round(1 - sigma) / scale)));
+}

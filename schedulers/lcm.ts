@@ -1,0 +1,121 @@
+// This module is browser compatible.
+
+/**
+ * Sampling of a latent consistency model: every step predicts the clean sample and noises it again.
+ *
+ * Sources: Luo et al. 2023, "Latent Consistency Models", algorithm 3; diffusers `schedulers/scheduling_lcm.py`.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { addTrainingNoise } from "./add_noise.ts";
+import { alphasCumprod, betaOptions } from "./betas.ts";
+import { defineScheduler, type SchedulerDefinition } from "./definition.ts";
+import { linearCombination } from "./elementwise.ts";
+import { f32, sqrt32 } from "./float32.ts";
+import { OrderedScheduler, type StepCall } from "./ordered_scheduler.ts";
+import { predictClean } from "./prediction.ts";
+import { type RunOptions, withinTraining } from "./run_options.ts";
+import type { StepResult } from "./scheduler.ts";
+import { diffusionPredictionOption } from "./solver_options.ts";
+import { clippingOptions, keepWithinBounds, thresholdingOptions } from "./thresholding.ts";
+import { leadingSpacingOptions } from "./timestep_spacing.ts";
+
+const NAME = "LCMScheduler";
+/** Half of the data's deviation, squared: how soon the boundary condition takes over. */
+const DATA_VARIANCE = 0.25;
+
+const options = z.object({
+  ...betaOptions,
+  beta_start: betaOptions.beta_start.unwrap().default(0.00085),
+  beta_end: betaOptions.beta_end.unwrap().default(0.012),
+  beta_schedule: betaOptions.beta_schedule.unwrap().default("scaled_linear"),
+  original_inference_steps: z.int().min(1).default(50),
+  ...clippingOptions,
+  set_alpha_to_one: z.boolean().default(true),
+  prediction_type: diffusionPredictionOption,
+  ...thresholdingOptions,
+  ...leadingSpacingOptions,
+  timestep_scaling: z.number().default(10),
+  rescale_betas_zero_snr: z.boolean().default(false),
+});
+
+type Config = z.output<typeof options>;
+
+/** Sampling of a latent consistency model. `predictedOriginal` is the clean sample with its boundary condition. */
+export class LCMScheduler extends OrderedScheduler {
+  readonly name = NAME;
+  readonly #config: Config;
+  readonly #alphas: Float32Array;
+
+  /** @param config Its options, parsed. @param run What to lay out. */
+  constructor(config: Config, run: RunOptions) {
+    super({ timesteps: layOut(config, run) });
+    this.#config = config;
+    this.#alphas = alphasCumprod(config);
+  }
+
+  protected advance({ output, index, sample, noise }: StepCall): StepResult {
+    const timestep = this.timesteps[index]!;
+    const level = this.#levelAt(timestep);
+    const clean = keepWithinBounds(
+      predictClean(this.#config.prediction_type, output, sample, level),
+      this.#config,
+    );
+    const { skip, out } = boundaryWeights(timestep, this.#config.timestep_scaling);
+    const denoised = linearCombination([out, skip], [clean, sample]);
+    const next = this.timesteps[index + 1];
+    if (next === undefined) return { sample: denoised, predictedOriginal: denoised };
+    const { alpha, sigma } = this.#levelAt(next);
+    return {
+      sample: linearCombination([alpha, sigma], [denoised, noise()]),
+      predictedOriginal: denoised,
+    };
+  }
+
+  addNoise(original: Float32Array, noise: Float32Array, timestep: number): Float32Array {
+    return addTrainingNoise(this.#alphas, original, noise, timestep);
+  }
+
+  #levelAt(timestep: number): { alpha: number; sigma: number } {
+    const alpha = this.#alphas[timestep]!;
+    return { alpha: sqrt32(alpha), sigma: sqrt32(f32(1 - alpha)) };
+  }
+}
+
+/** Weights of the sample and of the prediction, so that at timestep 0 the sample itself comes out. */
+function boundaryWeights(timestep: number, scaling: number): { skip: number; out: number } {
+  const scaled = f32(timestep * f32(scaling));
+  const total = f32(f32(scaled * scaled) + DATA_VARIANCE);
+  return { skip: f32(f32(1 / total) * DATA_VARIANCE), out: f32(scaled / sqrt32(total)) };
+}
+
+/** Timesteps taken evenly from those that the model was distilled on. */
+function layOut(config: Config, run: RunOptions): number[] {
+  const { num_train_timesteps: count, original_inference_steps: original } = config;
+  if (run.timesteps) return withinTraining(run.timesteps, count);
+  const steps = run.steps!;
+  if (original > count || steps > original) {
+    const [what, limit, value] = original > count
+      ? ["original_inference_steps", count, original]
+      : ["steps", original, steps];
+    throw new RangeError(
+      `Cannot lay out ${NAME} as ${what} must be at most ${limit}: current value is ${value}`,
+    );
+  }
+  const interval = Math.floor(count / original);
+  const skip = original / steps;
+  return Array.from({ length: steps }, (_, index) => (original - Math.floor(index * skip)) * interval - 1);
+}
+
+/** What the library knows of LCMScheduler. */
+export const lcm: SchedulerDefinition = defineScheduler({
+  name: NAME,
+  shortNames: { lcm: {} },
+  description: "For consistency models alone (PixArt-LCM, DMD): pictures in 1 to 8 steps",
+  stochastic: "always",
+  options,
+  support: { timesteps: true },
+  build: (config, run) => new LCMScheduler(config, run),
+});

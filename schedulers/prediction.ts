@@ -1,0 +1,103 @@
+// This module is browser compatible.
+
+/**
+ * From what the model predicts to the clean sample, or to the noise in the sample. Every function returns a new array.
+ *
+ * Sources: Salimans and Ho 2022 (v-prediction); diffusers `convert_model_output` and the first part of every `step`.
+ *
+ * @module
+ */
+
+import { f32, sqrt32 } from "./float32.ts";
+
+const { fround } = Math;
+
+/** What the model predicts: the noise, the clean sample, the velocity between them, or that of a flow. */
+export type PredictionType = "epsilon" | "sample" | "v_prediction" | "flow_prediction";
+
+/**
+ * The clean sample in `sample = alpha * clean + sigma * noise`.
+ *
+ * @param type What the model predicts.
+ * @param output What it predicted.
+ * @param sample The sample it saw.
+ * @param alpha Weight of the clean sample.
+ * @param sigma Weight of the noise.
+ */
+export function predictClean(
+  type: PredictionType,
+  output: Float32Array,
+  sample: Float32Array,
+  { alpha, sigma }: { readonly alpha: number; readonly sigma: number },
+): Float32Array {
+  const clean = new Float32Array(sample.length);
+  switch (type) {
+    case "epsilon":
+      for (let i = 0; i < clean.length; i++) {
+        clean[i] = fround(sample[i]! - fround(sigma * output[i]!)) / alpha;
+      }
+      break;
+    case "sample":
+      clean.set(output);
+      break;
+    case "v_prediction":
+      for (let i = 0; i < clean.length; i++) {
+        clean[i] = fround(alpha * sample[i]!) - fround(sigma * output[i]!);
+      }
+      break;
+    case "flow_prediction":
+      for (let i = 0; i < clean.length; i++) clean[i] = sample[i]! - fround(sigma * output[i]!);
+      break;
+  }
+  return clean;
+}
+
+/** The noise in `sample = alpha * clean + sigma * noise`; parameters as for `predictClean`. */
+export function predictNoise(
+  type: Exclude<PredictionType, "flow_prediction">,
+  output: Float32Array,
+  sample: Float32Array,
+  { alpha, sigma }: { readonly alpha: number; readonly sigma: number },
+): Float32Array {
+  const noise = new Float32Array(sample.length);
+  switch (type) {
+    case "epsilon":
+      noise.set(output);
+      break;
+    case "sample":
+      for (let i = 0; i < noise.length; i++) {
+        noise[i] = fround(sample[i]! - fround(alpha * output[i]!)) / sigma;
+      }
+      break;
+    case "v_prediction":
+      for (let i = 0; i < noise.length; i++) {
+        noise[i] = fround(alpha * output[i]!) + fround(sigma * sample[i]!);
+      }
+      break;
+  }
+  return noise;
+}
+
+/**
+ * The clean sample in `sample = clean + sigma * noise`, as the solvers that scale the model's input see it.
+ *
+ * @param type What the model predicts.
+ * @param output What it predicted.
+ * @param sample The sample before it was scaled.
+ * @param sigma Weight of the noise.
+ */
+export function predictCleanUnscaled(
+  type: Exclude<PredictionType, "flow_prediction">,
+  output: Float32Array,
+  sample: Float32Array,
+  sigma: number,
+): Float32Array {
+  if (type !== "v_prediction") return predictClean(type, output, sample, { alpha: 1, sigma });
+  const clean = new Float32Array(sample.length);
+  const variance = f32(f32(sigma * sigma) + 1);
+  const weight = f32(-sigma / sqrt32(variance));
+  for (let i = 0; i < clean.length; i++) {
+    clean[i] = fround(output[i]! * weight) + fround(sample[i]! / variance);
+  }
+  return clean;
+}

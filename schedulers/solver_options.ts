@@ -1,0 +1,105 @@
+// This module is browser compatible.
+
+/**
+ * The options that the multistep and singlestep exponential solvers share.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { betaOptions } from "./betas.ts";
+import { type DpmAlgorithm, predictsClean } from "./dpm_solver_update.ts";
+import { flowOptions } from "./flow_sigmas.ts";
+import { type SigmaSpacingConfig, sigmaSpacingOptions, sigmaSpacingsIn } from "./sigma_spacing.ts";
+import type { PredictionType } from "./prediction.ts";
+import { thresholdingOptions } from "./thresholding.ts";
+
+/** What the model predicts. */
+export const predictionOption = z.enum(["epsilon", "sample", "v_prediction", "flow_prediction"]).default(
+  "epsilon",
+);
+
+/** What the model predicts, for schedulers that know no flow. */
+export const diffusionPredictionOption = z.enum(["epsilon", "sample", "v_prediction"]).default("epsilon");
+
+/** Where the last step leads. */
+export const finalSigmasOption = z.enum(["zero", "sigma_min"]).default("zero");
+
+/** The options of every exponential solver. */
+export const solverOptions = {
+  ...betaOptions,
+  solver_order: z.int().min(1).max(3).default(2),
+  prediction_type: predictionOption,
+  ...thresholdingOptions,
+  ...sigmaSpacingOptions,
+  ...flowOptions,
+};
+
+/** A bound that JSON may have lost: minus infinity is written `null`, or as text. */
+export const lambdaMinOption = z
+  .custom<number | string | null>(
+    (value) => value === null || value === "-Infinity" || typeof value === "number" && !Number.isNaN(value),
+    "a number or -Infinity",
+  )
+  .default(-Infinity)
+  .transform((value) => typeof value === "number" ? value : -Infinity);
+
+/**
+ * An option whose values in other schedulers' configurations count as the default.
+ *
+ * @param values The values that there are, the default first.
+ * @param foreign Values of other schedulers.
+ */
+export function optionAmongForeign<const Value extends string>(
+  values: readonly [Value, ...Value[]],
+  foreign: readonly string[],
+): z.ZodType<Value> {
+  return z
+    .enum([...values, ...foreign])
+    .default(values[0])
+    .transform((value) => values.find((known) => known === value) ?? values[0]);
+}
+
+/**
+ * Refuses timesteps where sigmas are spaced by themselves.
+ *
+ * @throws {TypeError} if such a spacing is asked for.
+ */
+export function checkTimestepsAreFree(
+  name: string,
+  config: SigmaSpacingConfig & {
+    readonly use_lu_lambdas?: boolean | null;
+    readonly use_flow_sigmas?: boolean | null;
+  },
+): void {
+  const spacings = sigmaSpacingsIn(config);
+  if (config.use_lu_lambdas) spacings.push("use_lu_lambdas");
+  if (config.use_flow_sigmas) spacings.push("use_flow_sigmas");
+  if (spacings.length === 0) return;
+  throw new TypeError(`Cannot lay out ${name} by timesteps as ${spacings[0]} must be off: it is on`);
+}
+
+/** Says what is wrong where DPM-Solver's options do not go together. */
+export function checkDpmAlgorithm(
+  config: {
+    readonly algorithm_type: DpmAlgorithm;
+    readonly final_sigmas_type: "zero" | "sigma_min";
+    readonly prediction_type: PredictionType;
+    readonly solver_order: number;
+  },
+  context: z.RefinementCtx,
+): void {
+  const { algorithm_type: algorithm } = config;
+  if (predictsClean(algorithm)) return;
+  const refuse = (option: string, message: string): void =>
+    context.addIssue({
+      code: "custom",
+      path: [option],
+      message: `${message} with algorithm_type ${algorithm}`,
+    });
+  if (config.final_sigmas_type === "zero") refuse("final_sigmas_type", "sigma_min");
+  if (config.prediction_type === "flow_prediction") {
+    refuse("prediction_type", "epsilon, sample or v_prediction");
+  }
+  if (algorithm === "sde-dpmsolver" && config.solver_order === 3) refuse("solver_order", "1 or 2");
+}
