@@ -5,26 +5,19 @@
  *
  * Prompts are rarely HTML, so what counts is what happens to stray `<`, `&` and half-written tags, and there Python's
  * `html.parser` goes its own way: a conforming HTML parser drops text that it keeps. So this follows `html.parser` of
- * Python 3.11 and the tree builder of Beautiful Soup 4.15, without building the tree.
+ * Python 3.11.
  *
  * @module
  */
 
 import { c1Character, namedCharacter } from "./html_entities.ts";
+import { TextCollector } from "./markup_text_collector.ts";
 import { pythonRegExp, pythonStrip } from "./python_regexp.ts";
 
-/** Elements that have no content, and so no end tag. */
-const EMPTY_ELEMENTS: ReadonlySet<string> = new Set(
-  ("area base br col embed hr img input keygen link menuitem meta param source track wbr " +
-    "basefont bgsound command frame image isindex nextid spacer").split(" "),
-);
-/** Elements whose text is not part of the document's. */
-const ASIDE_ELEMENTS: ReadonlySet<string> = new Set(["rt", "rp", "style", "script", "template"]);
-/** Elements whose blank text stays as it is. */
-const PREFORMATTED_ELEMENTS: ReadonlySet<string> = new Set(["pre", "textarea"]);
 /** Elements whose content is no markup. */
 const RAW_ELEMENTS: ReadonlySet<string> = new Set(["script", "style"]);
 
+const MARKUP = /[&<]/g;
 const TAG_NAME = pythonRegExp(String.raw`([a-zA-Z][^\t\n\r\f />\x00]*)(?:\s|/(?!>))*`, "y");
 const ATTRIBUTE = pythonRegExp(
   String.raw`(?<=['"\s/])[^\s/>][^\s/=>]*(?:\s*=+\s*(?:'[^']*'|"[^"]*"|(?!['"])[^>\s]*))?(?:\s|/(?!>))*`,
@@ -48,66 +41,6 @@ const OFFICE_SECTION_END = pythonRegExp(String.raw`\]\s*>`, "g");
 function matchFrom(expression: RegExp, text: string, position: number): RegExpExecArray | null {
   expression.lastIndex = position;
   return expression.exec(text);
-}
-
-/** Collects text between tags, as the tree builder does. */
-class TextCollector {
-  #text = "";
-  #pending: string | undefined;
-  readonly #open: string[] = [];
-  readonly #closedEarly: string[] = [];
-
-  /** Text that belongs to the current string. */
-  add(data: string): void {
-    this.#pending = (this.#pending ?? "") + data;
-  }
-
-  /** Ends the current string. A blank string outside of preformatted elements shrinks to one character. */
-  endString(verbatim = false): void {
-    let data = this.#pending;
-    this.#pending = undefined;
-    if (data === undefined) return;
-    if (/^[ \n\t\f\r]*$/.test(data) && !this.#open.some((name) => PREFORMATTED_ELEMENTS.has(name))) {
-      data = data.includes("\n") ? "\n" : " ";
-    }
-    if (verbatim || !this.#open.some((name) => ASIDE_ELEMENTS.has(name))) this.#text += data;
-  }
-
-  openTag(name: string): void {
-    this.endString();
-    this.#open.push(name);
-    if (EMPTY_ELEMENTS.has(name)) {
-      this.#close(name);
-      this.#closedEarly.push(name);
-    }
-  }
-
-  openAndCloseTag(name: string): void {
-    this.endString();
-    this.#open.push(name);
-    this.#close(name);
-  }
-
-  closeTag(name: string): void {
-    const early = this.#closedEarly.indexOf(name);
-    if (early >= 0) {
-      this.#closedEarly.splice(early, 1);
-      return;
-    }
-    this.endString();
-    this.#close(name);
-  }
-
-  #close(name: string): void {
-    const index = this.#open.lastIndexOf(name);
-    if (index >= 0) this.#open.length = index;
-  }
-
-  /** All text so far. */
-  finish(): string {
-    this.endString();
-    return this.#text;
-  }
 }
 
 /** Reads markup from left to right. Methods that read a construct return the position after it, or -1 if it has no end. */
@@ -176,8 +109,7 @@ class MarkupReader {
   /** The next `<` or `&`, or the end tag of a raw element; -1 if that is missing. */
   #findMarkup(position: number): number {
     if (this.#rawElement === undefined) {
-      const offset = this.#markup.slice(position).search(/[&<]/);
-      return offset < 0 ? this.#markup.length : position + offset;
+      return matchFrom(MARKUP, this.#markup, position)?.index ?? this.#markup.length;
     }
     const endTag = pythonRegExp(String.raw`</\s*${this.#rawElement}\s*>`, "gi");
     return matchFrom(endTag, this.#markup, position)?.index ?? -1;

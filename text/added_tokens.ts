@@ -1,0 +1,94 @@
+// This module is browser compatible.
+
+/**
+ * Tokens that are recognized anywhere in a text, before it is cut into words: `</s>`, `<extra_id_0>`.
+ *
+ * @module
+ */
+
+import type { AddedToken, TokenizerConfig } from "./tokenizer_config.ts";
+
+/** Where a tokenizer's added tokens come from. */
+export interface AddedTokenSources {
+  /** `tokenizer_config.json`. */
+  readonly config: TokenizerConfig;
+  /** `special_tokens_map.json`. */
+  readonly specialTokensMap: TokenizerConfig;
+  /** `added_tokens.json`. */
+  readonly addedTokens: Readonly<Record<string, number>>;
+  /** The added tokens of `tokenizer.json`, by id. */
+  readonly listedTokens: ReadonlyMap<number, AddedToken>;
+  /** The further special tokens of a tokenizer whose files name none. */
+  readonly defaultExtraTokens: readonly string[];
+}
+
+/** The added tokens of a tokenizer. */
+export interface AddedTokens {
+  /** Each token once, in the order in which transformers adds them. */
+  readonly tokens: readonly AddedToken[];
+  /** The text of the token that ends every sequence. */
+  readonly end: string;
+}
+
+function special(content: string): AddedToken {
+  return { content, normalized: false };
+}
+
+/**
+ * Collects the added tokens of a tokenizer. The other files count only where `tokenizer_config.json` has no
+ * `added_tokens_decoder`.
+ */
+export function collectAddedTokens(sources: AddedTokenSources): AddedTokens {
+  const decoder = sources.config.added_tokens_decoder;
+  const settings = decoder === undefined
+    ? { ...sources.config, ...sources.specialTokensMap }
+    : sources.config;
+  const { extra_special_tokens: extra, additional_special_tokens: additional } = settings;
+  const end = settings.eos_token ?? special("</s>");
+  const roles = [
+    settings.bos_token,
+    end,
+    settings.unk_token ?? special("<unk>"),
+    settings.sep_token,
+    settings.pad_token ?? special("<pad>"),
+    settings.cls_token,
+    settings.mask_token,
+    ...(extra?.length ? extra : additional ?? extra ?? sources.defaultExtraTokens.map(special)),
+  ].filter((token) => token !== null && token !== undefined);
+
+  const contentsOfRoles = new Set(roles.map(({ content }) => content));
+  const byId = new Map<number, AddedToken>(
+    decoder === undefined
+      ? [
+        ...Object.entries(sources.addedTokens).map(([content, id]): [number, AddedToken] => [
+          id,
+          { content, normalized: !contentsOfRoles.has(content) },
+        ]),
+        ...sources.listedTokens,
+      ]
+      : Object.entries(decoder).map(([id, token]): [number, AddedToken] => [Number(id), token]),
+  );
+  const tokens = new Map<string, AddedToken>();
+  for (const token of [...[...byId].sort(([a], [b]) => a - b).map(([, token]) => token), ...roles]) {
+    if (token.content !== "" && !tokens.has(token.content)) tokens.set(token.content, token);
+  }
+  return { tokens: [...tokens.values()], end: end.content };
+}
+
+/** A part of a text: what lies between added tokens, or the id of one. */
+export type TextPart = string | number;
+
+/**
+ * Makes a function that cuts a text at tokens. Of several tokens that start at one place the longest counts.
+ *
+ * @param ids The tokens' texts and their ids.
+ * @returns The function. Parts without any text are left out.
+ */
+export function createSplitter(ids: ReadonlyMap<string, number>): (text: string) => TextPart[] {
+  if (ids.size === 0) return (text) => text === "" ? [] : [text];
+  const longestFirst = [...ids.keys()].sort((a, b) => b.length - a.length);
+  const pattern = new RegExp(`(${longestFirst.map((token) => RegExp.escape(token)).join("|")})`, "u");
+  return (text) =>
+    text.split(pattern).map((part, index) => index % 2 === 1 ? ids.get(part) ?? part : part)
+      .filter((part) => part !== "");
+}

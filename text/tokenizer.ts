@@ -1,0 +1,192 @@
+// This module is browser compatible.
+
+/**
+ * T5's tokenizer: prompts to token ids, equal to those of `T5Tokenizer` of Hugging Face's transformers 5.
+ *
+ * A text is cut at added tokens (`</s>`, `<extra_id_0>`, …), the parts are normalized, split at white space, and each
+ * word, with `▁` in front, is cut into the pieces of a Unigram model. T5Tokenizer does so whatever normalizers and
+ * pre-tokenizers `tokenizer.json` names.
+ *
+ * @module
+ */
+
+import type { TokenizerFiles } from "../models/checkpoint/tokenizer_files.ts";
+import { type AddedTokenSources, collectAddedTokens, createSplitter } from "./added_tokens.ts";
+import { createNormalizer } from "./precompiled_charsmap.ts";
+import { readSentencePieceModel } from "./sentencepiece_model.ts";
+import {
+  readAddedTokens,
+  readTokenizerConfig,
+  readTokenizerJson,
+  type TokenizerConfig,
+} from "./tokenizer_config.ts";
+import { Unigram } from "./unigram.ts";
+import type { UnigramVocabulary } from "./unigram_vocabulary.ts";
+
+/** T5's tokenizers have `<pad>`, `</s>` and `<unk>` at 0, 1 and 2. */
+const UNKNOWN_ID = 2;
+/** How many `<extra_id_…>` tokens there are unless the configuration says otherwise. */
+const DEFAULT_EXTRA_IDS = 100;
+
+/** A text as token ids. */
+export interface EncodedText {
+  /** The ids, `</s>` last, without padding; at most as many as were allowed. */
+  readonly ids: Int32Array;
+  /** Whether the text was too long and was cut. */
+  readonly truncated: boolean;
+  /** The text of the tokens that were cut off, normalized; empty if none were. */
+  readonly droppedText: string;
+}
+
+/** A tokenizer. */
+export interface Tokenizer {
+  /**
+   * Turns a text into token ids.
+   *
+   * @param text The text, prepared as the model expects it.
+   * @param maxLength The largest number of ids, `</s>` among them.
+   * @returns The ids, and whether all of the text is in them.
+   * @throws {RangeError} if `maxLength` is not a whole number above 0.
+   */
+  encode(text: string, maxLength: number): EncodedText;
+}
+
+/** The `<extra_id_…>` tokens, in the order of their ids. */
+function extraTokens(count: number): string[] {
+  return Array.from({ length: count }, (_, i) => `<extra_id_${count - 1 - i}>`);
+}
+
+interface Definition {
+  readonly name: string;
+  readonly vocabulary: UnigramVocabulary;
+  readonly listedTokens: AddedTokenSources["listedTokens"];
+  readonly defaultExtraTokens: readonly string[];
+}
+
+/** What the files say; `tokenizer.json` goes before `spiece.model`, as in transformers. */
+function readDefinition(files: TokenizerFiles, config: TokenizerConfig): Definition {
+  const extra = extraTokens(config.extra_ids ?? DEFAULT_EXTRA_IDS);
+  if (files.tokenizerJson !== undefined) {
+    const name = "tokenizer.json";
+    const vocabulary = readTokenizerJson(files.tokenizerJson, name);
+    return { name, vocabulary, listedTokens: vocabulary.addedTokens, defaultExtraTokens: extra };
+  }
+  if (files.spieceModel === undefined) {
+    throw new TypeError("Cannot create a tokenizer as its files must include tokenizer.json or spiece.model");
+  }
+  const name = "spiece.model";
+  const model = readSentencePieceModel(files.spieceModel, name);
+  const scores = new Float64Array(model.scores.length + extra.length);
+  scores.set(model.scores);
+  return {
+    name,
+    vocabulary: { ...model, pieces: [...model.pieces, ...extra], scores },
+    listedTokens: new Map(),
+    defaultExtraTokens: [...model.addedPieces, ...extra],
+  };
+}
+
+/** A tokenizer made of its parts. */
+class T5Tokenizer implements Tokenizer {
+  readonly #unigram: Unigram;
+  readonly #normalize: (text: string) => string;
+  readonly #splitWritten: ReturnType<typeof createSplitter>;
+  readonly #splitNormalized: ReturnType<typeof createSplitter>;
+  readonly #pieces: string[];
+  readonly #endId: number;
+
+  constructor(
+    { name, vocabulary, ...definition }: Definition,
+    sources: Omit<AddedTokenSources, keyof Definition>,
+  ) {
+    if (vocabulary.pieces.length <= UNKNOWN_ID) {
+      throw new SyntaxError(
+        `Cannot read ${name} as T5's <unk> has id ${UNKNOWN_ID}: current number of pieces is ${vocabulary.pieces.length}`,
+      );
+    }
+    this.#unigram = new Unigram(vocabulary, UNKNOWN_ID);
+    this.#normalize = vocabulary.charsmap === undefined
+      ? (text) => text
+      : createNormalizer(vocabulary.charsmap, name);
+
+    const { tokens, end } = collectAddedTokens({ ...sources, ...definition });
+    this.#pieces = [...vocabulary.pieces];
+    const written = new Map<string, number>();
+    const normalized = new Map<string, number>();
+    for (const token of tokens) {
+      const id = this.#unigram.idOf(token.content) ?? this.#pieces.push(token.content) - 1;
+      if (token.normalized) normalized.set(this.#normalize(token.content), id);
+      else written.set(token.content, id);
+    }
+    normalized.delete("");
+    this.#splitWritten = createSplitter(written);
+    this.#splitNormalized = createSplitter(normalized);
+    this.#endId = this.#pieces.indexOf(end);
+  }
+
+  encode(text: string, maxLength: number): EncodedText {
+    if (!Number.isSafeInteger(maxLength) || maxLength < 1) {
+      throw new RangeError(
+        `Cannot encode a text as its largest length must be whole and > 0: current value is ${maxLength}`,
+      );
+    }
+    const ids = this.#splitWritten(text.toWellFormed()).flatMap((part) =>
+      typeof part === "number" ? part : this.#encodePart(this.#normalize(part))
+    );
+    const kept = ids.slice(0, maxLength - 1);
+    const dropped = ids.slice(maxLength - 1);
+    return {
+      ids: Int32Array.from([...kept, this.#endId]),
+      truncated: dropped.length > 0,
+      droppedText: dropped.map((id) => this.#pieces[id]).join("").replaceAll("▁", " ").trim(),
+    };
+  }
+
+  #encodePart(text: string): number[] {
+    return this.#splitNormalized(text).flatMap((part) =>
+      typeof part === "number"
+        ? part
+        : part.split(/\p{White_Space}+/u).filter((word) => word !== "").flatMap((word) =>
+          this.#encodeWord(word)
+        )
+    );
+  }
+
+  #encodeWord(word: string): number[] {
+    return `▁${word.replace(/^▁/, "")}`.split(/(?=▁)/).flatMap((part) => this.#unigram.encode(part));
+  }
+}
+
+/**
+ * Creates T5's tokenizer from the files of a checkpoint.
+ *
+ * @param files The files that the checkpoint has; `tokenizer.json` or `spiece.model` must be among them.
+ * @returns The tokenizer.
+ * @throws {SyntaxError} if a file cannot be read; the message names it.
+ * @throws {TypeError} if neither `tokenizer.json` nor `spiece.model` is there.
+ *
+ * @example Usage
+ * ```ts
+ * import { createTokenizer } from "./tokenizer.ts";
+ * import assert from "node:assert/strict";
+ * const vocab = [["<pad>", 0], ["</s>", 0], ["<unk>", 0], ["▁a", -2], ["▁cat", -3], ["▁", -4]];
+ * const tokenizer = createTokenizer({
+ *   tokenizerJson: JSON.stringify({ added_tokens: [], normalizer: null, model: { type: "Unigram", vocab } }),
+ * });
+ * assert.deepEqual([...tokenizer.encode("a cat", 120).ids], [3, 4, 1]);
+ * assert.equal(tokenizer.encode("a cat a cat", 3).droppedText, "a cat");
+ * ```
+ */
+export function createTokenizer(files: TokenizerFiles): Tokenizer {
+  const { tokenizerConfig, specialTokensMap, addedTokens } = files;
+  const config = tokenizerConfig === undefined
+    ? {}
+    : readTokenizerConfig(tokenizerConfig, "tokenizer_config.json");
+  return new T5Tokenizer(readDefinition(files, config), {
+    config,
+    specialTokensMap: specialTokensMap === undefined
+      ? {}
+      : readTokenizerConfig(specialTokensMap, "special_tokens_map.json"),
+    addedTokens: addedTokens === undefined ? {} : readAddedTokens(addedTokens, "added_tokens.json"),
+  });
+}

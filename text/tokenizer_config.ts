@@ -1,0 +1,139 @@
+// This module is browser compatible.
+
+/**
+ * The JSON files of a T5 tokenizer, checked.
+ *
+ * @module
+ */
+
+import { base64Decode } from "@bufbuild/protobuf/wire";
+import { z } from "zod";
+import type { UnigramVocabulary } from "./unigram_vocabulary.ts";
+
+/** A token that is recognized as it is written. */
+export interface AddedToken {
+  /** Its text. */
+  readonly content: string;
+  /** Whether it is looked for in normalized text, and itself normalized. */
+  readonly normalized: boolean;
+}
+
+const ListedToken = z.object({
+  content: z.string(),
+  normalized: z.boolean().optional(),
+  special: z.boolean().default(false),
+}).transform(({ content, normalized, special }): AddedToken => ({
+  content,
+  normalized: normalized ?? !special,
+}));
+
+/** A token with a role is special whether or not it says so. */
+const RoleToken = z.union([
+  z.string().transform((content): AddedToken => ({ content, normalized: false })),
+  z.object({ content: z.string(), normalized: z.boolean().default(false) }),
+]);
+
+const RoleTokens = z.union([
+  z.array(RoleToken),
+  z.record(z.string(), RoleToken).transform((byRole): AddedToken[] => Object.values(byRole)),
+]).nullish();
+
+const Config = z.object({
+  added_tokens_decoder: z.record(z.string().regex(/^\d{1,9}$/), ListedToken).optional(),
+  bos_token: RoleToken.nullish(),
+  eos_token: RoleToken.nullish(),
+  unk_token: RoleToken.nullish(),
+  sep_token: RoleToken.nullish(),
+  pad_token: RoleToken.nullish(),
+  cls_token: RoleToken.nullish(),
+  mask_token: RoleToken.nullish(),
+  extra_special_tokens: RoleTokens,
+  additional_special_tokens: RoleTokens,
+  extra_ids: z.int().min(0).max(100_000).optional(),
+});
+
+/** What `tokenizer_config.json` or `special_tokens_map.json` says of tokens, under the names that the files use. */
+export type TokenizerConfig = z.output<typeof Config>;
+
+const AddedTokens = z.record(z.string(), z.int().min(0));
+
+const Normalizer = z.looseObject({ type: z.string(), precompiled_charsmap: z.base64().optional() });
+
+const TokenizerJson = z.object({
+  added_tokens: z.array(z.object({ id: z.int().min(0) }).and(ListedToken)).default([]),
+  normalizer: Normalizer.extend({ normalizers: z.array(Normalizer).optional() }).nullish(),
+  model: z.object({
+    type: z.literal("Unigram"),
+    // Tens of thousands of entries: checked while they are copied.
+    vocab: z.custom<readonly unknown[]>(Array.isArray, "must be a list"),
+  }),
+});
+
+/** What `tokenizer.json` says. */
+export interface TokenizerJson extends UnigramVocabulary {
+  /** Its added tokens, by id. */
+  readonly addedTokens: ReadonlyMap<number, AddedToken>;
+}
+
+function read<T>(schema: z.ZodType<T>, text: string, name: string): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new SyntaxError(`Cannot parse ${name} as JSON: ${reason}`, { cause });
+  }
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new SyntaxError(`Cannot read ${name} as a file of a T5 tokenizer: ${z.prettifyError(parsed.error)}`);
+}
+
+/**
+ * Reads `tokenizer_config.json` or `special_tokens_map.json`.
+ *
+ * @throws {SyntaxError} if the text is not what such a file holds.
+ */
+export function readTokenizerConfig(text: string, name: string): TokenizerConfig {
+  return read(Config, text, name);
+}
+
+/**
+ * Reads `added_tokens.json`: the ids of tokens by their text.
+ *
+ * @throws {SyntaxError} if the text is not what such a file holds.
+ */
+export function readAddedTokens(text: string, name: string): Record<string, number> {
+  return read(AddedTokens, text, name);
+}
+
+/**
+ * Reads `tokenizer.json`. Of its normalizers only the precompiled map counts, and its pre-tokenizer does not: T5's
+ * tokenizer brings its own.
+ *
+ * @throws {SyntaxError} if the text is not what such a file holds, or the model is not a Unigram model.
+ */
+export function readTokenizerJson(text: string, name: string): TokenizerJson {
+  const { model: { vocab }, normalizer, added_tokens } = read(TokenizerJson, text, name);
+  const pieces: string[] = [];
+  const scores = new Float64Array(vocab.length);
+  for (const entry of vocab) {
+    const piece: unknown = Array.isArray(entry) ? entry[0] : undefined;
+    const score: unknown = Array.isArray(entry) ? entry[1] : undefined;
+    if (typeof piece !== "string" || typeof score !== "number") {
+      throw new SyntaxError(
+        `Cannot read ${name} as entry ${pieces.length} of its vocabulary must be a piece and a score: ` +
+          `current value is ${JSON.stringify(entry)}`,
+      );
+    }
+    scores[pieces.length] = score;
+    pieces.push(piece);
+  }
+  const charsmap = (normalizer?.type === "Sequence" ? normalizer.normalizers ?? [] : [normalizer])
+    .find((candidate) => candidate?.type === "Precompiled")?.precompiled_charsmap;
+  return {
+    pieces,
+    scores,
+    ...(charsmap === undefined ? {} : { charsmap: base64Decode(charsmap) }),
+    addedTokens: new Map(added_tokens.map(({ id, content, normalized }) => [id, { content, normalized }])),
+  };
+}
