@@ -16,11 +16,13 @@ const WRITE_BYTES = 1 << 24;
 export interface WriteOptions {
   /** Stops the writing; nothing is left behind. */
   readonly signal?: AbortSignal;
+  /** The temporary file, on the same file system. Default is a name of its own beside the file. */
+  readonly temporary?: string;
 }
 
 /**
- * Writes a file so that nobody ever sees a part of it: under a temporary name in the same folder, flushed to the
- * disk, then renamed. A file that stands there is replaced. Folders on the way are made.
+ * Writes a file so that nobody ever sees a part of it: under a temporary name, flushed to the disk, then
+ * renamed. A file that stands there is replaced. Folders on the way are made.
  *
  * @param path The file.
  * @param chunks Its content in pieces, at hand or as they come.
@@ -35,8 +37,11 @@ export async function writeAtomically(
   const { signal } = options;
   signal?.throwIfAborted();
   const folder = dirname(path);
-  const temporary = join(folder, `.${basename(path).slice(0, 100)}.${crypto.randomUUID()}.partial`);
-  await onDisk("write", path, mkdir(folder, { recursive: true }));
+  const temporary = options.temporary ??
+    join(folder, `.${basename(path).slice(0, 100)}.${crypto.randomUUID()}.partial`);
+  for (const needed of new Set([folder, dirname(temporary)])) {
+    await onDisk("write", path, mkdir(needed, { recursive: true }));
+  }
   try {
     await writeDurably(temporary, path, chunks, signal);
     await onDisk("write", path, rename(temporary, path));

@@ -1,0 +1,104 @@
+/**
+ * How a folder store lies on disk:
+ *
+ *     artifacts/ab/ab12….safetensors   artifacts by id
+ *     results/cd/cd34….json            what stages made, by key
+ *     makers/ab/ab12….json             the key of the result that an artifact belongs to
+ *     partial/HOST-PID-UUID            files that are being written
+ *
+ * @module
+ */
+
+import { readdir, rm, stat } from "node:fs/promises";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+
+/** Subfolders whose files are named by a SHA-256, and how these files end. */
+export const SHARDS = { artifacts: ".safetensors", results: ".json", makers: ".json" } as const;
+
+/** A subfolder whose files are named by a SHA-256. */
+export type Shard = keyof typeof SHARDS;
+
+/** A file in a folder store. */
+export interface StoreFile {
+  /** Its path. */
+  readonly path: string;
+  /** The name that it has without its ending. */
+  readonly id: string;
+  /** Its size in bytes. */
+  readonly bytes: number;
+  /** When it was last written or used, in milliseconds since 1970. */
+  readonly usedAt: number;
+}
+
+/** Nobody writes at one file for so long: what is older was left by a writer on a machine that is gone. */
+const LONGEST_WRITE_MS = 24 * 3600 * 1000;
+
+const HOST = hostname().replaceAll(/[^\w.]/g, "_").slice(0, 60) || "host";
+
+/** The path of a file named by a SHA-256. */
+export function shardPath(folder: string, shard: Shard, id: string): string {
+  return join(folder, shard, id.slice(0, 2), id + SHARDS[shard]);
+}
+
+/** A path for a file that is being written, which tells who writes it. */
+export function partialPath(folder: string): string {
+  return join(folder, "partial", `${HOST}-${process.pid}-${crypto.randomUUID()}`);
+}
+
+/** The files of a subfolder, also those with a wrong name. */
+export async function* shardFiles(folder: string, shard: Shard): AsyncGenerator<StoreFile> {
+  for (const prefix of await names(join(folder, shard))) {
+    for (const name of await names(join(folder, shard, prefix))) {
+      const file = await storeFile(join(folder, shard, prefix, name), name.slice(0, -SHARDS[shard].length));
+      if (file) yield file;
+    }
+  }
+}
+
+/** Files that somebody began to write and nobody writes any more. */
+export async function leftovers(folder: string): Promise<StoreFile[]> {
+  const files: StoreFile[] = [];
+  for (const name of await names(join(folder, "partial"))) {
+    const file = await storeFile(join(folder, "partial", name), name);
+    if (file && !isBeingWritten(file)) files.push(file);
+  }
+  return files;
+}
+
+/**
+ * Removes what a process of this machine was writing when it died.
+ *
+ * @param folder The store.
+ * @param pid The process; it must have ended.
+ */
+export async function removePartialsOf(folder: string, pid: number): Promise<void> {
+  for (const name of await names(join(folder, "partial"))) {
+    if (name.startsWith(`${HOST}-${pid}-`)) await rm(join(folder, "partial", name), { force: true });
+  }
+}
+
+function isBeingWritten({ id, usedAt }: StoreFile): boolean {
+  if (Date.now() - usedAt > LONGEST_WRITE_MS) return false;
+  const [, host, pid] = /^(.*)-(\d+)-[0-9a-f]{8}-/.exec(id) ?? [];
+  return host !== HOST || isAlive(Number(pid));
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EPERM";
+  }
+}
+
+async function storeFile(path: string, id: string): Promise<StoreFile | undefined> {
+  const found = await stat(path).catch(() => undefined);
+  return found?.isFile() ? { path, id, bytes: found.size, usedAt: found.mtimeMs } : undefined;
+}
+
+async function names(folder: string): Promise<string[]> {
+  return (await readdir(folder).catch(() => [])).sort();
+}

@@ -1,0 +1,191 @@
+import { rm, stat, utimes } from "node:fs/promises";
+import type { Artifact, JsonObject } from "../artifact.ts";
+import { artifactId, decodeArtifact, encodeArtifact } from "../artifact_file.ts";
+import { writeAtomically } from "../atomically.ts";
+import { readFileRange } from "../disk.ts";
+import { FileError, onDisk } from "../file_error.ts";
+import {
+  partialPath,
+  removePartialsOf,
+  type Shard,
+  shardFiles,
+  shardPath,
+  type StoreFile,
+} from "./folder_layout.ts";
+import { openRecord, sealRecord } from "./sealed_record.ts";
+import { sha256Schema, type StageRecord, stageRecordSchema } from "./stage_record.ts";
+import type { RunStore, StoreDamage, StoredArtifact, StoreReadOptions } from "./store.ts";
+
+/** The time of last use is written down no more often than this. */
+const TOUCH_EVERY_MS = 60_000;
+
+/**
+ * A store in a folder. Several processes may use it at once: files appear whole or not at all, under names that their
+ * content gives, so that writers of the same artifact write the same file.
+ *
+ * @example Usage
+ * ```ts
+ * import { FolderStore } from "./folder_store.ts";
+ * import { tensor } from "../tensor.ts";
+ *
+ * const folder = await Deno.makeTempDir();
+ * const store = new FolderStore(folder);
+ * const latents = tensor("float32", [1, 4, 8, 8], new Float32Array(256));
+ * const id = await store.put({ kind: "latents", tensors: { latents }, metadata: {} });
+ * console.assert((await new FolderStore(folder).get(id))?.kind === "latents");
+ * await Deno.remove(folder, { recursive: true });
+ * ```
+ */
+export class FolderStore implements RunStore {
+  /** The folder. */
+  readonly folder: string;
+
+  /** @param folder The folder; made when something is put. */
+  constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  async get(id: string, options: StoreReadOptions = {}): Promise<Artifact | undefined> {
+    const path = this.#path("artifacts", id);
+    const bytes = await readIfThere(path);
+    if (!bytes) return undefined;
+    const found = await artifactId(bytes);
+    if (found !== id) {
+      const reason = `its content has the SHA-256 ${found}`;
+      options.onDamage?.({ what: "artifact", id, place: path, reason });
+      return undefined;
+    }
+    await touch(path);
+    return decodeArtifact(bytes, path);
+  }
+
+  async put(artifact: Artifact): Promise<string> {
+    const bytes = encodeArtifact(artifact);
+    const id = await artifactId(bytes);
+    const path = this.#path("artifacts", id);
+    if (await this.#isWhole(path, id, bytes.length)) await touch(path);
+    else await writeAtomically(path, [bytes], { temporary: partialPath(this.folder) });
+    return id;
+  }
+
+  async has(id: string): Promise<boolean> {
+    return await stat(this.#path("artifacts", id)).then((found) => found.isFile(), () => false);
+  }
+
+  async delete(id: string): Promise<void> {
+    await this.#remove("artifacts", id);
+    await this.#remove("makers", id);
+  }
+
+  /** All artifacts, those whose content is damaged included. */
+  async *list(): AsyncGenerator<StoredArtifact> {
+    for await (const { id, bytes, usedAt } of shardFiles(this.folder, "artifacts")) {
+      if (sha256Schema.safeParse(id).success) yield { id, bytes, usedAt };
+    }
+  }
+
+  async result(key: string, options: StoreReadOptions = {}): Promise<StageRecord | undefined> {
+    const path = this.#path("results", key);
+    const content = await this.#record(path, key, options);
+    if (content === undefined) return undefined;
+    const parsed = stageRecordSchema.safeParse(content);
+    if (!parsed.success) return undefined;
+    await touch(path);
+    return parsed.data;
+  }
+
+  async keepResult(key: string, record: StageRecord): Promise<void> {
+    await this.#write(this.#path("results", key), record as unknown as JsonObject);
+    for (const id of Object.values(record.outputs)) await this.#write(this.#path("makers", id), { key });
+  }
+
+  async removeResult(key: string): Promise<void> {
+    await this.#remove("results", key);
+  }
+
+  async madeBy(id: string, options: StoreReadOptions = {}): Promise<StageRecord | undefined> {
+    const content = await this.#record(this.#path("makers", id), id, options);
+    const key = sha256Schema.safeParse(content?.["key"]);
+    return key.success ? await this.result(key.data, options) : undefined;
+  }
+
+  /**
+   * Removes what a process of this machine was writing when it died.
+   *
+   * @param pid The process; it must have ended.
+   */
+  async removePartialsOf(pid: number): Promise<void> {
+    await removePartialsOf(this.folder, pid);
+  }
+
+  #path(shard: Shard, id: string): string {
+    return shardPath(this.folder, shard, sha256Schema.parse(id));
+  }
+
+  async #isWhole(path: string, id: string, length: number): Promise<boolean> {
+    const found = await stat(path).catch(() => undefined);
+    if (found?.size !== length) return false;
+    const bytes = await readIfThere(path);
+    return bytes !== undefined && await artifactId(bytes) === id;
+  }
+
+  async #record(
+    path: string,
+    id: string,
+    { onDamage }: StoreReadOptions,
+  ): Promise<JsonObject | undefined> {
+    const bytes = await readIfThere(path);
+    if (!bytes) return undefined;
+    const content = await openRecord(bytes);
+    if (!content) onDamage?.({ what: "record", id, place: path, reason: "its content has another SHA-256" });
+    return content;
+  }
+
+  async #write(path: string, content: JsonObject): Promise<void> {
+    await writeAtomically(path, [await sealRecord(content)], { temporary: partialPath(this.folder) });
+  }
+
+  async #remove(shard: Shard, id: string): Promise<void> {
+    const path = this.#path(shard, id);
+    await onDisk("write", path, rm(path, { force: true }));
+  }
+}
+
+/**
+ * Whether a file of a store holds what its name says.
+ *
+ * @returns What is wrong with it; `undefined` if nothing is.
+ */
+export async function damageOf(shard: Shard, file: StoreFile): Promise<StoreDamage | undefined> {
+  const damage = (reason: string): StoreDamage => ({
+    what: shard === "artifacts" ? "artifact" : "record",
+    id: file.id,
+    place: file.path,
+    reason,
+  });
+  if (!sha256Schema.safeParse(file.id).success) return damage("its name is no SHA-256");
+  const bytes = await readIfThere(file.path);
+  if (!bytes) return undefined;
+  if (shard !== "artifacts") {
+    return await openRecord(bytes) ? undefined : damage("its content has another SHA-256");
+  }
+  const found = await artifactId(bytes);
+  return found === file.id ? undefined : damage(`its content has the SHA-256 ${found}`);
+}
+
+async function readIfThere(path: string): Promise<Uint8Array | undefined> {
+  try {
+    return await readFileRange(path, 0, Infinity);
+  } catch (error) {
+    if (error instanceof FileError && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/** Writes down that a file was used. Who may not, in a store of somebody else, may read all the same. */
+async function touch(path: string): Promise<void> {
+  const now = Date.now();
+  const found = await stat(path).catch(() => undefined);
+  if (!found || now - found.mtimeMs < TOUCH_EVERY_MS) return;
+  await utimes(path, now / 1000, now / 1000).catch(() => {});
+}

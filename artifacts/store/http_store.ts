@@ -1,0 +1,112 @@
+// This module is browser compatible.
+
+import { z } from "zod";
+import type { Artifact } from "../artifact.ts";
+import { artifactId, decodeArtifact, encodeArtifact } from "../artifact_file.ts";
+import { sha256Schema } from "./stage_record.ts";
+import type { ArtifactStore, StoreReadOptions } from "./store.ts";
+
+/** Where a store on a server is. */
+export interface HttpStoreOptions {
+  /** The token that the server asks for, sent as `Authorization: Bearer`. */
+  readonly token?: string | undefined;
+  /** Sends requests. Default is the platform's `fetch`. */
+  readonly fetch?: ((request: Request) => Promise<Response>) | undefined;
+  /** Stops requests. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A server's store that could not be reached, or that refused. */
+export class StoreRequestError extends Error {
+  override name = "StoreRequestError";
+  /** The status of the answer; 0 where there was none. */
+  readonly status: number;
+
+  /**
+   * @param message What could not be done, and why.
+   * @param status The status of the answer.
+   * @param options The error behind this one.
+   */
+  constructor(message: string, status: number, options?: ErrorOptions) {
+    super(message, options);
+    this.status = status;
+  }
+}
+
+/**
+ * The artifacts of a server: `GET`, `HEAD`, `PUT` and `DELETE` of `/v1/artifacts/ID`, bodies being safetensors files.
+ * What arrives is held against its id.
+ */
+export class HttpStore implements ArtifactStore {
+  readonly #base: string;
+  readonly #options: HttpStoreOptions;
+
+  /**
+   * @param url The server's address: `https://pictures.example`.
+   * @param options How it is reached.
+   * @throws {SyntaxError} if that is no HTTP address.
+   */
+  constructor(url: string, options: HttpStoreOptions = {}) {
+    if (!z.url({ protocol: /^https?$/ }).safeParse(url).success) {
+      throw new SyntaxError(`Cannot use a store as its address must be HTTP: current value is "${url}"`);
+    }
+    this.#base = `${url.replace(/\/+$/, "")}/v1/artifacts/`;
+    this.#options = options;
+  }
+
+  async get(id: string, { onDamage }: StoreReadOptions = {}): Promise<Artifact | undefined> {
+    const response = await this.#send("GET", id);
+    if (response.status === 404) return undefined;
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    const found = await artifactId(bytes);
+    if (found === id) return decodeArtifact(bytes, this.#base + id);
+    const reason = `its content has the SHA-256 ${found}`;
+    onDamage?.({ what: "artifact", id, place: this.#base + id, reason });
+    return undefined;
+  }
+
+  async put(artifact: Artifact): Promise<string> {
+    const bytes = encodeArtifact(artifact);
+    const id = await artifactId(bytes);
+    if (!await this.has(id)) await this.#send("PUT", id, bytes);
+    return id;
+  }
+
+  async has(id: string): Promise<boolean> {
+    return (await this.#send("HEAD", id)).ok;
+  }
+
+  async delete(id: string): Promise<void> {
+    await this.#send("DELETE", id);
+  }
+
+  /** Sends a request. An answer that is neither good nor "not found" is an error; bodies that nobody reads are let go. */
+  async #send(method: string, id: string, body?: Uint8Array<ArrayBuffer>): Promise<Response> {
+    const { token, fetch = globalThis.fetch, signal } = this.#options;
+    const url = this.#base + sha256Schema.parse(id);
+    const headers = {
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      ...(body ? { "content-type": "application/octet-stream" } : {}),
+    };
+    const request = new Request(url, {
+      method,
+      headers,
+      ...(body ? { body } : {}),
+      ...(signal ? { signal } : {}),
+    });
+    let response: Response;
+    try {
+      response = await fetch(request);
+    } catch (cause) {
+      signal?.throwIfAborted();
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new StoreRequestError(`Cannot ${method} ${url}: ${reason}`, 0, { cause });
+    }
+    if (method !== "GET" || !response.ok) await response.body?.cancel();
+    if (response.ok || response.status === 404 && method !== "PUT") return response;
+    throw new StoreRequestError(
+      `Cannot ${method} ${url} as the server answered ${response.status} ${response.statusText}`.trimEnd(),
+      response.status,
+    );
+  }
+}

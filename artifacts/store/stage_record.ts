@@ -1,0 +1,52 @@
+// This module is browser compatible.
+
+/**
+ * How an artifact was made: which stage, of which version, with which parameters, from which weights and inputs.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import type { JsonObject } from "../artifact.ts";
+
+/** An artifact's id, or a key: SHA-256 in hexadecimal. */
+export const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/, "It must be 64 hexadecimal digits");
+
+/** Weights that a stage used. */
+export const modelUseSchema = z.strictObject({
+  /** The checkpoint, as the parameters name it. */
+  model: z.string(),
+  /** Which files, where the checkpoint has several: `fp16`. */
+  variant: z.string().optional(),
+  /** The component: `transformer`. */
+  component: z.string(),
+  /** Tells its weights apart from others, wherever they lie. */
+  fingerprint: z.string(),
+});
+
+/** The schema of {@linkcode StageRecord}. */
+export const stageRecordSchema = z.strictObject({
+  /** Version of the format. */
+  version: z.literal(1),
+  /** The stage's name. */
+  stage: z.string().min(1),
+  /** The stage's version. */
+  stageVersion: z.string(),
+  /** Its parameters, parsed. What JSON.parse gave is JSON. */
+  parameters: z.custom<JsonObject>(
+    (value) => value !== null && typeof value === "object" && !Array.isArray(value),
+    "It must be an object",
+  ),
+  /** The weights that it used. */
+  models: z.array(modelUseSchema),
+  /** Ids of the artifacts at its input ports. */
+  inputs: z.record(z.string(), sha256Schema),
+  /** Ids of the artifacts at its output ports. */
+  outputs: z.record(z.string(), sha256Schema),
+});
+
+/** Weights that a stage used. */
+export type ModelUse = Readonly<z.infer<typeof modelUseSchema>>;
+
+/** How the artifacts at a stage's output ports were made. */
+export type StageRecord = Readonly<z.infer<typeof stageRecordSchema>>;
