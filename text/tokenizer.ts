@@ -23,6 +23,8 @@ import {
 import { Unigram } from "./unigram.ts";
 import type { UnigramVocabulary } from "./unigram_vocabulary.ts";
 
+export type { TokenizerFiles };
+
 /** T5's tokenizers have `<pad>`, `</s>` and `<unk>` at 0, 1 and 2. */
 const UNKNOWN_ID = 2;
 /** How many `<extra_id_…>` tokens there are unless the configuration says otherwise. */
