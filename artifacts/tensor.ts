@@ -37,7 +37,7 @@ export function elementCount(shape: readonly number[]): number {
  *
  * @example Usage
  * ```ts
- * import { tensor } from "./artifacts/tensor.ts";
+ * import { tensor } from "./tensor.ts";
  * const latents = tensor("float32", [1, 4, 8, 8], new Float32Array(256));
  * ```
  */

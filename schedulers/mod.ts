@@ -15,7 +15,7 @@ import { SchedulerOptionError } from "./scheduler_error.ts";
 
 export type { RunOptions } from "./run_options.ts";
 export type { DrawNoise, ScheduleOptions, Scheduler, SchedulerState, StepResult } from "./scheduler.ts";
-export { SchedulerOptionError, UnknownSchedulerError } from "./scheduler_error.ts";
+export { ScheduleError, SchedulerOptionError, UnknownSchedulerError } from "./scheduler_error.ts";
 
 /** What there is to know of a scheduler before it is made. */
 export interface SchedulerListing {

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { ScheduleError } from "./scheduler_error.ts";
 import type { ScheduleOptions } from "./scheduler.ts";
 
 /** Which schedule a run takes, and what else it says. */
@@ -38,20 +39,20 @@ export interface RunSupport {
  * @param name The scheduler, for errors.
  * @param support What it can take.
  * @param run What is asked for.
- * @throws {TypeError} if there is neither a number of steps nor timesteps nor sigmas, or both of the latter, or what
+ * @throws {ScheduleError} if there is neither a number of steps nor timesteps nor sigmas, or both of the latter, or what
  * the scheduler does not take.
  * @throws {RangeError} if a number is out of range, or a list does not fall.
  */
 export function checkRun(name: string, support: RunSupport, run: RunOptions): void {
   const { steps, timesteps, sigmas, eta, mu } = run;
   if (timesteps && sigmas) {
-    throw new TypeError(
+    throw new ScheduleError(
       `Cannot lay out ${name} as it takes either timesteps or sigmas: current value has both`,
     );
   }
   for (const [what, list] of [["timesteps", timesteps], ["sigmas", sigmas]] as const) {
     if (!list) continue;
-    if (!support[what]) throw new TypeError(`Cannot lay out ${name} as it takes no ${what}: give steps`);
+    if (!support[what]) throw new ScheduleError(`Cannot lay out ${name} as it takes no ${what}: give steps`);
     checkFalling(name, what, list);
   }
   if (!timesteps && !sigmas) checkSteps(name, steps);
@@ -59,11 +60,11 @@ export function checkRun(name: string, support: RunSupport, run: RunOptions): vo
     throw new RangeError(`Cannot lay out ${name} as eta must be from 0 to 1: current value is ${eta}`);
   }
   if (eta && !support.eta) {
-    throw new TypeError(`Cannot lay out ${name} as it takes no eta: current value is ${eta}`);
+    throw new ScheduleError(`Cannot lay out ${name} as it takes no eta: current value is ${eta}`);
   }
   if (mu !== undefined && (!support.mu || !Number.isFinite(mu))) {
     const fault = support.mu ? "mu must be finite" : "it takes mu only with use_dynamic_shifting";
-    throw new TypeError(`Cannot lay out ${name} as ${fault}: current value is ${mu}`);
+    throw new ScheduleError(`Cannot lay out ${name} as ${fault}: current value is ${mu}`);
   }
 }
 
@@ -104,7 +105,7 @@ export function withinTraining(
 
 function checkSteps(name: string, steps: number | undefined): void {
   if (steps === undefined) {
-    throw new TypeError(`Cannot lay out ${name} without a number of steps: give steps`);
+    throw new ScheduleError(`Cannot lay out ${name} without a number of steps: give steps`);
   }
   if (!Number.isInteger(steps) || steps < 1) {
     throw new RangeError(
@@ -129,10 +130,10 @@ function checkFalling(name: string, what: string, list: readonly number[]): void
 /**
  * The run's own shift, where the options ask for it.
  *
- * @throws {TypeError} if it is asked for and not given.
+ * @throws {ScheduleError} if it is asked for and not given.
  */
 export function muOf(name: string, isAskedFor: boolean, { mu }: RunOptions): number | undefined {
   if (!isAskedFor) return undefined;
   if (mu !== undefined) return mu;
-  throw new TypeError(`Cannot lay out ${name} with use_dynamic_shifting without mu: give mu`);
+  throw new ScheduleError(`Cannot lay out ${name} with use_dynamic_shifting without mu: give mu`);
 }

@@ -98,3 +98,8 @@ function expectation(issue: z.core.$ZodIssue): string {
       return issue.message;
   }
 }
+
+/** A run that a scheduler cannot take: both timesteps and sigmas, or what this one has no use for. */
+export class ScheduleError extends TypeError {
+  override name = "ScheduleError";
+}

@@ -9,7 +9,6 @@
 import { tensor } from "../artifacts/tensor.ts";
 import type { PixArtTransformer, PreparedText } from "../models/pixart_runner.ts";
 import type { NoiseGenerator } from "../random/noise_generator.ts";
-import type { Scheduler } from "../schedulers/scheduler.ts";
 import type { DenoiseSettings } from "./denoise_settings.ts";
 import { guide } from "./guidance.ts";
 
@@ -91,10 +90,4 @@ export async function denoiseImage(run: ImageRun): Promise<Float32Array> {
 function scale(noise: Float32Array, sigma: number): Float32Array {
   const factor = Math.fround(sigma);
   return noise.map((value) => value * factor);
-}
-
-/** Whether a scheduler predicts the denoised sample: found by a step over a single value. */
-export function predictsOriginal(scheduler: Scheduler): boolean {
-  const value = new Float32Array([0.5]);
-  return scheduler.step(value, 0, value, (count) => new Float32Array(count)).predictedOriginal !== undefined;
 }

@@ -14,7 +14,6 @@ import { PixArtTransformerConfig } from "../models/pixart_transformer_config.ts"
 import { classifyResolution } from "../models/resolution_bins.ts";
 import { createScheduler, schedulerConfig } from "../schedulers/mod.ts";
 import type { Scheduler } from "../schedulers/scheduler.ts";
-import { predictsOriginal } from "./denoise_loop.ts";
 import { modelParameters } from "./model_parameters.ts";
 
 const seed = z.union([z.int(), z.string().regex(/^-?\d+$/, "A seed is a whole number")]);
@@ -83,6 +82,15 @@ export interface DenoiseSettings {
   createScheduler(): Scheduler;
 }
 
+/** Schedulers whose step gives the denoised sample beside the next one, which α's pipeline takes in a run of one step. */
+const GIVES_DENOISED: ReadonlySet<string> = new Set([
+  "LCMScheduler",
+  "DDIMScheduler",
+  "EulerDiscreteScheduler",
+  "EulerAncestralDiscreteScheduler",
+  "HeunDiscreteScheduler",
+]);
+
 /** diffusers' defaults (`PixArtAlphaPipeline.__call__`). */
 const DEFAULT_STEPS = 20;
 const DEFAULT_GUIDANCE_SCALE = 4.5;
@@ -128,10 +136,10 @@ export async function settleDenoise(
   const createScheduler = schedulerFactory(parameters, checkpoint, await checkpoint.scheduler());
   const scheduler = createScheduler();
   const returnsDenoised = checkpoint.family === "alpha" && scheduler.timesteps.length === 1;
-  if (returnsDenoised && !predictsOriginal(createScheduler())) {
+  if (returnsDenoised && !GIVES_DENOISED.has(scheduler.name)) {
     throw new RangeError(
-      `Cannot denoise in one step as the scheduler must predict the denoised sample: ${scheduler.name} does not. ` +
-        "Choose LCMScheduler or DDIMScheduler, or take two steps or more",
+      `Cannot denoise in one step as the scheduler must give the denoised sample: ${scheduler.name} does not. ` +
+        `Choose one of ${[...GIVES_DENOISED].join(", ")}, or take two steps or more`,
     );
   }
   return {

@@ -21,6 +21,8 @@ export interface GoldenCase {
   };
   readonly seed: number | number[] | null;
   readonly call: Readonly<Record<string, unknown>>;
+  /** The call of encode_prompt where the case is the low-memory recipe; it does not clean unless it is told to. */
+  readonly encode_prompt?: { readonly prompt: string };
   readonly facts: { readonly batch: number };
   readonly file: string;
   readonly tensors: Readonly<
@@ -53,12 +55,13 @@ export function caseTensors(golden: GoldenCase): Readonly<Record<string, Tensor>
 
 /** The request that a case's call amounts to. */
 export function caseRequest(golden: GoldenCase): PictureRequestInput {
-  const { call, load, seed } = golden;
+  const { call, load, seed, encode_prompt: recipe } = golden;
+  const prompt = recipe?.prompt ?? call["prompt"];
   const fields: Record<string, unknown> = {
     model: goldenPath(`checkpoints/${golden.checkpoint}`),
     variant: load.variant,
     vae: load.vae && goldenPath(`checkpoints/${load.vae}`),
-    prompts: call["prompt"] === undefined ? undefined : [call["prompt"]].flat(),
+    prompts: [prompt].flat(),
     negativePrompt: call["negative_prompt"],
     height: call["height"],
     width: call["width"],
@@ -67,7 +70,7 @@ export function caseRequest(golden: GoldenCase): PictureRequestInput {
     guidanceScale: call["guidance_scale"],
     imagesPerPrompt: call["num_images_per_prompt"],
     resolutionBinning: call["use_resolution_binning"],
-    cleanCaption: call["clean_caption"],
+    cleanCaption: recipe ? false : call["clean_caption"],
     maxSequenceLength: call["max_sequence_length"],
     eta: call["eta"],
     scheduler: load.scheduler?.class,

@@ -31,9 +31,8 @@ for (const golden of goldenCases) {
     const request = caseRequest(golden);
     const guided = Number(request.guidanceScale ?? 4.5) > 1;
 
-    // 1. Encode, or take the embeddings that the case begins with.
-    const prompts = request.prompts ?? [String(golden.call["prompt"] ?? "")];
-    const graph = textToImage({ ...request, prompts, seeds: [0] }, { guided });
+    // 1. Encode.
+    const graph = textToImage({ ...request, seeds: [0] }, { guided });
     const until = embeddingsSource(guided).split(".")[0]!;
     const made = await runGraph(graph, { ...local, until });
     const embeddings = unpackEmbeddings(made.get(embeddingsSource(guided))!.artifact);
@@ -83,7 +82,7 @@ for (const golden of goldenCases) {
       metadata: { size: { ...settings.size } },
     };
     const decoded = await runGraph(
-      textToImage({ model: request.model, ...(request.vae ? { vae: request.vae } : {}) }, {
+      textToImage({ model: request.model, variant: request.variant, vae: request.vae }, {
         guided: false,
         latentsFile: "latents",
       }),

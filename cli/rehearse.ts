@@ -1,0 +1,52 @@
+/**
+ * The `rehearse` command: writes a checkpoint with random weights.
+ *
+ * @module
+ */
+
+import { Command, Option } from "commander";
+import { stderr, stdout } from "node:process";
+import type { FloatDType } from "../artifacts/half_precision.ts";
+import { REHEARSAL_PRESETS, type RehearsalPresetName } from "../models/rehearsal/presets.ts";
+import { writeRehearsal } from "../models/rehearsal/write_rehearsal.ts";
+import { interruptSignal } from "./interrupt.ts";
+import { writeLine } from "./progress.ts";
+import { userPath } from "./user_path.ts";
+
+interface RehearseOptions {
+  readonly dtype: FloatDType;
+  readonly preset: RehearsalPresetName;
+  readonly quiet?: boolean;
+}
+
+/** Makes the command. */
+export function rehearseCommand(): Command {
+  return new Command("rehearse")
+    .description(
+      "Writes a checkpoint with the names, shapes and shards of PixArt-XL-2-1024-MS and random weights, to rehearse " +
+        "memory and speed with.",
+    )
+    .argument("<dir>", "where it goes: 11 GB in float16, 22 GB in float32")
+    .addOption(
+      new Option("--dtype <name>", "element type of the weights").choices(["float32", "float16", "bfloat16"])
+        .default("float32"),
+    )
+    .addOption(
+      new Option("--preset <name>", "sizes of the models").choices(Object.keys(REHEARSAL_PRESETS)).default(
+        "xl-1024",
+      ),
+    )
+    .option("-q, --quiet", "print nothing but errors")
+    .action(rehearse);
+}
+
+async function rehearse(folder: string, { dtype, preset, quiet }: RehearseOptions): Promise<void> {
+  const path = userPath(folder);
+  const bytes = await writeRehearsal(path, {
+    dtype,
+    preset,
+    signal: interruptSignal(),
+    onFile: ({ path, bytes }) => quiet || writeLine(stderr, `${path}  ${(bytes / 1e6).toFixed(1)} MB`),
+  });
+  if (!quiet) writeLine(stdout, `${path}  ${(bytes / 1e9).toFixed(2)} GB`);
+}
