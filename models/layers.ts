@@ -59,9 +59,9 @@ export class Layers {
 
   /** A linear layer over rows [rows, in]. */
   linear(module: string, x: Value, input: number, output: number, bias = true): Value {
-    return this.graph.gemm(
+    return this.graph.linear(
       x,
-      this.weight(`${module}.weight`, [output, input]),
+      this.#weights.locate(`${module}.weight`, [output, input]),
       bias ? this.weight(`${module}.bias`, [output]) : undefined,
     );
   }

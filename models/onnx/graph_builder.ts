@@ -22,6 +22,7 @@ import {
   type TensorProtoSchema,
   type ValueInfoProtoSchema,
 } from "./onnx_pb.ts";
+import { weightSlices } from "./weight_slices.ts";
 
 /** A tensor of the graph: an input, a weight, or what an operator gives. */
 export interface Value {
@@ -188,6 +189,15 @@ export class GraphBuilder {
   /** `x` [rows, in] times the transpose of `weight` [out, in], as linear layers store it, plus `bias` [out]. */
   gemm(x: Value, weight: Value, bias?: Value): Value {
     return this.op("Gemm", [x, weight, bias], { transB: 1n });
+  }
+
+  /** The same with a weight of the checkpoint; a large one is cast and multiplied slice by slice. */
+  linear(x: Value, weight: WeightLocation, bias?: Value): Value {
+    const slices = weightSlices(weight);
+    if (slices.length === 1) return this.gemm(x, this.weight(weight), bias);
+    const biases = bias && this.split(bias, 0, slices.map(({ shape }) => shape[0]!));
+    const parts = slices.map((slice, index) => this.gemm(x, this.weight(slice), biases?.[index]));
+    return this.op("Concat", parts, { axis: 1n });
   }
 
   /**
