@@ -15,8 +15,9 @@ import { defineScheduler, type SchedulerDefinition } from "./definition.ts";
 import { convertPrediction } from "./dpm_solver_prediction.ts";
 import { dpmSolverUpdate } from "./dpm_solver_update.ts";
 import { linearCombination, quotient, scaled } from "./elementwise.ts";
-import { f32, log32 } from "./float32.ts";
+import { f32 } from "./float32.ts";
 import { MultistepHistory } from "./multistep_history.ts";
+import { numpyLog32 } from "./numpy_log.ts";
 import { OrderedScheduler, type StepCall } from "./ordered_scheduler.ts";
 import { predictNoise } from "./prediction.ts";
 import { type RunOptions, stepsOf } from "./run_options.ts";
@@ -110,9 +111,9 @@ export class DEISMultistepScheduler extends OrderedScheduler {
 
 /** The integral up to `rho` of the Lagrange polynomial in log rho that is 1 at node `which` and 0 at the others. */
 function basisIntegral(rho: number, nodes: readonly number[], which: number): number {
-  const t = log32(rho);
+  const t = numpyLog32(rho);
   const count = nodes.length;
-  const [b, c, d] = nodes.map((_, turn) => log32(nodes[(which + turn) % count]!));
+  const [b, c, d] = nodes.map((_, turn) => numpyLog32(nodes[(which + turn) % count]!));
   if (d === undefined) return f32(f32(rho * f32(f32(-c! + t) - 1)) / f32(b! - c!));
   const product = f32(c! * f32(f32(d - t) + 1));
   const inner = [-f32(d * t), d, f32(t * t), -f32(2 * t), 2].reduce((sum, term) => f32(sum + term), product);

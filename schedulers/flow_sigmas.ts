@@ -72,12 +72,19 @@ export function shiftSigmaBy(
   return round(round(weight) / round(round(weight) + round(round(1 / sigma) - 1)));
 }
 
-/** Stretches noise levels so that the last one is `terminal`. */
+/**
+ * Stretches noise levels so that the last one is `terminal`.
+ *
+ * @throws {RangeError} if the last one is 1, as in a run of one step.
+ */
 export function stretchToTerminal(
   sigmas: readonly number[],
   terminal: number,
   round: (x: number) => number = Number,
 ): number[] {
+  if (sigmas[sigmas.length - 1] === 1) {
+    throw new RangeError("Cannot stretch noise levels to shift_terminal as the last one must be below 1: give more steps");
+  }
   const scale = round(round(1 - sigmas[sigmas.length - 1]!) / round(1 - terminal));
   return sigmas.map((sigma) => round(1 - round(round(1 - sigma) / scale)));
 }

@@ -10,7 +10,8 @@
  */
 
 import { z } from "zod";
-import { f32, log32 } from "./float32.ts";
+import { f32 } from "./float32.ts";
+import { numpyLog32 } from "./numpy_log.ts";
 import { linspace } from "./ranges.ts";
 import { symmetricBetaQuantile } from "./beta_distribution.ts";
 
@@ -109,17 +110,18 @@ export function timestepOfSigma(sigma: number, logSigmas: Float32Array): number 
 
 /** The same for a noise level in float32, which is then reckoned in float32. */
 export function timestepOfSigma32(sigma: number, logSigmas: Float32Array): number {
-  const logSigma = log32(Math.max(sigma, f32(SMALLEST_SIGMA)));
+  const logSigma = numpyLog32(Math.max(sigma, f32(SMALLEST_SIGMA)));
   const below = indexBelow(logSigma, logSigmas);
   const [low, high] = [logSigmas[below]!, logSigmas[below + 1]!];
   const weight = clip(f32(f32(low - logSigma) / f32(low - high)));
   return f32(1 - weight) * below + weight * (below + 1);
 }
 
+/** The last training timestep but one that is not above; searched from the end, as the last sigma need not be the highest. */
 function indexBelow(logSigma: number, logSigmas: Float32Array): number {
-  let below = logSigmas.length - 2;
+  let below = logSigmas.length - 1;
   while (below > 0 && logSigmas[below]! > logSigma) below--;
-  return below;
+  return Math.min(below, logSigmas.length - 2);
 }
 
 function clip(weight: number): number {

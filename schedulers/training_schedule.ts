@@ -10,6 +10,7 @@
 
 import { alphasCumprod, type BetaConfig } from "./betas.ts";
 import { f32, log32, sqrt32 } from "./float32.ts";
+import { numpyLog32 } from "./numpy_log.ts";
 
 /** Noise levels by training timestep, all float32. */
 export interface TrainingSchedule {
@@ -25,7 +26,7 @@ export interface TrainingSchedule {
 export function trainingSchedule(config: BetaConfig): TrainingSchedule {
   const alphas = alphasCumprod(config, { liftLast: true });
   const sigmas = alphas.map((alpha) => sqrt32(f32(f32(1 - alpha) / alpha)));
-  return { alphas, sigmas, logSigmas: sigmas.map(log32) };
+  return { alphas, sigmas, logSigmas: sigmas.map(numpyLog32) };
 }
 
 /** How many training timesteps, from the first on, come before half the log-SNR falls below `lambda`. */

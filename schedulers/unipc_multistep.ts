@@ -49,6 +49,9 @@ const options = z
     if (config.shift_terminal !== null && !config.use_flow_sigmas) {
       refuse("shift_terminal", "null without use_flow_sigmas");
     }
+    if (!config.lower_order_final && config.final_sigmas_type === "zero" && config.solver_order > 1) {
+      refuse("lower_order_final", "true with final_sigmas_type zero");
+    }
     if (!config.predict_x0 && config.prediction_type === "flow_prediction") {
       refuse("prediction_type", "epsilon, sample or v_prediction without predict_x0");
     }
