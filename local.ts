@@ -4,8 +4,8 @@
  * @module
  */
 
-import { readArtifact } from "./artifacts/disk.ts";
 import { InlineExecutor } from "./graph/executors/inline.ts";
+import { readArtifactFile } from "./graph/provenance_file.ts";
 import type { RunOptions } from "./graph/run.ts";
 import { LocalModels, type LocalModelsOptions } from "./hub/local_models.ts";
 import { OnnxRuntimeNode, type OnnxRuntimeNodeOptions } from "./runtime/onnxruntime_node.ts";
@@ -38,6 +38,6 @@ export function localRun(
     registry: builtInStages(),
     models,
     executors: [new InlineExecutor({ models, runtime })],
-    readFile: readArtifact,
+    readFile: readArtifactFile,
   };
 }

@@ -59,10 +59,19 @@ export function encodeArtifact(artifact: Artifact): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** {@linkcode encodeArtifact} in pieces that share the tensors' memory, for writing without a copy. */
-export function encodeArtifactChunks(artifact: Artifact): Uint8Array[] {
+/**
+ * {@linkcode encodeArtifact} in pieces that share the tensors' memory, for writing without a copy.
+ *
+ * @param artifact The artifact.
+ * @param texts Texts to store beside it, which are no part of it: reading leaves them out, and its id is the same.
+ */
+export function encodeArtifactChunks(
+  artifact: Artifact,
+  texts: Readonly<Record<string, string>> = {},
+): Uint8Array[] {
   const { kind, metadata, tensors } = artifact;
-  return encodeSafetensors(tensors, { [RECORD_KEY]: canonicalJson({ kind, metadata, version: VERSION }) });
+  const record = canonicalJson({ kind, metadata, version: VERSION });
+  return encodeSafetensors(tensors, { ...texts, [RECORD_KEY]: record });
 }
 
 /**

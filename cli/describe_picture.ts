@@ -1,13 +1,12 @@
 /**
- * What a picture says of itself: the graph that made it, and its parameters in the form that users of other programs
- * know.
+ * What a picture says of itself: how it came to be, and its parameters in the form that users of other programs know.
  *
  * @module
  */
 
 import { z } from "zod";
 import type { Artifact } from "../artifacts/artifact.ts";
-import type { GraphDocumentInput } from "../graph/document.ts";
+import { type Provenance, provenanceText } from "../graph/provenance.ts";
 import type { PictureFormat } from "../images/picture.ts";
 
 /** What the latents that a picture was decoded from may tell; files from elsewhere tell nothing. */
@@ -27,13 +26,13 @@ const originSchema = z.looseObject({
  *
  * @param artifact The pictures.
  * @param image Which of them.
- * @param graph The graph that made them.
+ * @param provenance How they came to be.
  * @returns `parameters`, as AUTOMATIC1111's web UI writes them, and `pixstage`, from which the run can be repeated.
  */
 export function describePicture(
   artifact: Artifact,
   image: number,
-  graph: GraphDocumentInput,
+  provenance: Provenance,
 ): Record<string, string> {
   const origin = originSchema.parse(artifact.metadata);
   const prompt = Math.floor(image / (origin.imagesPerPrompt ?? 1));
@@ -51,7 +50,7 @@ export function describePicture(
     origin.negativePrompts?.[0] && `Negative prompt: ${origin.negativePrompts[0]}`,
     settings.join(", "),
   ].filter((line) => line);
-  return { parameters: lines.join("\n"), pixstage: JSON.stringify({ graph, image }) };
+  return { parameters: lines.join("\n"), pixstage: provenanceText(provenance, { image }) };
 }
 
 /** The file that a picture goes to where the user names none: its prompt and its seed. */

@@ -6,11 +6,11 @@
 
 import { Command } from "commander";
 import { stderr, stdout } from "node:process";
-import { writeArtifact } from "../artifacts/disk.ts";
 import type { GraphDocumentInput } from "../graph/document.ts";
 import type { RunEvent } from "../graph/events.ts";
 import type { PictureRequestInput } from "../graph/picture_request.ts";
 import { splitSource } from "../graph/plan.ts";
+import { writeArtifactFile } from "../graph/provenance_file.ts";
 import { runGraph, type RunResult } from "../graph/run.ts";
 import { embeddingsSource, textToImage } from "../graph/text_to_image.ts";
 import { DEFAULT_MODEL } from "../hub/local_models.ts";
@@ -51,6 +51,10 @@ async function gen(prompts: string[], options: GenOptions): Promise<void> {
     ...local,
     signal,
     until: untilNode(options.until ?? "decode", guided),
+    outputs: [
+      ...(options.saveEmbeds ? [embeddingsSource(guided)] : []),
+      ...(options.saveLatents ? ["denoise.latents"] : []),
+    ],
     onEvent(event) {
       last = event;
       view(event);
@@ -58,7 +62,7 @@ async function gen(prompts: string[], options: GenOptions): Promise<void> {
   });
 
   // 4. Write what was asked for, and say so.
-  const paths = await save(made, graph, options, guided);
+  const paths = await save(made, options, guided);
   for (const path of paths) {
     if (options.json) writeLine(stdout, JSON.stringify({ type: "file", path }));
     else if (!options.quiet) writeLine(stdout, path);
@@ -123,7 +127,6 @@ function untilNode(until: NonNullable<GenOptions["until"]>, guided: boolean): st
 /** Writes the files that were asked for, and gives their paths. */
 async function save(
   made: RunResult,
-  graph: GraphDocumentInput,
   options: GenOptions,
   guided: boolean,
 ): Promise<string[]> {
@@ -136,14 +139,14 @@ async function save(
   for (const [file, output] of artifacts) {
     const found = made.get(output);
     if (file === undefined || !found) continue;
-    await writeArtifact(userPath(file), found.artifact);
+    await writeArtifactFile(userPath(file), found.artifact, found.provenance);
     paths.push(userPath(file));
   }
   const image = made.get("decode.image");
   if (!image) return paths;
-  const { artifact } = image;
+  const { artifact, provenance } = image;
   const format = pictureFormat({ output: options.output, format: options.outputFormat });
   const output = options.output ?? defaultName(artifact.metadata, format);
-  const describe = (index: number) => describePicture(artifact, index, graph);
+  const describe = (index: number) => describePicture(artifact, index, provenance);
   return [...paths, ...await savePictures(artifact, { output, format }, describe)];
 }

@@ -25,7 +25,7 @@ const node = {
 const elapsed = { elapsedMs: z.number().nonnegative() };
 
 /** Memory of the process that runs a stage, in bytes, where it can be known. */
-const memorySchema = z.object({
+export const stageMemorySchema = z.object({
   /** Resident now. */
   resident: z.number(),
   /** Of that, not backed by a file. */
@@ -36,50 +36,77 @@ const memorySchema = z.object({
   peak: z.number().optional(),
 });
 
+const loadSchema = z.object({
+  type: z.literal("stage:load"),
+  /** What is being loaded: `text_encoder`. */
+  part: z.string(),
+  /** Pieces loaded so far. */
+  loaded: z.int().nonnegative(),
+  /** Pieces in all. */
+  total: z.int().positive(),
+  /** Bytes of the weights that these pieces refer to. */
+  weightBytes: z.number().nonnegative().optional(),
+});
+
+const resumedSchema = z.object({
+  type: z.literal("stage:resumed"),
+  /** Steps that were done before, over all images of the stage. */
+  step: z.int().nonnegative(),
+  /** Steps in all, over all images of the stage. */
+  steps: z.int().positive(),
+});
+
+const stepSchema = z.object({
+  type: z.literal("step"),
+  /** Steps done, over all images of the stage. */
+  step: z.int().positive(),
+  /** Steps in all, over all images of the stage. */
+  steps: z.int().positive(),
+  /** The image that this step belongs to, from 0. */
+  image: z.int().nonnegative(),
+  /** Images in the stage. */
+  images: z.int().positive(),
+  /** The timestep that was handed to the model, where there is one. */
+  timestep: z.number().optional(),
+});
+
+const previewSchema = z.object({
+  type: z.literal("preview"),
+  /** The image that it shows, from 0. */
+  image: z.int().nonnegative(),
+  /** Steps done for that image. */
+  step: z.int().positive(),
+  width: z.int().positive(),
+  height: z.int().positive(),
+  /** A small PNG, base64. */
+  png: z.string(),
+});
+
+const warningSchema = z.object({ type: z.literal("warning"), message: z.string() });
+
+/** The schema of {@linkcode StageReport}. */
+export const stageReportSchema = z.discriminatedUnion("type", [
+  loadSchema,
+  resumedSchema,
+  stepSchema,
+  previewSchema,
+  warningSchema,
+]);
+
 /** The schema of {@linkcode RunEvent}. */
 export const runEventSchema = z.discriminatedUnion("type", [
   z.object({ type: z.literal("stage:start"), ...node, ...elapsed }),
-  z.object({
-    type: z.literal("stage:load"),
-    ...node,
-    ...elapsed,
-    /** What is being loaded: `text_encoder`. */
-    part: z.string(),
-    /** Pieces loaded so far. */
-    loaded: z.int().nonnegative(),
-    /** Pieces in all. */
-    total: z.int().positive(),
-    /** Bytes of the weights that these pieces refer to. */
-    weightBytes: z.number().nonnegative().optional(),
-  }),
+  loadSchema.extend({ ...node, ...elapsed }),
   z.object({ type: z.literal("stage:cached"), ...node, ...elapsed }),
+  resumedSchema.extend({ ...node, ...elapsed }),
+  stepSchema.extend({ ...node, ...elapsed }),
+  previewSchema.extend({ ...node, ...elapsed }),
   z.object({
-    type: z.literal("step"),
+    type: z.literal("checkpoint"),
     ...node,
     ...elapsed,
-    /** Steps done, over all images of the stage. */
-    step: z.int().positive(),
-    /** Steps in all, over all images of the stage. */
-    steps: z.int().positive(),
-    /** The image that this step belongs to, from 0. */
-    image: z.int().nonnegative(),
-    /** Images in the stage. */
-    images: z.int().positive(),
-    /** The timestep that was handed to the model, where there is one. */
-    timestep: z.number().optional(),
-  }),
-  z.object({
-    type: z.literal("preview"),
-    ...node,
-    ...elapsed,
-    /** The image that it shows, from 0. */
-    image: z.int().nonnegative(),
-    /** Steps done for that image. */
-    step: z.int().positive(),
-    width: z.int().positive(),
-    height: z.int().positive(),
-    /** A small PNG, base64. */
-    png: z.string(),
+    /** SHA-256 of its content: `resume` goes on from it. */
+    id: z.string(),
   }),
   z.object({
     type: z.literal("stage:end"),
@@ -88,7 +115,7 @@ export const runEventSchema = z.discriminatedUnion("type", [
     /** Milliseconds that the stage took. */
     ms: z.number().nonnegative(),
     /** Memory after release, and the peak during the stage. */
-    memory: memorySchema.optional(),
+    memory: stageMemorySchema.optional(),
   }),
   z.object({
     type: z.literal("artifact"),
@@ -101,7 +128,7 @@ export const runEventSchema = z.discriminatedUnion("type", [
     /** The artifact's kind. */
     kind: z.string(),
   }),
-  z.object({ type: z.literal("warning"), ...elapsed, message: z.string(), node: z.string().optional() }),
+  warningSchema.extend({ ...elapsed, node: z.string().optional() }),
   z.object({
     type: z.literal("done"),
     ...elapsed,
@@ -124,16 +151,7 @@ export const runEventSchema = z.discriminatedUnion("type", [
 export type RunEvent = z.infer<typeof runEventSchema>;
 
 /** Memory of the process that runs a stage. */
-export type StageMemory = z.infer<typeof memorySchema>;
-
-type Distribute<E, K extends PropertyKey> = E extends unknown ? Omit<E, K> : never;
+export type StageMemory = z.infer<typeof stageMemorySchema>;
 
 /** What a stage may report of itself; the runner adds the node and the time. */
-export type StageReport = Distribute<
-  Extract<RunEvent, { type: "stage:load" | "step" | "preview" }> | {
-    type: "warning";
-    elapsedMs: number;
-    message: string;
-  },
-  "node" | "stage" | "nodeIndex" | "nodes" | "elapsedMs"
->;
+export type StageReport = z.infer<typeof stageReportSchema>;

@@ -1,188 +1,136 @@
 // This module is browser compatible.
 
 /**
- * Running a graph: checks everything first, then runs node after node and tells what happens.
+ * Running a graph: checks everything first, then runs what has not been made before, and tells what happens.
  *
  * @module
  */
 
-import { type Artifact, ArtifactError } from "../artifacts/artifact.ts";
-import { artifactId } from "../artifacts/artifact_file.ts";
-import type { Models } from "../models/models.ts";
+import type { Artifact } from "../artifacts/artifact.ts";
+import { MemoryStore } from "../artifacts/store/memory_store.ts";
+import type { RunStore } from "../artifacts/store/store.ts";
 import type { StageRegistry } from "../stages/registry.ts";
-import type { GraphInput } from "./document.ts";
-import type { RunEvent, StageReport } from "./events.ts";
-import type { Executor, StageResponse } from "./executors/executor.ts";
-import { type GraphPlan, planGraph, type PlannedNode } from "./plan.ts";
+import { type CheckpointPolicy, DEFAULT_CHECKPOINTS } from "./checkpoints.ts";
+import type { RunEvent } from "./events.ts";
+import type { Executor } from "./executors/executor.ts";
+import { GivenArtifacts } from "./given_artifacts.ts";
+import type { KeyOptions } from "./node_key.ts";
+import { type GraphPlan, planGraph } from "./plan.ts";
+import { type Placement, placeNodes } from "./placement.ts";
+import { describeOrigin, type Provenance } from "./provenance.ts";
+import { NodeRunner } from "./node_runner.ts";
+import { RunReporter } from "./run_reporter.ts";
 
-/** What a run needs and may use. */
-export interface RunOptions {
-  /** The stages that the graph may name. */
-  readonly registry: StageRegistry;
-  /** Opens checkpoints, for the checks that come before any stage runs. */
-  readonly models: Models;
-  /** Where nodes run; the first is the default for nodes that name none. */
-  readonly executors: readonly [Executor, ...Executor[]];
-  /** Reads an artifact that the graph names by `{"file": …}`; a graph that names files is refused without it. */
-  readonly readFile?: (path: string) => Promise<Artifact>;
-  /** Takes the events, in order. */
-  readonly onEvent?: (event: RunEvent) => void;
-  /** Stops the run at the next step. */
-  readonly signal?: AbortSignal;
-  /** Runs this node and what it depends on, nothing else. */
-  readonly until?: string;
+/** A file that a graph names, read. */
+export interface ReadFile {
+  /** What it holds. */
+  readonly artifact: Artifact;
+  /** How it came to be, where the file tells. */
+  readonly provenance?: Provenance | undefined;
 }
 
-/** An artifact that a run made, with its id. */
+/** What a run needs and may use. */
+export interface RunOptions extends KeyOptions {
+  /** The stages that the graph may name. */
+  readonly registry: StageRegistry;
+  /** Where nodes run; the first is the default for nodes that name none. */
+  readonly executors: readonly [Executor, ...Executor[]];
+  /** Which executor runs a node, by node id or stage name; counts above what the graph says. */
+  readonly placement?: Placement | undefined;
+  /** Keeps what is made, and knows what was made before. Default is one that is forgotten after the run. */
+  readonly store?: RunStore | undefined;
+  /**
+   * When states of running stages are kept, to go on from after an interruption; `false` keeps none.
+   *
+   * @default {{ everyMs: 5000 }}
+   */
+  readonly checkpoints?: CheckpointPolicy | false | undefined;
+  /** Reads an artifact that the graph names by `{"file": …}`; a graph that names files is refused without it. */
+  readonly readFile?: ((path: string) => Promise<ReadFile>) | undefined;
+  /** Takes the events, in order. */
+  readonly onEvent?: ((event: RunEvent) => void) | undefined;
+  /** Stops the run at the next step. */
+  readonly signal?: AbortSignal | undefined;
+  /** Runs this node and what it depends on, nothing else. */
+  readonly until?: string | undefined;
+  /** Outputs to give besides those of the last nodes: `denoise.latents`. Those that do not run are left out. */
+  readonly outputs?: readonly string[] | undefined;
+}
+
+/** An artifact that a run made or found in the store. */
 export interface MadeArtifact {
   /** SHA-256 of its content. */
   readonly id: string;
   /** The artifact. */
   readonly artifact: Artifact;
+  /** How it came to be. */
+  readonly provenance: Provenance;
 }
 
-/** What a run made: the artifacts of all output ports, by `node.port`. */
+/**
+ * What a run made: the artifacts of the nodes from which no other node takes, and of `outputs`, by `node.port`.
+ */
 export type RunResult = ReadonlyMap<string, MadeArtifact>;
 
 /**
- * Runs a graph. Every fault that can be found without weights is found before any weight is read.
+ * Runs a graph. Every fault that can be found without weights is found before any weight is read. A node whose result is
+ * in the store does not run; of what is in the store, only what is needed is read.
  *
  * @param document The graph document.
  * @param options What the run needs.
- * @returns The artifacts of all output ports.
+ * @returns The artifacts of the last nodes and of `outputs`.
  * @throws {GraphError} if the graph is faulty.
  * @throws what a stage throws, or the signal's reason.
  */
 export async function runGraph(document: unknown, options: RunOptions): Promise<RunResult> {
-  const run = new Run(options);
+  const { registry, until, store = new MemoryStore(), signal = new AbortController().signal } = options;
+  const reporter = new RunReporter(options.onEvent);
   try {
-    // 1. Check the document, the parameters and the files that it names.
-    const { until } = options;
-    const plan = planGraph(document, options.registry, until === undefined ? {} : { until });
-    const files = await run.readFiles(plan);
+    // 1. Check the document, the parameters, the executors, and the files that it names.
+    const plan = planGraph(document, registry, until === undefined ? {} : { until });
+    const executors = placeNodes(plan, options.executors, options.placement);
+    const given = await GivenArtifacts.read(plan, store, options.readFile, reporter);
     for (const node of plan.nodes) {
+      signal.throwIfAborted();
       await node.stage.check?.({ parameters: node.parameters, models: options.models });
     }
-    // 2. Run node after node.
+
+    // 2. Run node after node, but for those whose results are known.
+    const { checkpoints = DEFAULT_CHECKPOINTS } = options;
+    const runner = new NodeRunner({
+      plan,
+      given,
+      store,
+      executors,
+      reporter,
+      signal,
+      checkpoints,
+      keys: options,
+    });
+    for (const node of plan.nodes) await runner.settle(node);
+
+    // 3. Give what was asked for, each artifact read and held against its id.
     const made = new Map<string, MadeArtifact>();
-    for (const [index, node] of plan.nodes.entries()) {
-      await run.node(
-        node,
-        index,
-        plan.nodes.length,
-        (input) => typeof input === "string" ? made.get(input)!.artifact : files.get(input)!,
-        made,
-      );
+    for (const output of wantedOutputs(plan, options)) {
+      const { id, artifact } = await runner.artifact(output);
+      made.set(output, { id, artifact, provenance: describeOrigin(await runner.origin(output)) });
     }
-    run.emit({ type: "done", ...(run.peakBytes > 0 ? { peakBytes: run.peakBytes } : {}) });
+    reporter.done();
     return made;
   } catch (error) {
-    run.fail(error);
+    reporter.fail(error, signal);
     throw error;
   }
 }
 
-type WithoutTime<E> = E extends unknown ? Omit<E, "elapsedMs"> : never;
-
-/** One run: its clock, its events, its peak. */
-class Run {
-  /** Largest resident size that any stage reported. */
-  peakBytes = 0;
-  #options: RunOptions;
-  #signal: AbortSignal;
-  #started = performance.now();
-  #current: string | undefined;
-
-  constructor(options: RunOptions) {
-    this.#options = options;
-    this.#signal = options.signal ?? new AbortController().signal;
-  }
-
-  emit(event: WithoutTime<RunEvent>): void {
-    this.#options.onEvent?.({ ...event, elapsedMs: performance.now() - this.#started } as RunEvent);
-  }
-
-  fail(error: unknown): void {
-    if (this.#signal.aborted) return this.emit({ type: "cancelled" });
-    const { name, message } = error instanceof Error ? error : new Error(String(error));
-    this.emit({ type: "failed", error: name, message, ...(this.#current ? { node: this.#current } : {}) });
-  }
-
-  /** Reads the files that the graph names and holds them against the ports that they are for. */
-  async readFiles(plan: GraphPlan): Promise<Map<GraphInput, Artifact>> {
-    const files = new Map<GraphInput, Artifact>();
-    for (const node of plan.nodes) {
-      for (const [port, input] of Object.entries(node.inputs)) {
-        if (typeof input === "string") continue;
-        const artifact = await this.#readInput(input);
-        const expected = node.stage.inputs[port]!.kind;
-        if (artifact.kind !== expected) {
-          throw new ArtifactError(
-            `Cannot use ${
-              describe(input)
-            } as input "${port}" of "${node.id}" must be ${expected}: it holds ${artifact.kind}`,
-          );
-        }
-        files.set(input, artifact);
-      }
-    }
-    return files;
-  }
-
-  #readInput(input: Exclude<GraphInput, string>): Promise<Artifact> {
-    const { readFile } = this.#options;
-    if ("file" in input && readFile) return readFile(input.file);
-    throw new ArtifactError(`Cannot read ${describe(input)} as nothing here reads it`);
-  }
-
-  /** Runs one node and keeps what it made. */
-  async node(
-    node: PlannedNode,
-    nodeIndex: number,
-    nodes: number,
-    source: (input: GraphInput) => Artifact,
-    made: Map<string, MadeArtifact>,
-  ): Promise<void> {
-    this.#signal.throwIfAborted();
-    this.#current = node.id;
-    const of = { node: node.id, stage: node.stage.name, nodeIndex, nodes };
-    const started = performance.now();
-    this.emit({ type: "stage:start", ...of });
-    const { outputs, memory } = await this.#execute(
-      node,
-      Object.fromEntries(Object.entries(node.inputs).map(([port, input]) => [port, source(input)])),
-      (report) => this.emit({ ...report, ...of } as WithoutTime<RunEvent>),
-    );
-    for (const [port, artifact] of Object.entries(outputs)) {
-      const id = await artifactId(artifact);
-      made.set(`${node.id}.${port}`, { id, artifact });
-      this.emit({ type: "artifact", ...of, port, id, kind: artifact.kind });
-    }
-    this.peakBytes = Math.max(this.peakBytes, memory?.peak ?? 0);
-    this.emit({ type: "stage:end", ...of, ms: performance.now() - started, ...(memory ? { memory } : {}) });
-    this.#current = undefined;
-  }
-
-  #execute(
-    node: PlannedNode,
-    inputs: Record<string, Artifact>,
-    report: (event: StageReport) => void,
-  ): Promise<StageResponse> {
-    const { executors } = this.#options;
-    const name = node.executor ?? executors[0].name;
-    const executor = executors.find((candidate) => candidate.name === name);
-    if (!executor) {
-      throw new RangeError(
-        `Cannot run "${node.id}" as its executor must be one of ${
-          executors.map((candidate) => candidate.name).join(", ")
-        }: current value is "${name}"`,
-      );
-    }
-    return executor.execute({ node, inputs }, { signal: this.#signal, report });
-  }
-}
-
-/** How an input is named in errors. */
-function describe(input: Exclude<GraphInput, string>): string {
-  return "file" in input ? input.file : `artifact ${input.artifact}`;
+/** The outputs that a run gives. */
+function wantedOutputs({ nodes }: GraphPlan, { outputs = [] }: RunOptions): string[] {
+  const all = nodes.flatMap(({ id, stage }) => Object.keys(stage.outputs).map((port) => `${id}.${port}`));
+  const taken = new Set(nodes.flatMap(({ inputs }) => Object.values(inputs)));
+  const last = nodes.filter(({ id, stage }) =>
+    Object.keys(stage.outputs).every((port) => !taken.has(`${id}.${port}`))
+  ).map(({ id }) => id);
+  return all.filter((output) =>
+    outputs.includes(output) || last.includes(output.slice(0, output.lastIndexOf(".")))
+  );
 }

@@ -46,6 +46,14 @@ export interface CheckContext<P> {
   readonly models: Models;
 }
 
+/** Keeps states that a stage can go on from, should it be interrupted. */
+export interface StageCheckpoint {
+  /** What was kept when the stage ran last, with the same inputs and parameters, and was interrupted. */
+  readonly saved?: Artifact | undefined;
+  /** Offers a state. It is made and kept only where one is due, so it may be offered after every step. */
+  offer(make: () => Artifact): Promise<void>;
+}
+
 /** What a running stage may use. */
 export interface StageContext<P, I extends Ports = Ports> extends CheckContext<P> {
   /** The artifacts at the input ports. */
@@ -56,6 +64,8 @@ export interface StageContext<P, I extends Ports = Ports> extends CheckContext<P
   readonly signal: AbortSignal;
   /** Tells of progress. */
   report(event: StageReport): void;
+  /** Keeps states to go on from; absent where nothing is kept. */
+  readonly checkpoint?: StageCheckpoint | undefined;
 }
 
 /** A part of a checkpoint that a stage's result depends on. */
@@ -80,10 +90,16 @@ export interface Stage<P = unknown, I extends Ports = Ports, O extends Ports = P
   readonly inputs: I;
   /** Output ports. */
   readonly outputs: O;
-  /** Parses the parameters, and lays defaults in. */
+  /** Parses the parameters, and lays defaults in. What it gave must parse to itself, and be JSON. */
   readonly parameters: z.ZodType<P>;
   /** The parts of checkpoints that the result depends on. */
   modelParts?(parameters: P): readonly ModelPart[];
+  /**
+   * What the result depends on beside inputs and {@linkcode Stage.modelParts}: the parameters, but for where checkpoints
+   * lie, with what configurations settle where parameters leave it open. Equal values share one cached result. The
+   * parameters as they are by default.
+   */
+  settle?(context: CheckContext<P>): Promise<unknown>;
   /** Refuses what can be refused by reading configurations alone. Runs for all nodes before any node runs. */
   check?(context: CheckContext<P>): Promise<void>;
   /** Makes the outputs. Must have given back all memory when it returns or throws. */

@@ -96,7 +96,9 @@ export class FolderStore implements RunStore {
 
   async keepResult(key: string, record: StageRecord): Promise<void> {
     await this.#write(this.#path("results", key), record as unknown as JsonObject);
-    for (const id of Object.values(record.outputs)) await this.#write(this.#path("makers", id), { key });
+    for (const id of Object.values(record.outputs)) {
+      if (!await this.madeBy(id)) await this.#write(this.#path("makers", id), { key });
+    }
   }
 
   async removeResult(key: string): Promise<void> {

@@ -62,7 +62,9 @@ export class MemoryStore implements RunStore {
 
   keepResult(key: string, record: StageRecord): Promise<void> {
     this.#results.set(key, record);
-    for (const id of Object.values(record.outputs)) this.#makers.set(id, record);
+    for (const id of Object.values(record.outputs)) {
+      if (!this.#makers.has(id)) this.#makers.set(id, record);
+    }
     return Promise.resolve();
   }
 

@@ -51,12 +51,15 @@ export interface ResultIndex {
   keepResult(key: string, record: StageRecord): Promise<void>;
   /** Forgets what was made under a key; the artifacts stay. */
   removeResult(key: string): Promise<void>;
-  /** How an artifact was made; `undefined` where nobody knows. */
+  /** How an artifact was made when it was made first; `undefined` where nobody knows. */
   madeBy(id: string, options?: StoreReadOptions): Promise<StageRecord | undefined>;
 }
 
 /** All that a run keeps. */
-export interface RunStore extends ArtifactStore, ResultIndex {}
+export interface RunStore extends ArtifactStore, ResultIndex {
+  /** The folder, where other processes of this machine can open the same store. */
+  readonly folder?: string;
+}
 
 /** An artifact in a store, as lists tell of it. */
 export interface StoredArtifact {

@@ -3,6 +3,7 @@
 import type { Models } from "../../models/models.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import type { OutputArtifacts, Ports, Stage } from "../../stages/stage.ts";
+import { PolicyCheckpoint } from "../checkpoints.ts";
 import type { StageMemory } from "../events.ts";
 import type { ExecuteOptions, Executor, StageRequest, StageResponse } from "./executor.ts";
 
@@ -25,22 +26,32 @@ export class InlineExecutor implements Executor {
   }
 
   /** Runs one node in this thread. */
-  async execute(request: StageRequest, { signal, report }: ExecuteOptions): Promise<StageResponse> {
+  async execute(request: StageRequest, options: ExecuteOptions): Promise<StageResponse> {
     const { node, inputs } = request;
+    const { signal, report, checkpoint } = options;
     const { models, runtime } = this.#options;
     signal.throwIfAborted();
     runtime.resetPeakMemory?.();
     const outputs = await node.stage.run({
       parameters: node.parameters,
-      inputs,
+      inputs: Object.fromEntries(Object.entries(inputs).map(([port, { artifact }]) => [port, artifact])),
       models,
       runtime,
       signal,
       report,
+      checkpoint: checkpoint &&
+        new PolicyCheckpoint(
+          checkpoint.policy,
+          (artifact) => checkpoint.keep({ artifact }),
+          checkpoint.saved?.artifact,
+        ),
     });
     checkOutputs(node.stage, outputs);
     const memory: StageMemory | undefined = runtime.memory?.();
-    return memory ? { outputs, memory } : { outputs };
+    const made = Object.fromEntries(
+      Object.keys(node.stage.outputs).map((port) => [port, { artifact: outputs[port]! }]),
+    );
+    return { outputs: made, ...(memory ? { memory } : {}) };
   }
 }
 

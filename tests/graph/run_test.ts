@@ -76,11 +76,13 @@ Deno.test("runGraph() catches a stage that breaks its contract", async () => {
 
 Deno.test("runGraph() reads files and holds them against their ports", async () => {
   const nodes = { sum: { stage: "add", inputs: { a: { file: "n" } } } };
-  const number = await run(nodes, { readFile: () => Promise.resolve(numberArtifact(7)) });
+  const number = await run(nodes, { readFile: () => Promise.resolve({ artifact: numberArtifact(7) }) });
   assert.equal(numberOf(number.made?.get("sum.sum")?.artifact), 7);
-  const text = await run(nodes, { readFile: () => Promise.resolve(numberArtifact(7, "text")) });
+  const text = await run(nodes, {
+    readFile: () => Promise.resolve({ artifact: numberArtifact(7, "text") }),
+  });
   assert.match(String(text.error), /Cannot use n as input "a" of "sum" must be number: it holds text/);
-  assert.match(String((await run(nodes)).error), /Cannot read n as nothing here reads it/);
+  assert.match(String((await run(nodes)).error), /Cannot read n as nothing here reads files/);
 });
 
 Deno.test("runGraph() stops when it is told to, and says cancelled", async () => {

@@ -86,7 +86,7 @@ for (const golden of goldenCases) {
         guided: false,
         latentsFile: "latents",
       }),
-      { ...local, readFile: () => Promise.resolve(latentsArtifact) },
+      { ...local, readFile: () => Promise.resolve({ artifact: latentsArtifact }) },
     );
     const image = decoded.get("decode.image")!.artifact.tensors["image"] as Tensor<"float32">;
     const picture = resizeAndCrop(image, settings.size.height, settings.size.width);

@@ -1,0 +1,179 @@
+// This module is browser compatible.
+
+/**
+ * Provenance: how an artifact came to be, from the first stage on, as a graph that makes it again. It travels in the
+ * files of artifacts and pictures, and is the same however and wherever the stages ran.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import type { JsonObject, JsonValue } from "../artifacts/artifact.ts";
+import { canonicalJson } from "../artifacts/canonical_json.ts";
+import {
+  modelUseSchema,
+  sha256Schema,
+  type StageRecord,
+  stageRecordSchema,
+} from "../artifacts/store/stage_record.ts";
+import { graphDocumentSchema, type GraphInput, inputSchema } from "./document.ts";
+import { splitSource } from "./plan.ts";
+
+/** The schema of {@linkcode Provenance}. */
+export const provenanceSchema = z.object({
+  /** A graph that makes the artifact. */
+  graph: graphDocumentSchema,
+  /** The output of the graph that it is: `decode.image`. */
+  output: inputSchema,
+  /** What each node was when it ran. */
+  stages: z.record(
+    z.string(),
+    z.object({
+      /** The stage's version. */
+      version: z.string(),
+      /** The weights that it used. */
+      models: z.array(modelUseSchema),
+      /** Ids of the artifacts that it made. */
+      outputs: z.record(z.string(), sha256Schema),
+    }),
+  ),
+});
+
+/** How an artifact came to be. */
+export type Provenance = z.infer<typeof provenanceSchema>;
+
+/** Where an artifact is from: an output of a stage, or nobody knows. */
+export type Origin =
+  | { readonly maker: Maker; readonly port: string }
+  | { readonly artifact: string };
+
+/** A stage that ran. */
+export interface Maker {
+  /** What ran, and what it made. */
+  readonly record: StageRecord;
+  /** Where the artifacts at its input ports are from. */
+  readonly inputs: Readonly<Record<string, Origin>>;
+}
+
+/**
+ * Writes down how an artifact came to be. Nodes are named by their stages, in an order that the graph alone gives, so
+ * that the same history gives the same text.
+ *
+ * @param origin Where the artifact is from.
+ * @returns Its provenance.
+ */
+export function describeOrigin(origin: Origin): Provenance {
+  const nodes: Record<string, JsonValue> = {};
+  const stages: Record<string, Provenance["stages"][string]> = {};
+  const named = new Map<string, string>();
+  const visit = (from: Origin): JsonValue => {
+    if ("artifact" in from) return { artifact: from.artifact };
+    const { record, inputs } = from.maker;
+    const sources: Record<string, JsonValue> = {};
+    for (const port of Object.keys(inputs).sort()) sources[port] = visit(inputs[port]!);
+    const node: JsonObject = { stage: record.stage, parameters: record.parameters, inputs: sources };
+    const content = canonicalJson({ node, version: record.stageVersion });
+    let id = named.get(content);
+    if (id === undefined) {
+      id = freeName(nodeName(record.stage), nodes);
+      named.set(content, id);
+      nodes[id] = node;
+      stages[id] = { version: record.stageVersion, models: [...record.models], outputs: record.outputs };
+    }
+    return `${id}.${from.port}`;
+  };
+  const output = visit(origin);
+  return provenanceSchema.parse({ graph: { pixstage: 1, nodes }, output, stages });
+}
+
+/** A stage's name as a node id: a plugin's name may hold what node ids may not. */
+function nodeName(stage: string): string {
+  const name = stage.replaceAll(/[^\w-]/g, "-");
+  return /^[A-Za-z]/.test(name) ? name : `stage-${name}`;
+}
+
+function freeName(name: string, taken: Readonly<Record<string, unknown>>): string {
+  for (let number = 1;; number++) {
+    const id = number === 1 ? name : `${name}-${number}`;
+    if (!Object.hasOwn(taken, id)) return id;
+  }
+}
+
+/**
+ * The origin that a provenance tells of, so that it can be part of a longer one.
+ *
+ * @param provenance How an artifact came to be.
+ * @returns Where it is from.
+ */
+export function originOf(provenance: Provenance): Origin {
+  const { graph, output, stages } = provenance;
+  const makers = new Map<string, Maker>();
+  const origin = (source: GraphInput, trail: readonly string[]): Origin => {
+    if (typeof source === "string") {
+      const [id, port] = splitSource(source);
+      return { maker: makers.get(id) ?? maker(id, trail), port };
+    }
+    if ("artifact" in source) return source;
+    throw new SyntaxError(`Cannot read how an artifact was made as no file may be named: ${source.file} is`);
+  };
+  const maker = (id: string, trail: readonly string[]): Maker => {
+    const node = Object.hasOwn(graph.nodes, id) ? graph.nodes[id] : undefined;
+    const stage = Object.hasOwn(stages, id) ? stages[id] : undefined;
+    if (!node || !stage || trail.includes(id)) {
+      throw new SyntaxError(
+        `Cannot read how an artifact was made as its graph must be whole: see node "${id}"`,
+      );
+    }
+    const inputs = mapValues(node.inputs, (source) => origin(source, [...trail, id]));
+    const record = stageRecordSchema.parse({
+      version: 1,
+      stage: node.stage,
+      stageVersion: stage.version,
+      parameters: node.parameters,
+      models: stage.models,
+      inputs: mapValues(inputs, originId),
+      outputs: stage.outputs,
+    });
+    const made = { record, inputs };
+    makers.set(id, made);
+    return made;
+  };
+  return origin(output, []);
+}
+
+function mapValues<A, B>(object: Readonly<Record<string, A>>, change: (value: A) => B): Record<string, B> {
+  return Object.fromEntries(Object.entries(object).map(([name, value]) => [name, change(value)]));
+}
+
+/** The id of the artifact that an origin tells of. */
+export function originId(origin: Origin): string {
+  if ("artifact" in origin) return origin.artifact;
+  const id = origin.maker.record.outputs[origin.port];
+  if (id !== undefined) return id;
+  throw new SyntaxError(`Cannot read a provenance as "${origin.maker.record.stage}" has no "${origin.port}"`);
+}
+
+/** How an artifact came to be, as a short text for a file. */
+export function provenanceText(provenance: Provenance, more: JsonObject = {}): string {
+  return canonicalJson({ ...(provenance as unknown as JsonObject), ...more });
+}
+
+/**
+ * Reads the text of a provenance.
+ *
+ * @param text The text.
+ * @param name Where it stands, for errors.
+ * @returns The provenance.
+ * @throws {SyntaxError} if it is none.
+ */
+export function parseProvenance(text: string, name: string): Provenance {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new SyntaxError(`Cannot read how ${name} was made as that must be JSON`, { cause });
+  }
+  const parsed = provenanceSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new SyntaxError(`Cannot read how ${name} was made: ${z.prettifyError(parsed.error)}`);
+}

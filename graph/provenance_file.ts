@@ -1,0 +1,52 @@
+/**
+ * Artifact files that tell how they were made. The text stands in the file's `__metadata__` beside the artifact and is
+ * no part of it, so the id is the same however the artifact was made.
+ *
+ * @module
+ */
+
+import type { Artifact } from "../artifacts/artifact.ts";
+import { encodeArtifactChunks } from "../artifacts/artifact_file.ts";
+import { writeAtomically } from "../artifacts/atomically.ts";
+import { readArtifact, readSafetensorsFileHeader } from "../artifacts/disk.ts";
+import { parseProvenance, type Provenance, provenanceText } from "./provenance.ts";
+import type { ReadFile } from "./run.ts";
+
+/** The key of `__metadata__` that holds the provenance. */
+const PROVENANCE_KEY = "pixstage_provenance";
+
+/**
+ * Reads an artifact's file, and how it came to be where the file tells.
+ *
+ * @param path The file.
+ * @returns Both.
+ * @throws {FileError} if the file cannot be read.
+ * @throws {SafetensorsError} if it is not valid safetensors.
+ * @throws {SyntaxError} if what it says of its making cannot be read.
+ */
+export async function readArtifactFile(path: string): Promise<ReadFile> {
+  const text = (await readSafetensorsFileHeader(path)).metadata.get(PROVENANCE_KEY);
+  return {
+    artifact: await readArtifact(path),
+    ...(text === undefined ? {} : { provenance: parseProvenance(text, path) }),
+  };
+}
+
+/**
+ * Writes an artifact's file with how it came to be, whole or not at all.
+ *
+ * @param path The file; one that stands there is replaced.
+ * @param artifact The artifact.
+ * @param provenance How it came to be.
+ * @throws {FileError} if the system refuses.
+ */
+export async function writeArtifactFile(
+  path: string,
+  artifact: Artifact,
+  provenance: Provenance,
+): Promise<void> {
+  await writeAtomically(
+    path,
+    encodeArtifactChunks(artifact, { [PROVENANCE_KEY]: provenanceText(provenance) }),
+  );
+}
