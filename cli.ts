@@ -11,11 +11,19 @@ import { inspectCommand } from "./cli/inspect.ts";
 import { INTERRUPT_STATUS, InterruptedError } from "./cli/interrupt.ts";
 import { modelsCommand, schedulersCommand, stagesCommand } from "./cli/lists.ts";
 import { writeLine } from "./cli/progress.ts";
+import { rehearseCommand } from "./cli/rehearse.ts";
 import { isUsageError } from "./cli/usage_error.ts";
 
 /** Puts the commands together. */
 function program(): Command {
-  const commands = [genCommand(), inspectCommand(), schedulersCommand(), stagesCommand(), modelsCommand()];
+  const commands = [
+    genCommand(),
+    inspectCommand(),
+    schedulersCommand(),
+    stagesCommand(),
+    modelsCommand(),
+    rehearseCommand(),
+  ];
   const root = new Command("pixstage")
     .description("Pictures from text with PixArt, stage by stage, in little memory.")
     .showHelpAfterError("(--help tells what is there)");

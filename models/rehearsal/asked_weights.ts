@@ -1,0 +1,67 @@
+// This module is browser compatible.
+
+/**
+ * Which weights a model asks for, found by building its graphs on weights that are nowhere.
+ *
+ * @module
+ */
+
+import type { JsonObject } from "../../artifacts/artifact.ts";
+import { autoencoderKLDecoderSegments, autoencoderKLEncoderGraph } from "../autoencoder_kl.ts";
+import { AutoencoderKLConfig } from "../autoencoder_kl_config.ts";
+import type { Weights } from "../checkpoint/weights.ts";
+import { pixartStepSegments, pixartTextGraph } from "../pixart_transformer.ts";
+import { PixArtTransformerConfig } from "../pixart_transformer_config.ts";
+import { t5EncoderSegments } from "../t5_encoder.ts";
+import { T5EncoderConfig } from "../t5_encoder_config.ts";
+
+/** A weight that a model asks for. */
+export interface AskedWeight {
+  /** Its name in the checkpoint. */
+  readonly name: string;
+  /** Its shape. */
+  readonly shape: readonly number[];
+}
+
+/** The weights of a T5 encoder, in the order in which transformers saves them. */
+export function t5Weights(config: JsonObject): AskedWeight[] {
+  const asked = record((weights) => t5EncoderSegments(T5EncoderConfig.parse(config), weights));
+  // A sublayer's norm is saved behind its matrices; the graph asks for it first, and for the bias of positions too.
+  const sublayer = (name: string): string => /^encoder\.block\.\d+\.layer\.\d+\./.exec(name)?.[0] ?? name;
+  const rank = (name: string): number =>
+    name.endsWith("layer_norm.weight") ? 2 : name.includes("relative_attention_bias") ? 1 : 0;
+  const order = [...new Set(asked.filter(({ name }) => rank(name) !== 1).map(({ name }) => sublayer(name)))];
+  return asked.toSorted((a, b) =>
+    order.indexOf(sublayer(a.name)) - order.indexOf(sublayer(b.name)) || rank(a.name) - rank(b.name)
+  );
+}
+
+/** The weights of a PixArt transformer. */
+export function transformerWeights(config: JsonObject): AskedWeight[] {
+  const parsed = PixArtTransformerConfig.parse(config);
+  return record((weights) => [pixartTextGraph(parsed, weights), pixartStepSegments(parsed, weights)]);
+}
+
+/** The weights of both halves of an autoencoder. */
+export function autoencoderWeights(config: JsonObject): AskedWeight[] {
+  const parsed = AutoencoderKLConfig.parse(config);
+  return record((weights) => [
+    autoencoderKLEncoderGraph(parsed, weights),
+    autoencoderKLDecoderSegments(parsed, weights),
+  ]);
+}
+
+function record(build: (weights: Weights) => unknown): AskedWeight[] {
+  const shapes = new Map<string, readonly number[]>();
+  build({
+    component: "rehearsal",
+    names: [],
+    locate(name, shape = []) {
+      shapes.set(name, shape);
+      return { name, shape, dtype: "float32", folder: "", file: "", offset: 0, length: 0 };
+    },
+    has: () => false,
+    read: () => Promise.reject(new Error("Cannot read a weight that is nowhere")),
+  });
+  return Array.from(shapes, ([name, shape]) => ({ name, shape }));
+}

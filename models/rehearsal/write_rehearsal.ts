@@ -1,0 +1,193 @@
+/**
+ * Writes a checkpoint that nobody trained, in diffusers' layout: the names, shapes and shards of a published one, and
+ * random weights. For rehearsing memory and speed without a download.
+ *
+ * @module
+ */
+
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { JsonObject } from "../../artifacts/artifact.ts";
+import { writeAtomically } from "../../artifacts/atomically.ts";
+import type { FloatDType } from "../../artifacts/half_precision.ts";
+import {
+  plannedBytes,
+  type PlannedTensor,
+  safetensorsHeaderBytes,
+} from "../../artifacts/safetensors_layout.ts";
+import { elementCount } from "../../artifacts/tensor.ts";
+import { type AskedWeight, autoencoderWeights, t5Weights, transformerWeights } from "./asked_weights.ts";
+import {
+  MODEL_INDEX,
+  REHEARSAL_PRESETS,
+  type RehearsalPreset,
+  type RehearsalPresetName,
+  SCHEDULER,
+  TOKENIZER_CONFIG,
+} from "./presets.ts";
+import { RandomValues } from "./random_values.ts";
+import { rehearsalTokenizer } from "./rehearsal_tokenizer.ts";
+
+/** How a rehearsal is written. */
+export interface RehearsalOptions {
+  /**
+   * Element type of the weights.
+   *
+   * @default {"float32"}
+   */
+  readonly dtype?: FloatDType;
+  /**
+   * Which sizes; `xl-1024` has those of PixArt-XL-2-1024-MS.
+   *
+   * @default {"xl-1024"}
+   */
+  readonly preset?: RehearsalPresetName;
+  /** Hears of each file before it is written. */
+  readonly onFile?: (file: { readonly path: string; readonly bytes: number }) => void;
+  /** Stops the writing; files that are done stay. */
+  readonly signal?: AbortSignal;
+}
+
+/** A folder that holds something else already. */
+export class RehearsalFolderError extends Error {
+  override name = "RehearsalFolderError";
+}
+
+/** Small pieces are gathered up to this before they are written. */
+const WRITE_BYTES = 1 << 22;
+
+/**
+ * Writes a checkpoint with random weights. Never more than a few blocks of noise are in memory; a folder that holds a
+ * rehearsal already is written anew.
+ *
+ * @param folder Where it goes; made if it is not there.
+ * @param options Sizes and element type.
+ * @returns Bytes of all weights.
+ * @throws {RehearsalFolderError} if the folder holds something that is no checkpoint.
+ * @throws {FileError} if the disk refuses.
+ */
+export async function writeRehearsal(folder: string, options: RehearsalOptions = {}): Promise<number> {
+  const { dtype = "float32", preset: name = "xl-1024" } = options;
+  const preset: RehearsalPreset = REHEARSAL_PRESETS[name];
+  await checkFolder(folder);
+  const { textEncoder, transformer, vae } = preset;
+  const text = t5Weights(textEncoder);
+  const largest = Math.max(...text.map(({ shape }) => elementCount(shape)));
+  const writer = new RehearsalWriter(folder, new RandomValues(dtype, largest), dtype, options);
+  await writer.json("scheduler/scheduler_config.json", SCHEDULER);
+  await writer.text("tokenizer/tokenizer.json", rehearsalTokenizer(preset.pieces));
+  await writer.json("tokenizer/tokenizer_config.json", TOKENIZER_CONFIG);
+  await writer.json("text_encoder/config.json", { ...textEncoder, torch_dtype: dtype });
+  await writer.weights("text_encoder/model", text, preset.shardBytes);
+  await writer.json("transformer/config.json", transformer);
+  await writer.weights("transformer/diffusion_pytorch_model", transformerWeights(transformer));
+  await writer.json("vae/config.json", vae);
+  await writer.weights("vae/diffusion_pytorch_model", autoencoderWeights(vae));
+  // Last: what has no index is no checkpoint, so a half-written rehearsal is not taken for one.
+  await writer.json("model_index.json", MODEL_INDEX);
+  return writer.bytes;
+}
+
+async function checkFolder(folder: string): Promise<void> {
+  const found = await readdir(folder).catch(() => []);
+  const known = ["model_index.json", "scheduler", "text_encoder", "tokenizer", "transformer", "vae"];
+  const strange = found.filter((name) => !known.includes(name));
+  if (strange.length === 0) return;
+  throw new RehearsalFolderError(
+    `Cannot write a rehearsal into ${folder} as it must be empty or hold one: it holds ${
+      strange.slice(0, 3).join(", ")
+    }`,
+  );
+}
+
+/** Cuts weights into shards, each as full as it can be. */
+export function cutShards(weights: readonly AskedWeight[], shardBytes: number): AskedWeight[][] {
+  const shards: AskedWeight[][] = [];
+  let room = 0;
+  for (const weight of weights) {
+    const bytes = plannedBytes({ dtype: "float32", shape: weight.shape });
+    if (shards.length === 0 || bytes > room) {
+      shards.push([]);
+      room = shardBytes;
+    }
+    shards.at(-1)!.push(weight);
+    room -= bytes;
+  }
+  return shards;
+}
+
+class RehearsalWriter {
+  bytes = 0;
+  readonly #folder: string;
+  readonly #dtype: FloatDType;
+  readonly #options: RehearsalOptions;
+  readonly #values: RandomValues;
+
+  constructor(folder: string, values: RandomValues, dtype: FloatDType, options: RehearsalOptions) {
+    this.#folder = folder;
+    this.#dtype = dtype;
+    this.#options = options;
+    this.#values = values;
+  }
+
+  async json(path: string, value: JsonObject): Promise<void> {
+    await this.text(path, `${JSON.stringify(value, null, 2)}\n`);
+  }
+
+  async text(path: string, text: string): Promise<void> {
+    await writeAtomically(join(this.#folder, path), [new TextEncoder().encode(text)]);
+  }
+
+  /** Writes the weights of a component: one file, or shards and their index. */
+  async weights(stem: string, weights: readonly AskedWeight[], shardBytes = Infinity): Promise<void> {
+    const shards = cutShards(weights, shardBytes);
+    if (shards.length === 1) return await this.#file(`${stem}.safetensors`, weights);
+    const weightMap: Record<string, string> = {};
+    let total = 0;
+    for (const [index, shard] of shards.entries()) {
+      const number = (value: number): string => String(value).padStart(5, "0");
+      const path = `${stem}-${number(index + 1)}-of-${number(shards.length)}.safetensors`;
+      for (const weight of shard) {
+        weightMap[weight.name] = path.slice(path.lastIndexOf("/") + 1);
+        total += plannedBytes({ dtype: this.#dtype, shape: weight.shape });
+      }
+      await this.#file(path, shard);
+    }
+    await this.json(`${stem}.safetensors.index.json`, {
+      metadata: { total_size: total },
+      weight_map: Object.fromEntries(Object.entries(weightMap).sort(([a], [b]) => a < b ? -1 : 1)),
+    });
+  }
+
+  async #file(path: string, weights: readonly AskedWeight[]): Promise<void> {
+    const tensors = weights.map((weight): PlannedTensor => ({ ...weight, dtype: this.#dtype }))
+      .sort((a, b) => a.name < b.name ? -1 : 1);
+    const bytes = tensors.reduce((sum, tensor) => sum + plannedBytes(tensor), 0);
+    this.bytes += bytes;
+    this.#options.onFile?.({ path, bytes });
+    const { signal } = this.#options;
+    await writeAtomically(join(this.#folder, path), this.#chunks(tensors), signal ? { signal } : {});
+  }
+
+  /** Header and data; small tensors are put together, as each piece is a call of the system. */
+  *#chunks(tensors: readonly PlannedTensor[]): Generator<Uint8Array> {
+    yield safetensorsHeaderBytes(tensors, { format: "pt" });
+    const gathered = new Uint8Array(WRITE_BYTES);
+    let filled = 0;
+    for (const tensor of tensors) {
+      for (const piece of this.#values.bytes(tensor)) {
+        if (filled + piece.length > gathered.length && filled > 0) {
+          yield gathered.subarray(0, filled);
+          filled = 0;
+        }
+        if (piece.length >= gathered.length) {
+          yield piece;
+        } else {
+          gathered.set(piece, filled);
+          filled += piece.length;
+        }
+      }
+    }
+    if (filled > 0) yield gathered.subarray(0, filled);
+  }
+}
