@@ -4,11 +4,18 @@
  * @module
  */
 
-import { env, InferenceSession, type Tensor as OrtTensor } from "onnxruntime-node";
+import { env, InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { ARRAY_TYPES, type DType } from "../artifacts/dtype.ts";
 import { type Tensor, tensor } from "../artifacts/tensor.ts";
 import { memoryFigures } from "./memory.ts";
-import type { MemoryFigures, ModelGraph, OpenOptions, Runtime, Session } from "./runtime.ts";
+import type {
+  MemoryFigures,
+  ModelGraph,
+  OpenOptions,
+  Runtime,
+  Session,
+  SessionRunOptions,
+} from "./runtime.ts";
 
 /** Where graphs run. */
 export type Device = "cpu" | "webgpu" | "cuda";
@@ -126,19 +133,29 @@ class OnnxRuntimeSession implements Session {
     this.outputs = session.outputNames;
   }
 
-  async run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>> {
+  async run(
+    feeds: Readonly<Record<string, Tensor>>,
+    { outputs: wanted = {} }: SessionRunOptions = {},
+  ): Promise<Record<string, Tensor>> {
     const session = this.#session;
     if (session === undefined) {
       throw new OnnxRuntimeError(`Cannot run graph ${this.#graph} as it has been released`);
     }
     const inputs = this.#check(session, feeds);
+    const fetches: Record<string, OrtTensor | null> = {};
+    for (const name of this.outputs) {
+      const into = wanted[name];
+      fetches[name] = into ? new OrtTensor("float32", into.data, into.shape) : null;
+    }
     let outputs: InferenceSession.ReturnType;
     try {
-      outputs = await session.run(inputs);
+      outputs = await session.run(inputs, fetches);
     } catch (cause) {
       throw new OnnxRuntimeError(`Cannot run graph ${this.#graph}: ${reason(cause)}`, { cause });
     }
-    return Object.fromEntries(Object.entries(outputs).map(([name, output]) => [name, fromOrt(output)]));
+    return Object.fromEntries(
+      Object.entries(outputs).map(([name, output]) => [name, wanted[name] ?? fromOrt(output)]),
+    );
   }
 
   async release(): Promise<void> {

@@ -33,6 +33,12 @@ export interface OpenOptions {
   readonly foldConstants?: boolean;
 }
 
+/** How a graph is run. */
+export interface SessionRunOptions {
+  /** Tensors that outputs are written into, by name; they may share memory with inputs. New ones for the others. */
+  readonly outputs?: Readonly<Record<string, Tensor<"float32">>>;
+}
+
 /** An open graph. Release it: its memory is native and no garbage collector knows of it. */
 export interface Session extends AsyncDisposable {
   /** Names of the inputs. */
@@ -40,7 +46,7 @@ export interface Session extends AsyncDisposable {
   /** Names of the outputs. */
   readonly outputs: readonly string[];
   /** Runs the graph. Blocks the thread while it runs on a CPU. */
-  run(feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>>;
+  run(feeds: Readonly<Record<string, Tensor>>, options?: SessionRunOptions): Promise<Record<string, Tensor>>;
   /** Gives the memory back; calling it again does nothing. */
   release(): Promise<void>;
 }
