@@ -36,6 +36,7 @@ import {
   type UnscaledSchedule,
   unscaledSchedule,
 } from "./unscaled_schedule.ts";
+import { ScheduleError } from "./scheduler_error.ts";
 
 const NAME = "EulerDiscreteScheduler";
 
@@ -103,7 +104,7 @@ function layOut(config: Config, run: RunOptions): UnscaledSchedule {
   }
   if (run.timesteps) checkTimestepsAreFree(NAME, config);
   if (run.timesteps && isContinuous(config)) {
-    throw new TypeError(
+    throw new ScheduleError(
       `Cannot lay out ${NAME} by timesteps as timestep_type must be discrete: it is continuous`,
     );
   }

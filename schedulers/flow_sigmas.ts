@@ -83,7 +83,9 @@ export function stretchToTerminal(
   round: (x: number) => number = Number,
 ): number[] {
   if (sigmas[sigmas.length - 1] === 1) {
-    throw new RangeError("Cannot stretch noise levels to shift_terminal as the last one must be below 1: give more steps");
+    throw new RangeError(
+      "Cannot stretch noise levels to shift_terminal as the last one must be below 1: give more steps",
+    );
   }
   const scale = round(round(1 - sigmas[sigmas.length - 1]!) / round(1 - terminal));
   return sigmas.map((sigma) => round(1 - round(round(1 - sigma) / scale)));

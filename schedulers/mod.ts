@@ -51,7 +51,7 @@ export const SCHEDULERS: readonly SchedulerListing[] = CATALOGUE.map((definition
  * @returns A scheduler for one run of one image.
  * @throws {UnknownSchedulerError} if there is none of that name.
  * @throws {SchedulerOptionError} if an option has a value that it cannot take.
- * @throws {TypeError} if the scheduler cannot take such a run.
+ * @throws {ScheduleError} if the scheduler does not take such a run; a kind of TypeError.
  * @throws {RangeError} if a number of the run is out of range.
  *
  * @example Usage
@@ -61,12 +61,10 @@ export const SCHEDULERS: readonly SchedulerListing[] = CATALOGUE.map((definition
  * const scheduler = createScheduler("dpm++2m", { beta_schedule: "linear" }, { steps: 4 });
  * console.assert(scheduler.timesteps.join() === "999,749,500,250");
  *
- * let sample = new Float32Array(16).fill(scheduler.initNoiseSigma);
- * for (const [index, _timestep] of scheduler.timesteps.entries()) {
+ * let sample: Float32Array = new Float32Array(16).fill(scheduler.initNoiseSigma);
+ * for (const index of scheduler.timesteps.keys()) {
  *   const predicted = scheduler.scaleModelInput(sample, index);
- *   ({ sample } = scheduler.step(predicted, index, sample, (count) => new Float32Array(count)) as {
- *     sample: Float32Array<ArrayBuffer>;
- *   });
+ *   ({ sample } = scheduler.step(predicted, index, sample, (count) => new Float32Array(count)));
  * }
  * ```
  */

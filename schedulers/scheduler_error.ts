@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * What can be wrong with a scheduler's name or options.
+ * What can be wrong with a scheduler's name, its options, or what a run asks of it.
  *
  * @module
  */
@@ -31,6 +31,11 @@ export class UnknownSchedulerError extends Error {
     this.given = given;
     this.nearest = nearest;
   }
+}
+
+/** A run that a scheduler cannot take: both timesteps and sigmas, or what this one has no use for. */
+export class ScheduleError extends TypeError {
+  override name = "ScheduleError";
 }
 
 /** An option that a scheduler does not have, or a value that an option cannot take. */
@@ -97,9 +102,4 @@ function expectation(issue: z.core.$ZodIssue): string {
     default:
       return issue.message;
   }
-}
-
-/** A run that a scheduler cannot take: both timesteps and sigmas, or what this one has no use for. */
-export class ScheduleError extends TypeError {
-  override name = "ScheduleError";
 }

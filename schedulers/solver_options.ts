@@ -13,6 +13,7 @@ import { flowOptions } from "./flow_sigmas.ts";
 import { type SigmaSpacingConfig, sigmaSpacingOptions, sigmaSpacingsIn } from "./sigma_spacing.ts";
 import type { PredictionType } from "./prediction.ts";
 import { thresholdingOptions } from "./thresholding.ts";
+import { ScheduleError } from "./scheduler_error.ts";
 
 /** What the model predicts. */
 export const predictionOption = z.enum(["epsilon", "sample", "v_prediction", "flow_prediction"]).default(
@@ -63,7 +64,7 @@ export function optionAmongForeign<const Value extends string>(
 /**
  * Refuses timesteps where sigmas are spaced by themselves.
  *
- * @throws {TypeError} if such a spacing is asked for.
+ * @throws {ScheduleError} if such a spacing is asked for.
  */
 export function checkTimestepsAreFree(
   name: string,
@@ -76,7 +77,7 @@ export function checkTimestepsAreFree(
   if (config.use_lu_lambdas) spacings.push("use_lu_lambdas");
   if (config.use_flow_sigmas) spacings.push("use_flow_sigmas");
   if (spacings.length === 0) return;
-  throw new TypeError(`Cannot lay out ${name} by timesteps as ${spacings[0]} must be off: it is on`);
+  throw new ScheduleError(`Cannot lay out ${name} by timesteps as ${spacings[0]} must be off: it is on`);
 }
 
 /** Says what is wrong where DPM-Solver's options do not go together. */

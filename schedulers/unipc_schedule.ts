@@ -17,6 +17,7 @@ import { sigmaSpacingsIn, spacedSigmas } from "./sigma_spacing.ts";
 import { type SolverSchedule, solverSchedule, type SolverScheduleConfig } from "./solver_schedule.ts";
 import { intervalTimesteps, type SpacingConfig } from "./timestep_spacing.ts";
 import { trainingSchedule } from "./training_schedule.ts";
+import { ScheduleError } from "./scheduler_error.ts";
 
 const NAME = "UniPCMultistepScheduler";
 /** How far the first level of a flow is kept from pure noise, where the signal's logarithm would be infinite. */
@@ -37,7 +38,7 @@ export function uniPCSchedule(config: UniPCScheduleConfig, run: RunOptions): Sol
   const mu = muOf(NAME, config.use_dynamic_shifting, run);
   const spacings = sigmaSpacingsIn(config);
   if (run.sigmas && (!config.use_flow_sigmas || spacings.length > 0)) {
-    throw new TypeError(
+    throw new ScheduleError(
       `Cannot lay out ${NAME} by sigmas as it takes them only with use_flow_sigmas and without ${
         spacings[0] ?? "other spacings"
       }`,

@@ -1,0 +1,144 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { createScheduler, type RunOptions, ScheduleError, SCHEDULERS } from "../../schedulers/mod.ts";
+
+type Refusal = readonly [
+  name: string,
+  run: RunOptions,
+  error: typeof ScheduleError | typeof RangeError,
+  message: RegExp,
+];
+
+Deno.test("createScheduler() refuses runs that a scheduler cannot take, and says why", () => {
+  const refused: readonly Refusal[] = [
+    ["euler", {}, ScheduleError, /without a number of steps: give steps$/],
+    ["euler", { steps: 0 }, RangeError, /steps must be an integer of at least 1: current value is 0$/],
+    ["euler", { steps: 2.5 }, RangeError, /steps must be an integer of at least 1: current value is 2.5$/],
+    ["euler", { steps: 1001 }, RangeError, /steps must be at most 1000: current value is 1001$/],
+    [
+      "euler",
+      { timesteps: [900], sigmas: [1, 0] },
+      ScheduleError,
+      /takes either timesteps or sigmas: current value has both$/,
+    ],
+    ["euler", { sigmas: [1] }, RangeError, /sigmas must be at least 2: current number is 1$/],
+    ["euler", { timesteps: [] }, RangeError, /timesteps must not be empty$/],
+    ["euler", { timesteps: [100, 400] }, RangeError, /timesteps must fall .* at 1 is 400 after 100$/],
+    ["euler", { timesteps: [1000] }, RangeError, /timesteps must be from 0 to 999: current value is 1000$/],
+    [
+      "dpm++2m",
+      { timesteps: [900.5] },
+      RangeError,
+      /timesteps must be integers from 0 to 999: current value is 900.5$/,
+    ],
+    [
+      "dpm++2m_karras",
+      { timesteps: [900] },
+      ScheduleError,
+      /by timesteps as use_karras_sigmas must be off: it is on$/,
+    ],
+    ["dpm++2m", { sigmas: [1, 0.5] }, ScheduleError, /takes no sigmas: give steps$/],
+    ["unipc", { timesteps: [900, 500] }, ScheduleError, /takes no timesteps: give steps$/],
+    ["unipc", { sigmas: [0.9, 0.5] }, ScheduleError, /takes them only with use_flow_sigmas/],
+    ["euler", { steps: 4, eta: 0.5 }, ScheduleError, /takes no eta: current value is 0.5$/],
+    ["ddim", { steps: 4, eta: 2 }, RangeError, /eta must be from 0 to 1: current value is 2$/],
+    [
+      "euler",
+      { steps: 4, mu: 0.5 },
+      ScheduleError,
+      /takes mu only with use_dynamic_shifting: current value is 0.5$/,
+    ],
+    ["lcm", { steps: 51 }, RangeError, /steps must be at most 50: current value is 51$/],
+    ["lcm", { timesteps: [100, 400] }, RangeError, /timesteps must fall/],
+    [
+      "pndm",
+      { steps: 3 },
+      RangeError,
+      /steps must be at least 4 without skip_prk_steps: current value is 3$/,
+    ],
+    ["flow_euler", { sigmas: [1.5, 1] }, RangeError, /sigmas must be at most 1: current value is 1.5$/],
+  ];
+  for (const [name, run, error, message] of refused) {
+    assert.throws(() => createScheduler(name, {}, run), (thrown) => {
+      assert.ok(thrown instanceof error, `${name} ${JSON.stringify(run)}: ${thrown}`);
+      assert.match(thrown.message, message);
+      return true;
+    });
+  }
+  const dynamic = { use_dynamic_shifting: true };
+  assert.throws(() => createScheduler("flow_euler", dynamic, { steps: 4 }), /without mu: give mu$/);
+  const terminal = { shift_terminal: 0.1 };
+  assert.throws(() => createScheduler("flow_euler", terminal, { steps: 1 }), /give more steps$/);
+});
+
+Deno.test("createScheduler() takes an eta of 0 anywhere, and lets timesteps say how many steps there are", () => {
+  assert.equal(createScheduler("euler", {}, { steps: 4, eta: 0 }).timesteps.length, 4);
+  assert.deepEqual(createScheduler("euler", {}, { steps: 20, timesteps: [900, 100] }).timesteps, [900, 100]);
+});
+
+Deno.test("a final 0 may be left out of a flow's sigmas", () => {
+  const [without, withZero] = [[1, 0.5], [1, 0.5, 0]].map((sigmas) =>
+    createScheduler("flow_euler", {}, { sigmas })
+  );
+  assert.deepEqual(without!.sigmas, withZero!.sigmas);
+  assert.deepEqual(without!.sigmas, [1, 0.5, 0]);
+});
+
+Deno.test("schedules fall, stay within training and lead to no noise, whatever the steps", () => {
+  const runs = fc.record({
+    listing: fc.constantFrom(...SCHEDULERS),
+    steps: fc.integer({ min: 1, max: 1000 }),
+    spacing: fc.constantFrom("linspace", "leading", "trailing"),
+  });
+  fc.assert(
+    fc.property(runs, ({ listing: { name, options }, steps: asked, spacing }) => {
+      const steps = Math.max(
+        name === "LCMScheduler" ? Math.min(asked, 50) : asked,
+        name === "PNDMScheduler" ? 4 : 1,
+      );
+      const { timesteps, sigmas } = createScheduler(
+        name,
+        "timestep_spacing" in options ? { timestep_spacing: spacing } : {},
+        { steps },
+      );
+      // Runge-Kutta steps look ahead.
+      const isOrdered = name !== "PNDMScheduler";
+      const last = name.startsWith("Flow") ? 1000 : 999;
+      assert.ok(timesteps.every((timestep) => timestep >= 0 && timestep <= last));
+      assert.ok(
+        !isOrdered || timesteps.every((timestep, index) => index === 0 || timestep <= timesteps[index - 1]!),
+      );
+      assert.ok(timesteps.length >= steps);
+      if (!sigmas) return;
+      assert.equal(sigmas.length, timesteps.length + 1);
+      assert.ok(sigmas.every((sigma, index) => index === 0 || sigma <= sigmas[index - 1]!));
+      if (name !== "DEISMultistepScheduler") assert.equal(sigmas.at(-1), 0);
+    }),
+    { numRuns: 400 },
+  );
+});
+
+Deno.test("addNoise() refuses timesteps that there are not, and noise of another length", () => {
+  const [clean, noise] = [new Float32Array(4), new Float32Array(4)];
+  const euler = createScheduler("euler", {}, { timesteps: [900, 100] });
+  assert.deepEqual(euler.addNoise(clean, noise, 900), clean);
+  assert.throws(
+    () => euler.addNoise(clean, noise, 500),
+    /one of the schedule's, 900, 100: current value is 500$/,
+  );
+  assert.throws(() => euler.addNoise(clean, new Float32Array(3), 900), TypeError);
+  const ddim = createScheduler("ddim", {}, { steps: 4 });
+  assert.throws(() => ddim.addNoise(clean, noise, 1000), RangeError);
+});
+
+Deno.test("LCM in one step gives the denoised sample, with its boundary condition", () => {
+  const scheduler = createScheduler("lcm", {}, { steps: 1 });
+  const sample = new Float32Array([1, -2, 3]);
+  const drawn: number[] = [];
+  const result = scheduler.step(new Float32Array(3), 0, sample, (count) => {
+    drawn.push(count);
+    return new Float32Array(count);
+  });
+  assert.deepEqual(result.sample, result.predictedOriginal);
+  assert.deepEqual(drawn, []);
+});
