@@ -30,6 +30,7 @@ export const decodeStage: Stage = defineStage({
   },
   parameters: decodeParameters,
   modelParts: ({ model, variant }) => [{ model, variant, component: "vae" }],
+  settle: ({ parameters: { model: _model, variant: _variant, ...rest } }) => Promise.resolve(rest),
   async check({ parameters, models }) {
     AutoencoderConfig.parse((await models.component(parameters, "vae")).config);
   },

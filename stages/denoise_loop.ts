@@ -9,6 +9,7 @@
 import { tensor } from "../artifacts/tensor.ts";
 import type { PixArtTransformer, PreparedText } from "../models/pixart_runner.ts";
 import type { NoiseGenerator } from "../random/noise_generator.ts";
+import type { ImageState } from "./denoise_checkpoint.ts";
 import type { DenoiseSettings } from "./denoise_settings.ts";
 import { guide } from "./guidance.ts";
 
@@ -26,6 +27,8 @@ export interface DenoiseStep {
   readonly sample: Float32Array;
   /** The denoised latents as predicted at this step, where the scheduler gives them. */
   readonly predictedOriginal?: Float32Array;
+  /** How far the image has come, but for its generator. */
+  state(): ImageState;
 }
 
 /** What the loop over one image's timesteps needs. */
@@ -44,8 +47,12 @@ export interface ImageRun {
   readonly shape: readonly number[];
   /** Says when to stop. */
   readonly signal: AbortSignal;
-  /** Is told of every step. */
-  readonly onStep: (step: DenoiseStep) => void;
+  /** How far the image had come before; from the start otherwise. */
+  readonly before?: ImageState | undefined;
+  /** Calls of the model after which the image rests; all of them otherwise. */
+  readonly stopAfter?: number | undefined;
+  /** Is told of every step, and waited for. */
+  readonly onStep: (step: DenoiseStep) => unknown;
 }
 
 /**
@@ -55,10 +62,13 @@ export interface ImageRun {
  * @returns Its latents, flat.
  */
 export async function denoiseImage(run: ImageRun): Promise<Float32Array> {
-  const { transformer, settings, text, generator, noise, shape, signal } = run;
+  const { transformer, settings, text, generator, noise, shape, signal, before } = run;
   const scheduler = settings.createScheduler();
-  let sample = scale(noise, scheduler.initNoiseSigma);
+  if (before?.scheduler) scheduler.restore(before.scheduler);
+  let sample = before?.sample ?? scale(noise, scheduler.initNoiseSigma);
   for (const [index, timestep] of scheduler.timesteps.entries()) {
+    if (index < (before?.calls ?? 0)) continue;
+    if (index >= (run.stopAfter ?? Infinity)) break;
     // 1. Predict the noise, for the negative prompt and for the prompt.
     const latents = tensor("float32", shape, scheduler.scaleModelInput(sample, index));
     const outputs: Float32Array[] = [];
@@ -74,13 +84,15 @@ export async function denoiseImage(run: ImageRun): Promise<Float32Array> {
     const result = scheduler.step(prediction, index, sample, (count) => generator.randn(count));
     sample = settings.returnsDenoised ? result.predictedOriginal! : result.sample;
     const { predictedOriginal } = result;
-    run.onStep({
+    const after = sample;
+    await run.onStep({
       index,
       timestep,
       outputs,
       prediction,
       sample,
       ...(predictedOriginal ? { predictedOriginal } : {}),
+      state: () => ({ calls: index + 1, sample: after, scheduler: scheduler.state() }),
     });
   }
   return sample;

@@ -8,6 +8,7 @@
  */
 
 import { z } from "zod";
+import type { JsonObject } from "../artifacts/artifact.ts";
 import type { Checkpoint } from "../models/checkpoint/checkpoint.ts";
 import { AutoencoderConfig, spatialFactor } from "../models/autoencoder_config.ts";
 import { PixArtTransformerConfig } from "../models/pixart_transformer_config.ts";
@@ -72,6 +73,8 @@ export interface DenoiseSettings {
   readonly spatialFactor: number;
   /** The scheduler's class. */
   readonly schedulerName: string;
+  /** Every option of the scheduler, in diffusers' spelling; numbers may be infinite. */
+  readonly schedulerConfig: JsonObject;
   /** Denoising steps; a step may take two calls of the model. */
   readonly steps: number;
   /** Calls of the model for one image and one half of guidance. */
@@ -133,7 +136,7 @@ export async function settleDenoise(
         `${size.width}`,
     );
   }
-  const createScheduler = schedulerFactory(parameters, checkpoint, await checkpoint.scheduler());
+  const { config, createScheduler } = schedulerFactory(parameters, checkpoint, await checkpoint.scheduler());
   const scheduler = createScheduler();
   const returnsDenoised = checkpoint.family === "alpha" && scheduler.timesteps.length === 1;
   if (returnsDenoised && !GIVES_DENOISED.has(scheduler.name)) {
@@ -149,6 +152,7 @@ export async function settleDenoise(
     madeSize,
     spatialFactor: pixels,
     schedulerName: scheduler.name,
+    schedulerConfig: config,
     steps: parameters.timesteps?.length ?? parameters.sigmas?.length ?? stepsOf(parameters, checkpoint),
     calls: scheduler.timesteps.length,
     returnsDenoised,
@@ -172,7 +176,7 @@ function schedulerFactory(
   parameters: DenoiseParameters,
   checkpoint: Checkpoint,
   own: { readonly className: string; readonly config: Readonly<Record<string, unknown>> },
-): () => Scheduler {
+): { config: JsonObject; createScheduler: () => Scheduler } {
   const { timesteps, sigmas, eta } = parameters;
   const { defaults } = checkpoint;
   const name = parameters.scheduler ?? defaults.scheduler ?? own.className;
@@ -180,11 +184,11 @@ function schedulerFactory(
     (parameters.scheduler ? {} : defaults.schedulerOptions ?? {});
   const config = schedulerConfig(name, own.config, options);
   const steps = timesteps || sigmas ? parameters.steps : stepsOf(parameters, checkpoint);
-  return () =>
-    createScheduler(name, config, {
-      ...(steps === undefined ? {} : { steps }),
-      ...(timesteps ? { timesteps } : {}),
-      ...(sigmas ? { sigmas } : {}),
-      ...(eta === undefined ? {} : { eta }),
-    });
+  const run = {
+    ...(steps === undefined ? {} : { steps }),
+    ...(timesteps ? { timesteps } : {}),
+    ...(sigmas ? { sigmas } : {}),
+    ...(eta === undefined ? {} : { eta }),
+  };
+  return { config, createScheduler: () => createScheduler(name, config, run) };
 }

@@ -1,7 +1,6 @@
 // This module is browser compatible.
 
 import { z } from "zod";
-import type { Artifact } from "../artifacts/artifact.ts";
 import { packEmbeddings, type PromptEmbedding } from "../artifacts/embeddings.ts";
 import type { Checkpoint } from "../models/checkpoint/checkpoint.ts";
 import { T5EncoderConfig } from "../models/t5_encoder_config.ts";
@@ -43,6 +42,10 @@ export const encodeStage: Stage = defineStage({
   parameters: encodeParameters,
   modelParts: ({ model, variant }) =>
     ["tokenizer", "text_encoder"].map((component) => ({ model, variant, component })),
+  async settle({ parameters, models }) {
+    const { prompts, cleanCaption } = parameters;
+    return { prompts, cleanCaption, length: sequenceLength(parameters, await models.open(parameters)) };
+  },
   async check({ parameters, models }) {
     const checkpoint = await models.open(parameters);
     T5EncoderConfig.parse((await checkpoint.component("text_encoder")).config);
@@ -52,7 +55,7 @@ export const encodeStage: Stage = defineStage({
     // 1. Clean the captions and find their tokens.
     const { parameters, models, signal } = context;
     const checkpoint = await models.open(parameters, signal);
-    const length = parameters.maxSequenceLength ?? SEQUENCE_LENGTHS[checkpoint.family];
+    const length = sequenceLength(parameters, checkpoint);
     const tokens = await tokenize(context, checkpoint, length);
     // 2. Encode one prompt after the other.
     const { config, weights } = await checkpoint.component("text_encoder");
@@ -77,6 +80,11 @@ export const encodeStage: Stage = defineStage({
     return { embeddings: packEmbeddings({ prompts }, length, { prompts: parameters.prompts }) };
   },
 });
+
+/** Tokens that embeddings are padded to. */
+function sequenceLength({ maxSequenceLength }: Parameters, { family }: Checkpoint): number {
+  return maxSequenceLength ?? SEQUENCE_LENGTHS[family];
+}
 
 /** The token ids of each prompt; a prompt that is too long is cut, and said to be. */
 async function tokenize(

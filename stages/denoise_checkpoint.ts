@@ -1,0 +1,150 @@
+// This module is browser compatible.
+
+/**
+ * The state of an interrupted denoising as an artifact: for each image that was begun its sample, what the scheduler
+ * remembers, and where its generator stands. A run that goes on from it ends with the same bytes.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { type Artifact, ArtifactError, type JsonObject, type JsonValue } from "../artifacts/artifact.ts";
+import { canonicalJson } from "../artifacts/canonical_json.ts";
+import { type Tensor, tensor } from "../artifacts/tensor.ts";
+import type { SchedulerState } from "../schedulers/scheduler.ts";
+
+/** How far one image has come. */
+export interface ImageState {
+  /** Calls of the model that are done. */
+  readonly calls: number;
+  /** Its sample after them, flat. */
+  readonly sample: Float32Array;
+  /** What the scheduler remembers; a finished image needs none. */
+  readonly scheduler?: SchedulerState | undefined;
+  /** Where its generator stands; a finished image needs none. */
+  readonly generator?: JsonObject | undefined;
+}
+
+/** What a denoising is, as far as its state depends on it. */
+export interface DenoiseIdentity {
+  /** What must be the same, or the state has no meaning: schedule, shape, seeds. */
+  readonly fixed: JsonObject;
+  /** What may be changed on the way where that is asked for: guidance, embeddings. */
+  readonly changeable: JsonObject;
+}
+
+/** How far all images have come. */
+export interface DenoiseState {
+  /** What the denoising is. */
+  readonly identity: DenoiseIdentity;
+  /** The images by their place; those that were not begun are missing. */
+  readonly images: ReadonlyMap<number, ImageState>;
+}
+
+const KIND = "checkpoint";
+
+const object = z.custom<JsonObject>((value) =>
+  value !== null && typeof value === "object" && !Array.isArray(value)
+);
+
+const metadataSchema = z.looseObject({
+  fixed: object,
+  changeable: object,
+  images: z.array(z.object({
+    image: z.int().nonnegative(),
+    calls: z.int().positive(),
+    scheduler: object.optional(),
+    generator: object.optional(),
+  })),
+});
+
+/**
+ * Writes the state of a denoising as an artifact. All arrays are copied.
+ *
+ * @param state How far it has come.
+ * @returns The artifact, of kind `checkpoint`.
+ */
+export function packDenoiseState({ identity, images }: DenoiseState): Artifact {
+  const tensors: Record<string, Tensor> = {};
+  const add = (name: string, data: Float32Array): void => {
+    tensors[name] = tensor("float32", [data.length], data.slice());
+  };
+  const described: JsonValue[] = [];
+  for (const [image, { calls, sample, scheduler, generator }] of images) {
+    add(`image.${image}.sample`, sample);
+    for (const [name, data] of Object.entries(scheduler?.arrays ?? {})) {
+      add(`image.${image}.scheduler.${name}`, data);
+    }
+    described.push({
+      image,
+      calls,
+      ...(scheduler ? { scheduler: scheduler.values } : {}),
+      ...(generator ? { generator } : {}),
+    });
+  }
+  return { kind: KIND, tensors, metadata: { ...identity, images: described } };
+}
+
+/**
+ * Reads the state of a denoising, and holds it against the denoising that is to go on from it.
+ *
+ * @param artifact The state.
+ * @param identity What goes on from it.
+ * @param allowChanges Whether guidance and embeddings may have changed.
+ * @returns How far each image has come.
+ * @throws {ArtifactError} if the state is of another denoising, or cannot be read.
+ */
+export function unpackDenoiseState(
+  artifact: Artifact,
+  identity: DenoiseIdentity,
+  allowChanges: boolean,
+): ReadonlyMap<number, ImageState> {
+  const parsed = metadataSchema.safeParse(artifact.metadata);
+  if (!parsed.success) {
+    throw new ArtifactError(
+      `Cannot go on from a checkpoint as it must be of a denoising: ${z.prettifyError(parsed.error)}`,
+    );
+  }
+  const { fixed, changeable, images } = parsed.data;
+  holdAgainst(fixed, identity.fixed, "It is the checkpoint of another run");
+  if (!allowChanges) {
+    holdAgainst(changeable, identity.changeable, "To change it on the way, say allowChanges");
+  }
+  return new Map(images.map(({ image, calls, scheduler, generator }) => {
+    const prefix = `image.${image}.scheduler.`;
+    const arrays = Object.keys(artifact.tensors).filter((name) => name.startsWith(prefix)).map((name) =>
+      [name.slice(prefix.length), floats(artifact, name)] as const
+    );
+    const sample = floats(artifact, `image.${image}.sample`);
+    return [image, {
+      calls,
+      sample,
+      scheduler: scheduler && { values: scheduler, arrays: Object.fromEntries(arrays) },
+      generator,
+    }];
+  }));
+}
+
+/** Refuses a state that was made with other values. */
+function holdAgainst(found: JsonObject, wanted: JsonObject, advice: string): void {
+  for (const [name, value] of Object.entries(wanted)) {
+    const [was, is] = [found[name] ?? null, value].map(canonicalJson);
+    if (was !== is) {
+      throw new ArtifactError(
+        `Cannot go on from the checkpoint as ${name} must be ${short(was!)}: current value is ${
+          short(is!)
+        }. ${advice}`,
+      );
+    }
+  }
+}
+
+function short(text: string): string {
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+}
+
+function floats(artifact: Artifact, name: string): Float32Array {
+  const found = artifact.tensors[name];
+  if (found?.dtype === "float32") return found.data;
+  throw new ArtifactError(`Cannot go on from a checkpoint as it must hold float32 ${name}`);
+}

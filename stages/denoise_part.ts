@@ -1,0 +1,42 @@
+// This module is browser compatible.
+
+import { z } from "zod";
+import { packDenoiseState } from "./denoise_checkpoint.ts";
+import { denoise, denoiseInputs, settledDenoise } from "./denoise_run.ts";
+import { settleDenoise } from "./denoise_settings.ts";
+import { denoiseStageParameters } from "./denoise.ts";
+import { defineStage, type Stage } from "./stage.ts";
+
+const denoisePartParameters = denoiseStageParameters.extend({
+  /** Steps, as progress counts them, after which each image rests. */
+  stopAfter: z.int().min(1, "At least one step is needed"),
+});
+
+/**
+ * The first steps of the denoise stage: what it gives can go on elsewhere, later, or with another prompt or guidance, as
+ * the input `checkpoint` of another `denoise` or `denoise-part`.
+ */
+export const denoisePartStage: Stage = defineStage({
+  name: "denoise-part",
+  version: "1",
+  description: "Takes some steps of denoising, and gives the state to go on from.",
+  inputs: denoiseInputs,
+  outputs: {
+    checkpoint: { kind: "checkpoint", description: "The state of each image after the steps." },
+  },
+  parameters: denoisePartParameters,
+  modelParts: ({ model, variant }) => [{ model, variant, component: "transformer" }],
+  settle: (context) => settledDenoise(context),
+  async check({ parameters, models }) {
+    const { calls } = await settleDenoise(parameters, await models.open(parameters));
+    if (parameters.stopAfter >= calls) {
+      throw new RangeError(
+        `Cannot stop after step ${parameters.stopAfter} as there must be steps left: the run has ${calls}`,
+      );
+    }
+  },
+  async run(context) {
+    const { state } = await denoise(context, context.parameters.stopAfter);
+    return { checkpoint: packDenoiseState(state) };
+  },
+});

@@ -1,0 +1,251 @@
+// This module is browser compatible.
+
+/**
+ * What the stages that denoise share: settling, going on from a checkpoint, denoising image after image.
+ *
+ * @module
+ */
+
+import { type Artifact, ArtifactError } from "../artifacts/artifact.ts";
+import { artifactId } from "../artifacts/artifact_file.ts";
+import { type Embeddings, type PromptEmbedding, unpackEmbeddings } from "../artifacts/embeddings.ts";
+import { imageLatents, unpackLatents } from "../artifacts/latents.ts";
+import type { Tensor } from "../artifacts/tensor.ts";
+import type { Checkpoint } from "../models/checkpoint/checkpoint.ts";
+import { PixArtTransformer, type PreparedText } from "../models/pixart_runner.ts";
+import { createGenerator, type NoiseGenerator, restoreGenerator } from "../random/noise_generator.ts";
+import {
+  type DenoiseIdentity,
+  type DenoiseState,
+  type ImageState,
+  packDenoiseState,
+  unpackDenoiseState,
+} from "./denoise_checkpoint.ts";
+import { denoiseImage } from "./denoise_loop.ts";
+import { type DenoiseParameters, type DenoiseSettings, settleDenoise } from "./denoise_settings.ts";
+import { imageSeeds } from "./image_seeds.ts";
+import { loadReport } from "./load_report.ts";
+import type { CheckContext, InputArtifacts, StageContext } from "./stage.ts";
+
+/** Input ports of the stages that denoise. */
+export const denoiseInputs = {
+  embeddings: { kind: "embeddings", description: "Prompts, with negative prompts where guidance is on." },
+  noise: { kind: "latents", description: "Initial noise instead of that of the seeds.", optional: true },
+  checkpoint: { kind: "checkpoint", description: "The state to go on from.", optional: true },
+} as const;
+
+/** What the stages that denoise take. */
+export interface DenoiseRunParameters extends DenoiseParameters {
+  /** Whether guidance and embeddings may be others than those that the checkpoint was made with. */
+  readonly allowChanges: boolean;
+}
+
+type DenoiseContext =
+  & Omit<StageContext<DenoiseRunParameters>, "inputs">
+  & { readonly inputs: InputArtifacts<typeof denoiseInputs> };
+
+/** What came of a denoising. */
+export interface DenoiseResult {
+  /** The checkpoint of the model. */
+  readonly checkpoint: Checkpoint;
+  /** Sizes, schedule, guidance. */
+  readonly settings: DenoiseSettings;
+  /** The seed of each image. */
+  readonly seeds: readonly bigint[];
+  /** Shape of one image's latents, [1, channels, height, width]. */
+  readonly shape: readonly number[];
+  /** How far each image has come. */
+  readonly state: DenoiseState;
+}
+
+/** Parameters that say nothing more once the settings stand, and those that say where the checkpoint lies. */
+const SETTLED = [
+  "model",
+  "variant",
+  "scheduler",
+  "schedulerOptions",
+  "steps",
+  "guidanceScale",
+  "height",
+  "width",
+  "resolutionBinning",
+];
+
+/**
+ * What the result of denoising depends on beside weights and inputs.
+ *
+ * @param context The parameters, and whoever opens the checkpoint.
+ */
+export async function settledDenoise(
+  { parameters, models }: CheckContext<DenoiseRunParameters>,
+): Promise<unknown> {
+  const checkpoint = await models.open(parameters);
+  const { transformer: _config, createScheduler: _create, ...settings } = await settleDenoise(
+    parameters,
+    checkpoint,
+  );
+  const others = Object.entries(parameters).filter(([name]) => !SETTLED.includes(name));
+  const { family, name } = checkpoint;
+  return { ...Object.fromEntries(others), seeds: parameters.seeds.map(String), ...settings, family, name };
+}
+
+/**
+ * Denoises all images, each up to the call `stopAfter`, or to the end.
+ *
+ * @param context What the stage was given.
+ * @param stopAfter Calls of the model after which each image rests.
+ * @returns How far the images have come.
+ */
+export async function denoise(context: DenoiseContext, stopAfter = Infinity): Promise<DenoiseResult> {
+  // 1. Settle sizes, schedule and seeds, and hold the inputs against them.
+  const { parameters, inputs, models, runtime, signal, report } = context;
+  const checkpoint = await models.open(parameters, signal);
+  const settings = await settleDenoise(parameters, checkpoint);
+  const embeddings = unpackEmbeddings(inputs.embeddings);
+  checkEmbeddings(embeddings, settings);
+  const images = embeddings.prompts.length * parameters.imagesPerPrompt;
+  const seeds = imageSeeds(parameters.seeds, images);
+  const shape = latentShape(settings);
+  const noise = inputs.noise && givenNoise(inputs.noise, images, shape);
+
+  // 2. Find how far the images have come already.
+  const identity = await identify(parameters, settings, seeds, shape, inputs.embeddings);
+  const last = Math.min(stopAfter, settings.calls);
+  const states = new Map<number, ImageState>();
+  const saved = context.checkpoint?.saved ?? inputs.checkpoint;
+  if (saved) {
+    const allowChanges = parameters.allowChanges && saved === inputs.checkpoint;
+    for (const [image, state] of unpackDenoiseState(saved, identity, allowChanges)) states.set(image, state);
+    const step = [...states.values()].reduce((sum, { calls }) => sum + Math.min(calls, last), 0);
+    report({ type: "stage:resumed", step, steps: images * last });
+  }
+  const result: DenoiseResult = { checkpoint, settings, seeds, shape, state: { identity, images: states } };
+  const unfinished = Array.from(seeds.keys()).filter((image) => (states.get(image)?.calls ?? 0) < last);
+  if (unfinished.length === 0) return result;
+
+  // 3. Open the transformer, and denoise image after image.
+  const { weights } = await checkpoint.component("transformer");
+  await using transformer = await PixArtTransformer.open(runtime, settings.transformer, await weights(), {
+    signal,
+    onLoad: (progress) => report(loadReport("transformer", progress)),
+  });
+  const count = shape.reduce((product, size) => product * size, 1);
+  let text: { prompt: number; halves: PreparedText[] } | undefined;
+  for (const image of unfinished) {
+    const prompt = Math.floor(image / parameters.imagesPerPrompt);
+    if (text?.prompt !== prompt) {
+      text = { prompt, halves: await prepareText(transformer, embeddings, prompt, context, settings) };
+    }
+    const before = states.get(image);
+    const generator = generatorOf(parameters, seeds[image]!, before);
+    const started = before ? before.sample : noise ? imageLatents(noise, image).data : generator.randn(count);
+    await denoiseImage({
+      transformer,
+      settings,
+      text: text.halves,
+      generator,
+      noise: started,
+      shape,
+      signal,
+      before,
+      stopAfter: last,
+      onStep: async ({ index, timestep, state }) => {
+        const finished = index + 1 === settings.calls;
+        states.set(image, finished ? state() : { ...state(), generator: generator.state() });
+        report({
+          type: "step",
+          step: image * last + index + 1,
+          steps: images * last,
+          image,
+          images,
+          timestep,
+        });
+        await context.checkpoint?.offer(() => packDenoiseState(result.state));
+      },
+    });
+  }
+  return result;
+}
+
+/** The text of the negative prompt and of the prompt, or of the prompt alone. */
+async function prepareText(
+  transformer: PixArtTransformer,
+  { prompts, negatives }: Embeddings,
+  prompt: number,
+  { signal }: DenoiseContext,
+  { guidanceScale }: DenoiseSettings,
+): Promise<PreparedText[]> {
+  const halves = guidanceScale > 1 ? [negatives![prompt]!, prompts[prompt]!] : [prompts[prompt]!];
+  const prepared: PreparedText[] = [];
+  for (const half of halves) prepared.push(await transformer.prepareText(half, { signal }));
+  return prepared;
+}
+
+/** The image's own generator, where it stood. */
+function generatorOf(
+  { generator }: DenoiseRunParameters,
+  seed: bigint,
+  before: ImageState | undefined,
+): NoiseGenerator {
+  return before?.generator ? restoreGenerator(before.generator) : createGenerator(generator, seed);
+}
+
+/** What the state of this denoising depends on. */
+async function identify(
+  parameters: DenoiseRunParameters,
+  settings: DenoiseSettings,
+  seeds: readonly bigint[],
+  shape: readonly number[],
+  embeddings: Artifact,
+): Promise<DenoiseIdentity> {
+  return {
+    fixed: {
+      scheduler: settings.schedulerConfig,
+      timesteps: settings.createScheduler().timesteps,
+      shape,
+      seeds: seeds.map(String),
+      imagesPerPrompt: parameters.imagesPerPrompt,
+      generator: parameters.generator,
+    },
+    changeable: { guidanceScale: settings.guidanceScale, embeddings: await artifactId(embeddings) },
+  };
+}
+
+/** The shape of one image's latents. */
+function latentShape({ transformer, madeSize, spatialFactor }: DenoiseSettings): number[] {
+  return [1, transformer.in_channels, madeSize.height / spatialFactor, madeSize.width / spatialFactor];
+}
+
+/** Refuses embeddings of another text encoder, and guidance without negative embeddings. */
+function checkEmbeddings({ prompts, negatives }: Embeddings, settings: DenoiseSettings): void {
+  const { caption_channels } = settings.transformer;
+  const channels = channelsOf(prompts);
+  if (channels !== caption_channels) {
+    throw new ArtifactError(
+      `Cannot use embeddings as this transformer takes ${caption_channels} channels: they have ${channels}. ` +
+        "Encode with the checkpoint that denoises",
+    );
+  }
+  if (settings.guidanceScale > 1 && !negatives) {
+    throw new ArtifactError(
+      `Cannot guide as embeddings must hold negative_prompt_embeds: guidance scale is ${settings.guidanceScale}. ` +
+        "Give negative embeddings, or a guidance scale of 1",
+    );
+  }
+}
+
+function channelsOf(prompts: readonly PromptEmbedding[]): number | undefined {
+  return prompts[0]?.shape[1];
+}
+
+/** Initial noise that was given, held against the images that are to be made. */
+function givenNoise(artifact: Artifact, images: number, shape: readonly number[]): Tensor<"float32"> {
+  const noise = unpackLatents(artifact, shape[1]!);
+  const wanted = [images, ...shape.slice(1)];
+  if (wanted.some((size, axis) => size !== noise.shape[axis])) {
+    throw new ArtifactError(
+      `Cannot use the initial noise as its shape must be [${wanted}]: it is [${noise.shape}]`,
+    );
+  }
+  return noise;
+}
