@@ -20,6 +20,7 @@ import { predictCleanUnscaled } from "./prediction.ts";
 import { linspace32 } from "./ranges.ts";
 import { type RunOptions, stepsOf, withinTraining } from "./run_options.ts";
 import type { StepResult } from "./scheduler.ts";
+import { ScheduleError } from "./scheduler_error.ts";
 import {
   checkOneSigmaSpacing,
   sigmaSpacingOptions,
@@ -36,7 +37,6 @@ import {
   type UnscaledSchedule,
   unscaledSchedule,
 } from "./unscaled_schedule.ts";
-import { ScheduleError } from "./scheduler_error.ts";
 
 const NAME = "EulerDiscreteScheduler";
 

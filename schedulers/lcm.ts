@@ -23,7 +23,7 @@ import { clippingOptions, keepWithinBounds, thresholdingOptions } from "./thresh
 import { leadingSpacingOptions } from "./timestep_spacing.ts";
 
 const NAME = "LCMScheduler";
-/** Half of the data's deviation, squared: how soon the boundary condition takes over. */
+/** The variance of the data, which says how soon the boundary condition takes over. */
 const DATA_VARIANCE = 0.25;
 
 const options = z.object({

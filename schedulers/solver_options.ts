@@ -10,10 +10,10 @@ import { z } from "zod";
 import { betaOptions } from "./betas.ts";
 import { type DpmAlgorithm, predictsClean } from "./dpm_solver_update.ts";
 import { flowOptions } from "./flow_sigmas.ts";
-import { type SigmaSpacingConfig, sigmaSpacingOptions, sigmaSpacingsIn } from "./sigma_spacing.ts";
 import type { PredictionType } from "./prediction.ts";
-import { thresholdingOptions } from "./thresholding.ts";
 import { ScheduleError } from "./scheduler_error.ts";
+import { type SigmaSpacingConfig, sigmaSpacingOptions, sigmaSpacingsIn } from "./sigma_spacing.ts";
+import { thresholdingOptions } from "./thresholding.ts";
 
 /** What the model predicts. */
 export const predictionOption = z.enum(["epsilon", "sample", "v_prediction", "flow_prediction"]).default(

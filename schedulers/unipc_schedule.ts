@@ -13,11 +13,11 @@ import { f32 } from "./float32.ts";
 import { shiftSigma, shiftSigmaBy, stretchToTerminal, withoutFinalZero } from "./flow_sigmas.ts";
 import { linspace } from "./ranges.ts";
 import { muOf, type RunOptions, stepsOf } from "./run_options.ts";
+import { ScheduleError } from "./scheduler_error.ts";
 import { sigmaSpacingsIn, spacedSigmas } from "./sigma_spacing.ts";
 import { type SolverSchedule, solverSchedule, type SolverScheduleConfig } from "./solver_schedule.ts";
 import { intervalTimesteps, type SpacingConfig } from "./timestep_spacing.ts";
 import { trainingSchedule } from "./training_schedule.ts";
-import { ScheduleError } from "./scheduler_error.ts";
 
 const NAME = "UniPCMultistepScheduler";
 /** How far the first level of a flow is kept from pure noise, where the signal's logarithm would be infinite. */
