@@ -1,0 +1,42 @@
+// This module is browser compatible.
+
+/**
+ * JSON text sequences: a record separator before each text, a line feed after. Between texts may stand what a library
+ * prints to the same stream.
+ *
+ * Source: RFC 7464.
+ *
+ * @module
+ */
+
+const SEPARATOR = "\x1e";
+
+/** Writes one message of a sequence. */
+export function encodeJsonText(message: unknown): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(`${SEPARATOR}${JSON.stringify(message)}\n`);
+}
+
+/**
+ * Reads the messages of a sequence.
+ *
+ * @param stream The bytes.
+ * @param onNoise Takes lines that are no messages.
+ * @yields The messages.
+ * @throws {SyntaxError} if a message is no JSON.
+ */
+export async function* decodeJsonTexts(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  onNoise: (line: string) => void = () => {},
+): AsyncGenerator<unknown> {
+  let rest = "";
+  for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + chunk).split("\n");
+    rest = lines.pop()!;
+    for (const line of lines) {
+      const start = line.lastIndexOf(SEPARATOR);
+      const noise = start < 0 ? line : line.slice(0, start);
+      if (noise !== "") onNoise(noise);
+      if (start >= 0) yield JSON.parse(line.slice(start + 1));
+    }
+  }
+}

@@ -1,0 +1,39 @@
+// This module is browser compatible.
+
+/** How the worker or process that ran a stage came to its end. */
+export interface HostEnd {
+  /** The signal that ended it: `SIGKILL`. */
+  readonly signal?: string | undefined;
+  /** Its exit status. */
+  readonly status?: number | undefined;
+  /** What it did not catch. */
+  readonly reason?: string | undefined;
+}
+
+/** The worker or process that ran a stage died on the way. The run can be started again, and goes on. */
+export class StageProcessError extends Error {
+  override name = "StageProcessError";
+  /** The stage's name. */
+  readonly stage: string;
+  /** The signal that ended it, where it was one. */
+  readonly signal: string | undefined;
+
+  /**
+   * @param stage The stage's name.
+   * @param end How it came to its end.
+   */
+  constructor(stage: string, { signal, status, reason }: HostEnd) {
+    const how = signal
+      ? `was ended by ${signal}`
+      : reason
+      ? `failed: ${reason}`
+      : `ended with status ${status}`;
+    const advice = signal === "SIGKILL" ? ". The system does so when memory runs out" : "";
+    super(
+      `Cannot finish stage "${stage}" as the process that ran it ${how}${advice}. ` +
+        "Run it again to go on from the last checkpoint",
+    );
+    this.stage = stage;
+    this.signal = signal;
+  }
+}
