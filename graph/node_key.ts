@@ -15,7 +15,7 @@ import { fingerprint } from "../models/checkpoint/fingerprint.ts";
 import { COMPONENT_NAMES, type ComponentName } from "../models/checkpoint/model_index.ts";
 import type { Models } from "../models/models.ts";
 import type { ModelPart } from "../stages/stage.ts";
-import type { PlannedNode } from "./plan.ts";
+import { checkContext, type PlannedNode } from "./plan.ts";
 
 /** What keys are computed with. */
 export interface KeyOptions {
@@ -50,7 +50,7 @@ export async function nodeKey(
   options: KeyOptions,
 ): Promise<NodeKey> {
   const { stage, parameters } = node;
-  const settled = await stage.settle?.({ parameters, models: options.models }) ?? parameters;
+  const settled = await stage.settle?.(checkContext(node, options.models)) ?? parameters;
   const models: ModelUse[] = [];
   for (const part of stage.modelParts?.(parameters) ?? []) models.push(await modelUse(part, options));
   const key = await hashJson({

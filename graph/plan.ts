@@ -8,7 +8,8 @@
 
 import type { z } from "zod";
 import type { StageRegistry } from "../stages/registry.ts";
-import type { Stage } from "../stages/stage.ts";
+import type { Models } from "../models/models.ts";
+import type { CheckContext, Stage } from "../stages/stage.ts";
 import {
   type GraphDocument,
   type GraphDocumentInput,
@@ -30,6 +31,11 @@ export interface PlannedNode {
   readonly inputs: Readonly<Record<string, GraphInput>>;
   /** Where it runs, if the document says. */
   readonly executor?: string;
+}
+
+/** What a node's stage may use before it runs. */
+export function checkContext({ parameters, inputs }: PlannedNode, models: Models): CheckContext<unknown> {
+  return { parameters, models, connected: Object.keys(inputs) };
 }
 
 /** A graph in an order in which it can run. */

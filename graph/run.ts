@@ -15,7 +15,7 @@ import type { RunEvent } from "./events.ts";
 import type { Executor } from "./executors/executor.ts";
 import { GivenArtifacts } from "./given_artifacts.ts";
 import type { KeyOptions } from "./node_key.ts";
-import { type GraphPlan, planGraph } from "./plan.ts";
+import { checkContext, type GraphPlan, planGraph } from "./plan.ts";
 import { type Placement, placeNodes } from "./placement.ts";
 import { describeOrigin, type Provenance } from "./provenance.ts";
 import { NodeRunner } from "./node_runner.ts";
@@ -92,7 +92,7 @@ export async function runGraph(document: unknown, options: RunOptions): Promise<
     const given = await GivenArtifacts.read(plan, store, options.readFile, reporter);
     for (const node of plan.nodes) {
       signal.throwIfAborted();
-      await node.stage.check?.({ parameters: node.parameters, models: options.models });
+      await node.stage.check?.(checkContext(node, options.models));
     }
 
     // 2. Run node after node, but for those whose results are known.

@@ -3,8 +3,8 @@
 import { z } from "zod";
 import { embeddingsMetadataSchema } from "../artifacts/embeddings.ts";
 import { tensor } from "../artifacts/tensor.ts";
-import { denoise, denoiseInputs, settledDenoise } from "./denoise_run.ts";
-import { denoiseParameters, settleDenoise } from "./denoise_settings.ts";
+import { checkDenoise, denoise, denoiseInputs, settledDenoise } from "./denoise_run.ts";
+import { denoiseParameters } from "./denoise_settings.ts";
 import { defineStage, type Stage } from "./stage.ts";
 
 /** Parameters of the denoise stage. */
@@ -29,16 +29,18 @@ export const denoiseStage: Stage = defineStage({
   parameters: denoiseStageParameters,
   modelParts: ({ model, variant }) => [{ model, variant, component: "transformer" }],
   settle: (context) => settledDenoise(context),
-  async check({ parameters, models }) {
-    await settleDenoise(parameters, await models.open(parameters));
+  async check(context) {
+    await checkDenoise(context);
   },
   async run(context) {
     const { checkpoint, settings, seeds, shape, state } = await denoise(context);
-    const { parameters, inputs } = context;
+    const { parameters } = context;
     const count = shape.reduce((product, size) => product * size, 1);
     const latents = new Float32Array(seeds.length * count);
     for (const [image, { sample }] of state.images) latents.set(sample, image * count);
-    const { prompts, negativePrompts } = embeddingsMetadataSchema.parse(inputs.embeddings.metadata);
+    const { prompts, negativePrompts } = embeddingsMetadataSchema.parse(
+      state.inputs["embeddings"]?.metadata,
+    );
     return {
       latents: {
         kind: "latents",

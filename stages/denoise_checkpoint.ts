@@ -2,7 +2,8 @@
 
 /**
  * The state of an interrupted denoising as an artifact: for each image that was begun its sample, what the scheduler
- * remembers, and where its generator stands. A run that goes on from it ends with the same bytes.
+ * remembers, and where its generator stands; and the inputs, so that nothing else is needed to go on. A run that goes on
+ * from it ends with the same bytes.
  *
  * @module
  */
@@ -39,6 +40,8 @@ export interface DenoiseState {
   readonly identity: DenoiseIdentity;
   /** The images by their place; those that were not begun are missing. */
   readonly images: ReadonlyMap<number, ImageState>;
+  /** The artifacts at the input ports, by port. */
+  readonly inputs: Readonly<Record<string, Artifact>>;
 }
 
 const KIND = "checkpoint";
@@ -56,6 +59,7 @@ const metadataSchema = z.looseObject({
     scheduler: object.optional(),
     generator: object.optional(),
   })),
+  inputs: z.record(z.string(), z.object({ kind: z.string(), metadata: object })),
 });
 
 /**
@@ -64,7 +68,7 @@ const metadataSchema = z.looseObject({
  * @param state How far it has come.
  * @returns The artifact, of kind `checkpoint`.
  */
-export function packDenoiseState({ identity, images }: DenoiseState): Artifact {
+export function packDenoiseState({ identity, images, inputs }: DenoiseState): Artifact {
   const tensors: Record<string, Tensor> = {};
   const add = (name: string, data: Float32Array): void => {
     tensors[name] = tensor("float32", [data.length], data.slice());
@@ -82,7 +86,28 @@ export function packDenoiseState({ identity, images }: DenoiseState): Artifact {
       ...(generator ? { generator } : {}),
     });
   }
-  return { kind: KIND, tensors, metadata: { ...identity, images: described } };
+  const kept: Record<string, JsonObject> = {};
+  for (const [port, input] of Object.entries(inputs)) {
+    kept[port] = { kind: input.kind, metadata: input.metadata };
+    for (const [name, value] of Object.entries(input.tensors)) tensors[`input.${port}.${name}`] = value;
+  }
+  return { kind: KIND, tensors, metadata: { ...identity, images: described, inputs: kept } };
+}
+
+/**
+ * The inputs that the state of a denoising was made from.
+ *
+ * @param artifact The state.
+ * @returns The artifacts, by port.
+ * @throws {ArtifactError} if it is no state of a denoising.
+ */
+export function checkpointInputs(artifact: Artifact): Record<string, Artifact> {
+  const { inputs } = readMetadata(artifact);
+  return Object.fromEntries(
+    Object.entries(inputs).map((
+      [port, input],
+    ) => [port, { ...input, tensors: tensorsBehind(artifact, `input.${port}.`) }]),
+  );
 }
 
 /**
@@ -94,35 +119,43 @@ export function packDenoiseState({ identity, images }: DenoiseState): Artifact {
  * @returns How far each image has come.
  * @throws {ArtifactError} if the state is of another denoising, or cannot be read.
  */
-export function unpackDenoiseState(
+export function checkpointImages(
   artifact: Artifact,
   identity: DenoiseIdentity,
   allowChanges: boolean,
-): ReadonlyMap<number, ImageState> {
-  const parsed = metadataSchema.safeParse(artifact.metadata);
-  if (!parsed.success) {
-    throw new ArtifactError(
-      `Cannot go on from a checkpoint as it must be of a denoising: ${z.prettifyError(parsed.error)}`,
-    );
-  }
-  const { fixed, changeable, images } = parsed.data;
+): Map<number, ImageState> {
+  const { fixed, changeable, images } = readMetadata(artifact);
   holdAgainst(fixed, identity.fixed, "It is the checkpoint of another run");
   if (!allowChanges) {
     holdAgainst(changeable, identity.changeable, "To change it on the way, say allowChanges");
   }
   return new Map(images.map(({ image, calls, scheduler, generator }) => {
-    const prefix = `image.${image}.scheduler.`;
-    const arrays = Object.keys(artifact.tensors).filter((name) => name.startsWith(prefix)).map((name) =>
-      [name.slice(prefix.length), floats(artifact, name)] as const
-    );
-    const sample = floats(artifact, `image.${image}.sample`);
-    return [image, {
-      calls,
-      sample,
-      scheduler: scheduler && { values: scheduler, arrays: Object.fromEntries(arrays) },
-      generator,
-    }];
+    const arrays: Record<string, Float32Array> = {};
+    for (const [name, value] of Object.entries(tensorsBehind(artifact, `image.${image}.scheduler.`))) {
+      arrays[name] = floats(value, name);
+    }
+    const sample = floats(artifact.tensors[`image.${image}.sample`], `image.${image}.sample`);
+    return [image, { calls, sample, scheduler: scheduler && { values: scheduler, arrays }, generator }];
   }));
+}
+
+/** The call of the model up to which the image that came farthest has come. */
+export function checkpointStep(artifact: Artifact): number {
+  return Math.max(...readMetadata(artifact).images.map(({ calls }) => calls));
+}
+
+function readMetadata({ metadata }: Artifact): z.infer<typeof metadataSchema> {
+  const parsed = metadataSchema.safeParse(metadata);
+  if (parsed.success) return parsed.data;
+  throw new ArtifactError(
+    `Cannot go on from a checkpoint as it must be of a denoising: ${z.prettifyError(parsed.error)}`,
+  );
+}
+
+/** The tensors whose names begin with `prefix`, by the rest of their names. */
+function tensorsBehind({ tensors }: Artifact, prefix: string): Record<string, Tensor> {
+  const found = Object.entries(tensors).filter(([name]) => name.startsWith(prefix));
+  return Object.fromEntries(found.map(([name, value]) => [name.slice(prefix.length), value]));
 }
 
 /** Refuses a state that was made with other values. */
@@ -143,8 +176,7 @@ function short(text: string): string {
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }
 
-function floats(artifact: Artifact, name: string): Float32Array {
-  const found = artifact.tensors[name];
+function floats(found: Tensor | undefined, name: string): Float32Array {
   if (found?.dtype === "float32") return found.data;
   throw new ArtifactError(`Cannot go on from a checkpoint as it must hold float32 ${name}`);
 }

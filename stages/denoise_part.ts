@@ -2,8 +2,7 @@
 
 import { z } from "zod";
 import { packDenoiseState } from "./denoise_checkpoint.ts";
-import { denoise, denoiseInputs, settledDenoise } from "./denoise_run.ts";
-import { settleDenoise } from "./denoise_settings.ts";
+import { checkDenoise, denoise, denoiseInputs, settledDenoise } from "./denoise_run.ts";
 import { denoiseStageParameters } from "./denoise.ts";
 import { defineStage, type Stage } from "./stage.ts";
 
@@ -27,11 +26,12 @@ export const denoisePartStage: Stage = defineStage({
   parameters: denoisePartParameters,
   modelParts: ({ model, variant }) => [{ model, variant, component: "transformer" }],
   settle: (context) => settledDenoise(context),
-  async check({ parameters, models }) {
-    const { calls } = await settleDenoise(parameters, await models.open(parameters));
-    if (parameters.stopAfter >= calls) {
+  async check(context) {
+    const { calls } = await checkDenoise(context);
+    const { stopAfter } = context.parameters;
+    if (stopAfter >= calls) {
       throw new RangeError(
-        `Cannot stop after step ${parameters.stopAfter} as there must be steps left: the run has ${calls}`,
+        `Cannot stop after step ${stopAfter} as there must be steps left: the run has ${calls}`,
       );
     }
   },

@@ -15,11 +15,12 @@ import type { Checkpoint } from "../models/checkpoint/checkpoint.ts";
 import { PixArtTransformer, type PreparedText } from "../models/pixart_runner.ts";
 import { createGenerator, type NoiseGenerator, restoreGenerator } from "../random/noise_generator.ts";
 import {
+  checkpointImages,
+  checkpointInputs,
   type DenoiseIdentity,
   type DenoiseState,
   type ImageState,
   packDenoiseState,
-  unpackDenoiseState,
 } from "./denoise_checkpoint.ts";
 import { denoiseImage } from "./denoise_loop.ts";
 import { type DenoiseParameters, type DenoiseSettings, settleDenoise } from "./denoise_settings.ts";
@@ -29,7 +30,11 @@ import type { CheckContext, InputArtifacts, StageContext } from "./stage.ts";
 
 /** Input ports of the stages that denoise. */
 export const denoiseInputs = {
-  embeddings: { kind: "embeddings", description: "Prompts, with negative prompts where guidance is on." },
+  embeddings: {
+    kind: "embeddings",
+    description: "Prompts, with negative prompts where guidance is on; those of the checkpoint otherwise.",
+    optional: true,
+  },
   noise: { kind: "latents", description: "Initial noise instead of that of the seeds.", optional: true },
   checkpoint: { kind: "checkpoint", description: "The state to go on from.", optional: true },
 } as const;
@@ -90,6 +95,21 @@ export async function settledDenoise(
 }
 
 /**
+ * Refuses what can be refused before anything is loaded.
+ *
+ * @param context The parameters, whoever opens the checkpoint, and what is connected.
+ * @returns The settings.
+ */
+export async function checkDenoise(
+  { parameters, models, connected }: CheckContext<DenoiseRunParameters>,
+): Promise<DenoiseSettings> {
+  if (!connected.includes("embeddings") && !connected.includes("checkpoint")) {
+    throw new TypeError("Cannot denoise as embeddings, or a checkpoint that holds them, must be connected");
+  }
+  return await settleDenoise(parameters, await models.open(parameters));
+}
+
+/**
  * Denoises all images, each up to the call `stopAfter`, or to the end.
  *
  * @param context What the stage was given.
@@ -101,25 +121,32 @@ export async function denoise(context: DenoiseContext, stopAfter = Infinity): Pr
   const { parameters, inputs, models, runtime, signal, report } = context;
   const checkpoint = await models.open(parameters, signal);
   const settings = await settleDenoise(parameters, checkpoint);
-  const embeddings = unpackEmbeddings(inputs.embeddings);
+  const sources = { ...(inputs.checkpoint ? checkpointInputs(inputs.checkpoint) : {}), ...given(inputs) };
+  const embeddings = unpackEmbeddings(sources["embeddings"]!);
   checkEmbeddings(embeddings, settings);
   const images = embeddings.prompts.length * parameters.imagesPerPrompt;
   const seeds = imageSeeds(parameters.seeds, images);
   const shape = latentShape(settings);
-  const noise = inputs.noise && givenNoise(inputs.noise, images, shape);
+  const noise = sources["noise"] && givenNoise(sources["noise"], images, shape);
 
   // 2. Find how far the images have come already.
-  const identity = await identify(parameters, settings, seeds, shape, inputs.embeddings);
+  const identity = await identify(parameters, settings, seeds, shape, sources["embeddings"]!);
   const last = Math.min(stopAfter, settings.calls);
-  const states = new Map<number, ImageState>();
+  let states = new Map<number, ImageState>();
   const saved = context.checkpoint?.saved ?? inputs.checkpoint;
   if (saved) {
     const allowChanges = parameters.allowChanges && saved === inputs.checkpoint;
-    for (const [image, state] of unpackDenoiseState(saved, identity, allowChanges)) states.set(image, state);
+    states = checkpointImages(saved, identity, allowChanges);
     const step = [...states.values()].reduce((sum, { calls }) => sum + Math.min(calls, last), 0);
     report({ type: "stage:resumed", step, steps: images * last });
   }
-  const result: DenoiseResult = { checkpoint, settings, seeds, shape, state: { identity, images: states } };
+  const result: DenoiseResult = {
+    checkpoint,
+    settings,
+    seeds,
+    shape,
+    state: { identity, images: states, inputs: sources },
+  };
   const unfinished = Array.from(seeds.keys()).filter((image) => (states.get(image)?.calls ?? 0) < last);
   if (unfinished.length === 0) return result;
 
@@ -165,6 +192,11 @@ export async function denoise(context: DenoiseContext, stopAfter = Infinity): Pr
     });
   }
   return result;
+}
+
+/** What is connected of the inputs that a checkpoint keeps. */
+function given({ embeddings, noise }: DenoiseContext["inputs"]): Record<string, Artifact> {
+  return { ...(embeddings ? { embeddings } : {}), ...(noise ? { noise } : {}) };
 }
 
 /** The text of the negative prompt and of the prompt, or of the prompt alone. */

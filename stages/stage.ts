@@ -44,6 +44,8 @@ export interface CheckContext<P> {
   readonly parameters: P;
   /** Opens checkpoints by reference. */
   readonly models: Models;
+  /** The input ports to which something is connected. */
+  readonly connected: readonly string[];
 }
 
 /** Keeps states that a stage can go on from, should it be interrupted. */

@@ -34,6 +34,7 @@ export class InlineExecutor implements Executor {
     runtime.resetPeakMemory?.();
     const outputs = await node.stage.run({
       parameters: node.parameters,
+      connected: Object.keys(inputs),
       inputs: Object.fromEntries(Object.entries(inputs).map(([port, { artifact }]) => [port, artifact])),
       models,
       runtime,
