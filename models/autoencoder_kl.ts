@@ -16,7 +16,7 @@ import { type BuiltGraph, GraphBuilder, type Value } from "./onnx/graph_builder.
 import { layerRanges, type SegmentOptions } from "./segments.ts";
 
 /** Added to variances; fixed in the reference. */
-const NORM_EPSILON = 1e-6;
+export const NORM_EPSILON = 1e-6;
 
 /** Old checkpoints name the attention's layers otherwise. */
 const OLD_NAMES = { to_q: "query", to_k: "key", to_v: "value", "to_out.0": "proj_attn" } as const;
@@ -57,6 +57,19 @@ export function autoencoderKLDecoderSegments(
     }
     return g.build(`${weights.component}.decoder.${first}-${end - 1}`);
   });
+}
+
+/** The decoder's beginning, before its up blocks: `latents` → `hidden` [1, widest, h, w]. */
+export function autoencoderKLDecoderStart(config: AutoencoderKLConfig, weights: Weights): BuiltGraph {
+  const decoder = new AutoencoderLayers(config, weights, {});
+  const latents = decoder.graph.input("latents", "float32", [1, config.latent_channels, "h", "w"]);
+  decoder.graph.output("hidden", decoder.decoderStart(latents), [
+    1,
+    config.block_out_channels.at(-1)!,
+    "h",
+    "w",
+  ]);
+  return decoder.graph.build(`${weights.component}.decoder.start`);
 }
 
 /**
@@ -139,7 +152,7 @@ class AutoencoderLayers {
       if (resnet === 0) this.#probe(`up.${index}/resnet.0`, x, output);
     }
     if (index < this.#config.block_out_channels.length - 1) {
-      x = this.conv(`${module}.upsamplers.0.conv`, this.graph.doubleSize(x), { input: output, output });
+      x = this.#layers.upsampleConv(`${module}.upsamplers.0.conv`, x, { input: output, output });
     }
     return this.#probe(`up.${index}`, x, output);
   }

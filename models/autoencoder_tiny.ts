@@ -37,8 +37,9 @@ export function autoencoderTinyDecoderGraph(
     const isLast = stage === blocks.length - 1;
     const input = channels[stage]!;
     for (let block = 0; block < count; block++) x = layers.block(x, input);
-    if (!isLast) x = layers.doubleSize(x, input);
-    x = layers.conv(x, { input, output: isLast ? config.out_channels : input, bias: isLast });
+    x = isLast
+      ? layers.conv(x, { input, output: config.out_channels })
+      : layers.upsampleConv(x, { input, output: input, bias: false });
   }
   g.output("sample", g.add(g.mul(x, g.scalar(2)), g.scalar(-1)), [1, config.out_channels, "height", "width"]);
   return g.build(`${weights.component}.decoder`);
@@ -101,9 +102,10 @@ class TinyLayers {
     return this.#numbered(channels, () => this.graph.relu(x));
   }
 
-  /** The next layer, twice the size. */
-  doubleSize(x: Value, channels: number): Value {
-    return this.#numbered(channels, () => this.graph.doubleSize(x));
+  /** The next two layers, twice the size and a convolution. */
+  upsampleConv(x: Value, options: Pick<ConvOptions, "input" | "output" | "bias">): Value {
+    this.#index++;
+    return this.#numbered(options.output, (module) => this.#layers.upsampleConv(module, x, options));
   }
 
   #numbered(channels: number, add: (module: string) => Value): Value {

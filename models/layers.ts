@@ -8,6 +8,7 @@
 
 import type { Weights } from "./checkpoint/weights.ts";
 import type { GraphBuilder, Value } from "./onnx/graph_builder.ts";
+import { upsampleConv } from "./upsample_conv.ts";
 
 /** What a convolution is. */
 export interface ConvOptions {
@@ -74,6 +75,18 @@ export class Layers {
       this.weight(`${module}.weight`, [output, input, kernel, kernel]),
       bias ? this.weight(`${module}.bias`, [output]) : undefined,
       { stride, pads: options.pads ?? Array(4).fill(kernel === 3 ? 1n : 0n) },
+    );
+  }
+
+  /** Twice the size by repeating each point, then a convolution with a kernel of 3. */
+  upsampleConv(module: string, x: Value, options: Pick<ConvOptions, "input" | "output" | "bias">): Value {
+    const { input, output, bias = true } = options;
+    return upsampleConv(
+      this.graph,
+      x,
+      this.weight(`${module}.weight`, [output, input, 3, 3]),
+      bias ? this.weight(`${module}.bias`, [output]) : undefined,
+      { input, output },
     );
   }
 }

@@ -55,6 +55,12 @@ export interface OpenModelOptions {
    * @default {false}
    */
   readonly foldConstants?: boolean | undefined;
+  /**
+   * Whether operators take their memory from a pool; see the runtime.
+   *
+   * @default {true}
+   */
+  readonly memoryPool?: boolean | undefined;
   /** Hears of each segment before it is opened. */
   readonly onLoad?: ((progress: LoadProgress) => void) | undefined;
   /** Stops the opening. */
@@ -180,8 +186,8 @@ export class SegmentedModel implements AsyncDisposable {
 
   async #open(index: number, signal: AbortSignal | undefined): Promise<Session> {
     const graph = this.#graphs[index]!;
-    const { onLoad, foldConstants = false } = this.#options;
+    const { onLoad, foldConstants = false, memoryPool = true } = this.#options;
     onLoad?.({ graph: graph.name, index, total: this.#graphs.length, bytes: graph.weightBytes });
-    return await this.#runtime.open(graph, { foldConstants, ...(signal ? { signal } : {}) });
+    return await this.#runtime.open(graph, { foldConstants, memoryPool, ...(signal ? { signal } : {}) });
   }
 }

@@ -50,7 +50,8 @@ export class VaeDecoder implements AsyncDisposable {
     const graphs = config._class_name === "AutoencoderKL"
       ? autoencoderKLDecoderSegments(config, weights, { layersPerSegment })
       : [autoencoderTinyDecoderGraph(config, weights)];
-    return new VaeDecoder(config, await SegmentedModel.open(runtime, graphs, options));
+    const segments = await SegmentedModel.open(runtime, graphs, { memoryPool: false, ...options });
+    return new VaeDecoder(config, segments);
   }
 
   /**

@@ -38,8 +38,7 @@ export class OnnxRuntimeError extends Error {
 }
 
 /**
- * ONNX Runtime's native library. Weights are mapped from their files, never copied: nothing is prepacked, and what a
- * run allocates is given back when it ends.
+ * ONNX Runtime's native library. Weights are mapped from their files, never copied: nothing is prepacked.
  *
  * @example Usage
  * ```ts
@@ -105,7 +104,8 @@ export class OnnxRuntimeNode implements Runtime {
     return {
       executionProviders: [this.device],
       graphOptimizationLevel: options.foldConstants ? "basic" : "disabled",
-      enableCpuMemArena: false,
+      enableCpuMemArena: options.memoryPool ?? true,
+      enableMemPattern: false,
       logSeverityLevel: 3,
       ...(this.#threads === undefined ? {} : { intraOpNumThreads: this.#threads }),
       extra: {

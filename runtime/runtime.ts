@@ -31,6 +31,13 @@ export interface OpenOptions {
    * @default {false}
    */
   readonly foldConstants?: boolean;
+  /**
+   * Whether operators take their memory from a pool that grows, and goes back with the session. It is leaner and faster
+   * for the tensors of transformers; tensors above 32 MB, as in a VAE, go back at once without it.
+   *
+   * @default {true}
+   */
+  readonly memoryPool?: boolean;
 }
 
 /** How a graph is run. */

@@ -217,13 +217,6 @@ export class GraphBuilder {
     });
   }
 
-  /** Each point of `x` [1, channels, h, w] four times: [1, channels, 2h, 2w]. */
-  doubleSize(x: Value): Value {
-    const scales = this.vector([1, 1, 2, 2]);
-    const nearest = { mode: "nearest", coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" };
-    return this.op("Resize", [x, undefined, scales], nearest);
-  }
-
   /** Normalizes rows to mean 0 and variance 1, then times `scale` plus `shift`, which may depend on the inputs. */
   layerNorm(x: Value, scale: Value, shift: Value, epsilon: number): Value {
     return this.op("LayerNormalization", [x, scale, shift], { axis: -1n, epsilon });

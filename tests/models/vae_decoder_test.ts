@@ -61,7 +61,9 @@ Deno.test("VAE activations match the reference after every layer", async () => {
     await using model = await SegmentedModel.open(runtime, graphs);
     const { sample, ...values } = await model.run({ latents: scaled(run, 0, config.scaling_factor) });
     for (const [name, entry] of Object.entries(entries)) {
-      if (!name.startsWith("vae/")) continue;
+      // Doubled planes are never made: they are one with the convolution after them.
+      const isDoubled = /^vae\/layer\.(5|10|15)$/.test(name);
+      if (!name.startsWith("vae/") || isDoubled) continue;
       const actual = (name === "vae/decoder" ? sample : values[name.slice(4)]) as Tensor<"float32">;
       assert.deepEqual(actual.shape, entry.shape, name);
       const golden = tensors[name] as Tensor<"float32">;
