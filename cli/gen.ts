@@ -14,7 +14,6 @@ import { writeArtifactFile } from "../graph/provenance_file.ts";
 import { runGraph, type RunResult } from "../graph/run.ts";
 import { embeddingsSource, textToImage } from "../graph/text_to_image.ts";
 import { DEFAULT_MODEL } from "../hub/local_models.ts";
-import { localRun } from "../local.ts";
 import type { Models } from "../models/models.ts";
 import { guidanceScaleOf } from "../stages/denoise_settings.ts";
 import { defaultName, describePicture } from "./describe_picture.ts";
@@ -22,6 +21,7 @@ import { addGenOptions, type GenOptions, pictureRequest, runOptions } from "./ge
 import { interruptSignal } from "./interrupt.ts";
 import { progressView, writeLine } from "./progress.ts";
 import { pictureFormat, savePictures } from "./save_pictures.ts";
+import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
 import { UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";
 
@@ -30,18 +30,18 @@ export function genCommand(): Command {
   const command = new Command("gen")
     .description("Makes pictures from text.")
     .argument("[prompts...]", "what the pictures show; each prompt gives a picture");
-  return addGenOptions(command, DEFAULT_MODEL).action(gen);
+  return addStoreOptions(addGenOptions(command, DEFAULT_MODEL)).action(gen);
 }
 
 /** Runs the command. */
-async function gen(prompts: string[], options: GenOptions): Promise<void> {
+async function gen(prompts: string[], options: GenOptions & StoreOptions): Promise<void> {
   // 1. Refuse what cannot work.
   checkOptions(prompts, options);
   const request = pictureRequest(prompts, options);
   const signal = interruptSignal();
 
   // 2. Write the graph. Whether it is guided may be the checkpoint's own choice.
-  const local = localRun(runOptions(options));
+  const local = await openRun(options, runOptions(options));
   const { graph, guided } = await writeGraph(request, options, local.models, signal);
 
   // 3. Run it.

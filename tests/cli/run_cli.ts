@@ -4,6 +4,7 @@
  * @module
  */
 
+import { rm } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { goldenPath } from "../goldens.ts";
 
@@ -19,11 +20,17 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
+/** The store of the commands that run in a folder: outside of it, and gone with it. */
+export function storeOf(folder: string): string {
+  return `${folder}-store`;
+}
+
 /** Starts a command in a folder. */
 export function startCli(folder: string, ...args: string[]): Deno.ChildProcess {
   const command = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", CLI, ...args],
     cwd: folder,
+    env: { PIXSTAGE_STORE: storeOf(folder) },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -45,5 +52,6 @@ export async function inFolder(run: (folder: string) => Promise<void>): Promise<
     await run(folder);
   } finally {
     await Deno.remove(folder, { recursive: true });
+    await rm(storeOf(folder), { recursive: true, force: true });
   }
 }

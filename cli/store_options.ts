@@ -1,0 +1,152 @@
+/**
+ * The options that say what is kept, where stages run, and which plugins are loaded.
+ *
+ * @module
+ */
+
+import { type Command, InvalidArgumentError } from "commander";
+import process from "node:process";
+import { pathToFileURL } from "node:url";
+import { defaultStoreFolder } from "../artifacts/store/default_folder.ts";
+import { FolderStore } from "../artifacts/store/folder_store.ts";
+import { HttpStore } from "../artifacts/store/http_store.ts";
+import { combinedStore, type RunStore } from "../artifacts/store/store.ts";
+import type { CheckpointPolicy } from "../graph/checkpoints.ts";
+import type { Executor } from "../graph/executors/executor.ts";
+import type { Placement } from "../graph/placement.ts";
+import { loadPlugins } from "../graph/plugins.ts";
+import { type LocalRun, localRun, type LocalRunOptions } from "../local.ts";
+import { wholeNumber } from "./option_values.ts";
+import { UsageError } from "./usage_error.ts";
+import { userPath } from "./user_path.ts";
+
+/** The options, parsed. Paths are as the user gave them. */
+export interface StoreOptions {
+  /** A folder or a server's address; `false` where nothing is kept. */
+  readonly store?: string | boolean;
+  /** Executors by node or stage, or one for all under `*`. */
+  readonly executor?: Readonly<Record<string, string>>;
+  /** Steps between two checkpoints; 0 for none. */
+  readonly checkpointEvery?: number;
+  /** Modules that may be loaded. */
+  readonly plugin?: readonly string[];
+}
+
+/** What {@linkcode openRun} gives. */
+export type OpenRun = LocalRun & {
+  readonly store: RunStore | undefined;
+  readonly placement: Placement;
+  readonly checkpoints: CheckpointPolicy | false | undefined;
+  /** The plugins that were loaded, as addresses. */
+  readonly plugins: readonly string[];
+};
+
+/** Adds the options. */
+export function addStoreOptions(command: Command): Command {
+  return command
+    .option("--store <dir|url>", "where results are kept, and found again (default: in the user's cache)")
+    .option("--no-store", "keep nothing, and make everything anew")
+    .option(
+      "--executor <node=name,...>",
+      "where stages run: inline, worker or process; one name for all",
+      placement,
+    )
+    .option(
+      "--checkpoint-every <n>",
+      "save the state every n steps; 0 never (default: every 5 seconds)",
+      wholeNumber(0),
+    )
+    .option("--plugin <module>", "load stages of a module: a file, npm:, jsr: or https:; repeatable", list);
+}
+
+/**
+ * Opens what a run needs.
+ *
+ * @param options What is kept, where stages run, and which plugins are loaded.
+ * @param local Where to find checkpoints, and what to run on.
+ * @returns Options for `runGraph`.
+ */
+export async function openRun(options: StoreOptions, local: LocalRunOptions): Promise<OpenRun> {
+  const { store: place, executor = {}, checkpointEvery, plugin = [] } = options;
+  const store = place === false ? undefined : openStore(typeof place === "string" ? place : undefined);
+  const plugins = plugin.map((module) => pluginAddress(module, userPath(".")));
+  const run = localRun({ ...local, store, plugins });
+  await loadPlugins(run.registry, plugins);
+  const { "*": first, ...byNode } = executor;
+  return {
+    ...run,
+    store,
+    plugins,
+    executors: first === undefined ? run.executors : withFirst(run.executors, first),
+    placement: byNode,
+    checkpoints: checkpointEvery === undefined
+      ? undefined
+      : checkpointEvery > 0 && { everySteps: checkpointEvery },
+  };
+}
+
+/**
+ * Opens a store.
+ *
+ * @param place A folder or a server's address. Default is a folder in the user's cache.
+ */
+export function openStore(place: string | undefined): RunStore {
+  if (place === undefined || !/^https?:\/\//.test(place)) return openFolderStore(place);
+  const { PIXSTAGE_TOKEN } = process.env;
+  // A server keeps artifacts; how they were made is written down here.
+  return combinedStore(
+    new HttpStore(place, { token: PIXSTAGE_TOKEN || undefined }),
+    openFolderStore(undefined),
+  );
+}
+
+/**
+ * Opens a store in a folder.
+ *
+ * @param place The folder. Default is one in the user's cache.
+ */
+export function openFolderStore(place: string | undefined): FolderStore {
+  if (place !== undefined && /^https?:\/\//.test(place)) {
+    throw new UsageError(`Cannot look after ${place} as the store must be a folder`);
+  }
+  return new FolderStore(place === undefined ? defaultStoreFolder() : userPath(place));
+}
+
+/**
+ * The address of a plugin.
+ *
+ * @param module A path, or a specifier with a scheme.
+ * @param folder What a path is relative to.
+ */
+export function pluginAddress(module: string, folder: string): string {
+  if (/^[a-z][a-z+.-]+:/.test(module)) return module;
+  return new URL(module, `${pathToFileURL(folder).href}/`).href;
+}
+
+function withFirst(
+  executors: readonly [Executor, ...Executor[]],
+  name: string,
+): readonly [Executor, ...Executor[]] {
+  const first = executors.find((executor) => executor.name === name);
+  if (first) return [first, ...executors.filter((executor) => executor !== first)];
+  const names = executors.map((executor) => executor.name).join(", ");
+  throw new UsageError(
+    `Cannot run stages as the executor must be one of ${names}: current value is "${name}"`,
+  );
+}
+
+/** `NODE=NAME,...`, or one `NAME`, which stands under `*`. */
+function placement(text: string, gathered: Record<string, string> = {}): Record<string, string> {
+  const pairs = text.split(",").map((part): [string, string] => {
+    const equals = part.indexOf("=");
+    if (part === "" || equals === 0) {
+      throw new InvalidArgumentError("It must be NODE=NAME, or one NAME for all.");
+    }
+    return equals < 0 ? ["*", part] : [part.slice(0, equals), part.slice(equals + 1)];
+  });
+  return { ...gathered, ...Object.fromEntries(pairs) };
+}
+
+function list(value: string, gathered: readonly string[] = []): string[] {
+  return [...gathered, value];
+}
