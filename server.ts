@@ -1,14 +1,11 @@
 /**
- * The server. It tells that it is alive.
+ * The server: OpenAI's images endpoint, jobs with live progress, stages and artifacts over HTTP, and a studio page.
  *
  * @module
  */
 
-import { Hono } from "hono";
+import { runServe } from "./cli/serve.ts";
 
-/** Makes the server's application. */
-export function createServer(): Hono {
-  return new Hono().get("/healthz", (context) => context.json({ status: "ok" }));
-}
+export { createServer, type Server, type ServerOptions } from "./server/create_server.ts";
 
-if (import.meta.main) Deno.serve({ hostname: "127.0.0.1", port: 8000 }, createServer().fetch);
+if (import.meta.main) Deno.exit(await runServe(Deno.args));

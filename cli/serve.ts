@@ -1,0 +1,134 @@
+/**
+ * `serve`: the server.
+ *
+ * @module
+ */
+
+import { Command, CommanderError, Option } from "commander";
+import process, { stderr } from "node:process";
+import { isLoopback } from "../server/access.ts";
+import { createServer } from "../server/create_server.ts";
+import type { ModelEntry } from "../server/engine/messages.ts";
+import { jsonLog } from "../server/log.ts";
+import { wholeNumber } from "./option_values.ts";
+import { writeLine } from "./progress.ts";
+import { isUsageError, UsageError } from "./usage_error.ts";
+import { userPath } from "./user_path.ts";
+
+/** The options of `serve`, parsed. */
+interface ServeOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly model?: readonly ModelEntry[];
+  readonly store?: string;
+  readonly lanes: number;
+  readonly maxQueue?: number;
+  readonly device: "cpu" | "webgpu" | "cuda";
+  readonly threads?: number;
+  readonly corsOrigin?: readonly string[];
+  readonly insecure?: boolean;
+  readonly quiet?: boolean;
+}
+
+/** Makes the command. */
+export function serveCommand(): Command {
+  return new Command("serve")
+    .description("Serves pictures over HTTP: OpenAI's images endpoint, jobs, stages, and a studio page.")
+    .option("--host <name>", "the address to listen at", "127.0.0.1")
+    .option("--port <n>", "the port to listen at; 0 finds a free one", wholeNumber(0), 8000)
+    .option(
+      "-m, --model <name=dir>",
+      "a model to serve, under a name; repeatable (default: all on this machine)",
+      modelEntry,
+    )
+    .option("--store <dir>", "where artifacts and jobs are kept")
+    .option("--lanes <n>", "graphs that run at once", wholeNumber(1), 1)
+    .option("--max-queue <n>", "jobs that may wait", wholeNumber(1))
+    .addOption(
+      new Option("--device <name>", "where to run").choices(["cpu", "webgpu", "cuda"]).default("cpu"),
+    )
+    .option("--threads <n>", "threads of one operation; all cores otherwise", wholeNumber(1))
+    .option("--cors-origin <origin>", "an origin whose pages may call the server; repeatable", collected)
+    .option("--insecure", "listen beyond this machine without an API key")
+    .option("-q, --quiet", "write no log")
+    .addHelpText("after", "\nThe API key is read from PIXSTAGE_API_KEY.")
+    .action(serve);
+}
+
+/**
+ * Runs the command by itself.
+ *
+ * @param args Its arguments.
+ * @returns The exit status: 0, 1 for a failure, 2 for wrong usage.
+ */
+export async function runServe(args: readonly string[]): Promise<number> {
+  try {
+    await serveCommand().exitOverride().parseAsync(args, { from: "user" });
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    writeLine(stderr, `error: ${error instanceof Error ? error.message : String(error)}`);
+    return isUsageError(error) ? 2 : 1;
+  }
+}
+
+/** Runs the command until it is told to stop. */
+async function serve(options: ServeOptions): Promise<void> {
+  // 1. Refuse to be open to the world by mistake.
+  const { host, port, model, store, lanes, maxQueue, device, threads, corsOrigin, insecure, quiet } = options;
+  const apiKey = process.env["PIXSTAGE_API_KEY"] || undefined;
+  const loopbackOnly = isLoopback(host);
+  if (!loopbackOnly && apiKey === undefined && !insecure) {
+    throw new UsageError(
+      `Cannot listen at ${host} as anybody could ask for pictures: set PIXSTAGE_API_KEY, or say --insecure`,
+    );
+  }
+
+  // 2. Put the server together.
+  const log = quiet ? undefined : jsonLog((line) => stderr.write(line));
+  const server = await createServer({
+    models: model,
+    store: store === undefined ? undefined : userPath(store),
+    lanes,
+    device,
+    threads,
+    limits: maxQueue === undefined ? undefined : { maxQueue },
+    apiKey,
+    loopbackOnly,
+    corsOrigins: corsOrigin,
+    log,
+  });
+
+  // 3. Listen until a signal comes.
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () => stop.abort());
+  }
+  const listener = Deno.serve({
+    hostname: host,
+    port,
+    signal: stop.signal,
+    onListen({ hostname, port }) {
+      const name = hostname.includes(":") ? `[${hostname}]` : hostname;
+      writeLine(
+        stderr,
+        `pixstage listens at http://${name}:${port} with ${server.models.join(", ") || "no model"}`,
+      );
+    },
+  }, server.fetch);
+  stop.signal.addEventListener("abort", () => server.close());
+  await listener.finished;
+}
+
+function modelEntry(value: string, before: readonly ModelEntry[] = []): ModelEntry[] {
+  const at = value.indexOf("=");
+  const [name, reference] = at < 0 ? [value, value] : [value.slice(0, at), value.slice(at + 1)];
+  if (name === "" || reference === "") {
+    throw new UsageError(`Cannot serve a model as it must be NAME=DIR: "${value}"`);
+  }
+  return [...before, { name, reference: /^[./~]/.test(reference) ? userPath(reference) : reference }];
+}
+
+function collected(value: string, before: readonly string[] = []): string[] {
+  return [...before, value];
+}

@@ -1,0 +1,61 @@
+/**
+ * Who may ask: the API key, the names that the server answers to, and the pages that may call it.
+ *
+ * @module
+ */
+
+import type { MiddlewareHandler } from "hono";
+import { getCookie } from "hono/cookie";
+import { timingSafeEqual } from "node:crypto";
+import { ApiError } from "./api_error.ts";
+import type { ServerEnv } from "./context.ts";
+
+/** The cookie in which the studio page keeps the key, as pictures and event streams cannot carry a header. */
+export const KEY_COOKIE = "pixstage_key";
+
+/** Asks for the key: `Authorization: Bearer KEY`, or the studio page's cookie. */
+export function requireKey(key: string): MiddlewareHandler<ServerEnv> {
+  const expected = new TextEncoder().encode(key);
+  return async (context, next) => {
+    const [, bearer] = /^Bearer +(\S+)$/i.exec(context.req.header("authorization") ?? "") ?? [];
+    const given = new TextEncoder().encode(bearer ?? getCookie(context, KEY_COOKIE) ?? "");
+    if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
+      const headers = { "www-authenticate": "Bearer" };
+      throw new ApiError(401, "invalid_api_key", "Send the API key as Authorization: Bearer KEY", {
+        headers,
+      });
+    }
+    await next();
+  };
+}
+
+/** Addresses of this machine alone. */
+export function isLoopback(hostname: string): boolean {
+  return /^(?:localhost|127(?:\.\d{1,3}){3}|\[?::1\]?)$/i.test(hostname);
+}
+
+/**
+ * Answers to loopback names alone: a page elsewhere that makes its own name lead to this machine gets nothing.
+ */
+export function requireLoopbackHost(): MiddlewareHandler<ServerEnv> {
+  return async (context, next) => {
+    const { hostname } = new URL(context.req.url);
+    if (!isLoopback(hostname)) {
+      throw new ApiError(403, "host_not_allowed", "The server answers to the names of this machine alone");
+    }
+    await next();
+  };
+}
+
+/** Refuses what pages of other origins send, but for those that are allowed. */
+export function requireOwnOrigin(allowed: readonly string[]): MiddlewareHandler<ServerEnv> {
+  return async (context, next) => {
+    const origin = context.req.header("origin");
+    const host = context.req.header("host") ?? new URL(context.req.url).host;
+    const isOwn = origin === undefined || allowed.includes(origin) || URL.parse(origin)?.host === host;
+    if (!isOwn) {
+      throw new ApiError(403, "origin_not_allowed", "Pages of other origins may not call this server");
+    }
+    await next();
+  };
+}

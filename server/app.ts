@@ -1,0 +1,140 @@
+/**
+ * The server's application: middleware, routes, errors.
+ *
+ * @module
+ */
+
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import { bodyLimit } from "hono/body-limit";
+import { cors } from "hono/cors";
+import { HTTPException } from "hono/http-exception";
+import { requestId } from "hono/request-id";
+import { routePath } from "hono/route";
+import { secureHeaders } from "hono/secure-headers";
+import { requireKey, requireLoopbackHost, requireOwnOrigin } from "./access.ts";
+import { ApiError } from "./api_error.ts";
+import type { ServerContext, ServerEnv } from "./context.ts";
+import type { Log } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
+import { router } from "./router.ts";
+import { artifactRoutes } from "./routes/artifacts.ts";
+import { documentRoutes } from "./routes/document.ts";
+import { imageRoutes } from "./routes/images.ts";
+import { jobRoutes } from "./routes/jobs.ts";
+import { modelRoutes } from "./routes/models.ts";
+import { operationRoutes } from "./routes/operation.ts";
+import { stageRoutes } from "./routes/stages.ts";
+import { importMapHash, studioRoutes } from "./studio/routes.ts";
+
+/** How the application is put together. */
+export interface AppOptions {
+  /** What the routes share. */
+  readonly context: ServerContext;
+  /** The key that requests must carry. */
+  readonly apiKey?: string | undefined;
+  /** Whether the server answers to the names of this machine alone. */
+  readonly loopbackOnly: boolean;
+  /** Origins of pages that may call the server. */
+  readonly corsOrigins: readonly string[];
+  /** Counts what happens. */
+  readonly metrics: Metrics;
+  /** Takes what happens, an entry at a time. */
+  readonly log: Log;
+}
+
+/** Put together from the routes alone, so that clients know their types. */
+export function apiRoutes(context: ServerContext) {
+  return router()
+    .route("/", imageRoutes(context))
+    .route("/", modelRoutes(context))
+    .route("/", jobRoutes(context))
+    .route("/", stageRoutes(context))
+    .route("/", artifactRoutes(context));
+}
+
+/** Makes the application. */
+export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
+  const { context, apiKey, loopbackOnly, corsOrigins, metrics, log } = options;
+  const { maxBodyBytes, maxArtifactBytes } = context.limits;
+  const app = router();
+
+  // 1. Every request has an id, is counted and logged.
+  app.use(requestId({ limitLength: 64 }));
+  app.use(async (c, next) => {
+    const started = performance.now();
+    await next();
+    const ms = performance.now() - started;
+    const { method, path } = c.req;
+    metrics.request(method, routePath(c, -1), c.res.status, ms / 1000);
+    log("request", {
+      id: c.get("requestId"),
+      method,
+      path,
+      status: c.res.status,
+      ms: Math.round(ms * 10) / 10,
+    });
+  });
+
+  // 2. Who may ask, and how much.
+  app.use(secureHeaders({
+    contentSecurityPolicy: {
+      defaultSrc: ["'self'"],
+      scriptSrc: ["'self'", importMapHash],
+      styleSrc: ["'self'", "'unsafe-inline'"],
+      imgSrc: ["'self'", "data:", "blob:"],
+      objectSrc: ["'none'"],
+      baseUri: ["'none'"],
+      frameAncestors: ["'none'"],
+      formAction: ["'self'"],
+    },
+    strictTransportSecurity: false,
+  }));
+  if (loopbackOnly) app.use(requireLoopbackHost());
+  if (corsOrigins.length > 0) app.use(cors({ origin: [...corsOrigins], exposeHeaders: ["x-request-id"] }));
+  app.use(requireOwnOrigin(corsOrigins));
+  if (apiKey !== undefined) {
+    app.use("/v1/*", requireKey(apiKey));
+    app.use("/metrics", requireKey(apiKey));
+  }
+  const tooLarge = (maxSize: number) =>
+    bodyLimit({
+      maxSize,
+      onError: () => {
+        throw new ApiError(413, "too_large", `The body may have ${maxSize} bytes at most`);
+      },
+    });
+  const [small, large] = [tooLarge(maxBodyBytes), tooLarge(maxArtifactBytes)];
+  app.use((c, next) => (c.req.path.startsWith("/v1/artifacts/") ? large : small)(c, next));
+
+  // 3. What there is.
+  app.route("/", operationRoutes(metrics));
+  app.route("/", apiRoutes(context));
+  app.route("/", documentRoutes(app));
+  app.route("/", studioRoutes());
+
+  // 4. Every fault in one shape, and never with a stack trace.
+  app.notFound((c) => {
+    const error = new ApiError(
+      404,
+      "not_found",
+      `There is nothing at ${c.req.method} ${c.req.path.slice(0, 200)}`,
+    );
+    return c.json(error.toJSON(), 404);
+  });
+  app.onError((error, c) => {
+    const told = toApiError(error);
+    if (told.status >= 500) {
+      log("fault", { id: c.get("requestId"), error: error.name, message: error.message, stack: error.stack });
+    }
+    return c.json(told.toJSON(), told.status, told.headers);
+  });
+  return app;
+}
+
+function toApiError(error: Error): ApiError {
+  if (error instanceof ApiError) return error;
+  if (error instanceof HTTPException && error.status < 500) {
+    return new ApiError(error.status as 400, "bad_request", error.message);
+  }
+  return new ApiError(500, "internal", "A fault of the server: its log tells more under the request's id");
+}

@@ -1,0 +1,113 @@
+/**
+ * The artifacts of a folder store as files that are sent and received in pieces, whole in memory never.
+ *
+ * @module
+ */
+
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import { writeAtomically } from "../artifacts/atomically.ts";
+import { readSafetensorsFileHeader } from "../artifacts/disk.ts";
+import { SafetensorsError } from "../artifacts/safetensors_error.ts";
+import { partialPath, shardPath } from "../artifacts/store/folder_layout.ts";
+import { ApiError } from "./api_error.ts";
+
+/** An artifact's file. */
+export interface ArtifactFile {
+  /** Where it lies. */
+  readonly path: string;
+  /** Its size in bytes. */
+  readonly size: number;
+}
+
+/** Sends and receives the files of a folder store. */
+export class ArtifactFiles {
+  #folder: string;
+  #whole = new Map<string, string>();
+
+  /** @param folder The store's folder. */
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /**
+   * The file of an artifact. Its content is held against its id once, and again when the file has changed.
+   *
+   * @param id The artifact; 64 hexadecimal digits.
+   * @returns The file; `undefined` where there is none, or a damaged one.
+   */
+  async find(id: string): Promise<ArtifactFile | undefined> {
+    const path = shardPath(this.#folder, "artifacts", id);
+    const found = await stat(path).catch(() => undefined);
+    if (!found?.isFile()) return undefined;
+    const file = { path, size: found.size };
+    const state = `${found.size} ${found.mtimeMs} ${found.ino}`;
+    if (this.#whole.get(id) === state) return file;
+    const hash = createHash("sha256");
+    for await (const chunk of this.read(file, 0, file.size)) hash.update(chunk);
+    if (hash.digest("hex") !== id) return undefined;
+    if (this.#whole.size >= 10_000) this.#whole.clear();
+    this.#whole.set(id, state);
+    return file;
+  }
+
+  /** Reads bytes of a file, from `start` up to, not including, `end`. */
+  read({ path }: ArtifactFile, start: number, end: number): AsyncIterable<Uint8Array> {
+    if (start >= end) return (async function* () {})();
+    return createReadStream(path, { start, end: end - 1, highWaterMark: 1 << 18 });
+  }
+
+  /**
+   * Receives an artifact.
+   *
+   * @param id What its content's SHA-256 must be.
+   * @param body Its bytes.
+   * @param maxBytes The most bytes to accept.
+   * @returns Whether it is new.
+   * @throws {ApiError} 409 if the content has another hash, 413 if it is too large, 400 if it is no safetensors file.
+   */
+  async receive(id: string, body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<boolean> {
+    if (await this.find(id)) return false;
+    const path = shardPath(this.#folder, "artifacts", id);
+    const temporary = partialPath(this.#folder);
+    await writeAtomically(path, checked(body, id, maxBytes, temporary), { temporary });
+    return true;
+  }
+}
+
+/** Passes bytes on, and throws at their end if they are not what they should be: then nothing is kept. */
+async function* checked(
+  body: AsyncIterable<Uint8Array>,
+  id: string,
+  maxBytes: number,
+  written: string,
+): AsyncGenerator<Uint8Array> {
+  const hash = createHash("sha256");
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > maxBytes) {
+      throw new ApiError(
+        413,
+        "too_large",
+        `Cannot take the artifact as it may have ${maxBytes} bytes at most`,
+      );
+    }
+    hash.update(chunk);
+    yield chunk;
+  }
+  const found = hash.digest("hex");
+  if (found !== id) {
+    const message = `Cannot take the artifact as its content has the SHA-256 ${found}`;
+    throw new ApiError(409, "hash_mismatch", message, { param: "id" });
+  }
+  try {
+    await readSafetensorsFileHeader(written);
+  } catch (cause) {
+    if (!(cause instanceof SafetensorsError)) throw cause;
+    throw new ApiError(400, "not_safetensors", "Cannot take the artifact as it must be a safetensors file", {
+      cause,
+    });
+  }
+}

@@ -1,0 +1,132 @@
+/**
+ * What a graph must keep to before it may run here: the stages' own rules, the server's bounds, and nothing that reaches
+ * beyond the server.
+ *
+ * @module
+ */
+
+import type { GraphDocument } from "../graph/document.ts";
+import { GraphError } from "../graph/graph_error.ts";
+import { nearest } from "../graph/nearest.ts";
+import { planGraph } from "../graph/plan.ts";
+import type { StageRegistry } from "../stages/registry.ts";
+import { ApiError } from "./api_error.ts";
+import type { Limits } from "./limits.ts";
+
+/** What graphs are held against. */
+export interface GraphRules {
+  /** The stages that graphs may name. */
+  readonly registry: StageRegistry;
+  /** The server's bounds. */
+  readonly limits: Limits;
+  /** Names of the models that are served. */
+  readonly models: readonly string[];
+}
+
+/** Parameters that name a model, in the stages that are built in. */
+const MODEL_PARAMETERS = ["model", "vae"];
+
+/**
+ * Checks a graph.
+ *
+ * @param document The graph.
+ * @param rules What it is held against.
+ * @param path Where it stands in the request, for errors.
+ * @returns The graph with defaults laid in.
+ * @throws {ApiError} 400 with the first fault.
+ */
+export function checkGraph(
+  document: unknown,
+  rules: GraphRules,
+  path: readonly string[] = ["graph"],
+): GraphDocument {
+  const { limits, registry } = rules;
+  try {
+    const { document: graph, nodes } = planGraph(document, registry);
+    if (nodes.length > limits.maxNodes) throw outOfRange([...path, "nodes"], "Nodes", limits.maxNodes);
+    if (graph.plugins?.length) {
+      throw refusal([...path, "plugins"], "plugins_not_allowed", "Plugins cannot be loaded over HTTP");
+    }
+    for (const { id, inputs, parameters, executor } of nodes) {
+      const at = [...path, "nodes", id];
+      if (executor !== undefined) {
+        throw refusal([...at, "executor"], "executor_not_allowed", "The server chooses where nodes run");
+      }
+      for (const [port, source] of Object.entries(inputs)) {
+        if (typeof source === "object" && "file" in source) {
+          const message = "Files of the server cannot be read over HTTP: put an artifact and name its id";
+          throw refusal([...at, "inputs", port], "file_not_allowed", message);
+        }
+      }
+      checkParameters(parameters as Readonly<Record<string, unknown>>, rules, [...at, "parameters"]);
+    }
+    return graph;
+  } catch (error) {
+    if (!(error instanceof GraphError)) throw error;
+    const [issue] = error.issues;
+    const param = [...path, ...(issue?.path ?? [])].join(".");
+    throw new ApiError(400, issue?.code ?? "invalid_graph", `${param}: ${issue?.message}`, { param });
+  }
+}
+
+/** Holds the parameters of a stage, built in or not, against the bounds, by the names that they have everywhere. */
+export function checkParameters(
+  parameters: Readonly<Record<string, unknown>>,
+  { limits, models }: Pick<GraphRules, "limits" | "models">,
+  path: readonly string[],
+): void {
+  const fail = (name: string, most: number): never => {
+    throw outOfRange([...path, name], name, most);
+  };
+  const number = (name: string): number => typeof parameters[name] === "number" ? parameters[name] : 0;
+  const list = (name: string): readonly unknown[] =>
+    Array.isArray(parameters[name]) ? parameters[name] : [parameters[name]];
+  for (const name of ["width", "height"]) {
+    if (number(name) > limits.maxSize) fail(name, limits.maxSize);
+    if (parameters[name] !== undefined && number(name) < limits.minSize) {
+      throw refusal([...path, name], "out_of_range", `${name} must be at least ${limits.minSize}`);
+    }
+  }
+  if (number("steps") > limits.maxSteps) fail("steps", limits.maxSteps);
+  for (const name of ["timesteps", "sigmas"]) {
+    if (list(name).length > limits.maxSteps) fail(name, limits.maxSteps);
+  }
+  const images = list("prompts").length * Math.max(number("imagesPerPrompt"), 1);
+  if (images > limits.maxImages) fail("imagesPerPrompt", limits.maxImages);
+  if (list("seeds").length > limits.maxImages) fail("seeds", limits.maxImages);
+  for (const seed of list("seeds")) {
+    if (String(seed).length > 20) {
+      throw refusal([...path, "seeds"], "out_of_range", "A seed has 20 digits at most");
+    }
+  }
+  if (number("maxSequenceLength") > limits.maxPromptLength) fail("maxSequenceLength", limits.maxPromptLength);
+  for (const name of ["prompts", "negativePrompt"]) {
+    for (const text of list(name)) {
+      if (typeof text === "string" && text.length > limits.maxPromptLength) {
+        fail(name, limits.maxPromptLength);
+      }
+    }
+  }
+  for (const name of MODEL_PARAMETERS) {
+    const model = parameters[name];
+    if (typeof model === "string" && !models.includes(model)) {
+      throw unknownModel(model, models, [...path, name].join("."));
+    }
+  }
+}
+
+/** The fault of a model that is not served. */
+export function unknownModel(model: string, models: readonly string[], param: string): ApiError {
+  const hint = models.length === 0 ? "No model is served" : `Did you mean "${nearest(model, models)}"?`;
+  const name = JSON.stringify(model.length > 100 ? `${model.slice(0, 100)}…` : model);
+  return new ApiError(404, "model_not_found", `There is no model ${name}. ${hint}`, { param });
+}
+
+function outOfRange(path: readonly string[], what: string, most: number): ApiError {
+  return refusal(path, "out_of_range", `${what} must be at most ${most}`);
+}
+
+function refusal(path: readonly string[], code: string, message: string): ApiError {
+  const param = path.join(".");
+  return new ApiError(400, code, `${param}: ${message}`, { param });
+}

@@ -1,0 +1,42 @@
+/**
+ * What the routes of the server share.
+ *
+ * @module
+ */
+
+import type { StageRegistry } from "../stages/registry.ts";
+import type { ArtifactFiles } from "./artifact_files.ts";
+import type { Engine } from "./engine/engine.ts";
+import type { Jobs } from "./jobs/jobs.ts";
+import type { Limits } from "./limits.ts";
+import type { ServedModel } from "./served_models.ts";
+
+/** What the routes share. */
+export interface ServerContext {
+  /** The bounds of requests. */
+  readonly limits: Limits;
+  /** The models that requests may name, the default one first. */
+  readonly models: readonly ServedModel[];
+  /** The stages that graphs may name. */
+  readonly registry: StageRegistry;
+  /** Runs graphs and writes pictures. */
+  readonly engine: Engine;
+  /** Jobs in flight and jobs that have ended. */
+  readonly jobs: Jobs;
+  /** The store's files. */
+  readonly artifacts: ArtifactFiles;
+  /** Milliseconds between two signs of life in a stream of events. */
+  readonly heartbeatMs: number;
+}
+
+/** What the server knows of the request at hand. */
+export interface ServerEnv {
+  Bindings: {
+    /** Where the request came from. */
+    readonly remoteAddr?: Deno.Addr;
+  };
+  Variables: {
+    /** The request's id, also in the reply's `X-Request-Id` and in the log. */
+    requestId: string;
+  };
+}

@@ -1,0 +1,169 @@
+/**
+ * Puts the server together.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import { defaultStoreFolder } from "../artifacts/store/default_folder.ts";
+import { listModels } from "../hub/list_models.ts";
+import { builtInStages } from "../stages/mod.ts";
+import { createApp } from "./app.ts";
+import { ArtifactFiles } from "./artifact_files.ts";
+import type { Engine } from "./engine/engine.ts";
+import type { ModelEntry } from "./engine/messages.ts";
+import { WorkerEngine } from "./engine/worker_engine.ts";
+import { JobStore } from "./jobs/job_store.ts";
+import { Jobs } from "./jobs/jobs.ts";
+import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import { type Log, noLog } from "./log.ts";
+import { Metrics } from "./metrics.ts";
+import { describeModels } from "./served_models.ts";
+
+/** How a server is set up. */
+export interface ServerOptions {
+  /**
+   * The models that requests may name, the default one first.
+   *
+   * @default {the embedded model and those in the hub's cache}
+   */
+  readonly models?: readonly ModelEntry[] | undefined;
+  /**
+   * The folder of the store, which keeps the jobs too.
+   *
+   * @default {PIXSTAGE_STORE, else a folder in the user's cache}
+   */
+  readonly store?: string | undefined;
+  /**
+   * Graphs that run at once.
+   *
+   * @default {1}
+   */
+  readonly lanes?: number | undefined;
+  /**
+   * Where to run.
+   *
+   * @default {"cpu"}
+   */
+  readonly device?: "cpu" | "webgpu" | "cuda" | undefined;
+  /**
+   * Threads of one operation.
+   *
+   * @default {all cores}
+   */
+  readonly threads?: number | undefined;
+  /** Bounds that differ from {@linkcode DEFAULT_LIMITS}. */
+  readonly limits?: Partial<Limits> | undefined;
+  /** The key that requests must carry; none otherwise. */
+  readonly apiKey?: string | undefined;
+  /**
+   * Whether the server answers to the names of this machine alone.
+   *
+   * @default {true}
+   */
+  readonly loopbackOnly?: boolean | undefined;
+  /**
+   * Origins of pages that may call the server besides its own.
+   *
+   * @default {[]}
+   */
+  readonly corsOrigins?: readonly string[] | undefined;
+  /**
+   * Milliseconds between two signs of life in a stream of events.
+   *
+   * @default {15000}
+   */
+  readonly heartbeatMs?: number | undefined;
+  /** Takes what happens. Nobody does otherwise. */
+  readonly log?: Log | undefined;
+  /** Runs the graphs. Worker threads otherwise. */
+  readonly engine?: Engine | undefined;
+}
+
+/** A server. */
+export interface Server {
+  /** Answers a request. */
+  readonly fetch: (
+    request: Request,
+    info?: { readonly remoteAddr: Deno.Addr },
+  ) => Response | Promise<Response>;
+  /** Names of the models that it serves. */
+  readonly models: readonly string[];
+  /** Ends what runs. Jobs that have not ended go on when a server opens the same store. */
+  close(): Promise<void>;
+}
+
+/**
+ * Makes a server: OpenAI's images endpoint, jobs with events, stages, artifacts, and the studio page.
+ *
+ * @param options How it is set up.
+ * @returns The server; hand its `fetch` to `Deno.serve`.
+ * @throws {Error} if another server uses the same store.
+ *
+ * @example Usage
+ * ```ts
+ * import { createServer } from "./create_server.ts";
+ *
+ * const store = await Deno.makeTempDir();
+ * const server = await createServer({ store, models: [] });
+ * const reply = await server.fetch(new Request("http://localhost/healthz"));
+ * console.assert(reply.status === 200);
+ * await server.close();
+ * await Deno.remove(store, { recursive: true });
+ * ```
+ */
+export async function createServer(options: ServerOptions = {}): Promise<Server> {
+  const { lanes, device, threads, apiKey, loopbackOnly = true, corsOrigins = [], heartbeatMs = 15_000 } =
+    options;
+  const { store = defaultStoreFolder(), log = noLog } = options;
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const entries = options.models ??
+    (await listModels()).map(({ name }): ModelEntry => ({ name, reference: name }));
+  const models = await describeModels(entries, ({ name }, error) => {
+    log("model_skipped", { model: name, error: error instanceof Error ? error.message : String(error) });
+  });
+  const engine = options.engine ?? new WorkerEngine({ models, store, lanes, device, threads });
+  const metrics = new Metrics();
+  const jobs = new Jobs({
+    engine,
+    limits,
+    store: new JobStore(join(store, "jobs.sqlite")),
+    observer: {
+      event: (event) => metrics.event(event),
+      ended(job) {
+        metrics.ended(job);
+        const { id, kind, status, error } = job;
+        log("job", {
+          id,
+          kind,
+          status,
+          seconds: (job.completed ?? 0) - job.created,
+          ...(error ? { error } : {}),
+        });
+      },
+      fault(error, { jobs }) {
+        const { name, message } = error instanceof Error ? error : new Error(String(error));
+        log("job_fault", { ids: [...jobs.keys()], error: name, message });
+      },
+    },
+  });
+  metrics.watch(jobs);
+  const context = {
+    limits,
+    models,
+    registry: builtInStages(),
+    engine,
+    jobs,
+    artifacts: new ArtifactFiles(store),
+    heartbeatMs,
+  };
+  const app = createApp({ context, apiKey, loopbackOnly, corsOrigins, metrics, log });
+  return {
+    fetch: (request, info) => app.fetch(request, info ? { remoteAddr: info.remoteAddr } : {}),
+    models: models.map(({ name }) => name),
+    async close() {
+      metrics.close();
+      await jobs.close();
+    },
+  };
+}

@@ -1,0 +1,60 @@
+/**
+ * What the server and its engine's workers say to each other.
+ *
+ * @module
+ */
+
+import type { RunEvent } from "../../graph/events.ts";
+import type { EngineResult, PictureOrder } from "./engine.ts";
+
+/** A model that requests may name. */
+export interface ModelEntry {
+  /** The name in requests. */
+  readonly name: string;
+  /** What it stands for on this machine: a folder, or a name of the hub. */
+  readonly reference: string;
+}
+
+/** How a worker is set up. */
+export interface WorkerSetup {
+  /** The models that runs may name. */
+  readonly models: readonly ModelEntry[];
+  /** The folder of the store. */
+  readonly store: string;
+  /** Where to run: `cpu`. */
+  readonly device?: "cpu" | "webgpu" | "cuda" | undefined;
+  /** Threads of one operation. */
+  readonly threads?: number | undefined;
+}
+
+/** What a worker is asked for; answers carry the same `id`. */
+export type WorkerTask =
+  | { readonly type: "check"; readonly graph: unknown }
+  | { readonly type: "run"; readonly graph: unknown; readonly previews: boolean }
+  | { readonly type: "picture"; readonly order: PictureOrder };
+
+/** A message to a worker. */
+export type ToWorker =
+  | { readonly type: "setup"; readonly setup: WorkerSetup }
+  | { readonly type: "cancel"; readonly id: number }
+  | WorkerTask & { readonly id: number };
+
+/** What a task gives. */
+export interface WorkerResults {
+  readonly check: undefined;
+  readonly run: EngineResult;
+  readonly picture: Uint8Array<ArrayBuffer> | undefined;
+}
+
+/** A message from a worker. */
+export type FromWorker =
+  | { readonly type: "ready" }
+  | { readonly type: "event"; readonly id: number; readonly event: RunEvent }
+  | { readonly type: "result"; readonly id: number; readonly result: WorkerResults[keyof WorkerResults] }
+  | {
+    readonly type: "error";
+    readonly id: number;
+    readonly name: string;
+    readonly message: string;
+    readonly stack: string;
+  };

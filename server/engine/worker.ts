@@ -1,0 +1,144 @@
+/**
+ * A worker of the engine: runs graphs and writes pictures in a thread of its own, as ONNX Runtime blocks the thread that
+ * it runs in.
+ *
+ * @module
+ */
+
+/// <reference lib="deno.worker" />
+
+import { z } from "zod";
+import type { Artifact } from "../../artifacts/artifact.ts";
+import { FolderStore } from "../../artifacts/store/folder_store.ts";
+import type { Tensor } from "../../artifacts/tensor.ts";
+import { describePicture } from "../../cli/describe_picture.ts";
+import { InlineExecutor } from "../../graph/executors/inline.ts";
+import { storedOrigin } from "../../graph/given_artifacts.ts";
+import { checkContext, planGraph } from "../../graph/plan.ts";
+import { describeOrigin } from "../../graph/provenance.ts";
+import { runGraph, type RunOptions } from "../../graph/run.ts";
+import { LocalModels } from "../../hub/local_models.ts";
+import { encodePicture } from "../../images/picture.ts";
+import { toPixels } from "../../images/pixels.ts";
+import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
+import { builtInStages } from "../../stages/mod.ts";
+import type { EngineResult, MadeOutput, PictureOrder } from "./engine.ts";
+import { ListedModels } from "./listed_models.ts";
+import type { FromWorker, ToWorker, WorkerResults, WorkerSetup, WorkerTask } from "./messages.ts";
+import { shrink } from "./shrink.ts";
+
+/** What this worker does, once it is set up. */
+class EngineWorker {
+  #run: Omit<RunOptions, "store"> & { readonly store: FolderStore };
+  #running = new Map<number, AbortController>();
+
+  constructor({ models: entries, store, device, threads }: WorkerSetup) {
+    const models = new ListedModels(entries, new LocalModels({ localFilesOnly: true }));
+    const runtime = new OnnxRuntimeNode({
+      ...(device === undefined ? {} : { device }),
+      ...(threads === undefined ? {} : { threads }),
+    });
+    this.#run = {
+      registry: builtInStages(),
+      models,
+      executors: [new InlineExecutor({ models, runtime })],
+      store: new FolderStore(store),
+    };
+  }
+
+  /** Stops a run at its next step. */
+  cancel(id: number): void {
+    this.#running.get(id)?.abort();
+  }
+
+  /** Does one task. */
+  async do(id: number, task: WorkerTask): Promise<WorkerResults[WorkerTask["type"]]> {
+    switch (task.type) {
+      case "check":
+        return await this.#check(task.graph);
+      case "run":
+        return await this.#runGraph(id, task);
+      case "picture":
+        return await this.#picture(task.order);
+    }
+  }
+
+  async #check(graph: unknown): Promise<undefined> {
+    const { registry, models } = this.#run;
+    for (const node of planGraph(graph, registry).nodes) {
+      await node.stage.check?.(checkContext(node, models));
+    }
+  }
+
+  async #runGraph(id: number, { graph }: WorkerTask & { type: "run" }): Promise<EngineResult> {
+    const controller = new AbortController();
+    this.#running.set(id, controller);
+    const outputs: Record<string, MadeOutput> = {};
+    try {
+      const made = await runGraph(graph, {
+        ...this.#run,
+        signal: controller.signal,
+        onEvent(event) {
+          if (event.type === "artifact") {
+            outputs[`${event.node}.${event.port}`] = { id: event.id, kind: event.kind };
+          }
+          post({ type: "event", id, event });
+        },
+      });
+      for (const [output, { artifact }] of made) {
+        outputs[output] = { ...outputs[output]!, ...pictures(artifact) };
+      }
+      return outputs;
+    } finally {
+      this.#running.delete(id);
+    }
+  }
+
+  async #picture(order: PictureOrder): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const { artifact: id, image, format, quality, atLeast } = order;
+    const { store } = this.#run;
+    const artifact = await store.get(id);
+    const pixels = artifact?.kind === "image" &&
+      toPixels(artifact.tensors["image"] as Tensor<"float32">)[image];
+    if (!artifact || !pixels) return undefined;
+    const shrunk = atLeast === undefined ? pixels : shrink(pixels, atLeast);
+    const provenance = describeOrigin(await storedOrigin(id, store));
+    return await encodePicture(shrunk, {
+      format,
+      ...(quality === undefined ? {} : { quality }),
+      metadata: atLeast === undefined ? describePicture(artifact, image, provenance) : {},
+    });
+  }
+}
+
+/** How many pictures an artifact holds, of which size and seeds. */
+function pictures({ kind, tensors, metadata }: Artifact): Partial<MadeOutput> {
+  const [images, , height, width] = tensors["image"]?.shape ?? [];
+  if (kind !== "image" || !images || !height || !width) return {};
+  const seeds = seedsSchema.safeParse(metadata["seeds"]);
+  return { images, height, width, ...(seeds.success ? { seeds: seeds.data } : {}) };
+}
+
+const seedsSchema = z.array(z.string());
+
+function post(message: FromWorker, transfer: Transferable[] = []): void {
+  self.postMessage(message, transfer);
+}
+
+let worker: EngineWorker | undefined;
+
+self.onmessage = async ({ data }: MessageEvent<ToWorker>): Promise<void> => {
+  if (data.type === "setup") {
+    worker = new EngineWorker(data.setup);
+    return post({ type: "ready" });
+  }
+  if (data.type === "cancel") return worker?.cancel(data.id);
+  const { id } = data;
+  try {
+    const result = await worker!.do(id, data);
+    post({ type: "result", id, result }, result instanceof Uint8Array ? [result.buffer] : []);
+  } catch (error) {
+    const { name, message, stack = "" } = error instanceof Error ? error : new Error(String(error));
+    post({ type: "error", id, name, message, stack });
+  }
+};

@@ -1,0 +1,24 @@
+import type { ServerContext } from "./context.ts";
+import type { Job } from "./jobs/job.ts";
+import type { JobReply } from "./schemas/job_request.ts";
+
+/** A job as replies tell of it. */
+export function jobReply(job: Job, { jobs }: Pick<ServerContext, "jobs">): JobReply {
+  const images = Object.values(job.artifacts).flatMap(({ id, images = 0, width, height, seeds }) =>
+    Array.from({ length: images }, (_, image) => ({
+      url: `/v1/artifacts/${id}/images/${image}`,
+      artifact: id,
+      image,
+      width: width!,
+      height: height!,
+      seed: seeds?.[image] ?? null,
+    }))
+  );
+  return {
+    ...job,
+    queue_position: jobs.position(job.id),
+    progress: jobs.progress(job.id),
+    images,
+    events_url: `/v1/jobs/${job.id}/events`,
+  };
+}

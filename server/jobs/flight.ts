@@ -1,0 +1,63 @@
+import type { JsonValue } from "../../artifacts/artifact.ts";
+import { canonicalJson } from "../../artifacts/canonical_json.ts";
+import { graphDocumentSchema } from "../../graph/document.ts";
+import type { Job, StoredJob } from "./job.ts";
+
+/** What a job has come to, as long as it is in flight. */
+export interface JobProgress {
+  /** The node that runs. */
+  readonly node: string;
+  /** Its stage. */
+  readonly stage: string;
+  /** Steps done, over all images of the node. */
+  readonly step: number;
+  /** Steps in all. */
+  readonly steps: number;
+}
+
+/** One run, for one job or for several that ask for the same. */
+export class Flight {
+  /** What the jobs share. */
+  readonly key: string;
+  /** The graph. */
+  readonly graph: Job["graph"];
+  /** Whether denoising tells what it has come to at every step. */
+  readonly previews: boolean;
+  /** Whose turn it takes. */
+  readonly client: string;
+  /** The jobs, by id. A job that is cancelled leaves; the run stops when the last has left. */
+  readonly jobs = new Map<string, Job>();
+  /** Stops the run. */
+  readonly controller = new AbortController();
+  /** Whether it runs. */
+  isRunning = false;
+  /** What it has come to. */
+  progress: JobProgress | null = null;
+  #prompts: Map<string, string>;
+
+  /** @param first The job that it is begun for. */
+  constructor({ job, client, key, previews }: StoredJob) {
+    this.key = key;
+    this.graph = job.graph;
+    this.previews = previews;
+    this.client = client;
+    this.jobs.set(job.id, job);
+    const { nodes } = graphDocumentSchema.parse(job.graph);
+    // Nodes that take nothing from others are where runs with the same prompt do the same work.
+    const sources = Object.entries(nodes).filter(([, { inputs }]) => Object.keys(inputs).length === 0);
+    this.#prompts = new Map(
+      sources.map(([id, { stage, parameters }]) => [id, canonicalJson({ stage, parameters } as JsonValue)]),
+    );
+  }
+
+  /** Whether another flight is about to make something that this one needs too, and will find in the store then. */
+  shouldWaitFor(other: Flight): boolean {
+    const theirs = new Set(other.#prompts.values());
+    return this.#prompts.values().some((prompt) => theirs.has(prompt));
+  }
+
+  /** A node is done: nobody needs to wait for it any more. */
+  nodeDone(node: string): void {
+    this.#prompts.delete(node);
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * What the server accepts: all bounds in one place, shown by `GET /v1/capabilities`.
+ *
+ * @module
+ */
+
+/** Bounds of what a request may ask for. */
+export interface Limits {
+  /** Largest width and height of a picture, in pixels. */
+  readonly maxSize: number;
+  /** Smallest width and height of a picture, in pixels. */
+  readonly minSize: number;
+  /** Most denoising steps. */
+  readonly maxSteps: number;
+  /** Most pictures of one request. */
+  readonly maxImages: number;
+  /** Longest prompt, in UTF-16 units. */
+  readonly maxPromptLength: number;
+  /** Most nodes of a graph. */
+  readonly maxNodes: number;
+  /** Jobs that may wait; more are answered with 429. */
+  readonly maxQueue: number;
+  /** Largest body of a JSON request, in bytes. */
+  readonly maxBodyBytes: number;
+  /** Largest artifact that may be put, in bytes. */
+  readonly maxArtifactBytes: number;
+  /** Finished jobs that are kept; older ones are forgotten. */
+  readonly keptJobs: number;
+  /** Jobs on one page of a list. */
+  readonly maxPage: number;
+}
+
+/** The bounds unless the operator says otherwise. */
+export const DEFAULT_LIMITS: Limits = {
+  maxSize: 2048,
+  minSize: 16,
+  maxSteps: 150,
+  maxImages: 10,
+  maxPromptLength: 8000,
+  maxNodes: 64,
+  maxQueue: 64,
+  maxBodyBytes: 1 << 20,
+  maxArtifactBytes: 1 << 29,
+  keptJobs: 1000,
+  maxPage: 100,
+};

@@ -1,0 +1,130 @@
+/**
+ * Figures for Prometheus.
+ *
+ * @module
+ */
+
+import { memoryUsage } from "node:process";
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { RunEvent } from "../graph/events.ts";
+import type { Job } from "./jobs/job.ts";
+import type { Jobs } from "./jobs/jobs.ts";
+
+/** Seconds between two looks at the event loop. */
+const LAG_EVERY_MS = 100;
+
+/** Counts what the server does. */
+export class Metrics {
+  #registry = new Registry();
+  #timer: ReturnType<typeof setInterval>;
+  #requests = new Counter({
+    name: "pixstage_http_requests_total",
+    help: "Requests answered.",
+    labelNames: ["method", "route", "status"],
+    registers: [this.#registry],
+  });
+  #seconds = new Histogram({
+    name: "pixstage_http_request_duration_seconds",
+    help: "Seconds to the head of the answer.",
+    labelNames: ["route"],
+    buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60],
+    registers: [this.#registry],
+  });
+  #jobs = new Counter({
+    name: "pixstage_jobs_total",
+    help: "Jobs that have ended.",
+    labelNames: ["kind", "status"],
+    registers: [this.#registry],
+  });
+  #stages = new Histogram({
+    name: "pixstage_stage_duration_seconds",
+    help: "Seconds that stages took.",
+    labelNames: ["stage"],
+    buckets: [0.01, 0.05, 0.2, 1, 5, 20, 60, 300],
+    registers: [this.#registry],
+  });
+  #cached = new Counter({
+    name: "pixstage_stages_cached_total",
+    help: "Stages whose results were in the store.",
+    labelNames: ["stage"],
+    registers: [this.#registry],
+  });
+  #steps = new Counter({
+    name: "pixstage_steps_total",
+    help: "Steps taken.",
+    labelNames: ["stage"],
+    registers: [this.#registry],
+  });
+  #lag = new Histogram({
+    name: "pixstage_event_loop_lag_seconds",
+    help: "Seconds by which a timer was late.",
+    buckets: [0.001, 0.005, 0.02, 0.1, 0.5],
+    registers: [this.#registry],
+  });
+
+  constructor() {
+    new Gauge({
+      name: "process_resident_memory_bytes",
+      help: "Resident memory.",
+      registers: [this.#registry],
+      collect() {
+        this.set(memoryUsage.rss());
+      },
+    });
+    let due = performance.now() + LAG_EVERY_MS;
+    this.#timer = setInterval(() => {
+      const late = performance.now() - due;
+      this.#lag.observe(Math.max(late, 0) / 1000);
+      due = performance.now() + LAG_EVERY_MS;
+    }, LAG_EVERY_MS);
+  }
+
+  /** Watches the queue. */
+  watch(jobs: Jobs): void {
+    const gauge = (name: string, help: string, value: () => number): void => {
+      new Gauge({
+        name,
+        help,
+        registers: [this.#registry],
+        collect() {
+          this.set(value());
+        },
+      });
+    };
+    gauge("pixstage_jobs_waiting", "Jobs that wait.", () => jobs.waiting);
+    gauge("pixstage_jobs_running", "Runs under way.", () => jobs.running);
+  }
+
+  /** Counts an answer. */
+  request(method: string, route: string, status: number, seconds: number): void {
+    this.#requests.inc({ method, route, status: String(status) });
+    this.#seconds.observe({ route }, seconds);
+  }
+
+  /** Counts an event of a run. */
+  event(event: RunEvent): void {
+    if (event.type === "step") this.#steps.inc({ stage: event.stage });
+    else if (event.type === "stage:cached") this.#cached.inc({ stage: event.stage });
+    else if (event.type === "stage:end") this.#stages.observe({ stage: event.stage }, event.ms / 1000);
+  }
+
+  /** Counts a job that has ended. */
+  ended({ kind, status }: Job): void {
+    this.#jobs.inc({ kind, status });
+  }
+
+  /** All figures in the Prometheus text format. */
+  async text(): Promise<string> {
+    return await this.#registry.metrics();
+  }
+
+  /** Its media type. */
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** Stops looking at the event loop. */
+  close(): void {
+    clearInterval(this.#timer);
+  }
+}

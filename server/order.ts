@@ -1,0 +1,80 @@
+/**
+ * From a request to an order for the queue.
+ *
+ * @module
+ */
+
+import type { JsonValue } from "../artifacts/artifact.ts";
+import { canonicalJson } from "../artifacts/canonical_json.ts";
+import type { GraphDocument } from "../graph/document.ts";
+import type { PictureRequestInput } from "../graph/picture_request.ts";
+import { textToImage } from "../graph/text_to_image.ts";
+import { checkGraph, checkParameters, unknownModel } from "./check_graph.ts";
+import { ApiError } from "./api_error.ts";
+import type { ServerContext } from "./context.ts";
+import { EngineError } from "./engine/engine.ts";
+import type { JobOrder } from "./jobs/jobs.ts";
+import type { ServedModel } from "./served_models.ts";
+
+/** Finds a model of the list; the first where none is named. */
+export function findModel(
+  models: readonly ServedModel[],
+  name: string | undefined,
+  param: string,
+): ServedModel {
+  const found = name === undefined ? models[0] : models.find((model) => model.name === name);
+  if (found) return found;
+  throw unknownModel(name ?? "", models.map(({ name }) => name), param);
+}
+
+/**
+ * Writes the graph of a picture request.
+ *
+ * @param request The request, parsed.
+ * @param context What the server has.
+ * @param path Where the request stands in the body, for errors.
+ * @returns The graph, checked.
+ * @throws {ApiError} with the first fault.
+ */
+export function pictureGraph(
+  request: PictureRequestInput,
+  context: ServerContext,
+  path: readonly string[],
+): GraphDocument {
+  const { limits, models: served } = context;
+  const models = served.map(({ name }) => name);
+  checkParameters(request, { limits, models }, path);
+  const model = findModel(served, request.model, [...path, "model"].join("."));
+  const guided = (request.guidanceScale ?? model.guidanceScale) > 1;
+  const negativePrompt = request.negativePrompt ?? model.defaults.negativePrompt ?? "";
+  let graph;
+  try {
+    graph = textToImage({ ...request, negativePrompt }, { guided });
+  } catch (error) {
+    if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
+    throw new ApiError(400, "invalid_value", error.message, { param: path.join(".") || undefined });
+  }
+  return checkGraph(graph, { limits, models, registry: context.registry }, []);
+}
+
+/**
+ * Refuses a graph that its stages would refuse once they read their models' configurations, and makes an order of it.
+ *
+ * @throws {ApiError} 400 with the fault.
+ */
+export async function orderOf(
+  order: Omit<JobOrder, "key" | "graph"> & { readonly graph: GraphDocument },
+  { engine }: Pick<ServerContext, "engine">,
+): Promise<JobOrder> {
+  try {
+    await engine.check(order.graph);
+  } catch (error) {
+    if (error instanceof EngineError && error.isClientFault) {
+      throw new ApiError(400, "invalid_value", error.message);
+    }
+    throw error;
+  }
+  // What tells pictures apart is the graph, and what it reports.
+  const { graph, previews } = order;
+  return { ...order, key: canonicalJson({ graph, previews } as unknown as JsonValue) };
+}

@@ -1,0 +1,44 @@
+import type { RunEvent } from "../graph/events.ts";
+
+/** A preview as the OpenAI API sends it. */
+export interface PartialImage {
+  readonly type: "image_generation.partial_image";
+  readonly b64_json: string;
+  readonly partial_image_index: number;
+  readonly created_at: number;
+  readonly size: string;
+  readonly quality: "auto";
+  readonly background: "opaque";
+  readonly output_format: "png";
+}
+
+/** Picks, of the previews of a run, as many as were asked for, evenly over its steps. */
+export class PartialImages {
+  #wanted: number;
+  #steps = 0;
+  #sent = new Map<number, number>();
+
+  /** @param wanted How many previews of each picture. */
+  constructor(wanted: number) {
+    this.#wanted = wanted;
+  }
+
+  /** Takes the next event of the run, and gives the preview to be sent, if one is due. */
+  take(event: RunEvent): PartialImage | undefined {
+    if (event.type === "step") this.#steps = event.steps / event.images;
+    if (event.type !== "preview") return undefined;
+    const sent = this.#sent.get(event.image) ?? 0;
+    if (sent >= this.#wanted || event.step < this.#steps * (sent + 1) / (this.#wanted + 1)) return undefined;
+    this.#sent.set(event.image, sent + 1);
+    return {
+      type: "image_generation.partial_image",
+      b64_json: event.png,
+      partial_image_index: sent,
+      created_at: Math.floor(Date.now() / 1000),
+      size: `${event.width}x${event.height}`,
+      quality: "auto",
+      background: "opaque",
+      output_format: "png",
+    };
+  }
+}

@@ -1,0 +1,152 @@
+/**
+ * Artifacts by their ids: put, looked for, fetched whole or in part, and as pictures.
+ *
+ * @module
+ */
+
+import { createRoute, z } from "@hono/zod-openapi";
+import { sha256Schema } from "../../artifacts/store/stage_record.ts";
+import { MEDIA_TYPES } from "../../images/picture.ts";
+import { ApiError } from "../api_error.ts";
+import { byteRange } from "../byte_range.ts";
+import type { ServerContext } from "../context.ts";
+import { router } from "../router.ts";
+import { faults, json } from "./responses.ts";
+
+const tags = ["Artifacts"];
+const id = sha256Schema.openapi({ description: "SHA-256 of the artifact's content, in hexadecimal." });
+const binary = z.string().openapi({ format: "binary" });
+const FOREVER = "private, max-age=31536000, immutable";
+
+const getRoute = createRoute({
+  method: "get",
+  path: "/v1/artifacts/{id}",
+  operationId: "getArtifact",
+  tags,
+  summary: "Fetches an artifact as a safetensors file, whole or a range of it",
+  description: "`HEAD` tells whether it is there. The content under an id never changes.",
+  request: { params: z.object({ id }) },
+  responses: {
+    200: { description: "The file.", content: { "application/octet-stream": { schema: binary } } },
+    206: { description: "A range of it.", content: { "application/octet-stream": { schema: binary } } },
+    304: { description: "The client has it already." },
+    416: { description: "There is no such range." },
+    ...faults,
+  },
+});
+
+const putRoute = createRoute({
+  method: "put",
+  path: "/v1/artifacts/{id}",
+  operationId: "putArtifact",
+  tags,
+  summary: "Puts an artifact: a safetensors file whose SHA-256 is the id",
+  request: {
+    params: z.object({ id }),
+    body: { required: true, content: { "application/octet-stream": { schema: binary } } },
+  },
+  responses: {
+    200: json(z.object({ id }), "It was there already."),
+    201: json(z.object({ id }), "It is there now."),
+    409: faults[400],
+    ...faults,
+  },
+});
+
+const pictureRoute = createRoute({
+  method: "get",
+  path: "/v1/artifacts/{id}/images/{image}",
+  operationId: "getPicture",
+  tags,
+  summary: "Fetches a picture of an image artifact as a file, with the parameters that it was made with",
+  request: {
+    params: z.object({ id, image: z.coerce.number().int().min(0).max(1000) }),
+    query: z.object({
+      format: z.enum(["png", "jpeg", "webp"]).default("png"),
+      quality: z.coerce.number().int().min(0).max(100).optional(),
+      thumbnail: z.coerce.number().int().min(16).max(1024).optional().openapi({
+        description:
+          "Shrinks the picture, its longer side at least this many pixels. No parameters are in the file.",
+      }),
+      download: z.string().regex(/^[\p{L}\p{N}._ -]{1,100}$/u).optional().openapi({
+        description: "The name under which browsers save the file.",
+      }),
+    }),
+  },
+  responses: {
+    200: {
+      description: "The file.",
+      content: Object.fromEntries(Object.values(MEDIA_TYPES).map((type) => [type, { schema: binary }])),
+    },
+    304: { description: "The client has it already." },
+    ...faults,
+  },
+});
+
+/** The routes. */
+export function artifactRoutes({ artifacts, engine, limits }: ServerContext) {
+  const missing = (name: string): ApiError =>
+    new ApiError(404, "artifact_not_found", `There is no artifact ${name}`, { param: "id" });
+  return router()
+    .openapi(getRoute, async (context) => {
+      const { id } = context.req.valid("param");
+      const file = await artifacts.find(id);
+      if (!file) throw missing(id);
+      const headers = {
+        "accept-ranges": "bytes",
+        "cache-control": FOREVER,
+        "content-type": "application/octet-stream",
+        etag: `"${id}"`,
+      };
+      if (isCurrent(context.req.header("if-none-match"), id)) {
+        return new Response(null, { status: 304, headers });
+      }
+      const range = byteRange(context.req.header("range"), file.size);
+      if (range === "unsatisfiable") {
+        return new Response(null, { status: 416, headers: { "content-range": `bytes */${file.size}` } });
+      }
+      const { start, end } = range ?? { start: 0, end: file.size };
+      const body = context.req.method === "HEAD"
+        ? null
+        : ReadableStream.from(artifacts.read(file, start, end));
+      return new Response(body, {
+        status: range ? 206 : 200,
+        headers: {
+          ...headers,
+          "content-length": String(end - start),
+          ...(range ? { "content-range": `bytes ${start}-${end - 1}/${file.size}` } : {}),
+        },
+      });
+    })
+    .openapi(putRoute, async (context) => {
+      const { id } = context.req.valid("param");
+      const { body } = context.req.raw;
+      if (!body) throw new ApiError(400, "empty_body", "Cannot take the artifact as the request has no body");
+      const isNew = await artifacts.receive(id, body, limits.maxArtifactBytes);
+      return isNew ? context.json({ id }, 201) : context.json({ id }, 200);
+    })
+    .openapi(pictureRoute, async (context) => {
+      const { id, image } = context.req.valid("param");
+      const { format, quality, thumbnail, download } = context.req.valid("query");
+      const tag = `${id}-${image}-${format}-${quality ?? ""}-${thumbnail ?? ""}`;
+      const headers = {
+        "cache-control": FOREVER,
+        "content-type": MEDIA_TYPES[format],
+        etag: `"${tag}"`,
+        ...(download === undefined
+          ? {}
+          : { "content-disposition": `attachment; filename*=UTF-8''${encodeURIComponent(download)}` }),
+      };
+      if (isCurrent(context.req.header("if-none-match"), tag)) {
+        return new Response(null, { status: 304, headers });
+      }
+      const file = await engine.picture({ artifact: id, image, format, quality, atLeast: thumbnail });
+      if (!file) throw missing(`${id} with a picture ${image}`);
+      return new Response(file, { headers });
+    });
+}
+
+/** Whether the client's `If-None-Match` names what it would get. */
+function isCurrent(header: string | undefined, tag: string): boolean {
+  return header?.split(",").some((given) => given.trim().replace(/^W\//, "") === `"${tag}"`) ?? false;
+}

@@ -1,0 +1,60 @@
+/**
+ * The OpenAPI document, and a page to read it.
+ *
+ * @module
+ */
+
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import { Hono } from "hono";
+import { etag } from "hono/etag";
+import type { ServerEnv } from "../context.ts";
+
+const INFO = {
+  openapi: "3.1.0",
+  info: {
+    title: "pixstage",
+    version: "0.1.0",
+    description: "Pictures from text with PixArt, stage by stage.",
+    license: { name: "Apache-2.0", identifier: "Apache-2.0" },
+  },
+  security: [{}, { key: [] }],
+};
+
+const PAGE = `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>pixstage reference</title>
+<link rel="stylesheet" href="/reference/page.css">
+<div id="reference"></div>
+<script src="/reference/bundle.js"></script>
+<script src="/reference/page.js"></script>
+</html>
+`;
+
+const START = `SwaggerUIBundle({ url: "/openapi.json", dom_id: "#reference", deepLinking: true });\n`;
+
+/** The routes. */
+export function documentRoutes(app: OpenAPIHono<ServerEnv>): Hono<ServerEnv> {
+  let document: string | undefined;
+  const openApi = (): string => {
+    app.openAPIRegistry.registerComponent("securitySchemes", "key", { type: "http", scheme: "bearer" });
+    return JSON.stringify(app.getOpenAPI31Document(INFO));
+  };
+  const javascript = { "content-type": "text/javascript; charset=utf-8" };
+  return new Hono<ServerEnv>()
+    .use("/reference/*", etag())
+    .get("/openapi.json", (c) => c.body(document ??= openApi(), 200, { "content-type": "application/json" }))
+    .get("/reference", (c) => c.html(PAGE))
+    .get("/reference/page.js", (c) => c.body(START, 200, javascript))
+    .get("/reference/bundle.js", async (c) => {
+      const { default: bundle } = await import("swagger-ui-dist/swagger-ui-bundle.js", {
+        with: { type: "text" },
+      });
+      return c.body(bundle, 200, javascript);
+    })
+    .get("/reference/page.css", async (c) => {
+      const { default: css } = await import("swagger-ui-dist/swagger-ui.css", { with: { type: "text" } });
+      return c.body(css, 200, { "content-type": "text/css; charset=utf-8" });
+    });
+}

@@ -1,0 +1,210 @@
+/**
+ * `POST /v1/images/generations`, as clients of the OpenAI API speak it.
+ *
+ * @module
+ */
+
+import { createRoute, z } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import { streamSSE } from "hono/streaming";
+import type { PictureRequestInput } from "../../graph/picture_request.ts";
+import { ApiError } from "../api_error.ts";
+import { clientName } from "../client_name.ts";
+import type { ServerContext, ServerEnv } from "../context.ts";
+import { PartialImages } from "../partial_images.ts";
+import type { Job } from "../jobs/job.ts";
+import { jobReply } from "../job_reply.ts";
+import { findModel, orderOf, pictureGraph } from "../order.ts";
+import { router } from "../router.ts";
+import {
+  type ImageRequest,
+  imageRequestSchema,
+  imagesResponseSchema,
+  imageWarnings,
+} from "../schemas/image_request.ts";
+import { faults, json } from "./responses.ts";
+
+const route = createRoute({
+  method: "post",
+  path: "/v1/images/generations",
+  operationId: "createImage",
+  tags: ["Images"],
+  summary: "Makes pictures from text",
+  description:
+    "Speaks the protocol of the OpenAI API. With `stream` the answer is a stream of server-sent events " +
+    "`image_generation.partial_image` and `image_generation.completed`.",
+  request: { body: { required: true, content: { "application/json": { schema: imageRequestSchema } } } },
+  responses: {
+    200: {
+      description: "The pictures, or the stream.",
+      content: {
+        "application/json": { schema: imagesResponseSchema },
+        "text/event-stream": { schema: z.string() },
+      },
+    },
+    ...faults,
+  },
+});
+
+/** What a request's fields are called in the stages. */
+const FIELD_NAMES: Readonly<Record<string, string>> = {
+  prompts: "prompt",
+  imagesPerPrompt: "n",
+  seeds: "seed",
+  width: "size",
+  height: "size",
+  guidanceScale: "guidance_scale",
+  negativePrompt: "negative_prompt",
+};
+
+/** The routes. */
+export function imageRoutes(server: ServerContext) {
+  return router().openapi(route, async (context) => {
+    const request = context.req.valid("json");
+    const job = await submit(request, context, server);
+    if (request.stream) return streamPictures(context, job, request, server);
+    const over = await server.jobs.ended(job.id, context.req.raw.signal);
+    if (!over || over.completed === null) {
+      // The client has gone, or the server is going.
+      server.jobs.cancel(job.id);
+      throw new ApiError(503, "interrupted", "The request was interrupted");
+    }
+    const data = await pictures(over, request, context, server);
+    return context.json({
+      created: Math.floor(over.created),
+      data,
+      output_format: request.output_format ?? "png",
+      size: sizeOf(over),
+      warnings: over.warnings,
+    }, 200);
+  });
+}
+
+async function submit(
+  request: ImageRequest,
+  context: Context<ServerEnv>,
+  server: ServerContext,
+): Promise<Job> {
+  const pictureRequest = toPictureRequest(request, server);
+  try {
+    const graph = pictureGraph(pictureRequest, server, []);
+    const order = await orderOf({
+      kind: "picture",
+      request: pictureRequest,
+      graph,
+      previews: Boolean(request.stream && request.partial_images),
+      warnings: imageWarnings(request),
+      client: request.user ? `user:${request.user.slice(0, 64)}` : clientName(context),
+    }, server);
+    return server.jobs.submit(order);
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.param === undefined) throw error;
+    const { status, code, message, param: stageField, headers } = error;
+    const field = stageField.split(".").pop()!;
+    const param = FIELD_NAMES[field] ?? field;
+    const told = message.startsWith(`${stageField}: `) ? param + message.slice(stageField.length) : message;
+    throw new ApiError(status, code, told, { param, headers });
+  }
+}
+
+function toPictureRequest(request: ImageRequest, { models }: ServerContext): PictureRequestInput {
+  const { prompt, n, size, seed, steps, guidance_scale, negative_prompt, scheduler } = request;
+  const [width, height] = size && size !== "auto" ? size.split("x").map(Number) : [];
+  const optional = {
+    width,
+    height,
+    steps,
+    guidanceScale: guidance_scale,
+    negativePrompt: negative_prompt,
+    scheduler,
+  };
+  return {
+    model: findModel(models, request.model, "model").name,
+    prompts: [prompt],
+    imagesPerPrompt: n ?? 1,
+    seeds: [seed ?? crypto.getRandomValues(new Uint32Array(1))[0]!],
+    ...Object.fromEntries(
+      Object.entries(optional).filter(([, value]) => value !== undefined && value !== null),
+    ),
+  };
+}
+
+/** The pictures of a job that has ended well. */
+async function pictures(
+  job: Job,
+  request: ImageRequest,
+  context: Context<ServerEnv>,
+  server: ServerContext,
+): Promise<z.infer<typeof imagesResponseSchema>["data"]> {
+  if (job.error) {
+    const status = job.error.code === "invalid_request" ? 400 : 500;
+    throw new ApiError(status, job.error.code, job.error.message);
+  }
+  if (job.status === "cancelled") throw new ApiError(409, "cancelled", "The job was cancelled");
+  const format = request.output_format ?? "png";
+  const quality = request.output_compression ?? undefined;
+  const data = [];
+  for (const { artifact, image, url, seed } of jobReply(job, server).images) {
+    const named = seed === null ? {} : { seed };
+    if (request.response_format === "url") {
+      const query = new URLSearchParams({
+        format,
+        ...(quality === undefined ? {} : { quality: String(quality) }),
+      });
+      data.push({ url: new URL(`${url}?${query}`, context.req.url).href, ...named });
+      continue;
+    }
+    const file = await server.engine.picture({ artifact, image, format, quality });
+    if (!file) throw new ApiError(500, "lost", "The picture is no longer in the store");
+    data.push({ b64_json: file.toBase64(), ...named });
+  }
+  return data;
+}
+
+/** Answers with previews, and then with the pictures. */
+function streamPictures(
+  context: Context<ServerEnv>,
+  job: Job,
+  request: ImageRequest,
+  server: ServerContext,
+): Response {
+  return streamSSE(context, async (stream) => {
+    const gone = new AbortController();
+    stream.onAbort(() => {
+      gone.abort();
+      server.jobs.cancel(job.id);
+    });
+    const send = async <E extends { readonly type: string }>(event: E): Promise<void> =>
+      await stream.writeSSE({ event: event.type, data: JSON.stringify(event) });
+    try {
+      const previews = new PartialImages(request.partial_images ?? 0);
+      for await (const { data } of server.jobs.follow(job.id, 0, gone.signal)) {
+        const found = previews.take(JSON.parse(data));
+        if (found) await send(found);
+      }
+      const over = server.jobs.get(job.id)!;
+      for (const { b64_json, url, seed } of await pictures(over, request, context, server)) {
+        await send({
+          type: "image_generation.completed",
+          ...(b64_json === undefined ? { url } : { b64_json }),
+          created_at: Math.floor(over.created),
+          size: sizeOf(over),
+          quality: "auto",
+          background: "opaque",
+          output_format: request.output_format ?? "png",
+          seed,
+          warnings: over.warnings,
+        });
+      }
+    } catch (error) {
+      const told = error instanceof ApiError ? error : new ApiError(500, "internal", "A fault of the server");
+      await stream.writeSSE({ event: "error", data: JSON.stringify(told) });
+    }
+  });
+}
+
+/** The size of a job's pictures as the API writes it. */
+function sizeOf({ artifacts }: Job): string {
+  const made = Object.values(artifacts).find(({ images }) => images);
+  return made ? `${made.width}x${made.height}` : "auto";
+}

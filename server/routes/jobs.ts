@@ -1,0 +1,131 @@
+/**
+ * Jobs: ordered, looked at, followed, cancelled.
+ *
+ * @module
+ */
+
+import { createRoute, z } from "@hono/zod-openapi";
+import { ApiError } from "../api_error.ts";
+import { checkGraph } from "../check_graph.ts";
+import { clientName } from "../client_name.ts";
+import type { ServerContext } from "../context.ts";
+import { jobEvents } from "../event_stream.ts";
+import { jobReply } from "../job_reply.ts";
+import { isOver, type Job } from "../jobs/job.ts";
+import { router } from "../router.ts";
+import { orderOf, pictureGraph } from "../order.ts";
+import { jobListSchema, jobQuerySchema, jobReplySchema, jobRequestSchema } from "../schemas/job_request.ts";
+import { faults, json } from "./responses.ts";
+
+const tags = ["Jobs"];
+const params = z.object({ id: z.string().regex(/^job_[0-9a-f]{32}$/, "A job id is job_ and 32 hex digits") });
+
+const orderRoute = createRoute({
+  method: "post",
+  path: "/v1/jobs",
+  operationId: "createJob",
+  tags,
+  summary: "Orders pictures or a whole graph",
+  request: { body: { required: true, content: { "application/json": { schema: jobRequestSchema } } } },
+  responses: { 202: json(jobReplySchema, "The job, waiting or running."), ...faults },
+});
+
+const listRoute = createRoute({
+  method: "get",
+  path: "/v1/jobs",
+  operationId: "listJobs",
+  tags,
+  summary: "Lists jobs, the newest first",
+  request: { query: jobQuerySchema },
+  responses: { 200: json(jobListSchema, "A page of jobs."), ...faults },
+});
+
+const getRoute = createRoute({
+  method: "get",
+  path: "/v1/jobs/{id}",
+  operationId: "getJob",
+  tags,
+  summary: "Tells what has become of a job",
+  request: { params },
+  responses: { 200: json(jobReplySchema, "The job."), ...faults },
+});
+
+const cancelRoute = createRoute({
+  method: "post",
+  path: "/v1/jobs/{id}/cancel",
+  operationId: "cancelJob",
+  tags,
+  summary: "Cancels a job; one that runs stops at its next step",
+  request: { params },
+  responses: { 200: json(jobReplySchema, "The job."), 409: faults[400], ...faults },
+});
+
+const eventsRoute = createRoute({
+  method: "get",
+  path: "/v1/jobs/{id}/events",
+  operationId: "followJob",
+  tags,
+  summary: "Streams the events of a job",
+  description:
+    "Server-sent events, each a JSON object of the type that its name says, numbered from 1. A stream " +
+    "that broke off goes on after the event that `Last-Event-ID` names.",
+  request: {
+    params,
+    headers: z.object({
+      "last-event-id": z.string().regex(/^\d{1,9}$/, "An event id is a whole number").optional(),
+    }),
+  },
+  responses: {
+    200: { description: "The events.", content: { "text/event-stream": { schema: z.string() } } },
+    ...faults,
+  },
+});
+
+/** The routes. */
+export function jobRoutes(server: ServerContext) {
+  const { jobs, limits, models, registry } = server;
+  const find = (id: string): Job => {
+    const job = jobs.get(id);
+    if (job) return job;
+    throw new ApiError(404, "job_not_found", `There is no job ${id}`, { param: "id" });
+  };
+  return router()
+    .openapi(orderRoute, async (context) => {
+      const { request, graph, previews } = context.req.valid("json");
+      const rules = { limits, registry, models: models.map(({ name }) => name) };
+      const checked = request ? pictureGraph(request, server, ["request"]) : checkGraph(graph, rules);
+      const order = await orderOf({
+        kind: request ? "picture" : "graph",
+        request: request ?? null,
+        graph: checked,
+        previews,
+        warnings: [],
+        client: clientName(context),
+      }, server);
+      return context.json(jobReply(jobs.submit(order), server), 202);
+    })
+    .openapi(listRoute, (context) => {
+      const { limit, after, status } = context.req.valid("query");
+      const size = Math.min(limit, limits.maxPage);
+      const page = jobs.list({ limit: size + 1, after, status });
+      const data = page.slice(0, size).map((job) => jobReply(job, server));
+      return context.json({ object: "list" as const, data, has_more: page.length > size }, 200);
+    })
+    .openapi(getRoute, (context) => {
+      return context.json(jobReply(find(context.req.valid("param").id), server), 200);
+    })
+    .openapi(cancelRoute, (context) => {
+      const job = find(context.req.valid("param").id);
+      if (isOver(job.status)) {
+        throw new ApiError(409, "job_over", `Cannot cancel the job as it is ${job.status} already`, {
+          param: "id",
+        });
+      }
+      return context.json(jobReply(jobs.cancel(job.id)!, server), 200);
+    })
+    .openapi(eventsRoute, (context) => {
+      const { id } = find(context.req.valid("param").id);
+      const after = Number(context.req.valid("header")["last-event-id"] ?? 0);
+      return jobEvents(context, id, after, server);
+    });
+}

@@ -1,0 +1,152 @@
+/**
+ * What the server has to offer: models, stages, schedulers, bounds.
+ *
+ * @module
+ */
+
+import { createRoute, z } from "@hono/zod-openapi";
+import { PICTURE_FORMATS } from "../../images/picture.ts";
+import { SCHEDULERS } from "../../schedulers/mod.ts";
+import type { ServerContext } from "../context.ts";
+import { findModel } from "../order.ts";
+import { router } from "../router.ts";
+import type { ServedModel } from "../served_models.ts";
+import { faults, json } from "./responses.ts";
+
+const tags = ["Capabilities"];
+
+const modelSchema = z.object({
+  id: z.string(),
+  object: z.literal("model"),
+  created: z.int(),
+  owned_by: z.string(),
+  family: z.string(),
+  description: z.string().optional(),
+  license: z.string().optional(),
+  defaults: z.object({
+    width: z.int(),
+    height: z.int(),
+    steps: z.int().optional(),
+    guidance_scale: z.number(),
+    scheduler: z.string(),
+    negative_prompt: z.string(),
+  }),
+}).openapi("Model");
+
+const modelListSchema = z.object({ object: z.literal("list"), data: z.array(modelSchema) });
+
+const portSchema = z.record(
+  z.string(),
+  z.object({ kind: z.string(), description: z.string(), optional: z.boolean().optional() }),
+);
+
+const capabilitiesSchema = z.object({
+  models: z.array(modelSchema),
+  schedulers: z.array(z.object({
+    name: z.string(),
+    short_names: z.array(z.string()),
+    description: z.string(),
+  })),
+  stages: z.array(z.object({
+    name: z.string(),
+    version: z.string(),
+    description: z.string(),
+    inputs: portSchema,
+    outputs: portSchema,
+    parameters: z.unknown(),
+  })),
+  output_formats: z.array(z.string()),
+  limits: z.record(z.string(), z.int()),
+  features: z.record(z.string(), z.boolean()),
+}).openapi("Capabilities");
+
+const listRoute = createRoute({
+  method: "get",
+  path: "/v1/models",
+  operationId: "listModels",
+  tags,
+  summary: "Lists the models",
+  responses: { 200: json(modelListSchema, "The models, the default one first."), ...faults },
+});
+
+const modelRoute = createRoute({
+  method: "get",
+  path: "/v1/models/{model}",
+  operationId: "getModel",
+  tags,
+  summary: "Tells of one model",
+  request: { params: z.object({ model: z.string().max(200) }) },
+  responses: { 200: json(modelSchema, "The model."), ...faults },
+});
+
+const capabilitiesRoute = createRoute({
+  method: "get",
+  path: "/v1/capabilities",
+  operationId: "getCapabilities",
+  tags,
+  summary: "Tells what there is to choose from, and the bounds of requests",
+  responses: { 200: json(capabilitiesSchema, "Models, schedulers, stages, limits, features."), ...faults },
+});
+
+/** The routes. */
+export function modelRoutes(server: ServerContext) {
+  const created = Math.floor(Date.now() / 1000);
+  const models = server.models.map((model) => describe(model, created));
+  const capabilities: z.infer<typeof capabilitiesSchema> = {
+    models,
+    schedulers: SCHEDULERS.map(({ name, shortNames, description }) => ({
+      name,
+      short_names: [...shortNames],
+      description,
+    })),
+    stages: server.registry.list().map(({ name, version, description, inputs, outputs, parameters }) => ({
+      name,
+      version,
+      description,
+      inputs,
+      outputs,
+      parameters: z.toJSONSchema(parameters, { io: "input", unrepresentable: "any" }),
+    })),
+    output_formats: [...PICTURE_FORMATS],
+    limits: { ...server.limits },
+    features: {
+      cancel_queued: true,
+      cancel_running: true,
+      progress_events: true,
+      previews: true,
+      replayable_events: true,
+      artifacts: true,
+      stages: true,
+      graphs: true,
+      resume_after_restart: true,
+    },
+  };
+  return router()
+    .openapi(listRoute, (context) => context.json({ object: "list" as const, data: models }, 200))
+    .openapi(modelRoute, (context) => {
+      const { name } = findModel(server.models, context.req.valid("param").model, "model");
+      return context.json(models.find(({ id }) => id === name)!, 200);
+    })
+    .openapi(capabilitiesRoute, (context) => context.json(capabilities, 200));
+}
+
+function describe(model: ServedModel, created: number): z.infer<typeof modelSchema> {
+  const { name, family, defaults, width, height, scheduler, guidanceScale } = model;
+  return {
+    id: name,
+    object: "model",
+    created,
+    owned_by: "pixstage",
+    family,
+    ...(defaults.description === undefined ? {} : { description: defaults.description }),
+    ...(defaults.license === undefined ? {} : { license: defaults.license }),
+    defaults: {
+      width,
+      height,
+      ...(defaults.steps === undefined ? {} : { steps: defaults.steps }),
+      guidance_scale: guidanceScale,
+      scheduler,
+      negative_prompt: defaults.negativePrompt ?? "",
+    },
+  };
+}

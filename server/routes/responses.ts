@@ -1,0 +1,19 @@
+import { errorSchema } from "../api_error.ts";
+
+/** The description of a JSON reply. */
+export function json<S>(schema: S, description: string): {
+  readonly description: string;
+  readonly content: { readonly "application/json": { readonly schema: S } };
+} {
+  return { description, content: { "application/json": { schema } } };
+}
+
+/** The replies that any route may give. */
+export const faults = {
+  400: json(errorSchema, "The request is not valid; `param` names the field."),
+  401: json(errorSchema, "The API key is missing or wrong."),
+  404: json(errorSchema, "There is no such thing."),
+  413: json(errorSchema, "The body is too large."),
+  429: json(errorSchema, "Too many jobs wait; `Retry-After` says when to try again."),
+  500: json(errorSchema, "A fault of the server."),
+} as const;

@@ -1,0 +1,144 @@
+/**
+ * Stages one at a time: so that one machine encodes, another denoises and a third decodes.
+ *
+ * @module
+ */
+
+import { createRoute, z } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import { streamSSE } from "hono/streaming";
+import { sha256Schema } from "../../artifacts/store/stage_record.ts";
+import { ApiError } from "../api_error.ts";
+import { checkGraph } from "../check_graph.ts";
+import { clientName } from "../client_name.ts";
+import type { ServerContext, ServerEnv } from "../context.ts";
+import type { Job } from "../jobs/job.ts";
+import { orderOf } from "../order.ts";
+import { router } from "../router.ts";
+import { faults, json } from "./responses.ts";
+
+/** The node that stands for the stage in the graph of its job. */
+const NODE = "stage";
+
+const requestSchema = z.strictObject({
+  version: z.string().max(100).optional().openapi({
+    description: "The version of the stage that is wanted; another one is refused.",
+  }),
+  parameters: z.record(z.string(), z.unknown()).default({}),
+  inputs: z.record(z.string(), sha256Schema).default({}).openapi({
+    description: "The ids of the artifacts at the input ports. They must have been put.",
+  }),
+}).openapi("StageRequest");
+
+const resultSchema = z.object({
+  outputs: z.record(z.string(), sha256Schema).openapi({
+    description: "The ids of the artifacts at the output ports.",
+  }),
+}).openapi("StageResult");
+
+const route = createRoute({
+  method: "post",
+  path: "/v1/stages/{name}",
+  operationId: "runStage",
+  tags: ["Stages"],
+  summary: "Runs one stage on artifacts that were put",
+  description:
+    "With `Accept: text/event-stream` the answer is a stream of the run's events, the last of them `result`. " +
+    "Closing the connection cancels the run.",
+  request: {
+    params: z.object({ name: z.string().max(200) }),
+    body: { required: true, content: { "application/json": { schema: requestSchema } } },
+  },
+  responses: {
+    200: {
+      description: "What it made, or the stream.",
+      content: {
+        "application/json": { schema: resultSchema },
+        "text/event-stream": { schema: z.string() },
+      },
+    },
+    409: json(faults[400].content["application/json"].schema, "The stage has another version."),
+    ...faults,
+  },
+});
+
+/** The routes. */
+export function stageRoutes(server: ServerContext) {
+  const { jobs, limits, models, registry } = server;
+  return router().openapi(route, async (context) => {
+    const { name } = context.req.valid("param");
+    const { version, parameters, inputs } = context.req.valid("json");
+    if (!registry.has(name)) {
+      const names = registry.list().map((stage) => stage.name).join(", ");
+      throw new ApiError(404, "stage_not_found", `There is no such stage: there are ${names}`, {
+        param: "name",
+      });
+    }
+    const stage = registry.get(name);
+    if (version !== undefined && version !== stage.version) {
+      const message = `Stage "${name}" has version ${stage.version} here: upgrade one side`;
+      throw new ApiError(409, "version_mismatch", message, { param: "version" });
+    }
+    for (const id of Object.values(inputs)) {
+      if (await server.artifacts.find(id)) continue;
+      throw new ApiError(404, "artifact_not_found", `There is no artifact ${id}: put it first`, {
+        param: "inputs",
+      });
+    }
+    const node = {
+      stage: name,
+      parameters,
+      inputs: Object.fromEntries(Object.entries(inputs).map(([port, artifact]) => [port, { artifact }])),
+    };
+    const rules = { limits, registry, models: models.map((model) => model.name) };
+    const job = jobs.submit(
+      await orderOf({
+        kind: "stage",
+        request: null,
+        graph: checkGraph({ pixstage: 1, nodes: { [NODE]: node } }, rules, []),
+        previews: false,
+        warnings: [],
+        client: clientName(context),
+      }, server),
+    );
+    if (context.req.header("accept")?.includes("text/event-stream")) return stream(context, job, server);
+    const over = await jobs.ended(job.id, context.req.raw.signal);
+    if (!over || over.completed === null) jobs.cancel(job.id);
+    return context.json(resultOf(over), 200);
+  });
+}
+
+/** Answers with the events of the run and its result. */
+function stream(context: Context<ServerEnv>, job: Job, server: ServerContext): Response {
+  return streamSSE(context, async (stream) => {
+    const gone = new AbortController();
+    stream.onAbort(() => {
+      gone.abort();
+      server.jobs.cancel(job.id);
+    });
+    const heartbeat = setInterval(() => stream.write(": alive\n\n"), server.heartbeatMs);
+    try {
+      for await (const { type, data } of server.jobs.follow(job.id, 0, gone.signal)) {
+        await stream.writeSSE({ event: type, data });
+      }
+      await stream.writeSSE({ event: "result", data: JSON.stringify(resultOf(server.jobs.get(job.id))) });
+    } catch (error) {
+      const told = error instanceof ApiError ? error : new ApiError(500, "internal", "A fault of the server");
+      await stream.writeSSE({ event: "error", data: JSON.stringify(told) });
+    } finally {
+      clearInterval(heartbeat);
+    }
+  });
+}
+
+/** What a job of one stage made. */
+function resultOf(job: Job | undefined): z.infer<typeof resultSchema> {
+  if (job?.error) {
+    throw new ApiError(job.error.code === "invalid_request" ? 400 : 500, job.error.code, job.error.message);
+  }
+  if (job?.status !== "completed") throw new ApiError(503, "interrupted", "The run was interrupted");
+  const outputs = Object.entries(job.artifacts).map((
+    [output, { id }],
+  ) => [output.slice(NODE.length + 1), id]);
+  return { outputs: Object.fromEntries(outputs) };
+}

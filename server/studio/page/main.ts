@@ -1,0 +1,1 @@
+const root: HTMLElement | null = document.getElementById("studio");
