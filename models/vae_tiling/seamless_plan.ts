@@ -1,0 +1,88 @@
+// This module is browser compatible.
+
+/**
+ * What the seam-free decoder keeps in memory, and what it computes twice instead. Pure.
+ *
+ * @module
+ */
+
+import type { AutoencoderKLConfig } from "../autoencoder_kl_config.ts";
+import { planeBytes, type PlaneSizes } from "./planes.ts";
+import type { Resnet, Upsampler } from "./strip_graph.ts";
+
+/** One residual block, with the doubling before it. */
+export interface SeamlessStep {
+  /** The block. */
+  readonly resnet: Resnet;
+  /** The doubling before it, where there is one. */
+  readonly upsampler?: Upsampler;
+  /** Sizes of what comes out. */
+  readonly sizes: PlaneSizes;
+  /** Whether doubled planes are kept while the block is computed, or made anew in each pass. */
+  readonly keepsUpsampled: boolean;
+  /** Whether the first convolution's planes are kept for the second, or made anew. */
+  readonly keepsInner: boolean;
+}
+
+/** A decoder's steps. */
+export interface SeamlessPlan {
+  readonly steps: readonly SeamlessStep[];
+  /** Largest sum of the planes that are held at a time. */
+  readonly planeBytes: number;
+}
+
+/**
+ * Plans a decoder. The planes of the last block's first residual block and of what it is made from must be held; within
+ * that, or within a larger allowance, nothing is computed twice that fits.
+ *
+ * @param config The autoencoder.
+ * @param latents Height and width of the latents.
+ * @param allowedBytes Planes that may be held at a time; the least possible if left out or if less.
+ */
+export function planSeamless(
+  config: AutoencoderKLConfig,
+  latents: { readonly height: number; readonly width: number },
+  allowedBytes = 0,
+): SeamlessPlan {
+  const channels = [...config.block_out_channels].reverse();
+  const blocks = channels.map((output, block) => {
+    const input = channels[Math.max(block - 1, 0)]!;
+    const sizes = { rows: latents.height << block, channels: output, width: latents.width << block };
+    const before = planeBytes({ rows: sizes.rows >> 1, channels: input, width: sizes.width >> 1 });
+    return {
+      block,
+      input,
+      sizes,
+      before: block === 0 ? planeBytes(sizes) : before,
+      upsampled: planeBytes({ ...sizes, channels: input }),
+      own: planeBytes(sizes),
+    };
+  });
+  const least = Math.max(...blocks.map(({ before, own }) => before + own));
+  const allowed = Math.max(least, allowedBytes);
+  let peak = 0;
+  const steps = blocks.flatMap(({ block, input, sizes, before, upsampled, own }) => {
+    const keepsUpsampled = block > 0 && upsampled + Math.max(before, own) <= allowed;
+    const keepsInner = 2 * own <= allowed;
+    peak = Math.max(
+      peak,
+      keepsUpsampled ? upsampled + Math.max(before, own) : before + own,
+      keepsInner ? 2 * own : own,
+    );
+    return Array.from({ length: config.layers_per_block + 1 }, (_, index): SeamlessStep => ({
+      resnet: {
+        module: `decoder.up_blocks.${block}.resnets.${index}`,
+        input: index === 0 ? input : sizes.channels,
+        output: sizes.channels,
+      },
+      ...(index === 0 && block > 0
+        ? { upsampler: { module: `decoder.up_blocks.${block - 1}.upsamplers.0.conv`, channels: input } }
+        : {}),
+      sizes,
+      keepsUpsampled: index === 0 && keepsUpsampled,
+      // Where the planes before it are held too, the second convolution's planes take the place of the first's.
+      keepsInner: index === 0 || keepsInner,
+    }));
+  });
+  return { steps, planeBytes: peak };
+}
