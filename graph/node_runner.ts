@@ -31,6 +31,8 @@ export interface NodeRunnerOptions {
   readonly checkpoints: CheckpointPolicy | false;
   /** What keys are computed with. */
   readonly keys: KeyOptions;
+  /** Whether stages are to report what pictures have come to. */
+  readonly previews: boolean;
 }
 
 /** What is known of a node once it has run or was found in the store. */
@@ -108,7 +110,7 @@ export class NodeRunner {
   }
 
   async #run(node: PlannedNode): Promise<void> {
-    const { store, executors, reporter, signal, keys } = this.#options;
+    const { store, executors, reporter, signal, keys, previews } = this.#options;
     const inputs: Record<string, IdentifiedArtifact> = {};
     for (const [port, source] of Object.entries(node.inputs)) inputs[port] = await this.artifact(source);
     const ids = Object.fromEntries(Object.entries(inputs).map(([port, { id }]) => [port, id]));
@@ -123,6 +125,7 @@ export class NodeRunner {
       store,
       report: (event) => this.#emit(node, event),
       checkpoint,
+      previews,
     });
     const outputs: Record<string, string> = {};
     const atHand = new Map<string, Artifact>();

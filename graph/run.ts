@@ -45,6 +45,12 @@ export interface RunOptions extends KeyOptions {
    * @default {{ everyMs: 5000 }}
    */
   readonly checkpoints?: CheckpointPolicy | false | undefined;
+  /**
+   * Whether denoising reports what the pictures have come to at every step.
+   *
+   * @default {false}
+   */
+  readonly previews?: boolean | undefined;
   /** Reads an artifact that the graph names by `{"file": …}`; a graph that names files is refused without it. */
   readonly readFile?: ((path: string) => Promise<ReadFile>) | undefined;
   /** Takes the events, in order. */
@@ -96,7 +102,7 @@ export async function runGraph(document: unknown, options: RunOptions): Promise<
     }
 
     // 2. Run node after node, but for those whose results are known.
-    const { checkpoints = DEFAULT_CHECKPOINTS } = options;
+    const { checkpoints = DEFAULT_CHECKPOINTS, previews = false } = options;
     const runner = new NodeRunner({
       plan,
       given,
@@ -105,6 +111,7 @@ export async function runGraph(document: unknown, options: RunOptions): Promise<
       reporter,
       signal,
       checkpoints,
+      previews,
       keys: options,
     });
     for (const node of plan.nodes) await runner.settle(node);

@@ -26,6 +26,7 @@ import { denoiseImage } from "./denoise_loop.ts";
 import { type DenoiseParameters, type DenoiseSettings, settleDenoise } from "./denoise_settings.ts";
 import { imageSeeds } from "./image_seeds.ts";
 import { loadReport } from "./load_report.ts";
+import { previewReport } from "./preview_report.ts";
 import type { CheckContext, InputArtifacts, StageContext } from "./stage.ts";
 
 /** Input ports of the stages that denoise. */
@@ -176,7 +177,7 @@ export async function denoise(context: DenoiseContext, stopAfter = Infinity): Pr
       signal,
       before,
       stopAfter: last,
-      onStep: async ({ index, timestep, state }) => {
+      onStep: async ({ index, timestep, state, sample, predictedOriginal }) => {
         const finished = index + 1 === settings.calls;
         states.set(image, finished ? state() : { ...state(), generator: generator.state() });
         report({
@@ -187,6 +188,11 @@ export async function denoise(context: DenoiseContext, stopAfter = Infinity): Pr
           images,
           timestep,
         });
+        if (context.previews && shape[1] === 4) {
+          const { family } = checkpoint;
+          const latents = predictedOriginal ?? sample;
+          report(await previewReport({ latents, shape, family, image, step: index + 1 }));
+        }
         await context.checkpoint?.offer(() => packDenoiseState(result.state));
       },
     });

@@ -68,6 +68,8 @@ export interface StageContext<P, I extends Ports = Ports> extends CheckContext<P
   report(event: StageReport): void;
   /** Keeps states to go on from; absent where nothing is kept. */
   readonly checkpoint?: StageCheckpoint | undefined;
+  /** Whether somebody looks on: the stage is to report what pictures have come to, where it can. */
+  readonly previews?: boolean | undefined;
 }
 
 /** A part of a checkpoint that a stage's result depends on. */

@@ -51,6 +51,8 @@ export interface ExecuteOptions {
   readonly report: (event: StageReport) => void;
   /** Keeps the stage's states; absent where none are kept. */
   readonly checkpoint?: CheckpointRequest | undefined;
+  /** Whether the stage is to report what pictures have come to. */
+  readonly previews?: boolean | undefined;
 }
 
 /** What a stage gave. */

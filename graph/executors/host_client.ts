@@ -114,7 +114,7 @@ class HostClientRun {
   }
 
   async #runMessage(): Promise<HostRequest> {
-    const { checkpoint, carrier } = this.#options;
+    const { checkpoint, carrier, previews } = this.#options;
     const { node, inputs } = this.#request;
     const sent: Record<string, SentArtifact> = {};
     for (const [port, input] of Object.entries(inputs)) sent[port] = await carrier.send(input);
@@ -126,6 +126,7 @@ class HostClientRun {
       stageVersion: node.stage.version,
       parameters: asJson(node.parameters) as JsonObject,
       inputs: sent,
+      ...(previews ? { previews } : {}),
       ...(checkpoint ? { checkpoints: checkpoint.policy } : {}),
       ...(checkpoint?.saved ? { saved: await carrier.send(checkpoint.saved) } : {}),
     };

@@ -28,7 +28,7 @@ export class InlineExecutor implements Executor {
   /** Runs one node in this thread. */
   async execute(request: StageRequest, options: ExecuteOptions): Promise<StageResponse> {
     const { node, inputs } = request;
-    const { signal, report, checkpoint } = options;
+    const { signal, report, checkpoint, previews } = options;
     const { models, runtime } = this.#options;
     signal.throwIfAborted();
     runtime.resetPeakMemory?.();
@@ -40,6 +40,7 @@ export class InlineExecutor implements Executor {
       runtime,
       signal,
       report,
+      previews,
       checkpoint: checkpoint &&
         new PolicyCheckpoint(
           checkpoint.policy,

@@ -57,6 +57,8 @@ export const hostRequestSchema = z.discriminatedUnion("type", [
     checkpoints: checkpointPolicySchema.optional(),
     /** The state to begin from. */
     saved: sentArtifactSchema.optional(),
+    /** Whether the stage is to report what pictures have come to. */
+    previews: z.boolean().optional(),
   }),
   z.strictObject({ type: z.literal("cancel"), run: z.string() }),
   /** Answers a checkpoint: it is kept, the stage may go on. */

@@ -99,7 +99,8 @@ class HostedRun {
   }
 
   async execute({ registry, models, runtime, store }: HostPlace): Promise<HostReply> {
-    const { run, node, stage: name, stageVersion, parameters, inputs, checkpoints, saved } = this.#request;
+    const { run, node, stage: name, stageVersion, parameters, inputs, checkpoints, saved, previews } =
+      this.#request;
     const stage = registry.get(name);
     if (stage.version !== stageVersion) {
       throw new RangeError(
@@ -116,6 +117,7 @@ class HostedRun {
       signal: this.#controller.signal,
       store: store ?? new MemoryStore(),
       report: (event) => this.#send({ type: "report", run, event }),
+      previews,
       checkpoint: checkpoints && {
         policy: checkpoints,
         saved: state,

@@ -70,13 +70,14 @@ class EngineWorker {
     }
   }
 
-  async #runGraph(id: number, { graph }: WorkerTask & { type: "run" }): Promise<EngineResult> {
+  async #runGraph(id: number, { graph, previews }: WorkerTask & { type: "run" }): Promise<EngineResult> {
     const controller = new AbortController();
     this.#running.set(id, controller);
     const outputs: Record<string, MadeOutput> = {};
     try {
       const made = await runGraph(graph, {
         ...this.#run,
+        previews,
         signal: controller.signal,
         onEvent(event) {
           if (event.type === "artifact") {

@@ -1,0 +1,31 @@
+// This module is browser compatible.
+
+import { tensor } from "../artifacts/tensor.ts";
+import type { StageReport } from "../graph/events.ts";
+import { latentsToRgb } from "../images/latent_preview.ts";
+import { encodePicture } from "../images/picture.ts";
+import type { Family } from "../models/checkpoint/model_index.ts";
+
+/** What a preview shows. */
+export interface PreviewSource {
+  /** Latents of one image, flat; what denoising expects to come to where the scheduler tells that. */
+  readonly latents: Float32Array;
+  /** Their shape, [1, 4, height, width]. */
+  readonly shape: readonly number[];
+  /** Whose latents they are. */
+  readonly family: Family;
+  /** Which image, from 0. */
+  readonly image: number;
+  /** Steps done for that image. */
+  readonly step: number;
+}
+
+/** The report of what an image has come to: a small PNG, a pixel for each latent. */
+export async function previewReport(
+  { latents, shape, family, image, step }: PreviewSource,
+): Promise<StageReport> {
+  const [pixels] = latentsToRgb(tensor("float32", shape, latents), family === "sigma" ? "sdxl" : "sd");
+  const { width, height } = pixels!;
+  const png = (await encodePicture(pixels!, { format: "png" })).toBase64();
+  return { type: "preview", image, step, width, height, png };
+}
