@@ -74,11 +74,17 @@ export function addRunOptions(command: Command): Command {
     .option("-v, --verbose", "print every event to the standard error, and the trace of a fault");
 }
 
-/** Adds the options of `gen`. */
-export function addGenOptions(command: Command, defaultModel: string): Command {
-  addModelOptions(command, defaultModel)
-    .option("--vae <dir|org/name>", "another autoencoder: a checkpoint, or a folder that holds one alone")
+/** Options of captions: what is done with prompts before they are encoded. */
+export function addCaptionOptions(command: Command): Command {
+  return command
     .option("-n, --negative-prompt <text>", "what the pictures should not show")
+    .option("--no-clean-caption", "leave the prompts as they are but for case and outer blanks")
+    .option("--max-sequence-length <n>", "tokens of a prompt that are used", wholeNumber(1));
+}
+
+/** Options of denoising: size, schedule, guidance, seeds. */
+export function addDenoiseOptions(command: Command): Command {
+  return command
     .option("-W, --width <pixels>", "width of the pictures", wholeNumber(1))
     .option("-H, --height <pixels>", "height of the pictures", wholeNumber(1))
     .option("--steps <n>", "denoising steps", wholeNumber(1))
@@ -100,23 +106,32 @@ export function addGenOptions(command: Command, defaultModel: string): Command {
     )
     .option("-b, --batch-count <n>", "pictures for each prompt (default: 1)", wholeNumber(1))
     .option("--no-resolution-binning", "make the picture at the very size that is asked for")
-    .option("--no-clean-caption", "leave the prompts as they are but for case and outer blanks")
-    .option("--max-sequence-length <n>", "tokens of a prompt that are used", wholeNumber(1))
     .addOption(
       new Option("--generator <name>", "whose random numbers").choices(["torch-cpu", "torch-cuda"]),
     )
-    .option("--init-noise <file>", "initial noise: the tensor `latents` of a safetensors file")
-    .option("--save-embeds <file>", "save the embeddings as safetensors")
-    .option("--load-embeds <file>", "begin from saved embeddings; no text encoder is needed")
-    .option("--save-latents <file>", "save the latents as safetensors")
-    .option("--load-latents <file>", "begin from saved latents; only the autoencoder is needed")
-    .addOption(new Option("--until <stage>", "stop after a stage").choices(["encode", "denoise", "decode"]))
+    .option("--init-noise <file>", "initial noise: the tensor `latents` of a safetensors file");
+}
+
+/** Options of the autoencoder and of the pictures' files. */
+export function addPictureOptions(command: Command): Command {
+  return command
+    .option("--vae <dir|org/name>", "another autoencoder: a checkpoint, or a folder that holds one alone")
     .option("-o, --output <file>", "where the picture goes; %03d stands for its number")
     .addOption(
       new Option("--output-format <name>", "format of the pictures; by the file's ending otherwise")
         .choices(["png", "jpeg", "webp"]),
     )
     .option("--save-tensor <file>", "save the decoded pictures as float32 `image` [n, 3, h, w]");
+}
+
+/** Adds the options of `gen`. */
+export function addGenOptions(command: Command, defaultModel: string): Command {
+  addPictureOptions(addDenoiseOptions(addCaptionOptions(addModelOptions(command, defaultModel))))
+    .option("--save-embeds <file>", "save the embeddings as safetensors")
+    .option("--load-embeds <file>", "begin from saved embeddings; no text encoder is needed")
+    .option("--save-latents <file>", "save the latents as safetensors")
+    .option("--load-latents <file>", "begin from saved latents; only the autoencoder is needed")
+    .addOption(new Option("--until <stage>", "stop after a stage").choices(["encode", "denoise", "decode"]));
   return addRunOptions(command).addHelpText("after", EXAMPLES);
 }
 
@@ -171,7 +186,7 @@ export function modelReference({ model, revision }: Pick<GenOptions, "model" | "
 }
 
 /** A path relative to the user's folder becomes absolute; a name stays as it is. */
-function pathOrName(reference: string): string {
+export function pathOrName(reference: string): string {
   const path = userPath(reference);
   try {
     Deno.statSync(path);
@@ -182,7 +197,9 @@ function pathOrName(reference: string): string {
 }
 
 /** Where the run finds checkpoints, and what it runs on. */
-export function runOptions(options: GenOptions): LocalRunOptions {
+export function runOptions(
+  options: Pick<GenOptions, "localFilesOnly" | "cacheDir" | "device" | "threads" | "json" | "quiet">,
+): LocalRunOptions {
   const { localFilesOnly, cacheDir, device, threads } = options;
   return {
     device,
