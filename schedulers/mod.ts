@@ -103,7 +103,14 @@ export function schedulerConfig(
   const { definition, preset } = named;
   checkOverrides(named, name, overrides);
   const config = { ...asObject(definition.name, checkpointConfig), ...preset, ...overrides };
-  return { _class_name: definition.name, ...definition.parse(config) };
+  return { _class_name: definition.name, ...withoutInfinity(definition.parse(config)) };
+}
+
+/** JSON has no infinity: `lambda_min_clipped`, which is minus infinity by default, is written as a text then. */
+function withoutInfinity(config: JsonObject): JsonObject {
+  return Object.fromEntries(
+    Object.entries(config).map(([option, value]) => [option, value === -Infinity ? String(value) : value]),
+  );
 }
 
 function checkOverrides(
