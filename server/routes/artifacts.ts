@@ -14,7 +14,7 @@ import { router } from "../router.ts";
 import { faults, json } from "./responses.ts";
 
 const tags = ["Artifacts"];
-const id = sha256Schema.openapi({ description: "SHA-256 of the artifact's content, in hexadecimal." });
+const id = sha256Schema.describe("SHA-256 of the artifact's content, in hexadecimal.");
 const binary = z.string().openapi({ format: "binary" });
 const FOREVER = "private, max-age=31536000, immutable";
 

@@ -22,7 +22,7 @@ import {
   imagesResponseSchema,
   imageWarnings,
 } from "../schemas/image_request.ts";
-import { faults, json } from "./responses.ts";
+import { faults } from "./responses.ts";
 
 const route = createRoute({
   method: "post",

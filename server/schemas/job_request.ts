@@ -9,9 +9,17 @@ import { graphDocumentSchema } from "../../graph/document.ts";
 import { pictureRequestSchema } from "../../graph/picture_request.ts";
 import { jobSchema, jobStatusSchema } from "../jobs/job.ts";
 
+/** The request of the command line, its one recursive field described by hand: the document's maker cannot. */
+const requestSchema = pictureRequestSchema.extend({
+  schedulerOptions: pictureRequestSchema.shape.schedulerOptions.unwrap().optional().openapi({
+    type: "object",
+    additionalProperties: true,
+  }),
+}).openapi("PictureRequest");
+
 /** The schema of an order: a picture request or a whole graph. */
 export const jobRequestSchema = z.strictObject({
-  request: pictureRequestSchema.optional().openapi({ description: "A request for pictures." }),
+  request: requestSchema.optional().openapi({ description: "A request for pictures." }),
   graph: graphDocumentSchema.optional().openapi({ description: "A graph, instead of a request." }),
   previews: z.boolean().default(true).openapi({
     description: "Whether the events show what denoising has come to at every step.",

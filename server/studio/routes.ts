@@ -23,7 +23,7 @@ export const importMapHash: `'sha256-${string}'` = `'sha256-${
 
 /** The routes. */
 export function studioRoutes(): Hono<ServerEnv> {
-  const page = PAGE.replace('"IMPORT_MAP"', () => IMPORT_MAP);
+  const page = PAGE.replace("<!-- IMPORT MAP -->", `<script type="importmap">${IMPORT_MAP}</script>`);
   const scripts = new Map<string, string>();
   const javascript = { "content-type": "text/javascript; charset=utf-8", "cache-control": "no-cache" };
   const app = new Hono<ServerEnv>()
