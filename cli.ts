@@ -6,18 +6,32 @@
 
 import { Command, CommanderError } from "commander";
 import { stderr } from "node:process";
+import { decodeCommand } from "./cli/decode.ts";
+import { denoiseCommand } from "./cli/denoise.ts";
+import { encodeCommand } from "./cli/encode.ts";
 import { genCommand } from "./cli/gen.ts";
 import { inspectCommand } from "./cli/inspect.ts";
 import { INTERRUPT_STATUS, InterruptedError } from "./cli/interrupt.ts";
 import { modelsCommand, schedulersCommand, stagesCommand } from "./cli/lists.ts";
 import { writeLine } from "./cli/progress.ts";
 import { rehearseCommand } from "./cli/rehearse.ts";
+import { rerunCommand } from "./cli/rerun.ts";
+import { resumeCommand } from "./cli/resume.ts";
+import { runCommand } from "./cli/run.ts";
+import { storeCommand } from "./cli/store.ts";
 import { isUsageError } from "./cli/usage_error.ts";
 
 /** Puts the commands together. */
 function program(): Command {
   const commands = [
     genCommand(),
+    encodeCommand(),
+    denoiseCommand(),
+    decodeCommand(),
+    runCommand(),
+    resumeCommand(),
+    rerunCommand(),
+    storeCommand(),
     inspectCommand(),
     schedulersCommand(),
     stagesCommand(),

@@ -1,0 +1,49 @@
+/**
+ * `decode`: a file of latents to pictures. Only the autoencoder is needed.
+ *
+ * @module
+ */
+
+import { Command } from "commander";
+import { textToImage } from "../graph/text_to_image.ts";
+import { DEFAULT_MODEL } from "../hub/local_models.ts";
+import { defaultName } from "./describe_picture.ts";
+import {
+  addModelOptions,
+  addPictureOptions,
+  addRunOptions,
+  type GenOptions,
+  pictureRequest,
+  runOptions,
+} from "./gen_options.ts";
+import { interruptSignal } from "./interrupt.ts";
+import { pictureFormat } from "./save_pictures.ts";
+import { saveArtifact, saveMadePictures, showRun } from "./shown_run.ts";
+import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
+import { userPath } from "./user_path.ts";
+
+/** Makes the command. */
+export function decodeCommand(): Command {
+  const command = new Command("decode")
+    .description("Decodes a file of latents, and writes pictures.")
+    .argument("<latents>", "the file of latents");
+  return addStoreOptions(addRunOptions(addPictureOptions(addModelOptions(command, DEFAULT_MODEL)))).action(
+    decode,
+  );
+}
+
+async function decode(latents: string, options: GenOptions & StoreOptions): Promise<void> {
+  const { output, outputFormat, saveTensor } = options;
+  const format = pictureFormat({ output, format: outputFormat });
+  const graph = textToImage(pictureRequest([], options), { guided: false, latentsFile: userPath(latents) });
+  const signal = interruptSignal();
+  await showRun(graph, await openRun(options, runOptions(options)), options, {
+    signal,
+    save: async (made) => {
+      const image = made.get("decode.image")!;
+      const tensor = saveTensor === undefined ? [] : [await saveArtifact(image, saveTensor)];
+      const name = output ?? defaultName(image.artifact.metadata, format);
+      return [...tensor, ...await saveMadePictures(image, { output: name, format })];
+    },
+  });
+}

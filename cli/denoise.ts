@@ -1,0 +1,58 @@
+/**
+ * `denoise`: a file of embeddings to a file of latents. Only transformer and scheduler of the checkpoint are needed.
+ *
+ * @module
+ */
+
+import { Command } from "commander";
+import type { GraphDocumentInput } from "../graph/document.ts";
+import { textToImage } from "../graph/text_to_image.ts";
+import { DEFAULT_MODEL } from "../hub/local_models.ts";
+import {
+  addDenoiseOptions,
+  addModelOptions,
+  addRunOptions,
+  type GenOptions,
+  pictureRequest,
+  runOptions,
+} from "./gen_options.ts";
+import { interruptSignal } from "./interrupt.ts";
+import { wholeNumber } from "./option_values.ts";
+import { saveArtifact, showRun } from "./shown_run.ts";
+import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
+import { userPath } from "./user_path.ts";
+
+type DenoiseOptions = GenOptions & StoreOptions & { readonly output: string; readonly stopAfter?: number };
+
+/** Makes the command. */
+export function denoiseCommand(): Command {
+  const command = new Command("denoise")
+    .description("Denoises along a file of embeddings, and writes a file of latents that `decode` reads.")
+    .argument("<embeddings>", "the file of embeddings");
+  addRunOptions(addDenoiseOptions(addModelOptions(command, DEFAULT_MODEL)))
+    .requiredOption("-o, --output <file>", "the file of latents, or of the state with --stop-after")
+    .option("--stop-after <step>", "stop on the way, and write the state for `resume`", wholeNumber(1));
+  return addStoreOptions(command).action(denoise);
+}
+
+async function denoise(embeddings: string, options: DenoiseOptions): Promise<void> {
+  const { stopAfter } = options;
+  const embeddingsFile = userPath(embeddings);
+  const noiseFile = options.initNoise && userPath(options.initNoise);
+  const graph = textToImage(pictureRequest([], options), { guided: false, embeddingsFile, noiseFile });
+  const signal = interruptSignal();
+  const run = await openRun(options, runOptions(options));
+  const output = stopAfter === undefined ? "denoise.latents" : "denoise.checkpoint";
+  await showRun(stopAfter === undefined ? graph : stoppedAfter(graph, stopAfter), run, options, {
+    signal,
+    until: "denoise",
+    save: async (made) => [await saveArtifact(made.get(output)!, options.output)],
+  });
+}
+
+/** The graph with a `denoise` that stops on the way, and nothing behind it. */
+function stoppedAfter({ nodes, ...rest }: GraphDocumentInput, stopAfter: number): GraphDocumentInput {
+  const { denoise } = nodes;
+  const parameters = { ...denoise?.parameters, stopAfter };
+  return { ...rest, nodes: { denoise: { ...denoise, stage: "denoise-part", parameters } } };
+}

@@ -1,0 +1,53 @@
+/**
+ * `encode`: prompts to a file of embeddings. Only tokenizer and text encoder of the checkpoint are needed.
+ *
+ * @module
+ */
+
+import { Command } from "commander";
+import { embeddingsSource, textToImage } from "../graph/text_to_image.ts";
+import { splitSource } from "../graph/plan.ts";
+import { DEFAULT_MODEL } from "../hub/local_models.ts";
+import { guidanceScaleOf } from "../stages/denoise_settings.ts";
+import {
+  addCaptionOptions,
+  addModelOptions,
+  addRunOptions,
+  type GenOptions,
+  pictureRequest,
+  runOptions,
+} from "./gen_options.ts";
+import { interruptSignal } from "./interrupt.ts";
+import { saveArtifact, showRun } from "./shown_run.ts";
+import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
+
+type EncodeOptions = GenOptions & StoreOptions & { readonly output: string; readonly negative: boolean };
+
+/** Makes the command. */
+export function encodeCommand(): Command {
+  const command = new Command("encode")
+    .description("Encodes prompts, and writes a file of embeddings that `denoise` reads.")
+    .argument("<prompts...>", "what the pictures show; each prompt gives a picture")
+    .option("--no-negative", "leave the negative prompt out: for denoising without guidance");
+  addRunOptions(addCaptionOptions(addModelOptions(command, DEFAULT_MODEL)))
+    .requiredOption(
+      "-o, --output <file>",
+      "the file of embeddings: safetensors, as diffusers names the tensors",
+    );
+  return addStoreOptions(command).action(encode);
+}
+
+async function encode(prompts: string[], options: EncodeOptions): Promise<void> {
+  const request = pictureRequest(prompts, options);
+  const signal = interruptSignal();
+  const run = await openRun(options, runOptions(options));
+  const checkpoint = await run.models.open(request, signal);
+  const guided = options.negative && guidanceScaleOf({}, checkpoint) > 1;
+  const negativePrompt = request.negativePrompt ?? checkpoint.defaults.negativePrompt ?? "";
+  const output = embeddingsSource(guided);
+  await showRun(textToImage({ ...request, negativePrompt }, { guided }), run, options, {
+    signal,
+    until: splitSource(output)[0],
+    save: async (made) => [await saveArtifact(made.get(output)!, options.output)],
+  });
+}

@@ -1,0 +1,93 @@
+/**
+ * What the user names by a file or an id, and how it came to be.
+ *
+ * @module
+ */
+
+import { readFile, stat } from "node:fs/promises";
+import { z } from "zod";
+import { type Artifact, ArtifactError } from "../artifacts/artifact.ts";
+import { artifactId } from "../artifacts/artifact_file.ts";
+import { FolderStore } from "../artifacts/store/folder_store.ts";
+import type { RunStore } from "../artifacts/store/store.ts";
+import type { GraphInput } from "../graph/document.ts";
+import { storedOrigin } from "../graph/given_artifacts.ts";
+import { describeOrigin, parseProvenance, type Provenance } from "../graph/provenance.ts";
+import { readArtifactFile } from "../graph/provenance_file.ts";
+import { decodePicture, type PictureFormat } from "../images/picture.ts";
+import { wholeId } from "./store.ts";
+import { UsageError } from "./usage_error.ts";
+import { userPath } from "./user_path.ts";
+
+/** An artifact that was made before. */
+export interface MadeArtifactFile {
+  /** How it came to be. */
+  readonly provenance: Provenance;
+  /** The artifact. */
+  readonly artifact: Artifact;
+  /** How a graph names it. */
+  readonly input: Exclude<GraphInput, string>;
+}
+
+/** A picture that was made before. */
+export interface MadePicture {
+  /** How the artifact that it is of came to be. */
+  readonly provenance: Provenance;
+  /** Its place among the pictures of the artifact. */
+  readonly image: number;
+  /** Its file. */
+  readonly path: string;
+  /** What its file holds. */
+  readonly bytes: Uint8Array;
+  /** The kind of its file. */
+  readonly format: PictureFormat;
+}
+
+const imageSchema = z.object({ image: z.int().nonnegative() });
+
+/**
+ * Finds what the user named.
+ *
+ * @param target A picture, a safetensors file, or an id, of which the beginning is enough.
+ * @param store Where ids are looked up.
+ * @returns What it is.
+ * @throws {ArtifactError} if nobody knows how it was made.
+ */
+export async function findMade(target: string, store: RunStore): Promise<MadeArtifactFile | MadePicture> {
+  const path = userPath(target);
+  const found = await stat(path).catch(() => undefined);
+  if (!found && /^[0-9a-f]{4,64}$/i.test(target)) return await findStored(target, store);
+  if (target.endsWith(".safetensors")) return await findFile(path, store);
+  const bytes = new Uint8Array(await readFile(path));
+  const { metadata, format } = await decodePicture(bytes);
+  const text = metadata["pixstage"];
+  if (text === undefined) throw unknown(target);
+  const { image } = imageSchema.parse(JSON.parse(text));
+  return { provenance: parseProvenance(text, target), image, path, bytes, format };
+}
+
+async function findFile(path: string, store: RunStore): Promise<MadeArtifactFile> {
+  const { artifact, provenance } = await readArtifactFile(path);
+  if (provenance) return { provenance, artifact, input: { file: path } };
+  const origin = await storedOrigin(await artifactId(artifact), store);
+  if ("artifact" in origin) throw unknown(path);
+  return { provenance: describeOrigin(origin), artifact, input: { file: path } };
+}
+
+async function findStored(start: string, store: RunStore): Promise<MadeArtifactFile> {
+  const all = store instanceof FolderStore ? (await Array.fromAsync(store.list())).map(({ id }) => id) : [];
+  const id = start.length === 64 ? start.toLowerCase() : wholeId(start, all);
+  const artifact = await store.get(id);
+  if (!artifact) {
+    throw new UsageError(`Cannot find ${start} as there is neither such a file nor such an artifact`);
+  }
+  const origin = await storedOrigin(id, store);
+  if ("artifact" in origin) throw unknown(`artifact ${id}`);
+  return { provenance: describeOrigin(origin), artifact, input: { artifact: id } };
+}
+
+function unknown(name: string): ArtifactError {
+  return new ArtifactError(
+    `Cannot tell how ${name} was made as neither it nor the store says so: it must have been made by pixstage`,
+  );
+}

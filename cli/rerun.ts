@@ -1,0 +1,115 @@
+/**
+ * `rerun`: makes a picture or an artifact again, as its file tells.
+ *
+ * @module
+ */
+
+import { Command } from "commander";
+import { stderr, stdout } from "node:process";
+import { MemoryStore } from "../artifacts/store/memory_store.ts";
+import type { GraphInput } from "../graph/document.ts";
+import { splitSource } from "../graph/plan.ts";
+import type { Provenance } from "../graph/provenance.ts";
+import type { MadeArtifact } from "../graph/run.ts";
+import { encodePicture } from "../images/picture.ts";
+import { toPixels } from "../images/pixels.ts";
+import type { Tensor } from "../artifacts/tensor.ts";
+import { writeAtomically } from "../artifacts/atomically.ts";
+import { describePicture } from "./describe_picture.ts";
+import { addRunOptions, type GenOptions, runOptions } from "./gen_options.ts";
+import { interruptSignal } from "./interrupt.ts";
+import { findMade, type MadeArtifactFile, type MadePicture } from "./made_file.ts";
+import { writeLine } from "./progress.ts";
+import { addSetOption, type SetParameters, setParameters } from "./set_parameters.ts";
+import { saveArtifact, showRun } from "./shown_run.ts";
+import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
+import { UsageError } from "./usage_error.ts";
+import { userPath } from "./user_path.ts";
+
+type RerunOptions = GenOptions & StoreOptions & { readonly output?: string; readonly set?: SetParameters };
+
+/** Makes the command. */
+export function rerunCommand(): Command {
+  const command = new Command("rerun")
+    .description("Makes a picture or an artifact again, from what it tells of itself, and compares the two.")
+    .argument("<file|id>", "a picture, a safetensors file, or the beginning of an id in the store")
+    .option("-o, --output <file>", 'where it goes; "again" is added to the name otherwise');
+  return addStoreOptions(addRunOptions(addSetOption(command)))
+    .addHelpText("after", "\nWith --no-store everything is computed anew.")
+    .action(rerun);
+}
+
+async function rerun(target: string, options: RerunOptions): Promise<void> {
+  const signal = interruptSignal();
+  const run = await openRun(options, runOptions(options));
+  const store = run.store ?? new MemoryStore();
+  const made = await findMade(target, store);
+  const { graph, output } = made.provenance;
+  const outputName = asOutput(output);
+  const file = options.output ?? ("path" in made ? withAgain(made.path) : withAgain(target));
+  if ("input" in made && !file.endsWith(".safetensors")) {
+    throw new UsageError(`Cannot write ${target} again as the file must end in .safetensors: give -o FILE`);
+  }
+  await showRun(setParameters(graph, options.set), { ...run, store }, options, {
+    signal,
+    until: splitSource(outputName)[0],
+    save: async (result) => {
+      const again = result.get(outputName)!;
+      const same = "path" in made ? await savePicture(again, made, file) : await saveAgain(again, made, file);
+      if (!options.set) tell(same, made.provenance, again.provenance, options);
+      return [userPath(file)];
+    },
+  });
+}
+
+/** Writes the picture, and tells whether its file is the same as before, byte for byte. */
+async function savePicture(again: MadeArtifact, made: MadePicture, file: string): Promise<boolean> {
+  const { artifact, provenance } = again;
+  const { image, format } = made;
+  const pixels = toPixels(artifact.tensors["image"] as Tensor<"float32">)[image]!;
+  const metadata = describePicture(artifact, image, provenance);
+  const bytes = await encodePicture(pixels, { format, metadata });
+  await writeAtomically(userPath(file), [bytes]);
+  return bytes.length === made.bytes.length && bytes.every((byte, index) => byte === made.bytes[index]);
+}
+
+/** Writes the artifact, and tells whether its content is the same as before. */
+async function saveAgain(
+  again: MadeArtifact,
+  { provenance }: MadeArtifactFile,
+  file: string,
+): Promise<boolean> {
+  await saveArtifact(again, file);
+  const [node, port] = splitSource(asOutput(provenance.output));
+  return provenance.stages[node]?.outputs[port] === again.id;
+}
+
+/** Says whether the two are the same, and if not, which weights have changed. */
+function tell(same: boolean, before: Provenance, after: Provenance, { json, quiet }: RerunOptions): void {
+  if (json) writeLine(stdout, JSON.stringify({ type: "compared", same }));
+  else if (same && !quiet) writeLine(stderr, "The same bytes as before");
+  if (same) return;
+  const known = fingerprints(after);
+  const changed = [...fingerprints(before)].filter(([name, value]) => known.get(name) !== value).map((
+    [name],
+  ) => name);
+  throw new Error(
+    changed.length > 0
+      ? `What was made differs from what it was as other weights are there now: ${changed.join(", ")}`
+      : "What was made differs from what it was: another version, device or file of pixstage may have made it",
+  );
+}
+
+function fingerprints({ stages }: Provenance): Map<string, string> {
+  const uses = Object.values(stages).flatMap(({ models }) => models);
+  return new Map(uses.map(({ model, component, fingerprint }) => [`${component} of ${model}`, fingerprint]));
+}
+
+function asOutput(output: GraphInput): string {
+  if (typeof output === "string") return output;
+  throw new UsageError("Cannot make it again as it was given, not made");
+}
+
+function withAgain(path: string): string {
+  return path.replace(/(\.[^./\\]+)?$/, (ending) => `-again${ending}`);
+}

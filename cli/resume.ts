@@ -1,0 +1,86 @@
+/**
+ * `resume`: goes on from what is there: from embeddings, latents, or the middle of denoising.
+ *
+ * @module
+ */
+
+import { Command } from "commander";
+import { MemoryStore } from "../artifacts/store/memory_store.ts";
+import { splitSource } from "../graph/plan.ts";
+import { type ResumeChanges, resumeGraph } from "../graph/resume.ts";
+import { defaultName } from "./describe_picture.ts";
+import { addPictureOptions, addRunOptions, type GenOptions, pathOrName, runOptions } from "./gen_options.ts";
+import { interruptSignal } from "./interrupt.ts";
+import { findMade } from "./made_file.ts";
+import { amount, wholeNumber } from "./option_values.ts";
+import { pictureFormat } from "./save_pictures.ts";
+import { saveArtifact, saveMadePictures, showRun } from "./shown_run.ts";
+import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
+import { UsageError } from "./usage_error.ts";
+
+type ResumeOptions = Omit<GenOptions, "until"> & StoreOptions & {
+  readonly fromStep?: number;
+  readonly stepsMore?: number;
+  readonly prompt?: readonly string[];
+  readonly saveLatents?: string;
+};
+
+/** Makes the command. */
+export function resumeCommand(): Command {
+  const command = new Command("resume")
+    .description("Goes on from embeddings, from latents, or from the middle of denoising.")
+    .argument("<file|id>", "a safetensors file, a picture, or the beginning of an id in the store")
+    .option("--from-step <k>", "take the first k steps as they were, and go on from there", wholeNumber(1))
+    .option("--steps-more <n>", "take n steps more, and write the state again", wholeNumber(1))
+    .option("--guidance-scale <x>", "how far the prompt pulls from there on", amount)
+    .option("--prompt <text>", "what the picture shows from there on; repeatable, one for each prompt", list)
+    .option("-n, --negative-prompt <text>", "what the picture should not show from there on")
+    .option("--save-latents <file>", "save the latents, and do not decode them");
+  return addStoreOptions(addRunOptions(addPictureOptions(command))).action(resume);
+}
+
+async function resume(target: string, options: ResumeOptions): Promise<void> {
+  const { output, outputFormat, stepsMore, saveLatents, saveTensor } = options;
+  if (stepsMore !== undefined && !output?.endsWith(".safetensors")) {
+    throw new UsageError("Cannot stop again on the way as the state must be kept: give -o FILE.safetensors");
+  }
+  const format = stepsMore === undefined ? pictureFormat({ output, format: outputFormat }) : "png";
+  const signal = interruptSignal();
+  const run = await openRun(options, runOptions(options));
+  const store = run.store ?? new MemoryStore();
+  const made = await findMade(target, store);
+  const { graph, wanted } = await resumeGraph(made, {
+    ...changes(options),
+    models: run.models,
+    decode: saveLatents === undefined,
+  });
+  await showRun(graph, { ...run, store }, options, {
+    signal,
+    until: splitSource(wanted)[0],
+    save: async (result) => {
+      const last = result.get(wanted)!;
+      if (saveLatents !== undefined) return [await saveArtifact(last, saveLatents)];
+      if (last.artifact.kind !== "image") return [await saveArtifact(last, output!)];
+      const tensor = saveTensor === undefined ? [] : [await saveArtifact(last, saveTensor)];
+      const name = output ?? defaultName(last.artifact.metadata, format);
+      return [...tensor, ...await saveMadePictures(last, { output: name, format })];
+    },
+  });
+}
+
+function changes(
+  { fromStep, stepsMore, guidanceScale, prompt, negativePrompt, vae }: ResumeOptions,
+): ResumeChanges {
+  return {
+    ...(fromStep === undefined ? {} : { fromStep }),
+    ...(stepsMore === undefined ? {} : { stepsMore }),
+    ...(guidanceScale === undefined ? {} : { guidanceScale }),
+    ...(prompt === undefined ? {} : { prompts: prompt }),
+    ...(negativePrompt === undefined ? {} : { negativePrompt }),
+    ...(vae === undefined ? {} : { vae: pathOrName(vae) }),
+  };
+}
+
+function list(value: string, gathered: readonly string[] = []): string[] {
+  return [...gathered, value];
+}

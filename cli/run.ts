@@ -1,0 +1,157 @@
+/**
+ * `run`: runs any graph.
+ *
+ * @module
+ */
+
+import { Command, InvalidArgumentError } from "commander";
+import { readFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { stdout } from "node:process";
+import { z } from "zod";
+import { onDisk } from "../artifacts/file_error.ts";
+import { type GraphDocument, graphDocumentSchema, type GraphNode } from "../graph/document.ts";
+import { planGraph } from "../graph/plan.ts";
+import { checkPluginsAllowed } from "../graph/plugins.ts";
+import type { MadeArtifact, RunResult } from "../graph/run.ts";
+import { addRunOptions, type GenOptions, pathOrName, runOptions } from "./gen_options.ts";
+import { interruptSignal } from "./interrupt.ts";
+import { writeLine } from "./progress.ts";
+import { pictureFormat } from "./save_pictures.ts";
+import { addSetOption, type SetParameters, setParameters } from "./set_parameters.ts";
+import { saveArtifact, saveMadePictures, showRun } from "./shown_run.ts";
+import { addStoreOptions, openRun, pluginAddress, type StoreOptions } from "./store_options.ts";
+import { UsageError } from "./usage_error.ts";
+import { userPath } from "./user_path.ts";
+
+type RunCommandOptions =
+  & Pick<GenOptions, "device" | "threads" | "json" | "quiet" | "verbose">
+  & StoreOptions
+  & {
+    readonly model?: string;
+    readonly set?: SetParameters;
+    readonly until?: string;
+    readonly printGraph?: boolean;
+    readonly save?: Readonly<Record<string, string>>;
+  };
+
+/** Makes the command. */
+export function runCommand(): Command {
+  const command = new Command("run")
+    .description("Runs a graph of stages.")
+    .argument("<graph>", "a graph document, JSON; paths in it are relative to its folder")
+    .option("-m, --model <dir|org/name>", "another checkpoint for all nodes that name one")
+    .option("--until <node>", "stop after a node")
+    .option("--print-graph", "check the graph, print it with all that was set, and stop")
+    .option("--save <node.port=file>", "write an output: a picture or safetensors; repeatable", saved);
+  return addStoreOptions(addRunOptions(addSetOption(command)))
+    .addHelpText("after", "\nWithout --save, pictures of the last nodes go to NODE.png.")
+    .action(runDocument);
+}
+
+async function runDocument(file: string, options: RunCommandOptions): Promise<void> {
+  const path = userPath(file);
+  const read = await readDocument(path);
+  const document = setParameters(withModel(read, options.model), options.set);
+  const allowed = (options.plugin ?? []).map((module) => pluginAddress(module, userPath(".")));
+  checkPluginsAllowed(document.plugins ?? [], allowed);
+  const run = await openRun(options, runOptions(options));
+  const { until, save = {} } = options;
+  if (options.printGraph) {
+    const plan = planGraph(document, run.registry, until === undefined ? {} : { until });
+    return writeLine(stdout, JSON.stringify(plan.document, null, 2));
+  }
+  const { nodes } = planGraph(document, run.registry, until === undefined ? {} : { until });
+  const outputs = nodes.flatMap(({ id, stage }) => Object.keys(stage.outputs).map((port) => `${id}.${port}`));
+  const missing = Object.keys(save).find((output) => !outputs.includes(output));
+  if (missing !== undefined) {
+    throw new UsageError(`Cannot save "${missing}" as outputs of the graph are ${outputs.join(", ")}`);
+  }
+  await showRun(document, run, options, {
+    signal: interruptSignal(),
+    until,
+    outputs: Object.keys(save),
+    save: (made) => Object.keys(save).length > 0 ? saveNamed(made, save) : savePicturesOf(made),
+  });
+}
+
+/** Reads a document; its paths become absolute. */
+async function readDocument(path: string): Promise<GraphDocument> {
+  const text = await onDisk("read", path, readFile(path, "utf8"));
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new SyntaxError(`Cannot read ${path} as a graph as it must be JSON: ${(cause as Error).message}`, {
+      cause,
+    });
+  }
+  const parsed = graphDocumentSchema.safeParse(value);
+  if (!parsed.success) {
+    throw new SyntaxError(`Cannot read ${path} as a graph: ${z.prettifyError(parsed.error)}`);
+  }
+  const { plugins, nodes, ...rest } = parsed.data;
+  const folder = dirname(path);
+  const absolute = Object.entries(nodes).map(([id, node]) => [id, withAbsolutePaths(node, folder)]);
+  return {
+    ...rest,
+    ...(plugins ? { plugins: plugins.map((module) => pluginAddress(module, folder)) } : {}),
+    nodes: Object.fromEntries(absolute),
+  };
+}
+
+function withAbsolutePaths(node: GraphNode, folder: string): GraphNode {
+  const inputs = Object.entries(node.inputs).map(([port, input]) =>
+    [
+      port,
+      typeof input !== "string" && "file" in input ? { file: resolve(folder, input.file) } : input,
+    ] as const
+  );
+  const { model } = node.parameters;
+  const isPath = typeof model === "string" && /^\.\.?\//.test(model);
+  return {
+    ...node,
+    inputs: Object.fromEntries(inputs),
+    parameters: isPath ? { ...node.parameters, model: resolve(folder, model) } : node.parameters,
+  };
+}
+
+function withModel(document: GraphDocument, model: string | undefined): GraphDocument {
+  if (model === undefined) return document;
+  const named = Object.entries(document.nodes).filter(([, { parameters }]) => "model" in parameters);
+  return setParameters(document, Object.fromEntries(named.map(([id]) => [`${id}.model`, pathOrName(model)])));
+}
+
+async function saveNamed(made: RunResult, files: Readonly<Record<string, string>>): Promise<string[]> {
+  const paths: string[] = [];
+  for (const [output, file] of Object.entries(files)) {
+    paths.push(...await saveOutput(made.get(output)!, file));
+  }
+  return paths;
+}
+
+async function savePicturesOf(made: RunResult): Promise<string[]> {
+  const images = [...made].filter(([, { artifact }]) => artifact.kind === "image");
+  const nodes = images.map(([output]) => output.slice(0, output.lastIndexOf(".")));
+  const paths: string[] = [];
+  for (const [index, [output, image]] of images.entries()) {
+    const node = nodes[index]!;
+    // A node with two images names the port too.
+    const name = nodes.indexOf(node) === nodes.lastIndexOf(node) ? node : output;
+    paths.push(...await saveOutput(image, `${name}.png`));
+  }
+  return paths;
+}
+
+async function saveOutput(made: MadeArtifact, file: string): Promise<string[]> {
+  if (file.endsWith(".safetensors") || made.artifact.kind !== "image") {
+    return [await saveArtifact(made, file)];
+  }
+  return await saveMadePictures(made, { output: file, format: pictureFormat({ output: file }) });
+}
+
+function saved(text: string, gathered: Record<string, string> = {}): Record<string, string> {
+  const [, output, file] = /^([\w-]+\.\w+)=(.+)$/.exec(text) ?? [];
+  if (output !== undefined && file !== undefined) return { ...gathered, [output]: file };
+  throw new InvalidArgumentError("It must be NODE.PORT=FILE.");
+}

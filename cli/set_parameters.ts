@@ -1,0 +1,55 @@
+/**
+ * `--set node.parameter=value`: other parameters for a graph that is there.
+ *
+ * @module
+ */
+
+import { type Command, InvalidArgumentError } from "commander";
+import type { GraphDocument, GraphNode } from "../graph/document.ts";
+import { nearest } from "../graph/nearest.ts";
+import { keyValue } from "./option_values.ts";
+import { UsageError } from "./usage_error.ts";
+
+/** Values by `node.parameter`. */
+export type SetParameters = Readonly<Record<string, unknown>>;
+
+/** Adds the option. */
+export function addSetOption(command: Command): Command {
+  return command.option(
+    "--set <node.parameter=value>",
+    "another value for a parameter of the graph, JSON or text; repeatable",
+    (text: string, gathered?: Record<string, unknown>) => {
+      if (/^[^.=]+\.[^=]+=/.test(text)) return keyValue(text, gathered);
+      throw new InvalidArgumentError("It must be NODE.PARAMETER=VALUE.");
+    },
+  );
+}
+
+/**
+ * Lays values over the parameters of a graph.
+ *
+ * @param document The graph.
+ * @param values The values. A parameter that is an object is reached into by further dots.
+ * @returns A graph with these values.
+ * @throws {UsageError} if there is no such node.
+ */
+export function setParameters(document: GraphDocument, values: SetParameters = {}): GraphDocument {
+  const nodes: Record<string, GraphNode> = { ...document.nodes };
+  for (const [path, value] of Object.entries(values)) {
+    const [id = "", ...keys] = path.split(".");
+    const node = Object.hasOwn(nodes, id) ? nodes[id] : undefined;
+    if (!node) {
+      throw new UsageError(
+        `Cannot set ${path} as there is no node "${id}": did you mean "${nearest(id, Object.keys(nodes))}"?`,
+      );
+    }
+    nodes[id] = { ...node, parameters: withValue(node.parameters, keys, value) };
+  }
+  return { ...document, nodes };
+}
+
+function withValue(object: unknown, keys: readonly string[], value: unknown): Record<string, unknown> {
+  const [key = "", ...rest] = keys;
+  const fields = object !== null && typeof object === "object" ? object as Record<string, unknown> : {};
+  return { ...fields, [key]: rest.length === 0 ? value : withValue(fields[key], rest, value) };
+}

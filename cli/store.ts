@@ -1,0 +1,113 @@
+/**
+ * `store`: what the store holds, and looking after it.
+ *
+ * @module
+ */
+
+import { Command } from "commander";
+import { stderr, stdout } from "node:process";
+import { collectGarbage, removeFault, verifyStore } from "../artifacts/store/folder_care.ts";
+import { byteCount } from "./option_values.ts";
+import { writeLine } from "./progress.ts";
+import { openFolderStore } from "./store_options.ts";
+import { UsageError } from "./usage_error.ts";
+
+/** What all subcommands know. */
+interface Common {
+  readonly store?: string;
+  readonly json?: boolean;
+}
+
+/** Makes the command. */
+export function storeCommand(): Command {
+  const command = new Command("store").description("Tells what the store holds, and looks after it.");
+  const add = (name: string, description: string): Command =>
+    command.command(name)
+      .description(description)
+      .option("--store <dir>", "the store's folder (default: in the user's cache)")
+      .option("--json", "print JSON");
+  add("ls", "Lists the artifacts, those that were used last at the end.").action(list);
+  add("gc", "Removes what was not used for the longest time, and what crashed writers left.")
+    .requiredOption("--max-size <size>", "the most that may be left, such as 500MB or 10GB", byteCount)
+    .action(collect);
+  add("verify", "Reads everything, and finds what is damaged and what crashed writers left.")
+    .option("--remove", "remove what was found")
+    .action(verify);
+  add("rm", "Removes artifacts.").argument("<ids...>", "ids, or the beginnings of ids").action(remove);
+  for (const subcommand of command.commands) subcommand.exitOverride();
+  return command;
+}
+
+async function list(options: Common): Promise<void> {
+  const store = openFolderStore(options.store);
+  const found = await Array.fromAsync(store.list());
+  found.sort((a, b) => a.usedAt - b.usedAt);
+  for (const { id, bytes, usedAt } of found) {
+    const maker = await store.madeBy(id);
+    const used = new Date(usedAt).toISOString();
+    if (options.json) {
+      writeLine(stdout, JSON.stringify({ id, bytes, used, ...(maker ? { stage: maker.stage } : {}) }));
+    } else {
+      writeLine(stdout, `${id}  ${megabytes(bytes)}  ${used.slice(0, 16)}  ${maker?.stage ?? "given"}`);
+    }
+  }
+  const total = found.reduce((sum, { bytes }) => sum + bytes, 0);
+  if (!options.json) writeLine(stderr, `${found.length} artifacts, ${megabytes(total)} in ${store.folder}`);
+}
+
+async function collect(options: Common & { readonly maxSize: number }): Promise<void> {
+  const { removed, left } = await collectGarbage(openFolderStore(options.store), options.maxSize);
+  if (options.json) return writeLine(stdout, JSON.stringify({ removed, left }));
+  writeLine(stdout, `Removed ${removed.files} files, ${megabytes(removed.bytes)}`);
+  writeLine(stdout, `Left are ${left.files} files, ${megabytes(left.bytes)}`);
+}
+
+/** Ends with status 1 where faults were found and left. */
+async function verify(options: Common & { readonly remove?: boolean }): Promise<void> {
+  let files = 0;
+  let faults = 0;
+  for await (const fault of verifyStore(openFolderStore(options.store), () => files += 1)) {
+    faults += 1;
+    if (options.remove) await removeFault(fault);
+    const { what, path, reason } = fault;
+    writeLine(stdout, options.json ? JSON.stringify(fault) : `${what}  ${path}: ${reason}`);
+  }
+  if (!options.json) {
+    const what = options.remove ? "faults found and removed" : "faults found";
+    writeLine(stderr, `${files} files read, ${faults} ${what}`);
+  }
+  if (faults > 0 && !options.remove) {
+    throw new Error(`The store has ${faults} faults: \`store verify --remove\` removes them`);
+  }
+}
+
+async function remove(ids: readonly string[], options: Common): Promise<void> {
+  const store = openFolderStore(options.store);
+  const all = (await Array.fromAsync(store.list())).map(({ id }) => id);
+  const chosen = ids.map((id) => wholeId(id, all));
+  for (const id of chosen) {
+    await store.delete(id);
+    writeLine(stdout, options.json ? JSON.stringify({ removed: id }) : id);
+  }
+}
+
+/**
+ * The id that begins as the user wrote it.
+ *
+ * @throws {UsageError} if none does, or several do.
+ */
+export function wholeId(start: string, all: readonly string[]): string {
+  const [first, ...others] = all.filter((id) => id.startsWith(start.toLowerCase()));
+  if (first !== undefined && others.length === 0 && start !== "") return first;
+  throw new UsageError(
+    first === undefined
+      ? `Cannot find artifact ${start} as the store has none whose id begins so`
+      : `Cannot choose an artifact as ${start} must be the beginning of one id: it is that of ${
+        others.length + 1
+      }`,
+  );
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1).padStart(8)} MB`;
+}

@@ -1,0 +1,260 @@
+// This module is browser compatible.
+
+/**
+ * Graphs that go on from something that was made before.
+ *
+ * @module
+ */
+
+import type { Artifact } from "../artifacts/artifact.ts";
+import type { Models } from "../models/models.ts";
+import { checkpointStep } from "../stages/denoise_checkpoint.ts";
+import { settleDenoise } from "../stages/denoise_settings.ts";
+import { denoiseStageParameters } from "../stages/denoise.ts";
+import type { GraphDocumentInput, GraphInput, GraphNode } from "./document.ts";
+import { splitSource } from "./plan.ts";
+import type { Provenance } from "./provenance.ts";
+
+/** What is different from some step on, and how far to go. */
+export interface ResumeChanges {
+  /** Steps that are taken as they were. */
+  readonly fromStep?: number;
+  /** Steps to take before resting again. */
+  readonly stepsMore?: number;
+  /** How far the prompt pulls from there on. */
+  readonly guidanceScale?: number;
+  /** The prompts from there on. */
+  readonly prompts?: readonly string[];
+  /** What the pictures should not show from there on. */
+  readonly negativePrompt?: string;
+  /** Another autoencoder. */
+  readonly vae?: string;
+}
+
+/** How to go on. */
+export interface ResumeOptions extends ResumeChanges {
+  /** Opens checkpoints by reference. */
+  readonly models: Models;
+  /** Whether latents are decoded. */
+  readonly decode: boolean;
+}
+
+/** Something that was made before. */
+export interface ResumePoint {
+  /** How it came to be. */
+  readonly provenance: Provenance;
+  /** The artifact, where it is at hand; a picture is none. */
+  readonly artifact?: Artifact;
+  /** How a graph names it. */
+  readonly input?: Exclude<GraphInput, string>;
+}
+
+/** A graph, and the output of it that is wanted. */
+export interface ResumeGraph {
+  /** The graph. */
+  readonly graph: GraphDocumentInput;
+  /** The output: `decode.image`. */
+  readonly wanted: string;
+}
+
+type Nodes = Record<string, GraphNode>;
+
+/**
+ * Writes the graph that goes on from something: embeddings are denoised and decoded, latents decoded, a state of
+ * denoising goes on where it stands, and a finished denoising can go on from one of its steps in another way.
+ *
+ * @param point What was made before.
+ * @param options How to go on.
+ * @returns The graph.
+ * @throws {TypeError} if it cannot go on in that way.
+ */
+export async function resumeGraph(point: ResumePoint, options: ResumeOptions): Promise<ResumeGraph> {
+  const { graph, output } = point.provenance;
+  if (typeof output !== "string") throw new TypeError("Cannot go on from what was given, not made");
+  const nodes: Nodes = { ...graph.nodes };
+  const [maker, port] = splitSource(output);
+  const kind = point.artifact?.kind ?? "image";
+  const changed = options.fromStep !== undefined || isChanged(options);
+  if (kind === "checkpoint") {
+    const end = await goOnFromState(nodes, maker, point, options);
+    return options.stepsMore === undefined
+      ? decoded(nodes, `${maker}.latents`, options)
+      : { graph: { ...graph, nodes }, wanted: end };
+  }
+  if (options.stepsMore !== undefined) {
+    throw new TypeError("Cannot take steps more as only a state of denoising can stop again");
+  }
+  if (changed) {
+    const denoise = kind === "embeddings" ? undefined : upstream(nodes, maker, "denoise");
+    const fromStep = options.fromStep;
+    if (denoise === undefined || fromStep === undefined) {
+      throw new TypeError(
+        "Cannot change guidance or prompt as a step must be given, and latents or a picture that were denoised",
+      );
+    }
+    goOnOtherwise(nodes, denoise, fromStep, options);
+    return decoded(nodes, `${denoise}.latents`, options, upstream(nodes, maker, "decode"));
+  }
+  if (kind === "embeddings") {
+    const { model, variant } = nodes[upstream(nodes, maker, "encode") ?? ""]?.parameters ?? {};
+    const parameters = { model, ...(variant === undefined ? {} : { variant }) };
+    nodes["denoise"] = { stage: "denoise", parameters, inputs: { embeddings: point.input! } };
+    return decoded(nodes, "denoise.latents", options);
+  }
+  if (kind === "latents") {
+    if (!options.decode) throw new TypeError("Cannot go on from latents without decoding: they are finished");
+    return decoded(nodes, `${maker}.${port}`, options);
+  }
+  throw new TypeError(
+    "Cannot go on from a picture as it is finished: give a step to go on from, or run it again",
+  );
+}
+
+function isChanged({ guidanceScale, prompts, negativePrompt }: ResumeChanges): boolean {
+  return guidanceScale !== undefined || prompts !== undefined || negativePrompt !== undefined;
+}
+
+/** Lets the node that a state is of go on, and gives its output. */
+async function goOnFromState(
+  nodes: Nodes,
+  id: string,
+  { artifact, input }: ResumePoint,
+  options: ResumeOptions,
+): Promise<string> {
+  const maker = nodes[id]!;
+  const { stopAfter: _rest, ...parameters } = maker.parameters;
+  const { fromStep, stepsMore } = options;
+  if (maker.stage === "denoise") {
+    // A run that was interrupted: the store has its state under the key of the same node.
+    if (stepsMore !== undefined) {
+      throw new TypeError("Cannot take steps more as the state is of an interrupted run: go on to its end");
+    }
+    if (fromStep !== undefined || isChanged(options)) {
+      goOnOtherwise(nodes, id, fromStep ?? checkpointStep(artifact!), options);
+    }
+    return `${id}.latents`;
+  }
+  if (fromStep !== undefined) {
+    throw new TypeError("Cannot go on from another step than that of the state: leave the step out");
+  }
+  const inputs = { checkpoint: input!, ...laterEmbeddings(nodes, id, options) };
+  const later = withChanges(parameters, options);
+  if (stepsMore === undefined) {
+    nodes[id] = { stage: "denoise", parameters: later, inputs };
+    return `${id}.latents`;
+  }
+  const stopAfter = checkpointStep(artifact!) + stepsMore;
+  const settled = denoiseStageParameters.parse(later);
+  const { calls } = await settleDenoise(settled, await options.models.open(settled));
+  if (stopAfter >= calls) {
+    throw new TypeError(
+      `Cannot take ${stepsMore} steps more as only ${calls - stopAfter + stepsMore} are left`,
+    );
+  }
+  nodes[id] = { stage: "denoise-part", parameters: { ...later, stopAfter }, inputs };
+  return `${id}.checkpoint`;
+}
+
+/** Cuts a denoising in two after some steps, the second part with what is to be different. */
+function goOnOtherwise(nodes: Nodes, id: string, fromStep: number, options: ResumeOptions): void {
+  const whole = nodes[id]!;
+  const begin = `${id}-begin`;
+  const embeddings = laterEmbeddings(nodes, id, options);
+  nodes[begin] = {
+    stage: "denoise-part",
+    parameters: { ...whole.parameters, stopAfter: fromStep },
+    inputs: whole.inputs,
+  };
+  nodes[id] = {
+    stage: "denoise",
+    parameters: withChanges(whole.parameters, options),
+    inputs: { checkpoint: `${begin}.checkpoint`, ...embeddings },
+  };
+}
+
+function withChanges(parameters: GraphNode["parameters"], options: ResumeOptions): GraphNode["parameters"] {
+  const { guidanceScale } = options;
+  return {
+    ...parameters,
+    ...(guidanceScale === undefined ? {} : { guidanceScale }),
+    ...(isChanged(options) ? { allowChanges: true } : {}),
+  };
+}
+
+/** Nodes that encode other prompts in the way that the prompts of a denoising were encoded. */
+function laterEmbeddings(
+  nodes: Nodes,
+  denoise: string,
+  { prompts, negativePrompt }: ResumeChanges,
+): Record<string, GraphInput> {
+  if (prompts === undefined && negativePrompt === undefined) return {};
+  const source = embeddingsOf(nodes, denoise);
+  const [id, port] = splitSource(source);
+  const pair = nodes[id]?.stage === "pair" ? nodes[id] : undefined;
+  const positive = encodeAgain(nodes, pair?.inputs["positive"] ?? source, prompts, "prompt-later");
+  if (!pair) return { embeddings: positive };
+  const texts = negativePrompt === undefined ? undefined : [negativePrompt];
+  const negative = encodeAgain(nodes, pair.inputs["negative"]!, texts, "negative-later");
+  nodes["pair-later"] = { ...pair, inputs: { positive, negative } };
+  return { embeddings: `pair-later.${port}` };
+}
+
+/** The embeddings that a denoising took, or that the one took whose state it goes on from. */
+function embeddingsOf(nodes: Nodes, denoise: string): string {
+  const { embeddings, checkpoint } = nodes[denoise]?.inputs ?? {};
+  if (typeof embeddings === "string") return embeddings;
+  if (typeof checkpoint === "string" && embeddings === undefined) {
+    return embeddingsOf(nodes, splitSource(checkpoint)[0]);
+  }
+  throw new TypeError(
+    "Cannot change the prompt as the embeddings were given: it is not known how to encode it",
+  );
+}
+
+function encodeAgain(
+  nodes: Nodes,
+  source: GraphInput,
+  prompts: readonly string[] | undefined,
+  name: string,
+): GraphInput {
+  if (prompts === undefined) return source;
+  const [id, port] = typeof source === "string" ? splitSource(source) : ["", ""];
+  const encode = nodes[id];
+  if (encode?.stage !== "encode") {
+    throw new TypeError(
+      "Cannot change the prompt as the embeddings were given: it is not known how to encode it",
+    );
+  }
+  nodes[name] = { ...encode, parameters: { ...encode.parameters, prompts: [...prompts] } };
+  return `${name}.${port}`;
+}
+
+/** Lets latents be decoded, as they were decoded before, else by the autoencoder of the checkpoint. */
+function decoded(
+  nodes: Nodes,
+  latents: string,
+  { decode, vae }: ResumeOptions,
+  before?: string | undefined,
+): ResumeGraph {
+  if (!decode) return { graph: { pixstage: 1, nodes }, wanted: latents };
+  const { model, variant } = nodes[splitSource(latents)[0]]!.parameters;
+  const own = { model, ...(variant === undefined ? {} : { variant }) };
+  const id = before ?? "decode";
+  nodes[id] = before !== undefined && vae === undefined
+    ? nodes[before]!
+    : { stage: "decode", parameters: vae === undefined ? own : { model: vae }, inputs: { latents } };
+  return { graph: { pixstage: 1, nodes }, wanted: `${id}.image` };
+}
+
+/** The nearest node of a stage that a node depends on, itself included. */
+function upstream(nodes: Nodes, id: string, stage: string): string | undefined {
+  const waiting = [id];
+  for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+    const node = nodes[next];
+    if (node?.stage === stage) return next;
+    for (const source of Object.values(node?.inputs ?? {})) {
+      if (typeof source === "string") waiting.push(splitSource(source)[0]);
+    }
+  }
+  return undefined;
+}
