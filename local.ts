@@ -46,13 +46,13 @@ export type LocalRun =
  * ```
  */
 export function localRun(options: LocalRunOptions = {}): LocalRun {
-  const { store, plugins = [], device = "cpu", threads, ...modelOptions } = options;
+  const { store, plugins = [], device = "cpu", threads, residency, ...modelOptions } = options;
   const models = new LocalModels(modelOptions);
   const runtime = new OnnxRuntimeNode(options);
   const elsewhere = {
     plugins,
     models: asJson(modelOptions) as JsonObject,
-    runtime: asJson({ device, threads }) as JsonObject,
+    runtime: asJson({ device, threads, residency }) as JsonObject,
   };
   const createWorker = () =>
     new Worker(new URL("./graph/executors/worker_main.ts", import.meta.url), { type: "module" });

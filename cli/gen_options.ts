@@ -9,6 +9,8 @@ import type { PictureRequestInput } from "../graph/picture_request.ts";
 import type { LocalRunOptions } from "../local.ts";
 import { amount, amounts, keyValue, seeds, wholeNumber } from "./option_values.ts";
 import { downloadView } from "./progress.ts";
+import type { VaeTiling } from "../models/vae_tiling/tiled_vae_decoder.ts";
+import { parseResidency, type ResidencyByStage } from "../residency/residency_option.ts";
 import { userPath } from "./user_path.ts";
 
 /** The options of `gen`, parsed. Paths are as the user gave them. */
@@ -19,6 +21,9 @@ export interface GenOptions {
   readonly localFilesOnly?: boolean;
   readonly cacheDir?: string;
   readonly vae?: string;
+  readonly vaeTiling?: VaeTiling;
+  readonly vaeTileSize?: number;
+  readonly vaeTileOverlap?: number;
   readonly negativePrompt?: string;
   readonly width?: number;
   readonly height?: number;
@@ -47,6 +52,7 @@ export interface GenOptions {
   readonly saveTensor?: string;
   readonly device: "cpu" | "webgpu" | "cuda";
   readonly threads?: number;
+  readonly residency?: ResidencyByStage;
   readonly json?: boolean;
   readonly quiet?: boolean;
   readonly verbose?: boolean;
@@ -69,6 +75,11 @@ export function addRunOptions(command: Command): Command {
       new Option("--device <name>", "where to run").choices(["cpu", "webgpu", "cuda"]).default("cpu"),
     )
     .option("--threads <n>", "threads of one operation; all cores otherwise", wholeNumber(1))
+    .option(
+      "--residency <policy>",
+      "stream, stage or resident, or encode=stream,denoise=stage: how long weights are held",
+      parseResidency,
+    )
     .option("--json", "print one event a line")
     .option("-q, --quiet", "print nothing but errors")
     .option("-v, --verbose", "print every event to the standard error, and the trace of a fault");
@@ -116,6 +127,12 @@ export function addDenoiseOptions(command: Command): Command {
 export function addPictureOptions(command: Command): Command {
   return command
     .option("--vae <dir|org/name>", "another autoencoder: a checkpoint, or a folder that holds one alone")
+    .addOption(
+      new Option("--vae-tiling <mode>", "how pictures are cut while they are decoded (default: auto)")
+        .choices(["auto", "none", "seamless", "blended"]),
+    )
+    .option("--vae-tile-size <pixels>", "side of a blended tile (default: 512)", wholeNumber(64))
+    .option("--vae-tile-overlap <pixels>", "pixels that blended tiles share (default: 128)", wholeNumber(0))
     .option("-o, --output <file>", "where the picture goes; %03d stands for its number")
     .addOption(
       new Option("--output-format <name>", "format of the pictures; by the file's ending otherwise")
@@ -152,6 +169,9 @@ export function pictureRequest(prompts: readonly string[], options: GenOptions):
     variant: options.variant,
     negativePrompt: options.negativePrompt,
     vae: options.vae === undefined ? undefined : pathOrName(options.vae),
+    tiling: options.vaeTiling,
+    tileSize: options.vaeTileSize,
+    tileOverlap: options.vaeTileOverlap,
     steps: options.steps,
     timesteps: options.timesteps,
     sigmas: options.sigmas,
@@ -198,14 +218,18 @@ export function pathOrName(reference: string): string {
 
 /** Where the run finds checkpoints, and what it runs on. */
 export function runOptions(
-  options: Pick<GenOptions, "localFilesOnly" | "cacheDir" | "device" | "threads" | "json" | "quiet">,
+  options: Pick<
+    GenOptions,
+    "localFilesOnly" | "cacheDir" | "device" | "threads" | "residency" | "json" | "quiet"
+  >,
 ): LocalRunOptions {
-  const { localFilesOnly, cacheDir, device, threads } = options;
+  const { localFilesOnly, cacheDir, device, threads, residency } = options;
   return {
     device,
     onProgress: downloadView(options),
     ...(localFilesOnly === undefined ? {} : { localFilesOnly }),
     ...(cacheDir === undefined ? {} : { cacheDir: userPath(cacheDir) }),
     ...(threads === undefined ? {} : { threads }),
+    ...(residency === undefined ? {} : { residency }),
   };
 }

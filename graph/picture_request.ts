@@ -8,6 +8,7 @@
  */
 
 import { z } from "zod";
+import { tilingParameters } from "../stages/decode.ts";
 import { denoiseParameters } from "../stages/denoise_settings.ts";
 import { encodeParameters } from "../stages/encode.ts";
 
@@ -22,6 +23,9 @@ export const pictureRequestSchema = z.strictObject({
   negativePrompt: z.union([z.string(), z.array(z.string()).min(1)]).optional(),
   /** Another autoencoder: the folder or name of a checkpoint, or a folder that holds an autoencoder alone. */
   vae: z.string().min(1).optional(),
+  tiling: tilingParameters.tiling.optional(),
+  tileSize: tilingParameters.tileSize.optional(),
+  tileOverlap: tilingParameters.tileOverlap.optional(),
 });
 
 /** A request for pictures, parsed. */

@@ -50,6 +50,9 @@ export function textToImage(request: PictureRequestInput, options: TextToImageOp
     cleanCaption,
     maxSequenceLength,
     vae,
+    tiling,
+    tileSize,
+    tileOverlap,
     ...denoise
   } = request;
   const { guided, embeddingsFile, noiseFile, latentsFile } = options;
@@ -94,7 +97,10 @@ export function textToImage(request: PictureRequestInput, options: TextToImageOp
   }
   nodes["decode"] = {
     stage: "decode",
-    parameters: vae === undefined ? checkpoint : { model: vae },
+    parameters: {
+      ...(vae === undefined ? checkpoint : { model: vae }),
+      ...withoutUndefined({ tiling, tileSize, tileOverlap }),
+    },
     inputs: { latents: latentsFile === undefined ? "denoise.latents" : { file: latentsFile } },
   };
   return { pixstage: 1, nodes };

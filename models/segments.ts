@@ -24,8 +24,11 @@ export interface SegmentOptions {
  *
  * - `stage`: all segments are opened once and kept until the release.
  * - `stream`: each call opens a segment, runs it and releases it before the next.
+ * - `resident`: as `stage`, and the runtime keeps them beyond the release, for the next model that opens them.
+ *
+ * What is computed is the same, bit for bit.
  */
-export type Residency = "stream" | "stage";
+export type Residency = "stream" | "stage" | "resident";
 
 /** A segment is about to be opened. */
 export interface LoadProgress {
@@ -186,8 +189,14 @@ export class SegmentedModel implements AsyncDisposable {
 
   async #open(index: number, signal: AbortSignal | undefined): Promise<Session> {
     const graph = this.#graphs[index]!;
-    const { onLoad, foldConstants = false, memoryPool = true } = this.#options;
+    const { onLoad, residency, foldConstants = false, memoryPool = true } = this.#options;
     onLoad?.({ graph: graph.name, index, total: this.#graphs.length, bytes: graph.weightBytes });
-    return await this.#runtime.open(graph, { foldConstants, memoryPool, ...(signal ? { signal } : {}) });
+    const keep = residency === "resident";
+    return await this.#runtime.open(graph, {
+      foldConstants,
+      memoryPool,
+      keep,
+      ...(signal ? { signal } : {}),
+    });
   }
 }

@@ -30,6 +30,8 @@ export interface OnnxRuntimeNodeOptions {
   readonly device?: Device;
   /** Threads of one operator on a CPU; one per core by default. */
   readonly threads?: number;
+  /** How long each stage's weights are held, by the stage's name; `*` stands for all others. */
+  readonly residency?: Runtime["residency"];
 }
 
 /** ONNX Runtime could not open or run a graph; the message names the graph, `cause` is its own error. */
@@ -59,14 +61,17 @@ export class OnnxRuntimeError extends Error {
 export class OnnxRuntimeNode implements Runtime {
   /** Where graphs run. */
   readonly device: Device;
+  /** How long each stage's weights are held. */
+  readonly residency?: NonNullable<Runtime["residency"]>;
   readonly #threads: number | undefined;
+  readonly #kept = new Map<string, Promise<OnnxRuntimeSession>>();
 
   /**
    * @param options Device and threads.
    * @throws {RangeError} if `threads` is not a whole number above 0.
    */
   constructor(options: OnnxRuntimeNodeOptions = {}) {
-    const { device = "cpu", threads } = options;
+    const { device = "cpu", threads, residency } = options;
     if (threads !== undefined && !(Number.isSafeInteger(threads) && threads > 0)) {
       throw new RangeError(
         `Cannot make a runtime as threads must be whole and > 0: current value is ${threads}`,
@@ -74,7 +79,9 @@ export class OnnxRuntimeNode implements Runtime {
     }
     this.device = device;
     this.#threads = threads;
-    env.logLevel = "error";
+    if (residency) this.residency = residency;
+    // What fails is thrown; saying it on standard error too is noise.
+    env.logLevel = "fatal";
   }
 
   /**
@@ -84,6 +91,26 @@ export class OnnxRuntimeNode implements Runtime {
    */
   async open(graph: ModelGraph, options: OpenOptions = {}): Promise<Session> {
     options.signal?.throwIfAborted();
+    if (!options.keep) return await this.#create(graph, options);
+    const key = await graphKey(graph);
+    const kept = this.#kept.get(key) ?? this.#create(graph, options);
+    this.#kept.set(key, kept);
+    try {
+      return new KeptSession(await kept);
+    } catch (error) {
+      this.#kept.delete(key);
+      throw error;
+    }
+  }
+
+  /** Releases the sessions that are kept. */
+  async release(): Promise<void> {
+    const kept = [...this.#kept.values()];
+    this.#kept.clear();
+    for (const session of kept) await (await session).release();
+  }
+
+  async #create(graph: ModelGraph, options: OpenOptions): Promise<OnnxRuntimeSession> {
     let session: InferenceSession;
     try {
       session = await InferenceSession.create(graph.bytes, this.#sessionOptions(graph, options));
@@ -106,7 +133,7 @@ export class OnnxRuntimeNode implements Runtime {
       graphOptimizationLevel: options.foldConstants ? "basic" : "disabled",
       enableCpuMemArena: options.memoryPool ?? true,
       enableMemPattern: false,
-      logSeverityLevel: 3,
+      logSeverityLevel: 4,
       ...(this.#threads === undefined ? {} : { intraOpNumThreads: this.#threads }),
       extra: {
         session: {
@@ -194,6 +221,40 @@ class OnnxRuntimeSession implements Session {
     }
     return inputs;
   }
+}
+
+/** A session whose release leaves it to the runtime. */
+class KeptSession implements Session {
+  readonly #session: Session;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+
+  constructor(session: Session) {
+    this.#session = session;
+    this.inputs = session.inputs;
+    this.outputs = session.outputs;
+  }
+
+  run(
+    feeds: Readonly<Record<string, Tensor>>,
+    options?: SessionRunOptions,
+  ): Promise<Record<string, Tensor>> {
+    return this.#session.run(feeds, options);
+  }
+
+  release(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+/** Tells graphs apart by all that they are: operators, and where their weights lie. */
+async function graphKey({ bytes, weightsFolder }: ModelGraph): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>);
+  return `${weightsFolder} ${new Uint8Array(digest).toHex()}`;
 }
 
 /**

@@ -38,6 +38,12 @@ export interface OpenOptions {
    * @default {true}
    */
   readonly memoryPool?: boolean;
+  /**
+   * Whether the runtime keeps the session after its release, and gives it to whoever opens the same graph again.
+   *
+   * @default {false}
+   */
+  readonly keep?: boolean;
 }
 
 /** How a graph is run. */
@@ -62,8 +68,12 @@ export interface Session extends AsyncDisposable {
 export interface Runtime {
   /** The device's name: `cpu`, `webgpu`, `cuda`. */
   readonly device: string;
+  /** How long each stage's weights are held, by the stage's name; `*` stands for all others. */
+  readonly residency?: Readonly<Record<string, "stream" | "stage" | "resident">>;
   /** Opens a graph. */
   open(graph: ModelGraph, options?: OpenOptions): Promise<Session>;
+  /** Releases the sessions that are kept, where any are. */
+  release?(): Promise<void>;
   /** Resident memory of this process in bytes, where it can be known. */
   memory?(): MemoryFigures;
   /** Lets the peak of {@linkcode Runtime.memory} begin anew, where it can. */

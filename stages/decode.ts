@@ -5,16 +5,28 @@ import { imageLatents, latentsMetadataSchema, unpackLatents } from "../artifacts
 import { tensor } from "../artifacts/tensor.ts";
 import { resizeAndCrop } from "../images/resize_and_crop.ts";
 import { AutoencoderConfig } from "../models/autoencoder_config.ts";
-import { VaeDecoder } from "../models/vae_runner.ts";
+import { TiledVaeDecoder } from "../models/vae_tiling/tiled_vae_decoder.ts";
+import { stageResidency } from "../residency/stage_residency.ts";
 import { loadReport } from "./load_report.ts";
 import { modelParameters } from "./model_parameters.ts";
 import { defineStage, type Stage } from "./stage.ts";
+
+/** How pictures are cut while they are decoded. */
+export const tilingParameters = {
+  /** `none`, `seamless` (whole picture's statistics), `blended` (each tile for itself), or `auto`: by the size. */
+  tiling: z.enum(["auto", "none", "seamless", "blended"]).default("auto"),
+  /** Height and width of a blended tile, in pixels. */
+  tileSize: z.int().min(64, "A tile must be 64 pixels at least").multipleOf(8).default(512),
+  /** Pixels that blended tiles share. */
+  tileOverlap: z.int().nonnegative().multipleOf(8).default(128),
+};
 
 /** Parameters of the decode stage. */
 export const decodeParameters = z.strictObject({
   ...modelParameters,
   /** Whether the picture is resized and cropped to the size that was asked for, where the latents tell it. */
   resize: z.boolean().default(true),
+  ...tilingParameters,
 });
 
 /** The decode stage: latents to pictures, one at a time, with the checkpoint's autoencoder. */
@@ -39,9 +51,17 @@ export const decodeStage: Stage = defineStage({
     const config = AutoencoderConfig.parse(vae.config);
     const latents = unpackLatents(inputs.latents, config.latent_channels);
     const { size } = latentsMetadataSchema.parse(inputs.latents.metadata);
-    await using decoder = await VaeDecoder.open(runtime, config, await vae.weights(), {
+    const weights = await vae.weights();
+    const { tiling, tileSize, tileOverlap } = parameters;
+    await using decoder = new TiledVaeDecoder(runtime, config, weights, {
+      tiling,
+      tileSize,
+      tileOverlap,
+      residency: stageResidency(runtime, "decode", weights),
       signal,
       onLoad: (progress) => report(loadReport("vae", progress)),
+      onFallback: ({ message }) =>
+        report({ type: "warning", message: `Decoding strip by strip, as memory ran out: ${message}` }),
     });
     const images = latents.shape[0]!;
     let shape: readonly number[] = [];

@@ -13,6 +13,7 @@ import { imageLatents, unpackLatents } from "../artifacts/latents.ts";
 import type { Tensor } from "../artifacts/tensor.ts";
 import type { Checkpoint } from "../models/checkpoint/checkpoint.ts";
 import { PixArtTransformer, type PreparedText } from "../models/pixart_runner.ts";
+import { stageResidency } from "../residency/stage_residency.ts";
 import { createGenerator, type NoiseGenerator, restoreGenerator } from "../random/noise_generator.ts";
 import {
   checkpointImages,
@@ -152,8 +153,9 @@ export async function denoise(context: DenoiseContext, stopAfter = Infinity): Pr
   if (unfinished.length === 0) return result;
 
   // 3. Open the transformer, and denoise image after image.
-  const { weights } = await checkpoint.component("transformer");
-  await using transformer = await PixArtTransformer.open(runtime, settings.transformer, await weights(), {
+  const weights = await (await checkpoint.component("transformer")).weights();
+  await using transformer = await PixArtTransformer.open(runtime, settings.transformer, weights, {
+    residency: stageResidency(runtime, "denoise", weights),
     signal,
     onLoad: (progress) => report(loadReport("transformer", progress)),
   });

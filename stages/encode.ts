@@ -5,6 +5,7 @@ import { packEmbeddings, type PromptEmbedding } from "../artifacts/embeddings.ts
 import type { Checkpoint } from "../models/checkpoint/checkpoint.ts";
 import { T5EncoderConfig } from "../models/t5_encoder_config.ts";
 import { T5Encoder } from "../models/t5_runner.ts";
+import { stageResidency } from "../residency/stage_residency.ts";
 import { preprocessCaption } from "../text/clean_caption.ts";
 import { createTokenizer } from "../text/tokenizer.ts";
 import { loadReport } from "./load_report.ts";
@@ -59,12 +60,12 @@ export const encodeStage: Stage = defineStage({
     const tokens = await tokenize(context, checkpoint, length);
     // 2. Encode one prompt after the other.
     const { config, weights } = await checkpoint.component("text_encoder");
-    await using encoder = await T5Encoder.open(
-      context.runtime,
-      T5EncoderConfig.parse(config),
-      await weights(),
-      { signal, onLoad: (progress) => context.report(loadReport("text_encoder", progress)) },
-    );
+    const opened = await weights();
+    await using encoder = await T5Encoder.open(context.runtime, T5EncoderConfig.parse(config), opened, {
+      residency: stageResidency(context.runtime, "encode", opened),
+      signal,
+      onLoad: (progress) => context.report(loadReport("text_encoder", progress)),
+    });
     const prompts: PromptEmbedding[] = [];
     for (const [index, ids] of tokens.entries()) {
       signal.throwIfAborted();

@@ -8,6 +8,7 @@ import { z } from "zod";
 import { FolderStore } from "../../artifacts/store/folder_store.ts";
 import { LocalModels, type LocalModelsOptions } from "../../hub/local_models.ts";
 import { OnnxRuntimeNode, type OnnxRuntimeNodeOptions } from "../../runtime/onnxruntime_node.ts";
+import { residencySchema } from "../../residency/residency_option.ts";
 import { builtInStages } from "../../stages/mod.ts";
 import { loadPlugins } from "../plugins.ts";
 import type { HostSettings } from "./protocol.ts";
@@ -23,6 +24,7 @@ const modelsSchema = z.object({
 const runtimeSchema = z.object({
   device: z.enum(["cpu", "webgpu", "cuda"]).optional(),
   threads: z.int().positive().optional(),
+  residency: residencySchema.optional(),
 });
 
 /** Checkpoints of the disk and the hub, ONNX Runtime, the built-in stages and those of plugins. */

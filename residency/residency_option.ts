@@ -1,0 +1,52 @@
+// This module is browser compatible.
+
+/**
+ * How long weights are held, as users say it.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import type { Residency } from "../models/segments.ts";
+
+/** How long a stage's weights can be held. */
+export const RESIDENCIES: readonly Residency[] = ["stream", "stage", "resident"];
+
+/** How long each stage's weights are held, by the stage's name; `*` stands for all others. */
+export type ResidencyByStage = Readonly<Record<string, Residency>>;
+
+/** The schema of {@linkcode ResidencyByStage}. */
+export const residencySchema = z.record(z.string(), z.enum(["stream", "stage", "resident"]));
+
+/**
+ * Reads a residency option: `stream`, or `encode=stream,denoise=stage`.
+ *
+ * @param text The option.
+ * @returns The residency of each stage; `*` stands for those that are not named.
+ * @throws {RangeError} if a residency is none of the three.
+ *
+ * @example Usage
+ * ```ts
+ * import { parseResidency } from "./residency_option.ts";
+ * import assert from "node:assert/strict";
+ * assert.deepEqual(parseResidency("stage,denoise=stream"), { "*": "stage", denoise: "stream" });
+ * ```
+ */
+export function parseResidency(text: string): ResidencyByStage {
+  return Object.fromEntries(
+    text.split(",").map((part) => {
+      const equals = part.indexOf("=");
+      const stage = equals < 0 ? "*" : part.slice(0, equals).trim();
+      const residency = RESIDENCIES.find((known) => known === part.slice(equals + 1).trim());
+      if (residency === undefined || stage === "") {
+        throw new RangeError(
+          `Cannot read a residency as it must be one of ${
+            RESIDENCIES.join(", ")
+          }, or stage=residency with commas ` +
+            `between them: current value is "${part}"`,
+        );
+      }
+      return [stage, residency];
+    }),
+  );
+}

@@ -1,0 +1,21 @@
+import assert from "node:assert/strict";
+import { parseResidency } from "../../residency/residency_option.ts";
+import { defaultResidency } from "../../residency/stage_residency.ts";
+
+Deno.test("parseResidency() reads one residency for all stages, one for each, and both", () => {
+  assert.deepEqual(parseResidency("stream"), { "*": "stream" });
+  assert.deepEqual(parseResidency("encode=stream, decode=resident"), {
+    encode: "stream",
+    decode: "resident",
+  });
+  assert.deepEqual(parseResidency("stage,denoise=stream"), { "*": "stage", denoise: "stream" });
+  for (const wrong of ["", "disk", "encode=", "=stream", "stream,"]) {
+    assert.throws(() => parseResidency(wrong), RangeError, wrong);
+  }
+});
+
+Deno.test("large weights are streamed on a CPU, small ones are held", () => {
+  assert.equal(defaultResidency("cpu", 9e9), "stream");
+  assert.equal(defaultResidency("cpu", 1e8), "stage");
+  assert.equal(defaultResidency("webgpu", 9e9), "stage");
+});
