@@ -12,7 +12,7 @@ import { type Tensor, tensor } from "../artifacts/tensor.ts";
 /** Sinusoids per value: half cosines, half sines. */
 export const TIMESTEP_CHANNELS = 256;
 
-const LARGEST_PERIOD = 10_000;
+const LOG_LARGEST_PERIOD = Math.fround(Math.log(10_000));
 
 /**
  * Embeds numbers as sinusoids of falling frequency: cosines first, then sines.
@@ -25,7 +25,7 @@ export function timestepEmbedding(values: readonly number[]): Tensor<"float32"> 
   const data = new Float32Array(values.length * TIMESTEP_CHANNELS);
   for (const [row, value] of values.entries()) {
     for (let i = 0; i < half; i++) {
-      const exponent = Math.fround(Math.fround(-Math.log(LARGEST_PERIOD) * i) / half);
+      const exponent = Math.fround(-LOG_LARGEST_PERIOD * i) / half;
       const angle = Math.fround(Math.fround(value) * Math.fround(Math.exp(exponent)));
       data[row * TIMESTEP_CHANNELS + i] = Math.cos(angle);
       data[row * TIMESTEP_CHANNELS + half + i] = Math.sin(angle);

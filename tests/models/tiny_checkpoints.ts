@@ -28,7 +28,7 @@ export async function openTiny(
 }
 
 /** Part of a tensor: `flat[start::stride]`. */
-interface Sample {
+export interface Sample {
   start: number;
   stride: number;
 }

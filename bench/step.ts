@@ -1,0 +1,166 @@
+/**
+ * Times one denoising step of PixArt-XL at 512 px with guidance, in float32 on the CPU: 28 blocks, 1024 tokens of
+ * picture, 120 of text, both halves. With `--python` in alternation with PyTorch and diffusers, over the same weights:
+ * random ones, written to a temporary file of 2.4 GB.
+ *
+ *     deno task bench:step [--python VENV/bin/python] [--steps 5] [--layers 28] [--threads 2]
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { writeAtomically } from "../artifacts/atomically.ts";
+import { type PlannedTensor, safetensorsHeaderBytes } from "../artifacts/safetensors_layout.ts";
+import { type Tensor, tensor } from "../artifacts/tensor.ts";
+import { openComponent } from "../models/checkpoint/component.ts";
+import { openDiskSource } from "../models/checkpoint/disk_source.ts";
+import { PixArtTransformer } from "../models/pixart_runner.ts";
+import { PixArtTransformerConfig } from "../models/pixart_transformer_config.ts";
+import { transformerWeights } from "../models/rehearsal/asked_weights.ts";
+import { RandomValues } from "../models/rehearsal/random_values.ts";
+import { OnnxRuntimeNode } from "../runtime/onnxruntime_node.ts";
+
+const SIDE = 64;
+const TEXT_TOKENS = 120;
+const TIMESTEP = 500;
+const GUIDANCE = 4.5;
+const LARGEST_WEIGHT = 4 * 1152 * 1152;
+
+const { values: options } = parseArgs({
+  options: {
+    python: { type: "string" },
+    steps: { type: "string", default: "5" },
+    layers: { type: "string", default: "28" },
+    threads: { type: "string", default: String(navigator.hardwareConcurrency) },
+  },
+});
+const threads = Number(options.threads);
+
+const folder = await Deno.makeTempDir({ prefix: "pixstage-bench-" });
+try {
+  const config = {
+    _class_name: "PixArtTransformer2DModel",
+    sample_size: SIDE,
+    num_layers: Number(options.layers),
+    caption_channels: 4096,
+  };
+  await writeTransformer(folder, config);
+  const pixstage = await openPixstage(folder);
+  const torch = options.python === undefined ? undefined : startTorch(options.python, folder);
+
+  // The first step of each warms up.
+  const ours = [await pixstage()];
+  const theirs = torch ? [await torch.step()] : [];
+  for (let step = 0; step < Number(options.steps); step++) {
+    ours.push(await pixstage());
+    if (torch) theirs.push(await torch.step());
+  }
+  await torch?.stop();
+
+  report("pixstage", ours.slice(1));
+  if (torch) {
+    report("PyTorch ", theirs.slice(1));
+    print(`pixstage is ${(median(theirs.slice(1)) / median(ours.slice(1))).toFixed(2)} times as fast`);
+    const noises = await Promise.all(
+      ["pixstage", "torch"].map((name) => Deno.readFile(join(folder, `${name}.f32`))),
+    );
+    const [a, b] = noises.map(({ buffer }) => new Float32Array(buffer)) as [Float32Array, Float32Array];
+    print(`guided outputs differ by ${difference(a, b).toExponential(1)} relative`);
+  }
+} finally {
+  await Deno.remove(folder, { recursive: true });
+}
+
+/** Writes a transformer with random weights. */
+async function writeTransformer(folder: string, config: Record<string, string | number>): Promise<void> {
+  const weights = transformerWeights(config).map((weight): PlannedTensor => ({
+    ...weight,
+    dtype: "float32",
+  }));
+  const values = new RandomValues("float32", LARGEST_WEIGHT);
+  await writeAtomically(join(folder, "config.json"), [new TextEncoder().encode(JSON.stringify(config))]);
+  await writeAtomically(
+    join(folder, "diffusion_pytorch_model.safetensors"),
+    (function* () {
+      yield safetensorsHeaderBytes(weights, { format: "pt" });
+      for (const weight of weights) yield* values.bytes(weight);
+    })(),
+  );
+}
+
+/** Opens pixstage's transformer; what it gives runs a step and tells the seconds. */
+async function openPixstage(folder: string): Promise<() => Promise<number>> {
+  const component = await openComponent(await openDiskSource(folder), { component: "transformer" });
+  const config = PixArtTransformerConfig.parse(component.config);
+  const transformer = await PixArtTransformer.open(
+    new OnnxRuntimeNode({ threads }),
+    config,
+    await component.weights(),
+  );
+  const latents = wave([1, config.in_channels, SIDE, SIDE], 1);
+  const texts = await Promise.all(
+    [2, 3].map((seed) => transformer.prepareText(wave([TEXT_TOKENS, config.caption_channels!], seed))),
+  );
+  return async () => {
+    const start = performance.now();
+    const halves = [];
+    for (const text of texts) halves.push(await transformer.predict({ latents, timestep: TIMESTEP, text }));
+    const [negative, prompt] = halves as [Tensor<"float32">, Tensor<"float32">];
+    const guided = prompt.data.map((value, i) => negative.data[i]! + GUIDANCE * (value - negative.data[i]!));
+    const seconds = (performance.now() - start) / 1000;
+    await Deno.writeFile(join(folder, "pixstage.f32"), new Uint8Array(guided.buffer));
+    return seconds;
+  };
+}
+
+/** Starts diffusers in a process of its own, which runs a step for each line that it reads. */
+function startTorch(python: string, folder: string): { step(): Promise<number>; stop(): Promise<void> } {
+  const script = new URL("./step_torch.py", import.meta.url).pathname;
+  const args = [script, folder, threads, SIDE, TEXT_TOKENS, TIMESTEP, GUIDANCE].map(String);
+  const child = new Deno.Command(python, { args, stdin: "piped", stdout: "piped", stderr: "null" }).spawn();
+  const stdin = child.stdin.getWriter();
+  const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  return {
+    async step() {
+      await stdin.write(new TextEncoder().encode("step\n"));
+      const { value, done } = await lines.read();
+      if (done) {
+        throw new Error(`Cannot time PyTorch as ${python} has ended: run ${args.join(" ")} to see why`);
+      }
+      return Number(value);
+    },
+    async stop() {
+      await stdin.close();
+      await child.status;
+    },
+  };
+}
+
+/** Values that both sides can make alike. */
+function wave(shape: readonly number[], seed: number): Tensor<"float32"> {
+  const length = shape.reduce((count, size) => count * size, 1);
+  return tensor(
+    "float32",
+    shape,
+    Float32Array.from({ length }, (_, i) => Math.sin(seed * (i % 100_003) ** 2)),
+  );
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
+}
+
+function difference(a: Float32Array, b: Float32Array): number {
+  const square = (values: Float32Array): number => values.reduce((sum, value) => sum + value * value, 0);
+  return Math.sqrt(square(a.map((value, i) => value - b[i]!)) / square(b));
+}
+
+function report(name: string, seconds: readonly number[]): void {
+  const each = seconds.map((value) => value.toFixed(2)).join(" ");
+  print(`${name} ${median(seconds).toFixed(2)} s a step (${each}), ${threads} threads`);
+}
+
+function print(line: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
+}

@@ -1,0 +1,39 @@
+"""The PyTorch side of step.ts: one step of diffusers' transformer, both halves as one batch, for each line read."""
+
+import sys
+import time
+
+import numpy
+import torch
+from diffusers import PixArtTransformer2DModel
+
+folder, threads, side, tokens, timestep, guidance = sys.argv[1], *map(int, sys.argv[2:6]), float(sys.argv[6])
+torch.set_num_threads(threads)
+model = PixArtTransformer2DModel.from_pretrained(folder, torch_dtype=torch.float32).eval()
+
+
+def wave(shape, seed):
+    index = numpy.arange(numpy.prod(shape), dtype=numpy.float64) % 100_003
+    return torch.from_numpy(numpy.sin(seed * index**2).astype(numpy.float32)).reshape(shape)
+
+
+latents = wave((1, model.config.in_channels, side, side), 1).repeat(2, 1, 1, 1)
+texts = torch.cat([wave((1, tokens, model.config.caption_channels), seed) for seed in (2, 3)])
+mask = torch.ones(2, tokens)
+sizes = {"resolution": None, "aspect_ratio": None}
+
+for _ in sys.stdin:
+    start = time.perf_counter()
+    with torch.inference_mode():
+        output = model(
+            latents,
+            encoder_hidden_states=texts,
+            encoder_attention_mask=mask,
+            timestep=torch.full((2,), timestep),
+            added_cond_kwargs=sizes,
+        ).sample
+        negative, prompt = output.chunk(2)
+        guided = negative + guidance * (prompt - negative)
+    seconds = time.perf_counter() - start
+    guided.numpy().tofile(f"{folder}/torch.f32")
+    print(seconds, flush=True)

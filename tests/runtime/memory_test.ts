@@ -1,0 +1,28 @@
+import assert from "node:assert/strict";
+import { memoryFigures, resetPeakMemory } from "../../runtime/memory.ts";
+
+const MEGABYTE = 1 << 20;
+
+Deno.test("memoryFigures() tells memory that is taken", () => {
+  const before = memoryFigures();
+  const taken = new Uint8Array(64 * MEGABYTE).fill(1);
+  const after = memoryFigures();
+  assert(after.resident - before.resident > 48 * MEGABYTE, `${before.resident} → ${after.resident}`);
+  assert(after.peak! >= after.resident);
+  assert.equal(taken.at(-1), 1);
+});
+
+Deno.test(
+  "memoryFigures() tells anonymous memory from mapped files",
+  { ignore: Deno.build.os !== "linux" },
+  () => {
+    const { resident, anonymous, file } = memoryFigures();
+    assert(anonymous! > 0 && file! > 0);
+    assert(anonymous! + file! <= resident);
+  },
+);
+
+Deno.test("resetPeakMemory() starts the peak from what is resident", { ignore: !resetPeakMemory() }, () => {
+  const { peak, resident } = memoryFigures();
+  assert(peak! - resident < 16 * MEGABYTE, `${peak} and ${resident}`);
+});
