@@ -13,6 +13,7 @@ import { HttpStore } from "../artifacts/store/http_store.ts";
 import { combinedStore, type RunStore } from "../artifacts/store/store.ts";
 import type { CheckpointPolicy } from "../graph/checkpoints.ts";
 import type { Executor } from "../graph/executors/executor.ts";
+import { HttpExecutor } from "../graph/executors/http.ts";
 import type { Placement } from "../graph/placement.ts";
 import { loadPlugins } from "../graph/plugins.ts";
 import { type LocalRun, localRun, type LocalRunOptions } from "../local.ts";
@@ -73,11 +74,12 @@ export async function openRun(options: StoreOptions, local: LocalRunOptions): Pr
   const run = localRun({ ...local, store, plugins });
   await loadPlugins(run.registry, plugins);
   const { "*": first, ...byNode } = executor;
+  const executors: OpenRun["executors"] = [...run.executors, ...servers(Object.values(executor))];
   return {
     ...run,
     store,
     plugins,
-    executors: first === undefined ? run.executors : withFirst(run.executors, first),
+    executors: first === undefined ? executors : withFirst(executors, first),
     placement: byNode,
     checkpoints: checkpointEvery === undefined
       ? undefined
@@ -121,6 +123,14 @@ export function openFolderStore(place: string | undefined): FolderStore {
 export function pluginAddress(module: string, folder: string): string {
   if (/^[a-z][a-z+.-]+:/.test(module)) return module;
   return new URL(module, `${pathToFileURL(folder).href}/`).href;
+}
+
+/** Executors for those of the names that are addresses of servers. */
+function servers(names: readonly string[]): HttpExecutor[] {
+  const { PIXSTAGE_TOKEN } = process.env;
+  return [...new Set(names)].filter((name) => /^https?:\/\//.test(name)).map((url) =>
+    new HttpExecutor(url, { token: PIXSTAGE_TOKEN || undefined })
+  );
 }
 
 function withFirst(
