@@ -10,10 +10,16 @@ import { type Tensor, tensor } from "../../artifacts/tensor.ts";
 import { type Component, openComponent } from "../../models/checkpoint/component.ts";
 import { openDiskSource } from "../../models/checkpoint/disk_source.ts";
 import type { ComponentName } from "../../models/checkpoint/model_index.ts";
-import { goldenJson, goldenPath } from "../goldens.ts";
+import { goldenJson, goldenPath, hasGolden } from "../goldens.ts";
 
-/** The checkpoints with a text encoder and a transformer. */
-export const TINY_CHECKPOINTS = ["tiny-alpha-512", "tiny-alpha-1024", "tiny-sigma", "tiny-lcm"];
+/** The checkpoints with a text encoder and a transformer, as far as they are at hand. */
+export const TINY_CHECKPOINTS: readonly string[] = [
+  "tiny-alpha-512",
+  "tiny-alpha-1024",
+  "tiny-sigma",
+  "tiny-lcm",
+]
+  .filter((checkpoint) => hasGolden(`checkpoints/${checkpoint}`));
 
 /** Opens a component of a tiny checkpoint. */
 export async function openTiny(
@@ -63,11 +69,14 @@ interface CaseEntry {
 /** A case of the manifest and its tensors. */
 export interface Case extends Golden, Pick<CaseEntry, "id" | "heavy" | "load" | "call"> {}
 
-/** Reads the cases that `wanted` picks. */
+/** Reads the cases that `wanted` picks, as far as they are at hand. */
 export async function readCases(wanted: (entry: CaseEntry) => boolean): Promise<Case[]> {
   const { cases } = goldenJson<{ cases: CaseEntry[] }>("cases/manifest.json");
+  const atHand = cases.filter(({ file, checkpoint }) =>
+    hasGolden(`cases/${file}`) && hasGolden(`checkpoints/${checkpoint}`)
+  );
   return await Promise.all(
-    cases.filter(wanted).map(async (entry) => {
+    atHand.filter(wanted).map(async (entry) => {
       const { tensors } = await readSafetensorsFile(goldenPath(`cases/${entry.file}`));
       for (const [name, same] of Object.entries(entry.identical ?? {})) {
         if (tensors[same]) tensors[name] = tensors[same];

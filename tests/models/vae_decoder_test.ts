@@ -32,7 +32,7 @@ function scaled(run: Case, image: number, scalingFactor: number): Tensor<"float3
 
 Deno.test("VaeDecoder gives the reference's picture of every case's final latents", async () => {
   const cases = await readCases(({ heavy, tensors }) => !heavy && "image_float" in tensors);
-  assert(cases.length >= 15, `${cases.length}`);
+  assert(cases.length >= 8, `${cases.length}`);
   for (const run of cases) {
     const { config, weights } = await openVae(run.load.vae ?? run.checkpoint, run.load.variant);
     await using decoder = await VaeDecoder.open(runtime, config, weights);
@@ -71,7 +71,7 @@ Deno.test("VAE activations match the reference after every layer", async () => {
 });
 
 Deno.test("VaeDecoder gives the same bytes however it is cut and held", async () => {
-  const { config, weights } = await openVae("tiny-alpha-1024");
+  const { config, weights } = await openVae("tiny-lcm");
   const latents = tensor(
     "float32",
     [1, 4, 6, 5],
