@@ -13,6 +13,9 @@ import { type GraphPlan, type PlannedNode, splitSource } from "./plan.ts";
 import type { Origin } from "./provenance.ts";
 import type { RunReporter, UntimedEvent } from "./run_reporter.ts";
 
+/** What the record of an interrupted node calls its state, beside the ports of its stage. */
+const STATE = "interrupted";
+
 /** What the nodes of one run need. */
 export interface NodeRunnerOptions {
   /** The nodes, in order. */
@@ -136,7 +139,7 @@ export class NodeRunner {
     const record = { ...named.record, outputs };
     this.#settled.set(node.id, { record, atHand });
     await this.#attempt(() => store.keepResult(named.key, record));
-    await this.#attempt(() => checkpoint.forget());
+    await this.#attempt(() => checkpoint.forget(Object.values(outputs)));
     this.#emitArtifacts(node, outputs);
     const { memory } = response;
     reporter.memory(memory);
@@ -149,10 +152,10 @@ export class NodeRunner {
   async #checkpoint(
     node: PlannedNode,
     { key, record }: NodeKey,
-  ): Promise<CheckpointRequest & { forget(): Promise<void> }> {
+  ): Promise<CheckpointRequest & { forget(outputs: readonly string[]): Promise<void> }> {
     const { store, checkpoints, reporter } = this.#options;
     const stateKey = await hashJson({ checkpoint: key });
-    const known = (await store.result(stateKey, { onDamage: reporter.damage }))?.outputs["checkpoint"];
+    const known = (await store.result(stateKey, { onDamage: reporter.damage }))?.outputs[STATE];
     const artifact = known === undefined ? undefined : await store.get(known, { onDamage: reporter.damage });
     let last = known;
     return {
@@ -160,19 +163,25 @@ export class NodeRunner {
       ...(artifact && known !== undefined ? { saved: { id: known, artifact } } : {}),
       keep: async (state) => {
         const id = await this.#keep(state);
-        const outputs = { checkpoint: id };
-        await this.#attempt(() => store.keepResult(stateKey, { ...record, outputs }));
+        await this.#attempt(() => store.keepResult(stateKey, { ...record, outputs: { [STATE]: id } }));
         const before = last;
-        if (before !== undefined && before !== id) await this.#attempt(() => store.delete(before));
+        if (before !== undefined) await this.#attempt(() => this.#forgetState(before, [id]));
         last = id;
         this.#emit(node, { type: "checkpoint", id });
       },
-      forget: async () => {
+      forget: async (outputs) => {
         if (last === undefined) return;
+        await this.#forgetState(last, outputs);
         await store.removeResult(stateKey);
-        await store.delete(last);
       },
     };
+  }
+
+  /** Removes a state that nobody needs any more, unless it is the content of something else too. */
+  async #forgetState(id: string, needed: readonly string[]): Promise<void> {
+    const { store } = this.#options;
+    if (needed.includes(id)) return;
+    if (STATE in ((await store.madeBy(id))?.outputs ?? {})) await store.delete(id);
   }
 
   /** Puts what was made into the store, and gives its id. */
