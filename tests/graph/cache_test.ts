@@ -1,0 +1,220 @@
+import assert from "node:assert/strict";
+import { z } from "zod";
+import { encodeArtifact } from "../../artifacts/artifact_file.ts";
+import { shardPath } from "../../artifacts/store/folder_layout.ts";
+import { FolderStore } from "../../artifacts/store/folder_store.ts";
+import { MemoryStore } from "../../artifacts/store/memory_store.ts";
+import type { RunStore } from "../../artifacts/store/store.ts";
+import type { RunEvent } from "../../graph/events.ts";
+import { originId, originOf } from "../../graph/provenance.ts";
+import { runGraph, type RunOptions, type RunResult } from "../../graph/run.ts";
+import { defineStage, type Stage } from "../../stages/stage.ts";
+import { withFolder } from "../store/samples.ts";
+import { numberArtifact, numberOf, toyRun, toyStages } from "./toy_stages.ts";
+
+const number = { kind: "number", description: "A number." };
+
+/** A stage that gives another number each time. */
+const randomStage: Stage = defineStage({
+  name: "random",
+  version: "1",
+  description: "Gives a random number.",
+  inputs: {},
+  outputs: { value: number },
+  parameters: z.strictObject({}),
+  run: () => Promise.resolve({ value: numberArtifact(Math.random()) }),
+});
+
+const chain = (value: number, digits = 2) => ({
+  one: { stage: "constant", parameters: { value } },
+  sum: { stage: "add", inputs: { a: "one.value", b: "one.value" } },
+  text: { stage: "text", parameters: { digits }, inputs: { value: "sum.sum" } },
+});
+
+async function run(
+  nodes: Record<string, unknown>,
+  store: RunStore,
+  options: Partial<RunOptions> = {},
+): Promise<{ ran: string[]; cached: string[]; warnings: string[]; made: RunResult; events: RunEvent[] }> {
+  const events: RunEvent[] = [];
+  const registry = toyStages();
+  registry.add(randomStage);
+  const made = await runGraph({ pixstage: 1, nodes }, {
+    ...toyRun(),
+    registry,
+    store,
+    onEvent: (event) => events.push(event),
+    ...options,
+  });
+  const nodesOf = (type: RunEvent["type"]): string[] =>
+    events.flatMap((event) => event.type === type && "node" in event ? [event.node ?? ""] : []);
+  const warnings = events.flatMap((event) => event.type === "warning" ? [event.message] : []);
+  return { ran: nodesOf("stage:start"), cached: nodesOf("stage:cached"), warnings, made, events };
+}
+
+/** What a run made, so that it can be compared. */
+function content(made: RunResult): unknown[] {
+  return [...made].map(([output, { id, artifact, provenance }]) => [
+    output,
+    id,
+    encodeArtifact(artifact),
+    provenance,
+  ]);
+}
+
+Deno.test("a node whose result is in the store does not run, and its artifacts are told all the same", async () => {
+  await withFolder(async (folder) => {
+    for (const store of [new MemoryStore(), new FolderStore(folder)]) {
+      const first = await run(chain(1), store);
+      assert.deepEqual([first.ran, first.cached], [["one", "sum", "text"], []]);
+      const second = await run(chain(1), store);
+      assert.deepEqual([second.ran, second.cached], [[], ["one", "sum", "text"]]);
+      const ids = ({ events }: { events: RunEvent[] }) =>
+        events.flatMap((event) => event.type === "artifact" ? [event.id] : []);
+      assert.deepEqual(ids(second), ids(first));
+      assert.deepEqual(content(second.made), content(first.made));
+    }
+  });
+});
+
+Deno.test("a change runs again what depends on it, and nothing else", async () => {
+  const store = new MemoryStore();
+  await run(chain(1), store);
+  assert.deepEqual((await run(chain(1, 3), store)).ran, ["text"]);
+  assert.deepEqual((await run(chain(2), store)).ran, ["one", "sum", "text"]);
+  // The same number by another way: only the way is new.
+  const nodes = {
+    two: { stage: "constant", parameters: { value: 2 } },
+    text: { stage: "text", inputs: { value: "two.value" } },
+  };
+  assert.deepEqual((await run(nodes, store)).ran, []);
+});
+
+Deno.test("a result is found under other names of its nodes, and by other executors", async () => {
+  const store = new MemoryStore();
+  await run(chain(1), store);
+  const { one, sum } = chain(1);
+  const nodes = { uno: one, somme: { ...sum, inputs: { a: "uno.value", b: "uno.value" } } };
+  assert.deepEqual((await run(nodes, store)).ran, []);
+});
+
+Deno.test("of a store only what is needed is read", async () => {
+  const read: string[] = [];
+  class Counting extends MemoryStore {
+    override get(id: string): ReturnType<MemoryStore["get"]> {
+      read.push(id);
+      return super.get(id);
+    }
+  }
+  const store = new Counting();
+  await run(chain(1), store);
+  read.length = 0;
+  const { made } = await run(chain(1), store);
+  assert.deepEqual(read, [made.get("text.text")?.id]);
+});
+
+Deno.test("what the store lost is made again when it is needed, and not before", async () => {
+  await withFolder(async (folder) => {
+    const store = new FolderStore(folder);
+    const { events, made } = await run(chain(1), store);
+    const ids = events.flatMap((event) => event.type === "artifact" ? [event.id] : []);
+    const [one, sum, text] = ids.map((id) => shardPath(folder, "artifacts", id));
+    await Deno.remove(one!);
+    await Deno.remove(sum!);
+    assert.deepEqual((await run(chain(1), store)).ran, []);
+    await Deno.remove(text!);
+    const again = await run(chain(1), store);
+    assert.deepEqual(again.ran, ["one", "sum", "text"]);
+    assert.deepEqual(content(again.made), content(made));
+  });
+});
+
+Deno.test("a run recovers from every kind of damage in its store, and says what was damaged", async () => {
+  await withFolder(async (folder) => {
+    const store = new FolderStore(folder);
+    const { made } = await run(chain(1), store);
+    const files = (await Array.fromAsync(walk(folder))).filter((path) => /\.(safetensors|json)$/.test(path));
+    for (const path of files) {
+      const whole = await Deno.readFile(path);
+      const flipped = whole.with(whole.length - 3, whole.at(-3)! ^ 4);
+      for (const damaged of [flipped, whole.slice(0, 20), new Uint8Array()]) {
+        await Deno.writeFile(path, new Uint8Array(damaged));
+        const again = await run(chain(1), store);
+        assert.deepEqual(content(again.made), content(made));
+        const needed = again.ran.length > 0;
+        assert.equal(again.warnings.some((message) => message.includes(path)), needed, path);
+        if (needed) assert.deepEqual(await Deno.readFile(path), whole);
+        await Deno.writeFile(path, whole);
+      }
+    }
+  });
+});
+
+Deno.test("a store that cannot be written is told of once, and the run goes on", async () => {
+  class Full extends MemoryStore {
+    override put(): Promise<string> {
+      return Promise.reject(new Error("the disk is full"));
+    }
+  }
+  const { made, warnings } = await run(chain(1), new Full());
+  assert.equal(numberOf(made.get("text.text")?.artifact), 2);
+  assert.deepEqual(warnings, ["The store does not keep what is made: the disk is full"]);
+});
+
+Deno.test("a stage that gives something else each time is run once, and again when its result was lost", async () => {
+  const store = new MemoryStore();
+  const nodes = { any: { stage: "random" }, sum: { stage: "add", inputs: { a: "any.value" } } };
+  const first = await run(nodes, store);
+  assert.deepEqual(content((await run(nodes, store)).made), content(first.made));
+  for (const { id } of store.list()) await store.delete(id);
+  const again = await run(nodes, store);
+  assert.deepEqual(again.ran, ["any", "sum"]);
+  assert.notEqual(again.made.get("sum.sum")?.id, first.made.get("sum.sum")?.id);
+});
+
+Deno.test("artifacts of the store are inputs, and what was made of a file is found without it", async () => {
+  const store = new MemoryStore();
+  const readFile = () => Promise.resolve({ artifact: numberArtifact(20) });
+  const file = await run({ sum: { stage: "add", inputs: { a: { file: "n" }, b: { file: "n" } } } }, store, {
+    readFile,
+  });
+  const { artifact: id } = Object.values(file.made.get("sum.sum")!.provenance.graph.nodes)[0]!
+    .inputs["a"] as {
+      artifact: string;
+    };
+  const stored = await run(
+    { sum: { stage: "add", inputs: { a: { artifact: id }, b: { artifact: id } } } },
+    store,
+  );
+  assert.deepEqual(stored.ran, []);
+  assert.deepEqual(content(stored.made), content(file.made));
+  await assert.rejects(
+    run({ sum: { stage: "add", inputs: { a: { artifact: "0".repeat(64) } } } }, store),
+    /Cannot read artifact 0+ as the store does not have it/,
+  );
+});
+
+Deno.test("provenance is the same in one go and in parts, and can be run", async () => {
+  const store = new MemoryStore();
+  const whole = await run(chain(3), store);
+  const { provenance, id } = whole.made.get("text.text")!;
+  const { one, sum, text } = chain(3);
+  const other = new MemoryStore();
+  const part = (await run({ one, sum }, other)).made.get("sum.sum")!;
+  const readFile = () => Promise.resolve(part);
+  const end = await run({ text: { ...text, inputs: { value: { file: "sum" } } } }, new MemoryStore(), {
+    readFile,
+  });
+  assert.deepEqual(end.made.get("text.text")!.provenance, provenance);
+  assert.equal(originId(originOf(provenance)), id);
+  const again = await run(provenance.graph.nodes, new MemoryStore());
+  assert.equal(again.made.get("text.text")?.id, id);
+  assert.deepEqual(again.made.get("text.text")?.provenance, provenance);
+});
+
+async function* walk(folder: string): AsyncGenerator<string> {
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    if (isDirectory) yield* walk(`${folder}/${name}`);
+    else yield `${folder}/${name}`;
+  }
+}
