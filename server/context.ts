@@ -17,6 +17,8 @@ export interface ServerContext {
   readonly limits: Limits;
   /** The models that requests may name, the default one first. */
   readonly models: readonly ServedModel[];
+  /** What can decode latents, by name. */
+  readonly decoders: readonly string[];
   /** The stages that graphs may name. */
   readonly registry: StageRegistry;
   /** Runs graphs and writes pictures. */

@@ -119,10 +119,11 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const entries = options.models ??
     (await listModels()).map(({ name }): ModelEntry => ({ name, reference: name }));
-  const models = await describeModels(entries, ({ name }, error) => {
+  const { models, decoders } = await describeModels(entries, ({ name }, error) => {
     log("model_skipped", { model: name, error: error instanceof Error ? error.message : String(error) });
   });
-  const engine = options.engine ?? new WorkerEngine({ models, store, lanes, device, threads });
+  const engine = options.engine ??
+    new WorkerEngine({ models: [...models, ...decoders], store, lanes, device, threads });
   const metrics = new Metrics();
   const jobs = new Jobs({
     engine,
@@ -151,6 +152,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
   const context = {
     limits,
     models,
+    decoders: decoders.map(({ name }) => name),
     registry: builtInStages(),
     engine,
     jobs,

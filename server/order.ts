@@ -27,6 +27,11 @@ export function findModel(
   throw unknownModel(name ?? "", models.map(({ name }) => name), param);
 }
 
+/** The names that stages may give for a model. */
+export function modelNames({ models, decoders }: Pick<ServerContext, "models" | "decoders">): string[] {
+  return [...new Set([...models.map(({ name }) => name), ...decoders])];
+}
+
 /**
  * Writes the graph of a picture request.
  *
@@ -42,7 +47,7 @@ export function pictureGraph(
   path: readonly string[],
 ): GraphDocument {
   const { limits, models: served } = context;
-  const models = served.map(({ name }) => name);
+  const models = modelNames(context);
   checkParameters(request, { limits, models }, path);
   const model = findModel(served, request.model, [...path, "model"].join("."));
   const guided = (request.guidanceScale ?? model.guidanceScale) > 1;

@@ -27,27 +27,43 @@ export interface ServedModel extends ModelEntry {
   readonly guidanceScale: number;
 }
 
+/** What a server serves. */
+export interface Served {
+  /** The models that make pictures. */
+  readonly models: readonly ServedModel[];
+  /** What can decode latents: those models, and autoencoders that stand alone. */
+  readonly decoders: readonly ModelEntry[];
+}
+
 /**
  * Reads what the configurations of models say.
  *
- * @param entries The models.
+ * @param entries Models, and folders that hold an autoencoder alone.
  * @param onFault Is told of a model that cannot be served.
  * @returns Those that can be served.
  */
 export async function describeModels(
   entries: readonly ModelEntry[],
   onFault: (entry: ModelEntry, error: unknown) => void,
-): Promise<ServedModel[]> {
-  const models = new LocalModels({ localFilesOnly: true });
-  const served: ServedModel[] = [];
+): Promise<Served> {
+  const local = new LocalModels({ localFilesOnly: true });
+  const models: ServedModel[] = [];
+  const decoders: ModelEntry[] = [];
   for (const entry of entries) {
+    const decoder = await isDecoder(entry, local);
+    if (decoder) decoders.push(entry);
     try {
-      served.push(await describeModel(entry, models));
+      models.push(await describeModel(entry, local));
     } catch (error) {
-      onFault(entry, error);
+      if (!decoder) onFault(entry, error);
     }
   }
-  return served;
+  return { models, decoders };
+}
+
+async function isDecoder({ reference }: ModelEntry, models: LocalModels): Promise<boolean> {
+  const vae = await models.component({ model: reference }, "vae").catch(() => undefined);
+  return AutoencoderConfig.safeParse(vae?.config).success;
 }
 
 async function describeModel(entry: ModelEntry, models: LocalModels): Promise<ServedModel> {

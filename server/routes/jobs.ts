@@ -13,7 +13,7 @@ import { jobEvents } from "../event_stream.ts";
 import { jobReply } from "../job_reply.ts";
 import { isOver, type Job } from "../jobs/job.ts";
 import { router } from "../router.ts";
-import { orderOf, pictureGraph } from "../order.ts";
+import { modelNames, orderOf, pictureGraph } from "../order.ts";
 import { jobListSchema, jobQuerySchema, jobReplySchema, jobRequestSchema } from "../schemas/job_request.ts";
 import { faults, json } from "./responses.ts";
 
@@ -83,7 +83,7 @@ const eventsRoute = createRoute({
 
 /** The routes. */
 export function jobRoutes(server: ServerContext) {
-  const { jobs, limits, models, registry } = server;
+  const { jobs, limits, registry } = server;
   const find = (id: string): Job => {
     const job = jobs.get(id);
     if (job) return job;
@@ -92,7 +92,7 @@ export function jobRoutes(server: ServerContext) {
   return router()
     .openapi(orderRoute, async (context) => {
       const { request, graph, previews } = context.req.valid("json");
-      const rules = { limits, registry, models: models.map(({ name }) => name) };
+      const rules = { limits, registry, models: modelNames(server) };
       const checked = request ? pictureGraph(request, server, ["request"]) : checkGraph(graph, rules);
       const order = await orderOf({
         kind: request ? "picture" : "graph",

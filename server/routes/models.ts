@@ -42,6 +42,7 @@ const portSchema = z.record(
 
 const capabilitiesSchema = z.object({
   models: z.array(modelSchema),
+  decoders: z.array(z.string()),
   schedulers: z.array(z.object({
     name: z.string(),
     short_names: z.array(z.string()),
@@ -94,6 +95,7 @@ export function modelRoutes(server: ServerContext) {
   const models = server.models.map((model) => describe(model, created));
   const capabilities: z.infer<typeof capabilitiesSchema> = {
     models,
+    decoders: [...server.decoders],
     schedulers: SCHEDULERS.map(({ name, shortNames, description }) => ({
       name,
       short_names: [...shortNames],

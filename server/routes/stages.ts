@@ -13,7 +13,7 @@ import { checkGraph } from "../check_graph.ts";
 import { clientName } from "../client_name.ts";
 import type { ServerContext, ServerEnv } from "../context.ts";
 import type { Job } from "../jobs/job.ts";
-import { orderOf } from "../order.ts";
+import { modelNames, orderOf } from "../order.ts";
 import { router } from "../router.ts";
 import { faults, json } from "./responses.ts";
 
@@ -64,7 +64,7 @@ const route = createRoute({
 
 /** The routes. */
 export function stageRoutes(server: ServerContext) {
-  const { jobs, limits, models, registry } = server;
+  const { jobs, limits, registry } = server;
   return router().openapi(route, async (context) => {
     const { name } = context.req.valid("param");
     const { version, parameters, inputs } = context.req.valid("json");
@@ -90,7 +90,7 @@ export function stageRoutes(server: ServerContext) {
       parameters,
       inputs: Object.fromEntries(Object.entries(inputs).map(([port, artifact]) => [port, { artifact }])),
     };
-    const rules = { limits, registry, models: models.map((model) => model.name) };
+    const rules = { limits, registry, models: modelNames(server) };
     const job = jobs.submit(
       await orderOf({
         kind: "stage",

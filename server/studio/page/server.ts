@@ -1,0 +1,95 @@
+/// <reference lib="dom" />
+/**
+ * Talks to the server.
+ *
+ * @module
+ */
+
+import type { Capabilities, Graph, Job, RunEvent } from "./types.ts";
+
+/** The server refused, or could not be reached. */
+export class ServerError extends Error {
+  override name = "ServerError";
+  /** The status of the answer; 0 where there was none. */
+  readonly status: number;
+
+  /**
+   * @param message What the server said.
+   * @param status The status of the answer.
+   */
+  constructor(message: string, status: number) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** What there is to choose from. */
+export async function capabilities(): Promise<Capabilities> {
+  return await ask("/v1/capabilities");
+}
+
+/** Jobs that have ended well, the newest first. */
+export async function finishedJobs(after?: string): Promise<{ data: Job[]; has_more: boolean }> {
+  const query = new URLSearchParams({ limit: "24", status: "completed", ...(after ? { after } : {}) });
+  return await ask(`/v1/jobs?${query}`);
+}
+
+/** A job. */
+export async function getJob(id: string): Promise<Job> {
+  return await ask(`/v1/jobs/${id}`);
+}
+
+/** Orders pictures or a graph. */
+export async function orderJob(body: { request: object } | { graph: Graph }): Promise<Job> {
+  return await ask("/v1/jobs", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+}
+
+/** Cancels a job. */
+export async function cancelJob(id: string): Promise<Job> {
+  return await ask(`/v1/jobs/${id}/cancel`, { method: "POST" });
+}
+
+const EVENT_TYPES: readonly RunEvent["type"][] = [
+  "stage:start",
+  "stage:load",
+  "stage:cached",
+  "stage:resumed",
+  "step",
+  "preview",
+  "checkpoint",
+  "stage:end",
+  "artifact",
+  "warning",
+  "done",
+  "failed",
+  "cancelled",
+];
+
+/** Follows a job to its end; a connection that breaks is made again, and goes on where it broke. */
+export function followJob(id: string, onEvent: (event: RunEvent) => void): () => void {
+  const source = new EventSource(`/v1/jobs/${id}/events`);
+  for (const type of EVENT_TYPES) {
+    source.addEventListener(type, ({ data }: MessageEvent<string>) => {
+      const event: RunEvent = JSON.parse(data);
+      if (event.type === "done" || event.type === "failed" || event.type === "cancelled") source.close();
+      onEvent(event);
+    });
+  }
+  return () => source.close();
+}
+
+async function ask<T>(path: string, init?: RequestInit): Promise<T> {
+  let reply: Response;
+  try {
+    reply = await fetch(path, init);
+  } catch {
+    throw new ServerError("The server cannot be reached", 0);
+  }
+  const body = await reply.json();
+  if (reply.ok) return body;
+  throw new ServerError(body?.error?.message ?? `The server answered ${reply.status}`, reply.status);
+}

@@ -1,0 +1,125 @@
+/// <reference lib="dom" />
+/**
+ * What the page knows.
+ *
+ * @module
+ */
+
+import { computed, effect, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import type { Capabilities, Job, Model } from "./types.ts";
+
+/** What the form asks for. */
+export interface Form {
+  readonly prompt: string;
+  readonly negativePrompt: string;
+  readonly model: string;
+  readonly width: number;
+  readonly height: number;
+  readonly steps: number;
+  readonly guidance: number;
+  readonly scheduler: string;
+  /** A whole number; empty for one by chance. */
+  readonly seed: string;
+  readonly count: number;
+}
+
+/** How far a node of the graph is. */
+export interface NodeState {
+  readonly status: "waiting" | "running" | "done" | "cached" | "failed";
+  readonly step?: number;
+  readonly steps?: number;
+  readonly loading?: string;
+  readonly ms?: number;
+}
+
+/** A run that the page looks at. */
+export interface Run {
+  readonly job: Job;
+  readonly status: "queued" | "running" | "completed" | "failed" | "cancelled";
+  readonly nodes: Readonly<Record<string, NodeState>>;
+  /** The newest preview of each picture. */
+  readonly previews: Readonly<Record<number, { readonly png: string; readonly share: number }>>;
+  /** Bytes that are resident now, and the most there were. */
+  readonly memory?: { readonly now: number; readonly peak: number };
+  readonly warnings: readonly string[];
+  readonly message?: string;
+  /** Milliseconds since the run began. */
+  readonly elapsedMs: number;
+}
+
+const FORM_KEY = "pixstage-form";
+
+/** A first form: what the defaults of the model leave open. */
+const EMPTY_FORM: Form = {
+  prompt: "",
+  negativePrompt: "",
+  model: "",
+  width: 512,
+  height: 512,
+  steps: 20,
+  guidance: 4.5,
+  scheduler: "",
+  seed: "",
+  count: 1,
+};
+
+/** What there is to choose from. */
+export const offered: Signal<Capabilities> = signal({ models: [], decoders: [], schedulers: [], limits: {} });
+/** What the form asks for. */
+export const form: Signal<Form> = signal<Form>(savedForm());
+/** The run that is shown. */
+export const run: Signal<Run | undefined> = signal<Run>();
+/** Finished jobs, the newest first. */
+export const history: Signal<readonly Job[]> = signal<readonly Job[]>([]);
+/** Whether there are older ones. */
+export const hasOlder: Signal<boolean> = signal(false);
+/** What went wrong, for people. */
+export const fault: Signal<string> = signal("");
+/** Whether the server asks for a key. */
+export const needsKey: Signal<boolean> = signal(false);
+/** The two jobs that are compared. */
+export const compared: Signal<readonly Job[]> = signal<readonly Job[]>([]);
+
+/** Whether something runs or waits. */
+export const isBusy: ReadonlySignal<boolean> = computed(() => {
+  const status = run.value?.status;
+  return status === "queued" || status === "running";
+});
+
+/** The model that the form names. */
+export const chosenModel: ReadonlySignal<Model | undefined> = computed(() =>
+  offered.value.models.find(({ id }) => id === form.value.model)
+);
+
+/** Changes the form. */
+export function change(fields: Partial<Form>): void {
+  form.value = { ...form.value, ...fields };
+}
+
+/** Lays the defaults of a model into the form. */
+export function chooseModel(id: string): void {
+  const model = offered.value.models.find((candidate) => candidate.id === id);
+  if (!model) return;
+  const { width, height, steps = 20, guidance_scale, negative_prompt } = model.defaults;
+  change({
+    model: id,
+    width,
+    height,
+    steps,
+    guidance: guidance_scale,
+    scheduler: "",
+    negativePrompt: negative_prompt,
+  });
+}
+
+effect(() => {
+  localStorage.setItem(FORM_KEY, JSON.stringify(form.value));
+});
+
+function savedForm(): Form {
+  try {
+    return { ...EMPTY_FORM, ...JSON.parse(localStorage.getItem(FORM_KEY) ?? "{}") };
+  } catch {
+    return EMPTY_FORM;
+  }
+}

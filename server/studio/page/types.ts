@@ -1,0 +1,50 @@
+/**
+ * What the server says, as far as the page looks at it.
+ *
+ * @module
+ */
+
+import type { RunEvent } from "../../../graph/events.ts";
+import type { JobReply } from "../../schemas/job_request.ts";
+
+/** A job. */
+export type Job = JobReply;
+
+/** Something that happened in a run. */
+export type { RunEvent };
+
+/** A model. */
+export interface Model {
+  readonly id: string;
+  readonly family: string;
+  readonly description?: string;
+  readonly defaults: {
+    readonly width: number;
+    readonly height: number;
+    readonly steps?: number;
+    readonly guidance_scale: number;
+    readonly scheduler: string;
+    readonly negative_prompt: string;
+  };
+}
+
+/** What there is to choose from. */
+export interface Capabilities {
+  readonly models: readonly Model[];
+  readonly decoders: readonly string[];
+  readonly schedulers: readonly { readonly name: string; readonly short_names: readonly string[] }[];
+  readonly limits: Readonly<Record<string, number>>;
+}
+
+/** A graph document. */
+export interface Graph {
+  readonly pixstage: 1;
+  readonly nodes: Readonly<Record<string, GraphNode>>;
+}
+
+/** A node of a graph document. */
+export interface GraphNode {
+  readonly stage: string;
+  readonly parameters?: Readonly<Record<string, unknown>>;
+  readonly inputs?: Readonly<Record<string, string | { readonly artifact: string }>>;
+}
