@@ -89,6 +89,11 @@ const DATA_TYPES: Readonly<Record<DType, DataType>> = {
  */
 export class GraphBuilder {
   readonly #nodes: MessageInitShape<typeof NodeProtoSchema>[] = [];
+  /**
+   * Casts of weights. They come first in the graph: of two values that an operator needs, ONNX Runtime computes the one
+   * with the later node first, so a cast runs right before its use, and few float32 copies are alive at a time.
+   */
+  readonly #casts: MessageInitShape<typeof NodeProtoSchema>[] = [];
   readonly #initializers: MessageInitShape<typeof TensorProtoSchema>[] = [];
   readonly #inputs: MessageInitShape<typeof ValueInfoProtoSchema>[] = [];
   readonly #outputs: MessageInitShape<typeof ValueInfoProtoSchema>[] = [];
@@ -130,13 +135,17 @@ export class GraphBuilder {
   weight(location: WeightLocation): Value {
     return this.#once(
       `${location.name}:float32`,
-      () => this.#toFloat32(this.#external(location), location.dtype),
+      () => this.#toFloat32(this.#external(location), location.dtype, this.#casts),
     );
   }
 
   /** Some rows of a weight [rows, width], as float32: gathered as stored, cast after, so only these are read. */
   rows(location: WeightLocation, indices: Value): Value {
-    return this.#toFloat32(this.op("Gather", [this.#external(location), indices]), location.dtype);
+    return this.#toFloat32(
+      this.op("Gather", [this.#external(location), indices]),
+      location.dtype,
+      this.#nodes,
+    );
   }
 
   /** A small tensor that is part of the graph. */
@@ -304,7 +313,7 @@ export class GraphBuilder {
       opsetImport: [{ domain: "", version: ONNX_OPSET }, { domain: CONTRIB_DOMAIN, version: 1n }],
       graph: {
         name,
-        node: this.#nodes.map((node) => ({
+        node: [...this.#casts, ...this.#nodes].map((node) => ({
           ...node,
           input: node.input!.map((name) => this.#renamed.get(name) ?? name),
           output: node.output!.map((name) => this.#renamed.get(name) ?? name),
@@ -330,11 +339,12 @@ export class GraphBuilder {
     attributes: Record<string, Attribute>,
     domain: string,
     outputs: number,
+    nodes = this.#nodes,
   ): Value[] {
     const name = this.#name(type);
     const output = Array.from({ length: outputs }, (_, index) => index === 0 ? name : `${name}:${index}`);
     output.forEach((name) => this.#produced.add(name));
-    this.#nodes.push({
+    nodes.push({
       opType: type,
       name,
       domain,
@@ -370,8 +380,9 @@ export class GraphBuilder {
     });
   }
 
-  #toFloat32(value: Value, dtype: DType): Value {
-    return dtype === "float32" ? value : this.op("Cast", [value], { to: BigInt(DataType.FLOAT) });
+  #toFloat32(value: Value, dtype: DType, nodes: MessageInitShape<typeof NodeProtoSchema>[]): Value {
+    if (dtype === "float32") return value;
+    return this.#node("Cast", [value], { to: BigInt(DataType.FLOAT) }, "", 1, nodes)[0]!;
   }
 
   #once(key: string, make: () => Value): Value {
