@@ -56,7 +56,7 @@ export function FormView(): VNode {
         <${Slider} id="guidance" label="Guidance" min=${0} max=${15} step=${0.1}
           value=${guidance} onValue=${(value: number) => change({ guidance: value })} />
       </div>
-      <div class="pair">
+      <div class="pair seeds">
         <label class="field">
           <span>Seed</span>
           <span class="seed">
