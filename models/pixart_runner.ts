@@ -100,15 +100,24 @@ export class PixArtTransformer implements AsyncDisposable {
    * @throws {TypeError} if the latents' shape does not fit the model, or the size is missing.
    */
   async predict(inputs: PredictInputs, options: CallOptions = {}): Promise<Tensor<"float32">> {
-    const { latents, timestep, text } = inputs;
-    const { sample } = await this.#step.run({
-      ...text.tensors,
-      ...this.#sizeConditions(inputs),
-      latents,
-      timestep: timestepEmbedding([timestep]),
-      position_embedding: this.#positions(latents.shape),
-    }, options);
-    return sample as Tensor<"float32">;
+    const [sample] = await this.predictEach([inputs], options);
+    return sample!;
+  }
+
+  /**
+   * Predicts several times, as for both halves of guidance. Where weights stream, they are read once for all.
+   *
+   * @param inputs Latents, timestep, text and size of each prediction.
+   * @param options A signal, looked at between segments.
+   * @returns Each prediction, as {@linkcode PixArtTransformer.predict} gives it.
+   * @throws {TypeError} if the latents' shape does not fit the model, or the size is missing.
+   */
+  async predictEach(
+    inputs: readonly PredictInputs[],
+    options: CallOptions = {},
+  ): Promise<Tensor<"float32">[]> {
+    const outputs = await this.#step.runEach(inputs.map((one) => this.#feeds(one)), options);
+    return outputs.map(({ sample }) => sample as Tensor<"float32">);
   }
 
   /** Gives the memory back; calling it again does nothing. */
@@ -119,6 +128,16 @@ export class PixArtTransformer implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.release();
+  }
+
+  #feeds(inputs: PredictInputs): Record<string, Tensor> {
+    return {
+      ...inputs.text.tensors,
+      ...this.#sizeConditions(inputs),
+      latents: inputs.latents,
+      timestep: timestepEmbedding([inputs.timestep]),
+      position_embedding: this.#positions(inputs.latents.shape),
+    };
   }
 
   #sizeConditions({ size }: PredictInputs): Record<string, Tensor> {

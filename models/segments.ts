@@ -158,24 +158,42 @@ export class SegmentedModel implements AsyncDisposable {
     feeds: Readonly<Record<string, Tensor>>,
     options: CallOptions = {},
   ): Promise<Record<string, Tensor>> {
-    const values = new Map(Object.entries(feeds));
+    const [outputs] = await this.runEach([feeds], options);
+    return outputs!;
+  }
+
+  /**
+   * Runs all segments on several inputs, one after the other in each segment: one that streams is opened once for all.
+   *
+   * @param feeds For each run the inputs of the segments that no segment before gives.
+   * @param options A signal, looked at before each run of a segment.
+   * @returns For each run the outputs that no later segment takes.
+   */
+  async runEach(
+    feeds: readonly Readonly<Record<string, Tensor>>[],
+    options: CallOptions = {},
+  ): Promise<Record<string, Tensor>[]> {
+    const runs = feeds.map((given) => new Map(Object.entries(given)));
     for (const [index, { inputs }] of this.#graphs.entries()) {
       options.signal?.throwIfAborted();
       const kept = this.#kept[index];
       const session = kept ?? await this.#open(index, options.signal);
       try {
-        const given = inputs.flatMap((name): [string, Tensor][] => {
-          const value = values.get(name);
-          return value ? [[name, value]] : [];
-        });
-        const outputs = await session.run(Object.fromEntries(given));
-        for (const [name, value] of Object.entries(outputs)) values.set(name, value);
+        for (const values of runs) {
+          options.signal?.throwIfAborted();
+          const given = inputs.flatMap((name): [string, Tensor][] => {
+            const value = values.get(name);
+            return value ? [[name, value]] : [];
+          });
+          const outputs = await session.run(Object.fromEntries(given));
+          for (const [name, value] of Object.entries(outputs)) values.set(name, value);
+          for (const name of inputs) if (this.#lastUse.get(name) === index) values.delete(name);
+        }
       } finally {
         if (session !== kept) await session.release();
       }
-      for (const name of inputs) if (this.#lastUse.get(name) === index) values.delete(name);
     }
-    return Object.fromEntries(values);
+    return runs.map((values) => Object.fromEntries(values));
   }
 
   /** Gives the memory back; calling it again does nothing. */

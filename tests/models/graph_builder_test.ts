@@ -7,6 +7,7 @@ import type { WeightLocation } from "../../models/checkpoint/weights.ts";
 import { GraphBuilder, type Value, WeightsFolderError } from "../../models/onnx/graph_builder.ts";
 import { weightSlices } from "../../models/onnx/weight_slices.ts";
 import { upsampleConv } from "../../models/upsample_conv.ts";
+import { memoryFigures } from "../../runtime/memory.ts";
 import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
 import { assertNear } from "./tiny_checkpoints.ts";
 
@@ -262,4 +263,25 @@ Deno.test("upsampleConv() is repeating each point, then the convolution", async 
     assert.deepEqual(folded.shape, [1, output, 2 * height, 2 * width]);
     assertNear(folded.data, repeated.data, { maxAbs: 2e-6 }, `${height} × ${width}`);
   }
+});
+
+Deno.test("a graph of many float16 layers holds few of them as float32 at a time", {
+  ignore: memoryFigures().anonymous === undefined,
+}, async () => {
+  const [layers, width] = [32, 1024];
+  await withWeight(tensor("float16", [width, width], new Uint16Array(width * width)), 0, async (location) => {
+    const g = new GraphBuilder();
+    let x = g.input("x", "float32", ["t", width]);
+    for (let layer = 0; layer < layers; layer++) {
+      x = g.relu(g.linear(x, { ...location, name: `layer ${layer}` }));
+    }
+    g.output("y", x, ["t", width]);
+    await using session = await runtime.open(g.build("layers"));
+    const before = memoryFigures().anonymous!;
+    await session.run({ x: wave(1, width) });
+    // The pool keeps what the run took at most.
+    const taken = memoryFigures().anonymous! - before;
+    const asFloat32 = 4 * width * width;
+    assert(taken < layers * asFloat32 / 4, `${taken / asFloat32} of ${layers} layers`);
+  });
 });

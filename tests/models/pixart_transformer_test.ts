@@ -157,3 +157,55 @@ Deno.test("PixArtTransformer gives the same bytes however it is cut and held", a
     }
   }
 });
+
+Deno.test("PixArtTransformer predicts both halves of guidance as one by one, each segment opened once", async () => {
+  const { config, weights } = await openTransformer("tiny-alpha-512");
+  const opened: string[] = [];
+  await using transformer = await PixArtTransformer.open(runtime, config, weights, {
+    residency: "stream",
+    onLoad: ({ graph, index, total }) => opened.push(`${graph} ${index}/${total}`),
+  });
+  const wave = (length: number, seed: number) =>
+    Float32Array.from({ length }, (_, i) => Math.sin(seed * i * i));
+  const latents = tensor("float32", [1, 4, 6, 8], wave(192, 1));
+  const halves = await Promise.all([2, 7].map(async (tokens) => {
+    const text = await transformer.prepareText(tensor("float32", [tokens, 32], wave(32 * tokens, tokens)));
+    return { latents, timestep: 20, text };
+  }));
+  const both = await transformer.predictEach(halves);
+  const module = "tiny-alpha-512/transformer.blocks";
+  assert.deepEqual(opened, [`${module}.0-0 0/3`, `${module}.1-1 1/3`, `${module}.2-2 2/3`]);
+  for (const [index, half] of halves.entries()) {
+    assert.deepEqual((await transformer.predict(half)).data, both[index]?.data);
+  }
+});
+
+Deno.test("PixArtTransformer says what is wrong with its inputs, and stops when told to", async () => {
+  const { config, weights } = await openTransformer("tiny-lcm");
+  await using transformer = await PixArtTransformer.open(runtime, config, weights);
+  const text = await transformer.prepareText(tensor("float32", [2, 28], new Float32Array(56)));
+  const zeros = (...shape: number[]) =>
+    tensor("float32", shape, new Float32Array(shape.reduce((a, b) => a * b)));
+  const size = { height: 32, width: 48 };
+  const rejected = {
+    name: "TypeError",
+    message: /^Cannot predict as latents must be \[1, 4, h, w\] with multiples/,
+  };
+  for (const shape of [[1, 4, 3, 4], [2, 4, 4, 4], [1, 3, 4, 4], [4, 4, 4]]) {
+    await assert.rejects(
+      transformer.predict({ latents: zeros(...shape), timestep: 1, text, size }),
+      rejected,
+    );
+  }
+  const latents = zeros(1, 4, 4, 6);
+  await assert.rejects(transformer.predict({ latents, timestep: 1, text }), {
+    name: "TypeError",
+    message: "Cannot predict as this transformer needs the size of the picture in pixels",
+  });
+  await assert.rejects(
+    transformer.predict({ latents, timestep: 1, text, size }, { signal: AbortSignal.abort() }),
+    {
+      name: "AbortError",
+    },
+  );
+});
