@@ -35,7 +35,31 @@ export interface PredictInputs {
   readonly size?: { readonly height: number; readonly width: number } | undefined;
 }
 
-/** An open PixArt transformer. */
+/**
+ * An open PixArt transformer.
+ *
+ * @example One prediction
+ * ```ts no-eval
+ * import { openComponent } from "./checkpoint/component.ts";
+ * import { openDiskSource } from "./checkpoint/disk_source.ts";
+ * import { PixArtTransformer } from "./pixart_runner.ts";
+ * import { PixArtTransformerConfig } from "./pixart_transformer_config.ts";
+ * import { tensor } from "../artifacts/tensor.ts";
+ * import { OnnxRuntimeNode } from "../runtime/onnxruntime_node.ts";
+ *
+ * const source = await openDiskSource("models/PixArt-Sigma-XL-2-1024-MS");
+ * const component = await openComponent(source, { component: "transformer" });
+ * const config = PixArtTransformerConfig.parse(component.config);
+ * await using transformer = await PixArtTransformer.open(
+ *   new OnnxRuntimeNode(),
+ *   config,
+ *   await component.weights(),
+ * );
+ * const text = await transformer.prepareText(tensor("float32", [3, 4096], new Float32Array(3 * 4096)));
+ * const latents = tensor("float32", [1, 4, 128, 128], new Float32Array(4 * 128 * 128));
+ * const { shape } = await transformer.predict({ latents, timestep: 999, text }); // [1, 8, 128, 128]
+ * ```
+ */
 export class PixArtTransformer implements AsyncDisposable {
   /** Its configuration. */
   readonly config: PixArtTransformerConfig;

@@ -14,7 +14,26 @@ import { t5EncoderSegments } from "./t5_encoder.ts";
 import type { T5EncoderConfig } from "./t5_encoder_config.ts";
 import { positionBuckets } from "./t5_position_buckets.ts";
 
-/** An open T5 encoder. */
+/**
+ * An open T5 encoder.
+ *
+ * @example One text, a layer's weights at a time
+ * ```ts no-eval
+ * import { openComponent } from "./checkpoint/component.ts";
+ * import { openDiskSource } from "./checkpoint/disk_source.ts";
+ * import { T5EncoderConfig } from "./t5_encoder_config.ts";
+ * import { T5Encoder } from "./t5_runner.ts";
+ * import { OnnxRuntimeNode } from "../runtime/onnxruntime_node.ts";
+ *
+ * const source = await openDiskSource("models/PixArt-Sigma-XL-2-1024-MS");
+ * const component = await openComponent(source, { component: "text_encoder" });
+ * const config = T5EncoderConfig.parse(component.config);
+ * await using encoder = await T5Encoder.open(new OnnxRuntimeNode(), config, await component.weights(), {
+ *   residency: "stream",
+ * });
+ * const { shape } = await encoder.encode([71, 1712, 1]); // [3, 4096]
+ * ```
+ */
 export class T5Encoder implements AsyncDisposable {
   /** Its configuration. */
   readonly config: T5EncoderConfig;

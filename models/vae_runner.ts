@@ -14,7 +14,25 @@ import { autoencoderTinyDecoderGraph } from "./autoencoder_tiny.ts";
 import type { Weights } from "./checkpoint/weights.ts";
 import { type CallOptions, type OpenModelOptions, SegmentedModel } from "./segments.ts";
 
-/** The open decoder of either autoencoder. */
+/**
+ * The open decoder of either autoencoder.
+ *
+ * @example Latents to a picture
+ * ```ts no-eval
+ * import { AutoencoderConfig } from "./autoencoder_config.ts";
+ * import { openComponent } from "./checkpoint/component.ts";
+ * import { openDiskSource } from "./checkpoint/disk_source.ts";
+ * import { VaeDecoder } from "./vae_runner.ts";
+ * import { tensor } from "../artifacts/tensor.ts";
+ * import { OnnxRuntimeNode } from "../runtime/onnxruntime_node.ts";
+ *
+ * const component = await openComponent(await openDiskSource("models/taesd"));
+ * const config = AutoencoderConfig.parse(component.config);
+ * await using decoder = await VaeDecoder.open(new OnnxRuntimeNode(), config, await component.weights());
+ * const latents = tensor("float32", [1, 4, 64, 64], new Float32Array(4 * 64 * 64));
+ * const { shape } = await decoder.decode(latents); // [1, 3, 512, 512]
+ * ```
+ */
 export class VaeDecoder implements AsyncDisposable {
   /** Its configuration. */
   readonly config: AutoencoderConfig;
