@@ -10,6 +10,7 @@ import type { LocalRunOptions } from "../local.ts";
 import { amount, amounts, keyValue, seeds, wholeNumber } from "./option_values.ts";
 import { downloadView } from "./progress.ts";
 import type { VaeTiling } from "../models/vae_tiling/tiled_vae_decoder.ts";
+import { parsePrecision, type Precision, type PrecisionByStage } from "../residency/precision.ts";
 import { parseResidency, type ResidencyByStage } from "../residency/residency_option.ts";
 import { userPath } from "./user_path.ts";
 
@@ -53,6 +54,9 @@ export interface GenOptions {
   readonly device: "cpu" | "webgpu" | "cuda";
   readonly threads?: number;
   readonly residency?: ResidencyByStage;
+  readonly precision?: PrecisionByStage;
+  readonly maxMemory?: string;
+  readonly lowestPrecision?: Precision;
   readonly json?: boolean;
   readonly quiet?: boolean;
   readonly verbose?: boolean;
@@ -80,6 +84,16 @@ export function addRunOptions(command: Command): Command {
       "stream, stage or resident, or encode=stream,denoise=stage: how long weights are held",
       parseResidency,
     )
+    .option(
+      "--precision <name>",
+      "float32, int8 or int4, or encode=int8,denoise=float32: of the matrices' weights (default: float32)",
+      parsePrecision,
+    )
+    .option(
+      "--max-memory <size>",
+      "memory to stay within: 1.5GB; 0 for no limit; -1GB for the free memory less that",
+    )
+    .option("--lowest-precision <name>", "the lowest precision that --max-memory may choose")
     .option("--json", "print one event a line")
     .option("-q, --quiet", "print nothing but errors")
     .option("-v, --verbose", "print every event to the standard error, and the trace of a fault");
@@ -169,6 +183,7 @@ export function pictureRequest(prompts: readonly string[], options: GenOptions):
     variant: options.variant,
     negativePrompt: options.negativePrompt,
     vae: options.vae === undefined ? undefined : pathOrName(options.vae),
+    precision: options.precision,
     tiling: options.vaeTiling,
     tileSize: options.vaeTileSize,
     tileOverlap: options.vaeTileOverlap,

@@ -34,6 +34,16 @@ export const stageMemorySchema = z.object({
   file: z.number().optional(),
   /** Largest resident size since the stage began. */
   peak: z.number().optional(),
+  /** Largest share of it that no file backs. */
+  peakAnonymous: z.number().optional(),
+  /** Largest share of mapped files. */
+  peakFile: z.number().optional(),
+  /** Largest resident size of the process that ran the stage, since it started. */
+  processPeak: z.number().optional(),
+  /** Bytes of the weights that were open at a time, at most. */
+  weightBytes: z.number().optional(),
+  /** Milliseconds of the stage that opening weights took. */
+  loadMs: z.number().optional(),
 });
 
 const loadSchema = z.object({

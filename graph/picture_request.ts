@@ -8,6 +8,7 @@
  */
 
 import { z } from "zod";
+import { precisionSchema } from "../residency/precision.ts";
 import { tilingParameters } from "../stages/decode.ts";
 import { denoiseParameters } from "../stages/denoise_settings.ts";
 import { encodeParameters } from "../stages/encode.ts";
@@ -23,6 +24,8 @@ export const pictureRequestSchema = z.strictObject({
   negativePrompt: z.union([z.string(), z.array(z.string()).min(1)]).optional(),
   /** Another autoencoder: the folder or name of a checkpoint, or a folder that holds an autoencoder alone. */
   vae: z.string().min(1).optional(),
+  /** Precision of matrices, of `encode` and `denoise`, or of both: `*`. */
+  precision: z.partialRecord(z.enum(["encode", "denoise", "*"]), precisionSchema).optional(),
   tiling: tilingParameters.tiling.optional(),
   tileSize: tilingParameters.tileSize.optional(),
   tileOverlap: tilingParameters.tileOverlap.optional(),

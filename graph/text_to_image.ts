@@ -53,6 +53,7 @@ export function textToImage(request: PictureRequestInput, options: TextToImageOp
     tiling,
     tileSize,
     tileOverlap,
+    precision,
     ...denoise
   } = request;
   const { guided, embeddingsFile, noiseFile, latentsFile } = options;
@@ -66,12 +67,15 @@ export function textToImage(request: PictureRequestInput, options: TextToImageOp
   }
   if (prompts.length > 0) imageSeeds(request.seeds ?? [0], prompts.length * (request.imagesPerPrompt ?? 1));
   const checkpoint = withoutUndefined({ model, variant });
+  const precisionOf = (stage: "encode" | "denoise") =>
+    withoutUndefined({ precision: precision?.[stage] ?? precision?.["*"] });
   const encode = (texts: readonly string[]) => ({
     stage: "encode",
     parameters: {
       ...checkpoint,
       prompts: [...texts],
       ...withoutUndefined({ cleanCaption, maxSequenceLength }),
+      ...precisionOf("encode"),
     },
   });
   const nodes: GraphDocumentInput["nodes"] = {};
@@ -88,7 +92,7 @@ export function textToImage(request: PictureRequestInput, options: TextToImageOp
   if (latentsFile === undefined) {
     nodes["denoise"] = {
       stage: "denoise",
-      parameters: { ...checkpoint, ...withoutUndefined(denoise) },
+      parameters: { ...checkpoint, ...withoutUndefined(denoise), ...precisionOf("denoise") },
       inputs: {
         embeddings: embeddingsFile === undefined ? embeddingsSource(guided) : { file: embeddingsFile },
         ...(noiseFile === undefined ? {} : { noise: { file: noiseFile } }),

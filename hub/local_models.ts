@@ -10,14 +10,17 @@ import { type Checkpoint, openCheckpoint } from "../models/checkpoint/checkpoint
 import { type Component, openComponent } from "../models/checkpoint/component.ts";
 import { openDiskSource } from "../models/checkpoint/disk_source.ts";
 import type { ComponentName } from "../models/checkpoint/model_index.ts";
-import type { ModelReference, Models } from "../models/models.ts";
+import type { Weights } from "../models/checkpoint/weights.ts";
+import type { ModelReference, Models, QuantizeOptions } from "../models/models.ts";
+import { defaultQuantizedFolder } from "../models/quantization/default_folder.ts";
+import { openQuantized } from "../models/quantization/open_quantized.ts";
 import { resolveModel, type ResolveModelOptions } from "./resolve_model.ts";
 
 /** The model that the project carries: small, trained on emoji, there at once. */
 export const DEFAULT_MODEL = "pixstage-emoji";
 
 /** Where models are looked for. */
-export type LocalModelsOptions = Omit<ResolveModelOptions, "revision" | "variant" | "signal">;
+export type LocalModelsOptions = Omit<ResolveModelOptions, "revision" | "variant" | "components" | "signal">;
 
 /** Opens checkpoints of this machine by reference. */
 export class LocalModels implements Models {
@@ -57,6 +60,15 @@ export class LocalModels implements Models {
     }
     const { variant } = reference;
     return openComponent(source, variant === undefined ? { component } : { component, variant });
+  }
+
+  /** Opens a component's weights quantized; they are kept beside the store. */
+  quantized(
+    component: Component,
+    precision: "int8" | "int4",
+    options: QuantizeOptions = {},
+  ): Promise<Weights> {
+    return openQuantized(component, precision, defaultQuantizedFolder(), options);
   }
 
   /** The folder of a reference. */

@@ -8,7 +8,26 @@
 
 import type { Checkpoint } from "./checkpoint/checkpoint.ts";
 import type { Component } from "./checkpoint/component.ts";
+import type { Weights } from "./checkpoint/weights.ts";
 import type { ComponentName } from "./checkpoint/model_index.ts";
+
+/** How far a quantization is. */
+export interface QuantizationProgress {
+  /** Tensors that are done. */
+  readonly done: number;
+  /** Tensors in all. */
+  readonly total: number;
+  /** Bytes that are written. */
+  readonly bytes: number;
+}
+
+/** How a component is quantized. */
+export interface QuantizeOptions {
+  /** Hears of each tensor. */
+  readonly onProgress?: ((progress: QuantizationProgress) => void) | undefined;
+  /** Stops the work; what is done is kept, and the next call goes on from there. */
+  readonly signal?: AbortSignal | undefined;
+}
 
 /** Which checkpoint to open. */
 export interface ModelReference {
@@ -32,4 +51,10 @@ export interface Models {
    * @throws if there is no such component.
    */
   component(reference: ModelReference, name: ComponentName, signal?: AbortSignal): Promise<Component>;
+  /**
+   * Opens a component's weights quantized, where there is a place to keep them: they are written there once.
+   *
+   * @throws if they cannot be written.
+   */
+  quantized?(component: Component, precision: "int8" | "int4", options?: QuantizeOptions): Promise<Weights>;
 }

@@ -7,7 +7,7 @@
 import { env, InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { ARRAY_TYPES, type DType } from "../artifacts/dtype.ts";
 import { type Tensor, tensor } from "../artifacts/tensor.ts";
-import { memoryFigures } from "./memory.ts";
+import { MemoryMeter } from "./memory_meter.ts";
 import type {
   MemoryFigures,
   ModelGraph,
@@ -64,6 +64,7 @@ export class OnnxRuntimeNode implements Runtime {
   /** How long each stage's weights are held. */
   readonly residency?: NonNullable<Runtime["residency"]>;
   readonly #threads: number | undefined;
+  readonly #meter = new MemoryMeter();
   readonly #kept = new Map<string, Promise<OnnxRuntimeSession>>();
 
   /**
@@ -111,6 +112,7 @@ export class OnnxRuntimeNode implements Runtime {
   }
 
   async #create(graph: ModelGraph, options: OpenOptions): Promise<OnnxRuntimeSession> {
+    const started = performance.now();
     let session: InferenceSession;
     try {
       session = await InferenceSession.create(graph.bytes, this.#sessionOptions(graph, options));
@@ -119,12 +121,18 @@ export class OnnxRuntimeNode implements Runtime {
         cause,
       });
     }
-    return new OnnxRuntimeSession(graph.name, session);
+    this.#meter.opened(graph.weightBytes, performance.now() - started);
+    return new OnnxRuntimeSession(graph, session, this.#meter);
   }
 
-  /** Memory of this process. */
+  /** Memory of this process, and what graphs took of it since the last reset. */
   memory(): MemoryFigures {
-    return memoryFigures();
+    return this.#meter.figures();
+  }
+
+  /** Lets peaks begin anew. */
+  resetPeakMemory(): void {
+    this.#meter.reset();
   }
 
   #sessionOptions(graph: ModelGraph, options: OpenOptions): InferenceSession.SessionOptions {
@@ -137,7 +145,7 @@ export class OnnxRuntimeNode implements Runtime {
       ...(this.#threads === undefined ? {} : { intraOpNumThreads: this.#threads }),
       extra: {
         session: {
-          disable_prepacking: "1",
+          disable_prepacking: graph.prepack ? "0" : "1",
           ...(graph.weightsFolder === undefined
             ? {}
             : { model_external_initializers_file_folder_path: graph.weightsFolder }),
@@ -149,12 +157,16 @@ export class OnnxRuntimeNode implements Runtime {
 
 class OnnxRuntimeSession implements Session {
   readonly #graph: string;
+  readonly #weightBytes: number;
+  readonly #meter: MemoryMeter;
   #session: InferenceSession | undefined;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
 
-  constructor(graph: string, session: InferenceSession) {
-    this.#graph = graph;
+  constructor(graph: ModelGraph, session: InferenceSession, meter: MemoryMeter) {
+    this.#graph = graph.name;
+    this.#weightBytes = graph.weightBytes;
+    this.#meter = meter;
     this.#session = session;
     this.inputs = session.inputNames;
     this.outputs = session.outputNames;
@@ -180,6 +192,7 @@ class OnnxRuntimeSession implements Session {
     } catch (cause) {
       throw new OnnxRuntimeError(`Cannot run graph ${this.#graph}: ${reason(cause)}`, { cause });
     }
+    this.#meter.observe();
     return Object.fromEntries(
       Object.entries(outputs).map(([name, output]) => [name, wanted[name] ?? fromOrt(output)]),
     );
@@ -188,7 +201,9 @@ class OnnxRuntimeSession implements Session {
   async release(): Promise<void> {
     const session = this.#session;
     this.#session = undefined;
-    await session?.release();
+    if (session === undefined) return;
+    await session.release();
+    this.#meter.released(this.#weightBytes);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -19,6 +19,12 @@ export interface ModelGraph {
   readonly weightsFolder?: string;
   /** Bytes of the weights that it refers to, for the memory report. */
   readonly weightBytes: number;
+  /**
+   * Whether weights are laid out anew for speed when the graph opens: quantized ones need it, others are used as mapped.
+   *
+   * @default {false}
+   */
+  readonly prepack?: boolean;
 }
 
 /** How a graph is opened. */
@@ -90,4 +96,14 @@ export interface MemoryFigures {
   readonly file?: number;
   /** Largest resident size since the start or the last reset. */
   readonly peak?: number;
+  /** Largest share of it that no file backs, as seen at the end of each run of a graph. */
+  readonly peakAnonymous?: number;
+  /** Largest share of mapped files, as seen at the end of each run of a graph. */
+  readonly peakFile?: number;
+  /** Largest resident size since the process started. */
+  readonly processPeak?: number;
+  /** Bytes of the weights that were open at a time, at most. */
+  readonly weightBytes?: number;
+  /** Milliseconds that opening graphs took. */
+  readonly loadMs?: number;
 }

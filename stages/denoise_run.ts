@@ -28,6 +28,7 @@ import { type DenoiseParameters, type DenoiseSettings, settleDenoise } from "./d
 import { imageSeeds } from "./image_seeds.ts";
 import { loadReport } from "./load_report.ts";
 import { previewReport } from "./preview_report.ts";
+import { stageWeights } from "./stage_weights.ts";
 import type { CheckContext, InputArtifacts, StageContext } from "./stage.ts";
 
 /** Input ports of the stages that denoise. */
@@ -153,7 +154,8 @@ export async function denoise(context: DenoiseContext, stopAfter = Infinity): Pr
   if (unfinished.length === 0) return result;
 
   // 3. Open the transformer, and denoise image after image.
-  const weights = await (await checkpoint.component("transformer")).weights();
+  const component = await checkpoint.component("transformer");
+  const weights = await stageWeights(context, component, "transformer", parameters.precision);
   await using transformer = await PixArtTransformer.open(runtime, settings.transformer, weights, {
     residency: stageResidency(runtime, "denoise", weights),
     signal,

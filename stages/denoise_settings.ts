@@ -14,6 +14,7 @@ import { AutoencoderConfig, spatialFactor } from "../models/autoencoder_config.t
 import { PixArtTransformerConfig } from "../models/pixart_transformer_config.ts";
 import { classifyResolution } from "../models/resolution_bins.ts";
 import { createScheduler, schedulerConfig } from "../schedulers/mod.ts";
+import { precisionSchema } from "../residency/precision.ts";
 import type { Scheduler } from "../schedulers/scheduler.ts";
 import { modelParameters } from "./model_parameters.ts";
 
@@ -48,6 +49,8 @@ export const denoiseParameters = z.strictObject({
   seeds: z.array(seed).min(1).default([0]),
   /** Whose random numbers: those of torch on a CPU, or on a CUDA device. */
   generator: z.enum(["torch-cpu", "torch-cuda"]).default("torch-cpu"),
+  /** Precision of the blocks' matrices: as they are stored, or quantized. */
+  precision: precisionSchema.default("float32"),
 });
 
 /** Parameters of the denoise stage, parsed. */

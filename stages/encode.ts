@@ -5,11 +5,13 @@ import { packEmbeddings, type PromptEmbedding } from "../artifacts/embeddings.ts
 import type { Checkpoint } from "../models/checkpoint/checkpoint.ts";
 import { T5EncoderConfig } from "../models/t5_encoder_config.ts";
 import { T5Encoder } from "../models/t5_runner.ts";
+import { precisionSchema } from "../residency/precision.ts";
 import { stageResidency } from "../residency/stage_residency.ts";
 import { preprocessCaption } from "../text/clean_caption.ts";
 import { createTokenizer } from "../text/tokenizer.ts";
 import { loadReport } from "./load_report.ts";
 import { modelParameters } from "./model_parameters.ts";
+import { stageWeights } from "./stage_weights.ts";
 import { defineStage, type Stage, type StageContext } from "./stage.ts";
 
 /** Parameters of the encode stage. */
@@ -19,6 +21,8 @@ export const encodeParameters = z.strictObject({
   prompts: z.array(z.string()).min(1, "At least one prompt is needed"),
   /** Whether captions are cleaned as the training captions were, twice, as diffusers does. */
   cleanCaption: z.boolean().default(true),
+  /** Precision of the matrices: as they are stored, or quantized. */
+  precision: precisionSchema.default("float32"),
   /** Tokens that embeddings are padded to; longer prompts are cut. 120 for α and 300 for Σ unless given. */
   maxSequenceLength: z.int().positive().optional(),
 });
@@ -44,8 +48,9 @@ export const encodeStage: Stage = defineStage({
   modelParts: ({ model, variant }) =>
     ["tokenizer", "text_encoder"].map((component) => ({ model, variant, component })),
   async settle({ parameters, models }) {
-    const { prompts, cleanCaption } = parameters;
-    return { prompts, cleanCaption, length: sequenceLength(parameters, await models.open(parameters)) };
+    const { prompts, cleanCaption, precision } = parameters;
+    const length = sequenceLength(parameters, await models.open(parameters));
+    return { prompts, cleanCaption, precision, length };
   },
   async check({ parameters, models }) {
     const checkpoint = await models.open(parameters);
@@ -59,13 +64,18 @@ export const encodeStage: Stage = defineStage({
     const length = sequenceLength(parameters, checkpoint);
     const tokens = await tokenize(context, checkpoint, length);
     // 2. Encode one prompt after the other.
-    const { config, weights } = await checkpoint.component("text_encoder");
-    const opened = await weights();
-    await using encoder = await T5Encoder.open(context.runtime, T5EncoderConfig.parse(config), opened, {
-      residency: stageResidency(context.runtime, "encode", opened),
-      signal,
-      onLoad: (progress) => context.report(loadReport("text_encoder", progress)),
-    });
+    const component = await checkpoint.component("text_encoder");
+    const weights = await stageWeights(context, component, "text_encoder", parameters.precision);
+    await using encoder = await T5Encoder.open(
+      context.runtime,
+      T5EncoderConfig.parse(component.config),
+      weights,
+      {
+        residency: stageResidency(context.runtime, "encode", weights),
+        signal,
+        onLoad: (progress) => context.report(loadReport("text_encoder", progress)),
+      },
+    );
     const prompts: PromptEmbedding[] = [];
     for (const [index, ids] of tokens.entries()) {
       signal.throwIfAborted();

@@ -26,6 +26,20 @@ export interface WeightLocation {
   readonly offset: number;
   /** Bytes. */
   readonly length: number;
+  /** Where the weight [rows, columns] is quantized: its values and scales, and what they mean. */
+  readonly quantized?: QuantizedLocation;
+}
+
+/** Where a quantized weight's parts lie. */
+export interface QuantizedLocation {
+  /** Bits of a weight. */
+  readonly bits: number;
+  /** Weights of a row that share a scale. */
+  readonly block: number;
+  /** Values, uint8 [rows, blocks, bytes]. */
+  readonly packed: WeightLocation;
+  /** What one unit of each block is worth, float32 [rows, blocks]. */
+  readonly scales: WeightLocation;
 }
 
 /** The weights of one component. */

@@ -11,7 +11,7 @@ import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { DType } from "../../artifacts/dtype.ts";
 import { type Tensor, tensor, tensorBytes } from "../../artifacts/tensor.ts";
 import type { ModelGraph } from "../../runtime/runtime.ts";
-import type { WeightLocation } from "../checkpoint/weights.ts";
+import type { QuantizedLocation, WeightLocation } from "../checkpoint/weights.ts";
 import {
   AttributeProto_AttributeType as AttributeType,
   type AttributeProtoSchema,
@@ -52,6 +52,8 @@ export class WeightsFolderError extends Error {
 const ONNX_OPSET = 21n;
 const ONNX_IR_VERSION = 10n;
 const CONTRIB_DOMAIN = "com.microsoft";
+/** `accuracy_level` of MatMulNBits: products of bytes. */
+const INT8_ACTIVATIONS = 4n;
 
 const DATA_TYPES: Readonly<Record<DType, DataType>> = {
   float64: DataType.DOUBLE,
@@ -102,6 +104,7 @@ export class GraphBuilder {
   readonly #renamed = new Map<string, string>();
   readonly #exposed: (name: string) => boolean;
   #folder: string | undefined;
+  #prepack = false;
   #weightBytes = 0;
   #count = 0;
 
@@ -202,6 +205,7 @@ export class GraphBuilder {
 
   /** The same with a weight of the checkpoint; a large one is cast and multiplied slice by slice. */
   linear(x: Value, weight: WeightLocation, bias?: Value): Value {
+    if (weight.quantized) return this.#quantizedLinear(x, weight, weight.quantized, bias);
     const slices = weightSlices(weight);
     if (slices.length === 1) return this.gemm(x, this.weight(weight), bias);
     const biases = bias && this.split(bias, 0, slices.map(({ shape }) => shape[0]!));
@@ -329,8 +333,24 @@ export class GraphBuilder {
       inputs: this.#inputs.map((input) => input.name!),
       outputs: this.#outputs.map((output) => output.name!),
       weightBytes: this.#weightBytes,
+      ...(this.#prepack ? { prepack: true } : {}),
       ...(this.#folder === undefined ? {} : { weightsFolder: this.#folder }),
     };
+  }
+
+  /** A product with quantized weights; the activations are quantized too, in blocks of their own. */
+  #quantizedLinear(x: Value, { shape }: WeightLocation, quantized: QuantizedLocation, bias?: Value): Value {
+    const [rows = 0, columns = 0] = shape;
+    const { bits, block, packed, scales } = quantized;
+    this.#prepack = true;
+    const product = this.contrib("MatMulNBits", [x, this.#external(packed), this.#external(scales)], {
+      K: BigInt(columns),
+      N: BigInt(rows),
+      bits: BigInt(bits),
+      block_size: BigInt(block),
+      accuracy_level: INT8_ACTIVATIONS,
+    });
+    return bias ? this.add(product, bias) : product;
   }
 
   #node(

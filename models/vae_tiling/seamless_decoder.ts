@@ -227,7 +227,10 @@ class SeamlessCall {
       total: this.#opened,
       bytes: graph.weightBytes,
     });
-    return await this.#runtime.open(graph, { memoryPool: false, ...(this.#signal ? { signal: this.#signal } : {}) });
+    return await this.#runtime.open(graph, {
+      memoryPool: false,
+      ...(this.#signal ? { signal: this.#signal } : {}),
+    });
   }
 
   #hold(planes: Planes): Planes {

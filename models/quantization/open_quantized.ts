@@ -1,0 +1,49 @@
+/**
+ * Opens a component's weights quantized: from the user's cache, after they have been written there once.
+ *
+ * @module
+ */
+
+import { dirname, join } from "node:path";
+import type { Component } from "../checkpoint/component.ts";
+import { openDiskSource } from "../checkpoint/disk_source.ts";
+import { fingerprint } from "../checkpoint/fingerprint.ts";
+import { openSafetensorsWeights } from "../checkpoint/safetensors_weights.ts";
+import type { Weights } from "../checkpoint/weights.ts";
+import type { QuantizeOptions } from "../models.ts";
+import { QuantizedWeights } from "./quantized_weights.ts";
+import { isQuantized, QUANTIZER_VERSION, RECIPES } from "./recipe.ts";
+import { writeQuantized } from "./write_quantized.ts";
+
+/**
+ * Opens a component's weights quantized. They are written once, keyed by the component's fingerprint and the recipe: a
+ * checkpoint that changes is quantized anew.
+ *
+ * @param component The component.
+ * @param precision How its matrices are quantized.
+ * @param folder The folder that quantized weights are kept in.
+ * @param options Who hears of the quantization, and what stops it.
+ * @returns The weights.
+ * @throws {FileError} if the disk refuses.
+ */
+export async function openQuantized(
+  component: Component,
+  precision: "int8" | "int4",
+  folder: string,
+  options: QuantizeOptions = {},
+): Promise<Weights> {
+  const recipe = RECIPES[precision];
+  const weights = await component.weights();
+  const identity = await fingerprint(component);
+  const path = join(folder, `${identity}-${recipe.name}-v${QUANTIZER_VERSION}`, "model.safetensors");
+  await writeQuantized(path, weights, recipe, identity, options);
+  const source = await openDiskSource(dirname(path));
+  const stored = await openSafetensorsWeights(source, `${component.name} ${recipe.name}`, {
+    paths: ["model.safetensors"],
+  });
+  const shapes = new Map(
+    weights.names.map((name) => [name, weights.locate(name).shape] as const)
+      .filter(([name, shape]) => isQuantized(name, shape)),
+  );
+  return new QuantizedWeights(stored, recipe, shapes);
+}

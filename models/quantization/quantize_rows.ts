@@ -1,0 +1,56 @@
+// This module is browser compatible.
+
+import type { QuantizationRecipe } from "./recipe.ts";
+
+/** Quantized rows. */
+export interface QuantizedRows {
+  /** Values, two to a byte with 4 bits, the first in the low half; the middle of the range stands for 0. */
+  readonly packed: Uint8Array<ArrayBuffer>;
+  /** What one unit of each block is worth. */
+  readonly scales: Float32Array<ArrayBuffer>;
+}
+
+/**
+ * Quantizes rows in blocks: of each block the largest magnitude becomes the largest value, and each weight the nearest one.
+ * The layout is that of ONNX Runtime's `MatMulNBits`.
+ *
+ * @param values Rows, one after the other.
+ * @param columns Length of a row.
+ * @param recipe Bits and block.
+ */
+export function quantizeRows(
+  values: Float32Array,
+  columns: number,
+  recipe: QuantizationRecipe,
+): QuantizedRows {
+  const { bits, block } = recipe;
+  const rows = values.length / columns;
+  const blocks = Math.ceil(columns / block);
+  const middle = 2 ** (bits - 1);
+  const largest = middle - 1;
+  const packed = new Uint8Array(rows * blocks * block * bits / 8).fill(bits === 8 ? middle : middle * 0x11);
+  const scales = new Float32Array(rows * blocks);
+  for (let row = 0; row < rows; row++) {
+    for (let index = 0; index < blocks; index++) {
+      const first = row * columns + index * block;
+      const end = Math.min(first + block, (row + 1) * columns);
+      let magnitude = 0;
+      for (let at = first; at < end; at++) magnitude = Math.max(magnitude, Math.abs(values[at]!));
+      const place = row * blocks + index;
+      const scale = Math.fround(magnitude / largest);
+      scales[place] = scale;
+      if (!(scale > 0)) continue;
+      const into = place * block;
+      for (let at = first; at < end; at++) {
+        const value = Math.max(-largest, Math.min(largest, Math.round(values[at]! / scale))) + middle;
+        const target = into + at - first;
+        if (bits === 8) packed[target] = value;
+        else {
+          const half = 4 * (target & 1);
+          packed[target >> 1] = (packed[target >> 1]! & (0xf0 >> half)) | (value << half);
+        }
+      }
+    }
+  }
+  return { packed, scales };
+}

@@ -1,0 +1,57 @@
+// This module is browser compatible.
+
+import type { Tensor } from "../../artifacts/tensor.ts";
+import type { WeightLocation, Weights } from "../checkpoint/weights.ts";
+import { packedName, type QuantizationRecipe, scalesName } from "./recipe.ts";
+
+/** Weights of which some are quantized, under the names that the model asks for. */
+export class QuantizedWeights implements Weights {
+  readonly component: string;
+  readonly names: readonly string[];
+  readonly #stored: Weights;
+  readonly #recipe: QuantizationRecipe;
+  readonly #shapes: ReadonlyMap<string, readonly number[]>;
+
+  /**
+   * @param stored The weights as they are stored, quantized ones as values and scales.
+   * @param recipe How they were quantized.
+   * @param shapes Shapes of the quantized weights before.
+   */
+  constructor(
+    stored: Weights,
+    recipe: QuantizationRecipe,
+    shapes: ReadonlyMap<string, readonly number[]>,
+  ) {
+    this.component = stored.component;
+    this.#stored = stored;
+    this.#recipe = recipe;
+    this.#shapes = shapes;
+    const parts = new Set([...shapes.keys()].flatMap((name) => [packedName(name), scalesName(name)]));
+    this.names = [...stored.names.filter((name) => !parts.has(name)), ...shapes.keys()];
+  }
+
+  has(name: string): boolean {
+    return this.#shapes.has(name) || this.#stored.has(name);
+  }
+
+  locate(name: string, shape?: readonly number[]): WeightLocation {
+    const own = this.#shapes.get(name);
+    if (own === undefined || (shape !== undefined && String(shape) !== String(own))) {
+      return this.#stored.locate(name, shape);
+    }
+    const packed = this.#stored.locate(packedName(name));
+    const scales = this.#stored.locate(scalesName(name));
+    const { bits, block } = this.#recipe;
+    return {
+      ...packed,
+      name,
+      shape: own,
+      length: packed.length + scales.length,
+      quantized: { bits, block, packed, scales },
+    };
+  }
+
+  read(name: string): Promise<Tensor> {
+    return this.#stored.read(name);
+  }
+}

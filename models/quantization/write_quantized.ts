@@ -1,0 +1,252 @@
+/**
+ * Quantizes a component into a file of the user's cache: a tensor at a time, in little memory, and so that it can go on
+ * where it was stopped, however it was stopped.
+ *
+ * The file grows under another name; beside it a journal says how much of it is known to be on the disk. Only a whole file
+ * gets its name, so what a killed process leaves is never taken for one.
+ *
+ * @module
+ */
+
+import { type FileHandle, mkdir, open, readFile, rename, rm, stat, statfs } from "node:fs/promises";
+import { dirname } from "node:path";
+import { z } from "zod";
+import { writeAtomically } from "../../artifacts/atomically.ts";
+import { FileError, onDisk } from "../../artifacts/file_error.ts";
+import { toFloat32 } from "../../artifacts/half_precision.ts";
+import {
+  plannedBytes,
+  type PlannedTensor,
+  safetensorsHeaderBytes,
+} from "../../artifacts/safetensors_layout.ts";
+import { tensorBytes } from "../../artifacts/tensor.ts";
+import { lockBlob } from "../../hub/blob_lock.ts";
+import type { Weights } from "../checkpoint/weights.ts";
+import type { QuantizeOptions } from "../models.ts";
+import { quantizeRows } from "./quantize_rows.ts";
+import {
+  isQuantized,
+  packedName,
+  type QuantizationRecipe,
+  quantizedShapes,
+  QUANTIZER_VERSION,
+  scalesName,
+} from "./recipe.ts";
+
+/** What is written for one tensor of the component. */
+interface Entry {
+  readonly name: string;
+  readonly tensors: readonly PlannedTensor[];
+  readonly quantized: boolean;
+}
+
+const journalSchema = z.object({
+  header: z.string(),
+  entries: z.int().nonnegative(),
+  bytes: z.int().nonnegative(),
+});
+
+/** The journal is brought up to date when about this much more is on the disk. */
+const JOURNAL_BYTES = 128 << 20;
+
+/**
+ * Writes a component's weights, its matrices quantized, all others as they are.
+ *
+ * @param path The file. Where it exists already, nothing is done.
+ * @param weights The component's weights.
+ * @param recipe How matrices are quantized.
+ * @param identity What the weights are, for the file's metadata.
+ * @param options Who hears of it, and what stops it.
+ * @throws {FileError} if the disk refuses; what is done is kept.
+ */
+export async function writeQuantized(
+  path: string,
+  weights: Weights,
+  recipe: QuantizationRecipe,
+  identity: string,
+  options: QuantizeOptions = {},
+): Promise<void> {
+  await onDisk("write", path, mkdir(dirname(path), { recursive: true }));
+  using _lock = await lockBlob(`${path}.lock`, options.signal);
+  if (await exists(path)) return;
+  const entries = planEntries(weights, recipe);
+  const header = safetensorsHeaderBytes(entries.flatMap(({ tensors }) => tensors), {
+    format: "pt",
+    component: identity,
+    recipe: recipe.name,
+    quantizer: String(QUANTIZER_VERSION),
+  });
+  const writer = await QuantizedFile.open(path, header, entries);
+  try {
+    await writer.write(weights, recipe, options);
+  } finally {
+    await writer.close();
+  }
+  await onDisk("write", path, rename(writer.partial, path));
+  await rm(writer.journal, { force: true });
+}
+
+/** What the file holds, in order. */
+function planEntries(weights: Weights, recipe: QuantizationRecipe): Entry[] {
+  const entries = weights.names.map((name): Entry => {
+    const { dtype, shape } = weights.locate(name);
+    if (!isQuantized(name, shape)) return { name, tensors: [{ name, dtype, shape }], quantized: false };
+    const { packed, scales } = quantizedShapes(shape, recipe);
+    return {
+      name,
+      quantized: true,
+      // Scales first, so that they begin at a multiple of their size.
+      tensors: [
+        { name: scalesName(name), dtype: "float32", shape: scales },
+        { name: packedName(name), dtype: "uint8", shape: packed },
+      ],
+    };
+  });
+  return entries.sort((a, b) => a.name < b.name ? -1 : 1);
+}
+
+class QuantizedFile {
+  readonly partial: string;
+  readonly journal: string;
+  readonly #path: string;
+  readonly #file: FileHandle;
+  readonly #header: string;
+  readonly #entries: readonly Entry[];
+  #done: number;
+  #offset: number;
+  #journaled: number;
+
+  constructor(
+    path: string,
+    file: FileHandle,
+    header: string,
+    entries: readonly Entry[],
+    start: { readonly entries: number; readonly bytes: number },
+  ) {
+    this.partial = `${path}.partial`;
+    this.journal = `${path}.journal`;
+    this.#path = path;
+    this.#file = file;
+    this.#header = header;
+    this.#entries = entries;
+    this.#done = start.entries;
+    this.#offset = start.bytes;
+    this.#journaled = start.bytes;
+  }
+
+  /** Opens the file where an earlier attempt stopped, or anew. */
+  static async open(path: string, header: Uint8Array, entries: readonly Entry[]): Promise<QuantizedFile> {
+    const id = await digest(header);
+    const partial = `${path}.partial`;
+    const known = await readJournal(`${path}.journal`, id, partial);
+    const bytes = entries.flatMap(({ tensors }) => tensors).reduce((sum, one) => sum + plannedBytes(one), 0);
+    await checkRoom(path, header.length + bytes - (known?.bytes ?? 0));
+    const file = await onDisk("write", path, open(partial, known ? "r+" : "w"));
+    try {
+      if (known) await onDisk("write", path, file.truncate(known.bytes));
+      else await writeAll(path, file, header, 0);
+      return new QuantizedFile(path, file, id, entries, known ?? { entries: 0, bytes: header.length });
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  async write(weights: Weights, recipe: QuantizationRecipe, options: QuantizeOptions): Promise<void> {
+    try {
+      await this.#writeEntries(weights, recipe, options);
+    } finally {
+      await this.#keep();
+    }
+  }
+
+  async #writeEntries(
+    weights: Weights,
+    recipe: QuantizationRecipe,
+    { onProgress, signal }: QuantizeOptions,
+  ): Promise<void> {
+    const total = this.#entries.length;
+    for (const entry of this.#entries.slice(this.#done)) {
+      signal?.throwIfAborted();
+      const value = await weights.read(entry.name);
+      let end = this.#offset;
+      if (entry.quantized) {
+        const columns = value.shape[1]!;
+        const { packed, scales } = quantizeRows(toFloat32(value).data, columns, recipe);
+        end = await this.#append(new Uint8Array(scales.buffer), end);
+        end = await this.#append(packed, end);
+      } else {
+        end = await this.#append(tensorBytes(value), end);
+      }
+      this.#done++;
+      this.#offset = end;
+      if (this.#offset - this.#journaled > JOURNAL_BYTES) await this.#keep();
+      onProgress?.({ done: this.#done, total, bytes: this.#offset });
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close();
+  }
+
+  async #append(bytes: Uint8Array, offset: number): Promise<number> {
+    await writeAll(this.#path, this.#file, bytes, offset);
+    return offset + bytes.length;
+  }
+
+  /** Flushes the file, then says so in the journal: never the other way round. */
+  async #keep(): Promise<void> {
+    await onDisk("write", this.#path, this.#file.datasync());
+    const journal = { header: this.#header, entries: this.#done, bytes: this.#offset };
+    await writeAtomically(this.journal, [new TextEncoder().encode(JSON.stringify(journal))]);
+    this.#journaled = this.#offset;
+  }
+}
+
+/** What an earlier attempt has on the disk; nothing if it was for other weights, or if the file is shorter than it says. */
+async function readJournal(
+  path: string,
+  header: string,
+  partial: string,
+): Promise<z.infer<typeof journalSchema> | undefined> {
+  const text = await readFile(path, "utf8").catch(() => "null");
+  const parsed = journalSchema.safeParse(parseJson(text));
+  const size = await stat(partial).then(({ size }) => size, () => -1);
+  return parsed.success && parsed.data.header === header && parsed.data.bytes <= size
+    ? parsed.data
+    : undefined;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+/** Refuses at once what cannot end well. */
+async function checkRoom(path: string, bytes: number): Promise<void> {
+  const { bavail, bsize } = await onDisk("write", path, statfs(dirname(path)));
+  if (bavail * bsize < bytes) {
+    throw new FileError("write", path, "ENOSPC", {
+      cause: `${bytes} bytes are needed, ${bavail * bsize} are free`,
+    });
+  }
+}
+
+async function writeAll(path: string, file: FileHandle, bytes: Uint8Array, offset: number): Promise<void> {
+  for (let written = 0; written < bytes.length;) {
+    written +=
+      (await onDisk("write", path, file.write(bytes, written, bytes.length - written, offset + written)))
+        .bytesWritten;
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await stat(path).then(() => true, () => false);
+}
+
+async function digest(bytes: Uint8Array): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>)).toHex();
+}

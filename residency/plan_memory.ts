@@ -1,0 +1,179 @@
+// This module is browser compatible.
+
+/**
+ * Chooses how long weights are held, their precision and how pictures are cut, so that a run fits into memory. Pure.
+ *
+ * @module
+ */
+
+import type { Residency } from "../models/segments.ts";
+import { chooseTiling, type VaeTiling } from "../models/vae_tiling/tiled_vae_decoder.ts";
+import type { DecodeFacts, LayeredFacts, RunFacts } from "./memory_facts.ts";
+import { formatMemory } from "./memory_size.ts";
+import { type Precision, PRECISIONS } from "./precision.ts";
+import { precisionBytes, predictDecode, predictDenoise, predictEncode } from "./predict_memory.ts";
+import { defaultResidency } from "./stage_residency.ts";
+
+/** What the plan is for. */
+export interface MemoryRequest {
+  /** Where stages run. */
+  readonly device: string;
+  /** What may be resident at a time; no limit if left out. */
+  readonly limitBytes?: number | undefined;
+  /** What the user fixed, by stage; `*` stands for all others. */
+  readonly residency?: Readonly<Record<string, Residency>> | undefined;
+  /** The precision of each stage's weights. */
+  readonly precision?: Readonly<Record<string, Precision>> | undefined;
+  /** The lowest precision that may be chosen to make a stage fit; none below the stage's own if left out. */
+  readonly lowestPrecision?: Precision | undefined;
+  /** How pictures are cut; chosen if left out or `auto`. */
+  readonly tiling?: VaeTiling | undefined;
+  /** Side of a blended tile; chosen if left out. */
+  readonly tileSize?: number | undefined;
+}
+
+/** How one stage is to run. */
+export interface StageMemoryPlan {
+  readonly stage: "encode" | "denoise" | "decode";
+  readonly residency: Residency;
+  readonly precision: Precision;
+  /** How pictures are cut, where the stage decodes. */
+  readonly tiling?: VaeTiling;
+  /** Side of a blended tile in pixels. */
+  readonly tileSize?: number;
+  /** Halves of guidance that are predicted at a time, where the stage denoises: one, as two would hold both's activations. */
+  readonly halves?: 1;
+  /** Bytes of all weights that the stage reads. */
+  readonly weightBytes: number;
+  /** Resident memory at its largest. */
+  readonly predictedPeak: number;
+}
+
+/** A plan. */
+export interface MemoryPlan {
+  /** Whether all stages are predicted to fit. */
+  readonly fits: boolean;
+  /** The limit; absent if there is none. */
+  readonly limitBytes?: number;
+  readonly stages: readonly StageMemoryPlan[];
+  /** Resident memory of the whole run at its largest. */
+  readonly predictedPeak: number;
+  /** Where it does not fit: by how much, and what would help. */
+  readonly problems: readonly string[];
+}
+
+/** Sides of blended tiles that are tried, in pixels. */
+const TILE_SIZES = [512, 384, 256] as const;
+
+/**
+ * Plans a run. Stages run one after the other and give their memory back, so each has the whole limit. Of what fits, the
+ * best is taken: first the precision that was asked for, the usual residency, and pictures without seams.
+ *
+ * @param facts The run.
+ * @param request The machine, the limit and what the user fixed.
+ * @returns The plan, also where it does not fit.
+ */
+export function planMemory(facts: RunFacts, request: MemoryRequest): MemoryPlan {
+  const stages: StageMemoryPlan[] = [];
+  const problems: string[] = [];
+  const add = (candidates: readonly StageMemoryPlan[], advice: (best: StageMemoryPlan) => string): void => {
+    const limit = request.limitBytes ?? Infinity;
+    const fitting = candidates.find(({ predictedPeak }) => predictedPeak <= limit);
+    const least = candidates.reduce((a, b) => b.predictedPeak < a.predictedPeak ? b : a);
+    stages.push(fitting ?? least);
+    if (fitting) return;
+    problems.push(
+      `${least.stage} needs ${formatMemory(least.predictedPeak)}, ${
+        formatMemory(least.predictedPeak - limit)
+      } more than allowed: ${advice(least)}`,
+    );
+  };
+  const { encode, denoise, decode } = facts;
+  if (encode) {
+    add(layered("encode", encode, request, (...choice) => predictEncode(encode, ...choice)), lowerPrecision);
+  }
+  if (denoise) {
+    const tokens = Math.ceil(facts.height / facts.tokenSize) * Math.ceil(facts.width / facts.tokenSize);
+    const candidates = layered(
+      "denoise",
+      denoise,
+      request,
+      (...choice) => predictDenoise(denoise, tokens, ...choice),
+    );
+    add(
+      candidates.map((candidate) => ({ ...candidate, halves: 1 as const })),
+      (best) => `${lowerPrecision(best)}, or make a smaller picture`,
+    );
+  }
+  if (decode) {
+    add(
+      decodeCandidates(decode, facts, request),
+      ({ tiling }) =>
+        tiling === "blended" ? "make a smaller picture" : 'allow tiling "blended", or make a smaller picture',
+    );
+  }
+  return {
+    fits: problems.length === 0,
+    ...(request.limitBytes === undefined ? {} : { limitBytes: request.limitBytes }),
+    stages,
+    predictedPeak: Math.max(0, ...stages.map(({ predictedPeak }) => predictedPeak)),
+    problems,
+  };
+}
+
+function lowerPrecision({ precision, residency }: StageMemoryPlan): string {
+  const hints = [
+    ...(residency === "stream" ? [] : ['allow residency "stream"']),
+    ...(precision === "int4" ? [] : [`allow precision "${precision === "int8" ? "int4" : "int8"}"`]),
+  ];
+  return hints.join(" or ") || "allow more memory";
+}
+
+/** All ways to run a model of layers, best first. */
+function layered(
+  stage: "encode" | "denoise",
+  facts: LayeredFacts,
+  { device, residency, precision, lowestPrecision }: MemoryRequest,
+  predict: (residency: Residency, precision: Precision) => number,
+): StageMemoryPlan[] {
+  const fixed = residency?.[stage] ?? residency?.["*"];
+  const usual = defaultResidency(device, facts.weightBytes);
+  const residencies = fixed ? [fixed] : usual === "stream" ? [usual] : [usual, "stream" as const];
+  const wanted = precision?.[stage] ?? precision?.["*"] ?? "float32";
+  const first = PRECISIONS.indexOf(wanted);
+  const last = Math.max(first, PRECISIONS.indexOf(lowestPrecision ?? wanted));
+  return PRECISIONS.slice(first, last + 1).flatMap((precision) =>
+    residencies.map((residency) => ({
+      stage,
+      residency,
+      precision,
+      weightBytes: precisionBytes(facts.weightBytes, facts, precision),
+      predictedPeak: predict(residency, precision),
+    }))
+  );
+}
+
+/** All ways to decode, best first: blended tiles lose quality, so they come last. */
+function decodeCandidates(facts: DecodeFacts, run: RunFacts, request: MemoryRequest): StageMemoryPlan[] {
+  const { device, tileSize } = request;
+  const { tiling = "auto" } = request;
+  const usual = chooseTiling(facts.config, device, run.height * run.width);
+  const canBeSeamless = facts.config._class_name === "AutoencoderKL";
+  const modes: readonly VaeTiling[] = tiling !== "auto"
+    ? [tiling]
+    : [...new Set<VaeTiling>([usual, ...(canBeSeamless ? ["seamless" as const] : []), "blended"])];
+  const sizes = tileSize === undefined ? TILE_SIZES : [tileSize];
+  const residency = request.residency?.["decode"] ?? request.residency?.["*"] ??
+    defaultResidency(device, facts.weightBytes);
+  return modes.flatMap((mode) =>
+    (mode === "blended" ? sizes : [undefined]).map((size): StageMemoryPlan => ({
+      stage: "decode",
+      residency: mode === "seamless" ? "stream" : residency,
+      precision: "float32",
+      tiling: mode,
+      ...(size === undefined ? {} : { tileSize: size }),
+      weightBytes: facts.weightBytes,
+      predictedPeak: predictDecode(facts, run, mode, size ?? TILE_SIZES[0]),
+    }))
+  );
+}

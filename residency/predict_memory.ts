@@ -1,0 +1,84 @@
+// This module is browser compatible.
+
+/**
+ * Predicts the peak of resident memory of each stage. The constants are measured on Linux, ONNX Runtime on a CPU; see
+ * docs/memory.md.
+ *
+ * @module
+ */
+
+import type { Residency } from "../models/segments.ts";
+import type { VaeTiling } from "../models/vae_tiling/tiled_vae_decoder.ts";
+import { planSeamless } from "../models/vae_tiling/seamless_plan.ts";
+import type { DecodeFacts, LayeredFacts } from "./memory_facts.ts";
+import type { Precision } from "./precision.ts";
+
+/** Deno and ONNX Runtime, no model open. */
+export const PROCESS_BYTES = 130e6;
+/** What a text encoder's layer takes beside its weights, for a prompt of a few tokens. */
+const ENCODE_BYTES = 130e6;
+/** Activations of a transformer's block for each token and channel, all in all, in float32. */
+const DENOISE_UNITS = 17;
+/** Strips of the seam-free decoder and its middle block, beside the planes that are held. */
+const STRIP_BYTES = 200e6;
+/** Values for each pixel of a decoder in one piece, at its widest, times its narrowest channels. */
+const WHOLE_UNITS = 9;
+const FLOAT32_BYTES = 4;
+
+/** Bytes of a weight in each precision, the scales of its blocks included. */
+const PRECISION_BYTES: Readonly<Record<Exclude<Precision, "float32">, number>> = {
+  int8: 1 + 4 / 128,
+  int4: 0.5 + 4 / 32,
+};
+
+/** Bytes of a model's weights, or of one layer's, in a precision. */
+export function precisionBytes(bytes: number, facts: LayeredFacts, precision: Precision): number {
+  if (precision === "float32") return bytes;
+  const smaller = PRECISION_BYTES[precision] / facts.storedBytes;
+  return bytes * (1 - facts.quantizable + facts.quantizable * Math.min(1, smaller));
+}
+
+/** Peak of a text encoder. */
+export function predictEncode(facts: LayeredFacts, residency: Residency, precision: Precision): number {
+  return PROCESS_BYTES + ENCODE_BYTES + heldBytes(facts, residency, precision);
+}
+
+/** Peak of a transformer that predicts one half of guidance at a time. */
+export function predictDenoise(
+  facts: LayeredFacts,
+  tokens: number,
+  residency: Residency,
+  precision: Precision,
+): number {
+  const activations = DENOISE_UNITS * FLOAT32_BYTES * tokens * facts.width;
+  return PROCESS_BYTES + activations + heldBytes(facts, residency, precision);
+}
+
+/** Peak of a decoder; pictures go one at a time. */
+export function predictDecode(
+  facts: DecodeFacts,
+  size: { readonly height: number; readonly width: number },
+  tiling: VaeTiling,
+  tileSize: number,
+): number {
+  const { config, weightBytes } = facts;
+  const pictureBytes = 2 * 3 * FLOAT32_BYTES * size.height * size.width;
+  const fixed = PROCESS_BYTES + pictureBytes;
+  const whole = (height: number, width: number): number => {
+    const channels = config._class_name === "AutoencoderKL"
+      ? config.block_out_channels[0]!
+      : config.decoder_block_out_channels[0]!;
+    return fixed + weightBytes + WHOLE_UNITS * FLOAT32_BYTES * channels * height * width;
+  };
+  if (tiling === "seamless" && config._class_name === "AutoencoderKL") {
+    const factor = 2 ** (config.block_out_channels.length - 1);
+    const latents = { height: Math.ceil(size.height / factor), width: Math.ceil(size.width / factor) };
+    return fixed + STRIP_BYTES + planSeamless(config, latents).planeBytes;
+  }
+  if (tiling === "blended") return whole(Math.min(tileSize, size.height), Math.min(tileSize, size.width));
+  return whole(size.height, size.width);
+}
+
+function heldBytes(facts: LayeredFacts, residency: Residency, precision: Precision): number {
+  return precisionBytes(residency === "stream" ? facts.layerBytes : facts.weightBytes, facts, precision);
+}

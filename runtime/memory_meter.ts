@@ -1,0 +1,63 @@
+/**
+ * What a stage takes: memory at its largest, weights that were open, time that opening them took.
+ *
+ * @module
+ */
+
+import { memoryFigures, resetPeakMemory } from "./memory.ts";
+import type { MemoryFigures } from "./runtime.ts";
+
+/** Gathers figures between two resets. */
+export class MemoryMeter {
+  #processPeak = 0;
+  #peakAnonymous = 0;
+  #peakFile = 0;
+  #openBytes = 0;
+  #peakOpenBytes = 0;
+  #loadMs = 0;
+
+  /** Begins anew; weights that are open still count. */
+  reset(): void {
+    this.#processPeak = Math.max(this.#processPeak, memoryFigures().peak ?? 0);
+    resetPeakMemory();
+    this.#peakAnonymous = 0;
+    this.#peakFile = 0;
+    this.#peakOpenBytes = this.#openBytes;
+    this.#loadMs = 0;
+  }
+
+  /** A graph was opened. */
+  opened(weightBytes: number, ms: number): void {
+    this.#openBytes += weightBytes;
+    this.#peakOpenBytes = Math.max(this.#peakOpenBytes, this.#openBytes);
+    this.#loadMs += ms;
+  }
+
+  /** A graph was released. */
+  released(weightBytes: number): void {
+    this.#openBytes -= weightBytes;
+  }
+
+  /** Looks at memory while a run's tensors and weights are still held. */
+  observe(): void {
+    const { anonymous = 0, file = 0 } = memoryFigures();
+    this.#peakAnonymous = Math.max(this.#peakAnonymous, anonymous);
+    this.#peakFile = Math.max(this.#peakFile, file);
+  }
+
+  /** The figures since the last reset. */
+  figures(): MemoryFigures {
+    const now = memoryFigures();
+    const split = now.anonymous === undefined ? {} : {
+      peakAnonymous: Math.max(this.#peakAnonymous, now.anonymous),
+      peakFile: Math.max(this.#peakFile, now.file ?? 0),
+    };
+    return {
+      ...now,
+      ...split,
+      ...(now.peak === undefined ? {} : { processPeak: Math.max(this.#processPeak, now.peak) }),
+      weightBytes: this.#peakOpenBytes,
+      loadMs: this.#loadMs,
+    };
+  }
+}
