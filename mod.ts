@@ -7,12 +7,20 @@
 export { type Artifact, ArtifactError } from "./artifacts/artifact.ts";
 export { artifactId, decodeArtifact, encodeArtifact } from "./artifacts/artifact_file.ts";
 export { readArtifact, writeArtifact } from "./artifacts/disk.ts";
+export { FolderStore } from "./artifacts/store/folder_store.ts";
+export { HttpStore, type HttpStoreOptions } from "./artifacts/store/http_store.ts";
+export { MemoryStore } from "./artifacts/store/memory_store.ts";
+export { type ArtifactStore, combinedStore, type RunStore } from "./artifacts/store/store.ts";
 export type { DType } from "./artifacts/dtype.ts";
 export { type Tensor, tensor } from "./artifacts/tensor.ts";
+export type { CheckpointPolicy } from "./graph/checkpoints.ts";
 export type { GraphDocument, GraphDocumentInput } from "./graph/document.ts";
 export type { RunEvent } from "./graph/events.ts";
 export type { Executor } from "./graph/executors/executor.ts";
 export { InlineExecutor } from "./graph/executors/inline.ts";
+export { ProcessExecutor } from "./graph/executors/process.ts";
+export { StageProcessError } from "./graph/executors/stage_process_error.ts";
+export { WorkerExecutor } from "./graph/executors/worker.ts";
 export { GraphError, type GraphIssue } from "./graph/graph_error.ts";
 export {
   type PictureRequest,
@@ -20,9 +28,13 @@ export {
   pictureRequestSchema,
 } from "./graph/picture_request.ts";
 export { type GraphPlan, planGraph } from "./graph/plan.ts";
-export { runGraph, type RunOptions, type RunResult } from "./graph/run.ts";
+export { loadPlugins, PluginError } from "./graph/plugins.ts";
+export type { Provenance } from "./graph/provenance.ts";
+export { readArtifactFile, writeArtifactFile } from "./graph/provenance_file.ts";
+export { type MadeArtifact, runGraph, type RunOptions, type RunResult } from "./graph/run.ts";
 export { textToImage, type TextToImageOptions } from "./graph/text_to_image.ts";
 export { DEFAULT_MODEL, LocalModels } from "./hub/local_models.ts";
+export { latentsToRgb } from "./images/latent_preview.ts";
 export { decodePicture, encodePicture } from "./images/picture.ts";
 export { fromPixels, type Pixels, toPixels } from "./images/pixels.ts";
 export { localRun, type LocalRunOptions } from "./local.ts";

@@ -10,12 +10,20 @@ import { decodeStage } from "./decode.ts";
 import { denoiseStage } from "./denoise.ts";
 import { denoisePartStage } from "./denoise_part.ts";
 import { encodeStage } from "./encode.ts";
+import { interpolateStage } from "./interpolate.ts";
 import { pairStage } from "./pair.ts";
 import { StageRegistry } from "./registry.ts";
 
-export { decodeStage, denoisePartStage, denoiseStage, encodeStage, pairStage };
+export { decodeStage, denoisePartStage, denoiseStage, encodeStage, interpolateStage, pairStage };
 
 /** A registry that holds the built-in stages, and to which more can be added. */
 export function builtInStages(): StageRegistry {
-  return new StageRegistry([encodeStage, pairStage, denoiseStage, denoisePartStage, decodeStage]);
+  return new StageRegistry([
+    encodeStage,
+    interpolateStage,
+    pairStage,
+    denoiseStage,
+    denoisePartStage,
+    decodeStage,
+  ]);
 }
