@@ -13,6 +13,7 @@ import { genCommand } from "./cli/gen.ts";
 import { inspectCommand } from "./cli/inspect.ts";
 import { INTERRUPT_STATUS, InterruptedError } from "./cli/interrupt.ts";
 import { modelsCommand, schedulersCommand, stagesCommand } from "./cli/lists.ts";
+import { planCommand } from "./cli/plan.ts";
 import { writeLine } from "./cli/progress.ts";
 import { rehearseCommand } from "./cli/rehearse.ts";
 import { rerunCommand } from "./cli/rerun.ts";
@@ -37,6 +38,7 @@ function program(): Command {
     stagesCommand(),
     modelsCommand(),
     rehearseCommand(),
+    planCommand(),
   ];
   const root = new Command("pixstage")
     .description("Pictures from text with PixArt, stage by stage, in little memory.")

@@ -13,12 +13,16 @@ import { splitSource } from "../graph/plan.ts";
 import { writeArtifactFile } from "../graph/provenance_file.ts";
 import { runGraph, type RunResult } from "../graph/run.ts";
 import { embeddingsSource, textToImage } from "../graph/text_to_image.ts";
-import { DEFAULT_MODEL } from "../hub/local_models.ts";
+import { DEFAULT_MODEL, LocalModels } from "../hub/local_models.ts";
 import type { Models } from "../models/models.ts";
+import type { MemoryPlan } from "../residency/plan_memory.ts";
+import { memoryFigures } from "../runtime/memory.ts";
 import { guidanceScaleOf } from "../stages/denoise_settings.ts";
 import { defaultName, describePicture } from "./describe_picture.ts";
 import { addGenOptions, type GenOptions, pictureRequest, runOptions } from "./gen_options.ts";
 import { interruptSignal } from "./interrupt.ts";
+import { followPlan, planRun } from "./memory_plan.ts";
+import { describeReport, MemoryReporter } from "./memory_report.ts";
 import { progressView, writeLine } from "./progress.ts";
 import { pictureFormat, savePictures } from "./save_pictures.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
@@ -37,15 +41,18 @@ export function genCommand(): Command {
 async function gen(prompts: string[], options: GenOptions & StoreOptions): Promise<void> {
   // 1. Refuse what cannot work.
   checkOptions(prompts, options);
-  const request = pictureRequest(prompts, options);
+  const asked = pictureRequest(prompts, options);
   const signal = interruptSignal();
 
   // 2. Write the graph. Whether it is guided may be the checkpoint's own choice.
-  const local = await openRun(options, runOptions(options));
+  const { plan, request, residency } = await planMemory(asked, options, signal);
+  const local = await openRun(options, { ...runOptions(options), ...(residency ? { residency } : {}) });
   const { graph, guided } = await writeGraph(request, options, local.models, signal);
 
   // 3. Run it.
   const view = progressView(options);
+  const memory = new MemoryReporter(plan);
+  if (options.json && plan) writeLine(stdout, JSON.stringify({ type: "plan", ...plan }));
   let last: RunEvent | undefined;
   const made = await runGraph(graph, {
     ...local,
@@ -57,6 +64,7 @@ async function gen(prompts: string[], options: GenOptions & StoreOptions): Promi
     ],
     onEvent(event) {
       last = event;
+      memory.take(event);
       view(event);
     },
   });
@@ -67,10 +75,30 @@ async function gen(prompts: string[], options: GenOptions & StoreOptions): Promi
     if (options.json) writeLine(stdout, JSON.stringify({ type: "file", path }));
     else if (!options.quiet) writeLine(stdout, path);
   }
-  if (stderr.isTTY && !options.json && !options.quiet && last?.type === "done") {
+  const processes = local.executors[0].name === "process" ? Object.keys(graph.nodes) : [];
+  const report = memory.report(memoryFigures().peak ?? 0, new Set(processes));
+  if (options.json) writeLine(stdout, JSON.stringify({ type: "memory", ...report }));
+  else if (options.memoryReport) { for (const line of describeReport(report)) writeLine(stderr, line); }
+  if (stderr.isTTY && !options.memoryReport && !options.json && !options.quiet && last?.type === "done") {
     const peak = last.peakBytes ? `, peak ${Math.round(last.peakBytes / 1e6)} MB` : "";
     writeLine(stderr, `${(last.elapsedMs / 1000).toFixed(1)} s${peak}`);
   }
+}
+
+/** Plans the run's memory; where a limit is given, the plan is followed. */
+async function planMemory(
+  asked: PictureRequestInput,
+  options: GenOptions,
+  signal: AbortSignal,
+): Promise<{
+  readonly plan?: MemoryPlan;
+  readonly request: PictureRequestInput;
+  readonly residency?: NonNullable<GenOptions["residency"]>;
+}> {
+  const { maxMemory, json, memoryReport } = options;
+  if (maxMemory === undefined && !json && !memoryReport) return { request: asked };
+  const plan = await planRun(asked, options, new LocalModels(runOptions(options)), signal);
+  return maxMemory === undefined ? { plan, request: asked } : { plan, ...followPlan(asked, plan) };
 }
 
 /** Refuses what can be refused without reading anything. */

@@ -56,6 +56,7 @@ export interface GenOptions {
   readonly residency?: ResidencyByStage;
   readonly precision?: PrecisionByStage;
   readonly maxMemory?: string;
+  readonly memoryReport?: boolean;
   readonly lowestPrecision?: Precision;
   readonly json?: boolean;
   readonly quiet?: boolean;
@@ -93,7 +94,11 @@ export function addRunOptions(command: Command): Command {
       "--max-memory <size>",
       "memory to stay within: 1.5GB; 0 for no limit; -1GB for the free memory less that",
     )
-    .option("--lowest-precision <name>", "the lowest precision that --max-memory may choose")
+    .addOption(
+      new Option("--lowest-precision <name>", "the lowest precision that --max-memory may choose")
+        .choices(["float32", "int8", "int4"]),
+    )
+    .option("--memory-report", "tell at the end what each stage took, predicted beside measured")
     .option("--json", "print one event a line")
     .option("-q, --quiet", "print nothing but errors")
     .option("-v, --verbose", "print every event to the standard error, and the trace of a fault");

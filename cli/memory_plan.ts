@@ -1,0 +1,146 @@
+/**
+ * Plans a run's memory from what the user allows and what the machine has.
+ *
+ * @module
+ */
+
+import { AutoencoderConfig } from "../models/autoencoder_config.ts";
+import type { Models } from "../models/models.ts";
+import { PixArtTransformerConfig } from "../models/pixart_transformer_config.ts";
+import type { PictureRequestInput } from "../graph/picture_request.ts";
+import { classifyResolution } from "../models/resolution_bins.ts";
+import { decodeFacts, denoiseFacts, encodeFacts, type RunFacts } from "../residency/memory_facts.ts";
+import { formatMemory, memoryLimit, parseMemorySize } from "../residency/memory_size.ts";
+import { type MemoryPlan, planMemory, type StageMemoryPlan } from "../residency/plan_memory.ts";
+import { guidanceScaleOf } from "../stages/denoise_settings.ts";
+import type { GenOptions } from "./gen_options.ts";
+
+type PlanOptions = Pick<
+  GenOptions,
+  | "device"
+  | "residency"
+  | "precision"
+  | "maxMemory"
+  | "lowestPrecision"
+  | "loadEmbeds"
+  | "loadLatents"
+  | "until"
+>;
+
+/** No plan fits into the memory that the user allows. */
+export class MemoryBudgetError extends Error {
+  override name = "MemoryBudgetError";
+}
+
+/** Plans a run. */
+export async function planRun(
+  request: PictureRequestInput,
+  options: PlanOptions,
+  models: Models,
+  signal?: AbortSignal,
+): Promise<MemoryPlan> {
+  const { device, residency, precision, lowestPrecision, maxMemory } = options;
+  const { available } = Deno.systemMemoryInfo();
+  const limitBytes = maxMemory === undefined ? undefined : memoryLimit(parseMemorySize(maxMemory), available);
+  return planMemory(await runFacts(request, options, models, signal), {
+    device,
+    limitBytes,
+    residency,
+    precision,
+    lowestPrecision,
+    tiling: request.tiling,
+    tileSize: request.tileSize,
+  });
+}
+
+/** Reads what the plan depends on: configurations, and the headers of the weights. */
+async function runFacts(
+  request: PictureRequestInput,
+  { loadEmbeds, loadLatents, until }: PlanOptions,
+  models: Models,
+  signal?: AbortSignal,
+): Promise<RunFacts> {
+  const checkpoint = await models.open(request, signal);
+  const transformer = await checkpoint.component("transformer");
+  const { sample_size, patch_size } = PixArtTransformerConfig.parse(transformer.config);
+  const vae = request.vae === undefined
+    ? await models.component(request, "vae", signal)
+    : await models.component({ model: request.vae }, "vae", signal);
+  const factor = spatialFactor(AutoencoderConfig.parse(vae.config));
+  const { defaults } = checkpoint;
+  const height = request.height ?? defaults.height ?? sample_size * factor;
+  const width = request.width ?? defaults.width ?? sample_size * factor;
+  const made = request.resolutionBinning === false
+    ? { height, width }
+    : classifyResolution(height, width, sample_size);
+  const encodes = !loadEmbeds && !loadLatents;
+  const denoises = !loadLatents && until !== "encode";
+  return {
+    encode: encodes ? await encodeFacts(await checkpoint.component("text_encoder")) : undefined,
+    denoise: denoises ? await denoiseFacts(transformer) : undefined,
+    decode: (until ?? "decode") === "decode" ? await decodeFacts(vae) : undefined,
+    ...made,
+    tokenSize: patch_size * factor,
+    guided: guidanceScaleOf(request, checkpoint) > 1,
+    images: Math.max(1, request.prompts?.length ?? 0) * (request.imagesPerPrompt ?? 1),
+  };
+}
+
+function spatialFactor(config: AutoencoderConfig): number {
+  const { length } = config._class_name === "AutoencoderKL"
+    ? config.block_out_channels
+    : config.decoder_block_out_channels;
+  return 2 ** (length - 1);
+}
+
+/**
+ * The request and the residencies as the plan has them.
+ *
+ * @throws {MemoryBudgetError} if the plan does not fit.
+ */
+export function followPlan(
+  request: PictureRequestInput,
+  plan: MemoryPlan,
+): { readonly request: PictureRequestInput; readonly residency: NonNullable<GenOptions["residency"]> } {
+  if (!plan.fits) {
+    throw new MemoryBudgetError(
+      `Cannot stay within ${formatMemory(plan.limitBytes ?? 0)} as ${plan.problems.join("; ")}`,
+    );
+  }
+  const of = (stage: StageMemoryPlan["stage"]) => plan.stages.find((planned) => planned.stage === stage);
+  const precision = Object.fromEntries(
+    (["encode", "denoise"] as const).flatMap((stage) => {
+      const planned = of(stage);
+      return planned ? [[stage, planned.precision]] : [];
+    }),
+  );
+  const decode = of("decode");
+  return {
+    request: {
+      ...request,
+      precision,
+      ...(decode?.tiling === undefined ? {} : { tiling: decode.tiling }),
+      ...(decode?.tileSize === undefined ? {} : { tileSize: decode.tileSize }),
+    },
+    residency: Object.fromEntries(plan.stages.map(({ stage, residency }) => [stage, residency])),
+  };
+}
+
+/** A plan for people, a line for each stage. */
+export function describePlan(plan: MemoryPlan): string[] {
+  const lines = plan.stages.map((stage) => {
+    const { residency, precision, tiling, tileSize, halves } = stage;
+    const choices = [
+      residency,
+      ...(stage.stage === "decode" ? [] : [precision]),
+      ...(tiling === undefined ? [] : [tileSize === undefined ? tiling : `${tiling} tiles of ${tileSize}`]),
+      ...(halves === undefined ? [] : ["one half of guidance at a time"]),
+    ];
+    return `${stage.stage.padEnd(8)} ${formatMemory(stage.predictedPeak).padStart(8)}  ${
+      choices.join(", ")
+    }  ` +
+      `(weights ${formatMemory(stage.weightBytes)})`;
+  });
+  const limit = plan.limitBytes === undefined ? "" : `, allowed ${formatMemory(plan.limitBytes)}`;
+  return [...lines, `peak of the whole run: ${formatMemory(plan.predictedPeak)}${limit}`, ...plan.problems];
+}
