@@ -1,0 +1,155 @@
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { join } from "node:path";
+import { planGraph } from "../../graph/plan.ts";
+import { loadPlugins } from "../../graph/plugins.ts";
+import { decodePicture } from "../../images/picture.ts";
+import { builtInStages } from "../../stages/mod.ts";
+import { inFolder, runCli, TINY } from "../cli/run_cli.ts";
+import { goldenPath } from "../goldens.ts";
+
+const EXAMPLES = fileURLToPath(new URL("../../examples/", import.meta.url));
+const SMALL = ["height=64", "width=64", "resolutionBinning=false", "steps=3"];
+
+/** Options that make a graph's denoising nodes small. */
+function small(...nodes: string[]): string[] {
+  return ["-m", TINY, ...nodes.flatMap((node) => SMALL.flatMap((value) => ["--set", `${node}.${value}`]))];
+}
+
+/** Runs an example, and gives the pictures that it wrote. */
+async function runExample(folder: string, graph: string, ...args: string[]): Promise<string[]> {
+  const { status, stdout, stderr } = await runCli(folder, "run", join(EXAMPLES, graph), ...args);
+  assert.equal(status, 0, stderr);
+  const paths = stdout.trim().split("\n");
+  for (const path of paths) assert.ok((await decodePicture(await Deno.readFile(path))).pixels.width > 0);
+  return paths.map((path) => path.slice(folder.length + 1));
+}
+
+Deno.test("every example graph is sound", async () => {
+  const plugins = ["watermark", "colours"].map((name) =>
+    new URL(`../../examples/plugins/${name}.ts`, import.meta.url)
+  );
+  const registry = await loadPlugins(builtInStages(), plugins.map(String));
+  for (const folder of ["graphs", "plugins"]) {
+    for (const { name } of Deno.readDirSync(EXAMPLES + folder)) {
+      if (!name.endsWith(".json")) continue;
+      const document = JSON.parse(Deno.readTextFileSync(join(EXAMPLES, folder, name)));
+      assert.ok(planGraph(document, registry).nodes.length > 0, name);
+      assert.match(document.description, /\.$/, name);
+    }
+  }
+});
+
+Deno.test("example: a picture for each of several seeds, from one encoding", async () => {
+  await inFolder(async (folder) => {
+    assert.deepEqual(await runExample(folder, "graphs/plain.json", ...small("denoise")), ["decode.png"]);
+    assert.deepEqual(await runExample(folder, "graphs/several_seeds.json", ...small("denoise")), [
+      "decode-000.png",
+      "decode-001.png",
+      "decode-002.png",
+    ]);
+  });
+});
+
+Deno.test("example: interpolation between two prompts", async () => {
+  await inFolder(async (folder) => {
+    const nodes = ["quarter-denoise", "half-denoise", "most-denoise"];
+    const paths = await runExample(folder, "graphs/interpolation.json", ...small(...nodes));
+    assert.deepEqual(paths.sort(), ["half.png", "most.png", "quarter.png"]);
+    const pictures = paths.map((path) => Deno.readFileSync(join(folder, path)).toHex());
+    assert.equal(new Set(pictures).size, 3);
+  });
+});
+
+Deno.test("example: two schedulers, two autoencoders, and another prompt on the way", async () => {
+  await inFolder(async (folder) => {
+    const nodes = ["solver-denoise", "ancestral-denoise"];
+    assert.deepEqual(await runExample(folder, "graphs/two_schedulers.json", ...small(...nodes)), [
+      "solver.png",
+      "ancestral.png",
+    ]);
+    const tiny = `preview.model=${goldenPath("checkpoints/tiny-taesd")}`;
+    assert.deepEqual(
+      await runExample(folder, "graphs/preview_beside.json", ...small("denoise"), "--set", tiny),
+      ["preview.png", "full.png"],
+    );
+    const steps = ["--set", "begin.steps=5", "--set", "rest.steps=5"];
+    assert.deepEqual(
+      await runExample(folder, "graphs/another_way.json", ...small("begin", "rest"), ...steps),
+      [
+        "decode.png",
+      ],
+    );
+  });
+});
+
+Deno.test("a plugin is not loaded because a document says so", async () => {
+  await inFolder(async (folder) => {
+    const { status, stderr } = await runCli(folder, "run", join(EXAMPLES, "plugins/watermark.json"));
+    assert.equal(status, 1);
+    assert.match(
+      stderr,
+      /needs the code of file:.*watermark\.ts: if you trust it, say --plugin file:.*watermark\.ts/,
+    );
+  });
+});
+
+for (const name of ["watermark", "colours"]) {
+  Deno.test(`example: the stage of the plugin "${name}" runs everywhere, and is not run again`, async () => {
+    await inFolder(async (folder) => {
+      const plugin = ["--plugin", join(EXAMPLES, `plugins/${name}.ts`)];
+      const args = [...small("denoise"), ...plugin, "--save", `${name}.image=${name}.png`];
+      const pictures: string[] = [];
+      for (const executor of ["inline", "worker", "process"]) {
+        const own = [
+          "--executor",
+          `${name}=${executor}`,
+          "--store",
+          `../${folder.split("/").at(-1)}-store/${executor}`,
+        ];
+        await runExample(folder, `plugins/${name}.json`, ...args, ...own);
+        pictures.push(Deno.readFileSync(join(folder, `${name}.png`)).toHex());
+        const { stdout } = await runCli(
+          folder,
+          "run",
+          join(EXAMPLES, `plugins/${name}.json`),
+          ...args,
+          ...own,
+          "--json",
+        );
+        assert.match(stdout, new RegExp(`"stage:cached","node":"${name}"`));
+      }
+      assert.equal(new Set(pictures).size, 1);
+      const { status, stderr } = await runCli(folder, "rerun", `${name}.png`, ...plugin, "--no-store");
+      assert.equal(status, 0, stderr);
+      assert.match(stderr, /The same bytes as before/);
+    });
+  });
+}
+
+Deno.test("the guide's code is that of the examples", () => {
+  const guide = Deno.readTextFileSync(new URL("../../docs/plugins.md", import.meta.url));
+  const blocks = [...guide.matchAll(/^```ts\n(.*?)^```/gms)].map((match) => match[1]!.trim());
+  const examples = ["watermark", "colours"].map((name) =>
+    Deno.readTextFileSync(join(EXAMPLES, `plugins/${name}.ts`))
+  );
+  assert.ok(blocks.length > 0);
+  for (const block of blocks) {
+    assert.ok(examples.some((example) => example.includes(block)), block);
+  }
+});
+
+Deno.test("what is no plugin is refused, with what is wrong", async () => {
+  const load = (source: string): Promise<unknown> =>
+    loadPlugins(builtInStages(), [`data:application/javascript,${encodeURIComponent(source)}`]);
+  await assert.rejects(
+    load("export const nothing = 1"),
+    /its default export must be a stage, or a list of stages/,
+  );
+  await assert.rejects(load("export default { name: 'x' }"), /version/);
+  await assert.rejects(load("throw new Error('broken')"), /Cannot load plugin .*: broken/);
+  await assert.rejects(loadPlugins(builtInStages(), ["file:///nowhere.ts"]), /Cannot load plugin/);
+  const decode = `export default { name: "decode", version: "1", description: "", inputs: {}, outputs: {},
+    parameters: { safeParse() {} }, run() {} }`;
+  await assert.rejects(load(decode), /Cannot add a stage as its name must be new: current name is "decode"/);
+});
