@@ -91,6 +91,10 @@ export function checkParameters(
   for (const name of ["timesteps", "sigmas"]) {
     if (list(name).length > limits.maxSteps) fail(name, limits.maxSteps);
   }
+  const { num_train_timesteps: trained } = Object(parameters["schedulerOptions"]);
+  if (trained > limits.maxTrainTimesteps) {
+    throw outOfRange([...path, "schedulerOptions"], "num_train_timesteps", limits.maxTrainTimesteps);
+  }
   const images = list("prompts").length * Math.max(number("imagesPerPrompt"), 1);
   if (images > limits.maxImages) fail("imagesPerPrompt", limits.maxImages);
   if (list("seeds").length > limits.maxImages) fail("seeds", limits.maxImages);

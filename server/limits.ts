@@ -12,6 +12,8 @@ export interface Limits {
   readonly minSize: number;
   /** Most denoising steps. */
   readonly maxSteps: number;
+  /** Most timesteps that a scheduler may have been trained on: it lays all of them out. */
+  readonly maxTrainTimesteps: number;
   /** Most pictures of one request. */
   readonly maxImages: number;
   /** Longest prompt, in UTF-16 units. */
@@ -35,6 +37,7 @@ export const DEFAULT_LIMITS: Limits = {
   maxSize: 2048,
   minSize: 16,
   maxSteps: 150,
+  maxTrainTimesteps: 10_000,
   maxImages: 10,
   maxPromptLength: 8000,
   maxNodes: 64,

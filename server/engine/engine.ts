@@ -86,12 +86,18 @@ export interface Engine {
 const CLIENT_FAULTS: ReadonlySet<string> = new Set([
   "ArtifactError",
   "GraphError",
+  "MissingComponentError",
+  "MissingVariantError",
   "RangeError",
+  "ScheduleError",
   "SchedulerOptionError",
   "UnknownModelError",
   "UnknownSchedulerError",
   "UnknownStageError",
 ]);
+
+/** How the project's own errors are written; errors of the language have other words. */
+const REFUSAL = /^Cannot .+ as .+ must .+/s;
 
 /** A fault of a run, as it comes back from where the run was. */
 export class EngineError extends Error {
@@ -112,6 +118,6 @@ export class EngineError extends Error {
 
   /** Whether the client asked for something that cannot be. */
   get isClientFault(): boolean {
-    return CLIENT_FAULTS.has(this.errorName);
+    return CLIENT_FAULTS.has(this.errorName) || this.errorName === "TypeError" && REFUSAL.test(this.message);
   }
 }
