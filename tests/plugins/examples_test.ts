@@ -129,7 +129,7 @@ for (const name of ["watermark", "colours"]) {
 
 Deno.test("the guide's code is that of the examples", () => {
   const guide = Deno.readTextFileSync(new URL("../../docs/plugins.md", import.meta.url));
-  const blocks = [...guide.matchAll(/^```ts\n(.*?)^```/gms)].map((match) => match[1]!.trim());
+  const blocks = [...guide.matchAll(/^```ts ignore\n(.*?)^```/gms)].map((match) => match[1]!.trim());
   const examples = ["watermark", "colours"].map((name) =>
     Deno.readTextFileSync(join(EXAMPLES, `plugins/${name}.ts`))
   );
