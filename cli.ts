@@ -13,6 +13,7 @@ import { genCommand } from "./cli/gen.ts";
 import { inspectCommand } from "./cli/inspect.ts";
 import { INTERRUPT_STATUS, InterruptedError } from "./cli/interrupt.ts";
 import { modelsCommand, schedulersCommand, stagesCommand } from "./cli/lists.ts";
+import { compareCommand } from "./cli/compare.ts";
 import { planCommand } from "./cli/plan.ts";
 import { writeLine } from "./cli/progress.ts";
 import { rehearseCommand } from "./cli/rehearse.ts";
@@ -39,6 +40,7 @@ function program(): Command {
     modelsCommand(),
     rehearseCommand(),
     planCommand(),
+    compareCommand(),
   ];
   const root = new Command("pixstage")
     .description("Pictures from text with PixArt, stage by stage, in little memory.")

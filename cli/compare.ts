@@ -1,0 +1,159 @@
+/**
+ * `compare`: makes the same picture in two ways, and tells how far apart they are and what each took.
+ *
+ * @module
+ */
+
+import { Command } from "commander";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { stderr, stdout } from "node:process";
+import { fileURLToPath } from "node:url";
+import { readSafetensorsFile } from "../artifacts/disk.ts";
+import { writeAtomically } from "../artifacts/atomically.ts";
+import type { Tensor } from "../artifacts/tensor.ts";
+import { DEFAULT_MODEL } from "../hub/local_models.ts";
+import { decodePicture, encodePicture } from "../images/picture.ts";
+import { sideBySide } from "../images/side_by_side.ts";
+import { psnr, ssim } from "../images/similarity.ts";
+import { compareTensors, type TensorDifference } from "../residency/compare_tensors.ts";
+import { formatMemory } from "../residency/memory_size.ts";
+import type { MemoryReport } from "./memory_report.ts";
+import { pathOrName } from "./gen_options.ts";
+import { writeLine } from "./progress.ts";
+import { UsageError } from "./usage_error.ts";
+import { userFolder, userPath } from "./user_path.ts";
+
+interface CompareOptions {
+  readonly model: string;
+  readonly a: string;
+  readonly b: string;
+  readonly set: string;
+  readonly output: string;
+  readonly json?: boolean;
+}
+
+/** One of the two ways, and what came of it. */
+interface Way {
+  readonly name: string;
+  readonly embeddings: Float32Array;
+  readonly latents: Float32Array;
+  readonly picture: Uint8Array;
+  readonly seconds: number;
+  readonly memory: MemoryReport;
+}
+
+/** A run of one way failed; its own words stand above. */
+export class CompareError extends Error {
+  override name = "CompareError";
+}
+
+/** Makes the command. */
+export function compareCommand(): Command {
+  return new Command("compare")
+    .description("Makes a picture in two ways, one after the other, and tells how far apart they are.")
+    .argument("<prompt>", "what the picture shows")
+    .requiredOption("--a <option=value,...>", "options of gen for the first way, such as precision=float32")
+    .requiredOption("--b <option=value,...>", "options of gen for the second way, such as precision=int8")
+    .option("--set <option=value,...>", "options of gen for both, such as steps=2,seed=7", "")
+    .option("-m, --model <dir|org/name>", "checkpoint in diffusers' folder layout", DEFAULT_MODEL)
+    .option("-o, --output <file>", "both pictures side by side", "compare.png")
+    .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      '\nExample:\n  deno task compare "a castle" --a precision=float32 --b precision=int8 --set steps=8',
+    )
+    .action(compare);
+}
+
+async function compare(prompt: string, options: CompareOptions): Promise<void> {
+  // 1. Make the picture both ways, each in a process of its own.
+  const folder = await mkdtemp(join(tmpdir(), "pixstage-compare-"));
+  try {
+    const common = [...flags(options.set), "--model", pathOrName(options.model)];
+    const a = await make(options.a, [prompt, ...common, ...flags(options.a)], join(folder, "a"));
+    const b = await make(options.b, [prompt, ...common, ...flags(options.b)], join(folder, "b"));
+
+    // 2. Compare what came of it.
+    const pictureA = await decodePicture(a.picture);
+    const pictureB = await decodePicture(b.picture);
+    const result = {
+      embeddings: compareTensors(a.embeddings, b.embeddings),
+      latents: compareTensors(a.latents, b.latents),
+      psnr: psnr(pictureA.pixels, pictureB.pixels),
+      ssim: ssim(pictureA.pixels, pictureB.pixels),
+    };
+
+    // 3. Put both pictures into one, and say so.
+    const output = userPath(options.output);
+    const both = sideBySide(pictureA.pixels, pictureB.pixels);
+    await writeAtomically(output, [
+      await encodePicture(both, { format: "png", metadata: { a: a.name, b: b.name } }),
+    ]);
+    const ways = [a, b].map(({ name, seconds, memory }) => ({ name, seconds, memory }));
+    if (options.json) return writeLine(stdout, JSON.stringify({ ...result, ways, file: output }));
+    const difference = ({ cosine, relativeError, largestError }: TensorDifference): string =>
+      `cosine ${cosine.toFixed(6)}, relative error ${relativeError.toExponential(2)}, ` +
+      `largest error ${largestError.toExponential(2)}`;
+    writeLine(stdout, `embeddings  ${difference(result.embeddings)}`);
+    writeLine(stdout, `latents     ${difference(result.latents)}`);
+    writeLine(stdout, `pictures    PSNR ${result.psnr.toFixed(2)} dB, SSIM ${result.ssim.toFixed(4)}`);
+    for (const { name, seconds, memory } of ways) {
+      writeLine(stdout, `${name}  ${seconds.toFixed(1)} s, peak ${formatMemory(memory.peakBytes)}`);
+    }
+    writeLine(stdout, output);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** `precision=int8,steps=2` as options of gen. */
+function flags(text: string): string[] {
+  const parts = text.split(/,(?=[a-z-]+=)/).filter((part) => part !== "");
+  return parts.flatMap((part) => {
+    const equals = part.indexOf("=");
+    if (equals < 1) throw new UsageError(`Cannot read "${part}" as it must be option=value`);
+    return [`--${part.slice(0, equals)}`, part.slice(equals + 1)];
+  });
+}
+
+/** Runs gen in a process of its own, so that what it takes is its own. */
+async function make(name: string, args: readonly string[], stem: string): Promise<Way> {
+  const files = { embeddings: `${stem}.embeddings`, latents: `${stem}.latents`, picture: `${stem}.png` };
+  const started = performance.now();
+  const { code, stdout: output, stderr: errors } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "-A",
+      fileURLToPath(new URL("../cli.ts", import.meta.url)),
+      "gen",
+      ...args,
+      ...["--save-embeds", files.embeddings, "--save-latents", files.latents, "--output", files.picture],
+      "--no-store",
+      "--json",
+    ],
+    cwd: userFolder(),
+  }).output();
+  if (code !== 0) {
+    stderr.write(errors);
+    throw new CompareError(`Cannot compare as the run of "${name}" failed`);
+  }
+  const events = new TextDecoder().decode(output).trim().split("\n").map((line) => JSON.parse(line));
+  return {
+    name,
+    embeddings: await firstTensor(files.embeddings),
+    latents: await firstTensor(files.latents),
+    picture: await readFile(files.picture),
+    seconds: (performance.now() - started) / 1000,
+    memory: events.find(({ type }) => type === "memory"),
+  };
+}
+
+/** The tensor of an artifact's file that is named first by the alphabet among those of float32. */
+async function firstTensor(path: string): Promise<Float32Array> {
+  const { tensors } = await readSafetensorsFile(path);
+  const names = ["latents", "prompt_embeds", ...Object.keys(tensors).sort()];
+  const found = names.map((name) => tensors[name]).find((value) => value?.dtype === "float32");
+  return (found as Tensor<"float32">).data;
+}
