@@ -97,7 +97,9 @@ export function unpackEmbeddings(artifact: Artifact): Embeddings {
   if (negatives.length !== prompts.length || negatives[0]?.shape[1] !== prompts[0]?.shape[1]) {
     throw new ArtifactError(
       `Cannot use embeddings as prompt_embeds and negative_prompt_embeds must be of the same shape: they hold ` +
-        `${prompts.length} x ${prompts[0]?.shape[1]} and ${negatives.length} x ${negatives[0]?.shape[1]} channels`,
+        `${prompts.length} x ${prompts[0]?.shape[1]} and ${negatives.length} x ${
+          negatives[0]?.shape[1]
+        } channels`,
     );
   }
   return { prompts, negatives };

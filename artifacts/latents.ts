@@ -33,7 +33,9 @@ export function unpackLatents(artifact: Artifact, channels: number): Tensor<"flo
   const latents = artifact.tensors["latents"];
   if (!latents) {
     const names = Object.keys(artifact.tensors).join(", ") || "none";
-    throw new ArtifactError(`Cannot use latents as the file must hold a tensor latents: tensors are ${names}`);
+    throw new ArtifactError(
+      `Cannot use latents as the file must hold a tensor latents: tensors are ${names}`,
+    );
   }
   if (latents.shape.length !== 4 || latents.shape[1] !== channels || latents.shape.includes(0)) {
     throw new ArtifactError(

@@ -1,0 +1,68 @@
+/**
+ * Makes the grid of sample pictures of the embedded model: all of its prompts, seed 0, unpicked, by `gen` itself.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { writeAtomically } from "../artifacts/atomically.ts";
+import { decodePicture, encodePicture } from "../images/picture.ts";
+import type { Pixels } from "../images/pixels.ts";
+
+const MODEL = fileURLToPath(new URL("../models/pixstage-emoji/", import.meta.url));
+const CLI = fileURLToPath(new URL("../cli.ts", import.meta.url));
+const COLUMNS = 8;
+const GAP = 4;
+
+const prompts = Deno.readTextFileSync(join(MODEL, "prompts.txt")).trim().split("\n");
+const folder = Deno.makeTempDirSync();
+try {
+  const seeds = prompts.map(() => "0").join(",");
+  const output = join(folder, "%03d.png");
+  const { success } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", CLI, "gen", ...prompts, "--seed", seeds, "-o", output, "--no-store"],
+    stdout: "null",
+  }).output();
+  if (!success) Deno.exit(1);
+  const cells = await Promise.all(prompts.map(async (_, index) => {
+    const name = `${String(index).padStart(3, "0")}.png`;
+    return halve((await decodePicture(Deno.readFileSync(join(folder, name)))).pixels);
+  }));
+  await writeAtomically(join(MODEL, "samples.png"), [await encodePicture(grid(cells), { format: "png" })]);
+} finally {
+  Deno.removeSync(folder, { recursive: true });
+}
+
+/** A picture at half its size: each pixel is the mean of four. */
+function halve({ width, height, data }: Pixels): Pixels {
+  const [halfWidth, halfHeight] = [width / 2, height / 2];
+  const half = new Uint8Array(halfWidth * halfHeight * 3);
+  for (let y = 0; y < halfHeight; y++) {
+    for (let x = 0; x < halfWidth; x++) {
+      for (let channel = 0; channel < 3; channel++) {
+        const at = (2 * y * width + 2 * x) * 3 + channel;
+        const sum = data[at]! + data[at + 3]! + data[at + width * 3]! + data[at + width * 3 + 3]!;
+        half[(y * halfWidth + x) * 3 + channel] = Math.round(sum / 4);
+      }
+    }
+  }
+  return { width: halfWidth, height: halfHeight, data: half };
+}
+
+/** Pictures of one size in rows, on white. */
+function grid(cells: readonly Pixels[]): Pixels {
+  const { width, height } = cells[0]!;
+  const rows = Math.ceil(cells.length / COLUMNS);
+  const whole = { width: COLUMNS * (width + GAP) - GAP, height: rows * (height + GAP) - GAP };
+  const data = new Uint8Array(whole.width * whole.height * 3).fill(255);
+  cells.forEach((cell, index) => {
+    const left = (index % COLUMNS) * (width + GAP);
+    const top = Math.floor(index / COLUMNS) * (height + GAP);
+    for (let y = 0; y < height; y++) {
+      const row = cell.data.subarray(y * width * 3, (y + 1) * width * 3);
+      data.set(row, ((top + y) * whole.width + left) * 3);
+    }
+  });
+  return { ...whole, data };
+}
