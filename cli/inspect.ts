@@ -9,31 +9,45 @@ import { readFile, stat } from "node:fs/promises";
 import { stdout } from "node:process";
 import type { JsonObject } from "../artifacts/artifact.ts";
 import { artifactId } from "../artifacts/artifact_file.ts";
-import { readArtifact } from "../artifacts/disk.ts";
 import { onDisk } from "../artifacts/file_error.ts";
 import type { Tensor } from "../artifacts/tensor.ts";
+import { parseProvenance } from "../graph/provenance.ts";
+import { readArtifactFile } from "../graph/provenance_file.ts";
+import type { ReadFile } from "../graph/run.ts";
 import { decodePicture } from "../images/picture.ts";
 import { LocalModels } from "../hub/local_models.ts";
+import { describeProvenance } from "./describe_provenance.ts";
+import { findMade } from "./made_file.ts";
 import { writeLine } from "./progress.ts";
+import { openFolderStore } from "./store_options.ts";
 import { userPath } from "./user_path.ts";
 
 /** Makes the command. */
 export function inspectCommand(): Command {
   return new Command("inspect")
     .description("Tells what an artifact, a checkpoint or a picture is.")
-    .argument("<file>", "a safetensors file, a picture, or a checkpoint's folder")
+    .argument("<file|id>", "a safetensors file, a picture, a checkpoint's folder, or an id of the store")
+    .option("--store <dir>", "the store's folder (default: in the user's cache)")
     .option("--json", "print JSON")
-    .action(async (file: string, { json }: { json?: boolean }) => {
-      const found = await inspect(userPath(file));
+    .action(async (file: string, { json, store }: { json?: boolean; store?: string }) => {
+      const found = await inspect(file, store);
       writeLine(stdout, json ? JSON.stringify(found) : outline(found));
     });
 }
 
-/** What a file or folder is. */
-async function inspect(path: string): Promise<JsonObject> {
+/** What a file or folder is, or an artifact of the store. */
+async function inspect(name: string, store: string | undefined): Promise<JsonObject> {
+  const path = userPath(name);
+  const isId = /^[0-9a-f]{4,64}$/i.test(name) && !await stat(path).catch(() => undefined);
+  if (isId) {
+    const made = await findMade(name, openFolderStore(store));
+    return "artifact" in made ? await describeArtifact(made) : {};
+  }
   const found = await onDisk("read", path, stat(path));
   if (found.isDirectory()) return await inspectCheckpoint(path);
-  return path.endsWith(".safetensors") ? await inspectArtifact(path) : await inspectPicture(path);
+  return path.endsWith(".safetensors")
+    ? await describeArtifact(await readArtifactFile(path))
+    : await inspectPicture(path);
 }
 
 /** A checkpoint: its family, and what each component weighs. */
@@ -62,9 +76,8 @@ async function inspectCheckpoint(path: string): Promise<JsonObject> {
   };
 }
 
-/** An artifact: its kind, its tensors, and what is known of it. */
-async function inspectArtifact(path: string): Promise<JsonObject> {
-  const artifact = await readArtifact(path);
+/** An artifact: its kind, its tensors, what is known of it, and how it came to be. */
+async function describeArtifact({ artifact, provenance }: ReadFile): Promise<JsonObject> {
   return {
     what: "artifact",
     kind: artifact.kind,
@@ -73,6 +86,7 @@ async function inspectArtifact(path: string): Promise<JsonObject> {
       Object.entries(artifact.tensors).map(([name, tensor]) => [name, describeTensor(tensor)]),
     ),
     metadata: artifact.metadata,
+    ...(provenance ? { made: describeProvenance(provenance) } : {}),
   };
 }
 
@@ -100,7 +114,7 @@ async function inspectPicture(path: string): Promise<JsonObject> {
     format,
     size: `${pixels.width} x ${pixels.height}`,
     ...rest,
-    ...(pixstage === undefined ? {} : { pixstage: JSON.parse(pixstage) as JsonObject }),
+    ...(pixstage === undefined ? {} : { made: describeProvenance(parseProvenance(pixstage, path)) }),
   };
 }
 

@@ -1,0 +1,45 @@
+/**
+ * How something came to be, for people: what ran in which order, with which parameters, weights and inputs.
+ *
+ * @module
+ */
+
+import type { JsonObject } from "../artifacts/artifact.ts";
+import { asJson } from "../graph/node_key.ts";
+import { planOrder } from "../graph/plan_order.ts";
+import { splitSource } from "../graph/plan.ts";
+import type { Provenance } from "../graph/provenance.ts";
+
+/**
+ * Describes a provenance.
+ *
+ * @param provenance How something came to be.
+ * @returns Each node with its stage, its parameters, its weights and the ids of what it took and gave.
+ */
+export function describeProvenance({ graph, stages, output }: Provenance): JsonObject {
+  const nodes: Record<string, JsonObject> = {};
+  for (const id of planOrder(graph)) {
+    const node = graph.nodes[id]!;
+    const { version, models = [], outputs = {} } = stages[id] ?? {};
+    const inputs = Object.entries(node.inputs).map(([port, source]) => {
+      if (typeof source !== "string") return [port, "artifact" in source ? source.artifact : source.file];
+      const [from, output] = splitSource(source);
+      return [port, `${stages[from]?.outputs[output]} (${source})`];
+    });
+    const weights = models.map((
+      { component, model, fingerprint },
+    ) => [component, `${fingerprint} of ${model}`]);
+    nodes[id] = {
+      stage: `${node.stage} ${version}`,
+      ...filled("parameters", node.parameters),
+      ...filled("weights", Object.fromEntries(weights)),
+      ...filled("inputs", Object.fromEntries(inputs)),
+      outputs,
+    };
+  }
+  return { ...nodes, output: typeof output === "string" ? output : asJson(output) };
+}
+
+function filled(name: string, fields: Readonly<Record<string, unknown>>): JsonObject {
+  return Object.keys(fields).length > 0 ? { [name]: asJson(fields) } : {};
+}
