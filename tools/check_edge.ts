@@ -21,6 +21,8 @@ const UNMARKED = [
   /^graph\/(fingerprint_memo|provenance_file)\.ts$/,
   /^graph\/executors\/(local_place|parent_watch|process|process_main|worker_main)\.ts$/,
   /^models\/checkpoint\/disk_source\.ts$/,
+  /^models\/quantization\/(default_folder|open_quantized|write_quantized)\.ts$/,
+  /^models\/rehearsal\/write_rehearsal\.ts$/,
 ];
 
 /** Generated files, which are checked through the files that import them. */
