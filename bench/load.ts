@@ -1,0 +1,183 @@
+/**
+ * Loads a server: so many clients ask for pictures at once, for so long, while its sign of life is timed.
+ *
+ *     deno run -A bench/load.ts [--clients 50] [--seconds 60] [--model pixstage-emoji] [--steps 4] [--max-queue 16]
+ *
+ * It starts the server itself, on the loopback address alone, with a store of its own, and ends it. Every client orders
+ * a job, follows it to its end, fetches the picture and orders the next; a client that is told to come again later does.
+ * In the end all jobs that were taken must have ended well.
+ *
+ * @module
+ */
+
+import { parseArgs } from "node:util";
+import { sseEvents } from "../tests/server/serving.ts";
+
+const { values } = parseArgs({
+  args: Deno.args,
+  options: {
+    clients: { type: "string", default: "50" },
+    seconds: { type: "string", default: "60" },
+    model: { type: "string", default: "pixstage-emoji" },
+    steps: { type: "string", default: "4" },
+    size: { type: "string", default: "256" },
+    "max-queue": { type: "string", default: "16" },
+  },
+});
+const CLIENTS = Math.min(Number(values.clients), 200);
+const SECONDS = Math.min(Number(values.seconds), 600);
+const PROMPTS = [
+  "cute cat",
+  "red car",
+  "a slice of pizza",
+  "happy face",
+  "rocket",
+  "blue fish",
+  "green apple",
+  "sun",
+];
+
+/** What the load came to. */
+const figures = {
+  taken: 0,
+  completed: 0,
+  refused: 0,
+  faults: [] as string[],
+  latencies: [] as number[],
+  health: [] as number[],
+  resident: [] as number[],
+};
+
+const store = await Deno.makeTempDir({ prefix: "pixstage-load-" });
+const server = new Deno.Command(Deno.execPath(), {
+  args: [
+    "run",
+    "-A",
+    "--no-check",
+    new URL("../server.ts", import.meta.url).pathname,
+    ...["--port", "0", "--store", store, "--model", values.model, "--max-queue", values["max-queue"]],
+  ],
+  stderr: "piped",
+}).spawn();
+
+try {
+  const url = await listening(server.stderr);
+  const until = performance.now() + SECONDS * 1000;
+  const watch = watching(url, until);
+  await Promise.all(Array.from({ length: CLIENTS }, (_, index) => client(url, index, until)));
+  await watch;
+  report();
+} finally {
+  server.kill("SIGTERM");
+  await server.status;
+  await Deno.remove(store, { recursive: true });
+}
+
+/** Waits for the server's address, and goes on reading what it writes. */
+async function listening(stderr: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
+  const reader = stderr.pipeThrough(new TextDecoderStream()).getReader();
+  for (let text = "";;) {
+    const { value, done } = await reader.read();
+    if (done) throw new Error(`The server ended: ${text}`);
+    text += value;
+    const [, url] = /listens at (http:\S+)/.exec(text) ?? [];
+    if (url === undefined) continue;
+    (async () => {
+      while (!(await reader.read()).done);
+    })();
+    return url;
+  }
+}
+
+/** One client: order, follow, fetch, again. What it was promised it waits for, also after the end. */
+async function client(url: string, index: number, until: number): Promise<void> {
+  const size = Number(values.size);
+  for (let round = 0; performance.now() < until; round++) {
+    const request = {
+      model: values.model,
+      prompts: [PROMPTS[(index + round) % PROMPTS.length]],
+      seeds: [index * 1000 + round],
+      steps: Number(values.steps),
+      width: size,
+      height: size,
+    };
+    const started = performance.now();
+    const reply = await fetch(`${url}/v1/jobs`, {
+      method: "POST",
+      headers: { "content-type": "application/json", "x-client-id": `client-${index}` },
+      body: JSON.stringify({ request, previews: false }),
+    });
+    const job = await reply.json();
+    if (reply.status === 429) {
+      figures.refused++;
+      const seconds = Math.min(Number(reply.headers.get("retry-after")), 5);
+      await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+      continue;
+    }
+    if (reply.status !== 202) {
+      figures.faults.push(`${reply.status} ${JSON.stringify(job)}`);
+      continue;
+    }
+    figures.taken++;
+    for await (const { event, data } of sseEvents(await fetch(`${url}/v1/jobs/${job.id}/events`))) {
+      if (event === "failed" || event === "cancelled") figures.faults.push(data);
+    }
+    const over = await (await fetch(`${url}/v1/jobs/${job.id}`)).json();
+    if (over.status !== "completed") {
+      figures.faults.push(`${job.id} is ${over.status}`);
+      continue;
+    }
+    const picture = await fetch(url + over.images[0].url);
+    const bytes = await picture.bytes();
+    if (picture.status !== 200 || bytes.length < 100) figures.faults.push(`picture ${picture.status}`);
+    figures.completed++;
+    figures.latencies.push(performance.now() - started);
+  }
+}
+
+/** Times the sign of life ten times a second, and reads the resident memory every two. */
+async function watching(url: string, until: number): Promise<void> {
+  for (let tick = 0; performance.now() < until; tick++) {
+    const started = performance.now();
+    const reply = await fetch(`${url}/healthz`);
+    await reply.body?.cancel();
+    figures.health.push(performance.now() - started);
+    if (tick % 20 === 0) {
+      const text = await (await fetch(`${url}/metrics`)).text();
+      figures.resident.push(Number(/^process_resident_memory_bytes (\S+)/m.exec(text)?.[1]));
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+function report(): void {
+  const { taken, completed, refused, faults, latencies, health, resident } = figures;
+  const third = Math.ceil(resident.length / 3);
+  const mean = (list: readonly number[]): number =>
+    list.reduce((sum, value) => sum + value, 0) / list.length / 1e6;
+  const lines = {
+    clients: CLIENTS,
+    seconds: SECONDS,
+    "jobs taken": taken,
+    "jobs completed": completed,
+    "jobs lost": taken - completed,
+    "answers 429": refused,
+    "other faults": faults.length,
+    "job, median s": (quantile(latencies, 0.5) / 1000).toFixed(1),
+    "/healthz p50 ms": quantile(health, 0.5).toFixed(1),
+    "/healthz p99 ms": quantile(health, 0.99).toFixed(1),
+    "/healthz worst ms": quantile(health, 1).toFixed(1),
+    "resident MB, first third": mean(resident.slice(0, third)).toFixed(0),
+    "resident MB, last third": mean(resident.slice(-third)).toFixed(0),
+  };
+  const text = Object.entries(lines).map(([name, value]) => `${name.padEnd(26)} ${value}\n`).join("");
+  Deno.stdout.writeSync(
+    new TextEncoder().encode(text + faults.slice(0, 5).map((fault) => `${fault}\n`).join("")),
+  );
+  if (faults.length > 0 || taken !== completed) Deno.exitCode = 1;
+}
+
+function quantile(list: readonly number[], share: number): number {
+  const sorted = list.toSorted((a, b) => a - b);
+  return sorted[Math.min(Math.floor(sorted.length * share), sorted.length - 1)] ?? NaN;
+}

@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { createServer } from "../../server/create_server.ts";
+import { runServe } from "../../cli/serve.ts";
+import { serving } from "./serving.ts";
+
+Deno.test("with a key, nothing but the page and the sign of life is there without it", async () => {
+  await using server = await serving({ apiKey: "secret-ä" });
+  for (
+    const path of [
+      "/v1/models",
+      "/v1/jobs",
+      "/v1/capabilities",
+      "/metrics",
+      `/v1/artifacts/${"0".repeat(64)}`,
+    ]
+  ) {
+    const reply = await server.ask(path);
+    assert.equal(reply.status, 401, path);
+    assert.equal((await reply.json()).error.code, "invalid_api_key");
+    const wrong = await server.ask(path, { headers: { authorization: "Bearer secret-x" } });
+    assert.equal(wrong.status, 401);
+    await wrong.body?.cancel();
+  }
+  for (const path of ["/healthz", "/", "/openapi.json", "/reference"]) {
+    const reply = await server.ask(path);
+    assert.equal(reply.status, 200, path);
+    await reply.body?.cancel();
+  }
+});
+
+Deno.test("the key goes in a header or in the page's cookie", async () => {
+  await using server = await serving({ apiKey: "secret" });
+  for (const headers of [{ authorization: "Bearer secret" }, { cookie: "pixstage_key=secret" }]) {
+    const reply = await server.ask("/v1/models", { headers: headers as Record<string, string> });
+    assert.equal(reply.status, 200);
+    await reply.body?.cancel();
+  }
+});
+
+Deno.test("other hosts, other origins, large bodies and unknown paths are refused in one shape", async () => {
+  await using server = await serving({
+    limits: { maxBodyBytes: 1000 },
+    corsOrigins: ["https://friend.example"],
+  });
+  const refusals: [string, RequestInit, number, string][] = [
+    ["/v1/models", { headers: { origin: "https://evil.example" } }, 403, "origin_not_allowed"],
+    ["/v1/jobs", { method: "POST", body: "x".repeat(2000) }, 413, "too_large"],
+    ["/v1/nothing", {}, 404, "not_found"],
+    [
+      "/v1/jobs",
+      { method: "POST", body: "{", headers: { "content-type": "application/json" } },
+      400,
+      "bad_request",
+    ],
+  ];
+  for (const [path, init, status, code] of refusals) {
+    const reply = await server.ask(path, init);
+    const { error } = await reply.json();
+    assert.deepEqual([reply.status, error.code], [status, code], error.message);
+    assert(reply.headers.get("x-request-id"));
+  }
+  const friend = await server.ask("/v1/models", { headers: { origin: "https://friend.example" } });
+  assert.equal(friend.headers.get("access-control-allow-origin"), "https://friend.example");
+  await friend.body?.cancel();
+  const page = await server.ask("/");
+  assert.match(page.headers.get("content-security-policy")!, /default-src 'self'/);
+  assert.equal(page.headers.get("x-content-type-options"), "nosniff");
+  await page.body?.cancel();
+});
+
+Deno.test("a server of this machine answers to no name that is not this machine's", async () => {
+  const store = await Deno.makeTempDir();
+  const server = await createServer({ store, models: [] });
+  const ask = async (host: string) => (await server.fetch(new Request(`http://${host}/healthz`))).status;
+  assert.equal(await ask("localhost:8000"), 200);
+  assert.equal(await ask("127.0.0.1:8000"), 200);
+  assert.equal(await ask("[::1]:8000"), 200);
+  assert.equal(await ask("rebound.example"), 403);
+  await server.close();
+  await Deno.remove(store, { recursive: true });
+});
+
+Deno.test("serve refuses to listen beyond this machine without a key", async () => {
+  assert.equal(await runServe(["--host", "0.0.0.0", "--port", "0", "--quiet"]), 2);
+});
+
+Deno.test("the figures for Prometheus are there, and the document is OpenAPI 3.1", async () => {
+  await using server = await serving();
+  await server.ask("/healthz").then((reply) => reply.body?.cancel());
+  const metrics = await (await server.ask("/metrics")).text();
+  assert.match(metrics, /pixstage_http_requests_total\{method="GET",route="\/healthz",status="200"\} 1/);
+  assert.match(metrics, /pixstage_jobs_waiting 0/);
+  assert.match(metrics, /process_resident_memory_bytes \d+/);
+  const document = await (await server.ask("/openapi.json")).json();
+  assert.equal(document.openapi, "3.1.0");
+  assert(document.paths["/v1/images/generations"].post.requestBody.required);
+  const bundle = await server.ask("/reference/bundle.js");
+  assert(Number((await bundle.text()).length) > 1e6);
+});
