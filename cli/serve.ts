@@ -25,6 +25,7 @@ interface ServeOptions {
   readonly maxQueue?: number;
   readonly device: "cpu" | "webgpu" | "cuda";
   readonly threads?: number;
+  readonly residency?: "stream" | "stage" | "resident";
   readonly corsOrigin?: readonly string[];
   readonly insecure?: boolean;
   readonly quiet?: boolean;
@@ -48,6 +49,13 @@ export function serveCommand(): Command {
       new Option("--device <name>", "where to run").choices(["cpu", "webgpu", "cuda"]).default("cpu"),
     )
     .option("--threads <n>", "threads of one operation; all cores otherwise", wholeNumber(1))
+    .addOption(
+      new Option("--residency <name>", "how long weights are held; by their size unless given").choices([
+        "stream",
+        "stage",
+        "resident",
+      ]),
+    )
     .option("--cors-origin <origin>", "an origin whose pages may call the server; repeatable", collected)
     .option("--insecure", "listen beyond this machine without an API key")
     .option("-q, --quiet", "write no log")
@@ -75,7 +83,20 @@ export async function runServe(args: readonly string[]): Promise<number> {
 /** Runs the command until it is told to stop. */
 async function serve(options: ServeOptions): Promise<void> {
   // 1. Refuse to be open to the world by mistake.
-  const { host, port, model, store, lanes, maxQueue, device, threads, corsOrigin, insecure, quiet } = options;
+  const {
+    host,
+    port,
+    model,
+    store,
+    lanes,
+    maxQueue,
+    device,
+    threads,
+    residency,
+    corsOrigin,
+    insecure,
+    quiet,
+  } = options;
   const apiKey = process.env["PIXSTAGE_API_KEY"] || undefined;
   const loopbackOnly = isLoopback(host);
   if (!loopbackOnly && apiKey === undefined && !insecure) {
@@ -92,6 +113,7 @@ async function serve(options: ServeOptions): Promise<void> {
     lanes,
     device,
     threads,
+    residency,
     limits: maxQueue === undefined ? undefined : { maxQueue },
     apiKey,
     loopbackOnly,

@@ -23,14 +23,20 @@ export interface LatentPreviewOptions {
 }
 
 /** Colour is `bias + gain × Σ channel × row`, 0 to 255. */
-interface Projection {
-  readonly gain: number;
+export interface LatentColours {
+  /**
+   * What all rows are multiplied by.
+   *
+   * @default {1}
+   */
+  readonly gain?: number | undefined;
+  /** Red, green, blue where all channels are 0. */
   readonly bias: readonly [number, number, number];
   /** Red, green, blue for each latent channel. */
   readonly rows: readonly (readonly [number, number, number])[];
 }
 
-const PROJECTIONS: Readonly<Record<LatentFamily, Projection>> = {
+const PROJECTIONS: Readonly<Record<LatentFamily, LatentColours>> = {
   // https://discuss.huggingface.co/t/decoding-latents-to-rgb-without-upscaling/23204/2
   sd: {
     gain: 127.5,
@@ -52,7 +58,7 @@ const PROJECTIONS: Readonly<Record<LatentFamily, Projection>> = {
  * "Explaining the SDXL latent space", 2023, for Stable Diffusion XL.
  *
  * @param latents Latents as [n, 4, height, width], as the denoising loop has them (times the VAE's scaling factor).
- * @param family Whose VAE they belong to.
+ * @param family Whose VAE they belong to, or the colours of another VAE's four channels.
  * @param options Size of the preview.
  * @returns One picture for each of the n latents.
  * @throws {TypeError} if the shape or the family is another.
@@ -69,7 +75,7 @@ const PROJECTIONS: Readonly<Record<LatentFamily, Projection>> = {
  */
 export function latentsToRgb(
   latents: Tensor<"float32">,
-  family: LatentFamily,
+  family: LatentFamily | LatentColours,
   options: LatentPreviewOptions = {},
 ): Pixels[] {
   const { scale = 1 } = options;
@@ -84,7 +90,7 @@ export function latentsToRgb(
       `Cannot preview latents as the scale must be whole and above 0: current value is ${scale}`,
     );
   }
-  const projection = PROJECTIONS[family];
+  const projection = typeof family === "object" ? family : PROJECTIONS[family];
   if (projection === undefined) {
     throw new TypeError(
       `Cannot preview latents as their family must be sd or sdxl: current value is ${family}`,
@@ -97,7 +103,7 @@ export function latentsToRgb(
   });
 }
 
-function project(values: Float32Array, plane: number, { gain, bias, rows }: Projection): Uint8Array {
+function project(values: Float32Array, plane: number, { gain = 1, bias, rows }: LatentColours): Uint8Array {
   const colours = new Uint8ClampedArray(plane * 3);
   for (let i = 0; i < plane; i++) {
     for (let colour = 0; colour < 3; colour++) {

@@ -7,6 +7,7 @@
 import { join } from "node:path";
 import { defaultStoreFolder } from "../artifacts/store/default_folder.ts";
 import { listModels } from "../hub/list_models.ts";
+import type { Residency } from "../models/segments.ts";
 import { builtInStages } from "../stages/mod.ts";
 import { createApp } from "./app.ts";
 import { ArtifactFiles } from "./artifact_files.ts";
@@ -19,6 +20,9 @@ import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { type Log, noLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { describeModels } from "./served_models.ts";
+
+/** Models that take up to this together stay in memory between runs. */
+const SMALL_BYTES = 1e9;
 
 /** How a server is set up. */
 export interface ServerOptions {
@@ -52,6 +56,12 @@ export interface ServerOptions {
    * @default {all cores}
    */
   readonly threads?: number | undefined;
+  /**
+   * How long the weights of all stages are held.
+   *
+   * @default {"resident" where all models together are small, else as fits each stage}
+   */
+  readonly residency?: Residency | undefined;
   /** Bounds that differ from {@linkcode DEFAULT_LIMITS}. */
   readonly limits?: Partial<Limits> | undefined;
   /** The key that requests must carry; none otherwise. */
@@ -119,11 +129,12 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const entries = options.models ??
     (await listModels()).map(({ name }): ModelEntry => ({ name, reference: name }));
-  const { models, decoders } = await describeModels(entries, ({ name }, error) => {
+  const { models, decoders, weightBytes } = await describeModels(entries, ({ name }, error) => {
     log("model_skipped", { model: name, error: error instanceof Error ? error.message : String(error) });
   });
+  const residency = options.residency ?? (weightBytes <= SMALL_BYTES ? "resident" : undefined);
   const engine = options.engine ??
-    new WorkerEngine({ models: [...models, ...decoders], store, lanes, device, threads });
+    new WorkerEngine({ models: [...models, ...decoders], store, lanes, device, threads, residency });
   const metrics = new Metrics();
   const jobs = new Jobs({
     engine,

@@ -9,6 +9,7 @@ import { AutoencoderConfig, spatialFactor } from "../models/autoencoder_config.t
 import type { RunDefaults } from "../models/checkpoint/run_defaults.ts";
 import { PixArtTransformerConfig } from "../models/pixart_transformer_config.ts";
 import { guidanceScaleOf } from "../stages/denoise_settings.ts";
+import { weightBytes } from "../residency/stage_residency.ts";
 import type { ModelEntry } from "./engine/messages.ts";
 
 /** A model that requests may name. */
@@ -33,6 +34,8 @@ export interface Served {
   readonly models: readonly ServedModel[];
   /** What can decode latents: those models, and autoencoders that stand alone. */
   readonly decoders: readonly ModelEntry[];
+  /** Bytes of the weights of those models, as stored. */
+  readonly weightBytes: number;
 }
 
 /**
@@ -49,16 +52,21 @@ export async function describeModels(
   const local = new LocalModels({ localFilesOnly: true });
   const models: ServedModel[] = [];
   const decoders: ModelEntry[] = [];
+  let bytes = 0;
   for (const entry of entries) {
     const decoder = await isDecoder(entry, local);
     if (decoder) decoders.push(entry);
     try {
       models.push(await describeModel(entry, local));
+      for (const name of ["text_encoder", "transformer", "vae"] as const) {
+        const component = await local.component({ model: entry.reference }, name);
+        bytes += weightBytes(await component.weights());
+      }
     } catch (error) {
       if (!decoder) onFault(entry, error);
     }
   }
-  return { models, decoders };
+  return { models, decoders, weightBytes: bytes };
 }
 
 async function isDecoder({ reference }: ModelEntry, models: LocalModels): Promise<boolean> {

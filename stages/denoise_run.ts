@@ -193,9 +193,8 @@ export async function denoise(context: DenoiseContext, stopAfter = Infinity): Pr
           timestep,
         });
         if (context.previews && shape[1] === 4) {
-          const { family } = checkpoint;
           const latents = predictedOriginal ?? sample;
-          report(await previewReport({ latents, shape, family, image, step: index + 1 }));
+          report(await previewReport({ latents, shape, checkpoint, image, step: index + 1 }));
         }
         await context.checkpoint?.offer(() => packDenoiseState(result.state));
       },

@@ -4,7 +4,7 @@ import { tensor } from "../artifacts/tensor.ts";
 import type { StageReport } from "../graph/events.ts";
 import { latentsToRgb } from "../images/latent_preview.ts";
 import { encodePicture } from "../images/picture.ts";
-import type { Family } from "../models/checkpoint/model_index.ts";
+import type { Checkpoint } from "../models/checkpoint/checkpoint.ts";
 
 /** What a preview shows. */
 export interface PreviewSource {
@@ -13,7 +13,7 @@ export interface PreviewSource {
   /** Their shape, [1, 4, height, width]. */
   readonly shape: readonly number[];
   /** Whose latents they are. */
-  readonly family: Family;
+  readonly checkpoint: Pick<Checkpoint, "family" | "defaults">;
   /** Which image, from 0. */
   readonly image: number;
   /** Steps done for that image. */
@@ -22,9 +22,11 @@ export interface PreviewSource {
 
 /** The report of what an image has come to: a small PNG, a pixel for each latent. */
 export async function previewReport(
-  { latents, shape, family, image, step }: PreviewSource,
+  { latents, shape, checkpoint, image, step }: PreviewSource,
 ): Promise<StageReport> {
-  const [pixels] = latentsToRgb(tensor("float32", shape, latents), family === "sigma" ? "sdxl" : "sd");
+  const { family, defaults } = checkpoint;
+  const colours = defaults.latentColours ?? (family === "sigma" ? "sdxl" : "sd");
+  const [pixels] = latentsToRgb(tensor("float32", shape, latents), colours);
   const { width, height } = pixels!;
   const png = (await encodePicture(pixels!, { format: "png" })).toBase64();
   return { type: "preview", image, step, width, height, png };

@@ -10,6 +10,8 @@
 import { z } from "zod";
 import { CheckpointError } from "./checkpoint_errors.ts";
 
+const colour = z.tuple([z.number(), z.number(), z.number()]);
+
 const RunDefaultsSchema = z.strictObject({
   steps: z.int().positive().optional(),
   guidanceScale: z.number().nonnegative().optional(),
@@ -19,6 +21,8 @@ const RunDefaultsSchema = z.strictObject({
   width: z.int().positive().optional(),
   negativePrompt: z.string().optional(),
   maxSequenceLength: z.int().positive().optional(),
+  /** Red, green and blue, 0 to 255, of previews: for latents of 0, and what each channel adds to it. */
+  latentColours: z.strictObject({ bias: colour, rows: z.array(colour) }).optional(),
   license: z.string().optional(),
   description: z.string().optional(),
 });

@@ -5,6 +5,7 @@
  */
 
 import type { RunEvent } from "../../graph/events.ts";
+import type { Residency } from "../../models/segments.ts";
 import type { EngineResult, PictureOrder } from "./engine.ts";
 
 /** A model that requests may name. */
@@ -25,6 +26,8 @@ export interface WorkerSetup {
   readonly device?: "cpu" | "webgpu" | "cuda" | undefined;
   /** Threads of one operation. */
   readonly threads?: number | undefined;
+  /** How long the weights of all stages are held; as it fits them otherwise. */
+  readonly residency?: Residency | undefined;
 }
 
 /** What a worker is asked for; answers carry the same `id`. */

@@ -27,17 +27,24 @@ import { ListedModels } from "./listed_models.ts";
 import type { FromWorker, ToWorker, WorkerResults, WorkerSetup, WorkerTask } from "./messages.ts";
 import { shrink } from "./shrink.ts";
 
+/** Kept sessions are given back when the process has grown beyond this. */
+const KEPT_BYTES = 3e9;
+
 /** What this worker does, once it is set up. */
 class EngineWorker {
   #run: Omit<RunOptions, "store"> & { readonly store: FolderStore };
   #running = new Map<number, AbortController>();
 
-  constructor({ models: entries, store, device, threads }: WorkerSetup) {
+  #runtime: OnnxRuntimeNode;
+
+  constructor({ models: entries, store, device, threads, residency }: WorkerSetup) {
     const models = new ListedModels(entries, new LocalModels({ localFilesOnly: true }));
     const runtime = new OnnxRuntimeNode({
+      ...(residency === undefined ? {} : { residency: { "*": residency } }),
       ...(device === undefined ? {} : { device }),
       ...(threads === undefined ? {} : { threads }),
     });
+    this.#runtime = runtime;
     this.#run = {
       registry: builtInStages(),
       models,
@@ -92,6 +99,10 @@ class EngineWorker {
       return outputs;
     } finally {
       this.#running.delete(id);
+      // Sessions are kept for each size of picture: clients that ask for all of them must not fill the memory.
+      if (this.#running.size === 0 && this.#runtime.memory().resident > KEPT_BYTES) {
+        await this.#runtime.release();
+      }
     }
   }
 
