@@ -6,42 +6,34 @@
 
 import { Command, CommanderError } from "commander";
 import { stderr } from "node:process";
-import { decodeCommand } from "./cli/decode.ts";
-import { denoiseCommand } from "./cli/denoise.ts";
-import { encodeCommand } from "./cli/encode.ts";
-import { genCommand } from "./cli/gen.ts";
-import { inspectCommand } from "./cli/inspect.ts";
 import { INTERRUPT_STATUS, InterruptedError } from "./cli/interrupt.ts";
-import { modelsCommand, schedulersCommand, stagesCommand } from "./cli/lists.ts";
-import { compareCommand } from "./cli/compare.ts";
-import { planCommand } from "./cli/plan.ts";
 import { writeLine } from "./cli/progress.ts";
-import { rehearseCommand } from "./cli/rehearse.ts";
-import { rerunCommand } from "./cli/rerun.ts";
-import { resumeCommand } from "./cli/resume.ts";
-import { runCommand } from "./cli/run.ts";
-import { storeCommand } from "./cli/store.ts";
 import { isUsageError } from "./cli/usage_error.ts";
 
-/** Puts the commands together. */
-function program(): Command {
-  const commands = [
-    genCommand(),
-    encodeCommand(),
-    denoiseCommand(),
-    decodeCommand(),
-    runCommand(),
-    resumeCommand(),
-    rerunCommand(),
-    storeCommand(),
-    inspectCommand(),
-    schedulersCommand(),
-    stagesCommand(),
-    modelsCommand(),
-    rehearseCommand(),
-    planCommand(),
-    compareCommand(),
-  ];
+/** How each command is loaded: only the one that is called, as loading all takes as long as a small run. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  gen: async () => (await import("./cli/gen.ts")).genCommand(),
+  encode: async () => (await import("./cli/encode.ts")).encodeCommand(),
+  denoise: async () => (await import("./cli/denoise.ts")).denoiseCommand(),
+  decode: async () => (await import("./cli/decode.ts")).decodeCommand(),
+  run: async () => (await import("./cli/run.ts")).runCommand(),
+  resume: async () => (await import("./cli/resume.ts")).resumeCommand(),
+  rerun: async () => (await import("./cli/rerun.ts")).rerunCommand(),
+  store: async () => (await import("./cli/store.ts")).storeCommand(),
+  inspect: async () => (await import("./cli/inspect.ts")).inspectCommand(),
+  schedulers: async () => (await import("./cli/lists.ts")).schedulersCommand(),
+  stages: async () => (await import("./cli/lists.ts")).stagesCommand(),
+  models: async () => (await import("./cli/lists.ts")).modelsCommand(),
+  rehearse: async () => (await import("./cli/rehearse.ts")).rehearseCommand(),
+  plan: async () => (await import("./cli/plan.ts")).planCommand(),
+  compare: async () => (await import("./cli/compare.ts")).compareCommand(),
+};
+
+/** Puts the commands together: the one that is called, or all where none is. */
+async function program(called: string | undefined): Promise<Command> {
+  const known = called !== undefined && Object.hasOwn(COMMANDS, called);
+  const loads = known ? [COMMANDS[called]!] : Object.values(COMMANDS);
+  const commands = await Promise.all(loads.map((load) => load()));
   const root = new Command("pixstage")
     .description("Pictures from text with PixArt, stage by stage, in little memory.")
     .showHelpAfterError("(--help tells what is there)");
@@ -58,7 +50,7 @@ function program(): Command {
  */
 export async function main(args: readonly string[]): Promise<number> {
   try {
-    await program().parseAsync(args, { from: "user" });
+    await (await program(args[0])).parseAsync(args, { from: "user" });
     return 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
