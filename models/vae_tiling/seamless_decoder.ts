@@ -124,7 +124,10 @@ class SeamlessCall {
 
   /** Latents through the middle block, in one piece: planes are small there, and its attention sees all of them. */
   async start(latents: Tensor<"float32">): Promise<void> {
-    await using session = await this.#open(autoencoderKLDecoderStart(this.#config, this.#weights));
+    await using session = await this.#open(
+      autoencoderKLDecoderStart(this.#config, this.#weights),
+      false,
+    );
     const { hidden } = await session.run({ latents });
     const { data, shape } = hidden as Tensor<"float32">;
     const [, channels = 0, rows = 0, width = 0] = shape;
@@ -194,7 +197,7 @@ class SeamlessCall {
     const width = doubled ? 2 * source.width : source.width;
     const gathered = new GroupStatistics(groups);
     const feeds = normFeeds(norms);
-    await using session = await this.#open(graph);
+    await using session = await this.#open(graph, true);
     for (const strip of strips(rows, this.#stripRows(width, Math.max(source.channels, channels)))) {
       this.#signal?.throwIfAborted();
       const wanted = sourceRows(strip, rows, halo.source, doubled);
@@ -220,7 +223,8 @@ class SeamlessCall {
     return this.#options.stripRows ?? Math.max(LEAST_STRIP, rows);
   }
 
-  async #open(graph: BuiltGraph): Promise<Session> {
+  /** Strips are small enough for a pool; the middle block's planes go back sooner without one. */
+  async #open(graph: BuiltGraph, memoryPool: boolean): Promise<Session> {
     this.#options.onLoad?.({
       graph: graph.name,
       index: this.#opened++,
@@ -228,7 +232,7 @@ class SeamlessCall {
       bytes: graph.weightBytes,
     });
     return await this.#runtime.open(graph, {
-      memoryPool: false,
+      memoryPool,
       ...(this.#signal ? { signal: this.#signal } : {}),
     });
   }

@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { runGraph } from "../../graph/run.ts";
+import { textToImage } from "../../graph/text_to_image.ts";
+import type { RunEvent } from "../../graph/events.ts";
+import { localRun } from "../../local.ts";
+import { writeRehearsal } from "../../models/rehearsal/write_rehearsal.ts";
+import type { ResidencyByStage } from "../../residency/residency_option.ts";
+import { memoryFigures } from "../../runtime/memory.ts";
+
+/** Text encoder of the small rehearsal in float32: 12 layers of 28 MB. */
+const ENCODER_BYTES = 340e6;
+
+async function makePicture(
+  model: string,
+  residency: ResidencyByStage,
+): Promise<{ id: string; ends: Map<string, Extract<RunEvent, { type: "stage:end" }>> }> {
+  const request = {
+    model,
+    prompts: ["a cute cat"],
+    steps: 2,
+    height: 256,
+    width: 256,
+    resolutionBinning: false,
+  };
+  const ends = new Map<string, Extract<RunEvent, { type: "stage:end" }>>();
+  const made = await runGraph(textToImage(request, { guided: true }), {
+    ...localRun({ residency }),
+    onEvent: (event) => {
+      if (event.type === "stage:end") ends.set(event.node, event);
+    },
+  });
+  return { id: made.get("decode.image")!.id, ends };
+}
+
+Deno.test({
+  name:
+    "weights are given back: streaming holds a layer, a stage holds its own, and ten runs grow no more than two",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const folder = await Deno.makeTempDir();
+    try {
+      const model = join(folder, "small");
+      await writeRehearsal(model, { preset: "small" });
+
+      const streamed = await makePicture(model, { "*": "stream" });
+      const encode = streamed.ends.get("prompt")!.memory!;
+      assert(
+        encode.weightBytes! < ENCODER_BYTES / 5,
+        `a layer is open at a time, the first with the embedding: ${encode.weightBytes}`,
+      );
+      const base = encode.resident;
+      assert(encode.peak! < base + ENCODER_BYTES / 2, `streaming peaks at ${encode.peak} over ${base}`);
+
+      const staged = await makePicture(model, { "*": "stage" });
+      const held = staged.ends.get("prompt")!.memory!;
+      assert(held.weightBytes! > ENCODER_BYTES * 0.9, `all layers are open: ${held.weightBytes}`);
+      assert(held.peakFile! > ENCODER_BYTES * 0.9, `all layers are resident: ${held.peakFile}`);
+      assert(held.resident < base + ENCODER_BYTES / 2, `after the release ${held.resident} are resident`);
+
+      const resident = await makePicture(model, { "*": "resident" });
+      assert.deepEqual([staged.id, resident.id], [streamed.id, streamed.id], "the picture is the same");
+
+      const after: number[] = [];
+      for (let run = 0; run < 10; run++) {
+        await makePicture(model, { "*": "stream" });
+        after.push(memoryFigures().resident);
+      }
+      assert(after[9]! < after[1]! * 1.1, `resident after each of ten runs: ${after}`);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});

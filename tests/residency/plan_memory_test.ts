@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { AutoencoderConfig } from "../../models/autoencoder_config.ts";
+import type { RunFacts } from "../../residency/memory_facts.ts";
+import { formatMemory, memoryLimit, parseMemorySize } from "../../residency/memory_size.ts";
+import { planMemory } from "../../residency/plan_memory.ts";
+import { parsePrecision, PRECISIONS } from "../../residency/precision.ts";
+
+/** PixArt-XL-2-1024-MS as it is published, in float32. */
+const PUBLISHED: RunFacts = {
+  encode: { weightBytes: 19.05e9, layerBytes: 772e6, quantizable: 0.97, storedBytes: 4, width: 4096 },
+  denoise: { weightBytes: 2.45e9, layerBytes: 85e6, quantizable: 0.96, storedBytes: 4, width: 1152 },
+  decode: {
+    weightBytes: 335e6,
+    config: AutoencoderConfig.parse({
+      _class_name: "AutoencoderKL",
+      block_out_channels: [128, 256, 512, 512],
+      layers_per_block: 2,
+    }),
+  },
+  height: 1024,
+  width: 1024,
+  tokenSize: 16,
+  guided: true,
+  images: 1,
+};
+
+Deno.test("parseMemorySize() reads stable-diffusion.cpp's grammar, with units", () => {
+  const sizes: [string, number][] = [
+    ["1.5GB", 1.5e9],
+    ["2", 2e9],
+    ["0", 0],
+    ["-1", -1e9],
+    ["-512 MiB", -(2 ** 29)],
+    ["900mb", 9e8],
+    ["2GiB", 2 ** 31],
+  ];
+  for (const [text, bytes] of sizes) assert.equal(parseMemorySize(text), bytes, text);
+  for (const wrong of ["", "GB", "1.5.0GB", "two", "1 TBB", "--1"]) {
+    assert.throws(() => parseMemorySize(wrong), RangeError, wrong);
+  }
+  assert.equal(memoryLimit(0, 8e9), undefined);
+  assert.equal(memoryLimit(1.5e9, 8e9), 1.5e9);
+  assert.equal(memoryLimit(-1e9, 8e9), 7e9);
+  assert.equal(memoryLimit(-9e9, 8e9), 0);
+});
+
+Deno.test("the published checkpoint is planned to fit into 1.5 GB on a CPU, at full precision and without seams", () => {
+  const plan = planMemory(PUBLISHED, { device: "cpu", limitBytes: 1.5e9 });
+  assert.deepEqual(plan.problems, []);
+  assert(plan.fits && plan.predictedPeak <= 1.5e9);
+  assert.deepEqual(plan.stages.map(({ residency }) => residency), ["stream", "stream", "stream"]);
+  assert(plan.stages.every(({ precision }) => precision === "float32"));
+  assert.equal(plan.stages[2]?.tiling, "seamless");
+});
+
+Deno.test("precision is lowered only where it is allowed, and only as far as it must be", () => {
+  const refused = planMemory(PUBLISHED, { device: "cpu", limitBytes: 0.8e9 });
+  assert(!refused.fits);
+  assert.match(
+    refused.problems[0]!,
+    /^encode needs 1\.\d+ GB, \d+ MB more than allowed: allow precision "int8"/,
+  );
+  const allowed = planMemory(PUBLISHED, { device: "cpu", limitBytes: 0.8e9, lowestPrecision: "int4" });
+  assert.deepEqual(allowed.stages.map(({ precision }) => precision), ["int8", "float32", "float32"]);
+  assert(allowed.fits);
+});
+
+Deno.test("pictures are cut into blended tiles only where nothing else fits", () => {
+  const decode: RunFacts = { ...PUBLISHED, encode: undefined, denoise: undefined };
+  assert.equal(planMemory(decode, { device: "cpu", limitBytes: 2e9 }).stages[0]?.tiling, "seamless");
+  assert.equal(planMemory(decode, { device: "cpu", limitBytes: 0.9e9 }).stages[0]?.tiling, "blended");
+  const fixed = planMemory(decode, { device: "cpu", limitBytes: 0.9e9, tiling: "seamless" });
+  assert.deepEqual([fixed.fits, fixed.stages[0]?.tiling], [false, "seamless"]);
+  assert.match(fixed.problems[0]!, /allow tiling "blended"/);
+});
+
+Deno.test("a GPU holds the weights of a stage unless they do not fit", () => {
+  const roomy = planMemory(PUBLISHED, { device: "webgpu", limitBytes: 100e9 });
+  assert.deepEqual(roomy.stages.map(({ residency }) => residency), ["stage", "stage", "stage"]);
+  const tight = planMemory(PUBLISHED, { device: "webgpu", limitBytes: 2e9 });
+  assert.equal(tight.stages[0]?.residency, "stream");
+});
+
+Deno.test("a plan never takes what the user did not allow, and never says that it fits where it does not", () => {
+  const requests = fc.record({
+    device: fc.constantFrom("cpu", "webgpu"),
+    limitBytes: fc.option(fc.integer({ min: 0, max: 30_000 }).map((megabytes) => megabytes * 1e6), {
+      nil: undefined,
+    }),
+    residency: fc.option(fc.constantFrom({ "*": "stage" as const }, { encode: "resident" as const }), {
+      nil: undefined,
+    }),
+    precision: fc.option(fc.constantFrom({ "*": "int8" as const }, { denoise: "int4" as const }), {
+      nil: undefined,
+    }),
+    lowestPrecision: fc.option(fc.constantFrom(...PRECISIONS), { nil: undefined }),
+    tiling: fc.option(fc.constantFrom("none" as const, "seamless" as const, "auto" as const), {
+      nil: undefined,
+    }),
+  });
+  const sizes = fc.record({
+    height: fc.integer({ min: 8, max: 256 }),
+    width: fc.integer({ min: 8, max: 256 }),
+  });
+  fc.assert(fc.property(requests, sizes, (request, size) => {
+    const plan = planMemory({ ...PUBLISHED, height: 8 * size.height, width: 8 * size.width }, request);
+    const limit = request.limitBytes ?? Infinity;
+    assert.equal(plan.fits, plan.predictedPeak <= limit);
+    assert.equal(plan.predictedPeak, Math.max(...plan.stages.map(({ predictedPeak }) => predictedPeak)));
+    for (const { stage, precision, residency, tiling } of plan.stages) {
+      const fixed = request.residency as Record<string, string> | undefined;
+      const wanted = fixed?.[stage] ?? fixed?.["*"];
+      if (wanted && stage !== "decode") assert.equal(residency, wanted);
+      const asked = request.precision as Record<string, typeof PRECISIONS[number]> | undefined;
+      const own = asked?.[stage] ?? asked?.["*"] ?? "float32";
+      if (stage !== "decode") {
+        const lowest = Math.max(PRECISIONS.indexOf(own), PRECISIONS.indexOf(request.lowestPrecision ?? own));
+        assert(
+          PRECISIONS.indexOf(precision) >= PRECISIONS.indexOf(own) && PRECISIONS.indexOf(precision) <= lowest,
+        );
+      } else if (request.tiling && request.tiling !== "auto") assert.equal(tiling, request.tiling);
+    }
+  }));
+});
+
+Deno.test("parsePrecision() reads one precision for all stages, or one for each", () => {
+  assert.deepEqual(parsePrecision("int8"), { "*": "int8" });
+  assert.deepEqual(parsePrecision("encode=int8,denoise=float32"), { encode: "int8", denoise: "float32" });
+  assert.throws(() => parsePrecision("float64"), RangeError);
+  assert.equal(formatMemory(1.5e9), "1.50 GB");
+});
