@@ -10,6 +10,9 @@ import { openLocalPlace } from "./local_place.ts";
 import type { HostChannel, HostReply } from "./protocol.ts";
 import { hostStages } from "./stage_host.ts";
 
+// Ctrl-C in a terminal goes to parent and child alike. The parent says what is to be done.
+Deno.addSignalListener("SIGINT", () => {});
+
 const watchdog = new Worker(new URL("./parent_watch.ts", import.meta.url), { type: "module" });
 watchdog.postMessage({ parent: Deno.ppid, temporaryFolder: Deno.args[0] });
 
