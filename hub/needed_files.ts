@@ -7,6 +7,7 @@
 import { chooseVariants } from "../models/checkpoint/component.ts";
 import { COMPONENT_NAMES, type ComponentName } from "../models/checkpoint/model_index.ts";
 import { joinPath } from "../models/checkpoint/source.ts";
+import { runDefaultsFiles } from "../models/checkpoint/run_defaults.ts";
 import type { CheckpointSource } from "../models/checkpoint/source.ts";
 import { findWeightFiles, indexNames } from "../models/checkpoint/weight_files.ts";
 
@@ -15,7 +16,6 @@ export const MAIN_FILES = ["model_index.json", "config.json"] as const;
 
 const CHECKPOINT_FILES = [
   "model_index.json",
-  "pixstage.json",
   "scheduler/scheduler_config.json",
   "tokenizer/tokenizer.json",
   "tokenizer/spiece.model",
@@ -53,7 +53,7 @@ export function smallFiles(has: (path: string) => boolean, variant: string): rea
     ),
   ];
   const wanted = folders.flatMap((folder) => perFolder.map((file) => joinPath(folder, file)));
-  const paths = [...(whole ? CHECKPOINT_FILES : ["pixstage.json"]), ...wanted].filter(has);
+  const paths = [...runDefaultsFiles(variant), ...(whole ? CHECKPOINT_FILES : []), ...wanted].filter(has);
   return [...paths.filter((path) => path !== main), main];
 }
 

@@ -17,7 +17,7 @@ import {
   type ModelIndex,
   parseModelIndex,
 } from "./model_index.ts";
-import { parseRunDefaults, type RunDefaults } from "./run_defaults.ts";
+import { parseRunDefaults, type RunDefaults, runDefaultsFiles } from "./run_defaults.ts";
 import type { CheckpointSource } from "./source.ts";
 import { readTokenizerFiles, type TokenizerFiles } from "./tokenizer_files.ts";
 
@@ -67,10 +67,9 @@ export interface OpenCheckpointOptions {
 
 const INDEX_FILE = "model_index.json";
 const SCHEDULER_FILE = "scheduler/scheduler_config.json";
-const DEFAULTS_FILE = "pixstage.json";
 
 /**
- * Opens a checkpoint. Reads `model_index.json` and `pixstage.json` alone; configurations and weights are read when
+ * Opens a checkpoint. Reads `model_index.json` and the recommended settings alone; configurations and weights are read when
  * they are asked for.
  *
  * @param source Where it lies.
@@ -101,9 +100,7 @@ export async function openCheckpoint(
     );
   }
   const index = parseModelIndex(await source.readText(INDEX_FILE), `${source.name}/${INDEX_FILE}`);
-  const defaults = await source.exists(DEFAULTS_FILE)
-    ? parseRunDefaults(await source.readText(DEFAULTS_FILE), `${source.name}/${DEFAULTS_FILE}`)
-    : {};
+  const defaults = await readDefaults(source, options.variant ?? "");
   const components = await presentComponents(source);
   const variants = await chooseVariants(source, components, options.variant ?? "");
   return {
@@ -115,6 +112,16 @@ export async function openCheckpoint(
     scheduler: () => readScheduler(source, index),
     tokenizer: () => readTokenizerFiles(source, "tokenizer"),
   };
+}
+
+/** The recommended settings of a variant. */
+async function readDefaults(source: CheckpointSource, variant: string): Promise<RunDefaults> {
+  for (const file of runDefaultsFiles(variant)) {
+    if (await source.exists(file)) {
+      return parseRunDefaults(await source.readText(file), `${source.name}/${file}`);
+    }
+  }
+  return {};
 }
 
 async function presentComponents(source: CheckpointSource): Promise<readonly ComponentName[]> {

@@ -31,6 +31,17 @@ const RunDefaultsSchema = z.strictObject({
 export type RunDefaults = Readonly<z.infer<typeof RunDefaultsSchema>>;
 
 /**
+ * The files that may hold the settings, the first that is there counts: a variant, such as one of few steps, may have
+ * its own.
+ *
+ * @param variant The variant of the weights; `""` for the plain ones.
+ * @returns Their names.
+ */
+export function runDefaultsFiles(variant: string): string[] {
+  return [...(variant === "" ? [] : [`pixstage.${variant}.json`]), "pixstage.json"];
+}
+
+/**
  * Parses `pixstage.json`.
  *
  * @param text Its text.

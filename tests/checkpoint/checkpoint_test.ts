@@ -197,6 +197,16 @@ Deno.test("pixstage.json gives the settings of a run, and unknown ones are refus
   });
 });
 
+Deno.test("a variant may have settings of its own", async () => {
+  await withCopy(tinyCheckpoint("tiny-alpha-1024"), async (copy) => {
+    await Deno.writeTextFile(join(copy, "pixstage.json"), JSON.stringify({ steps: 20 }));
+    await Deno.writeTextFile(join(copy, "pixstage.fp16.json"), JSON.stringify({ steps: 4 }));
+    const source = await openDiskSource(copy);
+    assert.deepEqual((await openCheckpoint(source)).defaults, { steps: 20 });
+    assert.deepEqual((await openCheckpoint(source, { variant: "fp16" })).defaults, { steps: 4 });
+  });
+});
+
 Deno.test("a Hugging Face snapshot of links is read, and weights are located where they really lie", async () => {
   await withCopy(tinyCheckpoint("tiny-taesd"), async (copy) => {
     await withFolder(async (snapshot) => {
