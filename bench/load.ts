@@ -46,6 +46,7 @@ const figures = {
   latencies: [] as number[],
   health: [] as number[],
   resident: [] as number[],
+  lag: "",
 };
 
 const store = await Deno.makeTempDir({ prefix: "pixstage-load-" });
@@ -66,6 +67,7 @@ try {
   const watch = watching(url, until);
   await Promise.all(Array.from({ length: CLIENTS }, (_, index) => client(url, index, until)));
   await watch;
+  figures.lag = eventLoopLag(await (await fetch(`${url}/metrics`)).text());
   report();
 } finally {
   server.kill("SIGTERM");
@@ -150,6 +152,16 @@ async function watching(url: string, until: number): Promise<void> {
   }
 }
 
+/** How often the server's timers were late, as it measured itself. */
+function eventLoopLag(metrics: string): string {
+  const bucket = (limit: string): number =>
+    Number(
+      new RegExp(`^pixstage_event_loop_lag_seconds_bucket\\{le="${limit}"\\} (\\d+)`, "m").exec(metrics)?.[1],
+    );
+  const share = (limit: string): string => `${(100 * bucket(limit) / bucket("\\+Inf")).toFixed(2)} %`;
+  return `${share("0.005")} within 5 ms, ${share("0.02")} within 20 ms`;
+}
+
 function report(): void {
   const { taken, completed, refused, faults, latencies, health, resident } = figures;
   const third = Math.ceil(resident.length / 3);
@@ -167,6 +179,7 @@ function report(): void {
     "/healthz p50 ms": quantile(health, 0.5).toFixed(1),
     "/healthz p99 ms": quantile(health, 0.99).toFixed(1),
     "/healthz worst ms": quantile(health, 1).toFixed(1),
+    "server's timers": figures.lag,
     "resident MB, first third": mean(resident.slice(0, third)).toFixed(0),
     "resident MB, last third": mean(resident.slice(-third)).toFixed(0),
   };

@@ -20,6 +20,7 @@ import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { type Log, noLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { describeModels } from "./served_models.ts";
+import { traceEvent } from "./spans.ts";
 
 /** Models that take up to this together stay in memory between runs. */
 const SMALL_BYTES = 1e9;
@@ -141,7 +142,10 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     limits,
     store: new JobStore(join(store, "jobs.sqlite")),
     observer: {
-      event: (event) => metrics.event(event),
+      event(event) {
+        metrics.event(event);
+        traceEvent(event);
+      },
       ended(job) {
         metrics.ended(job);
         const { id, kind, status, error } = job;

@@ -7,6 +7,7 @@
 
 /// <reference lib="deno.worker" />
 
+import { constants, platform, setPriority } from "node:os";
 import { z } from "zod";
 import type { Artifact } from "../../artifacts/artifact.ts";
 import { FolderStore } from "../../artifacts/store/folder_store.ts";
@@ -135,6 +136,13 @@ const seedsSchema = z.array(z.string());
 
 function post(message: FromWorker, transfer: Transferable[] = []): void {
   self.postMessage(message, transfer);
+}
+
+// What computes gives way to the thread that answers. On Linux this holds for this thread and those that it starts.
+try {
+  if (platform() === "linux") setPriority(0, constants.priority.PRIORITY_BELOW_NORMAL);
+} catch {
+  // Where that is forbidden, all threads are equal.
 }
 
 let worker: EngineWorker | undefined;

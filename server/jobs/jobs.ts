@@ -249,6 +249,7 @@ export class Jobs {
         error: error.code,
         message: error.message,
       };
+      if (!controller.signal.aborted) this.#options.observer?.event?.(last);
       if (!(fault instanceof EngineError && fault.isClientFault) && !controller.signal.aborted) {
         this.#options.observer?.fault?.(fault, flight);
       }

@@ -25,6 +25,7 @@ const PAGE = `<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>pixstage reference</title>
+<link rel="icon" href="data:,">
 <link rel="stylesheet" href="/reference/page.css">
 <div id="reference"></div>
 <script src="/reference/bundle.js"></script>
