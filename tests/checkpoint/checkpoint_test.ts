@@ -5,7 +5,7 @@ import { type Checkpoint, openCheckpoint } from "../../models/checkpoint/checkpo
 import { openComponent } from "../../models/checkpoint/component.ts";
 import { openDiskSource } from "../../models/checkpoint/disk_source.ts";
 import type { OpenCheckpointOptions } from "../../models/checkpoint/checkpoint.ts";
-import { tinyCheckpoint, withCopy, withFolder } from "./copies.ts";
+import { atHand, testOnVariants, tinyCheckpoint, withCopy, withFolder } from "./copies.ts";
 
 async function openFolder(path: string, options?: OpenCheckpointOptions): Promise<Checkpoint> {
   return await openCheckpoint(await openDiskSource(path), options);
@@ -18,7 +18,7 @@ Deno.test("openCheckpoint() opens every tiny pipeline and all of its parts", asy
     "tiny-sigma": "sigma",
     "tiny-lcm": "alpha",
   };
-  for (const [name, family] of Object.entries(families)) {
+  for (const [name, family] of atHand(families)) {
     const checkpoint = await openFolder(tinyCheckpoint(name));
     assert.equal(checkpoint.name, name);
     assert.equal(checkpoint.family, family);
@@ -53,7 +53,7 @@ Deno.test("tokenizer() reads the files that exist", async () => {
     "tiny-alpha-1024": ["addedTokens", "specialTokensMap", "spieceModel", "tokenizerConfig"],
     "tiny-sigma": ["tokenizerConfig", "tokenizerJson"],
   };
-  for (const [name, keys] of Object.entries(expected)) {
+  for (const [name, keys] of atHand(expected)) {
     const files = await (await openFolder(tinyCheckpoint(name))).tokenizer();
     assert.deepEqual(Object.keys(files).sort(), keys);
     if (files.spieceModel !== undefined) assert.equal(files.spieceModel.length, 250907);
@@ -133,7 +133,7 @@ Deno.test("openDiskSource() says what a checkpoint folder must hold", async () =
   });
 });
 
-Deno.test("openCheckpoint() takes the variant of each component that has it", async () => {
+testOnVariants("openCheckpoint() takes the variant of each component that has it", async () => {
   const checkpoint = await openFolder(tinyCheckpoint("tiny-alpha-1024"), { variant: "fp16" });
   for (const part of checkpoint.components) {
     const weights = await (await checkpoint.component(part)).weights();
@@ -149,7 +149,7 @@ Deno.test("openCheckpoint() takes the variant of each component that has it", as
   });
 });
 
-Deno.test("openCheckpoint() lists the variants that exist", async () => {
+testOnVariants("openCheckpoint() lists the variants that exist", async () => {
   const source = await openDiskSource(tinyCheckpoint("tiny-alpha-1024"));
   await assert.rejects(openCheckpoint(source, { variant: "bf16" }), {
     name: "MissingVariantError",
@@ -197,7 +197,7 @@ Deno.test("pixstage.json gives the settings of a run, and unknown ones are refus
   });
 });
 
-Deno.test("a variant may have settings of its own", async () => {
+testOnVariants("a variant may have settings of its own", async () => {
   await withCopy(tinyCheckpoint("tiny-alpha-1024"), async (copy) => {
     await Deno.writeTextFile(join(copy, "pixstage.json"), JSON.stringify({ steps: 20 }));
     await Deno.writeTextFile(join(copy, "pixstage.fp16.json"), JSON.stringify({ steps: 4 }));

@@ -7,11 +7,21 @@
 import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { goldenPath } from "../goldens.ts";
+import { goldenPath, hasGolden } from "../goldens.ts";
 
 /** Path of a tiny checkpoint; not to be written to. */
 export function tinyCheckpoint(name: string): string {
   return goldenPath(`checkpoints/${name}`);
+}
+
+/** Which of the tiny checkpoints are at hand. */
+export function atHand<T>(checkpoints: Readonly<Record<string, T>>): [name: string, value: T][] {
+  return Object.entries(checkpoints).filter(([name]) => hasGolden(`checkpoints/${name}`));
+}
+
+/** A test on the tiny checkpoint with a variant and with shards; left out where it is not at hand. */
+export function testOnVariants(name: string, fn: (t: Deno.TestContext) => Promise<void>): void {
+  Deno.test({ name, ignore: !hasGolden("checkpoints/tiny-alpha-1024"), fn });
 }
 
 /** Copies a folder, hands the copy to `work` and removes it afterwards. */

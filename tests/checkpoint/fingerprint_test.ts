@@ -4,13 +4,13 @@ import { join } from "node:path";
 import { openComponent } from "../../models/checkpoint/component.ts";
 import { openDiskSource } from "../../models/checkpoint/disk_source.ts";
 import { fingerprint } from "../../models/checkpoint/fingerprint.ts";
-import { tinyCheckpoint, withCopy, withFolder } from "./copies.ts";
+import { testOnVariants, tinyCheckpoint, withCopy, withFolder } from "./copies.ts";
 
 async function fingerprintOf(path: string, variant?: string): Promise<string> {
   return await fingerprint(await openComponent(await openDiskSource(path), variant ? { variant } : {}));
 }
 
-Deno.test("fingerprint() is equal for a copy and differs between models and variants", async () => {
+testOnVariants("fingerprint() is equal for a copy and differs between models and variants", async () => {
   const path = tinyCheckpoint("tiny-alpha-1024");
   const original = await fingerprintOf(path);
   assert.match(original, /^[0-9a-f]{64}$/);

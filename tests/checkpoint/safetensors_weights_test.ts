@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type Component, openComponent } from "../../models/checkpoint/component.ts";
 import { openDiskSource } from "../../models/checkpoint/disk_source.ts";
 import type { ComponentName } from "../../models/checkpoint/model_index.ts";
-import { tinyCheckpoint, withCopy, withFolder } from "./copies.ts";
+import { testOnVariants, tinyCheckpoint, withCopy, withFolder } from "./copies.ts";
 
 async function openPart(path: string, component: ComponentName, variant?: string): Promise<Component> {
   return await openComponent(await openDiskSource(path), { component, ...(variant ? { variant } : {}) });
@@ -34,7 +34,7 @@ Deno.test("weights of one file: names, places and values", async () => {
   assert.deepEqual(read.data, new Float32Array(bytes.buffer));
 });
 
-Deno.test("weights of shards: the same tensors as the plain and the fp16 index say", async () => {
+testOnVariants("weights of shards: the same tensors as the plain and the fp16 index say", async () => {
   const plain = await (await openPart(SHARDED, "text_encoder")).weights();
   const half = await (await openPart(SHARDED, "text_encoder", "fp16")).weights();
   assert.deepEqual([...plain.names].sort(), [...half.names].sort());
@@ -72,21 +72,24 @@ Deno.test("weights of shards: diffusers' earlier names of variants", async () =>
   });
 });
 
-Deno.test("a missing tensor is named with the nearest ones, a wrong shape with both shapes", async () => {
-  const weights = await (await openPart(SHARDED, "text_encoder")).weights();
-  assert.throws(() => weights.locate("encoder.block.0.layer.0.SelfAttention.w.weight"), {
-    name: "MissingWeightError",
-    message:
-      /SelfAttention.w.weight among .*: the nearest names there are encoder.block.0.layer.0.SelfAttention/,
-  });
-  await assert.rejects(weights.read("toString"), { name: "MissingWeightError" });
-  assert.throws(() => weights.locate("shared.weight", [900, 41]), {
-    name: "WeightShapeError",
-    message: /must be \[900,41\] by the configuration: current value is \[928,40\]/,
-  });
-});
+testOnVariants(
+  "a missing tensor is named with the nearest ones, a wrong shape with both shapes",
+  async () => {
+    const weights = await (await openPart(SHARDED, "text_encoder")).weights();
+    assert.throws(() => weights.locate("encoder.block.0.layer.0.SelfAttention.w.weight"), {
+      name: "MissingWeightError",
+      message:
+        /SelfAttention.w.weight among .*: the nearest names there are encoder.block.0.layer.0.SelfAttention/,
+    });
+    await assert.rejects(weights.read("toString"), { name: "MissingWeightError" });
+    assert.throws(() => weights.locate("shared.weight", [900, 41]), {
+      name: "WeightShapeError",
+      message: /must be \[900,41\] by the configuration: current value is \[928,40\]/,
+    });
+  },
+);
 
-Deno.test("an index that is wrong is refused", async (t) => {
+testOnVariants("an index that is wrong is refused", async (t) => {
   const name = "encoder.block.0.layer.0.SelfAttention.k.weight";
   await t.step("a shard is missing", async () => {
     await withCopy(SHARDED, async (copy) => {
@@ -138,7 +141,7 @@ Deno.test("an index that is wrong is refused", async (t) => {
   });
 });
 
-Deno.test("a torn shard is refused with the bytes that it needs and has", async () => {
+testOnVariants("a torn shard is refused with the bytes that it needs and has", async () => {
   await withCopy(SHARDED, async (copy) => {
     await truncate(join(copy, "model-00003-of-00005.safetensors"), 30000);
     await assert.rejects((await openPart(copy, "text_encoder")).weights(), {

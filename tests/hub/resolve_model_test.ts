@@ -8,7 +8,7 @@ import { resolveModel, type ResolveModelOptions } from "../../hub/resolve_model.
 import { openCheckpoint } from "../../models/checkpoint/checkpoint.ts";
 import { openComponent } from "../../models/checkpoint/component.ts";
 import { openDiskSource } from "../../models/checkpoint/disk_source.ts";
-import { tinyCheckpoint, withCopy, withFolder } from "../checkpoint/copies.ts";
+import { testOnVariants, tinyCheckpoint, withCopy, withFolder } from "../checkpoint/copies.ts";
 import {
   brokenOff,
   commitOf,
@@ -124,28 +124,31 @@ Deno.test("resolveModel() downloads what a run needs and no more, into the layou
   });
 });
 
-Deno.test("resolveModel() fetches the shards and the variant that are asked for, and the components", async () => {
-  const models = { [MODEL]: { main: tinyCheckpoint("tiny-alpha-1024") } };
-  await withHub(async ({ resolve }) => {
-    const some = await resolve(MODEL, { variant: "fp16", components: ["vae"] });
-    assert.deepEqual(filesOf(some).filter((file) => file.endsWith(".safetensors")), [
-      "vae/diffusion_pytorch_model.fp16.safetensors",
-    ]);
-    const folder = await resolve(MODEL, { variant: "fp16" });
-    const weights = filesOf(folder).filter((file) => file.endsWith(".safetensors"));
-    assert.equal(weights.length, 5);
-    assert.ok(weights.every((file) => file.includes(".fp16")));
-    const checkpoint = await openCheckpoint(await openDiskSource(folder), { variant: "fp16" });
-    for (const name of checkpoint.components) await (await checkpoint.component(name)).weights();
+testOnVariants(
+  "resolveModel() fetches the shards and the variant that are asked for, and the components",
+  async () => {
+    const models = { [MODEL]: { main: tinyCheckpoint("tiny-alpha-1024") } };
+    await withHub(async ({ resolve }) => {
+      const some = await resolve(MODEL, { variant: "fp16", components: ["vae"] });
+      assert.deepEqual(filesOf(some).filter((file) => file.endsWith(".safetensors")), [
+        "vae/diffusion_pytorch_model.fp16.safetensors",
+      ]);
+      const folder = await resolve(MODEL, { variant: "fp16" });
+      const weights = filesOf(folder).filter((file) => file.endsWith(".safetensors"));
+      assert.equal(weights.length, 5);
+      assert.ok(weights.every((file) => file.includes(".fp16")));
+      const checkpoint = await openCheckpoint(await openDiskSource(folder), { variant: "fp16" });
+      for (const name of checkpoint.components) await (await checkpoint.component(name)).weights();
 
-    await assert.rejects(resolve(MODEL, { variant: "int8" }), {
-      name: "MissingVariantError",
-      message: /plain, fp16/,
-    });
-    await resolve();
-    assert.equal(filesOf(folder).filter((file) => file.endsWith(".safetensors")).length, 12);
-  }, { models });
-});
+      await assert.rejects(resolve(MODEL, { variant: "int8" }), {
+        name: "MissingVariantError",
+        message: /plain, fp16/,
+      });
+      await resolve();
+      assert.equal(filesOf(folder).filter((file) => file.endsWith(".safetensors")).length, 12);
+    }, { models });
+  },
+);
 
 Deno.test("resolveModel() fetches a single component", async () => {
   await withHub(async ({ resolve }) => {
