@@ -40,7 +40,7 @@ class Recipe:
     lcm_muon_lr: float = 1e-3
     lcm_ema: float = 0.998
     lcm_target_ema: float = 0.95
-    lcm_blocks: int = 2           # the last blocks are trained whole; modulation and projections always are
+    lcm_blocks: int = 2           # so many last blocks are trained, but for cross-attention; modulation always is
     # samples
     guidance: float = 4.0
     steps: int = 20

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from verify import load_pipeline
 
-PROMPTS = ["cute cat", "red car", "a green apple", "a sunflower", "red heart", "a tree on a blue background"]
+PROMPTS = ["cute cat", "red car", "a green apple", "red heart", "a tree on a blue background"]
 SEED = 0
 
 
@@ -41,7 +41,9 @@ def main():
             picture.save(os.path.join(folder, f"{key}.png"), optimize=True)
             cases.append(dict(key=key, prompt=prompt, seed=SEED, variant="lcm" if few_steps else None,
                               steps=arguments["num_inference_steps"], guidanceScale=arguments["guidance_scale"]))
-        save_file(latents, os.path.join(folder, f"{name}-latents.safetensors"))
+        file = os.path.join(folder, f"{name}-latents.safetensors")
+        save_file(latents, file)
+        os.chmod(file, 0o644)
     versions = dict(torch=torch.__version__, diffusers=diffusers.__version__)
     with open(os.path.join(folder, "manifest.json"), "w", encoding="utf-8") as f:
         json.dump(dict(made_with=versions, width=256, height=256, cases=cases), f, indent=2)
