@@ -38,6 +38,7 @@ class Part:
 
     def __exit__(self, *_):
         parts[self.name] = {"seconds": time.time() - self.started, "peak": status("VmHWM")}
+        print(self.name, parts[self.name], file=sys.stderr, flush=True)
         gc.collect()
 
 

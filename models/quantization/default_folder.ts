@@ -4,11 +4,10 @@
  * @module
  */
 
-import { dirname, join } from "node:path";
 import process from "node:process";
 import { defaultStoreFolder } from "../../artifacts/store/default_folder.ts";
 
-/** `PIXSTAGE_QUANTIZED`, else the folder `quantized` beside the store. */
+/** `PIXSTAGE_QUANTIZED`, else beside the store, under its name and `-quantized`. */
 export function defaultQuantizedFolder(): string {
-  return process.env["PIXSTAGE_QUANTIZED"] || join(dirname(defaultStoreFolder()), "quantized");
+  return process.env["PIXSTAGE_QUANTIZED"] || `${defaultStoreFolder()}-quantized`;
 }
