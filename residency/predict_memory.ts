@@ -18,11 +18,11 @@ export const PROCESS_BYTES = 130e6;
 /** What a text encoder's layer takes beside its weights, for a prompt of a few tokens. */
 const ENCODE_BYTES = 90e6;
 /** Activations of a transformer's block for each token and channel, all in all, in float32. */
-const DENOISE_UNITS = 31;
+const DENOISE_UNITS = 26;
 /** Strips of the seam-free decoder and its middle block, beside the planes that are held. */
 const STRIP_BYTES = 270e6;
 /** Values for each pixel of a decoder in one piece, at its widest, times its narrowest channels. */
-const WHOLE_UNITS = 9;
+const WHOLE_UNITS = 17;
 const FLOAT32_BYTES = 4;
 
 /** Bytes of a weight in each precision, the scales of its blocks included. */
