@@ -74,7 +74,8 @@ export async function orderOf(
   try {
     await engine.check(order.graph);
   } catch (error) {
-    if (error instanceof EngineError && error.isClientFault) {
+    // A model that is served whole opens; what does not is a decoder in the place of a model.
+    if (error instanceof EngineError && (error.isClientFault || error.errorName === "CheckpointError")) {
       throw new ApiError(400, "invalid_value", error.message);
     }
     throw error;
