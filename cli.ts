@@ -26,6 +26,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   models: async () => (await import("./cli/lists.ts")).modelsCommand(),
   rehearse: async () => (await import("./cli/rehearse.ts")).rehearseCommand(),
   plan: async () => (await import("./cli/plan.ts")).planCommand(),
+  serve: async () => (await import("./cli/serve.ts")).serveCommand(),
   compare: async () => (await import("./cli/compare.ts")).compareCommand(),
 };
 

@@ -35,6 +35,8 @@ export { type MadeArtifact, runGraph, type RunOptions, type RunResult } from "./
 export { textToImage, type TextToImageOptions } from "./graph/text_to_image.ts";
 export { DEFAULT_MODEL, LocalModels } from "./hub/local_models.ts";
 export { latentsToRgb } from "./images/latent_preview.ts";
+export { type Client, createClient } from "./client.ts";
+export { HttpExecutor } from "./graph/executors/http.ts";
 export { decodePicture, encodePicture } from "./images/picture.ts";
 export { fromPixels, type Pixels, toPixels } from "./images/pixels.ts";
 export { localRun, type LocalRunOptions } from "./local.ts";
