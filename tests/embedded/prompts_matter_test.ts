@@ -12,25 +12,25 @@ import { thumbnail, THUMBNAIL_SIDE } from "./thumbnail.ts";
 /** What the nearest training drawing of each prompt's picture must be a drawing of. */
 const DRAWINGS: Readonly<Record<string, RegExp>> = {
   "cute cat": /-cat(-|$)/,
-  "red car": /-automobile$/,
   "a slice of pizza": /-pizza$/,
-  "happy face": /-(smiling|grinning)-/,
+  "happy face": /-(slightly-)?(smiling|grinning)-/,
+  "3d emoji of a cat with heart eyes": /-smiling-cat-with-heart-eyes$/,
   "flat emoji of a rocket": /-rocket$/,
   "a green apple": /-green-apple$/,
+  "a cup of coffee": /-hot-beverage$/,
   "a sunflower": /-sunflower$/,
   "cute robot": /-robot$/,
   "a friendly ghost": /-ghost$/,
   "a castle": /-castle$/,
   "birthday cake with candles": /-birthday-cake$/,
   "a penguin": /-penguin$/,
-  "unicorn, 3d emoji": /-unicorn$/,
   "a house with a tree": /-house-with-garden$/,
   "red heart": /-(red-heart|heart-suit)$/,
-  "octopus, flat icon": /-octopus$/,
   "a guitar": /-guitar$/,
-  "airplane": /-airplane/,
+  "octopus, flat icon": /-octopus$/,
   "an avocado": /-avocado$/,
   "an astronaut": /-astronaut/,
+  "a wizard": /-mage/,
 };
 
 const local = localRun();
