@@ -175,13 +175,19 @@ class StripBuilder {
     return { graph: g.build(`${this.#component}.${name}.${task.kind}`), channels, halo };
   }
 
-  /** Mean of each group, and the sum of the squared distances from it. */
+  /**
+   * Mean of each group, and the sum of the squared distances from it. First within each row of a plane, then over the
+   * rows: ONNX Runtime adds up in float32, and a sum of a million values would lose digits.
+   */
   #statistics(strip: Value): void {
     const g = this.#graph;
     const groups = this.#config.norm_num_groups;
-    const rows = g.reshape(strip, [groups, -1]);
-    const mean = g.op("ReduceMean", [rows, g.int64s([1])], { keepdims: 1n });
-    const squares = g.op("ReduceSumSquare", [g.op("Sub", [rows, mean]), g.int64s([1])], { keepdims: 0n });
+    const [withinRow, overRows] = [g.int64s([3]), g.int64s([1])];
+    const rowMeans = g.reshape(g.op("ReduceMean", [strip, withinRow], { keepdims: 1n }), [groups, -1]);
+    const mean = g.op("ReduceMean", [rowMeans, overRows], { keepdims: 1n });
+    const centred = g.reshapeLike(g.op("Sub", [g.reshape(strip, [groups, -1]), mean]), strip);
+    const rowSquares = g.op("ReduceSumSquare", [centred, withinRow], { keepdims: 1n });
+    const squares = g.op("ReduceSum", [g.reshape(rowSquares, [groups, -1]), overRows], { keepdims: 0n });
     g.output("mean", g.reshape(mean, [groups]), [groups]);
     g.output("squares", squares, [groups]);
   }
