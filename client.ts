@@ -26,7 +26,7 @@ export type Client = ReturnType<typeof hc<ReturnType<typeof apiRoutes>>>;
  * @returns The client.
  *
  * @example Ordering a picture
- * ```ts no-eval
+ * ```ts ignore
  * import { createClient } from "./client.ts";
  *
  * const client = createClient("http://127.0.0.1:8000");

@@ -37,7 +37,7 @@ export type LocalRun =
  * @returns Options for `runGraph`, to which a signal and an event handler can be added.
  *
  * @example A picture of a cute cat
- * ```ts no-eval
+ * ```ts ignore
  * import { localRun, runGraph, textToImage } from "./mod.ts";
  *
  * const graph = textToImage({ model: "pixstage-emoji", prompts: ["cute cat"] }, { guided: true });

@@ -39,7 +39,7 @@ export interface PredictInputs {
  * An open PixArt transformer.
  *
  * @example One prediction
- * ```ts no-eval
+ * ```ts ignore
  * import { openComponent } from "./checkpoint/component.ts";
  * import { openDiskSource } from "./checkpoint/disk_source.ts";
  * import { PixArtTransformer } from "./pixart_runner.ts";

@@ -18,7 +18,7 @@ import { positionBuckets } from "./t5_position_buckets.ts";
  * An open T5 encoder.
  *
  * @example One text, a layer's weights at a time
- * ```ts no-eval
+ * ```ts ignore
  * import { openComponent } from "./checkpoint/component.ts";
  * import { openDiskSource } from "./checkpoint/disk_source.ts";
  * import { T5EncoderConfig } from "./t5_encoder_config.ts";

@@ -18,7 +18,7 @@ import { type CallOptions, type OpenModelOptions, SegmentedModel } from "./segme
  * The open decoder of either autoencoder.
  *
  * @example Latents to a picture
- * ```ts no-eval
+ * ```ts ignore
  * import { AutoencoderConfig } from "./autoencoder_config.ts";
  * import { openComponent } from "./checkpoint/component.ts";
  * import { openDiskSource } from "./checkpoint/disk_source.ts";
