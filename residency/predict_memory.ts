@@ -18,9 +18,9 @@ export const PROCESS_BYTES = 130e6;
 /** What a text encoder's layer takes beside its weights, for a prompt of a few tokens. */
 const ENCODE_BYTES = 70e6;
 /** Activations of a transformer's block for each token and channel, all in all, in float32. */
-const DENOISE_UNITS = 26;
+const DENOISE_UNITS = 28;
 /** Strips of the seam-free decoder and its middle block, beside the planes that are held. */
-const STRIP_BYTES = 170e6;
+const STRIP_BYTES = 250e6;
 /** Values for each pixel of a decoder in one piece, at its widest, times its narrowest channels. */
 const WHOLE_UNITS = 17;
 const FLOAT32_BYTES = 4;
