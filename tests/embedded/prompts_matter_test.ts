@@ -9,7 +9,10 @@ import { DEFAULT_MODEL } from "../../hub/local_models.ts";
 import { localRun } from "../../local.ts";
 import { thumbnail, THUMBNAIL_SIDE } from "./thumbnail.ts";
 
-/** What the nearest training drawing of each prompt's picture must be a drawing of. */
+/**
+ * What the nearest training drawing of each prompt's picture must be a drawing of. These are the prompts whose pictures
+ * 16 pixels told apart when the list was made: it guards what works, and is no measure of how much does.
+ */
 const DRAWINGS: Readonly<Record<string, RegExp>> = {
   "cute cat": /-cat(-|$)/,
   "a slice of pizza": /-pizza$/,
