@@ -9,6 +9,8 @@
  */
 
 import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { Readable } from "node:stream";
 import { parseArgs } from "node:util";
 import { writeAtomically } from "../artifacts/atomically.ts";
 import { type PlannedTensor, safetensorsHeaderBytes } from "../artifacts/safetensors_layout.ts";
@@ -120,11 +122,11 @@ function startTorch(python: string, folder: string): { step(): Promise<number>; 
   const args = [script, folder, threads, SIDE, TEXT_TOKENS, TIMESTEP, GUIDANCE].map(String);
   const child = new Deno.Command(python, { args, stdin: "piped", stdout: "piped", stderr: "null" }).spawn();
   const stdin = child.stdin.getWriter();
-  const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const lines = createInterface({ input: Readable.fromWeb(child.stdout) })[Symbol.asyncIterator]();
   return {
     async step() {
       await stdin.write(new TextEncoder().encode("step\n"));
-      const { value, done } = await lines.read();
+      const { value, done } = await lines.next();
       if (done) {
         throw new Error(`Cannot time PyTorch as ${python} has ended: run ${args.join(" ")} to see why`);
       }

@@ -84,7 +84,8 @@ export function pixartStepSegments(
       g.output("embedded_timestep", condition.timestep, [1, transformer.width]);
       g.output("modulation", condition.modulation, [1, 6 * transformer.width]);
     }
-    return g.build(`${weights.component}.blocks.${first}-${end - 1}`);
+    // Each block runs for every step and half of guidance.
+    return g.build(`${weights.component}.blocks.${first}-${end - 1}`, { prepareWeights: true });
   });
 }
 

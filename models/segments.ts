@@ -53,12 +53,6 @@ export interface OpenModelOptions {
   /** Layers in one graph. Default is one when streaming, else all. */
   readonly layersPerSegment?: number | undefined;
   /**
-   * Whether float16 weights are cast once when a graph opens (more memory) or at each run.
-   *
-   * @default {false}
-   */
-  readonly foldConstants?: boolean | undefined;
-  /**
    * Whether operators take their memory from a pool; see the runtime.
    *
    * @default {true}
@@ -207,14 +201,9 @@ export class SegmentedModel implements AsyncDisposable {
 
   async #open(index: number, signal: AbortSignal | undefined): Promise<Session> {
     const graph = this.#graphs[index]!;
-    const { onLoad, residency, foldConstants = false, memoryPool = true } = this.#options;
+    const { onLoad, residency, memoryPool = true } = this.#options;
     onLoad?.({ graph: graph.name, index, total: this.#graphs.length, bytes: graph.weightBytes });
     const keep = residency === "resident";
-    return await this.#runtime.open(graph, {
-      foldConstants,
-      memoryPool,
-      keep,
-      ...(signal ? { signal } : {}),
-    });
+    return await this.#runtime.open(graph, { memoryPool, keep, ...(signal ? { signal } : {}) });
   }
 }

@@ -40,7 +40,8 @@ export class OnnxRuntimeError extends Error {
 }
 
 /**
- * ONNX Runtime's native library. Weights are mapped from their files, never copied: nothing is prepacked.
+ * ONNX Runtime's native library. Weights are mapped from their files, and copied only where a graph asks to
+ * prepare them.
  *
  * @example Usage
  * ```ts
@@ -138,14 +139,16 @@ export class OnnxRuntimeNode implements Runtime {
   #sessionOptions(graph: ModelGraph, options: OpenOptions): InferenceSession.SessionOptions {
     return {
       executionProviders: [this.device],
-      graphOptimizationLevel: options.foldConstants ? "basic" : "disabled",
+      graphOptimizationLevel: graph.prepareWeights ? "basic" : "disabled",
       enableCpuMemArena: options.memoryPool ?? true,
       enableMemPattern: false,
       logSeverityLevel: 4,
       ...(this.#threads === undefined ? {} : { intraOpNumThreads: this.#threads }),
       extra: {
         session: {
-          disable_prepacking: graph.prepack ? "0" : "1",
+          disable_prepacking: graph.prepareWeights ? "0" : "1",
+          // Else a session's idle threads take the cores from the next session for a while.
+          force_spinning_stop: "1",
           ...(graph.weightsFolder === undefined
             ? {}
             : { model_external_initializers_file_folder_path: graph.weightsFolder }),

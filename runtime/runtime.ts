@@ -20,23 +20,18 @@ export interface ModelGraph {
   /** Bytes of the weights that it refers to, for the memory report. */
   readonly weightBytes: number;
   /**
-   * Whether weights are laid out anew for speed when the graph opens: quantized ones need it, others are used as mapped.
+   * Whether weights are cast and laid out for speed once, when the graph opens, which holds a copy of them, or used as
+   * mapped at each run. Results differ in their last bits. Quantized weights need it; it pays for what runs often.
    *
    * @default {false}
    */
-  readonly prepack?: boolean;
+  readonly prepareWeights?: boolean;
 }
 
 /** How a graph is opened. */
 export interface OpenOptions {
   /** Stops the opening. */
   readonly signal?: AbortSignal;
-  /**
-   * Whether casts of weights are computed once when the session opens (more memory) or at each run.
-   *
-   * @default {false}
-   */
-  readonly foldConstants?: boolean;
   /**
    * Whether operators take their memory from a pool that grows, and goes back with the session. It is leaner and faster
    * for the tensors of transformers; tensors above 32 MB, as in a VAE, go back at once without it.

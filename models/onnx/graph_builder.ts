@@ -104,7 +104,7 @@ export class GraphBuilder {
   readonly #renamed = new Map<string, string>();
   readonly #exposed: (name: string) => boolean;
   #folder: string | undefined;
-  #prepack = false;
+  #prepareWeights = false;
   #weightBytes = 0;
   #count = 0;
 
@@ -310,8 +310,13 @@ export class GraphBuilder {
     return this.op("Squeeze", [attended, this.int64s([0])]);
   }
 
-  /** The graph as ONNX bytes. */
-  build(name: string): BuiltGraph {
+  /**
+   * The graph as ONNX bytes.
+   *
+   * @param name What it is, for errors and reports.
+   * @param options Whether weights are prepared once when it opens; quantized ones always are.
+   */
+  build(name: string, options: { readonly prepareWeights?: boolean } = {}): BuiltGraph {
     const model = create(ModelProtoSchema, {
       irVersion: ONNX_IR_VERSION,
       opsetImport: [{ domain: "", version: ONNX_OPSET }, { domain: CONTRIB_DOMAIN, version: 1n }],
@@ -333,7 +338,7 @@ export class GraphBuilder {
       inputs: this.#inputs.map((input) => input.name!),
       outputs: this.#outputs.map((output) => output.name!),
       weightBytes: this.#weightBytes,
-      ...(this.#prepack ? { prepack: true } : {}),
+      ...(this.#prepareWeights || options.prepareWeights ? { prepareWeights: true } : {}),
       ...(this.#folder === undefined ? {} : { weightsFolder: this.#folder }),
     };
   }
@@ -342,7 +347,7 @@ export class GraphBuilder {
   #quantizedLinear(x: Value, { shape }: WeightLocation, quantized: QuantizedLocation, bias?: Value): Value {
     const [rows = 0, columns = 0] = shape;
     const { bits, block, packed, scales } = quantized;
-    this.#prepack = true;
+    this.#prepareWeights = true;
     const product = this.contrib("MatMulNBits", [x, this.#external(packed), this.#external(scales)], {
       K: BigInt(columns),
       N: BigInt(rows),

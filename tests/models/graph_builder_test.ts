@@ -49,21 +49,21 @@ async function run(
   feeds: Record<string, Tensor>,
   build: (g: GraphBuilder) => Value,
   dims: (number | string)[],
-  foldConstants = false,
+  prepareWeights = false,
 ): Promise<Tensor<"float32">> {
   const g = new GraphBuilder();
   g.output("result", build(g), dims);
-  await using session = await runtime.open(g.build("test"), { foldConstants });
+  await using session = await runtime.open(g.build("test", { prepareWeights }));
   return (await session.run(feeds)).result as Tensor<"float32">;
 }
 
-Deno.test("GraphBuilder reads weights of each floating-point type at any byte offset, folded or not", async () => {
+Deno.test("GraphBuilder reads weights of each floating-point type at any byte offset, prepared or not", async () => {
   for (const dtype of ["float32", "float16", "bfloat16"] as const) {
     const stored = tensor(dtype, [3, 5], fromFloat32(wave(3, 5).data, dtype) as never);
     for (const offset of [0, 1, 7, 64, 4097]) {
-      for (const foldConstants of [false, true]) {
+      for (const prepareWeights of [false, true]) {
         await withWeight(stored, offset, async (location) => {
-          const result = await run({}, (g) => g.op("Neg", [g.weight(location)]), [3, 5], foldConstants);
+          const result = await run({}, (g) => g.op("Neg", [g.weight(location)]), [3, 5], prepareWeights);
           const expected = toFloat32(stored).data.map((value) => -value);
           assert.deepEqual(result.data, expected, `${dtype} at ${offset}`);
         });
