@@ -12,7 +12,7 @@ import { WorkerExecutor } from "./graph/executors/worker.ts";
 import { rememberedFingerprint } from "./graph/fingerprint_memo.ts";
 import { asJson } from "./graph/node_key.ts";
 import { readArtifactFile } from "./graph/provenance_file.ts";
-import type { RunOptions } from "./graph/run.ts";
+import type { RunOptions } from "./graph/run_options.ts";
 import { LocalModels, type LocalModelsOptions } from "./hub/local_models.ts";
 import { OnnxRuntimeNode, type OnnxRuntimeNodeOptions } from "./runtime/onnxruntime_node.ts";
 import { builtInStages } from "./stages/mod.ts";

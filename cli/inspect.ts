@@ -13,7 +13,7 @@ import { onDisk } from "../artifacts/file_error.ts";
 import type { Tensor } from "../artifacts/tensor.ts";
 import { parseProvenance } from "../graph/provenance.ts";
 import { readArtifactFile } from "../graph/provenance_file.ts";
-import type { ReadFile } from "../graph/run.ts";
+import type { ReadFile } from "../graph/run_options.ts";
 import { decodePicture } from "../images/picture.ts";
 import { LocalModels } from "../hub/local_models.ts";
 import { describeProvenance } from "./describe_provenance.ts";

@@ -10,7 +10,7 @@ import { MemoryStore } from "../artifacts/store/memory_store.ts";
 import type { GraphInput } from "../graph/document.ts";
 import { splitSource } from "../graph/plan.ts";
 import type { Provenance } from "../graph/provenance.ts";
-import type { MadeArtifact } from "../graph/run.ts";
+import type { MadeArtifact } from "../graph/run_options.ts";
 import { encodePicture } from "../images/picture.ts";
 import { toPixels } from "../images/pixels.ts";
 import type { Tensor } from "../artifacts/tensor.ts";

@@ -13,7 +13,7 @@ import { onDisk } from "../artifacts/file_error.ts";
 import { type GraphDocument, graphDocumentSchema, type GraphNode } from "../graph/document.ts";
 import { planGraph } from "../graph/plan.ts";
 import { checkPluginsAllowed } from "../graph/plugins.ts";
-import type { MadeArtifact, RunResult } from "../graph/run.ts";
+import type { MadeArtifact, RunResult } from "../graph/run_options.ts";
 import { addRunOptions, type GenOptions, pathOrName, runOptions } from "./gen_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { writeLine } from "./progress.ts";

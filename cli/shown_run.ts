@@ -7,7 +7,8 @@
 import { stderr, stdout } from "node:process";
 import type { RunEvent } from "../graph/events.ts";
 import { writeArtifactFile } from "../graph/provenance_file.ts";
-import { type MadeArtifact, runGraph, type RunResult } from "../graph/run.ts";
+import { runGraph } from "../graph/run.ts";
+import type { MadeArtifact, RunResult } from "../graph/run_options.ts";
 import { describePicture } from "./describe_picture.ts";
 import type { GenOptions } from "./gen_options.ts";
 import { progressView, writeLine } from "./progress.ts";

@@ -7,7 +7,7 @@ import type { GraphInput } from "./document.ts";
 import type { IdentifiedArtifact } from "./executors/executor.ts";
 import type { GraphPlan } from "./plan.ts";
 import { type Origin, originOf } from "./provenance.ts";
-import type { ReadFile, RunOptions } from "./run.ts";
+import type { ReadFile, RunOptions } from "./run_options.ts";
 import type { RunReporter } from "./run_reporter.ts";
 
 /** An artifact that a graph names by file or id, and where it is from. */

@@ -10,7 +10,7 @@ import { encodeArtifactChunks } from "../artifacts/artifact_file.ts";
 import { writeAtomically } from "../artifacts/atomically.ts";
 import { readArtifact, readSafetensorsFileHeader } from "../artifacts/disk.ts";
 import { parseProvenance, type Provenance, provenanceText } from "./provenance.ts";
-import type { ReadFile } from "./run.ts";
+import type { ReadFile } from "./run_options.ts";
 
 /** The key of `__metadata__` that holds the provenance. */
 const PROVENANCE_KEY = "pixstage_provenance";

@@ -1,16 +1,7 @@
 // This module is browser compatible.
 
-/**
- * Generators of normally distributed noise that give the numbers PyTorch gives for the same seed.
- *
- * @module
- */
-
-import { z } from "zod";
 import type { FloatDType } from "../artifacts/half_precision.ts";
-import type { JsonObject, JsonValue } from "../artifacts/artifact.ts";
-import { PhiloxGenerator } from "./philox_generator.ts";
-import { TorchGenerator } from "./torch_generator.ts";
+import type { JsonObject } from "../artifacts/artifact.ts";
 
 /** A stream of normally distributed numbers. */
 export interface NoiseGenerator {
@@ -22,54 +13,6 @@ export interface NoiseGenerator {
    * @default {"float32"}
    */
   randn(count: number, dtype?: FloatDType): Float32Array;
-  /** Where the stream stands, as JSON: {@linkcode restoreGenerator} goes on from there. */
+  /** Where the stream stands, as JSON: `restoreGenerator` goes on from there. */
   state(): JsonObject;
-}
-
-/** Whose numbers a generator gives: those of PyTorch's CPU, or of its CUDA generator. */
-export type GeneratorKind = "torch-cpu" | "torch-cuda";
-
-const StateSchema = z.discriminatedUnion("kind", [TorchGenerator.stateSchema, PhiloxGenerator.stateSchema]);
-
-/**
- * Makes a generator.
- *
- * @param kind Whose numbers it gives.
- * @param seed From -2^63 to 2^64 - 1.
- * @returns The generator at the start of its stream.
- * @throws {RangeError} if the seed is out of range or not whole.
- *
- * @example Usage
- * ```ts
- * import { createGenerator } from "./noise_generator.ts";
- * const noise = createGenerator("torch-cpu", 0).randn(4 * 64 * 64);
- * console.assert(noise[0] === Math.fround(-1.1258398));
- * ```
- */
-export function createGenerator(kind: GeneratorKind, seed: bigint | number): NoiseGenerator {
-  switch (kind) {
-    case "torch-cpu":
-      return new TorchGenerator(seed);
-    case "torch-cuda":
-      return new PhiloxGenerator(seed);
-  }
-}
-
-/**
- * Goes on where a generator stood.
- *
- * @param state What its `state()` gave.
- * @returns A generator that gives the numbers it would have given next.
- * @throws {SyntaxError} if that is no generator's state.
- */
-export function restoreGenerator(state: JsonValue): NoiseGenerator {
-  const parsed = StateSchema.safeParse(state);
-  if (!parsed.success) {
-    throw new SyntaxError(`Cannot restore a noise generator: ${z.prettifyError(parsed.error)}`, {
-      cause: parsed.error,
-    });
-  }
-  return parsed.data.kind === "torch-cpu"
-    ? TorchGenerator.restore(parsed.data)
-    : PhiloxGenerator.restore(parsed.data);
 }

@@ -14,7 +14,8 @@ import type { Tensor } from "../artifacts/tensor.ts";
 import type { Checkpoint } from "../models/checkpoint/checkpoint.ts";
 import { PixArtTransformer, type PreparedText } from "../models/pixart_runner.ts";
 import { stageResidency } from "../residency/stage_residency.ts";
-import { createGenerator, type NoiseGenerator, restoreGenerator } from "../random/noise_generator.ts";
+import type { NoiseGenerator } from "../random/noise_generator.ts";
+import { createGenerator, restoreGenerator } from "../random/create_generator.ts";
 import {
   checkpointImages,
   checkpointInputs,

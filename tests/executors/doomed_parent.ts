@@ -6,7 +6,8 @@
 
 import { ProcessExecutor } from "../../graph/executors/process.ts";
 import { loadPlugins } from "../../graph/plugins.ts";
-import { runGraph, type RunOptions } from "../../graph/run.ts";
+import { runGraph } from "../../graph/run.ts";
+import type { RunOptions } from "../../graph/run_options.ts";
 import { StageRegistry } from "../../stages/registry.ts";
 
 const plugins = [new URL("./toy_plugin.ts", import.meta.url).href];

@@ -10,7 +10,7 @@ import { tensor } from "../../artifacts/tensor.ts";
 import type { Models } from "../../models/models.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import { InlineExecutor } from "../../graph/executors/inline.ts";
-import type { RunOptions } from "../../graph/run.ts";
+import type { RunOptions } from "../../graph/run_options.ts";
 import { StageRegistry } from "../../stages/registry.ts";
 import { defineStage, type Stage } from "../../stages/stage.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { createGenerator, restoreGenerator } from "../../random/noise_generator.ts";
+import { createGenerator, restoreGenerator } from "../../random/create_generator.ts";
 import { philox4x32 } from "../../random/philox.ts";
 import { PhiloxGenerator } from "../../random/philox_generator.ts";
 import reference from "./torch_cuda_values.json" with { type: "json" };

@@ -14,7 +14,7 @@ import {
   TiledVaeDecoder,
 } from "../../models/vae_tiling/tiled_vae_decoder.ts";
 import { VaeDecoder } from "../../models/vae_runner.ts";
-import { createGenerator } from "../../random/noise_generator.ts";
+import { createGenerator } from "../../random/create_generator.ts";
 import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import { openTiny, TINY_CHECKPOINTS } from "../models/tiny_checkpoints.ts";
