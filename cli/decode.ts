@@ -7,7 +7,7 @@
 import { Command } from "commander";
 import { textToImage } from "../graph/text_to_image.ts";
 import { DEFAULT_MODEL } from "../hub/local_models.ts";
-import { defaultName } from "./describe_picture.ts";
+import { defaultName } from "../graph/describe_picture.ts";
 import {
   addModelOptions,
   addPictureOptions,

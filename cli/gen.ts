@@ -19,7 +19,7 @@ import type { Models } from "../models/models.ts";
 import type { MemoryPlan } from "../residency/plan_memory.ts";
 import { memoryFigures } from "../runtime/memory.ts";
 import { guidanceScaleOf } from "../stages/denoise_settings.ts";
-import { defaultName, describePicture } from "./describe_picture.ts";
+import { defaultName, describePicture } from "../graph/describe_picture.ts";
 import { addGenOptions, type GenOptions, pictureRequest, runOptions } from "./gen_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { followPlan, planRun } from "./memory_plan.ts";

@@ -15,7 +15,7 @@ import { encodePicture } from "../images/picture.ts";
 import { toPixels } from "../images/pixels.ts";
 import type { Tensor } from "../artifacts/tensor.ts";
 import { writeAtomically } from "../artifacts/atomically.ts";
-import { describePicture } from "./describe_picture.ts";
+import { describePicture } from "../graph/describe_picture.ts";
 import { addRunOptions, type GenOptions, runOptions } from "./gen_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { findMade, type MadeArtifactFile, type MadePicture } from "./made_file.ts";

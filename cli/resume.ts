@@ -8,7 +8,7 @@ import { Command } from "commander";
 import { MemoryStore } from "../artifacts/store/memory_store.ts";
 import { splitSource } from "../graph/plan.ts";
 import { type ResumeChanges, resumeGraph } from "../graph/resume.ts";
-import { defaultName } from "./describe_picture.ts";
+import { defaultName } from "../graph/describe_picture.ts";
 import { addPictureOptions, addRunOptions, type GenOptions, pathOrName, runOptions } from "./gen_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { findMade } from "./made_file.ts";

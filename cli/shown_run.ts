@@ -9,7 +9,7 @@ import type { RunEvent } from "../graph/events.ts";
 import { writeArtifactFile } from "../graph/provenance_file.ts";
 import { runGraph } from "../graph/run.ts";
 import type { MadeArtifact, RunResult } from "../graph/run_options.ts";
-import { describePicture } from "./describe_picture.ts";
+import { describePicture } from "../graph/describe_picture.ts";
 import type { GenOptions } from "./gen_options.ts";
 import { progressView, writeLine } from "./progress.ts";
 import { type PictureTarget, savePictures } from "./save_pictures.ts";

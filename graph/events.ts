@@ -8,6 +8,13 @@
  */
 
 import { z } from "zod";
+import {
+  loadSchema,
+  previewSchema,
+  resumedSchema,
+  stepSchema,
+  warningSchema,
+} from "../stages/stage_report.ts";
 
 /** Which node of the graph an event speaks of. */
 const node = {
@@ -45,63 +52,6 @@ export const stageMemorySchema = z.object({
   /** Milliseconds of the stage that opening weights took. */
   loadMs: z.number().optional(),
 });
-
-const loadSchema = z.object({
-  type: z.literal("stage:load"),
-  /** What is being loaded: `text_encoder`. */
-  part: z.string(),
-  /** Pieces loaded so far. */
-  loaded: z.int().nonnegative(),
-  /** Pieces in all. */
-  total: z.int().positive(),
-  /** Bytes of the weights that these pieces refer to. */
-  weightBytes: z.number().nonnegative().optional(),
-});
-
-const resumedSchema = z.object({
-  type: z.literal("stage:resumed"),
-  /** Steps that were done before, over all images of the stage. */
-  step: z.int().nonnegative(),
-  /** Steps in all, over all images of the stage. */
-  steps: z.int().positive(),
-});
-
-const stepSchema = z.object({
-  type: z.literal("step"),
-  /** Steps done, over all images of the stage. */
-  step: z.int().positive(),
-  /** Steps in all, over all images of the stage. */
-  steps: z.int().positive(),
-  /** The image that this step belongs to, from 0. */
-  image: z.int().nonnegative(),
-  /** Images in the stage. */
-  images: z.int().positive(),
-  /** The timestep that was handed to the model, where there is one. */
-  timestep: z.number().optional(),
-});
-
-const previewSchema = z.object({
-  type: z.literal("preview"),
-  /** The image that it shows, from 0. */
-  image: z.int().nonnegative(),
-  /** Steps done for that image. */
-  step: z.int().positive(),
-  width: z.int().positive(),
-  height: z.int().positive(),
-  /** A small PNG, base64. */
-  png: z.string(),
-});
-
-const warningSchema = z.object({ type: z.literal("warning"), message: z.string() });
-
-/** The schema of {@linkcode StageReport}. */
-export const stageReportSchema = z.discriminatedUnion("type", [
-  loadSchema,
-  resumedSchema,
-  stepSchema,
-  previewSchema,
-  warningSchema,
-]);
 
 /** The schema of {@linkcode RunEvent}. */
 export const runEventSchema = z.discriminatedUnion("type", [
@@ -162,6 +112,3 @@ export type RunEvent = z.infer<typeof runEventSchema>;
 
 /** Memory of the process that runs a stage. */
 export type StageMemory = z.infer<typeof stageMemorySchema>;
-
-/** What a stage may report of itself; the runner adds the node and the time. */
-export type StageReport = z.infer<typeof stageReportSchema>;

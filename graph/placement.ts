@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 import type { Executor } from "./executors/executor.ts";
-import { nearest } from "./nearest.ts";
+import { nearest } from "../stages/nearest.ts";
 import type { GraphPlan, PlannedNode } from "./plan.ts";
 
 /** Names of executors, by node id or stage name. */

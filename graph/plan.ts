@@ -17,7 +17,7 @@ import {
   type GraphInput,
 } from "./document.ts";
 import { GraphError, type GraphIssue, type GraphPath } from "./graph_error.ts";
-import { nearest } from "./nearest.ts";
+import { nearest } from "../stages/nearest.ts";
 
 /** A node that has been checked. */
 export interface PlannedNode {

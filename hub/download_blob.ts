@@ -9,7 +9,7 @@ import { createReadStream } from "node:fs";
 import { type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { onDisk } from "../artifacts/file_error.ts";
-import { lockBlob } from "./blob_lock.ts";
+import { lockFile } from "../artifacts/file_lock.ts";
 import { HubError } from "./hub_error.ts";
 import { unreachable } from "./hub_fetch.ts";
 import type { RepositoryFile } from "./repository.ts";
@@ -58,7 +58,7 @@ export async function bytesPresent(path: string, size: number): Promise<number> 
  */
 export async function downloadBlob(request: BlobRequest): Promise<void> {
   const { path, file, retry, onReceived } = request;
-  using _lock = await lockBlob(request.lock, retry.signal);
+  using _lock = await lockFile(request.lock, retry.signal);
   if (!await hasBlob(path, file.size)) {
     await mkdirFor(path);
     const incomplete = incompletePath(path);

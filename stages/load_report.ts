@@ -1,6 +1,6 @@
 // This module is browser compatible.
 
-import type { StageReport } from "../graph/events.ts";
+import type { StageReport } from "./stage_report.ts";
 import type { LoadProgress } from "../models/segments.ts";
 
 /** Turns the progress of a runner's opening into the event that tells of it. */

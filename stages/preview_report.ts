@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 import { tensor } from "../artifacts/tensor.ts";
-import type { StageReport } from "../graph/events.ts";
+import type { StageReport } from "./stage_report.ts";
 import { latentsToRgb } from "../images/latent_preview.ts";
 import { encodePicture } from "../images/picture.ts";
 import type { Checkpoint } from "../models/checkpoint/checkpoint.ts";

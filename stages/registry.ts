@@ -6,7 +6,7 @@
  * @module
  */
 
-import { nearest } from "../graph/nearest.ts";
+import { nearest } from "./nearest.ts";
 import type { Stage } from "./stage.ts";
 
 /** A graph names a stage that nobody registered. */

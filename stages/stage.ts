@@ -9,7 +9,7 @@
 
 import type { z } from "zod";
 import type { Artifact } from "../artifacts/artifact.ts";
-import type { StageReport } from "../graph/events.ts";
+import type { StageReport } from "./stage_report.ts";
 import type { Models } from "../models/models.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 

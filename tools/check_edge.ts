@@ -16,7 +16,7 @@ const ROOMS = ["artifacts", "graph", "images", "models", "random", "schedulers",
 
 /** Files of the rooms that need a disk or a process, and say so by having no mark. */
 const UNMARKED = [
-  /^artifacts\/(atomically|disk)\.ts$/,
+  /^artifacts\/(atomically|disk|file_lock)\.ts$/,
   /^artifacts\/store\/(default_folder|folder_\w+)\.ts$/,
   /^graph\/(fingerprint_memo|provenance_file)\.ts$/,
   /^graph\/executors\/(local_place|parent_watch|process|process_main|worker_main)\.ts$/,

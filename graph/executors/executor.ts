@@ -9,7 +9,8 @@
 import type { Artifact } from "../../artifacts/artifact.ts";
 import type { RunStore } from "../../artifacts/store/store.ts";
 import type { CheckpointPolicy } from "../checkpoints.ts";
-import type { StageMemory, StageReport } from "../events.ts";
+import type { StageMemory } from "../events.ts";
+import type { StageReport } from "../../stages/stage_report.ts";
 import type { PlannedNode } from "../plan.ts";
 
 /** An artifact, and the SHA-256 of its content. */

@@ -9,7 +9,8 @@
 import { z } from "zod";
 import { HttpStore } from "../../artifacts/store/http_store.ts";
 import { sha256Schema } from "../../artifacts/store/stage_record.ts";
-import { runEventSchema, type StageMemory, stageReportSchema } from "../events.ts";
+import { runEventSchema, type StageMemory } from "../events.ts";
+import { stageReportSchema } from "../../stages/stage_report.ts";
 import { asJson } from "../node_key.ts";
 import type { ExecuteOptions, Executor, MadeByStage, StageRequest, StageResponse } from "./executor.ts";
 import { serverSentEvents } from "./server_sent_events.ts";

@@ -12,7 +12,8 @@ import { z } from "zod";
 import type { Artifact, JsonObject } from "../../artifacts/artifact.ts";
 import { sha256Schema } from "../../artifacts/store/stage_record.ts";
 import { checkpointPolicySchema } from "../checkpoints.ts";
-import { stageMemorySchema, stageReportSchema } from "../events.ts";
+import { stageMemorySchema } from "../events.ts";
+import { stageReportSchema } from "../../stages/stage_report.ts";
 
 /** The protocol's version. Both sides must speak the same. */
 export const PROTOCOL_VERSION = 1;

@@ -20,7 +20,7 @@ import {
   safetensorsHeaderBytes,
 } from "../../artifacts/safetensors_layout.ts";
 import { tensorBytes } from "../../artifacts/tensor.ts";
-import { lockBlob } from "../../hub/blob_lock.ts";
+import { lockFile } from "../../artifacts/file_lock.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import type { QuantizeOptions } from "../models.ts";
 import { quantizeRows } from "./quantize_rows.ts";
@@ -67,7 +67,7 @@ export async function writeQuantized(
   options: QuantizeOptions = {},
 ): Promise<void> {
   await onDisk("write", path, mkdir(dirname(path), { recursive: true }));
-  using _lock = await lockBlob(`${path}.lock`, options.signal);
+  using _lock = await lockFile(`${path}.lock`, options.signal);
   if (await exists(path)) return;
   const entries = planEntries(weights, recipe);
   const header = safetensorsHeaderBytes(entries.flatMap(({ tensors }) => tensors), {

@@ -12,7 +12,7 @@ import { z } from "zod";
 import type { Artifact } from "../../artifacts/artifact.ts";
 import { FolderStore } from "../../artifacts/store/folder_store.ts";
 import type { Tensor } from "../../artifacts/tensor.ts";
-import { describePicture } from "../../cli/describe_picture.ts";
+import { describePicture } from "../../graph/describe_picture.ts";
 import { InlineExecutor } from "../../graph/executors/inline.ts";
 import { storedOrigin } from "../../graph/given_artifacts.ts";
 import { checkContext, planGraph } from "../../graph/plan.ts";

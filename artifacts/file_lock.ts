@@ -1,5 +1,5 @@
 /**
- * Keeps two processes from writing one blob at the same time.
+ * Keeps two processes from writing one file at the same time.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { onDisk } from "../artifacts/file_error.ts";
+import { onDisk } from "./file_error.ts";
 
 const POLL_MS = 100;
 
@@ -19,7 +19,7 @@ const POLL_MS = 100;
  * @param signal Stops the waiting.
  * @returns What lets go of it when disposed.
  */
-export async function lockBlob(path: string, signal?: AbortSignal): Promise<Disposable> {
+export async function lockFile(path: string, signal?: AbortSignal): Promise<Disposable> {
   await onDisk("write", path, mkdir(dirname(path), { recursive: true }));
   const file = await onDisk("write", path, Deno.open(path, { create: true, read: true, write: true }));
   try {

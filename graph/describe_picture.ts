@@ -1,3 +1,5 @@
+// This module is browser compatible.
+
 /**
  * What a picture says of itself: how it came to be, and its parameters in the form that users of other programs know.
  *
@@ -6,7 +8,7 @@
 
 import { z } from "zod";
 import type { Artifact } from "../artifacts/artifact.ts";
-import { type Provenance, provenanceText } from "../graph/provenance.ts";
+import { type Provenance, provenanceText } from "./provenance.ts";
 import type { PictureFormat } from "../images/picture.ts";
 
 /** What the latents that a picture was decoded from may tell; files from elsewhere tell nothing. */
