@@ -19,13 +19,17 @@ import { caseRequest, caseTensors, deviation, type GoldenCase, goldenCases } fro
 
 const local = localRun();
 
+/** Tells how much of its limit a value takes, for docs/parity.md: `SHOW_DEVIATIONS=1 deno task test tests/pipeline`. */
+function show(line: string): void {
+  Deno.stderr.writeSync(new TextEncoder().encode(line));
+}
+
 for (const golden of goldenCases) {
   Deno.test(`encode, denoise and decode match the reference at every step: ${golden.id}`, async () => {
     const tensors = caseTensors(golden);
-    const deviations: Record<string, number> = {};
     const hold = (name: string, actual: ArrayLike<number>): void => {
       const share = deviation(golden, tensors, name, actual);
-      deviations[name] = share;
+      if (Deno.env.has("SHOW_DEVIATIONS")) show(`${golden.id} ${name} ${share.toFixed(3)}\n`);
       assert.ok(share <= 1, `${name} deviates by ${share} of its limit`);
     };
     const request = caseRequest(golden);
