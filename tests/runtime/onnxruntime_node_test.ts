@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { tensor } from "../../artifacts/tensor.ts";
 import { GraphBuilder } from "../../models/onnx/graph_builder.ts";
-import { OnnxRuntimeError, OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
+import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
+import { OnnxRuntimeError } from "../../runtime/onnxruntime_session.ts";
 import type { ModelGraph } from "../../runtime/runtime.ts";
 
 const runtime = new OnnxRuntimeNode({ threads: 1 });

@@ -1,0 +1,69 @@
+// This module is browser compatible.
+
+import type { ModelGraph, Session, SessionRunOptions } from "./runtime.ts";
+import type { Tensor } from "../artifacts/tensor.ts";
+
+/** Sessions that outlive their release, for whoever opens the same graph again. */
+export class KeptSessions {
+  readonly #kept = new Map<string, Promise<Session>>();
+
+  /**
+   * Gives the session of a graph.
+   *
+   * @param graph The graph.
+   * @param create Opens it, where it is not open.
+   * @returns The session; its release does nothing.
+   */
+  async open(graph: ModelGraph, create: () => Promise<Session>): Promise<Session> {
+    const key = await graphKey(graph);
+    const kept = this.#kept.get(key) ?? create();
+    this.#kept.set(key, kept);
+    try {
+      return new KeptSession(await kept);
+    } catch (error) {
+      this.#kept.delete(key);
+      throw error;
+    }
+  }
+
+  /** Releases all sessions. */
+  async release(): Promise<void> {
+    const kept = [...this.#kept.values()];
+    this.#kept.clear();
+    for (const session of kept) await (await session).release();
+  }
+}
+
+/** A session whose release leaves it to the runtime. */
+class KeptSession implements Session {
+  readonly #session: Session;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+
+  constructor(session: Session) {
+    this.#session = session;
+    this.inputs = session.inputs;
+    this.outputs = session.outputs;
+  }
+
+  run(
+    feeds: Readonly<Record<string, Tensor>>,
+    options?: SessionRunOptions,
+  ): Promise<Record<string, Tensor>> {
+    return this.#session.run(feeds, options);
+  }
+
+  release(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+/** Tells graphs apart by all that they are: operators, and where their weights lie. */
+async function graphKey({ bytes, weightsFolder }: ModelGraph): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>);
+  return `${weightsFolder} ${new Uint8Array(digest).toHex()}`;
+}

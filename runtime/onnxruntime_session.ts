@@ -1,0 +1,143 @@
+// This module is browser compatible.
+
+/**
+ * A session of ONNX Runtime, native or web: checks what goes in, and hands tensors over.
+ *
+ * @module
+ */
+
+import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-common";
+import { ARRAY_TYPES, type DType } from "../artifacts/dtype.ts";
+import { type Tensor, tensor } from "../artifacts/tensor.ts";
+import type { ModelGraph, Session, SessionRunOptions } from "./runtime.ts";
+
+/** ONNX Runtime could not open or run a graph; the message names the graph, `cause` is its own error. */
+export class OnnxRuntimeError extends Error {
+  override name = "OnnxRuntimeError";
+}
+
+/** What differs between ONNX Runtime's native library and its web one. */
+export interface SessionBinding {
+  /** Makes a tensor that the library reads. */
+  readonly toOrt: (tensor: Tensor) => OrtTensor;
+  /** Makes a tensor that the library writes an output into; outputs are copied where it cannot. */
+  readonly toOutput?: (tensor: Tensor<"float32">) => OrtTensor;
+  /** Hears of the end of each run, while its tensors are held. */
+  readonly onRun?: () => void;
+  /** Hears of the release. */
+  readonly onRelease?: () => void;
+}
+
+/** An open graph. */
+export class OnnxRuntimeSession implements Session {
+  readonly #graph: string;
+  readonly #binding: SessionBinding;
+  #session: InferenceSession | undefined;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+
+  /**
+   * @param graph The graph.
+   * @param session The library's session over it.
+   * @param binding What differs between the libraries.
+   */
+  constructor(graph: ModelGraph, session: InferenceSession, binding: SessionBinding) {
+    this.#graph = graph.name;
+    this.#session = session;
+    this.#binding = binding;
+    this.inputs = session.inputNames;
+    this.outputs = session.outputNames;
+  }
+
+  /**
+   * Runs the graph.
+   *
+   * @throws {TypeError} if an input is missing, unknown, or of another type or shape.
+   * @throws {OnnxRuntimeError} if the session has been released, or ONNX Runtime fails.
+   */
+  async run(
+    feeds: Readonly<Record<string, Tensor>>,
+    { outputs: wanted = {} }: SessionRunOptions = {},
+  ): Promise<Record<string, Tensor>> {
+    const session = this.#session;
+    if (session === undefined) {
+      throw new OnnxRuntimeError(`Cannot run graph ${this.#graph} as it has been released`);
+    }
+    const { toOutput, onRun } = this.#binding;
+    const inputs = this.#check(session, feeds);
+    const fetches = Object.fromEntries(
+      this.outputs.map((name) => [name, wanted[name] && toOutput ? toOutput(wanted[name]) : null]),
+    );
+    let outputs: InferenceSession.ReturnType;
+    try {
+      outputs = await session.run(inputs, fetches);
+    } catch (cause) {
+      throw new OnnxRuntimeError(`Cannot run graph ${this.#graph}: ${reason(cause)}`, { cause });
+    }
+    onRun?.();
+    return Object.fromEntries(
+      Object.entries(outputs).map(([name, output]) => {
+        const into = wanted[name];
+        if (into && !toOutput) into.data.set(output.data as Float32Array);
+        return [name, into ?? fromOrt(output)];
+      }),
+    );
+  }
+
+  /** Gives the memory back; calling it again does nothing. */
+  async release(): Promise<void> {
+    const session = this.#session;
+    this.#session = undefined;
+    if (session === undefined) return;
+    await session.release();
+    this.#binding.onRelease?.();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.release();
+  }
+
+  #check(session: InferenceSession, feeds: Readonly<Record<string, Tensor>>): Record<string, OrtTensor> {
+    const unknown = Object.keys(feeds).find((name) => !this.inputs.includes(name));
+    if (unknown !== undefined) {
+      throw new TypeError(
+        `Cannot run graph ${this.#graph} as ${unknown} is none of its inputs: these are ${
+          this.inputs.join(", ")
+        }`,
+      );
+    }
+    const inputs: Record<string, OrtTensor> = {};
+    for (const wanted of session.inputMetadata) {
+      const { name } = wanted;
+      const given = feeds[name];
+      if (!wanted.isTensor || given === undefined) {
+        throw new TypeError(`Cannot run graph ${this.#graph} as input ${name} is missing`);
+      }
+      if (given.dtype !== wanted.type || !fits(given.shape, wanted.shape)) {
+        throw new TypeError(
+          `Cannot run graph ${this.#graph} as input ${name} must be ${wanted.type} [${wanted.shape}]: ` +
+            `current value is ${given.dtype} [${given.shape}]`,
+        );
+      }
+      inputs[name] = this.#binding.toOrt(given);
+    }
+    return inputs;
+  }
+}
+
+/** What ONNX Runtime says of a fault. */
+export function reason(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
+/** A tensor over the same bytes. */
+function fromOrt({ type, dims, data }: OrtTensor): Tensor {
+  const { buffer, byteOffset, length } = data as Exclude<OrtTensor.DataType, string[]>;
+  const dtype = type as DType;
+  return tensor(dtype, dims, new ARRAY_TYPES[dtype](buffer as ArrayBuffer, byteOffset, length));
+}
+
+function fits(shape: readonly number[], wanted: readonly (number | string)[]): boolean {
+  return shape.length === wanted.length &&
+    shape.every((size, axis) => typeof wanted[axis] === "string" || size === wanted[axis]);
+}
