@@ -5,7 +5,6 @@
  */
 
 import { env, InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
-import type { Tensor } from "../artifacts/tensor.ts";
 import { KeptSessions } from "./kept_sessions.ts";
 import { MemoryMeter } from "./memory_meter.ts";
 import { OnnxRuntimeError, OnnxRuntimeSession, reason } from "./onnxruntime_session.ts";
@@ -103,7 +102,6 @@ export class OnnxRuntimeNode implements Runtime {
     }
     this.#meter.opened(graph.weightBytes, performance.now() - started);
     return new OnnxRuntimeSession(graph, session, {
-      toOrt,
       toOutput: ({ data, shape }) => new OrtTensor("float32", data, shape),
       onRun: () => this.#meter.observe(),
       onRelease: () => this.#meter.released(graph.weightBytes),
@@ -140,12 +138,4 @@ export class OnnxRuntimeNode implements Runtime {
       },
     };
   }
-}
-
-/**
- * The fields that the native library reads. Its own class would turn float16's Uint16Array into a Float16Array, which
- * Deno's Node-API does not know.
- */
-function toOrt({ dtype, shape, data }: Tensor): OrtTensor {
-  return { type: dtype, dims: shape, data, location: "cpu" } as unknown as OrtTensor;
 }

@@ -18,8 +18,6 @@ export class OnnxRuntimeError extends Error {
 
 /** What differs between ONNX Runtime's native library and its web one. */
 export interface SessionBinding {
-  /** Makes a tensor that the library reads. */
-  readonly toOrt: (tensor: Tensor) => OrtTensor;
   /** Makes a tensor that the library writes an output into; outputs are copied where it cannot. */
   readonly toOutput?: (tensor: Tensor<"float32">) => OrtTensor;
   /** Hears of the end of each run, while its tensors are held. */
@@ -41,7 +39,7 @@ export class OnnxRuntimeSession implements Session {
    * @param session The library's session over it.
    * @param binding What differs between the libraries.
    */
-  constructor(graph: ModelGraph, session: InferenceSession, binding: SessionBinding) {
+  constructor(graph: ModelGraph, session: InferenceSession, binding: SessionBinding = {}) {
     this.#graph = graph.name;
     this.#session = session;
     this.#binding = binding;
@@ -119,7 +117,7 @@ export class OnnxRuntimeSession implements Session {
             `current value is ${given.dtype} [${given.shape}]`,
         );
       }
-      inputs[name] = this.#binding.toOrt(given);
+      inputs[name] = toOrt(given);
     }
     return inputs;
   }
@@ -128,6 +126,14 @@ export class OnnxRuntimeSession implements Session {
 /** What ONNX Runtime says of a fault. */
 export function reason(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
+}
+
+/**
+ * The fields that the libraries read. Its own class would turn float16's Uint16Array into a Float16Array, which
+ * Deno's Node-API does not know.
+ */
+function toOrt({ dtype, shape, data }: Tensor): OrtTensor {
+  return { type: dtype, dims: shape, data, location: "cpu" } as unknown as OrtTensor;
 }
 
 /** A tensor over the same bytes. */

@@ -15,8 +15,10 @@ export interface ModelGraph {
   readonly name: string;
   /** A serialized ONNX `ModelProto`. Initializers may name files of `weightsFolder` as external data. */
   readonly bytes: Uint8Array;
-  /** The folder that really holds the files named by external initializers; links are resolved. */
+  /** The folder that really holds the files named by external initializers, links resolved, or its address. */
   readonly weightsFolder?: string;
+  /** The files, and parts of files, that external initializers name. */
+  readonly weightFiles?: readonly string[];
   /** Bytes of the weights that it refers to, for the memory report. */
   readonly weightBytes: number;
   /**

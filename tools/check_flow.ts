@@ -30,6 +30,7 @@ const ROOMS = [
   "cli.ts",
   "server.ts",
   "mod.ts",
+  "web.ts",
 ];
 
 /** All TypeScript files of a room, relative to the root. */

@@ -11,6 +11,7 @@ import { ARRAY_TYPES, type DType } from "../../artifacts/dtype.ts";
 import { memoryDType } from "../../artifacts/safetensors_dtypes.ts";
 import { readSafetensorsHeader, type SafetensorsEntry } from "../../artifacts/safetensors_header.ts";
 import { type Tensor, tensor } from "../../artifacts/tensor.ts";
+import { nameFilePart } from "../../runtime/file_part.ts";
 import { CheckpointError, MissingWeightError, WeightShapeError } from "./checkpoint_errors.ts";
 import type { CheckpointSource, FileLocation } from "./source.ts";
 import type { WeightFiles } from "./weight_files.ts";
@@ -100,18 +101,15 @@ class SafetensorsWeights implements Weights {
     }
     if (location === undefined) {
       throw new CheckpointError(
-        `Cannot locate ${name} of ${this.component} as ${path} does not lie on a disk`,
+        `Cannot locate ${name} of ${this.component} as ${path} lies where no weights can be used from`,
       );
     }
-    return {
-      name,
-      dtype: this.#dtype(entry),
-      shape: entry.shape,
-      folder: location.folder,
-      file: location.file,
-      offset: entry.offset,
-      length: entry.length,
-    };
+    const { offset, length } = entry;
+    const { folder, file, isRemote } = location;
+    const place = isRemote
+      ? { file: nameFilePart({ file, start: offset, end: offset + length }), offset: 0 }
+      : { file, offset };
+    return { name, dtype: this.#dtype(entry), shape: entry.shape, folder, ...place, length };
   }
 
   async read(name: string): Promise<Tensor> {

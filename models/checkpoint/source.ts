@@ -7,12 +7,14 @@
  * @module
  */
 
-/** A file on disk, links resolved. */
+/** Where a file really lies. */
 export interface FileLocation {
-  /** Absolute path of the folder that really holds the file. */
+  /** Absolute path of the folder that holds the file, links resolved; the address of a remote one. */
   readonly folder: string;
   /** The file's own name in that folder. */
   readonly file: string;
+  /** Whether it lies behind HTTP: each weight is then fetched as a file of its own. */
+  readonly isRemote?: boolean;
 }
 
 /** A folder of files. */
@@ -41,7 +43,7 @@ export interface CheckpointSource {
    * @throws {CheckpointError} if the file ends before.
    */
   readBytes(path: string, start?: number, end?: number): Promise<Uint8Array<ArrayBuffer>>;
-  /** Where a file really lies. A source that is not on disk has no such method. */
+  /** Where a file really lies. A source whose weights cannot be used has no such method. */
   locate?(path: string): Promise<FileLocation>;
 }
 

@@ -10,7 +10,7 @@
 import type { DType } from "../../artifacts/dtype.ts";
 import type { Tensor } from "../../artifacts/tensor.ts";
 
-/** Where a tensor's bytes lie on disk. */
+/** Where a tensor's bytes lie. */
 export interface WeightLocation {
   /** Name in the checkpoint: `transformer_blocks.0.attn1.to_q.weight`. */
   readonly name: string;
@@ -18,9 +18,9 @@ export interface WeightLocation {
   readonly dtype: DType;
   /** Shape as stored. */
   readonly shape: readonly number[];
-  /** The folder that really holds the file, links resolved. */
+  /** The folder that really holds the file, links resolved, or its address. */
   readonly folder: string;
-  /** Name of the safetensors file in that folder. */
+  /** Name of the safetensors file in that folder; of a part of it where it lies behind HTTP. */
   readonly file: string;
   /** First byte in the file. */
   readonly offset: number;

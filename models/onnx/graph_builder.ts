@@ -104,6 +104,7 @@ export class GraphBuilder {
   readonly #renamed = new Map<string, string>();
   readonly #exposed: (name: string) => boolean;
   #folder: string | undefined;
+  readonly #files = new Set<string>();
   #prepareWeights = false;
   #weightBytes = 0;
   #count = 0;
@@ -339,7 +340,7 @@ export class GraphBuilder {
       outputs: this.#outputs.map((output) => output.name!),
       weightBytes: this.#weightBytes,
       ...(this.#prepareWeights || options.prepareWeights ? { prepareWeights: true } : {}),
-      ...(this.#folder === undefined ? {} : { weightsFolder: this.#folder }),
+      ...(this.#folder === undefined ? {} : { weightsFolder: this.#folder, weightFiles: [...this.#files] }),
     };
   }
 
@@ -400,6 +401,7 @@ export class GraphBuilder {
           { key: "length", value: String(location.length) },
         ],
       });
+      this.#files.add(location.file);
       this.#weightBytes += location.length;
       return { name: location.name };
     });

@@ -4,7 +4,7 @@ import type { Page } from "playwright-core";
 import { readPictureHeader } from "../../images/picture.ts";
 import { goldenPath } from "../goldens.ts";
 import { MODELS, serving } from "../server/serving.ts";
-import { launchBrowser, noBrowser } from "./browser.ts";
+import { launchBrowser, noBrowser } from "../browser/chromium.ts";
 
 /** A browser of Node's kind keeps handles of its own. */
 const options = { ignore: noBrowser, sanitizeOps: false, sanitizeResources: false };

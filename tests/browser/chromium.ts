@@ -1,5 +1,5 @@
 /**
- * The browser that the studio page is tried in: Debian's Chromium. Where there is none, the tests are skipped with a
+ * The browser that pages are tried in: Debian's Chromium. Where there is none, the tests are skipped with a
  * notice; on CI they fail.
  *
  * @module
@@ -13,7 +13,7 @@ const PATH = Deno.env.get("CHROMIUM") ?? "/usr/bin/chromium";
 /** Whether tests that need the browser are to be skipped. */
 export const noBrowser: boolean = !existsSync(PATH) && Deno.env.get("CI") !== "true";
 if (noBrowser) {
-  const notice = `The studio page is not tried as there is no browser at ${PATH}: install chromium\n`;
+  const notice = `Pages are not tried as there is no browser at ${PATH}: install chromium\n`;
   Deno.stderr.writeSync(new TextEncoder().encode(notice));
 }
 

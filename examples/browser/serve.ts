@@ -1,0 +1,107 @@
+/**
+ * Serves the page, its scripts, ONNX Runtime's web library and the embedded model. Any web server could: all files are
+ * static, and weights are asked for by `Range`.
+ *
+ *     deno task browser [--port 8001]
+ *
+ * @module
+ */
+
+import { readdir, readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { Hono } from "hono";
+import { embeddedModelFolder } from "../../hub/local_models.ts";
+import { byteRange } from "../../server/byte_range.ts";
+
+/** Not among the project's dependencies: only this page needs it, and it is large. */
+const LIBRARY = "npm:onnxruntime-web@1.30.0";
+const HERE = fileURLToPath(new URL(".", import.meta.url));
+const TYPES: Readonly<Record<string, string>> = {
+  html: "text/html; charset=utf-8",
+  js: "text/javascript",
+  json: "application/json",
+  wasm: "application/wasm",
+};
+
+const { values: options } = parseArgs({ options: { port: { type: "string", default: "8001" } } });
+
+const model = embeddedModelFolder();
+const names = await readdir(model, { recursive: true });
+const sizes = await Promise.all(names.map(async (name) => [name, await stat(join(model, name))] as const));
+const modelFiles = new Map(
+  sizes.filter(([, found]) => found.isFile()).map(([name, { size }]) => [name, size]),
+);
+
+const files = new Map<string, () => Promise<Uint8Array>>([
+  ["/", () => readFile(join(HERE, "page.html"))],
+  ["/page.js", once(() => bundle(join(HERE, "page.ts")))],
+  ["/worker.js", once(() => bundle(join(HERE, "worker.ts")))],
+  ["/ort.js", once(() => bundle(`${LIBRARY}/wasm`))],
+  ["/ort-wasm-simd-threaded.wasm", once(libraryBinary)],
+  ["/models/pixstage-emoji/files.json", () => Promise.resolve(encode(Object.fromEntries(modelFiles)))],
+  ...[...modelFiles.keys()].map((name) =>
+    [`/models/pixstage-emoji/${name}`, once(() => readFile(join(model, name)))] as const
+  ),
+]);
+
+const app = new Hono();
+app.use(async (context, next) => {
+  await next();
+  // Without these a browser gives WebAssembly one thread alone.
+  context.header("cross-origin-opener-policy", "same-origin");
+  context.header("cross-origin-embedder-policy", "require-corp");
+});
+app.get("*", async (context) => {
+  const { path } = context.req;
+  const read = files.get(path);
+  if (read === undefined) return context.notFound();
+  const bytes = Uint8Array.from(await read());
+  const type = TYPES[path === "/" ? "html" : path.split(".").at(-1)!] ?? "application/octet-stream";
+  const range = byteRange(context.req.header("range"), bytes.length);
+  if (range === "unsatisfiable") return context.body(null, 416);
+  if (range === undefined) return context.body(bytes, 200, { "content-type": type });
+  return context.body(bytes.subarray(range.start, range.end), 206, {
+    "content-type": type,
+    "content-range": `bytes ${range.start}-${range.end - 1}/${bytes.length}`,
+  });
+});
+
+Deno.serve({
+  hostname: "127.0.0.1",
+  port: Number(options.port),
+  onListen: ({ port }) => {
+    Deno.stdout.writeSync(new TextEncoder().encode(`http://127.0.0.1:${port}/\n`));
+  },
+}, app.fetch);
+
+/** Puts a module and all that it imports into one script. */
+function bundle(entry: string): Promise<Uint8Array> {
+  return output("bundle", "--quiet", "--no-lock", "--platform", "browser", "--minify", entry);
+}
+
+/** The library's WebAssembly: Deno fetches a package for a program that names it. */
+function libraryBinary(): Promise<Uint8Array> {
+  const program = `import bytes from "${LIBRARY}/ort-wasm-simd-threaded.wasm" with { type: "bytes" };
+    await new Blob([bytes]).stream().pipeTo(Deno.stdout.writable);`;
+  return output("eval", "--quiet", "--no-lock", "--unstable-raw-imports", program);
+}
+
+/** What a command of Deno writes. */
+async function output(...args: readonly string[]): Promise<Uint8Array> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args: [...args], cwd: HERE })
+    .output();
+  if (success) return stdout;
+  throw new Error(`Cannot prepare the page: deno ${args[0]} said ${new TextDecoder().decode(stderr)}`);
+}
+
+/** Reads what does not change once. */
+function once(read: () => Promise<Uint8Array>): () => Promise<Uint8Array> {
+  let made: Promise<Uint8Array> | undefined;
+  return () => made ??= read();
+}
+
+function encode(value: unknown): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(value));
+}

@@ -1,0 +1,56 @@
+// This module is browser compatible.
+
+import type { ModelReference, Models } from "../models.ts";
+import { type Checkpoint, openCheckpoint } from "./checkpoint.ts";
+import { CheckpointError } from "./checkpoint_errors.ts";
+import { type Component, openComponent } from "./component.ts";
+import type { ComponentName } from "./model_index.ts";
+import type { CheckpointSource } from "./source.ts";
+
+/**
+ * Checkpoints that the caller names, wherever they lie: for browsers and edge runtimes, which have no disk to look on.
+ *
+ * @example A checkpoint behind HTTP
+ * ```ts
+ * import { GivenModels } from "./given_models.ts";
+ * import { openHttpSource } from "./http_source.ts";
+ *
+ * const models = new GivenModels({
+ *   "my-model": openHttpSource("https://example.com/my-model/", { files: { "model_index.json": 512 } }),
+ * });
+ * ```
+ */
+export class GivenModels implements Models {
+  readonly #sources: ReadonlyMap<string, CheckpointSource>;
+  readonly #opened = new Map<string, Promise<Checkpoint>>();
+
+  /** @param sources The checkpoints, by the names that graphs call them by. */
+  constructor(sources: Readonly<Record<string, CheckpointSource>>) {
+    this.#sources = new Map(Object.entries(sources));
+  }
+
+  /** Opens a checkpoint: configurations alone. It is opened once. */
+  async open({ model, variant }: ModelReference): Promise<Checkpoint> {
+    const key = JSON.stringify([model, variant]);
+    const opened = this.#opened.get(key) ?? openCheckpoint(this.#source(model), variant ? { variant } : {});
+    this.#opened.set(key, opened);
+    // What failed may work later: a server that was down.
+    opened.catch(() => this.#opened.delete(key));
+    return await opened;
+  }
+
+  /** Opens one component of a checkpoint, or of a source that holds it alone. */
+  async component(reference: ModelReference, component: ComponentName): Promise<Component> {
+    const { model, variant } = reference;
+    const source = this.#source(model);
+    if (await source.exists("model_index.json")) return (await this.open(reference)).component(component);
+    return await openComponent(source, variant ? { component, variant } : { component });
+  }
+
+  #source(model: string): CheckpointSource {
+    const source = this.#sources.get(model);
+    if (source) return source;
+    const names = [...this.#sources.keys()].join(", ") || "none";
+    throw new CheckpointError(`Cannot find the model "${model}": the models here are ${names}`);
+  }
+}

@@ -1,0 +1,71 @@
+// This module is browser compatible.
+
+/**
+ * pixstage without a disk or a process: for browsers, workers and edge runtimes. Checkpoints are read over HTTP by the
+ * byte, and computed by ONNX Runtime's web library.
+ *
+ * @example A picture in a browser
+ * ```ts ignore
+ * import * as ort from "onnxruntime-web/wasm";
+ * import { OnnxRuntimeWeb, openHttpSource, runGraph, textToImage, toPixels, webRun } from "./web.ts";
+ *
+ * const files = await (await fetch("/models/pixstage-emoji/files.json")).json();
+ * const source = openHttpSource(new URL("/models/pixstage-emoji/", location.href).href, { files });
+ * const graph = textToImage({ model: "pixstage-emoji", prompts: ["cute cat"] }, { guided: true });
+ * const made = await runGraph(graph, webRun({ "pixstage-emoji": source }, new OnnxRuntimeWeb(ort)));
+ * ```
+ *
+ * @module
+ */
+
+import { InlineExecutor } from "./graph/executors/inline.ts";
+import type { RunOptions } from "./graph/run_options.ts";
+import { GivenModels } from "./models/checkpoint/given_models.ts";
+import type { CheckpointSource } from "./models/checkpoint/source.ts";
+import type { Runtime } from "./runtime/runtime.ts";
+import { builtInStages } from "./stages/mod.ts";
+
+export { type Artifact, ArtifactError } from "./artifacts/artifact.ts";
+export { artifactId, decodeArtifact, encodeArtifact } from "./artifacts/artifact_file.ts";
+export { FetchError } from "./artifacts/fetch_bytes.ts";
+export { HttpStore, type HttpStoreOptions } from "./artifacts/store/http_store.ts";
+export { MemoryStore } from "./artifacts/store/memory_store.ts";
+export { type Tensor, tensor } from "./artifacts/tensor.ts";
+export type { GraphDocument, GraphDocumentInput } from "./graph/document.ts";
+export type { RunEvent } from "./graph/events.ts";
+export { HttpExecutor } from "./graph/executors/http.ts";
+export { GraphError, type GraphIssue } from "./graph/graph_error.ts";
+export type { PictureRequest, PictureRequestInput } from "./graph/picture_request.ts";
+export { runGraph } from "./graph/run.ts";
+export type { MadeArtifact, RunOptions, RunResult } from "./graph/run_options.ts";
+export { textToImage, type TextToImageOptions } from "./graph/text_to_image.ts";
+export { decodePicture, encodePicture } from "./images/picture.ts";
+export { fromPixels, type Pixels, toPixels } from "./images/pixels.ts";
+export { toRgba } from "./images/rgba.ts";
+export { GivenModels } from "./models/checkpoint/given_models.ts";
+export { type HttpSourceOptions, openHttpSource } from "./models/checkpoint/http_source.ts";
+export type { CheckpointSource } from "./models/checkpoint/source.ts";
+export {
+  type OnnxRuntimeLibrary,
+  OnnxRuntimeWeb,
+  type OnnxRuntimeWebOptions,
+} from "./runtime/onnxruntime_web.ts";
+export type { ModelGraph, Runtime, Session } from "./runtime/runtime.ts";
+export { builtInStages } from "./stages/mod.ts";
+export { StageRegistry } from "./stages/registry.ts";
+export { defineStage, type Stage, type StageContext } from "./stages/stage.ts";
+
+/** What {@linkcode webRun} gives. */
+export type WebRun = Pick<RunOptions, "registry" | "models" | "executors">;
+
+/**
+ * What `runGraph` needs to run in the calling thread; a worker keeps a page alive meanwhile.
+ *
+ * @param sources The checkpoints, by the names that graphs call them by.
+ * @param runtime Computes.
+ * @returns Options for `runGraph`, to which a store, a signal and an event handler can be added.
+ */
+export function webRun(sources: Readonly<Record<string, CheckpointSource>>, runtime: Runtime): WebRun {
+  const models = new GivenModels(sources);
+  return { registry: builtInStages(), models, executors: [new InlineExecutor({ models, runtime })] };
+}
