@@ -6,6 +6,7 @@
 
 import { Command, CommanderError } from "commander";
 import { stderr } from "node:process";
+import project from "./deno.json" with { type: "json" };
 import { INTERRUPT_STATUS, InterruptedError } from "./cli/interrupt.ts";
 import { writeLine } from "./cli/progress.ts";
 import { isUsageError } from "./cli/usage_error.ts";
@@ -37,6 +38,7 @@ async function program(called: string | undefined): Promise<Command> {
   const commands = await Promise.all(loads.map((load) => load()));
   const root = new Command("pixstage")
     .description("Pictures from text with PixArt, stage by stage, in little memory.")
+    .version(project.version, "-V, --version", "tell the version")
     .showHelpAfterError("(--help tells what is there)");
   for (const command of commands) root.addCommand(command.copyInheritedSettings(root));
   for (const command of [root, ...commands]) command.exitOverride();

@@ -7,13 +7,14 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { Hono } from "hono";
 import { etag } from "hono/etag";
+import project from "../../deno.json" with { type: "json" };
 import type { ServerEnv } from "../context.ts";
 
 const INFO = {
   openapi: "3.1.0",
   info: {
     title: "pixstage",
-    version: "0.1.0",
+    version: project.version,
     description: "Pictures from text with PixArt, stage by stage.",
     license: { name: "Apache-2.0", identifier: "Apache-2.0" },
   },

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import project from "../../deno.json" with { type: "json" };
 import { join } from "node:path";
 import { readArtifact } from "../../artifacts/disk.ts";
 import { runEventSchema } from "../../graph/events.ts";
@@ -162,6 +163,13 @@ Deno.test("gen --help shows examples", async () => {
     const { status, stdout } = await runCli(folder, "gen", "--help");
     assert.equal(status, 0);
     assert.match(stdout, /Examples:\n {2}deno task gen "cute cat"/);
+  });
+});
+
+Deno.test("--version tells the version of deno.json", async () => {
+  await inFolder(async (folder) => {
+    const { status, stdout } = await runCli(folder, "--version");
+    assert.deepEqual([status, stdout.trim()], [0, project.version]);
   });
 });
 
