@@ -25,6 +25,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   schedulers: async () => (await import("./cli/lists.ts")).schedulersCommand(),
   stages: async () => (await import("./cli/lists.ts")).stagesCommand(),
   models: async () => (await import("./cli/lists.ts")).modelsCommand(),
+  devices: async () => (await import("./cli/lists.ts")).devicesCommand(),
   rehearse: async () => (await import("./cli/rehearse.ts")).rehearseCommand(),
   plan: async () => (await import("./cli/plan.ts")).planCommand(),
   serve: async () => (await import("./cli/serve.ts")).serveCommand(),

@@ -10,8 +10,9 @@ import type { LocalRunOptions } from "../local.ts";
 import { amount, amounts, keyValue, seeds, wholeNumber } from "./option_values.ts";
 import { downloadView } from "./progress.ts";
 import type { VaeTiling } from "../models/vae_tiling/tiled_vae_decoder.ts";
-import { parsePrecision, type Precision, type PrecisionByStage } from "../residency/precision.ts";
+import { parsePrecision, type Precision, type PrecisionByStage, PRECISIONS } from "../residency/precision.ts";
 import { parseResidency, type ResidencyByStage } from "../residency/residency_option.ts";
+import { type Device, DEVICES } from "../runtime/device.ts";
 import { userPath } from "./user_path.ts";
 
 /** The options of `gen`, parsed. Paths are as the user gave them. */
@@ -51,7 +52,7 @@ export interface GenOptions {
   readonly output?: string;
   readonly outputFormat?: "png" | "jpeg" | "webp";
   readonly saveTensor?: string;
-  readonly device: "cpu" | "webgpu" | "cuda";
+  readonly device: Device;
   readonly threads?: number;
   readonly residency?: ResidencyByStage;
   readonly precision?: PrecisionByStage;
@@ -77,7 +78,9 @@ export function addModelOptions(command: Command, defaultModel: string): Command
 export function addRunOptions(command: Command): Command {
   return command
     .addOption(
-      new Option("--device <name>", "where to run").choices(["cpu", "webgpu", "cuda"]).default("cpu"),
+      new Option("--device <name>", "where to run; `devices` lists what is here").choices(DEVICES).default(
+        "cpu",
+      ),
     )
     .option("--threads <n>", "threads of one operation; all cores otherwise", wholeNumber(1))
     .option(
@@ -87,7 +90,7 @@ export function addRunOptions(command: Command): Command {
     )
     .option(
       "--precision <name>",
-      "float32, int8 or int4, or encode=int8,denoise=float32: of the matrices' weights (default: float32)",
+      "float32, int8, int4, or float16 on a GPU, or encode=int8,denoise=float16: of the matrices (default: float32)",
       parsePrecision,
     )
     .option(
@@ -96,7 +99,7 @@ export function addRunOptions(command: Command): Command {
     )
     .addOption(
       new Option("--lowest-precision <name>", "the lowest precision that --max-memory may choose")
-        .choices(["float32", "int8", "int4"]),
+        .choices(PRECISIONS),
     )
     .option("--memory-report", "tell at the end what each stage took, predicted beside measured")
     .option("--json", "print one event a line")

@@ -1,5 +1,5 @@
 /**
- * `schedulers`, `stages` and `models`: what there is to choose from.
+ * `schedulers`, `stages`, `models` and `devices`: what there is to choose from.
  *
  * @module
  */
@@ -9,6 +9,8 @@ import { stdout } from "node:process";
 import { z } from "zod";
 import type { JsonValue } from "../artifacts/artifact.ts";
 import { listModels } from "../hub/list_models.ts";
+import { localDevices } from "../local_devices.ts";
+import type { DeviceFacts } from "../residency/device_probe.ts";
 import { SCHEDULERS } from "../schedulers/mod.ts";
 import { builtInStages } from "../stages/mod.ts";
 import type { Ports } from "../stages/stage.ts";
@@ -64,6 +66,22 @@ export function modelsCommand(): Command {
       })),
   );
   return command.option("--cache-dir <dir>", "where downloads are kept");
+}
+
+/** Makes `devices`. */
+export function devicesCommand(): Command {
+  return listCommand(
+    "devices",
+    "Tries the devices that stages can run on, and tells how near to the CPU they compute.",
+    async () => (await localDevices()).map((facts) => ({ text: describeDevice(facts), json: { ...facts } })),
+  );
+}
+
+function describeDevice({ device, float32, float16, reason }: DeviceFacts): string {
+  if (float32 === undefined) return `${device.padEnd(7)} not here: ${reason}`;
+  const off = (error: number) => `off by ${error.toExponential(1)}`;
+  const half = device === "cpu" || float16 === undefined ? "" : `, float16 ${off(float16)}`;
+  return `${device.padEnd(7)} float32 ${off(float32)}${half}`;
 }
 
 /** One entry of a list. */

@@ -10,6 +10,8 @@ import { isLoopback } from "../server/access.ts";
 import { createServer } from "../server/create_server.ts";
 import type { ModelEntry } from "../server/engine/messages.ts";
 import { jsonLog } from "../server/log.ts";
+import { requireDevice } from "../local_devices.ts";
+import { type Device, DEVICES } from "../runtime/device.ts";
 import { wholeNumber } from "./option_values.ts";
 import { writeLine } from "./progress.ts";
 import { isUsageError, UsageError } from "./usage_error.ts";
@@ -23,7 +25,7 @@ interface ServeOptions {
   readonly store?: string;
   readonly lanes: number;
   readonly maxQueue?: number;
-  readonly device: "cpu" | "webgpu" | "cuda";
+  readonly device: Device;
   readonly threads?: number;
   readonly residency?: "stream" | "stage" | "resident";
   readonly corsOrigin?: readonly string[];
@@ -46,7 +48,9 @@ export function serveCommand(): Command {
     .option("--lanes <n>", "graphs that run at once", wholeNumber(1), 1)
     .option("--max-queue <n>", "jobs that may wait", wholeNumber(1))
     .addOption(
-      new Option("--device <name>", "where to run").choices(["cpu", "webgpu", "cuda"]).default("cpu"),
+      new Option("--device <name>", "where to run; `devices` lists what is here").choices(DEVICES).default(
+        "cpu",
+      ),
     )
     .option("--threads <n>", "threads of one operation; all cores otherwise", wholeNumber(1))
     .addOption(
@@ -82,7 +86,7 @@ export async function runServe(args: readonly string[]): Promise<number> {
 
 /** Runs the command until it is told to stop. */
 async function serve(options: ServeOptions): Promise<void> {
-  // 1. Refuse to be open to the world by mistake.
+  // 1. Refuse to be open to the world by mistake, and a device that is not there.
   const {
     host,
     port,
@@ -104,6 +108,8 @@ async function serve(options: ServeOptions): Promise<void> {
       `Cannot listen at ${host} as anybody could ask for pictures: set PIXSTAGE_API_KEY, or say --insecure`,
     );
   }
+
+  await requireDevice(device);
 
   // 2. Put the server together.
   const log = quiet ? undefined : jsonLog((line) => stderr.write(line));

@@ -17,6 +17,8 @@ import { HttpExecutor } from "../graph/executors/http.ts";
 import type { Placement } from "../graph/placement.ts";
 import { loadPlugins } from "../graph/plugins.ts";
 import { type LocalRun, localRun, type LocalRunOptions } from "../local.ts";
+import { requireDevice } from "../local_devices.ts";
+import { checkPrecision, type PrecisionByStage } from "../residency/precision.ts";
 import { wholeNumber } from "./option_values.ts";
 import { UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";
@@ -63,11 +65,20 @@ export function addStoreOptions(command: Command): Command {
 /**
  * Opens what a run needs.
  *
- * @param options What is kept, where stages run, and which plugins are loaded.
+ * @param options What is kept, where stages run, in which precision, and which plugins are loaded.
  * @param local Where to find checkpoints, and what to run on.
  * @returns Options for `runGraph`.
+ * @throws {DeviceError} if the device cannot run here.
+ * @throws {RangeError} if it has no such precision.
  */
-export async function openRun(options: StoreOptions, local: LocalRunOptions): Promise<OpenRun> {
+export async function openRun(
+  options: StoreOptions & { readonly precision?: PrecisionByStage },
+  local: LocalRunOptions,
+): Promise<OpenRun> {
+  const { device = "cpu" } = local;
+  const precisions = new Set(Object.values(options.precision ?? {}));
+  for (const precision of precisions) checkPrecision(precision, device);
+  await requireDevice(device, { float16: precisions.has("float16") });
   const { store: place, executor = {}, checkpointEvery, plugin = [] } = options;
   const store = place === false ? undefined : openStore(typeof place === "string" ? place : undefined);
   const plugins = plugin.map((module) => pluginAddress(module, userPath(".")));

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { precisionOf } from "../residency/precision.ts";
 import { imageSeeds } from "../stages/image_seeds.ts";
 import type { GraphDocumentInput } from "./document.ts";
 import { type PictureRequestInput, pictureRequestSchema } from "./picture_request.ts";
@@ -67,15 +68,15 @@ export function textToImage(request: PictureRequestInput, options: TextToImageOp
   }
   if (prompts.length > 0) imageSeeds(request.seeds ?? [0], prompts.length * (request.imagesPerPrompt ?? 1));
   const checkpoint = withoutUndefined({ model, variant });
-  const precisionOf = (stage: "encode" | "denoise") =>
-    withoutUndefined({ precision: precision?.[stage] ?? precision?.["*"] });
+  const stagePrecision = (stage: "encode" | "denoise") =>
+    withoutUndefined({ precision: precisionOf(stage, precision) });
   const encode = (texts: readonly string[]) => ({
     stage: "encode",
     parameters: {
       ...checkpoint,
       prompts: [...texts],
       ...withoutUndefined({ cleanCaption, maxSequenceLength }),
-      ...precisionOf("encode"),
+      ...stagePrecision("encode"),
     },
   });
   const nodes: GraphDocumentInput["nodes"] = {};
@@ -92,7 +93,7 @@ export function textToImage(request: PictureRequestInput, options: TextToImageOp
   if (latentsFile === undefined) {
     nodes["denoise"] = {
       stage: "denoise",
-      parameters: { ...checkpoint, ...withoutUndefined(denoise), ...precisionOf("denoise") },
+      parameters: { ...checkpoint, ...withoutUndefined(denoise), ...stagePrecision("denoise") },
       inputs: {
         embeddings: embeddingsFile === undefined ? embeddingsSource(guided) : { file: embeddingsFile },
         ...(noiseFile === undefined ? {} : { noise: { file: noiseFile } }),

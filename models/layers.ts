@@ -7,7 +7,7 @@
  */
 
 import type { Weights } from "./checkpoint/weights.ts";
-import type { GraphBuilder, Value } from "./onnx/graph_builder.ts";
+import type { ComputeType, GraphBuilder, Value } from "./onnx/graph_builder.ts";
 import { upsampleConv } from "./upsample_conv.ts";
 
 /** What a convolution is. */
@@ -43,19 +43,22 @@ export class Layers {
   /** The graph that layers are added to. */
   readonly graph: GraphBuilder;
   readonly #weights: Weights;
+  readonly #dtype: ComputeType;
 
   /**
    * @param graph The graph that layers are added to.
    * @param weights The component's weights.
+   * @param dtype The type that these layers take, compute in and give.
    */
-  constructor(graph: GraphBuilder, weights: Weights) {
+  constructor(graph: GraphBuilder, weights: Weights, dtype: ComputeType = "float32") {
     this.graph = graph;
     this.#weights = weights;
+    this.#dtype = dtype;
   }
 
-  /** The weight of a name, as float32; its shape is checked. */
+  /** The weight of a name; its shape is checked. */
   weight(name: string, shape: readonly number[]): Value {
-    return this.graph.weight(this.#weights.locate(name, shape));
+    return this.graph.weight(this.#weights.locate(name, shape), this.#dtype);
   }
 
   /** A linear layer over rows [rows, in]. */
@@ -64,6 +67,7 @@ export class Layers {
       x,
       this.#weights.locate(`${module}.weight`, [output, input]),
       bias ? this.weight(`${module}.bias`, [output]) : undefined,
+      this.#dtype,
     );
   }
 

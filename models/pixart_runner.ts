@@ -12,7 +12,7 @@ import type { Weights } from "./checkpoint/weights.ts";
 import { pixartStepSegments, pixartTextGraph } from "./pixart_transformer.ts";
 import type { PixArtTransformerConfig } from "./pixart_transformer_config.ts";
 import { positionEmbedding } from "./position_embedding.ts";
-import { type CallOptions, type OpenModelOptions, SegmentedModel } from "./segments.ts";
+import { type CallOptions, type OpenModelOptions, SegmentedModel, type SegmentOptions } from "./segments.ts";
 import { timestepEmbedding } from "./timestep_embedding.ts";
 
 /** A text as the blocks see it: the keys and values of each block's cross-attention. */
@@ -85,8 +85,8 @@ export class PixArtTransformer implements AsyncDisposable {
    *
    * @param runtime Opens the graphs.
    * @param config Its configuration.
-   * @param weights Its weights, in any floating-point type; computation is in float32.
-   * @param options How long weights are held, and who hears of it.
+   * @param weights Its weights, in any floating-point type.
+   * @param options How long weights are held, who hears of it, and what the blocks compute in: float32 by default.
    * @returns The transformer.
    * @throws {MissingWeightError} if a weight is missing.
    * @throws {OnnxRuntimeError} if a segment cannot be opened.
@@ -95,11 +95,12 @@ export class PixArtTransformer implements AsyncDisposable {
     runtime: Runtime,
     config: PixArtTransformerConfig,
     weights: Weights,
-    options: OpenModelOptions = {},
+    options: OpenModelOptions & Pick<SegmentOptions, "computeType"> = {},
   ): Promise<PixArtTransformer> {
     const layersPerSegment = options.layersPerSegment ?? (options.residency === "stream" ? 1 : undefined);
     const text = new SegmentedModel(runtime, [pixartTextGraph(config, weights)], { residency: "stream" });
-    const graphs = pixartStepSegments(config, weights, { layersPerSegment });
+    const { computeType } = options;
+    const graphs = pixartStepSegments(config, weights, { layersPerSegment, computeType });
     return new PixArtTransformer(config, text, await SegmentedModel.open(runtime, graphs, options));
   }
 

@@ -12,7 +12,7 @@
 
 import type { Weights } from "./checkpoint/weights.ts";
 import { Layers } from "./layers.ts";
-import { type BuiltGraph, GraphBuilder, type Value } from "./onnx/graph_builder.ts";
+import { type BuiltGraph, type ComputeType, GraphBuilder, type Value } from "./onnx/graph_builder.ts";
 import type { PixArtTransformerConfig } from "./pixart_transformer_config.ts";
 import { layerRanges, type SegmentOptions } from "./segments.ts";
 import { TIMESTEP_CHANNELS } from "./timestep_embedding.ts";
@@ -95,12 +95,17 @@ class PixArtLayers {
   readonly width: number;
   readonly #config: PixArtTransformerConfig;
   readonly #layers: Layers;
+  /** Those of the blocks that hold nearly all weights and take nearly all time. */
+  readonly #large: Layers;
+  readonly #computeType: ComputeType;
 
   constructor(config: PixArtTransformerConfig, weights: Weights, options: SegmentOptions) {
     this.#config = config;
     this.width = config.num_attention_heads * config.attention_head_dim;
     this.graph = new GraphBuilder(options.exposed);
+    this.#computeType = options.computeType ?? "float32";
     this.#layers = new Layers(this.graph, weights);
+    this.#large = new Layers(this.graph, weights, this.#computeType);
   }
 
   /** Caption projection, then each block's keys and values. */
@@ -165,49 +170,53 @@ class PixArtLayers {
   block(index: number, hidden: Value, modulation: Value): Value {
     const { num_attention_heads: heads, attention_bias: bias, norm_eps } = this.#config;
     const g = this.graph;
-    const layers = this.#layers;
+    const large = this.#large;
     const module = `transformer_blocks.${index}`;
     const width = this.width;
     const tokens = ["tokens", width] as const;
 
-    const table = g.reshape(layers.weight(`${module}.scale_shift_table`, [6, width]), [1, 6 * width]);
+    const table = g.reshape(this.#layers.weight(`${module}.scale_shift_table`, [6, width]), [1, 6 * width]);
     const modulations = g.reshape(g.add(table, modulation), [-1]);
     const [shift, scale, gate, shiftFf, scaleFf, gateFf] = g.split(modulations, 0, Array(6).fill(width));
 
-    const normed = this.#modulated(hidden, scale!, shift!, norm_eps);
+    const normed = this.#narrow(this.#modulated(hidden, scale!, shift!, norm_eps));
     const [query, key, value] = ["to_q", "to_k", "to_v"].map((name) =>
-      layers.linear(`${module}.attn1.${name}`, normed, width, width, bias)
+      large.linear(`${module}.attn1.${name}`, normed, width, width, bias)
     );
-    const attended = layers.linear(
-      `${module}.attn1.to_out.0`,
-      g.attention(query!, key!, value!, { heads }),
-      width,
-      width,
+    const attended = this.#widen(
+      large.linear(
+        `${module}.attn1.to_out.0`,
+        g.attention(query!, key!, value!, { heads }),
+        width,
+        width,
+      ),
     );
     g.probe(`block.${index}/attn1`, attended, tokens);
     hidden = g.add(hidden, g.mul(attended, gate!));
 
-    const crossed = layers.linear(
-      `${module}.attn2.to_out.0`,
-      g.attention(
-        layers.linear(`${module}.attn2.to_q`, hidden, width, width, bias),
-        g.input(keyName(index), "float32", ["text_tokens", width]),
-        g.input(valueName(index), "float32", ["text_tokens", width]),
-        { heads },
+    const crossed = this.#widen(
+      large.linear(
+        `${module}.attn2.to_out.0`,
+        g.attention(
+          large.linear(`${module}.attn2.to_q`, this.#narrow(hidden), width, width, bias),
+          this.#narrow(g.input(keyName(index), "float32", ["text_tokens", width])),
+          this.#narrow(g.input(valueName(index), "float32", ["text_tokens", width])),
+          { heads },
+        ),
+        width,
+        width,
       ),
-      width,
-      width,
     );
     g.probe(`block.${index}/attn2`, crossed, tokens);
     hidden = g.add(hidden, crossed);
 
-    const inner = layers.linear(
+    const inner = large.linear(
       `${module}.ff.net.0.proj`,
-      this.#modulated(hidden, scaleFf!, shiftFf!, norm_eps),
+      this.#narrow(this.#modulated(hidden, scaleFf!, shiftFf!, norm_eps)),
       width,
       4 * width,
     );
-    const fed = layers.linear(`${module}.ff.net.2`, g.geluTanh(inner), 4 * width, width);
+    const fed = this.#widen(large.linear(`${module}.ff.net.2`, g.geluTanh(inner), 4 * width, width));
     g.probe(`block.${index}/ff`, fed, tokens);
     return g.probe(`block.${index}`, g.add(hidden, g.mul(fed, gateFf!)), tokens);
   }
@@ -238,6 +247,16 @@ class PixArtLayers {
     const module = `adaln_single.emb.${name}_embedder`;
     const inner = this.#layers.linear(`${module}.linear_1`, sinusoids, TIMESTEP_CHANNELS, width);
     return this.#layers.linear(`${module}.linear_2`, this.graph.silu(inner), width, width);
+  }
+
+  /** From float32 to what the blocks' products are computed in. */
+  #narrow(x: Value): Value {
+    return this.#computeType === "float32" ? x : this.graph.cast(x, this.#computeType);
+  }
+
+  /** Back to float32. */
+  #widen(x: Value): Value {
+    return this.#computeType === "float32" ? x : this.graph.cast(x, "float32");
   }
 
   /** Layer normalization whose scale, less 1, and shift come from the condition. */

@@ -9,12 +9,18 @@
 
 import type { Tensor } from "../artifacts/tensor.ts";
 import type { Runtime, Session } from "../runtime/runtime.ts";
-import type { BuiltGraph } from "./onnx/graph_builder.ts";
+import type { BuiltGraph, ComputeType } from "./onnx/graph_builder.ts";
 
 /** How a model is cut. */
 export interface SegmentOptions {
   /** Layers in one graph; all of them by default. Results are the same, bit for bit, whatever it is. */
   readonly layersPerSegment?: number | undefined;
+  /**
+   * What products and attention of a transformer's blocks are computed in; all else is in float32.
+   *
+   * @default {"float32"}
+   */
+  readonly computeType?: ComputeType | undefined;
   /** Which inner values become outputs, by name; none by default. */
   readonly exposed?: ((name: string) => boolean) | undefined;
 }

@@ -10,7 +10,7 @@ import type { Residency } from "../models/segments.ts";
 import { chooseTiling, type VaeTiling } from "../models/vae_tiling/tiled_vae_decoder.ts";
 import type { DecodeFacts, LayeredFacts, RunFacts } from "./memory_facts.ts";
 import { formatMemory } from "./memory_size.ts";
-import { type Precision, PRECISIONS } from "./precision.ts";
+import { checkPrecision, type Precision, precisionOf, PRECISIONS } from "./precision.ts";
 import { precisionBytes, predictDecode, predictDenoise, predictEncode } from "./predict_memory.ts";
 import { defaultResidency } from "./stage_residency.ts";
 
@@ -72,6 +72,7 @@ const TILE_SIZES = [512, 384, 256] as const;
  * @param facts The run.
  * @param request The machine, the limit and what the user fixed.
  * @returns The plan, also where it does not fit.
+ * @throws {RangeError} if a precision is asked for that the device has not.
  */
 export function planMemory(facts: RunFacts, request: MemoryRequest): MemoryPlan {
   const stages: StageMemoryPlan[] = [];
@@ -139,10 +140,13 @@ function layered(
   const fixed = residency?.[stage] ?? residency?.["*"];
   const usual = defaultResidency(device, facts.weightBytes);
   const residencies = fixed ? [fixed] : usual === "stream" ? [usual] : [usual, "stream" as const];
-  const wanted = precision?.[stage] ?? precision?.["*"] ?? "float32";
+  const wanted = precisionOf(stage, precision) ?? "float32";
+  checkPrecision(wanted, device);
   const first = PRECISIONS.indexOf(wanted);
   const last = Math.max(first, PRECISIONS.indexOf(lowestPrecision ?? wanted));
-  return PRECISIONS.slice(first, last + 1).flatMap((precision) =>
+  const hasFloat16 = stage === "denoise" && device !== "cpu";
+  const precisions = PRECISIONS.slice(first, last + 1).filter((one) => one !== "float16" || hasFloat16);
+  return precisions.flatMap((precision) =>
     residencies.map((residency) => ({
       stage,
       residency,

@@ -27,6 +27,7 @@ const FLOAT32_BYTES = 4;
 
 /** Bytes of a weight in each precision, the scales of its blocks included. */
 const PRECISION_BYTES: Readonly<Record<Exclude<Precision, "float32">, number>> = {
+  float16: 2,
   int8: 1 + 4 / 128,
   int4: 0.5 + 4 / 32,
 };

@@ -5,13 +5,13 @@
  */
 
 import { env, InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
+import { type Device, DeviceError, missingReason } from "./device.ts";
 import { KeptSessions } from "./kept_sessions.ts";
 import { MemoryMeter } from "./memory_meter.ts";
 import { OnnxRuntimeError, OnnxRuntimeSession, reason } from "./onnxruntime_session.ts";
 import type { MemoryFigures, ModelGraph, OpenOptions, Runtime, Session } from "./runtime.ts";
 
-/** Where graphs run. */
-export type Device = "cpu" | "webgpu" | "cuda";
+export type { Device };
 
 /** How the runtime works. */
 export interface OnnxRuntimeNodeOptions {
@@ -77,7 +77,8 @@ export class OnnxRuntimeNode implements Runtime {
   /**
    * Opens a graph.
    *
-   * @throws {OnnxRuntimeError} if ONNX Runtime refuses the graph or finds no such device.
+   * @throws {DeviceError} if there is no such device.
+   * @throws {OnnxRuntimeError} if ONNX Runtime refuses the graph.
    */
   async open(graph: ModelGraph, options: OpenOptions = {}): Promise<Session> {
     options.signal?.throwIfAborted();
@@ -96,6 +97,8 @@ export class OnnxRuntimeNode implements Runtime {
     try {
       session = await InferenceSession.create(graph.bytes, this.#sessionOptions(graph, options));
     } catch (cause) {
+      const missing = missingReason(this.device, reason(cause));
+      if (missing !== undefined) throw new DeviceError(this.device, missing, { cause });
       throw new OnnxRuntimeError(`Cannot open graph ${graph.name} on ${this.device}: ${reason(cause)}`, {
         cause,
       });

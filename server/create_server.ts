@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { defaultStoreFolder } from "../artifacts/store/default_folder.ts";
 import { listModels } from "../hub/list_models.ts";
 import type { Residency } from "../models/segments.ts";
+import type { Device } from "../runtime/device.ts";
 import { builtInStages } from "../stages/mod.ts";
 import { createApp } from "./app.ts";
 import { ArtifactFiles } from "./artifact_files.ts";
@@ -50,7 +51,7 @@ export interface ServerOptions {
    *
    * @default {"cpu"}
    */
-  readonly device?: "cpu" | "webgpu" | "cuda" | undefined;
+  readonly device?: Device | undefined;
   /**
    * Threads of one operation.
    *

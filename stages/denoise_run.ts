@@ -159,6 +159,7 @@ export async function denoise(context: DenoiseContext, stopAfter = Infinity): Pr
   const weights = await stageWeights(context, component, "transformer", parameters.precision);
   await using transformer = await PixArtTransformer.open(runtime, settings.transformer, weights, {
     residency: stageResidency(runtime, "denoise", weights),
+    computeType: parameters.precision === "float16" ? "float16" : "float32",
     signal,
     onLoad: (progress) => report(loadReport("transformer", progress)),
   });

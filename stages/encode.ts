@@ -5,7 +5,7 @@ import { packEmbeddings, type PromptEmbedding } from "../artifacts/embeddings.ts
 import type { Checkpoint } from "../models/checkpoint/checkpoint.ts";
 import { T5EncoderConfig } from "../models/t5_encoder_config.ts";
 import { T5Encoder } from "../models/t5_runner.ts";
-import { precisionSchema } from "../residency/precision.ts";
+import { encodePrecisionSchema } from "../residency/precision.ts";
 import { stageResidency } from "../residency/stage_residency.ts";
 import { preprocessCaption } from "../text/clean_caption.ts";
 import { createTokenizer } from "../text/tokenizer.ts";
@@ -22,7 +22,7 @@ export const encodeParameters = z.strictObject({
   /** Whether captions are cleaned as the training captions were, twice, as diffusers does. */
   cleanCaption: z.boolean().default(true),
   /** Precision of the matrices: as they are stored, or quantized. */
-  precision: precisionSchema.default("float32"),
+  precision: encodePrecisionSchema.default("float32"),
   /** Tokens that embeddings are padded to; longer prompts are cut. 120 for α and 300 for Σ unless given. */
   maxSequenceLength: z.int().positive().optional(),
 });

@@ -2,25 +2,30 @@
 
 import type { Component } from "../models/checkpoint/component.ts";
 import type { Weights } from "../models/checkpoint/weights.ts";
-import type { Precision } from "../residency/precision.ts";
+import { checkPrecision, type Precision } from "../residency/precision.ts";
 import type { StageContext } from "./stage.ts";
 
 /**
  * Opens the weights of a stage's component in the precision that is asked for.
  *
- * @param context Where checkpoints come from, and who hears of a quantization.
+ * @param context Where checkpoints come from, what runs the stage, and who hears of a quantization.
  * @param component The component.
  * @param part Its name, for reports.
  * @param precision The precision of its matrices.
+ * @throws {RangeError} if the device has no such precision.
  * @throws {TypeError} if there is no place for quantized weights here.
  */
 export async function stageWeights(
-  { models, report, signal }: Pick<StageContext<unknown>, "models" | "report" | "signal">,
+  { models, runtime, report, signal }: Pick<
+    StageContext<unknown>,
+    "models" | "runtime" | "report" | "signal"
+  >,
   component: Component,
   part: string,
   precision: Precision,
 ): Promise<Weights> {
-  if (precision === "float32") return await component.weights();
+  checkPrecision(precision, runtime.device);
+  if (precision === "float32" || precision === "float16") return await component.weights();
   if (!models.quantized) {
     throw new TypeError(
       `Cannot run in ${precision} as there is no place here to keep quantized weights: choose float32`,

@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { FolderStore } from "../../artifacts/store/folder_store.ts";
 import { LocalModels, type LocalModelsOptions } from "../../hub/local_models.ts";
+import { DEVICES } from "../../runtime/device.ts";
 import { OnnxRuntimeNode, type OnnxRuntimeNodeOptions } from "../../runtime/onnxruntime_node.ts";
 import { residencySchema } from "../../residency/residency_option.ts";
 import { builtInStages } from "../../stages/mod.ts";
@@ -22,7 +23,7 @@ const modelsSchema = z.object({
 });
 
 const runtimeSchema = z.object({
-  device: z.enum(["cpu", "webgpu", "cuda"]).optional(),
+  device: z.enum(DEVICES).optional(),
   threads: z.int().positive().optional(),
   residency: residencySchema.optional(),
 });

@@ -33,6 +33,9 @@ export interface Value {
 /** A size of an axis: a number, or the name of a size that is known at each run only. */
 export type Dimension = number | string;
 
+/** A type that graphs compute in. */
+export type ComputeType = "float32" | "float16";
+
 /** An operator's attribute: a bigint is an ONNX INT, a number a FLOAT, an array INTS. */
 export type Attribute = bigint | number | string | readonly bigint[];
 
@@ -72,8 +75,8 @@ const DATA_TYPES: Readonly<Record<DType, DataType>> = {
 };
 
 /**
- * Builds one graph. Operators are methods that take and return {@linkcode Value}s; computation is in float32, whatever
- * type the weights are stored in.
+ * Builds one graph. Operators are methods that take and return {@linkcode Value}s; computation is in float32 unless
+ * said otherwise, whatever type the weights are stored in.
  *
  * @example A linear layer
  * ```ts
@@ -135,21 +138,18 @@ export class GraphBuilder {
     return value;
   }
 
-  /** A weight of the checkpoint, as float32. */
-  weight(location: WeightLocation): Value {
+  /** A weight of the checkpoint, in the type that is computed in. */
+  weight(location: WeightLocation, dtype: ComputeType = "float32"): Value {
     return this.#once(
-      `${location.name}:float32`,
-      () => this.#toFloat32(this.#external(location), location.dtype, this.#casts),
+      `${location.name}:${dtype}`,
+      () => this.#toType(this.#external(location), location.dtype, dtype, this.#casts),
     );
   }
 
   /** Some rows of a weight [rows, width], as float32: gathered as stored, cast after, so only these are read. */
   rows(location: WeightLocation, indices: Value): Value {
-    return this.#toFloat32(
-      this.op("Gather", [this.#external(location), indices]),
-      location.dtype,
-      this.#nodes,
-    );
+    const rows = this.op("Gather", [this.#external(location), indices]);
+    return this.#toType(rows, location.dtype, "float32", this.#nodes);
   }
 
   /** A small tensor that is part of the graph. */
@@ -204,13 +204,13 @@ export class GraphBuilder {
     return this.op("Gemm", [x, weight, bias], { transB: 1n });
   }
 
-  /** The same with a weight of the checkpoint; a large one is cast and multiplied slice by slice. */
-  linear(x: Value, weight: WeightLocation, bias?: Value): Value {
+  /** The same with a weight of the checkpoint; a large one is cast and multiplied slice by slice. All are of one type. */
+  linear(x: Value, weight: WeightLocation, bias?: Value, dtype: ComputeType = "float32"): Value {
     if (weight.quantized) return this.#quantizedLinear(x, weight, weight.quantized, bias);
-    const slices = weightSlices(weight);
-    if (slices.length === 1) return this.gemm(x, this.weight(weight), bias);
+    const slices = weightSlices(weight, dtype);
+    if (slices.length === 1) return this.gemm(x, this.weight(weight, dtype), bias);
     const biases = bias && this.split(bias, 0, slices.map(({ shape }) => shape[0]!));
-    const parts = slices.map((slice, index) => this.gemm(x, this.weight(slice), biases?.[index]));
+    const parts = slices.map((slice, index) => this.gemm(x, this.weight(slice, dtype), biases?.[index]));
     return this.op("Concat", parts, { axis: 1n });
   }
 
@@ -264,6 +264,11 @@ export class GraphBuilder {
   /** GELU in its tanh form. */
   geluTanh(x: Value): Value {
     return this.op("Gelu", [x], { approximate: "tanh" });
+  }
+
+  /** The same values in another type. */
+  cast(x: Value, dtype: ComputeType): Value {
+    return this.op("Cast", [x], { to: BigInt(DATA_TYPES[dtype]) });
   }
 
   /** Swaps axes. */
@@ -407,9 +412,14 @@ export class GraphBuilder {
     });
   }
 
-  #toFloat32(value: Value, dtype: DType, nodes: MessageInitShape<typeof NodeProtoSchema>[]): Value {
-    if (dtype === "float32") return value;
-    return this.#node("Cast", [value], { to: BigInt(DataType.FLOAT) }, "", 1, nodes)[0]!;
+  #toType(
+    value: Value,
+    from: DType,
+    to: ComputeType,
+    nodes: MessageInitShape<typeof NodeProtoSchema>[],
+  ): Value {
+    if (from === to) return value;
+    return this.#node("Cast", [value], { to: BigInt(DATA_TYPES[to]) }, "", 1, nodes)[0]!;
   }
 
   #once(key: string, make: () => Value): Value {

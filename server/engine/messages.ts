@@ -6,6 +6,7 @@
 
 import type { RunEvent } from "../../graph/events.ts";
 import type { Residency } from "../../models/segments.ts";
+import type { Device } from "../../runtime/device.ts";
 import type { EngineResult, PictureOrder } from "./engine.ts";
 
 /** A model that requests may name. */
@@ -23,7 +24,7 @@ export interface WorkerSetup {
   /** The folder of the store. */
   readonly store: string;
   /** Where to run: `cpu`. */
-  readonly device?: "cpu" | "webgpu" | "cuda" | undefined;
+  readonly device?: Device | undefined;
   /** Threads of one operation. */
   readonly threads?: number | undefined;
   /** How long the weights of all stages are held; as it fits them otherwise. */

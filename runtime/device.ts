@@ -1,0 +1,55 @@
+// This module is browser compatible.
+
+/**
+ * Where graphs can run.
+ *
+ * @module
+ */
+
+/** Where graphs run. */
+export type Device = "cpu" | "webgpu" | "cuda";
+
+/** All devices that can be asked for. */
+export const DEVICES: readonly Device[] = ["cpu", "webgpu", "cuda"];
+
+/** This machine has no such device, or nothing that drives it. */
+export class DeviceError extends Error {
+  override name = "DeviceError";
+  /** Why it cannot run. */
+  readonly reason: string;
+
+  /**
+   * @param device The device.
+   * @param reason Why it cannot run.
+   * @param options The error behind it.
+   */
+  constructor(device: string, reason: string, options?: ErrorOptions) {
+    super(`Cannot run on ${device} as ${reason}`, options);
+    this.reason = reason;
+  }
+}
+
+/** What ONNX Runtime says where a device is missing, and what that means. */
+const MISSING: Readonly<Record<Device, { readonly says: RegExp; readonly reason: string } | undefined>> = {
+  cpu: undefined,
+  webgpu: {
+    says: /Failed to get a WebGPU (adapter|device)|backend not found/,
+    reason: "there is no GPU with a driver for Vulkan, Metal or Direct3D 12",
+  },
+  cuda: {
+    says: /Failed to load (shared )?library|backend not found/,
+    reason:
+      "ONNX Runtime's CUDA libraries are not installed, or CUDA 12 and cuDNN 9 are not (docs/devices.md)",
+  },
+};
+
+/**
+ * Why a device is missing, if that is what a message of ONNX Runtime tells.
+ *
+ * @param device The device.
+ * @param message The message.
+ */
+export function missingReason(device: Device, message: string): string | undefined {
+  const known = MISSING[device];
+  return known?.says.test(message) ? known.reason : undefined;
+}
