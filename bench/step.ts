@@ -12,22 +12,18 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { parseArgs } from "node:util";
-import { writeAtomically } from "../artifacts/atomically.ts";
-import { type PlannedTensor, safetensorsHeaderBytes } from "../artifacts/safetensors_layout.ts";
-import { type Tensor, tensor } from "../artifacts/tensor.ts";
+import type { Tensor } from "../artifacts/tensor.ts";
 import { openComponent } from "../models/checkpoint/component.ts";
 import { openDiskSource } from "../models/checkpoint/disk_source.ts";
 import { PixArtTransformer } from "../models/pixart_runner.ts";
 import { PixArtTransformerConfig } from "../models/pixart_transformer_config.ts";
-import { transformerWeights } from "../models/rehearsal/asked_weights.ts";
-import { RandomValues } from "../models/rehearsal/random_values.ts";
 import { OnnxRuntimeNode } from "../runtime/onnxruntime_node.ts";
+import { difference, median, wave, writeTransformer } from "./random_transformer.ts";
 
 const SIDE = 64;
 const TEXT_TOKENS = 120;
 const TIMESTEP = 500;
 const GUIDANCE = 4.5;
-const LARGEST_WEIGHT = 4 * 1152 * 1152;
 
 const { values: options } = parseArgs({
   options: {
@@ -47,7 +43,7 @@ try {
     num_layers: Number(options.layers),
     caption_channels: 4096,
   };
-  await writeTransformer(folder, config);
+  await writeTransformer(folder, config, "float32");
   const pixstage = await openPixstage(folder);
   const torch = options.python === undefined ? undefined : startTorch(options.python, folder);
 
@@ -72,23 +68,6 @@ try {
   }
 } finally {
   await Deno.remove(folder, { recursive: true });
-}
-
-/** Writes a transformer with random weights. */
-async function writeTransformer(folder: string, config: Record<string, string | number>): Promise<void> {
-  const weights = transformerWeights(config).map((weight): PlannedTensor => ({
-    ...weight,
-    dtype: "float32",
-  }));
-  const values = new RandomValues("float32", LARGEST_WEIGHT);
-  await writeAtomically(join(folder, "config.json"), [new TextEncoder().encode(JSON.stringify(config))]);
-  await writeAtomically(
-    join(folder, "diffusion_pytorch_model.safetensors"),
-    (function* () {
-      yield safetensorsHeaderBytes(weights, { format: "pt" });
-      for (const weight of weights) yield* values.bytes(weight);
-    })(),
-  );
 }
 
 /** Opens pixstage's transformer; what it gives runs a step and tells the seconds. */
@@ -137,25 +116,6 @@ function startTorch(python: string, folder: string): { step(): Promise<number>; 
       await child.status;
     },
   };
-}
-
-/** Values that both sides can make alike. */
-function wave(shape: readonly number[], seed: number): Tensor<"float32"> {
-  const length = shape.reduce((count, size) => count * size, 1);
-  return tensor(
-    "float32",
-    shape,
-    Float32Array.from({ length }, (_, i) => Math.sin(seed * (i % 100_003) ** 2)),
-  );
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
-}
-
-function difference(a: Float32Array, b: Float32Array): number {
-  const square = (values: Float32Array): number => values.reduce((sum, value) => sum + value * value, 0);
-  return Math.sqrt(square(a.map((value, i) => value - b[i]!)) / square(b));
 }
 
 function report(name: string, seconds: readonly number[]): void {

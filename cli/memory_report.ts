@@ -21,6 +21,9 @@ export interface StageReportLine {
   /** Resident memory after the release. */
   readonly after?: number | undefined;
   readonly predictedPeak?: number | undefined;
+  /** Memory of the GPU at its largest, where there is one and it can be known. */
+  readonly gpuPeak?: number | undefined;
+  readonly predictedGpuPeak?: number | undefined;
   readonly loadSeconds?: number | undefined;
   readonly runSeconds: number;
 }
@@ -48,6 +51,7 @@ export class MemoryReporter {
     if (event.type !== "stage:end") return;
     const { node, stage, ms, memory } = event;
     const loadMs = memory?.loadMs ?? 0;
+    const planned = this.#plan?.stages.find((planned) => planned.stage === stage);
     this.#stages.push({
       node,
       stage,
@@ -56,7 +60,9 @@ export class MemoryReporter {
       peakAnonymous: memory?.peakAnonymous,
       peakFile: memory?.peakFile,
       after: memory?.resident,
-      predictedPeak: this.#plan?.stages.find((planned) => planned.stage === stage)?.predictedPeak,
+      predictedPeak: planned?.predictedPeak,
+      gpuPeak: memory?.gpuPeak,
+      predictedGpuPeak: planned?.predictedGpuPeak,
       loadSeconds: loadMs / 1000,
       runSeconds: (ms - loadMs) / 1000,
     });
@@ -85,8 +91,20 @@ export class MemoryReporter {
 /** A report for people. */
 export function describeReport({ stages, peakBytes, predictedPeak }: MemoryReport): string[] {
   const amount = (bytes: number | undefined): string => bytes === undefined ? "-" : formatMemory(bytes);
+  const hasGpu = stages.some(({ gpuPeak, predictedGpuPeak }) => (gpuPeak ?? predictedGpuPeak) !== undefined);
   const rows = [
-    ["stage", "weights open", "peak", "anonymous", "files", "predicted", "after", "load s", "run s"],
+    [
+      "stage",
+      "weights open",
+      "peak",
+      "anonymous",
+      "files",
+      "predicted",
+      "after",
+      ...(hasGpu ? ["GPU", "predicted"] : []),
+      "load s",
+      "run s",
+    ],
     ...stages.map((line) => [
       line.node,
       amount(line.weightsMapped),
@@ -95,6 +113,7 @@ export function describeReport({ stages, peakBytes, predictedPeak }: MemoryRepor
       amount(line.peakFile),
       amount(line.predictedPeak),
       amount(line.after),
+      ...(hasGpu ? [amount(line.gpuPeak), amount(line.predictedGpuPeak)] : []),
       (line.loadSeconds ?? 0).toFixed(1),
       line.runSeconds.toFixed(1),
     ]),

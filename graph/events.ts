@@ -47,6 +47,8 @@ export const stageMemorySchema = z.object({
   peakFile: z.number().optional(),
   /** Largest resident size of the process that ran the stage, since it started. */
   processPeak: z.number().optional(),
+  /** Memory of the GPU at its largest, as seen at the end of runs of graphs. */
+  gpuPeak: z.number().optional(),
   /** Bytes of the weights that were open at a time, at most. */
   weightBytes: z.number().optional(),
   /** Milliseconds of the stage that opening weights took. */

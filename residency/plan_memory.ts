@@ -11,6 +11,7 @@ import { chooseTiling, type VaeTiling } from "../models/vae_tiling/tiled_vae_dec
 import type { DecodeFacts, LayeredFacts, RunFacts } from "./memory_facts.ts";
 import { formatMemory } from "./memory_size.ts";
 import { checkPrecision, type Precision, precisionOf, PRECISIONS } from "./precision.ts";
+import { predictGpuDenoise, predictGpuEncode } from "./predict_gpu_memory.ts";
 import { precisionBytes, predictDecode, predictDenoise, predictEncode } from "./predict_memory.ts";
 import { defaultResidency } from "./stage_residency.ts";
 
@@ -47,6 +48,8 @@ export interface StageMemoryPlan {
   readonly weightBytes: number;
   /** Resident memory at its largest. */
   readonly predictedPeak: number;
+  /** Memory of the GPU at its largest, where stages run on one. */
+  readonly predictedGpuPeak?: number;
 }
 
 /** A plan. */
@@ -90,8 +93,18 @@ export function planMemory(facts: RunFacts, request: MemoryRequest): MemoryPlan 
     );
   };
   const { encode, denoise, decode } = facts;
+  const onGpu = request.device !== "cpu";
   if (encode) {
-    add(layered("encode", encode, request, (...choice) => predictEncode(encode, ...choice)), lowerPrecision);
+    const candidates = layered("encode", encode, request, (...choice) => predictEncode(encode, ...choice));
+    add(
+      candidates.map((candidate) => ({
+        ...candidate,
+        ...(onGpu
+          ? { predictedGpuPeak: predictGpuEncode(encode, candidate.residency, candidate.precision) }
+          : {}),
+      })),
+      lowerPrecision,
+    );
   }
   if (denoise) {
     const tokens = Math.ceil(facts.height / facts.tokenSize) * Math.ceil(facts.width / facts.tokenSize);
@@ -102,7 +115,13 @@ export function planMemory(facts: RunFacts, request: MemoryRequest): MemoryPlan 
       (...choice) => predictDenoise(denoise, tokens, ...choice),
     );
     add(
-      candidates.map((candidate) => ({ ...candidate, halves: 1 as const })),
+      candidates.map((candidate) => ({
+        ...candidate,
+        halves: 1 as const,
+        ...(onGpu
+          ? { predictedGpuPeak: predictGpuDenoise(denoise, tokens, candidate.residency, candidate.precision) }
+          : {}),
+      })),
       (best) => `${lowerPrecision(best)}, or make a smaller picture`,
     );
   }

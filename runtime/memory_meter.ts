@@ -4,11 +4,13 @@
  * @module
  */
 
+import type { GpuMemory } from "./gpu_memory.ts";
 import { memoryFigures, resetPeakMemory } from "./memory.ts";
 import type { MemoryFigures } from "./runtime.ts";
 
 /** Gathers figures between two resets. */
 export class MemoryMeter {
+  readonly #gpu: GpuMemory | undefined;
   #processPeak = 0;
   #peakAnonymous = 0;
   #peakFile = 0;
@@ -16,10 +18,16 @@ export class MemoryMeter {
   #peakOpenBytes = 0;
   #loadMs = 0;
 
+  /** @param gpu Where graphs run on a GPU: its memory. */
+  constructor(gpu?: GpuMemory) {
+    this.#gpu = gpu;
+  }
+
   /** Begins anew; weights that are open still count. */
   reset(): void {
     this.#processPeak = Math.max(this.#processPeak, memoryFigures().peak ?? 0);
     resetPeakMemory();
+    this.#gpu?.reset();
     this.#peakAnonymous = 0;
     this.#peakFile = 0;
     this.#peakOpenBytes = this.#openBytes;
@@ -40,6 +48,7 @@ export class MemoryMeter {
 
   /** Looks at memory while a run's tensors and weights are still held. */
   observe(): void {
+    this.#gpu?.observe();
     const { anonymous = 0, file = 0 } = memoryFigures();
     this.#peakAnonymous = Math.max(this.#peakAnonymous, anonymous);
     this.#peakFile = Math.max(this.#peakFile, file);
@@ -56,6 +65,7 @@ export class MemoryMeter {
       ...now,
       ...split,
       ...(now.peak === undefined ? {} : { processPeak: Math.max(this.#processPeak, now.peak) }),
+      ...(this.#gpu?.peak === undefined ? {} : { gpuPeak: this.#gpu.peak }),
       weightBytes: this.#peakOpenBytes,
       loadMs: this.#loadMs,
     };

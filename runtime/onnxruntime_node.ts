@@ -6,6 +6,7 @@
 
 import { env, InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { type Device, DeviceError, missingReason } from "./device.ts";
+import { GpuMemory } from "./gpu_memory.ts";
 import { KeptSessions } from "./kept_sessions.ts";
 import { MemoryMeter } from "./memory_meter.ts";
 import { OnnxRuntimeError, OnnxRuntimeSession, reason } from "./onnxruntime_session.ts";
@@ -53,7 +54,7 @@ export class OnnxRuntimeNode implements Runtime {
   /** How long each stage's weights are held. */
   readonly residency?: NonNullable<Runtime["residency"]>;
   readonly #threads: number | undefined;
-  readonly #meter = new MemoryMeter();
+  readonly #meter: MemoryMeter;
   readonly #kept = new KeptSessions();
 
   /**
@@ -68,6 +69,7 @@ export class OnnxRuntimeNode implements Runtime {
       );
     }
     this.device = device;
+    this.#meter = new MemoryMeter(device === "cpu" ? undefined : new GpuMemory());
     this.#threads = threads;
     if (residency) this.residency = residency;
     // What fails is thrown; saying it on standard error too is noise.

@@ -99,6 +99,8 @@ export interface MemoryFigures {
   readonly peakFile?: number;
   /** Largest resident size since the process started. */
   readonly processPeak?: number;
+  /** Memory of the GPU at its largest, as seen at the end of runs of graphs, where it can be known. */
+  readonly gpuPeak?: number;
   /** Bytes of the weights that were open at a time, at most. */
   readonly weightBytes?: number;
   /** Milliseconds that opening graphs took. */

@@ -8,6 +8,7 @@ import { SegmentedModel } from "../../models/segments.ts";
 import { T5EncoderConfig } from "../../models/t5_encoder_config.ts";
 import { T5Encoder } from "../../models/t5_runner.ts";
 import { timestepEmbedding } from "../../models/timestep_embedding.ts";
+import { compareTensors } from "../../residency/compare_tensors.ts";
 import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
 import {
   assertNear,
@@ -155,6 +156,24 @@ Deno.test("PixArtTransformer gives the same bytes however it is cut and held", a
       const sample = await cut.predict({ ...inputs, text: await cut.prepareText(embeddings) });
       assert.deepEqual(sample.data, expected.data, `${residency} ${layersPerSegment}`);
     }
+  }
+});
+
+Deno.test("PixArtTransformer computes its blocks in float16 where it is told to, and stays near", async () => {
+  for (const checkpoint of TINY_CHECKPOINTS) {
+    const { config, weights } = await openTransformer(checkpoint);
+    const wave = (length: number) => Float32Array.from({ length }, (_, i) => Math.sin(i * i));
+    const embeddings = tensor("float32", [5, config.caption_channels!], wave(5 * config.caption_channels!));
+    const latents = tensor("float32", [1, 4, 8, 12], wave(384));
+    const given: Float32Array[] = [];
+    for (const computeType of ["float32", "float16"] as const) {
+      await using transformer = await PixArtTransformer.open(runtime, config, weights, { computeType });
+      const text = await transformer.prepareText(embeddings);
+      const size = { height: 64, width: 96 };
+      given.push((await transformer.predict({ latents, timestep: 321, text, size })).data);
+    }
+    const { relativeError } = compareTensors(given[0]!, given[1]!);
+    assert(relativeError > 1e-7 && relativeError < 2e-3, `${checkpoint}: ${relativeError}`);
   }
 });
 

@@ -86,6 +86,21 @@ Deno.test("a GPU holds the weights of a stage unless they do not fit", () => {
   assert.equal(tight.stages[0]?.residency, "stream");
 });
 
+Deno.test("float16 is for a GPU's transformer: T5 stays in float32, and a CPU refuses", () => {
+  const precisions = (request: Partial<Parameters<typeof planMemory>[1]>) =>
+    planMemory(PUBLISHED, { device: "webgpu", ...request }).stages.map(({ precision }) => precision);
+  assert.deepEqual(precisions({ precision: parsePrecision("float16") }), ["float32", "float16", "float32"]);
+  assert.deepEqual(
+    precisions({ limitBytes: 1.3e9, residency: { denoise: "stage" }, lowestPrecision: "float16" }),
+    ["float32", "float16", "float32"],
+  );
+  assert.throws(
+    () => planMemory(PUBLISHED, { device: "cpu", precision: parsePrecision("denoise=float16") }),
+    /^RangeError: Cannot compute in float16 on cpu/,
+  );
+  assert.throws(() => parsePrecision("encode=float16"), /^RangeError: Cannot encode in float16/);
+});
+
 Deno.test("a plan never takes what the user did not allow, and never says that it fits where it does not", () => {
   const requests = fc.record({
     device: fc.constantFrom("cpu", "webgpu"),

@@ -1,0 +1,115 @@
+/**
+ * Times a denoising step of PixArt-XL with guidance on a device, in float32 and float16, and holds it against the CPU:
+ * 28 blocks, 20 tokens of text, random weights that are stored in float16, written to a temporary file of 1.2 GB.
+ *
+ *     deno run -A bench/device.ts [--device webgpu] [--sizes 512,1024] [--precisions float32,float16] [--steps 5]
+ *         [--layers 28] [--cpu 512]
+ *
+ * `--cpu` names the sizes at which a CPU computes the same: it takes its time.
+ *
+ * @module
+ */
+
+import { parseArgs } from "node:util";
+import { openComponent } from "../models/checkpoint/component.ts";
+import { openDiskSource } from "../models/checkpoint/disk_source.ts";
+import type { ComputeType } from "../models/onnx/graph_builder.ts";
+import { PixArtTransformer } from "../models/pixart_runner.ts";
+import { PixArtTransformerConfig } from "../models/pixart_transformer_config.ts";
+import { type Device, OnnxRuntimeNode } from "../runtime/onnxruntime_node.ts";
+import { difference, median, wave, writeTransformer } from "./random_transformer.ts";
+
+const TEXT_TOKENS = 20;
+
+const { values: options } = parseArgs({
+  options: {
+    device: { type: "string", default: "webgpu" },
+    sizes: { type: "string", default: "512,1024" },
+    precisions: { type: "string", default: "float32,float16" },
+    steps: { type: "string", default: "5" },
+    layers: { type: "string", default: "28" },
+    cpu: { type: "string", default: "512" },
+  },
+});
+const list = (text: string): string[] => text.split(",").filter((part) => part !== "");
+
+const folder = await Deno.makeTempDir({ prefix: "pixstage-bench-" });
+try {
+  const config = {
+    _class_name: "PixArtTransformer2DModel",
+    sample_size: 64,
+    num_layers: Number(options.layers),
+    caption_channels: 4096,
+  };
+  await writeTransformer(folder, config, "float16");
+  const expected = new Map<number, Float32Array>();
+  for (const size of list(options.cpu).map(Number)) {
+    expected.set(size, (await step("cpu", "float32", [size], 0)).get(size)!);
+  }
+  for (const precision of list(options.precisions)) {
+    const given = await step(
+      options.device as Device,
+      precision as ComputeType,
+      list(options.sizes).map(Number),
+      Number(options.steps),
+    );
+    for (const [size, noise] of given) {
+      const right = expected.get(size);
+      if (right) {
+        print(`${precision} ${size}: off by ${difference(noise, right).toExponential(1)} of the CPU`);
+      }
+    }
+  }
+} finally {
+  await Deno.remove(folder, { recursive: true });
+}
+
+/** Runs a step at each size once to warm up and then `steps` times, tells the time, and gives what came of it. */
+async function step(
+  device: Device,
+  computeType: ComputeType,
+  sizes: readonly number[],
+  steps: number,
+): Promise<Map<number, Float32Array>> {
+  const component = await openComponent(await openDiskSource(folder), { component: "transformer" });
+  const config = PixArtTransformerConfig.parse(component.config);
+  const runtime = new OnnxRuntimeNode({ device });
+  let start = performance.now();
+  await using transformer = await PixArtTransformer.open(runtime, config, await component.weights(), {
+    computeType,
+  });
+  print(`${device} ${computeType}: opened in ${seconds(start).toFixed(2)} s`);
+  const texts = [];
+  for (const seed of [2, 3]) {
+    texts.push(await transformer.prepareText(wave([TEXT_TOKENS, config.caption_channels!], seed)));
+  }
+  const given = new Map<number, Float32Array>();
+  for (const size of sizes) {
+    const latents = wave([1, config.in_channels, size / 8, size / 8], 1);
+    const times: number[] = [];
+    for (let index = 0; index <= steps; index++) {
+      start = performance.now();
+      for (const text of texts) {
+        given.set(size, (await transformer.predict({ latents, timestep: 500, text })).data);
+      }
+      times.push(seconds(start));
+    }
+    const [first = 0, ...others] = times;
+    const { gpuPeak, peak } = runtime.memory();
+    print(
+      `${device} ${computeType} ${size}: first ${first.toFixed(3)} s` +
+        (others.length === 0 ? "" : `, then ${median(others).toFixed(3)} s a step`) +
+        `, resident ${((peak ?? 0) / 1e9).toFixed(2)} GB` +
+        (gpuPeak === undefined ? "" : `, GPU ${(gpuPeak / 1e9).toFixed(2)} GB`),
+    );
+  }
+  return given;
+}
+
+function seconds(start: number): number {
+  return (performance.now() - start) / 1000;
+}
+
+function print(line: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
+}

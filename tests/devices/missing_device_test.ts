@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { localDevice, requireDevice } from "../../local_devices.ts";
+import { DEVICES } from "../../runtime/device.ts";
+import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
+import { GraphBuilder } from "../../models/onnx/graph_builder.ts";
+import { inFolder, runCli, TINY } from "../cli/run_cli.ts";
+
+const facts = await Promise.all(DEVICES.map(localDevice));
+const missing = facts.filter(({ reason }) => reason !== undefined);
+
+Deno.test("a CPU is always there, and computes as the reference does", async () => {
+  const cpu = facts.find(({ device }) => device === "cpu");
+  assert(cpu?.float32 !== undefined && cpu.float32 < 1e-6, `${cpu?.float32}`);
+  await requireDevice("cpu");
+});
+
+Deno.test("a device that is not here is refused with the reason and those that are", async () => {
+  for (const { device } of missing) {
+    await assert.rejects(requireDevice(device as "cuda"), {
+      name: "DeviceError",
+      message: new RegExp(`^Cannot run on ${device} as [^\n]+: devices here are cpu[^\n]*$`),
+    });
+    const g = new GraphBuilder();
+    g.output("y", g.relu(g.input("x", "float32", ["n"])), ["n"]);
+    await assert.rejects(new OnnxRuntimeNode({ device: device as "cuda" }).open(g.build("relu")), {
+      name: "DeviceError",
+      message: new RegExp(`^Cannot run on ${device} as `),
+    });
+  }
+});
+
+Deno.test("gen refuses a device that is not here before it reads weights", async () => {
+  await inFolder(async (folder) => {
+    for (const { device } of missing) {
+      const { status, stdout, stderr } = await runCli(folder, "gen", "a car", "-m", TINY, "--device", device);
+      assert.equal(status, 1);
+      assert.equal(stdout, "");
+      assert.match(stderr, new RegExp(`error: Cannot run on ${device} as [^\n]+: devices here are cpu`));
+    }
+  });
+});
+
+Deno.test("gen refuses float16 on a CPU, and for the text encoder everywhere", async () => {
+  await inFolder(async (folder) => {
+    const gen = (...args: string[]) => runCli(folder, "gen", "a car", "-m", TINY, ...args);
+    for (const precision of ["float16", "denoise=float16"]) {
+      const { status, stderr } = await gen("--precision", precision);
+      assert.deepEqual([status, stderr], [
+        2,
+        "error: Cannot compute in float16 on cpu as it is slower there than float32, and less exact: " +
+        "choose float32, int8 or int4, or a GPU (webgpu, cuda)\n",
+      ]);
+    }
+    const { status, stderr } = await gen("--precision", "encode=float16", "--device", "webgpu");
+    assert.equal(status, 2);
+    assert.match(
+      stderr,
+      /Cannot encode in float16 as values of T5 outgrow it: choose one of float32, int8, int4/,
+    );
+  });
+});
+
+Deno.test("devices lists what is here and why the others are not", async () => {
+  await inFolder(async (folder) => {
+    const { status, stdout } = await runCli(folder, "devices", "--json");
+    assert.equal(status, 0);
+    const listed = JSON.parse(stdout) as { device: string; reason?: string }[];
+    assert.deepEqual(
+      listed.map(({ device, reason }) => [device, reason]),
+      facts.map(({ device, reason }) => [device, reason]),
+    );
+  });
+});
