@@ -44,19 +44,20 @@ try {
   await writeTransformer(folder, config, "float16");
   const expected = new Map<number, Float32Array>();
   for (const size of list(options.cpu).map(Number)) {
-    expected.set(size, (await step("cpu", "float32", [size], 0)).get(size)!);
+    expected.set(
+      size,
+      (await step({ device: "cpu", computeType: "float32", halves: 1 }, [size], 0)).get(size)!,
+    );
   }
   for (const precision of list(options.precisions)) {
-    const given = await step(
-      options.device as Device,
-      precision as ComputeType,
-      list(options.sizes).map(Number),
-      Number(options.steps),
-    );
-    for (const [size, noise] of given) {
-      const right = expected.get(size);
-      if (right) {
-        print(`${precision} ${size}: off by ${difference(noise, right).toExponential(1)} of the CPU`);
+    for (const halves of [1, 2] as const) {
+      const way = { device: options.device as Device, computeType: precision as ComputeType, halves };
+      const given = await step(way, list(options.sizes).map(Number), Number(options.steps));
+      for (const [size, noise] of given) {
+        const right = expected.get(size);
+        if (right) {
+          print(`${precision} ${size}: off by ${difference(noise, right).toExponential(1)} of the CPU`);
+        }
       }
     }
   }
@@ -64,10 +65,16 @@ try {
   await Deno.remove(folder, { recursive: true });
 }
 
+/** How a step is computed. */
+interface Way {
+  readonly device: Device;
+  readonly computeType: ComputeType;
+  readonly halves: 1 | 2;
+}
+
 /** Runs a step at each size once to warm up and then `steps` times, tells the time, and gives what came of it. */
 async function step(
-  device: Device,
-  computeType: ComputeType,
+  { device, computeType, halves }: Way,
   sizes: readonly number[],
   steps: number,
 ): Promise<Map<number, Float32Array>> {
@@ -77,8 +84,10 @@ async function step(
   let start = performance.now();
   await using transformer = await PixArtTransformer.open(runtime, config, await component.weights(), {
     computeType,
+    halves,
   });
-  print(`${device} ${computeType}: opened in ${seconds(start).toFixed(2)} s`);
+  const name = `${device} ${computeType}, ${halves === 1 ? "one half at a time" : "both halves at once"}`;
+  print(`${name}: opened in ${seconds(start).toFixed(2)} s`);
   const texts = [];
   for (const seed of [2, 3]) {
     texts.push(await transformer.prepareText(wave([TEXT_TOKENS, config.caption_channels!], seed)));
@@ -89,15 +98,16 @@ async function step(
     const times: number[] = [];
     for (let index = 0; index <= steps; index++) {
       start = performance.now();
-      for (const text of texts) {
-        given.set(size, (await transformer.predict({ latents, timestep: 500, text })).data);
-      }
+      const outputs = await transformer.predictEach(
+        texts.map((text) => ({ latents, timestep: 500, text })),
+      );
+      given.set(size, outputs[1]!.data);
       times.push(seconds(start));
     }
     const [first = 0, ...others] = times;
     const { gpuPeak, peak } = runtime.memory();
     print(
-      `${device} ${computeType} ${size}: first ${first.toFixed(3)} s` +
+      `${name}, ${size}: first ${first.toFixed(3)} s` +
         (others.length === 0 ? "" : `, then ${median(others).toFixed(3)} s a step`) +
         `, resident ${((peak ?? 0) / 1e9).toFixed(2)} GB` +
         (gpuPeak === undefined ? "" : `, GPU ${(gpuPeak / 1e9).toFixed(2)} GB`),

@@ -134,12 +134,15 @@ export function describePlan(plan: MemoryPlan): string[] {
       residency,
       ...(stage.stage === "decode" ? [] : [precision]),
       ...(tiling === undefined ? [] : [tileSize === undefined ? tiling : `${tiling} tiles of ${tileSize}`]),
-      ...(halves === undefined ? [] : ["one half of guidance at a time"]),
+      ...(halves === undefined
+        ? []
+        : [halves === 1 ? "one half of guidance at a time" : "both halves of guidance at once"]),
     ];
+    const gpu = stage.predictedGpuPeak === undefined ? "" : `, GPU ${formatMemory(stage.predictedGpuPeak)}`;
     return `${stage.stage.padEnd(8)} ${formatMemory(stage.predictedPeak).padStart(8)}  ${
       choices.join(", ")
     }  ` +
-      `(weights ${formatMemory(stage.weightBytes)})`;
+      `(weights ${formatMemory(stage.weightBytes)}${gpu})`;
   });
   const limit = plan.limitBytes === undefined ? "" : `, allowed ${formatMemory(plan.limitBytes)}`;
   return [...lines, `peak of the whole run: ${formatMemory(plan.predictedPeak)}${limit}`, ...plan.problems];

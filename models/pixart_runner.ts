@@ -6,13 +6,13 @@
  * @module
  */
 
-import type { Tensor } from "../artifacts/tensor.ts";
+import { type Tensor, tensor } from "../artifacts/tensor.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Weights } from "./checkpoint/weights.ts";
-import { pixartStepSegments, pixartTextGraph } from "./pixart_transformer.ts";
+import { type PixArtOptions, pixartStepSegments, pixartTextGraph, secondName } from "./pixart_transformer.ts";
 import type { PixArtTransformerConfig } from "./pixart_transformer_config.ts";
 import { positionEmbedding } from "./position_embedding.ts";
-import { type CallOptions, type OpenModelOptions, SegmentedModel, type SegmentOptions } from "./segments.ts";
+import { type CallOptions, type OpenModelOptions, SegmentedModel } from "./segments.ts";
 import { timestepEmbedding } from "./timestep_embedding.ts";
 
 /** A text as the blocks see it: the keys and values of each block's cross-attention. */
@@ -65,6 +65,7 @@ export class PixArtTransformer implements AsyncDisposable {
   readonly config: PixArtTransformerConfig;
   readonly #text: SegmentedModel;
   readonly #step: SegmentedModel;
+  readonly #halves: 1 | 2;
   #position: { readonly rows: number; readonly columns: number; readonly embedding: Tensor } | undefined;
 
   /**
@@ -73,8 +74,15 @@ export class PixArtTransformer implements AsyncDisposable {
    * @param config Its configuration.
    * @param text What depends on the text alone.
    * @param step One prediction.
+   * @param halves Halves of guidance that `step` predicts at once.
    */
-  constructor(config: PixArtTransformerConfig, text: SegmentedModel, step: SegmentedModel) {
+  constructor(
+    config: PixArtTransformerConfig,
+    text: SegmentedModel,
+    step: SegmentedModel,
+    halves: 1 | 2 = 1,
+  ) {
+    this.#halves = halves;
     this.config = config;
     this.#text = text;
     this.#step = step;
@@ -86,7 +94,8 @@ export class PixArtTransformer implements AsyncDisposable {
    * @param runtime Opens the graphs.
    * @param config Its configuration.
    * @param weights Its weights, in any floating-point type.
-   * @param options How long weights are held, who hears of it, and what the blocks compute in: float32 by default.
+   * @param options How long weights are held, who hears of it, what the blocks compute in (float32 by default), and how
+   *   many halves of guidance are predicted at once (1 by default).
    * @returns The transformer.
    * @throws {MissingWeightError} if a weight is missing.
    * @throws {OnnxRuntimeError} if a segment cannot be opened.
@@ -95,13 +104,14 @@ export class PixArtTransformer implements AsyncDisposable {
     runtime: Runtime,
     config: PixArtTransformerConfig,
     weights: Weights,
-    options: OpenModelOptions & Pick<SegmentOptions, "computeType"> = {},
+    options: OpenModelOptions & Pick<PixArtOptions, "computeType" | "halves"> = {},
   ): Promise<PixArtTransformer> {
     const layersPerSegment = options.layersPerSegment ?? (options.residency === "stream" ? 1 : undefined);
     const text = new SegmentedModel(runtime, [pixartTextGraph(config, weights)], { residency: "stream" });
-    const { computeType } = options;
-    const graphs = pixartStepSegments(config, weights, { layersPerSegment, computeType });
-    return new PixArtTransformer(config, text, await SegmentedModel.open(runtime, graphs, options));
+    const { computeType, halves } = options;
+    const graphs = pixartStepSegments(config, weights, { layersPerSegment, computeType, halves });
+    const step = await SegmentedModel.open(runtime, graphs, options);
+    return new PixArtTransformer(config, text, step, halves);
   }
 
   /**
@@ -135,12 +145,14 @@ export class PixArtTransformer implements AsyncDisposable {
    * @param inputs Latents, timestep, text and size of each prediction.
    * @param options A signal, looked at between segments.
    * @returns Each prediction, as {@linkcode PixArtTransformer.predict} gives it.
-   * @throws {TypeError} if the latents' shape does not fit the model, or the size is missing.
+   * @throws {TypeError} if the latents' shape does not fit the model, or the size is missing, or the transformer was
+   *   opened for both halves at once and these are no two halves of one prediction.
    */
   async predictEach(
     inputs: readonly PredictInputs[],
     options: CallOptions = {},
   ): Promise<Tensor<"float32">[]> {
+    if (this.#halves === 2) return await this.#predictBoth(inputs, options);
     const outputs = await this.#step.runEach(inputs.map((one) => this.#feeds(one)), options);
     return outputs.map(({ sample }) => sample as Tensor<"float32">);
   }
@@ -153,6 +165,25 @@ export class PixArtTransformer implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.release();
+  }
+
+  async #predictBoth(
+    [first, second, ...others]: readonly PredictInputs[],
+    options: CallOptions,
+  ): Promise<Tensor<"float32">[]> {
+    const isOne = first?.latents === second?.latents && first?.timestep === second?.timestep;
+    if (!first || !second || others.length > 0 || !isOne) {
+      throw new TypeError(
+        "Cannot predict as this transformer takes two texts for the same latents and timestep at once",
+      );
+    }
+    const texts = Object.entries(second.text.tensors).map(([name, value]) => [secondName(name), value]);
+    const { sample } = await this.#step.run({ ...this.#feeds(first), ...Object.fromEntries(texts) }, options);
+    const { shape, data } = sample as Tensor<"float32">;
+    const half = data.length / 2;
+    return [0, half].map((start) =>
+      tensor("float32", [1, ...shape.slice(1)], data.subarray(start, start + half))
+    );
   }
 
   #feeds(inputs: PredictInputs): Record<string, Tensor> {

@@ -5,7 +5,7 @@
  * Photorealistic Text-to-Image Synthesis" (https://arxiv.org/abs/2310.00426), figure 4; reference:
  * diffusers/models/transformers/pixart_transformer_2d.py.
  *
- * One prompt, one picture: the two halves of guidance run one after the other, each with the real tokens of its text.
+ * One picture: the two halves of guidance run one after the other, or both at once, each with the real tokens of its text.
  *
  * @module
  */
@@ -20,6 +20,17 @@ import { TIMESTEP_CHANNELS } from "./timestep_embedding.ts";
 /** Normalization before the output; fixed in the reference. */
 const FINAL_NORM_EPSILON = 1e-6;
 
+/** How the graphs are built. */
+export interface PixArtOptions extends SegmentOptions {
+  /**
+   * Halves of guidance that are predicted at once. With two of them, every row of a token is there twice, and the second
+   * half's text is named by {@linkcode secondName}.
+   *
+   * @default {1}
+   */
+  readonly halves?: 1 | 2 | undefined;
+}
+
 /** Name of the keys that a block's cross-attention sees. */
 export function keyName(block: number): string {
   return `transformer_blocks.${block}.key`;
@@ -28,6 +39,11 @@ export function keyName(block: number): string {
 /** Name of the values that a block's cross-attention sees. */
 export function valueName(block: number): string {
   return `transformer_blocks.${block}.value`;
+}
+
+/** Name of the second half's keys or values. */
+export function secondName(name: string): string {
+  return `${name}.second`;
 }
 
 /**
@@ -47,12 +63,12 @@ export function pixartTextGraph(
 /**
  * One prediction, cut into segments of `layersPerSegment` blocks: `latents` [1, channels, h, w], `position_embedding`
  * [tokens, width], `timestep` [1, 256], where the configuration has size conditions `resolution` [2, 256] and
- * `aspect_ratio` [1, 256], and each block's keys and values → `sample` [1, out channels, h, w].
+ * `aspect_ratio` [1, 256], and each block's keys and values → `sample` [halves, out channels, h, w].
  */
 export function pixartStepSegments(
   config: PixArtTransformerConfig,
   weights: Weights,
-  options: SegmentOptions = {},
+  options: PixArtOptions = {},
 ): BuiltGraph[] {
   return layerRanges(config.num_layers, options.layersPerSegment).map(({ first, end }) => {
     const transformer = new PixArtLayers(config, weights, options);
@@ -76,7 +92,7 @@ export function pixartStepSegments(
     }
     if (isLast && latents) {
       const sample = transformer.final(hidden, condition.timestep, latents);
-      g.output("sample", sample, [1, config.out_channels, "h", "w"]);
+      g.output("sample", sample, [options.halves ?? 1, config.out_channels, "h", "w"]);
     } else {
       g.output(`hidden.${end}`, hidden, tokens);
     }
@@ -98,9 +114,11 @@ class PixArtLayers {
   /** Those of the blocks that hold nearly all weights and take nearly all time. */
   readonly #large: Layers;
   readonly #computeType: ComputeType;
+  readonly #halves: 1 | 2;
 
-  constructor(config: PixArtTransformerConfig, weights: Weights, options: SegmentOptions) {
+  constructor(config: PixArtTransformerConfig, weights: Weights, options: PixArtOptions) {
     this.#config = config;
+    this.#halves = options.halves ?? 1;
     this.width = config.num_attention_heads * config.attention_head_dim;
     this.graph = new GraphBuilder(options.exposed);
     this.#computeType = options.computeType ?? "float32";
@@ -141,8 +159,11 @@ class PixArtLayers {
       kernel: patch_size,
       stride: BigInt(patch_size),
     });
-    const rows = g.transpose(g.reshape(patches, [this.width, -1]), [1, 0]);
-    return g.probe("pos_embed", g.add(rows, position), ["tokens", this.width]);
+    const rows = g.add(g.transpose(g.reshape(patches, [this.width, -1]), [1, 0]), position);
+    return g.probe("pos_embed", this.#halves === 1 ? rows : g.concat([rows, rows], 0), [
+      "tokens",
+      this.width,
+    ]);
   }
 
   /** Timestep, and size where the model knows it, as one vector and as the six modulation vectors (adaLN-single). */
@@ -153,7 +174,7 @@ class PixArtLayers {
       const third = Math.floor(this.width / 3);
       const resolution = g.reshape(this.#embedSinusoids("resolution", 2, third), [1, 2 * third]);
       const aspectRatio = this.#embedSinusoids("aspect_ratio", 1, third);
-      timestep = g.add(timestep, g.op("Concat", [resolution, aspectRatio], { axis: 1n }));
+      timestep = g.add(timestep, g.concat([resolution, aspectRatio], 1));
     }
     g.probe("embedded_timestep", timestep, [1, this.width]);
     const modulation = this.#layers.linear(
@@ -186,7 +207,7 @@ class PixArtLayers {
     const attended = this.#widen(
       large.linear(
         `${module}.attn1.to_out.0`,
-        g.attention(query!, key!, value!, { heads }),
+        g.attention(query!, key!, value!, { heads, sequences: this.#halves }),
         width,
         width,
       ),
@@ -197,11 +218,9 @@ class PixArtLayers {
     const crossed = this.#widen(
       large.linear(
         `${module}.attn2.to_out.0`,
-        g.attention(
+        this.#attendToText(
+          index,
           large.linear(`${module}.attn2.to_q`, this.#narrow(hidden), width, width, bias),
-          this.#narrow(g.input(keyName(index), "float32", ["text_tokens", width])),
-          this.#narrow(g.input(valueName(index), "float32", ["text_tokens", width])),
-          { heads },
         ),
         width,
         width,
@@ -221,6 +240,21 @@ class PixArtLayers {
     return g.probe(`block.${index}`, g.add(hidden, g.mul(fed, gateFf!)), tokens);
   }
 
+  /** Each half attends to the tokens of its own text, which are not as many as the other's. */
+  #attendToText(block: number, query: Value): Value {
+    const g = this.graph;
+    const names = [keyName(block), valueName(block)];
+    const attend = (rows: Value, half: number) => {
+      const [key, value] = names.map((name) =>
+        this.#narrow(
+          g.input(half === 0 ? name : secondName(name), "float32", [`text_tokens.${half}`, this.width]),
+        )
+      );
+      return g.attention(rows, key!, value!, { heads: this.#config.num_attention_heads });
+    };
+    return this.#halves === 1 ? attend(query, 0) : g.concat(g.splitEvenly(query, 0, 2).map(attend), 0);
+  }
+
   /** Normalization, projection, and patches back into a picture of the latents' size. */
   final(hidden: Value, timestep: Value, latents: Value): Value {
     const { patch_size, out_channels } = this.#config;
@@ -236,7 +270,7 @@ class PixArtLayers {
 
     const size = g.op("Shape", [latents], { start: 2n });
     const grid = g.op("Div", [size, g.int64s([patch_size])]);
-    const shape = g.op("Concat", [g.int64s([1]), grid, g.int64s([channels])], { axis: 0n });
+    const shape = g.concat([g.int64s([this.#halves]), grid, g.int64s([channels])], 0);
     const planes = g.transpose(g.reshape(patches, shape), [0, 3, 1, 2]);
     return g.op("DepthToSpace", [planes], { blocksize: BigInt(patch_size), mode: "DCR" });
   }

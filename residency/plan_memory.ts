@@ -9,6 +9,7 @@
 import type { Residency } from "../models/segments.ts";
 import { chooseTiling, type VaeTiling } from "../models/vae_tiling/tiled_vae_decoder.ts";
 import type { DecodeFacts, LayeredFacts, RunFacts } from "./memory_facts.ts";
+import { guidanceHalves } from "./guidance_halves.ts";
 import { formatMemory } from "./memory_size.ts";
 import { checkPrecision, type Precision, precisionOf, PRECISIONS } from "./precision.ts";
 import { predictGpuDenoise, predictGpuEncode } from "./predict_gpu_memory.ts";
@@ -42,8 +43,8 @@ export interface StageMemoryPlan {
   readonly tiling?: VaeTiling;
   /** Side of a blended tile in pixels. */
   readonly tileSize?: number;
-  /** Halves of guidance that are predicted at a time, where the stage denoises: one, as two would hold both's activations. */
-  readonly halves?: 1;
+  /** Halves of guidance that are predicted at once, where the stage denoises. */
+  readonly halves?: 1 | 2;
   /** Bytes of all weights that the stage reads. */
   readonly weightBytes: number;
   /** Resident memory at its largest. */
@@ -108,6 +109,7 @@ export function planMemory(facts: RunFacts, request: MemoryRequest): MemoryPlan 
   }
   if (denoise) {
     const tokens = Math.ceil(facts.height / facts.tokenSize) * Math.ceil(facts.width / facts.tokenSize);
+    const halves = guidanceHalves(request.device, facts.guided);
     const candidates = layered(
       "denoise",
       denoise,
@@ -117,9 +119,16 @@ export function planMemory(facts: RunFacts, request: MemoryRequest): MemoryPlan 
     add(
       candidates.map((candidate) => ({
         ...candidate,
-        halves: 1 as const,
+        halves,
         ...(onGpu
-          ? { predictedGpuPeak: predictGpuDenoise(denoise, tokens, candidate.residency, candidate.precision) }
+          ? {
+            predictedGpuPeak: predictGpuDenoise(
+              denoise,
+              halves * tokens,
+              candidate.residency,
+              candidate.precision,
+            ),
+          }
           : {}),
       })),
       (best) => `${lowerPrecision(best)}, or make a smaller picture`,

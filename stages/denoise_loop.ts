@@ -34,7 +34,7 @@ export interface DenoiseStep {
 /** What the loop over one image's timesteps needs. */
 export interface ImageRun {
   /** The open transformer. */
-  readonly transformer: Pick<PixArtTransformer, "predict">;
+  readonly transformer: Pick<PixArtTransformer, "predictEach">;
   /** Sizes, schedule, guidance. */
   readonly settings: DenoiseSettings;
   /** The text of the negative prompt and then of the prompt, or of the prompt alone. */
@@ -71,12 +71,8 @@ export async function denoiseImage(run: ImageRun): Promise<Float32Array> {
     if (index >= (run.stopAfter ?? Infinity)) break;
     // 1. Predict the noise, for the negative prompt and for the prompt.
     const latents = tensor("float32", shape, scheduler.scaleModelInput(sample, index));
-    const outputs: Float32Array[] = [];
-    for (const half of text) {
-      signal.throwIfAborted();
-      const inputs = { latents, timestep, text: half, size: settings.madeSize };
-      outputs.push((await transformer.predict(inputs, { signal })).data);
-    }
+    const halves = text.map((half) => ({ latents, timestep, text: half, size: settings.madeSize }));
+    const outputs = (await transformer.predictEach(halves, { signal })).map(({ data }) => data);
     // 2. Guide. The channels behind the first are the variance, which no scheduler here uses.
     const [first, second] = outputs.map((output) => output.subarray(0, sample.length));
     const prediction = second ? guide(first!, second, settings.guidanceScale) : first!;

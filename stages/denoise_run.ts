@@ -13,6 +13,7 @@ import { imageLatents, unpackLatents } from "../artifacts/latents.ts";
 import type { Tensor } from "../artifacts/tensor.ts";
 import type { Checkpoint } from "../models/checkpoint/checkpoint.ts";
 import { PixArtTransformer, type PreparedText } from "../models/pixart_runner.ts";
+import { guidanceHalves } from "../residency/guidance_halves.ts";
 import { stageResidency } from "../residency/stage_residency.ts";
 import type { NoiseGenerator } from "../random/noise_generator.ts";
 import { createGenerator, restoreGenerator } from "../random/create_generator.ts";
@@ -160,6 +161,7 @@ export async function denoise(context: DenoiseContext, stopAfter = Infinity): Pr
   await using transformer = await PixArtTransformer.open(runtime, settings.transformer, weights, {
     residency: stageResidency(runtime, "denoise", weights),
     computeType: parameters.precision === "float16" ? "float16" : "float32",
+    halves: guidanceHalves(runtime.device, settings.guidanceScale > 1),
     signal,
     onLoad: (progress) => report(loadReport("transformer", progress)),
   });

@@ -24,6 +24,7 @@ const ROOMS = [
   "stages",
   "graph",
   "local.ts",
+  "local_devices.ts",
   "server",
   "client.ts",
   "cli",

@@ -211,7 +211,7 @@ export class GraphBuilder {
     if (slices.length === 1) return this.gemm(x, this.weight(weight, dtype), bias);
     const biases = bias && this.split(bias, 0, slices.map(({ shape }) => shape[0]!));
     const parts = slices.map((slice, index) => this.gemm(x, this.weight(slice, dtype), biases?.[index]));
-    return this.op("Concat", parts, { axis: 1n });
+    return this.concat(parts, 1);
   }
 
   /**
@@ -291,6 +291,16 @@ export class GraphBuilder {
     return this.#node("Split", [x, this.int64s(sizes)], { axis: BigInt(axis) }, "", sizes.length);
   }
 
+  /** Cuts an axis into parts of one size. */
+  splitEvenly(x: Value, axis: number, parts: number): Value[] {
+    return this.#node("Split", [x], { axis: BigInt(axis), num_outputs: BigInt(parts) }, "", parts);
+  }
+
+  /** Puts values one behind the other. */
+  concat(parts: readonly Value[], axis: number): Value {
+    return this.op("Concat", parts, { axis: BigInt(axis) });
+  }
+
   /**
    * Attention of many heads over rows: softmax(scale · query · keyᵀ + bias) · value, without ever holding all scores
    * where there is no bias.
@@ -298,22 +308,28 @@ export class GraphBuilder {
    * @param query [query tokens, heads · size].
    * @param key [key tokens, heads · size].
    * @param value [key tokens, heads · size].
-   * @param options Number of heads; factor of the scores, 1/√size by default; bias [1, heads, query, key].
+   * @param options Number of heads; factor of the scores, 1/√size by default; bias [1, heads, query, key]; how many
+   *   sequences of one length the rows hold one behind the other, 1 by default, each of which sees itself alone.
    * @returns [query tokens, heads · size].
    */
   attention(
     query: Value,
     key: Value,
     value: Value,
-    options: { heads: number; scale?: number; bias?: Value },
+    options: { heads: number; scale?: number; bias?: Value; sequences?: number },
   ): Value {
-    const batched = [query, key, value].map((rows) => this.op("Unsqueeze", [rows, this.int64s([0])]));
+    const { heads, scale, bias, sequences = 1 } = options;
+    const batched = [query, key, value].map((rows) => {
+      const batch = this.op("Unsqueeze", [rows, this.int64s([0])]);
+      return sequences === 1 ? batch : this.reshape(batch, [sequences, -1, 0]);
+    });
     const attended = this.contrib(
       "MultiHeadAttention",
-      options.bias ? [...batched, undefined, undefined, options.bias] : batched,
-      { num_heads: BigInt(options.heads), ...(options.scale === undefined ? {} : { scale: options.scale }) },
+      bias ? [...batched, undefined, undefined, bias] : batched,
+      { num_heads: BigInt(heads), ...(scale === undefined ? {} : { scale }) },
     );
-    return this.op("Squeeze", [attended, this.int64s([0])]);
+    const rows = sequences === 1 ? attended : this.reshape(attended, [1, -1, 0]);
+    return this.op("Squeeze", [rows, this.int64s([0])]);
   }
 
   /**

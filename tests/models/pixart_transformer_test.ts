@@ -199,6 +199,38 @@ Deno.test("PixArtTransformer predicts both halves of guidance as one by one, eac
   }
 });
 
+Deno.test("PixArtTransformer predicts both halves of guidance at once as one by one, but for rounding", async () => {
+  for (const checkpoint of TINY_CHECKPOINTS) {
+    const { config, weights } = await openTransformer(checkpoint);
+    const channels = config.caption_channels!;
+    const wave = (length: number, seed: number) =>
+      Float32Array.from({ length }, (_, i) => Math.sin(seed * i * i));
+    const latents = tensor("float32", [1, 4, 6, 8], wave(192, 1));
+    for (const layersPerSegment of [undefined, 1]) {
+      const options = { layersPerSegment, residency: "stage" as const };
+      await using single = await PixArtTransformer.open(runtime, config, weights, options);
+      await using both = await PixArtTransformer.open(runtime, config, weights, { ...options, halves: 2 });
+      const halves = await Promise.all([2, 7].map(async (tokens) => ({
+        latents,
+        timestep: 20,
+        text: await both.prepareText(tensor("float32", [tokens, channels], wave(channels * tokens, tokens))),
+        size: { height: 48, width: 64 },
+      })));
+      const expected = await single.predictEach(halves);
+      const actual = await both.predictEach(halves);
+      for (const [index, { shape, data }] of expected.entries()) {
+        assert.deepEqual(actual[index]?.shape, shape);
+        assertNear(actual[index]!.data, data, { relL2: 2e-6 }, `${checkpoint}: half ${index}`);
+      }
+      await assert.rejects(both.predict(halves[0]!), {
+        name: "TypeError",
+        message:
+          "Cannot predict as this transformer takes two texts for the same latents and timestep at once",
+      });
+    }
+  }
+});
+
 Deno.test("PixArtTransformer says what is wrong with its inputs, and stops when told to", async () => {
   const { config, weights } = await openTransformer("tiny-lcm");
   await using transformer = await PixArtTransformer.open(runtime, config, weights);

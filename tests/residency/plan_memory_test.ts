@@ -79,9 +79,11 @@ Deno.test("pictures are cut into blended tiles only where nothing else fits", ()
   assert.match(fixed.problems[0]!, /allow tiling "blended"/);
 });
 
-Deno.test("a GPU holds the weights of a stage unless they do not fit", () => {
+Deno.test("a GPU holds the weights of a stage unless they do not fit, and predicts both halves at once", () => {
   const roomy = planMemory(PUBLISHED, { device: "webgpu", limitBytes: 100e9 });
   assert.deepEqual(roomy.stages.map(({ residency }) => residency), ["stage", "stage", "stage"]);
+  assert.equal(roomy.stages[1]?.halves, 2);
+  assert.equal(planMemory({ ...PUBLISHED, guided: false }, { device: "webgpu" }).stages[1]?.halves, 1);
   const tight = planMemory(PUBLISHED, { device: "webgpu", limitBytes: 2e9 });
   assert.equal(tight.stages[0]?.residency, "stream");
 });
