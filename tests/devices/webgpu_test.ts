@@ -31,7 +31,10 @@ async function make(checkpoint: string, device: "cpu" | "webgpu", precision: Pre
     resolutionBinning: false,
     precision: { "*": precision },
   };
-  const made = await runGraph(textToImage(request, { guided: true }), localRun({ device }));
+  const made = await runGraph(textToImage(request, { guided: true }), {
+    ...localRun({ device }),
+    outputs: ["pair.embeddings", "denoise.latents"],
+  });
   const tensorOf = (output: string, name: string) =>
     made.get(output)!.artifact.tensors[name] as Tensor<"float32">;
   return {
@@ -63,6 +66,8 @@ Deno.test(
   { ignore: !isRight || float16 === undefined },
   async () => {
     const [checkpoint = ""] = CHECKPOINTS;
+    const folder = await Deno.makeTempDir({ prefix: "pixstage-quantized-" });
+    Deno.env.set("PIXSTAGE_QUANTIZED", folder);
     for (const precision of ["float16", "int8"] as const) {
       const cpu = await make(checkpoint, "cpu", precision === "float16" ? "float32" : precision);
       const gpu = await make(checkpoint, "webgpu", precision);
@@ -71,5 +76,7 @@ Deno.test(
       assert(latents > 0 && latents < 0.01, `${precision}: latents off by ${latents}`);
       assert(likeness > 40, `${precision}: ${likeness} dB`);
     }
+    Deno.env.delete("PIXSTAGE_QUANTIZED");
+    await Deno.remove(folder, { recursive: true });
   },
 );
