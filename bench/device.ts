@@ -82,7 +82,7 @@ async function step(
   const config = PixArtTransformerConfig.parse(component.config);
   const runtime = new OnnxRuntimeNode({ device });
   let start = performance.now();
-  await using transformer = await PixArtTransformer.open(runtime, config, await component.weights(), {
+  await using transformer = PixArtTransformer.open(runtime, config, await component.weights(), {
     computeType,
     halves,
   });

@@ -1,9 +1,10 @@
 /**
  * Times one denoising step of PixArt-XL at 512 px with guidance, in float32 on the CPU: 28 blocks, 1024 tokens of
- * picture, 120 of text, both halves. With `--python` in alternation with PyTorch and diffusers, over the same weights:
- * random ones, written to a temporary file of 2.4 GB.
+ * picture, both halves: a prompt of 20 tokens and an empty negative one, which diffusers pads to 120 tokens each. With
+ * `--python` in alternation with PyTorch and diffusers, over the same weights: random ones, written to a temporary file
+ * of 2.4 GB.
  *
- *     deno task bench:step [--python VENV/bin/python] [--steps 5] [--layers 28] [--threads 2]
+ *     deno task bench:step [--python VENV/bin/python] [--steps 5] [--layers 28] [--threads 2] [--tokens 1,20]
  *
  * @module
  */
@@ -21,7 +22,8 @@ import { OnnxRuntimeNode } from "../runtime/onnxruntime_node.ts";
 import { difference, median, wave, writeTransformer } from "./random_transformer.ts";
 
 const SIDE = 64;
-const TEXT_TOKENS = 120;
+/** What diffusers pads texts to. */
+const PADDED_TOKENS = 120;
 const TIMESTEP = 500;
 const GUIDANCE = 4.5;
 
@@ -30,10 +32,13 @@ const { values: options } = parseArgs({
     python: { type: "string" },
     steps: { type: "string", default: "5" },
     layers: { type: "string", default: "28" },
+    tokens: { type: "string", default: "1,20" },
     threads: { type: "string", default: String(navigator.hardwareConcurrency) },
   },
 });
 const threads = Number(options.threads);
+/** Real tokens of the negative prompt and of the prompt. */
+const tokens = options.tokens.split(",").map(Number);
 
 const folder = await Deno.makeTempDir({ prefix: "pixstage-bench-" });
 try {
@@ -74,19 +79,20 @@ try {
 async function openPixstage(folder: string): Promise<() => Promise<number>> {
   const component = await openComponent(await openDiskSource(folder), { component: "transformer" });
   const config = PixArtTransformerConfig.parse(component.config);
-  const transformer = await PixArtTransformer.open(
+  const transformer = PixArtTransformer.open(
     new OnnxRuntimeNode({ threads }),
     config,
     await component.weights(),
   );
   const latents = wave([1, config.in_channels, SIDE, SIDE], 1);
   const texts = await Promise.all(
-    [2, 3].map((seed) => transformer.prepareText(wave([TEXT_TOKENS, config.caption_channels!], seed))),
+    tokens.map((count, half) => transformer.prepareText(wave([count, config.caption_channels!], 2 + half))),
   );
   return async () => {
     const start = performance.now();
-    const halves = [];
-    for (const text of texts) halves.push(await transformer.predict({ latents, timestep: TIMESTEP, text }));
+    const halves = await transformer.predictEach(
+      texts.map((text) => ({ latents, timestep: TIMESTEP, text })),
+    );
     const [negative, prompt] = halves as [Tensor<"float32">, Tensor<"float32">];
     const guided = prompt.data.map((value, i) => negative.data[i]! + GUIDANCE * (value - negative.data[i]!));
     const seconds = (performance.now() - start) / 1000;
@@ -98,7 +104,7 @@ async function openPixstage(folder: string): Promise<() => Promise<number>> {
 /** Starts diffusers in a process of its own, which runs a step for each line that it reads. */
 function startTorch(python: string, folder: string): { step(): Promise<number>; stop(): Promise<void> } {
   const script = new URL("./step_torch.py", import.meta.url).pathname;
-  const args = [script, folder, threads, SIDE, TEXT_TOKENS, TIMESTEP, GUIDANCE].map(String);
+  const args = [script, folder, threads, SIDE, PADDED_TOKENS, TIMESTEP, GUIDANCE, options.tokens].map(String);
   const child = new Deno.Command(python, { args, stdin: "piped", stdout: "piped", stderr: "null" }).spawn();
   const stdin = child.stdin.getWriter();
   const lines = createInterface({ input: Readable.fromWeb(child.stdout) })[Symbol.asyncIterator]();

@@ -7,7 +7,8 @@ import numpy
 import torch
 from diffusers import PixArtTransformer2DModel
 
-folder, threads, side, tokens, timestep, guidance = sys.argv[1], *map(int, sys.argv[2:6]), float(sys.argv[6])
+folder, threads, side, padded, timestep, guidance = sys.argv[1], *map(int, sys.argv[2:6]), float(sys.argv[6])
+tokens = [int(count) for count in sys.argv[7].split(",")]
 torch.set_num_threads(threads)
 model = PixArtTransformer2DModel.from_pretrained(folder, torch_dtype=torch.float32).eval()
 
@@ -18,8 +19,11 @@ def wave(shape, seed):
 
 
 latents = wave((1, model.config.in_channels, side, side), 1).repeat(2, 1, 1, 1)
-texts = torch.cat([wave((1, tokens, model.config.caption_channels), seed) for seed in (2, 3)])
-mask = torch.ones(2, tokens)
+texts = torch.zeros(2, padded, model.config.caption_channels)
+mask = torch.zeros(2, padded)
+for half, count in enumerate(tokens):
+    texts[half, :count] = wave((count, model.config.caption_channels), 2 + half)
+    mask[half, :count] = 1
 sizes = {"resolution": None, "aspect_ratio": None}
 
 for _ in sys.stdin:

@@ -8,6 +8,7 @@
 
 import { type Tensor, tensor } from "../artifacts/tensor.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import { isShortText } from "./absorbed_attention.ts";
 import type { Weights } from "./checkpoint/weights.ts";
 import { type PixArtOptions, pixartStepSegments, pixartTextGraph, secondName } from "./pixart_transformer.ts";
 import type { PixArtTransformerConfig } from "./pixart_transformer_config.ts";
@@ -50,7 +51,7 @@ export interface PredictInputs {
  * const source = await openDiskSource("models/PixArt-Sigma-XL-2-1024-MS");
  * const component = await openComponent(source, { component: "transformer" });
  * const config = PixArtTransformerConfig.parse(component.config);
- * await using transformer = await PixArtTransformer.open(
+ * await using transformer = PixArtTransformer.open(
  *   new OnnxRuntimeNode(),
  *   config,
  *   await component.weights(),
@@ -64,32 +65,28 @@ export class PixArtTransformer implements AsyncDisposable {
   /** Its configuration. */
   readonly config: PixArtTransformerConfig;
   readonly #text: SegmentedModel;
-  readonly #step: SegmentedModel;
+  readonly #openStep: (shortText: boolean) => Promise<SegmentedModel>;
   readonly #halves: 1 | 2;
+  readonly #absorbs: boolean;
+  #step: { readonly shortText: boolean; readonly model: SegmentedModel } | undefined;
   #position: { readonly rows: number; readonly columns: number; readonly embedding: Tensor } | undefined;
 
-  /**
-   * Takes graphs that are open, or that stream.
-   *
-   * @param config Its configuration.
-   * @param text What depends on the text alone.
-   * @param step One prediction.
-   * @param halves Halves of guidance that `step` predicts at once.
-   */
-  constructor(
+  private constructor(
     config: PixArtTransformerConfig,
     text: SegmentedModel,
-    step: SegmentedModel,
-    halves: 1 | 2 = 1,
+    openStep: (shortText: boolean) => Promise<SegmentedModel>,
+    { halves, absorbs }: { readonly halves: 1 | 2; readonly absorbs: boolean },
   ) {
-    this.#halves = halves;
     this.config = config;
     this.#text = text;
-    this.#step = step;
+    this.#openStep = openStep;
+    this.#halves = halves;
+    this.#absorbs = absorbs;
   }
 
   /**
-   * Opens a transformer. The part that sees the text is opened when a text comes, and released after it.
+   * Opens a transformer. The part that sees the text is opened when a text comes, and released after it; what predicts is
+   * opened at the first prediction, as short texts take other graphs than long ones.
    *
    * @param runtime Opens the graphs.
    * @param config Its configuration.
@@ -98,20 +95,24 @@ export class PixArtTransformer implements AsyncDisposable {
    *   many halves of guidance are predicted at once (1 by default).
    * @returns The transformer.
    * @throws {MissingWeightError} if a weight is missing.
-   * @throws {OnnxRuntimeError} if a segment cannot be opened.
    */
-  static async open(
+  static open(
     runtime: Runtime,
     config: PixArtTransformerConfig,
     weights: Weights,
     options: OpenModelOptions & Pick<PixArtOptions, "computeType" | "halves"> = {},
-  ): Promise<PixArtTransformer> {
+  ): PixArtTransformer {
     const layersPerSegment = options.layersPerSegment ?? (options.residency === "stream" ? 1 : undefined);
     const text = new SegmentedModel(runtime, [pixartTextGraph(config, weights)], { residency: "stream" });
-    const { computeType, halves } = options;
-    const graphs = pixartStepSegments(config, weights, { layersPerSegment, computeType, halves });
-    const step = await SegmentedModel.open(runtime, graphs, options);
-    return new PixArtTransformer(config, text, step, halves);
+    const { computeType = "float32", halves = 1 } = options;
+    const absorbs = runtime.device === "cpu" && computeType === "float32" && !isQuantized(weights);
+    const build = (shortText: boolean) =>
+      pixartStepSegments(config, weights, { layersPerSegment, computeType, halves, shortText });
+    // Most texts are short; building finds a missing weight before anything is opened.
+    const likely = build(absorbs);
+    const openStep = (shortText: boolean) =>
+      SegmentedModel.open(runtime, shortText === absorbs ? likely : build(shortText), options);
+    return new PixArtTransformer(config, text, openStep, { halves, absorbs });
   }
 
   /**
@@ -153,18 +154,33 @@ export class PixArtTransformer implements AsyncDisposable {
     options: CallOptions = {},
   ): Promise<Tensor<"float32">[]> {
     if (this.#halves === 2) return await this.#predictBoth(inputs, options);
-    const outputs = await this.#step.runEach(inputs.map((one) => this.#feeds(one)), options);
+    const step = await this.#stepFor(inputs);
+    const outputs = await step.runEach(inputs.map((one) => this.#feeds(one)), options);
     return outputs.map(({ sample }) => sample as Tensor<"float32">);
   }
 
   /** Gives the memory back; calling it again does nothing. */
   async release(): Promise<void> {
     await this.#text.release();
-    await this.#step.release();
+    await this.#step?.model.release();
+    this.#step = undefined;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.release();
+  }
+
+  /** What predicts with these texts; the two halves of guidance share it, so that weights are read once for both. */
+  async #stepFor(inputs: readonly PredictInputs[]): Promise<SegmentedModel> {
+    const { attention_head_dim } = this.config;
+    const shortText = this.#absorbs &&
+      inputs.every(({ text }) => isShortText(text.tokens, attention_head_dim));
+    if (this.#step?.shortText !== shortText) {
+      await this.#step?.model.release();
+      this.#step = undefined;
+      this.#step = { shortText, model: await this.#openStep(shortText) };
+    }
+    return this.#step.model;
   }
 
   async #predictBoth(
@@ -178,7 +194,8 @@ export class PixArtTransformer implements AsyncDisposable {
       );
     }
     const texts = Object.entries(second.text.tensors).map(([name, value]) => [secondName(name), value]);
-    const { sample } = await this.#step.run({ ...this.#feeds(first), ...Object.fromEntries(texts) }, options);
+    const step = await this.#stepFor([first, second]);
+    const { sample } = await step.run({ ...this.#feeds(first), ...Object.fromEntries(texts) }, options);
     const { shape, data } = sample as Tensor<"float32">;
     const half = data.length / 2;
     return [0, half].map((start) =>
@@ -231,4 +248,8 @@ export class PixArtTransformer implements AsyncDisposable {
     }
     return this.#position.embedding;
   }
+}
+
+function isQuantized(weights: Weights): boolean {
+  return weights.locate("transformer_blocks.0.attn2.to_q.weight").quantized !== undefined;
 }

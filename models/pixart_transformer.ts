@@ -10,6 +10,7 @@
  * @module
  */
 
+import { absorbedAttention } from "./absorbed_attention.ts";
 import type { Weights } from "./checkpoint/weights.ts";
 import { Layers } from "./layers.ts";
 import { type BuiltGraph, type ComputeType, GraphBuilder, type Value } from "./onnx/graph_builder.ts";
@@ -29,6 +30,13 @@ export interface PixArtOptions extends SegmentOptions {
    * @default {1}
    */
   readonly halves?: 1 | 2 | undefined;
+  /**
+   * Whether the texts are short, so that cross-attention is cheaper with its projections absorbed; the result is the same
+   * but for rounding. Quantized weights cannot be absorbed.
+   *
+   * @default {false}
+   */
+  readonly shortText?: boolean | undefined;
 }
 
 /** Name of the keys that a block's cross-attention sees. */
@@ -115,10 +123,12 @@ class PixArtLayers {
   readonly #large: Layers;
   readonly #computeType: ComputeType;
   readonly #halves: 1 | 2;
+  readonly #shortText: boolean;
 
   constructor(config: PixArtTransformerConfig, weights: Weights, options: PixArtOptions) {
     this.#config = config;
     this.#halves = options.halves ?? 1;
+    this.#shortText = options.shortText ?? false;
     this.width = config.num_attention_heads * config.attention_head_dim;
     this.graph = new GraphBuilder(options.exposed);
     this.#computeType = options.computeType ?? "float32";
@@ -215,17 +225,7 @@ class PixArtLayers {
     g.probe(`block.${index}/attn1`, attended, tokens);
     hidden = g.add(hidden, g.mul(attended, gate!));
 
-    const crossed = this.#widen(
-      large.linear(
-        `${module}.attn2.to_out.0`,
-        this.#attendToText(
-          index,
-          large.linear(`${module}.attn2.to_q`, this.#narrow(hidden), width, width, bias),
-        ),
-        width,
-        width,
-      ),
-    );
+    const crossed = this.#widen(this.#attendToText(index, this.#narrow(hidden)));
     g.probe(`block.${index}/attn2`, crossed, tokens);
     hidden = g.add(hidden, crossed);
 
@@ -241,18 +241,35 @@ class PixArtLayers {
   }
 
   /** Each half attends to the tokens of its own text, which are not as many as the other's. */
-  #attendToText(block: number, query: Value): Value {
+  #attendToText(block: number, hidden: Value): Value {
+    const { num_attention_heads: heads, attention_bias: bias } = this.#config;
     const g = this.graph;
-    const names = [keyName(block), valueName(block)];
-    const attend = (rows: Value, half: number) => {
-      const [key, value] = names.map((name) =>
-        this.#narrow(
-          g.input(half === 0 ? name : secondName(name), "float32", [`text_tokens.${half}`, this.width]),
-        )
-      );
-      return g.attention(rows, key!, value!, { heads: this.#config.num_attention_heads });
+    const width = this.width;
+    const module = `transformer_blocks.${block}.attn2`;
+    const texts = Array.from(
+      { length: this.#halves },
+      (_, half) =>
+        [keyName(block), valueName(block)].map((name) =>
+          this.#narrow(
+            g.input(half === 0 ? name : secondName(name), "float32", [`text_tokens.${half}`, width]),
+          )
+        ),
+    );
+    const each = (rows: Value, attend: (rows: Value, key: Value, value: Value) => Value) => {
+      const halves = this.#halves === 1 ? [rows] : g.splitEvenly(rows, 0, this.#halves);
+      const attended = halves.map((half, index) => attend(half, texts[index]![0]!, texts[index]![1]!));
+      return this.#halves === 1 ? attended[0]! : g.concat(attended, 0);
     };
-    return this.#halves === 1 ? attend(query, 0) : g.concat(g.splitEvenly(query, 0, 2).map(attend), 0);
+    if (this.#shortText) {
+      return each(
+        hidden,
+        (rows, key, value) =>
+          absorbedAttention(this.#large, rows, { module, heads, width, bias, key, value }),
+      );
+    }
+    const query = this.#large.linear(`${module}.to_q`, hidden, width, width, bias);
+    const attended = each(query, (rows, key, value) => g.attention(rows, key, value, { heads }));
+    return this.#large.linear(`${module}.to_out.0`, attended, width, width);
   }
 
   /** Normalization, projection, and patches back into a picture of the latents' size. */

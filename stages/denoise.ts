@@ -20,7 +20,7 @@ export const denoiseStageParameters = denoiseParameters.extend({
  */
 export const denoiseStage: Stage = defineStage({
   name: "denoise",
-  version: "1",
+  version: "2",
   description: "Denoises latents with the checkpoint's transformer and a scheduler.",
   inputs: denoiseInputs,
   outputs: {

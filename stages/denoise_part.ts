@@ -17,7 +17,7 @@ const denoisePartParameters = denoiseStageParameters.extend({
  */
 export const denoisePartStage: Stage = defineStage({
   name: "denoise-part",
-  version: "1",
+  version: "2",
   description: "Takes some steps of denoising, and gives the state to go on from.",
   inputs: denoiseInputs,
   outputs: {

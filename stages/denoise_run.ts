@@ -158,7 +158,7 @@ export async function denoise(context: DenoiseContext, stopAfter = Infinity): Pr
   // 3. Open the transformer, and denoise image after image.
   const component = await checkpoint.component("transformer");
   const weights = await stageWeights(context, component, "transformer", parameters.precision);
-  await using transformer = await PixArtTransformer.open(runtime, settings.transformer, weights, {
+  await using transformer = PixArtTransformer.open(runtime, settings.transformer, weights, {
     residency: stageResidency(runtime, "denoise", weights),
     computeType: parameters.precision === "float16" ? "float16" : "float32",
     halves: guidanceHalves(runtime.device, settings.guidanceScale > 1),

@@ -204,7 +204,12 @@ export class GraphBuilder {
     return this.op("Gemm", [x, weight, bias], { transB: 1n });
   }
 
-  /** The same with a weight of the checkpoint; a large one is cast and multiplied slice by slice. All are of one type. */
+  /** Product of matrices, each with the one at its place where there are many: [.., rows, in] · [.., in, columns]. */
+  matMul(a: Value, b: Value): Value {
+    return this.op("MatMul", [a, b]);
+  }
+
+  /** The same as {@linkcode GraphBuilder.gemm} with a weight of the checkpoint; a large one is cast and multiplied slice by slice. All are of one type. */
   linear(x: Value, weight: WeightLocation, bias?: Value, dtype: ComputeType = "float32"): Value {
     if (weight.quantized) return this.#quantizedLinear(x, weight, weight.quantized, bias);
     const slices = weightSlices(weight, dtype);

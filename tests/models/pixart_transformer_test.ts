@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type Tensor, tensor } from "../../artifacts/tensor.ts";
+import { isShortText } from "../../models/absorbed_attention.ts";
 import { PixArtTransformer } from "../../models/pixart_runner.ts";
 import { pixartStepSegments, pixartTextGraph } from "../../models/pixart_transformer.ts";
 import { PixArtTransformerConfig } from "../../models/pixart_transformer_config.ts";
@@ -10,6 +11,7 @@ import { T5Encoder } from "../../models/t5_runner.ts";
 import { timestepEmbedding } from "../../models/timestep_embedding.ts";
 import { compareTensors } from "../../residency/compare_tensors.ts";
 import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
 import {
   assertNear,
   type Case,
@@ -63,7 +65,7 @@ Deno.test("PixArtTransformer gives the reference's output of every stored call f
   assert(cases.length >= 8, `${cases.length}`);
   for (const run of cases) {
     const { config, weights } = await openTransformer(run.checkpoint, run.load.variant);
-    await using transformer = await PixArtTransformer.open(runtime, config, weights);
+    await using transformer = PixArtTransformer.open(runtime, config, weights);
     const golden = run.tensors.model_output as Tensor<"float32">;
     const images = run.tensors.initial_noise!.shape[0]!;
     const texts = await encodeTexts(run, images);
@@ -144,12 +146,12 @@ Deno.test("PixArtTransformer gives the same bytes however it is cut and held", a
   const wave = (length: number) => Float32Array.from({ length }, (_, i) => Math.sin(i * i));
   const inputs = { latents: tensor("float32", [1, 4, 6, 8], wave(192)), timestep: 321 };
   const embeddings = tensor("float32", [5, 32], wave(160));
-  await using whole = await PixArtTransformer.open(runtime, config, weights);
+  await using whole = PixArtTransformer.open(runtime, config, weights);
   const text = await whole.prepareText(embeddings);
   const expected = await whole.predict({ ...inputs, text });
   for (const residency of ["stage", "stream"] as const) {
     for (const layersPerSegment of [1, 2, 3]) {
-      await using cut = await PixArtTransformer.open(runtime, config, weights, {
+      await using cut = PixArtTransformer.open(runtime, config, weights, {
         residency,
         layersPerSegment,
       });
@@ -167,7 +169,7 @@ Deno.test("PixArtTransformer computes its blocks in float16 where it is told to,
     const latents = tensor("float32", [1, 4, 8, 12], wave(384));
     const given: Float32Array[] = [];
     for (const computeType of ["float32", "float16"] as const) {
-      await using transformer = await PixArtTransformer.open(runtime, config, weights, { computeType });
+      await using transformer = PixArtTransformer.open(runtime, config, weights, { computeType });
       const text = await transformer.prepareText(embeddings);
       const size = { height: 64, width: 96 };
       given.push((await transformer.predict({ latents, timestep: 321, text, size })).data);
@@ -177,10 +179,34 @@ Deno.test("PixArtTransformer computes its blocks in float16 where it is told to,
   }
 });
 
+Deno.test("PixArtTransformer absorbs a short text's projections, and gives the same but for rounding", async () => {
+  for (const checkpoint of TINY_CHECKPOINTS) {
+    const { config, weights } = await openTransformer(checkpoint);
+    const channels = config.caption_channels!;
+    const wave = (length: number, seed: number) =>
+      Float32Array.from({ length }, (_, i) => Math.sin(seed * i * i));
+    const latents = tensor("float32", [1, 4, 6, 8], wave(192, 1));
+    const size = { height: 48, width: 64 };
+    await using absorbing = PixArtTransformer.open(runtime, config, weights);
+    // A device of which the transformer knows nothing better runs the plain graphs.
+    const elsewhere: Runtime = { device: "other", open: (...graph) => runtime.open(...graph) };
+    await using plain = PixArtTransformer.open(elsewhere, config, weights);
+    for (const tokens of [1, 6, 9, 60]) {
+      const embeddings = tensor("float32", [tokens, channels], wave(channels * tokens, tokens));
+      const inputs = { latents, timestep: 321, size, text: await absorbing.prepareText(embeddings) };
+      const expected = await plain.predict(inputs);
+      const actual = await absorbing.predict(inputs);
+      assertNear(actual.data, expected.data, { relL2: 2e-6 }, `${checkpoint}: ${tokens} tokens`);
+      const isSame = actual.data.every((value, i) => value === expected.data[i]);
+      assert.equal(isSame, !isShortText(tokens, config.attention_head_dim), `${tokens} tokens`);
+    }
+  }
+});
+
 Deno.test("PixArtTransformer predicts both halves of guidance as one by one, each segment opened once", async () => {
   const { config, weights } = await openTransformer("tiny-alpha-512");
   const opened: string[] = [];
-  await using transformer = await PixArtTransformer.open(runtime, config, weights, {
+  await using transformer = PixArtTransformer.open(runtime, config, weights, {
     residency: "stream",
     onLoad: ({ graph, index, total }) => opened.push(`${graph} ${index}/${total}`),
   });
@@ -208,8 +234,8 @@ Deno.test("PixArtTransformer predicts both halves of guidance at once as one by 
     const latents = tensor("float32", [1, 4, 6, 8], wave(192, 1));
     for (const layersPerSegment of [undefined, 1]) {
       const options = { layersPerSegment, residency: "stage" as const };
-      await using single = await PixArtTransformer.open(runtime, config, weights, options);
-      await using both = await PixArtTransformer.open(runtime, config, weights, { ...options, halves: 2 });
+      await using single = PixArtTransformer.open(runtime, config, weights, options);
+      await using both = PixArtTransformer.open(runtime, config, weights, { ...options, halves: 2 });
       const halves = await Promise.all([2, 7].map(async (tokens) => ({
         latents,
         timestep: 20,
@@ -233,7 +259,7 @@ Deno.test("PixArtTransformer predicts both halves of guidance at once as one by 
 
 Deno.test("PixArtTransformer says what is wrong with its inputs, and stops when told to", async () => {
   const { config, weights } = await openTransformer("tiny-lcm");
-  await using transformer = await PixArtTransformer.open(runtime, config, weights);
+  await using transformer = PixArtTransformer.open(runtime, config, weights);
   const text = await transformer.prepareText(tensor("float32", [2, 28], new Float32Array(56)));
   const zeros = (...shape: number[]) =>
     tensor("float32", shape, new Float32Array(shape.reduce((a, b) => a * b)));

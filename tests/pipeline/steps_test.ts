@@ -47,7 +47,7 @@ for (const golden of goldenCases) {
     const plan = planGraph(graph, local.registry);
     const parameters = plan.nodes.find(({ id }) => id === "denoise")!.parameters as DenoiseParameters;
     const settings = await settleDenoise(parameters, checkpoint);
-    await using transformer = await PixArtTransformer.open(
+    await using transformer = PixArtTransformer.open(
       new OnnxRuntimeNode(),
       settings.transformer,
       await (await checkpoint.component("transformer")).weights(),
