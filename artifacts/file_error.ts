@@ -34,11 +34,17 @@ export class FileError extends Error {
    * @param action What was tried: `read`, `write`.
    * @param path The file, as the caller named it.
    * @param code The system's code.
-   * @param options The error behind this one.
+   * @param options The error behind this one, and what else there is to say.
    */
-  constructor(action: "read" | "write", path: string, code: string, options?: ErrorOptions) {
+  constructor(
+    action: "read" | "write",
+    path: string,
+    code: string,
+    options?: ErrorOptions & { readonly details?: string },
+  ) {
     const reason = REASONS[code] ?? `the system refused (${code || options?.cause})`;
-    super(`Cannot ${action} ${JSON.stringify(path)} as ${reason}`, options);
+    const details = options?.details === undefined ? "" : `. ${options.details}`;
+    super(`Cannot ${action} ${JSON.stringify(path)} as ${reason}${details}`, options);
     this.path = path;
     this.code = code;
   }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Component } from "../checkpoint/component.ts";
 import { openDiskSource } from "../checkpoint/disk_source.ts";
@@ -16,8 +17,9 @@ import { isQuantized, QUANTIZER_VERSION, RECIPES } from "./recipe.ts";
 import { writeQuantized } from "./write_quantized.ts";
 
 /**
- * Opens a component's weights quantized. They are written once, keyed by the component's fingerprint and the recipe: a
- * checkpoint that changes is quantized anew.
+ * Opens a component's weights quantized. They are written once, keyed by the component's fingerprint, the times of its
+ * files of weights and the recipe: a checkpoint that changes is quantized anew, also where the change is too small for the
+ * fingerprint to see.
  *
  * @param component The component.
  * @param precision How its matrices are quantized.
@@ -34,7 +36,7 @@ export async function openQuantized(
 ): Promise<Weights> {
   const recipe = RECIPES[precision];
   const weights = await component.weights();
-  const identity = await fingerprint(component);
+  const identity = `${await fingerprint(component)}-${await timeOfWeights(component)}`;
   const path = join(folder, `${identity}-${recipe.name}-v${QUANTIZER_VERSION}`, "model.safetensors");
   await writeQuantized(path, weights, recipe, identity, options);
   const source = await openDiskSource(dirname(path));
@@ -46,4 +48,16 @@ export async function openQuantized(
       .filter(([name, shape]) => isQuantized(name, shape)),
   );
   return new QuantizedWeights(stored, recipe, shapes);
+}
+
+/** When the youngest file of weights was written, in milliseconds since 1970; 0 where there are no files. */
+async function timeOfWeights({ source, weightFiles }: Component): Promise<number> {
+  const { locate } = source;
+  if (!locate) return 0;
+  const { paths } = await weightFiles();
+  const times = await Promise.all(paths.map(async (path) => {
+    const { folder, file } = await locate.call(source, path);
+    return (await stat(join(folder, file))).mtimeMs;
+  }));
+  return Math.round(Math.max(0, ...times));
 }

@@ -8,11 +8,12 @@
  * @module
  */
 
-import { type FileHandle, mkdir, open, readFile, rename, rm, stat, statfs } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { z } from "zod";
 import { writeAtomically } from "../../artifacts/atomically.ts";
-import { FileError, onDisk } from "../../artifacts/file_error.ts";
+import { checkRoom } from "../../artifacts/disk_room.ts";
+import { onDisk } from "../../artifacts/file_error.ts";
 import { toFloat32 } from "../../artifacts/half_precision.ts";
 import {
   plannedBytes,
@@ -140,7 +141,11 @@ class QuantizedFile {
     const partial = `${path}.partial`;
     const known = await readJournal(`${path}.journal`, id, partial);
     const bytes = entries.flatMap(({ tensors }) => tensors).reduce((sum, one) => sum + plannedBytes(one), 0);
-    await checkRoom(path, header.length + bytes - (known?.bytes ?? 0));
+    await checkRoom(
+      path,
+      header.length + bytes - await bytesOf(partial),
+      "PIXSTAGE_QUANTIZED names another folder for quantized weights",
+    );
     const file = await onDisk("write", path, open(partial, known ? "r+" : "w"));
     try {
       if (known) await onDisk("write", path, file.truncate(known.bytes));
@@ -155,9 +160,12 @@ class QuantizedFile {
   async write(weights: Weights, recipe: QuantizationRecipe, options: QuantizeOptions): Promise<void> {
     try {
       await this.#writeEntries(weights, recipe, options);
-    } finally {
-      await this.#keep();
+    } catch (error) {
+      // On a full disk the journal needs the room of the tensor that found none; without it the last journal holds.
+      await this.#file.truncate(this.#offset).then(() => this.#keep()).catch(() => {});
+      throw error;
     }
+    await this.#keep();
   }
 
   async #writeEntries(
@@ -211,7 +219,7 @@ async function readJournal(
 ): Promise<z.infer<typeof journalSchema> | undefined> {
   const text = await readFile(path, "utf8").catch(() => "null");
   const parsed = journalSchema.safeParse(parseJson(text));
-  const size = await stat(partial).then(({ size }) => size, () => -1);
+  const size = await bytesOf(partial);
   return parsed.success && parsed.data.header === header && parsed.data.bytes <= size
     ? parsed.data
     : undefined;
@@ -225,22 +233,16 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** Refuses at once what cannot end well. */
-async function checkRoom(path: string, bytes: number): Promise<void> {
-  const { bavail, bsize } = await onDisk("write", path, statfs(dirname(path)));
-  if (bavail * bsize < bytes) {
-    throw new FileError("write", path, "ENOSPC", {
-      cause: `${bytes} bytes are needed, ${bavail * bsize} are free`,
-    });
-  }
-}
-
 async function writeAll(path: string, file: FileHandle, bytes: Uint8Array, offset: number): Promise<void> {
   for (let written = 0; written < bytes.length;) {
     written +=
       (await onDisk("write", path, file.write(bytes, written, bytes.length - written, offset + written)))
         .bytesWritten;
   }
+}
+
+async function bytesOf(path: string): Promise<number> {
+  return await stat(path).then(({ size }) => size, () => 0);
 }
 
 async function exists(path: string): Promise<boolean> {

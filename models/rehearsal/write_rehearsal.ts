@@ -5,10 +5,12 @@
  * @module
  */
 
-import { readdir } from "node:fs/promises";
+import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { JsonObject } from "../../artifacts/artifact.ts";
 import { writeAtomically } from "../../artifacts/atomically.ts";
+import { checkRoom } from "../../artifacts/disk_room.ts";
+import { onDisk } from "../../artifacts/file_error.ts";
 import type { FloatDType } from "../../artifacts/half_precision.ts";
 import {
   plannedBytes,
@@ -53,6 +55,10 @@ export class RehearsalFolderError extends Error {
   override name = "RehearsalFolderError";
 }
 
+/** Says that a folder is a rehearsal: nobody's weights are lost where it is written anew. */
+const MARK = "rehearsal.json";
+const INDEX = "model_index.json";
+
 /** Small pieces are gathered up to this before they are written. */
 const WRITE_BYTES = 1 << 22;
 
@@ -72,8 +78,15 @@ export async function writeRehearsal(folder: string, options: RehearsalOptions =
   await checkFolder(folder);
   const { textEncoder, transformer, vae } = preset;
   const text = t5Weights(textEncoder);
+  const models = [text, transformerWeights(transformer), autoencoderWeights(vae)].flat();
+  const bytes = models.reduce((sum, { shape }) => sum + plannedBytes({ dtype, shape }), 0);
+  await onDisk("write", folder, mkdir(folder, { recursive: true }));
+  await checkRoom(join(folder, INDEX), bytes - await weightBytes(folder));
   const largest = Math.max(...text.map(({ shape }) => elementCount(shape)));
   const writer = new RehearsalWriter(folder, new RandomValues(dtype, largest), dtype, options);
+  await writer.json(MARK, { preset: name, dtype });
+  // What has no index is no checkpoint, so a half-written rehearsal is not taken for one, nor one that is half of two.
+  await onDisk("write", join(folder, INDEX), rm(join(folder, INDEX), { force: true }));
   await writer.json("scheduler/scheduler_config.json", SCHEDULER);
   await writer.text("tokenizer/tokenizer.json", rehearsalTokenizer(preset.pieces));
   await writer.json("tokenizer/tokenizer_config.json", TOKENIZER_CONFIG);
@@ -83,21 +96,26 @@ export async function writeRehearsal(folder: string, options: RehearsalOptions =
   await writer.weights("transformer/diffusion_pytorch_model", transformerWeights(transformer));
   await writer.json("vae/config.json", vae);
   await writer.weights("vae/diffusion_pytorch_model", autoencoderWeights(vae));
-  // Last: what has no index is no checkpoint, so a half-written rehearsal is not taken for one.
-  await writer.json("model_index.json", MODEL_INDEX);
+  await writer.json(INDEX, MODEL_INDEX);
   return writer.bytes;
 }
 
 async function checkFolder(folder: string): Promise<void> {
-  const found = await readdir(folder).catch(() => []);
-  const known = ["model_index.json", "scheduler", "text_encoder", "tokenizer", "transformer", "vae"];
-  const strange = found.filter((name) => !known.includes(name));
-  if (strange.length === 0) return;
+  const found = await readdir(folder).catch((): string[] => []);
+  if (found.length === 0 || found.includes(MARK)) return;
   throw new RehearsalFolderError(
     `Cannot write a rehearsal into ${folder} as it must be empty or hold one: it holds ${
-      strange.slice(0, 3).join(", ")
-    }`,
+      found.slice(0, 3).join(", ")
+    } and no ${MARK}`,
   );
+}
+
+/** Bytes of the weights of an older rehearsal, which the new ones take the place of. */
+async function weightBytes(folder: string): Promise<number> {
+  const found = await readdir(folder, { recursive: true });
+  const files = found.filter((name) => name.endsWith(".safetensors"));
+  const sizes = await Promise.all(files.map(async (name) => (await stat(join(folder, name))).size));
+  return sizes.reduce((sum, size) => sum + size, 0);
 }
 
 /** Cuts weights into shards, each as full as it can be. */

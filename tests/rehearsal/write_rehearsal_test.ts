@@ -48,11 +48,39 @@ Deno.test("the full-size preset asks for the tensors of PixArt-XL-2-1024-MS, cut
   assert.equal(shards[1]?.[0]?.name, "encoder.block.12.layer.0.SelfAttention.o.weight");
 });
 
-Deno.test("writeRehearsal() leaves a folder alone that holds something else", async () => {
+Deno.test("writeRehearsal() writes a rehearsal anew, and leaves a folder alone that holds something else", async () => {
   const folder = await Deno.makeTempDir();
+  const rehearsal = join(folder, "rehearsal");
   try {
+    await writeRehearsal(rehearsal, { preset: "tiny", dtype: "float16" });
+    const written = await writeRehearsal(rehearsal, { preset: "tiny", dtype: "float32" });
+    await openCheckpoint(await openDiskSource(rehearsal));
+    assert(written > 1e6);
+
+    // A checkpoint that somebody downloaded has all that a rehearsal has, but for the mark.
+    await Deno.remove(join(rehearsal, "rehearsal.json"));
+    await assert.rejects(writeRehearsal(rehearsal, { preset: "tiny" }), RehearsalFolderError);
     await Deno.writeTextFile(join(folder, "thesis.txt"), "");
     await assert.rejects(writeRehearsal(folder, { preset: "tiny" }), RehearsalFolderError);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a rehearsal that is stopped is no checkpoint, also where it was to take the place of another", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await writeRehearsal(folder, { preset: "tiny", dtype: "float16" });
+    const stop = new AbortController();
+    const stopped = writeRehearsal(folder, {
+      preset: "tiny",
+      signal: stop.signal,
+      onFile: ({ path }) => path.startsWith("transformer") && stop.abort(new Error("stopped")),
+    });
+    await assert.rejects(stopped, /stopped/);
+    await assert.rejects(Deno.stat(join(folder, "model_index.json")), Deno.errors.NotFound);
+    await writeRehearsal(folder, { preset: "tiny" });
+    await openCheckpoint(await openDiskSource(folder));
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

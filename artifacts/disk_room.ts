@@ -1,0 +1,29 @@
+/**
+ * Refuses at once to write what the disk has no room for.
+ *
+ * @module
+ */
+
+import { statfs } from "node:fs/promises";
+import { dirname } from "node:path";
+import { FileError, onDisk } from "./file_error.ts";
+
+/**
+ * Holds what a file needs against what is free on its disk.
+ *
+ * @param path The file; its folder must be there.
+ * @param bytes What is going to be written.
+ * @param advice What to do beside freeing space, as a sentence.
+ * @throws {FileError} with code `ENOSPC` if less is free.
+ */
+export async function checkRoom(path: string, bytes: number, advice?: string): Promise<void> {
+  const { bavail, bsize } = await onDisk("write", path, statfs(dirname(path)));
+  const free = bavail * bsize;
+  if (free >= bytes) return;
+  const details = `${gigabytes(bytes)} are needed, ${gigabytes(free)} are free`;
+  throw new FileError("write", path, "ENOSPC", { details: advice ? `${details}. ${advice}` : details });
+}
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(3)} GB`;
+}

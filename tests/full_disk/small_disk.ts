@@ -1,0 +1,73 @@
+/**
+ * A disk of a few megabytes, mounted for a test, and filled as the test wants it. Only root of a Linux machine may mount
+ * one; elsewhere the tests are left out, and say so.
+ *
+ * @module
+ */
+
+import { statfs } from "node:fs/promises";
+import { join } from "node:path";
+
+/** Runs a test on a disk of its own. */
+export async function onSmallDisk(
+  megabytes: number,
+  test: (disk: SmallDisk) => Promise<void>,
+): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "pixstage-disk-" });
+  try {
+    await command("mount", "-t", "tmpfs", "-o", `size=${megabytes}m`, "pixstage-test", folder);
+    try {
+      await test(new SmallDisk(folder));
+    } finally {
+      await command("umount", folder);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** A mounted disk. */
+export class SmallDisk {
+  readonly #filler: string;
+
+  /** @param folder Where it is mounted. */
+  constructor(readonly folder: string) {
+    this.#filler = join(folder, "filler");
+  }
+
+  /** Leaves no more than some bytes free, to the page. */
+  async fill(left = 0): Promise<void> {
+    const { bavail, bsize } = await statfs(this.folder);
+    await Deno.writeFile(this.#filler, new Uint8Array(Math.max(0, bavail * bsize - left)), { append: true });
+  }
+
+  /** Gives all room back that was filled. */
+  async empty(): Promise<void> {
+    await Deno.remove(this.#filler);
+  }
+
+  /** All files but the filler, relative to the disk. */
+  async files(folder = this.folder): Promise<string[]> {
+    const found: string[] = [];
+    for await (const { name, isDirectory } of Deno.readDir(folder)) {
+      const path = join(folder, name);
+      if (isDirectory) found.push(...await this.files(path));
+      else if (path !== this.#filler) found.push(path.slice(this.folder.length + 1));
+    }
+    return found.sort();
+  }
+}
+
+async function command(name: string, ...args: string[]): Promise<void> {
+  const { code, stderr } = await new Deno.Command(name, { args, stdout: "null", stderr: "piped" }).output();
+  if (code !== 0) throw new Error(`Cannot ${name}: ${new TextDecoder().decode(stderr)}`);
+}
+
+/** Whether disks can be mounted here; said once if not. */
+export const canMount: boolean = Deno.build.os === "linux" && await onSmallDisk(1, () => Promise.resolve())
+  .then(() => true, () => false);
+if (!canMount) {
+  const notice =
+    "The tests of a full disk are left out: only root of a Linux machine may mount a small one\n";
+  Deno.stderr.writeSync(new TextEncoder().encode(notice));
+}
