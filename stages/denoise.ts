@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { embeddingsMetadataSchema } from "../artifacts/embeddings.ts";
 import { tensor } from "../artifacts/tensor.ts";
+import { adviseOnMemory } from "../models/out_of_memory.ts";
 import { checkDenoise, denoise, denoiseInputs, settledDenoise } from "./denoise_run.ts";
 import { denoiseParameters } from "./denoise_settings.ts";
 import { defineStage, type Stage } from "./stage.ts";
@@ -12,6 +13,10 @@ export const denoiseStageParameters = denoiseParameters.extend({
   /** Whether guidance and embeddings may be others than those that the checkpoint was made with. */
   allowChanges: z.boolean().default(false),
 });
+
+/** What takes less memory. */
+export const LESS_MEMORY =
+  'make a smaller picture, let weights stream (residency "stream"), allow precision "int8", or free memory';
 
 /**
  * The denoise stage: from noise to latents along the scheduler's timesteps, guided by text embeddings (the loop of
@@ -33,7 +38,11 @@ export const denoiseStage: Stage = defineStage({
     await checkDenoise(context);
   },
   async run(context) {
-    const { checkpoint, settings, seeds, shape, state } = await denoise(context);
+    const { checkpoint, settings, seeds, shape, state } = await adviseOnMemory(
+      "denoise",
+      LESS_MEMORY,
+      denoise(context),
+    );
     const { parameters } = context;
     const count = shape.reduce((product, size) => product * size, 1);
     const latents = new Float32Array(seeds.length * count);

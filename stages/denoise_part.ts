@@ -1,9 +1,10 @@
 // This module is browser compatible.
 
 import { z } from "zod";
+import { adviseOnMemory } from "../models/out_of_memory.ts";
 import { packDenoiseState } from "./denoise_checkpoint.ts";
 import { checkDenoise, denoise, denoiseInputs, settledDenoise } from "./denoise_run.ts";
-import { denoiseStageParameters } from "./denoise.ts";
+import { denoiseStageParameters, LESS_MEMORY } from "./denoise.ts";
 import { defineStage, type Stage } from "./stage.ts";
 
 const denoisePartParameters = denoiseStageParameters.extend({
@@ -36,7 +37,8 @@ export const denoisePartStage: Stage = defineStage({
     }
   },
   async run(context) {
-    const { state } = await denoise(context, context.parameters.stopAfter);
+    const { stopAfter } = context.parameters;
+    const { state } = await adviseOnMemory("denoise", LESS_MEMORY, denoise(context, stopAfter));
     return { checkpoint: packDenoiseState(state) };
   },
 });

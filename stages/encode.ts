@@ -1,8 +1,10 @@
 // This module is browser compatible.
 
 import { z } from "zod";
+import type { Artifact } from "../artifacts/artifact.ts";
 import { packEmbeddings, type PromptEmbedding } from "../artifacts/embeddings.ts";
 import type { Checkpoint } from "../models/checkpoint/checkpoint.ts";
+import { adviseOnMemory } from "../models/out_of_memory.ts";
 import { T5EncoderConfig } from "../models/t5_encoder_config.ts";
 import { T5Encoder } from "../models/t5_runner.ts";
 import { encodePrecisionSchema } from "../residency/precision.ts";
@@ -28,6 +30,9 @@ export const encodeParameters = z.strictObject({
 });
 
 type Parameters = z.infer<typeof encodeParameters>;
+
+/** What takes less memory. */
+const LESS_MEMORY = 'let weights stream (residency "stream"), allow precision "int8", or free memory';
 
 /** What diffusers' pipelines pad to. */
 const SEQUENCE_LENGTHS = { alpha: 120, sigma: 300 } as const;
@@ -57,40 +62,42 @@ export const encodeStage: Stage = defineStage({
     T5EncoderConfig.parse((await checkpoint.component("text_encoder")).config);
     await checkpoint.tokenizer();
   },
-  async run(context) {
-    // 1. Clean the captions and find their tokens.
-    const { parameters, models, signal } = context;
-    const checkpoint = await models.open(parameters, signal);
-    const length = sequenceLength(parameters, checkpoint);
-    const tokens = await tokenize(context, checkpoint, length);
-    // 2. Encode one prompt after the other.
-    const component = await checkpoint.component("text_encoder");
-    const weights = await stageWeights(context, component, "text_encoder", parameters.precision);
-    await using encoder = await T5Encoder.open(
-      context.runtime,
-      T5EncoderConfig.parse(component.config),
-      weights,
-      {
-        residency: stageResidency(context.runtime, "encode", weights),
-        signal,
-        onLoad: (progress) => context.report(loadReport("text_encoder", progress)),
-      },
-    );
-    const prompts: PromptEmbedding[] = [];
-    for (const [index, ids] of tokens.entries()) {
-      signal.throwIfAborted();
-      prompts.push(await encoder.encode(ids, { signal }));
-      context.report({
-        type: "step",
-        step: index + 1,
-        steps: tokens.length,
-        image: index,
-        images: tokens.length,
-      });
-    }
-    return { embeddings: packEmbeddings({ prompts }, length, { prompts: parameters.prompts }) };
-  },
+  run: (context) => adviseOnMemory("encode the prompts", LESS_MEMORY, encode(context)),
 });
+
+async function encode(context: StageContext<Parameters>): Promise<{ embeddings: Artifact }> {
+  // 1. Clean the captions and find their tokens.
+  const { parameters, models, signal } = context;
+  const checkpoint = await models.open(parameters, signal);
+  const length = sequenceLength(parameters, checkpoint);
+  const tokens = await tokenize(context, checkpoint, length);
+  // 2. Encode one prompt after the other.
+  const component = await checkpoint.component("text_encoder");
+  const weights = await stageWeights(context, component, "text_encoder", parameters.precision);
+  await using encoder = await T5Encoder.open(
+    context.runtime,
+    T5EncoderConfig.parse(component.config),
+    weights,
+    {
+      residency: stageResidency(context.runtime, "encode", weights),
+      signal,
+      onLoad: (progress) => context.report(loadReport("text_encoder", progress)),
+    },
+  );
+  const prompts: PromptEmbedding[] = [];
+  for (const [index, ids] of tokens.entries()) {
+    signal.throwIfAborted();
+    prompts.push(await encoder.encode(ids, { signal }));
+    context.report({
+      type: "step",
+      step: index + 1,
+      steps: tokens.length,
+      image: index,
+      images: tokens.length,
+    });
+  }
+  return { embeddings: packEmbeddings({ prompts }, length, { prompts: parameters.prompts }) };
+}
 
 /** Tokens that embeddings are padded to. */
 function sequenceLength({ maxSequenceLength }: Parameters, { family }: Checkpoint): number {

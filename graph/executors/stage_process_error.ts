@@ -10,6 +10,12 @@ export interface HostEnd {
   readonly reason?: string | undefined;
 }
 
+/** What a signal that nobody sent on purpose tells. */
+const CAUSES: Readonly<Record<string, string>> = {
+  SIGKILL: ". The system does so when memory runs out",
+  SIGABRT: ". A library does so when it cannot go on, as when it gets no more memory or threads",
+};
+
 /** The worker or process that ran a stage died on the way. The run can be started again, and goes on. */
 export class StageProcessError extends Error {
   override name = "StageProcessError";
@@ -28,9 +34,9 @@ export class StageProcessError extends Error {
       : reason
       ? `failed: ${reason}`
       : `ended with status ${status}`;
-    const advice = signal === "SIGKILL" ? ". The system does so when memory runs out" : "";
+    const cause = CAUSES[signal ?? ""] ?? "";
     super(
-      `Cannot finish stage "${stage}" as the process that ran it ${how}${advice}. ` +
+      `Cannot finish stage "${stage}" as the process that ran it ${how}${cause}. ` +
         "Run it again to go on from the last checkpoint",
     );
     this.stage = stage;

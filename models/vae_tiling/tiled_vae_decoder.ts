@@ -10,6 +10,7 @@ import type { Tensor } from "../../artifacts/tensor.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import type { AutoencoderConfig } from "../autoencoder_config.ts";
 import type { Weights } from "../checkpoint/weights.ts";
+import { isOutOfMemory, OutOfMemoryError } from "../out_of_memory.ts";
 import type { CallOptions, OpenModelOptions } from "../segments.ts";
 import { VaeDecoder } from "../vae_runner.ts";
 import { decodeBlended } from "./blended_decoder.ts";
@@ -51,22 +52,10 @@ export interface TiledDecodeOptions extends OpenModelOptions {
   readonly onFallback?: ((error: Error) => void) | undefined;
 }
 
-/** Memory ran out, and there is no way left that takes less. */
-export class OutOfMemoryError extends Error {
-  override name = "OutOfMemoryError";
-}
-
 /** Latents of the largest picture that `auto` decodes in one piece. */
 const WHOLE_PIXELS = 256 ** 2;
 const TILE_SIZE = 512;
 const TILE_OVERLAP = 128;
-/** How ONNX Runtime and its devices say that memory ran out. */
-const OUT_OF_MEMORY = /bad_alloc|allocate memory|out of memory|OOM|BFCArena|ENOMEM/i;
-
-/** Whether an error tells that memory ran out. */
-export function isOutOfMemory(error: unknown): boolean {
-  return error instanceof Error && OUT_OF_MEMORY.test(error.message);
-}
 
 /**
  * How a picture is cut where `auto` leaves the choice.

@@ -8,11 +8,8 @@ import { planSeamless } from "../../models/vae_tiling/seamless_plan.ts";
 import { SeamlessDecoder } from "../../models/vae_tiling/seamless_decoder.ts";
 import { sourceRows, strips } from "../../models/vae_tiling/strips.ts";
 import { tileGrid } from "../../models/vae_tiling/tile_grid.ts";
-import {
-  chooseTiling,
-  OutOfMemoryError,
-  TiledVaeDecoder,
-} from "../../models/vae_tiling/tiled_vae_decoder.ts";
+import { OutOfMemoryError } from "../../models/out_of_memory.ts";
+import { chooseTiling, TiledVaeDecoder } from "../../models/vae_tiling/tiled_vae_decoder.ts";
 import { VaeDecoder } from "../../models/vae_runner.ts";
 import { createGenerator } from "../../random/create_generator.ts";
 import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
