@@ -4,7 +4,8 @@
  * @module
  */
 
-import { AutoencoderConfig } from "../models/autoencoder_config.ts";
+import { AutoencoderConfig, spatialFactor } from "../models/autoencoder_config.ts";
+import type { Checkpoint } from "../models/checkpoint/checkpoint.ts";
 import type { Models } from "../models/models.ts";
 import { PixArtTransformerConfig } from "../models/pixart_transformer_config.ts";
 import type { PictureRequestInput } from "../graph/picture_request.ts";
@@ -12,7 +13,10 @@ import { classifyResolution } from "../models/resolution_bins.ts";
 import { decodeFacts, denoiseFacts, encodeFacts, type RunFacts } from "../residency/memory_facts.ts";
 import { formatMemory, memoryLimit, parseMemorySize } from "../residency/memory_size.ts";
 import { type MemoryPlan, planMemory, type StageMemoryPlan } from "../residency/plan_memory.ts";
+import { SEQUENCE_LENGTHS } from "../stages/encode.ts";
 import { guidanceScaleOf } from "../stages/denoise_settings.ts";
+import { preprocessCaption } from "../text/clean_caption.ts";
+import { createTokenizer } from "../text/tokenizer.ts";
 import type { GenOptions } from "./gen_options.ts";
 
 type PlanOptions = Pick<
@@ -82,15 +86,32 @@ async function runFacts(
     ...made,
     tokenSize: patch_size * factor,
     guided: guidanceScaleOf(request, checkpoint) > 1,
+    textTokens: {
+      prompt: await longestText(request.prompts ?? [], request, checkpoint),
+      negative: await longestText(
+        encodes ? [request.negativePrompt ?? defaults.negativePrompt ?? ""].flat() : [],
+        request,
+        checkpoint,
+      ),
+    },
     images: Math.max(1, request.prompts?.length ?? 0) * (request.imagesPerPrompt ?? 1),
   };
 }
 
-function spatialFactor(config: AutoencoderConfig): number {
-  const { length } = config._class_name === "AutoencoderKL"
-    ? config.block_out_channels
-    : config.decoder_block_out_channels;
-  return 2 ** (length - 1);
+/** Tokens of the longest text; of embeddings that are at hand, as many as there can be. */
+async function longestText(
+  texts: readonly string[],
+  request: PictureRequestInput,
+  checkpoint: Checkpoint,
+): Promise<number> {
+  const length = request.maxSequenceLength ?? SEQUENCE_LENGTHS[checkpoint.family];
+  if (texts.length === 0) return length;
+  const tokenizer = createTokenizer(await checkpoint.tokenizer());
+  return Math.max(
+    ...texts.map((text) =>
+      tokenizer.encode(preprocessCaption(text, { clean: request.cleanCaption ?? true }), length).ids.length
+    ),
+  );
 }
 
 /**

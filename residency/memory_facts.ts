@@ -25,6 +25,10 @@ export interface LayeredFacts {
   readonly storedBytes: number;
   /** Width of the activations between layers. */
   readonly width: number;
+  /** Layers that have weights of their own. */
+  readonly layers: number;
+  /** Heads of attention. */
+  readonly heads: number;
 }
 
 /** What decoding depends on. */
@@ -48,21 +52,23 @@ export interface RunFacts {
   readonly tokenSize: number;
   /** Whether there are two halves of guidance. */
   readonly guided: boolean;
+  /** Tokens of the longest prompt, and of the longest negative one. */
+  readonly textTokens: { readonly prompt: number; readonly negative: number };
   /** Pictures in the run. */
   readonly images: number;
 }
 
 /** Facts of a text encoder. */
 export async function encodeFacts(component: Component): Promise<LayeredFacts> {
-  const { d_model } = T5EncoderConfig.parse(component.config);
-  return layeredFacts(await component.weights(), /^encoder\.block\.(\d+)\./, d_model);
+  const { d_model: width, num_heads: heads } = T5EncoderConfig.parse(component.config);
+  return { ...layeredFacts(await component.weights(), /^encoder\.block\.(\d+)\./), width, heads };
 }
 
 /** Facts of a transformer. */
 export async function denoiseFacts(component: Component): Promise<LayeredFacts> {
-  const { num_attention_heads, attention_head_dim } = PixArtTransformerConfig.parse(component.config);
-  const width = num_attention_heads * attention_head_dim;
-  return layeredFacts(await component.weights(), /^transformer_blocks\.(\d+)\./, width);
+  const { num_attention_heads: heads, attention_head_dim } = PixArtTransformerConfig.parse(component.config);
+  const width = heads * attention_head_dim;
+  return { ...layeredFacts(await component.weights(), /^transformer_blocks\.(\d+)\./), width, heads };
 }
 
 /** Facts of an autoencoder. */
@@ -74,7 +80,7 @@ export async function decodeFacts(component: Component): Promise<DecodeFacts> {
   };
 }
 
-function layeredFacts(weights: Weights, layer: RegExp, width: number): LayeredFacts {
+function layeredFacts(weights: Weights, layer: RegExp): Omit<LayeredFacts, "width" | "heads"> {
   const layers = new Map<string, number>();
   let quantizable = 0;
   let elements = 0;
@@ -92,7 +98,7 @@ function layeredFacts(weights: Weights, layer: RegExp, width: number): LayeredFa
     layerBytes: Math.max(0, ...layers.values()),
     quantizable: weightBytes === 0 ? 0 : quantizable / weightBytes,
     storedBytes: elements === 0 ? 4 : weightBytes / elements,
-    width,
+    layers: layers.size,
   };
 }
 

@@ -43,7 +43,7 @@ export interface StageMemoryPlan {
   readonly tiling?: VaeTiling;
   /** Side of a blended tile in pixels. */
   readonly tileSize?: number;
-  /** Halves of guidance that are predicted at once, where the stage denoises. */
+  /** Halves of guidance that are predicted at once, where the stage denoises with guidance; see docs/memory.md. */
   readonly halves?: 1 | 2;
   /** Bytes of all weights that the stage reads. */
   readonly weightBytes: number;
@@ -95,8 +95,15 @@ export function planMemory(facts: RunFacts, request: MemoryRequest): MemoryPlan 
   };
   const { encode, denoise, decode } = facts;
   const onGpu = request.device !== "cpu";
+  const { textTokens } = facts;
   if (encode) {
-    const candidates = layered("encode", encode, request, (...choice) => predictEncode(encode, ...choice));
+    const longest = Math.max(textTokens.prompt, textTokens.negative);
+    const candidates = layered(
+      "encode",
+      encode,
+      request,
+      (...choice) => predictEncode(encode, longest, ...choice),
+    );
     add(
       candidates.map((candidate) => ({
         ...candidate,
@@ -108,7 +115,10 @@ export function planMemory(facts: RunFacts, request: MemoryRequest): MemoryPlan 
     );
   }
   if (denoise) {
-    const tokens = Math.ceil(facts.height / facts.tokenSize) * Math.ceil(facts.width / facts.tokenSize);
+    const tokens = {
+      picture: Math.ceil(facts.height / facts.tokenSize) * Math.ceil(facts.width / facts.tokenSize),
+      text: textTokens.prompt + (facts.guided ? textTokens.negative : 0),
+    };
     const halves = guidanceHalves(request.device, facts.guided);
     const candidates = layered(
       "denoise",
@@ -119,12 +129,12 @@ export function planMemory(facts: RunFacts, request: MemoryRequest): MemoryPlan 
     add(
       candidates.map((candidate) => ({
         ...candidate,
-        halves,
+        ...(facts.guided ? { halves } : {}),
         ...(onGpu
           ? {
             predictedGpuPeak: predictGpuDenoise(
               denoise,
-              halves * tokens,
+              halves * tokens.picture,
               candidate.residency,
               candidate.precision,
             ),

@@ -15,9 +15,13 @@ import type { Precision } from "./precision.ts";
 
 /** Deno and ONNX Runtime, no model open. */
 export const PROCESS_BYTES = 130e6;
-/** What a text encoder's layer takes beside its weights, for a prompt of a few tokens. */
+/** What a text encoder's layer takes beside its weights, whatever the prompt. */
 const ENCODE_BYTES = 70e6;
-/** Activations of a transformer's block for each token and channel, all in all, in float32. */
+/** Activations of a text encoder's layer for each token and channel. */
+const ENCODE_UNITS = 17;
+/** Scores of attention for each head and pair of tokens of a prompt: products, with their bias, as shares. */
+const SCORE_UNITS = 3;
+/** Activations of a transformer's block for each token and channel, all in all. */
 const DENOISE_UNITS = 28;
 /** Strips of the seam-free decoder and its middle block, beside the planes that are held. */
 const STRIP_BYTES = 250e6;
@@ -39,31 +43,39 @@ export function precisionBytes(bytes: number, facts: LayeredFacts, precision: Pr
   return bytes * (1 - facts.quantizable + facts.quantizable * Math.min(1, smaller));
 }
 
-/** Peak of a text encoder. */
-export function predictEncode(facts: LayeredFacts, residency: Residency, precision: Precision): number {
-  return PROCESS_BYTES + ENCODE_BYTES + heldBytes(facts, residency, precision);
-}
-
-/** Peak of a transformer that predicts one half of guidance at a time. */
-export function predictDenoise(
+/** Peak of a text encoder; prompts go one at a time. */
+export function predictEncode(
   facts: LayeredFacts,
   tokens: number,
   residency: Residency,
   precision: Precision,
 ): number {
-  const activations = DENOISE_UNITS * FLOAT32_BYTES * tokens * facts.width;
-  return PROCESS_BYTES + activations + heldBytes(facts, residency, precision);
+  const activations = ENCODE_UNITS * tokens * facts.width + SCORE_UNITS * facts.heads * tokens ** 2;
+  return PROCESS_BYTES + ENCODE_BYTES + FLOAT32_BYTES * activations + heldBytes(facts, residency, precision);
 }
 
-/** Peak of a decoder; pictures go one at a time. */
+/** Peak of a transformer that predicts one half of guidance at a time, with the keys and values of all texts at hand. */
+export function predictDenoise(
+  facts: LayeredFacts,
+  tokens: { readonly picture: number; readonly text: number },
+  residency: Residency,
+  precision: Precision,
+): number {
+  const activations = DENOISE_UNITS * tokens.picture * facts.width;
+  const keysAndValues = 2 * facts.layers * tokens.text * facts.width;
+  return PROCESS_BYTES + FLOAT32_BYTES * (activations + keysAndValues) +
+    heldBytes(facts, residency, precision);
+}
+
+/** Peak of a decoder; pictures go one at a time, and are held until the last. */
 export function predictDecode(
   facts: DecodeFacts,
-  size: { readonly height: number; readonly width: number },
+  size: { readonly height: number; readonly width: number; readonly images: number },
   tiling: VaeTiling,
   tileSize: number,
 ): number {
   const { config, weightBytes } = facts;
-  const pictureBytes = 2 * 3 * FLOAT32_BYTES * size.height * size.width;
+  const pictureBytes = (1 + size.images) * 3 * FLOAT32_BYTES * size.height * size.width;
   const fixed = PROCESS_BYTES + pictureBytes;
   const whole = (height: number, width: number): number => {
     const channels = config._class_name === "AutoencoderKL"

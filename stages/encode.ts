@@ -35,7 +35,7 @@ type Parameters = z.infer<typeof encodeParameters>;
 const LESS_MEMORY = 'let weights stream (residency "stream"), allow precision "int8", or free memory';
 
 /** What diffusers' pipelines pad to. */
-const SEQUENCE_LENGTHS = { alpha: 120, sigma: 300 } as const;
+export const SEQUENCE_LENGTHS = { alpha: 120, sigma: 300 } as const;
 
 /**
  * The encode stage: prompts to T5 embeddings. Real tokens alone go through the encoder: padding is masked everywhere, so

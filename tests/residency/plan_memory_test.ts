@@ -8,8 +8,24 @@ import { parsePrecision, PRECISIONS } from "../../residency/precision.ts";
 
 /** PixArt-XL-2-1024-MS as it is published, in float32. */
 const PUBLISHED: RunFacts = {
-  encode: { weightBytes: 19.05e9, layerBytes: 772e6, quantizable: 0.97, storedBytes: 4, width: 4096 },
-  denoise: { weightBytes: 2.45e9, layerBytes: 85e6, quantizable: 0.96, storedBytes: 4, width: 1152 },
+  encode: {
+    weightBytes: 19.05e9,
+    layerBytes: 772e6,
+    quantizable: 0.97,
+    storedBytes: 4,
+    width: 4096,
+    layers: 24,
+    heads: 64,
+  },
+  denoise: {
+    weightBytes: 2.45e9,
+    layerBytes: 85e6,
+    quantizable: 0.96,
+    storedBytes: 4,
+    width: 1152,
+    layers: 28,
+    heads: 16,
+  },
   decode: {
     weightBytes: 335e6,
     config: AutoencoderConfig.parse({
@@ -22,6 +38,7 @@ const PUBLISHED: RunFacts = {
   width: 1024,
   tokenSize: 16,
   guided: true,
+  textTokens: { prompt: 20, negative: 1 },
   images: 1,
 };
 
@@ -79,11 +96,32 @@ Deno.test("pictures are cut into blended tiles only where nothing else fits", ()
   assert.match(fixed.problems[0]!, /allow tiling "blended"/);
 });
 
+Deno.test("longer prompts and more pictures take more, and halves of guidance go one at a time where there are two", () => {
+  const peaks = (facts: RunFacts): number[] =>
+    planMemory(facts, { device: "cpu" }).stages.map(({ predictedPeak }) => predictedPeak);
+  const [encode, denoise, decode] = peaks(PUBLISHED) as [number, number, number];
+  const [longEncode, longDenoise] = peaks({
+    ...PUBLISHED,
+    textTokens: { prompt: 300, negative: 300 },
+  }) as [number, number];
+  assert(longEncode > encode + 100e6 && longEncode < encode + 200e6);
+  assert(longDenoise > denoise + 100e6 && longDenoise < denoise + 200e6);
+  assert.equal(peaks({ ...PUBLISHED, images: 5 })[2], decode + 4 * 3 * 4 * 1024 ** 2);
+
+  const halves = (guided: boolean) =>
+    planMemory({ ...PUBLISHED, guided }, { device: "cpu" }).stages.map(({ halves }) => halves);
+  assert.deepEqual(halves(true), [undefined, 1, undefined]);
+  assert.deepEqual(halves(false), [undefined, undefined, undefined]);
+});
+
 Deno.test("a GPU holds the weights of a stage unless they do not fit, and predicts both halves at once", () => {
   const roomy = planMemory(PUBLISHED, { device: "webgpu", limitBytes: 100e9 });
   assert.deepEqual(roomy.stages.map(({ residency }) => residency), ["stage", "stage", "stage"]);
   assert.equal(roomy.stages[1]?.halves, 2);
-  assert.equal(planMemory({ ...PUBLISHED, guided: false }, { device: "webgpu" }).stages[1]?.halves, 1);
+  assert.equal(
+    planMemory({ ...PUBLISHED, guided: false }, { device: "webgpu" }).stages[1]?.halves,
+    undefined,
+  );
   const tight = planMemory(PUBLISHED, { device: "webgpu", limitBytes: 2e9 });
   assert.equal(tight.stages[0]?.residency, "stream");
 });
