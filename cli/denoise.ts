@@ -11,6 +11,7 @@ import { DEFAULT_MODEL } from "../hub/local_models.ts";
 import {
   addDenoiseOptions,
   addModelOptions,
+  addPrecisionOption,
   addRunOptions,
   type GenOptions,
   pictureRequest,
@@ -29,7 +30,7 @@ export function denoiseCommand(): Command {
   const command = new Command("denoise")
     .description("Denoises along a file of embeddings, and writes a file of latents that `decode` reads.")
     .argument("<embeddings>", "the file of embeddings");
-  addRunOptions(addDenoiseOptions(addModelOptions(command, DEFAULT_MODEL)))
+  addPrecisionOption(addRunOptions(addDenoiseOptions(addModelOptions(command, DEFAULT_MODEL))))
     .requiredOption("-o, --output <file>", "the file of latents, or of the state with --stop-after")
     .option("--stop-after <step>", "stop on the way, and write the state for `resume`", wholeNumber(1));
   return addStoreOptions(command).action(denoise);

@@ -12,6 +12,7 @@ import { guidanceScaleOf } from "../stages/denoise_settings.ts";
 import {
   addCaptionOptions,
   addModelOptions,
+  addPrecisionOption,
   addRunOptions,
   type GenOptions,
   pictureRequest,
@@ -29,7 +30,7 @@ export function encodeCommand(): Command {
     .description("Encodes prompts, and writes a file of embeddings that `denoise` reads.")
     .argument("<prompts...>", "what the pictures show; each prompt gives a picture")
     .option("--no-negative", "leave the negative prompt out: for denoising without guidance");
-  addRunOptions(addCaptionOptions(addModelOptions(command, DEFAULT_MODEL)))
+  addPrecisionOption(addRunOptions(addCaptionOptions(addModelOptions(command, DEFAULT_MODEL))))
     .requiredOption(
       "-o, --output <file>",
       "the file of embeddings: safetensors, as diffusers names the tensors",

@@ -17,13 +17,12 @@ import { embeddingsSource, textToImage } from "../graph/text_to_image.ts";
 import { DEFAULT_MODEL, LocalModels } from "../hub/local_models.ts";
 import type { Models } from "../models/models.ts";
 import type { MemoryPlan } from "../residency/plan_memory.ts";
-import { memoryFigures } from "../runtime/memory.ts";
 import { guidanceScaleOf } from "../stages/denoise_settings.ts";
 import { defaultName, describePicture } from "../graph/describe_picture.ts";
 import { addGenOptions, type GenOptions, pictureRequest, runOptions } from "./gen_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { followPlan, planRun } from "./memory_plan.ts";
-import { describeReport, MemoryReporter } from "./memory_report.ts";
+import { MemoryReporter } from "./memory_report.ts";
 import { progressView, writeLine } from "./progress.ts";
 import { pictureFormat, savePictures } from "./save_pictures.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
@@ -76,10 +75,7 @@ async function gen(prompts: string[], options: GenOptions & StoreOptions): Promi
     if (options.json) writeLine(stdout, JSON.stringify({ type: "file", path }));
     else if (!options.quiet) writeLine(stdout, path);
   }
-  const processes = local.executors[0].name === "process" ? Object.keys(graph.nodes) : [];
-  const report = memory.report(memoryFigures().peak ?? 0, new Set(processes));
-  if (options.json) writeLine(stdout, JSON.stringify({ type: "memory", ...report }));
-  else if (options.memoryReport) { for (const line of describeReport(report)) writeLine(stderr, line); }
+  memory.tell(options);
   if (stderr.isTTY && !options.memoryReport && !options.json && !options.quiet && last?.type === "done") {
     const peak = last.peakBytes ? `, peak ${Math.round(last.peakBytes / 1e6)} MB` : "";
     writeLine(stderr, `${(last.elapsedMs / 1000).toFixed(1)} s${peak}`);

@@ -88,23 +88,19 @@ export function addRunOptions(command: Command): Command {
       "stream, stage or resident, or encode=stream,denoise=stage: how long weights are held",
       parseResidency,
     )
-    .option(
-      "--precision <name>",
-      "float32, int8, int4, or float16 on a GPU, or encode=int8,denoise=float16: of the matrices (default: float32)",
-      parsePrecision,
-    )
-    .option(
-      "--max-memory <size>",
-      "memory to stay within: 1.5GB; 0 for no limit; -1GB for the free memory less that",
-    )
-    .addOption(
-      new Option("--lowest-precision <name>", "the lowest precision that --max-memory may choose")
-        .choices(PRECISIONS),
-    )
     .option("--memory-report", "tell at the end what each stage took, predicted beside measured")
     .option("--json", "print one event a line")
     .option("-q, --quiet", "print nothing but errors")
     .option("-v, --verbose", "print every event to the standard error, and the trace of a fault");
+}
+
+/** The option of those commands that make their graph: a graph that is given has precisions of its own. */
+export function addPrecisionOption(command: Command): Command {
+  return command.option(
+    "--precision <name>",
+    "float32, int8, int4, or float16 on a GPU, or encode=int8,denoise=float16: of the matrices (default: float32)",
+    parsePrecision,
+  );
 }
 
 /** Options of captions: what is done with prompts before they are encoded. */
@@ -171,6 +167,15 @@ export function addGenOptions(command: Command, defaultModel: string): Command {
     .option("--save-latents <file>", "save the latents as safetensors")
     .option("--load-latents <file>", "begin from saved latents; only the autoencoder is needed")
     .addOption(new Option("--until <stage>", "stop after a stage").choices(["encode", "denoise", "decode"]));
+  addPrecisionOption(command)
+    .option(
+      "--max-memory <size>",
+      "memory to stay within: 1.5GB; 0 for no limit; -1GB for the free memory less that",
+    )
+    .addOption(
+      new Option("--lowest-precision <name>", "the lowest precision that --max-memory may choose")
+        .choices(PRECISIONS),
+    );
   return addRunOptions(command).addHelpText("after", EXAMPLES);
 }
 

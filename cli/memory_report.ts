@@ -4,14 +4,20 @@
  * @module
  */
 
+import { stderr, stdout } from "node:process";
 import type { RunEvent } from "../graph/events.ts";
 import { formatMemory } from "../residency/memory_size.ts";
 import type { MemoryPlan } from "../residency/plan_memory.ts";
+import { memoryFigures } from "../runtime/memory.ts";
+import type { GenOptions } from "./gen_options.ts";
+import { writeLine } from "./progress.ts";
 
 /** What one stage took; bytes and seconds. */
 export interface StageReportLine {
   readonly node: string;
   readonly stage: string;
+  /** Where it ran: in this process, `inline` or in a `worker`; in a child `process`; or at a server's address. */
+  readonly executor?: string | undefined;
   /** Bytes of the weights that were open at a time, at most. */
   readonly weightsMapped?: number | undefined;
   /** Resident memory at its largest, of the process that ran the stage. */
@@ -49,12 +55,13 @@ export class MemoryReporter {
   /** Takes an event. */
   take(event: RunEvent): void {
     if (event.type !== "stage:end") return;
-    const { node, stage, ms, memory } = event;
+    const { node, stage, executor, ms, memory } = event;
     const loadMs = memory?.loadMs ?? 0;
     const planned = this.#plan?.stages.find((planned) => planned.stage === stage);
     this.#stages.push({
       node,
       stage,
+      executor,
       weightsMapped: memory?.weightBytes,
       peak: memory?.peak,
       peakAnonymous: memory?.peakAnonymous,
@@ -69,22 +76,27 @@ export class MemoryReporter {
   }
 
   /**
-   * The report.
+   * The report. Stages run one after the other, so that of child processes the largest counts, beside this one; what a
+   * server took is its own.
    *
    * @param ownPeak Peak of this process since it started.
-   * @param childNodes Nodes that ran in a process of their own.
    */
-  report(ownPeak: number, childNodes: ReadonlySet<string>): MemoryReport {
-    const children = Math.max(
-      0,
-      ...this.#stages.filter(({ node }) => childNodes.has(node)).map(({ peak }) => peak ?? 0),
-    );
-    const inline = this.#stages.filter(({ node }) => !childNodes.has(node)).map(({ peak }) => peak ?? 0);
+  report(ownPeak: number): MemoryReport {
+    const peaks = (...executors: string[]): number[] =>
+      this.#stages.filter(({ executor }) => executors.includes(executor ?? "inline"))
+        .map(({ peak }) => peak ?? 0);
     return {
       stages: this.#stages,
-      peakBytes: Math.max(ownPeak, ...inline) + children,
+      peakBytes: Math.max(ownPeak, ...peaks("inline", "worker")) + Math.max(0, ...peaks("process")),
       predictedPeak: this.#plan?.predictedPeak,
     };
+  }
+
+  /** Prints the report as the user wants it: as an event with `--json`, as a table with `--memory-report`. */
+  tell({ json, memoryReport }: Pick<GenOptions, "json" | "memoryReport">): void {
+    const report = this.report(memoryFigures().peak ?? 0);
+    if (json) writeLine(stdout, JSON.stringify({ type: "memory", ...report }));
+    else if (memoryReport) { for (const line of describeReport(report)) writeLine(stderr, line); }
   }
 }
 

@@ -11,13 +11,14 @@ import { runGraph } from "../graph/run.ts";
 import type { MadeArtifact, RunResult } from "../graph/run_options.ts";
 import { describePicture } from "../graph/describe_picture.ts";
 import type { GenOptions } from "./gen_options.ts";
+import { MemoryReporter } from "./memory_report.ts";
 import { progressView, writeLine } from "./progress.ts";
 import { type PictureTarget, savePictures } from "./save_pictures.ts";
 import type { OpenRun } from "./store_options.ts";
 import { userPath } from "./user_path.ts";
 
 /** How loudly a command runs. */
-export type Loudness = Pick<GenOptions, "json" | "quiet" | "verbose">;
+export type Loudness = Pick<GenOptions, "json" | "quiet" | "verbose" | "memoryReport">;
 
 /** What of a graph runs, and where what it made goes. */
 export interface ShownRunOptions {
@@ -47,12 +48,14 @@ export async function showRun(
 ): Promise<void> {
   const { save, ...part } = options;
   const view = progressView(loudness);
+  const memory = new MemoryReporter();
   let last: RunEvent | undefined;
   const made = await runGraph(graph, {
     ...run,
     ...part,
     onEvent(event) {
       last = event;
+      memory.take(event);
       view(event);
     },
   });
@@ -60,7 +63,8 @@ export async function showRun(
     if (loudness.json) writeLine(stdout, JSON.stringify({ type: "file", path }));
     else if (!loudness.quiet) writeLine(stdout, path);
   }
-  if (stderr.isTTY && !loudness.json && !loudness.quiet && last?.type === "done") {
+  memory.tell(loudness);
+  if (stderr.isTTY && !loudness.memoryReport && !loudness.json && !loudness.quiet && last?.type === "done") {
     const peak = last.peakBytes ? `, peak ${Math.round(last.peakBytes / 1e6)} MB` : "";
     writeLine(stderr, `${(last.elapsedMs / 1000).toFixed(1)} s${peak}`);
   }

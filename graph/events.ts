@@ -76,6 +76,8 @@ export const runEventSchema = z.discriminatedUnion("type", [
     ...elapsed,
     /** Milliseconds that the stage took. */
     ms: z.number().nonnegative(),
+    /** Where it ran: `inline`, `worker`, `process`, or a server's address. */
+    executor: z.string().optional(),
     /** Memory after release, and the peak during the stage. */
     memory: stageMemorySchema.optional(),
   }),

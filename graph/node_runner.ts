@@ -123,7 +123,8 @@ export class NodeRunner {
     this.#emit(node, { type: "stage:start" });
     const named = await nodeKey(node, ids, keys);
     const checkpoint = await this.#checkpoint(node, named);
-    const response = await executors.get(node)!.execute({ node, inputs }, {
+    const executor = executors.get(node)!;
+    const response = await executor.execute({ node, inputs }, {
       signal,
       store,
       report: (event) => this.#emit(node, event),
@@ -144,7 +145,7 @@ export class NodeRunner {
     const { memory } = response;
     reporter.memory(memory);
     const ms = performance.now() - started;
-    this.#emit(node, { type: "stage:end", ms, ...(memory ? { memory } : {}) });
+    this.#emit(node, { type: "stage:end", ms, executor: executor.name, ...(memory ? { memory } : {}) });
     reporter.current = undefined;
   }
 

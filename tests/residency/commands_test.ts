@@ -6,6 +6,14 @@ import { inFolder, runCli, storeOf, TINY } from "../cli/run_cli.ts";
 const MODEL = ["-m", TINY];
 const SMALL = ["--steps", "2", "-W", "64", "-H", "64", "--no-resolution-binning", "--no-store"];
 
+/** What a run's events say of its memory. */
+function memoryEvent(
+  stdout: string,
+): { stages: { node: string; executor: string; peak: number }[]; peakBytes: number } {
+  const events = stdout.trim().split("\n").map((line) => JSON.parse(line));
+  return events.find(({ type }) => type === "memory");
+}
+
 Deno.test("plan tells each stage, and fails where nothing fits", () =>
   inFolder(async (folder) => {
     const fitting = await runCli(folder, ...["plan", "a cat", ...MODEL, "--max-memory", "2GB", "--json"]);
@@ -52,6 +60,48 @@ Deno.test("gen follows the plan, and reports what each stage took beside what wa
       output,
     ]);
     assert.match(refused.stderr, /Cannot stay within 10 MB as encode needs/);
+  }));
+
+Deno.test("each command reports memory, and a stage in a process of its own is added to this one", () =>
+  inFolder(async (folder) => {
+    const latents = join(folder, "cat.latents.safetensors");
+    const gen = await runCli(folder, ...[
+      ...["gen", "a cat", ...MODEL, ...SMALL, "--executor", "encode=process", "--json", "-o", "cat.png"],
+      ...["--save-latents", latents],
+    ]);
+    assert.equal(gen.status, 0, gen.stderr);
+    const { stages, peakBytes } = memoryEvent(gen.stdout);
+    const peaks = (executor: string): number[] =>
+      stages.filter((stage) => stage.executor === executor).map(({ peak }) => peak);
+    assert.equal(peaks("process").length, 2, "prompt and negative prompt");
+    assert(peakBytes >= Math.max(...peaks("process")) + Math.max(...peaks("inline")));
+
+    const decode = await runCli(folder, ...[
+      "decode",
+      latents,
+      ...MODEL,
+      "--no-store",
+      "--json",
+      "-o",
+      "cat.png",
+    ]);
+    assert.deepEqual(memoryEvent(decode.stdout).stages.map(({ node }) => node), ["decode"]);
+    const told = await runCli(
+      folder,
+      ...["decode", latents, ...MODEL, "--no-store", "--memory-report", "-o", "cat.png"],
+    );
+    assert.match(told.stderr, /decode.*MB[^]*\npeak of the whole run: \d+ MB/);
+    const refused = await runCli(folder, "decode", latents, ...MODEL, "--max-memory", "1GB", "-o", "cat.png");
+    assert.match(refused.stderr, /unknown option '--max-memory'/, "no option is taken and then ignored");
+  }));
+
+Deno.test("--max-memory is 0 for no limit, and below 0 for the free memory less that", () =>
+  inFolder(async (folder) => {
+    const plan = (size: string) => runCli(folder, "plan", "a cat", ...MODEL, "--max-memory", size, "--json");
+    assert.equal(JSON.parse((await plan("0")).stdout).limitBytes, undefined);
+    const { limitBytes } = JSON.parse((await plan("-10MB")).stdout);
+    assert(limitBytes > 0 && limitBytes < Deno.systemMemoryInfo().total - 10e6);
+    assert.match((await plan("lots")).stderr, /Cannot read an amount of memory .* current value is "lots"/);
   }));
 
 Deno.test("compare tells how far two ways are apart, and puts both pictures into one", () =>
