@@ -8,29 +8,34 @@ import { writeRehearsal } from "../../models/rehearsal/write_rehearsal.ts";
 import type { ResidencyByStage } from "../../residency/residency_option.ts";
 import { memoryFigures } from "../../runtime/memory.ts";
 
+/** Blocks of the small rehearsal's transformer. */
+const BLOCKS = 12;
+const STEPS = 2;
 /** Text encoder of the small rehearsal in float32: 12 layers of 28 MB. */
 const ENCODER_BYTES = 340e6;
 
 async function makePicture(
   model: string,
   residency: ResidencyByStage,
-): Promise<{ id: string; ends: Map<string, Extract<RunEvent, { type: "stage:end" }>> }> {
+): Promise<{ id: string; ends: Map<string, Extract<RunEvent, { type: "stage:end" }>>; opened: number }> {
   const request = {
     model,
     prompts: ["a cute cat"],
-    steps: 2,
+    steps: STEPS,
     height: 256,
     width: 256,
     resolutionBinning: false,
   };
   const ends = new Map<string, Extract<RunEvent, { type: "stage:end" }>>();
+  let opened = 0;
   const made = await runGraph(textToImage(request, { guided: true }), {
     ...localRun({ residency }),
     onEvent: (event) => {
       if (event.type === "stage:end") ends.set(event.node, event);
+      if (event.type === "stage:load" && event.node === "denoise") opened++;
     },
   });
-  return { id: made.get("decode.image")!.id, ends };
+  return { id: made.get("decode.image")!.id, ends, opened };
 }
 
 Deno.test({
@@ -51,6 +56,8 @@ Deno.test({
       );
       const base = encode.resident;
       assert(encode.peak! < base + ENCODER_BYTES / 2, `streaming peaks at ${encode.peak} over ${base}`);
+
+      assert.equal(streamed.opened, BLOCKS * STEPS, "a block is opened once for both halves of guidance");
 
       const staged = await makePicture(model, { "*": "stage" });
       const held = staged.ends.get("prompt")!.memory!;
