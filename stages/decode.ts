@@ -44,7 +44,9 @@ export const decodeStage: Stage = defineStage({
   modelParts: ({ model, variant }) => [{ model, variant, component: "vae" }],
   settle: ({ parameters: { model: _model, variant: _variant, ...rest } }) => Promise.resolve(rest),
   async check({ parameters, models }) {
-    AutoencoderConfig.parse((await models.component(parameters, "vae")).config);
+    const vae = await models.component(parameters, "vae");
+    AutoencoderConfig.parse(vae.config);
+    await vae.weights();
   },
   async run({ parameters, inputs, models, runtime, signal, report }) {
     const vae = await models.component(parameters, "vae");

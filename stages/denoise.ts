@@ -36,6 +36,8 @@ export const denoiseStage: Stage = defineStage({
   settle: (context) => settledDenoise(context),
   async check(context) {
     await checkDenoise(context);
+    const { models, parameters } = context;
+    await (await (await models.open(parameters)).component("transformer")).weights();
   },
   async run(context) {
     const { checkpoint, settings, seeds, shape, state } = await adviseOnMemory(

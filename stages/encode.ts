@@ -59,7 +59,9 @@ export const encodeStage: Stage = defineStage({
   },
   async check({ parameters, models }) {
     const checkpoint = await models.open(parameters);
-    T5EncoderConfig.parse((await checkpoint.component("text_encoder")).config);
+    const textEncoder = await checkpoint.component("text_encoder");
+    T5EncoderConfig.parse(textEncoder.config);
+    await textEncoder.weights();
     await checkpoint.tokenizer();
   },
   run: (context) => adviseOnMemory("encode the prompts", LESS_MEMORY, encode(context)),

@@ -104,7 +104,10 @@ export interface Stage<P = unknown, I extends Ports = Ports, O extends Ports = P
    * parameters as they are by default.
    */
   settle?(context: CheckContext<P>): Promise<unknown>;
-  /** Refuses what can be refused by reading configurations alone. Runs for all nodes before any node runs. */
+  /**
+   * Refuses what can be refused by reading configurations and the headers of weights alone. Runs for all nodes before any
+   * node runs.
+   */
   check?(context: CheckContext<P>): Promise<void>;
   /** Makes the outputs. Must have given back all memory when it returns or throws. */
   run(context: StageContext<P, I>): Promise<OutputArtifacts<O>>;

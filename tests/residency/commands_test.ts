@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { decodePicture } from "../../images/picture.ts";
+import { writeRehearsal } from "../../models/rehearsal/write_rehearsal.ts";
 import { inFolder, runCli, storeOf, TINY } from "../cli/run_cli.ts";
 
 const MODEL = ["-m", TINY];
@@ -93,6 +94,22 @@ Deno.test("each command reports memory, and a stage in a process of its own is a
     assert.match(told.stderr, /decode.*MB[^]*\npeak of the whole run: \d+ MB/);
     const refused = await runCli(folder, "decode", latents, ...MODEL, "--max-memory", "1GB", "-o", "cat.png");
     assert.match(refused.stderr, /unknown option '--max-memory'/, "no option is taken and then ignored");
+  }));
+
+Deno.test("weights that are cut off are told before anything is computed, whichever stage needs them", () =>
+  inFolder(async (folder) => {
+    const model = join(folder, "model");
+    await writeRehearsal(model, { preset: "tiny", dtype: "float16" });
+    for (const part of ["text_encoder/model-00002-of-00002", "vae/diffusion_pytorch_model"]) {
+      const path = join(model, `${part}.safetensors`);
+      const bytes = await Deno.readFile(path);
+      await Deno.truncate(path, bytes.length - 100);
+      const run = await runCli(folder, "gen", "a cat", "-m", model, ...SMALL, "--json", "-o", "cat.png");
+      assert.equal(run.status, 1);
+      assert(run.stderr.includes(`${part}.safetensors" as safetensors as file size must be`), run.stderr);
+      assert.doesNotMatch(run.stdout, /stage:start/);
+      await Deno.writeFile(path, bytes);
+    }
   }));
 
 Deno.test("--max-memory is 0 for no limit, and below 0 for the free memory less that", () =>
