@@ -24,6 +24,7 @@ import { jobRoutes } from "./routes/jobs.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { operationRoutes } from "./routes/operation.ts";
 import { stageRoutes } from "./routes/stages.ts";
+import { traceRequest } from "./spans.ts";
 import { importMapHash, studioRoutes } from "./studio/routes.ts";
 
 /** How the application is put together. */
@@ -65,7 +66,9 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
     await next();
     const ms = performance.now() - started;
     const { method, path } = c.req;
-    metrics.request(method, routePath(c, -1), c.res.status, ms / 1000);
+    const route = routePath(c, -1);
+    metrics.request(method, route, c.res.status, ms / 1000);
+    traceRequest(method, route, c.get("requestId"));
     log("request", {
       id: c.get("requestId"),
       method,

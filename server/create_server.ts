@@ -21,7 +21,7 @@ import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { type Log, noLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { describeModels } from "./served_models.ts";
-import { traceEvent } from "./spans.ts";
+import { RunSpans } from "./spans.ts";
 
 /** Models that take up to this together stay in memory between runs. */
 const SMALL_BYTES = 1e9;
@@ -138,14 +138,17 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
   const engine = options.engine ??
     new WorkerEngine({ models: [...models, ...decoders], store, lanes, device, threads, residency });
   const metrics = new Metrics();
+  const spans = new RunSpans();
   const jobs = new Jobs({
     engine,
     limits,
     store: new JobStore(join(store, "jobs.sqlite")),
     observer: {
-      event(event) {
+      ordered: (flight) => spans.ordered(flight),
+      began: (flight) => spans.began(flight),
+      event(event, flight) {
         metrics.event(event);
-        traceEvent(event);
+        spans.event(event, flight);
       },
       ended(job) {
         metrics.ended(job);

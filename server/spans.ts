@@ -1,27 +1,116 @@
 /**
- * Spans for OpenTelemetry: one for each stage that ran. Deno sends them where `OTEL_DENO=true` says so, beside those of
- * the requests; without it nothing is done.
+ * Spans for OpenTelemetry: one for each run, under the request that ordered it, and one in it for each stage. Deno sends
+ * them where `OTEL_DENO=true` says so; without it nothing is done.
  *
  * @module
  */
 
-import { SpanStatusCode, trace } from "@opentelemetry/api";
+import { type Context, context, ROOT_CONTEXT, type Span, SpanStatusCode, trace } from "@opentelemetry/api";
 import type { RunEvent } from "../graph/events.ts";
+import type { Flight } from "./jobs/flight.ts";
 
 const tracer = trace.getTracer("pixstage");
 
-/** Makes a span of a stage that has ended, and of a run that has failed. */
-export function traceEvent(event: RunEvent): void {
-  const endTime = Date.now();
-  if (event.type === "stage:end") {
-    const attributes = {
-      "pixstage.node": event.node,
-      ...(event.memory?.peak === undefined ? {} : { "pixstage.peak_bytes": event.memory.peak }),
-    };
-    tracer.startSpan(`stage ${event.stage}`, { startTime: endTime - event.ms, attributes }).end(endTime);
-  } else if (event.type === "failed") {
-    const span = tracer.startSpan("run failed", { startTime: endTime - event.elapsedMs });
-    span.setStatus({ code: SpanStatusCode.ERROR, message: event.message });
-    span.end(endTime);
+/** The spans of a run that is under way. */
+interface OpenRun {
+  readonly span: Span;
+  /** The run's place in the trace; its stages lie in it. */
+  readonly inside: Context;
+  /** Stages that run, by node. */
+  readonly stages: Map<string, Span>;
+}
+
+/** Names the span of the request at hand by its route, as dashboards group by the name. */
+export function traceRequest(method: string, route: string, id: string): void {
+  const span = trace.getActiveSpan();
+  span?.updateName(`${method} ${route}`);
+  span?.setAttributes({ "http.route": route, "pixstage.request.id": id });
+}
+
+/** Makes the spans of runs. */
+export class RunSpans {
+  #orders = new WeakMap<Flight, Context>();
+  #open = new WeakMap<Flight, OpenRun>();
+
+  /** A run was ordered, by the request at hand. */
+  ordered(flight: Flight): void {
+    this.#orders.set(flight, context.active());
   }
+
+  /** A run begins. One that another server left has no request. */
+  began(flight: Flight): void {
+    const outside = this.#orders.get(flight) ?? ROOT_CONTEXT;
+    const [first] = flight.jobs.values();
+    const span = tracer.startSpan(`run ${flight.kind}`, {
+      attributes: {
+        "pixstage.job.ids": [...flight.jobs.keys()],
+        "pixstage.job.kind": flight.kind,
+        ...(first ? { "pixstage.queue_ms": Math.max(Date.now() - first.created * 1000, 0) } : {}),
+      },
+    }, outside);
+    this.#open.set(flight, { span, inside: trace.setSpan(outside, span), stages: new Map() });
+  }
+
+  /** Something happens in a run. */
+  event(event: RunEvent, flight: Flight): void {
+    const run = this.#open.get(flight);
+    if (!run) return;
+    const { span, stages } = run;
+    switch (event.type) {
+      case "stage:start":
+        stages.set(event.node, stageSpan(event, flight, run));
+        break;
+      case "stage:cached":
+        stageSpan(event, flight, run).setAttribute("pixstage.cached", true).end();
+        break;
+      case "stage:resumed":
+        stages.get(event.node)?.addEvent("resumed", { "pixstage.step": event.step });
+        break;
+      case "step":
+        stages.get(event.node)?.setAttribute("pixstage.steps", event.step);
+        break;
+      case "checkpoint":
+        stages.get(event.node)?.addEvent("checkpoint", { "pixstage.artifact": event.id });
+        break;
+      case "stage:end": {
+        const stage = stages.get(event.node);
+        if (event.memory?.peak !== undefined) stage?.setAttribute("pixstage.peak_bytes", event.memory.peak);
+        stage?.end();
+        stages.delete(event.node);
+        break;
+      }
+      case "warning":
+        span.addEvent("warning", { "pixstage.message": event.message });
+        break;
+      case "done":
+      case "failed":
+      case "cancelled":
+        for (const open of [...stages.values(), span]) {
+          if (event.type === "failed") {
+            open.setStatus({ code: SpanStatusCode.ERROR, message: event.message });
+            open.setAttribute("error.type", event.error);
+          }
+          if (open === span) open.setAttribute("pixstage.job.status", STATUSES[event.type]);
+          open.end();
+        }
+        this.#open.delete(flight);
+    }
+  }
+}
+
+const STATUSES = { done: "completed", failed: "failed", cancelled: "cancelled" } as const;
+
+/** The span of a stage that begins, or that need not run. */
+function stageSpan(
+  { node, stage }: { readonly node: string; readonly stage: string },
+  { graph }: Flight,
+  { inside }: OpenRun,
+): Span {
+  const model = graph.nodes[node]?.parameters["model"];
+  const attributes = {
+    "pixstage.node": node,
+    "pixstage.stage": stage,
+    ...(typeof model === "string" ? { "pixstage.model": model } : {}),
+  };
+  return tracer.startSpan(`stage ${stage}`, { attributes }, inside);
 }

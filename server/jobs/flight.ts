@@ -1,6 +1,6 @@
 import type { JsonValue } from "../../artifacts/artifact.ts";
 import { canonicalJson } from "../../artifacts/canonical_json.ts";
-import { graphDocumentSchema } from "../../graph/document.ts";
+import { type GraphDocument, graphDocumentSchema } from "../../graph/document.ts";
 import type { Job, StoredJob } from "./job.ts";
 
 /** What a job has come to, as long as it is in flight. */
@@ -19,8 +19,10 @@ export interface JobProgress {
 export class Flight {
   /** What the jobs share. */
   readonly key: string;
+  /** What was asked for: pictures, a whole graph, or one stage. */
+  readonly kind: Job["kind"];
   /** The graph. */
-  readonly graph: Job["graph"];
+  readonly graph: GraphDocument;
   /** Whether denoising tells what it has come to at every step. */
   readonly previews: boolean;
   /** Whose turn it takes. */
@@ -38,11 +40,12 @@ export class Flight {
   /** @param first The job that it is begun for. */
   constructor({ job, client, key, previews }: StoredJob) {
     this.key = key;
-    this.graph = job.graph;
+    this.kind = job.kind;
+    this.graph = graphDocumentSchema.parse(job.graph);
     this.previews = previews;
     this.client = client;
     this.jobs.set(job.id, job);
-    const { nodes } = graphDocumentSchema.parse(job.graph);
+    const { nodes } = this.graph;
     // Nodes that take nothing from others are where runs with the same prompt do the same work.
     const sources = Object.entries(nodes).filter(([, { inputs }]) => Object.keys(inputs).length === 0);
     this.#prompts = new Map(

@@ -13,10 +13,14 @@ import { Flight, type JobProgress } from "./flight.ts";
 import { isOver, type Job, type JobEvent, type StoredJob } from "./job.ts";
 import type { JobQuery, JobStore } from "./job_store.ts";
 
-/** What is told of runs to who counts them. */
+/** What is told of runs to who counts and traces them. */
 export interface JobsObserver {
-  /** An event of a run, once however many jobs share it. */
-  event?(event: RunEvent): void;
+  /** A run was ordered; what orders it is still on the stack. */
+  ordered?(flight: Flight): void;
+  /** A run begins. */
+  began?(flight: Flight): void;
+  /** An event of a run, once however many jobs share it; the last tells how it ended. */
+  event?(event: RunEvent, flight: Flight): void;
   /** A job has ended. */
   ended?(job: Job): void;
   /** A run failed for a reason that lies with the server. */
@@ -156,7 +160,6 @@ export class Jobs {
     let last = after;
     signal.addEventListener("abort", () => this.#changed(id), { once: true });
     while (!signal.aborted && !this.#closed) {
-      const changed = this.#nextChange(id);
       const events = this.#options.store.events(id, last);
       for (const event of events) {
         last = event.number;
@@ -165,7 +168,8 @@ export class Jobs {
       if (events.length > 0) continue;
       const job = this.get(id);
       if (!job || isOver(job.status)) return;
-      await changed;
+      // Nothing can have changed since: whoever changes jobs runs in this thread too.
+      await this.#nextChange(id);
     }
   }
 
@@ -173,10 +177,9 @@ export class Jobs {
   async ended(id: string, signal: AbortSignal): Promise<Job | undefined> {
     signal.addEventListener("abort", () => this.#changed(id), { once: true });
     for (;;) {
-      const changed = this.#nextChange(id);
       const job = this.get(id);
       if (!job || isOver(job.status) || signal.aborted || this.#closed) return job;
-      await changed;
+      await this.#nextChange(id);
     }
   }
 
@@ -195,6 +198,7 @@ export class Jobs {
     const flight = this.#flights.get(key);
     if (!flight) {
       const own = new Flight({ ...stored, job: { ...job, status: "queued" } });
+      this.#options.observer?.ordered?.(own);
       this.#flights.set(key, own);
       this.#byJob.set(job.id, own);
       this.#queue.push(client, own);
@@ -222,6 +226,7 @@ export class Jobs {
   async #run(flight: Flight): Promise<void> {
     const started = now();
     flight.isRunning = true;
+    this.#options.observer?.began?.(flight);
     for (const job of flight.jobs.values()) this.#begin(flight, job);
     // The last event is told when the end of the job has been written down, so that whoever sees it finds the job over.
     let last: RunEvent | undefined;
@@ -243,17 +248,15 @@ export class Jobs {
     } catch (fault) {
       const error = toError(fault);
       end = { status: "failed", error };
-      last = {
-        type: "failed",
-        elapsedMs: (now() - started) * 1000,
-        error: error.code,
-        message: error.message,
-      };
-      if (!controller.signal.aborted) this.#options.observer?.event?.(last);
+      const elapsedMs = (now() - started) * 1000;
+      last = controller.signal.aborted
+        ? { type: "cancelled", elapsedMs }
+        : { type: "failed", elapsedMs, error: error.code, message: error.message };
       if (!(fault instanceof EngineError && fault.isClientFault) && !controller.signal.aborted) {
         this.#options.observer?.fault?.(fault, flight);
       }
     }
+    if (last) this.#options.observer?.event?.(last, flight);
     this.#running.delete(flight);
     if (this.#flights.get(flight.key) === flight) this.#flights.delete(flight.key);
     if (this.#closed) return;
@@ -273,7 +276,7 @@ export class Jobs {
   }
 
   #event(flight: Flight, event: RunEvent): void {
-    this.#options.observer?.event?.(event);
+    this.#options.observer?.event?.(event, flight);
     if (event.type === "step") {
       const { node, stage, step, steps } = event;
       flight.progress = { node, stage, step, steps };

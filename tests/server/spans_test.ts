@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { z } from "zod";
+import { ServerProcess } from "./server_process.ts";
+
+/** Spans as OTLP writes them in JSON: https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding. */
+const spanSchema = z.object({
+  traceId: z.string().length(32),
+  spanId: z.string().length(16),
+  parentSpanId: z.string(),
+  name: z.string(),
+  startTimeUnixNano: z.string().transform(BigInt),
+  endTimeUnixNano: z.string().transform(BigInt),
+  attributes: z.array(z.object({ key: z.string(), value: z.record(z.string(), z.unknown()) })).transform(
+    (list) => Object.fromEntries(list.map(({ key, value }) => [key, Object.values(value)[0]])),
+  ),
+  status: z.object({ code: z.int(), message: z.string() }),
+});
+
+const tracesSchema = z.object({
+  resourceSpans: z.array(z.object({ scopeSpans: z.array(z.object({ spans: z.array(spanSchema) })) })),
+});
+
+type Span = z.infer<typeof spanSchema>;
+
+/** A collector: takes what is exported to it over HTTP. */
+class Collector implements AsyncDisposable {
+  readonly spans: Span[] = [];
+  #server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
+    const body = await request.json();
+    if (new URL(request.url).pathname === "/v1/traces") {
+      const { resourceSpans } = tracesSchema.parse(body);
+      this.spans.push(...resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap(({ spans }) => spans)));
+    }
+    return Response.json({});
+  });
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#server.addr.port}`;
+  }
+
+  named(name: string): Span[] {
+    return this.spans.filter((span) => span.name === name);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server.shutdown();
+  }
+}
+
+Deno.test("a collector gets a span for each run under its request, and one in it for each stage", async () => {
+  const store = await Deno.makeTempDir();
+  await using collector = new Collector();
+  const server = new ServerProcess({
+    store,
+    asTask: true,
+    env: {
+      OTEL_DENO: "true",
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+      OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
+      OTEL_SERVICE_NAME: "pixstage",
+    },
+  });
+  const small = { model: "tiny", prompts: ["cute cat"], width: 64, height: 64, steps: 4, guidanceScale: 2 };
+  let first, second, cancelled;
+  try {
+    await server.listens();
+    first = await server.order({ request: small });
+    await server.ended(first.id);
+    second = await server.order({ request: { ...small, seeds: [1] } });
+    await server.ended(second.id);
+    cancelled = await server.order({ request: { ...small, width: 512, height: 512, steps: 150 } });
+    await fetch(`${server.url}/v1/jobs/${cancelled.id}/cancel`, { method: "POST" });
+    await server.ended(cancelled.id);
+  } finally {
+    // What was not exported yet is exported when the server ends.
+    await server.end("SIGTERM");
+    await Deno.remove(store, { recursive: true });
+  }
+
+  const runOf = (id: string): Span =>
+    collector.named("run picture").find(({ attributes }) =>
+      JSON.stringify(attributes["pixstage.job.ids"]).includes(id)
+    )!;
+  const stagesOf = ({ spanId }: Span): Span[] =>
+    collector.spans.filter(({ parentSpanId }) => parentSpanId === spanId)
+      .sort((a, b) => Number(a.startTimeUnixNano - b.startTimeUnixNano));
+
+  const run = runOf(first.id);
+  assert.equal(run.attributes["pixstage.job.status"], "completed");
+  const request = collector.spans.find(({ spanId }) => spanId === run.parentSpanId)!;
+  assert.equal(request.name, "POST /v1/jobs");
+  assert.equal(request.attributes["http.route"], "/v1/jobs");
+  assert.match(String(request.attributes["pixstage.request.id"]), /^[\w-]{10,}$/);
+
+  const stages = stagesOf(run);
+  assert.deepEqual(
+    stages.map(({ name, attributes }) => [name, attributes["pixstage.node"]]),
+    [
+      ["stage encode", "prompt"],
+      ["stage encode", "negative"],
+      ["stage pair", "pair"],
+      ["stage denoise", "denoise"],
+      ["stage decode", "decode"],
+    ],
+  );
+  for (const { traceId, startTimeUnixNano, endTimeUnixNano, attributes } of stages) {
+    assert.equal(traceId, request.traceId);
+    assert(run.startTimeUnixNano <= startTimeUnixNano && startTimeUnixNano < endTimeUnixNano);
+    assert(endTimeUnixNano <= run.endTimeUnixNano);
+    assert(Number(attributes["pixstage.peak_bytes"]) > 1e6);
+    assert.equal(attributes["pixstage.cached"], undefined);
+  }
+  const denoise = stages.find(({ name }) => name === "stage denoise")!.attributes;
+  assert.deepEqual([denoise["pixstage.steps"], denoise["pixstage.model"]], [4, "tiny"]);
+
+  // What the store had is told as such; what was cancelled is no error.
+  const again = stagesOf(runOf(second.id)).map((
+    { name, attributes },
+  ) => [name, attributes["pixstage.cached"]]);
+  assert.deepEqual(again, [
+    ["stage encode", true],
+    ["stage encode", true],
+    ["stage pair", true],
+    ["stage denoise", undefined],
+    ["stage decode", undefined],
+  ]);
+  const stopped = runOf(cancelled.id);
+  assert.equal(stopped.attributes["pixstage.job.status"], "cancelled");
+  assert.equal(stopped.status.code, 0);
+});
