@@ -18,6 +18,13 @@ export interface WriteOptions {
   readonly signal?: AbortSignal;
   /** The temporary file, on the same file system. Default is a name of its own beside the file. */
   readonly temporary?: string;
+  /**
+   * Whether the file is to outlive a power cut. Without, a part of it may be there after one: for content that tells by
+   * itself whether it is whole, and can be made again.
+   *
+   * @default {true}
+   */
+  readonly flush?: boolean;
 }
 
 /**
@@ -34,7 +41,7 @@ export async function writeAtomically(
   chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   options: WriteOptions = {},
 ): Promise<void> {
-  const { signal } = options;
+  const { signal, flush = true } = options;
   signal?.throwIfAborted();
   const folder = dirname(path);
   const temporary = options.temporary ??
@@ -43,20 +50,20 @@ export async function writeAtomically(
     await onDisk("write", path, mkdir(needed, { recursive: true }));
   }
   try {
-    await writeDurably(temporary, path, chunks, signal);
+    await writeFile(temporary, path, chunks, { ...options, flush });
     await onDisk("write", path, rename(temporary, path));
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
   }
-  await onDisk("write", path, syncFolder(folder));
+  if (flush) await onDisk("write", path, syncFolder(folder));
 }
 
-async function writeDurably(
+async function writeFile(
   temporary: string,
   path: string,
   chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
-  signal: AbortSignal | undefined,
+  { signal, flush }: WriteOptions,
 ): Promise<void> {
   const file = await onDisk("write", path, open(temporary, "wx"));
   try {
@@ -68,7 +75,7 @@ async function writeDurably(
       }
     }
     signal?.throwIfAborted();
-    await onDisk("write", path, file.sync());
+    if (flush) await onDisk("write", path, file.sync());
   } finally {
     await file.close();
   }

@@ -1,7 +1,8 @@
 /**
  * Loads a server: so many clients ask for pictures at once, for so long, while its sign of life is timed.
  *
- *     deno run -A bench/load.ts [--clients 50] [--seconds 60] [--model pixstage-emoji] [--steps 4] [--max-queue 16]
+ *     deno run -A bench/load.ts [--clients 50] [--seconds 60] [--model pixstage-emoji] [--steps 4] [--size 256]
+ *         [--max-queue 16]
  *
  * It starts the server itself, on the loopback address alone, with a store of its own, and ends it. Every client orders
  * a job, follows it to its end, fetches the picture and orders the next; a client that is told to come again later does.
@@ -37,6 +38,12 @@ const PROMPTS = [
   "sun",
 ];
 
+/** Resident memory at some moment, and how many jobs had ended by then. */
+interface Resident {
+  readonly jobs: number;
+  readonly bytes: number;
+}
+
 /** What the load came to. */
 const figures = {
   taken: 0,
@@ -45,19 +52,17 @@ const figures = {
   faults: [] as string[],
   latencies: [] as number[],
   health: [] as number[],
-  resident: [] as number[],
+  resident: [] as Resident[],
   lag: "",
 };
 
 const store = await Deno.makeTempDir({ prefix: "pixstage-load-" });
 const server = new Deno.Command(Deno.execPath(), {
   args: [
-    "run",
-    "-A",
-    "--no-check",
-    new URL("../server.ts", import.meta.url).pathname,
+    ...["task", "--quiet", "serve"],
     ...["--port", "0", "--store", store, "--model", values.model, "--max-queue", values["max-queue"]],
   ],
+  cwd: new URL("..", import.meta.url),
   stderr: "piped",
 }).spawn();
 
@@ -118,7 +123,7 @@ async function client(url: string, index: number, until: number): Promise<void> 
     }
     if (reply.status !== 202) {
       figures.faults.push(`${reply.status} ${JSON.stringify(job)}`);
-      continue;
+      return;
     }
     figures.taken++;
     for await (const { event, data } of sseEvents(await fetch(`${url}/v1/jobs/${job.id}/events`))) {
@@ -146,7 +151,8 @@ async function watching(url: string, until: number): Promise<void> {
     figures.health.push(performance.now() - started);
     if (tick % 20 === 0) {
       const text = await (await fetch(`${url}/metrics`)).text();
-      figures.resident.push(Number(/^process_resident_memory_bytes (\S+)/m.exec(text)?.[1]));
+      const bytes = Number(/^process_resident_memory_bytes (\S+)/m.exec(text)?.[1]);
+      figures.resident.push({ jobs: figures.completed, bytes });
     }
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
@@ -165,8 +171,8 @@ function eventLoopLag(metrics: string): string {
 function report(): void {
   const { taken, completed, refused, faults, latencies, health, resident } = figures;
   const third = Math.ceil(resident.length / 3);
-  const mean = (list: readonly number[]): number =>
-    list.reduce((sum, value) => sum + value, 0) / list.length / 1e6;
+  const megabytes = (list: readonly Resident[]): string =>
+    (mean(list.map(({ bytes }) => bytes)) / 1e6).toFixed(0);
   const lines = {
     clients: CLIENTS,
     seconds: SECONDS,
@@ -180,14 +186,30 @@ function report(): void {
     "/healthz p99 ms": quantile(health, 0.99).toFixed(1),
     "/healthz worst ms": quantile(health, 1).toFixed(1),
     "server's timers": figures.lag,
-    "resident MB, first third": mean(resident.slice(0, third)).toFixed(0),
-    "resident MB, last third": mean(resident.slice(-third)).toFixed(0),
+    "resident MB, first third": megabytes(resident.slice(0, third)),
+    "resident MB, middle third": megabytes(resident.slice(third, -third)),
+    "resident MB, last third": megabytes(resident.slice(-third)),
+    "resident MB, most": (Math.max(...resident.map(({ bytes }) => bytes)) / 1e6).toFixed(0),
+    "MB per 100 jobs, last half": (slope(resident.slice(resident.length >> 1)) / 1e4).toFixed(1),
   };
   const text = Object.entries(lines).map(([name, value]) => `${name.padEnd(26)} ${value}\n`).join("");
   Deno.stdout.writeSync(
     new TextEncoder().encode(text + faults.slice(0, 5).map((fault) => `${fault}\n`).join("")),
   );
   if (faults.length > 0 || taken !== completed) Deno.exitCode = 1;
+}
+
+function mean(list: readonly number[]): number {
+  return list.reduce((sum, value) => sum + value, 0) / list.length;
+}
+
+/** By how many bytes resident memory grows with each job: the line through all moments with the least squares. */
+function slope(moments: readonly Resident[]): number {
+  const [jobs, bytes] = [mean(moments.map(({ jobs }) => jobs)), mean(moments.map(({ bytes }) => bytes))];
+  const sum = (of: (moment: Resident) => number): number =>
+    moments.reduce((total, moment) => total + of(moment), 0);
+  return sum((moment) => (moment.jobs - jobs) * (moment.bytes - bytes)) /
+    sum((moment) => (moment.jobs - jobs) ** 2);
 }
 
 function quantile(list: readonly number[], share: number): number {

@@ -51,7 +51,7 @@ export function addStoreOptions(command: Command): Command {
     .option("--no-store", "keep nothing, and make everything anew")
     .option(
       "--executor <node=name,...>",
-      "where stages run: inline, worker or process; one name for all",
+      "where stages run: inline, worker, process, or a server's address; one name for all",
       placement,
     )
     .option(

@@ -66,10 +66,11 @@ export class NodeRunner {
     const inputs = Object.fromEntries(
       Object.entries(node.inputs).map(([port, from]) => [port, this.#id(from)]),
     );
-    const { key, record } = await nodeKey(node, inputs, keys);
+    const named = await nodeKey(node, inputs, keys);
+    const { key, record } = named;
     const known = await store.result(key, { onDamage: reporter.damage });
     if (!known || Object.keys(node.stage.outputs).some((port) => known.outputs[port] === undefined)) {
-      return await this.#run(node);
+      return await this.#run(node, { inputs, named });
     }
     const { outputs } = known;
     this.#settled.set(node.id, { record: { ...record, outputs }, atHand: new Map() });
@@ -112,7 +113,11 @@ export class NodeRunner {
     return this.#settled.get(nodeId)!.record.outputs[port]!;
   }
 
-  async #run(node: PlannedNode): Promise<void> {
+  /** Runs a node. Its key is computed anew where an input, made again, has become another than it was. */
+  async #run(
+    node: PlannedNode,
+    before?: { readonly inputs: Readonly<Record<string, string>>; readonly named: NodeKey },
+  ): Promise<void> {
     const { store, executors, reporter, signal, keys, previews } = this.#options;
     const inputs: Record<string, IdentifiedArtifact> = {};
     for (const [port, source] of Object.entries(node.inputs)) inputs[port] = await this.artifact(source);
@@ -121,7 +126,8 @@ export class NodeRunner {
     reporter.current = node.id;
     const started = performance.now();
     this.#emit(node, { type: "stage:start" });
-    const named = await nodeKey(node, ids, keys);
+    const isAsBefore = before && Object.entries(ids).every(([port, id]) => before.inputs[port] === id);
+    const named = isAsBefore ? before.named : await nodeKey(node, ids, keys);
     const checkpoint = await this.#checkpoint(node, named);
     const executor = executors.get(node)!;
     const response = await executor.execute({ node, inputs }, {

@@ -1,7 +1,7 @@
 import { rm, stat, utimes } from "node:fs/promises";
 import type { Artifact, JsonObject } from "../artifact.ts";
 import { artifactId, decodeArtifact, encodeArtifact } from "../artifact_file.ts";
-import { writeAtomically } from "../atomically.ts";
+import { writeAtomically, type WriteOptions } from "../atomically.ts";
 import { readFileRange } from "../disk.ts";
 import { FileError, onDisk } from "../file_error.ts";
 import {
@@ -95,10 +95,14 @@ export class FolderStore implements RunStore {
   }
 
   async keepResult(key: string, record: StageRecord): Promise<void> {
-    await this.#write(this.#path("results", key), record as unknown as JsonObject);
-    for (const id of Object.values(record.outputs)) {
-      if (!await this.madeBy(id)) await this.#write(this.#path("makers", id), { key });
-    }
+    const makers = Object.values(record.outputs).map(async (id) => {
+      // Who made what can be lost in a power cut: only what is told of the artifact is lost with it.
+      if (!await this.madeBy(id)) await this.#write(this.#path("makers", id), { key }, { flush: false });
+    });
+    await Promise.all([
+      this.#write(this.#path("results", key), record as unknown as JsonObject),
+      ...makers,
+    ]);
   }
 
   async removeResult(key: string): Promise<void> {
@@ -143,8 +147,9 @@ export class FolderStore implements RunStore {
     return content;
   }
 
-  async #write(path: string, content: JsonObject): Promise<void> {
-    await writeAtomically(path, [await sealRecord(content)], { temporary: partialPath(this.folder) });
+  async #write(path: string, content: JsonObject, options: WriteOptions = {}): Promise<void> {
+    const temporary = partialPath(this.folder);
+    await writeAtomically(path, [await sealRecord(content)], { temporary, ...options });
   }
 
   async #remove(shard: Shard, id: string): Promise<void> {

@@ -16,6 +16,9 @@ export interface HttpStoreOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What to do about a server that answers 401. */
+export const KEY_WANTED = "it wants an API key: give it as the token, on the command line in PIXSTAGE_TOKEN";
+
 /** A server's store that could not be reached, or that refused. */
 export class StoreRequestError extends Error {
   override name = "StoreRequestError";
@@ -100,13 +103,13 @@ export class HttpStore implements ArtifactStore {
     } catch (cause) {
       signal?.throwIfAborted();
       const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new StoreRequestError(`Cannot ${method} ${url}: ${reason}`, 0, { cause });
+      const { origin } = new URL(url);
+      throw new StoreRequestError(`Cannot reach ${origin}: ${reason}; is its server running?`, 0, { cause });
     }
     if (method !== "GET" || !response.ok) await response.body?.cancel();
     if (response.ok || response.status === 404 && method !== "PUT") return response;
-    throw new StoreRequestError(
-      `Cannot ${method} ${url} as the server answered ${response.status} ${response.statusText}`.trimEnd(),
-      response.status,
-    );
+    const { status, statusText } = response;
+    const told = status === 401 ? KEY_WANTED : `the server answered ${status} ${statusText}`.trimEnd();
+    throw new StoreRequestError(`Cannot ${method} ${url} as ${told}`, status);
   }
 }

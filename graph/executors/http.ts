@@ -7,7 +7,7 @@
  */
 
 import { z } from "zod";
-import { HttpStore } from "../../artifacts/store/http_store.ts";
+import { HttpStore, KEY_WANTED } from "../../artifacts/store/http_store.ts";
 import { sha256Schema } from "../../artifacts/store/stage_record.ts";
 import { runEventSchema, type StageMemory } from "../events.ts";
 import { stageReportSchema } from "../../stages/stage_report.ts";
@@ -106,9 +106,10 @@ export class HttpExecutor implements Executor {
       }
     } catch (error) {
       signal.throwIfAborted();
-      throw error;
+      if (error instanceof RemoteStageError) throw error;
+      throw this.#brokeOff(stage.name, error);
     }
-    throw new RemoteStageError(`Cannot run "${stage.name}" as ${this.#base} broke off`, 0);
+    throw this.#brokeOff(stage.name);
   }
 
   async #post(path: string, body: string, signal: AbortSignal): Promise<Response> {
@@ -125,15 +126,25 @@ export class HttpExecutor implements Executor {
     } catch (cause) {
       signal.throwIfAborted();
       const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new RemoteStageError(`Cannot reach ${this.#base}: ${reason}`, 0, { cause });
+      throw new RemoteStageError(`Cannot reach ${this.#base}: ${reason}; is its server running?`, 0, {
+        cause,
+      });
     }
     if (response.ok && response.body) return response;
     const content: unknown = await response.json().catch(() => undefined);
     throw this.#refusal(path.slice(path.lastIndexOf("/") + 1), content, response.status);
   }
 
+  /** What the server had done when it was lost, its store may know: it goes on from there. */
+  #brokeOff(stage: string, cause?: unknown): RemoteStageError {
+    const message = `Cannot run "${stage}" as ${this.#base} broke off: once it is back, the same run goes on`;
+    return new RemoteStageError(message, 0, cause === undefined ? {} : { cause });
+  }
+
   #refusal(stage: string, content: unknown, status: number): RemoteStageError {
-    const told = errorSchema.safeParse(content).data?.error.message ?? `it answered ${status}`;
+    const told = status === 401
+      ? KEY_WANTED
+      : errorSchema.safeParse(content).data?.error.message ?? `it answered ${status}`;
     return new RemoteStageError(`Cannot run "${stage}" on ${this.#base}: ${told}`, status);
   }
 }

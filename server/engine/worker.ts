@@ -14,6 +14,7 @@ import { FolderStore } from "../../artifacts/store/folder_store.ts";
 import type { Tensor } from "../../artifacts/tensor.ts";
 import { describePicture } from "../../graph/describe_picture.ts";
 import { InlineExecutor } from "../../graph/executors/inline.ts";
+import { rememberedFingerprint } from "../../graph/fingerprint_memo.ts";
 import { storedOrigin } from "../../graph/given_artifacts.ts";
 import { checkContext, planGraph } from "../../graph/plan.ts";
 import { describeOrigin } from "../../graph/provenance.ts";
@@ -52,6 +53,9 @@ class EngineWorker {
       models,
       executors: [new InlineExecutor({ models, runtime })],
       store: new FolderStore(store),
+      fingerprint: rememberedFingerprint(store),
+      // As on the command line, whose store this may be: devices differ in the last digits of what they compute.
+      ...(device === undefined || device === "cpu" ? {} : { numerics: { device } }),
     };
   }
 

@@ -1,4 +1,5 @@
 import type { Engine, EngineResult, EngineRun, PictureOrder } from "./engine.ts";
+import { FreedMemory } from "./freed_memory.ts";
 import type { WorkerSetup } from "./messages.ts";
 import { WorkerLane } from "./worker_lane.ts";
 
@@ -18,6 +19,7 @@ export class WorkerEngine implements Engine {
   #free: WorkerLane[];
   #all: readonly WorkerLane[];
   #desk: WorkerLane;
+  #freed = new FreedMemory();
   #waiting: ((lane: WorkerLane) => void)[] = [];
 
   /** @param options How it is set up. */
@@ -37,6 +39,7 @@ export class WorkerEngine implements Engine {
     try {
       return await lane.do({ type: "run", graph, previews }, { onEvent, signal });
     } finally {
+      this.#freed.runEnded();
       const next = this.#waiting.shift();
       if (next) next(lane);
       else this.#free.push(lane);
@@ -48,6 +51,7 @@ export class WorkerEngine implements Engine {
   }
 
   close(): Promise<void> {
+    this.#freed.close();
     for (const lane of [...this.#all, this.#desk]) lane.close();
     return Promise.resolve();
   }

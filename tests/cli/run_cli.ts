@@ -27,10 +27,19 @@ export function storeOf(folder: string): string {
 
 /** Starts a command in a folder. */
 export function startCli(folder: string, ...args: string[]): Deno.ChildProcess {
+  return startCliWith(folder, {}, ...args);
+}
+
+/** Starts a command in a folder, with more in its environment. */
+export function startCliWith(
+  folder: string,
+  env: Readonly<Record<string, string>>,
+  ...args: string[]
+): Deno.ChildProcess {
   const command = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", CLI, ...args],
     cwd: folder,
-    env: { PIXSTAGE_STORE: storeOf(folder) },
+    env: { PIXSTAGE_STORE: storeOf(folder), ...env },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
