@@ -136,6 +136,13 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
 
 function toApiError(error: Error): ApiError {
   if (error instanceof ApiError) return error;
+  if (error instanceof HTTPException && error.status === 415) {
+    return new ApiError(
+      415,
+      "unsupported_media_type",
+      "Send JSON, with the header Content-Type: application/json",
+    );
+  }
   if (error instanceof HTTPException && error.status < 500) {
     return new ApiError(error.status as 400, "bad_request", error.message);
   }

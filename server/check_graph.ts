@@ -43,7 +43,7 @@ export function checkGraph(
   const { limits, registry } = rules;
   try {
     const { document: graph, nodes } = planGraph(document, registry);
-    if (nodes.length > limits.maxNodes) throw outOfRange([...path, "nodes"], "Nodes", limits.maxNodes);
+    if (nodes.length > limits.maxNodes) throw outOfRange([...path, "nodes"], limits.maxNodes);
     if (graph.plugins?.length) {
       throw refusal([...path, "plugins"], "plugins_not_allowed", "Plugins cannot be loaded over HTTP");
     }
@@ -76,7 +76,7 @@ export function checkParameters(
   path: readonly string[],
 ): void {
   const fail = (name: string, most: number): never => {
-    throw outOfRange([...path, name], name, most);
+    throw outOfRange([...path, name], most);
   };
   const number = (name: string): number => typeof parameters[name] === "number" ? parameters[name] : 0;
   const list = (name: string): readonly unknown[] =>
@@ -84,7 +84,7 @@ export function checkParameters(
   for (const name of ["width", "height"]) {
     if (number(name) > limits.maxSize) fail(name, limits.maxSize);
     if (parameters[name] !== undefined && number(name) < limits.minSize) {
-      throw refusal([...path, name], "out_of_range", `${name} must be at least ${limits.minSize}`);
+      throw refusal([...path, name], "out_of_range", `must be at least ${limits.minSize}`);
     }
   }
   if (number("steps") > limits.maxSteps) fail("steps", limits.maxSteps);
@@ -93,14 +93,15 @@ export function checkParameters(
   }
   const { num_train_timesteps: trained } = Object(parameters["schedulerOptions"]);
   if (trained > limits.maxTrainTimesteps) {
-    throw outOfRange([...path, "schedulerOptions"], "num_train_timesteps", limits.maxTrainTimesteps);
+    const option = [...path, "schedulerOptions", "num_train_timesteps"];
+    throw outOfRange(option, limits.maxTrainTimesteps);
   }
   const images = list("prompts").length * Math.max(number("imagesPerPrompt"), 1);
   if (images > limits.maxImages) fail("imagesPerPrompt", limits.maxImages);
   if (list("seeds").length > limits.maxImages) fail("seeds", limits.maxImages);
   for (const seed of list("seeds")) {
     if (String(seed).length > 20) {
-      throw refusal([...path, "seeds"], "out_of_range", "A seed has 20 digits at most");
+      throw refusal([...path, "seeds"], "out_of_range", "must have 20 digits at most");
     }
   }
   if (number("maxSequenceLength") > limits.maxPromptLength) fail("maxSequenceLength", limits.maxPromptLength);
@@ -126,8 +127,8 @@ export function unknownModel(model: string, models: readonly string[], param: st
   return new ApiError(404, "model_not_found", `There is no model ${name}. ${hint}`, { param });
 }
 
-function outOfRange(path: readonly string[], what: string, most: number): ApiError {
-  return refusal(path, "out_of_range", `${what} must be at most ${most}`);
+function outOfRange(path: readonly string[], most: number): ApiError {
+  return refusal(path, "out_of_range", `must be at most ${most}`);
 }
 
 function refusal(path: readonly string[], code: string, message: string): ApiError {

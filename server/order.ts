@@ -76,7 +76,8 @@ export async function orderOf(
   } catch (error) {
     // A model that is served whole opens; what does not is a decoder in the place of a model.
     if (error instanceof EngineError && (error.isClientFault || error.errorName === "CheckpointError")) {
-      throw new ApiError(400, "invalid_value", error.message);
+      const param = /^(?:Unknown)?Scheduler/.test(error.errorName) ? "scheduler" : undefined;
+      throw new ApiError(400, "invalid_value", error.message, { param });
     }
     throw error;
   }

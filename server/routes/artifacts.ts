@@ -60,7 +60,13 @@ const pictureRoute = createRoute({
   tags,
   summary: "Fetches a picture of an image artifact as a file, with the parameters that it was made with",
   request: {
-    params: z.object({ id, image: z.coerce.number().int().min(0).max(1000) }),
+    params: z.object({
+      id,
+      image: z.string().regex(/^\d{1,3}$/, "Pictures are numbered from 0").transform(Number).openapi({
+        description: "Which picture of the artifact, from 0.",
+        example: "0",
+      }),
+    }),
     query: z.object({
       format: z.enum(["png", "jpeg", "webp"]).default("png"),
       quality: z.coerce.number().int().min(0).max(100).optional(),

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Validator } from "@seriousme/openapi-schema-validator";
 import { createServer } from "../../server/create_server.ts";
 import { runServe } from "../../cli/serve.ts";
 import { serving } from "./serving.ts";
@@ -48,6 +49,12 @@ Deno.test("other hosts, other origins, large bodies and unknown paths are refuse
     ["/v1/nothing", {}, 404, "not_found"],
     [
       "/v1/jobs",
+      { method: "POST", body: "{}", headers: { "content-type": "text/plain" } },
+      415,
+      "unsupported_media_type",
+    ],
+    [
+      "/v1/jobs",
       { method: "POST", body: "{", headers: { "content-type": "application/json" } },
       400,
       "bad_request",
@@ -84,11 +91,21 @@ Deno.test("serve refuses to listen beyond this machine without a key", async () 
   assert.equal(await runServe(["--host", "0.0.0.0", "--port", "0", "--quiet"]), 2);
 });
 
-Deno.test("the figures for Prometheus are there, and the document is OpenAPI 3.1", async () => {
+Deno.test("the document keeps to the schema of OpenAPI 3.1", async () => {
+  await using server = await serving();
+  const document = await (await server.ask("/openapi.json")).json();
+  const validator = new Validator();
+  assert.deepEqual(await validator.validate(document), { valid: true });
+  assert.equal(validator.version, "3.1");
+});
+
+Deno.test("the figures for Prometheus are there, and the page that shows the document", async () => {
   await using server = await serving();
   await server.ask("/healthz").then((reply) => reply.body?.cancel());
+  await server.ask("/healthz", { method: "BREW" }).then((reply) => reply.body?.cancel());
   const metrics = await (await server.ask("/metrics")).text();
   assert.match(metrics, /pixstage_http_requests_total\{method="GET",route="\/healthz",status="200"\} 1/);
+  assert.match(metrics, /method="other",route="\/\*",status="404"\} 1/);
   assert.match(metrics, /pixstage_jobs_waiting 0/);
   assert.match(metrics, /process_resident_memory_bytes \d+/);
   const document = await (await server.ask("/openapi.json")).json();

@@ -60,7 +60,7 @@ export function FormView(): VNode {
         <label class="field">
           <span>Seed</span>
           <span class="seed">
-            <input type="text" id="seed" inputmode="numeric" pattern="-?[0-9]{1,19}" placeholder="by chance"
+            <input type="text" id="seed" inputmode="numeric" pattern="-?[0-9]{1,19}" placeholder="random"
               value=${form.value.seed} onInput=${(event: InputEvent) =>
                 change({ seed: valueOf(event).trim() })} />
             <button type="button" class="icon" title="Draw a seed" aria-label="Draw a seed"
