@@ -16,11 +16,13 @@ import type { Precision } from "./precision.ts";
 /** Deno and ONNX Runtime, no model open. */
 export const PROCESS_BYTES = 130e6;
 /** What a text encoder's layer takes beside its weights, whatever the prompt. */
-const ENCODE_BYTES = 70e6;
+const ENCODE_BYTES = 85e6;
 /** Activations of a text encoder's layer for each token and channel. */
 const ENCODE_UNITS = 17;
 /** Scores of attention for each head and pair of tokens of a prompt: products, with their bias, as shares. */
 const SCORE_UNITS = 3;
+/** What a transformer's block takes beside its weights, whatever the picture. */
+const DENOISE_BYTES = 30e6;
 /** Activations of a transformer's block for each token and channel, all in all. */
 const DENOISE_UNITS = 28;
 /** Strips of the seam-free decoder and its middle block, beside the planes that are held. */
@@ -54,7 +56,10 @@ export function predictEncode(
   return PROCESS_BYTES + ENCODE_BYTES + FLOAT32_BYTES * activations + heldBytes(facts, residency, precision);
 }
 
-/** Peak of a transformer that predicts one half of guidance at a time, with the keys and values of all texts at hand. */
+/**
+ * Peak of a transformer that predicts one half of guidance at a time, with the keys and values of all texts at hand. Its
+ * weights are prepared when a graph opens: what is held of them is a copy in float32, not the mapped file.
+ */
 export function predictDenoise(
   facts: LayeredFacts,
   tokens: { readonly picture: number; readonly text: number },
@@ -63,8 +68,9 @@ export function predictDenoise(
 ): number {
   const activations = DENOISE_UNITS * tokens.picture * facts.width;
   const keysAndValues = 2 * facts.layers * tokens.text * facts.width;
-  return PROCESS_BYTES + FLOAT32_BYTES * (activations + keysAndValues) +
-    heldBytes(facts, residency, precision);
+  const held = heldBytes(facts, residency, precision) *
+    (precision === "float32" ? FLOAT32_BYTES / facts.storedBytes : 1);
+  return PROCESS_BYTES + DENOISE_BYTES + FLOAT32_BYTES * (activations + keysAndValues) + held;
 }
 
 /** Peak of a decoder; pictures go one at a time, and are held until the last. */
