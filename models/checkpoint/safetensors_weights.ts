@@ -7,7 +7,7 @@
  */
 
 import { distance } from "fastest-levenshtein";
-import { ARRAY_TYPES, type DType } from "../../artifacts/dtype.ts";
+import { ARRAY_TYPES, bytesPerElement, type DType } from "../../artifacts/dtype.ts";
 import { memoryDType } from "../../artifacts/safetensors_dtypes.ts";
 import { readSafetensorsHeader, type SafetensorsEntry } from "../../artifacts/safetensors_header.ts";
 import { type Tensor, tensor } from "../../artifacts/tensor.ts";
@@ -117,6 +117,14 @@ class SafetensorsWeights implements Weights {
     const dtype = this.#dtype(entry);
     const bytes = await this.#source.readBytes(path, entry.offset, entry.offset + entry.length);
     return tensor(dtype, entry.shape, new ARRAY_TYPES[dtype](bytes.buffer));
+  }
+
+  async readElements(name: string, first: number, end: number): Promise<Tensor> {
+    const { entry, path } = this.#place(name);
+    const dtype = this.#dtype(entry);
+    const size = bytesPerElement(dtype);
+    const bytes = await this.#source.readBytes(path, entry.offset + first * size, entry.offset + end * size);
+    return tensor(dtype, [end - first], new ARRAY_TYPES[dtype](bytes.buffer));
   }
 
   #place(name: string): Place {

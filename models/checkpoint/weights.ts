@@ -61,4 +61,13 @@ export interface Weights {
   has(name: string): boolean;
   /** Reads one tensor into memory, in its stored type. */
   read(name: string): Promise<Tensor>;
+  /**
+   * Reads some of a tensor's elements into memory, in their stored type.
+   *
+   * @param name Its name in the checkpoint.
+   * @param first The first element, as they are stored.
+   * @param end One past the last element.
+   * @returns [end - first].
+   */
+  readElements(name: string, first: number, end: number): Promise<Tensor>;
 }

@@ -54,4 +54,8 @@ export class QuantizedWeights implements Weights {
   read(name: string): Promise<Tensor> {
     return this.#stored.read(name);
   }
+
+  readElements(name: string, first: number, end: number): Promise<Tensor> {
+    return this.#stored.readElements(name, first, end);
+  }
 }

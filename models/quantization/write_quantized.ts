@@ -1,5 +1,5 @@
 /**
- * Quantizes a component into a file of the user's cache: a tensor at a time, in little memory, and so that it can go on
+ * Quantizes a component into a file of the user's cache: some rows at a time, in little memory, and so that it can go on
  * where it was stopped, however it was stopped.
  *
  * The file grows under another name; beside it a journal says how much of it is known to be on the disk. Only a whole file
@@ -20,7 +20,7 @@ import {
   type PlannedTensor,
   safetensorsHeaderBytes,
 } from "../../artifacts/safetensors_layout.ts";
-import { tensorBytes } from "../../artifacts/tensor.ts";
+import { elementCount, tensorBytes } from "../../artifacts/tensor.ts";
 import { lockFile } from "../../artifacts/file_lock.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import type { QuantizeOptions } from "../models.ts";
@@ -47,6 +47,8 @@ const journalSchema = z.object({
   bytes: z.int().nonnegative(),
 });
 
+/** Weights that are read, quantized and written at a time; 16 MB in float32. */
+const PIECE_ELEMENTS = 1 << 22;
 /** The journal is brought up to date when about this much more is on the disk. */
 const JOURNAL_BYTES = 128 << 20;
 
@@ -176,18 +178,11 @@ class QuantizedFile {
     const total = this.#entries.length;
     for (const entry of this.#entries.slice(this.#done)) {
       signal?.throwIfAborted();
-      const value = await weights.read(entry.name);
-      let end = this.#offset;
-      if (entry.quantized) {
-        const columns = value.shape[1]!;
-        const { packed, scales } = quantizeRows(toFloat32(value).data, columns, recipe);
-        end = await this.#append(new Uint8Array(scales.buffer), end);
-        end = await this.#append(packed, end);
-      } else {
-        end = await this.#append(tensorBytes(value), end);
-      }
+      const { shape } = weights.locate(entry.name);
+      if (entry.quantized) await this.#quantize(entry, shape, weights, recipe);
+      else await this.#copy(entry, elementCount(shape), weights);
       this.#done++;
-      this.#offset = end;
+      this.#offset += entry.tensors.reduce((sum, one) => sum + plannedBytes(one), 0);
       if (this.#offset - this.#journaled > JOURNAL_BYTES) await this.#keep();
       onProgress?.({ done: this.#done, total, bytes: this.#offset });
     }
@@ -197,9 +192,37 @@ class QuantizedFile {
     await this.#file.close();
   }
 
-  async #append(bytes: Uint8Array, offset: number): Promise<number> {
+  /** Quantizes some rows at a time: their scales, then behind all scales their values. */
+  async #quantize(
+    { name, tensors }: Entry,
+    [rows = 0, columns = 0]: readonly number[],
+    weights: Weights,
+    recipe: QuantizationRecipe,
+  ): Promise<void> {
+    let scalesAt = this.#offset;
+    let packedAt = scalesAt + plannedBytes(tensors[0]!);
+    const atOnce = Math.max(1, Math.floor(PIECE_ELEMENTS / columns));
+    for (let row = 0; row < rows; row += atOnce) {
+      const end = Math.min(row + atOnce, rows);
+      const values = toFloat32(await weights.readElements(name, row * columns, end * columns)).data;
+      const { packed, scales } = quantizeRows(values, columns, recipe);
+      scalesAt += await this.#write(new Uint8Array(scales.buffer), scalesAt);
+      packedAt += await this.#write(packed, packedAt);
+    }
+  }
+
+  /** Copies a tensor, some elements at a time. */
+  async #copy({ name }: Entry, count: number, weights: Weights): Promise<void> {
+    let at = this.#offset;
+    for (let first = 0; first < count; first += PIECE_ELEMENTS) {
+      const end = Math.min(first + PIECE_ELEMENTS, count);
+      at += await this.#write(tensorBytes(await weights.readElements(name, first, end)), at);
+    }
+  }
+
+  async #write(bytes: Uint8Array, offset: number): Promise<number> {
     await writeAll(this.#path, this.#file, bytes, offset);
-    return offset + bytes.length;
+    return bytes.length;
   }
 
   /** Flushes the file, then says so in the journal: never the other way round. */

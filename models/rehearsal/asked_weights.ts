@@ -61,7 +61,12 @@ function record(build: (weights: Weights) => unknown): AskedWeight[] {
       return { name, shape, dtype: "float32", folder: "", file: "", offset: 0, length: 0 };
     },
     has: () => false,
-    read: () => Promise.reject(new Error("Cannot read a weight that is nowhere")),
+    read: unreadable,
+    readElements: unreadable,
   });
   return Array.from(shapes, ([name, shape]) => ({ name, shape }));
+}
+
+function unreadable(): Promise<never> {
+  return Promise.reject(new Error("Cannot read a weight that is nowhere"));
 }
