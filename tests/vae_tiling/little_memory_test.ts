@@ -31,6 +31,19 @@ async function decodeWithin(
   return JSON.parse(new TextDecoder().decode(stdout));
 }
 
+/** The first outcome that is wanted. */
+async function firstOf(
+  limits: readonly number[],
+  run: (limit: number) => Promise<Outcome>,
+  isWanted: (outcome: Outcome) => boolean,
+): Promise<Outcome> {
+  for (const limit of limits) {
+    const outcome = await run(limit);
+    if (isWanted(outcome)) return outcome;
+  }
+  throw new Error(`No limit of ${limits} bytes has been felt`);
+}
+
 async function readFloats(path: string): Promise<Float32Array> {
   return new Float32Array((await Deno.readFile(path)).buffer);
 }
@@ -47,7 +60,14 @@ Deno.test({
       const roomy = await decodeWithin(checkpoint, join(folder, "whole"));
       assert.deepEqual([roomy.fallbacks, roomy.error], [[], undefined]);
 
-      const tight = await decodeWithin(checkpoint, join(folder, "strips"), roomy.dataBytes + 500e6);
+      // What a process has taken before the picture differs from run to run: the limit is lowered until it is felt.
+      const within = (bytes: number) =>
+        decodeWithin(checkpoint, join(folder, "strips"), roomy.dataBytes + bytes);
+      const tight = await firstOf(
+        [600e6, 500e6, 400e6, 300e6],
+        within,
+        ({ fallbacks }) => fallbacks.length > 0,
+      );
       assert.equal(tight.error, undefined);
       assert.equal(tight.fallbacks.length, 1);
       assert.match(tight.fallbacks[0]!, /bad_alloc|allocate memory/);
@@ -61,7 +81,7 @@ Deno.test({
       );
       assert(largest < 1e-4, `off by ${largest}`);
 
-      const hopeless = await decodeWithin(checkpoint, join(folder, "none"), roomy.dataBytes + 150e6);
+      const hopeless = await firstOf([150e6, 100e6, 50e6], within, ({ error }) => error !== undefined);
       assert.match(hopeless.error!, /OutOfMemoryError: Cannot decode the picture as memory ran out/);
       assert.match(hopeless.error!, /make a smaller picture/);
     } finally {
