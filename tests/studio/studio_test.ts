@@ -73,6 +73,7 @@ Deno.test("the studio page makes a picture, shows it come about, and goes on fro
     assert.match(await page.locator(".picture.preview").getAttribute("src") ?? "", /^data:image\/png/);
     await waitForStatus(page, /^completed/);
     await page.waitForSelector("img.picture:not(.preview)");
+    await page.waitForFunction(() => !document.querySelector(".preview"), null, { timeout: 60_000 });
     assert.deepEqual(await nodeStates(page), {
       prompt: "done",
       negative: "done",
@@ -80,7 +81,7 @@ Deno.test("the studio page makes a picture, shows it come about, and goes on fro
       denoise: "done",
       decode: "done",
     });
-    const first = await page.locator("img.picture").getAttribute("src");
+    const first = await page.locator("img.picture:not(.preview)").getAttribute("src");
 
     // The file carries what it was made with.
     const [download] = await Promise.all([page.waitForEvent("download"), page.click("#download")]);
@@ -156,11 +157,18 @@ Deno.test(
         [...document.querySelectorAll<HTMLElement>("button, input, select, textarea, img, [role=img]")]
           .filter((element) =>
             !(element.getAttribute("aria-label") || element.getAttribute("alt") ||
-              element.textContent?.trim() ||
+              element.textContent?.trim() || (element as HTMLInputElement).labels?.length ||
               element.closest("label")?.textContent?.trim())
           ).map((element) => element.outerHTML)
       );
       assert.deepEqual(unnamed, [], "everything has a name");
+
+      // As a screen reader has them.
+      for (const name of ["Steps", "Guidance", "Pictures"]) await page.getByRole("slider", { name }).focus();
+      for (const name of ["Prompt", "Negative prompt", "Seed"]) {
+        await page.getByRole("textbox", { name, exact: true }).focus();
+      }
+      await page.getByRole("combobox", { name: "Model" }).focus();
     });
   },
 );
@@ -173,5 +181,17 @@ Deno.test("the studio page fits a phone", options, async () => {
     await waitForStatus(page, /^completed/);
     const [content, screen] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
     assert(content! <= screen!, `${content} pixels on a screen of ${screen}`);
+
+    // Nothing is cut off, nor in between, where the run has a column of its own but a narrow one.
+    for (const width of [360, 768, 1024, 1181]) {
+      await page.setViewportSize({ width, height: 740 });
+      const cut = await page.evaluate(() =>
+        [...document.querySelectorAll<HTMLElement>(".node strong, .node span, .button, .field > span")]
+          .filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth).map(({ textContent }) =>
+            textContent
+          )
+      );
+      assert.deepEqual(cut, [], `at ${width} pixels`);
+    }
   }, { width: 360, height: 740 });
 });

@@ -57,8 +57,8 @@ export function FormView(): VNode {
           value=${guidance} onValue=${(value: number) => change({ guidance: value })} />
       </div>
       <div class="pair seeds">
-        <label class="field">
-          <span>Seed</span>
+        <div class="field">
+          <label for="seed">Seed</label>
           <span class="seed">
             <input type="text" id="seed" inputmode="numeric" pattern="-?[0-9]{1,19}" placeholder="random"
               value=${form.value.seed} onInput=${(event: InputEvent) =>
@@ -68,7 +68,7 @@ export function FormView(): VNode {
             <button type="button" class="icon" title="A new seed each time" aria-label="A new seed each time"
               disabled=${form.value.seed === ""} onClick=${() => change({ seed: "" })}>✕</button>
           </span>
-        </label>
+        </div>
         <${Slider} id="count" label="Pictures" min=${1} max=${Math.min(limits["maxImages"] ?? 4, 4)} step=${1}
           value=${count} onValue=${(value: number) => change({ count: value })} />
       </div>
@@ -134,8 +134,8 @@ interface SliderProps {
 export function Slider({ id, label, min, max, step, value, onValue }: SliderProps): VNode {
   const share = Math.min(Math.max((value - min) / (max - min), 0), 1) * 100;
   return html`
-    <label class="field slider">
-      <span>${label}<output>${step < 1 ? value.toFixed(1) : value}</output></span>
+    <label class="field slider" for=${id}>
+      <span>${label}<b class="value" aria-hidden="true">${step < 1 ? value.toFixed(1) : value}</b></span>
       <input type="range" id=${id} min=${min} max=${max} step=${step} value=${value}
         style=${`--share: ${share}%`}
         onInput=${(event: InputEvent) => onValue(Number(valueOf(event)))} />

@@ -37,7 +37,7 @@ export function HistoryView(): VNode {
                 <img loading="lazy" src=${`${job.images[0]!.url}?format=webp&thumbnail=160`} alt=${promptOf(
                   job,
                 )} />
-                <span>${promptOf(job)}</span>
+                <span aria-hidden="true">${promptOf(job)}</span>
               </button>
             </li>
           `

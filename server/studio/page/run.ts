@@ -96,6 +96,14 @@ export function show(job: Job): void {
   });
 }
 
+/** The picture of a job is there: what it came from is shown no more. */
+export function forgetPreview(id: string, image: number): void {
+  const { value } = run;
+  if (value?.job.id !== id || !value.previews[image]) return;
+  const { [image]: _done, ...previews } = value.previews;
+  run.value = { ...value, previews };
+}
+
 /** Loads the newest finished jobs, or older ones behind those that are there. */
 export async function loadHistory(older = false): Promise<void> {
   const page = await finishedJobs(older ? history.value.at(-1)?.id : undefined);

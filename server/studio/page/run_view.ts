@@ -11,7 +11,7 @@ import { fromStep, originOf, withDecoder, withSeed } from "./derive.ts";
 import { Slider } from "./form_view.ts";
 import { GraphView, seconds } from "./graph_view.ts";
 import { html } from "./html.ts";
-import { order, randomSeed, reuse } from "./run.ts";
+import { forgetPreview, order, randomSeed, reuse } from "./run.ts";
 import { compared, form, isBusy, offered, type Run, run } from "./state.ts";
 import type { Job } from "./types.ts";
 
@@ -50,16 +50,23 @@ function Pictures({ run: { job, previews, status } }: { readonly run: Run }): VN
   const tiles = Array.from({ length: count }, (_, index) => {
     const image = job.images[index];
     const preview = previews[index];
-    if (image) {
-      return html`<img class="picture" src=${image.url} alt=${`Picture: ${prompt}`} width=${image.width} height=${image.height} />`;
-    }
+    const which = count > 1 ? ` (${index + 1} of ${count})` : "";
+    const shown = image && html`
+      <img key=${image.url} class="picture" src=${image.url} alt=${`Picture: ${prompt}${which}`}
+        width=${image.width} height=${image.height} onLoad=${() => forgetPreview(job.id, index)} />
+    `;
     if (preview) {
+      // Until the picture is there, what it comes from stays behind it.
       const blur = (1 - preview.share) * 10 + 2;
       return html`
         <img class="picture preview" src=${`data:image/png;base64,${preview.png}`}
-          style=${`filter: blur(${blur}px)`} alt=${`Preview: ${prompt}`} />
+          style=${`filter: blur(${blur}px)`} alt=${`Preview: ${prompt}${which}`} aria-hidden=${image
+            ? "true"
+            : undefined} />
+        ${shown}
       `;
     }
+    if (shown) return shown;
     return html`<div class=${`picture empty ${status}`} role="img" aria-label=${`No picture yet: ${status}`}></div>`;
   });
   return html`<div class="pictures" data-count=${count} style=${`--ratio: ${ratio}`}>
