@@ -63,19 +63,22 @@ export interface Turn {
   readonly step: number;
   /** Another prompt; the same text if undefined. */
   readonly prompt?: string | undefined;
+  /** The negative prompt that goes with another prompt. */
+  readonly negative: string;
   /** Another guidance scale. */
   readonly guidance: number;
 }
 
 /** The same steps up to one, and another prompt or guidance from there on. */
-export function fromStep({ denoise, decode, embeddings }: Origin, { step, prompt, guidance }: Turn): Graph {
+export function fromStep({ denoise, decode, embeddings }: Origin, turn: Turn): Graph {
+  const { step, prompt, negative, guidance } = turn;
   const { seeds, ...rest } = denoise.parameters ?? {};
   const parameters = { ...rest, ...(seeds ? { seeds } : {}) };
   const model = denoise.parameters?.["model"];
   const encode = (text: string): GraphNode => ({ stage: "encode", parameters: { model, prompts: [text] } });
   const text: Record<string, GraphNode> = prompt === undefined ? {} : {
     prompt: encode(prompt),
-    negative: encode(""),
+    negative: encode(negative),
     pair: { stage: "pair", inputs: { positive: "prompt.embeddings", negative: "negative.embeddings" } },
   };
   return {

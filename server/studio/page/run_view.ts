@@ -118,9 +118,11 @@ function Next({ job }: { readonly job: Job }): VNode {
   const steps = origin?.steps ?? 0;
   const at = step || Math.max(1, Math.floor(steps / 2));
   const turn = (): void => {
-    const { prompt, guidance } = form.value;
+    const { prompt, negativePrompt: negative, guidance } = form.value;
     const isOther = prompt.trim() !== "" && prompt !== promptOf(job);
-    order({ graph: fromStep(origin!, { step: at, prompt: isOther ? prompt : undefined, guidance }) });
+    order({
+      graph: fromStep(origin!, { step: at, prompt: isOther ? prompt : undefined, negative, guidance }),
+    });
   };
   return html`
     <div class="next">
@@ -152,7 +154,7 @@ function Next({ job }: { readonly job: Job }): VNode {
         <details class="advanced">
           <summary>Go on from a step of it</summary>
           <p
-            class="hint">Takes the first steps as they were, the others with the prompt and the guidance of the form.</p>
+            class="hint">Takes the first steps as they were, the others with the prompts and the guidance of the form.</p>
           <div class="turn">
             <${Slider} id="turn-step" label="From step" min=${1} max=${steps - 1} step=${1}
               value=${at} onValue=${setStep} />
