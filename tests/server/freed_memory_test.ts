@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { memoryUsage } from "node:process";
+import { FreedMemory } from "../../server/engine/freed_memory.ts";
+
+const BLOCKS = 3000;
+const BLOCK_BYTES = 1 << 16;
+
+/** Has glibc keep freed memory: many blocks, and one behind them that stays. */
+function hoard(): { readonly freed: number; end(): void } {
+  const libc = Deno.dlopen("libc.so.6", {
+    malloc: { parameters: ["usize"], result: "pointer" },
+    memset: { parameters: ["pointer", "i32", "usize"], result: "pointer" },
+    free: { parameters: ["pointer"], result: "void" },
+  });
+  const { malloc, memset, free } = libc.symbols;
+  const blocks = Array.from(
+    { length: BLOCKS + 1 },
+    () => memset(malloc(BigInt(BLOCK_BYTES)), 1, BigInt(BLOCK_BYTES)),
+  );
+  const last = blocks.pop()!;
+  for (const block of blocks) free(block);
+  return {
+    freed: BLOCKS * BLOCK_BYTES,
+    end() {
+      free(last);
+      libc.close();
+    },
+  };
+}
+
+function hasGlibc(): boolean {
+  try {
+    Deno.dlopen("libc.so.6", { malloc_trim: { parameters: ["usize"], result: "i32" } }).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+Deno.test("what a run has freed goes back to the system", { ignore: !hasGlibc() }, async () => {
+  const memory = new FreedMemory();
+  const { freed, end } = hoard();
+  const kept = memoryUsage.rss();
+  memory.runEnded();
+  for (let tries = 0; kept - memoryUsage.rss() < freed / 2; tries++) {
+    assert(tries < 200, `${memoryUsage.rss()} bytes of ${kept} are still resident`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  memory.close();
+  end();
+});
