@@ -73,7 +73,7 @@ Deno.test(
       const gpu = await make(checkpoint, "webgpu", precision);
       const latents = compareTensors(cpu.latents, gpu.latents).relativeError;
       const likeness = psnr(cpu.pixels, gpu.pixels);
-      assert(latents > 0 && latents < 0.01, `${precision}: latents off by ${latents}`);
+      assert(latents > 0 && latents < 0.03, `${precision}: latents off by ${latents}`);
       assert(likeness > 40, `${precision}: ${likeness} dB`);
     }
     Deno.env.delete("PIXSTAGE_QUANTIZED");
