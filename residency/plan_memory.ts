@@ -119,7 +119,7 @@ export function planMemory(facts: RunFacts, request: MemoryRequest): MemoryPlan 
       picture: Math.ceil(facts.height / facts.tokenSize) * Math.ceil(facts.width / facts.tokenSize),
       text: textTokens.prompt + (facts.guided ? textTokens.negative : 0),
     };
-    const halves = guidanceHalves(request.device, facts.guided);
+    const halves = guidanceHalves(request.device, facts.guided, tokens.picture);
     const candidates = layered(
       "denoise",
       denoise,

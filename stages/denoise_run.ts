@@ -161,7 +161,7 @@ export async function denoise(context: DenoiseContext, stopAfter = Infinity): Pr
   await using transformer = PixArtTransformer.open(runtime, settings.transformer, weights, {
     residency: stageResidency(runtime, "denoise", weights),
     computeType: parameters.precision === "float16" ? "float16" : "float32",
-    halves: guidanceHalves(runtime.device, settings.guidanceScale > 1),
+    halves: guidanceHalves(runtime.device, settings.guidanceScale > 1, pictureTokens(settings, shape)),
     signal,
     onLoad: (progress) => report(loadReport("transformer", progress)),
   });
@@ -254,6 +254,11 @@ async function identify(
     },
     changeable: { guidanceScale: settings.guidanceScale, embeddings: await artifactId(embeddings) },
   };
+}
+
+/** Tokens of one image: a patch each. */
+function pictureTokens({ transformer }: DenoiseSettings, [, , height = 0, width = 0]: readonly number[]) {
+  return (height / transformer.patch_size) * (width / transformer.patch_size);
 }
 
 /** The shape of one image's latents. */

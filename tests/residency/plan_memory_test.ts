@@ -114,16 +114,30 @@ Deno.test("longer prompts and more pictures take more, and halves of guidance go
   assert.deepEqual(halves(false), [undefined, undefined, undefined]);
 });
 
-Deno.test("a GPU holds the weights of a stage unless they do not fit, and predicts both halves at once", () => {
+Deno.test("a GPU holds the weights of a stage unless they do not fit, and predicts both halves of small pictures at once", () => {
   const roomy = planMemory(PUBLISHED, { device: "webgpu", limitBytes: 100e9 });
   assert.deepEqual(roomy.stages.map(({ residency }) => residency), ["stage", "stage", "stage"]);
-  assert.equal(roomy.stages[1]?.halves, 2);
-  assert.equal(
-    planMemory({ ...PUBLISHED, guided: false }, { device: "webgpu" }).stages[1]?.halves,
-    undefined,
-  );
   const tight = planMemory(PUBLISHED, { device: "webgpu", limitBytes: 2e9 });
   assert.equal(tight.stages[0]?.residency, "stream");
+  const halves = (device: string, side: number) =>
+    planMemory({ ...PUBLISHED, height: side, width: side }, { device }).stages[1]?.halves;
+  assert.deepEqual([halves("webgpu", 512), halves("webgpu", 1024), halves("cpu", 512)], [2, 1, 1]);
+});
+
+Deno.test("memory of a GPU is predicted as it was measured with PixArt-XL on an H100", () => {
+  const stored = { ...PUBLISHED.denoise!, weightBytes: 1.222e9, layerBytes: 42e6, storedBytes: 2 };
+  const measured = [["float32", 512, 2.92e9], ["float32", 1024, 3.4e9], ["float16", 512, 2.19e9], [
+    "float16",
+    1024,
+    2.36e9,
+  ]] as const;
+  for (const [precision, side, bytes] of measured) {
+    const facts = { ...PUBLISHED, denoise: stored, height: side, width: side };
+    const plan = planMemory(facts, { device: "webgpu", precision: { denoise: precision } });
+    const predicted = plan.stages[1]!.predictedGpuPeak!;
+    assert(Math.abs(predicted / bytes - 1) < 0.1, `${precision} ${side}: ${predicted} for ${bytes}`);
+  }
+  assert.equal(planMemory(PUBLISHED, { device: "cpu" }).stages[1]?.predictedGpuPeak, undefined);
 });
 
 Deno.test("float16 is for a GPU's transformer: T5 stays in float32, and a CPU refuses", () => {
