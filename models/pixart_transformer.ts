@@ -212,16 +212,10 @@ class PixArtLayers {
 
     const normed = this.#narrow(this.#modulated(hidden, scale!, shift!, norm_eps));
     const [query, key, value] = ["to_q", "to_k", "to_v"].map((name) =>
-      large.linear(`${module}.attn1.${name}`, normed, width, width, bias)
+      this.#widen(large.linear(`${module}.attn1.${name}`, normed, width, width, bias))
     );
-    const attended = this.#widen(
-      large.linear(
-        `${module}.attn1.to_out.0`,
-        g.attention(query!, key!, value!, { heads, sequences: this.#halves }),
-        width,
-        width,
-      ),
-    );
+    const seen = this.#narrow(g.attention(query!, key!, value!, { heads, sequences: this.#halves }));
+    const attended = this.#widen(large.linear(`${module}.attn1.to_out.0`, seen, width, width));
     g.probe(`block.${index}/attn1`, attended, tokens);
     hidden = g.add(hidden, g.mul(attended, gate!));
 
@@ -250,9 +244,7 @@ class PixArtLayers {
       { length: this.#halves },
       (_, half) =>
         [keyName(block), valueName(block)].map((name) =>
-          this.#narrow(
-            g.input(half === 0 ? name : secondName(name), "float32", [`text_tokens.${half}`, width]),
-          )
+          g.input(half === 0 ? name : secondName(name), "float32", [`text_tokens.${half}`, width])
         ),
     );
     const each = (rows: Value, attend: (rows: Value, key: Value, value: Value) => Value) => {
@@ -267,9 +259,9 @@ class PixArtLayers {
           absorbedAttention(this.#large, rows, { module, heads, width, bias, key, value }),
       );
     }
-    const query = this.#large.linear(`${module}.to_q`, hidden, width, width, bias);
+    const query = this.#widen(this.#large.linear(`${module}.to_q`, hidden, width, width, bias));
     const attended = each(query, (rows, key, value) => g.attention(rows, key, value, { heads }));
-    return this.#large.linear(`${module}.to_out.0`, attended, width, width);
+    return this.#large.linear(`${module}.to_out.0`, this.#narrow(attended), width, width);
   }
 
   /** Normalization, projection, and patches back into a picture of the latents' size. */

@@ -16,7 +16,7 @@ export interface SegmentOptions {
   /** Layers in one graph; all of them by default. Results are the same, bit for bit, whatever it is. */
   readonly layersPerSegment?: number | undefined;
   /**
-   * What products and attention of a transformer's blocks are computed in; all else is in float32.
+   * What the products of a transformer's blocks with weights are computed in; all else is in float32.
    *
    * @default {"float32"}
    */

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Precisions of matrices. Norms, embeddings, softmax, the adaLN parts and the last projection stay in float32.
+ * Precisions of matrices. Norms, embeddings, attention, the adaLN parts and the last projection stay in float32.
  *
  * @module
  */

@@ -16,7 +16,7 @@ import { precisionBytes } from "./predict_memory.ts";
 const CONTEXT_BYTES = 40e6;
 const FLOAT32_BYTES = 4;
 /** Activations of a transformer's block for each token and channel, as float32 values. */
-const DENOISE_UNITS = { float32: 44, float16: 17, int8: 44, int4: 44 } as const;
+const DENOISE_UNITS = { float32: 44, float16: 30, int8: 44, int4: 44 } as const;
 /** What matrices take, as a share of their weights: those in float16 are held a second time in part. */
 const HELD = { float32: 1.03, float16: 1.55, int8: 1.03, int4: 1.03 } as const;
 

@@ -68,13 +68,15 @@ Deno.test(
     const [checkpoint = ""] = CHECKPOINTS;
     const folder = await Deno.makeTempDir({ prefix: "pixstage-quantized-" });
     Deno.env.set("PIXSTAGE_QUANTIZED", folder);
-    for (const precision of ["float16", "int8"] as const) {
+    // A CPU quantizes activations too where weights are in int8.
+    const limits = [["float16", 0.03, 40], ["int8", 0.2, 25]] as const;
+    for (const [precision, largestError, leastLikeness] of limits) {
       const cpu = await make(checkpoint, "cpu", precision === "float16" ? "float32" : precision);
       const gpu = await make(checkpoint, "webgpu", precision);
       const latents = compareTensors(cpu.latents, gpu.latents).relativeError;
       const likeness = psnr(cpu.pixels, gpu.pixels);
-      assert(latents > 0 && latents < 0.03, `${precision}: latents off by ${latents}`);
-      assert(likeness > 40, `${precision}: ${likeness} dB`);
+      assert(latents > 0 && latents < largestError, `${precision}: latents off by ${latents}`);
+      assert(likeness > leastLikeness, `${precision}: ${likeness} dB`);
     }
     Deno.env.delete("PIXSTAGE_QUANTIZED");
     await Deno.remove(folder, { recursive: true });
