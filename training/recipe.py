@@ -8,7 +8,11 @@ class Recipe:
     # data
     limit: int = 0                # for tests: only so many drawings
     variants: int = 8             # pictures made of each drawing
-    pair_share: float = 0.07      # pictures of two emoji, as a share of the others
+    plain_share: float = 0.45     # of the pictures seen, those of a drawing as it is,
+    pair_share: float = 0.13      # and those of two emoji; the rest are variants
+    main_style: str = "fluent3d"  # what captions without a style word mean, mostly
+    main_weight: float = 2.0      # its drawings are seen so many times as often as others
+    style_named: float = 0.94     # of the captions of other styles, those that name the style
     captions: int = 8             # captions of each picture
     tokens: int = 32              # longest caption
     # autoencoder
@@ -42,8 +46,8 @@ class Recipe:
     lcm_target_ema: float = 0.95
     lcm_blocks: int = 2           # so many last blocks are trained, but for cross-attention; modulation always is
     # samples
-    guidance: float = 4.0
-    steps: int = 20
+    guidance: float = 3.0
+    steps: int = 10
 
     def tiny(self):
         """A model that trains in seconds on one CPU core, to test the code."""

@@ -3,6 +3,7 @@ import contextlib
 import math
 import time
 
+import numpy as np
 import torch
 
 from muon import Muon
@@ -29,19 +30,20 @@ class Trainer:
         self.optimisers = [torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.99), fused=session.cuda), Muon(hidden, muon_lr)]
         self.rates = [[g["lr"] for g in o.param_groups] for o in self.optimisers]
         self.average = [p.detach().clone() for p in self.params]
-        self.generator = torch.Generator(session.device).manual_seed(seed)
-        self.step, self.spent, self.history = 0, 0.0, []
+        self.step, self.spent, self.history, self.seed = 0, 0.0, [], seed
         session.say(f"{name}: {sum(p.numel() for p in hidden)} parameters with Muon, "
                     f"{sum(p.numel() for p in other)} with AdamW")
         self.resume()
+        # every process draws its own pictures, and other ones after each resumption
+        random = np.random.SeedSequence([self.seed, session.number, self.step]).generate_state(1)
+        self.generator = torch.Generator(session.device).manual_seed(int(random[0]))
 
     def state(self):
         return dict(weights=[p.detach() for p in self.params], average=self.average, step=self.step, spent=self.spent,
-                    optimisers=[o.state_dict() for o in self.optimisers], generator=self.generator.get_state(),
-                    history=self.history)
+                    optimisers=[o.state_dict() for o in self.optimisers], history=self.history)
 
     def save(self):
-        self.session.save(self.state(), f"state_{self.name}.pt")
+        self.session.save_shared(self.state(), f"state_{self.name}.pt")
 
     def resume(self):
         if not self.session.has(f"state_{self.name}.pt"):
@@ -52,7 +54,6 @@ class Trainer:
         for optimiser, saved in zip(self.optimisers, state["optimisers"]):
             optimiser.load_state_dict(saved)
         self.average, self.step, self.spent, self.history = (state[k] for k in ("average", "step", "spent", "history"))
-        self.generator.set_state(state["generator"].cpu())
         self.session.say(f"{self.name}: goes on at step {self.step}, {self.spent:.0f} s spent")
 
     @contextlib.contextmanager
@@ -72,6 +73,7 @@ class Trainer:
                 group["lr"] = rate * factor
             optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self.session.average([p.grad for p in self.params])
         norm = torch.nn.utils.clip_grad_norm_(self.params, 1.0, foreach=True)
         for optimiser in self.optimisers:
             optimiser.step()
@@ -88,7 +90,7 @@ class Trainer:
         last = shown = time.time()
         shown_step = self.step
         first = True
-        while self.spent < self.seconds and not session.ends_within(reserve):
+        while self.spent < self.seconds:
             loss, parts = loss_and_parts()
             norm = self.update(loss)
             values = torch.stack([v.detach().float() for v in (loss, norm, *parts.values())])
@@ -101,7 +103,7 @@ class Trainer:
                 session.say(f"{self.name}: first step took {now - shown:.1f} s")
                 first, last, shown, shown_step = False, now, now, self.step
                 continue
-            self.spent += now - last
+            self.spent = session.agreed(self.spent + now - last)
             last = now
             if now - shown > 10:
                 mean = (sums / count).tolist()
@@ -113,6 +115,8 @@ class Trainer:
                 self.history.append(record)
                 session.say(self.name, **record)
                 sums, count, shown, shown_step = None, 0, now, self.step
+            if session.ends_within(reserve):
+                break
         self.save()
         done = self.spent >= self.seconds
         session.say(f"{self.name}: {'done' if done else 'out of time'}", step=self.step, seconds=round(self.spent, 1))

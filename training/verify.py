@@ -9,17 +9,13 @@ import os
 
 import torch
 from diffusers import AutoencoderKL, LCMScheduler, PixArtAlphaPipeline, PixArtTransformer2DModel
-from safetensors.torch import load_file
 from transformers import T5EncoderModel, T5Tokenizer
 
-from networks.autoencoder import Autoencoder
-from networks.text_encoder import TextEncoder
-from networks.transformer import Transformer
+from checkpoint import read_network
 from pictures import MODEL, read_prompts, write_sheet
 
 CLOSE = 1e-3
-PARTS = {"transformer": (PixArtTransformer2DModel, Transformer), "vae": (AutoencoderKL, Autoencoder),
-         "text_encoder": (T5EncoderModel, TextEncoder)}
+REFERENCES = {"transformer": PixArtTransformer2DModel, "vae": AutoencoderKL, "text_encoder": T5EncoderModel}
 
 
 def load_pipeline(few_steps):
@@ -34,30 +30,15 @@ def load_pipeline(few_steps):
     return pipeline, arguments
 
 
-def weight_files(part, variant):
-    index = f"diffusion_pytorch_model.safetensors.index{f'.{variant}' if variant else ''}.json"
-    if part != "transformer":
-        return [f for f in os.listdir(os.path.join(MODEL, part)) if f.endswith(".safetensors")]
-    with open(os.path.join(MODEL, part, index), encoding="utf-8") as f:
-        return set(json.load(f)["weight_map"].values())
-
-
 def load_both(part, variant=None):
     """A part of the model as the reference loads it, and as networks/ does, from the same files."""
-    reference_class, own_class = PARTS[part]
     options = {} if part != "transformer" else dict(variant=variant)
-    reference, info = reference_class.from_pretrained(
+    reference, info = REFERENCES[part].from_pretrained(
         MODEL, subfolder=part, dtype=torch.float32, output_loading_info=True, **options)
     wrong = {k: v for k, v in info.items() if v}
     if wrong:
         raise ValueError(f"{part} must load unchanged: {wrong}")
-    with open(os.path.join(MODEL, part, "config.json"), encoding="utf-8") as f:
-        own = own_class(json.load(f))
-    weights = {}
-    for file in weight_files(part, variant):
-        weights.update(load_file(os.path.join(MODEL, part, file)))
-    own.load_state_dict({k: v.float() for k, v in weights.items()})
-    return reference.eval(), own.eval()
+    return reference.eval(), read_network(MODEL, part, variant).eval()
 
 
 def compare(name, reference, own):

@@ -92,8 +92,10 @@ def some_of(values, count, rng):
 class Captioner:
     """Captions for the emoji and styles of a data set. Every method draws from the random generator it is given."""
 
-    def __init__(self, emoji, styles):
+    def __init__(self, emoji, styles, main_style, style_named):
+        """style_named: the share of captions of any other style than the main one that name it for certain."""
         self.emoji, self.styles = emoji, styles
+        self.main_style, self.style_named = main_style, style_named
         self.names = [self.names_of(e) for e in emoji]
         self.countable = [
             [p for p, bare, _ in names if not bare and len(p.split()) <= 2 and with_article(p) != p
@@ -146,7 +148,9 @@ class Captioner:
             return self.noun(which, rng, colour, new_colour, article)
 
         draw = rng.random()
-        if new_colour or background:
+        if style != self.main_style and rng.random() < self.style_named:
+            draw = 0.45 + 0.29 * draw   # one of the forms with style words
+        elif new_colour or background:
             draw *= 0.9   # keywords alone would not name the colour
         style_words = one_of(self.styles[style]["words"], rng)
         tags = self.emoji[which]["keywords"]
@@ -174,12 +178,17 @@ class Captioner:
             text += (", " if rng.random() < 0.3 else " ") + one_of(ON_WHITE, rng)
         return text.lower()
 
-    def pair(self, left, right, rng, left_colour="", right_colour=""):
+    def pair(self, left, right, style, rng, left_colour="", right_colour=""):
         """A caption of a picture of two emoji side by side."""
         if left == right and self.countable[left]:
             text = f"two {plural(one_of(self.countable[left], rng))}"
-            return (text if rng.random() < 0.8 else f"{text} next to each other").lower()
-        article = rng.random() < 0.6
-        first = self.noun(left, rng, left_colour, article=article)
-        second = self.noun(right, rng, right_colour, article=article)
-        return f"{first} {one_of(BETWEEN, rng)} {second}".lower()
+            if rng.random() < 0.2:
+                text += " next to each other"
+        else:
+            article = rng.random() < 0.6
+            first = self.noun(left, rng, left_colour, article=article)
+            second = self.noun(right, rng, right_colour, article=article)
+            text = f"{first} {one_of(BETWEEN, rng)} {second}"
+        if rng.random() < (0.15 if style == self.main_style else self.style_named):
+            text += f", {one_of(self.styles[style]['words'], rng)}"
+        return text.lower()

@@ -26,12 +26,21 @@ WHITE = (1.0, 1.0, 1.0)
 class Plan:
     """What every training picture shows: a table with one row per picture (columns as tensors), and its captions."""
 
-    def __init__(self, pack, variants, pair_share, seed):
-        self.pack, self.rng = pack, np.random.default_rng(seed)
-        rows = [self.variant(i, v) for i in range(len(pack.pictures)) for v in range(variants)]
-        alone = [i for i, p in enumerate(pack.pictures) if pack.emoji[p[0]]["kind"] not in ("symbol", "person", "body")]
-        alone = alone or list(range(len(pack.pictures)))
-        rows += [self.pair(alone) for _ in range(int(pair_share * len(rows)))]
+    def __init__(self, pack, recipe, seed):
+        self.pack, self.recipe, self.rng = pack, recipe, np.random.default_rng(seed)
+        self.main_style = [s["id"] for s in pack.styles].index(recipe.main_style)
+        numbers = range(len(pack.pictures))
+        plain = [self.plain(i) for i in numbers]
+        varied = [self.variant(i) for i in numbers for _ in range(recipe.variants - 1)]
+        alone = [i for i in numbers if pack.emoji[pack.pictures[i][0]]["kind"] not in ("symbol", "person", "body")]
+        self.by_style = [[i for i in alone or numbers if pack.pictures[i][1] == s] for s in range(len(pack.styles))]
+        pairs = [self.pair() for _ in range(int(recipe.pair_share * len(varied)))]
+        shares = (recipe.plain_share, 1 - recipe.plain_share - recipe.pair_share, recipe.pair_share)
+        for group, share in zip((plain, varied, pairs), shares):
+            total = sum(row["weight"] for row in group)
+            for row in group:
+                row["weight"] *= share / total
+        rows = plain + varied + pairs
         self.texts = [(r["picture"], r["second"], r.pop("new_colour"), r.pop("background_name")) for r in rows]
         integers = ("picture", "second")
         self.columns = {k: torch.tensor([r[k] for r in rows], dtype=torch.long if k in integers else torch.float32)
@@ -49,18 +58,23 @@ class Plan:
                      tinted=0.0, background=WHITE, weight=1.0, new_colour="", background_name="")
         return dict(plain, picture=picture, second=second, **values)
 
-    def variant(self, picture, number):
-        """Variant 0 is the drawing as it is."""
+    def weight(self, picture):
+        which, style = self.pack.pictures[picture][:2]
+        return self.pack.emoji[which]["weight"] * (self.recipe.main_weight if style == self.main_style else 1)
+
+    def plain(self, picture):
+        """The drawing as it is."""
+        return self.row(picture, weight=self.weight(picture))
+
+    def variant(self, picture):
         which, _, _, _, (colour, hue, turns, tints) = self.pack.pictures[picture]
         emoji, rng = self.pack.emoji[which], self.rng
-        row = self.row(picture, weight=emoji["weight"], hue=hue)
-        if number == 0:
-            return row
-        row["scale"] = float(rng.uniform(0.8, 1.0))
-        room = 1.02 - row["scale"]
+        row = self.row(picture, weight=self.weight(picture), hue=hue)
+        row["scale"] = float(rng.uniform(0.84, 1.0))
+        room = 1.0 - row["scale"]
         row["x"], row["y"] = float(rng.uniform(-room, room)), float(rng.uniform(-room, room))
-        row["mirror"] = int(emoji["mirrored"] and rng.random() < 0.5)
-        if emoji["kind"] not in ("person", "body") and not emoji.get("tone") and rng.random() < 0.3:
+        row["mirror"] = int(emoji["mirrored"] and rng.random() < 0.3)
+        if emoji["kind"] not in ("person", "body") and not emoji.get("tone") and rng.random() < 0.5:
             new = self.pick(list(HUE_TARGETS if turns else TINTS))
             if turns and new != colour:
                 target, row["saturation"], row["value"] = HUE_TARGETS[new]
@@ -73,29 +87,27 @@ class Plan:
                 row.update(background=BACKGROUNDS[background], background_name=background)
         return row
 
-    def pair(self, candidates):
-        """Two emoji side by side, of one style where that can be had quickly; a third of them twice the same."""
-        pictures, rng = self.pack.pictures, self.rng
-        left = right = self.pick(candidates)
-        if rng.random() > 0.35:
-            for _ in range(12):
-                right = self.pick(candidates)
-                if pictures[left][1] == pictures[right][1]:
-                    break
-        weight = 0.5 * sum(self.pack.emoji[pictures[i][0]]["weight"] for i in (left, right))
-        return self.row(left, right, scale=float(rng.uniform(0.44, 0.49)), x=-0.5, y=float(rng.uniform(-0.06, 0.06)),
-                        weight=weight)
+    def pair(self):
+        """Two emoji side by side, of one style; a quarter of them twice the same."""
+        styles = [s for s, pictures in enumerate(self.by_style) if pictures]
+        is_main = self.main_style in styles and self.rng.random() < 0.6
+        candidates = self.by_style[self.main_style if is_main else self.pick(styles)]
+        left, right = self.pick(candidates), self.pick(candidates)
+        if self.rng.random() < 0.25:
+            right = left
+        return self.row(left, right, scale=0.47, x=-0.5, weight=self.weight(left) + self.weight(right))
 
     def captions(self, per_picture, seed):
         """per_picture captions for each row, in the order of the rows."""
-        captioner, rng, pictures = Captioner(self.pack.emoji, self.pack.styles), random.Random(seed), self.pack.pictures
+        captioner = Captioner(self.pack.emoji, self.pack.styles, self.main_style, self.recipe.style_named)
+        rng, pictures = random.Random(seed), self.pack.pictures
         out = []
         for picture, second, new_colour, background in self.texts:
             which, style, _, _, (colour, *_) = pictures[picture]
             for _ in range(per_picture):
                 if second >= 0:
                     other, _, _, _, (other_colour, *_) = pictures[second]
-                    out.append(captioner.pair(which, other, rng, colour, other_colour))
+                    out.append(captioner.pair(which, other, style, rng, colour, other_colour))
                 else:
                     shown = "" if new_colour else colour
                     out.append(captioner.caption(which, style, rng, shown, new_colour, background))

@@ -58,7 +58,7 @@ def train_autoencoder(session, recipe, config, images, columns, count):
         return None
     with trainer.averaged():
         finish(session, autoencoder, images, columns, count)
-        session.save(autoencoder.state_dict(), "autoencoder.pt")
+        session.save_shared(autoencoder.state_dict(), "autoencoder.pt")
     autoencoder.load_state_dict(session.load("autoencoder.pt"))
     return autoencoder.requires_grad_(False)
 
@@ -84,17 +84,17 @@ def finish(session, autoencoder, images, columns, count):
         decibels.append(-10 * error.log10())
         shown = shown or [pictures[:8], out[:8], pictures[8:16], out[8:16]]
     psnr = torch.cat(decibels).mean().item()
-    write_sheet(torch.cat(shown), session.path("reconstructions.png"), columns=8)
+    if session.first:
+        write_sheet(torch.cat(shown), session.path("reconstructions.png"), columns=8)
     session.say("vae: reconstruction", psnr=psnr)
     session.record(reconstruction_psnr=round(psnr, 2))
 
 
 @torch.no_grad()
 def encode_all(session, autoencoder, images, columns, count):
-    """Latents of all pictures, float16 [N, 4, 32, 32], and the scaling factor that gives them deviation 1."""
-    if session.has("latents.pt"):
-        saved = session.load("latents.pt")
-        return saved["latents"], saved["scaling"]
+    """Latents of all of this process's pictures, float16 [N, 4, 32, 32]."""
+    if session.has(session.own("latents.pt")):
+        return session.load(session.own("latents.pt"))
     start = time.time()
     parts = []
     for rows in torch.arange(count, device=session.device).split(256 if session.cuda else 8):
@@ -104,7 +104,6 @@ def encode_all(session, autoencoder, images, columns, count):
     latents = torch.cat(parts)
     if not torch.isfinite(latents).all():
         raise ArithmeticError("The latents must be finite in float16")
-    scaling = round(1 / latents.float().std().item(), 6)
-    session.save(dict(latents=latents, scaling=scaling), "latents.pt")
-    session.say("latents: made", count=count, scaling=scaling, seconds=time.time() - start)
-    return latents, scaling
+    session.save(latents, session.own("latents.pt"))
+    session.say("latents: made", count=count, seconds=time.time() - start)
+    return latents
