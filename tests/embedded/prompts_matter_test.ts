@@ -11,7 +11,7 @@ import { distance, type Features, features, isBackground, thumbnail, THUMBNAIL_S
 import { NAMED_DRAWINGS } from "./named_drawings.ts";
 
 /** How many of the 30 prompts that name one emoji had a picture nearest to a drawing of it when the weights were made. */
-const NEAREST_RIGHT = 26;
+const NEAREST_RIGHT = 30;
 
 const local = localRun();
 
