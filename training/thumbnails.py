@@ -68,7 +68,7 @@ def main():
     os.makedirs(folder, exist_ok=True)
     sheet.save(os.path.join(folder, "thumbnails.webp"), quality=90, method=6)
     with open(os.path.join(folder, "thumbnails.json"), "w", encoding="utf-8") as f:
-        f.write(json.dumps([name for name, _ in chosen], indent=0) + "\n")
+        f.write(json.dumps([name for name, _ in chosen], indent=2) + "\n")
     print(f"{len(asked)} asked for, {len(others)} others")
 
 
