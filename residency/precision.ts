@@ -7,6 +7,7 @@
  */
 
 import { z } from "zod";
+import { parseByStage } from "./by_stage.ts";
 
 /**
  * A precision of matrices: weights as they are stored and float32 arithmetic; weights and arithmetic in float16; weights
@@ -34,29 +35,15 @@ export type PrecisionByStage = Readonly<Record<string, Precision>>;
  * @throws {RangeError} if a precision is none of these, or the stage has it not.
  */
 export function parsePrecision(text: string): PrecisionByStage {
-  return Object.fromEntries(
-    text.split(",").map((part) => {
-      const equals = part.indexOf("=");
-      const stage = equals < 0 ? "*" : part.slice(0, equals).trim();
-      const precision = PRECISIONS.find((known) => known === part.slice(equals + 1).trim());
-      if (precision === undefined || stage === "") {
-        throw new RangeError(
-          `Cannot read a precision as it must be one of ${
-            PRECISIONS.join(", ")
-          }, or stage=precision with commas ` +
-            `between them: current value is "${part}"`,
-        );
-      }
-      if (stage === "encode" && precision === "float16") {
-        throw new RangeError(
-          `Cannot encode in float16 as values of T5 outgrow it: choose one of ${
-            encodePrecisionSchema.options.join(", ")
-          }. Weights that are stored in float16 are used as they are`,
-        );
-      }
-      return [stage, precision];
-    }),
-  );
+  const precisions = parseByStage(text, "precision", PRECISIONS);
+  if (precisions["encode"] === "float16") {
+    throw new RangeError(
+      `Cannot encode in float16 as values of T5 outgrow it: choose one of ${
+        encodePrecisionSchema.options.join(", ")
+      }. Weights that are stored in float16 are used as they are`,
+    );
+  }
+  return precisions;
 }
 
 /**

@@ -8,6 +8,7 @@
 
 import { z } from "zod";
 import type { Residency } from "../models/segments.ts";
+import { parseByStage } from "./by_stage.ts";
 
 /** How long a stage's weights can be held. */
 export const RESIDENCIES: readonly Residency[] = ["stream", "stage", "resident"];
@@ -33,20 +34,5 @@ export const residencySchema = z.record(z.string(), z.enum(["stream", "stage", "
  * ```
  */
 export function parseResidency(text: string): ResidencyByStage {
-  return Object.fromEntries(
-    text.split(",").map((part) => {
-      const equals = part.indexOf("=");
-      const stage = equals < 0 ? "*" : part.slice(0, equals).trim();
-      const residency = RESIDENCIES.find((known) => known === part.slice(equals + 1).trim());
-      if (residency === undefined || stage === "") {
-        throw new RangeError(
-          `Cannot read a residency as it must be one of ${
-            RESIDENCIES.join(", ")
-          }, or stage=residency with commas ` +
-            `between them: current value is "${part}"`,
-        );
-      }
-      return [stage, residency];
-    }),
-  );
+  return parseByStage(text, "residency", RESIDENCIES);
 }

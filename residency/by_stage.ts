@@ -1,0 +1,37 @@
+// This module is browser compatible.
+
+/**
+ * Reads an option that is given for all stages, or by stage: `int8`, or `encode=int8,denoise=float32`.
+ *
+ * @param text The option.
+ * @param what What it says, for errors.
+ * @param choices What it may say.
+ * @returns The choice of each stage; `*` stands for those that are not named.
+ * @throws {RangeError} if a choice is none of these, or a stage has no name.
+ *
+ * @example Usage
+ * ```ts
+ * import { parseByStage } from "./by_stage.ts";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(parseByStage("b,decode=a", "letter", ["a", "b"]), { "*": "b", decode: "a" });
+ * ```
+ */
+export function parseByStage<T extends string>(
+  text: string,
+  what: string,
+  choices: readonly T[],
+): Record<string, T> {
+  return Object.fromEntries(
+    text.split(",").map((part) => {
+      const equals = part.indexOf("=");
+      const stage = equals < 0 ? "*" : part.slice(0, equals).trim();
+      const choice = choices.find((known) => known === part.slice(equals + 1).trim());
+      if (choice !== undefined && stage !== "") return [stage, choice];
+      throw new RangeError(
+        `Cannot read a ${what} as it must be one of ${choices.join(", ")}, or stage=${what} with commas ` +
+          `between them: current value is "${part}"`,
+      );
+    }),
+  );
+}
