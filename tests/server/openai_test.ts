@@ -55,7 +55,7 @@ Deno.test("the client of OpenAI gets pictures, lists models and understands erro
     [{ n: 999 }, 400, "n"],
     [{ steps: 100_000 }, 400, "steps"],
     [{ prompt: "x".repeat(9000) }, 400, "prompt"],
-    [{ scheduler: "nonsense" }, 400, null],
+    [{ scheduler: "nonsense" }, 400, "scheduler"],
     [{ model: "../../etc/passwd" }, 404, "model"],
   ];
   for (const [fields, status, param] of faults) {
