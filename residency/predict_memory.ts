@@ -27,8 +27,12 @@ const DENOISE_BYTES = 30e6;
 const DENOISE_UNITS = 28;
 /** Strips of the seam-free decoder and its middle block, beside the planes that are held. */
 const STRIP_BYTES = 250e6;
+/** What a decoder in one piece takes beside its weights, whatever the picture. */
+const WHOLE_BYTES = 70e6;
 /** Values for each pixel of a decoder in one piece, at its widest, times its narrowest channels. */
-const WHOLE_UNITS = 17;
+const WHOLE_UNITS = 7;
+/** Share of a layer that quantized weights take once more while a graph lays them out. */
+const PACKING_SHARE = 1 / 3;
 const FLOAT32_BYTES = 4;
 
 /** Bytes of a weight in each precision, the scales of its blocks included. */
@@ -87,7 +91,7 @@ export function predictDecode(
     const channels = config._class_name === "AutoencoderKL"
       ? config.block_out_channels[0]!
       : config.decoder_block_out_channels[0]!;
-    return fixed + weightBytes + WHOLE_UNITS * FLOAT32_BYTES * channels * height * width;
+    return fixed + WHOLE_BYTES + weightBytes + WHOLE_UNITS * FLOAT32_BYTES * channels * height * width;
   };
   if (tiling === "seamless" && config._class_name === "AutoencoderKL") {
     const factor = 2 ** (config.block_out_channels.length - 1);
@@ -99,5 +103,7 @@ export function predictDecode(
 }
 
 function heldBytes(facts: LayeredFacts, residency: Residency, precision: Precision): number {
-  return precisionBytes(residency === "stream" ? facts.layerBytes : facts.weightBytes, facts, precision);
+  const layer = precisionBytes(facts.layerBytes, facts, precision);
+  const held = residency === "stream" ? layer : precisionBytes(facts.weightBytes, facts, precision);
+  return precision === "int8" || precision === "int4" ? held + PACKING_SHARE * layer : held;
 }
