@@ -12,6 +12,7 @@ import type { MemoryFigures } from "./runtime.ts";
 export class MemoryMeter {
   readonly #gpu: GpuMemory | undefined;
   #processPeak = 0;
+  #residentBefore = 0;
   #peakAnonymous = 0;
   #peakFile = 0;
   #openBytes = 0;
@@ -27,11 +28,17 @@ export class MemoryMeter {
   reset(): void {
     this.#processPeak = Math.max(this.#processPeak, memoryFigures().peak ?? 0);
     resetPeakMemory();
+    this.#residentBefore = memoryFigures().resident;
     this.#gpu?.reset();
     this.#peakAnonymous = 0;
     this.#peakFile = 0;
     this.#peakOpenBytes = this.#openBytes;
     this.#loadMs = 0;
+  }
+
+  /** Bytes by which the process has grown since the last reset. */
+  growth(): number {
+    return memoryFigures().resident - this.#residentBefore;
   }
 
   /** A graph was opened. */

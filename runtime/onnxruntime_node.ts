@@ -6,6 +6,7 @@
 
 import { env, InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { type Device, DeviceError, missingReason } from "./device.ts";
+import { giveBackUnused } from "./freed_memory.ts";
 import { GpuMemory } from "./gpu_memory.ts";
 import { KeptSessions } from "./kept_sessions.ts";
 import { MemoryMeter } from "./memory_meter.ts";
@@ -13,6 +14,9 @@ import { OnnxRuntimeError, OnnxRuntimeSession, reason } from "./onnxruntime_sess
 import type { MemoryFigures, ModelGraph, OpenOptions, Runtime, Session } from "./runtime.ts";
 
 export type { Device };
+
+/** A stage that grows the process by less leaves nothing that would be missed. */
+const GROWTH_BYTES = 100e6;
 
 /** How the runtime works. */
 export interface OnnxRuntimeNodeOptions {
@@ -121,6 +125,11 @@ export class OnnxRuntimeNode implements Runtime {
   /** Lets peaks begin anew. */
   resetPeakMemory(): void {
     this.#meter.reset();
+  }
+
+  /** Gives back what is no longer used, where the process has grown by more than a small model takes. */
+  async giveBackMemory(): Promise<void> {
+    if (this.#meter.growth() > GROWTH_BYTES) await giveBackUnused();
   }
 
   #sessionOptions(graph: ModelGraph, options: OpenOptions): InferenceSession.SessionOptions {

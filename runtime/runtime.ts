@@ -81,6 +81,8 @@ export interface Runtime {
   memory?(): MemoryFigures;
   /** Lets the peak of {@linkcode Runtime.memory} begin anew, where it can. */
   resetPeakMemory?(): void;
+  /** Gives back to the system what is no longer used, where that is much: the next stage begins where this one did. */
+  giveBackMemory?(): Promise<void>;
 }
 
 /** Memory of a process, in bytes. */

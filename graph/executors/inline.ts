@@ -49,6 +49,7 @@ export class InlineExecutor implements Executor {
         ),
     });
     checkOutputs(node.stage, outputs);
+    await runtime.giveBackMemory?.();
     const memory: StageMemory | undefined = runtime.memory?.();
     const made = Object.fromEntries(
       Object.keys(node.stage.outputs).map((port) => [port, { artifact: outputs[port]! }]),

@@ -5,6 +5,7 @@
  */
 
 import { memoryUsage } from "node:process";
+import { trimFreed } from "../../runtime/freed_memory.ts";
 
 /**
  * The process may grow by so much before what was freed goes back. Each time costs the next run some 50 ms of page
@@ -41,27 +42,8 @@ export class FreedMemory {
   async #giveBack(): Promise<void> {
     if (this.#isBusy) return;
     this.#isBusy = true;
-    await trim();
+    await trimFreed();
     this.#floor = memoryUsage.rss();
     this.#isBusy = false;
-  }
-}
-
-/** `malloc_trim(3)`, in a thread of its own: it looks through all that is allocated, some milliseconds long. */
-async function trim(): Promise<void> {
-  if (Deno.build.os !== "linux") return;
-  let library;
-  try {
-    library = Deno.dlopen("libc.so.6", {
-      malloc_trim: { parameters: ["usize"], result: "i32", nonblocking: true },
-    });
-  } catch {
-    // Another C library, or no right to call it.
-    return;
-  }
-  try {
-    await library.symbols.malloc_trim(0n);
-  } finally {
-    library.close();
   }
 }
