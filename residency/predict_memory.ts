@@ -22,7 +22,7 @@ const ENCODE_UNITS = 17;
 /** Scores of attention for each head and pair of tokens of a prompt: products, with their bias, as shares. */
 const SCORE_UNITS = 3;
 /** What a transformer's block takes beside its weights, whatever the picture. */
-const DENOISE_BYTES = 30e6;
+const DENOISE_BYTES = 60e6;
 /** Activations of a transformer's block for each token and channel, all in all. */
 const DENOISE_UNITS = 28;
 /** Strips of the seam-free decoder and its middle block, beside the planes that are held. */

@@ -1,0 +1,24 @@
+import assert from "node:assert/strict";
+import { memoryFigures } from "../../runtime/memory.ts";
+import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
+
+const TAKEN_BYTES = 400e6;
+
+Deno.test({
+  name: "what a stage leaves to the garbage collector is given back, where it is much",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const runtime = new OnnxRuntimeNode();
+    runtime.resetPeakMemory();
+    const before = memoryFigures().resident;
+    let tensors: Float32Array[] | undefined = Array.from(
+      { length: 10 },
+      () => new Float32Array(TAKEN_BYTES / 40).fill(1),
+    );
+    assert(memoryFigures().resident > before + TAKEN_BYTES * 0.9, `${tensors.length} tensors are resident`);
+    tensors = undefined;
+    await runtime.giveBackMemory();
+    const after = memoryFigures().resident;
+    assert(after < before + TAKEN_BYTES / 4, `${after - before} bytes are still resident`);
+  },
+});
