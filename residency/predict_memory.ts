@@ -29,8 +29,11 @@ const DENOISE_UNITS = 28;
 const STRIP_BYTES = 250e6;
 /** What a decoder in one piece takes beside its weights, whatever the picture. */
 const WHOLE_BYTES = 70e6;
-/** Values for each pixel of a decoder in one piece, at its widest, times its narrowest channels. */
-const WHOLE_UNITS = 7;
+/**
+ * Values for each pixel of a decoder in one piece, at its widest, times its narrowest channels: fewer for the pixels beyond
+ * those of a middling picture, as larger planes go back to the system at once.
+ */
+const WHOLE_UNITS = { first: 7, beyond: 4.2, pixels: 512 ** 2 } as const;
 /** Share of a layer that quantized weights take once more while a graph lays them out. */
 const PACKING_SHARE = 1 / 3;
 const FLOAT32_BYTES = 4;
@@ -91,7 +94,9 @@ export function predictDecode(
     const channels = config._class_name === "AutoencoderKL"
       ? config.block_out_channels[0]!
       : config.decoder_block_out_channels[0]!;
-    return fixed + WHOLE_BYTES + weightBytes + WHOLE_UNITS * FLOAT32_BYTES * channels * height * width;
+    const { first, beyond, pixels } = WHOLE_UNITS;
+    const units = first * Math.min(height * width, pixels) + beyond * Math.max(0, height * width - pixels);
+    return fixed + WHOLE_BYTES + weightBytes + FLOAT32_BYTES * channels * units;
   };
   if (tiling === "seamless" && config._class_name === "AutoencoderKL") {
     const factor = 2 ** (config.block_out_channels.length - 1);
