@@ -12,7 +12,7 @@ import type { MemoryFigures } from "./runtime.ts";
 export class MemoryMeter {
   readonly #gpu: GpuMemory | undefined;
   #processPeak = 0;
-  #residentBefore = 0;
+  #floor = 0;
   #peakAnonymous = 0;
   #peakFile = 0;
   #openBytes = 0;
@@ -28,7 +28,7 @@ export class MemoryMeter {
   reset(): void {
     this.#processPeak = Math.max(this.#processPeak, memoryFigures().peak ?? 0);
     resetPeakMemory();
-    this.#residentBefore = memoryFigures().resident;
+    this.#floor ||= memoryFigures().resident;
     this.#gpu?.reset();
     this.#peakAnonymous = 0;
     this.#peakFile = 0;
@@ -36,9 +36,14 @@ export class MemoryMeter {
     this.#loadMs = 0;
   }
 
-  /** Bytes by which the process has grown since the last reset. */
+  /** Bytes by which the process has grown since the first reset, or since memory was given back last. */
   growth(): number {
-    return memoryFigures().resident - this.#residentBefore;
+    return memoryFigures().resident - this.#floor;
+  }
+
+  /** Memory was given back: growth counts from here. */
+  gaveBack(): void {
+    this.#floor = memoryFigures().resident;
   }
 
   /** A graph was opened. */

@@ -15,8 +15,8 @@ import type { MemoryFigures, ModelGraph, OpenOptions, Runtime, Session } from ".
 
 export type { Device };
 
-/** A stage that grows the process by less leaves nothing that would be missed. */
-const GROWTH_BYTES = 100e6;
+/** The process may grow by so much before memory is given back, which takes some 20 ms. */
+const GROWTH_BYTES = 16e6;
 
 /** How the runtime works. */
 export interface OnnxRuntimeNodeOptions {
@@ -127,9 +127,11 @@ export class OnnxRuntimeNode implements Runtime {
     this.#meter.reset();
   }
 
-  /** Gives back what is no longer used, where the process has grown by more than a small model takes. */
+  /** Gives back what is no longer used, where the process has grown by more than {@linkcode GROWTH_BYTES}. */
   async giveBackMemory(): Promise<void> {
-    if (this.#meter.growth() > GROWTH_BYTES) await giveBackUnused();
+    if (this.#meter.growth() < GROWTH_BYTES) return;
+    await giveBackUnused();
+    this.#meter.gaveBack();
   }
 
   #sessionOptions(graph: ModelGraph, options: OpenOptions): InferenceSession.SessionOptions {
