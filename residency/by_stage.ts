@@ -1,5 +1,8 @@
 // This module is browser compatible.
 
+/** The stages that hold weights. */
+const STAGES: readonly string[] = ["encode", "denoise", "decode"];
+
 /**
  * Reads an option that is given for all stages, or by stage: `int8`, or `encode=int8,denoise=float32`.
  *
@@ -7,7 +10,7 @@
  * @param what What it says, for errors.
  * @param choices What it may say.
  * @returns The choice of each stage; `*` stands for those that are not named.
- * @throws {RangeError} if a choice is none of these, or a stage has no name.
+ * @throws {RangeError} if a choice is none of these, or there is no such stage.
  *
  * @example Usage
  * ```ts
@@ -27,7 +30,14 @@ export function parseByStage<T extends string>(
       const equals = part.indexOf("=");
       const stage = equals < 0 ? "*" : part.slice(0, equals).trim();
       const choice = choices.find((known) => known === part.slice(equals + 1).trim());
-      if (choice !== undefined && stage !== "") return [stage, choice];
+      if (equals >= 0 && !STAGES.includes(stage)) {
+        throw new RangeError(
+          `Cannot read a ${what} as the stage must be one of ${
+            STAGES.join(", ")
+          }: current value is "${stage}"`,
+        );
+      }
+      if (choice !== undefined) return [stage, choice];
       throw new RangeError(
         `Cannot read a ${what} as it must be one of ${choices.join(", ")}, or stage=${what} with commas ` +
           `between them: current value is "${part}"`,

@@ -9,7 +9,7 @@ Deno.test("parseResidency() reads one residency for all stages, one for each, an
     decode: "resident",
   });
   assert.deepEqual(parseResidency("stage,denoise=stream"), { "*": "stage", denoise: "stream" });
-  for (const wrong of ["", "disk", "encode=", "=stream", "stream,"]) {
+  for (const wrong of ["", "disk", "encode=", "=stream", "stream,", "denois=stream"]) {
     assert.throws(() => parseResidency(wrong), RangeError, wrong);
   }
 });
