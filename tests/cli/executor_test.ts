@@ -119,7 +119,8 @@ Deno.test("a server that dies in the middle is told of; when it is back, the sam
   let server = await new ServerProcess({ store, models: [TINY] }).listens();
   try {
     await inFolder(async (folder) => {
-      const size = ["-W", "256", "-H", "256", "--steps", "150"];
+      // States are kept every five seconds: the run must take longer on a fast machine too.
+      const size = ["-W", "768", "-H", "768", "--no-resolution-binning", "--steps", "150"];
       const args = ["gen", "cute cat", "-m", TINY, ...size, "--json", "--executor", `denoise=${server.url}`];
       const cut = startCli(folder, ...args);
       const stdout = new Response(cut.stdout).text();
