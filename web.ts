@@ -7,7 +7,7 @@
  * @example A picture in a browser
  * ```ts ignore
  * import * as ort from "onnxruntime-web/wasm";
- * import { OnnxRuntimeWeb, openHttpSource, runGraph, textToImage, toPixels, webRun } from "./web.ts";
+ * import { OnnxRuntimeWeb, openHttpSource, runGraph, textToImage, webRun } from "./web.ts";
  *
  * const files = await (await fetch("/models/pixstage-emoji/files.json")).json();
  * const source = openHttpSource(new URL("/models/pixstage-emoji/", location.href).href, { files });
