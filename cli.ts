@@ -21,6 +21,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   resume: async () => (await import("./cli/resume.ts")).resumeCommand(),
   rerun: async () => (await import("./cli/rerun.ts")).rerunCommand(),
   store: async () => (await import("./cli/store.ts")).storeCommand(),
+  quantized: async () => (await import("./cli/quantized.ts")).quantizedCommand(),
   inspect: async () => (await import("./cli/inspect.ts")).inspectCommand(),
   schedulers: async () => (await import("./cli/lists.ts")).schedulersCommand(),
   stages: async () => (await import("./cli/lists.ts")).stagesCommand(),

@@ -15,7 +15,8 @@ import { storedOrigin } from "../graph/given_artifacts.ts";
 import { describeOrigin, parseProvenance, type Provenance } from "../graph/provenance.ts";
 import { readArtifactFile } from "../graph/provenance_file.ts";
 import { decodePicture, type PictureFormat } from "../images/picture.ts";
-import { wholeId } from "./store.ts";
+import { wholeId } from "./kept_things.ts";
+import { STORED } from "./store.ts";
 import { UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";
 
@@ -76,7 +77,7 @@ async function findFile(path: string, store: RunStore): Promise<MadeArtifactFile
 
 async function findStored(start: string, store: RunStore): Promise<MadeArtifactFile> {
   const all = store instanceof FolderStore ? (await Array.fromAsync(store.list())).map(({ id }) => id) : [];
-  const id = start.length === 64 ? start.toLowerCase() : wholeId(start, all);
+  const id = start.length === 64 ? start.toLowerCase() : wholeId(start, all, STORED);
   const artifact = await store.get(id);
   if (!artifact) {
     throw new UsageError(`Cannot find ${start} as there is neither such a file nor such an artifact`);

@@ -7,10 +7,13 @@
 import { Command } from "commander";
 import { stderr, stdout } from "node:process";
 import { collectGarbage, removeFault, verifyStore } from "../artifacts/store/folder_care.ts";
+import { megabytes, wholeId } from "./kept_things.ts";
 import { byteCount } from "./option_values.ts";
 import { writeLine } from "./progress.ts";
 import { openFolderStore } from "./store_options.ts";
-import { UsageError } from "./usage_error.ts";
+
+/** What ids name, as errors say it. */
+export const STORED = "artifact in the store";
 
 /** What all subcommands know. */
 interface Common {
@@ -84,30 +87,9 @@ async function verify(options: Common & { readonly remove?: boolean }): Promise<
 async function remove(ids: readonly string[], options: Common): Promise<void> {
   const store = openFolderStore(options.store);
   const all = (await Array.fromAsync(store.list())).map(({ id }) => id);
-  const chosen = ids.map((id) => wholeId(id, all));
+  const chosen = ids.map((id) => wholeId(id, all, STORED));
   for (const id of chosen) {
     await store.delete(id);
     writeLine(stdout, options.json ? JSON.stringify({ removed: id }) : id);
   }
-}
-
-/**
- * The id that begins as the user wrote it.
- *
- * @throws {UsageError} if none does, or several do.
- */
-export function wholeId(start: string, all: readonly string[]): string {
-  const [first, ...others] = all.filter((id) => id.startsWith(start.toLowerCase()));
-  if (first !== undefined && others.length === 0 && start !== "") return first;
-  throw new UsageError(
-    first === undefined
-      ? `Cannot find artifact ${start} as the store has none whose id begins so`
-      : `Cannot choose an artifact as ${start} must be the beginning of one id: it is that of ${
-        others.length + 1
-      }`,
-  );
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(1).padStart(8)} MB`;
 }

@@ -16,9 +16,14 @@ import { precisionBytes } from "./predict_memory.ts";
 const CONTEXT_BYTES = 40e6;
 const FLOAT32_BYTES = 4;
 /** Activations of a transformer's block for each token and channel, as float32 values. */
-const DENOISE_UNITS = { float32: 44, float16: 30, int8: 44, int4: 44 } as const;
+const DENOISE_UNITS = { float32: 30, float16: 21, int8: 30, int4: 30 } as const;
 /** What matrices take, as a share of their weights: those in float16 are held a second time in part. */
-const HELD = { float32: 1.03, float16: 1.55, int8: 1.03, int4: 1.03 } as const;
+const HELD = { float32: 1, float16: 1.24, int8: 1, int4: 1 } as const;
+/**
+ * Share of a transformer's weights that steps need: a block has 16 matrices of width × width, and those that make keys and
+ * values of a text are released before the first step.
+ */
+const STEP_SHARE = 14 / 16;
 
 /** Peak of a text encoder: weights as they are stored, and a layer of them cast to float32 to be used. */
 export function predictGpuEncode(facts: LayeredFacts, residency: Residency, precision: Precision): number {
@@ -42,7 +47,7 @@ export function predictGpuDenoise(
 ): number {
   const elements = storedBytes(facts, residency) / facts.storedBytes;
   const cast = { ...facts, storedBytes: FLOAT32_BYTES };
-  const weights = precisionBytes(FLOAT32_BYTES * elements, cast, precision);
+  const weights = STEP_SHARE * precisionBytes(FLOAT32_BYTES * elements, cast, precision);
   const activations = DENOISE_UNITS[precision] * FLOAT32_BYTES * tokens * facts.width;
   return CONTEXT_BYTES + HELD[precision] * weights + activations;
 }

@@ -12,6 +12,7 @@ import { fingerprint } from "../checkpoint/fingerprint.ts";
 import { openSafetensorsWeights } from "../checkpoint/safetensors_weights.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import type { QuantizeOptions } from "../models.ts";
+import { markUsed, quantizedPath } from "./quantized_folder.ts";
 import { QuantizedWeights } from "./quantized_weights.ts";
 import { isQuantized, QUANTIZER_VERSION, RECIPES } from "./recipe.ts";
 import { writeQuantized } from "./write_quantized.ts";
@@ -37,8 +38,9 @@ export async function openQuantized(
   const recipe = RECIPES[precision];
   const weights = await component.weights();
   const identity = `${await fingerprint(component)}-${await timeOfWeights(component)}`;
-  const path = join(folder, `${identity}-${recipe.name}-v${QUANTIZER_VERSION}`, "model.safetensors");
-  await writeQuantized(path, weights, recipe, identity, options);
+  const path = quantizedPath(folder, `${identity}-${recipe.name}-v${QUANTIZER_VERSION}`);
+  await writeQuantized(path, weights, recipe, { component: identity, name: component.name }, options);
+  await markUsed(path);
   const source = await openDiskSource(dirname(path));
   const stored = await openSafetensorsWeights(source, `${component.name} ${recipe.name}`, {
     paths: ["model.safetensors"],

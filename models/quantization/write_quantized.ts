@@ -24,6 +24,7 @@ import { elementCount, tensorBytes } from "../../artifacts/tensor.ts";
 import { lockFile } from "../../artifacts/file_lock.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import type { QuantizeOptions } from "../models.ts";
+import { quantizedLock } from "./quantized_folder.ts";
 import { quantizeRows } from "./quantize_rows.ts";
 import {
   isQuantized,
@@ -33,6 +34,14 @@ import {
   QUANTIZER_VERSION,
   scalesName,
 } from "./recipe.ts";
+
+/** What the file's metadata say of where the weights come from. */
+export interface QuantizedOrigin {
+  /** What the weights are: the component's fingerprint and the time of its files. */
+  readonly component: string;
+  /** What the component is called: `PixArt-XL-2-512x512/text_encoder`. */
+  readonly name: string;
+}
 
 /** What is written for one tensor of the component. */
 interface Entry {
@@ -58,7 +67,7 @@ const JOURNAL_BYTES = 128 << 20;
  * @param path The file. Where it exists already, nothing is done.
  * @param weights The component's weights.
  * @param recipe How matrices are quantized.
- * @param identity What the weights are, for the file's metadata.
+ * @param origin Where the weights come from, for the file's metadata.
  * @param options Who hears of it, and what stops it.
  * @throws {FileError} if the disk refuses; what is done is kept.
  */
@@ -66,16 +75,16 @@ export async function writeQuantized(
   path: string,
   weights: Weights,
   recipe: QuantizationRecipe,
-  identity: string,
+  origin: QuantizedOrigin,
   options: QuantizeOptions = {},
 ): Promise<void> {
   await onDisk("write", path, mkdir(dirname(path), { recursive: true }));
-  using _lock = await lockFile(`${path}.lock`, options.signal);
+  using _lock = await lockFile(quantizedLock(path), options.signal);
   if (await exists(path)) return;
   const entries = planEntries(weights, recipe);
   const header = safetensorsHeaderBytes(entries.flatMap(({ tensors }) => tensors), {
     format: "pt",
-    component: identity,
+    ...origin,
     recipe: recipe.name,
     quantizer: String(QUANTIZER_VERSION),
   });

@@ -153,7 +153,7 @@ Deno.test("store lists, finds faults, removes and makes room", async () => {
     assert.equal((await list()).length, 4);
     await run(folder, "store", "rm", (await list())[0]!.id.slice(0, 8));
     assert.equal((await list()).length, 3);
-    await refused(folder, /the store has none whose id begins so/, "store", "rm", "ffffffffffff");
+    await refused(folder, /no artifact in the store whose id begins so/, "store", "rm", "ffffffffffff");
     await run(folder, "store", "gc", "--max-size", "0");
     assert.deepEqual(await list(), []);
     await refused(folder, /It must be a size/, "store", "gc", "--max-size", "much");

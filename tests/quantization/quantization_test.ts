@@ -103,7 +103,10 @@ Deno.test("a matrix that is read in pieces is quantized as in one piece, and wha
     );
     const files = { paths: ["model.safetensors"] };
     const weights = await openSafetensorsWeights(await openDiskSource(folder), "toy", files);
-    await writeQuantized(join(folder, "int8", "model.safetensors"), weights, RECIPES.int8, "toy");
+    await writeQuantized(join(folder, "int8", "model.safetensors"), weights, RECIPES.int8, {
+      component: "0",
+      name: "toy",
+    });
     const { tensors } = await readSafetensorsFile(join(folder, "int8", "model.safetensors"));
     const { packed, scales } = quantizeRows(values, columns, RECIPES.int8);
     assert.deepEqual(tensors[`${name}.packed`]?.data, packed);

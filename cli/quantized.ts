@@ -1,0 +1,78 @@
+/**
+ * `quantized`: which quantized weights are kept, and making room.
+ *
+ * @module
+ */
+
+import { Command } from "commander";
+import { stderr, stdout } from "node:process";
+import { defaultQuantizedFolder } from "../models/quantization/default_folder.ts";
+import {
+  listQuantized,
+  makeRoom,
+  type QuantizedEntry,
+  removeQuantized,
+} from "../models/quantization/quantized_folder.ts";
+import { megabytes, wholeId } from "./kept_things.ts";
+import { byteCount } from "./option_values.ts";
+import { writeLine } from "./progress.ts";
+
+/** What all subcommands know. */
+interface Common {
+  readonly json?: boolean;
+}
+
+/** Makes the command. */
+export function quantizedCommand(): Command {
+  const command = new Command("quantized")
+    .description("Tells which quantized weights are kept, and makes room.")
+    .addHelpText("after", "\nPIXSTAGE_QUANTIZED names the folder (default: beside the store).");
+  const add = (name: string, description: string): Command =>
+    command.command(name).description(description).option("--json", "print JSON");
+  add("ls", "Lists quantized weights, those that were used last at the end.").action(list);
+  add("gc", "Removes what was not used for the longest time.")
+    .requiredOption("--max-size <size>", "the most that may be left, such as 0, 500MB or 10GB", byteCount)
+    .action(collect);
+  add("rm", "Removes quantized weights.").argument("<ids...>", "ids, or the beginnings of ids").action(
+    remove,
+  );
+  for (const subcommand of command.commands) subcommand.exitOverride();
+  return command;
+}
+
+async function list({ json }: Common): Promise<void> {
+  const folder = defaultQuantizedFolder();
+  const found = await listQuantized(folder);
+  for (const entry of found) {
+    const used = new Date(entry.usedAt).toISOString();
+    const { id, component, recipe, bytes } = entry;
+    const what = recipe === undefined ? "not whole yet" : `${component ?? "unknown component"} ${recipe}`;
+    writeLine(
+      stdout,
+      json
+        ? JSON.stringify({ id, component, recipe, bytes, used })
+        : `${id}  ${megabytes(bytes)}  ${used.slice(0, 16)}  ${what}`,
+    );
+  }
+  const total = found.reduce((sum, { bytes }) => sum + bytes, 0);
+  if (!json) writeLine(stderr, `${found.length} quantized components, ${megabytes(total)} in ${folder}`);
+}
+
+async function collect({ json, maxSize }: Common & { readonly maxSize: number }): Promise<void> {
+  const removed = await makeRoom(defaultQuantizedFolder(), maxSize);
+  for (const entry of removed) tell(entry, json);
+}
+
+async function remove(ids: readonly string[], { json }: Common): Promise<void> {
+  const entries = new Map((await listQuantized(defaultQuantizedFolder())).map((entry) => [entry.id, entry]));
+  const chosen = ids.map((id) => wholeId(id, [...entries.keys()], "quantized component"));
+  for (const id of new Set(chosen)) {
+    const entry = entries.get(id)!;
+    await removeQuantized(entry);
+    tell(entry, json);
+  }
+}
+
+function tell({ id, bytes }: QuantizedEntry, json: boolean | undefined): void {
+  writeLine(stdout, json ? JSON.stringify({ removed: id, bytes }) : `Removed ${id}, ${megabytes(bytes)}`);
+}
