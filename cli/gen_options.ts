@@ -22,6 +22,7 @@ export interface GenOptions {
   readonly variant?: string;
   readonly localFilesOnly?: boolean;
   readonly cacheDir?: string;
+  readonly transformer?: string;
   readonly vae?: string;
   readonly vaeTiling?: VaeTiling;
   readonly vaeTileSize?: number;
@@ -114,6 +115,10 @@ export function addCaptionOptions(command: Command): Command {
 /** Options of denoising: size, schedule, guidance, seeds. */
 export function addDenoiseOptions(command: Command): Command {
   return command
+    .option(
+      "--transformer <dir|org/name>",
+      "another transformer, such as a DMD student: a checkpoint, or a folder that holds one alone",
+    )
     .option("-W, --width <pixels>", "width of the pictures", wholeNumber(1))
     .option("-H, --height <pixels>", "height of the pictures", wholeNumber(1))
     .option("--steps <n>", "denoising steps", wholeNumber(1))
@@ -195,6 +200,7 @@ export function pictureRequest(prompts: readonly string[], options: GenOptions):
     model: modelReference(options),
     variant: options.variant,
     negativePrompt: options.negativePrompt,
+    transformer: options.transformer === undefined ? undefined : pathOrName(options.transformer),
     vae: options.vae === undefined ? undefined : pathOrName(options.vae),
     precision: options.precision,
     tiling: options.vaeTiling,

@@ -14,6 +14,7 @@ import { decodeFacts, denoiseFacts, encodeFacts, type RunFacts } from "../reside
 import { formatMemory, memoryLimit, parseMemorySize } from "../residency/memory_size.ts";
 import { type MemoryPlan, planMemory, type StageMemoryPlan } from "../residency/plan_memory.ts";
 import { SEQUENCE_LENGTHS } from "../stages/encode.ts";
+import { openDenoiser } from "../stages/denoiser.ts";
 import { guidanceScaleOf } from "../stages/denoise_settings.ts";
 import { preprocessCaption } from "../text/clean_caption.ts";
 import { createTokenizer } from "../text/tokenizer.ts";
@@ -65,13 +66,12 @@ async function runFacts(
   signal?: AbortSignal,
 ): Promise<RunFacts> {
   const checkpoint = await models.open(request, signal);
-  const transformer = await checkpoint.component("transformer");
+  const { transformer, defaults } = await openDenoiser(request, models, signal);
   const { sample_size, patch_size } = PixArtTransformerConfig.parse(transformer.config);
   const vae = request.vae === undefined
     ? await models.component(request, "vae", signal)
     : await models.component({ model: request.vae }, "vae", signal);
   const factor = spatialFactor(AutoencoderConfig.parse(vae.config));
-  const { defaults } = checkpoint;
   const height = request.height ?? defaults.height ?? sample_size * factor;
   const width = request.width ?? defaults.width ?? sample_size * factor;
   const made = request.resolutionBinning === false
@@ -89,7 +89,7 @@ async function runFacts(
     textTokens: {
       prompt: await longestText(request.prompts ?? [], request, checkpoint),
       negative: await longestText(
-        encodes ? [request.negativePrompt ?? defaults.negativePrompt ?? ""].flat() : [],
+        encodes ? [request.negativePrompt ?? checkpoint.defaults.negativePrompt ?? ""].flat() : [],
         request,
         checkpoint,
       ),

@@ -9,6 +9,7 @@
 import type { Artifact } from "../artifacts/artifact.ts";
 import type { Models } from "../models/models.ts";
 import { checkpointStep } from "../stages/denoise_checkpoint.ts";
+import { openDenoiser } from "../stages/denoiser.ts";
 import { settleDenoise } from "../stages/denoise_settings.ts";
 import { denoiseStageParameters } from "../stages/denoise.ts";
 import type { GraphDocumentInput, GraphInput, GraphNode } from "./document.ts";
@@ -145,7 +146,7 @@ async function goOnFromState(
   }
   const stopAfter = checkpointStep(artifact!) + stepsMore;
   const settled = denoiseStageParameters.parse(later);
-  const { calls } = await settleDenoise(settled, await options.models.open(settled));
+  const { calls } = await settleDenoise(settled, await openDenoiser(settled, options.models));
   if (stopAfter >= calls) {
     throw new TypeError(
       `Cannot take ${stepsMore} steps more as only ${calls - stopAfter + stepsMore} are left`,

@@ -8,6 +8,7 @@
 
 import type { JsonObject } from "../artifacts/artifact.ts";
 import { ddim } from "./ddim.ts";
+import { ddpm } from "./ddpm.ts";
 import type { SchedulerDefinition } from "./definition.ts";
 import { deisMultistep } from "./deis_multistep.ts";
 import { dpmSolverMultistep } from "./dpm_solver_multistep.ts";
@@ -31,6 +32,7 @@ export const CATALOGUE: readonly SchedulerDefinition[] = [
   eulerAncestralDiscrete,
   heunDiscrete,
   ddim,
+  ddpm,
   pndm,
   lcm,
   flowMatchEulerDiscrete,

@@ -24,7 +24,7 @@ export interface GraphRules {
 }
 
 /** Parameters that name a model, in the stages that are built in. */
-const MODEL_PARAMETERS = ["model", "vae"];
+const MODEL_PARAMETERS = ["model", "transformer", "vae"];
 
 /**
  * Checks a graph.

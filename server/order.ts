@@ -14,6 +14,7 @@ import { ApiError } from "./api_error.ts";
 import type { ServerContext } from "./context.ts";
 import { EngineError } from "./engine/engine.ts";
 import type { JobOrder } from "./jobs/jobs.ts";
+import { guidanceScaleOf } from "../stages/denoise_settings.ts";
 import type { ServedModel } from "./served_models.ts";
 
 /** Finds a model of the list; the first where none is named. */
@@ -50,7 +51,7 @@ export function pictureGraph(
   const models = modelNames(context);
   checkParameters(request, { limits, models }, path);
   const model = findModel(served, request.model, [...path, "model"].join("."));
-  const guided = (request.guidanceScale ?? model.guidanceScale) > 1;
+  const guided = guidanceScaleOf(request, model) > 1;
   const negativePrompt = request.negativePrompt ?? model.defaults.negativePrompt ?? "";
   let graph;
   try {

@@ -6,6 +6,7 @@ import { tensor } from "../artifacts/tensor.ts";
 import { adviseOnMemory } from "../models/out_of_memory.ts";
 import { checkDenoise, denoise, denoiseInputs, settledDenoise } from "./denoise_run.ts";
 import { denoiseParameters } from "./denoise_settings.ts";
+import { openDenoiser, transformerPart } from "./denoiser.ts";
 import { defineStage, type Stage } from "./stage.ts";
 
 /** Parameters of the denoise stage. */
@@ -32,12 +33,12 @@ export const denoiseStage: Stage = defineStage({
     latents: { kind: "latents", description: "Latents, before the division by the scaling factor." },
   },
   parameters: denoiseStageParameters,
-  modelParts: ({ model, variant }) => [{ model, variant, component: "transformer" }],
+  modelParts: (parameters) => [transformerPart(parameters)],
   settle: (context) => settledDenoise(context),
   async check(context) {
     await checkDenoise(context);
     const { models, parameters } = context;
-    await (await (await models.open(parameters)).component("transformer")).weights();
+    await (await openDenoiser(parameters, models)).transformer.weights();
   },
   async run(context) {
     const { checkpoint, settings, seeds, shape, state } = await adviseOnMemory(

@@ -5,6 +5,7 @@ import { adviseOnMemory } from "../models/out_of_memory.ts";
 import { packDenoiseState } from "./denoise_checkpoint.ts";
 import { checkDenoise, denoise, denoiseInputs, settledDenoise } from "./denoise_run.ts";
 import { denoiseStageParameters, LESS_MEMORY } from "./denoise.ts";
+import { transformerPart } from "./denoiser.ts";
 import { defineStage, type Stage } from "./stage.ts";
 
 const denoisePartParameters = denoiseStageParameters.extend({
@@ -25,7 +26,7 @@ export const denoisePartStage: Stage = defineStage({
     checkpoint: { kind: "checkpoint", description: "The state of each image after the steps." },
   },
   parameters: denoisePartParameters,
-  modelParts: ({ model, variant }) => [{ model, variant, component: "transformer" }],
+  modelParts: (parameters) => [transformerPart(parameters)],
   settle: (context) => settledDenoise(context),
   async check(context) {
     const { calls } = await checkDenoise(context);

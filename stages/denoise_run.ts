@@ -26,6 +26,7 @@ import {
   packDenoiseState,
 } from "./denoise_checkpoint.ts";
 import { denoiseImage } from "./denoise_loop.ts";
+import { openDenoiser } from "./denoiser.ts";
 import { type DenoiseParameters, type DenoiseSettings, settleDenoise } from "./denoise_settings.ts";
 import { imageSeeds } from "./image_seeds.ts";
 import { loadReport } from "./load_report.ts";
@@ -72,6 +73,7 @@ export interface DenoiseResult {
 const SETTLED = [
   "model",
   "variant",
+  "transformer",
   "scheduler",
   "schedulerOptions",
   "steps",
@@ -89,13 +91,13 @@ const SETTLED = [
 export async function settledDenoise(
   { parameters, models }: CheckContext<DenoiseRunParameters>,
 ): Promise<unknown> {
-  const checkpoint = await models.open(parameters);
+  const denoiser = await openDenoiser(parameters, models);
   const { transformer: _config, createScheduler: _create, ...settings } = await settleDenoise(
     parameters,
-    checkpoint,
+    denoiser,
   );
   const others = Object.entries(parameters).filter(([name]) => !SETTLED.includes(name));
-  const { family, name } = checkpoint;
+  const { family, name } = denoiser.checkpoint;
   return { ...Object.fromEntries(others), seeds: parameters.seeds.map(String), ...settings, family, name };
 }
 
@@ -111,7 +113,7 @@ export async function checkDenoise(
   if (!connected.includes("embeddings") && !connected.includes("checkpoint")) {
     throw new TypeError("Cannot denoise as embeddings, or a checkpoint that holds them, must be connected");
   }
-  return await settleDenoise(parameters, await models.open(parameters));
+  return await settleDenoise(parameters, await openDenoiser(parameters, models));
 }
 
 /**
@@ -124,8 +126,9 @@ export async function checkDenoise(
 export async function denoise(context: DenoiseContext, stopAfter = Infinity): Promise<DenoiseResult> {
   // 1. Settle sizes, schedule and seeds, and hold the inputs against them.
   const { parameters, inputs, models, runtime, signal, report } = context;
-  const checkpoint = await models.open(parameters, signal);
-  const settings = await settleDenoise(parameters, checkpoint);
+  const denoiser = await openDenoiser(parameters, models, signal);
+  const { checkpoint } = denoiser;
+  const settings = await settleDenoise(parameters, denoiser);
   const sources = { ...(inputs.checkpoint ? checkpointInputs(inputs.checkpoint) : {}), ...given(inputs) };
   const embeddings = unpackEmbeddings(sources["embeddings"]!);
   checkEmbeddings(embeddings, settings);
@@ -156,8 +159,7 @@ export async function denoise(context: DenoiseContext, stopAfter = Infinity): Pr
   if (unfinished.length === 0) return result;
 
   // 3. Open the transformer, and denoise image after image.
-  const component = await checkpoint.component("transformer");
-  const weights = await stageWeights(context, component, "transformer", parameters.precision);
+  const weights = await stageWeights(context, denoiser.transformer, "transformer", parameters.precision);
   await using transformer = PixArtTransformer.open(runtime, settings.transformer, weights, {
     residency: stageResidency(runtime, "denoise", weights),
     computeType: parameters.precision === "float16" ? "float16" : "float32",

@@ -10,12 +10,14 @@
 import { z } from "zod";
 import type { JsonObject } from "../artifacts/artifact.ts";
 import type { Checkpoint } from "../models/checkpoint/checkpoint.ts";
+import type { RunDefaults } from "../models/checkpoint/run_defaults.ts";
 import { AutoencoderConfig, spatialFactor } from "../models/autoencoder_config.ts";
 import { PixArtTransformerConfig } from "../models/pixart_transformer_config.ts";
 import { classifyResolution } from "../models/resolution_bins.ts";
 import { createScheduler, schedulerConfig } from "../schedulers/mod.ts";
 import { precisionSchema } from "../residency/precision.ts";
 import type { Scheduler } from "../schedulers/scheduler.ts";
+import type { Denoiser } from "./denoiser.ts";
 import { modelParameters } from "./model_parameters.ts";
 
 const seed = z.union([z.int(), z.string().regex(/^-?\d+$/, "A seed is a whole number")]);
@@ -23,6 +25,8 @@ const seed = z.union([z.int(), z.string().regex(/^-?\d+$/, "A seed is a whole nu
 /** Parameters of the denoise stage. */
 export const denoiseParameters = z.strictObject({
   ...modelParameters,
+  /** Another transformer: a checkpoint, or a folder that holds a transformer alone. A scheduler beside it comes with it. */
+  transformer: z.string().min(1).optional(),
   /** Denoising steps; the checkpoint's own, else 20. */
   steps: z.int().min(1, "At least one step is needed").optional(),
   /** Custom timesteps, falling, instead of steps. */
@@ -91,6 +95,7 @@ export interface DenoiseSettings {
 /** Schedulers whose step gives the denoised sample beside the next one, which α's pipeline takes in a run of one step. */
 const GIVES_DENOISED: ReadonlySet<string> = new Set([
   "LCMScheduler",
+  "DDPMScheduler",
   "DDIMScheduler",
   "EulerDiscreteScheduler",
   "EulerAncestralDiscreteScheduler",
@@ -103,27 +108,28 @@ const DEFAULT_GUIDANCE_SCALE = 4.5;
 
 /** The guidance scale of a run; above 1 negative embeddings are needed. */
 export function guidanceScaleOf(
-  parameters: Pick<DenoiseParameters, "guidanceScale">,
-  checkpoint: Checkpoint,
+  { guidanceScale, transformer }: Pick<DenoiseParameters, "guidanceScale" | "transformer">,
+  { defaults }: Pick<Checkpoint, "defaults">,
 ): number {
-  return parameters.guidanceScale ?? checkpoint.defaults.guidanceScale ?? DEFAULT_GUIDANCE_SCALE;
+  const recommended = transformer === undefined ? defaults.guidanceScale : undefined;
+  return guidanceScale ?? recommended ?? DEFAULT_GUIDANCE_SCALE;
 }
 
 /**
  * Settles what a denoising run takes.
  *
  * @param parameters The stage's parameters.
- * @param checkpoint The checkpoint.
+ * @param denoiser The checkpoint, and its transformer or another.
  * @returns The settings.
  * @throws {RangeError} if a size or a schedule is one that the model or the scheduler cannot take.
  */
 export async function settleDenoise(
   parameters: DenoiseParameters,
-  checkpoint: Checkpoint,
+  denoiser: Denoiser,
 ): Promise<DenoiseSettings> {
-  const transformer = PixArtTransformerConfig.parse((await checkpoint.component("transformer")).config);
+  const { checkpoint, defaults } = denoiser;
+  const transformer = PixArtTransformerConfig.parse(denoiser.transformer.config);
   const pixels = await pixelsPerLatent(checkpoint);
-  const { defaults } = checkpoint;
   const native = transformer.sample_size * pixels;
   const size = {
     height: parameters.height ?? defaults.height ?? native,
@@ -139,7 +145,7 @@ export async function settleDenoise(
         `${size.width}`,
     );
   }
-  const { config, createScheduler } = schedulerFactory(parameters, checkpoint, await checkpoint.scheduler());
+  const { config, createScheduler } = schedulerFactory(parameters, defaults, await denoiser.scheduler());
   const scheduler = createScheduler();
   const returnsDenoised = checkpoint.family === "alpha" && scheduler.timesteps.length === 1;
   if (returnsDenoised && !GIVES_DENOISED.has(scheduler.name)) {
@@ -156,7 +162,7 @@ export async function settleDenoise(
     spatialFactor: pixels,
     schedulerName: scheduler.name,
     schedulerConfig: config,
-    steps: parameters.timesteps?.length ?? parameters.sigmas?.length ?? stepsOf(parameters, checkpoint),
+    steps: parameters.timesteps?.length ?? parameters.sigmas?.length ?? stepsOf(parameters, defaults),
     calls: scheduler.timesteps.length,
     returnsDenoised,
     createScheduler,
@@ -170,23 +176,22 @@ async function pixelsPerLatent(checkpoint: Checkpoint): Promise<number> {
 }
 
 /** Denoising steps where no schedule is given. */
-function stepsOf({ steps }: DenoiseParameters, { defaults }: Checkpoint): number {
+function stepsOf({ steps }: DenoiseParameters, defaults: RunDefaults): number {
   return steps ?? defaults.steps ?? DEFAULT_STEPS;
 }
 
 /** Puts the scheduler's class, configuration and schedule together. */
 function schedulerFactory(
   parameters: DenoiseParameters,
-  checkpoint: Checkpoint,
+  defaults: RunDefaults,
   own: { readonly className: string; readonly config: Readonly<Record<string, unknown>> },
 ): { config: JsonObject; createScheduler: () => Scheduler } {
   const { timesteps, sigmas, eta } = parameters;
-  const { defaults } = checkpoint;
   const name = parameters.scheduler ?? defaults.scheduler ?? own.className;
   const options = parameters.schedulerOptions ??
     (parameters.scheduler ? {} : defaults.schedulerOptions ?? {});
   const config = schedulerConfig(name, own.config, options);
-  const steps = timesteps || sigmas ? parameters.steps : stepsOf(parameters, checkpoint);
+  const steps = timesteps || sigmas ? parameters.steps : stepsOf(parameters, defaults);
   const run = {
     ...(steps === undefined ? {} : { steps }),
     ...(timesteps ? { timesteps } : {}),

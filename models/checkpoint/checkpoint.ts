@@ -10,13 +10,7 @@ import type { JsonObject } from "../../artifacts/artifact.ts";
 import { CheckpointError, MissingComponentError } from "./checkpoint_errors.ts";
 import { chooseVariants, type Component, readComponent } from "./component.ts";
 import { parseLenientJson } from "./lenient_json.ts";
-import {
-  COMPONENT_NAMES,
-  type ComponentName,
-  type Family,
-  type ModelIndex,
-  parseModelIndex,
-} from "./model_index.ts";
+import { COMPONENT_NAMES, type ComponentName, type Family, parseModelIndex } from "./model_index.ts";
 import { parseRunDefaults, type RunDefaults, runDefaultsFiles } from "./run_defaults.ts";
 import type { CheckpointSource } from "./source.ts";
 import { readTokenizerFiles, type TokenizerFiles } from "./tokenizer_files.ts";
@@ -66,7 +60,8 @@ export interface OpenCheckpointOptions {
 }
 
 const INDEX_FILE = "model_index.json";
-const SCHEDULER_FILE = "scheduler/scheduler_config.json";
+/** Where a checkpoint keeps its scheduler's configuration. */
+export const SCHEDULER_FILE = "scheduler/scheduler_config.json";
 
 /**
  * Opens a checkpoint. Reads `model_index.json` and the recommended settings alone; configurations and weights are read when
@@ -109,7 +104,7 @@ export async function openCheckpoint(
     components,
     defaults,
     component: (name) => readComponent(source, name, name, variants.get(name) ?? "", index.classes[name]),
-    scheduler: () => readScheduler(source, index),
+    scheduler: () => readScheduler(source, index.classes["scheduler"]),
     tokenizer: () => readTokenizerFiles(source, "tokenizer"),
   };
 }
@@ -129,7 +124,19 @@ async function presentComponents(source: CheckpointSource): Promise<readonly Com
   return COMPONENT_NAMES.filter((_name, i) => present[i]);
 }
 
-async function readScheduler(source: CheckpointSource, index: ModelIndex): Promise<SchedulerConfig> {
+/**
+ * Reads the configuration of a checkpoint's scheduler.
+ *
+ * @param source The checkpoint.
+ * @param declaredClass Its class by the model index. Default is what its configuration says.
+ * @returns The configuration.
+ * @throws {MissingComponentError} if the checkpoint lacks it.
+ * @throws {CheckpointError} if nothing says its class.
+ */
+export async function readScheduler(
+  source: CheckpointSource,
+  declaredClass?: string,
+): Promise<SchedulerConfig> {
   const label = `${source.name}/${SCHEDULER_FILE}`;
   if (!await source.exists(SCHEDULER_FILE)) {
     throw new MissingComponentError(
@@ -137,7 +144,7 @@ async function readScheduler(source: CheckpointSource, index: ModelIndex): Promi
     );
   }
   const config = parseLenientJson(await source.readText(SCHEDULER_FILE), label);
-  const className = index.classes.scheduler ?? config._class_name;
+  const className = declaredClass ?? config._class_name;
   if (typeof className !== "string") {
     throw new CheckpointError(`Cannot read ${label} as _class_name must name a class`);
   }

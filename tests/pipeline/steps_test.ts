@@ -13,6 +13,7 @@ import { PixArtTransformer } from "../../models/pixart_runner.ts";
 import { TorchGenerator } from "../../random/torch_generator.ts";
 import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
 import { denoiseImage, type DenoiseStep } from "../../stages/denoise_loop.ts";
+import { openDenoiser } from "../../stages/denoiser.ts";
 import { type DenoiseParameters, settleDenoise } from "../../stages/denoise_settings.ts";
 import { imageSeeds } from "../../stages/image_seeds.ts";
 import { caseRequest, caseTensors, deviation, type GoldenCase, goldenCases } from "./golden_cases.ts";
@@ -43,14 +44,14 @@ for (const golden of goldenCases) {
     holdEmbeddings(golden, tensors, embeddings, hold);
 
     // 2. Denoise image after image, and hold every step against the reference.
-    const checkpoint = await local.models.open(request);
     const plan = planGraph(graph, local.registry);
     const parameters = plan.nodes.find(({ id }) => id === "denoise")!.parameters as DenoiseParameters;
-    const settings = await settleDenoise(parameters, checkpoint);
+    const denoiser = await openDenoiser(parameters, local.models);
+    const settings = await settleDenoise(parameters, denoiser);
     await using transformer = PixArtTransformer.open(
       new OnnxRuntimeNode(),
       settings.transformer,
-      await (await checkpoint.component("transformer")).weights(),
+      await denoiser.transformer.weights(),
     );
     const images = golden.facts.batch;
     const noise = initialNoise(golden, tensors, settings.madeSize, images);

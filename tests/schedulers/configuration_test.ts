@@ -23,7 +23,7 @@ const CHECKPOINT = {
 };
 
 Deno.test("SCHEDULERS lists every scheduler with names that find it and options with defaults", () => {
-  assert.equal(SCHEDULERS.length, 11);
+  assert.equal(SCHEDULERS.length, 12);
   for (const { name, shortNames, description, options } of SCHEDULERS) {
     assert.ok(description.length > 20);
     assert.equal(options.num_train_timesteps, 1000);
@@ -49,6 +49,7 @@ Deno.test("createScheduler() knows schedulers by the names of other programs", (
     "dpmpp_2m": "DPMSolverMultistepScheduler",
     "uni_pc": "UniPCMultistepScheduler",
     "DDIM": "DDIMScheduler",
+    "ddpm": "DDPMScheduler",
     "PLMS": "PNDMScheduler",
     "dpm_single": "DPMSolverSinglestepScheduler",
     "flow_match_euler": "FlowMatchEulerDiscreteScheduler",

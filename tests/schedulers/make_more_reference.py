@@ -19,7 +19,7 @@ COUNT = 8
 MULTI, SINGLE = "DPMSolverMultistepScheduler", "DPMSolverSinglestepScheduler"
 UNIPC, DEIS = "UniPCMultistepScheduler", "DEISMultistepScheduler"
 EULER, ANCESTRAL, HEUN = "EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler", "HeunDiscreteScheduler"
-DDIM, PNDM, LCM, FLOW = "DDIMScheduler", "PNDMScheduler", "LCMScheduler", "FlowMatchEulerDiscreteScheduler"
+DDPM, DDIM, PNDM, LCM, FLOW = "DDPMScheduler", "DDIMScheduler", "PNDMScheduler", "LCMScheduler", "FlowMatchEulerDiscreteScheduler"
 V, X, F = {"prediction_type": "v_prediction"}, {"prediction_type": "sample"}, {"prediction_type": "flow_prediction"}
 END = {"final_sigmas_type": "sigma_min"}
 WALK = {**F, "use_flow_sigmas": True}
@@ -64,6 +64,13 @@ def cases():
     yield ANCESTRAL, {**V, "timestep_spacing": "trailing"}, {"steps": 4}
     yield HEUN, {"beta_schedule": "exp"}, {"timesteps": [900, 400, 50]}
     yield DDIM, {"set_alpha_to_one": False, "timestep_spacing": "linspace", "clip_sample": False}, {"steps": 4, "eta": 1.0}
+    yield DDPM, {}, {"steps": 6}
+    yield DDPM, {"clip_sample": False, "timestep_spacing": "trailing"}, {"steps": 7}
+    yield DDPM, {"clip_sample": False, "timestep_spacing": "linspace", "variance_type": "fixed_small_log"}, {"steps": 5}
+    yield DDPM, {**V, "clip_sample_range": 2.0, "variance_type": "fixed_large", "beta_schedule": "scaled_linear"}, {"steps": 4}
+    yield DDPM, {**X, "thresholding": True, "sample_max_value": 1.5, "steps_offset": 1}, {"steps": 4}
+    yield DDPM, {"clip_sample": False}, {"timesteps": [900, 400, 0]}
+    yield DDPM, {"clip_sample": False}, {"timesteps": [400]}
     yield PNDM, {**V, "timestep_spacing": "trailing"}, {"steps": 6}
     yield PNDM, {**V, "skip_prk_steps": True, "timestep_spacing": "linspace"}, {"steps": 5}
     yield LCM, {**X, "thresholding": True, "timestep_scaling": 3.0, "original_inference_steps": 30}, {"steps": 4}

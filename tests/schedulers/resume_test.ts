@@ -25,6 +25,7 @@ const VARIANTS: readonly (readonly [string, JsonObject, RunOptions?])[] = [
   ["EulerAncestralDiscreteScheduler", {}],
   ["HeunDiscreteScheduler", {}],
   ["DDIMScheduler", {}, { eta: 0.7 }],
+  ["DDPMScheduler", {}],
   ["PNDMScheduler", {}],
   ["PNDMScheduler", { skip_prk_steps: true }],
   ["LCMScheduler", {}],

@@ -1,0 +1,120 @@
+// This module is browser compatible.
+
+/**
+ * DDPM: the diffusion run backwards as it was run in training, with fresh noise at each step.
+ *
+ * Sources: Ho et al. 2020, "Denoising Diffusion Probabilistic Models", equations 6 and 7, algorithm 2; diffusers
+ * `schedulers/scheduling_ddpm.py`.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { addTrainingNoise } from "./add_noise.ts";
+import { alphasCumprod, betaOptions } from "./betas.ts";
+import { defineScheduler, type SchedulerDefinition } from "./definition.ts";
+import { linearCombination } from "./elementwise.ts";
+import { f32, sqrt32 } from "./float32.ts";
+import { OrderedScheduler, type StepCall } from "./ordered_scheduler.ts";
+import { predictClean } from "./prediction.ts";
+import { roundHalfEven } from "./ranges.ts";
+import { type RunOptions, stepsOf, withinTraining } from "./run_options.ts";
+import type { StepResult } from "./scheduler.ts";
+import { diffusionPredictionOption } from "./solver_options.ts";
+import { clippingOptions, keepWithinBounds, thresholdingOptions } from "./thresholding.ts";
+import { leadingSpacingOptions, spreadTimesteps } from "./timestep_spacing.ts";
+
+const NAME = "DDPMScheduler";
+/** What the reference keeps a variance above, as it takes its logarithm. */
+const SMALLEST_VARIANCE = f32(1e-20);
+
+const options = z.object({
+  ...betaOptions,
+  /** How much noise a step adds. A learned variance never reaches the scheduler: PixArt's pipelines drop it. */
+  variance_type: z.enum(["fixed_small", "fixed_small_log", "fixed_large"]).nullable().default("fixed_small"),
+  ...clippingOptions,
+  clip_sample: z.boolean().default(true),
+  prediction_type: diffusionPredictionOption,
+  ...thresholdingOptions,
+  ...leadingSpacingOptions,
+  rescale_betas_zero_snr: z.boolean().default(false),
+});
+
+type Config = z.output<typeof options>;
+
+/** DDPM. */
+export class DDPMScheduler extends OrderedScheduler {
+  readonly name = NAME;
+  readonly #config: Config;
+  readonly #alphas: Float32Array;
+
+  /** @param config Its options, parsed. @param run What to lay out. */
+  constructor(config: Config, run: RunOptions) {
+    super({ timesteps: layOut(config, run) });
+    this.#config = config;
+    this.#alphas = alphasCumprod(config);
+  }
+
+  protected advance({ output, index, sample, noise }: StepCall): StepResult {
+    const timestep = this.timesteps[index]!;
+    const next = this.timesteps[index + 1];
+    const alpha = this.#alphas[timestep]!;
+    const alphaNext = next === undefined ? 1 : this.#alphas[next]!;
+    const beta = f32(1 - alpha);
+    const betaNext = f32(1 - alphaNext);
+    const stepAlpha = f32(alpha / alphaNext);
+    const stepBeta = f32(1 - stepAlpha);
+
+    const level = { alpha: sqrt32(alpha), sigma: sqrt32(beta) };
+    const clean = keepWithinBounds(
+      predictClean(this.#config.prediction_type, output, sample, level),
+      this.#config,
+    );
+    const coefficients = [
+      f32(f32(sqrt32(alphaNext) * stepBeta) / beta),
+      f32(f32(sqrt32(stepAlpha) * betaNext) / beta),
+    ];
+    const terms = [clean, sample];
+    if (timestep > 0) {
+      coefficients.push(this.#deviation(f32(f32(betaNext / beta) * stepBeta), stepBeta));
+      terms.push(noise());
+    }
+    return { sample: linearCombination(coefficients, terms), predictedOriginal: clean };
+  }
+
+  addNoise(original: Float32Array, noise: Float32Array, timestep: number): Float32Array {
+    return addTrainingNoise(this.#alphas, original, noise, timestep);
+  }
+
+  /** The standard deviation of a step's noise: from its posterior variance, or from its beta, which is larger. */
+  #deviation(posterior: number, beta: number): number {
+    const variance = Math.max(posterior, SMALLEST_VARIANCE);
+    switch (this.#config.variance_type) {
+      // Another scheduler's configuration, which has null there.
+      case null:
+      case "fixed_small":
+        return sqrt32(variance);
+      case "fixed_small_log":
+        return f32(Math.exp(f32(0.5 * f32(Math.log(variance)))));
+      case "fixed_large":
+        return sqrt32(beta);
+    }
+  }
+}
+
+function layOut(config: Config, run: RunOptions): number[] {
+  const { num_train_timesteps: count } = config;
+  const timesteps = run.timesteps ?? spreadTimesteps(config, stepsOf(run, count)).map(roundHalfEven);
+  return withinTraining(timesteps, count);
+}
+
+/** What the library knows of DDPMScheduler. */
+export const ddpm: SchedulerDefinition = defineScheduler({
+  name: NAME,
+  shortNames: { ddpm: {} },
+  description: "DDPM: fresh noise at each step, for hundreds of steps; one step at 400 for PixArt-DMD",
+  stochastic: "always",
+  options,
+  support: { timesteps: true },
+  build: (config, run) => new DDPMScheduler(config, run),
+});

@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { cp, mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { readArtifact, readSafetensorsFile } from "../../artifacts/disk.ts";
+import { encodeSafetensors } from "../../artifacts/safetensors.ts";
+import { tensor } from "../../artifacts/tensor.ts";
+import { inFolder, runCli, TINY } from "../cli/run_cli.ts";
+import REFERENCE from "./other_transformer.json" with { type: "json" };
+
+const FILE = "diffusion_pytorch_model.safetensors";
+const SMALL = ["-m", TINY, "-W", "64", "-H", "48", "--no-resolution-binning", "-s", "7", "--no-store"];
+
+/** The reference's other transformer, laid out as PixArt-DMD is published: transformer and scheduler, and no index. */
+async function writeStudent(folder: string): Promise<string> {
+  const student = join(folder, "student");
+  await cp(join(TINY, "transformer/config.json"), join(student, "transformer/config.json"), {
+    recursive: true,
+  });
+  const { tensors } = await readSafetensorsFile(join(TINY, "transformer", FILE));
+  for (const name of ["proj_out.weight", "proj_out.bias"]) {
+    const { shape, data } = tensors[name]!;
+    tensors[name] = tensor("float32", shape, Float32Array.from(data as Float32Array, (value) => value / 2));
+  }
+  await writeFile(join(student, "transformer", FILE), encodeSafetensors(tensors));
+  await mkdir(join(student, "scheduler"));
+  const config = { _class_name: "DDPMScheduler", ...REFERENCE.scheduler };
+  await writeFile(join(student, "scheduler/scheduler_config.json"), JSON.stringify(config));
+  return student;
+}
+
+/** Runs `gen` to its latents. */
+async function latents(folder: string, ...args: string[]): Promise<Float32Array> {
+  const { status, stderr } = await runCli(
+    folder,
+    ...["gen", "cute cat", ...SMALL, "--until", "denoise", "--save-latents", "l.safetensors", ...args],
+  );
+  assert.equal(status, 0, stderr);
+  return (await readArtifact(join(folder, "l.safetensors"))).tensors["latents"]!.data as Float32Array;
+}
+
+/** The largest difference, as a share of the largest value. */
+function deviation(actual: Float32Array, expected: readonly number[]): number {
+  assert.equal(actual.length, expected.length);
+  const largest = Math.max(...expected.map(Math.abs));
+  return Math.max(...expected.map((value, index) => Math.abs(value - actual[index]!))) / largest;
+}
+
+Deno.test("--transformer takes another transformer and the scheduler beside it, as PixArt-DMD is published", () =>
+  inFolder(async (folder) => {
+    const student = await writeStudent(folder);
+    const [oneStep, fourSteps] = REFERENCE.runs;
+    const made = await latents(
+      folder,
+      ...["--transformer", student, "--timesteps", "400", "--guidance-scale", "1"],
+    );
+    assert(deviation(made, oneStep!.latents) < 3e-6);
+    const more = await latents(folder, "--transformer", student, "--steps", "4");
+    assert(deviation(more, fourSteps!.latents) < 3e-6);
+    assert(deviation(await latents(folder, "--steps", "4"), fourSteps!.latents) > 0.01);
+  }));
+
+Deno.test("a transformer alone takes the checkpoint's scheduler, or the one that is named", () =>
+  inFolder(async (folder) => {
+    const alone = join(await writeStudent(folder), "transformer");
+    const [, fourSteps] = REFERENCE.runs;
+    const options = ["clip_sample=false", "timestep_spacing=leading"];
+    const named = ["--scheduler", "ddpm", ...options.flatMap((option) => ["--scheduler-option", option])];
+    const made = await latents(folder, "--transformer", alone, "--steps", "4", ...named);
+    assert(deviation(made, fourSteps!.latents) < 3e-6);
+    const { status, stderr } = await runCli(
+      folder,
+      ...["gen", "cute cat", ...SMALL, "--transformer", alone, "--timesteps", "400", "--guidance-scale", "1"],
+    );
+    assert.equal(status, 2);
+    assert.match(stderr, /DPMSolverMultistepScheduler/);
+  }));
+
+Deno.test("a transformer that is not there is refused before anything is encoded", () =>
+  inFolder(async (folder) => {
+    const { status, stderr } = await runCli(
+      folder,
+      "gen",
+      "cute cat",
+      ...SMALL,
+      "--transformer",
+      "./nowhere",
+    );
+    assert.equal(status, 2);
+    assert.match(stderr, /nowhere/);
+  }));
