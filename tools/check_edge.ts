@@ -24,7 +24,7 @@ const UNMARKED = [
   /^graph\/(fingerprint_memo|provenance_file)\.ts$/,
   /^graph\/executors\/(local_place|parent_watch|process|process_main|worker_main)\.ts$/,
   /^models\/checkpoint\/disk_source\.ts$/,
-  /^models\/quantization\/(default_folder|open_quantized|write_quantized)\.ts$/,
+  /^models\/quantization\/(default_folder|open_quantized|quantized_folder|write_quantized)\.ts$/,
   /^models\/rehearsal\/write_rehearsal\.ts$/,
 ];
 
