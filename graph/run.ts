@@ -8,6 +8,7 @@
 
 import { MemoryStore } from "../artifacts/store/memory_store.ts";
 import { DEFAULT_CHECKPOINTS } from "./checkpoints.ts";
+import { modelsWithSignal } from "../models/models_with_signal.ts";
 import { GivenArtifacts } from "./given_artifacts.ts";
 import { NodeRunner } from "./node_runner.ts";
 import { placeNodes } from "./placement.ts";
@@ -29,6 +30,7 @@ import { RunReporter } from "./run_reporter.ts";
 export async function runGraph(document: unknown, options: RunOptions): Promise<RunResult> {
   const { registry, until, store = new MemoryStore(), signal = new AbortController().signal } = options;
   const reporter = new RunReporter(options.onEvent);
+  const models = modelsWithSignal(options.models, signal);
   try {
     // 1. Check the document, the parameters, the executors, and the files that it names.
     const plan = planGraph(document, registry, until === undefined ? {} : { until });
@@ -36,7 +38,7 @@ export async function runGraph(document: unknown, options: RunOptions): Promise<
     const given = await GivenArtifacts.read(plan, store, options.readFile, reporter);
     for (const node of plan.nodes) {
       signal.throwIfAborted();
-      await node.stage.check?.(checkContext(node, options.models));
+      await node.stage.check?.(checkContext(node, models));
     }
 
     // 2. Run node after node, but for those whose results are known.
@@ -50,7 +52,7 @@ export async function runGraph(document: unknown, options: RunOptions): Promise<
       signal,
       checkpoints,
       previews,
-      keys: options,
+      keys: { ...options, models },
     });
     for (const node of plan.nodes) await runner.settle(node);
 

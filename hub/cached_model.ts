@@ -1,63 +1,88 @@
 /**
- * Finds a model in the cache, without the network.
+ * What the cache holds of a model, without the network: others may have fetched parts of it.
  *
  * @module
  */
 
-import { openDiskSource } from "../models/checkpoint/disk_source.ts";
-import { type ComponentName, parseModelIndex } from "../models/checkpoint/model_index.ts";
-import type { CheckpointSource } from "../models/checkpoint/source.ts";
 import { CheckpointError } from "../models/checkpoint/checkpoint_errors.ts";
-import type { CacheLayout } from "./cache_layout.ts";
-import { weightPaths } from "./needed_files.ts";
+import { openDiskSource } from "../models/checkpoint/disk_source.ts";
+import { COMPONENT_NAMES, parseModelIndex } from "../models/checkpoint/model_index.ts";
+import type { CheckpointSource } from "../models/checkpoint/source.ts";
+import { findWeightFiles, variantsOf, type WeightFiles } from "../models/checkpoint/weight_files.ts";
 
-/** What a cached model must hold. */
-export interface Needs {
-  /** Which components, of those that the model has. */
-  readonly components: readonly ComponentName[];
-  /** The variant of the weights; `""` for the plain ones. */
-  readonly variant: string;
-}
+/** One of these is there of each part of a checkpoint: its configuration, or the tokenizer's words. */
+const TELLING: ReadonlySet<string> = new Set([
+  "config.json",
+  "scheduler_config.json",
+  "tokenizer.json",
+  "spiece.model",
+]);
 
 /**
- * Says what a snapshot lacks.
+ * Finds the weights of a component if all of their files are there.
  *
- * @param layout Where the model is cached.
- * @param commit The snapshot's commit.
- * @param needs What it must hold.
- * @returns What is missing, in words; `undefined` if nothing is.
+ * @param source The snapshot.
+ * @param folder The component's folder; `""` for the snapshot's own.
+ * @param variant The variant; `""` for the plain weights.
+ * @returns The files; `undefined` if one is missing.
  */
-export async function missingFromSnapshot(
-  layout: CacheLayout,
-  commit: string,
-  needs: Needs,
-): Promise<string | undefined> {
+export async function wholeWeights(
+  source: CheckpointSource,
+  folder: string,
+  variant: string,
+): Promise<WeightFiles | undefined> {
   try {
-    const source = await openDiskSource(layout.snapshot(commit));
-    if (!await source.exists("model_index.json") && !await source.exists("config.json")) {
-      return "model_index.json is missing";
-    }
-    for (const path of await weightPaths(source, needs.components, needs.variant)) {
-      if (!await source.exists(path)) return `${path} is missing`;
-    }
-    return undefined;
+    const weights = await findWeightFiles(source, folder, variant);
+    // A link may lead to a blob that was removed.
+    for (const path of weights.paths) if (!await source.exists(path)) return undefined;
+    return weights;
   } catch (error) {
-    if (error instanceof CheckpointError || error instanceof SyntaxError) return error.message;
+    if (error instanceof CheckpointError || error instanceof SyntaxError) return undefined;
     throw error;
   }
 }
 
-/** Whether a snapshot holds every component that its model index declares: others may have fetched parts of it. */
-export async function holdsDeclaredComponents(
-  layout: CacheLayout,
-  commit: string,
-  { components }: Needs,
-): Promise<boolean> {
-  const source: CheckpointSource = await openDiskSource(layout.snapshot(commit));
-  if (!await source.exists("model_index.json")) return true;
-  const { classes } = parseModelIndex(await source.readText("model_index.json"), source.name);
-  for (const name of components) {
-    if (name in classes && !await source.exists(`${name}/config.json`)) return false;
+/**
+ * Says which weights a snapshot holds.
+ *
+ * @param path The snapshot's folder.
+ * @returns The variants of each component whose weights are whole, by its folder; `""` is the folder of a single
+ * component, and the plain variant.
+ */
+export async function heldWeights(path: string): Promise<ReadonlyMap<string, readonly string[]>> {
+  const held = new Map<string, readonly string[]>();
+  const source = await openDiskSource(path).catch(() => undefined);
+  if (!source) return held;
+  for (const folder of ["", ...COMPONENT_NAMES]) {
+    const whole: string[] = [];
+    for (const variant of variantsOf(await source.list(folder))) {
+      if (await wholeWeights(source, folder, variant)) whole.push(variant);
+    }
+    if (whole.length > 0) held.set(folder, whole);
+  }
+  return held;
+}
+
+/**
+ * Whether a snapshot holds the configurations, the tokenizer and the scheduler of all that its model index declares.
+ *
+ * @param path The snapshot's folder.
+ * @returns Whether it can be opened without asking the hub; never where nothing declares what there is.
+ * @throws {UnsupportedArchitectureError} if it is not of PixArt.
+ */
+export async function holdsSmallFiles(path: string): Promise<boolean> {
+  const source = await openDiskSource(path).catch(() => undefined);
+  if (!source) return false;
+  if (!await source.exists("model_index.json")) return await source.exists("config.json");
+  for (const name of await declaredParts(source)) {
+    const files = await source.list(name);
+    if (!files.some((file) => TELLING.has(file))) return false;
   }
   return true;
+}
+
+/** The parts that a snapshot's model index declares: components, the tokenizer, the scheduler. */
+export async function declaredParts(source: CheckpointSource): Promise<readonly string[]> {
+  const { classes } = parseModelIndex(await source.readText("model_index.json"), source.name);
+  return Object.keys(classes);
 }

@@ -16,7 +16,7 @@ export interface DownloadProgress {
   readonly total: number;
   /** Received of all files. */
   readonly allReceived: number;
-  /** Size of all files. Grows once, when the small files have told which weights are needed. */
+  /** Size of all files that are fetched together: the small ones, or all of a component. */
   readonly allTotal: number;
 }
 
@@ -28,16 +28,18 @@ export class ProgressReport {
   readonly #received = new Map<string, number>();
   readonly #reported = new Map<string, number>();
   #allReceived = 0;
-  #allTotal = 0;
+  readonly #allTotal: number;
 
-  /** @param listener Told of each file at most ten times a second, and when it is whole. */
-  constructor(listener: ((progress: DownloadProgress) => void) | undefined) {
+  /**
+   * @param files The files.
+   * @param listener Told of each file at most ten times a second, and when it is whole.
+   */
+  constructor(
+    files: readonly RepositoryFile[],
+    listener: ((progress: DownloadProgress) => void) | undefined,
+  ) {
+    this.#allTotal = files.reduce((sum, { size }) => sum + size, 0);
     this.#listener = listener;
-  }
-
-  /** Counts further files in. */
-  expect(files: readonly RepositoryFile[]): void {
-    for (const { size } of files) this.#allTotal += size;
   }
 
   /** Notes how much of a file is there. */

@@ -6,6 +6,9 @@
 
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join, relative } from "node:path";
+import { openDiskSource } from "../models/checkpoint/disk_source.ts";
+import { COMPONENT_NAMES, type ComponentName } from "../models/checkpoint/model_index.ts";
+import { declaredParts, heldWeights } from "./cached_model.ts";
 import { COMMIT } from "./commit.ts";
 import { hubSettings } from "./hub_settings.ts";
 import { DEFAULT_MODEL, embeddedModelFolder } from "./local_models.ts";
@@ -18,6 +21,10 @@ export interface ListedModel {
   readonly folder: string;
   /** Bytes of its files. */
   readonly bytes: number;
+  /** The components whose weights are here, of any variant. */
+  readonly components: readonly ComponentName[];
+  /** The components whose weights a run fetches when it needs them. */
+  readonly missing: readonly ComponentName[];
 }
 
 const PREFIX = "models--";
@@ -50,13 +57,22 @@ export async function listModels(options: { readonly cacheDir?: string } = {}): 
 async function listed(name: string, folder: string): Promise<readonly ListedModel[]> {
   const files = await readdir(folder, { recursive: true }).catch((): string[] => []);
   if (!files.includes("model_index.json")) return [];
+  const held = await heldWeights(folder);
+  // The cache may hold models of other architectures.
+  const declared = await openDiskSource(folder).then(declaredParts).catch((): string[] => []);
   let bytes = 0;
   for (const file of files) {
     // Links lead to the blobs that hold the bytes.
     const found = await stat(join(folder, file)).catch(() => undefined);
     if (found?.isFile()) bytes += found.size;
   }
-  return [{ name, folder, bytes }];
+  return [{
+    name,
+    folder,
+    bytes,
+    components: COMPONENT_NAMES.filter((component) => held.has(component)),
+    missing: COMPONENT_NAMES.filter((component) => declared.includes(component) && !held.has(component)),
+  }];
 }
 
 /** The branches and tags of each commit. */

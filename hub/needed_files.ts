@@ -9,10 +9,14 @@ import { COMPONENT_NAMES, type ComponentName } from "../models/checkpoint/model_
 import { joinPath } from "../models/checkpoint/source.ts";
 import { runDefaultsFiles } from "../models/checkpoint/run_defaults.ts";
 import type { CheckpointSource } from "../models/checkpoint/source.ts";
-import { findWeightFiles, indexNames } from "../models/checkpoint/weight_files.ts";
+import { findWeightFiles, indexNames, type WeightFiles } from "../models/checkpoint/weight_files.ts";
 
-/** The file that tells what a repository is, for a whole checkpoint and for a single component. */
-export const MAIN_FILES = ["model_index.json", "config.json"] as const;
+/** The file that tells what a repository is: of a whole checkpoint, of a single component, of components in folders. */
+export const MAIN_FILES: readonly string[] = [
+  "model_index.json",
+  "config.json",
+  ...COMPONENT_NAMES.map((name) => `${name}/config.json`),
+];
 
 const CHECKPOINT_FILES = [
   "model_index.json",
@@ -44,8 +48,7 @@ export function mainFile(has: (path: string) => boolean): string | undefined {
 export function smallFiles(has: (path: string) => boolean, variant: string): readonly string[] {
   const main = mainFile(has);
   if (main === undefined) return [];
-  const whole = main === "model_index.json";
-  const folders: readonly string[] = whole ? COMPONENT_NAMES : [""];
+  const folders: readonly string[] = main === "config.json" ? [""] : COMPONENT_NAMES;
   const perFolder = [
     "config.json",
     ...["diffusion_pytorch_model", "model"].flatMap((stem) =>
@@ -53,33 +56,43 @@ export function smallFiles(has: (path: string) => boolean, variant: string): rea
     ),
   ];
   const wanted = folders.flatMap((folder) => perFolder.map((file) => joinPath(folder, file)));
-  const paths = [...runDefaultsFiles(variant), ...(whole ? CHECKPOINT_FILES : []), ...wanted].filter(has);
+  const paths = [...runDefaultsFiles(variant), ...CHECKPOINT_FILES, ...wanted].filter(has);
   return [...paths.filter((path) => path !== main), main];
 }
 
 /**
- * The safetensors files of the components.
+ * Finds the safetensors files of one component.
  *
  * @param source The repository; its small files must be readable.
- * @param components Which components, of those that it holds.
+ * @param folder The component's folder; `""` where the repository is that component alone.
  * @param variant The variant of the weights; `""` for the plain ones.
- * @returns Their paths.
+ * @returns The files.
  * @throws {MissingVariantError} if no component has the variant.
- * @throws {CheckpointError} if a component has no safetensors weights.
+ * @throws {CheckpointError} if the component has no safetensors weights.
  */
-export async function weightPaths(
+export async function componentWeights(
   source: CheckpointSource,
-  components: readonly ComponentName[],
+  folder: string,
   variant: string,
-): Promise<readonly string[]> {
-  if (!await source.exists("model_index.json")) return (await findWeightFiles(source, "", variant)).paths;
+): Promise<WeightFiles> {
+  if (folder === "") return await findWeightFiles(source, folder, variant);
+  const variants: ReadonlyMap<string, string> = await componentVariants(source, variant);
+  return await findWeightFiles(source, folder, variants.get(folder) ?? "");
+}
+
+/**
+ * Chooses the variant of each component of a whole checkpoint.
+ *
+ * @param source The repository.
+ * @param variant The variant of the weights; `""` for the plain ones.
+ * @returns What each component takes; empty where the repository is a single component.
+ * @throws {MissingVariantError} if no component has the variant.
+ */
+export async function componentVariants(
+  source: CheckpointSource,
+  variant: string,
+): Promise<ReadonlyMap<ComponentName, string>> {
   const present: ComponentName[] = [];
   for (const name of COMPONENT_NAMES) if (await source.exists(`${name}/config.json`)) present.push(name);
-  const variants = await chooseVariants(source, present, variant);
-  const paths: string[] = [];
-  for (const name of present) {
-    if (!components.includes(name)) continue;
-    paths.push(...(await findWeightFiles(source, name, variants.get(name) ?? "")).paths);
-  }
-  return paths;
+  return await chooseVariants(source, present, variant);
 }

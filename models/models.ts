@@ -40,13 +40,14 @@ export interface ModelReference {
 /** Opens checkpoints by reference; a checkpoint that was opened before may be given again. */
 export interface Models {
   /**
-   * Opens a checkpoint: reads configurations, no weights.
+   * Opens a checkpoint: reads configurations, no weights. Where weights are fetched when they are needed, the signal stops
+   * that too.
    *
    * @throws if there is no such checkpoint, or its files are not those of a checkpoint.
    */
   open(reference: ModelReference, signal?: AbortSignal): Promise<Checkpoint>;
   /**
-   * Opens one component: of a checkpoint, or of a folder that holds that component alone.
+   * Opens one component: of a checkpoint, or of a folder that holds that component alone. The signal is as for `open`.
    *
    * @throws if there is no such component.
    */

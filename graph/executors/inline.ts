@@ -1,6 +1,7 @@
 // This module is browser compatible.
 
 import type { Models } from "../../models/models.ts";
+import { modelsWithSignal } from "../../models/models_with_signal.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import type { OutputArtifacts, Ports, Stage } from "../../stages/stage.ts";
 import { PolicyCheckpoint } from "../checkpoints.ts";
@@ -36,7 +37,7 @@ export class InlineExecutor implements Executor {
       parameters: node.parameters,
       connected: Object.keys(inputs),
       inputs: Object.fromEntries(Object.entries(inputs).map(([port, { artifact }]) => [port, artifact])),
-      models,
+      models: modelsWithSignal(models, signal),
       runtime,
       signal,
       report,

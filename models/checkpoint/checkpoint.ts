@@ -8,11 +8,12 @@
 
 import type { JsonObject } from "../../artifacts/artifact.ts";
 import { CheckpointError, MissingComponentError } from "./checkpoint_errors.ts";
-import { chooseVariants, type Component, readComponent } from "./component.ts";
+import { chooseVariants, type Component, type FindWeights, readComponent } from "./component.ts";
 import { parseLenientJson } from "./lenient_json.ts";
 import { COMPONENT_NAMES, type ComponentName, type Family, parseModelIndex } from "./model_index.ts";
 import { parseRunDefaults, type RunDefaults, runDefaultsFiles } from "./run_defaults.ts";
 import type { CheckpointSource } from "./source.ts";
+import { findWeightFiles } from "./weight_files.ts";
 import { readTokenizerFiles, type TokenizerFiles } from "./tokenizer_files.ts";
 
 /** A scheduler as a checkpoint names it. */
@@ -57,6 +58,12 @@ export interface Checkpoint {
 export interface OpenCheckpointOptions {
   /** The variant of the weights: `fp16`. Default is the plain weights. */
   readonly variant?: string;
+  /**
+   * Finds the weights of a component by its folder, in the place of looking for them in the source: for sources that have
+   * the small files alone at first. Which variant a component takes, and whether there is such a variant, is then its
+   * matter.
+   */
+  readonly findWeights?: FindWeights;
 }
 
 const INDEX_FILE = "model_index.json";
@@ -97,13 +104,13 @@ export async function openCheckpoint(
   const index = parseModelIndex(await source.readText(INDEX_FILE), `${source.name}/${INDEX_FILE}`);
   const defaults = await readDefaults(source, options.variant ?? "");
   const components = await presentComponents(source);
-  const variants = await chooseVariants(source, components, options.variant ?? "");
+  const findWeights = options.findWeights ?? await weightsOf(source, components, options.variant ?? "");
   return {
     name: source.name,
     family: index.family,
     components,
     defaults,
-    component: (name) => readComponent(source, name, name, variants.get(name) ?? "", index.classes[name]),
+    component: (name) => readComponent(source, name, name, findWeights, index.classes[name]),
     scheduler: () => readScheduler(source, index.classes["scheduler"]),
     tokenizer: () => readTokenizerFiles(source, "tokenizer"),
   };
@@ -122,6 +129,16 @@ async function readDefaults(source: CheckpointSource, variant: string): Promise<
 async function presentComponents(source: CheckpointSource): Promise<readonly ComponentName[]> {
   const present = await Promise.all(COMPONENT_NAMES.map((name) => source.exists(`${name}/config.json`)));
   return COMPONENT_NAMES.filter((_name, i) => present[i]);
+}
+
+/** Finds weights in the source. */
+async function weightsOf(
+  source: CheckpointSource,
+  components: readonly ComponentName[],
+  variant: string,
+): Promise<FindWeights> {
+  const variants: ReadonlyMap<string, string> = await chooseVariants(source, components, variant);
+  return (folder) => findWeightFiles(source, folder, variants.get(folder) ?? "");
 }
 
 /**

@@ -23,17 +23,18 @@ export interface Component {
   readonly className: string;
   /** Its `config.json`, as it stands there. */
   readonly config: JsonObject;
-  /** Which variant of the weights it takes; `""` for the plain ones. */
-  readonly variant: string;
   /** Where its files lie. */
   readonly source: CheckpointSource;
   /** Its folder in `source`; `""` for the source's own. */
   readonly folder: string;
-  /** Finds the files that hold its weights. Reads an index at most. */
+  /** Finds the files that hold its weights, and fetches them where they are not here yet. Reads an index at most. */
   weightFiles(): Promise<WeightFiles>;
-  /** Opens its weights. Reads the headers of the files at most. */
+  /** Opens its weights, which are fetched where they are not here yet. Reads the headers of the files at most. */
   weights(): Promise<Weights>;
 }
+
+/** Finds the files that hold the weights of the component in a folder, and sees to it that they can be read. */
+export type FindWeights = (folder: string) => Promise<WeightFiles>;
 
 /** How one component is opened. */
 export interface OpenComponentOptions {
@@ -45,6 +46,8 @@ export interface OpenComponentOptions {
   readonly component?: ComponentName;
   /** The variant of the weights: `fp16`. Default is the plain weights. */
   readonly variant?: string;
+  /** Finds its weights, in the place of looking for them in the source. */
+  readonly findWeights?: FindWeights;
 }
 
 /**
@@ -68,8 +71,9 @@ export async function openComponent(
   options: OpenComponentOptions = {},
 ): Promise<Component> {
   const { component = "vae", variant = "" } = options;
+  const { findWeights = (folder) => findWeightFiles(source, folder, variant) } = options;
   const folder = await source.exists("config.json") ? "" : component;
-  return await readComponent(source, component, folder, variant);
+  return await readComponent(source, component, folder, findWeights);
 }
 
 /**
@@ -78,7 +82,7 @@ export async function openComponent(
  * @param source The checkpoint.
  * @param component Which component it is.
  * @param folder Its folder; `""` for the source's own.
- * @param variant The variant of the weights.
+ * @param findWeights Finds its weights.
  * @param declaredClass Its class by the model index. Default is what its configuration says.
  * @returns The component.
  */
@@ -86,7 +90,7 @@ export async function readComponent(
   source: CheckpointSource,
   component: ComponentName,
   folder: string,
-  variant: string,
+  findWeights: FindWeights,
   declaredClass?: string,
 ): Promise<Component> {
   const path = joinPath(folder, "config.json");
@@ -95,9 +99,9 @@ export async function readComponent(
   const config = parseLenientJson(await source.readText(path), `${source.name}/${path}`);
   const className = declaredClass ?? configuredClass(config, `${source.name}/${path}`);
   checkClass(component, className, name);
-  const weightFiles = () => findWeightFiles(source, folder, variant);
+  const weightFiles = () => findWeights(folder);
   const weights = async () => openSafetensorsWeights(source, name, await weightFiles());
-  return { name, className, config, variant, source, folder, weightFiles, weights };
+  return { name, className, config, source, folder, weightFiles, weights };
 }
 
 /**

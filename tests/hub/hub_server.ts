@@ -44,6 +44,8 @@ export interface HubServer extends AsyncDisposable {
 export interface HubServerOptions {
   /** Folders by model and revision; `main` and the commit are the same. */
   readonly models: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** Which of the folders a further branch stands for. */
+  readonly branches?: Readonly<Record<string, string>>;
   /** The token without which everything is answered with 401. */
   readonly token?: string;
   /** Sizes that the hub tells of files in the place of their own. */
@@ -67,7 +69,7 @@ export function hashOf(
 }
 
 /** Starts a hub. */
-export function startHub({ models, token, sizes = {} }: HubServerOptions): HubServer {
+export function startHub({ models, branches = {}, token, sizes = {} }: HubServerOptions): HubServer {
   const requests: SeenRequest[] = [];
   let intercept: Intercept | undefined;
   const note = (server: SeenRequest["server"], request: Request): void => {
@@ -80,7 +82,8 @@ export function startHub({ models, token, sizes = {} }: HubServerOptions): HubSe
   };
   const folderOf = (model: string, revision: string): string | undefined => {
     const revisions = models[model] ?? {};
-    const name = Object.keys(revisions).find((key) => key === revision || commitOf(model, key) === revision);
+    const named = branches[revision] ?? revision;
+    const name = Object.keys(revisions).find((key) => key === named || commitOf(model, key) === revision);
     return name === undefined ? undefined : revisions[name];
   };
   const send = async (

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { listModels } from "../../hub/list_models.ts";
-import { resolveModel } from "../../hub/resolve_model.ts";
 import { tinyCheckpoint, withFolder } from "../checkpoint/copies.ts";
+import { fetchModel } from "./fetch_model.ts";
 import { commitOf, startHub } from "./hub_server.ts";
 
 /** Bytes of all files below a folder. */
@@ -26,10 +26,10 @@ Deno.test("listModels() lists the whole snapshots of the cache by branch or comm
     });
     const options = { endpoint: hub.endpoint, cacheDir };
     const commit = commitOf("org/by-commit", "main");
-    const main = await resolveModel(model, options);
-    const branch = await resolveModel(model, { ...options, revision: "refs/pr/1" });
-    const single = await resolveModel("org/by-commit", { ...options, revision: commit });
-    await resolveModel("org/vae", options);
+    const main = await fetchModel(model, options);
+    const branch = await fetchModel(model, { ...options, revision: "refs/pr/1" });
+    const single = await fetchModel("org/by-commit", { ...options, revision: commit });
+    await fetchModel("org/vae", options);
     await mkdir(join(cacheDir, `models--org--torn/snapshots/${"0".repeat(40)}`), { recursive: true });
 
     const found = (await listModels({ cacheDir })).filter(({ folder }) => folder.startsWith(cacheDir));

@@ -1,67 +1,23 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { DownloadProgress } from "../../hub/download_progress.ts";
-import { resolveModel, type ResolveModelOptions } from "../../hub/resolve_model.ts";
+import { resolveModel } from "../../hub/resolve_model.ts";
 import { openCheckpoint } from "../../models/checkpoint/checkpoint.ts";
 import { openComponent } from "../../models/checkpoint/component.ts";
+import { COMPONENT_NAMES } from "../../models/checkpoint/model_index.ts";
 import { openDiskSource } from "../../models/checkpoint/disk_source.ts";
 import { testOnVariants, tinyCheckpoint, withCopy, withFolder } from "../checkpoint/copies.ts";
-import {
-  brokenOff,
-  commitOf,
-  hashOf,
-  type HubServer,
-  type HubServerOptions,
-  startHub,
-  trickled,
-} from "./hub_server.ts";
+import { filesOf, MODEL, weightsOf, withHub } from "./fetch_model.ts";
+import { brokenOff, commitOf, trickled } from "./hub_server.ts";
 
 // A token of whoever runs the tests must not take part.
 Deno.env.delete("HF_TOKEN");
 Deno.env.set("HF_TOKEN_PATH", "/dev/null");
 
-const MODEL = "org/tiny";
 const TRANSFORMER = "transformer/diffusion_pytorch_model.safetensors";
-
-interface Hub {
-  readonly server: HubServer;
-  /** The cache folder, empty at first. */
-  readonly cacheDir: string;
-  /** Resolves a model against this hub. */
-  resolve(model?: string, options?: ResolveModelOptions): Promise<string>;
-  /** The blob of a file of the default model. */
-  blob(file: string): string;
-}
-
-/** Starts a hub with an empty cache; by default it has tiny-alpha-512. */
-async function withHub(
-  work: (hub: Hub) => Promise<void>,
-  options: HubServerOptions = { models: { [MODEL]: { main: tinyCheckpoint("tiny-alpha-512") } } },
-): Promise<void> {
-  await withFolder(async (cacheDir) => {
-    await using server = startHub(options);
-    const folder = options.models[MODEL]?.main ?? "";
-    await work({
-      server,
-      cacheDir,
-      resolve: (model = MODEL, more = {}) =>
-        resolveModel(model, { endpoint: server.endpoint, cacheDir, retryDelay: 5, ...more }),
-      blob: (file) => {
-        const { oid, lfs } = hashOf(file, readFileSync(join(folder, file)));
-        return join(cacheDir, "models--org--tiny/blobs", lfs ?? oid);
-      },
-    });
-  });
-}
-
-/** Files of a folder and all below, sorted. */
-function filesOf(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => !entry.isDirectory())
-    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1)).sort();
-}
 
 Deno.test("resolveModel() gives an existing folder as it is, also one that is named like a model", async () => {
   await withFolder(async (folder) => {
@@ -130,11 +86,11 @@ testOnVariants(
     const models = { [MODEL]: { main: tinyCheckpoint("tiny-alpha-1024") } };
     await withHub(async ({ resolve }) => {
       const some = await resolve(MODEL, { variant: "fp16", components: ["vae"] });
-      assert.deepEqual(filesOf(some).filter((file) => file.endsWith(".safetensors")), [
+      assert.deepEqual(weightsOf(some), [
         "vae/diffusion_pytorch_model.fp16.safetensors",
       ]);
       const folder = await resolve(MODEL, { variant: "fp16" });
-      const weights = filesOf(folder).filter((file) => file.endsWith(".safetensors"));
+      const weights = weightsOf(folder);
       assert.equal(weights.length, 5);
       assert.ok(weights.every((file) => file.includes(".fp16")));
       const checkpoint = await openCheckpoint(await openDiskSource(folder), { variant: "fp16" });
@@ -145,7 +101,7 @@ testOnVariants(
         message: /plain, fp16/,
       });
       await resolve();
-      assert.equal(filesOf(folder).filter((file) => file.endsWith(".safetensors")).length, 12);
+      assert.equal(weightsOf(folder).length, 12);
     }, { models });
   },
 );
@@ -188,7 +144,8 @@ Deno.test("resolveModel() goes on after an abort, and asks for the rest alone", 
       if (file === TRANSFORMER && received > total / 3) controller.abort(new Error("enough"));
     };
     await assert.rejects(resolve(MODEL, { signal: controller.signal, onProgress }), { message: "enough" });
-    assert.ok(!existsSync(join(cacheDir, "models--org--tiny/snapshots")));
+    const snapshot = join(cacheDir, "models--org--tiny/snapshots", commitOf(MODEL, "main"));
+    assert.deepEqual(weightsOf(snapshot), []);
     const kept = (await Deno.stat(`${blob(TRANSFORMER)}.incomplete`)).size;
     assert.ok(kept > 0);
 
@@ -244,7 +201,8 @@ Deno.test("resolveModel() refuses bytes whose hash is wrong, and keeps none of t
       });
       assert.equal(server.requestsFor(bad).length, 2);
       assert.ok(!existsSync(blob(bad)) && !existsSync(`${blob(bad)}.incomplete`));
-      assert.ok(!existsSync(join(cacheDir, "models--org--tiny/snapshots")));
+      const snapshot = join(cacheDir, "models--org--tiny/snapshots", commitOf(MODEL, "main"));
+      assert.ok(!existsSync(join(snapshot, bad)));
       server.intercept = undefined;
       await resolve();
     });
@@ -391,6 +349,7 @@ Deno.test("resolveModel() refuses other models before their weights are fetched"
       assert.equal(server.requestsFor("vae/diffusion_pytorch_model.safetensors").length, 0);
     }, { models });
     await rm(index);
+    for (const name of COMPONENT_NAMES) await rm(join(copy, name, "config.json"));
     await withHub(async ({ resolve }) => {
       await assert.rejects(resolve(), { name: "HubError", code: "unsupported", message: /model_index.json/ });
     }, { models });
@@ -403,14 +362,12 @@ Deno.test("resolveModel() in two processes at once downloads each file once and 
       const start = Number(/\d+/.exec(request.headers.get("Range") ?? "0")?.[0]);
       return bytes.length > 100_000 ? trickled(bytes, start, 20) : undefined;
     };
-    const script = fileURLToPath(new URL("../../hub/resolve_model.ts", import.meta.url));
+    const script = fileURLToPath(new URL("./fetch_model.ts", import.meta.url));
     const run = () =>
       new Deno.Command(Deno.execPath(), {
         args: [
           "eval",
-          `import { resolveModel } from ${
-            JSON.stringify(script)
-          }; console.log(await resolveModel("${MODEL}"));`,
+          `import { fetchModel } from ${JSON.stringify(script)}; console.log(await fetchModel("${MODEL}"));`,
         ],
         env: { HF_ENDPOINT: server.endpoint, HF_HUB_CACHE: cacheDir, HF_TOKEN: "hf_secret" },
       }).output();

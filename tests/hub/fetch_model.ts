@@ -1,0 +1,78 @@
+/**
+ * A hub with an empty cache, and models fetched whole as a run that uses all of their components does.
+ *
+ * @module
+ */
+
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { HubModelOptions } from "../../hub/hub_model.ts";
+import { resolveModel } from "../../hub/resolve_model.ts";
+import { COMPONENT_NAMES, type ComponentName } from "../../models/checkpoint/model_index.ts";
+import { tinyCheckpoint, withFolder } from "../checkpoint/copies.ts";
+import { hashOf, type HubServer, type HubServerOptions, startHub } from "./hub_server.ts";
+
+/** The model that the hub has by default. */
+export const MODEL = "org/tiny";
+
+/** What to fetch of a model. */
+export interface FetchOptions extends HubModelOptions {
+  /** The variant of the weights. Default is the plain ones. */
+  readonly variant?: string;
+  /** Whose weights to fetch. Default is all components. */
+  readonly components?: readonly ComponentName[];
+}
+
+/** Fetches a model, and gives its snapshot's folder. */
+export async function fetchModel(reference: string, options: FetchOptions = {}): Promise<string> {
+  const { variant = "", components = COMPONENT_NAMES, ...more } = options;
+  const model = await resolveModel(reference, more);
+  if (typeof model === "string") return model;
+  const { source, findWeights } = await model.files(variant, options.signal);
+  if (await source.exists("config.json")) await findWeights("");
+  for (const name of components) if (await source.exists(`${name}/config.json`)) await findWeights(name);
+  return model.folder;
+}
+
+/** A hub and a cache. */
+export interface Hub {
+  readonly server: HubServer;
+  /** The cache folder, empty at first. */
+  readonly cacheDir: string;
+  /** Fetches a model from this hub. */
+  resolve(model?: string, options?: FetchOptions): Promise<string>;
+  /** The blob of a file of the default model. */
+  blob(file: string): string;
+}
+
+/** Starts a hub with an empty cache; by default it has tiny-alpha-512. */
+export async function withHub(
+  work: (hub: Hub) => Promise<void>,
+  options: HubServerOptions = { models: { [MODEL]: { main: tinyCheckpoint("tiny-alpha-512") } } },
+): Promise<void> {
+  await withFolder(async (cacheDir) => {
+    await using server = startHub(options);
+    const folder = options.models[MODEL]?.main ?? "";
+    await work({
+      server,
+      cacheDir,
+      resolve: (model = MODEL, more = {}) =>
+        fetchModel(model, { endpoint: server.endpoint, cacheDir, retryDelay: 5, ...more }),
+      blob: (file) => {
+        const { oid, lfs } = hashOf(file, readFileSync(join(folder, file)));
+        return join(cacheDir, "models--org--tiny/blobs", lfs ?? oid);
+      },
+    });
+  });
+}
+
+/** Files of a folder and all below, sorted. */
+export function filesOf(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => !entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1)).sort();
+}
+
+/** The files of weights among them. */
+export function weightsOf(folder: string): string[] {
+  return filesOf(folder).filter((file) => file.endsWith(".safetensors"));
+}

@@ -1,0 +1,305 @@
+import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { cp, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { DownloadProgress } from "../../hub/download_progress.ts";
+import { LocalModels, type LocalModelsOptions } from "../../hub/local_models.ts";
+import { fingerprint } from "../../models/checkpoint/fingerprint.ts";
+import type { ComponentName } from "../../models/checkpoint/model_index.ts";
+import { modelsWithSignal } from "../../models/models_with_signal.ts";
+import { tinyCheckpoint, withCopy } from "../checkpoint/copies.ts";
+import { inFolder, runCli, startCliWith } from "../cli/run_cli.ts";
+import { filesOf, type Hub, MODEL, weightsOf, withHub } from "./fetch_model.ts";
+import { commitOf, trickled } from "./hub_server.ts";
+
+// A token of whoever runs the tests must not take part.
+Deno.env.delete("HF_TOKEN");
+Deno.env.set("HF_TOKEN_PATH", "/dev/null");
+
+const TINY = tinyCheckpoint("tiny-alpha-512");
+const TRANSFORMER = "transformer/diffusion_pytorch_model.safetensors";
+const VAE = "vae/diffusion_pytorch_model.safetensors";
+const TEXT = "text_encoder/model.safetensors";
+
+/** The models as a new process sees them. */
+function models({ server, cacheDir }: Hub, options: LocalModelsOptions = {}): LocalModels {
+  return new LocalModels({ endpoint: server.endpoint, cacheDir, retryDelay: 5, ...options });
+}
+
+/** The snapshot of a revision of the default model. */
+function snapshot({ cacheDir }: Hub, revision = "main"): string {
+  return join(cacheDir, "models--org--tiny/snapshots", commitOf(MODEL, revision));
+}
+
+/** What the hub was asked besides for files. */
+function questions({ server }: Hub): readonly string[] {
+  return server.requests.map(({ path }) => path).filter((path) => path.startsWith("/api/"));
+}
+
+/** The variant of a component's weights on the disk: the name of the file that a tensor lies in. */
+async function fileOf(local: LocalModels, component: ComponentName, variant?: string): Promise<string> {
+  const opened = await local.component({ model: MODEL, variant }, component);
+  await opened.weights();
+  return (await opened.weightFiles()).paths.join();
+}
+
+/** A copy of the tiny checkpoint in which files are renamed to those of a variant, or copied. */
+async function withVariants(
+  variants: Readonly<Record<string, "renamed" | "copied">>,
+  work: (copy: string) => Promise<void>,
+): Promise<void> {
+  await withCopy(TINY, async (copy) => {
+    for (const [file, how] of Object.entries(variants)) {
+      const to = join(copy, file.replace(".safetensors", ".fp16.safetensors"));
+      await (how === "renamed" ? rename : cp)(join(copy, file), to);
+    }
+    await work(copy);
+  });
+}
+
+Deno.test("LocalModels fetches the weights of a component when they are first needed, and no others", async () => {
+  await withHub(async (hub) => {
+    const local = models(hub);
+    const checkpoint = await local.open({ model: MODEL });
+    assert.deepEqual(
+      filesOf(snapshot(hub)),
+      filesOf(TINY).filter((file) => !file.endsWith(".safetensors")),
+    );
+    await checkpoint.scheduler();
+    await checkpoint.tokenizer();
+    for (const name of checkpoint.components) await checkpoint.component(name);
+    const vae = await local.component({ model: MODEL }, "vae");
+    assert.deepEqual(weightsOf(snapshot(hub)), []);
+    assert.equal((await vae.weights()).names.length > 0, true);
+    assert.deepEqual(weightsOf(snapshot(hub)), [VAE]);
+    assert.match(await fingerprint(await checkpoint.component("transformer")), /^[0-9a-f]{64}$/);
+    assert.deepEqual(weightsOf(snapshot(hub)), [TRANSFORMER, VAE]);
+
+    await (await local.component({ model: MODEL }, "vae")).weights();
+    await (await checkpoint.component("transformer")).weights();
+    assert.equal(hub.server.requestsFor(TEXT).length, 0);
+    for (const file of filesOf(snapshot(hub))) assert.equal(hub.server.requestsFor(file).length, 1, file);
+    // The revision, and the list of files in two pages.
+    assert.equal(questions(hub).length, new Set(questions(hub)).size + 1, questions(hub).join());
+    assert.deepEqual(readFileSync(join(snapshot(hub), VAE)), readFileSync(join(TINY, VAE)));
+  });
+});
+
+Deno.test("LocalModels fetches all files of a component at once", async () => {
+  await withCopy(TINY, async (copy) => {
+    const shards = ["diffusion_pytorch_model-00001-of-00002", "diffusion_pytorch_model-00002-of-00002"];
+    const from = [join(copy, TRANSFORMER), join(copy, VAE)];
+    const map: Record<string, string> = {};
+    for (const [i, shard] of shards.entries()) {
+      const bytes = readFileSync(from[i]!);
+      const header = bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE(0))).toString();
+      for (const name of Object.keys(JSON.parse(header))) {
+        if (name !== "__metadata__") map[name] = `${shard}.safetensors`;
+      }
+      await cp(from[i]!, join(copy, "transformer", `${shard}.safetensors`));
+    }
+    await rm(from[0]!);
+    const index = "transformer/diffusion_pytorch_model.safetensors.index.json";
+    await writeFile(join(copy, index), JSON.stringify({ weight_map: map }));
+    await withHub(async (hub) => {
+      const seen: DownloadProgress[] = [];
+      const local = models(hub, { onProgress: (progress) => seen.push(progress) });
+      const { component } = await local.open({ model: MODEL });
+      const before = seen.length;
+      assert.equal((await (await component("transformer")).weights()).names.length, Object.keys(map).length);
+      const weights = shards.map((shard) => `transformer/${shard}.safetensors`);
+      assert.deepEqual(weightsOf(snapshot(hub)), weights);
+      const size = weights.reduce((sum, file) => sum + Deno.statSync(join(copy, file)).size, 0);
+      assert.ok(seen.slice(before).every(({ allTotal }) => allTotal === size));
+      assert.equal(seen.at(-1)?.allReceived, size);
+    }, { models: { [MODEL]: { main: copy } } });
+  });
+});
+
+Deno.test("LocalModels chooses variants by what the hub holds, not by what is in the cache", async () => {
+  await withVariants({ [TRANSFORMER]: "renamed", [VAE]: "copied" }, async (copy) => {
+    await withHub(async (hub) => {
+      // The plain autoencoder is in the cache; the hub has it as the variant too.
+      assert.equal(await fileOf(models(hub), "vae"), VAE);
+      const local = models(hub);
+      assert.equal(await fileOf(local, "vae", "fp16"), VAE.replace(".safetensors", ".fp16.safetensors"));
+      assert.equal(await fileOf(local, "text_encoder", "fp16"), TEXT);
+      assert.deepEqual(hub.server.requestsFor(TRANSFORMER.replace(".s", ".fp16.s")), []);
+      await assert.rejects(local.open({ model: MODEL, variant: "bf16" }), {
+        name: "MissingVariantError",
+        message: /variant bf16 in org\/tiny: .*transformer: fp16; text_encoder: plain; vae: plain, fp16/,
+      });
+    }, { models: { [MODEL]: { main: copy } } });
+  });
+});
+
+Deno.test("LocalModels chooses variants by the cache where the hub cannot be asked", async () => {
+  await withVariants({ [TRANSFORMER]: "copied", [VAE]: "copied" }, async (copy) => {
+    await withHub(async (hub) => {
+      await fileOf(models(hub), "vae");
+      await fileOf(models(hub), "transformer", "fp16");
+      for (const options of [{ localFilesOnly: true }, { endpoint: "http://127.0.0.1:9", tries: 1 }]) {
+        const local = models(hub, options);
+        assert.equal(
+          await fileOf(local, "transformer", "fp16"),
+          TRANSFORMER.replace(".safetensors", ".fp16.safetensors"),
+        );
+        assert.equal(await fileOf(local, "vae", "fp16"), VAE);
+        await assert.rejects(local.open({ model: MODEL, variant: "bf16" }), {
+          code: "localFilesOnly" in options ? "offline" : "unreachable",
+          message: /variant bf16 .*transformer: fp16; text_encoder: none; vae: plain/,
+        });
+      }
+    }, { models: { [MODEL]: { main: copy } } });
+  });
+});
+
+Deno.test("LocalModels works offline where the cache holds what is needed, and names what it lacks", async () => {
+  await withHub(async (hub) => {
+    await fileOf(models(hub), "vae");
+    const before = hub.server.requests.length;
+    const offline = models(hub, { localFilesOnly: true });
+    assert.equal(await fileOf(offline, "vae"), VAE);
+    const { component } = await offline.open({ model: MODEL });
+    const transformer = await component("transformer");
+    await assert.rejects(transformer.weights(), {
+      name: "HubError",
+      code: "offline",
+      message: /org\/tiny offline as the cache .* weights of .*transformer .*HF_HUB_OFFLINE/,
+    });
+    assert.equal(hub.server.requests.length, before);
+
+    const unreachable = models(hub, { endpoint: "http://127.0.0.1:9", tries: 1 });
+    assert.equal(await fileOf(unreachable, "vae"), VAE);
+    await assert.rejects(fingerprint(await unreachable.component({ model: MODEL }, "transformer")), {
+      name: "HubError",
+      code: "unreachable",
+      message: /127.0.0.1:9 .*weights of .*transformer/,
+    });
+    // A blob that somebody removed leaves a link that leads nowhere.
+    await rm(hub.blob(VAE));
+    await assert.rejects(fileOf(offline, "vae"), {
+      code: "offline",
+      message: /vae\/.*\.safetensors is missing/,
+    });
+    assert.equal(await fileOf(models(hub), "vae"), VAE);
+  });
+});
+
+Deno.test("LocalModels asks nothing for the components of a commit that are in the cache", async () => {
+  await withVariants({ [TRANSFORMER]: "copied" }, async (copy) => {
+    await withHub(async (hub) => {
+      const model = `${MODEL}@${commitOf(MODEL, "main")}`;
+      await (await models(hub).component({ model }, "vae")).weights();
+      const before = hub.server.requests.length;
+      const local = models(hub);
+      await (await local.component({ model }, "vae")).weights();
+      await (await local.open({ model })).component("text_encoder");
+      assert.equal(hub.server.requests.length, before);
+      await (await local.component({ model }, "text_encoder")).weights();
+      await (await local.component({ model, variant: "fp16" }, "transformer")).weights();
+      assert.deepEqual(weightsOf(snapshot(hub)), [TEXT, TRANSFORMER.replace(".s", ".fp16.s"), VAE]);
+      const again = hub.server.requests.length;
+      const variant = models(hub);
+      await (await variant.component({ model, variant: "fp16" }, "transformer")).weights();
+      assert.equal(hub.server.requests.length, again, "a component that has the variant");
+      assert.deepEqual(
+        (await (await variant.component({ model, variant: "fp16" }, "vae")).weightFiles()).paths,
+        [
+          VAE,
+        ],
+      );
+      assert.ok(hub.server.requests.length > again, "the hub alone knows whether there is a variant");
+    }, { models: { [MODEL]: { main: copy } } });
+  });
+});
+
+Deno.test("LocalModels stops in the middle of a component, and goes on there", async () => {
+  await withHub(async (hub) => {
+    hub.server.intercept = (file, bytes) => file === TRANSFORMER ? trickled(bytes, 0, 30) : undefined;
+    const controller = new AbortController();
+    const local = models(hub, {
+      onProgress: ({ file, received, total }) => {
+        if (file === TRANSFORMER && received > total / 3) controller.abort(new Error("enough"));
+      },
+    });
+    const stopped = await modelsWithSignal(local, controller.signal).component(
+      { model: MODEL },
+      "transformer",
+    );
+    await assert.rejects(stopped.weights(), { message: "enough" });
+    assert.deepEqual(weightsOf(snapshot(hub)), []);
+    const kept = Deno.statSync(`${hub.blob(TRANSFORMER)}.incomplete`).size;
+    assert.ok(kept > 0);
+
+    // The signal of one run says nothing to the next.
+    hub.server.intercept = undefined;
+    assert.equal(await fileOf(local, "transformer"), TRANSFORMER);
+    assert.equal(hub.server.requestsFor(TRANSFORMER).at(-1)?.range, `bytes=${kept}-`);
+  });
+});
+
+Deno.test("LocalModels keeps the former commit of a branch for offline use until the new one holds as much", async () => {
+  await withHub(async (hub) => {
+    await fileOf(models(hub), "vae");
+    await fileOf(models(hub), "transformer");
+    const ref = join(hub.cacheDir, "models--org--tiny/refs/main");
+    const before = readFileSync(ref, "utf8");
+    await withCopy(TINY, async (copy) => {
+      await writeFile(join(copy, "vae/config.json"), `${readFileSync(join(TINY, "vae/config.json"))}\n`);
+      await withHub(async (later) => {
+        const models = new LocalModels({ endpoint: later.server.endpoint, cacheDir: hub.cacheDir });
+        const next = commitOf(MODEL, "next");
+        await (await models.component({ model: MODEL }, "vae")).weights();
+        assert.equal(readFileSync(ref, "utf8"), before);
+        assert.equal(later.server.requestsFor(VAE).length, 0, "the same weights are fetched once");
+        await (await models.component({ model: MODEL }, "transformer")).weights();
+        assert.equal(readFileSync(ref, "utf8"), next);
+      }, { models: { [MODEL]: { next: copy } }, branches: { main: "next" } });
+    });
+  });
+});
+
+Deno.test("LocalModels opens components of a repository that has no model index", async () => {
+  await withCopy(TINY, async (copy) => {
+    for (const file of ["model_index.json", "vae", "text_encoder", "tokenizer"]) {
+      await rm(join(copy, file), { recursive: true });
+    }
+    await withHub(async (hub) => {
+      const { source, weights } = await models(hub).component({ model: MODEL }, "transformer");
+      assert.ok(await source.exists("scheduler/scheduler_config.json"));
+      assert.ok((await weights()).names.length > 0);
+      await assert.rejects(models(hub).component({ model: MODEL }, "vae"), {
+        name: "MissingComponentError",
+        message: /vae\/config.json is missing/,
+      });
+      await assert.rejects(models(hub).open({ model: MODEL }), { message: /must hold model_index.json/ });
+    }, { models: { [MODEL]: { main: copy } } });
+  });
+});
+
+Deno.test("each command downloads the component that it uses", async () => {
+  await withHub(async (hub) => {
+    await inFolder(async (folder) => {
+      const env = { HF_ENDPOINT: hub.server.endpoint, HF_HUB_CACHE: hub.cacheDir, HF_TOKEN: "" };
+      const run = async (...args: string[]): Promise<void> => {
+        const { code, stderr } = await startCliWith(folder, env, ...args, "--no-store").output();
+        assert.equal(code, 0, new TextDecoder().decode(stderr));
+      };
+      const size = ["-W", "64", "-H", "48", "--no-resolution-binning", "--steps", "2"];
+      const made = await runCli(
+        folder,
+        ...["gen", "cute cat", "-m", TINY, ...size, "-o", "a.png"],
+        ...["--save-embeds", "e.safetensors", "--save-latents", "l.safetensors"],
+      );
+      assert.equal(made.status, 0, made.stderr);
+      await run("decode", "l.safetensors", "-m", MODEL, "-o", "b.png");
+      assert.deepEqual(weightsOf(snapshot(hub)), [VAE]);
+      await rm(snapshot(hub), { recursive: true });
+      await run("denoise", "e.safetensors", "-m", MODEL, ...size, "-o", "m.safetensors");
+      assert.deepEqual(weightsOf(snapshot(hub)), [TRANSFORMER]);
+      assert.ok(!existsSync(hub.blob(TEXT)));
+      assert.equal(hub.server.requestsFor(TEXT).length, 0);
+    });
+  });
+});
