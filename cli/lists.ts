@@ -8,7 +8,7 @@ import { Command } from "commander";
 import { stdout } from "node:process";
 import { z } from "zod";
 import type { JsonValue } from "../artifacts/artifact.ts";
-import { listModels } from "../hub/list_models.ts";
+import { type ListedModel, listModels } from "../hub/list_models.ts";
 import { localDevices } from "../local_devices.ts";
 import type { DeviceFacts } from "../residency/device_probe.ts";
 import { SCHEDULERS } from "../schedulers/mod.ts";
@@ -61,11 +61,17 @@ export function modelsCommand(): Command {
     "Lists the models that are here: embedded and downloaded.",
     async (options) =>
       (await listModels(options)).map((model) => ({
-        text: `${model.name}  ${(model.bytes / 1e6).toFixed(0)} MB  ${model.folder}`,
+        text: `${model.name}  ${(model.bytes / 1e6).toFixed(0)} MB  ${model.folder}${describeParts(model)}`,
         json: { ...model },
       })),
   );
   return command.option("--cache-dir <dir>", "where downloads are kept");
+}
+
+/** Says what of a model is here, unless that is all. */
+function describeParts({ components, missing }: ListedModel): string {
+  if (missing.length === 0) return "";
+  return `\n  weights here: ${components.join(", ") || "none"}; fetched when needed: ${missing.join(", ")}`;
 }
 
 /** Makes `devices`. */

@@ -131,8 +131,9 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const entries = options.models ??
     (await listModels()).map(({ name }): ModelEntry => ({ name, reference: name }));
-  const { models, decoders, weightBytes } = await describeModels(entries, ({ name }, error) => {
-    log("model_skipped", { model: name, error: error instanceof Error ? error.message : String(error) });
+  const { models, decoders, weightBytes } = await describeModels(entries, ({ name }, error, decodes) => {
+    const { message } = error instanceof Error ? error : new Error(String(error));
+    log(decodes ? "model_decodes_only" : "model_skipped", { model: name, error: message });
   });
   const residency = options.residency ?? (weightBytes <= SMALL_BYTES ? "resident" : undefined);
   const engine = options.engine ??

@@ -4,8 +4,10 @@
  * @module
  */
 
+import { HubError } from "../hub/hub_error.ts";
 import { LocalModels } from "../hub/local_models.ts";
 import { AutoencoderConfig, spatialFactor } from "../models/autoencoder_config.ts";
+import { COMPONENT_NAMES } from "../models/checkpoint/model_index.ts";
 import type { RunDefaults } from "../models/checkpoint/run_defaults.ts";
 import { PixArtTransformerConfig } from "../models/pixart_transformer_config.ts";
 import { guidanceScaleOf } from "../stages/denoise_settings.ts";
@@ -42,12 +44,12 @@ export interface Served {
  * Reads what the configurations of models say.
  *
  * @param entries Models, and folders that hold an autoencoder alone.
- * @param onFault Is told of a model that cannot be served.
+ * @param onFault Is told of a model that cannot be served, or that can decode alone.
  * @returns Those that can be served.
  */
 export async function describeModels(
   entries: readonly ModelEntry[],
-  onFault: (entry: ModelEntry, error: unknown) => void,
+  onFault: (entry: ModelEntry, error: unknown, decodes: boolean) => void,
 ): Promise<Served> {
   const local = new LocalModels({ localFilesOnly: true });
   const models: ServedModel[] = [];
@@ -57,21 +59,56 @@ export async function describeModels(
     const decoder = await isDecoder(entry, local);
     if (decoder) decoders.push(entry);
     try {
-      models.push(await describeModel(entry, local));
-      for (const name of ["text_encoder", "transformer", "vae"] as const) {
-        const component = await local.component({ model: entry.reference }, name);
-        bytes += weightBytes(await component.weights());
-      }
+      const model = await describeModel(entry, local);
+      const weights = await bytesOf(entry, local);
+      models.push(model);
+      bytes += weights;
     } catch (error) {
-      if (!decoder) onFault(entry, error);
+      // An autoencoder that stands alone is no checkpoint of which something is missing.
+      if (!decoder || await isCheckpoint(entry, local)) onFault(entry, error, decoder);
     }
   }
   return { models, decoders, weightBytes: bytes };
 }
 
 async function isDecoder({ reference }: ModelEntry, models: LocalModels): Promise<boolean> {
-  const vae = await models.component({ model: reference }, "vae").catch(() => undefined);
-  return AutoencoderConfig.safeParse(vae?.config).success;
+  try {
+    const vae = await models.component({ model: reference }, "vae");
+    // Of a model that was downloaded in part, configurations are here without weights.
+    await vae.weightFiles();
+    return AutoencoderConfig.safeParse(vae.config).success;
+  } catch {
+    return false;
+  }
+}
+
+async function isCheckpoint({ reference }: ModelEntry, models: LocalModels): Promise<boolean> {
+  return await models.open({ model: reference }).then(() => true, () => false);
+}
+
+/** Bytes of the weights of a model, as stored. */
+async function bytesOf({ name: model, reference }: ModelEntry, models: LocalModels): Promise<number> {
+  let bytes = 0;
+  const here: string[] = [];
+  const missing: string[] = [];
+  for (const name of COMPONENT_NAMES) {
+    const component = await models.component({ model: reference }, name);
+    try {
+      bytes += weightBytes(await component.weights());
+      here.push(name);
+    } catch (error) {
+      if (!(error instanceof HubError) || error.code !== "offline") throw error;
+      missing.push(name);
+    }
+  }
+  if (missing.length === 0) return bytes;
+  throw new HubError(
+    "offline",
+    `Cannot make pictures with ${model} as the hub's cache must hold the weights of ${missing.join(", ")}: ` +
+      `current value is ${
+        here.join(", ") || "none"
+      }. Make a picture with gen once, which downloads the others`,
+  );
 }
 
 async function describeModel(entry: ModelEntry, models: LocalModels): Promise<ServedModel> {

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
-import { mkdir } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { listModels } from "../../hub/list_models.ts";
+import { COMPONENT_NAMES } from "../../models/checkpoint/model_index.ts";
 import { tinyCheckpoint, withFolder } from "../checkpoint/copies.ts";
-import { fetchModel } from "./fetch_model.ts";
+import { describeModels } from "../../server/served_models.ts";
+import { inFolder, runCli } from "../cli/run_cli.ts";
+import { fetchModel, MODEL, withHub } from "./fetch_model.ts";
 import { commitOf, startHub } from "./hub_server.ts";
 
 /** Bytes of all files below a folder. */
@@ -32,12 +35,57 @@ Deno.test("listModels() lists the whole snapshots of the cache by branch or comm
     await fetchModel("org/vae", options);
     await mkdir(join(cacheDir, `models--org--torn/snapshots/${"0".repeat(40)}`), { recursive: true });
 
+    const whole = { components: COMPONENT_NAMES, missing: [] };
     const found = (await listModels({ cacheDir })).filter(({ folder }) => folder.startsWith(cacheDir));
     assert.deepEqual(found, [
-      { name: model, folder: main, bytes: bytesBelow(lcm) },
-      { name: `${model}@refs/pr/1`, folder: branch, bytes: bytesBelow(sigma) },
-      { name: `org/by-commit@${commit}`, folder: single, bytes: bytesBelow(sigma) },
+      { name: model, folder: main, bytes: bytesBelow(lcm), ...whole },
+      { name: `${model}@refs/pr/1`, folder: branch, bytes: bytesBelow(sigma), ...whole },
+      { name: `org/by-commit@${commit}`, folder: single, bytes: bytesBelow(sigma), ...whole },
     ]);
   });
   assert.ok(Array.isArray(await listModels({ cacheDir: "/no/such/folder" })));
+});
+
+Deno.test("models and the server tell which parts of a model are here", async () => {
+  await withHub(async ({ cacheDir, resolve }) => {
+    const folder = await resolve(MODEL, { components: ["vae"] });
+    const [, found] = await listModels({ cacheDir });
+    assert.deepEqual(found, {
+      name: MODEL,
+      folder,
+      bytes: bytesBelow(folder),
+      components: ["vae"],
+      missing: ["transformer", "text_encoder"],
+    });
+    await inFolder(async (folder) => {
+      const { stdout } = await runCli(folder, "models", "--cache-dir", cacheDir);
+      assert.match(stdout, /weights here: vae; fetched when needed: transformer, text_encoder/);
+      assert.equal(stdout.match(/weights here/g)?.length, 1, stdout);
+    });
+
+    const describe = async (model: string): Promise<unknown> => {
+      const faults: string[] = [];
+      const { models, decoders } = await describeModels(
+        [{ name: "tiny", reference: model }],
+        (_entry, error, decodes) => faults.push(`${decodes} ${(error as Error).message}`),
+      );
+      return [models.map(({ name }) => name), decoders.map(({ name }) => name), faults.join()];
+    };
+    const before = Deno.env.get("HF_HUB_CACHE");
+    Deno.env.set("HF_HUB_CACHE", cacheDir);
+    try {
+      const [models, decoders, faults] = await describe(MODEL) as [string[], string[], string];
+      assert.deepEqual([models, decoders], [[], ["tiny"]]);
+      assert.match(faults, /^true .*tiny .* weights of transformer, text_encoder: current value is vae\. /);
+      await resolve(MODEL, { components: ["transformer", "text_encoder"] });
+      assert.deepEqual(await describe(MODEL), [["tiny"], ["tiny"], ""]);
+      // Configurations alone: neither pictures nor decoding.
+      await rm(join(folder, "vae/diffusion_pytorch_model.safetensors"));
+      const [none, nor, fault] = await describe(MODEL) as [string[], string[], string];
+      assert.deepEqual([none, nor], [[], []]);
+      assert.match(fault, /^false .*weights of vae: current value is transformer, text_encoder\./);
+    } finally {
+      before === undefined ? Deno.env.delete("HF_HUB_CACHE") : Deno.env.set("HF_HUB_CACHE", before);
+    }
+  });
 });

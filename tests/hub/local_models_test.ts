@@ -303,3 +303,41 @@ Deno.test("each command downloads the component that it uses", async () => {
     });
   });
 });
+
+Deno.test("Ctrl-C stops the download of a component, and the next command goes on with it", async () => {
+  await withHub(async (hub) => {
+    await inFolder(async (folder) => {
+      const size = ["-W", "64", "-H", "48", "--no-resolution-binning", "--steps", "2"];
+      const latents = ["--until", "denoise", "--save-latents", "l.safetensors"];
+      const made = await runCli(folder, "gen", "cute cat", "-m", TINY, ...size, ...latents);
+      assert.equal(made.status, 0, made.stderr);
+      const env = { HF_ENDPOINT: hub.server.endpoint, HF_HUB_CACHE: hub.cacheDir, HF_TOKEN: "" };
+      const decode = () => startCliWith(folder, env, "decode", "l.safetensors", "-m", MODEL, "-o", "a.png");
+
+      // Some of the file comes, and then nothing.
+      const halfway = Promise.withResolvers<void>();
+      hub.server.intercept = (file, bytes) => {
+        if (file !== VAE) return undefined;
+        const body = new ReadableStream({
+          start: (controller) => controller.enqueue(bytes.slice(0, 10_000)),
+          pull: () => halfway.resolve(),
+        });
+        return new Response(body, { headers: { "Content-Length": String(bytes.length) } });
+      };
+      const stopped = decode();
+      await halfway.promise;
+      const incomplete = `${hub.blob(VAE)}.incomplete`;
+      while (!existsSync(incomplete) || Deno.statSync(incomplete).size === 0) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      stopped.kill("SIGINT");
+      const { code, stderr } = await stopped.output();
+      assert.equal(code, 130, new TextDecoder().decode(stderr));
+
+      hub.server.intercept = undefined;
+      assert.equal((await decode().output()).code, 0);
+      assert.deepEqual(hub.server.requestsFor(VAE).map(({ range }) => range), [null, "bytes=10000-"]);
+      assert.deepEqual(weightsOf(snapshot(hub)), [VAE]);
+    });
+  });
+});
