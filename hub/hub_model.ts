@@ -162,8 +162,8 @@ export class HubModel {
     if (main === undefined) {
       throw new HubError(
         "unsupported",
-        `Cannot use ${model} as it must be in diffusers' folder layout, with model_index.json, or config.json of a component: ` +
-          `current files are ${[...repository.files.keys()].slice(0, 10).join(", ") || "none"}`,
+        `Cannot use ${model} as it must be in diffusers' folder layout, with model_index.json, or config.json of a ` +
+          `component: current files are ${[...repository.files.keys()].slice(0, 10).join(", ") || "none"}`,
       );
     }
     const files = await this.#missing(repository, smallFiles(has, variant));

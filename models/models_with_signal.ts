@@ -13,6 +13,6 @@ export function modelsWithSignal(models: Models, signal: AbortSignal): Models {
   return {
     open: (reference, own = signal) => models.open(reference, own),
     component: (reference, name, own = signal) => models.component(reference, name, own),
-    ...(models.quantized ? { quantized: models.quantized.bind(models) } : {}),
+    ...("quantized" in models && models.quantized ? { quantized: models.quantized.bind(models) } : {}),
   };
 }
