@@ -131,12 +131,19 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const entries = options.models ??
     (await listModels()).map(({ name }): ModelEntry => ({ name, reference: name }));
-  const { models, decoders, weightBytes } = await describeModels(entries, ({ name }, error) => {
+  const { models, decoders, transformers, weightBytes } = await describeModels(entries, ({ name }, error) => {
     log("model_skipped", { model: name, error: error instanceof Error ? error.message : String(error) });
   });
   const residency = options.residency ?? (weightBytes <= SMALL_BYTES ? "resident" : undefined);
   const engine = options.engine ??
-    new WorkerEngine({ models: [...models, ...decoders], store, lanes, device, threads, residency });
+    new WorkerEngine({
+      models: [...models, ...decoders, ...transformers],
+      store,
+      lanes,
+      device,
+      threads,
+      residency,
+    });
   const metrics = new Metrics();
   const spans = new RunSpans();
   const jobs = new Jobs({
@@ -172,6 +179,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     limits,
     models,
     decoders: decoders.map(({ name }) => name),
+    transformers: transformers.map(({ name }) => name),
     registry: builtInStages(),
     engine,
     jobs,

@@ -4,8 +4,10 @@
  * @module
  */
 
+import type { z } from "zod";
 import { LocalModels } from "../hub/local_models.ts";
 import { AutoencoderConfig, spatialFactor } from "../models/autoencoder_config.ts";
+import type { ComponentName } from "../models/checkpoint/model_index.ts";
 import type { RunDefaults } from "../models/checkpoint/run_defaults.ts";
 import { PixArtTransformerConfig } from "../models/pixart_transformer_config.ts";
 import { guidanceScaleOf } from "../stages/denoise_settings.ts";
@@ -34,6 +36,8 @@ export interface Served {
   readonly models: readonly ServedModel[];
   /** What can decode latents: those models, and autoencoders that stand alone. */
   readonly decoders: readonly ModelEntry[];
+  /** What can denoise: those models, and transformers that stand alone. */
+  readonly transformers: readonly ModelEntry[];
   /** Bytes of the weights of those models, as stored. */
   readonly weightBytes: number;
 }
@@ -41,7 +45,7 @@ export interface Served {
 /**
  * Reads what the configurations of models say.
  *
- * @param entries Models, and folders that hold an autoencoder alone.
+ * @param entries Models, and folders that hold an autoencoder or a transformer alone.
  * @param onFault Is told of a model that cannot be served.
  * @returns Those that can be served.
  */
@@ -52,10 +56,13 @@ export async function describeModels(
   const local = new LocalModels({ localFilesOnly: true });
   const models: ServedModel[] = [];
   const decoders: ModelEntry[] = [];
+  const transformers: ModelEntry[] = [];
   let bytes = 0;
   for (const entry of entries) {
-    const decoder = await isDecoder(entry, local);
-    if (decoder) decoders.push(entry);
+    const decodes = await holds(entry, "vae", AutoencoderConfig, local);
+    const denoises = await holds(entry, "transformer", PixArtTransformerConfig, local);
+    if (decodes) decoders.push(entry);
+    if (denoises) transformers.push(entry);
     try {
       models.push(await describeModel(entry, local));
       for (const name of ["text_encoder", "transformer", "vae"] as const) {
@@ -63,15 +70,21 @@ export async function describeModels(
         bytes += weightBytes(await component.weights());
       }
     } catch (error) {
-      if (!decoder) onFault(entry, error);
+      if (!decodes && !denoises) onFault(entry, error);
     }
   }
-  return { models, decoders, weightBytes: bytes };
+  return { models, decoders, transformers, weightBytes: bytes };
 }
 
-async function isDecoder({ reference }: ModelEntry, models: LocalModels): Promise<boolean> {
-  const vae = await models.component({ model: reference }, "vae").catch(() => undefined);
-  return AutoencoderConfig.safeParse(vae?.config).success;
+/** Whether there is such a component, of a kind that runs here. */
+async function holds(
+  { reference }: ModelEntry,
+  name: ComponentName,
+  config: z.ZodType,
+  models: LocalModels,
+): Promise<boolean> {
+  const component = await models.component({ model: reference }, name).catch(() => undefined);
+  return config.safeParse(component?.config).success;
 }
 
 async function describeModel(entry: ModelEntry, models: LocalModels): Promise<ServedModel> {
