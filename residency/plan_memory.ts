@@ -13,7 +13,14 @@ import { guidanceHalves } from "./guidance_halves.ts";
 import { formatMemory } from "./memory_size.ts";
 import { checkPrecision, type Precision, precisionOf, PRECISIONS } from "./precision.ts";
 import { predictGpuDenoise, predictGpuEncode } from "./predict_gpu_memory.ts";
-import { precisionBytes, predictDecode, predictDenoise, predictEncode } from "./predict_memory.ts";
+import {
+  heldByEncoder,
+  heldByTransformer,
+  precisionBytes,
+  predictDecode,
+  predictDenoise,
+  predictEncode,
+} from "./predict_memory.ts";
 import { defaultResidency } from "./stage_residency.ts";
 
 /** What the plan is for. */
@@ -70,8 +77,8 @@ export interface MemoryPlan {
 const TILE_SIZES = [512, 384, 256] as const;
 
 /**
- * Plans a run. Stages run one after the other and give their memory back, so each has the whole limit. Of what fits, the
- * best is taken: first the precision that was asked for, the usual residency, and pictures without seams.
+ * Plans a run. Stages run one after the other and give their memory back, so each has the whole limit, but for what stages
+ * before it hold that are resident. Of what fits, the best is taken: first the precision that was asked for, the usual residency, and pictures without seams.
  *
  * @param facts The run.
  * @param request The machine, the limit and what the user fixed.
@@ -81,8 +88,10 @@ const TILE_SIZES = [512, 384, 256] as const;
 export function planMemory(facts: RunFacts, request: MemoryRequest): MemoryPlan {
   const stages: StageMemoryPlan[] = [];
   const problems: string[] = [];
-  const add = (candidates: readonly StageMemoryPlan[], advice: (best: StageMemoryPlan) => string): void => {
+  let held = 0;
+  const add = (alone: readonly StageMemoryPlan[], advice: (best: StageMemoryPlan) => string): void => {
     const limit = request.limitBytes ?? Infinity;
+    const candidates = alone.map((plan) => ({ ...plan, predictedPeak: plan.predictedPeak + held }));
     const fitting = candidates.find(({ predictedPeak }) => predictedPeak <= limit);
     const least = candidates.reduce((a, b) => b.predictedPeak < a.predictedPeak ? b : a);
     stages.push(fitting ?? least);
@@ -113,6 +122,7 @@ export function planMemory(facts: RunFacts, request: MemoryRequest): MemoryPlan 
       })),
       lowerPrecision,
     );
+    held += residentBytes(stages.at(-1)!, (precision) => heldByEncoder(encode, "resident", precision));
   }
   if (denoise) {
     const tokens = {
@@ -143,6 +153,7 @@ export function planMemory(facts: RunFacts, request: MemoryRequest): MemoryPlan 
       })),
       (best) => `${lowerPrecision(best)}, or make a smaller picture`,
     );
+    held += residentBytes(stages.at(-1)!, (precision) => heldByTransformer(denoise, "resident", precision));
   }
   if (decode) {
     add(
@@ -158,6 +169,14 @@ export function planMemory(facts: RunFacts, request: MemoryRequest): MemoryPlan 
     predictedPeak: Math.max(0, ...stages.map(({ predictedPeak }) => predictedPeak)),
     problems,
   };
+}
+
+/** What a stage goes on holding when it has ended. */
+function residentBytes(
+  { residency, precision }: StageMemoryPlan,
+  held: (precision: Precision) => number,
+): number {
+  return residency === "resident" ? held(precision) : 0;
 }
 
 function lowerPrecision({ precision, residency }: StageMemoryPlan): string {

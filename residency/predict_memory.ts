@@ -62,12 +62,12 @@ export function predictEncode(
   precision: Precision,
 ): number {
   const activations = ENCODE_UNITS * tokens * facts.width + SCORE_UNITS * facts.heads * tokens ** 2;
-  return PROCESS_BYTES + ENCODE_BYTES + FLOAT32_BYTES * activations + heldBytes(facts, residency, precision);
+  return PROCESS_BYTES + ENCODE_BYTES + FLOAT32_BYTES * activations +
+    heldByEncoder(facts, residency, precision);
 }
 
 /**
- * Peak of a transformer that predicts one half of guidance at a time, with the keys and values of all texts at hand. Its
- * weights are prepared when a graph opens: what is held of them is a copy in float32, not the mapped file.
+ * Peak of a transformer that predicts one half of guidance at a time, with the keys and values of all texts at hand.
  */
 export function predictDenoise(
   facts: LayeredFacts,
@@ -77,8 +77,7 @@ export function predictDenoise(
 ): number {
   const activations = DENOISE_UNITS * tokens.picture * facts.width;
   const keysAndValues = 2 * facts.layers * tokens.text * facts.width;
-  const held = heldBytes(facts, residency, precision) *
-    (precision === "float32" ? FLOAT32_BYTES / facts.storedBytes : 1);
+  const held = heldByTransformer(facts, residency, precision);
   return PROCESS_BYTES + DENOISE_BYTES + FLOAT32_BYTES * (activations + keysAndValues) + held;
 }
 
@@ -109,7 +108,14 @@ export function predictDecode(
   return whole(size.height, size.width);
 }
 
-function heldBytes(facts: LayeredFacts, residency: Residency, precision: Precision): number {
+/** Bytes of the weights that a transformer holds. They are prepared when a graph opens: copies in float32, not the mapped file. */
+export function heldByTransformer(facts: LayeredFacts, residency: Residency, precision: Precision): number {
+  const share = precision === "float32" ? FLOAT32_BYTES / facts.storedBytes : 1;
+  return share * heldByEncoder(facts, residency, precision);
+}
+
+/** Bytes of the weights that a text encoder holds: the mapped file. */
+export function heldByEncoder(facts: LayeredFacts, residency: Residency, precision: Precision): number {
   const layer = precisionBytes(facts.layerBytes, facts, precision);
   const held = residency === "stream" ? layer : precisionBytes(facts.weightBytes, facts, precision);
   return precision === "int8" || precision === "int4" ? held + PACKING_SHARE * layer : held;

@@ -9,8 +9,7 @@
  */
 
 import { linearCombination } from "./elementwise.ts";
-import { f32, sqrt32 } from "./float32.ts";
-import type { SignalLevel } from "./signal_level.ts";
+import { type SignalLevel, trainingLevel } from "./signal_level.ts";
 
 /** Adds noise as in training, at any training timestep. */
 export function addTrainingNoise(
@@ -27,7 +26,7 @@ export function addTrainingNoise(
       }: current value is ${timestep}`,
     );
   }
-  return addNoiseAt({ alpha: sqrt32(alpha), sigma: sqrt32(f32(1 - alpha)) }, original, noise);
+  return addNoiseAt(trainingLevel(alpha), original, noise);
 }
 
 /** Adds noise at a level: `alpha * original + sigma * noise`. */

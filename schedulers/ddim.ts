@@ -20,6 +20,7 @@ import { predictClean, predictNoise } from "./prediction.ts";
 import { roundHalfEven } from "./ranges.ts";
 import { type RunOptions, stepsOf, withinTraining } from "./run_options.ts";
 import type { StepResult } from "./scheduler.ts";
+import { trainingLevel } from "./signal_level.ts";
 import { diffusionPredictionOption } from "./solver_options.ts";
 import { clippingOptions, keepWithinBounds, thresholdingOptions } from "./thresholding.ts";
 import { leadingSpacingOptions, spreadTimesteps } from "./timestep_spacing.ts";
@@ -63,7 +64,7 @@ export class DDIMScheduler extends OrderedScheduler {
     const timestep = this.timesteps[index]!;
     const alpha = this.#alphas[timestep]!;
     const next = this.#alphaBefore(timestep);
-    const level = { alpha: sqrt32(alpha), sigma: sqrt32(f32(1 - alpha)) };
+    const level = trainingLevel(alpha);
     const clean = keepWithinBounds(predictClean(type, output, sample, level), this.#config);
     const direction = predictNoise(type, output, sample, level);
     const deviation = f32(this.#eta * sqrt32(variance(alpha, next)));

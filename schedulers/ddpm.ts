@@ -20,6 +20,7 @@ import { predictClean } from "./prediction.ts";
 import { roundHalfEven } from "./ranges.ts";
 import { type RunOptions, stepsOf, withinTraining } from "./run_options.ts";
 import type { StepResult } from "./scheduler.ts";
+import { trainingLevel } from "./signal_level.ts";
 import { diffusionPredictionOption } from "./solver_options.ts";
 import { clippingOptions, keepWithinBounds, thresholdingOptions } from "./thresholding.ts";
 import { leadingSpacingOptions, spreadTimesteps } from "./timestep_spacing.ts";
@@ -65,9 +66,8 @@ export class DDPMScheduler extends OrderedScheduler {
     const stepAlpha = f32(alpha / alphaNext);
     const stepBeta = f32(1 - stepAlpha);
 
-    const level = { alpha: sqrt32(alpha), sigma: sqrt32(beta) };
     const clean = keepWithinBounds(
-      predictClean(this.#config.prediction_type, output, sample, level),
+      predictClean(this.#config.prediction_type, output, sample, trainingLevel(alpha)),
       this.#config,
     );
     const coefficients = [

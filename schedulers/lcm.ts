@@ -18,6 +18,7 @@ import { OrderedScheduler, type StepCall } from "./ordered_scheduler.ts";
 import { predictClean } from "./prediction.ts";
 import { type RunOptions, withinTraining } from "./run_options.ts";
 import type { StepResult } from "./scheduler.ts";
+import { trainingLevel } from "./signal_level.ts";
 import { diffusionPredictionOption } from "./solver_options.ts";
 import { clippingOptions, keepWithinBounds, thresholdingOptions } from "./thresholding.ts";
 import { leadingSpacingOptions } from "./timestep_spacing.ts";
@@ -58,16 +59,15 @@ export class LCMScheduler extends OrderedScheduler {
 
   protected advance({ output, index, sample, noise }: StepCall): StepResult {
     const timestep = this.timesteps[index]!;
-    const level = this.#levelAt(timestep);
     const clean = keepWithinBounds(
-      predictClean(this.#config.prediction_type, output, sample, level),
+      predictClean(this.#config.prediction_type, output, sample, trainingLevel(this.#alphas[timestep]!)),
       this.#config,
     );
     const { skip, out } = boundaryWeights(timestep, this.#config.timestep_scaling);
     const denoised = linearCombination([out, skip], [clean, sample]);
     const next = this.timesteps[index + 1];
     if (next === undefined) return { sample: denoised, predictedOriginal: denoised };
-    const { alpha, sigma } = this.#levelAt(next);
+    const { alpha, sigma } = trainingLevel(this.#alphas[next]!);
     return {
       sample: linearCombination([alpha, sigma], [denoised, noise()]),
       predictedOriginal: denoised,
@@ -76,11 +76,6 @@ export class LCMScheduler extends OrderedScheduler {
 
   addNoise(original: Float32Array, noise: Float32Array, timestep: number): Float32Array {
     return addTrainingNoise(this.#alphas, original, noise, timestep);
-  }
-
-  #levelAt(timestep: number): { alpha: number; sigma: number } {
-    const alpha = this.#alphas[timestep]!;
-    return { alpha: sqrt32(alpha), sigma: sqrt32(f32(1 - alpha)) };
   }
 }
 

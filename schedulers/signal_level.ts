@@ -31,3 +31,8 @@ export function signalLevel(sigma: number, isFlow: boolean): SignalLevel {
   const noise = isFlow ? sigma : f32(sigma * alpha);
   return { alpha, sigma: noise, lambda: f32(log32(alpha) - log32(noise)) };
 }
+
+/** The weights of signal and noise where `product` of the signal's variance is left, as training adds noise. */
+export function trainingLevel(product: number): Pick<SignalLevel, "alpha" | "sigma"> {
+  return { alpha: sqrt32(product), sigma: sqrt32(f32(1 - product)) };
+}

@@ -19,6 +19,8 @@ export interface ServerContext {
   readonly models: readonly ServedModel[];
   /** What can decode latents, by name. */
   readonly decoders: readonly string[];
+  /** What can denoise, by name. */
+  readonly transformers: readonly string[];
   /** The stages that graphs may name. */
   readonly registry: StageRegistry;
   /** Runs graphs and writes pictures. */

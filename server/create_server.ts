@@ -131,13 +131,23 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const entries = options.models ??
     (await listModels()).map(({ name }): ModelEntry => ({ name, reference: name }));
-  const { models, decoders, weightBytes } = await describeModels(entries, ({ name }, error, decodes) => {
-    const { message } = error instanceof Error ? error : new Error(String(error));
-    log(decodes ? "model_decodes_only" : "model_skipped", { model: name, error: message });
-  });
+  const { models, decoders, transformers, weightBytes } = await describeModels(
+    entries,
+    (entry, error, isServed) => {
+      const { message } = error instanceof Error ? error : new Error(String(error));
+      log(isServed ? "model_served_in_part" : "model_skipped", { model: entry.name, error: message });
+    },
+  );
   const residency = options.residency ?? (weightBytes <= SMALL_BYTES ? "resident" : undefined);
   const engine = options.engine ??
-    new WorkerEngine({ models: [...models, ...decoders], store, lanes, device, threads, residency });
+    new WorkerEngine({
+      models: [...models, ...decoders, ...transformers],
+      store,
+      lanes,
+      device,
+      threads,
+      residency,
+    });
   const metrics = new Metrics();
   const spans = new RunSpans();
   const jobs = new Jobs({
@@ -173,6 +183,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     limits,
     models,
     decoders: decoders.map(({ name }) => name),
+    transformers: transformers.map(({ name }) => name),
     registry: builtInStages(),
     engine,
     jobs,

@@ -29,8 +29,10 @@ export function findModel(
 }
 
 /** The names that stages may give for a model. */
-export function modelNames({ models, decoders }: Pick<ServerContext, "models" | "decoders">): string[] {
-  return [...new Set([...models.map(({ name }) => name), ...decoders])];
+export function modelNames(
+  { models, decoders, transformers }: Pick<ServerContext, "models" | "decoders" | "transformers">,
+): string[] {
+  return [...new Set([...models.map(({ name }) => name), ...decoders, ...transformers])];
 }
 
 /**

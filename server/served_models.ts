@@ -4,10 +4,11 @@
  * @module
  */
 
+import type { z } from "zod";
 import { HubError } from "../hub/hub_error.ts";
 import { LocalModels } from "../hub/local_models.ts";
 import { AutoencoderConfig, spatialFactor } from "../models/autoencoder_config.ts";
-import { COMPONENT_NAMES } from "../models/checkpoint/model_index.ts";
+import { COMPONENT_NAMES, type ComponentName } from "../models/checkpoint/model_index.ts";
 import type { RunDefaults } from "../models/checkpoint/run_defaults.ts";
 import { PixArtTransformerConfig } from "../models/pixart_transformer_config.ts";
 import { guidanceScaleOf } from "../stages/denoise_settings.ts";
@@ -36,6 +37,8 @@ export interface Served {
   readonly models: readonly ServedModel[];
   /** What can decode latents: those models, and autoencoders that stand alone. */
   readonly decoders: readonly ModelEntry[];
+  /** What can denoise: those models, and transformers that stand alone. */
+  readonly transformers: readonly ModelEntry[];
   /** Bytes of the weights of those models, as stored. */
   readonly weightBytes: number;
 }
@@ -43,40 +46,50 @@ export interface Served {
 /**
  * Reads what the configurations of models say.
  *
- * @param entries Models, and folders that hold an autoencoder alone.
- * @param onFault Is told of a model that cannot be served, or that can decode alone.
+ * @param entries Models, and folders that hold an autoencoder or a transformer alone.
+ * @param onFault Is told of a model that makes no pictures, and whether a part of it is served.
  * @returns Those that can be served.
  */
 export async function describeModels(
   entries: readonly ModelEntry[],
-  onFault: (entry: ModelEntry, error: unknown, decodes: boolean) => void,
+  onFault: (entry: ModelEntry, error: unknown, isServed: boolean) => void,
 ): Promise<Served> {
   const local = new LocalModels({ localFilesOnly: true });
   const models: ServedModel[] = [];
   const decoders: ModelEntry[] = [];
+  const transformers: ModelEntry[] = [];
   let bytes = 0;
   for (const entry of entries) {
-    const decoder = await isDecoder(entry, local);
-    if (decoder) decoders.push(entry);
+    const decodes = await holds(entry, "vae", AutoencoderConfig, local);
+    const denoises = await holds(entry, "transformer", PixArtTransformerConfig, local);
+    if (decodes) decoders.push(entry);
+    if (denoises) transformers.push(entry);
     try {
       const model = await describeModel(entry, local);
       const weights = await bytesOf(entry, local);
       models.push(model);
       bytes += weights;
     } catch (error) {
-      // An autoencoder that stands alone is no checkpoint of which something is missing.
-      if (!decoder || await isCheckpoint(entry, local)) onFault(entry, error, decoder);
+      // A component that stands alone is no checkpoint of which something is missing.
+      const served = decodes || denoises;
+      if (!served || await isCheckpoint(entry, local)) onFault(entry, error, served);
     }
   }
-  return { models, decoders, weightBytes: bytes };
+  return { models, decoders, transformers, weightBytes: bytes };
 }
 
-async function isDecoder({ reference }: ModelEntry, models: LocalModels): Promise<boolean> {
+/** Whether the weights of such a component are here, of a kind that runs here. */
+async function holds(
+  { reference }: ModelEntry,
+  name: ComponentName,
+  config: z.ZodType,
+  models: LocalModels,
+): Promise<boolean> {
   try {
-    const vae = await models.component({ model: reference }, "vae");
+    const component = await models.component({ model: reference }, name);
     // Of a model that was downloaded in part, configurations are here without weights.
-    await vae.weightFiles();
-    return AutoencoderConfig.safeParse(vae.config).success;
+    await component.weightFiles();
+    return config.safeParse(component.config).success;
   } catch {
     return false;
   }

@@ -43,6 +43,7 @@ const portSchema = z.record(
 const capabilitiesSchema = z.object({
   models: z.array(modelSchema),
   decoders: z.array(z.string()),
+  transformers: z.array(z.string()),
   schedulers: z.array(z.object({
     name: z.string(),
     short_names: z.array(z.string()),
@@ -96,6 +97,7 @@ export function modelRoutes(server: ServerContext) {
   const capabilities: z.infer<typeof capabilitiesSchema> = {
     models,
     decoders: [...server.decoders],
+    transformers: [...server.transformers],
     schedulers: SCHEDULERS.map(({ name, shortNames, description }) => ({
       name,
       short_names: [...shortNames],

@@ -63,27 +63,31 @@ Deno.test("models and the server tell which parts of a model are here", async ()
       assert.equal(stdout.match(/weights here/g)?.length, 1, stdout);
     });
 
-    const describe = async (model: string): Promise<unknown> => {
+    const describe = async (model: string) => {
       const faults: string[] = [];
-      const { models, decoders } = await describeModels(
+      const { models, decoders, transformers } = await describeModels(
         [{ name: "tiny", reference: model }],
-        (_entry, error, decodes) => faults.push(`${decodes} ${(error as Error).message}`),
+        (_entry, error, isServed) => faults.push(`${isServed} ${(error as Error).message}`),
       );
-      return [models.map(({ name }) => name), decoders.map(({ name }) => name), faults.join()];
+      return { counts: [models.length, decoders.length, transformers.length], fault: faults.join() };
     };
     const before = Deno.env.get("HF_HUB_CACHE");
     Deno.env.set("HF_HUB_CACHE", cacheDir);
     try {
-      const [models, decoders, faults] = await describe(MODEL) as [string[], string[], string];
-      assert.deepEqual([models, decoders], [[], ["tiny"]]);
-      assert.match(faults, /^true .*tiny .* weights of transformer, text_encoder: current value is vae\. /);
+      const vae = await describe(MODEL);
+      assert.deepEqual(vae.counts, [0, 1, 0]);
+      assert.match(
+        vae.fault,
+        /^true .*tiny .* weights of transformer, text_encoder: current value is vae\. /,
+      );
       await resolve(MODEL, { components: ["transformer", "text_encoder"] });
-      assert.deepEqual(await describe(MODEL), [["tiny"], ["tiny"], ""]);
-      // Configurations alone: neither pictures nor decoding.
-      await rm(join(folder, "vae/diffusion_pytorch_model.safetensors"));
-      const [none, nor, fault] = await describe(MODEL) as [string[], string[], string];
-      assert.deepEqual([none, nor], [[], []]);
-      assert.match(fault, /^false .*weights of vae: current value is transformer, text_encoder\./);
+      assert.deepEqual(await describe(MODEL), { counts: [1, 1, 1], fault: "" });
+      for (const part of ["vae", "transformer"]) {
+        await rm(join(folder, part, "diffusion_pytorch_model.safetensors"));
+      }
+      const text = await describe(MODEL);
+      assert.deepEqual(text.counts, [0, 0, 0]);
+      assert.match(text.fault, /^false .*weights of transformer, vae: current value is text_encoder\. /);
     } finally {
       before === undefined ? Deno.env.delete("HF_HUB_CACHE") : Deno.env.set("HF_HUB_CACHE", before);
     }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { AutoencoderConfig } from "../../models/autoencoder_config.ts";
-import type { RunFacts } from "../../residency/memory_facts.ts";
+import type { LayeredFacts, RunFacts } from "../../residency/memory_facts.ts";
 import { formatMemory, memoryLimit, parseMemorySize } from "../../residency/memory_size.ts";
 import { planMemory } from "../../residency/plan_memory.ts";
 import { parsePrecision, PRECISIONS } from "../../residency/precision.ts";
@@ -122,6 +122,25 @@ Deno.test("a GPU holds the weights of a stage unless they do not fit, and predic
   const halves = (device: string, side: number) =>
     planMemory({ ...PUBLISHED, height: side, width: side }, { device }).stages[1]?.halves;
   assert.deepEqual([halves("webgpu", 512), halves("webgpu", 1024), halves("cpu", 512)], [2, 1, 1]);
+});
+
+Deno.test("what resident stages hold counts for those after them, as it was measured", () => {
+  const stored = (facts: LayeredFacts, elements: number) => ({
+    ...facts,
+    weightBytes: 2 * elements,
+    layerBytes: facts.layerBytes * 2 / facts.storedBytes,
+    storedBytes: 2,
+  });
+  const facts = {
+    ...PUBLISHED,
+    encode: stored(PUBLISHED.encode!, 4.76e9),
+    denoise: stored(PUBLISHED.denoise!, 0.61e9),
+  };
+  const plan = planMemory(facts, { device: "cpu", residency: { "*": "resident" } });
+  for (const [index, measured] of [9.56e9, 12.24e9, 12.96e9].entries()) {
+    const { stage, predictedPeak } = plan.stages[index]!;
+    assert(Math.abs(predictedPeak / measured - 1) < 0.05, `${stage}: ${predictedPeak} for ${measured}`);
+  }
 });
 
 Deno.test("memory of a GPU is predicted as it was measured with PixArt-XL on an H100", () => {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { createClient } from "../../client.ts";
 import { type RunEvent, runEventSchema } from "../../graph/events.ts";
-import { type Serving, serving, sseEvents } from "./serving.ts";
+import { goldenPath } from "../goldens.ts";
+import { MODELS, type Serving, serving, sseEvents } from "./serving.ts";
 
 interface Reply {
   readonly id: string;
@@ -102,6 +103,16 @@ Deno.test("a job that waits or runs is cancelled, and a graph of one's own runs"
   assert.equal((await job(server, again.id)).artifacts["decode.image"]!.id, artifacts["decode.image"]!.id);
 });
 
+Deno.test("a transformer that stands alone is served by name", async () => {
+  const alone = { name: "other", reference: goldenPath("checkpoints/tiny-alpha-512/transformer") };
+  await using server = await serving({ models: [...MODELS, alone] });
+  const { transformers } = await (await server.ask("/v1/capabilities")).json();
+  assert.deepEqual(transformers, ["tiny", "tiny-sigma", "other"]);
+  const { id } = await order(server, { ...SMALL, prompts: ["cat"], transformer: "other" });
+  await follow(server, id);
+  assert.equal((await job(server, id)).status, "completed");
+});
+
 Deno.test("nothing in a graph reaches beyond the server", async () => {
   await using server = await serving();
   const decode = (node: object) => ({
@@ -118,6 +129,7 @@ Deno.test("nothing in a graph reaches beyond the server", async () => {
       "",
     ],
     [{ request: { ...SMALL, prompts: ["x"], vae: "../.." } }, 404, "model_not_found"],
+    [{ request: { ...SMALL, prompts: ["x"], transformer: "/etc" } }, 404, "model_not_found"],
     [{ request: { ...SMALL, prompts: ["x"], steps: 1e6 } }, 400, "out_of_range"],
     [{ request: { ...SMALL, prompts: ["x"], width: 1e6 } }, 400, "out_of_range"],
     [{ request: { ...SMALL, prompts: Array(1000).fill("x") } }, 400, "out_of_range"],
