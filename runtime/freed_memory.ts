@@ -7,6 +7,10 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
+/** glibc's name for the size from which a block of memory is mapped by itself (malloc.h). */
+const M_MMAP_THRESHOLD = -3;
+const LARGE_BYTES = 4 << 20;
+
 let collect: (() => void) | undefined;
 
 /**
@@ -24,20 +28,37 @@ export async function giveBackUnused(): Promise<void> {
  * freed memory apart for each thread that allocates; other C libraries keep little, and there nothing is done.
  */
 export async function trimFreed(): Promise<void> {
-  if (typeof Deno === "undefined" || Deno.build.os !== "linux") return;
-  let library;
-  try {
-    library = Deno.dlopen("libc.so.6", {
-      malloc_trim: { parameters: ["usize"], result: "i32", nonblocking: true },
-    });
-  } catch {
-    // Another C library, or no right to call it.
-    return;
-  }
+  const library = openGlibc();
+  if (!library) return;
   try {
     await library.symbols.malloc_trim(0n);
   } finally {
     library.close();
+  }
+}
+
+/**
+ * From now on, blocks of 4 MiB and more go back to the system as they are freed (`mallopt(3)`). By default glibc keeps
+ * blocks of up to 32 MiB once one was freed, for the next that fits; few of those that a run takes do, and the peak of
+ * decoding at 1024 × 1024 grew by 0.1 to 0.5 GB, by chance. The time is the same.
+ */
+export function returnLargeBlocks(): void {
+  const library = openGlibc();
+  if (!library) return;
+  library.symbols.mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+  library.close();
+}
+
+/** `undefined` where there is another C library, or no right to call it. */
+function openGlibc() {
+  if (typeof Deno === "undefined" || Deno.build.os !== "linux") return undefined;
+  try {
+    return Deno.dlopen("libc.so.6", {
+      malloc_trim: { parameters: ["usize"], result: "i32", nonblocking: true },
+      mallopt: { parameters: ["i32", "i32"], result: "i32" },
+    });
+  } catch {
+    return undefined;
   }
 }
 

@@ -6,7 +6,7 @@
 
 import { env, InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { type Device, DeviceError, missingReason } from "./device.ts";
-import { giveBackUnused } from "./freed_memory.ts";
+import { giveBackUnused, returnLargeBlocks } from "./freed_memory.ts";
 import { GpuMemory } from "./gpu_memory.ts";
 import { KeptSessions } from "./kept_sessions.ts";
 import { MemoryMeter } from "./memory_meter.ts";
@@ -78,6 +78,7 @@ export class OnnxRuntimeNode implements Runtime {
     if (residency) this.residency = residency;
     // What fails is thrown; saying it on standard error too is noise.
     env.logLevel = "fatal";
+    returnLargeBlocks();
   }
 
   /**
