@@ -24,7 +24,9 @@ export function planCommand(): Command {
 
 async function plan(prompts: string[], options: GenOptions): Promise<void> {
   const request = pictureRequest(prompts, options);
-  const planned = await planRun(request, options, new LocalModels(runOptions(options)), interruptSignal());
+  // Headers of weights are all that a plan reads.
+  const models = new LocalModels({ ...runOptions(options), fetchesWeights: false });
+  const planned = await planRun(request, options, models, interruptSignal());
   if (options.json) writeLine(stdout, JSON.stringify(planned));
   else for (const line of describePlan(planned)) writeLine(stdout, line);
   if (!planned.fits) throw new MemoryBudgetError("No plan fits into the memory that is allowed");

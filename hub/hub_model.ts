@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { CheckpointError } from "../models/checkpoint/checkpoint_errors.ts";
 import type { FindWeights } from "../models/checkpoint/component.ts";
 import { openDiskSource } from "../models/checkpoint/disk_source.ts";
+import { openHttpSource } from "../models/checkpoint/http_source.ts";
 import { parseModelIndex } from "../models/checkpoint/model_index.ts";
 import type { CheckpointSource } from "../models/checkpoint/source.ts";
 import type { WeightFiles } from "../models/checkpoint/weight_files.ts";
@@ -18,7 +19,7 @@ import { COMMIT } from "./commit.ts";
 import { hasBlob } from "./download_blob.ts";
 import { downloadFiles, type DownloadOptions } from "./download_files.ts";
 import { HubError } from "./hub_error.ts";
-import type { HubRequestContext } from "./hub_fetch.ts";
+import { hubFetch, type HubRequestContext } from "./hub_fetch.ts";
 import { type HubOptions, type HubSettings, hubSettings } from "./hub_settings.ts";
 import { componentVariants, componentWeights, MAIN_FILES, mainFile, smallFiles } from "./needed_files.ts";
 import { readRepository, type Repository, type RepositoryFile } from "./repository.ts";
@@ -32,6 +33,13 @@ export interface HubModelOptions extends HubOptions, DownloadOptions {
    * @default {"main"}
    */
   readonly revision?: string;
+  /**
+   * Whether weights are fetched when they are needed. Where they are not, they are read over the network by the byte: for
+   * whoever looks at their headers alone.
+   *
+   * @default {true}
+   */
+  readonly fetchesWeights?: boolean;
 }
 
 /** A model of the hub with the weights of one variant, as checkpoints are opened. */
@@ -137,8 +145,21 @@ export class HubModel {
       if (!repository) throw this.#lacks(missing);
     }
     if (repository) await this.#fetchSmall(repository, variant, signal);
+    const { fetchesWeights = true } = this.#options;
+    if (repository && !fetchesWeights) return this.#overNetwork(repository, variant, signal);
     const source = await openDiskSource(this.folder);
     return { source, findWeights: (folder) => this.#weights(source, folder, variant, signal) };
+  }
+
+  /** All files where they lie on the hub. */
+  #overNetwork({ commit, files }: Repository, variant: string, signal: AbortSignal | undefined): HubFiles {
+    const { model } = this.#context;
+    const source = openHttpSource(`${this.#settings.endpoint}/${model}/resolve/${commit}/`, {
+      name: model,
+      files: Object.fromEntries([...files].map(([path, { size }]) => [path, size])),
+      fetch: hubFetch(this.#settings, { ...this.#context, ...(signal ? { signal } : {}) }),
+    });
+    return { source, findWeights: (folder) => componentWeights(source, folder, variant) };
   }
 
   /** Says what the cache lacks so that the model could be opened. */

@@ -341,3 +341,22 @@ Deno.test("Ctrl-C stops the download of a component, and the next command goes o
     });
   });
 });
+
+Deno.test("plan reads the headers of the weights on the hub, and downloads none", async () => {
+  await withHub(async (hub) => {
+    await inFolder(async (folder) => {
+      const env = { HF_ENDPOINT: hub.server.endpoint, HF_HUB_CACHE: hub.cacheDir };
+      const plan = async (model: string): Promise<unknown> => {
+        const child = startCliWith(folder, env, "plan", "cute cat", "-m", model, "--json");
+        const { code, stdout, stderr } = await child.output();
+        assert.equal(code, 0, new TextDecoder().decode(stderr));
+        // Before the plan, lines tell of the small files.
+        return JSON.parse(new TextDecoder().decode(stdout).trim().split("\n").at(-1)!);
+      };
+      assert.deepEqual(await plan(MODEL), await plan(TINY));
+      assert.deepEqual(weightsOf(snapshot(hub)), []);
+      const received = hub.server.requestsFor(TEXT);
+      assert(received.length > 0 && received.every(({ range }) => range !== null));
+    });
+  });
+});
