@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { Tensor } from "../artifacts/tensor.ts";
+import { releaseBuffer, type Tensor } from "../artifacts/tensor.ts";
 import type { Runtime, Session } from "../runtime/runtime.ts";
 import type { BuiltGraph, ComputeType } from "./onnx/graph_builder.ts";
 
@@ -173,27 +173,35 @@ export class SegmentedModel implements AsyncDisposable {
     feeds: readonly Readonly<Record<string, Tensor>>[],
     options: CallOptions = {},
   ): Promise<Record<string, Tensor>[]> {
-    const runs = feeds.map((given) => new Map(Object.entries(given)));
+    const runs = feeds.map((given) => ({ values: new Map(Object.entries(given)), made: new Set<string>() }));
     for (const [index, { inputs }] of this.#graphs.entries()) {
       options.signal?.throwIfAborted();
       const kept = this.#kept[index];
       const session = kept ?? await this.#open(index, options.signal);
       try {
-        for (const values of runs) {
+        for (const { values, made } of runs) {
           options.signal?.throwIfAborted();
           const given = inputs.flatMap((name): [string, Tensor][] => {
             const value = values.get(name);
             return value ? [[name, value]] : [];
           });
           const outputs = await session.run(Object.fromEntries(given));
-          for (const [name, value] of Object.entries(outputs)) values.set(name, value);
-          for (const name of inputs) if (this.#lastUse.get(name) === index) values.delete(name);
+          for (const [name, value] of Object.entries(outputs)) {
+            values.set(name, value);
+            made.add(name);
+          }
+          for (const name of inputs) {
+            if (this.#lastUse.get(name) !== index) continue;
+            // Activations of all blocks would wait for the collector else.
+            if (made.has(name)) releaseBuffer(values.get(name)!.data.buffer);
+            values.delete(name);
+          }
         }
       } finally {
         if (session !== kept) await session.release();
       }
     }
-    return runs.map((values) => Object.fromEntries(values));
+    return runs.map(({ values }) => Object.fromEntries(values));
   }
 
   /** Gives the memory back; calling it again does nothing. */

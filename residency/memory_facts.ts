@@ -31,9 +31,12 @@ export interface LayeredFacts {
   readonly heads: number;
 }
 
+/** An autoencoder's weights that decoding needs. */
+const DECODER = /^(decoder|post_quant_conv)\./;
+
 /** What decoding depends on. */
 export interface DecodeFacts {
-  /** Bytes of all weights, as they are stored. */
+  /** Bytes of the decoder's weights, as they are stored. */
   readonly weightBytes: number;
   /** The autoencoder. */
   readonly config: AutoencoderConfig;
@@ -75,7 +78,7 @@ export async function denoiseFacts(component: Component): Promise<LayeredFacts> 
 export async function decodeFacts(component: Component): Promise<DecodeFacts> {
   const weights = await component.weights();
   return {
-    weightBytes: sumOf(weights, () => true),
+    weightBytes: sumOf(weights, (name) => DECODER.test(name)),
     config: z.parse(AutoencoderConfig, component.config),
   };
 }

@@ -195,7 +195,7 @@ function layered(
   predict: (residency: Residency, precision: Precision) => number,
 ): StageMemoryPlan[] {
   const fixed = residency?.[stage] ?? residency?.["*"];
-  const usual = defaultResidency(device, facts.weightBytes);
+  const usual = defaultResidency(device, stage, facts.weightBytes);
   const residencies = fixed ? [fixed] : usual === "stream" ? [usual] : [usual, "stream" as const];
   const wanted = precisionOf(stage, precision) ?? "float32";
   checkPrecision(wanted, device);
@@ -225,7 +225,7 @@ function decodeCandidates(facts: DecodeFacts, run: RunFacts, request: MemoryRequ
     : [...new Set<VaeTiling>([usual, ...(canBeSeamless ? ["seamless" as const] : []), "blended"])];
   const sizes = tileSize === undefined ? TILE_SIZES : [tileSize];
   const residency = request.residency?.["decode"] ?? request.residency?.["*"] ??
-    defaultResidency(device, facts.weightBytes);
+    defaultResidency(device, "decode", facts.weightBytes);
   return modes.flatMap((mode) =>
     (mode === "blended" ? sizes : [undefined]).map((size): StageMemoryPlan => ({
       stage: "decode",

@@ -10,7 +10,7 @@
 import type { Residency } from "../models/segments.ts";
 import type { LayeredFacts } from "./memory_facts.ts";
 import type { Precision } from "./precision.ts";
-import { precisionBytes } from "./predict_memory.ts";
+import { precisionBytes, STEP_SHARE } from "./predict_memory.ts";
 
 /** The driver's own, and what any small graph takes. */
 const CONTEXT_BYTES = 40e6;
@@ -19,11 +19,6 @@ const FLOAT32_BYTES = 4;
 const DENOISE_UNITS = { float32: 30, float16: 21, int8: 30, int4: 30 } as const;
 /** What matrices take, as a share of their weights: those in float16 are held a second time in part. */
 const HELD = { float32: 1, float16: 1.24, int8: 1, int4: 1 } as const;
-/**
- * Share of a transformer's weights that steps need: a block has 16 matrices of width × width, and those that make keys and
- * values of a text are released before the first step.
- */
-const STEP_SHARE = 14 / 16;
 
 /** Peak of a text encoder: weights as they are stored, and a layer of them cast to float32 to be used. */
 export function predictGpuEncode(facts: LayeredFacts, residency: Residency, precision: Precision): number {

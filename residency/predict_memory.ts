@@ -16,26 +16,30 @@ import type { Precision } from "./precision.ts";
 /** Deno and ONNX Runtime, no model open. */
 export const PROCESS_BYTES = 130e6;
 /** What a text encoder's layer takes beside its weights, whatever the prompt. */
-const ENCODE_BYTES = 85e6;
+const ENCODE_BYTES = 55e6;
 /** Activations of a text encoder's layer for each token and channel. */
 const ENCODE_UNITS = 17;
 /** Scores of attention for each head and pair of tokens of a prompt: products, with their bias, as shares. */
 const SCORE_UNITS = 3;
 /** What a transformer's block takes beside its weights, whatever the picture. */
-const DENOISE_BYTES = 60e6;
+const DENOISE_BYTES = 42e6;
 /** Activations of a transformer's block for each token and channel, all in all. */
-const DENOISE_UNITS = 28;
-/** Strips of the seam-free decoder and its middle block, beside the planes that are held. */
-const STRIP_BYTES = 240e6;
-/** What planes take with what the C library keeps beside them, as a share of their own bytes. */
-const PLANE_SHARE = 1.12;
-/** What a decoder in one piece takes beside its weights, whatever the picture. */
-const WHOLE_BYTES = 70e6;
+const DENOISE_UNITS = 18.5;
 /**
- * Values for each pixel of a decoder in one piece, at its widest, times its narrowest channels: fewer for the pixels beyond
- * those of a middling picture, as larger planes go back to the system at once.
+ * Share of a transformer's weights that steps need: a block has 16 matrices of width × width, and those that make keys and
+ * values of a text are released before the first step.
  */
-const WHOLE_UNITS = { first: 7, beyond: 4.2, pixels: 512 ** 2 } as const;
+export const STEP_SHARE = 14 / 16;
+/** Share of weights in half precision that is mapped still while their copies are made. */
+const CAST_SHARE = 1 / 3;
+/** Strips of the seam-free decoder and its middle block, beside the planes that are held. */
+const STRIP_BYTES = 215e6;
+/** Share of the planes that are held at a time when strips are at their widest. */
+const PLANE_SHARE = 0.95;
+/** What a decoder in one piece takes beside its weights, whatever the picture. */
+const WHOLE_BYTES = 20e6;
+/** Values for each pixel of a decoder in one piece, at its widest, times its narrowest channels. */
+const WHOLE_UNITS = 5.1;
 /** Share of a layer that quantized weights take once more while a graph lays them out. */
 const PACKING_SHARE = 1 / 3;
 const FLOAT32_BYTES = 4;
@@ -95,9 +99,8 @@ export function predictDecode(
     const channels = config._class_name === "AutoencoderKL"
       ? config.block_out_channels[0]!
       : config.decoder_block_out_channels[0]!;
-    const { first, beyond, pixels } = WHOLE_UNITS;
-    const units = first * Math.min(height * width, pixels) + beyond * Math.max(0, height * width - pixels);
-    return fixed + WHOLE_BYTES + weightBytes + FLOAT32_BYTES * channels * units;
+    const values = WHOLE_UNITS * channels * height * width;
+    return fixed + WHOLE_BYTES + weightBytes + FLOAT32_BYTES * values;
   };
   if (tiling === "seamless" && config._class_name === "AutoencoderKL") {
     const factor = 2 ** (config.block_out_channels.length - 1);
@@ -110,8 +113,10 @@ export function predictDecode(
 
 /** Bytes of the weights that a transformer holds. They are prepared when a graph opens: copies in float32, not the mapped file. */
 export function heldByTransformer(facts: LayeredFacts, residency: Residency, precision: Precision): number {
-  const share = precision === "float32" ? FLOAT32_BYTES / facts.storedBytes : 1;
-  return share * heldByEncoder(facts, residency, precision);
+  const held = STEP_SHARE * heldByEncoder(facts, residency, precision);
+  if (precision !== "float32") return held;
+  const mapped = facts.storedBytes < FLOAT32_BYTES ? CAST_SHARE : 0;
+  return held * (FLOAT32_BYTES / facts.storedBytes + mapped);
 }
 
 /** Bytes of the weights that a text encoder holds: the mapped file. */

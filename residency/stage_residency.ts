@@ -14,13 +14,15 @@ export function weightBytes(weights: Weights): number {
 
 /**
  * How long a stage's weights are held where nobody says: streamed on a CPU where they are large, as that takes no more
- * time than reading them; else while the stage runs.
+ * time than reading them; else while the stage runs. Autoencoders are small beside the planes that they make, which a cut
+ * would hold for longer.
  *
  * @param device Where the stage runs.
+ * @param stage The stage's name.
  * @param bytes Bytes of its weights.
  */
-export function defaultResidency(device: string, bytes: number): Residency {
-  return device === "cpu" && bytes > SMALL_BYTES ? "stream" : "stage";
+export function defaultResidency(device: string, stage: string, bytes: number): Residency {
+  return device === "cpu" && stage !== "decode" && bytes > SMALL_BYTES ? "stream" : "stage";
 }
 
 /**
@@ -36,5 +38,5 @@ export function stageResidency(
   weights: Weights,
 ): Residency {
   return runtime.residency?.[stage] ?? runtime.residency?.["*"] ??
-    defaultResidency(runtime.device, weightBytes(weights));
+    defaultResidency(runtime.device, stage, weightBytes(weights));
 }

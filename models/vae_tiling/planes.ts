@@ -8,7 +8,7 @@
  */
 
 import { ARRAY_TYPES } from "../../artifacts/dtype.ts";
-import { type Tensor, tensor } from "../../artifacts/tensor.ts";
+import { releaseBuffer, type Tensor, tensor } from "../../artifacts/tensor.ts";
 
 /** Sizes of planes. */
 export interface PlaneSizes {
@@ -65,6 +65,6 @@ export class Planes implements PlaneSizes {
 
   /** Gives the memory back at once, without waiting for a garbage collection. Nothing can be read after it. */
   release(): void {
-    if (!this.#memory.buffer.detached) this.#memory.buffer.transfer(0);
+    releaseBuffer(this.#memory.buffer);
   }
 }

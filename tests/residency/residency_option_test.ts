@@ -15,7 +15,8 @@ Deno.test("parseResidency() reads one residency for all stages, one for each, an
 });
 
 Deno.test("large weights are streamed on a CPU, small ones are held", () => {
-  assert.equal(defaultResidency("cpu", 9e9), "stream");
-  assert.equal(defaultResidency("cpu", 1e8), "stage");
-  assert.equal(defaultResidency("webgpu", 9e9), "stage");
+  assert.equal(defaultResidency("cpu", "encode", 9e9), "stream");
+  assert.equal(defaultResidency("cpu", "encode", 1e8), "stage");
+  assert.equal(defaultResidency("cpu", "decode", 4e8), "stage");
+  assert.equal(defaultResidency("webgpu", "encode", 9e9), "stage");
 });
