@@ -69,7 +69,7 @@ export interface GenOptions {
 export function addModelOptions(command: Command, defaultModel: string): Command {
   return command
     .option("-m, --model <dir|org/name>", "checkpoint in diffusers' folder layout", defaultModel)
-    .option("--revision <name>", "branch, tag or commit of a checkpoint on the hub")
+    .option("--revision <name>", "branch, tag or commit of --model on the hub; org/name@revision elsewhere")
     .option("--variant <name>", "variant of the weights, such as fp16")
     .option("--local-files-only", "never download")
     .option("--cache-dir <dir>", "where downloads are kept");

@@ -16,7 +16,7 @@ import type { Precision } from "./precision.ts";
 /** Deno and ONNX Runtime, no model open. */
 export const PROCESS_BYTES = 130e6;
 /** What a text encoder's layer takes beside its weights, whatever the prompt. */
-const ENCODE_BYTES = 55e6;
+const ENCODE_BYTES = 75e6;
 /** Activations of a text encoder's layer for each token and channel. */
 const ENCODE_UNITS = 17;
 /** Scores of attention for each head and pair of tokens of a prompt: products, with their bias, as shares. */
@@ -31,13 +31,15 @@ const DENOISE_UNITS = 18.5;
  */
 export const STEP_SHARE = 14 / 16;
 /** Share of weights in half precision that is mapped still while their copies are made. */
-const CAST_SHARE = 1 / 3;
+const CAST_SHARE = 0.4;
 /** Strips of the seam-free decoder and its middle block, beside the planes that are held. */
 const STRIP_BYTES = 215e6;
 /** Share of the planes that are held at a time when strips are at their widest. */
 const PLANE_SHARE = 0.95;
 /** What a decoder in one piece takes beside its weights, whatever the picture. */
 const WHOLE_BYTES = 20e6;
+/** Tiles that are done and wait for a garbage collection. */
+const TILE_BYTES = 60e6;
 /** Values for each pixel of a decoder in one piece, at its widest, times its narrowest channels. */
 const WHOLE_UNITS = 5.1;
 /** Share of a layer that quantized weights take once more while a graph lays them out. */
@@ -82,7 +84,11 @@ export function predictDenoise(
   const activations = DENOISE_UNITS * tokens.picture * facts.width;
   const keysAndValues = 2 * facts.layers * tokens.text * facts.width;
   const held = heldByTransformer(facts, residency, precision);
-  return PROCESS_BYTES + DENOISE_BYTES + FLOAT32_BYTES * (activations + keysAndValues) + held;
+  const isCast = precision === "float32" && facts.storedBytes < FLOAT32_BYTES;
+  const mapped = isCast ? CAST_SHARE * facts.storedBytes / FLOAT32_BYTES * held : 0;
+  // Graphs open before there are activations.
+  const most = Math.max(mapped, FLOAT32_BYTES * (activations + keysAndValues));
+  return PROCESS_BYTES + DENOISE_BYTES + held + most;
 }
 
 /** Peak of a decoder; pictures go one at a time, and are held until the last. */
@@ -107,16 +113,16 @@ export function predictDecode(
     const latents = { height: Math.ceil(size.height / factor), width: Math.ceil(size.width / factor) };
     return fixed + STRIP_BYTES + PLANE_SHARE * planSeamless(config, latents).planeBytes;
   }
-  if (tiling === "blended") return whole(Math.min(tileSize, size.height), Math.min(tileSize, size.width));
+  if (tiling === "blended") {
+    return TILE_BYTES + whole(Math.min(tileSize, size.height), Math.min(tileSize, size.width));
+  }
   return whole(size.height, size.width);
 }
 
 /** Bytes of the weights that a transformer holds. They are prepared when a graph opens: copies in float32, not the mapped file. */
 export function heldByTransformer(facts: LayeredFacts, residency: Residency, precision: Precision): number {
-  const held = STEP_SHARE * heldByEncoder(facts, residency, precision);
-  if (precision !== "float32") return held;
-  const mapped = facts.storedBytes < FLOAT32_BYTES ? CAST_SHARE : 0;
-  return held * (FLOAT32_BYTES / facts.storedBytes + mapped);
+  const share = precision === "float32" ? FLOAT32_BYTES / facts.storedBytes : 1;
+  return share * STEP_SHARE * heldByEncoder(facts, residency, precision);
 }
 
 /** Bytes of the weights that a text encoder holds: the mapped file. */
