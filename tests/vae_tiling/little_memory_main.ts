@@ -12,7 +12,7 @@ const size = Number(side) / 8;
 const vae = await openComponent(await openDiskSource(checkpoint!), { component: "vae" });
 const fallbacks: string[] = [];
 await using decoder = new TiledVaeDecoder(
-  new OnnxRuntimeNode({ threads: 1 }),
+  new OnnxRuntimeNode({ threads: 2 }),
   AutoencoderConfig.parse(vae.config),
   await vae.weights(),
   { tiling: "none", onFallback: ({ message }) => fallbacks.push(message) },
