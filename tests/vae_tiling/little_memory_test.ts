@@ -4,8 +4,10 @@ import { fileURLToPath } from "node:url";
 import { writeRehearsal } from "../../models/rehearsal/write_rehearsal.ts";
 
 const MAIN = fileURLToPath(new URL("./little_memory_main.ts", import.meta.url));
-/** In one piece the tiny rehearsal's decoder takes about 0.4 GB at this size, strip by strip 0.25. */
-const SIDE = 1536;
+/** In one piece the tiny rehearsal's decoder takes about 0.24 GB at this size, strip by strip less than 0.2. */
+const SIDE = 1152;
+/** How often a process is started at most. */
+const TRIES = 5;
 
 interface Outcome {
   /** Memory that counts for the limit, before the picture. */
@@ -23,13 +25,13 @@ async function decodeWithin(
   const limit = limitBytes === undefined ? "unlimited" : String(Math.round(limitBytes / 1024));
   const script = 'ulimit -d "$1"; shift; exec "$@"';
   const args = [Deno.execPath(), "run", "-A", "--no-check", MAIN, checkpoint, picture, String(SIDE)];
-  for (;;) {
+  for (let attempt = 1;; attempt++) {
     const { code, stdout, stderr } = await new Deno.Command("sh", {
       args: ["-c", script, "sh", limit, ...args],
     }).output();
     const fault = new TextDecoder().decode(stderr);
     // Now and then the limit is felt before the first line runs, by Deno's own threads.
-    if (fault.includes("Deno could not start")) continue;
+    if (attempt < TRIES && fault.includes("Deno could not start")) continue;
     assert.equal(code, 0, fault);
     return JSON.parse(new TextDecoder().decode(stdout));
   }
@@ -68,10 +70,11 @@ Deno.test({
       const within = (bytes: number) =>
         decodeWithin(checkpoint, join(folder, "strips"), roomy.dataBytes + bytes);
       const tight = await firstOf(
-        [370e6, 340e6, 310e6, 280e6],
+        [250e6, 240e6, 230e6, 220e6],
         within,
-        ({ fallbacks, error }) => fallbacks.length > 0 && error === undefined,
+        ({ fallbacks }) => fallbacks.length > 0,
       );
+      assert.equal(tight.error, undefined);
       assert.equal(tight.fallbacks.length, 1);
       assert.match(tight.fallbacks[0]!, /bad_alloc|allocate memory/);
       const [whole, strips] = [
@@ -82,9 +85,9 @@ Deno.test({
         (most, value, index) => Math.max(most, Math.abs(value - strips[index]!)),
         0,
       );
-      assert(largest < 3e-4, `off by ${largest}`);
+      assert(largest < 1e-4, `off by ${largest}`);
 
-      const hopeless = await firstOf([200e6, 150e6, 100e6], within, ({ error }) => error !== undefined);
+      const hopeless = await firstOf([150e6, 100e6, 50e6], within, ({ error }) => error !== undefined);
       assert.match(hopeless.error!, /OutOfMemoryError: Cannot decode the picture as memory ran out/);
       assert.match(hopeless.error!, /make a smaller picture/);
     } finally {
