@@ -65,8 +65,7 @@ async function runFacts(
   models: Models,
   signal?: AbortSignal,
 ): Promise<RunFacts> {
-  const checkpoint = await models.open(request, signal);
-  const { transformer, defaults } = await openDenoiser(request, models, signal);
+  const { checkpoint, transformer, defaults } = await openDenoiser(request, models, signal);
   const { sample_size, patch_size } = PixArtTransformerConfig.parse(transformer.config);
   const vae = request.vae === undefined
     ? await models.component(request, "vae", signal)

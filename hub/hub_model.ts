@@ -34,12 +34,12 @@ export interface HubModelOptions extends HubOptions, DownloadOptions {
    */
   readonly revision?: string;
   /**
-   * Whether weights are fetched when they are needed. Where they are not, they are read over the network by the byte: for
-   * whoever looks at their headers alone.
+   * Whether files are fetched into the cache. Where they are not, they are read over the network, weights by the byte:
+   * for whoever looks at their headers alone. Where the hub must not or cannot be asked, the cache is read.
    *
    * @default {true}
    */
-  readonly fetchesWeights?: boolean;
+  readonly fetches?: boolean;
 }
 
 /** A model of the hub with the weights of one variant, as checkpoints are opened. */
@@ -139,14 +139,16 @@ export class HubModel {
    */
   async files(variant: string, signal?: AbortSignal): Promise<HubFiles> {
     let { repository } = this.#found;
+    if (this.#options.fetches === false) {
+      repository ??= await this.#list(signal);
+      if (repository) return this.#overNetwork(repository, variant, signal);
+    }
     const missing = repository ? undefined : await this.#missingFromCache(variant);
     if (missing !== undefined) {
       repository = await this.#list(signal);
       if (!repository) throw this.#lacks(missing);
     }
     if (repository) await this.#fetchSmall(repository, variant, signal);
-    const { fetchesWeights = true } = this.#options;
-    if (repository && !fetchesWeights) return this.#overNetwork(repository, variant, signal);
     const source = await openDiskSource(this.folder);
     return { source, findWeights: (folder) => this.#weights(source, folder, variant, signal) };
   }

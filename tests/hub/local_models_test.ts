@@ -346,14 +346,18 @@ Deno.test("plan reads the headers of the weights on the hub, and downloads none"
   await withHub(async (hub) => {
     await inFolder(async (folder) => {
       const env = { HF_ENDPOINT: hub.server.endpoint, HF_HUB_CACHE: hub.cacheDir };
-      const plan = async (model: string): Promise<unknown> => {
-        const child = startCliWith(folder, env, "plan", "cute cat", "-m", model, "--json");
+      const plan = async (model: string, ...more: string[]): Promise<unknown> => {
+        const child = startCliWith(folder, env, "plan", "cute cat", "-m", model, "--json", ...more);
         const { code, stdout, stderr } = await child.output();
         assert.equal(code, 0, new TextDecoder().decode(stderr));
-        // Before the plan, lines tell of the small files.
-        return JSON.parse(new TextDecoder().decode(stdout).trim().split("\n").at(-1)!);
+        return JSON.parse(new TextDecoder().decode(stdout));
       };
-      assert.deepEqual(await plan(MODEL), await plan(TINY));
+      const expected = await plan(TINY);
+      assert.deepEqual(await plan(MODEL), expected);
+      assert.equal(existsSync(snapshot(hub)), false);
+      // Of a commit the small files may be here already.
+      await models(hub).open({ model: `${MODEL}@${commitOf(MODEL, "main")}` });
+      assert.deepEqual(await plan(MODEL, "--revision", commitOf(MODEL, "main")), expected);
       assert.deepEqual(weightsOf(snapshot(hub)), []);
       const received = hub.server.requestsFor(TEXT);
       assert(received.length > 0 && received.every(({ range }) => range !== null));
