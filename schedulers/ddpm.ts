@@ -11,8 +11,9 @@
 
 import { z } from "zod";
 import { addTrainingNoise } from "./add_noise.ts";
-import { alphasCumprod, betaOptions } from "./betas.ts";
+import { alphasCumprod } from "./betas.ts";
 import { defineScheduler, type SchedulerDefinition } from "./definition.ts";
+import { diffusionOptions } from "./diffusion_options.ts";
 import { linearCombination } from "./elementwise.ts";
 import { f32, sqrt32 } from "./float32.ts";
 import { OrderedScheduler, type StepCall } from "./ordered_scheduler.ts";
@@ -21,24 +22,18 @@ import { roundHalfEven } from "./ranges.ts";
 import { type RunOptions, stepsOf, withinTraining } from "./run_options.ts";
 import type { StepResult } from "./scheduler.ts";
 import { trainingLevel } from "./signal_level.ts";
-import { diffusionPredictionOption } from "./solver_options.ts";
-import { clippingOptions, keepWithinBounds, thresholdingOptions } from "./thresholding.ts";
-import { leadingSpacingOptions, spreadTimesteps } from "./timestep_spacing.ts";
+import { keepWithinBounds } from "./thresholding.ts";
+import { spreadTimesteps } from "./timestep_spacing.ts";
 
 const NAME = "DDPMScheduler";
 /** What the reference keeps a variance above, as it takes its logarithm. */
 const SMALLEST_VARIANCE = f32(1e-20);
 
 const options = z.object({
-  ...betaOptions,
+  ...diffusionOptions,
   /** How much noise a step adds. A learned variance never reaches the scheduler: PixArt's pipelines drop it. */
   variance_type: z.enum(["fixed_small", "fixed_small_log", "fixed_large"]).nullable().default("fixed_small"),
-  ...clippingOptions,
   clip_sample: z.boolean().default(true),
-  prediction_type: diffusionPredictionOption,
-  ...thresholdingOptions,
-  ...leadingSpacingOptions,
-  rescale_betas_zero_snr: z.boolean().default(false),
 });
 
 type Config = z.output<typeof options>;

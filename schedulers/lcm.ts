@@ -12,6 +12,7 @@ import { z } from "zod";
 import { addTrainingNoise } from "./add_noise.ts";
 import { alphasCumprod, betaOptions } from "./betas.ts";
 import { defineScheduler, type SchedulerDefinition } from "./definition.ts";
+import { diffusionOptions } from "./diffusion_options.ts";
 import { linearCombination } from "./elementwise.ts";
 import { f32, sqrt32 } from "./float32.ts";
 import { OrderedScheduler, type StepCall } from "./ordered_scheduler.ts";
@@ -19,27 +20,20 @@ import { predictClean } from "./prediction.ts";
 import { type RunOptions, withinTraining } from "./run_options.ts";
 import type { StepResult } from "./scheduler.ts";
 import { trainingLevel } from "./signal_level.ts";
-import { diffusionPredictionOption } from "./solver_options.ts";
-import { clippingOptions, keepWithinBounds, thresholdingOptions } from "./thresholding.ts";
-import { leadingSpacingOptions } from "./timestep_spacing.ts";
+import { keepWithinBounds } from "./thresholding.ts";
 
 const NAME = "LCMScheduler";
 /** The variance of the data, which says how soon the boundary condition takes over. */
 const DATA_VARIANCE = 0.25;
 
 const options = z.object({
-  ...betaOptions,
+  ...diffusionOptions,
   beta_start: betaOptions.beta_start.unwrap().default(0.00085),
   beta_end: betaOptions.beta_end.unwrap().default(0.012),
   beta_schedule: betaOptions.beta_schedule.unwrap().default("scaled_linear"),
   original_inference_steps: z.int().min(1).default(50),
-  ...clippingOptions,
   set_alpha_to_one: z.boolean().default(true),
-  prediction_type: diffusionPredictionOption,
-  ...thresholdingOptions,
-  ...leadingSpacingOptions,
   timestep_scaling: z.number().default(10),
-  rescale_betas_zero_snr: z.boolean().default(false),
 });
 
 type Config = z.output<typeof options>;
