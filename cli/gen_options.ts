@@ -9,7 +9,7 @@ import type { PictureRequestInput } from "../graph/picture_request.ts";
 import type { LocalRunOptions } from "../local.ts";
 import { amount, amounts, keyValue, seeds, wholeNumber } from "./option_values.ts";
 import { downloadView } from "./progress.ts";
-import type { VaeTiling } from "../models/vae_tiling/tiled_vae_decoder.ts";
+import type { VaeTiling } from "../models/vae/tiling/tiled_vae_decoder.ts";
 import { parsePrecision, type Precision, type PrecisionByStage, PRECISIONS } from "../residency/precision.ts";
 import { parseResidency, type ResidencyByStage } from "../residency/residency_option.ts";
 import { type Device, DEVICES } from "../runtime/device.ts";

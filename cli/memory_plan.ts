@@ -4,12 +4,12 @@
  * @module
  */
 
-import { AutoencoderConfig, spatialFactor } from "../models/autoencoder_config.ts";
+import { AutoencoderConfig, spatialFactor } from "../models/vae/autoencoder_config.ts";
 import type { Checkpoint } from "../models/checkpoint/checkpoint.ts";
 import type { Models } from "../models/models.ts";
-import { PixArtTransformerConfig } from "../models/pixart_transformer_config.ts";
+import { PixArtTransformerConfig } from "../models/pixart/transformer_config.ts";
 import type { PictureRequestInput } from "../graph/picture_request.ts";
-import { classifyResolution } from "../models/resolution_bins.ts";
+import { classifyResolution } from "../models/pixart/resolution_bins.ts";
 import { decodeFacts, denoiseFacts, encodeFacts, type RunFacts } from "../residency/memory_facts.ts";
 import { formatMemory, memoryLimit, parseMemorySize } from "../residency/memory_size.ts";
 import { type MemoryPlan, planMemory, type StageMemoryPlan } from "../residency/plan_memory.ts";

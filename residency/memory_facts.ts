@@ -7,11 +7,11 @@
  */
 
 import { z } from "zod";
-import { AutoencoderConfig } from "../models/autoencoder_config.ts";
+import { AutoencoderConfig } from "../models/vae/autoencoder_config.ts";
 import type { Component } from "../models/checkpoint/component.ts";
 import type { Weights } from "../models/checkpoint/weights.ts";
-import { PixArtTransformerConfig } from "../models/pixart_transformer_config.ts";
-import { T5EncoderConfig } from "../models/t5_encoder_config.ts";
+import { PixArtTransformerConfig } from "../models/pixart/transformer_config.ts";
+import { T5EncoderConfig } from "../models/t5/encoder_config.ts";
 
 /** A model of layers that run one after the other. */
 export interface LayeredFacts {

@@ -7,7 +7,7 @@
  */
 
 import type { Residency } from "../models/segments.ts";
-import { chooseTiling, type VaeTiling } from "../models/vae_tiling/tiled_vae_decoder.ts";
+import { chooseTiling, type VaeTiling } from "../models/vae/tiling/tiled_vae_decoder.ts";
 import type { DecodeFacts, LayeredFacts, RunFacts } from "./memory_facts.ts";
 import { guidanceHalves } from "./guidance_halves.ts";
 import { formatMemory } from "./memory_size.ts";

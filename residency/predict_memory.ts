@@ -8,8 +8,8 @@
  */
 
 import type { Residency } from "../models/segments.ts";
-import type { VaeTiling } from "../models/vae_tiling/tiled_vae_decoder.ts";
-import { planSeamless } from "../models/vae_tiling/seamless_plan.ts";
+import type { VaeTiling } from "../models/vae/tiling/tiled_vae_decoder.ts";
+import { planSeamless } from "../models/vae/tiling/seamless_plan.ts";
 import type { DecodeFacts, LayeredFacts } from "./memory_facts.ts";
 import type { Precision } from "./precision.ts";
 

@@ -7,10 +7,10 @@
 import type { z } from "zod";
 import { HubError } from "../hub/hub_error.ts";
 import { LocalModels } from "../hub/local_models.ts";
-import { AutoencoderConfig, spatialFactor } from "../models/autoencoder_config.ts";
+import { AutoencoderConfig, spatialFactor } from "../models/vae/autoencoder_config.ts";
 import { COMPONENT_NAMES, type ComponentName } from "../models/checkpoint/model_index.ts";
 import type { RunDefaults } from "../models/checkpoint/run_defaults.ts";
-import { PixArtTransformerConfig } from "../models/pixart_transformer_config.ts";
+import { PixArtTransformerConfig } from "../models/pixart/transformer_config.ts";
 import { guidanceScaleOf } from "../stages/denoise_settings.ts";
 import { weightBytes } from "../residency/stage_residency.ts";
 import type { ModelEntry } from "./engine/messages.ts";

@@ -7,7 +7,7 @@
  */
 
 import { tensor } from "../artifacts/tensor.ts";
-import type { PixArtTransformer, PreparedText } from "../models/pixart_runner.ts";
+import type { PixArtTransformer, PreparedText } from "../models/pixart/transformer_runner.ts";
 import type { NoiseGenerator } from "../random/noise_generator.ts";
 import type { ImageState } from "./denoise_checkpoint.ts";
 import type { DenoiseSettings } from "./denoise_settings.ts";

@@ -12,7 +12,7 @@ import { type Embeddings, type PromptEmbedding, unpackEmbeddings } from "../arti
 import { imageLatents, unpackLatents } from "../artifacts/latents.ts";
 import type { Tensor } from "../artifacts/tensor.ts";
 import type { Checkpoint } from "../models/checkpoint/checkpoint.ts";
-import { PixArtTransformer, type PreparedText } from "../models/pixart_runner.ts";
+import { PixArtTransformer, type PreparedText } from "../models/pixart/transformer_runner.ts";
 import { guidanceHalves } from "../residency/guidance_halves.ts";
 import { stageResidency } from "../residency/stage_residency.ts";
 import type { NoiseGenerator } from "../random/noise_generator.ts";

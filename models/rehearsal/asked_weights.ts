@@ -7,13 +7,13 @@
  */
 
 import type { JsonObject } from "../../artifacts/artifact.ts";
-import { autoencoderKLDecoderSegments, autoencoderKLEncoderGraph } from "../autoencoder_kl.ts";
-import { AutoencoderKLConfig } from "../autoencoder_kl_config.ts";
+import { autoencoderKLDecoderSegments, autoencoderKLEncoderGraph } from "../vae/autoencoder_kl.ts";
+import { AutoencoderKLConfig } from "../vae/autoencoder_kl_config.ts";
 import type { Weights } from "../checkpoint/weights.ts";
-import { pixartStepSegments, pixartTextGraph } from "../pixart_transformer.ts";
-import { PixArtTransformerConfig } from "../pixart_transformer_config.ts";
-import { t5EncoderSegments } from "../t5_encoder.ts";
-import { T5EncoderConfig } from "../t5_encoder_config.ts";
+import { pixartStepSegments, pixartTextGraph } from "../pixart/transformer.ts";
+import { PixArtTransformerConfig } from "../pixart/transformer_config.ts";
+import { t5EncoderSegments } from "../t5/encoder.ts";
+import { T5EncoderConfig } from "../t5/encoder_config.ts";
 
 /** A weight that a model asks for. */
 export interface AskedWeight {

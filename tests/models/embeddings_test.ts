@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { readSafetensorsFile } from "../../artifacts/disk.ts";
-import { positionEmbedding } from "../../models/position_embedding.ts";
-import { positionBucket, positionBuckets } from "../../models/t5_position_buckets.ts";
-import { timestepEmbedding } from "../../models/timestep_embedding.ts";
+import { positionEmbedding } from "../../models/pixart/position_embedding.ts";
+import { positionBucket, positionBuckets } from "../../models/t5/position_buckets.ts";
+import { timestepEmbedding } from "../../models/pixart/timestep_embedding.ts";
 import { goldenJson, goldenPath } from "../goldens.ts";
 import { assertNear, type Sample } from "./tiny_checkpoints.ts";
 

@@ -6,7 +6,7 @@ import { type Tensor, tensor } from "../../artifacts/tensor.ts";
 import type { WeightLocation } from "../../models/checkpoint/weights.ts";
 import { GraphBuilder, type Value, WeightsFolderError } from "../../models/onnx/graph_builder.ts";
 import { weightSlices } from "../../models/onnx/weight_slices.ts";
-import { upsampleConv } from "../../models/upsample_conv.ts";
+import { upsampleConv } from "../../models/vae/upsample_conv.ts";
 import { memoryFigures } from "../../runtime/memory.ts";
 import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
 import { assertNear } from "./tiny_checkpoints.ts";

@@ -1,5 +1,5 @@
 import { deepEqual, equal, throws } from "node:assert/strict";
-import { classifyResolution } from "../../models/resolution_bins.ts";
+import { classifyResolution } from "../../models/pixart/resolution_bins.ts";
 import { goldenJson } from "../goldens.ts";
 
 interface Binning {

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import type { Tensor } from "../../artifacts/tensor.ts";
 import type { Weights } from "../../models/checkpoint/weights.ts";
 import { SegmentedModel } from "../../models/segments.ts";
-import { t5EncoderSegments } from "../../models/t5_encoder.ts";
-import { T5EncoderConfig } from "../../models/t5_encoder_config.ts";
-import { T5Encoder } from "../../models/t5_runner.ts";
-import { positionBuckets } from "../../models/t5_position_buckets.ts";
+import { t5EncoderSegments } from "../../models/t5/encoder.ts";
+import { T5EncoderConfig } from "../../models/t5/encoder_config.ts";
+import { T5Encoder } from "../../models/t5/encoder_runner.ts";
+import { positionBuckets } from "../../models/t5/position_buckets.ts";
 import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
 import { tensor } from "../../artifacts/tensor.ts";
 import {

@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { type Tensor, tensor } from "../../artifacts/tensor.ts";
-import { AutoencoderConfig } from "../../models/autoencoder_config.ts";
-import { autoencoderKLDecoderSegments, autoencoderKLEncoderGraph } from "../../models/autoencoder_kl.ts";
-import { autoencoderTinyDecoderGraph, autoencoderTinyEncoderGraph } from "../../models/autoencoder_tiny.ts";
+import { AutoencoderConfig } from "../../models/vae/autoencoder_config.ts";
+import { autoencoderKLDecoderSegments, autoencoderKLEncoderGraph } from "../../models/vae/autoencoder_kl.ts";
+import {
+  autoencoderTinyDecoderGraph,
+  autoencoderTinyEncoderGraph,
+} from "../../models/vae/autoencoder_tiny.ts";
 import { SegmentedModel } from "../../models/segments.ts";
-import { VaeDecoder } from "../../models/vae_runner.ts";
+import { VaeDecoder } from "../../models/vae/decoder_runner.ts";
 import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
 import {
   assertNear,

@@ -9,7 +9,7 @@ import { embeddingsSource, textToImage } from "../../graph/text_to_image.ts";
 import { toPixels } from "../../images/pixels.ts";
 import { resizeAndCrop } from "../../images/resize_and_crop.ts";
 import { localRun } from "../../local.ts";
-import { PixArtTransformer } from "../../models/pixart_runner.ts";
+import { PixArtTransformer } from "../../models/pixart/transformer_runner.ts";
 import { TorchGenerator } from "../../random/torch_generator.ts";
 import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
 import { denoiseImage, type DenoiseStep } from "../../stages/denoise_loop.ts";

@@ -17,8 +17,8 @@ import { quantizeRows } from "../../models/quantization/quantize_rows.ts";
 import { isQuantized, RECIPES } from "../../models/quantization/recipe.ts";
 import { writeQuantized } from "../../models/quantization/write_quantized.ts";
 import { writeRehearsal } from "../../models/rehearsal/write_rehearsal.ts";
-import { T5EncoderConfig } from "../../models/t5_encoder_config.ts";
-import { T5Encoder } from "../../models/t5_runner.ts";
+import { T5EncoderConfig } from "../../models/t5/encoder_config.ts";
+import { T5Encoder } from "../../models/t5/encoder_runner.ts";
 import { createGenerator } from "../../random/create_generator.ts";
 import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
 

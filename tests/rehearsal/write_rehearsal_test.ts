@@ -6,8 +6,8 @@ import { openDiskSource } from "../../models/checkpoint/disk_source.ts";
 import { autoencoderWeights, t5Weights, transformerWeights } from "../../models/rehearsal/asked_weights.ts";
 import { REHEARSAL_PRESETS } from "../../models/rehearsal/presets.ts";
 import { cutShards, RehearsalFolderError, writeRehearsal } from "../../models/rehearsal/write_rehearsal.ts";
-import { T5EncoderConfig } from "../../models/t5_encoder_config.ts";
-import { T5Encoder } from "../../models/t5_runner.ts";
+import { T5EncoderConfig } from "../../models/t5/encoder_config.ts";
+import { T5Encoder } from "../../models/t5/encoder_runner.ts";
 import { createTokenizer } from "../../text/tokenizer.ts";
 
 for (const dtype of ["float32", "float16", "bfloat16"] as const) {

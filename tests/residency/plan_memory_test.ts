@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { AutoencoderConfig } from "../../models/autoencoder_config.ts";
+import { AutoencoderConfig } from "../../models/vae/autoencoder_config.ts";
 import type { LayeredFacts, RunFacts } from "../../residency/memory_facts.ts";
 import { formatMemory, memoryLimit, parseMemorySize } from "../../residency/memory_size.ts";
 import { planMemory } from "../../residency/plan_memory.ts";

@@ -1,9 +1,9 @@
 /** Decodes a picture in one piece, under whatever limit there is, and says what came of it. */
 import { tensor } from "../../artifacts/tensor.ts";
-import { AutoencoderConfig } from "../../models/autoencoder_config.ts";
+import { AutoencoderConfig } from "../../models/vae/autoencoder_config.ts";
 import { openComponent } from "../../models/checkpoint/component.ts";
 import { openDiskSource } from "../../models/checkpoint/disk_source.ts";
-import { TiledVaeDecoder } from "../../models/vae_tiling/tiled_vae_decoder.ts";
+import { TiledVaeDecoder } from "../../models/vae/tiling/tiled_vae_decoder.ts";
 import { createGenerator } from "../../random/create_generator.ts";
 import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
 

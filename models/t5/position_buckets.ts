@@ -8,7 +8,7 @@
  * @module
  */
 
-import { type Tensor, tensor } from "../artifacts/tensor.ts";
+import { type Tensor, tensor } from "../../artifacts/tensor.ts";
 
 /** How distances are put into buckets. */
 export interface BucketOptions {

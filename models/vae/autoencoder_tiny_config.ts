@@ -7,7 +7,7 @@
  */
 
 import * as z from "zod";
-import { only, size } from "./config_schema.ts";
+import { only, size } from "../config_schema.ts";
 
 const channels = z.array(size).nonempty().default([64, 64, 64, 64]);
 

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { type Tensor, tensor } from "../../artifacts/tensor.ts";
+import { type Tensor, tensor } from "../../../artifacts/tensor.ts";
 
 /** Gathers mean and variance of each group. */
 export class GroupStatistics {

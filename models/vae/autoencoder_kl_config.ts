@@ -7,7 +7,7 @@
  */
 
 import * as z from "zod";
-import { only, size } from "./config_schema.ts";
+import { only, size } from "../config_schema.ts";
 
 /**
  * The autoencoder's configuration, with the names and defaults of diffusers' `AutoencoderKL`. Keys that do not change

@@ -7,7 +7,7 @@
  */
 
 import * as z from "zod";
-import { only, size } from "./config_schema.ts";
+import { only, size } from "../config_schema.ts";
 
 /** Feed-forward layers that are computed: T5's own, and T5 1.1's gated one with GELU in its tanh form. */
 const FEED_FORWARD = ["relu", "gated-gelu"] as const;

@@ -8,9 +8,9 @@
  */
 
 import type { AutoencoderKLConfig } from "../autoencoder_kl_config.ts";
-import type { Weights } from "../checkpoint/weights.ts";
-import { Layers } from "../layers.ts";
-import { type BuiltGraph, GraphBuilder, type Value } from "../onnx/graph_builder.ts";
+import type { Weights } from "../../checkpoint/weights.ts";
+import { Layers } from "../../layers.ts";
+import { type BuiltGraph, GraphBuilder, type Value } from "../../onnx/graph_builder.ts";
 
 /** A convolution that doubles the planes before anything else. */
 export interface Upsampler {

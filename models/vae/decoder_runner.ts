@@ -6,13 +6,13 @@
  * @module
  */
 
-import type { Tensor } from "../artifacts/tensor.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import type { Tensor } from "../../artifacts/tensor.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
 import { type AutoencoderConfig, spatialFactor } from "./autoencoder_config.ts";
 import { autoencoderKLDecoderSegments } from "./autoencoder_kl.ts";
 import { autoencoderTinyDecoderGraph } from "./autoencoder_tiny.ts";
-import type { Weights } from "./checkpoint/weights.ts";
-import { type CallOptions, type OpenModelOptions, SegmentedModel } from "./segments.ts";
+import type { Weights } from "../checkpoint/weights.ts";
+import { type CallOptions, type OpenModelOptions, SegmentedModel } from "../segments.ts";
 
 /**
  * The open decoder of either autoencoder.
@@ -20,11 +20,11 @@ import { type CallOptions, type OpenModelOptions, SegmentedModel } from "./segme
  * @example Latents to a picture
  * ```ts ignore
  * import { AutoencoderConfig } from "./autoencoder_config.ts";
- * import { openComponent } from "./checkpoint/component.ts";
- * import { openDiskSource } from "./checkpoint/disk_source.ts";
- * import { VaeDecoder } from "./vae_runner.ts";
- * import { tensor } from "../artifacts/tensor.ts";
- * import { OnnxRuntimeNode } from "../runtime/onnxruntime_node.ts";
+ * import { openComponent } from "../checkpoint/component.ts";
+ * import { openDiskSource } from "../checkpoint/disk_source.ts";
+ * import { VaeDecoder } from "./decoder_runner.ts";
+ * import { tensor } from "../../artifacts/tensor.ts";
+ * import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
  *
  * const component = await openComponent(await openDiskSource("models/taesd"));
  * const config = AutoencoderConfig.parse(component.config);

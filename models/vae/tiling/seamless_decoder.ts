@@ -9,13 +9,13 @@
  * @module
  */
 
-import { type Tensor, tensor } from "../../artifacts/tensor.ts";
-import type { Runtime, Session } from "../../runtime/runtime.ts";
+import { type Tensor, tensor } from "../../../artifacts/tensor.ts";
+import type { Runtime, Session } from "../../../runtime/runtime.ts";
 import { autoencoderKLDecoderStart, NORM_EPSILON } from "../autoencoder_kl.ts";
 import type { AutoencoderKLConfig } from "../autoencoder_kl_config.ts";
-import type { Weights } from "../checkpoint/weights.ts";
-import type { BuiltGraph } from "../onnx/graph_builder.ts";
-import type { CallOptions, OpenModelOptions } from "../segments.ts";
+import type { Weights } from "../../checkpoint/weights.ts";
+import type { BuiltGraph } from "../../onnx/graph_builder.ts";
+import type { CallOptions, OpenModelOptions } from "../../segments.ts";
 import { GroupStatistics } from "./group_statistics.ts";
 import { channelsOf, planeStatistics, rowsOf } from "./plane_layout.ts";
 import { Planes } from "./planes.ts";

@@ -14,8 +14,8 @@
  * @module
  */
 
-import type { Layers } from "./layers.ts";
-import type { Value } from "./onnx/graph_builder.ts";
+import type { Layers } from "../layers.ts";
+import type { Value } from "../onnx/graph_builder.ts";
 
 /** Which share of a head's size a text may have in tokens to be absorbed. */
 const LARGEST_SHARE = 3 / 4;

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { type Tensor, tensor } from "../artifacts/tensor.ts";
+import { type Tensor, tensor } from "../../artifacts/tensor.ts";
 
 /** Sinusoids per value: half cosines, half sines. */
 export const TIMESTEP_CHANNELS = 256;

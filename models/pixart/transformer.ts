@@ -11,11 +11,11 @@
  */
 
 import { absorbedAttention } from "./absorbed_attention.ts";
-import type { Weights } from "./checkpoint/weights.ts";
-import { Layers } from "./layers.ts";
-import { type BuiltGraph, type ComputeType, GraphBuilder, type Value } from "./onnx/graph_builder.ts";
-import type { PixArtTransformerConfig } from "./pixart_transformer_config.ts";
-import { layerRanges, type SegmentOptions } from "./segments.ts";
+import type { Weights } from "../checkpoint/weights.ts";
+import { Layers } from "../layers.ts";
+import { type BuiltGraph, type ComputeType, GraphBuilder, type Value } from "../onnx/graph_builder.ts";
+import type { PixArtTransformerConfig } from "./transformer_config.ts";
+import { layerRanges, type SegmentOptions } from "../segments.ts";
 import { TIMESTEP_CHANNELS } from "./timestep_embedding.ts";
 
 /** Normalization before the output; fixed in the reference. */

@@ -7,8 +7,8 @@
  * @module
  */
 
-import { ARRAY_TYPES } from "../../artifacts/dtype.ts";
-import { releaseBuffer, type Tensor, tensor } from "../../artifacts/tensor.ts";
+import { ARRAY_TYPES } from "../../../artifacts/dtype.ts";
+import { releaseBuffer, type Tensor, tensor } from "../../../artifacts/tensor.ts";
 
 /** Sizes of planes. */
 export interface PlaneSizes {

@@ -9,11 +9,11 @@
  */
 
 import type { AutoencoderKLConfig } from "./autoencoder_kl_config.ts";
-import type { Weights } from "./checkpoint/weights.ts";
+import type { Weights } from "../checkpoint/weights.ts";
 import { type NormalizeGroups, normalizeGroups } from "./group_norm.ts";
-import { type ConvOptions, Layers } from "./layers.ts";
-import { type BuiltGraph, GraphBuilder, type Value } from "./onnx/graph_builder.ts";
-import { layerRanges, type SegmentOptions } from "./segments.ts";
+import { type ConvOptions, Layers } from "../layers.ts";
+import { type BuiltGraph, GraphBuilder, type Value } from "../onnx/graph_builder.ts";
+import { layerRanges, type SegmentOptions } from "../segments.ts";
 
 /** Added to variances; fixed in the reference. */
 export const NORM_EPSILON = 1e-6;

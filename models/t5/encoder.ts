@@ -10,11 +10,11 @@
  * @module
  */
 
-import type { Weights } from "./checkpoint/weights.ts";
-import { Layers } from "./layers.ts";
-import { type BuiltGraph, GraphBuilder, type Value } from "./onnx/graph_builder.ts";
-import { layerRanges, type SegmentOptions } from "./segments.ts";
-import type { T5EncoderConfig } from "./t5_encoder_config.ts";
+import type { Weights } from "../checkpoint/weights.ts";
+import { Layers } from "../layers.ts";
+import { type BuiltGraph, GraphBuilder, type Value } from "../onnx/graph_builder.ts";
+import { layerRanges, type SegmentOptions } from "../segments.ts";
+import type { T5EncoderConfig } from "./encoder_config.ts";
 
 /**
  * The encoder, cut into segments of `layersPerSegment` layers: `input_ids` [tokens] and `position_buckets` [tokens,

@@ -7,9 +7,9 @@
  * @module
  */
 
-import { type Tensor, tensor } from "../../artifacts/tensor.ts";
-import type { CallOptions } from "../segments.ts";
-import type { VaeDecoder } from "../vae_runner.ts";
+import { type Tensor, tensor } from "../../../artifacts/tensor.ts";
+import type { CallOptions } from "../../segments.ts";
+import type { VaeDecoder } from "../decoder_runner.ts";
 import { type Tile, tileGrid } from "./tile_grid.ts";
 
 /** Sizes of tiles, in pixels. */

@@ -6,14 +6,14 @@
  * @module
  */
 
-import { type Tensor, tensor } from "../artifacts/tensor.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import { type Tensor, tensor } from "../../artifacts/tensor.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
 import { isShortText } from "./absorbed_attention.ts";
-import type { Weights } from "./checkpoint/weights.ts";
-import { type PixArtOptions, pixartStepSegments, pixartTextGraph, secondName } from "./pixart_transformer.ts";
-import type { PixArtTransformerConfig } from "./pixart_transformer_config.ts";
+import type { Weights } from "../checkpoint/weights.ts";
+import { type PixArtOptions, pixartStepSegments, pixartTextGraph, secondName } from "./transformer.ts";
+import type { PixArtTransformerConfig } from "./transformer_config.ts";
 import { positionEmbedding } from "./position_embedding.ts";
-import { type CallOptions, type OpenModelOptions, SegmentedModel } from "./segments.ts";
+import { type CallOptions, type OpenModelOptions, SegmentedModel } from "../segments.ts";
 import { timestepEmbedding } from "./timestep_embedding.ts";
 
 /** A text as the blocks see it: the keys and values of each block's cross-attention. */
@@ -41,12 +41,12 @@ export interface PredictInputs {
  *
  * @example One prediction
  * ```ts ignore
- * import { openComponent } from "./checkpoint/component.ts";
- * import { openDiskSource } from "./checkpoint/disk_source.ts";
- * import { PixArtTransformer } from "./pixart_runner.ts";
- * import { PixArtTransformerConfig } from "./pixart_transformer_config.ts";
- * import { tensor } from "../artifacts/tensor.ts";
- * import { OnnxRuntimeNode } from "../runtime/onnxruntime_node.ts";
+ * import { openComponent } from "../checkpoint/component.ts";
+ * import { openDiskSource } from "../checkpoint/disk_source.ts";
+ * import { PixArtTransformer } from "./transformer_runner.ts";
+ * import { PixArtTransformerConfig } from "./transformer_config.ts";
+ * import { tensor } from "../../artifacts/tensor.ts";
+ * import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
  *
  * const source = await openDiskSource("models/PixArt-Sigma-XL-2-1024-MS");
  * const component = await openComponent(source, { component: "transformer" });

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { type Tensor, tensor } from "../artifacts/tensor.ts";
+import { type Tensor, tensor } from "../../artifacts/tensor.ts";
 
 const LARGEST_PERIOD = 10_000;
 

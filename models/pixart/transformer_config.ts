@@ -7,7 +7,7 @@
  */
 
 import * as z from "zod";
-import { only, size } from "./config_schema.ts";
+import { only, size } from "../config_schema.ts";
 
 /**
  * The transformer's configuration, with the names and defaults of diffusers' `PixArtTransformer2DModel`. Keys that do

@@ -6,24 +6,24 @@
  * @module
  */
 
-import { type Tensor, tensor } from "../artifacts/tensor.ts";
-import type { Runtime } from "../runtime/runtime.ts";
-import type { Weights } from "./checkpoint/weights.ts";
-import { type CallOptions, type OpenModelOptions, SegmentedModel } from "./segments.ts";
-import { t5EncoderSegments } from "./t5_encoder.ts";
-import type { T5EncoderConfig } from "./t5_encoder_config.ts";
-import { positionBuckets } from "./t5_position_buckets.ts";
+import { type Tensor, tensor } from "../../artifacts/tensor.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
+import type { Weights } from "../checkpoint/weights.ts";
+import { type CallOptions, type OpenModelOptions, SegmentedModel } from "../segments.ts";
+import { t5EncoderSegments } from "./encoder.ts";
+import type { T5EncoderConfig } from "./encoder_config.ts";
+import { positionBuckets } from "./position_buckets.ts";
 
 /**
  * An open T5 encoder.
  *
  * @example One text, a layer's weights at a time
  * ```ts ignore
- * import { openComponent } from "./checkpoint/component.ts";
- * import { openDiskSource } from "./checkpoint/disk_source.ts";
- * import { T5EncoderConfig } from "./t5_encoder_config.ts";
- * import { T5Encoder } from "./t5_runner.ts";
- * import { OnnxRuntimeNode } from "../runtime/onnxruntime_node.ts";
+ * import { openComponent } from "../checkpoint/component.ts";
+ * import { openDiskSource } from "../checkpoint/disk_source.ts";
+ * import { T5EncoderConfig } from "./encoder_config.ts";
+ * import { T5Encoder } from "./encoder_runner.ts";
+ * import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
  *
  * const source = await openDiskSource("models/PixArt-Sigma-XL-2-1024-MS");
  * const component = await openComponent(source, { component: "text_encoder" });

@@ -8,8 +8,8 @@
  * @module
  */
 
-import { tensor } from "../artifacts/tensor.ts";
-import type { GraphBuilder, Value } from "./onnx/graph_builder.ts";
+import { tensor } from "../../artifacts/tensor.ts";
+import type { GraphBuilder, Value } from "../onnx/graph_builder.ts";
 
 /** Which of a kernel's three rows fall on the same small row, for even and for odd rows of the result. */
 const FOLDS = [[[1, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]] as const;

@@ -8,10 +8,10 @@
  */
 
 import type { AutoencoderTinyConfig } from "./autoencoder_tiny_config.ts";
-import type { Weights } from "./checkpoint/weights.ts";
-import { type ConvOptions, Layers } from "./layers.ts";
-import { type BuiltGraph, GraphBuilder, type Value } from "./onnx/graph_builder.ts";
-import type { SegmentOptions } from "./segments.ts";
+import type { Weights } from "../checkpoint/weights.ts";
+import { type ConvOptions, Layers } from "../layers.ts";
+import { type BuiltGraph, GraphBuilder, type Value } from "../onnx/graph_builder.ts";
+import type { SegmentOptions } from "../segments.ts";
 
 /** Latents are bent to stay within this. */
 const LARGEST_LATENT = 3;

@@ -6,13 +6,13 @@
  * @module
  */
 
-import type { Tensor } from "../../artifacts/tensor.ts";
-import type { Runtime } from "../../runtime/runtime.ts";
+import type { Tensor } from "../../../artifacts/tensor.ts";
+import type { Runtime } from "../../../runtime/runtime.ts";
 import type { AutoencoderConfig } from "../autoencoder_config.ts";
-import type { Weights } from "../checkpoint/weights.ts";
-import { isOutOfMemory, OutOfMemoryError } from "../out_of_memory.ts";
-import type { CallOptions, OpenModelOptions } from "../segments.ts";
-import { VaeDecoder } from "../vae_runner.ts";
+import type { Weights } from "../../checkpoint/weights.ts";
+import { isOutOfMemory, OutOfMemoryError } from "../../out_of_memory.ts";
+import type { CallOptions, OpenModelOptions } from "../../segments.ts";
+import { VaeDecoder } from "../decoder_runner.ts";
 import { decodeBlended } from "./blended_decoder.ts";
 import { SeamlessDecoder } from "./seamless_decoder.ts";
 

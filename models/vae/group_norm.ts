@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { GraphBuilder, Value } from "./onnx/graph_builder.ts";
+import type { GraphBuilder, Value } from "../onnx/graph_builder.ts";
 
 /** One group normalization of a graph. */
 export interface GroupNorm {
