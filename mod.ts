@@ -13,13 +13,13 @@ export { MemoryStore } from "./artifacts/store/memory_store.ts";
 export { type ArtifactStore, combinedStore, type RunStore } from "./artifacts/store/store.ts";
 export type { DType } from "./artifacts/dtype.ts";
 export { type Tensor, tensor } from "./artifacts/tensor.ts";
-export type { CheckpointPolicy } from "./graph/checkpoints.ts";
+export type { SnapshotPolicy } from "./graph/snapshots.ts";
 export type { GraphDocument, GraphDocumentInput } from "./graph/document.ts";
 export type { RunEvent } from "./graph/events.ts";
 export type { Executor } from "./graph/executors/executor.ts";
 export { InlineExecutor } from "./graph/executors/inline.ts";
 export { ProcessExecutor } from "./graph/executors/process.ts";
-export { StageProcessError } from "./graph/executors/stage_process_error.ts";
+export { StageProcessError } from "./graph/hosts/host_error.ts";
 export { WorkerExecutor } from "./graph/executors/worker.ts";
 export { GraphError, type GraphIssue } from "./graph/graph_error.ts";
 export {
@@ -44,8 +44,14 @@ export { localRun, type LocalRunOptions } from "./local.ts";
 export type { ModelReference, Models } from "./models/models.ts";
 export { OnnxRuntimeNode } from "./runtime/onnxruntime_node.ts";
 export type { ModelGraph, Runtime, Session } from "./runtime/runtime.ts";
-export { createScheduler, SCHEDULERS } from "./schedulers/mod.ts";
+export { createScheduler, listSchedulers } from "./schedulers/mod.ts";
 export type { Scheduler } from "./schedulers/scheduler.ts";
 export { builtInStages } from "./stages/mod.ts";
 export { StageRegistry } from "./stages/registry.ts";
-export { defineStage, type Stage, type StageContext } from "./stages/stage.ts";
+export {
+  defineStage,
+  type PrepareContext,
+  type PreparedStage,
+  type RunContext,
+  type Stage,
+} from "./stages/stage.ts";

@@ -11,7 +11,7 @@
  *
  * const files = await (await fetch("/models/pixstage-emoji/files.json")).json();
  * const source = openHttpSource(new URL("/models/pixstage-emoji/", location.href).href, { files });
- * const graph = textToImage({ model: "pixstage-emoji", prompts: ["cute cat"] }, { guided: true });
+ * const graph = textToImage({ model: "pixstage-emoji", prompts: ["cute cat"] });
  * const made = await runGraph(graph, webRun({ "pixstage-emoji": source }, new OnnxRuntimeWeb(ort)));
  * ```
  *
@@ -53,10 +53,16 @@ export {
 export type { ModelGraph, Runtime, Session } from "./runtime/runtime.ts";
 export { builtInStages } from "./stages/mod.ts";
 export { StageRegistry } from "./stages/registry.ts";
-export { defineStage, type Stage, type StageContext } from "./stages/stage.ts";
+export {
+  defineStage,
+  type PrepareContext,
+  type PreparedStage,
+  type RunContext,
+  type Stage,
+} from "./stages/stage.ts";
 
 /** What {@linkcode webRun} gives. */
-export type WebRun = Pick<RunOptions, "registry" | "models" | "executors">;
+export type WebRun = Pick<RunOptions, "registry" | "executors">;
 
 /**
  * What `runGraph` needs to run in the calling thread; a worker keeps a page alive meanwhile.
@@ -67,5 +73,5 @@ export type WebRun = Pick<RunOptions, "registry" | "models" | "executors">;
  */
 export function webRun(sources: Readonly<Record<string, CheckpointSource>>, runtime: Runtime): WebRun {
   const models = new GivenModels(sources);
-  return { registry: builtInStages(), models, executors: [new InlineExecutor({ models, runtime })] };
+  return { registry: builtInStages(), executors: [new InlineExecutor({ models, runtime })] };
 }

@@ -11,6 +11,32 @@
 import type { JsonValue } from "./artifact.ts";
 
 /**
+ * SHA-256 of a value's canonical JSON.
+ *
+ * @param value The value.
+ * @returns 64 hexadecimal digits; equal values have equal ones.
+ */
+export async function hashJson(value: JsonValue): Promise<string> {
+  const bytes = new TextEncoder().encode(canonicalJson(value));
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}
+
+/**
+ * A value as JSON holds it: undefined fields are left out, infinities and big integers become texts.
+ *
+ * @param value The value.
+ * @returns Plain JSON.
+ */
+export function asJson(value: unknown): JsonValue {
+  return JSON.parse(
+    JSON.stringify(value, (_key, part) => {
+      const hasNoJson = typeof part === "bigint" || (typeof part === "number" && !Number.isFinite(part));
+      return hasNoJson ? String(part) : part;
+    }) ?? "null",
+  );
+}
+
+/**
  * Writes a value as JSON without blanks, keys sorted by their UTF-16 units.
  *
  * @param value The value.

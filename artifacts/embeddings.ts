@@ -145,3 +145,29 @@ function unpad(artifact: Artifact, embedsName: string, maskName: string): Prompt
     return tensor("float32", [rows.length, channels], data);
   });
 }
+
+/** Takes embeddings of prompts apart: an artifact for each prompt. */
+export function splitEmbeddings(artifact: Artifact): Artifact[] {
+  const { prompts: texts } = embeddingsMetadataSchema.parse(artifact.metadata);
+  const length = paddedLength(artifact);
+  return unpackEmbeddings(artifact).prompts.map((prompt, row) =>
+    packEmbeddings({ prompts: [prompt] }, length, texts ? { prompts: [texts[row]!] } : {})
+  );
+}
+
+/**
+ * Puts embeddings of prompts together, prompt behind prompt.
+ *
+ * @param rows Embeddings that are padded to the same length.
+ */
+export function joinEmbeddings(rows: readonly Artifact[]): Artifact {
+  const prompts = rows.flatMap((row) => unpackEmbeddings(row).prompts);
+  const texts = rows.flatMap(({ metadata }) => embeddingsMetadataSchema.parse(metadata).prompts ?? []);
+  const length = Math.max(...rows.map(paddedLength));
+  return packEmbeddings({ prompts }, length, texts.length === prompts.length ? { prompts: texts } : {});
+}
+
+/** The length that embeddings are padded to, in tokens. */
+export function paddedLength({ tensors }: Artifact): number {
+  return tensors["prompt_embeds"]?.shape[1] ?? 0;
+}

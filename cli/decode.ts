@@ -13,6 +13,7 @@ import {
   addPictureOptions,
   addRunOptions,
   type GenOptions,
+  memoryOptions,
   pictureRequest,
   runOptions,
 } from "./gen_options.ts";
@@ -35,9 +36,10 @@ export function decodeCommand(): Command {
 async function decode(latents: string, options: GenOptions & StoreOptions): Promise<void> {
   const { output, outputFormat, saveTensor } = options;
   const format = pictureFormat({ output, format: outputFormat });
-  const graph = textToImage(pictureRequest([], options), { guided: false, latentsFile: userPath(latents) });
+  const graph = textToImage(pictureRequest([], options), { latentsFile: userPath(latents) });
   const signal = interruptSignal();
-  await showRun(graph, await openRun(options, runOptions(options)), options, {
+  const run = await openRun(options, runOptions(options));
+  await showRun(graph, { ...run, ...memoryOptions(options) }, options, {
     signal,
     save: async (made) => {
       const image = made.get("decode.image")!;

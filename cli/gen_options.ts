@@ -6,12 +6,15 @@
 
 import { type Command, Option } from "commander";
 import type { PictureRequestInput } from "../graph/picture_request.ts";
+import type { RunOptions } from "../graph/run_options.ts";
 import type { LocalRunOptions } from "../local.ts";
 import { amount, amounts, keyValue, seeds, wholeNumber } from "./option_values.ts";
 import { downloadView } from "./progress.ts";
 import type { VaeTiling } from "../models/vae/tiling/tiled_vae_decoder.ts";
-import { parsePrecision, type Precision, type PrecisionByStage, PRECISIONS } from "../residency/precision.ts";
-import { parseResidency, type ResidencyByStage } from "../residency/residency_option.ts";
+import { type Precision, type PrecisionByStage, PRECISIONS } from "../models/precision.ts";
+import type { Residency } from "../models/segments.ts";
+import { memoryLimit, parseMemorySize } from "../runtime/memory_size.ts";
+import { parsePrecision, parseResidency } from "./by_stage.ts";
 import { type Device, DEVICES } from "../runtime/device.ts";
 import { userPath } from "./user_path.ts";
 
@@ -55,9 +58,10 @@ export interface GenOptions {
   readonly saveTensor?: string;
   readonly device: Device;
   readonly threads?: number;
-  readonly residency?: ResidencyByStage;
+  readonly residency?: Readonly<Record<string, Residency>>;
   readonly precision?: PrecisionByStage;
   readonly maxMemory?: string;
+  readonly maxGpuMemory?: string;
   readonly memoryReport?: boolean;
   readonly lowestPrecision?: Precision;
   readonly json?: boolean;
@@ -88,6 +92,15 @@ export function addRunOptions(command: Command): Command {
       "--residency <policy>",
       "stream, stage or resident, or encode=stream,denoise=stage: how long weights are held",
       parseResidency,
+    )
+    .option(
+      "--max-memory <size>",
+      "memory to stay within: 1.5GB; 0 for no limit; -1GB for the free memory less that",
+    )
+    .option("--max-gpu-memory <size>", "GPU memory to stay within: 3GB")
+    .addOption(
+      new Option("--lowest-precision <name>", "the lowest precision that a limit of memory may choose")
+        .choices(PRECISIONS),
     )
     .option("--memory-report", "tell at the end what each stage took, predicted beside measured")
     .option("--json", "print one event a line")
@@ -172,16 +185,7 @@ export function addGenOptions(command: Command, defaultModel: string): Command {
     .option("--save-latents <file>", "save the latents as safetensors")
     .option("--load-latents <file>", "begin from saved latents; only the autoencoder is needed")
     .addOption(new Option("--until <stage>", "stop after a stage").choices(["encode", "denoise", "decode"]));
-  addPrecisionOption(command)
-    .option(
-      "--max-memory <size>",
-      "memory to stay within: 1.5GB; 0 for no limit; -1GB for the free memory less that",
-    )
-    .addOption(
-      new Option("--lowest-precision <name>", "the lowest precision that --max-memory may choose")
-        .choices(PRECISIONS),
-    );
-  return addRunOptions(command).addHelpText("after", EXAMPLES);
+  return addRunOptions(addPrecisionOption(command)).addHelpText("after", EXAMPLES);
 }
 
 const EXAMPLES = `
@@ -260,10 +264,25 @@ export function runOptions(
   const { localFilesOnly, cacheDir, device, threads, residency } = options;
   return {
     device,
+    threads,
+    residency,
+    localFilesOnly,
+    cacheDir: cacheDir === undefined ? undefined : userPath(cacheDir),
     onProgress: downloadView(options),
-    ...(localFilesOnly === undefined ? {} : { localFilesOnly }),
-    ...(cacheDir === undefined ? {} : { cacheDir: userPath(cacheDir) }),
-    ...(threads === undefined ? {} : { threads }),
-    ...(residency === undefined ? {} : { residency }),
+  };
+}
+
+/** The limits of memory that the user allows. */
+export function memoryOptions(
+  { maxMemory, maxGpuMemory, lowestPrecision }: Pick<
+    GenOptions,
+    "maxMemory" | "maxGpuMemory" | "lowestPrecision"
+  >,
+): Pick<RunOptions, "maxMemory" | "maxGpuMemory" | "lowestPrecision"> {
+  const { available } = Deno.systemMemoryInfo();
+  return {
+    maxMemory: maxMemory === undefined ? undefined : memoryLimit(parseMemorySize(maxMemory), available),
+    maxGpuMemory: maxGpuMemory === undefined ? undefined : memoryLimit(parseMemorySize(maxGpuMemory), 0),
+    lowestPrecision,
   };
 }

@@ -16,7 +16,7 @@ import { toPixels } from "../images/pixels.ts";
 import type { Tensor } from "../artifacts/tensor.ts";
 import { writeAtomically } from "../artifacts/atomically.ts";
 import { describePicture } from "../graph/describe_picture.ts";
-import { addRunOptions, type GenOptions, runOptions } from "./gen_options.ts";
+import { addRunOptions, type GenOptions, memoryOptions, runOptions } from "./gen_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { findMade, type MadeArtifactFile, type MadePicture } from "./made_file.ts";
 import { writeLine } from "./progress.ts";
@@ -50,7 +50,7 @@ async function rerun(target: string, options: RerunOptions): Promise<void> {
   if ("input" in made && !file.endsWith(".safetensors")) {
     throw new UsageError(`Cannot write ${target} again as the file must end in .safetensors: give -o FILE`);
   }
-  await showRun(setParameters(graph, options.set), { ...run, store }, options, {
+  await showRun(setParameters(graph, options.set), { ...run, ...memoryOptions(options), store }, options, {
     signal,
     until: splitSource(outputName)[0],
     save: async (result) => {

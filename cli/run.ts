@@ -14,7 +14,7 @@ import { type GraphDocument, graphDocumentSchema, type GraphNode } from "../grap
 import { planGraph } from "../graph/plan.ts";
 import { checkPluginsAllowed } from "../graph/plugins.ts";
 import type { MadeArtifact, RunResult } from "../graph/run_options.ts";
-import { addRunOptions, type GenOptions, pathOrName, runOptions } from "./gen_options.ts";
+import { addRunOptions, type GenOptions, memoryOptions, pathOrName, runOptions } from "./gen_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { writeLine } from "./progress.ts";
 import { pictureFormat } from "./save_pictures.ts";
@@ -25,7 +25,10 @@ import { UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";
 
 type RunCommandOptions =
-  & Pick<GenOptions, "device" | "threads" | "json" | "quiet" | "verbose">
+  & Pick<
+    GenOptions,
+    "device" | "threads" | "json" | "quiet" | "verbose" | "maxMemory" | "maxGpuMemory" | "lowestPrecision"
+  >
   & StoreOptions
   & {
     readonly model?: string;
@@ -58,16 +61,16 @@ async function runDocument(file: string, options: RunCommandOptions): Promise<vo
   const run = await openRun(options, runOptions(options));
   const { until, save = {} } = options;
   if (options.printGraph) {
-    const plan = planGraph(document, run.registry, until === undefined ? {} : { until });
+    const plan = planGraph(document, run.registry, { until });
     return writeLine(stdout, JSON.stringify(plan.document, null, 2));
   }
-  const { nodes } = planGraph(document, run.registry, until === undefined ? {} : { until });
+  const { nodes } = planGraph(document, run.registry, { until });
   const outputs = nodes.flatMap(({ id, stage }) => Object.keys(stage.outputs).map((port) => `${id}.${port}`));
   const missing = Object.keys(save).find((output) => !outputs.includes(output));
   if (missing !== undefined) {
     throw new UsageError(`Cannot save "${missing}" as outputs of the graph are ${outputs.join(", ")}`);
   }
-  await showRun(document, run, options, {
+  await showRun(document, { ...run, ...memoryOptions(options) }, options, {
     signal: interruptSignal(),
     until,
     outputs: Object.keys(save),

@@ -8,7 +8,7 @@ import { stderr, stdout } from "node:process";
 import type { RunEvent } from "../graph/events.ts";
 import { writeArtifactFile } from "../graph/provenance_file.ts";
 import { runGraph } from "../graph/run.ts";
-import type { MadeArtifact, RunResult } from "../graph/run_options.ts";
+import type { MadeArtifact, RunOptions, RunResult } from "../graph/run_options.ts";
 import { describePicture } from "../graph/describe_picture.ts";
 import type { GenOptions } from "./gen_options.ts";
 import { MemoryReporter } from "./memory_report.ts";
@@ -42,7 +42,7 @@ export interface ShownRunOptions {
  */
 export async function showRun(
   graph: unknown,
-  run: OpenRun,
+  run: OpenRun & Pick<RunOptions, "maxMemory" | "maxGpuMemory" | "lowestPrecision">,
   loudness: Loudness,
   options: ShownRunOptions,
 ): Promise<void> {

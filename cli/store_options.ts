@@ -11,14 +11,15 @@ import { defaultStoreFolder } from "../artifacts/store/default_folder.ts";
 import { FolderStore } from "../artifacts/store/folder_store.ts";
 import { HttpStore } from "../artifacts/store/http_store.ts";
 import { combinedStore, type RunStore } from "../artifacts/store/store.ts";
-import type { CheckpointPolicy } from "../graph/checkpoints.ts";
+import type { SnapshotPolicy } from "../graph/snapshots.ts";
 import type { Executor } from "../graph/executors/executor.ts";
 import { HttpExecutor } from "../graph/executors/http.ts";
-import type { Placement } from "../graph/placement.ts";
+import type { ByNode } from "../graph/placement.ts";
 import { loadPlugins } from "../graph/plugins.ts";
 import { type LocalRun, localRun, type LocalRunOptions } from "../local.ts";
-import { requireDevice } from "../local_devices.ts";
-import { checkPrecision, type PrecisionByStage } from "../residency/precision.ts";
+import { requireDevice } from "../devices/local_devices.ts";
+import { checkPrecision, type PrecisionByStage } from "../models/precision.ts";
+import { deviceTraits } from "../runtime/device.ts";
 import { wholeNumber } from "./option_values.ts";
 import { UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";
@@ -38,8 +39,8 @@ export interface StoreOptions {
 /** What {@linkcode openRun} gives. */
 export type OpenRun = LocalRun & {
   readonly store: RunStore | undefined;
-  readonly placement: Placement;
-  readonly checkpoints: CheckpointPolicy | false | undefined;
+  readonly placement: ByNode<string>;
+  readonly snapshots: SnapshotPolicy | false | undefined;
   /** The plugins that were loaded, as addresses. */
   readonly plugins: readonly string[];
 };
@@ -77,7 +78,7 @@ export async function openRun(
 ): Promise<OpenRun> {
   const { device = "cpu" } = local;
   const precisions = new Set(Object.values(options.precision ?? {}));
-  for (const precision of precisions) checkPrecision(precision, device);
+  for (const precision of precisions) checkPrecision(precision, { device, traits: deviceTraits(device) });
   await requireDevice(device, { float16: precisions.has("float16") });
   const { store: place, executor = {}, checkpointEvery, plugin = [] } = options;
   const store = place === false ? undefined : openStore(typeof place === "string" ? place : undefined);
@@ -92,7 +93,7 @@ export async function openRun(
     plugins,
     executors: first === undefined ? executors : withFirst(executors, first),
     placement: byNode,
-    checkpoints: checkpointEvery === undefined
+    snapshots: checkpointEvery === undefined
       ? undefined
       : checkpointEvery > 0 && { everySteps: checkpointEvery },
   };

@@ -8,6 +8,7 @@
  */
 
 import { z } from "zod";
+import { memoryPlanSchema } from "./memory_plan.ts";
 import {
   loadSchema,
   previewSchema,
@@ -57,6 +58,8 @@ export const stageMemorySchema = z.object({
 
 /** The schema of {@linkcode RunEvent}. */
 export const runEventSchema = z.discriminatedUnion("type", [
+  /** How the run will use memory; told before its first stage, where any stage tells its memory. */
+  memoryPlanSchema.extend({ type: z.literal("plan"), ...elapsed }),
   z.object({ type: z.literal("stage:start"), ...node, ...elapsed }),
   loadSchema.extend({ ...node, ...elapsed }),
   z.object({ type: z.literal("stage:cached"), ...node, ...elapsed }),

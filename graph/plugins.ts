@@ -35,10 +35,7 @@ const stageSchema = z.object({
     (value) => value instanceof Object && "safeParse" in value,
     "It must be a zod schema",
   ),
-  modelParts: callable.optional(),
-  settle: callable.optional(),
-  check: callable.optional(),
-  run: callable,
+  prepare: callable,
 });
 
 /**

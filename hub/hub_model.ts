@@ -32,14 +32,14 @@ export interface HubModelOptions extends HubOptions, DownloadOptions {
    *
    * @default {"main"}
    */
-  readonly revision?: string;
+  readonly revision?: string | undefined;
   /**
    * Whether files are fetched into the cache. Where they are not, they are read over the network, weights by the byte:
    * for whoever looks at their headers alone. Where the hub must not or cannot be asked, the cache is read.
    *
    * @default {true}
    */
-  readonly fetches?: boolean;
+  readonly fetches?: boolean | undefined;
 }
 
 /** A model of the hub with the weights of one variant, as checkpoints are opened. */
@@ -54,9 +54,9 @@ export interface HubFiles {
 interface Found {
   readonly commit: string;
   /** What the hub holds; unknown where the cache was enough so far, or must be. */
-  readonly repository?: Repository;
+  readonly repository?: Repository | undefined;
   /** Why the hub cannot be asked. */
-  readonly fault?: HubError;
+  readonly fault?: HubError | undefined;
 }
 
 const REVISION = /^(?!.*(^|\/)\.{1,2}(\/|$))[^/\\\s:][^\\\s:]*$/;

@@ -36,7 +36,8 @@ export interface LatentColours {
   readonly rows: readonly (readonly [number, number, number])[];
 }
 
-const PROJECTIONS: Readonly<Record<LatentFamily, LatentColours>> = {
+/** Colours of published autoencoders. */
+export const LATENT_COLOURS: Readonly<Record<LatentFamily, LatentColours>> = {
   // https://discuss.huggingface.co/t/decoding-latents-to-rgb-without-upscaling/23204/2
   sd: {
     gain: 127.5,
@@ -90,7 +91,7 @@ export function latentsToRgb(
       `Cannot preview latents as the scale must be whole and above 0: current value is ${scale}`,
     );
   }
-  const projection = typeof family === "object" ? family : PROJECTIONS[family];
+  const projection = typeof family === "object" ? family : LATENT_COLOURS[family];
   if (projection === undefined) {
     throw new TypeError(
       `Cannot preview latents as their family must be sd or sdxl: current value is ${family}`,

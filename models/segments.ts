@@ -7,6 +7,7 @@
  * @module
  */
 
+import { z } from "zod";
 import { releaseBuffer, type Tensor } from "../artifacts/tensor.ts";
 import type { Runtime, Session } from "../runtime/runtime.ts";
 import type { BuiltGraph, ComputeType } from "./onnx/graph_builder.ts";
@@ -35,6 +36,12 @@ export interface SegmentOptions {
  * What is computed is the same, bit for bit.
  */
 export type Residency = "stream" | "stage" | "resident";
+
+/** The schema of {@linkcode Residency}. */
+export const residencySchema = z.enum(["stream", "stage", "resident"]);
+
+/** All residencies, the leanest first. */
+export const RESIDENCIES: readonly Residency[] = residencySchema.options;
 
 /** A segment is about to be opened. */
 export interface LoadProgress {

@@ -6,11 +6,25 @@
  * @module
  */
 
-/** Where graphs run. */
-export type Device = "cpu" | "webgpu" | "cuda";
+import type { RuntimeTraits } from "./runtime.ts";
+
+/** The devices, each with its traits. */
+const TRAITS = {
+  cpu: { hostMemory: true, float16: false },
+  webgpu: { hostMemory: false, float16: true, numerics: { device: "webgpu" } },
+  cuda: { hostMemory: false, float16: true, numerics: { device: "cuda" } },
+} as const satisfies Readonly<Record<string, RuntimeTraits>>;
+
+/** Where graphs run: the name of one of ONNX Runtime's execution providers. */
+export type Device = keyof typeof TRAITS;
 
 /** All devices that can be asked for. */
 export const DEVICES: readonly Device[] = ["cpu", "webgpu", "cuda"];
+
+/** The traits of a device. */
+export function deviceTraits(device: Device): RuntimeTraits {
+  return TRAITS[device];
+}
 
 /** This machine has no such device, or nothing that drives it. */
 export class DeviceError extends Error {

@@ -22,6 +22,8 @@ export interface SchedulerDefinition {
   readonly description: string;
   /** Whether it draws noise along the run: always, with some options, or never. */
   readonly stochastic: "always" | "sometimes" | "never";
+  /** Whether its step gives the denoised sample beside the next one. */
+  readonly givesDenoised: boolean;
   /** Every option that it knows. */
   readonly options: z.ZodObject;
   /** Parses options. */

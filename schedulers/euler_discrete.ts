@@ -142,6 +142,7 @@ export const eulerDiscrete: SchedulerDefinition = defineScheduler({
   shortNames: { euler: {} },
   description: "Euler's method along the probability flow: simple, and good in 20 to 30 steps",
   stochastic: "never",
+  givesDenoised: true,
   options,
   support: { timesteps: true, sigmas: true },
   build: (config, run) => new EulerDiscreteScheduler(config, run),

@@ -135,6 +135,7 @@ export const flowMatchEulerDiscrete: SchedulerDefinition = defineScheduler({
   shortNames: { flow_match_euler: {}, flow_euler: {} },
   description: "Euler's method along a flow: for flow-matching models alone",
   stochastic: "sometimes",
+  givesDenoised: false,
   options,
   support: { timesteps: true, sigmas: true, mu: true },
   build: (config, run) => new FlowMatchEulerDiscreteScheduler(config, run),

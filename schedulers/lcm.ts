@@ -104,6 +104,7 @@ export const lcm: SchedulerDefinition = defineScheduler({
   shortNames: { lcm: {} },
   description: "For consistency models alone (PixArt-LCM, DMD): pictures in 1 to 8 steps",
   stochastic: "always",
+  givesDenoised: true,
   options,
   support: { timesteps: true },
   build: (config, run) => new LCMScheduler(config, run),

@@ -181,6 +181,7 @@ export const pndm: SchedulerDefinition = defineScheduler({
   shortNames: { pndm: {}, plms: { skip_prk_steps: true } },
   description: "Pseudo linear multistep: one of the first fast methods, 30 to 50 steps",
   stochastic: "never",
+  givesDenoised: false,
   options,
   support: {},
   build: (config, run) => new PNDMScheduler(config, run),

@@ -16,9 +16,9 @@ export interface RunOptions extends ScheduleOptions {
    *
    * @default {0}
    */
-  readonly eta?: number;
+  readonly eta?: number | undefined;
   /** How far noise levels are shifted up, for a scheduler with `use_dynamic_shifting`. */
-  readonly mu?: number;
+  readonly mu?: number | undefined;
 }
 
 /** What a scheduler can take besides a number of steps. */

@@ -148,6 +148,7 @@ export const uniPCMultistep: SchedulerDefinition = defineScheduler({
   },
   description: "UniPC: predicts and corrects without extra model calls, good in 5 to 15 steps",
   stochastic: "never",
+  givesDenoised: false,
   options,
   support: { sigmas: true, mu: true },
   build: (config, run) => new UniPCMultistepScheduler(config, run),

@@ -13,7 +13,7 @@ import { builtInStages } from "../stages/mod.ts";
 import { createApp } from "./app.ts";
 import { ArtifactFiles } from "./artifact_files.ts";
 import type { Engine } from "./engine/engine.ts";
-import type { ModelEntry } from "./engine/messages.ts";
+import type { ModelEntry } from "../hub/listed_models.ts";
 import { WorkerEngine } from "./engine/worker_engine.ts";
 import { JobStore } from "./jobs/job_store.ts";
 import { Jobs } from "./jobs/jobs.ts";

@@ -14,7 +14,6 @@ import { ApiError } from "./api_error.ts";
 import type { ServerContext } from "./context.ts";
 import { EngineError } from "./engine/engine.ts";
 import type { JobOrder } from "./jobs/jobs.ts";
-import { guidanceScaleOf } from "../stages/denoise_settings.ts";
 import type { ServedModel } from "./served_models.ts";
 
 /** Finds a model of the list; the first where none is named. */
@@ -52,12 +51,10 @@ export function pictureGraph(
   const { limits, models: served } = context;
   const models = modelNames(context);
   checkParameters(request, { limits, models }, path);
-  const model = findModel(served, request.model, [...path, "model"].join("."));
-  const guided = guidanceScaleOf(request, model) > 1;
-  const negativePrompt = request.negativePrompt ?? model.defaults.negativePrompt ?? "";
+  findModel(served, request.model, [...path, "model"].join("."));
   let graph;
   try {
-    graph = textToImage({ ...request, negativePrompt }, { guided });
+    graph = textToImage(request);
   } catch (error) {
     if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
     throw new ApiError(400, "invalid_value", error.message, { param: path.join(".") || undefined });

@@ -10,7 +10,6 @@
  * @module
  */
 
-import type { TokenizerFiles } from "../models/checkpoint/tokenizer_files.ts";
 import { type AddedTokenSources, collectAddedTokens, createSplitter } from "./added_tokens.ts";
 import { createNormalizer } from "./precompiled_charsmap.ts";
 import { readSentencePieceModel } from "./sentencepiece_model.ts";
@@ -23,7 +22,19 @@ import {
 import { Unigram } from "./unigram.ts";
 import type { UnigramVocabulary } from "./unigram_vocabulary.ts";
 
-export type { TokenizerFiles };
+/** The files of a tokenizer; at least one of the first two is there. */
+export interface TokenizerFiles {
+  /** `tokenizer.json`. */
+  readonly tokenizerJson?: string;
+  /** `spiece.model`. */
+  readonly spieceModel?: Uint8Array<ArrayBuffer>;
+  /** `tokenizer_config.json`. */
+  readonly tokenizerConfig?: string;
+  /** `added_tokens.json`. */
+  readonly addedTokens?: string;
+  /** `special_tokens_map.json`. */
+  readonly specialTokensMap?: string;
+}
 
 /** T5's tokenizers have `<pad>`, `</s>` and `<unk>` at 0, 1 and 2. */
 const UNKNOWN_ID = 2;

@@ -1,90 +1,68 @@
 import { fileURLToPath } from "node:url";
-import type { JsonObject } from "../../artifacts/artifact.ts";
 import { removePartialsOf } from "../../artifacts/store/folder_layout.ts";
 import { FolderStore } from "../../artifacts/store/folder_store.ts";
-import type { ExecuteOptions, Executor, StageRequest, StageResponse } from "./executor.ts";
-import { type ArtifactCarrier, type HostLink, runInHost } from "./host_client.ts";
-import { decodeJsonTexts, encodeJsonText } from "./json_sequence.ts";
-import type { HostRequest } from "./protocol.ts";
-import type { HostEnd } from "./stage_process_error.ts";
-import { sharedStoreCarrier } from "./worker.ts";
+import type { RunStore } from "../../artifacts/store/store.ts";
+import type { ArtifactCarrier, HostLink } from "../hosts/host_connection.ts";
+import type { HostEnd } from "../hosts/host_error.ts";
+import { HostedExecutor, type HostedExecutorOptions, sharedStoreCarrier } from "../hosts/hosted_executor.ts";
+import { decodeJsonTexts, encodeJsonText } from "../hosts/json_sequence.ts";
+import type { HostRequest } from "../hosts/protocol.ts";
 
 /** What a process executor needs. */
-export interface ProcessExecutorOptions {
-  /** Modules that bring stages of their own, which the process loads too. */
-  readonly plugins?: readonly string[] | undefined;
-  /** Where the process finds checkpoints. */
-  readonly models?: JsonObject | undefined;
-  /** What graphs run on in the process. */
-  readonly runtime?: JsonObject | undefined;
-  /**
-   * Milliseconds that a stage has to end by itself once it is cancelled, and then its process before it is killed.
-   *
-   * @default {500}
-   */
-  readonly graceMs?: number | undefined;
-  /** Is told of the process as soon as it runs. */
+export interface ProcessExecutorOptions extends HostedExecutorOptions {
+  /** Takes the id of each process as soon as it runs. */
   readonly onStart?: ((pid: number) => void) | undefined;
 }
 
-const MAIN = fileURLToPath(new URL("./process_main.ts", import.meta.url));
+const MAIN = fileURLToPath(new URL("../hosts/process_main.ts", import.meta.url));
 
 /**
  * Runs each stage in a child process of its own, which ends with it: all memory that it used is then with the operating
  * system again. Artifacts go by id through a store in a folder; with any other store through a temporary one.
  */
-export class ProcessExecutor implements Executor {
+export class ProcessExecutor extends HostedExecutor {
   readonly name = "process";
-  #options: ProcessExecutorOptions;
+  #onStart: ProcessExecutorOptions["onStart"];
 
   /** @param options What it needs. */
-  constructor(options: ProcessExecutorOptions = {}) {
-    this.#options = options;
+  constructor({ onStart, ...options }: ProcessExecutorOptions = {}) {
+    super(options);
+    this.#onStart = onStart;
   }
 
-  /** Runs one node in a child process. */
-  async execute(request: StageRequest, options: ExecuteOptions): Promise<StageResponse> {
-    const { store, signal } = options;
-    signal.throwIfAborted();
-    if (store.folder !== undefined) {
-      return await this.#executeIn(request, options, store.folder, sharedStoreCarrier(store));
-    }
-    const folder = await Deno.makeTempDir({ prefix: "pixstage-" });
-    try {
-      return await this.#executeIn(request, options, folder, temporaryCarrier(new FolderStore(folder)));
-    } finally {
-      await Deno.remove(folder, { recursive: true });
-    }
+  protected start(): HostLink {
+    const link = new ProcessLink(this.graceMs);
+    this.#onStart?.(link.pid);
+    return link;
   }
 
-  async #executeIn(
-    request: StageRequest,
-    options: ExecuteOptions,
-    folder: string,
-    carrier: ArtifactCarrier,
-  ): Promise<StageResponse> {
-    const { plugins = [], models = {}, runtime = {}, graceMs = 500, onStart } = this.#options;
-    const temporary = folder !== options.store.folder;
-    const link = new ProcessLink({ folder, temporary, graceMs });
-    onStart?.(link.pid);
-    const settings = { plugins: [...plugins], models, runtime, store: folder };
-    return await runInHost(request, { ...options, link, settings, carrier, graceMs });
+  protected async carrier(store: RunStore): Promise<ArtifactCarrier & AsyncDisposable> {
+    if (store.folder !== undefined) return sharedStoreCarrier(store);
+    return temporaryCarrier(await Deno.makeTempDir({ prefix: "pixstage-" }));
+  }
+
+  protected override async cleanUp(folder: string | undefined, pid: number | undefined): Promise<void> {
+    if (folder !== undefined && pid !== undefined) await removePartialsOf(folder, pid);
   }
 }
 
 /** Artifacts travel through a store that lasts as long as the stage. */
-function temporaryCarrier(store: FolderStore): ArtifactCarrier {
+function temporaryCarrier(folder: string): ArtifactCarrier & AsyncDisposable {
+  const store = new FolderStore(folder);
   return {
+    folder,
+    temporary: true,
     send: async ({ artifact }) => ({ id: await store.put(artifact) }),
     receive: async ({ id }) => {
       const artifact = await store.get(id!);
       if (artifact) return { artifact };
       throw new Error(`Cannot read artifact ${id} as it did not arrive whole`);
     },
+    [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }),
   };
 }
 
-/** A child process as a stage host: messages go through its standard input and output. */
+/** A child process as a host: messages go through its standard input and output. */
 class ProcessLink implements HostLink {
   readonly pid: number;
   readonly ended: Promise<HostEnd>;
@@ -92,18 +70,16 @@ class ProcessLink implements HostLink {
   #child: Deno.ChildProcess;
   #writer: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
   #reading: Promise<void>;
-  #folder: string;
   #graceMs: number;
 
-  constructor({ folder, temporary, graceMs }: { folder: string; temporary: boolean; graceMs: number }) {
+  constructor(graceMs: number) {
     this.#child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", "-A", MAIN, ...(temporary ? [folder] : [])],
+      args: ["run", "--quiet", "-A", MAIN],
       stdin: "piped",
       stdout: "piped",
       stderr: "inherit",
     }).spawn();
     this.pid = this.#child.pid;
-    this.#folder = folder;
     this.#graceMs = graceMs;
     this.#writer = this.#child.stdin.getWriter();
     this.#reading = this.#read();
@@ -111,7 +87,7 @@ class ProcessLink implements HostLink {
   }
 
   send(message: HostRequest): void {
-    // A process that is gone cannot read: how it ended is told by `ended`.
+    // A process that is gone cannot read: `ended` tells how it ended.
     this.#writer.write(encodeJsonText(message)).catch(() => {});
   }
 
@@ -123,7 +99,6 @@ class ProcessLink implements HostLink {
   async kill(): Promise<void> {
     this.#signal("SIGTERM");
     await this.#killAfter(this.#graceMs, "SIGKILL");
-    await removePartialsOf(this.#folder, this.pid);
   }
 
   async #read(): Promise<void> {
@@ -157,7 +132,7 @@ class ProcessLink implements HostLink {
   }
 }
 
-/** What a stage prints in its process is printed here. */
+/** A line that a stage prints in its process is printed here. */
 function printLine(line: string): void {
   Deno.stderr.writeSync(new TextEncoder().encode(`${line}\n`));
 }

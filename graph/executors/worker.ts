@@ -1,82 +1,48 @@
 // This module is browser compatible.
 
-import type { JsonObject } from "../../artifacts/artifact.ts";
 import type { RunStore } from "../../artifacts/store/store.ts";
-import type { ExecuteOptions, Executor, StageRequest, StageResponse } from "./executor.ts";
-import { type ArtifactCarrier, type HostLink, runInHost } from "./host_client.ts";
-import type { HostRequest } from "./protocol.ts";
-import type { HostEnd } from "./stage_process_error.ts";
+import type { ArtifactCarrier, HostLink } from "../hosts/host_connection.ts";
+import type { HostEnd } from "../hosts/host_error.ts";
+import { HostedExecutor, type HostedExecutorOptions, sharedStoreCarrier } from "../hosts/hosted_executor.ts";
+import type { HostRequest } from "../hosts/protocol.ts";
 
 /** What a worker executor needs. */
-export interface WorkerExecutorOptions {
+export interface WorkerExecutorOptions extends HostedExecutorOptions {
   /** Starts a worker whose module calls `hostStages`. */
   readonly createWorker: () => Worker;
-  /** Modules that bring stages of their own, which the worker loads too. */
-  readonly plugins?: readonly string[] | undefined;
-  /** Where the worker finds checkpoints. */
-  readonly models?: JsonObject | undefined;
-  /** What graphs run on in the worker. */
-  readonly runtime?: JsonObject | undefined;
-  /**
-   * Milliseconds that a stage has to end by itself once it is cancelled.
-   *
-   * @default {200}
-   */
-  readonly graceMs?: number | undefined;
 }
 
 /**
  * Runs each stage in a worker of its own, which ends with it. Artifacts go by id through a store in a folder; with any
  * other store inputs are copied and outputs transferred.
  */
-export class WorkerExecutor implements Executor {
+export class WorkerExecutor extends HostedExecutor {
   readonly name = "worker";
-  #options: WorkerExecutorOptions;
+  #createWorker: () => Worker;
 
   /** @param options What it needs. */
-  constructor(options: WorkerExecutorOptions) {
-    this.#options = options;
+  constructor({ createWorker, ...options }: WorkerExecutorOptions) {
+    super({ graceMs: 200, ...options });
+    this.#createWorker = createWorker;
   }
 
-  /** Runs one node in a worker. */
-  async execute(request: StageRequest, options: ExecuteOptions): Promise<StageResponse> {
-    const { createWorker, plugins = [], models = {}, runtime = {}, graceMs = 200 } = this.#options;
-    const { folder } = options.store;
-    options.signal.throwIfAborted();
-    return await runInHost(request, {
-      ...options,
-      link: new WorkerLink(createWorker()),
-      settings: {
-        plugins: [...plugins],
-        models,
-        runtime,
-        ...(folder === undefined ? {} : { store: folder }),
-      },
-      carrier: folder === undefined ? copyingCarrier : sharedStoreCarrier(options.store),
-      graceMs,
-    });
+  protected start(): HostLink {
+    return new WorkerLink(this.#createWorker());
+  }
+
+  protected carrier(store: RunStore): Promise<ArtifactCarrier & AsyncDisposable> {
+    return Promise.resolve(store.folder === undefined ? copyingCarrier : sharedStoreCarrier(store));
   }
 }
 
 /** Artifacts travel in the messages. */
-const copyingCarrier: ArtifactCarrier = {
+const copyingCarrier: ArtifactCarrier & AsyncDisposable = {
   send: ({ id, artifact }) => Promise.resolve({ id, artifact }),
   receive: ({ artifact }) => Promise.resolve({ artifact: artifact! }),
+  [Symbol.asyncDispose]: () => Promise.resolve(),
 };
 
-/**
- * Artifacts travel through a store that both sides open.
- *
- * @param store The store.
- */
-export function sharedStoreCarrier(store: RunStore): ArtifactCarrier {
-  return {
-    send: async ({ id, artifact }) => ({ id: await store.has(id) ? id : await store.put(artifact) }),
-    receive: ({ id }) => Promise.resolve({ id: id! }),
-  };
-}
-
-/** A worker as a stage host. */
+/** A worker as a host. */
 class WorkerLink implements HostLink {
   readonly ended: Promise<HostEnd>;
   onMessage: (message: unknown) => void = () => {};

@@ -33,7 +33,7 @@ export interface PredictInputs {
   /** The text. */
   readonly text: PreparedText;
   /** The picture's size in pixels; needed where the configuration says `use_additional_conditions`. */
-  readonly size?: { readonly height: number; readonly width: number } | undefined;
+  readonly renderSize?: { readonly height: number; readonly width: number } | undefined;
 }
 
 /**
@@ -105,7 +105,7 @@ export class PixArtTransformer implements AsyncDisposable {
     const layersPerSegment = options.layersPerSegment ?? (options.residency === "stream" ? 1 : undefined);
     const text = new SegmentedModel(runtime, [pixartTextGraph(config, weights)], { residency: "stream" });
     const { computeType = "float32", halves = 1 } = options;
-    const absorbs = runtime.device === "cpu" && computeType === "float32" && !isQuantized(weights);
+    const absorbs = runtime.traits.hostMemory && computeType === "float32" && !isQuantized(weights);
     const build = (shortText: boolean) =>
       pixartStepSegments(config, weights, { layersPerSegment, computeType, halves, shortText });
     // Most texts are short; building finds a missing weight before anything is opened.
@@ -213,14 +213,14 @@ export class PixArtTransformer implements AsyncDisposable {
     };
   }
 
-  #sizeConditions({ size }: PredictInputs): Record<string, Tensor> {
+  #sizeConditions({ renderSize }: PredictInputs): Record<string, Tensor> {
     if (!this.config.use_additional_conditions) return {};
-    if (size === undefined) {
+    if (renderSize === undefined) {
       throw new TypeError("Cannot predict as this transformer needs the size of the picture in pixels");
     }
     return {
-      resolution: timestepEmbedding([size.height, size.width]),
-      aspect_ratio: timestepEmbedding([size.height / size.width]),
+      resolution: timestepEmbedding([renderSize.height, renderSize.width]),
+      aspect_ratio: timestepEmbedding([renderSize.height / renderSize.width]),
     };
   }
 

@@ -76,23 +76,24 @@ export class T5Encoder implements AsyncDisposable {
    * @throws {RangeError} if there are no tokens, or one is not in the vocabulary.
    */
   async encode(ids: ArrayLike<number>, options: CallOptions = {}): Promise<Tensor<"float32">> {
-    const tokens = Array.from(ids);
-    const { vocab_size, relative_attention_num_buckets, relative_attention_max_distance } = this.config;
-    const wrong = tokens.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocab_size));
-    if (tokens.length === 0 || wrong !== undefined) {
-      throw new RangeError(
-        `Cannot encode a text as its token ids must be some of 0 … ${vocab_size - 1}: ` +
-          `current value is ${wrong ?? "none"}`,
-      );
-    }
-    const { last_hidden_state } = await this.#segments.run({
-      input_ids: tensor("int32", [tokens.length], Int32Array.from(tokens)),
-      position_buckets: positionBuckets(tokens.length, {
-        buckets: relative_attention_num_buckets,
-        maxDistance: relative_attention_max_distance,
-      }),
-    }, options);
-    return last_hidden_state as Tensor<"float32">;
+    const [embedding] = await this.encodeEach([ids], options);
+    return embedding!;
+  }
+
+  /**
+   * Encodes several texts. Where weights stream, each layer is read once for all of them.
+   *
+   * @param texts Token ids of each text, the end token included, padding not.
+   * @param options A signal.
+   * @returns For each text [tokens, d_model].
+   * @throws {RangeError} if a text has no tokens, or one is not in the vocabulary.
+   */
+  async encodeEach(
+    texts: readonly ArrayLike<number>[],
+    options: CallOptions = {},
+  ): Promise<Tensor<"float32">[]> {
+    const outputs = await this.#segments.runEach(texts.map((ids) => this.#feeds(ids)), options);
+    return outputs.map(({ last_hidden_state }) => last_hidden_state as Tensor<"float32">);
   }
 
   /** Gives the memory back; calling it again does nothing. */
@@ -102,5 +103,24 @@ export class T5Encoder implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.release();
+  }
+
+  #feeds(ids: ArrayLike<number>): Record<string, Tensor> {
+    const tokens = Array.from(ids);
+    const { vocab_size, relative_attention_num_buckets, relative_attention_max_distance } = this.config;
+    const wrong = tokens.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocab_size));
+    if (tokens.length === 0 || wrong !== undefined) {
+      throw new RangeError(
+        `Cannot encode a text as its token ids must be some of 0 … ${vocab_size - 1}: ` +
+          `current value is ${wrong ?? "none"}`,
+      );
+    }
+    return {
+      input_ids: tensor("int32", [tokens.length], Int32Array.from(tokens)),
+      position_buckets: positionBuckets(tokens.length, {
+        buckets: relative_attention_num_buckets,
+        maxDistance: relative_attention_max_distance,
+      }),
+    };
   }
 }

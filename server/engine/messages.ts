@@ -7,15 +7,8 @@
 import type { RunEvent } from "../../graph/events.ts";
 import type { Residency } from "../../models/segments.ts";
 import type { Device } from "../../runtime/device.ts";
+import type { ModelEntry } from "../../hub/listed_models.ts";
 import type { EngineResult, PictureOrder } from "./engine.ts";
-
-/** A model that requests may name. */
-export interface ModelEntry {
-  /** The name in requests. */
-  readonly name: string;
-  /** What it stands for on this machine: a folder, or a name of the hub. */
-  readonly reference: string;
-}
 
 /** How a worker is set up. */
 export interface WorkerSetup {

@@ -18,7 +18,7 @@ const local = localRun();
 /** The picture of each prompt, seed 0, as the model's own settings have it. */
 async function picturesOf(prompts: readonly string[]): Promise<Pixels[]> {
   const request = { model: DEFAULT_MODEL, prompts: [...prompts], seeds: prompts.map(() => 0) };
-  const made = await runGraph(textToImage(request, { guided: true }), local);
+  const made = await runGraph(textToImage(request), local);
   return toPixels(made.get("decode.image")!.artifact.tensors["image"] as Tensor<"float32">);
 }
 

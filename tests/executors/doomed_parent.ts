@@ -15,7 +15,6 @@ const print = (text: string): unknown => Deno.stdout.writeSync(new TextEncoder()
 
 await runGraph({ pixstage: 1, nodes: { long: { stage: "block", parameters: { ms: 60_000 } } } }, {
   registry: await loadPlugins(new StageRegistry(), plugins),
-  models: {} as RunOptions["models"],
   executors: [new ProcessExecutor({ plugins, onStart: (pid) => print(`pid ${pid}`) })],
   onEvent: ({ type }) => type === "step" && print("blocked"),
 });

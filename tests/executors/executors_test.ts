@@ -7,25 +7,26 @@ import type { RunEvent } from "../../graph/events.ts";
 import type { Executor } from "../../graph/executors/executor.ts";
 import { InlineExecutor } from "../../graph/executors/inline.ts";
 import { ProcessExecutor } from "../../graph/executors/process.ts";
-import { StageProcessError } from "../../graph/executors/stage_process_error.ts";
+import { StageProcessError } from "../../graph/hosts/host_error.ts";
 import { WorkerExecutor } from "../../graph/executors/worker.ts";
 import { loadPlugins } from "../../graph/plugins.ts";
 import { runGraph } from "../../graph/run.ts";
 import type { RunOptions, RunResult } from "../../graph/run_options.ts";
+import type { Models } from "../../models/models.ts";
 import { memoryFigures } from "../../runtime/memory.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
 import { StageRegistry } from "../../stages/registry.ts";
 import { withFolder } from "../store/samples.ts";
 import { numberOf } from "./toy_plugin.ts";
 
 const plugins = [new URL("./toy_plugin.ts", import.meta.url).href];
 const registry = await loadPlugins(new StageRegistry(), plugins);
-const WORKER = new URL("../../graph/executors/worker_main.ts", import.meta.url);
+const WORKER = new URL("../../graph/hosts/worker_main.ts", import.meta.url);
 
 /** The processes that were started. */
 const pids: number[] = [];
-const runtime = { device: "none" } as RunOptions["models"] & InlineOptions["runtime"];
-type InlineOptions = ConstructorParameters<typeof InlineExecutor>[0];
-const inline = new InlineExecutor({ models: runtime, runtime });
+const runtime = { device: "none", traits: { hostMemory: true, float16: false } } as Runtime;
+const inline = new InlineExecutor({ models: {} as Models, runtime });
 const worker = new WorkerExecutor({
   plugins,
   createWorker: () => new Worker(WORKER, { type: "module" }),
@@ -42,7 +43,6 @@ async function run(
   try {
     const made = await runGraph({ pixstage: 1, nodes }, {
       registry,
-      models: runtime,
       executors: [executor],
       ...options,
       onEvent(event) {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ProcessExecutor } from "../../graph/executors/process.ts";
-import { StageProcessError } from "../../graph/executors/stage_process_error.ts";
+import { StageProcessError } from "../../graph/hosts/host_error.ts";
 import { loadPlugins } from "../../graph/plugins.ts";
 import { runGraph } from "../../graph/run.ts";
 import type { RunOptions } from "../../graph/run_options.ts";
@@ -20,7 +20,6 @@ Deno.test({
     const hoard = (megabytes: number) =>
       runGraph({ pixstage: 1, nodes: { hoard: { stage: "hoard", parameters: { megabytes } } } }, {
         registry,
-        models: {} as RunOptions["models"],
         executors: [executor],
       });
     await assert.rejects(hoard(600), (error) => {

@@ -34,9 +34,9 @@ const count: Stage = defineStage({
   inputs: { start: { ...number, optional: true } },
   outputs: { end: number },
   parameters: z.strictObject({ steps: z.int().positive(), dieAfter: z.int().optional() }),
-  async run({ parameters, inputs, report, checkpoint, signal }) {
+  async run({ parameters, inputs, report, snapshots, signal }) {
     const { steps, dieAfter } = parameters;
-    const begun = checkpoint?.saved;
+    const begun = snapshots?.saved;
     const start = inputs.start ? numberOf(inputs.start) : 0;
     let done = begun ? numberOf(begun) : 0;
     if (begun) report({ type: "stage:resumed", step: done, steps });
@@ -44,7 +44,7 @@ const count: Stage = defineStage({
       signal.throwIfAborted();
       done += 1;
       report({ type: "step", step: done, steps, image: 0, images: 1 });
-      await checkpoint?.offer(() => numberArtifact(done));
+      await snapshots?.offer(() => numberArtifact(done));
       if (done === dieAfter && !begun) Deno.kill(Deno.pid, "SIGKILL");
     }
     return { end: numberArtifact(start + done) };

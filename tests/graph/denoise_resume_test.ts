@@ -4,7 +4,7 @@ import { MemoryStore } from "../../artifacts/store/memory_store.ts";
 import type { RunEvent } from "../../graph/events.ts";
 import { runGraph } from "../../graph/run.ts";
 import { localRun } from "../../local.ts";
-import { SCHEDULERS } from "../../schedulers/mod.ts";
+import { listSchedulers } from "../../schedulers/mod.ts";
 import { goldenPath } from "../goldens.ts";
 
 const local = localRun();
@@ -37,7 +37,7 @@ async function run(
 }
 
 const cases = [
-  ...SCHEDULERS.map(({ name }) => ({ scheduler: name })),
+  ...listSchedulers().map(({ name }) => ({ scheduler: name })),
   { scheduler: "DPMSolverMultistepScheduler", schedulerOptions: { algorithm_type: "sde-dpmsolver++" } },
   { scheduler: "DPMSolverMultistepScheduler", schedulerOptions: { solver_order: 3 } },
   { scheduler: "DDIMScheduler", eta: 0.7 },

@@ -144,7 +144,7 @@ Deno.test("textToImage() writes graphs that plan", () => {
   assert.equal(order({ model: "m" }, { guided: true, embeddingsFile: "e" }), "denoise decode");
   assert.equal(order({ model: "m" }, { guided: false, latentsFile: "l" }), "decode");
   assert.throws(() => textToImage({ model: "m" }, { guided: true }), /a prompt or a file/);
-  assert.throws(() => textToImage(request, { guided: true, latentsFile: "l" }), /both prompts and l/);
+  assert.throws(() => textToImage(request), /both prompts and l/);
   assert.throws(
     () => textToImage({ ...request, seeds: [1, 2] }, { guided: true }),
     /1 seed or 1: there are 2/,

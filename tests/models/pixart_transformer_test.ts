@@ -9,7 +9,7 @@ import { SegmentedModel } from "../../models/segments.ts";
 import { T5EncoderConfig } from "../../models/t5/encoder_config.ts";
 import { T5Encoder } from "../../models/t5/encoder_runner.ts";
 import { timestepEmbedding } from "../../models/pixart/timestep_embedding.ts";
-import { compareTensors } from "../../residency/compare_tensors.ts";
+import { compareTensors } from "../../artifacts/compare_tensors.ts";
 import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import {

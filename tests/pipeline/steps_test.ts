@@ -12,10 +12,10 @@ import { localRun } from "../../local.ts";
 import { PixArtTransformer } from "../../models/pixart/transformer_runner.ts";
 import { TorchGenerator } from "../../random/torch_generator.ts";
 import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
-import { denoiseImage, type DenoiseStep } from "../../stages/denoise_loop.ts";
-import { openDenoiser } from "../../stages/denoiser.ts";
-import { type DenoiseParameters, settleDenoise } from "../../stages/denoise_settings.ts";
-import { imageSeeds } from "../../stages/image_seeds.ts";
+import { denoiseImage, type DenoiseStep } from "../../stages/denoise/loop.ts";
+import { openDenoiser } from "../../stages/denoise/settings.ts";
+import { type DenoiseParameters, settleDenoise } from "../../stages/denoise/settings.ts";
+import { imageSeeds } from "../../stages/denoise/settings.ts";
 import { caseRequest, caseTensors, deviation, type GoldenCase, goldenCases } from "./golden_cases.ts";
 
 const local = localRun();

@@ -5,7 +5,7 @@ import { textToImage } from "../../graph/text_to_image.ts";
 import type { RunEvent } from "../../graph/events.ts";
 import { localRun } from "../../local.ts";
 import { writeRehearsal } from "../../models/rehearsal/write_rehearsal.ts";
-import type { ResidencyByStage } from "../../residency/residency_option.ts";
+import type { ResidencyByStage } from "../../cli/by_stage.ts";
 import { giveBackUnused } from "../../runtime/freed_memory.ts";
 import { memoryFigures } from "../../runtime/memory.ts";
 
@@ -29,7 +29,7 @@ async function makePicture(
   };
   const ends = new Map<string, Extract<RunEvent, { type: "stage:end" }>>();
   let opened = 0;
-  const made = await runGraph(textToImage(request, { guided: true }), {
+  const made = await runGraph(textToImage(request), {
     ...localRun({ residency }),
     onEvent: (event) => {
       if (event.type === "stage:end") ends.set(event.node, event);

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { AutoencoderConfig } from "../../models/vae/autoencoder_config.ts";
 import type { LayeredFacts, RunFacts } from "../../residency/memory_facts.ts";
-import { formatMemory, memoryLimit, parseMemorySize } from "../../residency/memory_size.ts";
+import { formatMemory, memoryLimit, parseMemorySize } from "../../runtime/memory_size.ts";
 import { planMemory } from "../../residency/plan_memory.ts";
-import { parsePrecision, PRECISIONS } from "../../residency/precision.ts";
+import { parsePrecision, PRECISIONS } from "../../models/precision.ts";
 
 /** PixArt-XL-2-1024-MS as it is published, in float32. */
 const PUBLISHED: RunFacts = {

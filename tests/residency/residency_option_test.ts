@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { parseResidency } from "../../residency/residency_option.ts";
+import { parseResidency } from "../../cli/by_stage.ts";
 import { defaultResidency } from "../../residency/stage_residency.ts";
 
 Deno.test("parseResidency() reads one residency for all stages, one for each, and both", () => {

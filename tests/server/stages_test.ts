@@ -7,7 +7,7 @@ import { InlineExecutor } from "../../graph/executors/inline.ts";
 import { HttpExecutor } from "../../graph/executors/http.ts";
 import { runGraph } from "../../graph/run.ts";
 import { textToImage } from "../../graph/text_to_image.ts";
-import { ListedModels } from "../../server/engine/listed_models.ts";
+import { ListedModels } from "../../hub/listed_models.ts";
 import { LocalModels } from "../../hub/local_models.ts";
 import { localRun } from "../../local.ts";
 import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";

@@ -7,8 +7,8 @@
  */
 
 import type { Tensor } from "../../../artifacts/tensor.ts";
-import type { Runtime } from "../../../runtime/runtime.ts";
-import type { AutoencoderConfig } from "../autoencoder_config.ts";
+import type { Runtime, RuntimeTraits } from "../../../runtime/runtime.ts";
+import { type AutoencoderConfig, spatialFactor } from "../autoencoder_config.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 import { isOutOfMemory, OutOfMemoryError } from "../../out_of_memory.ts";
 import type { CallOptions, OpenModelOptions } from "../../segments.ts";
@@ -61,12 +61,16 @@ const TILE_OVERLAP = 128;
  * How a picture is cut where `auto` leaves the choice.
  *
  * @param config The autoencoder; the tiny one has no norms and is decoded in one piece.
- * @param device Where it runs.
+ * @param traits The traits of the device that it runs on.
  * @param pixels Height times width.
  */
-export function chooseTiling(config: AutoencoderConfig, device: string, pixels: number): VaeTiling {
+export function chooseTiling(
+  config: AutoencoderConfig,
+  { hostMemory }: RuntimeTraits,
+  pixels: number,
+): VaeTiling {
   const isLarge = pixels > WHOLE_PIXELS;
-  return isLarge && device === "cpu" && config._class_name === "AutoencoderKL" ? "seamless" : "none";
+  return isLarge && hostMemory && config._class_name === "AutoencoderKL" ? "seamless" : "none";
 }
 
 /** A decoder that cuts pictures. In one piece it holds its weights as the residency says; strip by strip, none. */
@@ -109,7 +113,7 @@ export class TiledVaeDecoder implements AsyncDisposable {
     const [, , height = 0, width = 0] = latents.shape;
     const pixels = height * width * spatialFactor(this.#config) ** 2;
     const { tiling = "auto" } = this.#options;
-    const chosen = tiling === "auto" ? chooseTiling(this.#config, this.#runtime.device, pixels) : tiling;
+    const chosen = tiling === "auto" ? chooseTiling(this.#config, this.#runtime.traits, pixels) : tiling;
     try {
       return await this.#decode(chosen, latents, options);
     } catch (error) {
@@ -157,14 +161,6 @@ export class TiledVaeDecoder implements AsyncDisposable {
     const { tileSize = TILE_SIZE, tileOverlap = TILE_OVERLAP } = this.#options;
     return await decodeBlended(whole, latents, { ...options, tileSize, tileOverlap });
   }
-}
-
-/** Pixels along a side of one latent. */
-function spatialFactor(config: AutoencoderConfig): number {
-  const { length } = config._class_name === "AutoencoderKL"
-    ? config.block_out_channels
-    : config.decoder_block_out_channels;
-  return 2 ** (length - 1);
 }
 
 function ranOut(tiling: VaeTiling, cause: unknown): OutOfMemoryError {
