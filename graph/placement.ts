@@ -1,6 +1,6 @@
 // This module is browser compatible.
 
-import { nearest } from "../stages/nearest.ts";
+import { nearest } from "../errors/nearest.ts";
 import type { Executor } from "./executors/executor.ts";
 import type { GraphPlan, PlannedNode } from "./plan.ts";
 

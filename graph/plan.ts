@@ -18,7 +18,7 @@ import {
 } from "./document.ts";
 import { GraphError, type GraphIssue, type GraphPath } from "./graph_error.ts";
 import { dependencyOrder } from "./lineage.ts";
-import { nearest } from "../stages/nearest.ts";
+import { nearest } from "../errors/nearest.ts";
 
 /** A node that has been checked. */
 export interface PlannedNode {

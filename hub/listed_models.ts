@@ -1,6 +1,6 @@
 // This module is browser compatible.
 
-import { nearest } from "../stages/nearest.ts";
+import { nearest } from "../errors/nearest.ts";
 import type { Checkpoint } from "../models/checkpoint/checkpoint.ts";
 import type { Component } from "../models/checkpoint/component.ts";
 import type { ComponentName } from "../models/checkpoint/model_index.ts";

@@ -7,7 +7,7 @@
 
 import type { GraphDocument } from "../graph/document.ts";
 import { GraphError } from "../graph/graph_error.ts";
-import { nearest } from "../stages/nearest.ts";
+import { nearest } from "../errors/nearest.ts";
 import { planGraph } from "../graph/plan.ts";
 import type { StageRegistry } from "../stages/registry.ts";
 import { ApiError } from "./api_error.ts";

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { nearest } from "./nearest.ts";
+import { nearest } from "../errors/nearest.ts";
 import type { Stage } from "./stage.ts";
 
 /** A graph names a stage that nobody registered. */
