@@ -10,7 +10,7 @@ import { originId, originOf } from "../../graph/provenance.ts";
 import { runGraph } from "../../graph/run.ts";
 import type { RunOptions, RunResult } from "../../graph/run_options.ts";
 import { defineStage, type Stage } from "../../stages/stage.ts";
-import { withFolder } from "../store/samples.ts";
+import { withFolder } from "../artifacts/store/samples.ts";
 import { numberArtifact, numberOf, toyRun, toyStages } from "./toy_stages.ts";
 
 const number = { kind: "number", description: "A number." };
