@@ -191,7 +191,7 @@ Deno.test("artifacts of the store are inputs, and what was made of a file is fou
   assert.deepEqual(content(stored.made), content(file.made));
   await assert.rejects(
     run({ sum: { stage: "add", inputs: { a: { artifact: "0".repeat(64) } } } }, store),
-    /Cannot read artifact 0+ as the store does not have it/,
+    /Cannot read artifact 0+: the store does not have it/,
   );
 });
 
