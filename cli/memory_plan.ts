@@ -4,8 +4,10 @@
  * @module
  */
 
+import { PixstageError } from "../errors/pixstage_error.ts";
 import { AutoencoderConfig, spatialFactor } from "../models/autoencoder_config.ts";
 import type { Checkpoint } from "../models/checkpoint/checkpoint.ts";
+import { parseConfig } from "../models/checkpoint/parse_config.ts";
 import type { Models } from "../models/models.ts";
 import { PixArtTransformerConfig } from "../models/pixart_transformer_config.ts";
 import type { PictureRequestInput } from "../graph/picture_request.ts";
@@ -33,8 +35,13 @@ type PlanOptions = Pick<
 >;
 
 /** No plan fits into the memory that the user allows. */
-export class MemoryBudgetError extends Error {
+export class MemoryBudgetError extends PixstageError<"memory_budget"> {
   override name = "MemoryBudgetError";
+
+  /** @param message What does not fit, and what to do. */
+  constructor(message: string) {
+    super("memory_budget", message);
+  }
 }
 
 /** Plans a run. */
@@ -66,11 +73,11 @@ async function runFacts(
   signal?: AbortSignal,
 ): Promise<RunFacts> {
   const { checkpoint, transformer, defaults } = await openDenoiser(request, models, signal);
-  const { sample_size, patch_size } = PixArtTransformerConfig.parse(transformer.config);
+  const { sample_size, patch_size } = parseConfig(PixArtTransformerConfig, transformer);
   const vae = request.vae === undefined
     ? await models.component(request, "vae", signal)
     : await models.component({ model: request.vae }, "vae", signal);
-  const factor = spatialFactor(AutoencoderConfig.parse(vae.config));
+  const factor = spatialFactor(parseConfig(AutoencoderConfig, vae));
   const height = request.height ?? defaults.height ?? sample_size * factor;
   const width = request.width ?? defaults.width ?? sample_size * factor;
   const made = request.resolutionBinning === false

@@ -8,6 +8,7 @@
  */
 
 import { z } from "zod";
+import { faultSchema } from "../errors/serialized_error.ts";
 import {
   loadSchema,
   previewSchema,
@@ -104,6 +105,10 @@ export const runEventSchema = z.discriminatedUnion("type", [
     ...elapsed,
     /** The error's class. */
     error: z.string(),
+    /** What happened: a code of `ERROR_CODES`. */
+    code: z.string(),
+    /** Who can put it right. */
+    fault: faultSchema,
     message: z.string(),
     /** The node that failed, where it was one. */
     node: z.string().optional(),

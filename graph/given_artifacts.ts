@@ -73,7 +73,11 @@ async function givenFile(
 
 async function givenId(id: string, store: RunStore, reporter: RunReporter): Promise<GivenArtifact> {
   const artifact = await store.get(id, { onDamage: reporter.damage });
-  if (!artifact) throw new ArtifactError(`Cannot read artifact ${id} as the store does not have it`);
+  if (!artifact) {
+    throw new ArtifactError(`Cannot read artifact ${id} as the store does not have it`, {
+      code: "artifact_not_found",
+    });
+  }
   return { id, artifact, origin: await storedOrigin(id, store) };
 }
 

@@ -10,6 +10,7 @@ import type { JsonObject, JsonValue } from "../artifacts/artifact.ts";
 import { artifactId } from "../artifacts/artifact_file.ts";
 import { canonicalJson } from "../artifacts/canonical_json.ts";
 import type { ModelUse, StageRecord } from "../artifacts/store/stage_record.ts";
+import { InputError } from "../errors/pixstage_error.ts";
 import type { Component } from "../models/checkpoint/component.ts";
 import { fingerprint } from "../models/checkpoint/fingerprint.ts";
 import { COMPONENT_NAMES, type ComponentName } from "../models/checkpoint/model_index.ts";
@@ -104,7 +105,8 @@ async function partFingerprint(part: ModelPart, options: KeyOptions): Promise<st
     const { spieceModel, ...texts } = await checkpoint.tokenizer();
     return await hashJson({ ...texts, spieceModel: spieceModel ? await artifactId(spieceModel) : null });
   }
-  throw new RangeError(
+  throw new InputError(
+    "invalid_value",
     `Cannot fingerprint a part of ${part.model} as it must be one of ${
       COMPONENT_NAMES.join(", ")
     }, scheduler and ` +

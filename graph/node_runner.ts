@@ -4,6 +4,7 @@ import type { Artifact } from "../artifacts/artifact.ts";
 import { artifactId } from "../artifacts/artifact_file.ts";
 import type { StageRecord } from "../artifacts/store/stage_record.ts";
 import type { RunStore } from "../artifacts/store/store.ts";
+import { PixstageError } from "../errors/pixstage_error.ts";
 import type { CheckpointPolicy } from "./checkpoints.ts";
 import type { GraphInput } from "./document.ts";
 import type { CheckpointRequest, Executor, IdentifiedArtifact, MadeByStage } from "./executors/executor.ts";
@@ -94,7 +95,7 @@ export class NodeRunner {
     await this.#run(plan.nodes.find(({ id }) => id === nodeId)!);
     const made = await read();
     if (made) return made;
-    throw new Error(`Cannot read "${source}" as the store lost it as soon as it was made`);
+    throw new PixstageError("lost", `Cannot read "${source}" as the store lost it as soon as it was made`);
   }
 
   /** Where the artifact of an input or output is from. */

@@ -1,5 +1,6 @@
 // This module is browser compatible.
 
+import { InputError } from "../errors/pixstage_error.ts";
 import type { Executor } from "./executors/executor.ts";
 import { nearest } from "../stages/nearest.ts";
 import type { GraphPlan, PlannedNode } from "./plan.ts";
@@ -15,7 +16,7 @@ export type Placement = Readonly<Record<string, string>>;
  * @param executors Where nodes can run.
  * @param placement Where some of them are to run.
  * @returns The executor of each node.
- * @throws {RangeError} if an executor, or a node of the placement, is not there.
+ * @throws {InputError} if an executor, or a node of the placement, is not there.
  */
 export function placeNodes(
   plan: GraphPlan,
@@ -26,7 +27,8 @@ export function placeNodes(
   const known = [...Object.keys(plan.document.nodes), ...plan.nodes.map(({ stage }) => stage.name)];
   for (const name of Object.keys(placement)) {
     if (!known.includes(name)) {
-      throw new RangeError(
+      throw new InputError(
+        "unknown_node",
         `Cannot place "${name}" as there is no such node or stage: did you mean "${nearest(name, known)}"?`,
       );
     }
@@ -35,7 +37,8 @@ export function placeNodes(
     const name = placement[node.id] ?? placement[node.stage.name] ?? node.executor ?? names[0]!;
     const executor = executors.find((candidate) => candidate.name === name);
     if (!executor) {
-      throw new RangeError(
+      throw new InputError(
+        "invalid_value",
         `Cannot run "${node.id}" as its executor must be one of ${
           names.join(", ")
         }: current value is "${name}"`,

@@ -7,6 +7,7 @@
  */
 
 import type { z } from "zod";
+import { explainIssue } from "../errors/explain_zod_error.ts";
 import type { StageRegistry } from "../stages/registry.ts";
 import type { Models } from "../models/models.ts";
 import type { CheckContext, Stage } from "../stages/stage.ts";
@@ -67,7 +68,7 @@ export function planGraph(
   options: PlanOptions = {},
 ): GraphPlan {
   const parsed = graphDocumentSchema.safeParse(input);
-  if (!parsed.success) throw new GraphError(zodIssues(parsed.error, [], "invalid_document"));
+  if (!parsed.success) throw new GraphError(zodIssues(parsed.error, input, [], "invalid_document"));
   const document = parsed.data;
   const ids = Object.keys(document.nodes);
   if (ids.length === 0) {
@@ -94,7 +95,9 @@ export function planGraph(
     const stage = registry.get(node.stage);
     const parameters = stage.parameters.safeParse(node.parameters);
     if (!parameters.success) {
-      issues.push(...zodIssues(parameters.error, [...path, "parameters"], "invalid_parameter"));
+      issues.push(
+        ...zodIssues(parameters.error, node.parameters, [...path, "parameters"], "invalid_parameter"),
+      );
     }
     issues.push(...checkPorts(document, registry, id, stage));
     planned.set(id, {
@@ -121,14 +124,14 @@ export function planGraph(
 /** Turns zod's issues into ours. */
 function zodIssues(
   error: z.ZodError,
+  value: unknown,
   prefix: GraphPath,
   code: "invalid_document" | "invalid_parameter",
 ): GraphIssue[] {
-  return error.issues.map((issue) => ({
-    code,
-    path: [...prefix, ...issue.path.map((key) => typeof key === "number" ? key : String(key))],
-    message: issue.message,
-  }));
+  return error.issues.map((issue) => {
+    const { path, problem } = explainIssue(issue, value);
+    return { code, path: [...prefix, ...path], message: problem };
+  });
 }
 
 /** Faults of a node's inputs: unknown or missing ports, sources that are not there, kinds that do not match. */

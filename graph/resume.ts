@@ -7,6 +7,7 @@
  */
 
 import type { Artifact } from "../artifacts/artifact.ts";
+import { InputError } from "../errors/pixstage_error.ts";
 import type { Models } from "../models/models.ts";
 import { checkpointStep } from "../stages/denoise_checkpoint.ts";
 import { openDenoiser } from "../stages/denoiser.ts";
@@ -67,11 +68,13 @@ type Nodes = Record<string, GraphNode>;
  * @param point What was made before.
  * @param options How to go on.
  * @returns The graph.
- * @throws {TypeError} if it cannot go on in that way.
+ * @throws {InputError} if it cannot go on in that way.
  */
 export async function resumeGraph(point: ResumePoint, options: ResumeOptions): Promise<ResumeGraph> {
   const { graph, output } = point.provenance;
-  if (typeof output !== "string") throw new TypeError("Cannot go on from what was given, not made");
+  if (typeof output !== "string") {
+    throw new InputError("invalid_value", "Cannot go on from what was given, not made");
+  }
   const nodes: Nodes = { ...graph.nodes };
   const [maker, port] = splitSource(output);
   const kind = point.artifact?.kind ?? "image";
@@ -83,13 +86,17 @@ export async function resumeGraph(point: ResumePoint, options: ResumeOptions): P
       : { graph: { ...graph, nodes }, wanted: end };
   }
   if (options.stepsMore !== undefined) {
-    throw new TypeError("Cannot take steps more as only a state of denoising can stop again");
+    throw new InputError(
+      "invalid_value",
+      "Cannot take steps more as only a state of denoising can stop again",
+    );
   }
   if (changed) {
     const denoise = kind === "embeddings" ? undefined : upstream(nodes, maker, "denoise");
     const fromStep = options.fromStep;
     if (denoise === undefined || fromStep === undefined) {
-      throw new TypeError(
+      throw new InputError(
+        "invalid_value",
         "Cannot change guidance or prompt as a step must be given, and latents or a picture that were denoised",
       );
     }
@@ -103,10 +110,13 @@ export async function resumeGraph(point: ResumePoint, options: ResumeOptions): P
     return decoded(nodes, "denoise.latents", options);
   }
   if (kind === "latents") {
-    if (!options.decode) throw new TypeError("Cannot go on from latents without decoding: they are finished");
+    if (!options.decode) {
+      throw new InputError("invalid_value", "Cannot go on from latents without decoding: they are finished");
+    }
     return decoded(nodes, `${maker}.${port}`, options);
   }
-  throw new TypeError(
+  throw new InputError(
+    "invalid_value",
     "Cannot go on from a picture as it is finished: give a step to go on from, or run it again",
   );
 }
@@ -128,7 +138,10 @@ async function goOnFromState(
   if (maker.stage === "denoise") {
     // A run that was interrupted: the store has its state under the key of the same node.
     if (stepsMore !== undefined) {
-      throw new TypeError("Cannot take steps more as the state is of an interrupted run: go on to its end");
+      throw new InputError(
+        "invalid_value",
+        "Cannot take steps more as the state is of an interrupted run: go on to its end",
+      );
     }
     if (fromStep !== undefined || isChanged(options)) {
       goOnOtherwise(nodes, id, fromStep ?? checkpointStep(artifact!), options);
@@ -136,7 +149,10 @@ async function goOnFromState(
     return `${id}.latents`;
   }
   if (fromStep !== undefined) {
-    throw new TypeError("Cannot go on from another step than that of the state: leave the step out");
+    throw new InputError(
+      "invalid_value",
+      "Cannot go on from another step than that of the state: leave the step out",
+    );
   }
   const inputs = { checkpoint: input!, ...laterEmbeddings(nodes, id, options) };
   const later = withChanges(parameters, options);
@@ -148,7 +164,8 @@ async function goOnFromState(
   const settled = denoiseStageParameters.parse(later);
   const { calls } = await settleDenoise(settled, await openDenoiser(settled, options.models));
   if (stopAfter >= calls) {
-    throw new TypeError(
+    throw new InputError(
+      "invalid_value",
       `Cannot take ${stepsMore} steps more as only ${calls - stopAfter + stepsMore} are left`,
     );
   }
@@ -207,7 +224,8 @@ function embeddingsOf(nodes: Nodes, denoise: string): string {
   if (typeof checkpoint === "string" && embeddings === undefined) {
     return embeddingsOf(nodes, splitSource(checkpoint)[0]);
   }
-  throw new TypeError(
+  throw new InputError(
+    "invalid_value",
     "Cannot change the prompt as the embeddings were given: it is not known how to encode it",
   );
 }
@@ -222,7 +240,8 @@ function encodeAgain(
   const [id, port] = typeof source === "string" ? splitSource(source) : ["", ""];
   const encode = nodes[id];
   if (encode?.stage !== "encode") {
-    throw new TypeError(
+    throw new InputError(
+      "invalid_value",
       "Cannot change the prompt as the embeddings were given: it is not known how to encode it",
     );
   }

@@ -6,6 +6,8 @@
  * @module
  */
 
+import { parseValue } from "../errors/parse_value.ts";
+import { InputError } from "../errors/pixstage_error.ts";
 import { precisionOf } from "../residency/precision.ts";
 import { imageSeeds } from "../stages/image_seeds.ts";
 import type { GraphDocumentInput } from "./document.ts";
@@ -31,8 +33,8 @@ export interface TextToImageOptions {
  * @param request What the picture is made from.
  * @param options What the graph begins from.
  * @returns The document.
- * @throws {TypeError} if there is neither a prompt nor a file to begin with, or both.
- * @throws {RangeError} if there are several seeds, but not one for each picture.
+ * @throws {InputError} if there is neither a prompt nor a file to begin with, or both.
+ * @throws {InputError} if there are several seeds, but not one for each picture.
  *
  * @example Usage
  * ```ts
@@ -58,13 +60,16 @@ export function textToImage(request: PictureRequestInput, options: TextToImageOp
     ...denoise
   } = request;
   const { guided, embeddingsFile, noiseFile, latentsFile } = options;
-  pictureRequestSchema.parse(request);
+  parseValue(pictureRequestSchema, request);
   const given = embeddingsFile ?? latentsFile;
   if (prompts.length === 0 && given === undefined) {
-    throw new TypeError("Cannot make a picture as a prompt or a file to begin from must be given");
+    throw new InputError(
+      "invalid_value",
+      "Cannot make a picture as a prompt or a file to begin from must be given",
+    );
   }
   if (prompts.length > 0 && given !== undefined) {
-    throw new TypeError(`Cannot use both prompts and ${given}: give one of them`);
+    throw new InputError("invalid_value", `Cannot use both prompts and ${given}: give one of them`);
   }
   if (prompts.length > 0) imageSeeds(request.seeds ?? [0], prompts.length * (request.imagesPerPrompt ?? 1));
   const checkpoint = withoutUndefined({ model, variant });

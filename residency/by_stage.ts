@@ -1,5 +1,7 @@
 // This module is browser compatible.
 
+import { InputError } from "../errors/pixstage_error.ts";
+
 /** The stages that hold weights. */
 const STAGES: readonly string[] = ["encode", "denoise", "decode"];
 
@@ -10,7 +12,7 @@ const STAGES: readonly string[] = ["encode", "denoise", "decode"];
  * @param what What it says, for errors.
  * @param choices What it may say.
  * @returns The choice of each stage; `*` stands for those that are not named.
- * @throws {RangeError} if a choice is none of these, or there is no such stage.
+ * @throws {InputError} if a choice is none of these, or there is no such stage.
  *
  * @example Usage
  * ```ts
@@ -31,14 +33,16 @@ export function parseByStage<T extends string>(
       const stage = equals < 0 ? "*" : part.slice(0, equals).trim();
       const choice = choices.find((known) => known === part.slice(equals + 1).trim());
       if (equals >= 0 && !STAGES.includes(stage)) {
-        throw new RangeError(
+        throw new InputError(
+          "invalid_value",
           `Cannot read a ${what} as the stage must be one of ${
             STAGES.join(", ")
           }: current value is "${stage}"`,
         );
       }
       if (choice !== undefined) return [stage, choice];
-      throw new RangeError(
+      throw new InputError(
+        "invalid_value",
         `Cannot read a ${what} as it must be one of ${choices.join(", ")}, or stage=${what} with commas ` +
           `between them: current value is "${part}"`,
       );

@@ -6,9 +6,9 @@
  * @module
  */
 
-import { z } from "zod";
 import { AutoencoderConfig } from "../models/autoencoder_config.ts";
 import type { Component } from "../models/checkpoint/component.ts";
+import { parseConfig } from "../models/checkpoint/parse_config.ts";
 import type { Weights } from "../models/checkpoint/weights.ts";
 import { PixArtTransformerConfig } from "../models/pixart_transformer_config.ts";
 import { T5EncoderConfig } from "../models/t5_encoder_config.ts";
@@ -63,13 +63,13 @@ export interface RunFacts {
 
 /** Facts of a text encoder. */
 export async function encodeFacts(component: Component): Promise<LayeredFacts> {
-  const { d_model: width, num_heads: heads } = T5EncoderConfig.parse(component.config);
+  const { d_model: width, num_heads: heads } = parseConfig(T5EncoderConfig, component);
   return { ...layeredFacts(await component.weights(), /^encoder\.block\.(\d+)\./), width, heads };
 }
 
 /** Facts of a transformer. */
 export async function denoiseFacts(component: Component): Promise<LayeredFacts> {
-  const { num_attention_heads: heads, attention_head_dim } = PixArtTransformerConfig.parse(component.config);
+  const { num_attention_heads: heads, attention_head_dim } = parseConfig(PixArtTransformerConfig, component);
   const width = heads * attention_head_dim;
   return { ...layeredFacts(await component.weights(), /^transformer_blocks\.(\d+)\./), width, heads };
 }
@@ -79,7 +79,7 @@ export async function decodeFacts(component: Component): Promise<DecodeFacts> {
   const weights = await component.weights();
   return {
     weightBytes: sumOf(weights, (name) => DECODER.test(name)),
-    config: z.parse(AutoencoderConfig, component.config),
+    config: parseConfig(AutoencoderConfig, component),
   };
 }
 

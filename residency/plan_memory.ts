@@ -83,7 +83,7 @@ const TILE_SIZES = [512, 384, 256] as const;
  * @param facts The run.
  * @param request The machine, the limit and what the user fixed.
  * @returns The plan, also where it does not fit.
- * @throws {RangeError} if a precision is asked for that the device has not.
+ * @throws {InputError} if a precision is asked for that the device has not.
  */
 export function planMemory(facts: RunFacts, request: MemoryRequest): MemoryPlan {
   const stages: StageMemoryPlan[] = [];

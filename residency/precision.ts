@@ -7,6 +7,7 @@
  */
 
 import { z } from "zod";
+import { InputError } from "../errors/pixstage_error.ts";
 import { parseByStage } from "./by_stage.ts";
 
 /**
@@ -32,12 +33,13 @@ export type PrecisionByStage = Readonly<Record<string, Precision>>;
  *
  * @param text The option.
  * @returns The precision of each stage; `*` stands for those that are not named.
- * @throws {RangeError} if a precision is none of these, or the stage has it not.
+ * @throws {InputError} if a precision is none of these, or the stage has it not.
  */
 export function parsePrecision(text: string): PrecisionByStage {
   const precisions = parseByStage(text, "precision", PRECISIONS);
   if (precisions["encode"] === "float16") {
-    throw new RangeError(
+    throw new InputError(
+      "invalid_value",
       `Cannot encode in float16 as values of T5 outgrow it: choose one of ${
         encodePrecisionSchema.options.join(", ")
       }. Weights that are stored in float16 are used as they are`,
@@ -66,11 +68,12 @@ export function precisionOf(
  *
  * @param precision The precision.
  * @param device The device.
- * @throws {RangeError} if it is float16 on a CPU.
+ * @throws {InputError} if it is float16 on a CPU.
  */
 export function checkPrecision(precision: Precision, device: string): void {
   if (precision !== "float16" || device !== "cpu") return;
-  throw new RangeError(
+  throw new InputError(
+    "invalid_value",
     "Cannot compute in float16 on cpu as it is slower there than float32, and less exact: " +
       "choose float32, int8 or int4, or a GPU (webgpu, cuda)",
   );

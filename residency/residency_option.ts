@@ -24,7 +24,7 @@ export const residencySchema = z.record(z.string(), z.enum(["stream", "stage", "
  *
  * @param text The option.
  * @returns The residency of each stage; `*` stands for those that are not named.
- * @throws {RangeError} if a residency is none of the three.
+ * @throws {InputError} if a residency is none of the three.
  *
  * @example Usage
  * ```ts

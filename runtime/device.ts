@@ -6,6 +6,8 @@
  * @module
  */
 
+import { PixstageError } from "../errors/pixstage_error.ts";
+
 /** Where graphs run. */
 export type Device = "cpu" | "webgpu" | "cuda";
 
@@ -13,7 +15,7 @@ export type Device = "cpu" | "webgpu" | "cuda";
 export const DEVICES: readonly Device[] = ["cpu", "webgpu", "cuda"];
 
 /** This machine has no such device, or nothing that drives it. */
-export class DeviceError extends Error {
+export class DeviceError extends PixstageError<"device_unavailable"> {
   override name = "DeviceError";
   /** Why it cannot run. */
   readonly reason: string;
@@ -24,7 +26,10 @@ export class DeviceError extends Error {
    * @param options The error behind it.
    */
   constructor(device: string, reason: string, options?: ErrorOptions) {
-    super(`Cannot run on ${device} as ${reason}`, options);
+    super("device_unavailable", `Cannot run on ${device} as ${reason}`, {
+      ...options,
+      details: { field: "device", device, reason },
+    });
     this.reason = reason;
   }
 }

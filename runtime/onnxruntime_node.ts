@@ -5,6 +5,7 @@
  */
 
 import { env, InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
+import { InputError } from "../errors/pixstage_error.ts";
 import { type Device, DeviceError, missingReason } from "./device.ts";
 import { giveBackUnused, returnLargeBlocks } from "./freed_memory.ts";
 import { GpuMemory } from "./gpu_memory.ts";
@@ -63,12 +64,13 @@ export class OnnxRuntimeNode implements Runtime {
 
   /**
    * @param options Device and threads.
-   * @throws {RangeError} if `threads` is not a whole number above 0.
+   * @throws {InputError} if `threads` is not a whole number above 0.
    */
   constructor(options: OnnxRuntimeNodeOptions = {}) {
     const { device = "cpu", threads, residency } = options;
     if (threads !== undefined && !(Number.isSafeInteger(threads) && threads > 0)) {
-      throw new RangeError(
+      throw new InputError(
+        "out_of_range",
         `Cannot make a runtime as threads must be whole and > 0: current value is ${threads}`,
       );
     }

@@ -9,6 +9,7 @@ import { HubError } from "../hub/hub_error.ts";
 import { LocalModels } from "../hub/local_models.ts";
 import { AutoencoderConfig, spatialFactor } from "../models/autoencoder_config.ts";
 import { COMPONENT_NAMES, type ComponentName } from "../models/checkpoint/model_index.ts";
+import { parseConfig } from "../models/checkpoint/parse_config.ts";
 import type { RunDefaults } from "../models/checkpoint/run_defaults.ts";
 import { PixArtTransformerConfig } from "../models/pixart_transformer_config.ts";
 import { guidanceScaleOf } from "../stages/denoise_settings.ts";
@@ -127,8 +128,8 @@ async function bytesOf({ name: model, reference }: ModelEntry, models: LocalMode
 async function describeModel(entry: ModelEntry, models: LocalModels): Promise<ServedModel> {
   const checkpoint = await models.open({ model: entry.reference });
   const { family, defaults } = checkpoint;
-  const transformer = PixArtTransformerConfig.parse((await checkpoint.component("transformer")).config);
-  const autoencoder = AutoencoderConfig.parse((await checkpoint.component("vae")).config);
+  const transformer = parseConfig(PixArtTransformerConfig, await checkpoint.component("transformer"));
+  const autoencoder = parseConfig(AutoencoderConfig, await checkpoint.component("vae"));
   const native = transformer.sample_size * spatialFactor(autoencoder);
   return {
     ...entry,

@@ -5,6 +5,7 @@ import { imageLatents, latentsMetadataSchema, unpackLatents } from "../artifacts
 import { tensor } from "../artifacts/tensor.ts";
 import { resizeAndCrop } from "../images/resize_and_crop.ts";
 import { AutoencoderConfig } from "../models/autoencoder_config.ts";
+import { parseConfig } from "../models/checkpoint/parse_config.ts";
 import { TiledVaeDecoder } from "../models/vae_tiling/tiled_vae_decoder.ts";
 import { stageResidency } from "../residency/stage_residency.ts";
 import { loadReport } from "./load_report.ts";
@@ -45,12 +46,12 @@ export const decodeStage: Stage = defineStage({
   settle: ({ parameters: { model: _model, variant: _variant, ...rest } }) => Promise.resolve(rest),
   async check({ parameters, models }) {
     const vae = await models.component(parameters, "vae");
-    AutoencoderConfig.parse(vae.config);
+    parseConfig(AutoencoderConfig, vae);
     await vae.weights();
   },
   async run({ parameters, inputs, models, runtime, signal, report }) {
     const vae = await models.component(parameters, "vae");
-    const config = AutoencoderConfig.parse(vae.config);
+    const config = parseConfig(AutoencoderConfig, vae);
     const latents = unpackLatents(inputs.latents, config.latent_channels);
     const { size } = latentsMetadataSchema.parse(inputs.latents.metadata);
     const weights = await vae.weights();

@@ -12,6 +12,7 @@ import { z } from "zod";
 import { type Artifact, ArtifactError, type JsonObject, type JsonValue } from "../artifacts/artifact.ts";
 import { canonicalJson } from "../artifacts/canonical_json.ts";
 import { type Tensor, tensor } from "../artifacts/tensor.ts";
+import { parseValue } from "../errors/parse_value.ts";
 import type { SchedulerState } from "../schedulers/scheduler.ts";
 
 /** How far one image has come. */
@@ -145,10 +146,11 @@ export function checkpointStep(artifact: Artifact): number {
 }
 
 function readMetadata({ metadata }: Artifact): z.infer<typeof metadataSchema> {
-  const parsed = metadataSchema.safeParse(metadata);
-  if (parsed.success) return parsed.data;
-  throw new ArtifactError(
-    `Cannot go on from a checkpoint as it must be of a denoising: ${z.prettifyError(parsed.error)}`,
+  return parseValue(
+    metadataSchema,
+    metadata,
+    ({ clause }, options) =>
+      new ArtifactError(`Cannot go on from a checkpoint as it must be of a denoising: ${clause}`, options),
   );
 }
 

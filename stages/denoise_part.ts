@@ -1,6 +1,7 @@
 // This module is browser compatible.
 
 import { z } from "zod";
+import { InputError } from "../errors/pixstage_error.ts";
 import { adviseOnMemory } from "../models/out_of_memory.ts";
 import { packDenoiseState } from "./denoise_checkpoint.ts";
 import { checkDenoise, denoise, denoiseInputs, settledDenoise } from "./denoise_run.ts";
@@ -32,7 +33,8 @@ export const denoisePartStage: Stage = defineStage({
     const { calls } = await checkDenoise(context);
     const { stopAfter } = context.parameters;
     if (stopAfter >= calls) {
-      throw new RangeError(
+      throw new InputError(
+        "out_of_range",
         `Cannot stop after step ${stopAfter} as there must be steps left: the run has ${calls}`,
       );
     }

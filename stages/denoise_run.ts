@@ -11,6 +11,7 @@ import { artifactId } from "../artifacts/artifact_file.ts";
 import { type Embeddings, type PromptEmbedding, unpackEmbeddings } from "../artifacts/embeddings.ts";
 import { imageLatents, unpackLatents } from "../artifacts/latents.ts";
 import type { Tensor } from "../artifacts/tensor.ts";
+import { InputError } from "../errors/pixstage_error.ts";
 import type { Checkpoint } from "../models/checkpoint/checkpoint.ts";
 import { PixArtTransformer, type PreparedText } from "../models/pixart_runner.ts";
 import { guidanceHalves } from "../residency/guidance_halves.ts";
@@ -111,7 +112,10 @@ export async function checkDenoise(
   { parameters, models, connected }: CheckContext<DenoiseRunParameters>,
 ): Promise<DenoiseSettings> {
   if (!connected.includes("embeddings") && !connected.includes("checkpoint")) {
-    throw new TypeError("Cannot denoise as embeddings, or a checkpoint that holds them, must be connected");
+    throw new InputError(
+      "missing_input",
+      "Cannot denoise as embeddings, or a checkpoint that holds them, must be connected",
+    );
   }
   return await settleDenoise(parameters, await openDenoiser(parameters, models));
 }

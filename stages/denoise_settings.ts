@@ -9,7 +9,9 @@
 
 import { z } from "zod";
 import type { JsonObject } from "../artifacts/artifact.ts";
+import { InputError } from "../errors/pixstage_error.ts";
 import type { Checkpoint } from "../models/checkpoint/checkpoint.ts";
+import { parseConfig } from "../models/checkpoint/parse_config.ts";
 import type { RunDefaults } from "../models/checkpoint/run_defaults.ts";
 import { AutoencoderConfig, spatialFactor } from "../models/autoencoder_config.ts";
 import { PixArtTransformerConfig } from "../models/pixart_transformer_config.ts";
@@ -121,14 +123,14 @@ export function guidanceScaleOf(
  * @param parameters The stage's parameters.
  * @param denoiser The checkpoint, and its transformer or another.
  * @returns The settings.
- * @throws {RangeError} if a size or a schedule is one that the model or the scheduler cannot take.
+ * @throws {InputError} if a size or a schedule is one that the model or the scheduler cannot take.
  */
 export async function settleDenoise(
   parameters: DenoiseParameters,
   denoiser: Denoiser,
 ): Promise<DenoiseSettings> {
   const { checkpoint, defaults } = denoiser;
-  const transformer = PixArtTransformerConfig.parse(denoiser.transformer.config);
+  const transformer = parseConfig(PixArtTransformerConfig, denoiser.transformer);
   const pixels = await pixelsPerLatent(checkpoint);
   const native = transformer.sample_size * pixels;
   const size = {
@@ -140,7 +142,8 @@ export async function settleDenoise(
     : size;
   const multiple = pixels * transformer.patch_size;
   if (madeSize.height % multiple !== 0 || madeSize.width % multiple !== 0) {
-    throw new RangeError(
+    throw new InputError(
+      "out_of_range",
       `Cannot denoise as height and width must be multiples of ${multiple}: current values are ${size.height} and ` +
         `${size.width}`,
     );
@@ -149,7 +152,8 @@ export async function settleDenoise(
   const scheduler = createScheduler();
   const returnsDenoised = checkpoint.family === "alpha" && scheduler.timesteps.length === 1;
   if (returnsDenoised && !GIVES_DENOISED.has(scheduler.name)) {
-    throw new RangeError(
+    throw new InputError(
+      "invalid_value",
       `Cannot denoise in one step as the scheduler must give the denoised sample: ${scheduler.name} does not. ` +
         `Choose one of ${[...GIVES_DENOISED].join(", ")}, or take two steps or more`,
     );
@@ -172,7 +176,7 @@ export async function settleDenoise(
 /** Pixels per latent, by the checkpoint's own autoencoder; 8, as all of PixArt, where it has none. */
 async function pixelsPerLatent(checkpoint: Checkpoint): Promise<number> {
   if (!checkpoint.components.includes("vae")) return 8;
-  return spatialFactor(AutoencoderConfig.parse((await checkpoint.component("vae")).config));
+  return spatialFactor(parseConfig(AutoencoderConfig, await checkpoint.component("vae")));
 }
 
 /** Denoising steps where no schedule is given. */

@@ -4,6 +4,7 @@ import { z } from "zod";
 import type { Artifact } from "../artifacts/artifact.ts";
 import { packEmbeddings, type PromptEmbedding } from "../artifacts/embeddings.ts";
 import type { Checkpoint } from "../models/checkpoint/checkpoint.ts";
+import { parseConfig } from "../models/checkpoint/parse_config.ts";
 import { adviseOnMemory } from "../models/out_of_memory.ts";
 import { T5EncoderConfig } from "../models/t5_encoder_config.ts";
 import { T5Encoder } from "../models/t5_runner.ts";
@@ -60,7 +61,7 @@ export const encodeStage: Stage = defineStage({
   async check({ parameters, models }) {
     const checkpoint = await models.open(parameters);
     const textEncoder = await checkpoint.component("text_encoder");
-    T5EncoderConfig.parse(textEncoder.config);
+    parseConfig(T5EncoderConfig, textEncoder);
     await textEncoder.weights();
     await checkpoint.tokenizer();
   },
@@ -78,7 +79,7 @@ async function encode(context: StageContext<Parameters>): Promise<{ embeddings: 
   const weights = await stageWeights(context, component, "text_encoder", parameters.precision);
   await using encoder = await T5Encoder.open(
     context.runtime,
-    T5EncoderConfig.parse(component.config),
+    parseConfig(T5EncoderConfig, component),
     weights,
     {
       residency: stageResidency(context.runtime, "encode", weights),

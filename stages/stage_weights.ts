@@ -1,5 +1,6 @@
 // This module is browser compatible.
 
+import { InputError } from "../errors/pixstage_error.ts";
 import type { Component } from "../models/checkpoint/component.ts";
 import type { Weights } from "../models/checkpoint/weights.ts";
 import { checkPrecision, type Precision } from "../residency/precision.ts";
@@ -12,8 +13,8 @@ import type { StageContext } from "./stage.ts";
  * @param component The component.
  * @param part Its name, for reports.
  * @param precision The precision of its matrices.
- * @throws {RangeError} if the device has no such precision.
- * @throws {TypeError} if there is no place for quantized weights here.
+ * @throws {InputError} if the device has no such precision.
+ * @throws {InputError} if there is no place for quantized weights here.
  */
 export async function stageWeights(
   { models, runtime, report, signal }: Pick<
@@ -27,7 +28,8 @@ export async function stageWeights(
   checkPrecision(precision, runtime.device);
   if (precision === "float32" || precision === "float16") return await component.weights();
   if (!models.quantized) {
-    throw new TypeError(
+    throw new InputError(
+      "invalid_value",
       `Cannot run in ${precision} as there is no place here to keep quantized weights: choose float32`,
     );
   }

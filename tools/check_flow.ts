@@ -12,6 +12,7 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 /** The rooms, from the ground up: what is computed, how it is put together, who asks for it. */
 const ROOMS = [
+  "errors",
   "artifacts",
   "random",
   "schedulers",

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { deserializeError } from "../../errors/serialized_error.ts";
 import type { ExecuteOptions, MadeByStage, StageRequest, StageResponse } from "./executor.ts";
 import {
   type HostChannel,
@@ -57,7 +58,7 @@ export interface HostRunOptions extends ExecuteOptions {
  * @param request The node and its inputs.
  * @param options What it needs.
  * @returns What the stage gave.
- * @throws what the stage throws, in a class of the same name where the language has it.
+ * @throws {PixstageError} what the stage throws, with the same code, name and message.
  * @throws {StageProcessError} if the host dies.
  * @throws the signal's reason.
  */
@@ -149,7 +150,7 @@ class HostClientRun {
         return this.#done.resolve({ outputs, ...(reply.memory ? { memory: reply.memory } : {}) });
       }
       case "failed":
-        return this.#fail(rebuildError(reply.error));
+        return this.#fail(deserializeError(reply.error));
     }
   }
 
@@ -165,16 +166,4 @@ class HostClientRun {
     this.#ready.reject(error);
     this.#done.reject(error);
   }
-}
-
-const STANDARD_ERRORS: Readonly<Record<string, ErrorConstructor>> = { TypeError, RangeError, SyntaxError };
-
-/** An error as it was thrown in the host: of a class of the language, or with the name of its own. */
-function rebuildError(
-  { name, message, stack }: { name: string; message: string; stack?: string | undefined },
-): Error {
-  const error = new (STANDARD_ERRORS[name] ?? Error)(message);
-  error.name = name;
-  if (stack !== undefined) error.stack = stack;
-  return error;
 }

@@ -9,6 +9,10 @@
 import { z } from "zod";
 import { HttpStore, KEY_WANTED } from "../../artifacts/store/http_store.ts";
 import { sha256Schema } from "../../artifacts/store/stage_record.ts";
+import { InputError, PixstageError, type PixstageErrorOptions } from "../../errors/pixstage_error.ts";
+import { ERROR_CODES, type ErrorCode } from "../../errors/error_codes.ts";
+import { codeOfStatus } from "../../errors/http_error.ts";
+import { deserializeError, serializedErrorSchema } from "../../errors/serialized_error.ts";
 import { runEventSchema, type StageMemory } from "../events.ts";
 import { stageReportSchema } from "../../stages/stage_report.ts";
 import { asJson } from "../node_key.ts";
@@ -24,7 +28,7 @@ export interface HttpExecutorOptions {
 }
 
 /** A server could not be reached, or did not run a stage. */
-export class RemoteStageError extends Error {
+export class RemoteStageError extends PixstageError {
   override name = "RemoteStageError";
   /** The status of the answer; 0 where there was none, or where it broke off. */
   readonly status: number;
@@ -32,15 +36,24 @@ export class RemoteStageError extends Error {
   /**
    * @param message What could not be done, and why.
    * @param status The status of the answer.
-   * @param options The error behind this one.
+   * @param options The server's own code, if it gave one, and the error behind this one.
    */
-  constructor(message: string, status: number, options?: ErrorOptions) {
-    super(message, options);
+  constructor(
+    message: string,
+    status: number,
+    { code = codeOfStatus(status), ...options }: PixstageErrorOptions & {
+      readonly code?: ErrorCode | undefined;
+    } = {},
+  ) {
+    super(code, message, options);
     this.status = status;
   }
 }
 
-const errorSchema = z.object({ error: z.object({ message: z.string() }) });
+/** The server's errors are those of its stages, as JSON; a proxy before it may answer with a message alone. */
+const errorSchema = z.object({
+  error: z.union([serializedErrorSchema, z.object({ message: z.string() })]),
+});
 const resultSchema = z.object({ outputs: z.record(z.string(), sha256Schema) });
 
 /**
@@ -56,11 +69,12 @@ export class HttpExecutor implements Executor {
   /**
    * @param url The server's address, which graphs call the executor by: `http://denoiser:8000`.
    * @param options How it is reached.
-   * @throws {SyntaxError} if that is no HTTP address.
+   * @throws {InputError} if that is no HTTP address.
    */
   constructor(url: string, options: HttpExecutorOptions = {}) {
     if (!z.url({ protocol: /^https?$/ }).safeParse(url).success) {
-      throw new SyntaxError(
+      throw new InputError(
+        "invalid_value",
         `Cannot run stages on a server as its address must be HTTP: current value is "${url}"`,
       );
     }
@@ -142,9 +156,16 @@ export class HttpExecutor implements Executor {
   }
 
   #refusal(stage: string, content: unknown, status: number): RemoteStageError {
-    const told = status === 401
-      ? KEY_WANTED
-      : errorSchema.safeParse(content).data?.error.message ?? `it answered ${status}`;
-    return new RemoteStageError(`Cannot run "${stage}" on ${this.#base}: ${told}`, status);
+    const where = `Cannot run "${stage}" on ${this.#base}`;
+    if (status === 401) return new RemoteStageError(`${where}: ${KEY_WANTED}`, status);
+    const answer = errorSchema.safeParse(content).data?.error;
+    const error = answer && "code" in answer ? deserializeError(answer) : undefined;
+    const { code, details } = error instanceof PixstageError ? error : {};
+    const told = code === undefined ? status : ERROR_CODES[code].status;
+    return new RemoteStageError(`${where}: ${answer?.message ?? `it answered ${status}`}`, told, {
+      code,
+      details,
+      cause: error,
+    });
   }
 }

@@ -4,6 +4,7 @@ import type { Models } from "../../models/models.ts";
 import { modelsWithSignal } from "../../models/models_with_signal.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import type { OutputArtifacts, Ports, Stage } from "../../stages/stage.ts";
+import { PixstageError } from "../../errors/pixstage_error.ts";
 import { PolicyCheckpoint } from "../checkpoints.ts";
 import type { StageMemory } from "../events.ts";
 import type { ExecuteOptions, Executor, StageRequest, StageResponse } from "./executor.ts";
@@ -64,7 +65,8 @@ function checkOutputs(stage: Stage, outputs: OutputArtifacts<Ports>): void {
   for (const [port, { kind }] of Object.entries(stage.outputs)) {
     const found = outputs[port]?.kind;
     if (found !== kind) {
-      throw new TypeError(
+      throw new PixstageError(
+        "broken_contract",
         `Stage "${stage.name}" broke its contract as output "${port}" must be ${kind}: it is ${
           found ?? "missing"
         }`,

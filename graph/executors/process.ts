@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url";
 import type { JsonObject } from "../../artifacts/artifact.ts";
 import { removePartialsOf } from "../../artifacts/store/folder_layout.ts";
 import { FolderStore } from "../../artifacts/store/folder_store.ts";
+import { PixstageError } from "../../errors/pixstage_error.ts";
 import type { ExecuteOptions, Executor, StageRequest, StageResponse } from "./executor.ts";
 import { type ArtifactCarrier, type HostLink, runInHost } from "./host_client.ts";
 import { decodeJsonTexts, encodeJsonText } from "./json_sequence.ts";
@@ -79,7 +80,7 @@ function temporaryCarrier(store: FolderStore): ArtifactCarrier {
     receive: async ({ id }) => {
       const artifact = await store.get(id!);
       if (artifact) return { artifact };
-      throw new Error(`Cannot read artifact ${id} as it did not arrive whole`);
+      throw new PixstageError("lost", `Cannot read artifact ${id} as it did not arrive whole`);
     },
   };
 }

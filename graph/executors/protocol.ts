@@ -11,12 +11,13 @@
 import { z } from "zod";
 import type { Artifact, JsonObject } from "../../artifacts/artifact.ts";
 import { sha256Schema } from "../../artifacts/store/stage_record.ts";
+import { serializedErrorSchema } from "../../errors/serialized_error.ts";
 import { checkpointPolicySchema } from "../checkpoints.ts";
 import { stageMemorySchema } from "../events.ts";
 import { stageReportSchema } from "../../stages/stage_report.ts";
 
 /** The protocol's version. Both sides must speak the same. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 const object = z.custom<JsonObject>(
   (value) => value !== null && typeof value === "object" && !Array.isArray(value),
@@ -81,7 +82,7 @@ export const hostReplySchema = z.discriminatedUnion("type", [
     type: z.literal("failed"),
     /** Absent where the host could not be opened. */
     run: z.string().optional(),
-    error: z.strictObject({ name: z.string(), message: z.string(), stack: z.string().optional() }),
+    error: serializedErrorSchema,
   }),
 ]);
 

@@ -5,6 +5,9 @@ import { MemoryStore } from "../../artifacts/store/memory_store.ts";
 import type { Models } from "../../models/models.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import type { StageRegistry } from "../../stages/registry.ts";
+import { InputError, InternalError } from "../../errors/pixstage_error.ts";
+import { serializeError } from "../../errors/serialized_error.ts";
+import { ArtifactError } from "../../artifacts/artifact.ts";
 import type { IdentifiedArtifact, MadeByStage } from "./executor.ts";
 import { InlineExecutor } from "./inline.ts";
 import {
@@ -29,11 +32,6 @@ export interface HostPlace {
   readonly store?: RunStore | undefined;
 }
 
-/** An artifact that a stage host was told to use, and that is neither in the message nor in the store. */
-export class MissingArtifactError extends Error {
-  override name = "MissingArtifactError";
-}
-
 /**
  * Runs stages for an executor at the other end of a channel, until the channel's owner ends it.
  *
@@ -55,7 +53,7 @@ export function hostStages(
         await place;
         return send({ type: "ready", version: PROTOCOL_VERSION });
       case "run": {
-        if (!place) throw new Error("Cannot run a stage before the host is opened");
+        if (!place) throw new InternalError("Cannot run a stage before the host is opened");
         const run = new HostedRun(request, send);
         runs.set(request.run, run);
         try {
@@ -74,7 +72,7 @@ export function hostStages(
     const parsed = hostRequestSchema.safeParse(message);
     const run = parsed.data?.type === "run" ? { run: parsed.data.run } : {};
     const handled = parsed.success ? handle(parsed.data) : Promise.reject(parsed.error);
-    handled.catch((error) => send({ type: "failed", ...run, error: describeError(error) }));
+    handled.catch((error) => send({ type: "failed", ...run, error: serializeError(error) }));
   };
 }
 
@@ -103,7 +101,8 @@ class HostedRun {
       this.#request;
     const stage = registry.get(name);
     if (stage.version !== stageVersion) {
-      throw new RangeError(
+      throw new InputError(
+        "version_mismatch",
         `Cannot run stage "${name}" as its version must be ${stage.version} here: current value is ${stageVersion}`,
       );
     }
@@ -141,7 +140,9 @@ async function receive(
 ): Promise<IdentifiedArtifact> {
   const found = artifact ?? (id === undefined ? undefined : await store?.get(id));
   if (found) return { id: id ?? "", artifact: found };
-  throw new MissingArtifactError(`Cannot read artifact ${id} as the store does not have it`);
+  throw new ArtifactError(`Cannot read artifact ${id} as the store does not have it`, {
+    code: "artifact_not_found",
+  });
 }
 
 async function give(made: MadeByStage, store: ArtifactStore | undefined): Promise<SentArtifact> {
@@ -162,15 +163,9 @@ function sentBuffers(reply: HostReply): ArrayBuffer[] {
   );
 }
 
-/** What of an error can be sent. */
-function describeError(error: unknown): { name: string; message: string; stack?: string } {
-  if (!(error instanceof Error)) return { name: "Error", message: String(error) };
-  const { name, message, stack } = error;
-  return { name, message, ...(stack === undefined ? {} : { stack }) };
-}
-
-function wrongVersion(version: number): RangeError {
-  return new RangeError(
+function wrongVersion(version: number): InputError {
+  return new InputError(
+    "version_mismatch",
     `Cannot open a stage host as the protocol's version must be ${PROTOCOL_VERSION}: current value is ${version}`,
   );
 }

@@ -7,6 +7,7 @@
  */
 
 import { z } from "zod";
+import { parseValue } from "../../errors/parse_value.ts";
 import { CheckpointError, UnsupportedArchitectureError } from "./checkpoint_errors.ts";
 import { parseLenientJson } from "./lenient_json.ts";
 
@@ -57,16 +58,16 @@ const Index = z.looseObject({
  * @param text Its text.
  * @param name Its name, for errors.
  * @returns The pipeline and the classes of its components.
- * @throws {SyntaxError} if it is not JSON.
- * @throws {CheckpointError} if it is not a model index.
+ * @throws {CheckpointError} if it is not JSON, or not a model index.
  * @throws {UnsupportedArchitectureError} if the pipeline or one of its components is not of PixArt.
  */
 export function parseModelIndex(text: string, name: string): ModelIndex {
-  const parsed = Index.safeParse(parseLenientJson(text, name));
-  if (!parsed.success) {
-    throw new CheckpointError(`Cannot read ${name} as a model index: ${z.prettifyError(parsed.error)}`);
-  }
-  const pipeline = parsed.data._class_name;
+  const parsed = parseValue(
+    Index,
+    parseLenientJson(text, name),
+    ({ clause }, options) => new CheckpointError(`Cannot read ${name} as a model index: ${clause}`, options),
+  );
+  const pipeline = parsed._class_name;
   const family = Object.hasOwn(FAMILIES, pipeline) ? FAMILIES[pipeline] : undefined;
   if (family === undefined) {
     throw new UnsupportedArchitectureError(
@@ -76,7 +77,7 @@ export function parseModelIndex(text: string, name: string): ModelIndex {
   }
   const classes: Record<string, string> = {};
   for (const key of [...COMPONENT_NAMES, "tokenizer", "scheduler"] as const) {
-    const className = parsed.data[key]?.[1];
+    const className = parsed[key]?.[1];
     if (className) classes[key] = className;
   }
   for (const key of COMPONENT_NAMES) checkClass(key, classes[key], name);

@@ -7,6 +7,7 @@
  */
 
 import type { JsonObject } from "../../artifacts/artifact.ts";
+import { InternalError } from "../../errors/pixstage_error.ts";
 import { autoencoderKLDecoderSegments, autoencoderKLEncoderGraph } from "../autoencoder_kl.ts";
 import { AutoencoderKLConfig } from "../autoencoder_kl_config.ts";
 import type { Weights } from "../checkpoint/weights.ts";
@@ -68,5 +69,5 @@ function record(build: (weights: Weights) => unknown): AskedWeight[] {
 }
 
 function unreadable(): Promise<never> {
-  return Promise.reject(new Error("Cannot read a weight that is nowhere"));
+  return Promise.reject(new InternalError("Cannot read a weight that is nowhere"));
 }

@@ -5,11 +5,17 @@ import type { Checkpoint } from "../../models/checkpoint/checkpoint.ts";
 import type { Component } from "../../models/checkpoint/component.ts";
 import type { ComponentName } from "../../models/checkpoint/model_index.ts";
 import type { ModelReference, Models } from "../../models/models.ts";
+import { PixstageError } from "../../errors/pixstage_error.ts";
 import type { ModelEntry } from "./messages.ts";
 
 /** A request names a model that the server does not serve. */
-export class UnknownModelError extends Error {
+export class UnknownModelError extends PixstageError<"model_not_found"> {
   override name = "UnknownModelError";
+
+  /** @param message Which model, and which there are. */
+  constructor(message: string) {
+    super("model_not_found", message, { details: { field: "model" } });
+  }
 }
 
 /**
