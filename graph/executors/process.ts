@@ -1,3 +1,4 @@
+import { PixstageError } from "../../errors/pixstage_error.ts";
 import { fileURLToPath } from "node:url";
 import { removePartialsOf } from "../../artifacts/store/folder_layout.ts";
 import { FolderStore } from "../../artifacts/store/folder_store.ts";
@@ -56,7 +57,7 @@ function temporaryCarrier(folder: string): ArtifactCarrier & AsyncDisposable {
     receive: async ({ id }) => {
       const artifact = await store.get(id!);
       if (artifact) return { artifact };
-      throw new Error(`Cannot read artifact ${id} as it did not arrive whole`);
+      throw new PixstageError("lost", `Cannot read artifact ${id} as it did not arrive whole`);
     },
     [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }),
   };

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { deserializeError } from "../../errors/serialized_error.ts";
 import type { JsonObject } from "../../artifacts/artifact.ts";
 import type {
   ExecuteOptions,
@@ -202,7 +203,7 @@ export class HostConnection {
     if (reply.type === "ready") return this.#ready.resolve();
     if (reply.type === "download") return this.#options.onDownload?.(reply.progress);
     if (reply.type === "failed") {
-      const error = rebuildError(reply.error);
+      const error = deserializeError(reply.error);
       return reply.id === undefined ? this.#fail(error) : this.#tasks.get(reply.id)?.fail(error);
     }
     const task = this.#tasks.get(reply.id);
@@ -228,16 +229,4 @@ class EndedHost extends Error {
     super("The host has ended");
     this.end = end;
   }
-}
-
-const STANDARD_ERRORS: Readonly<Record<string, ErrorConstructor>> = { TypeError, RangeError, SyntaxError };
-
-/** An error as it was thrown in the host: of a class of the language, or with the name of its own. */
-function rebuildError(
-  { name, message, stack }: { name: string; message: string; stack?: string | undefined },
-): Error {
-  const error = new (STANDARD_ERRORS[name] ?? Error)(message);
-  error.name = name;
-  if (stack !== undefined) error.stack = stack;
-  return error;
 }

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { serializedErrorSchema } from "../../errors/serialized_error.ts";
 import { z } from "zod";
 import type { Artifact, JsonObject } from "../../artifacts/artifact.ts";
 import { outlineSchema } from "../../artifacts/outline.ts";
@@ -102,7 +103,7 @@ export const hostReplySchema = z.discriminatedUnion("type", [
     type: z.literal("failed"),
     /** Absent where the host could not be opened. */
     id: z.string().optional(),
-    error: z.strictObject({ name: z.string(), message: z.string(), stack: z.string().optional() }),
+    error: serializedErrorSchema,
   }),
 ]);
 

@@ -1,6 +1,8 @@
 // This module is browser compatible.
 
-import type { JsonObject } from "../../artifacts/artifact.ts";
+import { serializeError } from "../../errors/serialized_error.ts";
+import { InputError, InternalError } from "../../errors/pixstage_error.ts";
+import { ArtifactError, type JsonObject } from "../../artifacts/artifact.ts";
 import { MemoryStore } from "../../artifacts/store/memory_store.ts";
 import type { ArtifactStore, RunStore } from "../../artifacts/store/store.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
@@ -35,11 +37,6 @@ export type OpenPlace = (
   onDownload: (progress: JsonObject) => void,
 ) => Promise<HostPlace>;
 
-/** An artifact that a host was told to use, and that is neither in the message nor in the store. */
-export class MissingArtifactError extends Error {
-  override name = "MissingArtifactError";
-}
-
 /** Sessions that are kept between runs are given back when the process has grown beyond this. */
 const KEPT_BYTES = 3e9;
 /** Prepared nodes that wait to be run, at most. */
@@ -58,7 +55,7 @@ export function hostStages(channel: HostChannel<HostReply>, openPlace: OpenPlace
   let place: Promise<HostPlace> | undefined;
   const opened = async (): Promise<HostPlace> => {
     if (place) return await place;
-    throw new Error("Cannot run a stage before the host is opened");
+    throw new InternalError("Cannot run a stage before the host is opened");
   };
   const handle = async (request: HostRequest): Promise<void> => {
     switch (request.type) {
@@ -97,7 +94,7 @@ export function hostStages(channel: HostChannel<HostReply>, openPlace: OpenPlace
     const parsed = hostRequestSchema.safeParse(message);
     const id = parsed.data && "id" in parsed.data ? { id: parsed.data.id } : {};
     const handled = parsed.success ? handle(parsed.data) : Promise.reject(parsed.error);
-    handled.catch((error) => send({ type: "failed", ...id, error: describeError(error) }));
+    handled.catch((error) => send({ type: "failed", ...id, error: serializeError(error) }));
   };
 }
 
@@ -125,7 +122,8 @@ class HostedRun {
     const { node: id, stage: name, stageVersion, parameters, outlines, residency, lowestPrecision } = task;
     const stage = registry.get(name);
     if (stage.version !== stageVersion) {
-      throw new RangeError(
+      throw new InputError(
+        "version_mismatch",
         `Cannot run stage "${name}" as its version must be ${stage.version} here: current value is ${stageVersion}`,
       );
     }
@@ -177,7 +175,9 @@ async function receive(
 ): Promise<IdentifiedArtifact> {
   const found = artifact ?? (id === undefined ? undefined : await store?.get(id));
   if (found) return { id: id ?? "", artifact: found };
-  throw new MissingArtifactError(`Cannot read artifact ${id} as the store does not have it`);
+  throw new ArtifactError(`Cannot read artifact ${id}: the store does not have it`, {
+    code: "artifact_not_found",
+  });
 }
 
 async function give(made: MadeByStage, store: ArtifactStore | undefined): Promise<SentArtifact> {
@@ -197,15 +197,9 @@ function givenBuffers(reply: HostReply): ArrayBuffer[] {
   );
 }
 
-/** What of an error can be sent. */
-function describeError(error: unknown): { name: string; message: string; stack?: string } {
-  if (!(error instanceof Error)) return { name: "Error", message: String(error) };
-  const { name, message, stack } = error;
-  return { name, message, ...(stack === undefined ? {} : { stack }) };
-}
-
-function wrongVersion(version: number): RangeError {
-  return new RangeError(
+function wrongVersion(version: number): InputError {
+  return new InputError(
+    "version_mismatch",
     `Cannot open a stage host as the protocol's version must be ${PROTOCOL_VERSION}: current value is ${version}`,
   );
 }
