@@ -38,8 +38,12 @@ export class ProcessExecutor extends HostedExecutor {
   }
 
   protected async carrier(store: RunStore): Promise<ArtifactCarrier & AsyncDisposable> {
-    if (store.folder !== undefined) return sharedStoreCarrier(store);
-    return temporaryCarrier(await Deno.makeTempDir({ prefix: "pixstage-" }));
+    const folder = await Deno.makeTempDir({ prefix: "pixstage-" });
+    const temporary = new FolderStore(folder);
+    const carrier = store.folder === undefined
+      ? temporaryCarrier(temporary)
+      : sharedStoreCarrier(store, temporary);
+    return { ...carrier, [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
   }
 
   protected override async cleanUp(folder: string | undefined, pid: number | undefined): Promise<void> {
@@ -48,10 +52,9 @@ export class ProcessExecutor extends HostedExecutor {
 }
 
 /** Artifacts travel through a store that lasts as long as the stage. */
-function temporaryCarrier(folder: string): ArtifactCarrier & AsyncDisposable {
-  const store = new FolderStore(folder);
+function temporaryCarrier(store: FolderStore): ArtifactCarrier {
   return {
-    folder,
+    folder: store.folder,
     temporary: true,
     send: async ({ artifact }) => ({ id: await store.put(artifact) }),
     receive: async ({ id }) => {
@@ -59,7 +62,6 @@ function temporaryCarrier(folder: string): ArtifactCarrier & AsyncDisposable {
       if (artifact) return { artifact };
       throw new PixstageError("lost", `Cannot read artifact ${id} as it did not arrive whole`);
     },
-    [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }),
   };
 }
 

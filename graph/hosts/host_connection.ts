@@ -45,6 +45,8 @@ export interface ArtifactCarrier {
   readonly folder?: string | undefined;
   /** Whether that folder goes with the host. */
   readonly temporary?: boolean | undefined;
+  /** A folder for artifacts that the store cannot take, where the channel does not carry them. */
+  readonly spare?: string | undefined;
   /** Makes an artifact ready to be sent. */
   send(artifact: IdentifiedArtifact): Promise<SentArtifact>;
   /** Takes an artifact that arrived. */
@@ -117,7 +119,7 @@ export class HostConnection {
     { signal, snapshots, previews, report }: ExecuteOptions,
   ): Promise<StageResponse> {
     const { link } = this.#options;
-    const { folder, temporary } = carrier;
+    const { folder, temporary, spare } = carrier;
     const sent: Record<string, SentArtifact> = {};
     for (const [port, input] of Object.entries(inputs)) sent[port] = await carrier.send(input);
     const saved = snapshots?.saved && await carrier.send(snapshots.saved);
@@ -129,6 +131,7 @@ export class HostConnection {
         inputs: sent,
         ...(folder === undefined ? {} : { store: folder }),
         ...(temporary ? { temporary } : {}),
+        ...(spare === undefined ? {} : { spare }),
         ...(previews ? { previews } : {}),
         ...(snapshots ? { snapshots: snapshots.policy } : {}),
         ...(saved ? { saved } : {}),

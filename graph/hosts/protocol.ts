@@ -74,6 +74,8 @@ export const hostRequestSchema = z.discriminatedUnion("type", [
     store: z.string().optional(),
     /** Whether that folder goes with the host. */
     temporary: z.boolean().optional(),
+    /** A folder for artifacts that the store cannot take, where they do not travel in the messages. */
+    spare: z.string().optional(),
     /** When states are kept; absent where none are. */
     snapshots: snapshotPolicySchema.optional(),
     /** The state to begin from. */

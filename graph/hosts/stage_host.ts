@@ -137,14 +137,15 @@ class HostedRun {
     place: HostPlace,
     waiting: Map<string, PreparedNode>,
   ): Promise<HostReply> {
-    const { task, inputs, store: folder, snapshots, saved, previews } = request;
+    const { task, inputs, store: folder, spare: spareFolder, snapshots, saved, previews } = request;
     const store = folder === undefined ? undefined : place.openStore(folder);
+    const spare = spareFolder === undefined ? undefined : place.openStore(spareFolder);
     const name = JSON.stringify(task);
     const prepared = waiting.get(name) ?? await this.prepare(task, place);
     waiting.delete(name);
     const received: Record<string, IdentifiedArtifact> = {};
-    for (const [port, input] of Object.entries(inputs)) received[port] = await receive(input, store);
-    const state = saved && await receive(saved, store);
+    for (const [port, input] of Object.entries(inputs)) received[port] = await receive(input, store, spare);
+    const state = saved && await receive(saved, store, spare);
     const response = await prepared.execute(received, {
       signal: this.#controller.signal,
       store: store ?? new MemoryStore(),
@@ -155,13 +156,15 @@ class HostedRun {
         saved: state,
         keep: async (made) => {
           this.#kept = Promise.withResolvers();
-          this.#send({ type: "snapshot", id: this.#id, state: await give(made, store) });
+          this.#send({ type: "snapshot", id: this.#id, state: await give(made, store, spare) });
           await this.#kept.promise;
         },
       },
     });
     const outputs: Record<string, SentArtifact> = {};
-    for (const [port, made] of Object.entries(response.outputs)) outputs[port] = await give(made, store);
+    for (const [port, made] of Object.entries(response.outputs)) {
+      outputs[port] = await give(made, store, spare);
+    }
     const { runtime } = place;
     if ((runtime.memory?.().resident ?? 0) > KEPT_BYTES) await runtime.release?.();
     const { memory } = response;
@@ -172,17 +175,25 @@ class HostedRun {
 async function receive(
   { id, artifact }: SentArtifact,
   store: ArtifactStore | undefined,
+  spare: ArtifactStore | undefined,
 ): Promise<IdentifiedArtifact> {
-  const found = artifact ?? (id === undefined ? undefined : await store?.get(id));
+  const found = artifact ?? (id === undefined ? undefined : await store?.get(id) ?? await spare?.get(id));
   if (found) return { id: id ?? "", artifact: found };
   throw new ArtifactError(`Cannot read artifact ${id}: the store does not have it`, {
     code: "artifact_not_found",
   });
 }
 
-async function give(made: MadeByStage, store: ArtifactStore | undefined): Promise<SentArtifact> {
-  if ("id" in made || !store) return made as SentArtifact;
-  return { id: await store.put(made.artifact) };
+/** Sends an artifact. A store that cannot take it, being full, does not stop the stage: the executor warns of it. */
+async function give(
+  made: MadeByStage,
+  store: ArtifactStore | undefined,
+  spare: ArtifactStore | undefined,
+): Promise<SentArtifact> {
+  if ("id" in made) return { id: made.id };
+  const { artifact } = made;
+  const id = await store?.put(artifact).catch(() => undefined) ?? await spare?.put(artifact);
+  return id === undefined ? { artifact } : { id };
 }
 
 /**
