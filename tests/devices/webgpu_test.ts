@@ -5,7 +5,7 @@ import { textToImage } from "../../graph/text_to_image.ts";
 import { toPixels } from "../../images/pixels.ts";
 import { psnr } from "../../images/similarity.ts";
 import { localRun } from "../../local.ts";
-import { localDevice } from "../devices/local_devices.ts";
+import { localDevice } from "../../devices/local_devices.ts";
 import { compareTensors } from "../../artifacts/compare_tensors.ts";
 import { LARGEST_ERRORS } from "../../devices/device_probe.ts";
 import type { Precision } from "../../models/precision.ts";

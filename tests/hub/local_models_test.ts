@@ -7,7 +7,7 @@ import { LocalModels, type LocalModelsOptions } from "../../hub/local_models.ts"
 import { fingerprint } from "../../models/checkpoint/fingerprint.ts";
 import type { ComponentName } from "../../models/checkpoint/model_index.ts";
 import { modelsOfRun } from "../../models/models_of_run.ts";
-import { tinyCheckpoint, withCopy } from "../checkpoint/copies.ts";
+import { tinyCheckpoint, withCopy } from "../models/checkpoint/copies.ts";
 import { inFolder, runCli, startCliWith } from "../cli/run_cli.ts";
 import { filesOf, type Hub, MODEL, weightsOf, withHub } from "./fetch_model.ts";
 import { commitOf, trickled } from "./hub_server.ts";

@@ -9,7 +9,7 @@ import { openCheckpoint } from "../../models/checkpoint/checkpoint.ts";
 import { openComponent } from "../../models/checkpoint/component.ts";
 import { COMPONENT_NAMES } from "../../models/checkpoint/model_index.ts";
 import { openDiskSource } from "../../models/checkpoint/disk_source.ts";
-import { testOnVariants, tinyCheckpoint, withCopy, withFolder } from "../checkpoint/copies.ts";
+import { testOnVariants, tinyCheckpoint, withCopy, withFolder } from "../models/checkpoint/copies.ts";
 import { filesOf, MODEL, weightsOf, withHub } from "./fetch_model.ts";
 import { brokenOff, commitOf, trickled } from "./hub_server.ts";
 

@@ -1,0 +1,224 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { AutoencoderConfig } from "../../models/vae/autoencoder_config.ts";
+import type { LayeredFacts, RunFacts } from "../../residency/memory_facts.ts";
+import { formatMemory, memoryLimit, parseMemorySize } from "../../runtime/memory_size.ts";
+import { planMemory } from "../../graph/memory_plan.ts";
+import { parsePrecision, PRECISIONS } from "../../models/precision.ts";
+
+/** PixArt-XL-2-1024-MS as it is published, in float32. */
+const PUBLISHED: RunFacts = {
+  encode: {
+    weightBytes: 19.05e9,
+    layerBytes: 772e6,
+    quantizable: 0.97,
+    storedBytes: 4,
+    width: 4096,
+    layers: 24,
+    heads: 64,
+  },
+  denoise: {
+    weightBytes: 2.45e9,
+    layerBytes: 85e6,
+    quantizable: 0.96,
+    storedBytes: 4,
+    width: 1152,
+    layers: 28,
+    heads: 16,
+  },
+  decode: {
+    weightBytes: 335e6,
+    config: AutoencoderConfig.parse({
+      _class_name: "AutoencoderKL",
+      block_out_channels: [128, 256, 512, 512],
+      layers_per_block: 2,
+    }),
+  },
+  height: 1024,
+  width: 1024,
+  tokenSize: 16,
+  guided: true,
+  textTokens: { prompt: 20, negative: 1 },
+  images: 1,
+};
+
+Deno.test("parseMemorySize() reads stable-diffusion.cpp's grammar, with units", () => {
+  const sizes: [string, number][] = [
+    ["1.5GB", 1.5e9],
+    ["2", 2e9],
+    ["0", 0],
+    ["-1", -1e9],
+    ["-512 MiB", -(2 ** 29)],
+    ["900mb", 9e8],
+    ["2GiB", 2 ** 31],
+  ];
+  for (const [text, bytes] of sizes) assert.equal(parseMemorySize(text), bytes, text);
+  for (const wrong of ["", "GB", "1.5.0GB", "two", "1 TBB", "--1"]) {
+    assert.throws(() => parseMemorySize(wrong), { code: "invalid_value" }, wrong);
+  }
+  assert.equal(memoryLimit(0, 8e9), undefined);
+  assert.equal(memoryLimit(1.5e9, 8e9), 1.5e9);
+  assert.equal(memoryLimit(-1e9, 8e9), 7e9);
+  assert.equal(memoryLimit(-9e9, 8e9), 0);
+});
+
+Deno.test("the published checkpoint is planned to fit into 1.5 GB on a CPU, at full precision and without seams", () => {
+  const plan = planMemory(PUBLISHED, { device: "cpu", limitBytes: 1.5e9 });
+  assert.deepEqual(plan.problems, []);
+  assert(plan.fits && plan.predictedPeak <= 1.5e9);
+  assert.deepEqual(plan.stages.map(({ residency }) => residency), ["stream", "stream", "stream"]);
+  assert(plan.stages.every(({ precision }) => precision === "float32"));
+  assert.equal(plan.stages[2]?.tiling, "seamless");
+});
+
+Deno.test("precision is lowered only where it is allowed, and only as far as it must be", () => {
+  const refused = planMemory(PUBLISHED, { device: "cpu", limitBytes: 0.85e9 });
+  assert(!refused.fits);
+  assert.match(
+    refused.problems[0]!,
+    /^encode needs \d+ MB, \d+ MB more than allowed: allow precision "int8"/,
+  );
+  const allowed = planMemory({ ...PUBLISHED, decode: undefined }, {
+    device: "cpu",
+    limitBytes: 0.85e9,
+    lowestPrecision: "int4",
+  });
+  assert.deepEqual(allowed.stages.map(({ precision }) => precision), ["int8", "float32"]);
+  assert(allowed.fits);
+});
+
+Deno.test("pictures are cut into blended tiles only where nothing else fits", () => {
+  const decode: RunFacts = { ...PUBLISHED, encode: undefined, denoise: undefined };
+  assert.equal(planMemory(decode, { device: "cpu", limitBytes: 2e9 }).stages[0]?.tiling, "seamless");
+  assert.equal(planMemory(decode, { device: "cpu", limitBytes: 0.9e9 }).stages[0]?.tiling, "blended");
+  const fixed = planMemory(decode, { device: "cpu", limitBytes: 0.9e9, tiling: "seamless" });
+  assert.deepEqual([fixed.fits, fixed.stages[0]?.tiling], [false, "seamless"]);
+  assert.match(fixed.problems[0]!, /allow tiling "blended"/);
+});
+
+Deno.test("longer prompts and more pictures take more, and halves of guidance go one at a time where there are two", () => {
+  const peaks = (facts: RunFacts): number[] =>
+    planMemory(facts, { device: "cpu" }).stages.map(({ predictedPeak }) => predictedPeak);
+  const [encode, denoise, decode] = peaks(PUBLISHED) as [number, number, number];
+  const [longEncode, longDenoise] = peaks({
+    ...PUBLISHED,
+    textTokens: { prompt: 300, negative: 300 },
+  }) as [number, number];
+  assert(longEncode > encode + 100e6 && longEncode < encode + 200e6);
+  assert(longDenoise > denoise + 100e6 && longDenoise < denoise + 200e6);
+  assert.equal(peaks({ ...PUBLISHED, images: 5 })[2], decode + 4 * 3 * 4 * 1024 ** 2);
+
+  const halves = (guided: boolean) =>
+    planMemory({ ...PUBLISHED, guided }, { device: "cpu" }).stages.map(({ halves }) => halves);
+  assert.deepEqual(halves(true), [undefined, 1, undefined]);
+  assert.deepEqual(halves(false), [undefined, undefined, undefined]);
+});
+
+Deno.test("a GPU holds the weights of a stage unless they do not fit, and predicts both halves of small pictures at once", () => {
+  const roomy = planMemory(PUBLISHED, { device: "webgpu", limitBytes: 100e9 });
+  assert.deepEqual(roomy.stages.map(({ residency }) => residency), ["stage", "stage", "stage"]);
+  const tight = planMemory(PUBLISHED, { device: "webgpu", limitBytes: 2e9 });
+  assert.equal(tight.stages[0]?.residency, "stream");
+  const halves = (device: string, side: number) =>
+    planMemory({ ...PUBLISHED, height: side, width: side }, { device }).stages[1]?.halves;
+  assert.deepEqual([halves("webgpu", 512), halves("webgpu", 1024), halves("cpu", 512)], [2, 1, 1]);
+});
+
+Deno.test("what resident stages hold counts for those after them, as it was measured", () => {
+  const stored = (facts: LayeredFacts, elements: number) => ({
+    ...facts,
+    weightBytes: 2 * elements,
+    layerBytes: facts.layerBytes * 2 / facts.storedBytes,
+    storedBytes: 2,
+  });
+  const facts = {
+    ...PUBLISHED,
+    encode: stored(PUBLISHED.encode!, 4.76e9),
+    denoise: stored(PUBLISHED.denoise!, 0.61e9),
+  };
+  const plan = planMemory(facts, { device: "cpu", residency: { "*": "resident" } });
+  for (const [index, measured] of [9.56e9, 12.24e9, 12.96e9].entries()) {
+    const { stage, predictedPeak } = plan.stages[index]!;
+    assert(Math.abs(predictedPeak / measured - 1) < 0.05, `${stage}: ${predictedPeak} for ${measured}`);
+  }
+});
+
+Deno.test("memory of a GPU is predicted as it was measured with PixArt-XL on an H100", () => {
+  const stored = { ...PUBLISHED.denoise!, weightBytes: 1.222e9, layerBytes: 42e6, storedBytes: 2 };
+  const measured = [["float32", 512, 2.39e9], ["float32", 1024, 2.71e9], ["float16", 512, 1.58e9], [
+    "float16",
+    1024,
+    1.78e9,
+  ]] as const;
+  for (const [precision, side, bytes] of measured) {
+    const facts = { ...PUBLISHED, denoise: stored, height: side, width: side };
+    const plan = planMemory(facts, { device: "webgpu", precision: { denoise: precision } });
+    const predicted = plan.stages[1]!.predictedGpuPeak!;
+    assert(Math.abs(predicted / bytes - 1) < 0.05, `${precision} ${side}: ${predicted} for ${bytes}`);
+  }
+  assert.equal(planMemory(PUBLISHED, { device: "cpu" }).stages[1]?.predictedGpuPeak, undefined);
+});
+
+Deno.test("float16 is for a GPU's transformer: T5 stays in float32, and a CPU refuses", () => {
+  const precisions = (request: Partial<Parameters<typeof planMemory>[1]>) =>
+    planMemory(PUBLISHED, { device: "webgpu", ...request }).stages.map(({ precision }) => precision);
+  assert.deepEqual(precisions({ precision: parsePrecision("float16") }), ["float32", "float16", "float32"]);
+  assert.deepEqual(
+    precisions({ limitBytes: 1.3e9, residency: { denoise: "stage" }, lowestPrecision: "float16" }),
+    ["float32", "float16", "float32"],
+  );
+  assert.throws(
+    () => planMemory(PUBLISHED, { device: "cpu", precision: parsePrecision("denoise=float16") }),
+    /^InputError: Cannot compute in float16 on cpu/,
+  );
+  assert.throws(() => parsePrecision("encode=float16"), /^InputError: Cannot encode in float16/);
+});
+
+Deno.test("a plan never takes what the user did not allow, and never says that it fits where it does not", () => {
+  const requests = fc.record({
+    device: fc.constantFrom("cpu", "webgpu"),
+    limitBytes: fc.option(fc.integer({ min: 0, max: 30_000 }).map((megabytes) => megabytes * 1e6), {
+      nil: undefined,
+    }),
+    residency: fc.option(fc.constantFrom({ "*": "stage" as const }, { encode: "resident" as const }), {
+      nil: undefined,
+    }),
+    precision: fc.option(fc.constantFrom({ "*": "int8" as const }, { denoise: "int4" as const }), {
+      nil: undefined,
+    }),
+    lowestPrecision: fc.option(fc.constantFrom(...PRECISIONS), { nil: undefined }),
+    tiling: fc.option(fc.constantFrom("none" as const, "seamless" as const, "auto" as const), {
+      nil: undefined,
+    }),
+  });
+  const sizes = fc.record({
+    height: fc.integer({ min: 8, max: 256 }),
+    width: fc.integer({ min: 8, max: 256 }),
+  });
+  fc.assert(fc.property(requests, sizes, (request, size) => {
+    const plan = planMemory({ ...PUBLISHED, height: 8 * size.height, width: 8 * size.width }, request);
+    const limit = request.limitBytes ?? Infinity;
+    assert.equal(plan.fits, plan.predictedPeak <= limit);
+    assert.equal(plan.predictedPeak, Math.max(...plan.stages.map(({ predictedPeak }) => predictedPeak)));
+    for (const { stage, precision, residency, tiling } of plan.stages) {
+      const fixed = request.residency as Record<string, string> | undefined;
+      const wanted = fixed?.[stage] ?? fixed?.["*"];
+      if (wanted && stage !== "decode") assert.equal(residency, wanted);
+      const asked = request.precision as Record<string, typeof PRECISIONS[number]> | undefined;
+      const own = asked?.[stage] ?? asked?.["*"] ?? "float32";
+      if (stage !== "decode") {
+        const lowest = Math.max(PRECISIONS.indexOf(own), PRECISIONS.indexOf(request.lowestPrecision ?? own));
+        assert(
+          PRECISIONS.indexOf(precision) >= PRECISIONS.indexOf(own) && PRECISIONS.indexOf(precision) <= lowest,
+        );
+      } else if (request.tiling && request.tiling !== "auto") assert.equal(tiling, request.tiling);
+    }
+  }));
+});
+
+Deno.test("parsePrecision() reads one precision for all stages, or one for each", () => {
+  assert.deepEqual(parsePrecision("int8"), { "*": "int8" });
+  assert.deepEqual(parsePrecision("encode=int8,denoise=float32"), { encode: "int8", denoise: "float32" });
+  assert.throws(() => parsePrecision("float64"), { code: "invalid_value" });
+  assert.equal(formatMemory(1.5e9), "1.50 GB");
+});
