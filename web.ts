@@ -31,6 +31,17 @@ export { FetchError } from "./artifacts/fetch_bytes.ts";
 export { HttpStore, type HttpStoreOptions } from "./artifacts/store/http_store.ts";
 export { MemoryStore } from "./artifacts/store/memory_store.ts";
 export { type Tensor, tensor } from "./artifacts/tensor.ts";
+export { ERROR_CODES, type ErrorCode, type ErrorCodeEntry, type Fault } from "./errors/error_codes.ts";
+export { isAbortError, toPixstageError } from "./errors/foreign_error.ts";
+export {
+  type ErrorDetails,
+  FormatError,
+  InputError,
+  InternalError,
+  PixstageError,
+  type PixstageErrorOptions,
+} from "./errors/pixstage_error.ts";
+export { deserializeError, type SerializedError, serializeError } from "./errors/serialized_error.ts";
 export type { GraphDocument, GraphDocumentInput } from "./graph/document.ts";
 export type { RunEvent } from "./graph/events.ts";
 export { HttpExecutor } from "./graph/executors/http.ts";

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { InputError } from "../errors/pixstage_error.ts";
 import type { JsonValue } from "./artifact.ts";
 
 /**
@@ -41,7 +42,7 @@ export function asJson(value: unknown): JsonValue {
  *
  * @param value The value.
  * @returns Its one spelling.
- * @throws {TypeError} if something in it is no JSON: `undefined`, a function, NaN or an infinity.
+ * @throws {InputError} if something in it is no JSON: `undefined`, a function, NaN or an infinity.
  *
  * @example Usage
  * ```ts
@@ -61,7 +62,8 @@ export function canonicalJson(value: JsonValue): string {
   const isJson = value === null || typeof value === "string" || typeof value === "boolean" ||
     Number.isFinite(value);
   if (!isJson) {
-    throw new TypeError(
+    throw new InputError(
+      "invalid_value",
       `Cannot write a value as JSON as it must be a JSON value: current value is ${String(value)}`,
     );
   }

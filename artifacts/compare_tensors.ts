@@ -1,5 +1,7 @@
 // This module is browser compatible.
 
+import { InputError } from "../errors/pixstage_error.ts";
+
 /** How far two tensors are apart. */
 export interface TensorDifference {
   /** Cosine of the angle between them. */
@@ -15,7 +17,7 @@ export interface TensorDifference {
  *
  * @param a What is right.
  * @param b What is compared with it.
- * @throws {TypeError} if they are not of the same length.
+ * @throws {InputError} if they are not of the same length.
  *
  * @example Usage
  * ```ts
@@ -30,7 +32,8 @@ export interface TensorDifference {
  */
 export function compareTensors(a: Float32Array, b: Float32Array): TensorDifference {
   if (a.length !== b.length) {
-    throw new TypeError(
+    throw new InputError(
+      "invalid_shape",
       `Cannot compare tensors as their lengths must be equal: they are ${a.length} and ${b.length}`,
     );
   }

@@ -14,14 +14,14 @@ import { FileError, onDisk } from "./file_error.ts";
  * @param path The file; its folder must be there.
  * @param bytes What is going to be written.
  * @param advice What to do beside freeing space, as a sentence.
- * @throws {FileError} with code `ENOSPC` if less is free.
+ * @throws {FileError} with the code `disk_full` if less is free.
  */
 export async function checkRoom(path: string, bytes: number, advice?: string): Promise<void> {
   const { bavail, bsize } = await onDisk("write", path, statfs(dirname(path)));
   const free = bavail * bsize;
   if (free >= bytes) return;
-  const details = `${gigabytes(bytes)} are needed, ${gigabytes(free)} are free`;
-  throw new FileError("write", path, "ENOSPC", { details: advice ? `${details}. ${advice}` : details });
+  const need = `${gigabytes(bytes)} are needed, ${gigabytes(free)} are free`;
+  throw new FileError("write", path, "ENOSPC", { advice: advice ? `${need}. ${advice}` : need });
 }
 
 function gigabytes(bytes: number): string {

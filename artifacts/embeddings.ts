@@ -8,6 +8,7 @@
  */
 
 import { z } from "zod";
+import { InputError } from "../errors/pixstage_error.ts";
 import { type Artifact, ArtifactError } from "./artifact.ts";
 import { toFloat32 } from "./half_precision.ts";
 import { type Tensor, tensor } from "./tensor.ts";
@@ -39,7 +40,7 @@ export interface Embeddings {
  * @param length Tokens to pad to.
  * @param metadata What else is known.
  * @returns The artifact.
- * @throws {RangeError} if a prompt has more tokens than `length`.
+ * @throws {InputError} if a prompt has more tokens than `length`.
  */
 export function packEmbeddings(
   embeddings: Embeddings,
@@ -72,7 +73,10 @@ function pad(
   prompts.forEach((prompt, index) => {
     const tokens = prompt.shape[0] ?? 0;
     if (tokens > length) {
-      throw new RangeError(`Cannot pack embeddings as a prompt may have ${length} tokens: it has ${tokens}`);
+      throw new InputError(
+        "out_of_range",
+        `Cannot pack embeddings as a prompt may have ${length} tokens: it has ${tokens}`,
+      );
     }
     embeds.set(prompt.data, index * length * channels);
     mask.fill(1n, index * length, index * length + tokens);

@@ -7,6 +7,8 @@
 import { type Precision, type PrecisionByStage, PRECISIONS } from "../models/precision.ts";
 import { RESIDENCIES, type Residency } from "../models/segments.ts";
 
+import { InputError } from "../errors/pixstage_error.ts";
+
 /** The stages that hold weights. */
 const STAGES: readonly string[] = ["encode", "denoise", "decode"];
 
@@ -17,7 +19,7 @@ const STAGES: readonly string[] = ["encode", "denoise", "decode"];
  * @param what What it says, for errors.
  * @param choices What it may say.
  * @returns The choice of each stage; `*` stands for those that are not named.
- * @throws {RangeError} if a choice is none of these, or there is no such stage.
+ * @throws {InputError} if a choice is none of these, or there is no such stage.
  *
  * @example Usage
  * ```ts
@@ -38,14 +40,16 @@ export function parseByStage<T extends string>(
       const stage = equals < 0 ? "*" : part.slice(0, equals).trim();
       const choice = choices.find((known) => known === part.slice(equals + 1).trim());
       if (equals >= 0 && !STAGES.includes(stage)) {
-        throw new RangeError(
+        throw new InputError(
+          "invalid_value",
           `Cannot read a ${what} as the stage must be one of ${
             STAGES.join(", ")
           }: current value is "${stage}"`,
         );
       }
       if (choice !== undefined) return [stage, choice];
-      throw new RangeError(
+      throw new InputError(
+        "invalid_value",
         `Cannot read a ${what} as it must be one of ${choices.join(", ")}, or stage=${what} with commas ` +
           `between them: current value is "${part}"`,
       );
@@ -58,7 +62,7 @@ export function parseByStage<T extends string>(
  *
  * @param text The option.
  * @returns The residency of each stage; `*` stands for those that are not named.
- * @throws {RangeError} if a residency is none of the three.
+ * @throws {InputError} if a residency is none of the three.
  *
  * @example Usage
  * ```ts
@@ -76,13 +80,14 @@ export function parseResidency(text: string): Readonly<Record<string, Residency>
  *
  * @param text The option.
  * @returns The precision of each stage; `*` stands for those that are not named.
- * @throws {RangeError} if a precision is none of these, or the stage lacks it.
+ * @throws {InputError} if a precision is none of these, or the stage lacks it.
  */
 export function parsePrecision(text: string): PrecisionByStage {
   const precisions = parseByStage(text, "precision", PRECISIONS);
   const encode: Precision | undefined = precisions["encode"];
   if (encode === "float16") {
-    throw new RangeError(
+    throw new InputError(
+      "invalid_value",
       "Cannot encode in float16 as values of the text encoder outgrow it: choose one of float32, int8, int4. " +
         "Weights that are stored in float16 are used as they are",
     );

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { InputError } from "../errors/pixstage_error.ts";
 import type { JsonObject } from "../artifacts/artifact.ts";
 import { asJson } from "../artifacts/canonical_json.ts";
 import { dependencyOrder } from "../graph/lineage.ts";
@@ -22,7 +23,10 @@ export function describeProvenance({ graph, stages, output }: Provenance): JsonO
     Object.keys(graph.nodes),
     (id) => sourceNodes(graph.nodes[id] ?? { inputs: {} }).filter((source) => source in graph.nodes),
     (cycle) => {
-      throw new SyntaxError(`Cannot describe the lineage: it runs in a circle, ${cycle.join(" → ")}`);
+      throw new InputError(
+        "invalid_value",
+        `Cannot describe the lineage: it runs in a circle, ${cycle.join(" → ")}`,
+      );
     },
   );
   for (const id of order) {

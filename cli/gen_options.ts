@@ -4,6 +4,9 @@
  * @module
  */
 
+import { InputError } from "../errors/pixstage_error.ts";
+import { pictureRequestSchema } from "../graph/picture_request.ts";
+import { parseValue } from "../errors/parse_value.ts";
 import { type Command, Option } from "commander";
 import type { PictureRequestInput } from "../graph/picture_request.ts";
 import type { RunOptions } from "../graph/run_options.ts";
@@ -226,9 +229,31 @@ export function pictureRequest(prompts: readonly string[], options: GenOptions):
     cleanCaption: options.cleanCaption,
     maxSequenceLength: options.maxSequenceLength,
   };
-  return Object.fromEntries(
-    Object.entries(request).filter(([, value]) => value !== undefined),
-  ) as PictureRequestInput;
+  const given = Object.fromEntries(Object.entries(request).filter(([, value]) => value !== undefined));
+  parseValue(pictureRequestSchema, given, ({ path: [field = ""], problem }, options) => {
+    const option = optionOf(String(field));
+    return new InputError("invalid_value", `${option} ${problem}`, {
+      ...options,
+      details: { field: option },
+    });
+  });
+  return given as PictureRequestInput;
+}
+
+/** Options whose names are not those of their fields. */
+const OTHER_NAMES: Readonly<Record<string, string>> = {
+  tiling: "--vae-tiling",
+  tileSize: "--vae-tile-size",
+  tileOverlap: "--vae-tile-overlap",
+  schedulerOptions: "--scheduler-option",
+  imagesPerPrompt: "--batch-count",
+  seeds: "--seed",
+  prompts: "the prompt",
+};
+
+/** The option that a field of the request is from: `--guidance-scale`. */
+function optionOf(field: string): string {
+  return OTHER_NAMES[field] ?? `--${field.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
 /** Several seeds ask for a picture each. */

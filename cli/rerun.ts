@@ -7,6 +7,7 @@
 import { Command } from "commander";
 import { stderr, stdout } from "node:process";
 import { MemoryStore } from "../artifacts/store/memory_store.ts";
+import { PixstageError } from "../errors/pixstage_error.ts";
 import type { GraphInput } from "../graph/document.ts";
 import { splitSource } from "../graph/plan.ts";
 import type { Provenance } from "../graph/provenance.ts";
@@ -93,7 +94,8 @@ function tell(same: boolean, before: Provenance, after: Provenance, { json, quie
   const changed = [...fingerprints(before)].filter(([name, value]) => known.get(name) !== value).map((
     [name],
   ) => name);
-  throw new Error(
+  throw new PixstageError(
+    "not_reproduced",
     changed.length > 0
       ? `What was made differs from what it was as other weights are there now: ${changed.join(", ")}`
       : "What was made differs from what it was: another version, device or file of pixstage may have made it",

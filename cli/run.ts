@@ -8,8 +8,9 @@ import { Command, InvalidArgumentError } from "commander";
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { stdout } from "node:process";
-import { z } from "zod";
 import { onDisk } from "../artifacts/file_error.ts";
+import { parseValue } from "../errors/parse_value.ts";
+import { InputError } from "../errors/pixstage_error.ts";
 import { type GraphDocument, graphDocumentSchema, type GraphNode } from "../graph/document.ts";
 import { planGraph } from "../graph/plan.ts";
 import { checkPluginsAllowed } from "../graph/plugins.ts";
@@ -85,15 +86,20 @@ async function readDocument(path: string): Promise<GraphDocument> {
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new SyntaxError(`Cannot read ${path} as a graph as it must be JSON: ${(cause as Error).message}`, {
-      cause,
-    });
+    throw new InputError(
+      "invalid_json",
+      `Cannot read ${path} as a graph as it must be JSON: ${(cause as Error).message}`,
+      {
+        cause,
+      },
+    );
   }
-  const parsed = graphDocumentSchema.safeParse(value);
-  if (!parsed.success) {
-    throw new SyntaxError(`Cannot read ${path} as a graph: ${z.prettifyError(parsed.error)}`);
-  }
-  const { plugins, nodes, ...rest } = parsed.data;
+  const { plugins, nodes, ...rest } = parseValue(
+    graphDocumentSchema,
+    value,
+    ({ clause }, options) =>
+      new InputError("invalid_document", `Cannot read ${path} as a graph: ${clause}`, options),
+  );
   const folder = dirname(path);
   const absolute = Object.entries(nodes).map(([id, node]) => [id, withAbsolutePaths(node, folder)]);
   return {

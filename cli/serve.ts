@@ -6,6 +6,7 @@
 
 import { Command, CommanderError, Option } from "commander";
 import process, { stderr } from "node:process";
+import { exitStatus, toPixstageError } from "../errors/foreign_error.ts";
 import { isLoopback } from "../server/access.ts";
 import { createServer } from "../server/create_server.ts";
 import type { ModelEntry } from "../hub/listed_models.ts";
@@ -14,7 +15,7 @@ import { requireDevice } from "../devices/local_devices.ts";
 import { type Device, DEVICES } from "../runtime/device.ts";
 import { wholeNumber } from "./option_values.ts";
 import { writeLine } from "./progress.ts";
-import { isUsageError, UsageError } from "./usage_error.ts";
+import { UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";
 
 /** The options of `serve`, parsed. */
@@ -79,8 +80,8 @@ export async function runServe(args: readonly string[]): Promise<number> {
     return 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    writeLine(stderr, `error: ${error instanceof Error ? error.message : String(error)}`);
-    return isUsageError(error) ? 2 : 1;
+    writeLine(stderr, `error: ${toPixstageError(error).message}`);
+    return exitStatus(error);
   }
 }
 

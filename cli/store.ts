@@ -7,6 +7,7 @@
 import { Command } from "commander";
 import { stderr, stdout } from "node:process";
 import { collectGarbage, removeFault, verifyStore } from "../artifacts/store/folder_care.ts";
+import { PixstageError } from "../errors/pixstage_error.ts";
 import { megabytes, wholeId } from "./kept_things.ts";
 import { byteCount } from "./option_values.ts";
 import { writeLine } from "./progress.ts";
@@ -80,7 +81,10 @@ async function verify(options: Common & { readonly remove?: boolean }): Promise<
     writeLine(stderr, `${files} files read, ${faults} ${what}`);
   }
   if (faults > 0 && !options.remove) {
-    throw new Error(`The store has ${faults} faults: \`store verify --remove\` removes them`);
+    throw new PixstageError(
+      "store_damaged",
+      `The store has ${faults} faults: \`store verify --remove\` removes them`,
+    );
   }
 }
 

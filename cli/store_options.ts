@@ -70,7 +70,7 @@ export function addStoreOptions(command: Command): Command {
  * @param local Where to find checkpoints, and what to run on.
  * @returns Options for `runGraph`.
  * @throws {DeviceError} if the device cannot run here.
- * @throws {RangeError} if it has no such precision.
+ * @throws {InputError} if it has no such precision.
  */
 export async function openRun(
   options: StoreOptions & { readonly precision?: PrecisionByStage },

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { faultSchema } from "../errors/serialized_error.ts";
 import { z } from "zod";
 import { memoryPlanSchema } from "./memory_plan.ts";
 import {
@@ -107,6 +108,10 @@ export const runEventSchema = z.discriminatedUnion("type", [
     ...elapsed,
     /** The error's class. */
     error: z.string(),
+    /** What happened: a code of `ERROR_CODES`. */
+    code: z.string(),
+    /** Who can put it right. */
+    fault: faultSchema,
     message: z.string(),
     /** The node that failed, where it was one. */
     node: z.string().optional(),

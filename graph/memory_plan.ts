@@ -7,6 +7,7 @@
  * @module
  */
 
+import { PixstageError } from "../errors/pixstage_error.ts";
 import { z } from "zod";
 import type { MemoryChoice } from "../models/memory.ts";
 import { residencySchema } from "../models/segments.ts";
@@ -78,8 +79,13 @@ export interface NodeChoices {
 }
 
 /** No choice fits into the memory that the user allows. */
-export class MemoryBudgetError extends Error {
+export class MemoryBudgetError extends PixstageError<"memory_budget"> {
   override name = "MemoryBudgetError";
+
+  /** @param message What does not fit, and what would help. */
+  constructor(message: string) {
+    super("memory_budget", message);
+  }
 }
 
 /**

@@ -1,5 +1,6 @@
 // This module is browser compatible.
 
+import { PixstageError } from "../errors/pixstage_error.ts";
 import type { Artifact } from "../artifacts/artifact.ts";
 import { artifactId } from "../artifacts/artifact_file.ts";
 import { hashJson } from "../artifacts/canonical_json.ts";
@@ -82,7 +83,7 @@ export class NodeRunner {
     await this.#make(this.#node(nodeId));
     const made = await read();
     if (made) return made;
-    throw new Error(`Cannot read "${source}" as the store lost it as soon as it was made`);
+    throw new PixstageError("lost", `Cannot read "${source}" as the store lost it as soon as it was made`);
   }
 
   /** The id and kind of an output. */

@@ -1,5 +1,6 @@
 // This module is browser compatible.
 
+import { InputError } from "../errors/pixstage_error.ts";
 import { nearest } from "../errors/nearest.ts";
 import type { Executor } from "./executors/executor.ts";
 import type { GraphPlan, PlannedNode } from "./plan.ts";
@@ -41,7 +42,8 @@ export function placeNodes(
   const known = [...Object.keys(plan.document.nodes), ...plan.nodes.map(({ stage }) => stage.name)];
   for (const name of Object.keys(placement)) {
     if (!known.includes(name)) {
-      throw new RangeError(
+      throw new InputError(
+        "unknown_node",
         `Cannot place "${name}" as there is no such node or stage: did you mean "${nearest(name, known)}"?`,
       );
     }
@@ -50,7 +52,8 @@ export function placeNodes(
     const name = choiceFor(node, placement, node.executor) ?? names[0]!;
     const executor = executors.find((candidate) => candidate.name === name);
     if (!executor) {
-      throw new RangeError(
+      throw new InputError(
+        "invalid_value",
         `Cannot run "${node.id}" as its executor must be one of ${
           names.join(", ")
         }: current value is "${name}"`,

@@ -7,6 +7,7 @@
  */
 
 import type { z } from "zod";
+import { explainIssue } from "../errors/explain_zod_error.ts";
 import type { StageRegistry } from "../stages/registry.ts";
 import type { Residency } from "../models/segments.ts";
 import type { Stage } from "../stages/stage.ts";
@@ -65,7 +66,7 @@ export function planGraph(
   options: PlanOptions = {},
 ): GraphPlan {
   const parsed = graphDocumentSchema.safeParse(input);
-  if (!parsed.success) throw new GraphError(zodIssues(parsed.error, [], "invalid_document"));
+  if (!parsed.success) throw new GraphError(zodIssues(parsed.error, input, [], "invalid_document"));
   const document = parsed.data;
   const ids = Object.keys(document.nodes);
   if (ids.length === 0) {
@@ -92,7 +93,9 @@ export function planGraph(
     const stage = registry.get(node.stage);
     const parameters = stage.parameters.safeParse(node.parameters);
     if (!parameters.success) {
-      issues.push(...zodIssues(parameters.error, [...path, "parameters"], "invalid_parameter"));
+      issues.push(
+        ...zodIssues(parameters.error, node.parameters, [...path, "parameters"], "invalid_parameter"),
+      );
     }
     issues.push(...checkPorts(document, registry, id, stage));
     planned.set(id, {
@@ -120,14 +123,14 @@ export function planGraph(
 /** Turns zod's issues into ours. */
 function zodIssues(
   error: z.ZodError,
+  value: unknown,
   prefix: GraphPath,
   code: "invalid_document" | "invalid_parameter",
 ): GraphIssue[] {
-  return error.issues.map((issue) => ({
-    code,
-    path: [...prefix, ...issue.path.map((key) => typeof key === "number" ? key : String(key))],
-    message: issue.message,
-  }));
+  return error.issues.map((issue) => {
+    const { path, problem } = explainIssue(issue, value);
+    return { code, path: [...prefix, ...path], message: problem };
+  });
 }
 
 /** Faults of a node's inputs: unknown or missing ports, sources that are not there, kinds that do not match. */

@@ -7,11 +7,13 @@
  */
 
 import { z } from "zod";
+import { parseValue } from "../errors/parse_value.ts";
+import { PixstageError } from "../errors/pixstage_error.ts";
 import type { StageRegistry } from "../stages/registry.ts";
 import type { Stage } from "../stages/stage.ts";
 
 /** A module that is no plugin, or a plugin that nobody allowed. */
-export class PluginError extends Error {
+export class PluginError extends PixstageError<"invalid_plugin" | "plugins_not_allowed"> {
   override name = "PluginError";
 }
 
@@ -45,7 +47,7 @@ const stageSchema = z.object({
  * @param modules The modules: addresses, or `npm:` and `jsr:` specifiers.
  * @returns The registry.
  * @throws {PluginError} if a module cannot be loaded or brings no stages.
- * @throws {TypeError} if a stage's name is taken.
+ * @throws {InputError} if a stage's name is taken.
  */
 export async function loadPlugins(
   registry: StageRegistry,
@@ -66,6 +68,7 @@ export function checkPluginsAllowed(wanted: readonly string[], allowed: readonly
   const missing = wanted.filter((plugin) => !allowed.includes(plugin));
   if (missing.length === 0) return;
   throw new PluginError(
+    "plugins_not_allowed",
     `Cannot run the graph as it needs the code of ${missing.join(", ")}: if you trust it, say ${
       missing.map((plugin) => `--plugin ${plugin}`).join(" ")
     }`,
@@ -78,13 +81,15 @@ async function pluginStages(module: string): Promise<Stage[]> {
     found = await import(module);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new PluginError(`Cannot load plugin ${module}: ${reason}`, { cause });
+    throw new PluginError("invalid_plugin", `Cannot load plugin ${module}: ${reason}`, { cause });
   }
-  const stages = z.array(stageSchema).min(1, "There must be a stage").safeParse([found.default].flat());
-  if (stages.success) return [found.default].flat() as Stage[];
-  throw new PluginError(
-    `Cannot use ${module} as a plugin as its default export must be a stage, or a list of stages: ${
-      z.prettifyError(stages.error)
-    }`,
-  );
+  const stages = [found.default].flat();
+  parseValue(z.array(stageSchema).min(1), stages, ({ clause }, options) =>
+    new PluginError(
+      "invalid_plugin",
+      `Cannot use ${module} as a plugin as its default export must be a stage, or a list of stages: ` +
+        `${clause}`,
+      options,
+    ));
+  return stages as Stage[];
 }

@@ -7,6 +7,8 @@
  * @module
  */
 
+import { parseValue } from "../errors/parse_value.ts";
+import { FormatError, InputError } from "../errors/pixstage_error.ts";
 import { z } from "zod";
 import type { JsonObject, JsonValue } from "../artifacts/artifact.ts";
 import { canonicalJson } from "../artifacts/canonical_json.ts";
@@ -102,13 +104,14 @@ export function originOf(provenance: Provenance): Origin {
       return { maker: makers.get(id) ?? maker(id), port };
     }
     if ("artifact" in source) return source;
-    throw new SyntaxError(`Cannot read how an artifact was made as no file may be named: ${source.file} is`);
+    throw new FormatError(`Cannot read how an artifact was made as no file may be named: ${source.file} is`);
   };
   const maker = (id: string): Maker => {
     const node = Object.hasOwn(graph.nodes, id) ? graph.nodes[id] : undefined;
     const stage = Object.hasOwn(stages, id) ? stages[id] : undefined;
     if (!node || !stage || trail.has(id)) {
-      throw new SyntaxError(
+      throw new InputError(
+        "invalid_value",
         `Cannot read how an artifact was made as its graph must be whole: see node "${id}"`,
       );
     }
@@ -140,7 +143,7 @@ export function originId(origin: Origin): string {
   if ("artifact" in origin) return origin.artifact;
   const id = origin.maker.record.outputs[origin.port];
   if (id !== undefined) return id;
-  throw new SyntaxError(`Cannot read a provenance as "${origin.maker.record.stage}" has no "${origin.port}"`);
+  throw new FormatError(`Cannot read a provenance as "${origin.maker.record.stage}" has no "${origin.port}"`);
 }
 
 /** How an artifact came to be, as a short text for a file. */
@@ -154,16 +157,18 @@ export function provenanceText(provenance: Provenance, more: JsonObject = {}): s
  * @param text The text.
  * @param name Where it stands, for errors.
  * @returns The provenance.
- * @throws {SyntaxError} if it is none.
+ * @throws {FormatError} if it is none.
  */
 export function parseProvenance(text: string, name: string): Provenance {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new SyntaxError(`Cannot read how ${name} was made as that must be JSON`, { cause });
+    throw new FormatError(`Cannot read how ${name} was made as that must be JSON`, { cause });
   }
-  const parsed = provenanceSchema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  throw new SyntaxError(`Cannot read how ${name} was made: ${z.prettifyError(parsed.error)}`);
+  return parseValue(
+    provenanceSchema,
+    value,
+    ({ clause }, options) => new FormatError(`Cannot read how ${name} was made: ${clause}`, options),
+  );
 }

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { InputError } from "../errors/pixstage_error.ts";
 import type { Artifact } from "../artifacts/artifact.ts";
 import { snapshotStep } from "../stages/denoise/snapshot.ts";
 import type { GraphDocumentInput, GraphInput, GraphNode } from "./document.ts";
@@ -57,11 +58,13 @@ type Nodes = Record<string, GraphNode>;
  * @param point What was made before.
  * @param options How to go on.
  * @returns The graph.
- * @throws {TypeError} if it cannot go on in that way.
+ * @throws {InputError} if it cannot go on in that way.
  */
 export function resumeGraph(point: ResumePoint, options: ResumeChanges): ResumeGraph {
   const { graph, output } = point.provenance;
-  if (typeof output !== "string") throw new TypeError("Cannot go on from what was given, not made");
+  if (typeof output !== "string") {
+    throw new InputError("invalid_value", "Cannot go on from what was given, not made");
+  }
   const nodes: Nodes = { ...graph.nodes };
   const [maker, port] = splitSource(output);
   const kind = point.artifact?.kind ?? "image";
@@ -73,13 +76,17 @@ export function resumeGraph(point: ResumePoint, options: ResumeChanges): ResumeG
       : { graph: { ...graph, nodes }, wanted: end };
   }
   if (options.stepsMore !== undefined) {
-    throw new TypeError("Cannot take steps more as only a state of denoising can stop again");
+    throw new InputError(
+      "invalid_value",
+      "Cannot take steps more as only a state of denoising can stop again",
+    );
   }
   if (changed) {
     const denoise = kind === "embeddings" ? undefined : upstream(nodes, maker, "denoise");
     const fromStep = options.fromStep;
     if (denoise === undefined || fromStep === undefined) {
-      throw new TypeError(
+      throw new InputError(
+        "invalid_value",
         "Cannot change guidance or prompt as a step must be given, and latents or a picture that were denoised",
       );
     }
@@ -93,10 +100,13 @@ export function resumeGraph(point: ResumePoint, options: ResumeChanges): ResumeG
     return decoded(nodes, "denoise.latents", options);
   }
   if (kind === "latents") {
-    if (!options.decode) throw new TypeError("Cannot go on from latents without decoding: they are finished");
+    if (!options.decode) {
+      throw new InputError("invalid_value", "Cannot go on from latents without decoding: they are finished");
+    }
     return decoded(nodes, `${maker}.${port}`, options);
   }
-  throw new TypeError(
+  throw new InputError(
+    "invalid_value",
     "Cannot go on from a picture as it is finished: give a step to go on from, or run it again",
   );
 }
@@ -118,7 +128,10 @@ function goOnFromState(
   if (maker.stage === "denoise") {
     // A run that was interrupted: the store has its state under the key of the same node.
     if (stepsMore !== undefined) {
-      throw new TypeError("Cannot take steps more as the state is of an interrupted run: go on to its end");
+      throw new InputError(
+        "invalid_value",
+        "Cannot take steps more as the state is of an interrupted run: go on to its end",
+      );
     }
     if (fromStep !== undefined || isChanged(options)) {
       goOnOtherwise(nodes, id, fromStep ?? snapshotStep(artifact!), options);
@@ -126,7 +139,10 @@ function goOnFromState(
     return `${id}.latents`;
   }
   if (fromStep !== undefined) {
-    throw new TypeError("Cannot go on from another step than that of the state: leave the step out");
+    throw new InputError(
+      "invalid_value",
+      "Cannot go on from another step than that of the state: leave the step out",
+    );
   }
   const inputs = { checkpoint: input!, ...laterEmbeddings(nodes, id, options) };
   const later = withChanges(parameters, options);
@@ -177,7 +193,8 @@ function laterEmbeddings(
   const sources = textSources(nodes, denoise);
   if (!sources) {
     if (prompts === undefined && texts === undefined) return {};
-    throw new TypeError(
+    throw new InputError(
+      "invalid_value",
       "Cannot change the prompt as the embeddings were given: it is not known how to encode it",
     );
   }
@@ -215,7 +232,8 @@ function encodeAgain(
   const [id, port] = typeof source === "string" ? splitSource(source) : ["", ""];
   const encode = nodes[id];
   if (encode?.stage !== "encode") {
-    throw new TypeError(
+    throw new InputError(
+      "invalid_value",
       "Cannot change the prompt as the embeddings were given: it is not known how to encode it",
     );
   }

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { PixstageError } from "../errors/pixstage_error.ts";
 import type { Artifact, JsonObject, JsonValue } from "../artifacts/artifact.ts";
 import { canonicalJson } from "../artifacts/canonical_json.ts";
 import type { RunStore, StoreReadOptions } from "../artifacts/store/store.ts";
@@ -118,7 +119,10 @@ export class RowCache {
     if ("artifact" in made) return made.artifact;
     const artifact = await this.#store.get(made.id, { onDamage: this.#onDamage });
     if (artifact) return artifact;
-    throw new Error(`Cannot read artifact ${made.id} as the store lost it as soon as it was made`);
+    throw new PixstageError(
+      "lost",
+      `Cannot read artifact ${made.id} as the store lost it as soon as it was made`,
+    );
   }
 }
 

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { InputError } from "../errors/pixstage_error.ts";
 import { precisionOf } from "../models/precision.ts";
 import { imageSeeds } from "../stages/denoise/settings.ts";
 import type { GraphDocumentInput } from "./document.ts";
@@ -31,8 +32,8 @@ export interface TextToImageOptions {
  * @param request The request for pictures.
  * @param options Files that the graph begins from.
  * @returns The document.
- * @throws {TypeError} if there is neither a prompt nor a file to begin with, or both.
- * @throws {RangeError} if there are several seeds, but not one for each picture.
+ * @throws {InputError} if there is neither a prompt nor a file to begin with, or both.
+ * @throws {InputError} if there are several seeds, but not one for each picture.
  *
  * @example Usage
  * ```ts
@@ -64,10 +65,13 @@ export function textToImage(
   const { embeddingsFile, noiseFile, latentsFile, pair } = options;
   const given = embeddingsFile ?? latentsFile;
   if (prompts.length === 0 && given === undefined) {
-    throw new TypeError("Cannot make a picture as a prompt or a file to begin from must be given");
+    throw new InputError(
+      "invalid_value",
+      "Cannot make a picture as a prompt or a file to begin from must be given",
+    );
   }
   if (prompts.length > 0 && given !== undefined) {
-    throw new TypeError(`Cannot use both prompts and ${given}: give one of them`);
+    throw new InputError("invalid_value", `Cannot use both prompts and ${given}: give one of them`);
   }
   if (prompts.length > 0) imageSeeds(denoise.seeds ?? [0], prompts.length * (denoise.imagesPerPrompt ?? 1));
   const checkpoint = { model, variant };

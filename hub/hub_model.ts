@@ -6,6 +6,7 @@
  */
 
 import { join } from "node:path";
+import { InputError } from "../errors/pixstage_error.ts";
 import { CheckpointError } from "../models/checkpoint/checkpoint_errors.ts";
 import type { FindWeights } from "../models/checkpoint/component.ts";
 import { openDiskSource } from "../models/checkpoint/disk_source.ts";
@@ -98,7 +99,8 @@ export class HubModel {
   static async open(model: string, options: HubModelOptions = {}): Promise<HubModel> {
     const { revision = "main", signal, stallTimeout } = options;
     if (!REVISION.test(revision)) {
-      throw new RangeError(
+      throw new InputError(
+        "invalid_value",
         `Cannot download ${model} as revision must be a branch, tag or commit: current value is ${revision}`,
       );
     }
@@ -228,7 +230,7 @@ export class HubModel {
     try {
       weights = await componentWeights(source, folder, variant);
     } catch (error) {
-      if (error instanceof CheckpointError || error instanceof SyntaxError) throw this.#lacks(error.message);
+      if (error instanceof CheckpointError) throw this.#lacks(error.message);
       throw error;
     }
     for (const path of weights.paths) {

@@ -1,5 +1,6 @@
 // This module is browser compatible.
 
+import { PixstageError } from "../errors/pixstage_error.ts";
 import { nearest } from "../errors/nearest.ts";
 import type { Checkpoint } from "../models/checkpoint/checkpoint.ts";
 import type { Component } from "../models/checkpoint/component.ts";
@@ -15,8 +16,13 @@ export interface ModelEntry {
 }
 
 /** A request names a model that the server does not serve. */
-export class UnknownModelError extends Error {
+export class UnknownModelError extends PixstageError<"model_not_found"> {
   override name = "UnknownModelError";
+
+  /** @param message Which model, and which there are. */
+  constructor(message: string) {
+    super("model_not_found", message, { details: { field: "model" } });
+  }
 }
 
 /**

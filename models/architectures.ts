@@ -7,6 +7,7 @@
  * @module
  */
 
+import { InputError } from "../errors/pixstage_error.ts";
 import type { Architecture } from "./architecture.ts";
 import type { ComponentName } from "./checkpoint/model_index.ts";
 import { pixartArchitecture } from "./pixart/architecture.ts";
@@ -17,7 +18,7 @@ const architectures: Architecture[] = [pixartArchitecture];
  * Adds an architecture. Adding the same one again does nothing.
  *
  * @param architecture The architecture.
- * @throws {TypeError} if another architecture has its name or one of its pipelines.
+ * @throws {InputError} if another architecture has its name or one of its pipelines.
  */
 export function registerArchitecture(architecture: Architecture): void {
   if (architectures.includes(architecture)) return;
@@ -26,7 +27,8 @@ export function registerArchitecture(architecture: Architecture): void {
     Object.keys(architecture.pipelines).some((key) => Object.hasOwn(pipelines, key))
   );
   if (taken) {
-    throw new TypeError(
+    throw new InputError(
+      "invalid_value",
       `Cannot add the architecture ${architecture.name}: ${taken.name} has its name or one of its pipelines`,
     );
   }

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { InputError } from "../errors/pixstage_error.ts";
 import { z } from "zod";
 import type { RuntimeTraits } from "../runtime/runtime.ts";
 
@@ -47,14 +48,15 @@ export function precisionOf(
  *
  * @param precision The precision.
  * @param device The device's name and traits.
- * @throws {RangeError} if it is float16 and the device has no float16 arithmetic.
+ * @throws {InputError} if it is float16 and the device has no float16 arithmetic.
  */
 export function checkPrecision(
   precision: Precision,
   device: { readonly device: string; readonly traits: RuntimeTraits },
 ): void {
   if (precision !== "float16" || device.traits.float16) return;
-  throw new RangeError(
+  throw new InputError(
+    "invalid_value",
     `Cannot compute in float16 on ${device.device}: it is slower there than float32, and less exact. ` +
       "Choose float32, int8 or int4, or a GPU (webgpu, cuda)",
   );

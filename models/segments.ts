@@ -9,6 +9,7 @@
 
 import { z } from "zod";
 import { releaseBuffer, type Tensor } from "../artifacts/tensor.ts";
+import { InputError } from "../errors/pixstage_error.ts";
 import type { Runtime, Session } from "../runtime/runtime.ts";
 import type { BuiltGraph, ComputeType } from "./onnx/graph_builder.ts";
 
@@ -94,11 +95,12 @@ export interface LayerRange {
 /**
  * Cuts layers into runs of at most `layersPerSegment`.
  *
- * @throws {RangeError} if `layersPerSegment` is not a whole number above 0.
+ * @throws {InputError} if `layersPerSegment` is not a whole number above 0.
  */
 export function layerRanges(layers: number, layersPerSegment: number = layers): LayerRange[] {
   if (!(Number.isSafeInteger(layersPerSegment) && layersPerSegment > 0)) {
-    throw new RangeError(
+    throw new InputError(
+      "out_of_range",
       `Cannot cut a model as layers per segment must be whole and > 0: current value is ${layersPerSegment}`,
     );
   }

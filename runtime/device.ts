@@ -6,6 +6,7 @@
  * @module
  */
 
+import { PixstageError } from "../errors/pixstage_error.ts";
 import type { RuntimeTraits } from "./runtime.ts";
 
 /** The devices, each with its traits. */
@@ -27,7 +28,7 @@ export function deviceTraits(device: Device): RuntimeTraits {
 }
 
 /** This machine has no such device, or nothing that drives it. */
-export class DeviceError extends Error {
+export class DeviceError extends PixstageError<"device_unavailable"> {
   override name = "DeviceError";
   /** Why it cannot run. */
   readonly reason: string;
@@ -38,7 +39,10 @@ export class DeviceError extends Error {
    * @param options The error behind it.
    */
   constructor(device: string, reason: string, options?: ErrorOptions) {
-    super(`Cannot run on ${device} as ${reason}`, options);
+    super("device_unavailable", `Cannot run on ${device} as ${reason}`, {
+      ...options,
+      details: { field: "device", device, reason },
+    });
     this.reason = reason;
   }
 }

@@ -6,6 +6,8 @@
  * @module
  */
 
+import { InputError } from "../errors/pixstage_error.ts";
+
 const UNITS: Readonly<Record<string, number>> = {
   "": 1e9,
   kb: 1e3,
@@ -23,7 +25,7 @@ const UNITS: Readonly<Record<string, number>> = {
  *
  * @param text The amount.
  * @returns Bytes, negative for free memory less that much.
- * @throws {RangeError} if it is no amount of memory.
+ * @throws {InputError} if it is no amount of memory.
  *
  * @example Usage
  * ```ts
@@ -36,7 +38,8 @@ export function parseMemorySize(text: string): number {
   const match = /^(-?)(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim());
   const unit = UNITS[match?.[3]?.toLowerCase() ?? "?"];
   if (!match || unit === undefined) {
-    throw new RangeError(
+    throw new InputError(
+      "invalid_value",
       `Cannot read an amount of memory as it must be a number with B, KB, MB, GB, KiB, MiB or GiB: ` +
         `current value is "${text}"`,
     );

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { InputError } from "../errors/pixstage_error.ts";
 import { env, InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { type Device, DeviceError, deviceTraits, missingReason } from "./device.ts";
 import { giveBackUnused, returnLargeBlocks } from "./freed_memory.ts";
@@ -61,12 +62,13 @@ export class OnnxRuntimeNode implements Runtime {
 
   /**
    * @param options Device and threads.
-   * @throws {RangeError} if `threads` is not a whole number above 0.
+   * @throws {InputError} if `threads` is not a whole number above 0.
    */
   constructor(options: OnnxRuntimeNodeOptions = {}) {
     const { device = "cpu", threads } = options;
     if (threads !== undefined && !(Number.isSafeInteger(threads) && threads > 0)) {
-      throw new RangeError(
+      throw new InputError(
+        "out_of_range",
         `Cannot make a runtime as threads must be whole and > 0: current value is ${threads}`,
       );
     }

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { InputError } from "../errors/pixstage_error.ts";
 import type { JsonObject } from "../artifacts/artifact.ts";
 import { ddim } from "./ddim.ts";
 import { ddpm } from "./ddpm.ts";
@@ -60,14 +61,17 @@ const byName = new Map<string, NamedScheduler>();
  * Adds a scheduler. Adding the same one again does nothing.
  *
  * @param definition The scheduler, as `defineScheduler` gives it.
- * @throws {TypeError} if another scheduler has one of its names.
+ * @throws {InputError} if another scheduler has one of its names.
  */
 export function registerScheduler(definition: SchedulerDefinition): void {
   if (catalogue.includes(definition)) return;
   const names = [[definition.name, {}] as const, ...Object.entries(definition.shortNames)];
   const taken = names.find(([name]) => byName.has(normalized(name)));
   if (taken) {
-    throw new TypeError(`Cannot add the scheduler ${definition.name}: another one is called "${taken[0]}"`);
+    throw new InputError(
+      "invalid_value",
+      `Cannot add the scheduler ${definition.name}: another one is called "${taken[0]}"`,
+    );
   }
   catalogue.push(definition);
   for (const [name, preset] of names) byName.set(normalized(name), { definition, preset });

@@ -56,7 +56,7 @@ export function listSchedulers(): SchedulerListing[] {
  * @throws {UnknownSchedulerError} if there is none of that name.
  * @throws {SchedulerOptionError} if an option has a value that it cannot take.
  * @throws {ScheduleError} if the scheduler does not take such a run; a kind of TypeError.
- * @throws {RangeError} if a number of the run is out of range.
+ * @throws {InputError} if a number of the run is out of range.
  *
  * @example Usage
  * ```ts

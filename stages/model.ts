@@ -6,6 +6,7 @@
  * @module
  */
 
+import { InputError } from "../errors/pixstage_error.ts";
 import { z } from "zod";
 import type { JsonObject } from "../artifacts/artifact.ts";
 import type { Component } from "../models/checkpoint/component.ts";
@@ -38,8 +39,8 @@ export function precisionIdentity(precision: Precision): JsonObject {
 /**
  * Refuses a precision that cannot be had.
  *
- * @throws {RangeError} if the device lacks it.
- * @throws {TypeError} if there is no place for quantized weights.
+ * @throws {InputError} if the device lacks it.
+ * @throws {InputError} if there is no place for quantized weights.
  */
 export function requirePrecision(
   precision: Precision,
@@ -47,7 +48,8 @@ export function requirePrecision(
 ): void {
   checkPrecision(precision, device);
   if (precision !== "float32" && precision !== "float16" && !models.quantized) {
-    throw new TypeError(
+    throw new InputError(
+      "invalid_value",
       `Cannot run in ${precision} as there is no place here to keep quantized weights: choose float32`,
     );
   }

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { InputError } from "../errors/pixstage_error.ts";
 import type { z } from "zod";
 import type { Artifact, JsonObject } from "../artifacts/artifact.ts";
 import { asJson } from "../artifacts/canonical_json.ts";
@@ -167,7 +168,7 @@ export interface StageDefinition<P, I extends Ports, O extends Ports>
  *
  * @param definition The stage, with `prepare` or with `run`.
  * @returns The stage, its types forgotten, as graphs hold it.
- * @throws {TypeError} if it has neither.
+ * @throws {InputError} if it has neither.
  *
  * @example Usage
  * ```ts
@@ -190,7 +191,10 @@ export function defineStage<P, const I extends Ports, const O extends Ports>(
 ): Stage {
   const { run, prepare, ...rest } = definition;
   if (!prepare && !run) {
-    throw new TypeError(`Cannot define the stage "${rest.name}": it must have prepare or run`);
+    throw new InputError(
+      "invalid_value",
+      `Cannot define the stage "${rest.name}": it must have prepare or run`,
+    );
   }
   const stage: Stage<P, I, O> = {
     ...rest,

@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const MARK = "// This module is browser compatible.";
-const ROOMS = ["artifacts", "graph", "images", "models", "random", "schedulers", "stages", "text"];
+const ROOMS = ["artifacts", "errors", "graph", "images", "models", "random", "schedulers", "stages", "text"];
 
 /** What users of the edge-safe rooms import. */
 const ENTRIES = ["web.ts"];

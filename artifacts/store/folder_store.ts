@@ -184,7 +184,7 @@ async function readIfThere(path: string): Promise<Uint8Array | undefined> {
   try {
     return await readFileRange(path, 0, Infinity);
   } catch (error) {
-    if (error instanceof FileError && error.code === "ENOENT") return undefined;
+    if (error instanceof FileError && error.code === "file_not_found") return undefined;
     throw error;
   }
 }

@@ -6,6 +6,10 @@
  * @module
  */
 
+import { deserializeError, serializedErrorSchema } from "../../errors/serialized_error.ts";
+import { codeOfStatus } from "../../errors/http_error.ts";
+import { ERROR_CODES, type ErrorCode } from "../../errors/error_codes.ts";
+import { InputError, PixstageError, type PixstageErrorOptions } from "../../errors/pixstage_error.ts";
 import { EventSourceParserStream } from "eventsource-parser/stream";
 import { z } from "zod";
 import { asJson } from "../../artifacts/canonical_json.ts";
@@ -39,7 +43,7 @@ export interface HttpExecutorOptions {
 }
 
 /** A server could not be reached, or did not run a stage. */
-export class RemoteStageError extends Error {
+export class RemoteStageError extends PixstageError {
   override name = "RemoteStageError";
   /** The status of the answer; 0 where there was none, or where it broke off. */
   readonly status: number;
@@ -47,15 +51,24 @@ export class RemoteStageError extends Error {
   /**
    * @param message What failed, and why.
    * @param status The status of the answer.
-   * @param options The error behind this one.
+   * @param options The server's own code, if it gave one, and the error behind this one.
    */
-  constructor(message: string, status: number, options?: ErrorOptions) {
-    super(message, options);
+  constructor(
+    message: string,
+    status: number,
+    { code = codeOfStatus(status), ...options }: PixstageErrorOptions & {
+      readonly code?: ErrorCode | undefined;
+    } = {},
+  ) {
+    super(code, message, options);
     this.status = status;
   }
 }
 
-const errorSchema = z.object({ error: z.object({ message: z.string() }) });
+/** The server's errors are those of its stages, as JSON; a proxy before it may answer with a message alone. */
+const errorSchema = z.object({
+  error: z.union([serializedErrorSchema, z.object({ message: z.string() })]),
+});
 const resultSchema = z.object({ outputs: z.record(z.string(), sha256Schema) });
 
 /** Milliseconds that a server may take to prepare a stage. */
@@ -75,11 +88,12 @@ export class HttpExecutor implements Executor {
   /**
    * @param url The server's address, which graphs call the executor by: `http://denoiser:8000`.
    * @param options How it is reached.
-   * @throws {SyntaxError} if that is no HTTP address.
+   * @throws {InputError} if that is no HTTP address.
    */
   constructor(url: string, options: HttpExecutorOptions = {}) {
     if (!z.url({ protocol: /^https?$/ }).safeParse(url).success) {
-      throw new SyntaxError(
+      throw new InputError(
+        "invalid_value",
         `Cannot run stages on a server as its address must be HTTP: current value is "${url}"`,
       );
     }
@@ -221,14 +235,15 @@ export class HttpExecutor implements Executor {
   }
 
   #refusal(stage: string, content: unknown, status: number, wait: string | null = null): RemoteStageError {
-    const told = errorSchema.safeParse(content);
-    const reason = status === 401
-      ? KEY_WANTED
-      : told.success
-      ? told.data.error.message
-      : `the server answered ${status}`;
+    const where = `Cannot run "${stage}" on ${this.#base}`;
+    if (status === 401) return new RemoteStageError(`${where}: ${KEY_WANTED}`, status);
+    const answer = errorSchema.safeParse(content).data?.error;
+    const error = answer && "code" in answer ? deserializeError(answer) : undefined;
+    const { code, details } = error instanceof PixstageError ? error : {};
+    const answered = code === undefined ? status : ERROR_CODES[code].status;
+    const reason = answer?.message ?? `the server answered ${status}`;
     const later = wait === null ? "" : `. Try again in ${wait} seconds`;
-    return new RemoteStageError(`Cannot run "${stage}" on ${this.#base}: ${reason}${later}`, status);
+    return new RemoteStageError(`${where}: ${reason}${later}`, answered, { code, details, cause: error });
   }
 
   #unreadable(stage: string, status: number): RemoteStageError {

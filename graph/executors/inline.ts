@@ -1,5 +1,6 @@
 // This module is browser compatible.
 
+import { PixstageError } from "../../errors/pixstage_error.ts";
 import type { JsonObject } from "../../artifacts/artifact.ts";
 import { asJson } from "../../artifacts/canonical_json.ts";
 import type { ModelUse } from "../../artifacts/store/stage_record.ts";
@@ -121,7 +122,8 @@ function checkOutputs(stage: Stage, outputs: OutputArtifacts<Ports>): void {
   for (const [port, { kind }] of Object.entries(stage.outputs)) {
     const found = outputs[port]?.kind;
     if (found !== kind) {
-      throw new TypeError(
+      throw new PixstageError(
+        "broken_contract",
         `Stage "${stage.name}" broke its contract as output "${port}" must be ${kind}: it is ${
           found ?? "missing"
         }`,

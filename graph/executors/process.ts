@@ -1,3 +1,4 @@
+import { PixstageError } from "../../errors/pixstage_error.ts";
 import { fileURLToPath } from "node:url";
 import { removePartialsOf } from "../../artifacts/store/folder_layout.ts";
 import { FolderStore } from "../../artifacts/store/folder_store.ts";
@@ -37,8 +38,12 @@ export class ProcessExecutor extends HostedExecutor {
   }
 
   protected async carrier(store: RunStore): Promise<ArtifactCarrier & AsyncDisposable> {
-    if (store.folder !== undefined) return sharedStoreCarrier(store);
-    return temporaryCarrier(await Deno.makeTempDir({ prefix: "pixstage-" }));
+    const folder = await Deno.makeTempDir({ prefix: "pixstage-" });
+    const temporary = new FolderStore(folder);
+    const carrier = store.folder === undefined
+      ? temporaryCarrier(temporary)
+      : sharedStoreCarrier(store, temporary);
+    return { ...carrier, [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
   }
 
   protected override async cleanUp(folder: string | undefined, pid: number | undefined): Promise<void> {
@@ -47,18 +52,16 @@ export class ProcessExecutor extends HostedExecutor {
 }
 
 /** Artifacts travel through a store that lasts as long as the stage. */
-function temporaryCarrier(folder: string): ArtifactCarrier & AsyncDisposable {
-  const store = new FolderStore(folder);
+function temporaryCarrier(store: FolderStore): ArtifactCarrier {
   return {
-    folder,
+    folder: store.folder,
     temporary: true,
     send: async ({ artifact }) => ({ id: await store.put(artifact) }),
     receive: async ({ id }) => {
       const artifact = await store.get(id!);
       if (artifact) return { artifact };
-      throw new Error(`Cannot read artifact ${id} as it did not arrive whole`);
+      throw new PixstageError("lost", `Cannot read artifact ${id} as it did not arrive whole`);
     },
-    [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }),
   };
 }
 

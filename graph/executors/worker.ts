@@ -31,15 +31,15 @@ export class WorkerExecutor extends HostedExecutor {
   }
 
   protected carrier(store: RunStore): Promise<ArtifactCarrier & AsyncDisposable> {
-    return Promise.resolve(store.folder === undefined ? copyingCarrier : sharedStoreCarrier(store));
+    const carrier = store.folder === undefined ? copyingCarrier : sharedStoreCarrier(store);
+    return Promise.resolve({ ...carrier, [Symbol.asyncDispose]: () => Promise.resolve() });
   }
 }
 
 /** Artifacts travel in the messages. */
-const copyingCarrier: ArtifactCarrier & AsyncDisposable = {
+const copyingCarrier: ArtifactCarrier = {
   send: ({ id, artifact }) => Promise.resolve({ id, artifact }),
   receive: ({ artifact }) => Promise.resolve({ artifact: artifact! }),
-  [Symbol.asyncDispose]: () => Promise.resolve(),
 };
 
 /** A worker as a host. */

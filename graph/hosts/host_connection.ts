@@ -6,6 +6,7 @@
  * @module
  */
 
+import { deserializeError } from "../../errors/serialized_error.ts";
 import type { JsonObject } from "../../artifacts/artifact.ts";
 import type {
   ExecuteOptions,
@@ -44,6 +45,8 @@ export interface ArtifactCarrier {
   readonly folder?: string | undefined;
   /** Whether that folder goes with the host. */
   readonly temporary?: boolean | undefined;
+  /** A folder for artifacts that the store cannot take, where the channel does not carry them. */
+  readonly spare?: string | undefined;
   /** Makes an artifact ready to be sent. */
   send(artifact: IdentifiedArtifact): Promise<SentArtifact>;
   /** Takes an artifact that arrived. */
@@ -116,7 +119,7 @@ export class HostConnection {
     { signal, snapshots, previews, report }: ExecuteOptions,
   ): Promise<StageResponse> {
     const { link } = this.#options;
-    const { folder, temporary } = carrier;
+    const { folder, temporary, spare } = carrier;
     const sent: Record<string, SentArtifact> = {};
     for (const [port, input] of Object.entries(inputs)) sent[port] = await carrier.send(input);
     const saved = snapshots?.saved && await carrier.send(snapshots.saved);
@@ -128,6 +131,7 @@ export class HostConnection {
         inputs: sent,
         ...(folder === undefined ? {} : { store: folder }),
         ...(temporary ? { temporary } : {}),
+        ...(spare === undefined ? {} : { spare }),
         ...(previews ? { previews } : {}),
         ...(snapshots ? { snapshots: snapshots.policy } : {}),
         ...(saved ? { saved } : {}),
@@ -202,7 +206,7 @@ export class HostConnection {
     if (reply.type === "ready") return this.#ready.resolve();
     if (reply.type === "download") return this.#options.onDownload?.(reply.progress);
     if (reply.type === "failed") {
-      const error = rebuildError(reply.error);
+      const error = deserializeError(reply.error);
       return reply.id === undefined ? this.#fail(error) : this.#tasks.get(reply.id)?.fail(error);
     }
     const task = this.#tasks.get(reply.id);
@@ -228,16 +232,4 @@ class EndedHost extends Error {
     super("The host has ended");
     this.end = end;
   }
-}
-
-const STANDARD_ERRORS: Readonly<Record<string, ErrorConstructor>> = { TypeError, RangeError, SyntaxError };
-
-/** An error as it was thrown in the host: of a class of the language, or with the name of its own. */
-function rebuildError(
-  { name, message, stack }: { name: string; message: string; stack?: string | undefined },
-): Error {
-  const error = new (STANDARD_ERRORS[name] ?? Error)(message);
-  error.name = name;
-  if (stack !== undefined) error.stack = stack;
-  return error;
 }

@@ -1,5 +1,7 @@
 // This module is browser compatible.
 
+import { PixstageError } from "../../errors/pixstage_error.ts";
+
 /** How the worker or process that ran a stage came to its end. */
 export interface HostEnd {
   /** The signal that ended it: `SIGKILL`. */
@@ -17,7 +19,7 @@ const CAUSES: Readonly<Record<string, string>> = {
 };
 
 /** The worker or process that ran a stage died on the way. The run can be started again, and goes on. */
-export class StageProcessError extends Error {
+export class StageProcessError extends PixstageError<"host_died"> {
   override name = "StageProcessError";
   /** The stage's name. */
   readonly stage: string;
@@ -36,8 +38,10 @@ export class StageProcessError extends Error {
       : `ended with status ${status}`;
     const cause = CAUSES[signal ?? ""] ?? "";
     super(
+      "host_died",
       `Cannot finish stage "${stage}" as the process that ran it ${how}${cause}. ` +
         "Run it again to go on from the last checkpoint",
+      { details: { stage, signal: signal ?? null, status: status ?? null } },
     );
     this.stage = stage;
     this.signal = signal;

@@ -141,15 +141,25 @@ export abstract class HostedExecutor implements Executor {
 }
 
 /**
- * Artifacts travel through a store in a folder that both sides open.
+ * Artifacts travel through a store in a folder that both sides open; those that it cannot take, being full, travel through
+ * a spare one, or in the messages.
  *
  * @param store The store.
+ * @param spare The spare store, where messages do not carry artifacts.
  */
-export function sharedStoreCarrier(store: RunStore): ArtifactCarrier & AsyncDisposable {
+export function sharedStoreCarrier(store: RunStore, spare?: RunStore): ArtifactCarrier {
   return {
     folder: store.folder,
-    send: async ({ id, artifact }) => ({ id: await store.has(id) ? id : await store.put(artifact) }),
-    receive: ({ id }) => Promise.resolve({ id: id! }),
-    [Symbol.asyncDispose]: () => Promise.resolve(),
+    spare: spare?.folder,
+    async send({ id, artifact }) {
+      if (await store.has(id)) return { id };
+      const kept = await store.put(artifact).catch(() => undefined) ?? await spare?.put(artifact);
+      return kept === undefined ? { artifact } : { id: kept };
+    },
+    async receive({ id, artifact }) {
+      if (artifact) return { artifact };
+      const other = await store.has(id!) ? undefined : await spare?.get(id!);
+      return other ? { artifact: other } : { id: id! };
+    },
   };
 }

@@ -26,7 +26,9 @@ const channel: HostChannel<HostReply> = {
 hostStages(channel, openLocalPlace);
 for await (const message of decodeJsonTexts(Deno.stdin.readable)) {
   const request = hostRequestSchema.safeParse(message).data;
-  if (request?.type === "run" && request.temporary) watchdog.postMessage({ temporaryFolder: request.store });
+  if (request?.type === "run") {
+    watchdog.postMessage({ temporaryFolder: request.temporary ? request.store : request.spare });
+  }
   channel.onMessage(message);
 }
 Deno.exit(0);

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { serializedErrorSchema } from "../../errors/serialized_error.ts";
 import { z } from "zod";
 import type { Artifact, JsonObject } from "../../artifacts/artifact.ts";
 import { outlineSchema } from "../../artifacts/outline.ts";
@@ -73,6 +74,8 @@ export const hostRequestSchema = z.discriminatedUnion("type", [
     store: z.string().optional(),
     /** Whether that folder goes with the host. */
     temporary: z.boolean().optional(),
+    /** A folder for artifacts that the store cannot take, where they do not travel in the messages. */
+    spare: z.string().optional(),
     /** When states are kept; absent where none are. */
     snapshots: snapshotPolicySchema.optional(),
     /** The state to begin from. */
@@ -102,7 +105,7 @@ export const hostReplySchema = z.discriminatedUnion("type", [
     type: z.literal("failed"),
     /** Absent where the host could not be opened. */
     id: z.string().optional(),
-    error: z.strictObject({ name: z.string(), message: z.string(), stack: z.string().optional() }),
+    error: serializedErrorSchema,
   }),
 ]);
 

@@ -1,6 +1,8 @@
 // This module is browser compatible.
 
-import type { JsonObject } from "../../artifacts/artifact.ts";
+import { serializeError } from "../../errors/serialized_error.ts";
+import { InputError, InternalError } from "../../errors/pixstage_error.ts";
+import { ArtifactError, type JsonObject } from "../../artifacts/artifact.ts";
 import { MemoryStore } from "../../artifacts/store/memory_store.ts";
 import type { ArtifactStore, RunStore } from "../../artifacts/store/store.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
@@ -35,11 +37,6 @@ export type OpenPlace = (
   onDownload: (progress: JsonObject) => void,
 ) => Promise<HostPlace>;
 
-/** An artifact that a host was told to use, and that is neither in the message nor in the store. */
-export class MissingArtifactError extends Error {
-  override name = "MissingArtifactError";
-}
-
 /** Sessions that are kept between runs are given back when the process has grown beyond this. */
 const KEPT_BYTES = 3e9;
 /** Prepared nodes that wait to be run, at most. */
@@ -58,7 +55,7 @@ export function hostStages(channel: HostChannel<HostReply>, openPlace: OpenPlace
   let place: Promise<HostPlace> | undefined;
   const opened = async (): Promise<HostPlace> => {
     if (place) return await place;
-    throw new Error("Cannot run a stage before the host is opened");
+    throw new InternalError("Cannot run a stage before the host is opened");
   };
   const handle = async (request: HostRequest): Promise<void> => {
     switch (request.type) {
@@ -97,7 +94,7 @@ export function hostStages(channel: HostChannel<HostReply>, openPlace: OpenPlace
     const parsed = hostRequestSchema.safeParse(message);
     const id = parsed.data && "id" in parsed.data ? { id: parsed.data.id } : {};
     const handled = parsed.success ? handle(parsed.data) : Promise.reject(parsed.error);
-    handled.catch((error) => send({ type: "failed", ...id, error: describeError(error) }));
+    handled.catch((error) => send({ type: "failed", ...id, error: serializeError(error) }));
   };
 }
 
@@ -125,7 +122,8 @@ class HostedRun {
     const { node: id, stage: name, stageVersion, parameters, outlines, residency, lowestPrecision } = task;
     const stage = registry.get(name);
     if (stage.version !== stageVersion) {
-      throw new RangeError(
+      throw new InputError(
+        "version_mismatch",
         `Cannot run stage "${name}" as its version must be ${stage.version} here: current value is ${stageVersion}`,
       );
     }
@@ -139,14 +137,15 @@ class HostedRun {
     place: HostPlace,
     waiting: Map<string, PreparedNode>,
   ): Promise<HostReply> {
-    const { task, inputs, store: folder, snapshots, saved, previews } = request;
+    const { task, inputs, store: folder, spare: spareFolder, snapshots, saved, previews } = request;
     const store = folder === undefined ? undefined : place.openStore(folder);
+    const spare = spareFolder === undefined ? undefined : place.openStore(spareFolder);
     const name = JSON.stringify(task);
     const prepared = waiting.get(name) ?? await this.prepare(task, place);
     waiting.delete(name);
     const received: Record<string, IdentifiedArtifact> = {};
-    for (const [port, input] of Object.entries(inputs)) received[port] = await receive(input, store);
-    const state = saved && await receive(saved, store);
+    for (const [port, input] of Object.entries(inputs)) received[port] = await receive(input, store, spare);
+    const state = saved && await receive(saved, store, spare);
     const response = await prepared.execute(received, {
       signal: this.#controller.signal,
       store: store ?? new MemoryStore(),
@@ -157,13 +156,15 @@ class HostedRun {
         saved: state,
         keep: async (made) => {
           this.#kept = Promise.withResolvers();
-          this.#send({ type: "snapshot", id: this.#id, state: await give(made, store) });
+          this.#send({ type: "snapshot", id: this.#id, state: await give(made, store, spare) });
           await this.#kept.promise;
         },
       },
     });
     const outputs: Record<string, SentArtifact> = {};
-    for (const [port, made] of Object.entries(response.outputs)) outputs[port] = await give(made, store);
+    for (const [port, made] of Object.entries(response.outputs)) {
+      outputs[port] = await give(made, store, spare);
+    }
     const { runtime } = place;
     if ((runtime.memory?.().resident ?? 0) > KEPT_BYTES) await runtime.release?.();
     const { memory } = response;
@@ -174,15 +175,25 @@ class HostedRun {
 async function receive(
   { id, artifact }: SentArtifact,
   store: ArtifactStore | undefined,
+  spare: ArtifactStore | undefined,
 ): Promise<IdentifiedArtifact> {
-  const found = artifact ?? (id === undefined ? undefined : await store?.get(id));
+  const found = artifact ?? (id === undefined ? undefined : await store?.get(id) ?? await spare?.get(id));
   if (found) return { id: id ?? "", artifact: found };
-  throw new MissingArtifactError(`Cannot read artifact ${id} as the store does not have it`);
+  throw new ArtifactError(`Cannot read artifact ${id}: the store does not have it`, {
+    code: "artifact_not_found",
+  });
 }
 
-async function give(made: MadeByStage, store: ArtifactStore | undefined): Promise<SentArtifact> {
-  if ("id" in made || !store) return made as SentArtifact;
-  return { id: await store.put(made.artifact) };
+/** Sends an artifact. A store that cannot take it, being full, does not stop the stage: the executor warns of it. */
+async function give(
+  made: MadeByStage,
+  store: ArtifactStore | undefined,
+  spare: ArtifactStore | undefined,
+): Promise<SentArtifact> {
+  if ("id" in made) return { id: made.id };
+  const { artifact } = made;
+  const id = await store?.put(artifact).catch(() => undefined) ?? await spare?.put(artifact);
+  return id === undefined ? { artifact } : { id };
 }
 
 /**
@@ -197,15 +208,9 @@ function givenBuffers(reply: HostReply): ArrayBuffer[] {
   );
 }
 
-/** What of an error can be sent. */
-function describeError(error: unknown): { name: string; message: string; stack?: string } {
-  if (!(error instanceof Error)) return { name: "Error", message: String(error) };
-  const { name, message, stack } = error;
-  return { name, message, ...(stack === undefined ? {} : { stack }) };
-}
-
-function wrongVersion(version: number): RangeError {
-  return new RangeError(
+function wrongVersion(version: number): InputError {
+  return new InputError(
+    "version_mismatch",
     `Cannot open a stage host as the protocol's version must be ${PROTOCOL_VERSION}: current value is ${version}`,
   );
 }

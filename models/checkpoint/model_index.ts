@@ -6,6 +6,7 @@
  * @module
  */
 
+import { parseValue } from "../../errors/parse_value.ts";
 import { z } from "zod";
 import type { Architecture } from "../architecture.ts";
 import { architectureOfPipeline, componentClasses, listArchitectures } from "../architectures.ts";
@@ -51,11 +52,12 @@ const Index = z.looseObject({
  * @throws {UnsupportedArchitectureError} if no architecture knows the pipeline or one of its components.
  */
 export function parseModelIndex(text: string, name: string): ModelIndex {
-  const parsed = Index.safeParse(parseLenientJson(text, name));
-  if (!parsed.success) {
-    throw new CheckpointError(`Cannot read ${name} as a model index: ${z.prettifyError(parsed.error)}`);
-  }
-  const pipeline = parsed.data._class_name;
+  const parsed = parseValue(
+    Index,
+    parseLenientJson(text, name),
+    ({ clause }, options) => new CheckpointError(`Cannot read ${name} as a model index: ${clause}`, options),
+  );
+  const pipeline = parsed._class_name;
   const architecture = architectureOfPipeline(pipeline);
   if (architecture === undefined) {
     const known = listArchitectures().flatMap(({ pipelines }) => Object.keys(pipelines));
@@ -65,7 +67,7 @@ export function parseModelIndex(text: string, name: string): ModelIndex {
   }
   const classes: Record<string, string> = {};
   for (const key of [...COMPONENT_NAMES, "tokenizer", "scheduler"] as const) {
-    const className = parsed.data[key]?.[1];
+    const className = parsed[key]?.[1];
     if (className) classes[key] = className;
   }
   for (const key of COMPONENT_NAMES) checkClass(key, classes[key], name);

@@ -8,6 +8,8 @@
  * @module
  */
 
+import { parseConfig } from "../checkpoint/parse_config.ts";
+import { InputError } from "../../errors/pixstage_error.ts";
 import { ArtifactError } from "../../artifacts/artifact.ts";
 import { LATENT_COLOURS } from "../../images/latent_preview.ts";
 import type { DenoiserModel, PictureSize } from "../architecture.ts";
@@ -24,7 +26,7 @@ const SPATIAL_FACTOR = 8;
 
 /** Reads what a denoiser is. */
 export async function pixartDenoiser(checkpoint: Checkpoint, component: Component): Promise<DenoiserModel> {
-  const config = PixArtTransformerConfig.parse(component.config);
+  const config = parseConfig(PixArtTransformerConfig, component);
   const { family, defaults } = checkpoint;
   const { patch_size, sample_size, in_channels, caption_channels } = config;
   const factor = await pixelsPerLatent(checkpoint);
@@ -43,7 +45,8 @@ export async function pixartDenoiser(checkpoint: Checkpoint, component: Componen
       const size = { height, width };
       const renderSize = binning ? classifyResolution(height, width, sample_size) : size;
       if (renderSize.height % multiple !== 0 || renderSize.width % multiple !== 0) {
-        throw new RangeError(
+        throw new InputError(
+          "out_of_range",
           `Cannot denoise as height and width must be multiples of ${multiple}: current values are ${height} and ` +
             `${width}`,
         );
@@ -81,5 +84,5 @@ export async function pixartDenoiser(checkpoint: Checkpoint, component: Componen
 /** Pixels along a side of one latent, by the checkpoint's own autoencoder. */
 async function pixelsPerLatent(checkpoint: Checkpoint): Promise<number> {
   if (!checkpoint.components.includes("vae")) return SPATIAL_FACTOR;
-  return spatialFactor(AutoencoderConfig.parse((await checkpoint.component("vae")).config));
+  return spatialFactor(parseConfig(AutoencoderConfig, await checkpoint.component("vae")));
 }

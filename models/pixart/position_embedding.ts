@@ -7,6 +7,7 @@
  * @module
  */
 
+import { InputError } from "../../errors/pixstage_error.ts";
 import { type Tensor, tensor } from "../../artifacts/tensor.ts";
 
 const LARGEST_PERIOD = 10_000;
@@ -28,7 +29,7 @@ export interface PositionEmbeddingOptions {
  * @param columns Columns of the grid.
  * @param options What the positions are measured by.
  * @returns [rows · columns, width].
- * @throws {RangeError} if `width` is no multiple of 4.
+ * @throws {InputError} if `width` is no multiple of 4.
  */
 export function positionEmbedding(
   rows: number,
@@ -37,7 +38,8 @@ export function positionEmbedding(
 ): Tensor<"float32"> {
   const { width, baseSize, interpolationScale } = options;
   if (width % 4 !== 0) {
-    throw new RangeError(
+    throw new InputError(
+      "out_of_range",
       `Cannot embed positions as width must be a multiple of 4: current value is ${width}`,
     );
   }

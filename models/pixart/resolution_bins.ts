@@ -6,6 +6,8 @@
  * @module
  */
 
+import { InputError } from "../../errors/pixstage_error.ts";
+
 /** A size of a picture, in pixels. */
 export interface Resolution {
   /** Rows. */
@@ -86,7 +88,7 @@ const BINS_BY_SAMPLE_SIZE: ReadonlyMap<number, readonly Bin[]> = new Map([
  * @param width Wanted width in pixels, above 0.
  * @param sampleSize The transformer's `sample_size`: 32, 64, 128 or 256 latent pixels.
  * @returns The size to make the picture in.
- * @throws {RangeError} if the sample size has no table, or a size is not above 0.
+ * @throws {InputError} if the sample size has no table, or a size is not above 0.
  *
  * @example Usage
  * ```ts
@@ -99,12 +101,14 @@ const BINS_BY_SAMPLE_SIZE: ReadonlyMap<number, readonly Bin[]> = new Map([
 export function classifyResolution(height: number, width: number, sampleSize: number): Resolution {
   const bins = BINS_BY_SAMPLE_SIZE.get(sampleSize);
   if (bins === undefined) {
-    throw new RangeError(
+    throw new InputError(
+      "out_of_range",
       `Cannot bin a resolution as the sample size must be 32, 64, 128 or 256: current value is ${sampleSize}`,
     );
   }
   if (!(height > 0 && height < Infinity && width > 0 && width < Infinity)) {
-    throw new RangeError(
+    throw new InputError(
+      "out_of_range",
       `Cannot bin a resolution as height and width must be above 0: current value is ${height} × ${width}`,
     );
   }

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { parseConfig } from "../checkpoint/parse_config.ts";
 import { preprocessCaption } from "../../text/clean_caption.ts";
 import { createTokenizer, type Tokenizer } from "../../text/tokenizer.ts";
 import type { TextEncoderModel, TextOptions, TokenizedText } from "../architecture.ts";
@@ -26,7 +27,7 @@ export async function pixartTextEncoder(
   { cleanCaption, maxSequenceLength }: TextOptions,
 ): Promise<TextEncoderModel> {
   const component = await checkpoint.component("text_encoder");
-  const config = T5EncoderConfig.parse(component.config);
+  const config = parseConfig(T5EncoderConfig, component);
   const files = await checkpoint.tokenizer();
   const { maxSequenceLength: recommended } = checkpoint.defaults;
   const sequenceLength = maxSequenceLength ?? recommended ?? SEQUENCE_LENGTHS[checkpoint.family]!;

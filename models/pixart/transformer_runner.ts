@@ -6,6 +6,7 @@
  * @module
  */
 
+import { InputError } from "../../errors/pixstage_error.ts";
 import { type Tensor, tensor } from "../../artifacts/tensor.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import { isShortText } from "./absorbed_attention.ts";
@@ -133,7 +134,7 @@ export class PixArtTransformer implements AsyncDisposable {
    * @param inputs Latents, timestep, text and size.
    * @param options A signal, looked at between segments.
    * @returns [1, out_channels, h, w]: the noise, then its variance where the model learned it.
-   * @throws {TypeError} if the latents' shape does not fit the model, or the size is missing.
+   * @throws {InputError} if the latents' shape does not fit the model, or the size is missing.
    */
   async predict(inputs: PredictInputs, options: CallOptions = {}): Promise<Tensor<"float32">> {
     const [sample] = await this.predictEach([inputs], options);
@@ -146,7 +147,7 @@ export class PixArtTransformer implements AsyncDisposable {
    * @param inputs Latents, timestep, text and size of each prediction.
    * @param options A signal, looked at between segments.
    * @returns Each prediction, as {@linkcode PixArtTransformer.predict} gives it.
-   * @throws {TypeError} if the latents' shape does not fit the model, or the size is missing, or the transformer was
+   * @throws {InputError} if the latents' shape does not fit the model, or the size is missing, or the transformer was
    *   opened for both halves at once and these are no two halves of one prediction.
    */
   async predictEach(
@@ -189,7 +190,8 @@ export class PixArtTransformer implements AsyncDisposable {
   ): Promise<Tensor<"float32">[]> {
     const isOne = first?.latents === second?.latents && first?.timestep === second?.timestep;
     if (!first || !second || others.length > 0 || !isOne) {
-      throw new TypeError(
+      throw new InputError(
+        "invalid_value",
         "Cannot predict as this transformer takes two texts for the same latents and timestep at once",
       );
     }
@@ -216,7 +218,10 @@ export class PixArtTransformer implements AsyncDisposable {
   #sizeConditions({ renderSize }: PredictInputs): Record<string, Tensor> {
     if (!this.config.use_additional_conditions) return {};
     if (renderSize === undefined) {
-      throw new TypeError("Cannot predict as this transformer needs the size of the picture in pixels");
+      throw new InputError(
+        "invalid_value",
+        "Cannot predict as this transformer needs the size of the picture in pixels",
+      );
     }
     return {
       resolution: timestepEmbedding([renderSize.height, renderSize.width]),
@@ -231,7 +236,8 @@ export class PixArtTransformer implements AsyncDisposable {
       shape.length !== 4 || batch !== 1 || channels !== in_channels ||
       height === 0 || height % patch_size !== 0 || width === 0 || width % patch_size !== 0
     ) {
-      throw new TypeError(
+      throw new InputError(
+        "invalid_shape",
         `Cannot predict as latents must be [1, ${in_channels}, h, w] with multiples of ${patch_size}: ` +
           `current shape is [${shape}]`,
       );

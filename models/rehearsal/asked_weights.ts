@@ -6,6 +6,7 @@
  * @module
  */
 
+import { InternalError } from "../../errors/pixstage_error.ts";
 import type { JsonObject } from "../../artifacts/artifact.ts";
 import { autoencoderKLDecoderSegments, autoencoderKLEncoderGraph } from "../vae/autoencoder_kl.ts";
 import { AutoencoderKLConfig } from "../vae/autoencoder_kl_config.ts";
@@ -68,5 +69,5 @@ function record(build: (weights: Weights) => unknown): AskedWeight[] {
 }
 
 function unreadable(): Promise<never> {
-  return Promise.reject(new Error("Cannot read a weight that is nowhere"));
+  return Promise.reject(new InternalError("Cannot read a weight that is nowhere"));
 }

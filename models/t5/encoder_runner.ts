@@ -6,6 +6,7 @@
  * @module
  */
 
+import { InputError } from "../../errors/pixstage_error.ts";
 import { type Tensor, tensor } from "../../artifacts/tensor.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import type { Weights } from "../checkpoint/weights.ts";
@@ -73,7 +74,7 @@ export class T5Encoder implements AsyncDisposable {
    * @param ids Its token ids, the end token included, padding not.
    * @param options A signal.
    * @returns [tokens, d_model].
-   * @throws {RangeError} if there are no tokens, or one is not in the vocabulary.
+   * @throws {InputError} if there are no tokens, or one is not in the vocabulary.
    */
   async encode(ids: ArrayLike<number>, options: CallOptions = {}): Promise<Tensor<"float32">> {
     const [embedding] = await this.encodeEach([ids], options);
@@ -86,7 +87,7 @@ export class T5Encoder implements AsyncDisposable {
    * @param texts Token ids of each text, the end token included, padding not.
    * @param options A signal.
    * @returns For each text [tokens, d_model].
-   * @throws {RangeError} if a text has no tokens, or one is not in the vocabulary.
+   * @throws {InputError} if a text has no tokens, or one is not in the vocabulary.
    */
   async encodeEach(
     texts: readonly ArrayLike<number>[],
@@ -110,7 +111,8 @@ export class T5Encoder implements AsyncDisposable {
     const { vocab_size, relative_attention_num_buckets, relative_attention_max_distance } = this.config;
     const wrong = tokens.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocab_size));
     if (tokens.length === 0 || wrong !== undefined) {
-      throw new RangeError(
+      throw new InputError(
+        "out_of_range",
         `Cannot encode a text as its token ids must be some of 0 … ${vocab_size - 1}: ` +
           `current value is ${wrong ?? "none"}`,
       );

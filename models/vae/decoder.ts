@@ -6,6 +6,8 @@
  * @module
  */
 
+import { parseConfig } from "../checkpoint/parse_config.ts";
+import { InputError } from "../../errors/pixstage_error.ts";
 import { tensor } from "../../artifacts/tensor.ts";
 import type { DecoderModel, OpenDecoder } from "../architecture.ts";
 import type { Component } from "../checkpoint/component.ts";
@@ -15,7 +17,7 @@ import { TiledVaeDecoder } from "./tiling/tiled_vae_decoder.ts";
 
 /** Reads what the decoder of an autoencoder is. */
 export function autoencoderDecoder(component: Component): DecoderModel {
-  const config = AutoencoderConfig.parse(component.config);
+  const config = parseConfig(AutoencoderConfig, component);
   const factor = spatialFactor(config);
   return {
     component,
@@ -23,13 +25,15 @@ export function autoencoderDecoder(component: Component): DecoderModel {
     spatialFactor: factor,
     checkTiling({ tiling, tileSize, tileOverlap }) {
       if (tiling === "blended" && tileOverlap >= tileSize) {
-        throw new RangeError(
+        throw new InputError(
+          "out_of_range",
           `Cannot blend tiles as their overlap must be smaller than their size of ${tileSize} pixels: ` +
             `current value is ${tileOverlap}`,
         );
       }
       if (tiling === "seamless" && config._class_name !== "AutoencoderKL") {
-        throw new RangeError(
+        throw new InputError(
+          "invalid_value",
           `Cannot decode without seams as the autoencoder must be AutoencoderKL: current value is ` +
             `${config._class_name}. Choose the tiling "blended" or "none"`,
         );

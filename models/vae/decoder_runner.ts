@@ -78,7 +78,7 @@ export class VaeDecoder implements AsyncDisposable {
    * @param latents [1, latent channels, h, w], divided by the scaling factor.
    * @param options A signal.
    * @returns [1, 3, H, W], in about [-1, 1], not clamped.
-   * @throws {TypeError} if the shape is another.
+   * @throws {InputError} if the shape is another.
    */
   async decode(latents: Tensor<"float32">, options: CallOptions = {}): Promise<Tensor<"float32">> {
     const { sample } = await this.#segments.run({ latents }, options);

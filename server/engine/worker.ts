@@ -25,6 +25,7 @@ import { encodePicture } from "../../images/picture.ts";
 import { toPixels } from "../../images/pixels.ts";
 import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
 import { builtInStages } from "../../stages/mod.ts";
+import { serializeError } from "../../errors/serialized_error.ts";
 import type { EngineResult, MadeOutput, PictureOrder } from "./engine.ts";
 import { ListedModels } from "../../hub/listed_models.ts";
 import type { FromWorker, ToWorker, WorkerResults, WorkerSetup, WorkerTask } from "./messages.ts";
@@ -153,7 +154,6 @@ self.onmessage = async ({ data }: MessageEvent<ToWorker>): Promise<void> => {
     const result = await worker!.do(id, data);
     post({ type: "result", id, result }, result instanceof Uint8Array ? [result.buffer] : []);
   } catch (error) {
-    const { name, message, stack = "" } = error instanceof Error ? error : new Error(String(error));
-    post({ type: "error", id, name, message, stack });
+    post({ type: "error", id, error: serializeError(error) });
   }
 };

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { InputError } from "../../errors/pixstage_error.ts";
 import { ArtifactError } from "../../artifacts/artifact.ts";
 import type { ArtifactOutline } from "../../artifacts/outline.ts";
 import type { DenoiserModel } from "../../models/architecture.ts";
@@ -48,9 +49,9 @@ export interface DenoiseInputs {
  * @param settings The settings of the run.
  * @param model What the transformer is.
  * @returns What they tell.
- * @throws {TypeError} if there are no embeddings.
+ * @throws {InputError} if there are no embeddings.
  * @throws {ArtifactError} if an input does not fit.
- * @throws {RangeError} if seeds do not fit the images.
+ * @throws {InputError} if seeds do not fit the images.
  */
 export function checkInputs(
   given: { readonly [K in keyof typeof denoiseInputs]?: ArtifactOutline | undefined },
@@ -61,7 +62,10 @@ export function checkInputs(
   const { checkpoint, ...rest } = given;
   const { embeddings, negative, noise } = { ...(checkpoint ? snapshotOutlines(checkpoint) : {}), ...rest };
   if (!embeddings) {
-    throw new TypeError("Cannot denoise as embeddings, or a checkpoint that holds them, must be connected");
+    throw new InputError(
+      "missing_input",
+      "Cannot denoise as embeddings, or a checkpoint that holds them, must be connected",
+    );
   }
   const shape = embeddings.shapes["prompt_embeds"];
   const images = shape && shape[0]! * parameters.imagesPerPrompt;

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { InputError } from "../../errors/pixstage_error.ts";
 import { z } from "zod";
 import type { JsonObject } from "../../artifacts/artifact.ts";
 import type { DenoiserModel, PictureSize } from "../../models/architecture.ts";
@@ -161,7 +162,7 @@ export interface DenoiseSettings {
  * @param parameters The stage's parameters.
  * @param denoiser The denoiser.
  * @returns The settings.
- * @throws {RangeError} if a size or a schedule is one that the model or the scheduler cannot take.
+ * @throws {InputError} if a size or a schedule is one that the model or the scheduler cannot take.
  */
 export async function resolveDenoise(
   parameters: DenoiseParameters,
@@ -193,7 +194,8 @@ export async function resolveDenoise(
   const returnsDenoised = model.returnsDenoised(scheduler.timesteps.length);
   if (returnsDenoised && !findScheduler(scheduler.name).definition.givesDenoised) {
     const others = allSchedulers().filter(({ givesDenoised }) => givesDenoised).map(({ name }) => name);
-    throw new RangeError(
+    throw new InputError(
+      "invalid_value",
       `Cannot denoise in one step as the scheduler must give the denoised sample: ${scheduler.name} does not. ` +
         `Choose one of ${others.join(", ")}, or take two steps or more`,
     );
@@ -218,12 +220,13 @@ export async function resolveDenoise(
  * @param seeds One seed for all, or one for each image.
  * @param images How many images.
  * @returns One seed for each image.
- * @throws {RangeError} if there are several seeds, but not one for each image, or one is out of range.
+ * @throws {InputError} if there are several seeds, but not one for each image, or one is out of range.
  */
 export function imageSeeds(seeds: readonly (number | string)[], images: number): bigint[] {
   const given = seeds.map(BigInt);
   if (given.length !== 1 && given.length !== images) {
-    throw new RangeError(
+    throw new InputError(
+      "invalid_value",
       `Cannot seed the images as there must be 1 seed or ${images}: there are ${given.length}`,
     );
   }

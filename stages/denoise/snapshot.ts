@@ -8,6 +8,7 @@
  * @module
  */
 
+import { parseValue } from "../../errors/parse_value.ts";
 import { z } from "zod";
 import { type Artifact, ArtifactError, type JsonObject, type JsonValue } from "../../artifacts/artifact.ts";
 import { canonicalJson } from "../../artifacts/canonical_json.ts";
@@ -163,10 +164,11 @@ export function snapshotStep(artifact: Artifact): number {
 }
 
 function readMetadata({ metadata }: Artifact): z.infer<typeof metadataSchema> {
-  const parsed = metadataSchema.safeParse(metadata);
-  if (parsed.success) return parsed.data;
-  throw new ArtifactError(
-    `Cannot go on from a checkpoint as it must be of a denoising: ${z.prettifyError(parsed.error)}`,
+  return parseValue(
+    metadataSchema,
+    metadata,
+    ({ clause }, options) =>
+      new ArtifactError(`Cannot go on from a checkpoint as it must be of a denoising: ${clause}`, options),
   );
 }
 

@@ -1,5 +1,6 @@
 // This module is browser compatible.
 
+import { InputError } from "../../errors/pixstage_error.ts";
 import { z } from "zod";
 import type { JsonObject } from "../../artifacts/artifact.ts";
 import { embeddingsMetadataSchema } from "../../artifacts/embeddings.ts";
@@ -93,7 +94,8 @@ export const denoisePartStage: Stage = defineStage({
     const { stopAfter } = context.parameters;
     const { prepared, settings, start } = await prepareDenoise(context, stopAfter);
     if (stopAfter >= settings.timesteps.length) {
-      throw new RangeError(
+      throw new InputError(
+        "out_of_range",
         `Cannot stop after step ${stopAfter} as there must be steps left: the run has ${settings.timesteps.length}`,
       );
     }

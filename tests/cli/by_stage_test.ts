@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { parseResidency } from "../../cli/by_stage.ts";
-import { defaultResidency } from "../../residency/stage_residency.ts";
+import { defaultResidency } from "../../models/memory.ts";
 
 Deno.test("parseResidency() reads one residency for all stages, one for each, and both", () => {
   assert.deepEqual(parseResidency("stream"), { "*": "stream" });
@@ -10,7 +10,7 @@ Deno.test("parseResidency() reads one residency for all stages, one for each, an
   });
   assert.deepEqual(parseResidency("stage,denoise=stream"), { "*": "stage", denoise: "stream" });
   for (const wrong of ["", "disk", "encode=", "=stream", "stream,", "denois=stream"]) {
-    assert.throws(() => parseResidency(wrong), RangeError, wrong);
+    assert.throws(() => parseResidency(wrong), { code: "invalid_value" }, wrong);
   }
 });
 

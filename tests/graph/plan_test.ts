@@ -25,7 +25,7 @@ Deno.test("planGraph() refuses a document that is none", () => {
   assert.deepEqual(faults({ pixstage: 1, nodes: {} }), ["nodes: empty_graph"]);
   assert.deepEqual(faults({ pixstage: 1, nodes: { "1x": one } }), ["nodes.1x: invalid_document"]);
   assert.deepEqual(faults({ pixstage: 1, nodes: { a: { ...one, extra: 1 } } }), [
-    "nodes.a: invalid_document",
+    "nodes.a.extra: invalid_document",
   ]);
 });
 

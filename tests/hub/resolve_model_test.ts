@@ -38,12 +38,12 @@ Deno.test("resolveModel() refuses what is neither a folder nor a name", async ()
     const reference of ["", "./org/tiny", "/org/tiny", "a/b/c", "tiny", "../tiny", "a--b/c", "org/", file]
   ) {
     await assert.rejects(resolveModel(reference), {
-      name: "RangeError",
+      name: "InputError",
       message: /must be a folder on disk or a name on the hub/,
     }, reference);
   }
   await assert.rejects(resolveModel("org/tiny", { revision: "../../x" }), {
-    name: "RangeError",
+    name: "InputError",
     message: /revision/,
   });
 });

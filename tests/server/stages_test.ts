@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { artifactId, encodeArtifact } from "../../artifacts/artifact_file.ts";
 import { HttpStore } from "../../artifacts/store/http_store.ts";
 import { tensor } from "../../artifacts/tensor.ts";
+import { exitStatus } from "../../errors/foreign_error.ts";
 import type { RunEvent } from "../../graph/events.ts";
 import { InlineExecutor } from "../../graph/executors/inline.ts";
-import { HttpExecutor } from "../../graph/executors/http.ts";
+import { HttpExecutor, RemoteStageError } from "../../graph/executors/http.ts";
 import { runGraph } from "../../graph/run.ts";
 import { textToImage } from "../../graph/text_to_image.ts";
 import { ListedModels } from "../../hub/listed_models.ts";
@@ -136,11 +137,19 @@ Deno.test("a stage that cannot run on a server says why; one that is cancelled s
   const unknown = textToImage({ model: "elsewhere", prompts: ["cat"], guidanceScale: 1 }, { guided: false });
   await assert.rejects(runGraph(unknown, { ...run, models: renamed, executors }), {
     name: "RemoteStageError",
+    code: "model_not_found",
+    status: 404,
     message: /There is no model "elsewhere"/,
   });
+  await using strict = await serving({ limits: { maxSteps: 10 } });
+  const refusal = await runGraph(graph, { ...run, executors: [new HttpExecutor(strict.url)] })
+    .catch((error) => error);
+  assert(refusal instanceof RemoteStageError);
+  assert.deepEqual([refusal.code, refusal.fault, refusal.status], ["out_of_range", "caller", 400]);
+  assert.equal(exitStatus(refusal), 2);
   await assert.rejects(
     runGraph(graph, { ...run, executors: [new HttpExecutor("http://127.0.0.1:9")] }),
-    { name: "RemoteStageError", message: /Cannot reach/ },
+    { name: "RemoteStageError", code: "unreachable", fault: "environment", message: /Cannot reach/ },
   );
   const refused = await server.post("/v1/stages/denoise", { version: "0.0" });
   assert.equal(refused.status, 409);

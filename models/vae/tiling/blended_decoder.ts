@@ -27,7 +27,7 @@ export interface BlendOptions {
  * @param latents [1, latent channels, h, w], divided by the scaling factor.
  * @param options Sizes of tiles, and a signal that is looked at before each.
  * @returns [1, 3, H, W], in about [-1, 1], not clamped.
- * @throws {RangeError} if tiles are no larger than their overlap.
+ * @throws {InputError} if tiles are no larger than their overlap.
  */
 export async function decodeBlended(
   decoder: Pick<VaeDecoder, "decode" | "spatialFactor">,

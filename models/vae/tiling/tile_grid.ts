@@ -6,6 +6,8 @@
  * @module
  */
 
+import { InputError } from "../../../errors/pixstage_error.ts";
+
 /** One tile along a side. */
 export interface Tile {
   /** Its first latent. */
@@ -24,11 +26,12 @@ export interface Tile {
  * @param size Latents of a tile.
  * @param overlap Latents that neighbours share.
  * @param spatialFactor Pixels for each latent.
- * @throws {RangeError} if tiles have no size, or overlap by all of it.
+ * @throws {InputError} if tiles have no size, or overlap by all of it.
  */
 export function tileGrid(length: number, size: number, overlap: number, spatialFactor: number): Tile[] {
   if (!(Number.isInteger(size) && Number.isInteger(overlap) && size > overlap && overlap >= 0)) {
-    throw new RangeError(
+    throw new InputError(
+      "out_of_range",
       `Cannot tile as tiles must be larger than their overlap: current tile is ${
         size * spatialFactor
       } pixels, ` +

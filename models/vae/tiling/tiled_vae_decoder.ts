@@ -6,11 +6,13 @@
  * @module
  */
 
+import { InputError } from "../../../errors/pixstage_error.ts";
 import type { Tensor } from "../../../artifacts/tensor.ts";
 import type { Runtime, RuntimeTraits } from "../../../runtime/runtime.ts";
 import { type AutoencoderConfig, spatialFactor } from "../autoencoder_config.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
-import { isOutOfMemory, OutOfMemoryError } from "../../out_of_memory.ts";
+import { isOutOfMemory } from "../../../errors/foreign_error.ts";
+import { OutOfMemoryError } from "../../out_of_memory.ts";
 import type { CallOptions, OpenModelOptions } from "../../segments.ts";
 import { VaeDecoder } from "../decoder_runner.ts";
 import { decodeBlended } from "./blended_decoder.ts";
@@ -147,7 +149,8 @@ export class TiledVaeDecoder implements AsyncDisposable {
   ): Promise<Tensor<"float32">> {
     if (tiling === "seamless") {
       if (this.#config._class_name !== "AutoencoderKL") {
-        throw new RangeError(
+        throw new InputError(
+          "invalid_value",
           `Cannot decode without seams as the autoencoder must be AutoencoderKL: current value is ` +
             `${this.#config._class_name}. Choose the tiling "blended" or "none"`,
         );

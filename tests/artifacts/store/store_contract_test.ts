@@ -7,6 +7,7 @@ import { FolderStore } from "../../../artifacts/store/folder_store.ts";
 import { HttpStore, StoreRequestError } from "../../../artifacts/store/http_store.ts";
 import { MemoryStore } from "../../../artifacts/store/memory_store.ts";
 import type { ArtifactStore, RunStore, StoreDamage } from "../../../artifacts/store/store.ts";
+import { InputError } from "../../../errors/pixstage_error.ts";
 import { record, sampleArtifact, withFolder } from "./samples.ts";
 
 /** A server of artifacts as small as one can be, and the bytes that it holds. */
@@ -137,5 +138,5 @@ Deno.test("HttpStore tells why a server refuses, and that it cannot be reached",
     gone.get(await artifactId(sampleArtifact(1))),
     /Cannot reach http:\/\/store\.test: no route; is its server running\?$/,
   );
-  assert.throws(() => new HttpStore("ftp://store.test"), SyntaxError);
+  assert.throws(() => new HttpStore("ftp://store.test"), InputError);
 });

@@ -17,7 +17,9 @@ import { memoryFigures } from "../../../runtime/memory.ts";
 import type { Runtime } from "../../../runtime/runtime.ts";
 import { StageRegistry } from "../../../stages/registry.ts";
 import { withFolder } from "../../artifacts/store/samples.ts";
-import { numberOf } from "./toy_plugin.ts";
+import { exitStatus, toPixstageError } from "../../../errors/foreign_error.ts";
+import { PixstageError } from "../../../errors/pixstage_error.ts";
+import { FAILURES, numberOf } from "./toy_plugin.ts";
 
 const plugins = [new URL("./toy_plugin.ts", import.meta.url).href];
 const registry = await loadPlugins(new StageRegistry(), plugins);
@@ -110,12 +112,21 @@ Deno.test("nodes run where the placement says, else where the graph says, else i
 });
 
 for (const executor of [worker, child]) {
-  Deno.test(`${executor.name}: an error keeps its class, its name and its text`, async () => {
-    for (const name of ["RangeError", "TypeError", "SyntaxError", "Error"]) {
-      const { error } = await run(executor, { bad: { stage: "fail", parameters: { error: name } } });
-      assert.ok(error instanceof Error);
-      assert.equal(error.constructor.name, name);
-      assert.equal(error.message, `A ${name} of the stage`);
+  Deno.test(`${executor.name}: an error arrives with the code, the name and the text that it has inline`, async () => {
+    for (const name of FAILURES) {
+      const nodes = { bad: { stage: "fail", parameters: { error: name } } };
+      const there = await run(executor, nodes);
+      const here = await run(inline, nodes);
+      assert.ok(there.error instanceof PixstageError);
+      const { code, fault, message, details, cause } = toPixstageError(here.error);
+      assert.deepEqual([there.error.name, there.error.code, there.error.fault], [name, code, fault]);
+      assert.equal(there.error.message, message);
+      assert.deepEqual(there.error.details, details);
+      assert.equal(exitStatus(there.error), exitStatus(here.error));
+      if (cause !== undefined) {
+        assert.equal(toPixstageError(there.error.cause).code, toPixstageError(cause).code);
+      }
+      assert.deepEqual(there.events.at(-1)?.type, "failed");
     }
   });
 

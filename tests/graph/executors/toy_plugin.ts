@@ -9,6 +9,9 @@ import { z } from "zod";
 import type { Artifact } from "../../../artifacts/artifact.ts";
 import { tensor } from "../../../artifacts/tensor.ts";
 import { defineStage, type Stage } from "../../../stages/stage.ts";
+import { InputError } from "../../../errors/pixstage_error.ts";
+import { FileError } from "../../../artifacts/file_error.ts";
+import { OutOfMemoryError } from "../../../models/out_of_memory.ts";
 
 /** An artifact that holds one number. */
 export function numberArtifact(value: number): Artifact {
@@ -83,7 +86,28 @@ const hoard: Stage = defineStage({
   },
 });
 
-const ERRORS = { RangeError, TypeError, SyntaxError, Error };
+/** Errors that stages throw: of pixstage, of the language, and of a class of the plugin's own. */
+const ERRORS = {
+  InputError: () =>
+    new InputError("out_of_range", "The sharpness must be at most 1", { details: { field: "sharpness" } }),
+  FileError: () =>
+    new FileError("write", "/full/cat.png", "ENOSPC", { cause: new Error("ENOSPC: no space left") }),
+  OutOfMemoryError: () =>
+    new OutOfMemoryError("Cannot sharpen as memory ran out", { cause: new Error("bad_alloc") }),
+  TypeError: () => new TypeError("sharpness is not a function"),
+  RangeError: () => new RangeError("Array buffer allocation failed"),
+  StrangeError: () => Object.assign(new Error("Of a class of its own"), { name: "StrangeError" }),
+};
+
+/** Their names. */
+export const FAILURES = [
+  "InputError",
+  "FileError",
+  "OutOfMemoryError",
+  "TypeError",
+  "RangeError",
+  "StrangeError",
+] as const;
 
 /** Fails. */
 const fail: Stage = defineStage({
@@ -92,8 +116,8 @@ const fail: Stage = defineStage({
   description: "Fails.",
   inputs: {},
   outputs: { end: number },
-  parameters: z.strictObject({ error: z.enum(["RangeError", "TypeError", "SyntaxError", "Error"]) }),
-  run: ({ parameters: { error } }) => Promise.reject(new ERRORS[error](`A ${error} of the stage`)),
+  parameters: z.strictObject({ error: z.enum(FAILURES) }),
+  run: ({ parameters: { error } }) => Promise.reject(ERRORS[error]()),
 });
 
 /** Gives back what it takes. */

@@ -249,7 +249,7 @@ Deno.test("PixArtTransformer predicts both halves of guidance at once as one by 
         assertNear(actual[index]!.data, data, { relL2: 2e-6 }, `${checkpoint}: half ${index}`);
       }
       await assert.rejects(both.predict(halves[0]!), {
-        name: "TypeError",
+        code: "invalid_value",
         message:
           "Cannot predict as this transformer takes two texts for the same latents and timestep at once",
       });
@@ -265,7 +265,7 @@ Deno.test("PixArtTransformer says what is wrong with its inputs, and stops when 
     tensor("float32", shape, new Float32Array(shape.reduce((a, b) => a * b)));
   const size = { height: 32, width: 48 };
   const rejected = {
-    name: "TypeError",
+    code: "invalid_shape",
     message: /^Cannot predict as latents must be \[1, 4, h, w\] with multiples/,
   };
   for (const shape of [[1, 4, 3, 4], [2, 4, 4, 4], [1, 3, 4, 4], [4, 4, 4]]) {
@@ -276,7 +276,7 @@ Deno.test("PixArtTransformer says what is wrong with its inputs, and stops when 
   }
   const latents = zeros(1, 4, 4, 6);
   await assert.rejects(transformer.predict({ latents, timestep: 1, text }), {
-    name: "TypeError",
+    code: "invalid_value",
     message: "Cannot predict as this transformer needs the size of the picture in pixels",
   });
   await assert.rejects(

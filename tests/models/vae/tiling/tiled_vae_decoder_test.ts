@@ -163,7 +163,7 @@ Deno.test("tiles cover a side, and count for 1 in all at each pixel", () => {
     }
     for (const sum of sums) assert(Math.abs(sum - 1) < 1e-5);
   }));
-  assert.throws(() => tileGrid(64, 8, 8, 8), RangeError);
+  assert.throws(() => tileGrid(64, 8, 8, 8), { code: "out_of_range" });
 });
 
 Deno.test("GroupStatistics gathers the mean and variance of all strips", () => {
