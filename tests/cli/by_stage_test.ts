@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { parseResidency } from "../../cli/by_stage.ts";
-import { defaultResidency } from "../../models/memory.ts";
+import { parsePrecision, parseResidency } from "../../cli/by_stage.ts";
 
 Deno.test("parseResidency() reads one residency for all stages, one for each, and both", () => {
   assert.deepEqual(parseResidency("stream"), { "*": "stream" });
@@ -14,9 +13,13 @@ Deno.test("parseResidency() reads one residency for all stages, one for each, an
   }
 });
 
-Deno.test("large weights are streamed on a CPU, small ones are held", () => {
-  assert.equal(defaultResidency("cpu", "encode", 9e9), "stream");
-  assert.equal(defaultResidency("cpu", "encode", 1e8), "stage");
-  assert.equal(defaultResidency("cpu", "decode", 4e8), "stage");
-  assert.equal(defaultResidency("webgpu", "encode", 9e9), "stage");
+Deno.test("parsePrecision() reads one precision for all stages, or one for each", () => {
+  assert.deepEqual(parsePrecision("int8"), { "*": "int8" });
+  assert.deepEqual(parsePrecision("float16"), { "*": "float16" });
+  assert.deepEqual(parsePrecision("encode=int8,denoise=float32"), { encode: "int8", denoise: "float32" });
+  assert.throws(() => parsePrecision("float64"), { code: "invalid_value" });
+  assert.throws(() => parsePrecision("encode=float16"), {
+    code: "invalid_value",
+    message: /^Cannot encode in float16/,
+  });
 });

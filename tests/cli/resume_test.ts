@@ -66,7 +66,7 @@ Deno.test("resume goes on from embeddings, from latents and from states, in file
     assert.equal(await pixels(folder, "from-id.png"), whole);
     await refused(
       folder,
-      /only 1 are left/,
+      /Cannot stop after step 6 as there must be steps left: the run has 6/,
       "resume",
       "five.safetensors",
       "--steps-more",
@@ -143,16 +143,15 @@ Deno.test("store lists, finds faults, removes and makes room", async () => {
       "denoise",
       "encode",
       "encode",
-      "pair",
     ]);
     const [first] = await list();
     const path = join(storeOf(folder), "artifacts", first!.id.slice(0, 2), `${first!.id}.safetensors`);
     await Deno.truncate(path, 10);
     await refused(folder, /The store has 1 faults/, "store", "verify");
     await run(folder, "store", "verify", "--remove");
-    assert.equal((await list()).length, 4);
-    await run(folder, "store", "rm", (await list())[0]!.id.slice(0, 8));
     assert.equal((await list()).length, 3);
+    await run(folder, "store", "rm", (await list())[0]!.id.slice(0, 8));
+    assert.equal((await list()).length, 2);
     await refused(folder, /no artifact in the store whose id begins so/, "store", "rm", "ffffffffffff");
     await run(folder, "store", "gc", "--max-size", "0");
     assert.deepEqual(await list(), []);

@@ -5,7 +5,7 @@ import { textToImage } from "../../graph/text_to_image.ts";
 import type { RunEvent } from "../../graph/events.ts";
 import { localRun } from "../../local.ts";
 import { writeRehearsal } from "../../models/rehearsal/write_rehearsal.ts";
-import type { ResidencyByStage } from "../../cli/by_stage.ts";
+import type { Residency } from "../../models/segments.ts";
 import { giveBackUnused } from "../../runtime/freed_memory.ts";
 import { memoryFigures } from "../../runtime/memory.ts";
 
@@ -17,7 +17,7 @@ const ENCODER_BYTES = 340e6;
 
 async function makePicture(
   model: string,
-  residency: ResidencyByStage,
+  residency: Readonly<Record<string, Residency>>,
 ): Promise<{ id: string; ends: Map<string, Extract<RunEvent, { type: "stage:end" }>>; opened: number }> {
   const request = {
     model,
@@ -30,7 +30,8 @@ async function makePicture(
   const ends = new Map<string, Extract<RunEvent, { type: "stage:end" }>>();
   let opened = 0;
   const made = await runGraph(textToImage(request), {
-    ...localRun({ residency }),
+    ...localRun(),
+    residency,
     onEvent: (event) => {
       if (event.type === "stage:end") ends.set(event.node, event);
       if (event.type === "stage:load" && event.node === "denoise") opened++;

@@ -1,13 +1,45 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { type MemoryLimits, type NodeChoices, planMemory as planNodes } from "../../graph/memory_plan.ts";
+import type { LayeredFacts } from "../../models/memory.ts";
+import { transformerMemoryChoices } from "../../models/pixart/memory.ts";
+import { precisionOf, PRECISIONS } from "../../models/precision.ts";
+import type { Precision } from "../../models/precision.ts";
+import type { Residency } from "../../models/segments.ts";
+import { t5MemoryChoices } from "../../models/t5/memory.ts";
 import { AutoencoderConfig } from "../../models/vae/autoencoder_config.ts";
-import type { LayeredFacts, RunFacts } from "../../residency/memory_facts.ts";
-import { formatMemory, memoryLimit, parseMemorySize } from "../../runtime/memory_size.ts";
-import { planMemory } from "../../graph/memory_plan.ts";
-import { parsePrecision, PRECISIONS } from "../../models/precision.ts";
+import { type DecoderFacts, decoderMemoryChoices } from "../../models/vae/memory.ts";
+import type { VaeTiling } from "../../models/vae/tiling/tiled_vae_decoder.ts";
+import type { RuntimeTraits } from "../../runtime/runtime.ts";
+
+const CPU: RuntimeTraits = { hostMemory: true, float16: false };
+const GPU: RuntimeTraits = { hostMemory: false, float16: true };
+/** Pixels along a side of a token of PixArt. */
+const TOKEN_SIZE = 16;
+
+/** A run, as far as its memory depends on it. */
+interface Run {
+  readonly encode?: LayeredFacts | undefined;
+  readonly denoise?: LayeredFacts | undefined;
+  readonly decode?: DecoderFacts | undefined;
+  readonly height: number;
+  readonly width: number;
+  readonly guided: boolean;
+  readonly textTokens: { readonly prompt: number; readonly negative: number };
+  readonly images: number;
+}
+
+/** The machine, its limits and what the user fixed; `*` stands for all stages that are not named. */
+interface Request extends MemoryLimits {
+  readonly traits: RuntimeTraits;
+  readonly residency?: Readonly<Record<string, Residency>> | undefined;
+  readonly precision?: Readonly<Record<string, Precision>> | undefined;
+  readonly lowestPrecision?: Precision | undefined;
+  readonly tiling?: VaeTiling | undefined;
+}
 
 /** PixArt-XL-2-1024-MS as it is published, in float32. */
-const PUBLISHED: RunFacts = {
+const PUBLISHED: Run = {
   encode: {
     weightBytes: 19.05e9,
     layerBytes: 772e6,
@@ -36,51 +68,66 @@ const PUBLISHED: RunFacts = {
   },
   height: 1024,
   width: 1024,
-  tokenSize: 16,
   guided: true,
   textTokens: { prompt: 20, negative: 1 },
   images: 1,
 };
 
-Deno.test("parseMemorySize() reads stable-diffusion.cpp's grammar, with units", () => {
-  const sizes: [string, number][] = [
-    ["1.5GB", 1.5e9],
-    ["2", 2e9],
-    ["0", 0],
-    ["-1", -1e9],
-    ["-512 MiB", -(2 ** 29)],
-    ["900mb", 9e8],
-    ["2GiB", 2 ** 31],
-  ];
-  for (const [text, bytes] of sizes) assert.equal(parseMemorySize(text), bytes, text);
-  for (const wrong of ["", "GB", "1.5.0GB", "two", "1 TBB", "--1"]) {
-    assert.throws(() => parseMemorySize(wrong), { code: "invalid_value" }, wrong);
+/** The nodes of a run from text to pictures, each with its choices, as its stage tells them. */
+function nodesOf(run: Run, { traits, residency, precision, lowestPrecision, tiling = "auto" }: Request) {
+  const { encode, denoise, decode, height, width, guided, textTokens, images } = run;
+  const request = (stage: string) => ({
+    traits,
+    residency: residency?.[stage] ?? residency?.["*"],
+    precision: precisionOf(stage, precision) ?? "float32",
+    lowestPrecision,
+  });
+  const nodes: NodeChoices[] = [];
+  if (encode) {
+    for (const [node, tokens] of Object.entries(textTokens)) {
+      nodes.push({ node, stage: "encode", choices: t5MemoryChoices(encode, [tokens], request("encode")) });
+    }
   }
-  assert.equal(memoryLimit(0, 8e9), undefined);
-  assert.equal(memoryLimit(1.5e9, 8e9), 1.5e9);
-  assert.equal(memoryLimit(-1e9, 8e9), 7e9);
-  assert.equal(memoryLimit(-9e9, 8e9), 0);
-});
+  if (denoise) {
+    const tokens = {
+      picture: Math.ceil(height / TOKEN_SIZE) * Math.ceil(width / TOKEN_SIZE),
+      text: textTokens.prompt + (guided ? textTokens.negative : 0),
+    };
+    const choices = transformerMemoryChoices(denoise, tokens, guided, request("denoise"));
+    nodes.push({ node: "denoise", stage: "denoise", choices });
+  }
+  if (decode) {
+    const choices = decoderMemoryChoices(decode, { height, width, images }, { ...request("decode"), tiling });
+    nodes.push({ node: "decode", stage: "decode", choices });
+  }
+  return nodes;
+}
+
+/** Plans a run. */
+function planMemory(run: Run, request: Request) {
+  return planNodes(nodesOf(run, request), request).plan;
+}
 
 Deno.test("the published checkpoint is planned to fit into 1.5 GB on a CPU, at full precision and without seams", () => {
-  const plan = planMemory(PUBLISHED, { device: "cpu", limitBytes: 1.5e9 });
+  const plan = planMemory(PUBLISHED, { traits: CPU, maxMemory: 1.5e9 });
   assert.deepEqual(plan.problems, []);
   assert(plan.fits && plan.predictedPeak <= 1.5e9);
   assert.deepEqual(plan.stages.map(({ residency }) => residency), ["stream", "stream", "stream"]);
-  assert(plan.stages.every(({ precision }) => precision === "float32"));
+  assert.deepEqual(plan.stages.map(({ precision }) => precision), ["float32", "float32", undefined]);
+  assert.deepEqual(plan.stages.map(({ nodes }) => nodes), [["prompt", "negative"], ["denoise"], ["decode"]]);
   assert.equal(plan.stages[2]?.tiling, "seamless");
 });
 
 Deno.test("precision is lowered only where it is allowed, and only as far as it must be", () => {
-  const refused = planMemory(PUBLISHED, { device: "cpu", limitBytes: 0.85e9 });
+  const refused = planMemory(PUBLISHED, { traits: CPU, maxMemory: 0.85e9 });
   assert(!refused.fits);
   assert.match(
     refused.problems[0]!,
     /^encode needs \d+ MB, \d+ MB more than allowed: allow precision "int8"/,
   );
   const allowed = planMemory({ ...PUBLISHED, decode: undefined }, {
-    device: "cpu",
-    limitBytes: 0.85e9,
+    traits: CPU,
+    maxMemory: 0.85e9,
     lowestPrecision: "int4",
   });
   assert.deepEqual(allowed.stages.map(({ precision }) => precision), ["int8", "float32"]);
@@ -88,17 +135,17 @@ Deno.test("precision is lowered only where it is allowed, and only as far as it 
 });
 
 Deno.test("pictures are cut into blended tiles only where nothing else fits", () => {
-  const decode: RunFacts = { ...PUBLISHED, encode: undefined, denoise: undefined };
-  assert.equal(planMemory(decode, { device: "cpu", limitBytes: 2e9 }).stages[0]?.tiling, "seamless");
-  assert.equal(planMemory(decode, { device: "cpu", limitBytes: 0.9e9 }).stages[0]?.tiling, "blended");
-  const fixed = planMemory(decode, { device: "cpu", limitBytes: 0.9e9, tiling: "seamless" });
+  const decode: Run = { ...PUBLISHED, encode: undefined, denoise: undefined };
+  assert.equal(planMemory(decode, { traits: CPU, maxMemory: 2e9 }).stages[0]?.tiling, "seamless");
+  assert.equal(planMemory(decode, { traits: CPU, maxMemory: 0.9e9 }).stages[0]?.tiling, "blended");
+  const fixed = planMemory(decode, { traits: CPU, maxMemory: 0.9e9, tiling: "seamless" });
   assert.deepEqual([fixed.fits, fixed.stages[0]?.tiling], [false, "seamless"]);
   assert.match(fixed.problems[0]!, /allow tiling "blended"/);
 });
 
 Deno.test("longer prompts and more pictures take more, and halves of guidance go one at a time where there are two", () => {
-  const peaks = (facts: RunFacts): number[] =>
-    planMemory(facts, { device: "cpu" }).stages.map(({ predictedPeak }) => predictedPeak);
+  const peaks = (facts: Run): number[] =>
+    planMemory(facts, { traits: CPU }).stages.map(({ predictedPeak }) => predictedPeak);
   const [encode, denoise, decode] = peaks(PUBLISHED) as [number, number, number];
   const [longEncode, longDenoise] = peaks({
     ...PUBLISHED,
@@ -109,19 +156,19 @@ Deno.test("longer prompts and more pictures take more, and halves of guidance go
   assert.equal(peaks({ ...PUBLISHED, images: 5 })[2], decode + 4 * 3 * 4 * 1024 ** 2);
 
   const halves = (guided: boolean) =>
-    planMemory({ ...PUBLISHED, guided }, { device: "cpu" }).stages.map(({ halves }) => halves);
+    planMemory({ ...PUBLISHED, guided }, { traits: CPU }).stages.map(({ halves }) => halves);
   assert.deepEqual(halves(true), [undefined, 1, undefined]);
   assert.deepEqual(halves(false), [undefined, undefined, undefined]);
 });
 
 Deno.test("a GPU holds the weights of a stage unless they do not fit, and predicts both halves of small pictures at once", () => {
-  const roomy = planMemory(PUBLISHED, { device: "webgpu", limitBytes: 100e9 });
+  const roomy = planMemory(PUBLISHED, { traits: GPU, maxMemory: 100e9 });
   assert.deepEqual(roomy.stages.map(({ residency }) => residency), ["stage", "stage", "stage"]);
-  const tight = planMemory(PUBLISHED, { device: "webgpu", limitBytes: 2e9 });
+  const tight = planMemory(PUBLISHED, { traits: GPU, maxMemory: 2e9 });
   assert.equal(tight.stages[0]?.residency, "stream");
-  const halves = (device: string, side: number) =>
-    planMemory({ ...PUBLISHED, height: side, width: side }, { device }).stages[1]?.halves;
-  assert.deepEqual([halves("webgpu", 512), halves("webgpu", 1024), halves("cpu", 512)], [2, 1, 1]);
+  const halves = (traits: RuntimeTraits, side: number) =>
+    planMemory({ ...PUBLISHED, height: side, width: side }, { traits }).stages[1]?.halves;
+  assert.deepEqual([halves(GPU, 512), halves(GPU, 1024), halves(CPU, 512)], [2, 1, 1]);
 });
 
 Deno.test("what resident stages hold counts for those after them, as it was measured", () => {
@@ -136,7 +183,7 @@ Deno.test("what resident stages hold counts for those after them, as it was meas
     encode: stored(PUBLISHED.encode!, 4.76e9),
     denoise: stored(PUBLISHED.denoise!, 0.61e9),
   };
-  const plan = planMemory(facts, { device: "cpu", residency: { "*": "resident" } });
+  const plan = planMemory(facts, { traits: CPU, residency: { "*": "resident" } });
   for (const [index, measured] of [9.56e9, 12.24e9, 12.96e9].entries()) {
     const { stage, predictedPeak } = plan.stages[index]!;
     assert(Math.abs(predictedPeak / measured - 1) < 0.05, `${stage}: ${predictedPeak} for ${measured}`);
@@ -152,32 +199,37 @@ Deno.test("memory of a GPU is predicted as it was measured with PixArt-XL on an 
   ]] as const;
   for (const [precision, side, bytes] of measured) {
     const facts = { ...PUBLISHED, denoise: stored, height: side, width: side };
-    const plan = planMemory(facts, { device: "webgpu", precision: { denoise: precision } });
+    const plan = planMemory(facts, { traits: GPU, precision: { denoise: precision } });
     const predicted = plan.stages[1]!.predictedGpuPeak!;
     assert(Math.abs(predicted / bytes - 1) < 0.05, `${precision} ${side}: ${predicted} for ${bytes}`);
   }
-  assert.equal(planMemory(PUBLISHED, { device: "cpu" }).stages[1]?.predictedGpuPeak, undefined);
+  assert.equal(planMemory(PUBLISHED, { traits: CPU }).stages[1]?.predictedGpuPeak, undefined);
 });
 
-Deno.test("float16 is for a GPU's transformer: T5 stays in float32, and a CPU refuses", () => {
-  const precisions = (request: Partial<Parameters<typeof planMemory>[1]>) =>
-    planMemory(PUBLISHED, { device: "webgpu", ...request }).stages.map(({ precision }) => precision);
-  assert.deepEqual(precisions({ precision: parsePrecision("float16") }), ["float32", "float16", "float32"]);
+Deno.test("float16 is for a GPU's transformer: T5 stays in float32, and a CPU is never given it", () => {
+  const precisions = (request: Partial<Request>) =>
+    planMemory(PUBLISHED, { traits: GPU, ...request }).stages.map(({ precision }) => precision);
+  assert.deepEqual(precisions({ precision: { "*": "float16" } }), ["float32", "float16", undefined]);
   assert.deepEqual(
-    precisions({ limitBytes: 1.3e9, residency: { denoise: "stage" }, lowestPrecision: "float16" }),
-    ["float32", "float16", "float32"],
+    precisions({ maxMemory: 1.3e9, residency: { denoise: "stage" }, lowestPrecision: "float16" }),
+    ["float32", "float16", undefined],
   );
-  assert.throws(
-    () => planMemory(PUBLISHED, { device: "cpu", precision: parsePrecision("denoise=float16") }),
-    /^InputError: Cannot compute in float16 on cpu/,
-  );
-  assert.throws(() => parsePrecision("encode=float16"), /^InputError: Cannot encode in float16/);
+  // No way of encoding is in float16, whatever the limit: its values outgrow it.
+  for (const traits of [CPU, GPU]) {
+    const [encode, , denoise] = nodesOf(PUBLISHED, { traits, lowestPrecision: "int4" });
+    const listed = (
+      node: NodeChoices,
+    ) => [...new Set(node.choices.map(({ parameters }) => parameters.precision))];
+    assert.deepEqual(listed(encode!), ["float32", "int8", "int4"]);
+    const expected = traits.float16 ? PRECISIONS : ["float32", "int8", "int4"];
+    assert.deepEqual(listed(denoise!), expected);
+  }
 });
 
 Deno.test("a plan never takes what the user did not allow, and never says that it fits where it does not", () => {
   const requests = fc.record({
-    device: fc.constantFrom("cpu", "webgpu"),
-    limitBytes: fc.option(fc.integer({ min: 0, max: 30_000 }).map((megabytes) => megabytes * 1e6), {
+    traits: fc.constantFrom(CPU, GPU),
+    maxMemory: fc.option(fc.integer({ min: 0, max: 30_000 }).map((megabytes) => megabytes * 1e6), {
       nil: undefined,
     }),
     residency: fc.option(fc.constantFrom({ "*": "stage" as const }, { encode: "resident" as const }), {
@@ -197,7 +249,7 @@ Deno.test("a plan never takes what the user did not allow, and never says that i
   });
   fc.assert(fc.property(requests, sizes, (request, size) => {
     const plan = planMemory({ ...PUBLISHED, height: 8 * size.height, width: 8 * size.width }, request);
-    const limit = request.limitBytes ?? Infinity;
+    const limit = request.maxMemory ?? Infinity;
     assert.equal(plan.fits, plan.predictedPeak <= limit);
     assert.equal(plan.predictedPeak, Math.max(...plan.stages.map(({ predictedPeak }) => predictedPeak)));
     for (const { stage, precision, residency, tiling } of plan.stages) {
@@ -209,16 +261,10 @@ Deno.test("a plan never takes what the user did not allow, and never says that i
       if (stage !== "decode") {
         const lowest = Math.max(PRECISIONS.indexOf(own), PRECISIONS.indexOf(request.lowestPrecision ?? own));
         assert(
-          PRECISIONS.indexOf(precision) >= PRECISIONS.indexOf(own) && PRECISIONS.indexOf(precision) <= lowest,
+          PRECISIONS.indexOf(precision!) >= PRECISIONS.indexOf(own) &&
+            PRECISIONS.indexOf(precision!) <= lowest,
         );
       } else if (request.tiling && request.tiling !== "auto") assert.equal(tiling, request.tiling);
     }
   }));
-});
-
-Deno.test("parsePrecision() reads one precision for all stages, or one for each", () => {
-  assert.deepEqual(parsePrecision("int8"), { "*": "int8" });
-  assert.deepEqual(parsePrecision("encode=int8,denoise=float32"), { encode: "int8", denoise: "float32" });
-  assert.throws(() => parsePrecision("float64"), { code: "invalid_value" });
-  assert.equal(formatMemory(1.5e9), "1.50 GB");
 });

@@ -87,7 +87,10 @@ export function toyStages(): StageRegistry {
 
 /** What `runGraph` needs for toy stages: they open neither checkpoints nor graphs. */
 export function toyRun(): Pick<RunOptions, "registry" | "executors"> {
-  return { registry: toyStages(), executors: [new InlineExecutor({ models: noModels, runtime: noRuntime() })] };
+  return {
+    registry: toyStages(),
+    executors: [new InlineExecutor({ models: noModels, runtime: noRuntime() })],
+  };
 }
 
 /** Models that no stage may ask for. */
