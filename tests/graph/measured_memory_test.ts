@@ -30,8 +30,7 @@ async function makePicture(
   const ends = new Map<string, Extract<RunEvent, { type: "stage:end" }>>();
   let opened = 0;
   const made = await runGraph(textToImage(request), {
-    ...localRun(),
-    residency,
+    ...localRun({ residency }),
     onEvent: (event) => {
       if (event.type === "stage:end") ends.set(event.node, event);
       if (event.type === "stage:load" && event.node === "denoise") opened++;

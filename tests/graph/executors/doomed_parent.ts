@@ -7,7 +7,6 @@
 import { ProcessExecutor } from "../../../graph/executors/process.ts";
 import { loadPlugins } from "../../../graph/plugins.ts";
 import { runGraph } from "../../../graph/run.ts";
-import type { RunOptions } from "../../../graph/run_options.ts";
 import { StageRegistry } from "../../../stages/registry.ts";
 
 const plugins = [new URL("./toy_plugin.ts", import.meta.url).href];

@@ -3,7 +3,6 @@ import { ProcessExecutor } from "../../../graph/executors/process.ts";
 import { StageProcessError } from "../../../graph/hosts/host_error.ts";
 import { loadPlugins } from "../../../graph/plugins.ts";
 import { runGraph } from "../../../graph/run.ts";
-import type { RunOptions } from "../../../graph/run_options.ts";
 import { StageRegistry } from "../../../stages/registry.ts";
 import { canLimitMemory, MemoryGroup } from "./memory_group.ts";
 import { numberOf } from "./toy_plugin.ts";
