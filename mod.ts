@@ -44,7 +44,14 @@ export { type Client, createClient } from "./client.ts";
 export { HttpExecutor, RemoteStageError } from "./graph/executors/http.ts";
 export { decodePicture, encodePicture } from "./images/picture.ts";
 export { fromPixels, type Pixels, toPixels } from "./images/pixels.ts";
-export { localRun, type LocalRunOptions } from "./local.ts";
+export { localRun, type LocalRunOptions, open, type OpenOptions } from "./local.ts";
+export {
+  type CallOptions,
+  type GenerateRequest,
+  Pixstage,
+  type PixstageOptions,
+} from "./pixstage/pixstage.ts";
+export { Embeddings, Image, Latents } from "./pixstage/results.ts";
 export {
   CheckpointError,
   MissingComponentError,

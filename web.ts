@@ -6,13 +6,15 @@
  *
  * @example A picture in a browser
  * ```ts ignore
+ * // It needs a page that serves the checkpoint and ONNX Runtime's web library; see docs/browser.md.
  * import * as ort from "onnxruntime-web/wasm";
- * import { OnnxRuntimeWeb, openHttpSource, runGraph, textToImage, webRun } from "./web.ts";
+ * import { OnnxRuntimeWeb, open, openHttpSource } from "./web.ts";
  *
  * const files = await (await fetch("/models/pixstage-emoji/files.json")).json();
  * const source = openHttpSource(new URL("/models/pixstage-emoji/", location.href).href, { files });
- * const graph = textToImage({ model: "pixstage-emoji", prompts: ["cute cat"] });
- * const made = await runGraph(graph, webRun({ "pixstage-emoji": source }, new OnnxRuntimeWeb(ort)));
+ * const pix = open({ "pixstage-emoji": source }, new OnnxRuntimeWeb(ort));
+ * const [cat] = await pix.generate({ prompt: "cute cat" });
+ * const png = await cat.encode("png");
  * ```
  *
  * @module
@@ -23,6 +25,7 @@ import type { RunOptions } from "./graph/run_options.ts";
 import { GivenModels } from "./models/checkpoint/given_models.ts";
 import type { CheckpointSource } from "./models/checkpoint/source.ts";
 import type { Runtime } from "./runtime/runtime.ts";
+import { Pixstage, type PixstageOptions } from "./pixstage/pixstage.ts";
 import { builtInStages } from "./stages/mod.ts";
 
 export { type Artifact, ArtifactError } from "./artifacts/artifact.ts";
@@ -50,6 +53,13 @@ export type { PictureRequest, PictureRequestInput } from "./graph/picture_reques
 export { runGraph } from "./graph/run.ts";
 export type { MadeArtifact, RunOptions, RunResult } from "./graph/run_options.ts";
 export { textToImage, type TextToImageOptions } from "./graph/text_to_image.ts";
+export {
+  type CallOptions,
+  type GenerateRequest,
+  Pixstage,
+  type PixstageOptions,
+} from "./pixstage/pixstage.ts";
+export { Embeddings, Image, Latents } from "./pixstage/results.ts";
 export { decodePicture, encodePicture } from "./images/picture.ts";
 export { fromPixels, type Pixels, toPixels } from "./images/pixels.ts";
 export { toRgba } from "./images/rgba.ts";
@@ -72,7 +82,29 @@ export {
   type Stage,
 } from "./stages/stage.ts";
 
-/** What {@linkcode webRun} gives. */
+/** How pixstage is opened in a browser or an edge runtime. */
+export interface OpenOptions extends Pick<PixstageOptions, "residency" | "store"> {
+  /** The checkpoint of calls that name none; the first of the sources by default. */
+  readonly model?: string | undefined;
+}
+
+/**
+ * Opens pixstage in the calling thread; a worker keeps a page alive meanwhile.
+ *
+ * @param sources The checkpoints, by the names that calls name them by.
+ * @param runtime Computes.
+ * @param options The checkpoint of calls that name none, what is kept, and how long weights are held.
+ * @returns The front door.
+ */
+export function open(
+  sources: Readonly<Record<string, CheckpointSource>>,
+  runtime: Runtime,
+  { model = Object.keys(sources)[0] ?? "", ...options }: OpenOptions = {},
+): Pixstage {
+  return new Pixstage({ ...options, ...webRun(sources, runtime), model });
+}
+
+/** The result of {@linkcode webRun}. */
 export type WebRun = Pick<RunOptions, "registry" | "executors">;
 
 /**

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Plugins: modules that bring stages of their own.
+ * Plugins: modules that bring stages, architectures and schedulers of their own.
  *
  * @module
  */
@@ -9,6 +9,9 @@
 import { z } from "zod";
 import { parseValue } from "../errors/parse_value.ts";
 import { PixstageError } from "../errors/pixstage_error.ts";
+import type { Architecture } from "../models/architecture.ts";
+import { registerArchitecture } from "../models/architectures.ts";
+import { registerScheduler, type SchedulerDefinition } from "../schedulers/mod.ts";
 import type { StageRegistry } from "../stages/registry.ts";
 import type { Stage } from "../stages/stage.ts";
 
@@ -40,20 +43,44 @@ const stageSchema = z.object({
   prepare: callable,
 });
 
+const architectureSchema = z.object({
+  name: z.string().min(1),
+  pipelines: z.record(z.string(), z.string()),
+  classes: z.record(z.string(), z.array(z.string())),
+  defaults: z.object({ steps: z.int().positive(), guidanceScale: z.number() }),
+  textEncoder: callable,
+  denoiser: callable,
+  decoder: callable,
+});
+
+const schedulerSchema = z.object({
+  name: z.string().min(1),
+  shortNames: z.record(z.string(), z.unknown()),
+  parse: callable,
+  create: callable,
+});
+
 /**
- * Loads plugins. The default export of each is a stage or a list of stages.
+ * Loads plugins. The default export of each is a stage, an architecture or a scheduler, or a list of these. Architectures
+ * and schedulers are known to the whole process from then on.
  *
  * @param registry Where their stages go.
  * @param modules The modules: addresses, or `npm:` and `jsr:` specifiers.
  * @returns The registry.
- * @throws {PluginError} if a module cannot be loaded or brings no stages.
- * @throws {InputError} if a stage's name is taken.
+ * @throws {PluginError} if a module cannot be loaded or brings nothing of these.
+ * @throws {InputError} if a name is taken.
  */
 export async function loadPlugins(
   registry: StageRegistry,
   modules: readonly string[],
 ): Promise<StageRegistry> {
-  for (const module of modules) for (const stage of await pluginStages(module)) registry.add(stage);
+  for (const module of modules) {
+    for (const part of await pluginParts(module)) {
+      if ("prepare" in part) registry.add(part);
+      else if ("pipelines" in part) registerArchitecture(part);
+      else registerScheduler(part);
+    }
+  }
   return registry;
 }
 
@@ -75,7 +102,7 @@ export function checkPluginsAllowed(wanted: readonly string[], allowed: readonly
   );
 }
 
-async function pluginStages(module: string): Promise<Stage[]> {
+async function pluginParts(module: string): Promise<(Stage | Architecture | SchedulerDefinition)[]> {
   let found: { readonly default?: unknown };
   try {
     found = await import(module);
@@ -83,13 +110,18 @@ async function pluginStages(module: string): Promise<Stage[]> {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new PluginError("invalid_plugin", `Cannot load plugin ${module}: ${reason}`, { cause });
   }
-  const stages = [found.default].flat();
-  parseValue(z.array(stageSchema).min(1), stages, ({ clause }, options) =>
-    new PluginError(
-      "invalid_plugin",
-      `Cannot use ${module} as a plugin as its default export must be a stage, or a list of stages: ` +
-        `${clause}`,
-      options,
-    ));
-  return stages as Stage[];
+  const parts = [found.default].flat();
+  const part = z.union([stageSchema, architectureSchema, schedulerSchema]);
+  parseValue(
+    z.array(part).min(1, "There must be a stage, an architecture or a scheduler"),
+    parts,
+    ({ clause }, options) =>
+      new PluginError(
+        "invalid_plugin",
+        `Cannot use ${module} as a plugin as its default export must be a stage, an architecture or a scheduler, or a ` +
+          `list of these: ${clause}`,
+        options,
+      ),
+  );
+  return parts as (Stage | Architecture | SchedulerDefinition)[];
 }

@@ -25,6 +25,28 @@ export const MEDIA_TYPES: Readonly<Record<PictureFormat, string>> = {
   webp: "image/webp",
 };
 
+const ENDINGS: Readonly<Record<string, PictureFormat>> = {
+  png: "png",
+  jpg: "jpeg",
+  jpeg: "jpeg",
+  webp: "webp",
+};
+
+/**
+ * The kind of picture file that a name's ending says.
+ *
+ * @param name A file's name or path: `cat.png`.
+ * @throws {InputError} if the ending is not .png, .jpg, .jpeg or .webp.
+ */
+export function pictureFormatOf(name: string): PictureFormat {
+  const ending = /\.([^./\\]+)$/.exec(name)?.[1]?.toLowerCase() ?? "";
+  if (Object.hasOwn(ENDINGS, ending)) return ENDINGS[ending]!;
+  throw new InputError(
+    "invalid_value",
+    `Cannot choose a format for "${name}" as its ending must be .png, .jpg, .jpeg or .webp`,
+  );
+}
+
 /** How a picture file is written. */
 export interface EncodePictureOptions {
   /** Kind of file. */
