@@ -48,9 +48,7 @@ Deno.test({
       return { width, height, data: [...data].filter((_, i) => i % 4 < 3) };
     });
 
-    const graph = textToImage({ model: DEFAULT_MODEL, prompts: ["cute cat"], seeds: [0], steps: STEPS }, {
-      guided: true,
-    });
+    const graph = textToImage({ model: DEFAULT_MODEL, prompts: ["cute cat"], seeds: [0], steps: STEPS });
     const made = await runGraph(graph, localRun());
     const image = made.get("decode.image")!.artifact.tensors["image"] as Tensor<"float32">;
     const ratio = psnr(toPixels(image)[0]!, { ...seen, data: Uint8Array.from(seen.data) });

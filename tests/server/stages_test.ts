@@ -80,10 +80,8 @@ Deno.test("one server encodes, another denoises, a third decodes: the picture is
   await using encoder = await serving();
   await using denoiser = await serving();
   await using decoder = await serving();
-  const graph = textToImage(
-    { model: "tiny", prompts: ["cute cat"], seeds: [3], steps: 4, width: 64, height: 64 },
-    { guided: true },
-  );
+  const small = { model: "tiny", steps: 4, width: 64, height: 64 };
+  const graph = textToImage({ ...small, prompts: ["cute cat"], seeds: [3] });
   const run = {
     ...localRun({ threads: 1 }),
     models: new ListedModels(MODELS, new LocalModels()),
@@ -107,10 +105,8 @@ Deno.test("one server encodes, another denoises, a third decodes: the picture is
 Deno.test("a stage that cannot run on a server says why; one that is cancelled stops there", async () => {
   await using server = await serving();
   const models = new ListedModels(MODELS, new LocalModels());
-  const graph = textToImage(
-    { model: "tiny", prompts: ["cat"], steps: 100, width: 512, height: 512, guidanceScale: 1 },
-    { guided: false },
-  );
+  const long = { model: "tiny", steps: 100, width: 512, height: 512, guidanceScale: 1 };
+  const graph = textToImage({ ...long, prompts: ["cat"] });
   const run = { ...localRun({ threads: 1 }), models };
   const executors = [new HttpExecutor(server.url)] as const;
   const controller = new AbortController();
@@ -130,12 +126,8 @@ Deno.test("a stage that cannot run on a server says why; one that is cancelled s
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 
-  const renamed = new ListedModels(
-    [{ name: "elsewhere", reference: MODELS[0]!.reference }],
-    new LocalModels(),
-  );
-  const unknown = textToImage({ model: "elsewhere", prompts: ["cat"], guidanceScale: 1 }, { guided: false });
-  await assert.rejects(runGraph(unknown, { ...run, models: renamed, executors }), {
+  const unknown = textToImage({ model: "elsewhere", prompts: ["cat"], guidanceScale: 1 });
+  await assert.rejects(runGraph(unknown, { ...run, executors }), {
     name: "RemoteStageError",
     code: "model_not_found",
     status: 404,

@@ -5,17 +5,19 @@ import type { Tensor } from "../../artifacts/tensor.ts";
 import { tensor } from "../../artifacts/tensor.ts";
 import { planGraph } from "../../graph/plan.ts";
 import { runGraph } from "../../graph/run.ts";
-import { embeddingsSource, textToImage } from "../../graph/text_to_image.ts";
+import { textToImage } from "../../graph/text_to_image.ts";
 import { toPixels } from "../../images/pixels.ts";
 import { resizeAndCrop } from "../../images/resize_and_crop.ts";
 import { localRun } from "../../local.ts";
-import { PixArtTransformer } from "../../models/pixart/transformer_runner.ts";
 import { TorchGenerator } from "../../random/torch_generator.ts";
 import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
 import { denoiseImage, type DenoiseStep } from "../../stages/denoise/loop.ts";
-import { openDenoiser } from "../../stages/denoise/settings.ts";
-import { type DenoiseParameters, settleDenoise } from "../../stages/denoise/settings.ts";
-import { imageSeeds } from "../../stages/denoise/settings.ts";
+import {
+  type DenoiseParameters,
+  imageSeeds,
+  openDenoiser,
+  resolveDenoise,
+} from "../../stages/denoise/settings.ts";
 import { caseRequest, caseTensors, deviation, type GoldenCase, goldenCases } from "./golden_cases.ts";
 
 const local = localRun();
@@ -37,36 +39,39 @@ for (const golden of goldenCases) {
     const guided = Number(request.guidanceScale ?? 4.5) > 1;
 
     // 1. Encode.
-    const graph = textToImage({ ...request, seeds: [0] }, { guided });
-    const until = embeddingsSource(guided).split(".")[0]!;
+    const graph = textToImage({ ...request, seeds: [0] }, { pair: true });
+    const until = guided ? "pair" : "prompt";
     const made = await runGraph(graph, { ...local, until });
-    const embeddings = unpackEmbeddings(made.get(embeddingsSource(guided))!.artifact);
+    const embeddings = unpackEmbeddings(made.get(`${until}.embeddings`)!.artifact);
     holdEmbeddings(golden, tensors, embeddings, hold);
 
     // 2. Denoise image after image, and hold every step against the reference.
     const plan = planGraph(graph, local.registry);
     const parameters = plan.nodes.find(({ id }) => id === "denoise")!.parameters as DenoiseParameters;
     const denoiser = await openDenoiser(parameters, local.models);
-    const settings = await settleDenoise(parameters, denoiser);
-    await using transformer = PixArtTransformer.open(
-      new OnnxRuntimeNode(),
-      settings.transformer,
-      await denoiser.transformer.weights(),
-    );
+    const settings = await resolveDenoise(parameters, denoiser);
+    assert.equal(settings.guided, guided);
+    const { model } = denoiser;
+    await using transformer = await model.open(new OnnxRuntimeNode(), await model.component.weights(), {
+      precision: "float32",
+      guided,
+      renderSize: settings.renderSize,
+    });
     const images = golden.facts.batch;
-    const noise = initialNoise(golden, tensors, settings.madeSize, images);
+    const noise = initialNoise(golden, tensors, settings.renderSize, images);
     const steps: DenoiseStep[][] = [];
     const latents: Float32Array[] = [];
     for (let image = 0; image < images; image++) {
       const prompt = Math.floor(image / parameters.imagesPerPrompt);
       const halves = [...(guided ? [embeddings.negatives![prompt]!] : []), embeddings.prompts[prompt]!];
-      const text = await Promise.all(halves.map((half) => transformer.prepareText(half)));
+      const texts = await Promise.all(halves.map((half) => transformer.prepareText(half)));
       const taken: DenoiseStep[] = [];
       latents.push(
         await denoiseImage({
-          transformer,
+          model,
+          denoiser: transformer,
           settings,
-          text,
+          texts,
           generator: { randn: stepNoise(golden, tensors, image, images, noise) },
           noise: imageLatents(noise, image).data,
           shape: imageLatents(noise, image).shape,
@@ -88,7 +93,6 @@ for (const golden of goldenCases) {
     };
     const decoded = await runGraph(
       textToImage({ model: request.model, variant: request.variant, vae: request.vae }, {
-        guided: false,
         latentsFile: "latents",
       }),
       { ...local, readFile: () => Promise.resolve({ artifact: latentsArtifact }) },

@@ -72,7 +72,7 @@ Deno.test("PixArtTransformer gives the reference's output of every stored call f
     assert.equal(texts.length, golden.shape[1]);
     const prepared = await Promise.all(texts.map((text) => transformer.prepareText(text)));
     const resolution = run.tensors.resolution as Tensor<"float32"> | undefined;
-    const size = resolution && { height: resolution.data[0]!, width: resolution.data[1]! };
+    const renderSize = resolution && { height: resolution.data[0]!, width: resolution.data[1]! };
 
     for (const [index, call] of run.entries.model_output!.calls!.entries()) {
       const latents = callInput(run, call);
@@ -84,7 +84,7 @@ Deno.test("PixArtTransformer gives the reference's output of every stored call f
           latents: rows(latents, row % images),
           timestep,
           text,
-          size,
+          renderSize,
         });
         assert.deepEqual(sample.shape, [1, ...golden.shape.slice(2)]);
         actual.set(sample.data, row * sample.data.length);
@@ -171,8 +171,8 @@ Deno.test("PixArtTransformer computes its blocks in float16 where it is told to,
     for (const computeType of ["float32", "float16"] as const) {
       await using transformer = PixArtTransformer.open(runtime, config, weights, { computeType });
       const text = await transformer.prepareText(embeddings);
-      const size = { height: 64, width: 96 };
-      given.push((await transformer.predict({ latents, timestep: 321, text, size })).data);
+      const renderSize = { height: 64, width: 96 };
+      given.push((await transformer.predict({ latents, timestep: 321, text, renderSize })).data);
     }
     const { relativeError } = compareTensors(given[0]!, given[1]!);
     assert(relativeError > 1e-7 && relativeError < 2e-3, `${checkpoint}: ${relativeError}`);
@@ -186,14 +186,18 @@ Deno.test("PixArtTransformer absorbs a short text's projections, and gives the s
     const wave = (length: number, seed: number) =>
       Float32Array.from({ length }, (_, i) => Math.sin(seed * i * i));
     const latents = tensor("float32", [1, 4, 6, 8], wave(192, 1));
-    const size = { height: 48, width: 64 };
+    const renderSize = { height: 48, width: 64 };
     await using absorbing = PixArtTransformer.open(runtime, config, weights);
     // A device of which the transformer knows nothing better runs the plain graphs.
-    const elsewhere: Runtime = { device: "other", open: (...graph) => runtime.open(...graph) };
+    const elsewhere: Runtime = {
+      device: "other",
+      traits: { hostMemory: false, float16: false },
+      open: (...graph) => runtime.open(...graph),
+    };
     await using plain = PixArtTransformer.open(elsewhere, config, weights);
     for (const tokens of [1, 6, 9, 60]) {
       const embeddings = tensor("float32", [tokens, channels], wave(channels * tokens, tokens));
-      const inputs = { latents, timestep: 321, size, text: await absorbing.prepareText(embeddings) };
+      const inputs = { latents, timestep: 321, renderSize, text: await absorbing.prepareText(embeddings) };
       const expected = await plain.predict(inputs);
       const actual = await absorbing.predict(inputs);
       assertNear(actual.data, expected.data, { relL2: 2e-6 }, `${checkpoint}: ${tokens} tokens`);
@@ -240,7 +244,7 @@ Deno.test("PixArtTransformer predicts both halves of guidance at once as one by 
         latents,
         timestep: 20,
         text: await both.prepareText(tensor("float32", [tokens, channels], wave(channels * tokens, tokens))),
-        size: { height: 48, width: 64 },
+        renderSize: { height: 48, width: 64 },
       })));
       const expected = await single.predictEach(halves);
       const actual = await both.predictEach(halves);
@@ -263,14 +267,14 @@ Deno.test("PixArtTransformer says what is wrong with its inputs, and stops when 
   const text = await transformer.prepareText(tensor("float32", [2, 28], new Float32Array(56)));
   const zeros = (...shape: number[]) =>
     tensor("float32", shape, new Float32Array(shape.reduce((a, b) => a * b)));
-  const size = { height: 32, width: 48 };
+  const renderSize = { height: 32, width: 48 };
   const rejected = {
     code: "invalid_shape",
     message: /^Cannot predict as latents must be \[1, 4, h, w\] with multiples/,
   };
   for (const shape of [[1, 4, 3, 4], [2, 4, 4, 4], [1, 3, 4, 4], [4, 4, 4]]) {
     await assert.rejects(
-      transformer.predict({ latents: zeros(...shape), timestep: 1, text, size }),
+      transformer.predict({ latents: zeros(...shape), timestep: 1, text, renderSize }),
       rejected,
     );
   }
@@ -280,7 +284,7 @@ Deno.test("PixArtTransformer says what is wrong with its inputs, and stops when 
     message: "Cannot predict as this transformer needs the size of the picture in pixels",
   });
   await assert.rejects(
-    transformer.predict({ latents, timestep: 1, text, size }, { signal: AbortSignal.abort() }),
+    transformer.predict({ latents, timestep: 1, text, renderSize }, { signal: AbortSignal.abort() }),
     {
       name: "AbortError",
     },
