@@ -11,16 +11,18 @@ import { listModels } from "../hub/list_models.ts";
 import type { Residency } from "../models/segments.ts";
 import type { Device } from "../runtime/device.ts";
 import { builtInStages } from "../stages/mod.ts";
+import { loadPlugins } from "../graph/plugins.ts";
 import { createApp } from "./app.ts";
 import { ArtifactFiles } from "./artifact_files.ts";
 import type { Engine } from "./engine/engine.ts";
 import type { ModelEntry } from "../hub/listed_models.ts";
-import { WorkerEngine } from "./engine/worker_engine.ts";
+import { HostedEngine } from "./engine/hosted_engine.ts";
 import { JobStore } from "./jobs/job_store.ts";
 import { Jobs } from "./jobs/jobs.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { type Log, noLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
+import { Pictures } from "./pictures/pictures.ts";
 import { describeModels } from "./served_models.ts";
 import { RunSpans } from "./spans.ts";
 
@@ -53,6 +55,24 @@ export interface ServerOptions {
    * @default {"cpu"}
    */
   readonly device?: Device | undefined;
+  /**
+   * Memory of this machine that a run may take up, in bytes.
+   *
+   * @default {no limit}
+   */
+  readonly maxMemory?: number | undefined;
+  /**
+   * Memory of the GPU that a run may take up, in bytes.
+   *
+   * @default {no limit}
+   */
+  readonly maxGpuMemory?: number | undefined;
+  /**
+   * Modules that bring stages, architectures and schedulers, as addresses.
+   *
+   * @default {[]}
+   */
+  readonly plugins?: readonly string[] | undefined;
   /**
    * Threads of one operation.
    *
@@ -89,7 +109,7 @@ export interface ServerOptions {
   readonly heartbeatMs?: number | undefined;
   /** Takes what happens. Nobody does otherwise. */
   readonly log?: Log | undefined;
-  /** Runs the graphs. Worker threads otherwise. */
+  /** Runs the graphs. Child processes otherwise. */
   readonly engine?: Engine | undefined;
 }
 
@@ -128,8 +148,9 @@ export interface Server {
 export async function createServer(options: ServerOptions = {}): Promise<Server> {
   const { lanes, device, threads, apiKey, loopbackOnly = true, corsOrigins = [], heartbeatMs = 15_000 } =
     options;
-  const { store = defaultStoreFolder(), log = noLog } = options;
+  const { store = defaultStoreFolder(), log = noLog, plugins = [], maxMemory, maxGpuMemory } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const registry = await loadPlugins(builtInStages(), plugins);
   const entries = options.models ??
     (await listModels()).map(({ name }): ModelEntry => ({ name, reference: name }));
   const { models, decoders, transformers, weightBytes } = await describeModels(
@@ -141,7 +162,11 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
   );
   const residency = options.residency ?? (weightBytes <= SMALL_BYTES ? "resident" : undefined);
   const engine = options.engine ??
-    new WorkerEngine({
+    new HostedEngine({
+      registry,
+      plugins,
+      maxMemory,
+      maxGpuMemory,
       models: [...models, ...decoders, ...transformers],
       store,
       lanes,
@@ -180,15 +205,18 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     },
   });
   metrics.watch(jobs);
+  const artifacts = new ArtifactFiles(store);
+  const pictures = new Pictures(store, artifacts, limits);
   const context = {
     limits,
     models,
     decoders: decoders.map(({ name }) => name),
     transformers: transformers.map(({ name }) => name),
-    registry: builtInStages(),
+    registry,
     engine,
+    pictures,
     jobs,
-    artifacts: new ArtifactFiles(store),
+    artifacts,
     heartbeatMs,
   };
   const app = createApp({ context, apiKey, loopbackOnly, corsOrigins, metrics, log });
@@ -197,6 +225,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     models: models.map(({ name }) => name),
     async close() {
       metrics.close();
+      pictures.close();
       await jobs.close();
     },
   };

@@ -30,6 +30,10 @@ export interface Limits {
   readonly keptJobs: number;
   /** Jobs on one page of a list. */
   readonly maxPage: number;
+  /** Pictures that may wait to be written as files; more are answered with 429. */
+  readonly maxPictures: number;
+  /** The most pixels of a picture that is written as a file. */
+  readonly maxPicturePixels: number;
 }
 
 /** The bounds unless the operator says otherwise. */
@@ -46,4 +50,6 @@ export const DEFAULT_LIMITS: Limits = {
   maxArtifactBytes: 1 << 29,
   keptJobs: 1000,
   maxPage: 100,
+  maxPictures: 64,
+  maxPicturePixels: 1 << 26,
 };

@@ -25,6 +25,10 @@ export class Flight {
   readonly graph: GraphDocument;
   /** Whether denoising tells what it has come to at every step. */
   readonly previews: boolean;
+  /** When states of running stages are kept. */
+  readonly snapshots: StoredJob["snapshots"];
+  /** States that nodes begin from, by node id. */
+  readonly saved: StoredJob["saved"];
   /** Whose turn it takes. */
   readonly client: string;
   /** The jobs, by id. A job that is cancelled leaves; the run stops when the last has left. */
@@ -38,11 +42,13 @@ export class Flight {
   #prompts: Map<string, string>;
 
   /** @param first The job that it is begun for. */
-  constructor({ job, client, key, previews }: StoredJob) {
+  constructor({ job, client, key, previews, snapshots, saved }: StoredJob) {
     this.key = key;
     this.kind = job.kind;
     this.graph = graphDocumentSchema.parse(job.graph);
     this.previews = previews;
+    this.snapshots = snapshots;
+    this.saved = saved;
     this.client = client;
     this.jobs.set(job.id, job);
     const { nodes } = this.graph;

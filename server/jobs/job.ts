@@ -6,6 +6,7 @@
 
 import { z } from "@hono/zod-openapi";
 import { shownErrorSchema } from "../api_error.ts";
+import type { SnapshotPolicy } from "../../graph/snapshots.ts";
 import { madeOutputSchema } from "../engine/engine.ts";
 
 /** How far a job is. */
@@ -56,6 +57,10 @@ export interface StoredJob {
   readonly key: string;
   /** Whether denoising tells what it has come to at every step. */
   readonly previews: boolean;
+  /** When states of running stages are kept; every five seconds by default. */
+  readonly snapshots?: SnapshotPolicy | undefined;
+  /** States that nodes begin from, by node id: ids of artifacts in the store. */
+  readonly saved?: Readonly<Record<string, string>> | undefined;
 }
 
 /** An event of a job, numbered from 1. */

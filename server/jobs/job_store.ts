@@ -7,7 +7,9 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { z } from "zod";
 import { PixstageError } from "../../errors/pixstage_error.ts";
+import { snapshotPolicySchema } from "../../graph/snapshots.ts";
 import { type Job, type JobEvent, jobSchema, type JobStatus, type StoredJob } from "./job.ts";
 
 const TABLES = `
@@ -20,6 +22,7 @@ const TABLES = `
     client TEXT NOT NULL,
     key TEXT NOT NULL,
     previews INTEGER NOT NULL,
+    options TEXT NOT NULL DEFAULT '{}',
     job TEXT NOT NULL
   ) STRICT;
   CREATE INDEX IF NOT EXISTS jobs_by_status ON jobs (status, seq);
@@ -47,7 +50,13 @@ interface Row {
   readonly client: string;
   readonly key: string;
   readonly previews: number;
+  readonly options: string;
 }
+
+const optionsSchema = z.object({
+  snapshots: snapshotPolicySchema.optional(),
+  saved: z.record(z.string(), z.string()).optional(),
+});
 
 /** Keeps jobs and their events in an SQLite file. */
 export class JobStore {
@@ -75,9 +84,19 @@ export class JobStore {
   }
 
   /** Keeps a new job. */
-  insert({ job, client, key, previews }: StoredJob): void {
-    this.#sql("INSERT INTO jobs (id, status, client, key, previews, job) VALUES (?, ?, ?, ?, ?, ?)")
-      .run(job.id, job.status, client, key, Number(previews), JSON.stringify(job));
+  insert({ job, client, key, previews, snapshots, saved }: StoredJob): void {
+    this.#sql(
+      "INSERT INTO jobs (id, status, client, key, previews, options, job) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )
+      .run(
+        job.id,
+        job.status,
+        client,
+        key,
+        Number(previews),
+        JSON.stringify({ snapshots, saved }),
+        JSON.stringify(job),
+      );
   }
 
   /** Keeps what has become of a job. */
@@ -108,9 +127,10 @@ export class JobStore {
   /** Jobs that have not ended, the oldest first. */
   unfinished(): StoredJob[] {
     const rows = this.#sql(
-      "SELECT job, client, key, previews FROM jobs WHERE status IN ('queued', 'running') ORDER BY seq",
+      "SELECT job, client, key, previews, options FROM jobs WHERE status IN ('queued', 'running') ORDER BY seq",
     ).all() as unknown as Row[];
-    return rows.map(({ job, client, key, previews }) => ({
+    return rows.map(({ job, client, key, previews, options }) => ({
+      ...optionsSchema.parse(JSON.parse(options)),
       job: jobSchema.parse(JSON.parse(job)),
       client,
       key,

@@ -40,14 +40,8 @@ export interface JobsOptions {
 }
 
 /** What is asked for. */
-export interface JobOrder extends Pick<Job, "kind" | "request" | "graph" | "warnings"> {
-  /** Who asks. */
-  readonly client: string;
-  /** Whether denoising tells what it has come to at every step. */
-  readonly previews: boolean;
-  /** Orders of one key are done once while one of them is in flight. */
-  readonly key: string;
-}
+export interface JobOrder
+  extends Omit<StoredJob, "job">, Pick<Job, "kind" | "request" | "graph" | "warnings"> {}
 
 const LAST_EVENTS: ReadonlySet<string> = new Set(["done", "failed", "cancelled"]);
 
@@ -229,12 +223,14 @@ export class Jobs {
       if (LAST_EVENTS.has(event.type)) last = event;
       else this.#event(flight, event);
     };
-    const { graph, previews, controller } = flight;
+    const { graph, previews, snapshots, saved, controller } = flight;
     let end: Pick<Job, "status"> & Partial<Job>;
     try {
       const artifacts = await this.#options.engine.run({
         graph,
         previews,
+        snapshots,
+        saved,
         signal: controller.signal,
         onEvent,
       });

@@ -99,7 +99,6 @@ export function jobRoutes(server: ServerContext) {
         request: request ?? null,
         graph: checked,
         previews,
-        warnings: [],
         client: clientName(context),
       }, server);
       return context.json(jobReply(jobs.submit(order), server), 202);
