@@ -108,11 +108,11 @@ export function planMemory(
     const choices = group.choices.map((choice) => ({ ...choice, peakBytes: choice.peakBytes + held }));
     const fits = ({ peakBytes, gpuPeakBytes = 0 }: MemoryChoice): boolean =>
       peakBytes <= (maxMemory ?? Infinity) && gpuPeakBytes <= (maxGpuMemory ?? Infinity);
-    const least = choices.reduce((a, b) => excess(b) < excess(a) ? b : a);
-    function excess({ peakBytes, gpuPeakBytes = 0 }: MemoryChoice): number {
+    const excess = ({ peakBytes, gpuPeakBytes = 0 }: MemoryChoice): number => {
       const over = Math.max(peakBytes - (maxMemory ?? Infinity), gpuPeakBytes - (maxGpuMemory ?? Infinity));
       return Number.isFinite(over) ? over : peakBytes;
-    }
+    };
+    const least = choices.reduce((a, b) => excess(b) < excess(a) ? b : a);
     const choice = choices.find(fits) ?? least;
     for (const node of group.nodes) chosen.set(node, choice);
     stages.push(stagePlan(group, choice));

@@ -167,7 +167,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
       plugins,
       maxMemory,
       maxGpuMemory,
-      models: [...models, ...decoders, ...transformers],
+      models: [...models, ...decoders, ...transformers].map(({ name, reference }) => ({ name, reference })),
       store,
       lanes,
       device,
