@@ -149,14 +149,13 @@ async function give(made: MadeByStage, store: ArtifactStore | undefined): Promis
   return { id: await store.put(made.artifact) };
 }
 
-/** The buffers of the artifacts that a reply gives away, each once. */
+/**
+ * The buffers of the artifacts that a reply gives away, each once. Only outputs are given away: a snapshot is copied, as
+ * the stage goes on with the arrays that it offered, among them those of its inputs.
+ */
 function sentBuffers(reply: HostReply): ArrayBuffer[] {
-  const sent = reply.type === "done"
-    ? Object.values(reply.outputs)
-    : reply.type === "checkpoint"
-    ? [reply.state]
-    : [];
-  const tensors = sent.flatMap(({ artifact }) => Object.values(artifact?.tensors ?? {}));
+  const outputs = reply.type === "done" ? Object.values(reply.outputs) : [];
+  const tensors = outputs.flatMap(({ artifact }) => Object.values(artifact?.tensors ?? {}));
   return [...new Set(tensors.map(({ data }) => data.buffer))].filter((buffer) =>
     buffer instanceof ArrayBuffer
   );
