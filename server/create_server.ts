@@ -110,7 +110,7 @@ export interface Server {
  *
  * @param options How it is set up.
  * @returns The server; hand its `fetch` to `Deno.serve`.
- * @throws {Error} if another server uses the same store.
+ * @throws {Error} if another server uses the same store, or the system refuses it.
  *
  * @example Usage
  * ```ts
@@ -153,7 +153,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
   const jobs = new Jobs({
     engine,
     limits,
-    store: new JobStore(join(store, "jobs.sqlite")),
+    store: new JobStore(join(store, "jobs.sqlite"), log),
     observer: {
       ordered: (flight) => spans.ordered(flight),
       began: (flight) => spans.began(flight),

@@ -4,32 +4,13 @@
  * @module
  */
 
-import { mkdirSync } from "node:fs";
-import { dirname } from "node:path";
-import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { type Job, type JobEvent, jobSchema, type JobStatus, type StoredJob } from "./job.ts";
-
-const TABLES = `
-  PRAGMA journal_mode = WAL;
-  PRAGMA synchronous = NORMAL;
-  CREATE TABLE IF NOT EXISTS jobs (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    status TEXT NOT NULL,
-    client TEXT NOT NULL,
-    key TEXT NOT NULL,
-    previews INTEGER NOT NULL,
-    job TEXT NOT NULL
-  ) STRICT;
-  CREATE INDEX IF NOT EXISTS jobs_by_status ON jobs (status, seq);
-  CREATE TABLE IF NOT EXISTS events (
-    job TEXT NOT NULL,
-    number INTEGER NOT NULL,
-    type TEXT NOT NULL,
-    data TEXT NOT NULL,
-    PRIMARY KEY (job, number)
-  ) STRICT, WITHOUT ROWID;
-`;
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { z } from "zod";
+import { type Log, noLog } from "../log.ts";
+import type { Job, JobEvent, JobStatus, StoredJob } from "./job.ts";
+import { openJobDatabase } from "./job_database.ts";
+import { readJobRow } from "./job_row.ts";
+import { transaction } from "./transaction.ts";
 
 /** Which jobs a list is to hold. */
 export interface JobQuery {
@@ -41,32 +22,27 @@ export interface JobQuery {
   readonly status?: JobStatus | undefined;
 }
 
-interface Row {
-  readonly job: string;
-  readonly client: string;
-  readonly key: string;
-  readonly previews: number;
-}
+/** No job has a larger number. */
+const MAX_SEQ = Number.MAX_SAFE_INTEGER;
+
+const eventsSchema = z.array(z.object({ number: z.int(), type: z.string(), data: z.string() }));
+
+type Row = Readonly<Record<string, unknown>>;
 
 /** Keeps jobs and their events in an SQLite file. */
 export class JobStore {
   #database: DatabaseSync;
+  #log: Log;
   #statements = new Map<string, StatementSync>();
 
   /**
    * @param file The file; `:memory:` for jobs that end with the process.
-   * @throws {Error} if another server has opened it.
+   * @param log Takes note of files and rows that are set aside.
+   * @throws {Error} if another server has opened it, or the system refuses.
    */
-  constructor(file: string) {
-    if (file !== ":memory:") mkdirSync(dirname(file), { recursive: true });
-    this.#database = new DatabaseSync(file);
-    try {
-      // Two servers on one file would both run its jobs. The lock ends with the process, however that ends.
-      this.#database.exec(`PRAGMA locking_mode = EXCLUSIVE; ${TABLES}`);
-    } catch (cause) {
-      this.#database.close();
-      throw new Error(`Cannot open the jobs in ${file}: does another server use them?`, { cause });
-    }
+  constructor(file: string, log: Log = noLog) {
+    this.#database = openJobDatabase(file, log);
+    this.#log = log;
   }
 
   /** Keeps a new job. */
@@ -86,31 +62,31 @@ export class JobStore {
 
   /** A job. */
   get(id: string): Job | undefined {
-    const row = this.#sql("SELECT job FROM jobs WHERE id = ?").get(id);
-    return row && jobSchema.parse(JSON.parse(row["job"] as string));
+    const row = this.#sql("SELECT * FROM jobs WHERE id = ?").get(id);
+    return row && this.#read(row)?.job;
   }
 
   /** Jobs, the newest first. */
   list({ limit, after, status }: JobQuery): Job[] {
-    const rows = this.#sql(
-      `SELECT job FROM jobs
-       WHERE (?1 IS NULL OR seq < (SELECT seq FROM jobs WHERE id = ?1)) AND (?2 IS NULL OR status = ?2)
-       ORDER BY seq DESC LIMIT ?3`,
-    ).all(after ?? null, status ?? null, limit);
-    return rows.map((row) => jobSchema.parse(JSON.parse(row["job"] as string)));
+    const page = this.#sql(
+      "SELECT * FROM jobs WHERE seq < ?1 AND (?2 IS NULL OR status = ?2) ORDER BY seq DESC LIMIT ?3",
+    );
+    const jobs: Job[] = [];
+    let before = after === undefined ? MAX_SEQ : this.#seq(after);
+    while (jobs.length < limit) {
+      const rows = page.all(before, status ?? null, limit - jobs.length);
+      if (rows.length === 0) break;
+      before = Number(rows.at(-1)?.["seq"]);
+      jobs.push(...this.#readAll(rows).map(({ job }) => job));
+    }
+    return jobs;
   }
 
   /** Jobs that have not ended, the oldest first. */
   unfinished(): StoredJob[] {
-    const rows = this.#sql(
-      "SELECT job, client, key, previews FROM jobs WHERE status IN ('queued', 'running') ORDER BY seq",
-    ).all() as unknown as Row[];
-    return rows.map(({ job, client, key, previews }) => ({
-      job: jobSchema.parse(JSON.parse(job)),
-      client,
-      key,
-      previews: previews !== 0,
-    }));
+    return this.#readAll(
+      this.#sql("SELECT * FROM jobs WHERE status IN ('queued', 'running') ORDER BY seq").all(),
+    );
   }
 
   /** Keeps an event. A preview takes the place of the one before it. */
@@ -132,9 +108,11 @@ export class JobStore {
 
   /** Events of a job after a number, in order. */
   events(job: string, after: number): JobEvent[] {
-    return this.#sql(
-      "SELECT number, type, data FROM events WHERE job = ? AND number > ? ORDER BY number LIMIT 200",
-    ).all(job, after) as unknown as JobEvent[];
+    const rows = this.#sql(
+      `SELECT number, type, data FROM events WHERE job = ? AND number > ? AND json_valid(data)
+       ORDER BY number LIMIT 200`,
+    ).all(job, after);
+    return eventsSchema.parse(rows);
   }
 
   /** Forgets the previews of a job. */
@@ -153,6 +131,28 @@ export class JobStore {
   /** Closes the file. */
   close(): void {
     this.#database.close();
+  }
+
+  /** The place of a job in the order of jobs; 0 if there is no such job. */
+  #seq(id: string): number {
+    return Number(this.#sql("SELECT seq FROM jobs WHERE id = ?").get(id)?.["seq"] ?? 0);
+  }
+
+  #readAll(rows: readonly Row[]): StoredJob[] {
+    return rows.map((row) => this.#read(row)).filter((stored) => stored !== undefined);
+  }
+
+  /** Reads a row. One that does not fit is moved to a table of its own: it would be in the way of all others. */
+  #read(row: Row): StoredJob | undefined {
+    const read = readJobRow(row);
+    if ("stored" in read) return read.stored;
+    const { reason } = read;
+    this.#log("job_set_aside", { id: row["id"], reason });
+    transaction(this.#database, () => {
+      this.#sql("INSERT INTO unfit_jobs (reason, row) VALUES (?, ?)").run(reason, JSON.stringify(row));
+      this.#sql("DELETE FROM jobs WHERE seq = ?").run(Number(row["seq"]));
+    });
+    return undefined;
   }
 
   #sql(text: string): StatementSync {
