@@ -48,6 +48,11 @@ export class FileError extends Error {
     this.path = path;
     this.code = code;
   }
+
+  /** Whether there is no room, on the disk or in its owner's quota. */
+  get isFull(): boolean {
+    return this.code === "ENOSPC" || this.code === "EDQUOT";
+  }
 }
 
 /**

@@ -6,6 +6,7 @@
 
 import { join } from "node:path";
 import { defaultStoreFolder } from "../artifacts/store/default_folder.ts";
+import { FolderStore } from "../artifacts/store/folder_store.ts";
 import { listModels } from "../hub/list_models.ts";
 import type { Residency } from "../models/segments.ts";
 import type { Device } from "../runtime/device.ts";
@@ -17,6 +18,7 @@ import type { ModelEntry } from "./engine/messages.ts";
 import { WorkerEngine } from "./engine/worker_engine.ts";
 import { JobStore } from "./jobs/job_store.ts";
 import { Jobs } from "./jobs/jobs.ts";
+import { StoreRoom } from "./jobs/store_room.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { type Log, noLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
@@ -154,6 +156,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     engine,
     limits,
     store: new JobStore(join(store, "jobs.sqlite"), log),
+    room: new StoreRoom(new FolderStore(store)),
     observer: {
       ordered: (flight) => spans.ordered(flight),
       began: (flight) => spans.began(flight),

@@ -5,9 +5,10 @@
  * @module
  */
 
-import { existsSync, mkdirSync, renameSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { FileError } from "../../artifacts/file_error.ts";
 import type { Log } from "../log.ts";
 import { migrate } from "./migrations.ts";
 import { SQLITE, sqliteCode } from "./sqlite_error.ts";
@@ -21,12 +22,16 @@ const PLACE_FAULTS: ReadonlySet<number | undefined> = new Set([
   SQLITE.CANTOPEN,
 ]);
 
+/** A new database takes at least this much. */
+const LEAST_BYTES = 1 << 16;
+
 /**
  * Opens the database. A file that is damaged, that is no database of jobs, or that a newer program has written is
  * renamed, and a new one begun: a server starts whatever lies there.
  *
  * @param file The file; `:memory:` for a database that ends with the process.
  * @param log Takes note of a file that was renamed.
+ * @throws {FileError} with the code `ENOSPC` if the disk is full.
  * @throws {Error} if another server has opened it, or the system refuses.
  */
 export function openJobDatabase(file: string, log: Log): DatabaseSync {
@@ -43,11 +48,25 @@ export function openJobDatabase(file: string, log: Log): DatabaseSync {
     fresh.close();
     throw again;
   } catch (cause) {
+    if (isFull(cause, file)) throw new FileError("write", file, "ENOSPC", { cause });
     const { message } = cause instanceof Error ? cause : new Error(String(cause));
     const reason = sqliteCode(cause) === SQLITE.BUSY
       ? "another server uses them: stop it, or give this one another store"
       : message;
     throw new Error(`Cannot open the jobs in ${file}: ${reason}`, { cause });
+  }
+}
+
+/** Whether the disk has no room. SQLite does not say why it cannot make a file. */
+function isFull(error: unknown, file: string): boolean {
+  const code = sqliteCode(error);
+  if (code === SQLITE.FULL) return true;
+  if (code !== undefined && code !== SQLITE.IOERR && code !== SQLITE.CANTOPEN) return false;
+  try {
+    const { bavail, bsize, files, ffree } = statfsSync(dirname(file));
+    return bavail * bsize < LEAST_BYTES || files > 0 && ffree === 0;
+  } catch {
+    return error instanceof Error && "code" in error && error.code === "ENOSPC";
   }
 }
 

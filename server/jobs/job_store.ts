@@ -1,163 +1,206 @@
 /**
  * Where jobs and their events are kept: one SQLite file, written ahead, so that a server that is killed loses nothing.
+ * While the disk is full, what becomes of jobs is held in memory, and written as soon as there is room.
  *
  * @module
  */
 
-import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { z } from "zod";
+import { FileError } from "../../artifacts/file_error.ts";
 import { type Log, noLog } from "../log.ts";
-import type { Job, JobEvent, JobStatus, StoredJob } from "./job.ts";
+import type { Job, JobEvent, StoredJob } from "./job.ts";
 import { openJobDatabase } from "./job_database.ts";
-import { readJobRow } from "./job_row.ts";
-import { transaction } from "./transaction.ts";
+import { type JobQuery, JobTables } from "./job_tables.ts";
+import { sqliteFault } from "./sqlite_error.ts";
+import { Unwritten } from "./unwritten.ts";
 
-/** Which jobs a list is to hold. */
-export interface JobQuery {
-  /** At most so many. */
-  readonly limit: number;
-  /** Those that were asked for before this one. */
-  readonly after?: string | undefined;
-  /** Those of this status. */
-  readonly status?: JobStatus | undefined;
-}
-
-/** No job has a larger number. */
-const MAX_SEQ = Number.MAX_SAFE_INTEGER;
-
-const eventsSchema = z.array(z.object({ number: z.int(), type: z.string(), data: z.string() }));
-
-type Row = Readonly<Record<string, unknown>>;
+/** Events that are read at once. */
+const PAGE = 200;
 
 /** Keeps jobs and their events in an SQLite file. */
 export class JobStore {
-  #database: DatabaseSync;
+  #file: string;
   #log: Log;
-  #statements = new Map<string, StatementSync>();
+  #tables: JobTables | undefined;
+  #unwritten = new Unwritten();
+  #fault: FileError | undefined;
 
   /**
-   * @param file The file; `:memory:` for jobs that end with the process.
-   * @param log Takes note of files and rows that are set aside.
+   * @param file The file; `:memory:` for jobs that end with the process. Where the disk has no room for it, it is opened
+   * by {@linkcode JobStore.catchUp} once there is.
+   * @param log Takes note of files and rows that are set aside, and of a disk that is full.
    * @throws {Error} if another server has opened it, or the system refuses.
    */
   constructor(file: string, log: Log = noLog) {
-    this.#database = openJobDatabase(file, log);
+    this.#file = file;
     this.#log = log;
+    try {
+      this.#tables = new JobTables(openJobDatabase(file, log), log);
+    } catch (error) {
+      if (!(error instanceof FileError) || !error.isFull) throw error;
+      this.#note(error);
+    }
   }
 
-  /** Keeps a new job. */
-  insert({ job, client, key, previews }: StoredJob): void {
-    this.#sql("INSERT INTO jobs (id, status, client, key, previews, job) VALUES (?, ?, ?, ?, ?, ?)")
-      .run(job.id, job.status, client, key, Number(previews), JSON.stringify(job));
+  /** Whether the file could be opened. */
+  get isOpen(): boolean {
+    return this.#tables !== undefined;
+  }
+
+  /** Whether all that was given is in the file. */
+  get isUpToDate(): boolean {
+    return this.isOpen && this.#unwritten.isEmpty;
+  }
+
+  /** Why it is not; `undefined` if it is. */
+  get fault(): FileError | undefined {
+    return this.isUpToDate ? undefined : this.#fault;
+  }
+
+  /** Opens the file and writes what could not be written, as far as there is room now. */
+  catchUp(): void {
+    if (this.isUpToDate) return;
+    try {
+      this.#tables ??= new JobTables(openJobDatabase(this.#file, this.#log), this.#log);
+      this.#unwritten.write(this.#tables);
+      this.#fault = undefined;
+      this.#log("jobs_written_again", { file: this.#file });
+    } catch (error) {
+      this.#note(error);
+    }
+  }
+
+  /**
+   * Keeps a new job.
+   *
+   * @throws {FileError} if it cannot be written.
+   */
+  insert(stored: StoredJob): void {
+    this.#write((tables) => tables.insert(stored));
+  }
+
+  /**
+   * Keeps that jobs begin.
+   *
+   * @throws {FileError} if it cannot be written.
+   */
+  begin(jobs: readonly Job[]): void {
+    this.#write((tables) => tables.transaction(() => jobs.forEach((job) => tables.update(job))));
   }
 
   /** Keeps what has become of a job. */
   update(job: Job): void {
-    this.#sql("UPDATE jobs SET status = ?, job = ? WHERE id = ?").run(
-      job.status,
-      JSON.stringify(job),
-      job.id,
+    this.#writeOrHold(
+      (tables) => tables.update(job),
+      (tables) => this.#unwritten.update(job, tables),
     );
   }
 
   /** A job. */
   get(id: string): Job | undefined {
-    const row = this.#sql("SELECT * FROM jobs WHERE id = ?").get(id);
-    return row && this.#read(row)?.job;
+    return this.#unwritten.job(id) ?? this.#open().get(id);
   }
 
   /** Jobs, the newest first. */
-  list({ limit, after, status }: JobQuery): Job[] {
-    const page = this.#sql(
-      "SELECT * FROM jobs WHERE seq < ?1 AND (?2 IS NULL OR status = ?2) ORDER BY seq DESC LIMIT ?3",
-    );
-    const jobs: Job[] = [];
-    let before = after === undefined ? MAX_SEQ : this.#seq(after);
-    while (jobs.length < limit) {
-      const rows = page.all(before, status ?? null, limit - jobs.length);
-      if (rows.length === 0) break;
-      before = Number(rows.at(-1)?.["seq"]);
-      jobs.push(...this.#readAll(rows).map(({ job }) => job));
-    }
-    return jobs;
+  list(query: JobQuery): Job[] {
+    return this.#open().list(query, this.#unwritten.changed);
   }
 
   /** Jobs that have not ended, the oldest first. */
   unfinished(): StoredJob[] {
-    return this.#readAll(
-      this.#sql("SELECT * FROM jobs WHERE status IN ('queued', 'running') ORDER BY seq").all(),
-    );
+    return this.#open().unfinished();
   }
 
   /** Keeps an event. A preview takes the place of the one before it. */
-  addEvent(job: string, type: string, data: string): void {
-    if (type === "preview") this.forgetPreviews(job);
-    this.#sql(
-      `INSERT INTO events (job, number, type, data)
-       SELECT ?1, COALESCE(MAX(number), 0) + 1, ?2, ?3 FROM events WHERE job = ?1`,
-    ).run(job, type, data);
+  addEvent(id: string, type: string, data: string): void {
+    this.#writeOrHold(
+      (tables) => {
+        const event = { number: tables.lastNumber(id) + 1, type, data };
+        if (type !== "preview") return tables.addEvent(id, event);
+        tables.transaction(() => {
+          tables.forgetPreviews(id);
+          tables.addEvent(id, event);
+        });
+      },
+      (tables) => this.#unwritten.addEvent(id, type, data, tables),
+    );
   }
 
   /** Gives a job all events that another has had. */
   copyEvents(from: string, to: string): void {
-    this.#sql(
-      `INSERT INTO events (job, number, type, data)
-       SELECT ?2, ROW_NUMBER() OVER (ORDER BY number), type, data FROM events WHERE job = ?1`,
-    ).run(from, to);
+    for (let last = 0;;) {
+      const events = this.events(from, last);
+      if (events.length === 0) return;
+      for (const { number, type, data } of events) {
+        last = number;
+        this.addEvent(to, type, data);
+      }
+    }
   }
 
-  /** Events of a job after a number, in order. */
-  events(job: string, after: number): JobEvent[] {
-    const rows = this.#sql(
-      `SELECT number, type, data FROM events WHERE job = ? AND number > ? AND json_valid(data)
-       ORDER BY number LIMIT 200`,
-    ).all(job, after);
-    return eventsSchema.parse(rows);
+  /** Events of a job after a number, in order, as many as are read at once. */
+  events(id: string, after: number): JobEvent[] {
+    const written = this.#open().events(id, after, PAGE);
+    return written.length === PAGE ? written : [...written, ...this.#unwritten.events(id, after)];
   }
 
   /** Forgets the previews of a job. */
-  forgetPreviews(job: string): void {
-    this.#sql("DELETE FROM events WHERE job = ? AND type = 'preview'").run(job);
+  forgetPreviews(id: string): void {
+    this.#writeOrHold(
+      (tables) => tables.forgetPreviews(id),
+      (tables) => this.#unwritten.forgetPreviews(id, tables),
+    );
   }
 
-  /** Forgets the oldest jobs that have ended, but for so many. */
+  /** Forgets the oldest jobs that have ended, but for so many. Without room they are forgotten later. */
   prune(kept: number): void {
-    const over =
-      `SELECT id FROM jobs WHERE status NOT IN ('queued', 'running') ORDER BY seq DESC LIMIT -1 OFFSET ?`;
-    this.#sql(`DELETE FROM events WHERE job IN (${over})`).run(kept);
-    this.#sql(`DELETE FROM jobs WHERE id IN (${over})`).run(kept);
+    try {
+      this.#write((tables) => tables.transaction(() => tables.prune(kept)));
+    } catch {
+      // The next run tries again.
+    }
   }
 
-  /** Closes the file. */
+  /** Writes what could not be written, and closes the file. */
   close(): void {
-    this.#database.close();
+    if (this.#tables) this.catchUp();
+    this.#tables?.close();
   }
 
-  /** The place of a job in the order of jobs; 0 if there is no such job. */
-  #seq(id: string): number {
-    return Number(this.#sql("SELECT seq FROM jobs WHERE id = ?").get(id)?.["seq"] ?? 0);
+  #open(): JobTables {
+    if (this.#tables) return this.#tables;
+    throw this.#fault ?? new FileError("read", this.#file, "");
   }
 
-  #readAll(rows: readonly Row[]): StoredJob[] {
-    return rows.map((row) => this.#read(row)).filter((stored) => stored !== undefined);
+  /** Writes now, after all that could not be written before, or throws. */
+  #write(work: (tables: JobTables) => void): void {
+    this.catchUp();
+    if (this.fault) throw this.fault;
+    try {
+      work(this.#open());
+    } catch (error) {
+      throw sqliteFault(error, this.#file);
+    }
   }
 
-  /** Reads a row. One that does not fit is moved to a table of its own: it would be in the way of all others. */
-  #read(row: Row): StoredJob | undefined {
-    const read = readJobRow(row);
-    if ("stored" in read) return read.stored;
-    const { reason } = read;
-    this.#log("job_set_aside", { id: row["id"], reason });
-    transaction(this.#database, () => {
-      this.#sql("INSERT INTO unfit_jobs (reason, row) VALUES (?, ?)").run(reason, JSON.stringify(row));
-      this.#sql("DELETE FROM jobs WHERE seq = ?").run(Number(row["seq"]));
-    });
-    return undefined;
+  /** Writes now, or holds what is to be written: never before what is held already. */
+  #writeOrHold(write: (tables: JobTables) => void, hold: (tables: JobTables) => void): void {
+    const tables = this.#open();
+    if (this.#unwritten.isEmpty) {
+      try {
+        return write(tables);
+      } catch (error) {
+        this.#note(error);
+      }
+    }
+    hold(tables);
   }
 
-  #sql(text: string): StatementSync {
-    let statement = this.#statements.get(text);
-    if (!statement) this.#statements.set(text, statement = this.#database.prepare(text));
-    return statement;
+  /** Takes note of why nothing can be written; logged once, until it can again. */
+  #note(error: unknown): void {
+    const fault = sqliteFault(error, this.#file);
+    if (this.#fault?.message !== fault.message) {
+      this.#log("jobs_not_written", { file: this.#file, reason: fault.message });
+    }
+    this.#fault = fault;
   }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { FileError } from "../../artifacts/file_error.ts";
 import type { RunEvent } from "../../graph/events.ts";
 import { ApiError } from "../api_error.ts";
 import { type Engine, EngineError } from "../engine/engine.ts";
@@ -11,7 +12,9 @@ import type { Limits } from "../limits.ts";
 import { FairQueue } from "./fair_queue.ts";
 import { Flight, type JobProgress } from "./flight.ts";
 import { isOver, type Job, type JobEvent, type StoredJob } from "./job.ts";
-import type { JobQuery, JobStore } from "./job_store.ts";
+import type { JobStore } from "./job_store.ts";
+import type { JobQuery } from "./job_tables.ts";
+import { SPARE_BYTES, type StoreRoom } from "./store_room.ts";
 
 /** What is told of runs to who counts and traces them. */
 export interface JobsObserver {
@@ -33,6 +36,8 @@ export interface JobsOptions {
   readonly engine: Engine;
   /** Keeps jobs and events. */
   readonly store: JobStore;
+  /** Knows whether the artifacts that runs make are kept. */
+  readonly room: StoreRoom;
   /** How many may wait, and how many are kept. */
   readonly limits: Pick<Limits, "maxQueue" | "keptJobs">;
   /** Is told of runs. */
@@ -49,6 +54,12 @@ export interface JobOrder extends Pick<Job, "kind" | "request" | "graph" | "warn
   readonly key: string;
 }
 
+/** Milliseconds between two tries to write what could not be written. */
+const RETRY_MS = 1000;
+
+/** A run whose results the store does not keep, though it has room, is made so often. */
+const MOST_VAIN_RUNS = 3;
+
 const LAST_EVENTS: ReadonlySet<string> = new Set(["done", "failed", "cancelled"]);
 
 /** Takes orders, runs them in turn, and keeps what became of them. */
@@ -61,12 +72,18 @@ export class Jobs {
   #listeners = new Map<string, Set<() => void>>();
   #secondsOfARun = 2;
   #closed = false;
+  #isTakenUp = false;
+  /** Why no run may begin, and how much must be free before one may. */
+  #held: { readonly bytes: number; readonly fault: FileError } | undefined;
+  #timer: ReturnType<typeof setInterval>;
 
   /** @param options What jobs work with. Jobs that had not ended when the last server did go on. */
   constructor(options: JobsOptions) {
     this.#options = options;
-    for (const stored of options.store.unfinished()) this.#enlist(stored);
+    this.#takeUp();
     queueMicrotask(() => this.#dispatch());
+    // What fails is tried again a moment later.
+    this.#timer = setInterval(() => this.#retry().catch(() => {}), RETRY_MS);
   }
 
   /** Jobs that wait. */
@@ -83,9 +100,12 @@ export class Jobs {
    * Takes an order.
    *
    * @throws {ApiError} 429 if too many wait, with the seconds after which to try again.
+   * @throws {FileError} if it cannot be written, or waits for room on the disk as others do.
    */
   submit(order: JobOrder): Job {
     const { store, limits, engine } = this.#options;
+    store.catchUp();
+    if (this.#obstacle) throw this.#obstacle;
     const waiting = this.waiting;
     if (waiting >= limits.maxQueue) {
       const seconds = Math.ceil(this.#secondsOfARun * this.#queue.size / engine.lanes);
@@ -173,12 +193,22 @@ export class Jobs {
     }
   }
 
-  /** Waits for the end of a job. */
+  /**
+   * Waits for the end of a job, for somebody who waits for nothing else: a job that has to wait for room on the disk is
+   * cancelled.
+   *
+   * @throws {FileError} if there is no room for it.
+   */
   async ended(id: string, signal: AbortSignal): Promise<Job | undefined> {
     signal.addEventListener("abort", () => this.#changed(id), { once: true });
     for (;;) {
       const job = this.get(id);
       if (!job || isOver(job.status) || signal.aborted || this.#closed) return job;
+      const obstacle = this.#obstacle;
+      if (obstacle && job.status === "queued") {
+        this.cancel(id);
+        throw obstacle;
+      }
       await this.#nextChange(id);
     }
   }
@@ -186,6 +216,7 @@ export class Jobs {
   /** Ends all runs. Their jobs go on where the same store is opened again. */
   async close(): Promise<void> {
     this.#closed = true;
+    clearInterval(this.#timer);
     for (const flight of this.#running) flight.controller.abort();
     for (const id of [...this.#listeners.keys()]) this.#changed(id);
     await this.#options.engine.close();
@@ -208,16 +239,42 @@ export class Jobs {
     flight.jobs.set(job.id, job);
     this.#byJob.set(job.id, flight);
     if (!flight.isRunning) return;
-    this.#begin(flight, job);
+    const running: Job = { ...job, status: "running", started: now() };
+    flight.jobs.set(job.id, running);
+    this.#options.store.update(running);
     this.#options.store.copyEvents(leader!, job.id);
   }
 
+  /** Takes up what the last server left, once its jobs can be read. */
+  #takeUp(): void {
+    if (this.#isTakenUp || !this.#options.store.isOpen) return;
+    this.#isTakenUp = true;
+    for (const stored of this.#options.store.unfinished()) this.#enlist(stored);
+  }
+
+  /** Writes what could not be written, and lets runs begin that wait for room. */
+  async #retry(): Promise<void> {
+    const { store, room } = this.#options;
+    store.catchUp();
+    this.#takeUp();
+    if (this.#held && await room.has(this.#held.bytes)) this.#held = undefined;
+    if (this.#obstacle) this.#tellWaiting();
+    this.#dispatch();
+  }
+
   #dispatch(): void {
-    while (!this.#closed && this.#running.size < this.#options.engine.lanes) {
+    const { engine } = this.#options;
+    while (!this.#closed && !this.#obstacle && this.#running.size < engine.lanes) {
       const flight = this.#queue.shift((next) =>
         ![...this.#running].some((running) => next.shouldWaitFor(running))
       );
       if (!flight) return;
+      try {
+        this.#begin(flight);
+      } catch (error) {
+        this.#queue.putBack(flight.client, flight);
+        return this.#hold(SPARE_BYTES, error);
+      }
       this.#running.add(flight);
       this.#run(flight);
     }
@@ -227,7 +284,6 @@ export class Jobs {
     const started = now();
     flight.isRunning = true;
     this.#options.observer?.began?.(flight);
-    for (const job of flight.jobs.values()) this.#begin(flight, job);
     // The last event is told when the end of the job has been written down, so that whoever sees it finds the job over.
     let last: RunEvent | undefined;
     const onEvent = (event: RunEvent): void => {
@@ -243,6 +299,7 @@ export class Jobs {
         signal: controller.signal,
         onEvent,
       });
+      await this.#requireKept(flight, artifacts);
       end = { status: "completed", artifacts };
       this.#secondsOfARun += (now() - started - this.#secondsOfARun) / 8;
     } catch (fault) {
@@ -254,6 +311,10 @@ export class Jobs {
         : { type: "failed", elapsedMs, error: error.code, message: error.message };
       if (!(fault instanceof EngineError && fault.isClientFault) && !controller.signal.aborted) {
         this.#options.observer?.fault?.(fault, flight);
+      }
+      if (fault instanceof NotKeptError && flight.jobs.size > 0) {
+        this.#options.observer?.event?.(last, flight);
+        return this.#runAgain(flight, fault, elapsedMs);
       }
     }
     if (last) this.#options.observer?.event?.(last, flight);
@@ -268,11 +329,82 @@ export class Jobs {
     this.#dispatch();
   }
 
-  #begin(flight: Flight, job: Job): void {
-    const running: Job = { ...job, status: "running", started: job.started ?? now() };
-    flight.jobs.set(job.id, running);
-    this.#options.store.update(running);
-    this.#changed(job.id);
+  /**
+   * Makes sure that the store has what a run was for: a picture that nobody can fetch is none.
+   *
+   * @throws {NotKeptError} if it is to be made again.
+   * @throws {Error} if that would not help.
+   */
+  async #requireKept(flight: Flight, artifacts: Job["artifacts"]): Promise<void> {
+    const { room, store } = this.#options;
+    const results = Object.entries(artifacts).filter(([output]) => flight.isResult(output));
+    const bytes = await room.lacking(results.map(([, made]) => made));
+    if (bytes === 0) return;
+    const isFull = !store.isUpToDate || !await room.has(bytes);
+    if (isFull && await room.canEverHave(bytes)) throw new NotKeptError(bytes);
+    flight.vainRuns += 1;
+    if (!isFull && flight.vainRuns < MOST_VAIN_RUNS) throw new NotKeptError(0);
+    throw new Error(
+      isFull
+        ? `Cannot keep what the run made as its ${bytes} bytes are more than the disk of the store has`
+        : `Cannot keep what the run made: it was not in the store after any of ${MOST_VAIN_RUNS} runs`,
+    );
+  }
+
+  /** Puts a run back whose results were lost, before all others: where the disk is full, once there is room. */
+  #runAgain(flight: Flight, { bytes, message }: NotKeptError, elapsedMs: number): void {
+    this.#running.delete(flight);
+    if (this.#closed) return;
+    flight.reset();
+    for (const job of flight.jobs.values()) {
+      const queued: Job = { ...job, status: "queued" };
+      flight.jobs.set(job.id, queued);
+      this.#options.store.forgetPreviews(job.id);
+      this.#options.store.update(queued);
+      this.#tell(job.id, { type: "warning", message, elapsedMs });
+    }
+    this.#queue.putBack(flight.client, flight);
+    if (bytes > 0) this.#hold(bytes);
+    this.#dispatch();
+  }
+
+  /** Lets no run begin until so much is free. */
+  #hold(bytes: number, error?: unknown): void {
+    const fault = error instanceof FileError
+      ? error
+      : new FileError("write", this.#options.room.folder, "ENOSPC", {
+        details: `A run needs ${bytes} bytes`,
+      });
+    this.#held = { bytes, fault };
+    this.#tellWaiting();
+  }
+
+  /** Why no run can begin at present. */
+  get #obstacle(): FileError | undefined {
+    return this.#held?.fault ?? this.#options.store.fault;
+  }
+
+  /** Whoever waits for the end of a job that waits looks at it again. */
+  #tellWaiting(): void {
+    for (const { jobs } of this.#queue.inOrder()) jobs.forEach(({ id }) => this.#changed(id));
+  }
+
+  /**
+   * Writes down that the jobs of a run begin.
+   *
+   * @throws {FileError} if that cannot be written.
+   */
+  #begin(flight: Flight): void {
+    const begun = [...flight.jobs.values()].map((job): Job => ({
+      ...job,
+      status: "running",
+      started: job.started ?? now(),
+    }));
+    this.#options.store.begin(begun);
+    for (const job of begun) {
+      flight.jobs.set(job.id, job);
+      this.#changed(job.id);
+    }
   }
 
   #event(flight: Flight, event: RunEvent): void {
@@ -314,6 +446,20 @@ export class Jobs {
     const listeners = this.#listeners.get(id);
     this.#listeners.delete(id);
     for (const listener of listeners ?? []) listener();
+  }
+}
+
+/** What a run made is not in the store. */
+class NotKeptError extends Error {
+  override name = "NotKeptError";
+
+  /** @param bytes How much must be free before it is made again; 0 if it was not for want of room. */
+  constructor(readonly bytes: number) {
+    super(
+      bytes > 0
+        ? "The disk of the store is full: the run is made again once there is room"
+        : "The store lost what the run made: the run is made again",
+    );
   }
 }
 

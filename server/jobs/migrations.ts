@@ -65,9 +65,12 @@ export function migrate(database: DatabaseSync): void {
       `its schema has version ${version}, this program knows versions up to ${MIGRATIONS.length}`,
     );
   }
-  transaction(database, () => {
-    for (const statement of MIGRATIONS.slice(version).flat()) database.prepare(statement).run();
-    database.prepare(`PRAGMA user_version = ${MIGRATIONS.length}`).run();
-  });
+  // A file that is up to date is opened without a write: the disk may be full.
+  if (version < MIGRATIONS.length) {
+    transaction(database, () => {
+      for (const statement of MIGRATIONS.slice(version).flat()) database.prepare(statement).run();
+      database.prepare(`PRAGMA user_version = ${MIGRATIONS.length}`).run();
+    });
+  }
   for (const query of QUERIES) database.prepare(query);
 }

@@ -5,6 +5,7 @@
  */
 
 import { z } from "zod";
+import { FileError } from "../../artifacts/file_error.ts";
 
 /** Primary result codes: https://sqlite.org/rescode.html */
 export const SQLITE = {
@@ -35,4 +36,10 @@ const errorSchema = z.object({ errcode: z.int() });
 export function sqliteCode(error: unknown): number | undefined {
   const { data } = errorSchema.safeParse(error);
   return data && data.errcode & 0xff;
+}
+
+/** Says in plain words, as of any file, what SQLite could not do. */
+export function sqliteFault(error: unknown, file: string): FileError {
+  if (error instanceof FileError) return error;
+  return new FileError("write", file, sqliteCode(error) === SQLITE.FULL ? "ENOSPC" : "", { cause: error });
 }
