@@ -12,9 +12,11 @@ import type { Limits } from "../limits.ts";
 import { FairQueue } from "./fair_queue.ts";
 import { Flight, type JobProgress } from "./flight.ts";
 import { isOver, type Job, type JobEvent, type StoredJob } from "./job.ts";
+import { endEvent, JobJournal, now } from "./job_journal.ts";
 import type { JobStore } from "./job_store.ts";
 import type { JobQuery } from "./job_tables.ts";
-import { SPARE_BYTES, type StoreRoom } from "./store_room.ts";
+import { toError } from "./run_fault.ts";
+import { NotKeptError, type StoreRoom } from "./store_room.ts";
 
 /** What is told of runs to who counts and traces them. */
 export interface JobsObserver {
@@ -38,8 +40,8 @@ export interface JobsOptions {
   readonly store: JobStore;
   /** Knows whether the artifacts that runs make are kept. */
   readonly room: StoreRoom;
-  /** How many may wait, and how many are kept. */
-  readonly limits: Pick<Limits, "maxQueue" | "keptJobs">;
+  /** How many may wait, how many are kept, how often they are tried and how long they may take. */
+  readonly limits: Pick<Limits, "maxQueue" | "keptJobs" | "maxAttempts" | "maxJobSeconds">;
   /** Is told of runs. */
   readonly observer?: JobsObserver | undefined;
 }
@@ -50,6 +52,8 @@ export interface JobOrder extends Pick<Job, "kind" | "request" | "graph" | "warn
   readonly client: string;
   /** Whether denoising tells what it has come to at every step. */
   readonly previews: boolean;
+  /** Seconds from now by which it must have ended. */
+  readonly deadline?: number | undefined;
   /** Orders of one key are done once while one of them is in flight. */
   readonly key: string;
 }
@@ -69,17 +73,16 @@ export class Jobs {
   #flights = new Map<string, Flight>();
   #byJob = new Map<string, Flight>();
   #running = new Set<Flight>();
-  #listeners = new Map<string, Set<() => void>>();
+  #journal: JobJournal;
   #secondsOfARun = 2;
   #closed = false;
   #isTakenUp = false;
-  /** Why no run may begin, and how much must be free before one may. */
-  #held: { readonly bytes: number; readonly fault: FileError } | undefined;
   #timer: ReturnType<typeof setInterval>;
 
   /** @param options What jobs work with. Jobs that had not ended when the last server did go on. */
   constructor(options: JobsOptions) {
     this.#options = options;
+    this.#journal = new JobJournal(options.store);
     this.#takeUp();
     queueMicrotask(() => this.#dispatch());
     // What fails is tried again a moment later.
@@ -118,7 +121,7 @@ export class Jobs {
         },
       );
     }
-    const { kind, request, graph, warnings, ...rest } = order;
+    const { kind, request, graph, warnings, deadline = limits.maxJobSeconds, ...rest } = order;
     const job: Job = {
       id: `job_${crypto.randomUUID().replaceAll("-", "")}`,
       object: "job",
@@ -127,6 +130,8 @@ export class Jobs {
       created: now(),
       started: null,
       completed: null,
+      deadline: Math.min(deadline, limits.maxJobSeconds),
+      attempts: 0,
       request,
       graph,
       artifacts: {},
@@ -162,11 +167,16 @@ export class Jobs {
 
   /** Cancels a job: one that waits never runs, one that runs stops at the next step unless another job shares the run. */
   cancel(id: string): Job | undefined {
+    return this.#withdraw(id, { status: "cancelled" }) ?? this.get(id);
+  }
+
+  /** Ends a job whatever its run does. The run stops when it was for that job alone. */
+  #withdraw(id: string, end: Pick<Job, "status"> & Partial<Job>): Job | undefined {
     const flight = this.#byJob.get(id);
     const job = flight?.jobs.get(id);
-    if (!flight || !job) return this.get(id);
-    this.#tell(id, { type: "cancelled", elapsedMs: (now() - (job.started ?? now())) * 1000 });
-    const over = this.#end(flight, { ...job, status: "cancelled" });
+    if (!flight || !job) return undefined;
+    const ended = { ...job, ...end };
+    const over = this.#end(flight, ended, endEvent(ended));
     if (flight.jobs.size === 0) {
       this.#flights.delete(flight.key);
       this.#queue.remove(flight);
@@ -178,7 +188,7 @@ export class Jobs {
   /** Events of a job after a number, as they come, to the last. */
   async *follow(id: string, after: number, signal: AbortSignal): AsyncGenerator<JobEvent> {
     let last = after;
-    signal.addEventListener("abort", () => this.#changed(id), { once: true });
+    signal.addEventListener("abort", () => this.#journal.wake(id), { once: true });
     while (!signal.aborted && !this.#closed) {
       const events = this.#options.store.events(id, last);
       for (const event of events) {
@@ -189,7 +199,7 @@ export class Jobs {
       const job = this.get(id);
       if (!job || isOver(job.status)) return;
       // Nothing can have changed since: whoever changes jobs runs in this thread too.
-      await this.#nextChange(id);
+      await this.#journal.next(id);
     }
   }
 
@@ -200,7 +210,7 @@ export class Jobs {
    * @throws {FileError} if there is no room for it.
    */
   async ended(id: string, signal: AbortSignal): Promise<Job | undefined> {
-    signal.addEventListener("abort", () => this.#changed(id), { once: true });
+    signal.addEventListener("abort", () => this.#journal.wake(id), { once: true });
     for (;;) {
       const job = this.get(id);
       if (!job || isOver(job.status) || signal.aborted || this.#closed) return job;
@@ -209,7 +219,7 @@ export class Jobs {
         this.cancel(id);
         throw obstacle;
       }
-      await this.#nextChange(id);
+      await this.#journal.next(id);
     }
   }
 
@@ -217,8 +227,11 @@ export class Jobs {
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#timer);
-    for (const flight of this.#running) flight.controller.abort();
-    for (const id of [...this.#listeners.keys()]) this.#changed(id);
+    for (const flight of this.#running) {
+      this.#journal.suspend(flight);
+      flight.controller.abort();
+    }
+    this.#journal.wakeAll();
     await this.#options.engine.close();
     this.#options.store.close();
   }
@@ -235,21 +248,39 @@ export class Jobs {
       this.#queue.push(client, own);
       return;
     }
-    const [leader] = flight.jobs.keys();
-    flight.jobs.set(job.id, job);
+    if (flight.isRunning) this.#journal.join(flight, job);
+    else flight.jobs.set(job.id, job);
     this.#byJob.set(job.id, flight);
-    if (!flight.isRunning) return;
-    const running: Job = { ...job, status: "running", started: now() };
-    flight.jobs.set(job.id, running);
-    this.#options.store.update(running);
-    this.#options.store.copyEvents(leader!, job.id);
   }
 
   /** Takes up what the last server left, once its jobs can be read. */
   #takeUp(): void {
     if (this.#isTakenUp || !this.#options.store.isOpen) return;
     this.#isTakenUp = true;
-    for (const stored of this.#options.store.unfinished()) this.#enlist(stored);
+    const { store, limits, observer } = this.#options;
+    for (const stored of store.unfinished()) {
+      const { job } = stored;
+      if (job.status === "queued" || job.attempts < limits.maxAttempts) {
+        this.#enlist(stored);
+        continue;
+      }
+      const message = `The server ended ${job.attempts} times while it ran this job: it is not run again`;
+      const failed: Job = { ...job, status: "failed", error: { code: "too_many_attempts", message } };
+      observer?.ended?.(this.#journal.end(failed, endEvent(failed)));
+    }
+    this.#endOverdue();
+  }
+
+  /** Ends the jobs whose deadline has passed. */
+  #endOverdue(): void {
+    for (const flight of new Set(this.#byJob.values())) {
+      for (const { id, created, deadline } of flight.jobs.values()) {
+        const seconds = deadline ?? this.#options.limits.maxJobSeconds;
+        if (now() < created + seconds) continue;
+        const message = `The job had not ended ${seconds} seconds after it was ordered, its deadline`;
+        this.#withdraw(id, { status: "failed", error: { code: "deadline_exceeded", message } });
+      }
+    }
   }
 
   /** Writes what could not be written, and lets runs begin that wait for room. */
@@ -257,23 +288,26 @@ export class Jobs {
     const { store, room } = this.#options;
     store.catchUp();
     this.#takeUp();
-    if (this.#held && await room.has(this.#held.bytes)) this.#held = undefined;
-    if (this.#obstacle) this.#tellWaiting();
+    this.#endOverdue();
+    await room.look();
+    if (this.#obstacle) this.#wakeWaiting();
     this.#dispatch();
   }
 
   #dispatch(): void {
-    const { engine } = this.#options;
+    const { engine, room } = this.#options;
     while (!this.#closed && !this.#obstacle && this.#running.size < engine.lanes) {
       const flight = this.#queue.shift((next) =>
         ![...this.#running].some((running) => next.shouldWaitFor(running))
       );
       if (!flight) return;
       try {
-        this.#begin(flight);
+        this.#journal.begin(flight);
       } catch (error) {
+        if (!(error instanceof FileError)) throw error;
         this.#queue.putBack(flight.client, flight);
-        return this.#hold(SPARE_BYTES, error);
+        room.awaitAfter(error);
+        return this.#wakeWaiting();
       }
       this.#running.add(flight);
       this.#run(flight);
@@ -290,16 +324,18 @@ export class Jobs {
       if (LAST_EVENTS.has(event.type)) last = event;
       else this.#event(flight, event);
     };
+    const { engine, room, store } = this.#options;
     const { graph, previews, controller } = flight;
     let end: Pick<Job, "status"> & Partial<Job>;
     try {
-      const artifacts = await this.#options.engine.run({
+      const artifacts = await engine.run({
         graph,
         previews,
         signal: controller.signal,
         onEvent,
       });
-      await this.#requireKept(flight, artifacts);
+      const results = Object.entries(artifacts).filter(([output]) => flight.isResult(output));
+      await room.requireKept(results.map(([, made]) => made), !store.isUpToDate);
       end = { status: "completed", artifacts };
       this.#secondsOfARun += (now() - started - this.#secondsOfARun) / 8;
     } catch (fault) {
@@ -312,7 +348,7 @@ export class Jobs {
       if (!(fault instanceof EngineError && fault.isClientFault) && !controller.signal.aborted) {
         this.#options.observer?.fault?.(fault, flight);
       }
-      if (fault instanceof NotKeptError && flight.jobs.size > 0) {
+      if (fault instanceof NotKeptError && this.#isWorthRepeating(flight, fault)) {
         this.#options.observer?.event?.(last, flight);
         return this.#runAgain(flight, fault, elapsedMs);
       }
@@ -322,33 +358,16 @@ export class Jobs {
     if (this.#flights.get(flight.key) === flight) this.#flights.delete(flight.key);
     if (this.#closed) return;
     for (const job of [...flight.jobs.values()]) {
-      if (last) this.#options.store.addEvent(job.id, last.type, JSON.stringify(last));
-      this.#end(flight, { ...job, ...end });
+      this.#end(flight, { ...job, ...end }, last);
     }
-    this.#options.store.prune(this.#options.limits.keptJobs);
+    store.prune(this.#options.limits.keptJobs);
     this.#dispatch();
   }
 
-  /**
-   * Makes sure that the store has what a run was for: a picture that nobody can fetch is none.
-   *
-   * @throws {NotKeptError} if it is to be made again.
-   * @throws {Error} if that would not help.
-   */
-  async #requireKept(flight: Flight, artifacts: Job["artifacts"]): Promise<void> {
-    const { room, store } = this.#options;
-    const results = Object.entries(artifacts).filter(([output]) => flight.isResult(output));
-    const bytes = await room.lacking(results.map(([, made]) => made));
-    if (bytes === 0) return;
-    const isFull = !store.isUpToDate || !await room.has(bytes);
-    if (isFull && await room.canEverHave(bytes)) throw new NotKeptError(bytes);
-    flight.vainRuns += 1;
-    if (!isFull && flight.vainRuns < MOST_VAIN_RUNS) throw new NotKeptError(0);
-    throw new Error(
-      isFull
-        ? `Cannot keep what the run made as its ${bytes} bytes are more than the disk of the store has`
-        : `Cannot keep what the run made: it was not in the store after any of ${MOST_VAIN_RUNS} runs`,
-    );
+  /** Whether a run whose results were lost is to be made again: not for ever where there is room for them. */
+  #isWorthRepeating(flight: Flight, { bytes, isWorthRepeating }: NotKeptError): boolean {
+    if (bytes === 0) flight.vainRuns += 1;
+    return isWorthRepeating && flight.vainRuns < MOST_VAIN_RUNS && flight.jobs.size > 0;
   }
 
   /** Puts a run back whose results were lost, before all others: where the disk is full, once there is room. */
@@ -356,55 +375,25 @@ export class Jobs {
     this.#running.delete(flight);
     if (this.#closed) return;
     flight.reset();
-    for (const job of flight.jobs.values()) {
-      const queued: Job = { ...job, status: "queued" };
-      flight.jobs.set(job.id, queued);
-      this.#options.store.forgetPreviews(job.id);
-      this.#options.store.update(queued);
-      this.#tell(job.id, { type: "warning", message, elapsedMs });
+    this.#journal.requeue(flight);
+    const told = `${message}: it is made again${bytes > 0 ? " once there is room" : ""}`;
+    for (const id of flight.jobs.keys()) {
+      this.#journal.event(id, { type: "warning", message: told, elapsedMs });
     }
     this.#queue.putBack(flight.client, flight);
-    if (bytes > 0) this.#hold(bytes);
+    if (bytes > 0) this.#options.room.await(bytes);
+    this.#wakeWaiting();
     this.#dispatch();
-  }
-
-  /** Lets no run begin until so much is free. */
-  #hold(bytes: number, error?: unknown): void {
-    const fault = error instanceof FileError
-      ? error
-      : new FileError("write", this.#options.room.folder, "ENOSPC", {
-        details: `A run needs ${bytes} bytes`,
-      });
-    this.#held = { bytes, fault };
-    this.#tellWaiting();
   }
 
   /** Why no run can begin at present. */
   get #obstacle(): FileError | undefined {
-    return this.#held?.fault ?? this.#options.store.fault;
+    return this.#options.room.fault ?? this.#options.store.fault;
   }
 
-  /** Whoever waits for the end of a job that waits looks at it again. */
-  #tellWaiting(): void {
-    for (const { jobs } of this.#queue.inOrder()) jobs.forEach(({ id }) => this.#changed(id));
-  }
-
-  /**
-   * Writes down that the jobs of a run begin.
-   *
-   * @throws {FileError} if that cannot be written.
-   */
-  #begin(flight: Flight): void {
-    const begun = [...flight.jobs.values()].map((job): Job => ({
-      ...job,
-      status: "running",
-      started: job.started ?? now(),
-    }));
-    this.#options.store.begin(begun);
-    for (const job of begun) {
-      flight.jobs.set(job.id, job);
-      this.#changed(job.id);
-    }
+  /** Those who wait for jobs that wait look at them again: there may be no room for them. */
+  #wakeWaiting(): void {
+    for (const { jobs } of this.#queue.inOrder()) jobs.forEach(({ id }) => this.#journal.wake(id));
   }
 
   #event(flight: Flight, event: RunEvent): void {
@@ -416,65 +405,15 @@ export class Jobs {
       flight.nodeDone(event.node);
       if (this.#queue.size > 0) this.#dispatch();
     }
-    for (const id of flight.jobs.keys()) this.#tell(id, event);
+    if (event.type === "stage:end" || event.type === "checkpoint") this.#journal.gotOn(flight);
+    for (const id of flight.jobs.keys()) this.#journal.event(id, event);
   }
 
-  #tell(id: string, event: RunEvent): void {
-    this.#options.store.addEvent(id, event.type, JSON.stringify(event));
-    this.#changed(id);
-  }
-
-  #end(flight: Flight, job: Job): Job {
-    const over: Job = { ...job, completed: now() };
-    this.#options.store.forgetPreviews(over.id);
-    this.#options.store.update(over);
+  #end(flight: Flight, job: Job, last: RunEvent | undefined): Job {
+    const over = this.#journal.end(job, last);
     flight.jobs.delete(over.id);
     this.#byJob.delete(over.id);
     this.#options.observer?.ended?.(over);
-    this.#changed(over.id);
     return over;
   }
-
-  #nextChange(id: string): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const listeners = this.#listeners.get(id) ?? new Set();
-    this.#listeners.set(id, listeners.add(resolve));
-    return promise;
-  }
-
-  #changed(id: string): void {
-    const listeners = this.#listeners.get(id);
-    this.#listeners.delete(id);
-    for (const listener of listeners ?? []) listener();
-  }
-}
-
-/** What a run made is not in the store. */
-class NotKeptError extends Error {
-  override name = "NotKeptError";
-
-  /** @param bytes How much must be free before it is made again; 0 if it was not for want of room. */
-  constructor(readonly bytes: number) {
-    super(
-      bytes > 0
-        ? "The disk of the store is full: the run is made again once there is room"
-        : "The store lost what the run made: the run is made again",
-    );
-  }
-}
-
-/** What is told of a fault. Faults of the server keep their details to themselves. */
-function toError(fault: unknown): NonNullable<Job["error"]> {
-  if (fault instanceof EngineError) {
-    if (fault.isClientFault) return { code: "invalid_request", message: fault.message };
-    return {
-      code: fault.errorName,
-      message: "The run failed for a reason that lies with the server: see its log",
-    };
-  }
-  return { code: "internal", message: "The run failed for a reason that lies with the server: see its log" };
-}
-
-function now(): number {
-  return Date.now() / 1000;
 }

@@ -1,10 +1,11 @@
 /**
- * Whether the store has what a run made, and room for what it does not have.
+ * Whether the store has what runs made, and room for what it does not have.
  *
  * @module
  */
 
 import { statfs } from "node:fs/promises";
+import { FileError } from "../../artifacts/file_error.ts";
 import type { FolderStore } from "../../artifacts/store/folder_store.ts";
 import type { MadeOutput } from "../engine/engine.ts";
 
@@ -15,29 +16,79 @@ const PIXEL_BYTES = 12;
 const OTHER_BYTES = 1 << 24;
 
 /** What must be free besides, for records and for the jobs themselves. */
-export const SPARE_BYTES = 1 << 20;
+const SPARE_BYTES = 1 << 20;
 
-/** Looks at a store and at its disk. */
+/** What a run made is not in the store. */
+export class NotKeptError extends Error {
+  override name = "NotKeptError";
+  /** How much must be free before it is made again; 0 if it was not for want of room. */
+  readonly bytes: number;
+  /** Whether the run is worth repeating. */
+  readonly isWorthRepeating: boolean;
+
+  /**
+   * @param message What happened.
+   * @param bytes How much must be free.
+   * @param isWorthRepeating Whether the run is worth repeating.
+   */
+  constructor(message: string, bytes: number, isWorthRepeating: boolean) {
+    super(message);
+    this.bytes = bytes;
+    this.isWorthRepeating = isWorthRepeating;
+  }
+}
+
+/** Looks at a store and at its disk, and knows whether runs have to wait for room. */
 export class StoreRoom {
   #store: FolderStore;
+  #wanted: { readonly bytes: number; readonly fault: FileError } | undefined;
 
   /** @param store The store. */
   constructor(store: FolderStore) {
     this.#store = store;
   }
 
-  /** The store's folder. */
-  get folder(): string {
-    return this.#store.folder;
+  /** Why runs have to wait; `undefined` if they need not. */
+  get fault(): FileError | undefined {
+    return this.#wanted?.fault;
+  }
+
+  /** Lets runs wait until so much is free. */
+  await(bytes: number): void {
+    const details = `A run needs ${bytes} bytes`;
+    this.#wanted = { bytes, fault: new FileError("write", this.#store.folder, "ENOSPC", { details }) };
+  }
+
+  /** Lets runs wait for a moment, since nothing could be written. */
+  awaitAfter(fault: FileError): void {
+    this.#wanted = { bytes: SPARE_BYTES, fault };
+  }
+
+  /** Looks whether runs still have to wait. */
+  async look(): Promise<void> {
+    if (this.#wanted && await this.#has(this.#wanted.bytes)) this.#wanted = undefined;
   }
 
   /**
-   * How much room the results of a run need that the store does not have.
+   * Makes sure that the store has what a run was for: a picture that nobody can fetch is none.
    *
-   * @param results What the run made.
-   * @returns Bytes, reckoned from the sizes of pictures; 0 if the store has all of them.
+   * @param results What it was for.
+   * @param isFull Whether the disk is known to be full.
+   * @throws {NotKeptError} if the store does not have it.
    */
-  async lacking(results: readonly MadeOutput[]): Promise<number> {
+  async requireKept(results: readonly MadeOutput[], isFull: boolean): Promise<void> {
+    const bytes = await this.#lacking(results);
+    if (bytes === 0) return;
+    if (!isFull && await this.#has(bytes)) {
+      throw new NotKeptError("The store lost what the run made", 0, true);
+    }
+    const { total } = await this.#disk();
+    const message = `The disk of the store is full: the run needs ${bytes} bytes, the disk has ${total}`;
+    throw new NotKeptError(message, bytes, bytes <= total);
+  }
+
+  /** How much room results need that the store does not have, reckoned from the sizes of pictures. */
+  async #lacking(results: readonly MadeOutput[]): Promise<number> {
     let bytes = 0;
     for (const { id, images, width, height } of results) {
       if (await this.#store.has(id)) continue;
@@ -47,21 +98,14 @@ export class StoreRoom {
     return bytes > 0 ? bytes + SPARE_BYTES : 0;
   }
 
-  /** Whether so much is free. */
-  async has(bytes: number): Promise<boolean> {
-    const { free } = await this.#disk();
-    return free >= bytes;
-  }
-
-  /** Whether the disk could hold so much if it held nothing else. */
-  async canEverHave(bytes: number): Promise<boolean> {
-    const { total } = await this.#disk();
-    return total >= bytes;
-  }
-
   async #otherBytes(): Promise<number> {
     const { total } = await this.#disk();
-    return Math.min(OTHER_BYTES, total / 10);
+    return Math.min(OTHER_BYTES, Math.floor(total / 10));
+  }
+
+  async #has(bytes: number): Promise<boolean> {
+    const { free } = await this.#disk();
+    return free >= bytes;
   }
 
   /** The sizes of the disk; a store that is gone is made anew, on a disk of which nothing is known. */
