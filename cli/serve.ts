@@ -5,6 +5,7 @@
  */
 
 import { Command, CommanderError, Option } from "commander";
+import { writeSync } from "node:fs";
 import process, { stderr } from "node:process";
 import { exitStatus, toPixstageError } from "../errors/foreign_error.ts";
 import { isLoopback } from "../server/access.ts";
@@ -113,7 +114,7 @@ async function serve(options: ServeOptions): Promise<void> {
   await requireDevice(device);
 
   // 2. Put the server together.
-  const log = quiet ? undefined : jsonLog((line) => stderr.write(line));
+  const log = quiet ? undefined : jsonLog(writeLog);
   const server = await createServer({
     models: model,
     store: store === undefined ? undefined : userPath(store),
@@ -147,6 +148,16 @@ async function serve(options: ServeOptions): Promise<void> {
   }, server.fetch);
   stop.signal.addEventListener("abort", () => server.close());
   await listener.finished;
+}
+
+/** Writes to the log. One that lies on a full disk, or that nobody reads, ends no server and no request. */
+function writeLog(line: string): void {
+  const bytes = new TextEncoder().encode(line);
+  try {
+    for (let written = 0; written < bytes.length;) written += writeSync(stderr.fd, bytes, written);
+  } catch {
+    // The lines after it may find room.
+  }
 }
 
 function modelEntry(value: string, before: readonly ModelEntry[] = []): ModelEntry[] {

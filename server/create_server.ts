@@ -7,6 +7,7 @@
 import { join } from "node:path";
 import { defaultStoreFolder } from "../artifacts/store/default_folder.ts";
 import { toPixstageError } from "../errors/foreign_error.ts";
+import { FolderStore } from "../artifacts/store/folder_store.ts";
 import { listModels } from "../hub/list_models.ts";
 import type { Residency } from "../models/segments.ts";
 import type { Device } from "../runtime/device.ts";
@@ -19,6 +20,7 @@ import type { ModelEntry } from "../hub/listed_models.ts";
 import { HostedEngine } from "./engine/hosted_engine.ts";
 import { JobStore } from "./jobs/job_store.ts";
 import { Jobs } from "./jobs/jobs.ts";
+import { StoreRoom } from "./jobs/store_room.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { type Log, noLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
@@ -131,7 +133,7 @@ export interface Server {
  *
  * @param options How it is set up.
  * @returns The server; hand its `fetch` to `Deno.serve`.
- * @throws {Error} if another server uses the same store.
+ * @throws {Error} if another server uses the same store, or the system refuses it.
  *
  * @example Usage
  * ```ts
@@ -179,7 +181,8 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
   const jobs = new Jobs({
     engine,
     limits,
-    store: new JobStore(join(store, "jobs.sqlite")),
+    store: new JobStore(join(store, "jobs.sqlite"), log),
+    room: new StoreRoom(new FolderStore(store)),
     observer: {
       ordered: (flight) => spans.ordered(flight),
       began: (flight) => spans.began(flight),

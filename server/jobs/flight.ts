@@ -39,6 +39,8 @@ export class Flight {
   isRunning = false;
   /** What it has come to. */
   progress: JobProgress | null = null;
+  /** Runs whose results the store did not keep, though it had room. */
+  vainRuns = 0;
   #prompts: Map<string, string>;
 
   /** @param first The job that it is begun for. */
@@ -51,12 +53,21 @@ export class Flight {
     this.saved = saved;
     this.client = client;
     this.jobs.set(job.id, job);
-    const { nodes } = this.graph;
-    // Nodes that take nothing from others are where runs with the same prompt do the same work.
-    const sources = Object.entries(nodes).filter(([, { inputs }]) => Object.keys(inputs).length === 0);
-    this.#prompts = new Map(
-      sources.map(([id, { stage, parameters }]) => [id, canonicalJson({ stage, parameters } as JsonValue)]),
-    );
+    this.#prompts = promptsOf(this.graph);
+  }
+
+  /** Whether an output is of a node from which no other node takes: what the run is for. */
+  isResult(output: string): boolean {
+    const node = output.slice(0, output.lastIndexOf("."));
+    const sources = Object.values(this.graph.nodes).flatMap(({ inputs }) => Object.values(inputs));
+    return !sources.some((source) => typeof source === "string" && source.startsWith(`${node}.`));
+  }
+
+  /** The run is to be made again, from the start or from what the store has. */
+  reset(): void {
+    this.isRunning = false;
+    this.progress = null;
+    this.#prompts = promptsOf(this.graph);
   }
 
   /** Whether another flight is about to make something that this one needs too, and will find in the store then. */
@@ -69,4 +80,12 @@ export class Flight {
   nodeDone(node: string): void {
     this.#prompts.delete(node);
   }
+}
+
+/** Nodes that take nothing from others, by id: where runs with the same prompt do the same work. */
+function promptsOf({ nodes }: GraphDocument): Map<string, string> {
+  const sources = Object.entries(nodes).filter(([, { inputs }]) => Object.keys(inputs).length === 0);
+  return new Map(
+    sources.map(([id, { stage, parameters }]) => [id, canonicalJson({ stage, parameters } as JsonValue)]),
+  );
 }

@@ -30,6 +30,10 @@ export const jobSchema = z.object({
   started: z.number().nullable(),
   /** When it ended, in seconds since 1970. */
   completed: z.number().nullable(),
+  /** Seconds after `created` by which it must have ended. */
+  deadline: z.number().positive().nullable().default(null),
+  /** Times that it was begun since it last got on: one that ends the server each time is not run for ever. */
+  attempts: z.int().nonnegative().default(0),
   /** The picture request, where it was one. */
   request: z.record(z.string(), z.unknown()).nullable(),
   /** The graph that it runs. */
