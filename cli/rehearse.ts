@@ -7,7 +7,7 @@
 import { Command, Option } from "commander";
 import { stderr, stdout } from "node:process";
 import type { FloatDType } from "../artifacts/half_precision.ts";
-import { REHEARSAL_PRESETS, type RehearsalPresetName } from "../models/rehearsal/presets.ts";
+import { rehearsalNames } from "../models/architectures.ts";
 import { writeRehearsal } from "../models/rehearsal/write_rehearsal.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { writeLine } from "./progress.ts";
@@ -15,7 +15,7 @@ import { userPath } from "./user_path.ts";
 
 interface RehearseOptions {
   readonly dtype: FloatDType;
-  readonly preset: RehearsalPresetName;
+  readonly preset: string;
   readonly quiet?: boolean;
 }
 
@@ -32,7 +32,7 @@ export function rehearseCommand(): Command {
         .default("float32"),
     )
     .addOption(
-      new Option("--preset <name>", "sizes of the models").choices(Object.keys(REHEARSAL_PRESETS)).default(
+      new Option("--preset <name>", "sizes of the models").choices(rehearsalNames()).default(
         "xl-1024",
       ),
     )
