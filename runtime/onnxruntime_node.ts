@@ -4,6 +4,8 @@
  * @module
  */
 
+// Imports run in this order: telemetry is off before the library loads.
+import "./without_telemetry.ts";
 import { env, InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { type Device, DeviceError, missingReason } from "./device.ts";
 import { giveBackUnused, returnLargeBlocks } from "./freed_memory.ts";
