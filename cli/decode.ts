@@ -17,6 +17,7 @@ import {
   runOptions,
 } from "./gen_options.ts";
 import { interruptSignal } from "./interrupt.ts";
+import { checkOutputs } from "./output.ts";
 import { pictureFormat } from "./save_pictures.ts";
 import { saveArtifact, saveMadePictures, showRun } from "./shown_run.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
@@ -35,6 +36,7 @@ export function decodeCommand(): Command {
 async function decode(latents: string, options: GenOptions & StoreOptions): Promise<void> {
   const { output, outputFormat, saveTensor } = options;
   const format = pictureFormat({ output, format: outputFormat });
+  await checkOutputs([output, saveTensor], { ...options, namesFiles: output === undefined });
   const graph = textToImage(pictureRequest([], options), { guided: false, latentsFile: userPath(latents) });
   const signal = interruptSignal();
   await showRun(graph, await openRun(options, runOptions(options)), options, {

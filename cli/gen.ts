@@ -5,26 +5,22 @@
  */
 
 import { Command } from "commander";
-import { stderr, stdout } from "node:process";
 import type { GraphDocumentInput } from "../graph/document.ts";
-import type { RunEvent } from "../graph/events.ts";
 import type { PictureRequestInput } from "../graph/picture_request.ts";
 import { splitSource } from "../graph/plan.ts";
-import { writeArtifactFile } from "../graph/provenance_file.ts";
-import { runGraph } from "../graph/run.ts";
 import type { RunResult } from "../graph/run_options.ts";
 import { embeddingsSource, textToImage } from "../graph/text_to_image.ts";
 import { DEFAULT_MODEL, LocalModels } from "../hub/local_models.ts";
 import type { Models } from "../models/models.ts";
 import type { MemoryPlan } from "../residency/plan_memory.ts";
 import { guidanceScaleOf } from "../stages/denoise_settings.ts";
-import { defaultName, describePicture } from "../graph/describe_picture.ts";
+import { defaultName } from "../graph/describe_picture.ts";
 import { addGenOptions, type GenOptions, pictureRequest, runOptions } from "./gen_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { followPlan, planRun } from "./memory_plan.ts";
-import { MemoryReporter } from "./memory_report.ts";
-import { progressView, writeLine } from "./progress.ts";
-import { pictureFormat, savePictures } from "./save_pictures.ts";
+import { checkOutputs } from "./output.ts";
+import { pictureFormat } from "./save_pictures.ts";
+import { saveArtifact, saveMadePictures, showRun } from "./shown_run.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
 import { UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";
@@ -41,6 +37,11 @@ export function genCommand(): Command {
 async function gen(prompts: string[], options: GenOptions & StoreOptions): Promise<void> {
   // 1. Refuse what cannot work.
   checkOptions(prompts, options);
+  const { output, saveEmbeds, saveLatents, saveTensor, until = "decode" } = options;
+  await checkOutputs([output, saveEmbeds, saveLatents, saveTensor], {
+    ...options,
+    namesFiles: output === undefined && until === "decode",
+  });
   const asked = pictureRequest(prompts, options);
   const signal = interruptSignal();
 
@@ -49,37 +50,17 @@ async function gen(prompts: string[], options: GenOptions & StoreOptions): Promi
   const local = await openRun(options, { ...runOptions(options), ...(residency ? { residency } : {}) });
   const { graph, guided } = await writeGraph(request, options, local.models, signal);
 
-  // 3. Run it.
-  const view = progressView(options);
-  const memory = new MemoryReporter(plan);
-  if (options.json && plan) writeLine(stdout, JSON.stringify({ type: "plan", ...plan }));
-  let last: RunEvent | undefined;
-  const made = await runGraph(graph, {
-    ...local,
+  // 3. Run it, and write what was asked for.
+  await showRun(graph, local, options, {
     signal,
-    until: untilNode(options.until ?? "decode", guided),
+    plan,
+    until: untilNode(until, guided),
     outputs: [
-      ...(options.saveEmbeds ? [embeddingsSource(guided)] : []),
-      ...(options.saveLatents ? ["denoise.latents"] : []),
+      ...(saveEmbeds ? [embeddingsSource(guided)] : []),
+      ...(saveLatents ? ["denoise.latents"] : []),
     ],
-    onEvent(event) {
-      last = event;
-      memory.take(event);
-      view(event);
-    },
+    save: (made) => save(made, options, guided),
   });
-
-  // 4. Write what was asked for, and say so.
-  const paths = await save(made, options, guided);
-  for (const path of paths) {
-    if (options.json) writeLine(stdout, JSON.stringify({ type: "file", path }));
-    else if (!options.quiet) writeLine(stdout, path);
-  }
-  memory.tell(options);
-  if (stderr.isTTY && !options.memoryReport && !options.json && !options.quiet && last?.type === "done") {
-    const peak = last.peakBytes ? `, peak ${Math.round(last.peakBytes / 1e6)} MB` : "";
-    writeLine(stderr, `${(last.elapsedMs / 1000).toFixed(1)} s${peak}`);
-  }
 }
 
 /** Plans the run's memory; where a limit is given, the plan is followed. */
@@ -164,14 +145,11 @@ async function save(
   for (const [file, output] of artifacts) {
     const found = made.get(output);
     if (file === undefined || !found) continue;
-    await writeArtifactFile(userPath(file), found.artifact, found.provenance);
-    paths.push(userPath(file));
+    paths.push(await saveArtifact(found, file));
   }
   const image = made.get("decode.image");
   if (!image) return paths;
-  const { artifact, provenance } = image;
   const format = pictureFormat({ output: options.output, format: options.outputFormat });
-  const output = options.output ?? defaultName(artifact.metadata, format);
-  const describe = (index: number) => describePicture(artifact, index, provenance);
-  return [...paths, ...await savePictures(artifact, { output, format }, describe)];
+  const output = options.output ?? defaultName(image.artifact.metadata, format);
+  return [...paths, ...await saveMadePictures(image, { output, format })];
 }

@@ -156,7 +156,10 @@ export function addPictureOptions(command: Command): Command {
     )
     .option("--vae-tile-size <pixels>", "side of a blended tile (default: 512)", wholeNumber(64))
     .option("--vae-tile-overlap <pixels>", "pixels that blended tiles share (default: 128)", wholeNumber(0))
-    .option("-o, --output <file>", "where the picture goes; %03d stands for its number")
+    .option(
+      "-o, --output <file>",
+      "where the picture goes, - for the standard output; %03d in its name stands for its number",
+    )
     .addOption(
       new Option("--output-format <name>", "format of the pictures; by the file's ending otherwise")
         .choices(["png", "jpeg", "webp"]),

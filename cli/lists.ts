@@ -14,7 +14,7 @@ import type { DeviceFacts } from "../residency/device_probe.ts";
 import { SCHEDULERS } from "../schedulers/mod.ts";
 import { builtInStages } from "../stages/mod.ts";
 import type { Ports } from "../stages/stage.ts";
-import { writeLine } from "./progress.ts";
+import { writeLine } from "./standard_streams.ts";
 
 /** Makes `schedulers`. */
 export function schedulersCommand(): Command {

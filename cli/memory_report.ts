@@ -10,7 +10,7 @@ import { formatMemory } from "../residency/memory_size.ts";
 import type { MemoryPlan } from "../residency/plan_memory.ts";
 import { memoryFigures } from "../runtime/memory.ts";
 import type { GenOptions } from "./gen_options.ts";
-import { writeLine } from "./progress.ts";
+import { writeLine } from "./standard_streams.ts";
 
 /** What one stage took; bytes and seconds. */
 export interface StageReportLine {

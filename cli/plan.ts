@@ -10,7 +10,7 @@ import { DEFAULT_MODEL, LocalModels } from "../hub/local_models.ts";
 import { addGenOptions, type GenOptions, pictureRequest, runOptions } from "./gen_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { describePlan, MemoryBudgetError, planRun } from "./memory_plan.ts";
-import { writeLine } from "./progress.ts";
+import { writeLine } from "./standard_streams.ts";
 
 /** Makes the command. */
 export function planCommand(): Command {

@@ -15,7 +15,7 @@ import {
 } from "../models/quantization/quantized_folder.ts";
 import { megabytes, wholeId } from "./kept_things.ts";
 import { byteCount } from "./option_values.ts";
-import { writeLine } from "./progress.ts";
+import { writeLine } from "./standard_streams.ts";
 
 /** What all subcommands know. */
 interface Common {

@@ -10,7 +10,7 @@ import type { FloatDType } from "../artifacts/half_precision.ts";
 import { REHEARSAL_PRESETS, type RehearsalPresetName } from "../models/rehearsal/presets.ts";
 import { writeRehearsal } from "../models/rehearsal/write_rehearsal.ts";
 import { interruptSignal } from "./interrupt.ts";
-import { writeLine } from "./progress.ts";
+import { writeLine } from "./standard_streams.ts";
 import { userPath } from "./user_path.ts";
 
 interface RehearseOptions {

@@ -14,17 +14,16 @@ import type { MadeArtifact } from "../graph/run_options.ts";
 import { encodePicture } from "../images/picture.ts";
 import { toPixels } from "../images/pixels.ts";
 import type { Tensor } from "../artifacts/tensor.ts";
-import { writeAtomically } from "../artifacts/atomically.ts";
 import { describePicture } from "../graph/describe_picture.ts";
 import { addRunOptions, type GenOptions, runOptions } from "./gen_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { findMade, type MadeArtifactFile, type MadePicture } from "./made_file.ts";
-import { writeLine } from "./progress.ts";
+import { writeLine } from "./standard_streams.ts";
+import { checkOutputs, isStdout, outputPath, writeOutput } from "./output.ts";
 import { addSetOption, type SetParameters, setParameters } from "./set_parameters.ts";
 import { saveArtifact, showRun } from "./shown_run.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
 import { UsageError } from "./usage_error.ts";
-import { userPath } from "./user_path.ts";
 
 type RerunOptions = GenOptions & StoreOptions & { readonly output?: string; readonly set?: SetParameters };
 
@@ -33,21 +32,25 @@ export function rerunCommand(): Command {
   const command = new Command("rerun")
     .description("Makes a picture or an artifact again, from what it tells of itself, and compares the two.")
     .argument("<file|id>", "a picture, a safetensors file, or the beginning of an id in the store")
-    .option("-o, --output <file>", 'where it goes; "again" is added to the name otherwise');
+    .option(
+      "-o, --output <file>",
+      'where it goes, - for the standard output; "again" is added to the name otherwise',
+    );
   return addStoreOptions(addRunOptions(addSetOption(command)))
     .addHelpText("after", "\nWith --no-store everything is computed anew.")
     .action(rerun);
 }
 
 async function rerun(target: string, options: RerunOptions): Promise<void> {
+  const file = options.output ?? withAgain(target);
+  await checkOutputs([file], options);
   const signal = interruptSignal();
   const run = await openRun(options, runOptions(options));
   const store = run.store ?? new MemoryStore();
   const made = await findMade(target, store);
   const { graph, output } = made.provenance;
   const outputName = asOutput(output);
-  const file = options.output ?? ("path" in made ? withAgain(made.path) : withAgain(target));
-  if ("input" in made && !file.endsWith(".safetensors")) {
+  if ("input" in made && !file.endsWith(".safetensors") && !isStdout(file)) {
     throw new UsageError(`Cannot write ${target} again as the file must end in .safetensors: give -o FILE`);
   }
   await showRun(setParameters(graph, options.set), { ...run, store }, options, {
@@ -57,7 +60,7 @@ async function rerun(target: string, options: RerunOptions): Promise<void> {
       const again = result.get(outputName)!;
       const same = "path" in made ? await savePicture(again, made, file) : await saveAgain(again, made, file);
       if (!options.set) tell(same, made.provenance, again.provenance, options);
-      return [userPath(file)];
+      return [outputPath(file)];
     },
   });
 }
@@ -69,7 +72,7 @@ async function savePicture(again: MadeArtifact, made: MadePicture, file: string)
   const pixels = toPixels(artifact.tensors["image"] as Tensor<"float32">)[image]!;
   const metadata = describePicture(artifact, image, provenance);
   const bytes = await encodePicture(pixels, { format, metadata });
-  await writeAtomically(userPath(file), [bytes]);
+  await writeOutput(file, [bytes]);
   return bytes.length === made.bytes.length && bytes.every((byte, index) => byte === made.bytes[index]);
 }
 

@@ -13,7 +13,7 @@ import { jsonLog } from "../server/log.ts";
 import { requireDevice } from "../local_devices.ts";
 import { type Device, DEVICES } from "../runtime/device.ts";
 import { wholeNumber } from "./option_values.ts";
-import { writeLine } from "./progress.ts";
+import { outliveReaders, writeLine } from "./standard_streams.ts";
 import { isUsageError, UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";
 
@@ -74,6 +74,7 @@ export function serveCommand(): Command {
  * @returns The exit status: 0, 1 for a failure, 2 for wrong usage.
  */
 export async function runServe(args: readonly string[]): Promise<number> {
+  outliveReaders();
   try {
     await serveCommand().exitOverride().parseAsync(args, { from: "user" });
     return 0;
@@ -112,7 +113,7 @@ async function serve(options: ServeOptions): Promise<void> {
   await requireDevice(device);
 
   // 2. Put the server together.
-  const log = quiet ? undefined : jsonLog((line) => stderr.write(line));
+  const log = quiet ? undefined : jsonLog((line) => writeLine(stderr, line.trimEnd()));
   const server = await createServer({
     models: model,
     store: store === undefined ? undefined : userPath(store),

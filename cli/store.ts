@@ -9,7 +9,7 @@ import { stderr, stdout } from "node:process";
 import { collectGarbage, removeFault, verifyStore } from "../artifacts/store/folder_care.ts";
 import { megabytes, wholeId } from "./kept_things.ts";
 import { byteCount } from "./option_values.ts";
-import { writeLine } from "./progress.ts";
+import { writeLine } from "./standard_streams.ts";
 import { openFolderStore } from "./store_options.ts";
 
 /** What ids name, as errors say it. */
