@@ -19,7 +19,7 @@ import { LocalModels } from "../hub/local_models.ts";
 import { describeProvenance } from "./describe_provenance.ts";
 import { findMade } from "./made_file.ts";
 import { writeLine } from "./standard_streams.ts";
-import { openFolderStore } from "./store_options.ts";
+import { openFolderStore } from "./run_store.ts";
 import { userPath } from "./user_path.ts";
 
 /** Makes the command. */

@@ -6,6 +6,9 @@
 
 import { Command, CommanderError, Option } from "commander";
 import process, { stderr } from "node:process";
+import { FileError } from "../artifacts/file_error.ts";
+import { checkOutputFolder } from "../artifacts/output_file.ts";
+import { defaultStoreFolder } from "../artifacts/store/default_folder.ts";
 import { isLoopback } from "../server/access.ts";
 import { createServer } from "../server/create_server.ts";
 import type { ModelEntry } from "../server/engine/messages.ts";
@@ -111,12 +114,14 @@ async function serve(options: ServeOptions): Promise<void> {
   }
 
   await requireDevice(device);
+  const folder = store === undefined ? defaultStoreFolder() : userPath(store);
+  await checkStoreFolder(folder);
 
   // 2. Put the server together.
   const log = quiet ? undefined : jsonLog((line) => writeLine(stderr, line.trimEnd()));
   const server = await createServer({
     models: model,
-    store: store === undefined ? undefined : userPath(store),
+    store: folder,
     lanes,
     device,
     threads,
@@ -147,6 +152,17 @@ async function serve(options: ServeOptions): Promise<void> {
   }, server.fetch);
   stop.signal.addEventListener("abort", () => server.close());
   await listener.finished;
+}
+
+/** Refuses a folder that jobs and artifacts cannot be kept in. */
+async function checkStoreFolder(folder: string): Promise<void> {
+  try {
+    await checkOutputFolder(folder);
+  } catch (cause) {
+    if (!(cause instanceof FileError)) throw cause;
+    const details = "The server keeps jobs and artifacts there: name another folder with --store";
+    throw new FileError("write", folder, cause.code, { cause, details });
+  }
 }
 
 function modelEntry(value: string, before: readonly ModelEntry[] = []): ModelEntry[] {

@@ -54,6 +54,7 @@ export async function showRun(
   const { save, plan, ...part } = options;
   const view = progressView(loudness);
   const memory = new MemoryReporter(plan);
+  if (run.warning !== undefined) view({ type: "warning", message: run.warning, elapsedMs: 0 });
   if (loudness.json && plan) writeLine(stdout, JSON.stringify({ type: "plan", ...plan }));
   let last: RunEvent | undefined;
   const made = await runGraph(graph, {

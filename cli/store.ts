@@ -10,7 +10,7 @@ import { collectGarbage, removeFault, verifyStore } from "../artifacts/store/fol
 import { megabytes, wholeId } from "./kept_things.ts";
 import { byteCount } from "./option_values.ts";
 import { writeLine } from "./standard_streams.ts";
-import { openFolderStore } from "./store_options.ts";
+import { openFolderStore } from "./run_store.ts";
 
 /** What ids name, as errors say it. */
 export const STORED = "artifact in the store";

@@ -52,7 +52,7 @@ interface SettledNode {
 export class NodeRunner {
   #options: NodeRunnerOptions;
   #settled = new Map<string, SettledNode>();
-  #warned = new Set<string>();
+  #hasWarned = false;
 
   /** @param options What the nodes need. */
   constructor(options: NodeRunnerOptions) {
@@ -205,8 +205,8 @@ export class NodeRunner {
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       const message = `The store does not keep what is made: ${reason}`;
-      if (!this.#warned.has(message)) this.#options.reporter.emit({ type: "warning", message });
-      this.#warned.add(message);
+      if (!this.#hasWarned) this.#options.reporter.emit({ type: "warning", message });
+      this.#hasWarned = true;
       return undefined;
     }
   }

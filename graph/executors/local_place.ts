@@ -35,5 +35,6 @@ export async function openLocalPlace(settings: HostSettings): Promise<HostPlace>
     models: new LocalModels(modelsSchema.parse(settings.models) as LocalModelsOptions),
     runtime: new OnnxRuntimeNode(runtimeSchema.parse(settings.runtime) as OnnxRuntimeNodeOptions),
     store: settings.store === undefined ? undefined : new FolderStore(settings.store),
+    spare: settings.spare === undefined ? undefined : new FolderStore(settings.spare),
   };
 }

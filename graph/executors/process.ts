@@ -2,12 +2,12 @@ import { fileURLToPath } from "node:url";
 import type { JsonObject } from "../../artifacts/artifact.ts";
 import { removePartialsOf } from "../../artifacts/store/folder_layout.ts";
 import { FolderStore } from "../../artifacts/store/folder_store.ts";
+import type { RunStore } from "../../artifacts/store/store.ts";
 import type { ExecuteOptions, Executor, StageRequest, StageResponse } from "./executor.ts";
 import { type ArtifactCarrier, type HostLink, runInHost } from "./host_client.ts";
 import { decodeJsonTexts, encodeJsonText } from "./json_sequence.ts";
 import type { HostRequest } from "./protocol.ts";
 import type { HostEnd } from "./stage_process_error.ts";
-import { sharedStoreCarrier } from "./worker.ts";
 
 /** What a process executor needs. */
 export interface ProcessExecutorOptions {
@@ -46,39 +46,46 @@ export class ProcessExecutor implements Executor {
   async execute(request: StageRequest, options: ExecuteOptions): Promise<StageResponse> {
     const { store, signal } = options;
     signal.throwIfAborted();
-    if (store.folder !== undefined) {
-      return await this.#executeIn(request, options, store.folder, sharedStoreCarrier(store));
-    }
-    const folder = await Deno.makeTempDir({ prefix: "pixstage-" });
+    const temporary = await Deno.makeTempDir({ prefix: "pixstage-" });
     try {
-      return await this.#executeIn(request, options, folder, temporaryCarrier(new FolderStore(folder)));
+      return await this.#executeIn(request, options, { shared: store.folder, temporary });
     } finally {
-      await Deno.remove(folder, { recursive: true });
+      await Deno.remove(temporary, { recursive: true });
     }
   }
 
   async #executeIn(
     request: StageRequest,
     options: ExecuteOptions,
-    folder: string,
-    carrier: ArtifactCarrier,
+    { shared, temporary }: { readonly shared: string | undefined; readonly temporary: string },
   ): Promise<StageResponse> {
     const { plugins = [], models = {}, runtime = {}, graceMs = 500, onStart } = this.#options;
-    const temporary = folder !== options.store.folder;
-    const link = new ProcessLink({ folder, temporary, graceMs });
+    const link = new ProcessLink({ folders: [shared ?? temporary, temporary], temporary, graceMs });
     onStart?.(link.pid);
-    const settings = { plugins: [...plugins], models, runtime, store: folder };
+    const stores = shared === undefined ? { store: temporary } : { store: shared, spare: temporary };
+    const settings = { plugins: [...plugins], models, runtime, ...stores };
+    const carrier = folderCarrier(
+      shared === undefined ? undefined : options.store,
+      new FolderStore(temporary),
+    );
     return await runInHost(request, { ...options, link, settings, carrier, graceMs });
   }
 }
 
-/** Artifacts travel through a store that lasts as long as the stage. */
-function temporaryCarrier(store: FolderStore): ArtifactCarrier {
+/**
+ * Artifacts travel through a store that both sides open, or through a folder that lasts as long as the stage where there is
+ * no such store, or where it cannot take them.
+ */
+function folderCarrier(shared: RunStore | undefined, temporary: FolderStore): ArtifactCarrier {
   return {
-    send: async ({ artifact }) => ({ id: await store.put(artifact) }),
-    receive: async ({ id }) => {
-      const artifact = await store.get(id!);
+    async send({ id, artifact }) {
+      const isShared = await shared?.has(id) || await shared?.put(artifact).then(() => true, () => false);
+      return { id: isShared ? id : await temporary.put(artifact) };
+    },
+    async receive({ id }) {
+      const artifact = await temporary.get(id!);
       if (artifact) return { artifact };
+      if (shared) return { id: id! };
       throw new Error(`Cannot read artifact ${id} as it did not arrive whole`);
     },
   };
@@ -92,18 +99,22 @@ class ProcessLink implements HostLink {
   #child: Deno.ChildProcess;
   #writer: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
   #reading: Promise<void>;
-  #folder: string;
+  #folders: readonly string[];
   #graceMs: number;
 
-  constructor({ folder, temporary, graceMs }: { folder: string; temporary: boolean; graceMs: number }) {
+  constructor({ folders, temporary, graceMs }: {
+    readonly folders: readonly string[];
+    readonly temporary: string;
+    readonly graceMs: number;
+  }) {
     this.#child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", "-A", MAIN, ...(temporary ? [folder] : [])],
+      args: ["run", "--quiet", "-A", MAIN, temporary],
       stdin: "piped",
       stdout: "piped",
       stderr: "inherit",
     }).spawn();
     this.pid = this.#child.pid;
-    this.#folder = folder;
+    this.#folders = folders;
     this.#graceMs = graceMs;
     this.#writer = this.#child.stdin.getWriter();
     this.#reading = this.#read();
@@ -123,7 +134,7 @@ class ProcessLink implements HostLink {
   async kill(): Promise<void> {
     this.#signal("SIGTERM");
     await this.#killAfter(this.#graceMs, "SIGKILL");
-    await removePartialsOf(this.#folder, this.pid);
+    for (const folder of new Set(this.#folders)) await removePartialsOf(folder, this.pid);
   }
 
   async #read(): Promise<void> {

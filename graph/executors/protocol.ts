@@ -33,6 +33,8 @@ const sentArtifactSchema = z.strictObject({
 export const hostSettingsSchema = z.strictObject({
   /** The folder of the store that both sides open; artifacts travel in the messages without one. */
   store: z.string().optional(),
+  /** A folder for artifacts that the store cannot take, where they do not travel in the messages. */
+  spare: z.string().optional(),
   /** Modules that bring stages of their own. */
   plugins: z.array(z.string()),
   /** Where checkpoints are found. */

@@ -27,6 +27,8 @@ export interface HostPlace {
   readonly runtime: Runtime;
   /** The store that both sides open, where there is one. */
   readonly store?: RunStore | undefined;
+  /** Takes artifacts that the store cannot take, where the channel does not carry them. */
+  readonly spare?: ArtifactStore | undefined;
 }
 
 /** An artifact that a stage host was told to use, and that is neither in the message nor in the store. */
@@ -98,7 +100,8 @@ class HostedRun {
     this.#kept.resolve();
   }
 
-  async execute({ registry, models, runtime, store }: HostPlace): Promise<HostReply> {
+  async execute(place: HostPlace): Promise<HostReply> {
+    const { registry, models, runtime, store } = place;
     const { run, node, stage: name, stageVersion, parameters, inputs, checkpoints, saved, previews } =
       this.#request;
     const stage = registry.get(name);
@@ -108,8 +111,8 @@ class HostedRun {
       );
     }
     const received: Record<string, IdentifiedArtifact> = {};
-    for (const [port, input] of Object.entries(inputs)) received[port] = await receive(input, store);
-    const state = saved && await receive(saved, store);
+    for (const [port, input] of Object.entries(inputs)) received[port] = await receive(input, place);
+    const state = saved && await receive(saved, place);
     const response = await new InlineExecutor({ models, runtime }).execute({
       node: { id: node, stage, parameters: stage.parameters.parse(parameters), inputs: {} },
       inputs: received,
@@ -123,13 +126,13 @@ class HostedRun {
         saved: state,
         keep: async (made) => {
           this.#kept = Promise.withResolvers();
-          this.#send({ type: "checkpoint", run, state: await give(made, store) });
+          this.#send({ type: "checkpoint", run, state: await give(made, place) });
           await this.#kept.promise;
         },
       },
     });
     const outputs: Record<string, SentArtifact> = {};
-    for (const [port, made] of Object.entries(response.outputs)) outputs[port] = await give(made, store);
+    for (const [port, made] of Object.entries(response.outputs)) outputs[port] = await give(made, place);
     const { memory } = response;
     return { type: "done", run, outputs, ...(memory ? { memory } : {}) };
   }
@@ -137,16 +140,19 @@ class HostedRun {
 
 async function receive(
   { id, artifact }: SentArtifact,
-  store: ArtifactStore | undefined,
+  { store, spare }: HostPlace,
 ): Promise<IdentifiedArtifact> {
-  const found = artifact ?? (id === undefined ? undefined : await store?.get(id));
+  const found = artifact ?? (id === undefined ? undefined : await store?.get(id) ?? await spare?.get(id));
   if (found) return { id: id ?? "", artifact: found };
   throw new MissingArtifactError(`Cannot read artifact ${id} as the store does not have it`);
 }
 
-async function give(made: MadeByStage, store: ArtifactStore | undefined): Promise<SentArtifact> {
-  if ("id" in made || !store) return made as SentArtifact;
-  return { id: await store.put(made.artifact) };
+/** Sends what was made. A store that cannot take it, being full, does not stop the stage: the executor's side says so. */
+async function give(made: MadeByStage, { store, spare }: HostPlace): Promise<SentArtifact> {
+  if ("id" in made) return { id: made.id };
+  const { artifact } = made;
+  const id = await store?.put(artifact).catch(() => undefined) ?? await spare?.put(artifact);
+  return id === undefined ? { artifact } : { id };
 }
 
 /** The buffers of the artifacts that a reply gives away, each once. */

@@ -64,15 +64,14 @@ const copyingCarrier: ArtifactCarrier = {
   receive: ({ artifact }) => Promise.resolve({ artifact: artifact! }),
 };
 
-/**
- * Artifacts travel through a store that both sides open.
- *
- * @param store The store.
- */
-export function sharedStoreCarrier(store: RunStore): ArtifactCarrier {
+/** Artifacts travel through a store that both sides open; in the messages where the store cannot take them. */
+function sharedStoreCarrier(store: RunStore): ArtifactCarrier {
   return {
-    send: async ({ id, artifact }) => ({ id: await store.has(id) ? id : await store.put(artifact) }),
-    receive: ({ id }) => Promise.resolve({ id: id! }),
+    async send({ id, artifact }) {
+      const isKept = await store.has(id) || await store.put(artifact).then(() => true, () => false);
+      return isKept ? { id } : { id, artifact };
+    },
+    receive: ({ id, artifact }) => Promise.resolve(artifact ? { artifact } : { id: id! }),
   };
 }
 
