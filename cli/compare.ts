@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stderr, stdout } from "node:process";
 import { fileURLToPath } from "node:url";
+import prettyBytes from "pretty-bytes";
 import { readSafetensorsFile } from "../artifacts/disk.ts";
 import type { Tensor } from "../artifacts/tensor.ts";
 import { DEFAULT_MODEL } from "../hub/local_models.ts";
@@ -17,7 +18,6 @@ import { decodePicture, encodePicture } from "../images/picture.ts";
 import { sideBySide } from "../images/side_by_side.ts";
 import { psnr, ssim } from "../images/similarity.ts";
 import { compareTensors, type TensorDifference } from "../residency/compare_tensors.ts";
-import { formatMemory } from "../residency/memory_size.ts";
 import type { MemoryReport } from "./memory_report.ts";
 import { pathOrName } from "./gen_options.ts";
 import { checkOutputs, isStdout, printPaths, writeOutput } from "./output.ts";
@@ -102,7 +102,7 @@ async function compare(prompt: string, options: CompareOptions): Promise<void> {
     writeLine(stream, `latents     ${difference(result.latents)}`);
     writeLine(stream, `pictures    PSNR ${result.psnr.toFixed(2)} dB, SSIM ${result.ssim.toFixed(4)}`);
     for (const { name, seconds, memory } of ways) {
-      writeLine(stream, `${name}  ${seconds.toFixed(1)} s, peak ${formatMemory(memory.peakBytes)}`);
+      writeLine(stream, `${name}  ${seconds.toFixed(1)} s, peak ${prettyBytes(memory.peakBytes)}`);
     }
     printPaths([output], options);
   } finally {

@@ -7,6 +7,7 @@
 import { type Command, Option } from "commander";
 import type { PictureRequestInput } from "../graph/picture_request.ts";
 import type { LocalRunOptions } from "../local.ts";
+import { memorySize } from "./byte_size.ts";
 import { amount, amounts, keyValue, seeds, wholeNumber } from "./option_values.ts";
 import { downloadView } from "./progress.ts";
 import type { VaeTiling } from "../models/vae_tiling/tiled_vae_decoder.ts";
@@ -57,7 +58,7 @@ export interface GenOptions {
   readonly threads?: number;
   readonly residency?: ResidencyByStage;
   readonly precision?: PrecisionByStage;
-  readonly maxMemory?: string;
+  readonly maxMemory?: number;
   readonly memoryReport?: boolean;
   readonly lowestPrecision?: Precision;
   readonly json?: boolean;
@@ -178,7 +179,8 @@ export function addGenOptions(command: Command, defaultModel: string): Command {
   addPrecisionOption(command)
     .option(
       "--max-memory <size>",
-      "memory to stay within: 1.5GB; 0 for no limit; -1GB for the free memory less that",
+      "memory to stay within, such as 1.5GB, a bare number in GB; 0 for no limit; -1GB for the free memory less that",
+      memorySize,
     )
     .addOption(
       new Option("--lowest-precision <name>", "the lowest precision that --max-memory may choose")

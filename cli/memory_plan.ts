@@ -4,6 +4,7 @@
  * @module
  */
 
+import prettyBytes from "pretty-bytes";
 import { AutoencoderConfig, spatialFactor } from "../models/autoencoder_config.ts";
 import type { Checkpoint } from "../models/checkpoint/checkpoint.ts";
 import type { Models } from "../models/models.ts";
@@ -11,7 +12,7 @@ import { PixArtTransformerConfig } from "../models/pixart_transformer_config.ts"
 import type { PictureRequestInput } from "../graph/picture_request.ts";
 import { classifyResolution } from "../models/resolution_bins.ts";
 import { decodeFacts, denoiseFacts, encodeFacts, type RunFacts } from "../residency/memory_facts.ts";
-import { formatMemory, memoryLimit, parseMemorySize } from "../residency/memory_size.ts";
+import { memoryLimit } from "../residency/memory_limit.ts";
 import { type MemoryPlan, planMemory, type StageMemoryPlan } from "../residency/plan_memory.ts";
 import { SEQUENCE_LENGTHS } from "../stages/encode.ts";
 import { openDenoiser } from "../stages/denoiser.ts";
@@ -46,7 +47,7 @@ export async function planRun(
 ): Promise<MemoryPlan> {
   const { device, residency, precision, lowestPrecision, maxMemory } = options;
   const { available } = Deno.systemMemoryInfo();
-  const limitBytes = maxMemory === undefined ? undefined : memoryLimit(parseMemorySize(maxMemory), available);
+  const limitBytes = maxMemory === undefined ? undefined : memoryLimit(maxMemory, available);
   return planMemory(await runFacts(request, options, models, signal), {
     device,
     limitBytes,
@@ -124,7 +125,7 @@ export function followPlan(
 ): { readonly request: PictureRequestInput; readonly residency: NonNullable<GenOptions["residency"]> } {
   if (!plan.fits) {
     throw new MemoryBudgetError(
-      `Cannot stay within ${formatMemory(plan.limitBytes ?? 0)} as ${plan.problems.join("; ")}`,
+      `Cannot stay within ${prettyBytes(plan.limitBytes ?? 0)} as ${plan.problems.join("; ")}`,
     );
   }
   const of = (stage: StageMemoryPlan["stage"]) => plan.stages.find((planned) => planned.stage === stage);
@@ -158,12 +159,12 @@ export function describePlan(plan: MemoryPlan): string[] {
         ? []
         : [halves === 1 ? "one half of guidance at a time" : "both halves of guidance at once"]),
     ];
-    const gpu = stage.predictedGpuPeak === undefined ? "" : `, GPU ${formatMemory(stage.predictedGpuPeak)}`;
-    return `${stage.stage.padEnd(8)} ${formatMemory(stage.predictedPeak).padStart(8)}  ${
+    const gpu = stage.predictedGpuPeak === undefined ? "" : `, GPU ${prettyBytes(stage.predictedGpuPeak)}`;
+    return `${stage.stage.padEnd(8)} ${prettyBytes(stage.predictedPeak, { fixedWidth: 8 })}  ${
       choices.join(", ")
     }  ` +
-      `(weights ${formatMemory(stage.weightBytes)}${gpu})`;
+      `(weights ${prettyBytes(stage.weightBytes)}${gpu})`;
   });
-  const limit = plan.limitBytes === undefined ? "" : `, allowed ${formatMemory(plan.limitBytes)}`;
-  return [...lines, `peak of the whole run: ${formatMemory(plan.predictedPeak)}${limit}`, ...plan.problems];
+  const limit = plan.limitBytes === undefined ? "" : `, allowed ${prettyBytes(plan.limitBytes)}`;
+  return [...lines, `peak of the whole run: ${prettyBytes(plan.predictedPeak)}${limit}`, ...plan.problems];
 }

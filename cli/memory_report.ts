@@ -5,8 +5,8 @@
  */
 
 import { stderr, stdout } from "node:process";
+import prettyBytes from "pretty-bytes";
 import type { RunEvent } from "../graph/events.ts";
-import { formatMemory } from "../residency/memory_size.ts";
 import type { MemoryPlan } from "../residency/plan_memory.ts";
 import { memoryFigures } from "../runtime/memory.ts";
 import type { GenOptions } from "./gen_options.ts";
@@ -102,7 +102,7 @@ export class MemoryReporter {
 
 /** A report for people. */
 export function describeReport({ stages, peakBytes, predictedPeak }: MemoryReport): string[] {
-  const amount = (bytes: number | undefined): string => bytes === undefined ? "-" : formatMemory(bytes);
+  const amount = (bytes: number | undefined): string => bytes === undefined ? "-" : prettyBytes(bytes);
   const hasGpu = stages.some(({ gpuPeak, predictedGpuPeak }) => (gpuPeak ?? predictedGpuPeak) !== undefined);
   const rows = [
     [
@@ -132,6 +132,6 @@ export function describeReport({ stages, peakBytes, predictedPeak }: MemoryRepor
   ];
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   const lines = rows.map((row) => row.map((cell, column) => cell.padStart(widths[column]!)).join("  "));
-  const predicted = predictedPeak === undefined ? "" : `, predicted ${formatMemory(predictedPeak)}`;
-  return [...lines, `peak of the whole run: ${formatMemory(peakBytes)}${predicted}`];
+  const predicted = predictedPeak === undefined ? "" : `, predicted ${prettyBytes(predictedPeak)}`;
+  return [...lines, `peak of the whole run: ${prettyBytes(peakBytes)}${predicted}`];
 }

@@ -53,22 +53,3 @@ function jsonOrText(text: string): unknown {
     return text;
   }
 }
-
-const UNITS: Readonly<Record<string, number>> = {
-  "": 1,
-  K: 1e3,
-  M: 1e6,
-  G: 1e9,
-  T: 1e12,
-  KI: 2 ** 10,
-  MI: 2 ** 20,
-  GI: 2 ** 30,
-  TI: 2 ** 40,
-};
-
-/** A number of bytes: `500MB`, `10GB`, `8GiB`, `0`. */
-export function byteCount(text: string): number {
-  const [, digits, unit = ""] = /^(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?$/i.exec(text.trim()) ?? [];
-  if (digits !== undefined) return Math.floor(Number(digits) * UNITS[unit.toUpperCase()]!);
-  throw new InvalidArgumentError("It must be a size, such as 500MB or 10GB.");
-}

@@ -5,12 +5,12 @@
  */
 
 import { stderr, stdout } from "node:process";
+import prettyBytes from "pretty-bytes";
 import type { RunEvent } from "../graph/events.ts";
 import { artifactFileChunks } from "../graph/provenance_file.ts";
 import { runGraph } from "../graph/run.ts";
 import type { MadeArtifact, RunResult } from "../graph/run_options.ts";
 import { describePicture } from "../graph/describe_picture.ts";
-import { formatMemory } from "../residency/memory_size.ts";
 import type { MemoryPlan } from "../residency/plan_memory.ts";
 import type { GenOptions } from "./gen_options.ts";
 import { MemoryReporter } from "./memory_report.ts";
@@ -69,7 +69,7 @@ export async function showRun(
   printPaths(await save(made), loudness);
   memory.tell(loudness);
   if (stderr.isTTY && !loudness.memoryReport && !loudness.json && !loudness.quiet && last?.type === "done") {
-    const peak = last.peakBytes ? `, peak ${formatMemory(last.peakBytes)}` : "";
+    const peak = last.peakBytes ? `, peak ${prettyBytes(last.peakBytes)}` : "";
     writeLine(stderr, `${(last.elapsedMs / 1000).toFixed(1)} s${peak}`);
   }
 }

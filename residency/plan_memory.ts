@@ -6,11 +6,11 @@
  * @module
  */
 
+import prettyBytes from "pretty-bytes";
 import type { Residency } from "../models/segments.ts";
 import { chooseTiling, type VaeTiling } from "../models/vae_tiling/tiled_vae_decoder.ts";
 import type { DecodeFacts, LayeredFacts, RunFacts } from "./memory_facts.ts";
 import { guidanceHalves } from "./guidance_halves.ts";
-import { formatMemory } from "./memory_size.ts";
 import { checkPrecision, type Precision, precisionOf, PRECISIONS } from "./precision.ts";
 import { predictGpuDenoise, predictGpuEncode } from "./predict_gpu_memory.ts";
 import {
@@ -97,8 +97,8 @@ export function planMemory(facts: RunFacts, request: MemoryRequest): MemoryPlan 
     stages.push(fitting ?? least);
     if (fitting) return;
     problems.push(
-      `${least.stage} needs ${formatMemory(least.predictedPeak)}, ${
-        formatMemory(least.predictedPeak - limit)
+      `${least.stage} needs ${prettyBytes(least.predictedPeak)}, ${
+        prettyBytes(least.predictedPeak - limit)
       } more than allowed: ${advice(least)}`,
     );
   };

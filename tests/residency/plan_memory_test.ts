@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { AutoencoderConfig } from "../../models/autoencoder_config.ts";
 import type { LayeredFacts, RunFacts } from "../../residency/memory_facts.ts";
-import { formatMemory, memoryLimit, parseMemorySize } from "../../residency/memory_size.ts";
+import { memoryLimit } from "../../residency/memory_limit.ts";
 import { planMemory } from "../../residency/plan_memory.ts";
 import { parsePrecision, PRECISIONS } from "../../residency/precision.ts";
 
@@ -42,20 +42,7 @@ const PUBLISHED: RunFacts = {
   images: 1,
 };
 
-Deno.test("parseMemorySize() reads stable-diffusion.cpp's grammar, with units", () => {
-  const sizes: [string, number][] = [
-    ["1.5GB", 1.5e9],
-    ["2", 2e9],
-    ["0", 0],
-    ["-1", -1e9],
-    ["-512 MiB", -(2 ** 29)],
-    ["900mb", 9e8],
-    ["2GiB", 2 ** 31],
-  ];
-  for (const [text, bytes] of sizes) assert.equal(parseMemorySize(text), bytes, text);
-  for (const wrong of ["", "GB", "1.5.0GB", "two", "1 TBB", "--1"]) {
-    assert.throws(() => parseMemorySize(wrong), RangeError, wrong);
-  }
+Deno.test("memoryLimit() is the amount, none, or the free memory less it", () => {
   assert.equal(memoryLimit(0, 8e9), undefined);
   assert.equal(memoryLimit(1.5e9, 8e9), 1.5e9);
   assert.equal(memoryLimit(-1e9, 8e9), 7e9);
@@ -220,5 +207,4 @@ Deno.test("parsePrecision() reads one precision for all stages, or one for each"
   assert.deepEqual(parsePrecision("int8"), { "*": "int8" });
   assert.deepEqual(parsePrecision("encode=int8,denoise=float32"), { encode: "int8", denoise: "float32" });
   assert.throws(() => parsePrecision("float64"), RangeError);
-  assert.equal(formatMemory(1.5e9), "1.50 GB");
 });
