@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { decodePicture } from "../../images/picture.ts";
-import { commandLine, inFolder, runCli, storeOf, TINY } from "./run_cli.ts";
+import { commandLine, inFolder, runCli, startCli, storeOf, TINY } from "./run_cli.ts";
 
 const isUnix = Deno.build.os !== "windows";
 
@@ -79,6 +79,27 @@ closedTest("a picture whose reader is gone is an error of one line", async (fold
     new TextDecoder().decode(stderr),
     'error: Cannot write "standard output" as its reader is gone: let it read to the end\n',
   );
+});
+
+closedTest("a server goes on serving when the reader of its log is gone", async (folder) => {
+  const server = startCli(folder, "serve", "--port", "0", "-m", `tiny=${TINY}`);
+  const reader = server.stderr.pipeThrough(new TextDecoderStream()).getReader();
+  let address: string | undefined;
+  for (let log = ""; address === undefined;) {
+    const { value, done } = await reader.read();
+    assert.ok(!done, log);
+    log += value;
+    address = /listens at (http:\S+)/.exec(log)?.[1];
+  }
+  await reader.cancel();
+  for (let request = 0; request < 3; request++) {
+    const response: Response = await fetch(`${address}/v1/models`);
+    await response.body?.cancel();
+    assert.equal(response.status, 200);
+  }
+  server.kill("SIGTERM");
+  await server.stdout.cancel();
+  assert.equal((await server.status).code, 0);
 });
 
 Deno.test({

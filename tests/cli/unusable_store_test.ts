@@ -101,6 +101,20 @@ for (const [name, homeIn] of HOMES) {
         }
         const { stderr } = await runAtHome(folder, env, ...CAT, "--no-store", "-o", "again.png");
         assert.equal(stderr, "");
+        const quantized = await runAtHome(
+          folder,
+          env,
+          ...CAT,
+          "--no-store",
+          "--precision",
+          "int8",
+          "-o",
+          "x.png",
+        );
+        assert.match(
+          quantized.stderr,
+          /^error: Cannot write ".*" as .*\. PIXSTAGE_QUANTIZED names another folder/,
+        );
         assert.match(
           (await runAtHome(folder, env, "serve", "--port", "0")).stderr,
           /^error: Cannot write ".*pixstage.store" as .*The server keeps jobs and artifacts there: .*--store\n$/,

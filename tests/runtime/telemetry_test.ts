@@ -11,16 +11,16 @@ const TRACES = /^Microsoft$|^mat-debug-|\.ses$/;
 
 const PICTURE = ["cute cat", "-m", TINY, "--steps", "2", "-W", "64", "-H", "64", "--seed", "1"];
 
-/** Folders that nothing has written to yet. */
+/** A home and a temporary folder that nothing has written to yet. */
 interface FreshMachine {
-  /** Where the process starts. */
+  /** The folder that holds both, and in which processes start. */
   readonly folder: string;
-  /** All of its environment. Automated builds are not counted, so that nothing may say that this is one. */
+  /** All of their environment. ONNX Runtime's telemetry is off in automated builds, so nothing says that this is one. */
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** Runs a test on a machine where everything that a process leaves behind is found. */
-async function onFreshMachine(test: (machine: FreshMachine) => Promise<void>): Promise<string[]> {
+/** Runs processes on a fresh machine, and gives the traces of telemetry that they leave. */
+async function tracesOf(run: (machine: FreshMachine) => Promise<void>): Promise<string[]> {
   const folder = await Deno.makeTempDir({ prefix: "pixstage-telemetry-" });
   try {
     const [home, temporary] = ["home", "tmp"].map((name) => join(folder, name));
@@ -34,7 +34,7 @@ async function onFreshMachine(test: (machine: FreshMachine) => Promise<void>): P
       HOME: home!,
       TMPDIR: temporary!,
     };
-    await test({ folder, env });
+    await run({ folder, env });
     const left = await readdir(folder, { recursive: true, withFileTypes: true });
     return left.filter(({ name }) => TRACES.test(name))
       .map(({ parentPath, name }) => relative(folder, join(parentPath, name)));
@@ -138,7 +138,7 @@ for (const [name, run] of Object.entries(ENTRY_POINTS)) {
   Deno.test({
     name: `ONNX Runtime's telemetry leaves nothing behind: ${name}`,
     ignore: !isUnix,
-    fn: async () => assert.deepEqual(await onFreshMachine(run), []),
+    fn: async () => assert.deepEqual(await tracesOf(run), []),
   });
 }
 
@@ -149,7 +149,7 @@ Deno.test({
     const code = `${TWICE}
 import { InferenceSession } from "onnxruntime-node";
 await InferenceSession.create(graph.bytes);`;
-    assert.notDeepEqual(await onFreshMachine((machine) => runScript(machine, code)), []);
+    assert.notDeepEqual(await tracesOf((machine) => runScript(machine, code)), []);
   },
 });
 
