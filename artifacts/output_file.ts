@@ -1,6 +1,6 @@
 /**
- * Files whose names come from a user. A symbolic link is written through to its target. A pipe or a device takes what is
- * written, and is never replaced by a file.
+ * Files whose names come from a user. A symbolic link is written through to its target. A pipe or a device
+ * takes what is written, and is never replaced by a file.
  *
  * @module
  */
@@ -18,13 +18,16 @@ const MOST_LINKS = 40;
 interface Destination {
   /** The file that is written, once all links have been followed. */
   readonly path: string;
-  /** How to open it where it must not be replaced; absent for a regular file, or one that does not exist yet. */
+  /**
+   * How to open it where it must not be replaced; absent for a regular file, or one that does not exist
+   * yet.
+   */
   readonly openFlag?: "a" | "w";
 }
 
 /**
- * Writes a file under a name that a user gave. A regular file appears whole or not at all, and folders on the way are
- * made; a pipe or a device takes the content as it comes.
+ * Writes a file under a name that a user gave. A regular file appears whole or not at all, and folders on
+ * the way are made; a pipe or a device takes the content as it comes.
  *
  * @param path The file.
  * @param chunks Its content in pieces, at hand or as they come.
@@ -58,8 +61,8 @@ export async function checkOutputFile(path: string): Promise<void> {
 }
 
 /**
- * Refuses a folder that no file can be written to. A file is made and removed again, as the mode of a folder says too
- * little: the system may be mounted read-only, and root may write to most folders.
+ * Refuses a folder that no file can be written to. A file is made and removed again, as the mode of a
+ * folder says too little: the system may be mounted read-only, and root may write to most folders.
  *
  * @param folder The folder. If it does not exist, the folder that it would be made in counts.
  * @param named What errors call it. Default is the folder.
@@ -89,7 +92,8 @@ async function findDestination(path: string): Promise<Destination> {
   if (found && !found.isFile()) return { path, openFlag: "w" };
   let target = resolve(path);
   for (let links = 0; links <= MOST_LINKS; links++) {
-    // A file that is open already, such as the target of a shell's redirection, keeps what others wrote to it.
+    // A file that is open already, such as the target of a shell's redirection, keeps what others wrote to
+    // it.
     if (found && isOpenFile(target)) return { path: target, openFlag: "a" };
     const next = await readlink(target).catch(() => undefined);
     if (next === undefined) return { path: found ? await onDisk("write", path, realpath(target)) : target };

@@ -6,14 +6,16 @@
 
 import { InvalidArgumentError } from "commander";
 
-/** A number, the beginning of a unit, and whether the unit is one of 1024: `1.5GB`, `8 GiB`, `500m`, `10B`. */
+/**
+ * A number, the beginning of a unit, and whether the unit is one of 1024: `1.5GB`, `8 GiB`, `500m`, `10B`.
+ */
 const SIZE = /^(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?)b?|(b))?$/i;
 
 const UNITS = ["k", "m", "g", "t"];
 
 /**
- * Reads a size: a number with B, KB, MB, GB or TB for powers of 1000, KiB, MiB, GiB or TiB for powers of 1024. Case does
- * not count, and the last B may be left out.
+ * Reads a size: a number with B, KB, MB, GB or TB for powers of 1000, KiB, MiB, GiB or TiB for powers of
+ * 1024. Case does not count, and the last B may be left out.
  *
  * @param text The size.
  * @param bare How many bytes a number without a unit stands for.
@@ -35,8 +37,8 @@ export function diskSize(text: string): number {
 }
 
 /**
- * Reads an amount of memory; a bare number is in GB. As in stable-diffusion.cpp's `--max-vram`, 0 stands for no limit and
- * a negative amount for the free memory less that much.
+ * Reads an amount of memory; a bare number is in GB. As in stable-diffusion.cpp's `--max-vram`, 0 stands
+ * for no limit and a negative amount for the free memory less that much.
  *
  * @param text The amount.
  * @returns Bytes, negative for free memory less that much.

@@ -13,7 +13,10 @@ import { userFolder, userPath } from "./user_path.ts";
 /** What stands for the standard output in place of a file's path. */
 const STDOUT = "-";
 
-/** Other names of the standard output. It may be a socket or a file that is open already, so that it is not opened again. */
+/**
+ * Other names of the standard output. It may be a socket or a file that is open already, so that it is not
+ * opened again.
+ */
 const STDOUT_NAMES: readonly string[] = [STDOUT, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
 
 /** How a command prints beside its results. */
@@ -36,7 +39,8 @@ export function outputPath(output: string): string {
  * Refuses outputs that cannot be written, before anything is read.
  *
  * @param outputs The names of all outputs, as the user gave them; absent ones are skipped.
- * @param printing How the command prints beside them, and whether it names files in the user's folder by itself.
+ * @param printing How the command prints beside them, and whether it names files in the user's folder by
+ * itself.
  * @throws {UsageError} if the standard output would have to take several things.
  * @throws {FileError} if an output is a folder, or may not be written.
  */
@@ -77,7 +81,8 @@ export async function writeOutput(
 }
 
 /**
- * Prints the paths of the files that were written: on the standard error where the standard output took a result.
+ * Prints the paths of the files that were written: on the standard error where the standard output took a
+ * result.
  *
  * @param paths What {@linkcode writeOutput} gave.
  * @param printing How the command prints.

@@ -67,7 +67,10 @@ async function rerun(target: string, options: RerunOptions): Promise<void> {
   });
 }
 
-/** How alike what was made again is to what it was: a file that another program has saved again has its pixels alone. */
+/**
+ * How alike what was made again is to what it was: a file that another program has saved again has its
+ * pixels alone.
+ */
 type Likeness = "bytes" | "pixels" | "none";
 
 /** Writes the picture, and compares its file with the one before. */

@@ -25,8 +25,8 @@ export interface OpenStore {
 }
 
 /**
- * Opens the store of a run. A folder that may not be written is read alone, and one that may not be read either is not
- * used: neither stops a run.
+ * Opens the store of a run. A folder that may not be written is read alone, and one that may not be read
+ * either is not used: neither stops a run.
  *
  * @param place A folder or a server's address. Default is a folder in the user's cache.
  */

@@ -32,7 +32,8 @@ const FORMATS: Readonly<Record<string, PictureFormat>> = {
 const NUMBER = /%(?:0(\d{1,2}))?d(?!\p{L})/u;
 
 /**
- * The format that a target asks for. On the standard output, which has no ending, it is PNG unless one is given.
+ * The format that a target asks for. On the standard output, which has no ending, it is PNG unless one is
+ * given.
  *
  * @throws {UsageError} if the file's ending names no format and none is given.
  */
@@ -47,7 +48,10 @@ export function pictureFormat({ output = ".png", format }: PictureTarget): Pictu
   );
 }
 
-/** The file of picture `index` of `count`. A name without a place for the number gets one where there are several. */
+/**
+ * The file of picture `index` of `count`. A name without a place for the number gets one where there are
+ * several.
+ */
 export function numberedOutput(output: string, index: number, count: number): string {
   const name = basename(output);
   const pattern = NUMBER.test(name) || count === 1
@@ -58,7 +62,8 @@ export function numberedOutput(output: string, index: number, count: number): st
 }
 
 /**
- * Writes the pictures of an image artifact. To the standard output, a pipe or a device they go one after the other.
+ * Writes the pictures of an image artifact. To the standard output, a pipe or a device they go one after
+ * the other.
  *
  * @param artifact The pictures.
  * @param target Where they go.

@@ -1,5 +1,6 @@
 /**
- * Runs a graph as commands do: stopped by Ctrl-C, its events shown, the paths of its files printed at the end.
+ * Runs a graph as commands do: stopped by Ctrl-C, its events shown, the paths of its files printed at the
+ * end.
  *
  * @module
  */

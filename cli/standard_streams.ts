@@ -13,8 +13,8 @@ import { FileError, onDisk } from "../artifacts/file_error.ts";
 const STDOUT_NAME = "standard output";
 
 /**
- * Lets a command go on when the reader of its output has gone, as `head` does: what it would still print is dropped, and
- * the files that it writes are kept.
+ * Lets a command go on when the reader of its output has gone, as `head` does: what it would still print is
+ * dropped, and the files that it writes are kept.
  */
 export function outliveReaders(): void {
   for (const stream of [stdout, stderr]) {
@@ -25,7 +25,8 @@ export function outliveReaders(): void {
 }
 
 /**
- * Writes one line. Control characters in it are escaped: texts from files and servers must not steer the terminal.
+ * Writes one line. Control characters in it are escaped: texts from files and servers must not steer the
+ * terminal.
  *
  * @param stream Where it goes.
  * @param line The line. Line breaks and tabs stay as they are.

@@ -55,7 +55,10 @@ export function describePicture(
   return { parameters: lines.join("\n"), pixstage: provenanceText(provenance, { image }) };
 }
 
-/** The most UTF-16 units of a prompt in a file's name: no more than 180 bytes, of the 255 that file systems allow. */
+/**
+ * The most UTF-16 units of a prompt in a file's name: no more than 180 bytes, of the 255 that file systems
+ * allow.
+ */
 const LONGEST_NAME = 60;
 
 /** The file that a picture goes to where the user names none: its prompt and its seed. */

@@ -4,8 +4,8 @@ import { MemoryStore } from "./memory_store.ts";
 import type { RunStore } from "./store.ts";
 
 /**
- * Puts a store in memory over one that may be read only: what was kept before is found, and what is new lasts as long as
- * the process.
+ * Puts a store in memory over one that may be read only: what was kept before is found, and what is new
+ * lasts as long as the process.
  *
  * @param below The store that is read.
  * @returns A store that never writes to it.

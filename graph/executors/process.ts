@@ -73,8 +73,8 @@ export class ProcessExecutor implements Executor {
 }
 
 /**
- * Artifacts travel through a store that both sides open, or through a folder that lasts as long as the stage where there is
- * no such store, or where it cannot take them.
+ * Artifacts travel through a store that both sides open, or through a folder that lasts as long as the
+ * stage where there is no such store, or where it cannot take them.
  */
 function folderCarrier(shared: RunStore | undefined, temporary: FolderStore): ArtifactCarrier {
   return {

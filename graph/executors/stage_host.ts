@@ -147,7 +147,10 @@ async function receive(
   throw new MissingArtifactError(`Cannot read artifact ${id} as the store does not have it`);
 }
 
-/** Sends what was made. A store that cannot take it, being full, does not stop the stage: the executor's side says so. */
+/**
+ * Sends what was made. A store that cannot take it, being full, does not stop the stage: the executor's
+ * side says so.
+ */
 async function give(made: MadeByStage, { store, spare }: HostPlace): Promise<SentArtifact> {
   if ("id" in made) return { id: made.id };
   const { artifact } = made;

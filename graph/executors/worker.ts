@@ -64,7 +64,9 @@ const copyingCarrier: ArtifactCarrier = {
   receive: ({ artifact }) => Promise.resolve({ artifact: artifact! }),
 };
 
-/** Artifacts travel through a store that both sides open; in the messages where the store cannot take them. */
+/**
+ * Artifacts travel through a store that both sides open; in the messages where the store cannot take them.
+ */
 function sharedStoreCarrier(store: RunStore): ArtifactCarrier {
   return {
     async send({ id, artifact }) {

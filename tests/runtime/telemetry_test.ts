@@ -6,7 +6,10 @@ import { TINY } from "../cli/run_cli.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
-/** What ONNX Runtime's telemetry leaves behind: a device id and queued events, a log, and a queue without a folder. */
+/**
+ * What ONNX Runtime's telemetry leaves behind: a device id and queued events, a log, and a queue without a
+ * folder.
+ */
 const TRACES = /^Microsoft$|^mat-debug-|\.ses$/;
 
 const PICTURE = ["cute cat", "-m", TINY, "--steps", "2", "-W", "64", "-H", "64", "--seed", "1"];
@@ -15,7 +18,10 @@ const PICTURE = ["cute cat", "-m", TINY, "--steps", "2", "-W", "64", "-H", "64",
 interface FreshMachine {
   /** The folder that holds both, and in which processes start. */
   readonly folder: string;
-  /** All of their environment. ONNX Runtime's telemetry is off in automated builds, so nothing says that this is one. */
+  /**
+   * All of their environment. ONNX Runtime's telemetry is off in automated builds, so nothing says that
+   * this is one.
+   */
   readonly env: Readonly<Record<string, string>>;
 }
 
