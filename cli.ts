@@ -7,9 +7,8 @@
 import { Command, CommanderError } from "commander";
 import { stderr } from "node:process";
 import project from "./deno.json" with { type: "json" };
-import { INTERRUPT_STATUS, InterruptedError } from "./cli/interrupt.ts";
 import { outliveReaders, writeLine } from "./cli/standard_streams.ts";
-import { isUsageError } from "./cli/usage_error.ts";
+import { exitStatus, isAbortError, toPixstageError } from "./errors/foreign_error.ts";
 
 /** How each command is loaded: only the one that is called, as loading all takes as long as a small run. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
@@ -60,13 +59,12 @@ export async function main(args: readonly string[]): Promise<number> {
     return 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    if (error instanceof InterruptedError) {
-      writeLine(stderr, "Stopped");
-      return INTERRUPT_STATUS;
+    if (isAbortError(error)) writeLine(stderr, "Stopped");
+    else {
+      const { message, stack } = toPixstageError(error);
+      writeLine(stderr, `error: ${args.includes("--verbose") || args.includes("-v") ? stack : message}`);
     }
-    const { message, stack } = error instanceof Error ? error : new Error(String(error));
-    writeLine(stderr, `error: ${args.includes("--verbose") || args.includes("-v") ? stack : message}`);
-    return isUsageError(error) ? 2 : 1;
+    return exitStatus(error);
   }
 }
 

@@ -1,34 +1,116 @@
 /**
- * Runs on this machine: the built-in stages, checkpoints of the disk and the hub, ONNX Runtime, files.
+ * pixstage on this machine: the built-in stages, checkpoints of the disk and the hub, ONNX Runtime, files.
  *
  * @module
  */
 
 import type { JsonObject } from "./artifacts/artifact.ts";
+import { asJson } from "./artifacts/canonical_json.ts";
+import { writeOutputFile } from "./artifacts/output_file.ts";
+import { defaultStoreFolder } from "./artifacts/store/default_folder.ts";
+import { FolderStore } from "./artifacts/store/folder_store.ts";
+import { MemoryStore } from "./artifacts/store/memory_store.ts";
 import type { RunStore } from "./artifacts/store/store.ts";
+import { InputError } from "./errors/pixstage_error.ts";
+import { HttpExecutor } from "./graph/executors/http.ts";
 import { InlineExecutor } from "./graph/executors/inline.ts";
 import { ProcessExecutor } from "./graph/executors/process.ts";
 import { WorkerExecutor } from "./graph/executors/worker.ts";
 import { rememberedFingerprint } from "./graph/fingerprint_memo.ts";
-import { asJson } from "./graph/node_key.ts";
-import { readArtifactFile } from "./graph/provenance_file.ts";
+import { loadPlugins } from "./graph/plugins.ts";
+import { readArtifactFile, writeArtifactFile } from "./graph/provenance_file.ts";
 import type { RunOptions } from "./graph/run_options.ts";
-import { LocalModels, type LocalModelsOptions } from "./hub/local_models.ts";
+import { downloadProgressSchema } from "./hub/download_progress.ts";
+import { DEFAULT_MODEL, LocalModels, type LocalModelsOptions } from "./hub/local_models.ts";
+import { Pixstage } from "./pixstage/pixstage.ts";
 import { OnnxRuntimeNode, type OnnxRuntimeNodeOptions } from "./runtime/onnxruntime_node.ts";
 import { builtInStages } from "./stages/mod.ts";
 
 /** Where runs find checkpoints, what they run on, and what they keep. */
-export interface LocalRunOptions extends LocalModelsOptions, OnnxRuntimeNodeOptions {
-  /** Keeps what is made, and knows what was made before. Default is one that is forgotten after the run. */
-  readonly store?: RunStore | undefined;
+export interface LocalRunOptions
+  extends LocalModelsOptions, OnnxRuntimeNodeOptions, Pick<RunOptions, "residency" | "store"> {
   /** Modules that bring stages of their own, for executors other than `inline`; see `loadPlugins`. */
   readonly plugins?: readonly string[] | undefined;
 }
 
-/** What {@linkcode localRun} gives. */
+/** The result of {@linkcode localRun}. */
 export type LocalRun =
-  & Pick<RunOptions, "models" | "executors" | "store" | "fingerprint" | "numerics">
-  & Required<Pick<RunOptions, "registry" | "readFile">>;
+  & Pick<RunOptions, "executors" | "store" | "residency">
+  & Required<Pick<RunOptions, "registry" | "readFile">>
+  & {
+    /** Opens checkpoints by reference. */
+    readonly models: LocalModels;
+  };
+
+/** How pixstage is opened on this machine. */
+export interface OpenOptions extends Omit<LocalRunOptions, "store"> {
+  /**
+   * The checkpoint of calls that name none: a folder, `org/name` or `org/name@revision`.
+   *
+   * @default {"pixstage-emoji"}
+   */
+  readonly model?: string | undefined;
+  /**
+   * Keeps results, and knows what was made before: a store, or the path of a folder; `false` for one that is forgotten.
+   *
+   * @default {the folder that the command line uses}
+   */
+  readonly store?: RunStore | string | false | undefined;
+  /**
+   * Where stages run: in this thread, in a worker or a child process each, or on the server of an address.
+   *
+   * @default {"inline"}
+   */
+  readonly executor?: string | undefined;
+}
+
+/**
+ * Opens pixstage on this machine. Nothing is loaded before the first call.
+ *
+ * @param options Where to find checkpoints, what to run on, and what to keep.
+ * @returns The front door.
+ * @throws {InputError} if there is no such executor.
+ * @throws {PluginError} if a plugin cannot be loaded.
+ *
+ * @example A picture
+ * ```ts
+ * import { open } from "./local.ts";
+ *
+ * await using pix = await open({ store: false });
+ * const [heart] = await pix.generate({ prompt: "a red heart", seed: 7, steps: 1 });
+ * console.assert(heart?.width === 256 && heart.seed === "7");
+ * ```
+ */
+export async function open(options: OpenOptions = {}): Promise<Pixstage> {
+  const { model = DEFAULT_MODEL, executor = "inline", store: place, ...rest } = options;
+  const store = place === false
+    ? new MemoryStore()
+    : typeof place === "object"
+    ? place
+    : new FolderStore(place ?? defaultStoreFolder());
+  const run = localRun({ ...rest, store });
+  await loadPlugins(run.registry, rest.plugins ?? []);
+  const known = run.executors.find(({ name }) => name === executor);
+  const isAddress = /^https?:\/\//.test(executor);
+  if (!known && !isAddress) {
+    throw new InputError(
+      "invalid_value",
+      `Cannot run stages as the executor must be inline, worker, process or a server's address: current value is ` +
+        `"${executor}"`,
+    );
+  }
+  return new Pixstage({
+    ...run,
+    executors: [known ?? new HttpExecutor(executor)],
+    model,
+    store,
+    files: {
+      writePicture: (path, bytes) => writeOutputFile(path, [bytes]),
+      writeArtifact: (path, { artifact, provenance }) => writeArtifactFile(path, artifact, provenance),
+    },
+    freeMemory: () => Deno.systemMemoryInfo().available,
+  });
+}
 
 /**
  * What {@linkcode runGraph} needs to run on this machine: in this thread, in workers or in child processes.
@@ -40,34 +122,35 @@ export type LocalRun =
  * ```ts ignore
  * import { localRun, runGraph, textToImage } from "./mod.ts";
  *
- * const graph = textToImage({ model: "pixstage-emoji", prompts: ["cute cat"] }, { guided: true });
+ * const graph = textToImage({ model: "pixstage-emoji", prompts: ["cute cat"] });
  * const made = await runGraph(graph, localRun());
  * const image = made.get("decode.image");
  * ```
  */
 export function localRun(options: LocalRunOptions = {}): LocalRun {
-  const { store, plugins = [], device = "cpu", threads, residency, ...modelOptions } = options;
-  const models = new LocalModels(modelOptions);
-  const runtime = new OnnxRuntimeNode(options);
-  const elsewhere = {
-    plugins,
+  const { store, plugins = [], device, threads, residency, onProgress, ...modelOptions } = options;
+  const models = new LocalModels({ ...modelOptions, ...(onProgress ? { onProgress } : {}) });
+  const runtime = new OnnxRuntimeNode({ device, threads });
+  const fingerprint = store?.folder === undefined ? undefined : rememberedFingerprint(store.folder);
+  const hosts = {
+    plugins: [...plugins],
     models: asJson(modelOptions) as JsonObject,
-    runtime: asJson({ device, threads, residency }) as JsonObject,
+    runtime: asJson({ device, threads }) as JsonObject,
+    ...(store?.folder === undefined ? {} : { fingerprints: store.folder }),
+    onDownload: onProgress && ((progress: JsonObject) => onProgress(downloadProgressSchema.parse(progress))),
   };
   const createWorker = () =>
-    new Worker(new URL("./graph/executors/worker_main.ts", import.meta.url), { type: "module" });
+    new Worker(new URL("./graph/hosts/worker_main.ts", import.meta.url), { type: "module" });
   return {
     registry: builtInStages(),
     models,
     executors: [
-      new InlineExecutor({ models, runtime }),
-      new WorkerExecutor({ ...elsewhere, createWorker }),
-      new ProcessExecutor(elsewhere),
+      new InlineExecutor({ models, runtime, fingerprint }),
+      new WorkerExecutor({ ...hosts, createWorker }),
+      new ProcessExecutor(hosts),
     ],
     readFile: readArtifactFile,
     store,
-    ...(store?.folder === undefined ? {} : { fingerprint: rememberedFingerprint(store.folder) }),
-    // Devices differ in the last digits of what they compute.
-    ...(device === "cpu" ? {} : { numerics: { device } }),
+    residency,
   };
 }

@@ -6,13 +6,15 @@
  *
  * @example A picture in a browser
  * ```ts ignore
+ * // It needs a page that serves the checkpoint and ONNX Runtime's web library; see docs/browser.md.
  * import * as ort from "onnxruntime-web/wasm";
- * import { OnnxRuntimeWeb, openHttpSource, runGraph, textToImage, webRun } from "./web.ts";
+ * import { OnnxRuntimeWeb, open, openHttpSource } from "./web.ts";
  *
  * const files = await (await fetch("/models/pixstage-emoji/files.json")).json();
  * const source = openHttpSource(new URL("/models/pixstage-emoji/", location.href).href, { files });
- * const graph = textToImage({ model: "pixstage-emoji", prompts: ["cute cat"] }, { guided: true });
- * const made = await runGraph(graph, webRun({ "pixstage-emoji": source }, new OnnxRuntimeWeb(ort)));
+ * const pix = open({ "pixstage-emoji": source }, new OnnxRuntimeWeb(ort));
+ * const [cat] = await pix.generate({ prompt: "cute cat" });
+ * const png = await cat.encode("png");
  * ```
  *
  * @module
@@ -23,6 +25,7 @@ import type { RunOptions } from "./graph/run_options.ts";
 import { GivenModels } from "./models/checkpoint/given_models.ts";
 import type { CheckpointSource } from "./models/checkpoint/source.ts";
 import type { Runtime } from "./runtime/runtime.ts";
+import { Pixstage, type PixstageOptions } from "./pixstage/pixstage.ts";
 import { builtInStages } from "./stages/mod.ts";
 
 export { type Artifact, ArtifactError } from "./artifacts/artifact.ts";
@@ -31,6 +34,17 @@ export { FetchError } from "./artifacts/fetch_bytes.ts";
 export { HttpStore, type HttpStoreOptions } from "./artifacts/store/http_store.ts";
 export { MemoryStore } from "./artifacts/store/memory_store.ts";
 export { type Tensor, tensor } from "./artifacts/tensor.ts";
+export { ERROR_CODES, type ErrorCode, type ErrorCodeEntry, type Fault } from "./errors/error_codes.ts";
+export { isAbortError, toPixstageError } from "./errors/foreign_error.ts";
+export {
+  type ErrorDetails,
+  FormatError,
+  InputError,
+  InternalError,
+  PixstageError,
+  type PixstageErrorOptions,
+} from "./errors/pixstage_error.ts";
+export { deserializeError, type SerializedError, serializeError } from "./errors/serialized_error.ts";
 export type { GraphDocument, GraphDocumentInput } from "./graph/document.ts";
 export type { RunEvent } from "./graph/events.ts";
 export { HttpExecutor } from "./graph/executors/http.ts";
@@ -39,6 +53,13 @@ export type { PictureRequest, PictureRequestInput } from "./graph/picture_reques
 export { runGraph } from "./graph/run.ts";
 export type { MadeArtifact, RunOptions, RunResult } from "./graph/run_options.ts";
 export { textToImage, type TextToImageOptions } from "./graph/text_to_image.ts";
+export {
+  type CallOptions,
+  type GenerateRequest,
+  Pixstage,
+  type PixstageOptions,
+} from "./pixstage/pixstage.ts";
+export { Embeddings, Image, Latents } from "./pixstage/results.ts";
 export { decodePicture, encodePicture } from "./images/picture.ts";
 export { fromPixels, type Pixels, toPixels } from "./images/pixels.ts";
 export { toRgba } from "./images/rgba.ts";
@@ -53,10 +74,38 @@ export {
 export type { ModelGraph, Runtime, Session } from "./runtime/runtime.ts";
 export { builtInStages } from "./stages/mod.ts";
 export { StageRegistry } from "./stages/registry.ts";
-export { defineStage, type Stage, type StageContext } from "./stages/stage.ts";
+export {
+  defineStage,
+  type PrepareContext,
+  type PreparedStage,
+  type RunContext,
+  type Stage,
+} from "./stages/stage.ts";
 
-/** What {@linkcode webRun} gives. */
-export type WebRun = Pick<RunOptions, "registry" | "models" | "executors">;
+/** How pixstage is opened in a browser or an edge runtime. */
+export interface OpenOptions extends Pick<PixstageOptions, "residency" | "store"> {
+  /** The checkpoint of calls that name none; the first of the sources by default. */
+  readonly model?: string | undefined;
+}
+
+/**
+ * Opens pixstage in the calling thread; a worker keeps a page alive meanwhile.
+ *
+ * @param sources The checkpoints, by the names that calls name them by.
+ * @param runtime Computes.
+ * @param options The checkpoint of calls that name none, what is kept, and how long weights are held.
+ * @returns The front door.
+ */
+export function open(
+  sources: Readonly<Record<string, CheckpointSource>>,
+  runtime: Runtime,
+  { model = Object.keys(sources)[0] ?? "", ...options }: OpenOptions = {},
+): Pixstage {
+  return new Pixstage({ ...options, ...webRun(sources, runtime), model });
+}
+
+/** The result of {@linkcode webRun}. */
+export type WebRun = Pick<RunOptions, "registry" | "executors">;
 
 /**
  * What `runGraph` needs to run in the calling thread; a worker keeps a page alive meanwhile.
@@ -67,5 +116,5 @@ export type WebRun = Pick<RunOptions, "registry" | "models" | "executors">;
  */
 export function webRun(sources: Readonly<Record<string, CheckpointSource>>, runtime: Runtime): WebRun {
   const models = new GivenModels(sources);
-  return { registry: builtInStages(), models, executors: [new InlineExecutor({ models, runtime })] };
+  return { registry: builtInStages(), executors: [new InlineExecutor({ models, runtime })] };
 }

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { PixstageError, type PixstageErrorOptions } from "../errors/pixstage_error.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** A value that JSON can hold. */
@@ -30,7 +31,20 @@ export interface Artifact {
   readonly metadata: JsonObject;
 }
 
-/** An artifact that does not hold what its use asks for. */
-export class ArtifactError extends Error {
+/** An artifact that is missing, cannot be read, or does not hold what its use needs. */
+export class ArtifactError extends PixstageError<"invalid_artifact" | "artifact_not_found"> {
   override name = "ArtifactError";
+
+  /**
+   * @param message Which artifact, what is wrong with it, and what its use needs.
+   * @param options The code, details, and the error behind this one.
+   */
+  constructor(
+    message: string,
+    { code = "invalid_artifact", ...options }: PixstageErrorOptions & {
+      readonly code?: "invalid_artifact" | "artifact_not_found";
+    } = {},
+  ) {
+    super(code, message, options);
+  }
 }

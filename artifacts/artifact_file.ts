@@ -8,7 +8,8 @@
  */
 
 import { z } from "zod";
-import type { Artifact, JsonObject } from "./artifact.ts";
+import { parseValue } from "../errors/parse_value.ts";
+import { type Artifact, ArtifactError, type JsonObject } from "./artifact.ts";
 import { canonicalJson } from "./canonical_json.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
 import type { Tensor } from "./tensor.ts";
@@ -35,18 +36,13 @@ const RecordSchema = z.object({
   ),
 });
 
-/** A file that is valid safetensors, but whose record of kind and metadata cannot be read. */
-export class ArtifactError extends Error {
-  override name = "ArtifactError";
-}
-
 /**
  * Writes an artifact as the bytes of its file. Equal artifacts give equal bytes, in whatever order their tensors and
  * metadata were put together.
  *
  * @param artifact The artifact.
  * @returns The file's bytes.
- * @throws {TypeError} if the metadata holds what JSON cannot, or a name cannot stand in the file.
+ * @throws {InputError} if the metadata holds what JSON cannot, or a name cannot stand in the file.
  */
 export function encodeArtifact(artifact: Artifact): Uint8Array<ArrayBuffer> {
   const chunks = encodeArtifactChunks(artifact);
@@ -110,15 +106,16 @@ export function decodeArtifact(bytes: Uint8Array, name: string): Artifact {
       { cause },
     );
   }
-  const parsed = RecordSchema.safeParse(json);
-  if (!parsed.success) {
-    throw new ArtifactError(
-      `Cannot read ${JSON.stringify(name)} as an artifact as its "${RECORD_KEY}" metadata must hold kind, ` +
-        `version ${VERSION} and metadata: ${z.prettifyError(parsed.error)}`,
-      { cause: parsed.error },
-    );
-  }
-  return { kind: parsed.data.kind, tensors, metadata: parsed.data.metadata };
+  const { kind, metadata: stored } = parseValue(
+    RecordSchema,
+    json,
+    ({ clause }, options) =>
+      new ArtifactError(
+        `Cannot read ${JSON.stringify(name)} as an artifact: in its "${RECORD_KEY}" metadata ${clause}`,
+        options,
+      ),
+  );
+  return { kind, tensors, metadata: stored };
 }
 
 /**

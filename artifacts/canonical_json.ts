@@ -8,14 +8,41 @@
  * @module
  */
 
+import { InputError } from "../errors/pixstage_error.ts";
 import type { JsonValue } from "./artifact.ts";
+
+/**
+ * SHA-256 of a value's canonical JSON.
+ *
+ * @param value The value.
+ * @returns 64 hexadecimal digits; equal values have equal ones.
+ */
+export async function hashJson(value: JsonValue): Promise<string> {
+  const bytes = new TextEncoder().encode(canonicalJson(value));
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}
+
+/**
+ * A value as JSON holds it: undefined fields are left out, infinities and big integers become texts.
+ *
+ * @param value The value.
+ * @returns Plain JSON.
+ */
+export function asJson(value: unknown): JsonValue {
+  return JSON.parse(
+    JSON.stringify(value, (_key, part) => {
+      const hasNoJson = typeof part === "bigint" || (typeof part === "number" && !Number.isFinite(part));
+      return hasNoJson ? String(part) : part;
+    }) ?? "null",
+  );
+}
 
 /**
  * Writes a value as JSON without blanks, keys sorted by their UTF-16 units.
  *
  * @param value The value.
  * @returns Its one spelling.
- * @throws {TypeError} if something in it is no JSON: `undefined`, a function, NaN or an infinity.
+ * @throws {InputError} if something in it is no JSON: `undefined`, a function, NaN or an infinity.
  *
  * @example Usage
  * ```ts
@@ -35,7 +62,8 @@ export function canonicalJson(value: JsonValue): string {
   const isJson = value === null || typeof value === "string" || typeof value === "boolean" ||
     Number.isFinite(value);
   if (!isJson) {
-    throw new TypeError(
+    throw new InputError(
+      "invalid_value",
       `Cannot write a value as JSON as it must be a JSON value: current value is ${String(value)}`,
     );
   }

@@ -15,7 +15,7 @@ import { FileError, onDisk } from "./file_error.ts";
  * @param path The file; its folder must be there.
  * @param bytes What is going to be written.
  * @param advice What to do beside freeing space, as a sentence.
- * @throws {FileError} with code `ENOSPC` if less is free.
+ * @throws {FileError} with the code `disk_full` if less is free.
  */
 export async function checkRoom(path: string, bytes: number, advice?: string): Promise<void> {
   const { bavail, bsize } = await onDisk("write", path, statfs(dirname(path)));
@@ -23,6 +23,6 @@ export async function checkRoom(path: string, bytes: number, advice?: string): P
   if (free >= bytes) return;
   // So many digits that the two differ.
   const [needed, left] = [bytes, free].map((size) => prettyBytes(size, { maximumFractionDigits: 3 }));
-  const details = `${needed} are needed, ${left} are free`;
-  throw new FileError("write", path, "ENOSPC", { details: advice ? `${details}. ${advice}` : details });
+  const need = `${needed} are needed, ${left} are free`;
+  throw new FileError("write", path, "ENOSPC", { advice: advice ? `${need}. ${advice}` : need });
 }

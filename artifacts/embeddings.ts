@@ -8,6 +8,7 @@
  */
 
 import { z } from "zod";
+import { InputError } from "../errors/pixstage_error.ts";
 import { type Artifact, ArtifactError } from "./artifact.ts";
 import { toFloat32 } from "./half_precision.ts";
 import { type Tensor, tensor } from "./tensor.ts";
@@ -39,7 +40,7 @@ export interface Embeddings {
  * @param length Tokens to pad to.
  * @param metadata What else is known.
  * @returns The artifact.
- * @throws {RangeError} if a prompt has more tokens than `length`.
+ * @throws {InputError} if a prompt has more tokens than `length`.
  */
 export function packEmbeddings(
   embeddings: Embeddings,
@@ -72,7 +73,10 @@ function pad(
   prompts.forEach((prompt, index) => {
     const tokens = prompt.shape[0] ?? 0;
     if (tokens > length) {
-      throw new RangeError(`Cannot pack embeddings as a prompt may have ${length} tokens: it has ${tokens}`);
+      throw new InputError(
+        "out_of_range",
+        `Cannot pack embeddings as a prompt may have ${length} tokens: it has ${tokens}`,
+      );
     }
     embeds.set(prompt.data, index * length * channels);
     mask.fill(1n, index * length, index * length + tokens);
@@ -144,4 +148,30 @@ function unpad(artifact: Artifact, embedsName: string, maskName: string): Prompt
     );
     return tensor("float32", [rows.length, channels], data);
   });
+}
+
+/** Takes embeddings of prompts apart: an artifact for each prompt. */
+export function splitEmbeddings(artifact: Artifact): Artifact[] {
+  const { prompts: texts } = embeddingsMetadataSchema.parse(artifact.metadata);
+  const length = paddedLength(artifact);
+  return unpackEmbeddings(artifact).prompts.map((prompt, row) =>
+    packEmbeddings({ prompts: [prompt] }, length, texts ? { prompts: [texts[row]!] } : {})
+  );
+}
+
+/**
+ * Puts embeddings of prompts together, prompt behind prompt.
+ *
+ * @param rows Embeddings that are padded to the same length.
+ */
+export function joinEmbeddings(rows: readonly Artifact[]): Artifact {
+  const prompts = rows.flatMap((row) => unpackEmbeddings(row).prompts);
+  const texts = rows.flatMap(({ metadata }) => embeddingsMetadataSchema.parse(metadata).prompts ?? []);
+  const length = Math.max(...rows.map(paddedLength));
+  return packEmbeddings({ prompts }, length, texts.length === prompts.length ? { prompts: texts } : {});
+}
+
+/** The length that embeddings are padded to, in tokens. */
+export function paddedLength({ tensors }: Artifact): number {
+  return tensors["prompt_embeds"]?.shape[1] ?? 0;
 }

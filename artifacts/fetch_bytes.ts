@@ -1,8 +1,15 @@
 // This module is browser compatible.
 
+import { PixstageError } from "../errors/pixstage_error.ts";
+
 /** A server did not give the bytes that were asked for; the message names the address. */
-export class FetchError extends Error {
+export class FetchError extends PixstageError<"request_failed"> {
   override name = "FetchError";
+
+  /** @param message Which address, and what its server answered. */
+  constructor(message: string) {
+    super("request_failed", message);
+  }
 }
 
 /**

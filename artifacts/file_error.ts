@@ -6,6 +6,10 @@
  * @module
  */
 
+import type { CodeOf } from "../errors/error_codes.ts";
+import { codeOfSystemError, systemCode } from "../errors/foreign_error.ts";
+import { PixstageError } from "../errors/pixstage_error.ts";
+
 /** What the system's error codes mean, and what to do about each. */
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: "there is no such file or folder: check the path",
@@ -25,30 +29,33 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 /** A file that could not be read or written: says which, why, and what to do. */
-export class FileError extends Error {
+export class FileError extends PixstageError<CodeOf<"environment">> {
   override name = "FileError";
   /** The file, as the caller named it. */
   readonly path: string;
   /** The system's code: `ENOENT`, `ENOSPC`; empty where there is none. */
-  readonly code: string;
+  readonly systemCode: string;
 
   /**
    * @param action What was tried: `read`, `write`.
    * @param path The file, as the caller named it.
-   * @param code The system's code.
-   * @param options The error behind this one, and what else there is to say.
+   * @param systemCode The system's code.
+   * @param options The error behind this one, and an advice to end the message with.
    */
   constructor(
     action: "read" | "write",
     path: string,
-    code: string,
-    options?: ErrorOptions & { readonly details?: string },
+    systemCode: string,
+    { advice, cause }: ErrorOptions & { readonly advice?: string } = {},
   ) {
-    const reason = REASONS[code] ?? `the system refused (${code || options?.cause})`;
-    const details = options?.details === undefined ? "" : `. ${options.details}`;
-    super(`Cannot ${action} ${JSON.stringify(path)} as ${reason}${details}`, options);
+    const reason = REASONS[systemCode] ?? `the system refused (${systemCode || cause})`;
+    const ending = advice === undefined ? "" : `. ${advice}`;
+    super(codeOfSystemError(systemCode), `Cannot ${action} ${JSON.stringify(path)} as ${reason}${ending}`, {
+      cause,
+      details: { path, systemCode },
+    });
     this.path = path;
-    this.code = code;
+    this.systemCode = systemCode;
   }
 }
 
@@ -65,7 +72,6 @@ export async function onDisk<T>(action: "read" | "write", path: string, operatio
   try {
     return await operation;
   } catch (cause) {
-    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
-    throw new FileError(action, path, code, { cause });
+    throw new FileError(action, path, systemCode(cause), { cause });
   }
 }

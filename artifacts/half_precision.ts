@@ -9,6 +9,7 @@
  * @module
  */
 
+import { InputError } from "../errors/pixstage_error.ts";
 import type { ElementArrays } from "./dtype.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -22,7 +23,7 @@ const BFLOAT16_NAN = 0x7fc0;
  *
  * @param value A tensor of 16 or 32 bit floats.
  * @returns A float32 tensor of the same shape; `value` itself if it is float32 already.
- * @throws {TypeError} if it is of another type.
+ * @throws {InputError} if it is of another type.
  */
 export function toFloat32(value: Tensor): Tensor<"float32"> {
   switch (value.dtype) {
@@ -33,7 +34,8 @@ export function toFloat32(value: Tensor): Tensor<"float32"> {
     case "bfloat16":
       return { dtype: "float32", shape: value.shape, data: fromBfloat16Bits(value.data) };
     default:
-      throw new TypeError(
+      throw new InputError(
+        "invalid_shape",
         `Cannot convert a tensor to float32 as it must be float32, float16 or bfloat16: current value is ${value.dtype}`,
       );
   }

@@ -112,7 +112,7 @@ async function statIfThere(path: string, named: string): Promise<Stats | undefin
   try {
     return await onDisk("write", named, stat(path));
   } catch (error) {
-    if (error instanceof FileError && error.code === "ENOENT") return undefined;
+    if (error instanceof FileError && error.systemCode === "ENOENT") return undefined;
     throw error;
   }
 }

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { InputError } from "../errors/pixstage_error.ts";
 import { ARRAY_TYPES, bytesPerElement } from "./dtype.ts";
 import { memoryDType, SAFETENSORS_BITS, SAFETENSORS_NAMES } from "./safetensors_dtypes.ts";
 import { SafetensorsError } from "./safetensors_error.ts";
@@ -95,7 +96,7 @@ export function decodeTensor(
  * @param tensors The tensors by name.
  * @param metadata Strings to keep beside them, written in the order of their keys.
  * @returns The file in pieces, to be written one after another; those that hold tensors share their memory.
- * @throws {TypeError} if a name or a string cannot stand in the file.
+ * @throws {InputError} if a name or a string cannot stand in the file.
  */
 export function encodeSafetensors(
   tensors: Readonly<Record<string, Tensor>>,
@@ -115,7 +116,10 @@ export function encodeSafetensors(
   let end = 0;
   for (const [name, value] of sorted) {
     if (name === METADATA_KEY) {
-      throw new TypeError(`Cannot write a safetensors file as a tensor must not be named ${METADATA_KEY}`);
+      throw new InputError(
+        "invalid_value",
+        `Cannot write a safetensors file as a tensor must not be named ${METADATA_KEY}`,
+      );
     }
     const bytes = tensorBytes(value);
     const begin = end;
@@ -142,7 +146,8 @@ function headerBytes(json: string): Uint8Array {
 
 function quote(text: string): string {
   if (!text.isWellFormed()) {
-    throw new TypeError(
+    throw new InputError(
+      "invalid_value",
       `Cannot write a safetensors file as its strings must be well-formed Unicode: current value is ${
         JSON.stringify(text)
       }`,

@@ -7,34 +7,35 @@
  */
 
 import { stringify } from "lossless-json";
+import { FormatError } from "../errors/pixstage_error.ts";
 
 const LONGEST_VALUE = 120;
 
 /** A file that is not valid safetensors: says which file, which field of it, and what stands there. */
-export class SafetensorsError extends Error {
+export class SafetensorsError extends FormatError {
   override name = "SafetensorsError";
   /** The file, as the caller named it. */
   readonly file: string;
-  /** What in the file is wrong: `header length`, `data_offsets of tensor "a"`. */
-  readonly field: string;
+  /** The part of the file that is wrong: `header length`, `data_offsets of tensor "a"`. */
+  readonly part: string;
   /** What stands there. */
   readonly value: string;
 
   /**
    * @param file The file, as the caller named it.
-   * @param field What in the file is wrong.
+   * @param part The part of the file that is wrong.
    * @param must What it must be.
    * @param value What it is; long values are cut.
    * @param options The error behind this one.
    */
-  constructor(file: string, field: string, must: string, value: unknown, options?: ErrorOptions) {
+  constructor(file: string, part: string, must: string, value: unknown, options?: ErrorOptions) {
     const text = describe(value);
     super(
-      `Cannot read ${JSON.stringify(file)} as safetensors as ${field} must ${must}: current value is ${text}`,
-      options,
+      `Cannot read ${JSON.stringify(file)} as safetensors as ${part} must ${must}: current value is ${text}`,
+      { ...options, details: { file, part, value: text } },
     );
     this.file = file;
-    this.field = field;
+    this.part = part;
     this.value = text;
   }
 }

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { InputError } from "../errors/pixstage_error.ts";
 import { ARRAY_TYPES, type DType, type ElementArrays } from "./dtype.ts";
 
 /** A dense tensor, row-major. `Tensor<"float32">` fixes the element type. */
@@ -32,8 +33,8 @@ export function elementCount(shape: readonly number[]): number {
  * @param shape Sizes of the axes, whole and not negative.
  * @param data The elements; not copied.
  * @returns The tensor.
- * @throws {TypeError} if `data` is not the array type of `dtype`, or its length is not that of `shape`.
- * @throws {RangeError} if a size is negative or not whole.
+ * @throws {InputError} if `data` is not the array type of `dtype`, or its length is not that of `shape`.
+ * @throws {InputError} if a size is negative or not whole.
  *
  * @example Usage
  * ```ts
@@ -48,16 +49,21 @@ export function tensor<D extends DType>(
 ): Tensor<D> {
   for (const size of shape) {
     if (!Number.isSafeInteger(size) || size < 0) {
-      throw new RangeError(
+      throw new InputError(
+        "invalid_shape",
         `Cannot make a tensor as sizes must be whole and >= 0: current shape is [${shape}]`,
       );
     }
   }
   if (!(data instanceof ARRAY_TYPES[dtype])) {
-    throw new TypeError(`Cannot make a ${dtype} tensor as its data must be a ${ARRAY_TYPES[dtype].name}`);
+    throw new InputError(
+      "invalid_shape",
+      `Cannot make a ${dtype} tensor as its data must be a ${ARRAY_TYPES[dtype].name}`,
+    );
   }
   if (data.length !== elementCount(shape)) {
-    throw new TypeError(
+    throw new InputError(
+      "invalid_shape",
       `Cannot make a tensor as shape [${shape}] needs ${
         elementCount(shape)
       } elements: current length is ${data.length}`,

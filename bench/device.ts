@@ -15,8 +15,8 @@ import prettyBytes from "pretty-bytes";
 import { openComponent } from "../models/checkpoint/component.ts";
 import { openDiskSource } from "../models/checkpoint/disk_source.ts";
 import type { ComputeType } from "../models/onnx/graph_builder.ts";
-import { PixArtTransformer } from "../models/pixart_runner.ts";
-import { PixArtTransformerConfig } from "../models/pixart_transformer_config.ts";
+import { PixArtTransformer } from "../models/pixart/transformer_runner.ts";
+import { PixArtTransformerConfig } from "../models/pixart/transformer_config.ts";
 import { type Device, OnnxRuntimeNode } from "../runtime/onnxruntime_node.ts";
 import { difference, median, wave, writeTransformer } from "./random_transformer.ts";
 

@@ -16,8 +16,8 @@ import { parseArgs } from "node:util";
 import type { Tensor } from "../artifacts/tensor.ts";
 import { openComponent } from "../models/checkpoint/component.ts";
 import { openDiskSource } from "../models/checkpoint/disk_source.ts";
-import { PixArtTransformer } from "../models/pixart_runner.ts";
-import { PixArtTransformerConfig } from "../models/pixart_transformer_config.ts";
+import { PixArtTransformer } from "../models/pixart/transformer_runner.ts";
+import { PixArtTransformerConfig } from "../models/pixart/transformer_config.ts";
 import { OnnxRuntimeNode } from "../runtime/onnxruntime_node.ts";
 import { difference, median, wave, writeTransformer } from "./random_transformer.ts";
 

@@ -13,11 +13,12 @@ import { fileURLToPath } from "node:url";
 import prettyBytes from "pretty-bytes";
 import { readSafetensorsFile } from "../artifacts/disk.ts";
 import type { Tensor } from "../artifacts/tensor.ts";
+import { PixstageError } from "../errors/pixstage_error.ts";
 import { DEFAULT_MODEL } from "../hub/local_models.ts";
 import { decodePicture, encodePicture } from "../images/picture.ts";
 import { sideBySide } from "../images/side_by_side.ts";
 import { psnr, ssim } from "../images/similarity.ts";
-import { compareTensors, type TensorDifference } from "../residency/compare_tensors.ts";
+import { compareTensors, type TensorDifference } from "../artifacts/compare_tensors.ts";
 import type { MemoryReport } from "./memory_report.ts";
 import { pathOrName } from "./gen_options.ts";
 import { checkOutputs, isStdout, printPaths, writeOutput } from "./output.ts";
@@ -45,8 +46,13 @@ interface Way {
 }
 
 /** A run of one way failed; its own words stand above. */
-export class CompareError extends Error {
+export class CompareError extends PixstageError<"comparison_failed"> {
   override name = "CompareError";
+
+  /** @param message Which run failed. */
+  constructor(message: string) {
+    super("comparison_failed", message);
+  }
 }
 
 /** Makes the command. */

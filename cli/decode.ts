@@ -13,6 +13,7 @@ import {
   addPictureOptions,
   addRunOptions,
   type GenOptions,
+  memoryOptions,
   pictureRequest,
   runOptions,
 } from "./gen_options.ts";
@@ -37,9 +38,10 @@ async function decode(latents: string, options: GenOptions & StoreOptions): Prom
   const { output, outputFormat, saveTensor } = options;
   const format = pictureFormat({ output, format: outputFormat });
   await checkOutputs([output, saveTensor], { ...options, namesFiles: output === undefined });
-  const graph = textToImage(pictureRequest([], options), { guided: false, latentsFile: userPath(latents) });
+  const graph = textToImage(pictureRequest([], options), { latentsFile: userPath(latents) });
   const signal = interruptSignal();
-  await showRun(graph, await openRun(options, runOptions(options)), options, {
+  const run = await openRun(options, runOptions(options));
+  await showRun(graph, { ...run, ...memoryOptions(options) }, options, {
     signal,
     save: async (made) => {
       const image = made.get("decode.image")!;

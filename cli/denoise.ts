@@ -14,6 +14,7 @@ import {
   addPrecisionOption,
   addRunOptions,
   type GenOptions,
+  memoryOptions,
   pictureRequest,
   runOptions,
 } from "./gen_options.ts";
@@ -45,11 +46,12 @@ async function denoise(embeddings: string, options: DenoiseOptions): Promise<voi
   await checkOutputs([options.output], options);
   const embeddingsFile = userPath(embeddings);
   const noiseFile = options.initNoise && userPath(options.initNoise);
-  const graph = textToImage(pictureRequest([], options), { guided: false, embeddingsFile, noiseFile });
+  const graph = textToImage(pictureRequest([], options), { embeddingsFile, noiseFile });
   const signal = interruptSignal();
   const run = await openRun(options, runOptions(options));
   const output = stopAfter === undefined ? "denoise.latents" : "denoise.checkpoint";
-  await showRun(stopAfter === undefined ? graph : stoppedAfter(graph, stopAfter), run, options, {
+  const all = { ...run, ...memoryOptions(options) };
+  await showRun(stopAfter === undefined ? graph : stoppedAfter(graph, stopAfter), all, options, {
     signal,
     until: "denoise",
     save: async (made) => [await saveArtifact(made.get(output)!, options.output)],

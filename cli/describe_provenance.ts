@@ -4,10 +4,11 @@
  * @module
  */
 
+import { InputError } from "../errors/pixstage_error.ts";
 import type { JsonObject } from "../artifacts/artifact.ts";
-import { asJson } from "../graph/node_key.ts";
-import { planOrder } from "../graph/plan_order.ts";
-import { splitSource } from "../graph/plan.ts";
+import { asJson } from "../artifacts/canonical_json.ts";
+import { dependencyOrder } from "../graph/lineage.ts";
+import { sourceNodes, splitSource } from "../graph/plan.ts";
 import type { Provenance } from "../graph/provenance.ts";
 
 /**
@@ -18,7 +19,17 @@ import type { Provenance } from "../graph/provenance.ts";
  */
 export function describeProvenance({ graph, stages, output }: Provenance): JsonObject {
   const nodes: Record<string, JsonObject> = {};
-  for (const id of planOrder(graph)) {
+  const order = dependencyOrder(
+    Object.keys(graph.nodes),
+    (id) => sourceNodes(graph.nodes[id] ?? { inputs: {} }).filter((source) => source in graph.nodes),
+    (cycle) => {
+      throw new InputError(
+        "invalid_value",
+        `Cannot describe the lineage: it runs in a circle, ${cycle.join(" → ")}`,
+      );
+    },
+  );
+  for (const id of order) {
     const node = graph.nodes[id]!;
     const { version, models = [], outputs = {} } = stages[id] ?? {};
     const inputs = Object.entries(node.inputs).map(([port, source]) => {

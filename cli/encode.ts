@@ -5,16 +5,15 @@
  */
 
 import { Command } from "commander";
-import { embeddingsSource, textToImage } from "../graph/text_to_image.ts";
-import { splitSource } from "../graph/plan.ts";
+import { textToImage } from "../graph/text_to_image.ts";
 import { DEFAULT_MODEL } from "../hub/local_models.ts";
-import { guidanceScaleOf } from "../stages/denoise_settings.ts";
 import {
   addCaptionOptions,
   addModelOptions,
   addPrecisionOption,
   addRunOptions,
   type GenOptions,
+  memoryOptions,
   pictureRequest,
   runOptions,
 } from "./gen_options.ts";
@@ -41,16 +40,12 @@ export function encodeCommand(): Command {
 
 async function encode(prompts: string[], options: EncodeOptions): Promise<void> {
   await checkOutputs([options.output], options);
-  const request = pictureRequest(prompts, options);
-  const signal = interruptSignal();
+  const graph = textToImage(pictureRequest(prompts, options), { pair: true });
   const run = await openRun(options, runOptions(options));
-  const checkpoint = await run.models.open(request, signal);
-  const guided = options.negative && guidanceScaleOf({}, checkpoint) > 1;
-  const negativePrompt = request.negativePrompt ?? checkpoint.defaults.negativePrompt ?? "";
-  const output = embeddingsSource(guided);
-  await showRun(textToImage({ ...request, negativePrompt }, { guided }), run, options, {
-    signal,
-    until: splitSource(output)[0],
-    save: async (made) => [await saveArtifact(made.get(output)!, options.output)],
+  const node = options.negative ? "pair" : "prompt";
+  await showRun(graph, { ...run, ...memoryOptions(options) }, options, {
+    signal: interruptSignal(),
+    until: node,
+    save: async (made) => [await saveArtifact(made.get(`${node}.embeddings`)!, options.output)],
   });
 }

@@ -4,15 +4,21 @@
  * @module
  */
 
+import { InputError } from "../errors/pixstage_error.ts";
+import { pictureRequestSchema } from "../graph/picture_request.ts";
+import { parseValue } from "../errors/parse_value.ts";
 import { type Command, Option } from "commander";
 import type { PictureRequestInput } from "../graph/picture_request.ts";
+import type { RunOptions } from "../graph/run_options.ts";
 import type { LocalRunOptions } from "../local.ts";
-import { memorySize } from "./byte_size.ts";
-import { amount, amounts, keyValue, seeds, wholeNumber } from "./option_values.ts";
+import { amount, amounts, byteSize, keyValue, seeds, wholeNumber } from "./option_values.ts";
 import { downloadView } from "./progress.ts";
-import type { VaeTiling } from "../models/vae_tiling/tiled_vae_decoder.ts";
-import { parsePrecision, type Precision, type PrecisionByStage, PRECISIONS } from "../residency/precision.ts";
-import { parseResidency, type ResidencyByStage } from "../residency/residency_option.ts";
+import type { VaeTiling } from "../models/vae/tiling/tiled_vae_decoder.ts";
+import { type Precision, type PrecisionByStage, PRECISIONS } from "../models/precision.ts";
+import type { Residency } from "../models/segments.ts";
+import { memorySize } from "../runtime/byte_size.ts";
+import { memoryLimit } from "../runtime/memory_limit.ts";
+import { parsePrecision, parseResidency } from "./by_stage.ts";
 import { type Device, DEVICES } from "../runtime/device.ts";
 import { userPath } from "./user_path.ts";
 
@@ -56,9 +62,10 @@ export interface GenOptions {
   readonly saveTensor?: string;
   readonly device: Device;
   readonly threads?: number;
-  readonly residency?: ResidencyByStage;
+  readonly residency?: Readonly<Record<string, Residency>>;
   readonly precision?: PrecisionByStage;
   readonly maxMemory?: number;
+  readonly maxGpuMemory?: number;
   readonly memoryReport?: boolean;
   readonly lowestPrecision?: Precision;
   readonly json?: boolean;
@@ -89,6 +96,20 @@ export function addRunOptions(command: Command): Command {
       "--residency <policy>",
       "stream, stage or resident, or encode=stream,denoise=stage: how long weights are held",
       parseResidency,
+    )
+    .option(
+      "--max-memory <size>",
+      "memory to stay within, such as 1.5GB, a bare number in GB; 0 for no limit; -1GB for the free memory less that",
+      byteSize(memorySize),
+    )
+    .option(
+      "--max-gpu-memory <size>",
+      "GPU memory to stay within, such as 3GB, a bare number in GB; 0 for no limit",
+      byteSize(memorySize),
+    )
+    .addOption(
+      new Option("--lowest-precision <name>", "the lowest precision that a limit of memory may choose")
+        .choices(PRECISIONS),
     )
     .option("--memory-report", "tell at the end what each stage took, predicted beside measured")
     .option("--json", "print one event a line")
@@ -176,17 +197,7 @@ export function addGenOptions(command: Command, defaultModel: string): Command {
     .option("--save-latents <file>", "save the latents as safetensors")
     .option("--load-latents <file>", "begin from saved latents; only the autoencoder is needed")
     .addOption(new Option("--until <stage>", "stop after a stage").choices(["encode", "denoise", "decode"]));
-  addPrecisionOption(command)
-    .option(
-      "--max-memory <size>",
-      "memory to stay within, such as 1.5GB, a bare number in GB; 0 for no limit; -1GB for the free memory less that",
-      memorySize,
-    )
-    .addOption(
-      new Option("--lowest-precision <name>", "the lowest precision that --max-memory may choose")
-        .choices(PRECISIONS),
-    );
-  return addRunOptions(command).addHelpText("after", EXAMPLES);
+  return addRunOptions(addPrecisionOption(command)).addHelpText("after", EXAMPLES);
 }
 
 const EXAMPLES = `
@@ -227,9 +238,31 @@ export function pictureRequest(prompts: readonly string[], options: GenOptions):
     cleanCaption: options.cleanCaption,
     maxSequenceLength: options.maxSequenceLength,
   };
-  return Object.fromEntries(
-    Object.entries(request).filter(([, value]) => value !== undefined),
-  ) as PictureRequestInput;
+  const given = Object.fromEntries(Object.entries(request).filter(([, value]) => value !== undefined));
+  parseValue(pictureRequestSchema, given, ({ path: [field = ""], problem }, options) => {
+    const option = optionOf(String(field));
+    return new InputError("invalid_value", `${option} ${problem}`, {
+      ...options,
+      details: { field: option },
+    });
+  });
+  return given as PictureRequestInput;
+}
+
+/** Options whose names are not those of their fields. */
+const OTHER_NAMES: Readonly<Record<string, string>> = {
+  tiling: "--vae-tiling",
+  tileSize: "--vae-tile-size",
+  tileOverlap: "--vae-tile-overlap",
+  schedulerOptions: "--scheduler-option",
+  imagesPerPrompt: "--batch-count",
+  seeds: "--seed",
+  prompts: "the prompt",
+};
+
+/** The option that a field of the request is from: `--guidance-scale`. */
+function optionOf(field: string): string {
+  return OTHER_NAMES[field] ?? `--${field.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
 /** Several seeds ask for a picture each. */
@@ -265,10 +298,25 @@ export function runOptions(
   const { localFilesOnly, cacheDir, device, threads, residency } = options;
   return {
     device,
+    threads,
+    residency,
+    localFilesOnly,
+    cacheDir: cacheDir === undefined ? undefined : userPath(cacheDir),
     onProgress: downloadView(options),
-    ...(localFilesOnly === undefined ? {} : { localFilesOnly }),
-    ...(cacheDir === undefined ? {} : { cacheDir: userPath(cacheDir) }),
-    ...(threads === undefined ? {} : { threads }),
-    ...(residency === undefined ? {} : { residency }),
+  };
+}
+
+/** The limits of memory that the user allows. */
+export function memoryOptions(
+  { maxMemory, maxGpuMemory, lowestPrecision }: Pick<
+    GenOptions,
+    "maxMemory" | "maxGpuMemory" | "lowestPrecision"
+  >,
+): Pick<RunOptions, "maxMemory" | "maxGpuMemory" | "lowestPrecision"> {
+  const { available } = Deno.systemMemoryInfo();
+  return {
+    maxMemory: maxMemory === undefined ? undefined : memoryLimit(maxMemory, available),
+    maxGpuMemory: maxGpuMemory === undefined ? undefined : memoryLimit(maxGpuMemory, 0),
+    lowestPrecision,
   };
 }

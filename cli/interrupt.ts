@@ -4,20 +4,14 @@
  * @module
  */
 
-/** The status that a shell expects of a program that a signal ended: 128 and the signal's number. */
-export const INTERRUPT_STATUS = 130;
+import { ABORT_STATUS } from "../errors/error_codes.ts";
 
-/** A run that the user stopped. */
-export class InterruptedError extends Error {
-  override name = "InterruptedError";
-}
-
-/** A signal that is aborted by Ctrl-C or by a request to terminate. */
+/** A signal that is aborted by Ctrl-C or by a request to terminate; its reason is an `AbortError`. */
 export function interruptSignal(): AbortSignal {
   const controller = new AbortController();
   const interrupt = (): void => {
-    if (controller.signal.aborted) Deno.exit(INTERRUPT_STATUS);
-    controller.abort(new InterruptedError("Stopped"));
+    if (controller.signal.aborted) Deno.exit(ABORT_STATUS);
+    controller.abort(new DOMException("Stopped", "AbortError"));
   };
   for (const name of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(name, interrupt);
   return controller.signal;

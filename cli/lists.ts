@@ -10,9 +10,9 @@ import prettyBytes from "pretty-bytes";
 import { z } from "zod";
 import type { JsonValue } from "../artifacts/artifact.ts";
 import { type ListedModel, listModels } from "../hub/list_models.ts";
-import { localDevices } from "../local_devices.ts";
-import type { DeviceFacts } from "../residency/device_probe.ts";
-import { SCHEDULERS } from "../schedulers/mod.ts";
+import { localDevices } from "../devices/local_devices.ts";
+import type { DeviceFacts } from "../devices/device_probe.ts";
+import { listSchedulers } from "../schedulers/mod.ts";
 import { builtInStages } from "../stages/mod.ts";
 import type { Ports } from "../stages/stage.ts";
 import { writeLine } from "./standard_streams.ts";
@@ -23,7 +23,7 @@ export function schedulersCommand(): Command {
     "schedulers",
     "Lists the schedulers, their short names and their options.",
     () =>
-      SCHEDULERS.map((scheduler) => ({
+      listSchedulers().map((scheduler) => ({
         text: `${scheduler.name} (${
           scheduler.shortNames.join(", ")
         })\n  ${scheduler.description}\n  options: ${

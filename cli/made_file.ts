@@ -10,7 +10,7 @@ import { type Artifact, ArtifactError } from "../artifacts/artifact.ts";
 import { artifactId } from "../artifacts/artifact_file.ts";
 import type { RunStore } from "../artifacts/store/store.ts";
 import type { GraphInput } from "../graph/document.ts";
-import { storedOrigin } from "../graph/given_artifacts.ts";
+import { storedOrigin } from "../graph/lineage.ts";
 import { describeOrigin, parseProvenance, type Provenance } from "../graph/provenance.ts";
 import { readArtifactFile } from "../graph/provenance_file.ts";
 import { decodePicture, type PictureFormat } from "../images/picture.ts";

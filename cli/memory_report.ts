@@ -7,7 +7,7 @@
 import { stderr, stdout } from "node:process";
 import prettyBytes from "pretty-bytes";
 import type { RunEvent } from "../graph/events.ts";
-import type { MemoryPlan } from "../residency/plan_memory.ts";
+import type { MemoryPlan } from "../graph/memory_plan.ts";
 import { memoryFigures } from "../runtime/memory.ts";
 import type { GenOptions } from "./gen_options.ts";
 import { writeLine } from "./standard_streams.ts";
@@ -44,16 +44,12 @@ export interface MemoryReport {
 
 /** Gathers a report from a run's events. */
 export class MemoryReporter {
-  readonly #plan: MemoryPlan | undefined;
+  #plan: MemoryPlan | undefined;
   readonly #stages: StageReportLine[] = [];
-
-  /** @param plan What was predicted. */
-  constructor(plan?: MemoryPlan) {
-    this.#plan = plan;
-  }
 
   /** Takes an event. */
   take(event: RunEvent): void {
+    if (event.type === "plan") this.#plan = event;
     if (event.type !== "stage:end") return;
     const { node, stage, executor, ms, memory } = event;
     const loadMs = memory?.loadMs ?? 0;

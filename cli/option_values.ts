@@ -5,6 +5,7 @@
  */
 
 import { InvalidArgumentError } from "commander";
+import { InputError } from "../errors/pixstage_error.ts";
 
 /** A whole number of at least `least`. */
 export function wholeNumber(least: number): (text: string) => number {
@@ -20,6 +21,22 @@ export function amount(text: string): number {
   const value = Number(text);
   if (text.trim() !== "" && Number.isFinite(value) && value >= 0) return value;
   throw new InvalidArgumentError("It must be a number of at least 0.");
+}
+
+/**
+ * A size in bytes.
+ *
+ * @param parse Reads it, such as `diskSize`.
+ */
+export function byteSize(parse: (text: string) => number): (text: string) => number {
+  return (text) => {
+    try {
+      return parse(text);
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      throw new InvalidArgumentError(`${error.message}.`);
+    }
+  };
 }
 
 /** Numbers of at least 0, with commas between them. */

@@ -6,11 +6,16 @@
 
 import { Command } from "commander";
 import { stdout } from "node:process";
-import { DEFAULT_MODEL, LocalModels } from "../hub/local_models.ts";
-import { addGenOptions, type GenOptions, pictureRequest, runOptions } from "./gen_options.ts";
+import prettyBytes from "pretty-bytes";
+import { type MemoryPlan, requireFit } from "../graph/memory_plan.ts";
+import { prepareRun } from "../graph/prepared_run.ts";
+import { textToImage } from "../graph/text_to_image.ts";
+import { DEFAULT_MODEL } from "../hub/local_models.ts";
+import { addGenOptions, type GenOptions, memoryOptions, pictureRequest, runOptions } from "./gen_options.ts";
 import { interruptSignal } from "./interrupt.ts";
-import { describePlan, MemoryBudgetError, planRun } from "./memory_plan.ts";
+import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
 import { writeLine } from "./standard_streams.ts";
+import { userPath } from "./user_path.ts";
 
 /** Makes the command. */
 export function planCommand(): Command {
@@ -19,15 +24,48 @@ export function planCommand(): Command {
       "Tells how much memory a run takes, stage by stage, and what is chosen to stay within --max-memory.",
     )
     .argument("[prompts...]", "as for gen");
-  return addGenOptions(command, DEFAULT_MODEL).action(plan);
+  return addStoreOptions(addGenOptions(command, DEFAULT_MODEL)).action(plan);
 }
 
-async function plan(prompts: string[], options: GenOptions): Promise<void> {
-  const request = pictureRequest(prompts, options);
-  // Of the weights a plan reads the headers alone.
-  const models = new LocalModels({ ...runOptions(options), fetches: false });
-  const planned = await planRun(request, options, models, interruptSignal());
-  if (options.json) writeLine(stdout, JSON.stringify(planned));
-  else for (const line of describePlan(planned)) writeLine(stdout, line);
-  if (!planned.fits) throw new MemoryBudgetError("No plan fits into the memory that is allowed");
+async function plan(prompts: string[], options: GenOptions & StoreOptions): Promise<void> {
+  const { loadEmbeds, loadLatents, until = "decode" } = options;
+  const graph = textToImage(pictureRequest(loadEmbeds || loadLatents ? [] : prompts, options), {
+    embeddingsFile: loadEmbeds && userPath(loadEmbeds),
+    latentsFile: loadLatents && userPath(loadLatents),
+  });
+  if (until !== "decode") delete graph.nodes["decode"];
+  if (until === "encode") delete graph.nodes["denoise"];
+  // Of the weights a plan reads the headers alone, and it keeps nothing.
+  const run = await openRun({ ...options, store: false }, { ...runOptions(options), fetches: false });
+  const { memory } = await prepareRun(graph, {
+    ...run,
+    ...memoryOptions(options),
+    signal: interruptSignal(),
+    isTrial: true,
+  });
+  if (options.json) writeLine(stdout, JSON.stringify(memory));
+  else for (const line of describePlan(memory)) writeLine(stdout, line);
+  requireFit(memory);
+}
+
+/** A plan for people, a line for each stage. */
+function describePlan(plan: MemoryPlan): string[] {
+  const lines = plan.stages.map((stage) => {
+    const { residency, precision, tiling, tileSize, halves } = stage;
+    const choices = [
+      residency,
+      ...(precision === undefined ? [] : [precision]),
+      ...(tiling === undefined ? [] : [tileSize === undefined ? tiling : `${tiling} tiles of ${tileSize}`]),
+      ...(halves === undefined
+        ? []
+        : [halves === 1 ? "one half of guidance at a time" : "both halves of guidance at once"]),
+    ];
+    const gpu = stage.predictedGpuPeak === undefined ? "" : `, GPU ${prettyBytes(stage.predictedGpuPeak)}`;
+    return `${stage.stage.padEnd(8)} ${prettyBytes(stage.predictedPeak, { fixedWidth: 8 })}  ${
+      choices.join(", ")
+    }  ` +
+      `(weights ${prettyBytes(stage.weightBytes)}${gpu})`;
+  });
+  const limit = plan.limitBytes === undefined ? "" : `, allowed ${prettyBytes(plan.limitBytes)}`;
+  return [...lines, `peak of the whole run: ${prettyBytes(plan.predictedPeak)}${limit}`, ...plan.problems];
 }

@@ -14,8 +14,9 @@ import {
   type QuantizedEntry,
   removeQuantized,
 } from "../models/quantization/quantized_folder.ts";
-import { diskSize } from "./byte_size.ts";
+import { diskSize } from "../runtime/byte_size.ts";
 import { wholeId } from "./kept_things.ts";
+import { byteSize } from "./option_values.ts";
 import { writeLine } from "./standard_streams.ts";
 
 /** A size in a column. */
@@ -38,7 +39,7 @@ export function quantizedCommand(): Command {
     .requiredOption(
       "--max-size <size>",
       "the most that may be left, such as 0, 500MB or 10GiB; a bare number is in bytes",
-      diskSize,
+      byteSize(diskSize),
     )
     .action(collect);
   add("rm", "Removes quantized weights.").argument("<ids...>", "ids, or the beginnings of ids").action(

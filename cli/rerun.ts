@@ -7,6 +7,7 @@
 import { Command } from "commander";
 import { stderr, stdout } from "node:process";
 import { MemoryStore } from "../artifacts/store/memory_store.ts";
+import { PixstageError } from "../errors/pixstage_error.ts";
 import type { GraphInput } from "../graph/document.ts";
 import { splitSource } from "../graph/plan.ts";
 import type { Provenance } from "../graph/provenance.ts";
@@ -15,7 +16,7 @@ import { decodePicture, encodePicture } from "../images/picture.ts";
 import { toPixels } from "../images/pixels.ts";
 import type { Tensor } from "../artifacts/tensor.ts";
 import { describePicture } from "../graph/describe_picture.ts";
-import { addRunOptions, type GenOptions, runOptions } from "./gen_options.ts";
+import { addRunOptions, type GenOptions, memoryOptions, runOptions } from "./gen_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { findMade, type MadeArtifactFile, type MadePicture } from "./made_file.ts";
 import { writeLine } from "./standard_streams.ts";
@@ -53,7 +54,7 @@ async function rerun(target: string, options: RerunOptions): Promise<void> {
   if ("input" in made && !file.endsWith(".safetensors") && !isStdout(file)) {
     throw new UsageError(`Cannot write ${target} again as the file must end in .safetensors: give -o FILE`);
   }
-  await showRun(setParameters(graph, options.set), { ...run, store }, options, {
+  await showRun(setParameters(graph, options.set), { ...run, ...memoryOptions(options), store }, options, {
     signal,
     until: splitSource(outputName)[0],
     save: async (result) => {
@@ -127,7 +128,8 @@ function tell(
   const changed = [...fingerprints(before)].filter(([name, value]) => known.get(name) !== value).map((
     [name],
   ) => name);
-  throw new Error(
+  throw new PixstageError(
+    "not_reproduced",
     changed.length > 0
       ? `What was made differs from what it was as other weights are there now: ${changed.join(", ")}`
       : "What was made differs from what it was: another version, device or file of pixstage may have made it",

@@ -9,7 +9,14 @@ import { MemoryStore } from "../artifacts/store/memory_store.ts";
 import { splitSource } from "../graph/plan.ts";
 import { type ResumeChanges, resumeGraph } from "../graph/resume.ts";
 import { defaultName } from "../graph/describe_picture.ts";
-import { addPictureOptions, addRunOptions, type GenOptions, pathOrName, runOptions } from "./gen_options.ts";
+import {
+  addPictureOptions,
+  addRunOptions,
+  type GenOptions,
+  memoryOptions,
+  pathOrName,
+  runOptions,
+} from "./gen_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { findMade } from "./made_file.ts";
 import { amount, wholeNumber } from "./option_values.ts";
@@ -55,12 +62,8 @@ async function resume(target: string, options: ResumeOptions): Promise<void> {
   const run = await openRun(options, runOptions(options));
   const store = run.store ?? new MemoryStore();
   const made = await findMade(target, store);
-  const { graph, wanted } = await resumeGraph(made, {
-    ...changes(options),
-    models: run.models,
-    decode: saveLatents === undefined,
-  });
-  await showRun(graph, { ...run, store }, options, {
+  const { graph, wanted } = resumeGraph(made, changes(options));
+  await showRun(graph, { ...run, ...memoryOptions(options), store }, options, {
     signal,
     until: splitSource(wanted)[0],
     save: async (result) => {
@@ -75,15 +78,16 @@ async function resume(target: string, options: ResumeOptions): Promise<void> {
 }
 
 function changes(
-  { fromStep, stepsMore, guidanceScale, prompt, negativePrompt, vae }: ResumeOptions,
+  { fromStep, stepsMore, guidanceScale, prompt, negativePrompt, vae, saveLatents }: ResumeOptions,
 ): ResumeChanges {
   return {
-    ...(fromStep === undefined ? {} : { fromStep }),
-    ...(stepsMore === undefined ? {} : { stepsMore }),
-    ...(guidanceScale === undefined ? {} : { guidanceScale }),
-    ...(prompt === undefined ? {} : { prompts: prompt }),
-    ...(negativePrompt === undefined ? {} : { negativePrompt }),
-    ...(vae === undefined ? {} : { vae: pathOrName(vae) }),
+    fromStep,
+    stepsMore,
+    guidanceScale,
+    prompts: prompt,
+    negativePrompt,
+    vae: vae === undefined ? undefined : pathOrName(vae),
+    decode: saveLatents === undefined,
   };
 }
 

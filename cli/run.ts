@@ -8,13 +8,14 @@ import { Command, InvalidArgumentError } from "commander";
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { stdout } from "node:process";
-import { z } from "zod";
 import { onDisk } from "../artifacts/file_error.ts";
+import { parseValue } from "../errors/parse_value.ts";
+import { InputError } from "../errors/pixstage_error.ts";
 import { type GraphDocument, graphDocumentSchema, type GraphNode } from "../graph/document.ts";
 import { planGraph } from "../graph/plan.ts";
 import { checkPluginsAllowed } from "../graph/plugins.ts";
 import type { MadeArtifact, RunResult } from "../graph/run_options.ts";
-import { addRunOptions, type GenOptions, pathOrName, runOptions } from "./gen_options.ts";
+import { addRunOptions, type GenOptions, memoryOptions, pathOrName, runOptions } from "./gen_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { writeLine } from "./standard_streams.ts";
 import { checkOutputs } from "./output.ts";
@@ -26,7 +27,10 @@ import { UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";
 
 type RunCommandOptions =
-  & Pick<GenOptions, "device" | "threads" | "json" | "quiet" | "verbose">
+  & Pick<
+    GenOptions,
+    "device" | "threads" | "json" | "quiet" | "verbose" | "maxMemory" | "maxGpuMemory" | "lowestPrecision"
+  >
   & StoreOptions
   & {
     readonly model?: string;
@@ -61,16 +65,16 @@ async function runDocument(file: string, options: RunCommandOptions): Promise<vo
   checkPluginsAllowed(document.plugins ?? [], allowed);
   const run = await openRun(options, runOptions(options));
   if (options.printGraph) {
-    const plan = planGraph(document, run.registry, until === undefined ? {} : { until });
+    const plan = planGraph(document, run.registry, { until });
     return writeLine(stdout, JSON.stringify(plan.document, null, 2));
   }
-  const { nodes } = planGraph(document, run.registry, until === undefined ? {} : { until });
+  const { nodes } = planGraph(document, run.registry, { until });
   const outputs = nodes.flatMap(({ id, stage }) => Object.keys(stage.outputs).map((port) => `${id}.${port}`));
   const missing = Object.keys(save).find((output) => !outputs.includes(output));
   if (missing !== undefined) {
     throw new UsageError(`Cannot save "${missing}" as outputs of the graph are ${outputs.join(", ")}`);
   }
-  await showRun(document, run, options, {
+  await showRun(document, { ...run, ...memoryOptions(options) }, options, {
     signal: interruptSignal(),
     until,
     outputs: Object.keys(save),
@@ -85,15 +89,20 @@ async function readDocument(path: string): Promise<GraphDocument> {
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new SyntaxError(`Cannot read ${path} as a graph as it must be JSON: ${(cause as Error).message}`, {
-      cause,
-    });
+    throw new InputError(
+      "invalid_json",
+      `Cannot read ${path} as a graph as it must be JSON: ${(cause as Error).message}`,
+      {
+        cause,
+      },
+    );
   }
-  const parsed = graphDocumentSchema.safeParse(value);
-  if (!parsed.success) {
-    throw new SyntaxError(`Cannot read ${path} as a graph: ${z.prettifyError(parsed.error)}`);
-  }
-  const { plugins, nodes, ...rest } = parsed.data;
+  const { plugins, nodes, ...rest } = parseValue(
+    graphDocumentSchema,
+    value,
+    ({ clause }, options) =>
+      new InputError("invalid_document", `Cannot read ${path} as a graph: ${clause}`, options),
+  );
   const folder = dirname(path);
   const absolute = Object.entries(nodes).map(([id, node]) => [id, withAbsolutePaths(node, folder)]);
   return {

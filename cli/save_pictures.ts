@@ -8,7 +8,8 @@ import { basename, dirname, join } from "node:path";
 import type { Artifact } from "../artifacts/artifact.ts";
 import { isStream } from "../artifacts/output_file.ts";
 import type { Tensor } from "../artifacts/tensor.ts";
-import { encodePicture, type PictureFormat } from "../images/picture.ts";
+import { InputError } from "../errors/pixstage_error.ts";
+import { encodePicture, type PictureFormat, pictureFormatOf } from "../images/picture.ts";
 import { toPixels } from "../images/pixels.ts";
 import { isStdout, outputPath, writeOutput } from "./output.ts";
 import { UsageError } from "./usage_error.ts";
@@ -20,13 +21,6 @@ export interface PictureTarget {
   /** The format; by the file's ending otherwise. */
   readonly format?: PictureFormat | undefined;
 }
-
-const FORMATS: Readonly<Record<string, PictureFormat>> = {
-  png: "png",
-  jpg: "jpeg",
-  jpeg: "jpeg",
-  webp: "webp",
-};
 
 /** Where the number of a picture goes in a file's name. `100%done` and `my%20dog` hold no number. */
 const NUMBER = /%(?:0(\d{1,2}))?d(?!\p{L})/u;
@@ -40,12 +34,12 @@ const NUMBER = /%(?:0(\d{1,2}))?d(?!\p{L})/u;
 export function pictureFormat({ output = ".png", format }: PictureTarget): PictureFormat {
   if (format) return format;
   if (isStdout(output)) return "png";
-  const ending = /\.([^./\\]+)$/.exec(output)?.[1]?.toLowerCase() ?? "";
-  const named = FORMATS[ending];
-  if (named) return named;
-  throw new UsageError(
-    `Cannot choose a format for "${output}" as its ending must be .png, .jpg, .jpeg or .webp: give --output-format`,
-  );
+  try {
+    return pictureFormatOf(output);
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    throw new UsageError(`${error.message}: give --output-format`);
+  }
 }
 
 /**

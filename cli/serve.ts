@@ -9,15 +9,16 @@ import process, { stderr } from "node:process";
 import { FileError } from "../artifacts/file_error.ts";
 import { checkOutputFolder } from "../artifacts/output_file.ts";
 import { defaultStoreFolder } from "../artifacts/store/default_folder.ts";
+import { exitStatus, toPixstageError } from "../errors/foreign_error.ts";
 import { isLoopback } from "../server/access.ts";
 import { createServer } from "../server/create_server.ts";
-import type { ModelEntry } from "../server/engine/messages.ts";
+import type { ModelEntry } from "../hub/listed_models.ts";
 import { jsonLog } from "../server/log.ts";
-import { requireDevice } from "../local_devices.ts";
+import { requireDevice } from "../devices/local_devices.ts";
 import { type Device, DEVICES } from "../runtime/device.ts";
 import { wholeNumber } from "./option_values.ts";
 import { outliveReaders, writeLine } from "./standard_streams.ts";
-import { isUsageError, UsageError } from "./usage_error.ts";
+import { UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";
 
 /** The options of `serve`, parsed. */
@@ -83,8 +84,8 @@ export async function runServe(args: readonly string[]): Promise<number> {
     return 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    writeLine(stderr, `error: ${error instanceof Error ? error.message : String(error)}`);
-    return isUsageError(error) ? 2 : 1;
+    writeLine(stderr, `error: ${toPixstageError(error).message}`);
+    return exitStatus(error);
   }
 }
 
@@ -160,8 +161,8 @@ async function checkStoreFolder(folder: string): Promise<void> {
     await checkOutputFolder(folder);
   } catch (cause) {
     if (!(cause instanceof FileError)) throw cause;
-    const details = "The server keeps jobs and artifacts there: name another folder with --store";
-    throw new FileError("write", folder, cause.code, { cause, details });
+    const advice = "The server keeps jobs and artifacts there: name another folder with --store";
+    throw new FileError("write", folder, cause.systemCode, { cause, advice });
   }
 }
 

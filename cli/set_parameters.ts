@@ -6,7 +6,7 @@
 
 import { type Command, InvalidArgumentError } from "commander";
 import type { GraphDocument, GraphNode } from "../graph/document.ts";
-import { nearest } from "../stages/nearest.ts";
+import { nearest } from "../errors/nearest.ts";
 import { keyValue } from "./option_values.ts";
 import { UsageError } from "./usage_error.ts";
 

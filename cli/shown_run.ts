@@ -5,14 +5,13 @@
  * @module
  */
 
-import { stderr, stdout } from "node:process";
+import { stderr } from "node:process";
 import prettyBytes from "pretty-bytes";
 import type { RunEvent } from "../graph/events.ts";
 import { artifactFileChunks } from "../graph/provenance_file.ts";
 import { runGraph } from "../graph/run.ts";
-import type { MadeArtifact, RunResult } from "../graph/run_options.ts";
+import type { MadeArtifact, RunOptions, RunResult } from "../graph/run_options.ts";
 import { describePicture } from "../graph/describe_picture.ts";
-import type { MemoryPlan } from "../residency/plan_memory.ts";
 import type { GenOptions } from "./gen_options.ts";
 import { MemoryReporter } from "./memory_report.ts";
 import { printPaths, writeOutput } from "./output.ts";
@@ -32,8 +31,6 @@ export interface ShownRunOptions {
   readonly until?: string | undefined;
   /** Outputs to give besides those of the last nodes. */
   readonly outputs?: readonly string[] | undefined;
-  /** The memory that the run was predicted to take. */
-  readonly plan?: MemoryPlan | undefined;
   /** Writes files of what was made, and gives their paths. */
   readonly save: (made: RunResult) => Promise<readonly string[]>;
 }
@@ -48,15 +45,14 @@ export interface ShownRunOptions {
  */
 export async function showRun(
   graph: unknown,
-  run: OpenRun,
+  run: OpenRun & Pick<RunOptions, "maxMemory" | "maxGpuMemory" | "lowestPrecision">,
   loudness: Loudness,
   options: ShownRunOptions,
 ): Promise<void> {
-  const { save, plan, ...part } = options;
+  const { save, ...part } = options;
   const view = progressView(loudness);
-  const memory = new MemoryReporter(plan);
+  const memory = new MemoryReporter();
   if (run.warning !== undefined) view({ type: "warning", message: run.warning, elapsedMs: 0 });
-  if (loudness.json && plan) writeLine(stdout, JSON.stringify({ type: "plan", ...plan }));
   let last: RunEvent | undefined;
   const made = await runGraph(graph, {
     ...run,

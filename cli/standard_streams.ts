@@ -8,6 +8,7 @@ import { Buffer } from "node:buffer";
 import { stderr, stdout } from "node:process";
 import type { Writable } from "node:stream";
 import { FileError, onDisk } from "../artifacts/file_error.ts";
+import { systemCode } from "../errors/foreign_error.ts";
 
 /** What errors call the standard output. */
 const STDOUT_NAME = "standard output";
@@ -19,7 +20,7 @@ const STDOUT_NAME = "standard output";
 export function outliveReaders(): void {
   for (const stream of [stdout, stderr]) {
     stream.on("error", (error: Error) => {
-      if (codeOf(error) !== "EPIPE") throw error;
+      if (systemCode(error) !== "EPIPE") throw error;
     });
   }
 }
@@ -38,7 +39,7 @@ export function writeLine(stream: Writable, line: string): void {
   } catch (cause) {
     // There is no place left to say that the standard error cannot be written.
     if (stream === stderr) return;
-    throw new FileError("write", STDOUT_NAME, codeOf(cause), { cause });
+    throw new FileError("write", STDOUT_NAME, systemCode(cause), { cause });
   }
 }
 
@@ -59,7 +60,7 @@ export function printable(text: string): string {
  * Writes bytes to the standard output.
  *
  * @param chunks The bytes in pieces, at hand or as they come.
- * @throws {FileError} if it cannot take them; with code `EPIPE` if its reader is gone.
+ * @throws {FileError} if it cannot take them; with the system code `EPIPE` if its reader is gone.
  */
 export async function writeStdout(chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void> {
   for await (const chunk of chunks) {
@@ -67,8 +68,4 @@ export async function writeStdout(chunks: Iterable<Uint8Array> | AsyncIterable<U
       offset += await onDisk("write", STDOUT_NAME, Deno.stdout.write(chunk.subarray(offset)));
     }
   }
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "";
 }

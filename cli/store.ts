@@ -8,10 +8,12 @@ import { Command } from "commander";
 import { stderr, stdout } from "node:process";
 import prettyBytes from "pretty-bytes";
 import { collectGarbage, removeFault, verifyStore } from "../artifacts/store/folder_care.ts";
-import { diskSize } from "./byte_size.ts";
+import { PixstageError } from "../errors/pixstage_error.ts";
+import { diskSize } from "../runtime/byte_size.ts";
 import { wholeId } from "./kept_things.ts";
-import { writeLine } from "./standard_streams.ts";
+import { byteSize } from "./option_values.ts";
 import { openFolderStore } from "./run_store.ts";
+import { writeLine } from "./standard_streams.ts";
 
 /** What ids name, as errors say it. */
 export const STORED = "artifact in the store";
@@ -38,7 +40,7 @@ export function storeCommand(): Command {
     .requiredOption(
       "--max-size <size>",
       "the most that may be left, such as 500MB or 10GiB; a bare number is in bytes",
-      diskSize,
+      byteSize(diskSize),
     )
     .action(collect);
   add("verify", "Reads everything, and finds what is damaged and what crashed writers left.")
@@ -91,7 +93,10 @@ async function verify(options: Common & { readonly remove?: boolean }): Promise<
     writeLine(stderr, `${files} files read, ${faults} ${what}`);
   }
   if (faults > 0 && !options.remove) {
-    throw new Error(`The store has ${faults} faults: \`store verify --remove\` removes them`);
+    throw new PixstageError(
+      "store_damaged",
+      `The store has ${faults} faults: \`store verify --remove\` removes them`,
+    );
   }
 }
 

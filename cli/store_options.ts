@@ -8,14 +8,15 @@ import { type Command, InvalidArgumentError } from "commander";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
 import type { RunStore } from "../artifacts/store/store.ts";
-import type { CheckpointPolicy } from "../graph/checkpoints.ts";
+import type { SnapshotPolicy } from "../graph/snapshots.ts";
 import type { Executor } from "../graph/executors/executor.ts";
 import { HttpExecutor } from "../graph/executors/http.ts";
-import type { Placement } from "../graph/placement.ts";
+import type { ByNode } from "../graph/placement.ts";
 import { loadPlugins } from "../graph/plugins.ts";
 import { type LocalRun, localRun, type LocalRunOptions } from "../local.ts";
-import { requireDevice } from "../local_devices.ts";
-import { checkPrecision, type PrecisionByStage } from "../residency/precision.ts";
+import { requireDevice } from "../devices/local_devices.ts";
+import { checkPrecision, type PrecisionByStage } from "../models/precision.ts";
+import { deviceTraits } from "../runtime/device.ts";
 import { wholeNumber } from "./option_values.ts";
 import { openRunStore } from "./run_store.ts";
 import { UsageError } from "./usage_error.ts";
@@ -36,8 +37,8 @@ export interface StoreOptions {
 /** What {@linkcode openRun} gives. */
 export type OpenRun = LocalRun & {
   readonly store: RunStore | undefined;
-  readonly placement: Placement;
-  readonly checkpoints: CheckpointPolicy | false | undefined;
+  readonly placement: ByNode<string>;
+  readonly snapshots: SnapshotPolicy | false | undefined;
   /** The plugins that were loaded, as addresses. */
   readonly plugins: readonly string[];
   /** What the user must know before it begins. */
@@ -69,7 +70,7 @@ export function addStoreOptions(command: Command): Command {
  * @param local Where to find checkpoints, and what to run on.
  * @returns Options for `runGraph`.
  * @throws {DeviceError} if the device cannot run here.
- * @throws {RangeError} if it has no such precision.
+ * @throws {InputError} if it has no such precision.
  */
 export async function openRun(
   options: StoreOptions & { readonly precision?: PrecisionByStage },
@@ -77,7 +78,7 @@ export async function openRun(
 ): Promise<OpenRun> {
   const { device = "cpu" } = local;
   const precisions = new Set(Object.values(options.precision ?? {}));
-  for (const precision of precisions) checkPrecision(precision, device);
+  for (const precision of precisions) checkPrecision(precision, { device, traits: deviceTraits(device) });
   await requireDevice(device, { float16: precisions.has("float16") });
   const { store: place, executor = {}, checkpointEvery, plugin = [] } = options;
   const { store, warning } = place === false
@@ -95,7 +96,7 @@ export async function openRun(
     warning,
     executors: first === undefined ? executors : withFirst(executors, first),
     placement: byNode,
-    checkpoints: checkpointEvery === undefined
+    snapshots: checkpointEvery === undefined
       ? undefined
       : checkpointEvery > 0 && { everySteps: checkpointEvery },
   };

@@ -1,28 +1,11 @@
-/**
- * Which errors are the caller's: the program ends with status 2.
- *
- * @module
- */
+import { PixstageError } from "../errors/pixstage_error.ts";
 
-import { GraphError } from "../graph/graph_error.ts";
-import { ScheduleError, SchedulerOptionError, UnknownSchedulerError } from "../schedulers/mod.ts";
-
-/** A command that was called with what it cannot take. */
-export class UsageError extends Error {
+/** A command that was called with arguments that do not go together. */
+export class UsageError extends PixstageError<"usage"> {
   override name = "UsageError";
-}
 
-/** Errors that tell of a value that is not allowed. */
-const USAGE_ERRORS = [
-  UsageError,
-  GraphError,
-  RangeError,
-  ScheduleError,
-  SchedulerOptionError,
-  UnknownSchedulerError,
-];
-
-/** Whether an error tells of a value that the caller gave and that is not allowed. */
-export function isUsageError(error: unknown): boolean {
-  return USAGE_ERRORS.some((kind) => error instanceof kind);
+  /** @param message What does not go together, and what to give in its place. */
+  constructor(message: string) {
+    super("usage", message);
+  }
 }

@@ -7,6 +7,7 @@
  */
 
 import { z } from "zod";
+import { residencySchema } from "../models/segments.ts";
 
 const nodeId = z.string().regex(
   /^[A-Za-z][\w-]*$/,
@@ -30,6 +31,8 @@ export const nodeSchema = z.strictObject({
   inputs: z.record(z.string(), inputSchema).default({}),
   /** Where it runs; the runner's default otherwise. */
   executor: z.string().min(1).optional(),
+  /** How long it holds its weights; as fits their size otherwise. Results do not depend on it. */
+  residency: residencySchema.optional(),
 });
 
 /** The schema of {@linkcode GraphDocument}. */

@@ -7,7 +7,9 @@
  * @module
  */
 
+import { faultSchema } from "../errors/serialized_error.ts";
 import { z } from "zod";
+import { memoryPlanSchema } from "./memory_plan.ts";
 import {
   loadSchema,
   previewSchema,
@@ -57,6 +59,8 @@ export const stageMemorySchema = z.object({
 
 /** The schema of {@linkcode RunEvent}. */
 export const runEventSchema = z.discriminatedUnion("type", [
+  /** How the run will use memory; told before its first stage, where any stage tells its memory. */
+  memoryPlanSchema.extend({ type: z.literal("plan"), ...elapsed }),
   z.object({ type: z.literal("stage:start"), ...node, ...elapsed }),
   loadSchema.extend({ ...node, ...elapsed }),
   z.object({ type: z.literal("stage:cached"), ...node, ...elapsed }),
@@ -104,6 +108,10 @@ export const runEventSchema = z.discriminatedUnion("type", [
     ...elapsed,
     /** The error's class. */
     error: z.string(),
+    /** What happened: a code of `ERROR_CODES`. */
+    code: z.string(),
+    /** Who can put it right. */
+    fault: faultSchema,
     message: z.string(),
     /** The node that failed, where it was one. */
     node: z.string().optional(),

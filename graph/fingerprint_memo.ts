@@ -12,7 +12,7 @@ import { openRecord, sealRecord } from "../artifacts/store/sealed_record.ts";
 import type { Component } from "../models/checkpoint/component.ts";
 import { fingerprint } from "../models/checkpoint/fingerprint.ts";
 import { joinPath } from "../models/checkpoint/source.ts";
-import { hashJson } from "./node_key.ts";
+import { hashJson } from "../artifacts/canonical_json.ts";
 
 /**
  * Makes a function that computes fingerprints and remembers them.

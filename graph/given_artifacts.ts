@@ -1,61 +1,82 @@
 // This module is browser compatible.
 
 import { ArtifactError } from "../artifacts/artifact.ts";
-import type { StageRecord } from "../artifacts/store/stage_record.ts";
 import type { RunStore } from "../artifacts/store/store.ts";
 import type { GraphInput } from "./document.ts";
-import type { IdentifiedArtifact } from "./executors/executor.ts";
-import type { GraphPlan } from "./plan.ts";
-import { type Origin, originOf } from "./provenance.ts";
+import { storedOrigin } from "./lineage.ts";
+import { type GivenArtifact, takePairApart } from "./paired_embeddings.ts";
+import type { GraphPlan, PlannedNode } from "./plan.ts";
+import { originOf } from "./provenance.ts";
 import type { ReadFile, RunOptions } from "./run_options.ts";
 import type { RunReporter } from "./run_reporter.ts";
-
-/** An artifact that a graph names by file or id, and where it is from. */
-interface GivenArtifact extends IdentifiedArtifact {
-  readonly origin: Origin;
-}
 
 /** The artifacts that a graph takes from outside. */
 export class GivenArtifacts {
   #given = new Map<string, GivenArtifact>();
+  #store: RunStore;
+
+  private constructor(store: RunStore) {
+    this.#store = store;
+  }
 
   /**
-   * Reads what the graph names, holds it against the ports that it is for, and keeps it in the store, so that the run
+   * Reads the artifacts that the graph names, holds them against their ports, and keeps them in the store, so that the run
    * can be repeated without the files.
    *
+   * @returns The artifacts, and the nodes: those that take prompts and negative prompts from one file take them apart.
    * @throws {ArtifactError} if something cannot be read here, or is of another kind than its port.
    */
   static async read(
-    plan: GraphPlan,
+    { nodes }: GraphPlan,
     store: RunStore,
     readFile: RunOptions["readFile"],
     reporter: RunReporter,
-  ): Promise<GivenArtifacts> {
-    const all = new GivenArtifacts();
-    for (const node of plan.nodes) {
+  ): Promise<{ readonly given: GivenArtifacts; readonly nodes: readonly PlannedNode[] }> {
+    const given = new GivenArtifacts(store);
+    for (const node of nodes) {
       for (const [port, input] of Object.entries(node.inputs)) {
         if (typeof input === "string") continue;
         const name = nameOf(input);
-        const known = all.#given.get(name) ??
+        const known = given.#given.get(name) ??
           ("file" in input
             ? await givenFile(input.file, store, readFile)
             : await givenId(input.artifact, store, reporter));
-        all.#given.set(name, known);
+        given.#given.set(name, known);
         const expected = node.stage.inputs[port]!.kind;
         const { kind } = known.artifact;
         if (kind !== expected) {
           throw new ArtifactError(
-            `Cannot use ${name} as input "${port}" of "${node.id}" must be ${expected}: it holds ${kind}`,
+            `Input "${port}" of "${node.id}" expects ${expected}, but ${name} holds ${kind}`,
           );
         }
       }
     }
-    return all;
+    const apart: PlannedNode[] = [];
+    for (const node of nodes) apart.push(await given.#takeApart(node));
+    return { given, nodes: apart };
   }
 
-  /** What was read for an input. */
+  /** The artifact that was read for an input. */
   get(input: Exclude<GraphInput, string>): GivenArtifact {
     return this.#given.get(nameOf(input))!;
+  }
+
+  /** Takes a file apart that holds prompts and negative prompts, where the node has an input for each. */
+  async #takeApart(node: PlannedNode): Promise<PlannedNode> {
+    const { embeddings, negative } = node.inputs;
+    if (typeof embeddings !== "object" || negative !== undefined || !("negative" in node.stage.inputs)) {
+      return node;
+    }
+    const halves = await takePairApart(this.get(embeddings));
+    if (!halves) return node;
+    const inputs: Record<string, GraphInput> = { ...node.inputs };
+    for (const [port, half] of Object.entries(halves)) {
+      // A store that cannot be written is told of when the run writes to it.
+      await this.#store.put(half.artifact).catch(() => {});
+      inputs[port] = { artifact: half.id };
+      this.#given.set(nameOf({ artifact: half.id }), half);
+    }
+    return { ...node, inputs };
   }
 }
 
@@ -64,7 +85,7 @@ async function givenFile(
   store: RunStore,
   readFile: RunOptions["readFile"],
 ): Promise<GivenArtifact> {
-  if (!readFile) throw new ArtifactError(`Cannot read ${path} as nothing here reads files`);
+  if (!readFile) throw new ArtifactError(`Cannot read ${path}: nothing here reads files`);
   const { artifact, provenance }: ReadFile = await readFile(path);
   const id = await store.put(artifact);
   const origin = provenance ? originOf(provenance) : await storedOrigin(id, store);
@@ -73,34 +94,8 @@ async function givenFile(
 
 async function givenId(id: string, store: RunStore, reporter: RunReporter): Promise<GivenArtifact> {
   const artifact = await store.get(id, { onDamage: reporter.damage });
-  if (!artifact) throw new ArtifactError(`Cannot read artifact ${id} as the store does not have it`);
+  if (!artifact) throw new ArtifactError(`Cannot read artifact ${id}: the store does not have it`);
   return { id, artifact, origin: await storedOrigin(id, store) };
-}
-
-/**
- * Where an artifact of the store is from, as far as the store knows.
- *
- * @param id The artifact.
- * @param store The store.
- */
-export async function storedOrigin(id: string, store: RunStore): Promise<Origin> {
-  return await originIn(store, id, []);
-}
-
-/** An artifact may be its own ancestor: a stage may give what another took. The way ends there. */
-async function originIn(store: RunStore, id: string, trail: readonly string[]): Promise<Origin> {
-  const record = trail.includes(id) ? undefined : await store.madeBy(id);
-  const port = record && portOf(record, id);
-  if (!record || port === undefined) return { artifact: id };
-  const inputs: Record<string, Origin> = {};
-  for (const [name, input] of Object.entries(record.inputs)) {
-    inputs[name] = await originIn(store, input, [...trail, id]);
-  }
-  return { maker: { record, inputs }, port };
-}
-
-function portOf({ outputs }: StageRecord, id: string): string | undefined {
-  return Object.keys(outputs).find((port) => outputs[port] === id);
 }
 
 /** How an input is named in errors. */

@@ -6,6 +6,8 @@
  * @module
  */
 
+import { PixstageError } from "../errors/pixstage_error.ts";
+
 /** Where in the document: `["nodes", "denoise", "inputs", "embeddings"]`. */
 export type GraphPath = readonly (string | number)[];
 
@@ -30,14 +32,15 @@ export type GraphIssue =
   );
 
 /** A graph that cannot run. Nothing was loaded and nothing was written. */
-export class GraphError extends Error {
+export class GraphError extends PixstageError<"invalid_graph"> {
   override name = "GraphError";
   /** All faults that were found. */
   readonly issues: readonly GraphIssue[];
 
   /** @param issues At least one fault. */
   constructor(issues: readonly GraphIssue[]) {
-    super(issues.map((issue) => `${issue.path.join(".") || "graph"}: ${issue.message}`).join("\n"));
+    const message = issues.map((issue) => `${issue.path.join(".") || "graph"}: ${issue.message}`).join("\n");
+    super("invalid_graph", message, { details: { field: issues[0]?.path.join(".") ?? "", issues } });
     this.issues = issues;
   }
 }

@@ -1,45 +1,36 @@
 // This module is browser compatible.
 
+import { PixstageError } from "../errors/pixstage_error.ts";
 import type { Artifact } from "../artifacts/artifact.ts";
 import { artifactId } from "../artifacts/artifact_file.ts";
+import { hashJson } from "../artifacts/canonical_json.ts";
 import type { StageRecord } from "../artifacts/store/stage_record.ts";
-import type { RunStore } from "../artifacts/store/store.ts";
-import type { CheckpointPolicy } from "./checkpoints.ts";
 import type { GraphInput } from "./document.ts";
-import type { CheckpointRequest, Executor, IdentifiedArtifact, MadeByStage } from "./executors/executor.ts";
-import type { GivenArtifacts } from "./given_artifacts.ts";
-import { hashJson, type KeyOptions, type NodeKey, nodeKey } from "./node_key.ts";
-import { type GraphPlan, type PlannedNode, splitSource } from "./plan.ts";
-import type { Origin } from "./provenance.ts";
-import type { RunReporter, UntimedEvent } from "./run_reporter.ts";
+import type { IdentifiedArtifact, MadeByStage, SnapshotRequest } from "./executors/executor.ts";
+import type { Maker, Origin } from "./lineage.ts";
+import { type NodeKey, nodeKey } from "./node_key.ts";
+import { splitSource } from "./plan.ts";
+import type { PreparedRun, ReadyNode } from "./prepared_run.ts";
+import { RowCache } from "./row_cache.ts";
+import type { OutputReference } from "./run_options.ts";
+import type { UntimedEvent } from "./run_reporter.ts";
+import type { SnapshotPolicy } from "./snapshots.ts";
 
-/** What the record of an interrupted node calls its state, beside the ports of its stage. */
+/** The name that the record of an interrupted node has for its state, beside the ports of its stage. */
 const STATE = "interrupted";
 
 /** What the nodes of one run need. */
-export interface NodeRunnerOptions {
-  /** The nodes, in order. */
-  readonly plan: GraphPlan;
-  /** The artifacts from outside. */
-  readonly given: GivenArtifacts;
-  /** Keeps what is made. */
-  readonly store: RunStore;
-  /** Where each node runs. */
-  readonly executors: ReadonlyMap<PlannedNode, Executor>;
-  /** Tells what happens. */
-  readonly reporter: RunReporter;
-  /** Says when to stop. */
-  readonly signal: AbortSignal;
+export interface NodeRunnerOptions extends Omit<PreparedRun, "memory"> {
   /** When states of running stages are kept. */
-  readonly checkpoints: CheckpointPolicy | false;
-  /** What keys are computed with. */
-  readonly keys: KeyOptions;
-  /** Whether stages are to report what pictures have come to. */
+  readonly snapshots: SnapshotPolicy | false;
+  /** Whether stages are to report intermediate images. */
   readonly previews: boolean;
+  /** States that nodes begin from, by node id: ids of artifacts in the store. */
+  readonly saved: Readonly<Record<string, string>>;
 }
 
-/** What is known of a node once it has run or was found in the store. */
-interface SettledNode {
+/** A node that has run or was found in the store. */
+interface FinishedNode {
   readonly record: StageRecord;
   /** Its artifacts, as far as they are at hand. */
   readonly atHand: ReadonlyMap<string, Artifact>;
@@ -51,74 +42,117 @@ interface SettledNode {
  */
 export class NodeRunner {
   #options: NodeRunnerOptions;
-  #settled = new Map<string, SettledNode>();
-  #hasWarned = false;
+  #finished = new Map<string, FinishedNode>();
+  #makers = new Map<string, Maker>();
+  #warned = new Set<string>();
+  #isStoreReported = false;
+  #rows: RowCache;
 
   /** @param options What the nodes need. */
   constructor(options: NodeRunnerOptions) {
     this.#options = options;
+    this.#rows = new RowCache(options.store, options.reporter.damage, (made) => this.#keep(made));
   }
 
-  /** Finds a node's result, or runs it. All that it depends on must be settled. */
-  async settle(node: PlannedNode): Promise<void> {
-    const { store, reporter, signal, keys } = this.#options;
+  /** Finds a node's result, or runs it. All that it depends on must be finished. */
+  async run(node: ReadyNode): Promise<void> {
+    const { signal, reporter } = this.#options;
     signal.throwIfAborted();
+    reporter.current = node.id;
+    for (const message of node.prepared.warnings) this.#warn(message, node);
     const inputs = Object.fromEntries(
       Object.entries(node.inputs).map(([port, from]) => [port, this.#id(from)]),
     );
-    const named = await nodeKey(node, inputs, keys);
-    const { key, record } = named;
-    const known = await store.result(key, { onDamage: reporter.damage });
-    if (!known || Object.keys(node.stage.outputs).some((port) => known.outputs[port] === undefined)) {
-      return await this.#run(node, { inputs, named });
-    }
-    const { outputs } = known;
-    this.#settled.set(node.id, { record: { ...record, outputs }, atHand: new Map() });
-    this.#emit(node, { type: "stage:cached" });
-    this.#emitArtifacts(node, outputs);
+    const named = await nodeKey(node, node.prepared, inputs);
+    if (!await this.#find(node, named)) await this.#make(node, { inputs, named });
+    reporter.current = undefined;
   }
 
   /** The artifact of an input or output, read and held against its id; made again where the store lost it. */
   async artifact(source: GraphInput): Promise<IdentifiedArtifact> {
     if (typeof source !== "string") return this.#options.given.get(source);
-    const { store, plan, reporter } = this.#options;
+    const { store, reporter } = this.#options;
     const [nodeId, port] = splitSource(source);
     const read = async (): Promise<IdentifiedArtifact | undefined> => {
-      const { record, atHand } = this.#settled.get(nodeId)!;
+      const { record, atHand } = this.#finished.get(nodeId)!;
       const id = record.outputs[port]!;
       const artifact = atHand.get(port) ?? await store.get(id, { onDamage: reporter.damage });
       return artifact && { id, artifact };
     };
     const found = await read();
     if (found) return found;
-    await this.#run(plan.nodes.find(({ id }) => id === nodeId)!);
+    await this.#make(this.#node(nodeId));
     const made = await read();
     if (made) return made;
-    throw new Error(`Cannot read "${source}" as the store lost it as soon as it was made`);
+    throw new PixstageError("lost", `Cannot read "${source}" as the store lost it as soon as it was made`);
+  }
+
+  /** The id and kind of an output. */
+  reference(output: string): Omit<OutputReference, "provenance"> {
+    const [nodeId, port] = splitSource(output);
+    return { id: this.#id(output), kind: this.#node(nodeId).stage.outputs[port]!.kind };
   }
 
   /** Where the artifact of an input or output is from. */
   origin(source: GraphInput): Origin {
     if (typeof source !== "string") return this.#options.given.get(source).origin;
     const [nodeId, port] = splitSource(source);
-    const { record } = this.#settled.get(nodeId)!;
-    const node = this.#options.plan.nodes.find(({ id }) => id === nodeId)!;
-    const inputs = Object.entries(node.inputs).map(([name, from]) => [name, this.origin(from)] as const);
-    return { maker: { record, inputs: Object.fromEntries(inputs) }, port };
+    return { maker: this.#maker(nodeId), port };
+  }
+
+  #maker(nodeId: string): Maker {
+    const known = this.#makers.get(nodeId);
+    if (known) return known;
+    const inputs = Object.entries(this.#node(nodeId).inputs).map(([name, from]) =>
+      [name, this.origin(from)] as const
+    );
+    const maker = { record: this.#finished.get(nodeId)!.record, inputs: Object.fromEntries(inputs) };
+    this.#makers.set(nodeId, maker);
+    return maker;
+  }
+
+  #node(id: string): ReadyNode {
+    return this.#options.nodes.find((node) => node.id === id)!;
   }
 
   #id(source: GraphInput): string {
     if (typeof source !== "string") return this.#options.given.get(source).id;
     const [nodeId, port] = splitSource(source);
-    return this.#settled.get(nodeId)!.record.outputs[port]!;
+    return this.#finished.get(nodeId)!.record.outputs[port]!;
   }
 
-  /** Runs a node. Its key is computed anew where an input, made again, has become another than it was. */
-  async #run(
-    node: PlannedNode,
+  /** Whether the result of a node is known: in the store, or row by row. */
+  async #find(node: ReadyNode, { key, record }: NodeKey): Promise<boolean> {
+    const { store, reporter } = this.#options;
+    const known = await store.result(key, { onDamage: reporter.damage });
+    if (known && Object.keys(node.stage.outputs).every((port) => known.outputs[port] !== undefined)) {
+      const { outputs, warnings } = known;
+      this.#finish(node, {
+        record: { ...record, outputs, ...(warnings ? { warnings } : {}) },
+        atHand: new Map(),
+      });
+      for (const message of warnings ?? []) this.#warn(message, node);
+      this.#emit(node, { type: "stage:cached" });
+      this.#emitArtifacts(node, outputs);
+      return true;
+    }
+    const { batch } = node.stage;
+    const rows = batch && await this.#rows.assemble(node);
+    if (!batch || !rows) return false;
+    const outputs = { [batch.output]: await this.#keep({ artifact: rows }) };
+    this.#finish(node, { record: { ...record, outputs }, atHand: new Map([[batch.output, rows]]) });
+    await this.#attempt(() => store.keepResult(key, { ...record, outputs }));
+    this.#emit(node, { type: "stage:cached" });
+    this.#emitArtifacts(node, outputs);
+    return true;
+  }
+
+  /** Runs a node. Its key is computed anew where an input, made again, is another than it was. */
+  async #make(
+    node: ReadyNode,
     before?: { readonly inputs: Readonly<Record<string, string>>; readonly named: NodeKey },
   ): Promise<void> {
-    const { store, executors, reporter, signal, keys, previews } = this.#options;
+    const { store, reporter, signal, previews } = this.#options;
     const inputs: Record<string, IdentifiedArtifact> = {};
     for (const [port, source] of Object.entries(node.inputs)) inputs[port] = await this.artifact(source);
     const ids = Object.fromEntries(Object.entries(inputs).map(([port, { id }]) => [port, id]));
@@ -127,47 +161,64 @@ export class NodeRunner {
     const started = performance.now();
     this.#emit(node, { type: "stage:start" });
     const isAsBefore = before && Object.entries(ids).every(([port, id]) => before.inputs[port] === id);
-    const named = isAsBefore ? before.named : await nodeKey(node, ids, keys);
-    const checkpoint = await this.#checkpoint(node, named);
-    const executor = executors.get(node)!;
-    const response = await executor.execute({ node, inputs }, {
+    const named = isAsBefore ? before.named : await nodeKey(node, node.prepared, ids);
+    const snapshots = await this.#snapshots(node, named);
+    const warnings: string[] = [];
+    const batch = node.stage.batch && await this.#rows.gather(node, this.#waiting(node), signal);
+    const response = await (batch?.prepared ?? node.prepared).execute(inputs, {
       signal,
       store,
-      report: (event) => this.#emit(node, event),
-      checkpoint,
+      report: (event) => {
+        if (event.type === "warning") warnings.push(event.message);
+        this.#emit(node, event);
+      },
+      snapshots,
       previews,
     });
     const outputs: Record<string, string> = {};
     const atHand = new Map<string, Artifact>();
-    for (const [port, made] of Object.entries(response.outputs)) {
-      outputs[port] = await this.#keep(made);
-      if ("artifact" in made) atHand.set(port, made.artifact);
+    const made = batch ? await batch.keep(response.outputs) : response.outputs;
+    for (const [port, artifact] of Object.entries(made)) {
+      outputs[port] = await this.#keep(artifact);
+      if ("artifact" in artifact) atHand.set(port, artifact.artifact);
     }
-    const record = { ...named.record, outputs };
-    this.#settled.set(node.id, { record, atHand });
+    const record = { ...named.record, outputs, ...(warnings.length > 0 ? { warnings } : {}) };
+    this.#finish(node, { record, atHand });
     await this.#attempt(() => store.keepResult(named.key, record));
-    await this.#attempt(() => checkpoint.forget(Object.values(outputs)));
+    await this.#attempt(() => snapshots.forget(Object.values(outputs)));
     this.#emitArtifacts(node, outputs);
     const { memory } = response;
     reporter.memory(memory);
     const ms = performance.now() - started;
-    this.#emit(node, { type: "stage:end", ms, executor: executor.name, ...(memory ? { memory } : {}) });
-    reporter.current = undefined;
+    this.#emit(node, { type: "stage:end", ms, executor: node.where.name, ...(memory ? { memory } : {}) });
+  }
+
+  /** The nodes that have not run, this one included. */
+  #waiting(node: ReadyNode): ReadyNode[] {
+    const { nodes } = this.#options;
+    return nodes.slice(nodes.indexOf(node)).filter(({ id }) => !this.#finished.has(id));
+  }
+
+  #finish(node: ReadyNode, finished: FinishedNode): void {
+    this.#finished.set(node.id, finished);
+    // What was known of the lineage of later nodes may have changed with this one.
+    this.#makers.clear();
   }
 
   /** Keeps the states of a running node, each in place of the last, under a key that follows from the node's. */
-  async #checkpoint(
-    node: PlannedNode,
+  async #snapshots(
+    node: ReadyNode,
     { key, record }: NodeKey,
-  ): Promise<CheckpointRequest & { forget(outputs: readonly string[]): Promise<void> }> {
-    const { store, checkpoints, reporter } = this.#options;
+  ): Promise<SnapshotRequest & { forget(outputs: readonly string[]): Promise<void> }> {
+    const { store, snapshots, reporter, saved } = this.#options;
     const stateKey = await hashJson({ checkpoint: key });
-    const known = (await store.result(stateKey, { onDamage: reporter.damage }))?.outputs[STATE];
+    const own = (await store.result(stateKey, { onDamage: reporter.damage }))?.outputs[STATE];
+    const known = saved[node.id] ?? own;
     const artifact = known === undefined ? undefined : await store.get(known, { onDamage: reporter.damage });
-    let last = known;
+    let last = own;
     return {
-      policy: checkpoints || {},
-      ...(artifact && known !== undefined ? { saved: { id: known, artifact } } : {}),
+      policy: snapshots || {},
+      saved: artifact && known !== undefined ? { id: known, artifact } : undefined,
       keep: async (state) => {
         const id = await this.#keep(state);
         await this.#attempt(() => store.keepResult(stateKey, { ...record, outputs: { [STATE]: id } }));
@@ -191,7 +242,7 @@ export class NodeRunner {
     if (STATE in ((await store.madeBy(id))?.outputs ?? {})) await store.delete(id);
   }
 
-  /** Puts what was made into the store, and gives its id. */
+  /** Puts an artifact into the store, and gives its id. */
   async #keep(made: MadeByStage): Promise<string> {
     if ("id" in made) return made.id;
     return await this.#attempt(() => this.#options.store.put(made.artifact)) ??
@@ -204,26 +255,33 @@ export class NodeRunner {
       return await work();
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      const message = `The store does not keep what is made: ${reason}`;
-      if (!this.#hasWarned) this.#options.reporter.emit({ type: "warning", message });
-      this.#hasWarned = true;
+      if (!this.#isStoreReported) this.#warn(`The store does not keep what is made: ${reason}`);
+      this.#isStoreReported = true;
       return undefined;
     }
   }
 
-  #emitArtifacts(node: PlannedNode, outputs: StageRecord["outputs"]): void {
+  /** Reports a warning, once. */
+  #warn(message: string, node?: ReadyNode): void {
+    if (!this.#warned.has(message)) {
+      this.#options.reporter.emit({ type: "warning", message, ...(node ? { node: node.id } : {}) });
+    }
+    this.#warned.add(message);
+  }
+
+  #emitArtifacts(node: ReadyNode, outputs: StageRecord["outputs"]): void {
     for (const [port, { kind }] of Object.entries(node.stage.outputs)) {
       this.#emit(node, { type: "artifact", port, id: outputs[port]!, kind });
     }
   }
 
-  #emit(node: PlannedNode, event: object): void {
-    const { plan, reporter } = this.#options;
+  #emit(node: ReadyNode, event: object): void {
+    const { nodes, reporter } = this.#options;
     const of = {
       node: node.id,
       stage: node.stage.name,
-      nodeIndex: plan.nodes.indexOf(node),
-      nodes: plan.nodes.length,
+      nodeIndex: nodes.indexOf(node),
+      nodes: nodes.length,
     };
     reporter.emit({ ...event, ...of } as UntimedEvent);
   }

@@ -8,9 +8,9 @@
  */
 
 import { z } from "zod";
-import { precisionSchema } from "../residency/precision.ts";
+import { precisionSchema } from "../models/precision.ts";
 import { tilingParameters } from "../stages/decode.ts";
-import { denoiseParameters } from "../stages/denoise_settings.ts";
+import { denoiseParameters } from "../stages/denoise/settings.ts";
 import { encodeParameters } from "../stages/encode.ts";
 
 /** The schema of {@linkcode PictureRequest}. */

@@ -7,9 +7,10 @@
  */
 
 import type { z } from "zod";
+import { explainIssue } from "../errors/explain_zod_error.ts";
 import type { StageRegistry } from "../stages/registry.ts";
-import type { Models } from "../models/models.ts";
-import type { CheckContext, Stage } from "../stages/stage.ts";
+import type { Residency } from "../models/segments.ts";
+import type { Stage } from "../stages/stage.ts";
 import {
   type GraphDocument,
   type GraphDocumentInput,
@@ -17,7 +18,8 @@ import {
   type GraphInput,
 } from "./document.ts";
 import { GraphError, type GraphIssue, type GraphPath } from "./graph_error.ts";
-import { nearest } from "../stages/nearest.ts";
+import { dependencyOrder } from "./lineage.ts";
+import { nearest } from "../errors/nearest.ts";
 
 /** A node that has been checked. */
 export interface PlannedNode {
@@ -30,12 +32,9 @@ export interface PlannedNode {
   /** Where each input port's artifact comes from. */
   readonly inputs: Readonly<Record<string, GraphInput>>;
   /** Where it runs, if the document says. */
-  readonly executor?: string;
-}
-
-/** What a node's stage may use before it runs. */
-export function checkContext({ parameters, inputs }: PlannedNode, models: Models): CheckContext<unknown> {
-  return { parameters, models, connected: Object.keys(inputs) };
+  readonly executor?: string | undefined;
+  /** How long it holds its weights, if the document says. */
+  readonly residency?: Residency | undefined;
 }
 
 /** A graph in an order in which it can run. */
@@ -49,7 +48,7 @@ export interface GraphPlan {
 /** How a graph is planned. */
 export interface PlanOptions {
   /** Leaves out all nodes that this node does not depend on. */
-  readonly until?: string;
+  readonly until?: string | undefined;
 }
 
 /**
@@ -67,7 +66,7 @@ export function planGraph(
   options: PlanOptions = {},
 ): GraphPlan {
   const parsed = graphDocumentSchema.safeParse(input);
-  if (!parsed.success) throw new GraphError(zodIssues(parsed.error, [], "invalid_document"));
+  if (!parsed.success) throw new GraphError(zodIssues(parsed.error, input, [], "invalid_document"));
   const document = parsed.data;
   const ids = Object.keys(document.nodes);
   if (ids.length === 0) {
@@ -94,7 +93,9 @@ export function planGraph(
     const stage = registry.get(node.stage);
     const parameters = stage.parameters.safeParse(node.parameters);
     if (!parameters.success) {
-      issues.push(...zodIssues(parameters.error, [...path, "parameters"], "invalid_parameter"));
+      issues.push(
+        ...zodIssues(parameters.error, node.parameters, [...path, "parameters"], "invalid_parameter"),
+      );
     }
     issues.push(...checkPorts(document, registry, id, stage));
     planned.set(id, {
@@ -102,7 +103,8 @@ export function planGraph(
       stage,
       parameters: parameters.data,
       inputs: node.inputs,
-      ...(node.executor === undefined ? {} : { executor: node.executor }),
+      executor: node.executor,
+      residency: node.residency,
     });
   }
   const { until } = options;
@@ -121,14 +123,14 @@ export function planGraph(
 /** Turns zod's issues into ours. */
 function zodIssues(
   error: z.ZodError,
+  value: unknown,
   prefix: GraphPath,
   code: "invalid_document" | "invalid_parameter",
 ): GraphIssue[] {
-  return error.issues.map((issue) => ({
-    code,
-    path: [...prefix, ...issue.path.map((key) => typeof key === "number" ? key : String(key))],
-    message: issue.message,
-  }));
+  return error.issues.map((issue) => {
+    const { path, problem } = explainIssue(issue, value);
+    return { code, path: [...prefix, ...path], message: problem };
+  });
 }
 
 /** Faults of a node's inputs: unknown or missing ports, sources that are not there, kinds that do not match. */
@@ -208,29 +210,22 @@ export function splitSource(source: string): [node: string, port: string] {
   return [source.slice(0, dot), source.slice(dot + 1)];
 }
 
-/** The nodes that `goals` depend on, depth first, each after its sources. */
+/** The nodes that `goals` depend on, each after its sources. */
 function inOrder(nodes: ReadonlyMap<string, PlannedNode>, goals: readonly string[]): PlannedNode[] {
-  const done = new Set<string>();
-  const ordered: PlannedNode[] = [];
-  const visit = (id: string, trail: readonly string[]): void => {
-    if (done.has(id)) return;
-    const node = nodes.get(id)!;
-    const from = trail.indexOf(id);
-    if (from >= 0) {
-      const cycle = [...trail.slice(from), id];
-      throw new GraphError([{
-        code: "cycle",
-        nodes: cycle,
-        path: ["nodes", id],
-        message: `The graph runs in a circle: ${cycle.join(" → ")}`,
-      }]);
-    }
-    for (const source of Object.values(node.inputs)) {
-      if (typeof source === "string") visit(splitSource(source)[0], [...trail, id]);
-    }
-    done.add(id);
-    ordered.push(node);
-  };
-  for (const goal of goals) visit(goal, []);
-  return ordered;
+  const order = dependencyOrder(goals, (id) => sourceNodes(nodes.get(id)!), (cycle) => {
+    throw new GraphError([{
+      code: "cycle",
+      nodes: [...cycle],
+      path: ["nodes", cycle[0]!],
+      message: `The graph runs in a circle: ${cycle.join(" → ")}`,
+    }]);
+  });
+  return order.map((id) => nodes.get(id)!);
+}
+
+/** The ids of the nodes that a node takes from. */
+export function sourceNodes({ inputs }: { readonly inputs: Readonly<Record<string, GraphInput>> }): string[] {
+  return Object.values(inputs).flatMap((source) =>
+    typeof source === "string" ? [splitSource(source)[0]] : []
+  );
 }

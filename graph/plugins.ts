@@ -1,17 +1,22 @@
 // This module is browser compatible.
 
 /**
- * Plugins: modules that bring stages of their own.
+ * Plugins: modules that bring stages, architectures and schedulers of their own.
  *
  * @module
  */
 
 import { z } from "zod";
+import { parseValue } from "../errors/parse_value.ts";
+import { PixstageError } from "../errors/pixstage_error.ts";
+import type { Architecture } from "../models/architecture.ts";
+import { registerArchitecture } from "../models/architectures.ts";
+import { registerScheduler, type SchedulerDefinition } from "../schedulers/mod.ts";
 import type { StageRegistry } from "../stages/registry.ts";
 import type { Stage } from "../stages/stage.ts";
 
 /** A module that is no plugin, or a plugin that nobody allowed. */
-export class PluginError extends Error {
+export class PluginError extends PixstageError<"invalid_plugin" | "plugins_not_allowed"> {
   override name = "PluginError";
 }
 
@@ -35,26 +40,47 @@ const stageSchema = z.object({
     (value) => value instanceof Object && "safeParse" in value,
     "It must be a zod schema",
   ),
-  modelParts: callable.optional(),
-  settle: callable.optional(),
-  check: callable.optional(),
-  run: callable,
+  prepare: callable,
+});
+
+const architectureSchema = z.object({
+  name: z.string().min(1),
+  pipelines: z.record(z.string(), z.string()),
+  classes: z.record(z.string(), z.array(z.string())),
+  defaults: z.object({ steps: z.int().positive(), guidanceScale: z.number() }),
+  textEncoder: callable,
+  denoiser: callable,
+  decoder: callable,
+});
+
+const schedulerSchema = z.object({
+  name: z.string().min(1),
+  shortNames: z.record(z.string(), z.unknown()),
+  parse: callable,
+  create: callable,
 });
 
 /**
- * Loads plugins. The default export of each is a stage or a list of stages.
+ * Loads plugins. The default export of each is a stage, an architecture or a scheduler, or a list of these. Architectures
+ * and schedulers are known to the whole process from then on.
  *
  * @param registry Where their stages go.
  * @param modules The modules: addresses, or `npm:` and `jsr:` specifiers.
  * @returns The registry.
- * @throws {PluginError} if a module cannot be loaded or brings no stages.
- * @throws {TypeError} if a stage's name is taken.
+ * @throws {PluginError} if a module cannot be loaded or brings nothing of these.
+ * @throws {InputError} if a name is taken.
  */
 export async function loadPlugins(
   registry: StageRegistry,
   modules: readonly string[],
 ): Promise<StageRegistry> {
-  for (const module of modules) for (const stage of await pluginStages(module)) registry.add(stage);
+  for (const module of modules) {
+    for (const part of await pluginParts(module)) {
+      if ("prepare" in part) registry.add(part);
+      else if ("pipelines" in part) registerArchitecture(part);
+      else registerScheduler(part);
+    }
+  }
   return registry;
 }
 
@@ -69,25 +95,33 @@ export function checkPluginsAllowed(wanted: readonly string[], allowed: readonly
   const missing = wanted.filter((plugin) => !allowed.includes(plugin));
   if (missing.length === 0) return;
   throw new PluginError(
+    "plugins_not_allowed",
     `Cannot run the graph as it needs the code of ${missing.join(", ")}: if you trust it, say ${
       missing.map((plugin) => `--plugin ${plugin}`).join(" ")
     }`,
   );
 }
 
-async function pluginStages(module: string): Promise<Stage[]> {
+async function pluginParts(module: string): Promise<(Stage | Architecture | SchedulerDefinition)[]> {
   let found: { readonly default?: unknown };
   try {
     found = await import(module);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new PluginError(`Cannot load plugin ${module}: ${reason}`, { cause });
+    throw new PluginError("invalid_plugin", `Cannot load plugin ${module}: ${reason}`, { cause });
   }
-  const stages = z.array(stageSchema).min(1, "There must be a stage").safeParse([found.default].flat());
-  if (stages.success) return [found.default].flat() as Stage[];
-  throw new PluginError(
-    `Cannot use ${module} as a plugin as its default export must be a stage, or a list of stages: ${
-      z.prettifyError(stages.error)
-    }`,
+  const parts = [found.default].flat();
+  const part = z.union([stageSchema, architectureSchema, schedulerSchema]);
+  parseValue(
+    z.array(part).min(1, "There must be a stage, an architecture or a scheduler"),
+    parts,
+    ({ clause }, options) =>
+      new PluginError(
+        "invalid_plugin",
+        `Cannot use ${module} as a plugin as its default export must be a stage, an architecture or a scheduler, or a ` +
+          `list of these: ${clause}`,
+        options,
+      ),
   );
+  return parts as (Stage | Architecture | SchedulerDefinition)[];
 }

@@ -7,16 +7,14 @@
  * @module
  */
 
+import { parseValue } from "../errors/parse_value.ts";
+import { FormatError, InputError } from "../errors/pixstage_error.ts";
 import { z } from "zod";
 import type { JsonObject, JsonValue } from "../artifacts/artifact.ts";
 import { canonicalJson } from "../artifacts/canonical_json.ts";
-import {
-  modelUseSchema,
-  sha256Schema,
-  type StageRecord,
-  stageRecordSchema,
-} from "../artifacts/store/stage_record.ts";
+import { modelUseSchema, sha256Schema, stageRecordSchema } from "../artifacts/store/stage_record.ts";
 import { graphDocumentSchema, type GraphInput, inputSchema } from "./document.ts";
+import type { Maker, Origin } from "./lineage.ts";
 import { splitSource } from "./plan.ts";
 
 /** The schema of {@linkcode Provenance}. */
@@ -42,19 +40,6 @@ export const provenanceSchema = z.object({
 /** How an artifact came to be. */
 export type Provenance = z.infer<typeof provenanceSchema>;
 
-/** Where an artifact is from: an output of a stage, or nobody knows. */
-export type Origin =
-  | { readonly maker: Maker; readonly port: string }
-  | { readonly artifact: string };
-
-/** A stage that ran. */
-export interface Maker {
-  /** What ran, and what it made. */
-  readonly record: StageRecord;
-  /** Where the artifacts at its input ports are from. */
-  readonly inputs: Readonly<Record<string, Origin>>;
-}
-
 /**
  * Writes down how an artifact came to be. Nodes are named by their stages, in an order that the graph alone gives, so
  * that the same history gives the same text.
@@ -66,8 +51,11 @@ export function describeOrigin(origin: Origin): Provenance {
   const nodes: Record<string, JsonValue> = {};
   const stages: Record<string, Provenance["stages"][string]> = {};
   const named = new Map<string, string>();
+  const visited = new Map<Maker, string>();
   const visit = (from: Origin): JsonValue => {
     if ("artifact" in from) return { artifact: from.artifact };
+    const known = visited.get(from.maker);
+    if (known !== undefined) return `${known}.${from.port}`;
     const { record, inputs } = from.maker;
     const sources: Record<string, JsonValue> = {};
     for (const port of Object.keys(inputs).sort()) sources[port] = visit(inputs[port]!);
@@ -80,6 +68,7 @@ export function describeOrigin(origin: Origin): Provenance {
       nodes[id] = node;
       stages[id] = { version: record.stageVersion, models: [...record.models], outputs: record.outputs };
     }
+    visited.set(from.maker, id);
     return `${id}.${from.port}`;
   };
   const output = visit(origin);
@@ -108,23 +97,27 @@ function freeName(name: string, taken: Readonly<Record<string, unknown>>): strin
 export function originOf(provenance: Provenance): Origin {
   const { graph, output, stages } = provenance;
   const makers = new Map<string, Maker>();
-  const origin = (source: GraphInput, trail: readonly string[]): Origin => {
+  const trail = new Set<string>();
+  const origin = (source: GraphInput): Origin => {
     if (typeof source === "string") {
       const [id, port] = splitSource(source);
-      return { maker: makers.get(id) ?? maker(id, trail), port };
+      return { maker: makers.get(id) ?? maker(id), port };
     }
     if ("artifact" in source) return source;
-    throw new SyntaxError(`Cannot read how an artifact was made as no file may be named: ${source.file} is`);
+    throw new FormatError(`Cannot read how an artifact was made as no file may be named: ${source.file} is`);
   };
-  const maker = (id: string, trail: readonly string[]): Maker => {
+  const maker = (id: string): Maker => {
     const node = Object.hasOwn(graph.nodes, id) ? graph.nodes[id] : undefined;
     const stage = Object.hasOwn(stages, id) ? stages[id] : undefined;
-    if (!node || !stage || trail.includes(id)) {
-      throw new SyntaxError(
+    if (!node || !stage || trail.has(id)) {
+      throw new InputError(
+        "invalid_value",
         `Cannot read how an artifact was made as its graph must be whole: see node "${id}"`,
       );
     }
-    const inputs = mapValues(node.inputs, (source) => origin(source, [...trail, id]));
+    trail.add(id);
+    const inputs = mapValues(node.inputs, origin);
+    trail.delete(id);
     const record = stageRecordSchema.parse({
       version: 1,
       stage: node.stage,
@@ -138,7 +131,7 @@ export function originOf(provenance: Provenance): Origin {
     makers.set(id, made);
     return made;
   };
-  return origin(output, []);
+  return origin(output);
 }
 
 function mapValues<A, B>(object: Readonly<Record<string, A>>, change: (value: A) => B): Record<string, B> {
@@ -150,7 +143,7 @@ export function originId(origin: Origin): string {
   if ("artifact" in origin) return origin.artifact;
   const id = origin.maker.record.outputs[origin.port];
   if (id !== undefined) return id;
-  throw new SyntaxError(`Cannot read a provenance as "${origin.maker.record.stage}" has no "${origin.port}"`);
+  throw new FormatError(`Cannot read a provenance as "${origin.maker.record.stage}" has no "${origin.port}"`);
 }
 
 /** How an artifact came to be, as a short text for a file. */
@@ -164,16 +157,18 @@ export function provenanceText(provenance: Provenance, more: JsonObject = {}): s
  * @param text The text.
  * @param name Where it stands, for errors.
  * @returns The provenance.
- * @throws {SyntaxError} if it is none.
+ * @throws {FormatError} if it is none.
  */
 export function parseProvenance(text: string, name: string): Provenance {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new SyntaxError(`Cannot read how ${name} was made as that must be JSON`, { cause });
+    throw new FormatError(`Cannot read how ${name} was made as that must be JSON`, { cause });
   }
-  const parsed = provenanceSchema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  throw new SyntaxError(`Cannot read how ${name} was made: ${z.prettifyError(parsed.error)}`);
+  return parseValue(
+    provenanceSchema,
+    value,
+    ({ clause }, options) => new FormatError(`Cannot read how ${name} was made: ${clause}`, options),
+  );
 }

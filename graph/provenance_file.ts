@@ -22,7 +22,7 @@ const PROVENANCE_KEY = "pixstage_provenance";
  * @returns Both.
  * @throws {FileError} if the file cannot be read.
  * @throws {SafetensorsError} if it is not valid safetensors.
- * @throws {SyntaxError} if what it says of its making cannot be read.
+ * @throws {FormatError} if what it says of its making cannot be read.
  */
 export async function readArtifactFile(path: string): Promise<ReadFile> {
   const text = (await readSafetensorsFileHeader(path)).metadata.get(PROVENANCE_KEY);

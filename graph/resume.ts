@@ -6,36 +6,27 @@
  * @module
  */
 
+import { InputError } from "../errors/pixstage_error.ts";
 import type { Artifact } from "../artifacts/artifact.ts";
-import type { Models } from "../models/models.ts";
-import { checkpointStep } from "../stages/denoise_checkpoint.ts";
-import { openDenoiser } from "../stages/denoiser.ts";
-import { settleDenoise } from "../stages/denoise_settings.ts";
-import { denoiseStageParameters } from "../stages/denoise.ts";
+import { snapshotStep } from "../stages/denoise/snapshot.ts";
 import type { GraphDocumentInput, GraphInput, GraphNode } from "./document.ts";
 import { splitSource } from "./plan.ts";
 import type { Provenance } from "./provenance.ts";
 
-/** What is different from some step on, and how far to go. */
+/** Changes from some step on, and how far to go. */
 export interface ResumeChanges {
   /** Steps that are taken as they were. */
-  readonly fromStep?: number;
+  readonly fromStep?: number | undefined;
   /** Steps to take before resting again. */
-  readonly stepsMore?: number;
+  readonly stepsMore?: number | undefined;
   /** How far the prompt pulls from there on. */
-  readonly guidanceScale?: number;
+  readonly guidanceScale?: number | undefined;
   /** The prompts from there on. */
-  readonly prompts?: readonly string[];
+  readonly prompts?: readonly string[] | undefined;
   /** What the pictures should not show from there on. */
-  readonly negativePrompt?: string;
+  readonly negativePrompt?: string | undefined;
   /** Another autoencoder. */
-  readonly vae?: string;
-}
-
-/** How to go on. */
-export interface ResumeOptions extends ResumeChanges {
-  /** Opens checkpoints by reference. */
-  readonly models: Models;
+  readonly vae?: string | undefined;
   /** Whether latents are decoded. */
   readonly decode: boolean;
 }
@@ -67,29 +58,35 @@ type Nodes = Record<string, GraphNode>;
  * @param point What was made before.
  * @param options How to go on.
  * @returns The graph.
- * @throws {TypeError} if it cannot go on in that way.
+ * @throws {InputError} if it cannot go on in that way.
  */
-export async function resumeGraph(point: ResumePoint, options: ResumeOptions): Promise<ResumeGraph> {
+export function resumeGraph(point: ResumePoint, options: ResumeChanges): ResumeGraph {
   const { graph, output } = point.provenance;
-  if (typeof output !== "string") throw new TypeError("Cannot go on from what was given, not made");
+  if (typeof output !== "string") {
+    throw new InputError("invalid_value", "Cannot go on from what was given, not made");
+  }
   const nodes: Nodes = { ...graph.nodes };
   const [maker, port] = splitSource(output);
   const kind = point.artifact?.kind ?? "image";
   const changed = options.fromStep !== undefined || isChanged(options);
   if (kind === "checkpoint") {
-    const end = await goOnFromState(nodes, maker, point, options);
+    const end = goOnFromState(nodes, maker, point, options);
     return options.stepsMore === undefined
       ? decoded(nodes, `${maker}.latents`, options)
       : { graph: { ...graph, nodes }, wanted: end };
   }
   if (options.stepsMore !== undefined) {
-    throw new TypeError("Cannot take steps more as only a state of denoising can stop again");
+    throw new InputError(
+      "invalid_value",
+      "Cannot take steps more as only a state of denoising can stop again",
+    );
   }
   if (changed) {
     const denoise = kind === "embeddings" ? undefined : upstream(nodes, maker, "denoise");
     const fromStep = options.fromStep;
     if (denoise === undefined || fromStep === undefined) {
-      throw new TypeError(
+      throw new InputError(
+        "invalid_value",
         "Cannot change guidance or prompt as a step must be given, and latents or a picture that were denoised",
       );
     }
@@ -103,10 +100,13 @@ export async function resumeGraph(point: ResumePoint, options: ResumeOptions): P
     return decoded(nodes, "denoise.latents", options);
   }
   if (kind === "latents") {
-    if (!options.decode) throw new TypeError("Cannot go on from latents without decoding: they are finished");
+    if (!options.decode) {
+      throw new InputError("invalid_value", "Cannot go on from latents without decoding: they are finished");
+    }
     return decoded(nodes, `${maker}.${port}`, options);
   }
-  throw new TypeError(
+  throw new InputError(
+    "invalid_value",
     "Cannot go on from a picture as it is finished: give a step to go on from, or run it again",
   );
 }
@@ -116,27 +116,33 @@ function isChanged({ guidanceScale, prompts, negativePrompt }: ResumeChanges): b
 }
 
 /** Lets the node that a state is of go on, and gives its output. */
-async function goOnFromState(
+function goOnFromState(
   nodes: Nodes,
   id: string,
   { artifact, input }: ResumePoint,
-  options: ResumeOptions,
-): Promise<string> {
+  options: ResumeChanges,
+): string {
   const maker = nodes[id]!;
   const { stopAfter: _rest, ...parameters } = maker.parameters;
   const { fromStep, stepsMore } = options;
   if (maker.stage === "denoise") {
     // A run that was interrupted: the store has its state under the key of the same node.
     if (stepsMore !== undefined) {
-      throw new TypeError("Cannot take steps more as the state is of an interrupted run: go on to its end");
+      throw new InputError(
+        "invalid_value",
+        "Cannot take steps more as the state is of an interrupted run: go on to its end",
+      );
     }
     if (fromStep !== undefined || isChanged(options)) {
-      goOnOtherwise(nodes, id, fromStep ?? checkpointStep(artifact!), options);
+      goOnOtherwise(nodes, id, fromStep ?? snapshotStep(artifact!), options);
     }
     return `${id}.latents`;
   }
   if (fromStep !== undefined) {
-    throw new TypeError("Cannot go on from another step than that of the state: leave the step out");
+    throw new InputError(
+      "invalid_value",
+      "Cannot go on from another step than that of the state: leave the step out",
+    );
   }
   const inputs = { checkpoint: input!, ...laterEmbeddings(nodes, id, options) };
   const later = withChanges(parameters, options);
@@ -144,20 +150,13 @@ async function goOnFromState(
     nodes[id] = { stage: "denoise", parameters: later, inputs };
     return `${id}.latents`;
   }
-  const stopAfter = checkpointStep(artifact!) + stepsMore;
-  const settled = denoiseStageParameters.parse(later);
-  const { calls } = await settleDenoise(settled, await openDenoiser(settled, options.models));
-  if (stopAfter >= calls) {
-    throw new TypeError(
-      `Cannot take ${stepsMore} steps more as only ${calls - stopAfter + stepsMore} are left`,
-    );
-  }
+  const stopAfter = snapshotStep(artifact!) + stepsMore;
   nodes[id] = { stage: "denoise-part", parameters: { ...later, stopAfter }, inputs };
   return `${id}.checkpoint`;
 }
 
 /** Cuts a denoising in two after some steps, the second part with what is to be different. */
-function goOnOtherwise(nodes: Nodes, id: string, fromStep: number, options: ResumeOptions): void {
+function goOnOtherwise(nodes: Nodes, id: string, fromStep: number, options: ResumeChanges): void {
   const whole = nodes[id]!;
   const begin = `${id}-begin`;
   const embeddings = laterEmbeddings(nodes, id, options);
@@ -173,7 +172,7 @@ function goOnOtherwise(nodes: Nodes, id: string, fromStep: number, options: Resu
   };
 }
 
-function withChanges(parameters: GraphNode["parameters"], options: ResumeOptions): GraphNode["parameters"] {
+function withChanges(parameters: GraphNode["parameters"], options: ResumeChanges): GraphNode["parameters"] {
   const { guidanceScale } = options;
   return {
     ...parameters,
@@ -186,30 +185,42 @@ function withChanges(parameters: GraphNode["parameters"], options: ResumeOptions
 function laterEmbeddings(
   nodes: Nodes,
   denoise: string,
-  { prompts, negativePrompt }: ResumeChanges,
+  changes: ResumeChanges,
 ): Record<string, GraphInput> {
-  if (prompts === undefined && negativePrompt === undefined) return {};
-  const source = embeddingsOf(nodes, denoise);
-  const [id, port] = splitSource(source);
-  const pair = nodes[id]?.stage === "pair" ? nodes[id] : undefined;
-  const positive = encodeAgain(nodes, pair?.inputs["positive"] ?? source, prompts, "prompt-later");
-  if (!pair) return { embeddings: positive };
+  if (!isChanged(changes)) return {};
+  const { prompts, negativePrompt } = changes;
   const texts = negativePrompt === undefined ? undefined : [negativePrompt];
-  const negative = encodeAgain(nodes, pair.inputs["negative"]!, texts, "negative-later");
-  nodes["pair-later"] = { ...pair, inputs: { positive, negative } };
-  return { embeddings: `pair-later.${port}` };
+  const sources = textSources(nodes, denoise);
+  if (!sources) {
+    if (prompts === undefined && texts === undefined) return {};
+    throw new InputError(
+      "invalid_value",
+      "Cannot change the prompt as the embeddings were given: it is not known how to encode it",
+    );
+  }
+  const { embeddings, negative } = sources;
+  return {
+    embeddings: prompts === undefined ? embeddings : encodeAgain(nodes, embeddings, prompts, "prompt-later"),
+    // Without guidance nothing had a negative prompt: then the checkpoint's own stands beside the prompts.
+    negative: texts === undefined && negative !== undefined
+      ? negative
+      : encodeAgain(nodes, negative ?? embeddings, texts, "negative-later"),
+  };
 }
 
-/** The embeddings that a denoising took, or that the one took whose state it goes on from. */
-function embeddingsOf(nodes: Nodes, denoise: string): string {
-  const { embeddings, checkpoint } = nodes[denoise]?.inputs ?? {};
-  if (typeof embeddings === "string") return embeddings;
-  if (typeof checkpoint === "string" && embeddings === undefined) {
-    return embeddingsOf(nodes, splitSource(checkpoint)[0]);
+/** The prompts and negative prompts of a denoising, or of the one whose state it goes on from, where nodes encode them. */
+function textSources(
+  nodes: Nodes,
+  denoise: string,
+): { readonly embeddings: GraphInput; readonly negative: GraphInput | undefined } | undefined {
+  const { embeddings, negative, checkpoint } = nodes[denoise]?.inputs ?? {};
+  if (embeddings === undefined && typeof checkpoint === "string") {
+    return textSources(nodes, splitSource(checkpoint)[0]);
   }
-  throw new TypeError(
-    "Cannot change the prompt as the embeddings were given: it is not known how to encode it",
-  );
+  if (typeof embeddings !== "string") return undefined;
+  const pair = nodes[splitSource(embeddings)[0]];
+  if (pair?.stage !== "pair") return { embeddings, negative };
+  return { embeddings: pair.inputs["positive"]!, negative: pair.inputs["negative"] };
 }
 
 function encodeAgain(
@@ -218,15 +229,19 @@ function encodeAgain(
   prompts: readonly string[] | undefined,
   name: string,
 ): GraphInput {
-  if (prompts === undefined) return source;
   const [id, port] = typeof source === "string" ? splitSource(source) : ["", ""];
   const encode = nodes[id];
   if (encode?.stage !== "encode") {
-    throw new TypeError(
+    throw new InputError(
+      "invalid_value",
       "Cannot change the prompt as the embeddings were given: it is not known how to encode it",
     );
   }
-  nodes[name] = { ...encode, parameters: { ...encode.parameters, prompts: [...prompts] } };
+  const { prompts: _before, ...parameters } = encode.parameters;
+  nodes[name] = {
+    ...encode,
+    parameters: prompts === undefined ? parameters : { ...parameters, prompts: [...prompts] },
+  };
   return `${name}.${port}`;
 }
 
@@ -234,7 +249,7 @@ function encodeAgain(
 function decoded(
   nodes: Nodes,
   latents: string,
-  { decode, vae }: ResumeOptions,
+  { decode, vae }: ResumeChanges,
   before?: string | undefined,
 ): ResumeGraph {
   if (!decode) return { graph: { pixstage: 1, nodes }, wanted: latents };

@@ -1,25 +1,21 @@
 // This module is browser compatible.
 
 /**
- * Running a graph: checks everything first, then runs what has not been made before, and tells what happens.
+ * Running a graph: prepares everything first, then runs what is not known yet, and reports what happens.
  *
  * @module
  */
 
-import { MemoryStore } from "../artifacts/store/memory_store.ts";
-import { DEFAULT_CHECKPOINTS } from "./checkpoints.ts";
-import { modelsWithSignal } from "../models/models_with_signal.ts";
-import { GivenArtifacts } from "./given_artifacts.ts";
 import { NodeRunner } from "./node_runner.ts";
-import { placeNodes } from "./placement.ts";
-import { checkContext, type GraphPlan, planGraph } from "./plan.ts";
+import { prepareRun, wantedOutputs } from "./prepared_run.ts";
 import { describeOrigin } from "./provenance.ts";
-import type { MadeArtifact, RunOptions, RunResult } from "./run_options.ts";
+import type { MadeArtifact, OutputReference, RunOptions, RunResult } from "./run_options.ts";
 import { RunReporter } from "./run_reporter.ts";
+import { DEFAULT_SNAPSHOTS } from "./snapshots.ts";
 
 /**
  * Runs a graph. Every fault that can be found without weights is found before any weight is read. A node whose result is
- * in the store does not run; of what is in the store, only what is needed is read.
+ * in the store does not run; of the store, only artifacts that are needed are read.
  *
  * @param document The graph document.
  * @param options What the run needs.
@@ -28,56 +24,58 @@ import { RunReporter } from "./run_reporter.ts";
  * @throws what a stage throws, or the signal's reason.
  */
 export async function runGraph(document: unknown, options: RunOptions): Promise<RunResult> {
-  const { registry, until, store = new MemoryStore(), signal = new AbortController().signal } = options;
-  const reporter = new RunReporter(options.onEvent);
-  const models = modelsWithSignal(options.models, signal);
-  try {
-    // 1. Check the document, the parameters, the executors, and the files that it names.
-    const plan = planGraph(document, registry, until === undefined ? {} : { until });
-    const executors = placeNodes(plan, options.executors, options.placement);
-    const given = await GivenArtifacts.read(plan, store, options.readFile, reporter);
-    for (const node of plan.nodes) {
-      signal.throwIfAborted();
-      await node.stage.check?.(checkContext(node, models));
+  const made = new Map<string, MadeArtifact>();
+  await run(document, options, async (runner, outputs) => {
+    for (const [output, { provenance }] of outputs) {
+      const { id, artifact } = await runner.artifact(output);
+      made.set(output, { id, artifact, provenance });
     }
+  });
+  return made;
+}
+
+/**
+ * Runs a graph as {@linkcode runGraph} does, and leaves the artifacts in the store: for programs that hand on ids.
+ *
+ * @param document The graph document.
+ * @param options What the run needs.
+ * @returns The ids of the artifacts of the last nodes and of `outputs`.
+ */
+export async function executeGraph(
+  document: unknown,
+  options: RunOptions,
+): Promise<ReadonlyMap<string, OutputReference>> {
+  return await run(document, options, () => Promise.resolve());
+}
+
+async function run(
+  document: unknown,
+  options: RunOptions,
+  read: (runner: NodeRunner, outputs: ReadonlyMap<string, OutputReference>) => Promise<void>,
+): Promise<ReadonlyMap<string, OutputReference>> {
+  const reporter = new RunReporter(options.onEvent);
+  const { signal = new AbortController().signal } = options;
+  try {
+    // 1. Prepare all nodes.
+    const prepared = await prepareRun(document, { ...options, signal }, reporter);
 
     // 2. Run node after node, but for those whose results are known.
-    const { checkpoints = DEFAULT_CHECKPOINTS, previews = false } = options;
-    const runner = new NodeRunner({
-      plan,
-      given,
-      store,
-      executors,
-      reporter,
-      signal,
-      checkpoints,
-      previews,
-      keys: { ...options, models },
-    });
-    for (const node of plan.nodes) await runner.settle(node);
+    const { snapshots = DEFAULT_SNAPSHOTS, previews = false, saved = {} } = options;
+    const runner = new NodeRunner({ ...prepared, snapshots, previews, saved });
+    for (const node of prepared.nodes) await runner.run(node);
 
-    // 3. Give what was asked for, each artifact read and held against its id.
-    const made = new Map<string, MadeArtifact>();
-    for (const output of wantedOutputs(plan, options)) {
-      const { id, artifact } = await runner.artifact(output);
-      made.set(output, { id, artifact, provenance: describeOrigin(await runner.origin(output)) });
+    // 3. Give what was asked for, each artifact that is read held against its id.
+    const outputs = new Map<string, OutputReference>();
+    for (const output of wantedOutputs(prepared.nodes, options.outputs)) {
+      outputs.set(output, { ...runner.reference(output), provenance: describeOrigin(runner.origin(output)) });
     }
+    await read(runner, outputs);
     reporter.done();
-    return made;
+    return outputs;
   } catch (error) {
     reporter.fail(error, signal);
     throw error;
+  } finally {
+    for (const executor of options.executors) await executor.runEnded?.();
   }
-}
-
-/** The outputs that a run gives. */
-function wantedOutputs({ nodes }: GraphPlan, { outputs = [] }: RunOptions): string[] {
-  const all = nodes.flatMap(({ id, stage }) => Object.keys(stage.outputs).map((port) => `${id}.${port}`));
-  const taken = new Set(nodes.flatMap(({ inputs }) => Object.values(inputs)));
-  const last = nodes.filter(({ id, stage }) =>
-    Object.keys(stage.outputs).every((port) => !taken.has(`${id}.${port}`))
-  ).map(({ id }) => id);
-  return all.filter((output) =>
-    outputs.includes(output) || last.includes(output.slice(0, output.lastIndexOf(".")))
-  );
 }

@@ -1,5 +1,6 @@
 // This module is browser compatible.
 
+import { toPixstageError } from "../errors/foreign_error.ts";
 import type { RunEvent, StageMemory } from "./events.ts";
 import type { StoreDamage } from "../artifacts/store/store.ts";
 
@@ -47,7 +48,8 @@ export class RunReporter {
   /** Tells that the run failed, or was stopped. */
   fail(error: unknown, signal: AbortSignal): void {
     if (signal.aborted) return this.emit({ type: "cancelled" });
-    const { name, message } = error instanceof Error ? error : new Error(String(error));
-    this.emit({ type: "failed", error: name, message, ...(this.current ? { node: this.current } : {}) });
+    const { name, code, fault, message } = toPixstageError(error);
+    const node = this.current ? { node: this.current } : {};
+    this.emit({ type: "failed", error: name, code, fault, message, ...node });
   }
 }

@@ -37,7 +37,7 @@ export async function wholeWeights(
     for (const path of weights.paths) if (!await source.exists(path)) return undefined;
     return weights;
   } catch (error) {
-    if (error instanceof CheckpointError || error instanceof SyntaxError) return undefined;
+    if (error instanceof CheckpointError) return undefined;
     throw error;
   }
 }

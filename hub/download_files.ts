@@ -23,9 +23,9 @@ export interface DownloadOptions extends RetryOptions {
    *
    * @default {3}
    */
-  readonly concurrency?: number;
+  readonly concurrency?: number | undefined;
   /** Told how far the download is. */
-  readonly onProgress?: (progress: DownloadProgress) => void;
+  readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
 }
 
 /** Where files come from and go to. */

@@ -4,21 +4,25 @@
  * @module
  */
 
+import { z } from "zod";
 import type { RepositoryFile } from "./repository.ts";
 
-/** How far a download is; all figures in bytes. What was in the cache before counts as received. */
-export interface DownloadProgress {
+/** The schema of {@linkcode DownloadProgress}. */
+export const downloadProgressSchema = z.object({
   /** The file that got further. */
-  readonly file: string;
+  file: z.string(),
   /** Received of it. */
-  readonly received: number;
+  received: z.number(),
   /** Its size. */
-  readonly total: number;
+  total: z.number(),
   /** Received of all files. */
-  readonly allReceived: number;
+  allReceived: z.number(),
   /** Size of all files that are fetched together: the small ones, or all of a component. */
-  readonly allTotal: number;
-}
+  allTotal: z.number(),
+});
+
+/** How far a download is; all figures in bytes. What was in the cache before counts as received. */
+export type DownloadProgress = Readonly<z.infer<typeof downloadProgressSchema>>;
 
 const INTERVAL_MS = 100;
 

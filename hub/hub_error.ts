@@ -4,6 +4,8 @@
  * @module
  */
 
+import { PixstageError } from "../errors/pixstage_error.ts";
+
 /**
  * What went wrong:
  * - `unauthorized`: the model is gated or private, or the token is refused;
@@ -26,18 +28,6 @@ export type HubErrorCode =
   | "unsupported";
 
 /** A model that could not be fetched. */
-export class HubError extends Error {
+export class HubError extends PixstageError<HubErrorCode> {
   override name = "HubError";
-  /** What went wrong. */
-  readonly code: HubErrorCode;
-
-  /**
-   * @param code What went wrong.
-   * @param message The same in words, with what to do.
-   * @param options The error behind this one.
-   */
-  constructor(code: HubErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
-  }
 }

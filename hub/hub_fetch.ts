@@ -15,9 +15,9 @@ export interface HubRequestContext {
   /** The branch, tag or commit. */
   readonly revision: string;
   /** Stops the requests. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Milliseconds without an answer after which a request is given up. */
-  readonly stallTimeout?: number;
+  readonly stallTimeout?: number | undefined;
 }
 
 /**

@@ -6,6 +6,7 @@
  */
 
 import { join } from "node:path";
+import { InputError } from "../errors/pixstage_error.ts";
 import { CheckpointError } from "../models/checkpoint/checkpoint_errors.ts";
 import type { FindWeights } from "../models/checkpoint/component.ts";
 import { openDiskSource } from "../models/checkpoint/disk_source.ts";
@@ -32,14 +33,14 @@ export interface HubModelOptions extends HubOptions, DownloadOptions {
    *
    * @default {"main"}
    */
-  readonly revision?: string;
+  readonly revision?: string | undefined;
   /**
    * Whether files are fetched into the cache. Where they are not, they are read over the network, weights by the byte:
    * for whoever looks at their headers alone. Where the hub must not or cannot be asked, the cache is read.
    *
    * @default {true}
    */
-  readonly fetches?: boolean;
+  readonly fetches?: boolean | undefined;
 }
 
 /** A model of the hub with the weights of one variant, as checkpoints are opened. */
@@ -54,9 +55,9 @@ export interface HubFiles {
 interface Found {
   readonly commit: string;
   /** What the hub holds; unknown where the cache was enough so far, or must be. */
-  readonly repository?: Repository;
+  readonly repository?: Repository | undefined;
   /** Why the hub cannot be asked. */
-  readonly fault?: HubError;
+  readonly fault?: HubError | undefined;
 }
 
 const REVISION = /^(?!.*(^|\/)\.{1,2}(\/|$))[^/\\\s:][^\\\s:]*$/;
@@ -98,7 +99,8 @@ export class HubModel {
   static async open(model: string, options: HubModelOptions = {}): Promise<HubModel> {
     const { revision = "main", signal, stallTimeout } = options;
     if (!REVISION.test(revision)) {
-      throw new RangeError(
+      throw new InputError(
+        "invalid_value",
         `Cannot download ${model} as revision must be a branch, tag or commit: current value is ${revision}`,
       );
     }
@@ -228,7 +230,7 @@ export class HubModel {
     try {
       weights = await componentWeights(source, folder, variant);
     } catch (error) {
-      if (error instanceof CheckpointError || error instanceof SyntaxError) throw this.#lacks(error.message);
+      if (error instanceof CheckpointError) throw this.#lacks(error.message);
       throw error;
     }
     for (const path of weights.paths) {

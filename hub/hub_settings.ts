@@ -13,13 +13,13 @@ import { getHFHubCachePath } from "@huggingface/hub";
 /** Where the hub and its cache are. */
 export interface HubOptions {
   /** The hub's address. Default is `HF_ENDPOINT`, else `https://huggingface.co`. */
-  readonly endpoint?: string;
+  readonly endpoint?: string | undefined;
   /** The access token. Default is `HF_TOKEN`, else the content of `HF_TOKEN_PATH`, else of `HF_HOME/token`. */
-  readonly token?: string;
+  readonly token?: string | undefined;
   /** The cache folder. Default is `HF_HUB_CACHE`, else `HF_HOME/hub`, else `~/.cache/huggingface/hub`. */
-  readonly cacheDir?: string;
+  readonly cacheDir?: string | undefined;
   /** Whether to use what is in the cache alone. Default is whether `HF_HUB_OFFLINE` is set. */
-  readonly localFilesOnly?: boolean;
+  readonly localFilesOnly?: boolean | undefined;
 }
 
 /** Options with the environment's defaults filled in. */

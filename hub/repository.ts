@@ -6,6 +6,7 @@
 
 import { listFiles, modelInfo } from "@huggingface/hub";
 import { z } from "zod";
+import { parseValue } from "../errors/parse_value.ts";
 import { COMMIT } from "./commit.ts";
 import { HubError } from "./hub_error.ts";
 import { hubFetch, type HubRequestContext } from "./hub_fetch.ts";
@@ -74,10 +75,14 @@ export async function readRepository(
 }
 
 function checked<T>(schema: z.ZodType<T>, value: unknown, { model }: HubRequestContext): T {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  throw new HubError(
-    "unreachable",
-    `Cannot download ${model} as the hub's answer is not understood: ${z.prettifyError(parsed.error)}`,
+  return parseValue(
+    schema,
+    value,
+    ({ clause }, options) =>
+      new HubError(
+        "unreachable",
+        `Cannot download ${model} as the hub's answer is not understood: ${clause}`,
+        options,
+      ),
   );
 }

@@ -6,6 +6,7 @@
 
 import { stat } from "node:fs/promises";
 import { isAbsolute, resolve } from "node:path";
+import { InputError } from "../errors/pixstage_error.ts";
 import { HubModel, type HubModelOptions } from "./hub_model.ts";
 
 /** A name on the hub: letters, digits, `-`, `_` and `.`, not at the ends; no `--` and no `..`. */
@@ -18,7 +19,7 @@ const HUB_NAME = /^(?!.*(--|\.\.))[\w](?:[\w.-]{0,94}[\w])?\/[\w](?:[\w.-]{0,94}
  * or has more than one `/` is a path.
  * @param options Which revision of a model on the hub, and where the cache is.
  * @returns The folder's absolute path, or the model on the hub, of which no file is fetched yet.
- * @throws {RangeError} if it is neither a folder nor a name that the hub could know.
+ * @throws {InputError} if it is neither a folder nor a name that the hub could know.
  * @throws {HubError} if the hub has no such model, or it is neither to be had nor in the cache.
  *
  * @example A folder
@@ -38,7 +39,8 @@ export async function resolveModel(
   if (found === undefined && !isAbsolute(reference) && HUB_NAME.test(reference)) {
     return await HubModel.open(reference, options);
   }
-  throw new RangeError(
+  throw new InputError(
+    "model_not_found",
     `Cannot find the model ${
       JSON.stringify(reference)
     } as it must be a folder on disk or a name on the hub such as ` +

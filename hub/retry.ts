@@ -14,7 +14,7 @@ export interface RetryOptions {
    *
    * @default {6}
    */
-  readonly tries?: number;
+  readonly tries?: number | undefined;
   /**
    * Milliseconds before the second try; doubled before each further one.
    *
@@ -26,7 +26,7 @@ export interface RetryOptions {
    *
    * @default {60000}
    */
-  readonly stallTimeout?: number;
+  readonly stallTimeout?: number | undefined;
   /** Stops the trying. */
   readonly signal?: AbortSignal;
 }

@@ -8,6 +8,7 @@
 
 import decode, { init as initDecoder } from "@jsquash/jpeg/decode.js";
 import encode, { init as initEncoder } from "@jsquash/jpeg/encode.js";
+import { FormatError, InputError } from "../errors/pixstage_error.ts";
 import { decodeExif, encodeExif } from "./exif.ts";
 import { checkPictureSize, type PictureHeader } from "./picture_header.ts";
 import type { Pixels } from "./pixels.ts";
@@ -33,8 +34,8 @@ const encoder = new WasmCodec("jpeg-encoder", initEncoder);
  * @param quality 0 to 100.
  * @param metadata Texts, stored as Exif; at most 64 KiB.
  * @returns The file.
- * @throws {TypeError} if the data of the pixels does not fit their size.
- * @throws {RangeError} if the picture or the texts are too large.
+ * @throws {InputError} if the data of the pixels does not fit their size.
+ * @throws {InputError} if the picture or the texts are too large.
  */
 export async function encodeJpeg(
   pixels: Pixels,
@@ -42,7 +43,8 @@ export async function encodeJpeg(
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
   if (Math.max(pixels.width, pixels.height) > MAX_SIDE) {
-    throw new RangeError(
+    throw new InputError(
+      "out_of_range",
       `Cannot encode jpeg as a side must have at most ${MAX_SIDE} pixels: ` +
         `current value is ${pixels.width} × ${pixels.height}`,
     );
@@ -65,11 +67,11 @@ export async function encodeJpeg(
  *
  * @param bytes The file.
  * @returns Its size and texts.
- * @throws {SyntaxError} if its segments are not sound.
+ * @throws {FormatError} if its segments are not sound.
  */
 export function readJpegHeader(bytes: Uint8Array): PictureHeader {
   if (bytes[0] !== 0xff || bytes[1] !== START_OF_IMAGE) {
-    throw new SyntaxError("Cannot read JPEG as the file must start with FF D8");
+    throw new FormatError("Cannot read JPEG as the file must start with FF D8");
   }
   let size: { width: number; height: number } | undefined;
   let metadata = {};
@@ -82,13 +84,13 @@ export function readJpegHeader(bytes: Uint8Array): PictureHeader {
     }
     const end = offset + 2 + (bytes[offset + 2]! << 8 | bytes[offset + 3]!);
     if (bytes[offset] !== 0xff || end < offset + 4 || end > bytes.length) {
-      throw new SyntaxError(`Cannot read JPEG as a segment must stand at byte ${offset}`);
+      throw new FormatError(`Cannot read JPEG as a segment must stand at byte ${offset}`);
     }
     const content = bytes.subarray(offset + 4, end);
     if (isFrame(marker)) {
       const [precision, heightHigh, heightLow, widthHigh, widthLow, components] = content;
       if (precision !== 8 || (components !== 1 && components !== 3)) {
-        throw new SyntaxError(
+        throw new FormatError(
           `Cannot read JPEG as it must have 1 or 3 components of 8 bits: ` +
             `current values are ${components} and ${precision}`,
         );
@@ -101,7 +103,7 @@ export function readJpegHeader(bytes: Uint8Array): PictureHeader {
     }
     offset = end;
   }
-  throw new SyntaxError("Cannot read JPEG as the file must hold a frame and a scan");
+  throw new FormatError("Cannot read JPEG as the file must hold a frame and a scan");
 }
 
 /**
@@ -110,8 +112,8 @@ export function readJpegHeader(bytes: Uint8Array): PictureHeader {
  * @param bytes The file.
  * @param maxPixels The most pixels to accept.
  * @returns The picture.
- * @throws {SyntaxError} if it is not a sound JPEG file.
- * @throws {RangeError} if it has more pixels.
+ * @throws {FormatError} if it is not a sound JPEG file.
+ * @throws {InputError} if it has more pixels.
  */
 export async function decodeJpeg(bytes: Uint8Array, maxPixels: number): Promise<Pixels> {
   checkPictureSize(readJpegHeader(bytes), maxPixels);
@@ -128,7 +130,8 @@ function exifSegment(metadata: Readonly<Record<string, string>>): Uint8Array {
   const exif = encodeExif(metadata);
   const length = 2 + EXIF_LETTERS.length + exif.length;
   if (length > MAX_SEGMENT) {
-    throw new RangeError(
+    throw new InputError(
+      "out_of_range",
       `Cannot encode jpeg as its metadata must fit into ${MAX_SEGMENT} bytes: current value is ${length}`,
     );
   }

@@ -7,6 +7,7 @@
  */
 
 import type { Tensor } from "../artifacts/tensor.ts";
+import { InputError } from "../errors/pixstage_error.ts";
 import type { Pixels } from "./pixels.ts";
 
 /** Whose VAE latents belong to: Stable Diffusion's (PixArt-α) or Stable Diffusion XL's (PixArt-Σ). */
@@ -36,7 +37,8 @@ export interface LatentColours {
   readonly rows: readonly (readonly [number, number, number])[];
 }
 
-const PROJECTIONS: Readonly<Record<LatentFamily, LatentColours>> = {
+/** Colours of published autoencoders. */
+export const LATENT_COLOURS: Readonly<Record<LatentFamily, LatentColours>> = {
   // https://discuss.huggingface.co/t/decoding-latents-to-rgb-without-upscaling/23204/2
   sd: {
     gain: 127.5,
@@ -61,8 +63,8 @@ const PROJECTIONS: Readonly<Record<LatentFamily, LatentColours>> = {
  * @param family Whose VAE they belong to, or the colours of another VAE's four channels.
  * @param options Size of the preview.
  * @returns One picture for each of the n latents.
- * @throws {TypeError} if the shape or the family is another.
- * @throws {RangeError} if the scale is not a whole number above 0.
+ * @throws {InputError} if the shape or the family is another.
+ * @throws {InputError} if the scale is not a whole number above 0.
  *
  * @example Usage
  * ```ts
@@ -81,18 +83,21 @@ export function latentsToRgb(
   const { scale = 1 } = options;
   const [count, channels, height, width] = latents.shape;
   if (latents.shape.length !== 4 || channels !== 4) {
-    throw new TypeError(
+    throw new InputError(
+      "invalid_shape",
       `Cannot preview latents as their shape must be [n, 4, height, width]: current shape is [${latents.shape}]`,
     );
   }
   if (!Number.isSafeInteger(scale) || scale < 1) {
-    throw new RangeError(
+    throw new InputError(
+      "out_of_range",
       `Cannot preview latents as the scale must be whole and above 0: current value is ${scale}`,
     );
   }
-  const projection = typeof family === "object" ? family : PROJECTIONS[family];
+  const projection = typeof family === "object" ? family : LATENT_COLOURS[family];
   if (projection === undefined) {
-    throw new TypeError(
+    throw new InputError(
+      "invalid_value",
       `Cannot preview latents as their family must be sd or sdxl: current value is ${family}`,
     );
   }

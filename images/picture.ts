@@ -6,6 +6,7 @@
  * @module
  */
 
+import { FormatError, InputError } from "../errors/pixstage_error.ts";
 import { decodeJpeg, encodeJpeg, readJpegHeader } from "./jpeg.ts";
 import type { PictureFormat, PictureHeader } from "./picture_header.ts";
 import type { Pixels } from "./pixels.ts";
@@ -23,6 +24,28 @@ export const MEDIA_TYPES: Readonly<Record<PictureFormat, string>> = {
   jpeg: "image/jpeg",
   webp: "image/webp",
 };
+
+const ENDINGS: Readonly<Record<string, PictureFormat>> = {
+  png: "png",
+  jpg: "jpeg",
+  jpeg: "jpeg",
+  webp: "webp",
+};
+
+/**
+ * The kind of picture file that a name's ending says.
+ *
+ * @param name A file's name or path: `cat.png`.
+ * @throws {InputError} if the ending is not .png, .jpg, .jpeg or .webp.
+ */
+export function pictureFormatOf(name: string): PictureFormat {
+  const ending = /\.([^./\\]+)$/.exec(name)?.[1]?.toLowerCase() ?? "";
+  if (Object.hasOwn(ENDINGS, ending)) return ENDINGS[ending]!;
+  throw new InputError(
+    "invalid_value",
+    `Cannot choose a format for "${name}" as its ending must be .png, .jpg, .jpeg or .webp`,
+  );
+}
 
 /** How a picture file is written. */
 export interface EncodePictureOptions {
@@ -71,8 +94,8 @@ const KEY = /^[!-~](?:[ -~]{0,77}[!-~])?$/;
  * @param pixels The picture.
  * @param options How the file is written.
  * @returns The file.
- * @throws {TypeError} if the data of the pixels does not fit their size, or a key or text cannot be stored.
- * @throws {RangeError} if the quality is not from 0 to 100, or picture or texts are too large for the format.
+ * @throws {InputError} if the data of the pixels does not fit their size, or a key or text cannot be stored.
+ * @throws {InputError} if the quality is not from 0 to 100, or picture or texts are too large for the format.
  *
  * @example Usage
  * ```ts
@@ -89,7 +112,8 @@ export async function encodePicture(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { format, quality = 90 } = options;
   if (!(quality >= 0 && quality <= 100)) {
-    throw new RangeError(
+    throw new InputError(
+      "out_of_range",
       `Cannot encode a picture as quality must be from 0 to 100: current value is ${quality}`,
     );
   }
@@ -102,7 +126,8 @@ export async function encodePicture(
     case "webp":
       return await encodeWebp(pixels, quality, metadata);
     default:
-      throw new TypeError(
+      throw new InputError(
+        "invalid_value",
         `Cannot encode a picture as its format must be png, jpeg or webp: current value is ${format}`,
       );
   }
@@ -113,7 +138,7 @@ export async function encodePicture(
  *
  * @param bytes A PNG, JPEG or WebP file.
  * @returns Its kind, size and texts.
- * @throws {SyntaxError} if it is none of these, or not sound.
+ * @throws {FormatError} if it is none of these, or not sound.
  */
 export function readPictureHeader(bytes: Uint8Array): PictureHeader {
   const readers = { png: readPngHeader, jpeg: readJpegHeader, webp: readWebpHeader };
@@ -126,8 +151,8 @@ export function readPictureHeader(bytes: Uint8Array): PictureHeader {
  * @param bytes A PNG, JPEG or WebP file.
  * @param options How it is read.
  * @returns The picture, the texts in the file, and its kind.
- * @throws {SyntaxError} if it is none of these, or not sound.
- * @throws {RangeError} if it has more pixels than are accepted.
+ * @throws {FormatError} if it is none of these, or not sound.
+ * @throws {InputError} if it has more pixels than are accepted.
  */
 export async function decodePicture(bytes: Uint8Array, options: DecodePictureOptions = {}): Promise<Picture> {
   const { maxPixels = 100_000_000 } = options;
@@ -141,7 +166,7 @@ function recognizeFormat(bytes: Uint8Array): PictureFormat {
   if (start.startsWith("\x89PNG")) return "png";
   if (start.startsWith("\xff\xd8")) return "jpeg";
   if (start.startsWith("RIFF") && start.endsWith("WEBP")) return "webp";
-  throw new SyntaxError(
+  throw new FormatError(
     `Cannot read a picture as the file must be PNG, JPEG or WebP: it starts with ` +
       `${
         Array.from(bytes.subarray(0, 4), (byte) => byte.toString(16).padStart(2, "0")).join(" ") || "nothing"
@@ -153,13 +178,17 @@ function checkMetadata(metadata: Readonly<Record<string, string>>): Record<strin
   return Object.fromEntries(
     Object.entries(metadata).map(([key, text]) => {
       if (!KEY.test(key)) {
-        throw new TypeError(
+        throw new InputError(
+          "invalid_value",
           `Cannot store a text as its key must be 1 to 79 printable ASCII characters without outer spaces: ` +
             `current value is ${JSON.stringify(key)}`,
         );
       }
       if (typeof text !== "string" || text.includes("\0")) {
-        throw new TypeError(`Cannot store the text ${key} as it must be a string without U+0000`);
+        throw new InputError(
+          "invalid_value",
+          `Cannot store the text ${key} as it must be a string without U+0000`,
+        );
       }
       return [key, text.toWellFormed()];
     }),

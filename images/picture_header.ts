@@ -6,6 +6,8 @@
  * @module
  */
 
+import { FormatError, InputError } from "../errors/pixstage_error.ts";
+
 /** Kinds of picture file that can be read and written. */
 export type PictureFormat = "png" | "jpeg" | "webp";
 
@@ -26,17 +28,18 @@ export interface PictureHeader {
  *
  * @param header What the file says of itself.
  * @param maxPixels The most pixels to accept.
- * @throws {SyntaxError} if the picture is empty.
- * @throws {RangeError} if it has more pixels.
+ * @throws {FormatError} if the picture is empty.
+ * @throws {InputError} if it has more pixels.
  */
 export function checkPictureSize({ format, width, height }: PictureHeader, maxPixels: number): void {
   if (width < 1 || height < 1) {
-    throw new SyntaxError(
+    throw new FormatError(
       `Cannot decode ${format} as width and height must be above 0: current value is ${width} × ${height}`,
     );
   }
   if (width * height > maxPixels) {
-    throw new RangeError(
+    throw new InputError(
+      "out_of_range",
       `Cannot decode ${format} as it must have at most ${maxPixels} pixels: current value is ${width} × ${height}`,
     );
   }

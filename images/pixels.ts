@@ -7,6 +7,7 @@
  */
 
 import { type Tensor, tensor } from "../artifacts/tensor.ts";
+import { InputError } from "../errors/pixstage_error.ts";
 
 /** A picture in memory: 8-bit RGB. */
 export interface Pixels {
@@ -22,13 +23,14 @@ export interface Pixels {
  * Checks that the data of pixels fits their size.
  *
  * @param pixels The pixels.
- * @throws {TypeError} if width or height is not a whole number above 0, or the data has another length.
+ * @throws {InputError} if width or height is not a whole number above 0, or the data has another length.
  */
 export function checkPixels(pixels: Pixels): void {
   const { width, height, data } = pixels;
   const whole = Number.isSafeInteger(width) && Number.isSafeInteger(height) && width > 0 && height > 0;
   if (!whole || data.length !== width * height * 3) {
-    throw new TypeError(
+    throw new InputError(
+      "invalid_shape",
       `Cannot use pixels as their data must hold width × height × 3 values: current value is ` +
         `${data.length} values for ${width} × ${height}`,
     );
@@ -45,7 +47,7 @@ const ROUND_HALF_EVEN = 1.5 * 2 ** 52;
  *
  * @param image Pictures as [n, 3, height, width], nominally in [-1, 1]; what lies outside is clamped, NaN is black.
  * @returns One `Pixels` for each of the n pictures.
- * @throws {TypeError} if the shape is another.
+ * @throws {InputError} if the shape is another.
  *
  * @example Usage
  * ```ts
@@ -80,18 +82,21 @@ export function toPixels(image: Tensor<"float32">): Pixels[] {
  *
  * @param pictures Pictures, all of one size; at least one.
  * @returns The pictures as [n, 3, height, width] in [-1, 1].
- * @throws {TypeError} if there is none, the data of one does not fit its size, or sizes differ.
+ * @throws {InputError} if there is none, the data of one does not fit its size, or sizes differ.
  */
 export function fromPixels(pictures: readonly Pixels[]): Tensor<"float32"> {
   const [first] = pictures;
-  if (first === undefined) throw new TypeError("Cannot make an image tensor of no pictures");
+  if (first === undefined) {
+    throw new InputError("invalid_shape", "Cannot make an image tensor of no pictures");
+  }
   const { width, height } = first;
   const plane = height * width;
   const data = new Float32Array(pictures.length * 3 * plane);
   for (const [n, picture] of pictures.entries()) {
     checkPixels(picture);
     if (picture.width !== width || picture.height !== height) {
-      throw new TypeError(
+      throw new InputError(
+        "invalid_shape",
         `Cannot make one image tensor as pictures must be of one size: current sizes are ` +
           `${width} × ${height} and ${picture.width} × ${picture.height}`,
       );
@@ -111,12 +116,13 @@ export function fromPixels(pictures: readonly Pixels[]): Tensor<"float32"> {
  *
  * @param image Pictures as [n, 3, height, width].
  * @returns How many pictures there are, and their size in pixels.
- * @throws {TypeError} if the shape is another.
+ * @throws {InputError} if the shape is another.
  */
 export function imageSizes(image: Tensor<"float32">): { count: number; height: number; width: number } {
   const [count, channels, height, width] = image.shape;
   if (image.shape.length !== 4 || channels !== 3) {
-    throw new TypeError(
+    throw new InputError(
+      "invalid_shape",
       `Cannot read a tensor as images as its shape must be [n, 3, height, width]: current shape is [${image.shape}]`,
     );
   }

@@ -8,6 +8,7 @@
 
 import { convertIndexedToRgb, decode, type DecodedPng } from "fast-png";
 import { unzlibSync, zlibSync } from "fflate";
+import { FormatError } from "../errors/pixstage_error.ts";
 import { checkPictureSize, type PictureHeader } from "./picture_header.ts";
 import { checkPixels, type Pixels } from "./pixels.ts";
 import { type PngChunk, readPngChunks, writePngChunks } from "./png_chunks.ts";
@@ -47,7 +48,7 @@ interface PngHeader extends PictureHeader {
  * @param pixels The picture.
  * @param metadata Texts, stored in the order of their keys.
  * @returns The file.
- * @throws {TypeError} if the data of the pixels does not fit their size.
+ * @throws {InputError} if the data of the pixels does not fit their size.
  */
 export function encodePng(
   pixels: Pixels,
@@ -75,7 +76,7 @@ export function encodePng(
  *
  * @param bytes The file.
  * @returns Its size and texts.
- * @throws {SyntaxError} if it is not a sound PNG file.
+ * @throws {FormatError} if it is not a sound PNG file.
  */
 export function readPngHeader(bytes: Uint8Array): PictureHeader {
   const { format, width, height, metadata } = parseHeader(readPngChunks(bytes));
@@ -88,8 +89,8 @@ export function readPngHeader(bytes: Uint8Array): PictureHeader {
  * @param bytes The file.
  * @param maxPixels The most pixels to accept.
  * @returns The picture.
- * @throws {SyntaxError} if it is not a sound PNG file.
- * @throws {RangeError} if it has more pixels.
+ * @throws {FormatError} if it is not a sound PNG file.
+ * @throws {InputError} if it has more pixels.
  */
 export function decodePng(bytes: Uint8Array, maxPixels: number): Pixels {
   const chunks = readPngChunks(bytes);
@@ -97,7 +98,7 @@ export function decodePng(bytes: Uint8Array, maxPixels: number): Pixels {
   checkPictureSize(header, maxPixels);
   const { width, height, depth, indexed, interlaced } = header;
   if (interlaced && depth < 8) {
-    throw new SyntaxError(
+    throw new FormatError(
       `Cannot decode png as an interlaced picture must have at least 8 bits a sample: current value is ${depth}`,
     );
   }
@@ -111,14 +112,14 @@ export function decodePng(bytes: Uint8Array, maxPixels: number): Pixels {
     return { width, height, data: toRgb(decoded) };
   } catch (error) {
     const reason = error instanceof Error ? error.message : error;
-    throw new SyntaxError(`Cannot decode png as its data must be sound: ${reason}`, { cause: error });
+    throw new FormatError(`Cannot decode png as its data must be sound: ${reason}`, { cause: error });
   }
 }
 
 function parseHeader(chunks: readonly PngChunk[]): PngHeader {
   const [first] = chunks;
   if (first?.type !== "IHDR" || first.data.length !== 13) {
-    throw new SyntaxError("Cannot read PNG as its first chunk must be IHDR with 13 bytes");
+    throw new FormatError("Cannot read PNG as its first chunk must be IHDR with 13 bytes");
   }
   const view = new DataView(first.data.buffer, first.data.byteOffset, 13);
   const depth = view.getUint8(8);
@@ -126,7 +127,7 @@ function parseHeader(chunks: readonly PngChunk[]): PngHeader {
   const colour = COLOUR_TYPES.get(colourType);
   const interlace = view.getUint8(12);
   if (!colour?.depths.includes(depth) || view.getUint16(10) !== 0 || interlace > 1) {
-    throw new SyntaxError(
+    throw new FormatError(
       `Cannot read PNG as depth, colour type and methods must be known: current values are ${
         first.data.subarray(8)
       }`,

@@ -6,6 +6,8 @@
  * @module
  */
 
+import { FormatError } from "../errors/pixstage_error.ts";
+
 /** A chunk: four letters and its bytes. */
 export interface PngChunk {
   /** `IHDR`, `IDAT`, `iTXt`, … */
@@ -36,11 +38,11 @@ function crc32(bytes: Uint8Array): number {
  *
  * @param bytes A PNG file.
  * @returns The chunks in order.
- * @throws {SyntaxError} if the signature is missing, a chunk is cut short or does not match its CRC, or `IEND` is missing.
+ * @throws {FormatError} if the signature is missing, a chunk is cut short or does not match its CRC, or `IEND` is missing.
  */
 export function readPngChunks(bytes: Uint8Array): PngChunk[] {
   if (PNG_SIGNATURE.some((byte, i) => bytes[i] !== byte)) {
-    throw new SyntaxError("Cannot read PNG as the file must start with the PNG signature");
+    throw new FormatError("Cannot read PNG as the file must start with the PNG signature");
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const chunks: PngChunk[] = [];
@@ -50,7 +52,7 @@ export function readPngChunks(bytes: Uint8Array): PngChunk[] {
     const type = String.fromCharCode(...bytes.subarray(offset + 4, offset + 8));
     if (end > bytes.length) break;
     if (crc32(bytes.subarray(offset + 4, end - 4)) !== view.getUint32(end - 4)) {
-      throw new SyntaxError(
+      throw new FormatError(
         `Cannot read PNG as the CRC of its chunk at byte ${offset} must match its content`,
       );
     }
@@ -58,7 +60,7 @@ export function readPngChunks(bytes: Uint8Array): PngChunk[] {
     if (type === "IEND") return chunks;
     offset = end;
   }
-  throw new SyntaxError(`Cannot read PNG as it must end with IEND: current length is ${bytes.length} bytes`);
+  throw new FormatError(`Cannot read PNG as it must end with IEND: current length is ${bytes.length} bytes`);
 }
 
 /**

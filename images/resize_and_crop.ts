@@ -7,6 +7,7 @@
  */
 
 import { type Tensor, tensor } from "../artifacts/tensor.ts";
+import { InputError } from "../errors/pixstage_error.ts";
 import { imageSizes } from "./pixels.ts";
 
 /** Where each value of an output axis comes from: two neighbours and the share of the second. */
@@ -26,8 +27,8 @@ interface Taps {
  * @param height Wanted height in pixels.
  * @param width Wanted width in pixels.
  * @returns The pictures as [n, 3, `height`, `width`]; the tensor itself where it has that size already.
- * @throws {TypeError} if the shape is another, or empty.
- * @throws {RangeError} if the wanted size is not whole or not above 0.
+ * @throws {InputError} if the shape is another, or empty.
+ * @throws {InputError} if the wanted size is not whole or not above 0.
  *
  * @example Usage
  * ```ts
@@ -41,13 +42,17 @@ interface Taps {
 export function resizeAndCrop(image: Tensor<"float32">, height: number, width: number): Tensor<"float32"> {
   const { count, height: oldHeight, width: oldWidth } = imageSizes(image);
   if (!Number.isSafeInteger(height) || !Number.isSafeInteger(width) || height < 1 || width < 1) {
-    throw new RangeError(
+    throw new InputError(
+      "out_of_range",
       `Cannot resize as height and width must be whole and above 0: current value is ${height} × ${width}`,
     );
   }
   if (oldHeight === height && oldWidth === width) return image;
   if (image.data.length === 0) {
-    throw new TypeError(`Cannot resize as the image must not be empty: current shape is [${image.shape}]`);
+    throw new InputError(
+      "invalid_shape",
+      `Cannot resize as the image must not be empty: current shape is [${image.shape}]`,
+    );
   }
 
   const ratio = Math.max(height / oldHeight, width / oldWidth);

@@ -13,7 +13,7 @@ import { checkPixels, type Pixels } from "./pixels.ts";
  *
  * @param pixels The picture.
  * @returns What a canvas would hold.
- * @throws {TypeError} if the data of the pixels does not fit their size.
+ * @throws {InputError} if the data of the pixels does not fit their size.
  */
 export function toRgba(pixels: Pixels): ImageData {
   checkPixels(pixels);

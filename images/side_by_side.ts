@@ -6,6 +6,7 @@
  * @module
  */
 
+import { InputError } from "../errors/pixstage_error.ts";
 import { checkPixels, type Pixels } from "./pixels.ts";
 
 /** How two pictures are put side by side. */
@@ -31,8 +32,8 @@ export interface SideBySideOptions {
  * @param right Another one, of any size.
  * @param options Gap and background.
  * @returns A picture as wide as both and the gap, as high as the higher one.
- * @throws {TypeError} if data does not fit its size.
- * @throws {RangeError} if the gap is not a whole number, or negative.
+ * @throws {InputError} if data does not fit its size.
+ * @throws {InputError} if the gap is not a whole number, or negative.
  *
  * @example Usage
  * ```ts
@@ -47,7 +48,8 @@ export function sideBySide(left: Pixels, right: Pixels, options: SideBySideOptio
   checkPixels(left);
   checkPixels(right);
   if (!Number.isSafeInteger(gap) || gap < 0) {
-    throw new RangeError(
+    throw new InputError(
+      "out_of_range",
       `Cannot put pictures side by side as the gap must be whole and >= 0: current value is ${gap}`,
     );
   }

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { InputError } from "../errors/pixstage_error.ts";
 import { checkPixels, type Pixels } from "./pixels.ts";
 
 const PEAK = 255;
@@ -30,7 +31,7 @@ interface Plane {
  * @param a A picture.
  * @param b Another one of the same size.
  * @returns Decibels, the more the more alike: above 40 hardly anyone sees a difference; `Infinity` for equal pictures.
- * @throws {TypeError} if sizes differ, or data does not fit its size.
+ * @throws {InputError} if sizes differ, or data does not fit its size.
  *
  * @example Usage
  * ```ts
@@ -56,13 +57,14 @@ export function psnr(a: Pixels, b: Pixels): number {
  * @param a A picture, at least 11 pixels a side.
  * @param b Another one of the same size.
  * @returns 1 for pictures of equal luma, less the less alike they are.
- * @throws {TypeError} if sizes differ, or data does not fit its size.
- * @throws {RangeError} if a side is shorter than the window.
+ * @throws {InputError} if sizes differ, or data does not fit its size.
+ * @throws {InputError} if a side is shorter than the window.
  */
 export function ssim(a: Pixels, b: Pixels): number {
   checkSameSize(a, b);
   if (Math.min(a.width, a.height) < WINDOW) {
-    throw new RangeError(
+    throw new InputError(
+      "out_of_range",
       `Cannot compute SSIM as a side must have at least ${WINDOW} pixels: current value is ${a.width} × ${a.height}`,
     );
   }
@@ -86,7 +88,8 @@ function checkSameSize(a: Pixels, b: Pixels): void {
   checkPixels(a);
   checkPixels(b);
   if (a.width !== b.width || a.height !== b.height) {
-    throw new TypeError(
+    throw new InputError(
+      "invalid_shape",
       `Cannot compare pictures as they must be of one size: current sizes are ` +
         `${a.width} × ${a.height} and ${b.width} × ${b.height}`,
     );

@@ -6,6 +6,8 @@
  * @module
  */
 
+import { FormatError } from "../errors/pixstage_error.ts";
+
 /** The codecs, each a WebAssembly module of its own. */
 export type WasmCodecName = "jpeg-decoder" | "jpeg-encoder" | "webp-decoder" | "webp-encoder";
 
@@ -51,7 +53,7 @@ export class WasmCodec {
    *
    * @param job The job.
    * @returns What the job returned.
-   * @throws {SyntaxError} if the codec failed or complained of its input.
+   * @throws {FormatError} if the codec failed or complained of its input.
    * @throws {Error} if the codec could not be loaded.
    */
   run<T>(job: () => Promise<T>): Promise<T> {
@@ -83,7 +85,7 @@ export class WasmCodec {
       if (!loaded) throw error;
       if (this.#complaints.length === 0) this.#complaints.push(String(error));
     }
-    throw new SyntaxError(
+    throw new FormatError(
       `Cannot run the ${this.#name} as its input must be sound: ${this.#complaints[0]}`,
     );
   }

@@ -8,6 +8,7 @@
 
 import decode, { init as initDecoder } from "@jsquash/webp/decode.js";
 import encode, { init as initEncoder } from "@jsquash/webp/encode.js";
+import { FormatError, InputError } from "../errors/pixstage_error.ts";
 import { decodeExif, encodeExif } from "./exif.ts";
 import { checkPictureSize, type PictureHeader } from "./picture_header.ts";
 import type { Pixels } from "./pixels.ts";
@@ -29,8 +30,8 @@ const encoder = new WasmCodec("webp-encoder", initEncoder);
  * @param quality 0 to 100.
  * @param metadata Texts, stored as Exif.
  * @returns The file.
- * @throws {TypeError} if the data of the pixels does not fit their size.
- * @throws {RangeError} if the picture is too large.
+ * @throws {InputError} if the data of the pixels does not fit their size.
+ * @throws {InputError} if the picture is too large.
  */
 export async function encodeWebp(
   pixels: Pixels,
@@ -39,7 +40,8 @@ export async function encodeWebp(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { width, height } = pixels;
   if (Math.max(width, height) > MAX_SIDE) {
-    throw new RangeError(
+    throw new InputError(
+      "out_of_range",
       `Cannot encode webp as a side must have at most ${MAX_SIDE} pixels: current value is ${width} × ${height}`,
     );
   }
@@ -64,16 +66,16 @@ export async function encodeWebp(
  *
  * @param bytes The file.
  * @returns Its size and texts.
- * @throws {SyntaxError} if it is not a sound WebP file, or is animated.
+ * @throws {FormatError} if it is not a sound WebP file, or is animated.
  */
 export function readWebpHeader(bytes: Uint8Array): PictureHeader {
   const chunks = readWebpChunks(bytes);
   if (chunks.some(({ type }) => type === "ANIM" || type === "ANMF")) {
-    throw new SyntaxError("Cannot read WebP as it must be a still picture: current file is animated");
+    throw new FormatError("Cannot read WebP as it must be a still picture: current file is animated");
   }
   const frame = chunks.find(({ type }) => type === "VP8 " || type === "VP8L");
   if (frame === undefined || frame.data.length < 10) {
-    throw new SyntaxError("Cannot read WebP as it must hold a frame (VP8 or VP8L)");
+    throw new FormatError("Cannot read WebP as it must hold a frame (VP8 or VP8L)");
   }
   const exif = chunks.find(({ type }) => type === "EXIF");
   return { format: "webp", ...frameSize(frame), metadata: exif ? decodeExif(exif.data) : {} };
@@ -85,8 +87,8 @@ export function readWebpHeader(bytes: Uint8Array): PictureHeader {
  * @param bytes The file.
  * @param maxPixels The most pixels to accept.
  * @returns The picture.
- * @throws {SyntaxError} if it is not a sound WebP file, or is animated.
- * @throws {RangeError} if it has more pixels.
+ * @throws {FormatError} if it is not a sound WebP file, or is animated.
+ * @throws {InputError} if it has more pixels.
  */
 export async function decodeWebp(bytes: Uint8Array, maxPixels: number): Promise<Pixels> {
   checkPictureSize(readWebpHeader(bytes), maxPixels);

@@ -6,6 +6,8 @@
  * @module
  */
 
+import { FormatError } from "../errors/pixstage_error.ts";
+
 /** A chunk: four letters and its bytes. */
 export interface WebpChunk {
   /** `VP8 `, `VP8L`, `VP8X`, `EXIF`, … */
@@ -24,17 +26,17 @@ const CHUNK_HEADER_BYTES = 8;
  *
  * @param bytes A WebP file.
  * @returns The chunks in order.
- * @throws {SyntaxError} if the header is missing or a chunk is cut short.
+ * @throws {FormatError} if the header is missing or a chunk is cut short.
  */
 export function readWebpChunks(bytes: Uint8Array): WebpChunk[] {
   const letters = (at: number) => String.fromCharCode(...bytes.subarray(at, at + 4));
   if (bytes.length < FILE_HEADER_BYTES || letters(0) !== "RIFF" || letters(8) !== "WEBP") {
-    throw new SyntaxError("Cannot read WebP as the file must start with RIFF and WEBP");
+    throw new FormatError("Cannot read WebP as the file must start with RIFF and WEBP");
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const end = CHUNK_HEADER_BYTES + view.getUint32(4, true);
   if (end > bytes.length) {
-    throw new SyntaxError(
+    throw new FormatError(
       `Cannot read WebP as the file must have ${end} bytes: current value is ${bytes.length}`,
     );
   }
@@ -43,7 +45,7 @@ export function readWebpChunks(bytes: Uint8Array): WebpChunk[] {
     const start = offset + CHUNK_HEADER_BYTES;
     const length = view.getUint32(offset + 4, true);
     if (start + length > end) {
-      throw new SyntaxError(`Cannot read WebP as its chunk at byte ${offset} must end within the file`);
+      throw new FormatError(`Cannot read WebP as its chunk at byte ${offset} must end within the file`);
     }
     chunks.push({ type: letters(offset), data: bytes.subarray(start, start + length) });
     offset = start + length + length % 2;

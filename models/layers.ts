@@ -8,7 +8,7 @@
 
 import type { Weights } from "./checkpoint/weights.ts";
 import type { ComputeType, GraphBuilder, Value } from "./onnx/graph_builder.ts";
-import { upsampleConv } from "./upsample_conv.ts";
+import { upsampleConv } from "./vae/upsample_conv.ts";
 
 /** What a convolution is. */
 export interface ConvOptions {

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * How stages come by checkpoints: by reference, through whoever runs them.
+ * Opens checkpoints by reference. Stages receive one from the executor.
  *
  * @module
  */

@@ -6,17 +6,20 @@
  * @module
  */
 
+import { isOutOfMemory } from "../errors/foreign_error.ts";
+import { PixstageError, type PixstageErrorOptions } from "../errors/pixstage_error.ts";
+
 /** Memory ran out, and there is no way left that takes less. */
-export class OutOfMemoryError extends Error {
+export class OutOfMemoryError extends PixstageError<"out_of_memory"> {
   override name = "OutOfMemoryError";
-}
 
-/** How ONNX Runtime, its devices and the language say that memory ran out. */
-const OUT_OF_MEMORY = /bad_alloc|allocate memory|allocation failed|out of memory|OOM|BFCArena|ENOMEM/i;
-
-/** Whether an error tells that memory ran out. */
-export function isOutOfMemory(error: unknown): boolean {
-  return error instanceof Error && OUT_OF_MEMORY.test(error.message);
+  /**
+   * @param message What could not be done, and what would help.
+   * @param options The error behind this one.
+   */
+  constructor(message: string, options?: PixstageErrorOptions) {
+    super("out_of_memory", message, options);
+  }
 }
 
 /**

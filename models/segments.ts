@@ -7,7 +7,9 @@
  * @module
  */
 
+import { z } from "zod";
 import { releaseBuffer, type Tensor } from "../artifacts/tensor.ts";
+import { InputError } from "../errors/pixstage_error.ts";
 import type { Runtime, Session } from "../runtime/runtime.ts";
 import type { BuiltGraph, ComputeType } from "./onnx/graph_builder.ts";
 
@@ -35,6 +37,12 @@ export interface SegmentOptions {
  * What is computed is the same, bit for bit.
  */
 export type Residency = "stream" | "stage" | "resident";
+
+/** The schema of {@linkcode Residency}. */
+export const residencySchema = z.enum(["stream", "stage", "resident"]);
+
+/** All residencies, the leanest first. */
+export const RESIDENCIES: readonly Residency[] = residencySchema.options;
 
 /** A segment is about to be opened. */
 export interface LoadProgress {
@@ -87,11 +95,12 @@ export interface LayerRange {
 /**
  * Cuts layers into runs of at most `layersPerSegment`.
  *
- * @throws {RangeError} if `layersPerSegment` is not a whole number above 0.
+ * @throws {InputError} if `layersPerSegment` is not a whole number above 0.
  */
 export function layerRanges(layers: number, layersPerSegment: number = layers): LayerRange[] {
   if (!(Number.isSafeInteger(layersPerSegment) && layersPerSegment > 0)) {
-    throw new RangeError(
+    throw new InputError(
+      "out_of_range",
       `Cannot cut a model as layers per segment must be whole and > 0: current value is ${layersPerSegment}`,
     );
   }

@@ -8,6 +8,8 @@
 
 import { z } from "zod";
 import type { JsonValue } from "../artifacts/artifact.ts";
+import { parseValue } from "../errors/parse_value.ts";
+import { InputError } from "../errors/pixstage_error.ts";
 import type { NoiseGenerator } from "./noise_generator.ts";
 import { PhiloxGenerator } from "./philox_generator.ts";
 import { TorchGenerator } from "./torch_generator.ts";
@@ -23,7 +25,7 @@ const StateSchema = z.discriminatedUnion("kind", [TorchGenerator.stateSchema, Ph
  * @param kind Whose numbers it gives.
  * @param seed From -2^63 to 2^64 - 1.
  * @returns The generator at the start of its stream.
- * @throws {RangeError} if the seed is out of range or not whole.
+ * @throws {InputError} if the seed is out of range or not whole.
  *
  * @example Usage
  * ```ts
@@ -46,16 +48,18 @@ export function createGenerator(kind: GeneratorKind, seed: bigint | number): Noi
  *
  * @param state What its `state()` gave.
  * @returns A generator that gives the numbers it would have given next.
- * @throws {SyntaxError} if that is no generator's state.
+ * @throws {InputError} if that is no generator's state.
  */
 export function restoreGenerator(state: JsonValue): NoiseGenerator {
-  const parsed = StateSchema.safeParse(state);
-  if (!parsed.success) {
-    throw new SyntaxError(`Cannot restore a noise generator: ${z.prettifyError(parsed.error)}`, {
-      cause: parsed.error,
-    });
-  }
-  return parsed.data.kind === "torch-cpu"
-    ? TorchGenerator.restore(parsed.data)
-    : PhiloxGenerator.restore(parsed.data);
+  const parsed = parseValue(
+    StateSchema,
+    state,
+    ({ clause }, options) =>
+      new InputError(
+        "invalid_value",
+        `Cannot restore a noise generator: ${clause}`,
+        options,
+      ),
+  );
+  return parsed.kind === "torch-cpu" ? TorchGenerator.restore(parsed) : PhiloxGenerator.restore(parsed);
 }

@@ -9,6 +9,7 @@
 import { z } from "zod";
 import { type FloatDType, fromFloat32, toFloat32 } from "../artifacts/half_precision.ts";
 import { tensor } from "../artifacts/tensor.ts";
+import { InputError } from "../errors/pixstage_error.ts";
 import type { NoiseGenerator } from "./noise_generator.ts";
 import { philox4x32 } from "./philox.ts";
 import { seed64 } from "./seed.ts";
@@ -73,12 +74,13 @@ export class PhiloxGenerator implements NoiseGenerator {
   /**
    * @param seed From -2^63 to 2^64 - 1; all 64 bits count.
    * @param options What device it stands for.
-   * @throws {RangeError} if seed or threads are out of range.
+   * @throws {InputError} if seed or threads are out of range.
    */
   constructor(seed: bigint | number, options: PhiloxOptions = {}) {
     const { threads = DEFAULT_THREADS } = options;
     if (!Number.isSafeInteger(threads) || threads < BLOCK) {
-      throw new RangeError(
+      throw new InputError(
+        "out_of_range",
         `Cannot make a generator as threads must be >= ${BLOCK}: current value is ${threads}`,
       );
     }

@@ -6,6 +6,8 @@
  * @module
  */
 
+import { InputError } from "../errors/pixstage_error.ts";
+
 const LOWEST = -(2n ** 63n);
 const HIGHEST = 2n ** 64n - 1n;
 
@@ -14,17 +16,21 @@ const HIGHEST = 2n ** 64n - 1n;
  *
  * @param seed From -2^63 to 2^64 - 1.
  * @returns The seed from 0 to 2^64 - 1.
- * @throws {RangeError} if it is out of range, or a number that is not whole or too large to be exact.
+ * @throws {InputError} if it is out of range, or a number that is not whole or too large to be exact.
  */
 export function seed64(seed: bigint | number): bigint {
   if (typeof seed === "number" && !Number.isSafeInteger(seed)) {
-    throw new RangeError(
+    throw new InputError(
+      "out_of_range",
       `Cannot use a number as a seed as it must be whole and within 2^53, or a bigint: current value is ${seed}`,
     );
   }
   const whole = BigInt(seed);
   if (whole < LOWEST || whole > HIGHEST) {
-    throw new RangeError(`Cannot use a seed as it must be from -2^63 to 2^64 - 1: current value is ${whole}`);
+    throw new InputError(
+      "out_of_range",
+      `Cannot use a seed as it must be from -2^63 to 2^64 - 1: current value is ${whole}`,
+    );
   }
   return BigInt.asUintN(64, whole);
 }

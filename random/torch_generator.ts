@@ -63,7 +63,7 @@ export class TorchGenerator implements NoiseGenerator {
 
   /**
    * @param seed From -2^63 to 2^64 - 1. As in PyTorch, its low 32 bits alone count.
-   * @throws {RangeError} if it is out of range or not whole.
+   * @throws {InputError} if it is out of range or not whole.
    */
   constructor(seed: bigint | number) {
     this.#twister = MersenneTwister.fromSeed(Number(BigInt.asUintN(32, seed64(seed))));

@@ -6,14 +6,29 @@
  * @module
  */
 
-/** Where graphs run. */
-export type Device = "cpu" | "webgpu" | "cuda";
+import { PixstageError } from "../errors/pixstage_error.ts";
+import type { RuntimeTraits } from "./runtime.ts";
+
+/** The devices, each with its traits. */
+const TRAITS = {
+  cpu: { hostMemory: true, float16: false },
+  webgpu: { hostMemory: false, float16: true, numerics: { device: "webgpu" } },
+  cuda: { hostMemory: false, float16: true, numerics: { device: "cuda" } },
+} as const satisfies Readonly<Record<string, RuntimeTraits>>;
+
+/** Where graphs run: the name of one of ONNX Runtime's execution providers. */
+export type Device = keyof typeof TRAITS;
 
 /** All devices that can be asked for. */
 export const DEVICES: readonly Device[] = ["cpu", "webgpu", "cuda"];
 
+/** The traits of a device. */
+export function deviceTraits(device: Device): RuntimeTraits {
+  return TRAITS[device];
+}
+
 /** This machine has no such device, or nothing that drives it. */
-export class DeviceError extends Error {
+export class DeviceError extends PixstageError<"device_unavailable"> {
   override name = "DeviceError";
   /** Why it cannot run. */
   readonly reason: string;
@@ -24,7 +39,10 @@ export class DeviceError extends Error {
    * @param options The error behind it.
    */
   constructor(device: string, reason: string, options?: ErrorOptions) {
-    super(`Cannot run on ${device} as ${reason}`, options);
+    super("device_unavailable", `Cannot run on ${device} as ${reason}`, {
+      ...options,
+      details: { field: "device", device, reason },
+    });
     this.reason = reason;
   }
 }

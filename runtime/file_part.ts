@@ -7,6 +7,8 @@
  * @module
  */
 
+import { InputError } from "../errors/pixstage_error.ts";
+
 /** A part of a file. */
 export interface FilePart {
   /** The file. */
@@ -36,12 +38,15 @@ export function nameFilePart({ file, start, end }: FilePart): string {
 /**
  * Reads the name of a part.
  *
- * @throws {SyntaxError} if it is the name of none.
+ * @throws {InputError} if it is the name of none.
  */
 export function parseFilePart(name: string): FilePart {
   const groups = /^(?<file>[^?]+)\?bytes=(?<start>\d+)-(?<end>\d+)$/.exec(name)?.groups;
   if (groups === undefined) {
-    throw new SyntaxError(`Cannot read "${name}" as a part of a file: it must look like file?bytes=0-64`);
+    throw new InputError(
+      "invalid_value",
+      `Cannot read "${name}" as a part of a file: it must look like file?bytes=0-64`,
+    );
   }
   return { file: groups.file!, start: Number(groups.start), end: Number(groups.end) };
 }

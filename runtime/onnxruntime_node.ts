@@ -6,14 +6,15 @@
 
 // Imports run in this order: telemetry is off before the library loads.
 import "./without_telemetry.ts";
+import { InputError } from "../errors/pixstage_error.ts";
 import { env, InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
-import { type Device, DeviceError, missingReason } from "./device.ts";
+import { type Device, DeviceError, deviceTraits, missingReason } from "./device.ts";
 import { giveBackUnused, returnLargeBlocks } from "./freed_memory.ts";
 import { GpuMemory } from "./gpu_memory.ts";
 import { KeptSessions } from "./kept_sessions.ts";
 import { MemoryMeter } from "./memory_meter.ts";
 import { OnnxRuntimeError, OnnxRuntimeSession, reason } from "./onnxruntime_session.ts";
-import type { MemoryFigures, ModelGraph, OpenOptions, Runtime, Session } from "./runtime.ts";
+import type { MemoryFigures, ModelGraph, OpenOptions, Runtime, RuntimeTraits, Session } from "./runtime.ts";
 
 export type { Device };
 
@@ -27,11 +28,9 @@ export interface OnnxRuntimeNodeOptions {
    *
    * @default {"cpu"}
    */
-  readonly device?: Device;
+  readonly device?: Device | undefined;
   /** Threads of one operator on a CPU; one per core by default. */
-  readonly threads?: number;
-  /** How long each stage's weights are held, by the stage's name; `*` stands for all others. */
-  readonly residency?: Runtime["residency"];
+  readonly threads?: number | undefined;
 }
 
 /**
@@ -57,27 +56,28 @@ export interface OnnxRuntimeNodeOptions {
 export class OnnxRuntimeNode implements Runtime {
   /** Where graphs run. */
   readonly device: Device;
-  /** How long each stage's weights are held. */
-  readonly residency?: NonNullable<Runtime["residency"]>;
+  /** Properties of the device. */
+  readonly traits: RuntimeTraits;
   readonly #threads: number | undefined;
   readonly #meter: MemoryMeter;
   readonly #kept = new KeptSessions();
 
   /**
    * @param options Device and threads.
-   * @throws {RangeError} if `threads` is not a whole number above 0.
+   * @throws {InputError} if `threads` is not a whole number above 0.
    */
   constructor(options: OnnxRuntimeNodeOptions = {}) {
-    const { device = "cpu", threads, residency } = options;
+    const { device = "cpu", threads } = options;
     if (threads !== undefined && !(Number.isSafeInteger(threads) && threads > 0)) {
-      throw new RangeError(
+      throw new InputError(
+        "out_of_range",
         `Cannot make a runtime as threads must be whole and > 0: current value is ${threads}`,
       );
     }
     this.device = device;
-    this.#meter = new MemoryMeter(device === "cpu" ? undefined : new GpuMemory());
+    this.traits = deviceTraits(device);
+    this.#meter = new MemoryMeter(this.traits.hostMemory ? undefined : new GpuMemory());
     this.#threads = threads;
-    if (residency) this.residency = residency;
     // What fails is thrown; saying it on standard error too is noise.
     env.logLevel = "fatal";
     returnLargeBlocks();

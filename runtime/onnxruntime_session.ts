@@ -9,11 +9,21 @@
 import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-common";
 import { ARRAY_TYPES, type DType } from "../artifacts/dtype.ts";
 import { type Tensor, tensor } from "../artifacts/tensor.ts";
+import { isOutOfMemory } from "../errors/foreign_error.ts";
+import { InputError, PixstageError, type PixstageErrorOptions } from "../errors/pixstage_error.ts";
 import type { ModelGraph, Session, SessionRunOptions } from "./runtime.ts";
 
 /** ONNX Runtime could not open or run a graph; the message names the graph, `cause` is its own error. */
-export class OnnxRuntimeError extends Error {
+export class OnnxRuntimeError extends PixstageError<"runtime_failed" | "out_of_memory"> {
   override name = "OnnxRuntimeError";
+
+  /**
+   * @param message Which graph, and what ONNX Runtime says.
+   * @param options The error of ONNX Runtime.
+   */
+  constructor(message: string, options?: PixstageErrorOptions) {
+    super(isOutOfMemory(options?.cause) ? "out_of_memory" : "runtime_failed", message, options);
+  }
 }
 
 /** What differs between ONNX Runtime's native library and its web one. */
@@ -50,7 +60,7 @@ export class OnnxRuntimeSession implements Session {
   /**
    * Runs the graph.
    *
-   * @throws {TypeError} if an input is missing, unknown, or of another type or shape.
+   * @throws {InputError} if an input is missing, unknown, or of another type or shape.
    * @throws {OnnxRuntimeError} if the session has been released, or ONNX Runtime fails.
    */
   async run(
@@ -98,7 +108,8 @@ export class OnnxRuntimeSession implements Session {
   #check(session: InferenceSession, feeds: Readonly<Record<string, Tensor>>): Record<string, OrtTensor> {
     const unknown = Object.keys(feeds).find((name) => !this.inputs.includes(name));
     if (unknown !== undefined) {
-      throw new TypeError(
+      throw new InputError(
+        "invalid_value",
         `Cannot run graph ${this.#graph} as ${unknown} is none of its inputs: these are ${
           this.inputs.join(", ")
         }`,
@@ -109,10 +120,11 @@ export class OnnxRuntimeSession implements Session {
       const { name } = wanted;
       const given = feeds[name];
       if (!wanted.isTensor || given === undefined) {
-        throw new TypeError(`Cannot run graph ${this.#graph} as input ${name} is missing`);
+        throw new InputError("invalid_value", `Cannot run graph ${this.#graph} as input ${name} is missing`);
       }
       if (given.dtype !== wanted.type || !fits(given.shape, wanted.shape)) {
-        throw new TypeError(
+        throw new InputError(
+          "invalid_shape",
           `Cannot run graph ${this.#graph} as input ${name} must be ${wanted.type} [${wanted.shape}]: ` +
             `current value is ${given.dtype} [${given.shape}]`,
         );

@@ -8,10 +8,11 @@
 
 import type { InferenceSession, InferenceSessionFactory } from "onnxruntime-common";
 import { fetchBytes } from "../artifacts/fetch_bytes.ts";
+import { deviceTraits } from "./device.ts";
 import { joinParts, parseFilePart } from "./file_part.ts";
 import { KeptSessions } from "./kept_sessions.ts";
 import { OnnxRuntimeError, OnnxRuntimeSession, reason } from "./onnxruntime_session.ts";
-import type { ModelGraph, OpenOptions, Runtime, Session } from "./runtime.ts";
+import type { ModelGraph, OpenOptions, Runtime, RuntimeTraits, Session } from "./runtime.ts";
 
 /** What is used of the library. */
 export interface OnnxRuntimeLibrary {
@@ -27,8 +28,6 @@ export interface OnnxRuntimeWebOptions {
    * @default {"cpu"}
    */
   readonly device?: "cpu" | "webgpu";
-  /** How long each stage's weights are held, by the stage's name; `*` stands for all others. */
-  readonly residency?: Runtime["residency"];
   /**
    * Fetches weights.
    *
@@ -46,26 +45,26 @@ export interface OnnxRuntimeWebOptions {
  * import * as ort from "onnxruntime-web/wasm";
  * import { OnnxRuntimeWeb } from "./onnxruntime_web.ts";
  *
- * const runtime = new OnnxRuntimeWeb(ort, { residency: { "*": "resident" } });
+ * const runtime = new OnnxRuntimeWeb(ort, { device: "cpu" });
  * ```
  */
 export class OnnxRuntimeWeb implements Runtime {
   /** Where graphs run. */
   readonly device: "cpu" | "webgpu";
-  /** How long each stage's weights are held. */
-  readonly residency?: NonNullable<Runtime["residency"]>;
+  /** Properties of the device. */
+  readonly traits: RuntimeTraits;
   readonly #library: OnnxRuntimeLibrary;
   readonly #fetch: typeof fetch;
   readonly #kept = new KeptSessions();
 
   /**
    * @param library `onnxruntime-web`, or a part of it such as `onnxruntime-web/wasm`.
-   * @param options Device, residency, and how weights are fetched.
+   * @param options Device, and how weights are fetched.
    */
   constructor(library: OnnxRuntimeLibrary, options: OnnxRuntimeWebOptions = {}) {
     this.#library = library;
     this.device = options.device ?? "cpu";
-    if (options.residency) this.residency = options.residency;
+    this.traits = deviceTraits(this.device);
     this.#fetch = options.fetch ?? ((...request) => fetch(...request));
   }
 

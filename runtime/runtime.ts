@@ -7,6 +7,7 @@
  * @module
  */
 
+import type { JsonObject } from "../artifacts/artifact.ts";
 import type { Tensor } from "../artifacts/tensor.ts";
 
 /** An ONNX graph, ready to be opened. */
@@ -67,12 +68,22 @@ export interface Session extends AsyncDisposable {
   release(): Promise<void>;
 }
 
+/** Properties of a device. Code asks for these instead of the device's name. */
+export interface RuntimeTraits {
+  /** Whether weights and activations lie in the memory of the process. */
+  readonly hostMemory: boolean;
+  /** Whether the device has float16 arithmetic that is worth using. */
+  readonly float16: boolean;
+  /** Tells apart devices whose results differ in their last digits; absent for the reference, the CPU. */
+  readonly numerics?: JsonObject;
+}
+
 /** Opens graphs on a device. */
 export interface Runtime {
   /** The device's name: `cpu`, `webgpu`, `cuda`. */
   readonly device: string;
-  /** How long each stage's weights are held, by the stage's name; `*` stands for all others. */
-  readonly residency?: Readonly<Record<string, "stream" | "stage" | "resident">>;
+  /** Properties of the device that the choice of graphs depends on. */
+  readonly traits: RuntimeTraits;
   /** Opens a graph. */
   open(graph: ModelGraph, options?: OpenOptions): Promise<Session>;
   /** Releases the sessions that are kept, where any are. */

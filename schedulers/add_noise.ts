@@ -8,6 +8,7 @@
  * @module
  */
 
+import { InputError } from "../errors/pixstage_error.ts";
 import { linearCombination } from "./elementwise.ts";
 import { type SignalLevel, trainingLevel } from "./signal_level.ts";
 
@@ -20,7 +21,8 @@ export function addTrainingNoise(
 ): Float32Array {
   const alpha = alphas[timestep];
   if (alpha === undefined) {
-    throw new RangeError(
+    throw new InputError(
+      "out_of_range",
       `Cannot add noise as the timestep must be an integer from 0 to ${
         alphas.length - 1
       }: current value is ${timestep}`,
@@ -36,7 +38,8 @@ export function addNoiseAt(
   noise: Float32Array,
 ): Float32Array {
   if (original.length !== noise.length) {
-    throw new TypeError(
+    throw new InputError(
+      "invalid_shape",
       `Cannot add noise as there must be ${original.length} values of it: current number is ${noise.length}`,
     );
   }
@@ -46,7 +49,7 @@ export function addNoiseAt(
 /**
  * The sigma of a timestep of the schedule.
  *
- * @throws {RangeError} if the schedule does not visit that timestep.
+ * @throws {InputError} if the schedule does not visit that timestep.
  */
 export function sigmaAt(
   timesteps: readonly number[],
@@ -55,7 +58,8 @@ export function sigmaAt(
 ): number {
   const index = timesteps.indexOf(timestep);
   if (index >= 0) return sigmas[index]!;
-  throw new RangeError(
+  throw new InputError(
+    "out_of_range",
     `Cannot add noise as the timestep must be one of the schedule's, ${
       timesteps.join(", ")
     }: current value is ${timestep}`,

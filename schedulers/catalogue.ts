@@ -6,6 +6,7 @@
  * @module
  */
 
+import { InputError } from "../errors/pixstage_error.ts";
 import type { JsonObject } from "../artifacts/artifact.ts";
 import { ddim } from "./ddim.ts";
 import { ddpm } from "./ddpm.ts";
@@ -22,8 +23,8 @@ import { pndm } from "./pndm.ts";
 import { UnknownSchedulerError } from "./scheduler_error.ts";
 import { uniPCMultistep } from "./unipc_multistep.ts";
 
-/** Every scheduler, PixArt's own first. */
-export const CATALOGUE: readonly SchedulerDefinition[] = [
+/** The built-in schedulers. */
+const BUILT_IN: readonly SchedulerDefinition[] = [
   dpmSolverMultistep,
   dpmSolverSinglestep,
   uniPCMultistep,
@@ -53,14 +54,35 @@ export interface NamedScheduler {
   readonly preset: JsonObject;
 }
 
-const BY_NAME: ReadonlyMap<string, NamedScheduler> = new Map(
-  CATALOGUE.flatMap((definition) => [
-    [normalized(definition.name), { definition, preset: {} }] as const,
-    ...Object.entries(definition.shortNames).map(([name, preset]) =>
-      [normalized(name), { definition, preset }] as const
-    ),
-  ]),
-);
+const catalogue: SchedulerDefinition[] = [];
+const byName = new Map<string, NamedScheduler>();
+
+/**
+ * Adds a scheduler. Adding the same one again does nothing.
+ *
+ * @param definition The scheduler, as `defineScheduler` gives it.
+ * @throws {InputError} if another scheduler has one of its names.
+ */
+export function registerScheduler(definition: SchedulerDefinition): void {
+  if (catalogue.includes(definition)) return;
+  const names = [[definition.name, {}] as const, ...Object.entries(definition.shortNames)];
+  const taken = names.find(([name]) => byName.has(normalized(name)));
+  if (taken) {
+    throw new InputError(
+      "invalid_value",
+      `Cannot add the scheduler ${definition.name}: another one is called "${taken[0]}"`,
+    );
+  }
+  catalogue.push(definition);
+  for (const [name, preset] of names) byName.set(normalized(name), { definition, preset });
+}
+
+BUILT_IN.forEach(registerScheduler);
+
+/** Every scheduler, in the order in which they were added. */
+export function allSchedulers(): readonly SchedulerDefinition[] {
+  return catalogue;
+}
 
 /**
  * Finds a scheduler by diffusers' class name or by a user's name. Letter case, blanks, `_` and `-` do not matter, nor
@@ -71,15 +93,15 @@ const BY_NAME: ReadonlyMap<string, NamedScheduler> = new Map(
  */
 export function findScheduler(name: string): NamedScheduler {
   const key = normalized(name);
-  const found = BY_NAME.get(key);
+  const found = byName.get(key);
   if (found) return found;
   for (const [ending, option] of Object.entries(SPACINGS)) {
-    const base = key.endsWith(ending) ? BY_NAME.get(key.slice(0, -ending.length)) : undefined;
+    const base = key.endsWith(ending) ? byName.get(key.slice(0, -ending.length)) : undefined;
     if (base && option in base.definition.options.shape) {
       return { definition: base.definition, preset: { ...base.preset, [option]: true } };
     }
   }
-  const names = CATALOGUE.flatMap(({ name, shortNames }) => [name, ...Object.keys(shortNames)]);
+  const names = catalogue.flatMap(({ name, shortNames }) => [name, ...Object.keys(shortNames)]);
   throw new UnknownSchedulerError(name, names);
 }
 

@@ -94,6 +94,7 @@ export const ddim: SchedulerDefinition = defineScheduler({
   shortNames: { ddim: {}, ddim_trailing: { timestep_spacing: "trailing" } },
   description: "DDIM: plain and exact in 30 to 50 steps; eta adds noise along the way",
   stochastic: "sometimes",
+  givesDenoised: true,
   options,
   support: { eta: true },
   build: (config, run) => new DDIMScheduler(config, run),

@@ -109,6 +109,7 @@ export const ddpm: SchedulerDefinition = defineScheduler({
   shortNames: { ddpm: {} },
   description: "DDPM: fresh noise at each step, for hundreds of steps; one step at 400 for PixArt-DMD",
   stochastic: "always",
+  givesDenoised: true,
   options,
   support: { timesteps: true },
   build: (config, run) => new DDPMScheduler(config, run),

@@ -8,6 +8,7 @@
 
 import type { z } from "zod";
 import type { JsonObject } from "../artifacts/artifact.ts";
+import { parseValue } from "../errors/parse_value.ts";
 import { SchedulerOptionError } from "./scheduler_error.ts";
 import { checkRun, type RunOptions, type RunSupport } from "./run_options.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -22,6 +23,8 @@ export interface SchedulerDefinition {
   readonly description: string;
   /** Whether it draws noise along the run: always, with some options, or never. */
   readonly stochastic: "always" | "sometimes" | "never";
+  /** Whether its step gives the denoised sample beside the next one. */
+  readonly givesDenoised: boolean;
   /** Every option that it knows. */
   readonly options: z.ZodObject;
   /** Parses options. */
@@ -44,13 +47,13 @@ export interface TypedSchedulerDefinition<Options extends z.ZodObject>
 export function defineScheduler<Options extends z.ZodObject>(
   { support, build, ...definition }: TypedSchedulerDefinition<Options>,
 ): SchedulerDefinition {
-  const parse = (config: unknown): z.output<Options> => {
-    const parsed = definition.options.safeParse(config ?? {});
-    if (!parsed.success) {
-      throw SchedulerOptionError.fromIssue(definition.name, parsed.error.issues[0]!, config);
-    }
-    return parsed.data;
-  };
+  const parse = (config: unknown): z.output<Options> =>
+    parseValue(
+      definition.options,
+      config ?? {},
+      ({ field, problem }) =>
+        new SchedulerOptionError(definition.name, field, `${field || "the configuration"} ${problem}`),
+    );
   return {
     ...definition,
     parse: (config) => parse(config) as JsonObject,

@@ -139,6 +139,7 @@ export const deisMultistep: SchedulerDefinition = defineScheduler({
   shortNames: { deis: {} },
   description: "DEIS: an exponential integrator like DPM-Solver, good in 10 to 20 steps",
   stochastic: "never",
+  givesDenoised: false,
   options,
   support: { mu: true },
   build: (config, run) => new DEISMultistepScheduler(config, run),

@@ -173,6 +173,7 @@ export const dpmSolverMultistep: SchedulerDefinition = defineScheduler({
   },
   description: "DPM-Solver++ that looks back on earlier steps: good pictures in 10 to 20 steps, PixArt's own",
   stochastic: "sometimes",
+  givesDenoised: false,
   options,
   support: { timesteps: true, mu: true },
   build: (config, run) => new DPMSolverMultistepScheduler(config, run),

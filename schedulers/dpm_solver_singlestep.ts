@@ -170,6 +170,7 @@ export const dpmSolverSinglestep: SchedulerDefinition = defineScheduler({
   description:
     "DPM-Solver++ in groups of two or three steps from one sample: sharper than multistep without guidance",
   stochastic: "sometimes",
+  givesDenoised: false,
   options,
   support: { timesteps: true, mu: true },
   build: (config, run) => new DPMSolverSinglestepScheduler(config, run),

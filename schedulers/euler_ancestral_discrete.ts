@@ -81,6 +81,7 @@ export const eulerAncestralDiscrete: SchedulerDefinition = defineScheduler({
   shortNames: { euler_a: {}, euler_ancestral: {} },
   description: "Euler's method with fresh noise at every step: lively, never settles on one picture",
   stochastic: "always",
+  givesDenoised: true,
   options,
   support: {},
   build: (config, run) => new EulerAncestralDiscreteScheduler(config, run),

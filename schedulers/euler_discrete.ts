@@ -10,6 +10,7 @@
  */
 
 import { z } from "zod";
+import { InputError } from "../errors/pixstage_error.ts";
 import { addNoiseAt, sigmaAt } from "./add_noise.ts";
 import { betaOptions } from "./betas.ts";
 import { defineScheduler, type SchedulerDefinition } from "./definition.ts";
@@ -95,7 +96,10 @@ function layOut(config: Config, run: RunOptions): UnscaledSchedule {
   if (run.sigmas) {
     const sigmas = run.sigmas.map(f32);
     if (sigmas.length < 2) {
-      throw new RangeError(`Cannot lay out ${NAME} as sigmas must be at least 2: current number is 1`);
+      throw new InputError(
+        "out_of_range",
+        `Cannot lay out ${NAME} as sigmas must be at least 2: current number is 1`,
+      );
     }
     return {
       sigmas,
@@ -142,6 +146,7 @@ export const eulerDiscrete: SchedulerDefinition = defineScheduler({
   shortNames: { euler: {} },
   description: "Euler's method along the probability flow: simple, and good in 20 to 30 steps",
   stochastic: "never",
+  givesDenoised: true,
   options,
   support: { timesteps: true, sigmas: true },
   build: (config, run) => new EulerDiscreteScheduler(config, run),

@@ -10,6 +10,7 @@
  */
 
 import { z } from "zod";
+import { InputError } from "../errors/pixstage_error.ts";
 import { addNoiseAt, sigmaAt } from "./add_noise.ts";
 import { defineScheduler, type SchedulerDefinition } from "./definition.ts";
 import { linearCombination } from "./elementwise.ts";
@@ -103,7 +104,8 @@ function givenLevels(config: Config, run: RunOptions): { level: number[]; round:
   const limit = run.sigmas ? 1 : count;
   if (list && list[0]! > limit) {
     const what = run.sigmas ? "sigmas" : "timesteps";
-    throw new RangeError(
+    throw new InputError(
+      "out_of_range",
       `Cannot lay out ${NAME} as ${what} must be at most ${limit}: current value is ${list[0]}`,
     );
   }
@@ -135,6 +137,7 @@ export const flowMatchEulerDiscrete: SchedulerDefinition = defineScheduler({
   shortNames: { flow_match_euler: {}, flow_euler: {} },
   description: "Euler's method along a flow: for flow-matching models alone",
   stochastic: "sometimes",
+  givesDenoised: false,
   options,
   support: { timesteps: true, sigmas: true, mu: true },
   build: (config, run) => new FlowMatchEulerDiscreteScheduler(config, run),

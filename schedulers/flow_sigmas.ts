@@ -10,6 +10,7 @@
  */
 
 import { z } from "zod";
+import { InputError } from "../errors/pixstage_error.ts";
 import { linspace } from "./ranges.ts";
 
 /** The options of solvers that can walk along a flow. */
@@ -75,7 +76,7 @@ export function shiftSigmaBy(
 /**
  * Stretches noise levels so that the last one is `terminal`.
  *
- * @throws {RangeError} if the last one is 1, as in a run of one step.
+ * @throws {InputError} if the last one is 1, as in a run of one step.
  */
 export function stretchToTerminal(
   sigmas: readonly number[],
@@ -83,7 +84,8 @@ export function stretchToTerminal(
   round: (x: number) => number = Number,
 ): number[] {
   if (sigmas[sigmas.length - 1] === 1) {
-    throw new RangeError(
+    throw new InputError(
+      "out_of_range",
       "Cannot stretch noise levels to shift_terminal as the last one must be below 1: give more steps",
     );
   }

@@ -126,6 +126,7 @@ export const heunDiscrete: SchedulerDefinition = defineScheduler({
   shortNames: { heun: {} },
   description: "Heun's method: two model calls a step, accurate in 10 to 20 steps",
   stochastic: "never",
+  givesDenoised: true,
   options,
   support: { timesteps: true },
   build: (config, run) => new HeunDiscreteScheduler(config, run),

@@ -9,6 +9,7 @@
  */
 
 import { z } from "zod";
+import { InputError } from "../errors/pixstage_error.ts";
 import { addTrainingNoise } from "./add_noise.ts";
 import { alphasCumprod, betaOptions } from "./betas.ts";
 import { defineScheduler, type SchedulerDefinition } from "./definition.ts";
@@ -89,7 +90,8 @@ function layOut(config: Config, run: RunOptions): number[] {
     const [what, limit, value] = original > count
       ? ["original_inference_steps", count, original]
       : ["steps", original, steps];
-    throw new RangeError(
+    throw new InputError(
+      "out_of_range",
       `Cannot lay out ${NAME} as ${what} must be at most ${limit}: current value is ${value}`,
     );
   }
@@ -104,6 +106,7 @@ export const lcm: SchedulerDefinition = defineScheduler({
   shortNames: { lcm: {} },
   description: "For consistency models alone (PixArt-LCM, DMD): pictures in 1 to 8 steps",
   stochastic: "always",
+  givesDenoised: true,
   options,
   support: { timesteps: true },
   build: (config, run) => new LCMScheduler(config, run),

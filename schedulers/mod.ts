@@ -8,11 +8,13 @@
  */
 
 import type { JsonObject, JsonValue } from "../artifacts/artifact.ts";
-import { CATALOGUE, findScheduler, type NamedScheduler } from "./catalogue.ts";
+import { allSchedulers, findScheduler, type NamedScheduler } from "./catalogue.ts";
 import type { RunOptions } from "./run_options.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { SchedulerOptionError } from "./scheduler_error.ts";
 
+export { allSchedulers, findScheduler, registerScheduler } from "./catalogue.ts";
+export { defineScheduler, type SchedulerDefinition } from "./definition.ts";
 export type { RunOptions } from "./run_options.ts";
 export type { DrawNoise, ScheduleOptions, Scheduler, SchedulerState, StepResult } from "./scheduler.ts";
 export { ScheduleError, SchedulerOptionError, UnknownSchedulerError } from "./scheduler_error.ts";
@@ -31,14 +33,16 @@ export interface SchedulerListing {
   readonly options: JsonObject;
 }
 
-/** Every scheduler, PixArt's own first. */
-export const SCHEDULERS: readonly SchedulerListing[] = CATALOGUE.map((definition) => ({
-  name: definition.name,
-  shortNames: Object.keys(definition.shortNames),
-  description: definition.description,
-  stochastic: definition.stochastic,
-  options: definition.parse({}),
-}));
+/** Lists every scheduler, those of plugins at the end. */
+export function listSchedulers(): SchedulerListing[] {
+  return allSchedulers().map((definition) => ({
+    name: definition.name,
+    shortNames: Object.keys(definition.shortNames),
+    description: definition.description,
+    stochastic: definition.stochastic,
+    options: definition.parse({}),
+  }));
+}
 
 /**
  * Lays out a run.
@@ -52,7 +56,7 @@ export const SCHEDULERS: readonly SchedulerListing[] = CATALOGUE.map((definition
  * @throws {UnknownSchedulerError} if there is none of that name.
  * @throws {SchedulerOptionError} if an option has a value that it cannot take.
  * @throws {ScheduleError} if the scheduler does not take such a run; a kind of TypeError.
- * @throws {RangeError} if a number of the run is out of range.
+ * @throws {InputError} if a number of the run is out of range.
  *
  * @example Usage
  * ```ts

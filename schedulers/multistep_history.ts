@@ -6,6 +6,8 @@
  * @module
  */
 
+import { InternalError } from "../errors/pixstage_error.ts";
+
 /** The latest few predictions, newest first. */
 export class MultistepHistory {
   readonly #depth: number;
@@ -30,7 +32,7 @@ export class MultistepHistory {
   at(age: number): Float32Array {
     const prediction = this.#predictions[age];
     if (!prediction) {
-      throw new RangeError(
+      throw new InternalError(
         `Cannot look back ${age} predictions as there must be more: current number is ${this.length}`,
       );
     }

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { InputError } from "../errors/pixstage_error.ts";
 import type { DrawNoise, Scheduler, SchedulerState, StepResult } from "./scheduler.ts";
 
 /** A schedule as it was laid out. */
@@ -60,12 +61,13 @@ export abstract class OrderedScheduler implements Scheduler {
   /**
    * One step along the schedule.
    *
-   * @throws {RangeError} if the call is not the next one.
-   * @throws {TypeError} if arrays differ in length.
+   * @throws {InputError} if the call is not the next one.
+   * @throws {InputError} if arrays differ in length.
    */
   step(modelOutput: Float32Array, index: number, sample: Float32Array, draw: DrawNoise): StepResult {
     if (index !== this.#calls || index >= this.timesteps.length) {
-      throw new RangeError(
+      throw new InputError(
+        "out_of_range",
         `Cannot step ${this.name} as calls must come in order, ${this.timesteps.length} of them, and the next is ${this.#calls}: current value is ${index}`,
       );
     }
@@ -85,17 +87,19 @@ export abstract class OrderedScheduler implements Scheduler {
   /**
    * Goes on from a saved state.
    *
-   * @throws {RangeError} if the state is of another scheduler or schedule.
+   * @throws {InputError} if the state is of another scheduler or schedule.
    */
   restore({ values, arrays }: SchedulerState): void {
     const { scheduler, calls, of } = values;
     if (scheduler !== this.name || of !== this.timesteps.length) {
-      throw new RangeError(
+      throw new InputError(
+        "invalid_value",
         `Cannot restore ${this.name} of ${this.timesteps.length} calls as the state must be its own: current value is of ${scheduler} of ${of} calls`,
       );
     }
     if (typeof calls !== "number" || !Number.isInteger(calls) || calls < 0 || calls > of) {
-      throw new RangeError(
+      throw new InputError(
+        "invalid_value",
         `Cannot restore ${this.name} as calls must be from 0 to ${of}: current value is ${calls}`,
       );
     }
@@ -121,7 +125,8 @@ export abstract class OrderedScheduler implements Scheduler {
     if (this.hasLearnedVariance && output.length === 2 * sample.length) {
       return output.subarray(0, sample.length);
     }
-    throw new TypeError(
+    throw new InputError(
+      "invalid_shape",
       `Cannot step ${this.name} as the model's output must be as long as the sample, ${sample.length}: current length is ${output.length}`,
     );
   }
@@ -130,14 +135,20 @@ export abstract class OrderedScheduler implements Scheduler {
 /** The array of that name in a saved state. */
 export function savedArray(arrays: Readonly<Record<string, Float32Array>>, name: string): Float32Array {
   const array = arrays[name];
-  if (!array) throw new RangeError(`Cannot restore a scheduler as its state must hold ${name}: it has none`);
+  if (!array) {
+    throw new InputError(
+      "invalid_value",
+      `Cannot restore a scheduler as its state must hold ${name}: it has none`,
+    );
+  }
   return array;
 }
 
 function drawFor(sample: Float32Array, draw: DrawNoise): Float32Array {
   const noise = draw(sample.length);
   if (noise.length === sample.length) return noise;
-  throw new TypeError(
+  throw new InputError(
+    "invalid_shape",
     `Cannot add noise as ${sample.length} values must be drawn: current number is ${noise.length}`,
   );
 }

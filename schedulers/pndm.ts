@@ -11,6 +11,7 @@
  */
 
 import { z } from "zod";
+import { InputError } from "../errors/pixstage_error.ts";
 import { addTrainingNoise } from "./add_noise.ts";
 import { alphasCumprod, betaOptions } from "./betas.ts";
 import { defineScheduler, type SchedulerDefinition } from "./definition.ts";
@@ -164,7 +165,8 @@ function withLookAhead(timesteps: readonly number[]): number[] {
 /** The first three steps take four calls each: at the start, twice in the middle, and at the end. */
 function withRungeKuttaStart(timesteps: readonly number[], half: number): number[] {
   if (timesteps.length < 4) {
-    throw new RangeError(
+    throw new InputError(
+      "out_of_range",
       `Cannot lay out ${NAME} as steps must be at least 4 without skip_prk_steps: current value is ${timesteps.length}`,
     );
   }
@@ -181,6 +183,7 @@ export const pndm: SchedulerDefinition = defineScheduler({
   shortNames: { pndm: {}, plms: { skip_prk_steps: true } },
   description: "Pseudo linear multistep: one of the first fast methods, 30 to 50 steps",
   stochastic: "never",
+  givesDenoised: false,
   options,
   support: {},
   build: (config, run) => new PNDMScheduler(config, run),

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { InputError } from "../errors/pixstage_error.ts";
 import { ScheduleError } from "./scheduler_error.ts";
 import type { ScheduleOptions } from "./scheduler.ts";
 
@@ -16,9 +17,9 @@ export interface RunOptions extends ScheduleOptions {
    *
    * @default {0}
    */
-  readonly eta?: number;
+  readonly eta?: number | undefined;
   /** How far noise levels are shifted up, for a scheduler with `use_dynamic_shifting`. */
-  readonly mu?: number;
+  readonly mu?: number | undefined;
 }
 
 /** What a scheduler can take besides a number of steps. */
@@ -41,7 +42,7 @@ export interface RunSupport {
  * @param run What is asked for.
  * @throws {ScheduleError} if there is neither a number of steps nor timesteps nor sigmas, or both of the latter, or what
  * the scheduler does not take.
- * @throws {RangeError} if a number is out of range, or a list does not fall.
+ * @throws {InputError} if a number is out of range, or a list does not fall.
  */
 export function checkRun(name: string, support: RunSupport, run: RunOptions): void {
   const { steps, timesteps, sigmas, eta, mu } = run;
@@ -57,7 +58,10 @@ export function checkRun(name: string, support: RunSupport, run: RunOptions): vo
   }
   if (!timesteps && !sigmas) checkSteps(name, steps);
   if (eta !== undefined && !(eta >= 0 && eta <= 1)) {
-    throw new RangeError(`Cannot lay out ${name} as eta must be from 0 to 1: current value is ${eta}`);
+    throw new InputError(
+      "out_of_range",
+      `Cannot lay out ${name} as eta must be from 0 to 1: current value is ${eta}`,
+    );
   }
   if (eta && !support.eta) {
     throw new ScheduleError(`Cannot lay out ${name} as it takes no eta: current value is ${eta}`);
@@ -72,7 +76,8 @@ export function checkRun(name: string, support: RunSupport, run: RunOptions): vo
 export function stepsOf(run: RunOptions, trainingTimesteps: number): number {
   const steps = run.steps!;
   if (steps > trainingTimesteps) {
-    throw new RangeError(
+    throw new InputError(
+      "out_of_range",
       `Cannot lay out a schedule as steps must be at most ${trainingTimesteps}: current value is ${steps}`,
     );
   }
@@ -83,7 +88,7 @@ export function stepsOf(run: RunOptions, trainingTimesteps: number): number {
  * Checks timesteps against training.
  *
  * @returns The timesteps.
- * @throws {RangeError} if one is no integer (where `integers` are asked for) or lies outside of training.
+ * @throws {InputError} if one is no integer (where `integers` are asked for) or lies outside of training.
  */
 export function withinTraining(
   timesteps: readonly number[],
@@ -94,7 +99,8 @@ export function withinTraining(
     if (timestep >= 0 && timestep <= trainingTimesteps - 1 && (Number.isInteger(timestep) || !integers)) {
       continue;
     }
-    throw new RangeError(
+    throw new InputError(
+      "out_of_range",
       `Cannot lay out a schedule as timesteps must be ${integers ? "integers " : ""}from 0 to ${
         trainingTimesteps - 1
       }: current value is ${timestep}`,
@@ -108,18 +114,22 @@ function checkSteps(name: string, steps: number | undefined): void {
     throw new ScheduleError(`Cannot lay out ${name} without a number of steps: give steps`);
   }
   if (!Number.isInteger(steps) || steps < 1) {
-    throw new RangeError(
+    throw new InputError(
+      "out_of_range",
       `Cannot lay out ${name} as steps must be an integer of at least 1: current value is ${steps}`,
     );
   }
 }
 
 function checkFalling(name: string, what: string, list: readonly number[]): void {
-  if (list.length === 0) throw new RangeError(`Cannot lay out ${name} as ${what} must not be empty`);
+  if (list.length === 0) {
+    throw new InputError("out_of_range", `Cannot lay out ${name} as ${what} must not be empty`);
+  }
   for (const [index, value] of list.entries()) {
     const before = list[index - 1];
     if (Number.isFinite(value) && value >= 0 && (before === undefined || value < before)) continue;
-    throw new RangeError(
+    throw new InputError(
+      "out_of_range",
       `Cannot lay out ${name} as ${what} must fall and not be negative: current value at ${index} is ${value}${
         before === undefined ? "" : ` after ${before}`
       }`,

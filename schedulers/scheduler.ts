@@ -15,11 +15,11 @@ export type DrawNoise = (count: number) => Float32Array;
 /** Which schedule a run takes: a number of steps, or the timesteps or sigmas themselves. */
 export interface ScheduleOptions {
   /** Number of denoising steps. */
-  readonly steps?: number;
+  readonly steps?: number | undefined;
   /** Custom timesteps, falling. */
-  readonly timesteps?: readonly number[];
+  readonly timesteps?: readonly number[] | undefined;
   /** Custom sigmas, falling, the last one 0. */
-  readonly sigmas?: readonly number[];
+  readonly sigmas?: readonly number[] | undefined;
 }
 
 /** What a step gives. */
@@ -45,7 +45,7 @@ export interface Scheduler {
   /** The timestep handed to the model at each call; longer than the steps where a step takes two calls. */
   readonly timesteps: readonly number[];
   /** The sigmas, where the scheduler has them; one longer than the steps. */
-  readonly sigmas?: readonly number[];
+  readonly sigmas?: readonly number[] | undefined;
   /** What initial noise is multiplied by. */
   readonly initNoiseSigma: number;
   /** The sample as the model wants it at call `index`. Returns `sample` itself where there is nothing to scale. */

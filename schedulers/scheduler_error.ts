@@ -7,10 +7,10 @@
  */
 
 import { distance } from "fastest-levenshtein";
-import type { z } from "zod";
+import { PixstageError } from "../errors/pixstage_error.ts";
 
 /** A name that no scheduler has. */
-export class UnknownSchedulerError extends Error {
+export class UnknownSchedulerError extends PixstageError<"unknown_scheduler"> {
   override name = "UnknownSchedulerError";
   /** The name that was given. */
   readonly given: string;
@@ -24,9 +24,11 @@ export class UnknownSchedulerError extends Error {
   constructor(given: string, names: readonly string[]) {
     const nearest = nearestOf(given, names);
     super(
+      "unknown_scheduler",
       `Cannot make the scheduler ${
         JSON.stringify(given)
       } as there is none of that name: did you mean ${nearest}`,
+      { details: { field: "scheduler", nearest } },
     );
     this.given = given;
     this.nearest = nearest;
@@ -34,12 +36,17 @@ export class UnknownSchedulerError extends Error {
 }
 
 /** A run that a scheduler cannot take: both timesteps and sigmas, or what this one has no use for. */
-export class ScheduleError extends TypeError {
+export class ScheduleError extends PixstageError<"invalid_schedule"> {
   override name = "ScheduleError";
+
+  /** @param message What the scheduler does not take, and what to give in its place. */
+  constructor(message: string) {
+    super("invalid_schedule", message);
+  }
 }
 
 /** An option that a scheduler does not have, or a value that an option cannot take. */
-export class SchedulerOptionError extends Error {
+export class SchedulerOptionError extends PixstageError<"invalid_scheduler_option"> {
   override name = "SchedulerOptionError";
   /** The scheduler's name. */
   readonly scheduler: string;
@@ -52,7 +59,9 @@ export class SchedulerOptionError extends Error {
    * @param message What is wrong.
    */
   constructor(scheduler: string, option: string, message: string) {
-    super(`Cannot configure ${scheduler} as ${message}`);
+    super("invalid_scheduler_option", `Cannot configure ${scheduler} as ${message}`, {
+      details: { field: "scheduler", scheduler, option },
+    });
     this.scheduler = scheduler;
     this.option = option;
   }
@@ -66,40 +75,10 @@ export class SchedulerOptionError extends Error {
       `it has no option ${JSON.stringify(option)}: did you mean ${nearest}`,
     );
   }
-
-  /** A value that an option cannot take, from zod's first complaint. */
-  static fromIssue(scheduler: string, issue: z.core.$ZodIssue, config: unknown): SchedulerOptionError {
-    const option = issue.path.join(".");
-    const value = issue.path.reduce<unknown>(
-      (inner, key) => inner !== null && typeof inner === "object" ? Reflect.get(inner, key) : undefined,
-      config,
-    );
-    const current = typeof value === "number" ? String(value) : JSON.stringify(value);
-    return new SchedulerOptionError(
-      scheduler,
-      option,
-      `${option || "the configuration"} must be ${expectation(issue)}: current value is ${current}`,
-    );
-  }
 }
 
 /** The name that needs the fewest changes, letter case aside. */
 function nearestOf(given: string, names: readonly string[]): string {
   const far = (name: string): number => distance(given.toLowerCase(), name.toLowerCase());
   return names.reduce((nearest, name) => far(name) < far(nearest) ? name : nearest);
-}
-
-function expectation(issue: z.core.$ZodIssue): string {
-  switch (issue.code) {
-    case "invalid_value":
-      return `one of ${issue.values.map(String).join(", ")}`;
-    case "invalid_type":
-      return `of type ${issue.expected}`;
-    case "too_small":
-      return `${issue.inclusive ? "at least" : "more than"} ${issue.minimum}`;
-    case "too_big":
-      return `${issue.inclusive ? "at most" : "less than"} ${issue.maximum}`;
-    default:
-      return issue.message;
-  }
 }

@@ -55,7 +55,7 @@ export function checkOneSigmaSpacing(config: SigmaSpacingConfig, context: z.Refi
   context.addIssue({
     code: "custom",
     path: [asked[1]!],
-    message: `off where ${asked[0]} is on`,
+    message: `must be off where ${asked[0]} is on`,
     input: true,
   });
 }

@@ -40,7 +40,7 @@ export const solverOptions = {
 export const lambdaMinOption = z
   .custom<number | string | null>(
     (value) => value === null || value === "-Infinity" || typeof value === "number" && !Number.isNaN(value),
-    "a number or -Infinity",
+    "must be a number or -Infinity",
   )
   .default(-Infinity)
   .transform((value) => typeof value === "number" ? value : -Infinity);
@@ -96,7 +96,7 @@ export function checkDpmAlgorithm(
     context.addIssue({
       code: "custom",
       path: [option],
-      message: `${message} with algorithm_type ${algorithm}`,
+      message: `must be ${message} with algorithm_type ${algorithm}`,
     });
   if (config.final_sigmas_type === "zero") refuse("final_sigmas_type", "sigma_min");
   if (config.prediction_type === "flow_prediction") {

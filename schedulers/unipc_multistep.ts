@@ -45,7 +45,7 @@ const options = z
   .superRefine(checkOneSigmaSpacing)
   .superRefine((config, context) => {
     const refuse = (option: string, message: string): void =>
-      context.addIssue({ code: "custom", path: [option], message });
+      context.addIssue({ code: "custom", path: [option], message: `must be ${message}` });
     if (config.shift_terminal !== null && !config.use_flow_sigmas) {
       refuse("shift_terminal", "null without use_flow_sigmas");
     }
@@ -148,6 +148,7 @@ export const uniPCMultistep: SchedulerDefinition = defineScheduler({
   },
   description: "UniPC: predicts and corrects without extra model calls, good in 5 to 15 steps",
   stochastic: "never",
+  givesDenoised: false,
   options,
   support: { sigmas: true, mu: true },
   build: (config, run) => new UniPCMultistepScheduler(config, run),

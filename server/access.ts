@@ -21,7 +21,7 @@ export function requireKey(key: string): MiddlewareHandler<ServerEnv> {
     const given = new TextEncoder().encode(bearer ?? getCookie(context, KEY_COOKIE) ?? "");
     if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
       const headers = { "www-authenticate": "Bearer" };
-      throw new ApiError(401, "invalid_api_key", "Send the API key as Authorization: Bearer KEY", {
+      throw new ApiError("invalid_api_key", "Send the API key as Authorization: Bearer KEY", {
         headers,
       });
     }
@@ -41,7 +41,7 @@ export function requireLoopbackHost(): MiddlewareHandler<ServerEnv> {
   return async (context, next) => {
     const { hostname } = new URL(context.req.url);
     if (!isLoopback(hostname)) {
-      throw new ApiError(403, "host_not_allowed", "The server answers to the names of this machine alone");
+      throw new ApiError("host_not_allowed", "The server answers to the names of this machine alone");
     }
     await next();
   };
@@ -54,7 +54,7 @@ export function requireOwnOrigin(allowed: readonly string[]): MiddlewareHandler<
     const host = context.req.header("host") ?? new URL(context.req.url).host;
     const isOwn = origin === undefined || allowed.includes(origin) || URL.parse(origin)?.host === host;
     if (!isOwn) {
-      throw new ApiError(403, "origin_not_allowed", "Pages of other origins may not call this server");
+      throw new ApiError("origin_not_allowed", "Pages of other origins may not call this server");
     }
     await next();
   };

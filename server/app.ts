@@ -103,7 +103,7 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
     bodyLimit({
       maxSize,
       onError: () => {
-        throw new ApiError(413, "too_large", `The body may have ${maxSize} bytes at most`);
+        throw new ApiError("too_large", `The body may have ${maxSize} bytes at most`);
       },
     });
   const [small, large] = [tooLarge(maxBodyBytes), tooLarge(maxArtifactBytes)];
@@ -118,18 +118,18 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
   // 4. Every fault in one shape, and never with a stack trace.
   app.notFound((c) => {
     const error = new ApiError(
-      404,
       "not_found",
       `There is nothing at ${c.req.method} ${c.req.path.slice(0, 200)}`,
     );
     return c.json(error.toJSON(), 404);
   });
   app.onError((error, c) => {
-    const told = toApiError(error);
-    if (told.status >= 500) {
-      log("fault", { id: c.get("requestId"), error: error.name, message: error.message, stack: error.stack });
+    const reply = toApiError(error);
+    if (reply.status >= 500) {
+      const { name, message, stack } = error;
+      log("fault", { id: c.get("requestId"), code: reply.code, error: name, message, stack });
     }
-    return c.json(told.toJSON(), told.status, told.headers);
+    return c.json(reply.toJSON(), reply.status, reply.headers);
   });
   return app;
 }
@@ -138,13 +138,10 @@ function toApiError(error: Error): ApiError {
   if (error instanceof ApiError) return error;
   if (error instanceof HTTPException && error.status === 415) {
     return new ApiError(
-      415,
       "unsupported_media_type",
       "Send JSON, with the header Content-Type: application/json",
     );
   }
-  if (error instanceof HTTPException && error.status < 500) {
-    return new ApiError(error.status as 400, "bad_request", error.message);
-  }
-  return new ApiError(500, "internal", "A fault of the server: its log tells more under the request's id");
+  if (error instanceof HTTPException && error.status < 500) return new ApiError("bad_request", error.message);
+  return ApiError.from(error);
 }

@@ -88,11 +88,7 @@ async function* checked(
   for await (const chunk of body) {
     size += chunk.length;
     if (size > maxBytes) {
-      throw new ApiError(
-        413,
-        "too_large",
-        `Cannot take the artifact as it may have ${maxBytes} bytes at most`,
-      );
+      throw new ApiError("too_large", `Cannot take the artifact as it may have ${maxBytes} bytes at most`);
     }
     hash.update(chunk);
     yield chunk;
@@ -100,13 +96,13 @@ async function* checked(
   const found = hash.digest("hex");
   if (found !== id) {
     const message = `Cannot take the artifact as its content has the SHA-256 ${found}`;
-    throw new ApiError(409, "hash_mismatch", message, { param: "id" });
+    throw new ApiError("hash_mismatch", message, { param: "id" });
   }
   try {
     await readSafetensorsFileHeader(written);
   } catch (cause) {
     if (!(cause instanceof SafetensorsError)) throw cause;
-    throw new ApiError(400, "not_safetensors", "Cannot take the artifact as it must be a safetensors file", {
+    throw new ApiError("not_safetensors", "Cannot take the artifact as it must be a safetensors file", {
       cause,
     });
   }

@@ -5,9 +5,10 @@
  * @module
  */
 
+import type { ErrorCode } from "../errors/error_codes.ts";
 import type { GraphDocument } from "../graph/document.ts";
 import { GraphError } from "../graph/graph_error.ts";
-import { nearest } from "../stages/nearest.ts";
+import { nearest } from "../errors/nearest.ts";
 import { planGraph } from "../graph/plan.ts";
 import type { StageRegistry } from "../stages/registry.ts";
 import { ApiError } from "./api_error.ts";
@@ -65,7 +66,7 @@ export function checkGraph(
     if (!(error instanceof GraphError)) throw error;
     const [issue] = error.issues;
     const param = [...path, ...(issue?.path ?? [])].join(".");
-    throw new ApiError(400, issue?.code ?? "invalid_graph", `${param}: ${issue?.message}`, { param });
+    throw new ApiError(issue?.code ?? "invalid_graph", `${param}: ${issue?.message}`, { param });
   }
 }
 
@@ -124,14 +125,14 @@ export function checkParameters(
 export function unknownModel(model: string, models: readonly string[], param: string): ApiError {
   const hint = models.length === 0 ? "No model is served" : `Did you mean "${nearest(model, models)}"?`;
   const name = JSON.stringify(model.length > 100 ? `${model.slice(0, 100)}…` : model);
-  return new ApiError(404, "model_not_found", `There is no model ${name}. ${hint}`, { param });
+  return new ApiError("model_not_found", `There is no model ${name}. ${hint}`, { param });
 }
 
 function outOfRange(path: readonly string[], most: number): ApiError {
   return refusal(path, "out_of_range", `must be at most ${most}`);
 }
 
-function refusal(path: readonly string[], code: string, message: string): ApiError {
+function refusal(path: readonly string[], code: ErrorCode, message: string): ApiError {
   const param = path.join(".");
-  return new ApiError(400, code, `${param}: ${message}`, { param });
+  return new ApiError(code, `${param}: ${message}`, { param });
 }

@@ -6,6 +6,7 @@
 
 import { join } from "node:path";
 import { defaultStoreFolder } from "../artifacts/store/default_folder.ts";
+import { toPixstageError } from "../errors/foreign_error.ts";
 import { listModels } from "../hub/list_models.ts";
 import type { Residency } from "../models/segments.ts";
 import type { Device } from "../runtime/device.ts";
@@ -13,7 +14,7 @@ import { builtInStages } from "../stages/mod.ts";
 import { createApp } from "./app.ts";
 import { ArtifactFiles } from "./artifact_files.ts";
 import type { Engine } from "./engine/engine.ts";
-import type { ModelEntry } from "./engine/messages.ts";
+import type { ModelEntry } from "../hub/listed_models.ts";
 import { WorkerEngine } from "./engine/worker_engine.ts";
 import { JobStore } from "./jobs/job_store.ts";
 import { Jobs } from "./jobs/jobs.ts";
@@ -134,7 +135,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
   const { models, decoders, transformers, weightBytes } = await describeModels(
     entries,
     (entry, error, isServed) => {
-      const { message } = error instanceof Error ? error : new Error(String(error));
+      const { message } = toPixstageError(error);
       log(isServed ? "model_served_in_part" : "model_skipped", { model: entry.name, error: message });
     },
   );
@@ -173,8 +174,8 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
         });
       },
       fault(error, { jobs }) {
-        const { name, message } = error instanceof Error ? error : new Error(String(error));
-        log("job_fault", { ids: [...jobs.keys()], error: name, message });
+        const { code, name, message } = toPixstageError(error);
+        log("job_fault", { ids: [...jobs.keys()], code, error: name, message });
       },
     },
   });

@@ -6,15 +6,14 @@
 
 import type { JsonValue } from "../artifacts/artifact.ts";
 import { canonicalJson } from "../artifacts/canonical_json.ts";
+import { PixstageError } from "../errors/pixstage_error.ts";
 import type { GraphDocument } from "../graph/document.ts";
 import type { PictureRequestInput } from "../graph/picture_request.ts";
 import { textToImage } from "../graph/text_to_image.ts";
 import { checkGraph, checkParameters, unknownModel } from "./check_graph.ts";
 import { ApiError } from "./api_error.ts";
 import type { ServerContext } from "./context.ts";
-import { EngineError } from "./engine/engine.ts";
 import type { JobOrder } from "./jobs/jobs.ts";
-import { guidanceScaleOf } from "../stages/denoise_settings.ts";
 import type { ServedModel } from "./served_models.ts";
 
 /** Finds a model of the list; the first where none is named. */
@@ -52,15 +51,13 @@ export function pictureGraph(
   const { limits, models: served } = context;
   const models = modelNames(context);
   checkParameters(request, { limits, models }, path);
-  const model = findModel(served, request.model, [...path, "model"].join("."));
-  const guided = guidanceScaleOf(request, model) > 1;
-  const negativePrompt = request.negativePrompt ?? model.defaults.negativePrompt ?? "";
+  findModel(served, request.model, [...path, "model"].join("."));
   let graph;
   try {
-    graph = textToImage({ ...request, negativePrompt }, { guided });
+    graph = textToImage(request);
   } catch (error) {
-    if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
-    throw new ApiError(400, "invalid_value", error.message, { param: path.join(".") || undefined });
+    if (!(error instanceof PixstageError) || error.fault !== "caller") throw error;
+    throw ApiError.from(error, { path });
   }
   return checkGraph(graph, { limits, models, registry: context.registry }, []);
 }
@@ -68,7 +65,7 @@ export function pictureGraph(
 /**
  * Refuses a graph that its stages would refuse once they read their models' configurations, and makes an order of it.
  *
- * @throws {ApiError} 400 with the fault.
+ * @throws {ApiError} with what they refuse.
  */
 export async function orderOf(
   order: Omit<JobOrder, "key" | "graph"> & { readonly graph: GraphDocument },
@@ -77,12 +74,8 @@ export async function orderOf(
   try {
     await engine.check(order.graph);
   } catch (error) {
-    // A model that is served whole opens; what does not is a decoder in the place of a model.
-    if (error instanceof EngineError && (error.isClientFault || error.errorName === "CheckpointError")) {
-      const param = /^(?:Unknown)?Scheduler/.test(error.errorName) ? "scheduler" : undefined;
-      throw new ApiError(400, "invalid_value", error.message, { param });
-    }
-    throw error;
+    const reply = ApiError.from(error);
+    throw reply.status < 500 ? reply : error;
   }
   // What tells pictures apart is the graph, and what it reports.
   const { graph, previews } = order;

@@ -4,16 +4,15 @@
  * @module
  */
 
-import type { z } from "zod";
 import { HubError } from "../hub/hub_error.ts";
 import { LocalModels } from "../hub/local_models.ts";
-import { AutoencoderConfig, spatialFactor } from "../models/autoencoder_config.ts";
 import { COMPONENT_NAMES, type ComponentName } from "../models/checkpoint/model_index.ts";
+import { parseConfig } from "../models/checkpoint/parse_config.ts";
 import type { RunDefaults } from "../models/checkpoint/run_defaults.ts";
-import { PixArtTransformerConfig } from "../models/pixart_transformer_config.ts";
-import { guidanceScaleOf } from "../stages/denoise_settings.ts";
-import { weightBytes } from "../residency/stage_residency.ts";
-import type { ModelEntry } from "./engine/messages.ts";
+import { weightBytes } from "../models/memory.ts";
+import { architectureOfComponent } from "../models/architectures.ts";
+import { denoiseParameters, openDenoiser, resolveDenoise } from "../stages/denoise/settings.ts";
+import type { ModelEntry } from "../hub/listed_models.ts";
 
 /** A model that requests may name. */
 export interface ServedModel extends ModelEntry {
@@ -27,6 +26,8 @@ export interface ServedModel extends ModelEntry {
   readonly height: number;
   /** The scheduler that it is run with unless the request names another. */
   readonly scheduler: string;
+  /** Denoising steps unless the request says otherwise. */
+  readonly steps: number;
   /** How far the prompt pulls unless the request says otherwise. */
   readonly guidanceScale: number;
 }
@@ -60,8 +61,8 @@ export async function describeModels(
   const transformers: ModelEntry[] = [];
   let bytes = 0;
   for (const entry of entries) {
-    const decodes = await holds(entry, "vae", AutoencoderConfig, local);
-    const denoises = await holds(entry, "transformer", PixArtTransformerConfig, local);
+    const decodes = await holds(entry, "vae", local);
+    const denoises = await holds(entry, "transformer", local);
     if (decodes) decoders.push(entry);
     if (denoises) transformers.push(entry);
     try {
@@ -82,14 +83,15 @@ export async function describeModels(
 async function holds(
   { reference }: ModelEntry,
   name: ComponentName,
-  config: z.ZodType,
   models: LocalModels,
 ): Promise<boolean> {
   try {
     const component = await models.component({ model: reference }, name);
     // Of a model that was downloaded in part, configurations are here without weights.
     await component.weightFiles();
-    return config.safeParse(component.config).success;
+    const architecture = architectureOfComponent(name, component.className);
+    if (name === "vae") architecture?.decoder(component);
+    return architecture !== undefined;
   } catch {
     return false;
   }
@@ -125,18 +127,12 @@ async function bytesOf({ name: model, reference }: ModelEntry, models: LocalMode
 }
 
 async function describeModel(entry: ModelEntry, models: LocalModels): Promise<ServedModel> {
-  const checkpoint = await models.open({ model: entry.reference });
-  const { family, defaults } = checkpoint;
-  const transformer = PixArtTransformerConfig.parse((await checkpoint.component("transformer")).config);
-  const autoencoder = AutoencoderConfig.parse((await checkpoint.component("vae")).config);
-  const native = transformer.sample_size * spatialFactor(autoencoder);
-  return {
-    ...entry,
-    family,
-    defaults,
-    width: defaults.width ?? native,
-    height: defaults.height ?? native,
-    scheduler: defaults.scheduler ?? (await checkpoint.scheduler()).className,
-    guidanceScale: guidanceScaleOf({}, checkpoint),
-  };
+  const reference = { model: entry.reference };
+  const denoiser = await openDenoiser(reference, models);
+  const { family, defaults } = denoiser.checkpoint;
+  const { size, schedulerName, guidanceScale, steps } = await resolveDenoise(
+    denoiseParameters.parse(reference),
+    denoiser,
+  );
+  return { ...entry, family, defaults, ...size, scheduler: schedulerName, guidanceScale, steps };
 }

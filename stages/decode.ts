@@ -1,19 +1,19 @@
 // This module is browser compatible.
 
 import { z } from "zod";
+import { ArtifactError } from "../artifacts/artifact.ts";
 import { imageLatents, latentsMetadataSchema, unpackLatents } from "../artifacts/latents.ts";
+import type { ArtifactOutline } from "../artifacts/outline.ts";
 import { tensor } from "../artifacts/tensor.ts";
 import { resizeAndCrop } from "../images/resize_and_crop.ts";
-import { AutoencoderConfig } from "../models/autoencoder_config.ts";
-import { TiledVaeDecoder } from "../models/vae_tiling/tiled_vae_decoder.ts";
-import { stageResidency } from "../residency/stage_residency.ts";
-import { loadReport } from "./load_report.ts";
-import { modelParameters } from "./model_parameters.ts";
+import type { DecodeJob } from "../models/architecture.ts";
+import { architectureOfComponent } from "../models/architectures.ts";
+import { loadReport, modelParameters } from "./model.ts";
 import { defineStage, type Stage } from "./stage.ts";
 
 /** How pictures are cut while they are decoded. */
 export const tilingParameters = {
-  /** `none`, `seamless` (whole picture's statistics), `blended` (each tile for itself), or `auto`: by the size. */
+  /** `none`, `seamless` (whole picture's statistics), `blended` (each tile by itself), or `auto`: by the size. */
   tiling: z.enum(["auto", "none", "seamless", "blended"]).default("auto"),
   /** Height and width of a blended tile, in pixels. */
   tileSize: z.int().min(64, "A tile must be 64 pixels at least").multipleOf(8).default(512),
@@ -41,55 +41,83 @@ export const decodeStage: Stage = defineStage({
     image: { kind: "image", description: "Pictures [images, 3, height, width], float32, about -1 to 1." },
   },
   parameters: decodeParameters,
-  modelParts: ({ model, variant }) => [{ model, variant, component: "vae" }],
-  settle: ({ parameters: { model: _model, variant: _variant, ...rest } }) => Promise.resolve(rest),
-  async check({ parameters, models }) {
-    const vae = await models.component(parameters, "vae");
-    AutoencoderConfig.parse(vae.config);
-    await vae.weights();
-  },
-  async run({ parameters, inputs, models, runtime, signal, report }) {
-    const vae = await models.component(parameters, "vae");
-    const config = AutoencoderConfig.parse(vae.config);
-    const latents = unpackLatents(inputs.latents, config.latent_channels);
+  async prepare({ parameters, inputs, models, device, residency, signal }) {
+    const { model, variant, resize, tiling, tileSize, tileOverlap } = parameters;
+
+    // 1. Read what the decoder is, and hold the latents against it.
+    const vae = await models.component(parameters, "vae", signal);
+    const decoderModel = architectureOfComponent("vae", vae.className)!.decoder(vae);
+    const { latentChannels, spatialFactor } = decoderModel;
+    decoderModel.checkTiling({ tiling, tileSize, tileOverlap });
+    const job = decodeJob(inputs.latents, latentChannels);
     const { size } = latentsMetadataSchema.parse(inputs.latents.metadata);
     const weights = await vae.weights();
-    const { tiling, tileSize, tileOverlap } = parameters;
-    await using decoder = new TiledVaeDecoder(runtime, config, weights, {
-      tiling,
-      tileSize,
-      tileOverlap,
-      residency: stageResidency(runtime, "decode", weights),
-      signal,
-      onLoad: (progress) => report(loadReport("vae", progress)),
-      onFallback: ({ message }) =>
-        report({ type: "warning", message: `Decoding strip by strip, as memory ran out: ${message}` }),
-    });
-    const images = latents.shape[0]!;
-    let shape: readonly number[] = [];
-    let data = new Float32Array();
-    for (let index = 0; index < images; index++) {
-      signal.throwIfAborted();
-      const scaled = imageLatents(latents, index);
-      const decoded = await decoder.decode(
-        tensor("float32", scaled.shape, unscale(scaled.data, config)),
-        { signal },
-      );
-      const picture = size && parameters.resize ? resizeAndCrop(decoded, size.height, size.width) : decoded;
-      if (index === 0) {
-        shape = picture.shape;
-        data = new Float32Array(images * picture.data.length);
-      }
-      data.set(picture.data, index * picture.data.length);
-      report({ type: "step", step: index + 1, steps: images, image: index, images });
-    }
-    const image = tensor("float32", [images, ...shape.slice(1)], data);
-    return { image: { kind: "image", tensors: { image }, metadata: inputs.latents.metadata } };
+
+    // 2. Say what comes out, and what it takes.
+    const rendered = job &&
+      { height: job.latentHeight * spatialFactor, width: job.latentWidth * spatialFactor };
+    const final = resize && size ? size : rendered;
+    return {
+      identity: { resize, tiling, tileSize, tileOverlap },
+      weights: [{ model, variant, component: "vae", content: vae }],
+      outputs: {
+        image: {
+          kind: "image",
+          shapes: job && final ? { image: [job.images, 3, final.height, final.width] } : {},
+          metadata: inputs.latents.metadata,
+        },
+      },
+      memory: job && decoderModel.memory(weights, job, {
+        traits: device.traits,
+        residency,
+        tiling,
+        // The default is a choice of ours, not one of the user's.
+        tileSize: tileSize === tilingParameters.tileSize.parse(undefined) ? undefined : tileSize,
+      }),
+
+      // 3. Decode picture after picture.
+      async run({ inputs, runtime, signal, report }) {
+        const latents = unpackLatents(inputs.latents, latentChannels);
+        await using decoder = await decoderModel.open(runtime, weights, {
+          tiling,
+          tileSize,
+          tileOverlap,
+          residency: residency ?? "stage",
+          signal,
+          onLoad: (progress) => report(loadReport("vae", progress)),
+          onFallback: ({ message }) =>
+            report({ type: "warning", message: `Decoding strip by strip, as memory ran out: ${message}` }),
+        });
+        const images = latents.shape[0]!;
+        let shape: readonly number[] = [];
+        let data = new Float32Array();
+        for (let index = 0; index < images; index++) {
+          signal.throwIfAborted();
+          const decoded = await decoder.decode(imageLatents(latents, index), { signal });
+          const picture = resize && size ? resizeAndCrop(decoded, size.height, size.width) : decoded;
+          if (index === 0) {
+            shape = picture.shape;
+            data = new Float32Array(images * picture.data.length);
+          }
+          data.set(picture.data, index * picture.data.length);
+          report({ type: "step", step: index + 1, steps: images, image: index, images });
+        }
+        const image = tensor("float32", [images, ...shape.slice(1)], data);
+        return { image: { kind: "image", tensors: { image }, metadata: inputs.latents.metadata } };
+      },
+    };
   },
 });
 
-/** Latents as the autoencoder takes them: `latents / scaling_factor`, in float32. */
-function unscale(latents: Float32Array, config: AutoencoderConfig): Float32Array {
-  const factor = Math.fround(config.scaling_factor);
-  return latents.map((value) => value / factor);
+/** The latents that there will be, as far as they are known; refused where their channels are not the decoder's. */
+function decodeJob({ shapes }: ArtifactOutline, channels: number): DecodeJob | undefined {
+  const shape = shapes["latents"];
+  if (!shape) return undefined;
+  const [images = 0, found, latentHeight = 0, latentWidth = 0] = shape;
+  if (shape.length !== 4 || found !== channels) {
+    throw new ArtifactError(
+      `Cannot decode latents as they must be [images, ${channels}, height, width]: shape is [${shape}]`,
+    );
+  }
+  return { images, latentHeight, latentWidth };
 }

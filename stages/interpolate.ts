@@ -5,6 +5,7 @@ import { ArtifactError } from "../artifacts/artifact.ts";
 import {
   embeddingsMetadataSchema,
   packEmbeddings,
+  paddedLength,
   type PromptEmbedding,
   unpackEmbeddings,
 } from "../artifacts/embeddings.ts";
@@ -39,9 +40,7 @@ export const interpolateStage: Stage = defineStage({
       );
     }
     const prompts = from.map((embedding, index) => mix(embedding, to[index]!, amount));
-    const length = Math.max(
-      ...[inputs.from, inputs.to].map(({ tensors }) => tensors["prompt_embeds"]?.shape[1] ?? 0),
-    );
+    const length = Math.max(paddedLength(inputs.from), paddedLength(inputs.to));
     const texts = [inputs.from, inputs.to].map(({ metadata }) =>
       embeddingsMetadataSchema.parse(metadata).prompts
     );

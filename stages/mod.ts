@@ -7,8 +7,7 @@
  */
 
 import { decodeStage } from "./decode.ts";
-import { denoiseStage } from "./denoise.ts";
-import { denoisePartStage } from "./denoise_part.ts";
+import { denoisePartStage, denoiseStage } from "./denoise/stage.ts";
 import { encodeStage } from "./encode.ts";
 import { interpolateStage } from "./interpolate.ts";
 import { pairStage } from "./pair.ts";

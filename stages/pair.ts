@@ -2,12 +2,18 @@
 
 import { z } from "zod";
 import { ArtifactError } from "../artifacts/artifact.ts";
-import { embeddingsMetadataSchema, packEmbeddings, unpackEmbeddings } from "../artifacts/embeddings.ts";
+import {
+  embeddingsMetadataSchema,
+  packEmbeddings,
+  paddedLength,
+  unpackEmbeddings,
+} from "../artifacts/embeddings.ts";
 import { defineStage, type Stage } from "./stage.ts";
 
 /**
- * The pair stage: lays the embedding of one negative prompt beside those of the prompts, as guidance needs them. It is a
- * stage of its own so that the negative prompt, most often the empty one, is encoded once ever.
+ * The pair stage: puts prompts and negative prompts into one artifact, as diffusers saves them. `denoise` takes them apart
+ * just as well, so it serves files that are to hold both, and graphs that were written before `denoise` had an input
+ * `negative`.
  */
 export const pairStage: Stage = defineStage({
   name: "pair",
@@ -44,8 +50,3 @@ export const pairStage: Stage = defineStage({
     return Promise.resolve({ embeddings });
   },
 });
-
-/** The length that an embeddings artifact is padded to. */
-function paddedLength(artifact: { tensors: Readonly<Record<string, { shape: readonly number[] }>> }): number {
-  return artifact.tensors["prompt_embeds"]?.shape[1] ?? 0;
-}

@@ -6,12 +6,18 @@
  * @module
  */
 
-import { nearest } from "./nearest.ts";
+import { InputError, PixstageError } from "../errors/pixstage_error.ts";
+import { nearest } from "../errors/nearest.ts";
 import type { Stage } from "./stage.ts";
 
 /** A graph names a stage that nobody registered. */
-export class UnknownStageError extends Error {
+export class UnknownStageError extends PixstageError<"unknown_stage"> {
   override name = "UnknownStageError";
+
+  /** @param message Which stage, and which there are. */
+  constructor(message: string) {
+    super("unknown_stage", message, { details: { field: "stage" } });
+  }
 }
 
 /** Stages by name. */
@@ -29,11 +35,14 @@ export class StageRegistry {
    * Adds a stage.
    *
    * @param stage The stage.
-   * @throws {TypeError} if its name is taken: a plugin cannot silently replace a stage.
+   * @throws {InputError} if its name is taken: a plugin cannot silently replace a stage.
    */
   add(stage: Stage): void {
     if (this.#stages.has(stage.name)) {
-      throw new TypeError(`Cannot add a stage as its name must be new: current name is "${stage.name}"`);
+      throw new InputError(
+        "invalid_value",
+        `Cannot add a stage as its name must be new: current name is "${stage.name}"`,
+      );
     }
     this.#stages.set(stage.name, stage);
   }

@@ -10,6 +10,8 @@
  * @module
  */
 
+import { FormatError } from "../errors/pixstage_error.ts";
+
 /** Longer graphemes, in bytes of UTF-8, are looked up character by character. */
 const LONGEST_GRAPHEME = 5;
 
@@ -25,7 +27,7 @@ class CharacterMap {
     const view = new DataView(charsmap.buffer, charsmap.byteOffset, charsmap.byteLength);
     const size = charsmap.byteLength < 4 ? -1 : view.getUint32(0, true);
     if (size < 0 || size % 4 !== 0 || size > charsmap.byteLength - 4) {
-      throw new SyntaxError(
+      throw new FormatError(
         `Cannot read the normalizer of ${name} as its trie must be whole 4-byte units within ` +
           `${charsmap.byteLength} bytes: current size is ${size}`,
       );
@@ -64,7 +66,7 @@ function offsetOf(unit: number): number {
  * @param charsmap The map, as SentencePiece stores it.
  * @param name The file that it comes from, for errors.
  * @returns The function.
- * @throws {SyntaxError} if the map is cut off.
+ * @throws {FormatError} if the map is cut off.
  */
 export function createNormalizer(charsmap: Uint8Array, name: string): (text: string) => string {
   const map = new CharacterMap(charsmap, name);

@@ -7,6 +7,7 @@
  */
 
 import { fromBinary } from "@bufbuild/protobuf";
+import { FormatError } from "../errors/pixstage_error.ts";
 import {
   type ModelProto,
   ModelProto_SentencePiece_Type as PieceType,
@@ -26,7 +27,7 @@ function parse(bytes: Uint8Array, name: string): ModelProto {
     return fromBinary(ModelProtoSchema, bytes, { readUnknownFields: false });
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new SyntaxError(`Cannot parse ${name} as a SentencePiece model: ${reason}`, { cause });
+    throw new FormatError(`Cannot parse ${name} as a SentencePiece model: ${reason}`, { cause });
   }
 }
 
@@ -36,18 +37,18 @@ function parse(bytes: Uint8Array, name: string): ModelProto {
  * @param bytes The file's content.
  * @param name The file's name, for errors.
  * @returns Its pieces, their scores, and the map that normalizes text.
- * @throws {SyntaxError} if the bytes are no SentencePiece model, or one of another kind, or one without pieces.
+ * @throws {FormatError} if the bytes are no SentencePiece model, or one of another kind, or one without pieces.
  */
 export function readSentencePieceModel(bytes: Uint8Array, name = "spiece.model"): SentencePieceModel {
   const { pieces, trainerSpec, normalizerSpec } = parse(bytes, name);
   const kind = trainerSpec?.modelType ?? ModelType.UNIGRAM;
   if (kind !== ModelType.UNIGRAM) {
-    throw new SyntaxError(
+    throw new FormatError(
       `Cannot read ${name} as its model must be UNIGRAM: current model is ${ModelType[kind] ?? kind}`,
     );
   }
   if (pieces.length === 0) {
-    throw new SyntaxError(
+    throw new FormatError(
       `Cannot read ${name} as a SentencePiece model as it must have pieces: current number is 0`,
     );
   }

@@ -10,7 +10,7 @@
  * @module
  */
 
-import type { TokenizerFiles } from "../models/checkpoint/tokenizer_files.ts";
+import { FormatError, InputError } from "../errors/pixstage_error.ts";
 import { type AddedTokenSources, collectAddedTokens, createSplitter } from "./added_tokens.ts";
 import { createNormalizer } from "./precompiled_charsmap.ts";
 import { readSentencePieceModel } from "./sentencepiece_model.ts";
@@ -23,7 +23,19 @@ import {
 import { Unigram } from "./unigram.ts";
 import type { UnigramVocabulary } from "./unigram_vocabulary.ts";
 
-export type { TokenizerFiles };
+/** The files of a tokenizer; at least one of the first two is there. */
+export interface TokenizerFiles {
+  /** `tokenizer.json`. */
+  readonly tokenizerJson?: string;
+  /** `spiece.model`. */
+  readonly spieceModel?: Uint8Array<ArrayBuffer>;
+  /** `tokenizer_config.json`. */
+  readonly tokenizerConfig?: string;
+  /** `added_tokens.json`. */
+  readonly addedTokens?: string;
+  /** `special_tokens_map.json`. */
+  readonly specialTokensMap?: string;
+}
 
 /** T5's tokenizers have `<pad>`, `</s>` and `<unk>` at 0, 1 and 2. */
 const UNKNOWN_ID = 2;
@@ -48,7 +60,7 @@ export interface Tokenizer {
    * @param text The text, prepared as the model expects it.
    * @param maxLength The largest number of ids, `</s>` among them.
    * @returns The ids, and whether all of the text is in them.
-   * @throws {RangeError} if `maxLength` is not a whole number above 0.
+   * @throws {InputError} if `maxLength` is not a whole number above 0.
    */
   encode(text: string, maxLength: number): EncodedText;
 }
@@ -74,7 +86,10 @@ function readDefinition(files: TokenizerFiles, config: TokenizerConfig): Definit
     return { name, vocabulary, listedTokens: vocabulary.addedTokens, defaultExtraTokens: extra };
   }
   if (files.spieceModel === undefined) {
-    throw new TypeError("Cannot create a tokenizer as its files must include tokenizer.json or spiece.model");
+    throw new InputError(
+      "invalid_value",
+      "Cannot create a tokenizer as its files must include tokenizer.json or spiece.model",
+    );
   }
   const name = "spiece.model";
   const model = readSentencePieceModel(files.spieceModel, name);
@@ -102,7 +117,7 @@ class T5Tokenizer implements Tokenizer {
     sources: Omit<AddedTokenSources, keyof Definition>,
   ) {
     if (vocabulary.pieces.length <= UNKNOWN_ID) {
-      throw new SyntaxError(
+      throw new FormatError(
         `Cannot read ${name} as T5's <unk> has id ${UNKNOWN_ID}: current number of pieces is ${vocabulary.pieces.length}`,
       );
     }
@@ -128,7 +143,8 @@ class T5Tokenizer implements Tokenizer {
 
   encode(text: string, maxLength: number): EncodedText {
     if (!Number.isSafeInteger(maxLength) || maxLength < 1) {
-      throw new RangeError(
+      throw new InputError(
+        "out_of_range",
         `Cannot encode a text as its largest length must be whole and > 0: current value is ${maxLength}`,
       );
     }
@@ -164,8 +180,8 @@ class T5Tokenizer implements Tokenizer {
  *
  * @param files The files that the checkpoint has; `tokenizer.json` or `spiece.model` must be among them.
  * @returns The tokenizer.
- * @throws {SyntaxError} if a file cannot be read; the message names it.
- * @throws {TypeError} if neither `tokenizer.json` nor `spiece.model` is there.
+ * @throws {FormatError} if a file cannot be read; the message names it.
+ * @throws {InputError} if neither `tokenizer.json` nor `spiece.model` is there.
  *
  * @example Usage
  * ```ts

@@ -8,6 +8,8 @@
 
 import { base64Decode } from "@bufbuild/protobuf/wire";
 import { z } from "zod";
+import { parseValue } from "../errors/parse_value.ts";
+import { FormatError } from "../errors/pixstage_error.ts";
 import type { UnigramVocabulary } from "./unigram_vocabulary.ts";
 
 /** A token that is recognized as it is written. */
@@ -81,17 +83,20 @@ function read<T>(schema: z.ZodType<T>, text: string, name: string): T {
     value = JSON.parse(text);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new SyntaxError(`Cannot parse ${name} as JSON: ${reason}`, { cause });
+    throw new FormatError(`Cannot parse ${name} as JSON: ${reason}`, { cause });
   }
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  throw new SyntaxError(`Cannot read ${name} as a file of a T5 tokenizer: ${z.prettifyError(parsed.error)}`);
+  return parseValue(
+    schema,
+    value,
+    ({ clause }, options) =>
+      new FormatError(`Cannot read ${name} as a file of a T5 tokenizer: ${clause}`, options),
+  );
 }
 
 /**
  * Reads `tokenizer_config.json` or `special_tokens_map.json`.
  *
- * @throws {SyntaxError} if the text is not what such a file holds.
+ * @throws {FormatError} if the text is not what such a file holds.
  */
 export function readTokenizerConfig(text: string, name: string): TokenizerConfig {
   return read(Config, text, name);
@@ -100,7 +105,7 @@ export function readTokenizerConfig(text: string, name: string): TokenizerConfig
 /**
  * Reads `added_tokens.json`: the ids of tokens by their text.
  *
- * @throws {SyntaxError} if the text is not what such a file holds.
+ * @throws {FormatError} if the text is not what such a file holds.
  */
 export function readAddedTokens(text: string, name: string): Record<string, number> {
   return read(AddedTokens, text, name);
@@ -110,7 +115,7 @@ export function readAddedTokens(text: string, name: string): Record<string, numb
  * Reads `tokenizer.json`. Of its normalizers only the precompiled map counts, and its pre-tokenizer does not: T5's
  * tokenizer brings its own.
  *
- * @throws {SyntaxError} if the text is not what such a file holds, or the model is not a Unigram model.
+ * @throws {FormatError} if the text is not what such a file holds, or the model is not a Unigram model.
  */
 export function readTokenizerJson(text: string, name: string): TokenizerJson {
   const { model: { vocab }, normalizer, added_tokens } = read(TokenizerJson, text, name);
@@ -120,7 +125,7 @@ export function readTokenizerJson(text: string, name: string): TokenizerJson {
     const piece: unknown = Array.isArray(entry) ? entry[0] : undefined;
     const score: unknown = Array.isArray(entry) ? entry[1] : undefined;
     if (typeof piece !== "string" || typeof score !== "number") {
-      throw new SyntaxError(
+      throw new FormatError(
         `Cannot read ${name} as entry ${pieces.length} of its vocabulary must be a piece and a score: ` +
           `current value is ${JSON.stringify(entry)}`,
       );

@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const MARK = "// This module is browser compatible.";
-const ROOMS = ["artifacts", "graph", "images", "models", "random", "schedulers", "stages", "text"];
+const ROOMS = ["artifacts", "errors", "graph", "images", "models", "random", "schedulers", "stages", "text"];
 
 /** What users of the edge-safe rooms import. */
 const ENTRIES = ["web.ts"];
@@ -22,7 +22,8 @@ const UNMARKED = [
   /^artifacts\/(atomically|disk|disk_room|file_lock|output_file)\.ts$/,
   /^artifacts\/store\/(default_folder|folder_\w+)\.ts$/,
   /^graph\/(fingerprint_memo|provenance_file)\.ts$/,
-  /^graph\/executors\/(local_place|parent_watch|process|process_main|worker_main)\.ts$/,
+  /^graph\/executors\/process\.ts$/,
+  /^graph\/hosts\/(local_place|parent_watch|process_main|worker_main)\.ts$/,
   /^models\/checkpoint\/disk_source\.ts$/,
   /^models\/quantization\/(default_folder|open_quantized|quantized_folder|write_quantized)\.ts$/,
   /^models\/rehearsal\/write_rehearsal\.ts$/,

@@ -105,7 +105,7 @@ async function names(folder: string): Promise<string[]> {
   try {
     return (await onDisk("read", folder, readdir(folder))).sort();
   } catch (error) {
-    if (error instanceof FileError && ["ENOENT", "ENOTDIR"].includes(error.code)) return [];
+    if (error instanceof FileError && error.code === "file_not_found") return [];
     throw error;
   }
 }

@@ -196,7 +196,7 @@ async function readIfThere(
     return await readFileRange(path, 0, Infinity);
   } catch (error) {
     if (!(error instanceof FileError)) throw error;
-    if (error.code !== "ENOENT") onFault(error.message);
+    if (error.systemCode !== "ENOENT") onFault(error.message);
     return undefined;
   }
 }

@@ -1,6 +1,8 @@
 // This module is browser compatible.
 
 import { z } from "zod";
+import { InputError, PixstageError } from "../../errors/pixstage_error.ts";
+import { codeOfStatus } from "../../errors/http_error.ts";
 import type { Artifact } from "../artifact.ts";
 import { artifactId, decodeArtifact, encodeArtifact } from "../artifact_file.ts";
 import { sha256Schema } from "./stage_record.ts";
@@ -20,7 +22,7 @@ export interface HttpStoreOptions {
 export const KEY_WANTED = "it wants an API key: give it as the token, on the command line in PIXSTAGE_TOKEN";
 
 /** A server's store that could not be reached, or that refused. */
-export class StoreRequestError extends Error {
+export class StoreRequestError extends PixstageError {
   override name = "StoreRequestError";
   /** The status of the answer; 0 where there was none. */
   readonly status: number;
@@ -31,7 +33,7 @@ export class StoreRequestError extends Error {
    * @param options The error behind this one.
    */
   constructor(message: string, status: number, options?: ErrorOptions) {
-    super(message, options);
+    super(codeOfStatus(status), message, { ...options, details: { status } });
     this.status = status;
   }
 }
@@ -47,11 +49,14 @@ export class HttpStore implements ArtifactStore {
   /**
    * @param url The server's address: `https://pictures.example`.
    * @param options How it is reached.
-   * @throws {SyntaxError} if that is no HTTP address.
+   * @throws {InputError} if that is no HTTP address.
    */
   constructor(url: string, options: HttpStoreOptions = {}) {
     if (!z.url({ protocol: /^https?$/ }).safeParse(url).success) {
-      throw new SyntaxError(`Cannot use a store as its address must be HTTP: current value is "${url}"`);
+      throw new InputError(
+        "invalid_value",
+        `Cannot use a store as its address must be HTTP: current value is "${url}"`,
+      );
     }
     this.#base = `${url.replace(/\/+$/, "")}/v1/artifacts/`;
     this.#options = options;

@@ -43,6 +43,8 @@ export const stageRecordSchema = z.strictObject({
   inputs: z.record(z.string(), sha256Schema),
   /** Ids of the artifacts at its output ports. */
   outputs: z.record(z.string(), sha256Schema),
+  /** Sentences that the user should read with the result. */
+  warnings: z.array(z.string()).optional(),
 });
 
 /** Weights that a stage used. */

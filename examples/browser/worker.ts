@@ -44,7 +44,7 @@ worker.onmessage = async ({ data: { prompt, seed, steps } }) => {
   const start = performance.now();
   try {
     const request = { model: MODEL, prompts: [prompt], seeds: [seed], steps };
-    const made = await runGraph(textToImage(request, { guided: true }), {
+    const made = await runGraph(textToImage(request), {
       ...await opened,
       onEvent: (event) => worker.postMessage({ type: "event", event }),
     });

@@ -1,19 +1,32 @@
 // This module is browser compatible.
 
 /**
- * Stages on another machine: the server there takes the artifacts, runs the stage, and tells of its progress.
+ * Stages on another machine: its server prepares them, takes the artifacts, runs the stage, and reports its progress.
  *
  * @module
  */
 
+import { deserializeError, serializedErrorSchema } from "../../errors/serialized_error.ts";
+import { codeOfStatus } from "../../errors/http_error.ts";
+import { ERROR_CODES, type ErrorCode } from "../../errors/error_codes.ts";
+import { InputError, PixstageError, type PixstageErrorOptions } from "../../errors/pixstage_error.ts";
+import { EventSourceParserStream } from "eventsource-parser/stream";
 import { z } from "zod";
+import { asJson } from "../../artifacts/canonical_json.ts";
 import { HttpStore, KEY_WANTED } from "../../artifacts/store/http_store.ts";
 import { sha256Schema } from "../../artifacts/store/stage_record.ts";
-import { runEventSchema, type StageMemory } from "../events.ts";
 import { stageReportSchema } from "../../stages/stage_report.ts";
-import { asJson } from "../node_key.ts";
-import type { ExecuteOptions, Executor, MadeByStage, StageRequest, StageResponse } from "./executor.ts";
-import { serverSentEvents } from "./server_sent_events.ts";
+import { runEventSchema, type StageMemory } from "../events.ts";
+import {
+  type ExecuteOptions,
+  type Executor,
+  type IdentifiedArtifact,
+  type MadeByStage,
+  preparationSchema,
+  type PreparedNode,
+  type PrepareRequest,
+  type StageResponse,
+} from "./executor.ts";
 
 /** How a server is reached. */
 export interface HttpExecutorOptions {
@@ -21,46 +34,66 @@ export interface HttpExecutorOptions {
   readonly token?: string | undefined;
   /** Sends requests. Default is the platform's `fetch`. */
   readonly fetch?: ((request: Request) => Promise<Response>) | undefined;
+  /**
+   * Milliseconds without a sign of life after which a stream counts as broken off; servers send one every 15 seconds.
+   *
+   * @default {60000}
+   */
+  readonly silenceMs?: number | undefined;
 }
 
 /** A server could not be reached, or did not run a stage. */
-export class RemoteStageError extends Error {
+export class RemoteStageError extends PixstageError {
   override name = "RemoteStageError";
   /** The status of the answer; 0 where there was none, or where it broke off. */
   readonly status: number;
 
   /**
-   * @param message What could not be done, and why.
+   * @param message What failed, and why.
    * @param status The status of the answer.
-   * @param options The error behind this one.
+   * @param options The server's own code, if it gave one, and the error behind this one.
    */
-  constructor(message: string, status: number, options?: ErrorOptions) {
-    super(message, options);
+  constructor(
+    message: string,
+    status: number,
+    { code = codeOfStatus(status), ...options }: PixstageErrorOptions & {
+      readonly code?: ErrorCode | undefined;
+    } = {},
+  ) {
+    super(code, message, options);
     this.status = status;
   }
 }
 
-const errorSchema = z.object({ error: z.object({ message: z.string() }) });
+/** The server's errors are those of its stages, as JSON; a proxy before it may answer with a message alone. */
+const errorSchema = z.object({
+  error: z.union([serializedErrorSchema, z.object({ message: z.string() })]),
+});
 const resultSchema = z.object({ outputs: z.record(z.string(), sha256Schema) });
 
+/** Milliseconds that a server may take to prepare a stage. */
+const PREPARE_MS = 120_000;
+
 /**
- * Runs stages on a server: puts the inputs that it does not have, posts the stage to `/v1/stages/NAME`, passes on what it
- * reports, and gets what it made. The server looks the model up by its name; cancelling closes the connection, and the
- * server stops at the next step.
+ * Runs stages on a server: prepares them there, puts the inputs that it lacks, posts the stage to `/v1/stages/NAME`, passes
+ * on its reports and snapshots, and gets its outputs. The server looks the model up by its name; cancelling closes the
+ * connection, and the server stops at the next step.
  */
 export class HttpExecutor implements Executor {
   readonly name: string;
+  readonly isRemote = true;
   #base: string;
   #options: HttpExecutorOptions;
 
   /**
    * @param url The server's address, which graphs call the executor by: `http://denoiser:8000`.
    * @param options How it is reached.
-   * @throws {SyntaxError} if that is no HTTP address.
+   * @throws {InputError} if that is no HTTP address.
    */
   constructor(url: string, options: HttpExecutorOptions = {}) {
     if (!z.url({ protocol: /^https?$/ }).safeParse(url).success) {
-      throw new SyntaxError(
+      throw new InputError(
+        "invalid_value",
         `Cannot run stages on a server as its address must be HTTP: current value is "${url}"`,
       );
     }
@@ -69,38 +102,90 @@ export class HttpExecutor implements Executor {
     this.#options = options;
   }
 
-  /** Runs one node on the server. */
-  async execute({ node, inputs }: StageRequest, options: ExecuteOptions): Promise<StageResponse> {
-    const { signal } = options;
+  /** Prepares a node on the server. */
+  async prepare(
+    { node, inputs }: PrepareRequest,
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<PreparedNode> {
+    const { stage, parameters } = node;
+    const body = { version: stage.version, parameters: asJson(parameters), inputs };
+    const path = `${stage.name}/prepare`;
+    const response = await this.#post(
+      path,
+      body,
+      AbortSignal.any([signal, AbortSignal.timeout(PREPARE_MS)]),
+      signal,
+    );
+    const content = preparationSchema.safeParse(await response.json().catch(() => undefined));
+    if (!content.success) throw this.#unreadable(stage.name, response.status);
+    return {
+      ...content.data,
+      execute: (artifacts, options) => this.#execute(node, artifacts, options),
+    };
+  }
+
+  async #execute(
+    node: PrepareRequest["node"],
+    inputs: Readonly<Record<string, IdentifiedArtifact>>,
+    options: ExecuteOptions,
+  ): Promise<StageResponse> {
+    const { signal, snapshots } = options;
     signal.throwIfAborted();
     const store = new HttpStore(this.#base, { ...this.#options, signal });
-    for (const { artifact } of Object.values(inputs)) await store.put(artifact);
-    const ids = Object.fromEntries(Object.entries(inputs).map(([port, { id }]) => [port, id]));
-    const { outputs, memory } = await this.#run(node, ids, options);
+    const given = [...Object.values(inputs), ...(snapshots?.saved ? [snapshots.saved] : [])];
+    for (const { artifact } of given) await store.put(artifact);
+    const { outputs, memory } = await this.#run(node, inputs, store, options);
     const made: Record<string, MadeByStage> = {};
-    for (const [port, id] of Object.entries(outputs)) {
-      const artifact = await store.get(id);
-      if (!artifact) throw new RemoteStageError(`Cannot get artifact ${id} as ${this.#base} lost it`, 404);
+    for (const [port, { kind }] of Object.entries(node.stage.outputs)) {
+      const id = outputs[port];
+      const artifact = id === undefined ? undefined : await store.get(id);
+      if (artifact?.kind !== kind) {
+        throw new RemoteStageError(
+          `Cannot use output "${port}" of "${node.stage.name}" as it must be ${kind}: ${this.#base} gave ${
+            artifact?.kind ?? "nothing that it has"
+          }`,
+          502,
+        );
+      }
       made[port] = { artifact };
     }
-    return { outputs: made, ...(memory ? { memory } : {}) };
+    return { outputs: made, memory };
   }
 
   async #run(
-    { stage, parameters }: StageRequest["node"],
-    inputs: Readonly<Record<string, string>>,
-    { signal, report }: ExecuteOptions,
+    { stage, parameters }: PrepareRequest["node"],
+    inputs: Readonly<Record<string, IdentifiedArtifact>>,
+    store: HttpStore,
+    { signal, report, snapshots, previews }: ExecuteOptions,
   ): Promise<{ outputs: Record<string, string>; memory: StageMemory | undefined }> {
-    const body = JSON.stringify({ version: stage.version, parameters: asJson(parameters), inputs });
-    const response = await this.#post(`/v1/stages/${encodeURIComponent(stage.name)}`, body, signal);
+    const body = {
+      version: stage.version,
+      parameters: asJson(parameters),
+      inputs: Object.fromEntries(Object.entries(inputs).map(([port, { id }]) => [port, id])),
+      previews: previews ?? false,
+      snapshots: snapshots?.policy,
+      saved: snapshots?.saved?.id,
+    };
+    const silence = new AbortController();
+    const response = await this.#post(stage.name, body, AbortSignal.any([signal, silence.signal]), signal);
+    if (!response.headers.get("content-type")?.startsWith("text/event-stream")) {
+      await response.body?.cancel();
+      throw this.#unreadable(stage.name, response.status);
+    }
+    const { silenceMs = 60_000 } = this.#options;
     let memory: StageMemory | undefined;
     try {
-      for await (const { event, data } of serverSentEvents(response.body!)) {
+      for await (const { event, data } of serverEvents(response.body!, silenceMs, silence)) {
         const content: unknown = JSON.parse(data);
         if (event === "result") return { ...resultSchema.parse(content), memory };
         if (event === "error") throw this.#refusal(stage.name, content, 500);
         const told = runEventSchema.safeParse(content).data;
         if (told?.type === "stage:end") memory = told.memory;
+        if (told?.type === "checkpoint" && snapshots) {
+          const state = await store.get(told.id);
+          // The next one may have taken its place already.
+          if (state) await snapshots.keep({ artifact: state });
+        }
         const reported = stageReportSchema.safeParse(content).data;
         if (reported) report(reported);
       }
@@ -112,39 +197,84 @@ export class HttpExecutor implements Executor {
     throw this.#brokeOff(stage.name);
   }
 
-  async #post(path: string, body: string, signal: AbortSignal): Promise<Response> {
+  /**
+   * @param path What is posted to, behind `/v1/stages/`.
+   * @param body The body, as JSON.
+   * @param signal Stops the request.
+   * @param cancelled The user's own signal, whose reason is thrown once it is aborted.
+   */
+  async #post(path: string, body: unknown, signal: AbortSignal, cancelled: AbortSignal): Promise<Response> {
     const { token, fetch = globalThis.fetch } = this.#options;
     const headers = {
-      accept: "text/event-stream",
+      accept: "text/event-stream, application/json",
       "content-type": "application/json",
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
     };
-    const request = new Request(this.#base + path, { method: "POST", headers, body, signal });
+    const url = `${this.#base}/v1/stages/${path.split("/").map(encodeURIComponent).join("/")}`;
+    const request = new Request(url, { method: "POST", headers, body: JSON.stringify(body), signal });
     let response: Response;
     try {
       response = await fetch(request);
     } catch (cause) {
-      signal.throwIfAborted();
+      cancelled.throwIfAborted();
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new RemoteStageError(`Cannot reach ${this.#base}: ${reason}; is its server running?`, 0, {
         cause,
       });
     }
     if (response.ok && response.body) return response;
+    const wait = response.headers.get("retry-after");
     const content: unknown = await response.json().catch(() => undefined);
-    throw this.#refusal(path.slice(path.lastIndexOf("/") + 1), content, response.status);
+    throw this.#refusal(path.split("/")[0]!, content, response.status, wait);
   }
 
-  /** What the server had done when it was lost, its store may know: it goes on from there. */
+  /** The server's store may know what it had done when it was lost: it goes on from there. */
   #brokeOff(stage: string, cause?: unknown): RemoteStageError {
     const message = `Cannot run "${stage}" as ${this.#base} broke off: once it is back, the same run goes on`;
     return new RemoteStageError(message, 0, cause === undefined ? {} : { cause });
   }
 
-  #refusal(stage: string, content: unknown, status: number): RemoteStageError {
-    const told = status === 401
-      ? KEY_WANTED
-      : errorSchema.safeParse(content).data?.error.message ?? `it answered ${status}`;
-    return new RemoteStageError(`Cannot run "${stage}" on ${this.#base}: ${told}`, status);
+  #refusal(stage: string, content: unknown, status: number, wait: string | null = null): RemoteStageError {
+    const where = `Cannot run "${stage}" on ${this.#base}`;
+    if (status === 401) return new RemoteStageError(`${where}: ${KEY_WANTED}`, status);
+    const answer = errorSchema.safeParse(content).data?.error;
+    const error = answer && "code" in answer ? deserializeError(answer) : undefined;
+    const { code, details } = error instanceof PixstageError ? error : {};
+    const answered = code === undefined ? status : ERROR_CODES[code].status;
+    const reason = answer?.message ?? `the server answered ${status}`;
+    const later = wait === null ? "" : `. Try again in ${wait} seconds`;
+    return new RemoteStageError(`${where}: ${reason}${later}`, answered, { code, details, cause: error });
+  }
+
+  #unreadable(stage: string, status: number): RemoteStageError {
+    return new RemoteStageError(
+      `Cannot run "${stage}" on ${this.#base}: its answer is not that of a pixstage server of this version`,
+      status,
+    );
+  }
+}
+
+/** The events of a stream; one that is silent for too long is broken off. */
+async function* serverEvents(
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+  silenceMs: number,
+  silence: AbortController,
+): AsyncGenerator<{ readonly event: string; readonly data: string }> {
+  const giveUp = (): void => silence.abort(new Error(`nothing arrived for ${silenceMs / 1000} seconds`));
+  let timer = setTimeout(giveUp, silenceMs);
+  const alive = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
+    transform(chunk, controller) {
+      clearTimeout(timer);
+      timer = setTimeout(giveUp, silenceMs);
+      controller.enqueue(chunk);
+    },
+  });
+  try {
+    const events = body.pipeThrough(alive).pipeThrough(new TextDecoderStream()).pipeThrough(
+      new EventSourceParserStream(),
+    );
+    for await (const { event = "message", data } of events) yield { event, data };
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -1,12 +1,24 @@
 // This module is browser compatible.
 
+import { PixstageError } from "../../errors/pixstage_error.ts";
+import type { JsonObject } from "../../artifacts/artifact.ts";
+import { asJson } from "../../artifacts/canonical_json.ts";
+import type { ModelUse } from "../../artifacts/store/stage_record.ts";
+import type { Component } from "../../models/checkpoint/component.ts";
+import { fingerprint } from "../../models/checkpoint/fingerprint.ts";
 import type { Models } from "../../models/models.ts";
-import { modelsWithSignal } from "../../models/models_with_signal.ts";
+import { modelsOfRun } from "../../models/models_of_run.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
-import type { OutputArtifacts, Ports, Stage } from "../../stages/stage.ts";
-import { PolicyCheckpoint } from "../checkpoints.ts";
-import type { StageMemory } from "../events.ts";
-import type { ExecuteOptions, Executor, StageRequest, StageResponse } from "./executor.ts";
+import type { OutputArtifacts, Ports, PreparedStage, Stage, WeightUse } from "../../stages/stage.ts";
+import { PolicySnapshots } from "../snapshots.ts";
+import type {
+  ExecuteOptions,
+  Executor,
+  IdentifiedArtifact,
+  PreparedNode,
+  PrepareRequest,
+  StageResponse,
+} from "./executor.ts";
 
 /** What stages that run in this thread may use. */
 export interface InlineExecutorOptions {
@@ -14,57 +26,104 @@ export interface InlineExecutorOptions {
   readonly models: Models;
   /** Opens ONNX graphs. */
   readonly runtime: Runtime;
+  /** Tells the weights of components apart. Default is {@linkcode fingerprint}. */
+  readonly fingerprint?: ((component: Component) => Promise<string>) | undefined;
 }
 
 /** Runs stages in the calling thread. */
 export class InlineExecutor implements Executor {
   readonly name = "inline";
   #options: InlineExecutorOptions;
+  #opened = new WeakMap<AbortSignal, Models>();
 
   /** @param options What stages may use. */
   constructor(options: InlineExecutorOptions) {
     this.#options = options;
   }
 
-  /** Runs one node in this thread. */
-  async execute(request: StageRequest, options: ExecuteOptions): Promise<StageResponse> {
-    const { node, inputs } = request;
-    const { signal, report, checkpoint, previews } = options;
-    const { models, runtime } = this.#options;
+  /** Prepares a node in this thread. */
+  async prepare(
+    { node, inputs, residency, lowestPrecision }: PrepareRequest,
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<PreparedNode> {
+    const { runtime } = this.#options;
+    signal.throwIfAborted();
+    const prepared = await node.stage.prepare({
+      parameters: node.parameters,
+      inputs,
+      models: this.#models(signal),
+      device: runtime,
+      residency,
+      lowestPrecision,
+      signal,
+    });
+    const weights = await Promise.all((prepared.weights ?? []).map((use) => this.#modelUse(use)));
+    const { numerics } = runtime.traits;
+    const identity = asJson(prepared.identity) as JsonObject;
+    const outputs = Object.entries(node.stage.outputs).map(([port, { kind }]) =>
+      [port, prepared.outputs?.[port] ?? { kind, shapes: {}, metadata: {} }] as const
+    );
+    return {
+      // Devices differ in the last digits of what they compute with weights.
+      identity: numerics === undefined || weights.length === 0 ? identity : { ...identity, numerics },
+      weights,
+      outputs: Object.fromEntries(outputs),
+      ignores: prepared.ignores ?? [],
+      warnings: prepared.warnings ?? [],
+      memory: prepared.memory ?? [],
+      execute: (artifacts, options) => this.#execute(node.stage, prepared, artifacts, options),
+    };
+  }
+
+  async #execute(
+    stage: Stage,
+    prepared: PreparedStage,
+    inputs: Readonly<Record<string, IdentifiedArtifact>>,
+    { signal, report, snapshots, previews }: ExecuteOptions,
+  ): Promise<StageResponse> {
+    const { runtime } = this.#options;
     signal.throwIfAborted();
     runtime.resetPeakMemory?.();
-    const outputs = await node.stage.run({
-      parameters: node.parameters,
-      connected: Object.keys(inputs),
+    const outputs = await prepared.run({
       inputs: Object.fromEntries(Object.entries(inputs).map(([port, { artifact }]) => [port, artifact])),
-      models: modelsWithSignal(models, signal),
       runtime,
       signal,
       report,
       previews,
-      checkpoint: checkpoint &&
-        new PolicyCheckpoint(
-          checkpoint.policy,
-          (artifact) => checkpoint.keep({ artifact }),
-          checkpoint.saved?.artifact,
+      snapshots: snapshots &&
+        new PolicySnapshots(
+          snapshots.policy,
+          (artifact) => snapshots.keep({ artifact }),
+          snapshots.saved?.artifact,
         ),
     });
-    checkOutputs(node.stage, outputs);
+    checkOutputs(stage, outputs);
     await runtime.giveBackMemory?.();
-    const memory: StageMemory | undefined = runtime.memory?.();
-    const made = Object.fromEntries(
-      Object.keys(node.stage.outputs).map((port) => [port, { artifact: outputs[port]! }]),
-    );
-    return { outputs: made, ...(memory ? { memory } : {}) };
+    const made = Object.keys(stage.outputs).map((port) => [port, { artifact: outputs[port]! }] as const);
+    return { outputs: Object.fromEntries(made), memory: runtime.memory?.() };
+  }
+
+  /** The checkpoints of one run, each opened once. */
+  #models(signal: AbortSignal): Models {
+    const known = this.#opened.get(signal) ?? modelsOfRun(this.#options.models, signal);
+    this.#opened.set(signal, known);
+    return known;
+  }
+
+  async #modelUse({ model, variant, component, content }: WeightUse): Promise<ModelUse> {
+    const { fingerprint: fingerprintOf = fingerprint } = this.#options;
+    const named = variant === undefined ? { model, component } : { model, variant, component };
+    return { ...named, fingerprint: typeof content === "string" ? content : await fingerprintOf(content) };
   }
 }
 
-/** A stage that breaks its own word is a fault of the stage, said as such rather than found three nodes later. */
+/** A stage that breaks its contract is named at once, rather than three nodes later. */
 function checkOutputs(stage: Stage, outputs: OutputArtifacts<Ports>): void {
   for (const [port, { kind }] of Object.entries(stage.outputs)) {
     const found = outputs[port]?.kind;
     if (found !== kind) {
-      throw new TypeError(
+      throw new PixstageError(
+        "broken_contract",
         `Stage "${stage.name}" broke its contract as output "${port}" must be ${kind}: it is ${
           found ?? "missing"
         }`,

@@ -1,97 +1,71 @@
+import { PixstageError } from "../../errors/pixstage_error.ts";
 import { fileURLToPath } from "node:url";
-import type { JsonObject } from "../../artifacts/artifact.ts";
 import { removePartialsOf } from "../../artifacts/store/folder_layout.ts";
 import { FolderStore } from "../../artifacts/store/folder_store.ts";
 import type { RunStore } from "../../artifacts/store/store.ts";
-import type { ExecuteOptions, Executor, StageRequest, StageResponse } from "./executor.ts";
-import { type ArtifactCarrier, type HostLink, runInHost } from "./host_client.ts";
-import { decodeJsonTexts, encodeJsonText } from "./json_sequence.ts";
-import type { HostRequest } from "./protocol.ts";
-import type { HostEnd } from "./stage_process_error.ts";
+import type { ArtifactCarrier, HostLink } from "../hosts/host_connection.ts";
+import type { HostEnd } from "../hosts/host_error.ts";
+import { HostedExecutor, type HostedExecutorOptions, sharedStoreCarrier } from "../hosts/hosted_executor.ts";
+import { decodeJsonTexts, encodeJsonText } from "../hosts/json_sequence.ts";
+import type { HostRequest } from "../hosts/protocol.ts";
 
 /** What a process executor needs. */
-export interface ProcessExecutorOptions {
-  /** Modules that bring stages of their own, which the process loads too. */
-  readonly plugins?: readonly string[] | undefined;
-  /** Where the process finds checkpoints. */
-  readonly models?: JsonObject | undefined;
-  /** What graphs run on in the process. */
-  readonly runtime?: JsonObject | undefined;
-  /**
-   * Milliseconds that a stage has to end by itself once it is cancelled, and then its process before it is killed.
-   *
-   * @default {500}
-   */
-  readonly graceMs?: number | undefined;
-  /** Is told of the process as soon as it runs. */
+export interface ProcessExecutorOptions extends HostedExecutorOptions {
+  /** Takes the id of each process as soon as it runs. */
   readonly onStart?: ((pid: number) => void) | undefined;
 }
 
-const MAIN = fileURLToPath(new URL("./process_main.ts", import.meta.url));
+const MAIN = fileURLToPath(new URL("../hosts/process_main.ts", import.meta.url));
 
 /**
  * Runs each stage in a child process of its own, which ends with it: all memory that it used is then with the operating
  * system again. Artifacts go by id through a store in a folder; with any other store through a temporary one.
  */
-export class ProcessExecutor implements Executor {
+export class ProcessExecutor extends HostedExecutor {
   readonly name = "process";
-  #options: ProcessExecutorOptions;
+  #onStart: ProcessExecutorOptions["onStart"];
 
   /** @param options What it needs. */
-  constructor(options: ProcessExecutorOptions = {}) {
-    this.#options = options;
+  constructor({ onStart, ...options }: ProcessExecutorOptions = {}) {
+    super(options);
+    this.#onStart = onStart;
   }
 
-  /** Runs one node in a child process. */
-  async execute(request: StageRequest, options: ExecuteOptions): Promise<StageResponse> {
-    const { store, signal } = options;
-    signal.throwIfAborted();
-    const temporary = await Deno.makeTempDir({ prefix: "pixstage-" });
-    try {
-      return await this.#executeIn(request, options, { shared: store.folder, temporary });
-    } finally {
-      await Deno.remove(temporary, { recursive: true });
-    }
+  protected start(): HostLink {
+    const link = new ProcessLink(this.graceMs);
+    this.#onStart?.(link.pid);
+    return link;
   }
 
-  async #executeIn(
-    request: StageRequest,
-    options: ExecuteOptions,
-    { shared, temporary }: { readonly shared: string | undefined; readonly temporary: string },
-  ): Promise<StageResponse> {
-    const { plugins = [], models = {}, runtime = {}, graceMs = 500, onStart } = this.#options;
-    const link = new ProcessLink({ folders: [shared ?? temporary, temporary], temporary, graceMs });
-    onStart?.(link.pid);
-    const stores = shared === undefined ? { store: temporary } : { store: shared, spare: temporary };
-    const settings = { plugins: [...plugins], models, runtime, ...stores };
-    const carrier = folderCarrier(
-      shared === undefined ? undefined : options.store,
-      new FolderStore(temporary),
-    );
-    return await runInHost(request, { ...options, link, settings, carrier, graceMs });
+  protected async carrier(store: RunStore): Promise<ArtifactCarrier & AsyncDisposable> {
+    const folder = await Deno.makeTempDir({ prefix: "pixstage-" });
+    const temporary = new FolderStore(folder);
+    const carrier = store.folder === undefined
+      ? temporaryCarrier(temporary)
+      : sharedStoreCarrier(store, temporary);
+    return { ...carrier, [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
+  }
+
+  protected override async cleanUp(folder: string | undefined, pid: number | undefined): Promise<void> {
+    if (folder !== undefined && pid !== undefined) await removePartialsOf(folder, pid);
   }
 }
 
-/**
- * Artifacts travel through a store that both sides open, or through a folder that lasts as long as the
- * stage where there is no such store, or where it cannot take them.
- */
-function folderCarrier(shared: RunStore | undefined, temporary: FolderStore): ArtifactCarrier {
+/** Artifacts travel through a store that lasts as long as the stage. */
+function temporaryCarrier(store: FolderStore): ArtifactCarrier {
   return {
-    async send({ id, artifact }) {
-      const isShared = await shared?.has(id) || await shared?.put(artifact).then(() => true, () => false);
-      return { id: isShared ? id : await temporary.put(artifact) };
-    },
-    async receive({ id }) {
-      const artifact = await temporary.get(id!);
+    folder: store.folder,
+    temporary: true,
+    send: async ({ artifact }) => ({ id: await store.put(artifact) }),
+    receive: async ({ id }) => {
+      const artifact = await store.get(id!);
       if (artifact) return { artifact };
-      if (shared) return { id: id! };
-      throw new Error(`Cannot read artifact ${id} as it did not arrive whole`);
+      throw new PixstageError("lost", `Cannot read artifact ${id} as it did not arrive whole`);
     },
   };
 }
 
-/** A child process as a stage host: messages go through its standard input and output. */
+/** A child process as a host: messages go through its standard input and output. */
 class ProcessLink implements HostLink {
   readonly pid: number;
   readonly ended: Promise<HostEnd>;
@@ -99,22 +73,16 @@ class ProcessLink implements HostLink {
   #child: Deno.ChildProcess;
   #writer: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
   #reading: Promise<void>;
-  #folders: readonly string[];
   #graceMs: number;
 
-  constructor({ folders, temporary, graceMs }: {
-    readonly folders: readonly string[];
-    readonly temporary: string;
-    readonly graceMs: number;
-  }) {
+  constructor(graceMs: number) {
     this.#child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", "-A", MAIN, temporary],
+      args: ["run", "--quiet", "-A", MAIN],
       stdin: "piped",
       stdout: "piped",
       stderr: "inherit",
     }).spawn();
     this.pid = this.#child.pid;
-    this.#folders = folders;
     this.#graceMs = graceMs;
     this.#writer = this.#child.stdin.getWriter();
     this.#reading = this.#read();
@@ -122,7 +90,7 @@ class ProcessLink implements HostLink {
   }
 
   send(message: HostRequest): void {
-    // A process that is gone cannot read: how it ended is told by `ended`.
+    // A process that is gone cannot read: `ended` tells how it ended.
     this.#writer.write(encodeJsonText(message)).catch(() => {});
   }
 
@@ -134,7 +102,6 @@ class ProcessLink implements HostLink {
   async kill(): Promise<void> {
     this.#signal("SIGTERM");
     await this.#killAfter(this.#graceMs, "SIGKILL");
-    for (const folder of new Set(this.#folders)) await removePartialsOf(folder, this.pid);
   }
 
   async #read(): Promise<void> {
@@ -168,7 +135,7 @@ class ProcessLink implements HostLink {
   }
 }
 
-/** What a stage prints in its process is printed here. */
+/** A line that a stage prints in its process is printed here. */
 function printLine(line: string): void {
   try {
     Deno.stderr.writeSync(new TextEncoder().encode(`${line}\n`));

@@ -1,60 +1,38 @@
 // This module is browser compatible.
 
-import type { JsonObject } from "../../artifacts/artifact.ts";
 import type { RunStore } from "../../artifacts/store/store.ts";
-import type { ExecuteOptions, Executor, StageRequest, StageResponse } from "./executor.ts";
-import { type ArtifactCarrier, type HostLink, runInHost } from "./host_client.ts";
-import type { HostRequest } from "./protocol.ts";
-import type { HostEnd } from "./stage_process_error.ts";
+import type { ArtifactCarrier, HostLink } from "../hosts/host_connection.ts";
+import type { HostEnd } from "../hosts/host_error.ts";
+import { HostedExecutor, type HostedExecutorOptions, sharedStoreCarrier } from "../hosts/hosted_executor.ts";
+import type { HostRequest } from "../hosts/protocol.ts";
 
 /** What a worker executor needs. */
-export interface WorkerExecutorOptions {
+export interface WorkerExecutorOptions extends HostedExecutorOptions {
   /** Starts a worker whose module calls `hostStages`. */
   readonly createWorker: () => Worker;
-  /** Modules that bring stages of their own, which the worker loads too. */
-  readonly plugins?: readonly string[] | undefined;
-  /** Where the worker finds checkpoints. */
-  readonly models?: JsonObject | undefined;
-  /** What graphs run on in the worker. */
-  readonly runtime?: JsonObject | undefined;
-  /**
-   * Milliseconds that a stage has to end by itself once it is cancelled.
-   *
-   * @default {200}
-   */
-  readonly graceMs?: number | undefined;
 }
 
 /**
  * Runs each stage in a worker of its own, which ends with it. Artifacts go by id through a store in a folder; with any
  * other store inputs are copied and outputs transferred.
  */
-export class WorkerExecutor implements Executor {
+export class WorkerExecutor extends HostedExecutor {
   readonly name = "worker";
-  #options: WorkerExecutorOptions;
+  #createWorker: () => Worker;
 
   /** @param options What it needs. */
-  constructor(options: WorkerExecutorOptions) {
-    this.#options = options;
+  constructor({ createWorker, ...options }: WorkerExecutorOptions) {
+    super({ graceMs: 200, ...options });
+    this.#createWorker = createWorker;
   }
 
-  /** Runs one node in a worker. */
-  async execute(request: StageRequest, options: ExecuteOptions): Promise<StageResponse> {
-    const { createWorker, plugins = [], models = {}, runtime = {}, graceMs = 200 } = this.#options;
-    const { folder } = options.store;
-    options.signal.throwIfAborted();
-    return await runInHost(request, {
-      ...options,
-      link: new WorkerLink(createWorker()),
-      settings: {
-        plugins: [...plugins],
-        models,
-        runtime,
-        ...(folder === undefined ? {} : { store: folder }),
-      },
-      carrier: folder === undefined ? copyingCarrier : sharedStoreCarrier(options.store),
-      graceMs,
-    });
+  protected start(): HostLink {
+    return new WorkerLink(this.#createWorker());
+  }
+
+  protected carrier(store: RunStore): Promise<ArtifactCarrier & AsyncDisposable> {
+    const carrier = store.folder === undefined ? copyingCarrier : sharedStoreCarrier(store);
+    return Promise.resolve({ ...carrier, [Symbol.asyncDispose]: () => Promise.resolve() });
   }
 }
 
@@ -64,20 +42,7 @@ const copyingCarrier: ArtifactCarrier = {
   receive: ({ artifact }) => Promise.resolve({ artifact: artifact! }),
 };
 
-/**
- * Artifacts travel through a store that both sides open; in the messages where the store cannot take them.
- */
-function sharedStoreCarrier(store: RunStore): ArtifactCarrier {
-  return {
-    async send({ id, artifact }) {
-      const isKept = await store.has(id) || await store.put(artifact).then(() => true, () => false);
-      return isKept ? { id } : { id, artifact };
-    },
-    receive: ({ id, artifact }) => Promise.resolve(artifact ? { artifact } : { id: id! }),
-  };
-}
-
-/** A worker as a stage host. */
+/** A worker as a host. */
 class WorkerLink implements HostLink {
   readonly ended: Promise<HostEnd>;
   onMessage: (message: unknown) => void = () => {};

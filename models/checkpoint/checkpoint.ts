@@ -7,10 +7,11 @@
  */
 
 import type { JsonObject } from "../../artifacts/artifact.ts";
+import type { Architecture } from "../architecture.ts";
 import { CheckpointError, MissingComponentError } from "./checkpoint_errors.ts";
 import { chooseVariants, type Component, type FindWeights, readComponent } from "./component.ts";
 import { parseLenientJson } from "./lenient_json.ts";
-import { COMPONENT_NAMES, type ComponentName, type Family, parseModelIndex } from "./model_index.ts";
+import { COMPONENT_NAMES, type ComponentName, parseModelIndex } from "./model_index.ts";
 import { parseRunDefaults, type RunDefaults, runDefaultsFiles } from "./run_defaults.ts";
 import type { CheckpointSource } from "./source.ts";
 import { findWeightFiles } from "./weight_files.ts";
@@ -28,8 +29,10 @@ export interface SchedulerConfig {
 export interface Checkpoint {
   /** What it is called in errors and reports. */
   readonly name: string;
-  /** Which PixArt it is. */
-  readonly family: Family;
+  /** The architecture that runs it. */
+  readonly architecture: Architecture;
+  /** Which kind of the architecture it is: `alpha`. */
+  readonly family: string;
   /** Which components with weights it holds. */
   readonly components: readonly ComponentName[];
   /** Settings that its maker recommends; empty where it has no `pixstage.json`. */
@@ -78,7 +81,7 @@ export const SCHEDULER_FILE = "scheduler/scheduler_config.json";
  * @param options Which variant of the weights.
  * @returns The checkpoint.
  * @throws {CheckpointError} if there is no `model_index.json`.
- * @throws {UnsupportedArchitectureError} if it is not of PixArt.
+ * @throws {UnsupportedArchitectureError} if no architecture knows its pipeline.
  * @throws {MissingVariantError} if no component has the variant.
  *
  * @example Usage
@@ -107,6 +110,7 @@ export async function openCheckpoint(
   const findWeights = options.findWeights ?? await weightsOf(source, components, options.variant ?? "");
   return {
     name: source.name,
+    architecture: index.architecture,
     family: index.family,
     components,
     defaults,

@@ -8,6 +8,7 @@
 
 import JSON5 from "json5";
 import type { JsonObject } from "../../artifacts/artifact.ts";
+import { CheckpointError } from "./checkpoint_errors.ts";
 
 /**
  * Parses a configuration file that may hold `Infinity`, `-Infinity` and `NaN`.
@@ -15,7 +16,7 @@ import type { JsonObject } from "../../artifacts/artifact.ts";
  * @param text The file's text.
  * @param name The file's name, for errors.
  * @returns The object.
- * @throws {SyntaxError} if the text cannot be parsed or is not an object; names the file, the line and the column.
+ * @throws {CheckpointError} if the text cannot be parsed or is not an object; names the file, the line and the column.
  *
  * @example Usage
  * ```ts
@@ -30,10 +31,10 @@ export function parseLenientJson(text: string, name: string): JsonObject {
     value = JSON5.parse(text);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message.replace(/^JSON5: /, "") : String(cause);
-    throw new SyntaxError(`Cannot parse ${name} as JSON: ${reason}`, { cause });
+    throw new CheckpointError(`Cannot parse ${name} as JSON: ${reason}`, { cause });
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new SyntaxError(`Cannot parse ${name} as its content must be a JSON object`);
+    throw new CheckpointError(`Cannot parse ${name} as its content must be a JSON object`);
   }
   return value as JsonObject;
 }

@@ -8,6 +8,7 @@
  */
 
 import { z } from "zod";
+import { parseValue } from "../../errors/parse_value.ts";
 import { CheckpointError } from "./checkpoint_errors.ts";
 
 const colour = z.tuple([z.number(), z.number(), z.number()]);
@@ -47,19 +48,19 @@ export function runDefaultsFiles(variant: string): string[] {
  * @param text Its text.
  * @param name Its name, for errors.
  * @returns The settings.
- * @throws {SyntaxError} if it is not JSON.
- * @throws {CheckpointError} if a setting is unknown or out of range.
+ * @throws {CheckpointError} if it is not JSON, or a setting is unknown or out of range.
  */
 export function parseRunDefaults(text: string, name: string): RunDefaults {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new SyntaxError(`Cannot parse ${name} as JSON: ${(cause as Error).message}`, { cause });
+    throw new CheckpointError(`Cannot parse ${name} as JSON: ${(cause as Error).message}`, { cause });
   }
-  const parsed = RunDefaultsSchema.safeParse(value);
-  if (!parsed.success) {
-    throw new CheckpointError(`Cannot read ${name} as settings of a run: ${z.prettifyError(parsed.error)}`);
-  }
-  return parsed.data;
+  return parseValue(
+    RunDefaultsSchema,
+    value,
+    ({ clause }, options) =>
+      new CheckpointError(`Cannot read ${name} as settings of a run: ${clause}`, options),
+  );
 }

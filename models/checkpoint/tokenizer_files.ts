@@ -6,21 +6,18 @@
  * @module
  */
 
+import { artifactId } from "../../artifacts/artifact_file.ts";
+import { asJson, hashJson } from "../../artifacts/canonical_json.ts";
+import type { TokenizerFiles } from "../../text/tokenizer.ts";
 import { MissingComponentError } from "./checkpoint_errors.ts";
 import { type CheckpointSource, joinPath } from "./source.ts";
 
-/** The files of a tokenizer; at least one of the first two is there. */
-export interface TokenizerFiles {
-  /** `tokenizer.json`. */
-  readonly tokenizerJson?: string;
-  /** `spiece.model`. */
-  readonly spieceModel?: Uint8Array<ArrayBuffer>;
-  /** `tokenizer_config.json`. */
-  readonly tokenizerConfig?: string;
-  /** `added_tokens.json`. */
-  readonly addedTokens?: string;
-  /** `special_tokens_map.json`. */
-  readonly specialTokensMap?: string;
+export type { TokenizerFiles };
+
+/** Tells the files of a tokenizer apart from others: SHA-256 in hexadecimal. */
+export async function tokenizerFingerprint({ spieceModel, ...texts }: TokenizerFiles): Promise<string> {
+  const model = spieceModel ? await artifactId(spieceModel) : null;
+  return await hashJson({ ...asJson(texts) as Record<string, string>, spieceModel: model });
 }
 
 /**

@@ -10,6 +10,7 @@
  */
 
 import { z } from "zod";
+import { parseValue } from "../../errors/parse_value.ts";
 import { CheckpointError, MissingVariantError } from "./checkpoint_errors.ts";
 import { type CheckpointSource, joinPath } from "./source.ts";
 
@@ -103,15 +104,15 @@ async function readIndex(
     value = JSON.parse(await source.readText(path));
   } catch (cause) {
     if (cause instanceof CheckpointError) throw cause;
-    throw new SyntaxError(`Cannot parse ${label} as JSON: ${(cause as Error).message}`, { cause });
+    throw new CheckpointError(`Cannot parse ${label} as JSON: ${(cause as Error).message}`, { cause });
   }
-  const parsed = Index.safeParse(value);
-  if (!parsed.success) {
-    throw new CheckpointError(
-      `Cannot read ${label} as an index of weights: ${z.prettifyError(parsed.error)}`,
-    );
-  }
-  const map = Object.entries(parsed.data.weight_map);
+  const { weight_map } = parseValue(
+    Index,
+    value,
+    ({ clause }, options) =>
+      new CheckpointError(`Cannot read ${label} as an index of weights: ${clause}`, options),
+  );
+  const map = Object.entries(weight_map);
   const shards = [...new Set(map.map(([, file]) => file))].sort();
   const missing = shards.filter((file) => !present.includes(file));
   if (missing.length > 0) {

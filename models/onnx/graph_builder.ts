@@ -11,6 +11,7 @@ import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { DType } from "../../artifacts/dtype.ts";
 import { type Tensor, tensor, tensorBytes } from "../../artifacts/tensor.ts";
 import type { ModelGraph } from "../../runtime/runtime.ts";
+import { PixstageError } from "../../errors/pixstage_error.ts";
 import type { QuantizedLocation, WeightLocation } from "../checkpoint/weights.ts";
 import {
   AttributeProto_AttributeType as AttributeType,
@@ -48,8 +49,13 @@ export interface BuiltGraph extends ModelGraph {
 }
 
 /** Two weights of one graph lie in two folders, and a session reads from one alone. */
-export class WeightsFolderError extends Error {
+export class WeightsFolderError extends PixstageError<"split_weights"> {
   override name = "WeightsFolderError";
+
+  /** @param message Which graph, and which folders. */
+  constructor(message: string) {
+    super("split_weights", message);
+  }
 }
 
 const ONNX_OPSET = 21n;

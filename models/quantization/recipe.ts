@@ -6,6 +6,8 @@
  * @module
  */
 
+import { listArchitectures } from "../architectures.ts";
+
 /** How matrices are quantized. */
 export interface QuantizationRecipe {
   /** Its name in file names and options. */
@@ -28,13 +30,12 @@ export const RECIPES: Readonly<Record<QuantizationRecipe["name"], QuantizationRe
 /** Changes whenever the same weights would be quantized otherwise. */
 export const QUANTIZER_VERSION = 1;
 
-/** The matrices of T5's layers and of a transformer's blocks: all that is large and multiplies activations. */
-const MATRIX =
-  /^(encoder\.block\.\d+\.layer\.\d+\.(SelfAttention\.[qkvo]|DenseReluDense\.w[io](_[01])?)|transformer_blocks\.\d+\.(attn[12]\.(to_[qkv]|to_out\.0)|ff\.net\.(0\.proj|2))|caption_projection\.linear_[12])\.weight$/;
-
-/** Whether a weight is quantized. Norms, embeddings, biases, the adaLN parts and the last projection are not. */
+/**
+ * Whether a weight is quantized: a matrix that some architecture names. Norms, embeddings, biases, modulation and the last
+ * projection are not.
+ */
 export function isQuantized(name: string, shape: readonly number[]): boolean {
-  return shape.length === 2 && MATRIX.test(name);
+  return shape.length === 2 && listArchitectures().some((architecture) => architecture.isQuantizable?.(name));
 }
 
 /** Name of a quantized weight's values. */

@@ -106,7 +106,7 @@ async function lockFolder(path: string, signal: AbortSignal | undefined): Promis
     return await lockFile(quantizedLock(path), signal);
   } catch (cause) {
     if (!(cause instanceof FileError)) throw cause;
-    throw new FileError("write", path, cause.code, { cause, details: FOLDER_ADVICE });
+    throw new FileError("write", path, cause.systemCode, { cause, advice: FOLDER_ADVICE });
   }
 }
 

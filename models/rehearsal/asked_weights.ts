@@ -6,14 +6,15 @@
  * @module
  */
 
+import { InternalError } from "../../errors/pixstage_error.ts";
 import type { JsonObject } from "../../artifacts/artifact.ts";
-import { autoencoderKLDecoderSegments, autoencoderKLEncoderGraph } from "../autoencoder_kl.ts";
-import { AutoencoderKLConfig } from "../autoencoder_kl_config.ts";
+import { autoencoderKLDecoderSegments, autoencoderKLEncoderGraph } from "../vae/autoencoder_kl.ts";
+import { AutoencoderKLConfig } from "../vae/autoencoder_kl_config.ts";
 import type { Weights } from "../checkpoint/weights.ts";
-import { pixartStepSegments, pixartTextGraph } from "../pixart_transformer.ts";
-import { PixArtTransformerConfig } from "../pixart_transformer_config.ts";
-import { t5EncoderSegments } from "../t5_encoder.ts";
-import { T5EncoderConfig } from "../t5_encoder_config.ts";
+import { pixartStepSegments, pixartTextGraph } from "../pixart/transformer.ts";
+import { PixArtTransformerConfig } from "../pixart/transformer_config.ts";
+import { t5EncoderSegments } from "../t5/encoder.ts";
+import { T5EncoderConfig } from "../t5/encoder_config.ts";
 
 /** A weight that a model asks for. */
 export interface AskedWeight {
@@ -68,5 +69,5 @@ function record(build: (weights: Weights) => unknown): AskedWeight[] {
 }
 
 function unreadable(): Promise<never> {
-  return Promise.reject(new Error("Cannot read a weight that is nowhere"));
+  return Promise.reject(new InternalError("Cannot read a weight that is nowhere"));
 }

@@ -18,6 +18,7 @@ import {
   safetensorsHeaderBytes,
 } from "../../artifacts/safetensors_layout.ts";
 import { elementCount } from "../../artifacts/tensor.ts";
+import { PixstageError } from "../../errors/pixstage_error.ts";
 import { type AskedWeight, autoencoderWeights, t5Weights, transformerWeights } from "./asked_weights.ts";
 import {
   MODEL_INDEX,
@@ -51,8 +52,13 @@ export interface RehearsalOptions {
 }
 
 /** A folder that holds something else already. */
-export class RehearsalFolderError extends Error {
+export class RehearsalFolderError extends PixstageError<"folder_in_use"> {
   override name = "RehearsalFolderError";
+
+  /** @param message Which folder, and what it holds. */
+  constructor(message: string) {
+    super("folder_in_use", message);
+  }
 }
 
 /** Says that a folder is a rehearsal: nobody's weights are lost where it is written anew. */

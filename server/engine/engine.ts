@@ -63,13 +63,13 @@ export interface Engine {
   /**
    * Refuses what can be refused by reading configurations alone.
    *
-   * @throws {EngineError} with the fault.
+   * @throws {PixstageError} with what is refused.
    */
   check(graph: unknown): Promise<void>;
   /**
    * Runs a graph.
    *
-   * @throws {EngineError} with the fault, or the signal's reason.
+   * @throws {PixstageError} the error of the run, or the signal's reason.
    */
   run(run: EngineRun): Promise<EngineResult>;
   /**
@@ -80,44 +80,4 @@ export interface Engine {
   picture(order: PictureOrder): Promise<Uint8Array<ArrayBuffer> | undefined>;
   /** Ends all that runs. */
   close(): Promise<void>;
-}
-
-/** Errors whose messages tell the client what it asked wrongly. All others are faults of the server. */
-const CLIENT_FAULTS: ReadonlySet<string> = new Set([
-  "ArtifactError",
-  "GraphError",
-  "MissingComponentError",
-  "MissingVariantError",
-  "RangeError",
-  "ScheduleError",
-  "SchedulerOptionError",
-  "UnknownModelError",
-  "UnknownSchedulerError",
-  "UnknownStageError",
-]);
-
-/** How the project's own errors are written; errors of the language have other words. */
-const REFUSAL = /^Cannot .+ as .+ must .+/s;
-
-/** A fault of a run, as it comes back from where the run was. */
-export class EngineError extends Error {
-  override name = "EngineError";
-  /** The class of the error that was thrown there. */
-  readonly errorName: string;
-
-  /**
-   * @param errorName The class of the error.
-   * @param message Its message.
-   * @param stack Where it was thrown, for the log.
-   */
-  constructor(errorName: string, message: string, stack?: string) {
-    super(message);
-    this.errorName = errorName;
-    if (stack !== undefined) this.stack = stack;
-  }
-
-  /** Whether the client asked for something that cannot be. */
-  get isClientFault(): boolean {
-    return CLIENT_FAULTS.has(this.errorName) || this.errorName === "TypeError" && REFUSAL.test(this.message);
-  }
 }

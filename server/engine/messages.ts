@@ -7,15 +7,9 @@
 import type { RunEvent } from "../../graph/events.ts";
 import type { Residency } from "../../models/segments.ts";
 import type { Device } from "../../runtime/device.ts";
+import type { SerializedError } from "../../errors/serialized_error.ts";
+import type { ModelEntry } from "../../hub/listed_models.ts";
 import type { EngineResult, PictureOrder } from "./engine.ts";
-
-/** A model that requests may name. */
-export interface ModelEntry {
-  /** The name in requests. */
-  readonly name: string;
-  /** What it stands for on this machine: a folder, or a name of the hub. */
-  readonly reference: string;
-}
 
 /** How a worker is set up. */
 export interface WorkerSetup {
@@ -55,10 +49,4 @@ export type FromWorker =
   | { readonly type: "ready" }
   | { readonly type: "event"; readonly id: number; readonly event: RunEvent }
   | { readonly type: "result"; readonly id: number; readonly result: WorkerResults[keyof WorkerResults] }
-  | {
-    readonly type: "error";
-    readonly id: number;
-    readonly name: string;
-    readonly message: string;
-    readonly stack: string;
-  };
+  | { readonly type: "error"; readonly id: number; readonly error: SerializedError };

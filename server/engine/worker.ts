@@ -15,8 +15,8 @@ import type { Tensor } from "../../artifacts/tensor.ts";
 import { describePicture } from "../../graph/describe_picture.ts";
 import { InlineExecutor } from "../../graph/executors/inline.ts";
 import { rememberedFingerprint } from "../../graph/fingerprint_memo.ts";
-import { storedOrigin } from "../../graph/given_artifacts.ts";
-import { checkContext, planGraph } from "../../graph/plan.ts";
+import { storedOrigin } from "../../graph/lineage.ts";
+import { prepareRun } from "../../graph/prepared_run.ts";
 import { describeOrigin } from "../../graph/provenance.ts";
 import { runGraph } from "../../graph/run.ts";
 import type { RunOptions } from "../../graph/run_options.ts";
@@ -25,8 +25,9 @@ import { encodePicture } from "../../images/picture.ts";
 import { toPixels } from "../../images/pixels.ts";
 import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
 import { builtInStages } from "../../stages/mod.ts";
+import { serializeError } from "../../errors/serialized_error.ts";
 import type { EngineResult, MadeOutput, PictureOrder } from "./engine.ts";
-import { ListedModels } from "./listed_models.ts";
+import { ListedModels } from "../../hub/listed_models.ts";
 import type { FromWorker, ToWorker, WorkerResults, WorkerSetup, WorkerTask } from "./messages.ts";
 import { shrink } from "./shrink.ts";
 
@@ -42,20 +43,13 @@ class EngineWorker {
 
   constructor({ models: entries, store, device, threads, residency }: WorkerSetup) {
     const models = new ListedModels(entries, new LocalModels({ localFilesOnly: true }));
-    const runtime = new OnnxRuntimeNode({
-      ...(residency === undefined ? {} : { residency: { "*": residency } }),
-      ...(device === undefined ? {} : { device }),
-      ...(threads === undefined ? {} : { threads }),
-    });
+    const runtime = new OnnxRuntimeNode({ device, threads });
     this.#runtime = runtime;
     this.#run = {
       registry: builtInStages(),
-      models,
-      executors: [new InlineExecutor({ models, runtime })],
+      executors: [new InlineExecutor({ models, runtime, fingerprint: rememberedFingerprint(store) })],
       store: new FolderStore(store),
-      fingerprint: rememberedFingerprint(store),
-      // As on the command line, whose store this may be: devices differ in the last digits of what they compute.
-      ...(device === undefined || device === "cpu" ? {} : { numerics: { device } }),
+      residency: residency === undefined ? undefined : { "*": residency },
     };
   }
 
@@ -77,10 +71,7 @@ class EngineWorker {
   }
 
   async #check(graph: unknown): Promise<undefined> {
-    const { registry, models } = this.#run;
-    for (const node of planGraph(graph, registry).nodes) {
-      await node.stage.check?.(checkContext(node, models));
-    }
+    await prepareRun(graph, this.#run);
   }
 
   async #runGraph(id: number, { graph, previews }: WorkerTask & { type: "run" }): Promise<EngineResult> {
@@ -163,7 +154,6 @@ self.onmessage = async ({ data }: MessageEvent<ToWorker>): Promise<void> => {
     const result = await worker!.do(id, data);
     post({ type: "result", id, result }, result instanceof Uint8Array ? [result.buffer] : []);
   } catch (error) {
-    const { name, message, stack = "" } = error instanceof Error ? error : new Error(String(error));
-    post({ type: "error", id, name, message, stack });
+    post({ type: "error", id, error: serializeError(error) });
   }
 };

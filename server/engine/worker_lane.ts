@@ -1,5 +1,6 @@
 import type { RunEvent } from "../../graph/events.ts";
-import { EngineError } from "./engine.ts";
+import { PixstageError } from "../../errors/pixstage_error.ts";
+import { deserializeError } from "../../errors/serialized_error.ts";
 import type { FromWorker, ToWorker, WorkerResults, WorkerSetup, WorkerTask } from "./messages.ts";
 
 /** What goes with a task. */
@@ -52,7 +53,9 @@ export class WorkerLane {
 
   /** Ends the worker, and what it is at. */
   close(): void {
-    this.#end(new EngineError("EngineClosed", "The engine was closed"));
+    this.#end(
+      new PixstageError("engine_closed", "The server is shutting down: send the request again later"),
+    );
   }
 
   #post(message: ToWorker): void {
@@ -66,7 +69,7 @@ export class WorkerLane {
     worker.onerror = (event): void => {
       // Without this the fault of one worker would end the whole server.
       event.preventDefault();
-      this.#end(new EngineError("WorkerCrash", `A worker of the engine ended: ${event.message}`));
+      this.#end(new PixstageError("host_died", `A worker of the engine ended: ${event.message}`));
     };
     worker.postMessage({ type: "setup", setup: this.#setup } satisfies ToWorker);
     return worker;
@@ -77,10 +80,10 @@ export class WorkerLane {
     const task = this.#tasks.get(message.id);
     if (message.type === "event") task?.onEvent?.(message.event);
     else if (message.type === "result") task?.resolve(message.result);
-    else task?.reject(new EngineError(message.name, message.message, message.stack));
+    else task?.reject(deserializeError(message.error));
   }
 
-  #end(reason: EngineError): void {
+  #end(reason: PixstageError): void {
     this.#worker?.terminate();
     this.#worker = undefined;
     for (const { reject } of this.#tasks.values()) reject(reason);

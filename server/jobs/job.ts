@@ -5,6 +5,7 @@
  */
 
 import { z } from "@hono/zod-openapi";
+import { shownErrorSchema } from "../api_error.ts";
 import { madeOutputSchema } from "../engine/engine.ts";
 
 /** How far a job is. */
@@ -36,7 +37,7 @@ export const jobSchema = z.object({
   artifacts: z.record(z.string(), madeOutputSchema),
   /** What was not as asked for. */
   warnings: z.array(z.string()),
-  error: z.object({ code: z.string(), message: z.string() }).nullable(),
+  error: shownErrorSchema.nullable(),
 }).openapi("Job");
 
 /** How far a job is. */

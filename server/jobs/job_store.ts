@@ -7,6 +7,7 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { PixstageError } from "../../errors/pixstage_error.ts";
 import { type Job, type JobEvent, jobSchema, type JobStatus, type StoredJob } from "./job.ts";
 
 const TABLES = `
@@ -65,7 +66,11 @@ export class JobStore {
       this.#database.exec(`PRAGMA locking_mode = EXCLUSIVE; ${TABLES}`);
     } catch (cause) {
       this.#database.close();
-      throw new Error(`Cannot open the jobs in ${file}: does another server use them?`, { cause });
+      throw new PixstageError(
+        "folder_in_use",
+        `Cannot open the jobs in ${file}: does another server use them?`,
+        { cause },
+      );
     }
   }
 

@@ -6,7 +6,7 @@
 
 import type { RunEvent } from "../../graph/events.ts";
 import { ApiError } from "../api_error.ts";
-import { type Engine, EngineError } from "../engine/engine.ts";
+import type { Engine } from "../engine/engine.ts";
 import type { Limits } from "../limits.ts";
 import { FairQueue } from "./fair_queue.ts";
 import { Flight, type JobProgress } from "./flight.ts";
@@ -89,14 +89,9 @@ export class Jobs {
     const waiting = this.waiting;
     if (waiting >= limits.maxQueue) {
       const seconds = Math.ceil(this.#secondsOfARun * this.#queue.size / engine.lanes);
-      throw new ApiError(
-        429,
-        "queue_full",
-        `Cannot take the job as ${waiting} wait already: try again later`,
-        {
-          headers: { "retry-after": String(Math.min(Math.max(seconds, 1), 300)) },
-        },
-      );
+      throw new ApiError("queue_full", `Cannot take the job as ${waiting} wait already: try again later`, {
+        headers: { "retry-after": String(Math.min(Math.max(seconds, 1), 300)) },
+      });
     }
     const { kind, request, graph, warnings, ...rest } = order;
     const job: Job = {
@@ -246,13 +241,19 @@ export class Jobs {
       end = { status: "completed", artifacts };
       this.#secondsOfARun += (now() - started - this.#secondsOfARun) / 8;
     } catch (fault) {
-      const error = toError(fault);
+      const reply = ApiError.from(fault, { hidden: HIDDEN });
+      const error = reply.shown;
       end = { status: "failed", error };
       const elapsedMs = (now() - started) * 1000;
-      last = controller.signal.aborted
-        ? { type: "cancelled", elapsedMs }
-        : { type: "failed", elapsedMs, error: error.code, message: error.message };
-      if (!(fault instanceof EngineError && fault.isClientFault) && !controller.signal.aborted) {
+      last = controller.signal.aborted ? { type: "cancelled", elapsedMs } : {
+        type: "failed",
+        elapsedMs,
+        error: error.name,
+        code: error.code,
+        fault: error.fault,
+        message: error.message,
+      };
+      if (reply.status >= 500 && !controller.signal.aborted) {
         this.#options.observer?.fault?.(fault, flight);
       }
     }
@@ -317,17 +318,7 @@ export class Jobs {
   }
 }
 
-/** What is told of a fault. Faults of the server keep their details to themselves. */
-function toError(fault: unknown): NonNullable<Job["error"]> {
-  if (fault instanceof EngineError) {
-    if (fault.isClientFault) return { code: "invalid_request", message: fault.message };
-    return {
-      code: fault.errorName,
-      message: "The run failed for a reason that lies with the server: see its log",
-    };
-  }
-  return { code: "internal", message: "The run failed for a reason that lies with the server: see its log" };
-}
+const HIDDEN = "The run failed for a reason that lies with the server: see its log";
 
 function now(): number {
   return Date.now() / 1000;

@@ -92,7 +92,7 @@ const pictureRoute = createRoute({
 /** The routes. */
 export function artifactRoutes({ artifacts, engine, limits }: ServerContext) {
   const missing = (name: string): ApiError =>
-    new ApiError(404, "artifact_not_found", `There is no artifact ${name}`, { param: "id" });
+    new ApiError("artifact_not_found", `There is no artifact ${name}`, { param: "id" });
   return router()
     .openapi(getRoute, async (context) => {
       const { id } = context.req.valid("param");
@@ -127,7 +127,7 @@ export function artifactRoutes({ artifacts, engine, limits }: ServerContext) {
     .openapi(putRoute, async (context) => {
       const { id } = context.req.valid("param");
       const { body } = context.req.raw;
-      if (!body) throw new ApiError(400, "empty_body", "Cannot take the artifact as the request has no body");
+      if (!body) throw new ApiError("empty_body", "Cannot take the artifact as the request has no body");
       const isNew = await artifacts.receive(id, body, limits.maxArtifactBytes);
       return isNew ? context.json({ id }, 201) : context.json({ id }, 200);
     })

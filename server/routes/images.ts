@@ -67,7 +67,7 @@ export function imageRoutes(server: ServerContext) {
     if (!over || over.completed === null) {
       // The client has gone, or the server is going.
       server.jobs.cancel(job.id);
-      throw new ApiError(503, "interrupted", "The request was interrupted");
+      throw new ApiError("interrupted", "The request was interrupted");
     }
     const data = await pictures(over, request, context, server);
     return context.json({
@@ -99,11 +99,11 @@ async function submit(
     return server.jobs.submit(order);
   } catch (error) {
     if (!(error instanceof ApiError) || error.param === undefined) throw error;
-    const { status, code, message, param: stageField, headers } = error;
+    const { code, message, param: stageField, headers, details } = error;
     const field = stageField.split(".").pop()!;
     const param = FIELD_NAMES[field] ?? field;
-    const told = message.startsWith(`${stageField}: `) ? param + message.slice(stageField.length) : message;
-    throw new ApiError(status, code, told, { param, headers });
+    const told = message.startsWith(stageField) ? param + message.slice(stageField.length) : message;
+    throw new ApiError(code, told, { param, headers, details });
   }
 }
 
@@ -136,11 +136,8 @@ async function pictures(
   context: Context<ServerEnv>,
   server: ServerContext,
 ): Promise<z.infer<typeof imagesResponseSchema>["data"]> {
-  if (job.error) {
-    const status = job.error.code === "invalid_request" ? 400 : 500;
-    throw new ApiError(status, job.error.code, job.error.message);
-  }
-  if (job.status === "cancelled") throw new ApiError(409, "cancelled", "The job was cancelled");
+  if (job.error) throw ApiError.ofJob(job.error);
+  if (job.status === "cancelled") throw new ApiError("cancelled", "The job was cancelled");
   const format = request.output_format ?? "png";
   const quality = request.output_compression ?? undefined;
   const data = [];
@@ -155,7 +152,7 @@ async function pictures(
       continue;
     }
     const file = await server.engine.picture({ artifact, image, format, quality });
-    if (!file) throw new ApiError(500, "lost", "The picture is no longer in the store");
+    if (!file) throw new ApiError("lost", "The picture is no longer in the store");
     data.push({ b64_json: file.toBase64(), ...named });
   }
   return data;
@@ -197,8 +194,7 @@ function streamPictures(
         });
       }
     } catch (error) {
-      const told = error instanceof ApiError ? error : new ApiError(500, "internal", "A fault of the server");
-      await stream.writeSSE({ event: "error", data: JSON.stringify(told) });
+      await stream.writeSSE({ event: "error", data: JSON.stringify(ApiError.from(error)) });
     }
   });
 }

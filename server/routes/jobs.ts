@@ -87,7 +87,7 @@ export function jobRoutes(server: ServerContext) {
   const find = (id: string): Job => {
     const job = jobs.get(id);
     if (job) return job;
-    throw new ApiError(404, "job_not_found", `There is no job ${id}`, { param: "id" });
+    throw new ApiError("job_not_found", `There is no job ${id}`, { param: "id" });
   };
   return router()
     .openapi(orderRoute, async (context) => {
@@ -117,7 +117,7 @@ export function jobRoutes(server: ServerContext) {
     .openapi(cancelRoute, (context) => {
       const job = find(context.req.valid("param").id);
       if (isOver(job.status)) {
-        throw new ApiError(409, "job_over", `Cannot cancel the job as it is ${job.status} already`, {
+        throw new ApiError("job_over", `Cannot cancel the job as it is ${job.status} already`, {
           param: "id",
         });
       }

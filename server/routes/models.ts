@@ -6,7 +6,7 @@
 
 import { createRoute, z } from "@hono/zod-openapi";
 import { PICTURE_FORMATS } from "../../images/picture.ts";
-import { SCHEDULERS } from "../../schedulers/mod.ts";
+import { listSchedulers } from "../../schedulers/mod.ts";
 import type { ServerContext } from "../context.ts";
 import { findModel } from "../order.ts";
 import { router } from "../router.ts";
@@ -98,7 +98,7 @@ export function modelRoutes(server: ServerContext) {
     models,
     decoders: [...server.decoders],
     transformers: [...server.transformers],
-    schedulers: SCHEDULERS.map(({ name, shortNames, description }) => ({
+    schedulers: listSchedulers().map(({ name, shortNames, description }) => ({
       name,
       short_names: [...shortNames],
       description,

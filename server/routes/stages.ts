@@ -70,18 +70,18 @@ export function stageRoutes(server: ServerContext) {
     const { version, parameters, inputs } = context.req.valid("json");
     if (!registry.has(name)) {
       const names = registry.list().map((stage) => stage.name).join(", ");
-      throw new ApiError(404, "stage_not_found", `There is no such stage: there are ${names}`, {
+      throw new ApiError("stage_not_found", `There is no such stage: there are ${names}`, {
         param: "name",
       });
     }
     const stage = registry.get(name);
     if (version !== undefined && version !== stage.version) {
       const message = `Stage "${name}" has version ${stage.version} here: upgrade one side`;
-      throw new ApiError(409, "version_mismatch", message, { param: "version" });
+      throw new ApiError("version_mismatch", message, { param: "version" });
     }
     for (const id of Object.values(inputs)) {
       if (await server.artifacts.find(id)) continue;
-      throw new ApiError(404, "artifact_not_found", `There is no artifact ${id}: put it first`, {
+      throw new ApiError("artifact_not_found", `There is no artifact ${id}: put it first`, {
         param: "inputs",
       });
     }
@@ -123,8 +123,7 @@ function stream(context: Context<ServerEnv>, job: Job, server: ServerContext): R
       }
       await stream.writeSSE({ event: "result", data: JSON.stringify(resultOf(server.jobs.get(job.id))) });
     } catch (error) {
-      const told = error instanceof ApiError ? error : new ApiError(500, "internal", "A fault of the server");
-      await stream.writeSSE({ event: "error", data: JSON.stringify(told) });
+      await stream.writeSSE({ event: "error", data: JSON.stringify(ApiError.from(error)) });
     } finally {
       clearInterval(heartbeat);
     }
@@ -134,9 +133,9 @@ function stream(context: Context<ServerEnv>, job: Job, server: ServerContext): R
 /** What a job of one stage made. */
 function resultOf(job: Job | undefined): z.infer<typeof resultSchema> {
   if (job?.error) {
-    throw new ApiError(job.error.code === "invalid_request" ? 400 : 500, job.error.code, job.error.message);
+    throw ApiError.ofJob(job.error);
   }
-  if (job?.status !== "completed") throw new ApiError(503, "interrupted", "The run was interrupted");
+  if (job?.status !== "completed") throw new ApiError("interrupted", "The run was interrupted");
   const outputs = Object.entries(job.artifacts).map((
     [output, { id }],
   ) => [output.slice(NODE.length + 1), id]);

@@ -5,7 +5,7 @@
  */
 
 import { z } from "@hono/zod-openapi";
-import { denoiseParameters } from "../../stages/denoise_settings.ts";
+import { denoiseParameters } from "../../stages/denoise/settings.ts";
 
 const SIZE = /^(?:auto|[1-9]\d{0,4}x[1-9]\d{0,4})$/;
 

@@ -88,7 +88,7 @@ Deno.test("errors of the disk name the path and say what to do", async () => {
     for (const [attempt, code, message] of refused) {
       await assert.rejects(attempt, (error: unknown) => {
         assert(error instanceof FileError, String(error));
-        if (code !== "") assert.equal(error.code, code);
+        if (code !== "") assert.equal(error.systemCode, code);
         assert.match(error.message, message);
         return true;
       });

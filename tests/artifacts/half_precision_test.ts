@@ -64,5 +64,5 @@ for (const [dtype, exponentBits, mantissaBits] of FORMATS) {
 Deno.test("toFloat32() passes float32 through and refuses integers", () => {
   const value = tensor("float32", [1], new Float32Array([1.5]));
   assert.equal(toFloat32(value), value);
-  assert.throws(() => toFloat32(tensor("int32", [1], new Int32Array(1))), TypeError);
+  assert.throws(() => toFloat32(tensor("int32", [1], new Int32Array(1))), { code: "invalid_shape" });
 });

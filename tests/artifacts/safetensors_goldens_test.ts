@@ -51,7 +51,7 @@ Deno.test(
         } else {
           await assert.rejects(attempt, (error: unknown) => {
             assert(error instanceof SafetensorsError, `${golden.file}: ${error}`);
-            assert(error.message.includes(golden.file) && error.field !== "" && error.value !== "");
+            assert(error.message.includes(golden.file) && error.part !== "" && error.value !== "");
             return true;
           }, golden.file);
         }

@@ -156,6 +156,6 @@ Deno.test("headers that a lenient reader lets pass are refused", () => {
 
 Deno.test("encodeSafetensors() refuses names that cannot stand in a file", () => {
   const scalar = tensor("uint8", [], new Uint8Array(1));
-  assert.throws(() => encodeSafetensors({ "__metadata__": scalar }), TypeError);
+  assert.throws(() => encodeSafetensors({ "__metadata__": scalar }), { code: "invalid_value" });
   assert.throws(() => encodeSafetensors({ "\ud800": scalar }), /well-formed Unicode/);
 });

@@ -126,6 +126,12 @@ const USAGE: readonly [args: readonly string[], says: RegExp][] = [
   [["gen", "cat", "-m", TINY, "--steps", "1"], /one step/],
   [["gen", "cat", "-m", "./nowhere"], /nowhere/],
   [["gen", "cat", "-m", TINY, "--eta", "0.5"], /eta/],
+  [["gen", "cat", "--eta", "2"], /^error: --eta must be at most 1: current value is 2\n$/],
+  [["gen", "cat", "--vae-tile-size", "100"], /^error: --vae-tile-size must be a multiple of 8: .* is 100\n$/],
+  [
+    ["gen", "cat", "--vae-tile-overlap", "7"],
+    /^error: --vae-tile-overlap must be a multiple of 8: .* is 7\n$/,
+  ],
   [["gen", "cat", "-m", TINY, "-b", "3", "--seed", "1,2"], /1 seed or 3: there are 2/],
 ];
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { localDevice, requireDevice } from "../../local_devices.ts";
+import { localDevice, requireDevice } from "../../devices/local_devices.ts";
 import { DEVICES } from "../../runtime/device.ts";
 import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
 import { GraphBuilder } from "../../models/onnx/graph_builder.ts";

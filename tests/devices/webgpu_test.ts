@@ -5,10 +5,10 @@ import { textToImage } from "../../graph/text_to_image.ts";
 import { toPixels } from "../../images/pixels.ts";
 import { psnr } from "../../images/similarity.ts";
 import { localRun } from "../../local.ts";
-import { localDevice } from "../../local_devices.ts";
-import { compareTensors } from "../../residency/compare_tensors.ts";
-import { LARGEST_ERRORS } from "../../residency/device_probe.ts";
-import type { Precision } from "../../residency/precision.ts";
+import { localDevice } from "../../devices/local_devices.ts";
+import { compareTensors } from "../../artifacts/compare_tensors.ts";
+import { LARGEST_ERRORS } from "../../devices/device_probe.ts";
+import type { Precision } from "../../models/precision.ts";
 import { goldenPath } from "../goldens.ts";
 
 const { float32, float16, reason } = await localDevice("webgpu");
@@ -31,7 +31,7 @@ async function make(checkpoint: string, device: "cpu" | "webgpu", precision: Pre
     resolutionBinning: false,
     precision: { "*": precision },
   };
-  const made = await runGraph(textToImage(request, { guided: true }), {
+  const made = await runGraph(textToImage(request), {
     ...localRun({ device }),
     outputs: ["pair.embeddings", "denoise.latents"],
   });

@@ -19,7 +19,7 @@ function diskTest(name: string, megabytes: number, test: (disk: SmallDisk) => Pr
 async function assertFull(work: Promise<unknown>, file: RegExp): Promise<void> {
   await assert.rejects(work, (error) => {
     assert(error instanceof FileError, String(error));
-    assert.equal(error.code, "ENOSPC");
+    assert.equal(error.code, "disk_full");
     assert.match(error.message, /the disk is full: free some space or choose another folder/);
     assert.match(error.path, file);
     return true;

@@ -10,7 +10,7 @@ import { originId, originOf } from "../../graph/provenance.ts";
 import { runGraph } from "../../graph/run.ts";
 import type { RunOptions, RunResult } from "../../graph/run_options.ts";
 import { defineStage, type Stage } from "../../stages/stage.ts";
-import { withFolder } from "../store/samples.ts";
+import { withFolder } from "../artifacts/store/samples.ts";
 import { numberArtifact, numberOf, toyRun, toyStages } from "./toy_stages.ts";
 
 const number = { kind: "number", description: "A number." };
@@ -191,7 +191,7 @@ Deno.test("artifacts of the store are inputs, and what was made of a file is fou
   assert.deepEqual(content(stored.made), content(file.made));
   await assert.rejects(
     run({ sum: { stage: "add", inputs: { a: { artifact: "0".repeat(64) } } } }, store),
-    /Cannot read artifact 0+ as the store does not have it/,
+    /Cannot read artifact 0+: the store does not have it/,
   );
 });
 

@@ -54,10 +54,10 @@ Deno.test("runGraph() refuses a faulty graph before any stage runs", async () =>
   assert.deepEqual(events.map(({ type }) => type), ["failed"]);
 });
 
-Deno.test("runGraph() lets every stage check before any stage runs", async () => {
-  const refusing = { stage: "refusing", parameters: { when: "check" }, inputs: { value: "one.value" } };
+Deno.test("runGraph() prepares every stage before any stage runs", async () => {
+  const refusing = { stage: "refusing", parameters: { when: "prepare" }, inputs: { value: "one.value" } };
   const { error, events } = await run({ one, refusing });
-  assert.match(String(error), /Cannot check/);
+  assert.match(String(error), /Cannot prepare/);
   assert.deepEqual(events.map(({ type }) => type), ["failed"]);
 });
 
@@ -81,8 +81,8 @@ Deno.test("runGraph() reads files and holds them against their ports", async () 
   const text = await run(nodes, {
     readFile: () => Promise.resolve({ artifact: numberArtifact(7, "text") }),
   });
-  assert.match(String(text.error), /Cannot use n as input "a" of "sum" must be number: it holds text/);
-  assert.match(String((await run(nodes)).error), /Cannot read n as nothing here reads files/);
+  assert.match(String(text.error), /ArtifactError: Input "a" of "sum" expects number, but n holds text/);
+  assert.match(String((await run(nodes)).error), /Cannot read n: nothing here reads files/);
 });
 
 Deno.test("runGraph() stops when it is told to, and says cancelled", async () => {

@@ -8,7 +8,7 @@ import { z } from "zod";
 import type { Artifact } from "../../artifacts/artifact.ts";
 import { tensor } from "../../artifacts/tensor.ts";
 import type { Models } from "../../models/models.ts";
-import type { Runtime } from "../../runtime/runtime.ts";
+import type { Runtime, RuntimeTraits } from "../../runtime/runtime.ts";
 import { InlineExecutor } from "../../graph/executors/inline.ts";
 import type { RunOptions } from "../../graph/run_options.ts";
 import { StageRegistry } from "../../stages/registry.ts";
@@ -67,13 +67,16 @@ export const refusingStage: Stage = defineStage({
   description: "Refuses.",
   inputs: { value: number },
   outputs: { value: number },
-  parameters: z.strictObject({ when: z.enum(["check", "run", "output"]) }),
-  check({ parameters }) {
-    return parameters.when === "check" ? Promise.reject(new RangeError("Cannot check")) : Promise.resolve();
-  },
-  run({ parameters, inputs }) {
-    if (parameters.when === "run") throw new RangeError("Cannot run");
-    return Promise.resolve({ value: { ...inputs.value, kind: "something else" } });
+  parameters: z.strictObject({ when: z.enum(["prepare", "run", "output"]) }),
+  prepare({ parameters: { when } }) {
+    if (when === "prepare") throw new RangeError("Cannot prepare");
+    return {
+      identity: { when },
+      run({ inputs }) {
+        if (when === "run") throw new RangeError("Cannot run");
+        return Promise.resolve({ value: { ...inputs.value, kind: "something else" } });
+      },
+    };
   },
 });
 
@@ -83,13 +86,24 @@ export function toyStages(): StageRegistry {
 }
 
 /** What `runGraph` needs for toy stages: they open neither checkpoints nor graphs. */
-export function toyRun(): Pick<RunOptions, "registry" | "models" | "executors"> {
-  const unused = new Proxy({}, {
-    get(_, name) {
-      throw new Error(`A toy stage asked for ${String(name)}`);
-    },
-  });
-  const runtime = { device: "none" } as Runtime;
-  const models = unused as Models;
-  return { registry: toyStages(), models, executors: [new InlineExecutor({ models, runtime })] };
+export function toyRun(): Pick<RunOptions, "registry" | "executors"> {
+  return {
+    registry: toyStages(),
+    executors: [new InlineExecutor({ models: noModels, runtime: noRuntime() })],
+  };
+}
+
+/** Models that no stage may ask for. */
+export const noModels: Models = {
+  open: ({ model }) => Promise.reject(new Error(`A toy stage asked for ${model}`)),
+  component: ({ model }) => Promise.reject(new Error(`A toy stage asked for a component of ${model}`)),
+};
+
+/** A runtime that no stage may open a graph with. */
+export function noRuntime(traits: RuntimeTraits = { hostMemory: true, float16: false }): Runtime {
+  return {
+    device: "none",
+    traits,
+    open: ({ name }) => Promise.reject(new Error(`A toy stage opened ${name}`)),
+  };
 }

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import type { HubModelOptions } from "../../hub/hub_model.ts";
 import { resolveModel } from "../../hub/resolve_model.ts";
 import { COMPONENT_NAMES, type ComponentName } from "../../models/checkpoint/model_index.ts";
-import { tinyCheckpoint, withFolder } from "../checkpoint/copies.ts";
+import { tinyCheckpoint, withFolder } from "../models/checkpoint/copies.ts";
 import { hashOf, type HubServer, type HubServerOptions, startHub } from "./hub_server.ts";
 
 /** The model that the hub has by default. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { hubSettings } from "../../hub/hub_settings.ts";
-import { withFolder } from "../checkpoint/copies.ts";
+import { withFolder } from "../models/checkpoint/copies.ts";
 
 const NAMES = [
   "HF_ENDPOINT",

@@ -3,7 +3,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { listModels } from "../../hub/list_models.ts";
 import { COMPONENT_NAMES } from "../../models/checkpoint/model_index.ts";
-import { tinyCheckpoint, withFolder } from "../checkpoint/copies.ts";
+import { tinyCheckpoint, withFolder } from "../models/checkpoint/copies.ts";
 import { describeModels } from "../../server/served_models.ts";
 import { inFolder, runCli } from "../cli/run_cli.ts";
 import { fetchModel, MODEL, withHub } from "./fetch_model.ts";

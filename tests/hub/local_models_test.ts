@@ -6,8 +6,8 @@ import type { DownloadProgress } from "../../hub/download_progress.ts";
 import { LocalModels, type LocalModelsOptions } from "../../hub/local_models.ts";
 import { fingerprint } from "../../models/checkpoint/fingerprint.ts";
 import type { ComponentName } from "../../models/checkpoint/model_index.ts";
-import { modelsWithSignal } from "../../models/models_with_signal.ts";
-import { tinyCheckpoint, withCopy } from "../checkpoint/copies.ts";
+import { modelsOfRun } from "../../models/models_of_run.ts";
+import { tinyCheckpoint, withCopy } from "../models/checkpoint/copies.ts";
 import { inFolder, runCli, startCliWith } from "../cli/run_cli.ts";
 import { filesOf, type Hub, MODEL, weightsOf, withHub } from "./fetch_model.ts";
 import { commitOf, trickled } from "./hub_server.ts";
@@ -223,7 +223,7 @@ Deno.test("LocalModels stops in the middle of a component, and goes on there", a
         if (file === TRANSFORMER && received > total / 3) controller.abort(new Error("enough"));
       },
     });
-    const stopped = await modelsWithSignal(local, controller.signal).component(
+    const stopped = await modelsOfRun(local, controller.signal).component(
       { model: MODEL },
       "transformer",
     );

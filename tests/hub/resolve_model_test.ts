@@ -9,7 +9,7 @@ import { openCheckpoint } from "../../models/checkpoint/checkpoint.ts";
 import { openComponent } from "../../models/checkpoint/component.ts";
 import { COMPONENT_NAMES } from "../../models/checkpoint/model_index.ts";
 import { openDiskSource } from "../../models/checkpoint/disk_source.ts";
-import { testOnVariants, tinyCheckpoint, withCopy, withFolder } from "../checkpoint/copies.ts";
+import { testOnVariants, tinyCheckpoint, withCopy, withFolder } from "../models/checkpoint/copies.ts";
 import { filesOf, MODEL, weightsOf, withHub } from "./fetch_model.ts";
 import { brokenOff, commitOf, trickled } from "./hub_server.ts";
 
@@ -38,12 +38,12 @@ Deno.test("resolveModel() refuses what is neither a folder nor a name", async ()
     const reference of ["", "./org/tiny", "/org/tiny", "a/b/c", "tiny", "../tiny", "a--b/c", "org/", file]
   ) {
     await assert.rejects(resolveModel(reference), {
-      name: "RangeError",
+      name: "InputError",
       message: /must be a folder on disk or a name on the hub/,
     }, reference);
   }
   await assert.rejects(resolveModel("org/tiny", { revision: "../../x" }), {
-    name: "RangeError",
+    name: "InputError",
     message: /revision/,
   });
 });

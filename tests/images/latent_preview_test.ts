@@ -30,7 +30,9 @@ Deno.test("latentsToRgb() repeats pixels to enlarge a preview", () => {
 });
 
 Deno.test("latentsToRgb() refuses other shapes, families and scales", () => {
-  throws(() => latentsToRgb(tensor("float32", [1, 3, 1, 1], new Float32Array(3)), "sd"), TypeError);
-  throws(() => latentsToRgb(latents, "flux" as "sd"), TypeError);
-  throws(() => latentsToRgb(latents, "sd", { scale: 1.5 }), RangeError);
+  throws(() => latentsToRgb(tensor("float32", [1, 3, 1, 1], new Float32Array(3)), "sd"), {
+    code: "invalid_shape",
+  });
+  throws(() => latentsToRgb(latents, "flux" as "sd"), { code: "invalid_value" });
+  throws(() => latentsToRgb(latents, "sd", { scale: 1.5 }), { code: "out_of_range" });
 });

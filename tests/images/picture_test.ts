@@ -11,6 +11,7 @@ import {
 import type { Pixels } from "../../images/pixels.ts";
 import { readPngChunks, writePngChunks } from "../../images/png_chunks.ts";
 import { psnr } from "../../images/similarity.ts";
+import { FormatError, InputError } from "../../errors/pixstage_error.ts";
 import { goldenPath, hasGolden } from "../goldens.ts";
 import { FOREIGN_PICTURES } from "./foreign_pictures.ts";
 
@@ -64,7 +65,7 @@ for (const format of PICTURE_FORMATS) {
   Deno.test(`decodePicture() refuses ${format} files that are cut short`, async () => {
     const bytes = await encodePicture(gradient(40, 40), { format, metadata: TEXTS });
     for (let length = 0; length < bytes.length - 2; length += 1 + Math.floor(bytes.length / 40)) {
-      await rejects(decodePicture(bytes.subarray(0, length)), SyntaxError, `${length} bytes`);
+      await rejects(decodePicture(bytes.subarray(0, length)), FormatError, `${length} bytes`);
     }
     await decodePicture(bytes);
   });
@@ -80,7 +81,7 @@ for (const format of PICTURE_FORMATS) {
           const { pixels } = await decodePicture(damaged, { maxPixels: 1_000_000 });
           equal(pixels.data.length, pixels.width * pixels.height * 3);
         } catch (error) {
-          ok(error instanceof SyntaxError || error instanceof RangeError, String(error));
+          ok(error instanceof FormatError || error instanceof InputError, String(error));
         }
       }),
       { numRuns: 100 },
@@ -90,7 +91,7 @@ for (const format of PICTURE_FORMATS) {
 
   Deno.test(`decodePicture() refuses ${format} pictures with too many pixels`, async () => {
     const bytes = await encodePicture(gradient(20, 20), { format });
-    await rejects(decodePicture(bytes, { maxPixels: 399 }), RangeError);
+    await rejects(decodePicture(bytes, { maxPixels: 399 }), { code: "out_of_range" });
     await decodePicture(bytes, { maxPixels: 400 });
   });
 }
@@ -100,7 +101,7 @@ for (const { name, base64, rgb } of FOREIGN_PICTURES) {
   Deno.test(`decodePicture() ${refused ? "refuses" : "reads"} Pillow's ${name}`, async () => {
     const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
     if (refused) {
-      await rejects(decodePicture(bytes), SyntaxError);
+      await rejects(decodePicture(bytes), FormatError);
       return;
     }
     const { pixels, metadata } = await decodePicture(bytes);
@@ -143,26 +144,26 @@ Deno.test("decodePicture() refuses PNG whose rows are fewer than its header says
 
 Deno.test("decodePicture() refuses what is no picture", async () => {
   await rejects(decodePicture(new Uint8Array(0)), /starts with nothing/);
-  await rejects(decodePicture(new TextEncoder().encode("GIF89a")), SyntaxError);
-  throws(() => readPictureHeader(new TextEncoder().encode("RIFF....WAVE")), SyntaxError);
+  await rejects(decodePicture(new TextEncoder().encode("GIF89a")), FormatError);
+  throws(() => readPictureHeader(new TextEncoder().encode("RIFF....WAVE")), FormatError);
 });
 
 Deno.test("encodePicture() refuses what it cannot store", async () => {
   const pixels = gradient(2, 2);
-  const refuse = (options: Partial<EncodePictureOptions>, error: ErrorConstructor) =>
+  const refuse = (options: Partial<EncodePictureOptions>, error: { readonly code: string }) =>
     rejects(encodePicture(pixels, { format: "jpeg", ...options }), error);
-  await refuse({ quality: 101 }, RangeError);
-  await refuse({ quality: NaN }, RangeError);
-  await refuse({ metadata: { "": "text" } }, TypeError);
-  await refuse({ metadata: { "schlüssel": "text" } }, TypeError);
-  await refuse({ metadata: { key: "a\0b" } }, TypeError);
-  await refuse({ metadata: { key: "x".repeat(70_000) } }, RangeError);
-  await refuse({ format: "gif" as "png" }, TypeError);
+  await refuse({ quality: 101 }, { code: "out_of_range" });
+  await refuse({ quality: NaN }, { code: "out_of_range" });
+  await refuse({ metadata: { "": "text" } }, { code: "invalid_value" });
+  await refuse({ metadata: { "schlüssel": "text" } }, { code: "invalid_value" });
+  await refuse({ metadata: { key: "a\0b" } }, { code: "invalid_value" });
+  await refuse({ metadata: { key: "x".repeat(70_000) } }, { code: "out_of_range" });
+  await refuse({ format: "gif" as "png" }, { code: "invalid_value" });
   await rejects(
     encodePicture({ width: 2, height: 2, data: new Uint8Array(3) }, { format: "webp" }),
-    TypeError,
+    { code: "invalid_shape" },
   );
   const long = { width: 70_000, height: 1, data: new Uint8Array(210_000) };
-  await rejects(encodePicture(long, { format: "jpeg" }), RangeError);
-  await rejects(encodePicture(long, { format: "webp" }), RangeError);
+  await rejects(encodePicture(long, { format: "jpeg" }), { code: "out_of_range" });
+  await rejects(encodePicture(long, { format: "webp" }), { code: "out_of_range" });
 });

@@ -37,10 +37,10 @@ Deno.test("toPixels() takes values that are no numbers for black", () => {
 });
 
 Deno.test("toPixels() and fromPixels() refuse other shapes", () => {
-  throws(() => toPixels(tensor("float32", [1, 4, 1, 1], new Float32Array(4))), TypeError);
-  throws(() => toPixels(tensor("float32", [3, 1, 1], new Float32Array(3))), TypeError);
-  throws(() => fromPixels([]), TypeError);
-  throws(() => fromPixels([{ width: 2, height: 1, data: new Uint8Array(3) }]), TypeError);
+  throws(() => toPixels(tensor("float32", [1, 4, 1, 1], new Float32Array(4))), { code: "invalid_shape" });
+  throws(() => toPixels(tensor("float32", [3, 1, 1], new Float32Array(3))), { code: "invalid_shape" });
+  throws(() => fromPixels([]), { code: "invalid_shape" });
+  throws(() => fromPixels([{ width: 2, height: 1, data: new Uint8Array(3) }]), { code: "invalid_shape" });
   throws(
     () =>
       fromPixels([{ width: 1, height: 1, data: new Uint8Array(3) }, {
@@ -48,6 +48,6 @@ Deno.test("toPixels() and fromPixels() refuse other shapes", () => {
         height: 1,
         data: new Uint8Array(6),
       }]),
-    TypeError,
+    { code: "invalid_shape" },
   );
 });

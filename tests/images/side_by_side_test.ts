@@ -17,5 +17,5 @@ Deno.test("sideBySide() fills the gap and the place below the lower picture", ()
 
 Deno.test("sideBySide() refuses a negative gap", () => {
   const pixels = { width: 1, height: 1, data: new Uint8Array(3) };
-  throws(() => sideBySide(pixels, pixels, { gap: -1 }), RangeError);
+  throws(() => sideBySide(pixels, pixels, { gap: -1 }), { code: "out_of_range" });
 });

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { parseLenientJson } from "../../models/checkpoint/lenient_json.ts";
-import { AutoencoderConfig } from "../../models/autoencoder_config.ts";
-import { PixArtTransformerConfig } from "../../models/pixart_transformer_config.ts";
-import { T5EncoderConfig } from "../../models/t5_encoder_config.ts";
+import { AutoencoderConfig } from "../../models/vae/autoencoder_config.ts";
+import { PixArtTransformerConfig } from "../../models/pixart/transformer_config.ts";
+import { T5EncoderConfig } from "../../models/t5/encoder_config.ts";
 import { openTiny, TINY_CHECKPOINTS } from "./tiny_checkpoints.ts";
 
 Deno.test("PixArtTransformerConfig follows sample_size where old files leave the rest out", () => {

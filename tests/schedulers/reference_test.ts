@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { alphasCumprod, type BetaConfig } from "../../schedulers/betas.ts";
 import { createScheduler } from "../../schedulers/mod.ts";
-import { CATALOGUE } from "../../schedulers/catalogue.ts";
+import { allSchedulers } from "../../schedulers/catalogue.ts";
 import {
   goldenFloats,
   GOLDENS,
@@ -21,7 +21,7 @@ const TRACE_LIMIT = 4e-5;
 Deno.test("alphasCumprod() matches the reference bit for bit, and within rounding under zero terminal SNR", async () => {
   for (const { config_of, tensor, indices, sha256_f32 } of GOLDENS.alphas_cumprod) {
     const entry = GOLDENS.configs[config_of]!;
-    const config = CATALOGUE.find(({ name }) => name === entry.class)!.parse(entry.config);
+    const config = allSchedulers().find(({ name }) => name === entry.class)!.parse(entry.config);
     const alphas = alphasCumprod(config as unknown as BetaConfig, {
       liftLast: entry.class !== "DDIMScheduler",
     });

@@ -1,66 +1,80 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { createScheduler, type RunOptions, ScheduleError, SCHEDULERS } from "../../schedulers/mod.ts";
+import { PixstageError } from "../../errors/pixstage_error.ts";
+import { createScheduler, listSchedulers, type RunOptions } from "../../schedulers/mod.ts";
 
 type Refusal = readonly [
   name: string,
   run: RunOptions,
-  error: typeof ScheduleError | typeof RangeError,
+  code: "invalid_schedule" | "out_of_range",
   message: RegExp,
 ];
 
 Deno.test("createScheduler() refuses runs that a scheduler cannot take, and says why", () => {
   const refused: readonly Refusal[] = [
-    ["euler", {}, ScheduleError, /without a number of steps: give steps$/],
-    ["euler", { steps: 0 }, RangeError, /steps must be an integer of at least 1: current value is 0$/],
-    ["euler", { steps: 2.5 }, RangeError, /steps must be an integer of at least 1: current value is 2.5$/],
-    ["euler", { steps: 1001 }, RangeError, /steps must be at most 1000: current value is 1001$/],
+    ["euler", {}, "invalid_schedule", /without a number of steps: give steps$/],
+    ["euler", { steps: 0 }, "out_of_range", /steps must be an integer of at least 1: current value is 0$/],
+    [
+      "euler",
+      { steps: 2.5 },
+      "out_of_range",
+      /steps must be an integer of at least 1: current value is 2.5$/,
+    ],
+    ["euler", { steps: 1001 }, "out_of_range", /steps must be at most 1000: current value is 1001$/],
     [
       "euler",
       { timesteps: [900], sigmas: [1, 0] },
-      ScheduleError,
+      "invalid_schedule",
       /takes either timesteps or sigmas: current value has both$/,
     ],
-    ["euler", { sigmas: [1] }, RangeError, /sigmas must be at least 2: current number is 1$/],
-    ["euler", { timesteps: [] }, RangeError, /timesteps must not be empty$/],
-    ["euler", { timesteps: [100, 400] }, RangeError, /timesteps must fall .* at 1 is 400 after 100$/],
-    ["euler", { timesteps: [1000] }, RangeError, /timesteps must be from 0 to 999: current value is 1000$/],
+    ["euler", { sigmas: [1] }, "out_of_range", /sigmas must be at least 2: current number is 1$/],
+    ["euler", { timesteps: [] }, "out_of_range", /timesteps must not be empty$/],
+    ["euler", { timesteps: [100, 400] }, "out_of_range", /timesteps must fall .* at 1 is 400 after 100$/],
+    [
+      "euler",
+      { timesteps: [1000] },
+      "out_of_range",
+      /timesteps must be from 0 to 999: current value is 1000$/,
+    ],
     [
       "dpm++2m",
       { timesteps: [900.5] },
-      RangeError,
+      "out_of_range",
       /timesteps must be integers from 0 to 999: current value is 900.5$/,
     ],
     [
       "dpm++2m_karras",
       { timesteps: [900] },
-      ScheduleError,
+      "invalid_schedule",
       /by timesteps as use_karras_sigmas must be off: it is on$/,
     ],
-    ["dpm++2m", { sigmas: [1, 0.5] }, ScheduleError, /takes no sigmas: give steps$/],
-    ["unipc", { timesteps: [900, 500] }, ScheduleError, /takes no timesteps: give steps$/],
-    ["unipc", { sigmas: [0.9, 0.5] }, ScheduleError, /takes them only with use_flow_sigmas/],
-    ["euler", { steps: 4, eta: 0.5 }, ScheduleError, /takes no eta: current value is 0.5$/],
-    ["ddim", { steps: 4, eta: 2 }, RangeError, /eta must be from 0 to 1: current value is 2$/],
+    ["dpm++2m", { sigmas: [1, 0.5] }, "invalid_schedule", /takes no sigmas: give steps$/],
+    ["unipc", { timesteps: [900, 500] }, "invalid_schedule", /takes no timesteps: give steps$/],
+    ["unipc", { sigmas: [0.9, 0.5] }, "invalid_schedule", /takes them only with use_flow_sigmas/],
+    ["euler", { steps: 4, eta: 0.5 }, "invalid_schedule", /takes no eta: current value is 0.5$/],
+    ["ddim", { steps: 4, eta: 2 }, "out_of_range", /eta must be from 0 to 1: current value is 2$/],
     [
       "euler",
       { steps: 4, mu: 0.5 },
-      ScheduleError,
+      "invalid_schedule",
       /takes mu only with use_dynamic_shifting: current value is 0.5$/,
     ],
-    ["lcm", { steps: 51 }, RangeError, /steps must be at most 50: current value is 51$/],
-    ["lcm", { timesteps: [100, 400] }, RangeError, /timesteps must fall/],
+    ["lcm", { steps: 51 }, "out_of_range", /steps must be at most 50: current value is 51$/],
+    ["lcm", { timesteps: [100, 400] }, "out_of_range", /timesteps must fall/],
     [
       "pndm",
       { steps: 3 },
-      RangeError,
+      "out_of_range",
       /steps must be at least 4 without skip_prk_steps: current value is 3$/,
     ],
-    ["flow_euler", { sigmas: [1.5, 1] }, RangeError, /sigmas must be at most 1: current value is 1.5$/],
+    ["flow_euler", { sigmas: [1.5, 1] }, "out_of_range", /sigmas must be at most 1: current value is 1.5$/],
   ];
-  for (const [name, run, error, message] of refused) {
+  for (const [name, run, code, message] of refused) {
     assert.throws(() => createScheduler(name, {}, run), (thrown) => {
-      assert.ok(thrown instanceof error, `${name} ${JSON.stringify(run)}: ${thrown}`);
+      assert.ok(
+        thrown instanceof PixstageError && thrown.code === code,
+        `${name} ${JSON.stringify(run)}: ${thrown}`,
+      );
       assert.match(thrown.message, message);
       return true;
     });
@@ -86,7 +100,7 @@ Deno.test("a final 0 may be left out of a flow's sigmas", () => {
 
 Deno.test("schedules fall, stay within training and lead to no noise, whatever the steps", () => {
   const runs = fc.record({
-    listing: fc.constantFrom(...SCHEDULERS),
+    listing: fc.constantFrom(...listSchedulers()),
     steps: fc.integer({ min: 1, max: 1000 }),
     spacing: fc.constantFrom("linspace", "leading", "trailing"),
   });
@@ -126,9 +140,9 @@ Deno.test("addNoise() refuses timesteps that there are not, and noise of another
     () => euler.addNoise(clean, noise, 500),
     /one of the schedule's, 900, 100: current value is 500$/,
   );
-  assert.throws(() => euler.addNoise(clean, new Float32Array(3), 900), TypeError);
+  assert.throws(() => euler.addNoise(clean, new Float32Array(3), 900), { code: "invalid_shape" });
   const ddim = createScheduler("ddim", {}, { steps: 4 });
-  assert.throws(() => ddim.addNoise(clean, noise, 1000), RangeError);
+  assert.throws(() => ddim.addNoise(clean, noise, 1000), { code: "out_of_range" });
 });
 
 Deno.test("LCM in one step gives the denoised sample, with its boundary condition", () => {

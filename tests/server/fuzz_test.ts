@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { createServer } from "../../server/create_server.ts";
-import { EngineError, type EngineResult, type EngineRun } from "../../server/engine/engine.ts";
+import type { EngineResult, EngineRun } from "../../server/engine/engine.ts";
 import { WorkerEngine } from "../../server/engine/worker_engine.ts";
+import { InputError } from "../../errors/pixstage_error.ts";
 import { goldenPath } from "../goldens.ts";
 import { MODELS } from "./serving.ts";
 
@@ -37,8 +38,15 @@ interface Document {
 /** The real engine, but that its runs end at once: what is fuzzed is the server. */
 class HastyEngine extends WorkerEngine {
   override run({ onEvent }: EngineRun): Promise<EngineResult> {
-    onEvent({ type: "failed", elapsedMs: 0, error: "RangeError", message: "No" });
-    return Promise.reject(new EngineError("RangeError", "No"));
+    onEvent({
+      type: "failed",
+      elapsedMs: 0,
+      error: "InputError",
+      code: "out_of_range",
+      fault: "caller",
+      message: "No",
+    });
+    return Promise.reject(new InputError("out_of_range", "No"));
   }
 }
 

@@ -2,12 +2,13 @@ import assert from "node:assert/strict";
 import { artifactId, encodeArtifact } from "../../artifacts/artifact_file.ts";
 import { HttpStore } from "../../artifacts/store/http_store.ts";
 import { tensor } from "../../artifacts/tensor.ts";
+import { exitStatus } from "../../errors/foreign_error.ts";
 import type { RunEvent } from "../../graph/events.ts";
 import { InlineExecutor } from "../../graph/executors/inline.ts";
-import { HttpExecutor } from "../../graph/executors/http.ts";
+import { HttpExecutor, RemoteStageError } from "../../graph/executors/http.ts";
 import { runGraph } from "../../graph/run.ts";
 import { textToImage } from "../../graph/text_to_image.ts";
-import { ListedModels } from "../../server/engine/listed_models.ts";
+import { ListedModels } from "../../hub/listed_models.ts";
 import { LocalModels } from "../../hub/local_models.ts";
 import { localRun } from "../../local.ts";
 import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
@@ -79,10 +80,8 @@ Deno.test("one server encodes, another denoises, a third decodes: the picture is
   await using encoder = await serving();
   await using denoiser = await serving();
   await using decoder = await serving();
-  const graph = textToImage(
-    { model: "tiny", prompts: ["cute cat"], seeds: [3], steps: 4, width: 64, height: 64 },
-    { guided: true },
-  );
+  const small = { model: "tiny", steps: 4, width: 64, height: 64 };
+  const graph = textToImage({ ...small, prompts: ["cute cat"], seeds: [3] });
   const run = {
     ...localRun({ threads: 1 }),
     models: new ListedModels(MODELS, new LocalModels()),
@@ -106,10 +105,8 @@ Deno.test("one server encodes, another denoises, a third decodes: the picture is
 Deno.test("a stage that cannot run on a server says why; one that is cancelled stops there", async () => {
   await using server = await serving();
   const models = new ListedModels(MODELS, new LocalModels());
-  const graph = textToImage(
-    { model: "tiny", prompts: ["cat"], steps: 100, width: 512, height: 512, guidanceScale: 1 },
-    { guided: false },
-  );
+  const long = { model: "tiny", steps: 100, width: 512, height: 512, guidanceScale: 1 };
+  const graph = textToImage({ ...long, prompts: ["cat"] });
   const run = { ...localRun({ threads: 1 }), models };
   const executors = [new HttpExecutor(server.url)] as const;
   const controller = new AbortController();
@@ -129,18 +126,22 @@ Deno.test("a stage that cannot run on a server says why; one that is cancelled s
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 
-  const renamed = new ListedModels(
-    [{ name: "elsewhere", reference: MODELS[0]!.reference }],
-    new LocalModels(),
-  );
-  const unknown = textToImage({ model: "elsewhere", prompts: ["cat"], guidanceScale: 1 }, { guided: false });
-  await assert.rejects(runGraph(unknown, { ...run, models: renamed, executors }), {
+  const unknown = textToImage({ model: "elsewhere", prompts: ["cat"], guidanceScale: 1 });
+  await assert.rejects(runGraph(unknown, { ...run, executors }), {
     name: "RemoteStageError",
+    code: "model_not_found",
+    status: 404,
     message: /There is no model "elsewhere"/,
   });
+  await using strict = await serving({ limits: { maxSteps: 10 } });
+  const refusal = await runGraph(graph, { ...run, executors: [new HttpExecutor(strict.url)] })
+    .catch((error) => error);
+  assert(refusal instanceof RemoteStageError);
+  assert.deepEqual([refusal.code, refusal.fault, refusal.status], ["out_of_range", "caller", 400]);
+  assert.equal(exitStatus(refusal), 2);
   await assert.rejects(
     runGraph(graph, { ...run, executors: [new HttpExecutor("http://127.0.0.1:9")] }),
-    { name: "RemoteStageError", message: /Cannot reach/ },
+    { name: "RemoteStageError", code: "unreachable", fault: "environment", message: /Cannot reach/ },
   );
   const refused = await server.post("/v1/stages/denoise", { version: "0.0" });
   assert.equal(refused.status, 409);

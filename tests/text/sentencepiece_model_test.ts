@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { readSentencePieceModel } from "../../text/sentencepiece_model.ts";
 import { ModelProtoSchema, TrainerSpec_ModelType } from "../../text/sentencepiece_model_pb.ts";
 import { createTokenizer } from "../../text/tokenizer.ts";
+import { FormatError } from "../../errors/pixstage_error.ts";
 import { goldenPath } from "../goldens.ts";
 
 const bytes = Deno.readFileSync(goldenPath("checkpoints/tiny-lcm/tokenizer/spiece.model"));
@@ -26,9 +27,9 @@ Deno.test("readSentencePieceModel() refuses models of other kinds and empty ones
       trainerSpec: { modelType: TrainerSpec_ModelType.BPE },
     }),
   );
-  assert.throws(() => readSentencePieceModel(bpe), { name: "SyntaxError", message: /spiece\.model .*BPE$/ });
+  assert.throws(() => readSentencePieceModel(bpe), { name: "FormatError", message: /spiece\.model .*BPE$/ });
   assert.throws(() => readSentencePieceModel(new Uint8Array(), "x/spiece.model"), {
-    name: "SyntaxError",
+    name: "FormatError",
     message: /x\/spiece\.model/,
   });
 });
@@ -46,7 +47,7 @@ Deno.test("readSentencePieceModel() and the tokenizer meet broken bytes with not
       try {
         createTokenizer({ spieceModel: spieceModel.slice() }).encode("a cute cat, naïve", 20);
       } catch (error) {
-        assert.ok(error instanceof SyntaxError, String(error));
+        assert.ok(error instanceof FormatError, String(error));
         assert.match(error.message, /spiece\.model/);
       }
     }),

@@ -149,7 +149,7 @@ async function attempt(work: () => Promise<unknown>): Promise<void> {
   try {
     await work();
   } catch (error) {
-    if (error instanceof ServerError && error.status === 401) needsKey.value = true;
+    if (error instanceof ServerError && error.code === "invalid_api_key") needsKey.value = true;
     fault.value = error instanceof Error ? error.message : String(error);
   }
 }

@@ -7,19 +7,22 @@
 
 import type { Capabilities, Graph, Job, RunEvent } from "./types.ts";
 
-/** The server refused, or could not be reached. */
+/**
+ * The server refused, or could not be reached. The page is served file by file, so that it has no base of
+ * errors: `code` is that of the server's reply.
+ */
 export class ServerError extends Error {
   override name = "ServerError";
-  /** The status of the answer; 0 where there was none. */
-  readonly status: number;
+  /** The code of the reply; `unreachable` where there was none. */
+  readonly code: string;
 
   /**
    * @param message What the server said.
-   * @param status The status of the answer.
+   * @param code The code of the reply.
    */
-  constructor(message: string, status: number) {
+  constructor(message: string, code: string) {
     super(message);
-    this.status = status;
+    this.code = code;
   }
 }
 
@@ -87,9 +90,10 @@ async function ask<T>(path: string, init?: RequestInit): Promise<T> {
   try {
     reply = await fetch(path, init);
   } catch {
-    throw new ServerError("The server cannot be reached", 0);
+    throw new ServerError("The server cannot be reached", "unreachable");
   }
   const body = await reply.json();
   if (reply.ok) return body;
-  throw new ServerError(body?.error?.message ?? `The server answered ${reply.status}`, reply.status);
+  const { message = `The server answered ${reply.status}`, code = "internal" } = body?.error ?? {};
+  throw new ServerError(message, code);
 }

@@ -1,0 +1,36 @@
+// This module is browser compatible.
+
+/**
+ * The outline of an artifact: all that can be known of it before it is made or read.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import type { Artifact, JsonObject } from "./artifact.ts";
+
+/** The schema of {@linkcode ArtifactOutline}. */
+export const outlineSchema = z.strictObject({
+  /** The artifact's kind. */
+  kind: z.string(),
+  /** Shapes of its tensors, by name; those that are not known yet are missing. */
+  shapes: z.record(z.string(), z.array(z.number())),
+  /** Its metadata, as far as it is known. */
+  metadata: z.record(z.string(), z.json()),
+  /** Tokens of each text, where the artifact holds embeddings. */
+  tokens: z.array(z.number()).optional(),
+});
+
+/** What is known of an artifact before it is there. */
+export interface ArtifactOutline {
+  readonly kind: string;
+  readonly shapes: Readonly<Record<string, readonly number[]>>;
+  readonly metadata: JsonObject;
+  readonly tokens?: readonly number[] | undefined;
+}
+
+/** The outline of an artifact that is at hand. */
+export function outlineOf({ kind, tensors, metadata }: Artifact): ArtifactOutline {
+  const shapes = Object.entries(tensors).map(([name, { shape }]) => [name, shape] as const);
+  return { kind, shapes: Object.fromEntries(shapes), metadata };
+}

@@ -1,0 +1,96 @@
+/**
+ * Options that are given for all stages, or by stage.
+ *
+ * @module
+ */
+
+import { type Precision, type PrecisionByStage, PRECISIONS } from "../models/precision.ts";
+import { RESIDENCIES, type Residency } from "../models/segments.ts";
+
+import { InputError } from "../errors/pixstage_error.ts";
+
+/** The stages that hold weights. */
+const STAGES: readonly string[] = ["encode", "denoise", "decode"];
+
+/**
+ * Reads an option that is given for all stages, or by stage: `int8`, or `encode=int8,denoise=float32`.
+ *
+ * @param text The option.
+ * @param what What it says, for errors.
+ * @param choices What it may say.
+ * @returns The choice of each stage; `*` stands for those that are not named.
+ * @throws {InputError} if a choice is none of these, or there is no such stage.
+ *
+ * @example Usage
+ * ```ts
+ * import { parseByStage } from "./by_stage.ts";
+ * import assert from "node:assert/strict";
+ *
+ * assert.deepEqual(parseByStage("b,decode=a", "letter", ["a", "b"]), { "*": "b", decode: "a" });
+ * ```
+ */
+export function parseByStage<T extends string>(
+  text: string,
+  what: string,
+  choices: readonly T[],
+): Record<string, T> {
+  return Object.fromEntries(
+    text.split(",").map((part) => {
+      const equals = part.indexOf("=");
+      const stage = equals < 0 ? "*" : part.slice(0, equals).trim();
+      const choice = choices.find((known) => known === part.slice(equals + 1).trim());
+      if (equals >= 0 && !STAGES.includes(stage)) {
+        throw new InputError(
+          "invalid_value",
+          `Cannot read a ${what} as the stage must be one of ${
+            STAGES.join(", ")
+          }: current value is "${stage}"`,
+        );
+      }
+      if (choice !== undefined) return [stage, choice];
+      throw new InputError(
+        "invalid_value",
+        `Cannot read a ${what} as it must be one of ${choices.join(", ")}, or stage=${what} with commas ` +
+          `between them: current value is "${part}"`,
+      );
+    }),
+  );
+}
+
+/**
+ * Reads a residency option: `stream`, or `encode=stream,denoise=stage`.
+ *
+ * @param text The option.
+ * @returns The residency of each stage; `*` stands for those that are not named.
+ * @throws {InputError} if a residency is none of the three.
+ *
+ * @example Usage
+ * ```ts
+ * import { parseResidency } from "./by_stage.ts";
+ * import assert from "node:assert/strict";
+ * assert.deepEqual(parseResidency("stage,denoise=stream"), { "*": "stage", denoise: "stream" });
+ * ```
+ */
+export function parseResidency(text: string): Readonly<Record<string, Residency>> {
+  return parseByStage(text, "residency", RESIDENCIES);
+}
+
+/**
+ * Reads a precision option: `int8`, or `encode=int8,denoise=float32`.
+ *
+ * @param text The option.
+ * @returns The precision of each stage; `*` stands for those that are not named.
+ * @throws {InputError} if a precision is none of these, or the stage lacks it.
+ */
+export function parsePrecision(text: string): PrecisionByStage {
+  const precisions = parseByStage(text, "precision", PRECISIONS);
+  const encode: Precision | undefined = precisions["encode"];
+  if (encode === "float16") {
+    throw new InputError(
+      "invalid_value",
+      "Cannot encode in float16 as values of the text encoder outgrow it: choose one of float32, int8, int4. " +
+        "Weights that are stored in float16 are used as they are",
+    );
+  }
+  return precisions;
+}

@@ -1,0 +1,57 @@
+/**
+ * The devices of this machine.
+ *
+ * @module
+ */
+
+import { type DeviceFacts, LARGEST_ERRORS, probeDevice } from "./device_probe.ts";
+import { type Device, DeviceError, DEVICES } from "../runtime/device.ts";
+import { OnnxRuntimeNode } from "../runtime/onnxruntime_node.ts";
+
+/** Tries one device of this machine. */
+export async function localDevice(device: Device): Promise<DeviceFacts> {
+  return await probeDevice(new OnnxRuntimeNode({ device }), new OnnxRuntimeNode({ threads: 1 }));
+}
+
+/** Tries all devices of this machine. */
+export async function localDevices(): Promise<DeviceFacts[]> {
+  const facts: DeviceFacts[] = [];
+  for (const device of DEVICES) facts.push(await localDevice(device));
+  return facts;
+}
+
+/**
+ * Refuses a device that cannot run here, before anything is loaded. A CPU always can.
+ *
+ * @param device The device.
+ * @param needs Whether stages are to compute in float16.
+ * @throws {DeviceError} if there is none, or nothing that drives it, or if it computes something else.
+ */
+export async function requireDevice(
+  device: Device,
+  needs: { readonly float16?: boolean } = {},
+): Promise<void> {
+  if (device === "cpu") return;
+  const { float32, float16, reason = "" } = await localDevice(device);
+  if (float32 === undefined) {
+    const others = (await localDevices()).filter((facts) => facts.float32 !== undefined);
+    throw new DeviceError(
+      device,
+      `${reason}: devices here are ${others.map((facts) => facts.device).join(", ")}`,
+    );
+  }
+  if (needs.float16 && float16 === undefined) {
+    throw new DeviceError(device, "this GPU has no float16: choose float32, int8 or int4");
+  }
+  const wrong = [
+    float32 > LARGEST_ERRORS.float32 ? float32 : 0,
+    needs.float16 && float16! > LARGEST_ERRORS.float16 ? float16! : 0,
+  ].find((error) => error > 0);
+  if (wrong !== undefined) {
+    throw new DeviceError(
+      device,
+      `its driver computes attention wrongly, off by ${wrong.toExponential(1)} of what a CPU gives: ` +
+        "choose another device or driver",
+    );
+  }
+}

@@ -1,0 +1,143 @@
+// This module is browser compatible.
+
+/**
+ * What zod says of a value, as one sentence that names the field, what it must be, and what it is.
+ *
+ * @module
+ */
+
+import type { z } from "zod";
+
+const LONGEST_VALUE = 120;
+
+/** What is wrong with a value. */
+export interface ValueProblem {
+  /** Where the field at fault is: `["size", "width"]`; empty where the whole value is at fault. */
+  readonly path: readonly (string | number)[];
+  /** The same as a text: `size.width`. */
+  readonly field: string;
+  /** What follows the field's name in a sentence: `must be at least 1: current value is 0`. */
+  readonly problem: string;
+  /** Both as a clause: `size.width must be at least 1: current value is 0`. */
+  readonly clause: string;
+}
+
+/**
+ * Explains the first issue of an error of zod.
+ *
+ * @param error The error.
+ * @param root The value that zod parsed, if it is at hand: the explanation then states the value of the
+ * field.
+ */
+export function explainZodError(error: z.core.$ZodError, ...root: readonly [unknown?]): ValueProblem {
+  const [issue] = error.issues;
+  if (issue === undefined) return explained([], "is not valid");
+  return explainIssue(issue, ...root);
+}
+
+/** {@linkcode explainZodError} for one issue. */
+export function explainIssue(issue: z.core.$ZodIssue, ...root: readonly [unknown?]): ValueProblem {
+  if (issue.code === "unrecognized_keys") {
+    return explained([...issue.path, issue.keys[0]!], "is not a known field");
+  }
+  const deepest = innerIssue(issue);
+  const path = deepest === issue ? issue.path : [...issue.path, ...deepest.path];
+  if (root.length === 0) return explained(path, requirement(deepest));
+  const value = issue.code === "invalid_key" ? issue.path.at(-1) : valueAt(root[0], path);
+  return value === undefined && deepest.code !== "custom"
+    ? explained(path, `is missing: it ${requirement(deepest)}`)
+    : explained(path, `${requirement(deepest)}: current value is ${show(value)}`);
+}
+
+function explained(keys: readonly PropertyKey[], problem: string): ValueProblem {
+  const path = keys.map((key) => typeof key === "number" ? key : String(key));
+  const field = path.join(".");
+  return { path, field, problem, clause: `${field || "the value"} ${problem}` };
+}
+
+/**
+ * The issue that says most: that of a key where a record has a wrong one, and that of the branch that came
+ * farthest where no branch of a union accepts the value.
+ */
+function innerIssue(issue: z.core.$ZodIssue): z.core.$ZodIssue {
+  if (issue.code === "invalid_key" || issue.code === "invalid_element") return issue.issues[0] ?? issue;
+  if (issue.code !== "invalid_union") return issue;
+  const firsts = issue.errors.flatMap(([first]) => first ? [first] : []);
+  const [first, ...rest] = firsts;
+  if (!first || firsts.every(({ path }) => path.length === 0)) return issue;
+  return rest.reduce((deepest, other) => other.path.length > deepest.path.length ? other : deepest, first);
+}
+
+/** What a value must be, after its field's name. */
+function requirement(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case "invalid_value":
+      return `must be ${issue.values.length === 1 ? "" : "one of "}${issue.values.map(String).join(", ")}`;
+    case "invalid_type":
+      return `must be of type ${issue.expected}`;
+    case "too_small":
+      return `must ${
+        bound(issue.inclusive !== false ? "at least" : "more than", issue.minimum, issue.origin)
+      }`;
+    case "too_big":
+      return `must ${
+        bound(issue.inclusive !== false ? "at most" : "less than", issue.maximum, issue.origin)
+      }`;
+    case "not_multiple_of":
+      return `must be a multiple of ${issue.divisor}`;
+    case "invalid_union": {
+      if ("options" in issue) return `must be one of ${issue.options.map(String).join(", ")}`;
+      const branches = issue.errors.flatMap(([first]) => first ? [requirement(first)] : []);
+      const [first = "must be of another type", ...rest] = [...new Set(branches)];
+      return [first, ...rest.map((branch) => branch.replace(/^must (?:be )?/, ""))].join(" or ");
+    }
+    default:
+      return asPredicate(issue.message);
+  }
+}
+
+function bound(relation: string, limit: number | bigint, origin: string): string {
+  switch (origin) {
+    case "string":
+      return `have ${relation} ${limit} ${plural("character", limit)}`;
+    case "array":
+    case "set":
+      return `have ${relation} ${limit} ${plural("item", limit)}`;
+    default:
+      return `be ${relation} ${limit}`;
+  }
+}
+
+function plural(noun: string, count: number | bigint): string {
+  return Number(count) === 1 ? noun : `${noun}s`;
+}
+
+/**
+ * A message of a schema of ours, such as `It must be JSON` or `must be off`, so that it can follow a name.
+ */
+function asPredicate(message: string): string {
+  const predicate = message.replace(/^It /, "");
+  return /^(?:must|is|has|cannot|may) /.test(predicate) ? predicate : `is not valid (${predicate})`;
+}
+
+function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (inner, key) =>
+      inner !== null && typeof inner === "object" && Object.hasOwn(inner, key)
+        ? Reflect.get(inner, key)
+        : undefined,
+    root,
+  );
+}
+
+function show(value: unknown): string {
+  if (typeof value === "number" || typeof value === "bigint") return String(value);
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value);
+  } catch {
+    text = undefined;
+  }
+  text ??= String(value);
+  return text.length > LONGEST_VALUE ? `${text.slice(0, LONGEST_VALUE)}…` : text;
+}

@@ -1,0 +1,235 @@
+// This module is browser compatible.
+
+/**
+ * The executor's side of the protocol: sends stages to a host, passes on its reports, and ends it when it does not listen.
+ *
+ * @module
+ */
+
+import { deserializeError } from "../../errors/serialized_error.ts";
+import type { JsonObject } from "../../artifacts/artifact.ts";
+import type {
+  ExecuteOptions,
+  IdentifiedArtifact,
+  MadeByStage,
+  Preparation,
+  StageResponse,
+} from "../executors/executor.ts";
+import { type HostEnd, StageProcessError } from "./host_error.ts";
+import {
+  type HostChannel,
+  type HostReply,
+  hostReplySchema,
+  type HostRequest,
+  type HostSettings,
+  type HostTask,
+  PROTOCOL_VERSION,
+  type SentArtifact,
+} from "./protocol.ts";
+
+/** A host that was started somewhere. */
+export interface HostLink extends HostChannel<HostRequest> {
+  /** Its process, where it has one of its own. */
+  readonly pid?: number | undefined;
+  /** Settles when the host is gone. */
+  readonly ended: Promise<HostEnd>;
+  /** Lets a host that has nothing to do end; settles when it is gone. */
+  close(): Promise<void>;
+  /** Ends the host, whatever it does; settles when it is gone. */
+  kill(): Promise<void>;
+}
+
+/** How artifacts travel between an executor and its host. */
+export interface ArtifactCarrier {
+  /** The folder of the store that they travel through, where they do. */
+  readonly folder?: string | undefined;
+  /** Whether that folder goes with the host. */
+  readonly temporary?: boolean | undefined;
+  /** A folder for artifacts that the store cannot take, where the channel does not carry them. */
+  readonly spare?: string | undefined;
+  /** Makes an artifact ready to be sent. */
+  send(artifact: IdentifiedArtifact): Promise<SentArtifact>;
+  /** Takes an artifact that arrived. */
+  receive(sent: SentArtifact): Promise<MadeByStage>;
+}
+
+/** How a host is reached. */
+export interface HostConnectionOptions {
+  /** The host. */
+  readonly link: HostLink;
+  /** Its settings. */
+  readonly settings: HostSettings;
+  /** Milliseconds that a stage has to end by itself once it is cancelled. */
+  readonly graceMs: number;
+  /** Takes the progress of downloads. */
+  readonly onDownload?: ((progress: JsonObject) => void) | undefined;
+}
+
+/** A task that a host is at. */
+interface Task {
+  /** Takes replies of the task. */
+  take(reply: HostReply): Promise<void> | void;
+  /** Ends it. */
+  fail(error: unknown): void;
+}
+
+/** A connection to one host, which does one task at a time. */
+export class HostConnection {
+  #options: HostConnectionOptions;
+  #ready = Promise.withResolvers<void>();
+  #tasks = new Map<string, Task>();
+  #isOver = false;
+
+  /** @param options How the host is reached. It is opened at once. */
+  constructor(options: HostConnectionOptions) {
+    this.#options = options;
+    const { link, settings } = options;
+    // Each task hears of a failure by itself.
+    this.#ready.promise.catch(() => {});
+    link.onMessage = (message) => this.#take(message);
+    link.ended.then((end) => this.#end(end));
+    link.send({ type: "open", version: PROTOCOL_VERSION, settings });
+  }
+
+  /** The host's process, where it has one of its own. */
+  get pid(): number | undefined {
+    return this.#options.link.pid;
+  }
+
+  /** Whether the host has ended. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Prepares a node in the host. */
+  async prepare(task: HostTask, signal: AbortSignal): Promise<Preparation> {
+    return await this.#do<Preparation>(task.stage, signal, (id, done) => {
+      this.#options.link.send({ type: "prepare", id, task });
+      return (reply) => {
+        if (reply.type === "prepared") done(reply.preparation);
+      };
+    });
+  }
+
+  /** Runs a node in the host. */
+  async run(
+    task: HostTask,
+    inputs: Readonly<Record<string, IdentifiedArtifact>>,
+    carrier: ArtifactCarrier,
+    { signal, snapshots, previews, report }: ExecuteOptions,
+  ): Promise<StageResponse> {
+    const { link } = this.#options;
+    const { folder, temporary, spare } = carrier;
+    const sent: Record<string, SentArtifact> = {};
+    for (const [port, input] of Object.entries(inputs)) sent[port] = await carrier.send(input);
+    const saved = snapshots?.saved && await carrier.send(snapshots.saved);
+    return await this.#do<StageResponse>(task.stage, signal, (id, done) => {
+      link.send({
+        type: "run",
+        id,
+        task,
+        inputs: sent,
+        ...(folder === undefined ? {} : { store: folder }),
+        ...(temporary ? { temporary } : {}),
+        ...(spare === undefined ? {} : { spare }),
+        ...(previews ? { previews } : {}),
+        ...(snapshots ? { snapshots: snapshots.policy } : {}),
+        ...(saved ? { saved } : {}),
+      });
+      return async (reply) => {
+        if (reply.type === "report") return report(reply.event);
+        if (reply.type === "snapshot") {
+          await snapshots?.keep(await carrier.receive(reply.state));
+          return link.send({ type: "kept", id });
+        }
+        if (reply.type !== "done") return;
+        const outputs: Record<string, MadeByStage> = {};
+        for (const [port, artifact] of Object.entries(reply.outputs)) {
+          outputs[port] = await carrier.receive(artifact);
+        }
+        done({ outputs, memory: reply.memory });
+      };
+    });
+  }
+
+  /** Lets the host end. */
+  async close(): Promise<void> {
+    this.#isOver = true;
+    await this.#options.link.close();
+  }
+
+  /** Ends the host, whatever it does. */
+  async kill(): Promise<void> {
+    this.#isOver = true;
+    await this.#options.link.kill();
+  }
+
+  /** Does one task, and asks the host to stop it when the signal says so. */
+  async #do<T>(
+    stage: string,
+    signal: AbortSignal,
+    start: (id: string, done: (result: T) => void) => Task["take"],
+  ): Promise<T> {
+    const { link, graceMs } = this.#options;
+    signal.throwIfAborted();
+    const id = crypto.randomUUID();
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    promise.catch(() => {});
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const stop = (): void => {
+      link.send({ type: "cancel", id });
+      // It may be in the midst of a long step.
+      timer = setTimeout(() => reject(signal.reason), graceMs);
+    };
+    signal.addEventListener("abort", stop, { once: true });
+    this.#tasks.set(id, {
+      take: () => {},
+      fail: (error) => reject(error instanceof EndedHost ? new StageProcessError(stage, error.end) : error),
+    });
+    try {
+      await Promise.race([this.#ready.promise, promise]);
+      const take = start(id, resolve);
+      this.#tasks.set(id, { ...this.#tasks.get(id)!, take });
+      return await promise;
+    } catch (error) {
+      signal.throwIfAborted();
+      throw error instanceof EndedHost ? new StageProcessError(stage, error.end) : error;
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", stop);
+      this.#tasks.delete(id);
+    }
+  }
+
+  #take(message: unknown): void {
+    const reply = hostReplySchema.parse(message);
+    if (reply.type === "ready") return this.#ready.resolve();
+    if (reply.type === "download") return this.#options.onDownload?.(reply.progress);
+    if (reply.type === "failed") {
+      const error = deserializeError(reply.error);
+      return reply.id === undefined ? this.#fail(error) : this.#tasks.get(reply.id)?.fail(error);
+    }
+    const task = this.#tasks.get(reply.id);
+    Promise.resolve(task?.take(reply)).catch((error) => task?.fail(error));
+  }
+
+  #end(end: HostEnd): void {
+    this.#isOver = true;
+    this.#fail(new EndedHost(end));
+  }
+
+  #fail(error: unknown): void {
+    this.#ready.reject(error);
+    for (const task of this.#tasks.values()) task.fail(error);
+  }
+}
+
+/** The host has ended; each task says which stage it was at. */
+class EndedHost extends Error {
+  readonly end: HostEnd;
+
+  constructor(end: HostEnd) {
+    super("The host has ended");
+    this.end = end;
+  }
+}

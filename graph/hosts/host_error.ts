@@ -1,0 +1,49 @@
+// This module is browser compatible.
+
+import { PixstageError } from "../../errors/pixstage_error.ts";
+
+/** How the worker or process that ran a stage came to its end. */
+export interface HostEnd {
+  /** The signal that ended it: `SIGKILL`. */
+  readonly signal?: string | undefined;
+  /** Its exit status. */
+  readonly status?: number | undefined;
+  /** What it did not catch. */
+  readonly reason?: string | undefined;
+}
+
+/** What a signal that nobody sent on purpose tells. */
+const CAUSES: Readonly<Record<string, string>> = {
+  SIGKILL: ". The system does so when memory runs out",
+  SIGABRT: ". A library does so when it cannot go on, as when it gets no more memory or threads",
+};
+
+/** The worker or process that ran a stage died on the way. The run can be started again, and goes on. */
+export class StageProcessError extends PixstageError<"host_died"> {
+  override name = "StageProcessError";
+  /** The stage's name. */
+  readonly stage: string;
+  /** The signal that ended it, where it was one. */
+  readonly signal: string | undefined;
+
+  /**
+   * @param stage The stage's name.
+   * @param end How it came to its end.
+   */
+  constructor(stage: string, { signal, status, reason }: HostEnd) {
+    const how = signal
+      ? `was ended by ${signal}`
+      : reason
+      ? `failed: ${reason}`
+      : `ended with status ${status}`;
+    const cause = CAUSES[signal ?? ""] ?? "";
+    super(
+      "host_died",
+      `Cannot finish stage "${stage}" as the process that ran it ${how}${cause}. ` +
+        "Run it again to go on from the last checkpoint",
+      { details: { stage, signal: signal ?? null, status: status ?? null } },
+    );
+    this.stage = stage;
+    this.signal = signal;
+  }
+}

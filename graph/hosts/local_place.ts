@@ -1,0 +1,75 @@
+/**
+ * The place of stages that run on this machine outside the calling thread.
+ *
+ * @module
+ */
+
+import { constants, platform, setPriority } from "node:os";
+import { z } from "zod";
+import { asJson } from "../../artifacts/canonical_json.ts";
+import type { JsonObject } from "../../artifacts/artifact.ts";
+import { FolderStore } from "../../artifacts/store/folder_store.ts";
+import { ListedModels } from "../../hub/listed_models.ts";
+import { LocalModels } from "../../hub/local_models.ts";
+import { DEVICES } from "../../runtime/device.ts";
+import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
+import { builtInStages } from "../../stages/mod.ts";
+import { InlineExecutor } from "../executors/inline.ts";
+import { rememberedFingerprint } from "../fingerprint_memo.ts";
+import { loadPlugins } from "../plugins.ts";
+import type { HostSettings } from "./protocol.ts";
+import type { HostPlace } from "./stage_host.ts";
+
+const modelsSchema = z.strictObject({
+  endpoint: z.string().optional(),
+  token: z.string().optional(),
+  cacheDir: z.string().optional(),
+  localFilesOnly: z.boolean().optional(),
+  fetches: z.boolean().optional(),
+  tries: z.number().optional(),
+  concurrency: z.number().optional(),
+  stallTimeout: z.number().optional(),
+  userAgent: z.string().optional(),
+  /** The models that stages may name, and no others. */
+  listed: z.array(z.strictObject({ name: z.string(), reference: z.string() })).optional(),
+});
+
+const runtimeSchema = z.strictObject({
+  device: z.enum(DEVICES).optional(),
+  threads: z.int().positive().optional(),
+});
+
+/** Opens checkpoints of the disk and the hub, ONNX Runtime, the built-in stages and those of plugins. */
+export async function openLocalPlace(
+  settings: HostSettings,
+  onDownload: (progress: JsonObject) => void,
+): Promise<HostPlace> {
+  if (settings.background) giveWay();
+  const { listed, ...options } = modelsSchema.parse(settings.models);
+  const local = new LocalModels({
+    ...options,
+    onProgress: (progress) => onDownload(asJson(progress) as JsonObject),
+  });
+  const models = listed ? new ListedModels(listed, local) : local;
+  const runtime = new OnnxRuntimeNode(runtimeSchema.parse(settings.runtime));
+  const { fingerprints } = settings;
+  return {
+    registry: await loadPlugins(builtInStages(), settings.plugins),
+    runtime,
+    executor: new InlineExecutor({
+      models,
+      runtime,
+      fingerprint: fingerprints === undefined ? undefined : rememberedFingerprint(fingerprints),
+    }),
+    openStore: (folder) => new FolderStore(folder),
+  };
+}
+
+/** Lets other processes run first. On Linux this holds for this thread and those that it starts. */
+function giveWay(): void {
+  try {
+    if (platform() === "linux") setPriority(0, constants.priority.PRIORITY_BELOW_NORMAL);
+  } catch {
+    // Where that is forbidden, all are equal.
+  }
+}

@@ -1,0 +1,36 @@
+/**
+ * The module of a worker that ends its process when the parent process is gone. It has a thread of its own, as a stage
+ * blocks the process's first thread for as long as a step takes.
+ *
+ * @module
+ */
+
+import process from "node:process";
+
+const EVERY_MS = 250;
+
+/** What a worker's global object offers here. */
+const self = globalThis as unknown as {
+  onmessage: (event: { data: { parent?: number; temporaryFolder?: string } }) => void;
+};
+
+let temporaryFolder: string | undefined;
+
+self.onmessage = ({ data }) => {
+  temporaryFolder = data.temporaryFolder ?? temporaryFolder;
+  const { parent } = data;
+  if (parent === undefined) return;
+  setInterval(() => {
+    if (process.ppid === parent) return;
+    if (temporaryFolder !== undefined) removeFolder(temporaryFolder);
+    process.kill(process.pid, "SIGKILL");
+  }, EVERY_MS);
+};
+
+function removeFolder(folder: string): void {
+  try {
+    Deno.removeSync(folder, { recursive: true });
+  } catch {
+    // The parent had removed it.
+  }
+}

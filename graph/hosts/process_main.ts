@@ -1,0 +1,34 @@
+/**
+ * The program of a child process that runs stages: messages come by the standard input and go by the standard output.
+ * It ends when the input ends, and when its parent is gone.
+ *
+ * @module
+ */
+
+import { decodeJsonTexts, encodeJsonText } from "./json_sequence.ts";
+import { openLocalPlace } from "./local_place.ts";
+import { type HostChannel, type HostReply, hostRequestSchema } from "./protocol.ts";
+import { hostStages } from "./stage_host.ts";
+
+// Ctrl-C in a terminal goes to parent and child alike. The parent decides what happens.
+Deno.addSignalListener("SIGINT", () => {});
+
+const watchdog = new Worker(new URL("./parent_watch.ts", import.meta.url), { type: "module" });
+watchdog.postMessage({ parent: Deno.ppid });
+
+const channel: HostChannel<HostReply> = {
+  send(message) {
+    const bytes = encodeJsonText(message);
+    for (let sent = 0; sent < bytes.length;) sent += Deno.stdout.writeSync(bytes.subarray(sent));
+  },
+  onMessage: () => {},
+};
+hostStages(channel, openLocalPlace);
+for await (const message of decodeJsonTexts(Deno.stdin.readable)) {
+  const request = hostRequestSchema.safeParse(message).data;
+  if (request?.type === "run") {
+    watchdog.postMessage({ temporaryFolder: request.temporary ? request.store : request.spare });
+  }
+  channel.onMessage(message);
+}
+Deno.exit(0);

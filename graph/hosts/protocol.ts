@@ -1,0 +1,133 @@
+// This module is browser compatible.
+
+/**
+ * The messages between an executor and a host: a worker or a child process that runs stages. Every message is plain JSON,
+ * but for artifacts; these travel in the message where the channel can carry them, and by id through a store where both
+ * sides can open it.
+ *
+ * @module
+ */
+
+import { serializedErrorSchema } from "../../errors/serialized_error.ts";
+import { z } from "zod";
+import type { Artifact, JsonObject } from "../../artifacts/artifact.ts";
+import { outlineSchema } from "../../artifacts/outline.ts";
+import { sha256Schema } from "../../artifacts/store/stage_record.ts";
+import { precisionSchema } from "../../models/precision.ts";
+import { residencySchema } from "../../models/segments.ts";
+import { stageReportSchema } from "../../stages/stage_report.ts";
+import { stageMemorySchema } from "../events.ts";
+import { preparationSchema } from "../executors/executor.ts";
+import { snapshotPolicySchema } from "../snapshots.ts";
+
+/** The protocol's version. Both sides must speak the same. */
+export const PROTOCOL_VERSION = 2;
+
+const object = z.custom<JsonObject>(
+  (value) => value !== null && typeof value === "object" && !Array.isArray(value),
+  "It must be an object",
+);
+
+/** An artifact by id, and itself where the channel carries it. */
+const sentArtifactSchema = z.strictObject({
+  id: sha256Schema.optional(),
+  artifact: z.custom<Artifact>((value) => value !== null && typeof value === "object").optional(),
+}).refine(({ id, artifact }) => id !== undefined || artifact !== undefined, "It must have an id or be there");
+
+/** The settings of a host. */
+export const hostSettingsSchema = z.strictObject({
+  /** Modules that bring stages, architectures and schedulers. */
+  plugins: z.array(z.string()),
+  /** Where checkpoints are found. */
+  models: object,
+  /** What graphs run on. */
+  runtime: object,
+  /** A folder that remembers fingerprints of weights. */
+  fingerprints: z.string().optional(),
+  /** Whether the host gives way to other processes, as beside a server that answers. */
+  background: z.boolean().optional(),
+});
+
+/** A node that a host prepares or runs. */
+export const hostTaskSchema = z.strictObject({
+  /** The node's id, for reports. */
+  node: z.string(),
+  stage: z.string(),
+  stageVersion: z.string(),
+  parameters: object,
+  /** Outlines of the artifacts at the connected input ports. */
+  outlines: z.record(z.string(), outlineSchema),
+  residency: residencySchema.optional(),
+  lowestPrecision: precisionSchema.optional(),
+});
+
+/** A message to a host. */
+export const hostRequestSchema = z.discriminatedUnion("type", [
+  z.strictObject({ type: z.literal("open"), version: z.int(), settings: hostSettingsSchema }),
+  z.strictObject({ type: z.literal("prepare"), id: z.string(), task: hostTaskSchema }),
+  z.strictObject({
+    type: z.literal("run"),
+    id: z.string(),
+    task: hostTaskSchema,
+    inputs: z.record(z.string(), sentArtifactSchema),
+    /** The folder of a store that both sides open; artifacts travel in the messages without one. */
+    store: z.string().optional(),
+    /** Whether that folder goes with the host. */
+    temporary: z.boolean().optional(),
+    /** A folder for artifacts that the store cannot take, where they do not travel in the messages. */
+    spare: z.string().optional(),
+    /** When states are kept; absent where none are. */
+    snapshots: snapshotPolicySchema.optional(),
+    /** The state to begin from. */
+    saved: sentArtifactSchema.optional(),
+    /** Whether the stage is to report intermediate images. */
+    previews: z.boolean().optional(),
+  }),
+  z.strictObject({ type: z.literal("cancel"), id: z.string() }),
+  /** Answers a snapshot: it is kept, the stage may go on. */
+  z.strictObject({ type: z.literal("kept"), id: z.string() }),
+]);
+
+/** A message from a host. */
+export const hostReplySchema = z.discriminatedUnion("type", [
+  z.strictObject({ type: z.literal("ready"), version: z.int() }),
+  z.strictObject({ type: z.literal("prepared"), id: z.string(), preparation: preparationSchema }),
+  z.strictObject({ type: z.literal("report"), id: z.string(), event: stageReportSchema }),
+  z.strictObject({ type: z.literal("download"), progress: object }),
+  z.strictObject({ type: z.literal("snapshot"), id: z.string(), state: sentArtifactSchema }),
+  z.strictObject({
+    type: z.literal("done"),
+    id: z.string(),
+    outputs: z.record(z.string(), sentArtifactSchema),
+    memory: stageMemorySchema.optional(),
+  }),
+  z.strictObject({
+    type: z.literal("failed"),
+    /** Absent where the host could not be opened. */
+    id: z.string().optional(),
+    error: serializedErrorSchema,
+  }),
+]);
+
+/** An artifact by id, and itself where the channel carries it. */
+export type SentArtifact = z.infer<typeof sentArtifactSchema>;
+
+/** The settings of a host. */
+export type HostSettings = z.infer<typeof hostSettingsSchema>;
+
+/** A node that a host prepares or runs. */
+export type HostTask = z.infer<typeof hostTaskSchema>;
+
+/** A message to a host. */
+export type HostRequest = z.infer<typeof hostRequestSchema>;
+
+/** A message from a host. */
+export type HostReply = z.infer<typeof hostReplySchema>;
+
+/** A way for messages of the protocol, seen from the side that sends `Sent`. */
+export interface HostChannel<Sent extends HostRequest | HostReply> {
+  /** Sends a message. Buffers of artifacts in it are transferred where `transfer` names them. */
+  send(message: Sent, transfer?: readonly ArrayBuffer[]): void;
+  /** Takes what arrives; set before anything is sent. */
+  onMessage: (message: unknown) => void;
+}

@@ -1,0 +1,216 @@
+// This module is browser compatible.
+
+import { serializeError } from "../../errors/serialized_error.ts";
+import { InputError, InternalError } from "../../errors/pixstage_error.ts";
+import { ArtifactError, type JsonObject } from "../../artifacts/artifact.ts";
+import { MemoryStore } from "../../artifacts/store/memory_store.ts";
+import type { ArtifactStore, RunStore } from "../../artifacts/store/store.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
+import type { StageRegistry } from "../../stages/registry.ts";
+import type { Executor, IdentifiedArtifact, MadeByStage, PreparedNode } from "../executors/executor.ts";
+import {
+  type HostChannel,
+  type HostReply,
+  type HostRequest,
+  hostRequestSchema,
+  type HostSettings,
+  type HostTask,
+  PROTOCOL_VERSION,
+  type SentArtifact,
+} from "./protocol.ts";
+
+/** The place that stages work in. */
+export interface HostPlace {
+  /** The stages. */
+  readonly registry: StageRegistry;
+  /** Runs stages in this thread. */
+  readonly executor: Executor;
+  /** What graphs run on. */
+  readonly runtime: Runtime;
+  /** Opens the store in a folder. */
+  openStore(folder: string): RunStore;
+}
+
+/** Opens the place that stages work in. */
+export type OpenPlace = (
+  settings: HostSettings,
+  onDownload: (progress: JsonObject) => void,
+) => Promise<HostPlace>;
+
+/** Sessions that are kept between runs are given back when the process has grown beyond this. */
+const KEPT_BYTES = 3e9;
+/** Prepared nodes that wait to be run, at most. */
+const PREPARED_NODES = 64;
+
+/**
+ * Runs stages for an executor at the other end of a channel, until the channel's owner ends it.
+ *
+ * @param channel The way to the executor.
+ * @param openPlace Opens the place that stages work in.
+ */
+export function hostStages(channel: HostChannel<HostReply>, openPlace: OpenPlace): void {
+  const send = (reply: HostReply): void => channel.send(reply, givenBuffers(reply));
+  const running = new Map<string, HostedRun>();
+  const prepared = new Map<string, PreparedNode>();
+  let place: Promise<HostPlace> | undefined;
+  const opened = async (): Promise<HostPlace> => {
+    if (place) return await place;
+    throw new InternalError("Cannot run a stage before the host is opened");
+  };
+  const handle = async (request: HostRequest): Promise<void> => {
+    switch (request.type) {
+      case "open":
+        if (request.version !== PROTOCOL_VERSION) throw wrongVersion(request.version);
+        place = openPlace(request.settings, (progress) => send({ type: "download", progress }));
+        await place;
+        return send({ type: "ready", version: PROTOCOL_VERSION });
+      case "prepare":
+      case "run": {
+        const run = new HostedRun(request.id, send);
+        running.set(request.id, run);
+        try {
+          if (request.type === "run") return send(await run.execute(request, await opened(), prepared));
+          const node = await run.prepare(request.task, await opened());
+          const [oldest] = prepared.keys();
+          if (prepared.size >= PREPARED_NODES) prepared.delete(oldest!);
+          prepared.set(JSON.stringify(request.task), node);
+          const { execute: _execute, ...preparation } = node;
+          return send({
+            type: "prepared",
+            id: request.id,
+            preparation: JSON.parse(JSON.stringify(preparation)),
+          });
+        } finally {
+          running.delete(request.id);
+        }
+      }
+      case "cancel":
+        return running.get(request.id)?.cancel();
+      case "kept":
+        return running.get(request.id)?.kept();
+    }
+  };
+  channel.onMessage = (message) => {
+    const parsed = hostRequestSchema.safeParse(message);
+    const id = parsed.data && "id" in parsed.data ? { id: parsed.data.id } : {};
+    const handled = parsed.success ? handle(parsed.data) : Promise.reject(parsed.error);
+    handled.catch((error) => send({ type: "failed", ...id, error: serializeError(error) }));
+  };
+}
+
+/** One stage that is prepared or runs here for an executor elsewhere. */
+class HostedRun {
+  #id: string;
+  #send: (reply: HostReply) => void;
+  #controller = new AbortController();
+  #kept = Promise.withResolvers<void>();
+
+  constructor(id: string, send: (reply: HostReply) => void) {
+    this.#id = id;
+    this.#send = send;
+  }
+
+  cancel(): void {
+    this.#controller.abort(new DOMException("The run was stopped", "AbortError"));
+  }
+
+  kept(): void {
+    this.#kept.resolve();
+  }
+
+  async prepare(task: HostTask, { registry, executor }: HostPlace): Promise<PreparedNode> {
+    const { node: id, stage: name, stageVersion, parameters, outlines, residency, lowestPrecision } = task;
+    const stage = registry.get(name);
+    if (stage.version !== stageVersion) {
+      throw new InputError(
+        "version_mismatch",
+        `Cannot run stage "${name}" as its version must be ${stage.version} here: current value is ${stageVersion}`,
+      );
+    }
+    const node = { id, stage, parameters: stage.parameters.parse(parameters) };
+    const request = { node, inputs: outlines, residency, lowestPrecision };
+    return await executor.prepare(request, { signal: this.#controller.signal });
+  }
+
+  async execute(
+    request: Extract<HostRequest, { type: "run" }>,
+    place: HostPlace,
+    waiting: Map<string, PreparedNode>,
+  ): Promise<HostReply> {
+    const { task, inputs, store: folder, spare: spareFolder, snapshots, saved, previews } = request;
+    const store = folder === undefined ? undefined : place.openStore(folder);
+    const spare = spareFolder === undefined ? undefined : place.openStore(spareFolder);
+    const name = JSON.stringify(task);
+    const prepared = waiting.get(name) ?? await this.prepare(task, place);
+    waiting.delete(name);
+    const received: Record<string, IdentifiedArtifact> = {};
+    for (const [port, input] of Object.entries(inputs)) received[port] = await receive(input, store, spare);
+    const state = saved && await receive(saved, store, spare);
+    const response = await prepared.execute(received, {
+      signal: this.#controller.signal,
+      store: store ?? new MemoryStore(),
+      report: (event) => this.#send({ type: "report", id: this.#id, event }),
+      previews,
+      snapshots: snapshots && {
+        policy: snapshots,
+        saved: state,
+        keep: async (made) => {
+          this.#kept = Promise.withResolvers();
+          this.#send({ type: "snapshot", id: this.#id, state: await give(made, store, spare) });
+          await this.#kept.promise;
+        },
+      },
+    });
+    const outputs: Record<string, SentArtifact> = {};
+    for (const [port, made] of Object.entries(response.outputs)) {
+      outputs[port] = await give(made, store, spare);
+    }
+    const { runtime } = place;
+    if ((runtime.memory?.().resident ?? 0) > KEPT_BYTES) await runtime.release?.();
+    const { memory } = response;
+    return { type: "done", id: this.#id, outputs, ...(memory ? { memory } : {}) };
+  }
+}
+
+async function receive(
+  { id, artifact }: SentArtifact,
+  store: ArtifactStore | undefined,
+  spare: ArtifactStore | undefined,
+): Promise<IdentifiedArtifact> {
+  const found = artifact ?? (id === undefined ? undefined : await store?.get(id) ?? await spare?.get(id));
+  if (found) return { id: id ?? "", artifact: found };
+  throw new ArtifactError(`Cannot read artifact ${id}: the store does not have it`, {
+    code: "artifact_not_found",
+  });
+}
+
+/** Sends an artifact. A store that cannot take it, being full, does not stop the stage: the executor warns of it. */
+async function give(
+  made: MadeByStage,
+  store: ArtifactStore | undefined,
+  spare: ArtifactStore | undefined,
+): Promise<SentArtifact> {
+  if ("id" in made) return { id: made.id };
+  const { artifact } = made;
+  const id = await store?.put(artifact).catch(() => undefined) ?? await spare?.put(artifact);
+  return id === undefined ? { artifact } : { id };
+}
+
+/**
+ * The buffers of the artifacts that a reply gives away, each once. Only outputs are given away: a snapshot is copied, as
+ * the stage goes on with the arrays that it offered, among them those of its inputs.
+ */
+function givenBuffers(reply: HostReply): ArrayBuffer[] {
+  const outputs = reply.type === "done" ? Object.values(reply.outputs) : [];
+  const tensors = outputs.flatMap(({ artifact }) => Object.values(artifact?.tensors ?? {}));
+  return [...new Set(tensors.map(({ data }) => data.buffer))].filter((buffer) =>
+    buffer instanceof ArrayBuffer
+  );
+}
+
+function wrongVersion(version: number): InputError {
+  return new InputError(
+    "version_mismatch",
+    `Cannot open a stage host as the protocol's version must be ${PROTOCOL_VERSION}: current value is ${version}`,
+  );
+}

@@ -1,0 +1,200 @@
+// This module is browser compatible.
+
+/**
+ * Chooses how each node runs so that a whole run fits into memory: how long weights are held, their precision, and how
+ * pictures are cut. Pure: nodes tell their choices when they are prepared.
+ *
+ * @module
+ */
+
+import { PixstageError } from "../errors/pixstage_error.ts";
+import prettyBytes from "pretty-bytes";
+import { z } from "zod";
+import type { MemoryChoice } from "../models/memory.ts";
+import { residencySchema } from "../models/segments.ts";
+import { precisionSchema } from "../models/precision.ts";
+
+/** The schema of {@linkcode StageMemoryPlan}. */
+export const stageMemoryPlanSchema = z.object({
+  /** The stage. */
+  stage: z.string(),
+  /** The nodes of that stage that run together. */
+  nodes: z.array(z.string()),
+  /** How long the weights are held. */
+  residency: residencySchema,
+  /** Precision of the matrices, where the stage has any. */
+  precision: precisionSchema.optional(),
+  /** How pictures are cut, where the stage decodes. */
+  tiling: z.string().optional(),
+  /** Side of a blended tile in pixels. */
+  tileSize: z.number().optional(),
+  /** Branches of guidance that are predicted at once, where the stage denoises with guidance; see docs/memory.md. */
+  halves: z.number().optional(),
+  /** Bytes of all weights that the stage reads. */
+  weightBytes: z.number(),
+  /** Resident memory at its largest, in bytes. */
+  predictedPeak: z.number(),
+  /** Memory of the GPU at its largest, in bytes, where the stage runs on one. */
+  predictedGpuPeak: z.number().optional(),
+});
+
+/** The schema of {@linkcode MemoryPlan}. */
+export const memoryPlanSchema = z.object({
+  /** Whether all stages are predicted to fit. */
+  fits: z.boolean(),
+  /** The limit in bytes; absent if there is none. */
+  limitBytes: z.number().optional(),
+  /** The limit of GPU memory in bytes; absent if there is none. */
+  gpuLimitBytes: z.number().optional(),
+  /** The stages, in the order of the run. */
+  stages: z.array(stageMemoryPlanSchema),
+  /** Resident memory of the whole run at its largest, in bytes. */
+  predictedPeak: z.number(),
+  /** Where it does not fit: by how much, and what would help. */
+  problems: z.array(z.string()),
+});
+
+/** How the nodes of one stage run. */
+export type StageMemoryPlan = z.infer<typeof stageMemoryPlanSchema>;
+
+/** How a run uses memory. */
+export type MemoryPlan = z.infer<typeof memoryPlanSchema>;
+
+/** Bounds of a run's memory. */
+export interface MemoryLimits {
+  /** Bytes that may be resident at a time; no limit if left out. */
+  readonly maxMemory?: number | undefined;
+  /** Bytes of GPU memory that may be in use at a time; no limit if left out. */
+  readonly maxGpuMemory?: number | undefined;
+}
+
+/** A node, and the ways in which it can run. */
+export interface NodeChoices {
+  /** The node's id. */
+  readonly node: string;
+  /** The node's stage. */
+  readonly stage: string;
+  /** All ways to run it, the best first. */
+  readonly choices: readonly MemoryChoice[];
+}
+
+/** No choice fits into the memory that the user allows. */
+export class MemoryBudgetError extends PixstageError<"memory_budget"> {
+  override name = "MemoryBudgetError";
+
+  /** @param message What does not fit, and what would help. */
+  constructor(message: string) {
+    super("memory_budget", message);
+  }
+}
+
+/**
+ * Plans a run. Stages run one after the other and give their memory back, so each has the whole limit, but for what
+ * resident stages before it go on holding. Of the choices that fit, the first is taken.
+ *
+ * @param nodes The nodes in the order of the run; those without choices take next to nothing.
+ * @param limits Bounds of the memory.
+ * @returns The plan, also where it does not fit, and the choice of each node.
+ */
+export function planMemory(
+  nodes: readonly NodeChoices[],
+  { maxMemory, maxGpuMemory }: MemoryLimits = {},
+): { readonly plan: MemoryPlan; readonly chosen: ReadonlyMap<string, MemoryChoice> } {
+  const stages: StageMemoryPlan[] = [];
+  const problems: string[] = [];
+  const chosen = new Map<string, MemoryChoice>();
+  let held = 0;
+  for (const group of byStage(nodes)) {
+    const choices = group.choices.map((choice) => ({ ...choice, peakBytes: choice.peakBytes + held }));
+    const fits = ({ peakBytes, gpuPeakBytes = 0 }: MemoryChoice): boolean =>
+      peakBytes <= (maxMemory ?? Infinity) && gpuPeakBytes <= (maxGpuMemory ?? Infinity);
+    const excess = ({ peakBytes, gpuPeakBytes = 0 }: MemoryChoice): number => {
+      const over = Math.max(peakBytes - (maxMemory ?? Infinity), gpuPeakBytes - (maxGpuMemory ?? Infinity));
+      return Number.isFinite(over) ? over : peakBytes;
+    };
+    const least = choices.reduce((a, b) => excess(b) < excess(a) ? b : a);
+    const choice = choices.find(fits) ?? least;
+    for (const node of group.nodes) chosen.set(node, choice);
+    stages.push(stagePlan(group, choice));
+    held += choice.heldBytes;
+    if (fits(choice)) continue;
+    const isGpu = choice.peakBytes <= (maxMemory ?? Infinity);
+    const [needs, limit] = isGpu ? [choice.gpuPeakBytes!, maxGpuMemory!] : [choice.peakBytes, maxMemory!];
+    problems.push(
+      `${group.stage} needs ${prettyBytes(needs)}${isGpu ? " of GPU memory" : ""}, ${
+        prettyBytes(needs - limit)
+      } more than allowed: ${choice.advice}`,
+    );
+  }
+  return {
+    plan: {
+      fits: problems.length === 0,
+      ...(maxMemory === undefined ? {} : { limitBytes: maxMemory }),
+      ...(maxGpuMemory === undefined ? {} : { gpuLimitBytes: maxGpuMemory }),
+      stages,
+      predictedPeak: Math.max(0, ...stages.map(({ predictedPeak }) => predictedPeak)),
+      problems,
+    },
+    chosen,
+  };
+}
+
+/**
+ * Refuses a plan that does not fit.
+ *
+ * @throws {MemoryBudgetError} with what would help.
+ */
+export function requireFit({ fits, limitBytes, gpuLimitBytes, problems }: MemoryPlan): void {
+  if (fits) return;
+  const limits = [
+    ...(limitBytes === undefined ? [] : [prettyBytes(limitBytes)]),
+    ...(gpuLimitBytes === undefined ? [] : [`${prettyBytes(gpuLimitBytes)} of GPU memory`]),
+  ];
+  throw new MemoryBudgetError(`Cannot stay within ${limits.join(" and ")} as ${problems.join("; ")}`);
+}
+
+interface StageGroup {
+  readonly stage: string;
+  readonly nodes: string[];
+  readonly choices: readonly MemoryChoice[];
+}
+
+/** Nodes of one stage that can run in the same ways count once, each way with the larger figures. */
+function byStage(nodes: readonly NodeChoices[]): StageGroup[] {
+  const groups: StageGroup[] = [];
+  for (const { node, stage, choices } of nodes) {
+    if (choices.length === 0) continue;
+    const index = groups.findIndex((group) =>
+      group.stage === stage && JSON.stringify(ways(group.choices)) === JSON.stringify(ways(choices))
+    );
+    const known = groups[index];
+    if (!known) {
+      groups.push({ stage, nodes: [node], choices });
+      continue;
+    }
+    const larger = known.choices.map((choice, way) => {
+      const other = choices[way]!;
+      return other.peakBytes > choice.peakBytes ? other : choice;
+    });
+    groups[index] = { stage, nodes: [...known.nodes, node], choices: larger };
+  }
+  return groups;
+}
+
+function ways(choices: readonly MemoryChoice[]): unknown {
+  return choices.map(({ residency, parameters }) => ({ residency, parameters }));
+}
+
+function stagePlan({ stage, nodes }: StageGroup, choice: MemoryChoice): StageMemoryPlan {
+  const { residency, parameters, halves, weightBytes, peakBytes, gpuPeakBytes } = choice;
+  return stageMemoryPlanSchema.parse({
+    stage,
+    nodes,
+    residency,
+    ...parameters,
+    weightBytes,
+    predictedPeak: peakBytes,
+    ...(halves === undefined ? {} : { halves }),
+    ...(gpuPeakBytes === undefined ? {} : { predictedGpuPeak: gpuPeakBytes }),
+  });
+}

@@ -1,0 +1,160 @@
+// This module is browser compatible.
+
+/**
+ * Preparing a graph: everything that can be known, chosen or refused before any node runs.
+ *
+ * @module
+ */
+
+import { MemoryStore } from "../artifacts/store/memory_store.ts";
+import type { RunStore } from "../artifacts/store/store.ts";
+import { type ArtifactOutline, outlineOf } from "../artifacts/outline.ts";
+import type { Executor, PreparedNode } from "./executors/executor.ts";
+import { GivenArtifacts } from "./given_artifacts.ts";
+import { type MemoryPlan, planMemory, requireFit } from "./memory_plan.ts";
+import { choiceFor, placeNodes } from "./placement.ts";
+import { type GraphPlan, planGraph, type PlannedNode, sourceNodes, splitSource } from "./plan.ts";
+import type { PrepareOptions } from "./run_options.ts";
+import { RunReporter } from "./run_reporter.ts";
+
+/** A node that will run, unless its result is known. */
+export interface ReadyNode extends PlannedNode {
+  /** Where it runs. */
+  readonly where: Executor;
+  /** What its executor tells of it. */
+  readonly prepared: PreparedNode;
+}
+
+/** A graph whose nodes are all prepared. */
+export interface PreparedRun {
+  /** The document and its nodes, as planned. */
+  readonly plan: GraphPlan;
+  /** The nodes that will run, in order: those whose outputs nobody needs are left out. */
+  readonly nodes: readonly ReadyNode[];
+  /** The artifacts from outside. */
+  readonly given: GivenArtifacts;
+  /** How the run uses the memory of this machine. */
+  readonly memory: MemoryPlan;
+  /** Keeps artifacts. */
+  readonly store: RunStore;
+  /** Reports what happens. */
+  readonly reporter: RunReporter;
+  /** Says when to stop. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Prepares a graph. Every fault that can be found without weights is found here.
+ *
+ * @param document The graph document.
+ * @param options What it needs.
+ * @param reporter Reports what happens.
+ * @returns The nodes, ready to run.
+ * @throws {GraphError} if the graph is faulty.
+ * @throws {MemoryBudgetError} if no way of running it stays within the limits of memory.
+ * @throws what a stage's `prepare` throws, or the signal's reason.
+ */
+export async function prepareRun(
+  document: unknown,
+  options: PrepareOptions,
+  reporter: RunReporter = new RunReporter(options.onEvent),
+): Promise<PreparedRun> {
+  const { registry, until, store = new MemoryStore(), signal = new AbortController().signal } = options;
+  const plan = planGraph(document, registry, { until });
+  const executors = placeNodes(plan, options.executors, options.placement);
+  const { given, nodes } = await GivenArtifacts.read(plan, store, options.readFile, reporter);
+
+  // 1. Prepare each node where it will run; what it needs has been prepared before.
+  const ready = new Map<string, ReadyNode>();
+  for (const node of nodes) {
+    signal.throwIfAborted();
+    reporter.current = node.id;
+    const where = executors.get(node.id)!;
+    ready.set(node.id, { ...node, where, prepared: await prepareNode(node, where) });
+    reporter.current = undefined;
+  }
+
+  // 2. Leave out what nobody needs, and choose how the others use memory.
+  const needed = neededNodes(nodes, ready, options.outputs ?? [], until);
+  const local = needed.filter(({ where }) => !where.isRemote);
+  const { plan: memory, chosen } = planMemory(
+    local.map(({ id, stage, prepared }) => ({ node: id, stage: stage.name, choices: prepared.memory })),
+    options,
+  );
+  if (memory.stages.length > 0) reporter.emit({ type: "plan", ...memory });
+
+  // 3. Prepare nodes anew that run otherwise than they would have.
+  const all: ReadyNode[] = [];
+  const limited = options.maxMemory !== undefined || options.maxGpuMemory !== undefined;
+  if (limited && !options.isTrial) requireFit(memory);
+  for (const node of needed) {
+    const choice = limited ? chosen.get(node.id) : undefined;
+    if (!choice) {
+      all.push(node);
+      continue;
+    }
+    const parameters = node.stage.parameters.parse({ ...Object(node.parameters), ...choice.parameters });
+    const other = { ...node, parameters, residency: choice.residency };
+    all.push({ ...other, prepared: await prepareNode(other, node.where, choice.residency) });
+  }
+  return { plan, nodes: all, given, memory, store, reporter, signal };
+
+  async function prepareNode(
+    node: PlannedNode,
+    where: Executor,
+    residency = residencyOf(node),
+  ): Promise<PreparedNode> {
+    const inputs = Object.entries(node.inputs).map(([port, source]) => [port, outline(source)] as const);
+    const { lowestPrecision } = options;
+    return await where.prepare({ node, inputs: Object.fromEntries(inputs), residency, lowestPrecision }, {
+      signal,
+    });
+  }
+
+  function residencyOf(node: PlannedNode) {
+    return choiceFor(node, options.residency, node.residency);
+  }
+
+  function outline(source: PlannedNode["inputs"][string]): ArtifactOutline {
+    if (typeof source !== "string") return outlineOf(given.get(source).artifact);
+    const [id, port] = splitSource(source);
+    return ready.get(id)!.prepared.outputs[port]!;
+  }
+}
+
+/** The outputs that a run gives: those of the last nodes, and those that are wanted besides. */
+export function wantedOutputs(nodes: readonly PlannedNode[], outputs: readonly string[] = []): string[] {
+  const all = nodes.flatMap(({ id, stage }) => Object.keys(stage.outputs).map((port) => `${id}.${port}`));
+  const taken = new Set(nodes.flatMap(({ inputs }) => Object.values(inputs)));
+  const last = new Set(
+    nodes.filter(({ id, stage }) => Object.keys(stage.outputs).every((port) => !taken.has(`${id}.${port}`)))
+      .map(({ id }) => id),
+  );
+  return all.filter((output) => outputs.includes(output) || last.has(splitSource(output)[0]));
+}
+
+/** The nodes whose outputs are wanted, or needed by those: an input that a node ignores needs nothing. */
+function neededNodes(
+  nodes: readonly PlannedNode[],
+  ready: ReadonlyMap<string, ReadyNode>,
+  outputs: readonly string[],
+  until: string | undefined,
+): ReadyNode[] {
+  const needed = new Set<string>();
+  const waiting = [
+    ...wantedOutputs(nodes, outputs).map((output) => splitSource(output)[0]),
+    ...(until ? [until] : []),
+  ];
+  for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) {
+    if (needed.has(id)) continue;
+    needed.add(id);
+    const { inputs, prepared } = ready.get(id)!;
+    const used = Object.entries(inputs).filter(([port]) => !prepared.ignores.includes(port));
+    waiting.push(...sourceNodes({ inputs: Object.fromEntries(used) }));
+  }
+  return nodes.flatMap(({ id }) => {
+    const node = ready.get(id)!;
+    const used = Object.entries(node.inputs).filter(([port]) => !node.prepared.ignores.includes(port));
+    return needed.has(id) ? [{ ...node, inputs: Object.fromEntries(used) }] : [];
+  });
+}

@@ -1,0 +1,66 @@
+// This module is browser compatible.
+
+import { PixstageError } from "../errors/pixstage_error.ts";
+import { nearest } from "../errors/nearest.ts";
+import type { Checkpoint } from "../models/checkpoint/checkpoint.ts";
+import type { Component } from "../models/checkpoint/component.ts";
+import type { ComponentName } from "../models/checkpoint/model_index.ts";
+import type { ModelReference, Models } from "../models/models.ts";
+
+/** A model that requests may name. */
+export interface ModelEntry {
+  /** The name in requests. */
+  readonly name: string;
+  /** What it stands for on this machine: a folder, or a name of the hub. */
+  readonly reference: string;
+}
+
+/** A request names a model that the server does not serve. */
+export class UnknownModelError extends PixstageError<"model_not_found"> {
+  override name = "UnknownModelError";
+
+  /** @param message Which model, and which there are. */
+  constructor(message: string) {
+    super("model_not_found", message, { details: { field: "model" } });
+  }
+}
+
+/**
+ * Models by the names in a list, and no others: whatever a request writes, it is looked up here and never reaches the
+ * file system or the hub.
+ */
+export class ListedModels implements Models {
+  #models: Models;
+  #references: ReadonlyMap<string, string>;
+
+  /**
+   * @param entries The list.
+   * @param models Opens what the names stand for.
+   */
+  constructor(entries: readonly ModelEntry[], models: Models) {
+    this.#models = models;
+    this.#references = new Map(entries.map(({ name, reference }) => [name, reference]));
+  }
+
+  /** Opens a checkpoint of the list. */
+  async open(reference: ModelReference, signal?: AbortSignal): Promise<Checkpoint> {
+    return await this.#models.open(this.#listed(reference), signal);
+  }
+
+  /** Opens a component of a checkpoint of the list. */
+  async component(
+    reference: ModelReference,
+    name: ComponentName,
+    signal?: AbortSignal,
+  ): Promise<Component> {
+    return await this.#models.component(this.#listed(reference), name, signal);
+  }
+
+  #listed({ model, ...rest }: ModelReference): ModelReference {
+    const reference = this.#references.get(model);
+    if (reference !== undefined) return { ...rest, model: reference };
+    const names = [...this.#references.keys()];
+    const hint = names.length === 0 ? "None is served" : `Did you mean "${nearest(model, names)}"?`;
+    throw new UnknownModelError(`There is no model "${model}". ${hint}`);
+  }
+}

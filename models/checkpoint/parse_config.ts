@@ -1,0 +1,25 @@
+// This module is browser compatible.
+
+import type { z } from "zod";
+import { parseValue } from "../../errors/parse_value.ts";
+import { UnsupportedArchitectureError } from "./checkpoint_errors.ts";
+import type { Component } from "./component.ts";
+
+/**
+ * Parses the configuration of a component.
+ *
+ * @param schema The configurations that pixstage runs.
+ * @param component The component.
+ * @returns Its configuration.
+ * @throws {UnsupportedArchitectureError} if a field has a value that pixstage does not run; the message names
+ * the file, the field, the values that it runs, and the current one.
+ */
+export function parseConfig<Schema extends z.ZodType>(
+  schema: Schema,
+  { source, folder, config }: Pick<Component, "source" | "folder" | "config">,
+): z.output<Schema> {
+  return parseValue(schema, config, ({ clause }, options) => {
+    const file = [source.name, folder, "config.json"].filter((part) => part !== "").join("/");
+    return new UnsupportedArchitectureError(`Cannot run ${file} as ${clause}`, options);
+  });
+}

@@ -1,0 +1,58 @@
+// This module is browser compatible.
+
+import type { Checkpoint } from "./checkpoint/checkpoint.ts";
+import type { Component } from "./checkpoint/component.ts";
+import type { Models } from "./models.ts";
+
+/**
+ * The checkpoints of one run: each is opened once, and so are its components and the headers of their weights.
+ *
+ * @param models Opens checkpoints.
+ * @param signal Stops every opening, and with it downloads that an opened checkpoint starts later.
+ * @returns The same models.
+ */
+export function modelsOfRun(models: Models, signal: AbortSignal): Models {
+  const once = remembered();
+  return {
+    open: (reference) =>
+      once(["open", reference], async () => checkpointOfRun(await models.open(reference, signal))),
+    component: (reference, name) =>
+      once(
+        ["component", reference, name],
+        async () => componentOfRun(await models.component(reference, name, signal)),
+      ),
+    ...(models.quantized ? { quantized: models.quantized.bind(models) } : {}),
+  };
+}
+
+function checkpointOfRun(checkpoint: Checkpoint): Checkpoint {
+  const once = remembered();
+  return {
+    ...checkpoint,
+    component: (name) =>
+      once(["component", name], async () => componentOfRun(await checkpoint.component(name))),
+    scheduler: () => once(["scheduler"], () => checkpoint.scheduler()),
+    tokenizer: () => once(["tokenizer"], () => checkpoint.tokenizer()),
+  };
+}
+
+function componentOfRun(component: Component): Component {
+  const once = remembered();
+  return {
+    ...component,
+    weightFiles: () => once(["weightFiles"], () => component.weightFiles()),
+    weights: () => once(["weights"], () => component.weights()),
+  };
+}
+
+/** Does each piece of work once. One that failed may work later: a download, a server that was down. */
+function remembered(): <T>(key: readonly unknown[], work: () => Promise<T>) => Promise<T> {
+  const done = new Map<string, Promise<unknown>>();
+  return <T>(key: readonly unknown[], work: () => Promise<T>): Promise<T> => {
+    const name = JSON.stringify(key);
+    const known = (done.get(name) ?? work()) as Promise<T>;
+    done.set(name, known);
+    known.catch(() => done.delete(name));
+    return known;
+  };
+}

@@ -1,0 +1,68 @@
+// This module is browser compatible.
+
+/**
+ * Cross-attention to a short text with its projections absorbed: the matrices of query and output are multiplied with
+ * the text's few keys and values first, rather than with the picture's many rows. The same sums in another order:
+ *
+ * - scores of head h: (x · Qₕᵀ) · kₕᵀ = x · (kₕ · Qₕ)ᵀ
+ * - output: Σₕ (pₕ · vₕ) · Oₕᵀ = Σₕ pₕ · (vₕ · Oₕᵀ)
+ *
+ * So two products of width × width a row become two of width × (heads · text tokens): worth it below a head's size in
+ * tokens. For an empty negative prompt, one token, next to nothing is left. DeepSeek-V2 (https://arxiv.org/abs/2405.04434,
+ * section 2.1.2) absorbs the projections of its latent attention so.
+ *
+ * @module
+ */
+
+import type { Layers } from "../layers.ts";
+import type { Value } from "../onnx/graph_builder.ts";
+
+/** Which share of a head's size a text may have in tokens to be absorbed. */
+const LARGEST_SHARE = 3 / 4;
+
+/** Whether a text is so short that absorbing pays. */
+export function isShortText(tokens: number, headSize: number): boolean {
+  return tokens <= LARGEST_SHARE * headSize;
+}
+
+/** What attends, and to what. */
+export interface AbsorbedAttention {
+  /** The module that holds `to_q` and `to_out.0`. */
+  readonly module: string;
+  /** Number of heads. */
+  readonly heads: number;
+  /** Channels of a row: heads times a head's size. */
+  readonly width: number;
+  /** Whether the query has a bias. */
+  readonly bias: boolean;
+  /** The text's keys [text tokens, width]. */
+  readonly key: Value;
+  /** The text's values [text tokens, width]. */
+  readonly value: Value;
+}
+
+/** Projects rows [tokens, width] to queries, attends to the text, and projects what comes of it, [tokens, width]. */
+export function absorbedAttention(layers: Layers, rows: Value, attention: AbsorbedAttention): Value {
+  const { module, heads, width, bias } = attention;
+  const g = layers.graph;
+  const size = width / heads;
+  const byHead = (text: Value) => g.transpose(g.reshape(text, [-1, heads, size]), [1, 0, 2]);
+
+  const key = g.mul(byHead(attention.key), g.scalar(1 / Math.sqrt(size)));
+  const query = g.reshape(layers.weight(`${module}.to_q.weight`, [width, width]), [heads, size, width]);
+  const keyMatrix = g.reshape(g.matMul(key, query), [-1, width]);
+  const queryBias = bias && g.reshape(layers.weight(`${module}.to_q.bias`, [width]), [heads, size, 1]);
+  const scores = g.gemm(rows, keyMatrix, queryBias ? g.reshape(g.matMul(key, queryBias), [-1]) : undefined);
+  const probabilities = g.reshapeLike(
+    g.op("Softmax", [g.reshape(scores, [0, heads, -1])], { axis: -1n }),
+    scores,
+  );
+
+  const output = g.transpose(layers.weight(`${module}.to_out.0.weight`, [width, width]), [1, 0]);
+  const valueMatrix = g.matMul(byHead(attention.value), g.reshape(output, [heads, size, width]));
+  return g.op("Gemm", [
+    probabilities,
+    g.reshape(valueMatrix, [-1, width]),
+    layers.weight(`${module}.to_out.0.bias`, [width]),
+  ]);
+}

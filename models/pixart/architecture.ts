@@ -1,0 +1,30 @@
+// This module is browser compatible.
+
+import type { Architecture } from "../architecture.ts";
+import { autoencoderDecoder } from "../vae/decoder.ts";
+import { pixartDenoiser } from "./denoiser.ts";
+import { pixartTextEncoder } from "./text_encoder.ts";
+
+/** The matrices of T5's layers and of a transformer's blocks: all that is large and multiplies activations. */
+const MATRIX =
+  /^(encoder\.block\.\d+\.layer\.\d+\.(SelfAttention\.[qkvo]|DenseReluDense\.w[io](_[01])?)|transformer_blocks\.\d+\.(attn[12]\.(to_[qkv]|to_out\.0)|ff\.net\.(0\.proj|2))|caption_projection\.linear_[12])\.weight$/;
+
+/**
+ * PixArt-α (https://arxiv.org/abs/2310.00426) and PixArt-Σ (https://arxiv.org/abs/2403.04692), with their few-step
+ * students. Defaults are those of `PixArtAlphaPipeline.__call__` in diffusers.
+ */
+export const pixartArchitecture: Architecture = {
+  name: "pixart",
+  pipelines: { PixArtAlphaPipeline: "alpha", PixArtSigmaPipeline: "sigma" },
+  classes: {
+    // Published α checkpoints carry the class that the transformer had before diffusers gave PixArt its own.
+    transformer: ["PixArtTransformer2DModel", "Transformer2DModel"],
+    text_encoder: ["T5EncoderModel"],
+    vae: ["AutoencoderKL", "AutoencoderTiny"],
+  },
+  defaults: { steps: 20, guidanceScale: 4.5 },
+  isQuantizable: (name) => MATRIX.test(name),
+  textEncoder: pixartTextEncoder,
+  denoiser: pixartDenoiser,
+  decoder: autoencoderDecoder,
+};

@@ -1,0 +1,88 @@
+// This module is browser compatible.
+
+/**
+ * PixArt's denoiser: sizes, latents, and how its transformer's prediction is read.
+ *
+ * Reference: `__call__` of diffusers' pipeline_pixart_alpha.py and pipeline_pixart_sigma.py.
+ *
+ * @module
+ */
+
+import { parseConfig } from "../checkpoint/parse_config.ts";
+import { InputError } from "../../errors/pixstage_error.ts";
+import { ArtifactError } from "../../artifacts/artifact.ts";
+import { LATENT_COLOURS } from "../../images/latent_preview.ts";
+import type { DenoiserModel, PictureSize } from "../architecture.ts";
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import type { Component } from "../checkpoint/component.ts";
+import { AutoencoderConfig, spatialFactor } from "../vae/autoencoder_config.ts";
+import { guidanceHalves, transformerFacts, transformerMemoryChoices } from "./memory.ts";
+import { classifyResolution } from "./resolution_bins.ts";
+import { PixArtTransformerConfig } from "./transformer_config.ts";
+import { PixArtTransformer } from "./transformer_runner.ts";
+
+/** Pixels along a side of one latent where the checkpoint has no autoencoder that says so. */
+const SPATIAL_FACTOR = 8;
+
+/** Reads what a denoiser is. */
+export async function pixartDenoiser(checkpoint: Checkpoint, component: Component): Promise<DenoiserModel> {
+  const config = parseConfig(PixArtTransformerConfig, component);
+  const { family, defaults } = checkpoint;
+  const { patch_size, sample_size, in_channels, caption_channels } = config;
+  const factor = await pixelsPerLatent(checkpoint);
+  const native = sample_size * factor;
+  const multiple = factor * patch_size;
+  const tokens = ({ height, width }: PictureSize): number =>
+    Math.ceil(height / multiple) * Math.ceil(width / multiple);
+  return {
+    component,
+    spatialFactor: factor,
+    identity: { family },
+    latentColours: in_channels === 4
+      ? defaults.latentColours ?? LATENT_COLOURS[family === "sigma" ? "sdxl" : "sd"]
+      : undefined,
+    resolveSize({ height = native, width = native }, binning) {
+      const size = { height, width };
+      const renderSize = binning ? classifyResolution(height, width, sample_size) : size;
+      if (renderSize.height % multiple !== 0 || renderSize.width % multiple !== 0) {
+        throw new InputError(
+          "out_of_range",
+          `Cannot denoise as height and width must be multiples of ${multiple}: current values are ${height} and ` +
+            `${width}`,
+        );
+      }
+      return { size, renderSize };
+    },
+    latentShape: ({ height, width }) => [1, in_channels, height / factor, width / factor],
+    checkEmbeddings(channels) {
+      if (channels === caption_channels) return;
+      throw new ArtifactError(
+        `Cannot use embeddings as this transformer takes ${caption_channels} channels: they have ${channels}. ` +
+          "Encode with the checkpoint that denoises",
+      );
+    },
+    // α's pipeline does so for DMD students.
+    returnsDenoised: (calls) => family === "alpha" && calls === 1,
+    // The channels behind the first are the variance, which no scheduler here uses.
+    readPrediction: (output, length) => output.subarray(0, length),
+    memory: (weights, { renderSize, guided, promptTokens, negativeTokens }, request) =>
+      transformerMemoryChoices(
+        transformerFacts(config, weights),
+        { picture: tokens(renderSize), text: promptTokens + (guided ? negativeTokens : 0) },
+        guided,
+        request,
+      ),
+    open: (runtime, weights, { precision, guided, renderSize, ...options }) =>
+      PixArtTransformer.open(runtime, config, weights, {
+        ...options,
+        computeType: precision === "float16" ? "float16" : "float32",
+        halves: guidanceHalves(runtime.traits, guided, tokens(renderSize)),
+      }),
+  };
+}
+
+/** Pixels along a side of one latent, by the checkpoint's own autoencoder. */
+async function pixelsPerLatent(checkpoint: Checkpoint): Promise<number> {
+  if (!checkpoint.components.includes("vae")) return SPATIAL_FACTOR;
+  return spatialFactor(parseConfig(AutoencoderConfig, await checkpoint.component("vae")));
+}

@@ -1,0 +1,79 @@
+// This module is browser compatible.
+
+/**
+ * PixArt's text encoder: captions are cleaned as the training captions were, tokenized for T5, and encoded.
+ *
+ * Reference: `encode_prompt` of diffusers' pipeline_pixart_alpha.py and pipeline_pixart_sigma.py.
+ *
+ * @module
+ */
+
+import { parseConfig } from "../checkpoint/parse_config.ts";
+import { preprocessCaption } from "../../text/clean_caption.ts";
+import { createTokenizer, type Tokenizer } from "../../text/tokenizer.ts";
+import type { TextEncoderModel, TextOptions, TokenizedText } from "../architecture.ts";
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { tokenizerFingerprint } from "../checkpoint/tokenizer_files.ts";
+import { T5EncoderConfig } from "../t5/encoder_config.ts";
+import { T5Encoder } from "../t5/encoder_runner.ts";
+import { t5Facts, t5MemoryChoices } from "../t5/memory.ts";
+
+/** Tokens that the pipelines pad to, by family. */
+const SEQUENCE_LENGTHS: Readonly<Record<string, number>> = { alpha: 120, sigma: 300 };
+
+/** Reads what the text encoder of a checkpoint is. */
+export async function pixartTextEncoder(
+  checkpoint: Checkpoint,
+  { cleanCaption, maxSequenceLength }: TextOptions,
+): Promise<TextEncoderModel> {
+  const component = await checkpoint.component("text_encoder");
+  const config = parseConfig(T5EncoderConfig, component);
+  const files = await checkpoint.tokenizer();
+  const { maxSequenceLength: recommended } = checkpoint.defaults;
+  const sequenceLength = maxSequenceLength ?? recommended ?? SEQUENCE_LENGTHS[checkpoint.family]!;
+  let tokenizer: Tokenizer | undefined;
+  return {
+    component,
+    files: { tokenizer: await tokenizerFingerprint(files) },
+    sequenceLength,
+    channels: config.d_model,
+    tokenize(text) {
+      tokenizer ??= createTokenizer(files);
+      return tokenize(text, tokenizer, cleanCaption, sequenceLength);
+    },
+    memory: (weights, tokens, request) => t5MemoryChoices(t5Facts(config, weights), tokens, request),
+    open: (runtime, weights, options) => T5Encoder.open(runtime, config, weights, options),
+  };
+}
+
+function tokenize(text: string, tokenizer: Tokenizer, clean: boolean, length: number): TokenizedText {
+  const caption = preprocessCaption(text, { clean });
+  const { ids, truncated, droppedText } = tokenizer.encode(caption, length);
+  const warnings: string[] = [];
+  const removed = clean ? removedByCleaning(text, caption) : undefined;
+  if (removed !== undefined) warnings.push(removed);
+  if (truncated) {
+    warnings.push(
+      `The prompt "${shorten(text)}" has more than ${length} tokens: "${shorten(droppedText)}" was cut off`,
+    );
+  }
+  return { ids, warnings };
+}
+
+/** A sentence about a caption that cleaning emptied or more than halved. */
+function removedByCleaning(text: string, caption: string): string | undefined {
+  const [before, after] = [text.trim().length, caption.length];
+  if (before === 0 || after * 2 >= before) return undefined;
+  const left = after === 0
+    ? "left nothing: the picture is that of the empty prompt"
+    : `left only "${shorten(caption)}"`;
+  return `Cleaning the prompt "${
+    shorten(text)
+  }" ${left}. To keep it as it is, turn cleaning off (cleanCaption, ` +
+    "--no-clean-caption)";
+}
+
+function shorten(text: string): string {
+  const characters = [...text];
+  return characters.length > 60 ? `${characters.slice(0, 60).join("")}…` : text;
+}

@@ -1,0 +1,309 @@
+// This module is browser compatible.
+
+/**
+ * PixArt's diffusion transformer as ONNX graphs. Chen et al., "PixArt-α: Fast Training of Diffusion Transformer for
+ * Photorealistic Text-to-Image Synthesis" (https://arxiv.org/abs/2310.00426), figure 4; reference:
+ * diffusers/models/transformers/pixart_transformer_2d.py.
+ *
+ * One picture: the two halves of guidance run one after the other, or both at once, each with the real tokens of its text.
+ *
+ * @module
+ */
+
+import { absorbedAttention } from "./absorbed_attention.ts";
+import type { Weights } from "../checkpoint/weights.ts";
+import { Layers } from "../layers.ts";
+import { type BuiltGraph, type ComputeType, GraphBuilder, type Value } from "../onnx/graph_builder.ts";
+import type { PixArtTransformerConfig } from "./transformer_config.ts";
+import { layerRanges, type SegmentOptions } from "../segments.ts";
+import { TIMESTEP_CHANNELS } from "./timestep_embedding.ts";
+
+/** Normalization before the output; fixed in the reference. */
+const FINAL_NORM_EPSILON = 1e-6;
+
+/** How the graphs are built. */
+export interface PixArtOptions extends SegmentOptions {
+  /**
+   * Halves of guidance that are predicted at once. With two of them, every row of a token is there twice, and the second
+   * half's text is named by {@linkcode secondName}.
+   *
+   * @default {1}
+   */
+  readonly halves?: 1 | 2 | undefined;
+  /**
+   * Whether the texts are short, so that cross-attention is cheaper with its projections absorbed; the result is the same
+   * but for rounding. Quantized weights cannot be absorbed.
+   *
+   * @default {false}
+   */
+  readonly shortText?: boolean | undefined;
+}
+
+/** Name of the keys that a block's cross-attention sees. */
+export function keyName(block: number): string {
+  return `transformer_blocks.${block}.key`;
+}
+
+/** Name of the values that a block's cross-attention sees. */
+export function valueName(block: number): string {
+  return `transformer_blocks.${block}.value`;
+}
+
+/** Name of the second half's keys or values. */
+export function secondName(name: string): string {
+  return `${name}.second`;
+}
+
+/**
+ * What depends on the text alone, once per prompt: `encoder_hidden_states` [tokens, caption channels] → the keys and
+ * values of each block's cross-attention, [tokens, width] each.
+ */
+export function pixartTextGraph(
+  config: PixArtTransformerConfig,
+  weights: Weights,
+  options: SegmentOptions = {},
+): BuiltGraph {
+  const transformer = new PixArtLayers(config, weights, options);
+  transformer.text();
+  return transformer.graph.build(`${weights.component}.text`);
+}
+
+/**
+ * One prediction, cut into segments of `layersPerSegment` blocks: `latents` [1, channels, h, w], `position_embedding`
+ * [tokens, width], `timestep` [1, 256], where the configuration has size conditions `resolution` [2, 256] and
+ * `aspect_ratio` [1, 256], and each block's keys and values → `sample` [halves, out channels, h, w].
+ */
+export function pixartStepSegments(
+  config: PixArtTransformerConfig,
+  weights: Weights,
+  options: PixArtOptions = {},
+): BuiltGraph[] {
+  return layerRanges(config.num_layers, options.layersPerSegment).map(({ first, end }) => {
+    const transformer = new PixArtLayers(config, weights, options);
+    const tokens = ["tokens", transformer.width] as const;
+    const g = transformer.graph;
+
+    const isFirst = first === 0;
+    const isLast = end === config.num_layers;
+    const latents = isFirst || isLast
+      ? g.input("latents", "float32", [1, config.in_channels, "h", "w"])
+      : undefined;
+    const condition = isFirst ? transformer.condition() : {
+      timestep: g.input("embedded_timestep", "float32", [1, transformer.width]),
+      modulation: g.input("modulation", "float32", [1, 6 * transformer.width]),
+    };
+    let hidden = isFirst && latents
+      ? transformer.embed(latents)
+      : g.input(`hidden.${first}`, "float32", tokens);
+    for (let block = first; block < end; block++) {
+      hidden = transformer.block(block, hidden, condition.modulation);
+    }
+    if (isLast && latents) {
+      const sample = transformer.final(hidden, condition.timestep, latents);
+      g.output("sample", sample, [options.halves ?? 1, config.out_channels, "h", "w"]);
+    } else {
+      g.output(`hidden.${end}`, hidden, tokens);
+    }
+    if (isFirst && !isLast) {
+      g.output("embedded_timestep", condition.timestep, [1, transformer.width]);
+      g.output("modulation", condition.modulation, [1, 6 * transformer.width]);
+    }
+    // Each block runs for every step and half of guidance.
+    return g.build(`${weights.component}.blocks.${first}-${end - 1}`, { prepareWeights: true });
+  });
+}
+
+/** The layers, in the order of the paper's figure. */
+class PixArtLayers {
+  readonly graph: GraphBuilder;
+  readonly width: number;
+  readonly #config: PixArtTransformerConfig;
+  readonly #layers: Layers;
+  /** Those of the blocks that hold nearly all weights and take nearly all time. */
+  readonly #large: Layers;
+  readonly #computeType: ComputeType;
+  readonly #halves: 1 | 2;
+  readonly #shortText: boolean;
+
+  constructor(config: PixArtTransformerConfig, weights: Weights, options: PixArtOptions) {
+    this.#config = config;
+    this.#halves = options.halves ?? 1;
+    this.#shortText = options.shortText ?? false;
+    this.width = config.num_attention_heads * config.attention_head_dim;
+    this.graph = new GraphBuilder(options.exposed);
+    this.#computeType = options.computeType ?? "float32";
+    this.#layers = new Layers(this.graph, weights);
+    this.#large = new Layers(this.graph, weights, this.#computeType);
+  }
+
+  /** Caption projection, then each block's keys and values. */
+  text(): void {
+    const { caption_channels, cross_attention_dim, num_layers, attention_bias } = this.#config;
+    const g = this.graph;
+    let text = g.input("encoder_hidden_states", "float32", [
+      "tokens",
+      caption_channels ?? cross_attention_dim,
+    ]);
+    if (caption_channels !== null) {
+      const inner = this.#layers.linear("caption_projection.linear_1", text, caption_channels, this.width);
+      text = this.#layers.linear("caption_projection.linear_2", g.geluTanh(inner), this.width, this.width);
+      g.probe("caption_projection", text, ["tokens", this.width]);
+    }
+    for (let block = 0; block < num_layers; block++) {
+      for (const [name, projection] of [[keyName(block), "to_k"], [valueName(block), "to_v"]] as const) {
+        const module = `transformer_blocks.${block}.attn2.${projection}`;
+        const projected = this.#layers.linear(module, text, cross_attention_dim, this.width, attention_bias);
+        g.output(name, projected, ["tokens", this.width]);
+      }
+    }
+  }
+
+  /** Patches, projected, plus where they are. */
+  embed(latents: Value): Value {
+    const { in_channels, patch_size } = this.#config;
+    const g = this.graph;
+    const position = g.input("position_embedding", "float32", ["tokens", this.width]);
+    const patches = this.#layers.conv("pos_embed.proj", latents, {
+      input: in_channels,
+      output: this.width,
+      kernel: patch_size,
+      stride: BigInt(patch_size),
+    });
+    const rows = g.add(g.transpose(g.reshape(patches, [this.width, -1]), [1, 0]), position);
+    return g.probe("pos_embed", this.#halves === 1 ? rows : g.concat([rows, rows], 0), [
+      "tokens",
+      this.width,
+    ]);
+  }
+
+  /** Timestep, and size where the model knows it, as one vector and as the six modulation vectors (adaLN-single). */
+  condition(): { timestep: Value; modulation: Value } {
+    const g = this.graph;
+    let timestep = this.#embedSinusoids("timestep", 1, this.width);
+    if (this.#config.use_additional_conditions) {
+      const third = Math.floor(this.width / 3);
+      const resolution = g.reshape(this.#embedSinusoids("resolution", 2, third), [1, 2 * third]);
+      const aspectRatio = this.#embedSinusoids("aspect_ratio", 1, third);
+      timestep = g.add(timestep, g.concat([resolution, aspectRatio], 1));
+    }
+    g.probe("embedded_timestep", timestep, [1, this.width]);
+    const modulation = this.#layers.linear(
+      "adaln_single.linear",
+      g.silu(timestep),
+      this.width,
+      6 * this.width,
+    );
+    g.probe("adaln_single", modulation, [1, 6 * this.width]);
+    return { timestep, modulation };
+  }
+
+  /** Self-attention, cross-attention and feed-forward, each added to what came in. */
+  block(index: number, hidden: Value, modulation: Value): Value {
+    const { num_attention_heads: heads, attention_bias: bias, norm_eps } = this.#config;
+    const g = this.graph;
+    const large = this.#large;
+    const module = `transformer_blocks.${index}`;
+    const width = this.width;
+    const tokens = ["tokens", width] as const;
+
+    const table = g.reshape(this.#layers.weight(`${module}.scale_shift_table`, [6, width]), [1, 6 * width]);
+    const modulations = g.reshape(g.add(table, modulation), [-1]);
+    const [shift, scale, gate, shiftFf, scaleFf, gateFf] = g.split(modulations, 0, Array(6).fill(width));
+
+    const normed = this.#narrow(this.#modulated(hidden, scale!, shift!, norm_eps));
+    const [query, key, value] = ["to_q", "to_k", "to_v"].map((name) =>
+      this.#widen(large.linear(`${module}.attn1.${name}`, normed, width, width, bias))
+    );
+    const seen = this.#narrow(g.attention(query!, key!, value!, { heads, sequences: this.#halves }));
+    const attended = this.#widen(large.linear(`${module}.attn1.to_out.0`, seen, width, width));
+    g.probe(`block.${index}/attn1`, attended, tokens);
+    hidden = g.add(hidden, g.mul(attended, gate!));
+
+    const crossed = this.#widen(this.#attendToText(index, this.#narrow(hidden)));
+    g.probe(`block.${index}/attn2`, crossed, tokens);
+    hidden = g.add(hidden, crossed);
+
+    const inner = large.linear(
+      `${module}.ff.net.0.proj`,
+      this.#narrow(this.#modulated(hidden, scaleFf!, shiftFf!, norm_eps)),
+      width,
+      4 * width,
+    );
+    const fed = this.#widen(large.linear(`${module}.ff.net.2`, g.geluTanh(inner), 4 * width, width));
+    g.probe(`block.${index}/ff`, fed, tokens);
+    return g.probe(`block.${index}`, g.add(hidden, g.mul(fed, gateFf!)), tokens);
+  }
+
+  /** Each half attends to the tokens of its own text, which are not as many as the other's. */
+  #attendToText(block: number, hidden: Value): Value {
+    const { num_attention_heads: heads, attention_bias: bias } = this.#config;
+    const g = this.graph;
+    const width = this.width;
+    const module = `transformer_blocks.${block}.attn2`;
+    const texts = Array.from(
+      { length: this.#halves },
+      (_, half) =>
+        [keyName(block), valueName(block)].map((name) =>
+          g.input(half === 0 ? name : secondName(name), "float32", [`text_tokens.${half}`, width])
+        ),
+    );
+    const each = (rows: Value, attend: (rows: Value, key: Value, value: Value) => Value) => {
+      const halves = this.#halves === 1 ? [rows] : g.splitEvenly(rows, 0, this.#halves);
+      const attended = halves.map((half, index) => attend(half, texts[index]![0]!, texts[index]![1]!));
+      return this.#halves === 1 ? attended[0]! : g.concat(attended, 0);
+    };
+    if (this.#shortText) {
+      return each(
+        hidden,
+        (rows, key, value) =>
+          absorbedAttention(this.#large, rows, { module, heads, width, bias, key, value }),
+      );
+    }
+    const query = this.#widen(this.#large.linear(`${module}.to_q`, hidden, width, width, bias));
+    const attended = each(query, (rows, key, value) => g.attention(rows, key, value, { heads }));
+    return this.#large.linear(`${module}.to_out.0`, this.#narrow(attended), width, width);
+  }
+
+  /** Normalization, projection, and patches back into a picture of the latents' size. */
+  final(hidden: Value, timestep: Value, latents: Value): Value {
+    const { patch_size, out_channels } = this.#config;
+    const g = this.graph;
+    const channels = patch_size * patch_size * out_channels;
+
+    const table = this.#layers.weight("scale_shift_table", [2, this.width]);
+    const modulations = g.reshape(g.add(table, timestep), [-1]);
+    const [shift, scale] = g.split(modulations, 0, [this.width, this.width]);
+    const normed = this.#modulated(hidden, scale!, shift!, FINAL_NORM_EPSILON);
+    const patches = this.#layers.linear("proj_out", normed, this.width, channels);
+    g.probe("proj_out", patches, ["tokens", channels]);
+
+    const size = g.op("Shape", [latents], { start: 2n });
+    const grid = g.op("Div", [size, g.int64s([patch_size])]);
+    const shape = g.concat([g.int64s([this.#halves]), grid, g.int64s([channels])], 0);
+    const planes = g.transpose(g.reshape(patches, shape), [0, 3, 1, 2]);
+    return g.op("DepthToSpace", [planes], { blocksize: BigInt(patch_size), mode: "DCR" });
+  }
+
+  /** Linear, SiLU, linear over sinusoids that are an input of the graph. */
+  #embedSinusoids(name: string, rows: number, width: number): Value {
+    const sinusoids = this.graph.input(name, "float32", [rows, TIMESTEP_CHANNELS]);
+    const module = `adaln_single.emb.${name}_embedder`;
+    const inner = this.#layers.linear(`${module}.linear_1`, sinusoids, TIMESTEP_CHANNELS, width);
+    return this.#layers.linear(`${module}.linear_2`, this.graph.silu(inner), width, width);
+  }
+
+  /** From float32 to what the blocks' products are computed in. */
+  #narrow(x: Value): Value {
+    return this.#computeType === "float32" ? x : this.graph.cast(x, this.#computeType);
+  }
+
+  /** Back to float32. */
+  #widen(x: Value): Value {
+    return this.#computeType === "float32" ? x : this.graph.cast(x, "float32");
+  }
+
+  /** Layer normalization whose scale, less 1, and shift come from the condition. */
+  #modulated(x: Value, scale: Value, shift: Value, epsilon: number): Value {
+    return this.graph.layerNorm(x, this.graph.add(scale, this.graph.scalar(1)), shift, epsilon);
+  }
+}

@@ -1,0 +1,43 @@
+// This module is browser compatible.
+
+/**
+ * `transformer/config.json` of PixArt-α and -Σ.
+ *
+ * @module
+ */
+
+import * as z from "zod";
+import { only, size } from "../config_schema.ts";
+
+/**
+ * The transformer's configuration, with the names and defaults of diffusers' `PixArtTransformer2DModel`. Keys that do
+ * not change the computation are dropped; values that are not computed here are refused.
+ */
+export const PixArtTransformerConfig = z.object({
+  num_attention_heads: size.default(16),
+  attention_head_dim: size.default(72),
+  in_channels: size.default(4),
+  out_channels: size.nullable().default(8),
+  num_layers: size.default(28),
+  cross_attention_dim: size.default(1152),
+  attention_bias: z.boolean().default(true),
+  sample_size: size.default(128),
+  patch_size: size.default(2),
+  activation_fn: only("gelu-approximate"),
+  upcast_attention: z.boolean().default(false),
+  norm_type: only("ada_norm_single"),
+  norm_elementwise_affine: only(false),
+  norm_eps: z.number().positive().default(1e-6),
+  interpolation_scale: z.number().positive().nullable().default(null),
+  use_additional_conditions: z.boolean().nullable().default(null),
+  caption_channels: size.nullable().default(null),
+  attention_type: only("default"),
+}).transform((config) => ({
+  ...config,
+  out_channels: config.out_channels ?? config.in_channels,
+  interpolation_scale: config.interpolation_scale ?? Math.max(Math.floor(config.sample_size / 64), 1),
+  use_additional_conditions: config.use_additional_conditions ?? config.sample_size === 128,
+}));
+
+/** See the schema of the same name. */
+export type PixArtTransformerConfig = z.infer<typeof PixArtTransformerConfig>;

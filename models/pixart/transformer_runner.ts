@@ -1,0 +1,261 @@
+// This module is browser compatible.
+
+/**
+ * Runs a PixArt transformer.
+ *
+ * @module
+ */
+
+import { InputError } from "../../errors/pixstage_error.ts";
+import { type Tensor, tensor } from "../../artifacts/tensor.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
+import { isShortText } from "./absorbed_attention.ts";
+import type { Weights } from "../checkpoint/weights.ts";
+import { type PixArtOptions, pixartStepSegments, pixartTextGraph, secondName } from "./transformer.ts";
+import type { PixArtTransformerConfig } from "./transformer_config.ts";
+import { positionEmbedding } from "./position_embedding.ts";
+import { type CallOptions, type OpenModelOptions, SegmentedModel } from "../segments.ts";
+import { timestepEmbedding } from "./timestep_embedding.ts";
+
+/** A text as the blocks see it: the keys and values of each block's cross-attention. */
+export interface PreparedText {
+  /** Number of tokens. */
+  readonly tokens: number;
+  /** Keys and values by name, [tokens, width] each. */
+  readonly tensors: Readonly<Record<string, Tensor>>;
+}
+
+/** What the transformer predicts from. */
+export interface PredictInputs {
+  /** [1, in_channels, h, w], scaled as the scheduler wants it; `h` and `w` are multiples of the patch size. */
+  readonly latents: Tensor<"float32">;
+  /** The timestep; it may be fractional. */
+  readonly timestep: number;
+  /** The text. */
+  readonly text: PreparedText;
+  /** The picture's size in pixels; needed where the configuration says `use_additional_conditions`. */
+  readonly renderSize?: { readonly height: number; readonly width: number } | undefined;
+}
+
+/**
+ * An open PixArt transformer.
+ *
+ * @example One prediction
+ * ```ts ignore
+ * import { openComponent } from "../checkpoint/component.ts";
+ * import { openDiskSource } from "../checkpoint/disk_source.ts";
+ * import { PixArtTransformer } from "./transformer_runner.ts";
+ * import { PixArtTransformerConfig } from "./transformer_config.ts";
+ * import { tensor } from "../../artifacts/tensor.ts";
+ * import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
+ *
+ * const source = await openDiskSource("models/PixArt-Sigma-XL-2-1024-MS");
+ * const component = await openComponent(source, { component: "transformer" });
+ * const config = PixArtTransformerConfig.parse(component.config);
+ * await using transformer = PixArtTransformer.open(
+ *   new OnnxRuntimeNode(),
+ *   config,
+ *   await component.weights(),
+ * );
+ * const text = await transformer.prepareText(tensor("float32", [3, 4096], new Float32Array(3 * 4096)));
+ * const latents = tensor("float32", [1, 4, 128, 128], new Float32Array(4 * 128 * 128));
+ * const { shape } = await transformer.predict({ latents, timestep: 999, text }); // [1, 8, 128, 128]
+ * ```
+ */
+export class PixArtTransformer implements AsyncDisposable {
+  /** Its configuration. */
+  readonly config: PixArtTransformerConfig;
+  readonly #text: SegmentedModel;
+  readonly #openStep: (shortText: boolean) => Promise<SegmentedModel>;
+  readonly #halves: 1 | 2;
+  readonly #absorbs: boolean;
+  #step: { readonly shortText: boolean; readonly model: SegmentedModel } | undefined;
+  #position: { readonly rows: number; readonly columns: number; readonly embedding: Tensor } | undefined;
+
+  private constructor(
+    config: PixArtTransformerConfig,
+    text: SegmentedModel,
+    openStep: (shortText: boolean) => Promise<SegmentedModel>,
+    { halves, absorbs }: { readonly halves: 1 | 2; readonly absorbs: boolean },
+  ) {
+    this.config = config;
+    this.#text = text;
+    this.#openStep = openStep;
+    this.#halves = halves;
+    this.#absorbs = absorbs;
+  }
+
+  /**
+   * Opens a transformer. The part that sees the text is opened when a text comes, and released after it; what predicts is
+   * opened at the first prediction, as short texts take other graphs than long ones.
+   *
+   * @param runtime Opens the graphs.
+   * @param config Its configuration.
+   * @param weights Its weights, in any floating-point type.
+   * @param options How long weights are held, who hears of it, what the blocks compute in (float32 by default), and how
+   *   many halves of guidance are predicted at once (1 by default).
+   * @returns The transformer.
+   * @throws {MissingWeightError} if a weight is missing.
+   */
+  static open(
+    runtime: Runtime,
+    config: PixArtTransformerConfig,
+    weights: Weights,
+    options: OpenModelOptions & Pick<PixArtOptions, "computeType" | "halves"> = {},
+  ): PixArtTransformer {
+    const layersPerSegment = options.layersPerSegment ?? (options.residency === "stream" ? 1 : undefined);
+    const text = new SegmentedModel(runtime, [pixartTextGraph(config, weights)], { residency: "stream" });
+    const { computeType = "float32", halves = 1 } = options;
+    const absorbs = runtime.traits.hostMemory && computeType === "float32" && !isQuantized(weights);
+    const build = (shortText: boolean) =>
+      pixartStepSegments(config, weights, { layersPerSegment, computeType, halves, shortText });
+    // Most texts are short; building finds a missing weight before anything is opened.
+    const likely = build(absorbs);
+    const openStep = (shortText: boolean) =>
+      SegmentedModel.open(runtime, shortText === absorbs ? likely : build(shortText), options);
+    return new PixArtTransformer(config, text, openStep, { halves, absorbs });
+  }
+
+  /**
+   * Computes what depends on the text alone, once per text.
+   *
+   * @param embeddings The text encoder's output, [tokens, caption_channels], real tokens alone.
+   * @param options A signal.
+   * @returns The keys and values of each block's cross-attention.
+   */
+  async prepareText(embeddings: Tensor<"float32">, options: CallOptions = {}): Promise<PreparedText> {
+    const tensors = await this.#text.run({ encoder_hidden_states: embeddings }, options);
+    return { tokens: embeddings.shape[0] ?? 0, tensors };
+  }
+
+  /**
+   * Predicts once.
+   *
+   * @param inputs Latents, timestep, text and size.
+   * @param options A signal, looked at between segments.
+   * @returns [1, out_channels, h, w]: the noise, then its variance where the model learned it.
+   * @throws {InputError} if the latents' shape does not fit the model, or the size is missing.
+   */
+  async predict(inputs: PredictInputs, options: CallOptions = {}): Promise<Tensor<"float32">> {
+    const [sample] = await this.predictEach([inputs], options);
+    return sample!;
+  }
+
+  /**
+   * Predicts several times, as for both halves of guidance. Where weights stream, they are read once for all.
+   *
+   * @param inputs Latents, timestep, text and size of each prediction.
+   * @param options A signal, looked at between segments.
+   * @returns Each prediction, as {@linkcode PixArtTransformer.predict} gives it.
+   * @throws {InputError} if the latents' shape does not fit the model, or the size is missing, or the transformer was
+   *   opened for both halves at once and these are no two halves of one prediction.
+   */
+  async predictEach(
+    inputs: readonly PredictInputs[],
+    options: CallOptions = {},
+  ): Promise<Tensor<"float32">[]> {
+    if (this.#halves === 2) return await this.#predictBoth(inputs, options);
+    const step = await this.#stepFor(inputs);
+    const outputs = await step.runEach(inputs.map((one) => this.#feeds(one)), options);
+    return outputs.map(({ sample }) => sample as Tensor<"float32">);
+  }
+
+  /** Gives the memory back; calling it again does nothing. */
+  async release(): Promise<void> {
+    await this.#text.release();
+    await this.#step?.model.release();
+    this.#step = undefined;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.release();
+  }
+
+  /** What predicts with these texts; the two halves of guidance share it, so that weights are read once for both. */
+  async #stepFor(inputs: readonly PredictInputs[]): Promise<SegmentedModel> {
+    const { attention_head_dim } = this.config;
+    const shortText = this.#absorbs &&
+      inputs.every(({ text }) => isShortText(text.tokens, attention_head_dim));
+    if (this.#step?.shortText !== shortText) {
+      await this.#step?.model.release();
+      this.#step = undefined;
+      this.#step = { shortText, model: await this.#openStep(shortText) };
+    }
+    return this.#step.model;
+  }
+
+  async #predictBoth(
+    [first, second, ...others]: readonly PredictInputs[],
+    options: CallOptions,
+  ): Promise<Tensor<"float32">[]> {
+    const isOne = first?.latents === second?.latents && first?.timestep === second?.timestep;
+    if (!first || !second || others.length > 0 || !isOne) {
+      throw new InputError(
+        "invalid_value",
+        "Cannot predict as this transformer takes two texts for the same latents and timestep at once",
+      );
+    }
+    const texts = Object.entries(second.text.tensors).map(([name, value]) => [secondName(name), value]);
+    const step = await this.#stepFor([first, second]);
+    const { sample } = await step.run({ ...this.#feeds(first), ...Object.fromEntries(texts) }, options);
+    const { shape, data } = sample as Tensor<"float32">;
+    const half = data.length / 2;
+    return [0, half].map((start) =>
+      tensor("float32", [1, ...shape.slice(1)], data.subarray(start, start + half))
+    );
+  }
+
+  #feeds(inputs: PredictInputs): Record<string, Tensor> {
+    return {
+      ...inputs.text.tensors,
+      ...this.#sizeConditions(inputs),
+      latents: inputs.latents,
+      timestep: timestepEmbedding([inputs.timestep]),
+      position_embedding: this.#positions(inputs.latents.shape),
+    };
+  }
+
+  #sizeConditions({ renderSize }: PredictInputs): Record<string, Tensor> {
+    if (!this.config.use_additional_conditions) return {};
+    if (renderSize === undefined) {
+      throw new InputError(
+        "invalid_value",
+        "Cannot predict as this transformer needs the size of the picture in pixels",
+      );
+    }
+    return {
+      resolution: timestepEmbedding([renderSize.height, renderSize.width]),
+      aspect_ratio: timestepEmbedding([renderSize.height / renderSize.width]),
+    };
+  }
+
+  #positions(shape: readonly number[]): Tensor {
+    const { patch_size, in_channels, sample_size, interpolation_scale } = this.config;
+    const [batch, channels, height = 0, width = 0] = shape;
+    if (
+      shape.length !== 4 || batch !== 1 || channels !== in_channels ||
+      height === 0 || height % patch_size !== 0 || width === 0 || width % patch_size !== 0
+    ) {
+      throw new InputError(
+        "invalid_shape",
+        `Cannot predict as latents must be [1, ${in_channels}, h, w] with multiples of ${patch_size}: ` +
+          `current shape is [${shape}]`,
+      );
+    }
+    const rows = height / patch_size;
+    const columns = width / patch_size;
+    if (this.#position?.rows !== rows || this.#position.columns !== columns) {
+      const embedding = positionEmbedding(rows, columns, {
+        width: this.config.num_attention_heads * this.config.attention_head_dim,
+        baseSize: Math.floor(sample_size / patch_size),
+        interpolationScale: interpolation_scale,
+      });
+      this.#position = { rows, columns, embedding };
+    }
+    return this.#position.embedding;
+  }
+}
+
+function isQuantized(weights: Weights): boolean {
+  return weights.locate("transformer_blocks.0.attn2.to_q.weight").quantized !== undefined;
+}

@@ -1,0 +1,228 @@
+// This module is browser compatible.
+
+/**
+ * The autoencoder of latent diffusion as ONNX graphs. Rombach et al., "High-Resolution Image Synthesis with Latent
+ * Diffusion Models" (https://arxiv.org/abs/2112.10752); reference: diffusers/models/autoencoders/autoencoder_kl.py and
+ * vae.py.
+ *
+ * @module
+ */
+
+import type { AutoencoderKLConfig } from "./autoencoder_kl_config.ts";
+import type { Weights } from "../checkpoint/weights.ts";
+import { type NormalizeGroups, normalizeGroups } from "./group_norm.ts";
+import { type ConvOptions, Layers } from "../layers.ts";
+import { type BuiltGraph, GraphBuilder, type Value } from "../onnx/graph_builder.ts";
+import { layerRanges, type SegmentOptions } from "../segments.ts";
+
+/** Added to variances; fixed in the reference. */
+export const NORM_EPSILON = 1e-6;
+
+/** Old checkpoints name the attention's layers otherwise. */
+const OLD_NAMES = { to_q: "query", to_k: "key", to_v: "value", "to_out.0": "proj_attn" } as const;
+
+/** How the graphs are built. */
+export interface AutoencoderOptions extends SegmentOptions {
+  /** How groups are normalized; by their own mean and variance if left out. */
+  readonly normalizeGroups?: NormalizeGroups | undefined;
+}
+
+/**
+ * The decoder, cut into segments of `layersPerSegment` up blocks: `latents` [1, latent channels, h, w], divided by the
+ * scaling factor → `sample` [1, out channels, H, W], in about [-1, 1].
+ */
+export function autoencoderKLDecoderSegments(
+  config: AutoencoderKLConfig,
+  weights: Weights,
+  options: AutoencoderOptions = {},
+): BuiltGraph[] {
+  const channels = [...config.block_out_channels].reverse();
+  return layerRanges(channels.length, options.layersPerSegment).map(({ first, end }) => {
+    const decoder = new AutoencoderLayers(config, weights, options);
+    const g = decoder.graph;
+    const planes = (count: number): (string | number)[] => [1, count, "h", "w"];
+
+    const before = channels[Math.max(first - 1, 0)]!;
+    let x = first === 0
+      ? decoder.decoderStart(g.input("latents", "float32", planes(config.latent_channels)))
+      : g.input(`hidden.${first}`, "float32", planes(before));
+    for (let block = first; block < end; block++) {
+      x = decoder.upBlock(block, x, channels[Math.max(block - 1, 0)]!, channels[block]!);
+    }
+    if (end === channels.length) {
+      const sample = decoder.end("decoder", x, channels[end - 1]!, config.out_channels);
+      g.output("sample", sample, [1, config.out_channels, "height", "width"]);
+    } else {
+      g.output(`hidden.${end}`, x, [1, channels[end - 1]!, "height", "width"]);
+    }
+    return g.build(`${weights.component}.decoder.${first}-${end - 1}`);
+  });
+}
+
+/** The decoder's beginning, before its up blocks: `latents` → `hidden` [1, widest, h, w]. */
+export function autoencoderKLDecoderStart(config: AutoencoderKLConfig, weights: Weights): BuiltGraph {
+  const decoder = new AutoencoderLayers(config, weights, {});
+  const latents = decoder.graph.input("latents", "float32", [1, config.latent_channels, "h", "w"]);
+  decoder.graph.output("hidden", decoder.decoderStart(latents), [
+    1,
+    config.block_out_channels.at(-1)!,
+    "h",
+    "w",
+  ]);
+  return decoder.graph.build(`${weights.component}.decoder.start`);
+}
+
+/**
+ * The encoder: `sample` [1, in channels, H, W] in [-1, 1] → `moments` [1, 2 · latent channels, h, w]: the mean of the
+ * latents, then the logarithm of their variance, before the scaling factor.
+ */
+export function autoencoderKLEncoderGraph(
+  config: AutoencoderKLConfig,
+  weights: Weights,
+  options: AutoencoderOptions = {},
+): BuiltGraph {
+  const encoder = new AutoencoderLayers(config, weights, options);
+  const g = encoder.graph;
+  const channels = config.block_out_channels;
+  const moments = 2 * config.latent_channels;
+
+  let x = encoder.conv("encoder.conv_in", g.input("sample", "float32", [1, config.in_channels, "H", "W"]), {
+    input: config.in_channels,
+    output: channels[0]!,
+  });
+  for (const [block, output] of channels.entries()) {
+    x = encoder.downBlock(block, x, channels[Math.max(block - 1, 0)]!, output);
+  }
+  x = encoder.midBlock("encoder.mid_block", x, channels.at(-1)!);
+  x = encoder.end("encoder", x, channels.at(-1)!, moments);
+  if (config.use_quant_conv) {
+    x = encoder.conv("quant_conv", x, { input: moments, output: moments, kernel: 1 });
+  }
+  g.output("moments", x, [1, moments, "h", "w"]);
+  return g.build(`${weights.component}.encoder`);
+}
+
+/** The layers of both halves. Planes are [1, channels, h, w]. */
+class AutoencoderLayers {
+  readonly graph: GraphBuilder;
+  readonly #config: AutoencoderKLConfig;
+  readonly #weights: Weights;
+  readonly #layers: Layers;
+  readonly #normalizeGroups: NormalizeGroups;
+
+  constructor(config: AutoencoderKLConfig, weights: Weights, options: AutoencoderOptions) {
+    this.#config = config;
+    this.#weights = weights;
+    this.graph = new GraphBuilder(options.exposed);
+    this.#layers = new Layers(this.graph, weights);
+    this.#normalizeGroups = options.normalizeGroups ?? normalizeGroups;
+  }
+
+  /** Latents to the decoder's widest planes, through its middle block. */
+  decoderStart(latents: Value): Value {
+    const { latent_channels, block_out_channels, use_post_quant_conv } = this.#config;
+    const widest = block_out_channels.at(-1)!;
+    if (use_post_quant_conv) {
+      latents = this.conv("post_quant_conv", latents, {
+        input: latent_channels,
+        output: latent_channels,
+        kernel: 1,
+      });
+      this.#probe("post_quant_conv", latents, latent_channels);
+    }
+    const x = this.conv("decoder.conv_in", latents, { input: latent_channels, output: widest });
+    this.#probe("conv_in", x, widest);
+    return this.midBlock("decoder.mid_block", x, widest);
+  }
+
+  /** Residual block, attention, residual block. */
+  midBlock(module: string, x: Value, channels: number): Value {
+    x = this.#resnet(`${module}.resnets.0`, x, channels, channels);
+    this.#probe("mid/resnet.0", x, channels);
+    if (this.#config.mid_block_add_attention) x = this.#attention(`${module}.attentions.0`, x, channels);
+    x = this.#resnet(`${module}.resnets.1`, x, channels, channels);
+    return this.#probe("mid", x, channels);
+  }
+
+  /** Residual blocks, then twice the size. */
+  upBlock(index: number, x: Value, input: number, output: number): Value {
+    const module = `decoder.up_blocks.${index}`;
+    for (let resnet = 0; resnet <= this.#config.layers_per_block; resnet++) {
+      x = this.#resnet(`${module}.resnets.${resnet}`, x, resnet === 0 ? input : output, output);
+      if (resnet === 0) this.#probe(`up.${index}/resnet.0`, x, output);
+    }
+    if (index < this.#config.block_out_channels.length - 1) {
+      x = this.#layers.upsampleConv(`${module}.upsamplers.0.conv`, x, { input: output, output });
+    }
+    return this.#probe(`up.${index}`, x, output);
+  }
+
+  /** Residual blocks, then half the size. */
+  downBlock(index: number, x: Value, input: number, output: number): Value {
+    const module = `encoder.down_blocks.${index}`;
+    for (let resnet = 0; resnet < this.#config.layers_per_block; resnet++) {
+      x = this.#resnet(`${module}.resnets.${resnet}`, x, resnet === 0 ? input : output, output);
+    }
+    if (index < this.#config.block_out_channels.length - 1) {
+      const pads = [0n, 0n, 1n, 1n];
+      x = this.conv(`${module}.downsamplers.0.conv`, x, { input: output, output, stride: 2n, pads });
+    }
+    return x;
+  }
+
+  /** Normalization, SiLU and a last convolution. */
+  end(half: "encoder" | "decoder", x: Value, input: number, output: number): Value {
+    const normed = this.#groupNorm(`${half}.conv_norm_out`, x, input);
+    this.#probe("conv_norm_out", normed, input);
+    return this.#probe(
+      "conv_out",
+      this.conv(`${half}.conv_out`, this.graph.silu(normed), { input, output }),
+      output,
+    );
+  }
+  /** A convolution of either half. */
+  conv(module: string, x: Value, options: ConvOptions): Value {
+    return this.#layers.conv(module, x, options);
+  }
+
+  /** Twice normalization, SiLU and convolution, added to what came in. */
+  #resnet(module: string, x: Value, input: number, output: number): Value {
+    const g = this.graph;
+    const inner = this.conv(`${module}.conv1`, g.silu(this.#groupNorm(`${module}.norm1`, x, input)), {
+      input,
+      output,
+    });
+    const normed = g.silu(this.#groupNorm(`${module}.norm2`, inner, output));
+    const outer = this.conv(`${module}.conv2`, normed, { input: output, output });
+    const skip = input === output ? x : this.conv(`${module}.conv_shortcut`, x, { input, output, kernel: 1 });
+    return g.add(skip, outer);
+  }
+
+  /** Attention of one head among all points, added to what came in. */
+  #attention(module: string, x: Value, channels: number): Value {
+    const g = this.graph;
+    const isOld = this.#weights.has(`${module}.query.weight`);
+    const linear = (name: keyof typeof OLD_NAMES, rows: Value): Value =>
+      this.#layers.linear(`${module}.${isOld ? OLD_NAMES[name] : name}`, rows, channels, channels);
+
+    const normed = this.#groupNorm(`${module}.group_norm`, x, channels);
+    const rows = g.transpose(g.reshape(normed, [channels, -1]), [1, 0]);
+    const attended = g.attention(linear("to_q", rows), linear("to_k", rows), linear("to_v", rows), {
+      heads: 1,
+    });
+    const planes = g.reshapeLike(g.transpose(linear("to_out.0", attended), [1, 0]), x);
+    return this.#probe("mid/attention", g.add(planes, x), channels);
+  }
+
+  #groupNorm(module: string, x: Value, channels: number): Value {
+    const norm = { module, groups: this.#config.norm_num_groups, epsilon: NORM_EPSILON };
+    const [scale, shift] = ["weight", "bias"].map((name) =>
+      this.graph.reshape(this.#layers.weight(`${module}.${name}`, [channels]), [1, channels, 1, 1])
+    );
+    return this.graph.add(this.graph.mul(this.#normalizeGroups(this.graph, x, norm), scale!), shift!);
+  }
+
+  #probe(name: string, value: Value, channels: number): Value {
+    return this.graph.probe(name, value, [1, channels, `h of ${name}`, `w of ${name}`]);
+  }
+}

@@ -1,0 +1,58 @@
+// This module is browser compatible.
+
+/**
+ * The decoders of latent diffusion's autoencoders, as architectures share them.
+ *
+ * @module
+ */
+
+import { parseConfig } from "../checkpoint/parse_config.ts";
+import { InputError } from "../../errors/pixstage_error.ts";
+import { tensor } from "../../artifacts/tensor.ts";
+import type { DecoderModel, OpenDecoder } from "../architecture.ts";
+import type { Component } from "../checkpoint/component.ts";
+import { AutoencoderConfig, spatialFactor } from "./autoencoder_config.ts";
+import { decoderFacts, decoderMemoryChoices } from "./memory.ts";
+import { TiledVaeDecoder } from "./tiling/tiled_vae_decoder.ts";
+
+/** Reads what the decoder of an autoencoder is. */
+export function autoencoderDecoder(component: Component): DecoderModel {
+  const config = parseConfig(AutoencoderConfig, component);
+  const factor = spatialFactor(config);
+  return {
+    component,
+    latentChannels: config.latent_channels,
+    spatialFactor: factor,
+    checkTiling({ tiling, tileSize, tileOverlap }) {
+      if (tiling === "blended" && tileOverlap >= tileSize) {
+        throw new InputError(
+          "out_of_range",
+          `Cannot blend tiles as their overlap must be smaller than their size of ${tileSize} pixels: ` +
+            `current value is ${tileOverlap}`,
+        );
+      }
+      if (tiling === "seamless" && config._class_name !== "AutoencoderKL") {
+        throw new InputError(
+          "invalid_value",
+          `Cannot decode without seams as the autoencoder must be AutoencoderKL: current value is ` +
+            `${config._class_name}. Choose the tiling "blended" or "none"`,
+        );
+      }
+    },
+    memory: (weights, { latentHeight, latentWidth, images }, request) =>
+      decoderMemoryChoices(
+        decoderFacts(config, weights),
+        { height: latentHeight * factor, width: latentWidth * factor, images },
+        request,
+      ),
+    open: (runtime, weights, options): OpenDecoder => {
+      const decoder = new TiledVaeDecoder(runtime, config, weights, options);
+      const divisor = Math.fround(config.scaling_factor);
+      return {
+        decode: ({ shape, data }, callOptions) =>
+          decoder.decode(tensor("float32", shape, data.map((value) => value / divisor)), callOptions),
+        [Symbol.asyncDispose]: () => decoder.release(),
+      };
+    },
+  };
+}

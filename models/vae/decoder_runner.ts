@@ -1,0 +1,96 @@
+// This module is browser compatible.
+
+/**
+ * Runs the decoder of an autoencoder.
+ *
+ * @module
+ */
+
+import type { Tensor } from "../../artifacts/tensor.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
+import { type AutoencoderConfig, spatialFactor } from "./autoencoder_config.ts";
+import { autoencoderKLDecoderSegments } from "./autoencoder_kl.ts";
+import { autoencoderTinyDecoderGraph } from "./autoencoder_tiny.ts";
+import type { Weights } from "../checkpoint/weights.ts";
+import { type CallOptions, type OpenModelOptions, SegmentedModel } from "../segments.ts";
+
+/**
+ * The open decoder of either autoencoder.
+ *
+ * @example Latents to a picture
+ * ```ts ignore
+ * import { AutoencoderConfig } from "./autoencoder_config.ts";
+ * import { openComponent } from "../checkpoint/component.ts";
+ * import { openDiskSource } from "../checkpoint/disk_source.ts";
+ * import { VaeDecoder } from "./decoder_runner.ts";
+ * import { tensor } from "../../artifacts/tensor.ts";
+ * import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
+ *
+ * const component = await openComponent(await openDiskSource("models/taesd"));
+ * const config = AutoencoderConfig.parse(component.config);
+ * await using decoder = await VaeDecoder.open(new OnnxRuntimeNode(), config, await component.weights());
+ * const latents = tensor("float32", [1, 4, 64, 64], new Float32Array(4 * 64 * 64));
+ * const { shape } = await decoder.decode(latents); // [1, 3, 512, 512]
+ * ```
+ */
+export class VaeDecoder implements AsyncDisposable {
+  /** Its configuration. */
+  readonly config: AutoencoderConfig;
+  /** Pixels along a side of one latent. */
+  readonly spatialFactor: number;
+  readonly #segments: SegmentedModel;
+
+  /** Takes segments that are open, or that stream. */
+  constructor(config: AutoencoderConfig, segments: SegmentedModel) {
+    this.config = config;
+    this.spatialFactor = spatialFactor(config);
+    this.#segments = segments;
+  }
+
+  /**
+   * Opens a decoder.
+   *
+   * @param runtime Opens the graphs.
+   * @param config The autoencoder's configuration.
+   * @param weights Its weights, in any floating-point type; computation is in float32.
+   * @param options How long weights are held, and who hears of it.
+   * @returns The decoder.
+   * @throws {MissingWeightError} if a weight is missing.
+   * @throws {OnnxRuntimeError} if a segment cannot be opened.
+   */
+  static async open(
+    runtime: Runtime,
+    config: AutoencoderConfig,
+    weights: Weights,
+    options: OpenModelOptions = {},
+  ): Promise<VaeDecoder> {
+    const layersPerSegment = options.layersPerSegment ?? (options.residency === "stream" ? 1 : undefined);
+    const graphs = config._class_name === "AutoencoderKL"
+      ? autoencoderKLDecoderSegments(config, weights, { layersPerSegment })
+      : [autoencoderTinyDecoderGraph(config, weights)];
+    const segments = await SegmentedModel.open(runtime, graphs, { memoryPool: false, ...options });
+    return new VaeDecoder(config, segments);
+  }
+
+  /**
+   * Decodes latents.
+   *
+   * @param latents [1, latent channels, h, w], divided by the scaling factor.
+   * @param options A signal.
+   * @returns [1, 3, H, W], in about [-1, 1], not clamped.
+   * @throws {InputError} if the shape is another.
+   */
+  async decode(latents: Tensor<"float32">, options: CallOptions = {}): Promise<Tensor<"float32">> {
+    const { sample } = await this.#segments.run({ latents }, options);
+    return sample as Tensor<"float32">;
+  }
+
+  /** Gives the memory back; calling it again does nothing. */
+  release(): Promise<void> {
+    return this.#segments.release();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.release();
+  }
+}

@@ -1,0 +1,244 @@
+// This module is browser compatible.
+
+/**
+ * Graphs that compute a strip of the decoder's planes: rows of a picture, with some more above and below that convolutions
+ * see. Norms take the whole picture's mean and variance as inputs.
+ *
+ * @module
+ */
+
+import type { AutoencoderKLConfig } from "../autoencoder_kl_config.ts";
+import type { Weights } from "../../checkpoint/weights.ts";
+import { Layers } from "../../layers.ts";
+import { type BuiltGraph, GraphBuilder, type Value } from "../../onnx/graph_builder.ts";
+
+/** A convolution that doubles the planes before anything else. */
+export interface Upsampler {
+  /** The module's name. */
+  readonly module: string;
+  /** Channels that go in and come out. */
+  readonly channels: number;
+}
+
+/** A residual block. */
+export interface Resnet {
+  /** The module's name. */
+  readonly module: string;
+  /** Channels that go in. */
+  readonly input: number;
+  /** Channels that come out. */
+  readonly output: number;
+}
+
+/** What a strip graph computes. */
+export type StripTask =
+  /** The doubled planes. */
+  | { readonly kind: "upsample"; readonly upsampler: Upsampler }
+  /** A residual block up to its first convolution. */
+  | { readonly kind: "inner"; readonly upsampler?: Upsampler | undefined; readonly resnet: Resnet }
+  /** A residual block; its first half is an input where `innerStored`. */
+  | {
+    readonly kind: "outer";
+    readonly upsampler?: Upsampler | undefined;
+    readonly resnet: Resnet;
+    readonly innerStored: boolean;
+  }
+  /** The last norm and convolution. */
+  | { readonly kind: "end"; readonly channels: number };
+
+/** A strip graph and what it has to be given. */
+export interface StripGraph {
+  readonly graph: BuiltGraph;
+  /** Channels that come out. */
+  readonly channels: number;
+  /** Rows that convolutions after the doubling see above and below: of the source, and of stored inner planes. */
+  readonly halo: { readonly source: number; readonly inner: number };
+}
+
+/** Which norms a graph takes, by the names of its inputs. */
+export const NORMS = { first: "norm1", second: "norm2" } as const;
+
+/**
+ * Builds a strip graph. Inputs: `source` [rows, channels, width], `source_crop` int64 [2], and where stored `inner` and
+ * `inner_crop`; `norm1.mean`, `norm1.scale` and so on [groups]. Outputs: `strip` [rows, channels, width], unless it is
+ * not wanted; `mean` and `squares` [groups] of the strip, unless there is no norm behind it.
+ *
+ * @param config The autoencoder's configuration.
+ * @param weights Its weights.
+ * @param task What is computed.
+ * @param wanted Whether the strip itself is an output, or its statistics alone.
+ */
+export function stripGraph(
+  config: AutoencoderKLConfig,
+  weights: Weights,
+  task: StripTask,
+  wanted = true,
+): StripGraph {
+  const builder = new StripBuilder(config, weights);
+  const { upsampler, source } = builder.source(task);
+  switch (task.kind) {
+    case "upsample":
+      return builder.finish(task, source, upsampler!.channels, wanted, { source: 0, inner: 0 });
+    case "end": {
+      const { out_channels } = config;
+      return builder.finish(task, builder.end(source, task.channels), out_channels, wanted, {
+        source: 1,
+        inner: 0,
+      });
+    }
+    case "inner": {
+      const inner = builder.inner(task.resnet, source);
+      return builder.finish(task, inner, task.resnet.output, wanted, { source: 1, inner: 0 });
+    }
+    case "outer": {
+      const { resnet, innerStored } = task;
+      const strip = builder.outer(resnet, source, innerStored);
+      const halo = innerStored ? { source: 0, inner: 1 } : { source: 2, inner: 0 };
+      return builder.finish(task, strip, resnet.output, wanted, halo);
+    }
+  }
+}
+
+class StripBuilder {
+  readonly #config: AutoencoderKLConfig;
+  readonly #graph = new GraphBuilder();
+  readonly #layers: Layers;
+  readonly #component: string;
+  /** Whether the result is cropped already. */
+  #cropped = false;
+
+  constructor(config: AutoencoderKLConfig, weights: Weights) {
+    this.#config = config;
+    this.#layers = new Layers(this.#graph, weights);
+    this.#component = weights.component;
+  }
+
+  /** The stored planes, doubled where the task says so. */
+  source(task: StripTask): { source: Value; upsampler: Upsampler | undefined } {
+    const upsampler = task.kind === "end" ? undefined : task.upsampler;
+    const stored = this.#planes("source", sourceChannels(task));
+    if (!upsampler) return { source: stored, upsampler };
+    const sizes = { input: upsampler.channels, output: upsampler.channels };
+    return { source: this.#layers.upsampleConv(upsampler.module, stored, sizes), upsampler };
+  }
+
+  /** Norm, SiLU, first convolution. */
+  inner({ module, input, output }: Resnet, source: Value): Value {
+    const normed = this.#norm(NORMS.first, `${module}.norm1`, source, input);
+    return this.#layers.conv(`${module}.conv1`, this.#graph.silu(normed), { input, output });
+  }
+
+  /** The whole block, cropped. */
+  outer(resnet: Resnet, source: Value, innerStored: boolean): Value {
+    const { module, input, output } = resnet;
+    const inner = innerStored ? this.#planes("inner", output) : this.inner(resnet, source);
+    const normed = this.#norm(NORMS.second, `${module}.norm2`, inner, output);
+    const outer = this.#layers.conv(`${module}.conv2`, this.#graph.silu(normed), { input: output, output });
+    const cropped = this.#crop(source, "source");
+    const skip = input === output
+      ? cropped
+      : this.#layers.conv(`${module}.conv_shortcut`, cropped, { input, output, kernel: 1 });
+    const sum = this.#graph.add(skip, this.#crop(outer, innerStored ? "inner" : "source"));
+    this.#cropped = true;
+    return sum;
+  }
+
+  /** The decoder's end. */
+  end(source: Value, channels: number): Value {
+    const normed = this.#norm(NORMS.first, "decoder.conv_norm_out", source, channels);
+    return this.#layers.conv("decoder.conv_out", this.#graph.silu(normed), {
+      input: channels,
+      output: this.#config.out_channels,
+    });
+  }
+
+  /** Crops, and names the outputs. */
+  finish(
+    task: StripTask,
+    value: Value,
+    channels: number,
+    wanted: boolean,
+    halo: StripGraph["halo"],
+  ): StripGraph {
+    const g = this.#graph;
+    const strip = this.#cropped ? value : this.#crop(value, "source");
+    if (task.kind !== "end") this.#statistics(strip);
+    if (wanted) {
+      const rows = g.transpose(g.op("Squeeze", [strip, g.int64s([0])]), [1, 0, 2]);
+      g.output("strip", rows, ["rows", channels, "width"]);
+    }
+    const name = task.kind === "end"
+      ? "end"
+      : task.kind === "upsample"
+      ? task.upsampler.module
+      : task.resnet.module;
+    return { graph: g.build(`${this.#component}.${name}.${task.kind}`), channels, halo };
+  }
+
+  /**
+   * Mean of each group, and the sum of the squared distances from it. First within each row of a plane, then over the
+   * rows: ONNX Runtime adds up in float32, and a sum of a million values would lose digits.
+   */
+  #statistics(strip: Value): void {
+    const g = this.#graph;
+    const groups = this.#config.norm_num_groups;
+    const [withinRow, overRows] = [g.int64s([3]), g.int64s([1])];
+    const rowMeans = g.reshape(g.op("ReduceMean", [strip, withinRow], { keepdims: 1n }), [groups, -1]);
+    const mean = g.op("ReduceMean", [rowMeans, overRows], { keepdims: 1n });
+    const centred = g.reshapeLike(g.op("Sub", [g.reshape(strip, [groups, -1]), mean]), strip);
+    const rowSquares = g.op("ReduceSumSquare", [centred, withinRow], { keepdims: 1n });
+    const squares = g.op("ReduceSum", [g.reshape(rowSquares, [groups, -1]), overRows], { keepdims: 0n });
+    g.output("mean", g.reshape(mean, [groups]), [groups]);
+    g.output("squares", squares, [groups]);
+  }
+
+  /** Planes that come in, as [1, channels, rows, width]. */
+  #planes(name: string, channels: number): Value {
+    const g = this.#graph;
+    const rows = g.input(name, "float32", [`rows of ${name}`, channels, `width of ${name}`]);
+    return g.op("Unsqueeze", [g.transpose(rows, [1, 0, 2]), g.int64s([0])]);
+  }
+
+  /** The rows that are asked for. */
+  #crop(value: Value, name: string): Value {
+    const g = this.#graph;
+    const [first, end] = g.split(this.#cropInput(name), 0, [1, 1]);
+    return g.op("Slice", [value, first, end, g.int64s([2])]);
+  }
+
+  readonly #crops = new Map<string, Value>();
+
+  #cropInput(name: string): Value {
+    const known = this.#crops.get(name);
+    if (known) return known;
+    const value = this.#graph.input(`${name}_crop`, "int64", [2]);
+    this.#crops.set(name, value);
+    return value;
+  }
+
+  /** Group normalization by the whole picture's statistics, scale and shift folded into one of each per channel. */
+  #norm(input: string, module: string, x: Value, channels: number): Value {
+    const g = this.#graph;
+    const groups = this.#config.norm_num_groups;
+    const grouped = (name: string): Value =>
+      g.reshape(this.#layers.weight(`${module}.${name}`, [channels]), [groups, -1]);
+    const perGroup = (name: string): Value =>
+      g.reshape(g.input(`${input}.${name}`, "float32", [groups]), [groups, 1]);
+    const scale = g.mul(grouped("weight"), perGroup("scale"));
+    const shift = g.op("Sub", [grouped("bias"), g.mul(perGroup("mean"), scale)]);
+    const perChannel = (value: Value): Value => g.reshape(value, [1, channels, 1, 1]);
+    return g.add(g.mul(x, perChannel(scale)), perChannel(shift));
+  }
+}
+
+/** Channels of the stored planes that a task begins with. */
+function sourceChannels(task: StripTask): number {
+  switch (task.kind) {
+    case "end":
+      return task.channels;
+    case "upsample":
+      return task.upsampler.channels;
+    default:
+      return task.upsampler?.channels ?? task.resnet.input;
+  }
+}

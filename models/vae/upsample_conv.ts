@@ -1,0 +1,69 @@
+// This module is browser compatible.
+
+/**
+ * Twice the size by repeating each point, then a convolution with a kernel of 3: as four convolutions with kernels of 2
+ * over the small planes, one for each parity of row and column. The repeated points are never made, and of nine
+ * products four are left.
+ *
+ * @module
+ */
+
+import { tensor } from "../../artifacts/tensor.ts";
+import type { GraphBuilder, Value } from "../onnx/graph_builder.ts";
+
+/** Which of a kernel's three rows fall on the same small row, for even and for odd rows of the result. */
+const FOLDS = [[[1, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]] as const;
+const PARITIES = [0, 1] as const;
+/** Rows or columns of a kernel and of a folded one. */
+const KERNEL = 3;
+const FOLDED = 2;
+
+/**
+ * Doubles planes and convolves them, with one point of zeros around.
+ *
+ * @param graph The graph.
+ * @param x [1, input, h, w].
+ * @param weight [output, input, 3, 3].
+ * @param bias [output].
+ * @param channels Channels that go in and come out.
+ * @returns [1, output, 2h, 2w].
+ */
+export function upsampleConv(
+  graph: GraphBuilder,
+  x: Value,
+  weight: Value,
+  bias: Value | undefined,
+  channels: { readonly input: number; readonly output: number },
+): Value {
+  const { input, output } = channels;
+  const folded = graph.op("MatMul", [graph.reshape(weight, [-1, KERNEL ** 2]), foldings(graph)]);
+  const kernels = graph.split(folded, 1, Array(4).fill(FOLDED ** 2));
+  const quarters = PARITIES.flatMap((row) =>
+    PARITIES.map((column) =>
+      graph.conv(x, graph.reshape(kernels[2 * row + column]!, [output, input, FOLDED, FOLDED]), bias, {
+        stride: 1n,
+        pads: [1 - row, 1 - column, row, column].map(BigInt),
+      })
+    )
+  );
+  return graph.op("DepthToSpace", [graph.op("Concat", quarters, { axis: 1n })], {
+    blocksize: 2n,
+    mode: "DCR",
+  });
+}
+
+/** [9, 16]: from a kernel to its four folded ones, one after the other. */
+function foldings(graph: GraphBuilder): Value {
+  const columns = PARITIES.flatMap((row) =>
+    PARITIES.flatMap((column) =>
+      FOLDS[row].flatMap((rows) =>
+        FOLDS[column].map((columns) => rows.flatMap((row) => columns.map((column) => row * column)))
+      )
+    )
+  );
+  const data = Float32Array.from({ length: KERNEL ** 2 * columns.length }, (_, index) => {
+    const tap = Math.floor(index / columns.length);
+    return columns[index % columns.length]![tap]!;
+  });
+  return graph.constant(tensor("float32", [KERNEL ** 2, columns.length], data));
+}

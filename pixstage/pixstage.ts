@@ -1,0 +1,334 @@
+// This module is browser compatible.
+
+/**
+ * The front door: pictures from text in one call, or stage by stage. It writes graphs and runs them; everything that it
+ * does can be done with graphs too.
+ *
+ * @module
+ */
+
+import type { Artifact } from "../artifacts/artifact.ts";
+import { MemoryStore } from "../artifacts/store/memory_store.ts";
+import type { RunStore } from "../artifacts/store/store.ts";
+import { InputError } from "../errors/pixstage_error.ts";
+import type { GraphDocumentInput, GraphInput } from "../graph/document.ts";
+import type { RunEvent } from "../graph/events.ts";
+import type { Executor } from "../graph/executors/executor.ts";
+import { describeOrigin, originOf } from "../graph/provenance.ts";
+import { storedOrigin } from "../graph/lineage.ts";
+import type { MemoryPlan } from "../graph/memory_plan.ts";
+import type { PictureRequestInput } from "../graph/picture_request.ts";
+import { prepareRun } from "../graph/prepared_run.ts";
+import { type ResumeChanges, resumeGraph, type ResumePoint } from "../graph/resume.ts";
+import { runGraph } from "../graph/run.ts";
+import type { MadeArtifact, ReadFile, RunOptions, RunResult } from "../graph/run_options.ts";
+import { textToImage } from "../graph/text_to_image.ts";
+import { memorySize } from "../runtime/byte_size.ts";
+import { memoryLimit } from "../runtime/memory_limit.ts";
+import { Embeddings, Image, Latents, type ResultFiles } from "./results.ts";
+
+/** What the front door needs. */
+export interface PixstageOptions extends Pick<RunOptions, "registry" | "residency" | "placement"> {
+  /** Where stages run. */
+  readonly executors: readonly [Executor, ...Executor[]];
+  /** The checkpoint of calls that name none. */
+  readonly model: string;
+  /** Keeps results, and knows what was made before. Default is a store that is forgotten with this object. */
+  readonly store?: RunStore | undefined;
+  /** Reads artifacts of files, where there is a disk. */
+  readonly readFile?: ((path: string) => Promise<ReadFile>) | undefined;
+  /** Writes results to files, where there is a disk. */
+  readonly files?: ResultFiles | undefined;
+  /** Bytes of memory that are free, where that can be known. */
+  readonly freeMemory?: (() => number) | undefined;
+  /** Ends what was opened with it. */
+  readonly close?: (() => Promise<void>) | undefined;
+}
+
+/** What every call takes beside its request. */
+export interface CallOptions {
+  /** Stops the call at the next step, with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** Takes every event, in order. */
+  readonly onEvent?: ((event: RunEvent) => void) | undefined;
+  /** Takes each step that is done. */
+  readonly onStep?: ((step: Extract<RunEvent, { type: "step" }>) => void) | undefined;
+  /** Takes previews of the pictures, which are made where this is given. */
+  readonly onPreview?: ((preview: Extract<RunEvent, { type: "preview" }>) => void) | undefined;
+  /**
+   * Memory to stay within: bytes, or `1.5GB`. 0 stands for no limit, a negative amount for the free memory
+   * less that much.
+   */
+  readonly maxMemory?: number | string | undefined;
+  /** GPU memory to stay within: bytes, or `3GB`. */
+  readonly maxGpuMemory?: number | string | undefined;
+  /** The lowest precision that a limit of memory may choose. */
+  readonly lowestPrecision?: RunOptions["lowestPrecision"];
+}
+
+type Request = Partial<Omit<PictureRequestInput, "prompts" | "seeds">>;
+
+/** A request for pictures. Fields that are left out are the checkpoint's own choice. */
+export interface GenerateRequest extends Request {
+  /** What the pictures show; each prompt gives a picture. */
+  readonly prompt: string | readonly string[];
+  /** Seed of the first picture, the next whole numbers for the others. */
+  readonly seed?: number | string | undefined;
+  /** A seed for each picture. */
+  readonly seeds?: readonly (number | string)[] | undefined;
+}
+
+/** How prompts are encoded. */
+export type EncodeRequest = Pick<
+  Request,
+  "model" | "variant" | "negativePrompt" | "cleanCaption" | "maxSequenceLength" | "precision"
+>;
+
+/** How latents are denoised. */
+export type DenoiseRequest =
+  & Omit<Request, "negativePrompt" | "cleanCaption" | "maxSequenceLength" | "vae">
+  & Pick<GenerateRequest, "seed" | "seeds">;
+
+/** How latents are decoded. */
+export type DecodeRequest = Pick<
+  Request,
+  "model" | "variant" | "vae" | "tiling" | "tileSize" | "tileOverlap"
+>;
+
+/** Pictures from text, in one call or stage by stage. */
+export class Pixstage implements AsyncDisposable {
+  readonly #options: PixstageOptions;
+  readonly #store: RunStore;
+
+  /** @param options What it needs; `open()` gives all of it. */
+  constructor(options: PixstageOptions) {
+    this.#options = options;
+    this.#store = options.store ?? new MemoryStore();
+  }
+
+  /**
+   * Makes pictures from text.
+   *
+   * @param request What the pictures show, and how they are made.
+   * @param options Events, a signal, limits of memory.
+   * @returns The pictures: those of the first prompt, then those of the next.
+   * @throws {InputError} if the request cannot be met; nothing has been loaded then.
+   */
+  async generate(request: GenerateRequest & CallOptions, options: CallOptions = request): Promise<Image[]> {
+    return await this.#images(textToImage(this.#pictureRequest(request)), "decode.image", options);
+  }
+
+  /**
+   * Encodes prompts, and the negative prompt beside them.
+   *
+   * @param prompt The prompts.
+   * @param request The checkpoint, and how prompts are prepared.
+   * @returns Their embeddings.
+   */
+  async encode(
+    prompt: string | readonly string[],
+    request: EncodeRequest & CallOptions = {},
+  ): Promise<Embeddings> {
+    const { prompt: positive, negative } = textToImage(this.#pictureRequest({ ...request, prompt })).nodes;
+    const graph: GraphDocumentInput = { pixstage: 1, nodes: { prompt: positive!, negative: negative! } };
+    const { result } = await this.#run(graph, request);
+    return this.#embeddings(result.get("prompt.embeddings")!, result.get("negative.embeddings"));
+  }
+
+  /**
+   * Denoises latents.
+   *
+   * @param embeddings Embeddings, or the path of a file that holds some.
+   * @param request The checkpoint, size, schedule, guidance and seeds.
+   * @returns The latents.
+   */
+  async denoise(
+    embeddings: Embeddings | string,
+    request: DenoiseRequest & CallOptions = {},
+  ): Promise<Latents> {
+    const graph = textToImage(this.#pictureRequest(request), { embeddingsFile: "" });
+    const inputs: Record<string, GraphInput> = typeof embeddings === "string"
+      ? { embeddings: { file: embeddings } }
+      : {
+        embeddings: await this.#kept(embeddings.prompts),
+        ...(embeddings.negative ? { negative: await this.#kept(embeddings.negative) } : {}),
+      };
+    const { result } = await this.#run(
+      { pixstage: 1, nodes: { denoise: { ...graph.nodes["denoise"]!, inputs } } },
+      request,
+    );
+    return new Latents(result.get("denoise.latents")!, this.#options.files);
+  }
+
+  /**
+   * Decodes latents.
+   *
+   * @param latents Latents, or the path of a file that holds some.
+   * @param request The checkpoint or another autoencoder, and how pictures are cut.
+   * @returns The pictures.
+   */
+  async decode(latents: Latents | string, request: DecodeRequest & CallOptions = {}): Promise<Image[]> {
+    const graph = textToImage(this.#pictureRequest(request), { latentsFile: "" });
+    const input = typeof latents === "string" ? { file: latents } : await this.#kept(latents);
+    const decode = { ...graph.nodes["decode"]!, inputs: { latents: input } };
+    return await this.#images({ pixstage: 1, nodes: { decode } }, "decode.image", request);
+  }
+
+  /**
+   * Tells how a request would use memory. Weights are not read.
+   *
+   * @param request The request, and limits of memory.
+   * @returns The plan, also where it does not fit.
+   */
+  async plan(request: GenerateRequest & CallOptions): Promise<MemoryPlan> {
+    const graph = textToImage(this.#pictureRequest(request));
+    const { memory } = await prepareRun(graph, { ...this.#runOptions(request), isTrial: true });
+    return memory;
+  }
+
+  /**
+   * Goes on from embeddings, latents or a picture that were made before, with changes.
+   *
+   * @param point The result to go on from, or the path of a safetensors file that tells how it was made.
+   * @param changes From which step on what is different.
+   * @returns The pictures.
+   */
+  async resume(
+    point: Latents | Image | string,
+    changes: Omit<ResumeChanges, "decode"> & CallOptions = {},
+  ): Promise<Image[]> {
+    const { graph, wanted } = resumeGraph(await this.#resumePoint(point), { ...changes, decode: true });
+    return await this.#images(graph, wanted, changes);
+  }
+
+  /**
+   * Runs any graph.
+   *
+   * @param graph The graph document.
+   * @param options Events, a signal, limits of memory, and outputs that are wanted besides those of the last nodes.
+   * @returns The artifacts, by `node.port`.
+   */
+  async run(
+    graph: GraphDocumentInput,
+    options: CallOptions & Pick<RunOptions, "until" | "outputs"> = {},
+  ): Promise<RunResult> {
+    return (await this.#run(graph, options)).result;
+  }
+
+  /** Ends what was opened with it. */
+  async close(): Promise<void> {
+    await this.#options.close?.();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #pictureRequest(request: Partial<GenerateRequest> & CallOptions): PictureRequestInput {
+    const {
+      prompt,
+      seed,
+      seeds = seed === undefined ? undefined : [seed],
+      signal: _signal,
+      onEvent: _onEvent,
+      onStep: _onStep,
+      onPreview: _onPreview,
+      maxMemory: _maxMemory,
+      maxGpuMemory: _maxGpuMemory,
+      lowestPrecision: _lowestPrecision,
+      ...rest
+    } = request;
+    return {
+      model: this.#options.model,
+      ...rest,
+      ...(prompt === undefined ? {} : { prompts: [prompt].flat() }),
+      ...(seeds === undefined ? {} : { seeds: [...seeds] }),
+    };
+  }
+
+  async #images(graph: GraphDocumentInput, output: string, options: CallOptions): Promise<Image[]> {
+    const { result, warnings } = await this.#run(graph, options);
+    const made = result.get(output)!;
+    const count = made.artifact.tensors["image"]?.shape[0] ?? 0;
+    return Array.from({ length: count }, (_, index) => new Image(made, index, warnings, this.#options.files));
+  }
+
+  async #run(
+    graph: GraphDocumentInput,
+    options: CallOptions & Pick<RunOptions, "until" | "outputs">,
+  ): Promise<{ readonly result: RunResult; readonly warnings: readonly string[] }> {
+    const warnings: string[] = [];
+    const result = await runGraph(graph, {
+      ...this.#runOptions(options),
+      previews: options.onPreview !== undefined,
+      onEvent(event) {
+        if (event.type === "warning") warnings.push(event.message);
+        if (event.type === "step") options.onStep?.(event);
+        if (event.type === "preview") options.onPreview?.(event);
+        options.onEvent?.(event);
+      },
+    });
+    return { result, warnings };
+  }
+
+  #runOptions(options: CallOptions & Pick<RunOptions, "until" | "outputs">): RunOptions {
+    const { registry, executors, residency, placement, readFile, freeMemory } = this.#options;
+    const { signal, lowestPrecision, until, outputs } = options;
+    const limit = (amount: number | string | undefined): number | undefined => {
+      if (amount === undefined) return undefined;
+      const bytes = typeof amount === "string" ? memorySize(amount) : amount;
+      return memoryLimit(bytes, freeMemory?.() ?? Infinity);
+    };
+    return {
+      registry,
+      executors,
+      residency,
+      placement,
+      readFile,
+      store: this.#store,
+      signal,
+      lowestPrecision,
+      until,
+      outputs,
+      maxMemory: limit(options.maxMemory),
+      maxGpuMemory: limit(options.maxGpuMemory),
+    };
+  }
+
+  #embeddings(prompts: MadeArtifact, negative: MadeArtifact | undefined): Embeddings {
+    return new Embeddings(prompts, negative, async (path) => {
+      const { files } = this.#options;
+      if (!files) throw new InputError("invalid_value", "Cannot save a file: there is no disk here");
+      if (!negative) return await files.writeArtifact(path, prompts);
+      const inputs = { positive: await this.#kept(prompts), negative: await this.#kept(negative) };
+      const { result } = await this.#run({ pixstage: 1, nodes: { pair: { stage: "pair", inputs } } }, {});
+      await files.writeArtifact(path, result.get("pair.embeddings")!);
+    });
+  }
+
+  /** How a graph names an artifact; it is put into the store where that does not have it. */
+  async #kept({ id, artifact }: { readonly id: string; readonly artifact: Artifact }) {
+    if (!await this.#store.has(id)) await this.#store.put(artifact);
+    return { artifact: id };
+  }
+
+  async #resumePoint(point: Latents | Image | string): Promise<ResumePoint> {
+    if (point instanceof Image) return { provenance: point.made.provenance };
+    if (point instanceof Latents) {
+      const { artifact, provenance } = point;
+      return { artifact, provenance, input: await this.#kept(point) };
+    }
+    const { readFile } = this.#options;
+    if (!readFile) throw new InputError("invalid_value", `Cannot read ${point}: there is no disk here`);
+    const { artifact, provenance } = await readFile(point);
+    const id = await this.#store.put(artifact);
+    const origin = provenance ? originOf(provenance) : await storedOrigin(id, this.#store);
+    if ("artifact" in origin) {
+      throw new InputError(
+        "invalid_artifact",
+        `Cannot go on from ${point}: neither the file nor the store tells how it was made`,
+      );
+    }
+    return { artifact, provenance: provenance ?? describeOrigin(origin), input: { artifact: id } };
+  }
+}

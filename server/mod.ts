@@ -1,0 +1,10 @@
+/**
+ * The HTTP server as a part of your own: OpenAI's images endpoint, jobs with events, stages, artifacts, and the studio
+ * page, behind one `fetch`.
+ *
+ * @module
+ */
+
+export { createServer, type Server, type ServerOptions } from "./create_server.ts";
+export { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+export { jsonLog, type Log } from "./log.ts";

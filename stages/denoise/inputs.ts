@@ -1,0 +1,125 @@
+// This module is browser compatible.
+
+/**
+ * The inputs of the stages that denoise, and what is refused of them: by their outlines, before any weight is read.
+ *
+ * @module
+ */
+
+import { InputError } from "../../errors/pixstage_error.ts";
+import { ArtifactError } from "../../artifacts/artifact.ts";
+import type { ArtifactOutline } from "../../artifacts/outline.ts";
+import type { DenoiserModel } from "../../models/architecture.ts";
+import { type DenoiseParameters, type DenoiseSettings, imageSeeds } from "./settings.ts";
+import { snapshotOutlines } from "./snapshot.ts";
+
+/** Input ports of the stages that denoise. */
+export const denoiseInputs = {
+  embeddings: {
+    kind: "embeddings",
+    description: "Prompts; those of the snapshot if left out. They may hold negative prompts too.",
+    optional: true,
+  },
+  negative: {
+    kind: "embeddings",
+    description: "One negative prompt, or one for each prompt. Ignored where guidance is off.",
+    optional: true,
+  },
+  noise: { kind: "latents", description: "Initial noise instead of that of the seeds.", optional: true },
+  checkpoint: { kind: "checkpoint", description: "The state to go on from.", optional: true },
+} as const;
+
+/** What the outlines of a denoising's inputs tell. */
+export interface DenoiseInputs {
+  /** Images in all, where that is known. */
+  readonly images: number | undefined;
+  /** Tokens of the longest prompt. */
+  readonly promptTokens: number;
+  /** Tokens of the longest negative prompt. */
+  readonly negativeTokens: number;
+  /** The prompts and negative prompts as given, where they are known. */
+  readonly texts: { readonly prompts?: unknown; readonly negativePrompts?: unknown };
+}
+
+/**
+ * Holds the outlines of the inputs against the settings.
+ *
+ * @param given Outlines at the connected ports.
+ * @param parameters The stage's parameters.
+ * @param settings The settings of the run.
+ * @param model What the transformer is.
+ * @returns What they tell.
+ * @throws {InputError} if there are no embeddings.
+ * @throws {ArtifactError} if an input does not fit.
+ * @throws {InputError} if seeds do not fit the images.
+ */
+export function checkInputs(
+  given: { readonly [K in keyof typeof denoiseInputs]?: ArtifactOutline | undefined },
+  parameters: DenoiseParameters,
+  settings: DenoiseSettings,
+  model: DenoiserModel,
+): DenoiseInputs {
+  const { checkpoint, ...rest } = given;
+  const { embeddings, negative, noise } = { ...(checkpoint ? snapshotOutlines(checkpoint) : {}), ...rest };
+  if (!embeddings) {
+    throw new InputError(
+      "missing_input",
+      "Cannot denoise as embeddings, or a checkpoint that holds them, must be connected",
+    );
+  }
+  const shape = embeddings.shapes["prompt_embeds"];
+  const images = shape && shape[0]! * parameters.imagesPerPrompt;
+  if (shape) {
+    if (shape.length === 3) model.checkEmbeddings(shape[2]!);
+    imageSeeds(parameters.seeds, images!);
+    const negatives = negative
+      ? negative.shapes["prompt_embeds"]
+      : embeddings.shapes["negative_prompt_embeds"];
+    const isUnknown = negative !== undefined && negatives === undefined;
+    if (settings.guided && !isUnknown) checkNegatives(negatives?.[0], shape[0]!, settings.guidanceScale);
+    if (noise?.shapes["latents"]) {
+      checkNoise(noise.shapes["latents"], images!, model.latentShape(settings.renderSize));
+    }
+  }
+  const longest = (outline: ArtifactOutline | undefined, tensor: string): number =>
+    outline?.tokens ? Math.max(...outline.tokens) : outline?.shapes[tensor]?.[1] ?? 0;
+  const negativePrompts = negative ? negative.metadata["prompts"] : embeddings.metadata["negativePrompts"];
+  return {
+    images,
+    promptTokens: longest(embeddings, "prompt_embeds"),
+    negativeTokens: negative
+      ? longest(negative, "prompt_embeds")
+      : embeddings.shapes["negative_prompt_embeds"]?.[1] ?? 0,
+    texts: { prompts: embeddings.metadata["prompts"], negativePrompts },
+  };
+}
+
+/**
+ * Refuses guidance without negative prompts, or with a number of them that fits no prompts.
+ *
+ * @param negatives How many there are.
+ * @param prompts How many prompts there are.
+ * @param guidanceScale The guidance scale, for the error.
+ */
+export function checkNegatives(negatives: number | undefined, prompts: number, guidanceScale: number): void {
+  if (negatives === undefined) {
+    throw new ArtifactError(
+      `Cannot guide as embeddings must hold negative_prompt_embeds: guidance scale is ${guidanceScale}. ` +
+        "Give negative embeddings, or a guidance scale of 1",
+    );
+  }
+  if (negatives !== 1 && negatives !== prompts) {
+    throw new ArtifactError(
+      `Cannot guide as there must be 1 or ${prompts} negative prompts: there are ${negatives}`,
+    );
+  }
+}
+
+/** Refuses initial noise of another shape than that of the images' latents. */
+export function checkNoise(found: readonly number[], images: number, shape: readonly number[]): void {
+  const wanted = [images, ...shape.slice(1)];
+  if (found.length === wanted.length && wanted.every((size, axis) => size === found[axis])) return;
+  throw new ArtifactError(
+    `Cannot use the initial noise as its shape must be [${wanted}]: it is [${found}]`,
+  );
+}

@@ -1,0 +1,122 @@
+// This module is browser compatible.
+
+/**
+ * The loop over the timesteps of one image.
+ *
+ * @module
+ */
+
+import { tensor } from "../../artifacts/tensor.ts";
+import type { DenoiserModel, OpenDenoiser, PreparedText } from "../../models/architecture.ts";
+import type { NoiseGenerator } from "../../random/noise_generator.ts";
+import type { DenoiseSettings } from "./settings.ts";
+import type { ImageState } from "./snapshot.ts";
+
+/** One step that has been taken. The arrays are the loop's own: copy what is to be kept. */
+export interface DenoiseStep {
+  /** Which call of the model this was, from 0. */
+  readonly index: number;
+  /** The timestep that was handed to the model. */
+  readonly timestep: number;
+  /** The model's outputs: for the negative prompt and the prompt, or for the prompt alone. */
+  readonly outputs: readonly Float32Array[];
+  /** The guided prediction of the noise. */
+  readonly prediction: Float32Array;
+  /** The latents after the step. */
+  readonly sample: Float32Array;
+  /** The denoised latents as predicted at this step, where the scheduler gives them. */
+  readonly predictedOriginal?: Float32Array | undefined;
+  /** The state of the image, but for its generator. */
+  state(): ImageState;
+}
+
+/** What the loop over one image's timesteps needs. */
+export interface ImageRun {
+  /** Reads the model's outputs. */
+  readonly model: Pick<DenoiserModel, "readPrediction">;
+  /** The open denoiser. */
+  readonly denoiser: Pick<OpenDenoiser, "predictEach">;
+  /** Sizes, schedule, guidance. */
+  readonly settings: DenoiseSettings;
+  /** The text of the negative prompt and then of the prompt, or of the prompt alone. */
+  readonly texts: readonly PreparedText[];
+  /** The image's own generator: stochastic schedulers draw from it. */
+  readonly generator: Pick<NoiseGenerator, "randn">;
+  /** Standard normal noise to begin with, flat. */
+  readonly noise: Float32Array;
+  /** Shape of the latents, [1, channels, height, width]. */
+  readonly shape: readonly number[];
+  /** Says when to stop. */
+  readonly signal: AbortSignal;
+  /** The state that the image goes on from; the noise otherwise. */
+  readonly before?: ImageState | undefined;
+  /** Calls of the model after which the image rests; all of them otherwise. */
+  readonly stopAfter?: number | undefined;
+  /** Takes every step, and is waited for. */
+  readonly onStep: (step: DenoiseStep) => unknown;
+}
+
+/**
+ * Denoises one image.
+ *
+ * @param run What the loop needs.
+ * @returns Its latents, flat.
+ */
+export async function denoiseImage(run: ImageRun): Promise<Float32Array> {
+  const { model, denoiser, settings, texts, generator, noise, shape, signal, before } = run;
+  const { renderSize, guidanceScale, returnsDenoised } = settings;
+  const scheduler = settings.createScheduler();
+  if (before?.scheduler) scheduler.restore(before.scheduler);
+  let sample = before?.sample ?? scale(noise, scheduler.initNoiseSigma);
+  for (const [index, timestep] of scheduler.timesteps.entries()) {
+    if (index < (before?.calls ?? 0)) continue;
+    if (index >= (run.stopAfter ?? Infinity)) break;
+    // 1. Predict the noise, for the negative prompt and for the prompt.
+    const latents = tensor("float32", shape, scheduler.scaleModelInput(sample, index));
+    const inputs = texts.map((text) => ({ latents, timestep, text, renderSize }));
+    const outputs = (await denoiser.predictEach(inputs, { signal })).map(({ data }) => data);
+    // 2. Guide.
+    const [first, second] = outputs.map((output) => model.readPrediction(output, sample.length));
+    const prediction = second ? guide(first!, second, guidanceScale) : first!;
+    // 3. Step.
+    const result = scheduler.step(prediction, index, sample, (count) => generator.randn(count));
+    const { predictedOriginal } = result;
+    const after = returnsDenoised ? predictedOriginal! : result.sample;
+    sample = after;
+    await run.onStep({
+      index,
+      timestep,
+      outputs,
+      prediction,
+      sample,
+      predictedOriginal,
+      state: () => ({ calls: index + 1, sample: after, scheduler: scheduler.state() }),
+    });
+  }
+  return sample;
+}
+
+/** Noise as the scheduler begins with it; float32, as torch multiplies. */
+function scale(noise: Float32Array, sigma: number): Float32Array {
+  const factor = Math.fround(sigma);
+  return noise.map((value) => value * factor);
+}
+
+/**
+ * Classifier-free guidance (Ho and Salimans 2022, https://arxiv.org/abs/2207.12598), in float32 and in the order of
+ * operations of diffusers: `negative + scale * (positive - negative)`.
+ *
+ * @param negative The prediction for the negative prompt.
+ * @param positive The prediction for the prompt; of the same length.
+ * @param scale How far the prompt pulls; 1 gives `positive`, up to rounding.
+ * @returns The guided prediction, a new array.
+ */
+export function guide(negative: Float32Array, positive: Float32Array, scale: number): Float32Array {
+  const guided = new Float32Array(positive.length);
+  const factor = Math.fround(scale);
+  for (let index = 0; index < guided.length; index++) {
+    const away = Math.fround(positive[index]! - negative[index]!);
+    guided[index] = negative[index]! + Math.fround(factor * away);
+  }
+  return guided;
+}

@@ -1,0 +1,205 @@
+// This module is browser compatible.
+
+/**
+ * The work that the denoising stages share: going on from a snapshot, and denoising image after image.
+ *
+ * @module
+ */
+
+import type { Artifact } from "../../artifacts/artifact.ts";
+import { artifactId } from "../../artifacts/artifact_file.ts";
+import { type PromptEmbedding, unpackEmbeddings } from "../../artifacts/embeddings.ts";
+import { imageLatents, unpackLatents } from "../../artifacts/latents.ts";
+import { tensor } from "../../artifacts/tensor.ts";
+import { latentsToRgb } from "../../images/latent_preview.ts";
+import { encodePicture } from "../../images/picture.ts";
+import type { DenoiserModel, OpenDenoiser, PreparedText } from "../../models/architecture.ts";
+import { createGenerator, restoreGenerator } from "../../random/create_generator.ts";
+import type { NoiseGenerator } from "../../random/noise_generator.ts";
+import type { RunContext } from "../stage.ts";
+import type { StageReport } from "../stage_report.ts";
+import { checkNegatives, checkNoise } from "./inputs.ts";
+import { denoiseImage } from "./loop.ts";
+import { type DenoiseParameters, type DenoiseSettings, imageSeeds } from "./settings.ts";
+import {
+  type DenoiseIdentity,
+  type DenoiseState,
+  type ImageState,
+  packDenoiseState,
+  snapshotImages,
+  snapshotInputs,
+} from "./snapshot.ts";
+
+/** A denoising that has been prepared. */
+export interface DenoiseWork {
+  /** The stage's parameters. */
+  readonly parameters: DenoiseParameters & { readonly allowChanges: boolean };
+  /** Sizes, schedule, guidance. */
+  readonly settings: DenoiseSettings;
+  /** What the transformer is. */
+  readonly model: DenoiserModel;
+  /** Calls of the model after which each image rests; all of them if infinite. */
+  readonly stopAfter: number;
+  /** Opens the transformer. */
+  readonly open: (context: RunContext) => Promise<OpenDenoiser>;
+}
+
+/** The outcome of a denoising. */
+export interface DenoiseResult {
+  /** The seed of each image. */
+  readonly seeds: readonly bigint[];
+  /** Shape of one image's latents, [1, channels, height, width]. */
+  readonly shape: readonly number[];
+  /** The state of each image. */
+  readonly state: DenoiseState;
+}
+
+/** The texts of each image: of its negative prompt and its prompt, or of its prompt alone. */
+interface Texts {
+  readonly prompts: readonly PromptEmbedding[];
+  readonly negatives: readonly PromptEmbedding[] | undefined;
+}
+
+/**
+ * Denoises all images, each up to the call `stopAfter`, or to the end.
+ *
+ * @param work What was prepared.
+ * @param context The inputs, and the place that it runs in.
+ * @returns The state of the images.
+ */
+export async function denoise(work: DenoiseWork, context: RunContext): Promise<DenoiseResult> {
+  // 1. Hold the inputs against the settings.
+  const { parameters, settings, model } = work;
+  const { inputs, report } = context;
+  const { checkpoint: snapshot, ...given } = inputs;
+  const sources: Record<string, Artifact> = { ...(snapshot ? snapshotInputs(snapshot) : {}), ...given };
+  const texts = unpackTexts(sources, settings);
+  model.checkEmbeddings(texts.prompts[0]!.shape[1]!);
+  const images = texts.prompts.length * parameters.imagesPerPrompt;
+  const seeds = imageSeeds(parameters.seeds, images);
+  const shape = model.latentShape(settings.renderSize);
+  const noise = sources["noise"] && unpackLatents(sources["noise"], shape[1]!);
+  if (noise) checkNoise(noise.shape, images, shape);
+
+  // 2. Find how far the images are already.
+  const identity = await identify(work, seeds, shape, sources);
+  const last = Math.min(work.stopAfter, settings.timesteps.length);
+  const saved = context.snapshots?.saved ?? snapshot;
+  const allowChanges = parameters.allowChanges && saved === snapshot;
+  const states = saved ? snapshotImages(saved, identity, allowChanges) : new Map<number, ImageState>();
+  if (saved) {
+    const step = [...states.values()].reduce((sum, { calls }) => sum + Math.min(calls, last), 0);
+    report({ type: "stage:resumed", step, steps: images * last });
+  }
+  const result: DenoiseResult = { seeds, shape, state: { identity, images: states, inputs: sources } };
+  const unfinished = Array.from(seeds.keys()).filter((image) => (states.get(image)?.calls ?? 0) < last);
+  if (unfinished.length === 0) return result;
+
+  // 3. Open the transformer, and denoise image after image.
+  await using denoiser = await work.open(context);
+  const count = shape.reduce((product, size) => product * size, 1);
+  let prepared: { readonly prompt: number; readonly texts: PreparedText[] } | undefined;
+  for (const image of unfinished) {
+    const prompt = Math.floor(image / parameters.imagesPerPrompt);
+    if (prepared?.prompt !== prompt) {
+      prepared = { prompt, texts: await prepareTexts(denoiser, texts, prompt, context.signal) };
+    }
+    const before = states.get(image);
+    const generator = generatorOf(parameters, seeds[image]!, before);
+    const start = before ? before.sample : noise ? imageLatents(noise, image).data : generator.randn(count);
+    await denoiseImage({
+      model,
+      denoiser,
+      settings,
+      texts: prepared.texts,
+      generator,
+      noise: start,
+      shape,
+      signal: context.signal,
+      before,
+      stopAfter: last,
+      onStep: async ({ index, timestep, state, sample, predictedOriginal }) => {
+        const finished = index + 1 === settings.timesteps.length;
+        states.set(image, finished ? state() : { ...state(), generator: generator.state() });
+        const step = image * last + index + 1;
+        report({ type: "step", step, steps: images * last, image, images, timestep });
+        if (context.previews && model.latentColours) {
+          report(await preview(predictedOriginal ?? sample, shape, model.latentColours, image, index + 1));
+        }
+        await context.snapshots?.offer(() => packDenoiseState(result.state));
+      },
+    });
+  }
+  return result;
+}
+
+/** Prompts and, where guidance is on, negative prompts: those of an input of their own, else those beside the prompts. */
+function unpackTexts(sources: Readonly<Record<string, Artifact>>, settings: DenoiseSettings): Texts {
+  const { prompts, negatives: beside } = unpackEmbeddings(sources["embeddings"]!);
+  if (!settings.guided) return { prompts, negatives: undefined };
+  const own = sources["negative"] && unpackEmbeddings(sources["negative"]).prompts;
+  const given = own ?? beside;
+  checkNegatives(given?.length, prompts.length, settings.guidanceScale);
+  return { prompts, negatives: prompts.map((_, index) => given![given!.length === 1 ? 0 : index]!) };
+}
+
+/** The texts of one prompt, as the denoiser keeps them. */
+async function prepareTexts(
+  denoiser: OpenDenoiser,
+  { prompts, negatives }: Texts,
+  prompt: number,
+  signal: AbortSignal,
+): Promise<PreparedText[]> {
+  const embeddings = negatives ? [negatives[prompt]!, prompts[prompt]!] : [prompts[prompt]!];
+  const prepared: PreparedText[] = [];
+  for (const embedding of embeddings) prepared.push(await denoiser.prepareText(embedding, { signal }));
+  return prepared;
+}
+
+/** The image's own generator, where it stood. */
+function generatorOf(
+  { generator }: DenoiseParameters,
+  seed: bigint,
+  before: ImageState | undefined,
+): NoiseGenerator {
+  return before?.generator ? restoreGenerator(before.generator) : createGenerator(generator, seed);
+}
+
+/** What the state of this denoising depends on. */
+async function identify(
+  { parameters, settings }: DenoiseWork,
+  seeds: readonly bigint[],
+  shape: readonly number[],
+  { embeddings, negative }: Readonly<Record<string, Artifact>>,
+): Promise<DenoiseIdentity> {
+  const usesNegative = settings.guided && negative !== undefined;
+  return {
+    fixed: {
+      scheduler: settings.schedulerConfig,
+      timesteps: settings.timesteps,
+      shape,
+      seeds: seeds.map(String),
+      imagesPerPrompt: parameters.imagesPerPrompt,
+      generator: parameters.generator,
+    },
+    changeable: {
+      guidanceScale: settings.guidanceScale,
+      embeddings: await artifactId(embeddings!),
+      ...(usesNegative ? { negative: await artifactId(negative) } : {}),
+    },
+  };
+}
+
+/** A small PNG of what an image is expected to become, a pixel for each latent. */
+async function preview(
+  latents: Float32Array,
+  shape: readonly number[],
+  colours: NonNullable<DenoiserModel["latentColours"]>,
+  image: number,
+  step: number,
+): Promise<StageReport> {
+  const [pixels] = latentsToRgb(tensor("float32", shape, latents), colours);
+  const { width, height } = pixels!;
+  const png = (await encodePicture(pixels!, { format: "png" })).toBase64();
+  return { type: "preview", image, step, width, height, png };
+}

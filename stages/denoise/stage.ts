@@ -1,0 +1,211 @@
+// This module is browser compatible.
+
+import { InputError } from "../../errors/pixstage_error.ts";
+import { z } from "zod";
+import type { JsonObject } from "../../artifacts/artifact.ts";
+import { embeddingsMetadataSchema } from "../../artifacts/embeddings.ts";
+import { tensor } from "../../artifacts/tensor.ts";
+import type { MemoryChoice } from "../../models/memory.ts";
+import { adviseOnMemory } from "../../models/out_of_memory.ts";
+import { loadReport, openWeights, precisionIdentity, requirePrecision, residencyOf } from "../model.ts";
+import {
+  defineStage,
+  type InputArtifacts,
+  type PrepareContext,
+  type RunContext,
+  type Stage,
+  type WeightUse,
+} from "../stage.ts";
+import { checkInputs, type DenoiseInputs, denoiseInputs } from "./inputs.ts";
+import { denoise, type DenoiseResult, type DenoiseWork } from "./run.ts";
+import { denoiseParameters, type DenoiseSettings, openDenoiser, resolveDenoise } from "./settings.ts";
+import { packDenoiseState } from "./snapshot.ts";
+
+/** Parameters of the denoise stage. */
+export const denoiseStageParameters = denoiseParameters.extend({
+  /** Whether guidance and embeddings may be others than those that the snapshot was made with. */
+  allowChanges: z.boolean().default(false),
+});
+
+/** Parameters of the denoise-part stage. */
+export const denoisePartParameters = denoiseStageParameters.extend({
+  /** Steps, as progress counts them, after which each image rests. */
+  stopAfter: z.int().min(1, "At least one step is needed"),
+});
+
+type Parameters = z.infer<typeof denoiseStageParameters>;
+type Context = PrepareContext<Parameters, typeof denoiseInputs>;
+
+/** Changes that take less memory. */
+const LESS_MEMORY =
+  'make a smaller picture, let weights stream (residency "stream"), allow precision "int8", or free memory';
+
+/**
+ * The denoise stage: from noise to latents along the scheduler's timesteps, guided by text embeddings (the loop of
+ * diffusers' pipeline_pixart_alpha.py and pipeline_pixart_sigma.py). Images go one after the other, and so do the two
+ * branches of guidance on a CPU: each image is the image that it would be alone, and only one set of activations is held.
+ */
+export const denoiseStage: Stage = defineStage({
+  name: "denoise",
+  version: "2",
+  description: "Denoises latents with the checkpoint's transformer and a scheduler.",
+  inputs: denoiseInputs,
+  outputs: {
+    latents: { kind: "latents", description: "Latents, before the division by the scaling factor." },
+  },
+  parameters: denoiseStageParameters,
+  async prepare(context) {
+    const { prepared, inputs, settings, shape, metadata, start } = await prepareDenoise(context, Infinity);
+    const known = inputs.images === undefined ? {} : { latents: [inputs.images, ...shape.slice(1)] };
+    return {
+      ...prepared,
+      outputs: { latents: { kind: "latents", shapes: known, metadata: { size: { ...settings.size } } } },
+      async run(run) {
+        const { seeds, shape, state } = await start(run);
+        const count = shape.reduce((product, size) => product * size, 1);
+        const latents = new Float32Array(seeds.length * count);
+        for (const [image, { sample }] of state.images) latents.set(sample, image * count);
+        return {
+          latents: {
+            kind: "latents",
+            tensors: { latents: tensor("float32", [seeds.length, ...shape.slice(1)], latents) },
+            metadata: { ...metadata(seeds), ...textsOf(state.inputs, settings) },
+          },
+        };
+      },
+    };
+  },
+});
+
+/**
+ * The first steps of the denoise stage: its state can go on elsewhere, later, or with another prompt or guidance, as the
+ * input `checkpoint` of another `denoise` or `denoise-part`.
+ */
+export const denoisePartStage: Stage = defineStage({
+  name: "denoise-part",
+  version: "2",
+  description: "Takes some steps of denoising, and gives the state to go on from.",
+  inputs: denoiseInputs,
+  outputs: {
+    checkpoint: { kind: "checkpoint", description: "The state of each image after the steps." },
+  },
+  parameters: denoisePartParameters,
+  async prepare(context) {
+    const { stopAfter } = context.parameters;
+    const { prepared, settings, start } = await prepareDenoise(context, stopAfter);
+    if (stopAfter >= settings.timesteps.length) {
+      throw new InputError(
+        "out_of_range",
+        `Cannot stop after step ${stopAfter} as there must be steps left: the run has ${settings.timesteps.length}`,
+      );
+    }
+    return {
+      ...prepared,
+      identity: { ...prepared.identity, stopAfter },
+      async run(run) {
+        return { checkpoint: packDenoiseState((await start(run)).state) };
+      },
+    };
+  },
+});
+
+/** A denoising that is ready to run, but for the form of its output. */
+interface PreparedDenoise {
+  readonly prepared: {
+    readonly identity: JsonObject;
+    readonly weights: readonly WeightUse[];
+    readonly ignores: readonly ("negative")[];
+    readonly memory: readonly MemoryChoice[];
+  };
+  readonly inputs: DenoiseInputs;
+  readonly settings: DenoiseSettings;
+  /** Shape of one image's latents, [1, channels, height, width]. */
+  readonly shape: readonly number[];
+  /** What latents say of how they were made, but for their texts. */
+  readonly metadata: (seeds: readonly bigint[]) => JsonObject;
+  /** Denoises. */
+  readonly start: (run: RunContext<typeof denoiseInputs>) => Promise<DenoiseResult>;
+}
+
+async function prepareDenoise(context: Context, stopAfter: number): Promise<PreparedDenoise> {
+  const { parameters, inputs, models, device, residency, lowestPrecision, signal } = context;
+  const { precision, imagesPerPrompt } = parameters;
+  requirePrecision(precision, context);
+
+  // 1. Settle sizes, schedule and guidance, and hold the inputs against them.
+  const denoiser = await openDenoiser(parameters, models, signal);
+  const { checkpoint, model } = denoiser;
+  const settings = await resolveDenoise(parameters, denoiser);
+  const { guided, renderSize } = settings;
+  const known = checkInputs(inputs, parameters, settings, model);
+  const weights = await model.component.weights();
+  const { promptTokens, negativeTokens } = known;
+  const job = { renderSize, guided, promptTokens, negativeTokens };
+
+  // 2. Say what the result depends on, and what it takes.
+  const { transformer, model: name, variant } = parameters;
+  const reference = transformer === undefined ? { model: name, variant } : { model: transformer };
+  const work: DenoiseWork = {
+    parameters,
+    settings,
+    model,
+    stopAfter,
+    async open(run) {
+      const stored = await openWeights(model.component, "transformer", precision, models, run);
+      return await model.open(run.runtime, stored, {
+        precision,
+        guided,
+        renderSize,
+        residency: residencyOf(context, stored),
+        signal: run.signal,
+        onLoad: (progress) => run.report(loadReport("transformer", progress)),
+      });
+    },
+  };
+  return {
+    prepared: {
+      identity: {
+        ...model.identity,
+        ...precisionIdentity(precision),
+        scheduler: settings.schedulerConfig,
+        timesteps: settings.timesteps,
+        ...(parameters.sigmas ? { sigmas: parameters.sigmas } : {}),
+        ...(parameters.eta === undefined ? {} : { eta: parameters.eta }),
+        guidanceScale: settings.guidanceScale,
+        size: { ...settings.size },
+        renderSize: { ...renderSize },
+        seeds: parameters.seeds.map(String),
+        imagesPerPrompt,
+        generator: parameters.generator,
+        allowChanges: parameters.allowChanges,
+      },
+      weights: [{ ...reference, component: "transformer", content: model.component }],
+      ignores: guided ? [] : ["negative"],
+      memory: model.memory(weights, job, { traits: device.traits, residency, precision, lowestPrecision }),
+    },
+    inputs: known,
+    settings,
+    shape: model.latentShape(renderSize),
+    metadata: (seeds) => ({
+      size: { ...settings.size },
+      seeds: seeds.map(String),
+      imagesPerPrompt,
+      model: checkpoint.name,
+      scheduler: settings.schedulerName,
+      steps: settings.steps,
+      guidanceScale: settings.guidanceScale,
+    }),
+    start: (run) => adviseOnMemory("denoise", LESS_MEMORY, denoise(work, run)),
+  };
+}
+
+/** The texts that latents were denoised by, as far as their embeddings tell. */
+function textsOf(
+  { embeddings, negative }: InputArtifacts<typeof denoiseInputs>,
+  { guided }: DenoiseSettings,
+): JsonObject {
+  const { prompts, negativePrompts: beside } = embeddingsMetadataSchema.parse(embeddings?.metadata ?? {});
+  const own = guided && negative ? embeddingsMetadataSchema.parse(negative.metadata).prompts : undefined;
+  const negativePrompts = own ?? beside;
+  return { ...(prompts ? { prompts } : {}), ...(negativePrompts ? { negativePrompts } : {}) };
+}

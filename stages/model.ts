@@ -1,0 +1,101 @@
+// This module is browser compatible.
+
+/**
+ * Parameters and weights of the stages that use a checkpoint.
+ *
+ * @module
+ */
+
+import { InputError } from "../errors/pixstage_error.ts";
+import { z } from "zod";
+import type { JsonObject } from "../artifacts/artifact.ts";
+import type { Component } from "../models/checkpoint/component.ts";
+import type { Weights } from "../models/checkpoint/weights.ts";
+import { defaultResidency, weightBytes } from "../models/memory.ts";
+import { checkPrecision, type Precision } from "../models/precision.ts";
+import { QUANTIZER_VERSION } from "../models/quantization/recipe.ts";
+import type { LoadProgress, Residency } from "../models/segments.ts";
+import type { PrepareContext, RunContext } from "./stage.ts";
+import type { StageReport } from "./stage_report.ts";
+
+/** The parameters by which every stage that uses a checkpoint names it. */
+export const modelParameters = {
+  /** The checkpoint: a folder, `org/name` or `org/name@revision`. */
+  model: z.string().min(1, "A model is needed"),
+  /** Which files, where the checkpoint has several: `fp16`. */
+  variant: z.string().min(1).optional(),
+};
+
+/**
+ * What a result depends on by its precision: the version of the quantizer too, where weights are quantized.
+ *
+ * @param precision The precision.
+ */
+export function precisionIdentity(precision: Precision): JsonObject {
+  const isQuantized = precision === "int8" || precision === "int4";
+  return isQuantized ? { precision, quantizer: QUANTIZER_VERSION } : { precision };
+}
+
+/**
+ * Refuses a precision that cannot be had.
+ *
+ * @throws {InputError} if the device lacks it.
+ * @throws {InputError} if there is no place for quantized weights.
+ */
+export function requirePrecision(
+  precision: Precision,
+  { device, models }: Pick<PrepareContext<unknown>, "device" | "models">,
+): void {
+  checkPrecision(precision, device);
+  if (precision !== "float32" && precision !== "float16" && !models.quantized) {
+    throw new InputError(
+      "invalid_value",
+      `Cannot run in ${precision} as there is no place here to keep quantized weights: choose float32`,
+    );
+  }
+}
+
+/**
+ * Opens the weights of a component in a precision. Quantized ones are written first where they are not there yet.
+ *
+ * @param component The component.
+ * @param part Its name, for reports.
+ * @param precision The precision of its matrices.
+ * @param models Opens quantized weights.
+ * @param context Takes the reports, and stops the work.
+ */
+export async function openWeights(
+  component: Component,
+  part: string,
+  precision: Precision,
+  models: Pick<PrepareContext<unknown>["models"], "quantized">,
+  { report, signal }: Pick<RunContext, "report" | "signal">,
+): Promise<Weights> {
+  if (precision === "float32" || precision === "float16" || !models.quantized) {
+    return await component.weights();
+  }
+  return await models.quantized(component, precision, {
+    signal,
+    onProgress: ({ done, total, bytes }) =>
+      report({
+        type: "stage:load",
+        part: `${part} in ${precision}`,
+        loaded: done,
+        total,
+        weightBytes: bytes,
+      }),
+  });
+}
+
+/** How long a stage holds weights of layers: as it was told, else by their size. */
+export function residencyOf(
+  { residency, device }: Pick<PrepareContext<unknown>, "residency" | "device">,
+  weights: Weights,
+): Residency {
+  return residency ?? defaultResidency(device.traits, weightBytes(weights));
+}
+
+/** The report of a segment that is about to be opened. */
+export function loadReport(part: string, { index, total, bytes }: LoadProgress): StageReport {
+  return { type: "stage:load", part, loaded: index + 1, total, weightBytes: bytes };
+}

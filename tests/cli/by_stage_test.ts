@@ -1,0 +1,25 @@
+import assert from "node:assert/strict";
+import { parsePrecision, parseResidency } from "../../cli/by_stage.ts";
+
+Deno.test("parseResidency() reads one residency for all stages, one for each, and both", () => {
+  assert.deepEqual(parseResidency("stream"), { "*": "stream" });
+  assert.deepEqual(parseResidency("encode=stream, decode=resident"), {
+    encode: "stream",
+    decode: "resident",
+  });
+  assert.deepEqual(parseResidency("stage,denoise=stream"), { "*": "stage", denoise: "stream" });
+  for (const wrong of ["", "disk", "encode=", "=stream", "stream,", "denois=stream"]) {
+    assert.throws(() => parseResidency(wrong), { code: "invalid_value" }, wrong);
+  }
+});
+
+Deno.test("parsePrecision() reads one precision for all stages, or one for each", () => {
+  assert.deepEqual(parsePrecision("int8"), { "*": "int8" });
+  assert.deepEqual(parsePrecision("float16"), { "*": "float16" });
+  assert.deepEqual(parsePrecision("encode=int8,denoise=float32"), { encode: "int8", denoise: "float32" });
+  assert.throws(() => parsePrecision("float64"), { code: "invalid_value" });
+  assert.throws(() => parsePrecision("encode=float16"), {
+    code: "invalid_value",
+    message: /^Cannot encode in float16/,
+  });
+});

@@ -1,0 +1,201 @@
+import assert from "node:assert/strict";
+import { encode as encodePng } from "fast-png";
+import { join } from "node:path";
+import { decodePicture } from "../../images/picture.ts";
+import { inFolder, runCli, storeOf, TINY } from "./run_cli.ts";
+
+const MODEL = ["-m", TINY];
+const SMALL = [
+  ...MODEL,
+  "-W",
+  "64",
+  "-H",
+  "48",
+  "--no-resolution-binning",
+  "--steps",
+  "6",
+  "--scheduler",
+  "euler_a",
+];
+
+/** Runs a command that must work, and gives what it printed. */
+async function run(folder: string, ...args: string[]): Promise<{ stdout: string; stderr: string }> {
+  const { status, ...printed } = await runCli(folder, ...args);
+  assert.equal(status, 0, printed.stderr);
+  return printed;
+}
+
+async function refused(folder: string, fault: RegExp, ...args: string[]): Promise<void> {
+  const { status, stderr } = await runCli(folder, ...args);
+  assert.notEqual(status, 0);
+  assert.match(stderr, fault);
+}
+
+async function pixels(folder: string, name: string): Promise<string> {
+  return new Uint8Array((await decodePicture(await Deno.readFile(join(folder, name)))).pixels.data).toHex();
+}
+
+Deno.test("resume goes on from embeddings, from latents and from states, in files and in the store", async () => {
+  await inFolder(async (folder) => {
+    await run(folder, "gen", "cute cat", ...SMALL, "-o", "whole.png", "--save-latents", "l.safetensors");
+    await run(folder, "encode", "cute cat", ...MODEL, "-o", "e.safetensors");
+    const whole = await pixels(folder, "whole.png");
+    await run(folder, "resume", "l.safetensors", "--no-store", "-o", "from-latents.png");
+    assert.equal(await pixels(folder, "from-latents.png"), whole);
+    await run(folder, "denoise", "e.safetensors", ...SMALL, "--stop-after", "2", "-o", "two.safetensors");
+    await run(
+      folder,
+      "resume",
+      "two.safetensors",
+      "--no-store",
+      "--steps-more",
+      "3",
+      "-o",
+      "five.safetensors",
+    );
+    // The state is all that is needed: neither embeddings nor a store.
+    await run(folder, "resume", "five.safetensors", "--no-store", "-o", "from-state.png");
+    assert.equal(await pixels(folder, "from-state.png"), whole);
+    await run(folder, "resume", "five.safetensors", "--no-store", "--save-latents", "l2.safetensors");
+    await run(folder, "decode", "l2.safetensors", ...MODEL, "--no-store", "-o", "from-l2.png");
+    assert.equal(await pixels(folder, "from-l2.png"), whole);
+    const listed = (await run(folder, "store", "ls", "--json")).stdout.trim().split("\n").map((line) =>
+      JSON.parse(line)
+    );
+    const state = listed.find(({ stage }) => stage === "denoise-part").id.slice(0, 12);
+    await run(folder, "resume", state, "-o", "from-id.png");
+    assert.equal(await pixels(folder, "from-id.png"), whole);
+    await refused(
+      folder,
+      /Cannot stop after step 6 as there must be steps left: the run has 6/,
+      "resume",
+      "five.safetensors",
+      "--steps-more",
+      "1",
+      "-o",
+      "x.safetensors",
+    );
+    await refused(folder, /finished: give a step to go on from/, "resume", "whole.png");
+  });
+});
+
+Deno.test("resume goes on in another way from a step on, and what came of it can be made again", async () => {
+  await inFolder(async (folder) => {
+    await run(folder, "gen", "cute cat", ...SMALL, "-o", "whole.png");
+    await run(folder, "resume", "whole.png", "--from-step", "3", "--guidance-scale", "9", "-o", "guided.png");
+    await run(
+      folder,
+      "resume",
+      "whole.png",
+      "--from-step",
+      "3",
+      "--prompt",
+      "cute dog",
+      "-o",
+      "prompted.png",
+    );
+    await run(folder, "encode", "cute cat", ...MODEL, "-o", "e.safetensors");
+    await run(folder, "denoise", "e.safetensors", ...SMALL, "--stop-after", "3", "-o", "three.safetensors");
+    await run(folder, "resume", "three.safetensors", "--guidance-scale", "9", "-o", "guided-state.png");
+    await run(folder, "resume", "three.safetensors", "--prompt", "cute dog", "-o", "prompted-state.png");
+    const all = await Promise.all(
+      ["whole", "guided", "prompted"].map((name) => pixels(folder, `${name}.png`)),
+    );
+    assert.equal(new Set(all).size, 3);
+    assert.equal(await pixels(folder, "guided-state.png"), all[1]);
+    assert.equal(await pixels(folder, "prompted-state.png"), all[2]);
+    for (const name of ["guided.png", "prompted.png", "guided-state.png"]) {
+      const { stderr } = await run(folder, "rerun", name, "--no-store");
+      assert.match(stderr, /The same bytes as before/);
+    }
+    await refused(folder, /a step must be given/, "resume", "whole.png", "--guidance-scale", "9");
+  });
+});
+
+Deno.test("rerun makes pictures and artifacts again, byte for byte, in every format, and tells where they differ", async () => {
+  await inFolder(async (folder) => {
+    const bytes = (name: string): Uint8Array => Deno.readFileSync(join(folder, name));
+    for (const format of ["png", "jpg", "webp"]) {
+      await run(folder, "gen", "cute cat", "a boat", ...SMALL, "-o", `%d.${format}`);
+      await run(folder, "rerun", `1.${format}`, "--no-store");
+      assert.deepEqual(bytes(`1-again.${format}`), bytes(`1.${format}`));
+    }
+    await run(folder, "gen", "cute cat", ...SMALL, "-o", "a.png", "--save-latents", "l.safetensors");
+    await run(folder, "rerun", "l.safetensors", "--no-store");
+    assert.deepEqual(bytes("l-again.safetensors"), bytes("l.safetensors"));
+    const { stdout } = await run(folder, "rerun", "a.png", "--set", 'denoise.seeds=["7"]', "-o", "seven.png");
+    assert.match(stdout, /seven\.png/);
+    await run(folder, "gen", "cute cat", ...SMALL, "--seed", "7", "-o", "7.png");
+    assert.deepEqual(bytes("seven.png"), bytes("7.png"));
+    await Deno.writeTextFile(join(folder, "none.png"), "no picture");
+    await refused(folder, /./, "rerun", "none.png");
+  });
+});
+
+Deno.test("rerun tells a file that another program has saved again from a picture that differs", async () => {
+  await inFolder(async (folder) => {
+    const path = (name: string): string => join(folder, name);
+    await run(folder, "gen", "cute cat", ...SMALL, "-o", "a.png");
+    await run(folder, "gen", "cute cat", ...SMALL, "-o", "a.jpg");
+    const { pixels: { width, height, data }, metadata } = await decodePicture(
+      await Deno.readFile(path("a.png")),
+    );
+    const saved = (changed: Uint8Array): Uint8Array =>
+      encodePng({ width, height, data: changed, channels: 3, text: { ...metadata } });
+    await Deno.writeFile(path("saved.png"), saved(data));
+    await Deno.writeFile(path("changed.png"), saved(data.with(0, data[0]! ^ 1)));
+    // A comment after the first two bytes of a JPEG.
+    const jpeg = await Deno.readFile(path("a.jpg"));
+    const comment = [0xff, 0xfe, 0, 6, ..."note"].map((part) =>
+      typeof part === "string" ? part.charCodeAt(0) : part
+    );
+    await Deno.writeFile(
+      path("saved.jpg"),
+      Uint8Array.of(...jpeg.subarray(0, 2), ...comment, ...jpeg.subarray(2)),
+    );
+    for (const name of ["saved.png", "saved.jpg"]) {
+      assert.notDeepEqual(
+        await Deno.readFile(path(name)),
+        await Deno.readFile(path(name.replace("saved", "a"))),
+      );
+      const { stderr } = await run(folder, "rerun", name);
+      assert.match(stderr, /^The same pixels as before, in other bytes: .* saved the file again\n/);
+      const { stdout } = await run(folder, "rerun", name, "--json");
+      const compared = stdout.split("\n").filter((line) => line.includes('"compared"')).map((line) =>
+        JSON.parse(line)
+      );
+      assert.deepEqual(compared, [{ type: "compared", same: false, likeness: "pixels" }]);
+    }
+    await refused(folder, /What was made differs from what it was/, "rerun", "changed.png");
+  });
+});
+
+Deno.test("store lists, finds faults, removes and makes room", async () => {
+  await inFolder(async (folder) => {
+    await run(folder, "gen", "cute cat", ...SMALL, "-o", "a.png");
+    const list = async (): Promise<{ id: string; stage: string }[]> =>
+      (await run(folder, "store", "ls", "--json")).stdout.trim().split("\n").filter((line) => line).map((
+        line,
+      ) => JSON.parse(line));
+    assert.deepEqual((await list()).map(({ stage }) => stage).sort(), [
+      "decode",
+      "denoise",
+      "encode",
+      "encode",
+    ]);
+    const [first] = await list();
+    const path = join(storeOf(folder), "artifacts", first!.id.slice(0, 2), `${first!.id}.safetensors`);
+    await Deno.truncate(path, 10);
+    await refused(folder, /The store has 1 faults/, "store", "verify");
+    await run(folder, "store", "verify", "--remove");
+    assert.equal((await list()).length, 3);
+    await run(folder, "store", "rm", (await list())[0]!.id.slice(0, 8));
+    assert.equal((await list()).length, 2);
+    await refused(folder, /no artifact in the store whose id begins so/, "store", "rm", "ffffffffffff");
+    await run(folder, "store", "gc", "--max-size", "0");
+    assert.deepEqual(await list(), []);
+    await refused(folder, /It must be a size/, "store", "gc", "--max-size", "much");
+    await run(folder, "gen", "cute cat", ...SMALL, "-o", "b.png");
+    assert.deepEqual(Deno.readFileSync(join(folder, "b.png")), Deno.readFileSync(join(folder, "a.png")));
+  });
+});

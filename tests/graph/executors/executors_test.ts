@@ -1,0 +1,214 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { FolderStore } from "../../../artifacts/store/folder_store.ts";
+import { MemoryStore } from "../../../artifacts/store/memory_store.ts";
+import type { RunStore } from "../../../artifacts/store/store.ts";
+import type { RunEvent } from "../../../graph/events.ts";
+import type { Executor } from "../../../graph/executors/executor.ts";
+import { InlineExecutor } from "../../../graph/executors/inline.ts";
+import { ProcessExecutor } from "../../../graph/executors/process.ts";
+import { StageProcessError } from "../../../graph/hosts/host_error.ts";
+import { WorkerExecutor } from "../../../graph/executors/worker.ts";
+import { loadPlugins } from "../../../graph/plugins.ts";
+import { runGraph } from "../../../graph/run.ts";
+import type { RunOptions, RunResult } from "../../../graph/run_options.ts";
+import type { Models } from "../../../models/models.ts";
+import { memoryFigures } from "../../../runtime/memory.ts";
+import type { Runtime } from "../../../runtime/runtime.ts";
+import { StageRegistry } from "../../../stages/registry.ts";
+import { withFolder } from "../../artifacts/store/samples.ts";
+import { exitStatus, toPixstageError } from "../../../errors/foreign_error.ts";
+import { PixstageError } from "../../../errors/pixstage_error.ts";
+import { FAILURES, numberOf } from "./toy_plugin.ts";
+
+const plugins = [new URL("./toy_plugin.ts", import.meta.url).href];
+const registry = await loadPlugins(new StageRegistry(), plugins);
+const WORKER = new URL("../../../graph/hosts/worker_main.ts", import.meta.url);
+
+/** The processes that were started. */
+const pids: number[] = [];
+const runtime = { device: "none", traits: { hostMemory: true, float16: false } } as Runtime;
+const inline = new InlineExecutor({ models: {} as Models, runtime });
+const worker = new WorkerExecutor({
+  plugins,
+  createWorker: () => new Worker(WORKER, { type: "module" }),
+});
+const child = new ProcessExecutor({ plugins, onStart: (pid) => pids.push(pid) });
+
+/** Runs a graph of toy stages and gives its events too. */
+async function run(
+  executor: Executor,
+  nodes: Record<string, unknown>,
+  options: Partial<RunOptions> = {},
+): Promise<{ events: RunEvent[]; made?: RunResult; error?: unknown }> {
+  const events: RunEvent[] = [];
+  try {
+    const made = await runGraph({ pixstage: 1, nodes }, {
+      registry,
+      executors: [executor],
+      ...options,
+      onEvent(event) {
+        events.push(event);
+        options.onEvent?.(event);
+      },
+    });
+    return { events, made };
+  } catch (error) {
+    return { events, error };
+  }
+}
+
+/** Whether a process is there. */
+function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
+}
+
+/** The temporary folders of executors. */
+function temporaryFolders(): string[] {
+  const folder = Deno.env.get("TMPDIR") ?? "/tmp";
+  return [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) =>
+    /^pixstage-[0-9a-f]{16}$/.test(name)
+  );
+}
+
+const chain = {
+  one: { stage: "count", parameters: { steps: 3 } },
+  two: { stage: "count", parameters: { steps: 4 }, inputs: { start: "one.end" } },
+  three: { stage: "pass", inputs: { any: "two.end" } },
+};
+
+Deno.test("all executors give the same artifacts and events, whatever the store", async () => {
+  const shape = ({ type, ...event }: RunEvent): string => `${type} ${"node" in event ? event.node : ""}`;
+  const expected = await run(inline, chain);
+  const check = async (executor: Executor, store: RunStore): Promise<void> => {
+    const { made, events } = await run(executor, chain, { store });
+    assert.equal(numberOf(made?.get("three.any")?.artifact), 7);
+    assert.equal(made?.get("three.any")?.id, expected.made?.get("three.any")?.id);
+    assert.deepEqual(made?.get("three.any")?.provenance, expected.made?.get("three.any")?.provenance);
+    assert.deepEqual(events.map(shape), expected.events.map(shape));
+  };
+  for (const executor of [inline, worker, child]) {
+    await check(executor, new MemoryStore());
+    await withFolder((folder) => check(executor, new FolderStore(folder)));
+  }
+});
+
+Deno.test("nodes run where the placement says, else where the graph says, else in the first executor", async () => {
+  const started = pids.length;
+  const nodes = { ...chain, two: { ...chain.two, executor: "process" } };
+  await run(inline, nodes, { executors: [inline, worker, child] });
+  assert.equal(pids.length - started, 1);
+  await run(inline, nodes, {
+    executors: [inline, worker, child],
+    placement: { two: "inline", pass: "process" },
+  });
+  assert.equal(pids.length - started, 2);
+  const { error } = await run(inline, nodes, { executors: [inline, child], placement: { tow: "inline" } });
+  assert.match(String(error), /Cannot place "tow" as there is no such node or stage: did you mean "two"\?/);
+});
+
+for (const executor of [worker, child]) {
+  Deno.test(`${executor.name}: an error arrives with the code, the name and the text that it has inline`, async () => {
+    for (const name of FAILURES) {
+      const nodes = { bad: { stage: "fail", parameters: { error: name } } };
+      const there = await run(executor, nodes);
+      const here = await run(inline, nodes);
+      assert.ok(there.error instanceof PixstageError);
+      const { code, fault, message, details, cause } = toPixstageError(here.error);
+      assert.deepEqual([there.error.name, there.error.code, there.error.fault], [name, code, fault]);
+      assert.equal(there.error.message, message);
+      assert.deepEqual(there.error.details, details);
+      assert.equal(exitStatus(there.error), exitStatus(here.error));
+      if (cause !== undefined) {
+        assert.equal(toPixstageError(there.error.cause).code, toPixstageError(cause).code);
+      }
+      assert.deepEqual(there.events.at(-1)?.type, "failed");
+    }
+  });
+
+  Deno.test(`${executor.name}: a stage that blocks its thread is stopped within the step`, async () => {
+    await withFolder(async (folder) => {
+      for (const store of [new MemoryStore(), new FolderStore(folder)]) {
+        const controller = new AbortController();
+        let stopped = 0;
+        const { error, events } = await run(executor, {
+          long: { stage: "block", parameters: { ms: 20_000 } },
+        }, {
+          store,
+          signal: controller.signal,
+          onEvent(event) {
+            if (event.type !== "step") return;
+            stopped = performance.now();
+            controller.abort(new Error("enough"));
+          },
+        });
+        const waited = performance.now() - stopped;
+        assert.equal((error as Error).message, "enough");
+        assert.equal(events.at(-1)?.type, "cancelled");
+        assert.ok(waited < 2000, `It took ${waited} ms to stop`);
+      }
+      assert.deepEqual(temporaryFolders(), []);
+      assert.deepEqual(pids.filter(isAlive), []);
+    });
+  });
+}
+
+Deno.test("process: what a stage prints does not disturb the messages", async () => {
+  const { made } = await run(child, { long: { stage: "block", parameters: { ms: 1, prints: true } } });
+  assert.equal(numberOf(made?.get("long.end")?.artifact), 1);
+});
+
+Deno.test("process: a child that dies is told by stage and signal, and the run goes on from its state", async () => {
+  await withFolder(async (folder) => {
+    const options = { store: new FolderStore(folder), checkpoints: { everySteps: 1 } };
+    const nodes = { long: { stage: "count", parameters: { steps: 9, dieAfter: 5 } } };
+    const { error, events } = await run(child, nodes, options);
+    assert.ok(error instanceof StageProcessError);
+    assert.equal(error.stage, "count");
+    assert.equal(error.signal, "SIGKILL");
+    assert.match(error.message, /"count" as the process that ran it was ended by SIGKILL/);
+    assert.equal(events.at(-1)?.type, "failed");
+    const again = await run(child, nodes, options);
+    assert.equal(again.error, undefined);
+    assert.equal(numberOf(again.made?.get("long.end")?.artifact), 9);
+    const resumed = again.events.find(({ type }) => type === "stage:resumed");
+    assert.ok(resumed?.type === "stage:resumed" && resumed.step === 5);
+    // The state is gone with the run that needed it.
+    assert.equal((await Array.fromAsync(options.store.list())).length, 1);
+  });
+});
+
+Deno.test("process: the memory of a stage is back with the system when the stage has ended", async () => {
+  const before = memoryFigures().anonymous ?? 0;
+  const { events } = await run(child, { big: { stage: "hoard", parameters: { megabytes: 600 } } });
+  const end = events.find(({ type }) => type === "stage:end");
+  assert.ok(end?.type === "stage:end" && (end.memory?.peak ?? 0) > 600e6);
+  assert.deepEqual(pids.filter(isAlive), []);
+  const grown = (memoryFigures().anonymous ?? 0) - before;
+  assert.ok(grown < 100e6, `The parent grew by ${grown} bytes`);
+});
+
+Deno.test("process: no child outlives a parent that is killed, and no temporary folder stays", async () => {
+  const parent = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", new URL("./doomed_parent.ts", import.meta.url).href],
+    stdout: "piped",
+  }).spawn();
+  const reader = parent.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  while (!text.includes("blocked\n")) text += (await reader.read()).value ?? "";
+  const pid = Number(/pid (\d+)/.exec(text)?.[1]);
+  assert.ok(isAlive(pid));
+  parent.kill("SIGKILL");
+  await parent.status;
+  await reader.cancel();
+  const deadline = performance.now() + 5000;
+  while (isAlive(pid) && performance.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert.ok(!isAlive(pid), "The child is alive five seconds after its parent was killed");
+  assert.deepEqual(temporaryFolders(), []);
+});

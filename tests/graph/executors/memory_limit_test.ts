@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import { ProcessExecutor } from "../../../graph/executors/process.ts";
+import { StageProcessError } from "../../../graph/hosts/host_error.ts";
+import { loadPlugins } from "../../../graph/plugins.ts";
+import { runGraph } from "../../../graph/run.ts";
+import { StageRegistry } from "../../../stages/registry.ts";
+import { canLimitMemory, MemoryGroup } from "./memory_group.ts";
+import { numberOf } from "./toy_plugin.ts";
+
+const plugins = [new URL("./toy_plugin.ts", import.meta.url).href];
+
+Deno.test({
+  name: "process: a child that the kernel kills for its memory is told in words, and this process goes on",
+  ignore: !canLimitMemory,
+  async fn() {
+    using group = new MemoryGroup(300e6);
+    const executor = new ProcessExecutor({ plugins, onStart: (pid) => group.add(pid) });
+    const registry = await loadPlugins(new StageRegistry(), plugins);
+    const hoard = (megabytes: number) =>
+      runGraph({ pixstage: 1, nodes: { hoard: { stage: "hoard", parameters: { megabytes } } } }, {
+        registry,
+        executors: [executor],
+      });
+    await assert.rejects(hoard(600), (error) => {
+      assert(error instanceof StageProcessError);
+      assert.equal(error.signal, "SIGKILL");
+      assert.match(error.message, /"hoard" .* SIGKILL\. The system does so when memory runs out/);
+      return true;
+    });
+    assert.equal(numberOf((await hoard(10)).get("hoard.end")?.artifact), 10e6);
+  },
+});

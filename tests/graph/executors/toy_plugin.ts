@@ -1,0 +1,134 @@
+/**
+ * Stages that do what stages must not do, for tests of executors. A plugin, as workers and processes load stages by
+ * module.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import type { Artifact } from "../../../artifacts/artifact.ts";
+import { tensor } from "../../../artifacts/tensor.ts";
+import { defineStage, type Stage } from "../../../stages/stage.ts";
+import { InputError } from "../../../errors/pixstage_error.ts";
+import { FileError } from "../../../artifacts/file_error.ts";
+import { OutOfMemoryError } from "../../../models/out_of_memory.ts";
+
+/** An artifact that holds one number. */
+export function numberArtifact(value: number): Artifact {
+  return {
+    kind: "number",
+    tensors: { value: tensor("float64", [], new Float64Array([value])) },
+    metadata: {},
+  };
+}
+
+/** The number that an artifact holds. */
+export function numberOf(artifact: Artifact | undefined): number {
+  return Number(artifact?.tensors["value"]?.data[0]);
+}
+
+const number = { kind: "number", description: "A number." };
+
+/** Adds one, in steps, and keeps its state after each. */
+const count: Stage = defineStage({
+  name: "count",
+  version: "1",
+  description: "Counts from its input.",
+  inputs: { start: { ...number, optional: true } },
+  outputs: { end: number },
+  parameters: z.strictObject({ steps: z.int().positive(), dieAfter: z.int().optional() }),
+  async run({ parameters, inputs, report, snapshots, signal }) {
+    const { steps, dieAfter } = parameters;
+    const begun = snapshots?.saved;
+    const start = inputs.start ? numberOf(inputs.start) : 0;
+    let done = begun ? numberOf(begun) : 0;
+    if (begun) report({ type: "stage:resumed", step: done, steps });
+    while (done < steps) {
+      signal.throwIfAborted();
+      done += 1;
+      report({ type: "step", step: done, steps, image: 0, images: 1 });
+      await snapshots?.offer(() => numberArtifact(done));
+      if (done === dieAfter && !begun) Deno.kill(Deno.pid, "SIGKILL");
+    }
+    return { end: numberArtifact(start + done) };
+  },
+});
+
+/** Blocks its thread, as a step of a model does, and tells when it begins. */
+const block: Stage = defineStage({
+  name: "block",
+  version: "1",
+  description: "Blocks the thread.",
+  inputs: {},
+  outputs: { end: number },
+  parameters: z.strictObject({ ms: z.number(), prints: z.boolean().default(false) }),
+  run({ parameters, report }) {
+    report({ type: "step", step: 1, steps: 1, image: 0, images: 1 });
+    if (parameters.prints) Deno.stdout.writeSync(new TextEncoder().encode('{"type":"done"}\nno line end'));
+    const end = performance.now() + parameters.ms;
+    while (performance.now() < end);
+    return Promise.resolve({ end: numberArtifact(parameters.ms) });
+  },
+});
+
+/** Takes memory that it never gives back. */
+const hoard: Stage = defineStage({
+  name: "hoard",
+  version: "1",
+  description: "Takes memory.",
+  inputs: {},
+  outputs: { end: number },
+  parameters: z.strictObject({ megabytes: z.int().positive() }),
+  run({ parameters }) {
+    const taken = new Uint8Array(parameters.megabytes * 1e6).fill(1);
+    Object.assign(globalThis, { taken });
+    return Promise.resolve({ end: numberArtifact(taken.length) });
+  },
+});
+
+/** Errors that stages throw: of pixstage, of the language, and of a class of the plugin's own. */
+const ERRORS = {
+  InputError: () =>
+    new InputError("out_of_range", "The sharpness must be at most 1", { details: { field: "sharpness" } }),
+  FileError: () =>
+    new FileError("write", "/full/cat.png", "ENOSPC", { cause: new Error("ENOSPC: no space left") }),
+  OutOfMemoryError: () =>
+    new OutOfMemoryError("Cannot sharpen as memory ran out", { cause: new Error("bad_alloc") }),
+  TypeError: () => new TypeError("sharpness is not a function"),
+  RangeError: () => new RangeError("Array buffer allocation failed"),
+  StrangeError: () => Object.assign(new Error("Of a class of its own"), { name: "StrangeError" }),
+};
+
+/** Their names. */
+export const FAILURES = [
+  "InputError",
+  "FileError",
+  "OutOfMemoryError",
+  "TypeError",
+  "RangeError",
+  "StrangeError",
+] as const;
+
+/** Fails. */
+const fail: Stage = defineStage({
+  name: "fail",
+  version: "1",
+  description: "Fails.",
+  inputs: {},
+  outputs: { end: number },
+  parameters: z.strictObject({ error: z.enum(FAILURES) }),
+  run: ({ parameters: { error } }) => Promise.reject(ERRORS[error]()),
+});
+
+/** Gives back what it takes. */
+const pass: Stage = defineStage({
+  name: "pass",
+  version: "1",
+  description: "Gives what it gets.",
+  inputs: { any: number },
+  outputs: { any: number },
+  parameters: z.strictObject({}),
+  run: ({ inputs }) => Promise.resolve({ any: inputs.any }),
+});
+
+export default [count, block, hoard, fail, pass];

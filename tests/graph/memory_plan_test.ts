@@ -1,0 +1,270 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { type MemoryLimits, type NodeChoices, planMemory as planNodes } from "../../graph/memory_plan.ts";
+import type { LayeredFacts } from "../../models/memory.ts";
+import { transformerMemoryChoices } from "../../models/pixart/memory.ts";
+import { precisionOf, PRECISIONS } from "../../models/precision.ts";
+import type { Precision } from "../../models/precision.ts";
+import type { Residency } from "../../models/segments.ts";
+import { t5MemoryChoices } from "../../models/t5/memory.ts";
+import { AutoencoderConfig } from "../../models/vae/autoencoder_config.ts";
+import { type DecoderFacts, decoderMemoryChoices } from "../../models/vae/memory.ts";
+import type { VaeTiling } from "../../models/vae/tiling/tiled_vae_decoder.ts";
+import type { RuntimeTraits } from "../../runtime/runtime.ts";
+
+const CPU: RuntimeTraits = { hostMemory: true, float16: false };
+const GPU: RuntimeTraits = { hostMemory: false, float16: true };
+/** Pixels along a side of a token of PixArt. */
+const TOKEN_SIZE = 16;
+
+/** A run, as far as its memory depends on it. */
+interface Run {
+  readonly encode?: LayeredFacts | undefined;
+  readonly denoise?: LayeredFacts | undefined;
+  readonly decode?: DecoderFacts | undefined;
+  readonly height: number;
+  readonly width: number;
+  readonly guided: boolean;
+  readonly textTokens: { readonly prompt: number; readonly negative: number };
+  readonly images: number;
+}
+
+/** The machine, its limits and what the user fixed; `*` stands for all stages that are not named. */
+interface Request extends MemoryLimits {
+  readonly traits: RuntimeTraits;
+  readonly residency?: Readonly<Record<string, Residency>> | undefined;
+  readonly precision?: Readonly<Record<string, Precision>> | undefined;
+  readonly lowestPrecision?: Precision | undefined;
+  readonly tiling?: VaeTiling | undefined;
+}
+
+/** PixArt-XL-2-1024-MS as it is published, in float32. */
+const PUBLISHED: Run = {
+  encode: {
+    weightBytes: 19.05e9,
+    layerBytes: 772e6,
+    quantizable: 0.97,
+    storedBytes: 4,
+    width: 4096,
+    layers: 24,
+    heads: 64,
+  },
+  denoise: {
+    weightBytes: 2.45e9,
+    layerBytes: 85e6,
+    quantizable: 0.96,
+    storedBytes: 4,
+    width: 1152,
+    layers: 28,
+    heads: 16,
+  },
+  decode: {
+    weightBytes: 335e6,
+    config: AutoencoderConfig.parse({
+      _class_name: "AutoencoderKL",
+      block_out_channels: [128, 256, 512, 512],
+      layers_per_block: 2,
+    }),
+  },
+  height: 1024,
+  width: 1024,
+  guided: true,
+  textTokens: { prompt: 20, negative: 1 },
+  images: 1,
+};
+
+/** The nodes of a run from text to pictures, each with its choices, as its stage tells them. */
+function nodesOf(run: Run, { traits, residency, precision, lowestPrecision, tiling = "auto" }: Request) {
+  const { encode, denoise, decode, height, width, guided, textTokens, images } = run;
+  const request = (stage: string) => ({
+    traits,
+    residency: residency?.[stage] ?? residency?.["*"],
+    precision: precisionOf(stage, precision) ?? "float32",
+    lowestPrecision,
+  });
+  const nodes: NodeChoices[] = [];
+  if (encode) {
+    for (const [node, tokens] of Object.entries(textTokens)) {
+      nodes.push({ node, stage: "encode", choices: t5MemoryChoices(encode, [tokens], request("encode")) });
+    }
+  }
+  if (denoise) {
+    const tokens = {
+      picture: Math.ceil(height / TOKEN_SIZE) * Math.ceil(width / TOKEN_SIZE),
+      text: textTokens.prompt + (guided ? textTokens.negative : 0),
+    };
+    const choices = transformerMemoryChoices(denoise, tokens, guided, request("denoise"));
+    nodes.push({ node: "denoise", stage: "denoise", choices });
+  }
+  if (decode) {
+    const choices = decoderMemoryChoices(decode, { height, width, images }, { ...request("decode"), tiling });
+    nodes.push({ node: "decode", stage: "decode", choices });
+  }
+  return nodes;
+}
+
+/** Plans a run. */
+function planMemory(run: Run, request: Request) {
+  return planNodes(nodesOf(run, request), request).plan;
+}
+
+Deno.test("the published checkpoint is planned to fit into 1.5 GB on a CPU, at full precision and without seams", () => {
+  const plan = planMemory(PUBLISHED, { traits: CPU, maxMemory: 1.5e9 });
+  assert.deepEqual(plan.problems, []);
+  assert(plan.fits && plan.predictedPeak <= 1.5e9);
+  assert.deepEqual(plan.stages.map(({ residency }) => residency), ["stream", "stream", "stream"]);
+  assert.deepEqual(plan.stages.map(({ precision }) => precision), ["float32", "float32", undefined]);
+  assert.deepEqual(plan.stages.map(({ nodes }) => nodes), [["prompt", "negative"], ["denoise"], ["decode"]]);
+  assert.equal(plan.stages[2]?.tiling, "seamless");
+});
+
+Deno.test("precision is lowered only where it is allowed, and only as far as it must be", () => {
+  const refused = planMemory(PUBLISHED, { traits: CPU, maxMemory: 0.85e9 });
+  assert(!refused.fits);
+  assert.match(
+    refused.problems[0]!,
+    /^encode needs \d+ MB, \d+ MB more than allowed: allow precision "int8"/,
+  );
+  const allowed = planMemory({ ...PUBLISHED, decode: undefined }, {
+    traits: CPU,
+    maxMemory: 0.85e9,
+    lowestPrecision: "int4",
+  });
+  assert.deepEqual(allowed.stages.map(({ precision }) => precision), ["int8", "float32"]);
+  assert(allowed.fits);
+});
+
+Deno.test("pictures are cut into blended tiles only where nothing else fits", () => {
+  const decode: Run = { ...PUBLISHED, encode: undefined, denoise: undefined };
+  assert.equal(planMemory(decode, { traits: CPU, maxMemory: 2e9 }).stages[0]?.tiling, "seamless");
+  assert.equal(planMemory(decode, { traits: CPU, maxMemory: 0.9e9 }).stages[0]?.tiling, "blended");
+  const fixed = planMemory(decode, { traits: CPU, maxMemory: 0.9e9, tiling: "seamless" });
+  assert.deepEqual([fixed.fits, fixed.stages[0]?.tiling], [false, "seamless"]);
+  assert.match(fixed.problems[0]!, /allow tiling "blended"/);
+});
+
+Deno.test("longer prompts and more pictures take more, and halves of guidance go one at a time where there are two", () => {
+  const peaks = (facts: Run): number[] =>
+    planMemory(facts, { traits: CPU }).stages.map(({ predictedPeak }) => predictedPeak);
+  const [encode, denoise, decode] = peaks(PUBLISHED) as [number, number, number];
+  const [longEncode, longDenoise] = peaks({
+    ...PUBLISHED,
+    textTokens: { prompt: 300, negative: 300 },
+  }) as [number, number];
+  assert(longEncode > encode + 100e6 && longEncode < encode + 200e6);
+  assert(longDenoise > denoise + 100e6 && longDenoise < denoise + 200e6);
+  assert.equal(peaks({ ...PUBLISHED, images: 5 })[2], decode + 4 * 3 * 4 * 1024 ** 2);
+
+  const halves = (guided: boolean) =>
+    planMemory({ ...PUBLISHED, guided }, { traits: CPU }).stages.map(({ halves }) => halves);
+  assert.deepEqual(halves(true), [undefined, 1, undefined]);
+  assert.deepEqual(halves(false), [undefined, undefined, undefined]);
+});
+
+Deno.test("a GPU holds the weights of a stage unless they do not fit, and predicts both halves of small pictures at once", () => {
+  const roomy = planMemory(PUBLISHED, { traits: GPU, maxMemory: 100e9 });
+  assert.deepEqual(roomy.stages.map(({ residency }) => residency), ["stage", "stage", "stage"]);
+  const tight = planMemory(PUBLISHED, { traits: GPU, maxMemory: 2e9 });
+  assert.equal(tight.stages[0]?.residency, "stream");
+  const halves = (traits: RuntimeTraits, side: number) =>
+    planMemory({ ...PUBLISHED, height: side, width: side }, { traits }).stages[1]?.halves;
+  assert.deepEqual([halves(GPU, 512), halves(GPU, 1024), halves(CPU, 512)], [2, 1, 1]);
+});
+
+Deno.test("what resident stages hold counts for those after them, as it was measured", () => {
+  const stored = (facts: LayeredFacts, elements: number) => ({
+    ...facts,
+    weightBytes: 2 * elements,
+    layerBytes: facts.layerBytes * 2 / facts.storedBytes,
+    storedBytes: 2,
+  });
+  const facts = {
+    ...PUBLISHED,
+    encode: stored(PUBLISHED.encode!, 4.76e9),
+    denoise: stored(PUBLISHED.denoise!, 0.61e9),
+  };
+  const plan = planMemory(facts, { traits: CPU, residency: { "*": "resident" } });
+  for (const [index, measured] of [9.56e9, 12.24e9, 12.96e9].entries()) {
+    const { stage, predictedPeak } = plan.stages[index]!;
+    assert(Math.abs(predictedPeak / measured - 1) < 0.05, `${stage}: ${predictedPeak} for ${measured}`);
+  }
+});
+
+Deno.test("memory of a GPU is predicted as it was measured with PixArt-XL on an H100", () => {
+  const stored = { ...PUBLISHED.denoise!, weightBytes: 1.222e9, layerBytes: 42e6, storedBytes: 2 };
+  const measured = [["float32", 512, 2.39e9], ["float32", 1024, 2.71e9], ["float16", 512, 1.58e9], [
+    "float16",
+    1024,
+    1.78e9,
+  ]] as const;
+  for (const [precision, side, bytes] of measured) {
+    const facts = { ...PUBLISHED, denoise: stored, height: side, width: side };
+    const plan = planMemory(facts, { traits: GPU, precision: { denoise: precision } });
+    const predicted = plan.stages[1]!.predictedGpuPeak!;
+    assert(Math.abs(predicted / bytes - 1) < 0.05, `${precision} ${side}: ${predicted} for ${bytes}`);
+  }
+  assert.equal(planMemory(PUBLISHED, { traits: CPU }).stages[1]?.predictedGpuPeak, undefined);
+});
+
+Deno.test("float16 is for a GPU's transformer: T5 stays in float32, and a CPU is never given it", () => {
+  const precisions = (request: Partial<Request>) =>
+    planMemory(PUBLISHED, { traits: GPU, ...request }).stages.map(({ precision }) => precision);
+  assert.deepEqual(precisions({ precision: { "*": "float16" } }), ["float32", "float16", undefined]);
+  assert.deepEqual(
+    precisions({ maxMemory: 1.3e9, residency: { denoise: "stage" }, lowestPrecision: "float16" }),
+    ["float32", "float16", undefined],
+  );
+  // No way of encoding is in float16, whatever the limit: its values outgrow it.
+  for (const traits of [CPU, GPU]) {
+    const [encode, , denoise] = nodesOf(PUBLISHED, { traits, lowestPrecision: "int4" });
+    const listed = (
+      node: NodeChoices,
+    ) => [...new Set(node.choices.map(({ parameters }) => parameters.precision))];
+    assert.deepEqual(listed(encode!), ["float32", "int8", "int4"]);
+    const expected = traits.float16 ? PRECISIONS : ["float32", "int8", "int4"];
+    assert.deepEqual(listed(denoise!), expected);
+  }
+});
+
+Deno.test("a plan never takes what the user did not allow, and never says that it fits where it does not", () => {
+  const requests = fc.record({
+    traits: fc.constantFrom(CPU, GPU),
+    maxMemory: fc.option(fc.integer({ min: 0, max: 30_000 }).map((megabytes) => megabytes * 1e6), {
+      nil: undefined,
+    }),
+    residency: fc.option(fc.constantFrom({ "*": "stage" as const }, { encode: "resident" as const }), {
+      nil: undefined,
+    }),
+    precision: fc.option(fc.constantFrom({ "*": "int8" as const }, { denoise: "int4" as const }), {
+      nil: undefined,
+    }),
+    lowestPrecision: fc.option(fc.constantFrom(...PRECISIONS), { nil: undefined }),
+    tiling: fc.option(fc.constantFrom("none" as const, "seamless" as const, "auto" as const), {
+      nil: undefined,
+    }),
+  });
+  const sizes = fc.record({
+    height: fc.integer({ min: 8, max: 256 }),
+    width: fc.integer({ min: 8, max: 256 }),
+  });
+  fc.assert(fc.property(requests, sizes, (request, size) => {
+    const plan = planMemory({ ...PUBLISHED, height: 8 * size.height, width: 8 * size.width }, request);
+    const limit = request.maxMemory ?? Infinity;
+    assert.equal(plan.fits, plan.predictedPeak <= limit);
+    assert.equal(plan.predictedPeak, Math.max(...plan.stages.map(({ predictedPeak }) => predictedPeak)));
+    for (const { stage, precision, residency, tiling } of plan.stages) {
+      const fixed = request.residency as Record<string, string> | undefined;
+      const wanted = fixed?.[stage] ?? fixed?.["*"];
+      if (wanted && stage !== "decode") assert.equal(residency, wanted);
+      const asked = request.precision as Record<string, typeof PRECISIONS[number]> | undefined;
+      const own = asked?.[stage] ?? asked?.["*"] ?? "float32";
+      if (stage !== "decode") {
+        const lowest = Math.max(PRECISIONS.indexOf(own), PRECISIONS.indexOf(request.lowestPrecision ?? own));
+        assert(
+          PRECISIONS.indexOf(precision!) >= PRECISIONS.indexOf(own) &&
+            PRECISIONS.indexOf(precision!) <= lowest,
+        );
+      } else if (request.tiling && request.tiling !== "auto") assert.equal(tiling, request.tiling);
+    }
+  }));
+});

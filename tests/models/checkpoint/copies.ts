@@ -1,0 +1,57 @@
+/**
+ * Copies of the tiny checkpoints that a test may break.
+ *
+ * @module
+ */
+
+import { cp, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { goldenPath, hasGolden } from "../../goldens.ts";
+
+/** Path of a tiny checkpoint; not to be written to. */
+export function tinyCheckpoint(name: string): string {
+  return goldenPath(`checkpoints/${name}`);
+}
+
+/** Which of the tiny checkpoints are at hand. */
+export function atHand<T>(checkpoints: Readonly<Record<string, T>>): [name: string, value: T][] {
+  return Object.entries(checkpoints).filter(([name]) => hasGolden(`checkpoints/${name}`));
+}
+
+/** A test on the tiny checkpoint with a variant and with shards; left out where it is not at hand. */
+export function testOnVariants(name: string, fn: (t: Deno.TestContext) => Promise<void>): void {
+  Deno.test({ name, ignore: !hasGolden("checkpoints/tiny-alpha-1024"), fn });
+}
+
+/** Copies a folder, hands the copy to `work` and removes it afterwards. */
+export async function withCopy(path: string, work: (copy: string) => Promise<void>): Promise<void> {
+  const parent = await mkdtemp(join(tmpdir(), "pixstage-"));
+  try {
+    const copy = join(parent, basename(path));
+    await cp(path, copy, { recursive: true });
+    for await (const file of walk(copy)) await Deno.chmod(file, 0o755);
+    await work(copy);
+  } finally {
+    await rm(parent, { recursive: true });
+  }
+}
+
+/** Makes an empty folder, hands it to `work` and removes it afterwards. */
+export async function withFolder(work: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "pixstage-"));
+  try {
+    await work(folder);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+async function* walk(folder: string): AsyncGenerator<string> {
+  yield folder;
+  for await (const entry of Deno.readDir(folder)) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory) yield* walk(path);
+    else yield path;
+  }
+}

@@ -1,0 +1,292 @@
+import assert from "node:assert/strict";
+import { type Tensor, tensor } from "../../../artifacts/tensor.ts";
+import { isShortText } from "../../../models/pixart/absorbed_attention.ts";
+import { PixArtTransformer } from "../../../models/pixart/transformer_runner.ts";
+import { pixartStepSegments, pixartTextGraph } from "../../../models/pixart/transformer.ts";
+import { PixArtTransformerConfig } from "../../../models/pixart/transformer_config.ts";
+import { positionEmbedding } from "../../../models/pixart/position_embedding.ts";
+import { SegmentedModel } from "../../../models/segments.ts";
+import { T5EncoderConfig } from "../../../models/t5/encoder_config.ts";
+import { T5Encoder } from "../../../models/t5/encoder_runner.ts";
+import { timestepEmbedding } from "../../../models/pixart/timestep_embedding.ts";
+import { compareTensors } from "../../../artifacts/compare_tensors.ts";
+import { OnnxRuntimeNode } from "../../../runtime/onnxruntime_node.ts";
+import type { Runtime } from "../../../runtime/runtime.ts";
+import {
+  assertNear,
+  type Case,
+  openTiny,
+  readCases,
+  readProbes,
+  realTokens,
+  rows,
+  TINY_CHECKPOINTS,
+} from "../tiny_checkpoints.ts";
+
+const runtime = new OnnxRuntimeNode();
+const LIMITS = { maxAbs: 2e-5, relL2: 5e-6 };
+
+async function openTransformer(checkpoint: string, variant = "") {
+  const component = await openTiny(checkpoint, "transformer", variant);
+  return { config: PixArtTransformerConfig.parse(component.config), weights: await component.weights() };
+}
+
+/** The texts of a case as the transformer's rows need them: guidance's negative half first. */
+async function encodeTexts(run: Case, images: number): Promise<Tensor<"float32">[]> {
+  const component = await openTiny(run.checkpoint, "text_encoder", run.load.variant);
+  await using encoder = await T5Encoder.open(
+    runtime,
+    T5EncoderConfig.parse(component.config),
+    await component.weights(),
+  );
+  const texts: Tensor<"float32">[] = [];
+  for (const which of ["negative", "prompt"] as const) {
+    const prompts = run.tensors[`${which}_input_ids`]?.shape[0] ?? 0;
+    for (let prompt = 0; prompt < prompts; prompt++) {
+      const text = await encoder.encode(realTokens(run, which, prompt));
+      for (let image = 0; image < images / prompts; image++) texts.push(text);
+    }
+  }
+  return texts;
+}
+
+/** Latents that went into a call, [images, channels, h, w]. */
+function callInput(run: Case, call: number): Tensor<"float32"> {
+  const stored = run.tensors.model_input as Tensor<"float32"> | undefined;
+  if (stored === undefined && call === 0) return run.tensors.latents_init as Tensor<"float32">;
+  const { shape, data } = stored
+    ? rows(stored, call)
+    : rows(run.tensors.latents as Tensor<"float32">, call - 1);
+  return tensor("float32", shape.slice(1), data);
+}
+
+Deno.test("PixArtTransformer gives the reference's output of every stored call from its stored inputs", async () => {
+  const cases = await readCases(({ tensors }) => "calls" in (tensors.model_output ?? {}));
+  assert(cases.length >= 8, `${cases.length}`);
+  for (const run of cases) {
+    const { config, weights } = await openTransformer(run.checkpoint, run.load.variant);
+    await using transformer = PixArtTransformer.open(runtime, config, weights);
+    const golden = run.tensors.model_output as Tensor<"float32">;
+    const images = run.tensors.initial_noise!.shape[0]!;
+    const texts = await encodeTexts(run, images);
+    assert.equal(texts.length, golden.shape[1]);
+    const prepared = await Promise.all(texts.map((text) => transformer.prepareText(text)));
+    const resolution = run.tensors.resolution as Tensor<"float32"> | undefined;
+    const renderSize = resolution && { height: resolution.data[0]!, width: resolution.data[1]! };
+
+    for (const [index, call] of run.entries.model_output!.calls!.entries()) {
+      const latents = callInput(run, call);
+      const timestep = Number(run.tensors.transformer_timestep!.data[call]);
+      const expected = rows(golden, index);
+      const actual = new Float32Array(expected.data.length);
+      for (const [row, text] of prepared.entries()) {
+        const sample = await transformer.predict({
+          latents: rows(latents, row % images),
+          timestep,
+          text,
+          renderSize,
+        });
+        assert.deepEqual(sample.shape, [1, ...golden.shape.slice(2)]);
+        actual.set(sample.data, row * sample.data.length);
+      }
+      assertNear(actual, expected.data, LIMITS, `${run.id}: call ${call}`);
+    }
+  }
+});
+
+Deno.test("PixArt activations match the reference after every sublayer", async () => {
+  for (const checkpoint of TINY_CHECKPOINTS) {
+    const { entries, tensors, run } = await readProbes(checkpoint);
+    const { config, weights } = await openTransformer(checkpoint);
+    const exposed = () => true;
+    await using text = await SegmentedModel.open(runtime, [pixartTextGraph(config, weights, { exposed })]);
+    await using step = await SegmentedModel.open(runtime, pixartStepSegments(config, weights, { exposed }));
+
+    const latents = callInput(run, 0);
+    const [, , height, width] = latents.shape as [number, number, number, number];
+    const resolution = run.tensors.resolution as Tensor<"float32"> | undefined;
+    const halves = await Promise.all((await encodeTexts(run, 1)).map(async (embeddings) => {
+      const { caption_projection, ...keysAndValues } = await text.run({ encoder_hidden_states: embeddings });
+      const values = await step.run({
+        ...keysAndValues,
+        ...(resolution
+          ? {
+            resolution: timestepEmbedding([...rows(resolution, 0).data]),
+            aspect_ratio: timestepEmbedding([(run.tensors.aspect_ratio as Tensor<"float32">).data[0]!]),
+          }
+          : {}),
+        latents,
+        timestep: timestepEmbedding([Number(run.tensors.transformer_timestep!.data[0])]),
+        position_embedding: positionEmbedding(height / 2, width / 2, {
+          width: config.num_attention_heads * config.attention_head_dim,
+          baseSize: config.sample_size / 2,
+          interpolationScale: config.interpolation_scale,
+        }),
+      });
+      return { ...values, caption_projection };
+    }));
+
+    let compared = 0;
+    for (const [name, entry] of Object.entries(entries)) {
+      const probe = name.replace("transformer/", "");
+      if (probe === name || !(probe in halves[0]!)) continue;
+      const part = (half: Record<string, Tensor | undefined>) => [...(half[probe] as Tensor<"float32">).data];
+      // The caption projection is stored for the prompt alone, everything else for both halves.
+      const actual = probe === "caption_projection" ? part(halves.at(-1)!) : halves.flatMap(part);
+      const golden = tensors[name] as Tensor<"float32">;
+      assertNear(actual, golden.data, { relL2: 5e-5 }, `${checkpoint}: ${name}`, entry.sample);
+      compared++;
+    }
+    assert.equal(compared, 5 + 4 * config.num_layers);
+  }
+});
+
+Deno.test("PixArtTransformer gives the same bytes however it is cut and held", async () => {
+  const { config, weights } = await openTransformer("tiny-alpha-512");
+  const wave = (length: number) => Float32Array.from({ length }, (_, i) => Math.sin(i * i));
+  const inputs = { latents: tensor("float32", [1, 4, 6, 8], wave(192)), timestep: 321 };
+  const embeddings = tensor("float32", [5, 32], wave(160));
+  await using whole = PixArtTransformer.open(runtime, config, weights);
+  const text = await whole.prepareText(embeddings);
+  const expected = await whole.predict({ ...inputs, text });
+  for (const residency of ["stage", "stream"] as const) {
+    for (const layersPerSegment of [1, 2, 3]) {
+      await using cut = PixArtTransformer.open(runtime, config, weights, {
+        residency,
+        layersPerSegment,
+      });
+      const sample = await cut.predict({ ...inputs, text: await cut.prepareText(embeddings) });
+      assert.deepEqual(sample.data, expected.data, `${residency} ${layersPerSegment}`);
+    }
+  }
+});
+
+Deno.test("PixArtTransformer computes its blocks in float16 where it is told to, and stays near", async () => {
+  for (const checkpoint of TINY_CHECKPOINTS) {
+    const { config, weights } = await openTransformer(checkpoint);
+    const wave = (length: number) => Float32Array.from({ length }, (_, i) => Math.sin(i * i));
+    const embeddings = tensor("float32", [5, config.caption_channels!], wave(5 * config.caption_channels!));
+    const latents = tensor("float32", [1, 4, 8, 12], wave(384));
+    const given: Float32Array[] = [];
+    for (const computeType of ["float32", "float16"] as const) {
+      await using transformer = PixArtTransformer.open(runtime, config, weights, { computeType });
+      const text = await transformer.prepareText(embeddings);
+      const renderSize = { height: 64, width: 96 };
+      given.push((await transformer.predict({ latents, timestep: 321, text, renderSize })).data);
+    }
+    const { relativeError } = compareTensors(given[0]!, given[1]!);
+    assert(relativeError > 1e-7 && relativeError < 2e-3, `${checkpoint}: ${relativeError}`);
+  }
+});
+
+Deno.test("PixArtTransformer absorbs a short text's projections, and gives the same but for rounding", async () => {
+  for (const checkpoint of TINY_CHECKPOINTS) {
+    const { config, weights } = await openTransformer(checkpoint);
+    const channels = config.caption_channels!;
+    const wave = (length: number, seed: number) =>
+      Float32Array.from({ length }, (_, i) => Math.sin(seed * i * i));
+    const latents = tensor("float32", [1, 4, 6, 8], wave(192, 1));
+    const renderSize = { height: 48, width: 64 };
+    await using absorbing = PixArtTransformer.open(runtime, config, weights);
+    // A device of which the transformer knows nothing better runs the plain graphs.
+    const elsewhere: Runtime = {
+      device: "other",
+      traits: { hostMemory: false, float16: false },
+      open: (...graph) => runtime.open(...graph),
+    };
+    await using plain = PixArtTransformer.open(elsewhere, config, weights);
+    for (const tokens of [1, 6, 9, 60]) {
+      const embeddings = tensor("float32", [tokens, channels], wave(channels * tokens, tokens));
+      const inputs = { latents, timestep: 321, renderSize, text: await absorbing.prepareText(embeddings) };
+      const expected = await plain.predict(inputs);
+      const actual = await absorbing.predict(inputs);
+      assertNear(actual.data, expected.data, { relL2: 2e-6 }, `${checkpoint}: ${tokens} tokens`);
+      const isSame = actual.data.every((value, i) => value === expected.data[i]);
+      assert.equal(isSame, !isShortText(tokens, config.attention_head_dim), `${tokens} tokens`);
+    }
+  }
+});
+
+Deno.test("PixArtTransformer predicts both halves of guidance as one by one, each segment opened once", async () => {
+  const { config, weights } = await openTransformer("tiny-alpha-512");
+  const opened: string[] = [];
+  await using transformer = PixArtTransformer.open(runtime, config, weights, {
+    residency: "stream",
+    onLoad: ({ graph, index, total }) => opened.push(`${graph} ${index}/${total}`),
+  });
+  const wave = (length: number, seed: number) =>
+    Float32Array.from({ length }, (_, i) => Math.sin(seed * i * i));
+  const latents = tensor("float32", [1, 4, 6, 8], wave(192, 1));
+  const halves = await Promise.all([2, 7].map(async (tokens) => {
+    const text = await transformer.prepareText(tensor("float32", [tokens, 32], wave(32 * tokens, tokens)));
+    return { latents, timestep: 20, text };
+  }));
+  const both = await transformer.predictEach(halves);
+  const module = "tiny-alpha-512/transformer.blocks";
+  assert.deepEqual(opened, [`${module}.0-0 0/3`, `${module}.1-1 1/3`, `${module}.2-2 2/3`]);
+  for (const [index, half] of halves.entries()) {
+    assert.deepEqual((await transformer.predict(half)).data, both[index]?.data);
+  }
+});
+
+Deno.test("PixArtTransformer predicts both halves of guidance at once as one by one, but for rounding", async () => {
+  for (const checkpoint of TINY_CHECKPOINTS) {
+    const { config, weights } = await openTransformer(checkpoint);
+    const channels = config.caption_channels!;
+    const wave = (length: number, seed: number) =>
+      Float32Array.from({ length }, (_, i) => Math.sin(seed * i * i));
+    const latents = tensor("float32", [1, 4, 6, 8], wave(192, 1));
+    for (const layersPerSegment of [undefined, 1]) {
+      const options = { layersPerSegment, residency: "stage" as const };
+      await using single = PixArtTransformer.open(runtime, config, weights, options);
+      await using both = PixArtTransformer.open(runtime, config, weights, { ...options, halves: 2 });
+      const halves = await Promise.all([2, 7].map(async (tokens) => ({
+        latents,
+        timestep: 20,
+        text: await both.prepareText(tensor("float32", [tokens, channels], wave(channels * tokens, tokens))),
+        renderSize: { height: 48, width: 64 },
+      })));
+      const expected = await single.predictEach(halves);
+      const actual = await both.predictEach(halves);
+      for (const [index, { shape, data }] of expected.entries()) {
+        assert.deepEqual(actual[index]?.shape, shape);
+        assertNear(actual[index]!.data, data, { relL2: 2e-6 }, `${checkpoint}: half ${index}`);
+      }
+      await assert.rejects(both.predict(halves[0]!), {
+        code: "invalid_value",
+        message:
+          "Cannot predict as this transformer takes two texts for the same latents and timestep at once",
+      });
+    }
+  }
+});
+
+Deno.test("PixArtTransformer says what is wrong with its inputs, and stops when told to", async () => {
+  const { config, weights } = await openTransformer("tiny-lcm");
+  await using transformer = PixArtTransformer.open(runtime, config, weights);
+  const text = await transformer.prepareText(tensor("float32", [2, 28], new Float32Array(56)));
+  const zeros = (...shape: number[]) =>
+    tensor("float32", shape, new Float32Array(shape.reduce((a, b) => a * b)));
+  const renderSize = { height: 32, width: 48 };
+  const rejected = {
+    code: "invalid_shape",
+    message: /^Cannot predict as latents must be \[1, 4, h, w\] with multiples/,
+  };
+  for (const shape of [[1, 4, 3, 4], [2, 4, 4, 4], [1, 3, 4, 4], [4, 4, 4]]) {
+    await assert.rejects(
+      transformer.predict({ latents: zeros(...shape), timestep: 1, text, renderSize }),
+      rejected,
+    );
+  }
+  const latents = zeros(1, 4, 4, 6);
+  await assert.rejects(transformer.predict({ latents, timestep: 1, text }), {
+    code: "invalid_value",
+    message: "Cannot predict as this transformer needs the size of the picture in pixels",
+  });
+  await assert.rejects(
+    transformer.predict({ latents, timestep: 1, text, renderSize }, { signal: AbortSignal.abort() }),
+    {
+      name: "AbortError",
+    },
+  );
+});

@@ -1,0 +1,233 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { join } from "node:path";
+import { writeAtomically } from "../../../artifacts/atomically.ts";
+import { readSafetensorsFile } from "../../../artifacts/disk.ts";
+import { FileError } from "../../../artifacts/file_error.ts";
+import { encodeSafetensors } from "../../../artifacts/safetensors.ts";
+import { tensor } from "../../../artifacts/tensor.ts";
+import { type Component, openComponent } from "../../../models/checkpoint/component.ts";
+import { openDiskSource } from "../../../models/checkpoint/disk_source.ts";
+import { fingerprint } from "../../../models/checkpoint/fingerprint.ts";
+import { openSafetensorsWeights } from "../../../models/checkpoint/safetensors_weights.ts";
+import { Layers } from "../../../models/layers.ts";
+import { GraphBuilder } from "../../../models/onnx/graph_builder.ts";
+import { openQuantized } from "../../../models/quantization/open_quantized.ts";
+import { quantizeRows } from "../../../models/quantization/quantize_rows.ts";
+import { isQuantized, RECIPES } from "../../../models/quantization/recipe.ts";
+import { writeQuantized } from "../../../models/quantization/write_quantized.ts";
+import { writeRehearsal } from "../../../models/rehearsal/write_rehearsal.ts";
+import { T5EncoderConfig } from "../../../models/t5/encoder_config.ts";
+import { T5Encoder } from "../../../models/t5/encoder_runner.ts";
+import { createGenerator } from "../../../random/create_generator.ts";
+import { OnnxRuntimeNode } from "../../../runtime/onnxruntime_node.ts";
+
+const runtime = new OnnxRuntimeNode();
+
+async function withRehearsal(
+  test: (place: { checkpoint: string; cache: string; component: Component }) => Promise<void>,
+): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    const checkpoint = join(folder, "checkpoint");
+    await writeRehearsal(checkpoint, { preset: "tiny", dtype: "float16" });
+    const component = await openComponent(await openDiskSource(checkpoint), { component: "text_encoder" });
+    await test({ checkpoint, cache: join(folder, "cache"), component });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function onlyFile(cache: string): Promise<string> {
+  const [entry] = await Array.fromAsync(Deno.readDir(cache));
+  return join(cache, entry!.name, "model.safetensors");
+}
+
+for (const recipe of Object.values(RECIPES)) {
+  Deno.test(`quantizeRows() is off by half a unit at most, in ${recipe.name}`, () => {
+    const rows = fc.record({
+      columns: fc.integer({ min: 1, max: 300 }),
+      seed: fc.array(fc.float({ min: -10, max: 10, noNaN: true }), { minLength: 1, maxLength: 50 }),
+    });
+    fc.assert(fc.property(rows, ({ columns, seed }) => {
+      const values = Float32Array.from({ length: 3 * columns }, (_, index) => seed[index % seed.length]!);
+      const { packed, scales } = quantizeRows(values, columns, recipe);
+      const blocks = Math.ceil(columns / recipe.block);
+      values.forEach((value, index) => {
+        const row = Math.floor(index / columns);
+        const column = index % columns;
+        const place = row * blocks + Math.floor(column / recipe.block);
+        const at = place * recipe.block + column % recipe.block;
+        const stored = recipe.bits === 8
+          ? packed[at]! - 128
+          : ((packed[at >> 1]! >> (4 * (at & 1))) & 15) - 8;
+        assert(Math.abs(stored * scales[place]! - value) <= scales[place]! * 0.5001 + 1e-37);
+      });
+    }));
+  });
+
+  Deno.test(`a linear layer in ${recipe.name} is near the one in float32`, () =>
+    withRehearsal(async ({ component, cache }) => {
+      const outputs: Float32Array[] = [];
+      const name = "encoder.block.0.layer.1.DenseReluDense.wi_0";
+      const plain = await component.weights();
+      const [rows = 0, columns = 0] = plain.locate(`${name}.weight`).shape;
+      for (const weights of [plain, await openQuantized(component, recipe.name, cache)]) {
+        const g = new GraphBuilder();
+        const x = g.input("x", "float32", ["tokens", columns]);
+        g.output("y", new Layers(g, weights).linear(name, x, columns, rows, false), ["tokens", rows]);
+        await using session = await runtime.open(g.build("linear"));
+        const data = Float32Array.from({ length: 2 * columns }, (_, index) => Math.sin(index));
+        outputs.push(
+          (await session.run({ x: tensor("float32", [2, columns], data) })).y!.data as Float32Array,
+        );
+      }
+      const [wanted, found] = outputs as [Float32Array, Float32Array];
+      const error = found.reduce((sum, value, index) => sum + (value - wanted[index]!) ** 2, 0);
+      const norm = wanted.reduce((sum, value) => sum + value ** 2, 0);
+      const relative = Math.sqrt(error / norm);
+      assert(relative > 0 && relative < (recipe.bits === 8 ? 0.01 : 0.1), `off by ${relative}`);
+    }));
+}
+
+Deno.test("a matrix that is read in pieces is quantized as in one piece, and what is not quantized is copied", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const [rows, columns] = [4300, 1000];
+    const name = "encoder.block.0.layer.0.SelfAttention.q.weight";
+    const values = createGenerator("torch-cpu", 1).randn(rows * columns);
+    const matrix = tensor("float32", [rows, columns], values);
+    await writeAtomically(
+      join(folder, "model.safetensors"),
+      encodeSafetensors({ [name]: matrix, "shared.weight": matrix }),
+    );
+    const files = { paths: ["model.safetensors"] };
+    const weights = await openSafetensorsWeights(await openDiskSource(folder), "toy", files);
+    await writeQuantized(join(folder, "int8", "model.safetensors"), weights, RECIPES.int8, {
+      component: "0",
+      name: "toy",
+    });
+    const { tensors } = await readSafetensorsFile(join(folder, "int8", "model.safetensors"));
+    const { packed, scales } = quantizeRows(values, columns, RECIPES.int8);
+    assert.deepEqual(tensors[`${name}.packed`]?.data, packed);
+    assert.deepEqual(tensors[`${name}.scales`]?.data, scales);
+    assert.deepEqual(tensors["shared.weight"]?.data, values);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("norms, embeddings, biases and the adaLN parts are not quantized", () => {
+  for (
+    const name of ["shared.weight", "scale_shift_table", "adaln_single.linear.weight", "proj_out.weight"]
+  ) {
+    assert(!isQuantized(name, [8, 8]), name);
+  }
+  assert(!isQuantized("encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight", [32, 64]));
+  assert(!isQuantized("transformer_blocks.0.attn1.to_q.bias", [8]));
+  assert(isQuantized("transformer_blocks.27.ff.net.0.proj.weight", [8, 8]));
+  assert(isQuantized("encoder.block.3.layer.1.DenseReluDense.wi_1.weight", [8, 8]));
+});
+
+Deno.test("a quantization that is killed leaves nothing that is trusted, and the next one goes on to the same bytes", () =>
+  withRehearsal(async ({ checkpoint, cache, component }) => {
+    const whole = join(checkpoint, "..", "whole");
+    await openQuantized(component, "int8", whole);
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", new URL("./kill_main.ts", import.meta.url).pathname, checkpoint, cache],
+      stdout: "piped",
+      stderr: "inherit",
+    }).spawn();
+    const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    for (let seen = ""; !seen.includes("\n5\n");) seen += (await reader.read()).value ?? "";
+    child.kill("SIGKILL");
+    await child.status;
+    await reader.cancel();
+
+    const path = await onlyFile(cache);
+    await assert.rejects(Deno.stat(path), "no file has the name of a whole one");
+    await Deno.stat(`${path}.partial`);
+    await openQuantized(component, "int8", cache);
+    assert.deepEqual(await Deno.readFile(path), await Deno.readFile(await onlyFile(whole)));
+    await assert.rejects(Deno.stat(`${path}.partial`));
+  }));
+
+Deno.test("a quantization that is stopped goes on where it was, and what was torn since is made anew", () =>
+  withRehearsal(async ({ cache, component }) => {
+    const controller = new AbortController();
+    const stopped = openQuantized(component, "int8", cache, {
+      signal: controller.signal,
+      onProgress: ({ done }) => done === 7 && controller.abort(new Error("stopped")),
+    });
+    await assert.rejects(stopped, /stopped/);
+    const path = await onlyFile(cache);
+    const { size } = await Deno.stat(`${path}.partial`);
+    await Deno.truncate(`${path}.partial`, size - 1);
+    let first = 0;
+    await openQuantized(component, "int8", cache, { onProgress: ({ done }) => first ||= done });
+    assert.equal(first, 1, "a file that is shorter than its journal says is begun anew");
+
+    await Deno.remove(cache, { recursive: true });
+    const again = new AbortController();
+    await assert.rejects(openQuantized(component, "int8", cache, {
+      signal: again.signal,
+      onProgress: ({ done }) => done === 7 && again.abort(new Error("stopped")),
+    }));
+    first = 0;
+    await openQuantized(component, "int8", cache, { onProgress: ({ done }) => first ||= done });
+    assert.equal(first, 8, "the seven that were done are kept");
+  }));
+
+Deno.test("a checkpoint that changes is quantized anew, also where its fingerprint does not see the change", () =>
+  withRehearsal(async ({ checkpoint, cache, component }) => {
+    await openQuantized(component, "int8", cache);
+    const shard = join(checkpoint, "text_encoder", "model-00002-of-00002.safetensors");
+    const bytes = await Deno.readFile(shard);
+    const before = await fingerprint(component);
+    let offset = Math.floor(bytes.length / 2);
+    for (;; offset += 4096) {
+      bytes[offset]! ^= 0x3f;
+      await Deno.writeFile(shard, bytes);
+      if (await fingerprint(component) === before) break;
+      bytes[offset]! ^= 0x3f;
+    }
+    let tensors = 0;
+    await openQuantized(component, "int8", cache, { onProgress: () => tensors++ });
+    assert(tensors > 0);
+    assert.equal((await Array.fromAsync(Deno.readDir(cache))).length, 2);
+    await openQuantized(component, "int8", cache, { onProgress: () => assert.fail("it is there already") });
+  }));
+
+Deno.test("a shard that is cut off is told, and nothing is kept of it", () =>
+  withRehearsal(async ({ checkpoint, cache, component }) => {
+    const shard = join(checkpoint, "text_encoder", "model-00002-of-00002.safetensors");
+    await Deno.truncate(shard, (await Deno.stat(shard)).size - 100);
+    await assert.rejects(openQuantized(component, "int8", cache), /model-00002-of-00002/);
+    await assert.rejects(Deno.stat(cache));
+  }));
+
+Deno.test("a folder that cannot be written is told by name", () =>
+  withRehearsal(async ({ checkpoint, component }) => {
+    const file = join(checkpoint, "model_index.json");
+    await assert.rejects(
+      openQuantized(component, "int8", file),
+      (error) => error instanceof FileError && error.message.includes("model_index.json"),
+    );
+  }));
+
+Deno.test("a text encoder in int8 is near the one in float32", () =>
+  withRehearsal(async ({ component, cache }) => {
+    const config = T5EncoderConfig.parse(component.config);
+    const encoded: Float32Array[] = [];
+    for (const weights of [await component.weights(), await openQuantized(component, "int8", cache)]) {
+      for (const residency of ["stage", "stream"] as const) {
+        await using encoder = await T5Encoder.open(runtime, config, weights, { residency });
+        encoded.push((await encoder.encode([5, 6, 7, 8, 1])).data);
+      }
+    }
+    assert.deepEqual(encoded[2], encoded[3], "streaming changes nothing");
+    const [wanted, , found] = encoded as [Float32Array, Float32Array, Float32Array];
+    const dot = found.reduce((sum, value, index) => sum + value * wanted[index]!, 0);
+    const cosine = dot / Math.hypot(...found) / Math.hypot(...wanted);
+    assert(cosine > 0.999 && cosine < 1 - 1e-9, `cosine ${cosine}`);
+  }));

@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { openComponent } from "../../../models/checkpoint/component.ts";
+import { openDiskSource } from "../../../models/checkpoint/disk_source.ts";
+import { openQuantized } from "../../../models/quantization/open_quantized.ts";
+import { listQuantized, makeRoom } from "../../../models/quantization/quantized_folder.ts";
+import { inFolder, startCliWith, TINY } from "../../cli/run_cli.ts";
+
+/** Runs `quantized` over a folder. */
+async function quantized(
+  folder: string,
+  cache: string,
+  ...args: string[]
+): Promise<{ status: number; lines: string[]; stderr: string }> {
+  const child = startCliWith(folder, { PIXSTAGE_QUANTIZED: cache }, "quantized", ...args);
+  const { code, stdout, stderr } = await child.output();
+  const text = new TextDecoder();
+  return {
+    status: code,
+    lines: text.decode(stdout).trim().split("\n").filter((line) => line !== ""),
+    stderr: text.decode(stderr),
+  };
+}
+
+Deno.test("quantized weights are listed by component, recipe and last use, and room is made", () =>
+  inFolder(async (folder) => {
+    const cache = join(folder, "cache");
+    assert.deepEqual(await listQuantized(cache), []);
+    const component = await openComponent(await openDiskSource(TINY), { component: "transformer" });
+    await openQuantized(component, "int8", cache);
+    await openQuantized(component, "int4", cache);
+    // Opened again, so that it is the one that was used last.
+    await openQuantized(component, "int8", cache);
+    const entries = await listQuantized(cache);
+    assert.deepEqual(entries.map(({ recipe }) => recipe), ["int4", "int8"]);
+    assert.deepEqual(entries.map((entry) => entry.component), Array(2).fill("tiny-alpha-512/transformer"));
+    for (const { folder, bytes } of entries) {
+      assert.equal((await Deno.stat(join(folder, "model.safetensors"))).size, bytes);
+    }
+
+    const listed = await quantized(folder, cache, "ls", "--json");
+    assert.deepEqual(listed.lines.map((line) => JSON.parse(line).id), entries.map(({ id }) => id));
+    const { lines, stderr } = await quantized(folder, cache, "ls");
+    assert.match(lines[0]!, /tiny-alpha-512\/transformer int4$/);
+    assert.match(stderr, /2 quantized components/);
+
+    const removed = await makeRoom(cache, entries[1]!.bytes);
+    assert.deepEqual(removed.map(({ recipe }) => recipe), ["int4"]);
+    const ambiguous = await quantized(folder, cache, "rm", "0000");
+    assert.equal(ambiguous.status, 2);
+    assert.match(ambiguous.stderr, /no quantized component whose id begins so/);
+    assert.equal((await quantized(folder, cache, "rm", entries[1]!.id.slice(0, 8))).status, 0);
+    assert.deepEqual(await listQuantized(cache), []);
+  }));
+
+Deno.test("what a stopped quantization has begun is listed as not whole, and can be removed", () =>
+  inFolder(async (folder) => {
+    const cache = join(folder, "cache");
+    const component = await openComponent(await openDiskSource(TINY), { component: "transformer" });
+    const stop = new AbortController();
+    await assert.rejects(openQuantized(component, "int8", cache, {
+      signal: stop.signal,
+      onProgress: ({ done }) => done === 3 && stop.abort(new Error("stopped")),
+    }));
+    const { lines } = await quantized(folder, cache, "ls");
+    assert.match(lines[0]!, /not whole yet$/);
+    const { status, lines: told } = await quantized(folder, cache, "gc", "--max-size", "0");
+    assert.equal(status, 0);
+    assert.match(told[0]!, /^Removed [0-9a-f]{64}-/);
+    assert.deepEqual(await Array.fromAsync(Deno.readDir(cache)), []);
+  }));

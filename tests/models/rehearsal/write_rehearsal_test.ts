@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { OnnxRuntimeNode } from "../../../runtime/onnxruntime_node.ts";
+import { openCheckpoint } from "../../../models/checkpoint/checkpoint.ts";
+import { openDiskSource } from "../../../models/checkpoint/disk_source.ts";
+import {
+  autoencoderWeights,
+  t5Weights,
+  transformerWeights,
+} from "../../../models/rehearsal/asked_weights.ts";
+import { REHEARSAL_PRESETS } from "../../../models/rehearsal/presets.ts";
+import {
+  cutShards,
+  RehearsalFolderError,
+  writeRehearsal,
+} from "../../../models/rehearsal/write_rehearsal.ts";
+import { T5EncoderConfig } from "../../../models/t5/encoder_config.ts";
+import { T5Encoder } from "../../../models/t5/encoder_runner.ts";
+import { createTokenizer } from "../../../text/tokenizer.ts";
+
+for (const dtype of ["float32", "float16", "bfloat16"] as const) {
+  Deno.test(`writeRehearsal() writes a checkpoint that runs, in ${dtype}`, async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      await writeRehearsal(folder, { dtype, preset: "tiny" });
+      const checkpoint = await openCheckpoint(await openDiskSource(folder));
+      const { config, weights } = await checkpoint.component("text_encoder");
+      const { ids } = createTokenizer(await checkpoint.tokenizer()).encode("a cute cat, 3 dogs", 120);
+      assert(!ids.includes(2), "all words are known");
+      await using encoder = await T5Encoder.open(
+        new OnnxRuntimeNode(),
+        T5EncoderConfig.parse(config),
+        await weights(),
+      );
+      const { data } = await encoder.encode(ids);
+      const mean = data.reduce((sum, value) => sum + value ** 2, 0) / data.length;
+      assert(mean > 0.2 && mean < 5, `mean square is ${mean}`);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}
+
+Deno.test("the full-size preset asks for the tensors of PixArt-XL-2-1024-MS, cut into two shards", () => {
+  const preset = REHEARSAL_PRESETS["xl-1024"];
+  const t5 = t5Weights(preset.textEncoder);
+  const count = (weights: readonly { shape: readonly number[] }[]): number =>
+    weights.reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0);
+  assert.deepEqual([t5.length, count(t5)], [219, 4762310656]);
+  const transformer = transformerWeights(preset.transformer);
+  assert.deepEqual([transformer.length, count(transformer)], [611, 611349152]);
+  const vae = autoencoderWeights(preset.vae);
+  assert.deepEqual([vae.length, count(vae)], [248, 83653863]);
+  const shards = cutShards(t5, preset.shardBytes);
+  assert.deepEqual(shards.map((shard) => 4 * count(shard)), [9989136384, 9060106240]);
+  assert.equal(shards[1]?.[0]?.name, "encoder.block.12.layer.0.SelfAttention.o.weight");
+});
+
+Deno.test("writeRehearsal() writes a rehearsal anew, and leaves a folder alone that holds something else", async () => {
+  const folder = await Deno.makeTempDir();
+  const rehearsal = join(folder, "rehearsal");
+  try {
+    await writeRehearsal(rehearsal, { preset: "tiny", dtype: "float16" });
+    const written = await writeRehearsal(rehearsal, { preset: "tiny", dtype: "float32" });
+    await openCheckpoint(await openDiskSource(rehearsal));
+    assert(written > 1e6);
+
+    // A checkpoint that somebody downloaded has all that a rehearsal has, but for the mark.
+    await Deno.remove(join(rehearsal, "rehearsal.json"));
+    await assert.rejects(writeRehearsal(rehearsal, { preset: "tiny" }), RehearsalFolderError);
+    await Deno.writeTextFile(join(folder, "thesis.txt"), "");
+    await assert.rejects(writeRehearsal(folder, { preset: "tiny" }), RehearsalFolderError);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a rehearsal that is stopped is no checkpoint, also where it was to take the place of another", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await writeRehearsal(folder, { preset: "tiny", dtype: "float16" });
+    const stop = new AbortController();
+    const stopped = writeRehearsal(folder, {
+      preset: "tiny",
+      signal: stop.signal,
+      onFile: ({ path }) => path.startsWith("transformer") && stop.abort(new Error("stopped")),
+    });
+    await assert.rejects(stopped, /stopped/);
+    await assert.rejects(Deno.stat(join(folder, "model_index.json")), Deno.errors.NotFound);
+    await writeRehearsal(folder, { preset: "tiny" });
+    await openCheckpoint(await openDiskSource(folder));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { writeRehearsal } from "../../../../models/rehearsal/write_rehearsal.ts";
+
+const MAIN = fileURLToPath(new URL("./little_memory_main.ts", import.meta.url));
+/** In one piece the tiny rehearsal's decoder takes about 0.24 GB at this size, strip by strip less than 0.2. */
+const SIDE = 1152;
+/** How often a process is started at most. */
+const TRIES = 5;
+
+interface Outcome {
+  /** Memory that counts for the limit, before the picture. */
+  readonly dataBytes: number;
+  readonly fallbacks: readonly string[];
+  readonly error?: string;
+}
+
+/** Decodes in a process that the system gives no more than so many bytes of data. */
+async function decodeWithin(
+  checkpoint: string,
+  picture: string,
+  limitBytes?: number,
+): Promise<Outcome> {
+  const limit = limitBytes === undefined ? "unlimited" : String(Math.round(limitBytes / 1024));
+  const script = 'ulimit -d "$1"; shift; exec "$@"';
+  const args = [Deno.execPath(), "run", "-A", "--no-check", MAIN, checkpoint, picture, String(SIDE)];
+  for (let attempt = 1;; attempt++) {
+    const { code, stdout, stderr } = await new Deno.Command("sh", {
+      args: ["-c", script, "sh", limit, ...args],
+    }).output();
+    const fault = new TextDecoder().decode(stderr);
+    // Now and then the limit is felt before the first line runs, by Deno's own threads.
+    if (attempt < TRIES && fault.includes("Deno could not start")) continue;
+    assert.equal(code, 0, fault);
+    return JSON.parse(new TextDecoder().decode(stdout));
+  }
+}
+
+/** The first outcome that is wanted. */
+async function firstOf(
+  limits: readonly number[],
+  run: (limit: number) => Promise<Outcome>,
+  isWanted: (outcome: Outcome) => boolean,
+): Promise<Outcome> {
+  for (const limit of limits) {
+    const outcome = await run(limit);
+    if (isWanted(outcome)) return outcome;
+  }
+  throw new Error(`No limit of ${limits} bytes has been felt`);
+}
+
+async function readFloats(path: string): Promise<Float32Array> {
+  return new Float32Array((await Deno.readFile(path)).buffer);
+}
+
+Deno.test({
+  name:
+    "where the system gives no more memory, a picture is decoded in strips, once, and then it is said what would help",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const folder = await Deno.makeTempDir();
+    try {
+      const checkpoint = join(folder, "tiny");
+      await writeRehearsal(checkpoint, { preset: "tiny" });
+      const roomy = await decodeWithin(checkpoint, join(folder, "whole"));
+      assert.deepEqual([roomy.fallbacks, roomy.error], [[], undefined]);
+
+      // What a process has taken before the picture differs from run to run: the limit is lowered until it is felt.
+      const within = (bytes: number) =>
+        decodeWithin(checkpoint, join(folder, "strips"), roomy.dataBytes + bytes);
+      const tight = await firstOf(
+        [250e6, 240e6, 230e6, 220e6],
+        within,
+        ({ fallbacks }) => fallbacks.length > 0,
+      );
+      assert.equal(tight.error, undefined);
+      assert.equal(tight.fallbacks.length, 1);
+      assert.match(tight.fallbacks[0]!, /bad_alloc|allocate memory/);
+      const [whole, strips] = [
+        await readFloats(join(folder, "whole")),
+        await readFloats(join(folder, "strips")),
+      ];
+      const largest = whole.reduce(
+        (most, value, index) => Math.max(most, Math.abs(value - strips[index]!)),
+        0,
+      );
+      assert(largest < 1e-4, `off by ${largest}`);
+
+      const hopeless = await firstOf([150e6, 100e6, 50e6], within, ({ error }) => error !== undefined);
+      assert.match(hopeless.error!, /OutOfMemoryError: Cannot decode the picture as memory ran out/);
+      assert.match(hopeless.error!, /make a smaller picture/);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});

@@ -1,0 +1,191 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { type Tensor, tensor } from "../../../../artifacts/tensor.ts";
+import { AutoencoderConfig } from "../../../../models/vae/autoencoder_config.ts";
+import { AutoencoderKLConfig } from "../../../../models/vae/autoencoder_kl_config.ts";
+import { GroupStatistics } from "../../../../models/vae/tiling/group_statistics.ts";
+import { planSeamless } from "../../../../models/vae/tiling/seamless_plan.ts";
+import { SeamlessDecoder } from "../../../../models/vae/tiling/seamless_decoder.ts";
+import { sourceRows, strips } from "../../../../models/vae/tiling/strips.ts";
+import { tileGrid } from "../../../../models/vae/tiling/tile_grid.ts";
+import { OutOfMemoryError } from "../../../../models/out_of_memory.ts";
+import { chooseTiling, TiledVaeDecoder } from "../../../../models/vae/tiling/tiled_vae_decoder.ts";
+import { VaeDecoder } from "../../../../models/vae/decoder_runner.ts";
+import { createGenerator } from "../../../../random/create_generator.ts";
+import { OnnxRuntimeNode } from "../../../../runtime/onnxruntime_node.ts";
+import type { Runtime } from "../../../../runtime/runtime.ts";
+import { openTiny, TINY_CHECKPOINTS } from "../../tiny_checkpoints.ts";
+
+const runtime = new OnnxRuntimeNode();
+
+function noise(height: number, width: number): Tensor<"float32"> {
+  return tensor(
+    "float32",
+    [1, 4, height, width],
+    createGenerator("torch-cpu", 1).randn(4 * height * width),
+  );
+}
+
+function largestDifference(a: Tensor<"float32">, b: Tensor<"float32">): number {
+  assert.deepEqual(a.shape, b.shape);
+  return a.data.reduce((largest, value, index) => Math.max(largest, Math.abs(value - b.data[index]!)), 0);
+}
+
+for (const checkpoint of TINY_CHECKPOINTS) {
+  Deno.test(`a seamless picture of ${checkpoint} is the picture of one piece, whatever the strips`, async () => {
+    const vae = await openTiny(checkpoint, "vae");
+    const config = AutoencoderKLConfig.parse(vae.config);
+    const weights = await vae.weights();
+    const latents = noise(13, 9);
+    await using whole = await VaeDecoder.open(runtime, config, weights);
+    const expected = await whole.decode(latents);
+    for (const stripRows of [1, 2, 7, 16, 1000]) {
+      for (const planeBytes of [undefined, 1e9]) {
+        const picture = await new SeamlessDecoder(runtime, config, weights, { stripRows, planeBytes }).decode(
+          latents,
+        );
+        const difference = largestDifference(picture, expected);
+        assert(difference < 2e-5, `strips of ${stripRows}: off by ${difference}`);
+      }
+    }
+  });
+}
+
+Deno.test("a blended picture keeps the size and is near the picture of one piece", async () => {
+  const vae = await openTiny("tiny-alpha-512", "vae");
+  const config = AutoencoderConfig.parse(vae.config);
+  const weights = await vae.weights();
+  const latents = noise(24, 20);
+  await using whole = await VaeDecoder.open(runtime, config, weights);
+  const expected = await whole.decode(latents);
+  await using tiled = new TiledVaeDecoder(runtime, config, weights, {
+    tiling: "blended",
+    tileSize: 128,
+    tileOverlap: 32,
+  });
+  const picture = await tiled.decode(latents);
+  assert.deepEqual(picture.shape, expected.shape);
+  const error = picture.data.reduce((sum, value, index) => sum + (value - expected.data[index]!) ** 2, 0);
+  assert(Math.sqrt(error / picture.data.length) < 0.2);
+  await using one = new TiledVaeDecoder(runtime, config, weights, { tiling: "blended", tileSize: 512 });
+  assert.equal(largestDifference(await one.decode(latents), expected), 0);
+});
+
+Deno.test("a decoder that runs out of memory falls back to strips once, then says what to do", async () => {
+  const vae = await openTiny("tiny-alpha-512", "vae");
+  const config = AutoencoderConfig.parse(vae.config);
+  const weights = await vae.weights();
+  const failing = (allowed: RegExp): Runtime => ({
+    device: "cpu",
+    traits: runtime.traits,
+    open: (graph, options) => {
+      if (allowed.test(graph.name)) return runtime.open(graph, options);
+      return Promise.reject(
+        new Error(`Cannot run graph ${graph.name}: Failed to allocate memory for requested buffer`),
+      );
+    },
+  });
+  const latents = noise(8, 8);
+  const fallbacks: Error[] = [];
+  await using recovering = new TiledVaeDecoder(failing(/start|resnets|upsamplers|end/), config, weights, {
+    onFallback: (error) => fallbacks.push(error),
+  });
+  await using whole = await VaeDecoder.open(runtime, config, weights);
+  assert(largestDifference(await recovering.decode(latents), await whole.decode(latents)) < 2e-5);
+  assert.equal(fallbacks.length, 1);
+  await using hopeless = new TiledVaeDecoder(failing(/never/), config, weights);
+  await assert.rejects(
+    hopeless.decode(latents),
+    (error) => error instanceof OutOfMemoryError && error.message.includes("smaller picture"),
+  );
+});
+
+const CPU = { hostMemory: true, float16: false };
+const GPU = { hostMemory: false, float16: true };
+
+Deno.test("large pictures of AutoencoderKL are decoded without seams on a CPU", async () => {
+  const kl = AutoencoderConfig.parse((await openTiny("tiny-alpha-512", "vae")).config);
+  assert.equal(chooseTiling(kl, CPU, 1024 ** 2), "seamless");
+  assert.equal(chooseTiling(kl, CPU, 256 ** 2), "none");
+  assert.equal(chooseTiling(kl, GPU, 1024 ** 2), "none");
+  assert.equal(
+    chooseTiling(AutoencoderConfig.parse({ _class_name: "AutoencoderTiny" }), CPU, 1024 ** 2),
+    "none",
+  );
+});
+
+Deno.test("planSeamless() holds 0.8 GB of planes for 1024 x 1024, and less is computed twice where more is allowed", () => {
+  const config = AutoencoderKLConfig.parse({ block_out_channels: [128, 256, 512, 512], layers_per_block: 2 });
+  const size = { height: 128, width: 128 };
+  const least = planSeamless(config, size);
+  assert.equal(least.planeBytes, 805306368);
+  const more = planSeamless(config, size, 4e9);
+  assert(more.planeBytes > least.planeBytes && more.planeBytes <= 4e9);
+  assert(more.steps.every(({ keepsInner }) => keepsInner));
+});
+
+Deno.test("strips cover all rows, and each reads the rows that its convolutions see", () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 60 }),
+      fc.integer({ min: 1, max: 20 }),
+      fc.integer({ min: 0, max: 3 }),
+      (half, height, halo) => {
+        const rows = 2 * half;
+        const covered = strips(rows, height).flatMap(({ first, end }) =>
+          Array.from({ length: end - first }, (_, i) => first + i)
+        );
+        assert.deepEqual(covered, Array.from({ length: rows }, (_, i) => i));
+        for (const strip of strips(rows, height)) {
+          const plain = sourceRows(strip, rows, halo, false);
+          assert(
+            plain.first <= Math.max(0, strip.first - halo) && plain.end >= Math.min(rows, strip.end + halo),
+          );
+          assert.equal(plain.first + plain.crop[0], strip.first);
+          const doubled = sourceRows(strip, rows, halo, true);
+          // Row u of the doubled planes is made of the small rows ⌊(u - 1) / 2⌋ and ⌊(u + 1) / 2⌋.
+          assert(doubled.first <= Math.max(0, Math.floor((Math.max(0, strip.first - halo) - 1) / 2)));
+          assert(doubled.end > Math.min(half - 1, Math.floor(Math.min(rows, strip.end + halo) / 2)));
+          assert.equal(2 * doubled.first + doubled.crop[0], strip.first);
+        }
+      },
+    ),
+  );
+});
+
+Deno.test("tiles cover a side, and count for 1 in all at each pixel", () => {
+  const sizes = fc.record({
+    length: fc.integer({ min: 1, max: 200 }),
+    size: fc.integer({ min: 2, max: 80 }),
+    overlap: fc.integer({ min: 0, max: 40 }),
+  }).filter(({ size, overlap }) => overlap < size);
+  fc.assert(fc.property(sizes, ({ length, size, overlap }) => {
+    const sums = new Float64Array(length * 8);
+    for (const tile of tileGrid(length, size, overlap, 8)) {
+      assert(tile.start >= 0 && tile.start + tile.size <= length);
+      tile.weights.forEach((weight, pixel) => sums[tile.start * 8 + pixel]! += weight);
+    }
+    for (const sum of sums) assert(Math.abs(sum - 1) < 1e-5);
+  }));
+  assert.throws(() => tileGrid(64, 8, 8, 8), { code: "out_of_range" });
+});
+
+Deno.test("GroupStatistics gathers the mean and variance of all strips", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.array(fc.float({ min: -100, max: 100, noNaN: true }), { minLength: 1 }), { minLength: 1 }),
+      (parts) => {
+        const statistics = new GroupStatistics(1);
+        for (const part of parts) {
+          const mean = part.reduce((sum, value) => sum + value, 0) / part.length;
+          statistics.add([mean], [part.reduce((sum, value) => sum + (value - mean) ** 2, 0)], part.length);
+        }
+        const all = parts.flat();
+        const mean = all.reduce((sum, value) => sum + value, 0) / all.length;
+        const variance = all.reduce((sum, value) => sum + (value - mean) ** 2, 0) / all.length;
+        assert(Math.abs(statistics.means().data[0]! - mean) < 1e-4);
+        assert(Math.abs(statistics.scales(1).data[0]! - 1 / Math.sqrt(variance + 1)) < 1e-4);
+      },
+    ),
+  );
+});

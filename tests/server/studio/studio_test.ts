@@ -1,0 +1,197 @@
+/// <reference lib="dom" />
+import assert from "node:assert/strict";
+import type { Page } from "playwright-core";
+import { readPictureHeader } from "../../../images/picture.ts";
+import { goldenPath } from "../../goldens.ts";
+import { MODELS, serving } from "../serving.ts";
+import { launchBrowser, noBrowser } from "../../chromium.ts";
+
+/** A browser of Node's kind keeps handles of its own. */
+const options = { ignore: noBrowser, sanitizeOps: false, sanitizeResources: false };
+const models = [...MODELS, { name: "tiny-taesd", reference: goldenPath("checkpoints/tiny-taesd") }];
+
+/** Opens the page of a server, which must not complain of anything. */
+async function withPage(
+  server: { url: string },
+  use: (page: Page) => Promise<void>,
+  size = { width: 1280, height: 900 },
+): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  const browser = await launchBrowser();
+  stack.defer(() => browser.close());
+  const page = await browser.newPage({ viewport: size });
+  const complaints: string[] = [];
+  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+  page.on("pageerror", (error) => complaints.push(error.message));
+  page.on("request", (request) => {
+    if (!/^(?:data|blob):/.test(request.url())) assert(request.url().startsWith(server.url), request.url());
+  });
+  await page.goto(server.url);
+  await page.waitForFunction(() => document.querySelectorAll("#model option").length > 0);
+  await use(page);
+  assert.deepEqual(complaints, []);
+}
+
+async function fillForm(page: Page, prompt: string, steps: number, side = 64): Promise<void> {
+  await page.fill("#prompt", prompt);
+  await page.fill("#seed", "7");
+  await page.locator("#steps").fill(String(steps));
+  await page.evaluate(() => document.querySelector<HTMLDetailsElement>(".form details")!.open = true);
+  await page.fill("#width", String(side));
+  await page.fill("#height", String(side));
+}
+
+async function waitForStatus(page: Page, status: RegExp): Promise<string> {
+  const found = await page.waitForFunction(
+    (source) => {
+      const text = document.querySelector("#status")?.textContent ?? "";
+      return new RegExp(source).test(text) ? text : null;
+    },
+    status.source,
+    { timeout: 120_000 },
+  );
+  return await found.jsonValue() as string;
+}
+
+async function nodeStates(page: Page): Promise<Record<string, string>> {
+  return await page.evaluate(() =>
+    Object.fromEntries(
+      [...document.querySelectorAll<HTMLElement>(".node")].map((node) => [
+        node.dataset["node"]!,
+        node.classList[1]!,
+      ]),
+    )
+  );
+}
+
+Deno.test("the studio page makes a picture, shows it come about, and goes on from it", options, async () => {
+  await using server = await serving({ models });
+  await withPage(server, async (page) => {
+    await fillForm(page, "cute cat", 12);
+    await page.click("#generate");
+    await page.waitForSelector(".picture.preview");
+    assert.match(await page.locator(".picture.preview").getAttribute("src") ?? "", /^data:image\/png/);
+    await waitForStatus(page, /^completed/);
+    await page.waitForSelector("img.picture:not(.preview)");
+    await page.waitForFunction(() => !document.querySelector(".preview"), null, { timeout: 60_000 });
+    assert.deepEqual(await nodeStates(page), {
+      prompt: "done",
+      negative: "done",
+      pair: "done",
+      denoise: "done",
+      decode: "done",
+    });
+    const first = await page.locator("img.picture:not(.preview)").getAttribute("src");
+
+    // The file carries what it was made with.
+    const [download] = await Promise.all([page.waitForEvent("download"), page.click("#download")]);
+    assert.equal(download.suggestedFilename(), "cute-cat-7.png");
+    const { metadata } = readPictureHeader(await Deno.readFile(await download.path()));
+    assert.match(metadata["parameters"]!, /^cute cat\nSteps: 12/);
+
+    // Another seed: nothing is encoded.
+    await page.click("#other-seed");
+    await page.waitForFunction(() => document.querySelectorAll(".node").length === 2);
+    await waitForStatus(page, /^completed/);
+    await page.waitForFunction((src) => {
+      const shown = document.querySelector("img.picture:not(.preview)")?.getAttribute("src");
+      return shown && shown !== src;
+    }, first);
+    assert.deepEqual(await nodeStates(page), { denoise: "done", decode: "done" });
+
+    // Another decoder: nothing is denoised.
+    await page.selectOption("#decoder", "tiny-taesd");
+    await page.waitForFunction(() => document.querySelectorAll(".node").length === 1);
+    await waitForStatus(page, /^completed/);
+    assert.deepEqual(await nodeStates(page), { decode: "done" });
+
+    // The history holds all three; the first is taken up at its middle with another prompt.
+    await page.waitForFunction(() => document.querySelectorAll(".thumbnail").length === 3);
+    await page.locator(".thumbnail").nth(2).click();
+    await page.waitForFunction(
+      (src) => document.querySelector("img.picture")?.getAttribute("src") === src,
+      first,
+    );
+    await page.fill("#prompt", "red car");
+    await page.locator("summary", { hasText: "Go on from a step" }).click();
+    await page.click("#turn");
+    await page.waitForFunction(() => document.querySelectorAll(".node").length === 6);
+    await waitForStatus(page, /^completed/);
+    assert.equal((await nodeStates(page))["negative"], "cached");
+
+    // Two pictures, one over the other.
+    await page.waitForFunction(() => document.querySelectorAll(".thumbnail").length === 4);
+    await page.click("#compare");
+    await page.locator(".thumbnail").nth(3).click();
+    await page.locator(".compare input[type=range]").fill("20");
+    assert.match(await page.locator(".stack").getAttribute("style") ?? "", /20%/);
+    await page.keyboard.press("Escape");
+    await page.waitForFunction(() => !document.querySelector(".compare"));
+
+    // All is there after the page is loaded again.
+    await page.reload();
+    await page.waitForFunction(() => document.querySelectorAll(".thumbnail").length === 4);
+    assert.equal(await page.inputValue("#prompt"), "red car");
+  });
+});
+
+Deno.test(
+  "the studio page cancels, comes back to a run that it left, and works by keyboard",
+  options,
+  async () => {
+    await using server = await serving({ models });
+    await withPage(server, async (page) => {
+      await fillForm(page, "a long one", 60, 512);
+      await page.focus("#prompt");
+      await page.keyboard.press("Control+Enter");
+      await waitForStatus(page, /denoise: step/);
+      await page.reload();
+      await waitForStatus(page, /denoise: step/);
+      await page.focus("#cancel");
+      await page.keyboard.press("Enter");
+      await waitForStatus(page, /^cancelled/);
+      assert.equal((await nodeStates(page))["denoise"], "failed");
+      await page.waitForSelector("#generate");
+
+      const unnamed = await page.evaluate(() =>
+        [...document.querySelectorAll<HTMLElement>("button, input, select, textarea, img, [role=img]")]
+          .filter((element) =>
+            !(element.getAttribute("aria-label") || element.getAttribute("alt") ||
+              element.textContent?.trim() || (element as HTMLInputElement).labels?.length ||
+              element.closest("label")?.textContent?.trim())
+          ).map((element) => element.outerHTML)
+      );
+      assert.deepEqual(unnamed, [], "everything has a name");
+
+      // As a screen reader has them.
+      for (const name of ["Steps", "Guidance", "Pictures"]) await page.getByRole("slider", { name }).focus();
+      for (const name of ["Prompt", "Negative prompt", "Seed"]) {
+        await page.getByRole("textbox", { name, exact: true }).focus();
+      }
+      await page.getByRole("combobox", { name: "Model" }).focus();
+    });
+  },
+);
+
+Deno.test("the studio page fits a phone", options, async () => {
+  await using server = await serving({ models });
+  await withPage(server, async (page) => {
+    await fillForm(page, "cute cat", 3);
+    await page.click("#generate");
+    await waitForStatus(page, /^completed/);
+    const [content, screen] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+    assert(content! <= screen!, `${content} pixels on a screen of ${screen}`);
+
+    // Nothing is cut off, nor in between, where the run has a column of its own but a narrow one.
+    for (const width of [360, 768, 1024, 1181]) {
+      await page.setViewportSize({ width, height: 740 });
+      const cut = await page.evaluate(() =>
+        [...document.querySelectorAll<HTMLElement>(".node strong, .node span, .button, .field > span")]
+          .filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth).map(({ textContent }) =>
+            textContent
+          )
+      );
+      assert.deepEqual(cut, [], `at ${width} pixels`);
+    }
+  }, { width: 360, height: 740 });
+});
