@@ -11,8 +11,9 @@ import { z } from "zod";
 import { parseValue } from "../errors/parse_value.ts";
 import { type Artifact, ArtifactError, type JsonObject } from "./artifact.ts";
 import { canonicalJson } from "./canonical_json.ts";
+import type { ArtifactOutline } from "./outline.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
-import type { Tensor } from "./tensor.ts";
+import type { SafetensorsHeader } from "./safetensors_header.ts";
 
 /** The key of `__metadata__` that holds an artifact's kind and metadata. */
 const RECORD_KEY = "pixstage";
@@ -93,8 +94,32 @@ export function encodeArtifactChunks(
  */
 export function decodeArtifact(bytes: Uint8Array, name: string): Artifact {
   const { tensors, metadata } = decodeSafetensors(bytes, name);
+  return { tensors, ...kindAndMetadata(Object.keys(tensors), metadata, name) };
+}
+
+/**
+ * Reads the outline of an artifact from the header of its file.
+ *
+ * @param header The header.
+ * @param name What the file is called, for errors.
+ * @returns Kind, shapes and metadata.
+ * @throws {ArtifactError} if its record of kind and metadata cannot be read.
+ */
+export function outlineOfFile({ tensors, metadata }: SafetensorsHeader, name: string): ArtifactOutline {
+  const shapes = [...tensors].map(([tensor, { shape }]) => [tensor, shape] as const);
+  return {
+    shapes: Object.fromEntries(shapes),
+    ...kindAndMetadata([...tensors.keys()], Object.fromEntries(metadata), name),
+  };
+}
+
+function kindAndMetadata(
+  tensors: readonly string[],
+  metadata: Readonly<Record<string, string>>,
+  name: string,
+): Pick<Artifact, "kind" | "metadata"> {
   const record = metadata[RECORD_KEY];
-  if (record === undefined) return { kind: inferKind(tensors), tensors, metadata };
+  if (record === undefined) return { kind: inferKind(tensors), metadata };
   let json: unknown;
   try {
     json = JSON.parse(record);
@@ -115,7 +140,7 @@ export function decodeArtifact(bytes: Uint8Array, name: string): Artifact {
         options,
       ),
   );
-  return { kind, tensors, metadata: stored };
+  return { kind, metadata: stored };
 }
 
 /**
@@ -133,6 +158,6 @@ function unshared(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return bytes.buffer instanceof ArrayBuffer ? bytes as Uint8Array<ArrayBuffer> : new Uint8Array(bytes);
 }
 
-function inferKind(tensors: Readonly<Record<string, Tensor>>): string {
-  return KIND_OF_TENSOR.find(([name]) => name in tensors)?.[1] ?? OTHER_KIND;
+function inferKind(tensors: readonly string[]): string {
+  return KIND_OF_TENSOR.find(([name]) => tensors.includes(name))?.[1] ?? OTHER_KIND;
 }

@@ -57,6 +57,11 @@ export class FileError extends PixstageError<CodeOf<"environment">> {
     this.path = path;
     this.systemCode = systemCode;
   }
+
+  /** Whether there is no room, on the disk or in its owner's quota. */
+  get isFull(): boolean {
+    return this.code === "disk_full";
+  }
 }
 
 /**

@@ -19,7 +19,7 @@ import {
 } from "./gen_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { findMade } from "./made_file.ts";
-import { amount, wholeNumber } from "./option_values.ts";
+import { amount, seeds, wholeNumber } from "./option_values.ts";
 import { checkOutputs } from "./output.ts";
 import { pictureFormat } from "./save_pictures.ts";
 import { saveArtifact, saveMadePictures, showRun } from "./shown_run.ts";
@@ -41,6 +41,7 @@ export function resumeCommand(): Command {
     .option("--from-step <k>", "take the first k steps as they were, and go on from there", wholeNumber(1))
     .option("--steps-more <n>", "take n steps more, and write the state again", wholeNumber(1))
     .option("--guidance-scale <x>", "how far the prompt pulls from there on", amount)
+    .option("-s, --seed <n,n...>", "other seeds: of all pictures, or of each", seeds)
     .option("--prompt <text>", "what the picture shows from there on; repeatable, one for each prompt", list)
     .option("-n, --negative-prompt <text>", "what the picture should not show from there on")
     .option("--save-latents <file>", "save the latents, and do not decode them");
@@ -78,12 +79,13 @@ async function resume(target: string, options: ResumeOptions): Promise<void> {
 }
 
 function changes(
-  { fromStep, stepsMore, guidanceScale, prompt, negativePrompt, vae, saveLatents }: ResumeOptions,
+  { fromStep, stepsMore, guidanceScale, seed, prompt, negativePrompt, vae, saveLatents }: ResumeOptions,
 ): ResumeChanges {
   return {
     fromStep,
     stepsMore,
     guidanceScale,
+    seeds: seed,
     prompts: prompt,
     negativePrompt,
     vae: vae === undefined ? undefined : pathOrName(vae),

@@ -24,7 +24,7 @@ export interface ErrorCodeEntry {
    * The HTTP status. The server tells clients the message of errors below 500 alone; the others go to its
    * log.
    */
-  readonly status: 400 | 401 | 403 | 404 | 409 | 413 | 415 | 429 | 500 | 503;
+  readonly status: 400 | 401 | 403 | 404 | 409 | 413 | 415 | 429 | 500 | 503 | 504 | 507;
   /** What happened, in a sentence. */
   readonly meaning: string;
 }
@@ -100,7 +100,7 @@ export const ERROR_CODES = {
   invalid_file: environment(500, "A file does not hold what its format requires."),
   file_not_found: environment(500, "A file or a folder does not exist."),
   permission_denied: environment(500, "The system does not permit reading or writing a file."),
-  disk_full: environment(500, "The disk or the quota is full."),
+  disk_full: environment(507, "The disk or the quota is full."),
   too_many_files: environment(500, "Too many files are open."),
   unusable_path: environment(500, "A path names a folder where a file is needed, or the reverse."),
   folder_in_use: environment(
@@ -139,6 +139,11 @@ export const ERROR_CODES = {
   file_not_allowed: caller(400, "A graph that was sent over HTTP names a file of the server."),
   executor_not_allowed: caller(400, "A graph that was sent over HTTP says where its nodes run."),
   lost: environment(500, "The store no longer holds a result."),
+  too_many_attempts: environment(
+    500,
+    "The server ended several times while it ran a job, which got no further.",
+  ),
+  deadline_exceeded: environment(504, "A job had not ended by its deadline."),
   interrupted: environment(503, "The run was interrupted."),
 
   // Bugs

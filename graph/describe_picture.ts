@@ -32,7 +32,9 @@ const originSchema = z.looseObject({
  * @returns `parameters`, as AUTOMATIC1111's web UI writes them, and `pixstage`, from which the run can be repeated.
  */
 export function describePicture(
-  artifact: Artifact,
+  artifact: Pick<Artifact, "metadata"> & {
+    readonly tensors: Readonly<Record<string, { readonly shape: readonly number[] }>>;
+  },
   image: number,
   provenance: Provenance,
 ): Record<string, string> {

@@ -25,6 +25,8 @@ export interface ResumeChanges {
   readonly prompts?: readonly string[] | undefined;
   /** What the pictures should not show from there on. */
   readonly negativePrompt?: string | undefined;
+  /** Other seeds: one for all pictures, or one for each. */
+  readonly seeds?: readonly (number | string)[] | undefined;
   /** Another autoencoder. */
   readonly vae?: string | undefined;
   /** Whether latents are decoded. */
@@ -35,8 +37,8 @@ export interface ResumeChanges {
 export interface ResumePoint {
   /** How it came to be. */
   readonly provenance: Provenance;
-  /** The artifact, where it is at hand; a picture is none. */
-  readonly artifact?: Artifact;
+  /** Its kind and metadata, where they are at hand; those of a picture otherwise. */
+  readonly artifact?: Pick<Artifact, "kind" | "metadata"> | undefined;
   /** How a graph names it. */
   readonly input?: Exclude<GraphInput, string>;
 }
@@ -81,6 +83,17 @@ export function resumeGraph(point: ResumePoint, options: ResumeChanges): ResumeG
       "Cannot take steps more as only a state of denoising can stop again",
     );
   }
+  if (options.seeds !== undefined && kind !== "embeddings") {
+    if (changed) {
+      throw new InputError("invalid_value", "Cannot change the seed on the way: a step has a seed already");
+    }
+    const denoise = upstream(nodes, maker, "denoise");
+    if (denoise === undefined) {
+      throw new InputError("invalid_value", "Cannot take another seed: the latents were given, not denoised");
+    }
+    nodes[denoise] = withSeeds(nodes[denoise]!, options.seeds);
+    return decoded(nodes, `${denoise}.latents`, options, upstream(nodes, maker, "decode"));
+  }
   if (changed) {
     const denoise = kind === "embeddings" ? undefined : upstream(nodes, maker, "denoise");
     const fromStep = options.fromStep;
@@ -96,7 +109,8 @@ export function resumeGraph(point: ResumePoint, options: ResumeChanges): ResumeG
   if (kind === "embeddings") {
     const { model, variant } = nodes[upstream(nodes, maker, "encode") ?? ""]?.parameters ?? {};
     const parameters = { model, ...(variant === undefined ? {} : { variant }) };
-    nodes["denoise"] = { stage: "denoise", parameters, inputs: { embeddings: point.input! } };
+    const denoise = { stage: "denoise", parameters, inputs: { embeddings: point.input! } };
+    nodes["denoise"] = options.seeds === undefined ? denoise : withSeeds(denoise, options.seeds);
     return decoded(nodes, "denoise.latents", options);
   }
   if (kind === "latents") {
@@ -105,10 +119,21 @@ export function resumeGraph(point: ResumePoint, options: ResumeChanges): ResumeG
     }
     return decoded(nodes, `${maker}.${port}`, options);
   }
+  const latents = nodes[maker]?.inputs["latents"];
+  if (options.vae !== undefined && latents !== undefined) {
+    const node = { stage: "decode", parameters: { model: options.vae }, inputs: { latents } };
+    return { graph: { pixstage: 1, nodes: { ...nodes, [maker]: node } }, wanted: `${maker}.image` };
+  }
   throw new InputError(
     "invalid_value",
-    "Cannot go on from a picture as it is finished: give a step to go on from, or run it again",
+    "Cannot go on from a picture as it is finished: give a step to go on from, another seed or another autoencoder, or " +
+      "run it again",
   );
+}
+
+/** A denoising with other seeds: as many pictures for each prompt as there are seeds, where there are several. */
+function withSeeds(denoise: GraphNode, seeds: readonly (number | string)[]): GraphNode {
+  return { ...denoise, parameters: { ...denoise.parameters, seeds: [...seeds] } };
 }
 
 function isChanged({ guidanceScale, prompts, negativePrompt }: ResumeChanges): boolean {

@@ -11,6 +11,7 @@ import { HTTPException } from "hono/http-exception";
 import { requestId } from "hono/request-id";
 import { routePath } from "hono/route";
 import { secureHeaders } from "hono/secure-headers";
+import { FileError } from "../artifacts/file_error.ts";
 import { requireKey, requireLoopbackHost, requireOwnOrigin } from "./access.ts";
 import { ApiError } from "./api_error.ts";
 import type { ServerContext, ServerEnv } from "./context.ts";
@@ -125,7 +126,8 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
   });
   app.onError((error, c) => {
     const reply = toApiError(error);
-    if (reply.status >= 500) {
+    // A full disk is no fault of the program: the log has it already.
+    if (reply.status >= 500 && reply.status !== 507) {
       const { name, message, stack } = error;
       log("fault", { id: c.get("requestId"), code: reply.code, error: name, message, stack });
     }
@@ -136,6 +138,9 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
 
 function toApiError(error: Error): ApiError {
   if (error instanceof ApiError) return error;
+  if (error instanceof FileError && error.isFull) {
+    return new ApiError("disk_full", "The server's disk is full: try again once there is room on it");
+  }
   if (error instanceof HTTPException && error.status === 415) {
     return new ApiError(
       "unsupported_media_type",

@@ -9,6 +9,7 @@ import type { ArtifactFiles } from "./artifact_files.ts";
 import type { Engine } from "./engine/engine.ts";
 import type { Jobs } from "./jobs/jobs.ts";
 import type { Limits } from "./limits.ts";
+import type { Pictures } from "./pictures/pictures.ts";
 import type { ServedModel } from "./served_models.ts";
 
 /** What the routes share. */
@@ -23,8 +24,10 @@ export interface ServerContext {
   readonly transformers: readonly string[];
   /** The stages that graphs may name. */
   readonly registry: StageRegistry;
-  /** Runs graphs and writes pictures. */
+  /** Runs graphs. */
   readonly engine: Engine;
+  /** Writes pictures of artifacts as files. */
+  readonly pictures: Pictures;
   /** Jobs in flight and jobs that have ended. */
   readonly jobs: Jobs;
   /** The store's files. */

@@ -7,20 +7,24 @@
 import { join } from "node:path";
 import { defaultStoreFolder } from "../artifacts/store/default_folder.ts";
 import { toPixstageError } from "../errors/foreign_error.ts";
+import { FolderStore } from "../artifacts/store/folder_store.ts";
 import { listModels } from "../hub/list_models.ts";
 import type { Residency } from "../models/segments.ts";
 import type { Device } from "../runtime/device.ts";
 import { builtInStages } from "../stages/mod.ts";
+import { loadPlugins } from "../graph/plugins.ts";
 import { createApp } from "./app.ts";
 import { ArtifactFiles } from "./artifact_files.ts";
 import type { Engine } from "./engine/engine.ts";
 import type { ModelEntry } from "../hub/listed_models.ts";
-import { WorkerEngine } from "./engine/worker_engine.ts";
+import { HostedEngine } from "./engine/hosted_engine.ts";
 import { JobStore } from "./jobs/job_store.ts";
 import { Jobs } from "./jobs/jobs.ts";
+import { StoreRoom } from "./jobs/store_room.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { type Log, noLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
+import { Pictures } from "./pictures/pictures.ts";
 import { describeModels } from "./served_models.ts";
 import { RunSpans } from "./spans.ts";
 
@@ -53,6 +57,24 @@ export interface ServerOptions {
    * @default {"cpu"}
    */
   readonly device?: Device | undefined;
+  /**
+   * Memory of this machine that a run may take up, in bytes.
+   *
+   * @default {no limit}
+   */
+  readonly maxMemory?: number | undefined;
+  /**
+   * Memory of the GPU that a run may take up, in bytes.
+   *
+   * @default {no limit}
+   */
+  readonly maxGpuMemory?: number | undefined;
+  /**
+   * Modules that bring stages, architectures and schedulers, as addresses.
+   *
+   * @default {[]}
+   */
+  readonly plugins?: readonly string[] | undefined;
   /**
    * Threads of one operation.
    *
@@ -89,7 +111,7 @@ export interface ServerOptions {
   readonly heartbeatMs?: number | undefined;
   /** Takes what happens. Nobody does otherwise. */
   readonly log?: Log | undefined;
-  /** Runs the graphs. Worker threads otherwise. */
+  /** Runs the graphs. Child processes otherwise. */
   readonly engine?: Engine | undefined;
 }
 
@@ -111,7 +133,7 @@ export interface Server {
  *
  * @param options How it is set up.
  * @returns The server; hand its `fetch` to `Deno.serve`.
- * @throws {Error} if another server uses the same store.
+ * @throws {Error} if another server uses the same store, or the system refuses it.
  *
  * @example Usage
  * ```ts
@@ -128,8 +150,9 @@ export interface Server {
 export async function createServer(options: ServerOptions = {}): Promise<Server> {
   const { lanes, device, threads, apiKey, loopbackOnly = true, corsOrigins = [], heartbeatMs = 15_000 } =
     options;
-  const { store = defaultStoreFolder(), log = noLog } = options;
+  const { store = defaultStoreFolder(), log = noLog, plugins = [], maxMemory, maxGpuMemory } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const registry = await loadPlugins(builtInStages(), plugins);
   const entries = options.models ??
     (await listModels()).map(({ name }): ModelEntry => ({ name, reference: name }));
   const { models, decoders, transformers, weightBytes } = await describeModels(
@@ -141,8 +164,12 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
   );
   const residency = options.residency ?? (weightBytes <= SMALL_BYTES ? "resident" : undefined);
   const engine = options.engine ??
-    new WorkerEngine({
-      models: [...models, ...decoders, ...transformers],
+    new HostedEngine({
+      registry,
+      plugins,
+      maxMemory,
+      maxGpuMemory,
+      models: [...models, ...decoders, ...transformers].map(({ name, reference }) => ({ name, reference })),
       store,
       lanes,
       device,
@@ -154,7 +181,8 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
   const jobs = new Jobs({
     engine,
     limits,
-    store: new JobStore(join(store, "jobs.sqlite")),
+    store: new JobStore(join(store, "jobs.sqlite"), log),
+    room: new StoreRoom(new FolderStore(store)),
     observer: {
       ordered: (flight) => spans.ordered(flight),
       began: (flight) => spans.began(flight),
@@ -180,15 +208,18 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     },
   });
   metrics.watch(jobs);
+  const artifacts = new ArtifactFiles(store);
+  const pictures = new Pictures(store, artifacts, limits);
   const context = {
     limits,
     models,
     decoders: decoders.map(({ name }) => name),
     transformers: transformers.map(({ name }) => name),
-    registry: builtInStages(),
+    registry,
     engine,
+    pictures,
     jobs,
-    artifacts: new ArtifactFiles(store),
+    artifacts,
     heartbeatMs,
   };
   const app = createApp({ context, apiKey, loopbackOnly, corsOrigins, metrics, log });
@@ -197,6 +228,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     models: models.map(({ name }) => name),
     async close() {
       metrics.close();
+      pictures.close();
       await jobs.close();
     },
   };

@@ -22,6 +22,10 @@ export interface Limits {
   readonly maxNodes: number;
   /** Jobs that may wait; more are answered with 429. */
   readonly maxQueue: number;
+  /** Times that the server may end while it runs a job, and the job gets no further, before it is given up. */
+  readonly maxAttempts: number;
+  /** Longest that a job may take from its order to its end, in seconds. */
+  readonly maxJobSeconds: number;
   /** Largest body of a JSON request, in bytes. */
   readonly maxBodyBytes: number;
   /** Largest artifact that may be put, in bytes. */
@@ -30,6 +34,10 @@ export interface Limits {
   readonly keptJobs: number;
   /** Jobs on one page of a list. */
   readonly maxPage: number;
+  /** Pictures that may wait to be written as files; more are answered with 429. */
+  readonly maxPictures: number;
+  /** The most pixels of a picture that is written as a file. */
+  readonly maxPicturePixels: number;
 }
 
 /** The bounds unless the operator says otherwise. */
@@ -42,8 +50,12 @@ export const DEFAULT_LIMITS: Limits = {
   maxPromptLength: 8000,
   maxNodes: 64,
   maxQueue: 64,
+  maxAttempts: 3,
+  maxJobSeconds: 7 * 24 * 3600,
   maxBodyBytes: 1 << 20,
   maxArtifactBytes: 1 << 29,
   keptJobs: 1000,
   maxPage: 100,
+  maxPictures: 64,
+  maxPicturePixels: 1 << 26,
 };

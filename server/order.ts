@@ -4,8 +4,7 @@
  * @module
  */
 
-import type { JsonValue } from "../artifacts/artifact.ts";
-import { canonicalJson } from "../artifacts/canonical_json.ts";
+import { asJson, canonicalJson } from "../artifacts/canonical_json.ts";
 import { PixstageError } from "../errors/pixstage_error.ts";
 import type { GraphDocument } from "../graph/document.ts";
 import type { PictureRequestInput } from "../graph/picture_request.ts";
@@ -68,16 +67,24 @@ export function pictureGraph(
  * @throws {ApiError} with what they refuse.
  */
 export async function orderOf(
-  order: Omit<JobOrder, "key" | "graph"> & { readonly graph: GraphDocument },
+  order: Omit<JobOrder, "key" | "graph" | "warnings"> & {
+    readonly graph: GraphDocument;
+    readonly warnings?: readonly string[];
+  },
   { engine }: Pick<ServerContext, "engine">,
 ): Promise<JobOrder> {
+  let found;
   try {
-    await engine.check(order.graph);
+    found = await engine.check(order.graph);
   } catch (error) {
     const reply = ApiError.from(error);
     throw reply.status < 500 ? reply : error;
   }
-  // What tells pictures apart is the graph, and what it reports.
-  const { graph, previews } = order;
-  return { ...order, key: canonicalJson({ graph, previews } as unknown as JsonValue) };
+  // What tells runs apart is the graph, where it begins, and what it reports.
+  const { graph, previews, snapshots = null, saved = null, warnings = [] } = order;
+  return {
+    ...order,
+    warnings: [...new Set([...warnings, ...found.warnings])],
+    key: canonicalJson(asJson({ graph, previews, snapshots, saved })),
+  };
 }

@@ -7,7 +7,6 @@
 import { HubError } from "../hub/hub_error.ts";
 import { LocalModels } from "../hub/local_models.ts";
 import { COMPONENT_NAMES, type ComponentName } from "../models/checkpoint/model_index.ts";
-import { parseConfig } from "../models/checkpoint/parse_config.ts";
 import type { RunDefaults } from "../models/checkpoint/run_defaults.ts";
 import { weightBytes } from "../models/memory.ts";
 import { architectureOfComponent } from "../models/architectures.ts";

@@ -72,15 +72,16 @@ export abstract class HostedExecutor implements Executor {
       ...(residency ? { residency } : {}),
       ...(lowestPrecision ? { lowestPrecision } : {}),
     };
-    const host = this.#take();
+    // The host that ran last has weights open: it is left to whoever runs a stage.
+    const host = this.#take("first");
     try {
       const preparation = await host.prepare(task, signal);
-      this.#idle.push(host);
+      this.#idle.unshift(host);
       return { ...preparation, execute: (artifacts, options) => this.#execute(task, artifacts, options) };
     } catch (error) {
       // A host whose stage was refused is as good as before; one that was cancelled may be at work still.
       if (signal.aborted || host.isOver) await host.kill();
-      else this.#idle.push(host);
+      else this.#idle.unshift(host);
       throw error;
     }
   }
@@ -104,7 +105,7 @@ export abstract class HostedExecutor implements Executor {
     const { warmHosts = 0 } = this.#options;
     options.signal.throwIfAborted();
     await using carrier = await this.carrier(options.store);
-    const host = this.#take();
+    const host = this.#take("last");
     let isIdle = false;
     try {
       const response = await host.run(task, inputs, carrier, options);
@@ -123,11 +124,11 @@ export abstract class HostedExecutor implements Executor {
     }
   }
 
-  /** A host that waits, or a new one. */
-  #take(): HostConnection {
-    for (let host = this.#idle.pop(); host; host = this.#idle.pop()) {
-      if (!host.isOver) return host;
-    }
+  /** The first or last host of those that wait, or a new one. */
+  #take(which: "first" | "last"): HostConnection {
+    this.#idle = this.#idle.filter(({ isOver }) => !isOver);
+    const waiting = which === "first" ? this.#idle.shift() : this.#idle.pop();
+    if (waiting) return waiting;
     const { plugins = [], models = {}, runtime = {}, fingerprints, background, onDownload } = this.#options;
     const settings: HostSettings = {
       plugins: [...plugins],

@@ -5,15 +5,21 @@
  */
 
 import { z } from "zod";
+import type { JsonObject } from "../../artifacts/artifact.ts";
 import type { RunEvent } from "../../graph/events.ts";
-import type { PictureFormat } from "../../images/picture.ts";
+import type { Preparation, PrepareRequest } from "../../graph/executors/executor.ts";
+import type { SnapshotPolicy } from "../../graph/snapshots.ts";
 
 /** A graph that is to be run. */
 export interface EngineRun {
   /** The graph document. */
   readonly graph: unknown;
-  /** Whether denoising tells what it has come to at every step. */
+  /** Whether denoising reports intermediate images at every step. */
   readonly previews: boolean;
+  /** When states of running stages are kept; every five seconds by default. */
+  readonly snapshots?: SnapshotPolicy | undefined;
+  /** States that nodes begin from, by node id: ids of artifacts in the store. */
+  readonly saved?: Readonly<Record<string, string>> | undefined;
   /** Takes the events, in order. */
   readonly onEvent: (event: RunEvent) => void;
   /** Stops the run at the next step. */
@@ -39,45 +45,32 @@ export const madeOutputSchema = z.object({
 /** An artifact that a run made or found in the store. */
 export type MadeOutput = z.infer<typeof madeOutputSchema>;
 
-/** What a run made, by `node.port`. */
+/** The outputs of a run, by `node.port`. */
 export type EngineResult = Readonly<Record<string, MadeOutput>>;
 
-/** A picture that is to be written as a file. */
-export interface PictureOrder {
-  /** The id of an image artifact. */
-  readonly artifact: string;
-  /** Which picture of it, from 0. */
-  readonly image: number;
-  /** The kind of file. */
-  readonly format: PictureFormat;
-  /** Quality of JPEG and WebP, 0 to 100. */
-  readonly quality?: number | undefined;
-  /** The picture is shrunk by the largest whole factor that leaves its longer side this many pixels. */
-  readonly atLeast?: number | undefined;
-}
-
-/** Runs graphs and writes pictures. */
+/** Runs graphs. */
 export interface Engine {
   /** Graphs that run at once. */
   readonly lanes: number;
   /**
-   * Refuses what can be refused by reading configurations alone.
+   * Prepares one stage, as for an executor elsewhere.
    *
    * @throws {PixstageError} with what is refused.
    */
-  check(graph: unknown): Promise<void>;
+  prepare(request: PrepareRequest, signal: AbortSignal): Promise<Preparation>;
+  /**
+   * Refuses what can be refused by reading configurations and the headers of weights and inputs alone.
+   *
+   * @returns Sentences that the user should read, and how the run would use memory.
+   * @throws {PixstageError} with what is refused.
+   */
+  check(graph: unknown): Promise<{ readonly warnings: readonly string[]; readonly memory: JsonObject }>;
   /**
    * Runs a graph.
    *
    * @throws {PixstageError} the error of the run, or the signal's reason.
    */
   run(run: EngineRun): Promise<EngineResult>;
-  /**
-   * Writes a picture as a file.
-   *
-   * @returns The file; `undefined` where there is no such artifact or picture.
-   */
-  picture(order: PictureOrder): Promise<Uint8Array<ArrayBuffer> | undefined>;
   /** Ends all that runs. */
   close(): Promise<void>;
 }

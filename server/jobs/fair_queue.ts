@@ -46,6 +46,13 @@ export class FairQueue<T> {
     return undefined;
   }
 
+  /** Puts an item back that was taken and could not be served: it is the next again. */
+  putBack(client: string, item: T): void {
+    const items = [item, ...this.#clients.get(client) ?? []];
+    this.#clients.delete(client);
+    this.#clients = new Map([[client, items], ...this.#clients]);
+  }
+
   /** Takes an item out, if it waits. */
   remove(item: T): boolean {
     for (const [client, items] of this.#clients) {

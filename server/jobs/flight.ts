@@ -25,6 +25,10 @@ export class Flight {
   readonly graph: GraphDocument;
   /** Whether denoising tells what it has come to at every step. */
   readonly previews: boolean;
+  /** When states of running stages are kept. */
+  readonly snapshots: StoredJob["snapshots"];
+  /** States that nodes begin from, by node id. */
+  readonly saved: StoredJob["saved"];
   /** Whose turn it takes. */
   readonly client: string;
   /** The jobs, by id. A job that is cancelled leaves; the run stops when the last has left. */
@@ -35,22 +39,35 @@ export class Flight {
   isRunning = false;
   /** What it has come to. */
   progress: JobProgress | null = null;
+  /** Runs whose results the store did not keep, though it had room. */
+  vainRuns = 0;
   #prompts: Map<string, string>;
 
   /** @param first The job that it is begun for. */
-  constructor({ job, client, key, previews }: StoredJob) {
+  constructor({ job, client, key, previews, snapshots, saved }: StoredJob) {
     this.key = key;
     this.kind = job.kind;
     this.graph = graphDocumentSchema.parse(job.graph);
     this.previews = previews;
+    this.snapshots = snapshots;
+    this.saved = saved;
     this.client = client;
     this.jobs.set(job.id, job);
-    const { nodes } = this.graph;
-    // Nodes that take nothing from others are where runs with the same prompt do the same work.
-    const sources = Object.entries(nodes).filter(([, { inputs }]) => Object.keys(inputs).length === 0);
-    this.#prompts = new Map(
-      sources.map(([id, { stage, parameters }]) => [id, canonicalJson({ stage, parameters } as JsonValue)]),
-    );
+    this.#prompts = promptsOf(this.graph);
+  }
+
+  /** Whether an output is of a node from which no other node takes: what the run is for. */
+  isResult(output: string): boolean {
+    const node = output.slice(0, output.lastIndexOf("."));
+    const sources = Object.values(this.graph.nodes).flatMap(({ inputs }) => Object.values(inputs));
+    return !sources.some((source) => typeof source === "string" && source.startsWith(`${node}.`));
+  }
+
+  /** The run is to be made again, from the start or from what the store has. */
+  reset(): void {
+    this.isRunning = false;
+    this.progress = null;
+    this.#prompts = promptsOf(this.graph);
   }
 
   /** Whether another flight is about to make something that this one needs too, and will find in the store then. */
@@ -63,4 +80,12 @@ export class Flight {
   nodeDone(node: string): void {
     this.#prompts.delete(node);
   }
+}
+
+/** Nodes that take nothing from others, by id: where runs with the same prompt do the same work. */
+function promptsOf({ nodes }: GraphDocument): Map<string, string> {
+  const sources = Object.entries(nodes).filter(([, { inputs }]) => Object.keys(inputs).length === 0);
+  return new Map(
+    sources.map(([id, { stage, parameters }]) => [id, canonicalJson({ stage, parameters } as JsonValue)]),
+  );
 }

@@ -6,6 +6,7 @@
 
 import { z } from "@hono/zod-openapi";
 import { shownErrorSchema } from "../api_error.ts";
+import type { SnapshotPolicy } from "../../graph/snapshots.ts";
 import { madeOutputSchema } from "../engine/engine.ts";
 
 /** How far a job is. */
@@ -29,6 +30,10 @@ export const jobSchema = z.object({
   started: z.number().nullable(),
   /** When it ended, in seconds since 1970. */
   completed: z.number().nullable(),
+  /** Seconds after `created` by which it must have ended. */
+  deadline: z.number().positive().nullable().default(null),
+  /** Times that it was begun since it last got on: one that ends the server each time is not run for ever. */
+  attempts: z.int().nonnegative().default(0),
   /** The picture request, where it was one. */
   request: z.record(z.string(), z.unknown()).nullable(),
   /** The graph that it runs. */
@@ -56,6 +61,10 @@ export interface StoredJob {
   readonly key: string;
   /** Whether denoising tells what it has come to at every step. */
   readonly previews: boolean;
+  /** When states of running stages are kept; every five seconds by default. */
+  readonly snapshots?: SnapshotPolicy | undefined;
+  /** States that nodes begin from, by node id: ids of artifacts in the store. */
+  readonly saved?: Readonly<Record<string, string>> | undefined;
 }
 
 /** An event of a job, numbered from 1. */

@@ -1,168 +1,206 @@
 /**
  * Where jobs and their events are kept: one SQLite file, written ahead, so that a server that is killed loses nothing.
+ * While the disk is full, what becomes of jobs is held in memory, and written as soon as there is room.
  *
  * @module
  */
 
-import { mkdirSync } from "node:fs";
-import { dirname } from "node:path";
-import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { PixstageError } from "../../errors/pixstage_error.ts";
-import { type Job, type JobEvent, jobSchema, type JobStatus, type StoredJob } from "./job.ts";
+import { FileError } from "../../artifacts/file_error.ts";
+import { type Log, noLog } from "../log.ts";
+import type { Job, JobEvent, StoredJob } from "./job.ts";
+import { openJobDatabase } from "./job_database.ts";
+import { type JobQuery, JobTables } from "./job_tables.ts";
+import { sqliteFault } from "./sqlite_error.ts";
+import { Unwritten } from "./unwritten.ts";
 
-const TABLES = `
-  PRAGMA journal_mode = WAL;
-  PRAGMA synchronous = NORMAL;
-  CREATE TABLE IF NOT EXISTS jobs (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    status TEXT NOT NULL,
-    client TEXT NOT NULL,
-    key TEXT NOT NULL,
-    previews INTEGER NOT NULL,
-    job TEXT NOT NULL
-  ) STRICT;
-  CREATE INDEX IF NOT EXISTS jobs_by_status ON jobs (status, seq);
-  CREATE TABLE IF NOT EXISTS events (
-    job TEXT NOT NULL,
-    number INTEGER NOT NULL,
-    type TEXT NOT NULL,
-    data TEXT NOT NULL,
-    PRIMARY KEY (job, number)
-  ) STRICT, WITHOUT ROWID;
-`;
-
-/** Which jobs a list is to hold. */
-export interface JobQuery {
-  /** At most so many. */
-  readonly limit: number;
-  /** Those that were asked for before this one. */
-  readonly after?: string | undefined;
-  /** Those of this status. */
-  readonly status?: JobStatus | undefined;
-}
-
-interface Row {
-  readonly job: string;
-  readonly client: string;
-  readonly key: string;
-  readonly previews: number;
-}
+/** Events that are read at once. */
+const PAGE = 200;
 
 /** Keeps jobs and their events in an SQLite file. */
 export class JobStore {
-  #database: DatabaseSync;
-  #statements = new Map<string, StatementSync>();
+  #file: string;
+  #log: Log;
+  #tables: JobTables | undefined;
+  #unwritten = new Unwritten();
+  #fault: FileError | undefined;
 
   /**
-   * @param file The file; `:memory:` for jobs that end with the process.
-   * @throws {Error} if another server has opened it.
+   * @param file The file; `:memory:` for jobs that end with the process. Where the disk has no room for it, it is opened
+   * by {@linkcode JobStore.catchUp} once there is.
+   * @param log Takes note of files and rows that are set aside, and of a disk that is full.
+   * @throws {Error} if another server has opened it, or the system refuses.
    */
-  constructor(file: string) {
-    if (file !== ":memory:") mkdirSync(dirname(file), { recursive: true });
-    this.#database = new DatabaseSync(file);
+  constructor(file: string, log: Log = noLog) {
+    this.#file = file;
+    this.#log = log;
     try {
-      // Two servers on one file would both run its jobs. The lock ends with the process, however that ends.
-      this.#database.exec(`PRAGMA locking_mode = EXCLUSIVE; ${TABLES}`);
-    } catch (cause) {
-      this.#database.close();
-      throw new PixstageError(
-        "folder_in_use",
-        `Cannot open the jobs in ${file}: does another server use them?`,
-        { cause },
-      );
+      this.#tables = new JobTables(openJobDatabase(file, log), log);
+    } catch (error) {
+      if (!(error instanceof FileError) || !error.isFull) throw error;
+      this.#note(error);
     }
   }
 
-  /** Keeps a new job. */
-  insert({ job, client, key, previews }: StoredJob): void {
-    this.#sql("INSERT INTO jobs (id, status, client, key, previews, job) VALUES (?, ?, ?, ?, ?, ?)")
-      .run(job.id, job.status, client, key, Number(previews), JSON.stringify(job));
+  /** Whether the file could be opened. */
+  get isOpen(): boolean {
+    return this.#tables !== undefined;
+  }
+
+  /** Whether all that was given is in the file. */
+  get isUpToDate(): boolean {
+    return this.isOpen && this.#unwritten.isEmpty;
+  }
+
+  /** Why it is not; `undefined` if it is. */
+  get fault(): FileError | undefined {
+    return this.isUpToDate ? undefined : this.#fault;
+  }
+
+  /** Opens the file and writes what could not be written, as far as there is room now. */
+  catchUp(): void {
+    if (this.isUpToDate) return;
+    try {
+      this.#tables ??= new JobTables(openJobDatabase(this.#file, this.#log), this.#log);
+      this.#unwritten.write(this.#tables);
+      this.#fault = undefined;
+      this.#log("jobs_written_again", { file: this.#file });
+    } catch (error) {
+      this.#note(error);
+    }
+  }
+
+  /**
+   * Keeps a new job.
+   *
+   * @throws {FileError} if it cannot be written.
+   */
+  insert(stored: StoredJob): void {
+    this.#write((tables) => tables.insert(stored));
+  }
+
+  /**
+   * Keeps that jobs begin.
+   *
+   * @throws {FileError} if it cannot be written.
+   */
+  begin(jobs: readonly Job[]): void {
+    this.#write((tables) => tables.transaction(() => jobs.forEach((job) => tables.update(job))));
   }
 
   /** Keeps what has become of a job. */
   update(job: Job): void {
-    this.#sql("UPDATE jobs SET status = ?, job = ? WHERE id = ?").run(
-      job.status,
-      JSON.stringify(job),
-      job.id,
+    this.#writeOrHold(
+      (tables) => tables.update(job),
+      (tables) => this.#unwritten.update(job, tables),
     );
   }
 
   /** A job. */
   get(id: string): Job | undefined {
-    const row = this.#sql("SELECT job FROM jobs WHERE id = ?").get(id);
-    return row && jobSchema.parse(JSON.parse(row["job"] as string));
+    return this.#unwritten.job(id) ?? this.#open().get(id);
   }
 
   /** Jobs, the newest first. */
-  list({ limit, after, status }: JobQuery): Job[] {
-    const rows = this.#sql(
-      `SELECT job FROM jobs
-       WHERE (?1 IS NULL OR seq < (SELECT seq FROM jobs WHERE id = ?1)) AND (?2 IS NULL OR status = ?2)
-       ORDER BY seq DESC LIMIT ?3`,
-    ).all(after ?? null, status ?? null, limit);
-    return rows.map((row) => jobSchema.parse(JSON.parse(row["job"] as string)));
+  list(query: JobQuery): Job[] {
+    return this.#open().list(query, this.#unwritten.changed);
   }
 
   /** Jobs that have not ended, the oldest first. */
   unfinished(): StoredJob[] {
-    const rows = this.#sql(
-      "SELECT job, client, key, previews FROM jobs WHERE status IN ('queued', 'running') ORDER BY seq",
-    ).all() as unknown as Row[];
-    return rows.map(({ job, client, key, previews }) => ({
-      job: jobSchema.parse(JSON.parse(job)),
-      client,
-      key,
-      previews: previews !== 0,
-    }));
+    return this.#open().unfinished();
   }
 
   /** Keeps an event. A preview takes the place of the one before it. */
-  addEvent(job: string, type: string, data: string): void {
-    if (type === "preview") this.forgetPreviews(job);
-    this.#sql(
-      `INSERT INTO events (job, number, type, data)
-       SELECT ?1, COALESCE(MAX(number), 0) + 1, ?2, ?3 FROM events WHERE job = ?1`,
-    ).run(job, type, data);
+  addEvent(id: string, type: string, data: string): void {
+    this.#writeOrHold(
+      (tables) => {
+        const event = { number: tables.lastNumber(id) + 1, type, data };
+        if (type !== "preview") return tables.addEvent(id, event);
+        tables.transaction(() => {
+          tables.forgetPreviews(id);
+          tables.addEvent(id, event);
+        });
+      },
+      (tables) => this.#unwritten.addEvent(id, type, data, tables),
+    );
   }
 
   /** Gives a job all events that another has had. */
   copyEvents(from: string, to: string): void {
-    this.#sql(
-      `INSERT INTO events (job, number, type, data)
-       SELECT ?2, ROW_NUMBER() OVER (ORDER BY number), type, data FROM events WHERE job = ?1`,
-    ).run(from, to);
+    for (let last = 0;;) {
+      const events = this.events(from, last);
+      if (events.length === 0) return;
+      for (const { number, type, data } of events) {
+        last = number;
+        this.addEvent(to, type, data);
+      }
+    }
   }
 
-  /** Events of a job after a number, in order. */
-  events(job: string, after: number): JobEvent[] {
-    return this.#sql(
-      "SELECT number, type, data FROM events WHERE job = ? AND number > ? ORDER BY number LIMIT 200",
-    ).all(job, after) as unknown as JobEvent[];
+  /** Events of a job after a number, in order, as many as are read at once. */
+  events(id: string, after: number): JobEvent[] {
+    const written = this.#open().events(id, after, PAGE);
+    return written.length === PAGE ? written : [...written, ...this.#unwritten.events(id, after)];
   }
 
   /** Forgets the previews of a job. */
-  forgetPreviews(job: string): void {
-    this.#sql("DELETE FROM events WHERE job = ? AND type = 'preview'").run(job);
+  forgetPreviews(id: string): void {
+    this.#writeOrHold(
+      (tables) => tables.forgetPreviews(id),
+      (tables) => this.#unwritten.forgetPreviews(id, tables),
+    );
   }
 
-  /** Forgets the oldest jobs that have ended, but for so many. */
+  /** Forgets the oldest jobs that have ended, but for so many. Without room they are forgotten later. */
   prune(kept: number): void {
-    const over =
-      `SELECT id FROM jobs WHERE status NOT IN ('queued', 'running') ORDER BY seq DESC LIMIT -1 OFFSET ?`;
-    this.#sql(`DELETE FROM events WHERE job IN (${over})`).run(kept);
-    this.#sql(`DELETE FROM jobs WHERE id IN (${over})`).run(kept);
+    try {
+      this.#write((tables) => tables.transaction(() => tables.prune(kept)));
+    } catch {
+      // The next run tries again.
+    }
   }
 
-  /** Closes the file. */
+  /** Writes what could not be written, and closes the file. */
   close(): void {
-    this.#database.close();
+    if (this.#tables) this.catchUp();
+    this.#tables?.close();
   }
 
-  #sql(text: string): StatementSync {
-    let statement = this.#statements.get(text);
-    if (!statement) this.#statements.set(text, statement = this.#database.prepare(text));
-    return statement;
+  #open(): JobTables {
+    if (this.#tables) return this.#tables;
+    throw this.#fault ?? new FileError("read", this.#file, "");
+  }
+
+  /** Writes now, after all that could not be written before, or throws. */
+  #write(work: (tables: JobTables) => void): void {
+    this.catchUp();
+    if (this.fault) throw this.fault;
+    try {
+      work(this.#open());
+    } catch (error) {
+      throw sqliteFault(error, this.#file);
+    }
+  }
+
+  /** Writes now, or holds what is to be written: never before what is held already. */
+  #writeOrHold(write: (tables: JobTables) => void, hold: (tables: JobTables) => void): void {
+    const tables = this.#open();
+    if (this.#unwritten.isEmpty) {
+      try {
+        return write(tables);
+      } catch (error) {
+        this.#note(error);
+      }
+    }
+    hold(tables);
+  }
+
+  /** Takes note of why nothing can be written; logged once, until it can again. */
+  #note(error: unknown): void {
+    const fault = sqliteFault(error, this.#file);
+    if (this.#fault?.message !== fault.message) {
+      this.#log("jobs_not_written", { file: this.#file, reason: fault.message });
+    }
+    this.#fault = fault;
   }
 }

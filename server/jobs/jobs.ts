@@ -4,6 +4,8 @@
  * @module
  */
 
+import { FileError } from "../../artifacts/file_error.ts";
+import { PixstageError } from "../../errors/pixstage_error.ts";
 import type { RunEvent } from "../../graph/events.ts";
 import { ApiError } from "../api_error.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -11,7 +13,10 @@ import type { Limits } from "../limits.ts";
 import { FairQueue } from "./fair_queue.ts";
 import { Flight, type JobProgress } from "./flight.ts";
 import { isOver, type Job, type JobEvent, type StoredJob } from "./job.ts";
-import type { JobQuery, JobStore } from "./job_store.ts";
+import { endEvent, failedEvent, JobJournal, now } from "./job_journal.ts";
+import type { JobStore } from "./job_store.ts";
+import type { JobQuery } from "./job_tables.ts";
+import { NotKeptError, type StoreRoom } from "./store_room.ts";
 
 /** What is told of runs to who counts and traces them. */
 export interface JobsObserver {
@@ -33,21 +38,29 @@ export interface JobsOptions {
   readonly engine: Engine;
   /** Keeps jobs and events. */
   readonly store: JobStore;
-  /** How many may wait, and how many are kept. */
-  readonly limits: Pick<Limits, "maxQueue" | "keptJobs">;
+  /** Knows whether the artifacts that runs make are kept. */
+  readonly room: StoreRoom;
+  /** How many may wait, how many are kept, how often they are tried and how long they may take. */
+  readonly limits: Pick<Limits, "maxQueue" | "keptJobs" | "maxAttempts" | "maxJobSeconds">;
   /** Is told of runs. */
   readonly observer?: JobsObserver | undefined;
 }
 
 /** What is asked for. */
-export interface JobOrder extends Pick<Job, "kind" | "request" | "graph" | "warnings"> {
-  /** Who asks. */
-  readonly client: string;
-  /** Whether denoising tells what it has come to at every step. */
-  readonly previews: boolean;
-  /** Orders of one key are done once while one of them is in flight. */
-  readonly key: string;
+export interface JobOrder
+  extends Omit<StoredJob, "job">, Pick<Job, "kind" | "request" | "graph" | "warnings"> {
+  /** Seconds from now by which it must have ended. */
+  readonly deadline?: number | undefined;
 }
+
+/** Milliseconds between two tries to write what could not be written. */
+const RETRY_MS = 1000;
+
+/** A run whose results the store does not keep, though it has room, is made so often. */
+const MOST_VAIN_RUNS = 3;
+
+/** What clients are told of a fault whose details are for the log. */
+const HIDDEN = "The run failed for a reason that lies with the server: see its log";
 
 const LAST_EVENTS: ReadonlySet<string> = new Set(["done", "failed", "cancelled"]);
 
@@ -58,15 +71,20 @@ export class Jobs {
   #flights = new Map<string, Flight>();
   #byJob = new Map<string, Flight>();
   #running = new Set<Flight>();
-  #listeners = new Map<string, Set<() => void>>();
+  #journal: JobJournal;
   #secondsOfARun = 2;
   #closed = false;
+  #isTakenUp = false;
+  #timer: ReturnType<typeof setInterval>;
 
   /** @param options What jobs work with. Jobs that had not ended when the last server did go on. */
   constructor(options: JobsOptions) {
     this.#options = options;
-    for (const stored of options.store.unfinished()) this.#enlist(stored);
+    this.#journal = new JobJournal(options.store);
+    this.#takeUp();
     queueMicrotask(() => this.#dispatch());
+    // What fails is tried again a moment later.
+    this.#timer = setInterval(() => this.#retry().catch(() => {}), RETRY_MS);
   }
 
   /** Jobs that wait. */
@@ -83,9 +101,12 @@ export class Jobs {
    * Takes an order.
    *
    * @throws {ApiError} 429 if too many wait, with the seconds after which to try again.
+   * @throws {FileError} if it cannot be written, or waits for room on the disk as others do.
    */
   submit(order: JobOrder): Job {
     const { store, limits, engine } = this.#options;
+    store.catchUp();
+    if (this.#obstacle) throw this.#obstacle;
     const waiting = this.waiting;
     if (waiting >= limits.maxQueue) {
       const seconds = Math.ceil(this.#secondsOfARun * this.#queue.size / engine.lanes);
@@ -93,7 +114,7 @@ export class Jobs {
         headers: { "retry-after": String(Math.min(Math.max(seconds, 1), 300)) },
       });
     }
-    const { kind, request, graph, warnings, ...rest } = order;
+    const { kind, request, graph, warnings, deadline = limits.maxJobSeconds, ...rest } = order;
     const job: Job = {
       id: `job_${crypto.randomUUID().replaceAll("-", "")}`,
       object: "job",
@@ -102,6 +123,8 @@ export class Jobs {
       created: now(),
       started: null,
       completed: null,
+      deadline: Math.min(deadline, limits.maxJobSeconds),
+      attempts: 0,
       request,
       graph,
       artifacts: {},
@@ -137,11 +160,16 @@ export class Jobs {
 
   /** Cancels a job: one that waits never runs, one that runs stops at the next step unless another job shares the run. */
   cancel(id: string): Job | undefined {
+    return this.#withdraw(id, { status: "cancelled" }) ?? this.get(id);
+  }
+
+  /** Ends a job whatever its run does. The run stops when it was for that job alone. */
+  #withdraw(id: string, end: Pick<Job, "status"> & Partial<Job>): Job | undefined {
     const flight = this.#byJob.get(id);
     const job = flight?.jobs.get(id);
-    if (!flight || !job) return this.get(id);
-    this.#tell(id, { type: "cancelled", elapsedMs: (now() - (job.started ?? now())) * 1000 });
-    const over = this.#end(flight, { ...job, status: "cancelled" });
+    if (!flight || !job) return undefined;
+    const ended = { ...job, ...end };
+    const over = this.#end(flight, ended, endEvent(ended));
     if (flight.jobs.size === 0) {
       this.#flights.delete(flight.key);
       this.#queue.remove(flight);
@@ -153,7 +181,7 @@ export class Jobs {
   /** Events of a job after a number, as they come, to the last. */
   async *follow(id: string, after: number, signal: AbortSignal): AsyncGenerator<JobEvent> {
     let last = after;
-    signal.addEventListener("abort", () => this.#changed(id), { once: true });
+    signal.addEventListener("abort", () => this.#journal.wake(id), { once: true });
     while (!signal.aborted && !this.#closed) {
       const events = this.#options.store.events(id, last);
       for (const event of events) {
@@ -164,25 +192,39 @@ export class Jobs {
       const job = this.get(id);
       if (!job || isOver(job.status)) return;
       // Nothing can have changed since: whoever changes jobs runs in this thread too.
-      await this.#nextChange(id);
+      await this.#journal.next(id);
     }
   }
 
-  /** Waits for the end of a job. */
+  /**
+   * Waits for the end of a job, for somebody who waits for nothing else: a job that has to wait for room on the disk is
+   * cancelled.
+   *
+   * @throws {FileError} if there is no room for it.
+   */
   async ended(id: string, signal: AbortSignal): Promise<Job | undefined> {
-    signal.addEventListener("abort", () => this.#changed(id), { once: true });
+    signal.addEventListener("abort", () => this.#journal.wake(id), { once: true });
     for (;;) {
       const job = this.get(id);
       if (!job || isOver(job.status) || signal.aborted || this.#closed) return job;
-      await this.#nextChange(id);
+      const obstacle = this.#obstacle;
+      if (obstacle && job.status === "queued") {
+        this.cancel(id);
+        throw obstacle;
+      }
+      await this.#journal.next(id);
     }
   }
 
   /** Ends all runs. Their jobs go on where the same store is opened again. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const flight of this.#running) flight.controller.abort();
-    for (const id of [...this.#listeners.keys()]) this.#changed(id);
+    clearInterval(this.#timer);
+    for (const flight of this.#running) {
+      this.#journal.suspend(flight);
+      flight.controller.abort();
+    }
+    this.#journal.wakeAll();
     await this.#options.engine.close();
     this.#options.store.close();
   }
@@ -199,20 +241,68 @@ export class Jobs {
       this.#queue.push(client, own);
       return;
     }
-    const [leader] = flight.jobs.keys();
-    flight.jobs.set(job.id, job);
+    if (flight.isRunning) this.#journal.join(flight, job);
+    else flight.jobs.set(job.id, job);
     this.#byJob.set(job.id, flight);
-    if (!flight.isRunning) return;
-    this.#begin(flight, job);
-    this.#options.store.copyEvents(leader!, job.id);
+  }
+
+  /** Takes up what the last server left, once its jobs can be read. */
+  #takeUp(): void {
+    if (this.#isTakenUp || !this.#options.store.isOpen) return;
+    this.#isTakenUp = true;
+    const { store, limits, observer } = this.#options;
+    for (const stored of store.unfinished()) {
+      const { job } = stored;
+      if (job.status === "queued" || job.attempts < limits.maxAttempts) {
+        this.#enlist(stored);
+        continue;
+      }
+      const message = `The server ended ${job.attempts} times while it ran this job: it is not run again`;
+      const { shown: error } = new ApiError("too_many_attempts", message);
+      const failed: Job = { ...job, status: "failed", error };
+      observer?.ended?.(this.#journal.end(failed, endEvent(failed)));
+    }
+    this.#endOverdue();
+  }
+
+  /** Ends the jobs whose deadline has passed. */
+  #endOverdue(): void {
+    for (const flight of new Set(this.#byJob.values())) {
+      for (const { id, created, deadline } of flight.jobs.values()) {
+        const seconds = deadline ?? this.#options.limits.maxJobSeconds;
+        if (now() < created + seconds) continue;
+        const message = `The job had not ended ${seconds} seconds after it was ordered, its deadline`;
+        this.#withdraw(id, { status: "failed", error: new ApiError("deadline_exceeded", message).shown });
+      }
+    }
+  }
+
+  /** Writes what could not be written, and lets runs begin that wait for room. */
+  async #retry(): Promise<void> {
+    const { store, room } = this.#options;
+    store.catchUp();
+    this.#takeUp();
+    this.#endOverdue();
+    await room.look();
+    if (this.#obstacle) this.#wakeWaiting();
+    this.#dispatch();
   }
 
   #dispatch(): void {
-    while (!this.#closed && this.#running.size < this.#options.engine.lanes) {
+    const { engine, room } = this.#options;
+    while (!this.#closed && !this.#obstacle && this.#running.size < engine.lanes) {
       const flight = this.#queue.shift((next) =>
         ![...this.#running].some((running) => next.shouldWaitFor(running))
       );
       if (!flight) return;
+      try {
+        this.#journal.begin(flight);
+      } catch (error) {
+        if (!(error instanceof FileError)) throw error;
+        this.#queue.putBack(flight.client, flight);
+        room.awaitAfter(error);
+        return this.#wakeWaiting();
+      }
       this.#running.add(flight);
       this.#run(flight);
     }
@@ -222,22 +312,26 @@ export class Jobs {
     const started = now();
     flight.isRunning = true;
     this.#options.observer?.began?.(flight);
-    for (const job of flight.jobs.values()) this.#begin(flight, job);
     // The last event is told when the end of the job has been written down, so that whoever sees it finds the job over.
     let last: RunEvent | undefined;
     const onEvent = (event: RunEvent): void => {
       if (LAST_EVENTS.has(event.type)) last = event;
       else this.#event(flight, event);
     };
-    const { graph, previews, controller } = flight;
+    const { engine, room, store } = this.#options;
+    const { graph, previews, snapshots, saved, controller } = flight;
     let end: Pick<Job, "status"> & Partial<Job>;
     try {
-      const artifacts = await this.#options.engine.run({
+      const artifacts = await engine.run({
         graph,
         previews,
+        snapshots,
+        saved,
         signal: controller.signal,
         onEvent,
       });
+      const results = Object.entries(artifacts).filter(([output]) => flight.isResult(output));
+      await room.requireKept(results.map(([, made]) => made), !store.isUpToDate);
       end = { status: "completed", artifacts };
       this.#secondsOfARun += (now() - started - this.#secondsOfARun) / 8;
     } catch (fault) {
@@ -245,16 +339,14 @@ export class Jobs {
       const error = reply.shown;
       end = { status: "failed", error };
       const elapsedMs = (now() - started) * 1000;
-      last = controller.signal.aborted ? { type: "cancelled", elapsedMs } : {
-        type: "failed",
-        elapsedMs,
-        error: error.name,
-        code: error.code,
-        fault: error.fault,
-        message: error.message,
-      };
+      last = controller.signal.aborted ? { type: "cancelled", elapsedMs } : failedEvent(error, elapsedMs);
       if (reply.status >= 500 && !controller.signal.aborted) {
         this.#options.observer?.fault?.(fault, flight);
+      }
+      const wait = controller.signal.aborted ? undefined : this.#waitBeforeRetry(flight, fault);
+      if (wait) {
+        this.#options.observer?.event?.(last, flight);
+        return this.#runAgain(flight, wait, elapsedMs);
       }
     }
     if (last) this.#options.observer?.event?.(last, flight);
@@ -262,18 +354,61 @@ export class Jobs {
     if (this.#flights.get(flight.key) === flight) this.#flights.delete(flight.key);
     if (this.#closed) return;
     for (const job of [...flight.jobs.values()]) {
-      if (last) this.#options.store.addEvent(job.id, last.type, JSON.stringify(last));
-      this.#end(flight, { ...job, ...end });
+      this.#end(flight, { ...job, ...end }, last);
     }
-    this.#options.store.prune(this.#options.limits.keptJobs);
+    store.prune(this.#options.limits.keptJobs);
     this.#dispatch();
   }
 
-  #begin(flight: Flight, job: Job): void {
-    const running: Job = { ...job, status: "running", started: job.started ?? now() };
-    flight.jobs.set(job.id, running);
-    this.#options.store.update(running);
-    this.#changed(job.id);
+  /** Why a run that failed is made again, and the bytes that it waits for; `undefined` if it is over. */
+  #waitBeforeRetry(
+    flight: Flight,
+    fault: unknown,
+  ): { readonly reason: string; readonly bytes: number } | undefined {
+    if (flight.jobs.size === 0) return undefined;
+    if (fault instanceof NotKeptError) {
+      // Not for ever where there is room for the results.
+      if (fault.bytes === 0) flight.vainRuns += 1;
+      const { message, bytes } = fault;
+      return fault.isWorthRepeating && flight.vainRuns < MOST_VAIN_RUNS
+        ? { reason: message, bytes }
+        : undefined;
+    }
+    if (!(fault instanceof PixstageError) || fault.code !== "host_died") return undefined;
+    const { maxAttempts } = this.#options.limits;
+    const attempts = Math.max(...flight.jobs.values().map((job) => job.attempts));
+    if (attempts >= maxAttempts) return undefined;
+    return { reason: `The process of the run ended (attempt ${attempts} of ${maxAttempts})`, bytes: 0 };
+  }
+
+  /** Puts a run back, before all others: where the disk is full, until there is room. */
+  #runAgain(
+    flight: Flight,
+    { reason, bytes }: { readonly reason: string; readonly bytes: number },
+    elapsedMs: number,
+  ): void {
+    this.#running.delete(flight);
+    if (this.#closed) return;
+    flight.reset();
+    this.#journal.requeue(flight);
+    const message = `${reason}: it is made again${bytes > 0 ? " once there is room" : ""}`;
+    for (const id of flight.jobs.keys()) {
+      this.#journal.event(id, { type: "warning", message, elapsedMs });
+    }
+    this.#queue.putBack(flight.client, flight);
+    if (bytes > 0) this.#options.room.await(bytes);
+    this.#wakeWaiting();
+    this.#dispatch();
+  }
+
+  /** Why no run can begin at present. */
+  get #obstacle(): FileError | undefined {
+    return this.#options.room.fault ?? this.#options.store.fault;
+  }
+
+  /** Those who wait for jobs that wait look at them again: there may be no room for them. */
+  #wakeWaiting(): void {
+    for (const { jobs } of this.#queue.inOrder()) jobs.forEach(({ id }) => this.#journal.wake(id));
   }
 
   #event(flight: Flight, event: RunEvent): void {
@@ -285,41 +420,15 @@ export class Jobs {
       flight.nodeDone(event.node);
       if (this.#queue.size > 0) this.#dispatch();
     }
-    for (const id of flight.jobs.keys()) this.#tell(id, event);
+    if (event.type === "stage:end" || event.type === "checkpoint") this.#journal.gotOn(flight);
+    for (const id of flight.jobs.keys()) this.#journal.event(id, event);
   }
 
-  #tell(id: string, event: RunEvent): void {
-    this.#options.store.addEvent(id, event.type, JSON.stringify(event));
-    this.#changed(id);
-  }
-
-  #end(flight: Flight, job: Job): Job {
-    const over: Job = { ...job, completed: now() };
-    this.#options.store.forgetPreviews(over.id);
-    this.#options.store.update(over);
+  #end(flight: Flight, job: Job, last: RunEvent | undefined): Job {
+    const over = this.#journal.end(job, last);
     flight.jobs.delete(over.id);
     this.#byJob.delete(over.id);
     this.#options.observer?.ended?.(over);
-    this.#changed(over.id);
     return over;
   }
-
-  #nextChange(id: string): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const listeners = this.#listeners.get(id) ?? new Set();
-    this.#listeners.set(id, listeners.add(resolve));
-    return promise;
-  }
-
-  #changed(id: string): void {
-    const listeners = this.#listeners.get(id);
-    this.#listeners.delete(id);
-    for (const listener of listeners ?? []) listener();
-  }
-}
-
-const HIDDEN = "The run failed for a reason that lies with the server: see its log";
-
-function now(): number {
-  return Date.now() / 1000;
 }

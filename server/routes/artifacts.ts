@@ -90,7 +90,7 @@ const pictureRoute = createRoute({
 });
 
 /** The routes. */
-export function artifactRoutes({ artifacts, engine, limits }: ServerContext) {
+export function artifactRoutes({ artifacts, pictures, limits }: ServerContext) {
   const missing = (name: string): ApiError =>
     new ApiError("artifact_not_found", `There is no artifact ${name}`, { param: "id" });
   return router()
@@ -146,7 +146,7 @@ export function artifactRoutes({ artifacts, engine, limits }: ServerContext) {
       if (isCurrent(context.req.header("if-none-match"), tag)) {
         return new Response(null, { status: 304, headers });
       }
-      const file = await engine.picture({ artifact: id, image, format, quality, atLeast: thumbnail });
+      const file = await pictures.write({ artifact: id, image, format, quality, atLeast: thumbnail });
       if (!file) throw missing(`${id} with a picture ${image}`);
       return new Response(file, { headers });
     });

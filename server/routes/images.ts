@@ -151,7 +151,7 @@ async function pictures(
       data.push({ url: new URL(`${url}?${query}`, context.req.url).href, ...named });
       continue;
     }
-    const file = await server.engine.picture({ artifact, image, format, quality });
+    const file = await server.pictures.write({ artifact, image, format, quality });
     if (!file) throw new ApiError("lost", "The picture is no longer in the store");
     data.push({ b64_json: file.toBase64(), ...named });
   }

@@ -91,7 +91,7 @@ export function jobRoutes(server: ServerContext) {
   };
   return router()
     .openapi(orderRoute, async (context) => {
-      const { request, graph, previews } = context.req.valid("json");
+      const { request, graph, previews, deadline } = context.req.valid("json");
       const rules = { limits, registry, models: modelNames(server) };
       const checked = request ? pictureGraph(request, server, ["request"]) : checkGraph(graph, rules);
       const order = await orderOf({
@@ -99,7 +99,7 @@ export function jobRoutes(server: ServerContext) {
         request: request ?? null,
         graph: checked,
         previews,
-        warnings: [],
+        deadline,
         client: clientName(context),
       }, server);
       return context.json(jobReply(jobs.submit(order), server), 202);

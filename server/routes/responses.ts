@@ -16,4 +16,5 @@ export const faults = {
   413: json(errorSchema, "The body is too large."),
   429: json(errorSchema, "Too many jobs wait; `Retry-After` says when to try again."),
   500: json(errorSchema, "A fault of the server."),
+  507: json(errorSchema, "The server's disk is full."),
 } as const;

@@ -7,15 +7,24 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { streamSSE } from "hono/streaming";
+import { asJson } from "../../artifacts/canonical_json.ts";
+import type { JsonObject } from "../../artifacts/artifact.ts";
+import { outlineSchema } from "../../artifacts/outline.ts";
 import { sha256Schema } from "../../artifacts/store/stage_record.ts";
+import { parseValue } from "../../errors/parse_value.ts";
+import { snapshotPolicySchema } from "../../graph/snapshots.ts";
+import type { Stage } from "../../stages/stage.ts";
 import { ApiError } from "../api_error.ts";
-import { checkGraph } from "../check_graph.ts";
+import { checkGraph, checkParameters } from "../check_graph.ts";
 import { clientName } from "../client_name.ts";
 import type { ServerContext, ServerEnv } from "../context.ts";
 import type { Job } from "../jobs/job.ts";
 import { modelNames, orderOf } from "../order.ts";
 import { router } from "../router.ts";
 import { faults, json } from "./responses.ts";
+
+/** Milliseconds that a stage may take to be prepared. */
+const PREPARE_MS = 60_000;
 
 /** The node that stands for the stage in the graph of its job. */
 const NODE = "stage";
@@ -28,7 +37,36 @@ const requestSchema = z.strictObject({
   inputs: z.record(z.string(), sha256Schema).default({}).openapi({
     description: "The ids of the artifacts at the input ports. They must have been put.",
   }),
+  previews: z.boolean().default(false).openapi({
+    description: "Whether the events show intermediate images, where the stage can.",
+  }),
+  snapshots: snapshotPolicySchema.optional().openapi({
+    description: "When states of the stage are kept, whose ids `checkpoint` events tell.",
+  }),
+  saved: sha256Schema.optional().openapi({
+    description: "The id of a state that the stage begins from. It must have been put.",
+  }),
 }).openapi("StageRequest");
+
+const prepareSchema = z.strictObject({
+  version: z.string().max(100).optional().openapi({
+    description: "The version of the stage that is wanted; another one is refused.",
+  }),
+  parameters: z.record(z.string(), z.unknown()).default({}),
+  inputs: z.record(z.string(), z.record(z.string(), z.unknown())).default({}).openapi({
+    description: "Outlines of the artifacts that will be at the input ports: kind, shapes, metadata.",
+  }),
+}).openapi("PrepareRequest");
+
+const preparedSchema = z.custom<JsonObject>((value) => value !== null && typeof value === "object").openapi(
+  "Preparation",
+  {
+    type: "object",
+    additionalProperties: true,
+    description:
+      "What the result depends on beside its inputs, the weights, outlines of the outputs, and the memory of each way to run.",
+  },
+);
 
 const resultSchema = z.object({
   outputs: z.record(z.string(), sha256Schema).openapi({
@@ -62,12 +100,30 @@ const route = createRoute({
   },
 });
 
+const prepareRoute = createRoute({
+  method: "post",
+  path: "/v1/stages/{name}/prepare",
+  operationId: "prepareStage",
+  tags: ["Stages"],
+  summary: "Settles what a stage would do here, without running it",
+  description:
+    "Reads configurations and the headers of weights. Executors elsewhere key their results by the answer.",
+  request: {
+    params: z.object({ name: z.string().max(200) }),
+    body: { required: true, content: { "application/json": { schema: prepareSchema } } },
+  },
+  responses: {
+    200: json(preparedSchema, "What the stage would do."),
+    409: json(faults[400].content["application/json"].schema, "The stage has another version."),
+    ...faults,
+  },
+});
+
 /** The routes. */
 export function stageRoutes(server: ServerContext) {
   const { jobs, limits, registry } = server;
-  return router().openapi(route, async (context) => {
-    const { name } = context.req.valid("param");
-    const { version, parameters, inputs } = context.req.valid("json");
+  /** The stage of a name, refused where its version is another one. */
+  const findStage = (name: string, version: string | undefined): Stage => {
     if (!registry.has(name)) {
       const names = registry.list().map((stage) => stage.name).join(", ");
       throw new ApiError("stage_not_found", `There is no such stage: there are ${names}`, {
@@ -79,7 +135,24 @@ export function stageRoutes(server: ServerContext) {
       const message = `Stage "${name}" has version ${stage.version} here: upgrade one side`;
       throw new ApiError("version_mismatch", message, { param: "version" });
     }
-    for (const id of Object.values(inputs)) {
+    return stage;
+  };
+  return router().openapi(prepareRoute, async (context) => {
+    const { name } = context.req.valid("param");
+    const { version, parameters, inputs } = context.req.valid("json");
+    const stage = findStage(name, version);
+    const parsed = parseValue(stage.parameters, parameters);
+    checkParameters(Object(parsed), { limits, models: modelNames(server) }, ["parameters"]);
+    const outlines = parseValue(z.record(z.string(), outlineSchema), inputs);
+    const node = { id: NODE, stage, parameters: parsed };
+    const signal = AbortSignal.any([context.req.raw.signal, AbortSignal.timeout(PREPARE_MS)]);
+    const prepared = await server.engine.prepare({ node, inputs: outlines }, signal);
+    return context.json(asJson(prepared) as JsonObject, 200);
+  }).openapi(route, async (context) => {
+    const { name } = context.req.valid("param");
+    const { version, parameters, inputs, previews, snapshots, saved } = context.req.valid("json");
+    findStage(name, version);
+    for (const id of [...Object.values(inputs), ...(saved === undefined ? [] : [saved])]) {
       if (await server.artifacts.find(id)) continue;
       throw new ApiError("artifact_not_found", `There is no artifact ${id}: put it first`, {
         param: "inputs",
@@ -96,8 +169,9 @@ export function stageRoutes(server: ServerContext) {
         kind: "stage",
         request: null,
         graph: checkGraph({ pixstage: 1, nodes: { [NODE]: node } }, rules, []),
-        previews: false,
-        warnings: [],
+        previews,
+        snapshots,
+        saved: saved === undefined ? undefined : { [NODE]: saved },
         client: clientName(context),
       }, server),
     );

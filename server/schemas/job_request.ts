@@ -24,6 +24,9 @@ export const jobRequestSchema = z.strictObject({
   previews: z.boolean().default(true).openapi({
     description: "Whether the events show what denoising has come to at every step.",
   }),
+  deadline: z.number().positive().optional().openapi({
+    description: "Seconds by which the job must have ended; it fails otherwise, whether it waits or runs.",
+  }),
 }).refine(({ request, graph }) => (request === undefined) !== (graph === undefined), {
   message: "Give a request or a graph, and not both",
 }).openapi("JobRequest");

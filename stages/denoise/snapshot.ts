@@ -159,11 +159,11 @@ export function snapshotImages(
 }
 
 /** The call of the model up to which the image that came farthest has come. */
-export function snapshotStep(artifact: Artifact): number {
+export function snapshotStep(artifact: Pick<Artifact, "metadata">): number {
   return Math.max(...readMetadata(artifact).images.map(({ calls }) => calls));
 }
 
-function readMetadata({ metadata }: Artifact): z.infer<typeof metadataSchema> {
+function readMetadata({ metadata }: Pick<Artifact, "metadata">): z.infer<typeof metadataSchema> {
   return parseValue(
     metadataSchema,
     metadata,

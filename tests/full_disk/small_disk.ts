@@ -38,7 +38,13 @@ export class SmallDisk {
   /** Leaves no more than some bytes free, to the page. */
   async fill(left = 0): Promise<void> {
     const { bavail, bsize } = await statfs(this.folder);
-    await Deno.writeFile(this.#filler, new Uint8Array(Math.max(0, bavail * bsize - left)), { append: true });
+    const bytes = new Uint8Array(Math.max(0, bavail * bsize - left));
+    try {
+      await Deno.writeFile(this.#filler, bytes, { append: true });
+    } catch (error) {
+      // Somebody else took some of it at the same time.
+      if (!(error instanceof Error && "code" in error && error.code === "ENOSPC")) throw error;
+    }
   }
 
   /** Gives all room back that was filled. */

@@ -9,9 +9,11 @@ import { fileURLToPath } from "node:url";
 import { goldenPath } from "../goldens.ts";
 import { sseEvents } from "./serving.ts";
 
-const ROOT = dirname(fileURLToPath(new URL("..", import.meta.url)));
+/** The checkout. */
+export const ROOT: string = dirname(fileURLToPath(new URL("..", import.meta.url)));
 
-const TINY = `tiny=${goldenPath("checkpoints/tiny-alpha-512")}`;
+/** The tiny model as `--model` names it. */
+export const TINY: string = `tiny=${goldenPath("checkpoints/tiny-alpha-512")}`;
 
 /** What is started, and with what. */
 export interface ServerProcessOptions {

@@ -12,13 +12,12 @@ import { WorkerExecutor } from "../../../graph/executors/worker.ts";
 import { loadPlugins } from "../../../graph/plugins.ts";
 import { runGraph } from "../../../graph/run.ts";
 import type { RunOptions, RunResult } from "../../../graph/run_options.ts";
-import type { Models } from "../../../models/models.ts";
 import { memoryFigures } from "../../../runtime/memory.ts";
-import type { Runtime } from "../../../runtime/runtime.ts";
 import { StageRegistry } from "../../../stages/registry.ts";
 import { withFolder } from "../../artifacts/store/samples.ts";
 import { exitStatus, toPixstageError } from "../../../errors/foreign_error.ts";
 import { PixstageError } from "../../../errors/pixstage_error.ts";
+import { noModels, noRuntime } from "../toy_stages.ts";
 import { FAILURES, numberOf } from "./toy_plugin.ts";
 
 const plugins = [new URL("./toy_plugin.ts", import.meta.url).href];
@@ -27,8 +26,7 @@ const WORKER = new URL("../../../graph/hosts/worker_main.ts", import.meta.url);
 
 /** The processes that were started. */
 const pids: number[] = [];
-const runtime = { device: "none", traits: { hostMemory: true, float16: false } } as Runtime;
-const inline = new InlineExecutor({ models: {} as Models, runtime });
+const inline = new InlineExecutor({ models: noModels, runtime: noRuntime() });
 const worker = new WorkerExecutor({
   plugins,
   createWorker: () => new Worker(WORKER, { type: "module" }),
@@ -164,7 +162,7 @@ Deno.test("process: what a stage prints does not disturb the messages", async ()
 
 Deno.test("process: a child that dies is told by stage and signal, and the run goes on from its state", async () => {
   await withFolder(async (folder) => {
-    const options = { store: new FolderStore(folder), checkpoints: { everySteps: 1 } };
+    const options = { store: new FolderStore(folder), snapshots: { everySteps: 1 } };
     const nodes = { long: { stage: "count", parameters: { steps: 9, dieAfter: 5 } } };
     const { error, events } = await run(child, nodes, options);
     assert.ok(error instanceof StageProcessError);

@@ -1,0 +1,142 @@
+import { z } from "zod";
+import type { JsonObject } from "../../artifacts/artifact.ts";
+import { outlineOfFile } from "../../artifacts/artifact_file.ts";
+import { asJson } from "../../artifacts/canonical_json.ts";
+import { readSafetensorsFileHeader } from "../../artifacts/disk.ts";
+import { shardPath } from "../../artifacts/store/folder_layout.ts";
+import { FolderStore } from "../../artifacts/store/folder_store.ts";
+import type { Preparation, PrepareRequest } from "../../graph/executors/executor.ts";
+import { ProcessExecutor } from "../../graph/executors/process.ts";
+import type { MemoryLimits } from "../../graph/memory_plan.ts";
+import { prepareRun } from "../../graph/prepared_run.ts";
+import { executeGraph } from "../../graph/run.ts";
+import type { PrepareOptions } from "../../graph/run_options.ts";
+import type { ModelEntry } from "../../hub/listed_models.ts";
+import type { Residency } from "../../models/segments.ts";
+import type { Device } from "../../runtime/device.ts";
+import type { StageRegistry } from "../../stages/registry.ts";
+import type { Engine, EngineResult, EngineRun, MadeOutput } from "./engine.ts";
+import { FreedMemory } from "./freed_memory.ts";
+
+/** How a {@linkcode HostedEngine} is set up. */
+export interface HostedEngineOptions extends MemoryLimits {
+  /** The stages that graphs may name. */
+  readonly registry: StageRegistry;
+  /** The models that stages may name. */
+  readonly models: readonly ModelEntry[];
+  /** The folder of the store. */
+  readonly store: string;
+  /** Modules that bring stages, architectures and schedulers. */
+  readonly plugins?: readonly string[] | undefined;
+  /**
+   * Graphs that run at once, each in a process of its own.
+   *
+   * @default {1}
+   */
+  readonly lanes?: number | undefined;
+  /** Where to run: `cpu`. */
+  readonly device?: Device | undefined;
+  /** Threads of one operation. */
+  readonly threads?: number | undefined;
+  /** How long the weights of all stages are held; as it fits them otherwise. */
+  readonly residency?: Residency | undefined;
+}
+
+/** Milliseconds that a stage has to stop at its next step before its process is ended. */
+const GRACE_MS = 5000;
+
+/**
+ * Runs graphs whose stages run in child processes. The processes are kept between runs, so that weights that are resident
+ * stay open; one that dies costs the run that it was at, and the next run gets another.
+ */
+export class HostedEngine implements Engine {
+  readonly lanes: number;
+  #executor: ProcessExecutor;
+  #options: PrepareOptions & { readonly store: FolderStore };
+  #folder: string;
+  #free: number;
+  #waiting: (() => void)[] = [];
+  #freed = new FreedMemory();
+
+  /** @param options How it is set up. */
+  constructor(
+    { registry, models, store, plugins = [], lanes = 1, device, threads, residency, ...limits }:
+      HostedEngineOptions,
+  ) {
+    this.lanes = lanes;
+    this.#free = lanes;
+    this.#folder = store;
+    this.#executor = new ProcessExecutor({
+      plugins: [...plugins],
+      models: { localFilesOnly: true, listed: asJson(models) },
+      runtime: asJson({ device, threads }) as JsonObject,
+      fingerprints: store,
+      background: true,
+      graceMs: GRACE_MS,
+      // One more than runs at once, for requests that are checked meanwhile.
+      warmHosts: lanes + 1,
+    });
+    this.#options = {
+      ...limits,
+      registry,
+      executors: [this.#executor],
+      store: new FolderStore(store),
+      residency: residency === undefined ? undefined : { "*": residency },
+    };
+  }
+
+  async prepare(request: PrepareRequest, signal: AbortSignal): Promise<Preparation> {
+    const residency = request.residency ?? this.#options.residency?.["*"];
+    return await this.#executor.prepare({ ...request, residency }, { signal });
+  }
+
+  async check(
+    graph: unknown,
+  ): Promise<{ readonly warnings: readonly string[]; readonly memory: JsonObject }> {
+    const { nodes, memory } = await prepareRun(graph, this.#options);
+    const warnings = nodes.flatMap(({ prepared }) => prepared.warnings);
+    return { warnings: [...new Set(warnings)], memory: asJson(memory) as JsonObject };
+  }
+
+  async run({ graph, onEvent, ...options }: EngineRun): Promise<EngineResult> {
+    if (this.#free > 0) this.#free -= 1;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    try {
+      const outputs: Record<string, MadeOutput> = {};
+      const made = await executeGraph(graph, {
+        ...this.#options,
+        ...options,
+        onEvent(event) {
+          if (event.type === "artifact") {
+            outputs[`${event.node}.${event.port}`] = { id: event.id, kind: event.kind };
+          }
+          onEvent(event);
+        },
+      });
+      for (const [output, { id, kind }] of made) {
+        outputs[output] = { id, kind, ...(kind === "image" ? await this.#pictures(id) : {}) };
+      }
+      return outputs;
+    } finally {
+      this.#freed.runEnded();
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#free += 1;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#freed.close();
+    await this.#executor.close();
+  }
+
+  /** How many pictures an artifact of the store holds, of which size and seeds. */
+  async #pictures(id: string): Promise<Partial<MadeOutput>> {
+    const path = shardPath(this.#folder, "artifacts", id);
+    const { shapes, metadata } = outlineOfFile(await readSafetensorsFileHeader(path), path);
+    const [images, , height, width] = shapes["image"] ?? [];
+    if (!images || !height || !width) return {};
+    const seeds = z.array(z.string()).safeParse(metadata["seeds"]);
+    return { images, height, width, ...(seeds.success ? { seeds: seeds.data } : {}) };
+  }
+}

@@ -1,0 +1,108 @@
+/**
+ * The file of the job database: opened for one server alone, brought to the schema of this program, and put out of the
+ * way where it cannot be used.
+ *
+ * @module
+ */
+
+import { existsSync, mkdirSync, renameSync, statfsSync } from "node:fs";
+import { dirname } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { FileError } from "../../artifacts/file_error.ts";
+import { PixstageError } from "../../errors/pixstage_error.ts";
+import type { Log } from "../log.ts";
+import { migrate } from "./migrations.ts";
+import { SQLITE, sqliteCode } from "./sqlite_error.ts";
+
+/** Faults of the place rather than of the file: another file in its stead would fare no better. */
+const PLACE_FAULTS: ReadonlySet<number | undefined> = new Set([
+  SQLITE.BUSY,
+  SQLITE.READONLY,
+  SQLITE.IOERR,
+  SQLITE.FULL,
+  SQLITE.CANTOPEN,
+]);
+
+/** A new database takes at least this much. */
+const LEAST_BYTES = 1 << 16;
+
+/**
+ * Opens the database. A file that is damaged, that is no database of jobs, or that a newer program has written is
+ * renamed, and a new one begun: a server starts whatever lies there.
+ *
+ * @param file The file; `:memory:` for a database that ends with the process.
+ * @param log Takes note of a file that was renamed.
+ * @throws {FileError} with the code `ENOSPC` if the disk is full.
+ * @throws {Error} if another server has opened it, or the system refuses.
+ */
+export function openJobDatabase(file: string, log: Log): DatabaseSync {
+  try {
+    if (file !== ":memory:") mkdirSync(dirname(file), { recursive: true });
+    const database = new DatabaseSync(file);
+    const fault = prepare(database);
+    if (!fault) return database;
+    database.close();
+    log("jobs_set_aside", { file, reason: fault.message, renamed: setAside(file) });
+    const fresh = new DatabaseSync(file);
+    const again = prepare(fresh);
+    if (!again) return fresh;
+    fresh.close();
+    throw again;
+  } catch (cause) {
+    if (isFull(cause, file)) throw new FileError("write", file, "ENOSPC", { cause });
+    const { message } = cause instanceof Error ? cause : new Error(String(cause));
+    const reason = sqliteCode(cause) === SQLITE.BUSY
+      ? "another server uses them: stop it, or give this one another store"
+      : message;
+    const code = sqliteCode(cause) === SQLITE.BUSY ? "folder_in_use" : "file_system";
+    throw new PixstageError(code, `Cannot open the jobs in ${file}: ${reason}`, { cause });
+  }
+}
+
+/** Whether the disk has no room. SQLite does not say why it cannot make a file. */
+function isFull(error: unknown, file: string): boolean {
+  const code = sqliteCode(error);
+  if (code === SQLITE.FULL) return true;
+  if (code !== undefined && code !== SQLITE.IOERR && code !== SQLITE.CANTOPEN) return false;
+  try {
+    const { bavail, bsize, files, ffree } = statfsSync(dirname(file));
+    return bavail * bsize < LEAST_BYTES || files > 0 && ffree === 0;
+  } catch {
+    return error instanceof Error && "code" in error && error.code === "ENOSPC";
+  }
+}
+
+/**
+ * Locks a database and brings it to the schema of this program.
+ *
+ * @returns The fault that makes the file useless; `undefined` if there is none.
+ * @throws what SQLite throws, where the fault lies with the place.
+ */
+function prepare(database: DatabaseSync): Error | undefined {
+  try {
+    // Two servers on one file would both run its jobs. The lock ends with the process, however that ends.
+    database.prepare("PRAGMA locking_mode = EXCLUSIVE").get();
+    database.prepare("PRAGMA journal_mode = WAL").get();
+    database.prepare("PRAGMA synchronous = NORMAL").run();
+    const [found] = database.prepare("PRAGMA quick_check(1)").all();
+    if (found?.["quick_check"] !== "ok") return new Error(String(found?.["quick_check"]));
+    migrate(database);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof Error) || PLACE_FAULTS.has(sqliteCode(error))) {
+      database.close();
+      throw error;
+    }
+    return error;
+  }
+}
+
+/** Renames a database together with its journal, so that SQLite's own tools can still open it. */
+function setAside(file: string): string {
+  const time = new Date().toISOString().replaceAll(/[:.]/g, "-");
+  const renamed = file.replace(/(\.\w+)?$/, `.set-aside-${time}$1`);
+  for (const ending of ["-wal", "-shm", ""]) {
+    if (existsSync(file + ending)) renameSync(file + ending, renamed + ending);
+  }
+  return renamed;
+}

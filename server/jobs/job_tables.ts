@@ -1,0 +1,185 @@
+/**
+ * The tables of jobs and their events in one SQLite database. What SQLite throws is passed on.
+ *
+ * @module
+ */
+
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { z } from "zod";
+import type { Log } from "../log.ts";
+import type { Job, JobEvent, JobStatus, StoredJob } from "./job.ts";
+import { readJobRow } from "./job_row.ts";
+import { transaction } from "./transaction.ts";
+
+/** Which jobs a list is to hold. */
+export interface JobQuery {
+  /** At most so many. */
+  readonly limit: number;
+  /** Those that were asked for before this one. */
+  readonly after?: string | undefined;
+  /** Those of this status. */
+  readonly status?: JobStatus | undefined;
+}
+
+/** No job has a larger number. */
+const MAX_SEQ = Number.MAX_SAFE_INTEGER;
+
+const eventsSchema = z.array(z.object({ number: z.int(), type: z.string(), data: z.string() }));
+
+type Row = Readonly<Record<string, unknown>>;
+
+/** Reads and writes the tables. */
+export class JobTables {
+  #database: DatabaseSync;
+  #log: Log;
+  #statements = new Map<string, StatementSync>();
+  #unfit = new Set<number>();
+
+  /**
+   * @param database The database, with the schema of this program.
+   * @param log Takes note of rows that are set aside.
+   */
+  constructor(database: DatabaseSync, log: Log) {
+    this.#database = database;
+    this.#log = log;
+  }
+
+  /** Writes several things, all of them or none. */
+  transaction(work: () => void): void {
+    transaction(this.#database, work);
+  }
+
+  /** Adds a job. */
+  insert({ job, client, key, previews, snapshots, saved }: StoredJob): void {
+    this.#sql("INSERT INTO jobs (id, status, client, key, previews, start, job) VALUES (?, ?, ?, ?, ?, ?, ?)")
+      .run(
+        job.id,
+        job.status,
+        client,
+        key,
+        Number(previews),
+        JSON.stringify({ snapshots, saved }),
+        JSON.stringify(job),
+      );
+  }
+
+  /** Writes down what has become of a job. */
+  update(job: Job): void {
+    this.#sql("UPDATE jobs SET status = ?, job = ? WHERE id = ?").run(
+      job.status,
+      JSON.stringify(job),
+      job.id,
+    );
+  }
+
+  /** A job. */
+  get(id: string): Job | undefined {
+    const row = this.#sql("SELECT * FROM jobs WHERE id = ?").get(id);
+    return row && this.#read(row)?.job;
+  }
+
+  /**
+   * Jobs, the newest first.
+   *
+   * @param query Which.
+   * @param newer Jobs by id that have changed since they were written.
+   */
+  list({ limit, after, status }: JobQuery, newer: ReadonlyMap<string, Job>): Job[] {
+    const page = this.#sql(
+      `SELECT * FROM jobs
+       WHERE seq < ?1 AND (?2 IS NULL OR status = ?2 OR id IN (SELECT value FROM json_each(?3)))
+       ORDER BY seq DESC LIMIT ?4`,
+    );
+    const ids = JSON.stringify([...newer.keys()]);
+    const jobs: Job[] = [];
+    let before = after === undefined ? MAX_SEQ : this.#seq(after);
+    while (jobs.length < limit) {
+      const rows = page.all(before, status ?? null, ids, limit - jobs.length);
+      if (rows.length === 0) break;
+      before = Number(rows.at(-1)?.["seq"]);
+      const found = this.#readAll(rows).map(({ job }) => newer.get(job.id) ?? job);
+      jobs.push(...found.filter((job) => status === undefined || job.status === status));
+    }
+    return jobs;
+  }
+
+  /** Jobs that have not ended, the oldest first. */
+  unfinished(): StoredJob[] {
+    return this.#readAll(
+      this.#sql("SELECT * FROM jobs WHERE status IN ('queued', 'running') ORDER BY seq").all(),
+    );
+  }
+
+  /** Adds an event under its number. */
+  addEvent(job: string, { number, type, data }: JobEvent): void {
+    this.#sql("INSERT INTO events (job, number, type, data) VALUES (?, ?, ?, ?)")
+      .run(job, number, type, data);
+  }
+
+  /** The number of a job's last event; 0 if it had none. */
+  lastNumber(job: string): number {
+    const row = this.#sql("SELECT MAX(number) AS last FROM events WHERE job = ?").get(job);
+    return Number(row?.["last"] ?? 0);
+  }
+
+  /** Events of a job after a number, in order, so many at most. */
+  events(job: string, after: number, limit: number): JobEvent[] {
+    const rows = this.#sql(
+      `SELECT number, type, data FROM events WHERE job = ? AND number > ? AND json_valid(data)
+       ORDER BY number LIMIT ?`,
+    ).all(job, after, limit);
+    return eventsSchema.parse(rows);
+  }
+
+  /** Removes the previews of a job. */
+  forgetPreviews(job: string): void {
+    this.#sql("DELETE FROM events WHERE job = ? AND type = 'preview'").run(job);
+  }
+
+  /** Removes the oldest jobs that have ended, but for so many. */
+  prune(kept: number): void {
+    const over =
+      `SELECT id FROM jobs WHERE status NOT IN ('queued', 'running') ORDER BY seq DESC LIMIT -1 OFFSET ?`;
+    this.#sql(`DELETE FROM events WHERE job IN (${over})`).run(kept);
+    this.#sql(`DELETE FROM jobs WHERE id IN (${over})`).run(kept);
+  }
+
+  /** Closes the database. */
+  close(): void {
+    this.#database.close();
+  }
+
+  /** The place of a job in the order of jobs; 0 if there is no such job. */
+  #seq(id: string): number {
+    return Number(this.#sql("SELECT seq FROM jobs WHERE id = ?").get(id)?.["seq"] ?? 0);
+  }
+
+  #readAll(rows: readonly Row[]): StoredJob[] {
+    return rows.map((row) => this.#read(row)).filter((stored) => stored !== undefined);
+  }
+
+  /** Reads a row. One that does not fit is moved to a table of its own: it would be in the way of all others. */
+  #read(row: Row): StoredJob | undefined {
+    const read = readJobRow(row);
+    if ("stored" in read) return read.stored;
+    const { reason } = read;
+    const seq = Number(row["seq"]);
+    if (!this.#unfit.has(seq)) this.#log("job_set_aside", { id: row["id"], reason });
+    this.#unfit.add(seq);
+    try {
+      this.transaction(() => {
+        this.#sql("INSERT INTO unfit_jobs (reason, row) VALUES (?, ?)").run(reason, JSON.stringify(row));
+        this.#sql("DELETE FROM jobs WHERE seq = ?").run(seq);
+      });
+    } catch {
+      // It stays where it is until there is room, and counts as absent.
+    }
+    return undefined;
+  }
+
+  #sql(text: string): StatementSync {
+    let statement = this.#statements.get(text);
+    if (!statement) this.#statements.set(text, statement = this.#database.prepare(text));
+    return statement;
+  }
+}

@@ -1,0 +1,21 @@
+import type { DatabaseSync } from "node:sqlite";
+
+/**
+ * Writes several things, all of them or none.
+ *
+ * @param database The database.
+ * @param work Writes them.
+ * @throws what the work or SQLite throws.
+ */
+export function transaction(database: DatabaseSync, work: () => void): void {
+  const run = (sql: string): unknown => database.prepare(sql).run();
+  run("BEGIN IMMEDIATE");
+  try {
+    work();
+    run("COMMIT");
+  } catch (error) {
+    // SQLite has rolled back already where the disk is full.
+    if (database.isTransaction) run("ROLLBACK");
+    throw error;
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * The thread that writes pictures of artifacts as files. Of an artifact with several pictures it reads the one that is
+ * wanted, and it does one picture at a time.
+ *
+ * @module
+ */
+
+/// <reference lib="deno.worker" />
+
+import { outlineOfFile } from "../../artifacts/artifact_file.ts";
+import { readFileRange, readSafetensorsFileHeader } from "../../artifacts/disk.ts";
+import { FolderStore } from "../../artifacts/store/folder_store.ts";
+import { tensor } from "../../artifacts/tensor.ts";
+import { InputError } from "../../errors/pixstage_error.ts";
+import { serializeError } from "../../errors/serialized_error.ts";
+import { describePicture } from "../../graph/describe_picture.ts";
+import { storedOrigin } from "../../graph/lineage.ts";
+import { describeOrigin } from "../../graph/provenance.ts";
+import { encodePicture } from "../../images/picture.ts";
+import { type Pixels, toPixels } from "../../images/pixels.ts";
+import { type PictureReply, type PictureTask, pictureTaskSchema } from "./picture_order.ts";
+import { shrink } from "./shrink.ts";
+
+/** The pixels of one picture of an artifact; undefined where it holds no such picture. */
+async function readPicture({ path, maxPixels, order }: PictureTask): Promise<Pixels | undefined> {
+  const header = await readSafetensorsFileHeader(path);
+  const image = header.tensors.get("image");
+  if (outlineOfFile(header, path).kind !== "image" || !image) return undefined;
+  const [count = 0, channels, height = 0, width = 0] = image.shape;
+  if (image.dtype !== "F32" || image.shape.length !== 4 || channels !== 3) {
+    throw new InputError(
+      "invalid_artifact",
+      `Cannot show artifact ${order.artifact}: its tensor image must be F32 [images, 3, height, width], and is ` +
+        `${image.dtype} [${image.shape}]`,
+    );
+  }
+  if (order.image >= count) return undefined;
+  if (height * width > maxPixels) {
+    throw new InputError(
+      "too_large",
+      `Cannot show a picture of ${width} × ${height} pixels: it may have ${maxPixels} pixels at most`,
+    );
+  }
+  const bytes = image.length / count;
+  const start = image.offset + order.image * bytes;
+  const data = new Float32Array((await readFileRange(path, start, start + bytes)).slice().buffer);
+  return toPixels(tensor("float32", [1, 3, height, width], data))[0];
+}
+
+async function writePicture(task: PictureTask): Promise<PictureReply> {
+  const { id, store: folder, path, order } = task;
+  const { artifact, image, format, quality, atLeast } = order;
+  const pixels = await readPicture(task);
+  if (!pixels) return { id, missing: true };
+  const options = { format, ...(quality === undefined ? {} : { quality }) };
+  if (atLeast !== undefined) return { id, file: await encodePicture(shrink(pixels, atLeast), options) };
+  const header = await readSafetensorsFileHeader(path);
+  const provenance = describeOrigin(await storedOrigin(artifact, new FolderStore(folder)));
+  const shapes = Object.fromEntries(
+    [...header.tensors].map(([name, { shape }]) => [name, { shape }] as const),
+  );
+  const described = { metadata: outlineOfFile(header, path).metadata, tensors: shapes };
+  const metadata = describePicture(described, image, provenance);
+  return { id, file: await encodePicture(pixels, { ...options, metadata }) };
+}
+
+let last = Promise.resolve();
+
+self.onmessage = ({ data }: MessageEvent<unknown>): void => {
+  const task = pictureTaskSchema.parse(data);
+  last = last.then(() => writePicture(task)).catch((error): PictureReply => ({
+    id: task.id,
+    error: serializeError(error),
+  })).then((reply) => self.postMessage(reply, "file" in reply ? [reply.file.buffer] : []));
+};
