@@ -7,7 +7,7 @@
 import { Command, CommanderError } from "commander";
 import { stderr } from "node:process";
 import project from "./deno.json" with { type: "json" };
-import { writeLine } from "./cli/progress.ts";
+import { outliveReaders, writeLine } from "./cli/standard_streams.ts";
 import { exitStatus, isAbortError, toPixstageError } from "./errors/foreign_error.ts";
 
 /** How each command is loaded: only the one that is called, as loading all takes as long as a small run. */
@@ -53,6 +53,7 @@ async function program(called: string | undefined): Promise<Command> {
  * @returns The exit status: 0, 1 for a failure, 2 for wrong usage, 130 when stopped.
  */
 export async function main(args: readonly string[]): Promise<number> {
+  outliveReaders();
   try {
     await (await program(args[0])).parseAsync(args, { from: "user" });
     return 0;

@@ -6,7 +6,7 @@
 
 import type { JsonObject } from "./artifacts/artifact.ts";
 import { asJson } from "./artifacts/canonical_json.ts";
-import { writeAtomically } from "./artifacts/atomically.ts";
+import { writeOutputFile } from "./artifacts/output_file.ts";
 import { defaultStoreFolder } from "./artifacts/store/default_folder.ts";
 import { FolderStore } from "./artifacts/store/folder_store.ts";
 import { MemoryStore } from "./artifacts/store/memory_store.ts";
@@ -105,7 +105,7 @@ export async function open(options: OpenOptions = {}): Promise<Pixstage> {
     model,
     store,
     files: {
-      writePicture: (path, bytes) => writeAtomically(path, [bytes]),
+      writePicture: (path, bytes) => writeOutputFile(path, [bytes]),
       writeArtifact: (path, { artifact, provenance }) => writeArtifactFile(path, artifact, provenance),
     },
     freeMemory: () => Deno.systemMemoryInfo().available,

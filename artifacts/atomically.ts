@@ -4,8 +4,8 @@
  * @module
  */
 
-import { mkdir, open, rename, rm } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import process from "node:process";
 import { onDisk } from "./file_error.ts";
 
@@ -44,8 +44,8 @@ export async function writeAtomically(
   const { signal, flush = true } = options;
   signal?.throwIfAborted();
   const folder = dirname(path);
-  const temporary = options.temporary ??
-    join(folder, `.${basename(path).slice(0, 100)}.${crypto.randomUUID()}.partial`);
+  // A name that does not grow with the file's: where that one is as long as names may be, this one fits too.
+  const temporary = options.temporary ?? join(folder, `.pixstage-${crypto.randomUUID()}.partial`);
   for (const needed of new Set([folder, dirname(temporary)])) {
     await onDisk("write", path, mkdir(needed, { recursive: true }));
   }
@@ -67,18 +67,36 @@ async function writeFile(
 ): Promise<void> {
   const file = await onDisk("write", path, open(temporary, "wx"));
   try {
-    for await (const chunk of chunks) {
-      for (let offset = 0; offset < chunk.length;) {
-        signal?.throwIfAborted();
-        const length = Math.min(WRITE_BYTES, chunk.length - offset);
-        offset += (await onDisk("write", path, file.write(chunk, offset, length))).bytesWritten;
-      }
-    }
-    signal?.throwIfAborted();
+    await writeChunks(file, path, chunks, signal);
     if (flush) await onDisk("write", path, file.sync());
   } finally {
     await file.close();
   }
+}
+
+/**
+ * Writes to an open file.
+ *
+ * @param file The file.
+ * @param path What errors call it.
+ * @param chunks Its content in pieces, at hand or as they come.
+ * @param signal Stops the writing.
+ * @throws {FileError} if the system refuses.
+ */
+export async function writeChunks(
+  file: FileHandle,
+  path: string,
+  chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  signal?: AbortSignal,
+): Promise<void> {
+  for await (const chunk of chunks) {
+    for (let offset = 0; offset < chunk.length;) {
+      signal?.throwIfAborted();
+      const length = Math.min(WRITE_BYTES, chunk.length - offset);
+      offset += (await onDisk("write", path, file.write(chunk, offset, length))).bytesWritten;
+    }
+  }
+  signal?.throwIfAborted();
 }
 
 /** A rename outlives a power cut only once its folder is flushed too; Windows cannot flush folders. */

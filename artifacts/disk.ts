@@ -7,8 +7,9 @@
 import { type FileHandle, open, stat } from "node:fs/promises";
 import type { Artifact } from "./artifact.ts";
 import { decodeArtifact, encodeArtifactChunks } from "./artifact_file.ts";
-import { writeAtomically, type WriteOptions } from "./atomically.ts";
+import type { WriteOptions } from "./atomically.ts";
 import { FileError, onDisk } from "./file_error.ts";
+import { writeOutputFile } from "./output_file.ts";
 import { decodeSafetensors, type SafetensorsFile } from "./safetensors.ts";
 import { readSafetensorsHeader, type SafetensorsHeader } from "./safetensors_header.ts";
 
@@ -31,7 +32,7 @@ export async function readArtifact(path: string): Promise<Artifact> {
 /**
  * Writes an artifact's file, whole or not at all.
  *
- * @param path The file; one that stands there is replaced.
+ * @param path The file. One that is there is replaced, but for a pipe or a device, which is written to.
  * @param artifact The artifact.
  * @param options How it is written.
  * @throws {FileError} if the system refuses.
@@ -41,7 +42,7 @@ export async function writeArtifact(
   artifact: Artifact,
   options: WriteOptions = {},
 ): Promise<void> {
-  await writeAtomically(path, encodeArtifactChunks(artifact), options);
+  await writeOutputFile(path, encodeArtifactChunks(artifact), options);
 }
 
 /**

@@ -6,6 +6,7 @@
 
 import { statfs } from "node:fs/promises";
 import { dirname } from "node:path";
+import prettyBytes from "pretty-bytes";
 import { FileError, onDisk } from "./file_error.ts";
 
 /**
@@ -20,10 +21,8 @@ export async function checkRoom(path: string, bytes: number, advice?: string): P
   const { bavail, bsize } = await onDisk("write", path, statfs(dirname(path)));
   const free = bavail * bsize;
   if (free >= bytes) return;
-  const need = `${gigabytes(bytes)} are needed, ${gigabytes(free)} are free`;
+  // So many digits that the two differ.
+  const [needed, left] = [bytes, free].map((size) => prettyBytes(size, { maximumFractionDigits: 3 }));
+  const need = `${needed} are needed, ${left} are free`;
   throw new FileError("write", path, "ENOSPC", { advice: advice ? `${need}. ${advice}` : need });
-}
-
-function gigabytes(bytes: number): string {
-  return `${(bytes / 1e9).toFixed(3)} GB`;
 }

@@ -23,6 +23,8 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOSPC: "the disk is full: free some space or choose another folder",
   EDQUOT: "the disk quota is used up: free some space or choose another folder",
   EMFILE: "too many files are open: close some or raise the limit of open files",
+  ELOOP: "its links lead in a circle: check where they lead",
+  EPIPE: "its reader is gone: let it read to the end",
   ENAMETOOLONG: "its name is too long: choose a shorter one",
 };
 

@@ -11,6 +11,7 @@
  */
 
 import { parseArgs } from "node:util";
+import prettyBytes from "pretty-bytes";
 import { openComponent } from "../models/checkpoint/component.ts";
 import { openDiskSource } from "../models/checkpoint/disk_source.ts";
 import type { ComputeType } from "../models/onnx/graph_builder.ts";
@@ -109,8 +110,8 @@ async function step(
     print(
       `${name}, ${size}: first ${first.toFixed(3)} s` +
         (others.length === 0 ? "" : `, then ${median(others).toFixed(3)} s a step`) +
-        `, resident ${((peak ?? 0) / 1e9).toFixed(2)} GB` +
-        (gpuPeak === undefined ? "" : `, GPU ${(gpuPeak / 1e9).toFixed(2)} GB`),
+        `, resident ${prettyBytes(peak ?? 0)}` +
+        (gpuPeak === undefined ? "" : `, GPU ${prettyBytes(gpuPeak)}`),
     );
   }
   return given;

@@ -8,6 +8,7 @@
  */
 
 import { parseArgs } from "node:util";
+import prettyBytes from "pretty-bytes";
 import { type Tensor, tensor } from "../artifacts/tensor.ts";
 import { openComponent } from "../models/checkpoint/component.ts";
 import { openDiskSource } from "../models/checkpoint/disk_source.ts";
@@ -64,8 +65,8 @@ const largest = together.hidden.reduce(
   0,
 );
 print(`${tokens} tokens, one block, both halves of guidance`);
-print(`one after the other  ${median(singly.seconds).toFixed(3)} s  peak ${megabytes(singly.peak)}`);
-print(`one batch of two     ${median(together.seconds).toFixed(3)} s  peak ${megabytes(together.peak)}`);
+print(`one after the other  ${median(singly.seconds).toFixed(3)} s  peak ${prettyBytes(singly.peak)}`);
+print(`one batch of two     ${median(together.seconds).toFixed(3)} s  peak ${prettyBytes(together.peak)}`);
 print(`time of the batch over one after the other: ${ratios.map((ratio) => ratio.toFixed(3)).join(" ")}`);
 print(`median ${median(ratios).toFixed(3)}; largest difference of two values ${largest.toExponential(1)}`);
 
@@ -126,10 +127,6 @@ function joined(parts: readonly Tensor<"float32">[]): Tensor<"float32"> {
 
 function median(numbers: readonly number[]): number {
   return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)]!;
-}
-
-function megabytes(bytes: number): string {
-  return `${Math.round(bytes / 1e6)} MB`;
 }
 
 function print(line: string): void {

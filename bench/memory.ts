@@ -12,6 +12,7 @@
 
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import prettyBytes from "pretty-bytes";
 import type { MemoryReport } from "../cli/memory_report.ts";
 
 const PROMPT = "a cute cat on a chair in the sun";
@@ -87,9 +88,9 @@ function print(rows: readonly Row[]): void {
   const lines = ["| | peak resident | seconds | by stage |", "| --- | --- | --- | --- |"];
   for (const { name, stages, peak, seconds } of rows) {
     const parts = stages.map((stage) =>
-      `${stage.name} ${(stage.peak / 1e9).toFixed(2)} GB ${stage.seconds.toFixed(0)} s`
+      `${stage.name} ${prettyBytes(stage.peak)} ${stage.seconds.toFixed(0)} s`
     );
-    lines.push(`| ${name} | ${(peak / 1e9).toFixed(2)} GB | ${seconds.toFixed(0)} | ${parts.join(", ")} |`);
+    lines.push(`| ${name} | ${prettyBytes(peak)} | ${seconds.toFixed(0)} | ${parts.join(", ")} |`);
   }
   Deno.stdout.writeSync(new TextEncoder().encode(`${lines.join("\n")}\n`));
 }

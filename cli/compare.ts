@@ -10,8 +10,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stderr, stdout } from "node:process";
 import { fileURLToPath } from "node:url";
+import prettyBytes from "pretty-bytes";
 import { readSafetensorsFile } from "../artifacts/disk.ts";
-import { writeAtomically } from "../artifacts/atomically.ts";
 import type { Tensor } from "../artifacts/tensor.ts";
 import { PixstageError } from "../errors/pixstage_error.ts";
 import { DEFAULT_MODEL } from "../hub/local_models.ts";
@@ -19,12 +19,12 @@ import { decodePicture, encodePicture } from "../images/picture.ts";
 import { sideBySide } from "../images/side_by_side.ts";
 import { psnr, ssim } from "../images/similarity.ts";
 import { compareTensors, type TensorDifference } from "../artifacts/compare_tensors.ts";
-import { formatMemory } from "../runtime/memory_size.ts";
 import type { MemoryReport } from "./memory_report.ts";
 import { pathOrName } from "./gen_options.ts";
-import { writeLine } from "./progress.ts";
+import { checkOutputs, isStdout, printPaths, writeOutput } from "./output.ts";
+import { writeLine } from "./standard_streams.ts";
 import { UsageError } from "./usage_error.ts";
-import { userFolder, userPath } from "./user_path.ts";
+import { userFolder } from "./user_path.ts";
 
 interface CompareOptions {
   readonly model: string;
@@ -64,7 +64,7 @@ export function compareCommand(): Command {
     .requiredOption("--b <option=value,...>", "options of gen for the second way, such as precision=int8")
     .option("--set <option=value,...>", "options of gen for both, such as steps=2,seed=7", "")
     .option("-m, --model <dir|org/name>", "checkpoint in diffusers' folder layout", DEFAULT_MODEL)
-    .option("-o, --output <file>", "both pictures side by side", "compare.png")
+    .option("-o, --output <file>", "both pictures side by side; - for the standard output", "compare.png")
     .option("--json", "print JSON")
     .addHelpText(
       "after",
@@ -74,6 +74,8 @@ export function compareCommand(): Command {
 }
 
 async function compare(prompt: string, options: CompareOptions): Promise<void> {
+  await checkOutputs([options.output], options);
+
   // 1. Make the picture both ways, each in a process of its own.
   const folder = await mkdtemp(join(tmpdir(), "pixstage-compare-"));
   try {
@@ -92,9 +94,8 @@ async function compare(prompt: string, options: CompareOptions): Promise<void> {
     };
 
     // 3. Put both pictures into one, and say so.
-    const output = userPath(options.output);
     const both = sideBySide(pictureA.pixels, pictureB.pixels);
-    await writeAtomically(output, [
+    const output = await writeOutput(options.output, [
       await encodePicture(both, { format: "png", metadata: { a: a.name, b: b.name } }),
     ]);
     const ways = [a, b].map(({ name, seconds, memory }) => ({ name, seconds, memory }));
@@ -102,13 +103,14 @@ async function compare(prompt: string, options: CompareOptions): Promise<void> {
     const difference = ({ cosine, relativeError, largestError }: TensorDifference): string =>
       `cosine ${cosine.toFixed(6)}, relative error ${relativeError.toExponential(2)}, ` +
       `largest error ${largestError.toExponential(2)}`;
-    writeLine(stdout, `embeddings  ${difference(result.embeddings)}`);
-    writeLine(stdout, `latents     ${difference(result.latents)}`);
-    writeLine(stdout, `pictures    PSNR ${result.psnr.toFixed(2)} dB, SSIM ${result.ssim.toFixed(4)}`);
+    const stream = isStdout(output) ? stderr : stdout;
+    writeLine(stream, `embeddings  ${difference(result.embeddings)}`);
+    writeLine(stream, `latents     ${difference(result.latents)}`);
+    writeLine(stream, `pictures    PSNR ${result.psnr.toFixed(2)} dB, SSIM ${result.ssim.toFixed(4)}`);
     for (const { name, seconds, memory } of ways) {
-      writeLine(stdout, `${name}  ${seconds.toFixed(1)} s, peak ${formatMemory(memory.peakBytes)}`);
+      writeLine(stream, `${name}  ${seconds.toFixed(1)} s, peak ${prettyBytes(memory.peakBytes)}`);
     }
-    writeLine(stdout, output);
+    printPaths([output], options);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -18,6 +18,7 @@ import {
   runOptions,
 } from "./gen_options.ts";
 import { interruptSignal } from "./interrupt.ts";
+import { checkOutputs } from "./output.ts";
 import { pictureFormat } from "./save_pictures.ts";
 import { saveArtifact, saveMadePictures, showRun } from "./shown_run.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
@@ -36,6 +37,7 @@ export function decodeCommand(): Command {
 async function decode(latents: string, options: GenOptions & StoreOptions): Promise<void> {
   const { output, outputFormat, saveTensor } = options;
   const format = pictureFormat({ output, format: outputFormat });
+  await checkOutputs([output, saveTensor], { ...options, namesFiles: output === undefined });
   const graph = textToImage(pictureRequest([], options), { latentsFile: userPath(latents) });
   const signal = interruptSignal();
   const run = await openRun(options, runOptions(options));

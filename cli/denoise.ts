@@ -20,6 +20,7 @@ import {
 } from "./gen_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { wholeNumber } from "./option_values.ts";
+import { checkOutputs } from "./output.ts";
 import { saveArtifact, showRun } from "./shown_run.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
 import { userPath } from "./user_path.ts";
@@ -32,13 +33,17 @@ export function denoiseCommand(): Command {
     .description("Denoises along a file of embeddings, and writes a file of latents that `decode` reads.")
     .argument("<embeddings>", "the file of embeddings");
   addPrecisionOption(addRunOptions(addDenoiseOptions(addModelOptions(command, DEFAULT_MODEL))))
-    .requiredOption("-o, --output <file>", "the file of latents, or of the state with --stop-after")
+    .requiredOption(
+      "-o, --output <file>",
+      "the file of latents, or of the state with --stop-after; - for the standard output",
+    )
     .option("--stop-after <step>", "stop on the way, and write the state for `resume`", wholeNumber(1));
   return addStoreOptions(command).action(denoise);
 }
 
 async function denoise(embeddings: string, options: DenoiseOptions): Promise<void> {
   const { stopAfter } = options;
+  await checkOutputs([options.output], options);
   const embeddingsFile = userPath(embeddings);
   const noiseFile = options.initNoise && userPath(options.initNoise);
   const graph = textToImage(pictureRequest([], options), { embeddingsFile, noiseFile });

@@ -18,6 +18,7 @@ import {
   runOptions,
 } from "./gen_options.ts";
 import { interruptSignal } from "./interrupt.ts";
+import { checkOutputs } from "./output.ts";
 import { saveArtifact, showRun } from "./shown_run.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
 
@@ -32,12 +33,13 @@ export function encodeCommand(): Command {
   addPrecisionOption(addRunOptions(addCaptionOptions(addModelOptions(command, DEFAULT_MODEL))))
     .requiredOption(
       "-o, --output <file>",
-      "the file of embeddings: safetensors, as diffusers names the tensors",
+      "the file of embeddings: safetensors, as diffusers names the tensors; - for the standard output",
     );
   return addStoreOptions(command).action(encode);
 }
 
 async function encode(prompts: string[], options: EncodeOptions): Promise<void> {
+  await checkOutputs([options.output], options);
   const graph = textToImage(pictureRequest(prompts, options), { pair: true });
   const run = await openRun(options, runOptions(options));
   const node = options.negative ? "pair" : "prompt";

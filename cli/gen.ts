@@ -11,6 +11,7 @@ import { textToImage } from "../graph/text_to_image.ts";
 import { DEFAULT_MODEL } from "../hub/local_models.ts";
 import { addGenOptions, type GenOptions, memoryOptions, pictureRequest, runOptions } from "./gen_options.ts";
 import { interruptSignal } from "./interrupt.ts";
+import { checkOutputs } from "./output.ts";
 import { pictureFormat } from "./save_pictures.ts";
 import { saveArtifact, saveMadePictures, showRun } from "./shown_run.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
@@ -29,11 +30,24 @@ export function genCommand(): Command {
 async function gen(prompts: string[], options: GenOptions & StoreOptions): Promise<void> {
   // 1. Refuse what cannot work.
   checkOptions(prompts, options);
+  const {
+    loadEmbeds,
+    initNoise,
+    loadLatents,
+    output,
+    saveEmbeds,
+    saveLatents,
+    saveTensor,
+    until = "decode",
+  } = options;
+  await checkOutputs([output, saveEmbeds, saveLatents, saveTensor], {
+    ...options,
+    namesFiles: output === undefined && until === "decode",
+  });
   const request = pictureRequest(prompts, options);
   const signal = interruptSignal();
 
   // 2. Write the graph.
-  const { loadEmbeds, initNoise, loadLatents, saveEmbeds, saveLatents, until = "decode" } = options;
   const graph = textToImage(request, {
     embeddingsFile: loadEmbeds && userPath(loadEmbeds),
     noiseFile: initNoise && userPath(initNoise),

@@ -11,12 +11,13 @@ import { type Command, Option } from "commander";
 import type { PictureRequestInput } from "../graph/picture_request.ts";
 import type { RunOptions } from "../graph/run_options.ts";
 import type { LocalRunOptions } from "../local.ts";
-import { amount, amounts, keyValue, seeds, wholeNumber } from "./option_values.ts";
+import { amount, amounts, byteSize, keyValue, seeds, wholeNumber } from "./option_values.ts";
 import { downloadView } from "./progress.ts";
 import type { VaeTiling } from "../models/vae/tiling/tiled_vae_decoder.ts";
 import { type Precision, type PrecisionByStage, PRECISIONS } from "../models/precision.ts";
 import type { Residency } from "../models/segments.ts";
-import { memoryLimit, parseMemorySize } from "../runtime/memory_size.ts";
+import { memorySize } from "../runtime/byte_size.ts";
+import { memoryLimit } from "../runtime/memory_limit.ts";
 import { parsePrecision, parseResidency } from "./by_stage.ts";
 import { type Device, DEVICES } from "../runtime/device.ts";
 import { userPath } from "./user_path.ts";
@@ -63,8 +64,8 @@ export interface GenOptions {
   readonly threads?: number;
   readonly residency?: Readonly<Record<string, Residency>>;
   readonly precision?: PrecisionByStage;
-  readonly maxMemory?: string;
-  readonly maxGpuMemory?: string;
+  readonly maxMemory?: number;
+  readonly maxGpuMemory?: number;
   readonly memoryReport?: boolean;
   readonly lowestPrecision?: Precision;
   readonly json?: boolean;
@@ -98,9 +99,14 @@ export function addRunOptions(command: Command): Command {
     )
     .option(
       "--max-memory <size>",
-      "memory to stay within: 1.5GB; 0 for no limit; -1GB for the free memory less that",
+      "memory to stay within, such as 1.5GB, a bare number in GB; 0 for no limit; -1GB for the free memory less that",
+      byteSize(memorySize),
     )
-    .option("--max-gpu-memory <size>", "GPU memory to stay within: 3GB")
+    .option(
+      "--max-gpu-memory <size>",
+      "GPU memory to stay within, such as 3GB, a bare number in GB; 0 for no limit",
+      byteSize(memorySize),
+    )
     .addOption(
       new Option("--lowest-precision <name>", "the lowest precision that a limit of memory may choose")
         .choices(PRECISIONS),
@@ -172,7 +178,10 @@ export function addPictureOptions(command: Command): Command {
     )
     .option("--vae-tile-size <pixels>", "side of a blended tile (default: 512)", wholeNumber(64))
     .option("--vae-tile-overlap <pixels>", "pixels that blended tiles share (default: 128)", wholeNumber(0))
-    .option("-o, --output <file>", "where the picture goes; %03d stands for its number")
+    .option(
+      "-o, --output <file>",
+      "where the picture goes, - for the standard output; %03d in its name stands for its number",
+    )
     .addOption(
       new Option("--output-format <name>", "format of the pictures; by the file's ending otherwise")
         .choices(["png", "jpeg", "webp"]),
@@ -306,8 +315,8 @@ export function memoryOptions(
 ): Pick<RunOptions, "maxMemory" | "maxGpuMemory" | "lowestPrecision"> {
   const { available } = Deno.systemMemoryInfo();
   return {
-    maxMemory: maxMemory === undefined ? undefined : memoryLimit(parseMemorySize(maxMemory), available),
-    maxGpuMemory: maxGpuMemory === undefined ? undefined : memoryLimit(parseMemorySize(maxGpuMemory), 0),
+    maxMemory: maxMemory === undefined ? undefined : memoryLimit(maxMemory, available),
+    maxGpuMemory: maxGpuMemory === undefined ? undefined : memoryLimit(maxGpuMemory, 0),
     lowestPrecision,
   };
 }

@@ -18,8 +18,8 @@ import { decodePicture } from "../images/picture.ts";
 import { LocalModels } from "../hub/local_models.ts";
 import { describeProvenance } from "./describe_provenance.ts";
 import { findMade } from "./made_file.ts";
-import { writeLine } from "./progress.ts";
-import { openFolderStore } from "./store_options.ts";
+import { writeLine } from "./standard_streams.ts";
+import { openFolderStore } from "./run_store.ts";
 import { userPath } from "./user_path.ts";
 
 /** Makes the command. */
@@ -122,9 +122,14 @@ async function inspectPicture(path: string): Promise<JsonObject> {
 function outline(value: JsonObject, indent = ""): string {
   return Object.entries(value).map(([name, part]) => {
     if (part !== null && typeof part === "object" && !Array.isArray(part)) {
-      return `${indent}${name}:\n${outline(part as JsonObject, `${indent}  `)}`;
+      return `${indent}${oneLine(name)}:\n${outline(part as JsonObject, `${indent}  `)}`;
     }
     const text = typeof part === "string" ? part : JSON.stringify(part);
-    return `${indent}${name}: ${text.replaceAll("\n", `\n${indent}  `)}`;
+    return `${indent}${oneLine(name)}: ${text.replaceAll("\n", `\n${indent}  `)}`;
   }).join("\n");
+}
+
+/** A name without line breaks: it must not look like several entries. */
+function oneLine(name: string): string {
+  return name.replaceAll("\n", "\\n");
 }

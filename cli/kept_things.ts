@@ -26,8 +26,3 @@ export function wholeId(start: string, all: readonly string[], what: string): st
       }`,
   );
 }
-
-/** A size, in columns. */
-export function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(1).padStart(8)} MB`;
-}

@@ -6,6 +6,7 @@
 
 import { Command } from "commander";
 import { stdout } from "node:process";
+import prettyBytes from "pretty-bytes";
 import { z } from "zod";
 import type { JsonValue } from "../artifacts/artifact.ts";
 import { type ListedModel, listModels } from "../hub/list_models.ts";
@@ -14,7 +15,7 @@ import type { DeviceFacts } from "../devices/device_probe.ts";
 import { listSchedulers } from "../schedulers/mod.ts";
 import { builtInStages } from "../stages/mod.ts";
 import type { Ports } from "../stages/stage.ts";
-import { writeLine } from "./progress.ts";
+import { writeLine } from "./standard_streams.ts";
 
 /** Makes `schedulers`. */
 export function schedulersCommand(): Command {
@@ -61,7 +62,7 @@ export function modelsCommand(): Command {
     "Lists the models that are here: embedded and downloaded.",
     async (options) =>
       (await listModels(options)).map((model) => ({
-        text: `${model.name}  ${(model.bytes / 1e6).toFixed(0)} MB  ${model.folder}${describeParts(model)}`,
+        text: `${model.name}  ${prettyBytes(model.bytes)}  ${model.folder}${describeParts(model)}`,
         json: { ...model },
       })),
   );

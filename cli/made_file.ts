@@ -8,7 +8,6 @@ import { readFile, stat } from "node:fs/promises";
 import { z } from "zod";
 import { type Artifact, ArtifactError } from "../artifacts/artifact.ts";
 import { artifactId } from "../artifacts/artifact_file.ts";
-import { FolderStore } from "../artifacts/store/folder_store.ts";
 import type { RunStore } from "../artifacts/store/store.ts";
 import type { GraphInput } from "../graph/document.ts";
 import { storedOrigin } from "../graph/lineage.ts";
@@ -76,7 +75,7 @@ async function findFile(path: string, store: RunStore): Promise<MadeArtifactFile
 }
 
 async function findStored(start: string, store: RunStore): Promise<MadeArtifactFile> {
-  const all = store instanceof FolderStore ? (await Array.fromAsync(store.list())).map(({ id }) => id) : [];
+  const all = (await Array.fromAsync(store.list?.() ?? [])).map(({ id }) => id);
   const id = start.length === 64 ? start.toLowerCase() : wholeId(start, all, STORED);
   const artifact = await store.get(id);
   if (!artifact) {

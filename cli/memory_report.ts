@@ -5,12 +5,12 @@
  */
 
 import { stderr, stdout } from "node:process";
+import prettyBytes from "pretty-bytes";
 import type { RunEvent } from "../graph/events.ts";
 import type { MemoryPlan } from "../graph/memory_plan.ts";
-import { formatMemory } from "../runtime/memory_size.ts";
 import { memoryFigures } from "../runtime/memory.ts";
 import type { GenOptions } from "./gen_options.ts";
-import { writeLine } from "./progress.ts";
+import { writeLine } from "./standard_streams.ts";
 
 /** What one stage took; bytes and seconds. */
 export interface StageReportLine {
@@ -98,7 +98,7 @@ export class MemoryReporter {
 
 /** A report for people. */
 export function describeReport({ stages, peakBytes, predictedPeak }: MemoryReport): string[] {
-  const amount = (bytes: number | undefined): string => bytes === undefined ? "-" : formatMemory(bytes);
+  const amount = (bytes: number | undefined): string => bytes === undefined ? "-" : prettyBytes(bytes);
   const hasGpu = stages.some(({ gpuPeak, predictedGpuPeak }) => (gpuPeak ?? predictedGpuPeak) !== undefined);
   const rows = [
     [
@@ -128,6 +128,6 @@ export function describeReport({ stages, peakBytes, predictedPeak }: MemoryRepor
   ];
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   const lines = rows.map((row) => row.map((cell, column) => cell.padStart(widths[column]!)).join("  "));
-  const predicted = predictedPeak === undefined ? "" : `, predicted ${formatMemory(predictedPeak)}`;
-  return [...lines, `peak of the whole run: ${formatMemory(peakBytes)}${predicted}`];
+  const predicted = predictedPeak === undefined ? "" : `, predicted ${prettyBytes(predictedPeak)}`;
+  return [...lines, `peak of the whole run: ${prettyBytes(peakBytes)}${predicted}`];
 }

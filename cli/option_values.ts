@@ -5,6 +5,7 @@
  */
 
 import { InvalidArgumentError } from "commander";
+import { InputError } from "../errors/pixstage_error.ts";
 
 /** A whole number of at least `least`. */
 export function wholeNumber(least: number): (text: string) => number {
@@ -20,6 +21,22 @@ export function amount(text: string): number {
   const value = Number(text);
   if (text.trim() !== "" && Number.isFinite(value) && value >= 0) return value;
   throw new InvalidArgumentError("It must be a number of at least 0.");
+}
+
+/**
+ * A size in bytes.
+ *
+ * @param parse Reads it, such as `diskSize`.
+ */
+export function byteSize(parse: (text: string) => number): (text: string) => number {
+  return (text) => {
+    try {
+      return parse(text);
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      throw new InvalidArgumentError(`${error.message}.`);
+    }
+  };
 }
 
 /** Numbers of at least 0, with commas between them. */
@@ -52,23 +69,4 @@ function jsonOrText(text: string): unknown {
   } catch {
     return text;
   }
-}
-
-const UNITS: Readonly<Record<string, number>> = {
-  "": 1,
-  K: 1e3,
-  M: 1e6,
-  G: 1e9,
-  T: 1e12,
-  KI: 2 ** 10,
-  MI: 2 ** 20,
-  GI: 2 ** 30,
-  TI: 2 ** 40,
-};
-
-/** A number of bytes: `500MB`, `10GB`, `8GiB`, `0`. */
-export function byteCount(text: string): number {
-  const [, digits, unit = ""] = /^(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?$/i.exec(text.trim()) ?? [];
-  if (digits !== undefined) return Math.floor(Number(digits) * UNITS[unit.toUpperCase()]!);
-  throw new InvalidArgumentError("It must be a size, such as 500MB or 10GB.");
 }

@@ -6,15 +6,15 @@
 
 import { Command } from "commander";
 import { stdout } from "node:process";
+import prettyBytes from "pretty-bytes";
 import { type MemoryPlan, requireFit } from "../graph/memory_plan.ts";
 import { prepareRun } from "../graph/prepared_run.ts";
 import { textToImage } from "../graph/text_to_image.ts";
 import { DEFAULT_MODEL } from "../hub/local_models.ts";
-import { formatMemory } from "../runtime/memory_size.ts";
 import { addGenOptions, type GenOptions, memoryOptions, pictureRequest, runOptions } from "./gen_options.ts";
 import { interruptSignal } from "./interrupt.ts";
-import { writeLine } from "./progress.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
+import { writeLine } from "./standard_streams.ts";
 import { userPath } from "./user_path.ts";
 
 /** Makes the command. */
@@ -60,12 +60,12 @@ function describePlan(plan: MemoryPlan): string[] {
         ? []
         : [halves === 1 ? "one half of guidance at a time" : "both halves of guidance at once"]),
     ];
-    const gpu = stage.predictedGpuPeak === undefined ? "" : `, GPU ${formatMemory(stage.predictedGpuPeak)}`;
-    return `${stage.stage.padEnd(8)} ${formatMemory(stage.predictedPeak).padStart(8)}  ${
+    const gpu = stage.predictedGpuPeak === undefined ? "" : `, GPU ${prettyBytes(stage.predictedGpuPeak)}`;
+    return `${stage.stage.padEnd(8)} ${prettyBytes(stage.predictedPeak, { fixedWidth: 8 })}  ${
       choices.join(", ")
     }  ` +
-      `(weights ${formatMemory(stage.weightBytes)}${gpu})`;
+      `(weights ${prettyBytes(stage.weightBytes)}${gpu})`;
   });
-  const limit = plan.limitBytes === undefined ? "" : `, allowed ${formatMemory(plan.limitBytes)}`;
-  return [...lines, `peak of the whole run: ${formatMemory(plan.predictedPeak)}${limit}`, ...plan.problems];
+  const limit = plan.limitBytes === undefined ? "" : `, allowed ${prettyBytes(plan.limitBytes)}`;
+  return [...lines, `peak of the whole run: ${prettyBytes(plan.predictedPeak)}${limit}`, ...plan.problems];
 }

@@ -5,11 +5,10 @@
  */
 
 import cliProgress from "cli-progress";
-import { Buffer } from "node:buffer";
 import { stderr, stdout } from "node:process";
-import type { Writable } from "node:stream";
 import type { RunEvent } from "../graph/events.ts";
 import type { DownloadProgress } from "../hub/download_progress.ts";
+import { printable, writeLine } from "./standard_streams.ts";
 
 /** How a run's events are shown. */
 export interface ProgressOptions {
@@ -29,11 +28,6 @@ export function progressView(options: ProgressOptions): (event: RunEvent) => voi
   return stderr.isTTY ? bars() : warnings;
 }
 
-/** Writes one line. */
-export function writeLine(stream: Writable, line: string): void {
-  stream.write(Buffer.from(`${line}\n`));
-}
-
 /** In a pipe only warnings are told. */
 function warnings(event: RunEvent): void {
   if (event.type === "warning") writeLine(stderr, `warning: ${event.message}`);
@@ -51,7 +45,7 @@ function bars(): (event: RunEvent) => void {
   const show = (node: string, value: number, total: number, what: string): void => {
     if (!bar) {
       bar = new cliProgress.SingleBar(options);
-      bar.start(total, value, { node: node.padEnd(9), what });
+      bar.start(total, value, { node: printable(node).padEnd(9), what });
     }
     bar.setTotal(total);
     bar.update(value, { what });
@@ -61,7 +55,7 @@ function bars(): (event: RunEvent) => void {
       stop();
       warnings(event);
     } else if (event.type === "stage:load") {
-      show(event.node, event.loaded, event.total, `loading ${event.part}`);
+      show(event.node, event.loaded, event.total, `loading ${printable(event.part)}`);
     } else if (event.type === "step") {
       show(event.node, event.step, event.steps, `${(event.elapsedMs / 1000).toFixed(1)} s`);
     } else if (event.type !== "artifact" && event.type !== "preview") {
@@ -75,7 +69,8 @@ export function downloadView({ json, quiet }: ProgressOptions): (progress: Downl
   if (json) return (progress) => writeLine(stdout, JSON.stringify({ type: "download", ...progress }));
   if (quiet || !stderr.isTTY) return () => {};
   const bar = new cliProgress.SingleBar({ format: "download {bar} {percentage}% {file}", hideCursor: true });
-  return ({ file, allReceived, allTotal }) => {
+  return ({ file: path, allReceived, allTotal }) => {
+    const file = printable(path);
     if (!bar.isActive) bar.start(allTotal, allReceived, { file });
     bar.update(allReceived, { file });
     if (allReceived >= allTotal) bar.stop();

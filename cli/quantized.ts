@@ -6,6 +6,7 @@
 
 import { Command } from "commander";
 import { stderr, stdout } from "node:process";
+import prettyBytes from "pretty-bytes";
 import { defaultQuantizedFolder } from "../models/quantization/default_folder.ts";
 import {
   listQuantized,
@@ -13,9 +14,13 @@ import {
   type QuantizedEntry,
   removeQuantized,
 } from "../models/quantization/quantized_folder.ts";
-import { megabytes, wholeId } from "./kept_things.ts";
-import { byteCount } from "./option_values.ts";
-import { writeLine } from "./progress.ts";
+import { diskSize } from "../runtime/byte_size.ts";
+import { wholeId } from "./kept_things.ts";
+import { byteSize } from "./option_values.ts";
+import { writeLine } from "./standard_streams.ts";
+
+/** A size in a column. */
+const COLUMN = { fixedWidth: 8 };
 
 /** What all subcommands know. */
 interface Common {
@@ -31,7 +36,11 @@ export function quantizedCommand(): Command {
     command.command(name).description(description).option("--json", "print JSON");
   add("ls", "Lists quantized weights, those that were used last at the end.").action(list);
   add("gc", "Removes what was not used for the longest time.")
-    .requiredOption("--max-size <size>", "the most that may be left, such as 0, 500MB or 10GB", byteCount)
+    .requiredOption(
+      "--max-size <size>",
+      "the most that may be left, such as 0, 500MB or 10GiB; a bare number is in bytes",
+      byteSize(diskSize),
+    )
     .action(collect);
   add("rm", "Removes quantized weights.").argument("<ids...>", "ids, or the beginnings of ids").action(
     remove,
@@ -51,11 +60,11 @@ async function list({ json }: Common): Promise<void> {
       stdout,
       json
         ? JSON.stringify({ id, component, recipe, bytes, used })
-        : `${id}  ${megabytes(bytes)}  ${used.slice(0, 16)}  ${what}`,
+        : `${id}  ${prettyBytes(bytes, COLUMN)}  ${used.slice(0, 16)}  ${what}`,
     );
   }
   const total = found.reduce((sum, { bytes }) => sum + bytes, 0);
-  if (!json) writeLine(stderr, `${found.length} quantized components, ${megabytes(total)} in ${folder}`);
+  if (!json) writeLine(stderr, `${found.length} quantized components, ${prettyBytes(total)} in ${folder}`);
 }
 
 async function collect({ json, maxSize }: Common & { readonly maxSize: number }): Promise<void> {
@@ -74,5 +83,5 @@ async function remove(ids: readonly string[], { json }: Common): Promise<void> {
 }
 
 function tell({ id, bytes }: QuantizedEntry, json: boolean | undefined): void {
-  writeLine(stdout, json ? JSON.stringify({ removed: id, bytes }) : `Removed ${id}, ${megabytes(bytes)}`);
+  writeLine(stdout, json ? JSON.stringify({ removed: id, bytes }) : `Removed ${id}, ${prettyBytes(bytes)}`);
 }

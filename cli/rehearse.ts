@@ -6,11 +6,12 @@
 
 import { Command, Option } from "commander";
 import { stderr, stdout } from "node:process";
+import prettyBytes from "pretty-bytes";
 import type { FloatDType } from "../artifacts/half_precision.ts";
 import { rehearsalNames } from "../models/architectures.ts";
 import { writeRehearsal } from "../models/rehearsal/write_rehearsal.ts";
 import { interruptSignal } from "./interrupt.ts";
-import { writeLine } from "./progress.ts";
+import { writeLine } from "./standard_streams.ts";
 import { userPath } from "./user_path.ts";
 
 interface RehearseOptions {
@@ -46,7 +47,7 @@ async function rehearse(folder: string, { dtype, preset, quiet }: RehearseOption
     dtype,
     preset,
     signal: interruptSignal(),
-    onFile: ({ path, bytes }) => quiet || writeLine(stderr, `${path}  ${(bytes / 1e6).toFixed(1)} MB`),
+    onFile: ({ path, bytes }) => quiet || writeLine(stderr, `${path}  ${prettyBytes(bytes)}`),
   });
-  if (!quiet) writeLine(stdout, `${path}  ${(bytes / 1e9).toFixed(2)} GB`);
+  if (!quiet) writeLine(stdout, `${path}  ${prettyBytes(bytes)}`);
 }

@@ -12,20 +12,19 @@ import type { GraphInput } from "../graph/document.ts";
 import { splitSource } from "../graph/plan.ts";
 import type { Provenance } from "../graph/provenance.ts";
 import type { MadeArtifact } from "../graph/run_options.ts";
-import { encodePicture } from "../images/picture.ts";
+import { decodePicture, encodePicture } from "../images/picture.ts";
 import { toPixels } from "../images/pixels.ts";
 import type { Tensor } from "../artifacts/tensor.ts";
-import { writeAtomically } from "../artifacts/atomically.ts";
 import { describePicture } from "../graph/describe_picture.ts";
 import { addRunOptions, type GenOptions, memoryOptions, runOptions } from "./gen_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { findMade, type MadeArtifactFile, type MadePicture } from "./made_file.ts";
-import { writeLine } from "./progress.ts";
+import { writeLine } from "./standard_streams.ts";
+import { checkOutputs, isStdout, outputPath, writeOutput } from "./output.ts";
 import { addSetOption, type SetParameters, setParameters } from "./set_parameters.ts";
 import { saveArtifact, showRun } from "./shown_run.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
 import { UsageError } from "./usage_error.ts";
-import { userPath } from "./user_path.ts";
 
 type RerunOptions = GenOptions & StoreOptions & { readonly output?: string; readonly set?: SetParameters };
 
@@ -34,21 +33,25 @@ export function rerunCommand(): Command {
   const command = new Command("rerun")
     .description("Makes a picture or an artifact again, from what it tells of itself, and compares the two.")
     .argument("<file|id>", "a picture, a safetensors file, or the beginning of an id in the store")
-    .option("-o, --output <file>", 'where it goes; "again" is added to the name otherwise');
+    .option(
+      "-o, --output <file>",
+      'where it goes, - for the standard output; "again" is added to the name otherwise',
+    );
   return addStoreOptions(addRunOptions(addSetOption(command)))
     .addHelpText("after", "\nWith --no-store everything is computed anew.")
     .action(rerun);
 }
 
 async function rerun(target: string, options: RerunOptions): Promise<void> {
+  const file = options.output ?? withAgain(target);
+  await checkOutputs([file], options);
   const signal = interruptSignal();
   const run = await openRun(options, runOptions(options));
   const store = run.store ?? new MemoryStore();
   const made = await findMade(target, store);
   const { graph, output } = made.provenance;
   const outputName = asOutput(output);
-  const file = options.output ?? ("path" in made ? withAgain(made.path) : withAgain(target));
-  if ("input" in made && !file.endsWith(".safetensors")) {
+  if ("input" in made && !file.endsWith(".safetensors") && !isStdout(file)) {
     throw new UsageError(`Cannot write ${target} again as the file must end in .safetensors: give -o FILE`);
   }
   await showRun(setParameters(graph, options.set), { ...run, ...memoryOptions(options), store }, options, {
@@ -56,40 +59,71 @@ async function rerun(target: string, options: RerunOptions): Promise<void> {
     until: splitSource(outputName)[0],
     save: async (result) => {
       const again = result.get(outputName)!;
-      const same = "path" in made ? await savePicture(again, made, file) : await saveAgain(again, made, file);
-      if (!options.set) tell(same, made.provenance, again.provenance, options);
-      return [userPath(file)];
+      const likeness = "path" in made
+        ? await savePicture(again, made, file)
+        : await saveAgain(again, made, file);
+      if (!options.set) tell(likeness, made.provenance, again.provenance, options);
+      return [outputPath(file)];
     },
   });
 }
 
-/** Writes the picture, and tells whether its file is the same as before, byte for byte. */
-async function savePicture(again: MadeArtifact, made: MadePicture, file: string): Promise<boolean> {
+/**
+ * How alike what was made again is to what it was: a file that another program has saved again has its
+ * pixels alone.
+ */
+type Likeness = "bytes" | "pixels" | "none";
+
+/** Writes the picture, and compares its file with the one before. */
+async function savePicture(again: MadeArtifact, made: MadePicture, file: string): Promise<Likeness> {
   const { artifact, provenance } = again;
   const { image, format } = made;
   const pixels = toPixels(artifact.tensors["image"] as Tensor<"float32">)[image]!;
   const metadata = describePicture(artifact, image, provenance);
   const bytes = await encodePicture(pixels, { format, metadata });
-  await writeAtomically(userPath(file), [bytes]);
-  return bytes.length === made.bytes.length && bytes.every((byte, index) => byte === made.bytes[index]);
+  await writeOutput(file, [bytes]);
+  if (isSame(bytes, made.bytes)) return "bytes";
+  const [before, after] = await Promise.all([made.bytes, bytes].map((file) => decodePicture(file)));
+  return before!.pixels.width === after!.pixels.width && isSame(before!.pixels.data, after!.pixels.data)
+    ? "pixels"
+    : "none";
 }
 
-/** Writes the artifact, and tells whether its content is the same as before. */
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+}
+
+/** Writes the artifact, and compares its content with what it was before. */
 async function saveAgain(
   again: MadeArtifact,
   { provenance }: MadeArtifactFile,
   file: string,
-): Promise<boolean> {
+): Promise<Likeness> {
   await saveArtifact(again, file);
   const [node, port] = splitSource(asOutput(provenance.output));
-  return provenance.stages[node]?.outputs[port] === again.id;
+  return provenance.stages[node]?.outputs[port] === again.id ? "bytes" : "none";
 }
 
-/** Says whether the two are the same, and if not, which weights have changed. */
-function tell(same: boolean, before: Provenance, after: Provenance, { json, quiet }: RerunOptions): void {
-  if (json) writeLine(stdout, JSON.stringify({ type: "compared", same }));
-  else if (same && !quiet) writeLine(stderr, "The same bytes as before");
-  if (same) return;
+/** What is said of files that are alike. */
+const ALIKE: Readonly<Record<Exclude<Likeness, "none">, string>> = {
+  bytes: "The same bytes as before",
+  pixels: "The same pixels as before, in other bytes: another program or version has saved the file again",
+};
+
+/** Says how alike the two are, and if they are not, which weights have changed. */
+function tell(
+  likeness: Likeness,
+  before: Provenance,
+  after: Provenance,
+  { json, quiet }: RerunOptions,
+): void {
+  if (json) {
+    writeLine(stdout, JSON.stringify({ type: "compared", same: likeness === "bytes", likeness }));
+  }
+  if (likeness !== "none") {
+    if (!json && !quiet) writeLine(stderr, ALIKE[likeness]);
+    return;
+  }
   const known = fingerprints(after);
   const changed = [...fingerprints(before)].filter(([name, value]) => known.get(name) !== value).map((
     [name],

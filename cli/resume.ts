@@ -20,6 +20,7 @@ import {
 import { interruptSignal } from "./interrupt.ts";
 import { findMade } from "./made_file.ts";
 import { amount, seeds, wholeNumber } from "./option_values.ts";
+import { checkOutputs } from "./output.ts";
 import { pictureFormat } from "./save_pictures.ts";
 import { saveArtifact, saveMadePictures, showRun } from "./shown_run.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
@@ -53,6 +54,11 @@ async function resume(target: string, options: ResumeOptions): Promise<void> {
     throw new UsageError("Cannot stop again on the way as the state must be kept: give -o FILE.safetensors");
   }
   const format = stepsMore === undefined ? pictureFormat({ output, format: outputFormat }) : "png";
+  const isNamed = output !== undefined || saveLatents !== undefined;
+  await checkOutputs(saveLatents === undefined ? [output, saveTensor] : [saveLatents], {
+    ...options,
+    namesFiles: !isNamed,
+  });
   const signal = interruptSignal();
   const run = await openRun(options, runOptions(options));
   const store = run.store ?? new MemoryStore();

@@ -17,7 +17,8 @@ import { checkPluginsAllowed } from "../graph/plugins.ts";
 import type { MadeArtifact, RunResult } from "../graph/run_options.ts";
 import { addRunOptions, type GenOptions, memoryOptions, pathOrName, runOptions } from "./gen_options.ts";
 import { interruptSignal } from "./interrupt.ts";
-import { writeLine } from "./progress.ts";
+import { writeLine } from "./standard_streams.ts";
+import { checkOutputs } from "./output.ts";
 import { pictureFormat } from "./save_pictures.ts";
 import { addSetOption, type SetParameters, setParameters } from "./set_parameters.ts";
 import { saveArtifact, saveMadePictures, showRun } from "./shown_run.ts";
@@ -54,13 +55,15 @@ export function runCommand(): Command {
 }
 
 async function runDocument(file: string, options: RunCommandOptions): Promise<void> {
+  const { until, save = {} } = options;
+  const isNamed = Object.keys(save).length > 0;
+  if (!options.printGraph) await checkOutputs(Object.values(save), { ...options, namesFiles: !isNamed });
   const path = userPath(file);
   const read = await readDocument(path);
   const document = setParameters(withModel(read, options.model), options.set);
   const allowed = (options.plugin ?? []).map((module) => pluginAddress(module, userPath(".")));
   checkPluginsAllowed(document.plugins ?? [], allowed);
   const run = await openRun(options, runOptions(options));
-  const { until, save = {} } = options;
   if (options.printGraph) {
     const plan = planGraph(document, run.registry, { until });
     return writeLine(stdout, JSON.stringify(plan.document, null, 2));
@@ -75,7 +78,7 @@ async function runDocument(file: string, options: RunCommandOptions): Promise<vo
     signal: interruptSignal(),
     until,
     outputs: Object.keys(save),
-    save: (made) => Object.keys(save).length > 0 ? saveNamed(made, save) : savePicturesOf(made),
+    save: (made) => isNamed ? saveNamed(made, save) : savePicturesOf(made),
   });
 }
 

@@ -4,56 +4,60 @@
  * @module
  */
 
+import { basename, dirname, join } from "node:path";
 import type { Artifact } from "../artifacts/artifact.ts";
-import { writeAtomically } from "../artifacts/atomically.ts";
+import { isStream } from "../artifacts/output_file.ts";
 import type { Tensor } from "../artifacts/tensor.ts";
-import { encodePicture, type PictureFormat } from "../images/picture.ts";
+import { InputError } from "../errors/pixstage_error.ts";
+import { encodePicture, type PictureFormat, pictureFormatOf } from "../images/picture.ts";
 import { toPixels } from "../images/pixels.ts";
+import { isStdout, outputPath, writeOutput } from "./output.ts";
 import { UsageError } from "./usage_error.ts";
-import { userPath } from "./user_path.ts";
 
 /** Where pictures go. */
 export interface PictureTarget {
-  /** The file; `%03d` stands for the picture's number, from 0. */
+  /** The file; `%03d` in its name stands for the picture's number, from 0. */
   readonly output?: string | undefined;
   /** The format; by the file's ending otherwise. */
   readonly format?: PictureFormat | undefined;
 }
 
-const FORMATS: Readonly<Record<string, PictureFormat>> = {
-  png: "png",
-  jpg: "jpeg",
-  jpeg: "jpeg",
-  webp: "webp",
-};
+/** Where the number of a picture goes in a file's name. `100%done` and `my%20dog` hold no number. */
+const NUMBER = /%(?:0(\d{1,2}))?d(?!\p{L})/u;
 
 /**
- * The format that a target asks for.
+ * The format that a target asks for. On the standard output, which has no ending, it is PNG unless one is
+ * given.
  *
  * @throws {UsageError} if the file's ending names no format and none is given.
  */
-export function pictureFormat({ output, format }: PictureTarget): PictureFormat {
+export function pictureFormat({ output = ".png", format }: PictureTarget): PictureFormat {
   if (format) return format;
-  const ending = /\.([^./\\]+)$/.exec(output ?? ".png")?.[1]?.toLowerCase() ?? "";
-  const named = FORMATS[ending];
-  if (named) return named;
-  throw new UsageError(
-    `Cannot choose a format for "${output}" as its ending must be .png, .jpg, .jpeg or .webp: give --output-format`,
-  );
-}
-
-/** The path of picture `index` of `count`. */
-export function picturePath(output: string, index: number, count: number): string {
-  const number = /%0?(\d*)d/;
-  if (number.test(output)) {
-    return userPath(output.replace(number, (_, width) => String(index).padStart(Number(width), "0")));
+  if (isStdout(output)) return "png";
+  try {
+    return pictureFormatOf(output);
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    throw new UsageError(`${error.message}: give --output-format`);
   }
-  const numbered = count === 1 ? output : output.replace(/(\.[^./\\]+)?$/, (ending) => `-%03d${ending}`);
-  return count === 1 ? userPath(output) : picturePath(numbered, index, count);
 }
 
 /**
- * Writes the pictures of an image artifact.
+ * The file of picture `index` of `count`. A name without a place for the number gets one where there are
+ * several.
+ */
+export function numberedOutput(output: string, index: number, count: number): string {
+  const name = basename(output);
+  const pattern = NUMBER.test(name) || count === 1
+    ? name
+    : name.replace(/(\.[^.]+)?$/, (ending) => `-%03d${ending}`);
+  const numbered = pattern.replace(NUMBER, (_, width) => String(index).padStart(Number(width ?? 0), "0"));
+  return join(dirname(output), numbered);
+}
+
+/**
+ * Writes the pictures of an image artifact. To the standard output, a pipe or a device they go one after
+ * the other.
  *
  * @param artifact The pictures.
  * @param target Where they go.
@@ -65,14 +69,20 @@ export async function savePictures(
   target: PictureTarget & { readonly output: string },
   describe: (image: number) => Record<string, string>,
 ): Promise<string[]> {
+  const { output } = target;
   const format = pictureFormat(target);
   const pictures = toPixels(artifact.tensors["image"] as Tensor<"float32">);
+  const encode = (index: number) => encodePicture(pictures[index]!, { format, metadata: describe(index) });
+  if (isStdout(output) || await isStream(outputPath(output))) {
+    const chunks = async function* (): AsyncGenerator<Uint8Array> {
+      for (const index of pictures.keys()) yield await encode(index);
+    };
+    return [await writeOutput(output, chunks())];
+  }
   const paths: string[] = [];
-  for (const [index, pixels] of pictures.entries()) {
-    const path = picturePath(target.output, index, pictures.length);
-    const bytes = await encodePicture(pixels, { format, metadata: describe(index) });
-    await writeAtomically(path, [bytes]);
-    paths.push(path);
+  for (const index of pictures.keys()) {
+    const file = numberedOutput(output, index, pictures.length);
+    paths.push(await writeOutput(file, [await encode(index)]));
   }
   return paths;
 }

@@ -7,6 +7,9 @@
 import { Command, CommanderError, Option } from "commander";
 import { writeSync } from "node:fs";
 import process, { stderr } from "node:process";
+import { FileError } from "../artifacts/file_error.ts";
+import { checkOutputFolder } from "../artifacts/output_file.ts";
+import { defaultStoreFolder } from "../artifacts/store/default_folder.ts";
 import { exitStatus, toPixstageError } from "../errors/foreign_error.ts";
 import { isLoopback } from "../server/access.ts";
 import { createServer } from "../server/create_server.ts";
@@ -15,7 +18,7 @@ import { jsonLog } from "../server/log.ts";
 import { requireDevice } from "../devices/local_devices.ts";
 import { type Device, DEVICES } from "../runtime/device.ts";
 import { wholeNumber } from "./option_values.ts";
-import { writeLine } from "./progress.ts";
+import { outliveReaders, printable, writeLine } from "./standard_streams.ts";
 import { UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";
 
@@ -76,6 +79,7 @@ export function serveCommand(): Command {
  * @returns The exit status: 0, 1 for a failure, 2 for wrong usage.
  */
 export async function runServe(args: readonly string[]): Promise<number> {
+  outliveReaders();
   try {
     await serveCommand().exitOverride().parseAsync(args, { from: "user" });
     return 0;
@@ -112,12 +116,14 @@ async function serve(options: ServeOptions): Promise<void> {
   }
 
   await requireDevice(device);
+  const folder = store === undefined ? defaultStoreFolder() : userPath(store);
+  await checkStoreFolder(folder);
 
   // 2. Put the server together.
   const log = quiet ? undefined : jsonLog(writeLog);
   const server = await createServer({
     models: model,
-    store: store === undefined ? undefined : userPath(store),
+    store: folder,
     lanes,
     device,
     threads,
@@ -150,9 +156,21 @@ async function serve(options: ServeOptions): Promise<void> {
   await listener.finished;
 }
 
+/** Refuses a folder that jobs and artifacts cannot be kept in. On a full disk the server waits for room. */
+async function checkStoreFolder(folder: string): Promise<void> {
+  try {
+    await checkOutputFolder(folder);
+  } catch (cause) {
+    if (!(cause instanceof FileError)) throw cause;
+    if (cause.isFull) return;
+    const advice = "The server keeps jobs and artifacts there: name another folder with --store";
+    throw new FileError("write", folder, cause.systemCode, { cause, advice });
+  }
+}
+
 /** Writes to the log. One that lies on a full disk, or that nobody reads, ends no server and no request. */
 function writeLog(line: string): void {
-  const bytes = new TextEncoder().encode(line);
+  const bytes = new TextEncoder().encode(printable(line));
   try {
     for (let written = 0; written < bytes.length;) written += writeSync(stderr.fd, bytes, written);
   } catch {

@@ -1,21 +1,24 @@
 /**
- * Runs a graph as commands do: stopped by Ctrl-C, its events shown, what was written told at the end.
+ * Runs a graph as commands do: stopped by Ctrl-C, its events shown, the paths of its files printed at the
+ * end.
  *
  * @module
  */
 
-import { stderr, stdout } from "node:process";
+import { stderr } from "node:process";
+import prettyBytes from "pretty-bytes";
 import type { RunEvent } from "../graph/events.ts";
-import { writeArtifactFile } from "../graph/provenance_file.ts";
+import { artifactFileChunks } from "../graph/provenance_file.ts";
 import { runGraph } from "../graph/run.ts";
 import type { MadeArtifact, RunOptions, RunResult } from "../graph/run_options.ts";
 import { describePicture } from "../graph/describe_picture.ts";
 import type { GenOptions } from "./gen_options.ts";
 import { MemoryReporter } from "./memory_report.ts";
-import { progressView, writeLine } from "./progress.ts";
+import { printPaths, writeOutput } from "./output.ts";
+import { progressView } from "./progress.ts";
 import { type PictureTarget, savePictures } from "./save_pictures.ts";
+import { writeLine } from "./standard_streams.ts";
 import type { OpenRun } from "./store_options.ts";
-import { userPath } from "./user_path.ts";
 
 /** How loudly a command runs. */
 export type Loudness = Pick<GenOptions, "json" | "quiet" | "verbose" | "memoryReport">;
@@ -33,7 +36,7 @@ export interface ShownRunOptions {
 }
 
 /**
- * Runs a graph, writes what it made, and tells the files.
+ * Runs a graph, writes what it made, and prints the paths of the files.
  *
  * @param graph The graph document.
  * @param run What it runs with.
@@ -49,6 +52,7 @@ export async function showRun(
   const { save, ...part } = options;
   const view = progressView(loudness);
   const memory = new MemoryReporter();
+  if (run.warning !== undefined) view({ type: "warning", message: run.warning, elapsedMs: 0 });
   let last: RunEvent | undefined;
   const made = await runGraph(graph, {
     ...run,
@@ -59,21 +63,17 @@ export async function showRun(
       view(event);
     },
   });
-  for (const path of await save(made)) {
-    if (loudness.json) writeLine(stdout, JSON.stringify({ type: "file", path }));
-    else if (!loudness.quiet) writeLine(stdout, path);
-  }
+  printPaths(await save(made), loudness);
   memory.tell(loudness);
   if (stderr.isTTY && !loudness.memoryReport && !loudness.json && !loudness.quiet && last?.type === "done") {
-    const peak = last.peakBytes ? `, peak ${Math.round(last.peakBytes / 1e6)} MB` : "";
+    const peak = last.peakBytes ? `, peak ${prettyBytes(last.peakBytes)}` : "";
     writeLine(stderr, `${(last.elapsedMs / 1000).toFixed(1)} s${peak}`);
   }
 }
 
-/** Writes an artifact to a file that the user named, and gives its path. */
-export async function saveArtifact({ artifact, provenance }: MadeArtifact, file: string): Promise<string> {
-  await writeArtifactFile(userPath(file), artifact, provenance);
-  return userPath(file);
+/** Writes an artifact to an output that the user named, and gives its path. */
+export async function saveArtifact({ artifact, provenance }: MadeArtifact, output: string): Promise<string> {
+  return await writeOutput(output, artifactFileChunks(artifact, provenance));
 }
 
 /** Writes the pictures of an artifact, each with how it came to be. */

@@ -6,15 +6,20 @@
 
 import { Command } from "commander";
 import { stderr, stdout } from "node:process";
+import prettyBytes from "pretty-bytes";
 import { collectGarbage, removeFault, verifyStore } from "../artifacts/store/folder_care.ts";
 import { PixstageError } from "../errors/pixstage_error.ts";
-import { megabytes, wholeId } from "./kept_things.ts";
-import { byteCount } from "./option_values.ts";
-import { writeLine } from "./progress.ts";
-import { openFolderStore } from "./store_options.ts";
+import { diskSize } from "../runtime/byte_size.ts";
+import { wholeId } from "./kept_things.ts";
+import { byteSize } from "./option_values.ts";
+import { openFolderStore } from "./run_store.ts";
+import { writeLine } from "./standard_streams.ts";
 
 /** What ids name, as errors say it. */
 export const STORED = "artifact in the store";
+
+/** A size in a column. */
+const COLUMN = { fixedWidth: 8 };
 
 /** What all subcommands know. */
 interface Common {
@@ -32,7 +37,11 @@ export function storeCommand(): Command {
       .option("--json", "print JSON");
   add("ls", "Lists the artifacts, those that were used last at the end.").action(list);
   add("gc", "Removes what was not used for the longest time, and what crashed writers left.")
-    .requiredOption("--max-size <size>", "the most that may be left, such as 500MB or 10GB", byteCount)
+    .requiredOption(
+      "--max-size <size>",
+      "the most that may be left, such as 500MB or 10GiB; a bare number is in bytes",
+      byteSize(diskSize),
+    )
     .action(collect);
   add("verify", "Reads everything, and finds what is damaged and what crashed writers left.")
     .option("--remove", "remove what was found")
@@ -52,18 +61,21 @@ async function list(options: Common): Promise<void> {
     if (options.json) {
       writeLine(stdout, JSON.stringify({ id, bytes, used, ...(maker ? { stage: maker.stage } : {}) }));
     } else {
-      writeLine(stdout, `${id}  ${megabytes(bytes)}  ${used.slice(0, 16)}  ${maker?.stage ?? "given"}`);
+      writeLine(
+        stdout,
+        `${id}  ${prettyBytes(bytes, COLUMN)}  ${used.slice(0, 16)}  ${maker?.stage ?? "given"}`,
+      );
     }
   }
   const total = found.reduce((sum, { bytes }) => sum + bytes, 0);
-  if (!options.json) writeLine(stderr, `${found.length} artifacts, ${megabytes(total)} in ${store.folder}`);
+  if (!options.json) writeLine(stderr, `${found.length} artifacts, ${prettyBytes(total)} in ${store.folder}`);
 }
 
 async function collect(options: Common & { readonly maxSize: number }): Promise<void> {
   const { removed, left } = await collectGarbage(openFolderStore(options.store), options.maxSize);
   if (options.json) return writeLine(stdout, JSON.stringify({ removed, left }));
-  writeLine(stdout, `Removed ${removed.files} files, ${megabytes(removed.bytes)}`);
-  writeLine(stdout, `Left are ${left.files} files, ${megabytes(left.bytes)}`);
+  writeLine(stdout, `Removed ${removed.files} files, ${prettyBytes(removed.bytes)}`);
+  writeLine(stdout, `Left are ${left.files} files, ${prettyBytes(left.bytes)}`);
 }
 
 /** Ends with status 1 where faults were found and left. */

@@ -7,10 +7,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
-import { defaultStoreFolder } from "../artifacts/store/default_folder.ts";
-import { FolderStore } from "../artifacts/store/folder_store.ts";
-import { HttpStore } from "../artifacts/store/http_store.ts";
-import { combinedStore, type RunStore } from "../artifacts/store/store.ts";
+import type { RunStore } from "../artifacts/store/store.ts";
 import type { SnapshotPolicy } from "../graph/snapshots.ts";
 import type { Executor } from "../graph/executors/executor.ts";
 import { HttpExecutor } from "../graph/executors/http.ts";
@@ -21,6 +18,7 @@ import { requireDevice } from "../devices/local_devices.ts";
 import { checkPrecision, type PrecisionByStage } from "../models/precision.ts";
 import { deviceTraits } from "../runtime/device.ts";
 import { wholeNumber } from "./option_values.ts";
+import { openRunStore } from "./run_store.ts";
 import { UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";
 
@@ -43,6 +41,8 @@ export type OpenRun = LocalRun & {
   readonly snapshots: SnapshotPolicy | false | undefined;
   /** The plugins that were loaded, as addresses. */
   readonly plugins: readonly string[];
+  /** What the user must know before it begins. */
+  readonly warning: string | undefined;
 };
 
 /** Adds the options. */
@@ -81,7 +81,9 @@ export async function openRun(
   for (const precision of precisions) checkPrecision(precision, { device, traits: deviceTraits(device) });
   await requireDevice(device, { float16: precisions.has("float16") });
   const { store: place, executor = {}, checkpointEvery, plugin = [] } = options;
-  const store = place === false ? undefined : openStore(typeof place === "string" ? place : undefined);
+  const { store, warning } = place === false
+    ? {}
+    : await openRunStore(typeof place === "string" ? place : undefined);
   const plugins = plugin.map((module) => pluginAddress(module, userPath(".")));
   const run = localRun({ ...local, store, plugins });
   await loadPlugins(run.registry, plugins);
@@ -91,39 +93,13 @@ export async function openRun(
     ...run,
     store,
     plugins,
+    warning,
     executors: first === undefined ? executors : withFirst(executors, first),
     placement: byNode,
     snapshots: checkpointEvery === undefined
       ? undefined
       : checkpointEvery > 0 && { everySteps: checkpointEvery },
   };
-}
-
-/**
- * Opens a store.
- *
- * @param place A folder or a server's address. Default is a folder in the user's cache.
- */
-export function openStore(place: string | undefined): RunStore {
-  if (place === undefined || !/^https?:\/\//.test(place)) return openFolderStore(place);
-  const { PIXSTAGE_TOKEN } = process.env;
-  // A server keeps artifacts; how they were made is written down here.
-  return combinedStore(
-    new HttpStore(place, { token: PIXSTAGE_TOKEN || undefined }),
-    openFolderStore(undefined),
-  );
-}
-
-/**
- * Opens a store in a folder.
- *
- * @param place The folder. Default is one in the user's cache.
- */
-export function openFolderStore(place: string | undefined): FolderStore {
-  if (place !== undefined && /^https?:\/\//.test(place)) {
-    throw new UsageError(`Cannot look after ${place} as the store must be a folder`);
-  }
-  return new FolderStore(place === undefined ? defaultStoreFolder() : userPath(place));
 }
 
 /**

@@ -19,6 +19,7 @@ const SYSTEM_CODES: Readonly<Record<string, CodeOf<"environment">>> = {
   EISDIR: "unusable_path",
   ENOTREG: "unusable_path",
   ENAMETOOLONG: "unusable_path",
+  ELOOP: "unusable_path",
   EACCES: "permission_denied",
   EPERM: "permission_denied",
   EROFS: "permission_denied",

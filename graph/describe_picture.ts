@@ -57,10 +57,27 @@ export function describePicture(
   return { parameters: lines.join("\n"), pixstage: provenanceText(provenance, { image }) };
 }
 
+/**
+ * The most UTF-16 units of a prompt in a file's name: no more than 180 bytes, of the 255 that file systems
+ * allow.
+ */
+const LONGEST_NAME = 60;
+
 /** The file that a picture goes to where the user names none: its prompt and its seed. */
 export function defaultName(metadata: Artifact["metadata"], format: PictureFormat): string {
   const { prompts, seeds } = originSchema.parse(metadata);
-  const words = (prompts?.[0] ?? "picture").toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? ["picture"];
+  const words = (prompts?.[0] ?? "").toLowerCase().match(/[\p{L}\p{N}][\p{L}\p{M}\p{N}]*/gu) ?? [];
+  const name = beginning(words.slice(0, 6).join("-"), LONGEST_NAME) || "picture";
   const seed = seeds?.[0] === undefined ? "" : `-${seeds[0]}`;
-  return `${words.slice(0, 6).join("-").slice(0, 60)}${seed}.${format === "jpeg" ? "jpg" : format}`;
+  return `${name}${seed}.${format === "jpeg" ? "jpg" : format}`;
+}
+
+/** The beginning of a text, cut between characters as people see them. */
+function beginning(text: string, length: number): string {
+  let end = 0;
+  for (const { index, segment } of new Intl.Segmenter().segment(text)) {
+    if (index + segment.length > length) break;
+    end = index + segment.length;
+  }
+  return text.slice(0, end);
 }

@@ -8,11 +8,11 @@
  */
 
 import { PixstageError } from "../errors/pixstage_error.ts";
+import prettyBytes from "pretty-bytes";
 import { z } from "zod";
 import type { MemoryChoice } from "../models/memory.ts";
 import { residencySchema } from "../models/segments.ts";
 import { precisionSchema } from "../models/precision.ts";
-import { formatMemory } from "../runtime/memory_size.ts";
 
 /** The schema of {@linkcode StageMemoryPlan}. */
 export const stageMemoryPlanSchema = z.object({
@@ -121,8 +121,8 @@ export function planMemory(
     const isGpu = choice.peakBytes <= (maxMemory ?? Infinity);
     const [needs, limit] = isGpu ? [choice.gpuPeakBytes!, maxGpuMemory!] : [choice.peakBytes, maxMemory!];
     problems.push(
-      `${group.stage} needs ${formatMemory(needs)}${isGpu ? " of GPU memory" : ""}, ${
-        formatMemory(needs - limit)
+      `${group.stage} needs ${prettyBytes(needs)}${isGpu ? " of GPU memory" : ""}, ${
+        prettyBytes(needs - limit)
       } more than allowed: ${choice.advice}`,
     );
   }
@@ -147,8 +147,8 @@ export function planMemory(
 export function requireFit({ fits, limitBytes, gpuLimitBytes, problems }: MemoryPlan): void {
   if (fits) return;
   const limits = [
-    ...(limitBytes === undefined ? [] : [formatMemory(limitBytes)]),
-    ...(gpuLimitBytes === undefined ? [] : [`${formatMemory(gpuLimitBytes)} of GPU memory`]),
+    ...(limitBytes === undefined ? [] : [prettyBytes(limitBytes)]),
+    ...(gpuLimitBytes === undefined ? [] : [`${prettyBytes(gpuLimitBytes)} of GPU memory`]),
   ];
   throw new MemoryBudgetError(`Cannot stay within ${limits.join(" and ")} as ${problems.join("; ")}`);
 }

@@ -45,6 +45,7 @@ export class NodeRunner {
   #finished = new Map<string, FinishedNode>();
   #makers = new Map<string, Maker>();
   #warned = new Set<string>();
+  #isStoreReported = false;
   #rows: RowCache;
 
   /** @param options What the nodes need. */
@@ -254,7 +255,8 @@ export class NodeRunner {
       return await work();
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      this.#warn(`The store does not keep what is made: ${reason}`);
+      if (!this.#isStoreReported) this.#warn(`The store does not keep what is made: ${reason}`);
+      this.#isStoreReported = true;
       return undefined;
     }
   }

@@ -7,8 +7,8 @@
 
 import type { Artifact } from "../artifacts/artifact.ts";
 import { encodeArtifactChunks } from "../artifacts/artifact_file.ts";
-import { writeAtomically } from "../artifacts/atomically.ts";
 import { readArtifact, readSafetensorsFileHeader } from "../artifacts/disk.ts";
+import { writeOutputFile } from "../artifacts/output_file.ts";
 import { parseProvenance, type Provenance, provenanceText } from "./provenance.ts";
 import type { ReadFile } from "./run_options.ts";
 
@@ -35,7 +35,7 @@ export async function readArtifactFile(path: string): Promise<ReadFile> {
 /**
  * Writes an artifact's file with how it came to be, whole or not at all.
  *
- * @param path The file; one that stands there is replaced.
+ * @param path The file. One that is there is replaced, but for a pipe or a device, which is written to.
  * @param artifact The artifact.
  * @param provenance How it came to be.
  * @throws {FileError} if the system refuses.
@@ -45,8 +45,16 @@ export async function writeArtifactFile(
   artifact: Artifact,
   provenance: Provenance,
 ): Promise<void> {
-  await writeAtomically(
-    path,
-    encodeArtifactChunks(artifact, { [PROVENANCE_KEY]: provenanceText(provenance) }),
-  );
+  await writeOutputFile(path, artifactFileChunks(artifact, provenance));
+}
+
+/**
+ * The content of an artifact's file with how it came to be.
+ *
+ * @param artifact The artifact.
+ * @param provenance How it came to be.
+ * @returns The content in pieces.
+ */
+export function artifactFileChunks(artifact: Artifact, provenance: Provenance): Iterable<Uint8Array> {
+  return encodeArtifactChunks(artifact, { [PROVENANCE_KEY]: provenanceText(provenance) });
 }

@@ -5,6 +5,7 @@
  */
 
 import { mkdir, statfs } from "node:fs/promises";
+import prettyBytes from "pretty-bytes";
 import { onDisk } from "../artifacts/file_error.ts";
 import type { CacheLayout } from "./cache_layout.ts";
 import { bytesPresent, downloadBlob } from "./download_blob.ts";
@@ -84,14 +85,12 @@ async function checkRoom(
   if (needed <= bavail * bsize) return;
   throw new HubError(
     "disk_full",
-    `Cannot download ${model} as ${gigabytes(needed)} must be free in ${layout.root}: current value is ${
-      gigabytes(bavail * bsize)
+    `Cannot download ${model} as ${
+      prettyBytes(needed, { maximumFractionDigits: 3 })
+    } must be free in ${layout.root}: current value is ${
+      prettyBytes(bavail * bsize, { maximumFractionDigits: 3 })
     }. Free some space, or set HF_HUB_CACHE to a folder on a larger disk`,
   );
-}
-
-function gigabytes(bytes: number): string {
-  return `${(bytes / 1e9).toFixed(2)} GB`;
 }
 
 /** Works on several files at once. The first failure stops the others; they leave what they have for the next try. */

@@ -23,7 +23,8 @@ import { type ResumeChanges, resumeGraph, type ResumePoint } from "../graph/resu
 import { runGraph } from "../graph/run.ts";
 import type { MadeArtifact, ReadFile, RunOptions, RunResult } from "../graph/run_options.ts";
 import { textToImage } from "../graph/text_to_image.ts";
-import { memoryLimit, parseMemorySize } from "../runtime/memory_size.ts";
+import { memorySize } from "../runtime/byte_size.ts";
+import { memoryLimit } from "../runtime/memory_limit.ts";
 import { Embeddings, Image, Latents, type ResultFiles } from "./results.ts";
 
 /** What the front door needs. */
@@ -54,7 +55,10 @@ export interface CallOptions {
   readonly onStep?: ((step: Extract<RunEvent, { type: "step" }>) => void) | undefined;
   /** Takes previews of the pictures, which are made where this is given. */
   readonly onPreview?: ((preview: Extract<RunEvent, { type: "preview" }>) => void) | undefined;
-  /** Memory to stay within: bytes, or `1.5GB`; a negative amount is the free memory less that much. */
+  /**
+   * Memory to stay within: bytes, or `1.5GB`. 0 stands for no limit, a negative amount for the free memory
+   * less that much.
+   */
   readonly maxMemory?: number | string | undefined;
   /** GPU memory to stay within: bytes, or `3GB`. */
   readonly maxGpuMemory?: number | string | undefined;
@@ -272,7 +276,7 @@ export class Pixstage implements AsyncDisposable {
     const { signal, lowestPrecision, until, outputs } = options;
     const limit = (amount: number | string | undefined): number | undefined => {
       if (amount === undefined) return undefined;
-      const bytes = typeof amount === "string" ? parseMemorySize(amount) : amount;
+      const bytes = typeof amount === "string" ? memorySize(amount) : amount;
       return memoryLimit(bytes, freeMemory?.() ?? Infinity);
     };
     return {

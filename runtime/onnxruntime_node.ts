@@ -4,6 +4,8 @@
  * @module
  */
 
+// Imports run in this order: telemetry is off before the library loads.
+import "./without_telemetry.ts";
 import { InputError } from "../errors/pixstage_error.ts";
 import { env, InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { type Device, DeviceError, deviceTraits, missingReason } from "./device.ts";

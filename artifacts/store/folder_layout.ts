@@ -13,6 +13,7 @@ import { readdir, rm, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { FileError, onDisk } from "../file_error.ts";
 
 /** Subfolders whose files are named by a SHA-256, and how these files end. */
 export const SHARDS = { artifacts: ".safetensors", results: ".json", makers: ".json" } as const;
@@ -74,7 +75,7 @@ export async function leftovers(folder: string): Promise<StoreFile[]> {
  * @param pid The process; it must have ended.
  */
 export async function removePartialsOf(folder: string, pid: number): Promise<void> {
-  for (const name of await names(join(folder, "partial"))) {
+  for (const name of await names(join(folder, "partial")).catch(() => [])) {
     if (name.startsWith(`${HOST}-${pid}-`)) await rm(join(folder, "partial", name), { force: true });
   }
 }
@@ -99,6 +100,12 @@ async function storeFile(path: string, id: string): Promise<StoreFile | undefine
   return found?.isFile() ? { path, id, bytes: found.size, usedAt: found.mtimeMs } : undefined;
 }
 
+/** What is in a folder; nothing where there is none. */
 async function names(folder: string): Promise<string[]> {
-  return (await readdir(folder).catch(() => [])).sort();
+  try {
+    return (await onDisk("read", folder, readdir(folder))).sort();
+  } catch (error) {
+    if (error instanceof FileError && error.code === "file_not_found") return [];
+    throw error;
+  }
 }

@@ -47,14 +47,13 @@ export class FolderStore implements RunStore {
 
   async get(id: string, options: StoreReadOptions = {}): Promise<Artifact | undefined> {
     const path = this.#path("artifacts", id);
-    const bytes = await readIfThere(path);
+    const damaged = (reason: string): undefined => {
+      options.onDamage?.({ what: "artifact", id, place: path, reason });
+    };
+    const bytes = await readIfThere(path, damaged);
     if (!bytes) return undefined;
     const found = await artifactId(bytes);
-    if (found !== id) {
-      const reason = `its content has the SHA-256 ${found}`;
-      options.onDamage?.({ what: "artifact", id, place: path, reason });
-      return undefined;
-    }
+    if (found !== id) return damaged(`its content has the SHA-256 ${found}`);
     await touch(path);
     return decodeArtifact(bytes, path);
   }
@@ -131,7 +130,7 @@ export class FolderStore implements RunStore {
   async #isWhole(path: string, id: string, length: number): Promise<boolean> {
     const found = await stat(path).catch(() => undefined);
     if (found?.size !== length) return false;
-    const bytes = await readIfThere(path);
+    const bytes = await readIfThere(path, () => {});
     return bytes !== undefined && await artifactId(bytes) === id;
   }
 
@@ -140,10 +139,11 @@ export class FolderStore implements RunStore {
     id: string,
     { onDamage }: StoreReadOptions,
   ): Promise<JsonObject | undefined> {
-    const bytes = await readIfThere(path);
+    const damaged = (reason: string): void => onDamage?.({ what: "record", id, place: path, reason });
+    const bytes = await readIfThere(path, damaged);
     if (!bytes) return undefined;
     const content = await openRecord(bytes);
-    if (!content) onDamage?.({ what: "record", id, place: path, reason: "its content has another SHA-256" });
+    if (!content) damaged("its content has another SHA-256");
     return content;
   }
 
@@ -171,8 +171,9 @@ export async function damageOf(shard: Shard, file: StoreFile): Promise<StoreDama
     reason,
   });
   if (!sha256Schema.safeParse(file.id).success) return damage("its name is no SHA-256");
-  const bytes = await readIfThere(file.path);
-  if (!bytes) return undefined;
+  let fault: string | undefined;
+  const bytes = await readIfThere(file.path, (reason) => fault = reason);
+  if (!bytes) return fault === undefined ? undefined : damage(fault);
   if (shard !== "artifacts") {
     return await openRecord(bytes) ? undefined : damage("its content has another SHA-256");
   }
@@ -180,12 +181,23 @@ export async function damageOf(shard: Shard, file: StoreFile): Promise<StoreDama
   return found === file.id ? undefined : damage(`its content has the SHA-256 ${found}`);
 }
 
-async function readIfThere(path: string): Promise<Uint8Array | undefined> {
+/**
+ * Reads a file of a store.
+ *
+ * @param path The file.
+ * @param onFault Takes the reason why a file that is there cannot be read.
+ * @returns Its content; `undefined` where there is none to read.
+ */
+async function readIfThere(
+  path: string,
+  onFault: (reason: string) => void,
+): Promise<Uint8Array | undefined> {
   try {
     return await readFileRange(path, 0, Infinity);
   } catch (error) {
-    if (error instanceof FileError && error.code === "file_not_found") return undefined;
-    throw error;
+    if (!(error instanceof FileError)) throw error;
+    if (error.systemCode !== "ENOENT") onFault(error.message);
+    return undefined;
   }
 }
 

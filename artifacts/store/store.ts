@@ -59,6 +59,8 @@ export interface ResultIndex {
 export interface RunStore extends ArtifactStore, ResultIndex {
   /** The folder, where other processes of this machine can open the same store. */
   readonly folder?: string;
+  /** All artifacts, where they can be listed. */
+  list?(): Iterable<StoredArtifact> | AsyncIterable<StoredArtifact>;
 }
 
 /** An artifact in a store, as lists tell of it. */

@@ -137,5 +137,9 @@ class ProcessLink implements HostLink {
 
 /** A line that a stage prints in its process is printed here. */
 function printLine(line: string): void {
-  Deno.stderr.writeSync(new TextEncoder().encode(`${line}\n`));
+  try {
+    Deno.stderr.writeSync(new TextEncoder().encode(`${line}\n`));
+  } catch {
+    // Nobody reads the standard error any more. The run goes on.
+  }
 }

@@ -13,7 +13,7 @@ import { dirname } from "node:path";
 import { z } from "zod";
 import { writeAtomically } from "../../artifacts/atomically.ts";
 import { checkRoom } from "../../artifacts/disk_room.ts";
-import { onDisk } from "../../artifacts/file_error.ts";
+import { FileError, onDisk } from "../../artifacts/file_error.ts";
 import { toFloat32 } from "../../artifacts/half_precision.ts";
 import {
   plannedBytes,
@@ -58,6 +58,8 @@ const journalSchema = z.object({
 
 /** Weights that are read, quantized and written at a time; 16 MB in float32. */
 const PIECE_ELEMENTS = 1 << 22;
+/** What to do where the folder cannot be written. */
+const FOLDER_ADVICE = "PIXSTAGE_QUANTIZED names another folder for quantized weights";
 /** The journal is brought up to date when about this much more is on the disk. */
 const JOURNAL_BYTES = 128 << 20;
 
@@ -78,8 +80,7 @@ export async function writeQuantized(
   origin: QuantizedOrigin,
   options: QuantizeOptions = {},
 ): Promise<void> {
-  await onDisk("write", path, mkdir(dirname(path), { recursive: true }));
-  using _lock = await lockFile(quantizedLock(path), options.signal);
+  using _lock = await lockFolder(path, options.signal);
   if (await exists(path)) return;
   const entries = planEntries(weights, recipe);
   const header = safetensorsHeaderBytes(entries.flatMap(({ tensors }) => tensors), {
@@ -96,6 +97,17 @@ export async function writeQuantized(
   }
   await onDisk("write", path, rename(writer.partial, path));
   await rm(writer.journal, { force: true });
+}
+
+/** Makes the folder of a file, and keeps other writers out of it. */
+async function lockFolder(path: string, signal: AbortSignal | undefined): Promise<Disposable> {
+  try {
+    await onDisk("write", path, mkdir(dirname(path), { recursive: true }));
+    return await lockFile(quantizedLock(path), signal);
+  } catch (cause) {
+    if (!(cause instanceof FileError)) throw cause;
+    throw new FileError("write", path, cause.systemCode, { cause, advice: FOLDER_ADVICE });
+  }
 }
 
 /** What the file holds, in order. */
@@ -155,7 +167,7 @@ class QuantizedFile {
     await checkRoom(
       path,
       header.length + bytes - await bytesOf(partial),
-      "PIXSTAGE_QUANTIZED names another folder for quantized weights",
+      FOLDER_ADVICE,
     );
     const file = await onDisk("write", path, open(partial, known ? "r+" : "w"));
     try {

@@ -118,7 +118,12 @@ Deno.test("--max-memory is 0 for no limit, and below 0 for the free memory less 
     assert.equal(JSON.parse((await plan("0")).stdout).limitBytes, undefined);
     const { limitBytes } = JSON.parse((await plan("-10MB")).stdout);
     assert(limitBytes > 0 && limitBytes < Deno.systemMemoryInfo().total - 10e6);
-    assert.match((await plan("lots")).stderr, /Cannot read an amount of memory .* current value is "lots"/);
+    const refused = await plan("lots");
+    assert.equal(refused.status, 2);
+    assert.match(
+      refused.stderr,
+      /--max-memory <size>' argument 'lots' is invalid. It must be a size, such as/,
+    );
   }));
 
 Deno.test("compare tells how far two ways are apart, and puts both pictures into one", () =>

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { encode as encodePng } from "fast-png";
 import { join } from "node:path";
 import { decodePicture } from "../../images/picture.ts";
 import { inFolder, runCli, storeOf, TINY } from "./run_cli.ts";
@@ -128,6 +129,44 @@ Deno.test("rerun makes pictures and artifacts again, byte for byte, in every for
     assert.deepEqual(bytes("seven.png"), bytes("7.png"));
     await Deno.writeTextFile(join(folder, "none.png"), "no picture");
     await refused(folder, /./, "rerun", "none.png");
+  });
+});
+
+Deno.test("rerun tells a file that another program has saved again from a picture that differs", async () => {
+  await inFolder(async (folder) => {
+    const path = (name: string): string => join(folder, name);
+    await run(folder, "gen", "cute cat", ...SMALL, "-o", "a.png");
+    await run(folder, "gen", "cute cat", ...SMALL, "-o", "a.jpg");
+    const { pixels: { width, height, data }, metadata } = await decodePicture(
+      await Deno.readFile(path("a.png")),
+    );
+    const saved = (changed: Uint8Array): Uint8Array =>
+      encodePng({ width, height, data: changed, channels: 3, text: { ...metadata } });
+    await Deno.writeFile(path("saved.png"), saved(data));
+    await Deno.writeFile(path("changed.png"), saved(data.with(0, data[0]! ^ 1)));
+    // A comment after the first two bytes of a JPEG.
+    const jpeg = await Deno.readFile(path("a.jpg"));
+    const comment = [0xff, 0xfe, 0, 6, ..."note"].map((part) =>
+      typeof part === "string" ? part.charCodeAt(0) : part
+    );
+    await Deno.writeFile(
+      path("saved.jpg"),
+      Uint8Array.of(...jpeg.subarray(0, 2), ...comment, ...jpeg.subarray(2)),
+    );
+    for (const name of ["saved.png", "saved.jpg"]) {
+      assert.notDeepEqual(
+        await Deno.readFile(path(name)),
+        await Deno.readFile(path(name.replace("saved", "a"))),
+      );
+      const { stderr } = await run(folder, "rerun", name);
+      assert.match(stderr, /^The same pixels as before, in other bytes: .* saved the file again\n/);
+      const { stdout } = await run(folder, "rerun", name, "--json");
+      const compared = stdout.split("\n").filter((line) => line.includes('"compared"')).map((line) =>
+        JSON.parse(line)
+      );
+      assert.deepEqual(compared, [{ type: "compared", same: false, likeness: "pixels" }]);
+    }
+    await refused(folder, /What was made differs from what it was/, "rerun", "changed.png");
   });
 });
 

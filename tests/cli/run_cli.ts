@@ -25,6 +25,11 @@ export function storeOf(folder: string): string {
   return `${folder}-store`;
 }
 
+/** The program and its arguments that run a command of the project. */
+export function commandLine(...args: string[]): [program: string, ...args: string[]] {
+  return [Deno.execPath(), "run", "-A", "--no-check", CLI, ...args];
+}
+
 /** Starts a command in a folder. */
 export function startCli(folder: string, ...args: string[]): Deno.ChildProcess {
   return startCliWith(folder, {}, ...args);
@@ -36,8 +41,37 @@ export function startCliWith(
   env: Readonly<Record<string, string>>,
   ...args: string[]
 ): Deno.ChildProcess {
-  const command = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", CLI, ...args],
+  return start(folder, env, commandLine(...args));
+}
+
+/** Root without its right to read and write all files: permissions count for it as for others. */
+const UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"];
+
+/** Whether {@linkcode startUnprivileged} can run commands whom permissions bind. */
+export const canDropPrivileges: boolean = Deno.build.os === "linux" &&
+  (Deno.uid() !== 0 || await worksHere([...UNPRIVILEGED, "true"]));
+
+/** Starts a command in a folder, bound by permissions also if root runs the tests. */
+export function startUnprivileged(folder: string, ...args: string[]): Deno.ChildProcess {
+  return startUnprivilegedWith(folder, {}, ...args);
+}
+
+/** Starts a command in a folder, bound by permissions, with more in its environment. */
+export function startUnprivilegedWith(
+  folder: string,
+  env: Readonly<Record<string, string>>,
+  ...args: string[]
+): Deno.ChildProcess {
+  return start(folder, env, [...(Deno.uid() === 0 ? UNPRIVILEGED : []), ...commandLine(...args)]);
+}
+
+function start(
+  folder: string,
+  env: Readonly<Record<string, string>>,
+  [program, ...args]: readonly string[],
+): Deno.ChildProcess {
+  const command = new Deno.Command(program!, {
+    args,
     cwd: folder,
     env: { PIXSTAGE_STORE: storeOf(folder), ...env },
     stdin: "null",
@@ -45,6 +79,10 @@ export function startCliWith(
     stderr: "piped",
   });
   return command.spawn();
+}
+
+async function worksHere([program, ...args]: readonly string[]): Promise<boolean> {
+  return await new Deno.Command(program!, { args }).output().then(({ success }) => success, () => false);
 }
 
 /** Runs a command in a folder to its end. */

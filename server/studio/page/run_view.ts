@@ -113,7 +113,8 @@ function Next({ job }: { readonly job: Job }): VNode {
   const origin = originOf(job);
   const [image] = job.images;
   const seed = image?.seed ?? "0";
-  const name = `${promptOf(job).replaceAll(/[^\p{L}\p{N}]+/gu, "-").slice(0, 40) || "picture"}-${seed}.png`;
+  const words = [...promptOf(job).replaceAll(/[^\p{L}\p{M}\p{N}]+/gu, "-")].slice(0, 40).join("");
+  const name = `${words || "picture"}-${seed}.png`;
   const decoders = offered.value.decoders;
   const steps = origin?.steps ?? 0;
   const at = step || Math.max(1, Math.floor(steps / 2));
