@@ -29,6 +29,21 @@ export function requireKey(key: string): MiddlewareHandler<ServerEnv> {
   };
 }
 
+/**
+ * Refuses a key that no request could carry: one with blanks or with characters beyond ASCII arrives as another, or not
+ * at all.
+ *
+ * @throws {RangeError} if it is such a key.
+ */
+export function requireUsableKey(key: string): void {
+  if (/^[\x21-\x7e]+$/.test(key)) return;
+  const at = key.search(/[^\x21-\x7e]/);
+  const found = key === "" ? "it is empty" : `the character at ${at + 1} is none of them`;
+  throw new RangeError(
+    `Cannot use the API key as it must consist of visible ASCII characters, without blanks: ${found}`,
+  );
+}
+
 /** Addresses of this machine alone. */
 export function isLoopback(hostname: string): boolean {
   return /^(?:localhost|127(?:\.\d{1,3}){3}|\[?::1\]?)$/i.test(hostname);

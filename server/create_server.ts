@@ -11,6 +11,7 @@ import { listModels } from "../hub/list_models.ts";
 import type { Residency } from "../models/segments.ts";
 import type { Device } from "../runtime/device.ts";
 import { builtInStages } from "../stages/mod.ts";
+import { requireUsableKey } from "./access.ts";
 import { createApp } from "./app.ts";
 import { ArtifactFiles } from "./artifact_files.ts";
 import type { Engine } from "./engine/engine.ts";
@@ -112,7 +113,9 @@ export interface Server {
  *
  * @param options How it is set up.
  * @returns The server; hand its `fetch` to `Deno.serve`.
- * @throws {Error} if another server uses the same store, or the system refuses it.
+ * @throws {Error} if a model that was named cannot be served, another server uses the same store, or the system refuses
+ * it.
+ * @throws {RangeError} if requests cannot carry the API key.
  *
  * @example Usage
  * ```ts
@@ -130,6 +133,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
   const { lanes, device, threads, apiKey, loopbackOnly = true, corsOrigins = [], heartbeatMs = 15_000 } =
     options;
   const { store = defaultStoreFolder(), log = noLog } = options;
+  if (apiKey !== undefined) requireUsableKey(apiKey);
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const entries = options.models ??
     (await listModels()).map(({ name }): ModelEntry => ({ name, reference: name }));
@@ -137,6 +141,10 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     entries,
     (entry, error, isServed) => {
       const { message } = error instanceof Error ? error : new Error(String(error));
+      // Of all models on a machine some cannot be served; one that was asked for by name must be.
+      if (options.models && !isServed) {
+        throw new Error(`Cannot serve model "${entry.name}": ${message}`, { cause: error });
+      }
       log(isServed ? "model_served_in_part" : "model_skipped", { model: entry.name, error: message });
     },
   );
