@@ -126,7 +126,7 @@ Deno.test("--max-memory is 0 for no limit, and below 0 for the free memory less 
     assert.equal(refused.status, 2);
     assert.match(
       refused.stderr,
-      /--max-memory <size>' argument 'lots' is invalid. It must be a size, such as/,
+      /--max-memory <size>' argument 'lots' is invalid. A size must be a number with a unit, such as .*"lots"/,
     );
   }));
 
