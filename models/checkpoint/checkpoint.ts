@@ -59,7 +59,7 @@ export interface OpenCheckpointOptions {
   /** The variant of the weights: `fp16`. Default is the plain weights. */
   readonly variant?: string;
   /**
-   * Finds the weights of a component by its folder, in the place of looking for them in the source: for sources that have
+   * Finds the weights of a component in its folder, in the place of looking for them in the source: for sources that have
    * the small files alone at first. Which variant a component takes, and whether there is such a variant, is then its
    * matter.
    */
@@ -137,8 +137,9 @@ async function weightsOf(
   components: readonly ComponentName[],
   variant: string,
 ): Promise<FindWeights> {
-  const variants: ReadonlyMap<string, string> = await chooseVariants(source, components, variant);
-  return (folder) => findWeightFiles(source, folder, variants.get(folder) ?? "");
+  const variants = await chooseVariants(source, components, variant);
+  return (component, folder) =>
+    findWeightFiles(source, { component, folder, variant: variants.get(component) ?? "" });
 }
 
 /**

@@ -83,6 +83,11 @@ export function parseModelIndex(text: string, name: string): ModelIndex {
   return { family, pipeline, classes };
 }
 
+/** The component that a class is of; `undefined` if it is none of the supported ones. */
+export function componentOfClass(className: string): ComponentName | undefined {
+  return COMPONENT_NAMES.find((name) => SUPPORTED_CLASSES[name].includes(className));
+}
+
 /** Refuses the class of a component that is none of the supported ones; an absent class passes. */
 export function checkClass(component: ComponentName, className: string | undefined, where: string): void {
   const supported = SUPPORTED_CLASSES[component];
