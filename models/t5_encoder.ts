@@ -48,6 +48,12 @@ export function t5EncoderSegments(
   });
 }
 
+/**
+ * Names of the token embedding. transformers ties the two, and some tools save the second alone: `shared.weight` is the
+ * first to be left out where tied tensors are written once.
+ */
+const EMBEDDING_NAMES = ["shared.weight", "encoder.embed_tokens.weight"] as const;
+
 /** The layers, in order. */
 class T5Layers {
   readonly graph: GraphBuilder;
@@ -66,7 +72,8 @@ class T5Layers {
   embed(): Value {
     const { vocab_size, d_model } = this.#config;
     const ids = this.graph.input("input_ids", "int32", ["tokens"]);
-    const table = this.#weights.locate("shared.weight", [vocab_size, d_model]);
+    const name = EMBEDDING_NAMES.find((name) => this.#weights.has(name)) ?? EMBEDDING_NAMES[0];
+    const table = this.#weights.locate(name, [vocab_size, d_model]);
     return this.#hidden("embeddings", this.graph.rows(table, ids));
   }
 

@@ -4,10 +4,11 @@
  * @module
  */
 
-import type { z } from "zod";
+import { checkPart } from "../hub/check_checkpoint.ts";
 import { HubError } from "../hub/hub_error.ts";
 import { LocalModels } from "../hub/local_models.ts";
 import { AutoencoderConfig, spatialFactor } from "../models/autoencoder_config.ts";
+import { checkComponent } from "../models/check_component.ts";
 import { COMPONENT_NAMES, type ComponentName } from "../models/checkpoint/model_index.ts";
 import type { RunDefaults } from "../models/checkpoint/run_defaults.ts";
 import { PixArtTransformerConfig } from "../models/pixart_transformer_config.ts";
@@ -60,13 +61,16 @@ export async function describeModels(
   const transformers: ModelEntry[] = [];
   let bytes = 0;
   for (const entry of entries) {
-    const decodes = await holds(entry, "vae", AutoencoderConfig, local);
-    const denoises = await holds(entry, "transformer", PixArtTransformerConfig, local);
+    const decodes = await holds(entry, "vae", local);
+    const denoises = await holds(entry, "transformer", local);
     if (decodes) decoders.push(entry);
     if (denoises) transformers.push(entry);
     try {
       const model = await describeModel(entry, local);
       const weights = await bytesOf(entry, local);
+      const checkpoint = await local.open({ model: entry.reference });
+      await checkPart(checkpoint, "tokenizer");
+      await checkPart(checkpoint, "scheduler");
       models.push(model);
       bytes += weights;
     } catch (error) {
@@ -78,18 +82,12 @@ export async function describeModels(
   return { models, decoders, transformers, weightBytes: bytes };
 }
 
-/** Whether the weights of such a component are here, of a kind that runs here. */
-async function holds(
-  { reference }: ModelEntry,
-  name: ComponentName,
-  config: z.ZodType,
-  models: LocalModels,
-): Promise<boolean> {
+/** Whether such a component is here with every tensor that a run needs. */
+async function holds({ reference }: ModelEntry, name: ComponentName, models: LocalModels): Promise<boolean> {
   try {
-    const component = await models.component({ model: reference }, name);
     // Of a model that was downloaded in part, configurations are here without weights.
-    await component.weightFiles();
-    return config.safeParse(component.config).success;
+    await checkComponent(name, await models.component({ model: reference }, name));
+    return true;
   } catch {
     return false;
   }
@@ -107,7 +105,7 @@ async function bytesOf({ name: model, reference }: ModelEntry, models: LocalMode
   for (const name of COMPONENT_NAMES) {
     const component = await models.component({ model: reference }, name);
     try {
-      bytes += weightBytes(await component.weights());
+      bytes += weightBytes(await checkComponent(name, component));
       here.push(name);
     } catch (error) {
       if (!(error instanceof HubError) || error.code !== "offline") throw error;

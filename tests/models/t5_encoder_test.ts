@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import type { Tensor } from "../../artifacts/tensor.ts";
+import { openComponent } from "../../models/checkpoint/component.ts";
+import { openDiskSource } from "../../models/checkpoint/disk_source.ts";
 import type { Weights } from "../../models/checkpoint/weights.ts";
 import { SegmentedModel } from "../../models/segments.ts";
 import { t5EncoderSegments } from "../../models/t5_encoder.ts";
@@ -8,6 +11,7 @@ import { T5Encoder } from "../../models/t5_runner.ts";
 import { positionBuckets } from "../../models/t5_position_buckets.ts";
 import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
 import { tensor } from "../../artifacts/tensor.ts";
+import { editTensors, tinyCheckpoint, withCopy } from "../checkpoint/copies.ts";
 import {
   assertNear,
   openTiny,
@@ -101,4 +105,23 @@ Deno.test("T5Encoder gives the same bytes however it is cut and held", async () 
       assert.deepEqual((await encoder.encode(ids)).data, expected.data, "again");
     }
   }
+});
+
+Deno.test("T5Encoder takes an embedding that is saved as encoder.embed_tokens.weight alone", async () => {
+  await withCopy(tinyCheckpoint("tiny-alpha-512/text_encoder"), async (copy) => {
+    const path = join(copy, "model.safetensors");
+    const ids = [71, 300, 5, 1];
+    const encode = async (folder: string): Promise<Tensor<"float32">> => {
+      const component = await openComponent(await openDiskSource(folder), { component: "text_encoder" });
+      const weights = await component.weights();
+      await using encoder = await T5Encoder.open(runtime, T5EncoderConfig.parse(component.config), weights);
+      return await encoder.encode(ids);
+    };
+    const expected = await encode(copy);
+    await editTensors(path, ({ "shared.weight": table, ...tensors }) => ({
+      ...tensors,
+      "encoder.embed_tokens.weight": table!,
+    }));
+    assert.deepEqual(await encode(copy), expected);
+  });
 });
