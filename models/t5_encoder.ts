@@ -49,10 +49,10 @@ export function t5EncoderSegments(
 }
 
 /**
- * Names of the token embedding. transformers ties the two, and some tools save the second alone: `shared.weight` is the
- * first to be left out where tied tensors are written once.
+ * Names of the token embedding. transformers ties the two: a file may hold either. Where it holds both and they differ,
+ * the encoder looks its tokens up in the first.
  */
-const EMBEDDING_NAMES = ["shared.weight", "encoder.embed_tokens.weight"] as const;
+const EMBEDDING_NAMES = { own: "encoder.embed_tokens.weight", shared: "shared.weight" } as const;
 
 /** The layers, in order. */
 class T5Layers {
@@ -72,7 +72,8 @@ class T5Layers {
   embed(): Value {
     const { vocab_size, d_model } = this.#config;
     const ids = this.graph.input("input_ids", "int32", ["tokens"]);
-    const name = EMBEDDING_NAMES.find((name) => this.#weights.has(name)) ?? EMBEDDING_NAMES[0];
+    const { own, shared } = EMBEDDING_NAMES;
+    const name = this.#weights.has(own) ? own : shared;
     const table = this.#weights.locate(name, [vocab_size, d_model]);
     return this.#hidden("embeddings", this.graph.rows(table, ids));
   }
