@@ -9,21 +9,22 @@
 import * as z from "zod";
 import { AutoencoderKLConfig } from "./autoencoder_kl_config.ts";
 import { AutoencoderTinyConfig } from "./autoencoder_tiny_config.ts";
+import { type ConfigSchema, configSchema, mustBe } from "./config_schema.ts";
 
-/** The schema of the class that the file names. */
-export const AutoencoderConfig = z.discriminatedUnion("_class_name", [
-  AutoencoderKLConfig,
-  AutoencoderTinyConfig,
-], {
+const schema = z.discriminatedUnion("_class_name", [AutoencoderKLConfig, AutoencoderTinyConfig], {
   error: ({ input }) => {
-    const current = JSON.stringify((input as { _class_name?: unknown } | null)?._class_name);
-    return `Cannot compute this autoencoder as _class_name must be "AutoencoderKL" or "AutoencoderTiny": ` +
-      `current value is ${current}`;
+    const named = typeof input === "object" && input !== null && "_class_name" in input
+      ? input._class_name
+      : undefined;
+    return mustBe(["AutoencoderKL", "AutoencoderTiny"], named);
   },
 });
 
+/** The schema of the class that the file names. */
+export const AutoencoderConfig: ConfigSchema<AutoencoderConfig> = configSchema("autoencoder", schema);
+
 /** See the schema of the same name. */
-export type AutoencoderConfig = z.infer<typeof AutoencoderConfig>;
+export type AutoencoderConfig = z.infer<typeof schema>;
 
 /** Pixels along a side of one latent: every level of the autoencoder but the last halves the picture. */
 export function spatialFactor(config: AutoencoderConfig): number {

@@ -79,7 +79,7 @@ export async function decodeFacts(component: Component): Promise<DecodeFacts> {
   const weights = await component.weights();
   return {
     weightBytes: sumOf(weights, (name) => DECODER.test(name)),
-    config: z.parse(AutoencoderConfig, component.config),
+    config: AutoencoderConfig.parse(component.config),
   };
 }
 

@@ -270,11 +270,11 @@ function latentShape({ transformer, madeSize, spatialFactor }: DenoiseSettings):
 
 /** Refuses embeddings of another text encoder, and guidance without negative embeddings. */
 function checkEmbeddings({ prompts, negatives }: Embeddings, settings: DenoiseSettings): void {
-  const { caption_channels } = settings.transformer;
+  const { text_channels } = settings.transformer;
   const channels = channelsOf(prompts);
-  if (channels !== caption_channels) {
+  if (channels !== text_channels) {
     throw new ArtifactError(
-      `Cannot use embeddings as this transformer takes ${caption_channels} channels: they have ${channels}. ` +
+      `Cannot use embeddings as this transformer takes ${text_channels} channels: they have ${channels}. ` +
         "Encode with the checkpoint that denoises",
     );
   }

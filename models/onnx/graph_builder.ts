@@ -266,6 +266,11 @@ export class GraphBuilder {
     return this.contrib("QuickGelu", [x], { alpha: 1 });
   }
 
+  /** GELU: x times the normal distribution's share below x. */
+  gelu(x: Value): Value {
+    return this.op("Gelu", [x]);
+  }
+
   /** GELU in its tanh form. */
   geluTanh(x: Value): Value {
     return this.op("Gelu", [x], { approximate: "tanh" });
