@@ -9,6 +9,7 @@
 
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { DType } from "../../artifacts/dtype.ts";
+import { FLOAT8_VALUES, type Float8DType, isFloat8 } from "../../artifacts/float8.ts";
 import { type Tensor, tensor, tensorBytes } from "../../artifacts/tensor.ts";
 import type { ModelGraph } from "../../runtime/runtime.ts";
 import type { QuantizedLocation, WeightLocation } from "../checkpoint/weights.ts";
@@ -63,6 +64,8 @@ const DATA_TYPES: Readonly<Record<DType, DataType>> = {
   float32: DataType.FLOAT,
   float16: DataType.FLOAT16,
   bfloat16: DataType.BFLOAT16,
+  float8e4m3fn: DataType.FLOAT8E4M3FN,
+  float8e5m2: DataType.FLOAT8E5M2,
   int64: DataType.INT64,
   uint64: DataType.UINT64,
   int32: DataType.INT32,
@@ -148,6 +151,7 @@ export class GraphBuilder {
 
   /** Some rows of a weight [rows, width], as float32: gathered as stored, cast after, so only these are read. */
   rows(location: WeightLocation, indices: Value): Value {
+    if (isFloat8(location.dtype)) return this.#float8Rows(location, location.dtype, indices);
     const rows = this.op("Gather", [this.#external(location), indices]);
     return this.#toType(rows, location.dtype, "float32", this.#nodes);
   }
@@ -388,6 +392,13 @@ export class GraphBuilder {
       accuracy_level: INT8_ACTIVATIONS,
     });
     return bias ? this.add(product, bias) : product;
+  }
+
+  /** Rows of 8-bit floats, which Gather does not know: of their bits, each of which is then looked up. */
+  #float8Rows(location: WeightLocation, dtype: Float8DType, indices: Value): Value {
+    const bits = this.#external({ ...location, name: `${location.name}:bits`, dtype: "uint8" });
+    const rows = this.op("Cast", [this.op("Gather", [bits, indices])], { to: BigInt(DataType.INT32) });
+    return this.op("Gather", [this.vector([...FLOAT8_VALUES[dtype]]), rows]);
   }
 
   #node(

@@ -26,6 +26,7 @@ FEED_FORWARDS += [
     {"feed_forward_proj": "gated-silu", "dense_act_fn": "relu", "is_gated_act": True},
     {"feed_forward_proj": "gated-gelu", "dense_act_fn": None, "is_gated_act": False},
 ]
+FLOAT8 = {"float8e4m3fn": torch.float8_e4m3fn, "float8e5m2": torch.float8_e5m2}
 IDS = [71, 300, 5, 800, 1]
 
 
@@ -38,7 +39,7 @@ def model(of, folder, file, change, rename):
         (path / "config.json").write_text(json.dumps(config))
         tensors = dict(filter(None, (rename(*item) for item in load_file(checkpoint / folder / file).items())))
         save_file(tensors, path / file, metadata={"format": "pt"})
-        return of.from_pretrained(path)
+        return of.from_pretrained(path, torch_dtype=torch.float32)
 
 
 def latents(change, dtype):
@@ -85,9 +86,16 @@ def hidden(change):
         return t5(torch.tensor([IDS]))[0]
 
 
+def hidden_of_float8(dtype):
+    t5 = model(T5EncoderModel, "text_encoder", "model.safetensors", {}, lambda name, tensor: (name, tensor.to(dtype)))
+    with torch.no_grad():
+        return t5(torch.tensor([IDS]))[0]
+
+
 results = {
     "transformers": [transformer_run(change) for change in TRANSFORMERS],
     "ids": IDS,
     "textEncoders": [{"config": change, "hidden": hidden(change).flatten().tolist()} for change in FEED_FORWARDS],
+    "float8": [{"dtype": name, "hidden": hidden_of_float8(dtype).flatten().tolist()} for name, dtype in FLOAT8.items()],
 }
 (here / "other_configs.json").write_text(json.dumps(results) + "\n")
