@@ -5,7 +5,7 @@
  */
 
 import { checkComponent } from "../models/check_component.ts";
-import type { Checkpoint } from "../models/checkpoint/checkpoint.ts";
+import { type Checkpoint, schedulerBeneath } from "../models/checkpoint/checkpoint.ts";
 import type { ComponentName } from "../models/checkpoint/model_index.ts";
 import { createScheduler, schedulerConfig } from "../schedulers/mod.ts";
 import { createTokenizer } from "../text/tokenizer.ts";
@@ -29,8 +29,9 @@ export async function checkPart(checkpoint: Checkpoint, part: CheckedPart): Prom
       createTokenizer(await checkpoint.tokenizer());
       break;
     case "scheduler": {
-      const { className, config } = await checkpoint.scheduler();
-      const { scheduler: name = className, schedulerOptions, steps = STEPS } = checkpoint.defaults;
+      const { scheduler: named, schedulerOptions, steps = STEPS } = checkpoint.defaults;
+      const { className, config } = await schedulerBeneath(named, () => checkpoint.scheduler());
+      const name = named ?? className;
       createScheduler(name, schedulerConfig(name, config, schedulerOptions), { steps });
       break;
     }

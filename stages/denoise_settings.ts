@@ -9,7 +9,7 @@
 
 import { z } from "zod";
 import type { JsonObject } from "../artifacts/artifact.ts";
-import type { Checkpoint } from "../models/checkpoint/checkpoint.ts";
+import { type Checkpoint, schedulerBeneath } from "../models/checkpoint/checkpoint.ts";
 import type { RunDefaults } from "../models/checkpoint/run_defaults.ts";
 import { AutoencoderConfig, spatialFactor } from "../models/autoencoder_config.ts";
 import { PixArtTransformerConfig } from "../models/pixart_transformer_config.ts";
@@ -145,7 +145,9 @@ export async function settleDenoise(
         `${size.width}`,
     );
   }
-  const { config, createScheduler } = schedulerFactory(parameters, defaults, await denoiser.scheduler());
+  const named = parameters.scheduler ?? defaults.scheduler;
+  const own = await schedulerBeneath(named, () => denoiser.scheduler());
+  const { config, createScheduler } = schedulerFactory(parameters, defaults, own);
   const scheduler = createScheduler();
   const returnsDenoised = checkpoint.family === "alpha" && scheduler.timesteps.length === 1;
   if (returnsDenoised && !GIVES_DENOISED.has(scheduler.name)) {

@@ -158,7 +158,7 @@ export async function readScheduler(
   const label = `${source.name}/${SCHEDULER_FILE}`;
   if (!await source.exists(SCHEDULER_FILE)) {
     throw new MissingComponentError(
-      `Cannot open the scheduler of ${source.name} as ${SCHEDULER_FILE} is missing`,
+      `Cannot open the scheduler of ${source.name} as ${SCHEDULER_FILE} is missing: put it there, or name a scheduler`,
     );
   }
   const config = parseLenientJson(await source.readText(SCHEDULER_FILE), label);
@@ -167,4 +167,25 @@ export async function readScheduler(
     throw new CheckpointError(`Cannot read ${label} as _class_name must name a class`);
   }
   return { className, config };
+}
+
+/**
+ * The configuration that a run's scheduler is laid over: the checkpoint's, or none where the checkpoint has no scheduler
+ * and the run names one, whose own defaults then hold.
+ *
+ * @param named The scheduler that the run names.
+ * @param read Reads the checkpoint's scheduler.
+ * @returns The configuration, and the class that counts unless the run names another.
+ * @throws {MissingComponentError} if there is no scheduler and none is named.
+ */
+export async function schedulerBeneath(
+  named: string | undefined,
+  read: () => Promise<SchedulerConfig>,
+): Promise<SchedulerConfig> {
+  try {
+    return await read();
+  } catch (error) {
+    if (named === undefined || !(error instanceof MissingComponentError)) throw error;
+    return { className: named, config: {} };
+  }
 }
