@@ -149,7 +149,7 @@ export class HubModel {
       if (!repository) throw this.#lacks(missing);
     }
     if (repository) await this.#fetchSmall(repository, variant, signal);
-    const source = await openDiskSource(this.folder);
+    const source = await openDiskSource(this.folder, this.#context.model);
     return {
       source,
       findWeights: (component, folder) => this.#weights(source, { component, folder, variant }, signal),
@@ -173,7 +173,7 @@ export class HubModel {
   /** Says what the cache lacks so that the model could be opened. */
   async #missingFromCache(variant: string): Promise<string | undefined> {
     try {
-      const source = await openDiskSource(this.folder);
+      const source = await openDiskSource(this.folder, this.#context.model);
       const main = await Promise.all(MAIN_FILES.map((path) => source.exists(path)));
       if (!main.includes(true)) return "model_index.json is missing";
       await componentVariants(source, variant);

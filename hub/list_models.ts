@@ -10,6 +10,7 @@ import { openCheckpoint } from "../models/checkpoint/checkpoint.ts";
 import { UnsupportedArchitectureError } from "../models/checkpoint/checkpoint_errors.ts";
 import { openDiskSource } from "../models/checkpoint/disk_source.ts";
 import { COMPONENT_NAMES, type ComponentName } from "../models/checkpoint/model_index.ts";
+import type { CheckpointSource } from "../models/checkpoint/source.ts";
 import { findWeightFiles } from "../models/checkpoint/weight_files.ts";
 import { declaredParts, heldWeights } from "./cached_model.ts";
 import { type CheckedPart, checkPart } from "./check_checkpoint.ts";
@@ -71,8 +72,9 @@ async function listed(name: string, folder: string): Promise<readonly ListedMode
   let declared: readonly string[] = [];
   let faults: readonly string[];
   try {
-    declared = await declaredParts(await openDiskSource(folder));
-    faults = await findFaults(folder, declared, held);
+    const source = await openDiskSource(folder, name);
+    declared = await declaredParts(source);
+    faults = await findFaults(source, declared, held);
   } catch (error) {
     if (error instanceof UnsupportedArchitectureError) return [];
     faults = [messageOf(error)];
@@ -98,11 +100,10 @@ async function listed(name: string, folder: string): Promise<readonly ListedMode
 
 /** Says what a run would refuse of the parts that are here; what is not here is fetched first. */
 async function findFaults(
-  folder: string,
+  source: CheckpointSource,
   declared: readonly string[],
   held: ReadonlyMap<string, readonly string[]>,
 ): Promise<readonly string[]> {
-  const source = await openDiskSource(folder);
   const faults = new Set<string>();
   const check = async (part: CheckedPart, variant: string): Promise<void> => {
     const findWeights = (component: ComponentName, folder: string) =>

@@ -47,7 +47,8 @@ export function defineScheduler<Options extends z.ZodObject>(
   const parse = (config: unknown): z.output<Options> => {
     const parsed = definition.options.safeParse(config ?? {});
     if (!parsed.success) {
-      throw SchedulerOptionError.fromIssue(definition.name, parsed.error.issues[0]!, config);
+      const defaults = definition.options.safeParse({}).data;
+      throw SchedulerOptionError.fromIssue(definition.name, parsed.error.issues[0]!, config, defaults);
     }
     return parsed.data;
   };

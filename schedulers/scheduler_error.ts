@@ -67,18 +67,29 @@ export class SchedulerOptionError extends Error {
     );
   }
 
-  /** A value that an option cannot take, from zod's first complaint. */
-  static fromIssue(scheduler: string, issue: z.core.$ZodIssue, config: unknown): SchedulerOptionError {
+  /**
+   * A value that an option cannot take, from zod's first complaint.
+   *
+   * @param scheduler The scheduler's name.
+   * @param issue The complaint.
+   * @param config The options as they were given.
+   * @param defaults What options that were not given stand at.
+   */
+  static fromIssue(
+    scheduler: string,
+    issue: z.core.$ZodIssue,
+    config: unknown,
+    defaults: unknown,
+  ): SchedulerOptionError {
     const option = issue.path.join(".");
-    const value = issue.path.reduce<unknown>(
-      (inner, key) => inner !== null && typeof inner === "object" ? Reflect.get(inner, key) : undefined,
-      config,
-    );
+    const given = valueAt(config, issue.path);
+    const value = given === undefined ? valueAt(defaults, issue.path) : given;
     const current = typeof value === "number" ? String(value) : JSON.stringify(value);
+    const source = given === undefined ? ", by default" : "";
     return new SchedulerOptionError(
       scheduler,
       option,
-      `${option || "the configuration"} must be ${expectation(issue)}: current value is ${current}`,
+      `${option || "the configuration"} must be ${expectation(issue)}: current value is ${current}${source}`,
     );
   }
 }
@@ -87,6 +98,13 @@ export class SchedulerOptionError extends Error {
 function nearestOf(given: string, names: readonly string[]): string {
   const far = (name: string): number => distance(given.toLowerCase(), name.toLowerCase());
   return names.reduce((nearest, name) => far(name) < far(nearest) ? name : nearest);
+}
+
+function valueAt(config: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (inner, key) => inner !== null && typeof inner === "object" ? Reflect.get(inner, key) : undefined,
+    config,
+  );
 }
 
 function expectation(issue: z.core.$ZodIssue): string {

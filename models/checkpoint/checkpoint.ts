@@ -32,6 +32,8 @@ export interface Checkpoint {
   readonly family: Family;
   /** Which components with weights it holds. */
   readonly components: readonly ComponentName[];
+  /** Which components its model index declares and it does not hold. */
+  readonly missing: readonly ComponentName[];
   /** Settings that its maker recommends; empty where it has no `pixstage.json`. */
   readonly defaults: RunDefaults;
   /**
@@ -109,8 +111,11 @@ export async function openCheckpoint(
     name: source.name,
     family: index.family,
     components,
+    missing: COMPONENT_NAMES.filter((name) =>
+      index.classes[name] !== undefined && !components.includes(name)
+    ),
     defaults,
-    component: (name) => readComponent(source, name, name, findWeights, index.classes[name]),
+    component: (name) => readComponent(source, name, name, findWeights, index.classes[name] ?? null),
     scheduler: () => readScheduler(source, index.classes["scheduler"]),
     tokenizer: () => readTokenizerFiles(source, "tokenizer"),
   };

@@ -84,18 +84,22 @@ export async function openComponent(
  * @param component Which component it is.
  * @param folder Its folder; `""` for the source's own.
  * @param findWeights Finds its weights.
- * @param declaredClass Its class by the model index. Default is what its configuration says.
+ * @param declaredClass Its class by the model index; `null` where the index declares that there is none. Default is what
+ *   its configuration says.
  * @returns The component.
+ * @throws {MissingComponentError} if there is no such component.
  */
 export async function readComponent(
   source: CheckpointSource,
   component: ComponentName,
   folder: string,
   findWeights: FindWeights,
-  declaredClass?: string,
+  declaredClass?: string | null,
 ): Promise<Component> {
   const path = joinPath(folder, "config.json");
-  if (!await source.exists(path)) throw missing(source, component, path);
+  if (!await source.exists(path)) {
+    throw declaredClass === null ? leftOut(source, component) : missing(source, component, path);
+  }
   const name = folder === "" ? source.name : `${source.name}/${folder}`;
   const config = parseLenientJson(await source.readText(path), `${source.name}/${path}`);
   const className = declaredClass ?? configuredClass(config, `${source.name}/${path}`);
@@ -158,6 +162,20 @@ function missing(source: CheckpointSource, component: ComponentName, path: strin
   return new MissingComponentError(
     `Cannot open the ${component} of ${source.name} as ${path} is missing: the folder ${component} must hold ` +
       "config.json and safetensors files",
+  );
+}
+
+/** What to do without a component, as checkpoints are published whose others are shared. */
+const INSTEAD: Readonly<Record<ComponentName, string>> = {
+  transformer: "Denoise with a checkpoint that has one",
+  text_encoder: "Give embeddings that were made with a checkpoint that has one",
+  vae: "Decode with the autoencoder of another checkpoint",
+};
+
+function leftOut(source: CheckpointSource, component: ComponentName): MissingComponentError {
+  return new MissingComponentError(
+    `Cannot open the ${component} of ${source.name} as its model_index.json says that it has none. ` +
+      INSTEAD[component],
   );
 }
 

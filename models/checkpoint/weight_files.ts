@@ -155,10 +155,20 @@ async function readIndex(
 
 function noWeights(where: string, files: readonly string[], variant: string): CheckpointError {
   const wanted = variant === "" ? "its plain weights" : `the variant ${variant} of its weights`;
+  const shards = files.filter((file) => weightFileVariant(file) === variant);
+  if (shards.length > 0) {
+    const stem = shards[0]!.startsWith("model") ? "model" : "diffusion_pytorch_model";
+    return new CheckpointError(
+      `Cannot read ${wanted} in ${where} as their index ${indexNames(stem, variant)[0]} is missing: ` +
+        `there are shards, ${shards.join(", ")}. Fetch the index too`,
+    );
+  }
   const variants = variantsOf(files);
   if (variants.length > 0) {
     const found = variants.map((name) => name === "" ? "the plain weights" : name).join(", ");
-    return new MissingVariantError(`Cannot find ${wanted} in ${where}: there are ${found}`);
+    return new MissingVariantError(
+      `Cannot find ${wanted} in ${where}: there are ${found}. Choose one of these variants, or fetch what is missing`,
+    );
   }
   const pickles = files.filter((file) => PICKLE_FILE.test(file));
   if (pickles.length > 0) {
