@@ -26,7 +26,7 @@ export const LESS_MEMORY =
  */
 export const denoiseStage: Stage = defineStage({
   name: "denoise",
-  version: "2",
+  version: "3",
   description: "Denoises latents with the checkpoint's transformer and a scheduler.",
   inputs: denoiseInputs,
   outputs: {

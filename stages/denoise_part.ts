@@ -19,7 +19,7 @@ const denoisePartParameters = denoiseStageParameters.extend({
  */
 export const denoisePartStage: Stage = defineStage({
   name: "denoise-part",
-  version: "2",
+  version: "3",
   description: "Takes some steps of denoising, and gives the state to go on from.",
   inputs: denoiseInputs,
   outputs: {

@@ -43,7 +43,7 @@ export const SEQUENCE_LENGTHS = { alpha: 120, sigma: 300 } as const;
  */
 export const encodeStage: Stage = defineStage({
   name: "encode",
-  version: "1",
+  version: "2",
   description: "Encodes prompts with the checkpoint's T5.",
   inputs: {},
   outputs: {
