@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Floats of 8 bits, which are held as their bits: E4M3FN, without infinities, and E5M2, which is the upper half of
- * float16.
+ * Floats of 8 bits, which are held as their bits: E4M3FN, without infinities, and E5M2, which is the upper
+ * half of float16.
  *
  * Source: Micikevicius et al., "FP8 Formats for Deep Learning" (https://arxiv.org/abs/2209.05433), table 1.
  *

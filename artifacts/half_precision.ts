@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Converts between float32 and the two 16 bit types, which are held as their bits, and from other floats to float32.
- * Rounds to nearest, ties to even; subnormals, infinities and NaN are exact.
+ * Converts between float32 and the two 16 bit types, which are held as their bits, and from other floats to
+ * float32. Rounds to nearest, ties to even; subnormals, infinities and NaN are exact.
  *
  * Source: IEEE 754-2019, binary16; for bfloat16 the rounding of PyTorch's `c10/util/BFloat16.h`.
  *
@@ -19,7 +19,8 @@ export type FloatDType = "float32" | "float16" | "bfloat16";
 const BFLOAT16_NAN = 0x7fc0;
 
 /**
- * The tensor in float32. Floats of 8 and 16 bits are exact there, those of 64 bits are rounded to the nearest value.
+ * The tensor in float32. Floats of 8 and 16 bits are exact there, those of 64 bits are rounded to the nearest
+ * value.
  *
  * @param value A tensor of floats.
  * @param name What it is called in errors.

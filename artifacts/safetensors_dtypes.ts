@@ -68,7 +68,10 @@ export function isSafetensorsDType(name: string): name is SafetensorsDType {
   return Object.hasOwn(SAFETENSORS_BITS, name);
 }
 
-/** The element type in memory; `undefined` for complex numbers, and for floats of 4, 6 and 8 bits of other kinds. */
+/**
+ * The element type in memory; `undefined` for complex numbers, and for floats of 4, 6 and 8 bits of other
+ * kinds.
+ */
 export function memoryDType(name: SafetensorsDType): DType | undefined {
   return MEMORY_NAMES.get(name);
 }

@@ -55,7 +55,10 @@ export function describePicture(
   return { parameters: lines.join("\n"), pixstage: provenanceText(provenance, { image }) };
 }
 
-/** A value of the settings line, quoted as `quote` of the web UI's `infotext_utils.py` does: a comma would end it. */
+/**
+ * A value of the settings line, quoted as `quote` of the web UI's `infotext_utils.py` does: a comma would end
+ * it.
+ */
 function quoted(value: string): string {
   return /[,:\n]/.test(value) ? JSON.stringify(value) : value;
 }

@@ -17,7 +17,8 @@ const STEPS = 20;
 export type CheckedPart = ComponentName | "tokenizer" | "scheduler";
 
 /**
- * Refuses a part of a checkpoint that no run could use. Reads configurations, the tokenizer and the headers of weights.
+ * Refuses a part of a checkpoint that no run could use. Reads configurations, the tokenizer and the headers
+ * of weights.
  *
  * @param checkpoint The checkpoint.
  * @param part The part.

@@ -39,10 +39,10 @@ export interface ListedModel {
 const PREFIX = "models--";
 
 /**
- * Lists the models of this machine, and says of each what a run would refuse of it: configurations, tokenizers and the
- * headers of weights are read. Models of other architectures, which the hub's cache may hold too, are left out.
- * (`scanCacheDir` of the hub's library leaves out the folders of a snapshot, and models that were fetched by commit
- * alone.)
+ * Lists the models of this machine, and says of each what a run would refuse of it: configurations,
+ * tokenizers and the headers of weights are read. Models of other architectures, which the hub's cache may
+ * hold too, are left out. (`scanCacheDir` of the hub's library leaves out the folders of a snapshot, and
+ * models that were fetched by commit alone.)
  *
  * @param options Where the hub's cache is; as for downloads otherwise.
  * @returns The embedded model first, then the cached ones by name.

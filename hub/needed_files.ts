@@ -69,8 +69,8 @@ export function smallFiles(has: (path: string) => boolean, variant: string): rea
  * Finds the safetensors files of one component.
  *
  * @param source The repository; its small files must be readable.
- * @param wanted Which component, in which folder, `""` where the repository is that component alone, and the variant
- *   that is asked for. A component that lacks it takes its plain weights, so long as another has it.
+ * @param wanted Which component, in which folder, `""` where the repository is that component alone, and the
+ *   variant that is asked for. A component that lacks it takes its plain weights, so long as another has it.
  * @returns The files.
  * @throws {MissingVariantError} if no component has the variant.
  * @throws {CheckpointError} if the component has no safetensors weights.

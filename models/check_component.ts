@@ -22,13 +22,15 @@ import { T5EncoderConfig } from "./t5_encoder_config.ts";
 const ONE_LAYER = { layersPerSegment: 1 };
 
 /**
- * Refuses a component that no run could use: its configuration must be supported, and its files must hold every tensor
- * that its graphs name, in the shape that the configuration asks for. Reads the headers of the files at most.
+ * Refuses a component that no run could use: its configuration must be supported, and its files must hold
+ * every tensor that its graphs name, in the shape that the configuration asks for. Reads the headers of the
+ * files at most.
  *
  * @param name Which component it is.
  * @param component The component.
  * @returns Its weights.
- * @throws {CheckpointError} if a file or a tensor is missing, or a tensor has another shape or an unknown type.
+ * @throws {CheckpointError} if a file or a tensor is missing, or a tensor has another shape or an unknown
+ *   type.
  *
  * @example Usage
  * ```ts ignore

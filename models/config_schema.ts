@@ -13,8 +13,8 @@ import { UnsupportedArchitectureError } from "./checkpoint/checkpoint_errors.ts"
 export const size: z.ZodInt = z.int().positive();
 
 /**
- * A key of which some values alone are computed. The first is the default; others are refused with a message that names
- * these.
+ * A key of which some values alone are computed. The first is the default; others are refused with a message
+ * that names these.
  *
  * @param values The values.
  */
@@ -38,7 +38,8 @@ export interface ConfigSchema<T> {
   /**
    * Reads a configuration.
    *
-   * @throws {UnsupportedArchitectureError} if it asks for what is not computed here, or is no such configuration.
+   * @throws {UnsupportedArchitectureError} if it asks for what is not computed here, or is no such
+   *   configuration.
    */
   parse(config: unknown): T;
   /** Reads a configuration without throwing. */

@@ -33,7 +33,9 @@ const schema = z.object({
   out_channels: config.out_channels ?? config.in_channels,
   interpolation_scale: config.interpolation_scale ?? Math.max(Math.floor(config.sample_size / 64), 1),
   use_additional_conditions: config.use_additional_conditions ?? config.sample_size === 128,
-  /** Channels of the text embeddings, which reach the blocks unprojected where there are no caption channels. */
+  /**
+   * Channels of the text embeddings, which reach the blocks unprojected where there are no caption channels.
+   */
   text_channels: config.caption_channels ?? config.cross_attention_dim,
 })).superRefine(({ in_channels, out_channels }, context) => {
   // The channels behind the first are a variance that was learned, one for each of them.
@@ -47,8 +49,8 @@ const schema = z.object({
 });
 
 /**
- * The transformer's configuration, with the names and defaults of diffusers' `PixArtTransformer2DModel`. Keys that do
- * not change the computation are dropped; values that are not computed here are refused.
+ * The transformer's configuration, with the names and defaults of diffusers' `PixArtTransformer2DModel`. Keys
+ * that do not change the computation are dropped; values that are not computed here are refused.
  */
 export const PixArtTransformerConfig: ConfigSchema<PixArtTransformerConfig> = configSchema(
   "transformer",

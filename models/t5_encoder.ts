@@ -49,8 +49,8 @@ export function t5EncoderSegments(
 }
 
 /**
- * Names of the token embedding. transformers ties the two: a file may hold either. Where it holds both and they differ,
- * the encoder looks its tokens up in the first.
+ * Names of the token embedding. transformers ties the two: a file may hold either. Where it holds both and
+ * they differ, the encoder looks its tokens up in the first.
  */
 const EMBEDDING_NAMES = { own: "encoder.embed_tokens.weight", shared: "shared.weight" } as const;
 

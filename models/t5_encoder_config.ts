@@ -53,8 +53,8 @@ const schema = z.object({
 });
 
 /**
- * The text encoder's configuration, with the names and defaults of transformers' `T5Config`. Keys that do not change
- * the computation are dropped; values that are not computed here are refused.
+ * The text encoder's configuration, with the names and defaults of transformers' `T5Config`. Keys that do not
+ * change the computation are dropped; values that are not computed here are refused.
  */
 export const T5EncoderConfig: ConfigSchema<T5EncoderConfig> = configSchema("text encoder", schema);
 

@@ -66,7 +66,9 @@ export function defineScheduler<Options extends z.ZodObject>(
   };
 }
 
-/** Refuses a schedule of which some level is no number: options may go together on paper, and not in numbers. */
+/**
+ * Refuses a schedule of which some level is no number: options may go together on paper, and not in numbers.
+ */
 function checkFinite({ name, timesteps, sigmas = [] }: Scheduler): void {
   const call = timesteps.findIndex((timestep, index) => !Number.isFinite(timestep + (sigmas[index] ?? 0)));
   if (call === -1) return;

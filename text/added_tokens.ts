@@ -92,8 +92,9 @@ const ENDS_WITH_WORD = new RegExp(`${WORD}$`, "u");
 const STARTS_WITH_WORD = new RegExp(`^${WORD}`, "u");
 
 /**
- * Makes a function that cuts a text at tokens. Of several tokens that start at one place the longest counts; one that
- * must stand alone and does not hides those that overlap it (`find_matches` in `added_vocabulary.rs` of tokenizers).
+ * Makes a function that cuts a text at tokens. Of several tokens that start at one place the longest counts;
+ * one that must stand alone and does not hides those that overlap it (`find_matches` in `added_vocabulary.rs`
+ * of tokenizers).
  *
  * @param tokens The tokens by their texts.
  * @returns The function. Parts without any text are left out.

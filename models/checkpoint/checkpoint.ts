@@ -61,9 +61,9 @@ export interface OpenCheckpointOptions {
   /** The variant of the weights: `fp16`. Default is the plain weights. */
   readonly variant?: string;
   /**
-   * Finds the weights of a component in its folder, in the place of looking for them in the source: for sources that have
-   * the small files alone at first. Which variant a component takes, and whether there is such a variant, is then its
-   * matter.
+   * Finds the weights of a component in its folder, in the place of looking for them in the source: for
+   * sources that have the small files alone at first. Which variant a component takes, and whether there is
+   * such a variant, is then its matter.
    */
   readonly findWeights?: FindWeights;
 }
@@ -175,8 +175,8 @@ export async function readScheduler(
 }
 
 /**
- * The configuration that a run's scheduler is laid over: the checkpoint's, or none where the checkpoint has no scheduler
- * and the run names one, whose own defaults then hold.
+ * The configuration that a run's scheduler is laid over: the checkpoint's, or none where the checkpoint has
+ * no scheduler and the run names one, whose own defaults then hold.
  *
  * @param named The scheduler that the run names.
  * @param read Reads the checkpoint's scheduler.

@@ -84,8 +84,8 @@ export async function openComponent(
  * @param component Which component it is.
  * @param folder Its folder; `""` for the source's own.
  * @param findWeights Finds its weights.
- * @param declaredClass Its class by the model index; `null` where the index declares that there is none. Default is what
- *   its configuration says.
+ * @param declaredClass Its class by the model index; `null` where the index declares that there is none.
+ *   Default is what its configuration says.
  * @returns The component.
  * @throws {MissingComponentError} if there is no such component.
  */

@@ -40,9 +40,14 @@ export interface WantedWeights {
 
 /** How a library names and finds the weights of its models. */
 interface Library {
-  /** What the names of the files begin with. Names of the other library are taken where its own are missing. */
+  /**
+   * What the names of the files begin with. Names of the other library are taken where its own are missing.
+   */
   readonly stems: readonly string[];
-  /** Whether an index with its shards beats a single file beside it. Both lie there after a repository was updated. */
+  /**
+   * Whether an index with its shards beats a single file beside it. Both lie there after a repository was
+   * updated.
+   */
   readonly indexFirst: boolean;
 }
 
@@ -92,8 +97,8 @@ export function indexNames(stem: string, variant: string): readonly string[] {
 }
 
 /**
- * Finds the files that hold the weights of a component. Where an index with its shards and a single file lie side by
- * side, the one wins that the component's library takes.
+ * Finds the files that hold the weights of a component. Where an index with its shards and a single file lie
+ * side by side, the one wins that the component's library takes.
  *
  * @param source The checkpoint.
  * @param wanted Which weights.

@@ -23,6 +23,7 @@ import {
   type TensorProtoSchema,
   type ValueInfoProtoSchema,
 } from "./onnx_pb.ts";
+import { DATA_TYPES } from "./data_types.ts";
 import { weightSlices } from "./weight_slices.ts";
 
 /** A tensor of the graph: an input, a weight, or what an operator gives. */
@@ -58,24 +59,6 @@ const ONNX_IR_VERSION = 10n;
 const CONTRIB_DOMAIN = "com.microsoft";
 /** `accuracy_level` of MatMulNBits: products of bytes. */
 const INT8_ACTIVATIONS = 4n;
-
-const DATA_TYPES: Readonly<Record<DType, DataType>> = {
-  float64: DataType.DOUBLE,
-  float32: DataType.FLOAT,
-  float16: DataType.FLOAT16,
-  bfloat16: DataType.BFLOAT16,
-  float8e4m3fn: DataType.FLOAT8E4M3FN,
-  float8e5m2: DataType.FLOAT8E5M2,
-  int64: DataType.INT64,
-  uint64: DataType.UINT64,
-  int32: DataType.INT32,
-  uint32: DataType.UINT32,
-  int16: DataType.INT16,
-  uint16: DataType.UINT16,
-  int8: DataType.INT8,
-  uint8: DataType.UINT8,
-  bool: DataType.BOOL,
-};
 
 /**
  * Builds one graph. Operators are methods that take and return {@linkcode Value}s; computation is in float32 unless
