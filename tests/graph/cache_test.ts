@@ -26,6 +26,24 @@ const randomStage: Stage = defineStage({
   run: () => Promise.resolve({ value: numberArtifact(Math.random()) }),
 });
 
+/** A stage that warns when it is prepared, and when it runs. */
+const warningStage: Stage = defineStage({
+  name: "warning",
+  version: "1",
+  description: "Warns.",
+  inputs: {},
+  outputs: { value: number },
+  parameters: z.strictObject({}),
+  prepare: () => ({
+    identity: {},
+    warnings: ["It was prepared in haste"],
+    run({ report }) {
+      report({ type: "warning", message: "It ran in haste" });
+      return Promise.resolve({ value: numberArtifact(1) });
+    },
+  }),
+});
+
 const chain = (value: number, digits = 2) => ({
   one: { stage: "constant", parameters: { value } },
   sum: { stage: "add", inputs: { a: "one.value", b: "one.value" } },
@@ -40,6 +58,7 @@ async function run(
   const events: RunEvent[] = [];
   const registry = toyStages();
   registry.add(randomStage);
+  registry.add(warningStage);
   const made = await runGraph({ pixstage: 1, nodes }, {
     ...toyRun(),
     registry,
@@ -160,6 +179,21 @@ Deno.test("a store that cannot be written is told of once, and the run goes on",
   const { made, warnings } = await run(chain(1), new Full());
   assert.equal(numberOf(made.get("text.text")?.artifact), 2);
   assert.deepEqual(warnings, ["The store does not keep what is made: the disk is full"]);
+});
+
+Deno.test("warnings are told again where the result is found in the store", async () => {
+  await withFolder(async (folder) => {
+    for (const store of [new MemoryStore(), new FolderStore(folder)]) {
+      const expected = ["It was prepared in haste", "It ran in haste"];
+      const first = await run({ any: { stage: "warning" } }, store);
+      assert.deepEqual([first.ran, first.warnings], [["any"], expected]);
+      const second = await run({ any: { stage: "warning" } }, store);
+      assert.deepEqual([second.ran, second.cached, second.warnings], [[], ["any"], expected]);
+      const { events } = await run({ some: { stage: "warning" } }, store);
+      const nodes = events.flatMap((event) => event.type === "warning" ? [event.node] : []);
+      assert.deepEqual(nodes, ["some", "some"], "of the node that it is now");
+    }
+  });
 });
 
 Deno.test("a stage that gives something else each time is run once, and again when its result was lost", async () => {

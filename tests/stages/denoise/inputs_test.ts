@@ -1,0 +1,188 @@
+import assert from "node:assert/strict";
+import type { Artifact } from "../../../artifacts/artifact.ts";
+import { packEmbeddings } from "../../../artifacts/embeddings.ts";
+import { MemoryStore } from "../../../artifacts/store/memory_store.ts";
+import { tensor } from "../../../artifacts/tensor.ts";
+import type { RunEvent } from "../../../graph/events.ts";
+import { runGraph } from "../../../graph/run.ts";
+import type { RunOptions } from "../../../graph/run_options.ts";
+import { textToImage } from "../../../graph/text_to_image.ts";
+import { localRun } from "../../../local.ts";
+import { goldenPath } from "../../goldens.ts";
+
+const local = localRun({ threads: 1 });
+const model = goldenPath("checkpoints/tiny-alpha-512");
+const other = goldenPath("checkpoints/tiny-lcm");
+const small = { model, height: 64, width: 64, resolutionBinning: false, steps: 2 };
+
+const encode = (prompts: readonly string[], from = model) => ({
+  stage: "encode",
+  parameters: { model: from, prompts },
+});
+const prompt = encode(["cute cat", "a boat"]);
+const negative = encode([""]);
+const inputs = { embeddings: "prompt.embeddings", negative: "negative.embeddings" };
+
+function latents(...shape: number[]): Artifact {
+  const data = new Float32Array(shape.reduce((product, size) => product * size, 1));
+  return { kind: "latents", tensors: { latents: tensor("float32", shape, data) }, metadata: {} };
+}
+
+/** Embeddings of prompts alone, as a file may hold them. */
+function embeddings(prompts: number, channels: number): Artifact {
+  const one = tensor("float32", [2, channels], new Float32Array(2 * channels));
+  return packEmbeddings({ prompts: Array.from({ length: prompts }, () => one) }, 4, {});
+}
+
+async function run(
+  nodes: Record<string, unknown>,
+  options: Partial<RunOptions> = {},
+): Promise<{ events: RunEvent[]; error?: unknown; ids: string[] }> {
+  const events: RunEvent[] = [];
+  const all = { ...local, ...options, onEvent: (event: RunEvent) => events.push(event) };
+  try {
+    const made = await runGraph({ pixstage: 1, nodes }, all);
+    return { events, ids: [...made.values()].map(({ id }) => id) };
+  } catch (error) {
+    return { events, error, ids: [] };
+  }
+}
+
+/** Nodes of which something was told. */
+const told = (events: readonly RunEvent[]): string[] => [
+  ...new Set(events.flatMap((event) => "nodeIndex" in event ? [event.node] : [])),
+];
+
+/** Graphs that cannot work, the file that they take, the node at fault and what is told of it. */
+const FAULTS: readonly [name: string, nodes: object, node: string, told: RegExp, file?: Artifact][] = [
+  [
+    "initial noise of another size",
+    {
+      prompt,
+      negative,
+      denoise: { stage: "denoise", parameters: small, inputs: { ...inputs, noise: file() } },
+    },
+    "denoise",
+    /^Cannot use the initial noise as its shape must be \[2,4,8,8\]: it is \[2,4,8,16\]$/,
+    latents(2, 4, 8, 16),
+  ],
+  [
+    "initial noise for another number of pictures",
+    {
+      prompt,
+      negative,
+      denoise: { stage: "denoise", parameters: small, inputs: { ...inputs, noise: file() } },
+    },
+    "denoise",
+    /^Cannot use the initial noise as its shape must be \[2,4,8,8\]: it is \[1,4,8,8\]$/,
+    latents(1, 4, 8, 8),
+  ],
+  [
+    "embeddings of another text encoder",
+    {
+      prompt: encode(["cute cat"], other),
+      denoise: {
+        stage: "denoise",
+        parameters: { ...small, guidanceScale: 1 },
+        inputs: { embeddings: "prompt.embeddings" },
+      },
+    },
+    "denoise",
+    /^Cannot use embeddings as this transformer takes 32 channels: they have 28\. Encode with the checkpoint/,
+  ],
+  [
+    "embeddings of another text encoder in a file",
+    {
+      denoise: {
+        stage: "denoise",
+        parameters: { ...small, guidanceScale: 1 },
+        inputs: { embeddings: file() },
+      },
+    },
+    "denoise",
+    /^Cannot use embeddings as this transformer takes 32 channels: they have 12/,
+    embeddings(1, 12),
+  ],
+  [
+    "a number of seeds that fits no pictures",
+    { prompt, negative, denoise: { stage: "denoise", parameters: { ...small, seeds: [1, 2, 3] }, inputs } },
+    "denoise",
+    /^Cannot seed the images as there must be 1 seed or 2: there are 3$/,
+  ],
+  [
+    "guidance without negative prompts",
+    { prompt, denoise: { stage: "denoise", parameters: small, inputs: { embeddings: "prompt.embeddings" } } },
+    "denoise",
+    /^Cannot guide as embeddings must hold negative_prompt_embeds: guidance scale is 4\.5\. Give negative/,
+  ],
+  [
+    "guidance without negative prompts in a file",
+    { denoise: { stage: "denoise", parameters: small, inputs: { embeddings: file() } } },
+    "denoise",
+    /^Cannot guide as embeddings must hold negative_prompt_embeds/,
+    embeddings(1, 32),
+  ],
+  [
+    "a number of negative prompts that fits no prompts",
+    {
+      prompt: encode(["cute cat", "a boat", "a moon"]),
+      negative: encode(["dark", "blurry"]),
+      denoise: { stage: "denoise", parameters: small, inputs },
+    },
+    "denoise",
+    /^Cannot guide as there must be 1 or 3 negative prompts: there are 2$/,
+  ],
+  [
+    "latents of another autoencoder",
+    { prompt, decode: { stage: "decode", parameters: { model }, inputs: { latents: file() } } },
+    "decode",
+    /^Cannot decode latents as they must be \[images, 4, height, width\]: shape is \[1,16,8,8\]$/,
+    latents(1, 16, 8, 8),
+  ],
+];
+
+/** The input that a file gives. */
+function file() {
+  return { file: "given" };
+}
+
+for (const [name, nodes, at, message, given] of FAULTS) {
+  Deno.test(`refused before anything runs: ${name}`, async () => {
+    const readFile = () => Promise.resolve({ artifact: given! });
+    const { events, error } = await run({ ...nodes }, { readFile });
+    assert.match((error as Error).message, message);
+    assert.deepEqual(events.map(({ type }) => type), ["failed"]);
+    const [failed] = events;
+    assert.ok(failed?.type === "failed" && failed.node === at);
+  });
+}
+
+Deno.test("the negative prompt does not run where guidance is off, and the result does not depend on it", async () => {
+  const store = new MemoryStore();
+  const request = { ...small, prompts: ["cute cat"], guidanceScale: 1 };
+  const { nodes } = textToImage({ ...request, negativePrompt: "blurry" });
+  assert.ok("negative" in nodes);
+  const first = await run(nodes, { store });
+  assert.equal(first.error, undefined);
+  assert.deepEqual(told(first.events), ["prompt", "denoise", "decode"]);
+  assert.ok(first.events.every((event) => !("nodeIndex" in event) || event.nodes === 3));
+  const texts = first.events.filter((event) => event.type === "step" && event.stage === "encode");
+  assert.equal(texts.length, 1, "one text goes through the encoder");
+
+  // Another negative prompt, or none, is the same run.
+  for (const negativePrompt of ["dark", undefined]) {
+    const { nodes } = textToImage({ ...request, ...(negativePrompt ? { negativePrompt } : {}) });
+    if (negativePrompt === undefined) {
+      delete nodes["negative"];
+      nodes["denoise"]!.inputs = { embeddings: "prompt.embeddings" };
+    }
+    const { events, ids } = await run(nodes, { store });
+    assert.deepEqual(events.filter(({ type }) => type === "stage:start"), []);
+    assert.deepEqual(ids, first.ids);
+  }
+
+  // Guidance makes it needed.
+  const guided = await run(textToImage({ ...request, guidanceScale: 3 }).nodes, { store });
+  assert.deepEqual(told(guided.events), ["prompt", "negative", "denoise", "decode"]);
+  assert.notDeepEqual(guided.ids, first.ids);
+});
