@@ -9,7 +9,7 @@
 import { InputError } from "../errors/pixstage_error.ts";
 import type { z } from "zod";
 import type { JsonObject } from "../artifacts/artifact.ts";
-import { parseValue } from "../errors/parse_value.ts";
+import { explainZodError } from "../errors/explain_zod_error.ts";
 import { SchedulerOptionError } from "./scheduler_error.ts";
 import { checkRun, type RunOptions, type RunSupport } from "./run_options.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -48,13 +48,11 @@ export interface TypedSchedulerDefinition<Options extends z.ZodObject>
 export function defineScheduler<Options extends z.ZodObject>(
   { support, build, ...definition }: TypedSchedulerDefinition<Options>,
 ): SchedulerDefinition {
-  const parse = (config: unknown): z.output<Options> =>
-    parseValue(
-      definition.options,
-      config ?? {},
-      ({ field, problem }) =>
-        new SchedulerOptionError(definition.name, field, `${field || "the configuration"} ${problem}`),
-    );
+  const parse = (config: unknown): z.output<Options> => {
+    const parsed = definition.options.safeParse(config ?? {});
+    if (parsed.success) return parsed.data;
+    throw optionError(definition, config, parsed.error);
+  };
   return {
     ...definition,
     parse: (config) => parse(config) as JsonObject,
@@ -67,6 +65,25 @@ export function defineScheduler<Options extends z.ZodObject>(
       return scheduler;
     },
   };
+}
+
+/** What is wrong with an option: an option that was not given stands at its default. */
+function optionError(
+  { name, options }: Pick<SchedulerDefinition, "name" | "options">,
+  config: unknown,
+  error: z.core.$ZodError,
+): SchedulerOptionError {
+  const [key] = error.issues[0]?.path ?? [];
+  const isDefault = key !== undefined && !Object.hasOwn(Object(config), key);
+  const given = isDefault ? { ...options.safeParse({}).data, ...Object(config) } : config;
+  const { field, clause } = explainZodError(error, given);
+  return new SchedulerOptionError(
+    name,
+    field,
+    `${field ? clause : `the configuration ${clause.replace(/^the value /, "")}`}${
+      isDefault ? ", by default" : ""
+    }`,
+  );
 }
 
 /**

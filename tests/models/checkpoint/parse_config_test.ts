@@ -21,13 +21,21 @@ const SCHEMAS = {
 const REFUSED: readonly [component: ComponentName, change: Record<string, unknown>, message: RegExp][] = [
   [
     "transformer",
-    { activation_fn: "gelu" },
-    /^Cannot run \S+\/transformer\/config\.json as activation_fn must be gelu-approximate: current value is "gelu"$/,
+    { activation_fn: "geglu" },
+    /^Cannot run \S+\/transformer\/config\.json as activation_fn must be one of gelu-approximate, gelu: current value is "geglu"$/,
   ],
-  ["transformer", { activation_fn: "geglu" }, /activation_fn must be gelu-approximate: .*"geglu"$/],
+  [
+    "transformer",
+    { out_channels: 6 },
+    /out_channels must be in_channels or twice that, 4 or 8: current value is 6$/,
+  ],
   ["transformer", { norm_elementwise_affine: true }, /norm_elementwise_affine must be false: .* is true$/],
   ["transformer", { num_layers: "many" }, /num_layers must be of type (?:int|number): .* is "many"$/],
-  ["text_encoder", { feed_forward_proj: "gated-silu" }, /feed_forward_proj must be .*: .* is "gated-silu"$/],
+  [
+    "text_encoder",
+    { feed_forward_proj: "gated-mish" },
+    /feed_forward_proj must be one of relu, gated-relu, gelu, .*: .* is "gated-mish"$/,
+  ],
   ["vae", { act_fn: "relu" }, /vae\/config\.json as act_fn must be silu: current value is "relu"$/],
 ];
 
