@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { writeAtomically } from "../artifacts/atomically.ts";
 import { type PlannedTensor, safetensorsHeaderBytes } from "../artifacts/safetensors_layout.ts";
 import { type Tensor, tensor } from "../artifacts/tensor.ts";
-import { transformerWeights } from "../models/rehearsal/asked_weights.ts";
+import { transformerWeights } from "../models/pixart/rehearsal.ts";
 import { RandomValues } from "../models/rehearsal/random_values.ts";
 
 const LARGEST_WEIGHT = 4 * 1152 * 1152;

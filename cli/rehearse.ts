@@ -8,7 +8,7 @@ import { Command, Option } from "commander";
 import { stderr, stdout } from "node:process";
 import prettyBytes from "pretty-bytes";
 import type { FloatDType } from "../artifacts/half_precision.ts";
-import { REHEARSAL_PRESETS, type RehearsalPresetName } from "../models/rehearsal/presets.ts";
+import { rehearsalNames } from "../models/architectures.ts";
 import { writeRehearsal } from "../models/rehearsal/write_rehearsal.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { writeLine } from "./standard_streams.ts";
@@ -16,7 +16,7 @@ import { userPath } from "./user_path.ts";
 
 interface RehearseOptions {
   readonly dtype: FloatDType;
-  readonly preset: RehearsalPresetName;
+  readonly preset: string;
   readonly quiet?: boolean;
 }
 
@@ -33,7 +33,7 @@ export function rehearseCommand(): Command {
         .default("float32"),
     )
     .addOption(
-      new Option("--preset <name>", "sizes of the models").choices(Object.keys(REHEARSAL_PRESETS)).default(
+      new Option("--preset <name>", "sizes of the models").choices(rehearsalNames()).default(
         "xl-1024",
       ),
     )

@@ -17,8 +17,10 @@ import type { ModelEntry } from "../hub/listed_models.ts";
 import { jsonLog } from "../server/log.ts";
 import { requireDevice } from "../devices/local_devices.ts";
 import { type Device, DEVICES } from "../runtime/device.ts";
-import { wholeNumber } from "./option_values.ts";
+import { memorySize } from "../runtime/byte_size.ts";
+import { byteSize, wholeNumber } from "./option_values.ts";
 import { outliveReaders, printable, writeLine } from "./standard_streams.ts";
+import { pluginAddress } from "./store_options.ts";
 import { UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";
 
@@ -33,6 +35,9 @@ interface ServeOptions {
   readonly device: Device;
   readonly threads?: number;
   readonly residency?: "stream" | "stage" | "resident";
+  readonly maxMemory?: number;
+  readonly maxGpuMemory?: number;
+  readonly plugin?: readonly string[];
   readonly corsOrigin?: readonly string[];
   readonly insecure?: boolean;
   readonly quiet?: boolean;
@@ -64,6 +69,21 @@ export function serveCommand(): Command {
         "stage",
         "resident",
       ]),
+    )
+    .option(
+      "--max-memory <size>",
+      "memory that a run stays within, such as 1.5GB; 0 for no limit",
+      byteSize(memorySize),
+    )
+    .option(
+      "--max-gpu-memory <size>",
+      "GPU memory that a run stays within, such as 3GB",
+      byteSize(memorySize),
+    )
+    .option(
+      "--plugin <module>",
+      "load stages, architectures and schedulers of a module; repeatable",
+      collected,
     )
     .option("--cors-origin <origin>", "an origin whose pages may call the server; repeatable", collected)
     .option("--insecure", "listen beyond this machine without an API key")
@@ -103,6 +123,9 @@ async function serve(options: ServeOptions): Promise<void> {
     device,
     threads,
     residency,
+    maxMemory,
+    maxGpuMemory,
+    plugin,
     corsOrigin,
     insecure,
     quiet,
@@ -128,6 +151,9 @@ async function serve(options: ServeOptions): Promise<void> {
     device,
     threads,
     residency,
+    maxMemory,
+    maxGpuMemory,
+    plugins: plugin?.map((module) => pluginAddress(module, userPath("."))),
     limits: maxQueue === undefined ? undefined : { maxQueue },
     apiKey,
     loopbackOnly,

@@ -116,6 +116,7 @@ export const ERROR_CODES = {
   device_unavailable: environment(500, "This machine has no such device, or no driver for it."),
   address_in_use: environment(500, "Another program listens at the address."),
   host_died: environment(500, "The process or worker that ran a stage ended before the stage did."),
+  store_unavailable: environment(503, "The server's store cannot be written."),
   engine_closed: environment(503, "The server is shutting down."),
 
   // The server

@@ -20,6 +20,7 @@ import type { ComponentName } from "./checkpoint/model_index.ts";
 import type { Weights } from "./checkpoint/weights.ts";
 import type { MemoryChoice, MemoryRequest } from "./memory.ts";
 import type { Precision } from "./precision.ts";
+import type { MakeRehearsal } from "./rehearsal/preset.ts";
 import type { CallOptions, OpenModelOptions, Residency } from "./segments.ts";
 
 /** A size in pixels. */
@@ -260,6 +261,8 @@ export interface Architecture {
    * @param name Its name in the checkpoint.
    */
   isQuantizable?(name: string): boolean;
+  /** Checkpoints to rehearse memory and speed with, by name. */
+  readonly rehearsals?: Readonly<Record<string, MakeRehearsal>>;
   /** Reads what a text encoder is. */
   textEncoder(checkpoint: Checkpoint, options: TextOptions): Promise<TextEncoderModel>;
   /**

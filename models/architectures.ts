@@ -8,8 +8,10 @@
  */
 
 import { InputError } from "../errors/pixstage_error.ts";
+import type { FloatDType } from "../artifacts/half_precision.ts";
 import type { Architecture } from "./architecture.ts";
 import type { ComponentName } from "./checkpoint/model_index.ts";
+import type { RehearsalPreset } from "./rehearsal/preset.ts";
 import { pixartArchitecture } from "./pixart/architecture.ts";
 
 const architectures: Architecture[] = [pixartArchitecture];
@@ -51,6 +53,28 @@ export function architectureOfComponent(
   className: string,
 ): Architecture | undefined {
   return architectures.find(({ classes }) => classes[component]?.includes(className));
+}
+
+/** Names of the checkpoints to rehearse with. */
+export function rehearsalNames(): string[] {
+  return architectures.flatMap(({ rehearsals = {} }) => Object.keys(rehearsals));
+}
+
+/**
+ * A checkpoint to rehearse with.
+ *
+ * @param name Its name.
+ * @param dtype Element type of its weights.
+ * @throws {InputError} if no architecture has it.
+ */
+export function rehearsalPreset(name: string, dtype: FloatDType): RehearsalPreset {
+  for (const { rehearsals = {} } of architectures) {
+    if (Object.hasOwn(rehearsals, name)) return rehearsals[name]!(dtype);
+  }
+  throw new InputError(
+    "invalid_value",
+    `preset must be ${rehearsalNames().join(", ")}: current value is ${name}`,
+  );
 }
 
 /** All classes that a component can have. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { InputError } from "../errors/pixstage_error.ts";
 import type { MiddlewareHandler } from "hono";
 import { getCookie } from "hono/cookie";
 import { timingSafeEqual } from "node:crypto";
@@ -27,6 +28,22 @@ export function requireKey(key: string): MiddlewareHandler<ServerEnv> {
     }
     await next();
   };
+}
+
+/**
+ * Refuses a key that no request could carry: one with blanks or with characters beyond ASCII arrives as another, or not
+ * at all.
+ *
+ * @throws {InputError} if it is such a key.
+ */
+export function requireUsableKey(key: string): void {
+  if (/^[\x21-\x7e]+$/.test(key)) return;
+  const at = key.search(/[^\x21-\x7e]/);
+  const found = key === "" ? "it is empty" : `the character at ${at + 1} is none of them`;
+  throw new InputError(
+    "invalid_value",
+    `Cannot use the API key as it must consist of visible ASCII characters, without blanks: ${found}`,
+  );
 }
 
 /** Addresses of this machine alone. */

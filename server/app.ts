@@ -141,6 +141,10 @@ function toApiError(error: Error): ApiError {
   if (error instanceof FileError && error.isFull) {
     return new ApiError("disk_full", "The server's disk is full: try again once there is room on it");
   }
+  if (error instanceof FileError) {
+    const message = "The server's store cannot be used: its log tells more under the request's id";
+    return new ApiError("store_unavailable", message);
+  }
   if (error instanceof HTTPException && error.status === 415) {
     return new ApiError(
       "unsupported_media_type",

@@ -7,12 +7,14 @@
 import { join } from "node:path";
 import { defaultStoreFolder } from "../artifacts/store/default_folder.ts";
 import { toPixstageError } from "../errors/foreign_error.ts";
+import { PixstageError } from "../errors/pixstage_error.ts";
 import { FolderStore } from "../artifacts/store/folder_store.ts";
 import { listModels } from "../hub/list_models.ts";
 import type { Residency } from "../models/segments.ts";
 import type { Device } from "../runtime/device.ts";
 import { builtInStages } from "../stages/mod.ts";
 import { loadPlugins } from "../graph/plugins.ts";
+import { requireUsableKey } from "./access.ts";
 import { createApp } from "./app.ts";
 import { ArtifactFiles } from "./artifact_files.ts";
 import type { Engine } from "./engine/engine.ts";
@@ -133,7 +135,9 @@ export interface Server {
  *
  * @param options How it is set up.
  * @returns The server; hand its `fetch` to `Deno.serve`.
- * @throws {Error} if another server uses the same store, or the system refuses it.
+ * @throws {PixstageError} if a model that was named cannot be served, another server uses the same store, or the system refuses
+ * it.
+ * @throws {InputError} if requests cannot carry the API key.
  *
  * @example Usage
  * ```ts
@@ -151,6 +155,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
   const { lanes, device, threads, apiKey, loopbackOnly = true, corsOrigins = [], heartbeatMs = 15_000 } =
     options;
   const { store = defaultStoreFolder(), log = noLog, plugins = [], maxMemory, maxGpuMemory } = options;
+  if (apiKey !== undefined) requireUsableKey(apiKey);
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const registry = await loadPlugins(builtInStages(), plugins);
   const entries = options.models ??
@@ -158,7 +163,11 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
   const { models, decoders, transformers, weightBytes } = await describeModels(
     entries,
     (entry, error, isServed) => {
-      const { message } = toPixstageError(error);
+      const { code, message } = toPixstageError(error);
+      // Of all models on a machine some cannot be served; one that was asked for by name must be.
+      if (options.models && !isServed) {
+        throw new PixstageError(code, `Cannot serve model "${entry.name}": ${message}`, { cause: error });
+      }
       log(isServed ? "model_served_in_part" : "model_skipped", { model: entry.name, error: message });
     },
   );

@@ -1,5 +1,6 @@
 /**
- * Holds the rooms to the flow: a file imports from its own room and from those below it, never from one above.
+ * Holds the files to the flow: a file imports from its own room and from those below it, never from one above; no files
+ * import one another in a circle; and one family of networks is known to its folder and to the registry alone.
  *
  * @module
  */
@@ -44,20 +45,85 @@ function sources(path: string): string[] {
   return readdirSync(join(ROOT, path)).flatMap((name) => sources(`${path}/${name}`));
 }
 
-/** The local files that a file imports, relative to the root; those named in comments are none. */
-function localImports(path: string): string[] {
-  const code = readFileSync(join(ROOT, path), "utf8").replaceAll(/^\s*(?:\/\*\*|\*).*$/gm, "");
-  return [...code.matchAll(/(?:from|import\()\s*"(\.[^"]+)"/g)]
-    .map(([, specifier]) => new URL(specifier!, `file:///${path}`).pathname.slice(1));
+/** A local file that a file imports. */
+interface Import {
+  /** Its path, relative to the root. */
+  readonly target: string;
+  /** Whether only types are taken from it, of which nothing is left at run time. */
+  readonly isOfTypes: boolean;
 }
 
-const faults = ROOMS.flatMap((room, floor) =>
-  sources(room).flatMap((path) =>
-    localImports(path)
-      .filter((target) => ROOMS.indexOf(target.split("/")[0]!) > floor)
-      .map((target) => `${path}: imports ${target}, which stands above it`)
-  )
-);
+const IMPORT = /(?:(?:import|export)(\s+type)?\s[^;"]*?from|import\()\s*"(\.[^"]+)"/g;
+
+/** The code of a file without its comments. */
+function code(path: string): string {
+  return readFileSync(join(ROOT, path), "utf8").replaceAll(/^\s*(?:\/\*\*|\*).*$/gm, "");
+}
+
+/** The local files that a file imports; those named in comments are none. */
+function localImports(path: string): Import[] {
+  return [...code(path).matchAll(IMPORT)].map(([, type, specifier]) => ({
+    target: new URL(specifier!, `file:///${path}`).pathname.slice(1),
+    isOfTypes: type !== undefined,
+  }));
+}
+
+const files = new Map(ROOMS.flatMap(sources).map((path) => [path, localImports(path)]));
+
+/** What imports from a room above its own. */
+function climbing(): string[] {
+  return ROOMS.flatMap((room, floor) =>
+    sources(room).flatMap((path) =>
+      files.get(path)!
+        .filter(({ target }) => ROOMS.indexOf(target.split("/")[0]!) > floor)
+        .map(({ target }) => `${path}: imports ${target}, which stands above it`)
+    )
+  );
+}
+
+/** Where one family of networks lives, and the registry that names it. */
+const FAMILY = { folder: "models/pixart/", registry: "models/architectures.ts", name: /pixart/i };
+
+/** What knows of a family of networks elsewhere than in its folder. */
+function familiar(): string[] {
+  return [...files].flatMap(([path, imports]) => {
+    if (path.startsWith(FAMILY.folder) || path === FAMILY.registry) return [];
+    const taken = imports.filter(({ target }) => target.startsWith(FAMILY.folder));
+    const names = code(path).replaceAll(/"[^"\n]*"|`[^`]*`|\/\/.*$/gm, "").split("\n").filter((line) =>
+      FAMILY.name.test(line)
+    );
+    return [
+      ...taken.map(({ target }) => `${path}: imports ${target}; ask ${FAMILY.registry} for the architecture`),
+      ...names.map((line) => `${path}: names one architecture: ${line.trim()}`),
+    ];
+  });
+}
+
+/** Files that import one another in a circle, also when types are taken away. */
+function circles(): string[] {
+  const done = new Set<string>();
+  const faults: string[] = [];
+  const visit = (path: string, way: readonly string[]): void => {
+    if (way.includes(path)) {
+      faults.push(`${[...way.slice(way.indexOf(path)), path].join(" → ")}: import one another in a circle`);
+      return;
+    }
+    if (done.has(path)) return;
+    for (const { target, isOfTypes } of files.get(path) ?? []) {
+      if (!isOfTypes) visit(target, [...way, path]);
+    }
+    done.add(path);
+  };
+  for (const path of files.keys()) visit(path, []);
+  return faults;
+}
+
+const faults = [...climbing(), ...familiar(), ...circles()];
 for (const fault of faults) Deno.stderr.writeSync(new TextEncoder().encode(`${fault}\n`));
 if (faults.length > 0) Deno.exit(1);
-Deno.stdout.writeSync(new TextEncoder().encode(`${ROOMS.length} rooms import downwards only\n`));
+Deno.stdout.writeSync(
+  new TextEncoder().encode(
+    `${ROOMS.length} rooms import downwards only, ${files.size} files without a circle, ` +
+      `none but ${FAMILY.registry} knows ${FAMILY.folder}\n`,
+  ),
+);

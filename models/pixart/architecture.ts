@@ -3,6 +3,7 @@
 import type { Architecture } from "../architecture.ts";
 import { autoencoderDecoder } from "../vae/decoder.ts";
 import { pixartDenoiser } from "./denoiser.ts";
+import { PIXART_REHEARSALS } from "./rehearsal.ts";
 import { pixartTextEncoder } from "./text_encoder.ts";
 
 /** The matrices of T5's layers and of a transformer's blocks: all that is large and multiplies activations. */
@@ -23,6 +24,7 @@ export const pixartArchitecture: Architecture = {
     vae: ["AutoencoderKL", "AutoencoderTiny"],
   },
   defaults: { steps: 20, guidanceScale: 4.5 },
+  rehearsals: PIXART_REHEARSALS,
   isQuantizable: (name) => MATRIX.test(name),
   textEncoder: pixartTextEncoder,
   denoiser: pixartDenoiser,

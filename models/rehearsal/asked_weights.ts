@@ -11,8 +11,6 @@ import type { JsonObject } from "../../artifacts/artifact.ts";
 import { autoencoderKLDecoderSegments, autoencoderKLEncoderGraph } from "../vae/autoencoder_kl.ts";
 import { AutoencoderKLConfig } from "../vae/autoencoder_kl_config.ts";
 import type { Weights } from "../checkpoint/weights.ts";
-import { pixartStepSegments, pixartTextGraph } from "../pixart/transformer.ts";
-import { PixArtTransformerConfig } from "../pixart/transformer_config.ts";
 import { t5EncoderSegments } from "../t5/encoder.ts";
 import { T5EncoderConfig } from "../t5/encoder_config.ts";
 
@@ -26,7 +24,7 @@ export interface AskedWeight {
 
 /** The weights of a T5 encoder, in the order in which transformers saves them. */
 export function t5Weights(config: JsonObject): AskedWeight[] {
-  const asked = record((weights) => t5EncoderSegments(T5EncoderConfig.parse(config), weights));
+  const asked = askedWeights((weights) => t5EncoderSegments(T5EncoderConfig.parse(config), weights));
   // A sublayer's norm is saved behind its matrices; the graph asks for it first, and for the bias of positions too.
   const sublayer = (name: string): string => /^encoder\.block\.\d+\.layer\.\d+\./.exec(name)?.[0] ?? name;
   const rank = (name: string): number =>
@@ -37,22 +35,21 @@ export function t5Weights(config: JsonObject): AskedWeight[] {
   );
 }
 
-/** The weights of a PixArt transformer. */
-export function transformerWeights(config: JsonObject): AskedWeight[] {
-  const parsed = PixArtTransformerConfig.parse(config);
-  return record((weights) => [pixartTextGraph(parsed, weights), pixartStepSegments(parsed, weights)]);
-}
-
 /** The weights of both halves of an autoencoder. */
 export function autoencoderWeights(config: JsonObject): AskedWeight[] {
   const parsed = AutoencoderKLConfig.parse(config);
-  return record((weights) => [
+  return askedWeights((weights) => [
     autoencoderKLEncoderGraph(parsed, weights),
     autoencoderKLDecoderSegments(parsed, weights),
   ]);
 }
 
-function record(build: (weights: Weights) => unknown): AskedWeight[] {
+/**
+ * The weights that graphs ask for.
+ *
+ * @param build Builds the graphs.
+ */
+export function askedWeights(build: (weights: Weights) => unknown): AskedWeight[] {
   const shapes = new Map<string, readonly number[]>();
   build({
     component: "rehearsal",

@@ -19,15 +19,8 @@ import {
 } from "../../artifacts/safetensors_layout.ts";
 import { elementCount } from "../../artifacts/tensor.ts";
 import { PixstageError } from "../../errors/pixstage_error.ts";
-import { type AskedWeight, autoencoderWeights, t5Weights, transformerWeights } from "./asked_weights.ts";
-import {
-  MODEL_INDEX,
-  REHEARSAL_PRESETS,
-  type RehearsalPreset,
-  type RehearsalPresetName,
-  SCHEDULER,
-  TOKENIZER_CONFIG,
-} from "./presets.ts";
+import { rehearsalPreset } from "../architectures.ts";
+import type { AskedWeight } from "./asked_weights.ts";
 import { RandomValues } from "./random_values.ts";
 import { rehearsalTokenizer } from "./rehearsal_tokenizer.ts";
 
@@ -44,7 +37,7 @@ export interface RehearsalOptions {
    *
    * @default {"xl-1024"}
    */
-  readonly preset?: RehearsalPresetName;
+  readonly preset?: string;
   /** Hears of each file before it is written. */
   readonly onFile?: (file: { readonly path: string; readonly bytes: number }) => void;
   /** Stops the writing; files that are done stay. */
@@ -75,34 +68,27 @@ const WRITE_BYTES = 1 << 22;
  * @param folder Where it goes; made if it is not there.
  * @param options Sizes and element type.
  * @returns Bytes of all weights.
+ * @throws {InputError} if there is no such preset.
  * @throws {RehearsalFolderError} if the folder holds something that is no checkpoint.
  * @throws {FileError} if the disk refuses.
  */
 export async function writeRehearsal(folder: string, options: RehearsalOptions = {}): Promise<number> {
   const { dtype = "float32", preset: name = "xl-1024" } = options;
-  const preset: RehearsalPreset = REHEARSAL_PRESETS[name];
+  const { files, index, pieces, components } = rehearsalPreset(name, dtype);
   await checkFolder(folder);
-  const { textEncoder, transformer, vae } = preset;
-  const text = t5Weights(textEncoder);
-  const models = [text, transformerWeights(transformer), autoencoderWeights(vae)].flat();
+  const models = components.flatMap(({ weights }) => weights);
   const bytes = models.reduce((sum, { shape }) => sum + plannedBytes({ dtype, shape }), 0);
   await onDisk("write", folder, mkdir(folder, { recursive: true }));
   await checkRoom(join(folder, INDEX), bytes - await weightBytes(folder));
-  const largest = Math.max(...text.map(({ shape }) => elementCount(shape)));
+  const largest = Math.max(...models.map(({ shape }) => elementCount(shape)));
   const writer = new RehearsalWriter(folder, new RandomValues(dtype, largest), dtype, options);
   await writer.json(MARK, { preset: name, dtype });
   // What has no index is no checkpoint, so a half-written rehearsal is not taken for one, nor one that is half of two.
   await onDisk("write", join(folder, INDEX), rm(join(folder, INDEX), { force: true }));
-  await writer.json("scheduler/scheduler_config.json", SCHEDULER);
-  await writer.text("tokenizer/tokenizer.json", rehearsalTokenizer(preset.pieces));
-  await writer.json("tokenizer/tokenizer_config.json", TOKENIZER_CONFIG);
-  await writer.json("text_encoder/config.json", { ...textEncoder, torch_dtype: dtype });
-  await writer.weights("text_encoder/model", text, preset.shardBytes);
-  await writer.json("transformer/config.json", transformer);
-  await writer.weights("transformer/diffusion_pytorch_model", transformerWeights(transformer));
-  await writer.json("vae/config.json", vae);
-  await writer.weights("vae/diffusion_pytorch_model", autoencoderWeights(vae));
-  await writer.json(INDEX, MODEL_INDEX);
+  await writer.text("tokenizer/tokenizer.json", rehearsalTokenizer(pieces));
+  for (const [path, config] of Object.entries(files)) await writer.json(path, config);
+  for (const { stem, weights, shardBytes } of components) await writer.weights(stem, weights, shardBytes);
+  await writer.json(INDEX, index);
   return writer.bytes;
 }
 

@@ -97,6 +97,31 @@ function prepare(database: DatabaseSync): Error | undefined {
   }
 }
 
+/**
+ * Puts a copy in the place of a database. One that stands there is renamed, unless another server uses it.
+ *
+ * @param file The database.
+ * @param copy The copy, closed.
+ * @param log Takes note of a file that was renamed.
+ * @throws what SQLite throws if another server uses the database.
+ */
+export function replaceDatabase(file: string, copy: string, log: Log): void {
+  if (existsSync(file)) {
+    const database = new DatabaseSync(file);
+    try {
+      database.prepare("PRAGMA locking_mode = EXCLUSIVE").get();
+      database.prepare("PRAGMA user_version").get();
+    } catch (error) {
+      if (sqliteCode(error) === SQLITE.BUSY) throw error;
+    } finally {
+      database.close();
+    }
+    const reason = "it was put in the place of the one that the server uses";
+    log("jobs_set_aside", { file, reason, renamed: setAside(file) });
+  }
+  renameSync(copy, file);
+}
+
 /** Renames a database together with its journal, so that SQLite's own tools can still open it. */
 function setAside(file: string): string {
   const time = new Date().toISOString().replaceAll(/[:.]/g, "-");

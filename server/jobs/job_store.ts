@@ -5,10 +5,12 @@
  * @module
  */
 
+import { mkdirSync, rmSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import { FileError } from "../../artifacts/file_error.ts";
 import { type Log, noLog } from "../log.ts";
-import type { Job, JobEvent, StoredJob } from "./job.ts";
-import { openJobDatabase } from "./job_database.ts";
+import { isOver, type Job, type JobEvent, type StoredJob } from "./job.ts";
+import { openJobDatabase, replaceDatabase } from "./job_database.ts";
 import { type JobQuery, JobTables } from "./job_tables.ts";
 import { sqliteFault } from "./sqlite_error.ts";
 import { Unwritten } from "./unwritten.ts";
@@ -22,7 +24,11 @@ export class JobStore {
   #log: Log;
   #tables: JobTables | undefined;
   #unwritten = new Unwritten();
+  #lastNumbers = new Map<string, number>();
   #fault: FileError | undefined;
+  /** Tells the file apart from another under its name. */
+  #inode: number | undefined;
+  #isInPlace = true;
 
   /**
    * @param file The file; `:memory:` for jobs that end with the process. Where the disk has no room for it, it is opened
@@ -34,7 +40,7 @@ export class JobStore {
     this.#file = file;
     this.#log = log;
     try {
-      this.#tables = new JobTables(openJobDatabase(file, log), log);
+      this.#tables = this.#openFile();
     } catch (error) {
       if (!(error instanceof FileError) || !error.isFull) throw error;
       this.#note(error);
@@ -48,7 +54,7 @@ export class JobStore {
 
   /** Whether all that was given is in the file. */
   get isUpToDate(): boolean {
-    return this.isOpen && this.#unwritten.isEmpty;
+    return this.isOpen && this.#unwritten.isEmpty && this.#isInPlace;
   }
 
   /** Why it is not; `undefined` if it is. */
@@ -58,9 +64,10 @@ export class JobStore {
 
   /** Opens the file and writes what could not be written, as far as there is room now. */
   catchUp(): void {
+    this.#isInPlace = this.#inode === undefined || inodeOf(this.#file) === this.#inode;
     if (this.isUpToDate) return;
     try {
-      this.#tables ??= new JobTables(openJobDatabase(this.#file, this.#log), this.#log);
+      this.#tables = this.#isInPlace ? this.#tables ?? this.#openFile() : this.#moveBack(this.#open());
       this.#unwritten.write(this.#tables);
       this.#fault = undefined;
       this.#log("jobs_written_again", { file: this.#file });
@@ -89,10 +96,8 @@ export class JobStore {
 
   /** Keeps what has become of a job. */
   update(job: Job): void {
-    this.#writeOrHold(
-      (tables) => tables.update(job),
-      (tables) => this.#unwritten.update(job, tables),
-    );
+    this.#writeOrHold((tables) => tables.update(job), () => this.#unwritten.update(job));
+    if (isOver(job.status)) this.#lastNumbers.delete(job.id);
   }
 
   /** A job. */
@@ -112,16 +117,17 @@ export class JobStore {
 
   /** Keeps an event. A preview takes the place of the one before it. */
   addEvent(id: string, type: string, data: string): void {
+    const event = { number: this.#lastNumber(id) + 1, type, data };
+    this.#lastNumbers.set(id, event.number);
     this.#writeOrHold(
       (tables) => {
-        const event = { number: tables.lastNumber(id) + 1, type, data };
         if (type !== "preview") return tables.addEvent(id, event);
         tables.transaction(() => {
           tables.forgetPreviews(id);
           tables.addEvent(id, event);
         });
       },
-      (tables) => this.#unwritten.addEvent(id, type, data, tables),
+      () => this.#unwritten.addEvent(id, event),
     );
   }
 
@@ -145,10 +151,7 @@ export class JobStore {
 
   /** Forgets the previews of a job. */
   forgetPreviews(id: string): void {
-    this.#writeOrHold(
-      (tables) => tables.forgetPreviews(id),
-      (tables) => this.#unwritten.forgetPreviews(id, tables),
-    );
+    this.#writeOrHold((tables) => tables.forgetPreviews(id), () => this.#unwritten.forgetPreviews(id));
   }
 
   /** Forgets the oldest jobs that have ended, but for so many. Without room they are forgotten later. */
@@ -164,6 +167,31 @@ export class JobStore {
   close(): void {
     if (this.#tables) this.catchUp();
     this.#tables?.close();
+  }
+
+  #openFile(): JobTables {
+    const tables = new JobTables(openJobDatabase(this.#file, this.#log), this.#log);
+    this.#inode = inodeOf(this.#file);
+    return tables;
+  }
+
+  /** Writes the file anew after somebody has removed it, with the store or alone: SQLite still has all of it. */
+  #moveBack(tables: JobTables): JobTables {
+    const copy = `${this.#file}.${crypto.randomUUID()}`;
+    mkdirSync(dirname(this.#file), { recursive: true });
+    try {
+      tables.copyTo(copy);
+      replaceDatabase(this.#file, copy, this.#log);
+    } finally {
+      rmSync(copy, { force: true });
+    }
+    const moved = this.#openFile();
+    // SQLite notices that its file was moved, and leaves the journal alone that stands under its name now.
+    tables.close();
+    this.#isInPlace = true;
+    const reason = "The file was removed while the server ran: its jobs are written anew, artifacts are lost";
+    this.#log("jobs_moved_back", { file: this.#file, reason });
+    return moved;
   }
 
   #open(): JobTables {
@@ -183,16 +211,26 @@ export class JobStore {
   }
 
   /** Writes now, or holds what is to be written: never before what is held already. */
-  #writeOrHold(write: (tables: JobTables) => void, hold: (tables: JobTables) => void): void {
-    const tables = this.#open();
+  #writeOrHold(write: (tables: JobTables) => void, hold: () => void): void {
     if (this.#unwritten.isEmpty) {
       try {
-        return write(tables);
+        return write(this.#open());
       } catch (error) {
         this.#note(error);
       }
     }
-    hold(tables);
+    hold();
+  }
+
+  /** The number of a job's last event. It is known without a look at the disk, which may not answer. */
+  #lastNumber(id: string): number {
+    const known = this.#lastNumbers.get(id);
+    if (known !== undefined) return known;
+    try {
+      return this.#open().lastNumber(id);
+    } catch {
+      return 0;
+    }
   }
 
   /** Takes note of why nothing can be written; logged once, until it can again. */
@@ -203,4 +241,9 @@ export class JobStore {
     }
     this.#fault = fault;
   }
+}
+
+/** Tells files of one name apart; `undefined` where there is none, or where the system does not number files. */
+function inodeOf(file: string): number | undefined {
+  return statSync(file, { throwIfNoEntry: false })?.ino || undefined;
 }

@@ -110,9 +110,9 @@ export class JobTables {
     );
   }
 
-  /** Adds an event under its number. */
+  /** Writes an event under its number. */
   addEvent(job: string, { number, type, data }: JobEvent): void {
-    this.#sql("INSERT INTO events (job, number, type, data) VALUES (?, ?, ?, ?)")
+    this.#sql("INSERT OR REPLACE INTO events (job, number, type, data) VALUES (?, ?, ?, ?)")
       .run(job, number, type, data);
   }
 
@@ -142,6 +142,15 @@ export class JobTables {
       `SELECT id FROM jobs WHERE status NOT IN ('queued', 'running') ORDER BY seq DESC LIMIT -1 OFFSET ?`;
     this.#sql(`DELETE FROM events WHERE job IN (${over})`).run(kept);
     this.#sql(`DELETE FROM jobs WHERE id IN (${over})`).run(kept);
+  }
+
+  /**
+   * Copies all of the database, that of a file which somebody has removed too.
+   *
+   * @param file The copy; no such file may be there.
+   */
+  copyTo(file: string): void {
+    this.#sql("VACUUM INTO ?").run(file);
   }
 
   /** Closes the database. */

@@ -7,8 +7,6 @@ interface UnwrittenJob {
   job?: Job;
   /** Its events. */
   events: JobEvent[];
-  /** The number of its next event. */
-  next: number;
   /** Whether the previews that are on the disk no longer count. */
   forgetsPreviews: boolean;
 }
@@ -43,20 +41,19 @@ export class Unwritten {
   }
 
   /** Holds what has become of a job. */
-  update(job: Job, tables: JobTables): void {
-    this.#of(job.id, tables).job = job;
+  update(job: Job): void {
+    this.#of(job.id).job = job;
   }
 
   /** Holds an event. A preview takes the place of the one before it. */
-  addEvent(id: string, type: string, data: string, tables: JobTables): void {
-    if (type === "preview") this.forgetPreviews(id, tables);
-    const unwritten = this.#of(id, tables);
-    unwritten.events.push({ number: unwritten.next++, type, data });
+  addEvent(id: string, event: JobEvent): void {
+    if (event.type === "preview") this.forgetPreviews(id);
+    this.#of(id).events.push(event);
   }
 
   /** Forgets the previews of a job. */
-  forgetPreviews(id: string, tables: JobTables): void {
-    const unwritten = this.#of(id, tables);
+  forgetPreviews(id: string): void {
+    const unwritten = this.#of(id);
     unwritten.events = unwritten.events.filter(({ type }) => type !== "preview");
     unwritten.forgetsPreviews = true;
   }
@@ -73,12 +70,9 @@ export class Unwritten {
     this.#jobs.clear();
   }
 
-  #of(id: string, tables: JobTables): UnwrittenJob {
-    let unwritten = this.#jobs.get(id);
-    if (!unwritten) {
-      unwritten = { events: [], next: tables.lastNumber(id) + 1, forgetsPreviews: false };
-      this.#jobs.set(id, unwritten);
-    }
+  #of(id: string): UnwrittenJob {
+    const unwritten = this.#jobs.get(id) ?? { events: [], forgetsPreviews: false };
+    this.#jobs.set(id, unwritten);
     return unwritten;
   }
 }

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { artifactId, encodeArtifact } from "../../artifacts/artifact_file.ts";
 import { ROOT, ServerProcess, TINY } from "../server/server_process.ts";
 import { sseEvents } from "../server/serving.ts";
-import { sampleArtifact } from "../store/samples.ts";
+import { sampleArtifact } from "../artifacts/store/samples.ts";
 import { canMount, onSmallDisk, type SmallDisk } from "./small_disk.ts";
 
 const PICTURES = 10;

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { createServer } from "../../server/create_server.ts";
 import type { EngineResult, EngineRun } from "../../server/engine/engine.ts";
-import { WorkerEngine } from "../../server/engine/worker_engine.ts";
+import { builtInStages } from "../../stages/mod.ts";
+import { HostedEngine } from "../../server/engine/hosted_engine.ts";
 import { InputError } from "../../errors/pixstage_error.ts";
 import { goldenPath } from "../goldens.ts";
 import { MODELS } from "./serving.ts";
@@ -36,7 +37,7 @@ interface Document {
 }
 
 /** The real engine, but that its runs end at once: what is fuzzed is the server. */
-class HastyEngine extends WorkerEngine {
+class HastyEngine extends HostedEngine {
   override run({ onEvent }: EngineRun): Promise<EngineResult> {
     onEvent({
       type: "failed",
@@ -260,7 +261,7 @@ Deno.test("no request, however odd, gets a fault of the server or a stack trace"
   const server = await createServer({
     store,
     models,
-    engine: new HastyEngine({ models, store }),
+    engine: new HastyEngine({ registry: builtInStages(), models, store }),
     limits: { keptJobs: 20 },
     log: (event, fields) => event === "fault" && faults.push(fields),
   });

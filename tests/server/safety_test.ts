@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { createServer } from "../../server/create_server.ts";
 import { runServe } from "../../cli/serve.ts";
+import { ServerProcess, TINY } from "./server_process.ts";
 import { serving } from "./serving.ts";
 
 Deno.test("with a key, nothing but the page and the sign of life is there without it", async () => {
-  await using server = await serving({ apiKey: "secret-ä" });
+  await using server = await serving({ apiKey: "secret-a" });
   for (
     const path of [
       "/v1/models",
@@ -89,6 +90,30 @@ Deno.test("a server of this machine answers to no name that is not this machine'
 
 Deno.test("serve refuses to listen beyond this machine without a key", async () => {
   assert.equal(await runServe(["--host", "0.0.0.0", "--port", "0", "--quiet"]), 2);
+});
+
+Deno.test("a key that no request can carry is refused at the start, and not shown", async () => {
+  const store = await Deno.makeTempDir();
+  for (const apiKey of ["", "two words", "line\n", "schlüssel", "tab\tkey"]) {
+    await assert.rejects(createServer({ store, models: [], apiKey }), (error) => {
+      assert(error instanceof RangeError);
+      assert.match(error.message, /API key as it must consist of visible ASCII characters/);
+      assert(apiKey === "" || !error.message.includes(apiKey));
+      return true;
+    });
+  }
+  await using server = new ServerProcess({ store, env: { PIXSTAGE_API_KEY: "two words" } });
+  await assert.rejects(server.listens(), /error: Cannot use the API key .*the character at 4/);
+  await Deno.remove(store, { recursive: true });
+});
+
+Deno.test("serve refuses to start without a model that was named", async () => {
+  const store = await Deno.makeTempDir();
+  for (const model of ["nope", `nope=${store}`]) {
+    await using server = new ServerProcess({ store, models: [TINY, model] });
+    await assert.rejects(server.listens(), /error: Cannot serve model "nope": /);
+  }
+  await Deno.remove(store, { recursive: true });
 });
 
 Deno.test("the document keeps to the schema of OpenAPI 3.1", async () => {

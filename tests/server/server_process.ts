@@ -27,6 +27,8 @@ export interface ServerProcessOptions {
   readonly port?: number | undefined;
   /** Whether `deno task serve` starts it, rather than `deno run`. */
   readonly asTask?: boolean | undefined;
+  /** The largest file that the system lets it write, in bytes. */
+  readonly maxFileBytes?: number | undefined;
 }
 
 /** A job, as far as tests look at it. */
@@ -48,10 +50,16 @@ export class ServerProcess implements AsyncDisposable {
   #isOver = false;
 
   /** Starts it. */
-  constructor({ store, models = [TINY], env = {}, port = 0, asTask = false }: ServerProcessOptions) {
+  constructor(
+    { store, models = [TINY], env = {}, port = 0, asTask = false, maxFileBytes }: ServerProcessOptions,
+  ) {
     const options = ["--port", String(port), "--store", store, "--threads", "1"];
-    this.#process = new Deno.Command(Deno.execPath(), {
+    const limit = maxFileBytes === undefined
+      ? []
+      : ["-c", `trap "" XFSZ; ulimit -f ${Math.floor(maxFileBytes / 512)}; exec "$@"`, "sh", Deno.execPath()];
+    this.#process = new Deno.Command(maxFileBytes === undefined ? Deno.execPath() : "sh", {
       args: [
+        ...limit,
         ...(asTask ? ["task", "--quiet", "serve"] : ["run", "-A", "--no-check", "server.ts"]),
         ...options,
         ...models.flatMap((model) => ["--model", model]),
@@ -111,6 +119,7 @@ export class ServerProcess implements AsyncDisposable {
       this.url ||= /listens at (http:\S+)/.exec(this.log)?.[1] ?? "";
       if (this.url) this.#listens.resolve();
     }
+    this.#isOver = true;
     this.#listens.reject(new Error(`The server ended: ${this.log}`));
   }
 }

@@ -3,12 +3,7 @@ import { join } from "node:path";
 import { OnnxRuntimeNode } from "../../../runtime/onnxruntime_node.ts";
 import { openCheckpoint } from "../../../models/checkpoint/checkpoint.ts";
 import { openDiskSource } from "../../../models/checkpoint/disk_source.ts";
-import {
-  autoencoderWeights,
-  t5Weights,
-  transformerWeights,
-} from "../../../models/rehearsal/asked_weights.ts";
-import { REHEARSAL_PRESETS } from "../../../models/rehearsal/presets.ts";
+import { rehearsalPreset } from "../../../models/architectures.ts";
 import {
   cutShards,
   RehearsalFolderError,
@@ -42,16 +37,14 @@ for (const dtype of ["float32", "float16", "bfloat16"] as const) {
 }
 
 Deno.test("the full-size preset asks for the tensors of PixArt-XL-2-1024-MS, cut into two shards", () => {
-  const preset = REHEARSAL_PRESETS["xl-1024"];
-  const t5 = t5Weights(preset.textEncoder);
+  const [t5, transformer, vae] = rehearsalPreset("xl-1024", "float16").components;
   const count = (weights: readonly { shape: readonly number[] }[]): number =>
     weights.reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0);
-  assert.deepEqual([t5.length, count(t5)], [219, 4762310656]);
-  const transformer = transformerWeights(preset.transformer);
-  assert.deepEqual([transformer.length, count(transformer)], [611, 611349152]);
-  const vae = autoencoderWeights(preset.vae);
-  assert.deepEqual([vae.length, count(vae)], [248, 83653863]);
-  const shards = cutShards(t5, preset.shardBytes);
+  assert(t5 && transformer && vae);
+  assert.deepEqual([t5.weights.length, count(t5.weights)], [219, 4762310656]);
+  assert.deepEqual([transformer.weights.length, count(transformer.weights)], [611, 611349152]);
+  assert.deepEqual([vae.weights.length, count(vae.weights)], [248, 83653863]);
+  const shards = cutShards(t5.weights, t5.shardBytes!);
   assert.deepEqual(shards.map((shard) => 4 * count(shard)), [9989136384, 9060106240]);
   assert.equal(shards[1]?.[0]?.name, "encoder.block.12.layer.0.SelfAttention.o.weight");
 });

@@ -1,15 +1,20 @@
 // This module is browser compatible.
 
 /**
- * Configurations of checkpoints to rehearse with.
+ * Checkpoints to rehearse with, in the sizes of PixArt's.
  *
  * @module
  */
 
 import type { JsonObject } from "../../artifacts/artifact.ts";
+import { type AskedWeight, askedWeights, autoencoderWeights, t5Weights } from "../rehearsal/asked_weights.ts";
+import type { FloatDType } from "../../artifacts/half_precision.ts";
+import type { MakeRehearsal, RehearsalPreset } from "../rehearsal/preset.ts";
+import { pixartStepSegments, pixartTextGraph } from "./transformer.ts";
+import { PixArtTransformerConfig } from "./transformer_config.ts";
 
-/** The configurations of a checkpoint. */
-export interface RehearsalPreset {
+/** The sizes of a checkpoint. */
+interface Sizes {
   /** `text_encoder/config.json`. */
   readonly textEncoder: JsonObject;
   /** `transformer/config.json`. */
@@ -80,7 +85,7 @@ function vae(sizes: JsonObject): JsonObject {
 }
 
 /** PixArt-α/PixArt-XL-2-1024-MS, and two that are smaller in every size. */
-export const REHEARSAL_PRESETS = {
+const SIZES = {
   "xl-1024": {
     textEncoder: textEncoder({
       d_ff: 10240,
@@ -126,13 +131,10 @@ export const REHEARSAL_PRESETS = {
     pieces: 900,
     shardBytes: 5e5,
   },
-} as const satisfies Record<string, RehearsalPreset>;
-
-/** The name of a preset. */
-export type RehearsalPresetName = keyof typeof REHEARSAL_PRESETS;
+} as const satisfies Record<string, Sizes>;
 
 /** `model_index.json`. */
-export const MODEL_INDEX: JsonObject = {
+const MODEL_INDEX: JsonObject = {
   _class_name: "PixArtAlphaPipeline",
   _diffusers_version: "0.22.0.dev0",
   scheduler: ["diffusers", "DPMSolverMultistepScheduler"],
@@ -143,7 +145,7 @@ export const MODEL_INDEX: JsonObject = {
 };
 
 /** `scheduler/scheduler_config.json`. */
-export const SCHEDULER: JsonObject = {
+const SCHEDULER: JsonObject = {
   _class_name: "DPMSolverMultistepScheduler",
   algorithm_type: "dpmsolver++",
   beta_end: 0.02,
@@ -167,7 +169,7 @@ export const SCHEDULER: JsonObject = {
 };
 
 /** `tokenizer/tokenizer_config.json`. */
-export const TOKENIZER_CONFIG: JsonObject = {
+const TOKENIZER_CONFIG: JsonObject = {
   tokenizer_class: "T5Tokenizer",
   eos_token: "</s>",
   pad_token: "<pad>",
@@ -175,3 +177,44 @@ export const TOKENIZER_CONFIG: JsonObject = {
   extra_ids: 100,
   model_max_length: 512,
 };
+
+/** The weights of a PixArt transformer. */
+export function transformerWeights(config: JsonObject): AskedWeight[] {
+  const parsed = PixArtTransformerConfig.parse(config);
+  return askedWeights((weights) => [pixartTextGraph(parsed, weights), pixartStepSegments(parsed, weights)]);
+}
+
+/**
+ * A checkpoint to rehearse with.
+ *
+ * @param sizes Its sizes.
+ * @param dtype Element type of its weights.
+ */
+function preset(
+  { textEncoder, transformer, vae, pieces, shardBytes }: Sizes,
+  dtype: FloatDType,
+): RehearsalPreset {
+  return {
+    index: MODEL_INDEX,
+    pieces,
+    files: {
+      "scheduler/scheduler_config.json": SCHEDULER,
+      "tokenizer/tokenizer_config.json": TOKENIZER_CONFIG,
+      "text_encoder/config.json": { ...textEncoder, torch_dtype: dtype },
+      "transformer/config.json": transformer,
+      "vae/config.json": vae,
+    },
+    components: [
+      { stem: "text_encoder/model", weights: t5Weights(textEncoder), shardBytes },
+      { stem: "transformer/diffusion_pytorch_model", weights: transformerWeights(transformer) },
+      { stem: "vae/diffusion_pytorch_model", weights: autoencoderWeights(vae) },
+    ],
+  };
+}
+
+/** PixArt's checkpoints to rehearse with, by name; `xl-1024` has the sizes of PixArt-XL-2-1024-MS. */
+export const PIXART_REHEARSALS = {
+  "xl-1024": (dtype) => preset(SIZES["xl-1024"], dtype),
+  small: (dtype) => preset(SIZES.small, dtype),
+  tiny: (dtype) => preset(SIZES.tiny, dtype),
+} as const satisfies Readonly<Record<string, MakeRehearsal>>;
