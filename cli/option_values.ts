@@ -34,7 +34,7 @@ export function byteSize(parse: (text: string) => number): (text: string) => num
       return parse(text);
     } catch (error) {
       if (!(error instanceof InputError)) throw error;
-      throw new InvalidArgumentError("It must be a size, such as 500MB, 1.5GB or 10GiB.");
+      throw new InvalidArgumentError(`${error.message}.`);
     }
   };
 }
