@@ -6,12 +6,14 @@
  * @module
  */
 
-/** How each element type is held in memory. float16 and bfloat16 are held as their 16 bits. */
+/** How each element type is held in memory. Floats of 16 and 8 bits are held as their bits. */
 export interface ElementArrays {
   float64: Float64Array;
   float32: Float32Array;
   float16: Uint16Array;
   bfloat16: Uint16Array;
+  float8e4m3fn: Uint8Array;
+  float8e5m2: Uint8Array;
   int64: BigInt64Array;
   uint64: BigUint64Array;
   int32: Int32Array;
@@ -32,6 +34,8 @@ export const ARRAY_TYPES = {
   float32: Float32Array,
   float16: Uint16Array,
   bfloat16: Uint16Array,
+  float8e4m3fn: Uint8Array,
+  float8e5m2: Uint8Array,
   int64: BigInt64Array,
   uint64: BigUint64Array,
   int32: Int32Array,

@@ -131,7 +131,7 @@ function unpad(artifact: Artifact, embedsName: string, maskName: string): Prompt
       `Cannot use embeddings as ${maskName} must be [${prompts}, ${length}]: shape is [${mask.shape}]`,
     );
   }
-  const values = toFloat32(embeds);
+  const values = toFloat32(embeds, embedsName);
   return Array.from({ length: prompts }, (_, prompt) => {
     const rows: number[] = [];
     for (let token = 0; token < length; token++) {

@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Converts between float32 and the two 16 bit types, which are held as their bits. Rounds to nearest, ties to even;
- * subnormals, infinities and NaN are exact.
+ * Converts between float32 and the two 16 bit types, which are held as their bits, and from other floats to
+ * float32. Rounds to nearest, ties to even; subnormals, infinities and NaN are exact.
  *
  * Source: IEEE 754-2019, binary16; for bfloat16 the rounding of PyTorch's `c10/util/BFloat16.h`.
  *
@@ -11,6 +11,7 @@
 
 import { InputError } from "../errors/pixstage_error.ts";
 import type { ElementArrays } from "./dtype.ts";
+import { FLOAT8_VALUES } from "./float8.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** The floating point types of 16 and 32 bits. */
@@ -19,16 +20,29 @@ export type FloatDType = "float32" | "float16" | "bfloat16";
 const BFLOAT16_NAN = 0x7fc0;
 
 /**
- * The tensor in float32: every float16 and bfloat16 value is exact there.
+ * The tensor in float32. Floats of 8 and 16 bits are exact there, those of 64 bits are rounded to the nearest
+ * value.
  *
- * @param value A tensor of 16 or 32 bit floats.
+ * @param value A tensor of floats.
+ * @param name What it is called in errors.
  * @returns A float32 tensor of the same shape; `value` itself if it is float32 already.
  * @throws {InputError} if it is of another type.
  */
-export function toFloat32(value: Tensor): Tensor<"float32"> {
+export function toFloat32(value: Tensor, name = "a tensor"): Tensor<"float32"> {
   switch (value.dtype) {
     case "float32":
       return value;
+    case "float64":
+      return { dtype: "float32", shape: value.shape, data: Float32Array.from(value.data) };
+    case "float8e4m3fn":
+    case "float8e5m2": {
+      const values = FLOAT8_VALUES[value.dtype];
+      return {
+        dtype: "float32",
+        shape: value.shape,
+        data: Float32Array.from(value.data, (bits) => values[bits]!),
+      };
+    }
     case "float16":
       return { dtype: "float32", shape: value.shape, data: fromFloat16Bits(value.data) };
     case "bfloat16":
@@ -36,7 +50,7 @@ export function toFloat32(value: Tensor): Tensor<"float32"> {
     default:
       throw new InputError(
         "invalid_shape",
-        `Cannot convert a tensor to float32 as it must be float32, float16 or bfloat16: current value is ${value.dtype}`,
+        `Cannot convert ${name} to float32 as it must hold floats of 8 to 64 bits: current type is ${value.dtype}`,
       );
   }
 }

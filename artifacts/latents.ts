@@ -42,7 +42,7 @@ export function unpackLatents(artifact: Artifact, channels: number): Tensor<"flo
       `Cannot use latents as they must be [images, ${channels}, height, width]: shape is [${latents.shape}]`,
     );
   }
-  const values = toFloat32(latents);
+  const values = toFloat32(latents, "latents");
   const bad = values.data.findIndex((value) => !Number.isFinite(value));
   if (bad >= 0) {
     throw new ArtifactError(

@@ -46,6 +46,8 @@ export const SAFETENSORS_NAMES: Readonly<Record<DType, SafetensorsDType>> = {
   float32: "F32",
   float16: "F16",
   bfloat16: "BF16",
+  float8e4m3fn: "F8_E4M3",
+  float8e5m2: "F8_E5M2",
   int64: "I64",
   uint64: "U64",
   int32: "I32",
@@ -66,7 +68,10 @@ export function isSafetensorsDType(name: string): name is SafetensorsDType {
   return Object.hasOwn(SAFETENSORS_BITS, name);
 }
 
-/** The element type in memory; `undefined` for 4, 6 and 8 bit floats and complex numbers, which no array holds. */
+/**
+ * The element type in memory; `undefined` for complex numbers, and for floats of 4, 6 and 8 bits of other
+ * kinds.
+ */
 export function memoryDType(name: SafetensorsDType): DType | undefined {
   return MEMORY_NAMES.get(name);
 }

@@ -53,7 +53,10 @@ async function inspect(name: string, store: string | undefined): Promise<JsonObj
 /** A checkpoint: its family, and what each component weighs. */
 async function inspectCheckpoint(path: string): Promise<JsonObject> {
   const checkpoint = await new LocalModels().open({ model: path });
-  const components: Record<string, JsonObject> = {};
+  const components: Record<string, JsonObject | string> = {};
+  for (const name of checkpoint.missing) {
+    components[name] = `missing: model_index.json declares it, and the folder ${name} holds no config.json`;
+  }
   for (const name of checkpoint.components) {
     const component = await checkpoint.component(name);
     const weights = await component.weights();

@@ -59,7 +59,7 @@ export function stagesCommand(): Command {
 export function modelsCommand(): Command {
   const command = listCommand(
     "models",
-    "Lists the models that are here: embedded and downloaded.",
+    "Lists the models that are here, embedded and downloaded, and tells what a run would refuse of them.",
     async (options) =>
       (await listModels(options)).map((model) => ({
         text: `${model.name}  ${prettyBytes(model.bytes)}  ${model.folder}${describeParts(model)}`,
@@ -69,10 +69,16 @@ export function modelsCommand(): Command {
   return command.option("--cache-dir <dir>", "where downloads are kept");
 }
 
-/** Says what of a model is here, unless that is all. */
-function describeParts({ components, missing }: ListedModel): string {
-  if (missing.length === 0) return "";
-  return `\n  weights here: ${components.join(", ") || "none"}; fetched when needed: ${missing.join(", ")}`;
+/** Says what of a model is here, unless that is all, and what a run would refuse. */
+function describeParts({ components, variants, missing, faults }: ListedModel): string {
+  const isWhole = missing.length === 0 && components.every((name) => variants[name]?.includes(""));
+  const here = components.map((name) => {
+    const named = (variants[name] ?? []).filter((variant) => variant !== "");
+    return variants[name]?.includes("") ? name : `${name} (${named.join(", ")} alone)`;
+  });
+  const fetched = missing.length === 0 ? "" : `; fetched when needed: ${missing.join(", ")}`;
+  const parts = isWhole ? "" : `\n  weights here: ${here.join(", ") || "none"}${fetched}`;
+  return parts + faults.map((fault) => `\n  cannot be used: ${fault}`).join("");
 }
 
 /** Makes `devices`. */

@@ -48,7 +48,7 @@ export function describePicture(
     Seed: origin.seeds?.[image],
     Size: `${width}x${height}`,
     Model: origin.model,
-  }).filter(([, value]) => value !== undefined).map(([name, value]) => `${name}: ${value}`);
+  }).filter(([, value]) => value !== undefined).map(([name, value]) => `${name}: ${quoted(String(value))}`);
   const lines = [
     origin.prompts?.[prompt],
     origin.negativePrompts?.[0] && `Negative prompt: ${origin.negativePrompts[0]}`,
@@ -62,6 +62,14 @@ export function describePicture(
  * allow.
  */
 const LONGEST_NAME = 60;
+
+/**
+ * A value of the settings line, quoted as `quote` of the web UI's `infotext_utils.py` does: a comma would end
+ * it.
+ */
+function quoted(value: string): string {
+  return /[,:\n]/.test(value) ? JSON.stringify(value) : value;
+}
 
 /** The file that a picture goes to where the user names none: its prompt and its seed. */
 export function defaultName(metadata: Artifact["metadata"], format: PictureFormat): string {

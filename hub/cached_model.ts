@@ -6,9 +6,15 @@
 
 import { CheckpointError } from "../models/checkpoint/checkpoint_errors.ts";
 import { openDiskSource } from "../models/checkpoint/disk_source.ts";
+import { loneComponent } from "../models/checkpoint/component.ts";
 import { COMPONENT_NAMES, parseModelIndex } from "../models/checkpoint/model_index.ts";
 import type { CheckpointSource } from "../models/checkpoint/source.ts";
-import { findWeightFiles, variantsOf, type WeightFiles } from "../models/checkpoint/weight_files.ts";
+import {
+  findWeightFiles,
+  variantsOf,
+  type WantedWeights,
+  type WeightFiles,
+} from "../models/checkpoint/weight_files.ts";
 
 /** One of these is there of each part of a checkpoint: its configuration, or the tokenizer's words. */
 const TELLING: ReadonlySet<string> = new Set([
@@ -22,17 +28,15 @@ const TELLING: ReadonlySet<string> = new Set([
  * Finds the weights of a component if all of their files are there.
  *
  * @param source The snapshot.
- * @param folder The component's folder; `""` for the snapshot's own.
- * @param variant The variant; `""` for the plain weights.
+ * @param wanted Which weights.
  * @returns The files; `undefined` if one is missing.
  */
 export async function wholeWeights(
   source: CheckpointSource,
-  folder: string,
-  variant: string,
+  wanted: WantedWeights,
 ): Promise<WeightFiles | undefined> {
   try {
-    const weights = await findWeightFiles(source, folder, variant);
+    const weights = await findWeightFiles(source, wanted);
     // A link may lead to a blob that was removed.
     for (const path of weights.paths) if (!await source.exists(path)) return undefined;
     return weights;
@@ -53,12 +57,17 @@ export async function heldWeights(path: string): Promise<ReadonlyMap<string, rea
   const held = new Map<string, readonly string[]>();
   const source = await openDiskSource(path).catch(() => undefined);
   if (!source) return held;
-  for (const folder of ["", ...COMPONENT_NAMES]) {
+  const lone = await loneComponent(source);
+  const places = [
+    ...(lone === undefined ? [] : [{ component: lone, folder: "" }]),
+    ...COMPONENT_NAMES.map((component) => ({ component, folder: component })),
+  ];
+  for (const place of places) {
     const whole: string[] = [];
-    for (const variant of variantsOf(await source.list(folder))) {
-      if (await wholeWeights(source, folder, variant)) whole.push(variant);
+    for (const variant of variantsOf(await source.list(place.folder))) {
+      if (await wholeWeights(source, { ...place, variant })) whole.push(variant);
     }
-    if (whole.length > 0) held.set(folder, whole);
+    if (whole.length > 0) held.set(place.folder, whole);
   }
   return held;
 }

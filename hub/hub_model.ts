@@ -13,7 +13,7 @@ import { openDiskSource } from "../models/checkpoint/disk_source.ts";
 import { openHttpSource } from "../models/checkpoint/http_source.ts";
 import { parseModelIndex } from "../models/checkpoint/model_index.ts";
 import type { CheckpointSource } from "../models/checkpoint/source.ts";
-import type { WeightFiles } from "../models/checkpoint/weight_files.ts";
+import type { WantedWeights, WeightFiles } from "../models/checkpoint/weight_files.ts";
 import { type CacheLayout, cacheLayout, linkBlob, readRef, writeRef } from "./cache_layout.ts";
 import { heldWeights, holdsSmallFiles, wholeWeights } from "./cached_model.ts";
 import { COMMIT } from "./commit.ts";
@@ -151,8 +151,11 @@ export class HubModel {
       if (!repository) throw this.#lacks(missing);
     }
     if (repository) await this.#fetchSmall(repository, variant, signal);
-    const source = await openDiskSource(this.folder);
-    return { source, findWeights: (folder) => this.#weights(source, folder, variant, signal) };
+    const source = await openDiskSource(this.folder, this.#context.model);
+    return {
+      source,
+      findWeights: (component, folder) => this.#weights(source, { component, folder, variant }, signal),
+    };
   }
 
   /** All files where they lie on the hub. */
@@ -163,13 +166,16 @@ export class HubModel {
       files: Object.fromEntries([...files].map(([path, { size }]) => [path, size])),
       fetch: hubFetch(this.#settings, { ...this.#context, ...(signal ? { signal } : {}) }),
     });
-    return { source, findWeights: (folder) => componentWeights(source, folder, variant) };
+    return {
+      source,
+      findWeights: (component, folder) => componentWeights(source, { component, folder, variant }),
+    };
   }
 
   /** Says what the cache lacks so that the model could be opened. */
   async #missingFromCache(variant: string): Promise<string | undefined> {
     try {
-      const source = await openDiskSource(this.folder);
+      const source = await openDiskSource(this.folder, this.#context.model);
       const main = await Promise.all(MAIN_FILES.map((path) => source.exists(path)));
       if (!main.includes(true)) return "model_index.json is missing";
       await componentVariants(source, variant);
@@ -203,21 +209,20 @@ export class HubModel {
   /** The weights of a component, all of its files in the cache. */
   async #weights(
     source: CheckpointSource,
-    folder: string,
-    variant: string,
+    wanted: WantedWeights,
     signal: AbortSignal | undefined,
   ): Promise<WeightFiles> {
     let { repository } = this.#found;
     if (repository === undefined) {
       // What has the variant takes it, whatever the other components have.
-      const here = await wholeWeights(source, folder, variant);
+      const here = await wholeWeights(source, wanted);
       if (here) return here;
       repository = await this.#list(signal);
-      if (repository === undefined) return await this.#cachedWeights(source, folder, variant);
-      await this.#fetchSmall(repository, variant, signal);
+      if (repository === undefined) return await this.#cachedWeights(source, wanted);
+      await this.#fetchSmall(repository, wanted.variant, signal);
     }
     const listed = repositorySource(this.#context.model, repository, this.#layout.blob);
-    const weights = await componentWeights(listed, folder, variant);
+    const weights = await componentWeights(listed, wanted);
     const files = await this.#missing(repository, weights.paths);
     await this.#download(files, signal);
     await this.#link(files);
@@ -225,10 +230,10 @@ export class HubModel {
   }
 
   /** The weights of a component as the cache has them. */
-  async #cachedWeights(source: CheckpointSource, folder: string, variant: string): Promise<WeightFiles> {
+  async #cachedWeights(source: CheckpointSource, wanted: WantedWeights): Promise<WeightFiles> {
     let weights: WeightFiles;
     try {
-      weights = await componentWeights(source, folder, variant);
+      weights = await componentWeights(source, wanted);
     } catch (error) {
       if (error instanceof CheckpointError) throw this.#lacks(error.message);
       throw error;

@@ -6,9 +6,14 @@
 
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join, relative } from "node:path";
+import { openCheckpoint } from "../models/checkpoint/checkpoint.ts";
+import { UnsupportedArchitectureError } from "../models/checkpoint/checkpoint_errors.ts";
 import { openDiskSource } from "../models/checkpoint/disk_source.ts";
 import { COMPONENT_NAMES, type ComponentName } from "../models/checkpoint/model_index.ts";
+import type { CheckpointSource } from "../models/checkpoint/source.ts";
+import { findWeightFiles } from "../models/checkpoint/weight_files.ts";
 import { declaredParts, heldWeights } from "./cached_model.ts";
+import { type CheckedPart, checkPart } from "./check_checkpoint.ts";
 import { COMMIT } from "./commit.ts";
 import { hubSettings } from "./hub_settings.ts";
 import { DEFAULT_MODEL, embeddedModelFolder } from "./local_models.ts";
@@ -23,15 +28,21 @@ export interface ListedModel {
   readonly bytes: number;
   /** The components whose weights are here, of any variant. */
   readonly components: readonly ComponentName[];
+  /** The variants of the weights that are here, by component; the plain weights are `""`. */
+  readonly variants: Readonly<Record<string, readonly string[]>>;
   /** The components whose weights a run fetches when it needs them. */
   readonly missing: readonly ComponentName[];
+  /** What a run would refuse of the files that are here, a sentence each; empty where all is well. */
+  readonly faults: readonly string[];
 }
 
 const PREFIX = "models--";
 
 /**
- * Lists the models of this machine that a run can take. (`scanCacheDir` of the hub's library leaves out the folders
- * of a snapshot, and models that were fetched by commit alone.)
+ * Lists the models of this machine, and says of each what a run would refuse of it: configurations,
+ * tokenizers and the headers of weights are read. Models of other architectures, which the hub's cache may
+ * hold too, are left out. (`scanCacheDir` of the hub's library leaves out the folders of a snapshot, and
+ * models that were fetched by commit alone.)
  *
  * @param options Where the hub's cache is; as for downloads otherwise.
  * @returns The embedded model first, then the cached ones by name.
@@ -58,8 +69,16 @@ async function listed(name: string, folder: string): Promise<readonly ListedMode
   const files = await readdir(folder, { recursive: true }).catch((): string[] => []);
   if (!files.includes("model_index.json")) return [];
   const held = await heldWeights(folder);
-  // The cache may hold models of other architectures.
-  const declared = await openDiskSource(folder).then(declaredParts).catch((): string[] => []);
+  let declared: readonly string[] = [];
+  let faults: readonly string[];
+  try {
+    const source = await openDiskSource(folder, name);
+    declared = await declaredParts(source);
+    faults = await findFaults(source, declared, held);
+  } catch (error) {
+    if (error instanceof UnsupportedArchitectureError) return [];
+    faults = [messageOf(error)];
+  }
   let bytes = 0;
   for (const file of files) {
     // Links lead to the blobs that hold the bytes.
@@ -71,8 +90,41 @@ async function listed(name: string, folder: string): Promise<readonly ListedMode
     folder,
     bytes,
     components: COMPONENT_NAMES.filter((component) => held.has(component)),
+    variants: Object.fromEntries(
+      COMPONENT_NAMES.flatMap((name) => held.has(name) ? [[name, held.get(name)!]] : []),
+    ),
     missing: COMPONENT_NAMES.filter((component) => declared.includes(component) && !held.has(component)),
+    faults,
   }];
+}
+
+/** Says what a run would refuse of the parts that are here; what is not here is fetched first. */
+async function findFaults(
+  source: CheckpointSource,
+  declared: readonly string[],
+  held: ReadonlyMap<string, readonly string[]>,
+): Promise<readonly string[]> {
+  const faults = new Set<string>();
+  const check = async (part: CheckedPart, variant: string): Promise<void> => {
+    const findWeights = (component: ComponentName, folder: string) =>
+      findWeightFiles(source, { component, folder, variant });
+    try {
+      await checkPart(await openCheckpoint(source, { variant, findWeights }), part);
+    } catch (error) {
+      faults.add(messageOf(error));
+    }
+  };
+  for (const component of COMPONENT_NAMES) {
+    for (const variant of held.get(component) ?? []) await check(component, variant);
+  }
+  for (const part of ["tokenizer", "scheduler"] as const) {
+    if (declared.includes(part) && (await source.list(part)).length > 0) await check(part, "");
+  }
+  return [...faults];
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** The branches and tags of each commit. */

@@ -9,7 +9,12 @@ import { COMPONENT_NAMES, type ComponentName } from "../models/checkpoint/model_
 import { joinPath } from "../models/checkpoint/source.ts";
 import { runDefaultsFiles } from "../models/checkpoint/run_defaults.ts";
 import type { CheckpointSource } from "../models/checkpoint/source.ts";
-import { findWeightFiles, indexNames, type WeightFiles } from "../models/checkpoint/weight_files.ts";
+import {
+  findWeightFiles,
+  indexNames,
+  type WantedWeights,
+  type WeightFiles,
+} from "../models/checkpoint/weight_files.ts";
 
 /** The file that tells what a repository is: of a whole checkpoint, of a single component, of components in folders. */
 export const MAIN_FILES: readonly string[] = [
@@ -64,20 +69,19 @@ export function smallFiles(has: (path: string) => boolean, variant: string): rea
  * Finds the safetensors files of one component.
  *
  * @param source The repository; its small files must be readable.
- * @param folder The component's folder; `""` where the repository is that component alone.
- * @param variant The variant of the weights; `""` for the plain ones.
+ * @param wanted Which component, in which folder, `""` where the repository is that component alone, and the
+ *   variant that is asked for. A component that lacks it takes its plain weights, so long as another has it.
  * @returns The files.
  * @throws {MissingVariantError} if no component has the variant.
  * @throws {CheckpointError} if the component has no safetensors weights.
  */
 export async function componentWeights(
   source: CheckpointSource,
-  folder: string,
-  variant: string,
+  wanted: WantedWeights,
 ): Promise<WeightFiles> {
-  if (folder === "") return await findWeightFiles(source, folder, variant);
-  const variants: ReadonlyMap<string, string> = await componentVariants(source, variant);
-  return await findWeightFiles(source, folder, variants.get(folder) ?? "");
+  if (wanted.folder === "") return await findWeightFiles(source, wanted);
+  const variants = await componentVariants(source, wanted.variant);
+  return await findWeightFiles(source, { ...wanted, variant: variants.get(wanted.component) ?? "" });
 }
 
 /**

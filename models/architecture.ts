@@ -261,6 +261,13 @@ export interface Architecture {
    * @param name Its name in the checkpoint.
    */
   isQuantizable?(name: string): boolean;
+  /**
+   * Builds all graphs that a run builds of a component. Each asks the weights for the tensors that it names, so that one
+   * that is missing or has another shape is found without reading any.
+   *
+   * @throws {CheckpointError} with what is missing or not supported.
+   */
+  buildGraphs?(name: ComponentName, component: Component, weights: Weights): void;
   /** Checkpoints to rehearse memory and speed with, by name. */
   readonly rehearsals?: Readonly<Record<string, MakeRehearsal>>;
   /** Reads what a text encoder is. */

@@ -12,13 +12,12 @@ import * as z from "zod";
 export const size: z.ZodInt = z.int().positive();
 
 /**
- * A key of which one value alone is computed. It is the default; another is refused with a message that names it.
+ * A key of which some values alone are computed. The first is the default.
  *
- * @param value The value.
+ * @param values The values.
  */
-export function only<const T extends string | number | boolean>(value: T): z.ZodDefault<z.ZodLiteral<T>> {
-  const error = ({ input }: { input?: unknown }): string =>
-    `Cannot compute this architecture as it must be ${JSON.stringify(value)}: ` +
-    `current value is ${JSON.stringify(input)}`;
-  return z.literal(value, { error }).default(value as z.util.NoUndefined<T>);
+export function only<const T extends string | number | boolean>(
+  ...values: readonly [T, ...T[]]
+): z.ZodDefault<z.ZodLiteral<T>> {
+  return z.literal([...values]).default(values[0] as z.util.NoUndefined<T>);
 }

@@ -35,7 +35,7 @@ export interface BetaConfig {
   /** The last beta. */
   readonly beta_end: number;
   /** How betas rise between them. */
-  readonly beta_schedule: "linear" | "scaled_linear" | "squaredcos_cap_v2" | "exp";
+  readonly beta_schedule: "linear" | "scaled_linear" | "squaredcos_cap_v2" | "exp" | "sigmoid";
   /** The betas themselves, instead of all of the above. */
   readonly trained_betas: readonly number[] | null;
   /** Whether betas are rescaled so that nothing of the signal is left at the last timestep. */
@@ -73,6 +73,10 @@ function trainingBetas(config: BetaConfig): Float32Array {
       return betasFromSignal(count, (time) => Math.cos((time + 0.008) / 1.008 * Math.PI / 2) ** 2);
     case "exp":
       return betasFromSignal(count, (time) => Math.exp(time * -12));
+    case "sigmoid":
+      return linspace32(-6, 6, count).map((x) =>
+        f32(f32(1 / (1 + Math.exp(-x))) * f32(end - start)) + f32(start)
+      );
   }
 }
 

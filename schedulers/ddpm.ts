@@ -31,6 +31,7 @@ const SMALLEST_VARIANCE = f32(1e-20);
 
 const options = z.object({
   ...diffusionOptions,
+  beta_schedule: z.enum(["linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid"]).default("linear"),
   /** How much noise a step adds. A learned variance never reaches the scheduler: PixArt's pipelines drop it. */
   variance_type: z.enum(["fixed_small", "fixed_small_log", "fixed_large"]).nullable().default("fixed_small"),
   clip_sample: z.boolean().default(true),

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { InputError } from "../errors/pixstage_error.ts";
 import type { z } from "zod";
 import type { JsonObject } from "../artifacts/artifact.ts";
 import { parseValue } from "../errors/parse_value.ts";
@@ -61,7 +62,22 @@ export function defineScheduler<Options extends z.ZodObject>(
       const parsed = parse(config);
       const takesMu = Boolean(support.mu && parsed.use_dynamic_shifting);
       checkRun(definition.name, { ...support, mu: takesMu }, run);
-      return build(parsed, run);
+      const scheduler = build(parsed, run);
+      checkFinite(scheduler);
+      return scheduler;
     },
   };
+}
+
+/**
+ * Refuses a schedule of which some level is no number: options may go together on paper, and not in numbers.
+ */
+function checkFinite({ name, timesteps, sigmas = [] }: Scheduler): void {
+  const call = timesteps.findIndex((timestep, index) => !Number.isFinite(timestep + (sigmas[index] ?? 0)));
+  if (call === -1) return;
+  throw new InputError(
+    "invalid_schedule",
+    `Cannot lay out ${name} as every timestep and noise level must be finite: current values of call ${call} are ` +
+      `${timesteps[call]} and ${sigmas[call] ?? "none"}. Choose other options, or another mu`,
+  );
 }

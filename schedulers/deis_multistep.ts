@@ -63,9 +63,13 @@ export class DEISMultistepScheduler extends OrderedScheduler {
 
   protected advance({ output, index, sample }: StepCall): StepResult {
     const level = this.#levels[index]!;
+    const sigma = this.sigmas![index]!;
     const config = { ...this.#config, algorithm_type: "dpmsolver++" } as const;
-    const clean = convertPrediction(config, output, sample, level, this.sigmas![index]!);
-    this.#history.push(predictNoise("sample", clean, sample, level));
+    const clean = convertPrediction(config, output, sample, level, sigma);
+    // For a predicted flow the reference divides by the noise level itself, also where it is not that of a
+    // flow.
+    const weights = config.prediction_type === "flow_prediction" ? { ...level, sigma } : level;
+    this.#history.push(predictNoise("sample", clean, sample, weights));
     return { sample: this.#extrapolate(index, sample), predictedOriginal: clean };
   }
 

@@ -121,9 +121,11 @@ function layOut(config: Config, run: RunOptions): UnscaledSchedule {
     : Array.from(linspace32(logSigmas[all.length - 1]!, logSigmas[0]!, timesteps.length + 1), exp32);
   const { timesteps: visited, sigmas } = unscaledSchedule(config, training, timesteps, levels);
   const end = config.final_sigmas_type === "zero" ? 0 : all[0]!;
-  // The log-linear levels bring the last one with them, unless others take their place.
-  const spare = sigmaSpacingsIn(config).length === 0 ? levels[timesteps.length] : undefined;
-  return { timesteps: visited, sigmas: [...sigmas, spare ?? end] };
+  // The log-linear levels are one more than there are timesteps, unless others take their place. Each level
+  // of continuous time is a timestep, so that the last of them is one more call; else the run ends there.
+  const spare = sigmaSpacingsIn(config).length === 0 ? levels.slice(timesteps.length).map(f32) : [];
+  const ends = isContinuous(config) ? [...spare, end] : [spare[0] ?? end];
+  return { timesteps: visited, sigmas: [...sigmas, ...ends] };
 }
 
 /** A model trained on continuous time takes a quarter of log sigma instead of a timestep. */

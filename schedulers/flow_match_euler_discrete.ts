@@ -14,7 +14,7 @@ import { InputError } from "../errors/pixstage_error.ts";
 import { addNoiseAt, sigmaAt } from "./add_noise.ts";
 import { defineScheduler, type SchedulerDefinition } from "./definition.ts";
 import { linearCombination } from "./elementwise.ts";
-import { shiftSigma, shiftSigmaBy, stretchToTerminal, withoutFinalZero } from "./flow_sigmas.ts";
+import { shiftSigma, shiftSigmaBy, stretchToTerminal } from "./flow_sigmas.ts";
 import { f32 } from "./float32.ts";
 import { OrderedScheduler, type StepCall } from "./ordered_scheduler.ts";
 import { predictClean } from "./prediction.ts";
@@ -109,7 +109,7 @@ function givenLevels(config: Config, run: RunOptions): { level: number[]; round:
       `Cannot lay out ${NAME} as ${what} must be at most ${limit}: current value is ${list[0]}`,
     );
   }
-  if (run.sigmas) return { level: withoutFinalZero(run.sigmas).map(f32), round: f32 };
+  if (run.sigmas) return { level: run.sigmas.map(f32), round: f32 };
   if (run.timesteps) {
     return { level: run.timesteps.map((timestep) => f32(f32(timestep) / count)), round: f32 };
   }

@@ -48,7 +48,10 @@ export function flowSchedule(config: FlowConfig, steps: number, mu: number | und
   return { sigmas, timesteps: sigmas.map((sigma) => sigma * count) };
 }
 
-/** Noise levels that a run brings, without a final 0: that always follows. */
+/**
+ * Noise levels that a run brings, without a final 0: a solver that looks at their logarithms cannot step from
+ * there.
+ */
 export function withoutFinalZero(sigmas: readonly number[]): readonly number[] {
   return sigmas.length > 1 && sigmas[sigmas.length - 1] === 0 ? sigmas.slice(0, -1) : sigmas;
 }

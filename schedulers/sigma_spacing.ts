@@ -9,6 +9,7 @@
  * @module
  */
 
+import { InputError } from "../errors/pixstage_error.ts";
 import { z } from "zod";
 import { f32 } from "./float32.ts";
 import { numpyLog32 } from "./numpy_log.ts";
@@ -68,6 +69,7 @@ export function checkOneSigmaSpacing(config: SigmaSpacingConfig, context: z.Refi
  * @param low The lowest sigma, where the options do not say.
  * @param steps How many there are.
  * @returns `undefined` where no such spacing is asked for.
+ * @throws {InputError} if an end is one that the spacing has no room for.
  */
 export function spacedSigmas(
   config: SigmaSpacingConfig,
@@ -77,6 +79,15 @@ export function spacedSigmas(
 ): number[] | undefined {
   const max = config.sigma_max ?? high;
   const min = config.sigma_min ?? low;
+  const [spacing] = sigmaSpacingsIn(config);
+  if (spacing !== undefined && (Math.min(max, min) < 0 || (config.use_exponential_sigmas && min === 0))) {
+    throw new InputError(
+      "invalid_schedule",
+      `Cannot space noise levels by ${spacing} as they must be ${
+        config.use_exponential_sigmas ? "above 0" : "0 or above"
+      }: they go from ${max} to ${min}. Choose other sigmas, another mu, or another spacing`,
+    );
+  }
   if (config.use_karras_sigmas) {
     const [first, last] = [max ** (1 / RHO), min ** (1 / RHO)];
     return linspace(0, 1, steps).map((ramp) => (first + ramp * (last - first)) ** RHO);

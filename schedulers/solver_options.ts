@@ -55,8 +55,10 @@ export function optionAmongForeign<const Value extends string>(
   values: readonly [Value, ...Value[]],
   foreign: readonly string[],
 ): z.ZodType<Value> {
+  const known: readonly string[] = [...values, ...foreign];
   return z
-    .enum([...values, ...foreign])
+    .string()
+    .refine((value) => known.includes(value), `must be one of ${values.join(", ")}`)
     .default(values[0])
     .transform((value) => values.find((known) => known === value) ?? values[0]);
 }

@@ -52,6 +52,10 @@ const options = z
     if (!config.lower_order_final && config.final_sigmas_type === "zero" && config.solver_order > 1) {
       refuse("lower_order_final", "true with final_sigmas_type zero");
     }
+    // Where no noise is left, the logarithm of the signal is infinite: the last step would give no numbers.
+    if (!config.predict_x0 && config.final_sigmas_type === "zero") {
+      refuse("predict_x0", "true with final_sigmas_type zero, or final_sigmas_type sigma_min");
+    }
     if (!config.predict_x0 && config.prediction_type === "flow_prediction") {
       refuse("prediction_type", "epsilon, sample or v_prediction without predict_x0");
     }

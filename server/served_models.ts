@@ -4,8 +4,10 @@
  * @module
  */
 
+import { checkPart } from "../hub/check_checkpoint.ts";
 import { HubError } from "../hub/hub_error.ts";
 import { LocalModels } from "../hub/local_models.ts";
+import { checkComponent } from "../models/check_component.ts";
 import { COMPONENT_NAMES, type ComponentName } from "../models/checkpoint/model_index.ts";
 import type { RunDefaults } from "../models/checkpoint/run_defaults.ts";
 import { weightBytes } from "../models/memory.ts";
@@ -67,6 +69,9 @@ export async function describeModels(
     try {
       const model = await describeModel(entry, local);
       const weights = await bytesOf(entry, local);
+      const checkpoint = await local.open({ model: entry.reference });
+      await checkPart(checkpoint, "tokenizer");
+      await checkPart(checkpoint, "scheduler");
       models.push(model);
       bytes += weights;
     } catch (error) {
@@ -78,19 +83,12 @@ export async function describeModels(
   return { models, decoders, transformers, weightBytes: bytes };
 }
 
-/** Whether the weights of such a component are here, of a kind that runs here. */
-async function holds(
-  { reference }: ModelEntry,
-  name: ComponentName,
-  models: LocalModels,
-): Promise<boolean> {
+/** Whether such a component is here with every tensor that a run needs. */
+async function holds({ reference }: ModelEntry, name: ComponentName, models: LocalModels): Promise<boolean> {
   try {
-    const component = await models.component({ model: reference }, name);
     // Of a model that was downloaded in part, configurations are here without weights.
-    await component.weightFiles();
-    const architecture = architectureOfComponent(name, component.className);
-    if (name === "vae") architecture?.decoder(component);
-    return architecture !== undefined;
+    await checkComponent(name, await models.component({ model: reference }, name));
+    return true;
   } catch {
     return false;
   }
@@ -108,7 +106,7 @@ async function bytesOf({ name: model, reference }: ModelEntry, models: LocalMode
   for (const name of COMPONENT_NAMES) {
     const component = await models.component({ model: reference }, name);
     try {
-      bytes += weightBytes(await component.weights());
+      bytes += weightBytes(await checkComponent(name, component));
       here.push(name);
     } catch (error) {
       if (!(error instanceof HubError) || error.code !== "offline") throw error;

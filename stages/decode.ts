@@ -32,7 +32,7 @@ export const decodeParameters = z.strictObject({
 /** The decode stage: latents to pictures, one at a time, with the checkpoint's autoencoder. */
 export const decodeStage: Stage = defineStage({
   name: "decode",
-  version: "1",
+  version: "2",
   description: "Decodes latents to pictures with the checkpoint's autoencoder.",
   inputs: {
     latents: { kind: "latents", description: "Latents, before the division by the scaling factor." },

@@ -38,7 +38,7 @@ const LESS_MEMORY = 'let weights stream (residency "stream"), allow precision "i
  */
 export const encodeStage: Stage = defineStage({
   name: "encode",
-  version: "1",
+  version: "2",
   description: "Encodes prompts with the checkpoint's text encoder.",
   inputs: {},
   outputs: {

@@ -31,7 +31,7 @@ export interface AddedTokens {
 }
 
 function special(content: string): AddedToken {
-  return { content, normalized: false };
+  return { content, normalized: false, singleWord: false };
 }
 
 /**
@@ -62,7 +62,7 @@ export function collectAddedTokens(sources: AddedTokenSources): AddedTokens {
       ? [
         ...Object.entries(sources.addedTokens).map(([content, id]): [number, AddedToken] => [
           id,
-          { content, normalized: !contentsOfRoles.has(content) },
+          { ...special(content), normalized: !contentsOfRoles.has(content) },
         ]),
         ...sources.listedTokens,
       ]
@@ -78,17 +78,47 @@ export function collectAddedTokens(sources: AddedTokenSources): AddedTokens {
 /** A part of a text: what lies between added tokens, or the id of one. */
 export type TextPart = string | number;
 
+/** A token that a text is cut at. */
+export interface SplitToken {
+  /** Its id. */
+  readonly id: number;
+  /** Whether it counts only where no letter, digit or underscore touches it. */
+  readonly singleWord: boolean;
+}
+
+/** `\w` of the regular expressions of Rust, which tokenizers uses. */
+const WORD = String.raw`[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]`;
+const ENDS_WITH_WORD = new RegExp(`${WORD}$`, "u");
+const STARTS_WITH_WORD = new RegExp(`^${WORD}`, "u");
+
 /**
- * Makes a function that cuts a text at tokens. Of several tokens that start at one place the longest counts.
+ * Makes a function that cuts a text at tokens. Of several tokens that start at one place the longest counts;
+ * one that must stand alone and does not hides those that overlap it (`find_matches` in `added_vocabulary.rs`
+ * of tokenizers).
  *
- * @param ids The tokens' texts and their ids.
+ * @param tokens The tokens by their texts.
  * @returns The function. Parts without any text are left out.
  */
-export function createSplitter(ids: ReadonlyMap<string, number>): (text: string) => TextPart[] {
-  if (ids.size === 0) return (text) => text === "" ? [] : [text];
-  const longestFirst = [...ids.keys()].sort((a, b) => b.length - a.length);
-  const pattern = new RegExp(`(${longestFirst.map((token) => RegExp.escape(token)).join("|")})`, "u");
-  return (text) =>
-    text.split(pattern).map((part, index) => index % 2 === 1 ? ids.get(part) ?? part : part)
-      .filter((part) => part !== "");
+export function createSplitter(tokens: ReadonlyMap<string, SplitToken>): (text: string) => TextPart[] {
+  if (tokens.size === 0) return (text) => text === "" ? [] : [text];
+  const longestFirst = [...tokens.keys()].sort((a, b) => b.length - a.length);
+  const pattern = new RegExp(longestFirst.map((token) => RegExp.escape(token)).join("|"), "gu");
+  return (text) => {
+    const parts: TextPart[] = [];
+    let end = 0;
+    for (const { 0: content, index } of text.matchAll(pattern)) {
+      const { id, singleWord } = tokens.get(content)!;
+      if (singleWord && touchesWord(text, index, index + content.length)) continue;
+      parts.push(text.slice(end, index), id);
+      end = index + content.length;
+    }
+    parts.push(text.slice(end));
+    return parts.filter((part) => part !== "");
+  };
+}
+
+/** A code point has two UTF-16 units at most. */
+function touchesWord(text: string, start: number, end: number): boolean {
+  return ENDS_WITH_WORD.test(text.slice(Math.max(0, start - 2), start)) ||
+    STARTS_WITH_WORD.test(text.slice(end, end + 2));
 }

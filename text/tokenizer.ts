@@ -11,7 +11,12 @@
  */
 
 import { FormatError, InputError } from "../errors/pixstage_error.ts";
-import { type AddedTokenSources, collectAddedTokens, createSplitter } from "./added_tokens.ts";
+import {
+  type AddedTokenSources,
+  collectAddedTokens,
+  createSplitter,
+  type SplitToken,
+} from "./added_tokens.ts";
 import { createNormalizer } from "./precompiled_charsmap.ts";
 import { readSentencePieceModel } from "./sentencepiece_model.ts";
 import {
@@ -128,12 +133,13 @@ class T5Tokenizer implements Tokenizer {
 
     const { tokens, end } = collectAddedTokens({ ...sources, ...definition });
     this.#pieces = [...vocabulary.pieces];
-    const written = new Map<string, number>();
-    const normalized = new Map<string, number>();
+    const written = new Map<string, SplitToken>();
+    const normalized = new Map<string, SplitToken>();
     for (const token of tokens) {
       const id = this.#unigram.idOf(token.content) ?? this.#pieces.push(token.content) - 1;
-      if (token.normalized) normalized.set(this.#normalize(token.content), id);
-      else written.set(token.content, id);
+      const found = { id, singleWord: token.singleWord };
+      if (token.normalized) normalized.set(this.#normalize(token.content), found);
+      else written.set(token.content, found);
     }
     normalized.delete("");
     this.#splitWritten = createSplitter(written);

@@ -18,21 +18,33 @@ export interface AddedToken {
   readonly content: string;
   /** Whether it is looked for in normalized text, and itself normalized. */
   readonly normalized: boolean;
+  /** Whether it is recognized only where no letter, digit or underscore touches it. */
+  readonly singleWord: boolean;
 }
 
 const ListedToken = z.object({
   content: z.string(),
   normalized: z.boolean().optional(),
   special: z.boolean().default(false),
-}).transform(({ content, normalized, special }): AddedToken => ({
+  single_word: z.boolean().default(false),
+}).transform(({ content, normalized, special, single_word }): AddedToken => ({
   content,
   normalized: normalized ?? !special,
+  singleWord: single_word,
 }));
 
 /** A token with a role is special whether or not it says so. */
 const RoleToken = z.union([
-  z.string().transform((content): AddedToken => ({ content, normalized: false })),
-  z.object({ content: z.string(), normalized: z.boolean().default(false) }),
+  z.string().transform((content): AddedToken => ({ content, normalized: false, singleWord: false })),
+  z.object({
+    content: z.string(),
+    normalized: z.boolean().default(false),
+    single_word: z.boolean().default(false),
+  }).transform(({ content, normalized, single_word }): AddedToken => ({
+    content,
+    normalized,
+    singleWord: single_word,
+  })),
 ]);
 
 const RoleTokens = z.union([
@@ -139,6 +151,6 @@ export function readTokenizerJson(text: string, name: string): TokenizerJson {
     pieces,
     scores,
     ...(charsmap === undefined ? {} : { charsmap: base64Decode(charsmap) }),
-    addedTokens: new Map(added_tokens.map(({ id, content, normalized }) => [id, { content, normalized }])),
+    addedTokens: new Map(added_tokens.map(({ id, ...token }) => [id, token])),
   };
 }

@@ -35,6 +35,8 @@ export interface Checkpoint {
   readonly family: string;
   /** Which components with weights it holds. */
   readonly components: readonly ComponentName[];
+  /** Which components its model index declares and it does not hold. */
+  readonly missing: readonly ComponentName[];
   /** Settings that its maker recommends; empty where it has no `pixstage.json`. */
   readonly defaults: RunDefaults;
   /**
@@ -62,9 +64,9 @@ export interface OpenCheckpointOptions {
   /** The variant of the weights: `fp16`. Default is the plain weights. */
   readonly variant?: string;
   /**
-   * Finds the weights of a component by its folder, in the place of looking for them in the source: for sources that have
-   * the small files alone at first. Which variant a component takes, and whether there is such a variant, is then its
-   * matter.
+   * Finds the weights of a component in its folder, in the place of looking for them in the source: for
+   * sources that have the small files alone at first. Which variant a component takes, and whether there is
+   * such a variant, is then its matter.
    */
   readonly findWeights?: FindWeights;
 }
@@ -113,8 +115,11 @@ export async function openCheckpoint(
     architecture: index.architecture,
     family: index.family,
     components,
+    missing: COMPONENT_NAMES.filter((name) =>
+      index.classes[name] !== undefined && !components.includes(name)
+    ),
     defaults,
-    component: (name) => readComponent(source, name, name, findWeights, index.classes[name]),
+    component: (name) => readComponent(source, name, name, findWeights, index.classes[name] ?? null),
     scheduler: () => readScheduler(source, index.classes["scheduler"]),
     tokenizer: () => readTokenizerFiles(source, "tokenizer"),
   };
@@ -141,8 +146,9 @@ async function weightsOf(
   components: readonly ComponentName[],
   variant: string,
 ): Promise<FindWeights> {
-  const variants: ReadonlyMap<string, string> = await chooseVariants(source, components, variant);
-  return (folder) => findWeightFiles(source, folder, variants.get(folder) ?? "");
+  const variants = await chooseVariants(source, components, variant);
+  return (component, folder) =>
+    findWeightFiles(source, { component, folder, variant: variants.get(component) ?? "" });
 }
 
 /**
@@ -161,7 +167,7 @@ export async function readScheduler(
   const label = `${source.name}/${SCHEDULER_FILE}`;
   if (!await source.exists(SCHEDULER_FILE)) {
     throw new MissingComponentError(
-      `Cannot open the scheduler of ${source.name} as ${SCHEDULER_FILE} is missing`,
+      `Cannot open the scheduler of ${source.name} as ${SCHEDULER_FILE} is missing: put it there, or name a scheduler`,
     );
   }
   const config = parseLenientJson(await source.readText(SCHEDULER_FILE), label);
@@ -170,4 +176,25 @@ export async function readScheduler(
     throw new CheckpointError(`Cannot read ${label} as _class_name must name a class`);
   }
   return { className, config };
+}
+
+/**
+ * The configuration that a run's scheduler is laid over: the checkpoint's, or none where the checkpoint has
+ * no scheduler and the run names one, whose own defaults then hold.
+ *
+ * @param named The scheduler that the run names.
+ * @param read Reads the checkpoint's scheduler.
+ * @returns The configuration, and the class that counts unless the run names another.
+ * @throws {MissingComponentError} if there is no scheduler and none is named.
+ */
+export async function schedulerBeneath(
+  named: string | undefined,
+  read: () => Promise<SchedulerConfig>,
+): Promise<SchedulerConfig> {
+  try {
+    return await read();
+  } catch (error) {
+    if (named === undefined || !(error instanceof MissingComponentError)) throw error;
+    return { className: named, config: {} };
+  }
 }

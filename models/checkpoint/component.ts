@@ -9,7 +9,7 @@
 import type { JsonObject } from "../../artifacts/artifact.ts";
 import { CheckpointError, MissingComponentError, MissingVariantError } from "./checkpoint_errors.ts";
 import { parseLenientJson } from "./lenient_json.ts";
-import { checkClass, type ComponentName } from "./model_index.ts";
+import { checkClass, type ComponentName, componentOfClass } from "./model_index.ts";
 import { openSafetensorsWeights } from "./safetensors_weights.ts";
 import { type CheckpointSource, joinPath } from "./source.ts";
 import { findWeightFiles, variantsOf, type WeightFiles } from "./weight_files.ts";
@@ -33,8 +33,8 @@ export interface Component {
   weights(): Promise<Weights>;
 }
 
-/** Finds the files that hold the weights of the component in a folder, and sees to it that they can be read. */
-export type FindWeights = (folder: string) => Promise<WeightFiles>;
+/** Finds the files that hold the weights of a component in a folder, and sees to it that they can be read. */
+export type FindWeights = (component: ComponentName, folder: string) => Promise<WeightFiles>;
 
 /** How one component is opened. */
 export interface OpenComponentOptions {
@@ -71,7 +71,8 @@ export async function openComponent(
   options: OpenComponentOptions = {},
 ): Promise<Component> {
   const { component = "vae", variant = "" } = options;
-  const { findWeights = (folder) => findWeightFiles(source, folder, variant) } = options;
+  const { findWeights = (component, folder) => findWeightFiles(source, { component, folder, variant }) } =
+    options;
   const folder = await source.exists("config.json") ? "" : component;
   return await readComponent(source, component, folder, findWeights);
 }
@@ -83,25 +84,50 @@ export async function openComponent(
  * @param component Which component it is.
  * @param folder Its folder; `""` for the source's own.
  * @param findWeights Finds its weights.
- * @param declaredClass Its class by the model index. Default is what its configuration says.
+ * @param declaredClass Its class by the model index; `null` where the index declares that there is none.
+ *   Default is what its configuration says.
  * @returns The component.
+ * @throws {MissingComponentError} if there is no such component.
  */
 export async function readComponent(
   source: CheckpointSource,
   component: ComponentName,
   folder: string,
   findWeights: FindWeights,
-  declaredClass?: string,
+  declaredClass?: string | null,
 ): Promise<Component> {
   const path = joinPath(folder, "config.json");
-  if (!await source.exists(path)) throw missing(source, component, path);
+  if (!await source.exists(path)) {
+    throw declaredClass === null ? leftOut(source, component) : missing(source, component, path);
+  }
   const name = folder === "" ? source.name : `${source.name}/${folder}`;
   const config = parseLenientJson(await source.readText(path), `${source.name}/${path}`);
   const className = declaredClass ?? configuredClass(config, `${source.name}/${path}`);
   checkClass(component, className, name);
-  const weightFiles = () => findWeights(folder);
+  const weightFiles = () => findWeights(component, folder);
   const weights = async () => openSafetensorsWeights(source, name, await weightFiles());
   return { name, className, config, source, folder, weightFiles, weights };
+}
+
+/**
+ * Says which component a source holds that holds one alone, by the class in its `config.json`.
+ *
+ * @param source The source.
+ * @returns The component; `undefined` if the source has no `config.json`, or its class is not supported.
+ */
+export async function loneComponent(
+  source: Pick<CheckpointSource, "name" | "exists" | "readText">,
+): Promise<ComponentName | undefined> {
+  if (!await source.exists("config.json")) return undefined;
+  try {
+    const path = `${source.name}/config.json`;
+    return componentOfClass(
+      configuredClass(parseLenientJson(await source.readText("config.json"), path), path),
+    );
+  } catch (error) {
+    if (error instanceof CheckpointError || error instanceof SyntaxError) return undefined;
+    throw error;
+  }
 }
 
 /**
@@ -136,6 +162,20 @@ function missing(source: CheckpointSource, component: ComponentName, path: strin
   return new MissingComponentError(
     `Cannot open the ${component} of ${source.name} as ${path} is missing: the folder ${component} must hold ` +
       "config.json and safetensors files",
+  );
+}
+
+/** What to do without a component, as checkpoints are published whose others are shared. */
+const INSTEAD: Readonly<Record<ComponentName, string>> = {
+  transformer: "Denoise with a checkpoint that has one",
+  text_encoder: "Give embeddings that were made with a checkpoint that has one",
+  vae: "Decode with the autoencoder of another checkpoint",
+};
+
+function leftOut(source: CheckpointSource, component: ComponentName): MissingComponentError {
+  return new MissingComponentError(
+    `Cannot open the ${component} of ${source.name} as its model_index.json says that it has none. ` +
+      INSTEAD[component],
   );
 }
 

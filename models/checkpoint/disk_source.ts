@@ -17,6 +17,7 @@ const LARGEST_READ = 1 << 30;
  * Opens a folder on disk.
  *
  * @param path The folder: a whole checkpoint, or one component of it.
+ * @param name What it is called in errors and reports. Default is the folder's name.
  * @returns The source.
  * @throws {CheckpointError} if there is no such folder.
  *
@@ -27,7 +28,7 @@ const LARGEST_READ = 1 << 30;
  * const checkpoint = await openCheckpoint(await openDiskSource("models/PixArt-Sigma-XL-2-512-MS"));
  * ```
  */
-export async function openDiskSource(path: string): Promise<CheckpointSource> {
+export async function openDiskSource(path: string, name?: string): Promise<CheckpointSource> {
   const root = resolve(path);
   const found = await stat(root).catch(() => undefined);
   if (!found?.isDirectory()) {
@@ -37,15 +38,15 @@ export async function openDiskSource(path: string): Promise<CheckpointSource> {
         `safetensors files: current value is ${found === undefined ? "nothing" : "a file"}`,
     );
   }
-  return new DiskSource(root);
+  return new DiskSource(root, name ?? basename(root));
 }
 
 class DiskSource implements CheckpointSource {
   readonly name: string;
   readonly #root: string;
 
-  constructor(root: string) {
-    this.name = basename(root);
+  constructor(root: string, name: string) {
+    this.name = name;
     this.#root = root;
   }
 

@@ -74,6 +74,11 @@ export function parseModelIndex(text: string, name: string): ModelIndex {
   return { architecture, family: architecture.pipelines[pipeline]!, pipeline, classes };
 }
 
+/** The component that a class is of; `undefined` if it is none of the supported ones. */
+export function componentOfClass(className: string): ComponentName | undefined {
+  return COMPONENT_NAMES.find((name) => componentClasses(name).includes(className));
+}
+
 /** Refuses the class of a component that is none of the supported ones; an absent class passes. */
 export function checkClass(component: ComponentName, className: string | undefined, where: string): void {
   const supported = componentClasses(component);

@@ -63,6 +63,7 @@ export async function openSafetensorsWeights(
       places.set(name, { entry, path, location });
     }
   }
+  refuseScaled(component, places);
   for (const [name, path] of files.index?.files ?? []) {
     const found = places.get(name)?.path;
     if (found === path) continue;
@@ -146,6 +147,20 @@ class SafetensorsWeights implements Weights {
         `current value is ${entry.dtype}`,
     );
   }
+}
+
+/** Scales of 8-bit floats, by the names that ComfyUI and others give them. transformers would ignore them. */
+const SCALES = /(^|\.)(scaled_fp8|scale_weight|weight_scale|weight_scale_inv)$/;
+
+/** Floats of 8 bits that are to be multiplied with scales would give a wrong picture without them. */
+function refuseScaled(component: string, places: ReadonlyMap<string, Place>): void {
+  const scale = [...places.keys()].find((name) => SCALES.test(name));
+  const float8 = [...places.values()].find(({ entry }) => entry.dtype.startsWith("F8_"));
+  if (scale === undefined || float8 === undefined) return;
+  throw new CheckpointError(
+    `Cannot read the weights of ${component} as their 8-bit floats are scaled, by ${scale} in ${float8.path}: ` +
+      "take a file whose floats of 8 bits are not scaled, or one of 16 bits",
+  );
 }
 
 /** A clone without Git LFS holds small text files in the place of the weights. */

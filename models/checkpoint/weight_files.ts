@@ -3,8 +3,9 @@
 /**
  * Which files hold the weights of a component: one file or shards with an index, of the wanted variant.
  *
- * Source of the names: `_add_variant` and `_fetch_index_file_legacy` in diffusers' `utils/hub_utils.py` and
- * `models/model_loading_utils.py`.
+ * Source of the names and of their order: `_add_variant` and `_fetch_index_file_legacy` in diffusers'
+ * `utils/hub_utils.py` and `models/model_loading_utils.py`, `ModelMixin.from_pretrained` in its
+ * `models/modeling_utils.py`, and `_get_resolved_checkpoint_files` in transformers' `modeling_utils.py`.
  *
  * @module
  */
@@ -12,6 +13,7 @@
 import { z } from "zod";
 import { parseValue } from "../../errors/parse_value.ts";
 import { CheckpointError, MissingVariantError } from "./checkpoint_errors.ts";
+import type { ComponentName } from "./model_index.ts";
 import { type CheckpointSource, joinPath } from "./source.ts";
 
 /** The files that hold the weights of a component. */
@@ -27,8 +29,37 @@ export interface WeightFiles {
   };
 }
 
-/** diffusers' models and transformers' models name their files differently. */
-const STEMS = ["diffusion_pytorch_model", "model"];
+/** Which weights are looked for. */
+export interface WantedWeights {
+  /** Which component it is: its library decides the names of the files, and which of them wins. */
+  readonly component: ComponentName;
+  /** The component's folder; `""` for the source's own. */
+  readonly folder: string;
+  /** The variant: `fp16`; `""` for the plain weights. */
+  readonly variant: string;
+}
+
+/** How a library names and finds the weights of its models. */
+interface Library {
+  /**
+   * What the names of the files begin with. Names of the other library are taken where its own are missing.
+   */
+  readonly stems: readonly string[];
+  /**
+   * Whether an index with its shards beats a single file beside it. Both lie there after a repository was
+   * updated.
+   */
+  readonly indexFirst: boolean;
+}
+
+const DIFFUSERS: Library = { stems: ["diffusion_pytorch_model", "model"], indexFirst: true };
+const TRANSFORMERS: Library = { stems: ["model", "diffusion_pytorch_model"], indexFirst: false };
+
+const LIBRARIES: Readonly<Record<ComponentName, Library>> = {
+  transformer: DIFFUSERS,
+  text_encoder: TRANSFORMERS,
+  vae: DIFFUSERS,
+};
 
 // `model.fp16.safetensors`, `model.fp16-00001-of-00003.safetensors`, `model-00001-of-00003.fp16.safetensors`
 const WEIGHT_FILE =
@@ -67,25 +98,26 @@ export function indexNames(stem: string, variant: string): readonly string[] {
 }
 
 /**
- * Finds the files that hold the weights of a component.
+ * Finds the files that hold the weights of a component. Where an index with its shards and a single file lie
+ * side by side, the one wins that the component's library takes.
  *
  * @param source The checkpoint.
- * @param folder The component's folder; `""` for the source's own.
- * @param variant The variant: `fp16`; `""` for the plain weights.
+ * @param wanted Which weights.
  * @returns The files.
  * @throws {MissingVariantError} if there are weights, of other variants alone.
  * @throws {CheckpointError} if there are no safetensors weights, or the index names a file that is not there.
  */
 export async function findWeightFiles(
   source: CheckpointSource,
-  folder: string,
-  variant: string,
+  { component, folder, variant }: WantedWeights,
 ): Promise<WeightFiles> {
   const files = await source.list(folder);
-  for (const stem of STEMS) {
+  const { stems, indexFirst } = LIBRARIES[component];
+  for (const stem of stems) {
     const single = `${stem}.${variant === "" ? "" : `${variant}.`}safetensors`;
-    if (files.includes(single)) return { paths: [joinPath(folder, single)] };
     const index = indexNames(stem, variant).find((name) => files.includes(name));
+    const hasSingle = files.includes(single);
+    if (hasSingle && !(indexFirst && index !== undefined)) return { paths: [joinPath(folder, single)] };
     if (index !== undefined) return await readIndex(source, folder, index, files);
   }
   throw noWeights(`${source.name}${folder === "" ? "" : `/${folder}`}`, files, variant);
@@ -129,10 +161,20 @@ async function readIndex(
 
 function noWeights(where: string, files: readonly string[], variant: string): CheckpointError {
   const wanted = variant === "" ? "its plain weights" : `the variant ${variant} of its weights`;
+  const shards = files.filter((file) => weightFileVariant(file) === variant);
+  if (shards.length > 0) {
+    const stem = shards[0]!.startsWith("model") ? "model" : "diffusion_pytorch_model";
+    return new CheckpointError(
+      `Cannot read ${wanted} in ${where} as their index ${indexNames(stem, variant)[0]} is missing: ` +
+        `there are shards, ${shards.join(", ")}. Fetch the index too`,
+    );
+  }
   const variants = variantsOf(files);
   if (variants.length > 0) {
     const found = variants.map((name) => name === "" ? "the plain weights" : name).join(", ");
-    return new MissingVariantError(`Cannot find ${wanted} in ${where}: there are ${found}`);
+    return new MissingVariantError(
+      `Cannot find ${wanted} in ${where}: there are ${found}. Choose one of these variants, or fetch what is missing`,
+    );
   }
   const pickles = files.filter((file) => PICKLE_FILE.test(file));
   if (pickles.length > 0) {

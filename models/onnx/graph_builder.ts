@@ -9,6 +9,7 @@
 
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { DType } from "../../artifacts/dtype.ts";
+import { FLOAT8_VALUES, type Float8DType, isFloat8 } from "../../artifacts/float8.ts";
 import { type Tensor, tensor, tensorBytes } from "../../artifacts/tensor.ts";
 import type { ModelGraph } from "../../runtime/runtime.ts";
 import { PixstageError } from "../../errors/pixstage_error.ts";
@@ -23,6 +24,7 @@ import {
   type TensorProtoSchema,
   type ValueInfoProtoSchema,
 } from "./onnx_pb.ts";
+import { DATA_TYPES } from "./data_types.ts";
 import { weightSlices } from "./weight_slices.ts";
 
 /** A tensor of the graph: an input, a weight, or what an operator gives. */
@@ -63,22 +65,6 @@ const ONNX_IR_VERSION = 10n;
 const CONTRIB_DOMAIN = "com.microsoft";
 /** `accuracy_level` of MatMulNBits: products of bytes. */
 const INT8_ACTIVATIONS = 4n;
-
-const DATA_TYPES: Readonly<Record<DType, DataType>> = {
-  float64: DataType.DOUBLE,
-  float32: DataType.FLOAT,
-  float16: DataType.FLOAT16,
-  bfloat16: DataType.BFLOAT16,
-  int64: DataType.INT64,
-  uint64: DataType.UINT64,
-  int32: DataType.INT32,
-  uint32: DataType.UINT32,
-  int16: DataType.INT16,
-  uint16: DataType.UINT16,
-  int8: DataType.INT8,
-  uint8: DataType.UINT8,
-  bool: DataType.BOOL,
-};
 
 /**
  * Builds one graph. Operators are methods that take and return {@linkcode Value}s; computation is in float32 unless
@@ -154,6 +140,7 @@ export class GraphBuilder {
 
   /** Some rows of a weight [rows, width], as float32: gathered as stored, cast after, so only these are read. */
   rows(location: WeightLocation, indices: Value): Value {
+    if (isFloat8(location.dtype)) return this.#float8Rows(location, location.dtype, indices);
     const rows = this.op("Gather", [this.#external(location), indices]);
     return this.#toType(rows, location.dtype, "float32", this.#nodes);
   }
@@ -270,6 +257,11 @@ export class GraphBuilder {
   /** x times sigmoid(x). */
   silu(x: Value): Value {
     return this.contrib("QuickGelu", [x], { alpha: 1 });
+  }
+
+  /** GELU: x times the normal distribution's share below x. */
+  gelu(x: Value): Value {
+    return this.op("Gelu", [x]);
   }
 
   /** GELU in its tanh form. */
@@ -389,6 +381,13 @@ export class GraphBuilder {
       accuracy_level: INT8_ACTIVATIONS,
     });
     return bias ? this.add(product, bias) : product;
+  }
+
+  /** Rows of 8-bit floats, which Gather does not know: of their bits, each of which is then looked up. */
+  #float8Rows(location: WeightLocation, dtype: Float8DType, indices: Value): Value {
+    const bits = this.#external({ ...location, name: `${location.name}:bits`, dtype: "uint8" });
+    const rows = this.op("Cast", [this.op("Gather", [bits, indices])], { to: BigInt(DataType.INT32) });
+    return this.op("Gather", [this.vector([...FLOAT8_VALUES[dtype]]), rows]);
   }
 
   #node(

@@ -3,6 +3,7 @@
 import type { Architecture } from "../architecture.ts";
 import { autoencoderDecoder } from "../vae/decoder.ts";
 import { pixartDenoiser } from "./denoiser.ts";
+import { buildPixartGraphs } from "./graphs.ts";
 import { PIXART_REHEARSALS } from "./rehearsal.ts";
 import { pixartTextEncoder } from "./text_encoder.ts";
 
@@ -24,6 +25,7 @@ export const pixartArchitecture: Architecture = {
     vae: ["AutoencoderKL", "AutoencoderTiny"],
   },
   defaults: { steps: 20, guidanceScale: 4.5 },
+  buildGraphs: buildPixartGraphs,
   rehearsals: PIXART_REHEARSALS,
   isQuantizable: (name) => MATRIX.test(name),
   textEncoder: pixartTextEncoder,

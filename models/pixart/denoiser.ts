@@ -28,7 +28,7 @@ const SPATIAL_FACTOR = 8;
 export async function pixartDenoiser(checkpoint: Checkpoint, component: Component): Promise<DenoiserModel> {
   const config = parseConfig(PixArtTransformerConfig, component);
   const { family, defaults } = checkpoint;
-  const { patch_size, sample_size, in_channels, caption_channels } = config;
+  const { patch_size, sample_size, in_channels, text_channels } = config;
   const factor = await pixelsPerLatent(checkpoint);
   const native = sample_size * factor;
   const multiple = factor * patch_size;
@@ -55,9 +55,9 @@ export async function pixartDenoiser(checkpoint: Checkpoint, component: Componen
     },
     latentShape: ({ height, width }) => [1, in_channels, height / factor, width / factor],
     checkEmbeddings(channels) {
-      if (channels === caption_channels) return;
+      if (channels === text_channels) return;
       throw new ArtifactError(
-        `Cannot use embeddings as this transformer takes ${caption_channels} channels: they have ${channels}. ` +
+        `Cannot use embeddings as this transformer takes ${text_channels} channels: they have ${channels}. ` +
           "Encode with the checkpoint that denoises",
       );
     },

@@ -138,12 +138,9 @@ class PixArtLayers {
 
   /** Caption projection, then each block's keys and values. */
   text(): void {
-    const { caption_channels, cross_attention_dim, num_layers, attention_bias } = this.#config;
+    const { caption_channels, text_channels, cross_attention_dim, num_layers, attention_bias } = this.#config;
     const g = this.graph;
-    let text = g.input("encoder_hidden_states", "float32", [
-      "tokens",
-      caption_channels ?? cross_attention_dim,
-    ]);
+    let text = g.input("encoder_hidden_states", "float32", ["tokens", text_channels]);
     if (caption_channels !== null) {
       const inner = this.#layers.linear("caption_projection.linear_1", text, caption_channels, this.width);
       text = this.#layers.linear("caption_projection.linear_2", g.geluTanh(inner), this.width, this.width);
@@ -199,7 +196,7 @@ class PixArtLayers {
 
   /** Self-attention, cross-attention and feed-forward, each added to what came in. */
   block(index: number, hidden: Value, modulation: Value): Value {
-    const { num_attention_heads: heads, attention_bias: bias, norm_eps } = this.#config;
+    const { num_attention_heads: heads, attention_bias: bias, norm_eps, activation_fn } = this.#config;
     const g = this.graph;
     const large = this.#large;
     const module = `transformer_blocks.${index}`;
@@ -229,7 +226,8 @@ class PixArtLayers {
       width,
       4 * width,
     );
-    const fed = this.#widen(large.linear(`${module}.ff.net.2`, g.geluTanh(inner), 4 * width, width));
+    const activated = activation_fn === "gelu" ? g.gelu(inner) : g.geluTanh(inner);
+    const fed = this.#widen(large.linear(`${module}.ff.net.2`, activated, 4 * width, width));
     g.probe(`block.${index}/ff`, fed, tokens);
     return g.probe(`block.${index}`, g.add(hidden, g.mul(fed, gateFf!)), tokens);
   }

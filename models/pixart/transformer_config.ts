@@ -10,8 +10,8 @@ import * as z from "zod";
 import { only, size } from "../config_schema.ts";
 
 /**
- * The transformer's configuration, with the names and defaults of diffusers' `PixArtTransformer2DModel`. Keys that do
- * not change the computation are dropped; values that are not computed here are refused.
+ * The transformer's configuration, with the names and defaults of diffusers' `PixArtTransformer2DModel`. Keys
+ * that do not change the computation are dropped; values that are not computed here are refused.
  */
 export const PixArtTransformerConfig = z.object({
   num_attention_heads: size.default(16),
@@ -23,7 +23,7 @@ export const PixArtTransformerConfig = z.object({
   attention_bias: z.boolean().default(true),
   sample_size: size.default(128),
   patch_size: size.default(2),
-  activation_fn: only("gelu-approximate"),
+  activation_fn: only("gelu-approximate", "gelu"),
   upcast_attention: z.boolean().default(false),
   norm_type: only("ada_norm_single"),
   norm_elementwise_affine: only(false),
@@ -37,7 +37,19 @@ export const PixArtTransformerConfig = z.object({
   out_channels: config.out_channels ?? config.in_channels,
   interpolation_scale: config.interpolation_scale ?? Math.max(Math.floor(config.sample_size / 64), 1),
   use_additional_conditions: config.use_additional_conditions ?? config.sample_size === 128,
-}));
+  /**
+   * Channels of the text embeddings, which reach the blocks unprojected where there are no caption channels.
+   */
+  text_channels: config.caption_channels ?? config.cross_attention_dim,
+})).superRefine(({ in_channels, out_channels }, context) => {
+  // The channels behind the first are a variance that was learned, one for each of them.
+  if (out_channels === in_channels || out_channels === 2 * in_channels) return;
+  context.addIssue({
+    code: "custom",
+    path: ["out_channels"],
+    message: `must be in_channels or twice that, ${in_channels} or ${2 * in_channels}`,
+  });
+});
 
 /** See the schema of the same name. */
 export type PixArtTransformerConfig = z.infer<typeof PixArtTransformerConfig>;

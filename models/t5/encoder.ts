@@ -14,7 +14,7 @@ import type { Weights } from "../checkpoint/weights.ts";
 import { Layers } from "../layers.ts";
 import { type BuiltGraph, GraphBuilder, type Value } from "../onnx/graph_builder.ts";
 import { layerRanges, type SegmentOptions } from "../segments.ts";
-import type { T5EncoderConfig } from "./encoder_config.ts";
+import type { T5Activation, T5EncoderConfig } from "./encoder_config.ts";
 
 /**
  * The encoder, cut into segments of `layersPerSegment` layers: `input_ids` [tokens] and `position_buckets` [tokens,
@@ -48,6 +48,20 @@ export function t5EncoderSegments(
   });
 }
 
+/**
+ * Names of the token embedding. transformers ties the two: a file may hold either. Where it holds both and
+ * they differ, the encoder looks its tokens up in the first.
+ */
+const EMBEDDING_NAMES = { own: "encoder.embed_tokens.weight", shared: "shared.weight" } as const;
+
+/** The activations of the feed-forward layers. */
+const ACTIVATE: Readonly<Record<T5Activation, (g: GraphBuilder, x: Value) => Value>> = {
+  relu: (g, x) => g.relu(x),
+  gelu: (g, x) => g.gelu(x),
+  gelu_new: (g, x) => g.geluTanh(x),
+  silu: (g, x) => g.silu(x),
+};
+
 /** The layers, in order. */
 class T5Layers {
   readonly graph: GraphBuilder;
@@ -66,7 +80,9 @@ class T5Layers {
   embed(): Value {
     const { vocab_size, d_model } = this.#config;
     const ids = this.graph.input("input_ids", "int32", ["tokens"]);
-    const table = this.#weights.locate("shared.weight", [vocab_size, d_model]);
+    const { own, shared } = EMBEDDING_NAMES;
+    const name = this.#weights.has(own) ? own : shared;
+    const table = this.#weights.locate(name, [vocab_size, d_model]);
     return this.#hidden("embeddings", this.graph.rows(table, ids));
   }
 
@@ -101,17 +117,18 @@ class T5Layers {
     return this.#hidden(`block.${layer}/attention`, this.graph.add(hidden, projected));
   }
 
-  /** Two linear layers with GELU, gated by a third, or with ReLU, added to what came in. */
+  /** Two linear layers with an activation between them, which a third may gate, added to what came in. */
   feedForward(layer: number, hidden: Value): Value {
-    const { d_model, d_ff, feed_forward_proj } = this.#config;
+    const { d_model, d_ff, activation, is_gated } = this.#config;
     const g = this.graph;
+    const activate = (x: Value): Value => ACTIVATE[activation](g, x);
     const module = `encoder.block.${layer}.layer.1`;
     const normed = this.#norm(`${module}.layer_norm`, hidden);
     const linear = (name: string, x: Value, input: number, output: number): Value =>
       this.#layers.linear(`${module}.DenseReluDense.${name}`, x, input, output, false);
-    const inner = feed_forward_proj === "relu"
-      ? g.relu(linear("wi", normed, d_model, d_ff))
-      : g.mul(g.geluTanh(linear("wi_0", normed, d_model, d_ff)), linear("wi_1", normed, d_model, d_ff));
+    const inner = is_gated
+      ? g.mul(activate(linear("wi_0", normed, d_model, d_ff)), linear("wi_1", normed, d_model, d_ff))
+      : activate(linear("wi", normed, d_model, d_ff));
     return this.#hidden(`block.${layer}`, g.add(hidden, linear("wo", inner, d_ff, d_model)));
   }
 

@@ -9,12 +9,15 @@
 import * as z from "zod";
 import { only, size } from "../config_schema.ts";
 
-/** Feed-forward layers that are computed: T5's own, and T5 1.1's gated one with GELU in its tanh form. */
-const FEED_FORWARD = ["relu", "gated-gelu"] as const;
+/** Activations of the feed-forward layers, by transformers' names: `gelu_new` is GELU in its tanh form. */
+const ACTIVATIONS = ["relu", "gelu", "gelu_new", "silu"] as const;
+
+/** An activation of the feed-forward layers. */
+export type T5Activation = typeof ACTIVATIONS[number];
 
 /**
- * The text encoder's configuration, with the names and defaults of transformers' `T5Config`. Keys that do not change
- * the computation are dropped; values that are not computed here are refused.
+ * The text encoder's configuration, with the names and defaults of transformers' `T5Config`. Keys that do not
+ * change the computation are dropped; values that are not computed here are refused.
  */
 export const T5EncoderConfig = z.object({
   vocab_size: size.default(32128),
@@ -26,12 +29,32 @@ export const T5EncoderConfig = z.object({
   relative_attention_num_buckets: size.default(32),
   relative_attention_max_distance: size.default(128),
   layer_norm_epsilon: z.number().positive().default(1e-6),
-  feed_forward_proj: z.enum(FEED_FORWARD, {
-    error: ({ input }) =>
-      `Cannot compute this architecture as it must be one of ${FEED_FORWARD.join(", ")}: ` +
-      `current value is ${JSON.stringify(input)}`,
-  }).default("relu"),
+  feed_forward_proj: z.string().regex(/^(gated-)?[^-]+$/, 'must be an activation or "gated-" and one')
+    .default("relu"),
+  dense_act_fn: z.string().optional(),
+  is_gated_act: z.boolean().optional(),
   is_decoder: only(false),
+}).transform(({ dense_act_fn, is_gated_act, feed_forward_proj, ...config }, context) => {
+  // T5 1.1 calls the tanh form plain GELU. What transformers saves beside the name wins over it.
+  const named = feed_forward_proj === "gated-gelu" ? "gelu_new" : feed_forward_proj.replace(/^gated-/, "");
+  const asked = dense_act_fn ?? named;
+  const activation = ACTIVATIONS.find((known) => known === asked);
+  if (activation === undefined) {
+    const known = dense_act_fn === undefined
+      ? ACTIVATIONS.flatMap((activation) => [activation, `gated-${activation}`])
+      : ACTIVATIONS;
+    const message = `must be one of ${known.join(", ")}`;
+    const path = [dense_act_fn === undefined ? "feed_forward_proj" : "dense_act_fn"];
+    context.addIssue({ code: "custom", path, message });
+    return z.NEVER;
+  }
+  return {
+    ...config,
+    /** What the inner layer's output goes through. */
+    activation,
+    /** Whether a second inner layer multiplies it. */
+    is_gated: is_gated_act ?? feed_forward_proj.startsWith("gated-"),
+  };
 });
 
 /** See the schema of the same name. */

@@ -14,13 +14,7 @@ import { AutoencoderTinyConfig } from "./autoencoder_tiny_config.ts";
 export const AutoencoderConfig = z.discriminatedUnion("_class_name", [
   AutoencoderKLConfig,
   AutoencoderTinyConfig,
-], {
-  error: ({ input }) => {
-    const current = JSON.stringify((input as { _class_name?: unknown } | null)?._class_name);
-    return `Cannot compute this autoencoder as _class_name must be "AutoencoderKL" or "AutoencoderTiny": ` +
-      `current value is ${current}`;
-  },
-});
+]);
 
 /** See the schema of the same name. */
 export type AutoencoderConfig = z.infer<typeof AutoencoderConfig>;

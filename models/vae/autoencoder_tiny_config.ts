@@ -37,9 +37,7 @@ export const AutoencoderTinyConfig = z.object({
       context.addIssue({
         code: "custom",
         path: [`num_${half}_blocks`],
-        message:
-          `Cannot compute this architecture as its length must be that of ${half}_block_out_channels, ` +
-          `${channels}: current length is ${blocks}`,
+        message: `must be as long as ${half}_block_out_channels, ${channels}: current length is ${blocks}`,
       });
     }
   }

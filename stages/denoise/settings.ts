@@ -16,6 +16,7 @@ import {
   type Checkpoint,
   readScheduler,
   SCHEDULER_FILE,
+  schedulerBeneath,
   type SchedulerConfig,
 } from "../../models/checkpoint/checkpoint.ts";
 import { UnsupportedArchitectureError } from "../../models/checkpoint/checkpoint_errors.ts";
@@ -177,8 +178,9 @@ export async function resolveDenoise(
     width: parameters.width ?? defaults.width,
   }, parameters.resolutionBinning);
 
-  const own = await denoiser.scheduler();
-  const name = parameters.scheduler ?? defaults.scheduler ?? own.className;
+  const named = parameters.scheduler ?? defaults.scheduler;
+  const own = await schedulerBeneath(named, () => denoiser.scheduler());
+  const name = named ?? own.className;
   const options = parameters.schedulerOptions ??
     (parameters.scheduler ? {} : defaults.schedulerOptions ?? {});
   const config = schedulerConfig(name, own.config, options);

@@ -47,7 +47,7 @@ const LESS_MEMORY =
  */
 export const denoiseStage: Stage = defineStage({
   name: "denoise",
-  version: "2",
+  version: "3",
   description: "Denoises latents with the checkpoint's transformer and a scheduler.",
   inputs: denoiseInputs,
   outputs: {
@@ -83,7 +83,7 @@ export const denoiseStage: Stage = defineStage({
  */
 export const denoisePartStage: Stage = defineStage({
   name: "denoise-part",
-  version: "2",
+  version: "3",
   description: "Takes some steps of denoising, and gives the state to go on from.",
   inputs: denoiseInputs,
   outputs: {

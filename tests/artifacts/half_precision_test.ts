@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { Float8DType } from "../../artifacts/float8.ts";
 import fc from "fast-check";
 import { fromFloat32, toFloat32 } from "../../artifacts/half_precision.ts";
 import { tensor } from "../../artifacts/tensor.ts";
@@ -64,5 +65,27 @@ for (const [dtype, exponentBits, mantissaBits] of FORMATS) {
 Deno.test("toFloat32() passes float32 through and refuses integers", () => {
   const value = tensor("float32", [1], new Float32Array([1.5]));
   assert.equal(toFloat32(value), value);
-  assert.throws(() => toFloat32(tensor("int32", [1], new Int32Array(1))), { code: "invalid_shape" });
+  assert.throws(() => toFloat32(tensor("int32", [1], new Int32Array(1)), "prompt_embeds"), {
+    code: "invalid_shape",
+    message: /^Cannot convert prompt_embeds to float32 .*: current type is int32$/,
+  });
+});
+
+Deno.test("toFloat32() rounds float64 to the nearest float32", () => {
+  const { data } = toFloat32(tensor("float64", [3], Float64Array.of(0.1, 1 + 2 ** -24, -3e300)));
+  assert.deepEqual(data, Float32Array.of(0.1, 1, -Infinity));
+});
+
+Deno.test("toFloat32() gives the value of floats of 8 bits, as torch does", () => {
+  const decode = (dtype: "float8e4m3fn" | "float8e5m2", ...bits: number[]): number[] => [
+    ...toFloat32(tensor<Float8DType>(dtype, [bits.length], Uint8Array.from(bits))).data,
+  ];
+  assert.deepEqual(
+    decode("float8e4m3fn", 0x00, 0x80, 0x01, 0x07, 0x08, 0x38, 0xb8, 0x7e, 0xfe, 0x7f, 0xff),
+    [0, -0, 2 ** -9, 7 * 2 ** -9, 2 ** -6, 1, -1, 448, -448, NaN, NaN],
+  );
+  assert.deepEqual(
+    decode("float8e5m2", 0x00, 0x80, 0x01, 0x03, 0x04, 0x3c, 0xbc, 0x7b, 0x7c, 0xfc, 0x7e),
+    [0, -0, 2 ** -16, 3 * 2 ** -16, 2 ** -14, 1, -1, 57344, Infinity, -Infinity, NaN],
+  );
 });

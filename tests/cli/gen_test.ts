@@ -227,7 +227,7 @@ Deno.test("lists name what there is", async () => {
     assert.match((await runCli(folder, "schedulers")).stdout, /EulerDiscreteScheduler/);
     assert.match(
       (await runCli(folder, "stages")).stdout,
-      /denoise 2: embeddings\?: embeddings, negative\?: embeddings, noise\?: latents, checkpoint\?: checkpoint → latents/,
+      /denoise 3: embeddings\?: embeddings, negative\?: embeddings, noise\?: latents, checkpoint\?: checkpoint → latents/,
     );
     assert.ok(Array.isArray(JSON.parse((await runCli(folder, "models", "--json")).stdout)));
   });

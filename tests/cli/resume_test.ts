@@ -194,7 +194,14 @@ Deno.test("store lists, finds faults, removes and makes room", async () => {
     await refused(folder, /no artifact in the store whose id begins so/, "store", "rm", "ffffffffffff");
     await run(folder, "store", "gc", "--max-size", "0");
     assert.deepEqual(await list(), []);
-    await refused(folder, /It must be a size/, "store", "gc", "--max-size", "much");
+    await refused(
+      folder,
+      /A size must be a number with a unit, such as .*"much"/,
+      "store",
+      "gc",
+      "--max-size",
+      "much",
+    );
     await run(folder, "gen", "cute cat", ...SMALL, "-o", "b.png");
     assert.deepEqual(Deno.readFileSync(join(folder, "b.png")), Deno.readFileSync(join(folder, "a.png")));
   });

@@ -47,15 +47,15 @@ Deno.test("gen refuses float16 on a CPU, and for the text encoder everywhere", a
       const { status, stderr } = await gen("--precision", precision);
       assert.deepEqual([status, stderr], [
         2,
-        "error: Cannot compute in float16 on cpu as it is slower there than float32, and less exact: " +
-        "choose float32, int8 or int4, or a GPU (webgpu, cuda)\n",
+        "error: Cannot compute in float16 on cpu: it is slower there than float32, and less exact. " +
+        "Choose float32, int8 or int4, or a GPU (webgpu, cuda)\n",
       ]);
     }
     const { status, stderr } = await gen("--precision", "encode=float16", "--device", "webgpu");
     assert.equal(status, 2);
     assert.match(
       stderr,
-      /Cannot encode in float16 as values of T5 outgrow it: choose one of float32, int8, int4/,
+      /Cannot encode in float16 as values of the text encoder outgrow it: choose one of float32, int8, int4/,
     );
   });
 });

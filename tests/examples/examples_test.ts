@@ -144,12 +144,12 @@ Deno.test("what is no plugin is refused, with what is wrong", async () => {
     loadPlugins(builtInStages(), [`data:application/javascript,${encodeURIComponent(source)}`]);
   await assert.rejects(
     load("export const nothing = 1"),
-    /its default export must be a stage, or a list of stages/,
+    /its default export must be a stage, an architecture or a scheduler, or a list of these/,
   );
   await assert.rejects(load("export default { name: 'x' }"), /version/);
   await assert.rejects(load("throw new Error('broken')"), /Cannot load plugin .*: broken/);
   await assert.rejects(loadPlugins(builtInStages(), ["file:///nowhere.ts"]), /Cannot load plugin/);
   const decode = `export default { name: "decode", version: "1", description: "", inputs: {}, outputs: {},
-    parameters: { safeParse() {} }, run() {} }`;
+    parameters: { safeParse() {} }, prepare() {} }`;
   await assert.rejects(load(decode), /Cannot add a stage as its name must be new: current name is "decode"/);
 });

@@ -8,6 +8,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { HubModelOptions } from "../../hub/hub_model.ts";
 import { resolveModel } from "../../hub/resolve_model.ts";
+import { loneComponent } from "../../models/checkpoint/component.ts";
 import { COMPONENT_NAMES, type ComponentName } from "../../models/checkpoint/model_index.ts";
 import { tinyCheckpoint, withFolder } from "../models/checkpoint/copies.ts";
 import { hashOf, type HubServer, type HubServerOptions, startHub } from "./hub_server.ts";
@@ -29,8 +30,11 @@ export async function fetchModel(reference: string, options: FetchOptions = {}):
   const model = await resolveModel(reference, more);
   if (typeof model === "string") return model;
   const { source, findWeights } = await model.files(variant, options.signal);
-  if (await source.exists("config.json")) await findWeights("");
-  for (const name of components) if (await source.exists(`${name}/config.json`)) await findWeights(name);
+  const lone = await loneComponent(source);
+  if (lone) await findWeights(lone, "");
+  for (const name of components) {
+    if (await source.exists(`${name}/config.json`)) await findWeights(name, name);
+  }
   return model.folder;
 }
 

@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { listModels } from "../../hub/list_models.ts";
 import { COMPONENT_NAMES } from "../../models/checkpoint/model_index.ts";
-import { tinyCheckpoint, withFolder } from "../models/checkpoint/copies.ts";
+import { editTensors, tinyCheckpoint, withCopy, withFolder } from "../models/checkpoint/copies.ts";
 import { describeModels } from "../../server/served_models.ts";
 import { inFolder, runCli } from "../cli/run_cli.ts";
 import { fetchModel, MODEL, withHub } from "./fetch_model.ts";
 import { commitOf, startHub } from "./hub_server.ts";
+
+const TRANSFORMER = "transformer/diffusion_pytorch_model.safetensors";
+const VAE = "vae/diffusion_pytorch_model.safetensors";
 
 /** Bytes of all files below a folder. */
 function bytesBelow(folder: string): number {
@@ -35,7 +38,8 @@ Deno.test("listModels() lists the whole snapshots of the cache by branch or comm
     await fetchModel("org/vae", options);
     await mkdir(join(cacheDir, `models--org--torn/snapshots/${"0".repeat(40)}`), { recursive: true });
 
-    const whole = { components: COMPONENT_NAMES, missing: [] };
+    const variants = { transformer: [""], text_encoder: [""], vae: [""] };
+    const whole = { components: COMPONENT_NAMES, variants, missing: [], faults: [] };
     const found = (await listModels({ cacheDir })).filter(({ folder }) => folder.startsWith(cacheDir));
     assert.deepEqual(found, [
       { name: model, folder: main, bytes: bytesBelow(lcm), ...whole },
@@ -46,6 +50,16 @@ Deno.test("listModels() lists the whole snapshots of the cache by branch or comm
   assert.ok(Array.isArray(await listModels({ cacheDir: "/no/such/folder" })));
 });
 
+/** How many models, decoders and transformers a server would serve of one entry, and what it says of it. */
+async function describe(reference: string): Promise<{ counts: number[]; fault: string }> {
+  const faults: string[] = [];
+  const { models, decoders, transformers } = await describeModels(
+    [{ name: "tiny", reference }],
+    (_entry, error, isServed) => faults.push(`${isServed} ${(error as Error).message}`),
+  );
+  return { counts: [models.length, decoders.length, transformers.length], fault: faults.join() };
+}
+
 Deno.test("models and the server tell which parts of a model are here", async () => {
   await withHub(async ({ cacheDir, resolve }) => {
     const folder = await resolve(MODEL, { components: ["vae"] });
@@ -55,7 +69,9 @@ Deno.test("models and the server tell which parts of a model are here", async ()
       folder,
       bytes: bytesBelow(folder),
       components: ["vae"],
+      variants: { vae: [""] },
       missing: ["transformer", "text_encoder"],
+      faults: [],
     });
     await inFolder(async (folder) => {
       const { stdout } = await runCli(folder, "models", "--cache-dir", cacheDir);
@@ -63,14 +79,6 @@ Deno.test("models and the server tell which parts of a model are here", async ()
       assert.equal(stdout.match(/weights here/g)?.length, 1, stdout);
     });
 
-    const describe = async (model: string) => {
-      const faults: string[] = [];
-      const { models, decoders, transformers } = await describeModels(
-        [{ name: "tiny", reference: model }],
-        (_entry, error, isServed) => faults.push(`${isServed} ${(error as Error).message}`),
-      );
-      return { counts: [models.length, decoders.length, transformers.length], fault: faults.join() };
-    };
     const before = Deno.env.get("HF_HUB_CACHE");
     Deno.env.set("HF_HUB_CACHE", cacheDir);
     try {
@@ -93,3 +101,93 @@ Deno.test("models and the server tell which parts of a model are here", async ()
     }
   });
 });
+
+Deno.test("models and the server claim nothing that a run would refuse", async (t) => {
+  const faults: Readonly<Record<string, [damage: (copy: string) => Promise<void>, fault: RegExp]>> = {
+    "a tensor of the text encoder is missing": [
+      (copy) => without(join(copy, "text_encoder/model.safetensors"), "encoder.final_layer_norm.weight"),
+      /Cannot find encoder\.final_layer_norm\.weight among the weights of .*text_encoder/,
+    ],
+    "a tensor of the transformer is missing": [
+      (copy) => without(join(copy, TRANSFORMER), "transformer_blocks.1.attn2.to_v.bias"),
+      /Cannot find transformer_blocks\.1\.attn2\.to_v\.bias among the weights of .*transformer/,
+    ],
+    "a tensor of the autoencoder is missing": [
+      (copy) => without(join(copy, VAE), "decoder.conv_out.weight"),
+      /Cannot find decoder\.conv_out\.weight among the weights of .*vae/,
+    ],
+    "a tensor has another shape": [
+      (copy) => edit(copy, "text_encoder/config.json", (config) => ({ ...config, d_ff: 99 })),
+      /shape must be \[99,/,
+    ],
+    "a configuration is not supported": [
+      (copy) => edit(copy, "transformer/config.json", (config) => ({ ...config, norm_type: "layer_norm" })),
+      /norm_type|layer_norm/,
+    ],
+    "the tokenizer cannot be read": [
+      (copy) => Deno.writeTextFile(join(copy, "tokenizer/tokenizer.json"), "{"),
+      /Cannot parse tokenizer\.json/,
+    ],
+    "the scheduler cannot be made": [
+      (copy) => edit(copy, "scheduler/scheduler_config.json", (config) => ({ ...config, solver_order: 9 })),
+      /solver_order/,
+    ],
+  };
+  for (const [name, [damage, fault]] of Object.entries(faults)) {
+    await t.step(name, async () => {
+      await withCopy(tinyCheckpoint("tiny-alpha-512"), async (copy) => {
+        await damage(copy);
+        const served = await describe(copy);
+        assert.equal(served.counts[0], 0);
+        assert.match(served.fault, fault);
+        await withHub(async ({ cacheDir, resolve }) => {
+          await resolve();
+          const [, found] = await listModels({ cacheDir });
+          assert.equal(found?.faults.length, 1, found?.faults.join());
+          assert.match(found.faults[0]!, fault);
+        }, { models: { [MODEL]: { main: copy } } });
+      });
+    });
+  }
+});
+
+Deno.test("models tells of a fault, and of weights that are here as a variant alone", async () => {
+  await withCopy(tinyCheckpoint("tiny-alpha-512"), async (copy) => {
+    await without(join(copy, VAE), "decoder.conv_out.weight");
+    await rename(join(copy, TRANSFORMER), join(copy, TRANSFORMER.replace(".s", ".fp16.s")));
+    await withHub(async ({ cacheDir, resolve }) => {
+      await resolve(MODEL, { variant: "fp16" });
+      await inFolder(async (folder) => {
+        const { stdout } = await runCli(folder, "models", "--cache-dir", cacheDir);
+        assert.match(stdout, /weights here: transformer \(fp16 alone\), text_encoder, vae\n/);
+        assert.match(stdout, /cannot be used: Cannot find decoder\.conv_out\.weight/);
+      });
+    }, { models: { [MODEL]: { main: copy } } });
+  });
+});
+
+Deno.test("listModels() leaves out models of other architectures", async () => {
+  await withFolder(async (cacheDir) => {
+    const snapshot = join(cacheDir, `models--org--other/snapshots/${"1".repeat(40)}`);
+    await mkdir(snapshot, { recursive: true });
+    const index = { _class_name: "StableDiffusionPipeline", unet: ["diffusers", "UNet2DConditionModel"] };
+    await Deno.writeTextFile(join(snapshot, "model_index.json"), JSON.stringify(index));
+    assert.equal((await listModels({ cacheDir })).length, 1);
+  });
+});
+
+/** Takes a tensor out of a file. */
+async function without(path: string, name: string): Promise<void> {
+  await editTensors(path, ({ [name]: _gone, ...tensors }) => tensors);
+}
+
+/** Changes a configuration. */
+async function edit(
+  copy: string,
+  file: string,
+  change: (config: Record<string, unknown>) => Record<string, unknown>,
+): Promise<void> {
+  const path = join(copy, file);
+  const config = JSON.parse((await Deno.readTextFile(path)).replaceAll("-Infinity", "null"));
+  await Deno.writeTextFile(path, JSON.stringify(change(config)));
+}

@@ -24,7 +24,7 @@ Deno.test("the tiny checkpoints' configurations are understood", async () => {
       (["transformer", "text_encoder", "vae"] as const).map((component) => openTiny(checkpoint, component)),
     );
     assert(PixArtTransformerConfig.parse(transformer!.config).num_layers <= 3);
-    assert.equal(T5EncoderConfig.parse(text!.config).feed_forward_proj, "gated-gelu");
+    assert.equal(T5EncoderConfig.parse(text!.config).activation, "gelu_new");
     assert.equal(AutoencoderConfig.parse(vae!.config)._class_name, "AutoencoderKL");
   }
   const taesd = await openTiny("tiny-taesd", "vae");
@@ -37,7 +37,9 @@ Deno.test("configurations that are not computed are refused by key and value", (
     [PixArtTransformerConfig, { activation_fn: "geglu" }, "activation_fn", '"geglu"'],
     [PixArtTransformerConfig, { norm_elementwise_affine: true }, "norm_elementwise_affine", "true"],
     [PixArtTransformerConfig, { attention_type: "gated" }, "attention_type", '"gated"'],
-    [T5EncoderConfig, { feed_forward_proj: "gated-silu" }, "feed_forward_proj", '"gated-silu"'],
+    [PixArtTransformerConfig, { out_channels: 6 }, "out_channels", "6"],
+    [T5EncoderConfig, { feed_forward_proj: "gated-mish" }, "feed_forward_proj", '"gated-mish"'],
+    [T5EncoderConfig, { dense_act_fn: "mish" }, "dense_act_fn", '"mish"'],
     [T5EncoderConfig, { is_decoder: true }, "is_decoder", "true"],
     [AutoencoderConfig, { _class_name: "VQModel" }, "_class_name", '"VQModel"'],
     [AutoencoderConfig, { _class_name: "AutoencoderTiny", act_fn: "gelu" }, "act_fn", '"gelu"'],
@@ -63,6 +65,40 @@ Deno.test("configurations that are not computed are refused by key and value", (
       issue.message.endsWith(`: current ${key.startsWith("num") ? "length" : "value"} is ${value}`),
       issue.message,
     );
+  }
+});
+
+Deno.test("configurations that are not computed are refused in a sentence", () => {
+  const sentences = [
+    [
+      () => PixArtTransformerConfig.parse({ activation_fn: "geglu", norm_elementwise_affine: true }),
+      "Cannot run the transformer with its config.json as " +
+      'activation_fn must be one of "gelu-approximate", "gelu": current value is "geglu"; ' +
+      "norm_elementwise_affine must be false: current value is true",
+    ],
+    [
+      () => PixArtTransformerConfig.parse({ out_channels: 6 }),
+      "Cannot run the transformer with its config.json as " +
+      "out_channels must be in_channels or twice that, 4 or 8: current value is 6",
+    ],
+    [
+      () => T5EncoderConfig.parse({ feed_forward_proj: "gated-mish" }),
+      "Cannot run the text encoder with its config.json as feed_forward_proj must be one of " +
+      '"relu", "gated-relu", "gelu", "gated-gelu", "gelu_new", "gated-gelu_new", "silu", "gated-silu": ' +
+      'current value is "gated-mish"',
+    ],
+    [
+      () => AutoencoderConfig.parse({ _class_name: "AutoencoderKL", act_fn: "relu" }),
+      'Cannot run the autoencoder with its config.json as act_fn must be "silu": current value is "relu"',
+    ],
+    [
+      () => T5EncoderConfig.parse({ num_layers: "6" }),
+      "Cannot run the text encoder with its config.json as " +
+      "num_layers: Invalid input: expected number, received string",
+    ],
+  ] as const;
+  for (const [parse, message] of sentences) {
+    assert.throws(parse, { name: "UnsupportedArchitectureError", message });
   }
 });
 

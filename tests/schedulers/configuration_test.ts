@@ -142,7 +142,12 @@ Deno.test("a value that an option cannot take says what it can", () => {
     [
       "DPMSolverMultistepScheduler",
       { algorithm_type: "dpmsolver" },
-      /final_sigmas_type must be sigma_min with algorithm_type dpmsolver/,
+      /final_sigmas_type must be sigma_min with algorithm_type dpmsolver: current value is "zero", by default$/,
+    ],
+    [
+      "DPMSolverMultistepScheduler",
+      { algorithm_type: "dpm" },
+      /algorithm_type must be one of dpmsolver\+\+, dpmsolver, sde-dpmsolver, sde-dpmsolver\+\+: .* "dpm"$/,
     ],
     [
       "unipc",

@@ -78,6 +78,23 @@ def cases():
     yield FLOW, {"use_dynamic_shifting": True, "time_shift_type": "linear"}, {"steps": 4, "mu": 0.7}
     yield FLOW, {"shift": 2.0, "invert_sigmas": True}, {"steps": 4}
     yield FLOW, {"shift": 2.0, "use_karras_sigmas": True}, {"timesteps": [900.0, 500.0, 100.0]}
+    for order in (1, 2, 3):
+        yield DEIS, {**F, "solver_order": order}, {"steps": 4}
+        yield DEIS, {**F, "solver_order": order, "use_karras_sigmas": True}, {"steps": 5}
+    for steps in (1, 2, 4):
+        for more in ({}, {"final_sigmas_type": "sigma_min"}, {"timestep_spacing": "leading"}, {"use_karras_sigmas": True}):
+            log_linear = {**V, "interpolation_type": "log_linear", "timestep_type": "continuous"}
+            yield EULER, {**log_linear, **more}, {"steps": steps}
+    for more in ({}, {"use_karras_sigmas": True}, {"use_beta_sigmas": True}, {"shift_terminal": 0.1}, {"shift": 3.0}):
+        yield FLOW, more, {"sigmas": [0.9, 0.5, 0.0]}
+    yield FLOW, {"invert_sigmas": True}, {"sigmas": [0.9, 0.5, 0.0]}
+    yield FLOW, {"stochastic_sampling": True}, {"sigmas": [0.9, 0.5, 0.0]}
+    yield FLOW, {}, {"timesteps": [900.0, 500.0, 0.0]}
+    for shift in ("exponential", "linear"):
+        more = {"use_dynamic_shifting": True, "time_shift_type": shift}
+        yield FLOW, more, {"sigmas": [0.9, 0.5, 0.0], "mu": 0.7}
+    yield DDPM, {"beta_schedule": "sigmoid"}, {"steps": 5}
+    yield DDPM, {"beta_schedule": "sigmoid", "beta_start": 0.001, "beta_end": 0.012, "clip_sample": False}, {"steps": 5}
 
 
 def fractions(seed):

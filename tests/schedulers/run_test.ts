@@ -90,12 +90,32 @@ Deno.test("createScheduler() takes an eta of 0 anywhere, and lets timesteps say 
   assert.deepEqual(createScheduler("euler", {}, { steps: 20, timesteps: [900, 100] }).timesteps, [900, 100]);
 });
 
-Deno.test("a final 0 may be left out of a flow's sigmas", () => {
-  const [without, withZero] = [[1, 0.5], [1, 0.5, 0]].map((sigmas) =>
-    createScheduler("flow_euler", {}, { sigmas })
+Deno.test("a final 0 of a flow's sigmas is a level of its own, and UniPC leaves it out", () => {
+  const flow = createScheduler("flow_euler", { use_karras_sigmas: true }, { sigmas: [0.9, 0.5, 0] });
+  assert.deepEqual(flow.timesteps.map((timestep) => Number(timestep.toFixed(2))), [900, 7.03, 0]);
+  const unipc = { use_flow_sigmas: true, prediction_type: "flow_prediction" };
+  const { sigmas } = createScheduler("unipc", unipc, { sigmas: [0.5, 0.25, 0] });
+  assert.deepEqual(sigmas, [0.5, 0.25, 0]);
+});
+
+Deno.test("createScheduler() refuses options that would give levels which are no numbers", () => {
+  const shift = { use_dynamic_shifting: true, time_shift_type: "linear" };
+  assert.throws(
+    () => createScheduler("flow_euler", { ...shift, use_karras_sigmas: true }, { steps: 3, mu: -0.5 }),
+    /use_karras_sigmas as they must be 0 or above: they go from 1 to -0\.0005.*another mu/,
   );
-  assert.deepEqual(without!.sigmas, withZero!.sigmas);
-  assert.deepEqual(without!.sigmas, [1, 0.5, 0]);
+  assert.throws(
+    () => createScheduler("flow_euler", { use_exponential_sigmas: true }, { sigmas: [0.9, 0.5, 0] }),
+    /use_exponential_sigmas as they must be above 0: they go from 0\.89.* to 0\./,
+  );
+  assert.throws(
+    () => createScheduler("flow_euler", shift, { steps: 3, mu: 0 }),
+    /FlowMatchEulerDiscreteScheduler as every timestep and noise level must be finite: .*call 0 are NaN and NaN/,
+  );
+  assert.throws(
+    () => createScheduler("unipc", { predict_x0: false }, { steps: 4 }),
+    /predict_x0 must be true with final_sigmas_type zero, or final_sigmas_type sigma_min: current value is false/,
+  );
 });
 
 Deno.test("schedules fall, stay within training and lead to no noise, whatever the steps", () => {

@@ -164,7 +164,7 @@ const SOUND: Readonly<Record<string, readonly object[]>> = {
       previews: false,
     },
   ],
-  "/v1/stages/{name}": [{ version: "1", parameters: { model: "tiny", prompts: ["cat"] }, inputs: {} }],
+  "/v1/stages/{name}": [{ version: "2", parameters: { model: "tiny", prompts: ["cat"] }, inputs: {} }],
 };
 
 /** Values that are of the right type, at times, and still wrong. */

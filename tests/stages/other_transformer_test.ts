@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { cp, mkdir, writeFile } from "node:fs/promises";
+import { cp, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readArtifact, readSafetensorsFile } from "../../artifacts/disk.ts";
 import { encodeSafetensors } from "../../artifacts/safetensors.ts";
@@ -87,4 +87,18 @@ Deno.test("a transformer that is not there is refused before anything is encoded
     );
     assert.equal(status, 2);
     assert.match(stderr, /nowhere/);
+  }));
+
+Deno.test("a checkpoint without a scheduler runs with one that is named, by that scheduler's own defaults", () =>
+  inFolder(async (folder) => {
+    const model = join(folder, "model");
+    await cp(TINY, model, { recursive: true });
+    const file = join(model, "scheduler/scheduler_config.json");
+    await writeFile(file, JSON.stringify({ _class_name: "EulerDiscreteScheduler" }));
+    const args = ["-m", model, "--steps", "2", "--scheduler", "euler"];
+    const expected = await latents(folder, ...args);
+    await rm(join(model, "scheduler"), { recursive: true });
+    assert.deepEqual(await latents(folder, ...args), expected);
+    const { stderr } = await runCli(folder, "gen", "cute cat", ...SMALL, "-m", model);
+    assert.match(stderr, /scheduler_config\.json is missing: put it there, or name a scheduler/);
   }));

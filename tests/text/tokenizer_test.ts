@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { openDiskSource } from "../../models/checkpoint/disk_source.ts";
 import { readTokenizerFiles, type TokenizerFiles } from "../../models/checkpoint/tokenizer_files.ts";
 import { createTokenizer } from "../../text/tokenizer.ts";
+import addedTokens from "./added_tokens.json" with { type: "json" };
 import { goldenJson, goldenPath, hasGolden } from "../goldens.ts";
 
 interface TokenizerGoldens {
@@ -128,6 +129,21 @@ Deno.test("createTokenizer() gives ids after the vocabulary to added tokens that
     }),
   });
   assert.deepEqual([...tokenizer.encode("a<new>cat", 10).ids], [4, 7, 5, 1]);
+});
+
+Deno.test("createTokenizer() gives the reference's ids with added tokens that must stand alone, and that overlap", () => {
+  const vocabulary = JSON.parse(
+    Deno.readTextFileSync(goldenPath("checkpoints/tiny-alpha-512/tokenizer/tokenizer.json")),
+  );
+  for (const { config, listed, ids } of addedTokens.cases) {
+    const tokenizer = createTokenizer({
+      tokenizerJson: JSON.stringify({ ...vocabulary, added_tokens: listed }),
+      tokenizerConfig: JSON.stringify(config),
+    });
+    for (const [i, text] of addedTokens.strings.entries()) {
+      assert.deepEqual([...tokenizer.encode(text, 100).ids], ids[i], JSON.stringify([config, text]));
+    }
+  }
 });
 
 Deno.test("createTokenizer() refuses files that it cannot read, and names them", () => {

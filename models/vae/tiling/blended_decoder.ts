@@ -1,8 +1,9 @@
 // This module is browser compatible.
 
 /**
- * Decodes a picture tile by tile, each for itself, and blends where they overlap: less exact than one piece, as each
- * tile's norms see that tile alone. Reference: `AutoencoderKL.tiled_decode` of diffusers.
+ * Decodes a picture tile by tile, each for itself, and blends where they overlap: less exact than one piece,
+ * as each tile's norms see that tile alone. Tiles are laid and blended as diffusers does it:
+ * `AutoencoderKL.tiled_decode` and `AutoencoderTiny._tiled_decode`.
  *
  * @module
  */
@@ -10,14 +11,20 @@
 import { type Tensor, tensor } from "../../../artifacts/tensor.ts";
 import type { CallOptions } from "../../segments.ts";
 import type { VaeDecoder } from "../decoder_runner.ts";
-import { type Tile, tileGrid } from "./tile_grid.ts";
+import { type BlendTile, EdgeBlender, MaskBlender } from "./tile_blending.ts";
 
 /** Sizes of tiles, in pixels. */
 export interface BlendOptions {
   /** Height and width of a tile. */
   readonly tileSize: number;
-  /** Pixels that neighbours share at least. */
+  /** Pixels that neighbours share. */
   readonly tileOverlap: number;
+}
+
+/** Latents along one side of a tile. */
+interface Span {
+  readonly start: number;
+  readonly size: number;
 }
 
 /**
@@ -30,33 +37,50 @@ export interface BlendOptions {
  * @throws {InputError} if tiles are no larger than their overlap.
  */
 export async function decodeBlended(
-  decoder: Pick<VaeDecoder, "decode" | "spatialFactor">,
+  decoder: Pick<VaeDecoder, "config" | "decode" | "spatialFactor">,
   latents: Tensor<"float32">,
   options: BlendOptions & CallOptions,
 ): Promise<Tensor<"float32">> {
-  const { spatialFactor } = decoder;
+  const { spatialFactor: factor, config } = decoder;
   const [, , height = 0, width = 0] = latents.shape;
-  const size = Math.round(options.tileSize / spatialFactor);
-  const overlap = Math.round(options.tileOverlap / spatialFactor);
-  const columns = tileGrid(width, size, overlap, spatialFactor);
-  let picture: Tensor<"float32"> | undefined;
-  for (const row of tileGrid(height, size, overlap, spatialFactor)) {
-    for (const column of columns) {
+  const size = Math.round(options.tileSize / factor);
+  const overlap = Math.round(options.tileOverlap / factor);
+  if (!(size > overlap && overlap >= 0)) {
+    throw new RangeError(
+      `Cannot tile as tiles must be larger than their overlap: current tile is ${size * factor} pixels, ` +
+        `overlap ${overlap * factor}`,
+    );
+  }
+  const isTiny = config._class_name === "AutoencoderTiny";
+  // The tiny autoencoder of the reference cuts whatever fits into one tile too.
+  if (!isTiny && height <= size && width <= size) return await decoder.decode(latents, options);
+  const shape = [1, config.out_channels, height * factor, width * factor] as const;
+  const picture = tensor("float32", shape, new Float32Array(shape.reduce((a, b) => a * b)));
+  const blender = new (isTiny ? MaskBlender : EdgeBlender)(picture, {
+    step: (size - overlap) * factor,
+    extent: overlap * factor,
+  });
+  const columns = spans(width, size, size - overlap);
+  for (const [row, rows] of spans(height, size, size - overlap).entries()) {
+    for (const [column, across] of columns.entries()) {
       options.signal?.throwIfAborted();
-      const tile = await decoder.decode(cutTile(latents, row, column), options);
-      const channels = tile.shape[1]!;
-      picture ??= tensor(
-        "float32",
-        [1, channels, height * spatialFactor, width * spatialFactor],
-        new Float32Array(channels * height * width * spatialFactor ** 2),
-      );
-      addTile(picture, tile, row, column, spatialFactor);
+      const { data } = await decoder.decode(cutTile(latents, rows, across), options);
+      const tile: BlendTile = { data, height: rows.size * factor, width: across.size * factor, row, column };
+      blender.add(tile);
     }
   }
-  return picture!;
+  return picture;
 }
 
-function cutTile({ shape, data }: Tensor<"float32">, row: Tile, column: Tile): Tensor<"float32"> {
+/** Tiles along a side, `step` apart; the last ones end with the side. */
+function spans(length: number, size: number, step: number): Span[] {
+  return Array.from({ length: Math.ceil(length / step) }, (_, index) => {
+    const start = index * step;
+    return { start, size: Math.min(size, length - start) };
+  });
+}
+
+function cutTile({ shape, data }: Tensor<"float32">, row: Span, column: Span): Tensor<"float32"> {
   const [, channels = 0, height = 0, width = 0] = shape;
   const tile = new Float32Array(channels * row.size * column.size);
   for (let line = 0; line < channels * row.size; line++) {
@@ -65,26 +89,4 @@ function cutTile({ shape, data }: Tensor<"float32">, row: Tile, column: Tile): T
     tile.set(data.subarray(start, start + column.size), line * column.size);
   }
   return tensor("float32", [1, channels, row.size, column.size], tile);
-}
-
-function addTile(
-  picture: Tensor<"float32">,
-  tile: Tensor<"float32">,
-  row: Tile,
-  column: Tile,
-  spatialFactor: number,
-): void {
-  const [, channels = 0, height = 0, width = 0] = picture.shape;
-  const lines = row.weights.length;
-  const points = column.weights.length;
-  for (let channel = 0; channel < channels; channel++) {
-    for (let line = 0; line < lines; line++) {
-      const from = (channel * lines + line) * points;
-      const to = (channel * height + row.start * spatialFactor + line) * width + column.start * spatialFactor;
-      const weight = row.weights[line]!;
-      for (let point = 0; point < points; point++) {
-        picture.data[to + point]! += weight * column.weights[point]! * tile.data[from + point]!;
-      }
-    }
-  }
 }

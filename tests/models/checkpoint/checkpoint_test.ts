@@ -89,6 +89,15 @@ Deno.test("openCheckpoint() takes null components and keys that are no component
       JSON.stringify({ ...index, text_encoder: [null, null], force_zeros: true, _ignore_files: ["a", "b"] }),
     );
     assert.equal((await openFolder(copy)).family, "alpha");
+    await rm(join(copy, "text_encoder"), { recursive: true });
+    const checkpoint = await openFolder(copy);
+    assert.deepEqual(checkpoint.missing, []);
+    await assert.rejects(checkpoint.component("text_encoder"), {
+      name: "MissingComponentError",
+      message:
+        "Cannot open the text_encoder of tiny-alpha-512 as its model_index.json says that it has none. " +
+        "Give embeddings that were made with a checkpoint that has one",
+    });
   });
 });
 

@@ -7,6 +7,9 @@
 import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { readSafetensorsFile } from "../../../artifacts/disk.ts";
+import { encodeSafetensors } from "../../../artifacts/safetensors.ts";
+import type { Tensor } from "../../../artifacts/tensor.ts";
 import { goldenPath, hasGolden } from "../../goldens.ts";
 
 /** Path of a tiny checkpoint; not to be written to. */
@@ -35,6 +38,18 @@ export async function withCopy(path: string, work: (copy: string) => Promise<voi
   } finally {
     await rm(parent, { recursive: true });
   }
+}
+
+/** Rewrites a safetensors file with other tensors. */
+export async function editTensors(
+  path: string,
+  edit: (tensors: Readonly<Record<string, Tensor>>) => Readonly<Record<string, Tensor>>,
+): Promise<void> {
+  const { tensors, metadata } = await readSafetensorsFile(path);
+  await Deno.writeFile(
+    path,
+    await new Blob(encodeSafetensors(edit(tensors), metadata) as BlobPart[]).bytes(),
+  );
 }
 
 /** Makes an empty folder, hands it to `work` and removes it afterwards. */

@@ -67,7 +67,13 @@ Deno.test("weights of shards: diffusers' earlier names of variants", async () =>
     assert.ok((await (await openPart(copy, "transformer", "fp16")).weights()).has("pos_embed.proj.bias"));
     await assert.rejects((await openPart(copy, "transformer")).weights(), {
       name: "MissingVariantError",
-      message: /there are fp16/,
+      message: /there are fp16\. Choose one of these variants/,
+    });
+    await rm(join(copy, "diffusion_pytorch_model.safetensors.fp16.index.json"));
+    await assert.rejects((await openPart(copy, "transformer", "fp16")).weights(), {
+      name: "CheckpointError",
+      message:
+        /the variant fp16 of its weights in transformer as their index .*\.index\.fp16\.json is missing: there are shards, .*00001-of-00004/,
     });
   });
 });

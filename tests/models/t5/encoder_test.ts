@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import type { Tensor } from "../../../artifacts/tensor.ts";
+import { openComponent } from "../../../models/checkpoint/component.ts";
+import { openDiskSource } from "../../../models/checkpoint/disk_source.ts";
 import type { Weights } from "../../../models/checkpoint/weights.ts";
 import { SegmentedModel } from "../../../models/segments.ts";
 import { t5EncoderSegments } from "../../../models/t5/encoder.ts";
@@ -8,6 +11,7 @@ import { T5Encoder } from "../../../models/t5/encoder_runner.ts";
 import { positionBuckets } from "../../../models/t5/position_buckets.ts";
 import { OnnxRuntimeNode } from "../../../runtime/onnxruntime_node.ts";
 import { tensor } from "../../../artifacts/tensor.ts";
+import { editTensors, tinyCheckpoint, withCopy } from "../checkpoint/copies.ts";
 import {
   assertNear,
   openTiny,
@@ -101,4 +105,29 @@ Deno.test("T5Encoder gives the same bytes however it is cut and held", async () 
       assert.deepEqual((await encoder.encode(ids)).data, expected.data, "again");
     }
   }
+});
+
+Deno.test("T5Encoder takes encoder.embed_tokens.weight as the embedding, also beside another shared.weight", async () => {
+  await withCopy(tinyCheckpoint("tiny-alpha-512/text_encoder"), async (copy) => {
+    const path = join(copy, "model.safetensors");
+    const ids = [71, 300, 5, 1];
+    const encode = async (folder: string): Promise<Tensor<"float32">> => {
+      const component = await openComponent(await openDiskSource(folder), { component: "text_encoder" });
+      const weights = await component.weights();
+      await using encoder = await T5Encoder.open(runtime, T5EncoderConfig.parse(component.config), weights);
+      return await encoder.encode(ids);
+    };
+    const expected = await encode(copy);
+    await editTensors(path, ({ "shared.weight": table, ...tensors }) => ({
+      ...tensors,
+      "encoder.embed_tokens.weight": table!,
+    }));
+    assert.deepEqual(await encode(copy), expected);
+    // transformers 5.24 does not tie two that differ, and gives the same values here.
+    await editTensors(path, (tensors) => {
+      const { shape, data } = tensors["encoder.embed_tokens.weight"]!;
+      return { ...tensors, "shared.weight": tensor("float32", shape, new Float32Array(data.length)) };
+    });
+    assert.deepEqual(await encode(copy), expected);
+  });
 });

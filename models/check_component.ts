@@ -1,0 +1,46 @@
+// This module is browser compatible.
+
+/**
+ * Says whether a run could use a component, by its configuration and the headers of its weights alone.
+ *
+ * @module
+ */
+
+import { architectureOfComponent, componentClasses } from "./architectures.ts";
+import { UnsupportedArchitectureError } from "./checkpoint/checkpoint_errors.ts";
+import type { Component } from "./checkpoint/component.ts";
+import type { ComponentName } from "./checkpoint/model_index.ts";
+import type { Weights } from "./checkpoint/weights.ts";
+
+/**
+ * Refuses a component that no run could use: its configuration must be supported, and its files must hold
+ * every tensor that its graphs name, in the shape that the configuration asks for. Reads the headers of the
+ * files at most.
+ *
+ * @param name Which component it is.
+ * @param component The component.
+ * @returns Its weights.
+ * @throws {CheckpointError} if a file or a tensor is missing, or a tensor has another shape or an unknown
+ *   type.
+ *
+ * @example Usage
+ * ```ts ignore
+ * import { checkComponent } from "./check_component.ts";
+ * import { openComponent } from "./checkpoint/component.ts";
+ * import { openDiskSource } from "./checkpoint/disk_source.ts";
+ * const vae = await openComponent(await openDiskSource("models/taesd"));
+ * const weights = await checkComponent("vae", vae);
+ * ```
+ */
+export async function checkComponent(name: ComponentName, component: Component): Promise<Weights> {
+  const architecture = architectureOfComponent(name, component.className);
+  if (!architecture) {
+    throw new UnsupportedArchitectureError(
+      `Cannot run ${component.name} as its class must be one of ${componentClasses(name).join(", ")}: ` +
+        `current value is ${component.className}`,
+    );
+  }
+  const weights = await component.weights();
+  architecture.buildGraphs?.(name, component, weights);
+  return weights;
+}

@@ -1,0 +1,36 @@
+// This module is browser compatible.
+
+import type { Component } from "../checkpoint/component.ts";
+import type { ComponentName } from "../checkpoint/model_index.ts";
+import { parseConfig } from "../checkpoint/parse_config.ts";
+import type { Weights } from "../checkpoint/weights.ts";
+import { t5EncoderSegments } from "../t5/encoder.ts";
+import { T5EncoderConfig } from "../t5/encoder_config.ts";
+import { AutoencoderConfig } from "../vae/autoencoder_config.ts";
+import { autoencoderKLDecoderSegments } from "../vae/autoencoder_kl.ts";
+import { autoencoderTinyDecoderGraph } from "../vae/autoencoder_tiny.ts";
+import { pixartStepSegments, pixartTextGraph } from "./transformer.ts";
+import { PixArtTransformerConfig } from "./transformer_config.ts";
+
+/** Shards may lie in several folders, which a graph of all layers could not read from. */
+const ONE_LAYER = { layersPerSegment: 1 };
+
+/** Builds all graphs that a run builds of a component: each asks the weights for the tensors that it names. */
+export function buildPixartGraphs(name: ComponentName, component: Component, weights: Weights): void {
+  switch (name) {
+    case "transformer": {
+      const config = parseConfig(PixArtTransformerConfig, component);
+      pixartTextGraph(config, weights);
+      pixartStepSegments(config, weights, ONE_LAYER);
+      break;
+    }
+    case "text_encoder":
+      t5EncoderSegments(parseConfig(T5EncoderConfig, component), weights, ONE_LAYER);
+      break;
+    case "vae": {
+      const config = parseConfig(AutoencoderConfig, component);
+      if (config._class_name === "AutoencoderKL") autoencoderKLDecoderSegments(config, weights, ONE_LAYER);
+      else autoencoderTinyDecoderGraph(config, weights);
+    }
+  }
+}

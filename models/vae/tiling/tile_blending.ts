@@ -1,0 +1,185 @@
+// This module is browser compatible.
+
+/**
+ * Puts decoded tiles into a picture, blended linearly where they overlap, with the arithmetic of diffusers.
+ *
+ * @module
+ */
+
+import type { Tensor } from "../../../artifacts/tensor.ts";
+
+const { fround } = Math;
+
+/** A decoded tile. Tiles come row by row. */
+export interface BlendTile {
+  /** [channels, height, width]; changed in place. */
+  readonly data: Float32Array;
+  /** Pixels. */
+  readonly height: number;
+  /** Pixels. */
+  readonly width: number;
+  /** Which row of tiles it is in. */
+  readonly row: number;
+  /** Which column of tiles it is in. */
+  readonly column: number;
+}
+
+/** How tiles lie, in pixels. */
+export interface BlendLayout {
+  /** From one tile to the next. */
+  readonly step: number;
+  /** What neighbours share. */
+  readonly extent: number;
+}
+
+/** Planes that are kept of a tile for its neighbours. */
+interface Edge {
+  readonly data: Float32Array;
+  readonly height: number;
+  readonly width: number;
+}
+
+/**
+ * As `AutoencoderKL.tiled_decode`: a tile's upper rows are blended with the lowest of the tile above, then its left
+ * columns with the rightmost of the tile before, each as it was blended itself; what the next tiles bring is cut off.
+ */
+export class EdgeBlender {
+  readonly #picture: Tensor<"float32">;
+  readonly #layout: BlendLayout;
+  readonly #above = new Map<number, Edge>();
+  #left: Edge | undefined;
+
+  /** @param picture [1, channels, H, W]; is filled. @param layout How tiles lie. */
+  constructor(picture: Tensor<"float32">, layout: BlendLayout) {
+    this.#picture = picture;
+    this.#layout = layout;
+  }
+
+  /** Blends the next tile and puts it into the picture. */
+  add(tile: BlendTile): void {
+    const { step, extent } = this.#layout;
+    const { data, height, width, row, column } = tile;
+    const [, channels = 0] = this.#picture.shape;
+    const above = this.#above.get(column);
+    if (row > 0 && above) blendRows(above, tile, channels);
+    if (column > 0 && this.#left) blendColumns(this.#left, tile, channels);
+    const area = {
+      top: row * step,
+      left: column * step,
+      height: Math.min(height, step),
+      width: Math.min(width, step),
+    };
+    for (const { from, to, count } of lines(this.#picture, tile, area)) {
+      this.#picture.data.set(data.subarray(from, from + count), to);
+    }
+    const rows = Math.min(extent, height);
+    const columns = Math.min(extent, width);
+    this.#above.set(column, cut(tile, channels, { top: height - rows, left: 0, height: rows, width }));
+    this.#left = cut(tile, channels, { top: 0, left: width - columns, height, width: columns });
+  }
+}
+
+/** As `AutoencoderTiny._tiled_decode`: a tile is laid over the picture, and fades in along its upper and left edges. */
+export class MaskBlender {
+  readonly #picture: Tensor<"float32">;
+  readonly #layout: BlendLayout;
+
+  /** @param picture [1, channels, H, W] of zeros; is filled. @param layout How tiles lie. */
+  constructor(picture: Tensor<"float32">, layout: BlendLayout) {
+    this.#picture = picture;
+    this.#layout = layout;
+  }
+
+  /** Lays the next tile over the picture. */
+  add(tile: BlendTile): void {
+    const { step } = this.#layout;
+    const { data: picture } = this.#picture;
+    const { height, width, row, column } = tile;
+    for (
+      const { from, to, count, line } of lines(this.#picture, tile, {
+        top: row * step,
+        left: column * step,
+        height,
+        width,
+      })
+    ) {
+      const weight = row === 0 ? 1 : this.#fade(line);
+      for (let x = 0; x < count; x++) {
+        const mask = column === 0 ? weight : fround(weight * this.#fade(x));
+        picture[to + x] = fround(mask * tile.data[from + x]!) + fround(fround(1 - mask) * picture[to + x]!);
+      }
+    }
+  }
+
+  #fade(pixel: number): number {
+    const { extent } = this.#layout;
+    return extent < 2 ? 1 : Math.min(fround(pixel / (extent - 1)), 1);
+  }
+}
+
+/** Part of a tile's planes, and where it lies in the picture. */
+interface Area {
+  readonly top: number;
+  readonly left: number;
+  readonly height: number;
+  readonly width: number;
+}
+
+/** The lines of all channels of a tile: where each begins in the tile and in the picture. */
+function* lines(
+  { shape }: Tensor<"float32">,
+  tile: BlendTile,
+  area: Area,
+): Generator<{ from: number; to: number; count: number; line: number }> {
+  const [, channels = 0, height = 0, width = 0] = shape;
+  for (let channel = 0; channel < channels; channel++) {
+    for (let line = 0; line < area.height; line++) {
+      yield {
+        from: (channel * tile.height + line) * tile.width,
+        to: (channel * height + area.top + line) * width + area.left,
+        count: area.width,
+        line,
+      };
+    }
+  }
+}
+
+/** A copy of a part of a tile's planes. */
+function cut(tile: BlendTile, channels: number, area: Area): Edge {
+  const data = new Float32Array(channels * area.height * area.width);
+  for (let line = 0; line < channels * area.height; line++) {
+    const channel = Math.floor(line / area.height);
+    const row = area.top + line % area.height;
+    const start = (channel * tile.height + row) * tile.width + area.left;
+    data.set(tile.data.subarray(start, start + area.width), line * area.width);
+  }
+  return { data, height: area.height, width: area.width };
+}
+
+/** The lowest rows of the tile above, and this tile's upper ones. */
+function blendRows(above: Edge, tile: BlendTile, channels: number): void {
+  const extent = Math.min(above.height, tile.height);
+  for (let channel = 0; channel < channels; channel++) {
+    for (let y = 0; y < extent; y++) {
+      const from = (channel * above.height + above.height - extent + y) * above.width;
+      const to = (channel * tile.height + y) * tile.width;
+      const [fading, coming] = [fround(1 - y / extent), fround(y / extent)];
+      for (let x = 0; x < tile.width; x++) {
+        tile.data[to + x] = fround(above.data[from + x]! * fading) + fround(tile.data[to + x]! * coming);
+      }
+    }
+  }
+}
+
+/** The rightmost columns of the tile before, and this tile's left ones. */
+function blendColumns(left: Edge, tile: BlendTile, channels: number): void {
+  const extent = Math.min(left.width, tile.width);
+  const skipped = left.width - extent;
+  for (let line = 0; line < channels * tile.height; line++) {
+    for (let x = 0; x < extent; x++) {
+      const to = line * tile.width + x;
+      const before = left.data[line * left.width + skipped + x]!;
+      tile.data[to] = fround(before * fround(1 - x / extent)) + fround(tile.data[to]! * fround(x / extent));
+    }
+  }
+}

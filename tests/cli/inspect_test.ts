@@ -1,0 +1,29 @@
+import assert from "node:assert/strict";
+import { rename } from "node:fs/promises";
+import { join } from "node:path";
+import { LocalModels } from "../../hub/local_models.ts";
+import { withCopy } from "../models/checkpoint/copies.ts";
+import { MODEL, withHub } from "../hub/fetch_model.ts";
+import { inFolder, runCli, TINY } from "./run_cli.ts";
+
+Deno.test("inspect names a component that the model index declares and that is not there", async () => {
+  await withCopy(TINY, async (copy) => {
+    await rename(join(copy, "text_encoder"), join(copy, "text_encoder_old"));
+    await inFolder(async (folder) => {
+      const { stdout } = await runCli(folder, "inspect", copy);
+      assert.match(
+        stdout,
+        /text_encoder: missing: model_index\.json declares it, and the folder text_encoder/,
+      );
+      assert.match(stdout, /transformer:\n\s+class: PixArtTransformer2DModel/);
+    });
+  });
+});
+
+Deno.test("a model of the hub's cache goes by its name, not by its commit", async () => {
+  await withHub(async ({ server, cacheDir }) => {
+    const models = new LocalModels({ endpoint: server.endpoint, cacheDir });
+    assert.equal((await models.open({ model: MODEL })).name, MODEL);
+    assert.equal((await models.component({ model: MODEL }, "vae")).name, `${MODEL}/vae`);
+  });
+});

@@ -1,0 +1,138 @@
+import assert from "node:assert/strict";
+import { z } from "zod";
+import { packEmbeddings } from "../../artifacts/embeddings.ts";
+import { MemoryStore } from "../../artifacts/store/memory_store.ts";
+import { tensor } from "../../artifacts/tensor.ts";
+import { planGraph } from "../../graph/plan.ts";
+import { describeOrigin, originId, originOf, type Provenance } from "../../graph/provenance.ts";
+import { runGraph } from "../../graph/run.ts";
+import type { RunOptions } from "../../graph/run_options.ts";
+import { builtInStages } from "../../stages/mod.ts";
+import { defineStage, type Stage } from "../../stages/stage.ts";
+import { numberArtifact, toyRun, toyStages } from "./toy_stages.ts";
+
+/** Walks that visit a node once for each way to it would take 2^60 visits. */
+const LONGEST_MS = 2000;
+
+/** Nodes that each take twice from the one before, so that 2^length ways lead from the last to the first. */
+function chain(length: number, node: (before: string | undefined) => object): Record<string, object> {
+  return Object.fromEntries(
+    Array.from({ length }, (_, index) => [`n${index}`, node(index === 0 ? undefined : `n${index - 1}`)]),
+  );
+}
+
+const sums = (length: number) =>
+  chain(
+    length,
+    (before) =>
+      before
+        ? { stage: "add", inputs: { a: `${before}.sum`, b: `${before}.sum` } }
+        : { stage: "add", inputs: { a: { file: "number" } } },
+  );
+
+const mixtures = (length: number) =>
+  chain(length, (before) => ({
+    stage: "interpolate",
+    parameters: { amount: 0.5 },
+    inputs: before
+      ? { from: `${before}.embeddings`, to: `${before}.embeddings` }
+      : { from: { file: "from" }, to: { file: "to" } },
+  }));
+
+const embeddings = (value: number, text: string) =>
+  packEmbeddings({ prompts: [tensor("float32", [2, 4], new Float32Array(8).fill(value))] }, 5, {
+    prompts: [text],
+  });
+
+for (const length of [20, 60]) {
+  Deno.test(`${length} nodes that each take twice from the one before plan, run and tell their lineage at once`, async () => {
+    const nodes = sums(length);
+    const output = `n${length - 1}.sum`;
+    const started = performance.now();
+    assert.equal(planGraph({ pixstage: 1, nodes }, toyStages()).nodes.length, length);
+    const store = new MemoryStore();
+    const options = { ...toyRun(), store, readFile: () => Promise.resolve({ artifact: numberArtifact(1) }) };
+    const { id, provenance } = (await runGraph({ pixstage: 1, nodes }, options)).get(output)!;
+    assert.equal(Object.keys(provenance.graph.nodes).length, length);
+
+    // It is read again from text, from the store, and run anew.
+    const read = originOf(provenance);
+    assert.equal(originId(read), id);
+    assert.deepEqual(describeOrigin(read), provenance);
+    const text = { stage: "text", inputs: { value: { artifact: id } } };
+    const stored = (await runGraph({ pixstage: 1, nodes: { text } }, options)).get("text.text")!;
+    assert.equal(Object.keys(stored.provenance.graph.nodes).length, length + 1);
+    const again = await runGraph(provenance.graph, { ...toyRun(), store });
+    assert.deepEqual([...again.values()].map((made) => made.id), [id]);
+    const took = performance.now() - started;
+    assert.ok(took < LONGEST_MS, `It took ${took} ms`);
+  });
+
+  Deno.test(`${length} interpolations of the one before run and tell their lineage at once`, async () => {
+    const nodes = mixtures(length);
+    const started = performance.now();
+    const made = await runGraph({ pixstage: 1, nodes }, {
+      ...toyRun(),
+      registry: builtInStages(),
+      readFile: (path) => Promise.resolve({ artifact: embeddings(path === "from" ? 1 : 3, path) }),
+    });
+    const { artifact, provenance } = made.get(`n${length - 1}.embeddings`)!;
+    assert.ok(artifact.tensors["prompt_embeds"]!.data.slice(0, 8).every((value) => value === 2));
+    assert.equal(Object.keys(provenance.graph.nodes).length, length);
+    assert.ok(
+      JSON.stringify(artifact.metadata).length < 10_000,
+      "what it says of its prompts stays readable",
+    );
+    const took = performance.now() - started;
+    assert.ok(took < LONGEST_MS, `It took ${took} ms`);
+  });
+}
+
+const number = { kind: "number", description: "A number." };
+
+/** Gives what it gets, so that an artifact is its own source. */
+const passStage: Stage = defineStage({
+  name: "pass",
+  version: "1",
+  description: "Gives what it gets.",
+  inputs: { any: number },
+  outputs: { any: number },
+  parameters: z.strictObject({}),
+  run: ({ inputs }) => Promise.resolve({ any: inputs.any }),
+});
+
+Deno.test("lineage that runs in a circle in the store ends at the first repeat", async () => {
+  const registry = toyStages();
+  registry.add(passStage);
+  const readFile = () => Promise.resolve({ artifact: numberArtifact(1) });
+  const options: RunOptions = { ...toyRun(), registry, store: new MemoryStore(), readFile };
+  const pass = { stage: "pass", inputs: { any: { file: "number" } } };
+  const { id } = (await runGraph({ pixstage: 1, nodes: { pass } }, options)).get("pass.any")!;
+  const text = { stage: "text", inputs: { value: { artifact: id } } };
+  const { provenance } = (await runGraph({ pixstage: 1, nodes: { text } }, options)).get("text.text")!;
+  assert.deepEqual(Object.keys(provenance.graph.nodes).sort(), ["pass", "text"]);
+  assert.deepEqual(provenance.graph.nodes["pass"]?.inputs, { any: { artifact: id } });
+});
+
+/** What a file from elsewhere may say of itself: two sums, each of the other. */
+function cyclic(id: string): Provenance {
+  const sum = (from: string) => ({ stage: "add", parameters: {}, inputs: { a: from } });
+  const made = { version: "1", models: [], outputs: { sum: id } };
+  return {
+    graph: { pixstage: 1, nodes: { left: sum("right.sum"), right: sum("left.sum") } },
+    output: "left.sum",
+    stages: { left: made, right: made },
+  };
+}
+
+Deno.test("a file whose lineage runs in a circle is refused, and the circle is told", async () => {
+  const provenance = cyclic("0".repeat(64));
+  const fault = {
+    code: "invalid_value",
+    message: /^Cannot read how an artifact was made as its graph runs in a circle: left → right → left$/,
+  };
+  assert.throws(() => originOf(provenance), fault);
+  const nodes = { sum: { stage: "add", inputs: { a: { file: "number" } } } };
+  const readFile = () => Promise.resolve({ artifact: numberArtifact(1), provenance });
+  await assert.rejects(runGraph({ pixstage: 1, nodes }, { ...toyRun(), readFile }), fault);
+});
