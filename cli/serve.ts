@@ -18,6 +18,7 @@ import { jsonLog } from "../server/log.ts";
 import { requireDevice } from "../devices/local_devices.ts";
 import { type Device, DEVICES } from "../runtime/device.ts";
 import { memorySize } from "../runtime/byte_size.ts";
+import { memoryOptions } from "./gen_options.ts";
 import { byteSize, wholeNumber } from "./option_values.ts";
 import { outliveReaders, printable, writeLine } from "./standard_streams.ts";
 import { pluginAddress } from "./store_options.ts";
@@ -123,8 +124,6 @@ async function serve(options: ServeOptions): Promise<void> {
     device,
     threads,
     residency,
-    maxMemory,
-    maxGpuMemory,
     plugin,
     corsOrigin,
     insecure,
@@ -141,6 +140,7 @@ async function serve(options: ServeOptions): Promise<void> {
   await requireDevice(device);
   const folder = store === undefined ? defaultStoreFolder() : userPath(store);
   await checkStoreFolder(folder);
+  const { maxMemory, maxGpuMemory } = memoryOptions(options);
 
   // 2. Put the server together.
   const log = quiet ? undefined : jsonLog(writeLog);

@@ -21,6 +21,8 @@ export interface ServerProcessOptions {
   readonly store: string;
   /** Models to serve. Default is the tiny one, as `tiny`. */
   readonly models?: readonly string[] | undefined;
+  /** More options of `serve`. */
+  readonly args?: readonly string[] | undefined;
   /** Environment variables. */
   readonly env?: Readonly<Record<string, string>> | undefined;
   /** The port; one that is free unless given. */
@@ -51,9 +53,10 @@ export class ServerProcess implements AsyncDisposable {
 
   /** Starts it. */
   constructor(
-    { store, models = [TINY], env = {}, port = 0, asTask = false, maxFileBytes }: ServerProcessOptions,
+    { store, models = [TINY], args = [], env = {}, port = 0, asTask = false, maxFileBytes }:
+      ServerProcessOptions,
   ) {
-    const options = ["--port", String(port), "--store", store, "--threads", "1"];
+    const options = ["--port", String(port), "--store", store, "--threads", "1", ...args];
     const limit = maxFileBytes === undefined
       ? []
       : ["-c", `trap "" XFSZ; ulimit -f ${Math.floor(maxFileBytes / 512)}; exec "$@"`, "sh", Deno.execPath()];
