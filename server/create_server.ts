@@ -185,13 +185,14 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
       threads,
       residency,
     });
+  const folderStore = new FolderStore(store);
   const metrics = new Metrics();
   const spans = new RunSpans();
   const jobs = new Jobs({
     engine,
     limits,
     store: new JobStore(join(store, "jobs.sqlite"), log),
-    room: new StoreRoom(new FolderStore(store)),
+    room: new StoreRoom(folderStore),
     observer: {
       ordered: (flight) => spans.ordered(flight),
       began: (flight) => spans.began(flight),
@@ -228,6 +229,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     engine,
     pictures,
     jobs,
+    store: folderStore,
     artifacts,
     heartbeatMs,
   };
