@@ -7,6 +7,7 @@
 import { FileError } from "../../artifacts/file_error.ts";
 import { PixstageError } from "../../errors/pixstage_error.ts";
 import type { RunEvent } from "../../graph/events.ts";
+import { StageProcessError } from "../../graph/hosts/host_error.ts";
 import { ApiError } from "../api_error.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Limits } from "../limits.ts";
@@ -58,9 +59,6 @@ const RETRY_MS = 1000;
 
 /** A run whose results the store does not keep, though it has room, is made so often. */
 const MOST_VAIN_RUNS = 3;
-
-/** What clients are told of a fault whose details are for the log. */
-const HIDDEN = "The run failed for a reason that lies with the server: see its log";
 
 const LAST_EVENTS: ReadonlySet<string> = new Set(["done", "failed", "cancelled"]);
 
@@ -335,7 +333,7 @@ export class Jobs {
       end = { status: "completed", artifacts };
       this.#secondsOfARun += (now() - started - this.#secondsOfARun) / 8;
     } catch (fault) {
-      const reply = ApiError.from(fault, { hidden: HIDDEN });
+      const reply = ApiError.from(fault, { hidden: hiddenReason(fault, attemptsOf(flight)) });
       const error = reply.shown;
       end = { status: "failed", error };
       const elapsedMs = (now() - started) * 1000;
@@ -376,7 +374,7 @@ export class Jobs {
     }
     if (!(fault instanceof PixstageError) || fault.code !== "host_died") return undefined;
     const { maxAttempts } = this.#options.limits;
-    const attempts = Math.max(...flight.jobs.values().map((job) => job.attempts));
+    const attempts = attemptsOf(flight);
     if (attempts >= maxAttempts) return undefined;
     return { reason: `The process of the run ended (attempt ${attempts} of ${maxAttempts})`, bytes: 0 };
   }
@@ -431,4 +429,19 @@ export class Jobs {
     this.#options.observer?.ended?.(over);
     return over;
   }
+}
+
+/** Times that a run was begun since it last got on. */
+function attemptsOf({ jobs }: Flight): number {
+  return Math.max(0, ...jobs.values().map(({ attempts }) => attempts));
+}
+
+/** What clients are told of a fault whose details are for the log. */
+function hiddenReason(fault: unknown, attempts: number): string {
+  if (!(fault instanceof StageProcessError)) {
+    return "The run failed for a reason that lies with the server: see its log";
+  }
+  const { stage, signal } = fault;
+  const how = signal === undefined ? "" : `, the last time by ${signal}`;
+  return `The process that ran stage "${stage}" ended ${attempts} times${how}: it is not run again`;
 }

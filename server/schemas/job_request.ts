@@ -20,7 +20,7 @@ const requestSchema = pictureRequestSchema.extend({
 
 /** The schema of what goes on from something that was made before, in another way. */
 export const resumeRequestSchema = z.strictObject({
-  artifact: sha256Schema.openapi({ description: "The id of a picture, latents, embeddings or a state." }),
+  artifact: sha256Schema.describe("The id of a picture, latents, embeddings or a state."),
   fromStep: z.int().min(1).optional().openapi({
     description: "The steps that are taken as they were; the others follow the changes.",
   }),
@@ -30,7 +30,7 @@ export const resumeRequestSchema = z.strictObject({
   guidanceScale: z.number().nonnegative().optional(),
   prompts: z.array(z.string()).min(1).optional(),
   negativePrompt: z.string().optional(),
-  seeds: pictureRequestSchema.shape.seeds.openapi({
+  seeds: pictureRequestSchema.shape.seeds.unwrap().optional().openapi({
     description: "Other seeds: one for all pictures, or one for each.",
   }),
   vae: z.string().optional().openapi({ description: "Another autoencoder to decode with, by its name." }),
