@@ -13,10 +13,12 @@ import type { ModelEntry } from "../server/engine/messages.ts";
 import { jsonLog } from "../server/log.ts";
 import { requireDevice } from "../local_devices.ts";
 import { type Device, DEVICES } from "../runtime/device.ts";
-import { wholeNumber } from "./option_values.ts";
+import { amount, byteCount, wholeNumber } from "./option_values.ts";
 import { writeLine } from "./progress.ts";
 import { isUsageError, UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";
+
+const DAY_MS = 24 * 3600 * 1000;
 
 /** The options of `serve`, parsed. */
 interface ServeOptions {
@@ -24,6 +26,8 @@ interface ServeOptions {
   readonly port: number;
   readonly model?: readonly ModelEntry[];
   readonly store?: string;
+  readonly storeSize?: number;
+  readonly storeMaxAge?: number;
   readonly lanes: number;
   readonly maxQueue?: number;
   readonly device: Device;
@@ -46,6 +50,12 @@ export function serveCommand(): Command {
       modelEntry,
     )
     .option("--store <dir>", "where artifacts and jobs are kept")
+    .option(
+      "--store-size <size>",
+      "the most that the store may take, such as 10GB; what was not used longest is removed",
+      byteCount,
+    )
+    .option("--store-max-age <days>", "remove from the store what was not used for so long", amount)
     .option("--lanes <n>", "graphs that run at once", wholeNumber(1), 1)
     .option("--max-queue <n>", "jobs that may wait", wholeNumber(1))
     .addOption(
@@ -93,6 +103,8 @@ async function serve(options: ServeOptions): Promise<void> {
     port,
     model,
     store,
+    storeSize,
+    storeMaxAge,
     lanes,
     maxQueue,
     device,
@@ -117,6 +129,8 @@ async function serve(options: ServeOptions): Promise<void> {
   const server = await createServer({
     models: model,
     store: store === undefined ? undefined : userPath(store),
+    storeBytes: storeSize,
+    storeMaxAgeMs: storeMaxAge === undefined ? undefined : storeMaxAge * DAY_MS,
     lanes,
     device,
     threads,

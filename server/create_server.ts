@@ -25,6 +25,7 @@ import { type Log, noLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { describeModels } from "./served_models.ts";
 import { RunSpans } from "./spans.ts";
+import { StoreQuota } from "./store_quota.ts";
 
 /** Models that take up to this together stay in memory between runs. */
 const SMALL_BYTES = 1e9;
@@ -67,6 +68,18 @@ export interface ServerOptions {
    * @default {"resident" where all models together are small, else as fits each stage}
    */
   readonly residency?: Residency | undefined;
+  /**
+   * The most that the files of the store may take, in bytes: what was not used for the longest time is removed.
+   *
+   * @default {nothing is removed}
+   */
+  readonly storeBytes?: number | undefined;
+  /**
+   * Milliseconds after which what was not used is removed from the store.
+   *
+   * @default {nothing is removed}
+   */
+  readonly storeMaxAgeMs?: number | undefined;
   /** Bounds that differ from {@linkcode DEFAULT_LIMITS}. */
   readonly limits?: Partial<Limits> | undefined;
   /** The key that requests must carry; none otherwise. */
@@ -132,7 +145,7 @@ export interface Server {
 export async function createServer(options: ServerOptions = {}): Promise<Server> {
   const { lanes, device, threads, apiKey, loopbackOnly = true, corsOrigins = [], heartbeatMs = 15_000 } =
     options;
-  const { store = defaultStoreFolder(), log = noLog } = options;
+  const { store = defaultStoreFolder(), storeBytes, storeMaxAgeMs, log = noLog } = options;
   if (apiKey !== undefined) requireUsableKey(apiKey);
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const entries = options.models ??
@@ -158,13 +171,20 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
       threads,
       residency,
     });
+  const files = new FolderStore(store);
   const metrics = new Metrics();
   const spans = new RunSpans();
-  const jobs = new Jobs({
+  const quota = new StoreQuota(files, {
+    maxBytes: storeBytes,
+    maxAgeMs: storeMaxAgeMs,
+    inUse: () => jobs.artifactsInUse(),
+    log,
+  });
+  const jobs: Jobs = new Jobs({
     engine,
     limits,
     store: new JobStore(join(store, "jobs.sqlite"), log),
-    room: new StoreRoom(new FolderStore(store)),
+    room: new StoreRoom(files),
     observer: {
       ordered: (flight) => spans.ordered(flight),
       began: (flight) => spans.began(flight),
@@ -174,6 +194,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
       },
       ended(job) {
         metrics.ended(job);
+        quota.grown();
         const { id, kind, status, error } = job;
         log("job", {
           id,
@@ -198,7 +219,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     registry: builtInStages(),
     engine,
     jobs,
-    artifacts: new ArtifactFiles(store),
+    artifacts: new ArtifactFiles(store, quota),
     heartbeatMs,
   };
   const app = createApp({ context, apiKey, loopbackOnly, corsOrigins, metrics, log });
@@ -207,6 +228,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     models: models.map(({ name }) => name),
     async close() {
       metrics.close();
+      await quota.close();
       await jobs.close();
     },
   };

@@ -64,6 +64,12 @@ export class Flight {
     this.#prompts = promptsOf(this.graph);
   }
 
+  /** The ids of the artifacts that the graph names. */
+  get given(): string[] {
+    return Object.values(this.graph.nodes).flatMap(({ inputs }) => Object.values(inputs))
+      .flatMap((source) => typeof source === "object" && "artifact" in source ? [source.artifact] : []);
+  }
+
   /** Whether another flight is about to make something that this one needs too, and will find in the store then. */
   shouldWaitFor(other: Flight): boolean {
     const theirs = new Set(other.#prompts.values());

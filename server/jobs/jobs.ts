@@ -154,6 +154,11 @@ export class Jobs {
     return this.#options.store.list(query);
   }
 
+  /** The artifacts that jobs which wait or run are given, by id. */
+  artifactsInUse(): Set<string> {
+    return new Set(this.#byJob.values().flatMap(({ given }) => given));
+  }
+
   /** How many are served before a job that waits; `null` if it does not wait. */
   position(id: string): number | null {
     const flight = this.#byJob.get(id);

@@ -222,3 +222,21 @@ diskTest(
     }
   },
 );
+
+diskTest("artifacts that are put fill no disk: what is left of it is for the runs", 20, async (disk) => {
+  await using server = await new ServerProcess({ store: join(disk.folder, "store") }).listens();
+  let taken = 0;
+  for (let reply = await put(server, taken); reply.status === 201; reply = await put(server, taken)) {
+    await reply.body?.cancel();
+    taken += 1;
+    assert(taken < 60, "more than the disk has was taken");
+  }
+  await assertFull(await put(server, taken));
+  assert(taken > 30, `only ${taken} artifacts were taken`);
+  const files = await disk.files();
+  assert(!files.some((name) => /partial/.test(name)), "nothing is left of what was refused");
+  assert.equal(
+    (await server.ended((await server.order(picture(1, { width: 64, height: 64 }))).id)).status,
+    "completed",
+  );
+});

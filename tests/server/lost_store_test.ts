@@ -83,7 +83,7 @@ Deno.test("a database that is put in the place of the server's is renamed, and n
 Deno.test("a disk that refuses to write for other reasons ends no server and loses no job either", async () => {
   await inFolder(async (store) => {
     // Larger files than this are refused: the database's journal, after some jobs.
-    let server = await new ServerProcess({ store, maxFileBytes: 1 << 19 }).listens();
+    let server = await new ServerProcess({ store, maxFileBytes: 1 << 18 }).listens();
     try {
       const taken: string[] = [];
       let refused: Response | undefined;
