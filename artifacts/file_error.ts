@@ -49,7 +49,7 @@ export class FileError extends Error {
     this.code = code;
   }
 
-  /** Whether there is no room, on the disk or in its owner's quota. */
+  /** Whether the disk, or the quota of the user on it, is full. */
   get isFull(): boolean {
     return this.code === "ENOSPC" || this.code === "EDQUOT";
   }

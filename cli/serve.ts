@@ -163,13 +163,13 @@ async function serve(options: ServeOptions): Promise<void> {
   await listener.finished;
 }
 
-/** Writes to the log. One that lies on a full disk, or that nobody reads, ends no server and no request. */
+/** Writes to the log. A log on a full disk, or a pipe without a reader, must not end the server or a request. */
 function writeLog(line: string): void {
   const bytes = new TextEncoder().encode(line);
   try {
     for (let written = 0; written < bytes.length;) written += writeSync(stderr.fd, bytes, written);
   } catch {
-    // The lines after it may find room.
+    // Later lines may succeed.
   }
 }
 

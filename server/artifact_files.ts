@@ -31,7 +31,7 @@ export class ArtifactFiles {
 
   /**
    * @param folder The store's folder.
-   * @param quota Says how much may be received.
+   * @param quota Limits how much may be received.
    */
   constructor(folder: string, quota: StoreQuota) {
     this.#folder = folder;
@@ -74,7 +74,7 @@ export class ArtifactFiles {
    * @param maxBytes The most bytes to accept.
    * @returns Whether it is new.
    * @throws {ApiError} 409 if the content has another hash, 413 if it is too large, 400 if it is no safetensors file, 507
-   * if there is no room for it.
+   * if the store may not grow that much.
    */
   async receive(id: string, body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<boolean> {
     if (await this.find(id)) return false;
@@ -96,15 +96,15 @@ export class ArtifactFiles {
   }
 }
 
-/** What the bytes of an artifact are held against. */
+/** Checks of an artifact while it arrives. */
 interface Checks {
-  /** What the SHA-256 of all of them must be. */
+  /** The SHA-256 that its content must have. */
   readonly id: string;
-  /** The most that may come. */
+  /** The largest size to accept. */
   readonly maxBytes: number;
-  /** The file that they are written to. */
+  /** The file that receives it. */
   readonly written: string;
-  /** Takes room for them, or throws. */
+  /** Counts bytes against the quota; throws beyond it. */
   readonly take: (bytes: number) => Promise<void>;
 }
 

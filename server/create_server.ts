@@ -19,7 +19,7 @@ import type { ModelEntry } from "./engine/messages.ts";
 import { WorkerEngine } from "./engine/worker_engine.ts";
 import { JobStore } from "./jobs/job_store.ts";
 import { Jobs } from "./jobs/jobs.ts";
-import { StoreRoom } from "./jobs/store_room.ts";
+import { StoreSpace } from "./jobs/store_space.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { type Log, noLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
@@ -69,13 +69,13 @@ export interface ServerOptions {
    */
   readonly residency?: Residency | undefined;
   /**
-   * The most that the files of the store may take, in bytes: what was not used for the longest time is removed.
+   * The largest size of the store in bytes. Beyond it the server removes the files that were unused the longest.
    *
    * @default {nothing is removed}
    */
   readonly storeBytes?: number | undefined;
   /**
-   * Milliseconds after which what was not used is removed from the store.
+   * Milliseconds after which the server removes an unused file from the store.
    *
    * @default {nothing is removed}
    */
@@ -126,8 +126,7 @@ export interface Server {
  *
  * @param options How it is set up.
  * @returns The server; hand its `fetch` to `Deno.serve`.
- * @throws {Error} if a model that was named cannot be served, another server uses the same store, or the system refuses
- * it.
+ * @throws {Error} if a named model cannot be served, another server uses the same store, or the system refuses access.
  * @throws {RangeError} if requests cannot carry the API key.
  *
  * @example Usage
@@ -154,7 +153,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     entries,
     (entry, error, isServed) => {
       const { message } = error instanceof Error ? error : new Error(String(error));
-      // Of all models on a machine some cannot be served; one that was asked for by name must be.
+      // Not every model on a machine can be served, but one that the operator names must be.
       if (options.models && !isServed) {
         throw new Error(`Cannot serve model "${entry.name}": ${message}`, { cause: error });
       }
@@ -184,7 +183,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     engine,
     limits,
     store: new JobStore(join(store, "jobs.sqlite"), log),
-    room: new StoreRoom(files),
+    space: new StoreSpace(files),
     observer: {
       ordered: (flight) => spans.ordered(flight),
       began: (flight) => spans.began(flight),

@@ -1,6 +1,6 @@
 /**
- * How large the store may grow: what was not used for the longest time is removed, and artifacts that find no room
- * without it are refused.
+ * Bounds the store of a server: removes the files that were unused the longest, and refuses artifacts that would exceed
+ * the bound all the same.
  *
  * @module
  */
@@ -12,43 +12,43 @@ import type { FolderStore } from "../artifacts/store/folder_store.ts";
 import { ApiError } from "./api_error.ts";
 import type { Log } from "./log.ts";
 
-/** What was used within this time stays: whoever made it, or put it, has not come back for it yet. */
+/** Files that were used within this time stay, as a client may be about to use them. */
 const RECENT_MS = 5 * 60_000;
 
-/** The store is looked through at least this often, and so long after something was made. */
+/** Milliseconds to the next scan of the store: at the latest, and after a job has ended. */
 const OFTEN_MS = 10 * 60_000;
 const GROWN_MS = 10_000;
 
-/** Between two looks lies at least this, and so many times as long as the last one took. */
+/** The pause between two scans: at least this many milliseconds, and a multiple of the time of the last one. */
 const REST_MS = 1000;
 const REST_TIMES = 4;
 
-/** A collection leaves this share of the quota free, so that the next does not follow at once. */
+/** A collection shrinks the store to this share of the bound, so that the next one is not due at once. */
 const LEFT_SHARE = 0.9;
 
-/** Artifacts that are put leave this much of the disk, or this share of a small one, to the runs. */
+/** Uploads leave this many bytes of the disk, or this share of a small disk, to the runs. */
 const RUNS_BYTES = 1e9;
 const RUNS_SHARE = 0.05;
 
-/** How large a store may grow. */
+/** Bounds of a store. */
 export interface StoreQuotaOptions {
-  /** The most that the files of the store may take together. */
+  /** The largest size of all files together. */
   readonly maxBytes?: number | undefined;
-  /** What was not used for longer is removed. */
+  /** The age in milliseconds beyond which unused files are removed. */
   readonly maxAgeMs?: number | undefined;
-  /** The artifacts that jobs which wait or run are going to read. */
+  /** Ids of the artifacts that unfinished jobs take as inputs. */
   readonly inUse: () => ReadonlySet<string>;
-  /** Takes note of what was removed. */
+  /** Receives an entry for each collection. */
   readonly log: Log;
 }
 
-/** Keeps a store within bounds. */
+/** Keeps a store within its bounds. */
 export class StoreQuota {
   #store: FolderStore;
   #options: StoreQuotaOptions;
-  /** The files of the store. */
+  /** Bytes of the files in the store. */
   #bytes = 0;
-  /** What is being put. */
+  /** Bytes of unfinished uploads. */
   #arriving = 0;
   #collecting: Promise<void> | undefined;
   #restUntil = 0;
@@ -58,7 +58,7 @@ export class StoreQuota {
 
   /**
    * @param store The store.
-   * @param options How large it may grow. Without bounds nothing is removed.
+   * @param options Its bounds. Nothing is removed without one.
    */
   constructor(store: FolderStore, options: StoreQuotaOptions) {
     this.#store = store;
@@ -66,22 +66,22 @@ export class StoreQuota {
     if (this.#isBounded) this.#collectIn(0);
   }
 
-  /** Something was made: the store is looked through soon. */
+  /** Schedules a scan, as a job has ended. */
   grown(): void {
     if (this.#isBounded) this.#collectIn(GROWN_MS);
   }
 
   /**
-   * Takes bytes of an artifact that is put.
+   * Counts bytes of an upload.
    *
-   * @param bytes How many.
-   * @throws {ApiError} 507 if they are more than the store may hold.
-   * @throws {FileError} with the code `ENOSPC` if the disk has no room for them.
+   * @param bytes The number of bytes.
+   * @throws {ApiError} 507 if the store would exceed its bound.
+   * @throws {FileError} with the code `ENOSPC` if the disk would be too full.
    */
   async take(bytes: number): Promise<void> {
     const { maxBytes = Infinity } = this.#options;
     const isTooMuch = (): boolean => this.#bytes + this.#arriving + bytes > maxBytes;
-    // How large the store is, nobody knows before the first look.
+    // The size of the store is unknown before the first scan.
     const isUnknown = this.#restUntil === 0;
     if (maxBytes < Infinity && (isUnknown || isTooMuch() && performance.now() > this.#restUntil)) {
       await this.#collect(bytes);
@@ -90,22 +90,22 @@ export class StoreQuota {
       throw new ApiError(
         507,
         "store_full",
-        "Cannot take the artifact as the server's store is full: try again later, or put less",
+        "Cannot take the artifact as the server's store is full: try again later, or send less",
       );
     }
     this.#arriving += bytes;
-    if (await this.#leavesRoom(bytes)) return;
+    if (await this.#leavesSpace(bytes)) return;
     this.#arriving -= bytes;
     throw new FileError("write", this.#store.folder, "ENOSPC");
   }
 
-  /** Bytes that were taken are in the store now, or are not going to be. */
+  /** Ends an upload: its bytes are in the store now, or it failed. */
   settle(bytes: number, isKept: boolean): void {
     this.#arriving -= bytes;
     if (isKept) this.#bytes += bytes;
   }
 
-  /** Removes nothing any more. */
+  /** Ends all scans. */
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
@@ -117,7 +117,7 @@ export class StoreQuota {
     return maxBytes !== undefined || maxAgeMs !== undefined;
   }
 
-  /** Looks through the store in so long, unless that is due earlier. */
+  /** Schedules a scan unless an earlier one is due. */
   #collectIn(ms: number): void {
     const now = performance.now();
     const dueAt = Math.max(now + ms, this.#restUntil);
@@ -127,10 +127,10 @@ export class StoreQuota {
     this.#timer = setTimeout(() => this.#collect(), dueAt - now);
   }
 
-  /** Looks through the store and removes what is too much, with so much to come. */
+  /** Scans the store and shrinks it so that an upload of so many bytes fits. */
   async #collect(wanted = 0): Promise<void> {
     const begun = performance.now();
-    this.#collecting ??= this.#lookThrough(wanted).finally(() => {
+    this.#collecting ??= this.#scan(wanted).finally(() => {
       this.#collecting = undefined;
       const ended = performance.now();
       this.#restUntil = ended + Math.max(REST_MS, (ended - begun) * REST_TIMES);
@@ -140,7 +140,7 @@ export class StoreQuota {
     await this.#collecting;
   }
 
-  async #lookThrough(wanted: number): Promise<void> {
+  async #scan(wanted: number): Promise<void> {
     const { maxBytes = Infinity, maxAgeMs, inUse, log } = this.#options;
     const most = maxBytes - this.#arriving - wanted;
     const before = this.#bytes;
@@ -152,7 +152,7 @@ export class StoreQuota {
         maxAgeMs,
         isNeeded: ({ id, usedAt }) => usedAt > recent || needed.has(id),
       });
-      // What was put meanwhile may or may not have been seen.
+      // The scan may have missed uploads that ended while it ran.
       this.#bytes = left.bytes + Math.max(this.#bytes - before, 0);
       if (removed.files > 0) log("store_collected", { removed, left });
     } catch (error) {
@@ -160,8 +160,8 @@ export class StoreQuota {
     }
   }
 
-  /** Whether the disk keeps room for the runs. */
-  async #leavesRoom(bytes: number): Promise<boolean> {
+  /** Whether the disk keeps enough space for the runs. */
+  async #leavesSpace(bytes: number): Promise<boolean> {
     const found = await statfs(this.#store.folder).catch(() => undefined);
     if (!found) return true;
     const { bavail, blocks, bsize } = found;

@@ -62,17 +62,17 @@ export async function removeFault(fault: StoreFault): Promise<void> {
   await rm(fault.path, { force: true });
 }
 
-/** What {@linkcode collectGarbage} removes and what it spares. */
+/** Options of {@linkcode collectGarbage}. */
 export interface CollectOptions {
   /**
-   * How much is left where more than the most was there.
+   * Bytes to shrink a store to that is larger than `maxBytes`.
    *
-   * @default {the most that may be left}
+   * @default {maxBytes}
    */
   readonly target?: number | undefined;
-  /** What was not used for longer than this is removed, whatever the size of the rest. */
+  /** Age in milliseconds beyond which unused files are removed whatever the size of the store. */
   readonly maxAgeMs?: number | undefined;
-  /** What stays, however large the store is. */
+  /** Says which files stay however large the store is. */
   readonly isNeeded?: ((file: StoreFile) => boolean) | undefined;
 }
 
@@ -83,7 +83,7 @@ export interface CollectOptions {
  *
  * @param store The store.
  * @param maxBytes The most that may be left.
- * @param options What else is removed, and what is spared.
+ * @param options Further limits, and files to spare.
  * @returns What was removed, and what is left.
  */
 export async function collectGarbage(

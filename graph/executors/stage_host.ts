@@ -150,8 +150,8 @@ async function give(made: MadeByStage, store: ArtifactStore | undefined): Promis
 }
 
 /**
- * The buffers of the artifacts that a reply gives away, each once. Only outputs are given away: a snapshot is copied, as
- * the stage goes on with the arrays that it offered, among them those of its inputs.
+ * The buffers to transfer with a reply, each once. Only outputs are transferred. A snapshot is copied, as the stage goes
+ * on with the arrays that it offered, among them those of its inputs.
  */
 function sentBuffers(reply: HostReply): ArrayBuffer[] {
   const outputs = reply.type === "done" ? Object.values(reply.outputs) : [];

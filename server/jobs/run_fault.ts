@@ -1,8 +1,8 @@
 import { EngineError } from "../engine/engine.ts";
 import type { Job } from "./job.ts";
-import { NotKeptError } from "./store_room.ts";
+import { NotKeptError } from "./store_space.ts";
 
-/** What is told of a fault. Faults of the server keep their details to themselves. */
+/** The error of a job as clients see it. The details of a fault of the server go to its log alone. */
 export function toError(fault: unknown): NonNullable<Job["error"]> {
   if (fault instanceof EngineError) {
     if (fault.isClientFault) return { code: "invalid_request", message: fault.message };

@@ -51,7 +51,7 @@ async function ended(server: Serving, id: string): Promise<z.infer<typeof jobSch
   return jobSchema.parse(await (await server.ask(`/v1/jobs/${id}`)).json());
 }
 
-Deno.test("what is put beyond the quota is answered with 507, and pictures are made all the same", async () => {
+Deno.test("an upload beyond the bound of the store gets 507, and runs go on", async () => {
   await using server = await serving({ storeBytes: 1300 * KILOBYTE });
   const ids: string[] = [];
   for (let seed = 0; seed < 4; seed++) {
@@ -61,14 +61,14 @@ Deno.test("what is put beyond the quota is answered with 507, and pictures are m
   }
   const refused = await put(server.url, 4);
   assert.deepEqual([refused.status, refused.code], [507, "store_full"]);
-  assert.equal((await put(server.url, 3)).status, 200, "what is there already needs no room");
+  assert.equal((await put(server.url, 3)).status, 200, "a known artifact needs no space");
   assert.deepEqual([...Deno.readDirSync(`${server.store}/partial`)], []);
   const job = await ended(server, await order(server, { request: { ...SMALL, prompts: ["cat"] } }));
   assert.equal(job.status, "completed");
-  for (const id of ids) assert.equal(await status(server.url, id), 200, "what was put just now stays");
+  for (const id of ids) assert.equal(await status(server.url, id), 200, "recent uploads stay");
 });
 
-Deno.test("where the quota is reached, what was not used for the longest time makes room", async () => {
+Deno.test("an upload that would exceed the bound removes the files that were unused the longest", async () => {
   await inFolder(async (folder) => {
     const store = new FolderStore(folder);
     const ids: string[] = [];
@@ -85,7 +85,7 @@ Deno.test("where the quota is reached, what was not used for the longest time ma
       log: (event) => told.push(event),
     });
     await quota.take(50 * KILOBYTE);
-    assert.deepEqual(told, [], "there is room for it");
+    assert.deepEqual(told, [], "it fits");
     // The store was looked through a moment ago.
     await assert.rejects(quota.take(300 * KILOBYTE), { status: 507, code: "store_full" });
     for (let tries = 0; told.length === 0 && tries < 100; tries++) {
@@ -97,14 +97,14 @@ Deno.test("where the quota is reached, what was not used for the longest time ma
     const left = new Set((await Array.fromAsync(store.list())).map(({ id }) => id));
     assert.deepEqual(left, new Set([needed, older, looked, young]), "one was enough");
 
-    // What is needed, or was used just now, is no room.
+    // Files that are in use or were used just now stay.
     await quota.take(300 * KILOBYTE);
     await assert.rejects(quota.take(600 * KILOBYTE), { code: "store_full" });
     await quota.close();
   });
 });
 
-Deno.test("what a job that waits is given stays, however long ago it was made", async () => {
+Deno.test("the inputs of a waiting job stay, however old they are", async () => {
   await inFolder(async (store) => {
     let latents: string, stray: string, waiting: string;
     {
@@ -136,7 +136,7 @@ Deno.test("what a job that waits is given stays, however long ago it was made", 
   });
 });
 
-Deno.test("what was not used for as long as the operator says is removed", async () => {
+Deno.test("serve removes files that were unused for --store-max-age days", async () => {
   await inFolder(async (store) => {
     let ids: string[];
     {
