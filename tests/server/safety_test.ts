@@ -103,7 +103,7 @@ Deno.test("a key that no request can carry is refused at the start, and not show
     });
   }
   await using server = new ServerProcess({ store, env: { PIXSTAGE_API_KEY: "two words" } });
-  await assert.rejects(server.listens(), /error: Cannot use the API key .*the character at 4/);
+  await assert.rejects(server.listens(), /error: Cannot use the API key .*character 4 is another/);
   await Deno.remove(store, { recursive: true });
 });
 
