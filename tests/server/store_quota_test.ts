@@ -6,7 +6,7 @@ import { FolderStore } from "../../artifacts/store/folder_store.ts";
 import { StoreQuota } from "../../server/store_quota.ts";
 import { runServe } from "../../cli/serve.ts";
 import { inFolder } from "../cli/run_cli.ts";
-import { sampleArtifact } from "../store/samples.ts";
+import { sampleArtifact } from "../artifacts/store/samples.ts";
 import { ServerProcess } from "./server_process.ts";
 import { type Serving, serving, sseEvents } from "./serving.ts";
 
