@@ -7,7 +7,7 @@
  * @module
  */
 
-import { link, mkdir, readFile, rm, symlink } from "node:fs/promises";
+import { link, mkdir, readFile, readlink, rename, rm, symlink } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { writeAtomically } from "../artifacts/atomically.ts";
 import { onDisk } from "../artifacts/file_error.ts";
@@ -44,22 +44,24 @@ export function cacheLayout(cacheDir: string, model: string): CacheLayout {
 }
 
 /**
- * Puts a blob into a snapshot, as a link.
+ * Puts a blob into a snapshot, as a link. Other processes may be reading through the same link: a link that is right stays,
+ * and a new one takes its place in one step.
  *
  * @param blob Path of the blob.
  * @param path Path in the snapshot.
  */
 export async function linkBlob(blob: string, path: string): Promise<void> {
+  const target = relative(dirname(path), blob);
+  if (await readlink(path).catch(() => undefined) === target) return;
   await onDisk("write", path, mkdir(dirname(path), { recursive: true }));
-  await onDisk("write", path, rm(path, { force: true }));
+  const temporary = `${blob}.${crypto.randomUUID()}.link`;
   try {
-    await symlink(relative(dirname(path), blob), path);
-  } catch (cause) {
-    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
-    // Another process has just made the same link.
-    if (code === "EEXIST") return;
     // Windows lets only some users make symbolic links.
-    await onDisk("write", path, link(blob, path));
+    await symlink(target, temporary).catch(() => onDisk("write", path, link(blob, temporary)));
+    await onDisk("write", path, rename(temporary, path));
+  } finally {
+    // Renaming one hard link to another of the same file leaves both.
+    await rm(temporary, { force: true });
   }
 }
 

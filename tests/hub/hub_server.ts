@@ -38,6 +38,8 @@ export interface HubServer extends AsyncDisposable {
   requestsFor(file: string): readonly SeenRequest[];
   /** Answers in the hub's place. */
   intercept: Intercept | undefined;
+  /** Is waited for before the hub answers a request. */
+  beforeAnswer: ((path: string) => Promise<void>) | undefined;
 }
 
 /** What a hub serves. */
@@ -72,6 +74,7 @@ export function hashOf(
 export function startHub({ models, branches = {}, token, sizes = {} }: HubServerOptions): HubServer {
   const requests: SeenRequest[] = [];
   let intercept: Intercept | undefined;
+  let beforeAnswer: HubServer["beforeAnswer"];
   const note = (server: SeenRequest["server"], request: Request): void => {
     requests.push({
       server,
@@ -105,6 +108,7 @@ export function startHub({ models, branches = {}, token, sizes = {} }: HubServer
 
   const hub = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
     note("hub", request);
+    await beforeAnswer?.(new URL(request.url).pathname);
     if (token !== undefined && request.headers.get("Authorization") !== `Bearer ${token}`) {
       return failure(401, request.headers.has("Authorization") ? undefined : "GatedRepo");
     }
@@ -156,6 +160,12 @@ export function startHub({ models, branches = {}, token, sizes = {} }: HubServer
     },
     set intercept(value) {
       intercept = value;
+    },
+    get beforeAnswer() {
+      return beforeAnswer;
+    },
+    set beforeAnswer(value) {
+      beforeAnswer = value;
     },
     [Symbol.asyncDispose]: async () => {
       await Promise.all([hub.shutdown(), fileServer.shutdown()]);

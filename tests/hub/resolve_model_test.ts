@@ -356,33 +356,43 @@ Deno.test("resolveModel() refuses other models before their weights are fetched"
   });
 });
 
-Deno.test("resolveModel() in two processes at once downloads each file once and tears none", async () => {
+Deno.test("sixteen processes at once on a cold cache download each file once, and none misses one", async () => {
   await withHub(async ({ server, cacheDir }) => {
+    const processes = 16;
+    // They begin together: the hub answers nobody before all have asked.
+    const allAsked = Promise.withResolvers<void>();
+    let asked = 0;
+    server.beforeAnswer = async (path) => {
+      if (!path.includes("/revision/")) return;
+      if (++asked === processes) allAsked.resolve();
+      await allAsked.promise;
+    };
     server.intercept = (_file, bytes, request) => {
       const start = Number(/\d+/.exec(request.headers.get("Range") ?? "0")?.[0]);
       return bytes.length > 100_000 ? trickled(bytes, start, 20) : undefined;
     };
-    const script = fileURLToPath(new URL("./fetch_model.ts", import.meta.url));
-    const run = () =>
-      new Deno.Command(Deno.execPath(), {
-        args: [
-          "eval",
-          `import { fetchModel } from ${JSON.stringify(script)}; console.log(await fetchModel("${MODEL}"));`,
-        ],
-        env: { HF_ENDPOINT: server.endpoint, HF_HUB_CACHE: cacheDir, HF_TOKEN: "hf_secret" },
-      }).output();
-    const results = await Promise.all([run(), run()]);
-    const expected = join(cacheDir, "models--org--tiny/snapshots", commitOf(MODEL, "main"));
-    for (const { stdout, stderr } of results) {
-      assert.equal(new TextDecoder().decode(stdout).trim(), expected, new TextDecoder().decode(stderr));
-    }
-    for (const file of filesOf(expected)) {
+    const script = fileURLToPath(new URL("./open_model.ts", import.meta.url));
+    const results = await Promise.all(
+      Array.from({ length: processes }, () =>
+        new Deno.Command(Deno.execPath(), {
+          args: ["run", "-A", "--no-check", script, MODEL],
+          env: { HF_ENDPOINT: server.endpoint, HF_HUB_CACHE: cacheDir, HF_TOKEN: "hf_secret" },
+        }).output()),
+    );
+    for (const { code, stderr } of results) assert.equal(code, 0, new TextDecoder().decode(stderr));
+    const snapshot = join(cacheDir, "models--org--tiny/snapshots", commitOf(MODEL, "main"));
+    assert.deepEqual(filesOf(snapshot), filesOf(tinyCheckpoint("tiny-alpha-512")));
+    for (const file of filesOf(snapshot)) {
       assert.deepEqual(
-        readFileSync(join(expected, file)),
+        readFileSync(join(snapshot, file)),
         readFileSync(join(tinyCheckpoint("tiny-alpha-512"), file)),
       );
       assert.equal(server.requestsFor(file).length, 1, file);
     }
+    assert.deepEqual(
+      filesOf(join(cacheDir, "models--org--tiny/blobs")).filter((name) => !/^[0-9a-f]+$/.test(name)),
+      [],
+    );
     assert.ok(
       server.requests.filter(({ server }) => server === "hub").every(({ authorization }) =>
         authorization === "Bearer hf_secret"
