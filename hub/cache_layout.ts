@@ -7,7 +7,7 @@
  * @module
  */
 
-import { link, mkdir, readFile, readlink, rename, rm, symlink } from "node:fs/promises";
+import { link, mkdir, readFile, readlink, rename, rm, stat, symlink } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { writeAtomically } from "../artifacts/atomically.ts";
 import { onDisk } from "../artifacts/file_error.ts";
@@ -45,7 +45,8 @@ export function cacheLayout(cacheDir: string, model: string): CacheLayout {
 
 /**
  * Puts a blob into a snapshot, as a link. Other processes may be reading through the same link: a link that is right stays,
- * and a new one takes its place in one step.
+ * and a new one takes its place in one step. Where the file system has no links, the file itself moves into the snapshot,
+ * as Python's `huggingface_hub` moves it.
  *
  * @param blob Path of the blob.
  * @param path Path in the snapshot.
@@ -57,11 +58,23 @@ export async function linkBlob(blob: string, path: string): Promise<void> {
   const temporary = `${blob}.${crypto.randomUUID()}.link`;
   try {
     // Windows lets only some users make symbolic links.
-    await symlink(target, temporary).catch(() => onDisk("write", path, link(blob, temporary)));
-    await onDisk("write", path, rename(temporary, path));
+    const isLinked = await symlink(target, temporary).catch(() => link(blob, temporary))
+      .then(() => true, () => false);
+    if (isLinked) await onDisk("write", path, rename(temporary, path));
+    else await moveInto(path, blob);
   } finally {
     // Renaming one hard link to another of the same file leaves both.
     await rm(temporary, { force: true });
+  }
+}
+
+/** Moves a file, unless another process has moved it there already. */
+async function moveInto(path: string, file: string): Promise<void> {
+  try {
+    await onDisk("write", path, rename(file, path));
+  } catch (error) {
+    const isMoved = await stat(path).then(() => true, () => false);
+    if (!isMoved) throw error;
   }
 }
 

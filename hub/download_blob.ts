@@ -28,6 +28,8 @@ export interface BlobRequest {
   readonly url: string;
   /** Where it goes. */
   readonly path: string;
+  /** Its path in the snapshot, where it lies itself if the file system has no links. */
+  readonly linked: string;
   /** The file that whoever writes it holds locked. */
   readonly lock: string;
   /** Fetches; throws `HubError` unless the status is one of success. */
@@ -59,7 +61,7 @@ export async function bytesPresent(path: string, size: number): Promise<number> 
 export async function downloadBlob(request: BlobRequest): Promise<void> {
   const { path, file, retry, onReceived } = request;
   using _lock = await lockFile(request.lock, retry.signal);
-  if (!await hasBlob(path, file.size)) {
+  if (!await hasBlob(path, file.size) && !await hasBlob(request.linked, file.size)) {
     await mkdirFor(path);
     const incomplete = incompletePath(path);
     try {

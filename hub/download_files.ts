@@ -5,6 +5,7 @@
  */
 
 import { mkdir, statfs } from "node:fs/promises";
+import { join } from "node:path";
 import { onDisk } from "../artifacts/file_error.ts";
 import type { CacheLayout } from "./cache_layout.ts";
 import { bytesPresent, downloadBlob } from "./download_blob.ts";
@@ -63,6 +64,7 @@ export async function downloadFiles(
       file,
       url: `${settings.endpoint}/${model}/resolve/${commit}/${file.path}`,
       path: layout.blob(file.hash),
+      linked: join(layout.snapshot(commit), file.path),
       lock: layout.lock(file.hash),
       fetch: hubFetch(settings, { ...context, signal }),
       onReceived: (bytes) => progress.received(file, bytes),

@@ -5,7 +5,9 @@
  * @module
  */
 
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { onDisk } from "../artifacts/file_error.ts";
 import { CheckpointError } from "../models/checkpoint/checkpoint_errors.ts";
 import type { FindWeights } from "../models/checkpoint/component.ts";
 import { openDiskSource } from "../models/checkpoint/disk_source.ts";
@@ -192,7 +194,7 @@ export class HubModel {
     const files = await this.#missing(repository, smallFiles(has, variant));
     await this.#download(files, signal);
     // A snapshot is of a model that can be used, so that its main file is linked last.
-    const source = repositorySource(model, repository, this.#layout.blob);
+    const source = this.#listed(repository);
     if (main === "model_index.json") parseModelIndex(await source.readText(main), `${model}/${main}`);
     await componentVariants(source, variant);
     await this.#link(files);
@@ -214,8 +216,7 @@ export class HubModel {
       if (repository === undefined) return await this.#cachedWeights(source, folder, variant);
       await this.#fetchSmall(repository, variant, signal);
     }
-    const listed = repositorySource(this.#context.model, repository, this.#layout.blob);
-    const weights = await componentWeights(listed, folder, variant);
+    const weights = await componentWeights(this.#listed(repository), folder, variant);
     const files = await this.#missing(repository, weights.paths);
     await this.#download(files, signal);
     await this.#link(files);
@@ -254,6 +255,16 @@ export class HubModel {
       this.#found = { commit, fault };
       return undefined;
     }
+  }
+
+  /** The model as the hub lists it; what was downloaded can be read. */
+  #listed(repository: Repository): CheckpointSource {
+    return repositorySource(this.#context.model, repository, async ({ path, hash }) => {
+      const blob = await readFile(this.#layout.blob(hash)).catch(() => undefined);
+      // Snapshots hold files in the place of links on file systems without links, and in copies of a cache.
+      const file = join(this.folder, path);
+      return blob ?? await onDisk("read", file, readFile(file));
+    });
   }
 
   /** Those of the files that the snapshot lacks. */

@@ -5,24 +5,22 @@
  * @module
  */
 
-import { readFile } from "node:fs/promises";
-import { onDisk } from "../artifacts/file_error.ts";
 import type { CheckpointSource } from "../models/checkpoint/source.ts";
 import { HubError } from "./hub_error.ts";
-import type { Repository } from "./repository.ts";
+import type { Repository, RepositoryFile } from "./repository.ts";
 
 /**
  * Makes a source of a repository.
  *
  * @param model What it is called in errors.
  * @param repository What it holds.
- * @param blob Path of the blob of a file, by its hash.
+ * @param readFile Reads a file that was downloaded.
  * @returns The source. Files that were not downloaded can be listed, not read.
  */
 export function repositorySource(
   model: string,
   repository: Repository,
-  blob: (hash: string) => string,
+  readFile: (file: RepositoryFile) => Promise<Uint8Array>,
 ): CheckpointSource {
   const paths = [...repository.files.keys()];
   const entry = (path: string) => {
@@ -30,10 +28,7 @@ export function repositorySource(
     if (file === undefined) throw new HubError("file_not_found", `Cannot find ${path} in ${model}`);
     return file;
   };
-  const read = async (path: string) => {
-    const file = blob(entry(path).hash);
-    return await onDisk("read", file, readFile(file));
-  };
+  const read = async (path: string) => await readFile(entry(path));
   return {
     name: model,
     list: (folder) => {

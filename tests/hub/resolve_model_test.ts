@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync, readlinkSync } from "node:fs";
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { DownloadProgress } from "../../hub/download_progress.ts";
@@ -399,4 +399,53 @@ Deno.test("sixteen processes at once on a cold cache download each file once, an
       ),
     );
   });
+});
+
+Deno.test("resolveModel() uses a cache that holds plain files and no blobs, with the hub and without", async () => {
+  await withHub(async ({ server, resolve, cacheDir }) => {
+    const folder = await resolve();
+    const root = join(cacheDir, "models--org--tiny");
+    await cp(folder, `${folder}-copy`, { recursive: true, dereference: true });
+    await rm(folder, { recursive: true });
+    await rm(join(root, "blobs"), { recursive: true });
+    await Deno.rename(`${folder}-copy`, folder);
+    const before = server.requests.length;
+    for (const options of [{}, { localFilesOnly: true }, { endpoint: "http://127.0.0.1:9", tries: 1 }]) {
+      assert.equal(await resolve(MODEL, options), folder);
+      const checkpoint = await openCheckpoint(await openDiskSource(folder));
+      for (const name of checkpoint.components) await (await checkpoint.component(name)).weights();
+    }
+    assert.deepEqual(server.requests.slice(before).filter(({ path }) => path.includes("/resolve/")), []);
+    assert.ok(!existsSync(join(root, "blobs")));
+
+    // What it lacks is downloaded beside them.
+    await rm(join(folder, TRANSFORMER));
+    assert.equal(await resolve(), folder);
+    assert.deepEqual(filesOf(folder), filesOf(tinyCheckpoint("tiny-alpha-512")));
+    assert.equal(filesOf(join(root, "blobs")).length, 1);
+  });
+});
+
+Deno.test({
+  name: "processes that can make no links put the files themselves into the snapshot, and download each once",
+  ignore: Deno.build.os !== "linux",
+  fn: async () => {
+    await withHub(async ({ server, cacheDir }) => {
+      const run = async (script: string): Promise<void> => {
+        const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+          args: ["run", "-A", "--no-check", fileURLToPath(new URL(script, import.meta.url)), MODEL],
+          env: { HF_ENDPOINT: server.endpoint, HF_HUB_CACHE: cacheDir, HF_TOKEN: "" },
+        }).output();
+        assert.equal(code, 0, new TextDecoder().decode(stderr));
+      };
+      await Promise.all(Array.from({ length: 4 }, () => run("./without_links.ts")));
+      await run("./open_model.ts");
+      const snapshot = join(cacheDir, "models--org--tiny/snapshots", commitOf(MODEL, "main"));
+      assert.deepEqual(filesOf(snapshot), filesOf(tinyCheckpoint("tiny-alpha-512")));
+      for (const file of filesOf(snapshot)) {
+        assert.ok(Deno.lstatSync(join(snapshot, file)).isFile, file);
+        assert.equal(server.requestsFor(file).length, 1, file);
+      }
+    });
+  },
 });
