@@ -45,8 +45,9 @@ async function gen(prompts: string[], options: GenOptions & StoreOptions): Promi
   const signal = interruptSignal();
 
   // 2. Write the graph. Whether it is guided may be the checkpoint's own choice.
-  const { plan, request, residency } = await planMemory(asked, options, signal);
-  const local = await openRun(options, { ...runOptions(options), ...(residency ? { residency } : {}) });
+  const place = runOptions(options);
+  const { plan, request, residency } = await planMemory(asked, options, new LocalModels(place), signal);
+  const local = await openRun(options, { ...place, ...(residency ? { residency } : {}) });
   const { graph, guided } = await writeGraph(request, options, local.models, signal);
 
   // 3. Run it.
@@ -86,6 +87,7 @@ async function gen(prompts: string[], options: GenOptions & StoreOptions): Promi
 async function planMemory(
   asked: PictureRequestInput,
   options: GenOptions,
+  models: Models,
   signal: AbortSignal,
 ): Promise<{
   readonly plan?: MemoryPlan;
@@ -94,7 +96,7 @@ async function planMemory(
 }> {
   const { maxMemory, json, memoryReport } = options;
   if (maxMemory === undefined && !json && !memoryReport) return { request: asked };
-  const plan = await planRun(asked, options, new LocalModels(runOptions(options)), signal);
+  const plan = await planRun(asked, options, models, signal);
   return maxMemory === undefined ? { plan, request: asked } : { plan, ...followPlan(asked, plan) };
 }
 

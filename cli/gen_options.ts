@@ -8,7 +8,7 @@ import { type Command, Option } from "commander";
 import type { PictureRequestInput } from "../graph/picture_request.ts";
 import type { LocalRunOptions } from "../local.ts";
 import { amount, amounts, keyValue, seeds, wholeNumber } from "./option_values.ts";
-import { downloadView } from "./progress.ts";
+import { hubView } from "./progress.ts";
 import type { VaeTiling } from "../models/vae_tiling/tiled_vae_decoder.ts";
 import { parsePrecision, type Precision, type PrecisionByStage, PRECISIONS } from "../residency/precision.ts";
 import { parseResidency, type ResidencyByStage } from "../residency/residency_option.ts";
@@ -254,13 +254,13 @@ export function pathOrName(reference: string): string {
 export function runOptions(
   options: Pick<
     GenOptions,
-    "localFilesOnly" | "cacheDir" | "device" | "threads" | "residency" | "json" | "quiet"
+    "localFilesOnly" | "cacheDir" | "device" | "threads" | "residency" | "json" | "quiet" | "verbose"
   >,
 ): LocalRunOptions {
   const { localFilesOnly, cacheDir, device, threads, residency } = options;
   return {
     device,
-    onProgress: downloadView(options),
+    ...hubView(options),
     ...(localFilesOnly === undefined ? {} : { localFilesOnly }),
     ...(cacheDir === undefined ? {} : { cacheDir: userPath(cacheDir) }),
     ...(threads === undefined ? {} : { threads }),

@@ -24,8 +24,8 @@ export function planCommand(): Command {
 
 async function plan(prompts: string[], options: GenOptions): Promise<void> {
   const request = pictureRequest(prompts, options);
-  // Of the weights a plan reads the headers alone.
-  const models = new LocalModels({ ...runOptions(options), fetches: false });
+  // Of the weights a plan reads the headers alone. The standard output is the plan's.
+  const models = new LocalModels({ ...runOptions({ ...options, json: false }), fetches: false });
   const planned = await planRun(request, options, models, interruptSignal());
   if (options.json) writeLine(stdout, JSON.stringify(planned));
   else for (const line of describePlan(planned)) writeLine(stdout, line);

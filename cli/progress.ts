@@ -70,14 +70,36 @@ function bars(): (event: RunEvent) => void {
   };
 }
 
-/** Shows a download as one bar over all of its files. */
-export function downloadView({ json, quiet }: ProgressOptions): (progress: DownloadProgress) => void {
-  if (json) return (progress) => writeLine(stdout, JSON.stringify({ type: "download", ...progress }));
-  if (quiet || !stderr.isTTY) return () => {};
-  const bar = new cliProgress.SingleBar({ format: "download {bar} {percentage}% {file}", hideCursor: true });
-  return ({ file, allReceived, allTotal }) => {
-    if (!bar.isActive) bar.start(allTotal, allReceived, { file });
-    bar.update(allReceived, { file });
-    if (allReceived >= allTotal) bar.stop();
+/** What is shown of the hub. */
+export interface HubView {
+  /** Shows a download as one bar over all of its files. */
+  readonly onProgress: (progress: DownloadProgress) => void;
+  /** Shows a warning, each one once. */
+  readonly onWarning: (message: string) => void;
+}
+
+/** Makes the view of the hub that fits the options and the terminal. */
+export function hubView({ json, quiet, verbose }: ProgressOptions): HubView {
+  const bar = !json && !quiet && stderr.isTTY
+    ? new cliProgress.SingleBar({ format: "download {bar} {percentage}% {file}", hideCursor: true })
+    : undefined;
+  const shown = new Set<string>();
+  return {
+    onProgress(progress) {
+      if (json) writeLine(stdout, JSON.stringify({ type: "download", ...progress }));
+      if (!bar) return;
+      const { file, allReceived, allTotal } = progress;
+      if (!bar.isActive) bar.start(allTotal, allReceived, { file });
+      bar.update(allReceived, { file });
+      if (allReceived >= allTotal) bar.stop();
+    },
+    onWarning(message) {
+      if (shown.has(message)) return;
+      shown.add(message);
+      bar?.stop();
+      if (json) writeLine(stdout, JSON.stringify({ type: "warning", message }));
+      else if (verbose) writeLine(stderr, JSON.stringify({ type: "warning", message }));
+      else if (!quiet) writeLine(stderr, `warning: ${message}`);
+    },
   };
 }

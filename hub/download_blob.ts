@@ -86,8 +86,8 @@ async function fetchVerified(request: BlobRequest, incomplete: string): Promise<
   await rm(incomplete, { force: true });
   throw new HubError(
     "corrupt",
-    `Cannot download ${model} as the hash of ${file.path} must be ${file.hash}: current value is ${hash}. ` +
-      "Nothing of it was kept: try again",
+    `Cannot download ${model}: the hash of ${file.path} is ${hash}, but the hub announced ${file.hash}`,
+    { advice: "Nothing of it was kept. Try again" },
   );
 }
 

@@ -86,9 +86,10 @@ async function checkRoom(
   if (needed <= bavail * bsize) return;
   throw new HubError(
     "disk_full",
-    `Cannot download ${model} as ${gigabytes(needed)} must be free in ${layout.root}: current value is ${
+    `Cannot download ${model}: it needs ${gigabytes(needed)}, but ${layout.root} has ${
       gigabytes(bavail * bsize)
-    }. Free some space, or set HF_HUB_CACHE to a folder on a larger disk`,
+    } left`,
+    { advice: "Free some space, or set HF_HUB_CACHE to a folder on a larger disk" },
   );
 }
 

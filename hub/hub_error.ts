@@ -25,19 +25,32 @@ export type HubErrorCode =
   | "corrupt"
   | "unsupported";
 
+/** What else there is to say of a {@linkcode HubError}. */
+export interface HubErrorOptions extends ErrorOptions {
+  /** What to do about it, as a sentence without its full stop. */
+  readonly advice?: string | undefined;
+}
+
 /** A model that could not be fetched. */
 export class HubError extends Error {
   override name = "HubError";
   /** What went wrong. */
   readonly code: HubErrorCode;
+  /** What went wrong in words: the message without the advice. */
+  readonly problem: string;
+  /** What to do about it. */
+  readonly advice: string | undefined;
 
   /**
    * @param code What went wrong.
-   * @param message The same in words, with what to do.
-   * @param options The error behind this one.
+   * @param problem The same in words, without a full stop.
+   * @param options What to do about it, and the error behind this one.
    */
-  constructor(code: HubErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
+  constructor(code: HubErrorCode, problem: string, options: HubErrorOptions = {}) {
+    const { advice, ...rest } = options;
+    super(advice === undefined ? problem : `${problem}. ${advice}`, rest);
     this.code = code;
+    this.problem = problem;
+    this.advice = advice;
   }
 }

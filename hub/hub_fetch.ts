@@ -20,6 +20,9 @@ export interface HubRequestContext {
   readonly stallTimeout?: number;
 }
 
+/** Where the hub is, and the token that it is asked with. */
+type HubAccess = Pick<HubSettings, "endpoint" | "token" | "tokenSource">;
+
 /**
  * Makes a `fetch` for the hub. The token goes to the hub's own origin alone, not to where the hub redirects or links.
  *
@@ -28,7 +31,7 @@ export interface HubRequestContext {
  * @returns A `fetch` that throws a `HubError` unless the status is one of success.
  */
 export function hubFetch(
-  settings: Pick<HubSettings, "endpoint" | "token">,
+  settings: HubAccess,
   context: HubRequestContext,
 ): typeof fetch {
   const { origin } = new URL(settings.endpoint);
@@ -59,67 +62,62 @@ export function hubFetch(
 /** The error for a network that fails. */
 export function unreachable(model: string, origin: string, cause: unknown): HubError {
   const reason = cause instanceof Error ? cause.message : String(cause);
-  return new HubError(
-    "unreachable",
-    `Cannot download ${model} as ${origin} must be reachable: ${reason}. ` +
-      "Check the network, or set HF_HUB_OFFLINE=1 to use the cache alone",
-    { cause },
-  );
+  return new HubError("unreachable", `Cannot download ${model}: ${origin} is unreachable (${reason})`, {
+    advice: "Check the network, or set HF_HUB_OFFLINE=1 to use the cache alone",
+    cause,
+  });
 }
 
 function statusError(
   response: Response,
   url: URL,
-  settings: Pick<HubSettings, "endpoint" | "token">,
+  settings: HubAccess,
   { model, revision }: HubRequestContext,
 ): HubError {
   const { status } = response;
   const code = response.headers.get("X-Error-Code");
   const page = `${settings.endpoint}/${model}`;
   if (status === 429 || status === 408 || status >= 500) {
-    return new HubError(
-      "unreachable",
-      `Cannot download ${model} as ${url.origin} answers ${status}. Try later`,
-    );
+    return new HubError("unreachable", `Cannot download ${model}: ${url.origin} answers ${status}`, {
+      advice: "Try again later",
+    });
   }
   if (code === "RevisionNotFound") {
-    return new HubError(
-      "revision_not_found",
-      `Cannot download ${model} as it has no revision ${revision}: see ${page}/tree/main for its branches and tags`,
-    );
+    return new HubError("revision_not_found", `Cannot download ${model}: it has no revision ${revision}`, {
+      advice: `Its branches and tags are on ${page}/tree/main`,
+    });
   }
   if (code === "EntryNotFound") {
-    return new HubError("file_not_found", `Cannot download ${model} as ${url.pathname} is gone: try again`);
+    return new HubError("file_not_found", `Cannot download ${model}: ${url.pathname} is no longer there`, {
+      advice: "Try again",
+    });
   }
   if (code === "GatedRepo") {
-    return new HubError(
-      "unauthorized",
-      `Cannot download ${model} as its terms must be accepted (${status}): accept them on ${page}, then set HF_TOKEN ` +
-        "to an access token of your account",
-    );
+    return new HubError("unauthorized", `Cannot download ${model}: its terms must be accepted (${status})`, {
+      advice: `Accept them on ${page}, then set HF_TOKEN to an access token of your account`,
+    });
   }
   // The hub answers 401 for models that do not exist, so as not to tell which private ones do.
   if (status === 404 || code === "RepoNotFound") {
     return new HubError(
       "model_not_found",
-      `Cannot download ${model} as there is no such model on ${settings.endpoint}, or it is private (${status}): ` +
-        `check the name; for a private one ${tokenAdvice(settings.token)}`,
+      `Cannot download ${model}: ${settings.endpoint} has no such model, or it is private (${status})`,
+      { advice: `Check the name. ${tokenAdvice(settings)}` },
     );
   }
   if (status === 401 || status === 403) {
-    return new HubError(
-      "unauthorized",
-      `Cannot download ${model} as it needs permission (${status}): ${tokenAdvice(settings.token)}`,
-    );
+    return new HubError("unauthorized", `Cannot download ${model}: it needs permission (${status})`, {
+      advice: tokenAdvice(settings),
+    });
   }
   return new HubError(
     "unreachable",
-    `Cannot download ${model} as ${url.origin}${url.pathname} answers ${status}`,
+    `Cannot download ${model}: ${url.origin}${url.pathname} answers ${status}`,
   );
 }
 
-function tokenAdvice(token: string | undefined): string {
+function tokenAdvice({ token, tokenSource }: HubAccess): string {
   return token === undefined
-    ? "set HF_TOKEN to an access token that may read it"
-    : "HF_TOKEN is set, but to a token that may not read it or is no longer valid";
+    ? "A private model needs HF_TOKEN set to an access token that may read it"
+    : `The access token from ${tokenSource} may not read it or has expired`;
 }

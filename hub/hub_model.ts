@@ -20,7 +20,7 @@ import { heldWeights, holdsSmallFiles, wholeWeights } from "./cached_model.ts";
 import { COMMIT } from "./commit.ts";
 import { hasBlob } from "./download_blob.ts";
 import { downloadFiles, type DownloadOptions } from "./download_files.ts";
-import { HubError } from "./hub_error.ts";
+import { HubError, type HubErrorCode } from "./hub_error.ts";
 import { hubFetch, type HubRequestContext } from "./hub_fetch.ts";
 import { type HubOptions, type HubSettings, hubSettings } from "./hub_settings.ts";
 import { componentVariants, componentWeights, MAIN_FILES, mainFile, smallFiles } from "./needed_files.ts";
@@ -42,6 +42,8 @@ export interface HubModelOptions extends HubOptions, DownloadOptions {
    * @default {true}
    */
   readonly fetches?: boolean;
+  /** Is given a sentence about what the user should know: that the cache is used as the hub refuses, and why. */
+  readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 /** A model of the hub with the weights of one variant, as checkpoints are opened. */
@@ -57,21 +59,22 @@ interface Found {
   readonly commit: string;
   /** What the hub holds; unknown where the cache was enough so far, or must be. */
   readonly repository?: Repository;
-  /** Why the hub cannot be asked. */
+  /** Why the hub does not say what it holds. */
   readonly fault?: HubError;
+  /** The commit that the revision stood for when it was last fetched, if that was another one. */
+  readonly former?: string | undefined;
 }
 
 const REVISION = /^(?!.*(^|\/)\.{1,2}(\/|$))[^/\\\s:][^\\\s:]*$/;
 
 /** A model of the hub, at one commit. */
 export class HubModel {
-  /** The snapshot's folder in the cache. */
-  readonly folder: string;
   readonly #settings: HubSettings;
   readonly #options: HubModelOptions;
   readonly #layout: CacheLayout;
   readonly #context: HubRequestContext;
   #found: Found;
+  #hasWarned = false;
 
   private constructor(
     context: HubRequestContext,
@@ -85,7 +88,11 @@ export class HubModel {
     this.#options = lasting;
     this.#layout = cacheLayout(settings.cacheDir, context.model);
     this.#found = found;
-    this.folder = this.#layout.snapshot(found.commit);
+  }
+
+  /** The snapshot's folder in the cache. */
+  get folder(): string {
+    return this.#layout.snapshot(this.#found.commit);
   }
 
   /**
@@ -122,9 +129,10 @@ export class HubModel {
         { ...context, ...(signal ? { signal } : {}) },
         options,
       );
-      return opened({ commit: repository.commit, repository });
+      const { commit } = repository;
+      return opened({ commit, repository, former: known === commit ? undefined : known });
     } catch (fault) {
-      if (!isUnreachable(fault) || known === undefined) throw fault;
+      if (!isRefusal(fault) || known === undefined) throw fault;
       return opened({ commit: known, fault });
     }
   }
@@ -150,7 +158,18 @@ export class HubModel {
       repository = await this.#list(signal);
       if (!repository) throw this.#lacks(missing);
     }
-    if (repository) await this.#fetchSmall(repository, variant, signal);
+    if (repository) {
+      const { former } = this.#found;
+      try {
+        await this.#fetchSmall(repository, variant, signal);
+        this.#found = { ...this.#found, former: undefined };
+      } catch (fault) {
+        if (former === undefined || !isRefusal(fault)) throw fault;
+        this.#found = { commit: former, fault };
+        return await this.files(variant, signal);
+      }
+    }
+    this.#warnOfCache();
     const source = await openDiskSource(this.folder);
     return { source, findWeights: (folder) => this.#weights(source, folder, variant, signal) };
   }
@@ -187,7 +206,7 @@ export class HubModel {
     if (main === undefined) {
       throw new HubError(
         "unsupported",
-        `Cannot use ${model} as it must be in diffusers' folder layout, with model_index.json, or config.json of a ` +
+        `Cannot use ${model}: it must be in diffusers' folder layout, with model_index.json, or config.json of a ` +
           `component: current files are ${[...repository.files.keys()].slice(0, 10).join(", ") || "none"}`,
       );
     }
@@ -238,7 +257,17 @@ export class HubModel {
     return weights;
   }
 
-  /** Asks the hub what it holds; `undefined` if it must not be asked, or cannot be reached. */
+  /** Says once that the cache is used in the place of the hub, and why. */
+  #warnOfCache(): void {
+    const { commit, fault } = this.#found;
+    if (!fault || this.#hasWarned) return;
+    this.#hasWarned = true;
+    const { model, revision } = this.#context;
+    const what = revision === commit ? commit : `${revision} as of commit ${commit.slice(0, 7)}`;
+    this.#options.onWarning?.(`The cached copy of ${model} is used (${what}). ${fault.message}`);
+  }
+
+  /** Asks the hub what it holds; `undefined` if it must not be asked, cannot be reached, or refuses. */
   async #list(signal: AbortSignal | undefined): Promise<Repository | undefined> {
     const { commit, fault } = this.#found;
     if (this.#settings.localFilesOnly || fault) return undefined;
@@ -251,7 +280,7 @@ export class HubModel {
       this.#found = { commit, repository };
       return repository;
     } catch (fault) {
-      if (!isUnreachable(fault)) throw fault;
+      if (!isRefusal(fault)) throw fault;
       this.#found = { commit, fault };
       return undefined;
     }
@@ -313,24 +342,33 @@ export class HubModel {
     const { fault } = this.#found;
     if (!fault) return offline(model, this.#settings, missing);
     const { cacheDir } = this.#settings;
-    return new HubError(
-      "unreachable",
-      `${fault.message}. The cache ${cacheDir} does not hold it: ${missing}`,
-      {
-        cause: fault,
-      },
-    );
+    const { code, problem, advice } = fault;
+    return new HubError(code, `${problem}. The cache ${cacheDir} does not hold all of it: ${missing}`, {
+      advice,
+      cause: fault,
+    });
   }
 }
 
 function offline(model: string, { cacheDir }: HubSettings, missing: string): HubError {
   return new HubError(
     "offline",
-    `Cannot use ${model} offline as the cache ${cacheDir} must hold it: ${missing}. ` +
-      "Unset HF_HUB_OFFLINE and localFilesOnly to download it",
+    `Cannot use ${model} offline: the cache ${cacheDir} does not hold all of it: ${missing}`,
+    { advice: "Unset HF_HUB_OFFLINE and localFilesOnly to download it" },
   );
 }
 
-function isUnreachable(error: unknown): error is HubError {
-  return error instanceof HubError && error.code === "unreachable";
+/** The codes of failures that say nothing of what the cache holds. */
+const REFUSALS: readonly HubErrorCode[] = [
+  "unauthorized",
+  "model_not_found",
+  "revision_not_found",
+  "file_not_found",
+  "unreachable",
+  "disk_full",
+];
+
+/** Whether the hub does not give a model, so that the cache may stand in. */
+function isRefusal(error: unknown): error is HubError {
+  return error instanceof HubError && REFUSALS.includes(error.code);
 }

@@ -28,6 +28,8 @@ export interface HubSettings {
   readonly endpoint: string;
   /** The access token, if there is one. */
   readonly token: string | undefined;
+  /** Where the token comes from, for messages: `HF_TOKEN`, or the path of a file. */
+  readonly tokenSource: string | undefined;
   /** The cache folder. */
   readonly cacheDir: string;
   /** Whether to use what is in the cache alone. */
@@ -47,16 +49,19 @@ export async function hubSettings(options: HubOptions = {}): Promise<HubSettings
   const { env } = process;
   return {
     endpoint: (options.endpoint ?? (env.HF_ENDPOINT || HUB)).replace(/\/+$/, ""),
-    token: options.token ?? (env.HF_TOKEN || await storedToken()),
+    ...await findToken(options.token),
     cacheDir: options.cacheDir ?? getHFHubCachePath(),
     localFilesOnly: options.localFilesOnly ?? TRUE.test(env.HF_HUB_OFFLINE ?? ""),
   };
 }
 
-/** The token that `hf auth login` has stored. */
-async function storedToken(): Promise<string | undefined> {
-  const { HF_TOKEN_PATH, HF_HOME, XDG_CACHE_HOME } = process.env;
+/** The token: the one given, that of the environment, or the one that `hf auth login` has stored. */
+async function findToken(given: string | undefined): Promise<Pick<HubSettings, "token" | "tokenSource">> {
+  if (given !== undefined) return { token: given, tokenSource: "the option token" };
+  const { HF_TOKEN, HF_TOKEN_PATH, HF_HOME, XDG_CACHE_HOME } = process.env;
+  if (HF_TOKEN) return { token: HF_TOKEN, tokenSource: "HF_TOKEN" };
   const home = HF_HOME ?? join(XDG_CACHE_HOME ?? join(homedir(), ".cache"), "huggingface");
-  const text = await readFile(HF_TOKEN_PATH ?? join(home, "token"), "utf8").catch(() => "");
-  return text.trim() || undefined;
+  const path = HF_TOKEN_PATH ?? join(home, "token");
+  const token = (await readFile(path, "utf8").catch(() => "")).trim();
+  return token === "" ? { token: undefined, tokenSource: undefined } : { token, tokenSource: path };
 }

@@ -78,6 +78,6 @@ function checked<T>(schema: z.ZodType<T>, value: unknown, { model }: HubRequestC
   if (parsed.success) return parsed.data;
   throw new HubError(
     "unreachable",
-    `Cannot download ${model} as the hub's answer is not understood: ${z.prettifyError(parsed.error)}`,
+    `Cannot download ${model}: the hub's answer is not understood: ${z.prettifyError(parsed.error)}`,
   );
 }

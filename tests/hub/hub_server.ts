@@ -38,8 +38,8 @@ export interface HubServer extends AsyncDisposable {
   requestsFor(file: string): readonly SeenRequest[];
   /** Answers in the hub's place. */
   intercept: Intercept | undefined;
-  /** Is waited for before the hub answers a request. */
-  beforeAnswer: ((path: string) => Promise<void>) | undefined;
+  /** Is asked first about each request to the hub; `undefined` lets it answer as usual. */
+  answer: ((path: string) => Response | undefined | Promise<Response | undefined>) | undefined;
 }
 
 /** What a hub serves. */
@@ -74,7 +74,7 @@ export function hashOf(
 export function startHub({ models, branches = {}, token, sizes = {} }: HubServerOptions): HubServer {
   const requests: SeenRequest[] = [];
   let intercept: Intercept | undefined;
-  let beforeAnswer: HubServer["beforeAnswer"];
+  let answer: HubServer["answer"];
   const note = (server: SeenRequest["server"], request: Request): void => {
     requests.push({
       server,
@@ -108,7 +108,8 @@ export function startHub({ models, branches = {}, token, sizes = {} }: HubServer
 
   const hub = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
     note("hub", request);
-    await beforeAnswer?.(new URL(request.url).pathname);
+    const first = await answer?.(new URL(request.url).pathname);
+    if (first) return first;
     if (token !== undefined && request.headers.get("Authorization") !== `Bearer ${token}`) {
       return failure(401, request.headers.has("Authorization") ? undefined : "GatedRepo");
     }
@@ -161,11 +162,11 @@ export function startHub({ models, branches = {}, token, sizes = {} }: HubServer
     set intercept(value) {
       intercept = value;
     },
-    get beforeAnswer() {
-      return beforeAnswer;
+    get answer() {
+      return answer;
     },
-    set beforeAnswer(value) {
-      beforeAnswer = value;
+    set answer(value) {
+      answer = value;
     },
     [Symbol.asyncDispose]: async () => {
       await Promise.all([hub.shutdown(), fileServer.shutdown()]);
@@ -246,7 +247,8 @@ function treePage(folder: string, url: URL, sizes: Readonly<Record<string, numbe
   return Response.json(page, start + 10 < paths.length ? { headers: { Link: `<${next}>; rel="next"` } } : {});
 }
 
-function failure(status: number, code?: string): Response {
+/** An answer of the hub that refuses. */
+export function failure(status: number, code?: string): Response {
   return Response.json({ error: code ?? "refused" }, {
     status,
     headers: code === undefined ? {} : { "X-Error-Code": code },

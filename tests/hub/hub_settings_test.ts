@@ -36,6 +36,7 @@ Deno.test("hubSettings() reads the variables of Hugging Face's tools", async () 
       assert.deepEqual(await hubSettings(), {
         endpoint: "https://huggingface.co",
         token: undefined,
+        tokenSource: undefined,
         cacheDir: "/x/huggingface/hub",
         localFilesOnly: false,
       });
@@ -44,6 +45,7 @@ Deno.test("hubSettings() reads the variables of Hugging Face's tools", async () 
       assert.deepEqual(await hubSettings(), {
         endpoint: "http://mirror",
         token: "hf_stored",
+        tokenSource: join(home, "token"),
         cacheDir: join(home, "hub"),
         localFilesOnly: true,
       });
@@ -51,10 +53,10 @@ Deno.test("hubSettings() reads the variables of Hugging Face's tools", async () 
     await withEnv(
       { HF_HOME: home, HF_HUB_CACHE: "/c", HF_TOKEN: "hf_env", HF_HUB_OFFLINE: "0" },
       async () => {
-        const { token, cacheDir, localFilesOnly } = await hubSettings();
-        assert.deepEqual([token, cacheDir, localFilesOnly], ["hf_env", "/c", false]);
+        const { token, tokenSource, cacheDir, localFilesOnly } = await hubSettings();
+        assert.deepEqual([token, tokenSource, cacheDir, localFilesOnly], ["hf_env", "HF_TOKEN", "/c", false]);
         const set = { endpoint: "http://a", token: "t", cacheDir: "/d", localFilesOnly: true };
-        assert.deepEqual(await hubSettings(set), set);
+        assert.deepEqual(await hubSettings(set), { ...set, tokenSource: "the option token" });
       },
     );
   });

@@ -3,14 +3,15 @@ import { existsSync, readFileSync } from "node:fs";
 import { cp, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { DownloadProgress } from "../../hub/download_progress.ts";
+import { HubError } from "../../hub/hub_error.ts";
 import { LocalModels, type LocalModelsOptions } from "../../hub/local_models.ts";
 import { fingerprint } from "../../models/checkpoint/fingerprint.ts";
 import type { ComponentName } from "../../models/checkpoint/model_index.ts";
 import { modelsWithSignal } from "../../models/models_with_signal.ts";
-import { tinyCheckpoint, withCopy } from "../checkpoint/copies.ts";
+import { tinyCheckpoint, withCopy, withFolder } from "../checkpoint/copies.ts";
 import { inFolder, runCli, startCliWith } from "../cli/run_cli.ts";
 import { filesOf, type Hub, MODEL, weightsOf, withHub } from "./fetch_model.ts";
-import { commitOf, trickled } from "./hub_server.ts";
+import { commitOf, failure, trickled } from "./hub_server.ts";
 
 // A token of whoever runs the tests must not take part.
 Deno.env.delete("HF_TOKEN");
@@ -165,7 +166,7 @@ Deno.test("LocalModels works offline where the cache holds what is needed, and n
     await assert.rejects(transformer.weights(), {
       name: "HubError",
       code: "offline",
-      message: /org\/tiny offline as the cache .* weights of .*transformer .*HF_HUB_OFFLINE/,
+      message: /org\/tiny offline: the cache .* weights of .*transformer .*HF_HUB_OFFLINE/,
     });
     assert.equal(hub.server.requests.length, before);
 
@@ -183,6 +184,117 @@ Deno.test("LocalModels works offline where the cache holds what is needed, and n
       message: /vae\/.*\.safetensors is missing/,
     });
     assert.equal(await fileOf(models(hub), "vae"), VAE);
+  });
+});
+
+Deno.test("LocalModels uses a cache that holds all where the hub refuses, and says why", async () => {
+  await withFolder(async (home) => {
+    const stored = join(home, "token");
+    await writeFile(stored, "hf_old\n");
+    const answers: readonly [answer: Response, ...told: RegExp[]][] = [
+      [failure(401), /permission \(401\)/, new RegExp(`access token from ${stored} may not .*expired`)],
+      [failure(403), /permission \(403\)/],
+      [failure(403, "GatedRepo"), /terms must be accepted \(403\)/],
+      [failure(404, "RepoNotFound"), /no such model.*\(404\)/],
+      [failure(404, "RevisionNotFound"), /no revision main/],
+      [failure(503), /answers 503/],
+    ];
+    await withHub(async (hub) => {
+      for (const name of ["vae", "transformer"] as const) await fileOf(models(hub), name);
+      Deno.env.set("HF_TOKEN_PATH", stored);
+      try {
+        for (const [answer, ...told] of answers) {
+          const warnings: string[] = [];
+          hub.server.answer = () => answer.clone();
+          const local = models(hub, { tries: 1, onWarning: (message) => warnings.push(message) });
+          assert.equal(await fileOf(local, "vae"), VAE);
+          assert.equal(await fileOf(local, "transformer"), TRANSFORMER);
+          assert.equal(warnings.length, 1, warnings.join());
+          assert.match(
+            warnings[0]!,
+            /^The cached copy of org\/tiny is used \(main as of commit [0-9a-f]{7}\)\. /,
+          );
+          for (const part of told) assert.match(warnings[0]!, part);
+          // What the cache lacks is missed with the hub's reason.
+          await assert.rejects(fileOf(local, "text_encoder"), (error) => {
+            assert(error instanceof HubError, String(error));
+            for (const part of told) assert.match(error.message, part);
+            assert.match(error.message, /does not hold all of it: .*text_encoder/);
+            return true;
+          });
+          await assert.rejects(models(hub, { tries: 1 }).open({ model: "org/other" }), { name: "HubError" });
+        }
+      } finally {
+        Deno.env.set("HF_TOKEN_PATH", "/dev/null");
+      }
+    });
+  });
+});
+
+Deno.test("LocalModels keeps to the former commit where the hub lists a new one and refuses its files", async () => {
+  await withHub(async (hub) => {
+    for (const name of ["vae", "transformer", "text_encoder"] as const) await fileOf(models(hub), name);
+    await withCopy(TINY, async (copy) => {
+      await writeFile(join(copy, "vae/config.json"), `${readFileSync(join(TINY, "vae/config.json"))}\n`);
+      await withHub(async ({ server }) => {
+        server.answer = (path) => path.includes("/resolve/") ? failure(403, "GatedRepo") : undefined;
+        const warnings: string[] = [];
+        const local = new LocalModels({
+          endpoint: server.endpoint,
+          cacheDir: hub.cacheDir,
+          onWarning: (message) => warnings.push(message),
+        });
+        const { source } = await local.component({ model: MODEL }, "vae");
+        assert.equal(
+          await source.readText("vae/config.json"),
+          readFileSync(join(TINY, "vae/config.json"), "utf8"),
+        );
+        for (const name of ["vae", "transformer", "text_encoder"] as const) await fileOf(local, name);
+        const before = commitOf(MODEL, "main").slice(0, 7);
+        assert.deepEqual(warnings.map((warning) => warning.slice(0, 80)), [
+          `The cached copy of org/tiny is used (main as of commit ${before}). Cannot download org/tiny`.slice(
+            0,
+            80,
+          ),
+        ]);
+        assert.match(warnings[0]!, /terms must be accepted/);
+        server.answer = undefined;
+        await fileOf(new LocalModels({ endpoint: server.endpoint, cacheDir: hub.cacheDir }), "vae");
+        assert.equal(server.requestsFor("vae/config.json").length, 2);
+      }, { models: { [MODEL]: { next: copy } }, branches: { main: "next" } });
+    });
+  });
+});
+
+Deno.test("commands say that the cache is used as the hub refuses, and why", async () => {
+  await withHub(async (hub) => {
+    for (const name of ["vae", "transformer", "text_encoder"] as const) await fileOf(models(hub), name);
+    hub.server.answer = () => failure(404, "RepoNotFound");
+    await inFolder(async (folder) => {
+      const env = { HF_ENDPOINT: hub.server.endpoint, HF_HUB_CACHE: hub.cacheDir, HF_TOKEN: "" };
+      const size = ["-W", "64", "-H", "48", "--no-resolution-binning", "--steps", "2"];
+      const gen = async (...more: string[]): Promise<{ stdout: string; stderr: string }> => {
+        const args = ["gen", "cute cat", "-m", MODEL, ...size, "-o", "a.png", "--no-store", ...more];
+        const { code, ...output } = await startCliWith(folder, env, ...args).output();
+        const [stdout, stderr] = [output.stdout, output.stderr].map((bytes) =>
+          new TextDecoder().decode(bytes)
+        );
+        assert.equal(code, 0, stderr);
+        return { stdout: stdout!, stderr: stderr! };
+      };
+      assert.match(
+        (await gen()).stderr,
+        /^warning: The cached copy of org\/tiny is used .*no such model.*\n$/,
+      );
+      assert.equal((await gen("--quiet")).stderr, "");
+      const { stdout, stderr } = await gen("--json");
+      const warnings = stdout.trim().split("\n").map((line) => JSON.parse(line)).filter(({ type }) =>
+        type === "warning"
+      );
+      assert.equal(stderr, "");
+      assert.equal(warnings.length, 1);
+      assert.match(warnings[0].message, /no such model/);
+    });
   });
 });
 
