@@ -11,6 +11,7 @@
  * - `unreachable`: the network or the server failed, also after retries;
  * - `offline`: the network must not be used, and the cache lacks something;
  * - `disk_full`: the files do not fit;
+ * - `read_only`: the cache cannot be written, and lacks something;
  * - `corrupt`: the bytes that came are not the ones announced;
  * - `unsupported`: the model is not in diffusers' folder layout.
  */
@@ -22,6 +23,7 @@ export type HubErrorCode =
   | "unreachable"
   | "offline"
   | "disk_full"
+  | "read_only"
   | "corrupt"
   | "unsupported";
 

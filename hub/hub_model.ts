@@ -7,7 +7,7 @@
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { onDisk } from "../artifacts/file_error.ts";
+import { FileError, onDisk } from "../artifacts/file_error.ts";
 import { CheckpointError } from "../models/checkpoint/checkpoint_errors.ts";
 import type { FindWeights } from "../models/checkpoint/component.ts";
 import { openDiskSource } from "../models/checkpoint/disk_source.ts";
@@ -312,7 +312,17 @@ export class HubModel {
       commit: this.#found.commit,
       context: this.#context,
     };
-    await downloadFiles(place, files, { ...this.#options, ...(signal ? { signal } : {}) });
+    try {
+      await downloadFiles(place, files, { ...this.#options, ...(signal ? { signal } : {}) });
+    } catch (cause) {
+      if (!isReadOnly(cause)) throw cause;
+      const { cacheDir } = this.#settings;
+      throw new HubError(
+        "read_only",
+        `Cannot download ${this.#context.model}: the cache ${cacheDir} cannot be written (${cause.code})`,
+        { advice: "Set HF_HUB_CACHE to a folder that can be written", cause },
+      );
+    }
   }
 
   /** Puts files into the snapshot, and lets the revision move on to it. */
@@ -323,7 +333,12 @@ export class HubModel {
     const former = await readRef(this.#layout, revision);
     // Offline the revision stands for the commit that it was last seen at, which must not hold less than one before.
     if (former === commit || (former !== undefined && !await this.#holdsAllOf(former))) return;
-    await writeRef(this.#layout, revision, commit);
+    try {
+      await writeRef(this.#layout, revision, commit);
+    } catch (error) {
+      // What a read-only cache holds can be used all the same.
+      if (!isReadOnly(error)) throw error;
+    }
   }
 
   /** Whether this snapshot holds the weights that another one holds. */
@@ -358,7 +373,7 @@ function offline(model: string, { cacheDir }: HubSettings, missing: string): Hub
   );
 }
 
-/** The codes of failures that say nothing of what the cache holds. */
+/** The codes of failures that say nothing against what the cache holds. */
 const REFUSALS: readonly HubErrorCode[] = [
   "unauthorized",
   "model_not_found",
@@ -366,9 +381,15 @@ const REFUSALS: readonly HubErrorCode[] = [
   "file_not_found",
   "unreachable",
   "disk_full",
+  "read_only",
 ];
 
-/** Whether the hub does not give a model, so that the cache may stand in. */
+/** Whether a file could not be written as its folder is read-only. */
+function isReadOnly(error: unknown): error is FileError {
+  return error instanceof FileError && ["EROFS", "EACCES", "EPERM"].includes(error.code);
+}
+
+/** Whether a model cannot be had from the hub, so that the cache may stand in. */
 function isRefusal(error: unknown): error is HubError {
   return error instanceof HubError && REFUSALS.includes(error.code);
 }

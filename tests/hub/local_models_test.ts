@@ -11,6 +11,7 @@ import { modelsWithSignal } from "../../models/models_with_signal.ts";
 import { tinyCheckpoint, withCopy, withFolder } from "../checkpoint/copies.ts";
 import { inFolder, runCli, startCliWith } from "../cli/run_cli.ts";
 import { filesOf, type Hub, MODEL, weightsOf, withHub } from "./fetch_model.ts";
+import { canBeReadOnly, whileReadOnly } from "./read_only.ts";
 import { commitOf, failure, trickled } from "./hub_server.ts";
 
 // A token of whoever runs the tests must not take part.
@@ -264,6 +265,61 @@ Deno.test("LocalModels keeps to the former commit where the hub lists a new one 
       }, { models: { [MODEL]: { next: copy } }, branches: { main: "next" } });
     });
   });
+});
+
+Deno.test({
+  name: "LocalModels uses a cache that cannot be written, with its branch known, unknown or moved on",
+  ignore: !canBeReadOnly,
+  fn: async () => {
+    await withHub(async (hub) => {
+      const parts = ["vae", "transformer"] as const;
+      for (const name of parts) await fileOf(models(hub), name);
+      const root = join(hub.cacheDir, "models--org--tiny");
+      const readAll = async (endpoint = hub.server.endpoint): Promise<readonly string[]> => {
+        const warnings: string[] = [];
+        const onWarning = (message: string) => warnings.push(message);
+        const local = new LocalModels({ endpoint, cacheDir: hub.cacheDir, onWarning });
+        for (const name of parts) await fileOf(local, name);
+        return warnings;
+      };
+      await whileReadOnly(hub.cacheDir, async () => assert.deepEqual(await readAll(), []));
+
+      // A model that was fetched by its commit alone has no branch in the cache.
+      await rm(join(root, "refs"), { recursive: true });
+      await whileReadOnly(hub.cacheDir, async () => {
+        assert.deepEqual(await readAll(), []);
+        assert.ok(!existsSync(join(root, "refs")));
+        await assert.rejects(fileOf(models(hub), "text_encoder"), {
+          name: "HubError",
+          code: "read_only",
+          message: /org\/tiny: the cache .* cannot be written \(E\w+\)\. Set HF_HUB_CACHE to /,
+        });
+        await inFolder(async (folder) => {
+          const size = ["-W", "64", "-H", "48", "--no-resolution-binning", "--steps", "2"];
+          const embeddings = ["--save-embeds", "e.safetensors", "--until", "encode"];
+          const made = await runCli(folder, "gen", "cute cat", "-m", TINY, ...size, ...embeddings);
+          assert.equal(made.status, 0, made.stderr);
+          const env = { HF_ENDPOINT: hub.server.endpoint, HF_HUB_CACHE: hub.cacheDir, HF_TOKEN: "" };
+          const args = ["denoise", "e.safetensors", "-m", MODEL, ...size, "-o", "l.safetensors"];
+          const { code, stderr } = await startCliWith(folder, env, ...args).output();
+          assert.equal(code, 0, new TextDecoder().decode(stderr));
+        });
+      });
+
+      // The hub has moved on: the new commit cannot be kept.
+      await readAll();
+      await withCopy(TINY, async (copy) => {
+        await writeFile(join(copy, "vae/config.json"), `${readFileSync(join(TINY, "vae/config.json"))}\n`);
+        await withHub(async ({ server }) => {
+          await whileReadOnly(hub.cacheDir, async () => {
+            const [warning, ...more] = await readAll(server.endpoint);
+            assert.match(warning ?? "", /^The cached copy of org\/tiny is used .* cannot be written/);
+            assert.deepEqual(more, []);
+          });
+        }, { models: { [MODEL]: { next: copy } }, branches: { main: "next" } });
+      });
+    });
+  },
 });
 
 Deno.test("commands say that the cache is used as the hub refuses, and why", async () => {
