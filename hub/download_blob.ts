@@ -14,7 +14,6 @@ import { HubError } from "./hub_error.ts";
 import { unreachable } from "./hub_fetch.ts";
 import type { RepositoryFile } from "./repository.ts";
 import { type RetryOptions, withRetries } from "./retry.ts";
-import { StallWatch } from "./stall_watch.ts";
 
 const SHA256_DIGITS = 64;
 
@@ -125,12 +124,10 @@ async function receive(
 ): Promise<void> {
   const { file, model, url, onReceived, retry } = request;
   const handle = await onDisk("write", incomplete, open(incomplete, "a"));
-  using stall = new StallWatch(retry.stallTimeout);
   try {
     onReceived(state.size);
     if (state.size < file.size) {
       const response = await request.fetch(url, {
-        signal: stall.signal,
         headers: {
           "Accept-Encoding": "identity",
           ...(state.size > 0 ? { Range: `bytes=${state.size}-` } : {}),
@@ -141,8 +138,7 @@ async function receive(
         await handle.truncate(0);
         Object.assign(state, fresh(file));
       }
-      for await (const chunk of chunks(response, request, stall.signal)) {
-        stall.refresh();
+      for await (const chunk of response.body ?? []) {
         await append(handle, incomplete, chunk);
         state.hash.update(chunk);
         state.size += chunk.length;
@@ -165,31 +161,6 @@ async function receive(
 function continuesAt(response: Response, start: number): boolean {
   return response.status === 206 &&
     response.headers.get("Content-Range")?.startsWith(`bytes ${start}-`) === true;
-}
-
-/** The body's chunks; a connection that breaks is a `HubError`, so that it is tried again. */
-async function* chunks(
-  response: Response,
-  { model, url, retry }: BlobRequest,
-  stalled: AbortSignal,
-): AsyncGenerator<Uint8Array> {
-  const iterator = response.body?.[Symbol.asyncIterator]();
-  if (iterator === undefined) return;
-  try {
-    for (;;) {
-      let next: IteratorResult<Uint8Array>;
-      try {
-        next = await iterator.next();
-      } catch (cause) {
-        retry.signal?.throwIfAborted();
-        throw unreachable(model, new URL(url).origin, stalled.aborted ? stalled.reason : cause);
-      }
-      if (next.done) return;
-      yield next.value;
-    }
-  } finally {
-    await iterator.return?.().catch(() => undefined);
-  }
 }
 
 async function append(handle: FileHandle, path: string, chunk: Uint8Array): Promise<void> {

@@ -66,7 +66,7 @@ export async function downloadFiles(
       path: layout.blob(file.hash),
       linked: join(layout.snapshot(commit), file.path),
       lock: layout.lock(file.hash),
-      fetch: hubFetch(settings, { ...context, signal }),
+      fetch: hubFetch(settings, { ...context, signal, stallTimeout: settings.downloadTimeout }),
       onReceived: (bytes) => progress.received(file, bytes),
       retry: { ...options, signal },
     });

@@ -15,9 +15,9 @@ export interface HubRequestContext {
   /** The branch, tag or commit. */
   readonly revision: string;
   /** Stops the requests. */
-  readonly signal?: AbortSignal;
-  /** Milliseconds without an answer after which a request is given up. */
-  readonly stallTimeout?: number;
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds without an answer or a byte of it after which a request is given up. */
+  readonly stallTimeout: number;
 }
 
 /** Where the hub is, and the token that it is asked with. */
@@ -28,12 +28,10 @@ type HubAccess = Pick<HubSettings, "endpoint" | "token" | "tokenSource">;
  *
  * @param settings Where the hub is.
  * @param context What the requests are about.
- * @returns A `fetch` that throws a `HubError` unless the status is one of success.
+ * @returns A `fetch` that throws a `HubError` unless the status is one of success. The body throws one if it breaks off or
+ * falls silent.
  */
-export function hubFetch(
-  settings: HubAccess,
-  context: HubRequestContext,
-): typeof fetch {
+export function hubFetch(settings: HubAccess, context: HubRequestContext): typeof fetch {
   const { origin } = new URL(settings.endpoint);
   return async (input, init) => {
     const url = new URL(input instanceof Request ? input.url : input);
@@ -42,21 +40,49 @@ export function hubFetch(
     if (settings.token !== undefined && url.origin === origin) {
       headers.set("Authorization", `Bearer ${settings.token}`);
     }
-    using stall = new StallWatch(context.stallTimeout);
+    const stall = new StallWatch(context.stallTimeout);
     const signals = [init?.signal, context.signal, stall.signal].filter((signal) =>
       signal instanceof AbortSignal
     );
+    const failure = (cause: unknown): unknown => {
+      const stopped = [init?.signal, context.signal].find((signal) => signal?.aborted);
+      if (stopped) return stopped.reason;
+      return unreachable(context.model, url.origin, stall.signal.aborted ? stall.signal.reason : cause);
+    };
     let response: Response;
     try {
-      response = await fetch(url, { ...init, headers, signal: AbortSignal.any(signals) });
+      response = await stall.wait(fetch(url, { ...init, headers, signal: AbortSignal.any(signals) }));
     } catch (cause) {
-      context.signal?.throwIfAborted();
-      throw unreachable(context.model, origin, stall.signal.aborted ? stall.signal.reason : cause);
+      throw failure(cause);
     }
-    if (response.ok) return response;
+    if (response.ok) {
+      const body = response.body && ReadableStream.from(watched(response.body, stall, failure));
+      return new Response(body, response);
+    }
     await response.body?.cancel();
     throw statusError(response, url, settings, context);
   };
+}
+
+/** The pieces of a body, with errors in words. */
+async function* watched(
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+  stall: StallWatch,
+  failure: (cause: unknown) => unknown,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  const reader = body.getReader();
+  const read = async () => {
+    try {
+      return await stall.wait(reader.read());
+    } catch (cause) {
+      throw failure(cause);
+    }
+  };
+  try {
+    for (let next = await read(); !next.done; next = await read()) yield next.value;
+  } finally {
+    await reader.cancel().catch(() => undefined);
+  }
 }
 
 /** The error for a network that fails. */

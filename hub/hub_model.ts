@@ -42,7 +42,10 @@ export interface HubModelOptions extends HubOptions, DownloadOptions {
    * @default {true}
    */
   readonly fetches?: boolean;
-  /** Is given a sentence about what the user should know: that the cache is used as the hub refuses, and why. */
+  /**
+   * Is given a sentence about what a user should know: that something failed and is tried again, or that the cache is used
+   * as the hub refuses, and why.
+   */
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
@@ -64,6 +67,9 @@ interface Found {
   /** The commit that the revision stood for when it was last fetched, if that was another one. */
   readonly former?: string | undefined;
 }
+
+/** How often a question is asked: it takes the hub a moment, and whoever runs a command waits for it. */
+const QUESTION_TRIES = 3;
 
 const REVISION = /^(?!.*(^|\/)\.{1,2}(\/|$))[^/\\\s:][^\\\s:]*$/;
 
@@ -105,7 +111,7 @@ export class HubModel {
    * @throws {HubError} if it cannot be had; `code` says why.
    */
   static async open(model: string, options: HubModelOptions = {}): Promise<HubModel> {
-    const { revision = "main", signal, stallTimeout } = options;
+    const { revision = "main", signal, tries } = options;
     if (!REVISION.test(revision)) {
       throw new RangeError(
         `Cannot download ${model} as revision must be a branch, tag or commit: current value is ${revision}`,
@@ -113,7 +119,7 @@ export class HubModel {
     }
     const settings = await hubSettings(options);
     const layout = cacheLayout(settings.cacheDir, model);
-    const context = { model, revision, ...(stallTimeout === undefined ? {} : { stallTimeout }) };
+    const context = { model, revision, stallTimeout: settings.answerTimeout };
     const known = await readRef(layout, revision);
     const opened = (found: Found) => new HubModel(context, settings, options, found);
     if (settings.localFilesOnly) {
@@ -124,13 +130,14 @@ export class HubModel {
       return opened({ commit: revision });
     }
     try {
-      const repository = await readRepository(
-        settings,
-        { ...context, ...(signal ? { signal } : {}) },
-        options,
-      );
-      const { commit } = repository;
-      return opened({ commit, repository, former: known === commit ? undefined : known });
+      // Where the cache can stand in, nobody waits for a second try.
+      const most = known === undefined ? QUESTION_TRIES : 1;
+      const { commit, files } = await readRepository(settings, { ...context, signal }, {
+        ...options,
+        tries: Math.min(tries ?? most, most),
+      });
+      const former = known === commit ? undefined : known;
+      return opened({ commit, repository: { commit, files }, former });
     } catch (fault) {
       if (!isRefusal(fault) || known === undefined) throw fault;
       return opened({ commit: known, fault });
@@ -149,15 +156,14 @@ export class HubModel {
    */
   async files(variant: string, signal?: AbortSignal): Promise<HubFiles> {
     let { repository } = this.#found;
-    if (this.#options.fetches === false) {
-      repository ??= await this.#list(signal);
-      if (repository) return this.#overNetwork(repository, variant, signal);
-    }
+    const isRemote = this.#options.fetches === false;
+    if (isRemote && !this.#found.fault) repository ??= await this.#list(signal);
     const missing = repository ? undefined : await this.#missingFromCache(variant);
     if (missing !== undefined) {
       repository = await this.#list(signal);
       if (!repository) throw this.#lacks(missing);
     }
+    if (repository && isRemote) return this.#overNetwork(repository, variant, signal);
     if (repository) {
       const { former } = this.#found;
       try {
@@ -180,7 +186,7 @@ export class HubModel {
     const source = openHttpSource(`${this.#settings.endpoint}/${model}/resolve/${commit}/`, {
       name: model,
       files: Object.fromEntries([...files].map(([path, { size }]) => [path, size])),
-      fetch: hubFetch(this.#settings, { ...this.#context, ...(signal ? { signal } : {}) }),
+      fetch: hubFetch(this.#settings, { ...this.#context, signal }),
     });
     return { source, findWeights: (folder) => componentWeights(source, folder, variant) };
   }
@@ -270,13 +276,16 @@ export class HubModel {
   /** Asks the hub what it holds; `undefined` if it must not be asked, cannot be reached, or refuses. */
   async #list(signal: AbortSignal | undefined): Promise<Repository | undefined> {
     const { commit, fault } = this.#found;
-    if (this.#settings.localFilesOnly || fault) return undefined;
-    const context = { ...this.#context, revision: commit, ...(signal ? { signal } : {}) };
+    // A hub that was out of reach may be back; one that refused will again.
+    const isFinal = fault !== undefined && fault.code !== "unreachable";
+    if (this.#settings.localFilesOnly || isFinal) return undefined;
+    const { tries = QUESTION_TRIES } = this.#options;
     try {
-      const repository = await readRepository(this.#settings, context, {
-        ...this.#options,
-        ...(signal ? { signal } : {}),
-      });
+      const repository = await readRepository(
+        this.#settings,
+        { ...this.#context, revision: commit, signal },
+        { ...this.#options, tries: Math.min(tries, QUESTION_TRIES), signal },
+      );
       this.#found = { commit, repository };
       return repository;
     } catch (fault) {
@@ -313,7 +322,7 @@ export class HubModel {
       context: this.#context,
     };
     try {
-      await downloadFiles(place, files, { ...this.#options, ...(signal ? { signal } : {}) });
+      await downloadFiles(place, files, { ...this.#options, signal });
     } catch (cause) {
       if (!isReadOnly(cause)) throw cause;
       const { cacheDir } = this.#settings;

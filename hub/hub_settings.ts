@@ -20,6 +20,11 @@ export interface HubOptions {
   readonly cacheDir?: string;
   /** Whether to use what is in the cache alone. Default is whether `HF_HUB_OFFLINE` is set. */
   readonly localFilesOnly?: boolean;
+  /**
+   * Milliseconds without an answer or a byte after which a connection is given up. Default is `HF_HUB_ETAG_TIMEOUT` seconds,
+   * else 10 s, for questions to the hub, and `HF_HUB_DOWNLOAD_TIMEOUT` seconds, else 20 s, for files.
+   */
+  readonly stallTimeout?: number | undefined;
 }
 
 /** Options with the environment's defaults filled in. */
@@ -34,6 +39,10 @@ export interface HubSettings {
   readonly cacheDir: string;
   /** Whether to use what is in the cache alone. */
   readonly localFilesOnly: boolean;
+  /** Milliseconds of silence after which a question to the hub is given up. */
+  readonly answerTimeout: number;
+  /** Milliseconds of silence after which the download of a file is broken off, to go on with another connection. */
+  readonly downloadTimeout: number;
 }
 
 const HUB = "https://huggingface.co";
@@ -52,7 +61,15 @@ export async function hubSettings(options: HubOptions = {}): Promise<HubSettings
     ...await findToken(options.token),
     cacheDir: options.cacheDir ?? getHFHubCachePath(),
     localFilesOnly: options.localFilesOnly ?? TRUE.test(env.HF_HUB_OFFLINE ?? ""),
+    answerTimeout: options.stallTimeout ?? milliseconds(env.HF_HUB_ETAG_TIMEOUT) ?? 10_000,
+    downloadTimeout: options.stallTimeout ?? milliseconds(env.HF_HUB_DOWNLOAD_TIMEOUT) ?? 20_000,
   };
+}
+
+/** A variable's seconds; `undefined` where it is no positive number. */
+function milliseconds(seconds: string | undefined): number | undefined {
+  const value = Number(seconds) * 1000;
+  return value > 0 && value < Infinity ? value : undefined;
 }
 
 /** The token: the one given, that of the environment, or the one that `hf auth login` has stored. */

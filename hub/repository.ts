@@ -55,29 +55,43 @@ export async function readRepository(
 ): Promise<Repository> {
   const { model, revision } = context;
   const request = { hubUrl: settings.endpoint, fetch: hubFetch(settings, context) };
-  const info = await withRetries(
-    () => modelInfo({ ...request, name: model, revision, additionalFields: ["sha"] }),
-    retry,
+  const ask = <T>(question: () => Promise<T>) =>
+    withRetries(() => question().catch((error) => notUnderstood(error, settings, context)), retry);
+  const { sha: commit } = await ask(async () =>
+    Info.parse(await modelInfo({ ...request, name: model, revision, additionalFields: ["sha"] }))
   );
-  const { sha: commit } = checked(Info, info, context);
-  const files = await withRetries(async () => {
+  const files = await ask(async () => {
     const found = new Map<string, RepositoryFile>();
     const repo = { type: "model", name: model } as const;
     for await (const item of listFiles({ ...request, repo, revision: commit, recursive: true })) {
       if (item.type !== "file") continue;
-      const { path, size, oid, lfs } = checked(Entry, item, context);
+      const { path, size, oid, lfs } = Entry.parse(item);
       found.set(path, { path, size: lfs?.size ?? size, hash: lfs?.oid ?? oid });
     }
     return found;
-  }, retry);
+  });
   return { commit, files };
 }
 
-function checked<T>(schema: z.ZodType<T>, value: unknown, { model }: HubRequestContext): T {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
+/** Throws what a question failed with; an answer that is none of a hub's is one of something in between. */
+function notUnderstood(
+  error: unknown,
+  { endpoint }: HubSettings,
+  { model, signal }: HubRequestContext,
+): never {
+  signal?.throwIfAborted();
+  if (error instanceof HubError) throw error;
+  const reason = error instanceof z.ZodError
+    ? z.prettifyError(error)
+    : error instanceof Error
+    ? error.message
+    : error;
   throw new HubError(
     "unreachable",
-    `Cannot download ${model}: the hub's answer is not understood: ${z.prettifyError(parsed.error)}`,
+    `Cannot download ${model}: ${endpoint} does not answer as a hub: ${reason}`,
+    {
+      advice: "Check HF_ENDPOINT, and whether the network wants a login first",
+      cause: error,
+    },
   );
 }

@@ -10,25 +10,22 @@ import { HubError } from "./hub_error.ts";
 /** How often and how soon to try again. */
 export interface RetryOptions {
   /**
-   * Tries in a row without progress before giving up.
+   * Tries in a row without progress before giving up. Questions to the hub, which come before any download, are tried three
+   * times at most.
    *
-   * @default {6}
+   * @default {5}
    */
-  readonly tries?: number;
+  readonly tries?: number | undefined;
   /**
    * Milliseconds before the second try; doubled before each further one.
    *
    * @default {500}
    */
-  readonly retryDelay?: number;
-  /**
-   * Milliseconds without an answer or a byte after which a connection is given up and tried again.
-   *
-   * @default {60000}
-   */
-  readonly stallTimeout?: number;
+  readonly retryDelay?: number | undefined;
   /** Stops the trying. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
+  /** Is given a sentence about each failure that another try follows. */
+  readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 /**
@@ -43,7 +40,7 @@ export async function withRetries<T>(
   work: (progress: () => void) => Promise<T>,
   options: RetryOptions = {},
 ): Promise<T> {
-  const { tries = 6, retryDelay = 500, signal } = options;
+  const { tries = 5, retryDelay = 500, signal, onWarning } = options;
   for (let tried = 0;;) {
     signal?.throwIfAborted();
     try {
@@ -52,6 +49,7 @@ export async function withRetries<T>(
       tried += 1;
       signal?.throwIfAborted();
       if (!(error instanceof HubError) || error.code !== "unreachable" || tried >= tries) throw error;
+      onWarning?.(`${error.problem}. Trying again (${tried + 1} of ${tries})`);
       // A random part keeps parallel downloads from coming back all at once.
       const wait = retryDelay * 2 ** (tried - 1) * (0.75 + Math.random() / 2);
       await delay(wait, undefined, signal ? { signal } : {}).catch(() => signal?.throwIfAborted());

@@ -6,17 +6,14 @@
 
 import { clearTimeout, setTimeout } from "node:timers";
 
-const STALL_TIMEOUT = 60_000;
-
-/** Aborts when nothing has happened for a while. */
-export class StallWatch implements Disposable {
+/** Aborts a connection on which nothing comes for a while. */
+export class StallWatch {
   readonly #controller = new AbortController();
-  readonly #timer: NodeJS.Timeout;
+  readonly #milliseconds: number;
 
-  /** @param milliseconds How long. Default is a minute. */
-  constructor(milliseconds: number = STALL_TIMEOUT) {
-    const reason = new Error(`nothing came for ${milliseconds / 1000} s`);
-    this.#timer = setTimeout(() => this.#controller.abort(reason), milliseconds);
+  /** @param milliseconds The longest silence. */
+  constructor(milliseconds: number) {
+    this.#milliseconds = milliseconds;
   }
 
   /** Aborted with an `Error` that says for how long nothing came. */
@@ -24,13 +21,14 @@ export class StallWatch implements Disposable {
     return this.#controller.signal;
   }
 
-  /** Something has happened: the time starts anew. */
-  refresh(): void {
-    this.#timer.refresh();
-  }
-
-  /** Ends the watch. */
-  [Symbol.dispose](): void {
-    clearTimeout(this.#timer);
+  /** Waits for the next thing to come: an answer, or a piece of it. */
+  async wait<T>(next: Promise<T>): Promise<T> {
+    const reason = new Error(`nothing came for ${this.#milliseconds / 1000} s`);
+    const timer = setTimeout(() => this.#controller.abort(reason), this.#milliseconds);
+    try {
+      return await next;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 }

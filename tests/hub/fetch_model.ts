@@ -5,6 +5,7 @@
  */
 
 import { readdirSync, readFileSync } from "node:fs";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { HubModelOptions } from "../../hub/hub_model.ts";
 import { resolveModel } from "../../hub/resolve_model.ts";
@@ -75,4 +76,10 @@ export function filesOf(folder: string): string[] {
 /** The files of weights among them. */
 export function weightsOf(folder: string): string[] {
   return filesOf(folder).filter((file) => file.endsWith(".safetensors"));
+}
+
+/** Waits until some of a blob is there. */
+export async function whenBegun(blob: string): Promise<void> {
+  const isBegun = () => stat(`${blob}.incomplete`).then(({ size }) => size > 0, () => false);
+  while (!await isBegun()) await new Promise((resolve) => setTimeout(resolve, 20));
 }

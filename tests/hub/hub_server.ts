@@ -39,7 +39,9 @@ export interface HubServer extends AsyncDisposable {
   /** Answers in the hub's place. */
   intercept: Intercept | undefined;
   /** Is asked first about each request to the hub; `undefined` lets it answer as usual. */
-  answer: ((path: string) => Response | undefined | Promise<Response | undefined>) | undefined;
+  answer:
+    | ((path: string, request: Request) => Response | undefined | Promise<Response | undefined>)
+    | undefined;
 }
 
 /** What a hub serves. */
@@ -108,7 +110,7 @@ export function startHub({ models, branches = {}, token, sizes = {} }: HubServer
 
   const hub = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
     note("hub", request);
-    const first = await answer?.(new URL(request.url).pathname);
+    const first = await answer?.(new URL(request.url).pathname, request);
     if (first) return first;
     if (token !== undefined && request.headers.get("Authorization") !== `Bearer ${token}`) {
       return failure(401, request.headers.has("Authorization") ? undefined : "GatedRepo");
@@ -195,6 +197,12 @@ export function brokenOff(bytes: Uint8Array<ArrayBuffer>, start: number, end: nu
   });
 }
 
+/** A body that begins, and of which nothing more comes. */
+export function halted(bytes: Uint8Array<ArrayBuffer>, end: number): Response {
+  const body = new ReadableStream({ start: (controller) => controller.enqueue(bytes.slice(0, end)) });
+  return new Response(body, { headers: { "Content-Length": String(bytes.length) } });
+}
+
 /** A body that comes in small pieces. */
 export function trickled(bytes: Uint8Array<ArrayBuffer>, start: number, pieces: number): Response {
   const size = Math.ceil((bytes.length - start) / pieces);
@@ -245,6 +253,11 @@ function treePage(folder: string, url: URL, sizes: Readonly<Record<string, numbe
   const next = new URL(url);
   next.searchParams.set("cursor", String(start + 10));
   return Response.json(page, start + 10 < paths.length ? { headers: { Link: `<${next}>; rel="next"` } } : {});
+}
+
+/** An answer that never comes: the client hangs up in the end. */
+export function silence(request: Request): Promise<Response> {
+  return new Promise((answer) => request.signal.addEventListener("abort", () => answer(failure(500))));
 }
 
 /** An answer of the hub that refuses. */

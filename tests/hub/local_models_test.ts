@@ -10,9 +10,9 @@ import type { ComponentName } from "../../models/checkpoint/model_index.ts";
 import { modelsWithSignal } from "../../models/models_with_signal.ts";
 import { tinyCheckpoint, withCopy, withFolder } from "../checkpoint/copies.ts";
 import { inFolder, runCli, startCliWith } from "../cli/run_cli.ts";
-import { filesOf, type Hub, MODEL, weightsOf, withHub } from "./fetch_model.ts";
+import { filesOf, type Hub, MODEL, weightsOf, whenBegun, withHub } from "./fetch_model.ts";
 import { canBeReadOnly, whileReadOnly } from "./read_only.ts";
-import { commitOf, failure, trickled } from "./hub_server.ts";
+import { commitOf, failure, halted, type HubServer, silence } from "./hub_server.ts";
 
 // A token of whoever runs the tests must not take part.
 Deno.env.delete("HF_TOKEN");
@@ -232,6 +232,77 @@ Deno.test("LocalModels uses a cache that holds all where the hub refuses, and sa
   });
 });
 
+Deno.test("LocalModels waits once for a silent hub where the cache can stand in, else three times, and says so", async () => {
+  await withHub(async (hub) => {
+    await fileOf(models(hub), "vae");
+    const html = new Response("<html>Log in first</html>", { headers: { "Content-Type": "text/html" } });
+    const silences: readonly [answer: NonNullable<HubServer["answer"]>, told: RegExp][] = [
+      [(_path, request) => silence(request), /is unreachable \(nothing came for 0\.2 s\)/],
+      // The answer begins, and nothing more comes.
+      [
+        () => new Response(new ReadableStream({ start: (body) => body.enqueue(new Uint8Array([123])) })),
+        /nothing came/,
+      ],
+      [() => html.clone(), /does not answer as a hub: .*HF_ENDPOINT.*login/],
+    ];
+    for (const [answer, told] of silences) {
+      let asked = 0;
+      hub.server.answer = (path, request) => {
+        asked++;
+        return answer(path, request);
+      };
+      const warnings: string[] = [];
+      const local = models(hub, { stallTimeout: 200, onWarning: (message) => warnings.push(message) });
+      assert.equal(await fileOf(local, "vae"), VAE);
+      assert.equal(asked, 1);
+      assert.equal(warnings.length, 1);
+      assert.match(warnings[0]!, told);
+
+      await assert.rejects(local.open({ model: "org/other" }), { code: "unreachable", message: told });
+      assert.equal(asked, 4);
+      assert.match(
+        warnings.slice(1).join("\n"),
+        /org\/other.*Trying again \(2 of 3\)\n.*org\/other.*Trying again \(3 of 3\)$/,
+      );
+      // A hub that is back is asked for what the cache lacks.
+      hub.server.answer = undefined;
+      assert.equal(await fileOf(local, "transformer"), TRANSFORMER);
+      await rm(join(snapshot(hub), TRANSFORMER));
+    }
+  });
+});
+
+Deno.test("commands wait seconds for a hub that is down or accepts and never answers, and say so", async () => {
+  const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const accepted: Deno.Conn[] = [];
+  const accepting = (async () => {
+    for await (const connection of silent) accepted.push(connection);
+  })();
+  try {
+    await inFolder(async (folder) => {
+      const run = async (HF_ENDPOINT: string): Promise<{ stderr: string; seconds: number }> => {
+        const env = { HF_ENDPOINT, HF_HUB_CACHE: folder, HF_TOKEN: "", HF_HUB_ETAG_TIMEOUT: "0.5" };
+        const started = performance.now();
+        const { code, stderr } = await startCliWith(folder, env, "gen", "cute cat", "-m", MODEL).output();
+        assert.equal(code, 1);
+        return { stderr: new TextDecoder().decode(stderr), seconds: (performance.now() - started) / 1000 };
+      };
+      for (const endpoint of ["http://127.0.0.1:9", `http://127.0.0.1:${silent.addr.port}`]) {
+        const { stderr, seconds } = await run(endpoint);
+        assert.match(
+          stderr,
+          /^warning: .*is unreachable.* Trying again \(2 of 3\)\n(.*\n)*error: .*is unreachable.*\n$/,
+        );
+        assert.ok(seconds < 10, `${seconds} s`);
+      }
+    });
+  } finally {
+    silent.close();
+    await accepting;
+    for (const connection of accepted) connection.close();
+  }
+});
+
 Deno.test("LocalModels keeps to the former commit where the hub lists a new one and refuses its files", async () => {
   await withHub(async (hub) => {
     for (const name of ["vae", "transformer", "text_encoder"] as const) await fileOf(models(hub), name);
@@ -384,13 +455,10 @@ Deno.test("LocalModels asks nothing for the components of a commit that are in t
 
 Deno.test("LocalModels stops in the middle of a component, and goes on there", async () => {
   await withHub(async (hub) => {
-    hub.server.intercept = (file, bytes) => file === TRANSFORMER ? trickled(bytes, 0, 30) : undefined;
+    hub.server.intercept = (file, bytes) => file === TRANSFORMER ? halted(bytes, 200_000) : undefined;
     const controller = new AbortController();
-    const local = models(hub, {
-      onProgress: ({ file, received, total }) => {
-        if (file === TRANSFORMER && received > total / 3) controller.abort(new Error("enough"));
-      },
-    });
+    whenBegun(hub.blob(TRANSFORMER)).then(() => controller.abort(new Error("enough")));
+    const local = models(hub);
     const stopped = await modelsWithSignal(local, controller.signal).component(
       { model: MODEL },
       "transformer",
@@ -482,22 +550,9 @@ Deno.test("Ctrl-C stops the download of a component, and the next command goes o
       const env = { HF_ENDPOINT: hub.server.endpoint, HF_HUB_CACHE: hub.cacheDir, HF_TOKEN: "" };
       const decode = () => startCliWith(folder, env, "decode", "l.safetensors", "-m", MODEL, "-o", "a.png");
 
-      // Some of the file comes, and then nothing.
-      const halfway = Promise.withResolvers<void>();
-      hub.server.intercept = (file, bytes) => {
-        if (file !== VAE) return undefined;
-        const body = new ReadableStream({
-          start: (controller) => controller.enqueue(bytes.slice(0, 10_000)),
-          pull: () => halfway.resolve(),
-        });
-        return new Response(body, { headers: { "Content-Length": String(bytes.length) } });
-      };
+      hub.server.intercept = (file, bytes) => file === VAE ? halted(bytes, 10_000) : undefined;
       const stopped = decode();
-      await halfway.promise;
-      const incomplete = `${hub.blob(VAE)}.incomplete`;
-      while (!existsSync(incomplete) || Deno.statSync(incomplete).size === 0) {
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
+      await whenBegun(hub.blob(VAE));
       stopped.kill("SIGINT");
       const { code, stderr } = await stopped.output();
       assert.equal(code, 130, new TextDecoder().decode(stderr));

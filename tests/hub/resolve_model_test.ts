@@ -10,8 +10,8 @@ import { openComponent } from "../../models/checkpoint/component.ts";
 import { COMPONENT_NAMES } from "../../models/checkpoint/model_index.ts";
 import { openDiskSource } from "../../models/checkpoint/disk_source.ts";
 import { testOnVariants, tinyCheckpoint, withCopy, withFolder } from "../checkpoint/copies.ts";
-import { filesOf, MODEL, weightsOf, withHub } from "./fetch_model.ts";
-import { brokenOff, commitOf, trickled } from "./hub_server.ts";
+import { filesOf, MODEL, weightsOf, whenBegun, withHub } from "./fetch_model.ts";
+import { brokenOff, commitOf, halted, trickled } from "./hub_server.ts";
 
 // A token of whoever runs the tests must not take part.
 Deno.env.delete("HF_TOKEN");
@@ -138,12 +138,10 @@ Deno.test("resolveModel() goes on with a file where it broke off", async () => {
 
 Deno.test("resolveModel() goes on after an abort, and asks for the rest alone", async () => {
   await withHub(async ({ server, resolve, blob, cacheDir }) => {
-    server.intercept = (file, bytes) => file === TRANSFORMER ? trickled(bytes, 0, 30) : undefined;
+    server.intercept = (file, bytes) => file === TRANSFORMER ? halted(bytes, 200_000) : undefined;
     const controller = new AbortController();
-    const onProgress = ({ file, received, total }: DownloadProgress) => {
-      if (file === TRANSFORMER && received > total / 3) controller.abort(new Error("enough"));
-    };
-    await assert.rejects(resolve(MODEL, { signal: controller.signal, onProgress }), { message: "enough" });
+    whenBegun(blob(TRANSFORMER)).then(() => controller.abort(new Error("enough")));
+    await assert.rejects(resolve(MODEL, { signal: controller.signal }), { message: "enough" });
     const snapshot = join(cacheDir, "models--org--tiny/snapshots", commitOf(MODEL, "main"));
     assert.deepEqual(weightsOf(snapshot), []);
     const kept = (await Deno.stat(`${blob(TRANSFORMER)}.incomplete`)).size;
@@ -235,8 +233,7 @@ Deno.test("resolveModel() gives up connections that fall silent and goes on", as
     server.intercept = (file, bytes) => {
       if (file !== TRANSFORMER || !silent) return undefined;
       silent = false;
-      const body = new ReadableStream({ start: (controller) => controller.enqueue(bytes.slice(0, 50_000)) });
-      return new Response(body, { headers: { "Content-Length": String(bytes.length) } });
+      return halted(bytes, 50_000);
     };
     await resolve(MODEL, { stallTimeout: 300 });
     assert.deepEqual(server.requestsFor(TRANSFORMER).map(({ range }) => range), [null, "bytes=50000-"]);
