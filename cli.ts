@@ -6,6 +6,7 @@
 
 import { Command, CommanderError } from "commander";
 import { stderr } from "node:process";
+import { bypassProxyOnLoopback } from "./artifacts/proxy.ts";
 import project from "./deno.json" with { type: "json" };
 import { INTERRUPT_STATUS, InterruptedError } from "./cli/interrupt.ts";
 import { writeLine } from "./cli/progress.ts";
@@ -54,6 +55,7 @@ async function program(called: string | undefined): Promise<Command> {
  * @returns The exit status: 0, 1 for a failure, 2 for wrong usage, 130 when stopped.
  */
 export async function main(args: readonly string[]): Promise<number> {
+  bypassProxyOnLoopback();
   try {
     await (await program(args[0])).parseAsync(args, { from: "user" });
     return 0;

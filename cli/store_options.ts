@@ -7,6 +7,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
+import { fetchNamingProxy } from "../artifacts/proxy.ts";
 import { defaultStoreFolder } from "../artifacts/store/default_folder.ts";
 import { FolderStore } from "../artifacts/store/folder_store.ts";
 import { HttpStore } from "../artifacts/store/http_store.ts";
@@ -108,7 +109,7 @@ export function openStore(place: string | undefined): RunStore {
   const { PIXSTAGE_TOKEN } = process.env;
   // A server keeps artifacts; how they were made is written down here.
   return combinedStore(
-    new HttpStore(place, { token: PIXSTAGE_TOKEN || undefined }),
+    new HttpStore(place, { token: PIXSTAGE_TOKEN || undefined, fetch: fetchNamingProxy }),
     openFolderStore(undefined),
   );
 }
@@ -140,7 +141,7 @@ export function pluginAddress(module: string, folder: string): string {
 function servers(names: readonly string[]): HttpExecutor[] {
   const { PIXSTAGE_TOKEN } = process.env;
   return [...new Set(names)].filter((name) => /^https?:\/\//.test(name)).map((url) =>
-    new HttpExecutor(url, { token: PIXSTAGE_TOKEN || undefined })
+    new HttpExecutor(url, { token: PIXSTAGE_TOKEN || undefined, fetch: fetchNamingProxy })
   );
 }
 

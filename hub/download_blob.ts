@@ -150,7 +150,7 @@ async function receive(
     }
     if (state.size < file.size) {
       const missing = `${file.path} ended after ${state.size} of ${file.size} bytes`;
-      throw unreachable(model, new URL(url).origin, new Error(missing));
+      throw unreachable(model, new URL(url), new Error(missing));
     }
     await onDisk("write", incomplete, handle.sync());
   } finally {

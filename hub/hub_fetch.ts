@@ -4,6 +4,8 @@
  * @module
  */
 
+import { fetchFailure } from "../artifacts/fetch_failure.ts";
+import { proxyInUse } from "../artifacts/proxy.ts";
 import { HubError } from "./hub_error.ts";
 import type { HubSettings } from "./hub_settings.ts";
 import { StallWatch } from "./stall_watch.ts";
@@ -47,7 +49,7 @@ export function hubFetch(settings: HubAccess, context: HubRequestContext): typeo
     const failure = (cause: unknown): unknown => {
       const stopped = [init?.signal, context.signal].find((signal) => signal?.aborted);
       if (stopped) return stopped.reason;
-      return unreachable(context.model, url.origin, stall.signal.aborted ? stall.signal.reason : cause);
+      return unreachable(context.model, url, stall.signal.aborted ? stall.signal.reason : cause);
     };
     let response: Response;
     try {
@@ -86,9 +88,9 @@ async function* watched(
 }
 
 /** The error for a network that fails. */
-export function unreachable(model: string, origin: string, cause: unknown): HubError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new HubError("unreachable", `Cannot download ${model}: ${origin} is unreachable (${reason})`, {
+export function unreachable(model: string, url: URL, cause: unknown): HubError {
+  const reason = [fetchFailure(cause), ...proxyOf(url)].join("; ");
+  return new HubError("unreachable", `Cannot download ${model}: ${url.origin} is unreachable (${reason})`, {
     advice: "Check the network, or set HF_HUB_OFFLINE=1 to use the cache alone",
     cause,
   });
@@ -104,7 +106,8 @@ function statusError(
   const code = response.headers.get("X-Error-Code");
   const page = `${settings.endpoint}/${model}`;
   if (status === 429 || status === 408 || status >= 500) {
-    return new HubError("unreachable", `Cannot download ${model}: ${url.origin} answers ${status}`, {
+    const answer = [status, ...proxyOf(url)].join("; ");
+    return new HubError("unreachable", `Cannot download ${model}: ${url.origin} answers ${answer}`, {
       advice: "Try again later",
     });
   }
@@ -140,6 +143,11 @@ function statusError(
     "unreachable",
     `Cannot download ${model}: ${url.origin}${url.pathname} answers ${status}`,
   );
+}
+
+/** The proxy that may have answered, or failed, in a server's place. */
+function proxyOf(url: URL): readonly string[] {
+  return [proxyInUse(url)].filter((proxy) => proxy !== undefined);
 }
 
 function tokenAdvice({ token, tokenSource }: HubAccess): string {

@@ -19,7 +19,7 @@ const ENTRIES = ["web.ts"];
 
 /** Files of the rooms that need a disk or a process, and say so by having no mark. */
 const UNMARKED = [
-  /^artifacts\/(atomically|disk|disk_room|file_lock)\.ts$/,
+  /^artifacts\/(atomically|disk|disk_room|file_lock|proxy)\.ts$/,
   /^artifacts\/store\/(default_folder|folder_\w+)\.ts$/,
   /^graph\/(fingerprint_memo|provenance_file)\.ts$/,
   /^graph\/executors\/(local_place|parent_watch|process|process_main|worker_main)\.ts$/,

@@ -7,6 +7,7 @@
  */
 
 import { z } from "zod";
+import { fetchFailure } from "../../artifacts/fetch_failure.ts";
 import { HttpStore, KEY_WANTED } from "../../artifacts/store/http_store.ts";
 import { sha256Schema } from "../../artifacts/store/stage_record.ts";
 import { runEventSchema, type StageMemory } from "../events.ts";
@@ -125,10 +126,13 @@ export class HttpExecutor implements Executor {
       response = await fetch(request);
     } catch (cause) {
       signal.throwIfAborted();
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new RemoteStageError(`Cannot reach ${this.#base}: ${reason}; is its server running?`, 0, {
-        cause,
-      });
+      throw new RemoteStageError(
+        `Cannot reach ${this.#base}: ${fetchFailure(cause)}; is its server running?`,
+        0,
+        {
+          cause,
+        },
+      );
     }
     if (response.ok && response.body) return response;
     const content: unknown = await response.json().catch(() => undefined);
