@@ -8,6 +8,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { FileError, onDisk } from "../artifacts/file_error.ts";
+import { someNames } from "../artifacts/some_names.ts";
 import { CheckpointError } from "../models/checkpoint/checkpoint_errors.ts";
 import type { FindWeights } from "../models/checkpoint/component.ts";
 import { openDiskSource } from "../models/checkpoint/disk_source.ts";
@@ -213,7 +214,7 @@ export class HubModel {
       throw new HubError(
         "unsupported",
         `Cannot use ${model}: it must be in diffusers' folder layout, with model_index.json, or config.json of a ` +
-          `component: current files are ${[...repository.files.keys()].slice(0, 10).join(", ") || "none"}`,
+          `component, but holds ${someNames(repository.files.keys())}`,
       );
     }
     const files = await this.#missing(repository, smallFiles(has, variant));

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { someNames } from "../../artifacts/some_names.ts";
 import { MissingComponentError } from "./checkpoint_errors.ts";
 import { type CheckpointSource, joinPath } from "./source.ts";
 
@@ -35,8 +36,8 @@ export async function readTokenizerFiles(source: CheckpointSource, folder: strin
   const files = await source.list(folder);
   if (!files.includes("tokenizer.json") && !files.includes("spiece.model")) {
     throw new MissingComponentError(
-      `Cannot open the tokenizer of ${source.name} as the folder ${folder} must hold tokenizer.json or spiece.model: ` +
-        `current files are ${files.join(", ") || "none"}`,
+      `Cannot open the tokenizer of ${source.name}: the folder ${folder} must hold tokenizer.json or spiece.model, ` +
+        `but holds ${someNames(files)}`,
     );
   }
   const text = async <K extends string>(key: K, file: string): Promise<{ readonly [key in K]?: string }> =>

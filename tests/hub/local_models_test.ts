@@ -167,7 +167,7 @@ Deno.test("LocalModels works offline where the cache holds what is needed, and n
     await assert.rejects(transformer.weights(), {
       name: "HubError",
       code: "offline",
-      message: /org\/tiny offline: the cache .* weights of .*transformer .*HF_HUB_OFFLINE/,
+      message: /org\/tiny offline: the cache .* weights of .*transformer: .*HF_HUB_OFFLINE/,
     });
     assert.equal(hub.server.requests.length, before);
 
