@@ -44,6 +44,18 @@ export function cacheLayout(cacheDir: string, model: string): CacheLayout {
 }
 
 /**
+ * Names the model whose snapshot a folder is.
+ *
+ * @param folder The absolute path of a folder.
+ * @returns `org/name`; `undefined` if it is not the snapshot of a cache.
+ */
+export function snapshotModel(folder: string): string | undefined {
+  const [repository = "", snapshots, commit = ""] = folder.split(/[/\\]/).slice(-3);
+  const [kind, ...name] = repository.split("--");
+  return kind === "models" && snapshots === "snapshots" && COMMIT.test(commit) ? name.join("/") : undefined;
+}
+
+/**
  * Puts a blob into a snapshot, as a link. Other processes may be reading through the same link: a link that is right stays,
  * and a new one takes its place in one step. Where the file system has no links, the file itself moves into the snapshot,
  * as Python's `huggingface_hub` moves it.

@@ -9,6 +9,7 @@ import { openDiskSource } from "../models/checkpoint/disk_source.ts";
 import { COMPONENT_NAMES, parseModelIndex } from "../models/checkpoint/model_index.ts";
 import type { CheckpointSource } from "../models/checkpoint/source.ts";
 import { findWeightFiles, variantsOf, type WeightFiles } from "../models/checkpoint/weight_files.ts";
+import { snapshotModel } from "./cache_layout.ts";
 
 /** One of these is there of each part of a checkpoint: its configuration, or the tokenizer's words. */
 const TELLING: ReadonlySet<string> = new Set([
@@ -71,7 +72,7 @@ export async function heldWeights(path: string): Promise<ReadonlyMap<string, rea
  * @throws {UnsupportedArchitectureError} if it is not of PixArt.
  */
 export async function holdsSmallFiles(path: string): Promise<boolean> {
-  const source = await openDiskSource(path).catch(() => undefined);
+  const source = await openDiskSource(path, { name: snapshotModel(path) }).catch(() => undefined);
   if (!source) return false;
   if (!await source.exists("model_index.json")) return await source.exists("config.json");
   for (const name of await declaredParts(source)) {

@@ -177,8 +177,13 @@ export class HubModel {
       }
     }
     this.#warnOfCache();
-    const source = await openDiskSource(this.folder);
+    const source = await this.#openFolder();
     return { source, findWeights: (folder) => this.#weights(source, folder, variant, signal) };
+  }
+
+  /** The snapshot, by the model's name. */
+  #openFolder(): Promise<CheckpointSource> {
+    return openDiskSource(this.folder, { name: this.#context.model });
   }
 
   /** All files where they lie on the hub. */
@@ -195,7 +200,7 @@ export class HubModel {
   /** Says what the cache lacks so that the model could be opened. */
   async #missingFromCache(variant: string): Promise<string | undefined> {
     try {
-      const source = await openDiskSource(this.folder);
+      const source = await this.#openFolder();
       const main = await Promise.all(MAIN_FILES.map((path) => source.exists(path)));
       if (!main.includes(true)) return "model_index.json is missing";
       await componentVariants(source, variant);

@@ -10,10 +10,12 @@ import { type Checkpoint, openCheckpoint } from "../models/checkpoint/checkpoint
 import { type Component, openComponent } from "../models/checkpoint/component.ts";
 import { openDiskSource } from "../models/checkpoint/disk_source.ts";
 import type { ComponentName } from "../models/checkpoint/model_index.ts";
+import type { CheckpointSource } from "../models/checkpoint/source.ts";
 import type { Weights } from "../models/checkpoint/weights.ts";
 import type { ModelReference, Models, QuantizeOptions } from "../models/models.ts";
 import { defaultQuantizedFolder } from "../models/quantization/default_folder.ts";
 import { openQuantized } from "../models/quantization/open_quantized.ts";
+import { snapshotModel } from "./cache_layout.ts";
 import type { HubFiles, HubModel, HubModelOptions } from "./hub_model.ts";
 import { resolveModel } from "./resolve_model.ts";
 
@@ -52,7 +54,7 @@ export class LocalModels implements Models {
     }
     const meanwhile = this.#opened.get(key);
     if (meanwhile) return await meanwhile;
-    const opening = openDiskSource(place).then((source) => openCheckpoint(source, named));
+    const opening = openFolder(place).then((source) => openCheckpoint(source, named));
     this.#opened.set(key, opening);
     // What failed may work later: a folder that is made.
     opening.catch(() => this.#opened.delete(key));
@@ -68,7 +70,7 @@ export class LocalModels implements Models {
     const { model, variant } = reference;
     const place = await this.#place(model, signal);
     const files: Pick<HubFiles, "source"> & Partial<HubFiles> = typeof place === "string"
-      ? { source: await openDiskSource(place) }
+      ? { source: await openFolder(place) }
       : await place.files(variant ?? "", signal);
     const { source, ...found } = files;
     if (await source.exists("model_index.json")) {
@@ -106,6 +108,11 @@ export class LocalModels implements Models {
     );
     return await finding;
   }
+}
+
+/** Opens a folder. Snapshots of the hub's cache are called by their model, as their own name is a commit. */
+function openFolder(path: string): Promise<CheckpointSource> {
+  return openDiskSource(path, { name: snapshotModel(path) });
 }
 
 /** The folder of the embedded model. */

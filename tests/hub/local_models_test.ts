@@ -5,6 +5,8 @@ import { join } from "node:path";
 import type { DownloadProgress } from "../../hub/download_progress.ts";
 import { HubError } from "../../hub/hub_error.ts";
 import { LocalModels, type LocalModelsOptions } from "../../hub/local_models.ts";
+import { readArtifactFile } from "../../graph/provenance_file.ts";
+import { decodePicture } from "../../images/picture.ts";
 import { fingerprint } from "../../models/checkpoint/fingerprint.ts";
 import type { ComponentName } from "../../models/checkpoint/model_index.ts";
 import { modelsWithSignal } from "../../models/models_with_signal.ts";
@@ -511,6 +513,61 @@ Deno.test("LocalModels opens components of a repository that has no model index"
       });
       await assert.rejects(models(hub).open({ model: MODEL }), { message: /must hold model_index.json/ });
     }, { models: { [MODEL]: { main: copy } } });
+  });
+});
+
+Deno.test("models of the hub are called by their names, never by a commit", async () => {
+  await withHub(async (hub) => {
+    const local = models(hub);
+    const offline = models(hub, { localFilesOnly: true });
+    const byCommit = { model: `${MODEL}@${commitOf(MODEL, "main")}` };
+    const opened = [
+      await local.open({ model: MODEL }),
+      await offline.open({ model: MODEL }),
+      await models(hub).open(byCommit),
+      await new LocalModels().open({ model: snapshot(hub) }),
+      await models(hub, { fetches: false }).open({ model: MODEL }),
+    ];
+    for (const { name, component } of opened) {
+      assert.equal(name, MODEL);
+      const vae = await component("vae");
+      assert.equal(vae.name, `${MODEL}/vae`);
+      assert.equal(vae.source.name, MODEL);
+    }
+    assert.equal((await new LocalModels().open({ model: TINY })).name, "tiny-alpha-512");
+
+    await (await local.component({ model: MODEL }, "vae")).weights();
+    await writeFile(join(snapshot(hub), "scheduler/scheduler_config.json"), "{");
+    await assert.rejects(async () => await (await offline.open({ model: MODEL })).scheduler(), {
+      message: /^Cannot parse org\/tiny\/scheduler\/scheduler_config\.json/,
+    });
+  });
+});
+
+Deno.test("pictures and artifacts name a model of the hub by its name", async () => {
+  await withHub(async (hub) => {
+    await inFolder(async (folder) => {
+      const env = { HF_ENDPOINT: hub.server.endpoint, HF_HUB_CACHE: hub.cacheDir, HF_TOKEN: "" };
+      const size = ["-W", "64", "-H", "48", "--no-resolution-binning", "--steps", "2"];
+      const files = ["-o", "a.png", "--save-latents", "a.safetensors"];
+      const { code, stderr } = await startCliWith(
+        folder,
+        env,
+        "gen",
+        "cute cat",
+        "-m",
+        MODEL,
+        ...size,
+        ...files,
+      )
+        .output();
+      assert.equal(code, 0, new TextDecoder().decode(stderr));
+      const { artifact } = await readArtifactFile(join(folder, "a.safetensors"));
+      assert.equal(artifact.metadata["model"], MODEL);
+      const { metadata } = await decodePicture(await Deno.readFile(join(folder, "a.png")));
+      assert.match(metadata["parameters"] ?? "", /\bModel: org\/tiny\b/);
+      assert.ok(!Object.values(metadata).some((text) => text.includes(commitOf(MODEL, "main"))));
+    });
   });
 });
 
