@@ -9,7 +9,7 @@ import { Buffer } from "node:buffer";
 import { stderr, stdout } from "node:process";
 import type { Writable } from "node:stream";
 import type { RunEvent } from "../graph/events.ts";
-import type { DownloadProgress } from "../hub/download_progress.ts";
+import type { DownloadProgress } from "../hub/download.ts";
 
 /** How a run's events are shown. */
 export interface ProgressOptions {

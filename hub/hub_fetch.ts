@@ -1,16 +1,15 @@
 /**
- * Requests to the hub: the token where it belongs, and failures in words.
+ * Requests to the hub, with the token, a limit on silence, and retries.
  *
  * @module
  */
 
-import { fetchFailure } from "../artifacts/fetch_failure.ts";
-import { proxyInUse } from "../artifacts/proxy.ts";
-import { HubError } from "./hub_error.ts";
-import type { HubSettings } from "./hub_settings.ts";
-import { StallWatch } from "./stall_watch.ts";
+import { clearTimeout, setTimeout } from "node:timers";
+import { setTimeout as delay } from "node:timers/promises";
+import { HubError, refusedBy, unreachable } from "./hub_error.ts";
+import type { HubAccess } from "./hub_settings.ts";
 
-/** What requests are about, for their errors. */
+/** The subject of requests, for their errors, and their limits. */
 export interface HubRequestContext {
   /** The model: `PixArt-alpha/PixArt-Sigma-XL-2-512-MS`. */
   readonly model: string;
@@ -22,60 +21,76 @@ export interface HubRequestContext {
   readonly stallTimeout: number;
 }
 
-/** Where the hub is, and the token that it is asked with. */
-type HubAccess = Pick<HubSettings, "endpoint" | "token" | "tokenSource">;
+/** How often and how soon a request is repeated. */
+export interface RetryOptions {
+  /**
+   * Tries in a row without progress before giving up. Questions to the hub, which precede any download, are tried three
+   * times at most.
+   *
+   * @default {5}
+   */
+  readonly tries?: number | undefined;
+  /**
+   * Milliseconds before the second try; doubled before each further one.
+   *
+   * @default {500}
+   */
+  readonly retryDelay?: number | undefined;
+  /** Stops the retries. */
+  readonly signal?: AbortSignal | undefined;
+  /** Receives a sentence about each failure that another try follows. */
+  readonly onWarning?: ((message: string) => void) | undefined;
+}
 
 /**
- * Makes a `fetch` for the hub. The token goes to the hub's own origin alone, not to where the hub redirects or links.
+ * Creates a `fetch` for the hub. The token goes to the hub's own origin alone, not to the targets of redirects and links.
  *
- * @param settings Where the hub is.
- * @param context What the requests are about.
- * @returns A `fetch` that throws a `HubError` unless the status is one of success. The body throws one if it breaks off or
- * falls silent.
+ * @param access The hub's address and token.
+ * @param context The subject of the requests.
+ * @returns A `fetch` that throws a `HubError` unless the status is a success. The body throws one if it breaks off or falls
+ * silent.
  */
-export function hubFetch(settings: HubAccess, context: HubRequestContext): typeof fetch {
-  const { origin } = new URL(settings.endpoint);
+export function hubFetch(access: HubAccess, context: HubRequestContext): typeof fetch {
+  const { model, revision } = context;
+  const { origin } = new URL(access.endpoint);
   return async (input, init) => {
     const url = new URL(input instanceof Request ? input.url : input);
     const headers = new Headers(init?.headers);
     headers.set("User-Agent", "pixstage");
-    if (settings.token !== undefined && url.origin === origin) {
-      headers.set("Authorization", `Bearer ${settings.token}`);
+    if (access.token !== undefined && url.origin === origin) {
+      headers.set("Authorization", `Bearer ${access.token}`);
     }
-    const stall = new StallWatch(context.stallTimeout);
-    const signals = [init?.signal, context.signal, stall.signal].filter((signal) =>
-      signal instanceof AbortSignal
-    );
+    const stops = [init?.signal, context.signal].filter((signal) => signal instanceof AbortSignal);
+    const watch = new ConnectionWatch(context.stallTimeout, stops);
     const failure = (cause: unknown): unknown => {
-      const stopped = [init?.signal, context.signal].find((signal) => signal?.aborted);
-      if (stopped) return stopped.reason;
-      return unreachable(context.model, url, stall.signal.aborted ? stall.signal.reason : cause);
+      const stopped = stops.find(({ aborted }) => aborted);
+      return stopped ? stopped.reason : unreachable(model, url, cause);
     };
     let response: Response;
     try {
-      response = await stall.wait(fetch(url, { ...init, headers, signal: AbortSignal.any(signals) }));
+      response = await watch.wait(fetch(url, { ...init, headers, signal: watch.signal }));
     } catch (cause) {
       throw failure(cause);
     }
     if (response.ok) {
-      const body = response.body && ReadableStream.from(watched(response.body, stall, failure));
+      const body = response.body && ReadableStream.from(watched(response.body, watch, failure));
       return new Response(body, response);
     }
     await response.body?.cancel();
-    throw statusError(response, url, settings, context);
+    throw refusedBy(response, url, access, model, revision);
   };
 }
 
-/** The pieces of a body, with errors in words. */
+/** Passes the pieces of a body on, and describes its failures. */
 async function* watched(
   body: ReadableStream<Uint8Array<ArrayBuffer>>,
-  stall: StallWatch,
+  watch: ConnectionWatch,
   failure: (cause: unknown) => unknown,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const reader = body.getReader();
   const read = async () => {
     try {
-      return await stall.wait(reader.read());
+      return await watch.wait(reader.read());
     } catch (cause) {
       throw failure(cause);
     }
@@ -87,71 +102,75 @@ async function* watched(
   }
 }
 
-/** The error for a network that fails. */
-export function unreachable(model: string, url: URL, cause: unknown): HubError {
-  const reason = [fetchFailure(cause), ...proxyOf(url)].join("; ");
-  return new HubError("unreachable", `Cannot download ${model}: ${url.origin} is unreachable (${reason})`, {
-    advice: "Check the network, or set HF_HUB_OFFLINE=1 to use the cache alone",
-    cause,
-  });
+/** Ends a connection that is open but silent, or that nobody needs any longer. */
+class ConnectionWatch {
+  readonly #controller = new AbortController();
+  readonly #milliseconds: number;
+  readonly #stops: readonly AbortSignal[];
+
+  /**
+   * @param milliseconds The longest silence.
+   * @param stops Signals that end the connection.
+   */
+  constructor(milliseconds: number, stops: readonly AbortSignal[]) {
+    this.#milliseconds = milliseconds;
+    this.#stops = stops;
+  }
+
+  /** Aborted when the connection is to end. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Waits for an answer, or for the next piece of it. */
+  async wait<T>(next: Promise<T>): Promise<T> {
+    const ended = Promise.withResolvers<never>();
+    const end = (reason: unknown): void => {
+      // The body of a response that was garbage-collected does not hear of the abort by itself.
+      this.#controller.abort(reason);
+      ended.reject(reason);
+    };
+    const silence = new Error(`nothing came for ${this.#milliseconds / 1000} s`);
+    const timer = setTimeout(() => end(silence), this.#milliseconds);
+    const stop = (): void => end(this.#stops.find(({ aborted }) => aborted)?.reason);
+    for (const signal of this.#stops) {
+      if (signal.aborted) stop();
+      signal.addEventListener("abort", stop);
+    }
+    try {
+      return await Promise.race([next, ended.promise]);
+    } finally {
+      clearTimeout(timer);
+      for (const signal of this.#stops) signal.removeEventListener("abort", stop);
+    }
+  }
 }
 
-function statusError(
-  response: Response,
-  url: URL,
-  settings: HubAccess,
-  { model, revision }: HubRequestContext,
-): HubError {
-  const { status } = response;
-  const code = response.headers.get("X-Error-Code");
-  const page = `${settings.endpoint}/${model}`;
-  if (status === 429 || status === 408 || status >= 500) {
-    const answer = [status, ...proxyOf(url)].join("; ");
-    return new HubError("unreachable", `Cannot download ${model}: ${url.origin} answers ${answer}`, {
-      advice: "Try again later",
-    });
+/**
+ * Repeats work when the network or the server failed.
+ *
+ * @param work The work. It calls its argument after each bit of progress, which resets the count of tries.
+ * @param options How often and how soon to try again.
+ * @returns The result of `work`.
+ * @throws {HubError} of the last try, or the first that another try cannot mend.
+ */
+export async function withRetries<T>(
+  work: (progress: () => void) => Promise<T>,
+  options: RetryOptions = {},
+): Promise<T> {
+  const { tries = 5, retryDelay = 500, signal, onWarning } = options;
+  for (let tried = 0;;) {
+    signal?.throwIfAborted();
+    try {
+      return await work(() => tried = 0);
+    } catch (error) {
+      tried += 1;
+      signal?.throwIfAborted();
+      if (!(error instanceof HubError) || error.code !== "unreachable" || tried >= tries) throw error;
+      onWarning?.(`${error.problem}. Trying again (${tried + 1} of ${tries})`);
+      // A random part spreads the retries of parallel downloads.
+      const wait = retryDelay * 2 ** (tried - 1) * (0.75 + Math.random() / 2);
+      await delay(wait, undefined, signal ? { signal } : {}).catch(() => signal?.throwIfAborted());
+    }
   }
-  if (code === "RevisionNotFound") {
-    return new HubError("revision_not_found", `Cannot download ${model}: it has no revision ${revision}`, {
-      advice: `Its branches and tags are on ${page}/tree/main`,
-    });
-  }
-  if (code === "EntryNotFound") {
-    return new HubError("file_not_found", `Cannot download ${model}: ${url.pathname} is no longer there`, {
-      advice: "Try again",
-    });
-  }
-  if (code === "GatedRepo") {
-    return new HubError("unauthorized", `Cannot download ${model}: its terms must be accepted (${status})`, {
-      advice: `Accept them on ${page}, then set HF_TOKEN to an access token of your account`,
-    });
-  }
-  // The hub answers 401 for models that do not exist, so as not to tell which private ones do.
-  if (status === 404 || code === "RepoNotFound") {
-    return new HubError(
-      "model_not_found",
-      `Cannot download ${model}: ${settings.endpoint} has no such model, or it is private (${status})`,
-      { advice: `Check the name. ${tokenAdvice(settings)}` },
-    );
-  }
-  if (status === 401 || status === 403) {
-    return new HubError("unauthorized", `Cannot download ${model}: it needs permission (${status})`, {
-      advice: tokenAdvice(settings),
-    });
-  }
-  return new HubError(
-    "unreachable",
-    `Cannot download ${model}: ${url.origin}${url.pathname} answers ${status}`,
-  );
-}
-
-/** The proxy that may have answered, or failed, in a server's place. */
-function proxyOf(url: URL): readonly string[] {
-  return [proxyInUse(url)].filter((proxy) => proxy !== undefined);
-}
-
-function tokenAdvice({ token, tokenSource }: HubAccess): string {
-  return token === undefined
-    ? "A private model needs HF_TOKEN set to an access token that may read it"
-    : `The access token from ${tokenSource} may not read it or has expired`;
 }

@@ -1,5 +1,5 @@
 /**
- * The models that are on this machine: the embedded one, and those in the hub's cache.
+ * The models on this machine: the embedded one, and those in the hub's cache.
  *
  * @module
  */
@@ -8,35 +8,37 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { openDiskSource } from "../models/checkpoint/disk_source.ts";
 import { COMPONENT_NAMES, type ComponentName } from "../models/checkpoint/model_index.ts";
-import { declaredParts, heldWeights } from "./cached_model.ts";
-import { COMMIT } from "./commit.ts";
+import { declaredParts, heldWeights } from "./checkpoint_files.ts";
 import { hubSettings } from "./hub_settings.ts";
 import { DEFAULT_MODEL, embeddedModelFolder } from "./local_models.ts";
+import { COMMIT } from "./repository.ts";
 
-/** A model that is on this machine. */
+/** A model on this machine. */
 export interface ListedModel {
-  /** What `--model` takes. A snapshot that is not the one of `main` carries its branch, tag or commit. */
+  /** The value for `--model`: the model, with the branch, tag or commit of a snapshot that is not `main`'s. */
   readonly name: string;
   /** Its folder. */
   readonly folder: string;
-  /** Bytes of its files. */
+  /** The size of its files in bytes. */
   readonly bytes: number;
-  /** The components whose weights are here, of any variant. */
+  /** The components whose weights are present, in any variant. */
   readonly components: readonly ComponentName[];
-  /** The components whose weights a run fetches when it needs them. */
+  /** The components whose weights a run fetches on demand. */
   readonly missing: readonly ComponentName[];
 }
 
 const PREFIX = "models--";
 
 /**
- * Lists the models of this machine that a run can take. (`scanCacheDir` of the hub's library leaves out the folders
- * of a snapshot, and models that were fetched by commit alone.)
+ * Lists the models of this machine that a run can use. (`scanCacheDir` of the hub's library omits the folders of a
+ * snapshot, and models that were fetched by commit alone.)
  *
- * @param options Where the hub's cache is; as for downloads otherwise.
+ * @param options The hub's cache, if it is not the default one.
  * @returns The embedded model first, then the cached ones by name.
  */
-export async function listModels(options: { readonly cacheDir?: string } = {}): Promise<ListedModel[]> {
+export async function listModels(
+  options: { readonly cacheDir?: string | undefined } = {},
+): Promise<ListedModel[]> {
   const { cacheDir } = await hubSettings(options);
   const cached: ListedModel[] = [];
   for (const entry of await folders(cacheDir)) {
@@ -75,7 +77,7 @@ async function listed(name: string, folder: string): Promise<readonly ListedMode
   }];
 }
 
-/** The branches and tags of each commit. */
+/** Reads the branches and tags of each commit. */
 async function readRefs(folder: string): Promise<ReadonlyMap<string, readonly string[]>> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
   const refs = new Map<string, string[]>();

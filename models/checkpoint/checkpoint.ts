@@ -58,13 +58,13 @@ export interface Checkpoint {
 /** How a checkpoint is opened. */
 export interface OpenCheckpointOptions {
   /** The variant of the weights: `fp16`. Default is the plain weights. */
-  readonly variant?: string;
+  readonly variant?: string | undefined;
   /**
    * Finds the weights of a component by its folder, in the place of looking for them in the source: for sources that have
    * the small files alone at first. Which variant a component takes, and whether there is such a variant, is then its
    * matter.
    */
-  readonly findWeights?: FindWeights;
+  readonly findWeights?: FindWeights | undefined;
 }
 
 const INDEX_FILE = "model_index.json";

@@ -8,7 +8,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { HubModelOptions } from "../../hub/hub_model.ts";
-import { resolveModel } from "../../hub/resolve_model.ts";
+import { resolveModel } from "../../hub/local_models.ts";
 import { COMPONENT_NAMES, type ComponentName } from "../../models/checkpoint/model_index.ts";
 import { tinyCheckpoint, withFolder } from "../checkpoint/copies.ts";
 import { hashOf, type HubServer, type HubServerOptions, startHub } from "./hub_server.ts";

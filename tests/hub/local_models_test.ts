@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { cp, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { DownloadProgress } from "../../hub/download_progress.ts";
+import type { DownloadProgress } from "../../hub/download.ts";
 import { HubError } from "../../hub/hub_error.ts";
 import { LocalModels, type LocalModelsOptions } from "../../hub/local_models.ts";
 import { readArtifactFile } from "../../graph/provenance_file.ts";

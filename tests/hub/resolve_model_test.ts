@@ -3,8 +3,8 @@ import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { cp, mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { DownloadProgress } from "../../hub/download_progress.ts";
-import { resolveModel } from "../../hub/resolve_model.ts";
+import type { DownloadProgress } from "../../hub/download.ts";
+import { resolveModel } from "../../hub/local_models.ts";
 import { openCheckpoint } from "../../models/checkpoint/checkpoint.ts";
 import { openComponent } from "../../models/checkpoint/component.ts";
 import { COMPONENT_NAMES } from "../../models/checkpoint/model_index.ts";
@@ -39,7 +39,7 @@ Deno.test("resolveModel() refuses what is neither a folder nor a name", async ()
   ) {
     await assert.rejects(resolveModel(reference), {
       name: "RangeError",
-      message: /must be a folder on disk or a name on the hub/,
+      message: /must be a folder on disk, or a name on the hub/,
     }, reference);
   }
   await assert.rejects(resolveModel("org/tiny", { revision: "../../x" }), {
