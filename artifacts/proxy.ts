@@ -9,7 +9,10 @@ import { fetchFailure } from "./fetch_failure.ts";
 
 const LOOPBACK = ["localhost", "127.0.0.1", "::1"];
 
-/** Lets requests to this machine go direct, as browsers do: no proxy elsewhere can reach it. Call it before any request. */
+/**
+ * Lets requests to this machine go direct, as browsers do: no proxy elsewhere can reach it. Call it before
+ * any request.
+ */
 export function bypassProxyOnLoopback(): void {
   const { env } = process;
   env.NO_PROXY = [...new Set([...exceptions(), ...LOOPBACK])].join(",");
@@ -19,7 +22,8 @@ export function bypassProxyOnLoopback(): void {
  * Names the proxy that a request may have gone through.
  *
  * @param url The address of the request.
- * @returns `HTTP_PROXY is set to http://proxy:3128`; `undefined` if no variable names a proxy for this address.
+ * @returns `HTTP_PROXY is set to http://proxy:3128`; `undefined` if no variable names a proxy for this
+ * address.
  */
 export function proxyInUse(url: URL): string | undefined {
   const { env } = process;

@@ -1,5 +1,6 @@
 /**
- * The files of a repository that make up a checkpoint: the ones a run needs, and the ones a folder already holds.
+ * The files of a repository that make up a checkpoint: the ones a run needs, and the ones a folder already
+ * holds.
  *
  * @module
  */
@@ -17,7 +18,9 @@ import {
   type WeightFiles,
 } from "../models/checkpoint/weight_files.ts";
 
-/** The file that identifies a repository: a whole checkpoint, a single component, or components in folders. */
+/**
+ * The file that identifies a repository: a whole checkpoint, a single component, or components in folders.
+ */
 const MAIN_FILES: readonly string[] = [
   "model_index.json",
   "config.json",
@@ -34,7 +37,9 @@ const CHECKPOINT_FILES = [
   "tokenizer/special_tokens_map.json",
 ];
 
-/** Each folder of a complete checkpoint holds one of these: its configuration, or the tokenizer's vocabulary. */
+/**
+ * Each folder of a complete checkpoint holds one of these: its configuration, or the tokenizer's vocabulary.
+ */
 const FOLDER_FILES: ReadonlySet<string> = new Set([
   "config.json",
   "scheduler_config.json",
@@ -58,7 +63,8 @@ export async function holdsMainFile(source: CheckpointSource): Promise<boolean> 
 }
 
 /**
- * Lists the files that are small and always needed: configurations, the tokenizer, the indices of sharded weights.
+ * Lists the files that are small and always needed: configurations, the tokenizer, the indices of sharded
+ * weights.
  *
  * @param has Whether the repository holds a file.
  * @param variant The variant of the weights; `""` for the plain ones.
@@ -144,8 +150,8 @@ export async function wholeWeights(
  * Lists the weights that a folder holds.
  *
  * @param path The folder.
- * @returns The variants of each component whose weights are whole, by its folder; `""` is the folder of a single
- * component, and the plain variant.
+ * @returns The variants of each component whose weights are whole, by its folder; `""` is the folder of a
+ * single component, and the plain variant.
  */
 export async function heldWeights(path: string): Promise<ReadonlyMap<string, readonly string[]>> {
   const held = new Map<string, readonly string[]>();

@@ -1,5 +1,6 @@
 /**
- * Downloads of files into the cache: several at a time, resumed where an earlier try ended, and verified by hash.
+ * Downloads of files into the cache: several at a time, resumed where an earlier try ended, and verified by
+ * hash.
  *
  * @module
  */
@@ -100,7 +101,9 @@ export async function downloadFiles(
   stop.throwIfAborted();
 }
 
-/** Whether a file is present in full. Blobs receive their name when they are whole, so that the size suffices. */
+/**
+ * Whether a file is present in full. Blobs receive their name when they are whole, so that the size suffices.
+ */
 export async function hasFile(path: string, size: number): Promise<boolean> {
   return await sizeOf(path) === size;
 }

@@ -1,6 +1,7 @@
 /**
- * The Hugging Face cache, `models--org--name/{refs,blobs,snapshots}`, and the commits in it. Blobs are named by their hash;
- * a snapshot is a folder of links to them. Python's `huggingface_hub` reads and writes the same layout.
+ * The Hugging Face cache, `models--org--name/{refs,blobs,snapshots}`, and the commits in it. Blobs are named
+ * by their hash; a snapshot is a folder of links to them. Python's `huggingface_hub` reads and writes the
+ * same layout.
  *
  * Source: `huggingface_hub/file_download.py`.
  *
@@ -243,9 +244,9 @@ function isReadOnly(error: unknown): error is FileError {
 }
 
 /**
- * Links a blob into a snapshot. Other processes may be reading through the same link: a correct link stays, and a new one
- * replaces the old one in one step. If the file system has no links, the file itself moves into the snapshot, as with
- * Python's `huggingface_hub`.
+ * Links a blob into a snapshot. Other processes may be reading through the same link: a correct link stays,
+ * and a new one replaces the old one in one step. If the file system has no links, the file itself moves into
+ * the snapshot, as with Python's `huggingface_hub`.
  *
  * @param blob Path of the blob.
  * @param path Path in the snapshot.

@@ -24,8 +24,8 @@ export interface HubRequestContext {
 /** How often and how soon a request is repeated. */
 export interface RetryOptions {
   /**
-   * Tries in a row without progress before giving up. Questions to the hub, which precede any download, are tried three
-   * times at most.
+   * Tries in a row without progress before giving up. Questions to the hub, which precede any download, are
+   * tried three times at most.
    *
    * @default {5}
    */
@@ -43,12 +43,13 @@ export interface RetryOptions {
 }
 
 /**
- * Creates a `fetch` for the hub. The token goes to the hub's own origin alone, not to the targets of redirects and links.
+ * Creates a `fetch` for the hub. The token goes to the hub's own origin alone, not to the targets of
+ * redirects and links.
  *
  * @param access The hub's address and token.
  * @param context The subject of the requests.
- * @returns A `fetch` that throws a `HubError` unless the status is a success. The body throws one if it breaks off or falls
- * silent.
+ * @returns A `fetch` that throws a `HubError` unless the status is a success. The body throws one if it
+ * breaks off or falls silent.
  */
 export function hubFetch(access: HubAccess, context: HubRequestContext): typeof fetch {
   const { model, revision } = context;

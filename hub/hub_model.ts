@@ -1,6 +1,6 @@
 /**
- * A model of the hub: its small files are fetched when it is opened, the weights of a component when they are first
- * needed, and its cached copy is used if the hub refuses.
+ * A model of the hub: its small files are fetched when it is opened, the weights of a component when they are
+ * first needed, and its cached copy is used if the hub refuses.
  *
  * @module
  */
@@ -34,13 +34,17 @@ export interface HubModelOptions extends HubOptions, DownloadOptions {
    */
   readonly revision?: string | undefined;
   /**
-   * Whether files are fetched into the cache. If false, they are read over HTTP, weights by the byte: use it when only the
-   * headers of weights are needed. The cache is still read if the hub must not or cannot be asked.
+   * Whether files are fetched into the cache. If false, they are read over HTTP, weights by the byte: use it
+   * when only the headers of weights are needed. The cache is still read if the hub must not or cannot be
+   * asked.
    *
    * @default {true}
    */
   readonly fetches?: boolean | undefined;
-  /** Receives a sentence about each failure that is tried again, and about a hub that refuses while the cache is used. */
+  /**
+   * Receives a sentence about each failure that is tried again, and about a hub that refuses while the cache
+   * is used.
+   */
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
@@ -87,11 +91,12 @@ export class HubModel {
   }
 
   /**
-   * Finds the commit of a revision, and its files on the hub. The hub is asked once, and not at all for a commit whose small
-   * files are in the cache: a commit never changes.
+   * Finds the commit of a revision, and its files on the hub. The hub is asked once, and not at all for a
+   * commit whose small files are in the cache: a commit never changes.
    *
    * @param name The model: `PixArt-alpha/PixArt-Sigma-XL-2-512-MS`.
-   * @param options The revision, the cache, and the handlers of progress and warnings. The signal stops this call alone.
+   * @param options The revision, the cache, and the handlers of progress and warnings. The signal stops this
+   * call alone.
    * @returns The model.
    * @throws {HubError} if it is neither on the hub nor in the cache; `code` gives the kind of failure.
    */
@@ -230,7 +235,10 @@ export class HubModel {
     return weights;
   }
 
-  /** Asks the hub for the files of the commit; `undefined` if it must not be asked, cannot be reached, or refuses. */
+  /**
+   * Asks the hub for the files of the commit; `undefined` if it must not be asked, cannot be reached, or
+   * refuses.
+   */
   async #ask(signal: AbortSignal | undefined): Promise<CachedCommit | undefined> {
     const { commit, fault } = this.#found;
     // A hub that was out of reach may be back; one that refused will refuse again.

@@ -15,7 +15,9 @@ import { COMMIT } from "./repository.ts";
 
 /** A model on this machine. */
 export interface ListedModel {
-  /** The value for `--model`: the model, with the branch, tag or commit of a snapshot that is not `main`'s. */
+  /**
+   * The value for `--model`: the model, with the branch, tag or commit of a snapshot that is not `main`'s.
+   */
   readonly name: string;
   /** Its folder. */
   readonly folder: string;
@@ -30,8 +32,8 @@ export interface ListedModel {
 const PREFIX = "models--";
 
 /**
- * Lists the models of this machine that a run can use. (`scanCacheDir` of the hub's library omits the folders of a
- * snapshot, and models that were fetched by commit alone.)
+ * Lists the models of this machine that a run can use. (`scanCacheDir` of the hub's library omits the folders
+ * of a snapshot, and models that were fetched by commit alone.)
  *
  * @param options The hub's cache, if it is not the default one.
  * @returns The embedded model first, then the cached ones by name.

@@ -30,9 +30,9 @@ export type LocalModelsOptions = Omit<HubModelOptions, "revision" | "signal">;
 const HUB_NAME = /^(?!.*(--|\.\.))[\w](?:[\w.-]{0,94}[\w])?\/[\w](?:[\w.-]{0,94}[\w])?$/;
 
 /**
- * Opens checkpoints of this machine by reference. Of a model on the hub, opening fetches the small files; the weights of a
- * component are fetched when they, or the files that hold them, are first requested. The signal of the opening stops that
- * too.
+ * Opens checkpoints of this machine by reference. Of a model on the hub, opening fetches the small files; the
+ * weights of a component are fetched when they, or the files that hold them, are first requested. The signal
+ * of the opening stops that too.
  */
 export class LocalModels implements Models {
   #options: LocalModelsOptions;
@@ -110,10 +110,11 @@ export class LocalModels implements Models {
 }
 
 /**
- * Resolves the name of a model to a folder on disk or to a model on the hub. A folder of that name takes precedence.
+ * Resolves the name of a model to a folder on disk or to a model on the hub. A folder of that name takes
+ * precedence.
  *
- * @param reference A path, or a name on the hub: `PixArt-alpha/PixArt-Sigma-XL-2-512-MS`. A path begins with `.` or `/`, or
- * has more than one `/`.
+ * @param reference A path, or a name on the hub: `PixArt-alpha/PixArt-Sigma-XL-2-512-MS`. A path begins with
+ * `.` or `/`, or has more than one `/`.
  * @param options The revision of a model on the hub, and the cache.
  * @returns The folder's absolute path, or the model on the hub, of which no file is fetched yet.
  * @throws {RangeError} if it is neither a folder nor a valid name on the hub.

@@ -81,7 +81,10 @@ export async function readRepository(
   return { commit, files };
 }
 
-/** Describes an answer that cannot be understood: it is probably not the hub's, but that of something in between. */
+/**
+ * Describes an answer that cannot be understood: it is probably not the hub's, but that of something in
+ * between.
+ */
 function answerError(
   error: unknown,
   { endpoint }: HubSettings,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createServer, request } from "node:http";
-import { fetchModel, MODEL } from "../hub/fetch_model.ts";
+import { fetchModel, MODEL } from "../hub/with_hub.ts";
 import { startHub } from "../hub/hub_server.ts";
 import { ServerProcess } from "../server/server_process.ts";
 import { inFolder, startCliWith, TINY } from "./run_cli.ts";

@@ -1,6 +1,6 @@
 /**
- * A hub on this machine that speaks the real one's interface: model info, tree, `resolve` with redirects of large
- * files to another origin, hashes and ranges.
+ * A hub on this machine that speaks the real one's interface: model info, tree, `resolve` with redirects of
+ * large files to another origin, hashes and ranges.
  *
  * @module
  */

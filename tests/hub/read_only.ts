@@ -23,7 +23,10 @@ async function command(name: string, ...args: string[]): Promise<void> {
   if (code !== 0) throw new Error(`Cannot ${name}: ${new TextDecoder().decode(stderr)}`);
 }
 
-/** Whether folders can be made read-only here: not on Windows, and not by root of a container without privileges. */
+/**
+ * Whether folders can be made read-only here: not on Windows, and not by root of a container without
+ * privileges.
+ */
 export const canBeReadOnly: boolean = Deno.build.os !== "windows" &&
   await (async () => {
     const folder = await Deno.makeTempDir({ prefix: "pixstage-test-" });

@@ -1,6 +1,6 @@
 /**
- * A process to which the kernel refuses symbolic and hard links, as on a file system that has none, and which then opens a
- * model.
+ * A process to which the kernel refuses symbolic and hard links, as on a file system that has none, and which
+ * then opens a model.
  *
  * @module
  */
@@ -23,7 +23,8 @@ const libc = Deno.dlopen("libc.so.6", {
   syscall: { parameters: ["i64", "u64", "u64", "buffer"], result: "i64" },
 });
 
-// A program of the Berkeley packet filter: load the number of the call, jump to the end if it is refused, else allow.
+// A program of the Berkeley packet filter: load the number of the call, jump to the end if it is refused,
+// else allow.
 const program = [
   { code: 0x20, jump: 0, value: 0 },
   ...refused.map((value, i) => ({ code: 0x15, jump: refused.length - i, value })),
