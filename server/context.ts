@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { FolderStore } from "../artifacts/store/folder_store.ts";
 import type { StageRegistry } from "../stages/registry.ts";
 import type { ArtifactFiles } from "./artifact_files.ts";
 import type { Engine } from "./engine/engine.ts";
@@ -30,6 +31,8 @@ export interface ServerContext {
   readonly pictures: Pictures;
   /** Jobs in flight and jobs that have ended. */
   readonly jobs: Jobs;
+  /** The store: what was made, and how. */
+  readonly store: FolderStore;
   /** The store's files. */
   readonly artifacts: ArtifactFiles;
   /** Milliseconds between two signs of life in a stream of events. */

@@ -4,15 +4,21 @@
  * @module
  */
 
+import { outlineOfFile } from "../artifacts/artifact_file.ts";
+import { readSafetensorsFileHeader } from "../artifacts/disk.ts";
 import { asJson, canonicalJson } from "../artifacts/canonical_json.ts";
 import { PixstageError } from "../errors/pixstage_error.ts";
 import type { GraphDocument } from "../graph/document.ts";
+import { storedOrigin } from "../graph/lineage.ts";
+import { describeOrigin } from "../graph/provenance.ts";
+import { resumeGraph } from "../graph/resume.ts";
 import type { PictureRequestInput } from "../graph/picture_request.ts";
 import { textToImage } from "../graph/text_to_image.ts";
 import { checkGraph, checkParameters, unknownModel } from "./check_graph.ts";
 import { ApiError } from "./api_error.ts";
 import type { ServerContext } from "./context.ts";
 import type { JobOrder } from "./jobs/jobs.ts";
+import type { ResumeRequest } from "./schemas/job_request.ts";
 import type { ServedModel } from "./served_models.ts";
 
 /** Finds a model of the list; the first where none is named. */
@@ -59,6 +65,42 @@ export function pictureGraph(
     throw ApiError.from(error, { path });
   }
   return checkGraph(graph, { limits, models, registry: context.registry }, []);
+}
+
+/**
+ * Writes the graph that goes on from an artifact.
+ *
+ * @param request The artifact, and what is to be different.
+ * @param context What the server has.
+ * @returns The graph, checked.
+ * @throws {ApiError} 404 if there is no such artifact, 400 if it cannot go on in that way.
+ */
+export async function resumedGraph(
+  { artifact: id, ...changes }: ResumeRequest,
+  context: ServerContext,
+): Promise<GraphDocument> {
+  const { limits, registry, artifacts, store } = context;
+  const path = ["resume"];
+  const file = await artifacts.find(id);
+  if (!file) {
+    throw new ApiError("artifact_not_found", `There is no artifact ${id}`, { param: "resume.artifact" });
+  }
+  const { kind, metadata } = outlineOfFile(await readSafetensorsFileHeader(file.path), file.path);
+  const origin = await storedOrigin(id, store);
+  if ("artifact" in origin) {
+    throw new ApiError("invalid_value", `Nobody knows how artifact ${id} was made`, {
+      param: "resume.artifact",
+    });
+  }
+  const point = { provenance: describeOrigin(origin), artifact: { kind, metadata }, input: { artifact: id } };
+  let resumed;
+  try {
+    resumed = resumeGraph(point, changes);
+  } catch (error) {
+    if (!(error instanceof PixstageError) || error.fault !== "caller") throw error;
+    throw ApiError.from(error, { path });
+  }
+  return checkGraph(resumed.graph, { limits, models: modelNames(context), registry }, path);
 }
 
 /**

@@ -13,7 +13,7 @@ import { jobEvents } from "../event_stream.ts";
 import { jobReply } from "../job_reply.ts";
 import { isOver, type Job } from "../jobs/job.ts";
 import { router } from "../router.ts";
-import { modelNames, orderOf, pictureGraph } from "../order.ts";
+import { modelNames, orderOf, pictureGraph, resumedGraph } from "../order.ts";
 import { jobListSchema, jobQuerySchema, jobReplySchema, jobRequestSchema } from "../schemas/job_request.ts";
 import { faults, json } from "./responses.ts";
 
@@ -25,7 +25,7 @@ const orderRoute = createRoute({
   path: "/v1/jobs",
   operationId: "createJob",
   tags,
-  summary: "Orders pictures or a whole graph",
+  summary: "Orders pictures, a whole graph, or what goes on from an artifact",
   request: { body: { required: true, content: { "application/json": { schema: jobRequestSchema } } } },
   responses: { 202: json(jobReplySchema, "The job, waiting or running."), ...faults },
 });
@@ -91,9 +91,13 @@ export function jobRoutes(server: ServerContext) {
   };
   return router()
     .openapi(orderRoute, async (context) => {
-      const { request, graph, previews, deadline } = context.req.valid("json");
+      const { request, graph, resume, previews, deadline } = context.req.valid("json");
       const rules = { limits, registry, models: modelNames(server) };
-      const checked = request ? pictureGraph(request, server, ["request"]) : checkGraph(graph, rules);
+      const checked = request
+        ? pictureGraph(request, server, ["request"])
+        : resume
+        ? await resumedGraph(resume, server)
+        : checkGraph(graph, rules);
       const order = await orderOf({
         kind: request ? "picture" : "graph",
         request: request ?? null,

@@ -5,6 +5,7 @@
  */
 
 import { z } from "@hono/zod-openapi";
+import { sha256Schema } from "../../artifacts/store/stage_record.ts";
 import { graphDocumentSchema } from "../../graph/document.ts";
 import { pictureRequestSchema } from "../../graph/picture_request.ts";
 import { jobSchema, jobStatusSchema } from "../jobs/job.ts";
@@ -17,19 +18,47 @@ const requestSchema = pictureRequestSchema.extend({
   }),
 }).openapi("PictureRequest");
 
-/** The schema of an order: a picture request or a whole graph. */
+/** The schema of what goes on from something that was made before, in another way. */
+export const resumeRequestSchema = z.strictObject({
+  artifact: sha256Schema.describe("The id of a picture, latents, embeddings or a state."),
+  fromStep: z.int().min(1).optional().openapi({
+    description: "The steps that are taken as they were; the others follow the changes.",
+  }),
+  stepsMore: z.int().min(1).optional().openapi({
+    description: "The steps that a state takes before it rests again.",
+  }),
+  guidanceScale: z.number().nonnegative().optional(),
+  prompts: z.array(z.string()).min(1).optional(),
+  negativePrompt: z.string().optional(),
+  seeds: pictureRequestSchema.shape.seeds.unwrap().optional().openapi({
+    description: "Other seeds: one for all pictures, or one for each.",
+  }),
+  vae: z.string().optional().openapi({ description: "Another autoencoder to decode with, by its name." }),
+  decode: z.boolean().default(true).openapi({ description: "Whether latents are decoded." }),
+}).openapi("ResumeRequest");
+
+/** What goes on from something that was made before. */
+export type ResumeRequest = z.infer<typeof resumeRequestSchema>;
+
+/** The schema of an order: a picture request, a whole graph, or what goes on from an artifact. */
 export const jobRequestSchema = z.strictObject({
   request: requestSchema.optional().openapi({ description: "A request for pictures." }),
   graph: graphDocumentSchema.optional().openapi({ description: "A graph, instead of a request." }),
+  resume: resumeRequestSchema.optional().openapi({
+    description: "An artifact to go on from, instead of a request.",
+  }),
   previews: z.boolean().default(true).openapi({
     description: "Whether the events show what denoising has come to at every step.",
   }),
   deadline: z.number().positive().optional().openapi({
     description: "Seconds by which the job must have ended; it fails otherwise, whether it waits or runs.",
   }),
-}).refine(({ request, graph }) => (request === undefined) !== (graph === undefined), {
-  message: "Give a request or a graph, and not both",
-}).openapi("JobRequest");
+}).refine(
+  (order) => [order.request, order.graph, order.resume].filter((way) => way !== undefined).length === 1,
+  {
+    message: "Give a request, a graph or an artifact to resume, and one of them alone",
+  },
+).openapi("JobRequest");
 
 /** The schema of a job as replies tell of it. */
 export const jobReplySchema = jobSchema.extend({

@@ -9,7 +9,6 @@ import signalsCore from "@preact/signals-core" with { type: "text" };
 import htm from "htm" with { type: "text" };
 import preact from "preact" with { type: "text" };
 import hooks from "preact/hooks" with { type: "text" };
-import derive from "./page/derive.ts" with { type: "text" };
 import formView from "./page/form_view.ts" with { type: "text" };
 import graphView from "./page/graph_view.ts" with { type: "text" };
 import historyView from "./page/history_view.ts" with { type: "text" };
@@ -31,7 +30,6 @@ export const STYLE: string = style;
 
 /** Its scripts, by name. */
 export const SCRIPTS: Readonly<Record<string, string>> = {
-  "derive.ts": derive,
   "form_view.ts": formView,
   "graph_view.ts": graphView,
   "history_view.ts": historyView,

@@ -19,7 +19,7 @@ import {
   run,
 } from "./state.ts";
 import { cancelJob, capabilities, finishedJobs, followJob, getJob, orderJob, ServerError } from "./server.ts";
-import type { Graph, Job, RunEvent } from "./types.ts";
+import type { Graph, Job, Order, RunEvent } from "./types.ts";
 
 const CURRENT_KEY = "pixstage-job";
 
@@ -60,8 +60,8 @@ export async function generate(): Promise<void> {
   });
 }
 
-/** Orders pictures or a graph, and shows what comes of it. */
-export async function order(body: { request: object } | { graph: Graph }): Promise<void> {
+/** Orders pictures, and shows what comes of it. */
+export async function order(body: Order): Promise<void> {
   await attempt(async () => {
     const job = await orderJob(body);
     sessionStorage.setItem(CURRENT_KEY, job.id);

@@ -7,13 +7,12 @@
 
 import { useState } from "preact/hooks";
 import type { VNode } from "preact";
-import { fromStep, originOf, withDecoder, withSeed } from "./derive.ts";
 import { Slider } from "./form_view.ts";
 import { GraphView, seconds } from "./graph_view.ts";
 import { html } from "./html.ts";
 import { forgetPreview, order, randomSeed, reuse } from "./run.ts";
 import { compared, form, isBusy, offered, type Run, run } from "./state.ts";
-import type { Job } from "./types.ts";
+import type { Graph, Job, Resume } from "./types.ts";
 
 /** The run that is shown, or a word of welcome. */
 export function RunView(): VNode {
@@ -110,19 +109,24 @@ function Progress({ run: { status, nodes, memory, elapsedMs, job } }: { readonly
 /** What can be done with a finished job. */
 function Next({ job }: { readonly job: Job }): VNode {
   const [step, setStep] = useState(0);
-  const origin = originOf(job);
   const [image] = job.images;
+  const steps = stepsOf(job);
+  const resume = (changes: Omit<Resume, "artifact">): void => {
+    order({ resume: { artifact: image!.artifact, ...changes } });
+  };
   const seed = image?.seed ?? "0";
   const words = [...promptOf(job).replaceAll(/[^\p{L}\p{M}\p{N}]+/gu, "-")].slice(0, 40).join("");
   const name = `${words || "picture"}-${seed}.png`;
   const decoders = offered.value.decoders;
-  const steps = origin?.steps ?? 0;
   const at = step || Math.max(1, Math.floor(steps / 2));
   const turn = (): void => {
     const { prompt, negativePrompt: negative, guidance } = form.value;
     const isOther = prompt.trim() !== "" && prompt !== promptOf(job);
-    order({
-      graph: fromStep(origin!, { step: at, prompt: isOther ? prompt : undefined, negative, guidance }),
+    resume({
+      fromStep: at,
+      guidanceScale: guidance,
+      ...(isOther ? { prompts: [prompt] } : {}),
+      ...(isOther && negative !== "" ? { negativePrompt: negative } : {}),
     });
   };
   return html`
@@ -133,25 +137,25 @@ function Next({ job }: { readonly job: Job }): VNode {
         }`} download=${name}>Download PNG</a>
         <button type="button" class="button" onClick=${() => reuse(job)} disabled=${!job
           .request}>Use these settings</button>
-        <button type="button" class="button" id="other-seed" disabled=${!origin || isBusy.value}
-          onClick=${() => order({ graph: withSeed(origin!, randomSeed()) })}>Same text, another seed</button>
+        <button type="button" class="button" id="other-seed" disabled=${isBusy.value}
+          onClick=${() => resume({ seeds: [randomSeed()] })}>Same text, another seed</button>
         <button type="button" class="button" id="compare" aria-pressed=${compared.value[0]?.id === job.id}
           onClick=${() =>
             compared.value = compared.value[0]?.id === job.id ? [] : [job]}>Compare with…</button>
       </div>
-      ${origin && decoders.length > 1 && html`
+      ${decoders.length > 1 && html`
         <label class="inline">
           <span>Decode the same latents with</span>
           <select id="decoder" disabled=${isBusy.value} onChange=${(event: Event) => {
             const { value } = event.currentTarget as HTMLSelectElement;
-            if (value) order({ graph: withDecoder(origin, value) });
+            if (value) resume({ vae: value });
           }}>
             <option value="">choose a decoder</option>
             ${decoders.map((id) => html`<option value=${id}>${id}</option>`)}
           </select>
         </label>
       `}
-      ${origin && steps > 1 && html`
+      ${steps > 1 && html`
         <details class="advanced">
           <summary>Go on from a step of it</summary>
           <p
@@ -177,6 +181,14 @@ function Next({ job }: { readonly job: Job }): VNode {
       </details>
     </div>
   ` as VNode;
+}
+
+/** Denoising steps of a job, as far as its graph tells. */
+function stepsOf(job: Job): number {
+  const { nodes } = job.graph as unknown as Graph;
+  const denoise = Object.values(nodes).findLast(({ stage }) => stage === "denoise");
+  const steps = denoise?.parameters?.["steps"];
+  return typeof steps === "number" ? steps : 0;
 }
 
 /** The prompt of a job, wherever it stands. */

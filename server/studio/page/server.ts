@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Capabilities, Graph, Job, RunEvent } from "./types.ts";
+import type { Capabilities, Job, Order, RunEvent } from "./types.ts";
 
 /**
  * The server refused, or could not be reached. The page is served file by file, so that it has no base of
@@ -42,8 +42,8 @@ export async function getJob(id: string): Promise<Job> {
   return await ask(`/v1/jobs/${id}`);
 }
 
-/** Orders pictures or a graph. */
-export async function orderJob(body: { request: object } | { graph: Graph }): Promise<Job> {
+/** Orders pictures. */
+export async function orderJob(body: Order): Promise<Job> {
   return await ask("/v1/jobs", {
     method: "POST",
     headers: { "content-type": "application/json" },

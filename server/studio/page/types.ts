@@ -5,10 +5,16 @@
  */
 
 import type { RunEvent } from "../../../graph/events.ts";
-import type { JobReply } from "../../schemas/job_request.ts";
+import type { JobReply, ResumeRequest } from "../../schemas/job_request.ts";
 
 /** A job. */
 export type Job = JobReply;
+
+/** What goes on from a picture. */
+export type Resume = Omit<ResumeRequest, "decode">;
+
+/** What is ordered. */
+export type Order = { readonly request: object } | { readonly resume: Resume };
 
 /** Something that happened in a run. */
 export type { RunEvent };
