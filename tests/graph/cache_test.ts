@@ -7,7 +7,7 @@ import { MemoryStore } from "../../artifacts/store/memory_store.ts";
 import type { RunStore } from "../../artifacts/store/store.ts";
 import type { RunEvent } from "../../graph/events.ts";
 import { originId, originOf } from "../../graph/provenance.ts";
-import { runGraph } from "../../graph/run.ts";
+import { executeGraph, runGraph } from "../../graph/run.ts";
 import type { RunOptions, RunResult } from "../../graph/run_options.ts";
 import { defineStage, type Stage } from "../../stages/stage.ts";
 import { withFolder } from "../artifacts/store/samples.ts";
@@ -147,6 +147,16 @@ Deno.test("what the store lost is made again when it is needed, and not before",
     assert.deepEqual(again.ran, ["one", "sum", "text"]);
     assert.deepEqual(content(again.made), content(made));
   });
+});
+
+Deno.test("a run that hands on ids makes its results again where the store lost them", async () => {
+  const store = new MemoryStore();
+  const execute = () => executeGraph({ pixstage: 1, nodes: chain(1) }, { ...toyRun(), store });
+  const made = (await execute()).get("text.text");
+  assert.equal(await store.has(made!.id), true);
+  await store.delete(made!.id);
+  assert.deepEqual((await execute()).get("text.text"), made);
+  assert.equal(await store.has(made!.id), true);
 });
 
 Deno.test("a run recovers from every kind of damage in its store, and says what was damaged", async () => {
