@@ -45,7 +45,11 @@ export async function executeGraph(
   document: unknown,
   options: RunOptions,
 ): Promise<ReadonlyMap<string, OutputReference>> {
-  return await run(document, options, () => Promise.resolve());
+  return await run(document, options, async (runner, outputs) => {
+    const { store } = options;
+    // A record may outlive its artifact: what the store lost is made again.
+    for (const [output, { id }] of outputs) if (!await store?.has(id)) await runner.artifact(output);
+  });
 }
 
 async function run(
