@@ -67,8 +67,14 @@ function isAlive(pid: number): boolean {
 
 // What other programs leave in the usual place is none of this test's business.
 const temporary = await Deno.makeTempDir({ prefix: "pixstage-test-" });
+const usual = Deno.env.get("TMPDIR");
 Deno.env.set("TMPDIR", temporary);
-globalThis.addEventListener("unload", () => Deno.removeSync(temporary, { recursive: true }));
+globalThis.addEventListener("unload", () => {
+  // The tests of other files run in this process too.
+  if (usual === undefined) Deno.env.delete("TMPDIR");
+  else Deno.env.set("TMPDIR", usual);
+  Deno.removeSync(temporary, { recursive: true });
+});
 
 /** The temporary folders of executors. */
 function temporaryFolders(): string[] {
