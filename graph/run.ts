@@ -6,6 +6,7 @@
  * @module
  */
 
+import type { IdentifiedArtifact } from "./executors/executor.ts";
 import { NodeRunner } from "./node_runner.ts";
 import { prepareRun, wantedOutputs } from "./prepared_run.ts";
 import { describeOrigin } from "./provenance.ts";
@@ -24,18 +25,20 @@ import { DEFAULT_SNAPSHOTS } from "./snapshots.ts";
  * @throws what a stage throws, or the signal's reason.
  */
 export async function runGraph(document: unknown, options: RunOptions): Promise<RunResult> {
-  const made = new Map<string, MadeArtifact>();
-  await run(document, options, async (runner, outputs) => {
-    for (const [output, { provenance }] of outputs) {
-      const { id, artifact } = await runner.artifact(output);
-      made.set(output, { id, artifact, provenance });
-    }
+  const read = new Map<string, IdentifiedArtifact>();
+  const outputs = await run(document, options, async (runner, output) => {
+    read.set(output, await runner.artifact(output));
   });
-  return made;
+  const made = [...outputs].map(([output, { provenance }]): [string, MadeArtifact] => {
+    const { id, artifact } = read.get(output)!;
+    return [output, { id, artifact, provenance }];
+  });
+  return new Map(made);
 }
 
 /**
- * Runs a graph as {@linkcode runGraph} does, and leaves the artifacts in the store: for programs that hand on ids.
+ * Runs a graph as {@linkcode runGraph} does, and leaves the artifacts in the store: for programs that hand on ids. A result
+ * that the store has lost is made again; one that it cannot take, being full, is not.
  *
  * @param document The graph document.
  * @param options What the run needs.
@@ -45,13 +48,13 @@ export async function executeGraph(
   document: unknown,
   options: RunOptions,
 ): Promise<ReadonlyMap<string, OutputReference>> {
-  return await run(document, options, () => Promise.resolve());
+  return await run(document, options, (runner, output) => runner.restore(output));
 }
 
 async function run(
   document: unknown,
   options: RunOptions,
-  read: (runner: NodeRunner, outputs: ReadonlyMap<string, OutputReference>) => Promise<void>,
+  take: (runner: NodeRunner, output: string) => Promise<void>,
 ): Promise<ReadonlyMap<string, OutputReference>> {
   const reporter = new RunReporter(options.onEvent);
   const { signal = new AbortController().signal } = options;
@@ -67,9 +70,9 @@ async function run(
     // 3. Give what was asked for, each artifact that is read held against its id.
     const outputs = new Map<string, OutputReference>();
     for (const output of wantedOutputs(prepared.nodes, options.outputs)) {
+      await take(runner, output);
       outputs.set(output, { ...runner.reference(output), provenance: describeOrigin(runner.origin(output)) });
     }
-    await read(runner, outputs);
     reporter.done();
     return outputs;
   } catch (error) {

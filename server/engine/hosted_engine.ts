@@ -132,6 +132,8 @@ export class HostedEngine implements Engine {
 
   /** How many pictures an artifact of the store holds, of which size and seeds. */
   async #pictures(id: string): Promise<Partial<MadeOutput>> {
+    // A full store keeps none; the run is made again once there is room.
+    if (!await this.#options.store.has(id)) return {};
     const path = shardPath(this.#folder, "artifacts", id);
     const { shapes, metadata } = outlineOfFile(await readSafetensorsFileHeader(path), path);
     const [images, , height, width] = shapes["image"] ?? [];

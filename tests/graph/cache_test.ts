@@ -7,7 +7,7 @@ import { MemoryStore } from "../../artifacts/store/memory_store.ts";
 import type { RunStore } from "../../artifacts/store/store.ts";
 import type { RunEvent } from "../../graph/events.ts";
 import { originId, originOf } from "../../graph/provenance.ts";
-import { runGraph } from "../../graph/run.ts";
+import { executeGraph, runGraph } from "../../graph/run.ts";
 import type { RunOptions, RunResult } from "../../graph/run_options.ts";
 import { defineStage, type Stage } from "../../stages/stage.ts";
 import { withFolder } from "../artifacts/store/samples.ts";
@@ -147,6 +147,28 @@ Deno.test("what the store lost is made again when it is needed, and not before",
     assert.deepEqual(again.ran, ["one", "sum", "text"]);
     assert.deepEqual(content(again.made), content(made));
   });
+});
+
+Deno.test("a run that hands on ids makes a lost result again, and leaves it in the store", async () => {
+  const store = new MemoryStore();
+  const events: RunEvent[] = [];
+  const ids = () =>
+    executeGraph({ pixstage: 1, nodes: chain(2) }, {
+      ...toyRun(),
+      registry: toyStages(),
+      store,
+      onEvent: (event) => events.push(event),
+    });
+  const first = await ids();
+  const { id } = first.get("text.text")!;
+  await store.delete(id);
+  events.length = 0;
+  assert.deepEqual(await ids(), first);
+  assert.deepEqual(
+    events.flatMap((event) => event.type === "stage:start" ? [event.node] : []),
+    ["text"],
+  );
+  assert(await store.has(id));
 });
 
 Deno.test("a run recovers from every kind of damage in its store, and says what was damaged", async () => {
