@@ -58,7 +58,7 @@ export class FileError extends PixstageError<CodeOf<"environment">> {
     this.systemCode = systemCode;
   }
 
-  /** Whether there is no room, on the disk or in its owner's quota. */
+  /** Whether the disk, or the quota of the user on it, is full. */
   get isFull(): boolean {
     return this.code === "disk_full";
   }

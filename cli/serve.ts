@@ -17,13 +17,15 @@ import type { ModelEntry } from "../hub/listed_models.ts";
 import { jsonLog } from "../server/log.ts";
 import { requireDevice } from "../devices/local_devices.ts";
 import { type Device, DEVICES } from "../runtime/device.ts";
-import { memorySize } from "../runtime/byte_size.ts";
+import { diskSize, memorySize } from "../runtime/byte_size.ts";
 import { memoryOptions } from "./gen_options.ts";
-import { byteSize, wholeNumber } from "./option_values.ts";
+import { amount, byteSize, wholeNumber } from "./option_values.ts";
 import { outliveReaders, printable, writeLine } from "./standard_streams.ts";
 import { pluginAddress } from "./store_options.ts";
 import { UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";
+
+const DAY_MS = 24 * 3600 * 1000;
 
 /** The options of `serve`, parsed. */
 interface ServeOptions {
@@ -31,6 +33,8 @@ interface ServeOptions {
   readonly port: number;
   readonly model?: readonly ModelEntry[];
   readonly store?: string;
+  readonly storeSize?: number;
+  readonly storeMaxAge?: number;
   readonly lanes: number;
   readonly maxQueue?: number;
   readonly device: Device;
@@ -56,6 +60,12 @@ export function serveCommand(): Command {
       modelEntry,
     )
     .option("--store <dir>", "where artifacts and jobs are kept")
+    .option(
+      "--store-size <size>",
+      "the most that the store may take, such as 10GB; what was not used longest is removed",
+      byteSize(diskSize),
+    )
+    .option("--store-max-age <days>", "remove from the store what was not used for so long", amount)
     .option("--lanes <n>", "graphs that run at once", wholeNumber(1), 1)
     .option("--max-queue <n>", "jobs that may wait", wholeNumber(1))
     .addOption(
@@ -119,6 +129,8 @@ async function serve(options: ServeOptions): Promise<void> {
     port,
     model,
     store,
+    storeSize,
+    storeMaxAge,
     lanes,
     maxQueue,
     device,
@@ -147,6 +159,8 @@ async function serve(options: ServeOptions): Promise<void> {
   const server = await createServer({
     models: model,
     store: folder,
+    storeBytes: storeSize,
+    storeMaxAgeMs: storeMaxAge === undefined ? undefined : storeMaxAge * DAY_MS,
     lanes,
     device,
     threads,
@@ -194,13 +208,13 @@ async function checkStoreFolder(folder: string): Promise<void> {
   }
 }
 
-/** Writes to the log. One that lies on a full disk, or that nobody reads, ends no server and no request. */
+/** Writes to the log. A log on a full disk, or a pipe without a reader, must not end the server or a request. */
 function writeLog(line: string): void {
   const bytes = new TextEncoder().encode(printable(line));
   try {
     for (let written = 0; written < bytes.length;) written += writeSync(stderr.fd, bytes, written);
   } catch {
-    // The lines after it may find room.
+    // Later lines may succeed.
   }
 }
 

@@ -139,6 +139,7 @@ export const ERROR_CODES = {
   not_safetensors: caller(400, "The body of a request is not a safetensors file."),
   file_not_allowed: caller(400, "A graph that was sent over HTTP names a file of the server."),
   executor_not_allowed: caller(400, "A graph that was sent over HTTP says where its nodes run."),
+  store_full: environment(507, "The server's store has reached its bound."),
   lost: environment(500, "The store no longer holds a result."),
   too_many_attempts: environment(
     500,

@@ -31,15 +31,15 @@ export function requireKey(key: string): MiddlewareHandler<ServerEnv> {
 }
 
 /**
- * Refuses a key that no request could carry: one with blanks or with characters beyond ASCII arrives as another, or not
- * at all.
+ * Refuses a key that no request can carry. A header cannot hold blanks or characters beyond ASCII unchanged, so such a
+ * key would match nothing.
  *
- * @throws {InputError} if it is such a key.
+ * @throws {InputError} if the key has other characters than visible ASCII.
  */
 export function requireUsableKey(key: string): void {
   if (/^[\x21-\x7e]+$/.test(key)) return;
   const at = key.search(/[^\x21-\x7e]/);
-  const found = key === "" ? "it is empty" : `the character at ${at + 1} is none of them`;
+  const found = key === "" ? "it is empty" : `character ${at + 1} is another`;
   throw new InputError(
     "invalid_value",
     `Cannot use the API key as it must consist of visible ASCII characters, without blanks: ${found}`,

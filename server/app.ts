@@ -126,7 +126,7 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
   });
   app.onError((error, c) => {
     const reply = toApiError(error);
-    // A full disk is no fault of the program: the log has it already.
+    // A full disk is not a fault of the program, and the log names it already.
     if (reply.status >= 500 && reply.status !== 507) {
       const { name, message, stack } = error;
       log("fault", { id: c.get("requestId"), code: reply.code, error: name, message, stack });
@@ -139,7 +139,7 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
 function toApiError(error: Error): ApiError {
   if (error instanceof ApiError) return error;
   if (error instanceof FileError && error.isFull) {
-    return new ApiError("disk_full", "The server's disk is full: try again once there is room on it");
+    return new ApiError("disk_full", "The server's disk is full: try again once it has space");
   }
   if (error instanceof FileError) {
     const message = "The server's store cannot be used: its log tells more under the request's id";

@@ -11,7 +11,9 @@ import { writeAtomically } from "../artifacts/atomically.ts";
 import { readSafetensorsFileHeader } from "../artifacts/disk.ts";
 import { SafetensorsError } from "../artifacts/safetensors_error.ts";
 import { partialPath, shardPath } from "../artifacts/store/folder_layout.ts";
+import { touch } from "../artifacts/store/folder_store.ts";
 import { ApiError } from "./api_error.ts";
+import type { StoreQuota } from "./store_quota.ts";
 
 /** An artifact's file. */
 export interface ArtifactFile {
@@ -24,11 +26,16 @@ export interface ArtifactFile {
 /** Sends and receives the files of a folder store. */
 export class ArtifactFiles {
   #folder: string;
+  #quota: StoreQuota;
   #whole = new Map<string, string>();
 
-  /** @param folder The store's folder. */
-  constructor(folder: string) {
+  /**
+   * @param folder The store's folder.
+   * @param quota Limits how much may be received.
+   */
+  constructor(folder: string, quota: StoreQuota) {
     this.#folder = folder;
+    this.#quota = quota;
   }
 
   /**
@@ -39,6 +46,7 @@ export class ArtifactFiles {
    */
   async find(id: string): Promise<ArtifactFile | undefined> {
     const path = shardPath(this.#folder, "artifacts", id);
+    await touch(path);
     const found = await stat(path).catch(() => undefined);
     if (!found?.isFile()) return undefined;
     const file = { path, size: found.size };
@@ -65,23 +73,45 @@ export class ArtifactFiles {
    * @param body Its bytes.
    * @param maxBytes The most bytes to accept.
    * @returns Whether it is new.
-   * @throws {ApiError} 409 if the content has another hash, 413 if it is too large, 400 if it is no safetensors file.
+   * @throws {ApiError} 409 if the content has another hash, 413 if it is too large, 400 if it is no safetensors file, 507
+   * if the store may not grow that much.
    */
   async receive(id: string, body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<boolean> {
     if (await this.find(id)) return false;
     const path = shardPath(this.#folder, "artifacts", id);
     const temporary = partialPath(this.#folder);
-    await writeAtomically(path, checked(body, id, maxBytes, temporary), { temporary });
+    let taken = 0;
+    const take = async (bytes: number): Promise<void> => {
+      await this.#quota.take(bytes);
+      taken += bytes;
+    };
+    let isKept = false;
+    try {
+      await writeAtomically(path, checked(body, { id, maxBytes, written: temporary, take }), { temporary });
+      isKept = true;
+    } finally {
+      this.#quota.settle(taken, isKept);
+    }
     return true;
   }
+}
+
+/** Checks of an artifact while it arrives. */
+interface Checks {
+  /** The SHA-256 that its content must have. */
+  readonly id: string;
+  /** The largest size to accept. */
+  readonly maxBytes: number;
+  /** The file that receives it. */
+  readonly written: string;
+  /** Counts bytes against the quota; throws beyond it. */
+  readonly take: (bytes: number) => Promise<void>;
 }
 
 /** Passes bytes on, and throws at their end if they are not what they should be: then nothing is kept. */
 async function* checked(
   body: AsyncIterable<Uint8Array>,
-  id: string,
-  maxBytes: number,
-  written: string,
+  { id, maxBytes, written, take }: Checks,
 ): AsyncGenerator<Uint8Array> {
   const hash = createHash("sha256");
   let size = 0;
@@ -90,6 +120,7 @@ async function* checked(
     if (size > maxBytes) {
       throw new ApiError("too_large", `Cannot take the artifact as it may have ${maxBytes} bytes at most`);
     }
+    await take(chunk.length);
     hash.update(chunk);
     yield chunk;
   }

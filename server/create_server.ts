@@ -22,13 +22,14 @@ import type { ModelEntry } from "../hub/listed_models.ts";
 import { HostedEngine } from "./engine/hosted_engine.ts";
 import { JobStore } from "./jobs/job_store.ts";
 import { Jobs } from "./jobs/jobs.ts";
-import { StoreRoom } from "./jobs/store_room.ts";
+import { StoreSpace } from "./jobs/store_space.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { type Log, noLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { Pictures } from "./pictures/pictures.ts";
 import { describeModels } from "./served_models.ts";
 import { RunSpans } from "./spans.ts";
+import { StoreQuota } from "./store_quota.ts";
 
 /** Models that take up to this together stay in memory between runs. */
 const SMALL_BYTES = 1e9;
@@ -89,6 +90,18 @@ export interface ServerOptions {
    * @default {"resident" where all models together are small, else as fits each stage}
    */
   readonly residency?: Residency | undefined;
+  /**
+   * The largest size of the store in bytes. Beyond it the server removes the files that were unused the longest.
+   *
+   * @default {nothing is removed}
+   */
+  readonly storeBytes?: number | undefined;
+  /**
+   * Milliseconds after which the server removes an unused file from the store.
+   *
+   * @default {nothing is removed}
+   */
+  readonly storeMaxAgeMs?: number | undefined;
   /** Bounds that differ from {@linkcode DEFAULT_LIMITS}. */
   readonly limits?: Partial<Limits> | undefined;
   /** The key that requests must carry; none otherwise. */
@@ -135,8 +148,8 @@ export interface Server {
  *
  * @param options How it is set up.
  * @returns The server; hand its `fetch` to `Deno.serve`.
- * @throws {PixstageError} if a model that was named cannot be served, another server uses the same store, or the system refuses
- * it.
+ * @throws {PixstageError} if a named model cannot be served, another server uses the same store, or the system refuses
+ * access.
  * @throws {InputError} if requests cannot carry the API key.
  *
  * @example Usage
@@ -154,7 +167,15 @@ export interface Server {
 export async function createServer(options: ServerOptions = {}): Promise<Server> {
   const { lanes, device, threads, apiKey, loopbackOnly = true, corsOrigins = [], heartbeatMs = 15_000 } =
     options;
-  const { store = defaultStoreFolder(), log = noLog, plugins = [], maxMemory, maxGpuMemory } = options;
+  const {
+    store = defaultStoreFolder(),
+    storeBytes,
+    storeMaxAgeMs,
+    log = noLog,
+    plugins = [],
+    maxMemory,
+    maxGpuMemory,
+  } = options;
   if (apiKey !== undefined) requireUsableKey(apiKey);
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const registry = await loadPlugins(builtInStages(), plugins);
@@ -164,7 +185,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     entries,
     (entry, error, isServed) => {
       const { code, message } = toPixstageError(error);
-      // Of all models on a machine some cannot be served; one that was asked for by name must be.
+      // Not every model on a machine can be served, but one that the operator names must be.
       if (options.models && !isServed) {
         throw new PixstageError(code, `Cannot serve model "${entry.name}": ${message}`, { cause: error });
       }
@@ -185,14 +206,20 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
       threads,
       residency,
     });
-  const folderStore = new FolderStore(store);
+  const files = new FolderStore(store);
   const metrics = new Metrics();
   const spans = new RunSpans();
-  const jobs = new Jobs({
+  const quota = new StoreQuota(files, {
+    maxBytes: storeBytes,
+    maxAgeMs: storeMaxAgeMs,
+    inUse: () => jobs.artifactsInUse(),
+    log,
+  });
+  const jobs: Jobs = new Jobs({
     engine,
     limits,
     store: new JobStore(join(store, "jobs.sqlite"), log),
-    room: new StoreRoom(folderStore),
+    space: new StoreSpace(files),
     observer: {
       ordered: (flight) => spans.ordered(flight),
       began: (flight) => spans.began(flight),
@@ -202,6 +229,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
       },
       ended(job) {
         metrics.ended(job);
+        quota.grown();
         const { id, kind, status, error } = job;
         log("job", {
           id,
@@ -218,7 +246,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     },
   });
   metrics.watch(jobs);
-  const artifacts = new ArtifactFiles(store);
+  const artifacts = new ArtifactFiles(store, quota);
   const pictures = new Pictures(store, artifacts, limits);
   const context = {
     limits,
@@ -229,7 +257,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     engine,
     pictures,
     jobs,
-    store: folderStore,
+    store: files,
     artifacts,
     heartbeatMs,
   };
@@ -240,6 +268,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     async close() {
       metrics.close();
       pictures.close();
+      await quota.close();
       await jobs.close();
     },
   };

@@ -22,9 +22,9 @@ export interface Limits {
   readonly maxNodes: number;
   /** Jobs that may wait; more are answered with 429. */
   readonly maxQueue: number;
-  /** Times that the server may end while it runs a job, and the job gets no further, before it is given up. */
+  /** Starts of a job without progress, each ended by the death of the server, after which it fails. */
   readonly maxAttempts: number;
-  /** Longest that a job may take from its order to its end, in seconds. */
+  /** Longest time from the order of a job to its end, in seconds. */
   readonly maxJobSeconds: number;
   /** Largest body of a JSON request, in bytes. */
   readonly maxBodyBytes: number;

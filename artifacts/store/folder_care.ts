@@ -62,6 +62,20 @@ export async function removeFault(fault: StoreFault): Promise<void> {
   await rm(fault.path, { force: true });
 }
 
+/** Options of {@linkcode collectGarbage}. */
+export interface CollectOptions {
+  /**
+   * Bytes to shrink a store to that is larger than `maxBytes`.
+   *
+   * @default {maxBytes}
+   */
+  readonly target?: number | undefined;
+  /** Age in milliseconds beyond which unused files are removed whatever the size of the store. */
+  readonly maxAgeMs?: number | undefined;
+  /** Says which files stay however large the store is. */
+  readonly isNeeded?: ((file: StoreFile) => boolean) | undefined;
+}
+
 /**
  * Makes room: removes leftovers of crashed writers, and then what has not been used for the longest time, artifacts
  * first and records after, until the rest is no larger than asked for. A run that misses what was removed makes it
@@ -69,11 +83,13 @@ export async function removeFault(fault: StoreFault): Promise<void> {
  *
  * @param store The store.
  * @param maxBytes The most that may be left.
+ * @param options Further limits, and files to spare.
  * @returns What was removed, and what is left.
  */
 export async function collectGarbage(
   store: FolderStore,
   maxBytes: number,
+  { target = maxBytes, maxAgeMs = Infinity, isNeeded = () => false }: CollectOptions = {},
 ): Promise<{ removed: StoreSize; left: StoreSize }> {
   const doomed = await leftovers(store.folder);
   const files: StoreFile[] = [];
@@ -81,12 +97,20 @@ export async function collectGarbage(
     const found = await Array.fromAsync(shardFiles(store.folder, shard));
     files.push(...found.sort((a, b) => a.usedAt - b.usedAt));
   }
+  const oldest = Date.now() - maxAgeMs;
+  const left: StoreFile[] = [];
   let { bytes } = sizeOf(files);
-  let count = 0;
-  while (bytes > maxBytes && count < files.length) bytes -= files[count++]!.bytes;
-  doomed.push(...files.slice(0, count));
+  const most = bytes > maxBytes ? target : Infinity;
+  for (const file of files) {
+    if (isNeeded(file) || bytes <= most && file.usedAt >= oldest) {
+      left.push(file);
+      continue;
+    }
+    bytes -= file.bytes;
+    doomed.push(file);
+  }
   for (const { path } of doomed) await rm(path, { force: true });
-  return { removed: sizeOf(doomed), left: sizeOf(files.slice(count)) };
+  return { removed: sizeOf(doomed), left: sizeOf(left) };
 }
 
 function sizeOf(files: readonly StoreFile[]): StoreSize {

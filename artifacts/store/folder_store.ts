@@ -202,7 +202,7 @@ async function readIfThere(
 }
 
 /** Writes down that a file was used. Who may not, in a store of somebody else, may read all the same. */
-async function touch(path: string): Promise<void> {
+export async function touch(path: string): Promise<void> {
   const now = Date.now();
   const found = await stat(path).catch(() => undefined);
   if (!found || now - found.mtimeMs < TOUCH_EVERY_MS) return;

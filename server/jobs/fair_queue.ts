@@ -46,7 +46,7 @@ export class FairQueue<T> {
     return undefined;
   }
 
-  /** Puts an item back that was taken and could not be served: it is the next again. */
+  /** Returns an item that was taken but could not be served. It is next again. */
   putBack(client: string, item: T): void {
     const items = [item, ...this.#clients.get(client) ?? []];
     this.#clients.delete(client);

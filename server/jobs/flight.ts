@@ -39,7 +39,7 @@ export class Flight {
   isRunning = false;
   /** What it has come to. */
   progress: JobProgress | null = null;
-  /** Runs whose results the store did not keep, though it had room. */
+  /** Runs whose results the store lost although its disk has free space. */
   vainRuns = 0;
   #prompts: Map<string, string>;
 
@@ -56,18 +56,24 @@ export class Flight {
     this.#prompts = promptsOf(this.graph);
   }
 
-  /** Whether an output is of a node from which no other node takes: what the run is for. */
+  /** Whether an output is a result of the graph: no other node takes from its node. */
   isResult(output: string): boolean {
     const node = output.slice(0, output.lastIndexOf("."));
     const sources = Object.values(this.graph.nodes).flatMap(({ inputs }) => Object.values(inputs));
     return !sources.some((source) => typeof source === "string" && source.startsWith(`${node}.`));
   }
 
-  /** The run is to be made again, from the start or from what the store has. */
+  /** Prepares the run to start again. */
   reset(): void {
     this.isRunning = false;
     this.progress = null;
     this.#prompts = promptsOf(this.graph);
+  }
+
+  /** The ids of the artifacts that the graph names. */
+  get given(): string[] {
+    return Object.values(this.graph.nodes).flatMap(({ inputs }) => Object.values(inputs))
+      .flatMap((source) => typeof source === "object" && "artifact" in source ? [source.artifact] : []);
   }
 
   /** Whether another flight is about to make something that this one needs too, and will find in the store then. */
@@ -82,7 +88,7 @@ export class Flight {
   }
 }
 
-/** Nodes that take nothing from others, by id: where runs with the same prompt do the same work. */
+/** The nodes without inputs, by id. Runs with the same prompt do the same work there. */
 function promptsOf({ nodes }: GraphDocument): Map<string, string> {
   const sources = Object.entries(nodes).filter(([, { inputs }]) => Object.keys(inputs).length === 0);
   return new Map(

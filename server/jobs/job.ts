@@ -30,9 +30,9 @@ export const jobSchema = z.object({
   started: z.number().nullable(),
   /** When it ended, in seconds since 1970. */
   completed: z.number().nullable(),
-  /** Seconds after `created` by which it must have ended. */
+  /** Seconds after `created` at which an unfinished job fails. */
   deadline: z.number().positive().nullable().default(null),
-  /** Times that it was begun since it last got on: one that ends the server each time is not run for ever. */
+  /** Starts since the last progress that was kept. A job that ends the server at every start is given up. */
   attempts: z.int().nonnegative().default(0),
   /** The picture request, where it was one. */
   request: z.record(z.string(), z.unknown()).nullable(),

@@ -1,6 +1,5 @@
 /**
- * The file of the job database: opened for one server alone, brought to the schema of this program, and put out of the
- * way where it cannot be used.
+ * Opens the file of the job database for one server alone and migrates it. A file that cannot be used is renamed.
  *
  * @module
  */
@@ -14,7 +13,7 @@ import type { Log } from "../log.ts";
 import { migrate } from "./migrations.ts";
 import { SQLITE, sqliteCode } from "./sqlite_error.ts";
 
-/** Faults of the place rather than of the file: another file in its stead would fare no better. */
+/** Faults of the disk or of another process. A new file would meet the same fault. */
 const PLACE_FAULTS: ReadonlySet<number | undefined> = new Set([
   SQLITE.BUSY,
   SQLITE.READONLY,
@@ -27,11 +26,11 @@ const PLACE_FAULTS: ReadonlySet<number | undefined> = new Set([
 const LEAST_BYTES = 1 << 16;
 
 /**
- * Opens the database. A file that is damaged, that is no database of jobs, or that a newer program has written is
- * renamed, and a new one begun: a server starts whatever lies there.
+ * Opens the database. A file that is damaged, holds other tables, or comes from a newer program is renamed and replaced
+ * by an empty one, so that it never keeps a server from starting.
  *
  * @param file The file; `:memory:` for a database that ends with the process.
- * @param log Takes note of a file that was renamed.
+ * @param log Receives an entry for each renamed file.
  * @throws {FileError} with the code `ENOSPC` if the disk is full.
  * @throws {Error} if another server has opened it, or the system refuses.
  */
@@ -59,7 +58,7 @@ export function openJobDatabase(file: string, log: Log): DatabaseSync {
   }
 }
 
-/** Whether the disk has no room. SQLite does not say why it cannot make a file. */
+/** Whether the disk is full. SQLite does not say why it cannot create a file. */
 function isFull(error: unknown, file: string): boolean {
   const code = sqliteCode(error);
   if (code === SQLITE.FULL) return true;
@@ -73,10 +72,10 @@ function isFull(error: unknown, file: string): boolean {
 }
 
 /**
- * Locks a database and brings it to the schema of this program.
+ * Locks a database and migrates it.
  *
  * @returns The fault that makes the file useless; `undefined` if there is none.
- * @throws what SQLite throws, where the fault lies with the place.
+ * @throws {Error} of SQLite if the fault is one of the disk or of another process.
  */
 function prepare(database: DatabaseSync): Error | undefined {
   try {
@@ -102,8 +101,8 @@ function prepare(database: DatabaseSync): Error | undefined {
  *
  * @param file The database.
  * @param copy The copy, closed.
- * @param log Takes note of a file that was renamed.
- * @throws what SQLite throws if another server uses the database.
+ * @param log Receives an entry for each renamed file.
+ * @throws {Error} of SQLite if another server uses the database.
  */
 export function replaceDatabase(file: string, copy: string, log: Log): void {
   if (existsSync(file)) {

@@ -5,7 +5,7 @@ import type { Job } from "./job.ts";
 import type { JobStore } from "./job_store.ts";
 import { Listeners } from "./listeners.ts";
 
-/** Writes down what becomes of jobs, and wakes those who follow them. */
+/** Records the changes of jobs and wakes their followers. */
 export class JobJournal {
   #store: JobStore;
   #listeners = new Listeners();
@@ -15,25 +15,25 @@ export class JobJournal {
     this.#store = store;
   }
 
-  /** Settles when something becomes of a job, or when {@linkcode JobJournal.wake} says so. */
+  /** Settles at the next change of a job, or at {@linkcode JobJournal.wake}. */
   next(id: string): Promise<void> {
     return this.#listeners.next(id);
   }
 
-  /** Lets those who follow a job look at it again. */
+  /** Wakes the followers of a job. */
   wake(id: string): void {
     this.#listeners.changed(id);
   }
 
-  /** Lets all look at their jobs again. */
+  /** Wakes all followers. */
   wakeAll(): void {
     this.#listeners.allChanged();
   }
 
   /**
-   * The jobs of a run begin.
+   * Records that the jobs of a run begin.
    *
-   * @throws {FileError} if that cannot be written; then none has begun.
+   * @throws {FileError} if the record cannot be written. No job has begun then.
    */
   begin(flight: Flight): void {
     const begun = [...flight.jobs.values()].map(running);
@@ -41,7 +41,7 @@ export class JobJournal {
     this.#set(flight, begun);
   }
 
-  /** A job joins a run that is under way. */
+  /** Records that a job joins a run that is under way. */
   join(flight: Flight, job: Job): void {
     const [leader] = flight.jobs.keys();
     const joined = running(job);
@@ -50,19 +50,19 @@ export class JobJournal {
     this.#set(flight, [joined]);
   }
 
-  /** A run got on: what the store has now need not be done again, should the server end. */
+  /** Records that a run has progressed: a restarted server continues after this point. */
   gotOn(flight: Flight): void {
     const further = [...flight.jobs.values()].filter(({ attempts }) => attempts > 0);
     this.#change(flight, further.map((job) => ({ ...job, attempts: 0 })));
   }
 
-  /** The jobs of a run wait again. */
+  /** Records that the jobs of a run wait again. */
   requeue(flight: Flight): void {
     for (const id of flight.jobs.keys()) this.#store.forgetPreviews(id);
     this.#change(flight, [...flight.jobs.values()].map((job) => ({ ...job, status: "queued" })));
   }
 
-  /** The server ends in order: this attempt was not ended by the jobs. */
+  /** Records that the server stops in order. The attempt does not count, as the jobs did not end it. */
   suspend(flight: Flight): void {
     const suspended = [...flight.jobs.values()].map((job): Job => ({
       ...job,
@@ -72,13 +72,13 @@ export class JobJournal {
     this.#change(flight, suspended);
   }
 
-  /** Something happened in the run of a job. */
+  /** Records an event of a job. */
   event(id: string, event: RunEvent): void {
     this.#store.addEvent(id, event.type, JSON.stringify(event));
     this.wake(id);
   }
 
-  /** A job has ended, and this is its last event. */
+  /** Records the end of a job and its last event. */
   end(job: Job, last: RunEvent | undefined): Job {
     const over: Job = { ...job, completed: now() };
     if (last) this.#store.addEvent(job.id, last.type, JSON.stringify(last));
@@ -105,7 +105,7 @@ function running(job: Job): Job {
   return { ...job, status: "running", started: job.started ?? now(), attempts: job.attempts + 1 };
 }
 
-/** The event that tells how a job ended that was not run to its end. */
+/** The last event of a job whose run did not finish. */
 export function endEvent({ started, status, error }: Pick<Job, "started" | "status" | "error">): RunEvent {
   const elapsedMs = started === null ? 0 : (now() - started) * 1000;
   return status === "failed" && error ? failedEvent(error, elapsedMs) : { type: "cancelled", elapsedMs };

@@ -1,5 +1,5 @@
 /**
- * A row of the table `jobs`: written by an older program, or by hand, it need not fit.
+ * Reads rows of the table `jobs`. A row that an older program or a person has written may not fit the schema.
  *
  * @module
  */
@@ -34,12 +34,12 @@ const rowSchema = z.object({
   const fail = (path: string[], message: string): void => context.addIssue({ code: "custom", path, message });
   if (job.id !== id) fail(["job", "id"], `It must be ${id}`);
   if (job.status !== status) fail(["job", "status"], `It must be ${status}`);
-  // A job that is over is only shown; one that is not must run.
+  // A job that has ended is only shown. An unfinished one must run.
   const graph = isOver(status) ? undefined : graphDocumentSchema.safeParse(job.graph).error;
   if (graph) fail(["job", "graph"], z.prettifyError(graph));
 });
 
-/** A row that was read: the job, or why it does not fit. */
+/** The job of a row, or the reason why the row does not fit. */
 export type ReadRow = { readonly stored: StoredJob } | { readonly reason: string };
 
 /**

@@ -1,6 +1,6 @@
 /**
- * Where jobs and their events are kept: one SQLite file, written ahead, so that a server that is killed loses nothing.
- * While the disk is full, what becomes of jobs is held in memory, and written as soon as there is room.
+ * Keeps jobs and their events in one SQLite file with a write-ahead log, so that a killed server loses nothing. While
+ * the disk is full, changes stay in memory and are written as soon as it has space.
  *
  * @module
  */
@@ -26,14 +26,14 @@ export class JobStore {
   #unwritten = new Unwritten();
   #lastNumbers = new Map<string, number>();
   #fault: FileError | undefined;
-  /** Tells the file apart from another under its name. */
+  /** Distinguishes the file from another one of the same name. */
   #inode: number | undefined;
   #isInPlace = true;
 
   /**
-   * @param file The file; `:memory:` for jobs that end with the process. Where the disk has no room for it, it is opened
-   * by {@linkcode JobStore.catchUp} once there is.
-   * @param log Takes note of files and rows that are set aside, and of a disk that is full.
+   * @param file The file; `:memory:` for jobs that end with the process. On a full disk {@linkcode JobStore.catchUp} opens
+   * it later.
+   * @param log Receives an entry for each file or row that is set aside, and when writing fails and works again.
    * @throws {Error} if another server has opened it, or the system refuses.
    */
   constructor(file: string, log: Log = noLog) {
@@ -47,22 +47,22 @@ export class JobStore {
     }
   }
 
-  /** Whether the file could be opened. */
+  /** Whether the file is open. */
   get isOpen(): boolean {
     return this.#tables !== undefined;
   }
 
-  /** Whether all that was given is in the file. */
+  /** Whether the file holds all changes. */
   get isUpToDate(): boolean {
     return this.isOpen && this.#unwritten.isEmpty && this.#isInPlace;
   }
 
-  /** Why it is not; `undefined` if it is. */
+  /** The reason why the file lacks changes; `undefined` if it holds all of them. */
   get fault(): FileError | undefined {
     return this.isUpToDate ? undefined : this.#fault;
   }
 
-  /** Opens the file and writes what could not be written, as far as there is room now. */
+  /** Opens the file, and writes the changes that it lacks, if that works now. */
   catchUp(): void {
     this.#isInPlace = this.#inode === undefined || inodeOf(this.#file) === this.#inode;
     if (this.isUpToDate) return;
@@ -77,24 +77,24 @@ export class JobStore {
   }
 
   /**
-   * Keeps a new job.
+   * Adds a job.
    *
-   * @throws {FileError} if it cannot be written.
+   * @throws {FileError} if the job cannot be written.
    */
   insert(stored: StoredJob): void {
     this.#write((tables) => tables.insert(stored));
   }
 
   /**
-   * Keeps that jobs begin.
+   * Records that jobs begin.
    *
-   * @throws {FileError} if it cannot be written.
+   * @throws {FileError} if the record cannot be written.
    */
   begin(jobs: readonly Job[]): void {
     this.#write((tables) => tables.transaction(() => jobs.forEach((job) => tables.update(job))));
   }
 
-  /** Keeps what has become of a job. */
+  /** Records the state of a job. */
   update(job: Job): void {
     this.#writeOrHold((tables) => tables.update(job), () => this.#unwritten.update(job));
     if (isOver(job.status)) this.#lastNumbers.delete(job.id);
@@ -115,7 +115,7 @@ export class JobStore {
     return this.#open().unfinished();
   }
 
-  /** Keeps an event. A preview takes the place of the one before it. */
+  /** Adds an event. A preview replaces the one before it. */
   addEvent(id: string, type: string, data: string): void {
     const event = { number: this.#lastNumber(id) + 1, type, data };
     this.#lastNumbers.set(id, event.number);
@@ -131,7 +131,7 @@ export class JobStore {
     );
   }
 
-  /** Gives a job all events that another has had. */
+  /** Copies all events of a job to another. */
   copyEvents(from: string, to: string): void {
     for (let last = 0;;) {
       const events = this.events(from, last);
@@ -143,7 +143,7 @@ export class JobStore {
     }
   }
 
-  /** Events of a job after a number, in order, as many as are read at once. */
+  /** Events of a job after a number, in order; a page of them if there are more. */
   events(id: string, after: number): JobEvent[] {
     const written = this.#open().events(id, after, PAGE);
     return written.length === PAGE ? written : [...written, ...this.#unwritten.events(id, after)];
@@ -154,16 +154,16 @@ export class JobStore {
     this.#writeOrHold((tables) => tables.forgetPreviews(id), () => this.#unwritten.forgetPreviews(id));
   }
 
-  /** Forgets the oldest jobs that have ended, but for so many. Without room they are forgotten later. */
+  /** Removes the oldest ended jobs beyond a number. If that fails, a later call removes them. */
   prune(kept: number): void {
     try {
       this.#write((tables) => tables.transaction(() => tables.prune(kept)));
     } catch {
-      // The next run tries again.
+      // The end of the next run calls this again.
     }
   }
 
-  /** Writes what could not be written, and closes the file. */
+  /** Writes the changes that the file lacks, and closes it. */
   close(): void {
     if (this.#tables) this.catchUp();
     this.#tables?.close();
@@ -175,7 +175,7 @@ export class JobStore {
     return tables;
   }
 
-  /** Writes the file anew after somebody has removed it, with the store or alone: SQLite still has all of it. */
+  /** Writes the file again after its removal. SQLite still holds the removed file open, so nothing is lost. */
   #moveBack(tables: JobTables): JobTables {
     const copy = `${this.#file}.${crypto.randomUUID()}`;
     mkdirSync(dirname(this.#file), { recursive: true });
@@ -186,10 +186,11 @@ export class JobStore {
       rmSync(copy, { force: true });
     }
     const moved = this.#openFile();
-    // SQLite notices that its file was moved, and leaves the journal alone that stands under its name now.
+    // SQLite notices that its file was removed, and does not delete the new file's log by its name.
     tables.close();
     this.#isInPlace = true;
-    const reason = "The file was removed while the server ran: its jobs are written anew, artifacts are lost";
+    const reason =
+      "The file was removed while the server ran. It was written again; removed artifacts are lost";
     this.#log("jobs_moved_back", { file: this.#file, reason });
     return moved;
   }
@@ -199,7 +200,7 @@ export class JobStore {
     throw this.#fault ?? new FileError("read", this.#file, "");
   }
 
-  /** Writes now, after all that could not be written before, or throws. */
+  /** Writes after all earlier changes, or throws. */
   #write(work: (tables: JobTables) => void): void {
     this.catchUp();
     if (this.fault) throw this.fault;
@@ -210,7 +211,7 @@ export class JobStore {
     }
   }
 
-  /** Writes now, or holds what is to be written: never before what is held already. */
+  /** Writes, or holds the change in memory if earlier changes are held or writing fails. */
   #writeOrHold(write: (tables: JobTables) => void, hold: () => void): void {
     if (this.#unwritten.isEmpty) {
       try {
@@ -222,7 +223,7 @@ export class JobStore {
     hold();
   }
 
-  /** The number of a job's last event. It is known without a look at the disk, which may not answer. */
+  /** The number of a job's last event, known without the disk once the job has had one: the disk may fail. */
   #lastNumber(id: string): number {
     const known = this.#lastNumbers.get(id);
     if (known !== undefined) return known;
@@ -233,7 +234,7 @@ export class JobStore {
     }
   }
 
-  /** Takes note of why nothing can be written; logged once, until it can again. */
+  /** Keeps the reason why writing fails, and logs it once. */
   #note(error: unknown): void {
     const fault = sqliteFault(error, this.#file);
     if (this.#fault?.message !== fault.message) {
@@ -243,7 +244,7 @@ export class JobStore {
   }
 }
 
-/** Tells files of one name apart; `undefined` where there is none, or where the system does not number files. */
+/** The number of a file in its file system; `undefined` if there is no such file or no such number. */
 function inodeOf(file: string): number | undefined {
   return statSync(file, { throwIfNoEntry: false })?.ino || undefined;
 }

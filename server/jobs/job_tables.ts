@@ -1,5 +1,5 @@
 /**
- * The tables of jobs and their events in one SQLite database. What SQLite throws is passed on.
+ * Reads and writes the tables of jobs and events. Errors of SQLite pass through.
  *
  * @module
  */
@@ -11,13 +11,13 @@ import type { Job, JobEvent, JobStatus, StoredJob } from "./job.ts";
 import { readJobRow } from "./job_row.ts";
 import { transaction } from "./transaction.ts";
 
-/** Which jobs a list is to hold. */
+/** A page of the list of jobs. */
 export interface JobQuery {
-  /** At most so many. */
+  /** The most jobs on the page. */
   readonly limit: number;
-  /** Those that were asked for before this one. */
+  /** The page holds jobs that were ordered before this one. */
   readonly after?: string | undefined;
-  /** Those of this status. */
+  /** The page holds jobs of this status alone. */
   readonly status?: JobStatus | undefined;
 }
 
@@ -37,7 +37,7 @@ export class JobTables {
 
   /**
    * @param database The database, with the schema of this program.
-   * @param log Takes note of rows that are set aside.
+   * @param log Receives an entry for each row that is set aside.
    */
   constructor(database: DatabaseSync, log: Log) {
     this.#database = database;
@@ -63,7 +63,7 @@ export class JobTables {
       );
   }
 
-  /** Writes down what has become of a job. */
+  /** Updates a job. */
   update(job: Job): void {
     this.#sql("UPDATE jobs SET status = ?, job = ? WHERE id = ?").run(
       job.status,
@@ -81,8 +81,8 @@ export class JobTables {
   /**
    * Jobs, the newest first.
    *
-   * @param query Which.
-   * @param newer Jobs by id that have changed since they were written.
+   * @param query The page.
+   * @param newer Jobs by id whose rows are out of date.
    */
   list({ limit, after, status }: JobQuery, newer: ReadonlyMap<string, Job>): Job[] {
     const page = this.#sql(
@@ -116,13 +116,13 @@ export class JobTables {
       .run(job, number, type, data);
   }
 
-  /** The number of a job's last event; 0 if it had none. */
+  /** The number of a job's last event; 0 if it has none. */
   lastNumber(job: string): number {
     const row = this.#sql("SELECT MAX(number) AS last FROM events WHERE job = ?").get(job);
     return Number(row?.["last"] ?? 0);
   }
 
-  /** Events of a job after a number, in order, so many at most. */
+  /** Events of a job after a number, in order, up to a limit. */
   events(job: string, after: number, limit: number): JobEvent[] {
     const rows = this.#sql(
       `SELECT number, type, data FROM events WHERE job = ? AND number > ? AND json_valid(data)
@@ -136,7 +136,7 @@ export class JobTables {
     this.#sql("DELETE FROM events WHERE job = ? AND type = 'preview'").run(job);
   }
 
-  /** Removes the oldest jobs that have ended, but for so many. */
+  /** Removes the oldest ended jobs beyond a number. */
   prune(kept: number): void {
     const over =
       `SELECT id FROM jobs WHERE status NOT IN ('queued', 'running') ORDER BY seq DESC LIMIT -1 OFFSET ?`;
@@ -145,9 +145,9 @@ export class JobTables {
   }
 
   /**
-   * Copies all of the database, that of a file which somebody has removed too.
+   * Copies the database, even if its file has been removed.
    *
-   * @param file The copy; no such file may be there.
+   * @param file The copy; it must not exist.
    */
   copyTo(file: string): void {
     this.#sql("VACUUM INTO ?").run(file);
@@ -158,7 +158,7 @@ export class JobTables {
     this.#database.close();
   }
 
-  /** The place of a job in the order of jobs; 0 if there is no such job. */
+  /** The place of a job in the order of jobs; 0 if it does not exist. */
   #seq(id: string): number {
     return Number(this.#sql("SELECT seq FROM jobs WHERE id = ?").get(id)?.["seq"] ?? 0);
   }
@@ -167,7 +167,7 @@ export class JobTables {
     return rows.map((row) => this.#read(row)).filter((stored) => stored !== undefined);
   }
 
-  /** Reads a row. One that does not fit is moved to a table of its own: it would be in the way of all others. */
+  /** Reads a row. A row that does not fit moves to a table of its own, so that it cannot spoil a list or a start. */
   #read(row: Row): StoredJob | undefined {
     const read = readJobRow(row);
     if ("stored" in read) return read.stored;
@@ -181,7 +181,7 @@ export class JobTables {
         this.#sql("DELETE FROM jobs WHERE seq = ?").run(seq);
       });
     } catch {
-      // It stays where it is until there is room, and counts as absent.
+      // The row stays where it is until a later read can move it. It counts as absent.
     }
     return undefined;
   }

@@ -17,7 +17,7 @@ import { isOver, type Job, type JobEvent, type StoredJob } from "./job.ts";
 import { endEvent, failedEvent, JobJournal, now } from "./job_journal.ts";
 import type { JobStore } from "./job_store.ts";
 import type { JobQuery } from "./job_tables.ts";
-import { NotKeptError, type StoreRoom } from "./store_room.ts";
+import { NotKeptError, type StoreSpace } from "./store_space.ts";
 
 /** What is told of runs to who counts and traces them. */
 export interface JobsObserver {
@@ -39,9 +39,9 @@ export interface JobsOptions {
   readonly engine: Engine;
   /** Keeps jobs and events. */
   readonly store: JobStore;
-  /** Knows whether the artifacts that runs make are kept. */
-  readonly room: StoreRoom;
-  /** How many may wait, how many are kept, how often they are tried and how long they may take. */
+  /** Checks that the store keeps the results of runs. */
+  readonly space: StoreSpace;
+  /** Bounds of the queue, the history, the attempts and the time of jobs. */
   readonly limits: Pick<Limits, "maxQueue" | "keptJobs" | "maxAttempts" | "maxJobSeconds">;
   /** Is told of runs. */
   readonly observer?: JobsObserver | undefined;
@@ -50,14 +50,14 @@ export interface JobsOptions {
 /** What is asked for. */
 export interface JobOrder
   extends Omit<StoredJob, "job">, Pick<Job, "kind" | "request" | "graph" | "warnings"> {
-  /** Seconds from now by which it must have ended. */
+  /** Seconds from now after which an unfinished job fails. */
   readonly deadline?: number | undefined;
 }
 
-/** Milliseconds between two tries to write what could not be written. */
+/** Milliseconds between two checks of deadlines, of the disk, and of changes that the job store lacks. */
 const RETRY_MS = 1000;
 
-/** A run whose results the store does not keep, though it has room, is made so often. */
+/** Attempts to run a graph whose results the store loses although its disk has space. */
 const MOST_VAIN_RUNS = 3;
 
 const LAST_EVENTS: ReadonlySet<string> = new Set(["done", "failed", "cancelled"]);
@@ -81,7 +81,7 @@ export class Jobs {
     this.#journal = new JobJournal(options.store);
     this.#takeUp();
     queueMicrotask(() => this.#dispatch());
-    // What fails is tried again a moment later.
+    // The next check repeats one that fails.
     this.#timer = setInterval(() => this.#retry().catch(() => {}), RETRY_MS);
   }
 
@@ -99,7 +99,7 @@ export class Jobs {
    * Takes an order.
    *
    * @throws {ApiError} 429 if too many wait, with the seconds after which to try again.
-   * @throws {FileError} if it cannot be written, or waits for room on the disk as others do.
+   * @throws {FileError} if it cannot be written, or if jobs wait for free space.
    */
   submit(order: JobOrder): Job {
     const { store, limits, engine } = this.#options;
@@ -145,6 +145,11 @@ export class Jobs {
     return this.#options.store.list(query);
   }
 
+  /** Ids of the artifacts that unfinished jobs take as inputs. */
+  artifactsInUse(): Set<string> {
+    return new Set(this.#byJob.values().flatMap(({ given }) => given));
+  }
+
   /** How many are served before a job that waits; `null` if it does not wait. */
   position(id: string): number | null {
     const flight = this.#byJob.get(id);
@@ -161,7 +166,7 @@ export class Jobs {
     return this.#withdraw(id, { status: "cancelled" }) ?? this.get(id);
   }
 
-  /** Ends a job whatever its run does. The run stops when it was for that job alone. */
+  /** Ends a job before its run ends. The run stops unless another job shares it. */
   #withdraw(id: string, end: Pick<Job, "status"> & Partial<Job>): Job | undefined {
     const flight = this.#byJob.get(id);
     const job = flight?.jobs.get(id);
@@ -195,10 +200,10 @@ export class Jobs {
   }
 
   /**
-   * Waits for the end of a job, for somebody who waits for nothing else: a job that has to wait for room on the disk is
-   * cancelled.
+   * Waits for the end of a job on behalf of a request. A job that has to wait for free space is cancelled, so that the
+   * request gets an answer.
    *
-   * @throws {FileError} if there is no room for it.
+   * @throws {FileError} if the job has to wait for free space.
    */
   async ended(id: string, signal: AbortSignal): Promise<Job | undefined> {
     signal.addEventListener("abort", () => this.#journal.wake(id), { once: true });
@@ -244,7 +249,7 @@ export class Jobs {
     this.#byJob.set(job.id, flight);
   }
 
-  /** Takes up what the last server left, once its jobs can be read. */
+  /** Resumes the unfinished jobs of the last server, once the job store is open. */
   #takeUp(): void {
     if (this.#isTakenUp || !this.#options.store.isOpen) return;
     this.#isTakenUp = true;
@@ -275,19 +280,19 @@ export class Jobs {
     }
   }
 
-  /** Writes what could not be written, and lets runs begin that wait for room. */
+  /** Checks deadlines and the disk, writes changes that the job store lacks, and starts runs. */
   async #retry(): Promise<void> {
-    const { store, room } = this.#options;
+    const { store, space } = this.#options;
     store.catchUp();
     this.#takeUp();
     this.#endOverdue();
-    await room.look();
+    await space.look();
     if (this.#obstacle) this.#wakeWaiting();
     this.#dispatch();
   }
 
   #dispatch(): void {
-    const { engine, room } = this.#options;
+    const { engine, space } = this.#options;
     while (!this.#closed && !this.#obstacle && this.#running.size < engine.lanes) {
       const flight = this.#queue.shift((next) =>
         ![...this.#running].some((running) => next.shouldWaitFor(running))
@@ -298,7 +303,7 @@ export class Jobs {
       } catch (error) {
         if (!(error instanceof FileError)) throw error;
         this.#queue.putBack(flight.client, flight);
-        room.awaitAfter(error);
+        space.waitAfter(error);
         return this.#wakeWaiting();
       }
       this.#running.add(flight);
@@ -316,7 +321,7 @@ export class Jobs {
       if (LAST_EVENTS.has(event.type)) last = event;
       else this.#event(flight, event);
     };
-    const { engine, room, store } = this.#options;
+    const { engine, space, store } = this.#options;
     const { graph, previews, snapshots, saved, controller } = flight;
     let end: Pick<Job, "status"> & Partial<Job>;
     try {
@@ -329,7 +334,7 @@ export class Jobs {
         onEvent,
       });
       const results = Object.entries(artifacts).filter(([output]) => flight.isResult(output));
-      await room.requireKept(results.map(([, made]) => made), !store.isUpToDate);
+      await space.requireKept(results.map(([, made]) => made), !store.isUpToDate);
       end = { status: "completed", artifacts };
       this.#secondsOfARun += (now() - started - this.#secondsOfARun) / 8;
     } catch (fault) {
@@ -365,7 +370,7 @@ export class Jobs {
   ): { readonly reason: string; readonly bytes: number } | undefined {
     if (flight.jobs.size === 0) return undefined;
     if (fault instanceof NotKeptError) {
-      // Not for ever where there is room for the results.
+      // Not for ever where there is space for the results.
       if (fault.bytes === 0) flight.vainRuns += 1;
       const { message, bytes } = fault;
       return fault.isWorthRepeating && flight.vainRuns < MOST_VAIN_RUNS
@@ -379,7 +384,7 @@ export class Jobs {
     return { reason: `The process of the run ended (attempt ${attempts} of ${maxAttempts})`, bytes: 0 };
   }
 
-  /** Puts a run back, before all others: where the disk is full, until there is room. */
+  /** Returns a run to the front of the queue: where the disk is full, until it has space. */
   #runAgain(
     flight: Flight,
     { reason, bytes }: { readonly reason: string; readonly bytes: number },
@@ -389,22 +394,22 @@ export class Jobs {
     if (this.#closed) return;
     flight.reset();
     this.#journal.requeue(flight);
-    const message = `${reason}: it is made again${bytes > 0 ? " once there is room" : ""}`;
+    const message = `${reason}. It starts again${bytes > 0 ? " once the disk has space" : ""}`;
     for (const id of flight.jobs.keys()) {
       this.#journal.event(id, { type: "warning", message, elapsedMs });
     }
     this.#queue.putBack(flight.client, flight);
-    if (bytes > 0) this.#options.room.await(bytes);
+    if (bytes > 0) this.#options.space.waitFor(bytes);
     this.#wakeWaiting();
     this.#dispatch();
   }
 
-  /** Why no run can begin at present. */
+  /** The reason why no run can start at present. */
   get #obstacle(): FileError | undefined {
-    return this.#options.room.fault ?? this.#options.store.fault;
+    return this.#options.space.fault ?? this.#options.store.fault;
   }
 
-  /** Those who wait for jobs that wait look at them again: there may be no room for them. */
+  /** Wakes the followers of waiting jobs, so that requests notice an obstacle. */
   #wakeWaiting(): void {
     for (const { jobs } of this.#queue.inOrder()) jobs.forEach(({ id }) => this.#journal.wake(id));
   }

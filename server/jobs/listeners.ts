@@ -1,8 +1,8 @@
-/** Who waits for something to change, by what it is about. */
+/** Promises of the next change, by subject. */
 export class Listeners {
   #waiting = new Map<string, Set<() => void>>();
 
-  /** Settles at the next change. */
+  /** Settles at the next change of a subject. */
   next(id: string): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const waiting = this.#waiting.get(id) ?? new Set();
@@ -10,14 +10,14 @@ export class Listeners {
     return promise;
   }
 
-  /** Something has changed. */
+  /** Settles the promises of a subject. */
   changed(id: string): void {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
     for (const resolve of waiting ?? []) resolve();
   }
 
-  /** Everything has changed. */
+  /** Settles all promises. */
   allChanged(): void {
     for (const id of [...this.#waiting.keys()]) this.changed(id);
   }

@@ -1,6 +1,6 @@
 /**
- * The schema of the job database, as the steps that lead to it. `PRAGMA user_version` counts the steps that a file has
- * had. A step that was ever released stays as it is: what changes is added as a new one.
+ * The schema of the job database as a list of migrations. `PRAGMA user_version` counts the migrations that a file has
+ * had. A released migration never changes; a change of the schema is a new migration.
  *
  * @module
  */
@@ -29,7 +29,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
       PRIMARY KEY (job, number)
     ) STRICT, WITHOUT ROWID`,
   ],
-  // 2. Rows of `jobs` that cannot be read, whole and as JSON, for whoever wants to repair them.
+  // 2. Rows of `jobs` that do not fit the schema, as JSON, for repair.
   [
     `CREATE TABLE unfit_jobs (
       seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -41,24 +41,24 @@ const MIGRATIONS: readonly (readonly string[])[] = [
   [`ALTER TABLE jobs ADD COLUMN start TEXT NOT NULL DEFAULT '{}'`],
 ];
 
-/** What this program reads and writes: prepared once to find out whether a file has it. */
+/** Queries whose preparation fails if a file lacks a table or column. */
 const QUERIES: readonly string[] = [
   "SELECT seq, id, status, client, key, previews, start, job FROM jobs",
   "SELECT job, number, type, data FROM events",
   "SELECT seq, reason, row FROM unfit_jobs",
 ];
 
-/** A database that a newer program has written. */
+/** The database comes from a newer program. */
 export class NewerSchemaError extends Error {
   override name = "NewerSchemaError";
 }
 
 /**
- * Brings a database to the schema of this program, all steps or none.
+ * Applies all outstanding migrations, or none.
  *
  * @param database The database.
- * @throws {NewerSchemaError} if it has had steps that this program does not know.
- * @throws what SQLite throws.
+ * @throws {NewerSchemaError} if the database has had migrations that this program does not know.
+ * @throws {Error} of SQLite.
  */
 export function migrate(database: DatabaseSync): void {
   const version = Number(database.prepare("PRAGMA user_version").get()?.["user_version"]);
@@ -67,7 +67,7 @@ export function migrate(database: DatabaseSync): void {
       `its schema has version ${version}, this program knows versions up to ${MIGRATIONS.length}`,
     );
   }
-  // A file that is up to date is opened without a write: the disk may be full.
+  // An up-to-date file must open without a write, as the disk may be full.
   if (version < MIGRATIONS.length) {
     transaction(database, () => {
       for (const statement of MIGRATIONS.slice(version).flat()) database.prepare(statement).run();

@@ -1,5 +1,5 @@
 /**
- * What SQLite's errors mean.
+ * Errors of SQLite.
  *
  * @module
  */
@@ -31,14 +31,14 @@ const errorSchema = z.object({ errcode: z.int() });
  * Reads the primary result code of an error. Only prepared statements give one; `exec` does not.
  *
  * @param error The error.
- * @returns The code; `undefined` where the error is none of SQLite's.
+ * @returns The code; `undefined` if the error has none.
  */
 export function sqliteCode(error: unknown): number | undefined {
   const { data } = errorSchema.safeParse(error);
   return data && data.errcode & 0xff;
 }
 
-/** Says in plain words, as of any file, what SQLite could not do. */
+/** Describes an error of SQLite in plain words, as a fault of its file. */
 export function sqliteFault(error: unknown, file: string): FileError {
   if (error instanceof FileError) return error;
   return new FileError("write", file, sqliteCode(error) === SQLITE.FULL ? "ENOSPC" : "", { cause: error });

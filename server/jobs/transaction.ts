@@ -5,7 +5,7 @@ import type { DatabaseSync } from "node:sqlite";
  *
  * @param database The database.
  * @param work Writes them.
- * @throws what the work or SQLite throws.
+ * @throws {Error} of the work or of SQLite.
  */
 export function transaction(database: DatabaseSync, work: () => void): void {
   const run = (sql: string): unknown => database.prepare(sql).run();

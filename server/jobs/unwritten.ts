@@ -1,24 +1,24 @@
 import { isOver, type Job, type JobEvent } from "./job.ts";
 import type { JobTables } from "./job_tables.ts";
 
-/** What of one job is not on the disk. */
+/** Changes of one job that the file lacks. */
 interface UnwrittenJob {
-  /** What has become of it, where that has changed. */
+  /** The job, if it has changed. */
   job?: Job;
-  /** Its events. */
+  /** New events. */
   events: JobEvent[];
-  /** Whether the previews that are on the disk no longer count. */
+  /** Whether the previews in the file are obsolete. */
   forgetsPreviews: boolean;
 }
 
 /**
- * What could not be written because the disk is full, held in memory until it can. No new job is taken meanwhile, so it
- * grows with the jobs in flight alone.
+ * Changes of jobs that could not be written, because the disk is full for example. The server accepts no jobs meanwhile,
+ * so the unfinished jobs bound their number.
  */
 export class Unwritten {
   #jobs = new Map<string, UnwrittenJob>();
 
-  /** Whether there is nothing to be written. */
+  /** Whether there are no changes. */
   get isEmpty(): boolean {
     return this.#jobs.size === 0;
   }
@@ -30,22 +30,22 @@ export class Unwritten {
     );
   }
 
-  /** What has become of a job, if that has changed. */
+  /** A job, if it has changed. */
   job(id: string): Job | undefined {
     return this.#jobs.get(id)?.job;
   }
 
-  /** Events of a job after a number, in order. */
+  /** New events of a job after a number, in order. */
   events(id: string, after: number): JobEvent[] {
     return this.#jobs.get(id)?.events.filter(({ number }) => number > after) ?? [];
   }
 
-  /** Holds what has become of a job. */
+  /** Holds the state of a job. */
   update(job: Job): void {
     this.#of(job.id).job = job;
   }
 
-  /** Holds an event. A preview takes the place of the one before it. */
+  /** Holds an event. A preview replaces the one before it. */
   addEvent(id: string, event: JobEvent): void {
     if (event.type === "preview") this.forgetPreviews(id);
     this.#of(id).events.push(event);
@@ -58,7 +58,7 @@ export class Unwritten {
     unwritten.forgetsPreviews = true;
   }
 
-  /** Writes all of it, or throws and holds it still. */
+  /** Writes all changes, or throws and keeps them. */
   write(tables: JobTables): void {
     tables.transaction(() => {
       for (const [id, { job, events, forgetsPreviews }] of this.#jobs) {

@@ -32,7 +32,7 @@ async function post(server: ServerProcess, path: string, body: object): Promise<
   return await fetch(server.url + path, { method: "POST", headers, body: JSON.stringify(body) });
 }
 
-/** Holds an answer against what a full disk is answered with. */
+/** Checks the answer to a request that a full disk prevents. */
 async function assertFull(reply: Response): Promise<void> {
   const text = await reply.text();
   assert.equal(reply.status, 507, text);
@@ -56,7 +56,7 @@ async function jobs(server: ServerProcess): Promise<Map<string, z.infer<typeof j
   return new Map(data.map((job) => [job.id, job]));
 }
 
-/** Waits until something holds. */
+/** Waits until a condition holds. */
 async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
   for (let tries = 0; !await holds(); tries++) {
     assert(tries < 600, `waited in vain until ${what}`);
@@ -70,13 +70,13 @@ async function assertAlive(server: ServerProcess): Promise<void> {
 }
 
 diskTest(
-  "a full disk is answered with 507, ends no server and loses no job, and all of them end once there is room",
+  "on a full disk the server answers 507 and loses no job; all of them end once the disk has space",
   20,
   async (disk) => {
     const store = join(disk.folder, "store");
     let server = await new ServerProcess({ store }).listens();
     try {
-      // 1. Some of the pictures find room.
+      // 1. The disk has space for some of the pictures.
       await disk.fill(4 << 20);
       const taken: string[] = [];
       for (let seed = 1; seed <= PICTURES; seed++) {
@@ -96,7 +96,7 @@ diskTest(
       const open = [...seen.values()].filter(({ status }) => status !== "completed");
       assert(open.length > 0 && open.every(({ status }) => status === "queued"), JSON.stringify(open));
 
-      // 2. It starts while the disk is full, and knows all jobs.
+      // 2. The server starts while the disk is full, and knows all jobs.
       await server.end("SIGKILL");
       server = await new ServerProcess({ store }).listens();
       await assertAlive(server);
@@ -104,7 +104,7 @@ diskTest(
       await assertFull(await post(server, "/v1/jobs", picture(100)));
       await assertFull(await put(server, 1));
 
-      // 3. With room it goes on by itself.
+      // 3. It goes on by itself once the disk has space.
       await disk.empty();
       for (const id of taken) assert.equal((await server.ended(id)).status, "completed", server.log);
       for (const { images } of (await jobs(server)).values()) {
@@ -121,7 +121,7 @@ diskTest(
 );
 
 diskTest(
-  "a server with a new store starts on a full disk, and opens the store once there is room",
+  "a server with a new store starts on a full disk, and opens the store once the disk has space",
   8,
   async (disk) => {
     await disk.fill();
@@ -145,7 +145,7 @@ diskTest(
 );
 
 diskTest(
-  "a disk that fills in the midst of a run costs none of its events, nor the picture",
+  "a disk that fills up during a run costs neither its events nor the picture",
   16,
   async (disk) => {
     const server = await new ServerProcess({ store: join(disk.folder, "store") }).listens();
@@ -172,7 +172,7 @@ diskTest(
       assert.equal((await fetch(server.url + images[0]!.url)).status, 200);
       await until("the events are written", () => /"event":"jobs_written_again"/.test(server.log));
 
-      // They are there for whoever asks later, and after a crash.
+      // A client that asks after a crash gets the same events.
       await server.end("SIGKILL");
       await using again = await new ServerProcess({ store: join(disk.folder, "store") }).listens();
       const replayed: string[] = [];
@@ -188,7 +188,7 @@ diskTest(
 );
 
 diskTest(
-  "a log on the full disk ends neither the server nor a request, and goes on once there is room",
+  "a log on the full disk ends neither the server nor a request, and goes on once the disk has space",
   8,
   async (disk) => {
     const log = join(disk.folder, "log");
@@ -212,7 +212,7 @@ diskTest(
       await disk.fill();
       const before = (await logged()).length;
       for (let asked = 0; asked < 100; asked++) assert.equal((await fetch(`${url}/v1/models`)).status, 200);
-      assert((await logged()).length - before < 8192, "the log found room");
+      assert((await logged()).length - before < 8192, "the log was written to a full disk");
       await disk.empty();
       assert.equal((await fetch(`${url}/healthz?after`)).status, 200);
       await until("the log goes on", async () => /"path":"\/healthz"/.test(await logged()));
@@ -222,3 +222,21 @@ diskTest(
     }
   },
 );
+
+diskTest("uploads of artifacts leave space on the disk for the runs", 20, async (disk) => {
+  await using server = await new ServerProcess({ store: join(disk.folder, "store") }).listens();
+  let taken = 0;
+  for (let reply = await put(server, taken); reply.status === 201; reply = await put(server, taken)) {
+    await reply.body?.cancel();
+    taken += 1;
+    assert(taken < 60, "more than the disk has was taken");
+  }
+  await assertFull(await put(server, taken));
+  assert(taken > 30, `only ${taken} artifacts were taken`);
+  const files = await disk.files();
+  assert(!files.some((name) => /partial/.test(name)), "nothing is left of what was refused");
+  assert.equal(
+    (await server.ended((await server.order(picture(1, { width: 64, height: 64 }))).id)).status,
+    "completed",
+  );
+});

@@ -42,7 +42,7 @@ export class SmallDisk {
     try {
       await Deno.writeFile(this.#filler, bytes, { append: true });
     } catch (error) {
-      // Somebody else took some of it at the same time.
+      // Another process filled the disk at the same time.
       if (!(error instanceof Error && "code" in error && error.code === "ENOSPC")) throw error;
     }
   }

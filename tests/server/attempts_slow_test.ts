@@ -27,13 +27,13 @@ async function runs(server: ServerProcess, id: string): Promise<void> {
   assert.equal((await job(server.url, id)).status, "running");
 }
 
-Deno.test("a job that was running when the server died three times is given up with the reason, the others run", async () => {
+Deno.test("a job that was running when the server died three times fails with the reason, and the others run", async () => {
   await inFolder(async (store) => {
     let server = await new ServerProcess({ store }).listens();
     try {
       const { id } = await server.order({ request: { ...LONG, prompts: ["first"] } });
       const other = await server.order({ request: { ...SMALL, prompts: ["second"] } });
-      // What was encoded is kept: the job got on. Three deaths after that are deaths at the same place.
+      // The embeddings are kept, which is progress. Three deaths after that are deaths at the same place.
       for await (const { event } of sseEvents(await fetch(`${server.url}/v1/jobs/${id}/events`))) {
         if (event === "preview") break;
       }
@@ -55,7 +55,7 @@ Deno.test("a job that was running when the server died three times is given up w
       for await (const { event } of sseEvents(await fetch(`${server.url}/v1/jobs/${id}/events`))) {
         events.push(event);
       }
-      assert.equal(events.at(-1), "failed", "whoever follows it is told");
+      assert.equal(events.at(-1), "failed", "its followers get the last event");
       assert.equal((await server.ended(other.id)).status, "completed");
     } finally {
       await server.end("SIGKILL");
@@ -63,7 +63,7 @@ Deno.test("a job that was running when the server died three times is given up w
   });
 });
 
-Deno.test("a server that is ended in order counts no attempt, and the job goes on however often", async () => {
+Deno.test("a server that stops in order counts no attempt, so a job survives any number of restarts", async () => {
   await inFolder(async (store) => {
     let server = await new ServerProcess({ store }).listens();
     try {

@@ -194,7 +194,7 @@ function spoilt(sound: readonly object[]): fc.Arbitrary<unknown> {
     fc.boolean(),
   ).map(
     ([body, place, value, isSpoilt]) => {
-      let left = place % (JSON.stringify(body).match(/[:,[]/g)!.length + 1);
+      let left = place % ((JSON.stringify(body).match(/[:,[]/g)?.length ?? 0) + 1);
       return isSpoilt ? JSON.parse(JSON.stringify(body), (_, part) => left-- === 0 ? value : part) : body;
     },
   );

@@ -35,7 +35,7 @@ const listSchema = z.object({
 
 const replySchema = z.object({ id: z.string(), status: z.string() });
 
-/** What a server has written to its log. */
+/** An entry of a server's log. */
 interface Logged {
   readonly event: string;
   readonly fields: Readonly<Record<string, unknown>>;
@@ -89,7 +89,7 @@ function onDatabase<T>(store: string, work: (database: DatabaseSync) => T): T {
   }
 }
 
-Deno.test("jobs that a server without versions kept are listed, and those that had not ended run", async () => {
+Deno.test("jobs from before schema versions are listed, and unfinished ones run", async () => {
   await inFolder(async (store) => {
     let before: string[];
     {
@@ -125,7 +125,7 @@ Deno.test("jobs that a server without versions kept are listed, and those that h
   });
 });
 
-Deno.test("rows that do not fit are set aside one by one: all others are listed, and run", async () => {
+Deno.test("rows that do not fit are set aside one by one; all others are listed, and run", async () => {
   await inFolder(async (store) => {
     let ids: string[];
     {
@@ -158,13 +158,13 @@ Deno.test("rows that do not fit are set aside one by one: all others are listed,
       assert.deepEqual(told.map(({ fields }) => fields["id"]).sort(), unfit.toSorted());
       for (const { fields } of told) assert.match(String(fields["reason"]), /✖|must|Invalid|SyntaxError/);
     }
-    // They are whole where they were put, for whoever repairs them.
+    // They are complete, so that they can be repaired.
     const kept = onDatabase(store, (database) => database.prepare("SELECT row FROM unfit_jobs").all());
     assert.deepEqual(kept.map(({ row }) => JSON.parse(String(row)).id).sort(), unfit.toSorted());
   });
 });
 
-Deno.test("a database that is damaged, foreign or of a newer program is renamed, and the server starts", async () => {
+Deno.test("a damaged, foreign or newer database is renamed, and the server starts", async () => {
   const harms: Readonly<Record<string, (file: string) => Promise<void>>> = {
     "is no database": (file) => Deno.writeTextFile(file, "not a database\n".repeat(500)),
     "was cut": (file) => Deno.truncate(file, 5000),

@@ -133,7 +133,7 @@ Deno.test("nothing in a graph reaches beyond the server", async () => {
     [{ request: { ...SMALL, prompts: ["x"], steps: 1e6 } }, 400, "out_of_range"],
     [{ request: { ...SMALL, prompts: ["x"], width: 1e6 } }, 400, "out_of_range"],
     [{ request: { ...SMALL, prompts: Array(1000).fill("x") } }, 400, "out_of_range"],
-    [{ request: { ...SMALL, prompts: ["x"], seeds: ["9".repeat(5000)] } }, 400, "out_of_range"],
+    [{ request: { ...SMALL, prompts: ["x"], seeds: ["9".repeat(5000)] } }, 400, "invalid_value"],
     [{ request: { ...SMALL, prompts: ["x"] }, graph: decode({}).graph }, 400, "invalid_value"],
     [{}, 400, "invalid_value"],
   ];

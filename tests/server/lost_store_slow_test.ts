@@ -7,7 +7,7 @@ import { type JobSeen, ServerProcess } from "./server_process.ts";
 const SMALL = { model: "tiny", width: 64, height: 64, steps: 2, guidanceScale: 1 };
 const LONG = { ...SMALL, width: 768, height: 768, resolutionBinning: false, steps: 40 };
 
-/** Waits until a server has written something to its log. */
+/** Waits for an entry of a server's log. */
 async function logs(server: ServerProcess, text: RegExp): Promise<void> {
   for (let tries = 0; !text.test(server.log); tries++) {
     assert(tries < 200, `${text} was never logged: ${server.log}`);
@@ -53,7 +53,7 @@ for (const what of ["the whole store", "the database alone"]) {
   });
 }
 
-Deno.test("a database that is put in the place of the server's is renamed, and no job is lost", async () => {
+Deno.test("a database that replaces the server's own is renamed, and no job is lost", async () => {
   await inFolder(async (folder) => {
     const store = join(folder, "store");
     const { server, jobs } = await busy(store);
@@ -82,8 +82,8 @@ Deno.test("a database that is put in the place of the server's is renamed, and n
 
 Deno.test("a disk that refuses to write for other reasons ends no server and loses no job either", async () => {
   await inFolder(async (store) => {
-    // Larger files than this are refused: the database's journal, after some jobs.
-    let server = await new ServerProcess({ store, maxFileBytes: 1 << 19 }).listens();
+    // The database's log reaches this size after some jobs.
+    let server = await new ServerProcess({ store, maxFileBytes: 1 << 18 }).listens();
     try {
       const taken: string[] = [];
       let refused: Response | undefined;

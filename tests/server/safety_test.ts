@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Validator } from "@seriousme/openapi-schema-validator";
+import { InputError } from "../../errors/pixstage_error.ts";
 import { createServer } from "../../server/create_server.ts";
 import { runServe } from "../../cli/serve.ts";
 import { ServerProcess, TINY } from "./server_process.ts";
@@ -96,14 +97,15 @@ Deno.test("a key that no request can carry is refused at the start, and not show
   const store = await Deno.makeTempDir();
   for (const apiKey of ["", "two words", "line\n", "schlüssel", "tab\tkey"]) {
     await assert.rejects(createServer({ store, models: [], apiKey }), (error) => {
-      assert(error instanceof RangeError);
+      assert(error instanceof InputError);
+      assert.equal(error.code, "invalid_value");
       assert.match(error.message, /API key as it must consist of visible ASCII characters/);
       assert(apiKey === "" || !error.message.includes(apiKey));
       return true;
     });
   }
   await using server = new ServerProcess({ store, env: { PIXSTAGE_API_KEY: "two words" } });
-  await assert.rejects(server.listens(), /error: Cannot use the API key .*the character at 4/);
+  await assert.rejects(server.listens(), /error: Cannot use the API key .*character 4 is another/);
   await Deno.remove(store, { recursive: true });
 });
 

@@ -29,6 +29,8 @@ export interface ServerProcessOptions {
   readonly port?: number | undefined;
   /** Whether `deno task serve` starts it, rather than `deno run`. */
   readonly asTask?: boolean | undefined;
+  /** Further options of `serve`. */
+  readonly options?: readonly string[] | undefined;
   /** The largest file that the system lets it write, in bytes. */
   readonly maxFileBytes?: number | undefined;
 }
@@ -53,10 +55,18 @@ export class ServerProcess implements AsyncDisposable {
 
   /** Starts it. */
   constructor(
-    { store, models = [TINY], args = [], env = {}, port = 0, asTask = false, maxFileBytes }:
-      ServerProcessOptions,
+    {
+      store,
+      models = [TINY],
+      args = [],
+      env = {},
+      port = 0,
+      asTask = false,
+      options: more = [],
+      maxFileBytes,
+    }: ServerProcessOptions,
   ) {
-    const options = ["--port", String(port), "--store", store, "--threads", "1", ...args];
+    const options = ["--port", String(port), "--store", store, "--threads", "1", ...args, ...more];
     const limit = maxFileBytes === undefined
       ? []
       : ["-c", `trap "" XFSZ; ulimit -f ${Math.floor(maxFileBytes / 512)}; exec "$@"`, "sh", Deno.execPath()];

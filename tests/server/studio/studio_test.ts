@@ -76,8 +76,7 @@ Deno.test("the studio page makes a picture, shows it come about, and goes on fro
     await page.waitForFunction(() => !document.querySelector(".preview"), null, { timeout: 60_000 });
     assert.deepEqual(await nodeStates(page), {
       prompt: "done",
-      negative: "done",
-      pair: "done",
+      negative: "cached",
       denoise: "done",
       decode: "done",
     });

@@ -1,5 +1,5 @@
 /**
- * Whether the store has what runs made, and room for what it does not have.
+ * Checks that the store keeps the results of runs, and that its disk has space for them.
  *
  * @module
  */
@@ -13,23 +13,23 @@ import type { MadeOutput } from "../engine/engine.ts";
 /** Bytes of a pixel in an image artifact: three channels of float32. */
 const PIXEL_BYTES = 12;
 
-/** Artifacts that are no pictures are taken to be no larger than this, and than a tenth of the disk. */
+/** An estimate for artifacts other than pictures; a tenth of the disk if that is less. */
 const OTHER_BYTES = 1 << 24;
 
-/** What must be free besides, for records and for the jobs themselves. */
+/** Space for records and for the job database. */
 const SPARE_BYTES = 1 << 20;
 
-/** What a run made is not in the store. */
+/** The store lacks results of a run. */
 export class NotKeptError extends ApiError {
   override name = "NotKeptError";
-  /** How much must be free before it is made again; 0 if it was not for want of room. */
+  /** Free bytes that the run needs to be repeated; 0 if the disk was not full. */
   readonly bytes: number;
   /** Whether the run is worth repeating. */
   readonly isWorthRepeating: boolean;
 
   /**
-   * @param message What happened.
-   * @param bytes How much must be free.
+   * @param message The message.
+   * @param bytes Free bytes that the run needs.
    * @param isWorthRepeating Whether the run is worth repeating.
    */
   constructor(message: string, bytes: number, isWorthRepeating: boolean) {
@@ -39,8 +39,8 @@ export class NotKeptError extends ApiError {
   }
 }
 
-/** Looks at a store and at its disk, and knows whether runs have to wait for room. */
-export class StoreRoom {
+/** Checks a store and its disk, and says whether runs have to wait for free space. */
+export class StoreSpace {
   #store: FolderStore;
   #wanted: { readonly bytes: number; readonly fault: FileError } | undefined;
 
@@ -49,46 +49,46 @@ export class StoreRoom {
     this.#store = store;
   }
 
-  /** Why runs have to wait; `undefined` if they need not. */
+  /** The reason why runs have to wait; `undefined` if they need not. */
   get fault(): FileError | undefined {
     return this.#wanted?.fault;
   }
 
-  /** Lets runs wait until so much is free. */
-  await(bytes: number): void {
+  /** Makes runs wait until so many bytes are free. */
+  waitFor(bytes: number): void {
     const advice = `A run needs ${bytes} bytes`;
     this.#wanted = { bytes, fault: new FileError("write", this.#store.folder, "ENOSPC", { advice }) };
   }
 
-  /** Lets runs wait for a moment, since nothing could be written. */
-  awaitAfter(fault: FileError): void {
+  /** Makes runs wait because a write failed. */
+  waitAfter(fault: FileError): void {
     this.#wanted = { bytes: SPARE_BYTES, fault };
   }
 
-  /** Looks whether runs still have to wait. */
+  /** Checks whether runs still have to wait. */
   async look(): Promise<void> {
     if (this.#wanted && await this.#has(this.#wanted.bytes)) this.#wanted = undefined;
   }
 
   /**
-   * Makes sure that the store has what a run was for: a picture that nobody can fetch is none.
+   * Makes sure that the store has the results of a run: a picture that cannot be fetched is lost.
    *
-   * @param results What it was for.
+   * @param results The results.
    * @param isFull Whether the disk is known to be full.
-   * @throws {NotKeptError} if the store does not have it.
+   * @throws {NotKeptError} if the store lacks one of them.
    */
   async requireKept(results: readonly MadeOutput[], isFull: boolean): Promise<void> {
     const bytes = await this.#lacking(results);
     if (bytes === 0) return;
     if (!isFull && await this.#has(bytes)) {
-      throw new NotKeptError("The store lost what the run made", 0, true);
+      throw new NotKeptError("The store lost a result of the run", 0, true);
     }
     const { total } = await this.#disk();
     const message = `The disk of the store is full: the run needs ${bytes} bytes, the disk has ${total}`;
     throw new NotKeptError(message, bytes, bytes <= total);
   }
 
-  /** How much room results need that the store does not have, reckoned from the sizes of pictures. */
+  /** The estimated bytes of the results that the store lacks. */
   async #lacking(results: readonly MadeOutput[]): Promise<number> {
     let bytes = 0;
     for (const { id, images, width, height } of results) {
@@ -109,7 +109,7 @@ export class StoreRoom {
     return free >= bytes;
   }
 
-  /** The sizes of the disk; a store that is gone is made anew, on a disk of which nothing is known. */
+  /** The sizes of the disk; unlimited if the folder of the store is gone, as a write creates it again. */
   async #disk(): Promise<{ free: number; total: number }> {
     const found = await statfs(this.#store.folder).catch(() => undefined);
     if (!found) return { free: Infinity, total: Infinity };

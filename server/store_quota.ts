@@ -1,0 +1,169 @@
+/**
+ * Bounds the store of a server: removes the files that were unused the longest, and refuses artifacts that would exceed
+ * the bound all the same.
+ *
+ * @module
+ */
+
+import { statfs } from "node:fs/promises";
+import { collectGarbage } from "../artifacts/store/folder_care.ts";
+import { FileError } from "../artifacts/file_error.ts";
+import type { FolderStore } from "../artifacts/store/folder_store.ts";
+import { ApiError } from "./api_error.ts";
+import type { Log } from "./log.ts";
+
+/** Files that were used within this time stay, as a client may be about to use them. */
+const RECENT_MS = 5 * 60_000;
+
+/** Milliseconds to the next scan of the store: at the latest, and after a job has ended. */
+const OFTEN_MS = 10 * 60_000;
+const GROWN_MS = 10_000;
+
+/** The pause between two scans: at least this many milliseconds, and a multiple of the time of the last one. */
+const REST_MS = 1000;
+const REST_TIMES = 4;
+
+/** A collection shrinks the store to this share of the bound, so that the next one is not due at once. */
+const LEFT_SHARE = 0.9;
+
+/** Uploads leave this many bytes of the disk, or this share of a small disk, to the runs. */
+const RUNS_BYTES = 1e9;
+const RUNS_SHARE = 0.05;
+
+/** Bounds of a store. */
+export interface StoreQuotaOptions {
+  /** The largest size of all files together. */
+  readonly maxBytes?: number | undefined;
+  /** The age in milliseconds beyond which unused files are removed. */
+  readonly maxAgeMs?: number | undefined;
+  /** Ids of the artifacts that unfinished jobs take as inputs. */
+  readonly inUse: () => ReadonlySet<string>;
+  /** Receives an entry for each collection. */
+  readonly log: Log;
+}
+
+/** Keeps a store within its bounds. */
+export class StoreQuota {
+  #store: FolderStore;
+  #options: StoreQuotaOptions;
+  /** Bytes of the files in the store. */
+  #bytes = 0;
+  /** Bytes of unfinished uploads. */
+  #arriving = 0;
+  #collecting: Promise<void> | undefined;
+  #restUntil = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #dueAt = Infinity;
+  #isClosed = false;
+
+  /**
+   * @param store The store.
+   * @param options Its bounds. Nothing is removed without one.
+   */
+  constructor(store: FolderStore, options: StoreQuotaOptions) {
+    this.#store = store;
+    this.#options = options;
+    if (this.#isBounded) this.#collectIn(0);
+  }
+
+  /** Schedules a scan, as a job has ended. */
+  grown(): void {
+    if (this.#isBounded) this.#collectIn(GROWN_MS);
+  }
+
+  /**
+   * Counts bytes of an upload.
+   *
+   * @param bytes The number of bytes.
+   * @throws {ApiError} 507 if the store would exceed its bound.
+   * @throws {FileError} with the code `ENOSPC` if the disk would be too full.
+   */
+  async take(bytes: number): Promise<void> {
+    const { maxBytes = Infinity } = this.#options;
+    const isTooMuch = (): boolean => this.#bytes + this.#arriving + bytes > maxBytes;
+    // The size of the store is unknown before the first scan.
+    const isUnknown = this.#restUntil === 0;
+    if (maxBytes < Infinity && (isUnknown || isTooMuch() && performance.now() > this.#restUntil)) {
+      await this.#collect(bytes);
+    }
+    if (isTooMuch()) {
+      throw new ApiError(
+        "store_full",
+        "Cannot take the artifact as the server's store is full: try again later, or send less",
+      );
+    }
+    this.#arriving += bytes;
+    if (await this.#leavesSpace(bytes)) return;
+    this.#arriving -= bytes;
+    throw new FileError("write", this.#store.folder, "ENOSPC");
+  }
+
+  /** Ends an upload: its bytes are in the store now, or it failed. */
+  settle(bytes: number, isKept: boolean): void {
+    this.#arriving -= bytes;
+    if (isKept) this.#bytes += bytes;
+  }
+
+  /** Ends all scans. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    await this.#collecting;
+  }
+
+  get #isBounded(): boolean {
+    const { maxBytes, maxAgeMs } = this.#options;
+    return maxBytes !== undefined || maxAgeMs !== undefined;
+  }
+
+  /** Schedules a scan unless an earlier one is due. */
+  #collectIn(ms: number): void {
+    const now = performance.now();
+    const dueAt = Math.max(now + ms, this.#restUntil);
+    if (this.#isClosed || dueAt >= this.#dueAt) return;
+    clearTimeout(this.#timer);
+    this.#dueAt = dueAt;
+    this.#timer = setTimeout(() => this.#collect(), dueAt - now);
+  }
+
+  /** Scans the store and shrinks it so that an upload of so many bytes fits. */
+  async #collect(wanted = 0): Promise<void> {
+    const begun = performance.now();
+    this.#collecting ??= this.#scan(wanted).finally(() => {
+      this.#collecting = undefined;
+      const ended = performance.now();
+      this.#restUntil = ended + Math.max(REST_MS, (ended - begun) * REST_TIMES);
+      this.#dueAt = Infinity;
+      this.#collectIn(OFTEN_MS);
+    });
+    await this.#collecting;
+  }
+
+  async #scan(wanted: number): Promise<void> {
+    const { maxBytes = Infinity, maxAgeMs, inUse, log } = this.#options;
+    const most = maxBytes - this.#arriving - wanted;
+    const before = this.#bytes;
+    const needed = inUse();
+    const recent = Date.now() - RECENT_MS;
+    try {
+      const { removed, left } = await collectGarbage(this.#store, most, {
+        target: Math.min(most, maxBytes * LEFT_SHARE),
+        maxAgeMs,
+        isNeeded: ({ id, usedAt }) => usedAt > recent || needed.has(id),
+      });
+      // The scan may have missed uploads that ended while it ran.
+      this.#bytes = left.bytes + Math.max(this.#bytes - before, 0);
+      if (removed.files > 0) log("store_collected", { removed, left });
+    } catch (error) {
+      log("store_not_collected", { error: String(error) });
+    }
+  }
+
+  /** Whether the disk keeps enough space for the runs. */
+  async #leavesSpace(bytes: number): Promise<boolean> {
+    const found = await statfs(this.#store.folder).catch(() => undefined);
+    if (!found) return true;
+    const { bavail, blocks, bsize } = found;
+    return bavail * bsize - bytes >= Math.min(RUNS_BYTES, blocks * bsize * RUNS_SHARE);
+  }
+}

@@ -1,0 +1,164 @@
+import assert from "node:assert/strict";
+import { z } from "zod";
+import { artifactId, encodeArtifact } from "../../artifacts/artifact_file.ts";
+import { shardPath } from "../../artifacts/store/folder_layout.ts";
+import { FolderStore } from "../../artifacts/store/folder_store.ts";
+import { StoreQuota } from "../../server/store_quota.ts";
+import { runServe } from "../../cli/serve.ts";
+import { inFolder } from "../cli/run_cli.ts";
+import { sampleArtifact } from "../artifacts/store/samples.ts";
+import { ServerProcess } from "./server_process.ts";
+import { type Serving, serving, sseEvents } from "./serving.ts";
+
+const KILOBYTE = 1000;
+const SMALL = { model: "tiny", width: 64, height: 64, steps: 2, guidanceScale: 1 };
+const LONG = { ...SMALL, width: 512, height: 512, steps: 50 };
+
+const jobSchema = z.object({
+  id: z.string(),
+  status: z.string(),
+  artifacts: z.record(z.string(), z.object({ id: z.string() })),
+});
+
+/** Puts an artifact of 300 kB and gives its id and the status of the answer. */
+async function put(
+  url: string,
+  seed: number,
+): Promise<{ id: string; status: number; code: string | undefined }> {
+  const bytes = encodeArtifact(sampleArtifact(seed, 75_000));
+  const id = await artifactId(bytes);
+  const reply = await fetch(`${url}/v1/artifacts/${id}`, { method: "PUT", body: bytes });
+  const { error } = await reply.json();
+  return { id, status: reply.status, code: error?.code };
+}
+
+async function status(url: string, id: string): Promise<number> {
+  return (await fetch(`${url}/v1/artifacts/${id}`, { method: "HEAD" })).status;
+}
+
+/** As if an artifact had been used last some time ago. */
+async function age(store: string, id: string, minutes: number): Promise<void> {
+  const then = new Date(Date.now() - minutes * 60_000);
+  await Deno.utime(shardPath(store, "artifacts", id), then, then);
+}
+
+async function order(server: Serving, body: object): Promise<string> {
+  return jobSchema.parse(await (await server.post("/v1/jobs", body)).json()).id;
+}
+
+async function ended(server: Serving, id: string): Promise<z.infer<typeof jobSchema>> {
+  for await (const { event } of sseEvents(await server.ask(`/v1/jobs/${id}/events`))) void event;
+  return jobSchema.parse(await (await server.ask(`/v1/jobs/${id}`)).json());
+}
+
+Deno.test("an upload beyond the bound of the store gets 507, and runs go on", async () => {
+  await using server = await serving({ storeBytes: 1300 * KILOBYTE });
+  const ids: string[] = [];
+  for (let seed = 0; seed < 4; seed++) {
+    const { id, status } = await put(server.url, seed);
+    assert.equal(status, 201);
+    ids.push(id);
+  }
+  const refused = await put(server.url, 4);
+  assert.deepEqual([refused.status, refused.code], [507, "store_full"]);
+  assert.equal((await put(server.url, 3)).status, 200, "a known artifact needs no space");
+  assert.deepEqual([...Deno.readDirSync(`${server.store}/partial`)], []);
+  const job = await ended(server, await order(server, { request: { ...SMALL, prompts: ["cat"] } }));
+  assert.equal(job.status, "completed");
+  for (const id of ids) assert.equal(await status(server.url, id), 200, "recent uploads stay");
+});
+
+Deno.test("an upload that would exceed the bound removes the files that were unused the longest", async () => {
+  await inFolder(async (folder) => {
+    const store = new FolderStore(folder);
+    const ids: string[] = [];
+    for (let seed = 0; seed < 5; seed++) ids.push(await store.put(sampleArtifact(seed, 75_000)));
+    const [needed, oldest, older, looked, young] = ids as [string, string, string, string, string];
+    for (const [id, minutes] of [[needed, 60], [oldest, 50], [older, 40], [looked, 30]] as const) {
+      await age(folder, id, minutes);
+    }
+    await store.get(looked);
+    const told: string[] = [];
+    const quota = new StoreQuota(store, {
+      maxBytes: 1600 * KILOBYTE,
+      inUse: () => new Set([needed]),
+      log: (event) => told.push(event),
+    });
+    await quota.take(50 * KILOBYTE);
+    assert.deepEqual(told, [], "it fits");
+    // The store was looked through a moment ago.
+    await assert.rejects(quota.take(300 * KILOBYTE), { status: 507, code: "store_full" });
+    for (let tries = 0; told.length === 0 && tries < 100; tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      await quota.take(300 * KILOBYTE).catch(() => {});
+    }
+    quota.settle(350 * KILOBYTE, false);
+    assert.deepEqual(told, ["store_collected"]);
+    const left = new Set((await Array.fromAsync(store.list())).map(({ id }) => id));
+    assert.deepEqual(left, new Set([needed, older, looked, young]), "one was enough");
+
+    // Files that are in use or were used just now stay.
+    await quota.take(300 * KILOBYTE);
+    await assert.rejects(quota.take(600 * KILOBYTE), { code: "store_full" });
+    await quota.close();
+  });
+});
+
+Deno.test("the inputs of a waiting job stay, however old they are", async () => {
+  await inFolder(async (store) => {
+    let latents: string, stray: string, waiting: string;
+    {
+      await using server = await serving({ store });
+      const request = { ...SMALL, prompts: ["cat"] };
+      const { artifacts } = await ended(server, await order(server, { request }));
+      latents = artifacts["denoise.latents"]!.id;
+      stray = (await put(server.url, 1)).id;
+      await order(server, { request: { ...LONG, prompts: ["before"] } });
+      const decode = {
+        stage: "decode",
+        parameters: { model: "tiny", tiling: "seamless" },
+        inputs: { latents: { artifact: latents } },
+      };
+      waiting = await order(server, { graph: { pixstage: 1, nodes: { decode } } });
+    }
+    for (const id of [latents, stray]) await age(store, id, 60);
+    const told: string[] = [];
+    await using server = await serving({
+      store,
+      storeMaxAgeMs: 30 * 60_000,
+      log: (event) => told.push(event),
+    });
+    for (let tries = 0; !told.includes("store_collected") && tries < 100; tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    assert.equal(await status(server.url, stray), 404);
+    assert.equal((await ended(server, waiting)).status, "completed");
+  });
+});
+
+Deno.test("serve removes files that were unused for --store-max-age days", async () => {
+  await inFolder(async (store) => {
+    let ids: string[];
+    {
+      await using server = await serving({ store });
+      ids = (await Promise.all([1, 2].map((seed) => put(server.url, seed)))).map(({ id }) => id);
+    }
+    await age(store, ids[0]!, 3 * 24 * 60);
+    await using server = await new ServerProcess({
+      store,
+      options: ["--store-max-age", "2", "--store-size", "400KB"],
+    }).listens();
+    for (let tries = 0; !/"event":"store_collected"/.test(server.log); tries++) {
+      assert(tries < 100, server.log);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    assert.deepEqual(await Promise.all(ids.map((id) => status(server.url, id))), [404, 200]);
+    assert.equal((await put(server.url, 3)).code, "store_full");
+  });
+});
+
+Deno.test("serve refuses a size or an age that is none", async () => {
+  for (const wrong of [["--store-size", "much"], ["--store-max-age", "-1"]]) {
+    assert.equal(await runServe([...wrong, "--port", "0", "--quiet"]), 2);
+  }
+});
