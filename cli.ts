@@ -6,6 +6,7 @@
 
 import { Command, CommanderError } from "commander";
 import { stderr } from "node:process";
+import { bypassProxyOnLoopback } from "./artifacts/proxy.ts";
 import project from "./deno.json" with { type: "json" };
 import { outliveReaders, writeLine } from "./cli/standard_streams.ts";
 import { exitStatus, isAbortError, toPixstageError } from "./errors/foreign_error.ts";
@@ -54,6 +55,7 @@ async function program(called: string | undefined): Promise<Command> {
  */
 export async function main(args: readonly string[]): Promise<number> {
   outliveReaders();
+  bypassProxyOnLoopback();
   try {
     await (await program(args[0])).parseAsync(args, { from: "user" });
     return 0;

@@ -20,7 +20,7 @@ import { rememberedFingerprint } from "./graph/fingerprint_memo.ts";
 import { loadPlugins } from "./graph/plugins.ts";
 import { readArtifactFile, writeArtifactFile } from "./graph/provenance_file.ts";
 import type { RunOptions } from "./graph/run_options.ts";
-import { downloadProgressSchema } from "./hub/download_progress.ts";
+import { downloadProgressSchema } from "./hub/download.ts";
 import { DEFAULT_MODEL, LocalModels, type LocalModelsOptions } from "./hub/local_models.ts";
 import { Pixstage } from "./pixstage/pixstage.ts";
 import { OnnxRuntimeNode, type OnnxRuntimeNodeOptions } from "./runtime/onnxruntime_node.ts";

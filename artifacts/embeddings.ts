@@ -11,6 +11,7 @@ import { z } from "zod";
 import { InputError } from "../errors/pixstage_error.ts";
 import { type Artifact, ArtifactError } from "./artifact.ts";
 import { toFloat32 } from "./half_precision.ts";
+import { someNames } from "./some_names.ts";
 import { type Tensor, tensor } from "./tensor.ts";
 
 /** What is known of embeddings beside their tensors. Files from elsewhere have none of it. */
@@ -115,8 +116,8 @@ function unpad(artifact: Artifact, embedsName: string, maskName: string): Prompt
   const mask = artifact.tensors[maskName];
   if (!embeds || !mask) {
     throw new ArtifactError(
-      `Cannot use embeddings as they must hold ${embedsName} and ${maskName}: tensors are ${
-        Object.keys(artifact.tensors).join(", ") || "none"
+      `Cannot use embeddings: they must hold the tensors ${embedsName} and ${maskName}, but hold ${
+        someNames(Object.keys(artifact.tensors))
       }`,
     );
   }

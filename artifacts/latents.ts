@@ -10,6 +10,7 @@
 import { z } from "zod";
 import { type Artifact, ArtifactError } from "./artifact.ts";
 import { toFloat32 } from "./half_precision.ts";
+import { someNames } from "./some_names.ts";
 import { type Tensor, tensor } from "./tensor.ts";
 
 /** What is known of latents beside their tensor. Files from elsewhere have none of it. */
@@ -32,9 +33,10 @@ export type LatentsMetadata = z.infer<typeof latentsMetadataSchema>;
 export function unpackLatents(artifact: Artifact, channels: number): Tensor<"float32"> {
   const latents = artifact.tensors["latents"];
   if (!latents) {
-    const names = Object.keys(artifact.tensors).join(", ") || "none";
     throw new ArtifactError(
-      `Cannot use latents as the file must hold a tensor latents: tensors are ${names}`,
+      `Cannot use latents: the file must hold a tensor latents, but holds ${
+        someNames(Object.keys(artifact.tensors))
+      }`,
     );
   }
   if (latents.shape.length !== 4 || latents.shape[1] !== channels || latents.shape.includes(0)) {

@@ -12,7 +12,7 @@ import type { PictureRequestInput } from "../graph/picture_request.ts";
 import type { RunOptions } from "../graph/run_options.ts";
 import type { LocalRunOptions } from "../local.ts";
 import { amount, amounts, byteSize, keyValue, seeds, wholeNumber } from "./option_values.ts";
-import { downloadView } from "./progress.ts";
+import { hubView } from "./progress.ts";
 import type { VaeTiling } from "../models/vae/tiling/tiled_vae_decoder.ts";
 import { type Precision, type PrecisionByStage, PRECISIONS } from "../models/precision.ts";
 import type { Residency } from "../models/segments.ts";
@@ -292,7 +292,7 @@ export function pathOrName(reference: string): string {
 export function runOptions(
   options: Pick<
     GenOptions,
-    "localFilesOnly" | "cacheDir" | "device" | "threads" | "residency" | "json" | "quiet"
+    "localFilesOnly" | "cacheDir" | "device" | "threads" | "residency" | "json" | "quiet" | "verbose"
   >,
 ): LocalRunOptions {
   const { localFilesOnly, cacheDir, device, threads, residency } = options;
@@ -302,7 +302,7 @@ export function runOptions(
     residency,
     localFilesOnly,
     cacheDir: cacheDir === undefined ? undefined : userPath(cacheDir),
-    onProgress: downloadView(options),
+    ...hubView(options),
   };
 }
 

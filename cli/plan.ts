@@ -35,8 +35,11 @@ async function plan(prompts: string[], options: GenOptions & StoreOptions): Prom
   });
   if (until !== "decode") delete graph.nodes["decode"];
   if (until === "encode") delete graph.nodes["denoise"];
-  // Of the weights a plan reads the headers alone, and it keeps nothing.
-  const run = await openRun({ ...options, store: false }, { ...runOptions(options), fetches: false });
+  // Of the weights a plan reads the headers alone, and it keeps nothing. The standard output is the plan's.
+  const run = await openRun({ ...options, store: false }, {
+    ...runOptions({ ...options, json: false }),
+    fetches: false,
+  });
   const { memory } = await prepareRun(graph, {
     ...run,
     ...memoryOptions(options),

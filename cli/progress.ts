@@ -7,7 +7,7 @@
 import cliProgress from "cli-progress";
 import { stderr, stdout } from "node:process";
 import type { RunEvent } from "../graph/events.ts";
-import type { DownloadProgress } from "../hub/download_progress.ts";
+import type { DownloadProgress } from "../hub/download.ts";
 import { printable, writeLine } from "./standard_streams.ts";
 
 /** How a run's events are shown. */
@@ -64,15 +64,37 @@ function bars(): (event: RunEvent) => void {
   };
 }
 
-/** Shows a download as one bar over all of its files. */
-export function downloadView({ json, quiet }: ProgressOptions): (progress: DownloadProgress) => void {
-  if (json) return (progress) => writeLine(stdout, JSON.stringify({ type: "download", ...progress }));
-  if (quiet || !stderr.isTTY) return () => {};
-  const bar = new cliProgress.SingleBar({ format: "download {bar} {percentage}% {file}", hideCursor: true });
-  return ({ file: path, allReceived, allTotal }) => {
-    const file = printable(path);
-    if (!bar.isActive) bar.start(allTotal, allReceived, { file });
-    bar.update(allReceived, { file });
-    if (allReceived >= allTotal) bar.stop();
+/** What is shown of the hub. */
+export interface HubView {
+  /** Shows a download as one bar over all of its files. */
+  readonly onProgress: (progress: DownloadProgress) => void;
+  /** Shows a warning, each one once. */
+  readonly onWarning: (message: string) => void;
+}
+
+/** Makes the view of the hub that fits the options and the terminal. */
+export function hubView({ json, quiet, verbose }: ProgressOptions): HubView {
+  const bar = !json && !quiet && stderr.isTTY
+    ? new cliProgress.SingleBar({ format: "download {bar} {percentage}% {file}", hideCursor: true })
+    : undefined;
+  const shown = new Set<string>();
+  return {
+    onProgress(progress) {
+      if (json) writeLine(stdout, JSON.stringify({ type: "download", ...progress }));
+      if (!bar) return;
+      const { allReceived, allTotal } = progress;
+      const file = printable(progress.file);
+      if (!bar.isActive) bar.start(allTotal, allReceived, { file });
+      bar.update(allReceived, { file });
+      if (allReceived >= allTotal) bar.stop();
+    },
+    onWarning(message) {
+      if (shown.has(message)) return;
+      shown.add(message);
+      bar?.stop();
+      if (json) writeLine(stdout, JSON.stringify({ type: "warning", message }));
+      else if (verbose) writeLine(stderr, JSON.stringify({ type: "warning", message }));
+      else if (!quiet) writeLine(stderr, `warning: ${message}`);
+    },
   };
 }

@@ -8,6 +8,7 @@ import { readdir } from "node:fs/promises";
 import process from "node:process";
 import { FileError } from "../artifacts/file_error.ts";
 import { checkOutputFolder } from "../artifacts/output_file.ts";
+import { fetchNamingProxy } from "../artifacts/proxy.ts";
 import { defaultStoreFolder } from "../artifacts/store/default_folder.ts";
 import { FolderStore } from "../artifacts/store/folder_store.ts";
 import { HttpStore } from "../artifacts/store/http_store.ts";
@@ -37,7 +38,7 @@ export async function openRunStore(place: string | undefined): Promise<OpenStore
     return { store, warning: reason && `Nothing of this run is kept: ${reason}. ${advice}` };
   }
   const { PIXSTAGE_TOKEN } = process.env;
-  const artifacts = new HttpStore(place, { token: PIXSTAGE_TOKEN || undefined });
+  const artifacts = new HttpStore(place, { token: PIXSTAGE_TOKEN || undefined, fetch: fetchNamingProxy });
   // A server keeps artifacts; how they were made is written down here.
   const { store: records, reason } = await openFolder(undefined);
   const advice = "Set PIXSTAGE_STORE to another folder, or give --no-store";

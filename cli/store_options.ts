@@ -7,6 +7,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
+import { fetchNamingProxy } from "../artifacts/proxy.ts";
 import type { RunStore } from "../artifacts/store/store.ts";
 import type { SnapshotPolicy } from "../graph/snapshots.ts";
 import type { Executor } from "../graph/executors/executor.ts";
@@ -117,7 +118,7 @@ export function pluginAddress(module: string, folder: string): string {
 function servers(names: readonly string[]): HttpExecutor[] {
   const { PIXSTAGE_TOKEN } = process.env;
   return [...new Set(names)].filter((name) => /^https?:\/\//.test(name)).map((url) =>
-    new HttpExecutor(url, { token: PIXSTAGE_TOKEN || undefined })
+    new HttpExecutor(url, { token: PIXSTAGE_TOKEN || undefined, fetch: fetchNamingProxy })
   );
 }
 

@@ -100,6 +100,7 @@ export const ERROR_CODES = {
   invalid_file: environment(500, "A file does not hold what its format requires."),
   file_not_found: environment(500, "A file or a folder does not exist."),
   permission_denied: environment(500, "The system does not permit reading or writing a file."),
+  read_only: environment(500, "Files must be downloaded, but the cache cannot be written."),
   disk_full: environment(507, "The disk or the quota is full."),
   too_many_files: environment(500, "Too many files are open."),
   unusable_path: environment(500, "A path names a folder where a file is needed, or the reverse."),

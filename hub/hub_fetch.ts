@@ -1,14 +1,15 @@
 /**
- * Requests to the hub: the token where it belongs, and failures in words.
+ * Requests to the hub, with the token, a limit on silence, and retries.
  *
  * @module
  */
 
-import { HubError } from "./hub_error.ts";
-import type { HubSettings } from "./hub_settings.ts";
-import { StallWatch } from "./stall_watch.ts";
+import { clearTimeout, setTimeout } from "node:timers";
+import { setTimeout as delay } from "node:timers/promises";
+import { HubError, refusedBy, unreachable } from "./hub_error.ts";
+import type { HubAccess } from "./hub_settings.ts";
 
-/** What requests are about, for their errors. */
+/** The subject of requests, for their errors, and their limits. */
 export interface HubRequestContext {
   /** The model: `PixArt-alpha/PixArt-Sigma-XL-2-512-MS`. */
   readonly model: string;
@@ -16,110 +17,161 @@ export interface HubRequestContext {
   readonly revision: string;
   /** Stops the requests. */
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds without an answer after which a request is given up. */
-  readonly stallTimeout?: number | undefined;
+  /** Milliseconds without an answer or a byte of it after which a request is given up. */
+  readonly stallTimeout: number;
+}
+
+/** How often and how soon a request is repeated. */
+export interface RetryOptions {
+  /**
+   * Tries in a row without progress before giving up. Questions to the hub, which precede any download, are
+   * tried three times at most.
+   *
+   * @default {5}
+   */
+  readonly tries?: number | undefined;
+  /**
+   * Milliseconds before the second try; doubled before each further one.
+   *
+   * @default {500}
+   */
+  readonly retryDelay?: number | undefined;
+  /** Stops the retries. */
+  readonly signal?: AbortSignal | undefined;
+  /** Receives a sentence about each failure that another try follows. */
+  readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 /**
- * Makes a `fetch` for the hub. The token goes to the hub's own origin alone, not to where the hub redirects or links.
+ * Creates a `fetch` for the hub. The token goes to the hub's own origin alone, not to the targets of
+ * redirects and links.
  *
- * @param settings Where the hub is.
- * @param context What the requests are about.
- * @returns A `fetch` that throws a `HubError` unless the status is one of success.
+ * @param access The hub's address and token.
+ * @param context The subject of the requests.
+ * @returns A `fetch` that throws a `HubError` unless the status is a success. The body throws one if it
+ * breaks off or falls silent.
  */
-export function hubFetch(
-  settings: Pick<HubSettings, "endpoint" | "token">,
-  context: HubRequestContext,
-): typeof fetch {
-  const { origin } = new URL(settings.endpoint);
+export function hubFetch(access: HubAccess, context: HubRequestContext): typeof fetch {
+  const { model, revision } = context;
+  const { origin } = new URL(access.endpoint);
   return async (input, init) => {
     const url = new URL(input instanceof Request ? input.url : input);
     const headers = new Headers(init?.headers);
     headers.set("User-Agent", "pixstage");
-    if (settings.token !== undefined && url.origin === origin) {
-      headers.set("Authorization", `Bearer ${settings.token}`);
+    if (access.token !== undefined && url.origin === origin) {
+      headers.set("Authorization", `Bearer ${access.token}`);
     }
-    using stall = new StallWatch(context.stallTimeout);
-    const signals = [init?.signal, context.signal, stall.signal].filter((signal) =>
-      signal instanceof AbortSignal
-    );
+    const stops = [init?.signal, context.signal].filter((signal) => signal instanceof AbortSignal);
+    const watch = new ConnectionWatch(context.stallTimeout, stops);
+    const failure = (cause: unknown): unknown => {
+      const stopped = stops.find(({ aborted }) => aborted);
+      return stopped ? stopped.reason : unreachable(model, url, cause);
+    };
     let response: Response;
     try {
-      response = await fetch(url, { ...init, headers, signal: AbortSignal.any(signals) });
+      response = await watch.wait(fetch(url, { ...init, headers, signal: watch.signal }));
     } catch (cause) {
-      context.signal?.throwIfAborted();
-      throw unreachable(context.model, origin, stall.signal.aborted ? stall.signal.reason : cause);
+      throw failure(cause);
     }
-    if (response.ok) return response;
+    if (response.ok) {
+      const body = response.body && ReadableStream.from(watched(response.body, watch, failure));
+      return new Response(body, response);
+    }
     await response.body?.cancel();
-    throw statusError(response, url, settings, context);
+    throw refusedBy(response, url, access, model, revision);
   };
 }
 
-/** The error for a network that fails. */
-export function unreachable(model: string, origin: string, cause: unknown): HubError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new HubError(
-    "unreachable",
-    `Cannot download ${model} as ${origin} must be reachable: ${reason}. ` +
-      "Check the network, or set HF_HUB_OFFLINE=1 to use the cache alone",
-    { cause },
-  );
+/** Passes the pieces of a body on, and describes its failures. */
+async function* watched(
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+  watch: ConnectionWatch,
+  failure: (cause: unknown) => unknown,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  const reader = body.getReader();
+  const read = async () => {
+    try {
+      return await watch.wait(reader.read());
+    } catch (cause) {
+      throw failure(cause);
+    }
+  };
+  try {
+    for (let next = await read(); !next.done; next = await read()) yield next.value;
+  } finally {
+    await reader.cancel().catch(() => undefined);
+  }
 }
 
-function statusError(
-  response: Response,
-  url: URL,
-  settings: Pick<HubSettings, "endpoint" | "token">,
-  { model, revision }: HubRequestContext,
-): HubError {
-  const { status } = response;
-  const code = response.headers.get("X-Error-Code");
-  const page = `${settings.endpoint}/${model}`;
-  if (status === 429 || status === 408 || status >= 500) {
-    return new HubError(
-      "unreachable",
-      `Cannot download ${model} as ${url.origin} answers ${status}. Try later`,
-    );
+/** Ends a connection that is open but silent, or that nobody needs any longer. */
+class ConnectionWatch {
+  readonly #controller = new AbortController();
+  readonly #milliseconds: number;
+  readonly #stops: readonly AbortSignal[];
+
+  /**
+   * @param milliseconds The longest silence.
+   * @param stops Signals that end the connection.
+   */
+  constructor(milliseconds: number, stops: readonly AbortSignal[]) {
+    this.#milliseconds = milliseconds;
+    this.#stops = stops;
   }
-  if (code === "RevisionNotFound") {
-    return new HubError(
-      "revision_not_found",
-      `Cannot download ${model} as it has no revision ${revision}: see ${page}/tree/main for its branches and tags`,
-    );
+
+  /** Aborted when the connection is to end. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
   }
-  if (code === "EntryNotFound") {
-    return new HubError("file_not_found", `Cannot download ${model} as ${url.pathname} is gone: try again`);
+
+  /** Waits for an answer, or for the next piece of it. */
+  async wait<T>(next: Promise<T>): Promise<T> {
+    const ended = Promise.withResolvers<never>();
+    const end = (reason: unknown): void => {
+      // The body of a response that was garbage-collected does not hear of the abort by itself.
+      this.#controller.abort(reason);
+      ended.reject(reason);
+    };
+    const silence = new Error(`nothing came for ${this.#milliseconds / 1000} s`);
+    const timer = setTimeout(() => end(silence), this.#milliseconds);
+    const stop = (): void => end(this.#stops.find(({ aborted }) => aborted)?.reason);
+    for (const signal of this.#stops) {
+      if (signal.aborted) stop();
+      signal.addEventListener("abort", stop);
+    }
+    try {
+      return await Promise.race([next, ended.promise]);
+    } finally {
+      clearTimeout(timer);
+      for (const signal of this.#stops) signal.removeEventListener("abort", stop);
+    }
   }
-  if (code === "GatedRepo") {
-    return new HubError(
-      "unauthorized",
-      `Cannot download ${model} as its terms must be accepted (${status}): accept them on ${page}, then set HF_TOKEN ` +
-        "to an access token of your account",
-    );
-  }
-  // The hub answers 401 for models that do not exist, so as not to tell which private ones do.
-  if (status === 404 || code === "RepoNotFound") {
-    return new HubError(
-      "model_not_found",
-      `Cannot download ${model} as there is no such model on ${settings.endpoint}, or it is private (${status}): ` +
-        `check the name; for a private one ${tokenAdvice(settings.token)}`,
-    );
-  }
-  if (status === 401 || status === 403) {
-    return new HubError(
-      "unauthorized",
-      `Cannot download ${model} as it needs permission (${status}): ${tokenAdvice(settings.token)}`,
-    );
-  }
-  return new HubError(
-    "unreachable",
-    `Cannot download ${model} as ${url.origin}${url.pathname} answers ${status}`,
-  );
 }
 
-function tokenAdvice(token: string | undefined): string {
-  return token === undefined
-    ? "set HF_TOKEN to an access token that may read it"
-    : "HF_TOKEN is set, but to a token that may not read it or is no longer valid";
+/**
+ * Repeats work when the network or the server failed.
+ *
+ * @param work The work. It calls its argument after each bit of progress, which resets the count of tries.
+ * @param options How often and how soon to try again.
+ * @returns The result of `work`.
+ * @throws {HubError} of the last try, or the first that another try cannot mend.
+ */
+export async function withRetries<T>(
+  work: (progress: () => void) => Promise<T>,
+  options: RetryOptions = {},
+): Promise<T> {
+  const { tries = 5, retryDelay = 500, signal, onWarning } = options;
+  for (let tried = 0;;) {
+    signal?.throwIfAborted();
+    try {
+      return await work(() => tried = 0);
+    } catch (error) {
+      tried += 1;
+      signal?.throwIfAborted();
+      if (!(error instanceof HubError) || error.code !== "unreachable" || tried >= tries) throw error;
+      onWarning?.(`${error.problem}. Trying again (${tried + 1} of ${tries})`);
+      // A random part spreads the retries of parallel downloads.
+      const wait = retryDelay * 2 ** (tried - 1) * (0.75 + Math.random() / 2);
+      await delay(wait, undefined, signal ? { signal } : {}).catch(() => signal?.throwIfAborted());
+    }
+  }
 }

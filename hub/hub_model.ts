@@ -1,30 +1,30 @@
 /**
- * A model of the hub: its small files are fetched when it is opened, the weights of a component when they are first
- * needed.
+ * A model of the hub: its small files are fetched when it is opened, the weights of a component when they are
+ * first needed, and its cached copy is used if the hub refuses.
  *
  * @module
  */
 
-import { join } from "node:path";
 import { InputError } from "../errors/pixstage_error.ts";
 import { CheckpointError } from "../models/checkpoint/checkpoint_errors.ts";
 import type { FindWeights } from "../models/checkpoint/component.ts";
 import { openDiskSource } from "../models/checkpoint/disk_source.ts";
 import { openHttpSource } from "../models/checkpoint/http_source.ts";
-import { parseModelIndex } from "../models/checkpoint/model_index.ts";
 import type { CheckpointSource } from "../models/checkpoint/source.ts";
 import type { WantedWeights, WeightFiles } from "../models/checkpoint/weight_files.ts";
-import { type CacheLayout, cacheLayout, linkBlob, readRef, writeRef } from "./cache_layout.ts";
-import { heldWeights, holdsSmallFiles, wholeWeights } from "./cached_model.ts";
-import { COMMIT } from "./commit.ts";
-import { hasBlob } from "./download_blob.ts";
-import { downloadFiles, type DownloadOptions } from "./download_files.ts";
-import { HubError } from "./hub_error.ts";
-import { hubFetch, type HubRequestContext } from "./hub_fetch.ts";
+import {
+  componentVariants,
+  componentWeights,
+  holdsMainFile,
+  holdsSmallFiles,
+  wholeWeights,
+} from "./checkpoint_files.ts";
+import type { DownloadOptions } from "./download.ts";
+import { CachedCommit, type CachedModel, cacheLayout, readRef } from "./hub_cache.ts";
+import { HubError, isRefusal } from "./hub_error.ts";
+import { hubFetch } from "./hub_fetch.ts";
 import { type HubOptions, type HubSettings, hubSettings } from "./hub_settings.ts";
-import { componentVariants, componentWeights, MAIN_FILES, mainFile, smallFiles } from "./needed_files.ts";
-import { readRepository, type Repository, type RepositoryFile } from "./repository.ts";
-import { repositorySource } from "./repository_source.ts";
+import { COMMIT, readRepository, type Repository } from "./repository.ts";
 
 /** How a model of the hub is opened. */
 export interface HubModelOptions extends HubOptions, DownloadOptions {
@@ -35,96 +35,104 @@ export interface HubModelOptions extends HubOptions, DownloadOptions {
    */
   readonly revision?: string | undefined;
   /**
-   * Whether files are fetched into the cache. Where they are not, they are read over the network, weights by the byte:
-   * for whoever looks at their headers alone. Where the hub must not or cannot be asked, the cache is read.
+   * Whether files are fetched into the cache. If false, they are read over HTTP, weights by the byte: use it
+   * when only the headers of weights are needed. The cache is still read if the hub must not or cannot be
+   * asked.
    *
    * @default {true}
    */
   readonly fetches?: boolean | undefined;
+  /**
+   * Receives a sentence about each failure that is tried again, and about a hub that refuses while the cache
+   * is used.
+   */
+  readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 /** A model of the hub with the weights of one variant, as checkpoints are opened. */
 export interface HubFiles {
-  /** What is in the cache: at least the small files. */
+  /** The files, of which at least the small ones can be read. */
   readonly source: CheckpointSource;
   /** Fetches the weights of a component, unless they are in the cache. */
   readonly findWeights: FindWeights;
 }
 
-/** What is known of a model once it is opened. */
+/** The commit of a model, and the state of the hub. */
 interface Found {
   readonly commit: string;
-  /** What the hub holds; unknown where the cache was enough so far, or must be. */
-  readonly repository?: Repository | undefined;
-  /** Why the hub cannot be asked. */
+  /** The commit on the hub; unknown if the cache was enough so far, or must be. */
+  readonly remote?: CachedCommit | undefined;
+  /** The reason that the hub does not list the commit. */
   readonly fault?: HubError | undefined;
+  /** The commit of the revision when it was last fetched, if that was another one. */
+  readonly former?: string | undefined;
 }
+
+/** Questions delay every run, so that they are repeated less often than downloads. */
+const QUESTION_TRIES = 3;
 
 const REVISION = /^(?!.*(^|\/)\.{1,2}(\/|$))[^/\\\s:][^\\\s:]*$/;
 
 /** A model of the hub, at one commit. */
 export class HubModel {
-  /** The snapshot's folder in the cache. */
-  readonly folder: string;
-  readonly #settings: HubSettings;
-  readonly #options: HubModelOptions;
-  readonly #layout: CacheLayout;
-  readonly #context: HubRequestContext;
+  readonly #model: CachedModel;
+  readonly #fetches: boolean;
   #found: Found;
+  #hasWarned = false;
 
-  private constructor(
-    context: HubRequestContext,
-    settings: HubSettings,
-    options: HubModelOptions,
-    found: Found,
-  ) {
-    const { signal: _signal, ...lasting } = options;
-    this.#context = context;
-    this.#settings = settings;
-    this.#options = lasting;
-    this.#layout = cacheLayout(settings.cacheDir, context.model);
+  private constructor(model: CachedModel, fetches: boolean, found: Found) {
+    this.#model = model;
+    this.#fetches = fetches;
     this.#found = found;
-    this.folder = this.#layout.snapshot(found.commit);
+  }
+
+  /** The snapshot's folder in the cache. */
+  get folder(): string {
+    return this.#model.layout.snapshot(this.#found.commit);
   }
 
   /**
-   * Finds the commit that a revision stands for, and what the hub holds at it. The hub is asked once, and not at all for
-   * a commit whose small files are in the cache: a commit never changes.
+   * Finds the commit of a revision, and its files on the hub. The hub is asked once, and not at all for a
+   * commit whose small files are in the cache: a commit never changes.
    *
-   * @param model The model: `PixArt-alpha/PixArt-Sigma-XL-2-512-MS`.
-   * @param options Which revision, where the cache is, who is told of downloads. The signal stops this call alone.
+   * @param name The model: `PixArt-alpha/PixArt-Sigma-XL-2-512-MS`.
+   * @param options The revision, the cache, and the handlers of progress and warnings. The signal stops this
+   * call alone.
    * @returns The model.
-   * @throws {HubError} if it cannot be had; `code` says why.
+   * @throws {HubError} if it is neither on the hub nor in the cache; `code` gives the kind of failure.
    */
-  static async open(model: string, options: HubModelOptions = {}): Promise<HubModel> {
-    const { revision = "main", signal, stallTimeout } = options;
+  static async open(name: string, options: HubModelOptions = {}): Promise<HubModel> {
+    const { revision = "main", fetches = true, signal, ...lasting } = options;
     if (!REVISION.test(revision)) {
       throw new InputError(
         "invalid_value",
-        `Cannot download ${model} as revision must be a branch, tag or commit: current value is ${revision}`,
+        `Cannot download ${name}: the revision must be a branch, a tag or a commit, but is ${
+          JSON.stringify(revision)
+        }`,
       );
     }
     const settings = await hubSettings(options);
-    const layout = cacheLayout(settings.cacheDir, model);
-    const context = { model, revision, ...(stallTimeout === undefined ? {} : { stallTimeout }) };
+    const layout = cacheLayout(settings.cacheDir, name);
+    const context = { model: name, revision, stallTimeout: settings.answerTimeout };
+    const model: CachedModel = { settings, layout, context, options: lasting };
     const known = await readRef(layout, revision);
-    const opened = (found: Found) => new HubModel(context, settings, options, found);
+    const opened = (found: Found) => new HubModel(model, fetches, found);
     if (settings.localFilesOnly) {
       if (known !== undefined) return opened({ commit: known });
-      throw offline(model, settings, `revision ${revision} was never fetched`);
+      throw offline(name, settings, `revision ${revision} was never fetched`);
     }
-    if (COMMIT.test(revision) && await holdsSmallFiles(layout.snapshot(revision))) {
+    if (COMMIT.test(revision) && await holdsSmallFiles(layout.snapshot(revision), name)) {
       return opened({ commit: revision });
     }
     try {
-      const repository = await readRepository(
-        settings,
-        { ...context, ...(signal ? { signal } : {}) },
-        options,
-      );
-      return opened({ commit: repository.commit, repository });
+      // A cached copy makes a second try unnecessary.
+      const tries = known === undefined ? QUESTION_TRIES : 1;
+      const repository = await listCommit(model, revision, tries, signal);
+      const { commit } = repository;
+      const former = known === commit ? undefined : known;
+      return opened({ commit, remote: new CachedCommit(model, repository), former });
     } catch (fault) {
-      if (!isUnreachable(fault) || known === undefined) throw fault;
+      if (!isRefusal(fault) || known === undefined) throw fault;
       return opened({ commit: known, fault });
     }
   }
@@ -133,38 +141,52 @@ export class HubModel {
    * Fetches the small files: configurations, the tokenizer, the indices of sharded weights.
    *
    * @param variant The variant of the weights; `""` for the plain ones.
-   * @param signal Stops this call, and the fetching of weights that follows from it.
-   * @returns The files, of which weights are fetched when they are asked for.
-   * @throws {HubError} if they cannot be had; `code` says why.
+   * @param signal Stops this call, and later downloads of weights.
+   * @returns The files, whose weights are fetched on demand.
+   * @throws {HubError} if they are neither on the hub nor in the cache; `code` gives the kind of failure.
    * @throws {UnsupportedArchitectureError} if it is not of PixArt.
    * @throws {MissingVariantError} if no component has the variant.
    */
   async files(variant: string, signal?: AbortSignal): Promise<HubFiles> {
-    let { repository } = this.#found;
-    if (this.#options.fetches === false) {
-      repository ??= await this.#list(signal);
-      if (repository) return this.#overNetwork(repository, variant, signal);
-    }
-    const missing = repository ? undefined : await this.#missingFromCache(variant);
+    let { remote } = this.#found;
+    if (!this.#fetches && !this.#found.fault) remote ??= await this.#ask(signal);
+    const missing = remote ? undefined : await this.#missingFromCache(variant);
     if (missing !== undefined) {
-      repository = await this.#list(signal);
-      if (!repository) throw this.#lacks(missing);
+      remote = await this.#ask(signal);
+      if (!remote) throw this.#incomplete(missing);
     }
-    if (repository) await this.#fetchSmall(repository, variant, signal);
-    const source = await openDiskSource(this.folder, this.#context.model);
+    if (remote && !this.#fetches) return this.#overNetwork(remote.repository, variant, signal);
+    if (remote) {
+      const { former } = this.#found;
+      try {
+        await remote.fetchSmallFiles(variant, signal);
+        this.#found = { ...this.#found, former: undefined };
+      } catch (fault) {
+        if (former === undefined || !isRefusal(fault)) throw fault;
+        this.#found = { commit: former, fault };
+        return await this.files(variant, signal);
+      }
+    }
+    this.#warnOfCachedCopy();
+    const source = await this.#openFolder();
     return {
       source,
       findWeights: (component, folder) => this.#weights(source, { component, folder, variant }, signal),
     };
   }
 
-  /** All files where they lie on the hub. */
+  /** Opens the snapshot under the model's name. */
+  #openFolder(): Promise<CheckpointSource> {
+    return openDiskSource(this.folder, { name: this.#model.context.model });
+  }
+
+  /** Opens all files on the hub. */
   #overNetwork({ commit, files }: Repository, variant: string, signal: AbortSignal | undefined): HubFiles {
-    const { model } = this.#context;
-    const source = openHttpSource(`${this.#settings.endpoint}/${model}/resolve/${commit}/`, {
-      name: model,
+    const { settings, context } = this.#model;
+    const source = openHttpSource(`${settings.endpoint}/${context.model}/resolve/${commit}/`, {
+      name: context.model,
       files: Object.fromEntries([...files].map(([path, { size }]) => [path, size])),
-      fetch: hubFetch(this.#settings, { ...this.#context, ...(signal ? { signal } : {}) }),
+      fetch: hubFetch(settings, { ...context, signal }),
     });
     return {
       source,
@@ -172,12 +194,11 @@ export class HubModel {
     };
   }
 
-  /** Says what the cache lacks so that the model could be opened. */
+  /** Names what the cache lacks to open the model. */
   async #missingFromCache(variant: string): Promise<string | undefined> {
     try {
-      const source = await openDiskSource(this.folder, this.#context.model);
-      const main = await Promise.all(MAIN_FILES.map((path) => source.exists(path)));
-      if (!main.includes(true)) return "model_index.json is missing";
+      const source = await this.#openFolder();
+      if (!await holdsMainFile(source)) return "model_index.json is missing";
       await componentVariants(source, variant);
       return undefined;
     } catch (error) {
@@ -186,147 +207,99 @@ export class HubModel {
     }
   }
 
-  async #fetchSmall(repository: Repository, variant: string, signal: AbortSignal | undefined): Promise<void> {
-    const { model } = this.#context;
-    const has = (path: string): boolean => repository.files.has(path);
-    const main = mainFile(has);
-    if (main === undefined) {
-      throw new HubError(
-        "unsupported",
-        `Cannot use ${model} as it must be in diffusers' folder layout, with model_index.json, or config.json of a ` +
-          `component: current files are ${[...repository.files.keys()].slice(0, 10).join(", ") || "none"}`,
-      );
-    }
-    const files = await this.#missing(repository, smallFiles(has, variant));
-    await this.#download(files, signal);
-    // A snapshot is of a model that can be used, so that its main file is linked last.
-    const source = repositorySource(model, repository, this.#layout.blob);
-    if (main === "model_index.json") parseModelIndex(await source.readText(main), `${model}/${main}`);
-    await componentVariants(source, variant);
-    await this.#link(files);
-  }
-
-  /** The weights of a component, all of its files in the cache. */
+  /** Finds the weights of a component in the cache, or fetches them. */
   async #weights(
     source: CheckpointSource,
     wanted: WantedWeights,
     signal: AbortSignal | undefined,
   ): Promise<WeightFiles> {
-    let { repository } = this.#found;
-    if (repository === undefined) {
-      // What has the variant takes it, whatever the other components have.
-      const here = await wholeWeights(source, wanted);
-      if (here) return here;
-      repository = await this.#list(signal);
-      if (repository === undefined) return await this.#cachedWeights(source, wanted);
-      await this.#fetchSmall(repository, wanted.variant, signal);
+    let { remote } = this.#found;
+    if (!remote) {
+      // A component that has the variant takes it, whatever the other components have.
+      const whole = await wholeWeights(source, wanted);
+      if (whole) return whole;
+      remote = await this.#ask(signal);
+      if (!remote) return await this.#cachedWeights(source, wanted);
+      await remote.fetchSmallFiles(wanted.variant, signal);
     }
-    const listed = repositorySource(this.#context.model, repository, this.#layout.blob);
-    const weights = await componentWeights(listed, wanted);
-    const files = await this.#missing(repository, weights.paths);
-    await this.#download(files, signal);
-    await this.#link(files);
-    return weights;
+    return await remote.fetchWeights(wanted, signal);
   }
 
-  /** The weights of a component as the cache has them. */
+  /** Finds the weights of a component in the cache. */
   async #cachedWeights(source: CheckpointSource, wanted: WantedWeights): Promise<WeightFiles> {
     let weights: WeightFiles;
     try {
       weights = await componentWeights(source, wanted);
     } catch (error) {
-      if (error instanceof CheckpointError) throw this.#lacks(error.message);
+      if (error instanceof CheckpointError) throw this.#incomplete(error.message);
       throw error;
     }
     for (const path of weights.paths) {
-      if (!await source.exists(path)) throw this.#lacks(`${path} is missing`);
+      if (!await source.exists(path)) throw this.#incomplete(`${path} is missing`);
     }
     return weights;
   }
 
-  /** Asks the hub what it holds; `undefined` if it must not be asked, or cannot be reached. */
-  async #list(signal: AbortSignal | undefined): Promise<Repository | undefined> {
+  /**
+   * Asks the hub for the files of the commit; `undefined` if it must not be asked, cannot be reached, or
+   * refuses.
+   */
+  async #ask(signal: AbortSignal | undefined): Promise<CachedCommit | undefined> {
     const { commit, fault } = this.#found;
-    if (this.#settings.localFilesOnly || fault) return undefined;
-    const context = { ...this.#context, revision: commit, ...(signal ? { signal } : {}) };
+    // A hub that was out of reach may be back; one that refused will refuse again.
+    const isFinal = fault !== undefined && fault.code !== "unreachable";
+    if (this.#model.settings.localFilesOnly || isFinal) return undefined;
     try {
-      const repository = await readRepository(this.#settings, context, {
-        ...this.#options,
-        ...(signal ? { signal } : {}),
-      });
-      this.#found = { commit, repository };
-      return repository;
+      const repository = await listCommit(this.#model, commit, QUESTION_TRIES, signal);
+      const remote = new CachedCommit(this.#model, repository);
+      this.#found = { commit, remote };
+      return remote;
     } catch (fault) {
-      if (!isUnreachable(fault)) throw fault;
+      if (!isRefusal(fault)) throw fault;
       this.#found = { commit, fault };
       return undefined;
     }
   }
 
-  /** Those of the files that the snapshot lacks. */
-  async #missing(repository: Repository, paths: readonly string[]): Promise<readonly RepositoryFile[]> {
-    const files = paths.map((path) => repository.files.get(path)).filter((file) => file !== undefined);
-    const here = await Promise.all(files.map(({ path, size }) => hasBlob(join(this.folder, path), size)));
-    return files.filter((_file, i) => !here[i]);
+  /** Warns once that the cached copy is used, and why. */
+  #warnOfCachedCopy(): void {
+    const { commit, fault } = this.#found;
+    if (!fault || this.#hasWarned) return;
+    this.#hasWarned = true;
+    const { options, context: { model, revision } } = this.#model;
+    const copy = revision === commit ? commit : `${revision} as of commit ${commit.slice(0, 7)}`;
+    options.onWarning?.(`The cached copy of ${model} is used (${copy}). ${fault.message}`);
   }
 
-  async #download(files: readonly RepositoryFile[], signal: AbortSignal | undefined): Promise<void> {
-    signal?.throwIfAborted();
-    if (files.length === 0) return;
-    const place = {
-      settings: this.#settings,
-      layout: this.#layout,
-      commit: this.#found.commit,
-      context: this.#context,
-    };
-    await downloadFiles(place, files, { ...this.#options, ...(signal ? { signal } : {}) });
-  }
-
-  /** Puts files into the snapshot, and lets the revision move on to it. */
-  async #link(files: readonly RepositoryFile[]): Promise<void> {
-    for (const { path, hash } of files) await linkBlob(this.#layout.blob(hash), join(this.folder, path));
-    const { revision } = this.#context;
-    const { commit } = this.#found;
-    const former = await readRef(this.#layout, revision);
-    // Offline the revision stands for the commit that it was last seen at, which must not hold less than one before.
-    if (former === commit || (former !== undefined && !await this.#holdsAllOf(former))) return;
-    await writeRef(this.#layout, revision, commit);
-  }
-
-  /** Whether this snapshot holds the weights that another one holds. */
-  async #holdsAllOf(commit: string): Promise<boolean> {
-    const [held, here] = await Promise.all(
-      [this.#layout.snapshot(commit), this.folder].map((folder) => heldWeights(folder)),
-    );
-    return [...held ?? []].every(([folder, variants]) =>
-      variants.every((variant) => here?.get(folder)?.includes(variant))
-    );
-  }
-
-  /** The error for what is neither in the cache nor to be had. */
-  #lacks(missing: string): HubError {
-    const { model } = this.#context;
+  /** Describes files that are neither in the cache nor to be had from the hub. */
+  #incomplete(missing: string): HubError {
+    const { settings, context } = this.#model;
     const { fault } = this.#found;
-    if (!fault) return offline(model, this.#settings, missing);
-    const { cacheDir } = this.#settings;
-    return new HubError(
-      "unreachable",
-      `${fault.message}. The cache ${cacheDir} does not hold it: ${missing}`,
-      {
-        cause: fault,
-      },
-    );
+    if (!fault) return offline(context.model, settings, missing);
+    const { code, problem, advice } = fault;
+    const cache = `The cache ${settings.cacheDir} does not hold all of it: ${missing}`;
+    return new HubError(code, `${problem}. ${cache}`, { advice, cause: fault });
   }
+}
+
+/** Lists the files of a revision on the hub. */
+async function listCommit(
+  { settings, context, options }: CachedModel,
+  revision: string,
+  tries: number,
+  signal: AbortSignal | undefined,
+): Promise<Repository> {
+  return await readRepository(settings, { ...context, revision, signal }, {
+    ...options,
+    tries: Math.min(options.tries ?? tries, tries),
+    signal,
+  });
 }
 
 function offline(model: string, { cacheDir }: HubSettings, missing: string): HubError {
   return new HubError(
     "offline",
-    `Cannot use ${model} offline as the cache ${cacheDir} must hold it: ${missing}. ` +
-      "Unset HF_HUB_OFFLINE and localFilesOnly to download it",
+    `Cannot use ${model} offline: the cache ${cacheDir} does not hold all of it: ${missing}`,
+    { advice: "Unset HF_HUB_OFFLINE and localFilesOnly to download it" },
   );
-}
-
-function isUnreachable(error: unknown): error is HubError {
-  return error instanceof HubError && error.code === "unreachable";
 }

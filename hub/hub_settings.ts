@@ -1,5 +1,6 @@
 /**
- * Where the hub and its cache are, by options and by the environment variables that Hugging Face's own tools read.
+ * The hub's address, its cache and the access token: from options, or from the environment variables of
+ * Hugging Face's own tools.
  *
  * @module
  */
@@ -10,16 +11,23 @@ import { join } from "node:path";
 import process from "node:process";
 import { getHFHubCachePath } from "@huggingface/hub";
 
-/** Where the hub and its cache are. */
+/** How the hub and its cache are used. */
 export interface HubOptions {
   /** The hub's address. Default is `HF_ENDPOINT`, else `https://huggingface.co`. */
   readonly endpoint?: string | undefined;
-  /** The access token. Default is `HF_TOKEN`, else the content of `HF_TOKEN_PATH`, else of `HF_HOME/token`. */
+  /**
+   * The access token. Default is `HF_TOKEN`, else the content of `HF_TOKEN_PATH`, else of `HF_HOME/token`.
+   */
   readonly token?: string | undefined;
   /** The cache folder. Default is `HF_HUB_CACHE`, else `HF_HOME/hub`, else `~/.cache/huggingface/hub`. */
   readonly cacheDir?: string | undefined;
-  /** Whether to use what is in the cache alone. Default is whether `HF_HUB_OFFLINE` is set. */
+  /** Whether only the cache is used. Default is whether `HF_HUB_OFFLINE` is set. */
   readonly localFilesOnly?: boolean | undefined;
+  /**
+   * Milliseconds of silence after which a connection is given up. Default is `HF_HUB_ETAG_TIMEOUT` seconds,
+   * else 10 s, for questions to the hub, and `HF_HUB_DOWNLOAD_TIMEOUT` seconds, else 20 s, for files.
+   */
+  readonly stallTimeout?: number | undefined;
 }
 
 /** Options with the environment's defaults filled in. */
@@ -28,11 +36,20 @@ export interface HubSettings {
   readonly endpoint: string;
   /** The access token, if there is one. */
   readonly token: string | undefined;
+  /** The source of the token, for messages: `HF_TOKEN`, or the path of a file. */
+  readonly tokenSource: string | undefined;
   /** The cache folder. */
   readonly cacheDir: string;
-  /** Whether to use what is in the cache alone. */
+  /** Whether only the cache is used. */
   readonly localFilesOnly: boolean;
+  /** Milliseconds of silence after which a question to the hub is given up. */
+  readonly answerTimeout: number;
+  /** Milliseconds of silence after which a download goes on over another connection. */
+  readonly downloadTimeout: number;
 }
+
+/** The hub's address, and the token for it. */
+export type HubAccess = Pick<HubSettings, "endpoint" | "token" | "tokenSource">;
 
 const HUB = "https://huggingface.co";
 const TRUE = /^(1|on|yes|true)$/i;
@@ -45,18 +62,30 @@ const TRUE = /^(1|on|yes|true)$/i;
  */
 export async function hubSettings(options: HubOptions = {}): Promise<HubSettings> {
   const { env } = process;
+  const { stallTimeout } = options;
   return {
     endpoint: (options.endpoint ?? (env.HF_ENDPOINT || HUB)).replace(/\/+$/, ""),
-    token: options.token ?? (env.HF_TOKEN || await storedToken()),
+    ...await findToken(options.token),
     cacheDir: options.cacheDir ?? getHFHubCachePath(),
     localFilesOnly: options.localFilesOnly ?? TRUE.test(env.HF_HUB_OFFLINE ?? ""),
+    answerTimeout: stallTimeout ?? milliseconds(env.HF_HUB_ETAG_TIMEOUT) ?? 10_000,
+    downloadTimeout: stallTimeout ?? milliseconds(env.HF_HUB_DOWNLOAD_TIMEOUT) ?? 20_000,
   };
 }
 
-/** The token that `hf auth login` has stored. */
-async function storedToken(): Promise<string | undefined> {
-  const { HF_TOKEN_PATH, HF_HOME, XDG_CACHE_HOME } = process.env;
+/** Converts the seconds of a variable; `undefined` unless they are a positive number. */
+function milliseconds(seconds: string | undefined): number | undefined {
+  const value = Number(seconds) * 1000;
+  return value > 0 && value < Infinity ? value : undefined;
+}
+
+/** Finds the token: the option, the environment's, or the one that `hf auth login` has stored. */
+async function findToken(option: string | undefined): Promise<Pick<HubSettings, "token" | "tokenSource">> {
+  if (option !== undefined) return { token: option, tokenSource: "the option token" };
+  const { HF_TOKEN, HF_TOKEN_PATH, HF_HOME, XDG_CACHE_HOME } = process.env;
+  if (HF_TOKEN) return { token: HF_TOKEN, tokenSource: "HF_TOKEN" };
   const home = HF_HOME ?? join(XDG_CACHE_HOME ?? join(homedir(), ".cache"), "huggingface");
-  const text = await readFile(HF_TOKEN_PATH ?? join(home, "token"), "utf8").catch(() => "");
-  return text.trim() || undefined;
+  const path = HF_TOKEN_PATH ?? join(home, "token");
+  const token = (await readFile(path, "utf8").catch(() => "")).trim();
+  return token === "" ? { token: undefined, tokenSource: undefined } : { token, tokenSource: path };
 }

@@ -1,5 +1,5 @@
 /**
- * The models that are on this machine: the embedded one, and those in the hub's cache.
+ * The models on this machine: the embedded one, and those in the hub's cache.
  *
  * @module
  */
@@ -12,42 +12,46 @@ import { openDiskSource } from "../models/checkpoint/disk_source.ts";
 import { COMPONENT_NAMES, type ComponentName } from "../models/checkpoint/model_index.ts";
 import type { CheckpointSource } from "../models/checkpoint/source.ts";
 import { findWeightFiles } from "../models/checkpoint/weight_files.ts";
-import { declaredParts, heldWeights } from "./cached_model.ts";
 import { type CheckedPart, checkPart } from "./check_checkpoint.ts";
-import { COMMIT } from "./commit.ts";
+import { declaredParts, heldWeights } from "./checkpoint_files.ts";
 import { hubSettings } from "./hub_settings.ts";
 import { DEFAULT_MODEL, embeddedModelFolder } from "./local_models.ts";
+import { COMMIT } from "./repository.ts";
 
-/** A model that is on this machine. */
+/** A model on this machine. */
 export interface ListedModel {
-  /** What `--model` takes. A snapshot that is not the one of `main` carries its branch, tag or commit. */
+  /**
+   * The value for `--model`: the model, with the branch, tag or commit of a snapshot that is not `main`'s.
+   */
   readonly name: string;
   /** Its folder. */
   readonly folder: string;
-  /** Bytes of its files. */
+  /** The size of its files in bytes. */
   readonly bytes: number;
-  /** The components whose weights are here, of any variant. */
+  /** The components whose weights are present, in any variant. */
   readonly components: readonly ComponentName[];
-  /** The variants of the weights that are here, by component; the plain weights are `""`. */
+  /** The variants of the weights that are present, by component; the plain weights are `""`. */
   readonly variants: Readonly<Record<string, readonly string[]>>;
-  /** The components whose weights a run fetches when it needs them. */
+  /** The components whose weights a run fetches on demand. */
   readonly missing: readonly ComponentName[];
-  /** What a run would refuse of the files that are here, a sentence each; empty where all is well. */
+  /** The faults of the present files that a run would refuse, a sentence each. */
   readonly faults: readonly string[];
 }
 
 const PREFIX = "models--";
 
 /**
- * Lists the models of this machine, and says of each what a run would refuse of it: configurations,
- * tokenizers and the headers of weights are read. Models of other architectures, which the hub's cache may
- * hold too, are left out. (`scanCacheDir` of the hub's library leaves out the folders of a snapshot, and
- * models that were fetched by commit alone.)
+ * Lists the models of this machine, with the faults that a run would refuse: configurations, tokenizers and
+ * the headers of weights are read. Models of other architectures, which the hub's cache may hold too, are
+ * omitted. (`scanCacheDir` of the hub's library omits the folders of a snapshot, and models that were fetched
+ * by commit alone.)
  *
- * @param options Where the hub's cache is; as for downloads otherwise.
+ * @param options The hub's cache, if it is not the default one.
  * @returns The embedded model first, then the cached ones by name.
  */
-export async function listModels(options: { readonly cacheDir?: string } = {}): Promise<ListedModel[]> {
+export async function listModels(
+  options: { readonly cacheDir?: string | undefined } = {},
+): Promise<ListedModel[]> {
   const { cacheDir } = await hubSettings(options);
   const cached: ListedModel[] = [];
   for (const entry of await folders(cacheDir)) {
@@ -72,7 +76,7 @@ async function listed(name: string, folder: string): Promise<readonly ListedMode
   let declared: readonly string[] = [];
   let faults: readonly string[];
   try {
-    const source = await openDiskSource(folder, name);
+    const source = await openDiskSource(folder, { name });
     declared = await declaredParts(source);
     faults = await findFaults(source, declared, held);
   } catch (error) {
@@ -98,7 +102,7 @@ async function listed(name: string, folder: string): Promise<readonly ListedMode
   }];
 }
 
-/** Says what a run would refuse of the parts that are here; what is not here is fetched first. */
+/** Finds the faults of the parts that are present. Missing parts are fetched before a run needs them. */
 async function findFaults(
   source: CheckpointSource,
   declared: readonly string[],
@@ -127,7 +131,7 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** The branches and tags of each commit. */
+/** Reads the branches and tags of each commit. */
 async function readRefs(folder: string): Promise<ReadonlyMap<string, readonly string[]>> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
   const refs = new Map<string, string[]>();

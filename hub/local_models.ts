@@ -5,56 +5,61 @@
  */
 
 import { existsSync } from "node:fs";
+import { stat } from "node:fs/promises";
+import { isAbsolute, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { InputError } from "../errors/pixstage_error.ts";
 import { type Checkpoint, openCheckpoint } from "../models/checkpoint/checkpoint.ts";
-import { type Component, openComponent } from "../models/checkpoint/component.ts";
+import { type Component, type FindWeights, openComponent } from "../models/checkpoint/component.ts";
 import { openDiskSource } from "../models/checkpoint/disk_source.ts";
 import type { ComponentName } from "../models/checkpoint/model_index.ts";
+import type { CheckpointSource } from "../models/checkpoint/source.ts";
 import type { Weights } from "../models/checkpoint/weights.ts";
 import type { ModelReference, Models, QuantizeOptions } from "../models/models.ts";
 import { defaultQuantizedFolder } from "../models/quantization/default_folder.ts";
 import { openQuantized } from "../models/quantization/open_quantized.ts";
-import type { HubFiles, HubModel, HubModelOptions } from "./hub_model.ts";
-import { resolveModel } from "./resolve_model.ts";
+import { snapshotModel } from "./hub_cache.ts";
+import { HubModel, type HubModelOptions } from "./hub_model.ts";
 
-/** The model that the project carries: small, trained on emoji, there at once. */
+/** The model that the project carries: small, trained on emoji, available at once. */
 export const DEFAULT_MODEL = "pixstage-emoji";
 
-/** Where models are looked for. */
+/** How models are found and downloaded. */
 export type LocalModelsOptions = Omit<HubModelOptions, "revision" | "signal">;
 
+/** A name on the hub: letters, digits, `-`, `_` and `.`, not at the ends; no `--` and no `..`. */
+const HUB_NAME = /^(?!.*(--|\.\.))[\w](?:[\w.-]{0,94}[\w])?\/[\w](?:[\w.-]{0,94}[\w])?$/;
+
 /**
- * Opens checkpoints of this machine by reference. Of a model on the hub the small files are fetched when it is opened, and
- * the weights of a component when they, or the files that hold them, are first asked for; the signal that it was opened
- * with stops that too.
+ * Opens checkpoints of this machine by reference. Of a model on the hub, opening fetches the small files; the
+ * weights of a component are fetched when they, or the files that hold them, are first requested. The signal
+ * of the opening stops that too.
  */
 export class LocalModels implements Models {
   #options: LocalModelsOptions;
   #opened = new Map<string, Promise<Checkpoint>>();
   #hubModels = new Map<string, Promise<string | HubModel>>();
 
-  /** @param options Where models are looked for. */
+  /** @param options How models are found and downloaded. */
   constructor(options: LocalModelsOptions = {}) {
     this.#options = options;
   }
 
   /** Opens a checkpoint: configurations alone. A folder is opened once, and the hub is asked once. */
-  async open(reference: ModelReference, signal?: AbortSignal): Promise<Checkpoint> {
-    const { model, variant } = reference;
+  async open({ model, variant }: ModelReference, signal?: AbortSignal): Promise<Checkpoint> {
     const key = JSON.stringify([model, variant]);
     const opened = this.#opened.get(key);
     if (opened) return await opened;
     const place = await this.#place(model, signal);
-    const named = variant === undefined ? {} : { variant };
     if (typeof place !== "string") {
       const { source, findWeights } = await place.files(variant ?? "", signal);
-      return await openCheckpoint(source, { ...named, findWeights });
+      return await openCheckpoint(source, { variant, findWeights });
     }
     const meanwhile = this.#opened.get(key);
     if (meanwhile) return await meanwhile;
-    const opening = openDiskSource(place).then((source) => openCheckpoint(source, named));
+    const opening = openFolder(place).then((source) => openCheckpoint(source, { variant }));
     this.#opened.set(key, opening);
-    // What failed may work later: a folder that is made.
+    // A failure may pass: the folder may appear later.
     opening.catch(() => this.#opened.delete(key));
     return await opening;
   }
@@ -67,14 +72,14 @@ export class LocalModels implements Models {
   ): Promise<Component> {
     const { model, variant } = reference;
     const place = await this.#place(model, signal);
-    const files: Pick<HubFiles, "source"> & Partial<HubFiles> = typeof place === "string"
-      ? { source: await openDiskSource(place) }
+    const files: { source: CheckpointSource; findWeights?: FindWeights } = typeof place === "string"
+      ? { source: await openFolder(place) }
       : await place.files(variant ?? "", signal);
-    const { source, ...found } = files;
+    const { source, findWeights } = files;
     if (await source.exists("model_index.json")) {
       return (await this.open(reference, signal)).component(component);
     }
-    return openComponent(source, { component, ...found, ...(variant === undefined ? {} : { variant }) });
+    return openComponent(source, { component, variant, findWeights });
   }
 
   /** Opens a component's weights quantized; they are kept beside the store. */
@@ -86,26 +91,67 @@ export class LocalModels implements Models {
     return openQuantized(component, precision, defaultQuantizedFolder(), options);
   }
 
-  /** The folder of a reference, or the model on the hub. */
+  /** Finds the folder of a reference, or the model on the hub. */
   async #place(model: string, signal: AbortSignal | undefined): Promise<string | HubModel> {
     if (model === DEFAULT_MODEL) return embeddedModelFolder();
     const known = this.#hubModels.get(model);
     if (known) return await known;
     const at = model.lastIndexOf("@");
     const revision = at > 0 && !existsSync(model) ? model.slice(at + 1) : undefined;
-    const finding = resolveModel(revision === undefined ? model : model.slice(0, at), {
-      ...this.#options,
-      ...(revision === undefined ? {} : { revision }),
-      ...(signal ? { signal } : {}),
-    });
+    const name = revision === undefined ? model : model.slice(0, at);
+    const finding = resolveModel(name, { ...this.#options, revision, signal });
     this.#hubModels.set(model, finding);
-    // A folder may go and come; what failed may work later: a download.
+    // Folders may change, and a failed download may succeed later.
     finding.then(
       (place) => typeof place === "string" && this.#hubModels.delete(model),
       () => this.#hubModels.delete(model),
     );
     return await finding;
   }
+}
+
+/**
+ * Resolves the name of a model to a folder on disk or to a model on the hub. A folder of that name takes
+ * precedence.
+ *
+ * @param reference A path, or a name on the hub: `PixArt-alpha/PixArt-Sigma-XL-2-512-MS`. A path begins with
+ * `.` or `/`, or has more than one `/`.
+ * @param options The revision of a model on the hub, and the cache.
+ * @returns The folder's absolute path, or the model on the hub, of which no file is fetched yet.
+ * @throws {InputError} if it is neither a folder nor a valid name on the hub.
+ * @throws {HubError} if the model is neither on the hub nor in the cache.
+ *
+ * @example A folder
+ * ```ts
+ * import { resolveModel } from "./local_models.ts";
+ * const folder = await resolveModel(".");
+ * if (folder !== Deno.cwd()) throw new Error("unexpected");
+ * ```
+ */
+export async function resolveModel(
+  reference: string,
+  options: HubModelOptions = {},
+): Promise<string | HubModel> {
+  const path = resolve(reference);
+  const found = reference === "" ? undefined : await stat(path).catch(() => undefined);
+  if (found?.isDirectory()) return path;
+  if (found === undefined && !isAbsolute(reference) && HUB_NAME.test(reference)) {
+    return await HubModel.open(reference, options);
+  }
+  throw new InputError(
+    "model_not_found",
+    `Cannot find the model ${
+      JSON.stringify(reference)
+    }: it must be a folder on disk, or a name on the hub such as ` +
+      `PixArt-alpha/PixArt-Sigma-XL-2-512-MS, but ${path} ${
+        found === undefined ? "does not exist" : "is a file"
+      }`,
+  );
+}
+
+/** Opens a folder. A snapshot of the hub's cache has the name of its model, as its own name is a commit. */
+function openFolder(path: string): Promise<CheckpointSource> {
+  return openDiskSource(path, { name: snapshotModel(path) });
 }
 
 /** The folder of the embedded model. */

@@ -1,5 +1,5 @@
 /**
- * What a model's repository on the hub holds at one commit.
+ * The repository of a model on the hub, at one commit.
  *
  * @module
  */
@@ -7,11 +7,13 @@
 import { listFiles, modelInfo } from "@huggingface/hub";
 import { z } from "zod";
 import { parseValue } from "../errors/parse_value.ts";
-import { COMMIT } from "./commit.ts";
+import type { CheckpointSource } from "../models/checkpoint/source.ts";
 import { HubError } from "./hub_error.ts";
-import { hubFetch, type HubRequestContext } from "./hub_fetch.ts";
+import { hubFetch, type HubRequestContext, type RetryOptions, withRetries } from "./hub_fetch.ts";
 import type { HubSettings } from "./hub_settings.ts";
-import { type RetryOptions, withRetries } from "./retry.ts";
+
+/** The form of a commit: a SHA-1. */
+export const COMMIT = /^[0-9a-f]{40}$/;
 
 /** A file of a repository. */
 export interface RepositoryFile {
@@ -19,7 +21,7 @@ export interface RepositoryFile {
   readonly path: string;
   /** Its size in bytes. */
   readonly size: number;
-  /** SHA-256 of its bytes where it is kept by LFS, else the SHA-1 of its git blob; also its name in the cache. */
+  /** SHA-256 of its bytes if LFS stores it, else the SHA-1 of its git blob; also its name in the cache. */
   readonly hash: string;
 }
 
@@ -41,12 +43,12 @@ const Entry = z.looseObject({
 });
 
 /**
- * Asks the hub what a repository holds.
+ * Asks the hub for the commit of a revision and for its files.
  *
- * @param settings Where the hub is.
- * @param context Which model and revision.
+ * @param settings The hub.
+ * @param context The model and the revision.
  * @param retry How often to try again.
- * @returns The commit that the revision stands for, and its files.
+ * @returns The commit and its files.
  * @throws {HubError} if there is no such model or revision, or the hub cannot be reached.
  */
 export async function readRepository(
@@ -56,33 +58,80 @@ export async function readRepository(
 ): Promise<Repository> {
   const { model, revision } = context;
   const request = { hubUrl: settings.endpoint, fetch: hubFetch(settings, context) };
-  const info = await withRetries(
-    () => modelInfo({ ...request, name: model, revision, additionalFields: ["sha"] }),
-    retry,
+  const parse = <Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> =>
+    parseValue(schema, value, ({ clause }, { cause }) => notAHub(clause, cause, settings, context));
+  const ask = <T>(question: () => Promise<T>) =>
+    withRetries(async () => {
+      try {
+        return await question();
+      } catch (error) {
+        if (context.signal?.aborted || error instanceof HubError) throw error;
+        throw notAHub(String(error), error, settings, context);
+      }
+    }, retry);
+  const { sha: commit } = await ask(async () =>
+    parse(Info, await modelInfo({ ...request, name: model, revision, additionalFields: ["sha"] }))
   );
-  const { sha: commit } = checked(Info, info, context);
-  const files = await withRetries(async () => {
+  const files = await ask(async () => {
     const found = new Map<string, RepositoryFile>();
     const repo = { type: "model", name: model } as const;
     for await (const item of listFiles({ ...request, repo, revision: commit, recursive: true })) {
       if (item.type !== "file") continue;
-      const { path, size, oid, lfs } = checked(Entry, item, context);
+      const { path, size, oid, lfs } = parse(Entry, item);
       found.set(path, { path, size: lfs?.size ?? size, hash: lfs?.oid ?? oid });
     }
     return found;
-  }, retry);
+  });
   return { commit, files };
 }
 
-function checked<T>(schema: z.ZodType<T>, value: unknown, { model }: HubRequestContext): T {
-  return parseValue(
-    schema,
-    value,
-    ({ clause }, options) =>
-      new HubError(
-        "unreachable",
-        `Cannot download ${model} as the hub's answer is not understood: ${clause}`,
-        options,
-      ),
+/**
+ * Describes an answer that cannot be understood: it is probably not the hub's, but that of something in
+ * between.
+ */
+function notAHub(
+  reason: string,
+  cause: unknown,
+  { endpoint }: HubSettings,
+  { model }: HubRequestContext,
+): HubError {
+  return new HubError(
+    "unreachable",
+    `Cannot download ${model}: ${endpoint} does not answer as a hub: ${reason}`,
+    { advice: "Check HF_ENDPOINT, and whether the network requires a login", cause },
   );
+}
+
+/**
+ * Presents a repository as a checkpoint before its weights are downloaded.
+ *
+ * @param model The name for errors.
+ * @param repository The repository.
+ * @param readFile Reads a file that was downloaded.
+ * @returns The source. Files that were not downloaded can be listed, not read.
+ */
+export function repositorySource(
+  model: string,
+  repository: Repository,
+  readFile: (file: RepositoryFile) => Promise<Uint8Array>,
+): CheckpointSource {
+  const paths = [...repository.files.keys()];
+  const entry = (path: string) => {
+    const file = repository.files.get(path);
+    if (file === undefined) throw new HubError("file_not_found", `Cannot find ${path} in ${model}`);
+    return file;
+  };
+  const read = async (path: string) => await readFile(entry(path));
+  return {
+    name: model,
+    list: (folder) => {
+      const prefix = folder === "" ? "" : `${folder}/`;
+      const names = paths.filter((path) => path.startsWith(prefix)).map((path) => path.slice(prefix.length));
+      return Promise.resolve(names.filter((name) => !name.includes("/")).sort());
+    },
+    exists: (path) => Promise.resolve(paths.some((known) => known === path || known.startsWith(`${path}/`))),
+    size: (path) => Promise.resolve(entry(path).size),
+    readText: async (path) => new TextDecoder().decode(await read(path)),
+    readBytes: async (path, start, end) => new Uint8Array((await read(path)).subarray(start, end)),
+  };
 }

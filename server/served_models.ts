@@ -11,7 +11,6 @@ import { checkComponent } from "../models/check_component.ts";
 import { COMPONENT_NAMES, type ComponentName } from "../models/checkpoint/model_index.ts";
 import type { RunDefaults } from "../models/checkpoint/run_defaults.ts";
 import { weightBytes } from "../models/memory.ts";
-import { architectureOfComponent } from "../models/architectures.ts";
 import { denoiseParameters, openDenoiser, resolveDenoise } from "../stages/denoise/settings.ts";
 import type { ModelEntry } from "../hub/listed_models.ts";
 

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { InputError, PixstageError } from "../../errors/pixstage_error.ts";
 import { codeOfStatus } from "../../errors/http_error.ts";
 import type { Artifact } from "../artifact.ts";
+import { fetchFailure } from "../fetch_failure.ts";
 import { artifactId, decodeArtifact, encodeArtifact } from "../artifact_file.ts";
 import { sha256Schema } from "./stage_record.ts";
 import type { ArtifactStore, StoreReadOptions } from "./store.ts";
@@ -107,9 +108,12 @@ export class HttpStore implements ArtifactStore {
       response = await fetch(request);
     } catch (cause) {
       signal?.throwIfAborted();
-      const reason = cause instanceof Error ? cause.message : String(cause);
       const { origin } = new URL(url);
-      throw new StoreRequestError(`Cannot reach ${origin}: ${reason}; is its server running?`, 0, { cause });
+      throw new StoreRequestError(
+        `Cannot reach ${origin}: ${fetchFailure(cause)}; is its server running?`,
+        0,
+        { cause },
+      );
     }
     if (method !== "GET" || !response.ok) await response.body?.cancel();
     if (response.ok || response.status === 404 && method !== "PUT") return response;

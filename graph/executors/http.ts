@@ -13,6 +13,7 @@ import { InputError, PixstageError, type PixstageErrorOptions } from "../../erro
 import { EventSourceParserStream } from "eventsource-parser/stream";
 import { z } from "zod";
 import { asJson } from "../../artifacts/canonical_json.ts";
+import { fetchFailure } from "../../artifacts/fetch_failure.ts";
 import { HttpStore, KEY_WANTED } from "../../artifacts/store/http_store.ts";
 import { sha256Schema } from "../../artifacts/store/stage_record.ts";
 import { stageReportSchema } from "../../stages/stage_report.ts";
@@ -217,10 +218,11 @@ export class HttpExecutor implements Executor {
       response = await fetch(request);
     } catch (cause) {
       cancelled.throwIfAborted();
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new RemoteStageError(`Cannot reach ${this.#base}: ${reason}; is its server running?`, 0, {
-        cause,
-      });
+      throw new RemoteStageError(
+        `Cannot reach ${this.#base}: ${fetchFailure(cause)}; is its server running?`,
+        0,
+        { cause },
+      );
     }
     if (response.ok && response.body) return response;
     const wait = response.headers.get("retry-after");

@@ -8,6 +8,7 @@
 
 import type { JsonObject } from "../../artifacts/artifact.ts";
 import type { Architecture } from "../architecture.ts";
+import { someNames } from "../../artifacts/some_names.ts";
 import { CheckpointError, MissingComponentError } from "./checkpoint_errors.ts";
 import { chooseVariants, type Component, type FindWeights, readComponent } from "./component.ts";
 import { parseLenientJson } from "./lenient_json.ts";
@@ -62,13 +63,13 @@ export interface Checkpoint {
 /** How a checkpoint is opened. */
 export interface OpenCheckpointOptions {
   /** The variant of the weights: `fp16`. Default is the plain weights. */
-  readonly variant?: string;
+  readonly variant?: string | undefined;
   /**
    * Finds the weights of a component in its folder, in the place of looking for them in the source: for
    * sources that have the small files alone at first. Which variant a component takes, and whether there is
    * such a variant, is then its matter.
    */
-  readonly findWeights?: FindWeights;
+  readonly findWeights?: FindWeights | undefined;
 }
 
 const INDEX_FILE = "model_index.json";
@@ -99,13 +100,7 @@ export async function openCheckpoint(
   source: CheckpointSource,
   options: OpenCheckpointOptions = {},
 ): Promise<Checkpoint> {
-  if (!await source.exists(INDEX_FILE)) {
-    const files = await source.list("");
-    throw new CheckpointError(
-      `Cannot open ${source.name} as a checkpoint as it must hold ${INDEX_FILE}: ` +
-        `current files are ${files.join(", ") || "none"}`,
-    );
-  }
+  if (!await source.exists(INDEX_FILE)) throw await noCheckpoint(source);
   const index = parseModelIndex(await source.readText(INDEX_FILE), `${source.name}/${INDEX_FILE}`);
   const defaults = await readDefaults(source, options.variant ?? "");
   const components = await presentComponents(source);
@@ -123,6 +118,24 @@ export async function openCheckpoint(
     scheduler: () => readScheduler(source, index.classes["scheduler"]),
     tokenizer: () => readTokenizerFiles(source, "tokenizer"),
   };
+}
+
+/** Says what a folder is that is no checkpoint. */
+async function noCheckpoint(source: CheckpointSource): Promise<CheckpointError> {
+  const names = await source.list("");
+  const holds = await Promise.all(names.map((name) => source.exists(`${name}/${INDEX_FILE}`)));
+  const checkpoints = names.filter((_name, i) => holds[i]);
+  const advice = names.includes("config.json")
+    ? ". It is a single component: use it as a transformer or an autoencoder"
+    : checkpoints.length > 0
+    ? `. It is a folder of checkpoints: choose ${checkpoints.length > 1 ? "one of " : ""}${
+      someNames(checkpoints)
+    }`
+    : "";
+  return new CheckpointError(
+    `Cannot open ${source.name} as a checkpoint: it must hold ${INDEX_FILE} beside the folders of its components, ` +
+      `but holds ${someNames(names)}${advice}`,
+  );
 }
 
 /** The recommended settings of a variant. */

@@ -43,11 +43,11 @@ export interface OpenComponentOptions {
    *
    * @default {"vae"}
    */
-  readonly component?: ComponentName;
+  readonly component?: ComponentName | undefined;
   /** The variant of the weights: `fp16`. Default is the plain weights. */
-  readonly variant?: string;
+  readonly variant?: string | undefined;
   /** Finds its weights, in the place of looking for them in the source. */
-  readonly findWeights?: FindWeights;
+  readonly findWeights?: FindWeights | undefined;
 }
 
 /**

@@ -13,11 +13,17 @@ import type { CheckpointSource, FileLocation } from "./source.ts";
 /** ONNX Runtime, Node and Deno read less than 2 GiB at once. */
 const LARGEST_READ = 1 << 30;
 
+/** What is known of a folder beside its path. */
+export interface DiskSourceOptions {
+  /** What it is called in errors, reports and metadata: `org/name`. Default is the folder's own name. */
+  readonly name?: string | undefined;
+}
+
 /**
  * Opens a folder on disk.
  *
  * @param path The folder: a whole checkpoint, or one component of it.
- * @param name What it is called in errors and reports. Default is the folder's name.
+ * @param options What it is called.
  * @returns The source.
  * @throws {CheckpointError} if there is no such folder.
  *
@@ -28,7 +34,10 @@ const LARGEST_READ = 1 << 30;
  * const checkpoint = await openCheckpoint(await openDiskSource("models/PixArt-Sigma-XL-2-512-MS"));
  * ```
  */
-export async function openDiskSource(path: string, name?: string): Promise<CheckpointSource> {
+export async function openDiskSource(
+  path: string,
+  options: DiskSourceOptions = {},
+): Promise<CheckpointSource> {
   const root = resolve(path);
   const found = await stat(root).catch(() => undefined);
   if (!found?.isDirectory()) {
@@ -38,7 +47,7 @@ export async function openDiskSource(path: string, name?: string): Promise<Check
         `safetensors files: current value is ${found === undefined ? "nothing" : "a file"}`,
     );
   }
-  return new DiskSource(root, name ?? basename(root));
+  return new DiskSource(root, options.name ?? basename(root));
 }
 
 class DiskSource implements CheckpointSource {

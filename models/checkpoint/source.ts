@@ -19,7 +19,7 @@ export interface FileLocation {
 
 /** A folder of files. */
 export interface CheckpointSource {
-  /** What it is called in errors and reports: the folder's name. */
+  /** What it is called in errors, reports and metadata: the folder's name, or a model's name on the hub. */
   readonly name: string;
   /**
    * Names of the files directly in a folder, sorted; none where there is no such folder.

@@ -9,6 +9,7 @@
 import { artifactId } from "../../artifacts/artifact_file.ts";
 import { asJson, hashJson } from "../../artifacts/canonical_json.ts";
 import type { TokenizerFiles } from "../../text/tokenizer.ts";
+import { someNames } from "../../artifacts/some_names.ts";
 import { MissingComponentError } from "./checkpoint_errors.ts";
 import { type CheckpointSource, joinPath } from "./source.ts";
 
@@ -32,8 +33,8 @@ export async function readTokenizerFiles(source: CheckpointSource, folder: strin
   const files = await source.list(folder);
   if (!files.includes("tokenizer.json") && !files.includes("spiece.model")) {
     throw new MissingComponentError(
-      `Cannot open the tokenizer of ${source.name} as the folder ${folder} must hold tokenizer.json or spiece.model: ` +
-        `current files are ${files.join(", ") || "none"}`,
+      `Cannot open the tokenizer of ${source.name}: the folder ${folder} must hold tokenizer.json or spiece.model, ` +
+        `but holds ${someNames(files)}`,
     );
   }
   const text = async <K extends string>(key: K, file: string): Promise<{ readonly [key in K]?: string }> =>

@@ -12,6 +12,7 @@
 
 import { z } from "zod";
 import { parseValue } from "../../errors/parse_value.ts";
+import { someNames } from "../../artifacts/some_names.ts";
 import { CheckpointError, MissingVariantError } from "./checkpoint_errors.ts";
 import type { ComponentName } from "./model_index.ts";
 import { type CheckpointSource, joinPath } from "./source.ts";
@@ -149,7 +150,7 @@ async function readIndex(
   const missing = shards.filter((file) => !present.includes(file));
   if (missing.length > 0) {
     throw new CheckpointError(
-      `Cannot read the weights of ${label} as it names files that are missing: ${missing.join(", ")}. ` +
+      `Cannot read the weights of ${label} as it names files that are missing: ${someNames(missing)}. ` +
         "Fetch them again",
     );
   }
@@ -180,12 +181,12 @@ function noWeights(where: string, files: readonly string[], variant: string): Ch
   if (pickles.length > 0) {
     return new CheckpointError(
       `Cannot read the weights of ${where} as they must be safetensors files: current value is ${
-        pickles.join(", ")
+        someNames(pickles)
       }. Save them again with save_pretrained(..., safe_serialization=True)`,
     );
   }
   return new CheckpointError(
-    `Cannot find the weights of ${where} as it must hold diffusion_pytorch_model.safetensors, model.safetensors ` +
-      `or shards with their index: current files are ${files.join(", ") || "none"}`,
+    `Cannot find the weights of ${where}: it must hold diffusion_pytorch_model.safetensors, model.safetensors ` +
+      `or shards with their index, but holds ${someNames(files)}`,
   );
 }

@@ -28,14 +28,14 @@ import { allSchedulers, createScheduler, findScheduler, schedulerConfig } from "
 import type { Scheduler } from "../../schedulers/scheduler.ts";
 import { modelParameters } from "../model.ts";
 
-const seed = z.union([z.int(), z.string().regex(/^-?\d+$/, "A seed is a whole number")]).refine((value) => {
+const seed = z.union([z.int(), z.string().regex(/^-?\d+$/, "It must be a whole number")]).refine((value) => {
   try {
     seed64(BigInt(value));
     return true;
   } catch {
     return false;
   }
-}, "A seed is a whole number from -2^63 to 2^64 - 1");
+}, "It must be a whole number from -2^63 to 2^64 - 1");
 
 /** Parameters of the denoise stage. */
 export const denoiseParameters = z.strictObject({

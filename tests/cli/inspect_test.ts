@@ -3,7 +3,7 @@ import { rename } from "node:fs/promises";
 import { join } from "node:path";
 import { LocalModels } from "../../hub/local_models.ts";
 import { withCopy } from "../models/checkpoint/copies.ts";
-import { MODEL, withHub } from "../hub/fetch_model.ts";
+import { MODEL, withHub } from "../hub/with_hub.ts";
 import { inFolder, runCli, TINY } from "./run_cli.ts";
 
 Deno.test("inspect names a component that the model index declares and that is not there", async () => {

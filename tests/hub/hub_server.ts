@@ -1,6 +1,6 @@
 /**
- * A hub on this machine that speaks the real one's interface: model info, tree, `resolve` with redirects of large
- * files to another origin, hashes and ranges.
+ * A hub on this machine that speaks the real one's interface: model info, tree, `resolve` with redirects of
+ * large files to another origin, hashes and ranges.
  *
  * @module
  */
@@ -38,6 +38,10 @@ export interface HubServer extends AsyncDisposable {
   requestsFor(file: string): readonly SeenRequest[];
   /** Answers in the hub's place. */
   intercept: Intercept | undefined;
+  /** Is asked first about each request to the hub; `undefined` lets it answer as usual. */
+  answer:
+    | ((path: string, request: Request) => Response | undefined | Promise<Response | undefined>)
+    | undefined;
 }
 
 /** What a hub serves. */
@@ -72,6 +76,7 @@ export function hashOf(
 export function startHub({ models, branches = {}, token, sizes = {} }: HubServerOptions): HubServer {
   const requests: SeenRequest[] = [];
   let intercept: Intercept | undefined;
+  let answer: HubServer["answer"];
   const note = (server: SeenRequest["server"], request: Request): void => {
     requests.push({
       server,
@@ -105,6 +110,8 @@ export function startHub({ models, branches = {}, token, sizes = {} }: HubServer
 
   const hub = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
     note("hub", request);
+    const first = await answer?.(new URL(request.url).pathname, request);
+    if (first) return first;
     if (token !== undefined && request.headers.get("Authorization") !== `Bearer ${token}`) {
       return failure(401, request.headers.has("Authorization") ? undefined : "GatedRepo");
     }
@@ -157,6 +164,12 @@ export function startHub({ models, branches = {}, token, sizes = {} }: HubServer
     set intercept(value) {
       intercept = value;
     },
+    get answer() {
+      return answer;
+    },
+    set answer(value) {
+      answer = value;
+    },
     [Symbol.asyncDispose]: async () => {
       await Promise.all([hub.shutdown(), fileServer.shutdown()]);
     },
@@ -182,6 +195,12 @@ export function brokenOff(bytes: Uint8Array<ArrayBuffer>, start: number, end: nu
       ...(partial ? { "Content-Range": `bytes ${start}-${bytes.length - 1}/${bytes.length}` } : {}),
     },
   });
+}
+
+/** A body that begins, and of which nothing more comes. */
+export function halted(bytes: Uint8Array<ArrayBuffer>, end: number): Response {
+  const body = new ReadableStream({ start: (controller) => controller.enqueue(bytes.slice(0, end)) });
+  return new Response(body, { headers: { "Content-Length": String(bytes.length) } });
 }
 
 /** A body that comes in small pieces. */
@@ -236,7 +255,13 @@ function treePage(folder: string, url: URL, sizes: Readonly<Record<string, numbe
   return Response.json(page, start + 10 < paths.length ? { headers: { Link: `<${next}>; rel="next"` } } : {});
 }
 
-function failure(status: number, code?: string): Response {
+/** An answer that never comes: the client hangs up in the end. */
+export function silence(request: Request): Promise<Response> {
+  return new Promise((answer) => request.signal.addEventListener("abort", () => answer(failure(500))));
+}
+
+/** An answer of the hub that refuses. */
+export function failure(status: number, code?: string): Response {
   return Response.json({ error: code ?? "refused" }, {
     status,
     headers: code === undefined ? {} : { "X-Error-Code": code },

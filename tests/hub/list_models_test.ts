@@ -6,7 +6,7 @@ import { COMPONENT_NAMES } from "../../models/checkpoint/model_index.ts";
 import { editTensors, tinyCheckpoint, withCopy, withFolder } from "../models/checkpoint/copies.ts";
 import { describeModels } from "../../server/served_models.ts";
 import { inFolder, runCli } from "../cli/run_cli.ts";
-import { fetchModel, MODEL, withHub } from "./fetch_model.ts";
+import { fetchModel, MODEL, withHub } from "./with_hub.ts";
 import { commitOf, startHub } from "./hub_server.ts";
 
 const TRANSFORMER = "transformer/diffusion_pytorch_model.safetensors";

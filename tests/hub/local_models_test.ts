@@ -1,61 +1,86 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
-import { cp, rename, rm, writeFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
+import { cp, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { DownloadProgress } from "../../hub/download_progress.ts";
-import { LocalModels, type LocalModelsOptions } from "../../hub/local_models.ts";
+import type { DownloadProgress } from "../../hub/download.ts";
+import { LocalModels, resolveModel } from "../../hub/local_models.ts";
+import { openComponent } from "../../models/checkpoint/component.ts";
+import { openDiskSource } from "../../models/checkpoint/disk_source.ts";
 import { fingerprint } from "../../models/checkpoint/fingerprint.ts";
-import type { ComponentName } from "../../models/checkpoint/model_index.ts";
 import { modelsOfRun } from "../../models/models_of_run.ts";
-import { tinyCheckpoint, withCopy } from "../models/checkpoint/copies.ts";
-import { inFolder, runCli, startCliWith } from "../cli/run_cli.ts";
-import { filesOf, type Hub, MODEL, weightsOf, withHub } from "./fetch_model.ts";
-import { commitOf, trickled } from "./hub_server.ts";
+import { tinyCheckpoint, withCopy, withFolder } from "../models/checkpoint/copies.ts";
+import { commitOf, halted } from "./hub_server.ts";
+import {
+  fileOf,
+  filesOf,
+  MODEL,
+  models,
+  questions,
+  snapshot,
+  TEXT,
+  TINY,
+  TRANSFORMER,
+  VAE,
+  weightsOf,
+  whenBegun,
+  withHub,
+  withVariants,
+} from "./with_hub.ts";
 
-// A token of whoever runs the tests must not take part.
-Deno.env.delete("HF_TOKEN");
-Deno.env.set("HF_TOKEN_PATH", "/dev/null");
-
-const TINY = tinyCheckpoint("tiny-alpha-512");
-const TRANSFORMER = "transformer/diffusion_pytorch_model.safetensors";
-const VAE = "vae/diffusion_pytorch_model.safetensors";
-const TEXT = "text_encoder/model.safetensors";
-
-/** The models as a new process sees them. */
-function models({ server, cacheDir }: Hub, options: LocalModelsOptions = {}): LocalModels {
-  return new LocalModels({ endpoint: server.endpoint, cacheDir, retryDelay: 5, ...options });
-}
-
-/** The snapshot of a revision of the default model. */
-function snapshot({ cacheDir }: Hub, revision = "main"): string {
-  return join(cacheDir, "models--org--tiny/snapshots", commitOf(MODEL, revision));
-}
-
-/** What the hub was asked besides for files. */
-function questions({ server }: Hub): readonly string[] {
-  return server.requests.map(({ path }) => path).filter((path) => path.startsWith("/api/"));
-}
-
-/** The variant of a component's weights on the disk: the name of the file that a tensor lies in. */
-async function fileOf(local: LocalModels, component: ComponentName, variant?: string): Promise<string> {
-  const opened = await local.component({ model: MODEL, variant }, component);
-  await opened.weights();
-  return (await opened.weightFiles()).paths.join();
-}
-
-/** A copy of the tiny checkpoint in which files are renamed to those of a variant, or copied. */
-async function withVariants(
-  variants: Readonly<Record<string, "renamed" | "copied">>,
-  work: (copy: string) => Promise<void>,
-): Promise<void> {
-  await withCopy(TINY, async (copy) => {
-    for (const [file, how] of Object.entries(variants)) {
-      const to = join(copy, file.replace(".safetensors", ".fp16.safetensors"));
-      await (how === "renamed" ? rename : cp)(join(copy, file), to);
+Deno.test("resolveModel() gives an existing folder as it is, also one that is named like a model", async () => {
+  await withFolder(async (folder) => {
+    await mkdir(join(folder, "org/tiny"), { recursive: true });
+    const before = Deno.cwd();
+    try {
+      Deno.chdir(folder);
+      assert.equal(await resolveModel("org/tiny"), join(Deno.cwd(), "org/tiny"));
+    } finally {
+      Deno.chdir(before);
     }
-    await work(copy);
   });
-}
+});
+
+Deno.test("resolveModel() refuses what is neither a folder nor a name", async () => {
+  const file = join(tinyCheckpoint("tiny-taesd"), "config.json");
+  for (
+    const reference of ["", "./org/tiny", "/org/tiny", "a/b/c", "tiny", "../tiny", "a--b/c", "org/", file]
+  ) {
+    await assert.rejects(resolveModel(reference), {
+      name: "InputError",
+      message: /must be a folder on disk, or a name on the hub/,
+    }, reference);
+  }
+  await assert.rejects(resolveModel("org/tiny", { revision: "../../x" }), {
+    name: "InputError",
+    message: /revision/,
+  });
+});
+
+Deno.test("LocalModels opens a single component", async () => {
+  await withHub(async ({ resolve }) => {
+    const vae = await openComponent(await openDiskSource(await resolve()));
+    assert.equal(vae.className, "AutoencoderTiny");
+    assert.ok((await vae.weights()).names.length > 0);
+  }, { models: { [MODEL]: { main: tinyCheckpoint("tiny-taesd") } } });
+});
+
+Deno.test("LocalModels opens components of a repository that has no model index", async () => {
+  await withCopy(TINY, async (copy) => {
+    for (const file of ["model_index.json", "vae", "text_encoder", "tokenizer"]) {
+      await rm(join(copy, file), { recursive: true });
+    }
+    await withHub(async (hub) => {
+      const { source, weights } = await models(hub).component({ model: MODEL }, "transformer");
+      assert.ok(await source.exists("scheduler/scheduler_config.json"));
+      assert.ok((await weights()).names.length > 0);
+      await assert.rejects(models(hub).component({ model: MODEL }, "vae"), {
+        name: "MissingComponentError",
+        message: /vae\/config.json is missing/,
+      });
+      await assert.rejects(models(hub).open({ model: MODEL }), { message: /must hold model_index.json/ });
+    }, { models: { [MODEL]: { main: copy } } });
+  });
+});
 
 Deno.test("LocalModels fetches the weights of a component when they are first needed, and no others", async () => {
   await withHub(async (hub) => {
@@ -116,73 +141,25 @@ Deno.test("LocalModels fetches all files of a component at once", async () => {
   });
 });
 
-Deno.test("LocalModels chooses variants by what the hub holds, not by what is in the cache", async () => {
-  await withVariants({ [TRANSFORMER]: "renamed", [VAE]: "copied" }, async (copy) => {
-    await withHub(async (hub) => {
-      // The plain autoencoder is in the cache; the hub has it as the variant too.
-      assert.equal(await fileOf(models(hub), "vae"), VAE);
-      const local = models(hub);
-      assert.equal(await fileOf(local, "vae", "fp16"), VAE.replace(".safetensors", ".fp16.safetensors"));
-      assert.equal(await fileOf(local, "text_encoder", "fp16"), TEXT);
-      assert.deepEqual(hub.server.requestsFor(TRANSFORMER.replace(".s", ".fp16.s")), []);
-      await assert.rejects(local.open({ model: MODEL, variant: "bf16" }), {
-        name: "MissingVariantError",
-        message: /variant bf16 in org\/tiny: .*transformer: fp16; text_encoder: plain; vae: plain, fp16/,
-      });
-    }, { models: { [MODEL]: { main: copy } } });
-  });
-});
-
-Deno.test("LocalModels chooses variants by the cache where the hub cannot be asked", async () => {
-  await withVariants({ [TRANSFORMER]: "copied", [VAE]: "copied" }, async (copy) => {
-    await withHub(async (hub) => {
-      await fileOf(models(hub), "vae");
-      await fileOf(models(hub), "transformer", "fp16");
-      for (const options of [{ localFilesOnly: true }, { endpoint: "http://127.0.0.1:9", tries: 1 }]) {
-        const local = models(hub, options);
-        assert.equal(
-          await fileOf(local, "transformer", "fp16"),
-          TRANSFORMER.replace(".safetensors", ".fp16.safetensors"),
-        );
-        assert.equal(await fileOf(local, "vae", "fp16"), VAE);
-        await assert.rejects(local.open({ model: MODEL, variant: "bf16" }), {
-          code: "localFilesOnly" in options ? "offline" : "unreachable",
-          message: /variant bf16 .*transformer: fp16; text_encoder: none; vae: plain/,
-        });
-      }
-    }, { models: { [MODEL]: { main: copy } } });
-  });
-});
-
-Deno.test("LocalModels works offline where the cache holds what is needed, and names what it lacks", async () => {
+Deno.test("LocalModels stops in the middle of a component, and goes on there", async () => {
   await withHub(async (hub) => {
-    await fileOf(models(hub), "vae");
-    const before = hub.server.requests.length;
-    const offline = models(hub, { localFilesOnly: true });
-    assert.equal(await fileOf(offline, "vae"), VAE);
-    const { component } = await offline.open({ model: MODEL });
-    const transformer = await component("transformer");
-    await assert.rejects(transformer.weights(), {
-      name: "HubError",
-      code: "offline",
-      message: /org\/tiny offline as the cache .* weights of .*transformer .*HF_HUB_OFFLINE/,
-    });
-    assert.equal(hub.server.requests.length, before);
+    hub.server.intercept = (file, bytes) => file === TRANSFORMER ? halted(bytes, 200_000) : undefined;
+    const controller = new AbortController();
+    whenBegun(hub.blob(TRANSFORMER)).then(() => controller.abort(new Error("enough")));
+    const local = models(hub);
+    const stopped = await modelsOfRun(local, controller.signal).component(
+      { model: MODEL },
+      "transformer",
+    );
+    await assert.rejects(stopped.weights(), { message: "enough" });
+    assert.deepEqual(weightsOf(snapshot(hub)), []);
+    const kept = Deno.statSync(`${hub.blob(TRANSFORMER)}.incomplete`).size;
+    assert.ok(kept > 0);
 
-    const unreachable = models(hub, { endpoint: "http://127.0.0.1:9", tries: 1 });
-    assert.equal(await fileOf(unreachable, "vae"), VAE);
-    await assert.rejects(fingerprint(await unreachable.component({ model: MODEL }, "transformer")), {
-      name: "HubError",
-      code: "unreachable",
-      message: /127.0.0.1:9 .*weights of .*transformer/,
-    });
-    // A blob that somebody removed leaves a link that leads nowhere.
-    await rm(hub.blob(VAE));
-    await assert.rejects(fileOf(offline, "vae"), {
-      code: "offline",
-      message: /vae\/.*\.safetensors is missing/,
-    });
-    assert.equal(await fileOf(models(hub), "vae"), VAE);
+    // The signal of one run says nothing to the next.
+    hub.server.intercept = undefined;
+    assert.equal(await fileOf(local, "transformer"), TRANSFORMER);
+    assert.equal(hub.server.requestsFor(TRANSFORMER).at(-1)?.range, `bytes=${kept}-`);
   });
 });
 
@@ -214,153 +191,30 @@ Deno.test("LocalModels asks nothing for the components of a commit that are in t
   });
 });
 
-Deno.test("LocalModels stops in the middle of a component, and goes on there", async () => {
+Deno.test("LocalModels calls a model of the hub by its name, never by a commit", async () => {
   await withHub(async (hub) => {
-    hub.server.intercept = (file, bytes) => file === TRANSFORMER ? trickled(bytes, 0, 30) : undefined;
-    const controller = new AbortController();
-    const local = models(hub, {
-      onProgress: ({ file, received, total }) => {
-        if (file === TRANSFORMER && received > total / 3) controller.abort(new Error("enough"));
-      },
-    });
-    const stopped = await modelsOfRun(local, controller.signal).component(
-      { model: MODEL },
-      "transformer",
-    );
-    await assert.rejects(stopped.weights(), { message: "enough" });
-    assert.deepEqual(weightsOf(snapshot(hub)), []);
-    const kept = Deno.statSync(`${hub.blob(TRANSFORMER)}.incomplete`).size;
-    assert.ok(kept > 0);
-
-    // The signal of one run says nothing to the next.
-    hub.server.intercept = undefined;
-    assert.equal(await fileOf(local, "transformer"), TRANSFORMER);
-    assert.equal(hub.server.requestsFor(TRANSFORMER).at(-1)?.range, `bytes=${kept}-`);
-  });
-});
-
-Deno.test("LocalModels keeps the former commit of a branch for offline use until the new one holds as much", async () => {
-  await withHub(async (hub) => {
-    await fileOf(models(hub), "vae");
-    await fileOf(models(hub), "transformer");
-    const ref = join(hub.cacheDir, "models--org--tiny/refs/main");
-    const before = readFileSync(ref, "utf8");
-    await withCopy(TINY, async (copy) => {
-      await writeFile(join(copy, "vae/config.json"), `${readFileSync(join(TINY, "vae/config.json"))}\n`);
-      await withHub(async (later) => {
-        const models = new LocalModels({ endpoint: later.server.endpoint, cacheDir: hub.cacheDir });
-        const next = commitOf(MODEL, "next");
-        await (await models.component({ model: MODEL }, "vae")).weights();
-        assert.equal(readFileSync(ref, "utf8"), before);
-        assert.equal(later.server.requestsFor(VAE).length, 0, "the same weights are fetched once");
-        await (await models.component({ model: MODEL }, "transformer")).weights();
-        assert.equal(readFileSync(ref, "utf8"), next);
-      }, { models: { [MODEL]: { next: copy } }, branches: { main: "next" } });
-    });
-  });
-});
-
-Deno.test("LocalModels opens components of a repository that has no model index", async () => {
-  await withCopy(TINY, async (copy) => {
-    for (const file of ["model_index.json", "vae", "text_encoder", "tokenizer"]) {
-      await rm(join(copy, file), { recursive: true });
+    const local = models(hub);
+    const offline = models(hub, { localFilesOnly: true });
+    const byCommit = { model: `${MODEL}@${commitOf(MODEL, "main")}` };
+    const opened = [
+      await local.open({ model: MODEL }),
+      await offline.open({ model: MODEL }),
+      await models(hub).open(byCommit),
+      await new LocalModels().open({ model: snapshot(hub) }),
+      await models(hub, { fetches: false }).open({ model: MODEL }),
+    ];
+    for (const { name, component } of opened) {
+      assert.equal(name, MODEL);
+      const vae = await component("vae");
+      assert.equal(vae.name, `${MODEL}/vae`);
+      assert.equal(vae.source.name, MODEL);
     }
-    await withHub(async (hub) => {
-      const { source, weights } = await models(hub).component({ model: MODEL }, "transformer");
-      assert.ok(await source.exists("scheduler/scheduler_config.json"));
-      assert.ok((await weights()).names.length > 0);
-      await assert.rejects(models(hub).component({ model: MODEL }, "vae"), {
-        name: "MissingComponentError",
-        message: /vae\/config.json is missing/,
-      });
-      await assert.rejects(models(hub).open({ model: MODEL }), { message: /must hold model_index.json/ });
-    }, { models: { [MODEL]: { main: copy } } });
-  });
-});
+    assert.equal((await new LocalModels().open({ model: TINY })).name, "tiny-alpha-512");
 
-Deno.test("each command downloads the component that it uses", async () => {
-  await withHub(async (hub) => {
-    await inFolder(async (folder) => {
-      const env = { HF_ENDPOINT: hub.server.endpoint, HF_HUB_CACHE: hub.cacheDir, HF_TOKEN: "" };
-      const run = async (...args: string[]): Promise<void> => {
-        const { code, stderr } = await startCliWith(folder, env, ...args, "--no-store").output();
-        assert.equal(code, 0, new TextDecoder().decode(stderr));
-      };
-      const size = ["-W", "64", "-H", "48", "--no-resolution-binning", "--steps", "2"];
-      const made = await runCli(
-        folder,
-        ...["gen", "cute cat", "-m", TINY, ...size, "-o", "a.png"],
-        ...["--save-embeds", "e.safetensors", "--save-latents", "l.safetensors"],
-      );
-      assert.equal(made.status, 0, made.stderr);
-      await run("decode", "l.safetensors", "-m", MODEL, "-o", "b.png");
-      assert.deepEqual(weightsOf(snapshot(hub)), [VAE]);
-      await rm(snapshot(hub), { recursive: true });
-      await run("denoise", "e.safetensors", "-m", MODEL, ...size, "-o", "m.safetensors");
-      assert.deepEqual(weightsOf(snapshot(hub)), [TRANSFORMER]);
-      assert.ok(!existsSync(hub.blob(TEXT)));
-      assert.equal(hub.server.requestsFor(TEXT).length, 0);
-    });
-  });
-});
-
-Deno.test("Ctrl-C stops the download of a component, and the next command goes on with it", async () => {
-  await withHub(async (hub) => {
-    await inFolder(async (folder) => {
-      const size = ["-W", "64", "-H", "48", "--no-resolution-binning", "--steps", "2"];
-      const latents = ["--until", "denoise", "--save-latents", "l.safetensors"];
-      const made = await runCli(folder, "gen", "cute cat", "-m", TINY, ...size, ...latents);
-      assert.equal(made.status, 0, made.stderr);
-      const env = { HF_ENDPOINT: hub.server.endpoint, HF_HUB_CACHE: hub.cacheDir, HF_TOKEN: "" };
-      const decode = () => startCliWith(folder, env, "decode", "l.safetensors", "-m", MODEL, "-o", "a.png");
-
-      // Some of the file comes, and then nothing.
-      const halfway = Promise.withResolvers<void>();
-      hub.server.intercept = (file, bytes) => {
-        if (file !== VAE) return undefined;
-        const body = new ReadableStream({
-          start: (controller) => controller.enqueue(bytes.slice(0, 10_000)),
-          pull: () => halfway.resolve(),
-        });
-        return new Response(body, { headers: { "Content-Length": String(bytes.length) } });
-      };
-      const stopped = decode();
-      await halfway.promise;
-      const incomplete = `${hub.blob(VAE)}.incomplete`;
-      while (!existsSync(incomplete) || Deno.statSync(incomplete).size === 0) {
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
-      stopped.kill("SIGINT");
-      const { code, stderr } = await stopped.output();
-      assert.equal(code, 130, new TextDecoder().decode(stderr));
-
-      hub.server.intercept = undefined;
-      assert.equal((await decode().output()).code, 0);
-      assert.deepEqual(hub.server.requestsFor(VAE).map(({ range }) => range), [null, "bytes=10000-"]);
-      assert.deepEqual(weightsOf(snapshot(hub)), [VAE]);
-    });
-  });
-});
-
-Deno.test("plan reads the headers of the weights on the hub, and downloads none", async () => {
-  await withHub(async (hub) => {
-    await inFolder(async (folder) => {
-      const env = { HF_ENDPOINT: hub.server.endpoint, HF_HUB_CACHE: hub.cacheDir };
-      const plan = async (model: string, ...more: string[]): Promise<unknown> => {
-        const child = startCliWith(folder, env, "plan", "cute cat", "-m", model, "--json", ...more);
-        const { code, stdout, stderr } = await child.output();
-        assert.equal(code, 0, new TextDecoder().decode(stderr));
-        return JSON.parse(new TextDecoder().decode(stdout));
-      };
-      const expected = await plan(TINY);
-      assert.deepEqual(await plan(MODEL), expected);
-      assert.equal(existsSync(snapshot(hub)), false);
-      // Of a commit the small files may be here already.
-      await models(hub).open({ model: `${MODEL}@${commitOf(MODEL, "main")}` });
-      assert.deepEqual(await plan(MODEL, "--revision", commitOf(MODEL, "main")), expected);
-      assert.deepEqual(weightsOf(snapshot(hub)), []);
-      const received = hub.server.requestsFor(TEXT);
-      assert(received.length > 0 && received.every(({ range }) => range !== null));
+    await (await local.component({ model: MODEL }, "vae")).weights();
+    await writeFile(join(snapshot(hub), "scheduler/scheduler_config.json"), "{");
+    await assert.rejects(async () => await (await offline.open({ model: MODEL })).scheduler(), {
+      message: /^Cannot parse org\/tiny\/scheduler\/scheduler_config\.json/,
     });
   });
 });

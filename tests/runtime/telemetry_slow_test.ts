@@ -162,7 +162,9 @@ await InferenceSession.create(graph.bytes);`;
 Deno.test("ONNX Runtime's native library is imported in one place, where its telemetry is off", async () => {
   const files = await readdir(ROOT, { recursive: true });
   const importing: string[] = [];
-  for (const path of files.filter((path) => path.endsWith(".ts") && basename(path) !== "telemetry_slow_test.ts")) {
+  for (
+    const path of files.filter((path) => path.endsWith(".ts") && basename(path) !== "telemetry_slow_test.ts")
+  ) {
     const code = await Deno.readTextFile(join(ROOT, path));
     if (/(?:from|import)\s*\(?\s*"(?:npm:)?onnxruntime-node/.test(code)) importing.push(path);
   }

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { rm, symlink } from "node:fs/promises";
+import { mkdir, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Checkpoint, openCheckpoint } from "../../../models/checkpoint/checkpoint.ts";
+import { CheckpointError } from "../../../models/checkpoint/checkpoint_errors.ts";
 import { openComponent } from "../../../models/checkpoint/component.ts";
 import { openDiskSource } from "../../../models/checkpoint/disk_source.ts";
 import type { OpenCheckpointOptions } from "../../../models/checkpoint/checkpoint.ts";
@@ -138,7 +139,36 @@ Deno.test("openDiskSource() says what a checkpoint folder must hold", async () =
   });
   await assert.rejects(openFolder(tinyCheckpoint("tiny-taesd")), {
     name: "CheckpointError",
-    message: /must hold model_index.json: current files are config.json/,
+    message: /must hold model_index.json beside .*, but holds config.json .* It is a single component/,
+  });
+});
+
+Deno.test("openCheckpoint() lists a few of many files, and names the checkpoints among the folders", async () => {
+  await withFolder(async (folder) => {
+    await assert.rejects(openFolder(folder), { message: /, but holds nothing$/ });
+    for (let i = 100; i < 1000; i++) await mkdir(join(folder, `other-${i}`));
+    await assert.rejects(openFolder(folder), (error) => {
+      assert(error instanceof CheckpointError);
+      assert.match(error.message, /but holds other-100, (other-\d+, ){6}other-107 and 892 more$/);
+      return true;
+    });
+    for (const name of ["b", "a"]) await symlink(tinyCheckpoint("tiny-alpha-512"), join(folder, name));
+    await assert.rejects(openFolder(folder), {
+      message: /and 894 more\. It is a folder of checkpoints: choose one of a and b$/,
+    });
+  });
+  await withCopy(tinyCheckpoint("tiny-alpha-512"), async (copy) => {
+    await rm(join(copy, "tokenizer"), { recursive: true });
+    await mkdir(join(copy, "tokenizer"));
+    for (let i = 100; i < 1000; i++) {
+      await writeFile(join(copy, `tokenizer/${i}.txt`), "");
+      await writeFile(join(copy, `vae/${i}.bin`), "");
+    }
+    await rm(join(copy, "vae/diffusion_pytorch_model.safetensors"));
+    const checkpoint = await openFolder(copy);
+    const told = { message: /100\.\w+, .* and 892 more/ };
+    await assert.rejects(checkpoint.tokenizer(), told);
+    await assert.rejects((await checkpoint.component("vae")).weights(), told);
   });
 });
 

@@ -164,7 +164,7 @@ Deno.test("pickled weights, Git LFS pointers and empty folders are refused with 
     const vae = await openPart(folder, "vae");
     await assert.rejects(vae.weights(), {
       name: "CheckpointError",
-      message: /current files are config.json/,
+      message: /but holds config.json/,
     });
     await Deno.writeTextFile(join(folder, "diffusion_pytorch_model.bin"), "");
     await assert.rejects(vae.weights(), { message: /must be safetensors .*diffusion_pytorch_model.bin/ });

@@ -12,7 +12,7 @@ import { openHttpSource } from "../../../models/checkpoint/http_source.ts";
 import { COMPONENT_NAMES, type ComponentName } from "../../../models/checkpoint/model_index.ts";
 import type { Models } from "../../../models/models.ts";
 import { byteRange } from "../../../server/byte_range.ts";
-import { filesOf, MODEL, withHub } from "../../hub/fetch_model.ts";
+import { filesOf, MODEL, withHub } from "../../hub/with_hub.ts";
 import { tinyCheckpoint, withCopy, withFolder } from "./copies.ts";
 
 const SIGMA = tinyCheckpoint("tiny-sigma");

@@ -5,16 +5,28 @@
  */
 
 import { readdirSync, readFileSync } from "node:fs";
+import { cp, rename, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { HubModelOptions } from "../../hub/hub_model.ts";
-import { resolveModel } from "../../hub/resolve_model.ts";
+import { LocalModels, type LocalModelsOptions, resolveModel } from "../../hub/local_models.ts";
 import { loneComponent } from "../../models/checkpoint/component.ts";
 import { COMPONENT_NAMES, type ComponentName } from "../../models/checkpoint/model_index.ts";
-import { tinyCheckpoint, withFolder } from "../models/checkpoint/copies.ts";
-import { hashOf, type HubServer, type HubServerOptions, startHub } from "./hub_server.ts";
+import { tinyCheckpoint, withCopy, withFolder } from "../models/checkpoint/copies.ts";
+import { commitOf, hashOf, type HubServer, type HubServerOptions, startHub } from "./hub_server.ts";
+
+// The token of a developer must not take part.
+Deno.env.delete("HF_TOKEN");
+Deno.env.set("HF_TOKEN_PATH", "/dev/null");
 
 /** The model that the hub has by default. */
 export const MODEL = "org/tiny";
+
+/** The folder that the default model is served from. */
+export const TINY: string = tinyCheckpoint("tiny-alpha-512");
+
+export const TRANSFORMER = "transformer/diffusion_pytorch_model.safetensors";
+export const VAE = "vae/diffusion_pytorch_model.safetensors";
+export const TEXT = "text_encoder/model.safetensors";
 
 /** What to fetch of a model. */
 export interface FetchOptions extends HubModelOptions {
@@ -79,4 +91,50 @@ export function filesOf(folder: string): string[] {
 /** The files of weights among them. */
 export function weightsOf(folder: string): string[] {
   return filesOf(folder).filter((file) => file.endsWith(".safetensors"));
+}
+
+/** Waits until some of a blob is there. */
+export async function whenBegun(blob: string): Promise<void> {
+  const isBegun = () => stat(`${blob}.incomplete`).then(({ size }) => size > 0, () => false);
+  while (!await isBegun()) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+/** The models as a new process sees them. */
+export function models({ server, cacheDir }: Hub, options: LocalModelsOptions = {}): LocalModels {
+  return new LocalModels({ endpoint: server.endpoint, cacheDir, retryDelay: 5, ...options });
+}
+
+/** The snapshot of a revision of the default model. */
+export function snapshot({ cacheDir }: Hub, revision = "main"): string {
+  return join(cacheDir, "models--org--tiny/snapshots", commitOf(MODEL, revision));
+}
+
+/** The requests to the hub that are not for files. */
+export function questions({ server }: Hub): readonly string[] {
+  return server.requests.map(({ path }) => path).filter((path) => path.startsWith("/api/"));
+}
+
+/** Fetches the weights of a component of the default model, and names their files. */
+export async function fileOf(
+  local: LocalModels,
+  component: ComponentName,
+  variant?: string,
+): Promise<string> {
+  const opened = await local.component({ model: MODEL, variant }, component);
+  await opened.weights();
+  return (await opened.weightFiles()).paths.join();
+}
+
+/** Copies the tiny checkpoint, with files renamed to those of a variant, or copied. */
+export async function withVariants(
+  variants: Readonly<Record<string, "renamed" | "copied">>,
+  work: (copy: string) => Promise<void>,
+): Promise<void> {
+  await withCopy(TINY, async (copy) => {
+    for (const [file, how] of Object.entries(variants)) {
+      const to = join(copy, file.replace(".safetensors", ".fp16.safetensors"));
+      await (how === "renamed" ? rename : cp)(join(copy, file), to);
+    }
+    await work(copy);
+  });
 }

@@ -1,0 +1,54 @@
+/**
+ * Proxies between here and servers, as the environment variables of Deno and Node name them.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import { fetchFailure } from "./fetch_failure.ts";
+
+const LOOPBACK = ["localhost", "127.0.0.1", "::1"];
+
+/**
+ * Lets requests to this machine go direct, as browsers do: no proxy elsewhere can reach it. Call it before
+ * any request.
+ */
+export function bypassProxyOnLoopback(): void {
+  const { env } = process;
+  env.NO_PROXY = [...new Set([...exceptions(), ...LOOPBACK])].join(",");
+}
+
+/**
+ * Names the proxy that a request may have gone through.
+ *
+ * @param url The address of the request.
+ * @returns `HTTP_PROXY is set to http://proxy:3128`; `undefined` if no variable names a proxy for this
+ * address.
+ */
+export function proxyInUse(url: URL): string | undefined {
+  const { env } = process;
+  const excepted = exceptions();
+  if (excepted.includes("*") || excepted.includes(url.hostname.replace(/^\[|\]$/g, ""))) return undefined;
+  const scheme = url.protocol.slice(0, -1);
+  const names = [`${scheme}_proxy`, "all_proxy"].flatMap((name) => [name.toUpperCase(), name]);
+  const name = names.find((name) => env[name]);
+  // The address of a proxy may hold a password.
+  return name && `${name} is set to ${env[name]!.replace(/\/\/[^/@]*@/, "//")}`;
+}
+
+/** The hosts that requests go to without a proxy. */
+function exceptions(): readonly string[] {
+  const { NO_PROXY, no_proxy } = process.env;
+  return (NO_PROXY ?? no_proxy ?? "").split(",").map((host) => host.trim()).filter((host) => host !== "");
+}
+
+/** `fetch`, but where it fails and a proxy may be the reason, the error names the proxy. */
+export async function fetchNamingProxy(request: Request): Promise<Response> {
+  try {
+    return await fetch(request);
+  } catch (cause) {
+    const proxy = proxyInUse(new URL(request.url));
+    if (proxy === undefined || request.signal.aborted) throw cause;
+    throw new Error(`${fetchFailure(cause)}; ${proxy}`, { cause });
+  }
+}

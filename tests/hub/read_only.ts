@@ -1,0 +1,41 @@
+/**
+ * Folders that nobody can write.
+ *
+ * @module
+ */
+
+/** Runs a test while a folder is read-only. Root can write everywhere but on a read-only mount. */
+export async function whileReadOnly(folder: string, work: () => Promise<void>): Promise<void> {
+  const isRoot = Deno.uid() === 0;
+  if (isRoot) {
+    await command("mount", "--bind", folder, folder);
+    await command("mount", "-o", "remount,bind,ro", folder);
+  } else await command("chmod", "-R", "a-w", folder);
+  try {
+    await work();
+  } finally {
+    await (isRoot ? command("umount", folder) : command("chmod", "-R", "u+w", folder));
+  }
+}
+
+async function command(name: string, ...args: string[]): Promise<void> {
+  const { code, stderr } = await new Deno.Command(name, { args, stdout: "null", stderr: "piped" }).output();
+  if (code !== 0) throw new Error(`Cannot ${name}: ${new TextDecoder().decode(stderr)}`);
+}
+
+/**
+ * Whether folders can be made read-only here: not on Windows, and not by root of a container without
+ * privileges.
+ */
+export const canBeReadOnly: boolean = Deno.build.os !== "windows" &&
+  await (async () => {
+    const folder = await Deno.makeTempDir({ prefix: "pixstage-test-" });
+    try {
+      await whileReadOnly(folder, () => Promise.resolve());
+      return true;
+    } catch {
+      return false;
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  })();
