@@ -1,4 +1,5 @@
 import { PixstageError } from "../../errors/pixstage_error.ts";
+import { rm } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { removePartialsOf } from "../../artifacts/store/folder_layout.ts";
 import { FolderStore } from "../../artifacts/store/folder_store.ts";
@@ -43,7 +44,7 @@ export class ProcessExecutor extends HostedExecutor {
     const carrier = store.folder === undefined
       ? temporaryCarrier(temporary)
       : sharedStoreCarrier(store, temporary);
-    return { ...carrier, [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
+    return { ...carrier, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
   }
 
   protected override async cleanUp(folder: string | undefined, pid: number | undefined): Promise<void> {

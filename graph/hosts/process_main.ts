@@ -5,6 +5,7 @@
  * @module
  */
 
+import { rmSync } from "node:fs";
 import { decodeJsonTexts, encodeJsonText } from "./json_sequence.ts";
 import { openLocalPlace } from "./local_place.ts";
 import { type HostChannel, type HostReply, hostRequestSchema } from "./protocol.ts";
@@ -24,11 +25,15 @@ const channel: HostChannel<HostReply> = {
   onMessage: () => {},
 };
 hostStages(channel, openLocalPlace);
+let temporaryFolder: string | undefined;
 for await (const message of decodeJsonTexts(Deno.stdin.readable)) {
   const request = hostRequestSchema.safeParse(message).data;
   if (request?.type === "run") {
-    watchdog.postMessage({ temporaryFolder: request.temporary ? request.store : request.spare });
+    temporaryFolder = request.temporary ? request.store : request.spare;
+    watchdog.postMessage({ temporaryFolder });
   }
   channel.onMessage(message);
 }
+// A parent that was killed between two steps has closed the input too, and removes nothing.
+if (temporaryFolder !== undefined) rmSync(temporaryFolder, { recursive: true, force: true });
 Deno.exit(0);

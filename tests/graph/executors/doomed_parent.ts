@@ -1,5 +1,5 @@
 /**
- * A process that runs a long stage in a child process, and waits to be killed.
+ * A process that runs a long stage, which its argument names, in a child process, and waits to be killed.
  *
  * @module
  */
@@ -12,8 +12,10 @@ import { StageRegistry } from "../../../stages/registry.ts";
 const plugins = [new URL("./toy_plugin.ts", import.meta.url).href];
 const print = (text: string): unknown => Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));
 
-await runGraph({ pixstage: 1, nodes: { long: { stage: "block", parameters: { ms: 60_000 } } } }, {
+const [stage] = Deno.args;
+
+await runGraph({ pixstage: 1, nodes: { long: { stage, parameters: { ms: 60_000 } } } }, {
   registry: await loadPlugins(new StageRegistry(), plugins),
   executors: [new ProcessExecutor({ plugins, onStart: (pid) => print(`pid ${pid}`) })],
-  onEvent: ({ type }) => type === "step" && print("blocked"),
+  onEvent: ({ type }) => type === "step" && print("began"),
 });

@@ -190,23 +190,25 @@ Deno.test("process: the memory of a stage is back with the system when the stage
   assert.ok(grown < 100e6, `The parent grew by ${grown} bytes`);
 });
 
-Deno.test("process: no child outlives a parent that is killed, and no temporary folder stays", async () => {
-  const parent = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", new URL("./doomed_parent.ts", import.meta.url).href],
-    stdout: "piped",
-  }).spawn();
-  const reader = parent.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  let text = "";
-  while (!text.includes("blocked\n")) text += (await reader.read()).value ?? "";
-  const pid = Number(/pid (\d+)/.exec(text)?.[1]);
-  assert.ok(isAlive(pid));
-  parent.kill("SIGKILL");
-  await parent.status;
-  await reader.cancel();
-  const deadline = performance.now() + 5000;
-  while (isAlive(pid) && performance.now() < deadline) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  assert.ok(!isAlive(pid), "The child is alive five seconds after its parent was killed");
-  assert.deepEqual(temporaryFolders(), []);
-});
+for (const stage of ["block", "wait"]) {
+  Deno.test(`process: no child at "${stage}" outlives a parent that is killed, and no temporary folder stays`, async () => {
+    const parent = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-check", new URL("./doomed_parent.ts", import.meta.url).href, stage],
+      stdout: "piped",
+    }).spawn();
+    const reader = parent.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    while (!text.includes("began\n")) text += (await reader.read()).value ?? "";
+    const pid = Number(/pid (\d+)/.exec(text)?.[1]);
+    assert.ok(isAlive(pid));
+    parent.kill("SIGKILL");
+    await parent.status;
+    await reader.cancel();
+    const deadline = performance.now() + 5000;
+    while (isAlive(pid) && performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    assert.ok(!isAlive(pid), "The child is alive five seconds after its parent was killed");
+    assert.deepEqual(temporaryFolders(), []);
+  });
+}

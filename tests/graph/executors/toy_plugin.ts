@@ -71,6 +71,21 @@ const block: Stage = defineStage({
   },
 });
 
+/** Waits without blocking its thread, as a stage between two steps does, and tells when it begins. */
+const wait: Stage = defineStage({
+  name: "wait",
+  version: "1",
+  description: "Waits.",
+  inputs: {},
+  outputs: { end: number },
+  parameters: z.strictObject({ ms: z.number() }),
+  async run({ parameters: { ms }, report }) {
+    report({ type: "step", step: 1, steps: 1, image: 0, images: 1 });
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    return { end: numberArtifact(ms) };
+  },
+});
+
 /** Takes memory that it never gives back. */
 const hoard: Stage = defineStage({
   name: "hoard",
@@ -131,4 +146,4 @@ const pass: Stage = defineStage({
   run: ({ inputs }) => Promise.resolve({ any: inputs.any }),
 });
 
-export default [count, block, hoard, fail, pass];
+export default [count, block, wait, hoard, fail, pass];
