@@ -16,6 +16,17 @@ export { MemoryStore } from "./artifacts/store/memory_store.ts";
 export { type ArtifactStore, combinedStore, type RunStore } from "./artifacts/store/store.ts";
 export type { DType } from "./artifacts/dtype.ts";
 export { type Tensor, tensor } from "./artifacts/tensor.ts";
+export { ERROR_CODES, type ErrorCode, type ErrorCodeEntry, type Fault } from "./errors/error_codes.ts";
+export { exitStatus, isAbortError, toPixstageError } from "./errors/foreign_error.ts";
+export {
+  type ErrorDetails,
+  FormatError,
+  InputError,
+  InternalError,
+  PixstageError,
+  type PixstageErrorOptions,
+} from "./errors/pixstage_error.ts";
+export { deserializeError, type SerializedError, serializeError } from "./errors/serialized_error.ts";
 export type { SnapshotPolicy } from "./graph/snapshots.ts";
 export type { GraphDocument, GraphDocumentInput } from "./graph/document.ts";
 export type { RunEvent } from "./graph/events.ts";

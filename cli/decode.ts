@@ -20,7 +20,7 @@ import {
 import { interruptSignal } from "./interrupt.ts";
 import { checkOutputs } from "./output.ts";
 import { pictureFormat } from "./save_pictures.ts";
-import { saveArtifact, saveMadePictures, showRun } from "./shown_run.ts";
+import { saveArtifact, saveMadePictures, showRun } from "./show_run.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
 import { userPath } from "./user_path.ts";
 

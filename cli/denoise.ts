@@ -21,7 +21,7 @@ import {
 import { interruptSignal } from "./interrupt.ts";
 import { wholeNumber } from "./option_values.ts";
 import { checkOutputs } from "./output.ts";
-import { saveArtifact, showRun } from "./shown_run.ts";
+import { saveArtifact, showRun } from "./show_run.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
 import { userPath } from "./user_path.ts";
 

@@ -19,7 +19,7 @@ import {
 } from "./gen_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { checkOutputs } from "./output.ts";
-import { saveArtifact, showRun } from "./shown_run.ts";
+import { saveArtifact, showRun } from "./show_run.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
 
 type EncodeOptions = GenOptions & StoreOptions & { readonly output: string; readonly negative: boolean };

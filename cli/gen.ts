@@ -13,7 +13,7 @@ import { addGenOptions, type GenOptions, memoryOptions, pictureRequest, runOptio
 import { interruptSignal } from "./interrupt.ts";
 import { checkOutputs } from "./output.ts";
 import { pictureFormat } from "./save_pictures.ts";
-import { saveArtifact, saveMadePictures, showRun } from "./shown_run.ts";
+import { saveArtifact, saveMadePictures, showRun } from "./show_run.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
 import { UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";

@@ -18,7 +18,7 @@ import { type Precision, type PrecisionByStage, PRECISIONS } from "../models/pre
 import type { Residency } from "../models/segments.ts";
 import { memorySize } from "../runtime/byte_size.ts";
 import { memoryLimit } from "../runtime/memory_limit.ts";
-import { parsePrecision, parseResidency } from "./by_stage.ts";
+import { parsePrecision, parseResidency } from "./per_stage_option.ts";
 import { type Device, DEVICES } from "../runtime/device.ts";
 import { userPath } from "./user_path.ts";
 

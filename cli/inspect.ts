@@ -17,7 +17,7 @@ import type { ReadFile } from "../graph/run_options.ts";
 import { decodePicture } from "../images/picture.ts";
 import { LocalModels } from "../hub/local_models.ts";
 import { describeProvenance } from "./describe_provenance.ts";
-import { findMade } from "./made_file.ts";
+import { findMade } from "./find_made.ts";
 import { writeLine } from "./standard_streams.ts";
 import { openFolderStore } from "./run_store.ts";
 import { userPath } from "./user_path.ts";

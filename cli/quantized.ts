@@ -15,7 +15,7 @@ import {
   removeQuantized,
 } from "../models/quantization/quantized_folder.ts";
 import { diskSize } from "../runtime/byte_size.ts";
-import { wholeId } from "./kept_things.ts";
+import { wholeId } from "./whole_id.ts";
 import { byteSize } from "./option_values.ts";
 import { writeLine } from "./standard_streams.ts";
 

@@ -18,11 +18,11 @@ import type { Tensor } from "../artifacts/tensor.ts";
 import { describePicture } from "../graph/describe_picture.ts";
 import { addRunOptions, type GenOptions, memoryOptions, runOptions } from "./gen_options.ts";
 import { interruptSignal } from "./interrupt.ts";
-import { findMade, type MadeArtifactFile, type MadePicture } from "./made_file.ts";
+import { findMade, type MadeArtifactFile, type MadePicture } from "./find_made.ts";
 import { writeLine } from "./standard_streams.ts";
 import { checkOutputs, isStdout, outputPath, writeOutput } from "./output.ts";
 import { addSetOption, type SetParameters, setParameters } from "./set_parameters.ts";
-import { saveArtifact, showRun } from "./shown_run.ts";
+import { saveArtifact, showRun } from "./show_run.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
 import { UsageError } from "./usage_error.ts";
 

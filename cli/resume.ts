@@ -18,11 +18,11 @@ import {
   runOptions,
 } from "./gen_options.ts";
 import { interruptSignal } from "./interrupt.ts";
-import { findMade } from "./made_file.ts";
+import { findMade } from "./find_made.ts";
 import { amount, seeds, wholeNumber } from "./option_values.ts";
 import { checkOutputs } from "./output.ts";
 import { pictureFormat } from "./save_pictures.ts";
-import { saveArtifact, saveMadePictures, showRun } from "./shown_run.ts";
+import { saveArtifact, saveMadePictures, showRun } from "./show_run.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
 import { UsageError } from "./usage_error.ts";
 

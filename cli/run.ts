@@ -21,7 +21,7 @@ import { writeLine } from "./standard_streams.ts";
 import { checkOutputs } from "./output.ts";
 import { pictureFormat } from "./save_pictures.ts";
 import { addSetOption, type SetParameters, setParameters } from "./set_parameters.ts";
-import { saveArtifact, saveMadePictures, showRun } from "./shown_run.ts";
+import { saveArtifact, saveMadePictures, showRun } from "./show_run.ts";
 import { addStoreOptions, openRun, pluginAddress, type StoreOptions } from "./store_options.ts";
 import { UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";

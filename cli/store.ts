@@ -10,7 +10,7 @@ import prettyBytes from "pretty-bytes";
 import { collectGarbage, removeFault, verifyStore } from "../artifacts/store/folder_care.ts";
 import { PixstageError } from "../errors/pixstage_error.ts";
 import { diskSize } from "../runtime/byte_size.ts";
-import { wholeId } from "./kept_things.ts";
+import { wholeId } from "./whole_id.ts";
 import { byteSize } from "./option_values.ts";
 import { openFolderStore } from "./run_store.ts";
 import { writeLine } from "./standard_streams.ts";

@@ -10,7 +10,7 @@ import { MemoryStore } from "../artifacts/store/memory_store.ts";
 import type { RunStore } from "../artifacts/store/store.ts";
 import { type ArtifactOutline, outlineOf } from "../artifacts/outline.ts";
 import type { Executor, PreparedNode } from "./executors/executor.ts";
-import { GivenArtifacts } from "./given_artifacts.ts";
+import { GivenArtifacts } from "./graph_inputs.ts";
 import { type MemoryPlan, planMemory, requireFit } from "./memory_plan.ts";
 import { choiceFor, placeNodes } from "./placement.ts";
 import { type GraphPlan, planGraph, type PlannedNode, sourceNodes, splitSource } from "./plan.ts";

@@ -18,7 +18,7 @@ import { defineStage, type Stage } from "./stage.ts";
  */
 export const interpolateStage: Stage = defineStage({
   name: "interpolate",
-  version: "1",
+  version: "2",
   description: "Mixes the embeddings of two prompts.",
   inputs: {
     from: { kind: "embeddings", description: "What there is at 0; without negative prompts." },
@@ -45,11 +45,22 @@ export const interpolateStage: Stage = defineStage({
       embeddingsMetadataSchema.parse(metadata).prompts
     );
     const described = texts[0] && texts[1]
-      ? { prompts: texts[0].map((text, index) => `${text} → ${texts[1]![index]} (${amount})`) }
+      ? {
+        prompts: texts[0].map((text, index) =>
+          `${beginning(text)} → ${beginning(texts[1]![index]!)} (${amount})`
+        ),
+      }
       : {};
     return Promise.resolve({ embeddings: packEmbeddings({ prompts }, length, described) });
   },
 });
+
+/** Longest text of one side, in UTF-16 units: mixtures of mixtures would double it each time. */
+const LONGEST_TEXT = 1000;
+
+function beginning(text: string): string {
+  return text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT - 1).toWellFormed()}…` : text;
+}
 
 function mix(from: PromptEmbedding, to: PromptEmbedding, amount: number): PromptEmbedding {
   if (amount === 0) return from;

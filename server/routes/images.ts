@@ -14,7 +14,7 @@ import type { ServerContext, ServerEnv } from "../context.ts";
 import { PartialImages } from "../partial_images.ts";
 import type { Job } from "../jobs/job.ts";
 import { jobReply } from "../job_reply.ts";
-import { findModel, orderOf, pictureGraph } from "../order.ts";
+import { findModel, orderOf, pictureGraph } from "../job_graphs.ts";
 import { router } from "../router.ts";
 import {
   type ImageRequest,

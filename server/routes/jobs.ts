@@ -13,7 +13,7 @@ import { jobEvents } from "../event_stream.ts";
 import { jobReply } from "../job_reply.ts";
 import { isOver, type Job } from "../jobs/job.ts";
 import { router } from "../router.ts";
-import { modelNames, orderOf, pictureGraph, resumedGraph } from "../order.ts";
+import { modelNames, orderOf, pictureGraph, resumedGraph } from "../job_graphs.ts";
 import { jobListSchema, jobQuerySchema, jobReplySchema, jobRequestSchema } from "../schemas/job_request.ts";
 import { faults, json } from "./responses.ts";
 

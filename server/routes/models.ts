@@ -8,7 +8,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { PICTURE_FORMATS } from "../../images/picture.ts";
 import { listSchedulers } from "../../schedulers/mod.ts";
 import type { ServerContext } from "../context.ts";
-import { findModel } from "../order.ts";
+import { findModel } from "../job_graphs.ts";
 import { router } from "../router.ts";
 import type { ServedModel } from "../served_models.ts";
 import { faults, json } from "./responses.ts";

@@ -19,7 +19,7 @@ import { checkGraph, checkParameters } from "../check_graph.ts";
 import { clientName } from "../client_name.ts";
 import type { ServerContext, ServerEnv } from "../context.ts";
 import type { Job } from "../jobs/job.ts";
-import { modelNames, orderOf } from "../order.ts";
+import { modelNames, orderOf } from "../job_graphs.ts";
 import { router } from "../router.ts";
 import { faults, json } from "./responses.ts";
 

@@ -33,7 +33,8 @@ const REFUSED: readonly [component: ComponentName, change: Record<string, unknow
   ["transformer", { num_layers: "many" }, /num_layers must be of type (?:int|number): .* is "many"$/],
   [
     "text_encoder",
-    { feed_forward_proj: "gated-mish" },
+    // The name of the function alone would win.
+    { feed_forward_proj: "gated-mish", dense_act_fn: undefined },
     /feed_forward_proj must be one of relu, gated-relu, gelu, .*: .* is "gated-mish"$/,
   ],
   ["vae", { act_fn: "relu" }, /vae\/config\.json as act_fn must be silu: current value is "relu"$/],

@@ -90,19 +90,20 @@ Deno.test("the studio page makes a picture, shows it come about, and goes on fro
 
     // Another seed: nothing is encoded.
     await page.click("#other-seed");
-    await page.waitForFunction(() => document.querySelectorAll(".node").length === 2);
+    await page.waitForSelector('.node[data-node="encode"]');
     await waitForStatus(page, /^completed/);
     await page.waitForFunction((src) => {
       const shown = document.querySelector("img.picture:not(.preview)")?.getAttribute("src");
       return shown && shown !== src;
     }, first);
-    assert.deepEqual(await nodeStates(page), { denoise: "done", decode: "done" });
+    const encoded = { encode: "cached", "encode-2": "cached" };
+    assert.deepEqual(await nodeStates(page), { ...encoded, denoise: "done", decode: "done" });
 
     // Another decoder: nothing is denoised.
     await page.selectOption("#decoder", "tiny-taesd");
-    await page.waitForFunction(() => document.querySelectorAll(".node").length === 1);
+    await page.waitForSelector('.node.cached[data-node="denoise"]');
     await waitForStatus(page, /^completed/);
-    assert.deepEqual(await nodeStates(page), { decode: "done" });
+    assert.deepEqual(await nodeStates(page), { ...encoded, denoise: "cached", decode: "done" });
 
     // The history holds all three; the first is taken up at its middle with another prompt.
     await page.waitForFunction(() => document.querySelectorAll(".thumbnail").length === 3);
@@ -116,7 +117,13 @@ Deno.test("the studio page makes a picture, shows it come about, and goes on fro
     await page.click("#turn");
     await page.waitForFunction(() => document.querySelectorAll(".node").length === 6);
     await waitForStatus(page, /^completed/);
-    assert.equal((await nodeStates(page))["negative"], "cached");
+    assert.deepEqual(await nodeStates(page), {
+      ...encoded,
+      "denoise-begin": "done",
+      "prompt-later": "done",
+      denoise: "done",
+      decode: "done",
+    });
 
     // Two pictures, one over the other.
     await page.waitForFunction(() => document.querySelectorAll(".thumbnail").length === 4);

@@ -14,7 +14,7 @@ import { storedOrigin } from "../graph/lineage.ts";
 import { describeOrigin, parseProvenance, type Provenance } from "../graph/provenance.ts";
 import { readArtifactFile } from "../graph/provenance_file.ts";
 import { decodePicture, type PictureFormat } from "../images/picture.ts";
-import { wholeId } from "./kept_things.ts";
+import { wholeId } from "./whole_id.ts";
 import { STORED } from "./store.ts";
 import { UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";

@@ -1,9 +1,3 @@
-/**
- * How commands name and count what is kept: artifacts in the store, quantized weights.
- *
- * @module
- */
-
 import { UsageError } from "./usage_error.ts";
 
 /**

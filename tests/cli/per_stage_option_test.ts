@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { parsePrecision, parseResidency } from "../../cli/by_stage.ts";
+import { parsePrecision, parseResidency } from "../../cli/per_stage_option.ts";
 
 Deno.test("parseResidency() reads one residency for all stages, one for each, and both", () => {
   assert.deepEqual(parseResidency("stream"), { "*": "stream" });

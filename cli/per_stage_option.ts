@@ -23,7 +23,7 @@ const STAGES: readonly string[] = ["encode", "denoise", "decode"];
  *
  * @example Usage
  * ```ts
- * import { parseByStage } from "./by_stage.ts";
+ * import { parseByStage } from "./per_stage_option.ts";
  * import assert from "node:assert/strict";
  *
  * assert.deepEqual(parseByStage("b,decode=a", "letter", ["a", "b"]), { "*": "b", decode: "a" });
@@ -66,7 +66,7 @@ export function parseByStage<T extends string>(
  *
  * @example Usage
  * ```ts
- * import { parseResidency } from "./by_stage.ts";
+ * import { parseResidency } from "./per_stage_option.ts";
  * import assert from "node:assert/strict";
  * assert.deepEqual(parseResidency("stage,denoise=stream"), { "*": "stage", denoise: "stream" });
  * ```
