@@ -17,15 +17,27 @@ Deno.addSignalListener("SIGINT", () => {});
 const watchdog = new Worker(new URL("./parent_watch.ts", import.meta.url), { type: "module" });
 watchdog.postMessage({ parent: Deno.ppid });
 
+let temporaryFolder: string | undefined;
+
+/** Ends the process, of which nothing stays: a parent that was killed removes no folder. */
+function end(): never {
+  if (temporaryFolder !== undefined) rmSync(temporaryFolder, { recursive: true, force: true });
+  Deno.exit(0);
+}
+
 const channel: HostChannel<HostReply> = {
   send(message) {
     const bytes = encodeJsonText(message);
-    for (let sent = 0; sent < bytes.length;) sent += Deno.stdout.writeSync(bytes.subarray(sent));
+    try {
+      for (let sent = 0; sent < bytes.length;) sent += Deno.stdout.writeSync(bytes.subarray(sent));
+    } catch {
+      // The parent was killed while a step blocked this thread.
+      end();
+    }
   },
   onMessage: () => {},
 };
 hostStages(channel, openLocalPlace);
-let temporaryFolder: string | undefined;
 for await (const message of decodeJsonTexts(Deno.stdin.readable)) {
   const request = hostRequestSchema.safeParse(message).data;
   if (request?.type === "run") {
@@ -34,6 +46,4 @@ for await (const message of decodeJsonTexts(Deno.stdin.readable)) {
   }
   channel.onMessage(message);
 }
-// A parent that was killed between two steps has closed the input too, and removes nothing.
-if (temporaryFolder !== undefined) rmSync(temporaryFolder, { recursive: true, force: true });
-Deno.exit(0);
+end();

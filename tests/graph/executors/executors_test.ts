@@ -190,7 +190,7 @@ Deno.test("process: the memory of a stage is back with the system when the stage
   assert.ok(grown < 100e6, `The parent grew by ${grown} bytes`);
 });
 
-for (const stage of ["block", "wait"]) {
+for (const stage of ["block", "step", "wait"]) {
   Deno.test(`process: no child at "${stage}" outlives a parent that is killed, and no temporary folder stays`, async () => {
     const parent = new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", "--no-check", new URL("./doomed_parent.ts", import.meta.url).href, stage],
