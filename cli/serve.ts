@@ -192,8 +192,10 @@ async function serve(options: ServeOptions): Promise<void> {
       );
     },
   }, server.fetch);
-  stop.signal.addEventListener("abort", () => server.close());
-  await listener.finished;
+  await Promise.all([
+    listener.finished,
+    new Promise((resolve) => stop.signal.addEventListener("abort", resolve)).then(() => server.close()),
+  ]);
 }
 
 /** Refuses a folder that jobs and artifacts cannot be kept in. On a full disk the server waits for room. */

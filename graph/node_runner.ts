@@ -87,14 +87,6 @@ export class NodeRunner {
     throw new PixstageError("lost", `Cannot read "${source}" as the store lost it as soon as it was made`);
   }
 
-  /** Makes an output again where its node has not run and the store has lost it. */
-  async restore(output: string): Promise<void> {
-    const [nodeId, port] = splitSource(output);
-    const { atHand } = this.#finished.get(nodeId)!;
-    if (atHand.has(port) || await this.#options.store.has(this.#id(output))) return;
-    await this.#make(this.#node(nodeId));
-  }
-
   /** The id and kind of an output. */
   reference(output: string): Omit<OutputReference, "provenance"> {
     const [nodeId, port] = splitSource(output);

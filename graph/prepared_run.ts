@@ -70,7 +70,8 @@ export async function prepareRun(
     signal.throwIfAborted();
     reporter.current = node.id;
     const where = executors.get(node.id)!;
-    ready.set(node.id, { ...node, where, prepared: await prepareNode(node, where) });
+    const residency = residencyOf(node);
+    ready.set(node.id, { ...node, residency, where, prepared: await prepareNode(node, where, residency) });
     reporter.current = undefined;
   }
 

@@ -109,7 +109,15 @@ export function originOf(provenance: Provenance): Origin {
   const maker = (id: string): Maker => {
     const node = Object.hasOwn(graph.nodes, id) ? graph.nodes[id] : undefined;
     const stage = Object.hasOwn(stages, id) ? stages[id] : undefined;
-    if (!node || !stage || trail.has(id)) {
+    if (trail.has(id)) {
+      const nodes = [...trail];
+      const circle = [...nodes.slice(nodes.indexOf(id)), id].join(" → ");
+      throw new InputError(
+        "invalid_value",
+        `Cannot read how an artifact was made as its graph runs in a circle: ${circle}`,
+      );
+    }
+    if (!node || !stage) {
       throw new InputError(
         "invalid_value",
         `Cannot read how an artifact was made as its graph must be whole: see node "${id}"`,

@@ -6,7 +6,6 @@
  * @module
  */
 
-import type { IdentifiedArtifact } from "./executors/executor.ts";
 import { NodeRunner } from "./node_runner.ts";
 import { prepareRun, wantedOutputs } from "./prepared_run.ts";
 import { describeOrigin } from "./provenance.ts";
@@ -25,20 +24,18 @@ import { DEFAULT_SNAPSHOTS } from "./snapshots.ts";
  * @throws what a stage throws, or the signal's reason.
  */
 export async function runGraph(document: unknown, options: RunOptions): Promise<RunResult> {
-  const read = new Map<string, IdentifiedArtifact>();
-  const outputs = await run(document, options, async (runner, output) => {
-    read.set(output, await runner.artifact(output));
+  const made = new Map<string, MadeArtifact>();
+  await run(document, options, async (runner, outputs) => {
+    for (const [output, { provenance }] of outputs) {
+      const { id, artifact } = await runner.artifact(output);
+      made.set(output, { id, artifact, provenance });
+    }
   });
-  const made = [...outputs].map(([output, { provenance }]): [string, MadeArtifact] => {
-    const { id, artifact } = read.get(output)!;
-    return [output, { id, artifact, provenance }];
-  });
-  return new Map(made);
+  return made;
 }
 
 /**
- * Runs a graph as {@linkcode runGraph} does, and leaves the artifacts in the store: for programs that hand on ids. A result
- * that the store has lost is made again; one that it cannot take, being full, is not.
+ * Runs a graph as {@linkcode runGraph} does, and leaves the artifacts in the store: for programs that hand on ids.
  *
  * @param document The graph document.
  * @param options What the run needs.
@@ -48,13 +45,17 @@ export async function executeGraph(
   document: unknown,
   options: RunOptions,
 ): Promise<ReadonlyMap<string, OutputReference>> {
-  return await run(document, options, (runner, output) => runner.restore(output));
+  return await run(document, options, async (runner, outputs) => {
+    const { store } = options;
+    // A record may outlive its artifact: what the store lost is made again.
+    for (const [output, { id }] of outputs) if (!await store?.has(id)) await runner.artifact(output);
+  });
 }
 
 async function run(
   document: unknown,
   options: RunOptions,
-  take: (runner: NodeRunner, output: string) => Promise<void>,
+  read: (runner: NodeRunner, outputs: ReadonlyMap<string, OutputReference>) => Promise<void>,
 ): Promise<ReadonlyMap<string, OutputReference>> {
   const reporter = new RunReporter(options.onEvent);
   const { signal = new AbortController().signal } = options;
@@ -70,9 +71,9 @@ async function run(
     // 3. Give what was asked for, each artifact that is read held against its id.
     const outputs = new Map<string, OutputReference>();
     for (const output of wantedOutputs(prepared.nodes, options.outputs)) {
-      await take(runner, output);
       outputs.set(output, { ...runner.reference(output), provenance: describeOrigin(runner.origin(output)) });
     }
+    await read(runner, outputs);
     reporter.done();
     return outputs;
   } catch (error) {

@@ -52,7 +52,9 @@ export function t5MemoryChoices(
   tokens: readonly number[],
   request: MemoryRequest,
 ): MemoryChoice[] {
-  return layeredChoices(facts, request, (residency, precision) => ({
+  // Values of T5 outgrow float16.
+  const traits = { ...request.traits, float16: false };
+  return layeredChoices(facts, { ...request, traits }, (residency, precision) => ({
     peakBytes: predictPeak(facts, tokens, residency, precision),
     heldBytes: residency === "resident" ? heldBytes(facts, residency, precision) : 0,
     gpuPeakBytes: request.traits.hostMemory ? undefined : predictGpuPeak(facts, residency, precision),

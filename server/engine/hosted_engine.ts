@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { PixstageError } from "../../errors/pixstage_error.ts";
 import type { JsonObject } from "../../artifacts/artifact.ts";
 import { outlineOfFile } from "../../artifacts/artifact_file.ts";
 import { asJson } from "../../artifacts/canonical_json.ts";
@@ -57,6 +58,8 @@ export class HostedEngine implements Engine {
   #free: number;
   #waiting: (() => void)[] = [];
   #freed = new FreedMemory();
+  #running = new Set<Promise<EngineResult>>();
+  #closing = new AbortController();
 
   /** @param options How it is set up. */
   constructor(
@@ -98,7 +101,17 @@ export class HostedEngine implements Engine {
     return { warnings: [...new Set(warnings)], memory: asJson(memory) as JsonObject };
   }
 
-  async run({ graph, onEvent, ...options }: EngineRun): Promise<EngineResult> {
+  async run(run: EngineRun): Promise<EngineResult> {
+    const running = this.#run({ ...run, signal: AbortSignal.any([run.signal, this.#closing.signal]) });
+    this.#running.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#running.delete(running);
+    }
+  }
+
+  async #run({ graph, onEvent, ...options }: EngineRun): Promise<EngineResult> {
     if (this.#free > 0) this.#free -= 1;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     try {
@@ -127,15 +140,21 @@ export class HostedEngine implements Engine {
 
   async close(): Promise<void> {
     this.#freed.close();
+    this.#closing.abort();
+    await Promise.allSettled(this.#running);
     await this.#executor.close();
   }
 
   /** How many pictures an artifact of the store holds, of which size and seeds. */
   async #pictures(id: string): Promise<Partial<MadeOutput>> {
-    // A full store keeps none; the run is made again once there is room.
-    if (!await this.#options.store.has(id)) return {};
     const path = shardPath(this.#folder, "artifacts", id);
-    const { shapes, metadata } = outlineOfFile(await readSafetensorsFileHeader(path), path);
+    // On a full disk the store may not have it: then the run is made again.
+    const header = await readSafetensorsFileHeader(path).catch((error) => {
+      if (error instanceof PixstageError && error.code === "file_not_found") return undefined;
+      throw error;
+    });
+    if (!header) return {};
+    const { shapes, metadata } = outlineOfFile(header, path);
     const [images, , height, width] = shapes["image"] ?? [];
     if (!images || !height || !width) return {};
     const seeds = z.array(z.string()).safeParse(metadata["seeds"]);
