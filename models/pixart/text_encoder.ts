@@ -9,7 +9,7 @@
  */
 
 import { parseConfig } from "../checkpoint/parse_config.ts";
-import { preprocessCaption } from "../../text/clean_caption.ts";
+import { captionPreprocessor } from "../../text/caption/preprocess_caption.ts";
 import { createTokenizer, type Tokenizer } from "../../text/tokenizer.ts";
 import type { TextEncoderModel, TextOptions, TokenizedText } from "../architecture.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
@@ -29,6 +29,7 @@ export async function pixartTextEncoder(
   const component = await checkpoint.component("text_encoder");
   const config = parseConfig(T5EncoderConfig, component);
   const files = await checkpoint.tokenizer();
+  const preprocess = await captionPreprocessor(cleanCaption);
   const { maxSequenceLength: recommended } = checkpoint.defaults;
   const sequenceLength = maxSequenceLength ?? recommended ?? SEQUENCE_LENGTHS[checkpoint.family]!;
   let tokenizer: Tokenizer | undefined;
@@ -39,19 +40,19 @@ export async function pixartTextEncoder(
     channels: config.d_model,
     tokenize(text) {
       tokenizer ??= createTokenizer(files);
-      return tokenize(text, tokenizer, cleanCaption, sequenceLength);
+      const caption = preprocess(text);
+      const removed = cleanCaption ? removedByCleaning(text, caption) : undefined;
+      const { ids, warnings } = tokenize(text, caption, tokenizer, sequenceLength);
+      return { ids, warnings: removed === undefined ? warnings : [removed, ...warnings] };
     },
     memory: (weights, tokens, request) => t5MemoryChoices(t5Facts(config, weights), tokens, request),
     open: (runtime, weights, options) => T5Encoder.open(runtime, config, weights, options),
   };
 }
 
-function tokenize(text: string, tokenizer: Tokenizer, clean: boolean, length: number): TokenizedText {
-  const caption = preprocessCaption(text, { clean });
+function tokenize(text: string, caption: string, tokenizer: Tokenizer, length: number): TokenizedText {
   const { ids, truncated, droppedText } = tokenizer.encode(caption, length);
   const warnings: string[] = [];
-  const removed = clean ? removedByCleaning(text, caption) : undefined;
-  if (removed !== undefined) warnings.push(removed);
   if (truncated) {
     warnings.push(
       `The prompt "${shorten(text)}" has more than ${length} tokens: "${shorten(droppedText)}" was cut off`,

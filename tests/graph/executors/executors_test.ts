@@ -65,10 +65,14 @@ function isAlive(pid: number): boolean {
   }
 }
 
+// What other programs leave in the usual place is none of this test's business.
+const temporary = await Deno.makeTempDir({ prefix: "pixstage-test-" });
+Deno.env.set("TMPDIR", temporary);
+globalThis.addEventListener("unload", () => Deno.removeSync(temporary, { recursive: true }));
+
 /** The temporary folders of executors. */
 function temporaryFolders(): string[] {
-  const folder = Deno.env.get("TMPDIR") ?? "/tmp";
-  return [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) =>
+  return [...Deno.readDirSync(temporary)].map(({ name }) => name).filter((name) =>
     /^pixstage-[0-9a-f]{16}$/.test(name)
   );
 }
@@ -190,25 +194,32 @@ Deno.test("process: the memory of a stage is back with the system when the stage
   assert.ok(grown < 100e6, `The parent grew by ${grown} bytes`);
 });
 
+/** Kills a process while its child runs a stage, and waits for the end of the child. */
+async function killParent(...args: string[]): Promise<void> {
+  const parent = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", new URL("./doomed_parent.ts", import.meta.url).href, ...args],
+    stdout: "piped",
+  }).spawn();
+  const reader = parent.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  while (!text.includes("began\n")) text += (await reader.read()).value ?? "";
+  const pid = Number(/pid (\d+)/.exec(text)?.[1]);
+  assert.ok(isAlive(pid));
+  parent.kill("SIGKILL");
+  await parent.status;
+  await reader.cancel();
+  const deadline = performance.now() + 5000;
+  while (isAlive(pid) && performance.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert.ok(!isAlive(pid), "The child is alive five seconds after its parent was killed");
+}
+
 for (const stage of ["block", "step", "wait"]) {
   Deno.test(`process: no child at "${stage}" outlives a parent that is killed, and no temporary folder stays`, async () => {
-    const parent = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--no-check", new URL("./doomed_parent.ts", import.meta.url).href, stage],
-      stdout: "piped",
-    }).spawn();
-    const reader = parent.stdout.pipeThrough(new TextDecoderStream()).getReader();
-    let text = "";
-    while (!text.includes("began\n")) text += (await reader.read()).value ?? "";
-    const pid = Number(/pid (\d+)/.exec(text)?.[1]);
-    assert.ok(isAlive(pid));
-    parent.kill("SIGKILL");
-    await parent.status;
-    await reader.cancel();
-    const deadline = performance.now() + 5000;
-    while (isAlive(pid) && performance.now() < deadline) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    assert.ok(!isAlive(pid), "The child is alive five seconds after its parent was killed");
-    assert.deepEqual(temporaryFolders(), []);
+    await killParent(stage);
+    assert.deepEqual(temporaryFolders(), [], "without a store");
+    await withFolder((folder) => killParent(stage, folder));
+    assert.deepEqual(temporaryFolders(), [], "with a store in a folder");
   });
 }

@@ -1,25 +1,29 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { cleanCaption, preprocessCaption } from "../../text/clean_caption.ts";
-import { goldenJson } from "../goldens.ts";
+import { cleanCaption } from "../../../text/caption/clean_caption.ts";
+import { captionPreprocessor } from "../../../text/caption/preprocess_caption.ts";
+import { goldenJson } from "../../goldens.ts";
 import { pythonResults } from "./python_results.ts";
+
+const preprocess = await captionPreprocessor(true);
+const preprocessPlain = await captionPreprocessor(false);
 
 interface CaptionGoldens {
   cases: { in: string; clean: string; plain: string }[];
 }
 
-Deno.test("preprocessCaption() matches the reference on every caption of the goldens, cleaned and not", () => {
+Deno.test("captionPreprocessor() matches the reference on every caption of the goldens, cleaned and not", () => {
   const { cases } = goldenJson<CaptionGoldens>("units/captions.json");
   assert.equal(cases.length, 114);
   for (const { in: text, clean, plain } of cases) {
-    assert.equal(preprocessCaption(text, { clean: true }), clean, `cleaned ${JSON.stringify(text)}`);
-    assert.equal(preprocessCaption(text, { clean: false }), plain, `plain ${JSON.stringify(text)}`);
+    assert.equal(preprocess(text), clean, `cleaned ${JSON.stringify(text)}`);
+    assert.equal(preprocessPlain(text), plain, `plain ${JSON.stringify(text)}`);
   }
 });
 
-Deno.test("preprocessCaption() matches the reference on made-up captions", () => {
+Deno.test("captionPreprocessor() matches the reference on made-up captions", () => {
   for (const [text, expected] of pythonResults("preprocessCaption")) {
-    assert.equal(preprocessCaption(text, { clean: true }), expected, JSON.stringify(text));
+    assert.equal(preprocess(text), expected, JSON.stringify(text));
   }
 });
 

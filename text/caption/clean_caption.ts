@@ -109,7 +109,7 @@ function splitJoinedWords(text: string): string {
  * Cleans a caption once: lower case, no addresses, markup, CJK ideographs, file names, article numbers or shop phrases,
  * plain quotes and dashes, mended encoding.
  *
- * The pipelines clean twice; {@link preprocessCaption} does as they do.
+ * The pipelines clean twice; `captionPreprocessor` does as they do.
  *
  * @param text Any text; nothing makes it throw.
  * @returns The cleaned text.
@@ -127,29 +127,4 @@ export function cleanCaption(text: string): string {
   caption = splitJoinedWords(applyAll(caption, CHARACTERS));
   caption = unescapeHtml(unescapeHtml(fixText(caption)));
   return pythonStrip(applyAll(caption, PHRASES));
-}
-
-/** How a prompt is prepared. */
-export interface PreprocessCaptionOptions {
-  /** Whether to clean the text (twice), or only to trim it and make it lower case. */
-  readonly clean: boolean;
-}
-
-/**
- * Prepares a prompt for the tokenizer.
- *
- * @param text The prompt.
- * @param options Whether to clean it.
- * @returns The text to tokenize.
- *
- * @example Usage
- * ```ts
- * import { preprocessCaption } from "./clean_caption.ts";
- * import assert from "node:assert/strict";
- * assert.equal(preprocessCaption(" A Cat &amp; a Dog ", { clean: false }), "a cat &amp; a dog");
- * assert.equal(preprocessCaption(" A Cat &amp; a Dog ", { clean: true }), "a cat a dog");
- * ```
- */
-export function preprocessCaption(text: string, options: PreprocessCaptionOptions): string {
-  return options.clean ? cleanCaption(cleanCaption(text)) : pythonStrip(text.toLowerCase());
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { fixText } from "../../text/fix_text.ts";
+import { fixText } from "../../../text/caption/fix_text.ts";
 import { pythonResults } from "./python_results.ts";
 
 Deno.test("fixText() matches ftfy on misread text", () => {

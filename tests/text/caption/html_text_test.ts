@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { unescapeHtml } from "../../text/html_entities.ts";
-import { htmlText } from "../../text/html_text.ts";
+import { unescapeHtml } from "../../../text/caption/html_entities.ts";
+import { htmlText } from "../../../text/caption/html_text.ts";
 import { pythonResults } from "./python_results.ts";
 
 Deno.test("htmlText() matches Beautiful Soup with html.parser on broken markup", () => {
