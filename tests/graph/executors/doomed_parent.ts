@@ -1,6 +1,6 @@
 /**
- * A process that runs a long stage in a child process, and waits to be killed. Its store lies in the folder that its
- * argument names, if there is one.
+ * A process that runs a long stage in a child process, and waits to be killed. Its arguments name the stage, and the
+ * folder of its store, if there is one.
  *
  * @module
  */
@@ -12,12 +12,12 @@ import { runGraph } from "../../../graph/run.ts";
 import { StageRegistry } from "../../../stages/registry.ts";
 
 const plugins = [new URL("./toy_plugin.ts", import.meta.url).href];
-const [folder] = Deno.args;
+const [stage, folder] = Deno.args;
 const print = (text: string): unknown => Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));
 
-await runGraph({ pixstage: 1, nodes: { long: { stage: "block", parameters: { ms: 60_000 } } } }, {
+await runGraph({ pixstage: 1, nodes: { long: { stage, parameters: { ms: 60_000 } } } }, {
   ...(folder === undefined ? {} : { store: new FolderStore(folder) }),
   registry: await loadPlugins(new StageRegistry(), plugins),
   executors: [new ProcessExecutor({ plugins, onStart: (pid) => print(`pid ${pid}`) })],
-  onEvent: ({ type }) => type === "step" && print("blocked"),
+  onEvent: ({ type }) => type === "step" && print("began"),
 });

@@ -208,7 +208,7 @@ async function killParent(...args: string[]): Promise<void> {
   }).spawn();
   const reader = parent.stdout.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
-  while (!text.includes("blocked\n")) text += (await reader.read()).value ?? "";
+  while (!text.includes("began\n")) text += (await reader.read()).value ?? "";
   const pid = Number(/pid (\d+)/.exec(text)?.[1]);
   assert.ok(isAlive(pid));
   parent.kill("SIGKILL");
@@ -221,9 +221,11 @@ async function killParent(...args: string[]): Promise<void> {
   assert.ok(!isAlive(pid), "The child is alive five seconds after its parent was killed");
 }
 
-Deno.test("process: no child outlives a parent that is killed, and no temporary folder stays", async () => {
-  await killParent();
-  assert.deepEqual(temporaryFolders(), [], "without a store");
-  await withFolder((folder) => killParent(folder));
-  assert.deepEqual(temporaryFolders(), [], "with a store in a folder");
-});
+for (const stage of ["block", "step", "wait"]) {
+  Deno.test(`process: no child at "${stage}" outlives a parent that is killed, and no temporary folder stays`, async () => {
+    await killParent(stage);
+    assert.deepEqual(temporaryFolders(), [], "without a store");
+    await withFolder((folder) => killParent(stage, folder));
+    assert.deepEqual(temporaryFolders(), [], "with a store in a folder");
+  });
+}

@@ -71,6 +71,41 @@ const block: Stage = defineStage({
   },
 });
 
+/** Takes short steps, blocks its thread in each, and reports it. */
+const step: Stage = defineStage({
+  name: "step",
+  version: "1",
+  description: "Takes short steps.",
+  inputs: {},
+  outputs: { end: number },
+  parameters: z.strictObject({ ms: z.number() }),
+  async run({ parameters: { ms }, report }) {
+    const steps = Math.ceil(ms / 20);
+    for (let step = 1; step <= steps; step++) {
+      const end = performance.now() + 20;
+      while (performance.now() < end);
+      report({ type: "step", step, steps, image: 0, images: 1 });
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+    return { end: numberArtifact(ms) };
+  },
+});
+
+/** Waits without blocking its thread, and tells when it begins. */
+const wait: Stage = defineStage({
+  name: "wait",
+  version: "1",
+  description: "Waits.",
+  inputs: {},
+  outputs: { end: number },
+  parameters: z.strictObject({ ms: z.number() }),
+  async run({ parameters: { ms }, report }) {
+    report({ type: "step", step: 1, steps: 1, image: 0, images: 1 });
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    return { end: numberArtifact(ms) };
+  },
+});
+
 /** Takes memory that it never gives back. */
 const hoard: Stage = defineStage({
   name: "hoard",
@@ -131,4 +166,4 @@ const pass: Stage = defineStage({
   run: ({ inputs }) => Promise.resolve({ any: inputs.any }),
 });
 
-export default [count, block, hoard, fail, pass];
+export default [count, block, step, wait, hoard, fail, pass];
