@@ -77,7 +77,7 @@ export interface OpenOptions extends Omit<LocalRunOptions, "store"> {
  * import { open } from "./local.ts";
  *
  * await using pix = await open({ store: false });
- * const [heart] = await pix.generate({ prompt: "a red heart", seed: 7, steps: 1 });
+ * const [heart] = await pix.generate({ prompt: "a red heart", seed: 7, steps: 2 });
  * console.assert(heart?.width === 256 && heart.seed === "7");
  * ```
  */
