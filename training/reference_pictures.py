@@ -1,7 +1,7 @@
 """Pictures and latents of a few prompts as diffusers makes them, in float32 on the CPU, with the settings of pixstage.json
 and noise from torch.Generator("cpu").manual_seed(0): what tests compare pixstage's own pictures with.
 
-  python reference_pictures.py ../tests/embedded/reference
+  python reference_pictures.py ../tests/models/pixstage-emoji/reference
 """
 import json
 import os

@@ -3,7 +3,7 @@
 All drawings of the emoji that the sample prompts name, and every sixteenth of the others, each cropped to what is drawn, on
 white, 32 x 32 pixels, in one picture with their names beside it.
 
-  python thumbnails.py ../tests/embedded/training_drawings
+  python thumbnails.py ../tests/models/pixstage-emoji/training_drawings
 """
 import io
 import json
