@@ -8,7 +8,6 @@ import { checkComponent } from "../models/check_component.ts";
 import { type Checkpoint, schedulerBeneath } from "../models/checkpoint/checkpoint.ts";
 import type { ComponentName } from "../models/checkpoint/model_index.ts";
 import { createScheduler, schedulerConfig } from "../schedulers/mod.ts";
-import { createTokenizer } from "../text/tokenizer.ts";
 
 /** Any number of steps tells whether the options go together. */
 const STEPS = 20;
@@ -27,7 +26,8 @@ export type CheckedPart = ComponentName | "tokenizer" | "scheduler";
 export async function checkPart(checkpoint: Checkpoint, part: CheckedPart): Promise<void> {
   switch (part) {
     case "tokenizer":
-      createTokenizer(await checkpoint.tokenizer());
+      // Whether there is one is the architecture's matter.
+      (await checkpoint.architecture.textEncoder(checkpoint, { cleanCaption: false })).tokenize("");
       break;
     case "scheduler": {
       const { scheduler: named, schedulerOptions, steps = STEPS } = checkpoint.defaults;
