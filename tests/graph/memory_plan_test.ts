@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../random.ts";
 import { type MemoryLimits, type NodeChoices, planMemory as planNodes } from "../../graph/memory_plan.ts";
 import type { LayeredFacts } from "../../models/memory.ts";
 import { transformerMemoryChoices } from "../../models/pixart/memory.ts";

@@ -1,5 +1,5 @@
 import { deepEqual, equal, notDeepEqual, ok, rejects, throws } from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../random.ts";
 import { encode } from "fast-png";
 import {
   decodePicture,

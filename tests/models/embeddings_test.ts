@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../random.ts";
 import { readSafetensorsFile } from "../../artifacts/disk.ts";
 import { positionEmbedding } from "../../models/pixart/position_embedding.ts";
 import { positionBucket, positionBuckets } from "../../models/t5/position_buckets.ts";

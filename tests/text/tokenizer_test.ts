@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { gunzipSync } from "node:zlib";
-import fc from "fast-check";
+import { fc } from "../random.ts";
 import { openDiskSource } from "../../models/checkpoint/disk_source.ts";
 import { readTokenizerFiles, type TokenizerFiles } from "../../models/checkpoint/tokenizer_files.ts";
 import { createTokenizer } from "../../text/tokenizer.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../../random.ts";
 import { ARRAY_TYPES, type DType } from "../../../artifacts/dtype.ts";
 import { fromFloat32, toFloat32 } from "../../../artifacts/half_precision.ts";
 import { type Tensor, tensor } from "../../../artifacts/tensor.ts";

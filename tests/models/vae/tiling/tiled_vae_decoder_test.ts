@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../../../random.ts";
 import { type Tensor, tensor } from "../../../../artifacts/tensor.ts";
 import { AutoencoderConfig } from "../../../../models/vae/autoencoder_config.ts";
 import { AutoencoderKLConfig } from "../../../../models/vae/autoencoder_kl_config.ts";
