@@ -124,15 +124,15 @@ export class GraphBuilder {
     this.#outputs.push(valueInfo(name, dtype, dims));
   }
 
-  /** Marks a float32 value that someone may want to look at: an output if `exposed` says so, else nothing. */
-  probe(name: string, value: Value, dims: readonly Dimension[]): Value {
-    if (this.#exposed(name)) this.output(name, value, dims);
+  /** Marks a value that someone may want to look at: an output if `exposed` says so, else nothing. */
+  probe(name: string, value: Value, dims: readonly Dimension[], dtype: DType = "float32"): Value {
+    if (this.#exposed(name)) this.output(name, value, dims, dtype);
     return value;
   }
 
   /** A weight of the checkpoint, in the type that is computed in. */
   weight(location: WeightLocation, dtype: ComputeType = "float32"): Value {
-    return this.#once(
+    return this.shared(
       `${location.name}:${dtype}`,
       () => this.#toType(this.#external(location), location.dtype, dtype, this.#casts),
     );
@@ -159,19 +159,19 @@ export class GraphBuilder {
 
   /** A float32 scalar. */
   scalar(value: number): Value {
-    return this.#once(`scalar:${value}`, () => this.constant(tensor("float32", [], Float32Array.of(value))));
+    return this.shared(`scalar:${value}`, () => this.constant(tensor("float32", [], Float32Array.of(value))));
   }
 
   /** A float32 vector. */
   vector(values: readonly number[]): Value {
     const data = Float32Array.from(values);
-    return this.#once(`vector:${values}`, () => this.constant(tensor("float32", [values.length], data)));
+    return this.shared(`vector:${values}`, () => this.constant(tensor("float32", [values.length], data)));
   }
 
   /** A vector of int64: a shape, axes, sizes. */
   int64s(values: readonly number[]): Value {
     const data = BigInt64Array.from(values, BigInt);
-    return this.#once(`int64s:${values}`, () => this.constant(tensor("int64", [values.length], data)));
+    return this.shared(`int64s:${values}`, () => this.constant(tensor("int64", [values.length], data)));
   }
 
   /** Any operator of ONNX with one output. */
@@ -181,6 +181,13 @@ export class GraphBuilder {
     attributes: Record<string, Attribute> = {},
   ): Value {
     return this.#node(type, inputs, attributes, "", 1)[0]!;
+  }
+
+  /** A value that several layers use: made once, and found by its key. */
+  shared(key: string, make: () => Value): Value {
+    const value = this.#known.get(key) ?? make();
+    this.#known.set(key, value);
+    return value;
   }
 
   /** Any of ONNX Runtime's own operators with one output. */
@@ -413,7 +420,7 @@ export class GraphBuilder {
   }
 
   #external(location: WeightLocation): Value {
-    return this.#once(location.name, () => {
+    return this.shared(location.name, () => {
       this.#folder ??= location.folder;
       if (this.#folder !== location.folder) {
         throw new WeightsFolderError(
@@ -446,12 +453,6 @@ export class GraphBuilder {
   ): Value {
     if (from === to) return value;
     return this.#node("Cast", [value], { to: BigInt(DATA_TYPES[to]) }, "", 1, nodes)[0]!;
-  }
-
-  #once(key: string, make: () => Value): Value {
-    const value = this.#known.get(key) ?? make();
-    this.#known.set(key, value);
-    return value;
   }
 
   #name(stem: string): string {

@@ -13,15 +13,15 @@ import { isShortText } from "./absorbed_attention.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import { type PixArtOptions, pixartStepSegments, pixartTextGraph, secondName } from "./transformer.ts";
 import type { PixArtTransformerConfig } from "./transformer_config.ts";
-import { positionEmbedding } from "./position_embedding.ts";
+import { type PositionEmbedding, positionEmbedding } from "./position_embedding.ts";
 import { type CallOptions, type OpenModelOptions, SegmentedModel } from "../segments.ts";
 import { timestepEmbedding } from "./timestep_embedding.ts";
 
-/** A text as the blocks see it: the keys and values of each block's cross-attention. */
+/** A text as the graphs of a prediction take it. */
 export interface PreparedText {
   /** Number of tokens. */
   readonly tokens: number;
-  /** Keys and values by name, [tokens, width] each. */
+  /** The keys and values of each block's cross-attention, or the projected text, by name: [tokens, width] each. */
   readonly tensors: Readonly<Record<string, Tensor>>;
 }
 
@@ -70,7 +70,9 @@ export class PixArtTransformer implements AsyncDisposable {
   readonly #halves: 1 | 2;
   readonly #absorbs: boolean;
   #step: { readonly shortText: boolean; readonly model: SegmentedModel } | undefined;
-  #position: { readonly rows: number; readonly columns: number; readonly embedding: Tensor } | undefined;
+  #position:
+    | { readonly rows: number; readonly columns: number; readonly embedding: PositionEmbedding }
+    | undefined;
 
   private constructor(
     config: PixArtTransformerConfig,
@@ -104,11 +106,23 @@ export class PixArtTransformer implements AsyncDisposable {
     options: OpenModelOptions & Pick<PixArtOptions, "computeType" | "halves"> = {},
   ): PixArtTransformer {
     const layersPerSegment = options.layersPerSegment ?? (options.residency === "stream" ? 1 : undefined);
-    const text = new SegmentedModel(runtime, [pixartTextGraph(config, weights)], { residency: "stream" });
     const { computeType = "float32", halves = 1 } = options;
-    const absorbs = runtime.traits.hostMemory && computeType === "float32" && !isQuantized(weights);
+    const { hostMemory, float16 } = runtime.traits;
+    const projectsText = !hostMemory;
+    const text = new SegmentedModel(runtime, [pixartTextGraph(config, weights, { projectsText })], {
+      residency: "stream",
+    });
+    const sumType = computeType === "float16" && float16 === "blocks" ? "float16" : "float32";
+    const absorbs = hostMemory && computeType === "float32" && !isQuantized(weights);
     const build = (shortText: boolean) =>
-      pixartStepSegments(config, weights, { layersPerSegment, computeType, halves, shortText });
+      pixartStepSegments(config, weights, {
+        layersPerSegment,
+        computeType,
+        sumType,
+        halves,
+        shortText,
+        projectsText,
+      });
     // Most texts are short; building finds a missing weight before anything is opened.
     const likely = build(absorbs);
     const openStep = (shortText: boolean) =>
@@ -121,7 +135,7 @@ export class PixArtTransformer implements AsyncDisposable {
    *
    * @param embeddings The text encoder's output, [tokens, caption_channels], real tokens alone.
    * @param options A signal.
-   * @returns The keys and values of each block's cross-attention.
+   * @returns The text as predictions take it.
    */
   async prepareText(embeddings: Tensor<"float32">, options: CallOptions = {}): Promise<PreparedText> {
     const tensors = await this.#text.run({ encoder_hidden_states: embeddings }, options);
@@ -206,12 +220,14 @@ export class PixArtTransformer implements AsyncDisposable {
   }
 
   #feeds(inputs: PredictInputs): Record<string, Tensor> {
+    const { columns, rows } = this.#positions(inputs.latents.shape);
     return {
       ...inputs.text.tensors,
       ...this.#sizeConditions(inputs),
       latents: inputs.latents,
       timestep: timestepEmbedding([inputs.timestep]),
-      position_embedding: this.#positions(inputs.latents.shape),
+      position_columns: columns,
+      position_rows: rows,
     };
   }
 
@@ -229,7 +245,7 @@ export class PixArtTransformer implements AsyncDisposable {
     };
   }
 
-  #positions(shape: readonly number[]): Tensor {
+  #positions(shape: readonly number[]): PositionEmbedding {
     const { patch_size, in_channels, sample_size, interpolation_scale } = this.config;
     const [batch, channels, height = 0, width = 0] = shape;
     if (

@@ -53,7 +53,7 @@ export function t5MemoryChoices(
   request: MemoryRequest,
 ): MemoryChoice[] {
   // Values of T5 outgrow float16.
-  const traits = { ...request.traits, float16: false };
+  const traits = { ...request.traits, float16: false } as const;
   return layeredChoices(facts, { ...request, traits }, (residency, precision) => ({
     peakBytes: predictPeak(facts, tokens, residency, precision),
     heldBytes: residency === "resident" ? heldBytes(facts, residency, precision) : 0,

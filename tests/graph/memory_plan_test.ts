@@ -13,7 +13,7 @@ import type { VaeTiling } from "../../models/vae/tiling/tiled_vae_decoder.ts";
 import type { RuntimeTraits } from "../../runtime/runtime.ts";
 
 const CPU: RuntimeTraits = { hostMemory: true, float16: false };
-const GPU: RuntimeTraits = { hostMemory: false, float16: true };
+const GPU: RuntimeTraits = { hostMemory: false, float16: "products" };
 /** Pixels along a side of a token of PixArt. */
 const TOKEN_SIZE = 16;
 

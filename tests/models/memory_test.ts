@@ -7,7 +7,7 @@ Deno.test("large weights of layers are streamed on a CPU, small ones and those o
   const cpu = { hostMemory: true, float16: false };
   assert.equal(defaultResidency(cpu, 9e9), "stream");
   assert.equal(defaultResidency(cpu, 1e8), "stage");
-  assert.equal(defaultResidency({ hostMemory: false, float16: true }, 9e9), "stage");
+  assert.equal(defaultResidency({ hostMemory: false, float16: "products" }, 9e9), "stage");
   const facts = { config: AutoencoderConfig.parse({ _class_name: "AutoencoderKL" }), weightBytes: 4e8 };
   const [whole] = decoderMemoryChoices(facts, { height: 64, width: 64, images: 1 }, {
     traits: cpu,
