@@ -124,9 +124,9 @@ export class GraphBuilder {
     this.#outputs.push(valueInfo(name, dtype, dims));
   }
 
-  /** Marks a value that someone may want to look at: an output if `exposed` says so, else nothing. */
-  probe(name: string, value: Value, dims: readonly Dimension[], dtype: DType = "float32"): Value {
-    if (this.#exposed(name)) this.output(name, value, dims, dtype);
+  /** Marks a float32 value that someone may want to look at: an output if `exposed` says so, else nothing. */
+  probe(name: string, value: Value, dims: readonly Dimension[]): Value {
+    if (this.#exposed(name)) this.output(name, value, dims);
     return value;
   }
 

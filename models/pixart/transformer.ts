@@ -12,6 +12,7 @@
 
 import { tensor } from "../../artifacts/tensor.ts";
 import { absorbedAttention } from "./absorbed_attention.ts";
+import { halfBlock } from "./half_block.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import { Layers } from "../layers.ts";
 import { type BuiltGraph, type ComputeType, GraphBuilder, type Value } from "../onnx/graph_builder.ts";
@@ -258,32 +259,42 @@ class PixArtLayers {
       this.#toSum(modulations),
       0,
       Array(6).fill(width),
-    );
-    const probe = (name: string, value: Value) => g.probe(name, value, tokens, this.sumType);
+    ) as [Value, Value, Value, Value, Value, Value];
+    if (this.sumType === "float16") {
+      return halfBlock(large, hidden, { shift, scale, gate, shiftFf, scaleFf, gateFf }, {
+        module,
+        width,
+        heads,
+        bias,
+        epsilon: norm_eps,
+        activation: activation_fn,
+        texts: this.#texts(index),
+      });
+    }
 
-    const normed = this.#narrow(this.#modulated(hidden, scale!, shift!, norm_eps));
+    const normed = this.#narrow(this.#modulated(hidden, scale, shift, norm_eps));
     const [query, key, value] = ["to_q", "to_k", "to_v"].map((name) =>
       this.#widen(large.linear(`${module}.attn1.${name}`, normed, width, width, bias))
     );
     const seen = this.#narrow(g.attention(query!, key!, value!, { heads, sequences: this.#halves }));
     const attended = this.#widen(large.linear(`${module}.attn1.to_out.0`, seen, width, width));
-    probe(`block.${index}/attn1`, attended);
-    hidden = g.add(hidden, g.mul(attended, gate!));
+    g.probe(`block.${index}/attn1`, attended, tokens);
+    hidden = g.add(hidden, g.mul(attended, gate));
 
     const crossed = this.#widen(this.#attendToText(index, this.#narrow(hidden)));
-    probe(`block.${index}/attn2`, crossed);
+    g.probe(`block.${index}/attn2`, crossed, tokens);
     hidden = g.add(hidden, crossed);
 
     const inner = large.linear(
       `${module}.ff.net.0.proj`,
-      this.#narrow(this.#modulated(hidden, scaleFf!, shiftFf!, norm_eps)),
+      this.#narrow(this.#modulated(hidden, scaleFf, shiftFf, norm_eps)),
       width,
       4 * width,
     );
     const activated = activation_fn === "gelu" ? g.gelu(inner) : g.geluTanh(inner);
     const fed = this.#widen(large.linear(`${module}.ff.net.2`, activated, 4 * width, width));
-    probe(`block.${index}/ff`, fed);
-    return probe(`block.${index}`, g.add(hidden, g.mul(fed, gateFf!)));
+    g.probe(`block.${index}/ff`, fed, tokens);
+    return g.probe(`block.${index}`, g.add(hidden, g.mul(fed, gateFf)), tokens);
   }
 
   /** Each half attends to the tokens of its own text, which are not as many as the other's. */
@@ -324,13 +335,10 @@ class PixArtLayers {
       const { cross_attention_dim } = this.#config;
       const text = g.shared(
         named(TEXT),
-        () =>
-          this.#narrow(
-            this.#toSum(g.input(named(TEXT), "float32", [`text_tokens.${half}`, cross_attention_dim])),
-          ),
+        () => this.#narrow(g.input(named(TEXT), "float32", [`text_tokens.${half}`, cross_attention_dim])),
       );
       const [key, value] = this.#keyAndValue(this.#large, block, text);
-      return [this.#widen(key), this.#widen(value)];
+      return this.sumType === "float32" ? [this.#widen(key), this.#widen(value)] : [key, value];
     });
   }
 
@@ -363,14 +371,14 @@ class PixArtLayers {
     return this.#layers.linear(`${module}.linear_2`, this.graph.silu(inner), width, width);
   }
 
-  /** From the type of the sum to that of the products. */
+  /** From float32 to what the blocks' products are computed in. */
   #narrow(x: Value): Value {
-    return this.#computeType === this.sumType ? x : this.graph.cast(x, this.#computeType);
+    return this.#computeType === "float32" ? x : this.graph.cast(x, this.#computeType);
   }
 
-  /** From the type of the products back to that of the sum. */
+  /** Back to float32. */
   #widen(x: Value): Value {
-    return this.#computeType === this.sumType ? x : this.graph.cast(x, this.sumType);
+    return this.#computeType === "float32" ? x : this.graph.cast(x, "float32");
   }
 
   /** From float32 to the type of the sum. */
