@@ -77,6 +77,11 @@ export interface RuntimeTraits {
    * that they are given, or whole blocks of a transformer, as all kernels add up in float32.
    */
   readonly float16: false | "products" | "blocks";
+  /**
+   * Rows that fill the device by themselves: up to so many, twice as many take less than twice the time. Absent for a CPU,
+   * which any number fills.
+   */
+  readonly fillingTokens?: number;
   /** Tells apart devices whose results differ in their last digits; absent for the reference, the CPU. */
   readonly numerics?: JsonObject;
 }

@@ -37,7 +37,7 @@ const CONTEXT_BYTES = 40e6;
 /** Facts of a T5 encoder. */
 export function t5Facts(config: T5EncoderConfig, weights: Weights): LayeredFacts {
   const { d_model: width, num_heads: heads } = config;
-  return { ...layeredFacts(weights, /^encoder\.block\.(\d+)\./), width, heads };
+  return { ...layeredFacts(weights, /^encoder\.block\.(\d+)\./), width, heads, runsOnce: true };
 }
 
 /**

@@ -116,8 +116,8 @@ Deno.test("a decoder that runs out of memory falls back to strips once, then say
   );
 });
 
-const CPU = { hostMemory: true, float16: false };
-const GPU = { hostMemory: false, float16: "products" };
+const CPU = { hostMemory: true, float16: false } as const;
+const GPU = { hostMemory: false, float16: "products" } as const;
 
 Deno.test("large pictures of AutoencoderKL are decoded without seams on a CPU", async () => {
   const kl = AutoencoderConfig.parse((await openTiny("tiny-alpha-512", "vae")).config);
