@@ -319,23 +319,28 @@ export class GraphBuilder {
    * @param key [key tokens, heads · size].
    * @param value [key tokens, heads · size].
    * @param options Number of heads; factor of the scores, 1/√size by default; bias [1, heads, query, key]; how many
-   *   sequences of one length the rows hold one behind the other, 1 by default, each of which sees itself alone.
+   *   sequences of one length the rows hold one behind the other, 1 by default, each of which sees its own keys alone;
+   *   how many of the keys of each sequence count, int32 [sequences], all by default.
    * @returns [query tokens, heads · size].
    */
   attention(
     query: Value,
     key: Value,
     value: Value,
-    options: { heads: number; scale?: number; bias?: Value; sequences?: number },
+    options: { heads: number; scale?: number; bias?: Value; sequences?: number; keyLengths?: Value },
   ): Value {
-    const { heads, scale, bias, sequences = 1 } = options;
+    const { heads, scale, bias, sequences = 1, keyLengths } = options;
     const batched = [query, key, value].map((rows) => {
       const batch = this.op("Unsqueeze", [rows, this.int64s([0])]);
       return sequences === 1 ? batch : this.reshape(batch, [sequences, -1, 0]);
     });
     const attended = this.contrib(
       "MultiHeadAttention",
-      bias ? [...batched, undefined, undefined, bias] : batched,
+      bias
+        ? [...batched, undefined, keyLengths, bias]
+        : keyLengths
+        ? [...batched, undefined, keyLengths]
+        : batched,
       { num_heads: BigInt(heads), ...(scale === undefined ? {} : { scale }) },
     );
     const rows = sequences === 1 ? attended : this.reshape(attended, [1, -1, 0]);

@@ -8,6 +8,8 @@
  * - The residual is what a product adds to. Its bias and gate go into the small tensors: with hidden rows h and gate g,
  *   h + g ∘ (W · x + b) = (diag(g) · W) · x + (h + g ∘ b).
  * - A key's bias adds the same to all scores of a query, so that the softmax does not see it.
+ * - Both branches of guidance attend to their texts at once: these are filled up to one length, and the kernel is told how
+ *   many tokens count.
  * - Attention weights add up to 1, so that a value's bias goes through as it is: W · (v + b) + c = W · v + (W · b + c).
  *
  * @module
@@ -36,8 +38,14 @@ export interface HalfBlockOptions {
   readonly bias: boolean;
   readonly epsilon: number;
   readonly activation: "gelu" | "gelu-approximate";
-  /** Keys and values of the text of each branch, [text tokens, width] each, in float16. */
-  readonly texts: readonly (readonly [key: Value, value: Value])[];
+  /** Branches of guidance whose rows stand one behind the other. */
+  readonly branches: number;
+  /** The projected texts of all branches, filled up to one length: [branches · text tokens, text width], in float16. */
+  readonly text: Value;
+  /** Channels of the projected texts. */
+  readonly textWidth: number;
+  /** How many tokens of each text count, int32 [branches]. */
+  readonly textLengths: Value;
 }
 
 /**
@@ -55,7 +63,7 @@ export function halfBlock(
   modulation: BlockModulation,
   options: HalfBlockOptions,
 ): Value {
-  const { module, width, heads, bias, epsilon, activation, texts } = options;
+  const { module, width, heads, bias, epsilon, activation, branches, text, textWidth, textLengths } = options;
   const g = layers.graph;
   const weight = (name: string, rows: number, columns: number) =>
     layers.weight(`${module}.${name}.weight`, [rows, columns]);
@@ -71,7 +79,7 @@ export function halfBlock(
     project("attn1.to_v", false),
     {
       heads,
-      sequences: texts.length,
+      sequences: branches,
     },
   );
   const out = weight("attn1.to_out.0", width, width);
@@ -83,16 +91,17 @@ export function halfBlock(
     modulation.gate,
   );
 
-  // 2. Cross-attention: each branch attends to the tokens of its own text, which are not as many as the other's.
+  // 2. Cross-attention: each branch attends to its own text.
   const query = g.gemm(
     hidden,
     weight("attn2.to_q", width, width),
     bias ? biasOf("attn2.to_q", width) : undefined,
   );
-  const queries = texts.length === 1 ? [query] : g.splitEvenly(query, 0, texts.length);
-  const attended = queries.map((rows, branch) => g.attention(rows, ...texts[branch]!, { heads }));
+  const [key, value] = ["attn2.to_k", "attn2.to_v"].map((name) =>
+    g.gemm(text, weight(name, width, textWidth), bias ? biasOf(name, width) : undefined)
+  );
   hidden = accumulate(
-    attended.length === 1 ? attended[0]! : g.concat(attended, 0),
+    g.attention(query, key!, value!, { heads, sequences: branches, keyLengths: textLengths }),
     weight("attn2.to_out.0", width, width),
     biasOf("attn2.to_out.0", width),
   );

@@ -12,7 +12,7 @@
 
 import { tensor } from "../../artifacts/tensor.ts";
 import { absorbedAttention } from "./absorbed_attention.ts";
-import { halfBlock } from "./half_block.ts";
+import { halfBlock, type HalfBlockOptions } from "./half_block.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import { Layers } from "../layers.ts";
 import { type BuiltGraph, type ComputeType, GraphBuilder, type Value } from "../onnx/graph_builder.ts";
@@ -55,8 +55,10 @@ export interface PixArtOptions extends SegmentOptions {
   readonly projectsText?: boolean | undefined;
 }
 
-/** Name of the projected text, [tokens, width], where each prediction computes keys and values. */
+/** Name of the projected text, where each prediction computes keys and values. */
 export const TEXT = "text";
+/** Name of the number of tokens of each text that count, where the texts of both branches come as one tensor. */
+export const TEXT_LENGTHS = "text_lengths";
 
 /** Name of the keys that a block's cross-attention sees. */
 export function keyName(block: number): string {
@@ -92,7 +94,8 @@ export function pixartTextGraph(
  * One prediction, cut into segments of `layersPerSegment` blocks: `latents` [1, channels, h, w], `position_columns`
  * [columns, width / 2], `position_rows` [rows, width / 2], `timestep` [1, 256], where the configuration has size
  * conditions `resolution` [2, 256] and `aspect_ratio` [1, 256], and each block's keys and values, or the projected
- * {@linkcode TEXT} → `sample` [halves, out channels, h, w].
+ * {@linkcode TEXT}: of each half [tokens, width], or, where the sum is in float16, of all as [halves, tokens, width] with
+ * their {@linkcode TEXT_LENGTHS} → `sample` [halves, out channels, h, w].
  */
 export function pixartStepSegments(
   config: PixArtTransformerConfig,
@@ -268,7 +271,7 @@ class PixArtLayers {
         bias,
         epsilon: norm_eps,
         activation: activation_fn,
-        texts: this.#texts(index),
+        ...this.#textBatch(),
       });
     }
 
@@ -321,6 +324,23 @@ class PixArtLayers {
     return this.#large.linear(`${module}.to_out.0`, this.#narrow(attended), width, width);
   }
 
+  /** The texts of all halves as one tensor. */
+  #textBatch(): Pick<HalfBlockOptions, "branches" | "text" | "textWidth" | "textLengths"> {
+    const { cross_attention_dim: textWidth } = this.#config;
+    const g = this.graph;
+    const branches = this.#halves;
+    const text = g.shared(
+      TEXT,
+      () =>
+        g.reshape(this.#narrow(g.input(TEXT, "float32", [branches, "text_tokens", textWidth])), [
+          -1,
+          textWidth,
+        ]),
+    );
+    const textLengths = g.shared(TEXT_LENGTHS, () => g.input(TEXT_LENGTHS, "int32", [branches]));
+    return { branches, text, textWidth, textLengths };
+  }
+
   /** The keys and values of each half's text. */
   #texts(block: number): [key: Value, value: Value][] {
     const g = this.graph;
@@ -329,7 +349,7 @@ class PixArtLayers {
       const named = (name: string) => half === 0 ? name : secondName(name);
       if (!this.#projectsText) {
         const [key, value] = [keyName(block), valueName(block)]
-          .map((name) => this.#toSum(g.input(named(name), "float32", dims(half))));
+          .map((name) => g.input(named(name), "float32", dims(half)));
         return [key!, value!];
       }
       const { cross_attention_dim } = this.#config;
@@ -338,7 +358,7 @@ class PixArtLayers {
         () => this.#narrow(g.input(named(TEXT), "float32", [`text_tokens.${half}`, cross_attention_dim])),
       );
       const [key, value] = this.#keyAndValue(this.#large, block, text);
-      return this.sumType === "float32" ? [this.#widen(key), this.#widen(value)] : [key, value];
+      return [this.#widen(key), this.#widen(value)];
     });
   }
 
