@@ -27,8 +27,8 @@ const WHOLE_BYTES = 20e6;
 const TILE_BYTES = 60e6;
 /** Values for each pixel of a decoder in one piece, at its widest, times its narrowest channels. */
 const WHOLE_UNITS = 5.1;
-/** The same on a GPU, where convolutions take memory to work in. */
-const GPU_UNITS = 8.2;
+/** The same on a GPU, where convolutions take memory to work in, and the pool grows by powers of two. */
+const GPU_UNITS = { float32: 8.2, float16: 12.2 } as const;
 /** Memory of a GPU for a strip of the seam-free decoder and its middle block. */
 const GPU_STRIP_BYTES = 900e6;
 /** Sides of blended tiles that are tried, in pixels. */
@@ -144,5 +144,5 @@ function predictGpuPeak(
     ? config.block_out_channels[0]!
     : config.decoder_block_out_channels[0]!;
   const bytes = computeType === "float16" ? FLOAT32_BYTES / 2 : FLOAT32_BYTES;
-  return contextBytes + weightBytes + bytes * GPU_UNITS * channels * rows * columns;
+  return contextBytes + weightBytes + bytes * GPU_UNITS[computeType] * channels * rows * columns;
 }
