@@ -1,7 +1,9 @@
 // This module is browser compatible.
 
-import { ArtifactError } from "../artifacts/artifact.ts";
+import { type Artifact, ArtifactError } from "../artifacts/artifact.ts";
+import { checkArtifact } from "../artifacts/check_artifact.ts";
 import type { RunStore } from "../artifacts/store/store.ts";
+import { PixstageError } from "../errors/pixstage_error.ts";
 import type { GraphInput } from "./document.ts";
 import { storedOrigin } from "./lineage.ts";
 import { type GivenArtifact, takePairApart } from "./paired_embeddings.ts";
@@ -41,6 +43,7 @@ export class GivenArtifacts {
           ("file" in input
             ? await givenFile(input.file, store, readFile)
             : await givenId(input.artifact, store, reporter));
+        if (!given.#given.has(name)) checkContent(known.artifact, name);
         given.#given.set(name, known);
         const expected = node.stage.inputs[port]!.kind;
         const { kind } = known.artifact;
@@ -77,6 +80,16 @@ export class GivenArtifacts {
       this.#given.set(nameOf({ artifact: half.id }), half);
     }
     return { ...node, inputs };
+  }
+}
+
+/** Refuses an artifact whose content is not that of its kind, by the name that the graph has for it. */
+function checkContent(artifact: Artifact, name: string): void {
+  try {
+    checkArtifact(artifact);
+  } catch (cause) {
+    if (!(cause instanceof PixstageError)) throw cause;
+    throw new ArtifactError(`${name}: ${cause.message}`, { cause });
   }
 }
 

@@ -41,6 +41,11 @@ export async function checkComponent(name: ComponentName, component: Component):
     );
   }
   const weights = await component.weights();
-  architecture.buildGraphs?.(name, component, weights);
+  // The nodes of a run share open weights, and a run prepares some nodes twice.
+  if (!checked.has(weights)) architecture.buildGraphs?.(name, component, weights);
+  checked.add(weights);
   return weights;
 }
+
+/** Weights that hold what their graphs name. */
+const checked = new WeakSet<Weights>();

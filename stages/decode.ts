@@ -2,12 +2,13 @@
 
 import { z } from "zod";
 import { ArtifactError } from "../artifacts/artifact.ts";
-import { imageLatents, latentsMetadataSchema, unpackLatents } from "../artifacts/latents.ts";
+import { imageLatents, latentsMetadata, unpackLatents } from "../artifacts/latents.ts";
 import type { ArtifactOutline } from "../artifacts/outline.ts";
 import { tensor } from "../artifacts/tensor.ts";
 import { resizeAndCrop } from "../images/resize_and_crop.ts";
 import type { DecodeJob } from "../models/architecture.ts";
 import { architectureOfComponent } from "../models/architectures.ts";
+import { checkComponent } from "../models/check_component.ts";
 import { loadReport, modelParameters } from "./model.ts";
 import { defineStage, type Stage } from "./stage.ts";
 
@@ -50,8 +51,8 @@ export const decodeStage: Stage = defineStage({
     const { latentChannels, spatialFactor } = decoderModel;
     decoderModel.checkTiling({ tiling, tileSize, tileOverlap });
     const job = decodeJob(inputs.latents, latentChannels);
-    const { size } = latentsMetadataSchema.parse(inputs.latents.metadata);
-    const weights = await vae.weights();
+    const { size } = latentsMetadata(inputs.latents);
+    const weights = await checkComponent("vae", vae);
 
     // 2. Say what comes out, and what it takes.
     const rendered = job &&

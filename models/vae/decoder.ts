@@ -27,8 +27,8 @@ export function autoencoderDecoder(component: Component): DecoderModel {
       if (tiling === "blended" && tileOverlap >= tileSize) {
         throw new InputError(
           "out_of_range",
-          `Cannot blend tiles as their overlap must be smaller than their size of ${tileSize} pixels: ` +
-            `current value is ${tileOverlap}`,
+          `tileOverlap must be smaller than tileSize, ${tileSize}: current value is ${tileOverlap}`,
+          { details: { field: "tileOverlap" } },
         );
       }
       if (tiling === "seamless" && config._class_name !== "AutoencoderKL") {

@@ -217,6 +217,21 @@ export async function resolveDenoise(
 }
 
 /**
+ * What must stay the same from the first step of a denoising to its last, but for the seeds.
+ *
+ * @param parameters The stage's parameters.
+ * @param settings The settings of the run.
+ * @param shape Shape of one image's latents.
+ */
+export function fixedIdentity(
+  { imagesPerPrompt, generator }: DenoiseParameters,
+  { schedulerConfig, timesteps }: DenoiseSettings,
+  shape: readonly number[],
+): JsonObject {
+  return { scheduler: schedulerConfig, timesteps, shape, imagesPerPrompt, generator };
+}
+
+/**
  * The seed of each image: image i of a batch is the image that seed + i gives alone.
  *
  * @param seeds One seed for all, or one for each image.

@@ -3,8 +3,9 @@
 import { InputError } from "../../errors/pixstage_error.ts";
 import { z } from "zod";
 import type { JsonObject } from "../../artifacts/artifact.ts";
-import { embeddingsMetadataSchema } from "../../artifacts/embeddings.ts";
+import { embeddingsMetadata } from "../../artifacts/embeddings.ts";
 import { tensor } from "../../artifacts/tensor.ts";
+import { checkComponent } from "../../models/check_component.ts";
 import type { MemoryChoice } from "../../models/memory.ts";
 import { adviseOnMemory } from "../../models/out_of_memory.ts";
 import { loadReport, openWeights, precisionIdentity, requirePrecision, residencyOf } from "../model.ts";
@@ -138,7 +139,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
   const settings = await resolveDenoise(parameters, denoiser);
   const { guided, renderSize } = settings;
   const known = checkInputs(inputs, parameters, settings, model);
-  const weights = await model.component.weights();
+  const weights = await checkComponent("transformer", model.component);
   const { promptTokens, negativeTokens } = known;
   const job = { renderSize, guided, promptTokens, negativeTokens };
 
@@ -204,8 +205,8 @@ function textsOf(
   { embeddings, negative }: InputArtifacts<typeof denoiseInputs>,
   { guided }: DenoiseSettings,
 ): JsonObject {
-  const { prompts, negativePrompts: beside } = embeddingsMetadataSchema.parse(embeddings?.metadata ?? {});
-  const own = guided && negative ? embeddingsMetadataSchema.parse(negative.metadata).prompts : undefined;
+  const { prompts, negativePrompts: beside } = embeddings ? embeddingsMetadata(embeddings) : {};
+  const own = guided && negative ? embeddingsMetadata(negative).prompts : undefined;
   const negativePrompts = own ?? beside;
   return { ...(prompts ? { prompts } : {}), ...(negativePrompts ? { negativePrompts } : {}) };
 }

@@ -53,7 +53,7 @@ const told = (events: readonly RunEvent[]): string[] => [
   ...new Set(events.flatMap((event) => "nodeIndex" in event ? [event.node] : [])),
 ];
 
-/** Graphs that cannot work, the file that they take, the node at fault and what is told of it. */
+/** Graphs that cannot work, the node at fault, unless it is a file that is, the error, and the file that they take. */
 const FAULTS: readonly [name: string, nodes: object, node: string, told: RegExp, file?: Artifact][] = [
   [
     "initial noise of another size",
@@ -139,11 +139,119 @@ const FAULTS: readonly [name: string, nodes: object, node: string, told: RegExp,
     /^Cannot decode latents as they must be \[images, 4, height, width\]: shape is \[1,16,8,8\]$/,
     latents(1, 16, 8, 8),
   ],
+  [
+    "initial noise of whole numbers",
+    noisy(),
+    "",
+    /^given: Cannot convert latents to float32 as it must hold floats .* current type is int64$/,
+    { ...latents(), tensors: { latents: tensor("int64", [2, 4, 8, 8], new BigInt64Array(512)) } },
+  ],
+  [
+    "initial noise under another name",
+    noisy(),
+    "",
+    /^given: Cannot use latents: the file must hold a tensor latents, but holds noise$/,
+    { ...latents(), tensors: { noise: tensor("float32", [2, 4, 8, 8], new Float32Array(512)) } },
+  ],
+  [
+    "initial noise that is not finite",
+    noisy(),
+    "",
+    /^given: Cannot use latents as all values must be finite: value 0 is NaN$/,
+    { ...latents(), tensors: { latents: tensor("float32", [1, 1, 1, 1], Float32Array.of(NaN)) } },
+  ],
+  [
+    "embeddings that are not finite",
+    { denoise: { stage: "denoise", parameters: small, inputs: { embeddings: file() } } },
+    "",
+    /^given: Cannot use embeddings as all values must be finite: prompt_embeds of prompt 0 holds Infinity$/,
+    packEmbeddings({ prompts: [tensor("float32", [1, 2], Float32Array.of(0, Infinity))] }, 4, {}),
+  ],
+  [
+    "embeddings without a mask",
+    { denoise: { stage: "denoise", parameters: small, inputs: { embeddings: file() } } },
+    "",
+    /^given: Cannot use embeddings: they must hold the tensors prompt_embeds and prompt_attention_mask/,
+    { ...latents(), kind: "embeddings", tensors: { prompt_embeds: latents(1, 4, 32).tensors["latents"]! } },
+  ],
+  [
+    "latents whose metadata is of another type",
+    { prompt, decode: { stage: "decode", parameters: { model }, inputs: { latents: file() } } },
+    "",
+    /^given: Cannot use latents: in their metadata size\.height must be of type number: current value is "tall"$/,
+    { ...latents(1, 4, 8, 8), metadata: { size: { height: "tall", width: 1 } } },
+  ],
+  [
+    "a mixture of other numbers of prompts",
+    {
+      prompt,
+      negative,
+      mixed: {
+        stage: "interpolate",
+        parameters: { amount: 0.5 },
+        inputs: { from: "prompt.embeddings", to: "negative.embeddings" },
+      },
+    },
+    "mixed",
+    /^Cannot interpolate embeddings as both must hold as many prompts and channels: they hold 2 x 32 and 1 x 32$/,
+  ],
+  [
+    "a mixture whose initial noise is of another size",
+    {
+      prompt,
+      mixed: {
+        stage: "interpolate",
+        parameters: { amount: 0.5 },
+        inputs: { from: "prompt.embeddings", to: "prompt.embeddings" },
+      },
+      denoise: {
+        stage: "denoise",
+        parameters: { ...small, guidanceScale: 1 },
+        inputs: { embeddings: "mixed.embeddings", noise: file() },
+      },
+    },
+    "denoise",
+    /^Cannot use the initial noise as its shape must be \[2,4,8,8\]: it is \[1,4,8,8\]$/,
+    latents(1, 4, 8, 8),
+  ],
+  [
+    "a number of negative prompts that can be laid beside no prompts",
+    {
+      prompt: encode(["cute cat", "a boat", "a moon"]),
+      negative: encode(["dark", "blurry"]),
+      pair: { stage: "pair", inputs: { positive: "prompt.embeddings", negative: "negative.embeddings" } },
+    },
+    "pair",
+    /^Cannot pair embeddings as there must be 1 or 3 negative prompts: there are 2$/,
+  ],
+  [
+    "tiles that overlap by more than their size",
+    {
+      prompt,
+      decode: {
+        stage: "decode",
+        parameters: { model, tiling: "blended", tileSize: 72 },
+        inputs: { latents: file() },
+      },
+    },
+    "decode",
+    /^tileOverlap must be smaller than tileSize, 72: current value is 128$/,
+    latents(1, 4, 8, 8),
+  ],
 ];
 
 /** The input that a file gives. */
 function file() {
   return { file: "given" };
+}
+
+/** A denoising from initial noise of a file. */
+function noisy() {
+  return {
+    prompt,
+    negative,
+    denoise: { stage: "denoise", parameters: small, inputs: { ...inputs, noise: file() } },
+  };
 }
 
 for (const [name, nodes, at, message, given] of FAULTS) {
@@ -153,7 +261,8 @@ for (const [name, nodes, at, message, given] of FAULTS) {
     assert.match((error as Error).message, message);
     assert.deepEqual(events.map(({ type }) => type), ["failed"]);
     const [failed] = events;
-    assert.ok(failed?.type === "failed" && failed.node === at);
+    assert.ok(failed?.type === "failed");
+    assert.equal(failed.node ?? "", at);
   });
 }
 
