@@ -11,7 +11,7 @@ import { type Command, Option } from "commander";
 import type { PictureRequestInput } from "../graph/picture_request.ts";
 import type { RunOptions } from "../graph/run_options.ts";
 import type { LocalRunOptions } from "../local.ts";
-import { amount, amounts, byteSize, keyValue, seeds, wholeNumber } from "./option_values.ts";
+import { amount, amounts, byteSize, keyValue, number, seeds, wholeNumber } from "./option_values.ts";
 import { hubView } from "./progress.ts";
 import type { VaeTiling } from "../models/vae/tiling/tiled_vae_decoder.ts";
 import { type Precision, type PrecisionByStage, PRECISIONS } from "../models/precision.ts";
@@ -144,8 +144,8 @@ export function addDenoiseOptions(command: Command): Command {
     .option("-W, --width <pixels>", "width of the pictures", wholeNumber(1))
     .option("-H, --height <pixels>", "height of the pictures", wholeNumber(1))
     .option("--steps <n>", "denoising steps", wholeNumber(1))
-    .option("--guidance-scale <x>", "how far the prompt pulls; guidance is off at 1 and below", amount)
-    .addOption(new Option("--cfg-scale <x>", "the same as --guidance-scale").argParser(amount))
+    .option("--guidance-scale <x>", "how far the prompt pulls; guidance is off at 1 and below", number)
+    .addOption(new Option("--cfg-scale <x>", "the same as --guidance-scale").argParser(number))
     .option("--scheduler <name>", "class or short name of a scheduler; `schedulers` lists them")
     .option(
       "--scheduler-option <key=value>",

@@ -23,6 +23,13 @@ export function amount(text: string): number {
   throw new InvalidArgumentError("It must be a number of at least 0.");
 }
 
+/** A number. */
+export function number(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isFinite(value)) return value;
+  throw new InvalidArgumentError("It must be a number.");
+}
+
 /**
  * A size in bytes.
  *

@@ -19,7 +19,7 @@ import {
 } from "./gen_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { findMade } from "./find_made.ts";
-import { amount, seeds, wholeNumber } from "./option_values.ts";
+import { number, seeds, wholeNumber } from "./option_values.ts";
 import { checkOutputs } from "./output.ts";
 import { pictureFormat } from "./save_pictures.ts";
 import { saveArtifact, saveMadePictures, showRun } from "./show_run.ts";
@@ -40,7 +40,7 @@ export function resumeCommand(): Command {
     .argument("<file|id>", "a safetensors file, a picture, or the beginning of an id in the store")
     .option("--from-step <k>", "take the first k steps as they were, and go on from there", wholeNumber(1))
     .option("--steps-more <n>", "take n steps more, and write the state again", wholeNumber(1))
-    .option("--guidance-scale <x>", "how far the prompt pulls from there on", amount)
+    .option("--guidance-scale <x>", "how far the prompt pulls from there on", number)
     .option("-s, --seed <n,n...>", "other seeds: of all pictures, or of each", seeds)
     .option("--prompt <text>", "what the picture shows from there on; repeatable, one for each prompt", list)
     .option("-n, --negative-prompt <text>", "what the picture should not show from there on")

@@ -114,7 +114,7 @@ function layOut(config: Config, run: RunOptions): UnscaledSchedule {
   }
   const { num_train_timesteps: count } = config;
   const timesteps = run.timesteps
-    ? withinTraining(run.timesteps, count, { integers: false }).map(f32)
+    ? withinTraining(run.timesteps, count, { integers: false, beyond: true }).map(f32)
     : spreadTimesteps(config, stepsOf(run, count)).map(f32);
   const levels = config.interpolation_type === "linear"
     ? sigmasOfTimesteps(timesteps, training)

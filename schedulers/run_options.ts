@@ -84,25 +84,40 @@ export function stepsOf(run: RunOptions, trainingTimesteps: number): number {
   return steps;
 }
 
+/** Which timesteps a scheduler takes. */
+export interface TimestepSupport {
+  /**
+   * Whether they must be whole.
+   *
+   * @default {true}
+   */
+  readonly integers?: boolean;
+  /**
+   * Whether they may lie beyond training, where the noise level is that of the last timestep.
+   *
+   * @default {false}
+   */
+  readonly beyond?: boolean;
+}
+
 /**
  * Checks timesteps against training.
  *
  * @returns The timesteps.
- * @throws {InputError} if one is no integer (where `integers` are asked for) or lies outside of training.
+ * @throws {InputError} if one is no integer, where integers are asked for, or lies outside of training.
  */
 export function withinTraining(
   timesteps: readonly number[],
   trainingTimesteps: number,
-  { integers = true }: { readonly integers?: boolean } = {},
+  { integers = true, beyond = false }: TimestepSupport = {},
 ): number[] {
+  const last = beyond ? Infinity : trainingTimesteps - 1;
   for (const timestep of timesteps) {
-    if (timestep >= 0 && timestep <= trainingTimesteps - 1 && (Number.isInteger(timestep) || !integers)) {
-      continue;
-    }
+    if (timestep >= 0 && timestep <= last && (Number.isInteger(timestep) || !integers)) continue;
     throw new InputError(
       "out_of_range",
-      `Cannot lay out a schedule as timesteps must be ${integers ? "integers " : ""}from 0 to ${
-        trainingTimesteps - 1
+      `Cannot lay out a schedule as timesteps must be ${integers ? "integers " : ""}${
+        beyond ? "of at least 0" : `from 0 to ${last}`
       }: current value is ${timestep}`,
     );
   }

@@ -49,7 +49,7 @@ export const denoiseParameters = z.strictObject({
   /** Custom sigmas, falling, instead of steps. */
   sigmas: z.array(z.number().nonnegative()).min(1).optional(),
   /** How far the prompt pulls; guidance is off at 1 and below. The checkpoint's own, else 4.5. */
-  guidanceScale: z.number().nonnegative().optional(),
+  guidanceScale: z.number().optional(),
   /** The scheduler's class or short name; the checkpoint's own otherwise. */
   scheduler: z.string().min(1).optional(),
   /** Laid over the scheduler's configuration, in diffusers' spelling. */

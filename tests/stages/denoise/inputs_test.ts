@@ -290,6 +290,12 @@ Deno.test("the negative prompt does not run where guidance is off, and the resul
     assert.deepEqual(ids, first.ids);
   }
 
+  // A scale below 0 is no guidance either, as in diffusers.
+  const below = await run(textToImage({ ...request, guidanceScale: -2 }).nodes, { store });
+  assert.deepEqual(told(below.events), ["prompt", "denoise", "decode"]);
+  const [pictures, expected] = await Promise.all([below.ids[0]!, first.ids[0]!].map((id) => store.get(id)));
+  assert.deepEqual(pictures?.tensors, expected?.tensors);
+
   // Guidance makes it needed.
   const guided = await run(textToImage({ ...request, guidanceScale: 3 }).nodes, { store });
   assert.deepEqual(told(guided.events), ["prompt", "negative", "denoise", "decode"]);
