@@ -11,7 +11,17 @@ import { type Command, Option } from "commander";
 import type { PictureRequestInput } from "../graph/picture_request.ts";
 import type { RunOptions } from "../graph/run_options.ts";
 import type { LocalRunOptions } from "../local.ts";
-import { amount, amounts, byteSize, keyValue, number, seeds, wholeNumber } from "./option_values.ts";
+import {
+  amount,
+  amounts,
+  byteSize,
+  keyValue,
+  number,
+  parsedBy,
+  seeds,
+  wholeNumber,
+} from "./option_values.ts";
+import { optionOf } from "./name_option.ts";
 import { hubView } from "./progress.ts";
 import type { VaeTiling } from "../models/vae/tiling/tiled_vae_decoder.ts";
 import { type Precision, type PrecisionByStage, PRECISIONS } from "../models/precision.ts";
@@ -95,7 +105,7 @@ export function addRunOptions(command: Command): Command {
     .option(
       "--residency <policy>",
       "stream, stage or resident, or encode=stream,denoise=stage: how long weights are held",
-      parseResidency,
+      parsedBy(parseResidency),
     )
     .option(
       "--max-memory <size>",
@@ -122,7 +132,7 @@ export function addPrecisionOption(command: Command): Command {
   return command.option(
     "--precision <name>",
     "float32, int8, int4, or float16 on a GPU, or encode=int8,denoise=float16: of the matrices (default: float32)",
-    parsePrecision,
+    parsedBy(parsePrecision),
   );
 }
 
@@ -247,22 +257,6 @@ export function pictureRequest(prompts: readonly string[], options: GenOptions):
     });
   });
   return given as PictureRequestInput;
-}
-
-/** Options whose names are not those of their fields. */
-const OTHER_NAMES: Readonly<Record<string, string>> = {
-  tiling: "--vae-tiling",
-  tileSize: "--vae-tile-size",
-  tileOverlap: "--vae-tile-overlap",
-  schedulerOptions: "--scheduler-option",
-  imagesPerPrompt: "--batch-count",
-  seeds: "--seed",
-  prompts: "the prompt",
-};
-
-/** The option that a field of the request is from: `--guidance-scale`. */
-function optionOf(field: string): string {
-  return OTHER_NAMES[field] ?? `--${field.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
 /** Several seeds ask for a picture each. */

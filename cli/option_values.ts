@@ -6,6 +6,7 @@
 
 import { InvalidArgumentError } from "commander";
 import { InputError } from "../errors/pixstage_error.ts";
+import { seed64 } from "../random/seed.ts";
 
 /** A whole number of at least `least`. */
 export function wholeNumber(least: number): (text: string) => number {
@@ -31,11 +32,11 @@ export function number(text: string): number {
 }
 
 /**
- * A size in bytes.
+ * What a parser from elsewhere reads.
  *
- * @param parse Reads it, such as `diskSize`.
+ * @param parse Reads it; what it refuses by an {@linkcode InputError} is a usage error.
  */
-export function byteSize(parse: (text: string) => number): (text: string) => number {
+export function parsedBy<T>(parse: (text: string) => T): (text: string) => T {
   return (text) => {
     try {
       return parse(text);
@@ -44,6 +45,15 @@ export function byteSize(parse: (text: string) => number): (text: string) => num
       throw new InvalidArgumentError(`${error.message}.`);
     }
   };
+}
+
+/**
+ * A size in bytes.
+ *
+ * @param parse Reads it, such as `diskSize`.
+ */
+export function byteSize(parse: (text: string) => number): (text: string) => number {
+  return parsedBy(parse);
 }
 
 /** Numbers of at least 0, with commas between them. */
@@ -55,8 +65,11 @@ export function amounts(text: string): number[] {
 export function seeds(text: string): string[] {
   return text.split(",").map((part) => {
     if (part === "random") return String(crypto.getRandomValues(new Uint32Array(1))[0]);
-    if (/^-?\d+$/.test(part)) return part;
-    throw new InvalidArgumentError('It must be whole numbers with commas between them, or "random".');
+    if (!/^-?\d+$/.test(part)) {
+      throw new InvalidArgumentError('It must be whole numbers with commas between them, or "random".');
+    }
+    parsedBy((text) => seed64(BigInt(text)))(part);
+    return part;
   });
 }
 

@@ -99,6 +99,7 @@ function layOut(config: Config, run: RunOptions): UnscaledSchedule {
       throw new InputError(
         "out_of_range",
         `Cannot lay out ${NAME} as sigmas must be at least 2: current number is 1`,
+        { details: { field: "sigmas" } },
       );
     }
     return {
@@ -110,6 +111,7 @@ function layOut(config: Config, run: RunOptions): UnscaledSchedule {
   if (run.timesteps && isContinuous(config)) {
     throw new ScheduleError(
       `Cannot lay out ${NAME} by timesteps as timestep_type must be discrete: it is continuous`,
+      "timesteps",
     );
   }
   const { num_train_timesteps: count } = config;

@@ -129,5 +129,6 @@ export function checkNoise(found: readonly number[], images: number, shape: read
   if (found.length === wanted.length && wanted.every((size, axis) => size === found[axis])) return;
   throw new ArtifactError(
     `Cannot use the initial noise as its shape must be [${wanted}]: it is [${found}]`,
+    { details: { field: "noise" } },
   );
 }

@@ -200,6 +200,7 @@ export async function resolveDenoise(
       "invalid_value",
       `Cannot denoise in one step as the scheduler must give the denoised sample: ${scheduler.name} does not. ` +
         `Choose one of ${others.join(", ")}, or take two steps or more`,
+      { details: { field: "steps" } },
     );
   }
   return {
@@ -245,6 +246,7 @@ export function imageSeeds(seeds: readonly (number | string)[], images: number):
     throw new InputError(
       "invalid_value",
       `Cannot seed the images as there must be 1 seed or ${images}: there are ${given.length}`,
+      { details: { field: "seeds" } },
     );
   }
   const all = given.length === 1

@@ -98,6 +98,7 @@ export const denoisePartStage: Stage = defineStage({
       throw new InputError(
         "out_of_range",
         `Cannot stop after step ${stopAfter} as there must be steps left: the run has ${settings.timesteps.length}`,
+        { details: { field: "stopAfter" } },
       );
     }
     return {
