@@ -30,6 +30,7 @@ import { memorySize } from "../runtime/byte_size.ts";
 import { memoryLimit } from "../runtime/memory_limit.ts";
 import { parsePrecision, parseResidency } from "./per_stage_option.ts";
 import { type Device, DEVICES } from "../runtime/device.ts";
+import { UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";
 
 /** The options of `gen`, parsed. Paths are as the user gave them. */
@@ -155,7 +156,11 @@ export function addDenoiseOptions(command: Command): Command {
     .option("-H, --height <pixels>", "height of the pictures", wholeNumber(1))
     .option("--steps <n>", "denoising steps", wholeNumber(1))
     .option("--guidance-scale <x>", "how far the prompt pulls; guidance is off at 1 and below", number)
-    .addOption(new Option("--cfg-scale <x>", "the same as --guidance-scale").argParser(number))
+    .addOption(
+      new Option("--cfg-scale <x>", "the same as --guidance-scale").argParser(number).conflicts(
+        "guidanceScale",
+      ),
+    )
     .option("--scheduler <name>", "class or short name of a scheduler; `schedulers` lists them")
     .option(
       "--scheduler-option <key=value>",
@@ -217,6 +222,27 @@ Examples:
   deno task gen "a castle" -m PixArt-alpha/PixArt-XL-2-1024-MS --scheduler euler
   deno task gen "a castle" --save-embeds castle.safetensors --until encode
   deno task gen --load-embeds castle.safetensors --seed 1,2,3 -o castle-%03d.webp`;
+
+/**
+ * Refuses a run that has no beginning, or several.
+ *
+ * @throws {UsageError} unless there are prompts, or a file to begin from.
+ */
+export function checkBeginning(
+  prompts: readonly string[],
+  { loadEmbeds, loadLatents }: Pick<GenOptions, "loadEmbeds" | "loadLatents">,
+): void {
+  const begin = [
+    prompts.length > 0 && "a prompt",
+    loadEmbeds && "--load-embeds",
+    loadLatents && "--load-latents",
+  ].filter((given) => typeof given === "string");
+  if (begin.length === 1) return;
+  throw new UsageError(
+    `Cannot begin as one of a prompt, --load-embeds and --load-latents must be given: ` +
+      `given are ${begin.join(" and ") || "none"}`,
+  );
+}
 
 /** The request that the options and prompts make. */
 export function pictureRequest(prompts: readonly string[], options: GenOptions): PictureRequestInput {

@@ -17,6 +17,7 @@ import {
   pathOrName,
   runOptions,
 } from "./gen_options.ts";
+import { ignoredOptions } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { findMade } from "./find_made.ts";
 import { number, seeds, wholeNumber } from "./option_values.ts";
@@ -48,7 +49,7 @@ export function resumeCommand(): Command {
   return addStoreOptions(addRunOptions(addPictureOptions(command))).action(resume);
 }
 
-async function resume(target: string, options: ResumeOptions): Promise<void> {
+async function resume(target: string, options: ResumeOptions, command: Command): Promise<void> {
   const { output, outputFormat, stepsMore, saveLatents, saveTensor } = options;
   if (stepsMore !== undefined && !output?.endsWith(".safetensors")) {
     throw new UsageError("Cannot stop again on the way as the state must be kept: give -o FILE.safetensors");
@@ -66,6 +67,7 @@ async function resume(target: string, options: ResumeOptions): Promise<void> {
   const { graph, wanted } = resumeGraph(made, changes(options));
   await showRun(graph, { ...run, ...memoryOptions(options), store }, options, {
     signal,
+    warnings: ignoredOptions(command, saveLatents === undefined && stepsMore === undefined ? [] : ["decode"]),
     until: splitSource(wanted)[0],
     save: async (result) => {
       const last = result.get(wanted)!;
@@ -79,9 +81,14 @@ async function resume(target: string, options: ResumeOptions): Promise<void> {
 }
 
 function changes(
-  { fromStep, stepsMore, guidanceScale, seed, prompt, negativePrompt, vae, saveLatents }: ResumeOptions,
+  { fromStep, stepsMore, guidanceScale, seed, prompt, negativePrompt, vae, saveLatents, ...rest }:
+    ResumeOptions,
 ): ResumeChanges {
+  const { vaeTiling, vaeTileSize, vaeTileOverlap } = rest;
   return {
+    tiling: vaeTiling,
+    tileSize: vaeTileSize,
+    tileOverlap: vaeTileOverlap,
     fromStep,
     stepsMore,
     guidanceScale,

@@ -16,6 +16,7 @@ import { planGraph } from "../graph/plan.ts";
 import { checkPluginsAllowed } from "../graph/plugins.ts";
 import type { MadeArtifact, RunResult } from "../graph/run_options.ts";
 import { addRunOptions, type GenOptions, memoryOptions, pathOrName, runOptions } from "./gen_options.ts";
+import { ignoredOptions } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { writeLine } from "./standard_streams.ts";
 import { checkOutputs } from "./output.ts";
@@ -54,7 +55,7 @@ export function runCommand(): Command {
     .action(runDocument);
 }
 
-async function runDocument(file: string, options: RunCommandOptions): Promise<void> {
+async function runDocument(file: string, options: RunCommandOptions, command: Command): Promise<void> {
   const { until, save = {} } = options;
   const isNamed = Object.keys(save).length > 0;
   if (!options.printGraph) await checkOutputs(Object.values(save), { ...options, namesFiles: !isNamed });
@@ -78,6 +79,7 @@ async function runDocument(file: string, options: RunCommandOptions): Promise<vo
     signal: interruptSignal(),
     until,
     outputs: Object.keys(save),
+    warnings: ignoredOptions(command),
     save: (made) => isNamed ? saveNamed(made, save) : savePicturesOf(made),
   });
 }

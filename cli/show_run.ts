@@ -31,6 +31,8 @@ export interface ShownRunOptions {
   readonly until?: string | undefined;
   /** Outputs to give besides those of the last nodes. */
   readonly outputs?: readonly string[] | undefined;
+  /** Sentences about the command that the user should read. */
+  readonly warnings?: readonly string[] | undefined;
   /** Writes files of what was made, and gives their paths. */
   readonly save: (made: RunResult) => Promise<readonly string[]>;
 }
@@ -49,10 +51,12 @@ export async function showRun(
   loudness: Loudness,
   options: ShownRunOptions,
 ): Promise<void> {
-  const { save, ...part } = options;
+  const { save, warnings = [], ...part } = options;
   const view = progressView(loudness);
   const memory = new MemoryReporter();
-  if (run.warning !== undefined) view({ type: "warning", message: run.warning, elapsedMs: 0 });
+  for (const message of [...run.warning === undefined ? [] : [run.warning], ...warnings]) {
+    view({ type: "warning", message, elapsedMs: 0 });
+  }
   let last: RunEvent | undefined;
   const made = await runGraph(graph, {
     ...run,

@@ -1,6 +1,7 @@
 // This module is browser compatible.
 
 import { type Artifact, ArtifactError } from "../artifacts/artifact.ts";
+import { artifactId } from "../artifacts/artifact_file.ts";
 import { checkArtifact } from "../artifacts/check_artifact.ts";
 import type { RunStore } from "../artifacts/store/store.ts";
 import { PixstageError } from "../errors/pixstage_error.ts";
@@ -100,7 +101,8 @@ async function givenFile(
 ): Promise<GivenArtifact> {
   if (!readFile) throw new ArtifactError(`Cannot read ${path}: nothing here reads files`);
   const { artifact, provenance }: ReadFile = await readFile(path);
-  const id = await store.put(artifact);
+  // A store that cannot be written is told of when the run writes to it.
+  const id = await store.put(artifact).catch(() => artifactId(artifact));
   const origin = provenance ? originOf(provenance) : await storedOrigin(id, store);
   return { id, artifact, origin };
 }

@@ -31,6 +31,8 @@ export interface HostedExecutorOptions extends Partial<HostSettings> {
   readonly warmHosts?: number | undefined;
   /** Takes the progress of downloads. */
   readonly onDownload?: ((progress: JsonObject) => void) | undefined;
+  /** Takes warnings about the hub. */
+  readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 /** Runs stages in hosts: threads or processes beside this one. */
@@ -129,7 +131,8 @@ export abstract class HostedExecutor implements Executor {
     this.#idle = this.#idle.filter(({ isOver }) => !isOver);
     const waiting = which === "first" ? this.#idle.shift() : this.#idle.pop();
     if (waiting) return waiting;
-    const { plugins = [], models = {}, runtime = {}, fingerprints, background, onDownload } = this.#options;
+    const { plugins = [], models = {}, runtime = {}, fingerprints, background, onDownload, onWarning } =
+      this.#options;
     const settings: HostSettings = {
       plugins: [...plugins],
       models,
@@ -137,7 +140,7 @@ export abstract class HostedExecutor implements Executor {
       ...(fingerprints === undefined ? {} : { fingerprints }),
       ...(background === undefined ? {} : { background }),
     };
-    return new HostConnection({ link: this.start(), settings, graceMs: this.graceMs, onDownload });
+    return new HostConnection({ link: this.start(), settings, graceMs: this.graceMs, onDownload, onWarning });
   }
 }
 

@@ -18,7 +18,7 @@ import { InlineExecutor } from "../executors/inline.ts";
 import { rememberedFingerprint } from "../fingerprint_memo.ts";
 import { loadPlugins } from "../plugins.ts";
 import type { HostSettings } from "./protocol.ts";
-import type { HostPlace } from "./stage_host.ts";
+import type { HostPlace, HubHandlers } from "./stage_host.ts";
 
 const modelsSchema = z.strictObject({
   endpoint: z.string().optional(),
@@ -42,13 +42,14 @@ const runtimeSchema = z.strictObject({
 /** Opens checkpoints of the disk and the hub, ONNX Runtime, the built-in stages and those of plugins. */
 export async function openLocalPlace(
   settings: HostSettings,
-  onDownload: (progress: JsonObject) => void,
+  { onDownload, onWarning }: HubHandlers,
 ): Promise<HostPlace> {
   if (settings.background) giveWay();
   const { listed, ...options } = modelsSchema.parse(settings.models);
   const local = new LocalModels({
     ...options,
     onProgress: (progress) => onDownload(asJson(progress) as JsonObject),
+    onWarning,
   });
   const models = listed ? new ListedModels(listed, local) : local;
   const runtime = new OnnxRuntimeNode(runtimeSchema.parse(settings.runtime));

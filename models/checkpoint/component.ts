@@ -125,7 +125,7 @@ export async function loneComponent(
       configuredClass(parseLenientJson(await source.readText("config.json"), path), path),
     );
   } catch (error) {
-    if (error instanceof CheckpointError || error instanceof SyntaxError) return undefined;
+    if (error instanceof CheckpointError) return undefined;
     throw error;
   }
 }

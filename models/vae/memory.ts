@@ -88,6 +88,9 @@ export function decoderMemoryChoices(
         weightBytes: facts.weightBytes,
         peakBytes: predictPeak(facts, pictures, mode, size ?? TILE_SIZES[0]),
         heldBytes: mode !== "seamless" && residency === "resident" ? facts.weightBytes : 0,
+        ...(traits.hostMemory || mode === "seamless" || residency !== "resident"
+          ? {}
+          : { heldGpuBytes: facts.weightBytes }),
         advice: mode === "blended"
           ? "make a smaller picture"
           : 'allow tiling "blended", or make a smaller picture',

@@ -8,6 +8,7 @@ import { tensor } from "../../artifacts/tensor.ts";
 import { checkComponent } from "../../models/check_component.ts";
 import type { MemoryChoice } from "../../models/memory.ts";
 import { adviseOnMemory } from "../../models/out_of_memory.ts";
+import type { RunDefaults } from "../../models/checkpoint/run_defaults.ts";
 import { loadReport, openWeights, precisionIdentity, requirePrecision, residencyOf } from "../model.ts";
 import {
   defineStage,
@@ -117,6 +118,7 @@ interface PreparedDenoise {
     readonly identity: JsonObject;
     readonly weights: readonly WeightUse[];
     readonly ignores: readonly ("negative")[];
+    readonly warnings: readonly string[];
     readonly memory: readonly MemoryChoice[];
   };
   readonly inputs: DenoiseInputs;
@@ -183,6 +185,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
       },
       weights: [{ ...reference, component: "transformer", content: model.component }],
       ignores: guided ? [] : ["negative"],
+      warnings: withoutEffect(parameters, settings, known, denoiser.defaults),
       memory: model.memory(weights, job, { traits: device.traits, residency, precision, lowestPrecision }),
     },
     inputs: known,
@@ -199,6 +202,26 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
     }),
     start: (run) => adviseOnMemory("denoise", LESS_MEMORY, denoise(work, run)),
   };
+}
+
+/** Sentences about what was asked for and does not change the result. */
+function withoutEffect(
+  { steps, timesteps, sigmas }: Parameters,
+  { guided, guidanceScale, steps: taken }: DenoiseSettings,
+  { texts }: DenoiseInputs,
+  defaults: RunDefaults,
+): string[] {
+  const own = timesteps ? "timesteps" : sigmas ? "sigmas" : undefined;
+  const negatives = z.array(z.string()).catch([]).parse(texts.negativePrompts);
+  const isAsked = negatives.some((text) => text.trim() !== "" && text !== defaults.negativePrompt);
+  return [
+    ...(own !== undefined && steps !== undefined && steps !== taken
+      ? [`steps has no effect beside ${own}: the run takes ${taken}`]
+      : []),
+    ...(isAsked && !guided
+      ? [`The negative prompt has no effect without guidance: the guidance scale is ${guidanceScale}`]
+      : []),
+  ];
 }
 
 /** The texts that latents were denoised by, as far as their embeddings tell. */
