@@ -48,6 +48,7 @@ async function decode(
   const run = await openRun(options, runOptions(options));
   await showRun(graph, { ...run, ...memoryOptions(options) }, options, {
     signal,
+    command,
     warnings: ignoredOptions(command),
     save: async (made) => {
       const image = made.get("decode.image")!;

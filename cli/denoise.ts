@@ -55,6 +55,7 @@ async function denoise(embeddings: string, options: DenoiseOptions, command: Com
   await showRun(stopAfter === undefined ? graph : stoppedAfter(graph, stopAfter), all, options, {
     signal,
     until: "denoise",
+    command,
     warnings: ignoredOptions(command),
     save: async (made) => [await saveArtifact(made.get(output)!, options.output)],
   });

@@ -47,6 +47,7 @@ async function encode(prompts: string[], options: EncodeOptions, command: Comman
   await showRun(graph, { ...run, ...memoryOptions(options) }, options, {
     signal: interruptSignal(),
     until: node,
+    command,
     warnings: [
       ...(!options.negative && options.negativePrompt !== undefined
         ? ["--negative-prompt has no effect with --no-negative"]

@@ -73,6 +73,7 @@ async function gen(
   const run = await openRun(options, runOptions(options));
   await showRun(graph, { ...run, ...memoryOptions(options) }, options, {
     signal,
+    command,
     warnings: ignoredOptions(command, skippedStages(graph)),
     outputs: [...(saveEmbeds ? ["pair.embeddings"] : []), ...(saveLatents ? ["denoise.latents"] : [])],
     save: (made) => save(made, options),

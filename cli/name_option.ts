@@ -36,14 +36,22 @@ export function optionOf(field: string): string {
  */
 export function describeError(error: PixstageError, command: Command | undefined): string {
   if (command === undefined) return error.message;
-  const has = (name: string): boolean => command.options.some(({ long }) => long === name);
-  const message = error.message.replaceAll(FIELD, (field) => has(optionOf(field)) ? optionOf(field) : field);
+  const message = nameOptions(error.message, command);
   const field = fieldOf(error);
   if (field === undefined) return message;
   const name = optionOf(field);
-  if (!has(name) || message.includes(name)) return message;
+  if (!hasOption(command, name) || message.includes(name)) return message;
   if (message.startsWith(`${field} `)) return `${name}${message.slice(field.length)}`;
   return wasGiven(command, name) ? `${name}: ${message}` : message;
+}
+
+/** Puts the names of a command's options in the place of those of the fields that they set. */
+export function nameOptions(message: string, command: Command): string {
+  return message.replaceAll(FIELD, (field) => hasOption(command, optionOf(field)) ? optionOf(field) : field);
+}
+
+function hasOption(command: Command, name: string): boolean {
+  return command.options.some(({ long }) => long === name);
 }
 
 /** The field at fault, without the way that leads to it. */

@@ -57,6 +57,7 @@ async function rerun(target: string, options: RerunOptions, command: Command): P
   }
   await showRun(setParameters(graph, options.set), { ...run, ...memoryOptions(options), store }, options, {
     signal,
+    command,
     warnings: ignoredOptions(command),
     until: splitSource(outputName)[0],
     save: async (result) => {

@@ -67,6 +67,7 @@ async function resume(target: string, options: ResumeOptions, command: Command):
   const { graph, wanted } = resumeGraph(made, changes(options));
   await showRun(graph, { ...run, ...memoryOptions(options), store }, options, {
     signal,
+    command,
     warnings: ignoredOptions(command, saveLatents === undefined && stepsMore === undefined ? [] : ["decode"]),
     until: splitSource(wanted)[0],
     save: async (result) => {

@@ -79,6 +79,7 @@ async function runDocument(file: string, options: RunCommandOptions, command: Co
     signal: interruptSignal(),
     until,
     outputs: Object.keys(save),
+    command,
     warnings: ignoredOptions(command),
     save: (made) => isNamed ? saveNamed(made, save) : savePicturesOf(made),
   });

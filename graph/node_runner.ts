@@ -81,7 +81,11 @@ export class NodeRunner {
     };
     const found = await read();
     if (found) return found;
-    await this.#make(this.#node(nodeId));
+    const node = this.#node(nodeId);
+    // A store may keep records and lose artifacts at once, being full: the rows of this run are at hand.
+    const rows = await this.#rows.assemble(node);
+    if (rows) return { id: this.#finished.get(nodeId)!.record.outputs[port]!, artifact: rows.artifact };
+    await this.#make(node);
     const made = await read();
     if (made) return made;
     throw new PixstageError("lost", `Cannot read "${source}" as the store lost it as soon as it was made`);
