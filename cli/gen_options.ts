@@ -31,6 +31,7 @@ import { memoryLimit } from "../runtime/memory_limit.ts";
 import { parsePrecision, parseResidency } from "./per_stage_option.ts";
 import { type Device, DEVICES } from "../runtime/device.ts";
 import { UsageError } from "./usage_error.ts";
+import { MOST_THREADS } from "../runtime/threads.ts";
 import { userPath } from "./user_path.ts";
 
 /** The options of `gen`, parsed. Paths are as the user gave them. */
@@ -102,7 +103,11 @@ export function addRunOptions(command: Command): Command {
         "cpu",
       ),
     )
-    .option("--threads <n>", "threads of one operation; all cores otherwise", wholeNumber(1))
+    .option(
+      "--threads <n>",
+      "threads of one operation; all cores otherwise. Pictures differ in the last bits with their number",
+      wholeNumber(1, MOST_THREADS),
+    )
     .option(
       "--residency <policy>",
       "stream, stage or resident, or encode=stream,denoise=stage: how long weights are held",

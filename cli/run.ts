@@ -9,6 +9,7 @@ import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { stdout } from "node:process";
 import { onDisk } from "../artifacts/file_error.ts";
+import { nearest } from "../errors/nearest.ts";
 import { parseValue } from "../errors/parse_value.ts";
 import { InputError } from "../errors/pixstage_error.ts";
 import { type GraphDocument, graphDocumentSchema, type GraphNode } from "../graph/document.ts";
@@ -62,6 +63,13 @@ async function runDocument(file: string, options: RunCommandOptions, command: Co
   const path = userPath(file);
   const read = await readDocument(path);
   const document = setParameters(withModel(read, options.model), options.set);
+  const ids = Object.keys(document.nodes);
+  if (until !== undefined && !ids.includes(until)) {
+    throw new UsageError(
+      `Cannot stop after "${until}" as there is no such node: did you mean "${nearest(until, ids)}"?`,
+      "until",
+    );
+  }
   const allowed = (options.plugin ?? []).map((module) => pluginAddress(module, userPath(".")));
   checkPluginsAllowed(document.plugins ?? [], allowed);
   const run = await openRun(options, runOptions(options));
@@ -73,7 +81,10 @@ async function runDocument(file: string, options: RunCommandOptions, command: Co
   const outputs = nodes.flatMap(({ id, stage }) => Object.keys(stage.outputs).map((port) => `${id}.${port}`));
   const missing = Object.keys(save).find((output) => !outputs.includes(output));
   if (missing !== undefined) {
-    throw new UsageError(`Cannot save "${missing}" as outputs of the graph are ${outputs.join(", ")}`);
+    throw new UsageError(
+      `Cannot save "${missing}" as outputs of the graph are ${outputs.join(", ")}`,
+      "save",
+    );
   }
   await showRun(document, { ...run, ...memoryOptions(options) }, options, {
     signal: interruptSignal(),

@@ -13,6 +13,7 @@ import { ListedModels } from "../../hub/listed_models.ts";
 import { LocalModels } from "../../hub/local_models.ts";
 import { DEVICES } from "../../runtime/device.ts";
 import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
+import { threadsSchema } from "../../runtime/threads.ts";
 import { builtInStages } from "../../stages/mod.ts";
 import { InlineExecutor } from "../executors/inline.ts";
 import { rememberedFingerprint } from "../fingerprint_memo.ts";
@@ -36,7 +37,7 @@ const modelsSchema = z.strictObject({
 
 const runtimeSchema = z.strictObject({
   device: z.enum(DEVICES).optional(),
-  threads: z.int().positive().optional(),
+  threads: threadsSchema.optional(),
 });
 
 /** Opens checkpoints of the disk and the hub, ONNX Runtime, the built-in stages and those of plugins. */

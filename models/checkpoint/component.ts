@@ -153,6 +153,7 @@ export async function chooseVariants(
     );
     throw new MissingVariantError(
       `Cannot find the variant ${variant} in ${source.name}: current variants are ${lists.join("; ")}`,
+      { details: { field: "variant" } },
     );
   }
   return new Map(components.map((name, i) => [name, found[i]?.includes(variant) ? variant : ""]));

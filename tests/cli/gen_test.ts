@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { readArtifact } from "../../artifacts/disk.ts";
 import { runEventSchema } from "../../graph/events.ts";
 import { decodePicture } from "../../images/picture.ts";
+import { MOST_THREADS } from "../../runtime/threads.ts";
 import { inFolder, startCli, TINY } from "./run_cli.ts";
 import { runHere } from "./run_here.ts";
 
@@ -180,37 +181,41 @@ Deno.test("--version tells the version of deno.json", async () => {
   });
 });
 
-Deno.test("gen stops at Ctrl-C with status 130 and leaves nothing behind", async () => {
-  await inFolder(async (folder) => {
-    const args = [
-      "-m",
-      TINY,
-      "-W",
-      "256",
-      "-H",
-      "256",
-      "--steps",
-      "500",
-      "--no-resolution-binning",
-      "--json",
-    ];
-    const child = startCli(folder, "gen", "cat", ...args);
-    const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-    for (let seen = ""; !seen.includes('"denoise","stage":"denoise"') || !seen.includes('"type":"step"');) {
-      const { value, done } = await reader.read();
-      assert.ok(!done, "ended before the first step");
-      seen += value;
-    }
-    child.kill("SIGINT");
-    const asked = performance.now();
-    await reader.cancel();
-    const { code } = await child.status;
-    await child.stderr.cancel();
-    assert.equal(code, 130);
-    assert.ok(performance.now() - asked < 5000);
-    assert.deepEqual([...Deno.readDirSync(folder)], []);
+for (const threads of [1, MOST_THREADS]) {
+  Deno.test(`gen on ${threads} threads stops at Ctrl-C with status 130 and leaves nothing behind`, async () => {
+    await inFolder(async (folder) => {
+      const args = [
+        "-m",
+        TINY,
+        "-W",
+        "256",
+        "-H",
+        "256",
+        "--steps",
+        "500",
+        "--no-resolution-binning",
+        "--json",
+        "--threads",
+        String(threads),
+      ];
+      const child = startCli(folder, "gen", "cat", ...args);
+      const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+      for (let seen = ""; !seen.includes('"denoise","stage":"denoise"') || !seen.includes('"type":"step"');) {
+        const { value, done } = await reader.read();
+        assert.ok(!done, "ended before the first step");
+        seen += value;
+      }
+      child.kill("SIGINT");
+      const asked = performance.now();
+      await reader.cancel();
+      const { code } = await child.status;
+      await child.stderr.cancel();
+      assert.equal(code, 130);
+      assert.ok(performance.now() - asked < 5000);
+      assert.deepEqual([...Deno.readDirSync(folder)], []);
+    });
   });
-});
+}
 
 Deno.test("inspect tells what checkpoints, artifacts and pictures are", async () => {
   await inFolder(async (folder) => {

@@ -190,6 +190,44 @@ Deno.test("what resident stages hold counts for those after them, as it was meas
   }
 });
 
+Deno.test("what resident stages hold on a GPU counts for those after them", () => {
+  const peaks = (residency: Residency) =>
+    planMemory(PUBLISHED, { traits: GPU, residency: { "*": residency } }).stages
+      .map(({ predictedGpuPeak }) => predictedGpuPeak ?? 0);
+  const [encode, denoise] = peaks("stage") as [number, number];
+  const [residentEncode, residentDenoise] = peaks("resident") as [number, number];
+  assert.equal(residentEncode, encode);
+  // T5's weights stay there while the transformer runs.
+  assert.equal(residentDenoise - denoise, 19.05e9);
+
+  const limited = { traits: GPU, maxGpuMemory: 20e9 };
+  assert(planMemory(PUBLISHED, { ...limited, residency: { "*": "stage" } }).fits);
+  const refused = planMemory(PUBLISHED, { ...limited, residency: { "*": "resident" } });
+  assert(!refused.fits);
+  assert.match(
+    refused.problems[0]!,
+    /^denoise needs 2\d\.\d GB of GPU memory, \d\.?\d* GB more than allowed: /,
+  );
+});
+
+Deno.test("of nodes of one stage the larger figure counts, of this machine's memory and of a GPU's", () => {
+  const way = (peakBytes: number, gpuPeakBytes: number) => ({
+    residency: "stage" as const,
+    parameters: {},
+    weightBytes: 1,
+    peakBytes,
+    gpuPeakBytes,
+    heldBytes: 0,
+    advice: "allow more",
+  });
+  const { plan } = planNodes([
+    { node: "many", stage: "encode", choices: [way(3e9, 1e9)] },
+    { node: "long", stage: "encode", choices: [way(2e9, 4e9)] },
+  ], { maxGpuMemory: 3e9 });
+  assert.deepEqual([plan.stages[0]?.predictedPeak, plan.stages[0]?.predictedGpuPeak], [3e9, 4e9]);
+  assert(!plan.fits);
+});
+
 Deno.test("memory of a GPU is predicted as it was measured with PixArt-XL on an H100", () => {
   const stored = { ...PUBLISHED.denoise!, weightBytes: 1.222e9, layerBytes: 42e6, storedBytes: 2 };
   const measured = [["float32", 512, 2.39e9], ["float32", 1024, 2.71e9], ["float16", 512, 1.58e9], [
