@@ -143,7 +143,9 @@ export function localRun(options: LocalRunOptions = {}): LocalRun {
   const models = new LocalModels({ ...modelOptions, ...(onProgress ? { onProgress } : {}) });
   const runtime = new OnnxRuntimeNode({ device, threads });
   const fingerprint = store?.folder === undefined ? undefined : rememberedFingerprint(store.folder);
+  const inline = new InlineExecutor({ models, runtime, fingerprint });
   const hosts = {
+    trial: inline,
     plugins: [...plugins],
     models: asJson(modelOptions) as JsonObject,
     runtime: asJson({ device, threads }) as JsonObject,
@@ -157,7 +159,7 @@ export function localRun(options: LocalRunOptions = {}): LocalRun {
     registry: builtInStages(),
     models,
     executors: [
-      new InlineExecutor({ models, runtime, fingerprint }),
+      inline,
       new WorkerExecutor({ ...hosts, createWorker }),
       new ProcessExecutor(hosts),
     ],

@@ -29,6 +29,8 @@ export interface HostedExecutorOptions extends Partial<HostSettings> {
    * @default {0}
    */
   readonly warmHosts?: number | undefined;
+  /** Tries nodes in this thread, where hosts would download weights to prepare them. */
+  readonly trial?: Executor | undefined;
   /** Takes the progress of downloads. */
   readonly onDownload?: ((progress: JsonObject) => void) | undefined;
   /** Takes warnings about the hub. */
@@ -60,11 +62,19 @@ export abstract class HostedExecutor implements Executor {
     return this.#options.graceMs ?? 500;
   }
 
+  /** Whether preparing a node downloads weights: the hosts find models where this thread finds them. */
+  async downloads(node: PrepareRequest["node"]): Promise<boolean> {
+    return await this.#options.trial?.downloads?.(node) ?? false;
+  }
+
   /** Prepares a node in a host, which then waits for nodes to run. */
   async prepare(
-    { node, inputs, residency, lowestPrecision }: PrepareRequest,
+    request: PrepareRequest,
     { signal }: { readonly signal: AbortSignal },
   ): Promise<PreparedNode> {
+    const { node, inputs, residency, lowestPrecision, isTrial } = request;
+    const { trial } = this.#options;
+    if (isTrial && trial) return await trial.prepare(request, { signal });
     const task: HostTask = {
       node: node.id,
       stage: node.stage.name,

@@ -55,6 +55,7 @@ Deno.test("what cannot work is refused before any weight is downloaded", async (
         [["--steps", "1"], /^error: --steps: Cannot denoise in one step/],
         [["--scheduler", "eulr"], /^error: --scheduler: Cannot make the scheduler "eulr"/],
         [["-W", "56", "--no-resolution-binning"], /^error: --width: .* multiples of 16/],
+        [["--steps", "1", "--executor", "process"], /^error: --steps: Cannot denoise in one step/],
         [["--max-memory", "1MB"], /^error: Cannot stay within 1 MB as encode needs/],
       ];
       for (const [args, told] of cases) {
