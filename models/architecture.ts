@@ -231,6 +231,8 @@ export interface DecoderMemoryRequest extends Pick<MemoryRequest, "traits"> {
   readonly tiling: TilingOptions["tiling"];
   /** Side of a blended tile in pixels, where that is fixed. */
   readonly tileSize?: number | undefined;
+  /** Pixels that blended tiles share: tiles that are chosen are larger. */
+  readonly tileOverlap?: number | undefined;
 }
 
 /** An open decoder. */

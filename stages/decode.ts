@@ -84,6 +84,7 @@ export const decodeStage: Stage = defineStage({
         tiling,
         // The default is a choice of ours, not one of the user's.
         tileSize: tileSize === DEFAULT_TILE ? undefined : tileSize,
+        tileOverlap,
       }),
       warnings,
 

@@ -59,6 +59,8 @@ export interface DecoderMemoryRequest {
   readonly tiling: VaeTiling;
   /** Side of a blended tile in pixels, where that is fixed. */
   readonly tileSize?: number | undefined;
+  /** Pixels that blended tiles share: tiles that are chosen are larger. */
+  readonly tileOverlap?: number | undefined;
 }
 
 /** Facts of an autoencoder's decoder. */
@@ -70,14 +72,16 @@ export function decoderFacts(config: AutoencoderConfig, weights: Weights): Decod
 export function decoderMemoryChoices(
   facts: DecoderFacts,
   pictures: DecodedPictures,
-  { traits, residency = "stage", tiling, tileSize }: DecoderMemoryRequest,
+  { traits, residency = "stage", tiling, tileSize, tileOverlap = 0 }: DecoderMemoryRequest,
 ): MemoryChoice[] {
   const usual = chooseTiling(facts.config, traits, pictures.height * pictures.width);
   const canBeSeamless = facts.config._class_name === "AutoencoderKL";
   const modes: readonly VaeTiling[] = tiling !== "auto"
     ? [tiling]
     : [...new Set<VaeTiling>([usual, ...(canBeSeamless ? ["seamless" as const] : []), "blended"])];
-  const sizes = tileSize === undefined ? TILE_SIZES : [tileSize];
+  const larger = TILE_SIZES.filter((size) => size > tileOverlap);
+  // An overlap that no size is larger than is refused where tiles are asked for, and leaves the other ways otherwise.
+  const sizes = tileSize === undefined ? larger : tileSize > tileOverlap ? [tileSize] : [];
   return modes.flatMap((mode) =>
     (mode === "blended" ? sizes : [undefined]).map((size): MemoryChoice => {
       const parameters: JsonObject = size === undefined ? { tiling: mode } : { tiling: mode, tileSize: size };

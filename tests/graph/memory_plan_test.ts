@@ -143,6 +143,24 @@ Deno.test("pictures are cut into blended tiles only where nothing else fits", ()
   assert.match(fixed.problems[0]!, /allow tiling "blended"/);
 });
 
+Deno.test("tiles are chosen that are larger than their overlap", () => {
+  const { height, width, images } = PUBLISHED;
+  const sizes = (tileOverlap: number, tileSize?: number) =>
+    decoderMemoryChoices(PUBLISHED.decode!, { height, width, images }, {
+      traits: CPU,
+      tiling: "auto",
+      tileSize,
+      tileOverlap,
+    }).flatMap(({ parameters }) => parameters["tiling"] === "blended" ? [parameters["tileSize"]] : []);
+  assert.deepEqual([sizes(128), sizes(256), sizes(384), sizes(512)], [
+    [512, 384, 256],
+    [512, 384],
+    [512],
+    [],
+  ]);
+  assert.deepEqual([sizes(128, 256), sizes(128, 64)], [[256], []]);
+});
+
 Deno.test("longer prompts and more pictures take more, and halves of guidance go one at a time where there are two", () => {
   const peaks = (facts: Run): number[] =>
     planMemory(facts, { traits: CPU }).stages.map(({ predictedPeak }) => predictedPeak);
