@@ -47,4 +47,6 @@ Deno.test("what a stage warns of while it runs is part of its job, computed or f
     const { status, warnings } = await (await server.ask(`/v1/jobs/${id}`)).json();
     assert.deepEqual([status, warnings], ["completed", ["It was prepared in haste", "It ran in haste"]], run);
   }
+  const alone = await server.post("/v1/stages/warns", { parameters: {}, inputs: {} });
+  assert.deepEqual((await alone.json()).warnings, ["It was prepared in haste", "It ran in haste"]);
 });
