@@ -104,6 +104,30 @@ const FAULTS: readonly [name: string, nodes: object, node: string, told: RegExp,
     embeddings(1, 12),
   ],
   [
+    "another checkpoint's transformer that takes other embeddings",
+    {
+      prompt,
+      negative,
+      denoise: {
+        stage: "denoise",
+        parameters: { ...small, transformer: goldenPath("checkpoints/tiny-sigma") },
+        inputs,
+      },
+    },
+    "denoise",
+    /^Cannot use embeddings as this transformer takes \d+ channels: they have 32\. Encode with the checkpoint/,
+  ],
+  [
+    "a seed beyond the last in second place",
+    {
+      prompt,
+      negative,
+      denoise: { stage: "denoise", parameters: { ...small, seeds: ["18446744073709551615"] }, inputs },
+    },
+    "denoise",
+    /^Cannot use a seed as it must be from -2\^63 to 2\^64 - 1: current value is 18446744073709551616$/,
+  ],
+  [
     "a number of seeds that fits no pictures",
     { prompt, negative, denoise: { stage: "denoise", parameters: { ...small, seeds: [1, 2, 3] }, inputs } },
     "denoise",
