@@ -325,3 +325,14 @@ Deno.test("the negative prompt does not run where guidance is off, and the resul
   assert.deepEqual(told(guided.events), ["prompt", "negative", "denoise", "decode"]);
   assert.notDeepEqual(guided.ids, first.ids);
 });
+
+Deno.test("a guidance scale below 0 gives the latents of diffusers, which are those without guidance", async () => {
+  // PixArtAlphaPipeline of diffusers 0.42.1 with guidance_scale=-2, the first of its latents.
+  const expected = [0.29035094380378723, 0.26646785570144653, 0.5650352835655212, 0.32155299186706543];
+  const { nodes } = textToImage({ ...small, prompts: ["cute cat"], guidanceScale: -2 });
+  const made = await runGraph({ pixstage: 1, nodes }, { ...local, until: "denoise" });
+  const { data } = made.get("denoise.latents")!.artifact.tensors["latents"]!;
+  for (const [index, value] of expected.entries()) {
+    assert.ok(Math.abs(Number(data[index]) - value) < 2e-5, `${data[index]} for ${value}`);
+  }
+});
