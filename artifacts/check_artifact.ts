@@ -5,11 +5,12 @@ import { embeddingsMetadata, unpackEmbeddings } from "./embeddings.ts";
 import { latentsMetadata, unpackLatents } from "./latents.ts";
 
 /**
- * Holds the content of an artifact against its kind, where the kind is one of the built-in stages': a file from
- * elsewhere may have the right tensors in shapes, types or values that no stage can use.
+ * Holds the content of an artifact against its kind, where the kind is one of the built-in stages': a file
+ * from elsewhere may have the right tensors in shapes, types or values that no stage can use.
  *
  * @param artifact The artifact.
- * @throws {ArtifactError} if a tensor is missing, or its shape, a value or the metadata is not as the kind has it.
+ * @throws {ArtifactError} if a tensor is missing, or its shape, a value or the metadata is not as the kind
+ * has it.
  * @throws {InputError} if a tensor holds no floats.
  */
 export function checkArtifact(artifact: Artifact): void {

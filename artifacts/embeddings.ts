@@ -110,7 +110,8 @@ function pad(
  *
  * @param artifact Embeddings made by a stage, or loaded from a file.
  * @returns Embeddings, a prompt at a time.
- * @throws {ArtifactError} if a tensor is missing, or its shape is not as it must be, or a value is not finite.
+ * @throws {ArtifactError} if a tensor is missing, or its shape is not as it must be, or a value is not
+ * finite.
  * @throws {InputError} if a tensor holds no floats.
  */
 export function unpackEmbeddings(artifact: Artifact): Embeddings {

@@ -112,7 +112,10 @@ async function readExactly(source: ByteSource, start: number, end: number): Prom
   return bytes;
 }
 
-/** Files that people take for safetensors, by their first bytes. Read as a length, each is beyond the longest header. */
+/**
+ * Files that people take for safetensors, by their first bytes. Read as a length, each is beyond the longest
+ * header.
+ */
 const SIGNATURES: readonly (readonly [bytes: readonly number[], format: string])[] = [
   [[0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a], "a PNG picture"],
   [[0xff, 0xd8, 0xff], "a JPEG picture"],

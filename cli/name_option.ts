@@ -28,11 +28,13 @@ export function optionOf(field: string): string {
 }
 
 /**
- * The message of an error, with the names of a command's options in the place of those of the fields that they set.
+ * The message of an error, with the names of a command's options in the place of those of the fields that
+ * they set.
  *
  * @param error The error.
  * @param command The command that failed.
- * @returns The message. It names the option at fault if the error tells its field and the user gave that option.
+ * @returns The message. It names the option at fault if the error tells its field and the user gave that
+ * option.
  */
 export function describeError(error: PixstageError, command: Command | undefined): string {
   if (command === undefined) return error.message;

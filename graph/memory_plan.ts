@@ -89,8 +89,9 @@ export class MemoryBudgetError extends PixstageError<"memory_budget"> {
 }
 
 /**
- * Plans a run. Stages run one after the other and give their memory back, so each has the whole limit, of this machine's
- * memory and of a GPU's, but for what resident stages before it go on holding. Of the choices that fit, the first is taken.
+ * Plans a run. Stages run one after the other and give their memory back, so each has the whole limit, of
+ * this machine's memory and of a GPU's, but for what resident stages before it go on holding. Of the choices
+ * that fit, the first is taken.
  *
  * @param nodes The nodes in the order of the run; those without choices take next to nothing.
  * @param limits Bounds of the memory.

@@ -66,8 +66,8 @@ export async function prepareRun(
   const executors = placeNodes(plan, options.executors, options.placement);
   const { given, nodes } = await GivenArtifacts.read(plan, store, options.readFile, reporter);
 
-  // 1. Prepare each node where it will run; what it needs has been prepared before. Where weights have to be downloaded
-  // first, the nodes are tried without them.
+  // 1. Prepare each node where it will run; what it needs has been prepared before. Where weights have to be
+  // downloaded first, the nodes are tried without them.
   const ready = new Map<string, ReadyNode>();
   const limited = options.maxMemory !== undefined || options.maxGpuMemory !== undefined;
   if (!options.isTrial && await downloads()) await tryNodes();
@@ -102,7 +102,10 @@ export async function prepareRun(
     return false;
   }
 
-  /** Other faults of the environment, such as a hub that gives whole files alone, are told when the nodes are prepared. */
+  /**
+   * Other faults of the environment, such as a hub that gives whole files alone, are told when the nodes are
+   * prepared.
+   */
   async function tryNodes(): Promise<void> {
     try {
       await prepareNodes(true);
@@ -161,7 +164,10 @@ export async function prepareRun(
   }
 }
 
-/** Faults of the environment that a second look does not mend: of a checkpoint's files, and of a hub that is away. */
+/**
+ * Faults of the environment that a second look does not mend: of a checkpoint's files, and of a hub that is
+ * away.
+ */
 const FAULTS: ReadonlySet<ErrorCode> = new Set([
   "missing_component",
   "missing_weight",

@@ -44,8 +44,8 @@ export interface PixstageOptions extends Pick<RunOptions, "registry" | "residenc
   /** Writes results to files, where there is a disk. */
   readonly files?: ResultFiles | undefined;
   /**
-   * Listens to warnings about the hub, such as that its cached copy is used; a call's own warnings hold those that come
-   * while it runs.
+   * Listens to warnings about the hub, such as that its cached copy is used; a call's own warnings hold those
+   * that come while it runs.
    *
    * @returns Ends the listening.
    */
@@ -332,8 +332,8 @@ export class Pixstage implements AsyncDisposable {
   }
 
   /**
-   * How a graph names an artifact. It is put into the store where that does not have it; one that the store cannot take,
-   * being full, stays in memory, and the run that takes it warns of the store.
+   * How a graph names an artifact. It is put into the store where that does not have it; one that the store
+   * cannot take, being full, stays in memory, and the run that takes it warns of the store.
    */
   async #kept({ id, artifact }: { readonly id: string; readonly artifact: Artifact }) {
     if (!await this.#store.has(id)) {

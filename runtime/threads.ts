@@ -6,8 +6,9 @@ import { z } from "zod";
 const FEW = 64;
 
 /**
- * The most threads of one operation: as many as there are processors, but 64 at least, so that what a larger machine made
- * can be made again. With thousands of them an operation takes minutes and gigabytes, and nothing stops it meanwhile.
+ * The most threads of one operation: as many as there are processors, but 64 at least, so that what a larger
+ * machine made can be made again. With thousands of them an operation takes minutes and gigabytes, and
+ * nothing stops it meanwhile.
  */
 export const MOST_THREADS: number = Math.max(FEW, navigator.hardwareConcurrency);
 

@@ -101,8 +101,8 @@ function checkFinite({ name, timesteps, sigmas = [] }: Scheduler): void {
 }
 
 /**
- * Takes the steps of a run on a sample, predictions and noise of nothing but zeros: whatever the values, they are
- * multiplied by the same weights, and 0 times a weight that is not finite is no number.
+ * Takes the steps of a run on a sample, predictions and noise of nothing but zeros: whatever the values, they
+ * are multiplied by the same weights, and 0 times a weight that is not finite is no number.
  */
 function checkSteps(scheduler: Scheduler): void {
   const { name, timesteps } = scheduler;

@@ -3,8 +3,8 @@
 import type { ArtifactStore, RunStore } from "./store.ts";
 
 /**
- * Reads artifacts that a store lacks from a spare one. Everything else is the store's own affair: also whether it has an
- * artifact, which says whether those that open the store's folder find it there.
+ * Reads artifacts that a store lacks from a spare one. Everything else is the store's own affair: also
+ * whether it has an artifact, which says whether those that open the store's folder find it there.
  *
  * @param store The store.
  * @param spare Holds what the store could not take.

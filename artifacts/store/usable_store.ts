@@ -20,8 +20,8 @@ export interface UsableStore {
 }
 
 /**
- * Opens a store in a folder. A folder that cannot be written is read alone, and one that cannot be read either is not
- * used: neither stops a run.
+ * Opens a store in a folder. A folder that cannot be written is read alone, and one that cannot be read
+ * either is not used: neither stops a run.
  *
  * @param folder The folder. It need not exist.
  */

@@ -130,8 +130,8 @@ export interface Executor {
    */
   prepare(request: PrepareRequest, options: { readonly signal: AbortSignal }): Promise<PreparedNode>;
   /**
-   * Whether preparing a node downloads weights. Its run is then tried before, so that what cannot work is refused without
-   * them.
+   * Whether preparing a node downloads weights. Its run is then tried before, so that what cannot work is
+   * refused without them.
    */
   downloads?(node: PrepareRequest["node"]): Promise<boolean>;
   /** Ends what waits for more nodes: the run is over. */

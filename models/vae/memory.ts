@@ -80,7 +80,8 @@ export function decoderMemoryChoices(
     ? [tiling]
     : [...new Set<VaeTiling>([usual, ...(canBeSeamless ? ["seamless" as const] : []), "blended"])];
   const larger = TILE_SIZES.filter((size) => size > tileOverlap);
-  // An overlap that no size is larger than is refused where tiles are asked for, and leaves the other ways otherwise.
+  // An overlap that no size is larger than is refused where tiles are asked for, and leaves the other ways
+  // otherwise.
   const sizes = tileSize === undefined ? larger : tileSize > tileOverlap ? [tileSize] : [];
   return modes.flatMap((mode) =>
     (mode === "blended" ? sizes : [undefined]).map((size): MemoryChoice => {

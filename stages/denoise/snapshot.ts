@@ -159,8 +159,8 @@ export function snapshotImages(
 }
 
 /**
- * Holds the outline of a state against the denoising that is to go on from it, before anything is read. An outline that
- * tells nothing is accepted: the state is held against the denoising again when it is there.
+ * Holds the outline of a state against the denoising that is to go on from it, before anything is read. An
+ * outline that tells nothing is accepted: the state is held against the denoising again when it is there.
  *
  * @param outline The outline of the state.
  * @param identity What goes on from it, as far as it is known.

@@ -104,7 +104,9 @@ const OF_OPTION: Readonly<Record<string, Kind>> = {
   "--cfg-scale": notANumber,
 };
 
-/** Options whose files, where they are missing, are a fault of the environment: status 1, see docs/errors.md. */
+/**
+ * Options whose files, where they are missing, are a fault of the environment: status 1, see docs/errors.md.
+ */
 const FILES: readonly string[] = ["--init-noise", "--load-embeds", "--load-latents", "--plugin"];
 
 /** Options that a bad value of another one needs beside it. */

@@ -1,6 +1,7 @@
 /**
- * Runs the command line in this process: a command takes milliseconds to start then, where a process of its own takes most
- * of a second. What a command does to its process (signals, pipes, plugins, the standard output as a file) needs one.
+ * Runs the command line in this process: a command takes milliseconds to start then, where a process of its
+ * own takes most of a second. What a command does to its process (signals, pipes, plugins, the standard
+ * output as a file) needs one.
  *
  * @module
  */

@@ -53,7 +53,10 @@ const told = (events: readonly RunEvent[]): string[] => [
   ...new Set(events.flatMap((event) => "nodeIndex" in event ? [event.node] : [])),
 ];
 
-/** Graphs that cannot work, the node at fault, unless it is a file that is, the error, and the file that they take. */
+/**
+ * Graphs that cannot work, the node at fault, unless it is a file that is, the error, and the file that they
+ * take.
+ */
 const FAULTS: readonly [name: string, nodes: object, node: string, told: RegExp, file?: Artifact][] = [
   [
     "initial noise of another size",
