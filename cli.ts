@@ -72,13 +72,18 @@ export async function main(args: readonly string[]): Promise<number> {
     else {
       const told = toPixstageError(error);
       const isVerbose = args.includes("--verbose") || args.includes("-v");
-      const called = root.commands.find((command) => command.name() === args[0]);
-      writeLine(stderr, `error: ${isVerbose ? told.stack : describeError(told, called)}`);
+      writeLine(stderr, `error: ${isVerbose ? told.stack : describeError(told, calledCommand(root, args))}`);
     }
     return exitStatus(error);
   } finally {
     leaveInterrupts();
   }
+}
+
+/** The command or subcommand that arguments call. */
+function calledCommand(command: Command, [name, ...rest]: readonly string[]): Command {
+  const called = command.commands.find((subcommand) => subcommand.name() === name);
+  return called ? calledCommand(called, rest) : command;
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

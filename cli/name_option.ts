@@ -36,8 +36,7 @@ export function optionOf(field: string): string {
  * @returns The message. It names the option at fault if the error tells its field and the user gave that
  * option.
  */
-export function describeError(error: PixstageError, command: Command | undefined): string {
-  if (command === undefined) return error.message;
+export function describeError(error: PixstageError, command: Command): string {
   const message = nameOptions(error.message, command);
   const field = fieldOf(error);
   if (field === undefined) return message;

@@ -45,6 +45,7 @@ const noPair = fc.oneof(letters, fc.constantFrom("", "=", "=1"));
 /** By what stands between `<` and `>`; every value of every option must be of one of these kinds. */
 const KINDS: Readonly<Record<string, Kind>> = {
   "dir|org/name": nowhere,
+  "path": nowhere,
   "n": fc.oneof(notWhole, fc.constantFrom(`${MOST_THREADS + 1}000000`)),
   "k": fc.oneof(notWhole, fc.constant("0")),
   "step": fc.oneof(notWhole, fc.constant("0"), fc.integer({ min: 2, max: 1e6 }).map(String)),
@@ -141,6 +142,8 @@ function argumentsOf(command: string, { embeddings, latents, picture, graph }: F
       return [command, "cat", ...model, "--a", "steps=2", "--b", "steps=3"];
     case "rehearse":
       return [command, "rehearsal", "--preset", "small"];
+    case "devices install":
+      return [...command.split(" "), "cuda", "--from", "./libraries"];
     case "store gc":
     case "quantized gc":
       return [...command.split(" "), "--max-size", "1GB"];
