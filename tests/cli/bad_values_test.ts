@@ -8,7 +8,7 @@ import { inFolder, TINY } from "./run_cli.ts";
 import { runHere } from "./run_here.ts";
 
 /** Values that are drawn for each option. */
-const DRAWS = 12;
+const DRAWS = 8;
 
 /** The commands that are walked. `serve` goes on until it is stopped where a value is not refused. */
 const LEFT_OUT: readonly string[] = ["serve", "help"];
