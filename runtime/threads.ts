@@ -3,10 +3,10 @@
 import { z } from "zod";
 
 /** Threads that a machine of few processors may still be asked for: results depend on their number. */
-const FEW = 64;
+const FEW = 16;
 
 /**
- * The most threads of one operation: as many as there are processors, but 64 at least, so that what a larger
+ * The most threads of one operation: as many as there are processors, but 16 at least, so that what a larger
  * machine made can be made again. With thousands of them an operation takes minutes and gigabytes, and
  * nothing stops it meanwhile.
  */
