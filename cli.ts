@@ -8,6 +8,8 @@ import { Command, CommanderError } from "commander";
 import { stderr } from "node:process";
 import { bypassProxyOnLoopback } from "./artifacts/proxy.ts";
 import project from "./deno.json" with { type: "json" };
+import { leaveInterrupts } from "./cli/interrupt.ts";
+import { describeError } from "./cli/name_option.ts";
 import { outliveReaders, writeLine } from "./cli/standard_streams.ts";
 import { exitStatus, isAbortError, toPixstageError } from "./errors/foreign_error.ts";
 
@@ -33,8 +35,12 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   compare: async () => (await import("./cli/compare.ts")).compareCommand(),
 };
 
-/** Puts the commands together: the one that is called, or all where none is. */
-async function program(called: string | undefined): Promise<Command> {
+/**
+ * Puts the commands together.
+ *
+ * @param called The command that is called; all are loaded where it is none.
+ */
+export async function program(called: string | undefined): Promise<Command> {
   const known = called !== undefined && Object.hasOwn(COMMANDS, called);
   const loads = known ? [COMMANDS[called]!] : Object.values(COMMANDS);
   const commands = await Promise.all(loads.map((load) => load()));
@@ -56,18 +62,28 @@ async function program(called: string | undefined): Promise<Command> {
 export async function main(args: readonly string[]): Promise<number> {
   outliveReaders();
   bypassProxyOnLoopback();
+  const root = await program(args[0]);
   try {
-    await (await program(args[0])).parseAsync(args, { from: "user" });
+    await root.parseAsync(args, { from: "user" });
     return 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     if (isAbortError(error)) writeLine(stderr, "Stopped");
     else {
-      const { message, stack } = toPixstageError(error);
-      writeLine(stderr, `error: ${args.includes("--verbose") || args.includes("-v") ? stack : message}`);
+      const told = toPixstageError(error);
+      const isVerbose = args.includes("--verbose") || args.includes("-v");
+      writeLine(stderr, `error: ${isVerbose ? told.stack : describeError(told, calledCommand(root, args))}`);
     }
     return exitStatus(error);
+  } finally {
+    leaveInterrupts();
   }
+}
+
+/** The command or subcommand that arguments call. */
+function calledCommand(command: Command, [name, ...rest]: readonly string[]): Command {
+  const called = command.commands.find((subcommand) => subcommand.name() === name);
+  return called ? calledCommand(called, rest) : command;
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -8,9 +8,9 @@ import type { JsonObject } from "./artifacts/artifact.ts";
 import { asJson } from "./artifacts/canonical_json.ts";
 import { writeOutputFile } from "./artifacts/output_file.ts";
 import { defaultStoreFolder } from "./artifacts/store/default_folder.ts";
-import { FolderStore } from "./artifacts/store/folder_store.ts";
 import { MemoryStore } from "./artifacts/store/memory_store.ts";
 import type { RunStore } from "./artifacts/store/store.ts";
+import { openUsableStore, type UsableStore } from "./artifacts/store/usable_store.ts";
 import { InputError } from "./errors/pixstage_error.ts";
 import { HttpExecutor } from "./graph/executors/http.ts";
 import { InlineExecutor } from "./graph/executors/inline.ts";
@@ -83,12 +83,17 @@ export interface OpenOptions extends Omit<LocalRunOptions, "store"> {
  */
 export async function open(options: OpenOptions = {}): Promise<Pixstage> {
   const { model = DEFAULT_MODEL, executor = "inline", store: place, ...rest } = options;
-  const store = place === false
-    ? new MemoryStore()
+  const { store, reason }: UsableStore = place === false
+    ? { store: new MemoryStore() }
     : typeof place === "object"
-    ? place
-    : new FolderStore(place ?? defaultStoreFolder());
-  const run = localRun({ ...rest, store });
+    ? { store: place }
+    : await openUsableStore(place ?? defaultStoreFolder());
+  const listeners = new Set<(message: string) => void>();
+  const onWarning = (message: string): void => {
+    rest.onWarning?.(message);
+    for (const listener of listeners) listener(message);
+  };
+  const run = localRun({ ...rest, store, onWarning });
   await loadPlugins(run.registry, rest.plugins ?? []);
   const known = run.executors.find(({ name }) => name === executor);
   const isAddress = /^https?:\/\//.test(executor);
@@ -104,9 +109,15 @@ export async function open(options: OpenOptions = {}): Promise<Pixstage> {
     executors: [known ?? new HttpExecutor(executor)],
     model,
     store,
+    storeWarning: reason &&
+      `Nothing of this call is kept: ${reason}. Open another folder as the store, or none`,
     files: {
       writePicture: (path, bytes) => writeOutputFile(path, [bytes]),
       writeArtifact: (path, { artifact, provenance }) => writeArtifactFile(path, artifact, provenance),
+    },
+    onHubWarning(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
     },
     freeMemory: () => Deno.systemMemoryInfo().available,
   });
@@ -132,11 +143,14 @@ export function localRun(options: LocalRunOptions = {}): LocalRun {
   const models = new LocalModels({ ...modelOptions, ...(onProgress ? { onProgress } : {}) });
   const runtime = new OnnxRuntimeNode({ device, threads });
   const fingerprint = store?.folder === undefined ? undefined : rememberedFingerprint(store.folder);
+  const inline = new InlineExecutor({ models, runtime, fingerprint });
   const hosts = {
+    trial: inline,
     plugins: [...plugins],
     models: asJson(modelOptions) as JsonObject,
     runtime: asJson({ device, threads }) as JsonObject,
     ...(store?.folder === undefined ? {} : { fingerprints: store.folder }),
+    onWarning: modelOptions.onWarning,
     onDownload: onProgress && ((progress: JsonObject) => onProgress(downloadProgressSchema.parse(progress))),
   };
   const createWorker = () =>
@@ -145,7 +159,7 @@ export function localRun(options: LocalRunOptions = {}): LocalRun {
     registry: builtInStages(),
     models,
     executors: [
-      new InlineExecutor({ models, runtime, fingerprint }),
+      inline,
       new WorkerExecutor({ ...hosts, createWorker }),
       new ProcessExecutor(hosts),
     ],

@@ -8,6 +8,7 @@
  */
 
 import { z } from "zod";
+import { parseValue } from "../errors/parse_value.ts";
 import { InputError } from "../errors/pixstage_error.ts";
 import { type Artifact, ArtifactError } from "./artifact.ts";
 import { toFloat32 } from "./half_precision.ts";
@@ -21,6 +22,22 @@ export const embeddingsMetadataSchema = z.looseObject({
   /** The negative prompts as given. */
   negativePrompts: z.array(z.string()).optional(),
 });
+
+/** What is known of embeddings beside their tensors. */
+export type EmbeddingsMetadata = z.infer<typeof embeddingsMetadataSchema>;
+
+/**
+ * Reads what is known of embeddings beside their tensors.
+ *
+ * @throws {ArtifactError} if a field is of another type.
+ */
+export function embeddingsMetadata({ metadata }: Pick<Artifact, "metadata">): EmbeddingsMetadata {
+  return parseValue(
+    embeddingsMetadataSchema,
+    metadata,
+    ({ clause }, options) => new ArtifactError(`Cannot use embeddings: in their metadata ${clause}`, options),
+  );
+}
 
 /** Embeddings of one prompt: real tokens alone, `[tokens, channels]`. */
 export type PromptEmbedding = Tensor<"float32">;
@@ -46,7 +63,7 @@ export interface Embeddings {
 export function packEmbeddings(
   embeddings: Embeddings,
   length: number,
-  metadata: z.infer<typeof embeddingsMetadataSchema> & Artifact["metadata"],
+  metadata: EmbeddingsMetadata & Artifact["metadata"],
 ): Artifact {
   const { prompts, negatives } = embeddings;
   return {
@@ -93,7 +110,9 @@ function pad(
  *
  * @param artifact Embeddings made by a stage, or loaded from a file.
  * @returns Embeddings, a prompt at a time.
- * @throws {ArtifactError} if a tensor is missing or its shape or type is not as it must be.
+ * @throws {ArtifactError} if a tensor is missing, or its shape is not as it must be, or a value is not
+ * finite.
+ * @throws {InputError} if a tensor holds no floats.
  */
 export function unpackEmbeddings(artifact: Artifact): Embeddings {
   const prompts = unpad(artifact, "prompt_embeds", "prompt_attention_mask");
@@ -147,13 +166,21 @@ function unpad(artifact: Artifact, embedsName: string, maskName: string): Prompt
     rows.forEach((row, index) =>
       data.set(values.data.subarray(row * channels, (row + 1) * channels), index * channels)
     );
+    const bad = data.findIndex((value) => !Number.isFinite(value));
+    if (bad >= 0) {
+      throw new ArtifactError(
+        `Cannot use embeddings as all values must be finite: ${embedsName} of prompt ${prompt} holds ${
+          data[bad]
+        }`,
+      );
+    }
     return tensor("float32", [rows.length, channels], data);
   });
 }
 
 /** Takes embeddings of prompts apart: an artifact for each prompt. */
 export function splitEmbeddings(artifact: Artifact): Artifact[] {
-  const { prompts: texts } = embeddingsMetadataSchema.parse(artifact.metadata);
+  const { prompts: texts } = embeddingsMetadata(artifact);
   const length = paddedLength(artifact);
   return unpackEmbeddings(artifact).prompts.map((prompt, row) =>
     packEmbeddings({ prompts: [prompt] }, length, texts ? { prompts: [texts[row]!] } : {})
@@ -167,7 +194,7 @@ export function splitEmbeddings(artifact: Artifact): Artifact[] {
  */
 export function joinEmbeddings(rows: readonly Artifact[]): Artifact {
   const prompts = rows.flatMap((row) => unpackEmbeddings(row).prompts);
-  const texts = rows.flatMap(({ metadata }) => embeddingsMetadataSchema.parse(metadata).prompts ?? []);
+  const texts = rows.flatMap((row) => embeddingsMetadata(row).prompts ?? []);
   const length = Math.max(...rows.map(paddedLength));
   return packEmbeddings({ prompts }, length, texts.length === prompts.length ? { prompts: texts } : {});
 }

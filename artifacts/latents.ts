@@ -8,6 +8,7 @@
  */
 
 import { z } from "zod";
+import { parseValue } from "../errors/parse_value.ts";
 import { type Artifact, ArtifactError } from "./artifact.ts";
 import { toFloat32 } from "./half_precision.ts";
 import { someNames } from "./some_names.ts";
@@ -23,14 +24,27 @@ export const latentsMetadataSchema = z.looseObject({
 export type LatentsMetadata = z.infer<typeof latentsMetadataSchema>;
 
 /**
+ * Reads what is known of latents beside their tensor.
+ *
+ * @throws {ArtifactError} if a field is of another type.
+ */
+export function latentsMetadata({ metadata }: Pick<Artifact, "metadata">): LatentsMetadata {
+  return parseValue(
+    latentsMetadataSchema,
+    metadata,
+    ({ clause }, options) => new ArtifactError(`Cannot use latents: in their metadata ${clause}`, options),
+  );
+}
+
+/**
  * The tensor `latents` of an artifact, as float32.
  *
  * @param artifact Latents made by a stage, or loaded from a file.
- * @param channels Channels that there must be.
+ * @param channels Channels that there must be; any number by default.
  * @returns `latents` [images, channels, height, width].
  * @throws {ArtifactError} if the tensor is missing or of another shape, or holds a value that is not finite.
  */
-export function unpackLatents(artifact: Artifact, channels: number): Tensor<"float32"> {
+export function unpackLatents(artifact: Artifact, channels?: number): Tensor<"float32"> {
   const latents = artifact.tensors["latents"];
   if (!latents) {
     throw new ArtifactError(
@@ -39,9 +53,12 @@ export function unpackLatents(artifact: Artifact, channels: number): Tensor<"flo
       }`,
     );
   }
-  if (latents.shape.length !== 4 || latents.shape[1] !== channels || latents.shape.includes(0)) {
+  const { shape } = latents;
+  if (shape.length !== 4 || shape[1] !== (channels ?? shape[1]) || shape.includes(0)) {
     throw new ArtifactError(
-      `Cannot use latents as they must be [images, ${channels}, height, width]: shape is [${latents.shape}]`,
+      `Cannot use latents as they must be [images, ${
+        channels ?? "channels"
+      }, height, width]: shape is [${shape}]`,
     );
   }
   const values = toFloat32(latents, "latents");

@@ -38,6 +38,16 @@ export class SafetensorsError extends FormatError {
     this.part = part;
     this.value = text;
   }
+
+  /**
+   * A file of another format.
+   *
+   * @param file The file, as the caller named it.
+   * @param format What it is: `a PNG picture`.
+   */
+  static otherFormat(file: string, format: string): SafetensorsError {
+    return new SafetensorsError(file, "the file", "be a safetensors file", format);
+  }
 }
 
 function describe(value: unknown): string {

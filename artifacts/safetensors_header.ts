@@ -112,8 +112,29 @@ async function readExactly(source: ByteSource, start: number, end: number): Prom
   return bytes;
 }
 
+/**
+ * Files that people take for safetensors, by their first bytes. Read as a length, each is beyond the longest
+ * header.
+ */
+const SIGNATURES: readonly (readonly [bytes: readonly number[], format: string])[] = [
+  [[0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a], "a PNG picture"],
+  [[0xff, 0xd8, 0xff], "a JPEG picture"],
+  [[0x52, 0x49, 0x46, 0x46], "a WebP picture"],
+  [[0x50, 0x4b, 0x03, 0x04], "a file of torch.save, or another ZIP archive"],
+  [[0x80, 0x02], "a pickle of Python"],
+  [[0x47, 0x47, 0x55, 0x46], "a GGUF file"],
+];
+
+function otherFormat(prefix: Uint8Array): string | undefined {
+  const view = new DataView(prefix.buffer, prefix.byteOffset, LENGTH_BYTES);
+  if (view.getBigUint64(0, true) <= BigInt(LONGEST_HEADER)) return undefined;
+  return SIGNATURES.find(([bytes]) => bytes.every((byte, index) => byte === prefix[index]))?.[1];
+}
+
 /** The header's length: within the library's limit and within the file, before anything of that size is made. */
 function headerLength(prefix: Uint8Array, fileSize: number, fileName: string): number {
+  const other = otherFormat(prefix);
+  if (other !== undefined) throw SafetensorsError.otherFormat(fileName, other);
   const view = new DataView(prefix.buffer, prefix.byteOffset, LENGTH_BYTES);
   const length = view.getBigUint64(0, true);
   if (length > BigInt(LONGEST_HEADER)) {

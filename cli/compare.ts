@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Command } from "commander";
+import { Command, CommanderError } from "commander";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,6 +13,7 @@ import { fileURLToPath } from "node:url";
 import prettyBytes from "pretty-bytes";
 import { readSafetensorsFile } from "../artifacts/disk.ts";
 import type { Tensor } from "../artifacts/tensor.ts";
+import { EXIT_STATUSES } from "../errors/error_codes.ts";
 import { PixstageError } from "../errors/pixstage_error.ts";
 import { DEFAULT_MODEL } from "../hub/local_models.ts";
 import { decodePicture, encodePicture } from "../images/picture.ts";
@@ -20,6 +21,7 @@ import { sideBySide } from "../images/side_by_side.ts";
 import { psnr, ssim } from "../images/similarity.ts";
 import { compareTensors, type TensorDifference } from "../artifacts/compare_tensors.ts";
 import type { MemoryReport } from "./memory_report.ts";
+import { genCommand } from "./gen.ts";
 import { pathOrName } from "./gen_options.ts";
 import { checkOutputs, isStdout, printPaths, writeOutput } from "./output.ts";
 import { writeLine } from "./standard_streams.ts";
@@ -45,11 +47,14 @@ interface Way {
   readonly memory: MemoryReport;
 }
 
-/** A run of one way failed; its own words stand above. */
+/** The exit status of a run that was asked for what cannot be. */
+const USAGE_STATUS = EXIT_STATUSES.caller;
+
+/** A run of one way failed. */
 export class CompareError extends PixstageError<"comparison_failed"> {
   override name = "CompareError";
 
-  /** @param message Which run failed. */
+  /** @param message Which run failed, and why. */
   constructor(message: string) {
     super("comparison_failed", message);
   }
@@ -75,6 +80,7 @@ export function compareCommand(): Command {
 
 async function compare(prompt: string, options: CompareOptions): Promise<void> {
   await checkOutputs([options.output], options);
+  for (const name of ["set", "a", "b"] as const) checkFlags(name, flags(options[name]));
 
   // 1. Make the picture both ways, each in a process of its own.
   const folder = await mkdtemp(join(tmpdir(), "pixstage-compare-"));
@@ -126,6 +132,20 @@ function flags(text: string): string[] {
   });
 }
 
+/** Refuses options that gen does not have, and values that they cannot have. */
+function checkFlags(name: "set" | "a" | "b", args: readonly string[]): void {
+  const command = genCommand().exitOverride().configureOutput({ writeErr: () => {} });
+  try {
+    const [unknown] = command.parseOptions([...args]).unknown;
+    if (unknown !== undefined) {
+      throw new UsageError(`Cannot compare as gen has no option ${unknown}: see --${name}`);
+    }
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    throw new UsageError(`--${name}: ${error.message.replace(/^error: /, "")}`);
+  }
+}
+
 /** Runs gen in a process of its own, so that what it takes is its own. */
 async function make(name: string, args: readonly string[], stem: string): Promise<Way> {
   const files = { embeddings: `${stem}.embeddings`, latents: `${stem}.latents`, picture: `${stem}.png` };
@@ -144,8 +164,11 @@ async function make(name: string, args: readonly string[], stem: string): Promis
     cwd: userFolder(),
   }).output();
   if (code !== 0) {
-    stderr.write(errors);
-    throw new CompareError(`Cannot compare as the run of "${name}" failed`);
+    const said = new TextDecoder().decode(errors).trim();
+    const reason = said.split("\n").find((line) => line.startsWith("error: "))?.slice("error: ".length) ??
+      said;
+    const message = `Cannot compare as the run of "${name}" failed: ${reason}`;
+    throw code === USAGE_STATUS ? new UsageError(message) : new CompareError(message);
   }
   const events = new TextDecoder().decode(output).trim().split("\n").map((line) => JSON.parse(line));
   return {

@@ -17,6 +17,7 @@ import {
   pictureRequest,
   runOptions,
 } from "./gen_options.ts";
+import { ignoredOptions } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { checkOutputs } from "./output.ts";
 import { pictureFormat } from "./save_pictures.ts";
@@ -34,7 +35,11 @@ export function decodeCommand(): Command {
   );
 }
 
-async function decode(latents: string, options: GenOptions & StoreOptions): Promise<void> {
+async function decode(
+  latents: string,
+  options: GenOptions & StoreOptions,
+  command: Command,
+): Promise<void> {
   const { output, outputFormat, saveTensor } = options;
   const format = pictureFormat({ output, format: outputFormat });
   await checkOutputs([output, saveTensor], { ...options, namesFiles: output === undefined });
@@ -43,6 +48,8 @@ async function decode(latents: string, options: GenOptions & StoreOptions): Prom
   const run = await openRun(options, runOptions(options));
   await showRun(graph, { ...run, ...memoryOptions(options) }, options, {
     signal,
+    command,
+    warnings: ignoredOptions(command),
     save: async (made) => {
       const image = made.get("decode.image")!;
       const tensor = saveTensor === undefined ? [] : [await saveArtifact(image, saveTensor)];

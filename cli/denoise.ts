@@ -18,6 +18,7 @@ import {
   pictureRequest,
   runOptions,
 } from "./gen_options.ts";
+import { ignoredOptions } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { wholeNumber } from "./option_values.ts";
 import { checkOutputs } from "./output.ts";
@@ -41,7 +42,7 @@ export function denoiseCommand(): Command {
   return addStoreOptions(command).action(denoise);
 }
 
-async function denoise(embeddings: string, options: DenoiseOptions): Promise<void> {
+async function denoise(embeddings: string, options: DenoiseOptions, command: Command): Promise<void> {
   const { stopAfter } = options;
   await checkOutputs([options.output], options);
   const embeddingsFile = userPath(embeddings);
@@ -54,6 +55,8 @@ async function denoise(embeddings: string, options: DenoiseOptions): Promise<voi
   await showRun(stopAfter === undefined ? graph : stoppedAfter(graph, stopAfter), all, options, {
     signal,
     until: "denoise",
+    command,
+    warnings: ignoredOptions(command),
     save: async (made) => [await saveArtifact(made.get(output)!, options.output)],
   });
 }

@@ -17,6 +17,7 @@ import {
   pictureRequest,
   runOptions,
 } from "./gen_options.ts";
+import { ignoredOptions } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { checkOutputs } from "./output.ts";
 import { saveArtifact, showRun } from "./show_run.ts";
@@ -38,7 +39,7 @@ export function encodeCommand(): Command {
   return addStoreOptions(command).action(encode);
 }
 
-async function encode(prompts: string[], options: EncodeOptions): Promise<void> {
+async function encode(prompts: string[], options: EncodeOptions, command: Command): Promise<void> {
   await checkOutputs([options.output], options);
   const graph = textToImage(pictureRequest(prompts, options), { pair: true });
   const run = await openRun(options, runOptions(options));
@@ -46,6 +47,13 @@ async function encode(prompts: string[], options: EncodeOptions): Promise<void> 
   await showRun(graph, { ...run, ...memoryOptions(options) }, options, {
     signal: interruptSignal(),
     until: node,
+    command,
+    warnings: [
+      ...(!options.negative && options.negativePrompt !== undefined
+        ? ["--negative-prompt has no effect with --no-negative"]
+        : []),
+      ...ignoredOptions(command),
+    ],
     save: async (made) => [await saveArtifact(made.get(`${node}.embeddings`)!, options.output)],
   });
 }

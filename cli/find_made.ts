@@ -7,8 +7,11 @@
 import { readFile, stat } from "node:fs/promises";
 import { z } from "zod";
 import { type Artifact, ArtifactError } from "../artifacts/artifact.ts";
+import { onDisk } from "../artifacts/file_error.ts";
 import { artifactId } from "../artifacts/artifact_file.ts";
 import type { RunStore } from "../artifacts/store/store.ts";
+import { parseValue } from "../errors/parse_value.ts";
+import { FormatError } from "../errors/pixstage_error.ts";
 import type { GraphInput } from "../graph/document.ts";
 import { storedOrigin } from "../graph/lineage.ts";
 import { describeOrigin, parseProvenance, type Provenance } from "../graph/provenance.ts";
@@ -58,12 +61,18 @@ export async function findMade(target: string, store: RunStore): Promise<MadeArt
   const found = await stat(path).catch(() => undefined);
   if (!found && /^[0-9a-f]{4,64}$/i.test(target)) return await findStored(target, store);
   if (target.endsWith(".safetensors")) return await findFile(path, store);
-  const bytes = new Uint8Array(await readFile(path));
+  const bytes = new Uint8Array(await onDisk("read", path, readFile(path)));
   const { metadata, format } = await decodePicture(bytes);
   const text = metadata["pixstage"];
   if (text === undefined) throw unknown(target);
-  const { image } = imageSchema.parse(JSON.parse(text));
-  return { provenance: parseProvenance(text, target), image, path, bytes, format };
+  const provenance = parseProvenance(text, target);
+  const { image } = parseValue(
+    imageSchema,
+    JSON.parse(text),
+    ({ clause }, options) =>
+      new FormatError(`Cannot read how ${target} was made: in its text "pixstage" ${clause}`, options),
+  );
+  return { provenance, image, path, bytes, format };
 }
 
 async function findFile(path: string, store: RunStore): Promise<MadeArtifactFile> {

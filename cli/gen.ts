@@ -9,7 +9,15 @@ import { defaultName } from "../graph/describe_picture.ts";
 import type { RunResult } from "../graph/run_options.ts";
 import { textToImage } from "../graph/text_to_image.ts";
 import { DEFAULT_MODEL } from "../hub/local_models.ts";
-import { addGenOptions, type GenOptions, memoryOptions, pictureRequest, runOptions } from "./gen_options.ts";
+import {
+  addGenOptions,
+  checkBeginning,
+  type GenOptions,
+  memoryOptions,
+  pictureRequest,
+  runOptions,
+} from "./gen_options.ts";
+import { ignoredOptions, skippedStages } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { checkOutputs } from "./output.ts";
 import { pictureFormat } from "./save_pictures.ts";
@@ -27,7 +35,11 @@ export function genCommand(): Command {
 }
 
 /** Runs the command. */
-async function gen(prompts: string[], options: GenOptions & StoreOptions): Promise<void> {
+async function gen(
+  prompts: string[],
+  options: GenOptions & StoreOptions,
+  command: Command,
+): Promise<void> {
   // 1. Refuse what cannot work.
   checkOptions(prompts, options);
   const {
@@ -61,6 +73,8 @@ async function gen(prompts: string[], options: GenOptions & StoreOptions): Promi
   const run = await openRun(options, runOptions(options));
   await showRun(graph, { ...run, ...memoryOptions(options) }, options, {
     signal,
+    command,
+    warnings: ignoredOptions(command, skippedStages(graph)),
     outputs: [...(saveEmbeds ? ["pair.embeddings"] : []), ...(saveLatents ? ["denoise.latents"] : [])],
     save: (made) => save(made, options),
   });
@@ -88,18 +102,7 @@ async function save(made: RunResult, options: GenOptions): Promise<string[]> {
 /** Refuses what can be refused without reading anything. */
 function checkOptions(prompts: readonly string[], options: GenOptions): void {
   const { loadEmbeds, loadLatents, until, saveEmbeds, saveLatents } = options;
-  const begin = [
-    prompts.length > 0 && "a prompt",
-    loadEmbeds && "--load-embeds",
-    loadLatents && "--load-latents",
-  ]
-    .filter((given) => typeof given === "string");
-  if (begin.length !== 1) {
-    throw new UsageError(
-      `Cannot begin as one of a prompt, --load-embeds and --load-latents must be given: ` +
-        `given are ${begin.join(" and ") || "none"}`,
-    );
-  }
+  checkBeginning(prompts, options);
   if (until === "encode" && saveEmbeds === undefined) {
     throw new UsageError("Cannot stop after encoding as nothing would be kept: give --save-embeds FILE");
   }

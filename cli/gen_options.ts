@@ -11,7 +11,17 @@ import { type Command, Option } from "commander";
 import type { PictureRequestInput } from "../graph/picture_request.ts";
 import type { RunOptions } from "../graph/run_options.ts";
 import type { LocalRunOptions } from "../local.ts";
-import { amount, amounts, byteSize, keyValue, seeds, wholeNumber } from "./option_values.ts";
+import {
+  amount,
+  amounts,
+  byteSize,
+  keyValue,
+  number,
+  parsedBy,
+  seeds,
+  wholeNumber,
+} from "./option_values.ts";
+import { optionOf } from "./name_option.ts";
 import { hubView } from "./progress.ts";
 import type { VaeTiling } from "../models/vae/tiling/tiled_vae_decoder.ts";
 import { type Precision, type PrecisionByStage, PRECISIONS } from "../models/precision.ts";
@@ -20,6 +30,8 @@ import { memorySize } from "../runtime/byte_size.ts";
 import { memoryLimit } from "../runtime/memory_limit.ts";
 import { parsePrecision, parseResidency } from "./per_stage_option.ts";
 import { type Device, DEVICES } from "../runtime/device.ts";
+import { UsageError } from "./usage_error.ts";
+import { MOST_THREADS } from "../runtime/threads.ts";
 import { userPath } from "./user_path.ts";
 
 /** The options of `gen`, parsed. Paths are as the user gave them. */
@@ -91,11 +103,15 @@ export function addRunOptions(command: Command): Command {
         "cpu",
       ),
     )
-    .option("--threads <n>", "threads of one operation; all cores otherwise", wholeNumber(1))
+    .option(
+      "--threads <n>",
+      "threads of one operation; all cores otherwise. Pictures differ in the last bits with their number",
+      wholeNumber(1, MOST_THREADS),
+    )
     .option(
       "--residency <policy>",
       "stream, stage or resident, or encode=stream,denoise=stage: how long weights are held",
-      parseResidency,
+      parsedBy(parseResidency),
     )
     .option(
       "--max-memory <size>",
@@ -122,7 +138,7 @@ export function addPrecisionOption(command: Command): Command {
   return command.option(
     "--precision <name>",
     "float32, int8, int4, or float16 on a GPU, or encode=int8,denoise=float16: of the matrices (default: float32)",
-    parsePrecision,
+    parsedBy(parsePrecision),
   );
 }
 
@@ -144,8 +160,12 @@ export function addDenoiseOptions(command: Command): Command {
     .option("-W, --width <pixels>", "width of the pictures", wholeNumber(1))
     .option("-H, --height <pixels>", "height of the pictures", wholeNumber(1))
     .option("--steps <n>", "denoising steps", wholeNumber(1))
-    .option("--guidance-scale <x>", "how far the prompt pulls; guidance is off at 1 and below", amount)
-    .addOption(new Option("--cfg-scale <x>", "the same as --guidance-scale").argParser(amount))
+    .option("--guidance-scale <x>", "how far the prompt pulls; guidance is off at 1 and below", number)
+    .addOption(
+      new Option("--cfg-scale <x>", "the same as --guidance-scale").argParser(number).conflicts(
+        "guidanceScale",
+      ),
+    )
     .option("--scheduler <name>", "class or short name of a scheduler; `schedulers` lists them")
     .option(
       "--scheduler-option <key=value>",
@@ -208,6 +228,27 @@ Examples:
   deno task gen "a castle" --save-embeds castle.safetensors --until encode
   deno task gen --load-embeds castle.safetensors --seed 1,2,3 -o castle-%03d.webp`;
 
+/**
+ * Refuses a run that has no beginning, or several.
+ *
+ * @throws {UsageError} unless there are prompts, or a file to begin from.
+ */
+export function checkBeginning(
+  prompts: readonly string[],
+  { loadEmbeds, loadLatents }: Pick<GenOptions, "loadEmbeds" | "loadLatents">,
+): void {
+  const begin = [
+    prompts.length > 0 && "a prompt",
+    loadEmbeds && "--load-embeds",
+    loadLatents && "--load-latents",
+  ].filter((given) => typeof given === "string");
+  if (begin.length === 1) return;
+  throw new UsageError(
+    `Cannot begin as one of a prompt, --load-embeds and --load-latents must be given: ` +
+      `given are ${begin.join(" and ") || "none"}`,
+  );
+}
+
 /** The request that the options and prompts make. */
 export function pictureRequest(prompts: readonly string[], options: GenOptions): PictureRequestInput {
   const count = options.batchCount ?? seededCount(options.seed, prompts.length);
@@ -247,22 +288,6 @@ export function pictureRequest(prompts: readonly string[], options: GenOptions):
     });
   });
   return given as PictureRequestInput;
-}
-
-/** Options whose names are not those of their fields. */
-const OTHER_NAMES: Readonly<Record<string, string>> = {
-  tiling: "--vae-tiling",
-  tileSize: "--vae-tile-size",
-  tileOverlap: "--vae-tile-overlap",
-  schedulerOptions: "--scheduler-option",
-  imagesPerPrompt: "--batch-count",
-  seeds: "--seed",
-  prompts: "the prompt",
-};
-
-/** The option that a field of the request is from: `--guidance-scale`. */
-function optionOf(field: string): string {
-  return OTHER_NAMES[field] ?? `--${field.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
 /** Several seeds ask for a picture each. */

@@ -6,6 +6,10 @@
 
 import { ABORT_STATUS } from "../errors/error_codes.ts";
 
+const SIGNALS = ["SIGINT", "SIGTERM"] as const;
+
+const listeners = new Set<() => void>();
+
 /** A signal that is aborted by Ctrl-C or by a request to terminate; its reason is an `AbortError`. */
 export function interruptSignal(): AbortSignal {
   const controller = new AbortController();
@@ -13,6 +17,15 @@ export function interruptSignal(): AbortSignal {
     if (controller.signal.aborted) Deno.exit(ABORT_STATUS);
     controller.abort(new DOMException("Stopped", "AbortError"));
   };
-  for (const name of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(name, interrupt);
+  for (const name of SIGNALS) Deno.addSignalListener(name, interrupt);
+  listeners.add(interrupt);
   return controller.signal;
+}
+
+/** Leaves Ctrl-C and requests to terminate to the system again. */
+export function leaveInterrupts(): void {
+  for (const interrupt of listeners) {
+    for (const name of SIGNALS) Deno.removeSignalListener(name, interrupt);
+  }
+  listeners.clear();
 }

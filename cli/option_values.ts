@@ -6,13 +6,15 @@
 
 import { InvalidArgumentError } from "commander";
 import { InputError } from "../errors/pixstage_error.ts";
+import { seed64 } from "../random/seed.ts";
 
-/** A whole number of at least `least`. */
-export function wholeNumber(least: number): (text: string) => number {
+/** A whole number of at least `least`, and at most `most`. */
+export function wholeNumber(least: number, most: number = Number.MAX_SAFE_INTEGER): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value;
-    throw new InvalidArgumentError(`It must be a whole number of at least ${least}.`);
+    if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+    const bounds = most < Number.MAX_SAFE_INTEGER ? `from ${least} to ${most}` : `of at least ${least}`;
+    throw new InvalidArgumentError(`It must be a whole number ${bounds}.`);
   };
 }
 
@@ -23,12 +25,19 @@ export function amount(text: string): number {
   throw new InvalidArgumentError("It must be a number of at least 0.");
 }
 
+/** A number. */
+export function number(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isFinite(value)) return value;
+  throw new InvalidArgumentError("It must be a number.");
+}
+
 /**
- * A size in bytes.
+ * What a parser from elsewhere reads.
  *
- * @param parse Reads it, such as `diskSize`.
+ * @param parse Reads it; what it refuses by an {@linkcode InputError} is a usage error.
  */
-export function byteSize(parse: (text: string) => number): (text: string) => number {
+export function parsedBy<T>(parse: (text: string) => T): (text: string) => T {
   return (text) => {
     try {
       return parse(text);
@@ -37,6 +46,15 @@ export function byteSize(parse: (text: string) => number): (text: string) => num
       throw new InvalidArgumentError(`${error.message}.`);
     }
   };
+}
+
+/**
+ * A size in bytes.
+ *
+ * @param parse Reads it, such as `diskSize`.
+ */
+export function byteSize(parse: (text: string) => number): (text: string) => number {
+  return parsedBy(parse);
 }
 
 /** Numbers of at least 0, with commas between them. */
@@ -48,8 +66,11 @@ export function amounts(text: string): number[] {
 export function seeds(text: string): string[] {
   return text.split(",").map((part) => {
     if (part === "random") return String(crypto.getRandomValues(new Uint32Array(1))[0]);
-    if (/^-?\d+$/.test(part)) return part;
-    throw new InvalidArgumentError('It must be whole numbers with commas between them, or "random".');
+    if (!/^-?\d+$/.test(part)) {
+      throw new InvalidArgumentError('It must be whole numbers with commas between them, or "random".');
+    }
+    parsedBy((text) => seed64(BigInt(text)))(part);
+    return part;
   });
 }
 

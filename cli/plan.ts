@@ -11,7 +11,14 @@ import { type MemoryPlan, requireFit } from "../graph/memory_plan.ts";
 import { prepareRun } from "../graph/prepared_run.ts";
 import { textToImage } from "../graph/text_to_image.ts";
 import { DEFAULT_MODEL } from "../hub/local_models.ts";
-import { addGenOptions, type GenOptions, memoryOptions, pictureRequest, runOptions } from "./gen_options.ts";
+import {
+  addGenOptions,
+  checkBeginning,
+  type GenOptions,
+  memoryOptions,
+  pictureRequest,
+  runOptions,
+} from "./gen_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
 import { writeLine } from "./standard_streams.ts";
@@ -28,9 +35,11 @@ export function planCommand(): Command {
 }
 
 async function plan(prompts: string[], options: GenOptions & StoreOptions): Promise<void> {
-  const { loadEmbeds, loadLatents, until = "decode" } = options;
-  const graph = textToImage(pictureRequest(loadEmbeds || loadLatents ? [] : prompts, options), {
+  const { loadEmbeds, loadLatents, initNoise, until = "decode" } = options;
+  checkBeginning(prompts, options);
+  const graph = textToImage(pictureRequest(prompts, options), {
     embeddingsFile: loadEmbeds && userPath(loadEmbeds),
+    noiseFile: initNoise && userPath(initNoise),
     latentsFile: loadLatents && userPath(loadLatents),
   });
   if (until !== "decode") delete graph.nodes["decode"];

@@ -17,6 +17,7 @@ import { toPixels } from "../images/pixels.ts";
 import type { Tensor } from "../artifacts/tensor.ts";
 import { describePicture } from "../graph/describe_picture.ts";
 import { addRunOptions, type GenOptions, memoryOptions, runOptions } from "./gen_options.ts";
+import { ignoredOptions } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { findMade, type MadeArtifactFile, type MadePicture } from "./find_made.ts";
 import { writeLine } from "./standard_streams.ts";
@@ -42,7 +43,7 @@ export function rerunCommand(): Command {
     .action(rerun);
 }
 
-async function rerun(target: string, options: RerunOptions): Promise<void> {
+async function rerun(target: string, options: RerunOptions, command: Command): Promise<void> {
   const file = options.output ?? withAgain(target);
   await checkOutputs([file], options);
   const signal = interruptSignal();
@@ -56,6 +57,8 @@ async function rerun(target: string, options: RerunOptions): Promise<void> {
   }
   await showRun(setParameters(graph, options.set), { ...run, ...memoryOptions(options), store }, options, {
     signal,
+    command,
+    warnings: ignoredOptions(command),
     until: splitSource(outputName)[0],
     save: async (result) => {
       const again = result.get(outputName)!;

@@ -17,9 +17,10 @@ import {
   pathOrName,
   runOptions,
 } from "./gen_options.ts";
+import { ignoredOptions } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { findMade } from "./find_made.ts";
-import { amount, seeds, wholeNumber } from "./option_values.ts";
+import { number, seeds, wholeNumber } from "./option_values.ts";
 import { checkOutputs } from "./output.ts";
 import { pictureFormat } from "./save_pictures.ts";
 import { saveArtifact, saveMadePictures, showRun } from "./show_run.ts";
@@ -40,7 +41,7 @@ export function resumeCommand(): Command {
     .argument("<file|id>", "a safetensors file, a picture, or the beginning of an id in the store")
     .option("--from-step <k>", "take the first k steps as they were, and go on from there", wholeNumber(1))
     .option("--steps-more <n>", "take n steps more, and write the state again", wholeNumber(1))
-    .option("--guidance-scale <x>", "how far the prompt pulls from there on", amount)
+    .option("--guidance-scale <x>", "how far the prompt pulls from there on", number)
     .option("-s, --seed <n,n...>", "other seeds: of all pictures, or of each", seeds)
     .option("--prompt <text>", "what the picture shows from there on; repeatable, one for each prompt", list)
     .option("-n, --negative-prompt <text>", "what the picture should not show from there on")
@@ -48,7 +49,7 @@ export function resumeCommand(): Command {
   return addStoreOptions(addRunOptions(addPictureOptions(command))).action(resume);
 }
 
-async function resume(target: string, options: ResumeOptions): Promise<void> {
+async function resume(target: string, options: ResumeOptions, command: Command): Promise<void> {
   const { output, outputFormat, stepsMore, saveLatents, saveTensor } = options;
   if (stepsMore !== undefined && !output?.endsWith(".safetensors")) {
     throw new UsageError("Cannot stop again on the way as the state must be kept: give -o FILE.safetensors");
@@ -66,6 +67,8 @@ async function resume(target: string, options: ResumeOptions): Promise<void> {
   const { graph, wanted } = resumeGraph(made, changes(options));
   await showRun(graph, { ...run, ...memoryOptions(options), store }, options, {
     signal,
+    command,
+    warnings: ignoredOptions(command, saveLatents === undefined && stepsMore === undefined ? [] : ["decode"]),
     until: splitSource(wanted)[0],
     save: async (result) => {
       const last = result.get(wanted)!;
@@ -79,9 +82,14 @@ async function resume(target: string, options: ResumeOptions): Promise<void> {
 }
 
 function changes(
-  { fromStep, stepsMore, guidanceScale, seed, prompt, negativePrompt, vae, saveLatents }: ResumeOptions,
+  { fromStep, stepsMore, guidanceScale, seed, prompt, negativePrompt, vae, saveLatents, ...rest }:
+    ResumeOptions,
 ): ResumeChanges {
+  const { vaeTiling, vaeTileSize, vaeTileOverlap } = rest;
   return {
+    tiling: vaeTiling,
+    tileSize: vaeTileSize,
+    tileOverlap: vaeTileOverlap,
     fromStep,
     stepsMore,
     guidanceScale,

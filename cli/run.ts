@@ -9,6 +9,7 @@ import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { stdout } from "node:process";
 import { onDisk } from "../artifacts/file_error.ts";
+import { nearest } from "../errors/nearest.ts";
 import { parseValue } from "../errors/parse_value.ts";
 import { InputError } from "../errors/pixstage_error.ts";
 import { type GraphDocument, graphDocumentSchema, type GraphNode } from "../graph/document.ts";
@@ -16,6 +17,7 @@ import { planGraph } from "../graph/plan.ts";
 import { checkPluginsAllowed } from "../graph/plugins.ts";
 import type { MadeArtifact, RunResult } from "../graph/run_options.ts";
 import { addRunOptions, type GenOptions, memoryOptions, pathOrName, runOptions } from "./gen_options.ts";
+import { ignoredOptions } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { writeLine } from "./standard_streams.ts";
 import { checkOutputs } from "./output.ts";
@@ -54,13 +56,20 @@ export function runCommand(): Command {
     .action(runDocument);
 }
 
-async function runDocument(file: string, options: RunCommandOptions): Promise<void> {
+async function runDocument(file: string, options: RunCommandOptions, command: Command): Promise<void> {
   const { until, save = {} } = options;
   const isNamed = Object.keys(save).length > 0;
   if (!options.printGraph) await checkOutputs(Object.values(save), { ...options, namesFiles: !isNamed });
   const path = userPath(file);
   const read = await readDocument(path);
   const document = setParameters(withModel(read, options.model), options.set);
+  const ids = Object.keys(document.nodes);
+  if (until !== undefined && !ids.includes(until)) {
+    throw new UsageError(
+      `Cannot stop after "${until}" as there is no such node: did you mean "${nearest(until, ids)}"?`,
+      "until",
+    );
+  }
   const allowed = (options.plugin ?? []).map((module) => pluginAddress(module, userPath(".")));
   checkPluginsAllowed(document.plugins ?? [], allowed);
   const run = await openRun(options, runOptions(options));
@@ -72,12 +81,17 @@ async function runDocument(file: string, options: RunCommandOptions): Promise<vo
   const outputs = nodes.flatMap(({ id, stage }) => Object.keys(stage.outputs).map((port) => `${id}.${port}`));
   const missing = Object.keys(save).find((output) => !outputs.includes(output));
   if (missing !== undefined) {
-    throw new UsageError(`Cannot save "${missing}" as outputs of the graph are ${outputs.join(", ")}`);
+    throw new UsageError(
+      `Cannot save "${missing}" as outputs of the graph are ${outputs.join(", ")}`,
+      "save",
+    );
   }
   await showRun(document, { ...run, ...memoryOptions(options) }, options, {
     signal: interruptSignal(),
     until,
     outputs: Object.keys(save),
+    command,
+    warnings: ignoredOptions(command),
     save: (made) => isNamed ? saveNamed(made, save) : savePicturesOf(made),
   });
 }

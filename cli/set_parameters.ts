@@ -41,6 +41,7 @@ export function setParameters(document: GraphDocument, values: SetParameters = {
     if (!node) {
       throw new UsageError(
         `Cannot set ${path} as there is no node "${id}": did you mean "${nearest(id, Object.keys(nodes))}"?`,
+        "set",
       );
     }
     nodes[id] = { ...node, parameters: withValue(node.parameters, keys, value) };

@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { Command } from "commander";
 import { stderr } from "node:process";
 import prettyBytes from "pretty-bytes";
 import type { RunEvent } from "../graph/events.ts";
@@ -13,6 +14,7 @@ import { runGraph } from "../graph/run.ts";
 import type { MadeArtifact, RunOptions, RunResult } from "../graph/run_options.ts";
 import { describePicture } from "../graph/describe_picture.ts";
 import type { GenOptions } from "./gen_options.ts";
+import { nameOptions } from "./name_option.ts";
 import { MemoryReporter } from "./memory_report.ts";
 import { printPaths, writeOutput } from "./output.ts";
 import { progressView } from "./progress.ts";
@@ -31,6 +33,10 @@ export interface ShownRunOptions {
   readonly until?: string | undefined;
   /** Outputs to give besides those of the last nodes. */
   readonly outputs?: readonly string[] | undefined;
+  /** The command, whose options warnings name. */
+  readonly command: Command;
+  /** Sentences about the command that the user should read. */
+  readonly warnings?: readonly string[] | undefined;
   /** Writes files of what was made, and gives their paths. */
   readonly save: (made: RunResult) => Promise<readonly string[]>;
 }
@@ -49,10 +55,14 @@ export async function showRun(
   loudness: Loudness,
   options: ShownRunOptions,
 ): Promise<void> {
-  const { save, ...part } = options;
-  const view = progressView(loudness);
+  const { save, command, warnings = [], ...part } = options;
+  const shown = progressView(loudness);
+  const view = (event: RunEvent): void =>
+    shown(event.type === "warning" ? { ...event, message: nameOptions(event.message, command) } : event);
   const memory = new MemoryReporter();
-  if (run.warning !== undefined) view({ type: "warning", message: run.warning, elapsedMs: 0 });
+  for (const message of [...run.warning === undefined ? [] : [run.warning], ...warnings]) {
+    view({ type: "warning", message, elapsedMs: 0 });
+  }
   let last: RunEvent | undefined;
   const made = await runGraph(graph, {
     ...run,

@@ -13,11 +13,15 @@ import { systemCode } from "../errors/foreign_error.ts";
 /** What errors call the standard output. */
 const STDOUT_NAME = "standard output";
 
+let outlives = false;
+
 /**
  * Lets a command go on when the reader of its output has gone, as `head` does: what it would still print is
  * dropped, and the files that it writes are kept.
  */
 export function outliveReaders(): void {
+  if (outlives) return;
+  outlives = true;
   for (const stream of [stdout, stderr]) {
     stream.on("error", (error: Error) => {
       if (systemCode(error) !== "EPIPE") throw error;

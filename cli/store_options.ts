@@ -131,6 +131,7 @@ function withFirst(
   const names = executors.map((executor) => executor.name).join(", ");
   throw new UsageError(
     `Cannot run stages as the executor must be one of ${names}: current value is "${name}"`,
+    "executor",
   );
 }
 

@@ -4,8 +4,11 @@ import { PixstageError } from "../errors/pixstage_error.ts";
 export class UsageError extends PixstageError<"usage"> {
   override name = "UsageError";
 
-  /** @param message What does not go together, and what to give in its place. */
-  constructor(message: string) {
-    super("usage", message);
+  /**
+   * @param message What does not go together, and what to give in its place.
+   * @param field The field that the option at fault sets.
+   */
+  constructor(message: string, field?: string) {
+    super("usage", message, { details: field === undefined ? undefined : { field } });
   }
 }

@@ -1,7 +1,10 @@
 // This module is browser compatible.
 
-import { ArtifactError } from "../artifacts/artifact.ts";
+import { type Artifact, ArtifactError } from "../artifacts/artifact.ts";
+import { artifactId } from "../artifacts/artifact_file.ts";
+import { checkArtifact } from "../artifacts/check_artifact.ts";
 import type { RunStore } from "../artifacts/store/store.ts";
+import { PixstageError } from "../errors/pixstage_error.ts";
 import type { GraphInput } from "./document.ts";
 import { storedOrigin } from "./lineage.ts";
 import { type GivenArtifact, takePairApart } from "./paired_embeddings.ts";
@@ -41,6 +44,7 @@ export class GivenArtifacts {
           ("file" in input
             ? await givenFile(input.file, store, readFile)
             : await givenId(input.artifact, store, reporter));
+        if (!given.#given.has(name)) checkContent(known.artifact, name);
         given.#given.set(name, known);
         const expected = node.stage.inputs[port]!.kind;
         const { kind } = known.artifact;
@@ -80,6 +84,16 @@ export class GivenArtifacts {
   }
 }
 
+/** Refuses an artifact whose content is not that of its kind, by the name that the graph has for it. */
+function checkContent(artifact: Artifact, name: string): void {
+  try {
+    checkArtifact(artifact);
+  } catch (cause) {
+    if (!(cause instanceof PixstageError)) throw cause;
+    throw new ArtifactError(`${name}: ${cause.message}`, { cause });
+  }
+}
+
 async function givenFile(
   path: string,
   store: RunStore,
@@ -87,7 +101,8 @@ async function givenFile(
 ): Promise<GivenArtifact> {
   if (!readFile) throw new ArtifactError(`Cannot read ${path}: nothing here reads files`);
   const { artifact, provenance }: ReadFile = await readFile(path);
-  const id = await store.put(artifact);
+  // A store that cannot be written is told of when the run writes to it.
+  const id = await store.put(artifact).catch(() => artifactId(artifact));
   const origin = provenance ? originOf(provenance) : await storedOrigin(id, store);
   return { id, artifact, origin };
 }

@@ -89,8 +89,9 @@ export class MemoryBudgetError extends PixstageError<"memory_budget"> {
 }
 
 /**
- * Plans a run. Stages run one after the other and give their memory back, so each has the whole limit, but for what
- * resident stages before it go on holding. Of the choices that fit, the first is taken.
+ * Plans a run. Stages run one after the other and give their memory back, so each has the whole limit, of
+ * this machine's memory and of a GPU's, but for what resident stages before it go on holding. Of the choices
+ * that fit, the first is taken.
  *
  * @param nodes The nodes in the order of the run; those without choices take next to nothing.
  * @param limits Bounds of the memory.
@@ -103,9 +104,16 @@ export function planMemory(
   const stages: StageMemoryPlan[] = [];
   const problems: string[] = [];
   const chosen = new Map<string, MemoryChoice>();
-  let held = 0;
+  const held = { host: 0, gpu: 0 };
   for (const group of byStage(nodes)) {
-    const choices = group.choices.map((choice) => ({ ...choice, peakBytes: choice.peakBytes + held }));
+    const choices = group.choices.map((choice) => {
+      const { peakBytes, gpuPeakBytes } = choice;
+      return {
+        ...choice,
+        peakBytes: peakBytes + held.host,
+        gpuPeakBytes: gpuPeakBytes === undefined ? undefined : gpuPeakBytes + held.gpu,
+      };
+    });
     const fits = ({ peakBytes, gpuPeakBytes = 0 }: MemoryChoice): boolean =>
       peakBytes <= (maxMemory ?? Infinity) && gpuPeakBytes <= (maxGpuMemory ?? Infinity);
     const excess = ({ peakBytes, gpuPeakBytes = 0 }: MemoryChoice): number => {
@@ -116,7 +124,8 @@ export function planMemory(
     const choice = choices.find(fits) ?? least;
     for (const node of group.nodes) chosen.set(node, choice);
     stages.push(stagePlan(group, choice));
-    held += choice.heldBytes;
+    held.host += choice.heldBytes;
+    held.gpu += choice.heldGpuBytes ?? 0;
     if (fits(choice)) continue;
     const isGpu = choice.peakBytes <= (maxMemory ?? Infinity);
     const [needs, limit] = isGpu ? [choice.gpuPeakBytes!, maxGpuMemory!] : [choice.peakBytes, maxMemory!];
@@ -172,13 +181,23 @@ function byStage(nodes: readonly NodeChoices[]): StageGroup[] {
       groups.push({ stage, nodes: [node], choices });
       continue;
     }
-    const larger = known.choices.map((choice, way) => {
-      const other = choices[way]!;
-      return other.peakBytes > choice.peakBytes ? other : choice;
-    });
+    const larger = known.choices.map((choice, way) => largerOf(choice, choices[way]!));
     groups[index] = { stage, nodes: [...known.nodes, node], choices: larger };
   }
   return groups;
+}
+
+/** One way of two nodes: what takes more of one memory need not take more of the other. */
+function largerOf(a: MemoryChoice, b: MemoryChoice): MemoryChoice {
+  const most = (x: number | undefined, y: number | undefined): number | undefined =>
+    x === undefined || y === undefined ? x ?? y : Math.max(x, y);
+  return {
+    ...(b.peakBytes > a.peakBytes ? b : a),
+    peakBytes: Math.max(a.peakBytes, b.peakBytes),
+    gpuPeakBytes: most(a.gpuPeakBytes, b.gpuPeakBytes),
+    heldBytes: Math.max(a.heldBytes, b.heldBytes),
+    heldGpuBytes: most(a.heldGpuBytes, b.heldGpuBytes),
+  };
 }
 
 function ways(choices: readonly MemoryChoice[]): unknown {

@@ -81,7 +81,11 @@ export class NodeRunner {
     };
     const found = await read();
     if (found) return found;
-    await this.#make(this.#node(nodeId));
+    const node = this.#node(nodeId);
+    // A store may keep records and lose artifacts at once, being full: the rows of this run are at hand.
+    const rows = await this.#rows.assemble(node);
+    if (rows) return { id: this.#finished.get(nodeId)!.record.outputs[port]!, artifact: rows.artifact };
+    await this.#make(node);
     const made = await read();
     if (made) return made;
     throw new PixstageError("lost", `Cannot read "${source}" as the store lost it as soon as it was made`);
@@ -139,9 +143,12 @@ export class NodeRunner {
     const { batch } = node.stage;
     const rows = batch && await this.#rows.assemble(node);
     if (!batch || !rows) return false;
-    const outputs = { [batch.output]: await this.#keep({ artifact: rows }) };
-    this.#finish(node, { record: { ...record, outputs }, atHand: new Map([[batch.output, rows]]) });
-    await this.#attempt(() => store.keepResult(key, { ...record, outputs }));
+    const { artifact, warnings } = rows;
+    const outputs = { [batch.output]: await this.#keep({ artifact }) };
+    const assembled = { ...record, outputs, ...(warnings.length > 0 ? { warnings: [...warnings] } : {}) };
+    this.#finish(node, { record: assembled, atHand: new Map([[batch.output, artifact]]) });
+    await this.#attempt(() => store.keepResult(key, assembled));
+    for (const message of warnings) this.#warn(message, node);
     this.#emit(node, { type: "stage:cached" });
     this.#emitArtifacts(node, outputs);
     return true;
@@ -169,15 +176,19 @@ export class NodeRunner {
       signal,
       store,
       report: (event) => {
-        if (event.type === "warning") warnings.push(event.message);
-        this.#emit(node, event);
+        if (event.type === "warning") {
+          warnings.push(event.message);
+          this.#warn(event.message, node);
+        } else {
+          this.#emit(node, event);
+        }
       },
       snapshots,
       previews,
     });
     const outputs: Record<string, string> = {};
     const atHand = new Map<string, Artifact>();
-    const made = batch ? await batch.keep(response.outputs) : response.outputs;
+    const made = batch ? await batch.keep(response.outputs, warnings) : response.outputs;
     for (const [port, artifact] of Object.entries(made)) {
       outputs[port] = await this.#keep(artifact);
       if ("artifact" in artifact) atHand.set(port, artifact.artifact);

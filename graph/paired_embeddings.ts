@@ -10,7 +10,7 @@
 import type { Artifact } from "../artifacts/artifact.ts";
 import { artifactId } from "../artifacts/artifact_file.ts";
 import {
-  embeddingsMetadataSchema,
+  embeddingsMetadata,
   packEmbeddings,
   paddedLength,
   type PromptEmbedding,
@@ -36,7 +36,7 @@ export async function takePairApart(
   if (!("maker" in origin) || origin.maker.record.stage !== "pair") return undefined;
   const { inputs, record } = origin.maker;
   const { prompts, negatives = [] } = unpackEmbeddings(artifact);
-  const { prompts: texts, negativePrompts } = embeddingsMetadataSchema.parse(artifact.metadata);
+  const { prompts: texts, negativePrompts } = embeddingsMetadata(artifact);
   const pack = (rows: readonly PromptEmbedding[], texts: string[] | undefined): Artifact =>
     packEmbeddings({ prompts: rows }, paddedLength(artifact), texts ? { prompts: texts } : {});
   const find = async (port: string, candidates: readonly Artifact[]): Promise<GivenArtifact | undefined> => {

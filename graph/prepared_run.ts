@@ -9,6 +9,8 @@
 import { MemoryStore } from "../artifacts/store/memory_store.ts";
 import type { RunStore } from "../artifacts/store/store.ts";
 import { type ArtifactOutline, outlineOf } from "../artifacts/outline.ts";
+import type { ErrorCode } from "../errors/error_codes.ts";
+import { PixstageError } from "../errors/pixstage_error.ts";
 import type { Executor, PreparedNode } from "./executors/executor.ts";
 import { GivenArtifacts } from "./graph_inputs.ts";
 import { type MemoryPlan, planMemory, requireFit } from "./memory_plan.ts";
@@ -64,29 +66,19 @@ export async function prepareRun(
   const executors = placeNodes(plan, options.executors, options.placement);
   const { given, nodes } = await GivenArtifacts.read(plan, store, options.readFile, reporter);
 
-  // 1. Prepare each node where it will run; what it needs has been prepared before.
+  // 1. Prepare each node where it will run; what it needs has been prepared before. Where weights have to be
+  // downloaded first, the nodes are tried without them.
   const ready = new Map<string, ReadyNode>();
-  for (const node of nodes) {
-    signal.throwIfAborted();
-    reporter.current = node.id;
-    const where = executors.get(node.id)!;
-    const residency = residencyOf(node);
-    ready.set(node.id, { ...node, residency, where, prepared: await prepareNode(node, where, residency) });
-    reporter.current = undefined;
-  }
+  const limited = options.maxMemory !== undefined || options.maxGpuMemory !== undefined;
+  if (!options.isTrial && await downloads()) await tryNodes();
+  await prepareNodes(false);
 
   // 2. Leave out what nobody needs, and choose how the others use memory.
-  const needed = neededNodes(nodes, ready, options.outputs ?? [], until);
-  const local = needed.filter(({ where }) => !where.isRemote);
-  const { plan: memory, chosen } = planMemory(
-    local.map(({ id, stage, prepared }) => ({ node: id, stage: stage.name, choices: prepared.memory })),
-    options,
-  );
+  const { needed, memory, chosen } = planNodes();
   if (memory.stages.length > 0) reporter.emit({ type: "plan", ...memory });
 
   // 3. Prepare nodes anew that run otherwise than they would have.
   const all: ReadyNode[] = [];
-  const limited = options.maxMemory !== undefined || options.maxGpuMemory !== undefined;
   if (limited && !options.isTrial) requireFit(memory);
   for (const node of needed) {
     const choice = limited ? chosen.get(node.id) : undefined;
@@ -100,16 +92,65 @@ export async function prepareRun(
   }
   return { plan, nodes: all, given, memory, store, reporter, signal };
 
+  async function downloads(): Promise<boolean> {
+    for (const node of nodes) {
+      signal.throwIfAborted();
+      reporter.current = node.id;
+      if (await executors.get(node.id)!.downloads?.(node)) return true;
+      reporter.current = undefined;
+    }
+    return false;
+  }
+
+  /**
+   * Other faults of the environment, such as a hub that gives whole files alone, are told when the nodes are
+   * prepared.
+   */
+  async function tryNodes(): Promise<void> {
+    try {
+      await prepareNodes(true);
+      if (limited) requireFit(planNodes().memory);
+    } catch (error) {
+      if (error instanceof PixstageError && (error.fault === "caller" || FAULTS.has(error.code))) throw error;
+      signal.throwIfAborted();
+    }
+  }
+
+  /** The nodes that will run, and how those of this machine use its memory. */
+  function planNodes() {
+    const needed = neededNodes(nodes, ready, options.outputs ?? [], until);
+    const local = needed.filter(({ where }) => !where.isRemote);
+    const choices = local.map(({ id, stage, prepared }) => ({
+      node: id,
+      stage: stage.name,
+      choices: prepared.memory,
+    }));
+    const { plan: memory, chosen } = planMemory(choices, options);
+    return { needed, memory, chosen };
+  }
+
+  async function prepareNodes(isTrial: boolean): Promise<void> {
+    for (const node of nodes) {
+      signal.throwIfAborted();
+      reporter.current = node.id;
+      const where = executors.get(node.id)!;
+      const residency = residencyOf(node);
+      const prepared = await prepareNode(node, where, residency, isTrial);
+      ready.set(node.id, { ...node, residency, where, prepared });
+      reporter.current = undefined;
+    }
+  }
+
   async function prepareNode(
     node: PlannedNode,
     where: Executor,
     residency = residencyOf(node),
+    isTrial = false,
   ): Promise<PreparedNode> {
     const inputs = Object.entries(node.inputs).map(([port, source]) => [port, outline(source)] as const);
     const { lowestPrecision } = options;
-    return await where.prepare({ node, inputs: Object.fromEntries(inputs), residency, lowestPrecision }, {
-      signal,
-    });
+    const request = { node, inputs: Object.fromEntries(inputs), residency, lowestPrecision };
+    return await where.prepare(isTrial ? { ...request, isTrial } : request, { signal });
   }
 
   function residencyOf(node: PlannedNode) {
@@ -122,6 +163,20 @@ export async function prepareRun(
     return ready.get(id)!.prepared.outputs[port]!;
   }
 }
+
+/**
+ * Faults of the environment that a second look does not mend: of a checkpoint's files, and of a hub that is
+ * away.
+ */
+const FAULTS: ReadonlySet<ErrorCode> = new Set([
+  "missing_component",
+  "missing_weight",
+  "weight_shape",
+  "unauthorized",
+  "unreachable",
+  "offline",
+  "memory_budget",
+]);
 
 /** The outputs that a run gives: those of the last nodes, and those that are wanted besides. */
 export function wantedOutputs(nodes: readonly PlannedNode[], outputs: readonly string[] = []): string[] {

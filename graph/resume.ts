@@ -9,6 +9,7 @@
 import { InputError } from "../errors/pixstage_error.ts";
 import type { Artifact } from "../artifacts/artifact.ts";
 import { snapshotStep } from "../stages/denoise/snapshot.ts";
+import type { TilingOptions } from "../models/architecture.ts";
 import type { GraphDocumentInput, GraphInput, GraphNode } from "./document.ts";
 import { splitSource } from "./plan.ts";
 import type { Provenance } from "./provenance.ts";
@@ -29,6 +30,12 @@ export interface ResumeChanges {
   readonly seeds?: readonly (number | string)[] | undefined;
   /** Another autoencoder. */
   readonly vae?: string | undefined;
+  /** How pictures are cut while they are decoded. */
+  readonly tiling?: TilingOptions["tiling"] | undefined;
+  /** Side of a blended tile in pixels. */
+  readonly tileSize?: number | undefined;
+  /** Pixels that blended tiles share. */
+  readonly tileOverlap?: number | undefined;
   /** Whether latents are decoded. */
   readonly decode: boolean;
 }
@@ -119,15 +126,16 @@ export function resumeGraph(point: ResumePoint, options: ResumeChanges): ResumeG
     }
     return decoded(nodes, `${maker}.${port}`, options);
   }
-  const latents = nodes[maker]?.inputs["latents"];
-  if (options.vae !== undefined && latents !== undefined) {
-    const node = { stage: "decode", parameters: { model: options.vae }, inputs: { latents } };
+  const made = nodes[maker];
+  if (made?.stage === "decode" && (options.vae !== undefined || Object.keys(tilingOf(options)).length > 0)) {
+    const parameters = options.vae === undefined ? made.parameters : { model: options.vae };
+    const node = { ...made, parameters: { ...parameters, ...tilingOf(options) } };
     return { graph: { pixstage: 1, nodes: { ...nodes, [maker]: node } }, wanted: `${maker}.image` };
   }
   throw new InputError(
     "invalid_value",
-    "Cannot go on from a picture as it is finished: give a step to go on from, another seed or another autoencoder, or " +
-      "run it again",
+    "Cannot go on from a picture as it is finished: give a step to go on from, another seed, another autoencoder or " +
+      "another tiling, or run it again",
   );
 }
 
@@ -274,17 +282,28 @@ function encodeAgain(
 function decoded(
   nodes: Nodes,
   latents: string,
-  { decode, vae }: ResumeChanges,
+  options: ResumeChanges,
   before?: string | undefined,
 ): ResumeGraph {
+  const { decode, vae } = options;
   if (!decode) return { graph: { pixstage: 1, nodes }, wanted: latents };
   const { model, variant } = nodes[splitSource(latents)[0]]!.parameters;
   const own = { model, ...(variant === undefined ? {} : { variant }) };
   const id = before ?? "decode";
-  nodes[id] = before !== undefined && vae === undefined
+  const node = before !== undefined && vae === undefined
     ? nodes[before]!
     : { stage: "decode", parameters: vae === undefined ? own : { model: vae }, inputs: { latents } };
+  nodes[id] = { ...node, parameters: { ...node.parameters, ...tilingOf(options) } };
   return { graph: { pixstage: 1, nodes }, wanted: `${id}.image` };
+}
+
+/** How pictures are to be cut, as far as that is to be different. */
+function tilingOf({ tiling, tileSize, tileOverlap }: ResumeChanges): GraphNode["parameters"] {
+  return {
+    ...(tiling === undefined ? {} : { tiling }),
+    ...(tileSize === undefined ? {} : { tileSize }),
+    ...(tileOverlap === undefined ? {} : { tileOverlap }),
+  };
 }
 
 /** The nearest node of a stage that a node depends on, itself included. */

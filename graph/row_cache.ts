@@ -20,8 +20,24 @@ import type { ReadyNode } from "./prepared_run.ts";
 export interface GatheredRows {
   /** The stage, prepared for these rows. */
   readonly prepared: PreparedNode;
-  /** Keeps each row that the run made, and gives the outputs of the node that it ran for. */
-  keep(outputs: Readonly<Record<string, MadeByStage>>): Promise<Record<string, MadeByStage>>;
+  /**
+   * Keeps each row that the run made, and gives the outputs of the node that it ran for.
+   *
+   * @param outputs The outputs of the run.
+   * @param warnings What the run warned of: it holds for each of its rows.
+   */
+  keep(
+    outputs: Readonly<Record<string, MadeByStage>>,
+    warnings: readonly string[],
+  ): Promise<Record<string, MadeByStage>>;
+}
+
+/** Rows that were made before. */
+export interface KnownRows {
+  /** The rows. */
+  readonly artifact: Artifact;
+  /** What their runs warned of. */
+  readonly warnings: readonly string[];
 }
 
 /** The rows of one run. */
@@ -29,7 +45,7 @@ export class RowCache {
   #store: RunStore;
   #onDamage: StoreReadOptions["onDamage"];
   #put: (made: MadeByStage) => Promise<string>;
-  #rows = new Map<string, Artifact>();
+  #rows = new Map<string, KnownRows>();
 
   /**
    * @param store Keeps rows.
@@ -46,17 +62,20 @@ export class RowCache {
     this.#put = put;
   }
 
-  /** The output of a node where all of its rows are known. */
-  async assemble(node: ReadyNode): Promise<Artifact | undefined> {
+  /** The output of a node where all of its rows are known, and what the runs that made them warned of. */
+  async assemble(node: ReadyNode): Promise<KnownRows | undefined> {
     const { batch } = node.stage;
     if (!batch || !rowsOf(node, batch)) return undefined;
-    const rows: Artifact[] = [];
+    const rows: KnownRows[] = [];
     for (const row of rowsOf(node, batch)!) {
       const known = await this.#row(await rowKey(node, batch, row), batch);
       if (!known) return undefined;
       rows.push(known);
     }
-    return batch.join(rows);
+    return {
+      artifact: batch.join(rows.map(({ artifact }) => artifact)),
+      warnings: [...new Set(rows.flatMap(({ warnings }) => warnings))],
+    };
   }
 
   /**
@@ -88,31 +107,39 @@ export class RowCache {
     const request = { node: { ...node, parameters: node.stage.parameters.parse(parameters) }, inputs: {} };
     return {
       prepared: await node.where.prepare({ ...request, residency: node.residency }, { signal }),
-      keep: async (outputs) => {
+      keep: async (outputs, warnings) => {
         const artifact = await this.#read(outputs[batch.output]!);
         for (const [index, row] of batch.split(artifact).entries()) {
-          await this.#keepRow(made[index]!.named, batch, row);
+          await this.#keepRow(made[index]!.named, batch, { artifact: row, warnings });
         }
-        return { [batch.output]: { artifact: (await this.assemble(node))! } };
+        return { [batch.output]: { artifact: (await this.assemble(node))!.artifact } };
       },
     };
   }
 
-  async #row({ key }: NodeKey, { output }: BatchOver): Promise<Artifact | undefined> {
+  async #row({ key }: NodeKey, { output }: BatchOver): Promise<KnownRows | undefined> {
     const atHand = this.#rows.get(key);
     if (atHand) return atHand;
     const options = { onDamage: this.#onDamage };
-    const id = (await this.#store.result(key, options))?.outputs[output];
-    const row = id === undefined ? undefined : await this.#store.get(id, options);
-    if (row) this.#rows.set(key, row);
+    const known = await this.#store.result(key, options);
+    const id = known?.outputs[output];
+    const artifact = id === undefined ? undefined : await this.#store.get(id, options);
+    if (!artifact) return undefined;
+    const row = { artifact, warnings: known?.warnings ?? [] };
+    this.#rows.set(key, row);
     return row;
   }
 
-  async #keepRow({ key, record }: NodeKey, { output }: BatchOver, row: Artifact): Promise<void> {
+  async #keepRow({ key, record }: NodeKey, { output }: BatchOver, row: KnownRows): Promise<void> {
     this.#rows.set(key, row);
-    const id = await this.#put({ artifact: row });
+    const { artifact, warnings } = row;
+    const id = await this.#put({ artifact });
     // The run has the rows at hand; a store that cannot be written is told of when the artifact is put.
-    await this.#store.keepResult(key, { ...record, outputs: { [output]: id } }).catch(() => {});
+    await this.#store.keepResult(key, {
+      ...record,
+      outputs: { [output]: id },
+      ...(warnings.length > 0 ? { warnings: [...warnings] } : {}),
+    }).catch(() => {});
   }
 
   async #read(made: MadeByStage): Promise<Artifact> {

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { parseValue } from "../errors/parse_value.ts";
 import { InputError } from "../errors/pixstage_error.ts";
 import { precisionOf } from "../models/precision.ts";
 import { imageSeeds } from "../stages/denoise/settings.ts";
@@ -61,7 +62,7 @@ export function textToImage(
     precision,
     ...denoise
   } = request;
-  pictureRequestSchema.parse(request);
+  parseValue(pictureRequestSchema, request);
   const { embeddingsFile, noiseFile, latentsFile, pair } = options;
   const given = embeddingsFile ?? latentsFile;
   if (prompts.length === 0 && given === undefined) {

@@ -5,16 +5,19 @@
  * @module
  */
 
+import { FileError } from "../artifacts/file_error.ts";
 import { InputError } from "../errors/pixstage_error.ts";
 import { CheckpointError } from "../models/checkpoint/checkpoint_errors.ts";
-import type { FindWeights } from "../models/checkpoint/component.ts";
+import { type FindWeights, loneComponent } from "../models/checkpoint/component.ts";
 import { openDiskSource } from "../models/checkpoint/disk_source.ts";
+import { COMPONENT_NAMES } from "../models/checkpoint/model_index.ts";
 import { openHttpSource } from "../models/checkpoint/http_source.ts";
 import type { CheckpointSource } from "../models/checkpoint/source.ts";
 import type { WantedWeights, WeightFiles } from "../models/checkpoint/weight_files.ts";
 import {
   componentVariants,
   componentWeights,
+  declaredParts,
   holdsMainFile,
   holdsSmallFiles,
   wholeWeights,
@@ -173,6 +176,30 @@ export class HubModel {
       source,
       findWeights: (component, folder) => this.#weights(source, { component, folder, variant }, signal),
     };
+  }
+
+  /**
+   * Whether the cache holds the weights of all components.
+   *
+   * @param variant The variant of the weights; `""` for the plain ones.
+   */
+  async holdsWeights(variant: string): Promise<boolean> {
+    try {
+      const source = await this.#openFolder();
+      const lone = await loneComponent(source);
+      if (lone) return await wholeWeights(source, { component: lone, folder: "", variant }) !== undefined;
+      const declared = await declaredParts(source);
+      for (const component of COMPONENT_NAMES.filter((name) => declared.includes(name))) {
+        const wanted = { component, folder: component };
+        const whole = await wholeWeights(source, { ...wanted, variant }) ??
+          await wholeWeights(source, { ...wanted, variant: "" });
+        if (!whole) return false;
+      }
+      return true;
+    } catch (error) {
+      if (error instanceof CheckpointError || error instanceof FileError) return false;
+      throw error;
+    }
   }
 
   /** Opens the snapshot under the model's name. */

@@ -8,7 +8,7 @@ import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { isAbsolute, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { InputError } from "../errors/pixstage_error.ts";
+import { InputError, PixstageError } from "../errors/pixstage_error.ts";
 import { type Checkpoint, openCheckpoint } from "../models/checkpoint/checkpoint.ts";
 import { type Component, type FindWeights, openComponent } from "../models/checkpoint/component.ts";
 import { openDiskSource } from "../models/checkpoint/disk_source.ts";
@@ -39,6 +39,7 @@ export class LocalModels implements Models {
   #options: LocalModelsOptions;
   #opened = new Map<string, Promise<Checkpoint>>();
   #hubModels = new Map<string, Promise<string | HubModel>>();
+  #reading: LocalModels | undefined;
 
   /** @param options How models are found and downloaded. */
   constructor(options: LocalModelsOptions = {}) {
@@ -80,6 +81,24 @@ export class LocalModels implements Models {
       return (await this.open(reference, signal)).component(component);
     }
     return openComponent(source, { component, variant, findWeights });
+  }
+
+  /** Whether weights of a model on the hub are not in the cache yet. */
+  async needsDownload({ model, variant }: ModelReference): Promise<boolean> {
+    try {
+      const place = await this.#place(model, undefined);
+      return typeof place !== "string" && !await place.holdsWeights(variant ?? "");
+    } catch (error) {
+      // What is no model is refused by the stage that names it.
+      if (error instanceof PixstageError && error.fault === "caller") return false;
+      throw error;
+    }
+  }
+
+  /** The same models, read over the network where they are not in the cache. */
+  withoutDownloads(): LocalModels {
+    this.#reading ??= new LocalModels({ ...this.#options, fetches: false });
+    return this.#reading;
   }
 
   /** Opens a component's weights quantized; they are kept beside the store. */

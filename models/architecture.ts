@@ -238,6 +238,8 @@ export interface DecoderMemoryRequest extends Pick<MemoryRequest, "traits"> {
   readonly tileSize?: number | undefined;
   /** What it computes in; float32 by default. */
   readonly computeType?: ComputeType | undefined;
+  /** Pixels that blended tiles share: tiles that are chosen are larger. */
+  readonly tileOverlap?: number | undefined;
 }
 
 /** An open decoder. */

@@ -28,6 +28,8 @@ export const memoryChoiceSchema = z.strictObject({
   gpuPeakBytes: z.number().optional(),
   /** Bytes that the stage goes on holding when it has ended. */
   heldBytes: z.number(),
+  /** Bytes of GPU memory that the stage goes on holding when it has ended, where it runs on a GPU. */
+  heldGpuBytes: z.number().optional(),
   /** Branches of guidance that are predicted at once, where there are two. */
   halves: z.union([z.literal(1), z.literal(2)]).optional(),
   /** Changes that would take less memory, for people. */
@@ -42,6 +44,7 @@ export interface MemoryChoice {
   readonly peakBytes: number;
   readonly gpuPeakBytes?: number | undefined;
   readonly heldBytes: number;
+  readonly heldGpuBytes?: number | undefined;
   readonly halves?: 1 | 2 | undefined;
   readonly advice: string;
 }
@@ -168,7 +171,10 @@ export function layeredChoices(
   describe: (
     residency: Residency,
     precision: Precision,
-  ) => Pick<MemoryChoice, "peakBytes" | "heldBytes" | "gpuPeakBytes" | "halves" | "advice">,
+  ) => Pick<
+    MemoryChoice,
+    "peakBytes" | "heldBytes" | "gpuPeakBytes" | "heldGpuBytes" | "halves" | "advice"
+  >,
 ): MemoryChoice[] {
   const usual = defaultResidency(traits, facts.weightBytes, facts.runsOnce);
   const residencies = residency ? [residency] : usual === "stream" ? [usual] : [usual, "stream" as const];

@@ -53,6 +53,15 @@ export interface Models {
    */
   component(reference: ModelReference, name: ComponentName, signal?: AbortSignal): Promise<Component>;
   /**
+   * Whether weights of a checkpoint have to be downloaded before all of its components can be used. A
+   * checkpoint that there is not needs none.
+   */
+  needsDownload?(reference: ModelReference): Promise<boolean>;
+  /**
+   * The same checkpoints, of which the headers of weights are read where they lie, and nothing is downloaded.
+   */
+  withoutDownloads?(): Models;
+  /**
    * Opens a component's weights quantized, where there is a place to keep them: they are written there once.
    *
    * @throws if they cannot be written.

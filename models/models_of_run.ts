@@ -13,6 +13,7 @@ import type { Models } from "./models.ts";
  */
 export function modelsOfRun(models: Models, signal: AbortSignal): Models {
   const once = remembered();
+  let reading: Models | undefined;
   return {
     open: (reference) =>
       once(["open", reference], async () => checkpointOfRun(await models.open(reference, signal))),
@@ -21,6 +22,10 @@ export function modelsOfRun(models: Models, signal: AbortSignal): Models {
         ["component", reference, name],
         async () => componentOfRun(await models.component(reference, name, signal)),
       ),
+    ...(models.needsDownload ? { needsDownload: models.needsDownload.bind(models) } : {}),
+    ...(models.withoutDownloads
+      ? { withoutDownloads: () => reading ??= modelsOfRun(models.withoutDownloads!(), signal) }
+      : {}),
     ...(models.quantized ? { quantized: models.quantized.bind(models) } : {}),
   };
 }

@@ -59,5 +59,6 @@ export function checkPrecision(
     "invalid_value",
     `Cannot compute in float16 on ${device.device}: it is slower there than float32, and less exact. ` +
       "Choose float32, int8 or int4, or a GPU (webgpu, cuda)",
+    { details: { field: "precision" } },
   );
 }

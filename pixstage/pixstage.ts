@@ -8,7 +8,9 @@
  */
 
 import type { Artifact } from "../artifacts/artifact.ts";
+import { artifactId } from "../artifacts/artifact_file.ts";
 import { MemoryStore } from "../artifacts/store/memory_store.ts";
+import { withSpare } from "../artifacts/store/spare_store.ts";
 import type { RunStore } from "../artifacts/store/store.ts";
 import { InputError } from "../errors/pixstage_error.ts";
 import type { GraphDocumentInput, GraphInput } from "../graph/document.ts";
@@ -35,10 +37,19 @@ export interface PixstageOptions extends Pick<RunOptions, "registry" | "residenc
   readonly model: string;
   /** Keeps results, and knows what was made before. Default is a store that is forgotten with this object. */
   readonly store?: RunStore | undefined;
+  /** Why the store keeps nothing on disk, if it does not: a warning of every call. */
+  readonly storeWarning?: string | undefined;
   /** Reads artifacts of files, where there is a disk. */
   readonly readFile?: ((path: string) => Promise<ReadFile>) | undefined;
   /** Writes results to files, where there is a disk. */
   readonly files?: ResultFiles | undefined;
+  /**
+   * Listens to warnings about the hub, such as that its cached copy is used; a call's own warnings hold those
+   * that come while it runs.
+   *
+   * @returns Ends the listening.
+   */
+  readonly onHubWarning?: ((listener: (message: string) => void) => () => void) | undefined;
   /** Bytes of memory that are free, where that can be known. */
   readonly freeMemory?: (() => number) | undefined;
   /** Ends what was opened with it. */
@@ -99,11 +110,13 @@ export type DecodeRequest = Pick<
 export class Pixstage implements AsyncDisposable {
   readonly #options: PixstageOptions;
   readonly #store: RunStore;
+  /** Artifacts that the store could not take. */
+  readonly #spare = new MemoryStore();
 
   /** @param options What it needs; `open()` gives all of it. */
   constructor(options: PixstageOptions) {
     this.#options = options;
-    this.#store = options.store ?? new MemoryStore();
+    this.#store = withSpare(options.store ?? new MemoryStore(), this.#spare);
   }
 
   /**
@@ -131,8 +144,8 @@ export class Pixstage implements AsyncDisposable {
   ): Promise<Embeddings> {
     const { prompt: positive, negative } = textToImage(this.#pictureRequest({ ...request, prompt })).nodes;
     const graph: GraphDocumentInput = { pixstage: 1, nodes: { prompt: positive!, negative: negative! } };
-    const { result } = await this.#run(graph, request);
-    return this.#embeddings(result.get("prompt.embeddings")!, result.get("negative.embeddings"));
+    const { result, warnings } = await this.#run(graph, request);
+    return this.#embeddings(result.get("prompt.embeddings")!, result.get("negative.embeddings"), warnings);
   }
 
   /**
@@ -153,11 +166,11 @@ export class Pixstage implements AsyncDisposable {
         embeddings: await this.#kept(embeddings.prompts),
         ...(embeddings.negative ? { negative: await this.#kept(embeddings.negative) } : {}),
       };
-    const { result } = await this.#run(
+    const { result, warnings } = await this.#run(
       { pixstage: 1, nodes: { denoise: { ...graph.nodes["denoise"]!, inputs } } },
       request,
     );
-    return new Latents(result.get("denoise.latents")!, this.#options.files);
+    return new Latents(result.get("denoise.latents")!, warnings, this.#options.files);
   }
 
   /**
@@ -258,17 +271,25 @@ export class Pixstage implements AsyncDisposable {
     options: CallOptions & Pick<RunOptions, "until" | "outputs">,
   ): Promise<{ readonly result: RunResult; readonly warnings: readonly string[] }> {
     const warnings: string[] = [];
-    const result = await runGraph(graph, {
-      ...this.#runOptions(options),
-      previews: options.onPreview !== undefined,
-      onEvent(event) {
-        if (event.type === "warning") warnings.push(event.message);
-        if (event.type === "step") options.onStep?.(event);
-        if (event.type === "preview") options.onPreview?.(event);
-        options.onEvent?.(event);
-      },
-    });
-    return { result, warnings };
+    const onEvent = (event: RunEvent): void => {
+      if (event.type === "warning") warnings.push(event.message);
+      if (event.type === "step") options.onStep?.(event);
+      if (event.type === "preview") options.onPreview?.(event);
+      options.onEvent?.(event);
+    };
+    const { storeWarning } = this.#options;
+    if (storeWarning !== undefined) onEvent({ type: "warning", message: storeWarning, elapsedMs: 0 });
+    const started = performance.now();
+    const stopListening = this.#options.onHubWarning?.((message) =>
+      onEvent({ type: "warning", message, elapsedMs: performance.now() - started })
+    );
+    try {
+      const previews = options.onPreview !== undefined;
+      const result = await runGraph(graph, { ...this.#runOptions(options), previews, onEvent });
+      return { result, warnings };
+    } finally {
+      stopListening?.();
+    }
   }
 
   #runOptions(options: CallOptions & Pick<RunOptions, "until" | "outputs">): RunOptions {
@@ -295,8 +316,12 @@ export class Pixstage implements AsyncDisposable {
     };
   }
 
-  #embeddings(prompts: MadeArtifact, negative: MadeArtifact | undefined): Embeddings {
-    return new Embeddings(prompts, negative, async (path) => {
+  #embeddings(
+    prompts: MadeArtifact,
+    negative: MadeArtifact | undefined,
+    warnings: readonly string[],
+  ): Embeddings {
+    return new Embeddings(prompts, negative, warnings, async (path) => {
       const { files } = this.#options;
       if (!files) throw new InputError("invalid_value", "Cannot save a file: there is no disk here");
       if (!negative) return await files.writeArtifact(path, prompts);
@@ -306,9 +331,14 @@ export class Pixstage implements AsyncDisposable {
     });
   }
 
-  /** How a graph names an artifact; it is put into the store where that does not have it. */
+  /**
+   * How a graph names an artifact. It is put into the store where that does not have it; one that the store
+   * cannot take, being full, stays in memory, and the run that takes it warns of the store.
+   */
   async #kept({ id, artifact }: { readonly id: string; readonly artifact: Artifact }) {
-    if (!await this.#store.has(id)) await this.#store.put(artifact);
+    if (!await this.#store.has(id)) {
+      await this.#store.put(artifact).catch(() => this.#spare.put(artifact));
+    }
     return { artifact: id };
   }
 
@@ -321,7 +351,8 @@ export class Pixstage implements AsyncDisposable {
     const { readFile } = this.#options;
     if (!readFile) throw new InputError("invalid_value", `Cannot read ${point}: there is no disk here`);
     const { artifact, provenance } = await readFile(point);
-    const id = await this.#store.put(artifact);
+    const id = await artifactId(artifact);
+    const input = await this.#kept({ id, artifact });
     const origin = provenance ? originOf(provenance) : await storedOrigin(id, this.#store);
     if ("artifact" in origin) {
       throw new InputError(
@@ -329,6 +360,6 @@ export class Pixstage implements AsyncDisposable {
         `Cannot go on from ${point}: neither the file nor the store tells how it was made`,
       );
     }
-    return { artifact, provenance: provenance ?? describeOrigin(origin), input: { artifact: id } };
+    return { artifact, provenance: provenance ?? describeOrigin(origin), input };
   }
 }

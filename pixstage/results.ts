@@ -29,20 +29,25 @@ export class Embeddings {
   readonly prompts: MadeArtifact;
   /** The negative prompts' embeddings, where they are artifacts of their own. */
   readonly negative: MadeArtifact | undefined;
+  /** Sentences that the user should read: a prompt that was cut. */
+  readonly warnings: readonly string[];
   readonly #save: (path: string) => Promise<void>;
 
   /**
    * @param prompts The prompts' embeddings.
    * @param negative The negative prompts' embeddings.
+   * @param warnings Sentences that the user should read.
    * @param save Writes both into one file.
    */
   constructor(
     prompts: MadeArtifact,
     negative: MadeArtifact | undefined,
+    warnings: readonly string[],
     save: (path: string) => Promise<void>,
   ) {
     this.prompts = prompts;
     this.negative = negative;
+    this.warnings = warnings;
     this.#save = save;
   }
 
@@ -60,13 +65,21 @@ export class Latents implements MadeArtifact {
   readonly artifact: Artifact;
   /** How the latents were made. */
   readonly provenance: Provenance;
+  /** Sentences that the user should read. */
+  readonly warnings: readonly string[];
   readonly #files: ResultFiles | undefined;
 
   /**
    * @param made The latents.
+   * @param warnings Sentences that the user should read.
    * @param files Writes files, where there is a disk.
    */
-  constructor({ id, artifact, provenance }: MadeArtifact, files: ResultFiles | undefined) {
+  constructor(
+    { id, artifact, provenance }: MadeArtifact,
+    warnings: readonly string[],
+    files: ResultFiles | undefined,
+  ) {
+    this.warnings = warnings;
     this.id = id;
     this.artifact = artifact;
     this.provenance = provenance;

@@ -30,6 +30,7 @@ export function seed64(seed: bigint | number): bigint {
     throw new InputError(
       "out_of_range",
       `Cannot use a seed as it must be from -2^63 to 2^64 - 1: current value is ${whole}`,
+      { details: { field: "seeds" } },
     );
   }
   return BigInt.asUintN(64, whole);

@@ -6,6 +6,8 @@
 
 // Imports run in this order: telemetry is off before the library loads.
 import "./without_telemetry.ts";
+import { z } from "zod";
+import { parseValue } from "../errors/parse_value.ts";
 import { InputError } from "../errors/pixstage_error.ts";
 import { env, InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { prepareCuda } from "./cuda_environment.ts";
@@ -15,6 +17,7 @@ import { GpuMemory } from "./gpu_memory.ts";
 import { KeptSessions } from "./kept_sessions.ts";
 import { MemoryMeter } from "./memory_meter.ts";
 import { OnnxRuntimeError, OnnxRuntimeSession, reason } from "./onnxruntime_session.ts";
+import { threadsSchema } from "./threads.ts";
 import type { MemoryFigures, ModelGraph, OpenOptions, Runtime, RuntimeTraits, Session } from "./runtime.ts";
 
 export type { Device };
@@ -30,7 +33,7 @@ export interface OnnxRuntimeNodeOptions {
    * @default {"cpu"}
    */
   readonly device?: Device | undefined;
-  /** Threads of one operator on a CPU; one per core by default. */
+  /** Threads of one operator on a CPU, {@linkcode MOST_THREADS} at most; one per core by default. */
   readonly threads?: number | undefined;
 }
 
@@ -65,16 +68,19 @@ export class OnnxRuntimeNode implements Runtime {
 
   /**
    * @param options Device and threads.
-   * @throws {InputError} if `threads` is not a whole number above 0.
+   * @throws {InputError} if `threads` is not whole, or out of range.
    */
   constructor(options: OnnxRuntimeNodeOptions = {}) {
     const { device = "cpu", threads } = options;
-    if (threads !== undefined && !(Number.isSafeInteger(threads) && threads > 0)) {
-      throw new InputError(
-        "out_of_range",
-        `Cannot make a runtime as threads must be whole and > 0: current value is ${threads}`,
-      );
-    }
+    parseValue(
+      z.object({ threads: threadsSchema.optional() }),
+      { threads },
+      ({ clause, field }, options) =>
+        new InputError("out_of_range", `Cannot make a runtime as ${clause}`, {
+          ...options,
+          details: { field },
+        }),
+    );
     if (device === "cuda") prepareCuda();
     this.device = device;
     this.traits = deviceTraits(device);

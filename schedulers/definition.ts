@@ -62,6 +62,7 @@ export function defineScheduler<Options extends z.ZodObject>(
       checkRun(definition.name, { ...support, mu: takesMu }, run);
       const scheduler = build(parsed, run);
       checkFinite(scheduler);
+      checkSteps(build(parsed, run));
       return scheduler;
     },
   };
@@ -97,4 +98,29 @@ function checkFinite({ name, timesteps, sigmas = [] }: Scheduler): void {
     `Cannot lay out ${name} as every timestep and noise level must be finite: current values of call ${call} are ` +
       `${timesteps[call]} and ${sigmas[call] ?? "none"}. Choose other options, or another mu`,
   );
+}
+
+/**
+ * Takes the steps of a run on a sample, predictions and noise of nothing but zeros: whatever the values, they
+ * are multiplied by the same weights, and 0 times a weight that is not finite is no number.
+ */
+function checkSteps(scheduler: Scheduler): void {
+  const { name, timesteps } = scheduler;
+  const zeros = (count: number): Float32Array => new Float32Array(count);
+  let sample = zeros(1).map((value) => value * scheduler.initNoiseSigma);
+  for (const call of timesteps.keys()) {
+    const input = scheduler.scaleModelInput(sample, call);
+    const after = scheduler.step(zeros(1), call, sample, zeros);
+    sample = Float32Array.from(after.sample);
+    const values = [...input, ...sample, ...after.predictedOriginal ?? []];
+    if (values.every(Number.isFinite)) continue;
+    throw new InputError(
+      "invalid_schedule",
+      `Cannot lay out ${name} as step ${
+        call + 1
+      } of ${timesteps.length} would give no numbers, whatever the model ` +
+        `predicts: from timestep ${timesteps[call]}. Choose other options, or other steps`,
+      { details: { field: "scheduler" } },
+    );
+  }
 }

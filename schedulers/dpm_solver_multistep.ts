@@ -145,7 +145,7 @@ function layOut(config: Config, run: RunOptions): { timesteps: number[]; sigmas:
   const { num_train_timesteps: count } = config;
   const training = trainingSchedule(config);
   if (run.timesteps) checkTimestepsAreFree(NAME, config);
-  const spaced = run.timesteps ? withinTraining(run.timesteps, count) : intervalTimesteps(
+  const spaced = run.timesteps ? withinTraining(run.timesteps, count, { beyond: true }) : intervalTimesteps(
     config,
     stepsOf(run, count),
     timestepsAboveLambda(training, config.lambda_min_clipped),

@@ -151,7 +151,7 @@ function layOut(config: Config, run: RunOptions): { timesteps: number[]; sigmas:
   const steps = run.timesteps?.length ?? stepsOf(run, count);
   const last = timestepsAboveLambda(training, config.lambda_min_clipped) - 1;
   const spaced = run.timesteps
-    ? withinTraining(run.timesteps, count)
+    ? withinTraining(run.timesteps, count, { beyond: true })
     : linspace(0, last, steps + 1).map(roundHalfEven).reverse().slice(0, -1);
   const schedule = solverSchedule(config, training, { timesteps: spaced, steps, mu: run.mu });
   const lowest = config.final_sigmas_type === "zero" ? 0 : training.sigmas[0]!;

@@ -99,6 +99,7 @@ function layOut(config: Config, run: RunOptions): UnscaledSchedule {
       throw new InputError(
         "out_of_range",
         `Cannot lay out ${NAME} as sigmas must be at least 2: current number is 1`,
+        { details: { field: "sigmas" } },
       );
     }
     return {
@@ -110,11 +111,12 @@ function layOut(config: Config, run: RunOptions): UnscaledSchedule {
   if (run.timesteps && isContinuous(config)) {
     throw new ScheduleError(
       `Cannot lay out ${NAME} by timesteps as timestep_type must be discrete: it is continuous`,
+      "timesteps",
     );
   }
   const { num_train_timesteps: count } = config;
   const timesteps = run.timesteps
-    ? withinTraining(run.timesteps, count, { integers: false }).map(f32)
+    ? withinTraining(run.timesteps, count, { integers: false, beyond: true }).map(f32)
     : spreadTimesteps(config, stepsOf(run, count)).map(f32);
   const levels = config.interpolation_type === "linear"
     ? sigmasOfTimesteps(timesteps, training)

@@ -107,6 +107,7 @@ function givenLevels(config: Config, run: RunOptions): { level: number[]; round:
     throw new InputError(
       "out_of_range",
       `Cannot lay out ${NAME} as ${what} must be at most ${limit}: current value is ${list[0]}`,
+      { details: { field: what } },
     );
   }
   if (run.sigmas) return { level: run.sigmas.map(f32), round: f32 };

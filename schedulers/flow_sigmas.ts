@@ -90,6 +90,7 @@ export function stretchToTerminal(
     throw new InputError(
       "out_of_range",
       "Cannot stretch noise levels to shift_terminal as the last one must be below 1: give more steps",
+      { details: { field: "steps" } },
     );
   }
   const scale = round(round(1 - sigmas[sigmas.length - 1]!) / round(1 - terminal));

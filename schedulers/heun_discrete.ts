@@ -104,7 +104,7 @@ function layOut(config: Config, run: RunOptions): UnscaledSchedule {
   const training = trainingSchedule(config);
   if (run.timesteps) checkTimestepsAreFree(NAME, config);
   const spread = run.timesteps
-    ? withinTraining(run.timesteps, count, { integers: false })
+    ? withinTraining(run.timesteps, count, { integers: false, beyond: true })
     : spreadTimesteps(config, stepsOf(run, count));
   const visited = spread.map(f32);
   const { timesteps, sigmas } = unscaledSchedule(

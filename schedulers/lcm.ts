@@ -93,6 +93,7 @@ function layOut(config: Config, run: RunOptions): number[] {
     throw new InputError(
       "out_of_range",
       `Cannot lay out ${NAME} as ${what} must be at most ${limit}: current value is ${value}`,
+      { details: { field: "steps" } },
     );
   }
   const interval = Math.floor(count / original);

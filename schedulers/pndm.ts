@@ -168,6 +168,7 @@ function withRungeKuttaStart(timesteps: readonly number[], half: number): number
     throw new InputError(
       "out_of_range",
       `Cannot lay out ${NAME} as steps must be at least 4 without skip_prk_steps: current value is ${timesteps.length}`,
+      { details: { field: "steps" } },
     );
   }
   const start = [0, 1, 2].flatMap((index) => {

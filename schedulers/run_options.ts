@@ -49,11 +49,14 @@ export function checkRun(name: string, support: RunSupport, run: RunOptions): vo
   if (timesteps && sigmas) {
     throw new ScheduleError(
       `Cannot lay out ${name} as it takes either timesteps or sigmas: current value has both`,
+      "sigmas",
     );
   }
   for (const [what, list] of [["timesteps", timesteps], ["sigmas", sigmas]] as const) {
     if (!list) continue;
-    if (!support[what]) throw new ScheduleError(`Cannot lay out ${name} as it takes no ${what}: give steps`);
+    if (!support[what]) {
+      throw new ScheduleError(`Cannot lay out ${name} as it takes no ${what}: give steps`, what);
+    }
     checkFalling(name, what, list);
   }
   if (!timesteps && !sigmas) checkSteps(name, steps);
@@ -61,14 +64,15 @@ export function checkRun(name: string, support: RunSupport, run: RunOptions): vo
     throw new InputError(
       "out_of_range",
       `Cannot lay out ${name} as eta must be from 0 to 1: current value is ${eta}`,
+      { details: { field: "eta" } },
     );
   }
   if (eta && !support.eta) {
-    throw new ScheduleError(`Cannot lay out ${name} as it takes no eta: current value is ${eta}`);
+    throw new ScheduleError(`Cannot lay out ${name} as it takes no eta: current value is ${eta}`, "eta");
   }
   if (mu !== undefined && (!support.mu || !Number.isFinite(mu))) {
     const fault = support.mu ? "mu must be finite" : "it takes mu only with use_dynamic_shifting";
-    throw new ScheduleError(`Cannot lay out ${name} as ${fault}: current value is ${mu}`);
+    throw new ScheduleError(`Cannot lay out ${name} as ${fault}: current value is ${mu}`, "mu");
   }
 }
 
@@ -79,31 +83,48 @@ export function stepsOf(run: RunOptions, trainingTimesteps: number): number {
     throw new InputError(
       "out_of_range",
       `Cannot lay out a schedule as steps must be at most ${trainingTimesteps}: current value is ${steps}`,
+      { details: { field: "steps" } },
     );
   }
   return steps;
+}
+
+/** Which timesteps a scheduler takes. */
+export interface TimestepSupport {
+  /**
+   * Whether they must be whole.
+   *
+   * @default {true}
+   */
+  readonly integers?: boolean;
+  /**
+   * Whether they may lie beyond training, where the noise level is that of the last timestep.
+   *
+   * @default {false}
+   */
+  readonly beyond?: boolean;
 }
 
 /**
  * Checks timesteps against training.
  *
  * @returns The timesteps.
- * @throws {InputError} if one is no integer (where `integers` are asked for) or lies outside of training.
+ * @throws {InputError} if one is no integer, where integers are asked for, or lies outside of training.
  */
 export function withinTraining(
   timesteps: readonly number[],
   trainingTimesteps: number,
-  { integers = true }: { readonly integers?: boolean } = {},
+  { integers = true, beyond = false }: TimestepSupport = {},
 ): number[] {
+  const last = beyond ? Infinity : trainingTimesteps - 1;
   for (const timestep of timesteps) {
-    if (timestep >= 0 && timestep <= trainingTimesteps - 1 && (Number.isInteger(timestep) || !integers)) {
-      continue;
-    }
+    if (timestep >= 0 && timestep <= last && (Number.isInteger(timestep) || !integers)) continue;
     throw new InputError(
       "out_of_range",
-      `Cannot lay out a schedule as timesteps must be ${integers ? "integers " : ""}from 0 to ${
-        trainingTimesteps - 1
+      `Cannot lay out a schedule as timesteps must be ${integers ? "integers " : ""}${
+        beyond ? "of at least 0" : `from 0 to ${last}`
       }: current value is ${timestep}`,
+      { details: { field: "timesteps" } },
     );
   }
   return [...timesteps];
@@ -111,19 +132,22 @@ export function withinTraining(
 
 function checkSteps(name: string, steps: number | undefined): void {
   if (steps === undefined) {
-    throw new ScheduleError(`Cannot lay out ${name} without a number of steps: give steps`);
+    throw new ScheduleError(`Cannot lay out ${name} without a number of steps: give steps`, "steps");
   }
   if (!Number.isInteger(steps) || steps < 1) {
     throw new InputError(
       "out_of_range",
       `Cannot lay out ${name} as steps must be an integer of at least 1: current value is ${steps}`,
+      { details: { field: "steps" } },
     );
   }
 }
 
 function checkFalling(name: string, what: string, list: readonly number[]): void {
   if (list.length === 0) {
-    throw new InputError("out_of_range", `Cannot lay out ${name} as ${what} must not be empty`);
+    throw new InputError("out_of_range", `Cannot lay out ${name} as ${what} must not be empty`, {
+      details: { field: what },
+    });
   }
   for (const [index, value] of list.entries()) {
     const before = list[index - 1];
@@ -133,6 +157,7 @@ function checkFalling(name: string, what: string, list: readonly number[]): void
       `Cannot lay out ${name} as ${what} must fall and not be negative: current value at ${index} is ${value}${
         before === undefined ? "" : ` after ${before}`
       }`,
+      { details: { field: what } },
     );
   }
 }
@@ -145,5 +170,5 @@ function checkFalling(name: string, what: string, list: readonly number[]): void
 export function muOf(name: string, isAskedFor: boolean, { mu }: RunOptions): number | undefined {
   if (!isAskedFor) return undefined;
   if (mu !== undefined) return mu;
-  throw new ScheduleError(`Cannot lay out ${name} with use_dynamic_shifting without mu: give mu`);
+  throw new ScheduleError(`Cannot lay out ${name} with use_dynamic_shifting without mu: give mu`, "mu");
 }

@@ -8,6 +8,7 @@
 
 import { distance } from "fastest-levenshtein";
 import { PixstageError } from "../errors/pixstage_error.ts";
+import type { RunOptions } from "./run_options.ts";
 
 /** A name that no scheduler has. */
 export class UnknownSchedulerError extends PixstageError<"unknown_scheduler"> {
@@ -39,9 +40,12 @@ export class UnknownSchedulerError extends PixstageError<"unknown_scheduler"> {
 export class ScheduleError extends PixstageError<"invalid_schedule"> {
   override name = "ScheduleError";
 
-  /** @param message What the scheduler does not take, and what to give in its place. */
-  constructor(message: string) {
-    super("invalid_schedule", message);
+  /**
+   * @param message What the scheduler does not take, and what to give in its place.
+   * @param field The field of the run at fault.
+   */
+  constructor(message: string, field?: keyof RunOptions) {
+    super("invalid_schedule", message, { details: field && { field } });
   }
 }
 

@@ -79,7 +79,10 @@ export function checkTimestepsAreFree(
   if (config.use_lu_lambdas) spacings.push("use_lu_lambdas");
   if (config.use_flow_sigmas) spacings.push("use_flow_sigmas");
   if (spacings.length === 0) return;
-  throw new ScheduleError(`Cannot lay out ${name} by timesteps as ${spacings[0]} must be off: it is on`);
+  throw new ScheduleError(
+    `Cannot lay out ${name} by timesteps as ${spacings[0]} must be off: it is on`,
+    "timesteps",
+  );
 }
 
 /** Says what is wrong where DPM-Solver's options do not go together. */

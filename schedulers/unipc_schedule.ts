@@ -42,6 +42,7 @@ export function uniPCSchedule(config: UniPCScheduleConfig, run: RunOptions): Sol
       `Cannot lay out ${NAME} by sigmas as it takes them only with use_flow_sigmas and without ${
         spacings[0] ?? "other spacings"
       }`,
+      "sigmas",
     );
   }
   const training = trainingSchedule(config);

@@ -2,24 +2,28 @@
 
 import { z } from "zod";
 import { ArtifactError } from "../artifacts/artifact.ts";
-import { imageLatents, latentsMetadataSchema, unpackLatents } from "../artifacts/latents.ts";
+import { imageLatents, latentsMetadata, unpackLatents } from "../artifacts/latents.ts";
 import type { ArtifactOutline } from "../artifacts/outline.ts";
 import { tensor } from "../artifacts/tensor.ts";
 import { resizeAndCrop } from "../images/resize_and_crop.ts";
 import type { DecodeJob } from "../models/architecture.ts";
 import { architectureOfComponent } from "../models/architectures.ts";
 import { precisionSchema } from "../models/precision.ts";
+import { checkComponent } from "../models/check_component.ts";
 import { loadReport, modelParameters } from "./model.ts";
 import { defineStage, type Stage } from "./stage.ts";
+
+const DEFAULT_TILE = 512;
+const DEFAULT_OVERLAP = 128;
 
 /** How pictures are cut while they are decoded. */
 export const tilingParameters = {
   /** `none`, `seamless` (whole picture's statistics), `blended` (each tile by itself), or `auto`: by the size. */
   tiling: z.enum(["auto", "none", "seamless", "blended"]).default("auto"),
   /** Height and width of a blended tile, in pixels. */
-  tileSize: z.int().min(64, "A tile must be 64 pixels at least").multipleOf(8).default(512),
+  tileSize: z.int().min(64, "A tile must be 64 pixels at least").multipleOf(8).default(DEFAULT_TILE),
   /** Pixels that blended tiles share. */
-  tileOverlap: z.int().nonnegative().multipleOf(8).default(128),
+  tileOverlap: z.int().nonnegative().multipleOf(8).default(DEFAULT_OVERLAP),
 };
 
 /** Parameters of the decode stage. */
@@ -54,10 +58,17 @@ export const decodeStage: Stage = defineStage({
     const { latentChannels, spatialFactor } = decoderModel;
     decoderModel.checkTiling({ tiling, tileSize, tileOverlap });
     const job = decodeJob(inputs.latents, latentChannels);
-    const { size } = latentsMetadataSchema.parse(inputs.latents.metadata);
-    const weights = await vae.weights();
+    const { size } = latentsMetadata(inputs.latents);
+    const weights = await checkComponent("vae", vae);
 
-    // 2. Say what comes out, and what it takes.
+    // 2. Say what comes out, what has no effect, and what it takes.
+    const unused = [
+      ...(tileSize === DEFAULT_TILE ? [] : ["tileSize"]),
+      ...(tileOverlap === DEFAULT_OVERLAP ? [] : ["tileOverlap"]),
+    ];
+    const warnings = tiling === "blended" || unused.length === 0
+      ? []
+      : [`${unused.join(" and ")} ${unused.length === 1 ? "has" : "have"} no effect with tiling "${tiling}"`];
     const rendered = job &&
       { height: job.latentHeight * spatialFactor, width: job.latentWidth * spatialFactor };
     const final = resize && size ? size : rendered;
@@ -82,9 +93,11 @@ export const decodeStage: Stage = defineStage({
         residency,
         tiling,
         // The default is a choice of ours, not one of the user's.
-        tileSize: tileSize === tilingParameters.tileSize.parse(undefined) ? undefined : tileSize,
+        tileSize: tileSize === DEFAULT_TILE ? undefined : tileSize,
+        tileOverlap,
         computeType,
       }),
+      warnings,
 
       // 3. Decode picture after picture.
       async run({ inputs, runtime, signal, report }) {

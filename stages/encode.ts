@@ -4,6 +4,7 @@ import { z } from "zod";
 import type { Artifact } from "../artifacts/artifact.ts";
 import { joinEmbeddings, packEmbeddings, splitEmbeddings } from "../artifacts/embeddings.ts";
 import type { OpenTextEncoder, TokenizedText } from "../models/architecture.ts";
+import { checkComponent } from "../models/check_component.ts";
 import { adviseOnMemory } from "../models/out_of_memory.ts";
 import { precisionSchema } from "../models/precision.ts";
 import {
@@ -57,7 +58,7 @@ export const encodeStage: Stage = defineStage({
     const { component, sequenceLength, channels, files } = model;
     const prompts = parameters.prompts ?? [checkpoint.defaults.negativePrompt ?? ""];
     const texts = prompts.map((prompt) => model.tokenize(prompt));
-    const weights = await component.weights();
+    const weights = await checkComponent("text_encoder", component);
     const tokens = texts.map(({ ids }) => ids.length);
 
     // 2. Say what comes out, and what it takes.

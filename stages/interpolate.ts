@@ -1,9 +1,9 @@
 // This module is browser compatible.
 
 import { z } from "zod";
-import { ArtifactError } from "../artifacts/artifact.ts";
+import { type Artifact, ArtifactError } from "../artifacts/artifact.ts";
 import {
-  embeddingsMetadataSchema,
+  embeddingsMetadata,
   packEmbeddings,
   paddedLength,
   type PromptEmbedding,
@@ -31,29 +31,53 @@ export const interpolateStage: Stage = defineStage({
     /** How far to go, from 0 to 1. */
     amount: z.number().min(0).max(1),
   }),
-  run({ parameters: { amount }, inputs }) {
-    const [from, to] = [unpackEmbeddings(inputs.from).prompts, unpackEmbeddings(inputs.to).prompts];
-    if (from.length !== to.length || from[0]?.shape[1] !== to[0]?.shape[1]) {
-      throw new ArtifactError(
-        `Cannot interpolate embeddings as both must hold as many prompts and channels: they hold ${from.length} x ` +
-          `${from[0]?.shape[1]} and ${to.length} x ${to[0]?.shape[1]}`,
-      );
-    }
-    const prompts = from.map((embedding, index) => mix(embedding, to[index]!, amount));
-    const length = Math.max(paddedLength(inputs.from), paddedLength(inputs.to));
-    const texts = [inputs.from, inputs.to].map(({ metadata }) =>
-      embeddingsMetadataSchema.parse(metadata).prompts
-    );
-    const described = texts[0] && texts[1]
-      ? {
-        prompts: texts[0].map((text, index) =>
-          `${beginning(text)} → ${beginning(texts[1]![index]!)} (${amount})`
-        ),
-      }
-      : {};
-    return Promise.resolve({ embeddings: packEmbeddings({ prompts }, length, described) });
+  prepare({ parameters: { amount }, inputs: { from, to } }) {
+    const [first, second] = [from, to].map(({ shapes }) => shapes["prompt_embeds"]);
+    if (first && second) checkPairs(first, second);
+    const shape = first && second && [first[0]!, Math.max(first[1]!, second[1]!)];
+    return {
+      identity: { amount },
+      outputs: {
+        embeddings: {
+          kind: "embeddings",
+          shapes: shape ? { prompt_embeds: [...shape, first[2]!], prompt_attention_mask: shape } : {},
+          metadata: {},
+        },
+      },
+      run: ({ inputs }) => Promise.resolve({ embeddings: interpolate(inputs, amount) }),
+    };
   },
 });
+
+/** Refuses embeddings, by their shapes [prompts, tokens, channels], that do not go together. */
+function checkPairs(from: readonly number[], to: readonly number[]): void {
+  if (from[0] === to[0] && from[2] === to[2]) return;
+  throw new ArtifactError(
+    `Cannot interpolate embeddings as both must hold as many prompts and channels: they hold ${from[0]} x ` +
+      `${from[2]} and ${to[0]} x ${to[2]}`,
+  );
+}
+
+/** Mixes embeddings, prompt by prompt. */
+function interpolate(
+  inputs: { readonly from: Artifact; readonly to: Artifact },
+  amount: number,
+): Artifact {
+  const [from, to] = [unpackEmbeddings(inputs.from).prompts, unpackEmbeddings(inputs.to).prompts];
+  const [first, second] = [inputs.from, inputs.to].map(({ tensors }) => tensors["prompt_embeds"]!.shape);
+  checkPairs(first!, second!);
+  const prompts = from.map((embedding, index) => mix(embedding, to[index]!, amount));
+  const length = Math.max(paddedLength(inputs.from), paddedLength(inputs.to));
+  const texts = [inputs.from, inputs.to].map((input) => embeddingsMetadata(input).prompts);
+  const described = texts[0] && texts[1]
+    ? {
+      prompts: texts[0].map((text, index) =>
+        `${beginning(text)} → ${beginning(texts[1]![index]!)} (${amount})`
+      ),
+    }
+    : {};
+  return packEmbeddings({ prompts }, length, described);
+}
 
 /** Longest text of one side, in UTF-16 units: mixtures of mixtures would double it each time. */
 const LONGEST_TEXT = 1000;

@@ -1,9 +1,9 @@
 // This module is browser compatible.
 
 import { z } from "zod";
-import { ArtifactError } from "../artifacts/artifact.ts";
+import { type Artifact, ArtifactError } from "../artifacts/artifact.ts";
 import {
-  embeddingsMetadataSchema,
+  embeddingsMetadata,
   packEmbeddings,
   paddedLength,
   unpackEmbeddings,
@@ -30,23 +30,45 @@ export const pairStage: Stage = defineStage({
     embeddings: { kind: "embeddings", description: "Both, in the tensors that diffusers knows." },
   },
   parameters: z.strictObject({}),
-  run({ inputs }) {
-    const { prompts } = unpackEmbeddings(inputs.positive);
-    const { prompts: given } = unpackEmbeddings(inputs.negative);
-    if (given.length !== 1 && given.length !== prompts.length) {
-      throw new ArtifactError(
-        `Cannot pair embeddings as there must be 1 or ${prompts.length} negative prompts: there are ${given.length}`,
-      );
-    }
-    const negatives = prompts.map((_, index) => given[given.length === 1 ? 0 : index]!);
-    const length = Math.max(...[inputs.positive, inputs.negative].map(paddedLength));
-    const { prompts: positivePrompts } = embeddingsMetadataSchema.parse(inputs.positive.metadata);
-    const { prompts: negativePrompts } = embeddingsMetadataSchema.parse(inputs.negative.metadata);
-    const embeddings = packEmbeddings({ prompts, negatives }, length, {
-      ...inputs.positive.metadata,
-      ...(positivePrompts ? { prompts: positivePrompts } : {}),
-      ...(negativePrompts ? { negativePrompts } : {}),
-    });
-    return Promise.resolve({ embeddings });
+  prepare({ inputs: { positive, negative } }) {
+    const [prompts, negatives] = [positive, negative].map(({ shapes }) => shapes["prompt_embeds"]);
+    if (prompts && negatives) checkNegatives(negatives[0]!, prompts[0]!);
+    const shape = prompts && negatives && [prompts[0]!, Math.max(prompts[1]!, negatives[1]!)];
+    const tensors = shape
+      ? {
+        prompt_embeds: [...shape, prompts[2]!],
+        prompt_attention_mask: shape,
+        negative_prompt_embeds: [...shape, negatives[2]!],
+        negative_prompt_attention_mask: shape,
+      }
+      : {};
+    return {
+      identity: {},
+      outputs: { embeddings: { kind: "embeddings", shapes: tensors, metadata: {} } },
+      run: ({ inputs }) => Promise.resolve({ embeddings: pairEmbeddings(inputs) }),
+    };
   },
 });
+
+function checkNegatives(negatives: number, prompts: number): void {
+  if (negatives === 1 || negatives === prompts) return;
+  throw new ArtifactError(
+    `Cannot pair embeddings as there must be 1 or ${prompts} negative prompts: there are ${negatives}`,
+  );
+}
+
+/** Lays negative prompts beside prompts; one of them stands beside every prompt. */
+function pairEmbeddings(inputs: { readonly positive: Artifact; readonly negative: Artifact }): Artifact {
+  const { prompts } = unpackEmbeddings(inputs.positive);
+  const { prompts: given } = unpackEmbeddings(inputs.negative);
+  checkNegatives(given.length, prompts.length);
+  const negatives = prompts.map((_, index) => given[given.length === 1 ? 0 : index]!);
+  const length = Math.max(...[inputs.positive, inputs.negative].map(paddedLength));
+  const { prompts: positivePrompts } = embeddingsMetadata(inputs.positive);
+  const { prompts: negativePrompts } = embeddingsMetadata(inputs.negative);
+  return packEmbeddings({ prompts, negatives }, length, {
+    ...inputs.positive.metadata,
+    ...(positivePrompts ? { prompts: positivePrompts } : {}),
+    ...(negativePrompts ? { negativePrompts } : {}),
+  });
+}

@@ -38,6 +38,8 @@ export interface PrepareRequest {
   readonly residency?: Residency | undefined;
   /** The lowest precision among the ways to run that are listed. */
   readonly lowestPrecision?: Precision | undefined;
+  /** Whether the node is only tried: nothing is downloaded then, and the answer names no weights. */
+  readonly isTrial?: boolean | undefined;
 }
 
 /** The schema of what preparing a node tells, as it travels between machines. */
@@ -127,6 +129,11 @@ export interface Executor {
    * @throws what the stage's `prepare` throws.
    */
   prepare(request: PrepareRequest, options: { readonly signal: AbortSignal }): Promise<PreparedNode>;
+  /**
+   * Whether preparing a node downloads weights. Its run is then tried before, so that what cannot work is
+   * refused without them.
+   */
+  downloads?(node: PrepareRequest["node"]): Promise<boolean>;
   /** Ends what waits for more nodes: the run is over. */
   runEnded?(): Promise<void>;
 }

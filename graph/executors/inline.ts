@@ -1,5 +1,6 @@
 // This module is browser compatible.
 
+import { z } from "zod";
 import { PixstageError } from "../../errors/pixstage_error.ts";
 import type { JsonObject } from "../../artifacts/artifact.ts";
 import { asJson } from "../../artifacts/canonical_json.ts";
@@ -30,6 +31,13 @@ export interface InlineExecutorOptions {
   readonly fingerprint?: ((component: Component) => Promise<string>) | undefined;
 }
 
+/** The parameters by which stages name checkpoints, where they are so called. */
+const namedModels = z.object({
+  model: z.string().optional().catch(undefined),
+  variant: z.string().optional().catch(undefined),
+  transformer: z.string().optional().catch(undefined),
+}).catch({});
+
 /** Runs stages in the calling thread. */
 export class InlineExecutor implements Executor {
   readonly name = "inline";
@@ -43,21 +51,23 @@ export class InlineExecutor implements Executor {
 
   /** Prepares a node in this thread. */
   async prepare(
-    { node, inputs, residency, lowestPrecision }: PrepareRequest,
+    { node, inputs, residency, lowestPrecision, isTrial }: PrepareRequest,
     { signal }: { readonly signal: AbortSignal },
   ): Promise<PreparedNode> {
     const { runtime } = this.#options;
     signal.throwIfAborted();
+    const models = this.#models(signal);
     const prepared = await node.stage.prepare({
       parameters: node.parameters,
       inputs,
-      models: this.#models(signal),
+      models: isTrial ? models.withoutDownloads?.() ?? models : models,
       device: runtime,
       residency,
       lowestPrecision,
       signal,
     });
-    const weights = await Promise.all((prepared.weights ?? []).map((use) => this.#modelUse(use)));
+    const used = isTrial ? [] : prepared.weights ?? [];
+    const weights = await Promise.all(used.map((use) => this.#modelUse(use)));
     const { numerics } = runtime.traits;
     const identity = asJson(prepared.identity) as JsonObject;
     const outputs = Object.entries(node.stage.outputs).map(([port, { kind }]) =>
@@ -73,6 +83,17 @@ export class InlineExecutor implements Executor {
       memory: prepared.memory ?? [],
       execute: (artifacts, options) => this.#execute(node.stage, prepared, artifacts, options),
     };
+  }
+
+  /** Whether a checkpoint that the node names is not here as a whole. */
+  async downloads({ parameters }: PrepareRequest["node"]): Promise<boolean> {
+    const { models } = this.#options;
+    const { model, variant, transformer } = namedModels.parse(parameters);
+    const references = [{ model, variant }, { model: transformer }];
+    for (const { model, ...rest } of references) {
+      if (model !== undefined && await models.needsDownload?.({ model, ...rest })) return true;
+    }
+    return false;
   }
 
   async #execute(

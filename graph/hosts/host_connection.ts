@@ -63,6 +63,8 @@ export interface HostConnectionOptions {
   readonly graceMs: number;
   /** Takes the progress of downloads. */
   readonly onDownload?: ((progress: JsonObject) => void) | undefined;
+  /** Takes warnings about the hub. */
+  readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 /** A task that a host is at. */
@@ -205,6 +207,7 @@ export class HostConnection {
     const reply = hostReplySchema.parse(message);
     if (reply.type === "ready") return this.#ready.resolve();
     if (reply.type === "download") return this.#options.onDownload?.(reply.progress);
+    if (reply.type === "warning") return this.#options.onWarning?.(reply.message);
     if (reply.type === "failed") {
       const error = deserializeError(reply.error);
       return reply.id === undefined ? this.#fail(error) : this.#tasks.get(reply.id)?.fail(error);

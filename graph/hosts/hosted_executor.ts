@@ -29,8 +29,12 @@ export interface HostedExecutorOptions extends Partial<HostSettings> {
    * @default {0}
    */
   readonly warmHosts?: number | undefined;
+  /** Tries nodes in this thread, where hosts would download weights to prepare them. */
+  readonly trial?: Executor | undefined;
   /** Takes the progress of downloads. */
   readonly onDownload?: ((progress: JsonObject) => void) | undefined;
+  /** Takes warnings about the hub. */
+  readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 /** Runs stages in hosts: threads or processes beside this one. */
@@ -58,11 +62,19 @@ export abstract class HostedExecutor implements Executor {
     return this.#options.graceMs ?? 500;
   }
 
+  /** Whether preparing a node downloads weights: the hosts find models where this thread finds them. */
+  async downloads(node: PrepareRequest["node"]): Promise<boolean> {
+    return await this.#options.trial?.downloads?.(node) ?? false;
+  }
+
   /** Prepares a node in a host, which then waits for nodes to run. */
   async prepare(
-    { node, inputs, residency, lowestPrecision }: PrepareRequest,
+    request: PrepareRequest,
     { signal }: { readonly signal: AbortSignal },
   ): Promise<PreparedNode> {
+    const { node, inputs, residency, lowestPrecision, isTrial } = request;
+    const { trial } = this.#options;
+    if (isTrial && trial) return await trial.prepare(request, { signal });
     const task: HostTask = {
       node: node.id,
       stage: node.stage.name,
@@ -129,7 +141,8 @@ export abstract class HostedExecutor implements Executor {
     this.#idle = this.#idle.filter(({ isOver }) => !isOver);
     const waiting = which === "first" ? this.#idle.shift() : this.#idle.pop();
     if (waiting) return waiting;
-    const { plugins = [], models = {}, runtime = {}, fingerprints, background, onDownload } = this.#options;
+    const { plugins = [], models = {}, runtime = {}, fingerprints, background, onDownload, onWarning } =
+      this.#options;
     const settings: HostSettings = {
       plugins: [...plugins],
       models,
@@ -137,7 +150,7 @@ export abstract class HostedExecutor implements Executor {
       ...(fingerprints === undefined ? {} : { fingerprints }),
       ...(background === undefined ? {} : { background }),
     };
-    return new HostConnection({ link: this.start(), settings, graceMs: this.graceMs, onDownload });
+    return new HostConnection({ link: this.start(), settings, graceMs: this.graceMs, onDownload, onWarning });
   }
 }
 

@@ -13,12 +13,13 @@ import { ListedModels } from "../../hub/listed_models.ts";
 import { LocalModels } from "../../hub/local_models.ts";
 import { DEVICES } from "../../runtime/device.ts";
 import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
+import { threadsSchema } from "../../runtime/threads.ts";
 import { builtInStages } from "../../stages/mod.ts";
 import { InlineExecutor } from "../executors/inline.ts";
 import { rememberedFingerprint } from "../fingerprint_memo.ts";
 import { loadPlugins } from "../plugins.ts";
 import type { HostSettings } from "./protocol.ts";
-import type { HostPlace } from "./stage_host.ts";
+import type { HostPlace, HubHandlers } from "./stage_host.ts";
 
 const modelsSchema = z.strictObject({
   endpoint: z.string().optional(),
@@ -36,19 +37,20 @@ const modelsSchema = z.strictObject({
 
 const runtimeSchema = z.strictObject({
   device: z.enum(DEVICES).optional(),
-  threads: z.int().positive().optional(),
+  threads: threadsSchema.optional(),
 });
 
 /** Opens checkpoints of the disk and the hub, ONNX Runtime, the built-in stages and those of plugins. */
 export async function openLocalPlace(
   settings: HostSettings,
-  onDownload: (progress: JsonObject) => void,
+  { onDownload, onWarning }: HubHandlers,
 ): Promise<HostPlace> {
   if (settings.background) giveWay();
   const { listed, ...options } = modelsSchema.parse(settings.models);
   const local = new LocalModels({
     ...options,
     onProgress: (progress) => onDownload(asJson(progress) as JsonObject),
+    onWarning,
   });
   const models = listed ? new ListedModels(listed, local) : local;
   const runtime = new OnnxRuntimeNode(runtimeSchema.parse(settings.runtime));

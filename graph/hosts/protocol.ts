@@ -21,7 +21,7 @@ import { preparationSchema } from "../executors/executor.ts";
 import { snapshotPolicySchema } from "../snapshots.ts";
 
 /** The protocol's version. Both sides must speak the same. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 const object = z.custom<JsonObject>(
   (value) => value !== null && typeof value === "object" && !Array.isArray(value),
@@ -94,6 +94,8 @@ export const hostReplySchema = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("prepared"), id: z.string(), preparation: preparationSchema }),
   z.strictObject({ type: z.literal("report"), id: z.string(), event: stageReportSchema }),
   z.strictObject({ type: z.literal("download"), progress: object }),
+  /** A sentence about a hub that cannot be reached while models are opened. */
+  z.strictObject({ type: z.literal("warning"), message: z.string() }),
   z.strictObject({ type: z.literal("snapshot"), id: z.string(), state: sentArtifactSchema }),
   z.strictObject({
     type: z.literal("done"),

@@ -32,10 +32,15 @@ export interface HostPlace {
 }
 
 /** Opens the place that stages work in. */
-export type OpenPlace = (
-  settings: HostSettings,
-  onDownload: (progress: JsonObject) => void,
-) => Promise<HostPlace>;
+export type OpenPlace = (settings: HostSettings, handlers: HubHandlers) => Promise<HostPlace>;
+
+/** What a place tells while it opens models of the hub. */
+export interface HubHandlers {
+  /** Takes the progress of downloads. */
+  readonly onDownload: (progress: JsonObject) => void;
+  /** Takes a sentence about a hub that cannot be reached. */
+  readonly onWarning: (message: string) => void;
+}
 
 /** Sessions that are kept between runs are given back when the process has grown beyond this. */
 const KEPT_BYTES = 3e9;
@@ -61,7 +66,10 @@ export function hostStages(channel: HostChannel<HostReply>, openPlace: OpenPlace
     switch (request.type) {
       case "open":
         if (request.version !== PROTOCOL_VERSION) throw wrongVersion(request.version);
-        place = openPlace(request.settings, (progress) => send({ type: "download", progress }));
+        place = openPlace(request.settings, {
+          onDownload: (progress) => send({ type: "download", progress }),
+          onWarning: (message) => send({ type: "warning", message }),
+        });
         await place;
         return send({ type: "ready", version: PROTOCOL_VERSION });
       case "prepare":

@@ -125,7 +125,7 @@ export async function loneComponent(
       configuredClass(parseLenientJson(await source.readText("config.json"), path), path),
     );
   } catch (error) {
-    if (error instanceof CheckpointError || error instanceof SyntaxError) return undefined;
+    if (error instanceof CheckpointError) return undefined;
     throw error;
   }
 }
@@ -153,6 +153,7 @@ export async function chooseVariants(
     );
     throw new MissingVariantError(
       `Cannot find the variant ${variant} in ${source.name}: current variants are ${lists.join("; ")}`,
+      { details: { field: "variant" } },
     );
   }
   return new Map(components.map((name, i) => [name, found[i]?.includes(variant) ? variant : ""]));

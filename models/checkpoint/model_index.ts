@@ -47,8 +47,7 @@ const Index = z.looseObject({
  * @param text Its text.
  * @param name Its name, for errors.
  * @returns The pipeline and the classes of its components.
- * @throws {SyntaxError} if it is not JSON.
- * @throws {CheckpointError} if it is not a model index.
+ * @throws {CheckpointError} if it is not JSON, or no model index.
  * @throws {UnsupportedArchitectureError} if no architecture knows the pipeline or one of its components.
  */
 export function parseModelIndex(text: string, name: string): ModelIndex {

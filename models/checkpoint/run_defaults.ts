@@ -15,7 +15,7 @@ const colour = z.tuple([z.number(), z.number(), z.number()]);
 
 const RunDefaultsSchema = z.strictObject({
   steps: z.int().positive().optional(),
-  guidanceScale: z.number().nonnegative().optional(),
+  guidanceScale: z.number().optional(),
   scheduler: z.string().min(1).optional(),
   schedulerOptions: z.record(z.string(), z.json()).optional(),
   height: z.int().positive().optional(),

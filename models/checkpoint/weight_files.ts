@@ -175,6 +175,7 @@ function noWeights(where: string, files: readonly string[], variant: string): Ch
     const found = variants.map((name) => name === "" ? "the plain weights" : name).join(", ");
     return new MissingVariantError(
       `Cannot find ${wanted} in ${where}: there are ${found}. Choose one of these variants, or fetch what is missing`,
+      { details: { field: "variant" } },
     );
   }
   const pickles = files.filter((file) => PICKLE_FILE.test(file));

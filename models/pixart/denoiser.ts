@@ -49,6 +49,7 @@ export async function pixartDenoiser(checkpoint: Checkpoint, component: Componen
           "out_of_range",
           `Cannot denoise as height and width must be multiples of ${multiple}: current values are ${height} and ` +
             `${width}`,
+          { details: { field: renderSize.height % multiple === 0 ? "width" : "height" } },
         );
       }
       return { size, renderSize };

@@ -93,9 +93,10 @@ export function transformerMemoryChoices(
   return layeredChoices(facts, request, (residency, precision) => ({
     peakBytes: predictPeak(facts, tokens, residency, precision),
     heldBytes: residency === "resident" ? heldBytes(facts, residency, precision) : 0,
-    gpuPeakBytes: traits.hostMemory
-      ? undefined
-      : predictGpuPeak(facts, traits, halves * tokens.picture, residency, precision),
+    ...(traits.hostMemory ? {} : {
+      gpuPeakBytes: predictGpuPeak(facts, traits, halves * tokens.picture, residency, precision),
+      heldGpuBytes: residency === "resident" ? gpuWeightBytes(facts, residency, precision) : 0,
+    }),
     halves: guided ? halves : undefined,
     advice: `${lowerPrecisionAdvice(residency, precision)}, or make a smaller picture`,
   }));
@@ -127,7 +128,6 @@ function heldBytes(facts: LayeredFacts, residency: Residency, precision: Precisi
   return share * STEP_SHARE * packed;
 }
 
-/** Weights are cast once, when they are opened. */
 function predictGpuPeak(
   facts: LayeredFacts,
   { contextBytes = 0 }: RuntimeTraits,
@@ -135,10 +135,14 @@ function predictGpuPeak(
   residency: Residency,
   precision: Precision,
 ): number {
+  const activations = GPU_UNITS[precision] * FLOAT32_BYTES * tokens * facts.width;
+  return contextBytes + gpuWeightBytes(facts, residency, precision) + activations;
+}
+
+/** Bytes of the weights that a GPU holds. They are cast once, when they are opened. */
+function gpuWeightBytes(facts: LayeredFacts, residency: Residency, precision: Precision): number {
   const stored = residency === "stream" ? facts.layerBytes : facts.weightBytes;
   const elements = stored / facts.storedBytes;
   const cast = { ...facts, storedBytes: FLOAT32_BYTES };
-  const weights = STEP_SHARE * precisionBytes(FLOAT32_BYTES * elements, cast, precision);
-  const activations = GPU_UNITS[precision] * FLOAT32_BYTES * tokens * facts.width;
-  return contextBytes + GPU_HELD[precision] * weights + activations;
+  return GPU_HELD[precision] * STEP_SHARE * precisionBytes(FLOAT32_BYTES * elements, cast, precision);
 }

@@ -56,9 +56,10 @@ export function t5MemoryChoices(
   return layeredChoices(facts, { ...request, traits }, (residency, precision) => ({
     peakBytes: predictPeak(facts, tokens, residency, precision),
     heldBytes: residency === "resident" ? heldBytes(facts, residency, precision) : 0,
-    gpuPeakBytes: request.traits.hostMemory
-      ? undefined
-      : predictGpuPeak(facts, request.traits, residency, precision),
+    ...(request.traits.hostMemory ? {} : {
+      gpuPeakBytes: predictGpuPeak(facts, request.traits, residency, precision),
+      heldGpuBytes: residency === "resident" ? gpuWeightBytes(facts, residency, precision) : 0,
+    }),
     advice: lowerPrecisionAdvice(residency, precision),
   }));
 }
@@ -90,7 +91,11 @@ function predictGpuPeak(
   residency: Residency,
   precision: Precision,
 ): number {
-  const stored = residency === "stream" ? facts.layerBytes : facts.weightBytes;
   const cast = facts.storedBytes < FLOAT32_BYTES ? facts.layerBytes * FLOAT32_BYTES / facts.storedBytes : 0;
-  return contextBytes + precisionBytes(stored, facts, precision) + cast;
+  return contextBytes + gpuWeightBytes(facts, residency, precision) + cast;
+}
+
+/** Bytes of the weights that a GPU holds, as they are stored. */
+function gpuWeightBytes(facts: LayeredFacts, residency: Residency, precision: Precision): number {
+  return precisionBytes(residency === "stream" ? facts.layerBytes : facts.weightBytes, facts, precision);
 }

@@ -13,6 +13,7 @@ import type { DecoderModel, OpenDecoder } from "../architecture.ts";
 import type { Component } from "../checkpoint/component.ts";
 import { AutoencoderConfig, spatialFactor } from "./autoencoder_config.ts";
 import { decoderFacts, decoderMemoryChoices } from "./memory.ts";
+import { tileLatents } from "./tiling/blended_decoder.ts";
 import { TiledVaeDecoder } from "./tiling/tiled_vae_decoder.ts";
 
 /** Reads what the decoder of an autoencoder is. */
@@ -24,18 +25,13 @@ export function autoencoderDecoder(component: Component): DecoderModel {
     latentChannels: config.latent_channels,
     spatialFactor: factor,
     checkTiling({ tiling, tileSize, tileOverlap }) {
-      if (tiling === "blended" && tileOverlap >= tileSize) {
-        throw new InputError(
-          "out_of_range",
-          `Cannot blend tiles as their overlap must be smaller than their size of ${tileSize} pixels: ` +
-            `current value is ${tileOverlap}`,
-        );
-      }
+      if (tiling === "blended") tileLatents({ tileSize, tileOverlap }, factor);
       if (tiling === "seamless" && config._class_name !== "AutoencoderKL") {
         throw new InputError(
           "invalid_value",
           `Cannot decode without seams as the autoencoder must be AutoencoderKL: current value is ` +
             `${config._class_name}. Choose the tiling "blended" or "none"`,
+          { details: { field: "tiling" } },
         );
       }
     },

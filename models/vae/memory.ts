@@ -66,6 +66,8 @@ export interface DecoderMemoryRequest {
   readonly tileSize?: number | undefined;
   /** What pictures and tiles are computed in; strips without seams are in float32. */
   readonly computeType?: ComputeType | undefined;
+  /** Pixels that blended tiles share: tiles that are chosen are larger. */
+  readonly tileOverlap?: number | undefined;
 }
 
 /** Facts of an autoencoder's decoder. */
@@ -77,14 +79,18 @@ export function decoderFacts(config: AutoencoderConfig, weights: Weights): Decod
 export function decoderMemoryChoices(
   facts: DecoderFacts,
   pictures: DecodedPictures,
-  { traits, residency = "stage", tiling, tileSize, computeType = "float32" }: DecoderMemoryRequest,
+  { traits, residency = "stage", tiling, tileSize, tileOverlap = 0, computeType = "float32" }:
+    DecoderMemoryRequest,
 ): MemoryChoice[] {
   const usual = chooseTiling(facts.config, traits, pictures.height * pictures.width);
   const canBeSeamless = facts.config._class_name === "AutoencoderKL";
   const modes: readonly VaeTiling[] = tiling !== "auto"
     ? [tiling]
     : [...new Set<VaeTiling>([usual, ...(canBeSeamless ? ["seamless" as const] : []), "blended"])];
-  const sizes = tileSize === undefined ? TILE_SIZES : [tileSize];
+  const larger = TILE_SIZES.filter((size) => size > tileOverlap);
+  // An overlap that no size is larger than is refused where tiles are asked for, and leaves the other ways
+  // otherwise.
+  const sizes = tileSize === undefined ? larger : tileSize > tileOverlap ? [tileSize] : [];
   return modes.flatMap((mode) =>
     (mode === "blended" ? sizes : [undefined]).map((size): MemoryChoice => {
       const parameters: JsonObject = size === undefined ? { tiling: mode } : { tiling: mode, tileSize: size };
@@ -98,6 +104,9 @@ export function decoderMemoryChoices(
           ? undefined
           : predictGpuPeak(facts, pictures, traits, mode, size ?? TILE_SIZES[0], computeType),
         heldBytes: mode !== "seamless" && residency === "resident" ? facts.weightBytes : 0,
+        ...(traits.hostMemory || mode === "seamless" || residency !== "resident"
+          ? {}
+          : { heldGpuBytes: facts.weightBytes }),
         advice: mode === "blended"
           ? "make a smaller picture"
           : 'allow tiling "blended", or make a smaller picture',

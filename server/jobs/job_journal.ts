@@ -43,10 +43,11 @@ export class JobJournal {
 
   /** Records that a job joins a run that is under way. */
   join(flight: Flight, job: Job): void {
-    const [leader] = flight.jobs.keys();
-    const joined = running(job);
+    const [leader] = flight.jobs.values();
+    const warnings = [...new Set([...job.warnings, ...leader?.warnings ?? []])];
+    const joined = running({ ...job, warnings });
     this.#store.update(joined);
-    if (leader !== undefined) this.#store.copyEvents(leader, job.id);
+    if (leader) this.#store.copyEvents(leader.id, job.id);
     this.#set(flight, [joined]);
   }
 
@@ -76,6 +77,12 @@ export class JobJournal {
   event(id: string, event: RunEvent): void {
     this.#store.addEvent(id, event.type, JSON.stringify(event));
     this.wake(id);
+  }
+
+  /** Records a warning of a run with the results of its jobs. */
+  warn(flight: Flight, message: string): void {
+    const unaware = [...flight.jobs.values()].filter(({ warnings }) => !warnings.includes(message));
+    this.#change(flight, unaware.map((job) => ({ ...job, warnings: [...job.warnings, message] })));
   }
 
   /** Records the end of a job and its last event. */

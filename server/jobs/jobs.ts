@@ -424,6 +424,7 @@ export class Jobs {
       if (this.#queue.size > 0) this.#dispatch();
     }
     if (event.type === "stage:end" || event.type === "checkpoint") this.#journal.gotOn(flight);
+    if (event.type === "warning") this.#journal.warn(flight, event.message);
     for (const id of flight.jobs.keys()) this.#journal.event(id, event);
   }
 

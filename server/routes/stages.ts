@@ -72,6 +72,7 @@ const resultSchema = z.object({
   outputs: z.record(z.string(), sha256Schema).openapi({
     description: "The ids of the artifacts at the output ports.",
   }),
+  warnings: z.array(z.string()).openapi({ description: "What the user should know, a sentence each." }),
 }).openapi("StageResult");
 
 const route = createRoute({
@@ -213,5 +214,5 @@ function resultOf(job: Job | undefined): z.infer<typeof resultSchema> {
   const outputs = Object.entries(job.artifacts).map((
     [output, { id }],
   ) => [output.slice(NODE.length + 1), id]);
-  return { outputs: Object.fromEntries(outputs) };
+  return { outputs: Object.fromEntries(outputs), warnings: job.warnings };
 }

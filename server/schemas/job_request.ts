@@ -27,7 +27,7 @@ export const resumeRequestSchema = z.strictObject({
   stepsMore: z.int().min(1).optional().openapi({
     description: "The steps that a state takes before it rests again.",
   }),
-  guidanceScale: z.number().nonnegative().optional(),
+  guidanceScale: z.number().optional(),
   prompts: z.array(z.string()).min(1).optional(),
   negativePrompt: z.string().optional(),
   seeds: pictureRequestSchema.shape.seeds.unwrap().optional().openapi({

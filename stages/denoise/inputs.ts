@@ -10,8 +10,8 @@ import { InputError } from "../../errors/pixstage_error.ts";
 import { ArtifactError } from "../../artifacts/artifact.ts";
 import type { ArtifactOutline } from "../../artifacts/outline.ts";
 import type { DenoiserModel } from "../../models/architecture.ts";
-import { type DenoiseParameters, type DenoiseSettings, imageSeeds } from "./settings.ts";
-import { snapshotOutlines } from "./snapshot.ts";
+import { type DenoiseParameters, type DenoiseSettings, fixedIdentity, imageSeeds } from "./settings.ts";
+import { checkSnapshot, snapshotOutlines } from "./snapshot.ts";
 
 /** Input ports of the stages that denoise. */
 export const denoiseInputs = {
@@ -55,7 +55,7 @@ export interface DenoiseInputs {
  */
 export function checkInputs(
   given: { readonly [K in keyof typeof denoiseInputs]?: ArtifactOutline | undefined },
-  parameters: DenoiseParameters,
+  parameters: DenoiseParameters & { readonly allowChanges: boolean },
   settings: DenoiseSettings,
   model: DenoiserModel,
 ): DenoiseInputs {
@@ -77,9 +77,17 @@ export function checkInputs(
       : embeddings.shapes["negative_prompt_embeds"];
     const isUnknown = negative !== undefined && negatives === undefined;
     if (settings.guided && !isUnknown) checkNegatives(negatives?.[0], shape[0]!, settings.guidanceScale);
-    if (noise?.shapes["latents"]) {
-      checkNoise(noise.shapes["latents"], images!, model.latentShape(settings.renderSize));
-    }
+  }
+  const noiseShape = noise?.shapes["latents"];
+  if (noiseShape) checkNoise(noiseShape, images ?? noiseShape[0]!, model.latentShape(settings.renderSize));
+  if (checkpoint) {
+    const shape = model.latentShape(settings.renderSize);
+    const fixed = {
+      ...fixedIdentity(parameters, settings, shape),
+      ...(images === undefined ? {} : { seeds: imageSeeds(parameters.seeds, images).map(String) }),
+    };
+    const changeable = { guidanceScale: settings.guidanceScale };
+    checkSnapshot(checkpoint, { fixed, changeable }, parameters.allowChanges);
   }
   const longest = (outline: ArtifactOutline | undefined, tensor: string): number =>
     outline?.tokens ? Math.max(...outline.tokens) : outline?.shapes[tensor]?.[1] ?? 0;
@@ -121,5 +129,6 @@ export function checkNoise(found: readonly number[], images: number, shape: read
   if (found.length === wanted.length && wanted.every((size, axis) => size === found[axis])) return;
   throw new ArtifactError(
     `Cannot use the initial noise as its shape must be [${wanted}]: it is [${found}]`,
+    { details: { field: "noise" } },
   );
 }

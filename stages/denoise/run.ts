@@ -20,7 +20,7 @@ import type { RunContext } from "../stage.ts";
 import type { StageReport } from "../stage_report.ts";
 import { checkNegatives, checkNoise } from "./inputs.ts";
 import { denoiseImage } from "./loop.ts";
-import { type DenoiseParameters, type DenoiseSettings, imageSeeds } from "./settings.ts";
+import { type DenoiseParameters, type DenoiseSettings, fixedIdentity, imageSeeds } from "./settings.ts";
 import {
   type DenoiseIdentity,
   type DenoiseState,
@@ -174,14 +174,7 @@ async function identify(
 ): Promise<DenoiseIdentity> {
   const usesNegative = settings.guided && negative !== undefined;
   return {
-    fixed: {
-      scheduler: settings.schedulerConfig,
-      timesteps: settings.timesteps,
-      shape,
-      seeds: seeds.map(String),
-      imagesPerPrompt: parameters.imagesPerPrompt,
-      generator: parameters.generator,
-    },
+    fixed: { ...fixedIdentity(parameters, settings, shape), seeds: seeds.map(String) },
     changeable: {
       guidanceScale: settings.guidanceScale,
       embeddings: await artifactId(embeddings!),

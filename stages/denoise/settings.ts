@@ -49,7 +49,7 @@ export const denoiseParameters = z.strictObject({
   /** Custom sigmas, falling, instead of steps. */
   sigmas: z.array(z.number().nonnegative()).min(1).optional(),
   /** How far the prompt pulls; guidance is off at 1 and below. The checkpoint's own, else 4.5. */
-  guidanceScale: z.number().nonnegative().optional(),
+  guidanceScale: z.number().optional(),
   /** The scheduler's class or short name; the checkpoint's own otherwise. */
   scheduler: z.string().min(1).optional(),
   /** Laid over the scheduler's configuration, in diffusers' spelling. */
@@ -200,6 +200,7 @@ export async function resolveDenoise(
       "invalid_value",
       `Cannot denoise in one step as the scheduler must give the denoised sample: ${scheduler.name} does not. ` +
         `Choose one of ${others.join(", ")}, or take two steps or more`,
+      { details: { field: "steps" } },
     );
   }
   return {
@@ -217,6 +218,21 @@ export async function resolveDenoise(
 }
 
 /**
+ * What must stay the same from the first step of a denoising to its last, but for the seeds.
+ *
+ * @param parameters The stage's parameters.
+ * @param settings The settings of the run.
+ * @param shape Shape of one image's latents.
+ */
+export function fixedIdentity(
+  { imagesPerPrompt, generator }: DenoiseParameters,
+  { schedulerConfig, timesteps }: DenoiseSettings,
+  shape: readonly number[],
+): JsonObject {
+  return { scheduler: schedulerConfig, timesteps, shape, imagesPerPrompt, generator };
+}
+
+/**
  * The seed of each image: image i of a batch is the image that seed + i gives alone.
  *
  * @param seeds One seed for all, or one for each image.
@@ -230,6 +246,7 @@ export function imageSeeds(seeds: readonly (number | string)[], images: number):
     throw new InputError(
       "invalid_value",
       `Cannot seed the images as there must be 1 seed or ${images}: there are ${given.length}`,
+      { details: { field: "seeds" } },
     );
   }
   const all = given.length === 1

@@ -158,6 +158,28 @@ export function snapshotImages(
   }));
 }
 
+/**
+ * Holds the outline of a state against the denoising that is to go on from it, before anything is read. An
+ * outline that tells nothing is accepted: the state is held against the denoising again when it is there.
+ *
+ * @param outline The outline of the state.
+ * @param identity What goes on from it, as far as it is known.
+ * @param allowChanges Whether guidance and embeddings may have changed.
+ * @throws {ArtifactError} if the state is of another denoising.
+ */
+export function checkSnapshot(
+  { metadata }: ArtifactOutline,
+  identity: DenoiseIdentity,
+  allowChanges: boolean,
+): void {
+  if (Object.keys(metadata).length === 0) return;
+  const { fixed, changeable } = readMetadata({ metadata });
+  holdAgainst(fixed, identity.fixed, "It is the checkpoint of another run");
+  if (!allowChanges) {
+    holdAgainst(changeable, identity.changeable, "To change it on the way, say allowChanges");
+  }
+}
+
 /** The call of the model up to which the image that came farthest has come. */
 export function snapshotStep(artifact: Pick<Artifact, "metadata">): number {
   return Math.max(...readMetadata(artifact).images.map(({ calls }) => calls));

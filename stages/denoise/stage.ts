@@ -3,10 +3,12 @@
 import { InputError } from "../../errors/pixstage_error.ts";
 import { z } from "zod";
 import type { JsonObject } from "../../artifacts/artifact.ts";
-import { embeddingsMetadataSchema } from "../../artifacts/embeddings.ts";
+import { embeddingsMetadata } from "../../artifacts/embeddings.ts";
 import { tensor } from "../../artifacts/tensor.ts";
+import { checkComponent } from "../../models/check_component.ts";
 import type { MemoryChoice } from "../../models/memory.ts";
 import { adviseOnMemory } from "../../models/out_of_memory.ts";
+import type { RunDefaults } from "../../models/checkpoint/run_defaults.ts";
 import { loadReport, openWeights, precisionIdentity, requirePrecision, residencyOf } from "../model.ts";
 import {
   defineStage,
@@ -97,6 +99,7 @@ export const denoisePartStage: Stage = defineStage({
       throw new InputError(
         "out_of_range",
         `Cannot stop after step ${stopAfter} as there must be steps left: the run has ${settings.timesteps.length}`,
+        { details: { field: "stopAfter" } },
       );
     }
     return {
@@ -115,6 +118,7 @@ interface PreparedDenoise {
     readonly identity: JsonObject;
     readonly weights: readonly WeightUse[];
     readonly ignores: readonly ("negative")[];
+    readonly warnings: readonly string[];
     readonly memory: readonly MemoryChoice[];
   };
   readonly inputs: DenoiseInputs;
@@ -138,7 +142,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
   const settings = await resolveDenoise(parameters, denoiser);
   const { guided, renderSize } = settings;
   const known = checkInputs(inputs, parameters, settings, model);
-  const weights = await model.component.weights();
+  const weights = await checkComponent("transformer", model.component);
   const { promptTokens, negativeTokens } = known;
   const job = { renderSize, guided, promptTokens, negativeTokens };
 
@@ -181,6 +185,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
       },
       weights: [{ ...reference, component: "transformer", content: model.component }],
       ignores: guided ? [] : ["negative"],
+      warnings: withoutEffect(parameters, settings, known, denoiser.defaults),
       memory: model.memory(weights, job, { traits: device.traits, residency, precision, lowestPrecision }),
     },
     inputs: known,
@@ -199,13 +204,33 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
   };
 }
 
+/** Sentences about what was asked for and does not change the result. */
+function withoutEffect(
+  { steps, timesteps, sigmas }: Parameters,
+  { guided, guidanceScale, steps: taken }: DenoiseSettings,
+  { texts }: DenoiseInputs,
+  defaults: RunDefaults,
+): string[] {
+  const own = timesteps ? "timesteps" : sigmas ? "sigmas" : undefined;
+  const negatives = z.array(z.string()).catch([]).parse(texts.negativePrompts);
+  const isAsked = negatives.some((text) => text.trim() !== "" && text !== defaults.negativePrompt);
+  return [
+    ...(own !== undefined && steps !== undefined && steps !== taken
+      ? [`steps has no effect beside ${own}: the run takes ${taken}`]
+      : []),
+    ...(isAsked && !guided
+      ? [`The negative prompt has no effect without guidance: the guidance scale is ${guidanceScale}`]
+      : []),
+  ];
+}
+
 /** The texts that latents were denoised by, as far as their embeddings tell. */
 function textsOf(
   { embeddings, negative }: InputArtifacts<typeof denoiseInputs>,
   { guided }: DenoiseSettings,
 ): JsonObject {
-  const { prompts, negativePrompts: beside } = embeddingsMetadataSchema.parse(embeddings?.metadata ?? {});
-  const own = guided && negative ? embeddingsMetadataSchema.parse(negative.metadata).prompts : undefined;
+  const { prompts, negativePrompts: beside } = embeddings ? embeddingsMetadata(embeddings) : {};
+  const own = guided && negative ? embeddingsMetadata(negative).prompts : undefined;
   const negativePrompts = own ?? beside;
   return { ...(prompts ? { prompts } : {}), ...(negativePrompts ? { negativePrompts } : {}) };
 }

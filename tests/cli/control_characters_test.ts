@@ -4,7 +4,8 @@ import { writeArtifact } from "../../artifacts/disk.ts";
 import { tensor } from "../../artifacts/tensor.ts";
 import { printable } from "../../cli/standard_streams.ts";
 import { encodePicture } from "../../images/picture.ts";
-import { inFolder, runCli } from "./run_cli.ts";
+import { inFolder } from "./run_cli.ts";
+import { runHere } from "./run_here.ts";
 
 /** Sets a terminal's title, clears its screen, and colours it by a control character of one unit. */
 const STEERING = "\x1b]0;title\x07\x1b[2J\r\u009b31m\x7f";
@@ -41,14 +42,14 @@ Deno.test("inspect prints no control characters of pictures, artifacts, checkpoi
     );
     for (const name of ["cat.png", "a.safetensors", "faulty.safetensors", "checkpoint"]) {
       for (const flags of [[], ["--json"]]) {
-        const { stdout, stderr } = await runCli(folder, "inspect", name, ...flags);
+        const { stdout, stderr } = await runHere(folder, "inspect", name, ...flags);
         assert.ok(!hasControls(stdout + stderr), `${name}: ${JSON.stringify(stdout + stderr)}`);
         assert.match(stdout + stderr, /\\u001b\]0;title/, name);
       }
     }
-    const shown = (await runCli(folder, "inspect", "a.safetensors")).stdout;
+    const shown = (await runHere(folder, "inspect", "a.safetensors")).stdout;
     assert.equal(shown.match(/^ *kind: /gm)?.length, 1, "a name with a line break is one entry");
-    const { parameters } = JSON.parse((await runCli(folder, "inspect", "cat.png", "--json")).stdout);
+    const { parameters } = JSON.parse((await runHere(folder, "inspect", "cat.png", "--json")).stdout);
     assert.equal(parameters, metadata.parameters);
   });
 });

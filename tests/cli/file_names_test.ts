@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { numberedOutput } from "../../cli/save_pictures.ts";
 import { defaultName } from "../../graph/describe_picture.ts";
-import { inFolder, runCli, TINY } from "./run_cli.ts";
+import { inFolder, TINY } from "./run_cli.ts";
+import { runHere } from "./run_here.ts";
 
 const SMALL = ["-m", TINY, "-W", "64", "-H", "48", "--steps", "2", "--no-resolution-binning"];
 
@@ -48,11 +49,11 @@ Deno.test("defaultName() keeps whole characters, and fits into a file system's n
 Deno.test("a file may have the longest name that the file system takes", async () => {
   await inFolder(async (folder) => {
     for (const name of [`${"猫".repeat(80)}.png`, `${"a".repeat(251)}.png`, `${"𠀀".repeat(62)}.png`]) {
-      const { status, stderr } = await runCli(folder, "gen", "cat", ...SMALL, "-o", name);
+      const { status, stderr } = await runHere(folder, "gen", "cat", ...SMALL, "-o", name);
       assert.equal(status, 0, stderr);
       assert.ok(Deno.statSync(join(folder, name)).isFile);
     }
-    const { status, stderr } = await runCli(
+    const { status, stderr } = await runHere(
       folder,
       "gen",
       "cat",
@@ -69,7 +70,7 @@ Deno.test("a file may have the longest name that the file system takes", async (
 
 Deno.test("gen names files after prompts that hold characters of two units", async () => {
   await inFolder(async (folder) => {
-    const { status, stdout, stderr } = await runCli(folder, "gen", `${"a".repeat(59)}𠀀𠀀`, ...SMALL);
+    const { status, stdout, stderr } = await runHere(folder, "gen", `${"a".repeat(59)}𠀀𠀀`, ...SMALL);
     assert.equal(status, 0, stderr);
     assert.equal(stdout, `${join(folder, `${"a".repeat(59)}-0.png`)}\n`);
   });

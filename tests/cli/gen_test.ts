@@ -4,13 +4,15 @@ import { join } from "node:path";
 import { readArtifact } from "../../artifacts/disk.ts";
 import { runEventSchema } from "../../graph/events.ts";
 import { decodePicture } from "../../images/picture.ts";
-import { inFolder, runCli, startCli, TINY } from "./run_cli.ts";
+import { MOST_THREADS } from "../../runtime/threads.ts";
+import { inFolder, startCli, TINY } from "./run_cli.ts";
+import { runHere } from "./run_here.ts";
 
 const SMALL = ["-m", TINY, "-W", "64", "-H", "48", "--steps", "2", "--no-resolution-binning"];
 
 Deno.test("gen writes a picture that carries its parameters, and prints its path", async () => {
   await inFolder(async (folder) => {
-    const { status, stdout, stderr } = await runCli(folder, "gen", "Cute CAT!", ...SMALL, "--seed", "3");
+    const { status, stdout, stderr } = await runHere(folder, "gen", "Cute CAT!", ...SMALL, "--seed", "3");
     assert.equal(stderr, "");
     assert.equal(status, 0);
     assert.equal(stdout, `${join(folder, "cute-cat-3.png")}\n`);
@@ -29,7 +31,7 @@ Deno.test("gen makes the same bytes in one go and in three commands", async () =
   await inFolder(async (folder) => {
     const file = (name: string) => Deno.readFileSync(join(folder, name));
     const run = async (...args: string[]) => {
-      const { status, stderr } = await runCli(folder, "gen", ...args, ...SMALL);
+      const { status, stderr } = await runHere(folder, "gen", ...args, ...SMALL);
       assert.equal(status, 0, stderr);
     };
     await run("cute cat", "-o", "whole.png", "--save-tensor", "whole.safetensors");
@@ -66,7 +68,7 @@ Deno.test("gen makes the same bytes in one go and in three commands", async () =
 
 Deno.test("gen makes each image of a batch as it would be alone", async () => {
   await inFolder(async (folder) => {
-    const batch = await runCli(
+    const batch = await runHere(
       folder,
       "gen",
       "cat",
@@ -80,10 +82,10 @@ Deno.test("gen makes each image of a batch as it would be alone", async () => {
       "%03d.png",
     );
     assert.equal(batch.status, 0, batch.stderr);
-    const alone = await runCli(folder, "gen", "dog", ...SMALL, "--seed", "8", "-o", "alone.webp", "--quiet");
+    const alone = await runHere(folder, "gen", "dog", ...SMALL, "--seed", "8", "-o", "alone.webp", "--quiet");
     assert.equal(alone.status, 0, alone.stderr);
     assert.equal(alone.stdout, "");
-    const listed = await runCli(folder, "gen", "dog", ...SMALL, "--seed", "7,8", "-o", "listed.png");
+    const listed = await runHere(folder, "gen", "dog", ...SMALL, "--seed", "7,8", "-o", "listed.png");
     assert.equal(listed.stdout, [0, 1].map((i) => `${join(folder, `listed-00${i}.png`)}\n`).join(""));
     const pixels = async (name: string) =>
       (await decodePicture(Deno.readFileSync(join(folder, name)))).pixels;
@@ -94,7 +96,7 @@ Deno.test("gen makes each image of a batch as it would be alone", async () => {
 
 Deno.test("gen --json prints one event a line", async () => {
   await inFolder(async (folder) => {
-    const { stdout } = await runCli(folder, "gen", "cat", ...SMALL, "--json", "-o", "cat.png");
+    const { stdout } = await runHere(folder, "gen", "cat", ...SMALL, "--json", "-o", "cat.png");
     const lines = stdout.trim().split("\n").map((line) => JSON.parse(line));
     const besides = (type: string) => lines.filter((line) => line.type === type);
     assert.deepEqual(besides("file"), [{ type: "file", path: join(folder, "cat.png") }]);
@@ -138,7 +140,7 @@ const USAGE: readonly [args: readonly string[], says: RegExp][] = [
 for (const [args, says] of USAGE) {
   Deno.test(`usage is told with status 2: ${args.filter((arg) => arg !== TINY).join(" ")}`, async () => {
     await inFolder(async (folder) => {
-      const { status, stderr, stdout } = await runCli(folder, ...args);
+      const { status, stderr, stdout } = await runHere(folder, ...args);
       assert.match(stderr, says);
       assert.doesNotMatch(stderr, /\n\s+at /, "a stack trace");
       assert.equal(status, 2, stderr);
@@ -156,7 +158,7 @@ const FAILURES: readonly [args: readonly string[], says: RegExp][] = [
 for (const [args, says] of FAILURES) {
   Deno.test(`a failure is told with status 1: ${args.filter((arg) => arg !== TINY).join(" ")}`, async () => {
     await inFolder(async (folder) => {
-      const { status, stderr } = await runCli(folder, ...args);
+      const { status, stderr } = await runHere(folder, ...args);
       assert.match(stderr, says);
       assert.doesNotMatch(stderr, /\n\s+at /, "a stack trace");
       assert.equal(status, 1);
@@ -166,7 +168,7 @@ for (const [args, says] of FAILURES) {
 
 Deno.test("gen --help shows examples", async () => {
   await inFolder(async (folder) => {
-    const { status, stdout } = await runCli(folder, "gen", "--help");
+    const { status, stdout } = await runHere(folder, "gen", "--help");
     assert.equal(status, 0);
     assert.match(stdout, /Examples:\n {2}deno task gen "cute cat"/);
   });
@@ -174,48 +176,52 @@ Deno.test("gen --help shows examples", async () => {
 
 Deno.test("--version tells the version of deno.json", async () => {
   await inFolder(async (folder) => {
-    const { status, stdout } = await runCli(folder, "--version");
+    const { status, stdout } = await runHere(folder, "--version");
     assert.deepEqual([status, stdout.trim()], [0, project.version]);
   });
 });
 
-Deno.test("gen stops at Ctrl-C with status 130 and leaves nothing behind", async () => {
-  await inFolder(async (folder) => {
-    const args = [
-      "-m",
-      TINY,
-      "-W",
-      "256",
-      "-H",
-      "256",
-      "--steps",
-      "500",
-      "--no-resolution-binning",
-      "--json",
-    ];
-    const child = startCli(folder, "gen", "cat", ...args);
-    const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-    for (let seen = ""; !seen.includes('"denoise","stage":"denoise"') || !seen.includes('"type":"step"');) {
-      const { value, done } = await reader.read();
-      assert.ok(!done, "ended before the first step");
-      seen += value;
-    }
-    child.kill("SIGINT");
-    const asked = performance.now();
-    await reader.cancel();
-    const { code } = await child.status;
-    await child.stderr.cancel();
-    assert.equal(code, 130);
-    assert.ok(performance.now() - asked < 5000);
-    assert.deepEqual([...Deno.readDirSync(folder)], []);
+for (const threads of [1, MOST_THREADS]) {
+  Deno.test(`gen on ${threads} threads stops at Ctrl-C with status 130 and leaves nothing behind`, async () => {
+    await inFolder(async (folder) => {
+      const args = [
+        "-m",
+        TINY,
+        "-W",
+        "256",
+        "-H",
+        "256",
+        "--steps",
+        "500",
+        "--no-resolution-binning",
+        "--json",
+        "--threads",
+        String(threads),
+      ];
+      const child = startCli(folder, "gen", "cat", ...args);
+      const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+      for (let seen = ""; !seen.includes('"denoise","stage":"denoise"') || !seen.includes('"type":"step"');) {
+        const { value, done } = await reader.read();
+        assert.ok(!done, "ended before the first step");
+        seen += value;
+      }
+      child.kill("SIGINT");
+      const asked = performance.now();
+      await reader.cancel();
+      const { code } = await child.status;
+      await child.stderr.cancel();
+      assert.equal(code, 130);
+      assert.ok(performance.now() - asked < 5000);
+      assert.deepEqual([...Deno.readDirSync(folder)], []);
+    });
   });
-});
+}
 
 Deno.test("inspect tells what checkpoints, artifacts and pictures are", async () => {
   await inFolder(async (folder) => {
-    await runCli(folder, "gen", "cat", ...SMALL, "-o", "cat.jpg", "--save-latents", "l.safetensors");
+    await runHere(folder, "gen", "cat", ...SMALL, "-o", "cat.jpg", "--save-latents", "l.safetensors");
     const inspect = async (file: string) =>
-      JSON.parse((await runCli(folder, "inspect", file, "--json")).stdout);
+      JSON.parse((await runHere(folder, "inspect", file, "--json")).stdout);
     assert.equal((await inspect(TINY)).components.transformer.class, "PixArtTransformer2DModel");
     assert.deepEqual((await inspect("l.safetensors")).kind, "latents");
     assert.equal((await inspect("cat.jpg")).size, "64 x 48");
@@ -224,11 +230,11 @@ Deno.test("inspect tells what checkpoints, artifacts and pictures are", async ()
 
 Deno.test("lists name what there is", async () => {
   await inFolder(async (folder) => {
-    assert.match((await runCli(folder, "schedulers")).stdout, /EulerDiscreteScheduler/);
+    assert.match((await runHere(folder, "schedulers")).stdout, /EulerDiscreteScheduler/);
     assert.match(
-      (await runCli(folder, "stages")).stdout,
+      (await runHere(folder, "stages")).stdout,
       /denoise 3: embeddings\?: embeddings, negative\?: embeddings, noise\?: latents, checkpoint\?: checkpoint → latents/,
     );
-    assert.ok(Array.isArray(JSON.parse((await runCli(folder, "models", "--json")).stdout)));
+    assert.ok(Array.isArray(JSON.parse((await runHere(folder, "models", "--json")).stdout)));
   });
 });

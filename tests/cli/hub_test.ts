@@ -46,6 +46,32 @@ Deno.test("each command downloads the component that it uses", async () => {
   });
 });
 
+Deno.test("what cannot work is refused before any weight is downloaded", async () => {
+  await withHub(async (hub) => {
+    await inFolder(async (folder) => {
+      const env = { HF_ENDPOINT: hub.server.endpoint, HF_HUB_CACHE: hub.cacheDir, HF_TOKEN: "" };
+      const cases: readonly (readonly [args: readonly string[], told: RegExp])[] = [
+        [["--vae-tiling", "blended", "--vae-tile-size", "72"], /^error: --vae-tile-overlap must be smaller/],
+        [["--steps", "1"], /^error: --steps: Cannot denoise in one step/],
+        [["--scheduler", "eulr"], /^error: --scheduler: Cannot make the scheduler "eulr"/],
+        [["-W", "56", "--no-resolution-binning"], /^error: --width: .* multiples of 16/],
+        [["--steps", "1", "--executor", "process"], /^error: --steps: Cannot denoise in one step/],
+        [["--max-memory", "1MB"], /^error: Cannot stay within 1 MB as encode needs/],
+      ];
+      for (const [args, told] of cases) {
+        const gen = startCliWith(folder, env, "gen", "cute cat", "-m", MODEL, "--no-store", ...args);
+        const { code, stderr } = await gen.output();
+        assert.match(new TextDecoder().decode(stderr), told);
+        assert.equal(code, args[0] === "--max-memory" ? 1 : 2);
+      }
+      if (existsSync(snapshot(hub))) assert.deepEqual(weightsOf(snapshot(hub)), []);
+      for (const file of [TEXT, TRANSFORMER, VAE]) {
+        assert.ok(hub.server.requestsFor(file).every(({ range }) => range !== null), file);
+      }
+    });
+  });
+});
+
 Deno.test("Ctrl-C stops the download of a component, and the next command goes on with it", async () => {
   await withHub(async (hub) => {
     await inFolder(async (folder) => {
@@ -65,7 +91,12 @@ Deno.test("Ctrl-C stops the download of a component, and the next command goes o
 
       hub.server.intercept = undefined;
       assert.equal((await decode().output()).code, 0);
-      assert.deepEqual(hub.server.requestsFor(VAE).map(({ range }) => range), [null, "bytes=10000-"]);
+      // The headers were read before.
+      const ranges = hub.server.requestsFor(VAE).map(({ range }) => range);
+      assert.deepEqual(ranges.filter((range) => range === null || range.endsWith("-")), [
+        null,
+        "bytes=10000-",
+      ]);
       assert.deepEqual(weightsOf(snapshot(hub)), [VAE]);
     });
   });

@@ -4,13 +4,14 @@ import { join } from "node:path";
 import { LocalModels } from "../../hub/local_models.ts";
 import { withCopy } from "../models/checkpoint/copies.ts";
 import { MODEL, withHub } from "../hub/with_hub.ts";
-import { inFolder, runCli, TINY } from "./run_cli.ts";
+import { inFolder, TINY } from "./run_cli.ts";
+import { runHere } from "./run_here.ts";
 
 Deno.test("inspect names a component that the model index declares and that is not there", async () => {
   await withCopy(TINY, async (copy) => {
     await rename(join(copy, "text_encoder"), join(copy, "text_encoder_old"));
     await inFolder(async (folder) => {
-      const { stdout } = await runCli(folder, "inspect", copy);
+      const { stdout } = await runHere(folder, "inspect", copy);
       assert.match(
         stdout,
         /text_encoder: missing: model_index\.json declares it, and the folder text_encoder/,

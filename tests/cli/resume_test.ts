@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { encode as encodePng } from "fast-png";
 import { join } from "node:path";
 import { decodePicture } from "../../images/picture.ts";
-import { inFolder, runCli, storeOf, TINY } from "./run_cli.ts";
+import { inFolder, storeOf, TINY } from "./run_cli.ts";
+import { runHere } from "./run_here.ts";
 
 const MODEL = ["-m", TINY];
 const SMALL = [
@@ -20,13 +21,13 @@ const SMALL = [
 
 /** Runs a command that must work, and gives what it printed. */
 async function run(folder: string, ...args: string[]): Promise<{ stdout: string; stderr: string }> {
-  const { status, ...printed } = await runCli(folder, ...args);
+  const { status, ...printed } = await runHere(folder, ...args);
   assert.equal(status, 0, printed.stderr);
   return printed;
 }
 
 async function refused(folder: string, fault: RegExp, ...args: string[]): Promise<void> {
-  const { status, stderr } = await runCli(folder, ...args);
+  const { status, stderr } = await runHere(folder, ...args);
   assert.notEqual(status, 0);
   assert.match(stderr, fault);
 }

@@ -35,7 +35,10 @@ Deno.test("gen refuses a device that is not here before it reads weights", async
       const { status, stdout, stderr } = await runCli(folder, "gen", "a car", "-m", TINY, "--device", device);
       assert.equal(status, 1);
       assert.equal(stdout, "");
-      assert.match(stderr, new RegExp(`error: Cannot run on ${device} as [^\n]+: devices here are cpu`));
+      assert.match(
+        stderr,
+        new RegExp(`error: --device: Cannot run on ${device} as [^\n]+: devices here are cpu`),
+      );
     }
   });
 });
@@ -47,7 +50,7 @@ Deno.test("gen refuses float16 on a CPU, and for the text encoder everywhere", a
       const { status, stderr } = await gen("--precision", precision);
       assert.deepEqual([status, stderr], [
         2,
-        "error: Cannot compute in float16 on cpu: it is slower there than float32, and less exact. " +
+        "error: --precision: Cannot compute in float16 on cpu: it is slower there than float32, and less exact. " +
         "Choose float32, int8 or int4, or a GPU (webgpu, cuda)\n",
       ]);
     }

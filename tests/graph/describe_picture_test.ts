@@ -2,14 +2,15 @@ import assert from "node:assert/strict";
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { decodePicture } from "../../images/picture.ts";
-import { inFolder, runCli, TINY } from "../cli/run_cli.ts";
+import { inFolder, TINY } from "../cli/run_cli.ts";
+import { runHere } from "../cli/run_here.ts";
 
 Deno.test("a picture's settings quote what readers would take for another setting", () =>
   inFolder(async (folder) => {
     const model = join(folder, "m, Seed: 5");
     await cp(TINY, model, { recursive: true });
     const small = ["-W", "64", "-H", "48", "--no-resolution-binning", "--steps", "2", "--no-store"];
-    const { status, stderr } = await runCli(
+    const { status, stderr } = await runHere(
       folder,
       "gen",
       "cat",

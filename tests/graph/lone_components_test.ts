@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { decodePicture } from "../../images/picture.ts";
-import { inFolder, runCli, TINY } from "../cli/run_cli.ts";
+import { inFolder, TINY } from "../cli/run_cli.ts";
+import { runHere } from "../cli/run_here.ts";
 
 const SMALL = ["-W", "64", "-H", "48", "--no-resolution-binning", "--steps", "3"];
 
@@ -15,7 +16,7 @@ async function partOf(folder: string, name: string, parts: readonly string[]): P
 }
 
 async function run(folder: string, ...args: string[]): Promise<void> {
-  const { status, stderr } = await runCli(folder, ...args, "--no-store");
+  const { status, stderr } = await runHere(folder, ...args, "--no-store");
   assert.equal(status, 0, stderr);
 }
 
@@ -59,7 +60,7 @@ Deno.test("each stage runs where only its own components are, as on three machin
     assert.deepEqual(await pixels("three.png"), await pixels("whole.png"));
     assert.deepEqual(await pixels("both.png"), await pixels("whole.png"));
 
-    const { status, stderr } = await runCli(folder, "gen", "cute cat", "-m", both, ...SMALL);
+    const { status, stderr } = await runHere(folder, "gen", "cute cat", "-m", both, ...SMALL);
     assert.equal(status, 1);
     assert.match(stderr, /text_encoder\/config\.json is missing/);
   });
@@ -71,7 +72,7 @@ Deno.test("a copy of a checkpoint finds what the original made, and a changed on
     await cp(TINY, copy, { recursive: true });
     const cached = async (model: string): Promise<string[]> => {
       const args = ["gen", "cute cat", "-m", model, ...SMALL, "-o", "x.png", "--json"];
-      const { status, stdout, stderr } = await runCli(folder, ...args);
+      const { status, stdout, stderr } = await runHere(folder, ...args);
       assert.equal(status, 0, stderr);
       return stdout.trim().split("\n").map((line) => JSON.parse(line))
         .filter(({ type }) => type === "stage:cached").map(({ node }) => node);
@@ -91,7 +92,7 @@ Deno.test("another scheduler does not encode again, another format does not even
   await inFolder(async (folder) => {
     const ran = async (...args: string[]): Promise<string[]> => {
       const all = ["gen", "cute cat", "-m", TINY, ...SMALL, "--json", ...args];
-      const { status, stdout, stderr } = await runCli(folder, ...all);
+      const { status, stdout, stderr } = await runHere(folder, ...all);
       assert.equal(status, 0, stderr);
       return stdout.trim().split("\n").map((line) => JSON.parse(line))
         .filter(({ type }) => type === "stage:start").map(({ node }) => node);

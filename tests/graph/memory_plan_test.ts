@@ -145,6 +145,24 @@ Deno.test("pictures are cut into blended tiles only where nothing else fits", ()
   assert.match(fixed.problems[0]!, /allow tiling "blended"/);
 });
 
+Deno.test("tiles are chosen that are larger than their overlap", () => {
+  const { height, width, images } = PUBLISHED;
+  const sizes = (tileOverlap: number, tileSize?: number) =>
+    decoderMemoryChoices(PUBLISHED.decode!, { height, width, images }, {
+      traits: CPU,
+      tiling: "auto",
+      tileSize,
+      tileOverlap,
+    }).flatMap(({ parameters }) => parameters["tiling"] === "blended" ? [parameters["tileSize"]] : []);
+  assert.deepEqual([sizes(128), sizes(256), sizes(384), sizes(512)], [
+    [512, 384, 256],
+    [512, 384],
+    [512],
+    [],
+  ]);
+  assert.deepEqual([sizes(128, 256), sizes(128, 64)], [[256], []]);
+});
+
 Deno.test("longer prompts and more pictures take more, and halves of guidance go one at a time where there are two", () => {
   const peaks = (facts: Run): number[] =>
     planMemory(facts, { traits: CPU }).stages.map(({ predictedPeak }) => predictedPeak);
@@ -190,6 +208,44 @@ Deno.test("what resident stages hold counts for those after them, as it was meas
     const { stage, predictedPeak } = plan.stages[index]!;
     assert(Math.abs(predictedPeak / measured - 1) < 0.05, `${stage}: ${predictedPeak} for ${measured}`);
   }
+});
+
+Deno.test("what resident stages hold on a GPU counts for those after them", () => {
+  const peaks = (residency: Residency) =>
+    planMemory(PUBLISHED, { traits: GPU, residency: { "*": residency } }).stages
+      .map(({ predictedGpuPeak }) => predictedGpuPeak ?? 0);
+  const [encode, denoise] = peaks("stage") as [number, number];
+  const [residentEncode, residentDenoise] = peaks("resident") as [number, number];
+  assert.equal(residentEncode, encode);
+  // T5's weights stay there while the transformer runs.
+  assert.equal(residentDenoise - denoise, 19.05e9);
+
+  const limited = { traits: GPU, maxGpuMemory: 20e9 };
+  assert(planMemory(PUBLISHED, { ...limited, residency: { "*": "stage" } }).fits);
+  const refused = planMemory(PUBLISHED, { ...limited, residency: { "*": "resident" } });
+  assert(!refused.fits);
+  assert.match(
+    refused.problems[0]!,
+    /^denoise needs 2\d\.\d GB of GPU memory, \d\.?\d* GB more than allowed: /,
+  );
+});
+
+Deno.test("of nodes of one stage the larger figure counts, of this machine's memory and of a GPU's", () => {
+  const way = (peakBytes: number, gpuPeakBytes: number) => ({
+    residency: "stage" as const,
+    parameters: {},
+    weightBytes: 1,
+    peakBytes,
+    gpuPeakBytes,
+    heldBytes: 0,
+    advice: "allow more",
+  });
+  const { plan } = planNodes([
+    { node: "many", stage: "encode", choices: [way(3e9, 1e9)] },
+    { node: "long", stage: "encode", choices: [way(2e9, 4e9)] },
+  ], { maxGpuMemory: 3e9 });
+  assert.deepEqual([plan.stages[0]?.predictedPeak, plan.stages[0]?.predictedGpuPeak], [3e9, 4e9]);
+  assert(!plan.fits);
 });
 
 Deno.test("memory of a GPU is predicted as it was measured with PixArt-XL on an H100", () => {

@@ -93,6 +93,9 @@ def cases():
     for shift in ("exponential", "linear"):
         more = {"use_dynamic_shifting": True, "time_shift_type": shift}
         yield FLOW, more, {"sigmas": [0.9, 0.5, 0.0], "mu": 0.7}
+    # Timesteps beyond training have the noise level of the last one.
+    for name in (MULTI, SINGLE, EULER, HEUN):
+        yield name, {}, {"timesteps": [1200, 700, 300]}
     yield DDPM, {"beta_schedule": "sigmoid"}, {"steps": 5}
     yield DDPM, {"beta_schedule": "sigmoid", "beta_start": 0.001, "beta_end": 0.012, "clip_sample": False}, {"steps": 5}
 

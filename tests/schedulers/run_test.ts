@@ -31,16 +31,28 @@ Deno.test("createScheduler() refuses runs that a scheduler cannot take, and says
     ["euler", { timesteps: [] }, "out_of_range", /timesteps must not be empty$/],
     ["euler", { timesteps: [100, 400] }, "out_of_range", /timesteps must fall .* at 1 is 400 after 100$/],
     [
-      "euler",
+      "ddpm",
       { timesteps: [1000] },
       "out_of_range",
-      /timesteps must be from 0 to 999: current value is 1000$/,
+      /timesteps must be integers from 0 to 999: current value is 1000$/,
     ],
     [
       "dpm++2m",
       { timesteps: [900.5] },
       "out_of_range",
-      /timesteps must be integers from 0 to 999: current value is 900.5$/,
+      /timesteps must be integers of at least 0: current value is 900.5$/,
+    ],
+    [
+      "dpm++2m",
+      { timesteps: [1200, 1100, 500] },
+      "invalid_schedule",
+      /as step 2 of 3 would give no numbers, whatever the model predicts: from timestep 1100\. Choose/,
+    ],
+    [
+      "dpm++2m",
+      { steps: 1000 },
+      "invalid_schedule",
+      /as step 501 of 1000 would give no numbers, .* from timestep 500\. Choose other options, or other steps$/,
     ],
     [
       "dpm++2m_karras",
@@ -121,7 +133,8 @@ Deno.test("createScheduler() refuses options that would give levels which are no
 Deno.test("schedules fall, stay within training and lead to no noise, whatever the steps", () => {
   const runs = fc.record({
     listing: fc.constantFrom(...listSchedulers()),
-    steps: fc.integer({ min: 1, max: 1000 }),
+    // As many steps as training has visit a timestep twice in some schedulers, and are refused.
+    steps: fc.integer({ min: 1, max: 999 }),
     spacing: fc.constantFrom("linspace", "leading", "trailing"),
   });
   fc.assert(

@@ -13,7 +13,8 @@ import { T5EncoderConfig } from "../../models/t5/encoder_config.ts";
 import { T5Encoder } from "../../models/t5/encoder_runner.ts";
 import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
 import { editTensors, withCopy, withFolder } from "../models/checkpoint/copies.ts";
-import { inFolder, runCli, TINY } from "../cli/run_cli.ts";
+import { inFolder, TINY } from "../cli/run_cli.ts";
+import { runHere } from "../cli/run_here.ts";
 import REFERENCE from "./other_configs.json" with { type: "json" };
 
 const SMALL = ["-W", "64", "-H", "48", "--no-resolution-binning", "--steps", "2", "-s", "7", "--no-store"];
@@ -82,7 +83,7 @@ Deno.test("a checkpoint of 8 bits gives the latents and the picture of the same 
         });
       }
       const files = ["--save-latents", `${name}.st`, "--save-tensor", `${name}-picture.st`];
-      const { status, stderr } = await runCli(folder, "gen", "cute cat", "-m", model, ...SMALL, ...files);
+      const { status, stderr } = await runHere(folder, "gen", "cute cat", "-m", model, ...SMALL, ...files);
       assert.equal(status, 0, stderr);
       made.push(`${name}.st`, `${name}-picture.st`);
     }
@@ -91,9 +92,9 @@ Deno.test("a checkpoint of 8 bits gives the latents and the picture of the same 
     );
     assert.deepEqual(latents, latents32);
     assert.deepEqual(picture, picture32);
-    const { stdout } = await runCli(folder, "inspect", join(folder, "float8"), "--json");
+    const { stdout } = await runHere(folder, "inspect", join(folder, "float8"), "--json");
     assert.equal(JSON.parse(stdout).components.text_encoder.types, "float8e4m3fn");
-    const file = await runCli(folder, "inspect", join(folder, "float8/text_encoder", FILES.text_encoder));
+    const file = await runHere(folder, "inspect", join(folder, "float8/text_encoder", FILES.text_encoder));
     assert.match(file.stdout, /shared\.weight: float8e4m3fn \[928,32\]/);
   }));
 
@@ -135,7 +136,7 @@ Deno.test("8-bit floats that come with scales are refused", async () => {
 Deno.test("embeddings and latents in float64 are taken as float32", () =>
   inFolder(async (folder) => {
     const gen = async (...args: string[]): Promise<void> => {
-      const { status, stderr } = await runCli(folder, "gen", "-m", TINY, ...SMALL, ...args);
+      const { status, stderr } = await runHere(folder, "gen", "-m", TINY, ...SMALL, ...args);
       assert.equal(status, 0, stderr);
     };
     const saved = ["--save-embeds", "e.safetensors", "--save-latents", "l.safetensors"];
@@ -145,7 +146,7 @@ Deno.test("embeddings and latents in float64 are taken as float32", () =>
         value.dtype === "float32" ? tensor("float64", value.shape, Float64Array.from(value.data)) : value);
     }
     await gen("--load-embeds", "e.safetensors", "--save-tensor", "b.safetensors");
-    const { status, stderr } = await runCli(
+    const { status, stderr } = await runHere(
       folder,
       ...[
         "decode",

@@ -9,7 +9,8 @@ import { T5EncoderConfig } from "../../models/t5/encoder_config.ts";
 import { T5Encoder } from "../../models/t5/encoder_runner.ts";
 import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
 import { editTensors, withCopy } from "../models/checkpoint/copies.ts";
-import { inFolder, runCli, TINY } from "../cli/run_cli.ts";
+import { inFolder, TINY } from "../cli/run_cli.ts";
+import { runHere } from "../cli/run_here.ts";
 import REFERENCE from "./other_configs.json" with { type: "json" };
 
 const TEXT_WIDTH = 32;
@@ -62,7 +63,7 @@ for (const { config, limit, latents } of REFERENCE.transformers) {
             ),
         );
       }
-      const { status, stderr } = await runCli(
+      const { status, stderr } = await runHere(
         folder,
         ...["gen", "cute cat", "-m", model, "-W", "64", "-H", "48", "--no-resolution-binning", "-s", "7"],
         ...["--steps", "2", "--no-store", "--until", "denoise", "--save-latents", "l.safetensors"],

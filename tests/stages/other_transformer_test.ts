@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { readArtifact, readSafetensorsFile } from "../../artifacts/disk.ts";
 import { encodeSafetensors } from "../../artifacts/safetensors.ts";
 import { tensor } from "../../artifacts/tensor.ts";
-import { inFolder, runCli, TINY } from "../cli/run_cli.ts";
+import { inFolder, TINY } from "../cli/run_cli.ts";
+import { runHere } from "../cli/run_here.ts";
 import REFERENCE from "./other_transformer.json" with { type: "json" };
 
 const FILE = "diffusion_pytorch_model.safetensors";
@@ -30,7 +31,7 @@ async function writeStudent(folder: string): Promise<string> {
 
 /** Runs `gen` to its latents. */
 async function latents(folder: string, ...args: string[]): Promise<Float32Array> {
-  const { status, stderr } = await runCli(
+  const { status, stderr } = await runHere(
     folder,
     ...["gen", "cute cat", ...SMALL, "--until", "denoise", "--save-latents", "l.safetensors", ...args],
   );
@@ -67,7 +68,7 @@ Deno.test("a transformer alone takes the checkpoint's scheduler, or the one that
     const named = ["--scheduler", "ddpm", ...options.flatMap((option) => ["--scheduler-option", option])];
     const made = await latents(folder, "--transformer", alone, "--steps", "4", ...named);
     assert(deviation(made, fourSteps!.latents) < 3e-6);
-    const { status, stderr } = await runCli(
+    const { status, stderr } = await runHere(
       folder,
       ...["gen", "cute cat", ...SMALL, "--transformer", alone, "--timesteps", "400", "--guidance-scale", "1"],
     );
@@ -77,7 +78,7 @@ Deno.test("a transformer alone takes the checkpoint's scheduler, or the one that
 
 Deno.test("a transformer that is not there is refused before anything is encoded", () =>
   inFolder(async (folder) => {
-    const { status, stderr } = await runCli(
+    const { status, stderr } = await runHere(
       folder,
       "gen",
       "cute cat",
@@ -99,6 +100,6 @@ Deno.test("a checkpoint without a scheduler runs with one that is named, by that
     const expected = await latents(folder, ...args);
     await rm(join(model, "scheduler"), { recursive: true });
     assert.deepEqual(await latents(folder, ...args), expected);
-    const { stderr } = await runCli(folder, "gen", "cute cat", ...SMALL, "-m", model);
+    const { stderr } = await runHere(folder, "gen", "cute cat", ...SMALL, "-m", model);
     assert.match(stderr, /scheduler_config\.json is missing: put it there, or name a scheduler/);
   }));

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { InputError } from "../../../errors/pixstage_error.ts";
 import { type Tensor, tensor } from "../../../artifacts/tensor.ts";
 import type { CallOptions } from "../../segments.ts";
 import type { VaeDecoder } from "../decoder_runner.ts";
@@ -28,6 +29,29 @@ interface Span {
 }
 
 /**
+ * The side of a tile and the overlap of tiles in latents, as diffusers rounds them.
+ *
+ * @param options Both in pixels.
+ * @param factor Pixels along a side of one latent.
+ * @throws {InputError} if tiles are no larger than their overlap.
+ */
+export function tileLatents(
+  { tileSize, tileOverlap }: BlendOptions,
+  factor: number,
+): { readonly size: number; readonly overlap: number } {
+  const size = Math.round(tileSize / factor);
+  const overlap = Math.round(tileOverlap / factor);
+  if (size > overlap && overlap >= 0) return { size, overlap };
+  throw new InputError(
+    "out_of_range",
+    `tileOverlap must be smaller than tileSize, ${tileSize}${
+      tileOverlap < tileSize ? `, by a latent of ${factor} pixels` : ""
+    }: current value is ${tileOverlap}`,
+    { details: { field: "tileOverlap" } },
+  );
+}
+
+/**
  * Decodes latents tile by tile.
  *
  * @param decoder Decodes each tile.
@@ -43,14 +67,7 @@ export async function decodeBlended(
 ): Promise<Tensor<"float32">> {
   const { spatialFactor: factor, config } = decoder;
   const [, , height = 0, width = 0] = latents.shape;
-  const size = Math.round(options.tileSize / factor);
-  const overlap = Math.round(options.tileOverlap / factor);
-  if (!(size > overlap && overlap >= 0)) {
-    throw new RangeError(
-      `Cannot tile as tiles must be larger than their overlap: current tile is ${size * factor} pixels, ` +
-        `overlap ${overlap * factor}`,
-    );
-  }
+  const { size, overlap } = tileLatents(options, factor);
   const isTiny = config._class_name === "AutoencoderTiny";
   // The tiny autoencoder of the reference cuts whatever fits into one tile too.
   if (!isTiny && height <= size && width <= size) return await decoder.decode(latents, options);

@@ -53,7 +53,10 @@ const told = (events: readonly RunEvent[]): string[] => [
   ...new Set(events.flatMap((event) => "nodeIndex" in event ? [event.node] : [])),
 ];
 
-/** Graphs that cannot work, the file that they take, the node at fault and what is told of it. */
+/**
+ * Graphs that cannot work, the node at fault, unless it is a file that is, the error, and the file that they
+ * take.
+ */
 const FAULTS: readonly [name: string, nodes: object, node: string, told: RegExp, file?: Artifact][] = [
   [
     "initial noise of another size",
@@ -104,6 +107,30 @@ const FAULTS: readonly [name: string, nodes: object, node: string, told: RegExp,
     embeddings(1, 12),
   ],
   [
+    "another checkpoint's transformer that takes other embeddings",
+    {
+      prompt,
+      negative,
+      denoise: {
+        stage: "denoise",
+        parameters: { ...small, transformer: goldenPath("checkpoints/tiny-sigma") },
+        inputs,
+      },
+    },
+    "denoise",
+    /^Cannot use embeddings as this transformer takes \d+ channels: they have 32\. Encode with the checkpoint/,
+  ],
+  [
+    "a seed beyond the last in second place",
+    {
+      prompt,
+      negative,
+      denoise: { stage: "denoise", parameters: { ...small, seeds: ["18446744073709551615"] }, inputs },
+    },
+    "denoise",
+    /^Cannot use a seed as it must be from -2\^63 to 2\^64 - 1: current value is 18446744073709551616$/,
+  ],
+  [
     "a number of seeds that fits no pictures",
     { prompt, negative, denoise: { stage: "denoise", parameters: { ...small, seeds: [1, 2, 3] }, inputs } },
     "denoise",
@@ -139,11 +166,119 @@ const FAULTS: readonly [name: string, nodes: object, node: string, told: RegExp,
     /^Cannot decode latents as they must be \[images, 4, height, width\]: shape is \[1,16,8,8\]$/,
     latents(1, 16, 8, 8),
   ],
+  [
+    "initial noise of whole numbers",
+    noisy(),
+    "",
+    /^given: Cannot convert latents to float32 as it must hold floats .* current type is int64$/,
+    { ...latents(), tensors: { latents: tensor("int64", [2, 4, 8, 8], new BigInt64Array(512)) } },
+  ],
+  [
+    "initial noise under another name",
+    noisy(),
+    "",
+    /^given: Cannot use latents: the file must hold a tensor latents, but holds noise$/,
+    { ...latents(), tensors: { noise: tensor("float32", [2, 4, 8, 8], new Float32Array(512)) } },
+  ],
+  [
+    "initial noise that is not finite",
+    noisy(),
+    "",
+    /^given: Cannot use latents as all values must be finite: value 0 is NaN$/,
+    { ...latents(), tensors: { latents: tensor("float32", [1, 1, 1, 1], Float32Array.of(NaN)) } },
+  ],
+  [
+    "embeddings that are not finite",
+    { denoise: { stage: "denoise", parameters: small, inputs: { embeddings: file() } } },
+    "",
+    /^given: Cannot use embeddings as all values must be finite: prompt_embeds of prompt 0 holds Infinity$/,
+    packEmbeddings({ prompts: [tensor("float32", [1, 2], Float32Array.of(0, Infinity))] }, 4, {}),
+  ],
+  [
+    "embeddings without a mask",
+    { denoise: { stage: "denoise", parameters: small, inputs: { embeddings: file() } } },
+    "",
+    /^given: Cannot use embeddings: they must hold the tensors prompt_embeds and prompt_attention_mask/,
+    { ...latents(), kind: "embeddings", tensors: { prompt_embeds: latents(1, 4, 32).tensors["latents"]! } },
+  ],
+  [
+    "latents whose metadata is of another type",
+    { prompt, decode: { stage: "decode", parameters: { model }, inputs: { latents: file() } } },
+    "",
+    /^given: Cannot use latents: in their metadata size\.height must be of type number: current value is "tall"$/,
+    { ...latents(1, 4, 8, 8), metadata: { size: { height: "tall", width: 1 } } },
+  ],
+  [
+    "a mixture of other numbers of prompts",
+    {
+      prompt,
+      negative,
+      mixed: {
+        stage: "interpolate",
+        parameters: { amount: 0.5 },
+        inputs: { from: "prompt.embeddings", to: "negative.embeddings" },
+      },
+    },
+    "mixed",
+    /^Cannot interpolate embeddings as both must hold as many prompts and channels: they hold 2 x 32 and 1 x 32$/,
+  ],
+  [
+    "a mixture whose initial noise is of another size",
+    {
+      prompt,
+      mixed: {
+        stage: "interpolate",
+        parameters: { amount: 0.5 },
+        inputs: { from: "prompt.embeddings", to: "prompt.embeddings" },
+      },
+      denoise: {
+        stage: "denoise",
+        parameters: { ...small, guidanceScale: 1 },
+        inputs: { embeddings: "mixed.embeddings", noise: file() },
+      },
+    },
+    "denoise",
+    /^Cannot use the initial noise as its shape must be \[2,4,8,8\]: it is \[1,4,8,8\]$/,
+    latents(1, 4, 8, 8),
+  ],
+  [
+    "a number of negative prompts that can be laid beside no prompts",
+    {
+      prompt: encode(["cute cat", "a boat", "a moon"]),
+      negative: encode(["dark", "blurry"]),
+      pair: { stage: "pair", inputs: { positive: "prompt.embeddings", negative: "negative.embeddings" } },
+    },
+    "pair",
+    /^Cannot pair embeddings as there must be 1 or 3 negative prompts: there are 2$/,
+  ],
+  [
+    "tiles that overlap by more than their size",
+    {
+      prompt,
+      decode: {
+        stage: "decode",
+        parameters: { model, tiling: "blended", tileSize: 72 },
+        inputs: { latents: file() },
+      },
+    },
+    "decode",
+    /^tileOverlap must be smaller than tileSize, 72: current value is 128$/,
+    latents(1, 4, 8, 8),
+  ],
 ];
 
 /** The input that a file gives. */
 function file() {
   return { file: "given" };
+}
+
+/** A denoising from initial noise of a file. */
+function noisy() {
+  return {
+    prompt,
+    negative,
+    denoise: { stage: "denoise", parameters: small, inputs: { ...inputs, noise: file() } },
+  };
 }
 
 for (const [name, nodes, at, message, given] of FAULTS) {
@@ -153,7 +288,8 @@ for (const [name, nodes, at, message, given] of FAULTS) {
     assert.match((error as Error).message, message);
     assert.deepEqual(events.map(({ type }) => type), ["failed"]);
     const [failed] = events;
-    assert.ok(failed?.type === "failed" && failed.node === at);
+    assert.ok(failed?.type === "failed");
+    assert.equal(failed.node ?? "", at);
   });
 }
 
@@ -181,8 +317,25 @@ Deno.test("the negative prompt does not run where guidance is off, and the resul
     assert.deepEqual(ids, first.ids);
   }
 
+  // A scale below 0 is no guidance either, as in diffusers.
+  const below = await run(textToImage({ ...request, guidanceScale: -2 }).nodes, { store });
+  assert.deepEqual(told(below.events), ["prompt", "denoise", "decode"]);
+  const [pictures, expected] = await Promise.all([below.ids[0]!, first.ids[0]!].map((id) => store.get(id)));
+  assert.deepEqual(pictures?.tensors, expected?.tensors);
+
   // Guidance makes it needed.
   const guided = await run(textToImage({ ...request, guidanceScale: 3 }).nodes, { store });
   assert.deepEqual(told(guided.events), ["prompt", "negative", "denoise", "decode"]);
   assert.notDeepEqual(guided.ids, first.ids);
+});
+
+Deno.test("a guidance scale below 0 gives the latents of diffusers, which are those without guidance", async () => {
+  // PixArtAlphaPipeline of diffusers 0.42.1 with guidance_scale=-2, the first of its latents.
+  const expected = [0.29035094380378723, 0.26646785570144653, 0.5650352835655212, 0.32155299186706543];
+  const { nodes } = textToImage({ ...small, prompts: ["cute cat"], guidanceScale: -2 });
+  const made = await runGraph({ pixstage: 1, nodes }, { ...local, until: "denoise" });
+  const { data } = made.get("denoise.latents")!.artifact.tensors["latents"]!;
+  for (const [index, value] of expected.entries()) {
+    assert.ok(Math.abs(Number(data[index]) - value) < 2e-5, `${data[index]} for ${value}`);
+  }
 });

@@ -1,0 +1,25 @@
+// This module is browser compatible.
+
+import type { ArtifactStore, RunStore } from "./store.ts";
+
+/**
+ * Reads artifacts that a store lacks from a spare one. Everything else is the store's own affair: also
+ * whether it has an artifact, which says whether those that open the store's folder find it there.
+ *
+ * @param store The store.
+ * @param spare Holds what the store could not take.
+ */
+export function withSpare(store: RunStore, spare: Pick<ArtifactStore, "get">): RunStore {
+  return {
+    ...(store.folder === undefined ? {} : { folder: store.folder }),
+    get: async (id, options) => await store.get(id, options) ?? await spare.get(id, options),
+    put: (artifact) => store.put(artifact),
+    has: (id) => store.has(id),
+    delete: (id) => store.delete(id),
+    result: (key, options) => store.result(key, options),
+    keepResult: (key, record) => store.keepResult(key, record),
+    removeResult: (key) => store.removeResult(key),
+    ...(store.list && { list: () => store.list!() }),
+    madeBy: (id, options) => store.madeBy(id, options),
+  };
+}

@@ -1,0 +1,38 @@
+/**
+ * A store in a folder, as far as the disk lets it be one.
+ *
+ * @module
+ */
+
+import { readdir } from "node:fs/promises";
+import { FileError } from "../file_error.ts";
+import { checkOutputFolder } from "../output_file.ts";
+import { FolderStore } from "./folder_store.ts";
+import { MemoryStore } from "./memory_store.ts";
+import { overlayStore } from "./overlay_store.ts";
+import type { RunStore } from "./store.ts";
+
+/** A store, and why it keeps nothing on disk if it does not. */
+export interface UsableStore {
+  readonly store: RunStore;
+  /** Why nothing is kept. */
+  readonly reason?: string | undefined;
+}
+
+/**
+ * Opens a store in a folder. A folder that cannot be written is read alone, and one that cannot be read
+ * either is not used: neither stops a run.
+ *
+ * @param folder The folder. It need not exist.
+ */
+export async function openUsableStore(folder: string): Promise<UsableStore> {
+  const store = new FolderStore(folder);
+  try {
+    await checkOutputFolder(folder);
+    return { store };
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error;
+    const isReadable = await readdir(folder).then(() => true, () => false);
+    return { store: isReadable ? overlayStore(store) : new MemoryStore(), reason: error.message };
+  }
+}

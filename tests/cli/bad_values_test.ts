@@ -1,0 +1,256 @@
+import assert from "node:assert/strict";
+import type { Command, Option } from "commander";
+import { join } from "node:path";
+import { program } from "../../cli.ts";
+import { MOST_THREADS } from "../../runtime/threads.ts";
+import { fc, SEED } from "../random.ts";
+import { inFolder, TINY } from "./run_cli.ts";
+import { runHere } from "./run_here.ts";
+
+/** Values that are drawn for each option. */
+const DRAWS = 8;
+
+/** The commands that are walked. `serve` goes on until it is stopped where a value is not refused. */
+const LEFT_OUT: readonly string[] = ["serve", "help"];
+
+/** Files that commands begin from, made once. */
+interface Files {
+  readonly embeddings: string;
+  readonly latents: string;
+  readonly picture: string;
+  readonly graph: string;
+}
+
+/** What a bad value of an option is, by what its flags call the value. */
+type Kind = fc.Arbitrary<string> | "none";
+
+const letters = fc.stringMatching(/^[a-z]{3,12}$/);
+const notANumber = fc.oneof(
+  letters,
+  fc.constantFrom("", " ", "NaN", "Infinity", "-Infinity", "1e999", "0x", "1,", "1 2", "--", "½"),
+);
+const notWhole = fc.oneof(
+  notANumber,
+  fc.double({ min: -1e6, max: 1e6, noInteger: true }).map(String),
+  fc.integer({ max: -1 }).map(String),
+  fc.constantFrom("1e3", "99999999999999999999", "+1"),
+);
+const notASize = fc.oneof(
+  letters.filter((text) => !/b$/.test(text)),
+  fc.constantFrom("", "1.5XB", "GB", "1,5GB"),
+);
+const nowhere = fc.constant("./nowhere/at-all");
+const noPair = fc.oneof(letters, fc.constantFrom("", "=", "=1"));
+
+/** By what stands between `<` and `>`; every value of every option must be of one of these kinds. */
+const KINDS: Readonly<Record<string, Kind>> = {
+  "dir|org/name": nowhere,
+  "path": nowhere,
+  "n": fc.oneof(notWhole, fc.constantFrom(`${MOST_THREADS + 1}000000`)),
+  "k": fc.oneof(notWhole, fc.constant("0")),
+  "step": fc.oneof(notWhole, fc.constant("0"), fc.integer({ min: 2, max: 1e6 }).map(String)),
+  "pixels": fc.oneof(notWhole, fc.integer({ min: 1, max: 63 }).filter((side) => side % 16 !== 0).map(String)),
+  "x": notANumber,
+  "size": notASize,
+  "policy": fc.oneof(
+    letters,
+    fc.constantFrom("", "=stage", "encode=", "nobody=stage", "stage,", "encode=disk"),
+  ),
+  "n,n...": fc.oneof(
+    notWhole.filter((text) => !/^-\d+$/.test(text)),
+    fc.constantFrom("1,", ",", "1,x", "1;2", "0,1,2"),
+  ),
+  "x,x...": fc.oneof(notANumber, fc.constantFrom("1,", "0.5,0.9", "0.9,0.9", "0.9;0.5", "-1")),
+  "key=value": fc.oneof(noPair, letters.map((name) => `${name}_x=1`)),
+  "node.parameter=value": fc.oneof(noPair, letters.map((name) => `nobody.${name}=1`), fc.constant("a=1")),
+  "node.port=file": fc.oneof(noPair, letters.map((name) => `nobody.${name}=x.png`)),
+  "node": letters,
+  "node=name,...": fc.oneof(fc.constantFrom("", "=", "=inline", ","), letters),
+  "option=value,...": letters.map((name) => `${name}x=1`),
+  // Any text is a prompt; names and folders are whatever is there.
+  "text": "none",
+  "name": "none",
+  "dir": "none",
+  "dir|url": "none",
+  "file": "none",
+  "module": nowhere,
+};
+
+/** Options whose values mean something else than others of their name. */
+const OF_OPTION: Readonly<Record<string, Kind>> = {
+  "--variant": letters,
+  "--scheduler": letters,
+  "--revision": "none",
+  "--init-noise": nowhere,
+  "--load-embeds": nowhere,
+  "--load-latents": nowhere,
+  "--precision": fc.oneof(letters, fc.constantFrom("", "float16", "encode=float16", "float64", "int8,")),
+  "--eta": fc.oneof(notANumber, fc.constantFrom("-0.1", "1.1", "0.5")),
+  "--vae-tile-size": fc.oneof(notWhole, fc.constantFrom("0", "63", "100", "72")),
+  "--vae-tile-overlap": fc.oneof(notWhole, fc.constantFrom("7", "512", "1024")),
+  "--checkpoint-every": notWhole,
+  "--batch-count": fc.oneof(notWhole, fc.constant("0")),
+  "--seed": fc.oneof(
+    notWhole.filter((text) => !/^-\d+$/.test(text)),
+    fc.bigInt({ min: 2n ** 64n, max: 2n ** 70n }).map((seed) => `1,${seed}`),
+    fc.constantFrom("1,", "1,x", "1;2", "18446744073709551616", "-9223372036854775809"),
+  ),
+  "--timesteps": fc.oneof(notANumber, fc.constantFrom("900,900", "100,900", "-1", "900.5", "900,")),
+  "--sigmas": fc.oneof(notANumber, fc.constantFrom("1,0.5", "0.5,1", "-1", "1,")),
+  "--max-sequence-length": fc.oneof(notWhole, fc.constant("0")),
+  "--threads": fc.oneof(notWhole, fc.constantFrom("0", "99999")),
+  "--steps": fc.oneof(notWhole, fc.constantFrom("0", "1", "1000000")),
+  "--steps-more": fc.oneof(notWhole, fc.constant("0")),
+  "--guidance-scale": notANumber,
+  "--cfg-scale": notANumber,
+};
+
+/**
+ * Options whose files, where they are missing, are a fault of the environment: status 1, see docs/errors.md.
+ */
+const FILES: readonly string[] = ["--init-noise", "--load-embeds", "--load-latents", "--plugin"];
+
+/** Options that a bad value of another one needs beside it. */
+const BESIDE: Readonly<Record<string, readonly string[]>> = {
+  "--vae-tile-size": ["--vae-tiling", "blended"],
+  "--vae-tile-overlap": ["--vae-tiling", "blended"],
+};
+
+/** Arguments with which each command works. */
+function argumentsOf(command: string, { embeddings, latents, picture, graph }: Files): string[] {
+  const model = ["-m", TINY];
+  const size = ["-W", "64", "-H", "64", "--no-resolution-binning", "--steps", "2"];
+  switch (command) {
+    case "gen":
+    case "plan":
+      return [command, "cat", ...model, ...size];
+    case "encode":
+      return [command, "cat", ...model, "-o", "made.safetensors"];
+    case "denoise":
+      return [command, embeddings, ...model, ...size, "-o", "made.safetensors"];
+    case "decode":
+      return [command, latents, ...model];
+    case "run":
+      return [command, graph];
+    case "resume":
+      return [command, picture, "--from-step", "1"];
+    case "rerun":
+      return [command, picture];
+    case "inspect":
+      return [command, picture];
+    case "compare":
+      return [command, "cat", ...model, "--a", "steps=2", "--b", "steps=3"];
+    case "rehearse":
+      return [command, "rehearsal", "--preset", "small"];
+    case "devices install":
+      return [...command.split(" "), "cuda", "--from", "./libraries"];
+    case "store gc":
+    case "quantized gc":
+      return [...command.split(" "), "--max-size", "1GB"];
+    case "store rm":
+    case "quantized rm":
+      return [...command.split(" "), "abcd"];
+    default:
+      return command.split(" ");
+  }
+}
+
+/** The commands and their subcommands, by their names. */
+function* walk(command: Command, name = ""): Generator<[name: string, command: Command]> {
+  const subcommands = command.commands.filter((sub) => !LEFT_OUT.includes(sub.name()));
+  for (const sub of subcommands) yield* walk(sub, `${name} ${sub.name()}`.trim());
+  if (subcommands.length === 0 && name !== "") yield [name, command];
+}
+
+/** The kind of an option's bad values. */
+function kindOf({ long, flags, argChoices }: Option): Kind {
+  if (argChoices) return letters.filter((text) => !argChoices.includes(text));
+  const placeholder = /<(.*)>/.exec(flags)?.[1];
+  if (placeholder === undefined) return "none";
+  const kind = OF_OPTION[long ?? ""] ?? KINDS[placeholder];
+  assert.ok(kind, `${flags}: say what its bad values are`);
+  return kind;
+}
+
+/** Lays arguments over others: an option that is given already is replaced. */
+function withOption(args: readonly string[], flags: readonly string[], value: string): string[] {
+  const kept = args.filter((_, index) =>
+    !flags.includes(args[index]!) && !flags.includes(args[index - 1] ?? "") &&
+    // A run that begins from a file takes no prompt.
+    !(flags.at(-1)!.startsWith("--load-") && args[index] === "cat")
+  );
+  return [...kept, ...(BESIDE[flags.at(-1)!] ?? []), `${flags.at(-1)}=${value}`];
+}
+
+/** Makes the files that commands begin from. */
+async function makeFiles(folder: string): Promise<Files> {
+  const run = async (...args: string[]): Promise<void> => {
+    const { status, stderr } = await runHere(folder, ...args);
+    assert.equal(status, 0, stderr);
+  };
+  const files = {
+    embeddings: join(folder, "e.safetensors"),
+    latents: join(folder, "l.safetensors"),
+    picture: join(folder, "cat.png"),
+    graph: join(folder, "graph.json"),
+  };
+  const [gen, ...args] = argumentsOf("gen", files);
+  await run(
+    gen!,
+    ...args,
+    "-o",
+    files.picture,
+    "--save-embeds",
+    files.embeddings,
+    "--save-latents",
+    files.latents,
+  );
+  const nodes = {
+    decode: { stage: "decode", parameters: { model: TINY }, inputs: { latents: { file: files.latents } } },
+  };
+  await Deno.writeTextFile(files.graph, JSON.stringify({ pixstage: 1, nodes }));
+  return files;
+}
+
+/** Says of each bad value that was not refused as it should be what happened. */
+async function faultsOf(folder: string, option: Option, args: string[]): Promise<string[]> {
+  const { status, stdout, stderr } = await runHere(folder, ...args);
+  const names = [option.long, option.short].filter((name) => name !== undefined && name !== null);
+  const errors = stderr.split("\n").filter((line) => line.startsWith("error: "));
+  // A file is named for what it is.
+  const isNamed = names.some((name) => stderr.includes(name!)) || stderr.includes("nowhere/at-all");
+  const expected = FILES.includes(option.long ?? "") ? 1 : 2;
+  const ran = stdout.split("\n").filter((line) => /"type":"(stage|step|artifact|download)/.test(line));
+  return [
+    ...(status === expected ? [] : [`status ${status}`]),
+    ...(errors.length === 1 ? [] : [`${errors.length} errors`]),
+    ...(isNamed ? [] : ["the option is not named"]),
+    ...(/\n\s+at /.test(stderr) ? ["a stack trace"] : []),
+    ...(/"code"|\[ *\{/.test(stderr) ? ["raw JSON"] : []),
+    ...(ran.length === 0 ? [] : [`ran: ${ran[0]}`]),
+  ].map((fault) => `${fault}: ${args.join(" ")}\n${stderr}`);
+}
+
+Deno.test("bad values of all options of all commands are refused before any weight is read", async (t) => {
+  await inFolder(async (folder) => {
+    const files = await makeFiles(folder);
+    const root = await program(undefined);
+    for (const [name, command] of walk(root)) {
+      const base = argumentsOf(name, files);
+      const hasJson = command.options.some(({ long }) => long === "--json");
+      await t.step(name, async () => {
+        const faults: string[] = [];
+        for (const option of command.options) {
+          const kind = kindOf(option);
+          if (kind === "none") continue;
+          const flags = [option.short, option.long].filter((flag) => typeof flag === "string");
+          for (const value of new Set(fc.sample(kind, { seed: SEED | 0, numRuns: DRAWS }))) {
+            const args = [...withOption(base, flags, value), ...(hasJson ? ["--json"] : [])];
+            faults.push(...await faultsOf(folder, option, args));
+          }
+        }
+        assert.deepEqual(faults, [], `TEST_SEED=${SEED} draws the same`);
+      });
+    }
+  });
+});

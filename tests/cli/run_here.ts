@@ -1,0 +1,74 @@
+/**
+ * Runs the command line in this process: a command takes milliseconds to start then, where a process of its
+ * own takes most of a second. What a command does to its process (signals, pipes, plugins, the standard
+ * output as a file) needs one.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import { main } from "../../cli.ts";
+import { type CommandResult, storeOf } from "./run_cli.ts";
+
+type Write = typeof process.stdout.write;
+
+/** Takes what is written to a stream until it is given back. */
+class Tap implements Disposable {
+  #stream: NodeJS.WriteStream;
+  #write: Write;
+  #isTTY: boolean;
+  #chunks: Uint8Array[] = [];
+
+  constructor(stream: NodeJS.WriteStream) {
+    this.#stream = stream;
+    this.#write = stream.write;
+    this.#isTTY = stream.isTTY;
+    stream.isTTY = false;
+    stream.write = (chunk: string | Uint8Array): boolean => {
+      this.#chunks.push(typeof chunk === "string" ? new TextEncoder().encode(chunk) : chunk.slice());
+      return true;
+    };
+  }
+
+  /** What was written. */
+  async text(): Promise<string> {
+    return await new Blob(this.#chunks as BlobPart[]).text();
+  }
+
+  [Symbol.dispose](): void {
+    this.#stream.write = this.#write;
+    this.#stream.isTTY = this.#isTTY;
+  }
+}
+
+/** Sets variables of the environment until they are given back. */
+function withVariables(variables: Readonly<Record<string, string>>): Disposable {
+  const before = Object.keys(variables).map((name) => [name, Deno.env.get(name)] as const);
+  for (const [name, value] of Object.entries(variables)) Deno.env.set(name, value);
+  return {
+    [Symbol.dispose]() {
+      for (const [name, value] of before) {
+        if (value === undefined) Deno.env.delete(name);
+        else Deno.env.set(name, value);
+      }
+    },
+  };
+}
+
+/**
+ * Runs a command to its end. Commands must not run at the same time.
+ *
+ * @param folder The folder that the user stands in; the store lies beside it.
+ * @param args The command and its arguments.
+ */
+export async function runHere(folder: string, ...args: string[]): Promise<CommandResult> {
+  using _variables = withVariables({
+    // The folder of the user where `deno task` runs the command.
+    INIT_CWD: folder,
+    PIXSTAGE_STORE: storeOf(folder),
+  });
+  using stdout = new Tap(process.stdout);
+  using stderr = new Tap(process.stderr);
+  const status = await main(args);
+  return { status, stdout: await stdout.text(), stderr: await stderr.text() };
+}
