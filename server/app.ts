@@ -15,6 +15,7 @@ import { FileError } from "../artifacts/file_error.ts";
 import { requireKey, requireLoopbackHost, requireOwnOrigin } from "./access.ts";
 import { ApiError } from "./api_error.ts";
 import type { ServerContext, ServerEnv } from "./context.ts";
+import { boundJson } from "./json_bounds.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { router } from "./router.ts";
@@ -109,6 +110,7 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
     });
   const [small, large] = [tooLarge(maxBodyBytes), tooLarge(maxArtifactBytes)];
   app.use((c, next) => (c.req.path.startsWith("/v1/artifacts/") ? large : small)(c, next));
+  app.use(boundJson(context.limits));
 
   // 3. What there is.
   app.route("/", operationRoutes(metrics));

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { z } from "zod";
 import type { ErrorCode } from "../errors/error_codes.ts";
 import type { GraphDocument } from "../graph/document.ts";
 import { GraphError } from "../graph/graph_error.ts";
@@ -12,6 +13,7 @@ import { nearest } from "../errors/nearest.ts";
 import { planGraph } from "../graph/plan.ts";
 import type { StageRegistry } from "../stages/registry.ts";
 import { ApiError } from "./api_error.ts";
+import type { PicturesOfRun } from "./engine/pictures_of_run.ts";
 import type { Limits } from "./limits.ts";
 
 /** What graphs are held against. */
@@ -42,9 +44,13 @@ export function checkGraph(
   path: readonly string[] = ["graph"],
 ): GraphDocument {
   const { limits, registry } = rules;
+  // Planning takes time for each node, and looks for similar names where one is unknown.
+  const parts = z.object({ nodes: z.looseObject({}) }).safeParse(document).data;
+  if (Object.keys(parts?.nodes ?? {}).length > limits.maxNodes) {
+    throw outOfRange([...path, "nodes"], limits.maxNodes);
+  }
   try {
     const { document: graph, nodes } = planGraph(document, registry);
-    if (nodes.length > limits.maxNodes) throw outOfRange([...path, "nodes"], limits.maxNodes);
     if (graph.plugins?.length) {
       throw refusal([...path, "plugins"], "plugins_not_allowed", "Plugins cannot be loaded over HTTP");
     }
@@ -105,7 +111,13 @@ export function checkParameters(
       throw refusal([...path, "seeds"], "out_of_range", "must have 20 digits at most");
     }
   }
-  if (number("maxSequenceLength") > limits.maxPromptLength) fail("maxSequenceLength", limits.maxPromptLength);
+  if (images * number("width") * number("height") > limits.maxPixels) {
+    const message = `the pictures of a request may have ${limits.maxPixels} pixels together at most`;
+    throw refusal([...path, "width"], "out_of_range", message);
+  }
+  if (number("maxSequenceLength") > limits.maxSequenceLength) {
+    fail("maxSequenceLength", limits.maxSequenceLength);
+  }
   for (const name of ["prompts", "negativePrompt"]) {
     for (const text of list(name)) {
       if (typeof text === "string" && text.length > limits.maxPromptLength) {
@@ -118,6 +130,23 @@ export function checkParameters(
     if (typeof model === "string" && !models.includes(model)) {
       throw unknownModel(model, models, [...path, name].join("."));
     }
+  }
+}
+
+/**
+ * Holds the pictures of a whole run against the bounds: several nodes may make some, and sizes may be the model's own.
+ *
+ * @throws {ApiError} 400 if there are too many.
+ */
+export function requirePictures({ images, pixels }: PicturesOfRun, limits: Limits, param: string): void {
+  if (images > limits.maxImages) {
+    const message = `makes ${images} pictures: a request may make ${limits.maxImages} at most`;
+    throw refusal([param], "out_of_range", message);
+  }
+  if (pixels > limits.maxPixels) {
+    const message =
+      `makes pictures of ${pixels} pixels together: a request may make ${limits.maxPixels} at most`;
+    throw refusal([param], "out_of_range", message);
   }
 }
 

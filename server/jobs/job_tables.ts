@@ -50,7 +50,7 @@ export class JobTables {
   }
 
   /** Adds a job. */
-  insert({ job, client, key, previews, snapshots, saved }: StoredJob): void {
+  insert({ job, client, address, key, previews, snapshots, saved }: StoredJob): void {
     this.#sql("INSERT INTO jobs (id, status, client, key, previews, start, job) VALUES (?, ?, ?, ?, ?, ?, ?)")
       .run(
         job.id,
@@ -58,7 +58,7 @@ export class JobTables {
         client,
         key,
         Number(previews),
-        JSON.stringify({ snapshots, saved }),
+        JSON.stringify({ snapshots, saved, address }),
         JSON.stringify(job),
       );
   }

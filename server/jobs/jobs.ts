@@ -17,6 +17,7 @@ import { isOver, type Job, type JobEvent, type StoredJob } from "./job.ts";
 import { endEvent, failedEvent, JobJournal, now } from "./job_journal.ts";
 import type { JobStore } from "./job_store.ts";
 import type { JobQuery } from "./job_tables.ts";
+import { type QueueClient, type QueuePlace, QueuePlaces } from "./queue_places.ts";
 import { NotKeptError, type StoreSpace } from "./store_space.ts";
 
 /** What is told of runs to who counts and traces them. */
@@ -42,14 +43,19 @@ export interface JobsOptions {
   /** Checks that the store keeps the results of runs. */
   readonly space: StoreSpace;
   /** Bounds of the queue, the history, the attempts and the time of jobs. */
-  readonly limits: Pick<Limits, "maxQueue" | "keptJobs" | "maxAttempts" | "maxJobSeconds">;
+  readonly limits: Pick<
+    Limits,
+    "maxQueue" | "maxQueuePerAddress" | "maxQueuePerClient" | "keptJobs" | "maxAttempts" | "maxJobSeconds"
+  >;
   /** Is told of runs. */
   readonly observer?: JobsObserver | undefined;
 }
 
 /** What is asked for. */
 export interface JobOrder
-  extends Omit<StoredJob, "job">, Pick<Job, "kind" | "request" | "graph" | "warnings"> {
+  extends
+    Omit<StoredJob, "job" | "client" | "address">,
+    Pick<Job, "kind" | "request" | "graph" | "warnings"> {
   /** Seconds from now after which an unfinished job fails. */
   readonly deadline?: number | undefined;
 }
@@ -68,6 +74,8 @@ export class Jobs {
   #queue = new FairQueue<Flight>();
   #flights = new Map<string, Flight>();
   #byJob = new Map<string, Flight>();
+  #clients = new Map<string, QueueClient>();
+  #places: QueuePlaces;
   #running = new Set<Flight>();
   #journal: JobJournal;
   #secondsOfARun = 2;
@@ -79,6 +87,7 @@ export class Jobs {
   constructor(options: JobsOptions) {
     this.#options = options;
     this.#journal = new JobJournal(options.store);
+    this.#places = new QueuePlaces(options.limits);
     this.#takeUp();
     queueMicrotask(() => this.#dispatch());
     // The next check repeats one that fails.
@@ -96,23 +105,35 @@ export class Jobs {
   }
 
   /**
+   * Takes a place in the queue, before an order is checked.
+   *
+   * @param client Who asks.
+   * @returns The place: for {@linkcode Jobs.submit}, then to be disposed of.
+   * @throws {ApiError} 429 if too many wait, with the seconds after which to try again.
+   * @throws {FileError} if jobs wait for free space.
+   */
+  reserve(client: QueueClient): QueuePlace {
+    this.#options.store.catchUp();
+    if (this.#obstacle) throw this.#obstacle;
+    const waiting = [...this.#byJob].flatMap(([id, { isRunning }]) =>
+      isRunning ? [] : [this.#clients.get(id)!]
+    );
+    const seconds = Math.ceil(this.#secondsOfARun * this.#queue.size / this.#options.engine.lanes);
+    return this.#places.take(client, waiting, Math.min(Math.max(seconds, 1), 300));
+  }
+
+  /**
    * Takes an order.
    *
-   * @throws {ApiError} 429 if too many wait, with the seconds after which to try again.
+   * @param order The order.
+   * @param place The place in the queue that was reserved for it.
    * @throws {FileError} if it cannot be written, or if jobs wait for free space.
    */
-  submit(order: JobOrder): Job {
-    const { store, limits, engine } = this.#options;
+  submit({ kind, request, graph, warnings, deadline, ...more }: JobOrder, place: QueuePlace): Job {
+    const { store, limits } = this.#options;
     store.catchUp();
     if (this.#obstacle) throw this.#obstacle;
-    const waiting = this.waiting;
-    if (waiting >= limits.maxQueue) {
-      const seconds = Math.ceil(this.#secondsOfARun * this.#queue.size / engine.lanes);
-      throw new ApiError("queue_full", `Cannot take the job as ${waiting} wait already: try again later`, {
-        headers: { "retry-after": String(Math.min(Math.max(seconds, 1), 300)) },
-      });
-    }
-    const { kind, request, graph, warnings, deadline = limits.maxJobSeconds, ...rest } = order;
+    const rest = { ...more, ...place.holder };
     const job: Job = {
       id: `job_${crypto.randomUUID().replaceAll("-", "")}`,
       object: "job",
@@ -121,7 +142,7 @@ export class Jobs {
       created: now(),
       started: null,
       completed: null,
-      deadline: Math.min(deadline, limits.maxJobSeconds),
+      deadline: deadline ?? limits.maxJobSeconds,
       attempts: 0,
       request,
       graph,
@@ -130,6 +151,7 @@ export class Jobs {
       error: null,
     };
     store.insert({ ...rest, job });
+    place[Symbol.dispose]();
     this.#enlist({ ...rest, job });
     this.#dispatch();
     return this.get(job.id)!;
@@ -234,7 +256,8 @@ export class Jobs {
 
   /** Puts a job into the flight that does the same already, or into one of its own. */
   #enlist(stored: StoredJob): void {
-    const { job, key, client } = stored;
+    const { job, key, client, address } = stored;
+    this.#clients.set(job.id, { client, address });
     const flight = this.#flights.get(key);
     if (!flight) {
       const own = new Flight({ ...stored, job: { ...job, status: "queued" } });
@@ -431,6 +454,7 @@ export class Jobs {
     const over = this.#journal.end(job, last);
     flight.jobs.delete(over.id);
     this.#byJob.delete(over.id);
+    this.#clients.delete(over.id);
     this.#options.observer?.ended?.(over);
     return over;
   }

@@ -16,7 +16,7 @@ import { snapshotPolicySchema } from "../../graph/snapshots.ts";
 import type { Stage } from "../../stages/stage.ts";
 import { ApiError } from "../api_error.ts";
 import { checkGraph, checkParameters } from "../check_graph.ts";
-import { clientName } from "../client_name.ts";
+import { queueClient } from "../client_name.ts";
 import type { ServerContext, ServerEnv } from "../context.ts";
 import type { Job } from "../jobs/job.ts";
 import { modelNames, orderOf } from "../job_graphs.ts";
@@ -152,6 +152,7 @@ export function stageRoutes(server: ServerContext) {
     const { name } = context.req.valid("param");
     const { version, parameters, inputs, previews, snapshots, saved } = context.req.valid("json");
     findStage(name, version);
+    using place = jobs.reserve(queueClient(context));
     for (const id of [...Object.values(inputs), ...(saved === undefined ? [] : [saved])]) {
       if (await server.artifacts.find(id)) continue;
       throw new ApiError("artifact_not_found", `There is no artifact ${id}: put it first`, {
@@ -172,8 +173,8 @@ export function stageRoutes(server: ServerContext) {
         previews,
         snapshots,
         saved: saved === undefined ? undefined : { [NODE]: saved },
-        client: clientName(context),
       }, server),
+      place,
     );
     if (context.req.header("accept")?.includes("text/event-stream")) return stream(context, job, server);
     const over = await jobs.ended(job.id, context.req.raw.signal);

@@ -147,7 +147,7 @@ Deno.test("nothing in a graph reaches beyond the server", async () => {
 });
 
 Deno.test("a full queue says when to come again, clients are served in turn, equal jobs run once", async () => {
-  await using server = await serving({ limits: { maxQueue: 4 } });
+  await using server = await serving({ limits: { maxQueue: 4, maxQueuePerAddress: 4 } });
   const first = await order(server, { ...LONG, prompts: ["0"] });
   const from = (client: string, prompt: string) =>
     order(server, { ...SMALL, prompts: [prompt] }, { "x-client-id": client });
