@@ -262,7 +262,8 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
 
 /** The option that a field of the request is from: `--guidance-scale`. */
 function optionOf(field: string): string {
-  return OTHER_NAMES[field] ?? `--${field.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  const other = Object.hasOwn(OTHER_NAMES, field) ? OTHER_NAMES[field] : undefined;
+  return other ?? `--${field.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
 /** Several seeds ask for a picture each. */

@@ -213,7 +213,7 @@ export class NodeRunner {
     const { store, snapshots, reporter, saved } = this.#options;
     const stateKey = await hashJson({ checkpoint: key });
     const own = (await store.result(stateKey, { onDamage: reporter.damage }))?.outputs[STATE];
-    const known = saved[node.id] ?? own;
+    const known = Object.hasOwn(saved, node.id) ? saved[node.id] : own;
     const artifact = known === undefined ? undefined : await store.get(known, { onDamage: reporter.damage });
     let last = own;
     return {

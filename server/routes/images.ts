@@ -102,7 +102,7 @@ async function submit(
     if (!(error instanceof ApiError) || error.param === undefined) throw error;
     const { code, message, param: stageField, headers, details } = error;
     const field = stageField.split(".").pop()!;
-    const param = FIELD_NAMES[field] ?? field;
+    const param = Object.hasOwn(FIELD_NAMES, field) ? FIELD_NAMES[field]! : field;
     const told = message.startsWith(stageField) ? param + message.slice(stageField.length) : message;
     throw new ApiError(code, told, { param, headers, details });
   }
