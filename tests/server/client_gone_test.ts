@@ -21,7 +21,8 @@ function head(path: string, length: number): string {
 Deno.test("a client that leaves is no fault in the log and no 503 in the figures, and its job ends", async () => {
   const entries: { event: string; fields: Readonly<Record<string, unknown>> }[] = [];
   await using server = await serving({ log: (event, fields = {}) => entries.push({ event, fields }) });
-  const statuses = () => entries.filter(({ event }) => event === "request").map(({ fields }) => fields["status"]);
+  const statuses = () =>
+    entries.filter(({ event }) => event === "request").map(({ fields }) => fields["status"]);
 
   // 1. In the middle of a body.
   await leave(server.url, head("/v1/jobs", 1000) + '{"request":', 100);
