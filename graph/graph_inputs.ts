@@ -1,10 +1,10 @@
 // This module is browser compatible.
 
-import { ArtifactError } from "../artifacts/artifact.ts";
+import { type Artifact, ArtifactError } from "../artifacts/artifact.ts";
 import type { RunStore } from "../artifacts/store/store.ts";
 import type { GraphInput } from "./document.ts";
 import { storedOrigin } from "./lineage.ts";
-import { type GivenArtifact, takePairApart } from "./paired_embeddings.ts";
+import { atHand, type GivenArtifact, takePairApart } from "./paired_embeddings.ts";
 import type { GraphPlan, PlannedNode } from "./plan.ts";
 import { originOf } from "./provenance.ts";
 import type { ReadFile, RunOptions } from "./run_options.ts";
@@ -43,7 +43,7 @@ export class GivenArtifacts {
             : await givenId(input.artifact, store, reporter));
         given.#given.set(name, known);
         const expected = node.stage.inputs[port]!.kind;
-        const { kind } = known.artifact;
+        const { kind } = known.outline;
         if (kind !== expected) {
           throw new ArtifactError(
             `Input "${port}" of "${node.id}" expects ${expected}, but ${name} holds ${kind}`,
@@ -72,7 +72,7 @@ export class GivenArtifacts {
     const inputs: Record<string, GraphInput> = { ...node.inputs };
     for (const [port, half] of Object.entries(halves)) {
       // A store that cannot be written is told of when the run writes to it.
-      await this.#store.put(half.artifact).catch(() => {});
+      await half.read().then((artifact) => this.#store.put(artifact)).catch(() => {});
       inputs[port] = { artifact: half.id };
       this.#given.set(nameOf({ artifact: half.id }), half);
     }
@@ -89,13 +89,20 @@ async function givenFile(
   const { artifact, provenance }: ReadFile = await readFile(path);
   const id = await store.put(artifact);
   const origin = provenance ? originOf(provenance) : await storedOrigin(id, store);
-  return { id, artifact, origin };
+  return atHand(id, artifact, origin);
 }
 
+/** An artifact of the store. Of a large one, only what preparing a graph needs is read before a node runs. */
 async function givenId(id: string, store: RunStore, reporter: RunReporter): Promise<GivenArtifact> {
-  const artifact = await store.get(id, { onDamage: reporter.damage });
-  if (!artifact) throw new ArtifactError(`Cannot read artifact ${id}: the store does not have it`);
-  return { id, artifact, origin: await storedOrigin(id, store) };
+  const options = { onDamage: reporter.damage };
+  const whole = async (): Promise<Artifact> => {
+    const artifact = await store.get(id, options);
+    if (artifact) return artifact;
+    throw new ArtifactError(`Cannot read artifact ${id}: the store does not have it`);
+  };
+  const origin = await storedOrigin(id, store);
+  const outline = await store.outline?.(id, options);
+  return outline ? { id, outline, origin, read: whole } : atHand(id, await whole(), origin);
 }
 
 /** How an input is named in errors. */

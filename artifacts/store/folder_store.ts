@@ -1,8 +1,10 @@
 import { rm, stat, utimes } from "node:fs/promises";
 import type { Artifact, JsonObject } from "../artifact.ts";
-import { artifactId, decodeArtifact, encodeArtifact } from "../artifact_file.ts";
+import { artifactId, decodeArtifact, encodeArtifact, outlineOfFile } from "../artifact_file.ts";
 import { writeAtomically, type WriteOptions } from "../atomically.ts";
-import { readFileRange } from "../disk.ts";
+import { readFileRange, readSafetensorsFileHeader } from "../disk.ts";
+import { PixstageError } from "../../errors/pixstage_error.ts";
+import type { ArtifactOutline } from "../outline.ts";
 import { FileError, onDisk } from "../file_error.ts";
 import {
   partialPath,
@@ -56,6 +58,20 @@ export class FolderStore implements RunStore {
     if (found !== id) return damaged(`its content has the SHA-256 ${found}`);
     await touch(path);
     return decodeArtifact(bytes, path);
+  }
+
+  async outline(id: string, options: StoreReadOptions = {}): Promise<ArtifactOutline | undefined> {
+    const path = this.#path("artifacts", id);
+    try {
+      const header = await readSafetensorsFileHeader(path);
+      await touch(path);
+      return outlineOfFile(header, path);
+    } catch (error) {
+      if (!(error instanceof PixstageError)) throw error;
+      if (error.code === "file_not_found") return undefined;
+      options.onDamage?.({ what: "artifact", id, place: path, reason: error.message });
+      return undefined;
+    }
   }
 
   async put(artifact: Artifact): Promise<string> {
