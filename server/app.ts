@@ -150,10 +150,7 @@ function hasLeft({ signal }: Request, error: Error): boolean {
 
 function toApiError(error: Error): ApiError {
   if (error instanceof ApiError) return error;
-  if (error instanceof FileError && error.isFull) {
-    return new ApiError("disk_full", "The server's disk is full: try again once it has space");
-  }
-  if (error instanceof FileError) {
+  if (error instanceof FileError && !error.isFull) {
     const message = "The server's store cannot be used: its log tells more under the request's id";
     return new ApiError("store_unavailable", message);
   }

@@ -115,6 +115,11 @@ export class JobStore {
     return this.#open().unfinished();
   }
 
+  /** The states of half-done nodes of an unfinished job, by node id: ids of artifacts. */
+  snapshots(id: string): Map<string, string> {
+    return this.#open().snapshots(id);
+  }
+
   /** Adds an event. A preview replaces the one before it. */
   addEvent(id: string, type: string, data: string): void {
     const event = { number: this.#lastNumber(id) + 1, type, data };

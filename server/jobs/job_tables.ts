@@ -24,6 +24,8 @@ export interface JobQuery {
 /** No job has a larger number. */
 const MAX_SEQ = Number.MAX_SAFE_INTEGER;
 
+const snapshotEventSchema = z.object({ node: z.string(), id: z.string().optional() });
+
 const eventsSchema = z.array(z.object({ number: z.int(), type: z.string(), data: z.string() }));
 
 type Row = Readonly<Record<string, unknown>>;
@@ -129,6 +131,21 @@ export class JobTables {
        ORDER BY number LIMIT ?`,
     ).all(job, after, limit);
     return eventsSchema.parse(rows);
+  }
+
+  /** The states of half-done nodes of a job, by node id: ids of artifacts. */
+  snapshots(job: string): Map<string, string> {
+    const rows = this.#sql(
+      `SELECT type, data FROM events WHERE job = ? AND type IN ('checkpoint', 'stage:end') AND json_valid(data)
+       ORDER BY number`,
+    ).all(job);
+    const states = new Map<string, string>();
+    for (const { type, data } of rows) {
+      const event = snapshotEventSchema.safeParse(JSON.parse(String(data))).data;
+      if (event && type === "checkpoint" && event.id !== undefined) states.set(event.node, event.id);
+      else if (event) states.delete(event.node);
+    }
+    return states;
   }
 
   /** Removes the previews of a job. */

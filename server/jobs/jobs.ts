@@ -5,9 +5,7 @@
  */
 
 import { FileError } from "../../artifacts/file_error.ts";
-import { PixstageError } from "../../errors/pixstage_error.ts";
 import type { RunEvent } from "../../graph/events.ts";
-import { StageProcessError } from "../../graph/hosts/host_error.ts";
 import { ApiError } from "../api_error.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Limits } from "../limits.ts";
@@ -18,7 +16,8 @@ import { endEvent, failedEvent, JobJournal, now } from "./job_journal.ts";
 import type { JobStore } from "./job_store.ts";
 import type { JobQuery } from "./job_tables.ts";
 import { type QueueClient, type QueuePlace, QueuePlaces } from "./queue_places.ts";
-import { NotKeptError, type StoreSpace } from "./store_space.ts";
+import { attemptsOf, hiddenReason, type Retry, retryOf } from "./retry.ts";
+import type { StoreSpace } from "./store_space.ts";
 
 /** What is told of runs to who counts and traces them. */
 export interface JobsObserver {
@@ -62,9 +61,6 @@ export interface JobOrder
 
 /** Milliseconds between two checks of deadlines, of the disk, and of changes that the job store lacks. */
 const RETRY_MS = 1000;
-
-/** Attempts to run a graph whose results the store loses although its disk has space. */
-const MOST_VAIN_RUNS = 3;
 
 const LAST_EVENTS: ReadonlySet<string> = new Set(["done", "failed", "cancelled"]);
 
@@ -167,9 +163,9 @@ export class Jobs {
     return this.#options.store.list(query);
   }
 
-  /** Ids of the artifacts that unfinished jobs take as inputs. */
+  /** Ids of the artifacts that unfinished jobs need: their inputs, and the states that they go on from. */
   artifactsInUse(): Set<string> {
-    return new Set(this.#byJob.values().flatMap(({ given }) => given));
+    return new Set(this.#byJob.values().flatMap(({ needed }) => needed));
   }
 
   /** How many are served before a job that waits; `null` if it does not wait. */
@@ -203,8 +199,22 @@ export class Jobs {
     return over;
   }
 
-  /** Events of a job after a number, as they come, to the last. */
-  async *follow(id: string, after: number, signal: AbortSignal): AsyncGenerator<JobEvent> {
+  /**
+   * Events of a job after a number, as they come, to the last.
+   *
+   * @param id The job.
+   * @param after The number of the last event that is known.
+   * @param signal Ends the stream.
+   * @param forRequest Whether a request waits for the job's end: it is then cancelled where it would have to wait for
+   * free space, as {@linkcode Jobs.ended} does.
+   * @throws {FileError} if such a job has to wait for free space.
+   */
+  async *follow(
+    id: string,
+    after: number,
+    signal: AbortSignal,
+    forRequest = false,
+  ): AsyncGenerator<JobEvent> {
     let last = after;
     signal.addEventListener("abort", () => this.#journal.wake(id), { once: true });
     while (!signal.aborted && !this.#closed) {
@@ -216,6 +226,7 @@ export class Jobs {
       if (events.length > 0) continue;
       const job = this.get(id);
       if (!job || isOver(job.status)) return;
+      if (forRequest) this.#requireSpace(job);
       // Nothing can have changed since: whoever changes jobs runs in this thread too.
       await this.#journal.next(id);
     }
@@ -232,13 +243,17 @@ export class Jobs {
     for (;;) {
       const job = this.get(id);
       if (!job || isOver(job.status) || signal.aborted || this.#closed) return job;
-      const obstacle = this.#obstacle;
-      if (obstacle && job.status === "queued") {
-        this.cancel(id);
-        throw obstacle;
-      }
+      this.#requireSpace(job);
       await this.#journal.next(id);
     }
+  }
+
+  /** Cancels a job that would have to wait for free space, so that the request behind it gets an answer. */
+  #requireSpace({ id, status }: Job): void {
+    const obstacle = this.#obstacle;
+    if (!obstacle || status !== "queued") return;
+    this.cancel(id);
+    throw obstacle;
   }
 
   /** Ends all runs. Their jobs go on where the same store is opened again. */
@@ -281,6 +296,9 @@ export class Jobs {
       const { job } = stored;
       if (job.status === "queued" || job.attempts < limits.maxAttempts) {
         this.#enlist(stored);
+        for (const [node, id] of store.snapshots(job.id)) {
+          this.#byJob.get(job.id)?.snapshotIds.set(node, id);
+        }
         continue;
       }
       const message = `The server ended ${job.attempts} times while it ran this job: it is not run again`;
@@ -369,7 +387,7 @@ export class Jobs {
       if (reply.status >= 500 && !controller.signal.aborted) {
         this.#options.observer?.fault?.(fault, flight);
       }
-      const wait = controller.signal.aborted ? undefined : this.#waitBeforeRetry(flight, fault);
+      const wait = controller.signal.aborted ? undefined : await retryOf(flight, fault, this.#options);
       if (wait) {
         this.#options.observer?.event?.(last, flight);
         return this.#runAgain(flight, wait, elapsedMs);
@@ -386,31 +404,10 @@ export class Jobs {
     this.#dispatch();
   }
 
-  /** Why a run that failed is made again, and the bytes that it waits for; `undefined` if it is over. */
-  #waitBeforeRetry(
-    flight: Flight,
-    fault: unknown,
-  ): { readonly reason: string; readonly bytes: number } | undefined {
-    if (flight.jobs.size === 0) return undefined;
-    if (fault instanceof NotKeptError) {
-      // Not for ever where there is space for the results.
-      if (fault.bytes === 0) flight.vainRuns += 1;
-      const { message, bytes } = fault;
-      return fault.isWorthRepeating && flight.vainRuns < MOST_VAIN_RUNS
-        ? { reason: message, bytes }
-        : undefined;
-    }
-    if (!(fault instanceof PixstageError) || fault.code !== "host_died") return undefined;
-    const { maxAttempts } = this.#options.limits;
-    const attempts = attemptsOf(flight);
-    if (attempts >= maxAttempts) return undefined;
-    return { reason: `The process of the run ended (attempt ${attempts} of ${maxAttempts})`, bytes: 0 };
-  }
-
   /** Returns a run to the front of the queue: where the disk is full, until it has space. */
   #runAgain(
     flight: Flight,
-    { reason, bytes }: { readonly reason: string; readonly bytes: number },
+    { reason, bytes }: Retry,
     elapsedMs: number,
   ): void {
     this.#running.delete(flight);
@@ -442,7 +439,10 @@ export class Jobs {
     if (event.type === "step") {
       const { node, stage, step, steps } = event;
       flight.progress = { node, stage, step, steps };
+    } else if (event.type === "checkpoint") {
+      flight.snapshotIds.set(event.node, event.id);
     } else if (event.type === "stage:end" || event.type === "stage:cached") {
+      flight.snapshotIds.delete(event.node);
       flight.nodeDone(event.node);
       if (this.#queue.size > 0) this.#dispatch();
     }
@@ -458,19 +458,4 @@ export class Jobs {
     this.#options.observer?.ended?.(over);
     return over;
   }
-}
-
-/** Times that a run was begun since it last got on. */
-function attemptsOf({ jobs }: Flight): number {
-  return Math.max(0, ...jobs.values().map(({ attempts }) => attempts));
-}
-
-/** What clients are told of a fault whose details are for the log. */
-function hiddenReason(fault: unknown, attempts: number): string {
-  if (!(fault instanceof StageProcessError)) {
-    return "The run failed for a reason that lies with the server: see its log";
-  }
-  const { stage, signal } = fault;
-  const how = signal === undefined ? "" : `, the last time by ${signal}`;
-  return `The process that ran stage "${stage}" ended ${attempts} times${how}: it is not run again`;
 }

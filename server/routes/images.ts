@@ -176,7 +176,7 @@ function streamPictures(
       await stream.writeSSE({ event: event.type, data: JSON.stringify(event) });
     try {
       const previews = new PartialImages(request.partial_images ?? 0);
-      for await (const { data } of server.jobs.follow(job.id, 0, gone.signal)) {
+      for await (const { data } of server.jobs.follow(job.id, 0, gone.signal, true)) {
         const found = previews.take(JSON.parse(data));
         if (found) await send(found);
       }

@@ -193,7 +193,7 @@ function stream(context: Context<ServerEnv>, job: Job, server: ServerContext): R
     });
     const heartbeat = setInterval(() => stream.write(": alive\n\n"), server.heartbeatMs);
     try {
-      for await (const { type, data } of server.jobs.follow(job.id, 0, gone.signal)) {
+      for await (const { type, data } of server.jobs.follow(job.id, 0, gone.signal, true)) {
         await stream.writeSSE({ event: type, data });
       }
       await stream.writeSSE({ event: "result", data: JSON.stringify(resultOf(server.jobs.get(job.id))) });
