@@ -13,6 +13,7 @@
 
 import fc from "fast-check";
 import { parseArgs } from "node:util";
+import { z } from "zod";
 import { createServer } from "../server/create_server.ts";
 import { builtInStages } from "../stages/mod.ts";
 import { goldenPath } from "../tests/goldens.ts";
@@ -36,11 +37,11 @@ const DRAWN = 500;
 /** One request in so many is given up by its client. */
 const LEAVES = 40;
 
+/** Ids that are remembered of each kind. */
+const KNOWN = 50;
+
 /** Milliseconds between two looks at the server's figures. */
 const LOOK_MS = 1000;
-
-if (values.serve === undefined) await bench();
-else await serve(values.serve);
 
 /** Serves from a store until the process is ended. */
 async function serve(store: string): Promise<void> {
@@ -83,6 +84,7 @@ async function fuzz(url: string): Promise<void> {
     Object.entries(methods).map(([method, operation]) => requestOf(url, path, method, operation, document))
   );
   const requests = fc.oneof(...operations);
+  const known = new KnownIds();
   const statuses = new Map<string, number>();
   const faults: string[] = [];
   const stalls = { longest: 0, busiest: 0, over: 0 };
@@ -97,7 +99,7 @@ async function fuzz(url: string): Promise<void> {
     const send = async (): Promise<void> => {
       for (let request = drawn.pop(); request; request = drawn.pop()) {
         sent++;
-        const status = await answer(request, sent % LEAVES === 0);
+        const status = await answer(known.laidInto(request), sent % LEAVES === 0, known);
         statuses.set(status, (statuses.get(status) ?? 0) + 1);
         if (/^5/.test(status) && status !== "503" && status !== "507") {
           faults.push(`${status} ${request.method} ${request.url}`);
@@ -122,12 +124,37 @@ async function fuzz(url: string): Promise<void> {
   if (faults.length > 0) Deno.exitCode = 1;
 }
 
+/** Ids of jobs and artifacts that the server has, for half of the requests that name one. */
+class KnownIds {
+  #ids: Record<"jobs" | "artifacts", string[]> = { jobs: [], artifacts: [] };
+  #asked = 0;
+
+  /** A request with an id that is known in the place of its own. */
+  laidInto(request: Request): Request {
+    const [, before, what, after = ""] = /^(.*\/v1\/(jobs|artifacts)\/)[^/?]+(.*)$/.exec(request.url) ?? [];
+    if (what !== "jobs" && what !== "artifacts" || request.method === "PUT") return request;
+    const ids = this.#ids[what];
+    const id = ids[this.#asked++ % (2 * ids.length)];
+    return id === undefined ? request : new Request(`${before}${id}${after}`, request);
+  }
+
+  /** Takes the id out of an answer. */
+  learn(request: Request, status: number, text: string): void {
+    const isJob = request.method === "POST" && status === 202;
+    if (!isJob && !(request.method === "PUT" && status < 300)) return;
+    const { id } = z.object({ id: z.string() }).parse(JSON.parse(text));
+    const ids = this.#ids[isJob ? "jobs" : "artifacts"];
+    ids.unshift(id);
+    ids.splice(KNOWN);
+  }
+}
+
 /** The status of an answer that was read to its end; `left` for one that was not waited for. */
-async function answer(request: Request, leaves: boolean): Promise<string> {
+async function answer(request: Request, leaves: boolean, known: KnownIds): Promise<string> {
   try {
     const signal = leaves ? AbortSignal.timeout(1 + Math.random() * 20) : AbortSignal.timeout(60_000);
     const reply = await fetch(request, { signal });
-    await reply.arrayBuffer();
+    known.learn(request, reply.status, await reply.text());
     return String(reply.status);
   } catch (error) {
     if (leaves) return "left";
@@ -145,3 +172,6 @@ async function look(url: string, stalls: { longest: number; busiest: number; ove
   stalls.busiest = Math.max(stalls.busiest, busiest);
   if (busiest > 0.05) stalls.over++;
 }
+
+if (values.serve === undefined) await bench();
+else await serve(values.serve);
