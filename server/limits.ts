@@ -74,7 +74,7 @@ export const DEFAULT_LIMITS: Limits = {
   maxJsonDepth: 32,
   maxJsonValues: 12_000,
   maxArtifactBytes: 1 << 29,
-  maxHeaderBytes: 1 << 18,
+  maxHeaderBytes: 1 << 17,
   keptJobs: 1000,
   maxPage: 100,
   maxPictures: 64,
