@@ -21,6 +21,17 @@ export interface JobQuery {
   readonly status?: JobStatus | undefined;
 }
 
+/** Jobs of a list. */
+export interface JobPage {
+  /** The jobs. */
+  readonly jobs: readonly Job[];
+  /** Whether others follow. */
+  readonly hasMore: boolean;
+}
+
+/** UTF-16 units of the jobs on a page, as JSON: reading and writing them keeps the event loop. */
+const PAGE_LENGTH = 1 << 19;
+
 /** No job has a larger number. */
 const MAX_SEQ = Number.MAX_SAFE_INTEGER;
 
@@ -81,28 +92,30 @@ export class JobTables {
   }
 
   /**
-   * Jobs, the newest first.
+   * Jobs, the newest first: as many as were asked for, or fewer where they are large, but one at least.
    *
    * @param query The page.
    * @param newer Jobs by id whose rows are out of date.
    */
-  list({ limit, after, status }: JobQuery, newer: ReadonlyMap<string, Job>): Job[] {
-    const page = this.#sql(
+  list({ limit, after, status }: JobQuery, newer: ReadonlyMap<string, Job>): JobPage {
+    const next = this.#sql(
       `SELECT * FROM jobs
        WHERE seq < ?1 AND (?2 IS NULL OR status = ?2 OR id IN (SELECT value FROM json_each(?3)))
-       ORDER BY seq DESC LIMIT ?4`,
+       ORDER BY seq DESC LIMIT 1`,
     );
     const ids = JSON.stringify([...newer.keys()]);
     const jobs: Job[] = [];
     let before = after === undefined ? MAX_SEQ : this.#seq(after);
-    while (jobs.length < limit) {
-      const rows = page.all(before, status ?? null, ids, limit - jobs.length);
-      if (rows.length === 0) break;
-      before = Number(rows.at(-1)?.["seq"]);
-      const found = this.#readAll(rows).map(({ job }) => newer.get(job.id) ?? job);
-      jobs.push(...found.filter((job) => status === undefined || job.status === status));
+    for (let size = 0;;) {
+      const row = next.get(before, status ?? null, ids);
+      if (!row) return { jobs, hasMore: false };
+      size += String(row["job"]).length;
+      if (jobs.length === limit || jobs.length > 0 && size > PAGE_LENGTH) return { jobs, hasMore: true };
+      before = Number(row["seq"]);
+      const stored = this.#read(row)?.job;
+      const job = stored && (newer.get(stored.id) ?? stored);
+      if (job && (status === undefined || job.status === status)) jobs.push(job);
     }
-    return jobs;
   }
 
   /** Jobs that have not ended, the oldest first. */

@@ -14,7 +14,7 @@ import { Flight, type JobProgress } from "./flight.ts";
 import { isOver, type Job, type JobEvent, type StoredJob } from "./job.ts";
 import { endEvent, failedEvent, JobJournal, now } from "./job_journal.ts";
 import type { JobStore } from "./job_store.ts";
-import type { JobQuery } from "./job_tables.ts";
+import type { JobPage, JobQuery } from "./job_tables.ts";
 import { type QueueClient, type QueuePlace, QueuePlaces } from "./queue_places.ts";
 import { attemptsOf, hiddenReason, type Retry, retryOf } from "./retry.ts";
 import type { StoreSpace } from "./store_space.ts";
@@ -159,7 +159,7 @@ export class Jobs {
   }
 
   /** Jobs, the newest first. */
-  list(query: JobQuery): Job[] {
+  list(query: JobQuery): JobPage {
     return this.#options.store.list(query);
   }
 

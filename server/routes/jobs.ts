@@ -113,10 +113,9 @@ export function jobRoutes(server: ServerContext) {
     })
     .openapi(listRoute, (context) => {
       const { limit, after, status } = context.req.valid("query");
-      const size = Math.min(limit, limits.maxPage);
-      const page = jobs.list({ limit: size + 1, after, status });
-      const data = page.slice(0, size).map((job) => jobReply(job, server));
-      return context.json({ object: "list" as const, data, has_more: page.length > size }, 200);
+      const page = jobs.list({ limit: Math.min(limit, limits.maxPage), after, status });
+      const data = page.jobs.map((job) => jobReply(job, server));
+      return context.json({ object: "list" as const, data, has_more: page.hasMore }, 200);
     })
     .openapi(getRoute, (context) => {
       return context.json(jobReply(find(context.req.valid("param").id), server), 200);

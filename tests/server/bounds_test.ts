@@ -187,6 +187,27 @@ Deno.test("the pictures of a whole graph are bounded, also where each node keeps
   await atTheEdge(server, [graph(4, 1, 64), graph(4, 1, 72)], refused);
 });
 
+Deno.test("a page of large jobs is shorter than asked for, and the pages together hold them all", async () => {
+  await using server = await serving();
+  const ordered: string[] = [];
+  for (let index = 0; index < 5; index++) {
+    const { graph } = encodes(1);
+    const reply = await server.post("/v1/jobs", {
+      graph: { ...graph, description: `${index}`.repeat(200_000) },
+    });
+    assert.equal(reply.status, 202);
+    ordered.unshift((await reply.json()).id);
+  }
+  const pages: string[][] = [];
+  for (let after = "";; after = `?after=${pages.at(-1)!.at(-1)}`) {
+    const { data, has_more } = await (await server.ask(`/v1/jobs${after}`)).json();
+    pages.push(data.map(({ id }: { id: string }) => id));
+    if (!has_more) break;
+  }
+  assert.deepEqual(pages.map(({ length }) => length), [2, 2, 1]);
+  assert.deepEqual(pages.flat(), ordered);
+});
+
 Deno.test("bodies beyond the nesting of any schema, and the name __proto__, are refused before they are parsed", async () => {
   await using server = await serving();
   const send = (path: string, body: string) =>
