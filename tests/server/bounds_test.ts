@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { DEFAULT_LIMITS, limitsWith } from "../../server/limits.ts";
-import { type Serving, serving } from "./serving.ts";
+import { type Serving, serving, sseEvents } from "./serving.ts";
 
 /** A request that the tiny model takes. */
-const SMALL = { model: "tiny", prompts: ["cat"], steps: 2, width: 64, height: 64 };
+const SMALL = { model: "tiny", prompts: ["cat"], steps: 2, width: 64, height: 64, resolutionBinning: false };
 
 /** A job that holds the only lane for as long as a test takes. */
 const LONG = { ...SMALL, steps: 150, width: 256, height: 256, prompts: ["long"] };
@@ -152,6 +152,27 @@ Deno.test("each bound of an order lets the bound itself pass, and refuses one mo
     [trained(500), trained(501)],
     refused("request.schedulerOptions.num_train_timesteps"),
   );
+});
+
+Deno.test("a body of the largest size is read, and one byte more is not", async () => {
+  const body = JSON.stringify({ request: { ...SMALL, steps: 0 } });
+  await using server = await serving({ limits: { maxBodyBytes: body.length } });
+  const send = (body: string) =>
+    server.ask("/v1/jobs", { method: "POST", headers: { "content-type": "application/json" }, body });
+  assert.equal((await refusalOf(await send(body))).param, "request.steps");
+  assert.deepEqual(await refusalOf(await send(`${body} `)), { status: 413, code: "too_large", param: null });
+});
+
+Deno.test("the server keeps so many ended jobs, and shows so many on a page", async () => {
+  await using server = await serving({ limits: { keptJobs: 3, maxPage: 2 } });
+  for (let index = 0; index < 4; index++) {
+    const { id } = await (await server.post("/v1/jobs", { request: { ...SMALL, seeds: [index] } })).json();
+    for await (const { event } of sseEvents(await server.ask(`/v1/jobs/${id}/events`))) void event;
+  }
+  const page = await (await server.ask("/v1/jobs?limit=100")).json();
+  assert.deepEqual([page.data.length, page.has_more], [2, true]);
+  const rest = await (await server.ask(`/v1/jobs?limit=100&after=${page.data[1].id}`)).json();
+  assert.deepEqual([rest.data.length, rest.has_more], [1, false]);
 });
 
 Deno.test("the pictures of a whole graph are bounded, also where each node keeps to the bounds", async () => {
