@@ -23,11 +23,24 @@ export interface GraphRules {
   /** The server's bounds. */
   readonly limits: Limits;
   /** Names of the models that are served. */
-  readonly models: readonly string[];
+  readonly models: ModelNames;
+}
+
+/** The names that stages may give, by what they need of a model. */
+export interface ModelNames {
+  /** Whole checkpoints. */
+  readonly whole: readonly string[];
+  /** What can decode latents: whole checkpoints and autoencoders that stand alone. */
+  readonly decoders: readonly string[];
+  /** What can denoise: whole checkpoints and transformers that stand alone. */
+  readonly transformers: readonly string[];
 }
 
 /** Parameters that name a model, in the stages that are built in. */
-const MODEL_PARAMETERS = ["model", "transformer", "vae"];
+const MODEL_PARAMETERS = ["model", "transformer", "vae"] as const;
+
+/** Stages that need a whole checkpoint. */
+const WHOLE_STAGES: ReadonlySet<string> = new Set(["encode", "denoise", "denoise-part"]);
 
 /**
  * Checks a graph.
@@ -54,7 +67,7 @@ export function checkGraph(
     if (graph.plugins?.length) {
       throw refusal([...path, "plugins"], "plugins_not_allowed", "Plugins cannot be loaded over HTTP");
     }
-    for (const { id, inputs, parameters, executor } of nodes) {
+    for (const { id, stage, inputs, parameters, executor } of nodes) {
       const at = [...path, "nodes", id];
       if (executor !== undefined) {
         throw refusal([...at, "executor"], "executor_not_allowed", "The server chooses where nodes run");
@@ -65,7 +78,7 @@ export function checkGraph(
           throw refusal([...at, "inputs", port], "file_not_allowed", message);
         }
       }
-      checkParameters(parameters as Readonly<Record<string, unknown>>, rules, [...at, "parameters"]);
+      checkParameters(Object(parameters), rules, [...at, "parameters"], stage.name);
     }
     return graph;
   } catch (error) {
@@ -76,11 +89,20 @@ export function checkGraph(
   }
 }
 
-/** Holds the parameters of a stage, built in or not, against the bounds, by the names that they have everywhere. */
+/**
+ * Holds the parameters of a stage, built in or not, against the bounds, by the names that they have everywhere.
+ *
+ * @param parameters The parameters.
+ * @param rules What they are held against.
+ * @param path Where they stand in the request, for errors.
+ * @param stage The stage's name; absent for a request for pictures, which has the parameters of several.
+ * @throws {ApiError} with the first fault.
+ */
 export function checkParameters(
   parameters: Readonly<Record<string, unknown>>,
   { limits, models }: Pick<GraphRules, "limits" | "models">,
   path: readonly string[],
+  stage?: string | undefined,
 ): void {
   const fail = (name: string, most: number): never => {
     throw outOfRange([...path, name], most);
@@ -127,10 +149,24 @@ export function checkParameters(
   }
   for (const name of MODEL_PARAMETERS) {
     const model = parameters[name];
-    if (typeof model === "string" && !models.includes(model)) {
-      throw unknownModel(model, models, [...path, name].join("."));
+    const names = namesFor(name, stage, models);
+    if (typeof model === "string" && !names.includes(model)) {
+      throw unknownModel(model, names, [...path, name].join("."));
     }
   }
+}
+
+/** The names that a parameter may give: what a stage would find to be another component is refused beforehand. */
+function namesFor(
+  parameter: (typeof MODEL_PARAMETERS)[number],
+  stage: string | undefined,
+  { whole, decoders, transformers }: ModelNames,
+): readonly string[] {
+  if (stage === "decode") return decoders;
+  if (stage !== undefined && !WHOLE_STAGES.has(stage)) {
+    return [...new Set([...whole, ...decoders, ...transformers])];
+  }
+  return { model: whole, transformer: transformers, vae: decoders }[parameter];
 }
 
 /**

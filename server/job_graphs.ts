@@ -14,7 +14,13 @@ import { describeOrigin } from "../graph/provenance.ts";
 import { resumeGraph } from "../graph/resume.ts";
 import type { PictureRequestInput } from "../graph/picture_request.ts";
 import { textToImage } from "../graph/text_to_image.ts";
-import { checkGraph, checkParameters, requirePictures, unknownModel } from "./check_graph.ts";
+import {
+  checkGraph,
+  checkParameters,
+  type ModelNames,
+  requirePictures,
+  unknownModel,
+} from "./check_graph.ts";
 import { ApiError } from "./api_error.ts";
 import type { ServerContext } from "./context.ts";
 import type { JobOrder } from "./jobs/jobs.ts";
@@ -35,8 +41,8 @@ export function findModel(
 /** The names that stages may give for a model. */
 export function modelNames(
   { models, decoders, transformers }: Pick<ServerContext, "models" | "decoders" | "transformers">,
-): string[] {
-  return [...new Set([...models.map(({ name }) => name), ...decoders, ...transformers])];
+): ModelNames {
+  return { whole: models.map(({ name }) => name), decoders, transformers };
 }
 
 /**

@@ -94,13 +94,13 @@ export class HostedEngine implements Engine {
   }
 
   async prepare(request: PrepareRequest, signal: AbortSignal): Promise<Preparation> {
-    using _slot = await this.#checks.take();
+    using _slot = await this.#checks.take(signal);
     const residency = request.residency ?? this.#options.residency?.["*"];
     return await this.#executor.prepare({ ...request, residency }, { signal });
   }
 
   async check(graph: unknown, signal: AbortSignal): Promise<CheckedGraph> {
-    using _slot = await this.#checks.take();
+    using _slot = await this.#checks.take(signal);
     const { nodes, memory } = await prepareRun(graph, { ...this.#options, signal });
     const warnings = nodes.flatMap(({ prepared }) => prepared.warnings);
     return {
@@ -121,7 +121,7 @@ export class HostedEngine implements Engine {
   }
 
   async #run({ graph, onEvent, ...options }: EngineRun): Promise<EngineResult> {
-    using _slot = await this.#lanes.take();
+    using _slot = await this.#lanes.take(options.signal);
     try {
       const outputs: Record<string, MadeOutput> = {};
       const made = await executeGraph(graph, {

@@ -11,12 +11,30 @@ export class Slots {
   /**
    * Waits for a slot.
    *
+   * @param signal Ends the wait.
    * @returns The slot, to be disposed of.
+   * @throws the signal's reason once it is aborted.
    */
-  async take(): Promise<Disposable> {
+  async take(signal?: AbortSignal | undefined): Promise<Disposable> {
+    signal?.throwIfAborted();
     if (this.#free > 0) this.#free -= 1;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else await this.#turn(signal);
     return { [Symbol.dispose]: () => this.#give() };
+  }
+
+  async #turn(signal: AbortSignal | undefined): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#waiting.push(resolve);
+    const leave = (): void => {
+      this.#waiting = this.#waiting.filter((other) => other !== resolve);
+      reject(signal?.reason);
+    };
+    signal?.addEventListener("abort", leave, { once: true });
+    try {
+      await promise;
+    } finally {
+      signal?.removeEventListener("abort", leave);
+    }
   }
 
   #give(): void {

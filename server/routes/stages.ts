@@ -141,8 +141,10 @@ export function stageRoutes(server: ServerContext) {
     const { name } = context.req.valid("param");
     const { version, parameters, inputs } = context.req.valid("json");
     const stage = findStage(name, version);
+    // Stages to be prepared wait for one another, as orders do while they are checked.
+    using _place = jobs.reserve(queueClient(context));
     const parsed = parseValue(stage.parameters, parameters);
-    checkParameters(Object(parsed), { limits, models: modelNames(server) }, ["parameters"]);
+    checkParameters(Object(parsed), { limits, models: modelNames(server) }, ["parameters"], name);
     const outlines = parseValue(z.record(z.string(), outlineSchema), inputs);
     const node = { id: NODE, stage, parameters: parsed };
     const signal = AbortSignal.any([context.req.raw.signal, AbortSignal.timeout(PREPARE_MS)]);
