@@ -3,21 +3,18 @@ import { readFileSync } from "node:fs";
 /** Milliseconds between two looks at the event loop. */
 const EVERY_MS = 10;
 
-/**
- * Linux: nanoseconds that the process's first thread, the event loop's, has run on a processor, nanoseconds that it has
- * waited for one while others ran, and more.
- */
-const SCHEDULER_FIGURES = "/proc/self/schedstat";
+/** Linux: nanoseconds that the thread that reads this, the event loop's, has run on a processor, and more. */
+const SCHEDULER_FIGURES = "/proc/thread-self/schedstat";
 
 /** Delays of the event loop, in seconds. */
 export interface EventLoopDelays {
   /** The longest. */
   readonly longest: number;
   /**
-   * The longest without the time that the event loop waited for a processor because others ran, where the system tells
-   * that: what the server's own work took, and waiting for the disk.
+   * The most processor time that the event loop took during one delay, 0 on systems that do not tell. The rest of a delay
+   * belongs to other processes, or to the disk.
    */
-  readonly own: number;
+  readonly busiest: number;
 }
 
 /**
@@ -26,28 +23,28 @@ export interface EventLoopDelays {
 export class EventLoopWatch {
   #timer: ReturnType<typeof setInterval>;
   #longest = 0;
-  #own = 0;
+  #busiest = 0;
 
   /** @param onDelay Takes each delay in seconds, most of which are about 0. */
   constructor(onDelay: (seconds: number) => void) {
     let due = performance.now() + EVERY_MS;
-    let waited = secondsWaited();
+    let busy = processorSeconds();
     this.#timer = setInterval(() => {
       const now = performance.now();
       const delay = Math.max(now - due, 0) / 1000;
-      const waitedNow = secondsWaited();
+      const busyNow = processorSeconds();
       onDelay(delay);
       this.#longest = Math.max(this.#longest, delay);
-      this.#own = Math.max(this.#own, delay - (waitedNow - waited));
+      this.#busiest = Math.max(this.#busiest, Math.min(delay, busyNow - busy));
       due = now + EVERY_MS;
-      waited = waitedNow;
+      busy = busyNow;
     }, EVERY_MS);
   }
 
   /** Reads the longest delays since the last call. */
   take(): EventLoopDelays {
-    const delays = { longest: this.#longest, own: this.#own };
-    this.#longest = this.#own = 0;
+    const delays = { longest: this.#longest, busiest: this.#busiest };
+    this.#longest = this.#busiest = 0;
     return delays;
   }
 
@@ -57,10 +54,10 @@ export class EventLoopWatch {
   }
 }
 
-/** Seconds that the event loop has waited for a processor since it began. */
-function secondsWaited(): number {
+/** Seconds that the event loop has run on a processor. */
+function processorSeconds(): number {
   try {
-    return Number(readFileSync(SCHEDULER_FIGURES, "utf8").split(" ")[1]) / 1e9;
+    return Number(readFileSync(SCHEDULER_FIGURES, "utf8").split(" ")[0]) / 1e9;
   } catch {
     return 0;
   }

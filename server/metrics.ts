@@ -79,12 +79,12 @@ export class Metrics {
       collect() {
         const delays = watch.take();
         this.set(delays.longest);
-        own.set(delays.own);
+        busiest.set(delays.busiest);
       },
     });
-    const own = new Gauge({
-      name: "pixstage_event_loop_own_lag_max_seconds",
-      help: "The longest delay since the last look, less the time that others had the processor (Linux).",
+    const busiest = new Gauge({
+      name: "pixstage_event_loop_busy_max_seconds",
+      help: "The most processor time of the event loop during one delay since the last look (Linux).",
       registers: [this.#registry],
     });
   }

@@ -10,10 +10,12 @@ Deno.test("the longest delay of the event loop is seen once, work of its own as 
     const until = performance.now() + 200;
     while (performance.now() < until);
     await new Promise((resolve) => setTimeout(resolve, 50));
-    const { longest, own } = watch.take();
+    const { longest, busiest } = watch.take();
     assert(longest > 0.15 && Math.max(...seen) === longest, `${longest} s`);
     // Others may have had the processor for a part of it.
-    assert(own > 0.02 && own <= longest, `${own} s of ${longest} s`);
+    if (Deno.build.os === "linux") {
+      assert(busiest > 0.02 && busiest <= longest, `${busiest} s of ${longest} s`);
+    }
     await new Promise((resolve) => setTimeout(resolve, 50));
     assert(watch.take().longest < longest);
   } finally {
