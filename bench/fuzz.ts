@@ -4,9 +4,10 @@
  *
  *     deno run -A bench/fuzz.ts [--requests 100000] [--at-once 8] [--seed N]
  *
- * The requests are drawn from the server's own OpenAPI document: sound ones, ones that are spoilt in one place, large
- * ones, and clients that leave. The server is a process of its own that checks all orders in earnest; their runs end at
- * once. The bench fails if an answer has a status of 500 or above other than 503 and 507.
+ * The requests are drawn from the server's own OpenAPI document: sound ones, ones that are spoilt in one
+ * place, large ones, and clients that leave. The server is a process of its own that checks all orders in
+ * earnest; their runs end at once. The bench fails if an answer has a status of 500 or above other than 503
+ * and 507.
  *
  * @module
  */

@@ -89,8 +89,8 @@ export class ArtifactFiles {
    * @param body Its bytes.
    * @param limits The most bytes to accept, in all and of the header.
    * @returns Whether it is new.
-   * @throws {ApiError} 409 if the content has another hash, 413 if it or its header is too large, 400 if it is no safetensors file, 507
-   * if the store may not grow that much.
+   * @throws {ApiError} 409 if the content has another hash, 413 if it or its header is too large, 400 if it
+   * is no safetensors file, 507 if the store may not grow that much.
    */
   async receive(id: string, body: AsyncIterable<Uint8Array>, limits: ArtifactLimits): Promise<boolean> {
     if (await this.find(id)) return false;
@@ -162,7 +162,10 @@ function tooLarge(what: string, most: number): ApiError {
   return new ApiError("too_large", `Cannot take the artifact as ${what} may have ${most} bytes at most`);
 }
 
-/** Reads the length of a safetensors header from the first bytes of a file, so that a long one is never parsed. */
+/**
+ * Reads the length of a safetensors header from the first bytes of a file, so that a long one is never
+ * parsed.
+ */
 class HeaderLength {
   #bytes = new Uint8Array(LENGTH_BYTES);
   #filled = 0;

@@ -90,7 +90,8 @@ export function checkGraph(
 }
 
 /**
- * Holds the parameters of a stage, built in or not, against the bounds, by the names that they have everywhere.
+ * Holds the parameters of a stage, built in or not, against the bounds, by the names that they have
+ * everywhere.
  *
  * @param parameters The parameters.
  * @param rules What they are held against.
@@ -156,7 +157,9 @@ export function checkParameters(
   }
 }
 
-/** The names that a parameter may give: what a stage would find to be another component is refused beforehand. */
+/**
+ * The names that a parameter may give: what a stage would find to be another component is refused beforehand.
+ */
 function namesFor(
   parameter: (typeof MODEL_PARAMETERS)[number],
   stage: string | undefined,
@@ -170,7 +173,8 @@ function namesFor(
 }
 
 /**
- * Holds the pictures of a whole run against the bounds: several nodes may make some, and sizes may be the model's own.
+ * Holds the pictures of a whole run against the bounds: several nodes may make some, and sizes may be the
+ * model's own.
  *
  * @throws {ApiError} 400 if there are too many.
  */

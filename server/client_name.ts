@@ -9,8 +9,8 @@ export function clientAddress(context: Context<ServerEnv>): string {
 }
 
 /**
- * Who sends a request, as far as turns and places in the queue are concerned: the name that it gives itself in
- * `X-Client-Id`, else its address.
+ * Names the client of a request, for its turns and places in the queue: the user of the body, else
+ * `X-Client-Id`, else the address.
  *
  * @param context The request.
  * @param user The user that the body of the request names.

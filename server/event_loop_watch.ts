@@ -11,14 +11,15 @@ export interface EventLoopDelays {
   /** The longest. */
   readonly longest: number;
   /**
-   * The most processor time that the event loop took during one delay, 0 on systems that do not tell. The rest of a delay
-   * belongs to other processes, or to the disk.
+   * The most processor time that the event loop took during one delay, 0 on systems that do not tell. The
+   * rest of a delay belongs to other processes, or to the disk.
    */
   readonly busiest: number;
 }
 
 /**
- * Watches how late the event loop calls a timer. `monitorEventLoopDelay` of `node:perf_hooks` sees no delays in Deno.
+ * Watches how late the event loop calls a timer. `monitorEventLoopDelay` of `node:perf_hooks` sees no delays
+ * in Deno.
  */
 export class EventLoopWatch {
   #timer: ReturnType<typeof setInterval>;

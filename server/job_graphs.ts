@@ -113,8 +113,8 @@ export async function resumedGraph(
 const CHECK_MS = 60_000;
 
 /**
- * Refuses a graph that its stages would refuse once they read their models' configurations, or whose pictures exceed the
- * bounds, and makes an order of it.
+ * Refuses a graph that its stages would refuse once they read their models' configurations, or whose pictures
+ * exceed the bounds, and makes an order of it.
  *
  * @throws {ApiError} with what they refuse.
  */

@@ -1,6 +1,6 @@
 /**
- * Bounds how deeply a JSON text is nested and how many values it holds, before anything parses it: schemas recurse
- * along the nesting, and take time for each value.
+ * Bounds how deeply a JSON text is nested and how many values it holds, before anything parses it: schemas
+ * recurse along the nesting, and take time for each value.
  *
  * @module
  */
@@ -27,12 +27,13 @@ export function boundJson(limits: JsonLimits): MiddlewareHandler<ServerEnv> {
 }
 
 /**
- * Holds a JSON text against the bounds, in one pass without recursion. Faults of its syntax are left to the parser.
+ * Holds a JSON text against the bounds, in one pass without recursion. Faults of its syntax are left to the
+ * parser.
  *
  * @param text The text.
  * @param limits The bounds.
- * @throws {ApiError} 413 if it is nested too deeply or holds too many values, 400 if it holds the name `__proto__`,
- * which objects cannot keep.
+ * @throws {ApiError} 413 if it is nested too deeply or holds too many values, 400 if it holds the name
+ * `__proto__`, which objects cannot keep.
  */
 export function checkJson(text: string, { maxJsonDepth, maxJsonValues }: JsonLimits): void {
   /** Where the latest name on each level begins and ends; `undefined` on the levels of lists. */

@@ -82,7 +82,8 @@ export const DEFAULT_LIMITS: Limits = {
 };
 
 /**
- * Lays an operator's bounds over the defaults. The shares of the queue follow its length unless they are given.
+ * Lays an operator's bounds over the defaults. The shares of the queue follow its length unless they are
+ * given.
  *
  * @param own The bounds that differ.
  */

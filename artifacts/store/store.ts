@@ -33,8 +33,8 @@ export interface ArtifactStore {
   /** Reads an artifact whose content has been held against its id; `undefined` where there is no such. */
   get(id: string, options?: StoreReadOptions): Promise<Artifact | undefined>;
   /**
-   * Reads the outline of an artifact without its tensors, and without holding its content against its id; `undefined`
-   * where there is no such. Stores without this method have no cheaper way than to read it whole.
+   * Reads the outline of an artifact without its tensors, and without holding its content against its id;
+   * `undefined` where there is no such. Stores without this method have no cheaper way than to read it whole.
    */
   outline?(id: string, options?: StoreReadOptions): Promise<ArtifactOutline | undefined>;
   /**

@@ -45,7 +45,9 @@ export interface HostedEngineOptions extends MemoryLimits {
   readonly residency?: Residency | undefined;
 }
 
-/** Graphs and stages that are prepared at once: each may need a process of its own, and reads given artifacts. */
+/**
+ * Graphs and stages that are prepared at once: each may need a process of its own, and reads given artifacts.
+ */
 const CHECKS_AT_ONCE = 2;
 
 /** Milliseconds that a stage has to stop at its next step before its process is ended. */

@@ -12,7 +12,8 @@ const sizeSchema = z.object({ size: z.object({ height: z.number(), width: z.numb
 const perPromptSchema = z.object({ imagesPerPrompt: z.number() });
 
 /**
- * Counts the pictures of a prepared run: those that are denoised or those that are decoded, whichever are more.
+ * Counts the pictures of a prepared run: those that are denoised or those that are decoded, whichever are
+ * more.
  *
  * @param nodes The nodes that will run.
  */

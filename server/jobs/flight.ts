@@ -37,7 +37,9 @@ export class Flight {
   readonly controller = new AbortController();
   /** Whether it runs. */
   isRunning = false;
-  /** States of half-done nodes that the run goes on from where it begins again, by node id: ids of artifacts. */
+  /**
+   * States of half-done nodes that the run goes on from where it begins again, by node id: ids of artifacts.
+   */
   readonly snapshotIds = new Map<string, string>();
   /** What it has come to. */
   progress: JobProgress | null = null;

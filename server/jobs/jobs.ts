@@ -205,8 +205,8 @@ export class Jobs {
    * @param id The job.
    * @param after The number of the last event that is known.
    * @param signal Ends the stream.
-   * @param forRequest Whether a request waits for the job's end: it is then cancelled where it would have to wait for
-   * free space, as {@linkcode Jobs.ended} does.
+   * @param forRequest Whether a request waits for the job's end: it is then cancelled where it would have to
+   * wait for free space, as {@linkcode Jobs.ended} does.
    * @throws {FileError} if such a job has to wait for free space.
    */
   async *follow(

@@ -16,8 +16,8 @@ export interface QueuePlace extends Disposable {
 }
 
 /**
- * The places of the queue: those of waiting jobs, and those of orders that are being checked. A refused order costs no
- * more than this look, as graphs are checked afterwards.
+ * The places of the queue: those of waiting jobs, and those of orders that are being checked. A refused order
+ * costs no more than this look, as graphs are checked afterwards.
  */
 export class QueuePlaces {
   #limits: Pick<Limits, "maxQueue" | "maxQueuePerAddress" | "maxQueuePerClient">;

@@ -19,7 +19,9 @@ async function refusalOf(reply: Response): Promise<Refusal> {
   return { status: reply.status, code: error.code, param: error.param };
 }
 
-/** Orders what stands at the bound, which must be taken, and what exceeds it by one, which must be refused. */
+/**
+ * Orders what stands at the bound, which must be taken, and what exceeds it by one, which must be refused.
+ */
 async function atTheEdge(
   server: Serving,
   [most, tooMuch]: readonly [object, object],

@@ -16,8 +16,8 @@ import { pythonRegExp, pythonStrip } from "./python_regexp.ts";
 import { removeAddresses, removeFileNames } from "./web_addresses.ts";
 
 /**
- * Replaces something in a text. Each takes time that grows with the length of the text alone: where an expression of the
- * reference does not, its equal stands here.
+ * Replaces something in a text. Each takes time that grows with the length of the text alone: where an
+ * expression of the reference does not, its equal stands here.
  */
 type Replacement = (text: string) => string;
 

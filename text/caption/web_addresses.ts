@@ -3,9 +3,10 @@
 /**
  * Removes web addresses from captions in time that grows with their length alone.
  *
- * The reference does it with one regular expression, `\b(https?:…|[a-zA-Z0-9.\-]+[.](com|co|…)…)`, which tries every
- * beginning of a word and reads to the end of the run of letters, digits, dots and hyphens each time. Here each run is
- * read once, from its last dot back: that is the dot at which the expression ends up, as it is greedy.
+ * The reference does it with one regular expression, `\b(https?:…|[a-zA-Z0-9.\-]+[.](com|co|…)…)`, which
+ * tries every beginning of a word and reads to the end of the run of letters, digits, dots and hyphens each
+ * time. Here each run is read once, from its last dot back: that is the dot at which the expression ends up,
+ * as it is greedy.
  *
  * @module
  */
@@ -45,7 +46,10 @@ export function removeAddresses(schemes: readonly string[]): (text: string) => s
     return kept + text.slice(from);
   };
 
-  /** The host's name in a run: from the first boundary of a word on, and with what follows the last dot that ends one. */
+  /**
+   * The host's name in a run: from the first boundary of a word on, and with what follows the last dot that
+   * ends one.
+   */
   function host(text: string, start: number, end: number): Span | undefined {
     for (let dot = text.lastIndexOf(".", end - 1); dot > start; dot = text.lastIndexOf(".", dot - 1)) {
       ENDING.lastIndex = dot;
@@ -79,7 +83,10 @@ const FILE_ENDING = /[.](?:png|jpg|jpeg|bmp|webp|eps|pdf|apk|mp4)/y;
 
 const WORD = pythonRegExp(String.raw`\S+`, "g");
 
-/** Removes the names of files, as `\S+\.(?:png|jpg|…)` finds them: up to the last ending in a run without blanks. */
+/**
+ * Removes the names of files, as `\S+\.(?:png|jpg|…)` finds them: up to the last ending in a run without
+ * blanks.
+ */
 export function removeFileNames(text: string): string {
   return text.replace(WORD, (word) => {
     for (let dot = word.lastIndexOf("."); dot > 0; dot = word.lastIndexOf(".", dot - 1)) {
