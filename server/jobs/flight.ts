@@ -90,6 +90,11 @@ export class Flight {
     return this.#prompts.values().some((prompt) => theirs.has(prompt));
   }
 
+  /** These nodes alone will run. Others must not wait for one that guidance, being off, leaves out. */
+  planned(nodes: readonly string[]): void {
+    for (const node of [...this.#prompts.keys()]) if (!nodes.includes(node)) this.#prompts.delete(node);
+  }
+
   /** A node is done: nobody needs to wait for it any more. */
   nodeDone(node: string): void {
     this.#prompts.delete(node);

@@ -439,6 +439,9 @@ export class Jobs {
     if (event.type === "step") {
       const { node, stage, step, steps } = event;
       flight.progress = { node, stage, step, steps };
+    } else if (event.type === "plan") {
+      flight.planned(event.stages.flatMap(({ nodes }) => nodes));
+      if (this.#queue.size > 0) this.#dispatch();
     } else if (event.type === "checkpoint") {
       flight.snapshotIds.set(event.node, event.id);
     } else if (event.type === "stage:end" || event.type === "stage:cached") {

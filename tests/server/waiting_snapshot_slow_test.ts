@@ -14,7 +14,7 @@ const eventSchema = z.object({
 });
 
 async function order(server: Serving, prompt: string): Promise<string> {
-  const request = { ...LONG, prompts: [prompt], negativePrompt: prompt };
+  const request = { ...LONG, prompts: [prompt] };
   const reply = await server.post("/v1/jobs", { request, previews: false });
   return z.object({ id: z.string() }).parse(await reply.json()).id;
 }
