@@ -51,6 +51,16 @@ export class SafetensorsError extends FormatError {
 }
 
 function describe(value: unknown): string {
-  const text = stringify(value) ?? "missing";
+  const text = written(value);
   return text.length > LONGEST_VALUE ? `${text.slice(0, LONGEST_VALUE)}…` : text;
+}
+
+function written(value: unknown): string {
+  try {
+    return stringify(value) ?? "missing";
+  } catch (error) {
+    // Writing takes more of the stack than parsing: what could just be parsed may be too deep to be written.
+    if (error instanceof RangeError) return "a value that is nested deeply";
+    throw error;
+  }
 }

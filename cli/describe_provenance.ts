@@ -21,7 +21,7 @@ export function describeProvenance({ graph, stages, output }: Provenance): JsonO
   const nodes: Record<string, JsonObject> = {};
   const order = dependencyOrder(
     Object.keys(graph.nodes),
-    (id) => sourceNodes(graph.nodes[id] ?? { inputs: {} }).filter((source) => source in graph.nodes),
+    (id) => sourceNodes(graph.nodes[id]!).filter((source) => Object.hasOwn(graph.nodes, source)),
     (cycle) => {
       throw new InputError(
         "invalid_value",
@@ -31,11 +31,11 @@ export function describeProvenance({ graph, stages, output }: Provenance): JsonO
   );
   for (const id of order) {
     const node = graph.nodes[id]!;
-    const { version, models = [], outputs = {} } = stages[id] ?? {};
+    const { version, models = [], outputs = {} } = own(stages, id) ?? {};
     const inputs = Object.entries(node.inputs).map(([port, source]) => {
       if (typeof source !== "string") return [port, "artifact" in source ? source.artifact : source.file];
       const [from, output] = splitSource(source);
-      return [port, `${stages[from]?.outputs[output]} (${source})`];
+      return [port, `${own(stages, from)?.outputs[output]} (${source})`];
     });
     const weights = models.map((
       { component, model, fingerprint },
@@ -53,4 +53,8 @@ export function describeProvenance({ graph, stages, output }: Provenance): JsonO
 
 function filled(name: string, fields: Readonly<Record<string, unknown>>): JsonObject {
   return Object.keys(fields).length > 0 ? { [name]: asJson(fields) } : {};
+}
+
+function own<T>(record: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(record, name) ? record[name] : undefined;
 }

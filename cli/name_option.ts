@@ -24,7 +24,8 @@ const FIELD = /(?<![\w".-])[a-z]+(?:[A-Z][a-z]+)+(?![\w".])/g;
 
 /** The option that a field of a request is from: `--guidance-scale`. */
 export function optionOf(field: string): string {
-  return OTHER_NAMES[field] ?? `--${field.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  const other = Object.hasOwn(OTHER_NAMES, field) ? OTHER_NAMES[field] : undefined;
+  return other ?? `--${field.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
 /**

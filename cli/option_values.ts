@@ -81,10 +81,15 @@ export function keyValue(text: string, gathered: Record<string, unknown> = {}): 
   return { ...gathered, [text.slice(0, equals)]: jsonOrText(text.slice(equals + 1)) };
 }
 
+const PYTHON_VALUES: ReadonlyMap<string, unknown> = new Map<string, unknown>([
+  ["True", true],
+  ["False", false],
+  ["None", null],
+]);
+
 /** The value of a JSON text; the text itself where it is none. Python's True, False and None are understood. */
 function jsonOrText(text: string): unknown {
-  const python = { True: true, False: false, None: null }[text];
-  if (python !== undefined) return python;
+  if (PYTHON_VALUES.has(text)) return PYTHON_VALUES.get(text);
   try {
     return JSON.parse(text);
   } catch {

@@ -101,11 +101,13 @@ async function readDocument(path: string): Promise<GraphDocument> {
   const text = await onDisk("read", path, readFile(path, "utf8"));
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = JSON.parse(text, requireField);
   } catch (cause) {
+    if (cause instanceof InputError) throw cause;
+    const reason = cause instanceof RangeError ? "it is nested too deeply" : (cause as Error).message;
     throw new InputError(
       "invalid_json",
-      `Cannot read ${path} as a graph as it must be JSON: ${(cause as Error).message}`,
+      `Cannot read ${path} as a graph as it must be JSON: ${reason}`,
       {
         cause,
       },
@@ -124,6 +126,12 @@ async function readDocument(path: string): Promise<GraphDocument> {
     ...(plugins ? { plugins: plugins.map((module) => pluginAddress(module, folder)) } : {}),
     nodes: Object.fromEntries(absolute),
   };
+}
+
+/** Refuses the one name that schemas leave out without a word, as objects cannot keep it. */
+function requireField(name: string, value: unknown): unknown {
+  if (name !== "__proto__") return value;
+  throw new InputError("invalid_document", "Cannot read a graph that names a field or a node __proto__");
 }
 
 function withAbsolutePaths(node: GraphNode, folder: string): GraphNode {

@@ -3,15 +3,19 @@
 import { type Artifact, ArtifactError } from "../artifacts/artifact.ts";
 import { artifactId } from "../artifacts/artifact_file.ts";
 import { checkArtifact } from "../artifacts/check_artifact.ts";
+import type { ArtifactOutline } from "../artifacts/outline.ts";
 import type { RunStore } from "../artifacts/store/store.ts";
 import { PixstageError } from "../errors/pixstage_error.ts";
 import type { GraphInput } from "./document.ts";
 import { storedOrigin } from "./lineage.ts";
-import { type GivenArtifact, takePairApart } from "./paired_embeddings.ts";
+import { atHand, type GivenArtifact, takePairApart } from "./paired_embeddings.ts";
 import type { GraphPlan, PlannedNode } from "./plan.ts";
 import { originOf } from "./provenance.ts";
 import type { ReadFile, RunOptions } from "./run_options.ts";
 import type { RunReporter } from "./run_reporter.ts";
+
+/** Artifacts of up to so many values are read whole while a graph is checked, so that wrong content is found then. */
+const WHOLE_ELEMENTS = 4_000_000;
 
 /** The artifacts that a graph takes from outside. */
 export class GivenArtifacts {
@@ -44,10 +48,9 @@ export class GivenArtifacts {
           ("file" in input
             ? await givenFile(input.file, store, readFile)
             : await givenId(input.artifact, store, reporter));
-        if (!given.#given.has(name)) checkContent(known.artifact, name);
         given.#given.set(name, known);
         const expected = node.stage.inputs[port]!.kind;
-        const { kind } = known.artifact;
+        const { kind } = known.outline;
         if (kind !== expected) {
           throw new ArtifactError(
             `Input "${port}" of "${node.id}" expects ${expected}, but ${name} holds ${kind}`,
@@ -76,7 +79,7 @@ export class GivenArtifacts {
     const inputs: Record<string, GraphInput> = { ...node.inputs };
     for (const [port, half] of Object.entries(halves)) {
       // A store that cannot be written is told of when the run writes to it.
-      await this.#store.put(half.artifact).catch(() => {});
+      await half.read().then((artifact) => this.#store.put(artifact)).catch(() => {});
       inputs[port] = { artifact: half.id };
       this.#given.set(nameOf({ artifact: half.id }), half);
     }
@@ -101,16 +104,33 @@ async function givenFile(
 ): Promise<GivenArtifact> {
   if (!readFile) throw new ArtifactError(`Cannot read ${path}: nothing here reads files`);
   const { artifact, provenance }: ReadFile = await readFile(path);
+  checkContent(artifact, path);
   // A store that cannot be written is told of when the run writes to it.
   const id = await store.put(artifact).catch(() => artifactId(artifact));
   const origin = provenance ? originOf(provenance) : await storedOrigin(id, store);
-  return { id, artifact, origin };
+  return atHand(id, artifact, origin);
 }
 
+/** An artifact of the store. Of a large one, only what preparing a graph needs is read before a node runs. */
 async function givenId(id: string, store: RunStore, reporter: RunReporter): Promise<GivenArtifact> {
-  const artifact = await store.get(id, { onDamage: reporter.damage });
-  if (!artifact) throw new ArtifactError(`Cannot read artifact ${id}: the store does not have it`);
-  return { id, artifact, origin: await storedOrigin(id, store) };
+  const options = { onDamage: reporter.damage };
+  const whole = async (): Promise<Artifact> => {
+    const artifact = await store.get(id, options);
+    if (!artifact) throw new ArtifactError(`Cannot read artifact ${id}: the store does not have it`);
+    checkContent(artifact, nameOf({ artifact: id }));
+    return artifact;
+  };
+  const origin = await storedOrigin(id, store);
+  const outline = await store.outline?.(id, options);
+  const isLarge = outline !== undefined && elements(outline) > WHOLE_ELEMENTS;
+  return isLarge ? { id, outline, origin, read: whole } : atHand(id, await whole(), origin);
+}
+
+function elements({ shapes }: ArtifactOutline): number {
+  return Object.values(shapes).reduce(
+    (sum, shape) => sum + shape.reduce((product, size) => product * size, 1),
+    0,
+  );
 }
 
 /** How an input is named in errors. */

@@ -70,7 +70,10 @@ export class NodeRunner {
 
   /** The artifact of an input or output, read and held against its id; made again where the store lost it. */
   async artifact(source: GraphInput): Promise<IdentifiedArtifact> {
-    if (typeof source !== "string") return this.#options.given.get(source);
+    if (typeof source !== "string") {
+      const { id, read } = this.#options.given.get(source);
+      return { id, artifact: await read() };
+    }
     const { store, reporter } = this.#options;
     const [nodeId, port] = splitSource(source);
     const read = async (): Promise<IdentifiedArtifact | undefined> => {
@@ -224,7 +227,7 @@ export class NodeRunner {
     const { store, snapshots, reporter, saved } = this.#options;
     const stateKey = await hashJson({ checkpoint: key });
     const own = (await store.result(stateKey, { onDamage: reporter.damage }))?.outputs[STATE];
-    const known = saved[node.id] ?? own;
+    const known = Object.hasOwn(saved, node.id) ? saved[node.id] : own;
     const artifact = known === undefined ? undefined : await store.get(known, { onDamage: reporter.damage });
     let last = own;
     return {

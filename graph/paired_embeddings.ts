@@ -8,6 +8,7 @@
  */
 
 import type { Artifact } from "../artifacts/artifact.ts";
+import { type ArtifactOutline, outlineOf } from "../artifacts/outline.ts";
 import { artifactId } from "../artifacts/artifact_file.ts";
 import {
   embeddingsMetadata,
@@ -16,12 +17,23 @@ import {
   type PromptEmbedding,
   unpackEmbeddings,
 } from "../artifacts/embeddings.ts";
-import type { IdentifiedArtifact } from "./executors/executor.ts";
 import type { Origin } from "./lineage.ts";
 
 /** An artifact that a graph names by file or id, and where it is from. */
-export interface GivenArtifact extends IdentifiedArtifact {
+export interface GivenArtifact {
+  /** SHA-256 of its content. */
+  readonly id: string;
+  /** What is known of it without its tensors. */
+  readonly outline: ArtifactOutline;
+  /** Where it is from. */
   readonly origin: Origin;
+  /** Reads it. */
+  read(): Promise<Artifact>;
+}
+
+/** An artifact that is at hand, as one that is given. */
+export function atHand(id: string, artifact: Artifact, origin: Origin): GivenArtifact {
+  return { id, outline: outlineOf(artifact), origin, read: () => Promise.resolve(artifact) };
 }
 
 /**
@@ -31,10 +43,11 @@ export interface GivenArtifact extends IdentifiedArtifact {
  * @returns Its two inputs, held against the ids that its lineage names; `undefined` where it has another lineage.
  */
 export async function takePairApart(
-  { artifact, origin }: GivenArtifact,
+  { origin, read }: GivenArtifact,
 ): Promise<{ readonly embeddings: GivenArtifact; readonly negative: GivenArtifact } | undefined> {
   if (!("maker" in origin) || origin.maker.record.stage !== "pair") return undefined;
   const { inputs, record } = origin.maker;
+  const artifact = await read();
   const { prompts, negatives = [] } = unpackEmbeddings(artifact);
   const { prompts: texts, negativePrompts } = embeddingsMetadata(artifact);
   const pack = (rows: readonly PromptEmbedding[], texts: string[] | undefined): Artifact =>
@@ -43,7 +56,7 @@ export async function takePairApart(
     for (const candidate of candidates) {
       const id = await artifactId(candidate);
       const from = inputs[port];
-      if (from && id === record.inputs[port]) return { id, artifact: candidate, origin: from };
+      if (from && id === record.inputs[port]) return atHand(id, candidate, from);
     }
     return undefined;
   };

@@ -108,7 +108,7 @@ export function planGraph(
     });
   }
   const { until } = options;
-  if (until !== undefined && !(until in document.nodes)) {
+  if (until !== undefined && !Object.hasOwn(document.nodes, until)) {
     issues.push({
       code: "unknown_node",
       node: until,

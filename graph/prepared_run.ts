@@ -8,7 +8,7 @@
 
 import { MemoryStore } from "../artifacts/store/memory_store.ts";
 import type { RunStore } from "../artifacts/store/store.ts";
-import { type ArtifactOutline, outlineOf } from "../artifacts/outline.ts";
+import type { ArtifactOutline } from "../artifacts/outline.ts";
 import type { ErrorCode } from "../errors/error_codes.ts";
 import { PixstageError } from "../errors/pixstage_error.ts";
 import type { Executor, PreparedNode } from "./executors/executor.ts";
@@ -158,7 +158,7 @@ export async function prepareRun(
   }
 
   function outline(source: PlannedNode["inputs"][string]): ArtifactOutline {
-    if (typeof source !== "string") return outlineOf(given.get(source).artifact);
+    if (typeof source !== "string") return given.get(source).outline;
     const [id, port] = splitSource(source);
     return ready.get(id)!.prepared.outputs[port]!;
   }

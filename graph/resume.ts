@@ -76,6 +76,9 @@ export function resumeGraph(point: ResumePoint, options: ResumeChanges): ResumeG
   }
   const nodes: Nodes = { ...graph.nodes };
   const [maker, port] = splitSource(output);
+  if (!Object.hasOwn(nodes, maker)) {
+    throw new InputError("unknown_node", `Cannot go on from ${output} as its graph has no node "${maker}"`);
+  }
   const kind = point.artifact?.kind ?? "image";
   const changed = options.fromStep !== undefined || isChanged(options);
   if (kind === "checkpoint") {

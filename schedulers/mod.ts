@@ -125,7 +125,7 @@ function checkOverrides(
   const options = Object.keys(definition.options.shape);
   for (const [option, value] of Object.entries(overrides)) {
     if (!options.includes(option)) throw SchedulerOptionError.unknown(definition.name, option, options);
-    if (option in preset && preset[option] !== value) {
+    if (Object.hasOwn(preset, option) && preset[option] !== value) {
       throw new SchedulerOptionError(
         definition.name,
         option,

@@ -38,6 +38,7 @@ export interface ApiErrorOptions extends PixstageErrorOptions {
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
+const FULL = "The server's disk is full: try again once it has space";
 const HIDDEN = "The server failed: its log says why, under the request's id";
 
 /** An error that a client is to see. */
@@ -69,11 +70,13 @@ export class ApiError extends PixstageError {
    */
   static from(
     error: unknown,
-    { hidden = HIDDEN, path = [] }: { readonly hidden?: string; readonly path?: readonly string[] } = {},
+    { hidden, path = [] }: { readonly hidden?: string; readonly path?: readonly string[] } = {},
   ): ApiError {
     if (error instanceof ApiError) return error;
     const { name, code, message, details, field = "" } = toPixstageError(error);
-    if (ERROR_CODES[code].status >= 500) return new ApiError(code, hidden, { cause: error });
+    if (ERROR_CODES[code].status >= 500) {
+      return new ApiError(code, hidden ?? (code === "disk_full" ? FULL : HIDDEN), { cause: error });
+    }
     const param = [...path, field].filter((part) => part !== "").join(".");
     const shown = new ApiError(code, message, { details, param: param || undefined, cause: error });
     shown.name = name;

@@ -15,6 +15,7 @@ import { FileError } from "../artifacts/file_error.ts";
 import { requireKey, requireLoopbackHost, requireOwnOrigin } from "./access.ts";
 import { ApiError } from "./api_error.ts";
 import type { ServerContext, ServerEnv } from "./context.ts";
+import { boundJson } from "./json_bounds.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { router } from "./router.ts";
@@ -27,6 +28,9 @@ import { operationRoutes } from "./routes/operation.ts";
 import { stageRoutes } from "./routes/stages.ts";
 import { traceRequest } from "./spans.ts";
 import { importMapHash, studioRoutes } from "./studio/routes.ts";
+
+/** What the log and the figures count where the client did not wait for the answer, as nginx does. */
+const CLIENT_GONE = 499;
 
 /** How the application is put together. */
 export interface AppOptions {
@@ -109,6 +113,7 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
     });
   const [small, large] = [tooLarge(maxBodyBytes), tooLarge(maxArtifactBytes)];
   app.use((c, next) => (c.req.path.startsWith("/v1/artifacts/") ? large : small)(c, next));
+  app.use(boundJson(context.limits));
 
   // 3. What there is.
   app.route("/", operationRoutes(metrics));
@@ -125,6 +130,8 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
     return c.json(error.toJSON(), 404);
   });
   app.onError((error, c) => {
+    // A client that leaves ends what was done for it. That is no fault, and nobody reads the answer.
+    if (hasLeft(c.req.raw, error)) return new Response(null, { status: CLIENT_GONE });
     const reply = toApiError(error);
     // A full disk is not a fault of the program, and the log names it already.
     if (reply.status >= 500 && reply.status !== 507) {
@@ -136,12 +143,14 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
   return app;
 }
 
+/** Whether the client has closed the connection. Its signal comes late where the body broke off. */
+function hasLeft({ signal }: Request, error: Error): boolean {
+  return signal.aborted || error instanceof Deno.errors.BadResource;
+}
+
 function toApiError(error: Error): ApiError {
   if (error instanceof ApiError) return error;
-  if (error instanceof FileError && error.isFull) {
-    return new ApiError("disk_full", "The server's disk is full: try again once it has space");
-  }
-  if (error instanceof FileError) {
+  if (error instanceof FileError && !error.isFull) {
     const message = "The server's store cannot be used: its log tells more under the request's id";
     return new ApiError("store_unavailable", message);
   }

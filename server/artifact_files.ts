@@ -9,11 +9,17 @@ import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { writeAtomically } from "../artifacts/atomically.ts";
 import { readSafetensorsFileHeader } from "../artifacts/disk.ts";
+import { LENGTH_BYTES, LONGEST_HEADER } from "../artifacts/safetensors_header.ts";
 import { SafetensorsError } from "../artifacts/safetensors_error.ts";
 import { partialPath, shardPath } from "../artifacts/store/folder_layout.ts";
 import { touch } from "../artifacts/store/folder_store.ts";
 import { ApiError } from "./api_error.ts";
+import { Slots } from "./engine/slots.ts";
+import type { Limits } from "./limits.ts";
 import type { StoreQuota } from "./store_quota.ts";
+
+/** Files whose content is held against their ids at once. */
+const HASHED_AT_ONCE = 2;
 
 /** An artifact's file. */
 export interface ArtifactFile {
@@ -28,6 +34,8 @@ export class ArtifactFiles {
   #folder: string;
   #quota: StoreQuota;
   #whole = new Map<string, string>();
+  #looks = new Map<string, Promise<ArtifactFile | undefined>>();
+  #hashing = new Slots(HASHED_AT_ONCE);
 
   /**
    * @param folder The store's folder.
@@ -44,7 +52,14 @@ export class ArtifactFiles {
    * @param id The artifact; 64 hexadecimal digits.
    * @returns The file; `undefined` where there is none, or a damaged one.
    */
-  async find(id: string): Promise<ArtifactFile | undefined> {
+  find(id: string): Promise<ArtifactFile | undefined> {
+    // Many requests for one artifact read it once.
+    const look = this.#looks.get(id) ?? this.#find(id).finally(() => this.#looks.delete(id));
+    this.#looks.set(id, look);
+    return look;
+  }
+
+  async #find(id: string): Promise<ArtifactFile | undefined> {
     const path = shardPath(this.#folder, "artifacts", id);
     await touch(path);
     const found = await stat(path).catch(() => undefined);
@@ -52,6 +67,7 @@ export class ArtifactFiles {
     const file = { path, size: found.size };
     const state = `${found.size} ${found.mtimeMs} ${found.ino}`;
     if (this.#whole.get(id) === state) return file;
+    using _slot = await this.#hashing.take();
     const hash = createHash("sha256");
     for await (const chunk of this.read(file, 0, file.size)) hash.update(chunk);
     if (hash.digest("hex") !== id) return undefined;
@@ -71,12 +87,12 @@ export class ArtifactFiles {
    *
    * @param id What its content's SHA-256 must be.
    * @param body Its bytes.
-   * @param maxBytes The most bytes to accept.
+   * @param limits The most bytes to accept, in all and of the header.
    * @returns Whether it is new.
-   * @throws {ApiError} 409 if the content has another hash, 413 if it is too large, 400 if it is no safetensors file, 507
-   * if the store may not grow that much.
+   * @throws {ApiError} 409 if the content has another hash, 413 if it or its header is too large, 400 if it
+   * is no safetensors file, 507 if the store may not grow that much.
    */
-  async receive(id: string, body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<boolean> {
+  async receive(id: string, body: AsyncIterable<Uint8Array>, limits: ArtifactLimits): Promise<boolean> {
     if (await this.find(id)) return false;
     const path = shardPath(this.#folder, "artifacts", id);
     const temporary = partialPath(this.#folder);
@@ -87,7 +103,7 @@ export class ArtifactFiles {
     };
     let isKept = false;
     try {
-      await writeAtomically(path, checked(body, { id, maxBytes, written: temporary, take }), { temporary });
+      await writeAtomically(path, checked(body, { id, limits, written: temporary, take }), { temporary });
       isKept = true;
     } finally {
       this.#quota.settle(taken, isKept);
@@ -96,12 +112,15 @@ export class ArtifactFiles {
   }
 }
 
+/** Bounds of an artifact that arrives. */
+export type ArtifactLimits = Pick<Limits, "maxArtifactBytes" | "maxHeaderBytes">;
+
 /** Checks of an artifact while it arrives. */
 interface Checks {
   /** The SHA-256 that its content must have. */
   readonly id: string;
-  /** The largest size to accept. */
-  readonly maxBytes: number;
+  /** Bounds of its size. */
+  readonly limits: ArtifactLimits;
   /** The file that receives it. */
   readonly written: string;
   /** Counts bytes against the quota; throws beyond it. */
@@ -111,15 +130,15 @@ interface Checks {
 /** Passes bytes on, and throws at their end if they are not what they should be: then nothing is kept. */
 async function* checked(
   body: AsyncIterable<Uint8Array>,
-  { id, maxBytes, written, take }: Checks,
+  { id, limits, written, take }: Checks,
 ): AsyncGenerator<Uint8Array> {
   const hash = createHash("sha256");
+  const header = new HeaderLength();
   let size = 0;
   for await (const chunk of body) {
     size += chunk.length;
-    if (size > maxBytes) {
-      throw new ApiError("too_large", `Cannot take the artifact as it may have ${maxBytes} bytes at most`);
-    }
+    if (size > limits.maxArtifactBytes) throw tooLarge("the artifact", limits.maxArtifactBytes);
+    if (header.take(chunk) > limits.maxHeaderBytes) throw tooLarge("its header", limits.maxHeaderBytes);
     await take(chunk.length);
     hash.update(chunk);
     yield chunk;
@@ -136,5 +155,32 @@ async function* checked(
     throw new ApiError("not_safetensors", "Cannot take the artifact as it must be a safetensors file", {
       cause,
     });
+  }
+}
+
+function tooLarge(what: string, most: number): ApiError {
+  return new ApiError("too_large", `Cannot take the artifact as ${what} may have ${most} bytes at most`);
+}
+
+/**
+ * Reads the length of a safetensors header from the first bytes of a file, so that a long one is never
+ * parsed.
+ */
+class HeaderLength {
+  #bytes = new Uint8Array(LENGTH_BYTES);
+  #filled = 0;
+
+  /**
+   * Takes the next bytes of the file.
+   *
+   * @returns The header's length; 0 as long as it is not known, or where the file is no safetensors file.
+   */
+  take(chunk: Uint8Array): number {
+    const more = chunk.subarray(0, LENGTH_BYTES - this.#filled);
+    this.#bytes.set(more, this.#filled);
+    this.#filled += more.length;
+    if (this.#filled < LENGTH_BYTES) return 0;
+    const length = new DataView(this.#bytes.buffer).getBigUint64(0, true);
+    return length > BigInt(LONGEST_HEADER) ? 0 : Number(length);
   }
 }

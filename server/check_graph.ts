@@ -5,6 +5,7 @@
  * @module
  */
 
+import { z } from "zod";
 import type { ErrorCode } from "../errors/error_codes.ts";
 import type { GraphDocument } from "../graph/document.ts";
 import { GraphError } from "../graph/graph_error.ts";
@@ -12,6 +13,7 @@ import { nearest } from "../errors/nearest.ts";
 import { planGraph } from "../graph/plan.ts";
 import type { StageRegistry } from "../stages/registry.ts";
 import { ApiError } from "./api_error.ts";
+import type { PicturesOfRun } from "./engine/pictures_of_run.ts";
 import type { Limits } from "./limits.ts";
 
 /** What graphs are held against. */
@@ -21,11 +23,24 @@ export interface GraphRules {
   /** The server's bounds. */
   readonly limits: Limits;
   /** Names of the models that are served. */
-  readonly models: readonly string[];
+  readonly models: ModelNames;
+}
+
+/** The names that stages may give, by what they need of a model. */
+export interface ModelNames {
+  /** Whole checkpoints. */
+  readonly whole: readonly string[];
+  /** What can decode latents: whole checkpoints and autoencoders that stand alone. */
+  readonly decoders: readonly string[];
+  /** What can denoise: whole checkpoints and transformers that stand alone. */
+  readonly transformers: readonly string[];
 }
 
 /** Parameters that name a model, in the stages that are built in. */
-const MODEL_PARAMETERS = ["model", "transformer", "vae"];
+const MODEL_PARAMETERS = ["model", "transformer", "vae"] as const;
+
+/** Stages that need a whole checkpoint. */
+const WHOLE_STAGES: ReadonlySet<string> = new Set(["encode", "denoise", "denoise-part"]);
 
 /**
  * Checks a graph.
@@ -42,13 +57,17 @@ export function checkGraph(
   path: readonly string[] = ["graph"],
 ): GraphDocument {
   const { limits, registry } = rules;
+  // Planning takes time for each node, and looks for similar names where one is unknown.
+  const parts = z.object({ nodes: z.looseObject({}) }).safeParse(document).data;
+  if (Object.keys(parts?.nodes ?? {}).length > limits.maxNodes) {
+    throw outOfRange([...path, "nodes"], limits.maxNodes);
+  }
   try {
     const { document: graph, nodes } = planGraph(document, registry);
-    if (nodes.length > limits.maxNodes) throw outOfRange([...path, "nodes"], limits.maxNodes);
     if (graph.plugins?.length) {
       throw refusal([...path, "plugins"], "plugins_not_allowed", "Plugins cannot be loaded over HTTP");
     }
-    for (const { id, inputs, parameters, executor } of nodes) {
+    for (const { id, stage, inputs, parameters, executor } of nodes) {
       const at = [...path, "nodes", id];
       if (executor !== undefined) {
         throw refusal([...at, "executor"], "executor_not_allowed", "The server chooses where nodes run");
@@ -59,7 +78,7 @@ export function checkGraph(
           throw refusal([...at, "inputs", port], "file_not_allowed", message);
         }
       }
-      checkParameters(parameters as Readonly<Record<string, unknown>>, rules, [...at, "parameters"]);
+      checkParameters(Object(parameters), rules, [...at, "parameters"], stage.name);
     }
     return graph;
   } catch (error) {
@@ -70,11 +89,21 @@ export function checkGraph(
   }
 }
 
-/** Holds the parameters of a stage, built in or not, against the bounds, by the names that they have everywhere. */
+/**
+ * Holds the parameters of a stage, built in or not, against the bounds, by the names that they have
+ * everywhere.
+ *
+ * @param parameters The parameters.
+ * @param rules What they are held against.
+ * @param path Where they stand in the request, for errors.
+ * @param stage The stage's name; absent for a request for pictures, which has the parameters of several.
+ * @throws {ApiError} with the first fault.
+ */
 export function checkParameters(
   parameters: Readonly<Record<string, unknown>>,
   { limits, models }: Pick<GraphRules, "limits" | "models">,
   path: readonly string[],
+  stage?: string | undefined,
 ): void {
   const fail = (name: string, most: number): never => {
     throw outOfRange([...path, name], most);
@@ -105,7 +134,13 @@ export function checkParameters(
       throw refusal([...path, "seeds"], "out_of_range", "must have 20 digits at most");
     }
   }
-  if (number("maxSequenceLength") > limits.maxPromptLength) fail("maxSequenceLength", limits.maxPromptLength);
+  if (images * number("width") * number("height") > limits.maxPixels) {
+    const message = `the pictures of a request may have ${limits.maxPixels} pixels together at most`;
+    throw refusal([...path, "width"], "out_of_range", message);
+  }
+  if (number("maxSequenceLength") > limits.maxSequenceLength) {
+    fail("maxSequenceLength", limits.maxSequenceLength);
+  }
   for (const name of ["prompts", "negativePrompt"]) {
     for (const text of list(name)) {
       if (typeof text === "string" && text.length > limits.maxPromptLength) {
@@ -115,9 +150,43 @@ export function checkParameters(
   }
   for (const name of MODEL_PARAMETERS) {
     const model = parameters[name];
-    if (typeof model === "string" && !models.includes(model)) {
-      throw unknownModel(model, models, [...path, name].join("."));
+    const names = namesFor(name, stage, models);
+    if (typeof model === "string" && !names.includes(model)) {
+      throw unknownModel(model, names, [...path, name].join("."));
     }
+  }
+}
+
+/**
+ * The names that a parameter may give: what a stage would find to be another component is refused beforehand.
+ */
+function namesFor(
+  parameter: (typeof MODEL_PARAMETERS)[number],
+  stage: string | undefined,
+  { whole, decoders, transformers }: ModelNames,
+): readonly string[] {
+  if (stage === "decode") return decoders;
+  if (stage !== undefined && !WHOLE_STAGES.has(stage)) {
+    return [...new Set([...whole, ...decoders, ...transformers])];
+  }
+  return { model: whole, transformer: transformers, vae: decoders }[parameter];
+}
+
+/**
+ * Holds the pictures of a whole run against the bounds: several nodes may make some, and sizes may be the
+ * model's own.
+ *
+ * @throws {ApiError} 400 if there are too many.
+ */
+export function requirePictures({ images, pixels }: PicturesOfRun, limits: Limits, param: string): void {
+  if (images > limits.maxImages) {
+    const message = `makes ${images} pictures: a request may make ${limits.maxImages} at most`;
+    throw refusal([param], "out_of_range", message);
+  }
+  if (pixels > limits.maxPixels) {
+    const message =
+      `makes pictures of ${pixels} pixels together: a request may make ${limits.maxPixels} at most`;
+    throw refusal([param], "out_of_range", message);
   }
 }
 

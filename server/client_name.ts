@@ -1,13 +1,23 @@
 import type { Context } from "hono";
 import type { ServerEnv } from "./context.ts";
+import type { QueueClient } from "./jobs/queue_places.ts";
 
-/**
- * Who sends a request, as far as taking turns is concerned: the name that it gives itself in `X-Client-Id`, else the
- * address that it comes from.
- */
-export function clientName(context: Context<ServerEnv>): string {
-  const given = context.req.header("x-client-id");
-  if (given !== undefined && given !== "") return `id:${given.slice(0, 64)}`;
+/** The address that a request comes from. A client cannot choose it, as it can its name. */
+export function clientAddress(context: Context<ServerEnv>): string {
   const address = context.env?.remoteAddr;
   return address && "hostname" in address ? address.hostname : "local";
+}
+
+/**
+ * Names the client of a request, for its turns and places in the queue: the user of the body, else
+ * `X-Client-Id`, else the address.
+ *
+ * @param context The request.
+ * @param user The user that the body of the request names.
+ */
+export function queueClient(context: Context<ServerEnv>, user?: string | null | undefined): QueueClient {
+  const address = clientAddress(context);
+  const given = context.req.header("x-client-id");
+  const named = user ? `user:${user.slice(0, 64)}` : given ? `id:${given.slice(0, 64)}` : address;
+  return { client: named, address };
 }

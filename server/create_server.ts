@@ -23,7 +23,7 @@ import { HostedEngine } from "./engine/hosted_engine.ts";
 import { JobStore } from "./jobs/job_store.ts";
 import { Jobs } from "./jobs/jobs.ts";
 import { StoreSpace } from "./jobs/store_space.ts";
-import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import { type Limits, limitsWith } from "./limits.ts";
 import { type Log, noLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { Pictures } from "./pictures/pictures.ts";
@@ -102,7 +102,7 @@ export interface ServerOptions {
    * @default {nothing is removed}
    */
   readonly storeMaxAgeMs?: number | undefined;
-  /** Bounds that differ from {@linkcode DEFAULT_LIMITS}. */
+  /** Bounds that differ from those of `DEFAULT_LIMITS`. */
   readonly limits?: Partial<Limits> | undefined;
   /** The key that requests must carry; none otherwise. */
   readonly apiKey?: string | undefined;
@@ -177,7 +177,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     maxGpuMemory,
   } = options;
   if (apiKey !== undefined) requireUsableKey(apiKey);
-  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const limits = limitsWith(options.limits);
   const registry = await loadPlugins(builtInStages(), plugins);
   const entries = options.models ??
     (await listModels()).map(({ name }): ModelEntry => ({ name, reference: name }));

@@ -14,7 +14,13 @@ import { describeOrigin } from "../graph/provenance.ts";
 import { resumeGraph } from "../graph/resume.ts";
 import type { PictureRequestInput } from "../graph/picture_request.ts";
 import { textToImage } from "../graph/text_to_image.ts";
-import { checkGraph, checkParameters, unknownModel } from "./check_graph.ts";
+import {
+  checkGraph,
+  checkParameters,
+  type ModelNames,
+  requirePictures,
+  unknownModel,
+} from "./check_graph.ts";
 import { ApiError } from "./api_error.ts";
 import type { ServerContext } from "./context.ts";
 import type { JobOrder } from "./jobs/jobs.ts";
@@ -35,8 +41,8 @@ export function findModel(
 /** The names that stages may give for a model. */
 export function modelNames(
   { models, decoders, transformers }: Pick<ServerContext, "models" | "decoders" | "transformers">,
-): string[] {
-  return [...new Set([...models.map(({ name }) => name), ...decoders, ...transformers])];
+): ModelNames {
+  return { whole: models.map(({ name }) => name), decoders, transformers };
 }
 
 /**
@@ -103,8 +109,12 @@ export async function resumedGraph(
   return checkGraph(resumed.graph, { limits, models: modelNames(context), registry }, path);
 }
 
+/** Milliseconds that checking a graph may take. */
+const CHECK_MS = 60_000;
+
 /**
- * Refuses a graph that its stages would refuse once they read their models' configurations, and makes an order of it.
+ * Refuses a graph that its stages would refuse once they read their models' configurations, or whose pictures
+ * exceed the bounds, and makes an order of it.
  *
  * @throws {ApiError} with what they refuse.
  */
@@ -113,15 +123,16 @@ export async function orderOf(
     readonly graph: GraphDocument;
     readonly warnings?: readonly string[];
   },
-  { engine }: Pick<ServerContext, "engine">,
+  { engine, limits }: Pick<ServerContext, "engine" | "limits">,
 ): Promise<JobOrder> {
   let found;
   try {
-    found = await engine.check(order.graph);
+    found = await engine.check(order.graph, AbortSignal.timeout(CHECK_MS));
   } catch (error) {
     const reply = ApiError.from(error);
     throw reply.status < 500 ? reply : error;
   }
+  requirePictures(found.pictures, limits, order.kind === "picture" ? "request" : "graph");
   // What tells runs apart is the graph, where it begins, and what it reports.
   const { graph, previews, snapshots = null, saved = null, warnings = [] } = order;
   return {

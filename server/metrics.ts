@@ -7,18 +7,16 @@
 import { memoryUsage } from "node:process";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { RunEvent } from "../graph/events.ts";
+import { EventLoopWatch } from "./event_loop_watch.ts";
 import type { Job } from "./jobs/job.ts";
 import type { Jobs } from "./jobs/jobs.ts";
-
-/** Seconds between two looks at the event loop. */
-const LAG_EVERY_MS = 100;
 
 const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]);
 
 /** Counts what the server does. */
 export class Metrics {
   #registry = new Registry();
-  #timer: ReturnType<typeof setInterval>;
+  #watch: EventLoopWatch;
   #requests = new Counter({
     name: "pixstage_http_requests_total",
     help: "Requests answered.",
@@ -60,7 +58,7 @@ export class Metrics {
   #lag = new Histogram({
     name: "pixstage_event_loop_lag_seconds",
     help: "Seconds by which a timer was late.",
-    buckets: [0.001, 0.005, 0.02, 0.1, 0.5],
+    buckets: [0.001, 0.005, 0.02, 0.05, 0.1, 0.5],
     registers: [this.#registry],
   });
 
@@ -73,12 +71,22 @@ export class Metrics {
         this.set(memoryUsage.rss());
       },
     });
-    let due = performance.now() + LAG_EVERY_MS;
-    this.#timer = setInterval(() => {
-      const late = performance.now() - due;
-      this.#lag.observe(Math.max(late, 0) / 1000);
-      due = performance.now() + LAG_EVERY_MS;
-    }, LAG_EVERY_MS);
+    const watch = this.#watch = new EventLoopWatch((seconds) => this.#lag.observe(seconds));
+    new Gauge({
+      name: "pixstage_event_loop_lag_max_seconds",
+      help: "The longest delay of the event loop since the last look at these figures.",
+      registers: [this.#registry],
+      collect() {
+        const delays = watch.take();
+        this.set(delays.longest);
+        busiest.set(delays.busiest);
+      },
+    });
+    const busiest = new Gauge({
+      name: "pixstage_event_loop_busy_max_seconds",
+      help: "The most processor time of the event loop during one delay since the last look (Linux).",
+      registers: [this.#registry],
+    });
   }
 
   /** Watches the queue. */
@@ -128,6 +136,6 @@ export class Metrics {
 
   /** Stops looking at the event loop. */
   close(): void {
-    clearInterval(this.#timer);
+    this.#watch.close();
   }
 }

@@ -36,7 +36,7 @@ export interface StoreQuotaOptions {
   readonly maxBytes?: number | undefined;
   /** The age in milliseconds beyond which unused files are removed. */
   readonly maxAgeMs?: number | undefined;
-  /** Ids of the artifacts that unfinished jobs take as inputs. */
+  /** Ids of the artifacts that unfinished jobs need. */
   readonly inUse: () => ReadonlySet<string>;
   /** Receives an entry for each collection. */
   readonly log: Log;
@@ -144,6 +144,8 @@ export class StoreQuota {
     const most = maxBytes - this.#arriving - wanted;
     const before = this.#bytes;
     const needed = inUse();
+    // Reading the record of how an artifact was made counts as its use: a state is found by its record alone.
+    for (const id of needed) await this.#store.madeBy(id);
     const recent = Date.now() - RECENT_MS;
     try {
       const { removed, left } = await collectGarbage(this.#store, most, {

@@ -1,8 +1,12 @@
+import { createHash } from "node:crypto";
 import { rm, stat, utimes } from "node:fs/promises";
+import { setImmediate } from "node:timers/promises";
 import type { Artifact, JsonObject } from "../artifact.ts";
-import { artifactId, decodeArtifact, encodeArtifact } from "../artifact_file.ts";
+import { artifactId, decodeArtifact, encodeArtifact, outlineOfFile } from "../artifact_file.ts";
 import { writeAtomically, type WriteOptions } from "../atomically.ts";
-import { readFileRange } from "../disk.ts";
+import { readFileRange, readSafetensorsFileHeader } from "../disk.ts";
+import { PixstageError } from "../../errors/pixstage_error.ts";
+import type { ArtifactOutline } from "../outline.ts";
 import { FileError, onDisk } from "../file_error.ts";
 import {
   partialPath,
@@ -52,10 +56,24 @@ export class FolderStore implements RunStore {
     };
     const bytes = await readIfThere(path, damaged);
     if (!bytes) return undefined;
-    const found = await artifactId(bytes);
+    const found = await contentId(bytes);
     if (found !== id) return damaged(`its content has the SHA-256 ${found}`);
     await touch(path);
     return decodeArtifact(bytes, path);
+  }
+
+  async outline(id: string, options: StoreReadOptions = {}): Promise<ArtifactOutline | undefined> {
+    const path = this.#path("artifacts", id);
+    try {
+      const header = await readSafetensorsFileHeader(path);
+      await touch(path);
+      return outlineOfFile(header, path);
+    } catch (error) {
+      if (!(error instanceof PixstageError)) throw error;
+      if (error.code === "file_not_found") return undefined;
+      options.onDamage?.({ what: "artifact", id, place: path, reason: error.message });
+      return undefined;
+    }
   }
 
   async put(artifact: Artifact): Promise<string> {
@@ -156,6 +174,20 @@ export class FolderStore implements RunStore {
     const path = this.#path(shard, id);
     await onDisk("write", path, rm(path, { force: true }));
   }
+}
+
+/** Bytes of a large file that are hashed at once. Web Crypto would first copy all of it on the caller's thread. */
+const HASHED_BYTES = 1 << 22;
+
+/** SHA-256 of a file's content. Between the parts of a large one the event loop turns. */
+async function contentId(bytes: Uint8Array): Promise<string> {
+  if (bytes.length <= HASHED_BYTES) return await artifactId(bytes);
+  const hash = createHash("sha256");
+  for (let at = 0; at < bytes.length; at += HASHED_BYTES) {
+    hash.update(bytes.subarray(at, at + HASHED_BYTES));
+    await setImmediate();
+  }
+  return hash.digest("hex");
 }
 
 /**

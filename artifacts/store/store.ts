@@ -7,6 +7,7 @@
  */
 
 import type { Artifact } from "../artifact.ts";
+import type { ArtifactOutline } from "../outline.ts";
 import type { StageRecord } from "./stage_record.ts";
 
 /** Something in a store that is not as it must be. */
@@ -31,6 +32,11 @@ export interface StoreReadOptions {
 export interface ArtifactStore {
   /** Reads an artifact whose content has been held against its id; `undefined` where there is no such. */
   get(id: string, options?: StoreReadOptions): Promise<Artifact | undefined>;
+  /**
+   * Reads the outline of an artifact without its tensors, and without holding its content against its id;
+   * `undefined` where there is no such. Stores without this method have no cheaper way than to read it whole.
+   */
+  outline?(id: string, options?: StoreReadOptions): Promise<ArtifactOutline | undefined>;
   /**
    * Keeps an artifact; does nothing where it is kept already, and mends it where it is damaged.
    *

@@ -9,6 +9,7 @@ import type { JsonObject } from "../../artifacts/artifact.ts";
 import type { RunEvent } from "../../graph/events.ts";
 import type { Preparation, PrepareRequest } from "../../graph/executors/executor.ts";
 import type { SnapshotPolicy } from "../../graph/snapshots.ts";
+import type { PicturesOfRun } from "./pictures_of_run.ts";
 
 /** A graph that is to be run. */
 export interface EngineRun {
@@ -48,6 +49,16 @@ export type MadeOutput = z.infer<typeof madeOutputSchema>;
 /** The outputs of a run, by `node.port`. */
 export type EngineResult = Readonly<Record<string, MadeOutput>>;
 
+/** What is known of a run before it begins. */
+export interface CheckedGraph {
+  /** Sentences that the user should read. */
+  readonly warnings: readonly string[];
+  /** How the run would use memory. */
+  readonly memory: JsonObject;
+  /** The pictures that it would make. */
+  readonly pictures: PicturesOfRun;
+}
+
 /** Runs graphs. */
 export interface Engine {
   /** Graphs that run at once. */
@@ -61,10 +72,11 @@ export interface Engine {
   /**
    * Refuses what can be refused by reading configurations and the headers of weights and inputs alone.
    *
-   * @returns Sentences that the user should read, and how the run would use memory.
+   * @param graph The graph document.
+   * @param signal Stops the check.
    * @throws {PixstageError} with what is refused.
    */
-  check(graph: unknown): Promise<{ readonly warnings: readonly string[]; readonly memory: JsonObject }>;
+  check(graph: unknown, signal: AbortSignal): Promise<CheckedGraph>;
   /**
    * Runs a graph.
    *

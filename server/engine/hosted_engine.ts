@@ -16,8 +16,10 @@ import type { ModelEntry } from "../../hub/listed_models.ts";
 import type { Residency } from "../../models/segments.ts";
 import type { Device } from "../../runtime/device.ts";
 import type { StageRegistry } from "../../stages/registry.ts";
-import type { Engine, EngineResult, EngineRun, MadeOutput } from "./engine.ts";
+import type { CheckedGraph, Engine, EngineResult, EngineRun, MadeOutput } from "./engine.ts";
 import { FreedMemory } from "./freed_memory.ts";
+import { picturesOfRun } from "./pictures_of_run.ts";
+import { Slots } from "./slots.ts";
 
 /** How a {@linkcode HostedEngine} is set up. */
 export interface HostedEngineOptions extends MemoryLimits {
@@ -43,6 +45,11 @@ export interface HostedEngineOptions extends MemoryLimits {
   readonly residency?: Residency | undefined;
 }
 
+/**
+ * Graphs and stages that are prepared at once: each may need a process of its own, and reads given artifacts.
+ */
+const CHECKS_AT_ONCE = 2;
+
 /** Milliseconds that a stage has to stop at its next step before its process is ended. */
 const GRACE_MS = 5000;
 
@@ -55,8 +62,8 @@ export class HostedEngine implements Engine {
   #executor: ProcessExecutor;
   #options: PrepareOptions & { readonly store: FolderStore };
   #folder: string;
-  #free: number;
-  #waiting: (() => void)[] = [];
+  #lanes: Slots;
+  #checks = new Slots(CHECKS_AT_ONCE);
   #freed = new FreedMemory();
   #running = new Set<Promise<EngineResult>>();
   #closing = new AbortController();
@@ -67,7 +74,7 @@ export class HostedEngine implements Engine {
       HostedEngineOptions,
   ) {
     this.lanes = lanes;
-    this.#free = lanes;
+    this.#lanes = new Slots(lanes);
     this.#folder = store;
     this.#executor = new ProcessExecutor({
       plugins: [...plugins],
@@ -89,16 +96,20 @@ export class HostedEngine implements Engine {
   }
 
   async prepare(request: PrepareRequest, signal: AbortSignal): Promise<Preparation> {
+    using _slot = await this.#checks.take(signal);
     const residency = request.residency ?? this.#options.residency?.["*"];
     return await this.#executor.prepare({ ...request, residency }, { signal });
   }
 
-  async check(
-    graph: unknown,
-  ): Promise<{ readonly warnings: readonly string[]; readonly memory: JsonObject }> {
-    const { nodes, memory } = await prepareRun(graph, this.#options);
+  async check(graph: unknown, signal: AbortSignal): Promise<CheckedGraph> {
+    using _slot = await this.#checks.take(signal);
+    const { nodes, memory } = await prepareRun(graph, { ...this.#options, signal });
     const warnings = nodes.flatMap(({ prepared }) => prepared.warnings);
-    return { warnings: [...new Set(warnings)], memory: asJson(memory) as JsonObject };
+    return {
+      warnings: [...new Set(warnings)],
+      memory: asJson(memory) as JsonObject,
+      pictures: picturesOfRun(nodes),
+    };
   }
 
   async run(run: EngineRun): Promise<EngineResult> {
@@ -112,8 +123,7 @@ export class HostedEngine implements Engine {
   }
 
   async #run({ graph, onEvent, ...options }: EngineRun): Promise<EngineResult> {
-    if (this.#free > 0) this.#free -= 1;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    using _slot = await this.#lanes.take(options.signal);
     try {
       const outputs: Record<string, MadeOutput> = {};
       const made = await executeGraph(graph, {
@@ -132,9 +142,6 @@ export class HostedEngine implements Engine {
       return outputs;
     } finally {
       this.#freed.runEnded();
-      const next = this.#waiting.shift();
-      if (next) next();
-      else this.#free += 1;
     }
   }
 

@@ -37,6 +37,10 @@ export class Flight {
   readonly controller = new AbortController();
   /** Whether it runs. */
   isRunning = false;
+  /**
+   * States of half-done nodes that the run goes on from where it begins again, by node id: ids of artifacts.
+   */
+  readonly snapshotIds = new Map<string, string>();
   /** What it has come to. */
   progress: JobProgress | null = null;
   /** Runs whose results the store lost although its disk has free space. */
@@ -70,8 +74,12 @@ export class Flight {
     this.#prompts = promptsOf(this.graph);
   }
 
-  /** The ids of the artifacts that the graph names. */
-  get given(): string[] {
+  /** The ids of the artifacts that the run needs: those that the graph names, and states to go on from. */
+  get needed(): string[] {
+    return [...this.#given, ...Object.values(this.saved ?? {}), ...this.snapshotIds.values()];
+  }
+
+  get #given(): string[] {
     return Object.values(this.graph.nodes).flatMap(({ inputs }) => Object.values(inputs))
       .flatMap((source) => typeof source === "object" && "artifact" in source ? [source.artifact] : []);
   }
@@ -80,6 +88,11 @@ export class Flight {
   shouldWaitFor(other: Flight): boolean {
     const theirs = new Set(other.#prompts.values());
     return this.#prompts.values().some((prompt) => theirs.has(prompt));
+  }
+
+  /** These nodes alone will run. Others must not wait for one that guidance, being off, leaves out. */
+  planned(nodes: readonly string[]): void {
+    for (const node of [...this.#prompts.keys()]) if (!nodes.includes(node)) this.#prompts.delete(node);
   }
 
   /** A node is done: nobody needs to wait for it any more. */

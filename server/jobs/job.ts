@@ -57,6 +57,8 @@ export interface StoredJob {
   readonly job: Job;
   /** Who asked for it; clients are served in turn. */
   readonly client: string;
+  /** The address that it was asked for from, where that is known. */
+  readonly address?: string | undefined;
   /** Jobs of one key are done once while one of them is in flight. */
   readonly key: string;
   /** Whether denoising tells what it has come to at every step. */

@@ -28,6 +28,7 @@ const rowSchema = z.object({
   start: jsonSchema.pipe(z.object({
     snapshots: snapshotPolicySchema.optional(),
     saved: z.record(z.string(), sha256Schema).optional(),
+    address: z.string().optional(),
   })),
   job: jsonSchema.pipe(jobSchema),
 }).superRefine(({ id, status, job }, context) => {

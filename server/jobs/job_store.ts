@@ -11,7 +11,7 @@ import { FileError } from "../../artifacts/file_error.ts";
 import { type Log, noLog } from "../log.ts";
 import { isOver, type Job, type JobEvent, type StoredJob } from "./job.ts";
 import { openJobDatabase, replaceDatabase } from "./job_database.ts";
-import { type JobQuery, JobTables } from "./job_tables.ts";
+import { type JobPage, type JobQuery, JobTables } from "./job_tables.ts";
 import { sqliteFault } from "./sqlite_error.ts";
 import { Unwritten } from "./unwritten.ts";
 
@@ -106,13 +106,18 @@ export class JobStore {
   }
 
   /** Jobs, the newest first. */
-  list(query: JobQuery): Job[] {
+  list(query: JobQuery): JobPage {
     return this.#open().list(query, this.#unwritten.changed);
   }
 
   /** Jobs that have not ended, the oldest first. */
   unfinished(): StoredJob[] {
     return this.#open().unfinished();
+  }
+
+  /** The states of half-done nodes of an unfinished job, by node id: ids of artifacts. */
+  snapshots(id: string): Map<string, string> {
+    return this.#open().snapshots(id);
   }
 
   /** Adds an event. A preview replaces the one before it. */

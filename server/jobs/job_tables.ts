@@ -21,8 +21,21 @@ export interface JobQuery {
   readonly status?: JobStatus | undefined;
 }
 
+/** Jobs of a list. */
+export interface JobPage {
+  /** The jobs. */
+  readonly jobs: readonly Job[];
+  /** Whether others follow. */
+  readonly hasMore: boolean;
+}
+
+/** UTF-16 units of the jobs on a page, as JSON: reading and writing them keeps the event loop. */
+const PAGE_LENGTH = 1 << 19;
+
 /** No job has a larger number. */
 const MAX_SEQ = Number.MAX_SAFE_INTEGER;
+
+const snapshotEventSchema = z.object({ node: z.string(), id: z.string().optional() });
 
 const eventsSchema = z.array(z.object({ number: z.int(), type: z.string(), data: z.string() }));
 
@@ -50,7 +63,7 @@ export class JobTables {
   }
 
   /** Adds a job. */
-  insert({ job, client, key, previews, snapshots, saved }: StoredJob): void {
+  insert({ job, client, address, key, previews, snapshots, saved }: StoredJob): void {
     this.#sql("INSERT INTO jobs (id, status, client, key, previews, start, job) VALUES (?, ?, ?, ?, ?, ?, ?)")
       .run(
         job.id,
@@ -58,7 +71,7 @@ export class JobTables {
         client,
         key,
         Number(previews),
-        JSON.stringify({ snapshots, saved }),
+        JSON.stringify({ snapshots, saved, address }),
         JSON.stringify(job),
       );
   }
@@ -79,28 +92,30 @@ export class JobTables {
   }
 
   /**
-   * Jobs, the newest first.
+   * Jobs, the newest first: as many as were asked for, or fewer where they are large, but one at least.
    *
    * @param query The page.
    * @param newer Jobs by id whose rows are out of date.
    */
-  list({ limit, after, status }: JobQuery, newer: ReadonlyMap<string, Job>): Job[] {
-    const page = this.#sql(
+  list({ limit, after, status }: JobQuery, newer: ReadonlyMap<string, Job>): JobPage {
+    const next = this.#sql(
       `SELECT * FROM jobs
        WHERE seq < ?1 AND (?2 IS NULL OR status = ?2 OR id IN (SELECT value FROM json_each(?3)))
-       ORDER BY seq DESC LIMIT ?4`,
+       ORDER BY seq DESC LIMIT 1`,
     );
     const ids = JSON.stringify([...newer.keys()]);
     const jobs: Job[] = [];
     let before = after === undefined ? MAX_SEQ : this.#seq(after);
-    while (jobs.length < limit) {
-      const rows = page.all(before, status ?? null, ids, limit - jobs.length);
-      if (rows.length === 0) break;
-      before = Number(rows.at(-1)?.["seq"]);
-      const found = this.#readAll(rows).map(({ job }) => newer.get(job.id) ?? job);
-      jobs.push(...found.filter((job) => status === undefined || job.status === status));
+    for (let size = 0;;) {
+      const row = next.get(before, status ?? null, ids);
+      if (!row) return { jobs, hasMore: false };
+      size += String(row["job"]).length;
+      if (jobs.length === limit || jobs.length > 0 && size > PAGE_LENGTH) return { jobs, hasMore: true };
+      before = Number(row["seq"]);
+      const stored = this.#read(row)?.job;
+      const job = stored && (newer.get(stored.id) ?? stored);
+      if (job && (status === undefined || job.status === status)) jobs.push(job);
     }
-    return jobs;
   }
 
   /** Jobs that have not ended, the oldest first. */
@@ -129,6 +144,21 @@ export class JobTables {
        ORDER BY number LIMIT ?`,
     ).all(job, after, limit);
     return eventsSchema.parse(rows);
+  }
+
+  /** The states of half-done nodes of a job, by node id: ids of artifacts. */
+  snapshots(job: string): Map<string, string> {
+    const rows = this.#sql(
+      `SELECT type, data FROM events WHERE job = ? AND type IN ('checkpoint', 'stage:end') AND json_valid(data)
+       ORDER BY number`,
+    ).all(job);
+    const states = new Map<string, string>();
+    for (const { type, data } of rows) {
+      const event = snapshotEventSchema.safeParse(JSON.parse(String(data))).data;
+      if (event && type === "checkpoint" && event.id !== undefined) states.set(event.node, event.id);
+      else if (event) states.delete(event.node);
+    }
+    return states;
   }
 
   /** Removes the previews of a job. */

@@ -5,9 +5,7 @@
  */
 
 import { FileError } from "../../artifacts/file_error.ts";
-import { PixstageError } from "../../errors/pixstage_error.ts";
 import type { RunEvent } from "../../graph/events.ts";
-import { StageProcessError } from "../../graph/hosts/host_error.ts";
 import { ApiError } from "../api_error.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Limits } from "../limits.ts";
@@ -16,8 +14,10 @@ import { Flight, type JobProgress } from "./flight.ts";
 import { isOver, type Job, type JobEvent, type StoredJob } from "./job.ts";
 import { endEvent, failedEvent, JobJournal, now } from "./job_journal.ts";
 import type { JobStore } from "./job_store.ts";
-import type { JobQuery } from "./job_tables.ts";
-import { NotKeptError, type StoreSpace } from "./store_space.ts";
+import type { JobPage, JobQuery } from "./job_tables.ts";
+import { type QueueClient, type QueuePlace, QueuePlaces } from "./queue_places.ts";
+import { attemptsOf, hiddenReason, type Retry, retryOf } from "./retry.ts";
+import type { StoreSpace } from "./store_space.ts";
 
 /** What is told of runs to who counts and traces them. */
 export interface JobsObserver {
@@ -42,23 +42,25 @@ export interface JobsOptions {
   /** Checks that the store keeps the results of runs. */
   readonly space: StoreSpace;
   /** Bounds of the queue, the history, the attempts and the time of jobs. */
-  readonly limits: Pick<Limits, "maxQueue" | "keptJobs" | "maxAttempts" | "maxJobSeconds">;
+  readonly limits: Pick<
+    Limits,
+    "maxQueue" | "maxQueuePerAddress" | "maxQueuePerClient" | "keptJobs" | "maxAttempts" | "maxJobSeconds"
+  >;
   /** Is told of runs. */
   readonly observer?: JobsObserver | undefined;
 }
 
 /** What is asked for. */
 export interface JobOrder
-  extends Omit<StoredJob, "job">, Pick<Job, "kind" | "request" | "graph" | "warnings"> {
+  extends
+    Omit<StoredJob, "job" | "client" | "address">,
+    Pick<Job, "kind" | "request" | "graph" | "warnings"> {
   /** Seconds from now after which an unfinished job fails. */
   readonly deadline?: number | undefined;
 }
 
 /** Milliseconds between two checks of deadlines, of the disk, and of changes that the job store lacks. */
 const RETRY_MS = 1000;
-
-/** Attempts to run a graph whose results the store loses although its disk has space. */
-const MOST_VAIN_RUNS = 3;
 
 const LAST_EVENTS: ReadonlySet<string> = new Set(["done", "failed", "cancelled"]);
 
@@ -68,6 +70,8 @@ export class Jobs {
   #queue = new FairQueue<Flight>();
   #flights = new Map<string, Flight>();
   #byJob = new Map<string, Flight>();
+  #clients = new Map<string, QueueClient>();
+  #places: QueuePlaces;
   #running = new Set<Flight>();
   #journal: JobJournal;
   #secondsOfARun = 2;
@@ -79,6 +83,7 @@ export class Jobs {
   constructor(options: JobsOptions) {
     this.#options = options;
     this.#journal = new JobJournal(options.store);
+    this.#places = new QueuePlaces(options.limits);
     this.#takeUp();
     queueMicrotask(() => this.#dispatch());
     // The next check repeats one that fails.
@@ -96,23 +101,35 @@ export class Jobs {
   }
 
   /**
+   * Takes a place in the queue, before an order is checked.
+   *
+   * @param client Who asks.
+   * @returns The place: for {@linkcode Jobs.submit}, then to be disposed of.
+   * @throws {ApiError} 429 if too many wait, with the seconds after which to try again.
+   * @throws {FileError} if jobs wait for free space.
+   */
+  reserve(client: QueueClient): QueuePlace {
+    this.#options.store.catchUp();
+    if (this.#obstacle) throw this.#obstacle;
+    const waiting = [...this.#byJob].flatMap(([id, { isRunning }]) =>
+      isRunning ? [] : [this.#clients.get(id)!]
+    );
+    const seconds = Math.ceil(this.#secondsOfARun * this.#queue.size / this.#options.engine.lanes);
+    return this.#places.take(client, waiting, Math.min(Math.max(seconds, 1), 300));
+  }
+
+  /**
    * Takes an order.
    *
-   * @throws {ApiError} 429 if too many wait, with the seconds after which to try again.
+   * @param order The order.
+   * @param place The place in the queue that was reserved for it.
    * @throws {FileError} if it cannot be written, or if jobs wait for free space.
    */
-  submit(order: JobOrder): Job {
-    const { store, limits, engine } = this.#options;
+  submit({ kind, request, graph, warnings, deadline, ...more }: JobOrder, place: QueuePlace): Job {
+    const { store, limits } = this.#options;
     store.catchUp();
     if (this.#obstacle) throw this.#obstacle;
-    const waiting = this.waiting;
-    if (waiting >= limits.maxQueue) {
-      const seconds = Math.ceil(this.#secondsOfARun * this.#queue.size / engine.lanes);
-      throw new ApiError("queue_full", `Cannot take the job as ${waiting} wait already: try again later`, {
-        headers: { "retry-after": String(Math.min(Math.max(seconds, 1), 300)) },
-      });
-    }
-    const { kind, request, graph, warnings, deadline = limits.maxJobSeconds, ...rest } = order;
+    const rest = { ...more, ...place.holder };
     const job: Job = {
       id: `job_${crypto.randomUUID().replaceAll("-", "")}`,
       object: "job",
@@ -121,7 +138,7 @@ export class Jobs {
       created: now(),
       started: null,
       completed: null,
-      deadline: Math.min(deadline, limits.maxJobSeconds),
+      deadline: deadline ?? limits.maxJobSeconds,
       attempts: 0,
       request,
       graph,
@@ -130,6 +147,7 @@ export class Jobs {
       error: null,
     };
     store.insert({ ...rest, job });
+    place[Symbol.dispose]();
     this.#enlist({ ...rest, job });
     this.#dispatch();
     return this.get(job.id)!;
@@ -141,13 +159,13 @@ export class Jobs {
   }
 
   /** Jobs, the newest first. */
-  list(query: JobQuery): Job[] {
+  list(query: JobQuery): JobPage {
     return this.#options.store.list(query);
   }
 
-  /** Ids of the artifacts that unfinished jobs take as inputs. */
+  /** Ids of the artifacts that unfinished jobs need: their inputs, and the states that they go on from. */
   artifactsInUse(): Set<string> {
-    return new Set(this.#byJob.values().flatMap(({ given }) => given));
+    return new Set(this.#byJob.values().flatMap(({ needed }) => needed));
   }
 
   /** How many are served before a job that waits; `null` if it does not wait. */
@@ -181,8 +199,22 @@ export class Jobs {
     return over;
   }
 
-  /** Events of a job after a number, as they come, to the last. */
-  async *follow(id: string, after: number, signal: AbortSignal): AsyncGenerator<JobEvent> {
+  /**
+   * Events of a job after a number, as they come, to the last.
+   *
+   * @param id The job.
+   * @param after The number of the last event that is known.
+   * @param signal Ends the stream.
+   * @param forRequest Whether a request waits for the job's end: it is then cancelled where it would have to
+   * wait for free space, as {@linkcode Jobs.ended} does.
+   * @throws {FileError} if such a job has to wait for free space.
+   */
+  async *follow(
+    id: string,
+    after: number,
+    signal: AbortSignal,
+    forRequest = false,
+  ): AsyncGenerator<JobEvent> {
     let last = after;
     signal.addEventListener("abort", () => this.#journal.wake(id), { once: true });
     while (!signal.aborted && !this.#closed) {
@@ -194,6 +226,7 @@ export class Jobs {
       if (events.length > 0) continue;
       const job = this.get(id);
       if (!job || isOver(job.status)) return;
+      if (forRequest) this.#requireSpace(job);
       // Nothing can have changed since: whoever changes jobs runs in this thread too.
       await this.#journal.next(id);
     }
@@ -210,13 +243,17 @@ export class Jobs {
     for (;;) {
       const job = this.get(id);
       if (!job || isOver(job.status) || signal.aborted || this.#closed) return job;
-      const obstacle = this.#obstacle;
-      if (obstacle && job.status === "queued") {
-        this.cancel(id);
-        throw obstacle;
-      }
+      this.#requireSpace(job);
       await this.#journal.next(id);
     }
+  }
+
+  /** Cancels a job that would have to wait for free space, so that the request behind it gets an answer. */
+  #requireSpace({ id, status }: Job): void {
+    const obstacle = this.#obstacle;
+    if (!obstacle || status !== "queued") return;
+    this.cancel(id);
+    throw obstacle;
   }
 
   /** Ends all runs. Their jobs go on where the same store is opened again. */
@@ -234,7 +271,8 @@ export class Jobs {
 
   /** Puts a job into the flight that does the same already, or into one of its own. */
   #enlist(stored: StoredJob): void {
-    const { job, key, client } = stored;
+    const { job, key, client, address } = stored;
+    this.#clients.set(job.id, { client, address });
     const flight = this.#flights.get(key);
     if (!flight) {
       const own = new Flight({ ...stored, job: { ...job, status: "queued" } });
@@ -258,6 +296,9 @@ export class Jobs {
       const { job } = stored;
       if (job.status === "queued" || job.attempts < limits.maxAttempts) {
         this.#enlist(stored);
+        for (const [node, id] of store.snapshots(job.id)) {
+          this.#byJob.get(job.id)?.snapshotIds.set(node, id);
+        }
         continue;
       }
       const message = `The server ended ${job.attempts} times while it ran this job: it is not run again`;
@@ -346,7 +387,7 @@ export class Jobs {
       if (reply.status >= 500 && !controller.signal.aborted) {
         this.#options.observer?.fault?.(fault, flight);
       }
-      const wait = controller.signal.aborted ? undefined : this.#waitBeforeRetry(flight, fault);
+      const wait = controller.signal.aborted ? undefined : await retryOf(flight, fault, this.#options);
       if (wait) {
         this.#options.observer?.event?.(last, flight);
         return this.#runAgain(flight, wait, elapsedMs);
@@ -363,31 +404,10 @@ export class Jobs {
     this.#dispatch();
   }
 
-  /** Why a run that failed is made again, and the bytes that it waits for; `undefined` if it is over. */
-  #waitBeforeRetry(
-    flight: Flight,
-    fault: unknown,
-  ): { readonly reason: string; readonly bytes: number } | undefined {
-    if (flight.jobs.size === 0) return undefined;
-    if (fault instanceof NotKeptError) {
-      // Not for ever where there is space for the results.
-      if (fault.bytes === 0) flight.vainRuns += 1;
-      const { message, bytes } = fault;
-      return fault.isWorthRepeating && flight.vainRuns < MOST_VAIN_RUNS
-        ? { reason: message, bytes }
-        : undefined;
-    }
-    if (!(fault instanceof PixstageError) || fault.code !== "host_died") return undefined;
-    const { maxAttempts } = this.#options.limits;
-    const attempts = attemptsOf(flight);
-    if (attempts >= maxAttempts) return undefined;
-    return { reason: `The process of the run ended (attempt ${attempts} of ${maxAttempts})`, bytes: 0 };
-  }
-
   /** Returns a run to the front of the queue: where the disk is full, until it has space. */
   #runAgain(
     flight: Flight,
-    { reason, bytes }: { readonly reason: string; readonly bytes: number },
+    { reason, bytes }: Retry,
     elapsedMs: number,
   ): void {
     this.#running.delete(flight);
@@ -419,7 +439,13 @@ export class Jobs {
     if (event.type === "step") {
       const { node, stage, step, steps } = event;
       flight.progress = { node, stage, step, steps };
+    } else if (event.type === "plan") {
+      flight.planned(event.stages.flatMap(({ nodes }) => nodes));
+      if (this.#queue.size > 0) this.#dispatch();
+    } else if (event.type === "checkpoint") {
+      flight.snapshotIds.set(event.node, event.id);
     } else if (event.type === "stage:end" || event.type === "stage:cached") {
+      flight.snapshotIds.delete(event.node);
       flight.nodeDone(event.node);
       if (this.#queue.size > 0) this.#dispatch();
     }
@@ -432,22 +458,8 @@ export class Jobs {
     const over = this.#journal.end(job, last);
     flight.jobs.delete(over.id);
     this.#byJob.delete(over.id);
+    this.#clients.delete(over.id);
     this.#options.observer?.ended?.(over);
     return over;
   }
-}
-
-/** Times that a run was begun since it last got on. */
-function attemptsOf({ jobs }: Flight): number {
-  return Math.max(0, ...jobs.values().map(({ attempts }) => attempts));
-}
-
-/** What clients are told of a fault whose details are for the log. */
-function hiddenReason(fault: unknown, attempts: number): string {
-  if (!(fault instanceof StageProcessError)) {
-    return "The run failed for a reason that lies with the server: see its log";
-  }
-  const { stage, signal } = fault;
-  const how = signal === undefined ? "" : `, the last time by ${signal}`;
-  return `The process that ran stage "${stage}" ended ${attempts} times${how}: it is not run again`;
 }

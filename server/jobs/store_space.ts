@@ -65,6 +65,11 @@ export class StoreSpace {
     this.#wanted = { bytes: SPARE_BYTES, fault };
   }
 
+  /** Bytes that a run needs to go on where its disk is full; 0 if the disk is not. */
+  async lacking(): Promise<number> {
+    return await this.#has(SPARE_BYTES) ? 0 : SPARE_BYTES;
+  }
+
   /** Checks whether runs still have to wait. */
   async look(): Promise<void> {
     if (this.#wanted && await this.#has(this.#wanted.bytes)) this.#wanted = undefined;

@@ -43,7 +43,8 @@ async function readPicture({ path, maxPixels, order }: PictureTask): Promise<Pix
   }
   const bytes = image.length / count;
   const start = image.offset + order.image * bytes;
-  const data = new Float32Array((await readFileRange(path, start, start + bytes)).slice().buffer);
+  const { buffer } = await readFileRange(path, start, start + bytes);
+  const data = new Float32Array(buffer, 0, bytes / Float32Array.BYTES_PER_ELEMENT);
   return toPixels(tensor("float32", [1, 3, height, width], data))[0];
 }
 

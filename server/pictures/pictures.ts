@@ -30,6 +30,7 @@ export class Pictures {
   #worker: Worker | undefined;
   #waiting = new Map<number, PromiseWithResolvers<Uint8Array<ArrayBuffer> | undefined>>();
   #next = 0;
+  #orders = 0;
 
   /**
    * @param store The folder of the store.
@@ -51,19 +52,32 @@ export class Pictures {
    */
   async write(order: PictureOrder): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const { maxPictures, maxPicturePixels } = this.#limits;
-    if (this.#waiting.size >= maxPictures) {
-      throw new ApiError("queue_full", `${this.#waiting.size} pictures wait to be written: try again later`, {
+    if (this.#orders >= maxPictures) {
+      throw new ApiError("queue_full", `${this.#orders} pictures wait to be written: try again later`, {
         headers: { "retry-after": "1" },
       });
     }
-    const found = await this.#files.find(order.artifact);
-    if (!found) return undefined;
+    // Counted before the first wait, so that no number of requests gets past the bound at once.
+    this.#orders++;
+    try {
+      const found = await this.#files.find(order.artifact);
+      return found && await this.#write(order, found.path, maxPicturePixels);
+    } finally {
+      this.#orders--;
+    }
+  }
+
+  async #write(
+    order: PictureOrder,
+    path: string,
+    maxPixels: number,
+  ): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const id = this.#next++;
     const task: PictureTask = {
       id,
       store: this.#store,
-      path: found.path,
-      maxPixels: maxPicturePixels,
+      path,
+      maxPixels,
       order,
     };
     const reply = Promise.withResolvers<Uint8Array<ArrayBuffer> | undefined>();

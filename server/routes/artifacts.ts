@@ -128,7 +128,7 @@ export function artifactRoutes({ artifacts, pictures, limits }: ServerContext) {
       const { id } = context.req.valid("param");
       const { body } = context.req.raw;
       if (!body) throw new ApiError("empty_body", "Cannot take the artifact as the request has no body");
-      const isNew = await artifacts.receive(id, body, limits.maxArtifactBytes);
+      const isNew = await artifacts.receive(id, body, limits);
       return isNew ? context.json({ id }, 201) : context.json({ id }, 200);
     })
     .openapi(pictureRoute, async (context) => {

@@ -9,7 +9,7 @@ import type { Context } from "hono";
 import { streamSSE } from "hono/streaming";
 import type { PictureRequestInput } from "../../graph/picture_request.ts";
 import { ApiError } from "../api_error.ts";
-import { clientName } from "../client_name.ts";
+import { queueClient } from "../client_name.ts";
 import type { ServerContext, ServerEnv } from "../context.ts";
 import { PartialImages } from "../partial_images.ts";
 import type { Job } from "../jobs/job.ts";
@@ -53,6 +53,7 @@ const FIELD_NAMES: Readonly<Record<string, string>> = {
   seeds: "seed",
   width: "size",
   height: "size",
+  request: "size",
   guidanceScale: "guidance_scale",
   negativePrompt: "negative_prompt",
 };
@@ -85,6 +86,7 @@ async function submit(
   context: Context<ServerEnv>,
   server: ServerContext,
 ): Promise<Job> {
+  using place = server.jobs.reserve(queueClient(context, request.user));
   const pictureRequest = toPictureRequest(request, server);
   try {
     const graph = pictureGraph(pictureRequest, server, []);
@@ -94,14 +96,13 @@ async function submit(
       graph,
       previews: Boolean(request.stream && request.partial_images),
       warnings: imageWarnings(request),
-      client: request.user ? `user:${request.user.slice(0, 64)}` : clientName(context),
     }, server);
-    return server.jobs.submit(order);
+    return server.jobs.submit(order, place);
   } catch (error) {
     if (!(error instanceof ApiError) || error.param === undefined) throw error;
     const { code, message, param: stageField, headers, details } = error;
     const field = stageField.split(".").pop()!;
-    const param = FIELD_NAMES[field] ?? field;
+    const param = Object.hasOwn(FIELD_NAMES, field) ? FIELD_NAMES[field]! : field;
     const told = message.startsWith(stageField) ? param + message.slice(stageField.length) : message;
     throw new ApiError(code, told, { param, headers, details });
   }
@@ -175,7 +176,7 @@ function streamPictures(
       await stream.writeSSE({ event: event.type, data: JSON.stringify(event) });
     try {
       const previews = new PartialImages(request.partial_images ?? 0);
-      for await (const { data } of server.jobs.follow(job.id, 0, gone.signal)) {
+      for await (const { data } of server.jobs.follow(job.id, 0, gone.signal, true)) {
         const found = previews.take(JSON.parse(data));
         if (found) await send(found);
       }

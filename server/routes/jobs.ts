@@ -7,11 +7,12 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { ApiError } from "../api_error.ts";
 import { checkGraph } from "../check_graph.ts";
-import { clientName } from "../client_name.ts";
+import { queueClient } from "../client_name.ts";
 import type { ServerContext } from "../context.ts";
 import { jobEvents } from "../event_stream.ts";
 import { jobReply } from "../job_reply.ts";
 import { isOver, type Job } from "../jobs/job.ts";
+import type { Limits } from "../limits.ts";
 import { router } from "../router.ts";
 import { modelNames, orderOf, pictureGraph, resumedGraph } from "../job_graphs.ts";
 import { jobListSchema, jobQuerySchema, jobReplySchema, jobRequestSchema } from "../schemas/job_request.ts";
@@ -92,6 +93,9 @@ export function jobRoutes(server: ServerContext) {
   return router()
     .openapi(orderRoute, async (context) => {
       const { request, graph, resume, previews, deadline } = context.req.valid("json");
+      requireDeadline(deadline, limits);
+      // A full queue refuses an order before its graph is checked.
+      using place = jobs.reserve(queueClient(context));
       const rules = { limits, registry, models: modelNames(server) };
       const checked = request
         ? pictureGraph(request, server, ["request"])
@@ -104,16 +108,14 @@ export function jobRoutes(server: ServerContext) {
         graph: checked,
         previews,
         deadline,
-        client: clientName(context),
       }, server);
-      return context.json(jobReply(jobs.submit(order), server), 202);
+      return context.json(jobReply(jobs.submit(order, place), server), 202);
     })
     .openapi(listRoute, (context) => {
       const { limit, after, status } = context.req.valid("query");
-      const size = Math.min(limit, limits.maxPage);
-      const page = jobs.list({ limit: size + 1, after, status });
-      const data = page.slice(0, size).map((job) => jobReply(job, server));
-      return context.json({ object: "list" as const, data, has_more: page.length > size }, 200);
+      const page = jobs.list({ limit: Math.min(limit, limits.maxPage), after, status });
+      const data = page.jobs.map((job) => jobReply(job, server));
+      return context.json({ object: "list" as const, data, has_more: page.hasMore }, 200);
     })
     .openapi(getRoute, (context) => {
       return context.json(jobReply(find(context.req.valid("param").id), server), 200);
@@ -132,4 +134,10 @@ export function jobRoutes(server: ServerContext) {
       const after = Number(context.req.valid("header")["last-event-id"] ?? 0);
       return jobEvents(context, id, after, server);
     });
+}
+
+/** Refuses a deadline that is later than the server lets jobs live. */
+function requireDeadline(deadline: number | undefined, { maxJobSeconds }: Limits): void {
+  if (deadline === undefined || deadline <= maxJobSeconds) return;
+  throw new ApiError("out_of_range", `deadline: must be at most ${maxJobSeconds}`, { param: "deadline" });
 }

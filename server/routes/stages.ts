@@ -16,7 +16,7 @@ import { snapshotPolicySchema } from "../../graph/snapshots.ts";
 import type { Stage } from "../../stages/stage.ts";
 import { ApiError } from "../api_error.ts";
 import { checkGraph, checkParameters } from "../check_graph.ts";
-import { clientName } from "../client_name.ts";
+import { queueClient } from "../client_name.ts";
 import type { ServerContext, ServerEnv } from "../context.ts";
 import type { Job } from "../jobs/job.ts";
 import { modelNames, orderOf } from "../job_graphs.ts";
@@ -142,8 +142,10 @@ export function stageRoutes(server: ServerContext) {
     const { name } = context.req.valid("param");
     const { version, parameters, inputs } = context.req.valid("json");
     const stage = findStage(name, version);
+    // Stages to be prepared wait for one another, as orders do while they are checked.
+    using _place = jobs.reserve(queueClient(context));
     const parsed = parseValue(stage.parameters, parameters);
-    checkParameters(Object(parsed), { limits, models: modelNames(server) }, ["parameters"]);
+    checkParameters(Object(parsed), { limits, models: modelNames(server) }, ["parameters"], name);
     const outlines = parseValue(z.record(z.string(), outlineSchema), inputs);
     const node = { id: NODE, stage, parameters: parsed };
     const signal = AbortSignal.any([context.req.raw.signal, AbortSignal.timeout(PREPARE_MS)]);
@@ -153,6 +155,7 @@ export function stageRoutes(server: ServerContext) {
     const { name } = context.req.valid("param");
     const { version, parameters, inputs, previews, snapshots, saved } = context.req.valid("json");
     findStage(name, version);
+    using place = jobs.reserve(queueClient(context));
     for (const id of [...Object.values(inputs), ...(saved === undefined ? [] : [saved])]) {
       if (await server.artifacts.find(id)) continue;
       throw new ApiError("artifact_not_found", `There is no artifact ${id}: put it first`, {
@@ -173,8 +176,8 @@ export function stageRoutes(server: ServerContext) {
         previews,
         snapshots,
         saved: saved === undefined ? undefined : { [NODE]: saved },
-        client: clientName(context),
       }, server),
+      place,
     );
     if (context.req.header("accept")?.includes("text/event-stream")) return stream(context, job, server);
     const over = await jobs.ended(job.id, context.req.raw.signal);
@@ -193,7 +196,7 @@ function stream(context: Context<ServerEnv>, job: Job, server: ServerContext): R
     });
     const heartbeat = setInterval(() => stream.write(": alive\n\n"), server.heartbeatMs);
     try {
-      for await (const { type, data } of server.jobs.follow(job.id, 0, gone.signal)) {
+      for await (const { type, data } of server.jobs.follow(job.id, 0, gone.signal, true)) {
         await stream.writeSSE({ event: type, data });
       }
       await stream.writeSSE({ event: "result", data: JSON.stringify(resultOf(server.jobs.get(job.id))) });

@@ -51,19 +51,19 @@ export const imagesResponseSchema = z.object({
 }).openapi("ImagesResponse");
 
 /** Parameters of the OpenAI API that say nothing to these models. */
-const WITHOUT_EFFECT: Readonly<Record<string, readonly unknown[]>> = {
-  quality: ["auto", "standard"],
-  style: [],
-  background: ["auto", "opaque"],
-  moderation: ["auto"],
-};
+const WITHOUT_EFFECT: ReadonlyMap<string, readonly unknown[]> = new Map([
+  ["quality", ["auto", "standard"]],
+  ["style", []],
+  ["background", ["auto", "opaque"]],
+  ["moderation", ["auto"]],
+]);
 
 /** What of a request is not honoured, a sentence each. */
 export function imageWarnings(request: ImageRequest): string[] {
   const warnings: string[] = [];
   for (const [name, value] of Object.entries(request)) {
     if (Object.hasOwn(imageRequestSchema.shape, name) || value === null) continue;
-    const harmless = WITHOUT_EFFECT[name];
+    const harmless = WITHOUT_EFFECT.get(name);
     if (harmless?.includes(value)) continue;
     const reason = harmless ? "has no effect on these models" : "is not known";
     warnings.push(`Parameter ${name.slice(0, 60)} ${reason} and was ignored`);

@@ -154,6 +154,13 @@ Deno.test("headers that a lenient reader lets pass are refused", () => {
   }
 });
 
+Deno.test("a header of any depth is refused in the same way: what can be parsed may be too deep to be shown", () => {
+  for (let levels = 100; levels < 12_000; levels += 100) {
+    const bytes = headerOf(`{"a":${"[".repeat(levels)}${"]".repeat(levels)}}`);
+    assert.throws(() => parseSafetensorsHeader(bytes, bytes.length, "deep"), SafetensorsError);
+  }
+});
+
 Deno.test("encodeSafetensors() refuses names that cannot stand in a file", () => {
   const scalar = tensor("uint8", [], new Uint8Array(1));
   assert.throws(() => encodeSafetensors({ "__metadata__": scalar }), { code: "invalid_value" });

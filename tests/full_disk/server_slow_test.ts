@@ -188,6 +188,59 @@ diskTest(
   },
 );
 
+diskTest("a stream ends with the reason where its job would have to wait for space", 16, async (disk) => {
+  const server = await new ServerProcess({ store: join(disk.folder, "store") }).listens();
+  try {
+    const { id } = await server.order({ ...picture(1, { steps: 100 }), previews: false });
+    const request = { model: "tiny", prompt: "dog", size: "256x256", steps: 3, stream: true };
+    const stream = await post(server, "/v1/images/generations", request);
+    assert.equal(stream.status, 200);
+    for await (const { event } of sseEvents(await fetch(`${server.url}/v1/jobs/${id}/events`))) {
+      if (event === "step") break;
+    }
+    await disk.fill();
+    const events = await Array.fromAsync(sseEvents(stream));
+    assert.deepEqual(events.map(({ event }) => event), ["error"]);
+    const { error } = errorSchema.parse(JSON.parse(events[0]!.data));
+    assert.equal(error.code, "disk_full");
+    assert.match(error.message, /disk is full: try again/);
+    await disk.empty();
+    assert.equal((await server.ended(id)).status, "completed", server.log);
+    const pictures = [...(await jobs(server)).values()].map(({ status }) => status);
+    assert.deepEqual(pictures.toSorted(), ["cancelled", "completed"]);
+  } finally {
+    await server.end("SIGKILL");
+  }
+});
+
+diskTest(
+  "a stage that finds no space, also not for temporary files, runs again once there is some",
+  16,
+  async (disk) => {
+    const temporary = join(disk.folder, "temporary");
+    await Deno.mkdir(temporary);
+    const options = { store: join(disk.folder, "store"), env: { TMPDIR: temporary } };
+    const server = await new ServerProcess(options).listens();
+    try {
+      const { id } = await server.order({ ...picture(1, { steps: 50 }), previews: false });
+      let filled = false;
+      for await (const { event, data } of sseEvents(await fetch(`${server.url}/v1/jobs/${id}/events`))) {
+        if (event === "step" && !filled) {
+          await disk.fill();
+          filled = true;
+        }
+        assert.notEqual(event, "failed", data);
+        if (event === "warning" && /A stage could not write .* once the disk has space/.test(data)) break;
+      }
+      assert.equal((await server.job(id)).status, "queued");
+      await disk.empty();
+      assert.equal((await server.ended(id)).status, "completed", server.log);
+    } finally {
+      await server.end("SIGKILL");
+    }
+  },
+);
+
 diskTest(
   "a log on the full disk ends neither the server nor a request, and goes on once the disk has space",
   8,

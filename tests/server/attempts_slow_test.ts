@@ -127,7 +127,11 @@ Deno.test("a job ends at its deadline, whether it waits or runs, and the deadlin
 
 Deno.test("no job may take longer than the server allows", async () => {
   await using server = await serving({ limits: { maxJobSeconds: 1 } });
-  const { id, deadline } = await order(server, { request: { ...LONG, prompts: ["x"] }, deadline: 100 });
+  const refused = await server.post("/v1/jobs", { request: { ...LONG, prompts: ["x"] }, deadline: 100 });
+  assert.equal(refused.status, 400);
+  const { error } = await refused.json();
+  assert.deepEqual([error.code, error.param], ["out_of_range", "deadline"]);
+  const { id, deadline } = await order(server, { request: { ...LONG, prompts: ["x"] } });
   assert.equal(deadline, 1);
   assert.equal((await ended(server, id)).error?.code, "deadline_exceeded");
 });

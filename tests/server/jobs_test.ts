@@ -111,6 +111,21 @@ Deno.test("a transformer that stands alone is served by name", async () => {
   const { id } = await order(server, { ...SMALL, prompts: ["cat"], transformer: "other" });
   await follow(server, id);
   assert.equal((await job(server, id)).status, "completed");
+  // It is neither a checkpoint nor an autoencoder.
+  const node = (stage: string) => ({ stage, parameters: { model: "other" }, inputs: {} });
+  const refused: [string, object][] = [
+    ["/v1/jobs", { request: { ...SMALL, prompts: ["cat"], vae: "other" } }],
+    ["/v1/jobs", { request: { ...SMALL, prompts: ["cat"], model: "other" } }],
+    ["/v1/jobs", { graph: { pixstage: 1, nodes: { text: node("encode") } } }],
+    ["/v1/stages/encode", { parameters: { model: "other", prompts: ["cat"] } }],
+    ["/v1/stages/encode/prepare", { parameters: { model: "other", prompts: ["cat"] } }],
+    ["/v1/stages/decode/prepare", { parameters: { model: "other" } }],
+  ];
+  for (const [path, body] of refused) {
+    const reply = await server.post(path, body);
+    assert.equal(reply.status, 404, `${path} ${JSON.stringify(body)}`);
+    assert.equal((await reply.json()).error.code, "model_not_found");
+  }
 });
 
 Deno.test("nothing in a graph reaches beyond the server", async () => {
@@ -147,7 +162,7 @@ Deno.test("nothing in a graph reaches beyond the server", async () => {
 });
 
 Deno.test("a full queue says when to come again, clients are served in turn, equal jobs run once", async () => {
-  await using server = await serving({ limits: { maxQueue: 4 } });
+  await using server = await serving({ limits: { maxQueue: 4, maxQueuePerAddress: 4 } });
   const first = await order(server, { ...LONG, prompts: ["0"] });
   const from = (client: string, prompt: string) =>
     order(server, { ...SMALL, prompts: [prompt] }, { "x-client-id": client });

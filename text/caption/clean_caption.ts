@@ -13,20 +13,23 @@ import { fixText } from "./fix_text.ts";
 import { unescapeHtml } from "./html_entities.ts";
 import { htmlText } from "./html_text.ts";
 import { pythonRegExp, pythonStrip } from "./python_regexp.ts";
+import { removeAddresses, removeFileNames } from "./web_addresses.ts";
 
-/** What is matched, and what takes its place. Applied in this order. */
-type Replacement = readonly [pattern: RegExp, replacement: string];
+/**
+ * Replaces something in a text. Each takes time that grows with the length of the text alone: where an
+ * expression of the reference does not, its equal stands here.
+ */
+type Replacement = (text: string) => string;
 
 function replacement(source: string, by: string): Replacement {
-  return [pythonRegExp(source, "g"), by];
+  const pattern = pythonRegExp(source, "g");
+  return (text) => text.replace(pattern, by);
 }
-
-const DOMAIN = String.raw`[a-zA-Z0-9.\-]+[.](?:com|co|ru|net|org|edu|gov|it)[\w\/\-]*\b\/?(?!@)`;
 
 const ADDRESSES: readonly Replacement[] = [
   replacement("<person>", "person"),
-  replacement(String.raw`\b(?:https?:(?:\/{1,3}|[a-zA-Z0-9%])|${DOMAIN})`, ""),
-  replacement(String.raw`\b(?:www:(?:\/{1,3}|[a-zA-Z0-9%])|${DOMAIN})`, ""),
+  removeAddresses(["https", "http"]),
+  removeAddresses(["www"]),
 ];
 
 const DASHES =
@@ -54,12 +57,12 @@ const CHARACTERS: readonly Replacement[] = [
   replacement(String.raw`#\d{5,}\b`, ""),
   replacement(String.raw`\b\d{6,}\b`, ""),
   // File names
-  replacement(String.raw`\S+\.(?:png|jpg|jpeg|bmp|webp|eps|pdf|apk|mp4)`, ""),
+  removeFileNames,
   // Quotes, dots and punctuation for emphasis
   replacement(`["']{2,}`, '"'),
   replacement(String.raw`\.{2,}`, " "),
   replacement(String.raw`[#®•©™&@·º½¾¿¡§~\(\)\[\]\{\}\|\\\/*]+`, " "),
-  replacement(String.raw`\s+\.\s+`, " "),
+  replacement(String.raw`(?<!\s)\s+\.\s+`, " "),
 ];
 
 const PHRASES: readonly Replacement[] = [
@@ -74,22 +77,22 @@ const PHRASES: readonly Replacement[] = [
   replacement(String.raw`\b(?:png|jpg|jpeg|bmp|webp|eps|pdf|apk|mp4)(?:\simages?)?`, ""),
   replacement(String.raw`\bpage\s+\d+\b`, ""),
   // Codes: j2d1a2a
-  replacement(String.raw`\b\d*[a-zA-Z]+\d+[a-zA-Z]+\d+[a-zA-Z\d]*\b`, " "),
+  replacement(String.raw`\b\d*[a-zA-Z]+\d+[a-zA-Z]+\d[a-zA-Z\d]*\b`, " "),
   // Sizes; the second letter is Cyrillic
-  replacement(String.raw`\b\d+\.?\d*[xх×]\d+\.?\d*\b`, ""),
+  replacement(String.raw`\b\d+(?:\.\d*)?[xх×]\d+(?:\.\d*)?\b`, ""),
   // Spaces around punctuation
   replacement(String.raw`\b\s+:\s+`, ": "),
   replacement(String.raw`(\D[,.\/])\b`, "$1 "),
   replacement(String.raw`\s+`, " "),
   // What encloses the whole
-  [/^["']([^]+)["']$/u, "$1"],
-  [/^['_,\-:;]/u, ""],
-  [/['_,\-:+]$/u, ""],
+  replacement(String.raw`^["']([^]+)["']$`, "$1"),
+  replacement(String.raw`^['_,\-:;]`, ""),
+  replacement(String.raw`['_,\-:+]$`, ""),
   replacement(String.raw`^\.\S+$`, ""),
 ];
 
 function applyAll(text: string, replacements: readonly Replacement[]): string {
-  return replacements.reduce((current, [pattern, by]) => current.replace(pattern, by), text);
+  return replacements.reduce((current, replace) => replace(current), text);
 }
 
 /** Spaces for plus signs, characters for percent escapes, as Python's `urllib.parse.unquote_plus`. */

@@ -54,7 +54,8 @@ export function pythonRegExp(source: string, flags = ""): RegExp {
   return new RegExp(translated, `u${flags}`);
 }
 
-const SPACE_AT_ENDS = new RegExp(`^[${SPACE}]+|[${SPACE}]+$`, "gu");
+/** The end is tried once for each run of blanks, not at each of its characters. */
+const SPACE_AT_ENDS = new RegExp(`^[${SPACE}]+|(?<![${SPACE}])[${SPACE}]+$`, "gu");
 
 /** Removes what `str.strip()` removes. */
 export function pythonStrip(text: string): string {

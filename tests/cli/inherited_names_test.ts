@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { describeProvenance } from "../../cli/describe_provenance.ts";
+import { resumeGraph } from "../../graph/resume.ts";
+import { inFolder, runCli, TINY } from "./run_cli.ts";
+
+/** A graph whose first node has this name. */
+function document(name: string): object {
+  return {
+    pixstage: 1,
+    nodes: {
+      [name]: { stage: "encode", parameters: { model: TINY, prompts: ["cat"] } },
+      denoise: {
+        stage: "denoise",
+        parameters: { model: TINY, steps: 2, guidanceScale: 1, width: 64, height: 64 },
+        inputs: { embeddings: `${name}.embeddings` },
+      },
+    },
+  };
+}
+
+Deno.test("a graph document may name a node as every object's own methods, and none __proto__", async () => {
+  await inFolder(async (folder) => {
+    const graph = join(folder, "graph.json");
+    await Deno.writeTextFile(graph, JSON.stringify(document("constructor")));
+    const run = await runCli(folder, "run", graph, "--save", "denoise.latents=latents.safetensors");
+    assert.equal(run.status, 0, run.stderr);
+    const resumed = await runCli(folder, "resume", "latents.safetensors");
+    assert.equal(resumed.status, 0, resumed.stderr);
+
+    await Deno.writeTextFile(graph, JSON.stringify(document("x")).replaceAll('"x', '"__proto__'));
+    const refused = await runCli(folder, "run", graph);
+    assert.equal(refused.status, 2);
+    assert.match(refused.stderr, /__proto__/);
+
+    const levels = "[".repeat(50_000) + "]".repeat(50_000);
+    await Deno.writeTextFile(graph, `{"pixstage":1,"nodes":{"a":${levels}}}`);
+    const deep = await runCli(folder, "run", graph);
+    assert.equal(deep.status, 2);
+    assert.match(deep.stderr, /it is nested too deeply/);
+  });
+});
+
+Deno.test("a lineage that names no node but an object's own methods has no such node", () => {
+  const node = { stage: "decode", parameters: {}, inputs: { latents: "constructor.latents" } };
+  const graph = { pixstage: 1 as const, nodes: { decode: node } };
+  const provenance = { graph, stages: {}, output: "toString.image" };
+  assert(describeProvenance({ ...provenance, output: "decode.image" })["decode"]);
+  assert.throws(() => resumeGraph({ provenance }, { decode: true }), { code: "unknown_node" });
+});

@@ -1,0 +1,23 @@
+import assert from "node:assert/strict";
+import { Slots } from "../../server/engine/slots.ts";
+
+Deno.test("so many hold a slot at once, the others wait in turn, and one that leaves frees its place", async () => {
+  const slots = new Slots(2);
+  const order: string[] = [];
+  const leaver = new AbortController();
+  const held = [await slots.take(), await slots.take()];
+  const take = async (name: string, signal?: AbortSignal): Promise<void> => {
+    using _slot = await slots.take(signal);
+    order.push(name);
+  };
+  const waiting = [take("first"), take("leaves", leaver.signal), take("second")];
+  leaver.abort(new Error("left"));
+  await assert.rejects(waiting[1]!, /left/);
+  assert.deepEqual(order, []);
+  held[0]![Symbol.dispose]();
+  await Promise.all([waiting[0], waiting[2]]);
+  assert.deepEqual(order, ["first", "second"]);
+  await assert.rejects(slots.take(leaver.signal), /left/);
+  await take("third");
+  held[1]![Symbol.dispose]();
+});
