@@ -28,3 +28,20 @@ export function byteRange(
   if (start >= size) return "unsatisfiable";
   return { start, end: last === "" ? size : Math.min(Number(last) + 1, size) };
 }
+
+/**
+ * The range that a request asks for, unless `If-Range` names another content than there is (RFC 9110, section 13.1.5).
+ *
+ * @param headers The request's headers.
+ * @param size Size of what is asked for, in bytes.
+ * @param etag The strong entity tag of what is asked for, in quotes.
+ * @returns As {@linkcode byteRange}.
+ */
+export function requestedRange(
+  headers: Headers,
+  size: number,
+  etag: string,
+): ByteRange | "unsatisfiable" | undefined {
+  const condition = headers.get("if-range")?.trim() ?? etag;
+  return condition === etag ? byteRange(headers.get("range") ?? undefined, size) : undefined;
+}

@@ -14,7 +14,7 @@ import type { Residency } from "../models/segments.ts";
 import type { Device } from "../runtime/device.ts";
 import { builtInStages } from "../stages/mod.ts";
 import { loadPlugins } from "../graph/plugins.ts";
-import { requireUsableKey } from "./access.ts";
+import { requireUsableHost, requireUsableKey } from "./access.ts";
 import { createApp } from "./app.ts";
 import { ArtifactFiles } from "./artifact_files.ts";
 import type { Engine } from "./engine/engine.ts";
@@ -26,7 +26,9 @@ import { StoreSpace } from "./jobs/store_space.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { type Log, noLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
+import { PictureLinks } from "./picture_links.ts";
 import { Pictures } from "./pictures/pictures.ts";
+import { clientAddr, parseBasePath, proxyTrust, publicAddress } from "./public_address.ts";
 import { describeModels } from "./served_models.ts";
 import { RunSpans } from "./spans.ts";
 import { StoreQuota } from "./store_quota.ts";
@@ -107,11 +109,24 @@ export interface ServerOptions {
   /** The key that requests must carry; none otherwise. */
   readonly apiKey?: string | undefined;
   /**
-   * Whether the server answers to the names of this machine alone.
+   * Names that the server answers to beside this machine's and IP addresses: `pictures.example`, `*.example`, or `*` for
+   * all.
    *
-   * @default {true}
+   * @default {[]}
    */
-  readonly loopbackOnly?: boolean | undefined;
+  readonly allowedHosts?: readonly string[] | undefined;
+  /**
+   * The reverse proxies whose `X-Forwarded-` headers are believed: their number, addresses, or networks.
+   *
+   * @default {[]}
+   */
+  readonly trustProxy?: readonly string[] | undefined;
+  /**
+   * The path under which the server lies: `/pixstage`. A proxy may remove it from requests.
+   *
+   * @default {"/"}
+   */
+  readonly basePath?: string | undefined;
   /**
    * Origins of pages that may call the server besides its own.
    *
@@ -150,7 +165,7 @@ export interface Server {
  * @returns The server; hand its `fetch` to `Deno.serve`.
  * @throws {PixstageError} if a named model cannot be served, another server uses the same store, or the system refuses
  * access.
- * @throws {InputError} if requests cannot carry the API key.
+ * @throws {InputError} if requests cannot carry the API key or a host's name, or if a proxy or the base path is misspelt.
  *
  * @example Usage
  * ```ts
@@ -165,7 +180,7 @@ export interface Server {
  * ```
  */
 export async function createServer(options: ServerOptions = {}): Promise<Server> {
-  const { lanes, device, threads, apiKey, loopbackOnly = true, corsOrigins = [], heartbeatMs = 15_000 } =
+  const { lanes, device, threads, apiKey, allowedHosts = [], corsOrigins = [], heartbeatMs = 15_000 } =
     options;
   const {
     store = defaultStoreFolder(),
@@ -177,6 +192,9 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     maxGpuMemory,
   } = options;
   if (apiKey !== undefined) requireUsableKey(apiKey);
+  for (const name of allowedHosts) requireUsableHost(name);
+  const trust = proxyTrust(options.trustProxy ?? []);
+  const basePath = parseBasePath(options.basePath ?? "/");
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const registry = await loadPlugins(builtInStages(), plugins);
   const entries = options.models ??
@@ -259,11 +277,15 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     jobs,
     store: files,
     artifacts,
+    links: new PictureLinks(apiKey),
     heartbeatMs,
   };
-  const app = createApp({ context, apiKey, loopbackOnly, corsOrigins, metrics, log });
+  const app = createApp({ context, apiKey, allowedHosts, basePath, corsOrigins, metrics, log });
   return {
-    fetch: (request, info) => app.fetch(request, info ? { remoteAddr: info.remoteAddr } : {}),
+    fetch(request, info) {
+      const address = publicAddress(request, info?.remoteAddr, { trust, basePath });
+      return app.fetch(request, { remoteAddr: clientAddr(info?.remoteAddr, address), address });
+    },
     models: models.map(({ name }) => name),
     async close() {
       metrics.close();

@@ -13,7 +13,7 @@ import { jobEvents } from "../event_stream.ts";
 import { jobReply } from "../job_reply.ts";
 import { isOver, type Job } from "../jobs/job.ts";
 import { router } from "../router.ts";
-import { modelNames, orderOf, pictureGraph, resumedGraph } from "../job_graphs.ts";
+import { findModel, modelNames, orderOf, pictureGraph, resumedGraph } from "../job_graphs.ts";
 import { jobListSchema, jobQuerySchema, jobReplySchema, jobRequestSchema } from "../schemas/job_request.ts";
 import { faults, json } from "./responses.ts";
 
@@ -77,6 +77,7 @@ const eventsRoute = createRoute({
   },
   responses: {
     200: { description: "The events.", content: { "text/event-stream": { schema: z.string() } } },
+    204: { description: "The job has ended, and no event came after the one that was named." },
     ...faults,
   },
 });
@@ -91,7 +92,8 @@ export function jobRoutes(server: ServerContext) {
   };
   return router()
     .openapi(orderRoute, async (context) => {
-      const { request, graph, resume, previews, deadline } = context.req.valid("json");
+      const { request: asked, graph, resume, previews, deadline } = context.req.valid("json");
+      const request = asked && withModel(asked, server);
       const rules = { limits, registry, models: modelNames(server) };
       const checked = request
         ? pictureGraph(request, server, ["request"])
@@ -106,17 +108,17 @@ export function jobRoutes(server: ServerContext) {
         deadline,
         client: clientName(context),
       }, server);
-      return context.json(jobReply(jobs.submit(order), server), 202);
+      return context.json(jobReply(jobs.submit(order), server, context.env.address), 202);
     })
     .openapi(listRoute, (context) => {
       const { limit, after, status } = context.req.valid("query");
       const size = Math.min(limit, limits.maxPage);
       const page = jobs.list({ limit: size + 1, after, status });
-      const data = page.slice(0, size).map((job) => jobReply(job, server));
+      const data = page.slice(0, size).map((job) => jobReply(job, server, context.env.address));
       return context.json({ object: "list" as const, data, has_more: page.length > size }, 200);
     })
     .openapi(getRoute, (context) => {
-      return context.json(jobReply(find(context.req.valid("param").id), server), 200);
+      return context.json(jobReply(find(context.req.valid("param").id), server, context.env.address), 200);
     })
     .openapi(cancelRoute, (context) => {
       const job = find(context.req.valid("param").id);
@@ -125,11 +127,19 @@ export function jobRoutes(server: ServerContext) {
           param: "id",
         });
       }
-      return context.json(jobReply(jobs.cancel(job.id)!, server), 200);
+      return context.json(jobReply(jobs.cancel(job.id)!, server, context.env.address), 200);
     })
     .openapi(eventsRoute, (context) => {
       const { id } = find(context.req.valid("param").id);
       const after = Number(context.req.valid("header")["last-event-id"] ?? 0);
       return jobEvents(context, id, after, server);
     });
+}
+
+/** A request with a model: the default one where it names none. */
+function withModel<R extends { readonly model?: string | null | undefined }>(
+  request: R,
+  { models }: ServerContext,
+): R & { readonly model: string } {
+  return { ...request, model: findModel(models, request.model, "request.model").name };
 }
