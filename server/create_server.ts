@@ -18,6 +18,7 @@ import { requireUsableHost, requireUsableKey } from "./access.ts";
 import { createApp } from "./app.ts";
 import { ArtifactFiles } from "./artifact_files.ts";
 import type { Engine } from "./engine/engine.ts";
+import { streamHead } from "./head_length.ts";
 import type { ModelEntry } from "../hub/listed_models.ts";
 import { HostedEngine } from "./engine/hosted_engine.ts";
 import { JobStore } from "./jobs/job_store.ts";
@@ -282,9 +283,10 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
   };
   const app = createApp({ context, apiKey, allowedHosts, basePath, corsOrigins, metrics, log });
   return {
-    fetch(request, info) {
+    async fetch(request, info) {
       const address = publicAddress(request, info?.remoteAddr, { trust, basePath });
-      return app.fetch(request, { remoteAddr: clientAddr(info?.remoteAddr, address), address });
+      const remoteAddr = clientAddr(info?.remoteAddr, address);
+      return streamHead(await app.fetch(request, { remoteAddr, address }));
     },
     models: models.map(({ name }) => name),
     async close() {
