@@ -26,7 +26,7 @@ export function requireKey(key: string, links: PictureLinks): MiddlewareHandler<
     const [, bearer] = /^Bearer +(\S+)$/i.exec(context.req.header("authorization") ?? "") ?? [];
     const given = new TextEncoder().encode(bearer ?? getCookie(context, KEY_COOKIE) ?? "");
     const hasKey = given.length === expected.length && timingSafeEqual(given, expected);
-    const query = new URLSearchParams(context.req.query());
+    const query = URL.parse(context.req.url)?.searchParams ?? new URLSearchParams();
     if (!hasKey && !(isReading(context.req.method) && links.isGood(context.req.path, query))) {
       const headers = { "www-authenticate": "Bearer" };
       throw new ApiError("invalid_api_key", "Send the API key as Authorization: Bearer KEY", {
