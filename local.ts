@@ -102,7 +102,7 @@ export async function open(options: OpenOptions = {}): Promise<Pixstage> {
   }
   return new Pixstage({
     ...run,
-    executors: [known ?? new HttpExecutor(executor, { fetch: fetchNamingProxy })],
+    executors: [known ?? new HttpExecutor(executor, { fetch: fetchNamingProxy, onRetry: rest.onWarning })],
     model,
     store,
     files: {
