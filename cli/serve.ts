@@ -16,6 +16,7 @@ import { exitStatus, toPixstageError } from "../errors/foreign_error.ts";
 import { ANY_HOST, isLoopback } from "../server/access.ts";
 import { createServer } from "../server/create_server.ts";
 import type { ModelEntry } from "../hub/listed_models.ts";
+import { listen } from "../server/listen.ts";
 import { jsonLog } from "../server/log.ts";
 import { requireDevice } from "../devices/local_devices.ts";
 import { type Device, DEVICES } from "../runtime/device.ts";
@@ -201,26 +202,19 @@ async function serve(options: ServeOptions): Promise<void> {
   });
 
   // 3. Listen until a signal comes.
-  const stop = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.once(signal, () => stop.abort());
-  }
-  const listener = Deno.serve({
-    hostname: host,
-    port,
-    signal: stop.signal,
-    onListen({ hostname, port }) {
-      const name = hostname.includes(":") ? `[${hostname}]` : hostname;
-      writeLine(
-        stderr,
-        `pixstage listens at http://${name}:${port} with ${server.models.join(", ") || "no model"}`,
-      );
-    },
-  }, server.fetch);
-  await Promise.all([
-    listener.finished,
-    new Promise((resolve) => stop.signal.addEventListener("abort", resolve)).then(() => server.close()),
-  ]);
+  const stop = Promise.withResolvers<void>();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.resolve());
+  const listener = await listen(server, { hostname: host, port }).catch(async (error) => {
+    await server.close();
+    throw error;
+  });
+  const name = host.includes(":") ? `[${host}]` : host;
+  writeLine(
+    stderr,
+    `pixstage listens at http://${name}:${listener.port} with ${server.models.join(", ") || "no model"}`,
+  );
+  await stop.promise;
+  await Promise.all([server.close(), listener.close()]);
 }
 
 /**

@@ -68,23 +68,19 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
 
   // 1. Every request has an id, is counted and logged.
   app.use(requestId({ limitLength: 64 }));
-  app.use(async (c, next) => {
-    const started = performance.now();
-    await next();
-    const ms = performance.now() - started;
-    const { method, path } = c.req;
-    const route = routePath(c, -1);
-    metrics.request(method, route, c.res.status, ms / 1000);
-    traceRequest(method, route, c.get("requestId"));
-    log("request", {
-      id: c.get("requestId"),
-      method,
-      path,
-      client: c.env.address.client,
-      status: c.res.status,
-      ms: Math.round(ms * 10) / 10,
-    });
-  });
+  app.use((c, next) =>
+    traceRequest(c.req.raw, async () => {
+      const started = performance.now();
+      await next();
+      const ms = performance.now() - started;
+      const { method, path } = c.req;
+      const [id, route, { status }] = [c.get("requestId"), routePath(c, -1), c.res];
+      metrics.request(method, route, status, ms / 1000);
+      const { client } = c.env.address;
+      log("request", { id, method, path, client, status, ms: Math.round(ms * 10) / 10 });
+      return { route, id, status };
+    })
+  );
 
   // 2. Who may ask, and how much.
   app.use(secureHeaders({

@@ -18,7 +18,6 @@ import { requireUsableHost, requireUsableKey } from "./access.ts";
 import { createApp } from "./app.ts";
 import { ArtifactFiles } from "./artifact_files.ts";
 import type { Engine } from "./engine/engine.ts";
-import { streamHead } from "./head_length.ts";
 import type { ModelEntry } from "../hub/listed_models.ts";
 import { HostedEngine } from "./engine/hosted_engine.ts";
 import { JobStore } from "./jobs/job_store.ts";
@@ -163,7 +162,7 @@ export interface Server {
  * Makes a server: OpenAI's images endpoint, jobs with events, stages, artifacts, and the studio page.
  *
  * @param options How it is set up.
- * @returns The server; hand its `fetch` to `Deno.serve`.
+ * @returns The server; hand it to `listen`, or its `fetch` to `Deno.serve`.
  * @throws {PixstageError} if a named model cannot be served, another server uses the same store, or the system refuses
  * access.
  * @throws {InputError} if requests cannot carry the API key or a host's name, or if a proxy or the base path is misspelt.
@@ -283,10 +282,10 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
   };
   const app = createApp({ context, apiKey, allowedHosts, basePath, corsOrigins, metrics, log });
   return {
-    async fetch(request, info) {
+    fetch(request, info) {
       const address = publicAddress(request, info?.remoteAddr, { trust, basePath });
       const remoteAddr = clientAddr(info?.remoteAddr, address);
-      return streamHead(await app.fetch(request, { remoteAddr, address }));
+      return app.fetch(request, { remoteAddr, address });
     },
     models: models.map(({ name }) => name),
     async close() {

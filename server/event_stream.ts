@@ -17,7 +17,7 @@ export function eventStream(
   write: (stream: SSEStreamingApi, gone: AbortSignal) => Promise<void>,
 ): Response {
   context.header("x-accel-buffering", "no");
-  return streamSSE(context, async (stream) => {
+  const response = streamSSE(context, async (stream) => {
     const gone = new AbortController();
     stream.onAbort(() => gone.abort());
     const heartbeat = setInterval(() => stream.write(": alive\n\n"), heartbeatMs);
@@ -27,6 +27,9 @@ export function eventStream(
       clearInterval(heartbeat);
     }
   });
+  // How the connection goes on is for the listener to say: the client may want it closed, or speak HTTP/1.0.
+  for (const name of ["connection", "transfer-encoding"]) response.headers.delete(name);
+  return response;
 }
 
 /**

@@ -117,7 +117,7 @@ Deno.test("the document keeps to the schema of OpenAPI 3.1", async () => {
 Deno.test("the figures for Prometheus are there, and the page that shows the document", async () => {
   await using server = await serving();
   await server.ask("/healthz").then((reply) => reply.body?.cancel());
-  await server.ask("/healthz", { method: "BREW" }).then((reply) => reply.body?.cancel());
+  await server.ask("/healthz", { method: "PROPFIND" }).then((reply) => reply.body?.cancel());
   const metrics = await (await server.ask("/metrics")).text();
   assert.match(metrics, /pixstage_http_requests_total\{method="GET",route="\/healthz",status="200"\} 1/);
   assert.match(metrics, /method="other",route="\/\*",status="405"\} 1/);
