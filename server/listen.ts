@@ -80,7 +80,7 @@ export async function listen(server: Pick<Server, "fetch">, options: ListenOptio
       // The adapter's own requests are not of the platform's class, which middleware wants to copy.
       const request = new Request(url, { method, headers, body, signal });
       const { remoteAddress = "", remotePort = 0 } = incoming.socket;
-      // Deno 2.9.6 ignores the listener's option for this, and takes it back from a connection that is new.
+      // Deno 2.9.6 ignores the option of `createServer` for this.
       incoming.socket.setKeepAlive(true, PROBE_MS);
       return server.fetch(request, {
         remoteAddr: { transport: "tcp", hostname: remoteAddress, port: remotePort },
