@@ -39,7 +39,8 @@ export function patientFetch(
     const body = request.body ? await request.bytes() : undefined;
     for (let tried = 1;; tried++) {
       const watch = new ConnectionWatch(silenceMs, [signal]);
-      const attempt = new Request(url, { method, headers, ...(body ? { body } : {}), signal: watch.signal });
+      const stop = AbortSignal.any([signal, watch.signal]);
+      const attempt = new Request(url, { method, headers, ...(body ? { body } : {}), signal: stop });
       const again = `Trying again (${tried + 1} of ${tries})`;
       let response: Response;
       try {
@@ -51,7 +52,7 @@ export function patientFetch(
         continue;
       }
       const seconds = secondsToWait(response, tried);
-      if (tried >= tries || seconds === undefined) return watched(response, watch);
+      if (tried >= tries || seconds === undefined) return watched(response, watch, stop);
       await response.body?.cancel();
       onRetry(`${host} answers ${response.status}. ${again} in ${seconds} s`);
       await pause(seconds * 1000, signal);
@@ -68,13 +69,23 @@ function secondsToWait({ status, headers }: Response, tried: number): number | u
   return seconds <= LONGEST_WAIT ? Math.max(seconds, 0) : undefined;
 }
 
-/** The answer, whose body fails where it falls silent. */
-function watched(response: Response, watch: ConnectionWatch): Response {
+/**
+ * The answer, whose body fails where it falls silent. In Deno 2.9.6 the body of an answer that was garbage-collected does
+ * not hear of the request's signal, so that the connection would stay open: the body is let go here.
+ */
+function watched(response: Response, watch: ConnectionWatch, stop: AbortSignal): Response {
   if (!response.body) return response;
   const reader = response.body.getReader();
   const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    start(controller) {
+      stop.addEventListener("abort", () => {
+        controller.error(stop.reason);
+        reader.cancel(stop.reason).catch(() => {});
+      }, { once: true });
+    },
     async pull(controller) {
       const { done, value } = await watch.wait(reader.read());
+      if (stop.aborted) return;
       if (done) controller.close();
       else controller.enqueue(value);
     },
