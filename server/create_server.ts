@@ -253,7 +253,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
           id,
           kind,
           status,
-          seconds: (job.completed ?? 0) - job.created,
+          seconds: Math.max((job.completed ?? 0) - job.created, 0),
           ...(error ? { error } : {}),
         });
       },
