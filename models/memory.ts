@@ -88,6 +88,8 @@ export interface LayeredFacts {
   readonly layers: number;
   /** Heads of attention. */
   readonly heads: number;
+  /** Whether each layer runs once in a stage, as in a text encoder; a denoiser's run at every step. */
+  readonly runsOnce: boolean;
 }
 
 /** Bytes of all weights of a component, as stored. */
@@ -101,7 +103,10 @@ export function weightBytes(weights: Weights, wanted: (name: string) => boolean 
  * @param weights The weights.
  * @param layer Matches the name of a layer's weight; its first group is the layer's number.
  */
-export function layeredFacts(weights: Weights, layer: RegExp): Omit<LayeredFacts, "width" | "heads"> {
+export function layeredFacts(
+  weights: Weights,
+  layer: RegExp,
+): Omit<LayeredFacts, "width" | "heads" | "runsOnce"> {
   const layers = new Map<string, number>();
   let quantizable = 0;
   let elements = 0;
@@ -135,14 +140,19 @@ export function precisionBytes(
 }
 
 /**
- * How long weights of layers are held by default: streamed where they are large and lie in the process's memory, as that
- * takes no more time than reading them; else while the stage runs.
+ * How long weights of layers are held by default. Large ones are streamed where that takes no more time: from mapped
+ * files in the process's own memory, and anywhere where each layer runs once. Others are held while the stage runs.
  *
  * @param traits The traits of the device.
  * @param bytes Bytes of the weights.
+ * @param runsOnce Whether each layer runs once in a stage.
  */
-export function defaultResidency({ hostMemory }: RuntimeTraits, bytes: number): Residency {
-  return hostMemory && bytes > SMALL_BYTES ? "stream" : "stage";
+export function defaultResidency(
+  { hostMemory }: RuntimeTraits,
+  bytes: number,
+  runsOnce: boolean = false,
+): Residency {
+  return (hostMemory || runsOnce) && bytes > SMALL_BYTES ? "stream" : "stage";
 }
 
 /**
@@ -160,7 +170,7 @@ export function layeredChoices(
     precision: Precision,
   ) => Pick<MemoryChoice, "peakBytes" | "heldBytes" | "gpuPeakBytes" | "halves" | "advice">,
 ): MemoryChoice[] {
-  const usual = defaultResidency(traits, facts.weightBytes);
+  const usual = defaultResidency(traits, facts.weightBytes, facts.runsOnce);
   const residencies = residency ? [residency] : usual === "stream" ? [usual] : [usual, "stream" as const];
   const first = PRECISIONS.indexOf(precision);
   const last = Math.max(first, PRECISIONS.indexOf(lowestPrecision ?? precision));

@@ -12,8 +12,18 @@ import type { RuntimeTraits } from "./runtime.ts";
 /** The devices, each with its traits. */
 const TRAITS = {
   cpu: { hostMemory: true, float16: false },
-  webgpu: { hostMemory: false, float16: true, numerics: { device: "webgpu" } },
-  cuda: { hostMemory: false, float16: true, numerics: { device: "cuda" } },
+  webgpu: {
+    hostMemory: false,
+    float16: "products",
+    fillingTokens: 2048,
+    numerics: { device: "webgpu", graphs: 2 },
+  },
+  cuda: {
+    hostMemory: false,
+    float16: "blocks",
+    fillingTokens: 4096,
+    numerics: { device: "cuda", graphs: 2 },
+  },
 } as const satisfies Readonly<Record<string, RuntimeTraits>>;
 
 /** Where graphs run: the name of one of ONNX Runtime's execution providers. */

@@ -1,82 +1,139 @@
 /**
- * Memory of this process on NVIDIA GPUs, as the driver's own tool tells it. Of other GPUs nothing is known.
+ * Memory of this process on NVIDIA GPUs, as the driver's own tool samples it. Of other GPUs nothing is known.
  *
  * @module
  */
 
-import { execFileSync } from "node:child_process";
-import { pid } from "node:process";
+import { execFileSync, spawn } from "node:child_process";
+import { closeSync, mkdtempSync, openSync, readSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process, { pid } from "node:process";
 
 const MEBIBYTE = 2 ** 20;
-/** Asking starts a process: not more often than this. */
-const INTERVAL_MS = 1000;
-
-/** Asks a tool, given its arguments; throws where there is none. */
-export type AskTool = (args: readonly string[]) => string;
+/** A step in which memory is at its peak takes longer than this. */
+const INTERVAL_MS = 100;
+const FORMAT = "--format=csv,noheader,nounits";
+/** What is asked for: a line a process, a line a GPU; each with the time, so that lines of one sample add up. */
+const QUERIES = {
+  processes: "--query-compute-apps=timestamp,pid,used_memory",
+  gpus: "--query-gpu=timestamp,index,memory.used",
+} as const;
+/**
+ * Samples until its standard input closes, which it does whatever ends the process that started it. The two outputs are
+ * file descriptors 1 and 3.
+ */
+const SAMPLER = `"$0" ${QUERIES.processes} ${FORMAT} -lms ${INTERVAL_MS} & first=$!
+"$0" ${QUERIES.gpus} ${FORMAT} -lms ${INTERVAL_MS} >&3 & second=$!
+cat >/dev/null
+kill $first $second`;
 
 /**
- * Looks at the memory of this process. Where the driver does not know processes, as in a container or for Vulkan, it is
- * what all GPUs hold more than at the beginning: true where nothing else runs on them.
+ * Samples the memory of this process in the background. Where the driver does not know processes, as in a container or
+ * for Vulkan, it is what all GPUs hold more than at the beginning: true where nothing else runs on them.
  */
 export class GpuMemory {
-  readonly #ask: AskTool;
-  #before: number | undefined;
-  #askedAt = -Infinity;
-  #now: number | undefined;
-  #peak: number | undefined;
+  readonly #before: number | undefined;
+  readonly #samples: Record<keyof typeof QUERIES, Samples> | undefined;
 
-  /** Begins: call it before anything is on the GPU. */
-  constructor(ask: AskTool = askNvidia) {
-    this.#ask = ask;
-    this.#before = this.#used();
+  /**
+   * Begins: call it before anything is on the GPU.
+   *
+   * @param tool The driver's tool.
+   */
+  constructor(tool: string = "nvidia-smi") {
+    this.#before = usedNow(tool);
+    // Windows has no shell that would end the sampler with this process.
+    if (this.#before !== undefined && process.platform !== "win32") this.#samples = startSampling(tool);
   }
 
-  /** Bytes at its largest since the last reset, as far as it was looked at; undefined where nothing is known. */
+  /** Bytes at its largest since the last reset; undefined where nothing is known. */
   get peak(): number | undefined {
-    return this.#peak;
+    if (this.#before === undefined || this.#samples === undefined) return undefined;
+    const { processes, gpus } = this.#samples;
+    processes.read();
+    gpus.read();
+    return processes.peak ?? (gpus.peak === undefined ? undefined : Math.max(0, gpus.peak - this.#before));
   }
 
   /** Lets the peak begin anew. */
   reset(): void {
-    this.#peak = this.#now;
-  }
-
-  /** Looks at it, unless that was done just now. */
-  observe(): void {
-    if (this.#before === undefined || performance.now() - this.#askedAt < INTERVAL_MS) return;
-    this.#now = this.#own() ?? this.#grown(this.#before);
-    this.#askedAt = performance.now();
-    if (this.#now !== undefined) this.#peak = Math.max(this.#peak ?? 0, this.#now);
-  }
-
-  #own(): number | undefined {
-    const own = this.#lines("--query-compute-apps=pid,used_memory").filter(([process]) => process === pid);
-    return own.length === 0 ? undefined : MEBIBYTE * own.reduce((sum, [, used = 0]) => sum + used, 0);
-  }
-
-  #grown(before: number): number | undefined {
-    const used = this.#used();
-    return used === undefined ? undefined : Math.max(0, used - before);
-  }
-
-  #used(): number | undefined {
-    const gpus = this.#lines("--query-gpu=memory.used");
-    return gpus.length === 0 ? undefined : MEBIBYTE * gpus.reduce((sum, [used = 0]) => sum + used, 0);
-  }
-
-  /** The numbers of each line that holds nothing else. */
-  #lines(query: string): number[][] {
-    let answer: string;
-    try {
-      answer = this.#ask([query, "--format=csv,noheader,nounits"]);
-    } catch {
-      return [];
-    }
-    return answer.split("\n").filter((line) => line.trim() !== "")
-      .map((line) => line.split(",").map(Number)).filter((line) => line.every(Number.isFinite));
+    this.#samples?.processes.reset();
+    this.#samples?.gpus.reset();
   }
 }
 
-function askNvidia(args: readonly string[]): string {
-  return execFileSync("nvidia-smi", args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+/** A file that grows by lines `timestamp, number, mebibytes`. */
+class Samples {
+  readonly #file: number;
+  readonly #wanted: (number: number) => boolean;
+  #rest = "";
+  #last: { readonly time: string; readonly bytes: number } | undefined;
+  /** Bytes of the largest sample since the last reset. */
+  peak: number | undefined;
+
+  constructor(file: number, wanted: (number: number) => boolean = () => true) {
+    this.#file = file;
+    this.#wanted = wanted;
+  }
+
+  /** Lets the peak begin anew, from what is held now. */
+  reset(): void {
+    this.read();
+    this.peak = this.#last?.bytes;
+  }
+
+  /** Reads what has been written since the last call. */
+  read(): void {
+    for (const line of this.#newLines()) {
+      const [time = "", ...fields] = line.split(",");
+      const [number = NaN, mebibytes = NaN] = fields.map(Number);
+      if (!Number.isFinite(mebibytes) || !this.#wanted(number)) continue;
+      const before = this.#last?.time === time ? this.#last.bytes : 0;
+      this.#last = { time, bytes: before + mebibytes * MEBIBYTE };
+      this.peak = Math.max(this.peak ?? 0, this.#last.bytes);
+    }
+  }
+
+  #newLines(): string[] {
+    const buffer = new Uint8Array(1 << 16);
+    for (let count = readSync(this.#file, buffer); count > 0; count = readSync(this.#file, buffer)) {
+      this.#rest += new TextDecoder().decode(buffer.subarray(0, count));
+    }
+    const lines = this.#rest.split("\n");
+    this.#rest = lines.pop() ?? "";
+    return lines;
+  }
+}
+
+function startSampling(tool: string): Record<keyof typeof QUERIES, Samples> {
+  const folder = mkdtempSync(join(tmpdir(), "pixstage-gpu-"));
+  const names = ["processes", "gpus"].map((name) => join(folder, name)) as [string, string];
+  const written = names.map((name) => openSync(name, "a"));
+  const sampler = spawn("sh", ["-c", SAMPLER, tool], {
+    stdio: ["pipe", written[0], "ignore", written[1]],
+  });
+  sampler.unref();
+  const processes = new Samples(openSync(names[0], "r"), (process) => process === pid);
+  const gpus = new Samples(openSync(names[1], "r"));
+  for (const file of written) closeSync(file);
+  // Open files live on without their names, and leave nothing behind however this process ends.
+  rmSync(folder, { recursive: true });
+  return { processes, gpus };
+}
+
+/** Bytes in use on all GPUs; undefined where there is no such tool. */
+function usedNow(tool: string): number | undefined {
+  try {
+    const answer = execFileSync(tool, ["--query-gpu=memory.used", FORMAT], {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    const used = answer.split("\n").filter((line) => line.trim() !== "").map(Number);
+    return used.length === 0 || !used.every(Number.isFinite)
+      ? undefined
+      : used.reduce((sum, mebibytes) => sum + mebibytes, 0) * MEBIBYTE;
+  } catch {
+    return undefined;
+  }
 }

@@ -60,7 +60,6 @@ export class MemoryMeter {
 
   /** Looks at memory while a run's tensors and weights are still held. */
   observe(): void {
-    this.#gpu?.observe();
     const { anonymous = 0, file = 0 } = memoryFigures();
     this.#peakAnonymous = Math.max(this.#peakAnonymous, anonymous);
     this.#peakFile = Math.max(this.#peakFile, file);

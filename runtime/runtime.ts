@@ -72,8 +72,16 @@ export interface Session extends AsyncDisposable {
 export interface RuntimeTraits {
   /** Whether weights and activations lie in the memory of the process. */
   readonly hostMemory: boolean;
-  /** Whether the device has float16 arithmetic that is worth using. */
-  readonly float16: boolean;
+  /**
+   * What is worth computing in float16: nothing, products with weights alone, as attention and norms add up in the type
+   * that they are given, or whole blocks of a transformer, as all kernels add up in float32.
+   */
+  readonly float16: false | "products" | "blocks";
+  /**
+   * Rows that fill the device by themselves: up to so many, twice as many take less than twice the time. Absent for a CPU,
+   * which any number fills.
+   */
+  readonly fillingTokens?: number;
   /** Tells apart devices whose results differ in their last digits; absent for the reference, the CPU. */
   readonly numerics?: JsonObject;
 }

@@ -90,7 +90,7 @@ export const encodeStage: Stage = defineStage({
     async function encode(run: RunContext): Promise<{ embeddings: Artifact }> {
       const stored = await openWeights(component, "text_encoder", precision, models, run);
       await using encoder = await model.open(run.runtime, stored, {
-        residency: residencyOf(context, stored),
+        residency: residencyOf(context, stored, true),
         signal: run.signal,
         onLoad: (progress) => run.report(loadReport("text_encoder", progress)),
       });

@@ -87,12 +87,19 @@ export async function openWeights(
   });
 }
 
-/** How long a stage holds weights of layers: as it was told, else by their size. */
+/**
+ * How long a stage holds weights of layers: as it was told, else by their size.
+ *
+ * @param context What the stage was told.
+ * @param weights The weights.
+ * @param runsOnce Whether each layer runs once in the stage.
+ */
 export function residencyOf(
   { residency, device }: Pick<PrepareContext<unknown>, "residency" | "device">,
   weights: Weights,
+  runsOnce: boolean = false,
 ): Residency {
-  return residency ?? defaultResidency(device.traits, weightBytes(weights));
+  return residency ?? defaultResidency(device.traits, weightBytes(weights), runsOnce);
 }
 
 /** The report of a segment that is about to be opened. */

@@ -1,21 +1,21 @@
 /**
- * The browser that pages are tried in: Debian's Chromium. Where there is none, the tests are skipped with a
- * notice; on CI they fail.
+ * The browser that pages are tried in: Debian's Chromium. Where there is none, the tests are ignored; on
+ * CI they fail.
  *
  * @module
  */
 
 import { existsSync } from "node:fs";
 import { type Browser, chromium } from "playwright-core";
+import type { Need } from "./needing.ts";
 
 const PATH = Deno.env.get("CHROMIUM") ?? "/usr/bin/chromium";
 
-/** Whether tests that need the browser are to be skipped. */
-export const noBrowser: boolean = !existsSync(PATH) && Deno.env.get("CI") !== "true";
-if (noBrowser) {
-  const notice = `Pages are not tried as there is no browser at ${PATH}: install chromium\n`;
-  Deno.stderr.writeSync(new TextEncoder().encode(notice));
-}
+/** The browser. On CI it must be there. */
+export const CHROMIUM: Need = {
+  what: `a browser at ${PATH}: install chromium`,
+  isThere: existsSync(PATH) || Deno.env.get("CI") === "true",
+};
 
 /** Starts the browser. It asks nothing of the network but the page. */
 export async function launchBrowser(): Promise<Browser> {

@@ -132,7 +132,7 @@ export class GraphBuilder {
 
   /** A weight of the checkpoint, in the type that is computed in. */
   weight(location: WeightLocation, dtype: ComputeType = "float32"): Value {
-    return this.#once(
+    return this.shared(
       `${location.name}:${dtype}`,
       () => this.#toType(this.#external(location), location.dtype, dtype, this.#casts),
     );
@@ -159,19 +159,19 @@ export class GraphBuilder {
 
   /** A float32 scalar. */
   scalar(value: number): Value {
-    return this.#once(`scalar:${value}`, () => this.constant(tensor("float32", [], Float32Array.of(value))));
+    return this.shared(`scalar:${value}`, () => this.constant(tensor("float32", [], Float32Array.of(value))));
   }
 
   /** A float32 vector. */
   vector(values: readonly number[]): Value {
     const data = Float32Array.from(values);
-    return this.#once(`vector:${values}`, () => this.constant(tensor("float32", [values.length], data)));
+    return this.shared(`vector:${values}`, () => this.constant(tensor("float32", [values.length], data)));
   }
 
   /** A vector of int64: a shape, axes, sizes. */
   int64s(values: readonly number[]): Value {
     const data = BigInt64Array.from(values, BigInt);
-    return this.#once(`int64s:${values}`, () => this.constant(tensor("int64", [values.length], data)));
+    return this.shared(`int64s:${values}`, () => this.constant(tensor("int64", [values.length], data)));
   }
 
   /** Any operator of ONNX with one output. */
@@ -181,6 +181,13 @@ export class GraphBuilder {
     attributes: Record<string, Attribute> = {},
   ): Value {
     return this.#node(type, inputs, attributes, "", 1)[0]!;
+  }
+
+  /** A value that several layers use: made once, and found by its key. */
+  shared(key: string, make: () => Value): Value {
+    const value = this.#known.get(key) ?? make();
+    this.#known.set(key, value);
+    return value;
   }
 
   /** Any of ONNX Runtime's own operators with one output. */
@@ -312,23 +319,28 @@ export class GraphBuilder {
    * @param key [key tokens, heads · size].
    * @param value [key tokens, heads · size].
    * @param options Number of heads; factor of the scores, 1/√size by default; bias [1, heads, query, key]; how many
-   *   sequences of one length the rows hold one behind the other, 1 by default, each of which sees itself alone.
+   *   sequences of one length the rows hold one behind the other, 1 by default, each of which sees its own keys alone;
+   *   how many of the keys of each sequence count, int32 [sequences], all by default.
    * @returns [query tokens, heads · size].
    */
   attention(
     query: Value,
     key: Value,
     value: Value,
-    options: { heads: number; scale?: number; bias?: Value; sequences?: number },
+    options: { heads: number; scale?: number; bias?: Value; sequences?: number; keyLengths?: Value },
   ): Value {
-    const { heads, scale, bias, sequences = 1 } = options;
+    const { heads, scale, bias, sequences = 1, keyLengths } = options;
     const batched = [query, key, value].map((rows) => {
       const batch = this.op("Unsqueeze", [rows, this.int64s([0])]);
       return sequences === 1 ? batch : this.reshape(batch, [sequences, -1, 0]);
     });
     const attended = this.contrib(
       "MultiHeadAttention",
-      bias ? [...batched, undefined, undefined, bias] : batched,
+      bias
+        ? [...batched, undefined, keyLengths, bias]
+        : keyLengths
+        ? [...batched, undefined, keyLengths]
+        : batched,
       { num_heads: BigInt(heads), ...(scale === undefined ? {} : { scale }) },
     );
     const rows = sequences === 1 ? attended : this.reshape(attended, [1, -1, 0]);
@@ -413,7 +425,7 @@ export class GraphBuilder {
   }
 
   #external(location: WeightLocation): Value {
-    return this.#once(location.name, () => {
+    return this.shared(location.name, () => {
       this.#folder ??= location.folder;
       if (this.#folder !== location.folder) {
         throw new WeightsFolderError(
@@ -446,12 +458,6 @@ export class GraphBuilder {
   ): Value {
     if (from === to) return value;
     return this.#node("Cast", [value], { to: BigInt(DATA_TYPES[to]) }, "", 1, nodes)[0]!;
-  }
-
-  #once(key: string, make: () => Value): Value {
-    const value = this.#known.get(key) ?? make();
-    this.#known.set(key, value);
-    return value;
   }
 
   #name(stem: string): string {

@@ -45,9 +45,6 @@ const GPU_UNITS = { float32: 30, float16: 21, int8: 30, int4: 30 } as const;
 /** Memory of matrices on a GPU as a share of their weights: those in float16 are held a second time in part. */
 const GPU_HELD = { float32: 1, float16: 1.24, int8: 1, int4: 1 } as const;
 
-/** Tokens of a picture that fill a GPU by themselves: beyond them a second branch costs memory and saves no time. */
-const FILLING_TOKENS = 2048;
-
 /** Tokens that a transformer attends to. */
 export interface TransformerTokens {
   /** Tokens of the picture: a patch each. */
@@ -63,19 +60,20 @@ export function transformerFacts(config: PixArtTransformerConfig, weights: Weigh
     ...layeredFacts(weights, /^transformer_blocks\.(\d+)\./),
     width: heads * attention_head_dim,
     heads,
+    runsOnce: false,
   };
 }
 
 /**
- * How many branches of guidance are predicted at once: both on a GPU where one alone does not fill it, as measured in
- * docs/devices.md; one after the other on a CPU, which is as fast and holds one branch's activations.
+ * How many branches of guidance are predicted at once: both where that saves time, as measured in docs/devices.md; else
+ * one after the other, which holds one branch's activations.
  *
  * @param traits The traits of the device.
  * @param guided Whether there are two branches.
  * @param tokens Tokens of the picture.
  */
-export function guidanceHalves({ hostMemory }: RuntimeTraits, guided: boolean, tokens: number): 1 | 2 {
-  return guided && !hostMemory && tokens <= FILLING_TOKENS ? 2 : 1;
+export function guidanceHalves({ fillingTokens = 0 }: RuntimeTraits, guided: boolean, tokens: number): 1 | 2 {
+  return guided && tokens <= fillingTokens ? 2 : 1;
 }
 
 /**

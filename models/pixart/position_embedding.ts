@@ -22,20 +22,28 @@ export interface PositionEmbeddingOptions {
   readonly interpolationScale: number;
 }
 
+/** Where patches are, along each side of the picture. */
+export interface PositionEmbedding {
+  /** [columns, width / 2]: the first half of a patch's values. */
+  readonly columns: Tensor<"float32">;
+  /** [rows, width / 2]: the second half. */
+  readonly rows: Tensor<"float32">;
+}
+
 /**
- * Embeds the patches of a grid, row after row: the first half of the values tells the column, the second the row.
+ * Embeds the patches of a grid.
  *
  * @param rows Rows of the grid.
  * @param columns Columns of the grid.
  * @param options What the positions are measured by.
- * @returns [rows · columns, width].
+ * @returns The values of each column and of each row.
  * @throws {InputError} if `width` is no multiple of 4.
  */
 export function positionEmbedding(
   rows: number,
   columns: number,
   options: PositionEmbeddingOptions,
-): Tensor<"float32"> {
+): PositionEmbedding {
   const { width, baseSize, interpolationScale } = options;
   if (width % 4 !== 0) {
     throw new InputError(
@@ -43,18 +51,9 @@ export function positionEmbedding(
       `Cannot embed positions as width must be a multiple of 4: current value is ${width}`,
     );
   }
-  const half = width / 2;
-  const ofColumns = axisEmbedding(columns, half, baseSize, interpolationScale);
-  const ofRows = axisEmbedding(rows, half, baseSize, interpolationScale);
-  const data = new Float32Array(rows * columns * width);
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) {
-      const start = (row * columns + column) * width;
-      data.set(ofColumns.subarray(column * half, (column + 1) * half), start);
-      data.set(ofRows.subarray(row * half, (row + 1) * half), start + half);
-    }
-  }
-  return tensor("float32", [rows * columns, width], data);
+  const along = (count: number): Tensor<"float32"> =>
+    tensor("float32", [count, width / 2], axisEmbedding(count, width / 2, baseSize, interpolationScale));
+  return { columns: along(columns), rows: along(rows) };
 }
 
 /** Sines, then cosines, of each position along one axis; positions in float32, angles in float64. */

@@ -10,7 +10,9 @@
  * @module
  */
 
+import { tensor } from "../../artifacts/tensor.ts";
 import { absorbedAttention } from "./absorbed_attention.ts";
+import { halfBlock, type HalfBlockOptions } from "./half_block.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import { Layers } from "../layers.ts";
 import { type BuiltGraph, type ComputeType, GraphBuilder, type Value } from "../onnx/graph_builder.ts";
@@ -37,7 +39,26 @@ export interface PixArtOptions extends SegmentOptions {
    * @default {false}
    */
   readonly shortText?: boolean | undefined;
+  /**
+   * What the sum that runs through the blocks is computed in, with attention, norms and modulation: a device whose own
+   * sums are in float32 loses nothing but the rounding of each result.
+   *
+   * @default {"float32"}
+   */
+  readonly sumType?: ComputeType | undefined;
+  /**
+   * Whether each prediction projects the text to keys and values anew. A GPU does so in less time than it takes to bring
+   * them from the memory of the process; a CPU holds them from step to step.
+   *
+   * @default {false}
+   */
+  readonly projectsText?: boolean | undefined;
 }
+
+/** Name of the projected text, where each prediction computes keys and values. */
+export const TEXT = "text";
+/** Name of the number of tokens of each text that count, where the texts of both branches come as one tensor. */
+export const TEXT_LENGTHS = "text_lengths";
 
 /** Name of the keys that a block's cross-attention sees. */
 export function keyName(block: number): string {
@@ -56,12 +77,13 @@ export function secondName(name: string): string {
 
 /**
  * What depends on the text alone, once per prompt: `encoder_hidden_states` [tokens, caption channels] → the keys and
- * values of each block's cross-attention, [tokens, width] each.
+ * values of each block's cross-attention, [tokens, width] each, or the projected {@linkcode TEXT}, where each prediction
+ * computes keys and values.
  */
 export function pixartTextGraph(
   config: PixArtTransformerConfig,
   weights: Weights,
-  options: SegmentOptions = {},
+  options: PixArtOptions = {},
 ): BuiltGraph {
   const transformer = new PixArtLayers(config, weights, options);
   transformer.text();
@@ -69,9 +91,11 @@ export function pixartTextGraph(
 }
 
 /**
- * One prediction, cut into segments of `layersPerSegment` blocks: `latents` [1, channels, h, w], `position_embedding`
- * [tokens, width], `timestep` [1, 256], where the configuration has size conditions `resolution` [2, 256] and
- * `aspect_ratio` [1, 256], and each block's keys and values → `sample` [halves, out channels, h, w].
+ * One prediction, cut into segments of `layersPerSegment` blocks: `latents` [1, channels, h, w], `position_columns`
+ * [columns, width / 2], `position_rows` [rows, width / 2], `timestep` [1, 256], where the configuration has size
+ * conditions `resolution` [2, 256] and `aspect_ratio` [1, 256], and each block's keys and values, or the projected
+ * {@linkcode TEXT}: of each half [tokens, width], or, where the sum is in float16, of all as [halves, tokens, width] with
+ * their {@linkcode TEXT_LENGTHS} → `sample` [halves, out channels, h, w].
  */
 export function pixartStepSegments(
   config: PixArtTransformerConfig,
@@ -94,7 +118,7 @@ export function pixartStepSegments(
     };
     let hidden = isFirst && latents
       ? transformer.embed(latents)
-      : g.input(`hidden.${first}`, "float32", tokens);
+      : g.input(`hidden.${first}`, transformer.sumType, tokens);
     for (let block = first; block < end; block++) {
       hidden = transformer.block(block, hidden, condition.modulation);
     }
@@ -102,7 +126,7 @@ export function pixartStepSegments(
       const sample = transformer.final(hidden, condition.timestep, latents);
       g.output("sample", sample, [options.halves ?? 1, config.out_channels, "h", "w"]);
     } else {
-      g.output(`hidden.${end}`, hidden, tokens);
+      g.output(`hidden.${end}`, hidden, tokens, transformer.sumType);
     }
     if (isFirst && !isLast) {
       g.output("embedded_timestep", condition.timestep, [1, transformer.width]);
@@ -117,11 +141,15 @@ export function pixartStepSegments(
 class PixArtLayers {
   readonly graph: GraphBuilder;
   readonly width: number;
+  /** What the sum that runs through the blocks, attention and norms are computed in. */
+  readonly sumType: ComputeType;
   readonly #config: PixArtTransformerConfig;
   readonly #layers: Layers;
   /** Those of the blocks that hold nearly all weights and take nearly all time. */
   readonly #large: Layers;
+  /** What the products of the blocks are computed in. */
   readonly #computeType: ComputeType;
+  readonly #projectsText: boolean;
   readonly #halves: 1 | 2;
   readonly #shortText: boolean;
 
@@ -132,13 +160,15 @@ class PixArtLayers {
     this.width = config.num_attention_heads * config.attention_head_dim;
     this.graph = new GraphBuilder(options.exposed);
     this.#computeType = options.computeType ?? "float32";
+    this.sumType = options.sumType ?? "float32";
+    this.#projectsText = options.projectsText ?? false;
     this.#layers = new Layers(this.graph, weights);
     this.#large = new Layers(this.graph, weights, this.#computeType);
   }
 
-  /** Caption projection, then each block's keys and values. */
+  /** Caption projection, then, unless each prediction does so, each block's keys and values. */
   text(): void {
-    const { caption_channels, text_channels, cross_attention_dim, num_layers, attention_bias } = this.#config;
+    const { caption_channels, text_channels, cross_attention_dim, num_layers } = this.#config;
     const g = this.graph;
     let text = g.input("encoder_hidden_states", "float32", ["tokens", text_channels]);
     if (caption_channels !== null) {
@@ -146,31 +176,54 @@ class PixArtLayers {
       text = this.#layers.linear("caption_projection.linear_2", g.geluTanh(inner), this.width, this.width);
       g.probe("caption_projection", text, ["tokens", this.width]);
     }
+    if (this.#projectsText) return g.output(TEXT, text, ["tokens", cross_attention_dim]);
     for (let block = 0; block < num_layers; block++) {
-      for (const [name, projection] of [[keyName(block), "to_k"], [valueName(block), "to_v"]] as const) {
-        const module = `transformer_blocks.${block}.attn2.${projection}`;
-        const projected = this.#layers.linear(module, text, cross_attention_dim, this.width, attention_bias);
-        g.output(name, projected, ["tokens", this.width]);
-      }
+      const [key, value] = this.#keyAndValue(this.#layers, block, text);
+      g.output(keyName(block), key, ["tokens", this.width]);
+      g.output(valueName(block), value, ["tokens", this.width]);
     }
   }
 
-  /** Patches, projected, plus where they are. */
+  /** A text's keys and values in a block's cross-attention. */
+  #keyAndValue(layers: Layers, block: number, text: Value): [key: Value, value: Value] {
+    const { cross_attention_dim, attention_bias } = this.#config;
+    const project = (name: string) =>
+      layers.linear(
+        `transformer_blocks.${block}.attn2.${name}`,
+        text,
+        cross_attention_dim,
+        this.width,
+        attention_bias,
+      );
+    return [project("to_k"), project("to_v")];
+  }
+
+  /** Patches, projected, plus where they are: the first half of a row's values tells the column, the second the row. */
   embed(latents: Value): Value {
     const { in_channels, patch_size } = this.#config;
     const g = this.graph;
-    const position = g.input("position_embedding", "float32", ["tokens", this.width]);
+    const columns = g.input("position_columns", "float32", ["columns", this.width / 2]);
+    const rowsOf = g.input("position_rows", "float32", ["rows", this.width / 2]);
     const patches = this.#layers.conv("pos_embed.proj", latents, {
       input: in_channels,
       output: this.width,
       kernel: patch_size,
       stride: BigInt(patch_size),
     });
-    const rows = g.add(g.transpose(g.reshape(patches, [this.width, -1]), [1, 0]), position);
-    return g.probe("pos_embed", this.#halves === 1 ? rows : g.concat([rows, rows], 0), [
-      "tokens",
-      this.width,
-    ]);
+    const grid = g.concat([g.op("Shape", [patches], { start: 2n }), g.int64s([this.width / 2])], 0);
+    const position = g.concat(
+      [
+        g.op("Expand", [columns, grid]),
+        g.op("Expand", [g.op("Unsqueeze", [rowsOf, g.int64s([1])]), grid]),
+      ],
+      2,
+    );
+    const rows = g.add(
+      g.transpose(g.reshape(patches, [this.width, -1]), [1, 0]),
+      g.reshape(position, [-1, this.width]),
+    );
+    const all = this.#halves === 1 ? rows : g.concat([rows, rows], 0);
+    return this.#toSum(g.probe("pos_embed", all, ["tokens", this.width]));
   }
 
   /** Timestep, and size where the model knows it, as one vector and as the six modulation vectors (adaLN-single). */
@@ -204,17 +257,32 @@ class PixArtLayers {
     const tokens = ["tokens", width] as const;
 
     const table = g.reshape(this.#layers.weight(`${module}.scale_shift_table`, [6, width]), [1, 6 * width]);
-    const modulations = g.reshape(g.add(table, modulation), [-1]);
-    const [shift, scale, gate, shiftFf, scaleFf, gateFf] = g.split(modulations, 0, Array(6).fill(width));
+    const modulations = g.add(g.reshape(g.add(table, modulation), [-1]), this.#ones([0, 1, 0, 0, 1, 0]));
+    const [shift, scale, gate, shiftFf, scaleFf, gateFf] = g.split(
+      this.#toSum(modulations),
+      0,
+      Array(6).fill(width),
+    ) as [Value, Value, Value, Value, Value, Value];
+    if (this.sumType === "float16") {
+      return halfBlock(large, hidden, { shift, scale, gate, shiftFf, scaleFf, gateFf }, {
+        module,
+        width,
+        heads,
+        bias,
+        epsilon: norm_eps,
+        activation: activation_fn,
+        ...this.#textBatch(),
+      });
+    }
 
-    const normed = this.#narrow(this.#modulated(hidden, scale!, shift!, norm_eps));
+    const normed = this.#narrow(this.#modulated(hidden, scale, shift, norm_eps));
     const [query, key, value] = ["to_q", "to_k", "to_v"].map((name) =>
       this.#widen(large.linear(`${module}.attn1.${name}`, normed, width, width, bias))
     );
     const seen = this.#narrow(g.attention(query!, key!, value!, { heads, sequences: this.#halves }));
     const attended = this.#widen(large.linear(`${module}.attn1.to_out.0`, seen, width, width));
     g.probe(`block.${index}/attn1`, attended, tokens);
-    hidden = g.add(hidden, g.mul(attended, gate!));
+    hidden = g.add(hidden, g.mul(attended, gate));
 
     const crossed = this.#widen(this.#attendToText(index, this.#narrow(hidden)));
     g.probe(`block.${index}/attn2`, crossed, tokens);
@@ -222,14 +290,14 @@ class PixArtLayers {
 
     const inner = large.linear(
       `${module}.ff.net.0.proj`,
-      this.#narrow(this.#modulated(hidden, scaleFf!, shiftFf!, norm_eps)),
+      this.#narrow(this.#modulated(hidden, scaleFf, shiftFf, norm_eps)),
       width,
       4 * width,
     );
     const activated = activation_fn === "gelu" ? g.gelu(inner) : g.geluTanh(inner);
     const fed = this.#widen(large.linear(`${module}.ff.net.2`, activated, 4 * width, width));
     g.probe(`block.${index}/ff`, fed, tokens);
-    return g.probe(`block.${index}`, g.add(hidden, g.mul(fed, gateFf!)), tokens);
+    return g.probe(`block.${index}`, g.add(hidden, g.mul(fed, gateFf)), tokens);
   }
 
   /** Each half attends to the tokens of its own text, which are not as many as the other's. */
@@ -238,13 +306,7 @@ class PixArtLayers {
     const g = this.graph;
     const width = this.width;
     const module = `transformer_blocks.${block}.attn2`;
-    const texts = Array.from(
-      { length: this.#halves },
-      (_, half) =>
-        [keyName(block), valueName(block)].map((name) =>
-          g.input(half === 0 ? name : secondName(name), "float32", [`text_tokens.${half}`, width])
-        ),
-    );
+    const texts = this.#texts(block);
     const each = (rows: Value, attend: (rows: Value, key: Value, value: Value) => Value) => {
       const halves = this.#halves === 1 ? [rows] : g.splitEvenly(rows, 0, this.#halves);
       const attended = halves.map((half, index) => attend(half, texts[index]![0]!, texts[index]![1]!));
@@ -262,6 +324,44 @@ class PixArtLayers {
     return this.#large.linear(`${module}.to_out.0`, this.#narrow(attended), width, width);
   }
 
+  /** The texts of all halves as one tensor. */
+  #textBatch(): Pick<HalfBlockOptions, "branches" | "text" | "textWidth" | "textLengths"> {
+    const { cross_attention_dim: textWidth } = this.#config;
+    const g = this.graph;
+    const branches = this.#halves;
+    const text = g.shared(
+      TEXT,
+      () =>
+        g.reshape(this.#narrow(g.input(TEXT, "float32", [branches, "text_tokens", textWidth])), [
+          -1,
+          textWidth,
+        ]),
+    );
+    const textLengths = g.shared(TEXT_LENGTHS, () => g.input(TEXT_LENGTHS, "int32", [branches]));
+    return { branches, text, textWidth, textLengths };
+  }
+
+  /** The keys and values of each half's text. */
+  #texts(block: number): [key: Value, value: Value][] {
+    const g = this.graph;
+    const dims = (half: number) => [`text_tokens.${half}`, this.width];
+    return Array.from({ length: this.#halves }, (_, half) => {
+      const named = (name: string) => half === 0 ? name : secondName(name);
+      if (!this.#projectsText) {
+        const [key, value] = [keyName(block), valueName(block)]
+          .map((name) => g.input(named(name), "float32", dims(half)));
+        return [key!, value!];
+      }
+      const { cross_attention_dim } = this.#config;
+      const text = g.shared(
+        named(TEXT),
+        () => this.#narrow(g.input(named(TEXT), "float32", [`text_tokens.${half}`, cross_attention_dim])),
+      );
+      const [key, value] = this.#keyAndValue(this.#large, block, text);
+      return [this.#widen(key), this.#widen(value)];
+    });
+  }
+
   /** Normalization, projection, and patches back into a picture of the latents' size. */
   final(hidden: Value, timestep: Value, latents: Value): Value {
     const { patch_size, out_channels } = this.#config;
@@ -269,9 +369,10 @@ class PixArtLayers {
     const channels = patch_size * patch_size * out_channels;
 
     const table = this.#layers.weight("scale_shift_table", [2, this.width]);
-    const modulations = g.reshape(g.add(table, timestep), [-1]);
+    const modulations = g.add(g.reshape(g.add(table, timestep), [-1]), this.#ones([0, 1]));
     const [shift, scale] = g.split(modulations, 0, [this.width, this.width]);
-    const normed = this.#modulated(hidden, scale!, shift!, FINAL_NORM_EPSILON);
+    const rows = this.sumType === "float32" ? hidden : g.cast(hidden, "float32");
+    const normed = this.#modulated(rows, scale!, shift!, FINAL_NORM_EPSILON);
     const patches = this.#layers.linear("proj_out", normed, this.width, channels);
     g.probe("proj_out", patches, ["tokens", channels]);
 
@@ -300,8 +401,25 @@ class PixArtLayers {
     return this.#computeType === "float32" ? x : this.graph.cast(x, "float32");
   }
 
-  /** Layer normalization whose scale, less 1, and shift come from the condition. */
+  /** From float32 to the type of the sum. */
+  #toSum(x: Value): Value {
+    return this.sumType === "float32" ? x : this.graph.cast(x, this.sumType);
+  }
+
+  /** What is added to modulation vectors, one behind the other: the condition gives a scale less 1. */
+  #ones(vectors: readonly number[]): Value {
+    const g = this.graph;
+    return g.shared(`ones:${vectors}`, () => {
+      const data = Float32Array.from(
+        { length: vectors.length * this.width },
+        (_, i) => vectors[Math.floor(i / this.width)]!,
+      );
+      return g.constant(tensor("float32", [data.length], data));
+    });
+  }
+
+  /** Layer normalization whose scale and shift come from the condition. */
   #modulated(x: Value, scale: Value, shift: Value, epsilon: number): Value {
-    return this.graph.layerNorm(x, this.graph.add(scale, this.graph.scalar(1)), shift, epsilon);
+    return this.graph.layerNorm(x, scale, shift, epsilon);
   }
 }

@@ -11,17 +11,24 @@ import { type Tensor, tensor } from "../../artifacts/tensor.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import { isShortText } from "./absorbed_attention.ts";
 import type { Weights } from "../checkpoint/weights.ts";
-import { type PixArtOptions, pixartStepSegments, pixartTextGraph, secondName } from "./transformer.ts";
+import {
+  type PixArtOptions,
+  pixartStepSegments,
+  pixartTextGraph,
+  secondName,
+  TEXT,
+  TEXT_LENGTHS,
+} from "./transformer.ts";
 import type { PixArtTransformerConfig } from "./transformer_config.ts";
-import { positionEmbedding } from "./position_embedding.ts";
+import { type PositionEmbedding, positionEmbedding } from "./position_embedding.ts";
 import { type CallOptions, type OpenModelOptions, SegmentedModel } from "../segments.ts";
 import { timestepEmbedding } from "./timestep_embedding.ts";
 
-/** A text as the blocks see it: the keys and values of each block's cross-attention. */
+/** A text as the graphs of a prediction take it. */
 export interface PreparedText {
   /** Number of tokens. */
   readonly tokens: number;
-  /** Keys and values by name, [tokens, width] each. */
+  /** The keys and values of each block's cross-attention, or the projected text, by name: [tokens, width] each. */
   readonly tensors: Readonly<Record<string, Tensor>>;
 }
 
@@ -69,20 +76,28 @@ export class PixArtTransformer implements AsyncDisposable {
   readonly #openStep: (shortText: boolean) => Promise<SegmentedModel>;
   readonly #halves: 1 | 2;
   readonly #absorbs: boolean;
+  readonly #batchesTexts: boolean;
   #step: { readonly shortText: boolean; readonly model: SegmentedModel } | undefined;
-  #position: { readonly rows: number; readonly columns: number; readonly embedding: Tensor } | undefined;
+  #position:
+    | { readonly rows: number; readonly columns: number; readonly embedding: PositionEmbedding }
+    | undefined;
 
   private constructor(
     config: PixArtTransformerConfig,
     text: SegmentedModel,
     openStep: (shortText: boolean) => Promise<SegmentedModel>,
-    { halves, absorbs }: { readonly halves: 1 | 2; readonly absorbs: boolean },
+    { halves, absorbs, batchesTexts }: {
+      readonly halves: 1 | 2;
+      readonly absorbs: boolean;
+      readonly batchesTexts: boolean;
+    },
   ) {
     this.config = config;
     this.#text = text;
     this.#openStep = openStep;
     this.#halves = halves;
     this.#absorbs = absorbs;
+    this.#batchesTexts = batchesTexts;
   }
 
   /**
@@ -104,16 +119,29 @@ export class PixArtTransformer implements AsyncDisposable {
     options: OpenModelOptions & Pick<PixArtOptions, "computeType" | "halves"> = {},
   ): PixArtTransformer {
     const layersPerSegment = options.layersPerSegment ?? (options.residency === "stream" ? 1 : undefined);
-    const text = new SegmentedModel(runtime, [pixartTextGraph(config, weights)], { residency: "stream" });
     const { computeType = "float32", halves = 1 } = options;
-    const absorbs = runtime.traits.hostMemory && computeType === "float32" && !isQuantized(weights);
+    const { hostMemory, float16 } = runtime.traits;
+    const projectsText = !hostMemory;
+    const text = new SegmentedModel(runtime, [pixartTextGraph(config, weights, { projectsText })], {
+      residency: "stream",
+    });
+    const sumType = computeType === "float16" && float16 === "blocks" ? "float16" : "float32";
+    const absorbs = hostMemory && computeType === "float32" && !isQuantized(weights);
     const build = (shortText: boolean) =>
-      pixartStepSegments(config, weights, { layersPerSegment, computeType, halves, shortText });
+      pixartStepSegments(config, weights, {
+        layersPerSegment,
+        computeType,
+        sumType,
+        halves,
+        shortText,
+        projectsText,
+      });
     // Most texts are short; building finds a missing weight before anything is opened.
     const likely = build(absorbs);
     const openStep = (shortText: boolean) =>
       SegmentedModel.open(runtime, shortText === absorbs ? likely : build(shortText), options);
-    return new PixArtTransformer(config, text, openStep, { halves, absorbs });
+    const batchesTexts = sumType === "float16";
+    return new PixArtTransformer(config, text, openStep, { halves, absorbs, batchesTexts });
   }
 
   /**
@@ -121,7 +149,7 @@ export class PixArtTransformer implements AsyncDisposable {
    *
    * @param embeddings The text encoder's output, [tokens, caption_channels], real tokens alone.
    * @param options A signal.
-   * @returns The keys and values of each block's cross-attention.
+   * @returns The text as predictions take it.
    */
   async prepareText(embeddings: Tensor<"float32">, options: CallOptions = {}): Promise<PreparedText> {
     const tensors = await this.#text.run({ encoder_hidden_states: embeddings }, options);
@@ -195,9 +223,8 @@ export class PixArtTransformer implements AsyncDisposable {
         "Cannot predict as this transformer takes two texts for the same latents and timestep at once",
       );
     }
-    const texts = Object.entries(second.text.tensors).map(([name, value]) => [secondName(name), value]);
     const step = await this.#stepFor([first, second]);
-    const { sample } = await step.run({ ...this.#feeds(first), ...Object.fromEntries(texts) }, options);
+    const { sample } = await step.run(this.#feeds(first, second.text), options);
     const { shape, data } = sample as Tensor<"float32">;
     const half = data.length / 2;
     return [0, half].map((start) =>
@@ -205,13 +232,16 @@ export class PixArtTransformer implements AsyncDisposable {
     );
   }
 
-  #feeds(inputs: PredictInputs): Record<string, Tensor> {
+  #feeds(inputs: PredictInputs, secondText?: PreparedText): Record<string, Tensor> {
+    const { columns, rows } = this.#positions(inputs.latents.shape);
+    const texts = [inputs.text, ...(secondText ? [secondText] : [])];
     return {
-      ...inputs.text.tensors,
+      ...(this.#batchesTexts ? textBatch(texts) : textsByName(texts)),
       ...this.#sizeConditions(inputs),
       latents: inputs.latents,
       timestep: timestepEmbedding([inputs.timestep]),
-      position_embedding: this.#positions(inputs.latents.shape),
+      position_columns: columns,
+      position_rows: rows,
     };
   }
 
@@ -229,7 +259,7 @@ export class PixArtTransformer implements AsyncDisposable {
     };
   }
 
-  #positions(shape: readonly number[]): Tensor {
+  #positions(shape: readonly number[]): PositionEmbedding {
     const { patch_size, in_channels, sample_size, interpolation_scale } = this.config;
     const [batch, channels, height = 0, width = 0] = shape;
     if (
@@ -254,6 +284,29 @@ export class PixArtTransformer implements AsyncDisposable {
     }
     return this.#position.embedding;
   }
+}
+
+/** The texts' tensors under their names, those of a second text under names of its own. */
+function textsByName(texts: readonly PreparedText[]): Record<string, Tensor> {
+  return Object.fromEntries(
+    texts.flatMap(({ tensors }, index) =>
+      Object.entries(tensors).map(([name, value]) => [index === 0 ? name : secondName(name), value])
+    ),
+  );
+}
+
+/** The projected texts as one tensor, filled up with zeros to the longest. */
+function textBatch(texts: readonly PreparedText[]): Record<string, Tensor> {
+  const lengths = Int32Array.from(texts, ({ tokens }) => tokens);
+  const longest = Math.max(...lengths);
+  const projected = texts.map(({ tensors }) => tensors[TEXT] as Tensor<"float32">);
+  const width = projected[0]!.shape[1]!;
+  const data = new Float32Array(texts.length * longest * width);
+  projected.forEach((text, index) => data.set(text.data, index * longest * width));
+  return {
+    [TEXT]: tensor("float32", [texts.length, longest, width], data),
+    [TEXT_LENGTHS]: tensor("int32", [texts.length], lengths),
+  };
 }
 
 function isQuantized(weights: Weights): boolean {

@@ -37,7 +37,7 @@ const CONTEXT_BYTES = 40e6;
 /** Facts of a T5 encoder. */
 export function t5Facts(config: T5EncoderConfig, weights: Weights): LayeredFacts {
   const { d_model: width, num_heads: heads } = config;
-  return { ...layeredFacts(weights, /^encoder\.block\.(\d+)\./), width, heads };
+  return { ...layeredFacts(weights, /^encoder\.block\.(\d+)\./), width, heads, runsOnce: true };
 }
 
 /**
@@ -53,7 +53,7 @@ export function t5MemoryChoices(
   request: MemoryRequest,
 ): MemoryChoice[] {
   // Values of T5 outgrow float16.
-  const traits = { ...request.traits, float16: false };
+  const traits = { ...request.traits, float16: false } as const;
   return layeredChoices(facts, { ...request, traits }, (residency, precision) => ({
     peakBytes: predictPeak(facts, tokens, residency, precision),
     heldBytes: residency === "resident" ? heldBytes(facts, residency, precision) : 0,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import fc from "fast-check";
+import { fc } from "../random.ts";
 import type { JsonObject } from "../../artifacts/artifact.ts";
 import { ArtifactError } from "../../artifacts/artifact.ts";
 import { artifactId, decodeArtifact, encodeArtifact } from "../../artifacts/artifact_file.ts";

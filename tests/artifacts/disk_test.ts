@@ -14,6 +14,7 @@ import {
 import { FileError } from "../../artifacts/file_error.ts";
 import { SafetensorsError } from "../../artifacts/safetensors_error.ts";
 import { tensor } from "../../artifacts/tensor.ts";
+import { needing } from "../needing.ts";
 
 const latents = tensor("float16", [3], new Uint16Array([1, 2, 3]));
 const artifact = { kind: "latents", tensors: { latents }, metadata: { seed: "1" } };
@@ -100,9 +101,8 @@ Deno.test("errors of the disk name the path and say what to do", async () => {
   });
 });
 
-Deno.test({
+Deno.test(needing({ what: "a user other than root", isThere: process.getuid?.() !== 0 }, {
   name: "a file without permission is refused by name",
-  ignore: process.getuid?.() === 0,
   fn: async () => {
     await inFolder(async (folder) => {
       const path = join(folder, "a.safetensors");
@@ -111,4 +111,4 @@ Deno.test({
       await assert.rejects(readArtifact(path), /permission is missing/);
     });
   },
-});
+}));

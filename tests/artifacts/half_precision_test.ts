@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Float8DType } from "../../artifacts/float8.ts";
-import fc from "fast-check";
+import { fc } from "../random.ts";
 import { fromFloat32, toFloat32 } from "../../artifacts/half_precision.ts";
 import { tensor } from "../../artifacts/tensor.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../random.ts";
 import { ARRAY_TYPES, bytesPerElement, type DType } from "../../artifacts/dtype.ts";
 import { decodeSafetensors, encodeSafetensors } from "../../artifacts/safetensors.ts";
 import { SafetensorsError } from "../../artifacts/safetensors_error.ts";

@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { decodePicture } from "../../images/picture.ts";
 import { commandLine, inFolder, runCli, startCli, storeOf, TINY } from "./run_cli.ts";
-
-const isUnix = Deno.build.os !== "windows";
+import { LINUX, needing, UNIX } from "../needing.ts";
 
 const CAT = [
   "gen",
@@ -36,7 +35,7 @@ async function toHead(
 }
 
 function closedTest(name: string, test: (folder: string) => Promise<void>): void {
-  Deno.test({ name, ignore: !isUnix, fn: () => inFolder(test) });
+  Deno.test(needing(UNIX, { name, fn: () => inFolder(test) }));
 }
 
 const RUNS: readonly (readonly [name: string, redirection: string, args: readonly string[]])[] = [
@@ -102,9 +101,8 @@ closedTest("a server goes on serving when the reader of its log is gone", async 
   assert.equal((await server.status).code, 0);
 });
 
-Deno.test({
+Deno.test(needing(LINUX, {
   name: "an output that is full is an error of one line, and a full standard error is none",
-  ignore: Deno.build.os !== "linux",
   fn: () =>
     inFolder(async (folder) => {
       const run = (redirection: string, ...args: string[]) =>
@@ -122,4 +120,4 @@ Deno.test({
       assert.equal((await run("2> /dev/full", ...CAT, "--verbose", "-o", "cat.png")).code, 0);
       assert.ok(Deno.statSync(join(folder, "cat.png")).isFile);
     }),
-});
+}));

@@ -3,7 +3,6 @@ import { Buffer } from "node:buffer";
 import { lstat, mkdir, readFile, readlink, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import {
-  canDropPrivileges,
   commandLine,
   inFolder,
   runCli,
@@ -11,16 +10,16 @@ import {
   startUnprivileged,
   storeOf,
   TINY,
+  UNPRIVILEGED_USER,
 } from "./run_cli.ts";
-
-const isUnix = Deno.build.os !== "windows";
+import { needing, UNIX } from "../needing.ts";
 
 const SMALL = ["-m", TINY, "-W", "64", "-H", "48", "--steps", "2", "--no-resolution-binning"];
 const CAT = ["gen", "cute cat", ...SMALL];
 
 /** A test of what a Unix system has. */
 function unixTest(name: string, test: (folder: string) => Promise<void>): void {
-  Deno.test({ name, ignore: !isUnix, fn: () => inFolder(test) });
+  Deno.test(needing(UNIX, { name, fn: () => inFolder(test) }));
 }
 
 /** Runs a command that must work, and gives the bytes of its standard output. */
@@ -208,9 +207,8 @@ for (const [command, option] of UNREAD) {
   });
 }
 
-Deno.test({
+Deno.test(needing(UNPRIVILEGED_USER, {
   name: "a folder that may not be written is refused before anything is read, and nothing is left in others",
-  ignore: !canDropPrivileges,
   fn: () =>
     inFolder(async (folder) => {
       await mkdir(join(folder, "locked"), { mode: 0o555 });
@@ -226,4 +224,4 @@ Deno.test({
       await refused(join(folder, "locked"), "gen", "cat", "-m", "./nowhere");
       assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), ["link.png", "locked"]);
     }),
-});
+}));

@@ -7,6 +7,7 @@
 import { rm } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { goldenPath } from "../goldens.ts";
+import type { Need } from "../needing.ts";
 
 const CLI = fileURLToPath(new URL("../../cli.ts", import.meta.url));
 
@@ -47,9 +48,11 @@ export function startCliWith(
 /** Root without its right to read and write all files: permissions count for it as for others. */
 const UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"];
 
-/** Whether {@linkcode startUnprivileged} can run commands whom permissions bind. */
-export const canDropPrivileges: boolean = Deno.build.os === "linux" &&
-  (Deno.uid() !== 0 || await worksHere([...UNPRIVILEGED, "true"]));
+/** Commands that permissions bind, as {@linkcode startUnprivileged} runs them. */
+export const UNPRIVILEGED_USER: Need = {
+  what: "Linux and setpriv, by which root gives up its privileges",
+  isThere: Deno.build.os === "linux" && (Deno.uid() !== 0 || await worksHere([...UNPRIVILEGED, "true"])),
+};
 
 /** Starts a command in a folder, bound by permissions also if root runs the tests. */
 export function startUnprivileged(folder: string, ...args: string[]): Deno.ChildProcess {

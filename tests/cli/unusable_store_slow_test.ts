@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { canDropPrivileges, inFolder, startUnprivilegedWith, TINY } from "./run_cli.ts";
+import { inFolder, startUnprivilegedWith, TINY, UNPRIVILEGED_USER } from "./run_cli.ts";
+import { needing } from "../needing.ts";
 
 const CAT = [
   "gen",
@@ -78,9 +79,8 @@ async function locked(folder: string, mode: number): Promise<string> {
 }
 
 for (const [name, homeIn] of HOMES) {
-  Deno.test({
+  Deno.test(needing(UNPRIVILEGED_USER, {
     name: `gen makes the picture and warns once: ${name}`,
-    ignore: !canDropPrivileges,
     fn: () =>
       inFolder(async (folder) => {
         const env = await homeIn(folder);
@@ -122,12 +122,11 @@ for (const [name, homeIn] of HOMES) {
         // So that it can be removed.
         await chmod(join(folder, "home"), 0o755);
       }),
-  });
+  }));
 }
 
-Deno.test({
+Deno.test(needing(UNPRIVILEGED_USER, {
   name: "a store that may be read alone is used, and one warning says that nothing is kept",
-  ignore: !canDropPrivileges,
   fn: () =>
     inFolder(async (folder) => {
       const env = { HOME: folder };
@@ -150,11 +149,10 @@ Deno.test({
       assert.match(listed.stderr, /^error: Cannot read ".*artifacts" as permission is missing/);
       await chmod(store, 0o755);
     }),
-});
+}));
 
-Deno.test({
+Deno.test(needing(UNPRIVILEGED_USER, {
   name: "an entry of the store that may not be read counts as absent, and a warning names it",
-  ignore: !canDropPrivileges,
   fn: () =>
     inFolder(async (folder) => {
       const store = join(folder, "store");
@@ -173,4 +171,4 @@ Deno.test({
       );
       assert.deepEqual(await readFile(join(folder, "again.png")), await readFile(join(folder, "cat.png")));
     }),
-});
+}));

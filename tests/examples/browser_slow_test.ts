@@ -8,7 +8,8 @@ import { DEFAULT_MODEL } from "../../hub/local_models.ts";
 import { toPixels } from "../../images/pixels.ts";
 import { psnr } from "../../images/similarity.ts";
 import { localRun } from "../../local.ts";
-import { launchBrowser, noBrowser } from "../chromium.ts";
+import { CHROMIUM, launchBrowser } from "../chromium.ts";
+import { needing } from "../needing.ts";
 
 /** Enough to tell whether all is computed as here. */
 const STEPS = 2;
@@ -31,9 +32,8 @@ async function serve(): Promise<{ url: string } & AsyncDisposable> {
   };
 }
 
-Deno.test({
+Deno.test(needing(CHROMIUM, {
   name: "a browser alone makes the picture that this machine makes",
-  ignore: noBrowser,
   async fn() {
     await using served = await serve();
     await using browser = await launchBrowser();
@@ -54,4 +54,4 @@ Deno.test({
     const ratio = psnr(toPixels(image)[0]!, { ...seen, data: Uint8Array.from(seen.data) });
     assert.ok(ratio >= 50, `PSNR ${ratio} dB`);
   },
-});
+}));

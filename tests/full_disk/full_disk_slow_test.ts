@@ -8,11 +8,12 @@ import { openQuantized } from "../../models/quantization/open_quantized.ts";
 import { writeRehearsal } from "../../models/rehearsal/write_rehearsal.ts";
 import { decodePicture } from "../../images/picture.ts";
 import { inFolder, runCli, TINY } from "../cli/run_cli.ts";
-import { canMount, onSmallDisk, type SmallDisk } from "./small_disk.ts";
+import { onSmallDisk, SMALL_DISKS, type SmallDisk } from "./small_disk.ts";
+import { needing } from "../needing.ts";
 
-/** A test on a disk of its own; left out where none can be mounted. */
+/** A test on a disk of its own. */
 function diskTest(name: string, megabytes: number, test: (disk: SmallDisk) => Promise<void>): void {
-  Deno.test({ name, ignore: !canMount, fn: () => onSmallDisk(megabytes, test) });
+  Deno.test(needing(SMALL_DISKS, { name, fn: () => onSmallDisk(megabytes, test) }));
 }
 
 /** Awaits the error of a full disk that names a file. */

@@ -5,7 +5,8 @@ import { artifactId, encodeArtifact } from "../../artifacts/artifact_file.ts";
 import { ROOT, ServerProcess, TINY } from "../server/server_process.ts";
 import { sseEvents } from "../server/serving.ts";
 import { sampleArtifact } from "../artifacts/store/samples.ts";
-import { canMount, onSmallDisk, type SmallDisk } from "./small_disk.ts";
+import { onSmallDisk, SMALL_DISKS, type SmallDisk } from "./small_disk.ts";
+import { needing } from "../needing.ts";
 
 const PICTURES = 10;
 
@@ -23,9 +24,9 @@ function picture(seed: number, more: object = {}): object {
   return { request: { model: "tiny", prompts: ["cat"], seeds: [seed], ...size, ...more } };
 }
 
-/** A test on a disk of its own; left out where none can be mounted. */
+/** A test on a disk of its own. */
 function diskTest(name: string, megabytes: number, test: (disk: SmallDisk) => Promise<void>): void {
-  Deno.test({ name, ignore: !canMount, fn: () => onSmallDisk(megabytes, test) });
+  Deno.test(needing(SMALL_DISKS, { name, fn: () => onSmallDisk(megabytes, test) }));
 }
 
 async function post(server: ServerProcess, path: string, body: object): Promise<Response> {

@@ -7,6 +7,7 @@
 
 import { statfs } from "node:fs/promises";
 import { join } from "node:path";
+import type { Need } from "../needing.ts";
 
 /** Runs a test on a disk of its own. */
 export async function onSmallDisk(
@@ -69,11 +70,9 @@ async function command(name: string, ...args: string[]): Promise<void> {
   if (code !== 0) throw new Error(`Cannot ${name}: ${new TextDecoder().decode(stderr)}`);
 }
 
-/** Whether disks can be mounted here; said once if not. */
-export const canMount: boolean = Deno.build.os === "linux" && await onSmallDisk(1, () => Promise.resolve())
-  .then(() => true, () => false);
-if (!canMount) {
-  const notice =
-    "The tests of a full disk are left out: only root of a Linux machine may mount a small one\n";
-  Deno.stderr.writeSync(new TextEncoder().encode(notice));
-}
+/** Small disks that can be filled. */
+export const SMALL_DISKS: Need = {
+  what: "root of a Linux machine, who may mount a small disk",
+  isThere: Deno.build.os === "linux" &&
+    await onSmallDisk(1, () => Promise.resolve()).then(() => true, () => false),
+};

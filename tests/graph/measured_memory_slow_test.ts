@@ -8,6 +8,7 @@ import { writeRehearsal } from "../../models/rehearsal/write_rehearsal.ts";
 import type { Residency } from "../../models/segments.ts";
 import { giveBackUnused } from "../../runtime/freed_memory.ts";
 import { memoryFigures } from "../../runtime/memory.ts";
+import { LINUX, needing } from "../needing.ts";
 
 /** Blocks of the small rehearsal's transformer. */
 const BLOCKS = 12;
@@ -39,10 +40,9 @@ async function makePicture(
   return { id: made.get("decode.image")!.id, ends, opened };
 }
 
-Deno.test({
+Deno.test(needing(LINUX, {
   name:
     "weights are given back: streaming holds a layer, a stage holds its own, and ten runs grow no more than two",
-  ignore: Deno.build.os !== "linux",
   async fn() {
     const folder = await Deno.makeTempDir();
     try {
@@ -81,4 +81,4 @@ Deno.test({
       await Deno.remove(folder, { recursive: true });
     }
   },
-});
+}));

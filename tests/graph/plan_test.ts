@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../random.ts";
 import { GraphError } from "../../graph/graph_error.ts";
 import { planGraph, splitSource } from "../../graph/plan.ts";
 import { textToImage } from "../../graph/text_to_image.ts";

@@ -1,3 +1,4 @@
+import type { RuntimeTraits } from "../../runtime/runtime.ts";
 import assert from "node:assert/strict";
 import { z } from "zod";
 import type { JsonObject } from "../../artifacts/artifact.ts";
@@ -76,7 +77,11 @@ async function run(
 ): Promise<{ ran: string[]; events: RunEvent[]; made: Awaited<ReturnType<typeof runGraph>> }> {
   const registry = toyStages();
   registry.add(stage);
-  const traits = { hostMemory: numerics === undefined, float16: false, ...(numerics ? { numerics } : {}) };
+  const traits: RuntimeTraits = {
+    hostMemory: numerics === undefined,
+    float16: false,
+    ...(numerics ? { numerics } : {}),
+  };
   const events: RunEvent[] = [];
   const made = await runGraph({ pixstage: 1, nodes }, {
     registry,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../random.ts";
 import { type RunEvent, runEventSchema } from "../../graph/events.ts";
 import { GraphError } from "../../graph/graph_error.ts";
 import { runGraph } from "../../graph/run.ts";

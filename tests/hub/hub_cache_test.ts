@@ -11,8 +11,9 @@ import { COMPONENT_NAMES } from "../../models/checkpoint/model_index.ts";
 import { tinyCheckpoint, withCopy } from "../models/checkpoint/copies.ts";
 import { inFolder, runCli, startCliWith } from "../cli/run_cli.ts";
 import { commitOf, trickled } from "./hub_server.ts";
-import { canBeReadOnly, whileReadOnly } from "./read_only.ts";
+import { READ_ONLY_FOLDERS, whileReadOnly } from "./read_only.ts";
 import { fileOf, filesOf, MODEL, models, TINY, TRANSFORMER, VAE, withHub } from "./with_hub.ts";
+import { LINUX, needing } from "../needing.ts";
 
 Deno.test("the cache takes in what a run needs and no more, in the layout of Python's library", async () => {
   await withCopy(tinyCheckpoint("tiny-alpha-512"), async (copy) => {
@@ -162,9 +163,8 @@ Deno.test("a cache that holds plain files and no blobs is used, with the hub and
   });
 });
 
-Deno.test({
+Deno.test(needing(LINUX, {
   name: "processes that can make no links put the files themselves into the snapshot, and download each once",
-  ignore: Deno.build.os !== "linux",
   fn: async () => {
     await withHub(async ({ server, cacheDir }) => {
       const run = async (script: string): Promise<void> => {
@@ -184,11 +184,10 @@ Deno.test({
       }
     });
   },
-});
+}));
 
-Deno.test({
+Deno.test(needing(READ_ONLY_FOLDERS, {
   name: "a cache that cannot be written is used, with its branch known, unknown or moved on",
-  ignore: !canBeReadOnly,
   fn: async () => {
     await withHub(async (hub) => {
       const parts = ["vae", "transformer"] as const;
@@ -239,7 +238,7 @@ Deno.test({
       });
     });
   },
-});
+}));
 
 Deno.test("snapshotModel() names the model whose snapshot a folder is", () => {
   const commit = commitOf(MODEL, "main");

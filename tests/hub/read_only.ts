@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { Need } from "../needing.ts";
+
 /** Runs a test while a folder is read-only. Root can write everywhere but on a read-only mount. */
 export async function whileReadOnly(folder: string, work: () => Promise<void>): Promise<void> {
   const isRoot = Deno.uid() === 0;
@@ -23,19 +25,20 @@ async function command(name: string, ...args: string[]): Promise<void> {
   if (code !== 0) throw new Error(`Cannot ${name}: ${new TextDecoder().decode(stderr)}`);
 }
 
-/**
- * Whether folders can be made read-only here: not on Windows, and not by root of a container without
- * privileges.
- */
-export const canBeReadOnly: boolean = Deno.build.os !== "windows" &&
-  await (async () => {
-    const folder = await Deno.makeTempDir({ prefix: "pixstage-test-" });
-    try {
-      await whileReadOnly(folder, () => Promise.resolve());
-      return true;
-    } catch {
-      return false;
-    } finally {
-      await Deno.remove(folder, { recursive: true });
-    }
-  })();
+/** Folders that are read-only: not on Windows, and not for root of a container without privileges. */
+export const READ_ONLY_FOLDERS: Need = {
+  what: "a user who may mount folders read-only",
+  isThere: Deno.build.os !== "windows" && await canBeReadOnly(),
+};
+
+async function canBeReadOnly(): Promise<boolean> {
+  const folder = await Deno.makeTempDir({ prefix: "pixstage-test-" });
+  try {
+    await whileReadOnly(folder, () => Promise.resolve());
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}

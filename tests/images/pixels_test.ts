@@ -1,5 +1,5 @@
 import { deepEqual, equal, throws } from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../random.ts";
 import { tensor } from "../../artifacts/tensor.ts";
 import { fromPixels, toPixels } from "../../images/pixels.ts";
 import { goldenTensors } from "./golden_tensors.ts";

@@ -1,5 +1,5 @@
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../random.ts";
 import { tensor } from "../../artifacts/tensor.ts";
 import { resizeAndCrop } from "../../images/resize_and_crop.ts";
 import { goldenJson } from "../goldens.ts";

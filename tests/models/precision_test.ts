@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { checkPrecision, precisionOf, PRECISIONS } from "../../models/precision.ts";
 
 Deno.test("checkPrecision() refuses float16 where a device lacks it, and nothing else", () => {
-  const cpu = { device: "cpu", traits: { hostMemory: true, float16: false } };
-  const gpu = { device: "webgpu", traits: { hostMemory: false, float16: true } };
+  const cpu = { device: "cpu", traits: { hostMemory: true, float16: false } as const };
+  const gpu = { device: "webgpu", traits: { hostMemory: false, float16: "products" } as const };
   assert.throws(() => checkPrecision("float16", cpu), /Cannot compute in float16 on cpu/);
   for (const precision of PRECISIONS) checkPrecision(precision, gpu);
   for (const precision of PRECISIONS.filter((one) => one !== "float16")) checkPrecision(precision, cpu);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../random.ts";
 import { createGenerator, restoreGenerator } from "../../random/create_generator.ts";
 import { philox4x32 } from "../../random/philox.ts";
 import { PhiloxGenerator } from "../../random/philox_generator.ts";

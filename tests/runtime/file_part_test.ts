@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../random.ts";
 import { joinParts, nameFilePart, parseFilePart } from "../../runtime/file_part.ts";
 
 const part = fc.record({

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { memoryFigures } from "../../runtime/memory.ts";
 import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
+import { LINUX, needing } from "../needing.ts";
 
 const TAKEN_BYTES = 400e6;
 
-Deno.test({
+Deno.test(needing(LINUX, {
   name: "what a stage leaves to the garbage collector is given back, where it is much",
-  ignore: Deno.build.os !== "linux",
   async fn() {
     const runtime = new OnnxRuntimeNode();
     runtime.resetPeakMemory();
@@ -21,4 +21,4 @@ Deno.test({
     const after = memoryFigures().resident;
     assert(after < before + TAKEN_BYTES / 4, `${after - before} bytes are still resident`);
   },
-});
+}));

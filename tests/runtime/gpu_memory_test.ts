@@ -1,33 +1,78 @@
 import assert from "node:assert/strict";
-import { pid } from "node:process";
+import { chmod, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { GpuMemory } from "../../runtime/gpu_memory.ts";
+import { withFolder } from "../models/checkpoint/copies.ts";
+import { needing, UNIX } from "../needing.ts";
 
-/** A driver's tool that answers each question with the next of its answers. */
-function tool(processes: string[], used: string[]) {
-  return ([query]: readonly string[]): string =>
-    (query!.includes("compute-apps") ? processes : used).shift() ?? "";
+const MEBIBYTE = 2 ** 20;
+
+/** A driver's tool: of two GPUs the second holds 10 MiB always, the first what `gpu` prints, as may the processes. */
+function script({ gpus, processes = "" }: { gpus: string; processes?: string }): string {
+  return `#!/bin/sh
+case "$1" in
+  --query-gpu=memory.used) printf '100\\n10\\n'; exit ;;
+  --query-compute-apps=*) ${processes} ;;
+  *) for used in ${gpus}; do
+      printf '12:00:%s, 0, %s\\n12:00:%s, 1, 10\\n' "$used" "$used" "$used"
+    done ;;
+esac
+exec sleep 60
+`;
 }
 
-Deno.test("GpuMemory tells what the driver says of this process", () => {
-  const memory = new GpuMemory(tool([`1, 5000\n${pid}, 300\n${pid}, 20\n`], ["5000\n"]));
-  assert.equal(memory.peak, undefined);
-  memory.observe();
-  assert.equal(memory.peak, 320 * 2 ** 20);
-});
-
-Deno.test("GpuMemory tells what all GPUs hold more where the driver does not know processes", () => {
-  const memory = new GpuMemory(tool(["1, [N/A]\n"], ["100\n10\n", "400\n10\n"]));
-  memory.observe();
-  assert.equal(memory.peak, 300 * 2 ** 20);
-});
-
-Deno.test("GpuMemory knows nothing, and asks no more, where there is no such tool", () => {
-  let questions = 0;
-  const memory = new GpuMemory(() => {
-    questions++;
-    throw new Deno.errors.NotFound("nvidia-smi");
+async function withTool(text: string, use: (tool: string) => Promise<void>): Promise<void> {
+  await withFolder(async (folder) => {
+    const tool = join(folder, "nvidia-smi");
+    await writeFile(tool, text);
+    await chmod(tool, 0o755);
+    await use(tool);
   });
-  memory.observe();
-  memory.observe();
-  assert.deepEqual([memory.peak, questions], [undefined, 1]);
+}
+
+/** Waits until memory is known, and gives it in MiB. */
+async function peakOf(memory: GpuMemory): Promise<number> {
+  for (let tries = 0; memory.peak === undefined; tries++) {
+    assert(tries < 200, "no sample came");
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  return memory.peak! / MEBIBYTE;
+}
+
+// The sampler ends with the process that started it, not with a test.
+const ending = { sanitizeOps: false, sanitizeResources: false };
+
+Deno.test(needing(UNIX, {
+  ...ending,
+  name: "GpuMemory samples what the driver says of this process",
+  fn: () =>
+    withTool(
+      script({
+        gpus: "5000",
+        processes: `printf '1, 1, 5000\\n1, ${Deno.pid}, 300\\n1, ${Deno.pid}, 20\\n2, ${Deno.pid}, 10\\n'`,
+      }),
+      async (tool) => {
+        const memory = new GpuMemory(tool);
+        assert.equal(await peakOf(memory), 320);
+        memory.reset();
+        assert.equal(memory.peak, 10 * MEBIBYTE, "what is held now");
+      },
+    ),
+}));
+
+Deno.test(needing(UNIX, {
+  ...ending,
+  name: "GpuMemory samples what all GPUs hold more where the driver does not know processes",
+  fn: () =>
+    withTool(
+      script({ gpus: "100 900 400", processes: "printf '1, 1, [N/A]\\n'" }),
+      async (tool) => assert.equal(await peakOf(new GpuMemory(tool)), 800),
+    ),
+}));
+
+Deno.test("GpuMemory knows nothing where there is no such tool", () => {
+  const memory = new GpuMemory("/nowhere/nvidia-smi");
+  memory.reset();
+  assert.equal(memory.peak, undefined);
 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { memoryFigures, resetPeakMemory } from "../../runtime/memory.ts";
+import { LINUX, needing } from "../needing.ts";
 
 const MEGABYTE = 1 << 20;
 
@@ -12,17 +13,19 @@ Deno.test("memoryFigures() tells memory that is taken", () => {
   assert.equal(taken.at(-1), 1);
 });
 
-Deno.test(
-  "memoryFigures() tells anonymous memory from mapped files",
-  { ignore: Deno.build.os !== "linux" },
-  () => {
+Deno.test(needing(LINUX, {
+  name: "memoryFigures() tells anonymous memory from mapped files",
+  fn() {
     const { resident, anonymous, file } = memoryFigures();
     assert(anonymous! > 0 && file! > 0);
     assert(anonymous! + file! <= resident);
   },
-);
+}));
 
-Deno.test("resetPeakMemory() starts the peak from what is resident", { ignore: !resetPeakMemory() }, () => {
-  const { peak, resident } = memoryFigures();
-  assert(peak! - resident < 16 * MEGABYTE, `${peak} and ${resident}`);
-});
+Deno.test(needing({ what: "a kernel that starts the peak anew", isThere: resetPeakMemory() }, {
+  name: "resetPeakMemory() starts the peak from what is resident",
+  fn() {
+    const { peak, resident } = memoryFigures();
+    assert(peak! - resident < 16 * MEGABYTE, `${peak} and ${resident}`);
+  },
+}));

@@ -3,6 +3,7 @@ import { readdir } from "node:fs/promises";
 import { basename, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { TINY } from "../cli/run_cli.ts";
+import { needing, UNIX } from "../needing.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -138,26 +139,22 @@ const ENTRY_POINTS: Readonly<Record<string, (machine: FreshMachine) => Promise<v
   "the server as a command": (machine) => servePicture(machine, [join(ROOT, "cli.ts"), "serve"]),
 };
 
-const isUnix = Deno.build.os !== "windows";
-
 for (const [name, run] of Object.entries(ENTRY_POINTS)) {
-  Deno.test({
+  Deno.test(needing(UNIX, {
     name: `ONNX Runtime's telemetry leaves nothing behind: ${name}`,
-    ignore: !isUnix,
     fn: async () => assert.deepEqual(await tracesOf(run), []),
-  });
+  }));
 }
 
-Deno.test({
+Deno.test(needing(UNIX, {
   name: "ONNX Runtime's telemetry leaves traces where it is on, so that these tests would see them",
-  ignore: !isUnix,
   fn: async () => {
     const code = `${TWICE}
 import { InferenceSession } from "onnxruntime-node";
 await InferenceSession.create(graph.bytes);`;
     assert.notDeepEqual(await tracesOf((machine) => runScript(machine, code)), []);
   },
-});
+}));
 
 Deno.test("ONNX Runtime's native library is imported in one place, where its telemetry is off", async () => {
   const files = await readdir(ROOT, { recursive: true });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../random.ts";
 import type { JsonObject } from "../../artifacts/artifact.ts";
 import {
   createScheduler,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../random.ts";
 import { PixstageError } from "../../errors/pixstage_error.ts";
 import { createScheduler, listSchedulers, type RunOptions } from "../../schedulers/mod.ts";
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { memoryUsage } from "node:process";
 import { FreedMemory } from "../../server/engine/freed_memory.ts";
+import { needing } from "../needing.ts";
 
 const BLOCKS = 3000;
 const BLOCK_BYTES = 1 << 16;
@@ -37,15 +38,18 @@ function hasGlibc(): boolean {
   }
 }
 
-Deno.test("what a run has freed goes back to the system", { ignore: !hasGlibc() }, async () => {
-  const memory = new FreedMemory();
-  const { freed, end } = hoard();
-  const kept = memoryUsage.rss();
-  memory.runEnded();
-  for (let tries = 0; kept - memoryUsage.rss() < freed / 2; tries++) {
-    assert(tries < 200, `${memoryUsage.rss()} bytes of ${kept} are still resident`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  memory.close();
-  end();
-});
+Deno.test(needing({ what: "the GNU C library", isThere: hasGlibc() }, {
+  name: "what a run has freed goes back to the system",
+  fn: async () => {
+    const memory = new FreedMemory();
+    const { freed, end } = hoard();
+    const kept = memoryUsage.rss();
+    memory.runEnded();
+    for (let tries = 0; kept - memoryUsage.rss() < freed / 2; tries++) {
+      assert(tries < 200, `${memoryUsage.rss()} bytes of ${kept} are still resident`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    memory.close();
+    end();
+  },
+}));

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../random.ts";
 import { createServer } from "../../server/create_server.ts";
 import type { EngineResult, EngineRun } from "../../server/engine/engine.ts";
 import { builtInStages } from "../../stages/mod.ts";

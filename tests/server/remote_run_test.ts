@@ -65,7 +65,7 @@ Deno.test("a run on two servers from a machine without a model keeps its results
   assert.deepEqual([...spread.keys].sort(), [...local.keys].sort());
 
   // 3. Other weights under the same name have others.
-  const reference = goldenPath("checkpoints/tiny-alpha-1024");
+  const reference = goldenPath("checkpoints/tiny-lcm");
   await using third = await serving({ models: [{ name: "tiny", reference }] });
   const different = await run([new HttpExecutor(third.url)]);
   assert.notEqual(different.id, local.id);

@@ -8,6 +8,7 @@ import { decodeSafetensors } from "../../artifacts/safetensors.ts";
 import type { Tensor } from "../../artifacts/tensor.ts";
 import type { PictureRequestInput } from "../../graph/picture_request.ts";
 import { goldenJson, goldenPath, hasGolden } from "../goldens.ts";
+import { golden, type Need } from "../needing.ts";
 
 /** A case as the manifest describes it. */
 export interface GoldenCase {
@@ -43,10 +44,15 @@ const limits: ReadonlyMap<string, Readonly<Record<string, Limits>>> = new Map(
     .map(({ id, tolerance }) => [id, tolerance]),
 );
 
-/** The cases whose files are at hand. */
-export const goldenCases: readonly GoldenCase[] = goldenJson<{ cases: GoldenCase[] }>("cases/manifest.json")
-  .cases
-  .filter(({ checkpoint, file }) => hasGolden(`checkpoints/${checkpoint}`) && hasGolden(`cases/${file}`));
+/** All cases of the manifest. */
+export const goldenCases: readonly GoldenCase[] =
+  goldenJson<{ cases: GoldenCase[] }>("cases/manifest.json").cases;
+
+/** The files of a case. */
+export function caseFiles({ checkpoint, file }: GoldenCase): Need {
+  const missing = [`checkpoints/${checkpoint}`, `cases/${file}`].find((path) => !hasGolden(path));
+  return golden(missing ?? `cases/${file}`);
+}
 
 /** The tensors of a case. */
 export function caseTensors(golden: GoldenCase): Readonly<Record<string, Tensor>> {

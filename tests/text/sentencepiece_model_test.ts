@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { create, toBinary } from "@bufbuild/protobuf";
-import fc from "fast-check";
+import { fc } from "../random.ts";
 import { readSentencePieceModel } from "../../text/sentencepiece_model.ts";
 import { ModelProtoSchema, TrainerSpec_ModelType } from "../../text/sentencepiece_model_pb.ts";
 import { createTokenizer } from "../../text/tokenizer.ts";

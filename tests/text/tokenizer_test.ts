@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { gunzipSync } from "node:zlib";
-import fc from "fast-check";
+import { fc } from "../random.ts";
 import { openDiskSource } from "../../models/checkpoint/disk_source.ts";
 import { readTokenizerFiles, type TokenizerFiles } from "../../models/checkpoint/tokenizer_files.ts";
 import { createTokenizer } from "../../text/tokenizer.ts";
 import addedTokens from "./added_tokens.json" with { type: "json" };
-import { goldenJson, goldenPath, hasGolden } from "../goldens.ts";
+import { goldenJson, goldenPath } from "../goldens.ts";
+import { golden, needing } from "../needing.ts";
 
 interface TokenizerGoldens {
   strings: string[];
@@ -41,11 +42,10 @@ function idsOf(name: string): number[][] {
 }
 
 for (const { tokenizer: name, padded = [] } of goldens.tokenizers) {
-  const ignore = !hasGolden(name === "t5-32k" ? "units/t5-32k" : name);
+  const files = golden(name === "t5-32k" ? "units/t5-32k" : name);
 
-  Deno.test({
+  Deno.test(needing(files, {
     name: `createTokenizer() gives the reference's ids on every string with ${name}`,
-    ignore,
     async fn() {
       const tokenizer = createTokenizer(await readFiles(name));
       assert.equal(goldens.strings.length, 100);
@@ -57,12 +57,11 @@ for (const { tokenizer: name, padded = [] } of goldens.tokenizers) {
         assert.equal(encoded.droppedText, "");
       }
     },
-  });
+  }));
 
   for (const { max_length, strings_from, input_ids = [], lengths = [] } of padded) {
-    Deno.test({
+    Deno.test(needing(files, {
       name: `createTokenizer() cuts at ${max_length} tokens as the reference does with ${name}`,
-      ignore,
       async fn() {
         const tokenizer = createTokenizer(await readFiles(name));
         assert.ok(input_ids.length + lengths.length > 0);
@@ -75,7 +74,7 @@ for (const { tokenizer: name, padded = [] } of goldens.tokenizers) {
           assert.equal(truncated, (idsOf(name)[strings_from + i]?.length ?? 0) > max_length);
         }
       },
-    });
+    }));
   }
 }
 

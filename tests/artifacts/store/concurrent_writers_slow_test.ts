@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { verifyStore } from "../../../artifacts/store/folder_care.ts";
 import { FolderStore } from "../../../artifacts/store/folder_store.ts";
 import { withFolder } from "./samples.ts";
+import { seededRandom } from "../../random.ts";
 
 const WRITER = fileURLToPath(new URL("./store_writer.ts", import.meta.url));
 const ROUNDS = 200;
@@ -28,12 +29,13 @@ Deno.test("two processes fill one store with the same and with different work: n
 
 Deno.test("a writer that is killed again and again leaves no torn file, and another finishes its work", async () => {
   await withFolder(async (folder) => {
+    const random = seededRandom();
     for (let kill = 0; kill < 10; kill++) {
       const child = new Deno.Command(Deno.execPath(), {
         args: ["run", "-A", "--no-check", WRITER, folder, "0", String(ROUNDS)],
         stdout: "null",
       }).spawn();
-      const timer = setTimeout(() => child.kill("SIGKILL"), 300 + Math.random() * 300);
+      const timer = setTimeout(() => child.kill("SIGKILL"), 300 + random() * 300);
       await child.status;
       clearTimeout(timer);
       const store = new FolderStore(folder);

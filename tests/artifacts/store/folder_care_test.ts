@@ -11,6 +11,7 @@ import { partialPath, shardPath } from "../../../artifacts/store/folder_layout.t
 import { FolderStore } from "../../../artifacts/store/folder_store.ts";
 import type { StoreDamage } from "../../../artifacts/store/store.ts";
 import { record, sampleArtifact, withFolder } from "./samples.ts";
+import { seededRandom } from "../../random.ts";
 
 /** A store of some artifacts, each with its record. */
 async function filledStore(folder: string, count: number): Promise<{ store: FolderStore; ids: string[] }> {
@@ -47,6 +48,7 @@ Deno.test("verifyStore() finds nothing in a whole store", async () => {
 Deno.test("verifyStore() finds every flipped bit, in artifacts and in records", async () => {
   await withFolder(async (folder) => {
     const { store, ids } = await filledStore(folder, 12);
+    const random = seededRandom();
     const flipped = new Set<string>();
     for (const [index, id] of ids.entries()) {
       const key = await artifactId(sampleArtifact(1000 + index));
@@ -56,7 +58,7 @@ Deno.test("verifyStore() finds every flipped bit, in artifacts and in records", 
         ? shardPath(folder, "results", key)
         : shardPath(folder, "makers", id);
       const bytes = await Deno.readFile(path);
-      const bit = Math.floor(Math.random() * bytes.length * 8);
+      const bit = Math.floor(random() * bytes.length * 8);
       bytes[bit >> 3]! ^= 1 << (bit & 7);
       await Deno.writeFile(path, bytes);
       flipped.add(path);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../../random.ts";
 import { Hono } from "hono";
 import type { Artifact } from "../../../artifacts/artifact.ts";
 import { artifactId, encodeArtifact } from "../../../artifacts/artifact_file.ts";

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { decodePicture } from "../../../images/picture.ts";
 import { inFolder, runCli, startCli, storeOf } from "../../cli/run_cli.ts";
+import { seededRandom } from "../../random.ts";
 
 const KILLS = 20;
 
@@ -48,10 +49,11 @@ Deno.test(`killed at ${KILLS} random moments, the same command goes on and ends 
     const started = performance.now();
     await run(folder, ...GEN, "--no-store", "-o", "whole.png");
     const wholeMs = performance.now() - started;
+    const random = seededRandom();
     const args = [...GEN, "-o", "killed.png", "--checkpoint-every", "1"];
     for (let kills = 0; kills < KILLS;) {
       const child = startCli(folder, ...args);
-      const timer = setTimeout(() => child.kill("SIGKILL"), Math.random() * wholeMs);
+      const timer = setTimeout(() => child.kill("SIGKILL"), random() * wholeMs);
       const { signal, code, stderr } = await child.output();
       clearTimeout(timer);
       if (signal === "SIGKILL") {

@@ -6,6 +6,7 @@
  */
 
 import { join } from "node:path";
+import type { Need } from "../../needing.ts";
 
 const ROOT = "/sys/fs/cgroup";
 
@@ -39,13 +40,11 @@ export class MemoryGroup implements Disposable {
   }
 }
 
-/** Whether groups can be made here; said once if not. */
-export const canLimitMemory: boolean = Deno.build.os === "linux" && tryGroup();
-if (!canLimitMemory) {
-  const notice =
-    "The test of a stage that the kernel kills is left out: only root of a Linux machine may make groups\n";
-  Deno.stderr.writeSync(new TextEncoder().encode(notice));
-}
+/** Groups whose memory the kernel limits. */
+export const MEMORY_GROUPS: Need = {
+  what: "root of a Linux machine, who may make control groups",
+  isThere: Deno.build.os === "linux" && tryGroup(),
+};
 
 function tryGroup(): boolean {
   try {

@@ -4,14 +4,14 @@ import { StageProcessError } from "../../../graph/hosts/host_error.ts";
 import { loadPlugins } from "../../../graph/plugins.ts";
 import { runGraph } from "../../../graph/run.ts";
 import { StageRegistry } from "../../../stages/registry.ts";
-import { canLimitMemory, MemoryGroup } from "./memory_group.ts";
+import { MEMORY_GROUPS, MemoryGroup } from "./memory_group.ts";
 import { numberOf } from "./toy_plugin.ts";
+import { needing } from "../../needing.ts";
 
 const plugins = [new URL("./toy_plugin.ts", import.meta.url).href];
 
-Deno.test({
+Deno.test(needing(MEMORY_GROUPS, {
   name: "process: a child that the kernel kills for its memory is told in words, and this process goes on",
-  ignore: !canLimitMemory,
   async fn() {
     using group = new MemoryGroup(300e6);
     const executor = new ProcessExecutor({ plugins, onStart: (pid) => group.add(pid) });
@@ -29,4 +29,4 @@ Deno.test({
     });
     assert.equal(numberOf((await hoard(10)).get("hoard.end")?.artifact), 10e6);
   },
-});
+}));

@@ -11,6 +11,7 @@ import { readSafetensorsFile } from "../../../artifacts/disk.ts";
 import { encodeSafetensors } from "../../../artifacts/safetensors.ts";
 import type { Tensor } from "../../../artifacts/tensor.ts";
 import { goldenPath, hasGolden } from "../../goldens.ts";
+import { golden, needing } from "../../needing.ts";
 
 /** Path of a tiny checkpoint; not to be written to. */
 export function tinyCheckpoint(name: string): string {
@@ -22,9 +23,9 @@ export function atHand<T>(checkpoints: Readonly<Record<string, T>>): [name: stri
   return Object.entries(checkpoints).filter(([name]) => hasGolden(`checkpoints/${name}`));
 }
 
-/** A test on the tiny checkpoint with a variant and with shards; left out where it is not at hand. */
+/** A test on the tiny checkpoint with a variant and with shards. */
 export function testOnVariants(name: string, fn: (t: Deno.TestContext) => Promise<void>): void {
-  Deno.test({ name, ignore: !hasGolden("checkpoints/tiny-alpha-1024"), fn });
+  Deno.test(needing(golden("checkpoints/tiny-alpha-1024"), { name, fn }));
 }
 
 /** Copies a folder, hands the copy to `work` and removes it afterwards. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../../random.ts";
 import { parseLenientJson } from "../../../models/checkpoint/lenient_json.ts";
 
 Deno.test("parseLenientJson() reads what Python writes and JSON cannot hold", () => {

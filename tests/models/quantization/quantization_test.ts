@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../../random.ts";
 import { join } from "node:path";
 import { writeAtomically } from "../../../artifacts/atomically.ts";
 import { readSafetensorsFile } from "../../../artifacts/disk.ts";

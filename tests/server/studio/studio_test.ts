@@ -4,10 +4,10 @@ import type { Page } from "playwright-core";
 import { readPictureHeader } from "../../../images/picture.ts";
 import { goldenPath } from "../../goldens.ts";
 import { MODELS, serving } from "../serving.ts";
-import { launchBrowser, noBrowser } from "../../chromium.ts";
+import { CHROMIUM, launchBrowser } from "../../chromium.ts";
 
 /** A browser of Node's kind keeps handles of its own. */
-const options = { ignore: noBrowser, sanitizeOps: false, sanitizeResources: false };
+const options = { ignore: !CHROMIUM.isThere, sanitizeOps: false, sanitizeResources: false };
 const models = [...MODELS, { name: "tiny-taesd", reference: goldenPath("checkpoints/tiny-taesd") }];
 
 /** Opens the page of a server, which must not complain of anything. */

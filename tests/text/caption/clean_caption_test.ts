@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../../random.ts";
 import { cleanCaption } from "../../../text/caption/clean_caption.ts";
 import { captionPreprocessor } from "../../../text/caption/preprocess_caption.ts";
 import { goldenJson } from "../../goldens.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../../random.ts";
 import { unescapeHtml } from "../../../text/caption/html_entities.ts";
 import { htmlText } from "../../../text/caption/html_text.ts";
 import { pythonResults } from "./python_results.ts";

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { writeRehearsal } from "../../../../models/rehearsal/write_rehearsal.ts";
+import { LINUX, needing } from "../../../needing.ts";
 
 const MAIN = fileURLToPath(new URL("./little_memory_main.ts", import.meta.url));
 /** In one piece the tiny rehearsal's decoder takes about 0.24 GB at this size, strip by strip less than 0.2. */
@@ -54,10 +55,9 @@ async function readFloats(path: string): Promise<Float32Array> {
   return new Float32Array((await Deno.readFile(path)).buffer);
 }
 
-Deno.test({
+Deno.test(needing(LINUX, {
   name:
     "where the system gives no more memory, a picture is decoded in strips, once, and then it is said what would help",
-  ignore: Deno.build.os !== "linux",
   async fn() {
     const folder = await Deno.makeTempDir();
     try {
@@ -94,4 +94,4 @@ Deno.test({
       await Deno.remove(folder, { recursive: true });
     }
   },
-});
+}));

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../../../random.ts";
 import { type Tensor, tensor } from "../../../../artifacts/tensor.ts";
 import { AutoencoderConfig } from "../../../../models/vae/autoencoder_config.ts";
 import { AutoencoderKLConfig } from "../../../../models/vae/autoencoder_kl_config.ts";
@@ -116,8 +116,8 @@ Deno.test("a decoder that runs out of memory falls back to strips once, then say
   );
 });
 
-const CPU = { hostMemory: true, float16: false };
-const GPU = { hostMemory: false, float16: true };
+const CPU = { hostMemory: true, float16: false } as const;
+const GPU = { hostMemory: false, float16: "products" } as const;
 
 Deno.test("large pictures of AutoencoderKL are decoded without seams on a CPU", async () => {
   const kl = AutoencoderConfig.parse((await openTiny("tiny-alpha-512", "vae")).config);

@@ -1,0 +1,135 @@
+// This module is browser compatible.
+
+/**
+ * A block of the transformer wholly in float16, for devices whose kernels add up in float32: the sum that runs through
+ * the blocks, norms and attention too. Passes over rows of the picture are what it saves, as they take as long as the
+ * products do:
+ *
+ * - The residual is what a product adds to. Its bias and gate go into the small tensors: with hidden rows h and gate g,
+ *   h + g ∘ (W · x + b) = (diag(g) · W) · x + (h + g ∘ b).
+ * - A key's bias adds the same to all scores of a query, so that the softmax does not see it.
+ * - Both branches of guidance attend to their texts at once: these are filled up to one length, and the kernel is told how
+ *   many tokens count.
+ * - Attention weights add up to 1, so that a value's bias goes through as it is: W · (v + b) + c = W · v + (W · b + c).
+ *
+ * @module
+ */
+
+import type { Layers } from "../layers.ts";
+import type { Value } from "../onnx/graph_builder.ts";
+
+/** Vectors of a block's modulation, [width] each, in float16; scales with their 1 added. */
+export interface BlockModulation {
+  readonly shift: Value;
+  readonly scale: Value;
+  readonly gate: Value;
+  readonly shiftFf: Value;
+  readonly scaleFf: Value;
+  readonly gateFf: Value;
+}
+
+/** What a block is. */
+export interface HalfBlockOptions {
+  /** Name of its module. */
+  readonly module: string;
+  readonly width: number;
+  readonly heads: number;
+  /** Whether the projections of attention have biases. */
+  readonly bias: boolean;
+  readonly epsilon: number;
+  readonly activation: "gelu" | "gelu-approximate";
+  /** Branches of guidance whose rows stand one behind the other. */
+  readonly branches: number;
+  /** The projected texts of all branches, filled up to one length: [branches · text tokens, text width], in float16. */
+  readonly text: Value;
+  /** Channels of the projected texts. */
+  readonly textWidth: number;
+  /** How many tokens of each text count, int32 [branches]. */
+  readonly textLengths: Value;
+}
+
+/**
+ * Adds a block to a graph.
+ *
+ * @param layers Layers in float16.
+ * @param hidden Rows [branches · tokens, width], in float16.
+ * @param modulation Its modulation.
+ * @param options What it is.
+ * @returns The rows after the block.
+ */
+export function halfBlock(
+  layers: Layers,
+  hidden: Value,
+  modulation: BlockModulation,
+  options: HalfBlockOptions,
+): Value {
+  const { module, width, heads, bias, epsilon, activation, branches, text, textWidth, textLengths } = options;
+  const g = layers.graph;
+  const weight = (name: string, rows: number, columns: number) =>
+    layers.weight(`${module}.${name}.weight`, [rows, columns]);
+  const biasOf = (name: string, length: number) => layers.weight(`${module}.${name}.bias`, [length]);
+
+  // 1. Self-attention.
+  const normed = g.layerNorm(hidden, modulation.scale, modulation.shift, epsilon);
+  const project = (name: string, hasBias: boolean) =>
+    g.gemm(normed, weight(name, width, width), hasBias ? biasOf(name, width) : undefined);
+  const seen = g.attention(
+    project("attn1.to_q", bias),
+    project("attn1.to_k", false),
+    project("attn1.to_v", false),
+    {
+      heads,
+      sequences: branches,
+    },
+  );
+  const out = weight("attn1.to_out.0", width, width);
+  const through = bias ? biasThrough(biasOf("attn1.to_v", width)) : undefined;
+  hidden = accumulate(
+    seen,
+    out,
+    through ? g.add(biasOf("attn1.to_out.0", width), through) : biasOf("attn1.to_out.0", width),
+    modulation.gate,
+  );
+
+  // 2. Cross-attention: each branch attends to its own text.
+  const query = g.gemm(
+    hidden,
+    weight("attn2.to_q", width, width),
+    bias ? biasOf("attn2.to_q", width) : undefined,
+  );
+  const [key, value] = ["attn2.to_k", "attn2.to_v"].map((name) =>
+    g.gemm(text, weight(name, width, textWidth), bias ? biasOf(name, width) : undefined)
+  );
+  hidden = accumulate(
+    g.attention(query, key!, value!, { heads, sequences: branches, keyLengths: textLengths }),
+    weight("attn2.to_out.0", width, width),
+    biasOf("attn2.to_out.0", width),
+  );
+
+  // 3. Feed-forward.
+  const inner = g.gemm(
+    g.layerNorm(hidden, modulation.scaleFf, modulation.shiftFf, epsilon),
+    weight("ff.net.0.proj", 4 * width, width),
+  );
+  const innerBias = biasOf("ff.net.0.proj", 4 * width);
+  const activated = activation === "gelu"
+    ? g.gelu(g.add(inner, innerBias))
+    : g.contrib("FastGelu", [inner, innerBias]);
+  return accumulate(
+    activated,
+    weight("ff.net.2", width, 4 * width),
+    biasOf("ff.net.2", width),
+    modulation.gateFf,
+  );
+
+  /** Rows · matrixᵀ + bias, times the gate, added to the hidden rows. */
+  function accumulate(rows: Value, matrix: Value, added: Value, gate?: Value): Value {
+    const gated = gate ? g.mul(matrix, g.reshape(gate, [width, 1])) : matrix;
+    return g.gemm(rows, gated, g.add(hidden, gate ? g.mul(added, gate) : added));
+  }
+
+  /** What the values' bias adds behind the output's projection. */
+  function biasThrough(vector: Value): Value {
+    return g.reshape(g.gemm(g.reshape(vector, [1, width]), out), [width]);
+  }
+}
