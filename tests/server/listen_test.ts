@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { PixstageError } from "../../errors/pixstage_error.ts";
 import { toPixstageError } from "../../errors/foreign_error.ts";
 import { listen, type ListenOptions } from "../../server/listen.ts";
+import { LINUX, needing } from "../needing.ts";
 import { type Serving, serving } from "./serving.ts";
 
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
@@ -125,9 +126,8 @@ Deno.test("connections that hang are closed, and those that wait for an answer a
   await listener.close();
 });
 
-Deno.test({
+Deno.test(needing(LINUX, {
   name: "the system asks whether a silent client is still there",
-  ignore: Deno.build.os !== "linux",
   async fn() {
     const listener = await slowly(1000, {});
     const connection = await send(listener.port, { path: "/", body: "{}", packets: 1 });
@@ -140,7 +140,7 @@ Deno.test({
     connection.close();
     await listener.close();
   },
-});
+}));
 
 Deno.test("a listener answers HTTP/1.0, closes while streams are open, and says that a port is taken", async () => {
   const server = await serving();

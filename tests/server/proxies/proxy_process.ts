@@ -1,6 +1,6 @@
 /**
  * Reverse proxies for tests: Debian's nginx and Caddy, with the configurations of docs/server.md. Where one is missing,
- * its tests are skipped with a notice; on CI they fail.
+ * its tests are ignored; on CI they fail.
  *
  * @module
  */
@@ -8,6 +8,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import type { Need } from "../../needing.ts";
 import { ROOT } from "../server_process.ts";
 
 /** The programs, and where Debian puts them. */
@@ -19,11 +20,12 @@ export type ProxyName = keyof typeof PROGRAMS;
 /** The name under which browsers reach the proxies: they look it up themselves, as this machine's. */
 export const PUBLIC_NAME = "pictures.localhost";
 
-/** Whether tests of a proxy are to be skipped. */
-export function isMissing(name: ProxyName): boolean {
-  const missing = !existsSync(PROGRAMS[name]) && Deno.env.get("CI") !== "true";
-  if (missing) Deno.stderr.writeSync(new TextEncoder().encode(`There is no ${name}: install it to try it\n`));
-  return missing;
+/** A proxy. On CI it must be there. */
+export function proxyNeed(name: ProxyName): Need {
+  return {
+    what: `${name} at ${PROGRAMS[name]}: install ${name}`,
+    isThere: existsSync(PROGRAMS[name]) || Deno.env.get("CI") === "true",
+  };
 }
 
 /** The configuration that docs/server.md shows for a proxy. */

@@ -1,9 +1,10 @@
 /// <reference lib="dom" />
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
-import { launchBrowser, noBrowser } from "../../chromium.ts";
+import { CHROMIUM, launchBrowser } from "../../chromium.ts";
+import { needing } from "../../needing.ts";
 import { ServerProcess } from "../server_process.ts";
-import { documented, isMissing, type ProxyName, PUBLIC_NAME, startProxy } from "./proxy_process.ts";
+import { documented, type ProxyName, proxyNeed, PUBLIC_NAME, startProxy } from "./proxy_process.ts";
 
 /** A way to stand behind a proxy. */
 interface Way {
@@ -63,71 +64,75 @@ const WAYS: Readonly<Record<string, Way>> = {
 };
 
 for (const [name, way] of Object.entries(WAYS)) {
-  const ignore = noBrowser || isMissing(way.proxy);
-  Deno.test(`the page, its pictures and the links work behind ${name}`, {
-    ignore,
+  const test: Deno.TestDefinition = {
+    name: `the page, its pictures and the links work behind ${name}`,
+    // A browser of Node's kind keeps handles of its own.
     sanitizeOps: false,
     sanitizeResources: false,
-  }, async () => {
-    const store = await Deno.makeTempDir();
-    const { key } = way;
-    {
-      await using server = await new ServerProcess({
-        store,
-        args: way.args,
-        env: key ? { PIXSTAGE_API_KEY: key } : {},
-      })
-        .listens();
-      await using proxy = await startProxy(way.proxy, server.url, await way.text());
-      await using stack = new AsyncDisposableStack();
-      const browser = await launchBrowser();
-      stack.defer(() => browser.close());
-      const page = await browser.newPage();
-      const complaints: string[] = [];
-      page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
-      page.on("pageerror", (error) => complaints.push(error.message));
-      page.on(
-        "response",
-        (reply) => reply.status() >= 400 && complaints.push(`${reply.status()} ${reply.url()}`),
-      );
+    fn: () => tryWay(way),
+  };
+  Deno.test(needing(CHROMIUM, needing(proxyNeed(way.proxy), test)));
+}
 
-      // 1. The page makes a picture, shows how, and lists it; first it asks for the key.
-      await page.goto(proxy.url + way.path);
-      if (key) {
-        await page.fill("input[name=key]", key);
-        await page.click(".key button");
-        await page.waitForFunction(() => document.querySelectorAll("#model option").length > 0);
-        assert.ok(complaints.every((complaint) => complaint.includes("401")), complaints.join());
-        complaints.length = 0;
-      }
-      await makePicture(page);
+async function tryWay(way: Way): Promise<void> {
+  const store = await Deno.makeTempDir();
+  const { key } = way;
+  {
+    await using server = await new ServerProcess({
+      store,
+      args: way.args,
+      env: key ? { PIXSTAGE_API_KEY: key } : {},
+    })
+      .listens();
+    await using proxy = await startProxy(way.proxy, server.url, await way.text());
+    await using stack = new AsyncDisposableStack();
+    const browser = await launchBrowser();
+    stack.defer(() => browser.close());
+    const page = await browser.newPage();
+    const complaints: string[] = [];
+    page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+    page.on("pageerror", (error) => complaints.push(error.message));
+    page.on(
+      "response",
+      (reply) => reply.status() >= 400 && complaints.push(`${reply.status()} ${reply.url()}`),
+    );
 
-      // 2. The reference shows the document, whose addresses lie below where the server believes to be.
-      const below = new URL(page.url());
-      await page.goto(new URL("reference", below).href);
-      await page.waitForSelector(".opblock");
-
-      // 3. A link leads from outside to the picture, without the key.
-      const reply = await page.evaluate(async (address) => {
-        const headers = { "content-type": "application/json" };
-        const body = JSON.stringify({ prompt: "cat", steps: 2, size: "64x64", response_format: "url" });
-        const made = await fetch(address, { method: "POST", headers, body });
-        return await made.json();
-      }, new URL("v1/images/generations", below).href);
-      assert.ok(reply.data, JSON.stringify(reply));
-      const link: string = reply.data[0].url;
-      assert.match(link, way.believed);
-      if (link.startsWith(below.href)) {
-        const type = await page.evaluate(async (url) => {
-          const picture = await fetch(url, { credentials: "omit" });
-          return picture.headers.get("content-type");
-        }, link);
-        assert.equal(type, "image/png");
-      }
-      assert.deepEqual(complaints, []);
+    // 1. The page makes a picture, shows how, and lists it; first it asks for the key.
+    await page.goto(proxy.url + way.path);
+    if (key) {
+      await page.fill("input[name=key]", key);
+      await page.click(".key button");
+      await page.waitForFunction(() => document.querySelectorAll("#model option").length > 0);
+      assert.ok(complaints.every((complaint) => complaint.includes("401")), complaints.join());
+      complaints.length = 0;
     }
-    await Deno.remove(store, { recursive: true });
-  });
+    await makePicture(page);
+
+    // 2. The reference shows the document, whose addresses lie below where the server believes to be.
+    const below = new URL(page.url());
+    await page.goto(new URL("reference", below).href);
+    await page.waitForSelector(".opblock");
+
+    // 3. A link leads from outside to the picture, without the key.
+    const reply = await page.evaluate(async (address) => {
+      const headers = { "content-type": "application/json" };
+      const body = JSON.stringify({ prompt: "cat", steps: 2, size: "64x64", response_format: "url" });
+      const made = await fetch(address, { method: "POST", headers, body });
+      return await made.json();
+    }, new URL("v1/images/generations", below).href);
+    assert.ok(reply.data, JSON.stringify(reply));
+    const link: string = reply.data[0].url;
+    assert.match(link, way.believed);
+    if (link.startsWith(below.href)) {
+      const type = await page.evaluate(async (url) => {
+        const picture = await fetch(url, { credentials: "omit" });
+        return picture.headers.get("content-type");
+      }, link);
+      assert.equal(type, "image/png");
+    }
+    assert.deepEqual(complaints, []);
+  }
+  await Deno.remove(store, { recursive: true });
 }
 
 /** Makes a picture by the form, with its previews on the way. */
