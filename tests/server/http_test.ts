@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
+import OpenAI from "openai";
+import { createClient } from "../../client.ts";
+import { HttpExecutor } from "../../graph/executors/http.ts";
+import { runGraph } from "../../graph/run.ts";
 import { requestedRange } from "../../server/byte_range.ts";
+import { builtInStages } from "../../stages/mod.ts";
 import { serving, sseEvents } from "./serving.ts";
 
 const PICTURE = { model: "tiny", steps: 2, width: 64, height: 64, seeds: [3] };
@@ -133,4 +138,22 @@ Deno.test("a request with a misshapen Host is refused, and the server goes on", 
     assert.match(reply, /^HTTP\/1\.1 400/, host);
   }
   assert.equal((await server.ask("/healthz")).status, 200);
+});
+
+Deno.test("the typed client, OpenAI's and executors reach a server under a path", async () => {
+  await using server = await serving({ basePath: "/pixstage" });
+  const base = `${server.url}/pixstage`;
+  const models = await createClient(base).v1.models.$get();
+  assert.equal(models.status, 200);
+  await models.body?.cancel();
+  const openai = new OpenAI({ baseURL: `${base}/v1`, apiKey: "none", maxRetries: 0 });
+  assert.equal((await openai.models.list()).data.length, 2);
+  const graph = {
+    pixstage: 1,
+    nodes: { text: { stage: "encode", parameters: { model: "tiny", prompts: ["cute cat"] } } },
+  };
+  const made = await runGraph(graph, { registry: builtInStages(), executors: [new HttpExecutor(base)] });
+  assert.ok(made.get("text.embeddings"));
+  const { data: [job] } = await (await server.ask("/pixstage/v1/jobs")).json();
+  assert.equal(job.events_url, `/pixstage/v1/jobs/${job.id}/events`);
 });
