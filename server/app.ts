@@ -32,6 +32,9 @@ import { stageRoutes } from "./routes/stages.ts";
 import { traceRequest } from "./spans.ts";
 import { importMapHash, studioRoutes } from "./studio/routes.ts";
 
+/** What the log and the figures count where the client did not wait for the answer, as nginx does. */
+const CLIENT_GONE = 499;
+
 /** How the application is put together. */
 export interface AppOptions {
   /** What the routes share. */
@@ -141,6 +144,8 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
     return c.json(error.toJSON(), 404);
   });
   app.onError((error, c) => {
+    // A client that leaves ends what was done for it. That is no fault, and nobody reads the answer.
+    if (hasLeft(c.req.raw, error)) return new Response(null, { status: CLIENT_GONE });
     const reply = toApiError(error);
     // A full disk is not a fault of the program, and the log names it already.
     if (reply.status >= 500 && reply.status !== 507) {
@@ -150,6 +155,11 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
     return c.json(reply.toJSON(), reply.status, reply.headers);
   });
   return app;
+}
+
+/** Whether the client has closed the connection. Its signal comes late where the body broke off. */
+function hasLeft({ signal }: Request, error: Error): boolean {
+  return signal.aborted || error instanceof Deno.errors.BadResource;
 }
 
 function toApiError(error: Error): ApiError {

@@ -43,7 +43,8 @@ async function waitForJob(server: Serving, status: string): Promise<void> {
 const LONG = { model: "tiny", steps: 150, size: "512x512" };
 
 Deno.test("a client that leaves is noticed, whether or not it asked for a stream, and its job is cancelled", async () => {
-  await using server = await serving();
+  const seen: [string, unknown][] = [];
+  await using server = await serving({ log: (event, fields) => seen.push([event, fields?.["status"]]) });
   const port = Number(new URL(server.url).port);
   const encode = (prompt: string) => ({ parameters: { model: "tiny", prompts: [prompt] } });
   const before = await (await server.post("/v1/jobs", {
@@ -65,7 +66,18 @@ Deno.test("a client that leaves is noticed, whether or not it asked for a stream
       }
     }
   }
+  {
+    using upload = await Deno.connect({ hostname: "127.0.0.1", port });
+    const head = `PUT /v1/artifacts/${
+      "0".repeat(64)
+    } HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n`;
+    await upload.write(text(`${head}half`));
+    await pause(200);
+  }
   await (await server.post(`/v1/jobs/${before.id}/cancel`, {})).body?.cancel();
+  await pause(500);
+  assert.ok(seen.every(([event]) => event !== "fault"), "a client that leaves is no fault");
+  assert.equal(seen.filter(([, status]) => status === 499).length, 9, "and is counted as such");
 });
 
 Deno.test("Deno 2.9.6's own server does not tell that a client leaves, which is why it does not listen", async () => {
