@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { hostname } from "node:os";
 import { InputError } from "../../errors/pixstage_error.ts";
 import { runServe } from "../../cli/serve.ts";
 import { createServer, type ServerOptions } from "../../server/create_server.ts";
 import { parseBasePath, proxyTrust, publicAddress } from "../../server/public_address.ts";
+import { ServerProcess } from "./server_process.ts";
 
 const PROXY = "10.0.0.1";
 
@@ -185,4 +187,35 @@ Deno.test("a server under a path is there with and without it, and tells it in a
       assert.doesNotMatch(text, /(?:src|href|url)[=:] ?"\//, page);
     }
   });
+});
+
+Deno.test("serve that listens beyond this machine is called by the machine's names, with a key by any", async () => {
+  const store = await Deno.makeTempDir();
+  const cases = [
+    { args: ["--insecure"], env: {}, own: 200, other: 403 },
+    { args: [], env: { PIXSTAGE_API_KEY: "secret" }, own: 200, other: 200 },
+    {
+      args: ["--allowed-host", "pictures.example"],
+      env: { PIXSTAGE_API_KEY: "secret" },
+      own: 403,
+      other: 403,
+    },
+  ];
+  for (const { args, env, own, other } of cases) {
+    await using server = await new ServerProcess({ store, args: ["--host", "0.0.0.0", ...args], env })
+      .listens();
+    const port = Number(new URL(server.url).port);
+    const status = async (host: string): Promise<number> => {
+      using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+      const head = `GET /healthz HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
+      await connection.write(new TextEncoder().encode(head));
+      return Number((await new Response(connection.readable).text()).split(" ")[1]);
+    };
+    assert.deepEqual(
+      [await status("127.0.0.1"), await status(hostname()), await status("rebound.example")],
+      [200, own, other],
+      args.join(" "),
+    );
+  }
+  await Deno.remove(store, { recursive: true });
 });
