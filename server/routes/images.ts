@@ -105,7 +105,7 @@ async function submit(
     const { code, message, param: stageField, headers, details } = error;
     const field = stageField.split(".").findLast((part) => !/^\d+$/.test(part))!;
     const name = FIELD_NAMES[field] ?? field;
-    const param = called[field] ?? called[name] ?? name;
+    const param = called.get(field) ?? called.get(name) ?? name;
     const told = message.startsWith(stageField) ? param + message.slice(stageField.length) : message;
     throw new ApiError(code, told, { param, headers, details });
   }

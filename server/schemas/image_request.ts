@@ -103,19 +103,19 @@ export interface SettledImageRequest {
   /** What of it is not honoured, a sentence each. */
   readonly warnings: readonly string[];
   /** What the request itself calls a field, where that is another name. */
-  readonly called: Readonly<Record<string, string>>;
+  readonly called: ReadonlyMap<string, string>;
 }
 
 /** Reads the other names of fields, and finds what is not honoured. */
 export function settleImageRequest(given: ImageRequest): SettledImageRequest {
   const warnings = imageWarnings(given);
-  const called: Record<string, string> = {};
+  const called = new Map<string, string>();
   const request: Record<string, unknown> = { ...given };
   const sizeGiven = typeof given.size === "string" && given.size !== "auto";
   for (const side of ["width", "height"] as const) {
     const value = given[side];
     if (value === undefined || value === null) continue;
-    called[side] = side;
+    called.set(side, side);
     if (!sizeGiven) continue;
     delete request[side];
     if (!`x${given.size}x`.includes(`x${value}x`)) {
@@ -128,9 +128,9 @@ export function settleImageRequest(given: ImageRequest): SettledImageRequest {
     if (value === undefined || value === null) continue;
     if (request[name] === undefined || request[name] === null) {
       request[name] = value;
-      called[name] = other;
+      called.set(name, other);
     } else if (request[name] !== value) {
-      warnings.push(`Parameter ${other} differs from ${called[name] ?? name} and was ignored`);
+      warnings.push(`Parameter ${other} differs from ${called.get(name) ?? name} and was ignored`);
     }
   }
   return { request: imageRequestSchema.parse(request), warnings, called };
