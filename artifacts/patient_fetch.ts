@@ -24,11 +24,13 @@ const LONGEST_WAIT = 300;
 const SLOWEST_UPLOAD = 20;
 
 /**
- * A `fetch` that does not wait for ever: it gives a silent connection up and asks again, as it does where a server is
- * busy, after the time that `Retry-After` names. Requests must be such that sending them twice does no harm.
+ * A `fetch` that does not wait for ever: it gives a silent connection up and asks again, as it does where a
+ * server is busy, after the time that `Retry-After` names. Requests must be such that sending them twice does
+ * no harm.
  *
  * @param options How patient it is.
- * @returns The `fetch`. It throws what the platform's does, or a `SilenceError`, and so does the body of its answer.
+ * @returns The `fetch`. It throws what the platform's does, or a `SilenceError`, and so does the body of its
+ * answer.
  */
 export function patientFetch(
   { fetch = globalThis.fetch, silenceMs, tries, onRetry }: PatientFetchOptions,
@@ -70,8 +72,9 @@ function secondsToWait({ status, headers }: Response, tried: number): number | u
 }
 
 /**
- * The answer, whose body fails where it falls silent. In Deno 2.9.6 the body of an answer that was garbage-collected does
- * not hear of the request's signal, so that the connection would stay open: the body is let go here.
+ * The answer, whose body fails where it falls silent. In Deno 2.9.6 the body of an answer that was
+ * garbage-collected does not hear of the request's signal, so that the connection would stay open: the body
+ * is let go here.
  */
 function watched(response: Response, watch: ConnectionWatch, stop: AbortSignal): Response {
   if (!response.body) return response;

@@ -17,8 +17,8 @@ import type { PictureLinks } from "./picture_links.ts";
 export const KEY_COOKIE = "pixstage_key";
 
 /**
- * Asks for the key: `Authorization: Bearer KEY`, or the studio page's cookie. A link to a picture that the server has
- * signed needs neither.
+ * Asks for the key: `Authorization: Bearer KEY`, or the studio page's cookie. A link to a picture that the
+ * server has signed needs neither.
  */
 export function requireKey(key: string, links: PictureLinks): MiddlewareHandler<ServerEnv> {
   const expected = new TextEncoder().encode(key);
@@ -42,8 +42,8 @@ function isReading(method: string): boolean {
 }
 
 /**
- * Refuses a key that no request can carry. A header cannot hold blanks or characters beyond ASCII unchanged, so such a
- * key would match nothing.
+ * Refuses a key that no request can carry. A header cannot hold blanks or characters beyond ASCII unchanged,
+ * so such a key would match nothing.
  *
  * @throws {InputError} if the key has other characters than visible ASCII.
  */
@@ -79,8 +79,8 @@ export function requireUsableHost(name: string): void {
 }
 
 /**
- * Answers to the names that are allowed, to this machine's, and to IP addresses. A page elsewhere that makes its own name
- * lead to this machine gets nothing; an IP address cannot be made to lead elsewhere.
+ * Answers to the names that are allowed, to this machine's, and to IP addresses. A page elsewhere that makes
+ * its own name lead to this machine gets nothing; an IP address cannot be made to lead elsewhere.
  */
 export function requireAllowedHost(allowed: readonly string[]): MiddlewareHandler<ServerEnv> {
   return async (context, next) => {
@@ -96,8 +96,9 @@ export function requireAllowedHost(allowed: readonly string[]): MiddlewareHandle
 }
 
 /**
- * Refuses what pages of other origins send, but for those that are allowed. The server's own page may come from any of the
- * names that it answers to: behind a proxy that writes another `Host`, the browser's word or the name tells.
+ * Refuses what pages of other origins send, but for those that are allowed. The server's own page may come
+ * from any of the names that it answers to: behind a proxy that writes another `Host`, the browser's word or
+ * the name tells.
  */
 export function requireOwnOrigin(
   allowed: readonly string[],

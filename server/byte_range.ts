@@ -11,7 +11,8 @@ export interface ByteRange {
  *
  * @param header The header's value.
  * @param size Size of what is asked for, in bytes.
- * @returns The range; `undefined` where all is to be sent: no header, several ranges, or one that is not understood.
+ * @returns The range; `undefined` where all is to be sent: no header, several ranges, or one that is not
+ * understood.
  */
 export function byteRange(
   header: string | undefined,
@@ -30,7 +31,8 @@ export function byteRange(
 }
 
 /**
- * The range that a request asks for, unless `If-Range` names another content than there is (RFC 9110, section 13.1.5).
+ * The range that a request asks for, unless `If-Range` names another content than there is (RFC 9110, section
+ * 13.1.5).
  *
  * @param headers The request's headers.
  * @param size Size of what is asked for, in bytes.

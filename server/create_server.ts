@@ -93,7 +93,8 @@ export interface ServerOptions {
    */
   readonly residency?: Residency | undefined;
   /**
-   * The largest size of the store in bytes. Beyond it the server removes the files that were unused the longest.
+   * The largest size of the store in bytes. Beyond it the server removes the files that were unused the
+   * longest.
    *
    * @default {nothing is removed}
    */
@@ -109,8 +110,8 @@ export interface ServerOptions {
   /** The key that requests must carry; none otherwise. */
   readonly apiKey?: string | undefined;
   /**
-   * Names that the server answers to beside this machine's and IP addresses: `pictures.example`, `*.example`, or `*` for
-   * all.
+   * Names that the server answers to beside this machine's and IP addresses: `pictures.example`, `*.example`,
+   * or `*` for all.
    *
    * @default {[]}
    */
@@ -163,9 +164,10 @@ export interface Server {
  *
  * @param options How it is set up.
  * @returns The server; hand it to `listen`, or its `fetch` to `Deno.serve`.
- * @throws {PixstageError} if a named model cannot be served, another server uses the same store, or the system refuses
- * access.
- * @throws {InputError} if requests cannot carry the API key or a host's name, or if a proxy or the base path is misspelt.
+ * @throws {PixstageError} if a named model cannot be served, another server uses the same store, or the
+ * system refuses access.
+ * @throws {InputError} if requests cannot carry the API key or a host's name, or if a proxy or the base path
+ * is misspelt.
  *
  * @example Usage
  * ```ts

@@ -4,8 +4,8 @@ import type { ServerContext, ServerEnv } from "./context.ts";
 import { isOver } from "./jobs/job.ts";
 
 /**
- * Answers with server-sent events. A comment now and then tells both sides, and the proxies between them, that the other
- * is there; a header keeps nginx from holding events back.
+ * Answers with server-sent events. A comment now and then tells both sides, and the proxies between them,
+ * that the other is there; a header keeps nginx from holding events back.
  *
  * @param context The request.
  * @param server What the server has.
@@ -33,8 +33,8 @@ export function eventStream(
 }
 
 /**
- * Answers with the events of a job: those after `Last-Event-ID` first, then what comes, to the last. Where none can come
- * any more the answer is 204, after which browsers do not ask again.
+ * Answers with the events of a job: those after `Last-Event-ID` first, then what comes, to the last. Where
+ * none can come any more the answer is 204, after which browsers do not ask again.
  */
 export async function jobEvents(
   context: Context<ServerEnv>,

@@ -2,8 +2,8 @@ import type { MiddlewareHandler } from "hono";
 import type { ServerEnv } from "./context.ts";
 
 /**
- * Gives the answer to `HEAD` the length that the answer to `GET` has. The body itself is dropped later, and a server would
- * say that it has no bytes.
+ * Gives the answer to `HEAD` the length that the answer to `GET` has. The body itself is dropped later, and a
+ * server would say that it has no bytes.
  */
 export function measureHead(): MiddlewareHandler<ServerEnv> {
   return async (context, next) => {

@@ -1,7 +1,8 @@
 /**
- * Listens for a server over `node:http`, which tells of every client that leaves and ends connections that hang.
- * `Deno.serve` of Deno 2.9.6 does neither: a request whose body came in a second packet, or is larger than about 0.5 KB, is
- * aborted only once it has been answered, and a connection on which nothing comes stays open.
+ * Listens for a server over `node:http`, which tells of every client that leaves and ends connections that
+ * hang. `Deno.serve` of Deno 2.9.6 does neither: a request whose body came in a second packet, or is larger
+ * than about 0.5 KB, is aborted only once it has been answered, and a connection on which nothing comes stays
+ * open.
  *
  * @module
  */
@@ -50,7 +51,9 @@ export interface Listener {
   readonly hostname: string;
   /** The port. */
   readonly port: number;
-  /** Takes no more connections, lets the requests at hand be answered for a moment, and ends all connections. */
+  /**
+   * Takes no more connections, lets the requests at hand be answered for a moment, and ends all connections.
+   */
   close(): Promise<void>;
 }
 

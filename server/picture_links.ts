@@ -1,6 +1,6 @@
 /**
- * Links to pictures that can be followed without the API key for a while, as those of the OpenAI API can: what fetches a
- * picture, a browser or a chat program, does not hold the key of who asked for it.
+ * Links to pictures that can be followed without the API key for a while, as those of the OpenAI API can:
+ * what fetches a picture, a browser or a chat program, does not hold the key of who asked for it.
  *
  * @module
  */

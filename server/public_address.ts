@@ -1,6 +1,6 @@
 /**
- * The address under which a client reaches the server. Reverse proxies that the operator trusts tell it in `Forwarded` or
- * in the `X-Forwarded-` headers; nobody else is believed.
+ * The address under which a client reaches the server. Trusted reverse proxies send it in
+ * `Forwarded` or in the `X-Forwarded-` headers; nobody else is believed.
  *
  * @module
  */
@@ -20,7 +20,9 @@ export interface PublicAddress {
   readonly prefix: string;
 }
 
-/** Whether to believe what a proxy says: its address, and how many proxies stand between it and the server. */
+/**
+ * Whether to believe what a proxy says: its address, and how many proxies stand between it and the server.
+ */
 export type ProxyTrust = (address: string, hops: number) => boolean;
 
 /** Where the server stands. */
@@ -37,8 +39,8 @@ const PREFIX = /^(?:\/[\w.~-]+)+$/;
 /**
  * Reads which proxies to trust.
  *
- * @param values Each the number of proxies before the server, an IP address, or a network as `10.0.0.0/8`; or several with
- * commas between them.
+ * @param values Each the number of proxies before the server, an IP address, or a network as `10.0.0.0/8`; or
+ * several with commas between them.
  * @returns Whether a proxy is trusted; undefined where there are no values.
  * @throws {InputError} if a value is none of these.
  */
@@ -105,15 +107,16 @@ export function publicAddress(
   };
   if (!trust || nearest === undefined || !trust(nearest, 0)) return direct;
 
-  // The nearest proxy is the last that each list names. A client may have sent the beginning of the lists itself.
-  const told = forwardedHeaders(headers);
-  const chain = [...told.client, nearest];
+  // The nearest proxy is the last that each list names. A client may have sent the beginning of the lists
+  // itself.
+  const forwarded = forwardedHeaders(headers);
+  const chain = [...forwarded.client, nearest];
   let hops = 1;
   while (hops < chain.length - 1 && trust(chain.at(-1 - hops)!, hops)) hops += 1;
   const nth = (values: readonly string[]): string | undefined => values.at(-Math.min(hops, values.length));
-  const protocol = nth(told.protocol)?.toLowerCase();
-  const prefix = nth(told.prefix)?.replace(/\/+$/, "");
-  const host = nth(told.host);
+  const protocol = nth(forwarded.protocol)?.toLowerCase();
+  const prefix = nth(forwarded.prefix)?.replace(/\/+$/, "");
+  const host = nth(forwarded.host);
   const client = chain.at(-1 - hops);
   return {
     client: client !== undefined && isIP(client) ? client : nearest,
@@ -137,7 +140,7 @@ export function pathBelow(path: string, prefix: string): string {
   return prefix !== "" && path.startsWith(`${prefix}/`) ? path.slice(prefix.length) : path;
 }
 
-/** What proxies tell, each list in the order in which the request passed them. */
+/** The headers of proxies, each a list in the order in which the request passed the proxies. */
 interface Forwarded {
   readonly client: readonly string[];
   readonly protocol: readonly string[];
@@ -146,8 +149,8 @@ interface Forwarded {
 }
 
 /**
- * Reads the headers of proxies. `Forwarded` (RFC 7239) counts where there is no other alone: proxies that write the others
- * pass on whatever a client puts there.
+ * Reads the headers of proxies. `Forwarded` (RFC 7239) counts where there is no other alone: proxies that
+ * write the others pass on whatever a client puts there.
  */
 function forwardedHeaders(headers: Headers): Forwarded {
   const list = (name: string): string[] =>

@@ -1,6 +1,6 @@
 /**
- * Spans for OpenTelemetry: one for each run, under the request that ordered it, and one in it for each stage. Deno sends
- * them where `OTEL_DENO=true` says so; without it nothing is done.
+ * Spans for OpenTelemetry: one for each run, under the request that ordered it, and one in it for each stage.
+ * Deno sends them where `OTEL_DENO=true` says so; without it nothing is done.
  *
  * @module
  */
@@ -30,8 +30,8 @@ interface OpenRun {
 }
 
 /**
- * Answers a request within a span that is named by its route, as dashboards group by the name. `Deno.serve` has made the
- * span already; `node:http` of Deno 2.9.6 makes none.
+ * Answers a request within a span that is named by its route, as dashboards group by the name. `Deno.serve`
+ * has made the span already; `node:http` of Deno 2.9.6 makes none.
  *
  * @param request The request.
  * @param answer Answers it, and tells what it turned out to be.

@@ -3,8 +3,8 @@
 import { z } from "zod";
 
 /**
- * The schema of a prompt. Control characters say nothing to a model, PNG files cannot hold U+0000, and terminals obey the
- * others, so all are refused but for line breaks, tabs and form feeds.
+ * The schema of a prompt. Control characters say nothing to a model, PNG files cannot hold U+0000, and
+ * terminals obey the others, so all are refused but for line breaks, tabs and form feeds.
  */
 export const promptSchema = z.string().superRefine((text, context) => {
   const [control] = /(?![\t-\r])\p{Cc}/u.exec(text) ?? [];

@@ -1,7 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Stages on another machine: its server prepares them, takes the artifacts, runs the stage, and reports its progress.
+ * Stages on another machine: its server prepares them, takes the artifacts, runs the stage, and reports its
+ * progress.
  *
  * @module
  */
@@ -37,8 +38,8 @@ export interface HttpExecutorOptions {
   /** Sends requests. Default is the platform's `fetch`. */
   readonly fetch?: ((request: Request) => Promise<Response>) | undefined;
   /**
-   * Milliseconds without an answer or a sign of life after which a request is given up. Servers send one every 15 seconds
-   * while a stage runs, and take 60 at most to prepare one.
+   * Milliseconds without an answer or a sign of life after which a request is given up. Servers send one
+   * every 15 seconds while a stage runs, and take 60 at most to prepare one.
    *
    * @default {75000}
    */
@@ -49,7 +50,9 @@ export interface HttpExecutorOptions {
    * @default {3}
    */
   readonly tries?: number | undefined;
-  /** Takes a sentence about each failure that another try follows. They are warnings of the stage otherwise. */
+  /**
+   * Takes a sentence about each failure that another try follows. They are warnings of the stage otherwise.
+   */
   readonly onRetry?: ((message: string) => void) | undefined;
 }
 
@@ -76,7 +79,9 @@ export class RemoteStageError extends PixstageError {
   }
 }
 
-/** The server's errors are those of its stages, as JSON; a proxy before it may answer with a message alone. */
+/**
+ * The server's errors are those of its stages, as JSON; a proxy before it may answer with a message alone.
+ */
 const errorSchema = z.object({
   error: z.union([serializedErrorSchema, z.object({ message: z.string() })]),
 });
@@ -86,9 +91,9 @@ const resultSchema = z.object({ outputs: z.record(z.string(), sha256Schema) });
 type Send = (request: Request) => Promise<Response>;
 
 /**
- * Runs stages on a server: prepares them there, puts the inputs that it lacks, posts the stage to `/v1/stages/NAME`, passes
- * on its reports and snapshots, and gets its outputs. The server looks the model up by its name; cancelling closes the
- * connection, and the server stops at the next step.
+ * Runs stages on a server: prepares them there, puts the inputs that it lacks, posts the stage to
+ * `/v1/stages/NAME`, passes on its reports and snapshots, and gets its outputs. The server looks the model up
+ * by its name; cancelling closes the connection, and the server stops at the next step.
  */
 export class HttpExecutor implements Executor {
   readonly name: string;

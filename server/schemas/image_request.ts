@@ -35,7 +35,9 @@ const OTHER_FIELDS = {
   num_outputs: n.openapi({ description: "Another name of `n`." }),
 };
 
-/** The schema of a request for pictures. Fields that it does not know are allowed, and listed in `warnings`. */
+/**
+ * The schema of a request for pictures. Fields that it does not know are allowed, and listed in `warnings`.
+ */
 export const imageRequestSchema = z.looseObject({
   prompt: promptSchema.clone().openapi({ description: "What the pictures show.", example: "cute cat" }),
   model: z.string().nullish().openapi({ description: "A model of `GET /v1/models`; the first otherwise." }),

@@ -54,7 +54,10 @@ export async function cancelJob(id: string): Promise<Job> {
   return belowPage(await ask(`v1/jobs/${id}/cancel`, { method: "POST" }));
 }
 
-/** A job whose pictures lie below the page. A proxy may serve the page under a path that the server does not know. */
+/**
+ * A job whose pictures lie below the page. A proxy may serve the page under a path that the server does not
+ * know.
+ */
 function belowPage(job: Job): Job {
   const images = job.images.map((image) => ({
     ...image,
