@@ -26,7 +26,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   schedulers: async () => (await import("./cli/lists.ts")).schedulersCommand(),
   stages: async () => (await import("./cli/lists.ts")).stagesCommand(),
   models: async () => (await import("./cli/lists.ts")).modelsCommand(),
-  devices: async () => (await import("./cli/lists.ts")).devicesCommand(),
+  devices: async () => (await import("./cli/devices.ts")).devicesCommand(),
   rehearse: async () => (await import("./cli/rehearse.ts")).rehearseCommand(),
   plan: async () => (await import("./cli/plan.ts")).planCommand(),
   serve: async () => (await import("./cli/serve.ts")).serveCommand(),

@@ -1,5 +1,5 @@
 /**
- * `schedulers`, `stages`, `models` and `devices`: what there is to choose from.
+ * `schedulers`, `stages` and `models`: what there is to choose from.
  *
  * @module
  */
@@ -10,8 +10,6 @@ import prettyBytes from "pretty-bytes";
 import { z } from "zod";
 import type { JsonValue } from "../artifacts/artifact.ts";
 import { type ListedModel, listModels } from "../hub/list_models.ts";
-import { localDevices } from "../devices/local_devices.ts";
-import type { DeviceFacts } from "../devices/device_probe.ts";
 import { listSchedulers } from "../schedulers/mod.ts";
 import { builtInStages } from "../stages/mod.ts";
 import type { Ports } from "../stages/stage.ts";
@@ -79,22 +77,6 @@ function describeParts({ components, variants, missing, faults }: ListedModel): 
   const fetched = missing.length === 0 ? "" : `; fetched when needed: ${missing.join(", ")}`;
   const parts = isWhole ? "" : `\n  weights here: ${here.join(", ") || "none"}${fetched}`;
   return parts + faults.map((fault) => `\n  cannot be used: ${fault}`).join("");
-}
-
-/** Makes `devices`. */
-export function devicesCommand(): Command {
-  return listCommand(
-    "devices",
-    "Tries the devices that stages can run on, and tells how near to the CPU they compute.",
-    async () => (await localDevices()).map((facts) => ({ text: describeDevice(facts), json: { ...facts } })),
-  );
-}
-
-function describeDevice({ device, float32, float16, reason }: DeviceFacts): string {
-  if (float32 === undefined) return `${device.padEnd(7)} not here: ${reason}`;
-  const off = (error: number) => `off by ${error.toExponential(1)}`;
-  const half = device === "cpu" || float16 === undefined ? "" : `, float16 ${off(float16)}`;
-  return `${device.padEnd(7)} float32 ${off(float32)}${half}`;
 }
 
 /** One entry of a list. */

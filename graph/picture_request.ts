@@ -25,8 +25,8 @@ export const pictureRequestSchema = z.strictObject({
   negativePrompt: z.union([promptSchema, z.array(promptSchema).min(1)]).optional(),
   /** Another autoencoder: the folder or name of a checkpoint, or a folder that holds an autoencoder alone. */
   vae: z.string().min(1).optional(),
-  /** Precision of matrices, of `encode` and `denoise`, or of both: `*`. */
-  precision: z.partialRecord(z.enum(["encode", "denoise", "*"]), precisionSchema).optional(),
+  /** Precision of matrices, by the stage or of all: `*`. Decoding has float32 and float16. */
+  precision: z.partialRecord(z.enum(["encode", "denoise", "decode", "*"]), precisionSchema).optional(),
   tiling: tilingParameters.tiling.optional(),
   tileSize: tilingParameters.tileSize.optional(),
   tileOverlap: tilingParameters.tileOverlap.optional(),

@@ -113,6 +113,8 @@ export function textToImage(
       tiling,
       tileSize,
       tileOverlap,
+      // Its other precisions have none to offer to an autoencoder.
+      precision: precisionOf("decode", precision) === "float16" ? "float16" : undefined,
     }),
     inputs: { latents: latentsFile === undefined ? "denoise.latents" : { file: latentsFile } },
   };

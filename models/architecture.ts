@@ -19,6 +19,7 @@ import type { Component } from "./checkpoint/component.ts";
 import type { ComponentName } from "./checkpoint/model_index.ts";
 import type { Weights } from "./checkpoint/weights.ts";
 import type { MemoryChoice, MemoryRequest } from "./memory.ts";
+import type { ComputeType } from "./onnx/graph_builder.ts";
 import type { Precision } from "./precision.ts";
 import type { MakeRehearsal } from "./rehearsal/preset.ts";
 import type { CallOptions, OpenModelOptions, Residency } from "./segments.ts";
@@ -199,6 +200,10 @@ export interface DecodeJob {
 
 /** How a decoder is opened. */
 export interface OpenDecoderOptions extends OpenModelOptions, TilingOptions {
+  /** What it computes in, as far as its values allow; float32 by default. */
+  readonly computeType?: ComputeType | undefined;
+  /** Is called when values outgrew that type and the picture is decoded again in float32. */
+  readonly onOverflow?: (() => void) | undefined;
   /** Takes the error when memory ran out in one piece and the picture is decoded strip by strip instead. */
   readonly onFallback?: ((error: Error) => void) | undefined;
 }
@@ -231,6 +236,8 @@ export interface DecoderMemoryRequest extends Pick<MemoryRequest, "traits"> {
   readonly tiling: TilingOptions["tiling"];
   /** Side of a blended tile in pixels, where that is fixed. */
   readonly tileSize?: number | undefined;
+  /** What it computes in; float32 by default. */
+  readonly computeType?: ComputeType | undefined;
 }
 
 /** An open decoder. */

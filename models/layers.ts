@@ -91,6 +91,7 @@ export class Layers {
       this.weight(`${module}.weight`, [output, input, 3, 3]),
       bias ? this.weight(`${module}.bias`, [output]) : undefined,
       { input, output },
+      this.#dtype,
     );
   }
 }

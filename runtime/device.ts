@@ -16,12 +16,14 @@ const TRAITS = {
     hostMemory: false,
     float16: "products",
     fillingTokens: 2048,
+    contextBytes: 40e6,
     numerics: { device: "webgpu", graphs: 2 },
   },
   cuda: {
     hostMemory: false,
     float16: "blocks",
     fillingTokens: 4096,
+    contextBytes: 590e6,
     numerics: { device: "cuda", graphs: 2 },
   },
 } as const satisfies Readonly<Record<string, RuntimeTraits>>;

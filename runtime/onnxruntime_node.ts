@@ -6,9 +6,9 @@
 
 // Imports run in this order: telemetry is off before the library loads.
 import "./without_telemetry.ts";
-import process from "node:process";
 import { InputError } from "../errors/pixstage_error.ts";
 import { env, InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
+import { prepareCuda } from "./cuda_environment.ts";
 import { type Device, DeviceError, deviceTraits, missingReason } from "./device.ts";
 import { giveBackUnused, returnLargeBlocks } from "./freed_memory.ts";
 import { GpuMemory } from "./gpu_memory.ts";
@@ -75,8 +75,7 @@ export class OnnxRuntimeNode implements Runtime {
         `Cannot make a runtime as threads must be whole and > 0: current value is ${threads}`,
       );
     }
-    // Else products in float32 are computed in TF32, which is off by 3e-4. cuBLAS reads this when it starts.
-    if (device === "cuda") process.env["NVIDIA_TF32_OVERRIDE"] ??= "0";
+    if (device === "cuda") prepareCuda();
     this.device = device;
     this.traits = deviceTraits(device);
     this.#meter = new MemoryMeter(this.traits.hostMemory ? undefined : new GpuMemory());

@@ -82,6 +82,8 @@ export interface RuntimeTraits {
    * which any number fills.
    */
   readonly fillingTokens?: number;
+  /** Memory of a GPU that its driver and its libraries take, whatever runs, in bytes. */
+  readonly contextBytes?: number;
   /** Tells apart devices whose results differ in their last digits; absent for the reference, the CPU. */
   readonly numerics?: JsonObject;
 }

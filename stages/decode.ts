@@ -8,6 +8,7 @@ import { tensor } from "../artifacts/tensor.ts";
 import { resizeAndCrop } from "../images/resize_and_crop.ts";
 import type { DecodeJob } from "../models/architecture.ts";
 import { architectureOfComponent } from "../models/architectures.ts";
+import { precisionSchema } from "../models/precision.ts";
 import { loadReport, modelParameters } from "./model.ts";
 import { defineStage, type Stage } from "./stage.ts";
 
@@ -27,6 +28,8 @@ export const decodeParameters = z.strictObject({
   /** Whether the picture is resized and cropped to the size that was asked for, where the latents tell it. */
   resize: z.boolean().default(true),
   ...tilingParameters,
+  /** `float16` is for devices whose kernels add up in float32; elsewhere, and where values outgrow it, it is float32. */
+  precision: precisionSchema.extract(["float32", "float16"]).default("float32"),
 });
 
 /** The decode stage: latents to pictures, one at a time, with the checkpoint's autoencoder. */
@@ -42,7 +45,8 @@ export const decodeStage: Stage = defineStage({
   },
   parameters: decodeParameters,
   async prepare({ parameters, inputs, models, device, residency, signal }) {
-    const { model, variant, resize, tiling, tileSize, tileOverlap } = parameters;
+    const { model, variant, resize, tiling, tileSize, tileOverlap, precision } = parameters;
+    const computeType = device.traits.float16 === "blocks" ? precision : "float32";
 
     // 1. Read what the decoder is, and hold the latents against it.
     const vae = await models.component(parameters, "vae", signal);
@@ -58,7 +62,13 @@ export const decodeStage: Stage = defineStage({
       { height: job.latentHeight * spatialFactor, width: job.latentWidth * spatialFactor };
     const final = resize && size ? size : rendered;
     return {
-      identity: { resize, tiling, tileSize, tileOverlap },
+      identity: {
+        resize,
+        tiling,
+        tileSize,
+        tileOverlap,
+        ...(computeType === "float32" ? {} : { precision: computeType }),
+      },
       weights: [{ model, variant, component: "vae", content: vae }],
       outputs: {
         image: {
@@ -73,6 +83,7 @@ export const decodeStage: Stage = defineStage({
         tiling,
         // The default is a choice of ours, not one of the user's.
         tileSize: tileSize === tilingParameters.tileSize.parse(undefined) ? undefined : tileSize,
+        computeType,
       }),
 
       // 3. Decode picture after picture.
@@ -82,9 +93,12 @@ export const decodeStage: Stage = defineStage({
           tiling,
           tileSize,
           tileOverlap,
+          computeType,
           residency: residency ?? "stage",
           signal,
           onLoad: (progress) => report(loadReport("vae", progress)),
+          onOverflow: () =>
+            report({ type: "warning", message: "Decoding in float32, as values outgrew float16" }),
           onFallback: ({ message }) =>
             report({ type: "warning", message: `Decoding strip by strip, as memory ran out: ${message}` }),
         });

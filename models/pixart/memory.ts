@@ -38,8 +38,6 @@ const CAST_SHARE = 0.4;
 /** Share of a layer that quantized weights take once more while a graph lays them out. */
 const PACKING_SHARE = 1 / 3;
 
-/** Memory of a GPU's driver, and of any small graph. */
-const CONTEXT_BYTES = 40e6;
 /** Activations of a block on a GPU for each token and channel, as float32 values. */
 const GPU_UNITS = { float32: 30, float16: 21, int8: 30, int4: 30 } as const;
 /** Memory of matrices on a GPU as a share of their weights: those in float16 are held a second time in part. */
@@ -97,7 +95,7 @@ export function transformerMemoryChoices(
     heldBytes: residency === "resident" ? heldBytes(facts, residency, precision) : 0,
     gpuPeakBytes: traits.hostMemory
       ? undefined
-      : predictGpuPeak(facts, halves * tokens.picture, residency, precision),
+      : predictGpuPeak(facts, traits, halves * tokens.picture, residency, precision),
     halves: guided ? halves : undefined,
     advice: `${lowerPrecisionAdvice(residency, precision)}, or make a smaller picture`,
   }));
@@ -132,6 +130,7 @@ function heldBytes(facts: LayeredFacts, residency: Residency, precision: Precisi
 /** Weights are cast once, when they are opened. */
 function predictGpuPeak(
   facts: LayeredFacts,
+  { contextBytes = 0 }: RuntimeTraits,
   tokens: number,
   residency: Residency,
   precision: Precision,
@@ -141,5 +140,5 @@ function predictGpuPeak(
   const cast = { ...facts, storedBytes: FLOAT32_BYTES };
   const weights = STEP_SHARE * precisionBytes(FLOAT32_BYTES * elements, cast, precision);
   const activations = GPU_UNITS[precision] * FLOAT32_BYTES * tokens * facts.width;
-  return CONTEXT_BYTES + GPU_HELD[precision] * weights + activations;
+  return contextBytes + GPU_HELD[precision] * weights + activations;
 }

@@ -7,6 +7,7 @@
  * @module
  */
 
+import type { RuntimeTraits } from "../../runtime/runtime.ts";
 import {
   FLOAT32_BYTES,
   layeredChoices,
@@ -31,8 +32,6 @@ const ENCODE_UNITS = 17;
 const SCORE_UNITS = 3;
 /** Share of a layer that quantized weights take once more while a graph lays them out. */
 const PACKING_SHARE = 1 / 3;
-/** Memory of a GPU's driver, and of any small graph. */
-const CONTEXT_BYTES = 40e6;
 
 /** Facts of a T5 encoder. */
 export function t5Facts(config: T5EncoderConfig, weights: Weights): LayeredFacts {
@@ -57,7 +56,9 @@ export function t5MemoryChoices(
   return layeredChoices(facts, { ...request, traits }, (residency, precision) => ({
     peakBytes: predictPeak(facts, tokens, residency, precision),
     heldBytes: residency === "resident" ? heldBytes(facts, residency, precision) : 0,
-    gpuPeakBytes: request.traits.hostMemory ? undefined : predictGpuPeak(facts, residency, precision),
+    gpuPeakBytes: request.traits.hostMemory
+      ? undefined
+      : predictGpuPeak(facts, request.traits, residency, precision),
     advice: lowerPrecisionAdvice(residency, precision),
   }));
 }
@@ -83,8 +84,13 @@ function heldBytes(facts: LayeredFacts, residency: Residency, precision: Precisi
 }
 
 /** Weights as they are stored, and a layer of them cast to float32 to be used. */
-function predictGpuPeak(facts: LayeredFacts, residency: Residency, precision: Precision): number {
+function predictGpuPeak(
+  facts: LayeredFacts,
+  { contextBytes = 0 }: RuntimeTraits,
+  residency: Residency,
+  precision: Precision,
+): number {
   const stored = residency === "stream" ? facts.layerBytes : facts.weightBytes;
   const cast = facts.storedBytes < FLOAT32_BYTES ? facts.layerBytes * FLOAT32_BYTES / facts.storedBytes : 0;
-  return CONTEXT_BYTES + precisionBytes(stored, facts, precision) + cast;
+  return contextBytes + precisionBytes(stored, facts, precision) + cast;
 }

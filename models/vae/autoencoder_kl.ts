@@ -10,9 +10,9 @@
 
 import type { AutoencoderKLConfig } from "./autoencoder_kl_config.ts";
 import type { Weights } from "../checkpoint/weights.ts";
-import { type NormalizeGroups, normalizeGroups } from "./group_norm.ts";
+import { normalizeGroups } from "./group_norm.ts";
 import { type ConvOptions, Layers } from "../layers.ts";
-import { type BuiltGraph, GraphBuilder, type Value } from "../onnx/graph_builder.ts";
+import { type BuiltGraph, type ComputeType, GraphBuilder, type Value } from "../onnx/graph_builder.ts";
 import { layerRanges, type SegmentOptions } from "../segments.ts";
 
 /** Added to variances; fixed in the reference. */
@@ -23,8 +23,13 @@ const OLD_NAMES = { to_q: "query", to_k: "key", to_v: "value", "to_out.0": "proj
 
 /** How the graphs are built. */
 export interface AutoencoderOptions extends SegmentOptions {
-  /** How groups are normalized; by their own mean and variance if left out. */
-  readonly normalizeGroups?: NormalizeGroups | undefined;
+  /**
+   * Parts into which the queries of the middle block's attention are cut, one after the other: where a device holds all
+   * scores of a query, they hold less at a time.
+   *
+   * @default {1}
+   */
+  readonly queryParts?: number | undefined;
 }
 
 /**
@@ -43,17 +48,20 @@ export function autoencoderKLDecoderSegments(
     const planes = (count: number): (string | number)[] => [1, count, "h", "w"];
 
     const before = channels[Math.max(first - 1, 0)]!;
-    let x = first === 0
-      ? decoder.decoderStart(g.input("latents", "float32", planes(config.latent_channels)))
-      : g.input(`hidden.${first}`, "float32", planes(before));
+    let x = decoder.narrow(
+      first === 0
+        ? g.input("latents", "float32", planes(config.latent_channels))
+        : g.input(`hidden.${first}`, "float32", planes(before)),
+    );
+    if (first === 0) x = decoder.decoderStart(x);
     for (let block = first; block < end; block++) {
       x = decoder.upBlock(block, x, channels[Math.max(block - 1, 0)]!, channels[block]!);
     }
     if (end === channels.length) {
       const sample = decoder.end("decoder", x, channels[end - 1]!, config.out_channels);
-      g.output("sample", sample, [1, config.out_channels, "height", "width"]);
+      g.output("sample", decoder.widen(sample), [1, config.out_channels, "height", "width"]);
     } else {
-      g.output(`hidden.${end}`, x, [1, channels[end - 1]!, "height", "width"]);
+      g.output(`hidden.${end}`, decoder.widen(x), [1, channels[end - 1]!, "height", "width"]);
     }
     return g.build(`${weights.component}.decoder.${first}-${end - 1}`);
   });
@@ -108,14 +116,26 @@ class AutoencoderLayers {
   readonly #config: AutoencoderKLConfig;
   readonly #weights: Weights;
   readonly #layers: Layers;
-  readonly #normalizeGroups: NormalizeGroups;
+  readonly #computeType: ComputeType;
+  readonly #queryParts: number;
 
   constructor(config: AutoencoderKLConfig, weights: Weights, options: AutoencoderOptions) {
     this.#config = config;
     this.#weights = weights;
     this.graph = new GraphBuilder(options.exposed);
-    this.#layers = new Layers(this.graph, weights);
-    this.#normalizeGroups = options.normalizeGroups ?? normalizeGroups;
+    this.#computeType = options.computeType ?? "float32";
+    this.#queryParts = options.queryParts ?? 1;
+    this.#layers = new Layers(this.graph, weights, this.#computeType);
+  }
+
+  /** From float32 to the type that is computed in. */
+  narrow(x: Value): Value {
+    return this.#computeType === "float32" ? x : this.graph.cast(x, this.#computeType);
+  }
+
+  /** Back to float32. */
+  widen(x: Value): Value {
+    return this.#computeType === "float32" ? x : this.graph.cast(x, "float32");
   }
 
   /** Latents to the decoder's widest planes, through its middle block. */
@@ -207,19 +227,21 @@ class AutoencoderLayers {
 
     const normed = this.#groupNorm(`${module}.group_norm`, x, channels);
     const rows = g.transpose(g.reshape(normed, [channels, -1]), [1, 0]);
-    const attended = g.attention(linear("to_q", rows), linear("to_k", rows), linear("to_v", rows), {
-      heads: 1,
-    });
+    const [query, key, value] = [linear("to_q", rows), linear("to_k", rows), linear("to_v", rows)] as const;
+    const parts = this.#queryParts === 1 ? [query] : g.splitEvenly(query, 0, this.#queryParts);
+    const seen = parts.map((part) => g.attention(part, key, value, { heads: 1 }));
+    const attended = seen.length === 1 ? seen[0]! : g.concat(seen, 0);
     const planes = g.reshapeLike(g.transpose(linear("to_out.0", attended), [1, 0]), x);
     return this.#probe("mid/attention", g.add(planes, x), channels);
   }
 
   #groupNorm(module: string, x: Value, channels: number): Value {
-    const norm = { module, groups: this.#config.norm_num_groups, epsilon: NORM_EPSILON };
+    const norm = { groups: this.#config.norm_num_groups, epsilon: NORM_EPSILON };
     const [scale, shift] = ["weight", "bias"].map((name) =>
       this.graph.reshape(this.#layers.weight(`${module}.${name}`, [channels]), [1, channels, 1, 1])
     );
-    return this.graph.add(this.graph.mul(this.#normalizeGroups(this.graph, x, norm), scale!), shift!);
+    const normed = normalizeGroups(this.graph, x, norm, this.#computeType);
+    return this.graph.add(this.graph.mul(normed, scale!), shift!);
   }
 
   #probe(name: string, value: Value, channels: number): Value {

@@ -9,7 +9,7 @@
 import type { Tensor } from "../../artifacts/tensor.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import { type AutoencoderConfig, spatialFactor } from "./autoencoder_config.ts";
-import { autoencoderKLDecoderSegments } from "./autoencoder_kl.ts";
+import { autoencoderKLDecoderSegments, type AutoencoderOptions } from "./autoencoder_kl.ts";
 import { autoencoderTinyDecoderGraph } from "./autoencoder_tiny.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import { type CallOptions, type OpenModelOptions, SegmentedModel } from "../segments.ts";
@@ -52,8 +52,9 @@ export class VaeDecoder implements AsyncDisposable {
    *
    * @param runtime Opens the graphs.
    * @param config The autoencoder's configuration.
-   * @param weights Its weights, in any floating-point type; computation is in float32.
-   * @param options How long weights are held, and who hears of it.
+   * @param weights Its weights, in any floating-point type.
+   * @param options How long weights are held, who hears of it, what AutoencoderKL computes in (float32 by default), and
+   *   into how many parts its attention's queries are cut.
    * @returns The decoder.
    * @throws {MissingWeightError} if a weight is missing.
    * @throws {OnnxRuntimeError} if a segment cannot be opened.
@@ -62,11 +63,12 @@ export class VaeDecoder implements AsyncDisposable {
     runtime: Runtime,
     config: AutoencoderConfig,
     weights: Weights,
-    options: OpenModelOptions = {},
+    options: OpenModelOptions & Pick<AutoencoderOptions, "computeType" | "queryParts"> = {},
   ): Promise<VaeDecoder> {
     const layersPerSegment = options.layersPerSegment ?? (options.residency === "stream" ? 1 : undefined);
+    const { computeType, queryParts } = options;
     const graphs = config._class_name === "AutoencoderKL"
-      ? autoencoderKLDecoderSegments(config, weights, { layersPerSegment })
+      ? autoencoderKLDecoderSegments(config, weights, { layersPerSegment, computeType, queryParts })
       : [autoencoderTinyDecoderGraph(config, weights)];
     const segments = await SegmentedModel.open(runtime, graphs, { memoryPool: false, ...options });
     return new VaeDecoder(config, segments);

@@ -6,12 +6,10 @@
  * @module
  */
 
-import type { GraphBuilder, Value } from "../onnx/graph_builder.ts";
+import type { ComputeType, GraphBuilder, Value } from "../onnx/graph_builder.ts";
 
 /** One group normalization of a graph. */
 export interface GroupNorm {
-  /** The module that holds its scale and shift. */
-  readonly module: string;
   /** Number of groups. */
   readonly groups: number;
   /** Added to the variance. */
@@ -19,16 +17,25 @@ export interface GroupNorm {
 }
 
 /**
- * Brings each group of channels of `x` [1, channels, h, w] to mean 0 and variance 1; the learned scale and shift come
- * after it. A model takes it as a parameter, as a tile needs the whole picture's mean and variance.
+ * Brings each group of channels to mean 0 and variance 1; the learned scale and shift come after it.
+ *
+ * @param graph The graph.
+ * @param x [1, channels, h, w].
+ * @param norm Groups, and what is added to their variance.
+ * @param dtype The type of `x`.
+ * @returns As `x`.
  */
-export type NormalizeGroups = (graph: GraphBuilder, x: Value, norm: GroupNorm) => Value;
-
-/** Takes mean and variance of `x` itself. */
-export const normalizeGroups: NormalizeGroups = (graph, x, { groups, epsilon }) => {
+export function normalizeGroups(
+  graph: GraphBuilder,
+  x: Value,
+  { groups, epsilon }: GroupNorm,
+  dtype: ComputeType = "float32",
+): Value {
   const rows = graph.reshape(x, [1, groups, -1]);
-  const ones = graph.vector(Array(groups).fill(1));
-  const zeros = graph.vector(Array(groups).fill(0));
+  const [ones, zeros] = [1, 0].map((value) => {
+    const vector = graph.vector(Array(groups).fill(value));
+    return dtype === "float32" ? vector : graph.cast(vector, dtype);
+  });
   const normed = graph.op("InstanceNormalization", [rows, ones, zeros], { epsilon });
   return graph.reshapeLike(normed, x);
-};
+}

@@ -10,6 +10,7 @@
 import type { JsonObject } from "../../artifacts/artifact.ts";
 import type { RuntimeTraits } from "../../runtime/runtime.ts";
 import type { Weights } from "../checkpoint/weights.ts";
+import type { ComputeType } from "../onnx/graph_builder.ts";
 import { FLOAT32_BYTES, type MemoryChoice, PROCESS_BYTES, weightBytes } from "../memory.ts";
 import type { Residency } from "../segments.ts";
 import { type AutoencoderConfig, spatialFactor } from "./autoencoder_config.ts";
@@ -26,6 +27,10 @@ const WHOLE_BYTES = 20e6;
 const TILE_BYTES = 60e6;
 /** Values for each pixel of a decoder in one piece, at its widest, times its narrowest channels. */
 const WHOLE_UNITS = 5.1;
+/** The same on a GPU, where convolutions take memory to work in. */
+const GPU_UNITS = 8.2;
+/** Memory of a GPU for a strip of the seam-free decoder and its middle block. */
+const GPU_STRIP_BYTES = 900e6;
 /** Sides of blended tiles that are tried, in pixels. */
 const TILE_SIZES = [512, 384, 256] as const;
 /** An autoencoder's weights that decoding needs. */
@@ -59,6 +64,8 @@ export interface DecoderMemoryRequest {
   readonly tiling: VaeTiling;
   /** Side of a blended tile in pixels, where that is fixed. */
   readonly tileSize?: number | undefined;
+  /** What pictures and tiles are computed in; strips without seams are in float32. */
+  readonly computeType?: ComputeType | undefined;
 }
 
 /** Facts of an autoencoder's decoder. */
@@ -70,7 +77,7 @@ export function decoderFacts(config: AutoencoderConfig, weights: Weights): Decod
 export function decoderMemoryChoices(
   facts: DecoderFacts,
   pictures: DecodedPictures,
-  { traits, residency = "stage", tiling, tileSize }: DecoderMemoryRequest,
+  { traits, residency = "stage", tiling, tileSize, computeType = "float32" }: DecoderMemoryRequest,
 ): MemoryChoice[] {
   const usual = chooseTiling(facts.config, traits, pictures.height * pictures.width);
   const canBeSeamless = facts.config._class_name === "AutoencoderKL";
@@ -87,6 +94,9 @@ export function decoderMemoryChoices(
         parameters,
         weightBytes: facts.weightBytes,
         peakBytes: predictPeak(facts, pictures, mode, size ?? TILE_SIZES[0]),
+        gpuPeakBytes: traits.hostMemory
+          ? undefined
+          : predictGpuPeak(facts, pictures, traits, mode, size ?? TILE_SIZES[0], computeType),
         heldBytes: mode !== "seamless" && residency === "resident" ? facts.weightBytes : 0,
         advice: mode === "blended"
           ? "make a smaller picture"
@@ -116,4 +126,23 @@ function predictPeak(
   }
   if (tiling === "blended") return TILE_BYTES + whole(Math.min(tileSize, height), Math.min(tileSize, width));
   return whole(height, width);
+}
+
+function predictGpuPeak(
+  { config, weightBytes }: DecoderFacts,
+  { height, width }: DecodedPictures,
+  { contextBytes = 0 }: RuntimeTraits,
+  tiling: VaeTiling,
+  tileSize: number,
+  computeType: ComputeType,
+): number {
+  if (tiling === "seamless") return contextBytes + GPU_STRIP_BYTES;
+  const [rows, columns] = tiling === "blended"
+    ? [Math.min(tileSize, height), Math.min(tileSize, width)]
+    : [height, width];
+  const channels = config._class_name === "AutoencoderKL"
+    ? config.block_out_channels[0]!
+    : config.decoder_block_out_channels[0]!;
+  const bytes = computeType === "float16" ? FLOAT32_BYTES / 2 : FLOAT32_BYTES;
+  return contextBytes + weightBytes + bytes * GPU_UNITS * channels * rows * columns;
 }

@@ -9,7 +9,7 @@
  */
 
 import { tensor } from "../../artifacts/tensor.ts";
-import type { GraphBuilder, Value } from "../onnx/graph_builder.ts";
+import type { ComputeType, GraphBuilder, Value } from "../onnx/graph_builder.ts";
 
 /** Which of a kernel's three rows fall on the same small row, for even and for odd rows of the result. */
 const FOLDS = [[[1, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]] as const;
@@ -26,6 +26,7 @@ const FOLDED = 2;
  * @param weight [output, input, 3, 3].
  * @param bias [output].
  * @param channels Channels that go in and come out.
+ * @param dtype The type of all of them.
  * @returns [1, output, 2h, 2w].
  */
 export function upsampleConv(
@@ -34,9 +35,11 @@ export function upsampleConv(
   weight: Value,
   bias: Value | undefined,
   channels: { readonly input: number; readonly output: number },
+  dtype: ComputeType = "float32",
 ): Value {
   const { input, output } = channels;
-  const folded = graph.op("MatMul", [graph.reshape(weight, [-1, KERNEL ** 2]), foldings(graph)]);
+  const matrix = dtype === "float32" ? foldings(graph) : graph.cast(foldings(graph), dtype);
+  const folded = graph.op("MatMul", [graph.reshape(weight, [-1, KERNEL ** 2]), matrix]);
   const kernels = graph.split(folded, 1, Array(4).fill(FOLDED ** 2));
   const quarters = PARITIES.flatMap((row) =>
     PARITIES.map((column) =>

@@ -14,6 +14,7 @@ import type { Weights } from "../../checkpoint/weights.ts";
 import { isOutOfMemory } from "../../../errors/foreign_error.ts";
 import { OutOfMemoryError } from "../../out_of_memory.ts";
 import type { CallOptions, OpenModelOptions } from "../../segments.ts";
+import type { ComputeType } from "../../onnx/graph_builder.ts";
 import { VaeDecoder } from "../decoder_runner.ts";
 import { decodeBlended } from "./blended_decoder.ts";
 import { SeamlessDecoder } from "./seamless_decoder.ts";
@@ -50,12 +51,23 @@ export interface TiledDecodeOptions extends OpenModelOptions {
   readonly tileOverlap?: number | undefined;
   /** What `seamless` may hold, in bytes; the least possible by default. */
   readonly planeBytes?: number | undefined;
-  /** Hears when memory ran out in one piece and the picture is decoded strip by strip instead. */
+  /**
+   * What AutoencoderKL computes a picture or a tile in; strips without seams are in float32. Where values outgrow float16,
+   * as in SDXL's autoencoder, the picture is decoded again in float32.
+   *
+   * @default {"float32"}
+   */
+  readonly computeType?: ComputeType | undefined;
+  /** Takes the error when memory ran out in one piece and the picture is decoded strip by strip instead. */
   readonly onFallback?: ((error: Error) => void) | undefined;
+  /** Is called when values outgrew float16 and the picture is decoded again in float32. */
+  readonly onOverflow?: (() => void) | undefined;
 }
 
 /** Latents of the largest picture that `auto` decodes in one piece. */
 const WHOLE_PIXELS = 256 ** 2;
+/** The middle block has one head of 512 channels, for which GPUs have no kernel that holds a part of the scores. */
+const GPU_QUERY_PARTS = 8;
 const TILE_SIZE = 512;
 const TILE_OVERLAP = 128;
 
@@ -82,6 +94,7 @@ export class TiledVaeDecoder implements AsyncDisposable {
   readonly #weights: Weights;
   readonly #options: TiledDecodeOptions;
   #whole: VaeDecoder | undefined;
+  #computeType: ComputeType;
 
   /**
    * Opens nothing before the first picture.
@@ -101,6 +114,7 @@ export class TiledVaeDecoder implements AsyncDisposable {
     this.#config = config;
     this.#weights = weights;
     this.#options = options;
+    this.#computeType = options.computeType ?? "float32";
   }
 
   /**
@@ -158,7 +172,24 @@ export class TiledVaeDecoder implements AsyncDisposable {
       const decoder = new SeamlessDecoder(this.#runtime, this.#config, this.#weights, this.#options);
       return await decoder.decode(latents, options);
     }
-    this.#whole ??= await VaeDecoder.open(this.#runtime, this.#config, this.#weights, this.#options);
+    const image = await this.#decodeOpen(tiling, latents, options);
+    if (this.#computeType === "float32" || image.data.every(Number.isFinite)) return image;
+    this.#options.onOverflow?.();
+    this.#computeType = "float32";
+    await this.release();
+    return await this.#decodeOpen(tiling, latents, options);
+  }
+
+  async #decodeOpen(
+    tiling: VaeTiling,
+    latents: Tensor<"float32">,
+    options: CallOptions,
+  ): Promise<Tensor<"float32">> {
+    this.#whole ??= await VaeDecoder.open(this.#runtime, this.#config, this.#weights, {
+      ...this.#options,
+      computeType: this.#computeType,
+      queryParts: this.#runtime.traits.hostMemory ? 1 : GPU_QUERY_PARTS,
+    });
     const whole = this.#whole;
     if (tiling === "none") return await whole.decode(latents, options);
     const { tileSize = TILE_SIZE, tileOverlap = TILE_OVERLAP } = this.#options;

@@ -116,6 +116,36 @@ Deno.test("a decoder that runs out of memory falls back to strips once, then say
   );
 });
 
+Deno.test("a picture in float16 is near that in float32, which is made where values outgrow float16", async () => {
+  // This CPU computes float16 by casting, so that it may stand for a GPU.
+  const gpu: Runtime = {
+    device: "gpu",
+    traits: { hostMemory: false, float16: "blocks" },
+    open: (...graph) => runtime.open(...graph),
+  };
+  for (const checkpoint of TINY_CHECKPOINTS) {
+    const vae = await openTiny(checkpoint, "vae");
+    const config = AutoencoderKLConfig.parse(vae.config);
+    const weights = await vae.weights();
+    await using whole = await VaeDecoder.open(runtime, config, weights);
+    const options = { tiling: "none", computeType: "float16" } as const;
+    let overflows = 0;
+    await using half = new TiledVaeDecoder(gpu, config, weights, {
+      ...options,
+      onOverflow: () => overflows++,
+    });
+    const latents = noise(13, 9);
+    const difference = largestDifference(await half.decode(latents), await whole.decode(latents));
+    assert(difference > 0 && difference < 1e-2, `${checkpoint}: off by ${difference}`);
+    assert.equal(overflows, 0);
+    // A CPU does not overflow, as it computes in float32 between its casts.
+    const wrong = tensor("float32", latents.shape, latents.data.map(() => NaN));
+    await half.decode(wrong);
+    assert.equal(overflows, 1, checkpoint);
+    assert(largestDifference(await half.decode(latents), await whole.decode(latents)) < 2e-5, "in float32");
+  }
+});
+
 const CPU = { hostMemory: true, float16: false } as const;
 const GPU = { hostMemory: false, float16: "products" } as const;
 

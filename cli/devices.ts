@@ -1,0 +1,76 @@
+/**
+ * `devices`: what stages can run on here, and the libraries that CUDA needs.
+ *
+ * @module
+ */
+
+import { Argument, Command } from "commander";
+import { stdout } from "node:process";
+import { deviceAdvice, installCuda, removeCuda } from "../devices/cuda_libraries.ts";
+import type { DeviceFacts } from "../devices/device_probe.ts";
+import { localDevices } from "../devices/local_devices.ts";
+import { writeLine } from "./standard_streams.ts";
+import { userPath } from "./user_path.ts";
+
+/** Makes the command. */
+export function devicesCommand(): Command {
+  const library = () => new Argument("<name>", "which libraries").choices(["cuda"]);
+  const install = new Command("install")
+    .description(
+      "Puts ONNX Runtime's CUDA libraries, which its npm package lacks, where it finds them, and notes where NVIDIA's " +
+        "libraries lie.",
+    )
+    .addArgument(library())
+    .requiredOption(
+      "--from <path>",
+      "a wheel of onnxruntime-gpu, or a virtual environment or folder that holds it",
+    )
+    .option("--unverified", "take a build that nobody has tried with pixstage")
+    .action(installLibraries)
+    .exitOverride();
+  const remove = new Command("remove")
+    .description("Removes what install put there.")
+    .addArgument(library())
+    .action(removeLibraries)
+    .exitOverride();
+  return new Command("devices")
+    .description("Tries the devices that stages can run on, and tells how near to the CPU they compute.")
+    .option("--json", "print JSON")
+    .action(list)
+    .addCommand(install)
+    .addCommand(remove);
+}
+
+async function list({ json }: { json?: boolean }): Promise<void> {
+  const devices = await localDevices();
+  if (json) return writeLine(stdout, JSON.stringify(devices));
+  for (const facts of devices) {
+    writeLine(stdout, describeDevice(facts));
+    const advice = facts.float32 === undefined ? deviceAdvice(facts.device) : [];
+    for (const line of advice) writeLine(stdout, `        ${line}`);
+  }
+}
+
+async function installLibraries(
+  _name: string,
+  options: { from: string; unverified?: boolean },
+): Promise<void> {
+  const { folder, cuda, found, missing } = await installCuda({ ...options, from: userPath(options.from) });
+  writeLine(stdout, `ONNX Runtime's libraries for CUDA ${cuda} are in ${folder}`);
+  if (found.length > 0) writeLine(stdout, `NVIDIA's libraries are taken from there: ${found.join(", ")}`);
+  if (missing.length > 0) writeLine(stdout, `Still missing: ${missing.join(", ")}`);
+}
+
+async function removeLibraries(): Promise<void> {
+  writeLine(
+    stdout,
+    await removeCuda() ? "ONNX Runtime's CUDA libraries were removed" : "None were installed",
+  );
+}
+
+function describeDevice({ device, float32, float16, reason }: DeviceFacts): string {
+  if (float32 === undefined) return `${device.padEnd(7)} not here: ${reason}`;
+  const off = (error: number) => `off by ${error.toExponential(1)}`;
+  const half = device === "cpu" || float16 === undefined ? "" : `, float16 ${off(float16)}`;
+  return `${device.padEnd(7)} float32 ${off(float32)}${half}`;
+}
