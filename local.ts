@@ -7,6 +7,7 @@
 import type { JsonObject } from "./artifacts/artifact.ts";
 import { asJson } from "./artifacts/canonical_json.ts";
 import { writeOutputFile } from "./artifacts/output_file.ts";
+import { fetchNamingProxy } from "./artifacts/proxy.ts";
 import { defaultStoreFolder } from "./artifacts/store/default_folder.ts";
 import { MemoryStore } from "./artifacts/store/memory_store.ts";
 import type { RunStore } from "./artifacts/store/store.ts";
@@ -106,7 +107,7 @@ export async function open(options: OpenOptions = {}): Promise<Pixstage> {
   }
   return new Pixstage({
     ...run,
-    executors: [known ?? new HttpExecutor(executor)],
+    executors: [known ?? new HttpExecutor(executor, { fetch: fetchNamingProxy, onRetry: rest.onWarning })],
     model,
     store,
     storeWarning: reason &&

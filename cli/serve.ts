@@ -6,14 +6,17 @@
 
 import { Command, CommanderError, Option } from "commander";
 import { writeSync } from "node:fs";
+import { isIP } from "node:net";
+import { hostname } from "node:os";
 import process, { stderr } from "node:process";
 import { FileError } from "../artifacts/file_error.ts";
 import { checkOutputFolder } from "../artifacts/output_file.ts";
 import { defaultStoreFolder } from "../artifacts/store/default_folder.ts";
 import { exitStatus, toPixstageError } from "../errors/foreign_error.ts";
-import { isLoopback } from "../server/access.ts";
+import { ANY_HOST, isLoopback } from "../server/access.ts";
 import { createServer } from "../server/create_server.ts";
 import type { ModelEntry } from "../hub/listed_models.ts";
+import { listen } from "../server/listen.ts";
 import { jsonLog } from "../server/log.ts";
 import { requireDevice } from "../devices/local_devices.ts";
 import { type Device, DEVICES } from "../runtime/device.ts";
@@ -44,6 +47,9 @@ interface ServeOptions {
   readonly maxGpuMemory?: number;
   readonly plugin?: readonly string[];
   readonly corsOrigin?: readonly string[];
+  readonly allowedHost?: readonly string[];
+  readonly trustProxy?: readonly string[];
+  readonly basePath?: string;
   readonly insecure?: boolean;
   readonly quiet?: boolean;
 }
@@ -97,6 +103,22 @@ export function serveCommand(): Command {
       collected,
     )
     .option("--cors-origin <origin>", "an origin whose pages may call the server; repeatable", collected)
+    .option(
+      "--allowed-host <name>",
+      "a name that the server answers to, or *.NAME, beside IP addresses and this machine's; repeatable",
+      collected,
+    )
+    .addOption(
+      new Option(
+        "--trust-proxy [address]",
+        "believe the X-Forwarded- headers of a reverse proxy: its address or network, or how many there are; " +
+          "repeatable",
+      ).preset("1").argParser(collected),
+    )
+    .option(
+      "--base-path <path>",
+      "the path under which a reverse proxy serves this server, such as /pixstage",
+    )
     .option("--insecure", "listen beyond this machine without an API key")
     .option("-q, --quiet", "write no log")
     .addHelpText("after", "\nThe API key is read from PIXSTAGE_API_KEY.")
@@ -138,12 +160,14 @@ async function serve(options: ServeOptions): Promise<void> {
     residency,
     plugin,
     corsOrigin,
+    allowedHost,
+    trustProxy,
+    basePath,
     insecure,
     quiet,
   } = options;
   const apiKey = process.env["PIXSTAGE_API_KEY"] || undefined;
-  const loopbackOnly = isLoopback(host);
-  if (!loopbackOnly && apiKey === undefined && !insecure) {
+  if (!isLoopback(host) && apiKey === undefined && !insecure) {
     throw new UsageError(
       `Cannot listen at ${host} as anybody could ask for pictures: set PIXSTAGE_API_KEY, or say --insecure`,
     );
@@ -170,32 +194,37 @@ async function serve(options: ServeOptions): Promise<void> {
     plugins: plugin?.map((module) => pluginAddress(module, userPath("."))),
     limits: maxQueue === undefined ? undefined : { maxQueue },
     apiKey,
-    loopbackOnly,
+    allowedHosts: allowedHost ?? ownNames(host, apiKey),
+    trustProxy,
+    basePath,
     corsOrigins: corsOrigin,
     log,
   });
 
   // 3. Listen until a signal comes.
-  const stop = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.once(signal, () => stop.abort());
-  }
-  const listener = Deno.serve({
-    hostname: host,
-    port,
-    signal: stop.signal,
-    onListen({ hostname, port }) {
-      const name = hostname.includes(":") ? `[${hostname}]` : hostname;
-      writeLine(
-        stderr,
-        `pixstage listens at http://${name}:${port} with ${server.models.join(", ") || "no model"}`,
-      );
-    },
-  }, server.fetch);
-  await Promise.all([
-    listener.finished,
-    new Promise((resolve) => stop.signal.addEventListener("abort", resolve)).then(() => server.close()),
-  ]);
+  const stop = Promise.withResolvers<void>();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.resolve());
+  const listener = await listen(server, { hostname: host, port }).catch(async (error) => {
+    await server.close();
+    throw error;
+  });
+  const name = host.includes(":") ? `[${host}]` : host;
+  writeLine(
+    stderr,
+    `pixstage listens at http://${name}:${listener.port} with ${server.models.join(", ") || "no model"}`,
+  );
+  await stop.promise;
+  await Promise.all([server.close(), listener.close()]);
+}
+
+/**
+ * The names that the server answers to where the operator names none. One that listens beyond this machine is called by
+ * the machine's own name, and by any name where a key keeps strangers out.
+ */
+function ownNames(host: string, apiKey: string | undefined): readonly string[] {
+  if (isLoopback(host)) return [];
+  if (apiKey !== undefined) return [ANY_HOST];
+  return [hostname(), `${hostname()}.local`, ...(isIP(host) ? [] : [host])];
 }
 
 /** Refuses a folder that jobs and artifacts cannot be kept in. On a full disk the server waits for room. */

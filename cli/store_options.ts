@@ -89,7 +89,10 @@ export async function openRun(
   const run = localRun({ ...local, store, plugins });
   await loadPlugins(run.registry, plugins);
   const { "*": first, ...byNode } = executor;
-  const executors: OpenRun["executors"] = [...run.executors, ...servers(Object.values(executor))];
+  const executors: OpenRun["executors"] = [
+    ...run.executors,
+    ...servers(Object.values(executor), local.onWarning),
+  ];
   return {
     ...run,
     store,
@@ -115,10 +118,13 @@ export function pluginAddress(module: string, folder: string): string {
 }
 
 /** Executors for those of the names that are addresses of servers. */
-function servers(names: readonly string[]): HttpExecutor[] {
+function servers(
+  names: readonly string[],
+  onRetry: ((message: string) => void) | undefined,
+): HttpExecutor[] {
   const { PIXSTAGE_TOKEN } = process.env;
   return [...new Set(names)].filter((name) => /^https?:\/\//.test(name)).map((url) =>
-    new HttpExecutor(url, { token: PIXSTAGE_TOKEN || undefined, fetch: fetchNamingProxy })
+    new HttpExecutor(url, { token: PIXSTAGE_TOKEN || undefined, fetch: fetchNamingProxy, onRetry })
   );
 }
 

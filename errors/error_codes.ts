@@ -24,7 +24,7 @@ export interface ErrorCodeEntry {
    * The HTTP status. The server tells clients the message of errors below 500 alone; the others go to its
    * log.
    */
-  readonly status: 400 | 401 | 403 | 404 | 409 | 413 | 415 | 429 | 500 | 503 | 504 | 507;
+  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 429 | 500 | 503 | 504 | 507;
   /** What happened, in a sentence. */
   readonly meaning: string;
 }
@@ -125,6 +125,10 @@ export const ERROR_CODES = {
   host_not_allowed: caller(403, "The request names a host that the server does not answer to."),
   origin_not_allowed: caller(403, "A page of another origin called the server."),
   not_found: caller(404, "The server has nothing at this address."),
+  method_not_allowed: caller(
+    405,
+    "The address does not take this method: `Allow` lists those that it takes.",
+  ),
   stage_not_found: caller(404, "The server has no such stage."),
   artifact_not_found: caller(404, "The store does not hold this artifact."),
   job_not_found: caller(404, "The server has no such job."),

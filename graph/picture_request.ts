@@ -12,6 +12,7 @@ import { precisionSchema } from "../models/precision.ts";
 import { tilingParameters } from "../stages/decode.ts";
 import { denoiseParameters } from "../stages/denoise/settings.ts";
 import { encodeParameters } from "../stages/encode.ts";
+import { promptSchema } from "../text/prompt.ts";
 
 /** The schema of {@linkcode PictureRequest}. */
 export const pictureRequestSchema = z.strictObject({
@@ -19,9 +20,9 @@ export const pictureRequestSchema = z.strictObject({
   cleanCaption: encodeParameters.shape.cleanCaption,
   maxSequenceLength: encodeParameters.shape.maxSequenceLength,
   /** The prompts; may be left out where embeddings or latents are given. */
-  prompts: z.array(z.string()).default([]),
+  prompts: z.array(promptSchema).default([]),
   /** What the pictures should not show, for all prompts or for each; the checkpoint's own, else empty. */
-  negativePrompt: z.union([z.string(), z.array(z.string()).min(1)]).optional(),
+  negativePrompt: z.union([promptSchema, z.array(promptSchema).min(1)]).optional(),
   /** Another autoencoder: the folder or name of a checkpoint, or a folder that holds an autoencoder alone. */
   vae: z.string().min(1).optional(),
   /** Precision of matrices, by the stage or of all: `*`. Decoding has float32 and float16. */

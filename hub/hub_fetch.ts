@@ -4,8 +4,8 @@
  * @module
  */
 
-import { clearTimeout, setTimeout } from "node:timers";
 import { setTimeout as delay } from "node:timers/promises";
+import { ConnectionWatch } from "../artifacts/connection_watch.ts";
 import { HubError, refusedBy, unreachable } from "./hub_error.ts";
 import type { HubAccess } from "./hub_settings.ts";
 
@@ -100,50 +100,6 @@ async function* watched(
     for (let next = await read(); !next.done; next = await read()) yield next.value;
   } finally {
     await reader.cancel().catch(() => undefined);
-  }
-}
-
-/** Ends a connection that is open but silent, or that nobody needs any longer. */
-class ConnectionWatch {
-  readonly #controller = new AbortController();
-  readonly #milliseconds: number;
-  readonly #stops: readonly AbortSignal[];
-
-  /**
-   * @param milliseconds The longest silence.
-   * @param stops Signals that end the connection.
-   */
-  constructor(milliseconds: number, stops: readonly AbortSignal[]) {
-    this.#milliseconds = milliseconds;
-    this.#stops = stops;
-  }
-
-  /** Aborted when the connection is to end. */
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  /** Waits for an answer, or for the next piece of it. */
-  async wait<T>(next: Promise<T>): Promise<T> {
-    const ended = Promise.withResolvers<never>();
-    const end = (reason: unknown): void => {
-      // The body of a response that was garbage-collected does not hear of the abort by itself.
-      this.#controller.abort(reason);
-      ended.reject(reason);
-    };
-    const silence = new Error(`nothing came for ${this.#milliseconds / 1000} s`);
-    const timer = setTimeout(() => end(silence), this.#milliseconds);
-    const stop = (): void => end(this.#stops.find(({ aborted }) => aborted)?.reason);
-    for (const signal of this.#stops) {
-      if (signal.aborted) stop();
-      signal.addEventListener("abort", stop);
-    }
-    try {
-      return await Promise.race([next, ended.promise]);
-    } finally {
-      clearTimeout(timer);
-      for (const signal of this.#stops) signal.removeEventListener("abort", stop);
-    }
   }
 }
 

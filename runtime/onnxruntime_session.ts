@@ -142,7 +142,7 @@ export function reason(cause: unknown): string {
 
 /**
  * The fields that the libraries read. Its own class would turn float16's Uint16Array into a Float16Array, which
- * Deno's Node-API does not know.
+ * the Node-API of Deno 2.9.6 does not know.
  */
 function toOrt({ dtype, shape, data }: Tensor): OrtTensor {
   return { type: dtype, dims: shape, data, location: "cpu" } as unknown as OrtTensor;

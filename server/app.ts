@@ -8,16 +8,20 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import { bodyLimit } from "hono/body-limit";
 import { cors } from "hono/cors";
 import { HTTPException } from "hono/http-exception";
+import { methodNotAllowed } from "hono/method-not-allowed";
 import { requestId } from "hono/request-id";
 import { routePath } from "hono/route";
 import { secureHeaders } from "hono/secure-headers";
+import { getPath } from "hono/utils/url";
 import { FileError } from "../artifacts/file_error.ts";
-import { requireKey, requireLoopbackHost, requireOwnOrigin } from "./access.ts";
+import { requireAllowedHost, requireKey, requireOwnOrigin } from "./access.ts";
 import { ApiError } from "./api_error.ts";
 import type { ServerContext, ServerEnv } from "./context.ts";
 import { boundJson } from "./json_bounds.ts";
 import type { Log } from "./log.ts";
+import { measureHead } from "./head_length.ts";
 import type { Metrics } from "./metrics.ts";
+import { pathBelow } from "./public_address.ts";
 import { router } from "./router.ts";
 import { artifactRoutes } from "./routes/artifacts.ts";
 import { documentRoutes } from "./routes/document.ts";
@@ -38,8 +42,10 @@ export interface AppOptions {
   readonly context: ServerContext;
   /** The key that requests must carry. */
   readonly apiKey?: string | undefined;
-  /** Whether the server answers to the names of this machine alone. */
-  readonly loopbackOnly: boolean;
+  /** Names that the server answers to beside this machine's. */
+  readonly allowedHosts: readonly string[];
+  /** The path under which the server lies, without a slash at its end. */
+  readonly basePath: string;
   /** Origins of pages that may call the server. */
   readonly corsOrigins: readonly string[];
   /** Counts what happens. */
@@ -60,28 +66,25 @@ export function apiRoutes(context: ServerContext) {
 
 /** Makes the application. */
 export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
-  const { context, apiKey, loopbackOnly, corsOrigins, metrics, log } = options;
+  const { context, apiKey, allowedHosts, basePath, corsOrigins, metrics, log } = options;
   const { maxBodyBytes, maxArtifactBytes } = context.limits;
-  const app = router();
+  const app = router({ getPath: (request) => pathBelow(getPath(request), basePath) });
 
   // 1. Every request has an id, is counted and logged.
   app.use(requestId({ limitLength: 64 }));
-  app.use(async (c, next) => {
-    const started = performance.now();
-    await next();
-    const ms = performance.now() - started;
-    const { method, path } = c.req;
-    const route = routePath(c, -1);
-    metrics.request(method, route, c.res.status, ms / 1000);
-    traceRequest(method, route, c.get("requestId"));
-    log("request", {
-      id: c.get("requestId"),
-      method,
-      path,
-      status: c.res.status,
-      ms: Math.round(ms * 10) / 10,
-    });
-  });
+  app.use((c, next) =>
+    traceRequest(c.req.raw, async () => {
+      const started = performance.now();
+      await next();
+      const ms = performance.now() - started;
+      const { method, path } = c.req;
+      const [id, route, { status }] = [c.get("requestId"), routePath(c, -1), c.res];
+      metrics.request(method, route, status, ms / 1000);
+      const { client } = c.env.address;
+      log("request", { id, method, path, client, status, ms: Math.round(ms * 10) / 10 });
+      return { route, id, status };
+    })
+  );
 
   // 2. Who may ask, and how much.
   app.use(secureHeaders({
@@ -97,13 +100,25 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
     },
     strictTransportSecurity: false,
   }));
-  if (loopbackOnly) app.use(requireLoopbackHost());
+  app.use(requireAllowedHost(allowedHosts));
   if (corsOrigins.length > 0) app.use(cors({ origin: [...corsOrigins], exposeHeaders: ["x-request-id"] }));
-  app.use(requireOwnOrigin(corsOrigins));
+  app.use(requireOwnOrigin(corsOrigins, allowedHosts));
   if (apiKey !== undefined) {
-    app.use("/v1/*", requireKey(apiKey));
-    app.use("/metrics", requireKey(apiKey));
+    app.use("/v1/*", requireKey(apiKey, context.links));
+    app.use("/metrics", requireKey(apiKey, context.links));
   }
+  app.use(methodNotAllowed({
+    app,
+    onMethodNotAllowed(c, methods) {
+      const headers = { allow: [...methods, "OPTIONS"].join(", ") };
+      if (c.req.method === "OPTIONS") return c.body(null, 204, headers);
+      const message = `There is no ${c.req.method.slice(0, 20)} ${
+        c.req.path.slice(0, 200)
+      }: use ${headers.allow}`;
+      return c.json(new ApiError("method_not_allowed", message).toJSON(), 405, headers);
+    },
+  }));
+  app.use(measureHead());
   const tooLarge = (maxSize: number) =>
     bodyLimit({
       maxSize,
@@ -118,6 +133,7 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
   // 3. What there is.
   app.route("/", operationRoutes(metrics));
   app.route("/", apiRoutes(context));
+  if (basePath !== "") app.get(basePath, (c) => c.redirect(`${basePath}/`, 308));
   app.route("/", documentRoutes(app));
   app.route("/", studioRoutes());
 

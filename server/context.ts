@@ -11,6 +11,8 @@ import type { Engine } from "./engine/engine.ts";
 import type { Jobs } from "./jobs/jobs.ts";
 import type { Limits } from "./limits.ts";
 import type { Pictures } from "./pictures/pictures.ts";
+import type { PictureLinks } from "./picture_links.ts";
+import type { PublicAddress } from "./public_address.ts";
 import type { ServedModel } from "./served_models.ts";
 
 /** What the routes share. */
@@ -35,6 +37,8 @@ export interface ServerContext {
   readonly store: FolderStore;
   /** The store's files. */
   readonly artifacts: ArtifactFiles;
+  /** Makes links to pictures that need no API key. */
+  readonly links: PictureLinks;
   /** Milliseconds between two signs of life in a stream of events. */
   readonly heartbeatMs: number;
 }
@@ -42,8 +46,10 @@ export interface ServerContext {
 /** What the server knows of the request at hand. */
 export interface ServerEnv {
   Bindings: {
-    /** Where the request came from. */
-    readonly remoteAddr?: Deno.Addr;
+    /** Where the request came from: the client, where trusted proxies pass it on. */
+    readonly remoteAddr?: Deno.Addr | undefined;
+    /** How the client addressed the server. */
+    readonly address: PublicAddress;
   };
   Variables: {
     /** The request's id, also in the reply's `X-Request-Id` and in the log. */

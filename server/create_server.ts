@@ -14,7 +14,7 @@ import type { Residency } from "../models/segments.ts";
 import type { Device } from "../runtime/device.ts";
 import { builtInStages } from "../stages/mod.ts";
 import { loadPlugins } from "../graph/plugins.ts";
-import { requireUsableKey } from "./access.ts";
+import { requireUsableHost, requireUsableKey } from "./access.ts";
 import { createApp } from "./app.ts";
 import { ArtifactFiles } from "./artifact_files.ts";
 import type { Engine } from "./engine/engine.ts";
@@ -26,7 +26,9 @@ import { StoreSpace } from "./jobs/store_space.ts";
 import { type Limits, limitsWith } from "./limits.ts";
 import { type Log, noLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
+import { PictureLinks } from "./picture_links.ts";
 import { Pictures } from "./pictures/pictures.ts";
+import { clientAddr, parseBasePath, proxyTrust, publicAddress } from "./public_address.ts";
 import { describeModels } from "./served_models.ts";
 import { RunSpans } from "./spans.ts";
 import { StoreQuota } from "./store_quota.ts";
@@ -91,7 +93,8 @@ export interface ServerOptions {
    */
   readonly residency?: Residency | undefined;
   /**
-   * The largest size of the store in bytes. Beyond it the server removes the files that were unused the longest.
+   * The largest size of the store in bytes. Beyond it the server removes the files that were unused the
+   * longest.
    *
    * @default {nothing is removed}
    */
@@ -107,11 +110,24 @@ export interface ServerOptions {
   /** The key that requests must carry; none otherwise. */
   readonly apiKey?: string | undefined;
   /**
-   * Whether the server answers to the names of this machine alone.
+   * Names that the server answers to beside this machine's and IP addresses: `pictures.example`, `*.example`,
+   * or `*` for all.
    *
-   * @default {true}
+   * @default {[]}
    */
-  readonly loopbackOnly?: boolean | undefined;
+  readonly allowedHosts?: readonly string[] | undefined;
+  /**
+   * The reverse proxies whose `X-Forwarded-` headers are believed: their number, addresses, or networks.
+   *
+   * @default {[]}
+   */
+  readonly trustProxy?: readonly string[] | undefined;
+  /**
+   * The path under which the server lies: `/pixstage`. A proxy may remove it from requests.
+   *
+   * @default {"/"}
+   */
+  readonly basePath?: string | undefined;
   /**
    * Origins of pages that may call the server besides its own.
    *
@@ -147,10 +163,11 @@ export interface Server {
  * Makes a server: OpenAI's images endpoint, jobs with events, stages, artifacts, and the studio page.
  *
  * @param options How it is set up.
- * @returns The server; hand its `fetch` to `Deno.serve`.
- * @throws {PixstageError} if a named model cannot be served, another server uses the same store, or the system refuses
- * access.
- * @throws {InputError} if requests cannot carry the API key.
+ * @returns The server; hand it to `listen`, or its `fetch` to `Deno.serve`.
+ * @throws {PixstageError} if a named model cannot be served, another server uses the same store, or the
+ * system refuses access.
+ * @throws {InputError} if requests cannot carry the API key or a host's name, or if a proxy or the base path
+ * is misspelt.
  *
  * @example Usage
  * ```ts
@@ -165,7 +182,7 @@ export interface Server {
  * ```
  */
 export async function createServer(options: ServerOptions = {}): Promise<Server> {
-  const { lanes, device, threads, apiKey, loopbackOnly = true, corsOrigins = [], heartbeatMs = 15_000 } =
+  const { lanes, device, threads, apiKey, allowedHosts = [], corsOrigins = [], heartbeatMs = 15_000 } =
     options;
   const {
     store = defaultStoreFolder(),
@@ -177,6 +194,9 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     maxGpuMemory,
   } = options;
   if (apiKey !== undefined) requireUsableKey(apiKey);
+  for (const name of allowedHosts) requireUsableHost(name);
+  const trust = proxyTrust(options.trustProxy ?? []);
+  const basePath = parseBasePath(options.basePath ?? "/");
   const limits = limitsWith(options.limits);
   const registry = await loadPlugins(builtInStages(), plugins);
   const entries = options.models ??
@@ -235,7 +255,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
           id,
           kind,
           status,
-          seconds: (job.completed ?? 0) - job.created,
+          seconds: Math.max((job.completed ?? 0) - job.created, 0),
           ...(error ? { error } : {}),
         });
       },
@@ -259,11 +279,16 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     jobs,
     store: files,
     artifacts,
+    links: new PictureLinks(apiKey),
     heartbeatMs,
   };
-  const app = createApp({ context, apiKey, loopbackOnly, corsOrigins, metrics, log });
+  const app = createApp({ context, apiKey, allowedHosts, basePath, corsOrigins, metrics, log });
   return {
-    fetch: (request, info) => app.fetch(request, info ? { remoteAddr: info.remoteAddr } : {}),
+    fetch(request, info) {
+      const address = publicAddress(request, info?.remoteAddr, { trust, basePath });
+      const remoteAddr = clientAddr(info?.remoteAddr, address);
+      return app.fetch(request, { remoteAddr, address });
+    },
     models: models.map(({ name }) => name),
     async close() {
       metrics.close();

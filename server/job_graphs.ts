@@ -30,10 +30,10 @@ import type { ServedModel } from "./served_models.ts";
 /** Finds a model of the list; the first where none is named. */
 export function findModel(
   models: readonly ServedModel[],
-  name: string | undefined,
+  name: string | null | undefined,
   param: string,
 ): ServedModel {
-  const found = name === undefined ? models[0] : models.find((model) => model.name === name);
+  const found = name === undefined || name === null ? models[0] : models.find((model) => model.name === name);
   if (found) return found;
   throw unknownModel(name ?? "", models.map(({ name }) => name), param);
 }

@@ -1,12 +1,23 @@
 import type { ServerContext } from "./context.ts";
+import type { PublicAddress } from "./public_address.ts";
 import type { Job } from "./jobs/job.ts";
 import type { JobReply } from "./schemas/job_request.ts";
 
-/** A job as replies tell of it. */
-export function jobReply(job: Job, { jobs }: Pick<ServerContext, "jobs">): JobReply {
+/**
+ * A job as replies tell of it.
+ *
+ * @param job The job.
+ * @param server What the server has.
+ * @param address How the client addressed the server: the job's paths lie below its prefix.
+ */
+export function jobReply(
+  job: Job,
+  { jobs }: Pick<ServerContext, "jobs">,
+  { prefix }: Pick<PublicAddress, "prefix">,
+): JobReply {
   const images = Object.values(job.artifacts).flatMap(({ id, images = 0, width, height, seeds }) =>
     Array.from({ length: images }, (_, image) => ({
-      url: `/v1/artifacts/${id}/images/${image}`,
+      url: prefix + picturePath(id, image),
       artifact: id,
       image,
       width: width!,
@@ -19,6 +30,11 @@ export function jobReply(job: Job, { jobs }: Pick<ServerContext, "jobs">): JobRe
     queue_position: jobs.position(job.id),
     progress: jobs.progress(job.id),
     images,
-    events_url: `/v1/jobs/${job.id}/events`,
+    events_url: `${prefix}/v1/jobs/${job.id}/events`,
   };
+}
+
+/** The path of a picture on the server. */
+export function picturePath(artifact: string, image: number): string {
+  return `/v1/artifacts/${artifact}/images/${image}`;
 }

@@ -7,4 +7,5 @@
 
 export { createServer, type Server, type ServerOptions } from "./create_server.ts";
 export { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+export { listen, type Listener, type ListenOptions } from "./listen.ts";
 export { jsonLog, type Log } from "./log.ts";

@@ -10,9 +10,16 @@ const PLACES: Readonly<Record<string, string>> = {
   json: "",
 };
 
-/** A router whose routes refuse what their schemas refuse, in the shape of all errors. */
-export function router(): OpenAPIHono<ServerEnv> {
+/**
+ * A router whose routes refuse what their schemas refuse, in the shape of all errors.
+ *
+ * @param options How it reads the path of a request; as it stands in the request unless given.
+ */
+export function router(
+  options: { readonly getPath?: (request: Request) => string } = {},
+): OpenAPIHono<ServerEnv> {
   return new OpenAPIHono<ServerEnv>({
+    ...options,
     defaultHook: (result) => {
       if (result.success) return;
       const place = PLACES[result.target];

@@ -1,11 +1,20 @@
 /**
- * Spans for OpenTelemetry: one for each run, under the request that ordered it, and one in it for each stage. Deno sends
- * them where `OTEL_DENO=true` says so; without it nothing is done.
+ * Spans for OpenTelemetry: one for each run, under the request that ordered it, and one in it for each stage.
+ * Deno sends them where `OTEL_DENO=true` says so; without it nothing is done.
  *
  * @module
  */
 
-import { type Context, context, ROOT_CONTEXT, type Span, SpanStatusCode, trace } from "@opentelemetry/api";
+import {
+  type Context,
+  context,
+  propagation,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+} from "@opentelemetry/api";
 import type { RunEvent } from "../graph/events.ts";
 import type { Flight } from "./jobs/flight.ts";
 
@@ -20,11 +29,35 @@ interface OpenRun {
   readonly stages: Map<string, Span>;
 }
 
-/** Names the span of the request at hand by its route, as dashboards group by the name. */
-export function traceRequest(method: string, route: string, id: string): void {
-  const span = trace.getActiveSpan();
-  span?.updateName(`${method} ${route}`);
-  span?.setAttributes({ "http.route": route, "pixstage.request.id": id });
+/**
+ * Answers a request within a span that is named by its route, as dashboards group by the name. `Deno.serve`
+ * has made the span already; `node:http` of Deno 2.9.6 makes none.
+ *
+ * @param request The request.
+ * @param answer Answers it, and tells what it turned out to be.
+ */
+export async function traceRequest(
+  { method, headers }: Pick<Request, "method" | "headers">,
+  answer: () => Promise<{ readonly route: string; readonly id: string; readonly status: number }>,
+): Promise<void> {
+  const open = trace.getActiveSpan();
+  const caller = propagation.extract(context.active(), Object.fromEntries(headers));
+  const span = open ?? tracer.startSpan(method, { kind: SpanKind.SERVER }, caller);
+  try {
+    const { route, id, status } = await context.with(
+      trace.setSpan(open ? context.active() : caller, span),
+      answer,
+    );
+    span.updateName(`${method} ${route}`);
+    span.setAttributes({
+      "http.request.method": method,
+      "http.response.status_code": status,
+      "http.route": route,
+      "pixstage.request.id": id,
+    });
+  } finally {
+    if (!open) span.end();
+  }
 }
 
 /** Makes the spans of runs. */

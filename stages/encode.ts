@@ -15,13 +15,14 @@ import {
   requirePrecision,
   residencyOf,
 } from "./model.ts";
+import { promptSchema } from "../text/prompt.ts";
 import { defineStage, type RunContext, type Stage } from "./stage.ts";
 
 /** Parameters of the encode stage. */
 export const encodeParameters = z.strictObject({
   ...modelParameters,
   /** The prompts, each of which gives one embedding; the checkpoint's own negative prompt, else "", if left out. */
-  prompts: z.array(z.string()).min(1, "At least one prompt is needed").optional(),
+  prompts: z.array(promptSchema).min(1, "At least one prompt is needed").optional(),
   /** Whether captions are cleaned as the training captions were, twice, as diffusers does. */
   cleanCaption: z.boolean().default(true),
   /** Precision of the matrices: as they are stored, or quantized. Values of T5 outgrow float16. */

@@ -66,7 +66,7 @@ export class HttpStore implements ArtifactStore {
   async get(id: string, { onDamage }: StoreReadOptions = {}): Promise<Artifact | undefined> {
     const response = await this.#send("GET", id);
     if (response.status === 404) return undefined;
-    const bytes = new Uint8Array(await response.arrayBuffer());
+    const bytes = await this.#read(response, id);
     const found = await artifactId(bytes);
     if (found === id) return decodeArtifact(bytes, this.#base + id);
     const reason = `its content has the SHA-256 ${found}`;
@@ -87,6 +87,18 @@ export class HttpStore implements ArtifactStore {
 
   async delete(id: string): Promise<void> {
     await this.#send("DELETE", id);
+  }
+
+  /** Reads an artifact to its end. */
+  async #read(response: Response, id: string): Promise<Uint8Array> {
+    try {
+      return await response.bytes();
+    } catch (cause) {
+      this.#options.signal?.throwIfAborted();
+      throw new StoreRequestError(`Cannot read ${this.#base}${id}: ${fetchFailure(cause)}`, 0, {
+        cause,
+      });
+    }
   }
 
   /** Sends a request. An answer that is neither good nor "not found" is an error; bodies that nobody reads are let go. */

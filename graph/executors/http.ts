@@ -1,7 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Stages on another machine: its server prepares them, takes the artifacts, runs the stage, and reports its progress.
+ * Stages on another machine: its server prepares them, takes the artifacts, runs the stage, and reports its
+ * progress.
  *
  * @module
  */
@@ -14,6 +15,7 @@ import { EventSourceParserStream } from "eventsource-parser/stream";
 import { z } from "zod";
 import { asJson } from "../../artifacts/canonical_json.ts";
 import { fetchFailure } from "../../artifacts/fetch_failure.ts";
+import { patientFetch } from "../../artifacts/patient_fetch.ts";
 import { HttpStore, KEY_WANTED } from "../../artifacts/store/http_store.ts";
 import { sha256Schema } from "../../artifacts/store/stage_record.ts";
 import { stageReportSchema } from "../../stages/stage_report.ts";
@@ -36,11 +38,22 @@ export interface HttpExecutorOptions {
   /** Sends requests. Default is the platform's `fetch`. */
   readonly fetch?: ((request: Request) => Promise<Response>) | undefined;
   /**
-   * Milliseconds without a sign of life after which a stream counts as broken off; servers send one every 15 seconds.
+   * Milliseconds without an answer or a sign of life after which a request is given up. Servers send one
+   * every 15 seconds while a stage runs, and take 60 at most to prepare one.
    *
-   * @default {60000}
+   * @default {75000}
    */
   readonly silenceMs?: number | undefined;
+  /**
+   * How often a request is sent at most where nothing comes back or the server is busy.
+   *
+   * @default {3}
+   */
+  readonly tries?: number | undefined;
+  /**
+   * Takes a sentence about each failure that another try follows. They are warnings of the stage otherwise.
+   */
+  readonly onRetry?: ((message: string) => void) | undefined;
 }
 
 /** A server could not be reached, or did not run a stage. */
@@ -66,19 +79,21 @@ export class RemoteStageError extends PixstageError {
   }
 }
 
-/** The server's errors are those of its stages, as JSON; a proxy before it may answer with a message alone. */
+/**
+ * The server's errors are those of its stages, as JSON; a proxy before it may answer with a message alone.
+ */
 const errorSchema = z.object({
   error: z.union([serializedErrorSchema, z.object({ message: z.string() })]),
 });
 const resultSchema = z.object({ outputs: z.record(z.string(), sha256Schema) });
 
-/** Milliseconds that a server may take to prepare a stage. */
-const PREPARE_MS = 120_000;
+/** Sends a request to a server, and again where it must. */
+type Send = (request: Request) => Promise<Response>;
 
 /**
- * Runs stages on a server: prepares them there, puts the inputs that it lacks, posts the stage to `/v1/stages/NAME`, passes
- * on its reports and snapshots, and gets its outputs. The server looks the model up by its name; cancelling closes the
- * connection, and the server stops at the next step.
+ * Runs stages on a server: prepares them there, puts the inputs that it lacks, posts the stage to
+ * `/v1/stages/NAME`, passes on its reports and snapshots, and gets its outputs. The server looks the model up
+ * by its name; cancelling closes the connection, and the server stops at the next step.
  */
 export class HttpExecutor implements Executor {
   readonly name: string;
@@ -105,22 +120,26 @@ export class HttpExecutor implements Executor {
 
   /** Prepares a node on the server. */
   async prepare(
-    { node, inputs }: PrepareRequest,
+    { node, inputs, residency, lowestPrecision }: PrepareRequest,
     { signal }: { readonly signal: AbortSignal },
   ): Promise<PreparedNode> {
     const { stage, parameters } = node;
-    const body = { version: stage.version, parameters: asJson(parameters), inputs };
-    const path = `${stage.name}/prepare`;
-    const response = await this.#post(
-      path,
-      body,
-      AbortSignal.any([signal, AbortSignal.timeout(PREPARE_MS)]),
-      signal,
-    );
-    const content = preparationSchema.safeParse(await response.json().catch(() => undefined));
-    if (!content.success) throw this.#unreadable(stage.name, response.status);
+    const body = {
+      version: stage.version,
+      parameters: asJson(parameters),
+      inputs,
+      residency,
+      lowestPrecision,
+    };
+    const retries: string[] = [];
+    const send = this.#sender((message) => retries.push(message));
+    const response = await this.#post(`${stage.name}/prepare`, body, send, signal);
+    const answer = await this.#read(response, stage.name, signal);
+    const content = preparationSchema.safeParse(jsonOf(answer));
+    if (!content.success) throw this.#unreadable(stage.name, response, content.error);
     return {
       ...content.data,
+      warnings: [...retries, ...content.data.warnings],
       execute: (artifacts, options) => this.#execute(node, artifacts, options),
     };
   }
@@ -130,21 +149,25 @@ export class HttpExecutor implements Executor {
     inputs: Readonly<Record<string, IdentifiedArtifact>>,
     options: ExecuteOptions,
   ): Promise<StageResponse> {
-    const { signal, snapshots } = options;
+    const { signal, snapshots, report } = options;
     signal.throwIfAborted();
-    const store = new HttpStore(this.#base, { ...this.#options, signal });
+    const send = this.#sender((message) => report({ type: "warning", message }));
+    const store = new HttpStore(this.#base, { token: this.#options.token, fetch: send, signal });
     const given = [...Object.values(inputs), ...(snapshots?.saved ? [snapshots.saved] : [])];
     for (const { artifact } of given) await store.put(artifact);
-    const { outputs, memory } = await this.#run(node, inputs, store, options);
+    const { outputs, memory } = await this.#run(node, inputs, store, send, options);
     const made: Record<string, MadeByStage> = {};
     for (const [port, { kind }] of Object.entries(node.stage.outputs)) {
       const id = outputs[port];
       const artifact = id === undefined ? undefined : await store.get(id);
       if (artifact?.kind !== kind) {
+        const found = id === undefined
+          ? "names no artifact for it"
+          : artifact
+          ? `gave ${artifact.kind}`
+          : `does not have the artifact ${id} that it names`;
         throw new RemoteStageError(
-          `Cannot use output "${port}" of "${node.stage.name}" as it must be ${kind}: ${this.#base} gave ${
-            artifact?.kind ?? "nothing that it has"
-          }`,
+          `Cannot use output "${port}" of "${node.stage.name}" as it must be ${kind}: ${this.#base} ${found}`,
           502,
         );
       }
@@ -157,6 +180,7 @@ export class HttpExecutor implements Executor {
     { stage, parameters }: PrepareRequest["node"],
     inputs: Readonly<Record<string, IdentifiedArtifact>>,
     store: HttpStore,
+    send: Send,
     { signal, report, snapshots, previews }: ExecuteOptions,
   ): Promise<{ outputs: Record<string, string>; memory: StageMemory | undefined }> {
     const body = {
@@ -167,19 +191,21 @@ export class HttpExecutor implements Executor {
       snapshots: snapshots?.policy,
       saved: snapshots?.saved?.id,
     };
-    const silence = new AbortController();
-    const response = await this.#post(stage.name, body, AbortSignal.any([signal, silence.signal]), signal);
+    const response = await this.#post(stage.name, body, send, signal);
     if (!response.headers.get("content-type")?.startsWith("text/event-stream")) {
       await response.body?.cancel();
-      throw this.#unreadable(stage.name, response.status);
+      throw this.#unreadable(stage.name, response);
     }
-    const { silenceMs = 60_000 } = this.#options;
     let memory: StageMemory | undefined;
     try {
-      for await (const { event, data } of serverEvents(response.body!, silenceMs, silence)) {
-        const content: unknown = JSON.parse(data);
-        if (event === "result") return { ...resultSchema.parse(content), memory };
-        if (event === "error") throw this.#refusal(stage.name, content, 500);
+      for await (const { event, data } of serverEvents(response.body!)) {
+        const content = jsonOf(data);
+        if (event === "result") {
+          const result = resultSchema.safeParse(content);
+          if (!result.success) throw this.#unreadable(stage.name, response, result.error);
+          return { ...result.data, memory };
+        }
+        if (event === "error") throw this.#refusal(stage.name, content, { status: 500 });
         const told = runEventSchema.safeParse(content).data;
         if (told?.type === "stage:end") memory = told.memory;
         if (told?.type === "checkpoint" && snapshots) {
@@ -198,26 +224,33 @@ export class HttpExecutor implements Executor {
     throw this.#brokeOff(stage.name);
   }
 
+  /** Sends the requests of a node; tells of each that is sent again. */
+  #sender(warn: (message: string) => void): Send {
+    const { fetch, silenceMs = 75_000, tries = 3, onRetry = warn } = this.#options;
+    return patientFetch({ fetch, silenceMs, tries, onRetry });
+  }
+
   /**
    * @param path What is posted to, behind `/v1/stages/`.
    * @param body The body, as JSON.
+   * @param send Sends the request.
    * @param signal Stops the request.
-   * @param cancelled The user's own signal, whose reason is thrown once it is aborted.
    */
-  async #post(path: string, body: unknown, signal: AbortSignal, cancelled: AbortSignal): Promise<Response> {
-    const { token, fetch = globalThis.fetch } = this.#options;
+  async #post(path: string, body: unknown, send: Send, signal: AbortSignal): Promise<Response> {
+    const { token } = this.#options;
     const headers = {
       accept: "text/event-stream, application/json",
       "content-type": "application/json",
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
     };
     const url = `${this.#base}/v1/stages/${path.split("/").map(encodeURIComponent).join("/")}`;
-    const request = new Request(url, { method: "POST", headers, body: JSON.stringify(body), signal });
     let response: Response;
     try {
-      response = await fetch(request);
+      response = await send(
+        new Request(url, { method: "POST", headers, body: JSON.stringify(body), signal }),
+      );
     } catch (cause) {
-      cancelled.throwIfAborted();
+      signal.throwIfAborted();
       throw new RemoteStageError(
         `Cannot reach ${this.#base}: ${fetchFailure(cause)}; is its server running?`,
         0,
@@ -225,9 +258,18 @@ export class HttpExecutor implements Executor {
       );
     }
     if (response.ok && response.body) return response;
-    const wait = response.headers.get("retry-after");
-    const content: unknown = await response.json().catch(() => undefined);
-    throw this.#refusal(path.split("/")[0]!, content, response.status, wait);
+    const stage = path.split("/")[0]!;
+    throw this.#refusal(stage, jsonOf(await this.#read(response, stage, signal)), response);
+  }
+
+  /** Reads an answer to its end. */
+  async #read(response: Response, stage: string, signal: AbortSignal): Promise<string> {
+    try {
+      return await response.text();
+    } catch (cause) {
+      signal.throwIfAborted();
+      throw this.#brokeOff(stage, cause);
+    }
   }
 
   /** The server's store may know what it had done when it was lost: it goes on from there. */
@@ -236,47 +278,52 @@ export class HttpExecutor implements Executor {
     return new RemoteStageError(message, 0, cause === undefined ? {} : { cause });
   }
 
-  #refusal(stage: string, content: unknown, status: number, wait: string | null = null): RemoteStageError {
+  #refusal(
+    stage: string,
+    content: unknown,
+    { status, headers }: Pick<Response, "status"> & { readonly headers?: Headers },
+  ): RemoteStageError {
     const where = `Cannot run "${stage}" on ${this.#base}`;
     if (status === 401) return new RemoteStageError(`${where}: ${KEY_WANTED}`, status);
     const answer = errorSchema.safeParse(content).data?.error;
     const error = answer && "code" in answer ? deserializeError(answer) : undefined;
     const { code, details } = error instanceof PixstageError ? error : {};
     const answered = code === undefined ? status : ERROR_CODES[code].status;
-    const reason = answer?.message ?? `the server answered ${status}`;
-    const later = wait === null ? "" : `. Try again in ${wait} seconds`;
+    const reason = answer?.message ?? `the answer is ${status}${isWebPage(headers) ? WEB_PAGE : ""}`;
+    const wait = headers?.get("retry-after") ?? null;
+    const later = wait === null
+      ? ""
+      : `. Try again ${/^\d+$/.test(wait) ? `in ${wait} seconds` : `after ${wait}`}`;
     return new RemoteStageError(`${where}: ${reason}${later}`, answered, { code, details, cause: error });
   }
 
-  #unreadable(stage: string, status: number): RemoteStageError {
-    return new RemoteStageError(
-      `Cannot run "${stage}" on ${this.#base}: its answer is not that of a pixstage server of this version`,
-      status,
-    );
+  #unreadable(stage: string, { status, headers }: Response, cause?: Error): RemoteStageError {
+    const found = isWebPage(headers)
+      ? `the answer is ${status}${WEB_PAGE}`
+      : "its answer is not that of a pixstage server of this version";
+    return new RemoteStageError(`Cannot run "${stage}" on ${this.#base}: ${found}`, status, { cause });
   }
 }
 
-/** The events of a stream; one that is silent for too long is broken off. */
+const WEB_PAGE = " with a web page, so that another program or a proxy may be at this address";
+
+function isWebPage(headers: Headers | undefined): boolean {
+  return /^(?:text\/html|application\/xhtml)/i.test(headers?.get("content-type") ?? "");
+}
+
+/** The value that a text says; undefined where it is no JSON. */
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The events of a stream. */
 async function* serverEvents(
   body: ReadableStream<Uint8Array<ArrayBuffer>>,
-  silenceMs: number,
-  silence: AbortController,
 ): AsyncGenerator<{ readonly event: string; readonly data: string }> {
-  const giveUp = (): void => silence.abort(new Error(`nothing arrived for ${silenceMs / 1000} seconds`));
-  let timer = setTimeout(giveUp, silenceMs);
-  const alive = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
-    transform(chunk, controller) {
-      clearTimeout(timer);
-      timer = setTimeout(giveUp, silenceMs);
-      controller.enqueue(chunk);
-    },
-  });
-  try {
-    const events = body.pipeThrough(alive).pipeThrough(new TextDecoderStream()).pipeThrough(
-      new EventSourceParserStream(),
-    );
-    for await (const { event = "message", data } of events) yield { event, data };
-  } finally {
-    clearTimeout(timer);
-  }
+  const events = body.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
+  for await (const { event = "message", data } of events) yield { event, data };
 }

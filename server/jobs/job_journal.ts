@@ -114,7 +114,7 @@ function running(job: Job): Job {
 
 /** The last event of a job whose run did not finish. */
 export function endEvent({ started, status, error }: Pick<Job, "started" | "status" | "error">): RunEvent {
-  const elapsedMs = started === null ? 0 : (now() - started) * 1000;
+  const elapsedMs = started === null ? 0 : Math.max(now() - started, 0) * 1000;
   return status === "failed" && error ? failedEvent(error, elapsedMs) : { type: "cancelled", elapsedMs };
 }
 

@@ -353,7 +353,9 @@ export class Jobs {
   }
 
   async #run(flight: Flight): Promise<void> {
-    const started = now();
+    // The wall clock may be set while a run goes on.
+    const started = performance.now();
+    const elapsed = (): number => performance.now() - started;
     flight.isRunning = true;
     this.#options.observer?.began?.(flight);
     // The last event is told when the end of the job has been written down, so that whoever sees it finds the job over.
@@ -377,12 +379,12 @@ export class Jobs {
       const results = Object.entries(artifacts).filter(([output]) => flight.isResult(output));
       await space.requireKept(results.map(([, made]) => made), !store.isUpToDate);
       end = { status: "completed", artifacts };
-      this.#secondsOfARun += (now() - started - this.#secondsOfARun) / 8;
+      this.#secondsOfARun += (elapsed() / 1000 - this.#secondsOfARun) / 8;
     } catch (fault) {
       const reply = ApiError.from(fault, { hidden: hiddenReason(fault, attemptsOf(flight)) });
       const error = reply.shown;
       end = { status: "failed", error };
-      const elapsedMs = (now() - started) * 1000;
+      const elapsedMs = elapsed();
       last = controller.signal.aborted ? { type: "cancelled", elapsedMs } : failedEvent(error, elapsedMs);
       if (reply.status >= 500 && !controller.signal.aborted) {
         this.#options.observer?.fault?.(fault, flight);

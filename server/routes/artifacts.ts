@@ -8,7 +8,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { sha256Schema } from "../../artifacts/store/stage_record.ts";
 import { MEDIA_TYPES } from "../../images/picture.ts";
 import { ApiError } from "../api_error.ts";
-import { byteRange } from "../byte_range.ts";
+import { requestedRange } from "../byte_range.ts";
 import type { ServerContext } from "../context.ts";
 import { router } from "../router.ts";
 import { faults, json } from "./responses.ts";
@@ -107,7 +107,7 @@ export function artifactRoutes({ artifacts, pictures, limits }: ServerContext) {
       if (isCurrent(context.req.header("if-none-match"), id)) {
         return new Response(null, { status: 304, headers });
       }
-      const range = byteRange(context.req.header("range"), file.size);
+      const range = requestedRange(context.req.raw.headers, file.size, `"${id}"`);
       if (range === "unsatisfiable") {
         return new Response(null, { status: 416, headers: { "content-range": `bytes */${file.size}` } });
       }
@@ -152,7 +152,8 @@ export function artifactRoutes({ artifacts, pictures, limits }: ServerContext) {
     });
 }
 
-/** Whether the client's `If-None-Match` names what it would get. */
+/** Whether the client's `If-None-Match` names what it would get; `*` names anything. */
 function isCurrent(header: string | undefined, tag: string): boolean {
-  return header?.split(",").some((given) => given.trim().replace(/^W\//, "") === `"${tag}"`) ?? false;
+  return header?.trim() === "*" ||
+    header?.split(",").some((given) => given.trim().replace(/^W\//, "") === `"${tag}"`) === true;
 }

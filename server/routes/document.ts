@@ -27,26 +27,29 @@ const PAGE = `<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>pixstage reference</title>
 <link rel="icon" href="data:,">
-<link rel="stylesheet" href="/reference/page.css">
+<link rel="stylesheet" href="reference/page.css">
 <div id="reference"></div>
-<script src="/reference/bundle.js"></script>
-<script src="/reference/page.js"></script>
+<script src="reference/bundle.js"></script>
+<script src="reference/page.js"></script>
 </html>
 `;
 
-const START = `SwaggerUIBundle({ url: "/openapi.json", dom_id: "#reference", deepLinking: true });\n`;
+const START = `SwaggerUIBundle({ url: "openapi.json", dom_id: "#reference", deepLinking: true });\n`;
 
 /** The routes. */
 export function documentRoutes(app: OpenAPIHono<ServerEnv>): Hono<ServerEnv> {
-  let document: string | undefined;
-  const openApi = (): string => {
+  let document: ReturnType<typeof app.getOpenAPI31Document> | undefined;
+  const openApi = (): typeof document => {
     app.openAPIRegistry.registerComponent("securitySchemes", "key", { type: "http", scheme: "bearer" });
-    return JSON.stringify(app.getOpenAPI31Document(INFO));
+    return app.getOpenAPI31Document(INFO);
   };
   const javascript = { "content-type": "text/javascript; charset=utf-8" };
   return new Hono<ServerEnv>()
     .use("/reference/*", etag())
-    .get("/openapi.json", (c) => c.body(document ??= openApi(), 200, { "content-type": "application/json" }))
+    .get("/openapi.json", (c) => {
+      document ??= openApi();
+      return c.json({ ...document, servers: [{ url: c.env.address.prefix || "/" }] });
+    })
     .get("/reference", (c) => c.html(PAGE))
     .get("/reference/page.js", (c) => c.body(START, 200, javascript))
     .get("/reference/bundle.js", async (c) => {

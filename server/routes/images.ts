@@ -6,21 +6,23 @@
 
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { streamSSE } from "hono/streaming";
 import type { PictureRequestInput } from "../../graph/picture_request.ts";
 import { ApiError } from "../api_error.ts";
 import { queueClient } from "../client_name.ts";
 import type { ServerContext, ServerEnv } from "../context.ts";
+import { eventStream } from "../event_stream.ts";
 import { PartialImages } from "../partial_images.ts";
 import type { Job } from "../jobs/job.ts";
-import { jobReply } from "../job_reply.ts";
+import { jobReply, picturePath } from "../job_reply.ts";
 import { findModel, orderOf, pictureGraph } from "../job_graphs.ts";
 import { router } from "../router.ts";
 import {
   type ImageRequest,
   imageRequestSchema,
   imagesResponseSchema,
-  imageWarnings,
+  responseFormat,
+  type SettledImageRequest,
+  settleImageRequest,
 } from "../schemas/image_request.ts";
 import { faults } from "./responses.ts";
 
@@ -61,8 +63,9 @@ const FIELD_NAMES: Readonly<Record<string, string>> = {
 /** The routes. */
 export function imageRoutes(server: ServerContext) {
   return router().openapi(route, async (context) => {
-    const request = context.req.valid("json");
-    const job = await submit(request, context, server);
+    const settled = settleImageRequest(context.req.valid("json"));
+    const { request } = settled;
+    const job = await submit(settled, context, server);
     if (request.stream) return streamPictures(context, job, request, server);
     const over = await server.jobs.ended(job.id, context.req.raw.signal);
     if (!over || over.completed === null) {
@@ -82,7 +85,7 @@ export function imageRoutes(server: ServerContext) {
 }
 
 async function submit(
-  request: ImageRequest,
+  { request, warnings, called }: SettledImageRequest,
   context: Context<ServerEnv>,
   server: ServerContext,
 ): Promise<Job> {
@@ -95,14 +98,15 @@ async function submit(
       request: pictureRequest,
       graph,
       previews: Boolean(request.stream && request.partial_images),
-      warnings: imageWarnings(request),
+      warnings,
     }, server);
     return server.jobs.submit(order, place);
   } catch (error) {
     if (!(error instanceof ApiError) || error.param === undefined) throw error;
     const { code, message, param: stageField, headers, details } = error;
-    const field = stageField.split(".").pop()!;
-    const param = Object.hasOwn(FIELD_NAMES, field) ? FIELD_NAMES[field]! : field;
+    const field = stageField.split(".").findLast((part) => !/^\d+$/.test(part))!;
+    const name = Object.hasOwn(FIELD_NAMES, field) ? FIELD_NAMES[field]! : field;
+    const param = called.get(field) ?? called.get(name) ?? name;
     const told = message.startsWith(stageField) ? param + message.slice(stageField.length) : message;
     throw new ApiError(code, told, { param, headers, details });
   }
@@ -110,7 +114,9 @@ async function submit(
 
 function toPictureRequest(request: ImageRequest, { models }: ServerContext): PictureRequestInput {
   const { prompt, n, size, seed, steps, guidance_scale, negative_prompt, scheduler } = request;
-  const [width, height] = size && size !== "auto" ? size.split("x").map(Number) : [];
+  const isSized = typeof size === "string" && size !== "auto";
+  const [width, height] = isSized ? size.split("x").map(Number) : [request.width, request.height];
+  const isDrawn = seed === undefined || seed === null || Number(seed) === -1;
   const optional = {
     width,
     height,
@@ -123,7 +129,7 @@ function toPictureRequest(request: ImageRequest, { models }: ServerContext): Pic
     model: findModel(models, request.model, "model").name,
     prompts: [prompt],
     imagesPerPrompt: n ?? 1,
-    seeds: [seed ?? crypto.getRandomValues(new Uint32Array(1))[0]!],
+    seeds: [isDrawn ? crypto.getRandomValues(new Uint32Array(1))[0]! : seed],
     ...Object.fromEntries(
       Object.entries(optional).filter(([, value]) => value !== undefined && value !== null),
     ),
@@ -142,14 +148,16 @@ async function pictures(
   const format = request.output_format ?? "png";
   const quality = request.output_compression ?? undefined;
   const data = [];
-  for (const { artifact, image, url, seed } of jobReply(job, server).images) {
+  const { protocol, host, prefix } = context.env.address;
+  for (const { artifact, image, seed } of jobReply(job, server, context.env.address).images) {
     const named = seed === null ? {} : { seed };
-    if (request.response_format === "url") {
+    if (responseFormat(request) === "url") {
       const query = new URLSearchParams({
         format,
         ...(quality === undefined ? {} : { quality: String(quality) }),
       });
-      data.push({ url: new URL(`${url}?${query}`, context.req.url).href, ...named });
+      const link = server.links.link(picturePath(artifact, image), query);
+      data.push({ url: `${protocol}://${host}${prefix}${link}`, ...named });
       continue;
     }
     const file = await server.pictures.write({ artifact, image, format, quality });
@@ -166,17 +174,13 @@ function streamPictures(
   request: ImageRequest,
   server: ServerContext,
 ): Response {
-  return streamSSE(context, async (stream) => {
-    const gone = new AbortController();
-    stream.onAbort(() => {
-      gone.abort();
-      server.jobs.cancel(job.id);
-    });
+  return eventStream(context, server, async (stream, gone) => {
+    gone.addEventListener("abort", () => server.jobs.cancel(job.id));
     const send = async <E extends { readonly type: string }>(event: E): Promise<void> =>
       await stream.writeSSE({ event: event.type, data: JSON.stringify(event) });
     try {
       const previews = new PartialImages(request.partial_images ?? 0);
-      for await (const { data } of server.jobs.follow(job.id, 0, gone.signal, true)) {
+      for await (const { data } of server.jobs.follow(job.id, 0, gone, true)) {
         const found = previews.take(JSON.parse(data));
         if (found) await send(found);
       }

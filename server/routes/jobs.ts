@@ -14,7 +14,7 @@ import { jobReply } from "../job_reply.ts";
 import { isOver, type Job } from "../jobs/job.ts";
 import type { Limits } from "../limits.ts";
 import { router } from "../router.ts";
-import { modelNames, orderOf, pictureGraph, resumedGraph } from "../job_graphs.ts";
+import { findModel, modelNames, orderOf, pictureGraph, resumedGraph } from "../job_graphs.ts";
 import { jobListSchema, jobQuerySchema, jobReplySchema, jobRequestSchema } from "../schemas/job_request.ts";
 import { faults, json } from "./responses.ts";
 
@@ -78,6 +78,7 @@ const eventsRoute = createRoute({
   },
   responses: {
     200: { description: "The events.", content: { "text/event-stream": { schema: z.string() } } },
+    204: { description: "The job has ended, and no event came after the one that was named." },
     ...faults,
   },
 });
@@ -92,7 +93,8 @@ export function jobRoutes(server: ServerContext) {
   };
   return router()
     .openapi(orderRoute, async (context) => {
-      const { request, graph, resume, previews, deadline } = context.req.valid("json");
+      const { request: asked, graph, resume, previews, deadline } = context.req.valid("json");
+      const request = asked && withModel(asked, server);
       requireDeadline(deadline, limits);
       // A full queue refuses an order before its graph is checked.
       using place = jobs.reserve(queueClient(context));
@@ -109,16 +111,16 @@ export function jobRoutes(server: ServerContext) {
         previews,
         deadline,
       }, server);
-      return context.json(jobReply(jobs.submit(order, place), server), 202);
+      return context.json(jobReply(jobs.submit(order, place), server, context.env.address), 202);
     })
     .openapi(listRoute, (context) => {
       const { limit, after, status } = context.req.valid("query");
       const page = jobs.list({ limit: Math.min(limit, limits.maxPage), after, status });
-      const data = page.jobs.map((job) => jobReply(job, server));
+      const data = page.jobs.map((job) => jobReply(job, server, context.env.address));
       return context.json({ object: "list" as const, data, has_more: page.hasMore }, 200);
     })
     .openapi(getRoute, (context) => {
-      return context.json(jobReply(find(context.req.valid("param").id), server), 200);
+      return context.json(jobReply(find(context.req.valid("param").id), server, context.env.address), 200);
     })
     .openapi(cancelRoute, (context) => {
       const job = find(context.req.valid("param").id);
@@ -127,7 +129,7 @@ export function jobRoutes(server: ServerContext) {
           param: "id",
         });
       }
-      return context.json(jobReply(jobs.cancel(job.id)!, server), 200);
+      return context.json(jobReply(jobs.cancel(job.id)!, server, context.env.address), 200);
     })
     .openapi(eventsRoute, (context) => {
       const { id } = find(context.req.valid("param").id);
@@ -140,4 +142,12 @@ export function jobRoutes(server: ServerContext) {
 function requireDeadline(deadline: number | undefined, { maxJobSeconds }: Limits): void {
   if (deadline === undefined || deadline <= maxJobSeconds) return;
   throw new ApiError("out_of_range", `deadline: must be at most ${maxJobSeconds}`, { param: "deadline" });
+}
+
+/** A request with a model: the default one where it names none. */
+function withModel<R extends { readonly model?: string | null | undefined }>(
+  request: R,
+  { models }: ServerContext,
+): R & { readonly model: string } {
+  return { ...request, model: findModel(models, request.model, "request.model").name };
 }

@@ -6,18 +6,20 @@
 
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { streamSSE } from "hono/streaming";
 import { asJson } from "../../artifacts/canonical_json.ts";
 import type { JsonObject } from "../../artifacts/artifact.ts";
 import { outlineSchema } from "../../artifacts/outline.ts";
 import { sha256Schema } from "../../artifacts/store/stage_record.ts";
 import { parseValue } from "../../errors/parse_value.ts";
 import { snapshotPolicySchema } from "../../graph/snapshots.ts";
+import { precisionSchema } from "../../models/precision.ts";
+import { residencySchema } from "../../models/segments.ts";
 import type { Stage } from "../../stages/stage.ts";
 import { ApiError } from "../api_error.ts";
 import { checkGraph, checkParameters } from "../check_graph.ts";
 import { queueClient } from "../client_name.ts";
 import type { ServerContext, ServerEnv } from "../context.ts";
+import { eventStream } from "../event_stream.ts";
 import type { Job } from "../jobs/job.ts";
 import { modelNames, orderOf } from "../job_graphs.ts";
 import { router } from "../router.ts";
@@ -55,6 +57,12 @@ const prepareSchema = z.strictObject({
   parameters: z.record(z.string(), z.unknown()).default({}),
   inputs: z.record(z.string(), z.record(z.string(), z.unknown())).default({}).openapi({
     description: "Outlines of the artifacts that will be at the input ports: kind, shapes, metadata.",
+  }),
+  residency: residencySchema.optional().openapi({
+    description: "How long weights are held; as the server does unless given.",
+  }),
+  lowestPrecision: precisionSchema.optional().openapi({
+    description: "The lowest precision among the ways to run that are listed.",
   }),
 }).openapi("PrepareRequest");
 
@@ -140,7 +148,7 @@ export function stageRoutes(server: ServerContext) {
   };
   return router().openapi(prepareRoute, async (context) => {
     const { name } = context.req.valid("param");
-    const { version, parameters, inputs } = context.req.valid("json");
+    const { version, parameters, inputs, residency, lowestPrecision } = context.req.valid("json");
     const stage = findStage(name, version);
     // Stages to be prepared wait for one another, as orders do while they are checked.
     using _place = jobs.reserve(queueClient(context));
@@ -149,7 +157,10 @@ export function stageRoutes(server: ServerContext) {
     const outlines = parseValue(z.record(z.string(), outlineSchema), inputs);
     const node = { id: NODE, stage, parameters: parsed };
     const signal = AbortSignal.any([context.req.raw.signal, AbortSignal.timeout(PREPARE_MS)]);
-    const prepared = await server.engine.prepare({ node, inputs: outlines }, signal);
+    const prepared = await server.engine.prepare(
+      { node, inputs: outlines, residency, lowestPrecision },
+      signal,
+    );
     return context.json(asJson(prepared) as JsonObject, 200);
   }).openapi(route, async (context) => {
     const { name } = context.req.valid("param");
@@ -188,22 +199,15 @@ export function stageRoutes(server: ServerContext) {
 
 /** Answers with the events of the run and its result. */
 function stream(context: Context<ServerEnv>, job: Job, server: ServerContext): Response {
-  return streamSSE(context, async (stream) => {
-    const gone = new AbortController();
-    stream.onAbort(() => {
-      gone.abort();
-      server.jobs.cancel(job.id);
-    });
-    const heartbeat = setInterval(() => stream.write(": alive\n\n"), server.heartbeatMs);
+  return eventStream(context, server, async (stream, gone) => {
+    gone.addEventListener("abort", () => server.jobs.cancel(job.id));
     try {
-      for await (const { type, data } of server.jobs.follow(job.id, 0, gone.signal, true)) {
+      for await (const { type, data } of server.jobs.follow(job.id, 0, gone, true)) {
         await stream.writeSSE({ event: type, data });
       }
       await stream.writeSSE({ event: "result", data: JSON.stringify(resultOf(server.jobs.get(job.id))) });
     } catch (error) {
       await stream.writeSSE({ event: "error", data: JSON.stringify(ApiError.from(error)) });
-    } finally {
-      clearInterval(heartbeat);
     }
   });
 }

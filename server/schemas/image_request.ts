@@ -6,28 +6,68 @@
 
 import { z } from "@hono/zod-openapi";
 import { denoiseParameters } from "../../stages/denoise/settings.ts";
+import { promptSchema } from "../../text/prompt.ts";
 
 const SIZE = /^(?:auto|[1-9]\d{0,4}x[1-9]\d{0,4})$/;
 
-/** The schema of a request for pictures. Fields that it does not know are allowed, and listed in `warnings`. */
+const n = z.int().min(1).nullish();
+const steps = denoiseParameters.shape.steps.nullish();
+const guidance_scale = denoiseParameters.shape.guidanceScale.nullish();
+
+/** What diffusers, AUTOMATIC1111's web UI and hosted services call fields of a request. */
+const OTHER_NAMES = {
+  num_inference_steps: "steps",
+  num_steps: "steps",
+  cfg_scale: "guidance_scale",
+  guidance: "guidance_scale",
+  num_images: "n",
+  num_images_per_prompt: "n",
+  num_outputs: "n",
+} as const;
+
+const OTHER_FIELDS = {
+  num_inference_steps: steps.openapi({ description: "Another name of `steps`." }),
+  num_steps: steps.openapi({ description: "Another name of `steps`." }),
+  cfg_scale: guidance_scale.openapi({ description: "Another name of `guidance_scale`." }),
+  guidance: guidance_scale.openapi({ description: "Another name of `guidance_scale`." }),
+  num_images: n.openapi({ description: "Another name of `n`." }),
+  num_images_per_prompt: n.openapi({ description: "Another name of `n`." }),
+  num_outputs: n.openapi({ description: "Another name of `n`." }),
+};
+
+/**
+ * The schema of a request for pictures. Fields that it does not know are allowed, and listed in `warnings`.
+ */
 export const imageRequestSchema = z.looseObject({
-  prompt: z.string().openapi({ description: "What the pictures show.", example: "cute cat" }),
-  model: z.string().optional().openapi({ description: "A model of `GET /v1/models`; the first otherwise." }),
-  n: z.int().min(1).nullish().openapi({ description: "How many pictures; 1 unless given." }),
+  prompt: promptSchema.clone().openapi({ description: "What the pictures show.", example: "cute cat" }),
+  model: z.string().nullish().openapi({ description: "A model of `GET /v1/models`; the first otherwise." }),
+  n: n.openapi({ description: "How many pictures; 1 unless given." }),
   size: z.string().regex(SIZE, "A size is WIDTHxHEIGHT or auto").nullish().openapi({ example: "512x512" }),
-  response_format: z.enum(["b64_json", "url"]).nullish(),
+  response_format: z.enum(["b64_json", "url"]).nullish().openapi({
+    description:
+      "How pictures are answered; `url` where the model's name begins with `dall-e`, else `b64_json`, as in the OpenAI " +
+      "API. A link is good for an hour where the server has an API key.",
+  }),
   output_format: z.enum(["png", "jpeg", "webp"]).nullish(),
   output_compression: z.int().min(0).max(100).nullish().openapi({ description: "Quality of JPEG and WebP." }),
   stream: z.boolean().nullish().openapi({ description: "Answer with server-sent events." }),
   partial_images: z.int().min(0).max(3).nullish().openapi({ description: "Previews in the stream." }),
   user: z.string().nullish().openapi({ description: "Who asks; users are served in turn." }),
   seed: denoiseParameters.shape.seeds.unwrap().element.nullish().openapi({
-    description: "Seed of the first picture, the next whole numbers for the others; drawn unless given.",
+    description:
+      "Seed of the first picture, the next whole numbers for the others; drawn where it is not given or -1.",
   }),
-  steps: denoiseParameters.shape.steps.nullish(),
-  guidance_scale: denoiseParameters.shape.guidanceScale.nullish(),
-  negative_prompt: z.string().nullish(),
+  steps,
+  guidance_scale,
+  negative_prompt: promptSchema.nullish(),
   scheduler: denoiseParameters.shape.scheduler.nullish(),
+  ...OTHER_FIELDS,
+  width: z.int().positive().nullish().openapi({
+    description: "The width in pixels, in the place of `size`.",
+  }),
+  height: z.int().positive().nullish().openapi({
+    description: "The height in pixels, in the place of `size`.",
+  }),
 }).openapi("ImageRequest");
 
 /** A request for pictures. */
@@ -58,8 +98,53 @@ const WITHOUT_EFFECT: ReadonlyMap<string, readonly unknown[]> = new Map([
   ["moderation", ["auto"]],
 ]);
 
+/** A request for pictures, its fields under the names that this server documents. */
+export interface SettledImageRequest {
+  /** What is asked for. */
+  readonly request: ImageRequest;
+  /** What of it is not honoured, a sentence each. */
+  readonly warnings: readonly string[];
+  /** What the request itself calls a field, where that is another name. */
+  readonly called: ReadonlyMap<string, string>;
+}
+
+/** Reads the other names of fields, and finds what is not honoured. */
+export function settleImageRequest(given: ImageRequest): SettledImageRequest {
+  const warnings = imageWarnings(given);
+  const called = new Map<string, string>();
+  const request: Record<string, unknown> = { ...given };
+  const sizeGiven = typeof given.size === "string" && given.size !== "auto";
+  for (const side of ["width", "height"] as const) {
+    const value = given[side];
+    if (value === undefined || value === null) continue;
+    called.set(side, side);
+    if (!sizeGiven) continue;
+    delete request[side];
+    if (!`x${given.size}x`.includes(`x${value}x`)) {
+      warnings.push(`Parameter ${side} differs from size and was ignored`);
+    }
+  }
+  for (const [other, name] of Object.entries(OTHER_NAMES)) {
+    const value = request[other];
+    delete request[other];
+    if (value === undefined || value === null) continue;
+    if (request[name] === undefined || request[name] === null) {
+      request[name] = value;
+      called.set(name, other);
+    } else if (request[name] !== value) {
+      warnings.push(`Parameter ${other} differs from ${called.get(name) ?? name} and was ignored`);
+    }
+  }
+  return { request: imageRequestSchema.parse(request), warnings, called };
+}
+
+/** How pictures are answered: OpenAI's DALL·E models give links, its later models the files. */
+export function responseFormat({ response_format, model }: ImageRequest): "b64_json" | "url" {
+  return response_format ?? (model?.startsWith("dall-e") ? "url" : "b64_json");
+}
+
 /** What of a request is not honoured, a sentence each. */
-export function imageWarnings(request: ImageRequest): string[] {
+function imageWarnings(request: ImageRequest): string[] {
   const warnings: string[] = [];
   for (const [name, value] of Object.entries(request)) {
     if (Object.hasOwn(imageRequestSchema.shape, name) || value === null) continue;

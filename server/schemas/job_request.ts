@@ -8,10 +8,14 @@ import { z } from "@hono/zod-openapi";
 import { sha256Schema } from "../../artifacts/store/stage_record.ts";
 import { graphDocumentSchema } from "../../graph/document.ts";
 import { pictureRequestSchema } from "../../graph/picture_request.ts";
+import { promptSchema } from "../../text/prompt.ts";
 import { jobSchema, jobStatusSchema } from "../jobs/job.ts";
 
 /** The request of the command line, its one recursive field described by hand: the document's maker cannot. */
 const requestSchema = pictureRequestSchema.extend({
+  model: pictureRequestSchema.shape.model.nullish().openapi({
+    description: "A model of `GET /v1/models`; the first otherwise.",
+  }),
   schedulerOptions: pictureRequestSchema.shape.schedulerOptions.unwrap().optional().openapi({
     type: "object",
     additionalProperties: true,
@@ -28,8 +32,8 @@ export const resumeRequestSchema = z.strictObject({
     description: "The steps that a state takes before it rests again.",
   }),
   guidanceScale: z.number().optional(),
-  prompts: z.array(z.string()).min(1).optional(),
-  negativePrompt: z.string().optional(),
+  prompts: z.array(promptSchema).min(1).optional(),
+  negativePrompt: promptSchema.optional(),
   seeds: pictureRequestSchema.shape.seeds.unwrap().optional().openapi({
     description: "Other seeds: one for all pictures, or one for each.",
   }),

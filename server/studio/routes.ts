@@ -13,7 +13,7 @@ import type { ServerEnv } from "../context.ts";
 import { LIBRARIES, PAGE, SCRIPTS, STYLE } from "./files.ts";
 
 const IMPORT_MAP = JSON.stringify({
-  imports: Object.fromEntries(Object.keys(LIBRARIES).map((name) => [name, libraryPath(name)])),
+  imports: Object.fromEntries(Object.keys(LIBRARIES).map((name) => [name, `.${libraryPath(name)}`])),
 });
 
 /** What a content security policy needs to let the page's import map through. */

@@ -109,6 +109,26 @@ Deno.test("a proxy that may be the reason of a failure is named, without its pas
   });
 });
 
+Deno.test("the library names the proxy on the way to a server too", async () => {
+  const script = `
+    import { open } from ${JSON.stringify(new URL("../../local.ts", import.meta.url).href)};
+    await using pix = await open({ executor: "http://pictures.test", store: false });
+    await pix.encode("cute cat").catch((error) => console.log(error.message));
+  `;
+  const HTTP_PROXY = `http://user:secret@127.0.0.1:${closedPort()}`;
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--no-check", script],
+    env: { HTTP_PROXY, NO_PROXY: "", no_proxy: "", http_proxy: "", all_proxy: "", ALL_PROXY: "" },
+  }).output();
+  const told = new TextDecoder().decode(stdout);
+  assert.match(
+    told,
+    /pictures\.test.*HTTP_PROXY is set to http:\/\/127\.0\.0\.1/,
+    new TextDecoder().decode(stderr),
+  );
+  assert.ok(!told.includes("secret"));
+});
+
 Deno.test("models are downloaded through a proxy", async () => {
   await inFolder(async (folder) => {
     await using hub = startHub({ models: { [MODEL]: { main: TINY } } });

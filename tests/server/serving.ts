@@ -5,6 +5,7 @@
  */
 
 import { createServer, type ServerOptions } from "../../server/create_server.ts";
+import { listen } from "../../server/listen.ts";
 import { goldenPath } from "../goldens.ts";
 
 /** The tiny checkpoints by the names that requests use. */
@@ -29,8 +30,8 @@ export interface Serving extends AsyncDisposable {
 export async function serving(options: ServerOptions = {}): Promise<Serving> {
   const store = options.store ?? await Deno.makeTempDir({ prefix: "pixstage-server-" });
   const server = await createServer({ models: MODELS, threads: 1, ...options, store });
-  const listener = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, server.fetch);
-  const url = `http://127.0.0.1:${listener.addr.port}`;
+  const listener = await listen(server, { port: 0 });
+  const url = `http://127.0.0.1:${listener.port}`;
   const ask = async (path: string, init?: RequestInit): Promise<Response> => await fetch(url + path, init);
   return {
     url,
@@ -44,7 +45,7 @@ export async function serving(options: ServerOptions = {}): Promise<Serving> {
       }),
     async [Symbol.asyncDispose]() {
       await server.close();
-      await listener.shutdown();
+      await listener.close();
       if (options.store === undefined) await Deno.remove(store, { recursive: true });
     },
   };

@@ -20,7 +20,7 @@ function Studio(): VNode {
     <header class="top">
       <h1><span class="mark" aria-hidden="true"></span>pixstage <small>studio</small></h1>
       <nav aria-label="More">
-        <a href="/reference">API</a>
+        <a href="reference">API</a>
         <${ThemeButton} />
       </nav>
     </header>
@@ -42,7 +42,10 @@ function KeyForm(): VNode {
     event.preventDefault();
     const key = new FormData(event.currentTarget as HTMLFormElement).get("key");
     const secure = location.protocol === "https:" ? "; Secure" : "";
-    document.cookie = `pixstage_key=${encodeURIComponent(String(key))}; SameSite=Strict; Path=/${secure}`;
+    const { pathname } = new URL(".", document.baseURI);
+    document.cookie = `pixstage_key=${
+      encodeURIComponent(String(key))
+    }; SameSite=Strict; Path=${pathname}${secure}`;
     location.reload();
   };
   return html`

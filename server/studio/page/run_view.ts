@@ -173,7 +173,7 @@ function Next({ job }: { readonly job: Job }): VNode {
         <ul>
           ${Object.entries(job.artifacts).map(([output, { id, kind }]) =>
             html`
-              <li><a href=${`/v1/artifacts/${id}`} download=${`${output}.safetensors`}>${output}</a>
+              <li><a href=${`v1/artifacts/${id}`} download=${`${output}.safetensors`}>${output}</a>
                 <span>${kind}</span><code title=${id}>${id.slice(0, 12)}…</code></li>
             `
           )}

@@ -28,32 +28,42 @@ export class ServerError extends Error {
 
 /** What there is to choose from. */
 export async function capabilities(): Promise<Capabilities> {
-  return await ask("/v1/capabilities");
+  return await ask("v1/capabilities");
 }
 
 /** Jobs that have ended well, the newest first. */
 export async function finishedJobs(after?: string): Promise<{ data: Job[]; has_more: boolean }> {
   const query = new URLSearchParams({ limit: "24", status: "completed", ...(after ? { after } : {}) });
-  return await ask(`/v1/jobs?${query}`);
+  const page = await ask<{ data: Job[]; has_more: boolean }>(`v1/jobs?${query}`);
+  return { ...page, data: page.data.map(belowPage) };
 }
 
 /** A job. */
 export async function getJob(id: string): Promise<Job> {
-  return await ask(`/v1/jobs/${id}`);
+  return belowPage(await ask(`v1/jobs/${id}`));
 }
 
 /** Orders pictures. */
 export async function orderJob(body: Order): Promise<Job> {
-  return await ask("/v1/jobs", {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(body),
-  });
+  const headers = { "content-type": "application/json" };
+  return belowPage(await ask("v1/jobs", { method: "POST", headers, body: JSON.stringify(body) }));
 }
 
 /** Cancels a job. */
 export async function cancelJob(id: string): Promise<Job> {
-  return await ask(`/v1/jobs/${id}/cancel`, { method: "POST" });
+  return belowPage(await ask(`v1/jobs/${id}/cancel`, { method: "POST" }));
+}
+
+/**
+ * A job whose pictures lie below the page. A proxy may serve the page under a path that the server does not
+ * know.
+ */
+function belowPage(job: Job): Job {
+  const images = job.images.map((image) => ({
+    ...image,
+    url: `v1/artifacts/${image.artifact}/images/${image.image}`,
+  }));
+  return { ...job, images };
 }
 
 const EVENT_TYPES: readonly RunEvent["type"][] = [
@@ -74,7 +84,7 @@ const EVENT_TYPES: readonly RunEvent["type"][] = [
 
 /** Follows a job to its end; a connection that breaks is made again, and goes on where it broke. */
 export function followJob(id: string, onEvent: (event: RunEvent) => void): () => void {
-  const source = new EventSource(`/v1/jobs/${id}/events`);
+  const source = new EventSource(`v1/jobs/${id}/events`);
   for (const type of EVENT_TYPES) {
     source.addEventListener(type, ({ data }: MessageEvent<string>) => {
       const event: RunEvent = JSON.parse(data);

@@ -31,7 +31,7 @@ async function decodeWithin(
       args: ["-c", script, "sh", limit, ...args],
     }).output();
     const fault = new TextDecoder().decode(stderr);
-    // Now and then the limit is felt before the first line runs, by Deno's own threads.
+    // Now and then the limit is felt before the first line runs, by the threads of Deno 2.9.6 itself.
     if (attempt < TRIES && fault.includes("Deno could not start")) continue;
     assert.equal(code, 0, fault);
     return JSON.parse(new TextDecoder().decode(stdout));

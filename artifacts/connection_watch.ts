@@ -1,0 +1,57 @@
+// This module is browser compatible.
+
+/** Nothing came over a connection for too long. */
+export class SilenceError extends Error {
+  override name = "SilenceError";
+}
+
+/** Ends a connection that is open but silent, or that nobody needs any longer. */
+export class ConnectionWatch {
+  readonly #controller = new AbortController();
+  readonly #milliseconds: number;
+  readonly #stops: readonly AbortSignal[];
+
+  /**
+   * @param milliseconds The longest silence.
+   * @param stops Signals that end the connection.
+   */
+  constructor(milliseconds: number, stops: readonly AbortSignal[]) {
+    this.#milliseconds = milliseconds;
+    this.#stops = stops;
+  }
+
+  /** Aborted when the connection is to end. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /**
+   * Waits for an answer, or for the next piece of it.
+   *
+   * @param next What is waited for.
+   * @param extra Milliseconds on top of the longest silence: the time that an upload may take.
+   * @throws {SilenceError} if nothing comes; a signal's reason if the connection is ended.
+   */
+  async wait<T>(next: Promise<T>, extra = 0): Promise<T> {
+    const ended = Promise.withResolvers<never>();
+    const end = (reason: unknown): void => {
+      // In Deno 2.9.6 the body of a response that was garbage-collected does not hear of the abort by itself.
+      this.#controller.abort(reason);
+      ended.reject(reason);
+    };
+    const longest = this.#milliseconds + extra;
+    const silence = new SilenceError(`nothing came for ${Math.round(longest / 100) / 10} s`);
+    const timer = setTimeout(() => end(silence), longest);
+    const stop = (): void => end(this.#stops.find(({ aborted }) => aborted)?.reason);
+    for (const signal of this.#stops) {
+      if (signal.aborted) stop();
+      signal.addEventListener("abort", stop);
+    }
+    try {
+      return await Promise.race([next, ended.promise]);
+    } finally {
+      clearTimeout(timer);
+      for (const signal of this.#stops) signal.removeEventListener("abort", stop);
+    }
+  }
+}
