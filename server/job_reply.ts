@@ -1,6 +1,6 @@
 import type { ServerContext } from "./context.ts";
 import type { Job } from "./jobs/job.ts";
-import type { JobReply } from "./schemas/job_request.ts";
+import type { JobReply, QueueReply } from "./schemas/job_request.ts";
 
 /** A job as replies tell of it. */
 export function jobReply(job: Job, { jobs }: Pick<ServerContext, "jobs">): JobReply {
@@ -20,5 +20,19 @@ export function jobReply(job: Job, { jobs }: Pick<ServerContext, "jobs">): JobRe
     progress: jobs.progress(job.id),
     images,
     events_url: `/v1/jobs/${job.id}/events`,
+  };
+}
+
+/** The queue as replies tell of it. */
+export function queueReply({ jobs }: Pick<ServerContext, "jobs">): QueueReply {
+  return {
+    jobs: jobs.unfinished().map(({ id, status, started }) => ({
+      id,
+      status,
+      started,
+      queue_position: jobs.position(id),
+      progress: jobs.progress(id),
+    })),
+    ended: jobs.endedCount,
   };
 }
