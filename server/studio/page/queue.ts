@@ -1,0 +1,77 @@
+/// <reference lib="dom" />
+/**
+ * Follows the queue of the server, and with it whether the server is there.
+ *
+ * @module
+ */
+
+import { attempt, tellOf } from "./attempt.ts";
+import { loadEnded } from "./history.ts";
+import { show, shownBefore } from "./run.ts";
+import { capabilities, getJob } from "./server.ts";
+import { chooseModel, fault, form, history, isLost, needsKey, offered, queue, queuedJobs } from "./state.ts";
+import { follow } from "./streams.ts";
+import type { Job, QueueReply } from "./types.ts";
+
+let ended: number | undefined;
+let stopFollowing = (): void => {};
+
+/** Begins: asks what there is, looks for a run that was left, and follows the queue. */
+export async function begin(): Promise<void> {
+  stopFollowing();
+  await attempt(async () => {
+    await load();
+    const left = shownBefore();
+    const job = left === null ? undefined : await getJob(left).catch(() => undefined);
+    const shown = job ?? history.value[0];
+    if (shown) show(shown);
+  });
+  if (needsKey.value) return;
+  stopFollowing = follow("v1/jobs/events", {
+    types: ["queue"],
+    onEvent: (data) => {
+      take(JSON.parse(data));
+    },
+    onOpen: recover,
+    onLost: () => {
+      isLost.value = true;
+    },
+    onRefused: (error) => {
+      tellOf(error);
+      fault.value = error.message;
+    },
+    look: async () => {
+      await capabilities();
+      return true;
+    },
+  });
+}
+
+async function load(): Promise<void> {
+  offered.value = await capabilities();
+  const { models } = offered.value;
+  const isKnown = models.some(({ id }) => id === form.value.model);
+  if (!isKnown && models[0]) chooseModel(models[0].id);
+  await loadEnded();
+}
+
+/** The connection stands. If it was lost before, the server may be another one by now. */
+async function recover(): Promise<void> {
+  if (!isLost.value) return;
+  isLost.value = false;
+  await attempt(load);
+}
+
+async function take(state: QueueReply): Promise<void> {
+  queue.value = state.jobs;
+  const isNews = ended !== undefined && ended !== state.ended;
+  ended = state.ended;
+  const known = queuedJobs.value;
+  // A job that ends while it is asked for is not in the queue any more.
+  const jobs = await Promise.all(
+    state.jobs.map(({ id }) => known.get(id) ?? getJob(id).catch(() => undefined)),
+  );
+  const found = jobs.filter((job): job is Job => job !== undefined);
+  queuedJobs.value = new Map(found.map((job) => [job.id, job]));
+  if (isNews) await loadEnded().catch(() => {});
+}
