@@ -133,7 +133,7 @@ export function change(fields: Partial<Form>): void {
 export function chooseModel(id: string): void {
   const model = offered.value.models.find((candidate) => candidate.id === id);
   if (!model) return;
-  const { width, height, steps = 20, guidance_scale, negative_prompt } = model.defaults;
+  const { width, height, steps, guidance_scale, negative_prompt } = model.defaults;
   change({
     model: id,
     width,

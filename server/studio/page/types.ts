@@ -41,7 +41,7 @@ export interface Model {
   readonly defaults: {
     readonly width: number;
     readonly height: number;
-    readonly steps?: number;
+    readonly steps: number;
     readonly guidance_scale: number;
     readonly scheduler: string;
     readonly negative_prompt: string;
