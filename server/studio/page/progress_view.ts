@@ -27,6 +27,9 @@ export function ProgressView({ run }: { readonly run: Run }): VNode {
         <div class="bar" role="progressbar" aria-label="Steps" aria-valuenow=${Math.round(share * 100)}
           aria-valuemin="0" aria-valuemax="100"><i style=${`width: ${share * 100}%`}></i></div>
       </div>
+      ${!isOver(run) && html`
+        <button type="button" class="button stop" id="cancel" onClick=${() => cancel(job.id)}>Cancel</button>
+      `}
       <div class="meter memory">
         <span>${memory ? `${megabytes(used)} in memory, peak ${megabytes(memory.peak)}` : "memory"}</span>
         <div class="bar" role="meter" aria-label="Memory" aria-valuenow=${Math.round(used / 1e6)}
@@ -34,9 +37,6 @@ export function ProgressView({ run }: { readonly run: Run }): VNode {
           <i style=${`width: ${used / largest * 100}%`}></i>
         </div>
       </div>
-      ${!isOver(run) && html`
-        <button type="button" class="button stop" id="cancel" onClick=${() => cancel(job.id)}>Cancel</button>
-      `}
     </div>
   ` as VNode;
 }

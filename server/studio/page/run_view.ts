@@ -41,10 +41,10 @@ export function RunView(): VNode {
         <div class="stage">
           <${PicturesView} run=${shown} />
           <${ProgressView} run=${shown} />
-        </div>
-        <div class="beside">
           ${message && html`<p class="note fault" role="alert">${message}</p>`}
           ${warnings.map((text) => html`<p key=${text} class="note warning" role="status">${text}</p>`)}
+        </div>
+        <div class="beside">
           <${ActionsView} picture=${picture} status=${status} />
           <${SettingsView} picture=${picture} />
         </div>
@@ -64,7 +64,7 @@ export function RunView(): VNode {
 function bringIntoView(): void {
   const top = document.querySelector(".pictures")?.getBoundingClientRect().top;
   if (top === undefined || (top >= 0 && top < innerHeight / 2)) return;
-  document.querySelector(".run")?.scrollIntoView({ block: "start" });
+  document.querySelector(".stage")?.scrollIntoView({ block: "start" });
 }
 
 /** The files that a job made. */

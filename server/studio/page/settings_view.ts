@@ -29,7 +29,7 @@ export function SettingsView({ picture }: { readonly picture: Picture }): VNode 
           html`
             <div key=${name} class="row" data-setting=${name}>
               <dt>${name}</dt>
-              <dd>${value}</dd>
+              <dd>${breakable(value)}</dd>
               <${CopyButton} name=${name} text=${value} />
             </div>
           `
@@ -61,6 +61,12 @@ function rowsOf(settings: Settings, model: Model | undefined): [name: string, va
     ["First guidance", begun?.guidance],
   ];
   return rows.flatMap(([name, value]) => value === undefined || value === "" ? [] : [[name, String(value)]]);
+}
+
+/** A value whose long class name may be broken before its last word. */
+function breakable(value: string): unknown {
+  const [name = "", last] = value.split(/(?=Scheduler$)/);
+  return last === undefined ? name : html`${name}<wbr />${last}`;
 }
 
 /** What a button copies. */
