@@ -47,6 +47,8 @@ Deno.test("the studio page outlives its server, and a store that is gone", optio
 
       // A picture whose file is gone says so.
       await Deno.remove(store, { recursive: true });
+      const devTools = await page.context().newCDPSession(page);
+      await devTools.send("Network.clearBrowserCache");
       await page.reload();
       await page.waitForSelector(".picture.gone");
     }, { expected: /^Failed to load resource/ });

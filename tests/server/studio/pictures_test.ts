@@ -4,12 +4,11 @@ import { unzipSync } from "fflate";
 import { Buffer } from "node:buffer";
 import type { Page } from "playwright-core";
 import { decodePicture, encodePicture, readPictureHeader } from "../../../images/picture.ts";
-import { serving } from "../serving.ts";
 import {
   fillForm,
-  models,
   options,
   settingsShown,
+  sharedServer,
   waitForCount,
   waitForStatus,
   withPage,
@@ -43,7 +42,7 @@ async function formShown(page: Page): Promise<Record<string, string>> {
 }
 
 Deno.test("the studio page makes each picture of several usable", options, async () => {
-  await using server = await serving({ models });
+  const server = await sharedServer();
   await withPage(server, async (page) => {
     await fillForm(page, 'it\'s a "cat"', 3);
     await page.fill("#negative", "a dog");
@@ -143,7 +142,7 @@ Deno.test("the studio page makes each picture of several usable", options, async
 });
 
 Deno.test("the studio page takes settings from a picture file", options, async () => {
-  await using server = await serving({ models });
+  const server = await sharedServer();
   const order = async (request: object): Promise<Uint8Array[]> => {
     const { id, events_url: events } = await (await server.post("/v1/jobs", { request })).json();
     await (await server.ask(events)).text();
@@ -242,7 +241,7 @@ Deno.test(
   "the studio page shows warnings, and on a phone the picture without scrolling",
   options,
   async () => {
-    await using server = await serving({ models });
+    const server = await sharedServer();
     await withPage(server, async (page) => {
       const isInView = () =>
         page.evaluate(() => {

@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
-import { serving } from "../serving.ts";
-import { fillForm, LONG, models, options, waitForCount, waitForStatus, withPage } from "./studio_page.ts";
+import {
+  fillForm,
+  LONG,
+  options,
+  sharedServer,
+  waitForCount,
+  waitForStatus,
+  withPage,
+} from "./studio_page.ts";
 
 const tiny = { model: "tiny", prompts: ["of another client"], steps: 2, width: 64, height: 64 };
 
@@ -11,7 +18,7 @@ async function listed(page: Page): Promise<string[]> {
 }
 
 Deno.test("the studio page never loses a run, and shows the jobs of all", options, async () => {
-  await using server = await serving({ models });
+  const server = await sharedServer();
   await withPage(server, async (page) => {
     await fillForm(page, "made before", 2);
     await page.click("#generate");
@@ -74,7 +81,7 @@ Deno.test("the studio page never loses a run, and shows the jobs of all", option
 });
 
 Deno.test("the studio page shows what waits and lets it be cancelled", options, async () => {
-  await using server = await serving({ models });
+  const server = await sharedServer();
   await server.post("/v1/jobs", { request: { ...tiny, ...LONG } });
   await withPage(server, async (page) => {
     await fillForm(page, "first", 2);

@@ -9,7 +9,7 @@ import assert from "node:assert/strict";
 import type { Browser, Page } from "playwright-core";
 import { launchBrowser, noBrowser } from "../../chromium.ts";
 import { goldenPath } from "../../goldens.ts";
-import { MODELS } from "../serving.ts";
+import { MODELS, type Serving, serving } from "../serving.ts";
 
 /** A browser of Node's kind keeps handles of its own. */
 export const options = { ignore: noBrowser, sanitizeOps: false, sanitizeResources: false };
@@ -23,9 +23,24 @@ export const models = [
 /** A run that lasts until it is cancelled, as far as tests are concerned. */
 export const LONG = { steps: 150, width: 512, height: 512, imagesPerPrompt: 4 };
 
-/** One browser for all tests of a file. */
+/** One browser and one server for all tests of a file. */
 let browser: Promise<Browser> | undefined;
-Deno.test.afterAll(async () => await (await browser)?.close());
+let server: Promise<Serving> | undefined;
+Deno.test.afterAll(async () => {
+  await (await browser)?.close();
+  await (await server)?.[Symbol.asyncDispose]();
+});
+
+/** The server that the tests of a file share. It has no jobs; what earlier tests made is in its store. */
+export async function sharedServer(): Promise<Serving> {
+  const shared = await (server ??= serving({ models }));
+  const { data } = await (await shared.ask("/v1/jobs?limit=100")).json();
+  for (const { id } of data) {
+    await (await shared.ask(`/v1/jobs/${id}/cancel`, { method: "POST" })).body?.cancel();
+    await (await shared.ask(`/v1/jobs/${id}`, { method: "DELETE" })).body?.cancel();
+  }
+  return shared;
+}
 
 /** How a page is opened. */
 export interface PageOptions {

@@ -1,11 +1,10 @@
 /// <reference lib="dom" />
 import assert from "node:assert/strict";
 import { readPictureHeader } from "../../../images/picture.ts";
-import { serving } from "../serving.ts";
-import { fillForm, models, nodeStates, options, waitForStatus, withPage } from "./studio_page.ts";
+import { fillForm, nodeStates, options, sharedServer, waitForStatus, withPage } from "./studio_page.ts";
 
 Deno.test("the studio page makes a picture, shows it come about, and goes on from it", options, async () => {
-  await using server = await serving({ models });
+  const server = await sharedServer();
   await withPage(server, async (page) => {
     await fillForm(page, "cute cat", 12);
     await page.click("#generate");
@@ -85,7 +84,7 @@ Deno.test(
   "the studio page cancels, comes back to a run that it left, and works by keyboard",
   options,
   async () => {
-    await using server = await serving({ models });
+    const server = await sharedServer();
     await withPage(server, async (page) => {
       await fillForm(page, "a long one", 60, 512);
       await page.focus("#prompt");
@@ -120,9 +119,9 @@ Deno.test(
 );
 
 Deno.test("the studio page fits a phone", options, async () => {
-  await using server = await serving({ models });
+  const server = await sharedServer();
   await withPage(server, async (page) => {
-    await fillForm(page, "cute cat", 3);
+    await fillForm(page, "a phone", 3);
     await page.click("#generate");
     await waitForStatus(page, /^completed/);
     const [content, screen] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
