@@ -5,11 +5,23 @@
  * @module
  */
 
+import { effect } from "@preact/signals";
 import { attempt, tellOf } from "./attempt.ts";
 import { loadEnded } from "./history.ts";
 import { show, shownBefore } from "./run.ts";
 import { capabilities, getJob } from "./server.ts";
-import { chooseModel, fault, form, history, isLost, needsKey, offered, queue, queuedJobs } from "./state.ts";
+import {
+  chooseModel,
+  fault,
+  form,
+  history,
+  isLost,
+  needsKey,
+  notice,
+  offered,
+  queue,
+  queuedJobs,
+} from "./state.ts";
 import { follow } from "./streams.ts";
 import type { Job, QueueReply } from "./types.ts";
 
@@ -26,7 +38,11 @@ export async function begin(): Promise<void> {
     const shown = job ?? history.value[0];
     if (shown) show(shown);
   });
-  if (needsKey.value) return;
+  if (!needsKey.value) followQueue();
+}
+
+function followQueue(): void {
+  stopFollowing();
   stopFollowing = follow("v1/jobs/events", {
     types: ["queue"],
     onEvent: (data) => {
@@ -47,6 +63,11 @@ export async function begin(): Promise<void> {
   });
 }
 
+// Another request may find the server away before the stream breaks: a new stream tells when it is back.
+effect(() => {
+  if (isLost.value) followQueue();
+});
+
 async function load(): Promise<void> {
   offered.value = await capabilities();
   const { models } = offered.value;
@@ -58,8 +79,12 @@ async function load(): Promise<void> {
 /** The connection stands. If it was lost before, the server may be another one by now. */
 async function recover(): Promise<void> {
   if (!isLost.value) return;
+  const wasRefused = fault.value !== "";
   isLost.value = false;
-  await attempt(load);
+  const isBack = await attempt(load);
+  if (isBack && wasRefused) {
+    notice.value = "The server is back. What you asked for meanwhile did not reach it.";
+  }
 }
 
 async function take(state: QueueReply): Promise<void> {

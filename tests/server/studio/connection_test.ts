@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { ServerProcess } from "../server_process.ts";
 import { serving } from "../serving.ts";
-import { fillForm, modelsAreThere, options, waitForCount, waitForStatus, withPage } from "./studio_page.ts";
+import {
+  fillForm,
+  modelsAreThere,
+  options,
+  sharedServer,
+  waitForCount,
+  waitForStatus,
+  withPage,
+} from "./studio_page.ts";
 
 Deno.test("the studio page outlives its server, and a store that is gone", options, async () => {
   const store = await Deno.makeTempDir({ prefix: "pixstage-studio-" });
@@ -82,4 +90,18 @@ Deno.test("the studio page says that a key is wrong where it is typed", options,
     await page.reload();
     await waitForCount(page, ".thumbnail", 1);
   }, { expected: /status of 401/, waitForModels: false });
+});
+
+Deno.test("the studio page says that an order was not sent", options, async () => {
+  const server = await sharedServer();
+  await withPage(server, async (page) => {
+    await fillForm(page, "on a bad line", 2);
+    await page.route("**/v1/jobs", (route) => route.abort(), { times: 1 });
+    await page.click("#generate");
+    await page.waitForFunction(() => document.querySelector("#notice")?.textContent?.includes("is back"));
+    await waitForCount(page, "#lost", 0);
+    await page.click("#generate");
+    await waitForStatus(page, /^completed/);
+    assert.equal(await page.locator("#notice").innerText(), "");
+  }, { expected: /ERR_FAILED/ });
 });
