@@ -16,7 +16,7 @@ import { compared, isOrdering } from "./state.ts";
 import type { Job, Picture, Resume } from "./types.ts";
 import { counted } from "./words.ts";
 
-/** Goes on from a picture, from it alone where its job made several. */
+/** Goes on from one picture, also where its job has several. */
 export function goOn({ job, index }: Picture, changes: Omit<Resume, "artifact" | "image">): void {
   const image = job.images[index];
   if (!image) return;
@@ -26,7 +26,7 @@ export function goOn({ job, index }: Picture, changes: Omit<Resume, "artifact" |
   });
 }
 
-/** Buttons for a picture; they wait for it, so that nothing moves when it is there. */
+/** Buttons for a picture. They are there before it is finished, so that nothing moves later. */
 export function ActionsView({ picture, status }: ActionsProps): VNode {
   const { job, index } = picture;
   const isReady = status === "completed" && job.images[index] !== undefined;

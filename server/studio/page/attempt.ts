@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * Tells people what went wrong.
+ * Runs actions and shows why they failed.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 import { ServerError } from "./server.ts";
 import { fault, isLost, needsKey, notice } from "./state.ts";
 
-/** Does something, and shows why it failed. Gives whether it worked. */
+/** Runs an action and shows why it failed. Returns whether it succeeded. */
 export async function attempt(work: () => Promise<unknown>): Promise<boolean> {
   fault.value = "";
   notice.value = "";
@@ -16,14 +16,14 @@ export async function attempt(work: () => Promise<unknown>): Promise<boolean> {
     await work();
     return true;
   } catch (error) {
-    if (error instanceof ServerError) tellOf(error);
+    if (error instanceof ServerError) noteRefusal(error);
     fault.value = error instanceof Error ? error.message : String(error);
     return false;
   }
 }
 
-/** Notes what a refusal says of the server: it asks for a key, or it is away. */
-export function tellOf(error: ServerError): void {
+/** Notes that the server asks for a key, or cannot be reached. */
+export function noteRefusal(error: ServerError): void {
   if (error.code === "invalid_api_key") needsKey.value = true;
   if (error.code === "unreachable") isLost.value = true;
 }

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * Takes picture files that are dropped on the page or chosen, for the settings that they carry.
+ * Accepts picture files, dropped or chosen, for the settings in them.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { restore } from "./dropped.ts";
 import { html } from "./html.ts";
 import { Icon } from "./icons.ts";
 
-/** What is shown while a file is over the page. */
+/** The overlay that is shown while a file is dragged over the page. */
 export function DropTarget(): VNode | null {
   const [isOver, setOver] = useState(false);
   useEffect(() => {
@@ -41,7 +41,7 @@ export function DropTarget(): VNode | null {
   ` as VNode;
 }
 
-/** The same for those who cannot drop a file. */
+/** A file field that does the same without a mouse. */
 export function PictureChooser(): VNode {
   const onChange = ({ currentTarget }: Event): void => {
     if (!(currentTarget instanceof HTMLInputElement)) return;

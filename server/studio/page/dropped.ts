@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * Restores the settings that a picture file carries. The file is read in the page and sent nowhere.
+ * Restores the settings in a picture file. The page reads the file itself and sends it nowhere.
  *
  * @module
  */
@@ -12,10 +12,10 @@ import { type Settings, settingsOf, settingsOfPicture } from "./settings.ts";
 import { change, chooseModel, chosenModel, fault, form, notice, offered } from "./state.ts";
 import type { Picture } from "./types.ts";
 
-/** Larger files are no pictures of pixstage. */
+/** The largest file that is read. */
 const MAX_BYTES = 1 << 28;
 
-/** Fills the form with the settings that a picture file carries, or says why that cannot be done. */
+/** Fills the form with the settings in a picture file, or shows why it cannot. */
 export async function restore(file: File): Promise<void> {
   fault.value = "";
   notice.value = "";
@@ -23,22 +23,22 @@ export async function restore(file: File): Promise<void> {
     if (file.size > MAX_BYTES) throw new Error("it is larger than 256 MB");
     const settings = readSettings(new Uint8Array(await file.arrayBuffer()));
     const missing = fillForm(settings);
-    notice.value = `The form has the settings of ${file.name}.${missing}`;
+    notice.value = `The form now has the settings of ${file.name}.${missing}`;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     fault.value = `Cannot take settings from ${file.name}: ${reason}`;
   }
 }
 
-/** Fills the form with what a picture was made with. */
+/** Fills the form with the settings of a picture. */
 export function reuse(picture: Picture): void {
   const settings = settingsOfPicture(picture);
   if (!settings) return;
   fault.value = "";
-  notice.value = `The form has the settings of this picture.${fillForm(settings)}`;
+  notice.value = `The form now has the settings of this picture.${fillForm(settings)}`;
 }
 
-/** Fills the form, and says what it cannot hold. */
+/** Fills the form. Returns a sentence about the settings that the form cannot hold. */
 function fillForm(settings: Settings): string {
   const { model, prompt = "", negativePrompt, width, height, steps, guidance, scheduler, seed } = settings;
   const isServed = offered.value.models.some(({ id }) => id === model);
@@ -61,15 +61,15 @@ function fillForm(settings: Settings): string {
     count: 1,
   });
   const begun = settings.begun
-    ? ` Its first ${settings.begun.steps} steps were made with other settings, which the form cannot hold.`
+    ? ` Its first ${settings.begun.steps} steps used other settings, which the form cannot hold.`
     : "";
   return isServed ? begun : ` This server has no model "${model}": the form keeps ${kept}.${begun}`;
 }
 
 /**
- * Reads the settings that a PNG file carries.
+ * Reads the settings in a PNG file.
  *
- * @throws if it is no PNG, or not of pixstage.
+ * @throws if the file is not a PNG, or was not written by pixstage.
  */
 function readSettings(bytes: Uint8Array): Settings {
   if (bytes[0] !== 0x89 || bytes[1] !== 0x50) throw new Error("it is not a PNG file");
@@ -84,11 +84,11 @@ function readSettings(bytes: Uint8Array): Settings {
   if (!isRecord(provenance) || !graph) throw new Error("its settings are damaged");
   const { output, image } = provenance;
   const settings = settingsOf(graph, { output, image: typeof image === "number" ? image : 0 });
-  if (!settings) throw new Error("it was made without denoising: there is nothing to restore");
+  if (!settings) throw new Error("it was not denoised, so there is nothing to restore");
   return { ...settings, ...resolved(texts.get("parameters") ?? "", settings) };
 }
 
-/** What the graph leaves to the model, as the line for other programs tells it. */
+/** Settings that the graph leaves to the model, from the text that other programs read. */
 function resolved(parameters: string, settings: Settings): Partial<Settings> {
   const line = parameters.slice(parameters.lastIndexOf("\nSteps: ") + 1);
   const read = (name: string): string | undefined => new RegExp(`(?:^|, )${name}: ([^,]+)`).exec(line)?.[1];

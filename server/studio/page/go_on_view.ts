@@ -21,7 +21,7 @@ export function GoOnView({ picture }: { readonly picture: Picture }): VNode {
   const { job, index } = picture;
   const { decoders } = offered.value;
   const artifact = job.images[index]?.artifact ?? "";
-  // All latents of a job are in the store together, so that all pictures are decoded without denoising.
+  // The store holds the latents of all pictures of a job together, so all are decoded and none is denoised.
   const decode = (vae: string): unknown => vae && order({ resume: { artifact, vae } });
   return html`
     ${decoders.length > 1 && html`

@@ -31,7 +31,7 @@ export const found: ReadonlySignal<readonly Job[]> = computed(() => {
   });
 });
 
-/** Loads what has ended since, or for the first time. */
+/** Loads the newest jobs that have ended. */
 export async function loadEnded(): Promise<void> {
   const [completed, failed, cancelled] = await Promise.all([
     listJobs({
@@ -57,7 +57,7 @@ export async function loadOlder(limit: number = PAGE): Promise<void> {
   hasOlder.value = page.has_more;
 }
 
-/** Searches all that the server knows. */
+/** Searches all jobs of the server. */
 export async function searchFor(text: string): Promise<void> {
   search.value = text;
   await attempt(async () => {
@@ -78,7 +78,7 @@ export async function remove({ id }: Job): Promise<void> {
   });
 }
 
-/** Orders a job that failed or was cancelled once more, in its place. */
+/** Orders a failed or cancelled job again, and removes the old one. */
 export async function retry(job: Job): Promise<void> {
   const { request, graph } = job;
   if (!await order(request ? { request } : { graph })) return;

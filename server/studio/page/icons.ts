@@ -26,7 +26,7 @@ const PATHS = {
 /** The name of an icon. */
 export type IconName = keyof typeof PATHS;
 
-/** An icon. What it stands for must be said beside it. */
+/** An icon. It has no name of its own: label the control around it. */
 export function Icon({ name }: { readonly name: IconName }): VNode {
   return html`
     <svg class="drawn" viewBox="0 0 16 16" aria-hidden="true">

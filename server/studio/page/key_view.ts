@@ -12,7 +12,7 @@ import { begin } from "./queue.ts";
 import { capabilities, ServerError } from "./server.ts";
 import { needsKey } from "./state.ts";
 
-/** A form for the key. It goes into a cookie, as pictures and streams can carry nothing else. */
+/** A form for the key. The key goes into a cookie, because images and event streams send no other credentials. */
 export function KeyForm(): VNode {
   const field = useRef<HTMLInputElement>(null);
   const [refusal, setRefusal] = useState("");
@@ -31,7 +31,7 @@ export function KeyForm(): VNode {
       if (isWrong) setCookie("", 0);
       setRefusal(
         isWrong
-          ? "This is not the key of this server. Its operator has set it as PIXSTAGE_API_KEY."
+          ? "The server refused this key. Its operator sets the key as PIXSTAGE_API_KEY."
           : error instanceof Error
           ? error.message
           : String(error),

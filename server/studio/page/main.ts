@@ -46,13 +46,13 @@ function Studio(): VNode {
   ` as VNode;
 }
 
-/** What the page has to say. A lost connection says enough of itself. */
+/** Messages above the page. A lost connection explains all other faults. */
 function Messages(): VNode {
   return html`
     ${needsKey.value && html`<${KeyForm} />`}
     ${isLost.value && html`
       <p class="note fault top-note" id="lost" role="alert">
-        The connection to the server is lost. The page connects again as soon as the server is back.
+        The connection to the server is lost. The page reconnects when the server is back.
       </p>
     `}
     ${fault.value && !isLost.value && !needsKey.value && html`

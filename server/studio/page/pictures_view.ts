@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * Pictures that are done, or what they have come to.
+ * The pictures of a run: finished ones, previews and placeholders.
  *
  * @module
  */
@@ -57,7 +57,7 @@ export function PicturesView({ run: { job, previews, status } }: { readonly run:
   ` as VNode;
 }
 
-/** What a picture shows of itself. */
+/** A finished picture and its place in the run. */
 interface FinishedProps {
   readonly job: Job;
   readonly image: JobImage;
@@ -68,7 +68,7 @@ interface FinishedProps {
 function Finished({ job, image, index, name }: FinishedProps): VNode {
   const [isGone, setGone] = useState(false);
   if (isGone) {
-    return html`<p class="picture gone">The server has this picture no more.</p>` as VNode;
+    return html`<p class="picture gone">The server no longer has this picture.</p>` as VNode;
   }
   const onClick = (): void => {
     if (!choose(job, index)) zoomed.value = { job, index };
@@ -82,7 +82,7 @@ function Finished({ job, image, index, name }: FinishedProps): VNode {
   ` as VNode;
 }
 
-/** Chooses a picture. Gives whether it was wanted to be compared with another. */
+/** Chooses a picture. Returns whether the click completed a comparison. */
 function choose(job: Job, index: number): boolean {
   chosenImage.value = index;
   const [first, second] = compared.value;

@@ -1,12 +1,12 @@
 /// <reference lib="dom" />
 /**
- * Follows the queue of the server, and with it whether the server is there.
+ * Follows the queue of the server, and thereby whether the server can be reached.
  *
  * @module
  */
 
 import { effect } from "@preact/signals";
-import { attempt, tellOf } from "./attempt.ts";
+import { attempt, noteRefusal } from "./attempt.ts";
 import { loadEnded } from "./history.ts";
 import { show, shownBefore } from "./run.ts";
 import { capabilities, getJob } from "./server.ts";
@@ -53,7 +53,7 @@ function followQueue(): void {
       isLost.value = true;
     },
     onRefused: (error) => {
-      tellOf(error);
+      noteRefusal(error);
       fault.value = error.message;
     },
     look: async () => {
@@ -76,14 +76,14 @@ async function load(): Promise<void> {
   await loadEnded();
 }
 
-/** The connection stands. If it was lost before, the server may be another one by now. */
+/** The connection is open. If it was lost before, the server may be another one now. */
 async function recover(): Promise<void> {
   if (!isLost.value) return;
   const wasRefused = fault.value !== "";
   isLost.value = false;
   const isBack = await attempt(load);
   if (isBack && wasRefused) {
-    notice.value = "The server is back. What you asked for meanwhile did not reach it.";
+    notice.value = "The server is back. Your last request did not reach it: send it again.";
   }
 }
 

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * The queue: every job that runs or waits, and those that came to nothing.
+ * The queue: jobs that run or wait, and jobs that failed or were cancelled.
  *
  * @module
  */

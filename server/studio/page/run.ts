@@ -6,7 +6,7 @@
  */
 
 import { batch } from "@preact/signals";
-import { attempt, tellOf } from "./attempt.ts";
+import { attempt, noteRefusal } from "./attempt.ts";
 import { after, EVENT_TYPES, halted, isLast, isOver, runOf } from "./run_events.ts";
 import { cancelJob, getJob, orderJob, ServerError } from "./server.ts";
 import { chosenImage, form, isOrdering, run } from "./state.ts";
@@ -42,7 +42,7 @@ export async function generate(): Promise<void> {
   });
 }
 
-/** Orders pictures, and shows what comes of it. Gives whether the server took the order. */
+/** Orders pictures and shows the run. Returns whether the server accepted the order. */
 export async function order(body: Order): Promise<boolean> {
   isOrdering.value = true;
   const isTaken = await attempt(async () => show(await orderJob(body)));
@@ -50,7 +50,7 @@ export async function order(body: Order): Promise<boolean> {
   return isTaken;
 }
 
-/** Cancels a job. One that has ended meanwhile needs no cancelling. */
+/** Cancels a job, unless it has ended already. */
 export async function cancel(id: string): Promise<void> {
   await attempt(() =>
     cancelJob(id).catch((error) => {
@@ -83,7 +83,7 @@ export function show(job: Job, image = 0): void {
   });
 }
 
-/** Shows nothing any more. */
+/** Shows no run. */
 export function showNothing(): void {
   stopFollowing();
   sessionStorage.removeItem(SHOWN_KEY);
@@ -103,7 +103,7 @@ export function randomSeed(): string {
   return String(crypto.getRandomValues(new Uint32Array(1))[0]);
 }
 
-/** Asks what has become of the job that is shown. */
+/** Fetches the current state of the job that is shown. */
 async function refresh(id: string): Promise<Job> {
   const job = await getJob(id);
   const { value } = run;
@@ -114,9 +114,9 @@ async function refresh(id: string): Promise<Job> {
   return job;
 }
 
-/** The server will say no more of the job that is shown. */
+/** Ends a run whose events the server refuses. */
 function giveUp(id: string, error: ServerError): void {
-  tellOf(error);
+  noteRefusal(error);
   const { value } = run;
   if (value?.job.id !== id) return;
   if (error.code !== "job_not_found") {
@@ -124,7 +124,7 @@ function giveUp(id: string, error: ServerError): void {
     return;
   }
   sessionStorage.removeItem(SHOWN_KEY);
-  const message = "The server does not know this job any more: its store was removed or replaced. " +
+  const message = "The server no longer has this job, because its store was removed or replaced. " +
     "Generate the picture again.";
   run.value = isOver(value)
     ? { ...value, message }

@@ -1,5 +1,5 @@
 /**
- * What events change in a run that is shown.
+ * Applies events to the run that is shown.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * What a picture was made with, read from the graph that made it.
+ * The settings of a picture, read from its graph.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { type Graph, type GraphNode, nodeOf, readGraph, upstream } from "./graph.ts";
 import type { Picture } from "./types.ts";
 
-/** What a picture was made with. What the graph leaves to the model is absent. */
+/** The settings of a picture. Those that the graph leaves to the model are absent. */
 export interface Settings {
   readonly prompt?: string | undefined;
   readonly negativePrompt?: string | undefined;
@@ -20,13 +20,13 @@ export interface Settings {
   readonly guidance?: number | undefined;
   /** Another autoencoder than the model's. */
   readonly vae?: string | undefined;
-  /** What held for the first steps, where a picture was gone on from. */
+  /** The settings of the first steps, where the picture continues another one. */
   readonly begun?: Begun | undefined;
-  /** A request that makes this picture alone; absent where only a graph can. */
+  /** A request for this picture alone; absent where only a graph can describe it. */
   readonly request?: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** What held for the first steps. */
+/** The settings of the first steps. */
 export interface Begun {
   readonly steps?: number | undefined;
   readonly prompt?: string | undefined;
@@ -43,10 +43,10 @@ export interface Wanted {
   readonly seed?: string | undefined;
 }
 
-/** Parameters of denoising that have no meaning outside their graph. */
+/** Parameters of denoising that a request does not have, or has in another form. */
 const INNER = new Set(["allowChanges", "stopAfter", "precision"]);
 
-/** What a picture was made with; `undefined` if nothing was denoised for it. */
+/** The settings of a picture; `undefined` if nothing was denoised for it. */
 export function settingsOf(graph: Graph, { output, image, seed: known }: Wanted): Settings | undefined {
   const { nodes } = graph;
   const id = output === undefined
@@ -121,7 +121,7 @@ export function settingsOf(graph: Graph, { output, image, seed: known }: Wanted)
   return { ...settings, request: given(request) };
 }
 
-/** What a picture of a job was made with. */
+/** The settings of a picture of a job. */
 export function settingsOfPicture({ job, index }: Picture): Settings | undefined {
   const graph = readGraph(job.graph);
   if (!graph) return undefined;
@@ -133,7 +133,7 @@ export function settingsOfPicture({ job, index }: Picture): Settings | undefined
     { ...settings, width: image?.width ?? settings.width, height: image?.height ?? settings.height };
 }
 
-/** The nodes that encode the prompts and the negative prompts of a denoising, or of what it goes on from. */
+/** The nodes that encode the prompts and the negative prompts of a denoising, or of the one that it continues. */
 function texts(
   graph: Graph,
   { inputs }: GraphNode,

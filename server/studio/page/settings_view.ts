@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * What a picture was made with, to read and to copy.
+ * The settings of a picture, to read and to copy.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { type Settings, settingsOfPicture } from "./settings.ts";
 import { fault, offered } from "./state.ts";
 import type { Model, Picture } from "./types.ts";
 
-/** What a picture was made with. */
+/** The settings of a picture. */
 export function SettingsView({ picture }: { readonly picture: Picture }): VNode | null {
   const settings = settingsOfPicture(picture);
   if (!settings) return null;
@@ -69,7 +69,7 @@ function breakable(value: string): unknown {
   return last === undefined ? name : html`${name}<wbr />${last}`;
 }
 
-/** What a button copies. */
+/** The text that a button copies. */
 interface CopyProps {
   readonly name: string;
   readonly text: string;
@@ -85,7 +85,7 @@ function CopyButton({ name, text, isWide = false }: CopyProps): VNode {
       setCopied(text);
       setTimeout(() => setCopied(undefined), 2000);
     } catch {
-      fault.value = `The browser does not let the page copy: mark the text and copy it by hand`;
+      fault.value = `The browser does not let the page copy: select the text and copy it by hand`;
     }
   };
   const label = isCopied ? `Copied: ${name}` : `Copy ${name}`;
@@ -99,7 +99,7 @@ function CopyButton({ name, text, isWide = false }: CopyProps): VNode {
   ` as VNode;
 }
 
-/** Pages that are neither local nor behind TLS have no clipboard: there a marked field is copied. */
+/** Pages that are neither local nor behind TLS have no clipboard API, so they copy a selected field. */
 async function writeClipboard(text: string): Promise<void> {
   if (navigator.clipboard) return await navigator.clipboard.writeText(text);
   const field = document.createElement("textarea");

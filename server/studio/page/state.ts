@@ -100,9 +100,9 @@ export const hasOlder: Signal<boolean> = signal(false);
 export const stopped: Signal<readonly Job[]> = signal<readonly Job[]>([]);
 /** What went wrong, for people. */
 export const fault: Signal<string> = signal("");
-/** What the page did, for people. */
+/** What the page did, as a sentence. */
 export const notice: Signal<string> = signal("");
-/** Whether an order is on its way to the server. */
+/** Whether an order is being sent. */
 export const isOrdering: Signal<boolean> = signal(false);
 /** Whether the connection to the server is lost. */
 export const isLost: Signal<boolean> = signal(false);

@@ -1,25 +1,25 @@
 /// <reference lib="dom" />
 /**
- * Follows streams of events, and makes connections that break again.
+ * Follows streams of events, and reconnects when a connection breaks.
  *
  * @module
  */
 
 import { ServerError, urlOf } from "./server.ts";
 
-/** What follows a stream. */
+/** The callbacks of a follower. */
 export interface Follower {
   /** The types of the events. */
   readonly types: readonly string[];
-  /** Takes the data of an event. */
+  /** Receives the data of an event. */
   readonly onEvent: (data: string) => void;
-  /** The connection stands, for the first time or again. */
+  /** The connection is open, for the first time or again. */
   readonly onOpen?: (() => void) | undefined;
-  /** The connection broke, and the server does not answer; it is tried again. */
+  /** The connection broke and the server does not answer. The stream is tried again. */
   readonly onLost: () => void;
-  /** The server will not give the stream: it is not tried again. */
+  /** The server refuses the stream. It is not tried again. */
   readonly onRefused: (error: ServerError) => void;
-  /** Asks after the subject of a stream that broke, and says whether there is more to come. */
+  /** Checks on the subject of a broken stream. Returns whether more events will come. */
   readonly look: () => Promise<boolean>;
 }
 
@@ -27,12 +27,12 @@ const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 5000;
 
 /**
- * Follows a stream of events. Events that come again after a break are left out. A hidden page lets go of the
- * connection, as browsers allow few to one server.
+ * Follows a stream of events. Events that arrive again after a break are skipped. A hidden page closes its
+ * connection, because browsers allow few connections to one server.
  *
  * @param path The path of the stream.
- * @param follower What follows it.
- * @returns Ends it.
+ * @param follower The callbacks.
+ * @returns A function that closes the stream.
  */
 export function follow(path: string, follower: Follower): () => void {
   let source: EventSource | undefined;
@@ -68,7 +68,7 @@ export function follow(path: string, follower: Follower): () => void {
       });
     }
   };
-  // A stream does not say why it was refused.
+  // EventSource does not expose the reason of a refusal.
   const askWhy = async (): Promise<void> => {
     try {
       if (!await follower.look()) return stop();

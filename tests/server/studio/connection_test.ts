@@ -42,7 +42,7 @@ Deno.test("the studio page outlives its server, and a store that is gone", optio
       await startAgain();
       await waitForCount(page, "#lost", 0);
       await waitForStatus(page, /^failed/);
-      assert.match(await page.locator(".run .fault").innerText(), /does not know this job any more/);
+      assert.match(await page.locator(".run .fault").innerText(), /no longer has this job/);
       await waitForCount(page, "#cancel", 0);
       await waitForCount(page, "[data-queued]", 0);
 
@@ -73,7 +73,7 @@ Deno.test("the studio page says that a key is wrong where it is typed", options,
     await field.fill("a-wrong-one");
     await field.press("Enter");
     await page.waitForFunction(() => document.querySelector("#key-refusal")?.textContent);
-    assert.match(await page.locator("#key-refusal").innerText(), /^This is not the key of this server/);
+    assert.match(await page.locator("#key-refusal").innerText(), /^The server refused this key/);
     assert.equal(await field.getAttribute("aria-invalid"), "true");
     assert.equal(await field.getAttribute("aria-describedby"), "key-refusal");
     assert.equal(await page.evaluate(() => document.activeElement?.id), "key");

@@ -2,25 +2,19 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { decodePicture } from "../../../images/picture.ts";
-import { serving } from "../serving.ts";
-import {
-  models,
-  nodeStates,
-  options,
-  settingsShown,
-  waitForCount,
-  waitForStatus,
-  withPage,
-} from "./studio_page.ts";
+import { ServerProcess } from "../server_process.ts";
+import { nodeStates, options, settingsShown, waitForCount, waitForStatus, withPage } from "./studio_page.ts";
 
-const plugin = new URL("../../../examples/plugins/palette.ts", import.meta.url);
+const plugin = fileURLToPath(new URL("../../../examples/plugins/palette.ts", import.meta.url));
 const model = fileURLToPath(new URL("../../../examples/plugins/palette-model", import.meta.url));
 
 Deno.test("the studio page makes pictures with an architecture of a plugin", options, async () => {
-  await using server = await serving({
-    plugins: [plugin.href],
-    models: [...models, { name: "palette", reference: model }, { name: "palette-too", reference: model }],
-  });
+  const store = await Deno.makeTempDir({ prefix: "pixstage-palette-" });
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => Deno.remove(store, { recursive: true }));
+  const models = [`palette=${model}`, `palette-too=${model}`];
+  const server = stack.use(new ServerProcess({ store, models, args: ["--plugin", plugin] }));
+  await server.listens();
   await withPage(server, async (page) => {
     await page.selectOption("#model", "palette");
     await page.fill("#prompt", "red blue");
