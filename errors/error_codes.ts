@@ -134,6 +134,7 @@ export const ERROR_CODES = {
   job_not_found: caller(404, "The server has no such job."),
   cancelled: caller(409, "The job was cancelled."),
   job_over: caller(409, "The job has ended already."),
+  job_not_over: caller(409, "The job has not ended yet."),
   hash_mismatch: caller(409, "The bytes of an artifact do not have the SHA-256 that its id states."),
   version_mismatch: caller(409, "The other side has another version of a stage or of the protocol."),
   too_large: caller(413, "The body of a request is too large."),

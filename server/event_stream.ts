@@ -1,7 +1,26 @@
 import type { Context } from "hono";
 import { type SSEStreamingApi, streamSSE } from "hono/streaming";
+import { setTimeout as delay } from "node:timers/promises";
 import type { ServerContext, ServerEnv } from "./context.ts";
+import { queueReply } from "./job_reply.ts";
 import { isOver } from "./jobs/job.ts";
+
+/** Milliseconds between two events of the queue. Steps may be faster. */
+const QUEUE_INTERVAL_MS = 200;
+
+/** Answers with the state of the queue, at once and after each change. */
+export function queueEvents(context: Context<ServerEnv>, server: ServerContext): Response {
+  return eventStream(context, server, async (stream, gone) => {
+    let last = "";
+    for await (const _ of server.jobs.changes(gone)) {
+      const data = JSON.stringify(queueReply(server));
+      if (data === last) continue;
+      await stream.writeSSE({ event: "queue", data });
+      last = data;
+      await delay(QUEUE_INTERVAL_MS);
+    }
+  });
+}
 
 /**
  * Answers with server-sent events. A comment now and then tells both sides, and the proxies between them,

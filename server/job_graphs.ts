@@ -11,6 +11,7 @@ import { PixstageError } from "../errors/pixstage_error.ts";
 import type { GraphDocument } from "../graph/document.ts";
 import { storedOrigin } from "../graph/lineage.ts";
 import { describeOrigin } from "../graph/provenance.ts";
+import { onePicture } from "../graph/one_picture.ts";
 import { resumeGraph } from "../graph/resume.ts";
 import type { PictureRequestInput } from "../graph/picture_request.ts";
 import { textToImage } from "../graph/text_to_image.ts";
@@ -82,7 +83,7 @@ export function pictureGraph(
  * @throws {ApiError} 404 if there is no such artifact, 400 if it cannot go on in that way.
  */
 export async function resumedGraph(
-  { artifact: id, ...changes }: ResumeRequest,
+  { artifact: id, image, ...changes }: ResumeRequest,
   context: ServerContext,
 ): Promise<GraphDocument> {
   const { limits, registry, artifacts, store } = context;
@@ -98,9 +99,14 @@ export async function resumedGraph(
       param: "resume.artifact",
     });
   }
-  const point = { provenance: describeOrigin(origin), artifact: { kind, metadata }, input: { artifact: id } };
+  const provenance = describeOrigin(origin);
   let resumed;
   try {
+    const point = {
+      provenance: image === undefined ? provenance : onePicture(provenance, image),
+      artifact: { kind, metadata },
+      input: { artifact: id },
+    };
     resumed = resumeGraph(point, changes);
   } catch (error) {
     if (!(error instanceof PixstageError) || error.fault !== "caller") throw error;

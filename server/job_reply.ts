@@ -1,7 +1,7 @@
 import type { ServerContext } from "./context.ts";
 import type { PublicAddress } from "./public_address.ts";
 import type { Job } from "./jobs/job.ts";
-import type { JobReply } from "./schemas/job_request.ts";
+import type { JobReply, QueueReply } from "./schemas/job_request.ts";
 
 /**
  * A job as replies tell of it.
@@ -37,4 +37,18 @@ export function jobReply(
 /** The path of a picture on the server. */
 export function picturePath(artifact: string, image: number): string {
   return `/v1/artifacts/${artifact}/images/${image}`;
+}
+
+/** The queue as replies tell of it. */
+export function queueReply({ jobs }: Pick<ServerContext, "jobs">): QueueReply {
+  return {
+    jobs: jobs.unfinished().map(({ id, status, started }) => ({
+      id,
+      status,
+      started,
+      queue_position: jobs.position(id),
+      progress: jobs.progress(id),
+    })),
+    ended: jobs.endedCount,
+  };
 }

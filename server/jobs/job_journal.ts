@@ -5,6 +5,9 @@ import type { Job } from "./job.ts";
 import type { JobStore } from "./job_store.ts";
 import { Listeners } from "./listeners.ts";
 
+/** The subject of those who follow all jobs. */
+const ALL_JOBS = "";
+
 /** Records the changes of jobs and wakes their followers. */
 export class JobJournal {
   #store: JobStore;
@@ -20,9 +23,20 @@ export class JobJournal {
     return this.#listeners.next(id);
   }
 
-  /** Wakes the followers of a job. */
+  /** Settles at the next change of any job, or at {@linkcode JobJournal.wakeAll}. */
+  nextOfAll(): Promise<void> {
+    return this.#listeners.next(ALL_JOBS);
+  }
+
+  /** Wakes the followers of a job, and those of all jobs. */
   wake(id: string): void {
     this.#listeners.changed(id);
+    this.#listeners.changed(ALL_JOBS);
+  }
+
+  /** Wakes the followers of all jobs alone. */
+  wakeFollowersOfAll(): void {
+    this.#listeners.changed(ALL_JOBS);
   }
 
   /** Wakes all followers. */

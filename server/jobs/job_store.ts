@@ -159,6 +159,15 @@ export class JobStore {
     this.#writeOrHold((tables) => tables.forgetPreviews(id), () => this.#unwritten.forgetPreviews(id));
   }
 
+  /**
+   * Removes a job and its events.
+   *
+   * @throws {FileError} if the job cannot be removed.
+   */
+  remove(id: string): void {
+    this.#write((tables) => tables.transaction(() => tables.remove(id)));
+  }
+
   /** Removes the oldest ended jobs beyond a number. If that fails, a later call removes them. */
   prune(kept: number): void {
     try {

@@ -166,6 +166,12 @@ export class JobTables {
     this.#sql("DELETE FROM events WHERE job = ? AND type = 'preview'").run(job);
   }
 
+  /** Removes a job and its events. */
+  remove(id: string): void {
+    this.#sql("DELETE FROM events WHERE job = ?").run(id);
+    this.#sql("DELETE FROM jobs WHERE id = ?").run(id);
+  }
+
   /** Removes the oldest ended jobs beyond a number. */
   prune(kept: number): void {
     const over =

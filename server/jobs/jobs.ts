@@ -77,6 +77,7 @@ export class Jobs {
   #secondsOfARun = 2;
   #closed = false;
   #isTakenUp = false;
+  #endedCount = 0;
   #timer: ReturnType<typeof setInterval>;
 
   /** @param options What jobs work with. Jobs that had not ended when the last server did go on. */
@@ -149,6 +150,7 @@ export class Jobs {
     store.insert({ ...rest, job });
     place[Symbol.dispose]();
     this.#enlist({ ...rest, job });
+    this.#journal.wake(job.id);
     this.#dispatch();
     return this.get(job.id)!;
   }
@@ -161,6 +163,37 @@ export class Jobs {
   /** Jobs, the newest first. */
   list(query: JobQuery): JobPage {
     return this.#options.store.list(query);
+  }
+
+  /** Jobs that run, then those that wait, in the order of the queue. */
+  unfinished(): Job[] {
+    return [...this.#running, ...this.#queue.inOrder()].flatMap(({ jobs }) => [...jobs.values()]);
+  }
+
+  /** Jobs that have ended since the server started. */
+  get endedCount(): number {
+    return this.#endedCount;
+  }
+
+  /** Yields at once, and again after changes of any job. */
+  async *changes(signal: AbortSignal): AsyncGenerator<void> {
+    signal.addEventListener("abort", () => this.#journal.wakeFollowersOfAll(), { once: true });
+    while (!signal.aborted && !this.#closed) {
+      const next = this.#journal.nextOfAll();
+      yield;
+      await next;
+    }
+  }
+
+  /**
+   * Removes a job that has ended from the list. The artifacts that it made stay in the store.
+   *
+   * @throws {FileError} if the job cannot be removed.
+   */
+  remove(id: string): void {
+    this.#options.store.remove(id);
+    this.#endedCount += 1;
+    this.#journal.wake(id);
   }
 
   /** Ids of the artifacts that unfinished jobs need: their inputs, and the states that they go on from. */
@@ -461,6 +494,8 @@ export class Jobs {
     flight.jobs.delete(over.id);
     this.#byJob.delete(over.id);
     this.#clients.delete(over.id);
+    this.#endedCount += 1;
+    this.#journal.wakeFollowersOfAll();
     this.#options.observer?.ended?.(over);
     return over;
   }

@@ -1,5 +1,5 @@
 /**
- * Jobs: ordered, looked at, followed, cancelled.
+ * Jobs: ordered, looked at, followed, cancelled, removed.
  *
  * @module
  */
@@ -9,13 +9,19 @@ import { ApiError } from "../api_error.ts";
 import { checkGraph } from "../check_graph.ts";
 import { queueClient } from "../client_name.ts";
 import type { ServerContext } from "../context.ts";
-import { jobEvents } from "../event_stream.ts";
+import { jobEvents, queueEvents } from "../event_stream.ts";
 import { jobReply } from "../job_reply.ts";
 import { isOver, type Job } from "../jobs/job.ts";
 import type { Limits } from "../limits.ts";
 import { router } from "../router.ts";
 import { findModel, modelNames, orderOf, pictureGraph, resumedGraph } from "../job_graphs.ts";
-import { jobListSchema, jobQuerySchema, jobReplySchema, jobRequestSchema } from "../schemas/job_request.ts";
+import {
+  jobListSchema,
+  jobQuerySchema,
+  jobReplySchema,
+  jobRequestSchema,
+  queueReplySchema,
+} from "../schemas/job_request.ts";
 import { faults, json } from "./responses.ts";
 
 const tags = ["Jobs"];
@@ -83,6 +89,32 @@ const eventsRoute = createRoute({
   },
 });
 
+const queueRoute = createRoute({
+  method: "get",
+  path: "/v1/jobs/events",
+  operationId: "followQueue",
+  tags,
+  summary: "Streams the state of the queue: which jobs run and wait, and how far they are",
+  description:
+    "Server-sent events of the type `queue`, each the whole state as a JSON object of the schema " +
+    "Queue: one at once, and one after each change.",
+  responses: {
+    200: { description: "The events.", content: { "text/event-stream": { schema: queueReplySchema } } },
+    ...faults,
+  },
+});
+
+const removeRoute = createRoute({
+  method: "delete",
+  path: "/v1/jobs/{id}",
+  operationId: "removeJob",
+  tags,
+  summary: "Removes a job that has ended from the list",
+  description: "The artifacts that it made stay in the store until the store is cleaned.",
+  request: { params },
+  responses: { 204: { description: "It is removed." }, 409: faults[400], ...faults },
+});
+
 /** The routes. */
 export function jobRoutes(server: ServerContext) {
   const { jobs, limits, registry } = server;
@@ -119,6 +151,7 @@ export function jobRoutes(server: ServerContext) {
       const data = page.jobs.map((job) => jobReply(job, server, context.env.address));
       return context.json({ object: "list" as const, data, has_more: page.hasMore }, 200);
     })
+    .openapi(queueRoute, (context) => queueEvents(context, server))
     .openapi(getRoute, (context) => {
       return context.json(jobReply(find(context.req.valid("param").id), server, context.env.address), 200);
     })
@@ -130,6 +163,16 @@ export function jobRoutes(server: ServerContext) {
         });
       }
       return context.json(jobReply(jobs.cancel(job.id)!, server, context.env.address), 200);
+    })
+    .openapi(removeRoute, (context) => {
+      const job = find(context.req.valid("param").id);
+      if (!isOver(job.status)) {
+        throw new ApiError("job_not_over", `Cannot remove the job as it is ${job.status}: cancel it first`, {
+          param: "id",
+        });
+      }
+      jobs.remove(job.id);
+      return context.body(null, 204);
     })
     .openapi(eventsRoute, (context) => {
       const { id } = find(context.req.valid("param").id);

@@ -26,7 +26,7 @@ const modelSchema = z.object({
   defaults: z.object({
     width: z.int(),
     height: z.int(),
-    steps: z.int().optional(),
+    steps: z.int(),
     guidance_scale: z.number(),
     scheduler: z.string(),
     negative_prompt: z.string(),
@@ -135,7 +135,7 @@ export function modelRoutes(server: ServerContext) {
 }
 
 function describe(model: ServedModel, created: number): z.infer<typeof modelSchema> {
-  const { name, family, defaults, width, height, scheduler, guidanceScale } = model;
+  const { name, family, defaults, width, height, scheduler, steps, guidanceScale } = model;
   return {
     id: name,
     object: "model",
@@ -147,7 +147,7 @@ function describe(model: ServedModel, created: number): z.infer<typeof modelSche
     defaults: {
       width,
       height,
-      ...(defaults.steps === undefined ? {} : { steps: defaults.steps }),
+      steps,
       guidance_scale: guidanceScale,
       scheduler,
       negative_prompt: defaults.negativePrompt ?? "",

@@ -37,6 +37,9 @@ export const resumeRequestSchema = z.strictObject({
   seeds: pictureRequestSchema.shape.seeds.unwrap().optional().openapi({
     description: "Other seeds: one for all pictures, or one for each.",
   }),
+  image: z.int().nonnegative().optional().openapi({
+    description: "Which picture of several to go on from, from 0; from all of them otherwise.",
+  }),
   vae: z.string().optional().openapi({ description: "Another autoencoder to decode with, by its name." }),
   decode: z.boolean().default(true).openapi({ description: "Whether latents are decoded." }),
 }).openapi("ResumeRequest");
@@ -83,6 +86,17 @@ export const jobReplySchema = jobSchema.extend({
 
 /** A job as replies tell of it. */
 export type JobReply = z.infer<typeof jobReplySchema>;
+
+/** The schema of the queue: the jobs that have not ended. */
+export const queueReplySchema = z.object({
+  jobs: z.array(
+    jobReplySchema.pick({ id: true, status: true, started: true, queue_position: true, progress: true }),
+  ).openapi({ description: "The jobs that run, then those that wait, in the order of the queue." }),
+  ended: z.int().openapi({ description: "Jobs that ended or were removed since the server started." }),
+}).openapi("Queue");
+
+/** The queue: the jobs that have not ended. */
+export type QueueReply = z.infer<typeof queueReplySchema>;
 
 /** The schema of a page of jobs. */
 export const jobListSchema = z.object({

@@ -6,40 +6,117 @@
 
 import signals from "@preact/signals" with { type: "text" };
 import signalsCore from "@preact/signals-core" with { type: "text" };
+import fflate from "fflate/browser" with { type: "text" };
 import htm from "htm" with { type: "text" };
 import preact from "preact" with { type: "text" };
 import hooks from "preact/hooks" with { type: "text" };
+import errorCodes from "../../errors/error_codes.ts" with { type: "text" };
+import pixstageError from "../../errors/pixstage_error.ts" with { type: "text" };
+import pngChunks from "../../images/png_chunks.ts" with { type: "text" };
+import pngText from "../../images/png_text.ts" with { type: "text" };
+import actionsView from "./page/actions_view.ts" with { type: "text" };
+import attempt from "./page/attempt.ts" with { type: "text" };
+import command from "./page/command.ts" with { type: "text" };
+import compareView from "./page/compare_view.ts" with { type: "text" };
+import download from "./page/download.ts" with { type: "text" };
+import dropView from "./page/drop_view.ts" with { type: "text" };
+import dropped from "./page/dropped.ts" with { type: "text" };
 import formView from "./page/form_view.ts" with { type: "text" };
+import goOnView from "./page/go_on_view.ts" with { type: "text" };
+import graph from "./page/graph.ts" with { type: "text" };
 import graphView from "./page/graph_view.ts" with { type: "text" };
+import history from "./page/history.ts" with { type: "text" };
 import historyView from "./page/history_view.ts" with { type: "text" };
 import html from "./page/html.ts" with { type: "text" };
+import icons from "./page/icons.ts" with { type: "text" };
+import keyView from "./page/key_view.ts" with { type: "text" };
 import main from "./page/main.ts" with { type: "text" };
+import picturesView from "./page/pictures_view.ts" with { type: "text" };
+import progressView from "./page/progress_view.ts" with { type: "text" };
+import queue from "./page/queue.ts" with { type: "text" };
+import queueView from "./page/queue_view.ts" with { type: "text" };
 import run from "./page/run.ts" with { type: "text" };
+import runEvents from "./page/run_events.ts" with { type: "text" };
 import runView from "./page/run_view.ts" with { type: "text" };
 import server from "./page/server.ts" with { type: "text" };
+import settings from "./page/settings.ts" with { type: "text" };
+import settingsView from "./page/settings_view.ts" with { type: "text" };
+import sizes from "./page/sizes.ts" with { type: "text" };
+import slider from "./page/slider.ts" with { type: "text" };
 import state from "./page/state.ts" with { type: "text" };
+import streams from "./page/streams.ts" with { type: "text" };
 import theme from "./page/theme.ts" with { type: "text" };
+import words from "./page/words.ts" with { type: "text" };
+import zoomView from "./page/zoom_view.ts" with { type: "text" };
 import page from "./page/page.html" with { type: "text" };
-import style from "./page/style.css" with { type: "text" };
+import baseStyle from "./page/style/base.css" with { type: "text" };
+import controlsStyle from "./page/style/controls.css" with { type: "text" };
+import formStyle from "./page/style/form.css" with { type: "text" };
+import runStyle from "./page/style/run.css" with { type: "text" };
+import picturesStyle from "./page/style/pictures.css" with { type: "text" };
+import settingsStyle from "./page/style/settings.css" with { type: "text" };
+import graphStyle from "./page/style/graph.css" with { type: "text" };
+import sideStyle from "./page/style/side.css" with { type: "text" };
+import dialogsStyle from "./page/style/dialogs.css" with { type: "text" };
+import narrowStyle from "./page/style/narrow.css" with { type: "text" };
 
 /** The page. */
 export const PAGE: string = page;
 
 /** Its style. */
-export const STYLE: string = style;
+export const STYLE: string = [
+  baseStyle,
+  controlsStyle,
+  formStyle,
+  runStyle,
+  picturesStyle,
+  settingsStyle,
+  graphStyle,
+  sideStyle,
+  dialogsStyle,
+  narrowStyle,
+].join("\n");
 
-/** Its scripts, by name. */
+/** Its scripts, by their paths in the repository: so they find one another by the paths that they import. */
 export const SCRIPTS: Readonly<Record<string, string>> = {
-  "form_view.ts": formView,
-  "graph_view.ts": graphView,
-  "history_view.ts": historyView,
-  "html.ts": html,
-  "main.ts": main,
-  "run.ts": run,
-  "run_view.ts": runView,
-  "server.ts": server,
-  "state.ts": state,
-  "theme.ts": theme,
+  "errors/error_codes.ts": errorCodes,
+  "errors/pixstage_error.ts": pixstageError,
+  "images/png_chunks.ts": pngChunks,
+  "images/png_text.ts": pngText,
+  "server/studio/page/actions_view.ts": actionsView,
+  "server/studio/page/attempt.ts": attempt,
+  "server/studio/page/command.ts": command,
+  "server/studio/page/compare_view.ts": compareView,
+  "server/studio/page/download.ts": download,
+  "server/studio/page/drop_view.ts": dropView,
+  "server/studio/page/dropped.ts": dropped,
+  "server/studio/page/form_view.ts": formView,
+  "server/studio/page/go_on_view.ts": goOnView,
+  "server/studio/page/graph.ts": graph,
+  "server/studio/page/graph_view.ts": graphView,
+  "server/studio/page/history.ts": history,
+  "server/studio/page/history_view.ts": historyView,
+  "server/studio/page/html.ts": html,
+  "server/studio/page/icons.ts": icons,
+  "server/studio/page/key_view.ts": keyView,
+  "server/studio/page/main.ts": main,
+  "server/studio/page/pictures_view.ts": picturesView,
+  "server/studio/page/progress_view.ts": progressView,
+  "server/studio/page/queue.ts": queue,
+  "server/studio/page/queue_view.ts": queueView,
+  "server/studio/page/run.ts": run,
+  "server/studio/page/run_events.ts": runEvents,
+  "server/studio/page/run_view.ts": runView,
+  "server/studio/page/server.ts": server,
+  "server/studio/page/settings.ts": settings,
+  "server/studio/page/settings_view.ts": settingsView,
+  "server/studio/page/sizes.ts": sizes,
+  "server/studio/page/slider.ts": slider,
+  "server/studio/page/state.ts": state,
+  "server/studio/page/streams.ts": streams,
+  "server/studio/page/theme.ts": theme,
+  "server/studio/page/words.ts": words,
+  "server/studio/page/zoom_view.ts": zoomView,
 };
 
 /** The libraries that its scripts import, by name. */
@@ -47,6 +124,7 @@ export const LIBRARIES: Readonly<Record<string, string>> = {
   preact,
   "preact/hooks": hooks,
   htm,
+  fflate,
   "@preact/signals": signals,
   "@preact/signals-core": signalsCore,
 };

@@ -13,7 +13,7 @@ import type { ServerEnv } from "../context.ts";
 import { LIBRARIES, PAGE, SCRIPTS, STYLE } from "./files.ts";
 
 const IMPORT_MAP = JSON.stringify({
-  imports: Object.fromEntries(Object.keys(LIBRARIES).map((name) => [name, `.${libraryPath(name)}`])),
+  imports: Object.fromEntries(Object.keys(LIBRARIES).map((name) => [name, `./${libraryPath(name)}`])),
 });
 
 /** What a content security policy needs to let the page's import map through. */
@@ -32,7 +32,7 @@ export function studioRoutes(): Hono<ServerEnv> {
     .get("/", (c) => c.html(page))
     .get("/studio/style.css", (c) => c.body(STYLE, 200, { "content-type": "text/css; charset=utf-8" }));
   for (const [name, text] of Object.entries(LIBRARIES)) {
-    app.get(libraryPath(name), (c) => c.body(text, 200, javascript));
+    app.get(`/${libraryPath(name)}`, (c) => c.body(text, 200, javascript));
   }
   for (const [name, text] of Object.entries(SCRIPTS)) {
     app.get(`/studio/${name}`, (c) => {
@@ -45,5 +45,5 @@ export function studioRoutes(): Hono<ServerEnv> {
 }
 
 function libraryPath(name: string): string {
-  return `/studio/lib/${name.replaceAll(/[^a-z]+/g, "-").replace(/^-/, "")}.js`;
+  return `studio/lib/${name.replaceAll(/[^a-z]+/g, "-").replace(/^-/, "")}.js`;
 }

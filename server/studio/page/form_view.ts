@@ -6,9 +6,13 @@
  */
 
 import type { VNode } from "preact";
+import { PictureChooser } from "./drop_view.ts";
 import { html } from "./html.ts";
-import { cancel, generate, randomSeed } from "./run.ts";
-import { change, chooseModel, chosenModel, form, isBusy, offered } from "./state.ts";
+import { Icon } from "./icons.ts";
+import { generate, randomSeed } from "./run.ts";
+import { sizesOf } from "./sizes.ts";
+import { Slider, valueOf } from "./slider.ts";
+import { change, chooseModel, chosenModel, form, isOrdering, offered, queue } from "./state.ts";
 
 const EXAMPLES = ["cute cat", "red car", "a slice of pizza", "happy face", "rocket"];
 
@@ -18,7 +22,7 @@ export function FormView(): VNode {
   const { limits, models } = offered.value;
   const onSubmit = (event: Event): void => {
     event.preventDefault();
-    if (!isBusy.value && prompt.trim() !== "") generate();
+    if (!isOrdering.value && prompt.trim() !== "") generate();
   };
   const onKeyDown = (event: KeyboardEvent): void => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) onSubmit(event);
@@ -64,25 +68,47 @@ export function FormView(): VNode {
               value=${form.value.seed} onInput=${(event: InputEvent) =>
                 change({ seed: valueOf(event).trim() })} />
             <button type="button" class="icon" title="Draw a seed" aria-label="Draw a seed"
-              onClick=${() => change({ seed: randomSeed() })}>⚄</button>
+              onClick=${() => change({ seed: randomSeed() })}><${Icon} name="dice" /></button>
             <button type="button" class="icon" title="A new seed each time" aria-label="A new seed each time"
-              disabled=${form.value.seed === ""} onClick=${() => change({ seed: "" })}>✕</button>
+              disabled=${form.value.seed === ""} onClick=${() =>
+                change({ seed: "" })}><${Icon} name="close" /></button>
           </span>
         </div>
         <${Slider} id="count" label="Pictures" min=${1} max=${Math.min(limits["maxImages"] ?? 4, 4)} step=${1}
           value=${count} onValue=${(value: number) => change({ count: value })} />
       </div>
+      <${Sizes} />
       <${Advanced} />
       <div class="actions">
-        ${isBusy.value
-          ? html`<button type="button" class="primary stop" id="cancel" onClick=${cancel}>Cancel</button>`
-          : html`<button type="submit" class="primary" id="generate" disabled=${
-            prompt.trim() === "" || !form.value.model
-          }>
-              Generate <kbd>Ctrl ↵</kbd>
-            </button>`}
+        <button type="submit" class="primary" id="generate" disabled=${prompt.trim() === "" ||
+          !form.value.model || isOrdering.value}>
+          ${queue.value.length > 0 ? "Add to the queue" : "Generate"} <kbd>Ctrl ↵</kbd>
+        </button>
+        <${PictureChooser} />
       </div>
     </form>
+  ` as VNode;
+}
+
+/** Sizes to choose from, each drawn in its shape. */
+function Sizes(): VNode | null {
+  const model = chosenModel.value;
+  if (!model) return null;
+  const { width, height } = form.value;
+  return html`
+    <div class="sizes" role="group" aria-label="Size">
+      ${sizesOf(model, offered.value.limits).map(({ shape, ...size }) => {
+        const isChosen = size.width === width && size.height === height;
+        const name = `${shape}, ${size.width} × ${size.height}`;
+        return html`
+          <button type="button" class="chip size" aria-pressed=${isChosen} aria-label=${name} title=${name}
+            onClick=${() => change(size)}>
+            <i style=${`aspect-ratio: ${size.width} / ${size.height}`}></i>${shape}
+          </button>
+        `;
+      })}
+      <span class="value">${width} × ${height}</span>
+    </div>
   ` as VNode;
 }
 
@@ -117,33 +143,4 @@ function Advanced(): VNode {
       </label>
     </details>
   ` as VNode;
-}
-
-/** What a slider shows. */
-interface SliderProps {
-  readonly id: string;
-  readonly label: string;
-  readonly min: number;
-  readonly max: number;
-  readonly step: number;
-  readonly value: number;
-  readonly onValue: (value: number) => void;
-}
-
-/** A slider with its value beside its name. */
-export function Slider({ id, label, min, max, step, value, onValue }: SliderProps): VNode {
-  const share = Math.min(Math.max((value - min) / (max - min), 0), 1) * 100;
-  return html`
-    <label class="field slider" for=${id}>
-      <span>${label}<b class="value" aria-hidden="true">${step < 1 ? value.toFixed(1) : value}</b></span>
-      <input type="range" id=${id} min=${min} max=${max} step=${step} value=${value}
-        style=${`--share: ${share}%`}
-        onInput=${(event: InputEvent) => onValue(Number(valueOf(event)))} />
-    </label>
-  ` as VNode;
-}
-
-/** The value of the control that an event is from. */
-export function valueOf({ currentTarget }: Event): string {
-  return (currentTarget as HTMLInputElement).value;
 }

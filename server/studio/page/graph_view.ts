@@ -6,9 +6,10 @@
  */
 
 import type { VNode } from "preact";
+import { type Graph, readGraph, sourcesOf } from "./graph.ts";
 import { html } from "./html.ts";
 import type { NodeState, Run } from "./state.ts";
-import type { Graph } from "./types.ts";
+import { seconds } from "./words.ts";
 
 /** A node's place: how many nodes lie before it at least, and which of those that share this it is. */
 interface Place {
@@ -21,8 +22,9 @@ interface Place {
 }
 
 /** The graph. */
-export function GraphView({ run }: { readonly run: Run }): VNode {
-  const places = layOut(run.job.graph as unknown as Graph);
+export function GraphView({ run }: { readonly run: Run }): VNode | null {
+  const places = layOut(readGraph(run.job.graph) ?? { nodes: {} });
+  if (places.length === 0) return null;
   const depths = Math.max(...places.map(({ depth }) => depth)) + 1;
   const rows = Math.max(...places.map(({ rows }) => rows));
   const at = ({ depth, row, rows }: Place): [along: number, across: number] => [
@@ -65,33 +67,27 @@ export function GraphView({ run }: { readonly run: Run }): VNode {
   ` as VNode;
 }
 
-function tell({ id, stage }: Place, { status, step, steps, loading, ms }: NodeState): string {
+function tell({ id, stage }: Place, { status, step, steps, picture, loading, ms }: NodeState): string {
   if (status === "cached") return "from the store";
   if (status === "failed") return "stopped";
   if (status === "done") return ms === undefined ? "done" : seconds(ms);
   if (status === "running") {
+    if (picture) return `${picture.image + 1}/${picture.images}: step ${picture.step}/${picture.steps}`;
     if (steps !== undefined) return `step ${step} of ${steps}`;
     return loading === undefined ? "running" : `loading ${loading}`;
   }
   return stage === id ? "waiting" : stage;
 }
 
-/** A time for people. */
-export function seconds(ms: number): string {
-  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
-}
-
-function layOut({ nodes }: Graph): Place[] {
-  const sourcesOf = (id: string): string[] =>
-    Object.values(nodes[id]?.inputs ?? {}).flatMap((source) =>
-      typeof source === "string" ? [source.slice(0, source.lastIndexOf("."))] : []
-    );
-  const depthOf = (id: string): number => Math.max(-1, ...sourcesOf(id).map(depthOf)) + 1;
+function layOut(graph: Graph): Place[] {
+  const { nodes } = graph;
+  const sources = (id: string): string[] => sourcesOf(graph, id);
+  const depthOf = (id: string): number => Math.max(-1, ...sources(id).map(depthOf)) + 1;
   const byDepth = Map.groupBy(Object.keys(nodes), depthOf);
   return Object.entries(nodes).map(([id, { stage }]) => {
     const depth = depthOf(id);
     const peers = byDepth.get(depth)!;
-    return { id, stage, depth, row: peers.indexOf(id), rows: peers.length, sources: sourcesOf(id) };
+    return { id, stage, depth, row: peers.indexOf(id), rows: peers.length, sources: sources(id) };
   });
 }
 

@@ -6,13 +6,19 @@
  */
 
 import { render, type VNode } from "preact";
+import { CompareView } from "./compare_view.ts";
+import { DropTarget } from "./drop_view.ts";
 import { FormView } from "./form_view.ts";
-import { CompareView, HistoryView } from "./history_view.ts";
+import { HistoryView } from "./history_view.ts";
 import { html } from "./html.ts";
-import { begin } from "./run.ts";
+import { KeyForm } from "./key_view.ts";
+import { begin } from "./queue.ts";
+import { QueueView, StoppedView } from "./queue_view.ts";
 import { RunView } from "./run_view.ts";
-import { fault, needsKey } from "./state.ts";
+import { urlOf } from "./server.ts";
+import { fault, isLost, needsKey, notice } from "./state.ts";
 import { ThemeButton } from "./theme.ts";
+import { ZoomView } from "./zoom_view.ts";
 
 /** The page. */
 function Studio(): VNode {
@@ -20,39 +26,39 @@ function Studio(): VNode {
     <header class="top">
       <h1><span class="mark" aria-hidden="true"></span>pixstage <small>studio</small></h1>
       <nav aria-label="More">
-        <a href="reference">API</a>
+        <a href=${urlOf("reference")}>API</a>
         <${ThemeButton} />
       </nav>
     </header>
-    ${needsKey.value
-      ? html`<${KeyForm} />`
-      : fault.value && html`<p class="note fault top-note" role="alert">${fault.value}</p>`}
+    <${Messages} />
     <main>
       <${FormView} />
       <${RunView} />
-      <${HistoryView} />
+      <div class="side">
+        <${QueueView} />
+        <${StoppedView} />
+        <${HistoryView} />
+      </div>
     </main>
     <${CompareView} />
+    <${ZoomView} />
+    <${DropTarget} />
   ` as VNode;
 }
 
-/** Asks for the server's key. It goes into a cookie, as pictures and streams can carry nothing else. */
-function KeyForm(): VNode {
-  const onSubmit = (event: SubmitEvent): void => {
-    event.preventDefault();
-    const key = new FormData(event.currentTarget as HTMLFormElement).get("key");
-    const secure = location.protocol === "https:" ? "; Secure" : "";
-    const { pathname } = new URL(".", document.baseURI);
-    document.cookie = `pixstage_key=${
-      encodeURIComponent(String(key))
-    }; SameSite=Strict; Path=${pathname}${secure}`;
-    location.reload();
-  };
+/** Messages above the page. A lost connection explains all other faults. */
+function Messages(): VNode {
   return html`
-    <form class="note key" onSubmit=${onSubmit}>
-      <label>This server asks for its API key: <input name="key" type="password" autocomplete="current-password" required /></label>
-      <button class="button">Go</button>
-    </form>
+    ${needsKey.value && html`<${KeyForm} />`}
+    ${isLost.value && html`
+      <p class="note fault top-note" id="lost" role="alert">
+        The connection to the server is lost. The page reconnects when the server is back.
+      </p>
+    `}
+    ${fault.value && !isLost.value && !needsKey.value && html`
+      <p class="note fault top-note" id="fault" role="alert">${fault.value}</p>
+    `}
+    <p class=${notice.value ? "note top-note" : "unseen"} id="notice" role="status">${notice.value}</p>
   ` as VNode;
 }
 

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Capabilities, Job, Order, RunEvent } from "./types.ts";
+import type { Capabilities, Job, JobImage, Order } from "./types.ts";
 
 /**
  * The server refused, or could not be reached. The page is served file by file, so that it has no base of
@@ -15,15 +15,38 @@ export class ServerError extends Error {
   override name = "ServerError";
   /** The code of the reply; `unreachable` where there was none. */
   readonly code: string;
+  /** The HTTP status; 0 where there was no reply. */
+  readonly status: number;
 
   /**
    * @param message What the server said.
    * @param code The code of the reply.
+   * @param status The HTTP status.
    */
-  constructor(message: string, code: string) {
+  constructor(message: string, code: string, status: number) {
     super(message);
     this.code = code;
+    this.status = status;
   }
+
+  /** Whether the same question may get an answer later: the server is away, busy or failed. */
+  get isPassing(): boolean {
+    return this.status === 0 || this.status === 429 || this.status >= 500;
+  }
+}
+
+/** The address of something of the server. All addresses are relative to the page's own. */
+export function urlOf(path: string): string {
+  return new URL(path, document.baseURI).href;
+}
+
+/** The address of a picture's file. */
+export function pictureUrl(
+  { artifact, image }: JobImage,
+  query: Readonly<Record<string, string>> = {},
+): string {
+  const search = new URLSearchParams(query).toString();
+  return urlOf(`v1/artifacts/${artifact}/images/${image}${search && `?${search}`}`);
 }
 
 /** What there is to choose from. */
@@ -31,79 +54,60 @@ export async function capabilities(): Promise<Capabilities> {
   return await ask("v1/capabilities");
 }
 
-/** Jobs that have ended well, the newest first. */
-export async function finishedJobs(after?: string): Promise<{ data: Job[]; has_more: boolean }> {
-  const query = new URLSearchParams({ limit: "24", status: "completed", ...(after ? { after } : {}) });
-  const page = await ask<{ data: Job[]; has_more: boolean }>(`v1/jobs?${query}`);
-  return { ...page, data: page.data.map(belowPage) };
+/** Jobs of a status, the newest first. */
+export async function listJobs(
+  query: { readonly status: Job["status"]; readonly limit: number; readonly after?: string | undefined },
+): Promise<{ data: Job[]; has_more: boolean }> {
+  const { status, limit, after } = query;
+  const search = new URLSearchParams({ limit: String(limit), status });
+  if (after !== undefined) search.set("after", after);
+  return await ask(`v1/jobs?${search}`);
 }
 
 /** A job. */
 export async function getJob(id: string): Promise<Job> {
-  return belowPage(await ask(`v1/jobs/${id}`));
+  return await ask(`v1/jobs/${id}`);
 }
 
 /** Orders pictures. */
 export async function orderJob(body: Order): Promise<Job> {
-  const headers = { "content-type": "application/json" };
-  return belowPage(await ask("v1/jobs", { method: "POST", headers, body: JSON.stringify(body) }));
+  return await ask("v1/jobs", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
 }
 
 /** Cancels a job. */
 export async function cancelJob(id: string): Promise<Job> {
-  return belowPage(await ask(`v1/jobs/${id}/cancel`, { method: "POST" }));
+  return await ask(`v1/jobs/${id}/cancel`, { method: "POST" });
 }
 
-/**
- * A job whose pictures lie below the page. A proxy may serve the page under a path that the server does not
- * know.
- */
-function belowPage(job: Job): Job {
-  const images = job.images.map((image) => ({
-    ...image,
-    url: `v1/artifacts/${image.artifact}/images/${image.image}`,
-  }));
-  return { ...job, images };
+/** Removes a job that has ended. */
+export async function removeJob(id: string): Promise<void> {
+  await reply(`v1/jobs/${id}`, { method: "DELETE" });
 }
 
-const EVENT_TYPES: readonly RunEvent["type"][] = [
-  "stage:start",
-  "stage:load",
-  "stage:cached",
-  "stage:resumed",
-  "step",
-  "preview",
-  "checkpoint",
-  "stage:end",
-  "artifact",
-  "warning",
-  "done",
-  "failed",
-  "cancelled",
-];
-
-/** Follows a job to its end; a connection that breaks is made again, and goes on where it broke. */
-export function followJob(id: string, onEvent: (event: RunEvent) => void): () => void {
-  const source = new EventSource(`v1/jobs/${id}/events`);
-  for (const type of EVENT_TYPES) {
-    source.addEventListener(type, ({ data }: MessageEvent<string>) => {
-      const event: RunEvent = JSON.parse(data);
-      if (event.type === "done" || event.type === "failed" || event.type === "cancelled") source.close();
-      onEvent(event);
-    });
-  }
-  return () => source.close();
+/** The file of a picture. */
+export async function pictureFile(image: JobImage): Promise<Uint8Array<ArrayBuffer>> {
+  const { artifact, image: index } = image;
+  return new Uint8Array(await (await reply(`v1/artifacts/${artifact}/images/${index}`)).arrayBuffer());
 }
 
 async function ask<T>(path: string, init?: RequestInit): Promise<T> {
-  let reply: Response;
+  return await (await reply(path, init)).json();
+}
+
+async function reply(path: string, init?: RequestInit): Promise<Response> {
+  let response: Response;
   try {
-    reply = await fetch(path, init);
+    response = await fetch(urlOf(path), init);
   } catch {
-    throw new ServerError("The server cannot be reached", "unreachable");
+    throw new ServerError("The server cannot be reached", "unreachable", 0);
   }
-  const body = await reply.json();
-  if (reply.ok) return body;
-  const { message = `The server answered ${reply.status}`, code = "internal" } = body?.error ?? {};
-  throw new ServerError(message, code);
+  if (response.ok) return response;
+  // What stands between page and server, such as a proxy, may answer in its own way.
+  const body = await response.json().catch(() => undefined);
+  const { message = `The server answered ${response.status}`, code = "internal" } = body?.error ?? {};
+  throw new ServerError(message, code, response.status);
 }

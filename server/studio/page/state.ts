@@ -6,7 +6,7 @@
  */
 
 import { computed, effect, type ReadonlySignal, type Signal, signal } from "@preact/signals";
-import type { Capabilities, Job, Model } from "./types.ts";
+import type { Capabilities, Job, Model, Picture, QueueReply } from "./types.ts";
 
 /** What the form asks for. */
 export interface Form {
@@ -26,23 +26,40 @@ export interface Form {
 /** How far a node of the graph is. */
 export interface NodeState {
   readonly status: "waiting" | "running" | "done" | "cached" | "failed";
-  readonly step?: number;
-  readonly steps?: number;
-  readonly loading?: string;
-  readonly ms?: number;
+  /** Steps done and steps in all, over all pictures. */
+  readonly step?: number | undefined;
+  readonly steps?: number | undefined;
+  /** The picture that is denoised, where there are several. */
+  readonly picture?: PictureSteps | undefined;
+  /** The first step that was seen, and the milliseconds of the run then. */
+  readonly pace?: { readonly step: number; readonly ms: number } | undefined;
+  /** Milliseconds until the node is done, at the pace so far. */
+  readonly leftMs?: number | undefined;
+  readonly loading?: string | undefined;
+  readonly ms?: number | undefined;
+}
+
+/** How far one picture of several is. */
+export interface PictureSteps {
+  /** Which picture, from 0, and how many there are. */
+  readonly image: number;
+  readonly images: number;
+  /** Its steps done, and its steps in all. */
+  readonly step: number;
+  readonly steps: number;
 }
 
 /** A run that the page looks at. */
 export interface Run {
   readonly job: Job;
-  readonly status: "queued" | "running" | "completed" | "failed" | "cancelled";
+  readonly status: Job["status"];
   readonly nodes: Readonly<Record<string, NodeState>>;
   /** The newest preview of each picture. */
   readonly previews: Readonly<Record<number, { readonly png: string; readonly share: number }>>;
   /** Bytes that are resident now, and the most there were. */
   readonly memory?: { readonly now: number; readonly peak: number };
   readonly warnings: readonly string[];
-  readonly message?: string;
+  readonly message?: string | undefined;
   /** Milliseconds since the run began. */
   readonly elapsedMs: number;
 }
@@ -69,18 +86,34 @@ export const offered: Signal<Capabilities> = signal({ models: [], decoders: [], 
 export const form: Signal<Form> = signal<Form>(savedForm());
 /** The run that is shown. */
 export const run: Signal<Run | undefined> = signal<Run>();
+/** Which picture of the run is chosen, from 0. */
+export const chosenImage: Signal<number> = signal(0);
+/** The jobs that run and wait. */
+export const queue: Signal<QueueReply["jobs"]> = signal<QueueReply["jobs"]>([]);
+/** Jobs of the queue by id, as far as the page knows them. */
+export const queuedJobs: Signal<ReadonlyMap<string, Job>> = signal(new Map());
 /** Finished jobs, the newest first. */
 export const history: Signal<readonly Job[]> = signal<readonly Job[]>([]);
 /** Whether there are older ones. */
 export const hasOlder: Signal<boolean> = signal(false);
+/** Jobs that failed or were cancelled, the newest first. */
+export const stopped: Signal<readonly Job[]> = signal<readonly Job[]>([]);
 /** What went wrong, for people. */
 export const fault: Signal<string> = signal("");
+/** What the page did, as a sentence. */
+export const notice: Signal<string> = signal("");
+/** Whether an order is being sent. */
+export const isOrdering: Signal<boolean> = signal(false);
+/** Whether the connection to the server is lost. */
+export const isLost: Signal<boolean> = signal(false);
 /** Whether the server asks for a key. */
 export const needsKey: Signal<boolean> = signal(false);
-/** The two jobs that are compared. */
-export const compared: Signal<readonly Job[]> = signal<readonly Job[]>([]);
+/** The pictures that are compared. */
+export const compared: Signal<readonly Picture[]> = signal<readonly Picture[]>([]);
+/** The picture that is shown in full size. */
+export const zoomed: Signal<Picture | undefined> = signal<Picture>();
 
-/** Whether something runs or waits. */
+/** Whether the run that is shown has not ended. */
 export const isBusy: ReadonlySignal<boolean> = computed(() => {
   const status = run.value?.status;
   return status === "queued" || status === "running";
@@ -100,7 +133,7 @@ export function change(fields: Partial<Form>): void {
 export function chooseModel(id: string): void {
   const model = offered.value.models.find((candidate) => candidate.id === id);
   if (!model) return;
-  const { width, height, steps = 20, guidance_scale, negative_prompt } = model.defaults;
+  const { width, height, steps, guidance_scale, negative_prompt } = model.defaults;
   change({
     model: id,
     width,

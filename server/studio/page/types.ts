@@ -5,19 +5,33 @@
  */
 
 import type { RunEvent } from "../../../graph/events.ts";
-import type { JobReply, ResumeRequest } from "../../schemas/job_request.ts";
+import type { JobReply, QueueReply, ResumeRequest } from "../../schemas/job_request.ts";
 
 /** A job. */
 export type Job = JobReply;
+
+/** A picture of a job, where to fetch it. */
+export type JobImage = JobReply["images"][number];
+
+/** One picture of a job. */
+export interface Picture {
+  /** The job. */
+  readonly job: Job;
+  /** Which of its pictures, from 0. */
+  readonly index: number;
+}
 
 /** What goes on from a picture. */
 export type Resume = Omit<ResumeRequest, "decode">;
 
 /** What is ordered. */
-export type Order = { readonly request: object } | { readonly resume: Resume };
+export type Order =
+  | { readonly request: object }
+  | { readonly graph: object }
+  | { readonly resume: Resume };
 
 /** Something that happened in a run. */
-export type { RunEvent };
+export type { QueueReply, RunEvent };
 
 /** A model. */
 export interface Model {
@@ -27,7 +41,7 @@ export interface Model {
   readonly defaults: {
     readonly width: number;
     readonly height: number;
-    readonly steps?: number;
+    readonly steps: number;
     readonly guidance_scale: number;
     readonly scheduler: string;
     readonly negative_prompt: string;
@@ -40,17 +54,4 @@ export interface Capabilities {
   readonly decoders: readonly string[];
   readonly schedulers: readonly { readonly name: string; readonly short_names: readonly string[] }[];
   readonly limits: Readonly<Record<string, number>>;
-}
-
-/** A graph document. */
-export interface Graph {
-  readonly pixstage: 1;
-  readonly nodes: Readonly<Record<string, GraphNode>>;
-}
-
-/** A node of a graph document. */
-export interface GraphNode {
-  readonly stage: string;
-  readonly parameters?: Readonly<Record<string, unknown>>;
-  readonly inputs?: Readonly<Record<string, string | { readonly artifact: string }>>;
 }

@@ -1,71 +1,10 @@
 /// <reference lib="dom" />
 import assert from "node:assert/strict";
-import type { Page } from "playwright-core";
 import { readPictureHeader } from "../../../images/picture.ts";
-import { goldenPath } from "../../goldens.ts";
-import { MODELS, serving } from "../serving.ts";
-import { CHROMIUM, launchBrowser } from "../../chromium.ts";
-
-/** A browser of Node's kind keeps handles of its own. */
-const options = { ignore: !CHROMIUM.isThere, sanitizeOps: false, sanitizeResources: false };
-const models = [...MODELS, { name: "tiny-taesd", reference: goldenPath("checkpoints/tiny-taesd") }];
-
-/** Opens the page of a server, which must not complain of anything. */
-async function withPage(
-  server: { url: string },
-  use: (page: Page) => Promise<void>,
-  size = { width: 1280, height: 900 },
-): Promise<void> {
-  await using stack = new AsyncDisposableStack();
-  const browser = await launchBrowser();
-  stack.defer(() => browser.close());
-  const page = await browser.newPage({ viewport: size });
-  const complaints: string[] = [];
-  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
-  page.on("pageerror", (error) => complaints.push(error.message));
-  page.on("request", (request) => {
-    if (!/^(?:data|blob):/.test(request.url())) assert(request.url().startsWith(server.url), request.url());
-  });
-  await page.goto(server.url);
-  await page.waitForFunction(() => document.querySelectorAll("#model option").length > 0);
-  await use(page);
-  assert.deepEqual(complaints, []);
-}
-
-async function fillForm(page: Page, prompt: string, steps: number, side = 64): Promise<void> {
-  await page.fill("#prompt", prompt);
-  await page.fill("#seed", "7");
-  await page.locator("#steps").fill(String(steps));
-  await page.evaluate(() => document.querySelector<HTMLDetailsElement>(".form details")!.open = true);
-  await page.fill("#width", String(side));
-  await page.fill("#height", String(side));
-}
-
-async function waitForStatus(page: Page, status: RegExp): Promise<string> {
-  const found = await page.waitForFunction(
-    (source) => {
-      const text = document.querySelector("#status")?.textContent ?? "";
-      return new RegExp(source).test(text) ? text : null;
-    },
-    status.source,
-    { timeout: 120_000 },
-  );
-  return await found.jsonValue() as string;
-}
-
-async function nodeStates(page: Page): Promise<Record<string, string>> {
-  return await page.evaluate(() =>
-    Object.fromEntries(
-      [...document.querySelectorAll<HTMLElement>(".node")].map((node) => [
-        node.dataset["node"]!,
-        node.classList[1]!,
-      ]),
-    )
-  );
-}
+import { fillForm, nodeStates, options, sharedServer, waitForStatus, withPage } from "./studio_page.ts";
 
 Deno.test("the studio page makes a picture, shows it come about, and goes on from it", options, async () => {
-  await using server = await serving({ models });
+  const server = await sharedServer();
   await withPage(server, async (page) => {
     await fillForm(page, "cute cat", 12);
     await page.click("#generate");
@@ -145,7 +84,7 @@ Deno.test(
   "the studio page cancels, comes back to a run that it left, and works by keyboard",
   options,
   async () => {
-    await using server = await serving({ models });
+    const server = await sharedServer();
     await withPage(server, async (page) => {
       await fillForm(page, "a long one", 60, 512);
       await page.focus("#prompt");
@@ -180,9 +119,9 @@ Deno.test(
 );
 
 Deno.test("the studio page fits a phone", options, async () => {
-  await using server = await serving({ models });
+  const server = await sharedServer();
   await withPage(server, async (page) => {
-    await fillForm(page, "cute cat", 3);
+    await fillForm(page, "a phone", 3);
     await page.click("#generate");
     await waitForStatus(page, /^completed/);
     const [content, screen] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
@@ -199,5 +138,5 @@ Deno.test("the studio page fits a phone", options, async () => {
       );
       assert.deepEqual(cut, [], `at ${width} pixels`);
     }
-  }, { width: 360, height: 740 });
+  }, { size: { width: 360, height: 740 } });
 });

@@ -1,0 +1,59 @@
+/**
+ * The command line that makes a picture.
+ *
+ * @module
+ */
+
+import { isRecord } from "./graph.ts";
+
+/** The options of `gen` by the fields of a request, with the value that needs no option. */
+const OPTIONS: readonly (readonly [field: string, option: string, usual?: unknown])[] = [
+  ["model", "--model"],
+  ["variant", "--variant"],
+  ["transformer", "--transformer"],
+  ["vae", "--vae"],
+  ["negativePrompt", "--negative-prompt"],
+  ["width", "--width"],
+  ["height", "--height"],
+  ["steps", "--steps"],
+  ["timesteps", "--timesteps"],
+  ["sigmas", "--sigmas"],
+  ["guidanceScale", "--guidance-scale"],
+  ["scheduler", "--scheduler"],
+  ["eta", "--eta"],
+  ["seeds", "--seed"],
+  ["generator", "--generator", "torch-cpu"],
+  ["maxSequenceLength", "--max-sequence-length"],
+  ["tiling", "--vae-tiling", "auto"],
+  ["tileSize", "--vae-tile-size", 512],
+  ["tileOverlap", "--vae-tile-overlap", 128],
+];
+
+/** The command that makes the picture of a request. */
+export function genCommand(request: Readonly<Record<string, unknown>>): string {
+  const { prompts, schedulerOptions, precision } = request;
+  const words = ["deno", "task", "gen", ...(Array.isArray(prompts) ? prompts.map(String) : [])];
+  for (const [field, option, usual] of OPTIONS) {
+    const value = request[field];
+    if (value !== undefined && value !== usual) words.push(`${option}=${String(value)}`);
+  }
+  for (const [name, value] of Object.entries(isRecord(schedulerOptions) ? schedulerOptions : {})) {
+    words.push("--scheduler-option", `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`);
+  }
+  if (isRecord(precision)) {
+    words.push("--precision", Object.entries(precision).map(([part, name]) => `${part}=${name}`).join());
+  }
+  if (request["cleanCaption"] === false) words.push("--no-clean-caption");
+  if (request["resolutionBinning"] === false) words.push("--no-resolution-binning");
+  return words.map(quoted).join(" ");
+}
+
+/** The command that makes a picture file again. */
+export function rerunCommand(file: string): string {
+  return ["deno", "task", "rerun", file].map(quoted).join(" ");
+}
+
+/** A word as a POSIX shell takes it. */
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}

@@ -1,0 +1,102 @@
+/// <reference lib="dom" />
+/**
+ * Follows the queue of the server, and thereby whether the server can be reached.
+ *
+ * @module
+ */
+
+import { effect } from "@preact/signals";
+import { attempt, noteRefusal } from "./attempt.ts";
+import { loadEnded } from "./history.ts";
+import { show, shownBefore } from "./run.ts";
+import { capabilities, getJob } from "./server.ts";
+import {
+  chooseModel,
+  fault,
+  form,
+  history,
+  isLost,
+  needsKey,
+  notice,
+  offered,
+  queue,
+  queuedJobs,
+} from "./state.ts";
+import { follow } from "./streams.ts";
+import type { Job, QueueReply } from "./types.ts";
+
+let ended: number | undefined;
+let stopFollowing = (): void => {};
+
+/** Begins: asks what there is, looks for a run that was left, and follows the queue. */
+export async function begin(): Promise<void> {
+  stopFollowing();
+  await attempt(async () => {
+    await load();
+    const left = shownBefore();
+    const job = left === null ? undefined : await getJob(left).catch(() => undefined);
+    const shown = job ?? history.value[0];
+    if (shown) show(shown);
+  });
+  if (!needsKey.value) followQueue();
+}
+
+function followQueue(): void {
+  stopFollowing();
+  stopFollowing = follow("v1/jobs/events", {
+    types: ["queue"],
+    onEvent: (data) => {
+      take(JSON.parse(data));
+    },
+    onOpen: recover,
+    onLost: () => {
+      isLost.value = true;
+    },
+    onRefused: (error) => {
+      noteRefusal(error);
+      fault.value = error.message;
+    },
+    look: async () => {
+      await capabilities();
+      return true;
+    },
+  });
+}
+
+// Another request may find the server away before the stream breaks: a new stream tells when it is back.
+effect(() => {
+  if (isLost.value) followQueue();
+});
+
+async function load(): Promise<void> {
+  offered.value = await capabilities();
+  const { models } = offered.value;
+  const isKnown = models.some(({ id }) => id === form.value.model);
+  if (!isKnown && models[0]) chooseModel(models[0].id);
+  await loadEnded();
+}
+
+/** The connection is open. If it was lost before, the server may be another one now. */
+async function recover(): Promise<void> {
+  if (!isLost.value) return;
+  const wasRefused = fault.value !== "";
+  isLost.value = false;
+  const isBack = await attempt(load);
+  if (isBack && wasRefused) {
+    notice.value = "The server is back. Your last request did not reach it: send it again.";
+  }
+}
+
+async function take(state: QueueReply): Promise<void> {
+  queue.value = state.jobs;
+  const isNews = ended !== undefined && ended !== state.ended;
+  ended = state.ended;
+  const known = queuedJobs.value;
+  // A job that ends while it is asked for is not in the queue any more.
+  const jobs = await Promise.all(
+    state.jobs.map(({ id }) => known.get(id) ?? getJob(id).catch(() => undefined)),
+  );
+  const found = jobs.filter((job): job is Job => job !== undefined);
+  queuedJobs.value = new Map(found.map((job) => [job.id, job]));
+  if (isNews) await loadEnded().catch(() => {});
+}

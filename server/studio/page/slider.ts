@@ -1,0 +1,40 @@
+/// <reference lib="dom" />
+/**
+ * A slider with its value beside its name.
+ *
+ * @module
+ */
+
+import type { VNode } from "preact";
+import { html } from "./html.ts";
+
+/** What a slider shows. */
+interface SliderProps {
+  readonly id: string;
+  readonly label: string;
+  readonly min: number;
+  readonly max: number;
+  readonly step: number;
+  readonly value: number;
+  readonly onValue: (value: number) => void;
+}
+
+/** A slider with its value beside its name. */
+export function Slider({ id, label, min, max, step, value, onValue }: SliderProps): VNode {
+  const share = Math.min(Math.max((value - min) / (max - min), 0), 1) * 100;
+  return html`
+    <label class="field slider" for=${id}>
+      <span>${label}<b class="value" aria-hidden="true">${step < 1 ? value.toFixed(1) : value}</b></span>
+      <input type="range" id=${id} min=${min} max=${max} step=${step} value=${value}
+        style=${`--share: ${share}%`}
+        onInput=${(event: InputEvent) => onValue(Number(valueOf(event)))} />
+    </label>
+  ` as VNode;
+}
+
+/** The value of the control that an event is from. */
+export function valueOf({ currentTarget }: Event): string {
+  const isControl = currentTarget instanceof HTMLInputElement || currentTarget instanceof HTMLSelectElement ||
+    currentTarget instanceof HTMLTextAreaElement;
+  return isControl ? currentTarget.value : "";
+}

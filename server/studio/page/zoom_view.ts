@@ -1,0 +1,62 @@
+/// <reference lib="dom" />
+/**
+ * A picture in full size.
+ *
+ * @module
+ */
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { VNode } from "preact";
+import { html } from "./html.ts";
+import { Icon } from "./icons.ts";
+import { pictureUrl } from "./server.ts";
+import { chosenImage, zoomed } from "./state.ts";
+import { promptOf } from "./words.ts";
+
+/** A picture over all else: fitted to the window, or pixel by pixel. */
+export function ZoomView(): VNode | null {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [isActual, setActual] = useState(false);
+  const shown = zoomed.value;
+  useEffect(() => {
+    if (shown && !dialog.current?.open) dialog.current?.showModal();
+  }, [shown]);
+  const image = shown?.job.images[shown.index];
+  if (!shown || !image) return null;
+  const { job, index } = shown;
+  const count = job.images.length;
+  const go = (by: number): void => {
+    const next = (index + by + count) % count;
+    chosenImage.value = next;
+    zoomed.value = { job, index: next };
+  };
+  const onKeyDown = ({ key }: KeyboardEvent): void => {
+    if (count > 1 && key === "ArrowLeft") go(-1);
+    if (count > 1 && key === "ArrowRight") go(1);
+  };
+  const close = (): void => {
+    zoomed.value = undefined;
+    setActual(false);
+  };
+  const turn = (by: number, name: "left" | "right", label: string): unknown =>
+    count > 1 && html`
+      <button type="button" class="icon" title=${label} aria-label=${label} onClick=${() => go(by)}>
+        <${Icon} name=${name} />
+      </button>
+    `;
+  return html`
+    <dialog class=${`zoom ${isActual ? "actual" : ""}`} ref=${dialog} onClose=${close} onKeyDown=${onKeyDown}
+      aria-label="Picture in full size">
+      <div class="canvas" onClick=${() => setActual(!isActual)}>
+        <img src=${pictureUrl(image)} width=${image.width} height=${image.height} alt=${promptOf(job)} />
+      </div>
+      <footer>
+        ${turn(-1, "left", "The picture before")}${turn(1, "right", "The next picture")}
+        <span>${promptOf(job)}<small>${image.width} × ${image.height}, seed ${image.seed}</small></span>
+        <button type="button" class="button" aria-pressed=${isActual}
+          onClick=${() => setActual(!isActual)}>Actual size</button>
+        <button type="button" class="button" onClick=${() => dialog.current?.close()}>Close</button>
+      </footer>
+    </dialog>
+  ` as VNode;
+}

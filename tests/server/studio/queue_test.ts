@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import type { Page } from "playwright-core";
+import {
+  fillForm,
+  LONG,
+  options,
+  sharedServer,
+  waitForCount,
+  waitForStatus,
+  withPage,
+} from "./studio_page.ts";
+
+const tiny = { model: "tiny", prompts: ["of another client"], steps: 2, width: 64, height: 64 };
+
+/** The queue as the page lists it. */
+async function listed(page: Page): Promise<string[]> {
+  return await page.locator("[data-queued] .title span").allTextContents();
+}
+
+Deno.test("the studio page never loses a run, and shows the jobs of all", options, async () => {
+  const server = await sharedServer();
+  await withPage(server, async (page) => {
+    await fillForm(page, "made before", 2);
+    await page.click("#generate");
+    await waitForStatus(page, /^completed/);
+    await waitForCount(page, ".thumbnail", 1);
+
+    // A click on the history during a run, and back.
+    await fillForm(page, "a long one", 60, 512);
+    await page.locator("#count").fill("4");
+    await page.click("#generate");
+    await waitForStatus(page, /denoise: picture 1 of 4, step \d+ of 60, \d+ (?:s|min) left/);
+    await page.click(".thumbnail");
+    await waitForStatus(page, /^completed/);
+    assert.deepEqual(await listed(page), ["a long one"]);
+    await page.click("[data-queued] .title");
+    await waitForStatus(page, /denoise: picture/);
+    await page.waitForSelector("#cancel");
+
+    // What another client orders is there at once, here and in another tab.
+    const tab = await page.context().newPage();
+    await tab.goto(server.url);
+    await server.post("/v1/jobs", { request: tiny }, { "x-client-id": "another" });
+    for (const each of [page, tab]) {
+      await waitForCount(each, "[data-queued]", 2);
+      await each.waitForFunction(() =>
+        document.querySelector("[data-queued] + [data-queued] .title")?.textContent?.includes("client")
+      );
+      assert.deepEqual(await listed(each), ["a long one", "of another client"]);
+      assert.match(await each.locator("[data-queued]").nth(1).innerText(), /next in turn/);
+    }
+    // One that waits too long fails.
+    await server.post("/v1/jobs", { request: { ...tiny, prompts: ["too late"] }, deadline: 0.5 });
+    await page.waitForSelector(".stopped");
+    await page.click(".stopped summary");
+    assert.match(
+      await page.locator("[data-stopped]").innerText(),
+      /too late\s+The job had not ended 0\.5 seconds after it was ordered/,
+    );
+
+    // The other tab cancels the run that this one shows.
+    await tab.getByRole("button", { name: "Cancel: a long one" }).click();
+    await waitForStatus(page, /^cancelled/);
+    await waitForCount(page, "#cancel", 0);
+    await waitForCount(page, "[data-stopped]", 2);
+    assert.match(await page.locator("[data-stopped]", { hasText: "a long one" }).innerText(), /Cancelled/);
+
+    // The picture of the other client comes into the history by itself.
+    await waitForCount(page, ".thumbnail", 2);
+    await waitForCount(page, "[data-queued]", 0);
+
+    // What failed is made after all, in its place.
+    await page.getByRole("button", { name: "Retry: too late" }).click();
+    await waitForStatus(page, /^completed/);
+    await waitForCount(page, ".thumbnail", 3);
+    await waitForCount(page, "[data-stopped]", 1);
+    await waitForCount(tab, "[data-stopped]", 1);
+    await page.getByRole("button", { name: "Remove: a long one" }).click();
+    await waitForCount(tab, ".stopped", 0);
+  });
+});
+
+Deno.test("the studio page shows what waits and lets it be cancelled", options, async () => {
+  const server = await sharedServer();
+  await server.post("/v1/jobs", { request: { ...tiny, ...LONG } });
+  await withPage(server, async (page) => {
+    await fillForm(page, "first", 2);
+    await page.click("#generate");
+    await waitForStatus(page, /^next in turn$/);
+    await fillForm(page, "second", 2);
+    assert.match(await page.locator("#generate").innerText(), /^Add to the queue/);
+    await page.click("#generate");
+    await waitForStatus(page, /^1 before this one$/);
+    await page.getByRole("button", { name: "Cancel: first" }).click();
+    await waitForStatus(page, /^next in turn$/);
+    await page.click("#cancel");
+    await waitForStatus(page, /^cancelled/);
+    await waitForCount(page, "[data-queued]", 1);
+    assert.deepEqual(await listed(page), ["of another client"]);
+    await page.click("[data-queued] .icon");
+    await waitForCount(page, "[data-queued]", 0);
+    await waitForCount(page, "[data-stopped]", 3);
+  });
+});
