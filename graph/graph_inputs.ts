@@ -101,7 +101,7 @@ async function givenFile(
 ): Promise<GivenArtifact> {
   if (!readFile) throw new ArtifactError(`Cannot read ${path}: nothing here reads files`);
   const { artifact, provenance }: ReadFile = await readFile(path);
-  // A store that cannot be written is told of when the run writes to it.
+  // The run warns of a store that cannot be written when it writes to it.
   const id = await store.put(artifact).catch(() => artifactId(artifact));
   const origin = provenance ? originOf(provenance) : await storedOrigin(id, store);
   return { id, artifact, origin };

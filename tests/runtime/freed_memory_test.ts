@@ -10,7 +10,7 @@ Deno.test({
   ignore: Deno.build.os !== "linux",
   async fn() {
     const runtime = new OnnxRuntimeNode();
-    // What other tests of this process left would make room for the tensors.
+    // Memory that other tests of this process left free would take the tensors.
     await giveBackUnused();
     runtime.resetPeakMemory();
     const before = memoryFigures().resident;
