@@ -23,11 +23,11 @@ export const embeddingsMetadataSchema = z.looseObject({
   negativePrompts: z.array(z.string()).optional(),
 });
 
-/** What is known of embeddings beside their tensors. */
+/** The metadata of embeddings. */
 export type EmbeddingsMetadata = z.infer<typeof embeddingsMetadataSchema>;
 
 /**
- * Reads what is known of embeddings beside their tensors.
+ * Parses the metadata of embeddings.
  *
  * @throws {ArtifactError} if a field is of another type.
  */

@@ -24,7 +24,7 @@ export const latentsMetadataSchema = z.looseObject({
 export type LatentsMetadata = z.infer<typeof latentsMetadataSchema>;
 
 /**
- * Reads what is known of latents beside their tensor.
+ * Parses the metadata of latents.
  *
  * @throws {ArtifactError} if a field is of another type.
  */

@@ -105,7 +105,7 @@ async function givenFile(
   if (!readFile) throw new ArtifactError(`Cannot read ${path}: nothing here reads files`);
   const { artifact, provenance }: ReadFile = await readFile(path);
   checkContent(artifact, path);
-  // A store that cannot be written is told of when the run writes to it.
+  // The run warns of a store that cannot be written when it writes to it.
   const id = await store.put(artifact).catch(() => artifactId(artifact));
   const origin = provenance ? originOf(provenance) : await storedOrigin(id, store);
   return atHand(id, artifact, origin);

@@ -103,8 +103,8 @@ export async function prepareRun(
   }
 
   /**
-   * Other faults of the environment, such as a hub that gives whole files alone, are told when the nodes are
-   * prepared.
+   * Tries all nodes without their weights. Other faults of the environment, such as a hub that gives whole
+   * files alone, show when the nodes are prepared.
    */
   async function tryNodes(): Promise<void> {
     try {

@@ -12,7 +12,7 @@ import { type CommandResult, storeOf } from "./run_cli.ts";
 
 type Write = typeof process.stdout.write;
 
-/** Takes what is written to a stream until it is given back. */
+/** Captures the output of a stream until it is disposed. */
 class Tap implements Disposable {
   #stream: NodeJS.WriteStream;
   #write: Write;

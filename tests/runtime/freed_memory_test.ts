@@ -10,7 +10,7 @@ Deno.test(needing(LINUX, {
   name: "what a stage leaves to the garbage collector is given back, where it is much",
   async fn() {
     const runtime = new OnnxRuntimeNode();
-    // What other tests of this process left would make room for the tensors.
+    // Memory that other tests of this process left free would take the tensors.
     await giveBackUnused();
     runtime.resetPeakMemory();
     const before = memoryFigures().resident;
