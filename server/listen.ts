@@ -43,6 +43,13 @@ export interface ListenOptions {
    * @default {75000}
    */
   readonly restMs?: number | undefined;
+  /**
+   * Connections at once; more are closed as they come. Beyond the files that the system lets a process open,
+   * the listener of Deno 2.9.6 would take no connection ever again.
+   *
+   * @default {1000}
+   */
+  readonly maxConnections?: number | undefined;
 }
 
 /** A server that listens. */
@@ -76,7 +83,7 @@ const GRACE_MS = 2000;
  */
 export async function listen(server: Pick<Server, "fetch">, options: ListenOptions = {}): Promise<Listener> {
   const { hostname = "127.0.0.1", port = 8000 } = options;
-  const { headMs = 30_000, requestMs = 3_600_000, restMs = 75_000 } = options;
+  const { headMs = 30_000, requestMs = 3_600_000, restMs = 75_000, maxConnections = 1000 } = options;
   const answer = getRequestListener(
     (given, { incoming }) => {
       const { url, method, headers, body, signal } = given;
@@ -98,8 +105,10 @@ export async function listen(server: Pick<Server, "fetch">, options: ListenOptio
     keepAliveTimeout: restMs,
     connectionsCheckingInterval: Math.min(LOOK_MS, headMs, restMs),
   }, answer);
+  listener.maxConnections = maxConnections;
   const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
-  listener.once("error", reject);
+  // Errors after the first moment are those of single connections.
+  listener.on("error", reject);
   listener.listen(port, hostname, resolve);
   await listening;
   const address = listener.address();

@@ -138,6 +138,22 @@ Deno.test("connections that hang are closed, and those that wait for an answer a
   await listener.close();
 });
 
+Deno.test("connections beyond the bound are closed, and the listener goes on", async () => {
+  const listener = await slowly(0, { maxConnections: 5 });
+  const open = () => Deno.connect({ hostname: "127.0.0.1", port: listener.port });
+  const held = await Promise.all(Array.from({ length: 5 }, open));
+  await pause(100);
+  for (let i = 0; i < 20; i++) {
+    using more = await open();
+    assert.equal(await more.read(new Uint8Array(1)).catch(() => null), null, "closed at once");
+  }
+  for (const connection of held) connection.close();
+  await pause(200);
+  const reply = await fetch(`http://127.0.0.1:${listener.port}/`);
+  assert.equal(await reply.text(), "late");
+  await listener.close();
+});
+
 Deno.test(needing(LINUX, {
   name: "the system asks whether a silent client is still there",
   async fn() {
