@@ -254,6 +254,17 @@ function requestOf(
   );
 }
 
+/** The stream of the queue ends with the server alone. */
+const ENDLESS = "/v1/jobs/events";
+
+/** The first part of a stream. */
+async function beginning({ body }: Response): Promise<string> {
+  const reader = body!.getReader();
+  const { value } = await reader.read();
+  await reader.cancel();
+  return new TextDecoder().decode(value);
+}
+
 Deno.test("no request, however odd, gets a fault of the server or a stack trace", async () => {
   const store = await Deno.makeTempDir();
   const faults: unknown[] = [];
@@ -276,7 +287,7 @@ Deno.test("no request, however odd, gets a fault of the server or a stack trace"
             const reply = await server.fetch(request);
             const key = `${method} ${path} ${reply.status}`;
             statuses.set(key, (statuses.get(key) ?? 0) + 1);
-            const text = await reply.text();
+            const text = path === ENDLESS && reply.ok ? await beginning(reply) : await reply.text();
             assert(reply.status < 500, `${key}: ${text} ${JSON.stringify(faults.at(-1))}`);
             assert(!/\bat .+:\d+:\d+|file:\/\/|node_modules/.test(text), `${key}: ${text}`);
             if (reply.status < 400) return;
