@@ -22,6 +22,7 @@ import { requireDevice } from "../devices/local_devices.ts";
 import { type Device, DEVICES } from "../runtime/device.ts";
 import { diskSize, memorySize } from "../runtime/byte_size.ts";
 import { memoryOptions } from "./gen_options.ts";
+import { MOST_THREADS } from "../runtime/threads.ts";
 import { amount, byteSize, wholeNumber } from "./option_values.ts";
 import { outliveReaders, printable, writeLine } from "./standard_streams.ts";
 import { pluginAddress } from "./store_options.ts";
@@ -79,7 +80,7 @@ export function serveCommand(): Command {
         "cpu",
       ),
     )
-    .option("--threads <n>", "threads of one operation; all cores otherwise", wholeNumber(1))
+    .option("--threads <n>", "threads of one operation; all cores otherwise", wholeNumber(1, MOST_THREADS))
     .addOption(
       new Option("--residency <name>", "how long weights are held; by their size unless given").choices([
         "stream",

@@ -319,3 +319,15 @@ export function requestOf(
     },
   );
 }
+
+/** The stream of the queue ends with the server alone. */
+const ENDLESS = "/v1/jobs/events";
+
+/** The text of an answer; of one that has no end, its first part. */
+export async function textOf(request: Request, reply: Response): Promise<string> {
+  if (!reply.ok || new URL(request.url).pathname !== ENDLESS || !reply.body) return await reply.text();
+  const reader = reply.body.getReader();
+  const { value } = await reader.read();
+  await reader.cancel();
+  return new TextDecoder().decode(value);
+}

@@ -9,7 +9,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { VNode } from "preact";
 import { html } from "./html.ts";
 import { begin } from "./queue.ts";
-import { capabilities, ServerError } from "./server.ts";
+import { capabilities, ServerError, urlOf } from "./server.ts";
 import { needsKey } from "./state.ts";
 
 /** A form for the key. The key goes into a cookie, because images and event streams send no other credentials. */
@@ -54,6 +54,6 @@ export function KeyForm(): VNode {
 function setCookie(value: string, seconds?: number): void {
   const secure = location.protocol === "https:" ? "; Secure" : "";
   const age = seconds === undefined ? "" : `; Max-Age=${seconds}`;
-  const { pathname } = new URL(".", document.baseURI);
+  const { pathname } = new URL(urlOf("."));
   document.cookie = `pixstage_key=${value}; SameSite=Strict; Path=${pathname}${secure}${age}`;
 }
