@@ -19,7 +19,7 @@ import { createServer } from "../server/create_server.ts";
 import { builtInStages } from "../stages/mod.ts";
 import { goldenPath } from "../tests/goldens.ts";
 import { HastyEngine } from "../tests/server/hasty_engine.ts";
-import { type Document, requestOf, textOf } from "../tests/server/random_requests.ts";
+import { answerText, type Document, requestOf } from "../tests/server/random_requests.ts";
 import { MODELS } from "../tests/server/serving.ts";
 
 const { values } = parseArgs({
@@ -155,7 +155,7 @@ async function answer(request: Request, leaves: boolean, known: KnownIds): Promi
   try {
     const signal = leaves ? AbortSignal.timeout(1 + Math.random() * 20) : AbortSignal.timeout(60_000);
     const reply = await fetch(request, { signal });
-    known.learn(request, reply.status, await textOf(request, reply));
+    known.learn(request, reply.status, await answerText(request, reply));
     return String(reply.status);
   } catch (error) {
     if (leaves) return "left";

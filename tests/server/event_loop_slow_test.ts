@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../random.ts";
 import { inFolder } from "../cli/run_cli.ts";
 import { type Document, requestOf } from "./random_requests.ts";
 import { ServerProcess } from "./server_process.ts";

@@ -4,7 +4,7 @@ import { createServer } from "../../server/create_server.ts";
 import { builtInStages } from "../../stages/mod.ts";
 import { goldenPath } from "../goldens.ts";
 import { HastyEngine } from "./hasty_engine.ts";
-import { type Document, requestOf, textOf } from "./random_requests.ts";
+import { answerText, type Document, requestOf } from "./random_requests.ts";
 import { MODELS } from "./serving.ts";
 
 Deno.test("no request, however odd, gets a fault of the server or a stack trace", async () => {
@@ -31,7 +31,7 @@ Deno.test("no request, however odd, gets a fault of the server or a stack trace"
               const reply = await server.fetch(request);
               const key = `${method} ${path} ${reply.status}`;
               statuses.set(key, (statuses.get(key) ?? 0) + 1);
-              const text = await textOf(request, reply);
+              const text = await answerText(request, reply);
               assert(reply.status < 500, `${key}: ${text} ${JSON.stringify(faults.at(-1))}`);
               assert(!/\bat .+:\d+:\d+|file:\/\/|node_modules/.test(text), `${key}: ${text}`);
               if (reply.status < 400) return;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import fc from "fast-check";
+import { fc } from "../random.ts";
 import { createHash } from "node:crypto";
 
 interface Schema {
@@ -324,7 +324,7 @@ export function requestOf(
 const ENDLESS = "/v1/jobs/events";
 
 /** The text of an answer; of one that has no end, its first part. */
-export async function textOf(request: Request, reply: Response): Promise<string> {
+export async function answerText(request: Request, reply: Response): Promise<string> {
   if (!reply.ok || new URL(request.url).pathname !== ENDLESS || !reply.body) return await reply.text();
   const reader = reply.body.getReader();
   const { value } = await reader.read();

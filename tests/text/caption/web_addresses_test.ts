@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import { fc } from "../../random.ts";
 import { cleanCaption } from "../../../text/caption/clean_caption.ts";
 import { pythonRegExp } from "../../../text/caption/python_regexp.ts";
 import { removeAddresses, removeFileNames } from "../../../text/caption/web_addresses.ts";
