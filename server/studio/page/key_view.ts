@@ -43,7 +43,7 @@ export function KeyForm(): VNode {
   return html`
     <form class="note key" onSubmit=${onSubmit}>
       <label for="key">This server asks for its API key:</label>
-      <input id="key" ref=${field} type="password" autocomplete="current-password" required
+      <input id="key" name="key" ref=${field} type="password" autocomplete="current-password" required
         aria-invalid=${refusal !== ""} aria-describedby="key-refusal" onInput=${() => setRefusal("")} />
       <button class="button" disabled=${isAsking}>Go</button>
       <p id="key-refusal" class="refusal" role="alert">${refusal}</p>
