@@ -7,12 +7,12 @@
 
 import assert from "node:assert/strict";
 import type { Browser, Page } from "playwright-core";
-import { launchBrowser, noBrowser } from "../../chromium.ts";
+import { CHROMIUM, launchBrowser } from "../../chromium.ts";
 import { goldenPath } from "../../goldens.ts";
 import { MODELS, type Serving, serving } from "../serving.ts";
 
 /** A browser of Node's kind keeps handles of its own. */
-export const options = { ignore: noBrowser, sanitizeOps: false, sanitizeResources: false };
+export const options = { ignore: !CHROMIUM.isThere, sanitizeOps: false, sanitizeResources: false };
 
 /** The tiny models, and a second autoencoder. */
 export const models = [
