@@ -161,7 +161,8 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
 
 /** Whether the client has closed the connection. Its signal comes late where the body broke off. */
 function hasLeft({ signal }: Request, error: Error): boolean {
-  return signal.aborted || error instanceof Deno.errors.BadResource;
+  const isCutOff = error.message === "aborted" && "code" in error && error.code === "ECONNRESET";
+  return signal.aborted || isCutOff;
 }
 
 function toApiError(error: Error): ApiError {

@@ -182,7 +182,7 @@ Deno.test("the studio page takes settings from a picture file", options, async (
       scheduler: "DDIMScheduler",
     };
     const requests: string[] = [];
-    page.on("request", (request) => requests.push(request.url()));
+    page.on("request", (request) => request.method() === "GET" || requests.push(request.url()));
     await drop(page, "night.png", second!);
     await page.waitForFunction(() => document.querySelector("#notice")?.textContent?.includes("night.png"));
     assert.deepEqual(await formShown(page), fields);
