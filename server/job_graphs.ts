@@ -24,7 +24,7 @@ import {
 } from "./check_graph.ts";
 import { ApiError } from "./api_error.ts";
 import type { ServerContext } from "./context.ts";
-import type { JobOrder } from "./jobs/jobs.ts";
+import type { JobOrder } from "./jobs/jobs_options.ts";
 import type { ResumeRequest } from "./schemas/job_request.ts";
 import type { ServedModel } from "./served_models.ts";
 

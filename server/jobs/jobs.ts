@@ -7,57 +7,14 @@
 import { FileError } from "../../artifacts/file_error.ts";
 import type { RunEvent } from "../../graph/events.ts";
 import { ApiError } from "../api_error.ts";
-import type { Engine } from "../engine/engine.ts";
-import type { Limits } from "../limits.ts";
 import { FairQueue } from "./fair_queue.ts";
 import { Flight, type JobProgress } from "./flight.ts";
 import { isOver, type Job, type JobEvent, type StoredJob } from "./job.ts";
 import { endEvent, failedEvent, JobJournal, now } from "./job_journal.ts";
-import type { JobStore } from "./job_store.ts";
 import type { JobPage, JobQuery } from "./job_tables.ts";
+import type { JobOrder, JobsOptions } from "./jobs_options.ts";
 import { type QueueClient, type QueuePlace, QueuePlaces } from "./queue_places.ts";
 import { attemptsOf, hiddenReason, type Retry, retryOf } from "./retry.ts";
-import type { StoreSpace } from "./store_space.ts";
-
-/** What is told of runs to who counts and traces them. */
-export interface JobsObserver {
-  /** A run was ordered; what orders it is still on the stack. */
-  ordered?(flight: Flight): void;
-  /** A run begins. */
-  began?(flight: Flight): void;
-  /** An event of a run, once however many jobs share it; the last tells how it ended. */
-  event?(event: RunEvent, flight: Flight): void;
-  /** A job has ended. */
-  ended?(job: Job): void;
-  /** A run failed for a reason that lies with the server. */
-  fault?(error: unknown, flight: Flight): void;
-}
-
-/** What {@linkcode Jobs} work with. */
-export interface JobsOptions {
-  /** Runs graphs. */
-  readonly engine: Engine;
-  /** Keeps jobs and events. */
-  readonly store: JobStore;
-  /** Checks that the store keeps the results of runs. */
-  readonly space: StoreSpace;
-  /** Bounds of the queue, the history, the attempts and the time of jobs. */
-  readonly limits: Pick<
-    Limits,
-    "maxQueue" | "maxQueuePerAddress" | "maxQueuePerClient" | "keptJobs" | "maxAttempts" | "maxJobSeconds"
-  >;
-  /** Is told of runs. */
-  readonly observer?: JobsObserver | undefined;
-}
-
-/** What is asked for. */
-export interface JobOrder
-  extends
-    Omit<StoredJob, "job" | "client" | "address">,
-    Pick<Job, "kind" | "request" | "graph" | "warnings"> {
-  /** Seconds from now after which an unfinished job fails. */
-  readonly deadline?: number | undefined;
-}
 
 /** Milliseconds between two checks of deadlines, of the disk, and of changes that the job store lacks. */
 const RETRY_MS = 1000;

@@ -1,0 +1,53 @@
+/**
+ * What jobs work with, and how a job is ordered.
+ *
+ * @module
+ */
+
+import type { RunEvent } from "../../graph/events.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { Limits } from "../limits.ts";
+import type { Flight } from "./flight.ts";
+import type { Job, StoredJob } from "./job.ts";
+import type { JobStore } from "./job_store.ts";
+import type { StoreSpace } from "./store_space.ts";
+
+/** Counts and traces runs. */
+export interface JobsObserver {
+  /** A run was ordered; what orders it is still on the stack. */
+  ordered?(flight: Flight): void;
+  /** A run begins. */
+  began?(flight: Flight): void;
+  /** An event of a run, once however many jobs share it; the last tells how it ended. */
+  event?(event: RunEvent, flight: Flight): void;
+  /** A job has ended. */
+  ended?(job: Job): void;
+  /** A run failed for a reason that lies with the server. */
+  fault?(error: unknown, flight: Flight): void;
+}
+
+/** What {@linkcode Jobs} work with. */
+export interface JobsOptions {
+  /** Runs graphs. */
+  readonly engine: Engine;
+  /** Keeps jobs and events. */
+  readonly store: JobStore;
+  /** Checks that the store keeps the results of runs. */
+  readonly space: StoreSpace;
+  /** Bounds of the queue, the history, the attempts and the time of jobs. */
+  readonly limits: Pick<
+    Limits,
+    "maxQueue" | "maxQueuePerAddress" | "maxQueuePerClient" | "keptJobs" | "maxAttempts" | "maxJobSeconds"
+  >;
+  /** Is told of runs. */
+  readonly observer?: JobsObserver | undefined;
+}
+
+/** What is asked for. */
+export interface JobOrder
+  extends
+    Omit<StoredJob, "job" | "client" | "address">,
+    Pick<Job, "kind" | "request" | "graph" | "warnings"> {
+  /** Seconds from now after which an unfinished job fails. */
+  readonly deadline?: number | undefined;
+}
