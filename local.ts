@@ -141,7 +141,7 @@ export async function open(options: OpenOptions = {}): Promise<Pixstage> {
  */
 export function localRun(options: LocalRunOptions = {}): LocalRun {
   const { store, plugins = [], device, threads, residency, onProgress, ...modelOptions } = options;
-  const models = new LocalModels({ ...modelOptions, ...(onProgress ? { onProgress } : {}) });
+  const models = new LocalModels({ ...modelOptions, onProgress });
   const runtime = new OnnxRuntimeNode({ device, threads });
   const fingerprint = store?.folder === undefined ? undefined : rememberedFingerprint(store.folder);
   const inline = new InlineExecutor({ models, runtime, fingerprint });
@@ -150,7 +150,7 @@ export function localRun(options: LocalRunOptions = {}): LocalRun {
     plugins: [...plugins],
     models: asJson(modelOptions) as JsonObject,
     runtime: asJson({ device, threads }) as JsonObject,
-    ...(store?.folder === undefined ? {} : { fingerprints: store.folder }),
+    fingerprints: store?.folder,
     onWarning: modelOptions.onWarning,
     onDownload: onProgress && ((progress: JsonObject) => onProgress(downloadProgressSchema.parse(progress))),
   };

@@ -20,7 +20,7 @@ export interface DeviceFacts {
   /** Relative error of a layer of attention in float32 against the reference; absent where it cannot run. */
   readonly float32?: number;
   /** The same in float16; absent where the device has no such arithmetic. */
-  readonly float16?: number;
+  readonly float16?: number | undefined;
   /** Why it cannot run. */
   readonly reason?: string;
 }
@@ -52,7 +52,7 @@ export async function probeDevice(runtime: Runtime, reference: Runtime): Promise
     const float32 = await error("float32");
     // Not every GPU has float16.
     const float16 = await error("float16").catch(() => undefined);
-    return { device, float32, ...(float16 === undefined ? {} : { float16 }) };
+    return { device, float32, float16 };
   } catch (cause) {
     if (cause instanceof DeviceError) return { device, reason: cause.reason };
     return { device, reason: cause instanceof Error ? cause.message : String(cause) };

@@ -227,6 +227,6 @@ export class SegmentedModel implements AsyncDisposable {
     const { onLoad, residency, memoryPool = true } = this.#options;
     onLoad?.({ graph: graph.name, index, total: this.#graphs.length, bytes: graph.weightBytes });
     const keep = residency === "resident";
-    return await this.#runtime.open(graph, { memoryPool, keep, ...(signal ? { signal } : {}) });
+    return await this.#runtime.open(graph, { memoryPool, keep, signal });
   }
 }

@@ -34,20 +34,20 @@ export interface ModelGraph {
 /** How a graph is opened. */
 export interface OpenOptions {
   /** Stops the opening. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /**
    * Whether operators take their memory from a pool that grows, and goes back with the session. It is leaner and faster
    * for the tensors of transformers; tensors above 32 MB, as in a VAE, go back at once without it.
    *
    * @default {true}
    */
-  readonly memoryPool?: boolean;
+  readonly memoryPool?: boolean | undefined;
   /**
    * Whether the runtime keeps the session after its release, and gives it to whoever opens the same graph again.
    *
    * @default {false}
    */
-  readonly keep?: boolean;
+  readonly keep?: boolean | undefined;
 }
 
 /** How a graph is run. */

@@ -131,12 +131,12 @@ export class HostConnection {
         id,
         task,
         inputs: sent,
-        ...(folder === undefined ? {} : { store: folder }),
-        ...(temporary ? { temporary } : {}),
-        ...(spare === undefined ? {} : { spare }),
-        ...(previews ? { previews } : {}),
-        ...(snapshots ? { snapshots: snapshots.policy } : {}),
-        ...(saved ? { saved } : {}),
+        store: folder,
+        temporary,
+        spare,
+        previews,
+        snapshots: snapshots?.policy,
+        saved,
       });
       return async (reply) => {
         if (reply.type === "report") return report(reply.event);

@@ -81,8 +81,8 @@ export abstract class HostedExecutor implements Executor {
       stageVersion: node.stage.version,
       parameters: asJson(node.parameters) as JsonObject,
       outlines: JSON.parse(JSON.stringify(inputs)),
-      ...(residency ? { residency } : {}),
-      ...(lowestPrecision ? { lowestPrecision } : {}),
+      residency,
+      lowestPrecision,
     };
     // The host that ran last has weights open: it is left to whoever runs a stage.
     const host = this.#take("first");
@@ -147,8 +147,8 @@ export abstract class HostedExecutor implements Executor {
       plugins: [...plugins],
       models,
       runtime,
-      ...(fingerprints === undefined ? {} : { fingerprints }),
-      ...(background === undefined ? {} : { background }),
+      fingerprints,
+      background,
     };
     return new HostConnection({ link: this.start(), settings, graceMs: this.graceMs, onDownload, onWarning });
   }

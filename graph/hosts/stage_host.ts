@@ -176,7 +176,7 @@ class HostedRun {
     const { runtime } = place;
     if ((runtime.memory?.().resident ?? 0) > KEPT_BYTES) await runtime.release?.();
     const { memory } = response;
-    return { type: "done", id: this.#id, outputs, ...(memory ? { memory } : {}) };
+    return { type: "done", id: this.#id, outputs, memory };
   }
 }
 

@@ -233,7 +233,7 @@ class SeamlessCall {
     });
     return await this.#runtime.open(graph, {
       memoryPool,
-      ...(this.#signal ? { signal: this.#signal } : {}),
+      signal: this.#signal,
     });
   }
 
