@@ -66,9 +66,12 @@ export const decodeStage: Stage = defineStage({
       ...(tileSize === DEFAULT_TILE ? [] : ["tileSize"]),
       ...(tileOverlap === DEFAULT_OVERLAP ? [] : ["tileOverlap"]),
     ];
-    const warnings = tiling === "blended" || unused.length === 0
-      ? []
-      : [`${unused.join(" and ")} ${unused.length === 1 ? "has" : "have"} no effect with tiling "${tiling}"`];
+    const warnings = [
+      ...(tiling === "blended" || unused.length === 0 ? [] : [
+        `${unused.join(" and ")} ${unused.length === 1 ? "has" : "have"} no effect with tiling "${tiling}"`,
+      ]),
+      ...(precision === computeType ? [] : [`Decoding in float32, as ${device.device} adds up in float16`]),
+    ];
     const rendered = job &&
       { height: job.latentHeight * spatialFactor, width: job.latentWidth * spatialFactor };
     const final = resize && size ? size : rendered;
