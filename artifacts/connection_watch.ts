@@ -35,7 +35,7 @@ export class ConnectionWatch {
   async wait<T>(next: Promise<T>, extra = 0): Promise<T> {
     const ended = Promise.withResolvers<never>();
     const end = (reason: unknown): void => {
-      // In Deno 2.9.6 the body of a response that was garbage-collected does not hear of the abort by itself.
+      // In Deno 2.9.6 the body of a response that was garbage-collected does not get the abort by itself.
       this.#controller.abort(reason);
       ended.reject(reason);
     };

@@ -10,6 +10,6 @@ export function fetchFailure(error: unknown): string {
   let reason = error;
   while (reason instanceof TypeError && reason.cause instanceof Error) reason = reason.cause;
   const text = reason instanceof Error ? reason.message : String(reason);
-  // Whoever asked names the address.
+  // The caller names the address.
   return text.replace(/^error sending request for url \([^)]*\): /, "");
 }

@@ -73,7 +73,7 @@ function secondsToWait({ status, headers }: Response, tried: number): number | u
 
 /**
  * The answer, whose body fails where it falls silent. In Deno 2.9.6 the body of an answer that was
- * garbage-collected does not hear of the request's signal, so that the connection would stay open: the body
+ * garbage-collected does not get the request's signal, so that the connection would stay open: the body
  * is let go here.
  */
 function watched(response: Response, watch: ConnectionWatch, stop: AbortSignal): Response {

@@ -44,7 +44,7 @@ interface Resident {
   readonly bytes: number;
 }
 
-/** What the load came to. */
+/** Figures of the load. */
 const figures = {
   taken: 0,
   completed: 0,

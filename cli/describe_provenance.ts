@@ -1,5 +1,5 @@
 /**
- * How something came to be, for people: what ran in which order, with which parameters, weights and inputs.
+ * Provenance in words: what ran in which order, with which parameters, weights and inputs.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import type { Provenance } from "../graph/provenance.ts";
 /**
  * Describes a provenance.
  *
- * @param provenance How something came to be.
+ * @param provenance How it was made.
  * @returns Each node with its stage, its parameters, its weights and the ids of what it took and gave.
  */
 export function describeProvenance({ graph, stages, output }: Provenance): JsonObject {

@@ -1,5 +1,5 @@
 /**
- * What the user names by a file or an id, and how it came to be.
+ * What the user names by a file or an id, and how it was made.
  *
  * @module
  */
@@ -24,7 +24,7 @@ import { userPath } from "./user_path.ts";
 
 /** An artifact that was made before. */
 export interface MadeArtifactFile {
-  /** How it came to be. */
+  /** How it was made. */
   readonly provenance: Provenance;
   /** The artifact. */
   readonly artifact: Artifact;
@@ -34,7 +34,7 @@ export interface MadeArtifactFile {
 
 /** A picture that was made before. */
 export interface MadePicture {
-  /** How the artifact that it is of came to be. */
+  /** How the artifact that holds it was made. */
   readonly provenance: Provenance;
   /** Its place among the pictures of the artifact. */
   readonly image: number;

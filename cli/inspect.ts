@@ -79,7 +79,7 @@ async function inspectCheckpoint(path: string): Promise<JsonObject> {
   };
 }
 
-/** An artifact: its kind, its tensors, what is known of it, and how it came to be. */
+/** An artifact: its kind, its tensors, its metadata, and how it was made. */
 async function describeArtifact({ artifact, provenance }: ReadFile): Promise<JsonObject> {
   return {
     what: "artifact",

@@ -86,7 +86,7 @@ export async function saveArtifact({ artifact, provenance }: MadeArtifact, outpu
   return await writeOutput(output, artifactFileChunks(artifact, provenance));
 }
 
-/** Writes the pictures of an artifact, each with how it came to be. */
+/** Writes the pictures of an artifact, each with its provenance. */
 export async function saveMadePictures(
   { artifact, provenance }: MadeArtifact,
   target: PictureTarget & { readonly output: string },

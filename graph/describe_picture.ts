@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * What a picture says of itself: how it came to be, and its parameters in the form that users of other programs know.
+ * What a picture says of itself: how it was made, and its parameters in the form that users of other programs know.
  *
  * @module
  */
@@ -28,7 +28,7 @@ const originSchema = z.looseObject({
  *
  * @param artifact The pictures.
  * @param image Which of them.
- * @param provenance How they came to be.
+ * @param provenance How they were made.
  * @returns `parameters`, as AUTOMATIC1111's web UI writes them, and `pixstage`, from which the run can be repeated.
  */
 export function describePicture(

@@ -78,7 +78,7 @@ export class GivenArtifacts {
     if (!halves) return node;
     const inputs: Record<string, GraphInput> = { ...node.inputs };
     for (const [port, half] of Object.entries(halves)) {
-      // A store that cannot be written is told of when the run writes to it.
+      // The run warns of a store that cannot be written when it writes to it.
       await half.read().then((artifact) => this.#store.put(artifact)).catch(() => {});
       inputs[port] = { artifact: half.id };
       this.#given.set(nameOf({ artifact: half.id }), half);

@@ -263,7 +263,7 @@ export class NodeRunner {
       await artifactId(made.artifact);
   }
 
-  /** A store that cannot be written, being full or read-only, is told of once and does not stop the run. */
+  /** A store that cannot be written, being full or read-only, gives one warning and does not stop the run. */
   async #attempt<T>(work: () => Promise<T>): Promise<T | undefined> {
     try {
       return await work();

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Provenance: how an artifact came to be, from the first stage on, as a graph that makes it again. It travels in the
+ * Provenance: how an artifact was made, from the first stage on, as a graph that makes it again. It travels in the
  * files of artifacts and pictures, and is the same however and wherever the stages ran.
  *
  * @module
@@ -37,11 +37,11 @@ export const provenanceSchema = z.object({
   ),
 });
 
-/** How an artifact came to be. */
+/** How an artifact was made. */
 export type Provenance = z.infer<typeof provenanceSchema>;
 
 /**
- * Writes down how an artifact came to be. Nodes are named by their stages, in an order that the graph alone gives, so
+ * Writes down how an artifact was made. Nodes are named by their stages, in an order that the graph alone gives, so
  * that the same history gives the same text.
  *
  * @param origin Where the artifact is from.
@@ -91,7 +91,7 @@ function freeName(name: string, taken: Readonly<Record<string, unknown>>): strin
 /**
  * The origin that a provenance tells of, so that it can be part of a longer one.
  *
- * @param provenance How an artifact came to be.
+ * @param provenance How an artifact was made.
  * @returns Where it is from.
  */
 export function originOf(provenance: Provenance): Origin {
@@ -154,7 +154,7 @@ export function originId(origin: Origin): string {
   throw new FormatError(`Cannot read a provenance as "${origin.maker.record.stage}" has no "${origin.port}"`);
 }
 
-/** How an artifact came to be, as a short text for a file. */
+/** How an artifact was made, as a short text for a file. */
 export function provenanceText(provenance: Provenance, more: JsonObject = {}): string {
   return canonicalJson({ ...(provenance as unknown as JsonObject), ...more });
 }

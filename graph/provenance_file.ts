@@ -16,7 +16,7 @@ import type { ReadFile } from "./run_options.ts";
 const PROVENANCE_KEY = "pixstage_provenance";
 
 /**
- * Reads an artifact's file, and how it came to be where the file tells.
+ * Reads an artifact's file, and how it was made where the file says so.
  *
  * @param path The file.
  * @returns Both.
@@ -33,11 +33,11 @@ export async function readArtifactFile(path: string): Promise<ReadFile> {
 }
 
 /**
- * Writes an artifact's file with how it came to be, whole or not at all.
+ * Writes an artifact's file with its provenance, whole or not at all.
  *
  * @param path The file. One that is there is replaced, but for a pipe or a device, which is written to.
  * @param artifact The artifact.
- * @param provenance How it came to be.
+ * @param provenance How it was made.
  * @throws {FileError} if the system refuses.
  */
 export async function writeArtifactFile(
@@ -49,10 +49,10 @@ export async function writeArtifactFile(
 }
 
 /**
- * The content of an artifact's file with how it came to be.
+ * The content of an artifact's file with its provenance.
  *
  * @param artifact The artifact.
- * @param provenance How it came to be.
+ * @param provenance How it was made.
  * @returns The content in pieces.
  */
 export function artifactFileChunks(artifact: Artifact, provenance: Provenance): Iterable<Uint8Array> {

@@ -42,7 +42,7 @@ export interface ResumeChanges {
 
 /** Something that was made before. */
 export interface ResumePoint {
-  /** How it came to be. */
+  /** How it was made. */
   readonly provenance: Provenance;
   /** Its kind and metadata, where they are at hand; those of a picture otherwise. */
   readonly artifact?: Pick<Artifact, "kind" | "metadata"> | undefined;

@@ -134,7 +134,7 @@ export class RowCache {
     this.#rows.set(key, row);
     const { artifact, warnings } = row;
     const id = await this.#put({ artifact });
-    // The run has the rows at hand; a store that cannot be written is told of when the artifact is put.
+    // The run has the rows at hand; the run warns of a store that cannot be written when the artifact is put.
     await this.#store.keepResult(key, {
       ...record,
       outputs: { [output]: id },

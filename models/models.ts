@@ -23,7 +23,7 @@ export interface QuantizationProgress {
 
 /** How a component is quantized. */
 export interface QuantizeOptions {
-  /** Hears of each tensor. */
+  /** Is called for each tensor. */
   readonly onProgress?: ((progress: QuantizationProgress) => void) | undefined;
   /** Stops the work; what is done is kept, and the next call goes on from there. */
   readonly signal?: AbortSignal | undefined;

@@ -72,7 +72,7 @@ export interface OpenModelOptions {
    * @default {true}
    */
   readonly memoryPool?: boolean | undefined;
-  /** Hears of each segment before it is opened. */
+  /** Is called for each segment before it is opened. */
   readonly onLoad?: ((progress: LoadProgress) => void) | undefined;
   /** Stops the opening. */
   readonly signal?: AbortSignal | undefined;

@@ -3,7 +3,7 @@
 import type { ModelGraph, Session, SessionRunOptions } from "./runtime.ts";
 import type { Tensor } from "../artifacts/tensor.ts";
 
-/** Sessions that outlive their release, for whoever opens the same graph again. */
+/** Sessions that outlive their release, for the next model that opens the same graph. */
 export class KeptSessions {
   readonly #kept = new Map<string, Promise<Session>>();
 

@@ -30,9 +30,9 @@ export class OnnxRuntimeError extends PixstageError<"runtime_failed" | "out_of_m
 export interface SessionBinding {
   /** Makes a tensor that the library writes an output into; outputs are copied where it cannot. */
   readonly toOutput?: (tensor: Tensor<"float32">) => OrtTensor;
-  /** Hears of the end of each run, while its tensors are held. */
+  /** Is called at the end of each run, while its tensors are held. */
   readonly onRun?: () => void;
-  /** Hears of the release. */
+  /** Is called when the session is released. */
   readonly onRelease?: () => void;
 }
 

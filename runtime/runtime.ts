@@ -43,7 +43,7 @@ export interface OpenOptions {
    */
   readonly memoryPool?: boolean | undefined;
   /**
-   * Whether the runtime keeps the session after its release, and gives it to whoever opens the same graph again.
+   * Whether the runtime keeps the session after its release, and gives it to the next model that opens the same graph.
    *
    * @default {false}
    */

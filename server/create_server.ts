@@ -241,11 +241,11 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     store: new JobStore(join(store, "jobs.sqlite"), log),
     space: new StoreSpace(files),
     observer: {
-      ordered: (flight) => spans.ordered(flight),
-      began: (flight) => spans.began(flight),
-      event(event, flight) {
+      ordered: (jobRun) => spans.ordered(jobRun),
+      began: (jobRun) => spans.began(jobRun),
+      event(event, jobRun) {
         metrics.event(event);
-        spans.event(event, flight);
+        spans.event(event, jobRun);
       },
       ended(job) {
         metrics.ended(job);

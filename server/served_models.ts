@@ -48,7 +48,7 @@ export interface Served {
  * Reads what the configurations of models say.
  *
  * @param entries Models, and folders that hold an autoencoder or a transformer alone.
- * @param onFault Is told of a model that makes no pictures, and whether a part of it is served.
+ * @param onFault Takes the name of a model that makes no pictures, and whether a part of it is served.
  * @returns Those that can be served.
  */
 export async function describeModels(

@@ -16,7 +16,7 @@ import {
   trace,
 } from "@opentelemetry/api";
 import type { RunEvent } from "../graph/events.ts";
-import type { Flight } from "./jobs/flight.ts";
+import type { JobRun } from "./jobs/job_run.ts";
 
 const tracer = trace.getTracer("pixstage");
 
@@ -62,39 +62,39 @@ export async function traceRequest(
 
 /** Makes the spans of runs. */
 export class RunSpans {
-  #orders = new WeakMap<Flight, Context>();
-  #open = new WeakMap<Flight, OpenRun>();
+  #orders = new WeakMap<JobRun, Context>();
+  #open = new WeakMap<JobRun, OpenRun>();
 
   /** A run was ordered, by the request at hand. */
-  ordered(flight: Flight): void {
-    this.#orders.set(flight, context.active());
+  ordered(jobRun: JobRun): void {
+    this.#orders.set(jobRun, context.active());
   }
 
   /** A run begins. One that another server left has no request. */
-  began(flight: Flight): void {
-    const outside = this.#orders.get(flight) ?? ROOT_CONTEXT;
-    const [first] = flight.jobs.values();
-    const span = tracer.startSpan(`run ${flight.kind}`, {
+  began(jobRun: JobRun): void {
+    const outside = this.#orders.get(jobRun) ?? ROOT_CONTEXT;
+    const [first] = jobRun.jobs.values();
+    const span = tracer.startSpan(`run ${jobRun.kind}`, {
       attributes: {
-        "pixstage.job.ids": [...flight.jobs.keys()],
-        "pixstage.job.kind": flight.kind,
+        "pixstage.job.ids": [...jobRun.jobs.keys()],
+        "pixstage.job.kind": jobRun.kind,
         ...(first ? { "pixstage.queue_ms": Math.max(Date.now() - first.created * 1000, 0) } : {}),
       },
     }, outside);
-    this.#open.set(flight, { span, inside: trace.setSpan(outside, span), stages: new Map() });
+    this.#open.set(jobRun, { span, inside: trace.setSpan(outside, span), stages: new Map() });
   }
 
   /** Something happens in a run. */
-  event(event: RunEvent, flight: Flight): void {
-    const run = this.#open.get(flight);
+  event(event: RunEvent, jobRun: JobRun): void {
+    const run = this.#open.get(jobRun);
     if (!run) return;
     const { span, stages } = run;
     switch (event.type) {
       case "stage:start":
-        stages.set(event.node, stageSpan(event, flight, run));
+        stages.set(event.node, stageSpan(event, jobRun, run));
         break;
       case "stage:cached":
-        stageSpan(event, flight, run).setAttribute("pixstage.cached", true).end();
+        stageSpan(event, jobRun, run).setAttribute("pixstage.cached", true).end();
         break;
       case "stage:resumed":
         stages.get(event.node)?.addEvent("resumed", { "pixstage.step": event.step });
@@ -126,7 +126,7 @@ export class RunSpans {
           if (open === span) open.setAttribute("pixstage.job.status", STATUSES[event.type]);
           open.end();
         }
-        this.#open.delete(flight);
+        this.#open.delete(jobRun);
     }
   }
 }
@@ -136,7 +136,7 @@ const STATUSES = { done: "completed", failed: "failed", cancelled: "cancelled" }
 /** The span of a stage that begins, or that need not run. */
 function stageSpan(
   { node, stage }: { readonly node: string; readonly stage: string },
-  { graph }: Flight,
+  { graph }: JobRun,
   { inside }: OpenRun,
 ): Span {
   const model = graph.nodes[node]?.parameters["model"];

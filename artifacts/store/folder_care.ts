@@ -34,7 +34,7 @@ const ALL_SHARDS = Object.keys(SHARDS) as Shard[];
  * Reads all of a store and finds what is damaged and what crashed writers left.
  *
  * @param store The store.
- * @param onFile Is told of every file before it is read.
+ * @param onFile Is called for every file before it is read.
  * @yields The faults.
  */
 export async function* verifyStore(

@@ -113,7 +113,7 @@ export class FolderStore implements RunStore {
 
   async keepResult(key: string, record: StageRecord): Promise<void> {
     const makers = Object.values(record.outputs).map(async (id) => {
-      // Who made what can be lost in a power cut: only what is told of the artifact is lost with it.
+      // Who made what can be lost in a power cut: only the artifact's provenance is lost with it.
       if (!await this.madeBy(id)) await this.#write(this.#path("makers", id), { key }, { flush: false });
     });
     await Promise.all([

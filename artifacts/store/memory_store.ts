@@ -7,7 +7,8 @@ import type { StageRecord } from "./stage_record.ts";
 import type { RunStore, StoredArtifact } from "./store.ts";
 
 /**
- * A store that lasts as long as its process. Artifacts are held, not copied: whoever puts one must not change it after.
+ * A store that lasts as long as its process. Artifacts are held, not copied: a caller that puts one must not change
+ * it after.
  *
  * @example Usage
  * ```ts

@@ -24,7 +24,7 @@ export interface StoreDamage {
 
 /** How something is read from a store. */
 export interface StoreReadOptions {
-  /** Is told of what is there, but damaged. The read itself treats it as absent. */
+  /** Takes what is there, but damaged. The read itself treats it as absent. */
   readonly onDamage?: ((damage: StoreDamage) => void) | undefined;
 }
 

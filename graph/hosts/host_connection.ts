@@ -86,7 +86,7 @@ export class HostConnection {
   constructor(options: HostConnectionOptions) {
     this.#options = options;
     const { link, settings } = options;
-    // Each task hears of a failure by itself.
+    // Each task gets the failure by itself.
     this.#ready.promise.catch(() => {});
     link.onMessage = (message) => this.#take(message);
     link.ended.then((end) => this.#end(end));

@@ -2,7 +2,7 @@
 
 import { PixstageError } from "../../errors/pixstage_error.ts";
 
-/** How the worker or process that ran a stage came to its end. */
+/** How the worker or process that ran a stage ended. */
 export interface HostEnd {
   /** The signal that ended it: `SIGKILL`. */
   readonly signal?: string | undefined;
@@ -28,7 +28,7 @@ export class StageProcessError extends PixstageError<"host_died"> {
 
   /**
    * @param stage The stage's name.
-   * @param end How it came to its end.
+   * @param end How it ended.
    */
   constructor(stage: string, { signal, status, reason }: HostEnd) {
     const how = signal

@@ -84,7 +84,7 @@ export abstract class HostedExecutor implements Executor {
       residency,
       lowestPrecision,
     };
-    // The host that ran last has weights open: it is left to whoever runs a stage.
+    // The host that ran last has weights open: it is left to the next stage that runs.
     const host = this.#take("first");
     try {
       const preparation = await host.prepare(task, signal);

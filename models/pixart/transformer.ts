@@ -379,8 +379,8 @@ class PixArtLayers {
     const size = g.op("Shape", [latents], { start: 2n });
     const grid = g.op("Div", [size, g.int64s([patch_size])]);
     const shape = g.concat([g.int64s([this.#halves]), grid, g.int64s([channels])], 0);
-    const planes = g.transpose(g.reshape(patches, shape), [0, 3, 1, 2]);
-    return g.op("DepthToSpace", [planes], { blocksize: BigInt(patch_size), mode: "DCR" });
+    const maps = g.transpose(g.reshape(patches, shape), [0, 3, 1, 2]);
+    return g.op("DepthToSpace", [maps], { blocksize: BigInt(patch_size), mode: "DCR" });
   }
 
   /** Linear, SiLU, linear over sinusoids that are an input of the graph. */

@@ -107,7 +107,7 @@ export class PixArtTransformer implements AsyncDisposable {
    * @param runtime Opens the graphs.
    * @param config Its configuration.
    * @param weights Its weights, in any floating-point type.
-   * @param options How long weights are held, who hears of it, what the blocks compute in (float32 by default), and how
+   * @param options How long weights are held, what the blocks compute in (float32 by default), and how
    *   many halves of guidance are predicted at once (1 by default).
    * @returns The transformer.
    * @throws {MissingWeightError} if a weight is missing.

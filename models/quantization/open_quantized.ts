@@ -25,7 +25,7 @@ import { writeQuantized } from "./write_quantized.ts";
  * @param component The component.
  * @param precision How its matrices are quantized.
  * @param folder The folder that quantized weights are kept in.
- * @param options Who hears of the quantization, and what stops it.
+ * @param options A callback for progress, and a signal.
  * @returns The weights.
  * @throws {FileError} if the disk refuses.
  */

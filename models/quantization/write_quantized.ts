@@ -70,7 +70,7 @@ const JOURNAL_BYTES = 128 << 20;
  * @param weights The component's weights.
  * @param recipe How matrices are quantized.
  * @param origin Where the weights come from, for the file's metadata.
- * @param options Who hears of it, and what stops it.
+ * @param options A callback for progress, and a signal.
  * @throws {FileError} if the disk refuses; what is done is kept.
  */
 export async function writeQuantized(

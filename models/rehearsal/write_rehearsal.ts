@@ -38,7 +38,7 @@ export interface RehearsalOptions {
    * @default {"xl-1024"}
    */
   readonly preset?: string;
-  /** Hears of each file before it is written. */
+  /** Is called for each file before it is written. */
   readonly onFile?: (file: { readonly path: string; readonly bytes: number }) => void;
   /** Stops the writing; files that are done stay. */
   readonly signal?: AbortSignal;

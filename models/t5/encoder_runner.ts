@@ -52,7 +52,7 @@ export class T5Encoder implements AsyncDisposable {
    * @param runtime Opens the graphs.
    * @param config Its configuration.
    * @param weights Its weights, in any floating-point type; computation is in float32.
-   * @param options How long weights are held, and who hears of it.
+   * @param options How long weights are held, and a callback for progress.
    * @returns The encoder.
    * @throws {MissingWeightError} if a weight is missing.
    * @throws {OnnxRuntimeError} if a segment cannot be opened.

@@ -45,13 +45,13 @@ export function autoencoderKLDecoderSegments(
   return layerRanges(channels.length, options.layersPerSegment).map(({ first, end }) => {
     const decoder = new AutoencoderLayers(config, weights, options);
     const g = decoder.graph;
-    const planes = (count: number): (string | number)[] => [1, count, "h", "w"];
+    const maps = (count: number): (string | number)[] => [1, count, "h", "w"];
 
     const before = channels[Math.max(first - 1, 0)]!;
     let x = decoder.narrow(
       first === 0
-        ? g.input("latents", "float32", planes(config.latent_channels))
-        : g.input(`hidden.${first}`, "float32", planes(before)),
+        ? g.input("latents", "float32", maps(config.latent_channels))
+        : g.input(`hidden.${first}`, "float32", maps(before)),
     );
     if (first === 0) x = decoder.decoderStart(x);
     for (let block = first; block < end; block++) {
@@ -110,7 +110,7 @@ export function autoencoderKLEncoderGraph(
   return g.build(`${weights.component}.encoder`);
 }
 
-/** The layers of both halves. Planes are [1, channels, h, w]. */
+/** The layers of both halves. FeatureMaps are [1, channels, h, w]. */
 class AutoencoderLayers {
   readonly graph: GraphBuilder;
   readonly #config: AutoencoderKLConfig;
@@ -138,7 +138,7 @@ class AutoencoderLayers {
     return this.#computeType === "float32" ? x : this.graph.cast(x, "float32");
   }
 
-  /** Latents to the decoder's widest planes, through its middle block. */
+  /** Latents to the decoder's widest feature maps, through its middle block. */
   decoderStart(latents: Value): Value {
     const { latent_channels, block_out_channels, use_post_quant_conv } = this.#config;
     const widest = block_out_channels.at(-1)!;
@@ -231,8 +231,8 @@ class AutoencoderLayers {
     const parts = this.#queryParts === 1 ? [query] : g.splitEvenly(query, 0, this.#queryParts);
     const seen = parts.map((part) => g.attention(part, key, value, { heads: 1 }));
     const attended = seen.length === 1 ? seen[0]! : g.concat(seen, 0);
-    const planes = g.reshapeLike(g.transpose(linear("to_out.0", attended), [1, 0]), x);
-    return this.#probe("mid/attention", g.add(planes, x), channels);
+    const maps = g.reshapeLike(g.transpose(linear("to_out.0", attended), [1, 0]), x);
+    return this.#probe("mid/attention", g.add(maps, x), channels);
   }
 
   #groupNorm(module: string, x: Value, channels: number): Value {

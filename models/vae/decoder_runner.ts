@@ -53,7 +53,7 @@ export class VaeDecoder implements AsyncDisposable {
    * @param runtime Opens the graphs.
    * @param config The autoencoder's configuration.
    * @param weights Its weights, in any floating-point type.
-   * @param options How long weights are held, who hears of it, what AutoencoderKL computes in (float32 by default), and
+   * @param options How long weights are held, what AutoencoderKL computes in (float32 by default), and
    *   into how many parts its attention's queries are cut.
    * @returns The decoder.
    * @throws {MissingWeightError} if a weight is missing.

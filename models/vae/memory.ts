@@ -131,7 +131,7 @@ function predictPeak(
   if (tiling === "seamless" && config._class_name === "AutoencoderKL") {
     const factor = spatialFactor(config);
     const latents = { height: Math.ceil(height / factor), width: Math.ceil(width / factor) };
-    return fixed + STRIP_BYTES + PLANE_SHARE * planSeamless(config, latents).planeBytes;
+    return fixed + STRIP_BYTES + PLANE_SHARE * planSeamless(config, latents).mapBytes;
   }
   if (tiling === "blended") return TILE_BYTES + whole(Math.min(tileSize, height), Math.min(tileSize, width));
   return whole(height, width);

@@ -2,7 +2,7 @@
 
 /**
  * Twice the size by repeating each point, then a convolution with a kernel of 3: as four convolutions with kernels of 2
- * over the small planes, one for each parity of row and column. The repeated points are never made, and of nine
+ * over the small feature maps, one for each parity of row and column. The repeated points are never made, and of nine
  * products four are left.
  *
  * @module
@@ -19,7 +19,7 @@ const KERNEL = 3;
 const FOLDED = 2;
 
 /**
- * Doubles planes and convolves them, with one point of zeros around.
+ * Doubles feature maps and convolves them, with one point of zeros around.
  *
  * @param graph The graph.
  * @param x [1, input, h, w].

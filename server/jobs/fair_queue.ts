@@ -1,7 +1,8 @@
 // This module is browser compatible.
 
 /**
- * A queue that serves its clients in turn: whoever asks for a hundred things delays another's one thing by one place.
+ * A queue that serves its clients in turn: a client that orders a hundred runs delays the one run of another by one
+ * place.
  *
  * @example Usage
  * ```ts

@@ -1,6 +1,6 @@
 import type { RunEvent } from "../../graph/events.ts";
 import type { ShownError } from "../api_error.ts";
-import type { Flight } from "./flight.ts";
+import type { JobRun } from "./job_run.ts";
 import type { Job } from "./job.ts";
 import type { JobStore } from "./job_store.ts";
 import { Listeners } from "./listeners.ts";
@@ -49,42 +49,42 @@ export class JobJournal {
    *
    * @throws {FileError} if the record cannot be written. No job has begun then.
    */
-  begin(flight: Flight): void {
-    const begun = [...flight.jobs.values()].map(running);
+  begin(jobRun: JobRun): void {
+    const begun = [...jobRun.jobs.values()].map(running);
     this.#store.begin(begun);
-    this.#set(flight, begun);
+    this.#set(jobRun, begun);
   }
 
   /** Records that a job joins a run that is under way. */
-  join(flight: Flight, job: Job): void {
-    const [leader] = flight.jobs.values();
+  join(jobRun: JobRun, job: Job): void {
+    const [leader] = jobRun.jobs.values();
     const warnings = [...new Set([...job.warnings, ...leader?.warnings ?? []])];
     const joined = running({ ...job, warnings });
     this.#store.update(joined);
     if (leader) this.#store.copyEvents(leader.id, job.id);
-    this.#set(flight, [joined]);
+    this.#set(jobRun, [joined]);
   }
 
   /** Records that a run has progressed: a restarted server continues after this point. */
-  gotOn(flight: Flight): void {
-    const further = [...flight.jobs.values()].filter(({ attempts }) => attempts > 0);
-    this.#change(flight, further.map((job) => ({ ...job, attempts: 0 })));
+  gotOn(jobRun: JobRun): void {
+    const further = [...jobRun.jobs.values()].filter(({ attempts }) => attempts > 0);
+    this.#change(jobRun, further.map((job) => ({ ...job, attempts: 0 })));
   }
 
   /** Records that the jobs of a run wait again. */
-  requeue(flight: Flight): void {
-    for (const id of flight.jobs.keys()) this.#store.forgetPreviews(id);
-    this.#change(flight, [...flight.jobs.values()].map((job) => ({ ...job, status: "queued" })));
+  requeue(jobRun: JobRun): void {
+    for (const id of jobRun.jobs.keys()) this.#store.forgetPreviews(id);
+    this.#change(jobRun, [...jobRun.jobs.values()].map((job) => ({ ...job, status: "queued" })));
   }
 
   /** Records that the server stops in order. The attempt does not count, as the jobs did not end it. */
-  suspend(flight: Flight): void {
-    const suspended = [...flight.jobs.values()].map((job): Job => ({
+  suspend(jobRun: JobRun): void {
+    const suspended = [...jobRun.jobs.values()].map((job): Job => ({
       ...job,
       status: "queued",
       attempts: Math.max(job.attempts - 1, 0),
     }));
-    this.#change(flight, suspended);
+    this.#change(jobRun, suspended);
   }
 
   /** Records an event of a job. */
@@ -94,9 +94,9 @@ export class JobJournal {
   }
 
   /** Records a warning of a run with the results of its jobs. */
-  warn(flight: Flight, message: string): void {
-    const unaware = [...flight.jobs.values()].filter(({ warnings }) => !warnings.includes(message));
-    this.#change(flight, unaware.map((job) => ({ ...job, warnings: [...job.warnings, message] })));
+  warn(jobRun: JobRun, message: string): void {
+    const unaware = [...jobRun.jobs.values()].filter(({ warnings }) => !warnings.includes(message));
+    this.#change(jobRun, unaware.map((job) => ({ ...job, warnings: [...job.warnings, message] })));
   }
 
   /** Records the end of a job and its last event. */
@@ -109,14 +109,14 @@ export class JobJournal {
     return over;
   }
 
-  #change(flight: Flight, jobs: readonly Job[]): void {
+  #change(jobRun: JobRun, jobs: readonly Job[]): void {
     for (const job of jobs) this.#store.update(job);
-    this.#set(flight, jobs);
+    this.#set(jobRun, jobs);
   }
 
-  #set(flight: Flight, jobs: readonly Job[]): void {
+  #set(jobRun: JobRun, jobs: readonly Job[]): void {
     for (const job of jobs) {
-      flight.jobs.set(job.id, job);
+      jobRun.jobs.set(job.id, job);
       this.wake(job.id);
     }
   }

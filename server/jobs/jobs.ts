@@ -1,5 +1,5 @@
 /**
- * Jobs in flight: who waits, what runs, and who is told of it.
+ * Jobs that wait and run, and the clients that follow them.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { FileError } from "../../artifacts/file_error.ts";
 import type { RunEvent } from "../../graph/events.ts";
 import { ApiError } from "../api_error.ts";
 import { FairQueue } from "./fair_queue.ts";
-import { Flight, type JobProgress } from "./flight.ts";
+import { type JobProgress, JobRun } from "./job_run.ts";
 import { isOver, type Job, type JobEvent, type StoredJob } from "./job.ts";
 import { endEvent, failedEvent, JobJournal, now } from "./job_journal.ts";
 import type { JobPage, JobQuery } from "./job_tables.ts";
@@ -24,12 +24,12 @@ const LAST_EVENTS: ReadonlySet<string> = new Set(["done", "failed", "cancelled"]
 /** Takes orders, runs them in turn, and keeps what became of them. */
 export class Jobs {
   #options: JobsOptions;
-  #queue = new FairQueue<Flight>();
-  #flights = new Map<string, Flight>();
-  #byJob = new Map<string, Flight>();
+  #queue = new FairQueue<JobRun>();
+  #jobRuns = new Map<string, JobRun>();
+  #byJob = new Map<string, JobRun>();
   #clients = new Map<string, QueueClient>();
   #places: QueuePlaces;
-  #running = new Set<Flight>();
+  #running = new Set<JobRun>();
   #journal: JobJournal;
   #secondsOfARun = 2;
   #closed = false;
@@ -160,8 +160,8 @@ export class Jobs {
 
   /** How many are served before a job that waits; `null` if it does not wait. */
   position(id: string): number | null {
-    const flight = this.#byJob.get(id);
-    return flight && !flight.isRunning ? this.#queue.inOrder().indexOf(flight) : null;
+    const jobRun = this.#byJob.get(id);
+    return jobRun && !jobRun.isRunning ? this.#queue.inOrder().indexOf(jobRun) : null;
   }
 
   /** What a job that runs has come to. */
@@ -176,15 +176,15 @@ export class Jobs {
 
   /** Ends a job before its run ends. The run stops unless another job shares it. */
   #withdraw(id: string, end: Pick<Job, "status"> & Partial<Job>): Job | undefined {
-    const flight = this.#byJob.get(id);
-    const job = flight?.jobs.get(id);
-    if (!flight || !job) return undefined;
+    const jobRun = this.#byJob.get(id);
+    const job = jobRun?.jobs.get(id);
+    if (!jobRun || !job) return undefined;
     const ended = { ...job, ...end };
-    const over = this.#end(flight, ended, endEvent(ended));
-    if (flight.jobs.size === 0) {
-      this.#flights.delete(flight.key);
-      this.#queue.remove(flight);
-      flight.controller.abort();
+    const over = this.#end(jobRun, ended, endEvent(ended));
+    if (jobRun.jobs.size === 0) {
+      this.#jobRuns.delete(jobRun.key);
+      this.#queue.remove(jobRun);
+      jobRun.controller.abort();
     }
     return over;
   }
@@ -217,7 +217,7 @@ export class Jobs {
       const job = this.get(id);
       if (!job || isOver(job.status)) return;
       if (forRequest) this.#requireSpace(job);
-      // Nothing can have changed since: whoever changes jobs runs in this thread too.
+      // Nothing can have changed since: all that changes jobs runs in this thread too.
       await this.#journal.next(id);
     }
   }
@@ -250,31 +250,31 @@ export class Jobs {
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#timer);
-    for (const flight of this.#running) {
-      this.#journal.suspend(flight);
-      flight.controller.abort();
+    for (const jobRun of this.#running) {
+      this.#journal.suspend(jobRun);
+      jobRun.controller.abort();
     }
     this.#journal.wakeAll();
     await this.#options.engine.close();
     this.#options.store.close();
   }
 
-  /** Puts a job into the flight that does the same already, or into one of its own. */
+  /** Puts a job into the run that does the same already, or into one of its own. */
   #enlist(stored: StoredJob): void {
     const { job, key, client, address } = stored;
     this.#clients.set(job.id, { client, address });
-    const flight = this.#flights.get(key);
-    if (!flight) {
-      const own = new Flight({ ...stored, job: { ...job, status: "queued" } });
+    const jobRun = this.#jobRuns.get(key);
+    if (!jobRun) {
+      const own = new JobRun({ ...stored, job: { ...job, status: "queued" } });
       this.#options.observer?.ordered?.(own);
-      this.#flights.set(key, own);
+      this.#jobRuns.set(key, own);
       this.#byJob.set(job.id, own);
       this.#queue.push(client, own);
       return;
     }
-    if (flight.isRunning) this.#journal.join(flight, job);
-    else flight.jobs.set(job.id, job);
-    this.#byJob.set(job.id, flight);
+    if (jobRun.isRunning) this.#journal.join(jobRun, job);
+    else jobRun.jobs.set(job.id, job);
+    this.#byJob.set(job.id, jobRun);
   }
 
   /** Resumes the unfinished jobs of the last server, once the job store is open. */
@@ -301,8 +301,8 @@ export class Jobs {
 
   /** Ends the jobs whose deadline has passed. */
   #endOverdue(): void {
-    for (const flight of new Set(this.#byJob.values())) {
-      for (const { id, created, deadline } of flight.jobs.values()) {
+    for (const jobRun of new Set(this.#byJob.values())) {
+      for (const { id, created, deadline } of jobRun.jobs.values()) {
         const seconds = deadline ?? this.#options.limits.maxJobSeconds;
         if (now() < created + seconds) continue;
         const message = `The job had not ended ${seconds} seconds after it was ordered, its deadline`;
@@ -325,37 +325,37 @@ export class Jobs {
   #dispatch(): void {
     const { engine, space } = this.#options;
     while (!this.#closed && !this.#obstacle && this.#running.size < engine.lanes) {
-      const flight = this.#queue.shift((next) =>
+      const jobRun = this.#queue.shift((next) =>
         ![...this.#running].some((running) => next.shouldWaitFor(running))
       );
-      if (!flight) return;
+      if (!jobRun) return;
       try {
-        this.#journal.begin(flight);
+        this.#journal.begin(jobRun);
       } catch (error) {
         if (!(error instanceof FileError)) throw error;
-        this.#queue.putBack(flight.client, flight);
+        this.#queue.putBack(jobRun.client, jobRun);
         space.waitAfter(error);
         return this.#wakeWaiting();
       }
-      this.#running.add(flight);
-      this.#run(flight);
+      this.#running.add(jobRun);
+      this.#run(jobRun);
     }
   }
 
-  async #run(flight: Flight): Promise<void> {
+  async #run(jobRun: JobRun): Promise<void> {
     // The wall clock may be set while a run goes on.
     const started = performance.now();
     const elapsed = (): number => performance.now() - started;
-    flight.isRunning = true;
-    this.#options.observer?.began?.(flight);
-    // The last event is told when the end of the job has been written down, so that whoever sees it finds the job over.
+    jobRun.isRunning = true;
+    this.#options.observer?.began?.(jobRun);
+    // The last event follows the record of the job's end, so that a client that sees it finds the job over.
     let last: RunEvent | undefined;
     const onEvent = (event: RunEvent): void => {
       if (LAST_EVENTS.has(event.type)) last = event;
-      else this.#event(flight, event);
+      else this.#event(jobRun, event);
     };
     const { engine, space, store } = this.#options;
-    const { graph, previews, snapshots, saved, controller } = flight;
+    const { graph, previews, snapshots, saved, controller } = jobRun;
     let end: Pick<Job, "status"> & Partial<Job>;
     try {
       const artifacts = await engine.run({
@@ -366,31 +366,31 @@ export class Jobs {
         signal: controller.signal,
         onEvent,
       });
-      const results = Object.entries(artifacts).filter(([output]) => flight.isResult(output));
+      const results = Object.entries(artifacts).filter(([output]) => jobRun.isResult(output));
       await space.requireKept(results.map(([, made]) => made), !store.isUpToDate);
       end = { status: "completed", artifacts };
       this.#secondsOfARun += (elapsed() / 1000 - this.#secondsOfARun) / 8;
     } catch (fault) {
-      const reply = ApiError.from(fault, { hidden: hiddenReason(fault, attemptsOf(flight)) });
+      const reply = ApiError.from(fault, { hidden: hiddenReason(fault, attemptsOf(jobRun)) });
       const error = reply.shown;
       end = { status: "failed", error };
       const elapsedMs = elapsed();
       last = controller.signal.aborted ? { type: "cancelled", elapsedMs } : failedEvent(error, elapsedMs);
       if (reply.status >= 500 && !controller.signal.aborted) {
-        this.#options.observer?.fault?.(fault, flight);
+        this.#options.observer?.fault?.(fault, jobRun);
       }
-      const wait = controller.signal.aborted ? undefined : await retryOf(flight, fault, this.#options);
+      const wait = controller.signal.aborted ? undefined : await retryOf(jobRun, fault, this.#options);
       if (wait) {
-        this.#options.observer?.event?.(last, flight);
-        return this.#runAgain(flight, wait, elapsedMs);
+        this.#options.observer?.event?.(last, jobRun);
+        return this.#runAgain(jobRun, wait, elapsedMs);
       }
     }
-    if (last) this.#options.observer?.event?.(last, flight);
-    this.#running.delete(flight);
-    if (this.#flights.get(flight.key) === flight) this.#flights.delete(flight.key);
+    if (last) this.#options.observer?.event?.(last, jobRun);
+    this.#running.delete(jobRun);
+    if (this.#jobRuns.get(jobRun.key) === jobRun) this.#jobRuns.delete(jobRun.key);
     if (this.#closed) return;
-    for (const job of [...flight.jobs.values()]) {
-      this.#end(flight, { ...job, ...end }, last);
+    for (const job of [...jobRun.jobs.values()]) {
+      this.#end(jobRun, { ...job, ...end }, last);
     }
     store.prune(this.#options.limits.keptJobs);
     this.#dispatch();
@@ -398,19 +398,19 @@ export class Jobs {
 
   /** Returns a run to the front of the queue: where the disk is full, until it has space. */
   #runAgain(
-    flight: Flight,
+    jobRun: JobRun,
     { reason, bytes }: Retry,
     elapsedMs: number,
   ): void {
-    this.#running.delete(flight);
+    this.#running.delete(jobRun);
     if (this.#closed) return;
-    flight.reset();
-    this.#journal.requeue(flight);
+    jobRun.reset();
+    this.#journal.requeue(jobRun);
     const message = `${reason}. It starts again${bytes > 0 ? " once the disk has space" : ""}`;
-    for (const id of flight.jobs.keys()) {
+    for (const id of jobRun.jobs.keys()) {
       this.#journal.event(id, { type: "warning", message, elapsedMs });
     }
-    this.#queue.putBack(flight.client, flight);
+    this.#queue.putBack(jobRun.client, jobRun);
     if (bytes > 0) this.#options.space.waitFor(bytes);
     this.#wakeWaiting();
     this.#dispatch();
@@ -426,29 +426,29 @@ export class Jobs {
     for (const { jobs } of this.#queue.inOrder()) jobs.forEach(({ id }) => this.#journal.wake(id));
   }
 
-  #event(flight: Flight, event: RunEvent): void {
-    this.#options.observer?.event?.(event, flight);
+  #event(jobRun: JobRun, event: RunEvent): void {
+    this.#options.observer?.event?.(event, jobRun);
     if (event.type === "step") {
       const { node, stage, step, steps } = event;
-      flight.progress = { node, stage, step, steps };
+      jobRun.progress = { node, stage, step, steps };
     } else if (event.type === "plan") {
-      flight.planned(event.stages.flatMap(({ nodes }) => nodes));
+      jobRun.planned(event.stages.flatMap(({ nodes }) => nodes));
       if (this.#queue.size > 0) this.#dispatch();
     } else if (event.type === "checkpoint") {
-      flight.snapshotIds.set(event.node, event.id);
+      jobRun.snapshotIds.set(event.node, event.id);
     } else if (event.type === "stage:end" || event.type === "stage:cached") {
-      flight.snapshotIds.delete(event.node);
-      flight.nodeDone(event.node);
+      jobRun.snapshotIds.delete(event.node);
+      jobRun.nodeDone(event.node);
       if (this.#queue.size > 0) this.#dispatch();
     }
-    if (event.type === "stage:end" || event.type === "checkpoint") this.#journal.gotOn(flight);
-    if (event.type === "warning") this.#journal.warn(flight, event.message);
-    for (const id of flight.jobs.keys()) this.#journal.event(id, event);
+    if (event.type === "stage:end" || event.type === "checkpoint") this.#journal.gotOn(jobRun);
+    if (event.type === "warning") this.#journal.warn(jobRun, event.message);
+    for (const id of jobRun.jobs.keys()) this.#journal.event(id, event);
   }
 
-  #end(flight: Flight, job: Job, last: RunEvent | undefined): Job {
+  #end(jobRun: JobRun, job: Job, last: RunEvent | undefined): Job {
     const over = this.#journal.end(job, last);
-    flight.jobs.delete(over.id);
+    jobRun.jobs.delete(over.id);
     this.#byJob.delete(over.id);
     this.#clients.delete(over.id);
     this.#endedCount += 1;

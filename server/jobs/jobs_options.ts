@@ -7,7 +7,7 @@
 import type { RunEvent } from "../../graph/events.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Limits } from "../limits.ts";
-import type { Flight } from "./flight.ts";
+import type { JobRun } from "./job_run.ts";
 import type { Job, StoredJob } from "./job.ts";
 import type { JobStore } from "./job_store.ts";
 import type { StoreSpace } from "./store_space.ts";
@@ -15,15 +15,15 @@ import type { StoreSpace } from "./store_space.ts";
 /** Counts and traces runs. */
 export interface JobsObserver {
   /** A run was ordered; what orders it is still on the stack. */
-  ordered?(flight: Flight): void;
+  ordered?(jobRun: JobRun): void;
   /** A run begins. */
-  began?(flight: Flight): void;
+  began?(jobRun: JobRun): void;
   /** An event of a run, once however many jobs share it; the last tells how it ended. */
-  event?(event: RunEvent, flight: Flight): void;
+  event?(event: RunEvent, jobRun: JobRun): void;
   /** A job has ended. */
   ended?(job: Job): void;
   /** A run failed for a reason that lies with the server. */
-  fault?(error: unknown, flight: Flight): void;
+  fault?(error: unknown, jobRun: JobRun): void;
 }
 
 /** What {@linkcode Jobs} work with. */
@@ -39,7 +39,7 @@ export interface JobsOptions {
     Limits,
     "maxQueue" | "maxQueuePerAddress" | "maxQueuePerClient" | "keptJobs" | "maxAttempts" | "maxJobSeconds"
   >;
-  /** Is told of runs. */
+  /** Counts and traces runs. */
   readonly observer?: JobsObserver | undefined;
 }
 

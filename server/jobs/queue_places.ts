@@ -3,7 +3,7 @@ import type { Limits } from "../limits.ts";
 
 /** Who asks for a place in the queue. */
 export interface QueueClient {
-  /** The name that clients take turns by. Whoever asks may choose it. */
+  /** The name that clients take turns by. A client may choose it. */
   readonly client: string;
   /** The address that the request comes from; unknown for jobs of an older program. */
   readonly address?: string | undefined;

@@ -1,5 +1,5 @@
 /**
- * What jobs are asked for with, and how they are told of.
+ * Orders of jobs, and the replies that describe them.
  *
  * @module
  */

@@ -17,22 +17,25 @@ import type { Weights } from "../../checkpoint/weights.ts";
 import type { BuiltGraph } from "../../onnx/graph_builder.ts";
 import type { CallOptions, OpenModelOptions } from "../../segments.ts";
 import { GroupStatistics } from "./group_statistics.ts";
-import { channelsOf, planeStatistics, rowsOf } from "./plane_layout.ts";
-import { Planes } from "./planes.ts";
+import { channelsOf, mapStatistics, rowsOf } from "./feature_map_layout.ts";
+import { FeatureMaps } from "./feature_maps.ts";
 import { planSeamless, type SeamlessStep } from "./seamless_plan.ts";
 import { NORMS, stripGraph, type StripTask } from "./strip_graph.ts";
 import { sourceRows, strips } from "./strips.ts";
 
-/** The widest planes of a strip are about this large. */
+/** The widest feature maps of a strip are about this large. */
 const STRIP_BYTES = 16 << 20;
 const LEAST_STRIP = 8;
-/** Rows by which planes move up when they are overwritten: what a whole residual block sees above. */
+/** Rows by which feature maps move up when they are overwritten: what a whole residual block sees above. */
 const OVERWRITE_ROWS = 2;
 
 /** How a picture is decoded without seams. */
 export interface SeamlessOptions extends Pick<OpenModelOptions, "onLoad"> {
-  /** Planes that may be held at a time, in bytes; the more, the less is computed twice. The least possible by default. */
-  readonly planeBytes?: number | undefined;
+  /**
+   * Bytes of feature maps that may be held at a time; the more, the less is computed twice. The least possible by
+   * default.
+   */
+  readonly mapBytes?: number | undefined;
   /** Rows of a strip at each size; as many as give 16 MiB by default. */
   readonly stripRows?: number | undefined;
 }
@@ -40,11 +43,11 @@ export interface SeamlessOptions extends Pick<OpenModelOptions, "onLoad"> {
 /** What one pass over the strips takes and gives. */
 interface Pass {
   readonly task: StripTask;
-  readonly source: Planes;
-  readonly inner?: Planes | undefined;
+  readonly source: FeatureMaps;
+  readonly inner?: FeatureMaps | undefined;
   readonly norms: Readonly<Record<string, GroupStatistics>>;
   /** Where the strips go; nowhere if only their statistics are wanted. */
-  readonly target?: Planes | undefined;
+  readonly target?: FeatureMaps | undefined;
 }
 
 /** A decoder that holds no weights between calls. */
@@ -58,7 +61,7 @@ export class SeamlessDecoder {
    * @param runtime Opens the graphs.
    * @param config The autoencoder.
    * @param weights Its weights.
-   * @param options How much memory planes may take.
+   * @param options How much memory feature maps may take.
    */
   constructor(
     runtime: Runtime,
@@ -81,7 +84,7 @@ export class SeamlessDecoder {
    */
   async decode(latents: Tensor<"float32">, options: CallOptions = {}): Promise<Tensor<"float32">> {
     const [, , height = 0, width = 0] = latents.shape;
-    const { steps } = planSeamless(this.#config, { height, width }, this.#options.planeBytes);
+    const { steps } = planSeamless(this.#config, { height, width }, this.#options.mapBytes);
     const call = new SeamlessCall(this.#runtime, this.#config, this.#weights, this.#options, options.signal);
     try {
       await call.start(latents);
@@ -100,9 +103,9 @@ class SeamlessCall {
   readonly #weights: Weights;
   readonly #options: SeamlessOptions;
   readonly #signal: AbortSignal | undefined;
-  readonly #held = new Set<Planes>();
+  readonly #held = new Set<FeatureMaps>();
   readonly #slack: number;
-  #planes: Planes | undefined;
+  #maps: FeatureMaps | undefined;
   #statistics: GroupStatistics;
   #opened = 0;
 
@@ -122,7 +125,7 @@ class SeamlessCall {
     this.#statistics = new GroupStatistics(config.norm_num_groups);
   }
 
-  /** Latents through the middle block, in one piece: planes are small there, and its attention sees all of them. */
+  /** Latents through the middle block, in one piece: feature maps are small there, and attention sees all of them. */
   async start(latents: Tensor<"float32">): Promise<void> {
     await using session = await this.#open(
       autoencoderKLDecoderStart(this.#config, this.#weights),
@@ -131,19 +134,19 @@ class SeamlessCall {
     const { hidden } = await session.run({ latents });
     const { data, shape } = hidden as Tensor<"float32">;
     const [, channels = 0, rows = 0, width = 0] = shape;
-    this.#planes = this.#hold(new Planes({ rows, channels, width }));
-    rowsOf(data, this.#planes);
-    this.#statistics = planeStatistics(data, this.#config.norm_num_groups);
+    this.#maps = this.#hold(new FeatureMaps({ rows, channels, width }));
+    rowsOf(data, this.#maps);
+    this.#statistics = mapStatistics(data, this.#config.norm_num_groups);
   }
 
   /** One residual block, with the doubling before it. */
   async resnet({ resnet, upsampler, sizes, keepsUpsampled, keepsInner }: SeamlessStep): Promise<void> {
-    let source = this.#planes!;
+    let source = this.#maps!;
     let first = this.#statistics;
     let virtual = upsampler;
     if (upsampler) {
       const target = keepsUpsampled
-        ? this.#hold(new Planes({ ...sizes, channels: upsampler.channels }))
+        ? this.#hold(new FeatureMaps({ ...sizes, channels: upsampler.channels }))
         : undefined;
       first = await this.#pass({ task: { kind: "upsample", upsampler }, source, norms: {}, target });
       if (target) {
@@ -154,7 +157,7 @@ class SeamlessCall {
     }
     const norms = { [NORMS.first]: first };
     const task = { upsampler: virtual, resnet };
-    const inner = keepsInner ? this.#hold(new Planes(sizes, this.#slack)) : undefined;
+    const inner = keepsInner ? this.#hold(new FeatureMaps(sizes, this.#slack)) : undefined;
     const second = await this.#pass({ task: { kind: "inner", ...task }, source, norms, target: inner });
     const overwritten = inner ? inner.movedUp(1) : source.movedUp(OVERWRITE_ROWS);
     this.#statistics = await this.#pass({
@@ -165,14 +168,14 @@ class SeamlessCall {
       target: overwritten,
     });
     if (inner) source.release();
-    this.#planes = overwritten;
+    this.#maps = overwritten;
   }
 
   /** The last norm and convolution. */
   async end(): Promise<Tensor<"float32">> {
-    const source = this.#planes!;
+    const source = this.#maps!;
     const { rows, width, channels } = source;
-    const target = this.#hold(new Planes({ rows, width, channels: this.#config.out_channels }));
+    const target = this.#hold(new FeatureMaps({ rows, width, channels: this.#config.out_channels }));
     await this.#pass({
       task: { kind: "end", channels },
       source,
@@ -183,9 +186,9 @@ class SeamlessCall {
     return tensor("float32", [1, target.channels, rows, width], channelsOf(target));
   }
 
-  /** Gives all planes back. */
+  /** Gives all feature maps back. */
   release(): void {
-    for (const planes of this.#held) planes.release();
+    for (const maps of this.#held) maps.release();
   }
 
   /** Runs a graph over all strips and gathers the statistics of what comes out. */
@@ -223,7 +226,7 @@ class SeamlessCall {
     return this.#options.stripRows ?? Math.max(LEAST_STRIP, rows);
   }
 
-  /** Strips are small enough for a pool; the middle block's planes go back sooner without one. */
+  /** Strips are small enough for a pool; the middle block's feature maps go back sooner without one. */
   async #open(graph: BuiltGraph, memoryPool: boolean): Promise<Session> {
     this.#options.onLoad?.({
       graph: graph.name,
@@ -237,9 +240,9 @@ class SeamlessCall {
     });
   }
 
-  #hold(planes: Planes): Planes {
-    this.#held.add(planes);
-    return planes;
+  #hold(maps: FeatureMaps): FeatureMaps {
+    this.#held.add(maps);
+    return maps;
   }
 }
 

@@ -7,7 +7,7 @@
  */
 
 import type { AutoencoderKLConfig } from "../autoencoder_kl_config.ts";
-import { planeBytes, type PlaneSizes } from "./planes.ts";
+import { type FeatureMapSizes, mapBytes } from "./feature_maps.ts";
 import type { Resnet, Upsampler } from "./strip_graph.ts";
 
 /** One residual block, with the doubling before it. */
@@ -17,27 +17,27 @@ export interface SeamlessStep {
   /** The doubling before it, where there is one. */
   readonly upsampler?: Upsampler;
   /** Sizes of what comes out. */
-  readonly sizes: PlaneSizes;
-  /** Whether doubled planes are kept while the block is computed, or made anew in each pass. */
+  readonly sizes: FeatureMapSizes;
+  /** Whether doubled feature maps are kept while the block is computed, or made anew in each pass. */
   readonly keepsUpsampled: boolean;
-  /** Whether the first convolution's planes are kept for the second, or made anew. */
+  /** Whether the first convolution's feature maps are kept for the second, or made anew. */
   readonly keepsInner: boolean;
 }
 
 /** A decoder's steps. */
 export interface SeamlessPlan {
   readonly steps: readonly SeamlessStep[];
-  /** Largest sum of the planes that are held at a time. */
-  readonly planeBytes: number;
+  /** Largest sum of the feature maps that are held at a time. */
+  readonly mapBytes: number;
 }
 
 /**
- * Plans a decoder. The planes of the last block's first residual block and of what it is made from must be held; within
+ * Plans a decoder. The feature maps of the last block's first residual block and of its source must be held; within
  * that, or within a larger allowance, nothing is computed twice that fits.
  *
  * @param config The autoencoder.
  * @param latents Height and width of the latents.
- * @param allowedBytes Planes that may be held at a time; the least possible if left out or if less.
+ * @param allowedBytes FeatureMaps that may be held at a time; the least possible if left out or if less.
  */
 export function planSeamless(
   config: AutoencoderKLConfig,
@@ -48,14 +48,14 @@ export function planSeamless(
   const blocks = channels.map((output, block) => {
     const input = channels[Math.max(block - 1, 0)]!;
     const sizes = { rows: latents.height << block, channels: output, width: latents.width << block };
-    const before = planeBytes({ rows: sizes.rows >> 1, channels: input, width: sizes.width >> 1 });
+    const before = mapBytes({ rows: sizes.rows >> 1, channels: input, width: sizes.width >> 1 });
     return {
       block,
       input,
       sizes,
-      before: block === 0 ? planeBytes(sizes) : before,
-      upsampled: planeBytes({ ...sizes, channels: input }),
-      own: planeBytes(sizes),
+      before: block === 0 ? mapBytes(sizes) : before,
+      upsampled: mapBytes({ ...sizes, channels: input }),
+      own: mapBytes(sizes),
     };
   });
   const least = Math.max(...blocks.map(({ before, own }) => before + own));
@@ -80,9 +80,9 @@ export function planSeamless(
         : {}),
       sizes,
       keepsUpsampled: index === 0 && keepsUpsampled,
-      // Where the planes before it are held too, the second convolution's planes take the place of the first's.
+      // Where those before it are held too, the second convolution's feature maps take the place of the first's.
       keepsInner: index === 0 || keepsInner,
     }));
   });
-  return { steps, planeBytes: peak };
+  return { steps, mapBytes: peak };
 }

@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Graphs that compute a strip of the decoder's planes: rows of a picture, with some more above and below that convolutions
- * see. Norms take the whole picture's mean and variance as inputs.
+ * Graphs that compute a strip of the decoder's feature maps: rows of a picture, with some more above and below that
+ * convolutions see. Norms take the whole picture's mean and variance as inputs.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import type { Weights } from "../../checkpoint/weights.ts";
 import { Layers } from "../../layers.ts";
 import { type BuiltGraph, GraphBuilder, type Value } from "../../onnx/graph_builder.ts";
 
-/** A convolution that doubles the planes before anything else. */
+/** A convolution that doubles the feature maps before anything else. */
 export interface Upsampler {
   /** The module's name. */
   readonly module: string;
@@ -32,7 +32,7 @@ export interface Resnet {
 
 /** What a strip graph computes. */
 export type StripTask =
-  /** The doubled planes. */
+  /** The doubled feature maps. */
   | { readonly kind: "upsample"; readonly upsampler: Upsampler }
   /** A residual block up to its first convolution. */
   | { readonly kind: "inner"; readonly upsampler?: Upsampler | undefined; readonly resnet: Resnet }
@@ -51,7 +51,7 @@ export interface StripGraph {
   readonly graph: BuiltGraph;
   /** Channels that come out. */
   readonly channels: number;
-  /** Rows that convolutions after the doubling see above and below: of the source, and of stored inner planes. */
+  /** Rows that convolutions after the doubling see above and below: of the source, and of stored inner feature maps. */
   readonly halo: { readonly source: number; readonly inner: number };
 }
 
@@ -113,10 +113,10 @@ class StripBuilder {
     this.#component = weights.component;
   }
 
-  /** The stored planes, doubled where the task says so. */
+  /** The stored feature maps, doubled where the task says so. */
   source(task: StripTask): { source: Value; upsampler: Upsampler | undefined } {
     const upsampler = task.kind === "end" ? undefined : task.upsampler;
-    const stored = this.#planes("source", sourceChannels(task));
+    const stored = this.#maps("source", sourceChannels(task));
     if (!upsampler) return { source: stored, upsampler };
     const sizes = { input: upsampler.channels, output: upsampler.channels };
     return { source: this.#layers.upsampleConv(upsampler.module, stored, sizes), upsampler };
@@ -131,7 +131,7 @@ class StripBuilder {
   /** The whole block, cropped. */
   outer(resnet: Resnet, source: Value, innerStored: boolean): Value {
     const { module, input, output } = resnet;
-    const inner = innerStored ? this.#planes("inner", output) : this.inner(resnet, source);
+    const inner = innerStored ? this.#maps("inner", output) : this.inner(resnet, source);
     const normed = this.#norm(NORMS.second, `${module}.norm2`, inner, output);
     const outer = this.#layers.conv(`${module}.conv2`, this.#graph.silu(normed), { input: output, output });
     const cropped = this.#crop(source, "source");
@@ -176,8 +176,8 @@ class StripBuilder {
   }
 
   /**
-   * Mean of each group, and the sum of the squared distances from it. First within each row of a plane, then over the
-   * rows: ONNX Runtime adds up in float32, and a sum of a million values would lose digits.
+   * Mean of each group, and the sum of the squared distances from it. First within each row of a feature map, then over
+   * the rows: ONNX Runtime adds up in float32, and a sum of a million values would lose digits.
    */
   #statistics(strip: Value): void {
     const g = this.#graph;
@@ -192,8 +192,8 @@ class StripBuilder {
     g.output("squares", squares, [groups]);
   }
 
-  /** Planes that come in, as [1, channels, rows, width]. */
-  #planes(name: string, channels: number): Value {
+  /** FeatureMaps that come in, as [1, channels, rows, width]. */
+  #maps(name: string, channels: number): Value {
     const g = this.#graph;
     const rows = g.input(name, "float32", [`rows of ${name}`, channels, `width of ${name}`]);
     return g.op("Unsqueeze", [g.transpose(rows, [1, 0, 2]), g.int64s([0])]);
@@ -231,7 +231,7 @@ class StripBuilder {
   }
 }
 
-/** Channels of the stored planes that a task begins with. */
+/** Channels of the stored feature maps that a task begins with. */
 function sourceChannels(task: StripTask): number {
   switch (task.kind) {
     case "end":

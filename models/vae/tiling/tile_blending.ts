@@ -32,7 +32,7 @@ export interface BlendLayout {
   readonly extent: number;
 }
 
-/** Planes that are kept of a tile for its neighbours. */
+/** FeatureMaps that are kept of a tile for its neighbours. */
 interface Edge {
   readonly data: Float32Array;
   readonly height: number;
@@ -117,7 +117,7 @@ export class MaskBlender {
   }
 }
 
-/** Part of a tile's planes, and where it lies in the picture. */
+/** Part of a tile's feature maps, and where it lies in the picture. */
 interface Area {
   readonly top: number;
   readonly left: number;
@@ -144,7 +144,7 @@ function* lines(
   }
 }
 
-/** A copy of a part of a tile's planes. */
+/** A copy of a part of a tile's feature maps. */
 function cut(tile: BlendTile, channels: number, area: Area): Edge {
   const data = new Float32Array(channels * area.height * area.width);
   for (let line = 0; line < channels * area.height; line++) {

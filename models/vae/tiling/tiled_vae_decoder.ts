@@ -50,7 +50,7 @@ export interface TiledDecodeOptions extends OpenModelOptions {
    */
   readonly tileOverlap?: number | undefined;
   /** What `seamless` may hold, in bytes; the least possible by default. */
-  readonly planeBytes?: number | undefined;
+  readonly mapBytes?: number | undefined;
   /**
    * What AutoencoderKL computes a picture or a tile in; strips without seams are in float32. Where values outgrow float16,
    * as in SDXL's autoencoder, the picture is decoded again in float32.

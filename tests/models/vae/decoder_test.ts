@@ -65,7 +65,7 @@ Deno.test("VAE activations match the reference after every layer", async () => {
     await using model = await SegmentedModel.open(runtime, graphs);
     const { sample, ...values } = await model.run({ latents: scaled(run, 0, config.scaling_factor) });
     for (const [name, entry] of Object.entries(entries)) {
-      // Doubled planes are never made: they are one with the convolution after them.
+      // Doubled feature maps are never made: they are one with the convolution after them.
       const isDoubled = /^vae\/layer\.(5|10|15)$/.test(name);
       if (!name.startsWith("vae/") || isDoubled) continue;
       const actual = (name === "vae/decoder" ? sample : values[name.slice(4)]) as Tensor<"float32">;

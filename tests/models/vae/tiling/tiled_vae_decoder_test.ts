@@ -43,8 +43,8 @@ for (const checkpoint of TINY_CHECKPOINTS) {
     await using whole = await VaeDecoder.open(runtime, config, weights);
     const expected = await whole.decode(latents);
     for (const stripRows of [1, 2, 7, 16, 1000]) {
-      for (const planeBytes of [undefined, 1e9]) {
-        const picture = await new SeamlessDecoder(runtime, config, weights, { stripRows, planeBytes }).decode(
+      for (const mapBytes of [undefined, 1e9]) {
+        const picture = await new SeamlessDecoder(runtime, config, weights, { stripRows, mapBytes }).decode(
           latents,
         );
         const difference = largestDifference(picture, expected);
@@ -160,13 +160,13 @@ Deno.test("large pictures of AutoencoderKL are decoded without seams on a CPU", 
   );
 });
 
-Deno.test("planSeamless() holds 0.8 GB of planes for 1024 x 1024, and less is computed twice where more is allowed", () => {
+Deno.test("planSeamless() holds 0.8 GB of feature maps for 1024 x 1024, and less is computed twice where more is allowed", () => {
   const config = AutoencoderKLConfig.parse({ block_out_channels: [128, 256, 512, 512], layers_per_block: 2 });
   const size = { height: 128, width: 128 };
   const least = planSeamless(config, size);
-  assert.equal(least.planeBytes, 805306368);
+  assert.equal(least.mapBytes, 805306368);
   const more = planSeamless(config, size, 4e9);
-  assert(more.planeBytes > least.planeBytes && more.planeBytes <= 4e9);
+  assert(more.mapBytes > least.mapBytes && more.mapBytes <= 4e9);
   assert(more.steps.every(({ keepsInner }) => keepsInner));
 });
 
@@ -189,7 +189,7 @@ Deno.test("strips cover all rows, and each reads the rows that its convolutions 
           );
           assert.equal(plain.first + plain.crop[0], strip.first);
           const doubled = sourceRows(strip, rows, halo, true);
-          // Row u of the doubled planes is made of the small rows ⌊(u - 1) / 2⌋ and ⌊(u + 1) / 2⌋.
+          // Row u of the doubled feature maps is made of the small rows ⌊(u - 1) / 2⌋ and ⌊(u + 1) / 2⌋.
           assert(doubled.first <= Math.max(0, Math.floor((Math.max(0, strip.first - halo) - 1) / 2)));
           assert(doubled.end > Math.min(half - 1, Math.floor(Math.min(rows, strip.end + halo) / 2)));
           assert.equal(2 * doubled.first + doubled.crop[0], strip.first);

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Planes in memory, row after row, so that any run of rows is one piece of memory: what a graph reads and writes
+ * FeatureMaps in memory, row after row, so that any run of rows is one piece of memory: what a graph reads and writes
  * without a copy.
  *
  * @module
@@ -10,20 +10,20 @@
 import { ARRAY_TYPES } from "../../../artifacts/dtype.ts";
 import { releaseBuffer, type Tensor, tensor } from "../../../artifacts/tensor.ts";
 
-/** Sizes of planes. */
-export interface PlaneSizes {
+/** Sizes of feature maps. */
+export interface FeatureMapSizes {
   readonly rows: number;
   readonly channels: number;
   readonly width: number;
 }
 
-/** Bytes of planes in float32. */
-export function planeBytes({ rows, channels, width }: PlaneSizes): number {
+/** Bytes of feature maps in float32. */
+export function mapBytes({ rows, channels, width }: FeatureMapSizes): number {
   return Float32Array.BYTES_PER_ELEMENT * rows * channels * width;
 }
 
-/** Planes [rows, channels, width] in float32. */
-export class Planes implements PlaneSizes {
+/** FeatureMaps [rows, channels, width] in float32. */
+export class FeatureMaps implements FeatureMapSizes {
   readonly rows: number;
   readonly channels: number;
   readonly width: number;
@@ -32,11 +32,11 @@ export class Planes implements PlaneSizes {
 
   /**
    * @param sizes Rows, channels and width.
-   * @param before Rows of memory that are kept free before the first, for {@linkcode Planes.movedUp}.
+   * @param before Rows of memory that are kept free before the first, for {@linkcode FeatureMaps.movedUp}.
    * @param memory Memory that is at hand; new if left out.
    */
   constructor(
-    sizes: PlaneSizes,
+    sizes: FeatureMapSizes,
     before = 0,
     memory = new ARRAY_TYPES.float32((sizes.rows + before) * sizes.channels * sizes.width),
   ) {
@@ -56,11 +56,12 @@ export class Planes implements PlaneSizes {
   }
 
   /**
-   * Planes of the same size in the same memory, begun some rows earlier: to be written from the top while these are read,
+   * Feature maps of the same size in the same memory, begun some rows earlier: to be written from the top while these
+   * are read,
    * so that rows that are needed once more are not yet overwritten.
    */
-  movedUp(rows: number): Planes {
-    return new Planes(this, this.#before - rows, this.#memory);
+  movedUp(rows: number): FeatureMaps {
+    return new FeatureMaps(this, this.#before - rows, this.#memory);
   }
 
   /** Gives the memory back at once, without waiting for a garbage collection. Nothing can be read after it. */

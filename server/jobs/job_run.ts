@@ -16,7 +16,7 @@ export interface JobProgress {
 }
 
 /** One run, for one job or for several that ask for the same. */
-export class Flight {
+export class JobRun {
   /** What the jobs share. */
   readonly key: string;
   /** What was asked for: pictures, a whole graph, or one stage. */
@@ -84,8 +84,8 @@ export class Flight {
       .flatMap((source) => typeof source === "object" && "artifact" in source ? [source.artifact] : []);
   }
 
-  /** Whether another flight is about to make something that this one needs too, and will find in the store then. */
-  shouldWaitFor(other: Flight): boolean {
+  /** Whether another run is about to make something that this one needs too, and will find in the store then. */
+  shouldWaitFor(other: JobRun): boolean {
     const theirs = new Set(other.#prompts.values());
     return this.#prompts.values().some((prompt) => theirs.has(prompt));
   }

@@ -1,23 +1,23 @@
 // This module is browser compatible.
 
 /**
- * Between planes as graphs have them, channel after channel, and planes as they are held, row after row.
+ * Between feature maps as graphs have them, channel after channel, and feature maps as they are held, row after row.
  *
  * @module
  */
 
 import { GroupStatistics } from "./group_statistics.ts";
-import type { Planes } from "./planes.ts";
+import type { FeatureMaps } from "./feature_maps.ts";
 
 /**
- * Puts [channels, rows, width] into planes.
+ * Puts [channels, rows, width] into feature maps.
  *
  * @param data The values, channel after channel.
- * @param planes Where they go.
+ * @param maps Where they go.
  */
-export function rowsOf(data: Float32Array, planes: Planes): void {
-  const { rows, channels, width } = planes;
-  const into = planes.view(0, rows).data;
+export function rowsOf(data: Float32Array, maps: FeatureMaps): void {
+  const { rows, channels, width } = maps;
+  const into = maps.view(0, rows).data;
   for (let channel = 0; channel < channels; channel++) {
     for (let row = 0; row < rows; row++) {
       const start = (channel * rows + row) * width;
@@ -27,14 +27,14 @@ export function rowsOf(data: Float32Array, planes: Planes): void {
 }
 
 /**
- * Takes [channels, rows, width] out of planes.
+ * Takes [channels, rows, width] out of feature maps.
  *
- * @param planes The planes.
+ * @param maps The feature maps.
  * @returns The values, channel after channel.
  */
-export function channelsOf(planes: Planes): Float32Array<ArrayBuffer> {
-  const { rows, channels, width } = planes;
-  const from = planes.view(0, rows).data;
+export function channelsOf(maps: FeatureMaps): Float32Array<ArrayBuffer> {
+  const { rows, channels, width } = maps;
+  const from = maps.view(0, rows).data;
   const data = new Float32Array(channels * rows * width);
   for (let channel = 0; channel < channels; channel++) {
     for (let row = 0; row < rows; row++) {
@@ -51,7 +51,7 @@ export function channelsOf(planes: Planes): Float32Array<ArrayBuffer> {
  * @param data [channels, rows, width].
  * @param groups Number of groups.
  */
-export function planeStatistics(data: Float32Array, groups: number): GroupStatistics {
+export function mapStatistics(data: Float32Array, groups: number): GroupStatistics {
   const count = data.length / groups;
   const means = new Float64Array(groups);
   const squares = new Float64Array(groups);
