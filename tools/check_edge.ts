@@ -1,5 +1,5 @@
 /**
- * Holds the edge-safe rooms to their word: every file in them carries the mark but for those that are listed here,
+ * Checks that the edge-safe folders use Web APIs alone: every file in them carries the mark but for those that are listed here,
  * marked files reach neither Node's modules nor unmarked files, and all of them type-check against DOM libraries alone.
  * The idea is denoland/std's browser check.
  *
@@ -12,12 +12,22 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const MARK = "// This module is browser compatible.";
-const ROOMS = ["artifacts", "errors", "graph", "images", "models", "random", "schedulers", "stages", "text"];
+const FOLDERS = [
+  "artifacts",
+  "errors",
+  "graph",
+  "images",
+  "models",
+  "random",
+  "schedulers",
+  "stages",
+  "text",
+];
 
-/** What users of the edge-safe rooms import. */
+/** What users of the edge-safe folders import. */
 const ENTRIES = ["web.ts"];
 
-/** Files of the rooms that need a disk or a process, and say so by having no mark. */
+/** Files of the folders that need a disk or a process, and say so by having no mark. */
 const UNMARKED = [
   /^artifacts\/(atomically|disk|disk_room|file_lock|output_file|proxy)\.ts$/,
   /^artifacts\/store\/(default_folder|folder_\w+|usable_store)\.ts$/,
@@ -79,7 +89,7 @@ function checkTypes(files: readonly string[]): boolean {
   }
 }
 
-const files = [...ROOMS.flatMap(sources), ...ENTRIES].filter((path) => !GENERATED.test(path));
+const files = [...FOLDERS.flatMap(sources), ...ENTRIES].filter((path) => !GENERATED.test(path));
 const marked = files.filter(isMarked);
 const faults = [
   ...files.filter((path) => !isMarked(path) && !UNMARKED.some((allowed) => allowed.test(path)))

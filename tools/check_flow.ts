@@ -1,5 +1,5 @@
 /**
- * Holds the files to the flow: a file imports from its own room and from those below it, never from one above; no files
+ * Holds the files to the flow: a file imports from its own folder and from those below it, never from one above; no files
  * import one another in a circle; and one family of networks is known to its folder and to the registry alone.
  *
  * @module
@@ -11,8 +11,8 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
-/** The rooms, from the ground up: what is computed, how it is put together, who asks for it. */
-const ROOMS = [
+/** The folders, from the ground up: computing, putting stages together, and the programs on top. */
+const FOLDERS = [
   "errors",
   "artifacts",
   "random",
@@ -39,7 +39,7 @@ const ROOMS = [
   "web.ts",
 ];
 
-/** All TypeScript files of a room, relative to the root. */
+/** All TypeScript files of a folder, relative to the root. */
 function sources(path: string): string[] {
   if (statSync(join(ROOT, path)).isFile()) return path.endsWith(".ts") ? [path] : [];
   return readdirSync(join(ROOT, path)).flatMap((name) => sources(`${path}/${name}`));
@@ -68,14 +68,14 @@ function localImports(path: string): Import[] {
   }));
 }
 
-const files = new Map(ROOMS.flatMap(sources).map((path) => [path, localImports(path)]));
+const files = new Map(FOLDERS.flatMap(sources).map((path) => [path, localImports(path)]));
 
-/** What imports from a room above its own. */
+/** What imports from a folder above its own. */
 function climbing(): string[] {
-  return ROOMS.flatMap((room, floor) =>
-    sources(room).flatMap((path) =>
+  return FOLDERS.flatMap((folder, floor) =>
+    sources(folder).flatMap((path) =>
       files.get(path)!
-        .filter(({ target }) => ROOMS.indexOf(target.split("/")[0]!) > floor)
+        .filter(({ target }) => FOLDERS.indexOf(target.split("/")[0]!) > floor)
         .map(({ target }) => `${path}: imports ${target}, which stands above it`)
     )
   );
@@ -123,7 +123,7 @@ for (const fault of faults) Deno.stderr.writeSync(new TextEncoder().encode(`${fa
 if (faults.length > 0) Deno.exit(1);
 Deno.stdout.writeSync(
   new TextEncoder().encode(
-    `${ROOMS.length} rooms import downwards only, ${files.size} files without a circle, ` +
+    `${FOLDERS.length} folders import downwards only, ${files.size} files without a circle, ` +
       `none but ${FAMILY.registry} knows ${FAMILY.folder}\n`,
   ),
 );
