@@ -101,16 +101,17 @@ function checkFinite({ name, timesteps, sigmas = [] }: Scheduler): void {
 }
 
 /**
- * Takes the steps of a run on a sample, predictions and noise of nothing but zeros: whatever the values, they
- * are multiplied by the same weights, and 0 times a weight that is not finite is no number.
+ * Takes the steps of a run on values that are not 0. A weight that is not finite makes them infinite or no
+ * number, unless the scheduler clips infinity to the sample's range: then the run goes on from there, as in the
+ * reference.
  */
 function checkSteps(scheduler: Scheduler): void {
   const { name, timesteps } = scheduler;
-  const zeros = (count: number): Float32Array => new Float32Array(count);
-  let sample = zeros(1).map((value) => value * scheduler.initNoiseSigma);
+  const all = (value: number) => (count: number): Float32Array => new Float32Array(count).fill(value);
+  let sample = all(scheduler.initNoiseSigma)(1);
   for (const call of timesteps.keys()) {
     const input = scheduler.scaleModelInput(sample, call);
-    const after = scheduler.step(zeros(1), call, sample, zeros);
+    const after = scheduler.step(all(0.5)(1), call, sample, all(0.25));
     sample = Float32Array.from(after.sample);
     const values = [...input, ...sample, ...after.predictedOriginal ?? []];
     if (values.every(Number.isFinite)) continue;

@@ -98,6 +98,10 @@ def cases():
         yield name, {}, {"timesteps": [1200, 700, 300]}
     yield DDPM, {"beta_schedule": "sigmoid"}, {"steps": 5}
     yield DDPM, {"beta_schedule": "sigmoid", "beta_start": 0.001, "beta_end": 0.012, "clip_sample": False}, {"steps": 5}
+    # At pure noise the clean sample is infinite, and clipped.
+    zero = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing", "clip_sample": True}
+    for name in (DDIM, DDPM, LCM):
+        yield name, {**zero, "clip_sample_range": 1.5}, {"steps": 4}
 
 
 def fractions(seed):
