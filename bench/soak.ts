@@ -33,6 +33,9 @@ const { values } = parseArgs({
 
 const SECONDS = Number(values.minutes) * 60;
 
+/** Turns of the loop in a second. */
+const SECOND = 10;
+
 /** The disk, and the bound of the store on it. */
 const DISK_MB = 128;
 const STORE_SIZE = "64MB";
@@ -56,11 +59,10 @@ class Soak {
   #server: ServerProcess;
   #phase: Phase = "before";
   #mayBeFull = false;
-  /** Seconds from the moment when the disk had space to the first order that was accepted; NaN for none. */
+  /** When the disk had space again, and how many jobs were accepted by then. */
+  #emptied: { readonly seconds: number; readonly accepted: number } | undefined;
+  /** Seconds from that moment to the first order that was accepted; NaN for none. */
   #recovered = NaN;
-  #acceptedWhenEmptied = 0;
-  /** Requests that were begun. */
-  #begun = 0;
 
   constructor(disk: SmallDisk, server: ServerProcess) {
     this.#disk = disk;
@@ -70,53 +72,26 @@ class Soak {
   /** Runs it, and reports. */
   async run(): Promise<void> {
     const { account } = this;
-    const server = this.#server;
     const clients = new Clients({
-      url: server.url,
+      url: this.#server.url,
       account,
       twister: MersenneTwister.fromSeed(Number(values.seed)),
       phase: () => this.#phase,
       mayBeFull: () => this.#mayBeFull,
     });
-    const watch = new Watch(server, (fault) => account.fault(fault));
-    const begun = performance.now();
-    const elapsed = (): number => (performance.now() - begun) / 1000;
-    let emptied = Infinity;
+    const watch = new Watch(this.#server, (fault) => account.fault(fault));
+    const started = performance.now();
+    const elapsed = (): number => (performance.now() - started) / 1000;
+    let begun = 0;
     for (let tick = 0; elapsed() < SECONDS; tick++) {
-      if (this.#phase === "before" && elapsed() >= SECONDS / 3) {
-        this.#phase = "full";
-        this.#mayBeFull = true;
-        console.error(`${Math.round(elapsed())} s: the disk is full; ${account.accepted} jobs accepted`);
+      await this.#turn(elapsed());
+      for (const due = elapsed() * Number(values.rate); begun < due; begun++) clients.next();
+      if (tick % SECOND === 0) watch.tick(this.#phase);
+      if (tick % (2 * SECOND) === 0) {
+        clients.look().catch((error: unknown) => account.fault(`A look at the jobs failed: ${error}`));
       }
-      // What the server removes from its store is taken again.
-      if (this.#phase === "full" && tick % 10 === 0) await this.#disk.fill();
-      if (this.#phase === "full" && elapsed() >= SECONDS / 2) {
-        await this.#disk.empty();
-        this.#phase = "after";
-        emptied = elapsed();
-        console.error(`${Math.round(elapsed())} s: the disk has space; ${account.open.size} jobs are open`);
-      }
-      if (elapsed() > emptied + RECOVERS_S) this.#mayBeFull = false;
-      const due = elapsed() * Number(values.rate);
-      while (this.#begun < due) {
-        this.#begun += 1;
-        clients.next();
-      }
-      if (tick % 10 === 0) watch.tick(this.#phase);
-      if (tick % 600 === 599) {
-        console.error(
-          `${Math.round(elapsed())} s: ${account.accepted} jobs accepted, ${account.open.size} open, ` +
-            `${account.pictures} pictures, ${account.faultCount} faults`,
-        );
-      }
-      if (tick % 20 === 0) void clients.look().catch((error: unknown) => account.fault(String(error)));
-      if (
-        Number.isNaN(this.#recovered) && emptied < Infinity && account.accepted > this.#acceptedWhenEmptied
-      ) {
-        this.#recovered = elapsed() - emptied;
-      }
-      if (emptied === Infinity) this.#acceptedWhenEmptied = account.accepted;
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      if (tick % (60 * SECOND) === 0) this.#tell(elapsed());
+      await new Promise((resolve) => setTimeout(resolve, 1000 / SECOND));
     }
     await clients.rest();
     for (const end = elapsed() + ENDS_S; account.open.size > 0 && elapsed() < end;) {
@@ -127,6 +102,39 @@ class Soak {
     await watch.rest();
     for (const { id } of account.open.values()) account.fault(`${id} has not ended`);
     this.#report(clients, watch, elapsed());
+  }
+
+  /** Fills the disk, or empties it, when that is due. */
+  async #turn(seconds: number): Promise<void> {
+    const { accepted } = this.account;
+    if (this.#phase === "before" && seconds >= SECONDS / 3) {
+      this.#phase = "full";
+      this.#mayBeFull = true;
+      this.#tell(seconds);
+    }
+    if (this.#phase === "full" && seconds < SECONDS / 2) {
+      // What the server removes from its store is taken again.
+      await this.#disk.fill();
+    } else if (this.#phase === "full") {
+      await this.#disk.empty();
+      this.#phase = "after";
+      this.#emptied = { seconds, accepted };
+      this.#tell(seconds);
+    }
+    if (this.#emptied === undefined) return;
+    if (Number.isNaN(this.#recovered) && accepted > this.#emptied.accepted) {
+      this.#recovered = seconds - this.#emptied.seconds;
+    }
+    if (seconds > this.#emptied.seconds + RECOVERS_S) this.#mayBeFull = false;
+  }
+
+  /** Tells how far it is. */
+  #tell(seconds: number): void {
+    const { accepted, open, pictures, faultCount } = this.account;
+    console.error(
+      `${Math.round(seconds)} s, ${this.#phase}: ${accepted} jobs accepted, ${open.size} open, ` +
+        `${pictures} pictures, ${faultCount} faults`,
+    );
   }
 
   #report(clients: Clients, watch: Watch, seconds: number): void {
@@ -188,16 +196,25 @@ function megabytes(bytes: number): number {
 }
 
 console.error(`--seed ${values.seed} draws the same`);
-await onSmallDisk(DISK_MB, async (disk) => {
-  const server = await new ServerProcess({
-    store: join(disk.folder, "store"),
-    args: ["--store-size", STORE_SIZE],
-    // As `deno task serve` does.
-    env: { MALLOC_ARENA_MAX: "1" },
-  }).listens();
-  try {
-    await new Soak(disk, server).run();
-  } finally {
-    await server.end("SIGTERM");
-  }
-});
+const interrupted = Promise.withResolvers<never>();
+Deno.addSignalListener("SIGINT", () => interrupted.reject(new Error("The soak was interrupted")));
+try {
+  await onSmallDisk(DISK_MB, async (disk) => {
+    const server = await new ServerProcess({
+      store: join(disk.folder, "store"),
+      args: ["--store-size", STORE_SIZE],
+      // As `deno task serve` does.
+      env: { MALLOC_ARENA_MAX: "1" },
+    }).listens();
+    try {
+      await Promise.race([new Soak(disk, server).run(), interrupted.promise]);
+    } finally {
+      await server.end("SIGTERM");
+    }
+  });
+} catch (error) {
+  // The disk is unmounted by now; the clients of an interrupted soak would go on without a server.
+  console.error(error);
+  Deno.exit(1);
+}
+Deno.exit();
