@@ -89,6 +89,17 @@ export class FolderStore implements RunStore {
     return await stat(this.#path("artifacts", id)).then((found) => found.isFile(), () => false);
   }
 
+  /**
+   * Writes down that an artifact is used, so that it is not among the first that a collection removes.
+   *
+   * @param id The artifact.
+   * @returns Whether it is there.
+   */
+  async use(id: string): Promise<boolean> {
+    await touch(this.#path("artifacts", id));
+    return await this.has(id);
+  }
+
   async delete(id: string): Promise<void> {
     await this.#remove("artifacts", id);
     await this.#remove("makers", id);
