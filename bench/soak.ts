@@ -2,7 +2,7 @@
 /**
  * Loads a server for half an hour, and fills its disk meanwhile.
  *
- *     deno run -A bench/soak.ts [--minutes 30] [--rate 2] [--seed N]
+ *     deno run -A bench/soak.ts [--minutes 30] [--rate 2] [--store-size 64MB] [--seed N]
  *
  * The server is a process of its own, and its store lies on a small disk that root of a Linux machine may
  * mount. Clients order jobs, streams, pictures and artifacts at a steady rate; some cancel, some leave. After
@@ -27,6 +27,7 @@ const { values } = parseArgs({
   options: {
     minutes: { type: "string", default: "30" },
     rate: { type: "string", default: "2" },
+    "store-size": { type: "string", default: "64MB" },
     seed: { type: "string", default: String(Date.now() % 2 ** 31) },
   },
 });
@@ -36,9 +37,8 @@ const SECONDS = Number(values.minutes) * 60;
 /** Turns of the loop in a second. */
 const SECOND = 10;
 
-/** The disk, and the bound of the store on it. */
+/** Megabytes of the disk. */
 const DISK_MB = 128;
-const STORE_SIZE = "64MB";
 
 /** Seconds in which the server must recover once the disk has space. */
 const RECOVERS_S = 10;
@@ -202,7 +202,7 @@ try {
   await onSmallDisk(DISK_MB, async (disk) => {
     const server = await new ServerProcess({
       store: join(disk.folder, "store"),
-      args: ["--store-size", STORE_SIZE],
+      args: ["--store-size", values["store-size"]],
       // As `deno task serve` does.
       env: { MALLOC_ARENA_MAX: "1" },
     }).listens();

@@ -144,3 +144,20 @@ Deno.test("collectGarbage() removes what was not used for the longest time, unti
     assert.deepEqual(nothing, { files: 0, bytes: 0 });
   });
 });
+
+Deno.test("collectGarbage() spares a file that is used after it was listed", async () => {
+  await withFolder(async (folder) => {
+    const { store, ids } = await filledStore(folder, 2);
+    const [used, unused] = ids.map((id) => shardPath(folder, "artifacts", id));
+    const before = new Date(Date.now() - 3600_000);
+    for (const path of [used!, unused!]) await Deno.utime(path, before, before);
+    const { left } = await collectGarbage(store, 0, {
+      isNeeded: ({ path }) => {
+        if (path === used) Deno.utimeSync(path, new Date(), new Date());
+        return false;
+      },
+    });
+    assert.deepEqual((await Array.fromAsync(store.list())).map(({ id }) => id), [ids[0]]);
+    assert.equal(left.files, 1);
+  });
+});
