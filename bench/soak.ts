@@ -59,6 +59,7 @@ class Soak {
   #server: ServerProcess;
   #phase: Phase = "before";
   #mayBeFull = false;
+  #faultsTold = 0;
   /** When the disk had space again, and how many jobs were accepted by then. */
   #emptied: { readonly seconds: number; readonly accepted: number } | undefined;
   /** Seconds from that moment to the first order that was accepted; NaN for none. */
@@ -128,13 +129,20 @@ class Soak {
     if (seconds > this.#emptied.seconds + RECOVERS_S) this.#mayBeFull = false;
   }
 
-  /** Tells how far it is. */
+  /** Tells how far it is, and which faults are new. */
   #tell(seconds: number): void {
     const { accepted, open, pictures, faultCount } = this.account;
+    this.#tellFaults();
     console.error(
       `${Math.round(seconds)} s, ${this.#phase}: ${accepted} jobs accepted, ${open.size} open, ` +
         `${pictures} pictures, ${faultCount} faults`,
     );
+  }
+
+  #tellFaults(): void {
+    const { faults } = this.account;
+    for (const fault of faults.slice(this.#faultsTold)) console.error(fault);
+    this.#faultsTold = faults.length;
   }
 
   #report(clients: Clients, watch: Watch, seconds: number): void {
@@ -185,7 +193,7 @@ class Soak {
       ) => [name, typeof value === "object" ? JSON.stringify(value) : value]),
     ));
     console.log(JSON.stringify(figures));
-    for (const fault of account.faults) console.error(fault);
+    this.#tellFaults();
     for (const line of log.split("\n")) if (/"event":"(?:job_)?fault"/.test(line)) console.error(line);
     if (account.faultCount > 0) Deno.exitCode = 1;
   }
