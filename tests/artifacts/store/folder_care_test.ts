@@ -161,3 +161,19 @@ Deno.test("collectGarbage() spares a file that is used after it was listed", asy
     assert.equal(left.files, 1);
   });
 });
+
+Deno.test("who made an artifact is used when the result is, and is written again where it was removed", async () => {
+  await withFolder(async (folder) => {
+    const { store, ids } = await filledStore(folder, 2);
+    const made = await store.madeBy(ids[0]!);
+    const key = await artifactId(sampleArtifact(1000));
+    const maker = shardPath(folder, "makers", ids[0]!);
+    const before = new Date(Date.now() - 3600_000);
+    await Deno.utime(maker, before, before);
+    await store.result(key);
+    assert(Date.now() - (await Deno.stat(maker)).mtime!.getTime() < 60_000);
+    await Deno.remove(maker);
+    assert.deepEqual(await store.result(key), made);
+    assert.deepEqual(await store.madeBy(ids[0]!), made);
+  });
+});
