@@ -22,6 +22,13 @@ export interface Resident {
   readonly hosts: number;
 }
 
+/** Resident bytes and clock ticks of a process. */
+interface Process {
+  readonly pid: number;
+  readonly resident: number;
+  readonly ticks: number;
+}
+
 /** What was resident at some moment. */
 interface Moment extends Resident {
   readonly phase: Phase;
@@ -34,13 +41,13 @@ export class Watch {
   /** The longest delay of the event loop, and the most processor time of one, in seconds. */
   longestLag = 0;
   longestBusy = 0;
-  /** Processor seconds of the server and of the processes that run its stages. */
-  processorSeconds = 0;
   #server: ServerProcess;
   #fault: (message: string) => void;
   #underWay = new Set<Promise<void>>();
   #ticks = 0;
   #moments: Moment[] = [];
+  /** Clock ticks of each process, those that have ended included. */
+  #ticksOf = new Map<number, number>();
   #metrics = "";
 
   /**
@@ -61,6 +68,11 @@ export class Watch {
   /** Waits for all answers. */
   async rest(): Promise<void> {
     await Promise.all(this.#underWay);
+  }
+
+  /** Processor seconds of the server and of the processes that run its stages. */
+  get processorSeconds(): number {
+    return this.#ticksOf.values().reduce((sum, ticks) => sum + ticks, 0) / TICKS;
   }
 
   /** The sum of a counter over all its labels. */
@@ -108,12 +120,11 @@ export class Watch {
       server: this.total("process_resident_memory_bytes"),
       hosts: hosts.reduce((sum, { resident }) => sum + resident, 0),
     });
-    const { ticks } = await stat(this.#server.pid);
-    this.processorSeconds = (ticks + hosts.reduce((sum, { ticks }) => sum + ticks, 0)) / TICKS;
+    for (const { pid, ticks } of [await stat(this.#server.pid), ...hosts]) this.#ticksOf.set(pid, ticks);
   }
 
   /** The processes that run the server's stages. */
-  async #hosts(): Promise<{ resident: number; ticks: number }[]> {
+  async #hosts(): Promise<Process[]> {
     const { pid } = this.#server;
     // Linux lists children by the thread that began them.
     const threads = await Array.fromAsync(Deno.readDir(`/proc/${pid}/task`), ({ name }) => name);
@@ -126,15 +137,15 @@ export class Watch {
   }
 }
 
-/** Resident bytes and clock ticks of a process. */
-async function stat(pid: number): Promise<{ resident: number; ticks: number }> {
+/** Reads what the system knows of a process. */
+async function stat(pid: number): Promise<Process> {
   const text = await Deno.readTextFile(`/proc/${pid}/stat`);
   // The fields after the name, which may hold spaces; `man 5 proc` counts them from 3.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ").map(Number);
   const field = (number: number): number => fields[number - 3]!;
   const status = await Deno.readTextFile(`/proc/${pid}/status`);
   const resident = Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024;
-  return { resident, ticks: field(14) + field(15) };
+  return { pid, resident, ticks: field(14) + field(15) };
 }
 
 function mean(moments: readonly Resident[]): Resident {
