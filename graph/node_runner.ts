@@ -207,10 +207,11 @@ export class NodeRunner {
     this.#emit(node, { type: "stage:end", ms, executor: node.where.name, ...(memory ? { memory } : {}) });
   }
 
-  /** The nodes that have not run, this one included. */
+  /** A node and those after it that have not run. The node itself may be finished, its result lost. */
   #waiting(node: ReadyNode): ReadyNode[] {
     const { nodes } = this.#options;
-    return nodes.slice(nodes.indexOf(node)).filter(({ id }) => !this.#finished.has(id));
+    const later = nodes.slice(nodes.indexOf(node) + 1);
+    return [node, ...later.filter(({ id }) => !this.#finished.has(id))];
   }
 
   #finish(node: ReadyNode, finished: FinishedNode): void {

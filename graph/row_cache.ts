@@ -84,7 +84,8 @@ export class RowCache {
    * @param node The node that is about to run.
    * @param waiting The nodes that have not run, the node included.
    * @param signal Stops preparing.
-   * @returns One run for all of them; undefined where the node has no rows.
+   * @returns One run for all of them; undefined where the node has no rows, or where none is missing, as another
+   * run has made them meanwhile.
    */
   async gather(
     node: ReadyNode,
@@ -102,6 +103,7 @@ export class RowCache {
         if (!missing.has(named.key) && !await this.#row(named, batch)) missing.set(named.key, { row, named });
       }
     }
+    if (missing.size === 0) return undefined;
     const made = [...missing.values()];
     const parameters = { ...Object(node.parameters), [batch.parameter]: made.map(({ row }) => row) };
     const request = { node: { ...node, parameters: node.stage.parameters.parse(parameters) }, inputs: {} };

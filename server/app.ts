@@ -5,6 +5,7 @@
  */
 
 import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { HonoRequest } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { cors } from "hono/cors";
 import { HTTPException } from "hono/http-exception";
@@ -127,8 +128,11 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
       },
     });
   const [small, large] = [tooLarge(maxBodyBytes), tooLarge(maxArtifactBytes)];
-  app.use((c, next) => (c.req.path.startsWith("/v1/artifacts/") ? large : small)(c, next));
-  app.use(boundJson(context.limits));
+  const bounded = boundJson(context.limits);
+  const isArtifact = ({ path }: HonoRequest): boolean => path.startsWith("/v1/artifacts/");
+  app.use((c, next) => (isArtifact(c.req) ? large : small)(c, next));
+  // An artifact is no JSON, whatever its Content-Type says, and its body can be read only once.
+  app.use((c, next) => isArtifact(c.req) ? next() : bounded(c, next));
 
   // 3. What there is.
   app.route("/", operationRoutes(metrics));

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { rm } from "node:fs/promises";
+import { rm, stat } from "node:fs/promises";
 import { leftovers, type Shard, shardFiles, SHARDS, type StoreFile } from "./folder_layout.ts";
 import { damageOf, type FolderStore } from "./folder_store.ts";
 
@@ -109,8 +109,18 @@ export async function collectGarbage(
     bytes -= file.bytes;
     doomed.push(file);
   }
-  for (const { path } of doomed) await rm(path, { force: true });
-  return { removed: sizeOf(doomed), left: sizeOf(left) };
+  const removed: StoreFile[] = [];
+  for (const file of doomed) {
+    // A run may have used it, or written it again, since it was listed.
+    const found = await stat(file.path).catch(() => undefined);
+    if (found?.mtimeMs !== file.usedAt) {
+      if (found) left.push(file);
+      continue;
+    }
+    await rm(file.path, { force: true });
+    removed.push(file);
+  }
+  return { removed: sizeOf(removed), left: sizeOf(left) };
 }
 
 function sizeOf(files: readonly StoreFile[]): StoreSize {

@@ -86,7 +86,18 @@ export class FolderStore implements RunStore {
   }
 
   async has(id: string): Promise<boolean> {
-    return await stat(this.#path("artifacts", id)).then((found) => found.isFile(), () => false);
+    return await isFile(this.#path("artifacts", id));
+  }
+
+  /**
+   * Writes down that an artifact is used, so that it is not among the first that a collection removes.
+   *
+   * @param id The artifact.
+   * @returns Whether it is there.
+   */
+  async use(id: string): Promise<boolean> {
+    await touch(this.#path("artifacts", id));
+    return await this.has(id);
   }
 
   async delete(id: string): Promise<void> {
@@ -108,6 +119,14 @@ export class FolderStore implements RunStore {
     const parsed = stageRecordSchema.safeParse(content);
     if (!parsed.success) return undefined;
     await touch(path);
+    // Who made an artifact is used as often as the result, and is written again where a collection removed it.
+    await Promise.all(
+      Object.values(parsed.data.outputs).map(async (id) => {
+        const maker = this.#path("makers", id);
+        if (await isFile(maker)) await touch(maker);
+        else await this.#write(maker, { key }, { flush: false }).catch(() => {});
+      }),
+    );
     return parsed.data;
   }
 
@@ -231,6 +250,10 @@ async function readIfThere(
     if (error.systemCode !== "ENOENT") onFault(error.message);
     return undefined;
   }
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return await stat(path).then((found) => found.isFile(), () => false);
 }
 
 /** Writes down that a file was used. Who may not, in a store of somebody else, may read all the same. */

@@ -97,7 +97,8 @@ export class StoreSpace {
   async #lacking(results: readonly MadeOutput[]): Promise<number> {
     let bytes = 0;
     for (const { id, images, width, height } of results) {
-      if (await this.#store.has(id)) continue;
+      // A result that was found in the store may be old: it must stay until clients have fetched it.
+      if (await this.#store.use(id)) continue;
       const isPicture = images !== undefined && width !== undefined && height !== undefined;
       bytes += isPicture ? images * width * height * PIXEL_BYTES : await this.#otherBytes();
     }

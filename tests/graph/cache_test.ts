@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
+import type { Artifact } from "../../artifacts/artifact.ts";
 import { encodeArtifact } from "../../artifacts/artifact_file.ts";
 import { shardPath } from "../../artifacts/store/folder_layout.ts";
 import { FolderStore } from "../../artifacts/store/folder_store.ts";
 import { MemoryStore } from "../../artifacts/store/memory_store.ts";
 import type { RunStore } from "../../artifacts/store/store.ts";
+import { tensor } from "../../artifacts/tensor.ts";
 import type { RunEvent } from "../../graph/events.ts";
 import { originId, originOf } from "../../graph/provenance.ts";
 import { executeGraph, runGraph } from "../../graph/run.ts";
@@ -44,6 +46,49 @@ const warningStage: Stage = defineStage({
   }),
 });
 
+/** Numbers, one in each row. */
+const rowsArtifact = (values: readonly number[]): Artifact => ({
+  kind: "numbers",
+  tensors: { values: tensor("float64", [values.length], Float64Array.from(values)) },
+  metadata: {},
+});
+
+const rowsOf = ({ tensors }: Artifact): number[] => Array.from(tensors["values"]!.data, Number);
+
+/** A stage that doubles numbers, and keeps each by itself. */
+const rowStage: Stage = defineStage({
+  name: "double",
+  version: "1",
+  description: "Doubles numbers.",
+  inputs: {},
+  outputs: { doubled: { kind: "numbers", description: "The doubled numbers." } },
+  parameters: z.strictObject({ values: z.array(z.number()).min(1) }),
+  batch: {
+    parameter: "values",
+    output: "doubled",
+    split: (all) => rowsOf(all).map((value) => rowsArtifact([value])),
+    join: (rows) => rowsArtifact(rows.flatMap(rowsOf)),
+  },
+  prepare: ({ parameters: { values } }) => ({
+    identity: { values },
+    run: () => Promise.resolve({ doubled: rowsArtifact(values.map((value) => 2 * value)) }),
+  }),
+});
+
+/** Adds the numbers of all rows. */
+const totalStage: Stage = defineStage({
+  name: "total",
+  version: "1",
+  description: "Adds the numbers of all rows.",
+  inputs: { values: { kind: "numbers", description: "The numbers." } },
+  outputs: { total: number },
+  parameters: z.strictObject({}),
+  run: ({ inputs }) =>
+    Promise.resolve({ total: numberArtifact(rowsOf(inputs.values!).reduce((sum, value) => sum + value)) }),
+});
+
+const doubles = (...values: number[]) => ({ stage: "double", parameters: { values } });
+
 const chain = (value: number, digits = 2) => ({
   one: { stage: "constant", parameters: { value } },
   sum: { stage: "add", inputs: { a: "one.value", b: "one.value" } },
@@ -59,6 +104,8 @@ async function run(
   const registry = toyStages();
   registry.add(randomStage);
   registry.add(warningStage);
+  registry.add(rowStage);
+  registry.add(totalStage);
   const made = await runGraph({ pixstage: 1, nodes }, {
     ...toyRun(),
     registry,
@@ -157,6 +204,34 @@ Deno.test("a run that hands on ids makes its results again where the store lost 
   await store.delete(made!.id);
   assert.deepEqual((await execute()).get("text.text"), made);
   assert.equal(await store.has(made!.id), true);
+});
+
+Deno.test("rows that the store lost are made again, though their records are there", async () => {
+  const store = new MemoryStore();
+  const nodes = { one: doubles(1, 2), other: doubles(2, 3) };
+  const { made } = await run(nodes, store);
+  for (const { id } of await Array.fromAsync(store.list())) await store.delete(id);
+  const again = await run(nodes, store);
+  assert.deepEqual(again.ran, ["one", "other"]);
+  assert.deepEqual(content(again.made), content(made));
+  // The result of one node is lost and needed while another node waits.
+  for (const { id } of await Array.fromAsync(store.list())) await store.delete(id);
+  const total = { stage: "total", inputs: { values: "one.doubled" } };
+  const more = await run({ one: doubles(1, 2), total, other: doubles(4, 2) }, store);
+  assert.deepEqual(more.ran, ["one", "total"], "the rows of the other are made with those of the first");
+  assert.equal(numberOf(more.made.get("total.total")?.artifact), 6);
+  assert.deepEqual(rowsOf(more.made.get("other.doubled")!.artifact), [8, 4]);
+});
+
+Deno.test("a node runs as it is where another run makes its rows meanwhile", async () => {
+  const store = new MemoryStore();
+  await run({ one: doubles(1), two: doubles(2) }, store);
+  const get = store.get.bind(store);
+  let reads = 0;
+  store.get = (id) => reads++ === 0 ? Promise.resolve(undefined) : get(id);
+  const { made, ran } = await run({ both: doubles(1, 2) }, store);
+  assert.deepEqual(ran, ["both"]);
+  assert.deepEqual(rowsOf(made.get("both.doubled")!.artifact), [2, 4]);
 });
 
 Deno.test("a run recovers from every kind of damage in its store, and says what was damaged", async () => {

@@ -47,6 +47,18 @@ Deno.test("an artifact may have a header of so many bytes, and none with more is
   assert.deepEqual(await codeOf((await put(server, deep)).reply), [400, "not_safetensors"]);
 });
 
+Deno.test("an artifact is accepted whatever Content-Type its request names", async () => {
+  await using server = await serving({ models: [] });
+  for (const [index, type] of ["application/json", "application/problem+json", "text/plain"].entries()) {
+    const file = image("U8", [100 + index], 100 + index);
+    const id = createHash("sha256").update(file).digest("hex");
+    const headers = { "content-type": type };
+    const reply = await server.ask(`/v1/artifacts/${id}`, { method: "PUT", body: file, headers });
+    assert.deepEqual(await codeOf(reply), [201, undefined], type);
+    assert.deepEqual(await (await server.ask(`/v1/artifacts/${id}`)).bytes(), file);
+  }
+});
+
 Deno.test("an artifact may have so many bytes", async () => {
   const file = image("U8", [100], 100);
   await using server = await serving({ models: [], limits: { maxArtifactBytes: file.length } });

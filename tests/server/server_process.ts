@@ -86,6 +86,11 @@ export class ServerProcess implements AsyncDisposable {
     this.#reading = this.#read(this.#process.stderr);
   }
 
+  /** The id of the process. */
+  get pid(): number {
+    return this.#process.pid;
+  }
+
   /** Waits until it listens. */
   async listens(): Promise<this> {
     await this.#listens.promise;

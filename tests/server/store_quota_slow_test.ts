@@ -136,6 +136,34 @@ Deno.test("the inputs of a waiting job stay, however old they are", async () => 
   });
 });
 
+Deno.test("a picture whose artifacts the store removed is made again, and is the same", async () => {
+  await inFolder(async (store) => {
+    await using server = await serving({ store });
+    const request = { ...SMALL, guidanceScale: 4, prompts: ["cat"] };
+    const { artifacts } = await ended(server, await order(server, { request }));
+    const path = `/v1/artifacts/${artifacts["decode.image"]!.id}`;
+    const before = await (await server.ask(path)).bytes();
+    for await (const { id } of new FolderStore(store).list()) {
+      await Deno.remove(shardPath(store, "artifacts", id));
+    }
+    assert.equal((await ended(server, await order(server, { request }))).status, "completed");
+    assert.deepEqual(await (await server.ask(path)).bytes(), before);
+  });
+});
+
+Deno.test("a picture that a job found in the store was used just now", async () => {
+  await inFolder(async (store) => {
+    await using server = await serving({ store });
+    const request = { ...SMALL, prompts: ["cat"] };
+    const { artifacts } = await ended(server, await order(server, { request }));
+    const { id } = artifacts["decode.image"]!;
+    await age(store, id, 60);
+    assert.equal((await ended(server, await order(server, { request }))).status, "completed");
+    const { mtime } = await Deno.stat(shardPath(store, "artifacts", id));
+    assert(Date.now() - mtime!.getTime() < 60_000, `last used at ${mtime}`);
+  });
+});
+
 Deno.test("serve removes files that were unused for --store-max-age days", async () => {
   await inFolder(async (store) => {
     let ids: string[];

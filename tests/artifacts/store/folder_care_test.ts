@@ -144,3 +144,36 @@ Deno.test("collectGarbage() removes what was not used for the longest time, unti
     assert.deepEqual(nothing, { files: 0, bytes: 0 });
   });
 });
+
+Deno.test("collectGarbage() spares a file that is used after it was listed", async () => {
+  await withFolder(async (folder) => {
+    const { store, ids } = await filledStore(folder, 2);
+    const [used, unused] = ids.map((id) => shardPath(folder, "artifacts", id));
+    const before = new Date(Date.now() - 3600_000);
+    for (const path of [used!, unused!]) await Deno.utime(path, before, before);
+    const { left } = await collectGarbage(store, 0, {
+      isNeeded: ({ path }) => {
+        if (path === used) Deno.utimeSync(path, new Date(), new Date());
+        return false;
+      },
+    });
+    assert.deepEqual((await Array.fromAsync(store.list())).map(({ id }) => id), [ids[0]]);
+    assert.equal(left.files, 1);
+  });
+});
+
+Deno.test("who made an artifact is used when the result is, and is written again where it was removed", async () => {
+  await withFolder(async (folder) => {
+    const { store, ids } = await filledStore(folder, 2);
+    const made = await store.madeBy(ids[0]!);
+    const key = await artifactId(sampleArtifact(1000));
+    const maker = shardPath(folder, "makers", ids[0]!);
+    const before = new Date(Date.now() - 3600_000);
+    await Deno.utime(maker, before, before);
+    await store.result(key);
+    assert(Date.now() - (await Deno.stat(maker)).mtime!.getTime() < 60_000);
+    await Deno.remove(maker);
+    assert.deepEqual(await store.result(key), made);
+    assert.deepEqual(await store.madeBy(ids[0]!), made);
+  });
+});
