@@ -18,13 +18,17 @@ export function DropTarget(): VNode | null {
     const listening = new AbortController();
     const options = { signal: listening.signal };
     const hasFiles = ({ dataTransfer }: DragEvent): boolean => dataTransfer?.types.includes("Files") ?? false;
-    addEventListener("dragover", (event) => {
+    document.addEventListener("dragover", (event) => {
       if (!hasFiles(event)) return;
       event.preventDefault();
       setOver(true);
     }, options);
-    addEventListener("dragleave", ({ relatedTarget }) => relatedTarget === null && setOver(false), options);
-    addEventListener("drop", (event) => {
+    document.addEventListener(
+      "dragleave",
+      ({ relatedTarget }) => relatedTarget === null && setOver(false),
+      options,
+    );
+    document.addEventListener("drop", (event) => {
       if (!hasFiles(event)) return;
       event.preventDefault();
       setOver(false);
