@@ -68,8 +68,8 @@ const MISSING: Readonly<Record<Device, { readonly says: RegExp; readonly reason:
   },
   cuda: {
     says: /Failed to load (shared )?library|backend not found/,
-    reason:
-      "ONNX Runtime's CUDA libraries are not installed, or CUDA 12 and cuDNN 9 are not (docs/devices.md)",
+    reason: "ONNX Runtime's CUDA libraries, or NVIDIA's CUDA and cuDNN, are not installed: " +
+      "`deno task devices` says what brings them",
   },
 };
 
