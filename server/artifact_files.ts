@@ -5,14 +5,14 @@
  */
 
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { stat } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import { writeAtomically } from "../artifacts/atomically.ts";
 import { readSafetensorsFileHeader } from "../artifacts/disk.ts";
 import { LENGTH_BYTES, LONGEST_HEADER } from "../artifacts/safetensors_header.ts";
 import { SafetensorsError } from "../artifacts/safetensors_error.ts";
 import { partialPath, shardPath } from "../artifacts/store/folder_layout.ts";
 import { touch } from "../artifacts/store/folder_store.ts";
+import { systemCode } from "../errors/foreign_error.ts";
 import { ApiError } from "./api_error.ts";
 import { Slots } from "./engine/slots.ts";
 import type { Limits } from "./limits.ts";
@@ -68,18 +68,36 @@ export class ArtifactFiles {
     const state = `${found.size} ${found.mtimeMs} ${found.ino}`;
     if (this.#whole.get(id) === state) return file;
     using _slot = await this.#hashing.take();
+    const content = await this.open(file, 0, file.size);
+    if (!content) return undefined;
     const hash = createHash("sha256");
-    for await (const chunk of this.read(file, 0, file.size)) hash.update(chunk);
+    for await (const chunk of content) hash.update(chunk);
     if (hash.digest("hex") !== id) return undefined;
     if (this.#whole.size >= 10_000) this.#whole.clear();
     this.#whole.set(id, state);
     return file;
   }
 
-  /** Reads bytes of a file, from `start` up to, not including, `end`. */
-  read({ path }: ArtifactFile, start: number, end: number): AsyncIterable<Uint8Array> {
-    if (start >= end) return (async function* () {})();
-    return createReadStream(path, { start, end: end - 1, highWaterMark: 1 << 18 });
+  /**
+   * Opens a file, so that its bytes can be read even if a later snapshot takes its place meanwhile.
+   *
+   * @param file The file.
+   * @param start The first byte.
+   * @param end The byte after the last.
+   * @returns The bytes; undefined where the file is gone.
+   */
+  async open(
+    { path }: ArtifactFile,
+    start: number,
+    end: number,
+  ): Promise<AsyncIterable<Uint8Array> | undefined> {
+    const file = await open(path).catch((error: unknown) => {
+      if (systemCode(error) === "ENOENT") return undefined;
+      throw error;
+    });
+    if (start < end) return file?.createReadStream({ start, end: end - 1, highWaterMark: 1 << 18 });
+    await file?.close();
+    return file && (async function* () {})();
   }
 
   /**

@@ -13,10 +13,11 @@ import { ERROR_CODES, type ErrorCode } from "../../errors/error_codes.ts";
 import { InputError, PixstageError, type PixstageErrorOptions } from "../../errors/pixstage_error.ts";
 import { EventSourceParserStream } from "eventsource-parser/stream";
 import { z } from "zod";
+import type { Artifact } from "../../artifacts/artifact.ts";
 import { asJson } from "../../artifacts/canonical_json.ts";
 import { fetchFailure } from "../../artifacts/fetch_failure.ts";
 import { patientFetch } from "../../artifacts/patient_fetch.ts";
-import { HttpStore, KEY_WANTED } from "../../artifacts/store/http_store.ts";
+import { HttpStore, KEY_WANTED, StoreRequestError } from "../../artifacts/store/http_store.ts";
 import { sha256Schema } from "../../artifacts/store/stage_record.ts";
 import { stageReportSchema } from "../../stages/stage_report.ts";
 import { runEventSchema, type StageMemory } from "../events.ts";
@@ -209,8 +210,7 @@ export class HttpExecutor implements Executor {
         const told = runEventSchema.safeParse(content).data;
         if (told?.type === "stage:end") memory = told.memory;
         if (told?.type === "checkpoint" && snapshots) {
-          const state = await store.get(told.id);
-          // The next one may have taken its place already.
+          const state = await this.#fetchSnapshot(told.id, store, report, signal);
           if (state) await snapshots.keep({ artifact: state });
         }
         const reported = stageReportSchema.safeParse(content).data;
@@ -222,6 +222,26 @@ export class HttpExecutor implements Executor {
       throw this.#brokeOff(stage.name, error);
     }
     throw this.#brokeOff(stage.name);
+  }
+
+  /**
+   * A snapshot of the stage. The next one may have taken its place already, and a run does not fail for want
+   * of one: then there is none.
+   */
+  async #fetchSnapshot(
+    id: string,
+    store: HttpStore,
+    report: ExecuteOptions["report"],
+    signal: AbortSignal,
+  ): Promise<Artifact | undefined> {
+    try {
+      return await store.get(id);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof StoreRequestError)) throw error;
+      report({ type: "warning", message: `A snapshot is not kept: ${error.message}` });
+      return undefined;
+    }
   }
 
   /** Sends the requests of a node; tells of each that is sent again. */

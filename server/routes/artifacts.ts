@@ -112,10 +112,10 @@ export function artifactRoutes({ artifacts, pictures, limits }: ServerContext) {
         return new Response(null, { status: 416, headers: { "content-range": `bytes */${file.size}` } });
       }
       const { start, end } = range ?? { start: 0, end: file.size };
-      const body = context.req.method === "HEAD"
-        ? null
-        : ReadableStream.from(artifacts.read(file, start, end));
-      return new Response(body, {
+      const isHead = context.req.method === "HEAD";
+      const content = isHead ? undefined : await artifacts.open(file, start, end);
+      if (!content && !isHead) throw missing(id);
+      return new Response(content ? ReadableStream.from(content) : null, {
         status: range ? 206 : 200,
         headers: {
           ...headers,
