@@ -48,7 +48,7 @@ export function describePicture(
     Steps: origin.steps,
     Sampler: origin.scheduler,
     "CFG scale": origin.guidanceScale,
-    "Guidance interval": origin.guidanceInterval?.join("–"),
+    "Guidance interval": origin.guidanceInterval?.join("-"),
     Seed: origin.seeds?.[image],
     Size: `${width}x${height}`,
     Model: origin.model,

@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import type { Artifact } from "../../artifacts/artifact.ts";
 import { outlineOf } from "../../artifacts/outline.ts";
 import { decodeSafetensors } from "../../artifacts/safetensors.ts";
-import { type Tensor, tensor } from "../../artifacts/tensor.ts";
+import type { Tensor } from "../../artifacts/tensor.ts";
 import type { PictureRequestInput } from "../../graph/picture_request.ts";
 import { runGraph } from "../../graph/run.ts";
 import { textToImage } from "../../graph/text_to_image.ts";
