@@ -16,9 +16,7 @@ import { PixstageError } from "../../errors/pixstage_error.ts";
 import type { QuantizedLocation, WeightLocation } from "../checkpoint/weights.ts";
 import {
   AttributeProto_AttributeType as AttributeType,
-  type AttributeProtoSchema,
   ModelProtoSchema,
-  type NodeProtoSchema,
   TensorProto_DataLocation as DataLocation,
   TensorProto_DataType as DataType,
   type TensorProtoSchema,
@@ -35,6 +33,30 @@ export interface Value {
 
 /** A size of an axis: a number, or the name of a size that is known at each run only. */
 export type Dimension = number | string;
+
+interface NodeAttribute {
+  readonly name: string;
+  readonly type: AttributeType;
+  readonly i?: bigint;
+  readonly f?: number;
+  readonly s?: Uint8Array;
+  readonly ints?: bigint[];
+  /** A branch. */
+  readonly g?: {
+    readonly name: string;
+    readonly node: Node[];
+    readonly output: MessageInitShape<typeof ValueInfoProtoSchema>[];
+  };
+}
+
+interface Node {
+  readonly opType: string;
+  readonly name: string;
+  readonly domain: string;
+  readonly input: string[];
+  readonly output: string[];
+  readonly attribute: NodeAttribute[];
+}
 
 /** A type that graphs compute in. */
 export type ComputeType = "float32" | "float16";
@@ -85,12 +107,12 @@ const INT8_ACTIVATIONS = 4n;
  * ```
  */
 export class GraphBuilder {
-  readonly #nodes: MessageInitShape<typeof NodeProtoSchema>[] = [];
+  #nodes: Node[] = [];
   /**
    * Casts of weights. They come first in the graph: of two values that an operator needs, ONNX Runtime computes the one
    * with the later node first, so a cast runs right before its use, and few float32 copies are alive at a time.
    */
-  readonly #casts: MessageInitShape<typeof NodeProtoSchema>[] = [];
+  readonly #casts: Node[] = [];
   readonly #initializers: MessageInitShape<typeof TensorProtoSchema>[] = [];
   readonly #inputs: MessageInitShape<typeof ValueInfoProtoSchema>[] = [];
   readonly #outputs: MessageInitShape<typeof ValueInfoProtoSchema>[] = [];
@@ -348,6 +370,32 @@ export class GraphBuilder {
   }
 
   /**
+   * One of two values: which one is known at each run, and the other is not computed. Weights and constants that a branch
+   * makes are the graph's; other values of a branch stay within it, shared ones too.
+   *
+   * @param condition A boolean scalar.
+   * @param then Makes the value where the condition holds.
+   * @param otherwise Makes the value where it does not; of the same type and shape.
+   * @param dtype Their type.
+   * @param dims Their shape.
+   */
+  choose(
+    condition: Value,
+    then: () => Value,
+    otherwise: () => Value,
+    dtype: DType,
+    dims: readonly Dimension[],
+  ): Value {
+    const branches = [
+      this.#branch("then_branch", then, dtype, dims),
+      this.#branch("else_branch", otherwise, dtype, dims),
+    ];
+    const chosen = this.op("If", [condition]);
+    this.#nodes.at(-1)!.attribute.push(...branches);
+    return chosen;
+  }
+
+  /**
    * The graph as ONNX bytes.
    *
    * @param name What it is, for errors and reports.
@@ -359,11 +407,7 @@ export class GraphBuilder {
       opsetImport: [{ domain: "", version: ONNX_OPSET }, { domain: CONTRIB_DOMAIN, version: 1n }],
       graph: {
         name,
-        node: [...this.#casts, ...this.#nodes].map((node) => ({
-          ...node,
-          input: node.input!.map((name) => this.#renamed.get(name) ?? name),
-          output: node.output!.map((name) => this.#renamed.get(name) ?? name),
-        })),
+        node: [...this.#casts, ...this.#nodes].map((node) => this.#withNames(node)),
         initializer: this.#initializers,
         input: this.#inputs,
         output: this.#outputs,
@@ -378,6 +422,39 @@ export class GraphBuilder {
       ...(this.#prepareWeights || options.prepareWeights ? { prepareWeights: true } : {}),
       ...(this.#folder === undefined ? {} : { weightsFolder: this.#folder, weightFiles: [...this.#files] }),
     };
+  }
+
+  /** A node, and those of its branches, with the names that outputs were given. */
+  #withNames(node: Node): Node {
+    const named = (name: string): string => this.#renamed.get(name) ?? name;
+    return {
+      ...node,
+      input: node.input.map(named),
+      output: node.output.map(named),
+      attribute: node.attribute.map((attribute) =>
+        attribute.g
+          ? {
+            ...attribute,
+            g: { ...attribute.g, node: attribute.g.node.map((inner) => this.#withNames(inner)) },
+          }
+          : attribute
+      ),
+    };
+  }
+
+  /** The nodes of a branch as a graph with one output. */
+  #branch(name: string, make: () => Value, dtype: DType, dims: readonly Dimension[]): NodeAttribute {
+    const outer = this.#nodes;
+    const nodes: Node[] = [];
+    this.#nodes = nodes;
+    try {
+      // A branch gives a value of its own, also where it makes none.
+      const value = this.op("Identity", [make()]);
+      const g = { name, node: nodes, output: [valueInfo(value.name, dtype, dims)] };
+      return { name, type: AttributeType.GRAPH, g };
+    } finally {
+      this.#nodes = outer;
+    }
   }
 
   /** A product with quantized weights; the activations are quantized too, in blocks of their own. */
@@ -408,7 +485,7 @@ export class GraphBuilder {
     attributes: Record<string, Attribute>,
     domain: string,
     outputs: number,
-    nodes = this.#nodes,
+    nodes: Node[] = this.#nodes,
   ): Value[] {
     const name = this.#name(type);
     const output = Array.from({ length: outputs }, (_, index) => index === 0 ? name : `${name}:${index}`);
@@ -454,7 +531,7 @@ export class GraphBuilder {
     value: Value,
     from: DType,
     to: ComputeType,
-    nodes: MessageInitShape<typeof NodeProtoSchema>[],
+    nodes: Node[],
   ): Value {
     if (from === to) return value;
     return this.#node("Cast", [value], { to: BigInt(DATA_TYPES[to]) }, "", 1, nodes)[0]!;
@@ -485,7 +562,7 @@ function valueInfo(
   };
 }
 
-function attribute(name: string, value: Attribute): MessageInitShape<typeof AttributeProtoSchema> {
+function attribute(name: string, value: Attribute): NodeAttribute {
   switch (typeof value) {
     case "bigint":
       return { name, type: AttributeType.INT, i: value };
