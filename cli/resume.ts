@@ -14,13 +14,13 @@ import {
   addRunOptions,
   type GenOptions,
   memoryOptions,
-  pathOrName,
   runOptions,
 } from "./gen_options.ts";
 import { ignoredOptions } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { findMade } from "./find_made.ts";
 import { number, seeds, wholeNumber } from "./option_values.ts";
+import { pathOrName } from "./path_or_name.ts";
 import { checkOutputs } from "./output.ts";
 import { pictureFormat } from "./save_pictures.ts";
 import { saveArtifact, saveMadePictures, showRun } from "./show_run.ts";

@@ -19,6 +19,7 @@ import {
   type WeightUse,
 } from "../stage.ts";
 import { checkInputs, type DenoiseInputs, denoiseInputs } from "./inputs.ts";
+import { openLoras } from "./loras.ts";
 import { denoise, type DenoiseResult, type DenoiseWork } from "./run.ts";
 import { denoiseParameters, type DenoiseSettings, openDenoiser, resolveDenoise } from "./settings.ts";
 import { packDenoiseState } from "./snapshot.ts";
@@ -143,6 +144,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
   const { guided, renderSize } = settings;
   const known = checkInputs(inputs, parameters, settings, model);
   const weights = await checkComponent("transformer", model.component);
+  const loras = await openLoras(parameters.loras ?? [], models, weights, signal);
   const { promptTokens, negativeTokens } = known;
   const job = { renderSize, guided, promptTokens, negativeTokens };
 
@@ -156,7 +158,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
     stopAfter,
     async open(run) {
       const stored = await openWeights(model.component, "transformer", precision, models, run);
-      return await model.open(run.runtime, stored, {
+      return await model.open(run.runtime, await loras.adapt(stored), {
         precision,
         guided,
         renderSize,
@@ -171,6 +173,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
       identity: {
         ...model.identity,
         ...precisionIdentity(precision),
+        ...loras.identity,
         scheduler: settings.schedulerConfig,
         timesteps: settings.timesteps,
         ...(parameters.sigmas ? { sigmas: parameters.sigmas } : {}),
@@ -183,10 +186,12 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
         generator: parameters.generator,
         allowChanges: parameters.allowChanges,
       },
-      weights: [{ ...reference, component: "transformer", content: model.component }],
+      weights: [{ ...reference, component: "transformer", content: model.component }, ...loras.weights],
       ignores: guided ? [] : ["negative"],
-      warnings: withoutEffect(parameters, settings, known, denoiser.defaults),
-      memory: model.memory(weights, job, { traits: device.traits, residency, precision, lowestPrecision }),
+      warnings: [...withoutEffect(parameters, settings, known, denoiser.defaults), ...loras.warnings],
+      memory: loras.memory(
+        model.memory(weights, job, { traits: device.traits, residency, precision, lowestPrecision }),
+      ),
     },
     inputs: known,
     settings,
