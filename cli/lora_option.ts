@@ -28,7 +28,9 @@ export function lora(text: string, gathered: readonly LoraOption[] = []): LoraOp
   if (isWhole) return [...gathered, { name, weight: 1 }];
   const weight = Number(end);
   if (end.trim() === "" || !Number.isFinite(weight)) {
-    throw new InvalidArgumentError(`What stands behind the colon must be a number, the weight: it is "${end}".`);
+    throw new InvalidArgumentError(
+      `What stands behind the colon must be a number, the weight: it is "${end}".`,
+    );
   }
   return [...gathered, { name, weight }];
 }

@@ -38,7 +38,9 @@ export async function openLocalAdapter(
     return await openAdapter(await model.adapter(options.signal), { name });
   }
   throw new AdapterError(
-    `Cannot find the LoRA ${JSON.stringify(reference)}: it must be a safetensors file, a folder, or a name on the hub ` +
+    `Cannot find the LoRA ${
+      JSON.stringify(reference)
+    }: it must be a safetensors file, a folder, or a name on the hub ` +
       `such as PixArt-alpha/PixArt-LCM-LoRA-XL-2-1024-MS, but ${path} does not exist`,
     { code: "adapter_not_found" },
   );

@@ -120,7 +120,9 @@ export class LocalModels implements Models {
     if (model === DEFAULT_MODEL) return embeddedModelFolder();
     const known = this.#hubModels.get(model);
     if (known) return await known;
-    const { name, revision } = existsSync(model) ? { name: model, revision: undefined } : splitRevision(model);
+    const { name, revision } = existsSync(model)
+      ? { name: model, revision: undefined }
+      : splitRevision(model);
     const finding = resolveModel(name, { ...this.#options, revision, signal });
     this.#hubModels.set(model, finding);
     // Folders may change, and a failed download may succeed later.

@@ -102,7 +102,9 @@ async function readLayers(weights: Weights, name: string): Promise<AdapterLayer[
     const tensors = layers.get(layer)?.tensors;
     const other = tensors?.[part];
     if (other !== undefined) {
-      throw new AdapterError(`Cannot use ${name} as a LoRA as ${other} and ${tensor} stand for the same matrix`);
+      throw new AdapterError(
+        `Cannot use ${name} as a LoRA as ${other} and ${tensor} stand for the same matrix`,
+      );
     }
     layers.set(layer, { isFlat, tensors: { ...tensors, [part]: tensor } });
   }
@@ -118,9 +120,13 @@ async function readLayers(weights: Weights, name: string): Promise<AdapterLayer[
 async function readAlpha(weights: Weights, tensor: string, name: string): Promise<number> {
   const { shape } = weights.locate(tensor);
   if (shape.reduce((product, size) => product * size, 1) !== 1) {
-    throw new AdapterError(`Cannot use ${name} as a LoRA as ${tensor} must be one number: its shape is [${shape}]`);
+    throw new AdapterError(
+      `Cannot use ${name} as a LoRA as ${tensor} must be one number: its shape is [${shape}]`,
+    );
   }
   const [alpha] = toFloat32(await weights.read(tensor), tensor).data;
   if (alpha !== undefined && Number.isFinite(alpha)) return alpha;
-  throw new AdapterError(`Cannot use ${name} as a LoRA as ${tensor} must be finite: current value is ${alpha}`);
+  throw new AdapterError(
+    `Cannot use ${name} as a LoRA as ${tensor} must be finite: current value is ${alpha}`,
+  );
 }

@@ -42,7 +42,10 @@ const OTHERS: readonly (readonly [name: RegExp, what: string])[] = [
   [/\blokr_/, "It is a LoKr, which multiplies by Kronecker products"],
   [/\bhada_/, "It is a LoHa, which multiplies by Hadamard products"],
   [/\boft_/, "It is an OFT, which rotates weights"],
-  [/^(lora_te\d?_|text_encoder(_\d)?\.)/, "It adapts a text encoder: adapters of the transformer alone can be used"],
+  [
+    /^(lora_te\d?_|text_encoder(_\d)?\.)/,
+    "It adapts a text encoder: adapters of the transformer alone can be used",
+  ],
   [/\.lora_B(\.default)?\.bias$/, "Its branches have biases (lora_bias)"],
   [/\.lora_mid\.weight$/, "Its branches have a third matrix (lora_mid)"],
 ];

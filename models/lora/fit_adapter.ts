@@ -49,7 +49,10 @@ export function fitAdapter(adapter: LoraAdapter, model: Weights): FittedAdapter 
   }
   const branches = found.map(({ layer, module }) => {
     const shape = layers.get(module!)!;
-    return [module!, branchOf(adapter, layer, { component: model.component, module: module!, shape })] as const;
+    return [
+      module!,
+      branchOf(adapter, layer, { component: model.component, module: module!, shape }),
+    ] as const;
   });
   return {
     adapter,

@@ -70,14 +70,17 @@ export function peftBranches(settings: JsonObject, adapter: string): (module: st
     ({ clause }, options) =>
       new AdapterError(`Cannot read the configuration of ${adapter}: ${clause}`, options),
   );
-  const { peft_type, r, lora_alpha, rank_pattern, alpha_pattern, use_rslora, bias, init_lora_weights } = parsed;
+  const { peft_type, r, lora_alpha, rank_pattern, alpha_pattern, use_rslora, bias, init_lora_weights } =
+    parsed;
   if (peft_type !== "LORA") fail(`its peft_type must be LORA: current value is ${peft_type}`);
   for (const [option, kind] of Object.entries(OTHER_KINDS)) {
     if (isSet(settings[option])) fail(`its ${option} makes it ${kind}. Train with plain LoRA`);
   }
   if (bias !== "none") fail(`it holds biases of the model's layers: its bias is ${bias}, and must be none`);
   if (typeof init_lora_weights === "string" && CHANGES_BASE.test(init_lora_weights)) {
-    fail(`its init_lora_weights, ${init_lora_weights}, changes the model's weights too. Convert it to a plain LoRA`);
+    fail(
+      `its init_lora_weights, ${init_lora_weights}, changes the model's weights too. Convert it to a plain LoRA`,
+    );
   }
   const ranks = compile(rank_pattern, fail);
   const alphas = compile(alpha_pattern, fail);

@@ -52,7 +52,11 @@ export function absorbedAttention(layers: Layers, rows: Value, attention: Absorb
   const query = g.reshape(layers.weight(`${module}.to_q.weight`, [width, width]), [heads, size, width]);
   const keyMatrix = g.reshape(g.matMul(key, query), [-1, width]);
   const queryBias = bias && g.reshape(layers.weight(`${module}.to_q.bias`, [width]), [heads, size, 1]);
-  const scores = g.gemm(rows, adaptedKeys(layers, attention, key, keyMatrix), queryBias ? g.reshape(g.matMul(key, queryBias), [-1]) : undefined);
+  const scores = g.gemm(
+    rows,
+    adaptedKeys(layers, attention, key, keyMatrix),
+    queryBias ? g.reshape(g.matMul(key, queryBias), [-1]) : undefined,
+  );
   const probabilities = g.reshapeLike(
     g.op("Softmax", [g.reshape(scores, [0, heads, -1])], { axis: -1n }),
     scores,

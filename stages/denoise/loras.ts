@@ -13,7 +13,7 @@ import type { Weights } from "../../models/checkpoint/weights.ts";
 import { AdaptedWeights } from "../../models/lora/adapted_weights.ts";
 import type { LowRankBranch } from "../../models/lora/branch.ts";
 import { adapterDigest } from "../../models/lora/digest.ts";
-import { type FittedAdapter, fitAdapter } from "../../models/lora/fit_adapter.ts";
+import { fitAdapter, type FittedAdapter } from "../../models/lora/fit_adapter.ts";
 import { withBranches } from "../../models/lora/memory.ts";
 import type { MemoryChoice } from "../../models/memory.ts";
 import type { Models } from "../../models/models.ts";
@@ -79,11 +79,14 @@ export async function openLoras(
       "another alpha, give it the weight alpha / rank"
     ),
     memory: (choices) =>
-      used.length === 0 ? [...choices] : withBranches(choices, gather(used.map(({ fitted, weight }) => ({
-        prefix: "",
-        weight,
-        fitted,
-      })))),
+      used.length === 0 ? [...choices] : withBranches(
+        choices,
+        gather(used.map(({ fitted, weight }) => ({
+          prefix: "",
+          weight,
+          fitted,
+        }))),
+      ),
     async adapt(weights) {
       if (used.length === 0) return weights;
       const named = await Promise.all(used.map(async ({ fitted, weight, digest }, index) => ({

@@ -33,7 +33,9 @@ Deno.test("--lora reads a name and a weight, and a path with a colon as a path",
     assert.deepEqual(lora(name, [{ name: "a", weight: 2 }]), [{ name: "a", weight: 2 }, { name, weight: 1 }]);
   }));
   assert.deepEqual(lora("C:\\loras\\a.safetensors"), [{ name: "C:\\loras\\a.safetensors", weight: 1 }]);
-  for (const text of ["a:", "a:x", "a:1e999", ""]) assert.throws(() => lora(text), { code: /invalidArgument/ });
+  for (const text of ["a:", "a:x", "a:1e999", ""]) {
+    assert.throws(() => lora(text), { code: /invalidArgument/ });
+  }
 });
 
 Deno.test("gen --lora changes the picture, tells it, and rerun and resume give the same bytes", async () => {
@@ -77,7 +79,8 @@ Deno.test("plan counts the memory of LoRAs", async () => {
   await inFolder(async (folder) => {
     const peak = async (...args: string[]): Promise<number> => {
       const { stdout } = await run(folder, "plan", "cute cat", ...SMALL, "--json", ...args);
-      return JSON.parse(stdout).stages.find(({ stage }: { stage: string }) => stage === "denoise").predictedPeak;
+      return JSON.parse(stdout).stages.find(({ stage }: { stage: string }) => stage === "denoise")
+        .predictedPeak;
     };
     assert(await peak("--lora", adapterPath("peft-all-a")) > await peak());
   });
@@ -96,7 +99,15 @@ Deno.test("gen refuses LoRAs that cannot be used before it encodes anything", as
       [folder, /Cannot find a LoRA in/],
     ];
     for (const [adapter, fault] of cases) {
-      const { status, stdout, stderr } = await runHere(folder, "gen", "cat", ...SMALL, "--json", "--lora", adapter);
+      const { status, stdout, stderr } = await runHere(
+        folder,
+        "gen",
+        "cat",
+        ...SMALL,
+        "--json",
+        "--lora",
+        adapter,
+      );
       assert.equal(status, 2, stderr);
       assert.match(stdout + stderr, fault);
       assert.doesNotMatch(stdout, /stage:start/);

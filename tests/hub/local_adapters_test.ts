@@ -32,7 +32,10 @@ Deno.test("a LoRA of the hub is planned without a download, and one that is no L
     await assert.rejects(models(hub).adapter("../org/none"), { code: "adapter_not_found" });
   }, { models: { [MODEL]: { main: PEFT } } });
   await withHub(async (hub) => {
-    await assert.rejects(models(hub).adapter(MODEL), { code: "adapter_not_found", message: /holds model_index/ });
+    await assert.rejects(models(hub).adapter(MODEL), {
+      code: "adapter_not_found",
+      message: /holds model_index/,
+    });
   });
 });
 

@@ -45,9 +45,12 @@ export const loraAdapters: readonly AdapterEntry[] =
   goldenJson<{ adapters: AdapterEntry[] }>(`${FOLDER}/adapters/manifest.json`).adapters;
 
 /** Adapters that must be refused, and why. */
-export const invalidAdapters: readonly { readonly id: string; readonly path: string; readonly why: string }[] =
-  goldenJson<{ adapters: { id: string; path: string; why: string }[] }>(`${FOLDER}/invalid/manifest.json`)
-    .adapters;
+export const invalidAdapters: readonly {
+  readonly id: string;
+  readonly path: string;
+  readonly why: string;
+}[] = goldenJson<{ adapters: { id: string; path: string; why: string }[] }>(`${FOLDER}/invalid/manifest.json`)
+  .adapters;
 
 /** The reference runs. */
 export const loraCases: readonly LoraCase[] =
@@ -91,7 +94,12 @@ export function loraRequest({ checkpoint, call, seed, lora }: LoraCase): Picture
 }
 
 /** Holds a result against a tensor of the reference, or a part of it, at the run's own limits. */
-export function holdLora(run: LoraCase, name: string, actual: ArrayLike<number>, expected: ArrayLike<number>): void {
+export function holdLora(
+  run: LoraCase,
+  name: string,
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+): void {
   const limit = limits.get(run.id)?.[name];
   assert(limit, `${run.id} has limits of ${name}`);
   const { start, stride } = run.tensors[name]?.sample ?? { start: 0, stride: 1 };

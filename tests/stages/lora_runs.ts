@@ -78,7 +78,7 @@ async function denoiseCase(run: LoraCase): Promise<DenoiseStep[]> {
   const loras = await openLoras(parameters.loras ?? [], local.models, weights, signal);
   await using transformer = await model.open(new OnnxRuntimeNode(), await loras.adapt(weights), {
     precision: "float32",
-    guided: settings.guided,
+    bothBranches: settings.bothBranches,
     renderSize: settings.renderSize,
   });
   const halves = settings.guided ? [negatives![0]!, prompts[0]!] : [prompts[0]!];

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { dirname, basename } from "node:path";
+import { basename, dirname } from "node:path";
 import { openDiskSource } from "../../../models/checkpoint/disk_source.ts";
 import { type LoraAdapter, openAdapter } from "../../../models/lora/adapter.ts";
 import { parseAdapterName } from "../../../models/lora/adapter_names.ts";
@@ -11,7 +11,10 @@ import { openTiny } from "../tiny_checkpoints.ts";
 
 async function open(path: string): Promise<LoraAdapter> {
   if (!path.endsWith(".safetensors")) return await openAdapter(await openDiskSource(path));
-  return await openAdapter(await openDiskSource(dirname(path)), { file: basename(path), name: basename(path) });
+  return await openAdapter(await openDiskSource(dirname(path)), {
+    file: basename(path),
+    name: basename(path),
+  });
 }
 
 async function model(checkpoint: string) {
@@ -95,9 +98,13 @@ Deno.test("the digest tells what an adapter computes: not its file's name or lay
 });
 
 Deno.test("names of all layouts are read back to their layer", () => {
-  const word = fc.stringMatching(/^[a-z][a-z0-9]{0,6}(_[a-z0-9]{1,4})?$/).filter((text) => !/^lora|^oft/.test(text));
+  const word = fc.stringMatching(/^[a-z][a-z0-9]{0,6}(_[a-z0-9]{1,4})?$/).filter((text) =>
+    !/^lora|^oft/.test(text)
+  );
   const module = fc.array(fc.oneof(word, fc.nat(99).map(String)), { minLength: 1, maxLength: 5 })
-    .map((parts) => parts.join(".")).filter((name) => !/^(transformer|unet|base_model|text_encoder)\./.test(name));
+    .map((parts) => parts.join(".")).filter((name) =>
+      !/^(transformer|unet|base_model|text_encoder)\./.test(name)
+    );
   const prefix = fc.constantFrom("", "base_model.model.", "transformer.", "unet.", "unet.base_model.model.");
   const ending = fc.constantFrom(
     ["lora_A.weight", "down"],

@@ -45,7 +45,9 @@ async function predict(
     { device: "gpu", traits, open: (...graph) => runtime.open(...graph) };
   await using transformer = PixArtTransformer.open(gpu ?? runtime, config, weights, options);
   const texts = await Promise.all(
-    TOKENS.map((tokens) => transformer.prepareText(tensor("float32", [tokens, 32], wave(32 * tokens, tokens)))),
+    TOKENS.map((tokens) =>
+      transformer.prepareText(tensor("float32", [tokens, 32], wave(32 * tokens, tokens)))
+    ),
   );
   return await transformer.predictEach(texts.map((text) => ({ latents: LATENTS, timestep: 321, text })));
 }

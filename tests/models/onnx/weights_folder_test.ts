@@ -13,7 +13,9 @@ Deno.test("weights of one folder are named as they are", () => {
 });
 
 Deno.test("weights of several folders are named from the nearest one that holds them, to the same file", () => {
-  const part = fc.stringMatching(/^[a-z .\\]{1,4}$/).filter((text) => text.trim() !== "" && !/^\.+$/.test(text));
+  const part = fc.stringMatching(/^[a-z .\\]{1,4}$/).filter((text) =>
+    text.trim() !== "" && !/^\.+$/.test(text)
+  );
   const path = fc.array(part, { maxLength: 4 });
   fc.assert(fc.property(fc.array(path, { minLength: 1, maxLength: 4 }), part, (paths, file) => {
     const folders = paths.map((parts) => `/${parts.join("/")}`);
