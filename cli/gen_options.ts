@@ -15,10 +15,12 @@ import {
   amount,
   amounts,
   byteSize,
+  interval,
   keyValue,
   number,
   parsedBy,
   seeds,
+  texts,
   wholeNumber,
 } from "./option_values.ts";
 import { optionOf } from "./name_option.ts";
@@ -46,12 +48,13 @@ export interface GenOptions {
   readonly vaeTiling?: VaeTiling;
   readonly vaeTileSize?: number;
   readonly vaeTileOverlap?: number;
-  readonly negativePrompt?: string;
+  readonly negativePrompt?: string[];
   readonly width?: number;
   readonly height?: number;
   readonly steps?: number;
   readonly guidanceScale?: number;
   readonly cfgScale?: number;
+  readonly guidanceInterval?: [number, number];
   readonly scheduler?: string;
   readonly schedulerOption?: Record<string, unknown>;
   readonly timesteps?: number[];
@@ -145,7 +148,11 @@ export function addPrecisionOption(command: Command): Command {
 /** Options of captions: what is done with prompts before they are encoded. */
 export function addCaptionOptions(command: Command): Command {
   return command
-    .option("-n, --negative-prompt <text>", "what the pictures should not show")
+    .option(
+      "-n, --negative-prompt <text>",
+      "what the pictures should not show; repeatable, one for each prompt",
+      texts,
+    )
     .option("--no-clean-caption", "leave the prompts as they are but for case and outer blanks")
     .option("--max-sequence-length <n>", "tokens of a prompt that are used", wholeNumber(1));
 }
@@ -165,6 +172,11 @@ export function addDenoiseOptions(command: Command): Command {
       new Option("--cfg-scale <x>", "the same as --guidance-scale").argParser(number).conflicts(
         "guidanceScale",
       ),
+    )
+    .option(
+      "--guidance-interval <start,end>",
+      "the part of the steps that are guided, such as 0,0.5; the others take half the time (default: 0,1)",
+      interval,
     )
     .option("--scheduler <name>", "class or short name of a scheduler; `schedulers` lists them")
     .option(
@@ -267,6 +279,7 @@ export function pictureRequest(prompts: readonly string[], options: GenOptions):
     timesteps: options.timesteps,
     sigmas: options.sigmas,
     guidanceScale: options.guidanceScale ?? options.cfgScale,
+    guidanceInterval: options.guidanceInterval,
     scheduler: options.scheduler,
     schedulerOptions: options.schedulerOption,
     eta: options.eta,

@@ -22,6 +22,7 @@ const OPTIONS_OF_STAGE: Readonly<Record<OptionStage, readonly (keyof GenOptions)
     "steps",
     "guidanceScale",
     "cfgScale",
+    "guidanceInterval",
     "scheduler",
     "schedulerOption",
     "timesteps",

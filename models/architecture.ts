@@ -99,6 +99,8 @@ export interface DenoiseJob {
   readonly renderSize: PictureSize;
   /** Whether there are two branches of guidance. */
   readonly guided: boolean;
+  /** Whether each call predicts both branches of guidance and nothing else, so that both may be predicted at once. */
+  readonly bothBranches: boolean;
   /** Tokens of the longest prompt. */
   readonly promptTokens: number;
   /** Tokens of the longest negative prompt. */
@@ -109,8 +111,8 @@ export interface DenoiseJob {
 export interface OpenDenoiserOptions extends OpenModelOptions {
   /** The precision of its matrices. */
   readonly precision: Precision;
-  /** Whether there are two branches of guidance. */
-  readonly guided: boolean;
+  /** Whether each call predicts both branches of guidance and nothing else, so that both may be predicted at once. */
+  readonly bothBranches: boolean;
   /** The size that pictures are denoised at. */
   readonly renderSize: PictureSize;
 }

@@ -20,7 +20,13 @@ import {
 } from "../stage.ts";
 import { checkInputs, type DenoiseInputs, denoiseInputs } from "./inputs.ts";
 import { denoise, type DenoiseResult, type DenoiseWork } from "./run.ts";
-import { denoiseParameters, type DenoiseSettings, openDenoiser, resolveDenoise } from "./settings.ts";
+import {
+  denoiseParameters,
+  type DenoiseSettings,
+  effectiveInterval,
+  openDenoiser,
+  resolveDenoise,
+} from "./settings.ts";
 import { packDenoiseState } from "./snapshot.ts";
 
 /** Parameters of the denoise stage. */
@@ -140,11 +146,16 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
   const denoiser = await openDenoiser(parameters, models, signal);
   const { checkpoint, model } = denoiser;
   const settings = await resolveDenoise(parameters, denoiser);
-  const { guided, renderSize } = settings;
+  const { guided, bothBranches, renderSize } = settings;
+  const interval = effectiveInterval(parameters, settings);
+  const guidance = {
+    guidanceScale: settings.guidanceScale,
+    ...(interval ? { guidanceInterval: interval } : {}),
+  };
   const known = checkInputs(inputs, parameters, settings, model);
   const weights = await checkComponent("transformer", model.component);
   const { promptTokens, negativeTokens } = known;
-  const job = { renderSize, guided, promptTokens, negativeTokens };
+  const job = { renderSize, guided, bothBranches, promptTokens, negativeTokens };
 
   // 2. Say what the result depends on, and what it takes.
   const { transformer, model: name, variant } = parameters;
@@ -158,7 +169,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
       const stored = await openWeights(model.component, "transformer", precision, models, run);
       return await model.open(run.runtime, stored, {
         precision,
-        guided,
+        bothBranches,
         renderSize,
         residency: residencyOf(context, stored),
         signal: run.signal,
@@ -175,7 +186,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
         timesteps: settings.timesteps,
         ...(parameters.sigmas ? { sigmas: parameters.sigmas } : {}),
         ...(parameters.eta === undefined ? {} : { eta: parameters.eta }),
-        guidanceScale: settings.guidanceScale,
+        ...guidance,
         size: { ...settings.size },
         renderSize: { ...renderSize },
         seeds: parameters.seeds.map(String),
@@ -198,7 +209,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
       model: checkpoint.name,
       scheduler: settings.schedulerName,
       steps: settings.steps,
-      guidanceScale: settings.guidanceScale,
+      ...guidance,
     }),
     start: (run) => adviseOnMemory("denoise", LESS_MEMORY, denoise(work, run)),
   };
@@ -206,7 +217,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
 
 /** Sentences about what was asked for and does not change the result. */
 function withoutEffect(
-  { steps, timesteps, sigmas }: Parameters,
+  { steps, timesteps, sigmas, guidanceInterval }: Parameters,
   { guided, guidanceScale, steps: taken }: DenoiseSettings,
   { texts }: DenoiseInputs,
   defaults: RunDefaults,
@@ -219,7 +230,14 @@ function withoutEffect(
       ? [`steps has no effect beside ${own}: the run takes ${taken}`]
       : []),
     ...(isAsked && !guided
-      ? [`The negative prompt has no effect without guidance: the guidance scale is ${guidanceScale}`]
+      ? [
+        `The negative prompt has no effect without guidance: ${
+          guidanceScale > 1 ? "no step is guided" : `the guidance scale is ${guidanceScale}`
+        }`,
+      ]
+      : []),
+    ...(guidanceInterval && guidanceScale <= 1
+      ? [`guidanceInterval has no effect without guidance: the guidance scale is ${guidanceScale}`]
       : []),
   ];
 }
