@@ -54,6 +54,7 @@ export { latentsToRgb } from "./images/latent_preview.ts";
 export { type Client, createClient } from "./client.ts";
 export { HttpExecutor, RemoteStageError } from "./graph/executors/http.ts";
 export { decodePicture, encodePicture } from "./images/picture.ts";
+export { artifactPixels, pictureArtifact, readPictureArtifact } from "./images/picture_artifact.ts";
 export { fromPixels, type Pixels, toPixels } from "./images/pixels.ts";
 export { localRun, type LocalRunOptions, open, type OpenOptions } from "./local.ts";
 export {
