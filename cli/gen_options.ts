@@ -32,6 +32,8 @@ import { memorySize } from "../runtime/byte_size.ts";
 import { memoryLimit } from "../runtime/memory_limit.ts";
 import { parsePrecision, parseResidency } from "./per_stage_option.ts";
 import { type Device, DEVICES } from "../runtime/device.ts";
+import { lora, type LoraOption, loraRequest } from "./lora_option.ts";
+import { pathOrName } from "./path_or_name.ts";
 import { UsageError } from "./usage_error.ts";
 import { MOST_THREADS } from "../runtime/threads.ts";
 import { userPath } from "./user_path.ts";
@@ -44,6 +46,7 @@ export interface GenOptions {
   readonly localFilesOnly?: boolean;
   readonly cacheDir?: string;
   readonly transformer?: string;
+  readonly lora?: readonly LoraOption[];
   readonly vae?: string;
   readonly vaeTiling?: VaeTiling;
   readonly vaeTileSize?: number;
@@ -167,6 +170,11 @@ export function addDenoiseOptions(command: Command): Command {
       "--transformer <dir|org/name>",
       "another transformer, such as a DMD student: a checkpoint, or a folder that holds one alone",
     )
+    .option(
+      "--lora <file|dir|org/name[:weight]>",
+      "LoRA over the transformer, such as sketch.safetensors:0.8; repeatable (default weight: 1)",
+      lora,
+    )
     .option("-W, --width <pixels>", "width of the pictures", wholeNumber(1))
     .option("-H, --height <pixels>", "height of the pictures", wholeNumber(1))
     .option("--steps <n>", "denoising steps", wholeNumber(1))
@@ -280,6 +288,7 @@ export function pictureRequest(prompts: readonly string[], options: GenOptions):
     variant: options.variant,
     negativePrompt: options.negativePrompt,
     transformer: options.transformer === undefined ? undefined : pathOrName(options.transformer),
+    loras: loraRequest(options),
     vae: options.vae === undefined ? undefined : pathOrName(options.vae),
     precision: options.precision,
     tiling: options.vaeTiling,
@@ -326,17 +335,6 @@ function seededCount(seeds: readonly string[] | undefined, prompts: number): num
 export function modelReference({ model, revision }: Pick<GenOptions, "model" | "revision">): string {
   const reference = pathOrName(model);
   return revision === undefined ? reference : `${reference}@${revision}`;
-}
-
-/** A path relative to the user's folder becomes absolute; a name stays as it is. */
-export function pathOrName(reference: string): string {
-  const path = userPath(reference);
-  try {
-    Deno.statSync(path);
-    return path;
-  } catch {
-    return /^[./~]/.test(reference) ? path : reference;
-  }
 }
 
 /** Where the run finds checkpoints, and what it runs on. */

@@ -17,6 +17,7 @@ const OPTIONS_OF_STAGE: Readonly<Record<OptionStage, readonly (keyof GenOptions)
   encode: ["negativePrompt", "cleanCaption", "maxSequenceLength", "saveEmbeds"],
   denoise: [
     "transformer",
+    "lora",
     "width",
     "height",
     "steps",

@@ -12,18 +12,26 @@ import type { DType } from "../../artifacts/dtype.ts";
 import { FLOAT8_VALUES, type Float8DType, isFloat8 } from "../../artifacts/float8.ts";
 import { type Tensor, tensor, tensorBytes } from "../../artifacts/tensor.ts";
 import type { ModelGraph } from "../../runtime/runtime.ts";
-import { PixstageError } from "../../errors/pixstage_error.ts";
 import type { QuantizedLocation, WeightLocation } from "../checkpoint/weights.ts";
 import {
   AttributeProto_AttributeType as AttributeType,
   ModelProtoSchema,
-  TensorProto_DataLocation as DataLocation,
   TensorProto_DataType as DataType,
   type TensorProtoSchema,
   type ValueInfoProtoSchema,
 } from "./onnx_pb.ts";
 import { DATA_TYPES } from "./data_types.ts";
+import {
+  type Attribute,
+  attribute,
+  type Dimension,
+  externalWeight,
+  type Node,
+  type NodeAttribute,
+  valueInfo,
+} from "./graph_parts.ts";
 import { weightSlices } from "./weight_slices.ts";
+import { weightsFolder } from "./weights_folder.ts";
 
 /** A tensor of the graph: an input, a weight, or what an operator gives. */
 export interface Value {
@@ -31,38 +39,8 @@ export interface Value {
   readonly name: string;
 }
 
-/** A size of an axis: a number, or the name of a size that is known at each run only. */
-export type Dimension = number | string;
-
-interface NodeAttribute {
-  readonly name: string;
-  readonly type: AttributeType;
-  readonly i?: bigint;
-  readonly f?: number;
-  readonly s?: Uint8Array;
-  readonly ints?: bigint[];
-  /** A branch. */
-  readonly g?: {
-    readonly name: string;
-    readonly node: Node[];
-    readonly output: MessageInitShape<typeof ValueInfoProtoSchema>[];
-  };
-}
-
-interface Node {
-  readonly opType: string;
-  readonly name: string;
-  readonly domain: string;
-  readonly input: string[];
-  readonly output: string[];
-  readonly attribute: NodeAttribute[];
-}
-
 /** A type that graphs compute in. */
 export type ComputeType = "float32" | "float16";
-
-/** An operator's attribute: a bigint is an ONNX INT, a number a FLOAT, an array INTS. */
-export type Attribute = bigint | number | string | readonly bigint[];
 
 /** A graph with the names that its values are handed over by. */
 export interface BuiltGraph extends ModelGraph {
@@ -70,16 +48,6 @@ export interface BuiltGraph extends ModelGraph {
   readonly inputs: readonly string[];
   /** Names of the outputs. */
   readonly outputs: readonly string[];
-}
-
-/** Two weights of one graph lie in two folders, and a session reads from one alone. */
-export class WeightsFolderError extends PixstageError<"split_weights"> {
-  override name = "WeightsFolderError";
-
-  /** @param message Which graph, and which folders. */
-  constructor(message: string) {
-    super("split_weights", message);
-  }
 }
 
 const ONNX_OPSET = 21n;
@@ -113,15 +81,14 @@ export class GraphBuilder {
    * with the later node first, so a cast runs right before its use, and few float32 copies are alive at a time.
    */
   readonly #casts: Node[] = [];
-  readonly #initializers: MessageInitShape<typeof TensorProtoSchema>[] = [];
+  /** Constants, and weights of the checkpoint, whose folder is known when all of them are. */
+  readonly #initializers: (MessageInitShape<typeof TensorProtoSchema> | WeightLocation)[] = [];
   readonly #inputs: MessageInitShape<typeof ValueInfoProtoSchema>[] = [];
   readonly #outputs: MessageInitShape<typeof ValueInfoProtoSchema>[] = [];
   readonly #known = new Map<string, Value>();
   readonly #produced = new Set<string>();
   readonly #renamed = new Map<string, string>();
   readonly #exposed: (name: string) => boolean;
-  #folder: string | undefined;
-  readonly #files = new Set<string>();
   #prepareWeights = false;
   #weightBytes = 0;
   #count = 0;
@@ -402,13 +369,17 @@ export class GraphBuilder {
    * @param options Whether weights are prepared once when it opens; quantized ones always are.
    */
   build(name: string, options: { readonly prepareWeights?: boolean } = {}): BuiltGraph {
+    const weights = this.#initializers.filter((value) => "folder" in value);
+    const place = weightsFolder(weights.map(({ folder }) => folder));
     const model = create(ModelProtoSchema, {
       irVersion: ONNX_IR_VERSION,
       opsetImport: [{ domain: "", version: ONNX_OPSET }, { domain: CONTRIB_DOMAIN, version: 1n }],
       graph: {
         name,
         node: [...this.#casts, ...this.#nodes].map((node) => this.#withNames(node)),
-        initializer: this.#initializers,
+        initializer: this.#initializers.map((value) =>
+          "folder" in value ? externalWeight(value, place.pathOf(value)) : value
+        ),
         input: this.#inputs,
         output: this.#outputs,
       },
@@ -420,7 +391,9 @@ export class GraphBuilder {
       outputs: this.#outputs.map((output) => output.name!),
       weightBytes: this.#weightBytes,
       ...(this.#prepareWeights || options.prepareWeights ? { prepareWeights: true } : {}),
-      ...(this.#folder === undefined ? {} : { weightsFolder: this.#folder, weightFiles: [...this.#files] }),
+      ...(weights.length === 0
+        ? {}
+        : { weightsFolder: place.folder, weightFiles: [...new Set(weights.map(place.pathOf))] }),
     };
   }
 
@@ -503,36 +476,13 @@ export class GraphBuilder {
 
   #external(location: WeightLocation): Value {
     return this.shared(location.name, () => {
-      this.#folder ??= location.folder;
-      if (this.#folder !== location.folder) {
-        throw new WeightsFolderError(
-          `Cannot use weight ${location.name} as all weights of a graph must lie in one folder: ` +
-            `current folder is ${location.folder}, the others lie in ${this.#folder}`,
-        );
-      }
-      this.#initializers.push({
-        name: location.name,
-        dims: location.shape.map(BigInt),
-        dataType: DATA_TYPES[location.dtype],
-        dataLocation: DataLocation.EXTERNAL,
-        externalData: [
-          { key: "location", value: location.file },
-          { key: "offset", value: String(location.offset) },
-          { key: "length", value: String(location.length) },
-        ],
-      });
-      this.#files.add(location.file);
+      this.#initializers.push(location);
       this.#weightBytes += location.length;
       return { name: location.name };
     });
   }
 
-  #toType(
-    value: Value,
-    from: DType,
-    to: ComputeType,
-    nodes: Node[],
-  ): Value {
+  #toType(value: Value, from: DType, to: ComputeType, nodes: Node[]): Value {
     if (from === to) return value;
     return this.#node("Cast", [value], { to: BigInt(DATA_TYPES[to]) }, "", 1, nodes)[0]!;
   }
@@ -544,33 +494,4 @@ export class GraphBuilder {
 
 function isValue(value: object): value is Value {
   return "name" in value;
-}
-
-function valueInfo(
-  name: string,
-  dtype: DType,
-  dims: readonly Dimension[],
-): MessageInitShape<typeof ValueInfoProtoSchema> {
-  const dim = dims.map((size) => ({
-    value: typeof size === "number"
-      ? { case: "dimValue" as const, value: BigInt(size) }
-      : { case: "dimParam" as const, value: size },
-  }));
-  return {
-    name,
-    type: { value: { case: "tensorType", value: { elemType: DATA_TYPES[dtype], shape: { dim } } } },
-  };
-}
-
-function attribute(name: string, value: Attribute): NodeAttribute {
-  switch (typeof value) {
-    case "bigint":
-      return { name, type: AttributeType.INT, i: value };
-    case "number":
-      return { name, type: AttributeType.FLOAT, f: value };
-    case "string":
-      return { name, type: AttributeType.STRING, s: new TextEncoder().encode(value) };
-    default:
-      return { name, type: AttributeType.INTS, ints: [...value] };
-  }
 }

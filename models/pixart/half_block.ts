@@ -69,7 +69,7 @@ export function halfBlock(
     options;
   const g = layers.graph;
   const weight = (name: string, rows: number, columns: number) =>
-    layers.weight(`${module}.${name}.weight`, [rows, columns]);
+    layers.matrix(`${module}.${name}`, [rows, columns]);
   const biasOf = (name: string, length: number) => layers.weight(`${module}.${name}.bias`, [length]);
 
   // 1. Self-attention.

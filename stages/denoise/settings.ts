@@ -27,6 +27,7 @@ import { seed64 } from "../../random/seed.ts";
 import { allSchedulers, createScheduler, findScheduler, schedulerConfig } from "../../schedulers/mod.ts";
 import type { Scheduler } from "../../schedulers/scheduler.ts";
 import { modelParameters } from "../model.ts";
+import { lorasSchema } from "./loras.ts";
 import { pagParameters, type PerturbedAttention, resolvePag } from "./perturbed_attention.ts";
 import { type StepInterval, stepIntervalSchema, type StepRange, stepsWithin } from "./step_interval.ts";
 
@@ -44,6 +45,8 @@ export const denoiseParameters = z.strictObject({
   ...modelParameters,
   /** Another transformer: a checkpoint, or a folder that holds a transformer alone. A scheduler beside it comes with it. */
   transformer: z.string().min(1).optional(),
+  /** LoRA adapters over the transformer's weights; their effects add up. */
+  loras: lorasSchema.optional(),
   /** Denoising steps; the checkpoint's own, else 20. */
   steps: z.int().min(1, "At least one step is needed").optional(),
   /** Custom timesteps, falling, instead of steps. */

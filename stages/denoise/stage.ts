@@ -19,6 +19,7 @@ import {
   type WeightUse,
 } from "../stage.ts";
 import { checkInputs, type DenoiseInputs, denoiseInputs } from "./inputs.ts";
+import { openLoras } from "./loras.ts";
 import { pagIdentity } from "./perturbed_attention.ts";
 import { denoise, type DenoiseResult, type DenoiseWork } from "./run.ts";
 import {
@@ -156,6 +157,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
   };
   const known = checkInputs(inputs, parameters, settings, model);
   const weights = await checkComponent("transformer", model.component);
+  const loras = await openLoras(parameters.loras ?? [], models, weights, signal);
   const { promptTokens, negativeTokens } = known;
   const job = { renderSize, guided, bothBranches, promptTokens, negativeTokens };
 
@@ -169,7 +171,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
     stopAfter,
     async open(run) {
       const stored = await openWeights(model.component, "transformer", precision, models, run);
-      return await model.open(run.runtime, stored, {
+      return await model.open(run.runtime, await loras.adapt(stored), {
         precision,
         bothBranches,
         perturbable: pag?.layers,
@@ -185,6 +187,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
       identity: {
         ...model.identity,
         ...precisionIdentity(precision),
+        ...loras.identity,
         scheduler: settings.schedulerConfig,
         timesteps: settings.timesteps,
         ...(parameters.sigmas ? { sigmas: parameters.sigmas } : {}),
@@ -197,10 +200,12 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
         generator: parameters.generator,
         allowChanges: parameters.allowChanges,
       },
-      weights: [{ ...reference, component: "transformer", content: model.component }],
+      weights: [{ ...reference, component: "transformer", content: model.component }, ...loras.weights],
       ignores: guided ? [] : ["negative"],
-      warnings: withoutEffect(parameters, settings, known, denoiser.defaults),
-      memory: model.memory(weights, job, { traits: device.traits, residency, precision, lowestPrecision }),
+      warnings: [...withoutEffect(parameters, settings, known, denoiser.defaults), ...loras.warnings],
+      memory: loras.memory(
+        model.memory(weights, job, { traits: device.traits, residency, precision, lowestPrecision }),
+      ),
     },
     inputs: known,
     settings,

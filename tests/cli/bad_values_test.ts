@@ -89,6 +89,7 @@ const OF_OPTION: Readonly<Record<string, Kind>> = {
   "--init-noise": nowhere,
   "--load-embeds": nowhere,
   "--load-latents": nowhere,
+  "--lora": fc.oneof(fc.constantFrom("", ":", ":1", "a:x", "a:1e999", TINY), nowhere),
   "--precision": fc.oneof(letters, fc.constantFrom("", "float16", "encode=float16", "float64", "int8,")),
   "--eta": fc.oneof(notANumber, fc.constantFrom("-0.1", "1.1", "0.5")),
   "--vae-tile-size": fc.oneof(notWhole, fc.constantFrom("0", "63", "100", "72")),
