@@ -14,7 +14,7 @@ import { parseArgs } from "node:util";
 import type { PreparedText } from "../models/pixart/transformer_runner.ts";
 import { openComponent } from "../models/checkpoint/component.ts";
 import { openDiskSource } from "../models/checkpoint/disk_source.ts";
-import { selfAttentionName } from "../models/pixart/transformer.ts";
+import { selfAttentionName } from "../models/pixart/transformer_options.ts";
 import { PixArtTransformer } from "../models/pixart/transformer_runner.ts";
 import { PixArtTransformerConfig } from "../models/pixart/transformer_config.ts";
 import { OnnxRuntimeNode } from "../runtime/onnxruntime_node.ts";

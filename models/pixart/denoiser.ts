@@ -18,7 +18,7 @@ import type { Component } from "../checkpoint/component.ts";
 import { AutoencoderConfig, spatialFactor } from "../vae/autoencoder_config.ts";
 import { guidanceHalves, transformerFacts, transformerMemoryChoices } from "./memory.ts";
 import { classifyResolution } from "./resolution_bins.ts";
-import { selfAttentionName } from "./transformer.ts";
+import { selfAttentionName } from "./transformer_options.ts";
 import { PixArtTransformerConfig } from "./transformer_config.ts";
 import { PixArtTransformer } from "./transformer_runner.ts";
 
