@@ -47,7 +47,8 @@ async function denoise(embeddings: string, options: DenoiseOptions, command: Com
   await checkOutputs([options.output], options);
   const embeddingsFile = userPath(embeddings);
   const noiseFile = options.initNoise && userPath(options.initNoise);
-  const graph = textToImage(pictureRequest([], options), { embeddingsFile, noiseFile });
+  const controlImageFile = options.controlImage && userPath(options.controlImage);
+  const graph = textToImage(pictureRequest([], options), { embeddingsFile, noiseFile, controlImageFile });
   const signal = interruptSignal();
   const run = await openRun(options, runOptions(options));
   const output = stopAfter === undefined ? "denoise.latents" : "denoise.checkpoint";

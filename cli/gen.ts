@@ -46,6 +46,7 @@ async function gen(
     loadEmbeds,
     initNoise,
     loadLatents,
+    controlImage,
     output,
     saveEmbeds,
     saveLatents,
@@ -64,6 +65,7 @@ async function gen(
     embeddingsFile: loadEmbeds && userPath(loadEmbeds),
     noiseFile: initNoise && userPath(initNoise),
     latentsFile: loadLatents && userPath(loadLatents),
+    controlImageFile: controlImage && userPath(controlImage),
     pair: saveEmbeds !== undefined,
   });
   if (until !== "decode") delete graph.nodes["decode"];

@@ -61,6 +61,10 @@ export interface GenOptions {
   readonly pagScale?: number;
   readonly pagLayers?: string[];
   readonly pagAdaptiveScale?: number;
+  readonly controlnet?: string;
+  readonly controlImage?: string;
+  readonly controlnetScale?: number;
+  readonly controlnetInterval?: [number, number];
   readonly scheduler?: string;
   readonly schedulerOption?: Record<string, unknown>;
   readonly timesteps?: number[];
@@ -196,6 +200,14 @@ export function addDenoiseOptions(command: Command): Command {
       texts,
     )
     .option("--pag-adaptive-scale <x>", "how fast --pag-scale falls with the timesteps (default: 0)", amount)
+    .option("--controlnet <dir|org/name>", "ControlNet that makes the pictures follow --control-image")
+    .option("--control-image <file>", "picture that is followed: edges, as the ControlNet was trained on")
+    .option("--controlnet-scale <x>", "how closely it is followed (default: 1)", amount)
+    .option(
+      "--controlnet-interval <start,end>",
+      "the part of the steps that follow it, such as 0,0.5 (default: 0,1)",
+      interval,
+    )
     .option("--scheduler <name>", "class or short name of a scheduler; `schedulers` lists them")
     .option(
       "--scheduler-option <key=value>",
@@ -302,6 +314,9 @@ export function pictureRequest(prompts: readonly string[], options: GenOptions):
     pagScale: options.pagScale,
     pagLayers: options.pagLayers,
     pagAdaptiveScale: options.pagAdaptiveScale,
+    controlnet: options.controlnet === undefined ? undefined : pathOrName(options.controlnet),
+    controlnetScale: options.controlnetScale,
+    controlnetInterval: options.controlnetInterval,
     scheduler: options.scheduler,
     schedulerOptions: options.schedulerOption,
     eta: options.eta,

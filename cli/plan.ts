@@ -35,12 +35,13 @@ export function planCommand(): Command {
 }
 
 async function plan(prompts: string[], options: GenOptions & StoreOptions): Promise<void> {
-  const { loadEmbeds, loadLatents, initNoise, until = "decode" } = options;
+  const { loadEmbeds, loadLatents, initNoise, controlImage, until = "decode" } = options;
   checkBeginning(prompts, options);
   const graph = textToImage(pictureRequest(prompts, options), {
     embeddingsFile: loadEmbeds && userPath(loadEmbeds),
     noiseFile: initNoise && userPath(initNoise),
     latentsFile: loadLatents && userPath(loadLatents),
+    controlImageFile: controlImage && userPath(controlImage),
   });
   if (until !== "decode") delete graph.nodes["decode"];
   if (until === "encode") delete graph.nodes["denoise"];

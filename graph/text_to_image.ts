@@ -21,6 +21,8 @@ export interface TextToImageOptions {
   readonly noiseFile?: string | undefined;
   /** A file of latents, instead of encoding and denoising. */
   readonly latentsFile?: string | undefined;
+  /** A picture that the ControlNet of the request makes the pictures follow. */
+  readonly controlImageFile?: string | undefined;
   /** Whether a node `pair` puts prompts and negative prompts into one artifact, as files hold them. */
   readonly pair?: boolean | undefined;
 }
@@ -63,7 +65,7 @@ export function textToImage(
     ...denoise
   } = request;
   parseValue(pictureRequestSchema, request);
-  const { embeddingsFile, noiseFile, latentsFile, pair } = options;
+  const { embeddingsFile, noiseFile, latentsFile, controlImageFile, pair } = options;
   const given = embeddingsFile ?? latentsFile;
   if (prompts.length === 0 && given === undefined) {
     throw new InputError(
@@ -103,6 +105,30 @@ export function textToImage(
       nodes["pair"] = { stage: "pair", inputs };
     }
   }
+  const isControlled = latentsFile === undefined && controlImageFile !== undefined;
+  if ((denoise.controlnet === undefined) !== (controlImageFile === undefined)) {
+    throw new InputError(
+      "invalid_value",
+      "Cannot follow a picture as both a ControlNet and a picture must be given",
+      { details: { field: denoise.controlnet === undefined ? "controlImage" : "controlnet" } },
+    );
+  }
+  if (isControlled) {
+    const { transformer, height, width, resolutionBinning } = denoise;
+    nodes["control"] = {
+      stage: "encode-image",
+      parameters: defined({
+        ...checkpoint,
+        transformer,
+        vae,
+        height,
+        width,
+        resolutionBinning,
+        posterior: "mode",
+      }),
+      inputs: { image: { file: controlImageFile } },
+    };
+  }
   if (latentsFile === undefined) {
     nodes["denoise"] = {
       stage: "denoise",
@@ -112,6 +138,7 @@ export function textToImage(
           ? { embeddings: "prompt.embeddings", negative: "negative.embeddings" }
           : { embeddings: { file: embeddingsFile } }),
         ...(noiseFile === undefined ? {} : { noise: { file: noiseFile } }),
+        ...(isControlled ? { control: "control.latents" } : {}),
       },
     };
   }

@@ -25,6 +25,8 @@ export interface ServerContext {
   readonly decoders: readonly string[];
   /** What can denoise, by name. */
   readonly transformers: readonly string[];
+  /** ControlNets. */
+  readonly controlnets: readonly string[];
   /** The stages that graphs may name. */
   readonly registry: StageRegistry;
   /** Runs graphs. */

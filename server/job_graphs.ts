@@ -41,9 +41,12 @@ export function findModel(
 
 /** The names that stages may give for a model. */
 export function modelNames(
-  { models, decoders, transformers }: Pick<ServerContext, "models" | "decoders" | "transformers">,
+  { models, decoders, transformers, controlnets }: Pick<
+    ServerContext,
+    "models" | "decoders" | "transformers" | "controlnets"
+  >,
 ): ModelNames {
-  return { whole: models.map(({ name }) => name), decoders, transformers, loras: [] };
+  return { whole: models.map(({ name }) => name), decoders, transformers, controlnets, loras: [] };
 }
 
 /**

@@ -73,6 +73,16 @@ export function controlNetBlocks(component: Component, config: PixArtTransformer
   return num_layers;
 }
 
+/**
+ * Builds all graphs of a ControlNet, so that a weight that is missing or has another shape is found.
+ *
+ * @throws {CheckpointError} with the weight.
+ */
+export function checkControlNet(config: PixArtTransformerConfig, control: PixArtControlNet): void {
+  controlTextGraph(config, control);
+  for (let block = 0; block < control.blocks; block++) controlSegment(config, control, block, {});
+}
+
 /** The keys and values of its blocks: the projected {@linkcode TEXT} → [tokens, width] each. */
 export function controlTextGraph(
   config: PixArtTransformerConfig,

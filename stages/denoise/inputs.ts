@@ -10,6 +10,7 @@ import { InputError } from "../../errors/pixstage_error.ts";
 import { ArtifactError } from "../../artifacts/artifact.ts";
 import type { ArtifactOutline } from "../../artifacts/outline.ts";
 import type { DenoiserModel } from "../../models/architecture.ts";
+import { checkControl, controlIdentity } from "./control.ts";
 import { pagIdentity } from "./perturbed_attention.ts";
 import {
   type DenoiseParameters,
@@ -33,6 +34,12 @@ export const denoiseInputs = {
     optional: true,
   },
   noise: { kind: "latents", description: "Initial noise instead of that of the seeds.", optional: true },
+  control: {
+    kind: "latents",
+    description:
+      "Latents of the picture that a ControlNet follows: of one for all images, or of one for each.",
+    optional: true,
+  },
   checkpoint: { kind: "checkpoint", description: "The state to go on from.", optional: true },
 } as const;
 
@@ -67,7 +74,10 @@ export function checkInputs(
   model: DenoiserModel,
 ): DenoiseInputs {
   const { checkpoint, ...rest } = given;
-  const { embeddings, negative, noise } = { ...(checkpoint ? snapshotOutlines(checkpoint) : {}), ...rest };
+  const { embeddings, negative, noise, control } = {
+    ...(checkpoint ? snapshotOutlines(checkpoint) : {}),
+    ...rest,
+  };
   if (!embeddings) {
     throw new InputError(
       "missing_input",
@@ -87,6 +97,7 @@ export function checkInputs(
   }
   const noiseShape = noise?.shapes["latents"];
   if (noiseShape) checkNoise(noiseShape, images ?? noiseShape[0]!, model.latentShape(settings.renderSize));
+  checkControl(control, settings.control, images, model.latentShape(settings.renderSize));
   if (checkpoint) {
     const shape = model.latentShape(settings.renderSize);
     const fixed = {
@@ -97,6 +108,7 @@ export function checkInputs(
       guidanceScale: settings.guidanceScale,
       guidanceInterval: effectiveInterval(parameters, settings) ?? null,
       pag: settings.pag ? pagIdentity(settings.pag) : null,
+      control: settings.control ? controlIdentity(settings.control) : null,
     };
     checkSnapshot(checkpoint, { fixed, changeable }, parameters.allowChanges);
   }

@@ -27,6 +27,7 @@ import { seed64 } from "../../random/seed.ts";
 import { allSchedulers, createScheduler, findScheduler, schedulerConfig } from "../../schedulers/mod.ts";
 import type { Scheduler } from "../../schedulers/scheduler.ts";
 import { modelParameters } from "../model.ts";
+import { controlParameters, type ControlSettings, resolveControl } from "./control.ts";
 import { lorasSchema } from "./loras.ts";
 import { pagParameters, type PerturbedAttention, resolvePag } from "./perturbed_attention.ts";
 import { type StepInterval, stepIntervalSchema, type StepRange, stepsWithin } from "./step_interval.ts";
@@ -58,6 +59,7 @@ export const denoiseParameters = z.strictObject({
   /** The part of the steps that are guided: [0.25, 0.75] is the half in the middle. All unless given. */
   guidanceInterval: stepIntervalSchema.optional(),
   ...pagParameters,
+  ...controlParameters,
   /** The scheduler's class or short name; the checkpoint's own otherwise. */
   scheduler: z.string().min(1).optional(),
   /** Laid over the scheduler's configuration, in diffusers' spelling. */
@@ -153,6 +155,8 @@ export interface DenoiseSettings {
   readonly isAlwaysGuided: boolean;
   /** Perturbed attention guidance; undefined where it is off. */
   readonly pag: PerturbedAttention | undefined;
+  /** The picture that the run follows; undefined where it follows none. */
+  readonly control: ControlSettings | undefined;
   /** Whether every call of the model predicts both branches of guidance, and nothing else. */
   readonly bothBranches: boolean;
   /** The size that was asked for. */
@@ -224,13 +228,15 @@ export async function resolveDenoise(
   const guided = guidanceScale > 1 && guidedCalls.first < guidedCalls.end;
   const isAlwaysGuided = guided && guidedCalls.first === 0 && guidedCalls.end === calls;
   const pag = resolvePag(parameters, model.selfAttentions);
+  const control = resolveControl(parameters, calls);
   return {
     guidanceScale,
     guided,
     guidedCalls,
     isAlwaysGuided,
     pag,
-    bothBranches: isAlwaysGuided && !pag,
+    control,
+    bothBranches: isAlwaysGuided && !pag && !control,
     size,
     renderSize,
     schedulerName: scheduler.name,
