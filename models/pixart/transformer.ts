@@ -400,7 +400,7 @@ export class PixArtLayers {
     const begun = index === 0 ? g.add(project("before_proj", state), hidden) : state;
     const after = this.block(index, begun, modulation, controlModule(index));
     const residual = project("after_proj", after);
-    g.probe(`control.${index}`, residual, ["tokens", this.width]);
+    g.probe(`control.residual.${index}`, residual, ["tokens", this.width]);
     return { hidden: g.add(hidden, g.mul(residual, this.#toSum(scale))), state: after };
   }
 

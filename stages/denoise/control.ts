@@ -10,7 +10,6 @@ import { z } from "zod";
 import type { JsonObject } from "../../artifacts/artifact.ts";
 import { ArtifactError } from "../../artifacts/artifact.ts";
 import { InputError } from "../../errors/pixstage_error.ts";
-import type { ArtifactOutline } from "../../artifacts/outline.ts";
 import type { ControlNetModel, DenoiserModel } from "../../models/architecture.ts";
 import type { Component } from "../../models/checkpoint/component.ts";
 import type { Weights } from "../../models/checkpoint/weights.ts";
@@ -85,30 +84,14 @@ export function controlIdentity({ scale, interval }: ControlSettings): JsonObjec
   return { scale, ...(interval ? { interval } : {}) };
 }
 
-/**
- * Refuses control without the latents of a picture, and latents of another shape than those of the images.
- *
- * @param control What is at the input, where anything is.
- * @param settings The control of the run.
- * @param images How many images there are, where that is known.
- * @param shape Shape of one image's latents.
- */
-export function checkControl(
-  control: ArtifactOutline | undefined,
-  settings: ControlSettings | undefined,
-  images: number | undefined,
-  shape: readonly number[],
-): void {
-  if (!settings) return;
-  if (!control) {
-    throw new InputError(
-      "missing_input",
-      "Cannot follow a picture as its latents must be connected to the input control",
-      { details: { field: "controlnet" } },
-    );
-  }
-  const found = control.shapes["latents"];
-  if (found) checkControlShape(found, images ?? found[0]!, shape);
+/** Refuses control without the latents of a picture. */
+export function requireControl<T>(control: T | undefined): T {
+  if (control !== undefined) return control;
+  throw new InputError(
+    "missing_input",
+    "Cannot follow a picture as its latents must be connected to the input control",
+    { details: { field: "controlnet" } },
+  );
 }
 
 /** Refuses control latents of another shape than those of the images: there is one picture, or one for each image. */

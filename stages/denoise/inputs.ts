@@ -10,7 +10,7 @@ import { InputError } from "../../errors/pixstage_error.ts";
 import { ArtifactError } from "../../artifacts/artifact.ts";
 import type { ArtifactOutline } from "../../artifacts/outline.ts";
 import type { DenoiserModel } from "../../models/architecture.ts";
-import { checkControl, controlIdentity } from "./control.ts";
+import { checkControlShape, controlIdentity, requireControl } from "./control.ts";
 import { pagIdentity } from "./perturbed_attention.ts";
 import {
   type DenoiseParameters,
@@ -97,7 +97,12 @@ export function checkInputs(
   }
   const noiseShape = noise?.shapes["latents"];
   if (noiseShape) checkNoise(noiseShape, images ?? noiseShape[0]!, model.latentShape(settings.renderSize));
-  checkControl(control, settings.control, images, model.latentShape(settings.renderSize));
+  // A state that is not there yet does not tell what it holds.
+  if (settings.control && (!checkpoint || "fixed" in checkpoint.metadata)) requireControl(control);
+  const controlShape = settings.control && control?.shapes["latents"];
+  if (controlShape) {
+    checkControlShape(controlShape, images ?? controlShape[0]!, model.latentShape(settings.renderSize));
+  }
   if (checkpoint) {
     const shape = model.latentShape(settings.renderSize);
     const fixed = {

@@ -20,7 +20,7 @@ import type { RunContext } from "../stage.ts";
 import type { StageReport } from "../stage_report.ts";
 import { checkNegatives, checkNoise } from "./inputs.ts";
 import { denoiseImage } from "./loop.ts";
-import { checkControlShape, controlIdentity } from "./control.ts";
+import { checkControlShape, controlIdentity, requireControl } from "./control.ts";
 import { pagIdentity } from "./perturbed_attention.ts";
 import {
   type DenoiseParameters,
@@ -88,7 +88,7 @@ export async function denoise(work: DenoiseWork, context: RunContext): Promise<D
   const shape = model.latentShape(settings.renderSize);
   const noise = sources["noise"] && unpackLatents(sources["noise"], shape[1]!);
   if (noise) checkNoise(noise.shape, images, shape);
-  const control = settings.control && unpackLatents(sources["control"]!, shape[1]!);
+  const control = settings.control && unpackLatents(requireControl(sources["control"]), shape[1]!);
   if (control) checkControlShape(control.shape, images, shape);
 
   // 2. Find how far the images are already.
