@@ -68,7 +68,9 @@ export abstract class OrderedScheduler implements Scheduler {
    * @throws {InputError} if there is no such call, or the run has begun already.
    */
   begin(index: number): void {
-    if (!Number.isInteger(index) || index < 0 || index >= this.timesteps.length || this.#calls !== this.#begun) {
+    if (
+      !Number.isInteger(index) || index < 0 || index >= this.timesteps.length || this.#calls !== this.#begun
+    ) {
       throw new InputError(
         "out_of_range",
         `Cannot begin ${this.name} with call ${index} as it must be one of ${this.timesteps.length}, before any other`,
