@@ -20,6 +20,7 @@ const originSchema = z.looseObject({
   steps: z.number().optional(),
   scheduler: z.string().optional(),
   guidanceScale: z.number().optional(),
+  strength: z.number().optional(),
   guidanceInterval: z.array(z.number()).optional(),
   model: z.string().optional(),
 });
@@ -48,6 +49,7 @@ export function describePicture(
     Steps: origin.steps,
     Sampler: origin.scheduler,
     "CFG scale": origin.guidanceScale,
+    "Denoising strength": origin.strength,
     "Guidance interval": origin.guidanceInterval?.join("-"),
     Seed: origin.seeds?.[image],
     Size: `${width}x${height}`,
