@@ -33,6 +33,8 @@ import { memorySize } from "../runtime/byte_size.ts";
 import { memoryLimit } from "../runtime/memory_limit.ts";
 import { parsePrecision, parseResidency } from "./per_stage_option.ts";
 import { type Device, DEVICES } from "../runtime/device.ts";
+import { lora, type LoraOption, loraRequest } from "./lora_option.ts";
+import { pathOrName } from "./path_or_name.ts";
 import { UsageError } from "./usage_error.ts";
 import { MOST_THREADS } from "../runtime/threads.ts";
 import { userPath } from "./user_path.ts";
@@ -45,6 +47,7 @@ export interface GenOptions {
   readonly localFilesOnly?: boolean;
   readonly cacheDir?: string;
   readonly transformer?: string;
+  readonly lora?: readonly LoraOption[];
   readonly vae?: string;
   readonly vaeTiling?: VaeTiling;
   readonly vaeTileSize?: number;
@@ -56,6 +59,9 @@ export interface GenOptions {
   readonly guidanceScale?: number;
   readonly cfgScale?: number;
   readonly guidanceInterval?: [number, number];
+  readonly pagScale?: number;
+  readonly pagLayers?: string[];
+  readonly pagAdaptiveScale?: number;
   readonly scheduler?: string;
   readonly schedulerOption?: Record<string, unknown>;
   readonly timesteps?: number[];
@@ -169,6 +175,11 @@ export function addDenoiseOptions(command: Command): Command {
       "--transformer <dir|org/name>",
       "another transformer, such as a DMD student: a checkpoint, or a folder that holds one alone",
     )
+    .option(
+      "--lora <file|dir|org/name[:weight]>",
+      "LoRA over the transformer, such as sketch.safetensors:0.8; repeatable (default weight: 1)",
+      lora,
+    )
     .option("-W, --width <pixels>", "width of the pictures", wholeNumber(1))
     .option("-H, --height <pixels>", "height of the pictures", wholeNumber(1))
     .option("--steps <n>", "denoising steps", wholeNumber(1))
@@ -183,6 +194,13 @@ export function addDenoiseOptions(command: Command): Command {
       "the part of the steps that are guided, such as 0,0.5; the others take half the time (default: 0,1)",
       interval,
     )
+    .option("--pag-scale <x>", "perturbed attention guidance, 3 is usual (default: 0, off)", amount)
+    .option(
+      "--pag-layers <pattern>",
+      'regular expression that finds the self-attentions to perturb; repeatable (default: "blocks.1")',
+      texts,
+    )
+    .option("--pag-adaptive-scale <x>", "how fast --pag-scale falls with the timesteps (default: 0)", amount)
     .option("--scheduler <name>", "class or short name of a scheduler; `schedulers` lists them")
     .option(
       "--scheduler-option <key=value>",
@@ -300,6 +318,7 @@ export function pictureRequest(prompts: readonly string[], options: GenOptions):
     variant: options.variant,
     negativePrompt: options.negativePrompt,
     transformer: options.transformer === undefined ? undefined : pathOrName(options.transformer),
+    loras: loraRequest(options),
     vae: options.vae === undefined ? undefined : pathOrName(options.vae),
     precision: options.precision,
     tiling: options.vaeTiling,
@@ -310,6 +329,9 @@ export function pictureRequest(prompts: readonly string[], options: GenOptions):
     sigmas: options.sigmas,
     guidanceScale: options.guidanceScale ?? options.cfgScale,
     guidanceInterval: options.guidanceInterval,
+    pagScale: options.pagScale,
+    pagLayers: options.pagLayers,
+    pagAdaptiveScale: options.pagAdaptiveScale,
     scheduler: options.scheduler,
     schedulerOptions: options.schedulerOption,
     eta: options.eta,
@@ -345,17 +367,6 @@ function seededCount(seeds: readonly string[] | undefined, prompts: number): num
 export function modelReference({ model, revision }: Pick<GenOptions, "model" | "revision">): string {
   const reference = pathOrName(model);
   return revision === undefined ? reference : `${reference}@${revision}`;
-}
-
-/** A path relative to the user's folder becomes absolute; a name stays as it is. */
-export function pathOrName(reference: string): string {
-  const path = userPath(reference);
-  try {
-    Deno.statSync(path);
-    return path;
-  } catch {
-    return /^[./~]/.test(reference) ? path : reference;
-  }
 }
 
 /** Where the run finds checkpoints, and what it runs on. */

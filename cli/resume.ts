@@ -14,12 +14,12 @@ import {
   addRunOptions,
   type GenOptions,
   memoryOptions,
-  pathOrName,
   runOptions,
 } from "./gen_options.ts";
 import { ignoredOptions } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { findMade } from "./find_made.ts";
+import { pathOrName } from "./path_or_name.ts";
 import { interval, number, seeds, texts, wholeNumber } from "./option_values.ts";
 import { checkOutputs } from "./output.ts";
 import { pictureFormat } from "./save_pictures.ts";

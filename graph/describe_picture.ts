@@ -22,6 +22,7 @@ const originSchema = z.looseObject({
   guidanceScale: z.number().optional(),
   strength: z.number().optional(),
   guidanceInterval: z.array(z.number()).optional(),
+  pag: z.looseObject({ scale: z.number() }).optional(),
   model: z.string().optional(),
 });
 
@@ -50,6 +51,7 @@ export function describePicture(
     Sampler: origin.scheduler,
     "CFG scale": origin.guidanceScale,
     "Denoising strength": origin.strength,
+    "PAG scale": origin.pag?.scale,
     "Guidance interval": origin.guidanceInterval?.join("-"),
     Seed: origin.seeds?.[image],
     Size: `${width}x${height}`,

@@ -12,20 +12,26 @@ import type { DType } from "../../artifacts/dtype.ts";
 import { FLOAT8_VALUES, type Float8DType, isFloat8 } from "../../artifacts/float8.ts";
 import { type Tensor, tensor, tensorBytes } from "../../artifacts/tensor.ts";
 import type { ModelGraph } from "../../runtime/runtime.ts";
-import { PixstageError } from "../../errors/pixstage_error.ts";
 import type { QuantizedLocation, WeightLocation } from "../checkpoint/weights.ts";
 import {
   AttributeProto_AttributeType as AttributeType,
-  type AttributeProtoSchema,
   ModelProtoSchema,
-  type NodeProtoSchema,
-  TensorProto_DataLocation as DataLocation,
   TensorProto_DataType as DataType,
   type TensorProtoSchema,
   type ValueInfoProtoSchema,
 } from "./onnx_pb.ts";
 import { DATA_TYPES } from "./data_types.ts";
+import {
+  type Attribute,
+  attribute,
+  type Dimension,
+  externalWeight,
+  type Node,
+  type NodeAttribute,
+  valueInfo,
+} from "./graph_parts.ts";
 import { weightSlices } from "./weight_slices.ts";
+import { weightsFolder } from "./weights_folder.ts";
 
 /** A tensor of the graph: an input, a weight, or what an operator gives. */
 export interface Value {
@@ -33,14 +39,8 @@ export interface Value {
   readonly name: string;
 }
 
-/** A size of an axis: a number, or the name of a size that is known at each run only. */
-export type Dimension = number | string;
-
 /** A type that graphs compute in. */
 export type ComputeType = "float32" | "float16";
-
-/** An operator's attribute: a bigint is an ONNX INT, a number a FLOAT, an array INTS. */
-export type Attribute = bigint | number | string | readonly bigint[];
 
 /** A graph with the names that its values are handed over by. */
 export interface BuiltGraph extends ModelGraph {
@@ -48,16 +48,6 @@ export interface BuiltGraph extends ModelGraph {
   readonly inputs: readonly string[];
   /** Names of the outputs. */
   readonly outputs: readonly string[];
-}
-
-/** Two weights of one graph lie in two folders, and a session reads from one alone. */
-export class WeightsFolderError extends PixstageError<"split_weights"> {
-  override name = "WeightsFolderError";
-
-  /** @param message Which graph, and which folders. */
-  constructor(message: string) {
-    super("split_weights", message);
-  }
 }
 
 const ONNX_OPSET = 21n;
@@ -85,21 +75,20 @@ const INT8_ACTIVATIONS = 4n;
  * ```
  */
 export class GraphBuilder {
-  readonly #nodes: MessageInitShape<typeof NodeProtoSchema>[] = [];
+  #nodes: Node[] = [];
   /**
    * Casts of weights. They come first in the graph: of two values that an operator needs, ONNX Runtime computes the one
    * with the later node first, so a cast runs right before its use, and few float32 copies are alive at a time.
    */
-  readonly #casts: MessageInitShape<typeof NodeProtoSchema>[] = [];
-  readonly #initializers: MessageInitShape<typeof TensorProtoSchema>[] = [];
+  readonly #casts: Node[] = [];
+  /** Constants, and weights of the checkpoint, whose folder is known when all of them are. */
+  readonly #initializers: (MessageInitShape<typeof TensorProtoSchema> | WeightLocation)[] = [];
   readonly #inputs: MessageInitShape<typeof ValueInfoProtoSchema>[] = [];
   readonly #outputs: MessageInitShape<typeof ValueInfoProtoSchema>[] = [];
   readonly #known = new Map<string, Value>();
   readonly #produced = new Set<string>();
   readonly #renamed = new Map<string, string>();
   readonly #exposed: (name: string) => boolean;
-  #folder: string | undefined;
-  readonly #files = new Set<string>();
   #prepareWeights = false;
   #weightBytes = 0;
   #count = 0;
@@ -348,23 +337,49 @@ export class GraphBuilder {
   }
 
   /**
+   * One of two values: which one is known at each run, and the other is not computed. Weights and constants that a branch
+   * makes are the graph's; other values of a branch stay within it, shared ones too.
+   *
+   * @param condition A boolean scalar.
+   * @param then Makes the value where the condition holds.
+   * @param otherwise Makes the value where it does not; of the same type and shape.
+   * @param dtype Their type.
+   * @param dims Their shape.
+   */
+  choose(
+    condition: Value,
+    then: () => Value,
+    otherwise: () => Value,
+    dtype: DType,
+    dims: readonly Dimension[],
+  ): Value {
+    const branches = [
+      this.#branch("then_branch", then, dtype, dims),
+      this.#branch("else_branch", otherwise, dtype, dims),
+    ];
+    const chosen = this.op("If", [condition]);
+    this.#nodes.at(-1)!.attribute.push(...branches);
+    return chosen;
+  }
+
+  /**
    * The graph as ONNX bytes.
    *
    * @param name What it is, for errors and reports.
    * @param options Whether weights are prepared once when it opens; quantized ones always are.
    */
   build(name: string, options: { readonly prepareWeights?: boolean } = {}): BuiltGraph {
+    const weights = this.#initializers.filter((value) => "folder" in value);
+    const place = weightsFolder(weights.map(({ folder }) => folder));
     const model = create(ModelProtoSchema, {
       irVersion: ONNX_IR_VERSION,
       opsetImport: [{ domain: "", version: ONNX_OPSET }, { domain: CONTRIB_DOMAIN, version: 1n }],
       graph: {
         name,
-        node: [...this.#casts, ...this.#nodes].map((node) => ({
-          ...node,
-          input: node.input!.map((name) => this.#renamed.get(name) ?? name),
-          output: node.output!.map((name) => this.#renamed.get(name) ?? name),
-        })),
-        initializer: this.#initializers,
+        node: [...this.#casts, ...this.#nodes].map((node) => this.#withNames(node)),
+        initializer: this.#initializers.map((value) =>
+          "folder" in value ? externalWeight(value, place.pathOf(value)) : value
+        ),
         input: this.#inputs,
         output: this.#outputs,
       },
@@ -376,8 +391,43 @@ export class GraphBuilder {
       outputs: this.#outputs.map((output) => output.name!),
       weightBytes: this.#weightBytes,
       ...(this.#prepareWeights || options.prepareWeights ? { prepareWeights: true } : {}),
-      ...(this.#folder === undefined ? {} : { weightsFolder: this.#folder, weightFiles: [...this.#files] }),
+      ...(weights.length === 0
+        ? {}
+        : { weightsFolder: place.folder, weightFiles: [...new Set(weights.map(place.pathOf))] }),
     };
+  }
+
+  /** A node, and those of its branches, with the names that outputs were given. */
+  #withNames(node: Node): Node {
+    const named = (name: string): string => this.#renamed.get(name) ?? name;
+    return {
+      ...node,
+      input: node.input.map(named),
+      output: node.output.map(named),
+      attribute: node.attribute.map((attribute) =>
+        attribute.g
+          ? {
+            ...attribute,
+            g: { ...attribute.g, node: attribute.g.node.map((inner) => this.#withNames(inner)) },
+          }
+          : attribute
+      ),
+    };
+  }
+
+  /** The nodes of a branch as a graph with one output. */
+  #branch(name: string, make: () => Value, dtype: DType, dims: readonly Dimension[]): NodeAttribute {
+    const outer = this.#nodes;
+    const nodes: Node[] = [];
+    this.#nodes = nodes;
+    try {
+      // A branch gives a value of its own, also where it makes none.
+      const value = this.op("Identity", [make()]);
+      const g = { name, node: nodes, output: [valueInfo(value.name, dtype, dims)] };
+      return { name, type: AttributeType.GRAPH, g };
+    } finally {
+      this.#nodes = outer;
+    }
   }
 
   /** A product with quantized weights; the activations are quantized too, in blocks of their own. */
@@ -408,7 +458,7 @@ export class GraphBuilder {
     attributes: Record<string, Attribute>,
     domain: string,
     outputs: number,
-    nodes = this.#nodes,
+    nodes: Node[] = this.#nodes,
   ): Value[] {
     const name = this.#name(type);
     const output = Array.from({ length: outputs }, (_, index) => index === 0 ? name : `${name}:${index}`);
@@ -426,36 +476,13 @@ export class GraphBuilder {
 
   #external(location: WeightLocation): Value {
     return this.shared(location.name, () => {
-      this.#folder ??= location.folder;
-      if (this.#folder !== location.folder) {
-        throw new WeightsFolderError(
-          `Cannot use weight ${location.name} as all weights of a graph must lie in one folder: ` +
-            `current folder is ${location.folder}, the others lie in ${this.#folder}`,
-        );
-      }
-      this.#initializers.push({
-        name: location.name,
-        dims: location.shape.map(BigInt),
-        dataType: DATA_TYPES[location.dtype],
-        dataLocation: DataLocation.EXTERNAL,
-        externalData: [
-          { key: "location", value: location.file },
-          { key: "offset", value: String(location.offset) },
-          { key: "length", value: String(location.length) },
-        ],
-      });
-      this.#files.add(location.file);
+      this.#initializers.push(location);
       this.#weightBytes += location.length;
       return { name: location.name };
     });
   }
 
-  #toType(
-    value: Value,
-    from: DType,
-    to: ComputeType,
-    nodes: MessageInitShape<typeof NodeProtoSchema>[],
-  ): Value {
+  #toType(value: Value, from: DType, to: ComputeType, nodes: Node[]): Value {
     if (from === to) return value;
     return this.#node("Cast", [value], { to: BigInt(DATA_TYPES[to]) }, "", 1, nodes)[0]!;
   }
@@ -467,33 +494,4 @@ export class GraphBuilder {
 
 function isValue(value: object): value is Value {
   return "name" in value;
-}
-
-function valueInfo(
-  name: string,
-  dtype: DType,
-  dims: readonly Dimension[],
-): MessageInitShape<typeof ValueInfoProtoSchema> {
-  const dim = dims.map((size) => ({
-    value: typeof size === "number"
-      ? { case: "dimValue" as const, value: BigInt(size) }
-      : { case: "dimParam" as const, value: size },
-  }));
-  return {
-    name,
-    type: { value: { case: "tensorType", value: { elemType: DATA_TYPES[dtype], shape: { dim } } } },
-  };
-}
-
-function attribute(name: string, value: Attribute): MessageInitShape<typeof AttributeProtoSchema> {
-  switch (typeof value) {
-    case "bigint":
-      return { name, type: AttributeType.INT, i: value };
-    case "number":
-      return { name, type: AttributeType.FLOAT, f: value };
-    case "string":
-      return { name, type: AttributeType.STRING, s: new TextEncoder().encode(value) };
-    default:
-      return { name, type: AttributeType.INTS, ints: [...value] };
-  }
 }

@@ -19,6 +19,8 @@ import {
   type WeightUse,
 } from "../stage.ts";
 import { allOutlines, checkInputs, type DenoiseInputs, denoiseInputs } from "./inputs.ts";
+import { openLoras } from "./loras.ts";
+import { pagIdentity } from "./perturbed_attention.ts";
 import { outlinePicture } from "./picture.ts";
 import { denoise, type DenoiseResult, type DenoiseWork } from "./run.ts";
 import {
@@ -152,14 +154,16 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
   const { checkpoint, model } = denoiser;
   const outlines = allOutlines(inputs);
   const settings = await resolveDenoise(parameters, denoiser, outlinePicture(outlines, model));
-  const { guided, bothBranches, renderSize } = settings;
+  const { guided, bothBranches, pag, renderSize } = settings;
   const interval = effectiveInterval(parameters, settings);
   const guidance = {
     guidanceScale: settings.guidanceScale,
     ...(interval ? { guidanceInterval: interval } : {}),
+    ...(pag ? { pag: pagIdentity(pag) } : {}),
   };
   const known = checkInputs(inputs, parameters, settings, model);
   const weights = await checkComponent("transformer", model.component);
+  const loras = await openLoras(parameters.loras ?? [], models, weights, signal);
   const { promptTokens, negativeTokens } = known;
   const job = { renderSize, guided, bothBranches, promptTokens, negativeTokens };
 
@@ -173,9 +177,10 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
     stopAfter,
     async open(run) {
       const stored = await openWeights(model.component, "transformer", precision, models, run);
-      return await model.open(run.runtime, stored, {
+      return await model.open(run.runtime, await loras.adapt(stored), {
         precision,
         bothBranches,
+        perturbable: pag?.layers,
         renderSize,
         residency: residencyOf(context, stored),
         signal: run.signal,
@@ -188,6 +193,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
       identity: {
         ...model.identity,
         ...precisionIdentity(precision),
+        ...loras.identity,
         scheduler: settings.schedulerConfig,
         timesteps: settings.timesteps,
         ...(parameters.sigmas ? { sigmas: parameters.sigmas } : {}),
@@ -201,10 +207,12 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
         generator: parameters.generator,
         allowChanges: parameters.allowChanges,
       },
-      weights: [{ ...reference, component: "transformer", content: model.component }],
+      weights: [{ ...reference, component: "transformer", content: model.component }, ...loras.weights],
       ignores: guided ? [] : ["negative"],
-      warnings: withoutEffect(parameters, settings, known, denoiser.defaults),
-      memory: model.memory(weights, job, { traits: device.traits, residency, precision, lowestPrecision }),
+      warnings: [...withoutEffect(parameters, settings, known, denoiser.defaults), ...loras.warnings],
+      memory: loras.memory(
+        model.memory(weights, job, { traits: device.traits, residency, precision, lowestPrecision }),
+      ),
     },
     inputs: known,
     outlines,
@@ -226,8 +234,8 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
 
 /** Sentences about what was asked for and does not change the result. */
 function withoutEffect(
-  { steps, timesteps, sigmas, guidanceInterval, strength }: Parameters,
-  { guided, guidanceScale, steps: taken, picture }: DenoiseSettings,
+  { steps, timesteps, sigmas, guidanceInterval, pagLayers, pagAdaptiveScale, strength }: Parameters,
+  { guided, guidanceScale, pag, steps: taken, picture }: DenoiseSettings,
   { texts }: DenoiseInputs,
   defaults: RunDefaults,
 ): string[] {
@@ -248,6 +256,9 @@ function withoutEffect(
     ...(strength !== undefined && !picture ? ["strength has no effect without a picture to begin from"] : []),
     ...(guidanceInterval && guidanceScale <= 1
       ? [`guidanceInterval has no effect without guidance: the guidance scale is ${guidanceScale}`]
+      : []),
+    ...(!pag && (pagLayers?.length || pagAdaptiveScale)
+      ? [`${pagLayers?.length ? "pagLayers" : "pagAdaptiveScale"} has no effect without a pagScale above 0`]
       : []),
   ];
 }
