@@ -8,6 +8,7 @@
 
 import type { Weights } from "./checkpoint/weights.ts";
 import type { ComputeType, GraphBuilder, Value } from "./onnx/graph_builder.ts";
+import { dequantized, quantizedLinear } from "./onnx/quantized_linear.ts";
 import { upsampleConv } from "./vae/upsample_conv.ts";
 
 /** What a convolution is. */
@@ -58,17 +59,17 @@ export class Layers {
 
   /** The weight of a name; its shape is checked. */
   weight(name: string, shape: readonly number[]): Value {
-    return this.graph.weight(this.#weights.locate(name, shape), this.#dtype);
+    const location = this.#weights.locate(name, shape);
+    return location.quantized ? dequantized(this.graph, location) : this.graph.weight(location, this.#dtype);
   }
 
   /** A linear layer over rows [rows, in]. */
   linear(module: string, x: Value, input: number, output: number, bias = true): Value {
-    return this.graph.linear(
-      x,
-      this.#weights.locate(`${module}.weight`, [output, input]),
-      bias ? this.weight(`${module}.bias`, [output]) : undefined,
-      this.#dtype,
-    );
+    const { quantized, ...weight } = this.#weights.locate(`${module}.weight`, [output, input]);
+    const added = bias ? this.weight(`${module}.bias`, [output]) : undefined;
+    return quantized
+      ? quantizedLinear(this.graph, x, { ...weight, quantized }, added)
+      : this.graph.linear(x, weight, added, this.#dtype);
   }
 
   /** A convolution over [1, in, h, w]; a kernel of 3 is padded to keep the size, others are not padded. */

@@ -13,7 +13,7 @@ import { FLOAT8_VALUES, type Float8DType, isFloat8 } from "../../artifacts/float
 import { type Tensor, tensor, tensorBytes } from "../../artifacts/tensor.ts";
 import type { ModelGraph } from "../../runtime/runtime.ts";
 import { PixstageError } from "../../errors/pixstage_error.ts";
-import type { QuantizedLocation, WeightLocation } from "../checkpoint/weights.ts";
+import type { WeightLocation } from "../checkpoint/weights.ts";
 import {
   AttributeProto_AttributeType as AttributeType,
   type AttributeProtoSchema,
@@ -63,8 +63,6 @@ export class WeightsFolderError extends PixstageError<"split_weights"> {
 const ONNX_OPSET = 21n;
 const ONNX_IR_VERSION = 10n;
 const CONTRIB_DOMAIN = "com.microsoft";
-/** `accuracy_level` of MatMulNBits: products of bytes. */
-const INT8_ACTIVATIONS = 4n;
 
 /**
  * Builds one graph. Operators are methods that take and return {@linkcode Value}s; computation is in float32 unless
@@ -136,6 +134,16 @@ export class GraphBuilder {
       `${location.name}:${dtype}`,
       () => this.#toType(this.#external(location), location.dtype, dtype, this.#casts),
     );
+  }
+
+  /** A weight of the checkpoint, in the type that it is stored in. */
+  stored(location: WeightLocation): Value {
+    return this.#external(location);
+  }
+
+  /** Lets weights be prepared once when the graph opens. */
+  prepareWeights(): void {
+    this.#prepareWeights = true;
   }
 
   /** Some rows of a weight [rows, width], as float32: gathered as stored, cast after, so only these are read. */
@@ -211,7 +219,6 @@ export class GraphBuilder {
 
   /** The same as {@linkcode GraphBuilder.gemm} with a weight of the checkpoint; a large one is cast and multiplied slice by slice. All are of one type. */
   linear(x: Value, weight: WeightLocation, bias?: Value, dtype: ComputeType = "float32"): Value {
-    if (weight.quantized) return this.#quantizedLinear(x, weight, weight.quantized, bias);
     const slices = weightSlices(weight, dtype);
     if (slices.length === 1) return this.gemm(x, this.weight(weight, dtype), bias);
     const biases = bias && this.split(bias, 0, slices.map(({ shape }) => shape[0]!));
@@ -306,6 +313,11 @@ export class GraphBuilder {
     return this.#node("Split", [x], { axis: BigInt(axis), num_outputs: BigInt(parts) }, "", parts);
   }
 
+  /** Places of the largest values of a vector, int64 [count], in no order. */
+  largest(x: Value, count: number): Value {
+    return this.#node("TopK", [x, this.int64s([count])], { axis: 0n, sorted: 0n }, "", 2)[1]!;
+  }
+
   /** Puts values one behind the other. */
   concat(parts: readonly Value[], axis: number): Value {
     return this.op("Concat", parts, { axis: BigInt(axis) });
@@ -378,21 +390,6 @@ export class GraphBuilder {
       ...(this.#prepareWeights || options.prepareWeights ? { prepareWeights: true } : {}),
       ...(this.#folder === undefined ? {} : { weightsFolder: this.#folder, weightFiles: [...this.#files] }),
     };
-  }
-
-  /** A product with quantized weights; the activations are quantized too, in blocks of their own. */
-  #quantizedLinear(x: Value, { shape }: WeightLocation, quantized: QuantizedLocation, bias?: Value): Value {
-    const [rows = 0, columns = 0] = shape;
-    const { bits, block, packed, scales } = quantized;
-    this.#prepareWeights = true;
-    const product = this.contrib("MatMulNBits", [x, this.#external(packed), this.#external(scales)], {
-      K: BigInt(columns),
-      N: BigInt(rows),
-      bits: BigInt(bits),
-      block_size: BigInt(block),
-      accuracy_level: INT8_ACTIVATIONS,
-    });
-    return bias ? this.add(product, bias) : product;
   }
 
   /** Rows of 8-bit floats, which Gather does not know: of their bits, each of which is then looked up. */

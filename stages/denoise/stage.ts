@@ -170,7 +170,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
     prepared: {
       identity: {
         ...model.identity,
-        ...precisionIdentity(precision),
+        ...precisionIdentity(precision, device.traits),
         scheduler: settings.schedulerConfig,
         timesteps: settings.timesteps,
         ...(parameters.sigmas ? { sigmas: parameters.sigmas } : {}),
