@@ -41,5 +41,7 @@ for (const text of positionals) {
     const values = pictures.map((picture, index) => measure(exact[index]!, picture));
     return `median ${median(values).toFixed(digits)}, least ${Math.min(...values).toFixed(digits)}`;
   };
-  console.log(`${text}: PSNR ${told(psnr, 1)} dB; SSIM ${told(ssim, 4)}`);
+  Deno.stdout.writeSync(
+    new TextEncoder().encode(`${text}: PSNR ${told(psnr, 1)} dB; SSIM ${told(ssim, 4)}\n`),
+  );
 }
