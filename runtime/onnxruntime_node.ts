@@ -148,7 +148,11 @@ export class OnnxRuntimeNode implements Runtime {
   #sessionOptions(graph: ModelGraph, options: OpenOptions): InferenceSession.SessionOptions {
     return {
       executionProviders: [this.device],
-      graphOptimizationLevel: graph.prepareWeights ? "basic" : "disabled",
+      graphOptimizationLevel: graph.multipliesBytes
+        ? "extended"
+        : graph.prepareWeights
+        ? "basic"
+        : "disabled",
       enableCpuMemArena: options.memoryPool ?? true,
       enableMemPattern: false,
       logSeverityLevel: 4,
@@ -156,6 +160,8 @@ export class OnnxRuntimeNode implements Runtime {
       extra: {
         session: {
           disable_prepacking: graph.prepareWeights ? "0" : "1",
+          // Is a change of graphs of the level "extended", and does nothing to processors with VNNI.
+          ...(graph.multipliesBytes ? { x64quantprecision: "1" } : {}),
           // Else a session's idle threads take the cores from the next session for a while.
           force_spinning_stop: "1",
           ...(graph.weightsFolder === undefined

@@ -88,6 +88,7 @@ export class GraphBuilder {
   readonly #renamed = new Map<string, string>();
   readonly #exposed: (name: string) => boolean;
   #prepareWeights = false;
+  #multipliesBytes = false;
   #weightBytes = 0;
   #count = 0;
 
@@ -121,13 +122,17 @@ export class GraphBuilder {
   weight(location: WeightLocation, dtype: ComputeType = "float32"): Value {
     return this.shared(
       `${location.name}:${dtype}`,
-      () => this.#toType(this.#external(location), location.dtype, dtype, this.#casts),
+      () => this.#toType(this.stored(location), location.dtype, dtype, this.#casts),
     );
   }
 
   /** A weight of the checkpoint, in the type that it is stored in. */
   stored(location: WeightLocation): Value {
-    return this.#external(location);
+    return this.shared(location.name, () => {
+      this.#initializers.push(location);
+      this.#weightBytes += location.length;
+      return { name: location.name };
+    });
   }
 
   /** Lets weights be prepared once when the graph opens. */
@@ -135,10 +140,19 @@ export class GraphBuilder {
     this.#prepareWeights = true;
   }
 
+  /**
+   * `x` [rows, in], unsigned bytes that are greater by `zero`, times `weight` [in, out], signed bytes, each output times its
+   * `scales` [out], in float32.
+   */
+  multiplyBytes(x: Value, zero: Value, weight: Value, scales: Value): Value {
+    this.#multipliesBytes = true;
+    return this.contrib("MatMulIntegerToFloat", [x, weight, this.scalar(1), scales, zero]);
+  }
+
   /** Some rows of a weight [rows, width], as float32: gathered as stored, cast after, so only these are read. */
   rows(location: WeightLocation, indices: Value): Value {
     if (isFloat8(location.dtype)) return this.#float8Rows(location, location.dtype, indices);
-    const rows = this.op("Gather", [this.#external(location), indices]);
+    const rows = this.op("Gather", [this.stored(location), indices]);
     return this.#toType(rows, location.dtype, "float32", this.#nodes);
   }
 
@@ -381,6 +395,7 @@ export class GraphBuilder {
       outputs: this.#outputs.map((output) => output.name!),
       weightBytes: this.#weightBytes,
       ...(this.#prepareWeights || options.prepareWeights ? { prepareWeights: true } : {}),
+      ...(this.#multipliesBytes ? { multipliesBytes: true } : {}),
       ...(weights.length === 0
         ? {}
         : { weightsFolder: place.folder, weightFiles: [...new Set(weights.map(place.pathOf))] }),
@@ -389,7 +404,7 @@ export class GraphBuilder {
 
   /** Rows of 8-bit floats, which Gather does not know: of their bits, each of which is then looked up. */
   #float8Rows(location: WeightLocation, dtype: Float8DType, indices: Value): Value {
-    const bits = this.#external({ ...location, name: `${location.name}:bits`, dtype: "uint8" });
+    const bits = this.stored({ ...location, name: `${location.name}:bits`, dtype: "uint8" });
     const rows = this.op("Cast", [this.op("Gather", [bits, indices])], { to: BigInt(DataType.INT32) });
     return this.op("Gather", [this.vector([...FLOAT8_VALUES[dtype]]), rows]);
   }
@@ -414,14 +429,6 @@ export class GraphBuilder {
       attribute: Object.entries(attributes).map(([key, value]) => attribute(key, value)),
     });
     return output.map((name) => ({ name }));
-  }
-
-  #external(location: WeightLocation): Value {
-    return this.shared(location.name, () => {
-      this.#initializers.push(location);
-      this.#weightBytes += location.length;
-      return { name: location.name };
-    });
   }
 
   #toType(
