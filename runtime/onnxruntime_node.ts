@@ -158,6 +158,10 @@ export class OnnxRuntimeNode implements Runtime {
       logSeverityLevel: 4,
       ...(this.#threads === undefined ? {} : { intraOpNumThreads: this.#threads }),
       extra: {
+        // It gives weights that are dequantized zero points of a shape that is refused.
+        ...(graph.multipliesBytes
+          ? { optimization: { disable_specified_optimizers: "QDQS8ToU8Transformer" } }
+          : {}),
         session: {
           disable_prepacking: graph.prepareWeights ? "0" : "1",
           // Is a change of graphs of the level "extended", and does nothing to processors with VNNI.
