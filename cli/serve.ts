@@ -22,6 +22,7 @@ import { requireDevice } from "../devices/local_devices.ts";
 import { type Device, DEVICES } from "../runtime/device.ts";
 import { diskSize, memorySize } from "../runtime/byte_size.ts";
 import { memoryOptions } from "./gen_options.ts";
+import { modelEntry } from "./model_entry.ts";
 import { MOST_THREADS } from "../runtime/threads.ts";
 import { amount, byteSize, wholeNumber } from "./option_values.ts";
 import { outliveReaders, printable, writeLine } from "./standard_streams.ts";
@@ -248,15 +249,6 @@ function writeLog(line: string): void {
   } catch {
     // Later lines may succeed.
   }
-}
-
-function modelEntry(value: string, before: readonly ModelEntry[] = []): ModelEntry[] {
-  const at = value.indexOf("=");
-  const [name, reference] = at < 0 ? [value, value] : [value.slice(0, at), value.slice(at + 1)];
-  if (name === "" || reference === "") {
-    throw new UsageError(`Cannot serve a model as it must be NAME=DIR: "${value}"`);
-  }
-  return [...before, { name, reference: /^[./~]/.test(reference) ? userPath(reference) : reference }];
 }
 
 function collected(value: string, before: readonly string[] = []): string[] {
