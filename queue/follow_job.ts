@@ -62,7 +62,10 @@ export class JobChannel {
     this.#events.on("failed", ({ jobId, failedReason }) => {
       this.#each(jobId, (follower) => follower.end({ type: "failed", error: readFailure(failedReason) }));
     });
-    this.#events.on("removed", ({ jobId }) => this.#each(jobId, (follower) => follower.end({ type: "gone" })));
+    this.#events.on(
+      "removed",
+      ({ jobId }) => this.#each(jobId, (follower) => follower.end({ type: "gone" })),
+    );
   }
 
   /** Waits until the events are heard. */

@@ -30,8 +30,8 @@ import {
   CONTROL_QUEUE,
   preparationJobSchema,
   preparedSchema,
-  runJobSchema,
   type RunJobResult,
+  runJobSchema,
   runResultSchema,
 } from "./messages.ts";
 import { modelsNamed, preparationQueue } from "./model_identity.ts";
@@ -71,7 +71,10 @@ const ATTEMPTS = { attempts: 3, backoff: { type: "exponential", delay: 1000 } };
 /** The newest preparations tell workers that start which queues there are. */
 const KEPT_PREPARATIONS = { removeOnComplete: { count: 50 }, removeOnFail: { age: 3600, count: 50 } };
 /** Who asks for the same result again, also much later, finds it in the store. */
-const KEPT_RUNS = { removeOnComplete: { age: 3600, count: 1000 }, removeOnFail: { age: 86_400, count: 1000 } };
+const KEPT_RUNS = {
+  removeOnComplete: { age: 3600, count: 1000 },
+  removeOnFail: { age: 86_400, count: 1000 },
+};
 /** Connections that nobody uses are closed after this time. */
 const IDLE_MS = 1000;
 /** A worker that is asked to stop a job is asked again, and given up after a while. */
@@ -271,6 +274,15 @@ export class QueueExecutor implements Executor {
         oldestSeconds: oldest ? Math.max(Date.now() - oldest.timestamp, 0) / 1000 : 0,
       };
     }));
+  }
+
+  /**
+   * Connects at once, rather than with the first job.
+   *
+   * @throws {PixstageError} if the queue cannot be reached.
+   */
+  async connect(): Promise<void> {
+    await this.#use(() => Promise.resolve());
   }
 
   /** Closes connections that nobody uses, unless they stay open. */

@@ -19,8 +19,8 @@ import { JobIntake } from "./job_intake.ts";
 import {
   cancelSchema,
   CONTROL_QUEUE,
-  preparationJobSchema,
   type PreparationJob,
+  preparationJobSchema,
   preparedElsewhereSchema,
   preparedSchema,
 } from "./messages.ts";
@@ -208,6 +208,7 @@ export class StageWorker implements AsyncDisposable {
   async #runJob(job: TakenJob, signal: AbortSignal): Promise<unknown> {
     const began = performance.now();
     const facts = { stage: job.name, job: job.id, attempt: job.attemptsStarted };
+    this.#log("taken", facts);
     try {
       const result = await doJob(job, {
         store: this.#options.store,

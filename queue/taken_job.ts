@@ -18,7 +18,7 @@ import { nodeKey } from "../graph/node_key.ts";
 import type { Stage } from "../stages/stage.ts";
 import type { TakenJob } from "./backend.ts";
 import { GivenBack } from "./job_intake.ts";
-import { type JobReport, type RunJob, runJobSchema, type RunJobResult } from "./messages.ts";
+import { type JobReport, type RunJob, type RunJobResult, runJobSchema } from "./messages.ts";
 
 /** What a job is done with. */
 export interface JobTools {
@@ -210,4 +210,3 @@ class ReportSender {
     this.#sending = undefined;
   }
 }
-
