@@ -2,7 +2,7 @@
  * Makes pictures on a queue of three workers, one a stage, kills workers at random moments and Redis now and then, and
  * counts what was lost, made twice, or other than a local run makes it.
  *
- *     deno run -A bench/queue_chaos.ts [--pictures 200] [--kills 30] [--restarts 2] [--seed 1] [--steps 4]
+ *     deno run -A bench/queue_chaos.ts [--pictures 200] [--kills 30] [--restarts 2] [--seed 1] [--steps 2]
  *
  * It needs redis-server. A worker that is killed with SIGKILL is started again at once, as an operator's supervisor does.
  * Redis keeps an append-only file and is killed with SIGKILL too. A local run makes every picture afterwards.
@@ -31,7 +31,7 @@ const { values } = parseArgs({
     kills: { type: "string", default: "30" },
     restarts: { type: "string", default: "2" },
     seed: { type: "string", default: "1" },
-    steps: { type: "string", default: "4" },
+    steps: { type: "string", default: "2" },
   },
 });
 const [PICTURES, KILLS, RESTARTS, SEED, STEPS] = [
@@ -79,7 +79,7 @@ function picture(index: number) {
 
 // 1. What happens when: after so many pictures, and some milliseconds.
 const events = [
-  ...Array.from({ length: KILLS }, () => ({ what: "kill", at: random() * PICTURES })),
+  ...Array.from({ length: KILLS }, () => ({ what: "kill", at: random() * PICTURES * 0.9 })),
   ...Array.from({ length: RESTARTS }, (_, index) => ({
     what: "restart",
     at: ((index + 1) * PICTURES) / (RESTARTS + 1),

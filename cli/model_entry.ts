@@ -1,5 +1,5 @@
+import { InvalidArgumentError } from "commander";
 import type { ModelEntry } from "../hub/listed_models.ts";
-import { UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";
 
 /**
@@ -10,7 +10,7 @@ export function modelEntry(value: string, before: readonly ModelEntry[] = []): M
   const at = value.indexOf("=");
   const [name, reference] = at < 0 ? [value, value] : [value.slice(0, at), value.slice(at + 1)];
   if (name === "" || reference === "") {
-    throw new UsageError(`Cannot serve a model as it must be NAME=DIR: "${value}"`);
+    throw new InvalidArgumentError("It must be NAME=DIR, or a folder or name alone.");
   }
   return [...before, { name, reference: /^[./~]/.test(reference) ? userPath(reference) : reference }];
 }

@@ -63,7 +63,7 @@ export function workerCommand(): Command {
       modelEntries,
     )
     .option("--store <dir|url>", "the store that runs and workers share (default: in the user's cache)")
-    .option("--lanes <n>", "jobs that run at once", wholeNumber(1), 1)
+    .option("--lanes <n>", "jobs that run at once", wholeNumber(1, MOST_THREADS), 1)
     .option(
       "--lease <seconds>",
       "after how long without a sign of life a job goes to another worker",

@@ -20,7 +20,7 @@ import {
 import { Redis } from "ioredis";
 import type { EventEmitter } from "node:events";
 import process from "node:process";
-// @ts-types="npm:@types/pg@8.23.1"
+// @ts-types="./pg.d.ts"
 import { Client } from "pg";
 import { PixstageError } from "../errors/pixstage_error.ts";
 import type { QueueAddress } from "./address.ts";

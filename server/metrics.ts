@@ -108,23 +108,25 @@ export class Metrics {
 
   /** Watches the queues that workers take jobs from. */
   watchQueues(look: () => Promise<readonly QueueDepth[]>): void {
-    const jobs = new Gauge({
+    new Gauge({
       name: "pixstage_queue_jobs",
       help: "Jobs in a queue of workers.",
       labelNames: ["queue", "state"],
       registers: [this.#registry],
       async collect() {
-        for (const { queue, jobs: counts, oldestSeconds } of await look()) {
-          for (const [state, count] of Object.entries(counts)) jobs.set({ queue, state }, count);
-          oldest.set({ queue }, oldestSeconds);
+        for (const { queue, jobs } of await look()) {
+          for (const [state, count] of Object.entries(jobs)) this.set({ queue, state }, count);
         }
       },
     });
-    const oldest = new Gauge({
+    new Gauge({
       name: "pixstage_queue_oldest_seconds",
       help: "Seconds that the oldest waiting job of a queue of workers has waited.",
       labelNames: ["queue"],
       registers: [this.#registry],
+      async collect() {
+        for (const { queue, oldestSeconds } of await look()) this.set({ queue }, oldestSeconds);
+      },
     });
   }
 

@@ -7,7 +7,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { Redis } from "ioredis";
-// @ts-types="npm:@types/pg@8.23.1"
+// @ts-types="../../queue/pg.d.ts"
 import { Client } from "pg";
 import type { Need } from "../needing.ts";
 

@@ -385,7 +385,7 @@ Deno.test(needing(REDIS, {
     const models = ["pixstage-emoji"];
     await using server = await new ServerProcess({ store: place.store, models, options }).listens();
     const orders = ["cat", "dog", "sun"].map((prompt) =>
-      server.order({ model: "pixstage-emoji", prompt, seed: 3, steps: 2 })
+      server.order({ request: { model: "pixstage-emoji", prompts: [prompt], seeds: ["3"], steps: 2 } })
     );
     for (const { id } of await Promise.all(orders)) {
       const job = await server.ended(id);
