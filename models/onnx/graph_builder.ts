@@ -15,15 +15,21 @@ import type { ModelGraph } from "../../runtime/runtime.ts";
 import type { QuantizedLocation, WeightLocation } from "../checkpoint/weights.ts";
 import {
   AttributeProto_AttributeType as AttributeType,
-  type AttributeProtoSchema,
   ModelProtoSchema,
-  type NodeProtoSchema,
-  TensorProto_DataLocation as DataLocation,
   TensorProto_DataType as DataType,
   type TensorProtoSchema,
   type ValueInfoProtoSchema,
 } from "./onnx_pb.ts";
 import { DATA_TYPES } from "./data_types.ts";
+import {
+  type Attribute,
+  attribute,
+  type Dimension,
+  externalWeight,
+  type Node,
+  type NodeAttribute,
+  valueInfo,
+} from "./graph_parts.ts";
 import { weightSlices } from "./weight_slices.ts";
 import { weightsFolder } from "./weights_folder.ts";
 
@@ -33,14 +39,8 @@ export interface Value {
   readonly name: string;
 }
 
-/** A size of an axis: a number, or the name of a size that is known at each run only. */
-export type Dimension = number | string;
-
 /** A type that graphs compute in. */
 export type ComputeType = "float32" | "float16";
-
-/** An operator's attribute: a bigint is an ONNX INT, a number a FLOAT, an array INTS. */
-export type Attribute = bigint | number | string | readonly bigint[];
 
 /** A graph with the names that its values are handed over by. */
 export interface BuiltGraph extends ModelGraph {
@@ -75,12 +75,12 @@ const INT8_ACTIVATIONS = 4n;
  * ```
  */
 export class GraphBuilder {
-  readonly #nodes: MessageInitShape<typeof NodeProtoSchema>[] = [];
+  #nodes: Node[] = [];
   /**
    * Casts of weights. They come first in the graph: of two values that an operator needs, ONNX Runtime computes the one
    * with the later node first, so a cast runs right before its use, and few float32 copies are alive at a time.
    */
-  readonly #casts: MessageInitShape<typeof NodeProtoSchema>[] = [];
+  readonly #casts: Node[] = [];
   /** Constants, and weights of the checkpoint, whose folder is known when all of them are. */
   readonly #initializers: (MessageInitShape<typeof TensorProtoSchema> | WeightLocation)[] = [];
   readonly #inputs: MessageInitShape<typeof ValueInfoProtoSchema>[] = [];
@@ -337,6 +337,32 @@ export class GraphBuilder {
   }
 
   /**
+   * One of two values: which one is known at each run, and the other is not computed. Weights and constants that a branch
+   * makes are the graph's; other values of a branch stay within it, shared ones too.
+   *
+   * @param condition A boolean scalar.
+   * @param then Makes the value where the condition holds.
+   * @param otherwise Makes the value where it does not; of the same type and shape.
+   * @param dtype Their type.
+   * @param dims Their shape.
+   */
+  choose(
+    condition: Value,
+    then: () => Value,
+    otherwise: () => Value,
+    dtype: DType,
+    dims: readonly Dimension[],
+  ): Value {
+    const branches = [
+      this.#branch("then_branch", then, dtype, dims),
+      this.#branch("else_branch", otherwise, dtype, dims),
+    ];
+    const chosen = this.op("If", [condition]);
+    this.#nodes.at(-1)!.attribute.push(...branches);
+    return chosen;
+  }
+
+  /**
    * The graph as ONNX bytes.
    *
    * @param name What it is, for errors and reports.
@@ -350,11 +376,7 @@ export class GraphBuilder {
       opsetImport: [{ domain: "", version: ONNX_OPSET }, { domain: CONTRIB_DOMAIN, version: 1n }],
       graph: {
         name,
-        node: [...this.#casts, ...this.#nodes].map((node) => ({
-          ...node,
-          input: node.input!.map((name) => this.#renamed.get(name) ?? name),
-          output: node.output!.map((name) => this.#renamed.get(name) ?? name),
-        })),
+        node: [...this.#casts, ...this.#nodes].map((node) => this.#withNames(node)),
         initializer: this.#initializers.map((value) =>
           "folder" in value ? externalWeight(value, place.pathOf(value)) : value
         ),
@@ -373,6 +395,39 @@ export class GraphBuilder {
         ? {}
         : { weightsFolder: place.folder, weightFiles: [...new Set(weights.map(place.pathOf))] }),
     };
+  }
+
+  /** A node, and those of its branches, with the names that outputs were given. */
+  #withNames(node: Node): Node {
+    const named = (name: string): string => this.#renamed.get(name) ?? name;
+    return {
+      ...node,
+      input: node.input.map(named),
+      output: node.output.map(named),
+      attribute: node.attribute.map((attribute) =>
+        attribute.g
+          ? {
+            ...attribute,
+            g: { ...attribute.g, node: attribute.g.node.map((inner) => this.#withNames(inner)) },
+          }
+          : attribute
+      ),
+    };
+  }
+
+  /** The nodes of a branch as a graph with one output. */
+  #branch(name: string, make: () => Value, dtype: DType, dims: readonly Dimension[]): NodeAttribute {
+    const outer = this.#nodes;
+    const nodes: Node[] = [];
+    this.#nodes = nodes;
+    try {
+      // A branch gives a value of its own, also where it makes none.
+      const value = this.op("Identity", [make()]);
+      const g = { name, node: nodes, output: [valueInfo(value.name, dtype, dims)] };
+      return { name, type: AttributeType.GRAPH, g };
+    } finally {
+      this.#nodes = outer;
+    }
   }
 
   /** A product with quantized weights; the activations are quantized too, in blocks of their own. */
@@ -403,7 +458,7 @@ export class GraphBuilder {
     attributes: Record<string, Attribute>,
     domain: string,
     outputs: number,
-    nodes = this.#nodes,
+    nodes: Node[] = this.#nodes,
   ): Value[] {
     const name = this.#name(type);
     const output = Array.from({ length: outputs }, (_, index) => index === 0 ? name : `${name}:${index}`);
@@ -427,12 +482,7 @@ export class GraphBuilder {
     });
   }
 
-  #toType(
-    value: Value,
-    from: DType,
-    to: ComputeType,
-    nodes: MessageInitShape<typeof NodeProtoSchema>[],
-  ): Value {
+  #toType(value: Value, from: DType, to: ComputeType, nodes: Node[]): Value {
     if (from === to) return value;
     return this.#node("Cast", [value], { to: BigInt(DATA_TYPES[to]) }, "", 1, nodes)[0]!;
   }
@@ -442,53 +492,6 @@ export class GraphBuilder {
   }
 }
 
-/** A weight that stays in its file. */
-function externalWeight(
-  { name, shape, dtype, offset, length }: WeightLocation,
-  path: string,
-): MessageInitShape<typeof TensorProtoSchema> {
-  return {
-    name,
-    dims: shape.map(BigInt),
-    dataType: DATA_TYPES[dtype],
-    dataLocation: DataLocation.EXTERNAL,
-    externalData: [
-      { key: "location", value: path },
-      { key: "offset", value: String(offset) },
-      { key: "length", value: String(length) },
-    ],
-  };
-}
-
 function isValue(value: object): value is Value {
   return "name" in value;
-}
-
-function valueInfo(
-  name: string,
-  dtype: DType,
-  dims: readonly Dimension[],
-): MessageInitShape<typeof ValueInfoProtoSchema> {
-  const dim = dims.map((size) => ({
-    value: typeof size === "number"
-      ? { case: "dimValue" as const, value: BigInt(size) }
-      : { case: "dimParam" as const, value: size },
-  }));
-  return {
-    name,
-    type: { value: { case: "tensorType", value: { elemType: DATA_TYPES[dtype], shape: { dim } } } },
-  };
-}
-
-function attribute(name: string, value: Attribute): MessageInitShape<typeof AttributeProtoSchema> {
-  switch (typeof value) {
-    case "bigint":
-      return { name, type: AttributeType.INT, i: value };
-    case "number":
-      return { name, type: AttributeType.FLOAT, f: value };
-    case "string":
-      return { name, type: AttributeType.STRING, s: new TextEncoder().encode(value) };
-    default:
-      return { name, type: AttributeType.INTS, ints: [...value] };
-  }
 }

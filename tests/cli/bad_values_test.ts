@@ -61,6 +61,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
     fc.constantFrom("1,", ",", "1,x", "1;2", "0,1,2"),
   ),
   "x,x...": fc.oneof(notANumber, fc.constantFrom("1,", "0.5,0.9", "0.9,0.9", "0.9;0.5", "-1")),
+  "pattern": fc.constantFrom("", "(", "blocks.(", "(a+)+", ".*.*.*.*", "(?=a)", "x".repeat(65)),
   "start,end": fc.oneof(
     notANumber,
     fc.constantFrom("1,", "0.5", "0,0.5,1", "0.6,0.4", "-0.1,1", "0,1.1", "0;1", ","),
