@@ -38,6 +38,9 @@ const KINDS: Readonly<Record<string, Pick<QueueAddress, "kind" | "port" | "tls">
   "postgresql:": { kind: "postgres", port: 5432, tls: false },
 };
 
+/** A name or an IP address. */
+const HOST = /^(?:[\w.-]+|\[[0-9a-f:.]+\])$/i;
+
 const SHAPE = "queue:redis://HOST:PORT/DATABASE or queue:postgres://USER@HOST:PORT/DATABASE";
 
 const querySchema = z.strictObject({
@@ -67,7 +70,7 @@ export function parseQueueAddress(text: string): QueueAddress {
     );
   }
   const kind = url && Object.hasOwn(KINDS, url.protocol) ? KINDS[url.protocol] : undefined;
-  if (!url || !kind || url.hostname === "" || url.hash !== "") throw noQueue(text);
+  if (!url || !kind || !HOST.test(url.hostname) || url.hash !== "") throw noQueue(text);
   const database = decoded(url.pathname.slice(1), text) || undefined;
   if (kind.kind === "redis" && database !== undefined && !/^\d{1,5}$/.test(database)) {
     throw new InputError(
