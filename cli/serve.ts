@@ -36,6 +36,8 @@ interface ServeOptions {
   readonly host: string;
   readonly port: number;
   readonly model?: readonly ModelEntry[];
+  readonly lora?: readonly ModelEntry[];
+  readonly loraFolder?: string;
   readonly store?: string;
   readonly storeSize?: number;
   readonly storeMaxAge?: number;
@@ -66,6 +68,8 @@ export function serveCommand(): Command {
       "a model to serve, under a name; repeatable (default: all on this machine)",
       modelEntry,
     )
+    .option("--lora <name=dir>", "a LoRA to serve, a file or a folder, under a name; repeatable", modelEntry)
+    .option("--lora-folder <dir>", "serve all LoRAs of a folder that fit the models")
     .option("--store <dir>", "where artifacts and jobs are kept")
     .option(
       "--store-size <size>",
@@ -151,6 +155,8 @@ async function serve(options: ServeOptions): Promise<void> {
     host,
     port,
     model,
+    lora,
+    loraFolder,
     store,
     storeSize,
     storeMaxAge,
@@ -183,6 +189,8 @@ async function serve(options: ServeOptions): Promise<void> {
   const log = quiet ? undefined : jsonLog(writeLog);
   const server = await createServer({
     models: model,
+    loras: lora,
+    loraFolder: loraFolder === undefined ? undefined : userPath(loraFolder),
     store: folder,
     storeBytes: storeSize,
     storeMaxAgeMs: storeMaxAge === undefined ? undefined : storeMaxAge * DAY_MS,
@@ -254,7 +262,7 @@ function modelEntry(value: string, before: readonly ModelEntry[] = []): ModelEnt
   const at = value.indexOf("=");
   const [name, reference] = at < 0 ? [value, value] : [value.slice(0, at), value.slice(at + 1)];
   if (name === "" || reference === "") {
-    throw new UsageError(`Cannot serve a model as it must be NAME=DIR: "${value}"`);
+    throw new UsageError(`Cannot serve a model or a LoRA as it must be NAME=DIR: "${value}"`);
   }
   return [...before, { name, reference: /^[./~]/.test(reference) ? userPath(reference) : reference }];
 }

@@ -9,6 +9,8 @@ import { defaultStoreFolder } from "../artifacts/store/default_folder.ts";
 import { toPixstageError } from "../errors/foreign_error.ts";
 import { PixstageError } from "../errors/pixstage_error.ts";
 import { FolderStore } from "../artifacts/store/folder_store.ts";
+import { EMBEDDED_LORAS } from "../hub/embedded_model.ts";
+import { listAdapters } from "../hub/list_adapters.ts";
 import { listModels } from "../hub/list_models.ts";
 import type { Residency } from "../models/segments.ts";
 import type { Device } from "../runtime/device.ts";
@@ -29,6 +31,7 @@ import { Metrics } from "./metrics.ts";
 import { PictureLinks } from "./picture_links.ts";
 import { Pictures } from "./pictures/pictures.ts";
 import { clientAddr, parseBasePath, proxyTrust, publicAddress } from "./public_address.ts";
+import { describeLoras, type ServedLora } from "./served_loras.ts";
 import { describeModels } from "./served_models.ts";
 import { RunSpans } from "./spans.ts";
 import { StoreQuota } from "./store_quota.ts";
@@ -44,6 +47,14 @@ export interface ServerOptions {
    * @default {the embedded model and those in the hub's cache}
    */
   readonly models?: readonly ModelEntry[] | undefined;
+  /**
+   * The LoRA adapters that requests may name. One that fits none of the models is refused.
+   *
+   * @default {those of the embedded model, where the models are not named}
+   */
+  readonly loras?: readonly ModelEntry[] | undefined;
+  /** A folder whose LoRA adapters requests may name too. Those that fit none of the models are left out. */
+  readonly loraFolder?: string | undefined;
   /**
    * The folder of the store, which keeps the jobs too.
    *
@@ -212,6 +223,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
       log(isServed ? "model_served_in_part" : "model_skipped", { model: entry.name, error: message });
     },
   );
+  const loras = await servedLoras(options, [...models, ...transformers], log);
   const residency = options.residency ?? (weightBytes <= SMALL_BYTES ? "resident" : undefined);
   const engine = options.engine ??
     new HostedEngine({
@@ -220,6 +232,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
       maxMemory,
       maxGpuMemory,
       models: [...models, ...decoders, ...transformers].map(({ name, reference }) => ({ name, reference })),
+      loras: loras.map(({ name, reference }) => ({ name, reference })),
       store,
       lanes,
       device,
@@ -273,6 +286,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     models,
     decoders: decoders.map(({ name }) => name),
     transformers: transformers.map(({ name }) => name),
+    loras,
     registry,
     engine,
     pictures,
@@ -297,4 +311,24 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
       await jobs.close();
     },
   };
+}
+
+/** The LoRA adapters that requests may name: those that are named, and those of a folder that fit. */
+async function servedLoras(
+  { models, loras, loraFolder }: Pick<ServerOptions, "models" | "loras" | "loraFolder">,
+  denoisers: readonly ModelEntry[],
+  log: Log,
+): Promise<ServedLora[]> {
+  const embedded = models ? [] : EMBEDDED_LORAS.map((name): ModelEntry => ({ name, reference: name }));
+  const named = loras ?? [];
+  const others = [...embedded, ...loraFolder === undefined ? [] : await listAdapters(loraFolder)]
+    .filter(({ name }) => named.every((entry) => entry.name !== name));
+  const known = new Map(denoisers.map((entry) => [entry.name, entry]));
+  return await describeLoras([...named, ...others], [...known.values()], (entry, error) => {
+    const { code, message } = toPixstageError(error);
+    if (named.includes(entry)) {
+      throw new PixstageError(code, `Cannot serve the LoRA "${entry.name}": ${message}`, { cause: error });
+    }
+    log("lora_skipped", { lora: entry.name, error: message });
+  });
 }

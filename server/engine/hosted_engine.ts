@@ -27,6 +27,8 @@ export interface HostedEngineOptions extends MemoryLimits {
   readonly registry: StageRegistry;
   /** The models that stages may name. */
   readonly models: readonly ModelEntry[];
+  /** The LoRA adapters that stages may name. */
+  readonly loras?: readonly ModelEntry[] | undefined;
   /** The folder of the store. */
   readonly store: string;
   /** Modules that bring stages, architectures and schedulers. */
@@ -70,7 +72,7 @@ export class HostedEngine implements Engine {
 
   /** @param options How it is set up. */
   constructor(
-    { registry, models, store, plugins = [], lanes = 1, device, threads, residency, ...limits }:
+    { registry, models, loras = [], store, plugins = [], lanes = 1, device, threads, residency, ...limits }:
       HostedEngineOptions,
   ) {
     this.lanes = lanes;
@@ -78,7 +80,7 @@ export class HostedEngine implements Engine {
     this.#folder = store;
     this.#executor = new ProcessExecutor({
       plugins: [...plugins],
-      models: { localFilesOnly: true, listed: asJson(models) },
+      models: { localFilesOnly: true, listed: asJson(models), loras: asJson(loras) },
       runtime: asJson({ device, threads }) as JsonObject,
       fingerprints: store,
       background: true,
