@@ -146,7 +146,7 @@ export function addRunOptions(command: Command): Command {
 export function addPrecisionOption(command: Command): Command {
   return command.option(
     "--precision <name>",
-    "float32, int8, int4, or float16 on a GPU, or encode=int8,denoise=float16: of the matrices (default: float32)",
+    "float32, int8, int8-blocks, int4, or float16 on a GPU, or encode=int8,denoise=float16: of the matrices (default: float32)",
     parsedBy(parsePrecision),
   );
 }

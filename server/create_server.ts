@@ -9,11 +9,10 @@ import { defaultStoreFolder } from "../artifacts/store/default_folder.ts";
 import { toPixstageError } from "../errors/foreign_error.ts";
 import { PixstageError } from "../errors/pixstage_error.ts";
 import { FolderStore } from "../artifacts/store/folder_store.ts";
-import { EMBEDDED_LORAS } from "../hub/embedded_model.ts";
-import { listAdapters } from "../hub/list_adapters.ts";
 import { listModels } from "../hub/list_models.ts";
 import type { Residency } from "../models/segments.ts";
 import type { Device } from "../runtime/device.ts";
+import type { QueueExecutor } from "../queue/queue_executor.ts";
 import { builtInStages } from "../stages/mod.ts";
 import { loadPlugins } from "../graph/plugins.ts";
 import { requireUsableHost, requireUsableKey } from "./access.ts";
@@ -31,13 +30,16 @@ import { Metrics } from "./metrics.ts";
 import { PictureLinks } from "./picture_links.ts";
 import { Pictures } from "./pictures/pictures.ts";
 import { clientAddr, parseBasePath, proxyTrust, publicAddress } from "./public_address.ts";
-import { describeLoras, type ServedLora } from "./served_loras.ts";
+import { servedLoras } from "./served_loras.ts";
 import { describeModels } from "./served_models.ts";
 import { RunSpans } from "./spans.ts";
 import { StoreQuota } from "./store_quota.ts";
 
 /** Models that take up to this together stay in memory between runs. */
 const SMALL_BYTES = 1e9;
+
+/** Graphs that run at once where workers run their stages: the server waits for them alone. */
+const QUEUE_LANES = 32;
 
 /** How a server is set up. */
 export interface ServerOptions {
@@ -64,7 +66,7 @@ export interface ServerOptions {
   /**
    * Graphs that run at once.
    *
-   * @default {1}
+   * @default {1, or 32 with a queue}
    */
   readonly lanes?: number | undefined;
   /**
@@ -153,6 +155,12 @@ export interface ServerOptions {
   readonly heartbeatMs?: number | undefined;
   /** Takes what happens. Nobody does otherwise. */
   readonly log?: Log | undefined;
+  /**
+   * The queue whose workers run the stages: `redis://HOST`. They share the server's store.
+   *
+   * @default {none: child processes run them}
+   */
+  readonly queue?: string | undefined;
   /** Runs the graphs. Child processes otherwise. */
   readonly engine?: Engine | undefined;
 }
@@ -223,10 +231,20 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
       log(isServed ? "model_served_in_part" : "model_skipped", { model: entry.name, error: message });
     },
   );
-  const loras = await servedLoras(options, [...models, ...transformers], log);
+  const loras = await servedLoras(
+    {
+      named: options.loras ?? [],
+      embedded: options.models === undefined,
+      folder: options.loraFolder,
+    },
+    [...models, ...transformers],
+    log,
+  );
   const residency = options.residency ?? (weightBytes <= SMALL_BYTES ? "resident" : undefined);
+  const workers = options.queue === undefined ? undefined : await queueWorkers(options.queue, log);
   const engine = options.engine ??
     new HostedEngine({
+      executor: workers,
       registry,
       plugins,
       maxMemory,
@@ -234,7 +252,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
       models: [...models, ...decoders, ...transformers].map(({ name, reference }) => ({ name, reference })),
       loras: loras.map(({ name, reference }) => ({ name, reference })),
       store,
-      lanes,
+      lanes: lanes ?? (workers ? QUEUE_LANES : undefined),
       device,
       threads,
       residency,
@@ -279,6 +297,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     },
   });
   metrics.watch(jobs);
+  if (workers) metrics.watchQueues(() => workers.depths());
   const artifacts = new ArtifactFiles(store, quota);
   const pictures = new Pictures(store, artifacts, limits);
   const context = {
@@ -313,22 +332,13 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
   };
 }
 
-/** The LoRA adapters that requests may name: those that are named, and those of a folder that fit. */
-async function servedLoras(
-  { models, loras, loraFolder }: Pick<ServerOptions, "models" | "loras" | "loraFolder">,
-  denoisers: readonly ModelEntry[],
-  log: Log,
-): Promise<ServedLora[]> {
-  const embedded = models ? [] : EMBEDDED_LORAS.map((name): ModelEntry => ({ name, reference: name }));
-  const named = loras ?? [];
-  const others = [...embedded, ...loraFolder === undefined ? [] : await listAdapters(loraFolder)]
-    .filter(({ name }) => named.every((entry) => entry.name !== name));
-  const known = new Map(denoisers.map((entry) => [entry.name, entry]));
-  return await describeLoras([...named, ...others], [...known.values()], (entry, error) => {
-    const { code, message } = toPixstageError(error);
-    if (named.includes(entry)) {
-      throw new PixstageError(code, `Cannot serve the LoRA "${entry.name}": ${message}`, { cause: error });
-    }
-    log("lora_skipped", { lora: entry.name, error: message });
+/** Opens the queue whose workers run the stages. */
+async function queueWorkers(address: string, log: Log): Promise<QueueExecutor> {
+  const { QueueExecutor } = await import("../queue/queue_executor.ts");
+  const executor = new QueueExecutor(address, {
+    keepsOpen: true,
+    onWarning: (error) => log("queue_error", { error }),
   });
+  await executor.connect();
+  return executor;
 }

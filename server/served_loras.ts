@@ -4,12 +4,17 @@
  * @module
  */
 
+import { toPixstageError } from "../errors/foreign_error.ts";
+import { PixstageError } from "../errors/pixstage_error.ts";
+import { EMBEDDED_LORAS } from "../hub/embedded_model.ts";
+import { listAdapters } from "../hub/list_adapters.ts";
 import type { ModelEntry } from "../hub/listed_models.ts";
 import { LocalModels } from "../hub/local_models.ts";
 import type { Weights } from "../models/checkpoint/weights.ts";
 import { AdapterError } from "../models/lora/adapter_error.ts";
 import { adapterDigest } from "../models/lora/digest.ts";
 import { fitAdapter } from "../models/lora/fit_adapter.ts";
+import type { Log } from "./log.ts";
 
 /** A LoRA adapter that requests may name. */
 export interface ServedLora extends ModelEntry {
@@ -19,31 +24,52 @@ export interface ServedLora extends ModelEntry {
   readonly models: readonly string[];
 }
 
+/** Which adapters a server offers. */
+export interface OfferedLoras {
+  /** Those that the operator names: each must fit a model. */
+  readonly named: readonly ModelEntry[];
+  /** Whether those of the embedded model are offered. */
+  readonly embedded: boolean;
+  /** A folder of adapters. */
+  readonly folder?: string | undefined;
+}
+
 /**
- * Reads what adapters are.
+ * Reads what the adapters of a server are.
  *
- * @param entries The adapters.
+ * @param offered The adapters.
  * @param denoisers What can denoise.
- * @param onFault Takes an adapter that cannot be served.
- * @returns Those that can be served: those that fit at least one of the models.
+ * @param log Takes the adapters that fit no model and that nobody named: they are left out.
+ * @returns Those that can be served.
+ * @throws {PixstageError} if one that is named cannot be.
  */
-export async function describeLoras(
-  entries: readonly ModelEntry[],
+export async function servedLoras(
+  { named, embedded, folder }: OfferedLoras,
   denoisers: readonly ModelEntry[],
-  onFault: (entry: ModelEntry, error: unknown) => void,
+  log: Log,
 ): Promise<ServedLora[]> {
+  const others = [
+    ...(embedded ? EMBEDDED_LORAS.map((name): ModelEntry => ({ name, reference: name })) : []),
+    ...(folder === undefined ? [] : await listAdapters(folder)),
+  ].filter(({ name }) => named.every((entry) => entry.name !== name));
+  const entries = [...named, ...others];
   if (entries.length === 0) return [];
   const local = new LocalModels({ localFilesOnly: true });
-  const transformers = await Promise.all(denoisers.map(async ({ name, reference }) => ({
+  const references = new Map(denoisers.map(({ name, reference }) => [name, reference]));
+  const transformers = await Promise.all(Array.from(references, async ([name, model]) => ({
     name,
-    weights: await (await local.component({ model: reference }, "transformer")).weights(),
+    weights: await (await local.component({ model }, "transformer")).weights(),
   })));
   const served: ServedLora[] = [];
   for (const entry of entries) {
     try {
       served.push(await describeLora(entry, transformers, local));
     } catch (error) {
-      onFault(entry, error);
+      const { code, message } = toPixstageError(error);
+      if (named.includes(entry)) {
+        throw new PixstageError(code, `Cannot serve the LoRA "${entry.name}": ${message}`, { cause: error });
+      }
+      log("lora_skipped", { lora: entry.name, error: message });
     }
   }
   return served;

@@ -186,7 +186,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
     prepared: {
       identity: {
         ...model.identity,
-        ...precisionIdentity(precision),
+        ...precisionIdentity(precision, device.traits),
         ...loras.identity,
         scheduler: settings.schedulerConfig,
         timesteps: settings.timesteps,

@@ -71,6 +71,10 @@ const KINDS: Readonly<Record<string, Kind>> = {
   "node.port=file": fc.oneof(noPair, letters.map((name) => `nobody.${name}=x.png`)),
   "node": letters,
   "node=name,...": fc.oneof(fc.constantFrom("", "=", "=inline", ","), letters),
+  "address": letters,
+  "name,...": letters,
+  "name=dir,...": fc.constantFrom("=", "=1", "a="),
+  "seconds": fc.oneof(notWhole, fc.constant("0")),
   "option=value,...": letters.map((name) => `${name}x=1`),
   // Any text is a prompt; names and folders are whatever is there.
   "text": "none",
@@ -142,6 +146,8 @@ function argumentsOf(command: string, { embeddings, latents, picture, graph }: F
       return [command, picture, "--from-step", "1"];
     case "rerun":
       return [command, picture];
+    case "worker":
+      return [command, "--queue", "redis://127.0.0.1:9"];
     case "inspect":
       return [command, picture];
     case "compare":
