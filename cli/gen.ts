@@ -13,6 +13,7 @@ import {
   addGenOptions,
   checkBeginning,
   type GenOptions,
+  imageInputs,
   memoryOptions,
   pictureRequest,
   runOptions,
@@ -46,7 +47,6 @@ async function gen(
     loadEmbeds,
     initNoise,
     loadLatents,
-    controlImage,
     output,
     saveEmbeds,
     saveLatents,
@@ -65,11 +65,15 @@ async function gen(
     embeddingsFile: loadEmbeds && userPath(loadEmbeds),
     noiseFile: initNoise && userPath(initNoise),
     latentsFile: loadLatents && userPath(loadLatents),
-    controlImageFile: controlImage && userPath(controlImage),
+    ...imageInputs(options),
     pair: saveEmbeds !== undefined,
   });
   if (until !== "decode") delete graph.nodes["decode"];
-  if (until === "encode") delete graph.nodes["denoise"];
+  if (until === "encode") {
+    for (const id of ["denoise", "picture", "mask", "control"]) {
+      delete graph.nodes[id];
+    }
+  }
 
   // 3. Run it, write what was asked for, and say so.
   const run = await openRun(options, runOptions(options));

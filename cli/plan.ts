@@ -15,6 +15,7 @@ import {
   addGenOptions,
   checkBeginning,
   type GenOptions,
+  imageInputs,
   memoryOptions,
   pictureRequest,
   runOptions,
@@ -35,16 +36,20 @@ export function planCommand(): Command {
 }
 
 async function plan(prompts: string[], options: GenOptions & StoreOptions): Promise<void> {
-  const { loadEmbeds, loadLatents, initNoise, controlImage, until = "decode" } = options;
+  const { loadEmbeds, loadLatents, initNoise, until = "decode" } = options;
   checkBeginning(prompts, options);
   const graph = textToImage(pictureRequest(prompts, options), {
     embeddingsFile: loadEmbeds && userPath(loadEmbeds),
     noiseFile: initNoise && userPath(initNoise),
     latentsFile: loadLatents && userPath(loadLatents),
-    controlImageFile: controlImage && userPath(controlImage),
+    ...imageInputs(options),
   });
   if (until !== "decode") delete graph.nodes["decode"];
-  if (until === "encode") delete graph.nodes["denoise"];
+  if (until === "encode") {
+    for (const id of ["denoise", "picture", "mask", "control"]) {
+      delete graph.nodes[id];
+    }
+  }
   // Of the weights a plan reads the headers alone, and it keeps nothing. The standard output is the plan's.
   const run = await openRun({ ...options, store: false }, {
     ...runOptions({ ...options, json: false }),

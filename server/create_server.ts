@@ -12,6 +12,7 @@ import { FolderStore } from "../artifacts/store/folder_store.ts";
 import { listModels } from "../hub/list_models.ts";
 import type { Residency } from "../models/segments.ts";
 import type { Device } from "../runtime/device.ts";
+import type { QueueExecutor } from "../queue/queue_executor.ts";
 import { builtInStages } from "../stages/mod.ts";
 import { loadPlugins } from "../graph/plugins.ts";
 import { requireUsableHost, requireUsableKey } from "./access.ts";
@@ -29,12 +30,16 @@ import { Metrics } from "./metrics.ts";
 import { PictureLinks } from "./picture_links.ts";
 import { Pictures } from "./pictures/pictures.ts";
 import { clientAddr, parseBasePath, proxyTrust, publicAddress } from "./public_address.ts";
+import { servedLoras } from "./served_loras.ts";
 import { describeModels } from "./served_models.ts";
 import { RunSpans } from "./spans.ts";
 import { StoreQuota } from "./store_quota.ts";
 
 /** Models that take up to this together stay in memory between runs. */
 const SMALL_BYTES = 1e9;
+
+/** Graphs that run at once where workers run their stages: the server waits for them alone. */
+const QUEUE_LANES = 32;
 
 /** How a server is set up. */
 export interface ServerOptions {
@@ -45,6 +50,14 @@ export interface ServerOptions {
    */
   readonly models?: readonly ModelEntry[] | undefined;
   /**
+   * The LoRA adapters that requests may name. One that fits none of the models is refused.
+   *
+   * @default {those of the embedded model, where the models are not named}
+   */
+  readonly loras?: readonly ModelEntry[] | undefined;
+  /** A folder whose LoRA adapters requests may name too. Those that fit none of the models are left out. */
+  readonly loraFolder?: string | undefined;
+  /**
    * The folder of the store, which keeps the jobs too.
    *
    * @default {PIXSTAGE_STORE, else a folder in the user's cache}
@@ -53,7 +66,7 @@ export interface ServerOptions {
   /**
    * Graphs that run at once.
    *
-   * @default {1}
+   * @default {1, or 32 with a queue}
    */
   readonly lanes?: number | undefined;
   /**
@@ -142,6 +155,12 @@ export interface ServerOptions {
   readonly heartbeatMs?: number | undefined;
   /** Takes what happens. Nobody does otherwise. */
   readonly log?: Log | undefined;
+  /**
+   * The queue whose workers run the stages: `redis://HOST`. They share the server's store.
+   *
+   * @default {none: child processes run them}
+   */
+  readonly queue?: string | undefined;
   /** Runs the graphs. Child processes otherwise. */
   readonly engine?: Engine | undefined;
 }
@@ -212,9 +231,20 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
       log(isServed ? "model_served_in_part" : "model_skipped", { model: entry.name, error: message });
     },
   );
+  const loras = await servedLoras(
+    {
+      named: options.loras ?? [],
+      embedded: options.models === undefined,
+      folder: options.loraFolder,
+    },
+    [...models, ...transformers],
+    log,
+  );
   const residency = options.residency ?? (weightBytes <= SMALL_BYTES ? "resident" : undefined);
+  const workers = options.queue === undefined ? undefined : await queueWorkers(options.queue, log);
   const engine = options.engine ??
     new HostedEngine({
+      executor: workers,
       registry,
       plugins,
       maxMemory,
@@ -223,8 +253,9 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
         name,
         reference,
       })),
+      loras: loras.map(({ name, reference }) => ({ name, reference })),
       store,
-      lanes,
+      lanes: lanes ?? (workers ? QUEUE_LANES : undefined),
       device,
       threads,
       residency,
@@ -269,6 +300,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     },
   });
   metrics.watch(jobs);
+  if (workers) metrics.watchQueues(() => workers.depths());
   const artifacts = new ArtifactFiles(store, quota);
   const pictures = new Pictures(store, artifacts, limits);
   const context = {
@@ -277,6 +309,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     decoders: decoders.map(({ name }) => name),
     transformers: transformers.map(({ name }) => name),
     controlnets: controlnets.map(({ name }) => name),
+    loras,
     registry,
     engine,
     pictures,
@@ -301,4 +334,15 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
       await jobs.close();
     },
   };
+}
+
+/** Opens the queue whose workers run the stages. */
+async function queueWorkers(address: string, log: Log): Promise<QueueExecutor> {
+  const { QueueExecutor } = await import("../queue/queue_executor.ts");
+  const executor = new QueueExecutor(address, {
+    keepsOpen: true,
+    onWarning: (error) => log("queue_error", { error }),
+  });
+  await executor.connect();
+  return executor;
 }

@@ -41,12 +41,13 @@ export function findModel(
 
 /** The names that stages may give for a model. */
 export function modelNames(
-  { models, decoders, transformers, controlnets }: Pick<
+  { models, decoders, transformers, controlnets, loras }: Pick<
     ServerContext,
-    "models" | "decoders" | "transformers" | "controlnets"
+    "models" | "decoders" | "transformers" | "controlnets" | "loras"
   >,
 ): ModelNames {
-  return { whole: models.map(({ name }) => name), decoders, transformers, controlnets, loras: [] };
+  const names = (served: readonly { readonly name: string }[]) => served.map(({ name }) => name);
+  return { whole: names(models), decoders, transformers, controlnets, loras: names(loras) };
 }
 
 /**

@@ -145,7 +145,7 @@ export class PixArtTransformer implements AsyncDisposable {
     ];
     const text = new SegmentedModel(runtime, textGraphs, { residency: "stream" });
     const sumType: ComputeType = computeType === "float16" && float16 === "blocks" ? "float16" : "float32";
-    const absorbs = hostMemory && computeType === "float32" && !isQuantized(weights);
+    const absorbs = hostMemory && computeType === "float32" && !isInBlocks(weights);
     const build = (shortText: boolean): Segment[] => {
       const options = {
         layersPerSegment,
@@ -356,6 +356,7 @@ function textBatch(texts: readonly PreparedText[]): Record<string, Tensor> {
   };
 }
 
-function isQuantized(weights: Weights): boolean {
-  return weights.locate("transformer_blocks.0.attn2.to_q.weight").quantized !== undefined;
+/** Whether weights are quantized in blocks, which cannot be had as a matrix. */
+function isInBlocks(weights: Weights): boolean {
+  return weights.locate("transformer_blocks.0.attn2.to_q.weight").quantized?.layout === "blocks";
 }

@@ -6,7 +6,7 @@ import { asJson } from "../../artifacts/canonical_json.ts";
 import { readSafetensorsFileHeader } from "../../artifacts/disk.ts";
 import { shardPath } from "../../artifacts/store/folder_layout.ts";
 import { FolderStore } from "../../artifacts/store/folder_store.ts";
-import type { Preparation, PrepareRequest } from "../../graph/executors/executor.ts";
+import type { Executor, Preparation, PrepareRequest } from "../../graph/executors/executor.ts";
 import { ProcessExecutor } from "../../graph/executors/process.ts";
 import type { MemoryLimits } from "../../graph/memory_plan.ts";
 import { prepareRun } from "../../graph/prepared_run.ts";
@@ -27,6 +27,8 @@ export interface HostedEngineOptions extends MemoryLimits {
   readonly registry: StageRegistry;
   /** The models that stages may name. */
   readonly models: readonly ModelEntry[];
+  /** The LoRA adapters that stages may name. */
+  readonly loras?: readonly ModelEntry[] | undefined;
   /** The folder of the store. */
   readonly store: string;
   /** Modules that bring stages, architectures and schedulers. */
@@ -43,6 +45,14 @@ export interface HostedEngineOptions extends MemoryLimits {
   readonly threads?: number | undefined;
   /** How long the weights of all stages are held; as it fits them otherwise. */
   readonly residency?: Residency | undefined;
+  /** Runs the stages in place of child processes: on the workers of a queue. */
+  readonly executor?: ClosableExecutor | undefined;
+}
+
+/** An executor that keeps something open between runs. */
+export interface ClosableExecutor extends Executor {
+  /** Closes what is open. */
+  close(): Promise<void>;
 }
 
 /**
@@ -59,7 +69,7 @@ const GRACE_MS = 5000;
  */
 export class HostedEngine implements Engine {
   readonly lanes: number;
-  #executor: ProcessExecutor;
+  #executor: ClosableExecutor;
   #options: PrepareOptions & { readonly store: FolderStore };
   #folder: string;
   #lanes: Slots;
@@ -70,15 +80,26 @@ export class HostedEngine implements Engine {
 
   /** @param options How it is set up. */
   constructor(
-    { registry, models, store, plugins = [], lanes = 1, device, threads, residency, ...limits }:
-      HostedEngineOptions,
+    {
+      registry,
+      models,
+      loras = [],
+      store,
+      plugins = [],
+      lanes = 1,
+      device,
+      threads,
+      residency,
+      executor,
+      ...limits
+    }: HostedEngineOptions,
   ) {
     this.lanes = lanes;
     this.#lanes = new Slots(lanes);
     this.#folder = store;
-    this.#executor = new ProcessExecutor({
+    this.#executor = executor ?? new ProcessExecutor({
       plugins: [...plugins],
-      models: { localFilesOnly: true, listed: asJson(models) },
+      models: { localFilesOnly: true, listed: asJson(models), loras: asJson(loras) },
       runtime: asJson({ device, threads }) as JsonObject,
       fingerprints: store,
       background: true,

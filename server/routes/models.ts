@@ -45,6 +45,7 @@ const capabilitiesSchema = z.object({
   decoders: z.array(z.string()),
   transformers: z.array(z.string()),
   controlnets: z.array(z.string()),
+  loras: z.array(z.string()),
   schedulers: z.array(z.object({
     name: z.string(),
     short_names: z.array(z.string()),
@@ -100,6 +101,7 @@ export function modelRoutes(server: ServerContext) {
     decoders: [...server.decoders],
     transformers: [...server.transformers],
     controlnets: [...server.controlnets],
+    loras: server.loras.map(({ name }) => name),
     schedulers: listSchedulers().map(({ name, shortNames, description }) => ({
       name,
       short_names: [...shortNames],
@@ -125,6 +127,7 @@ export function modelRoutes(server: ServerContext) {
       stages: true,
       graphs: true,
       resume_after_restart: true,
+      loras: true,
     },
   };
   return router()

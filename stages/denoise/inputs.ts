@@ -19,7 +19,8 @@ import {
   fixedIdentity,
   imageSeeds,
 } from "./settings.ts";
-import { checkSnapshot, snapshotOutlines } from "./snapshot.ts";
+import { checkPicture } from "./picture.ts";
+import { checkSnapshot, type DenoiseIdentity, snapshotOutlines } from "./snapshot.ts";
 
 /** Input ports of the stages that denoise. */
 export const denoiseInputs = {
@@ -31,6 +32,16 @@ export const denoiseInputs = {
   negative: {
     kind: "embeddings",
     description: "One negative prompt, or one for each prompt. Ignored where guidance is off.",
+    optional: true,
+  },
+  image: {
+    kind: "latents",
+    description: "Latents of pictures to begin from, as encode-image gives them.",
+    optional: true,
+  },
+  mask: {
+    kind: "mask",
+    description: "Which part of the pictures is repainted; all if left out.",
     optional: true,
   },
   noise: { kind: "latents", description: "Initial noise instead of that of the seeds.", optional: true },
@@ -45,6 +56,8 @@ export const denoiseInputs = {
 
 /** What the outlines of a denoising's inputs tell. */
 export interface DenoiseInputs {
+  /** What a state of the denoising depends on, as far as it is known. */
+  readonly identity: DenoiseIdentity;
   /** Images in all, where that is known. */
   readonly images: number | undefined;
   /** Tokens of the longest prompt. */
@@ -53,6 +66,14 @@ export interface DenoiseInputs {
   readonly negativeTokens: number;
   /** The prompts and negative prompts as given, where they are known. */
   readonly texts: { readonly prompts?: unknown; readonly negativePrompts?: unknown };
+}
+
+/** Outlines at the connected ports. */
+type Given = { readonly [K in keyof typeof denoiseInputs]?: ArtifactOutline | undefined };
+
+/** The outlines at the ports, and those that a state to go on from brings with it. */
+export function allOutlines({ checkpoint, ...rest }: Given): Omit<Given, "checkpoint"> {
+  return { ...(checkpoint ? snapshotOutlines(checkpoint) : {}), ...rest };
 }
 
 /**
@@ -68,16 +89,13 @@ export interface DenoiseInputs {
  * @throws {InputError} if seeds do not fit the images.
  */
 export function checkInputs(
-  given: { readonly [K in keyof typeof denoiseInputs]?: ArtifactOutline | undefined },
+  given: Given,
   parameters: DenoiseParameters & { readonly allowChanges: boolean },
   settings: DenoiseSettings,
   model: DenoiserModel,
 ): DenoiseInputs {
-  const { checkpoint, ...rest } = given;
-  const { embeddings, negative, noise, control } = {
-    ...(checkpoint ? snapshotOutlines(checkpoint) : {}),
-    ...rest,
-  };
+  const { checkpoint } = given;
+  const { embeddings, negative, noise, image, mask, control } = allOutlines(given);
   if (!embeddings) {
     throw new InputError(
       "missing_input",
@@ -97,30 +115,30 @@ export function checkInputs(
   }
   const noiseShape = noise?.shapes["latents"];
   if (noiseShape) checkNoise(noiseShape, images ?? noiseShape[0]!, model.latentShape(settings.renderSize));
+  const latentShape = model.latentShape(settings.renderSize);
+  checkPicture({ latents: image?.shapes["latents"], mask: mask?.shapes["mask"] }, images, latentShape);
   // A state that is not there yet does not tell what it holds.
   if (settings.control && (!checkpoint || "fixed" in checkpoint.metadata)) requireControl(control);
   const controlShape = settings.control && control?.shapes["latents"];
-  if (controlShape) {
-    checkControlShape(controlShape, images ?? controlShape[0]!, model.latentShape(settings.renderSize));
-  }
-  if (checkpoint) {
-    const shape = model.latentShape(settings.renderSize);
-    const fixed = {
-      ...fixedIdentity(parameters, settings, shape),
+  if (controlShape) checkControlShape(controlShape, images ?? controlShape[0]!, latentShape);
+  const identity = {
+    fixed: {
+      ...fixedIdentity(parameters, settings, latentShape),
       ...(images === undefined ? {} : { seeds: imageSeeds(parameters.seeds, images).map(String) }),
-    };
-    const changeable = {
+    },
+    changeable: {
       guidanceScale: settings.guidanceScale,
       guidanceInterval: effectiveInterval(parameters, settings) ?? null,
       pag: settings.pag ? pagIdentity(settings.pag) : null,
       control: settings.control ? controlIdentity(settings.control) : null,
-    };
-    checkSnapshot(checkpoint, { fixed, changeable }, parameters.allowChanges);
-  }
+    },
+  };
+  if (checkpoint) checkSnapshot(checkpoint, identity, parameters.allowChanges);
   const longest = (outline: ArtifactOutline | undefined, tensor: string): number =>
     outline?.tokens ? Math.max(...outline.tokens) : outline?.shapes[tensor]?.[1] ?? 0;
   const negativePrompts = negative ? negative.metadata["prompts"] : embeddings.metadata["negativePrompts"];
   return {
+    identity,
     images,
     promptTokens: longest(embeddings, "prompt_embeds"),
     negativeTokens: negative

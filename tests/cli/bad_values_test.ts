@@ -71,6 +71,10 @@ const KINDS: Readonly<Record<string, Kind>> = {
   "node.port=file": fc.oneof(noPair, letters.map((name) => `nobody.${name}=x.png`)),
   "node": letters,
   "node=name,...": fc.oneof(fc.constantFrom("", "=", "=inline", ","), letters),
+  "address": letters,
+  "name,...": letters,
+  "name=dir,...": fc.constantFrom("=", "=1", "a="),
+  "seconds": fc.oneof(notWhole, fc.constant("0")),
   "option=value,...": letters.map((name) => `${name}x=1`),
   // Any text is a prompt; names and folders are whatever is there.
   "text": "none",
@@ -87,6 +91,9 @@ const OF_OPTION: Readonly<Record<string, Kind>> = {
   "--scheduler": letters,
   "--revision": "none",
   "--init-noise": nowhere,
+  "--image": nowhere,
+  "--mask": nowhere,
+  "--strength": fc.oneof(notANumber, fc.constantFrom("-0.1", "1.1", "1e9")),
   "--load-embeds": nowhere,
   "--load-latents": nowhere,
   "--lora": fc.oneof(fc.constantFrom("", ":", ":1", "a:x", "a:1e999", TINY), nowhere),
@@ -114,7 +121,7 @@ const OF_OPTION: Readonly<Record<string, Kind>> = {
 /**
  * Options whose files, where they are missing, are a fault of the environment: status 1, see docs/errors.md.
  */
-const FILES: readonly string[] = ["--init-noise", "--load-embeds", "--load-latents", "--plugin"];
+const FILES: readonly string[] = ["--image", "--init-noise", "--load-embeds", "--load-latents", "--plugin"];
 
 /** Options that a bad value of another one needs beside it. */
 const BESIDE: Readonly<Record<string, readonly string[]>> = {
@@ -142,6 +149,8 @@ function argumentsOf(command: string, { embeddings, latents, picture, graph }: F
       return [command, picture, "--from-step", "1"];
     case "rerun":
       return [command, picture];
+    case "worker":
+      return [command, "--queue", "redis://127.0.0.1:9"];
     case "inspect":
       return [command, picture];
     case "compare":

@@ -39,8 +39,8 @@ const small: PictureRequestInput = {
 
 async function denoise(request: Partial<PictureRequestInput>, options: Partial<RunOptions> = {}) {
   const events: RunEvent[] = [];
-  const controlImageFile = request.controlnet === undefined ? undefined : EDGES;
-  const made = await runGraph(textToImage({ ...small, ...request }, { controlImageFile }), {
+  const controlImage = request.controlnet === undefined ? undefined : { file: EDGES };
+  const made = await runGraph(textToImage({ ...small, ...request }, { controlImage }), {
     ...local,
     store,
     until: "denoise",
@@ -158,7 +158,7 @@ Deno.test("weights that stream take it too, and a run that stops on the way goes
   assert.notEqual((await denoise({ controlnet: CONTROL, pagScale: 2 })).id, id);
   const streamed = await denoise(request, { residency: { denoise: "stream" }, store: new MemoryStore() });
   assert.equal(streamed.id, id);
-  const { nodes } = textToImage({ ...small, ...request }, { controlImageFile: EDGES });
+  const { nodes } = textToImage({ ...small, ...request }, { controlImage: { file: EDGES } });
   const whole = nodes["denoise"]!;
   for (const stopAfter of [1, 3]) {
     const begin = { ...whole, stage: "denoise-part", parameters: { ...whole.parameters, stopAfter } };
@@ -208,7 +208,10 @@ Deno.test("a ControlNet that does not fit is refused before anything runs", asyn
     await Deno.remove(folder, { recursive: true });
   }
   assert.throws(() => textToImage({ ...small, controlnet: CONTROL }), /both a ControlNet and a picture/);
-  assert.throws(() => textToImage(small, { controlImageFile: EDGES }), /both a ControlNet and a picture/);
+  assert.throws(
+    () => textToImage(small, { controlImage: { file: EDGES } }),
+    /both a ControlNet and a picture/,
+  );
 });
 
 for (const golden of controlGoldens.cases.filter(({ id }) => id.startsWith("a1024-12"))) {
