@@ -16,6 +16,8 @@ import type { Weights } from "../../models/checkpoint/weights.ts";
 import { checkComponent } from "../../models/check_component.ts";
 import type { Models } from "../../models/models.ts";
 import type { WeightUse } from "../stage.ts";
+import type { ArtifactOutline } from "../../artifacts/outline.ts";
+import { latentSizes, type PictureOutline } from "./picture.ts";
 import { type StepInterval, stepIntervalSchema } from "./step_interval.ts";
 
 /** The parameters of a ControlNet. */
@@ -58,6 +60,17 @@ export function resolveControl(
   const controlled = Array.from({ length: calls }, (_, call) => isOn(call));
   if (controlnet === undefined || scale === 0 || !controlled.includes(true)) return undefined;
   return { scale, interval: controlled.includes(false) ? controlnetInterval : undefined, isOn };
+}
+
+/** The size of the picture that a run follows: that of its pictures where no other is asked for. */
+export function followedSizes(
+  { controlnet, controlnetScale }: ControlParameters,
+  { control }: { readonly control?: ArtifactOutline | undefined },
+  denoiser: DenoiserModel,
+): PictureOutline["sizes"] {
+  return controlnet === undefined || controlnetScale === 0 || !control
+    ? undefined
+    : latentSizes(control, denoiser);
 }
 
 /** Sentences about what was asked for of control and does not change the result. */

@@ -188,6 +188,7 @@ export interface DenoiseSettings {
  * @param parameters The stage's parameters.
  * @param denoiser The denoiser.
  * @param picture The picture that the run begins from, where there is one. It has its size where none is asked for.
+ * @param followed The size of the picture that the run follows, which it has where neither is there.
  * @returns The settings.
  * @throws {InputError} if a size or a schedule is one that the model or the scheduler cannot take.
  */
@@ -195,13 +196,14 @@ export async function resolveDenoise(
   parameters: DenoiseParameters,
   denoiser: Denoiser,
   picture?: PictureOutline,
+  followed?: PictureOutline["sizes"],
 ): Promise<DenoiseSettings> {
   const { checkpoint, defaults, model } = denoiser;
   const { steps: defaultSteps, guidanceScale: defaultGuidance } = checkpoint.architecture.defaults;
   const { timesteps, sigmas } = parameters;
   const guidanceScale = parameters.guidanceScale ?? defaults.guidanceScale ?? defaultGuidance;
   const isSized = parameters.height !== undefined || parameters.width !== undefined;
-  const own = isSized ? undefined : picture?.sizes;
+  const own = isSized ? undefined : picture?.sizes ?? followed;
   const { size, renderSize } = own ?? model.resolveSize({
     height: parameters.height ?? defaults.height,
     width: parameters.width ?? defaults.width,

@@ -20,7 +20,7 @@ import {
 } from "../stage.ts";
 import { allOutlines, checkInputs, type DenoiseInputs, denoiseInputs } from "./inputs.ts";
 import { openLoras } from "./loras.ts";
-import { controlIdentity, controlWithoutEffect, openControlNet } from "./control.ts";
+import { controlIdentity, controlWithoutEffect, followedSizes, openControlNet } from "./control.ts";
 import { pagIdentity } from "./perturbed_attention.ts";
 import { outlinePicture } from "./picture.ts";
 import { denoise, type DenoiseResult, type DenoiseWork } from "./run.ts";
@@ -154,7 +154,12 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
   const denoiser = await openDenoiser(parameters, models, signal);
   const { checkpoint, model } = denoiser;
   const outlines = allOutlines(inputs);
-  const settings = await resolveDenoise(parameters, denoiser, outlinePicture(outlines, model));
+  const settings = await resolveDenoise(
+    parameters,
+    denoiser,
+    outlinePicture(outlines, model),
+    followedSizes(parameters, outlines, model),
+  );
   const { guided, bothBranches, pag, control, renderSize } = settings;
   const interval = effectiveInterval(parameters, settings);
   const guidance = {

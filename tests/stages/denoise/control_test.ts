@@ -4,6 +4,7 @@ import { MemoryStore } from "../../../artifacts/store/memory_store.ts";
 import type { Tensor } from "../../../artifacts/tensor.ts";
 import type { RunEvent } from "../../../graph/events.ts";
 import type { PictureRequestInput } from "../../../graph/picture_request.ts";
+import { prepareRun } from "../../../graph/prepared_run.ts";
 import { runGraph } from "../../../graph/run.ts";
 import type { RunOptions } from "../../../graph/run_options.ts";
 import { textToImage } from "../../../graph/text_to_image.ts";
@@ -150,6 +151,23 @@ Deno.test("scale 0 and an interval without a step switch it off, and nothing is 
   const told = await denoise({ controlnetScale: 0.5 });
   assert.equal(told.id, plain.id);
   assert.deepEqual(told.warnings, ["controlnetScale has no effect without a ControlNet"]);
+});
+
+Deno.test("where no size is asked for it is that of the picture that is followed", async () => {
+  const wide = { file: goldenPath("extras/inputs/edges-96x64.png") };
+  const { model, prompts } = small;
+  const { nodes } = textToImage({ model, prompts, controlnet: CONTROL, steps: 2, guidanceScale: 1 }, {
+    controlImage: wide,
+  });
+  const { memory, nodes: ready } = await prepareRun({ pixstage: 1, nodes }, {
+    ...local,
+    store: new MemoryStore(),
+    until: "denoise",
+    isTrial: true,
+  });
+  assert.deepEqual(memory.problems, []);
+  const denoising = ready.find(({ id }) => id === "denoise")!;
+  assert.deepEqual(denoising.prepared.outputs?.["latents"]?.metadata["size"], { height: 416, width: 608 });
 });
 
 Deno.test("weights that stream take it too, and a run that stops on the way goes on to the same bytes", async () => {
