@@ -12,7 +12,7 @@ import type { DType } from "../../artifacts/dtype.ts";
 import { FLOAT8_VALUES, type Float8DType, isFloat8 } from "../../artifacts/float8.ts";
 import { type Tensor, tensor, tensorBytes } from "../../artifacts/tensor.ts";
 import type { ModelGraph } from "../../runtime/runtime.ts";
-import type { QuantizedLocation, WeightLocation } from "../checkpoint/weights.ts";
+import type { WeightLocation } from "../checkpoint/weights.ts";
 import {
   AttributeProto_AttributeType as AttributeType,
   ModelProtoSchema,
@@ -53,8 +53,6 @@ export interface BuiltGraph extends ModelGraph {
 const ONNX_OPSET = 21n;
 const ONNX_IR_VERSION = 10n;
 const CONTRIB_DOMAIN = "com.microsoft";
-/** `accuracy_level` of MatMulNBits: products of bytes. */
-const INT8_ACTIVATIONS = 4n;
 
 /**
  * Builds one graph. Operators are methods that take and return {@linkcode Value}s; computation is in float32 unless
@@ -90,6 +88,7 @@ export class GraphBuilder {
   readonly #renamed = new Map<string, string>();
   readonly #exposed: (name: string) => boolean;
   #prepareWeights = false;
+  #multipliesBytes = false;
   #weightBytes = 0;
   #count = 0;
 
@@ -123,14 +122,34 @@ export class GraphBuilder {
   weight(location: WeightLocation, dtype: ComputeType = "float32"): Value {
     return this.shared(
       `${location.name}:${dtype}`,
-      () => this.#toType(this.#external(location), location.dtype, dtype, this.#casts),
+      () => this.#toType(this.stored(location), location.dtype, dtype, this.#casts),
     );
+  }
+
+  /** A weight of the checkpoint, in the type that it is stored in. */
+  stored(location: WeightLocation): Value {
+    return this.shared(location.name, () => {
+      this.#initializers.push(location);
+      this.#weightBytes += location.length;
+      return { name: location.name };
+    });
+  }
+
+  /** Lets weights be prepared once when the graph opens. */
+  prepareWeights(): void {
+    this.#prepareWeights = true;
+  }
+
+  /** Unsigned bytes `x` [rows, in], greater by `zero`, times bytes `weight` [in, out] and `scales` [out], in float32. */
+  multiplyBytes(x: Value, zero: Value, weight: Value, scales: Value): Value {
+    this.#multipliesBytes = true;
+    return this.contrib("MatMulIntegerToFloat", [x, weight, this.scalar(1), scales, zero]);
   }
 
   /** Some rows of a weight [rows, width], as float32: gathered as stored, cast after, so only these are read. */
   rows(location: WeightLocation, indices: Value): Value {
     if (isFloat8(location.dtype)) return this.#float8Rows(location, location.dtype, indices);
-    const rows = this.op("Gather", [this.#external(location), indices]);
+    const rows = this.op("Gather", [this.stored(location), indices]);
     return this.#toType(rows, location.dtype, "float32", this.#nodes);
   }
 
@@ -200,7 +219,6 @@ export class GraphBuilder {
 
   /** The same as {@linkcode GraphBuilder.gemm} with a weight of the checkpoint; a large one is cast and multiplied slice by slice. All are of one type. */
   linear(x: Value, weight: WeightLocation, bias?: Value, dtype: ComputeType = "float32"): Value {
-    if (weight.quantized) return this.#quantizedLinear(x, weight, weight.quantized, bias);
     const slices = weightSlices(weight, dtype);
     if (slices.length === 1) return this.gemm(x, this.weight(weight, dtype), bias);
     const biases = bias && this.split(bias, 0, slices.map(({ shape }) => shape[0]!));
@@ -293,6 +311,11 @@ export class GraphBuilder {
   /** Cuts an axis into parts of one size. */
   splitEvenly(x: Value, axis: number, parts: number): Value[] {
     return this.#node("Split", [x], { axis: BigInt(axis), num_outputs: BigInt(parts) }, "", parts);
+  }
+
+  /** Places of the largest values of a vector, int64 [count], in no order. */
+  largest(x: Value, count: number): Value {
+    return this.#node("TopK", [x, this.int64s([count])], { axis: 0n, sorted: 0n }, "", 2)[1]!;
   }
 
   /** Puts values one behind the other. */
@@ -391,6 +414,7 @@ export class GraphBuilder {
       outputs: this.#outputs.map((output) => output.name!),
       weightBytes: this.#weightBytes,
       ...(this.#prepareWeights || options.prepareWeights ? { prepareWeights: true } : {}),
+      ...(this.#multipliesBytes ? { multipliesBytes: true } : {}),
       ...(weights.length === 0
         ? {}
         : { weightsFolder: place.folder, weightFiles: [...new Set(weights.map(place.pathOf))] }),
@@ -430,24 +454,9 @@ export class GraphBuilder {
     }
   }
 
-  /** A product with quantized weights; the activations are quantized too, in blocks of their own. */
-  #quantizedLinear(x: Value, { shape }: WeightLocation, quantized: QuantizedLocation, bias?: Value): Value {
-    const [rows = 0, columns = 0] = shape;
-    const { bits, block, packed, scales } = quantized;
-    this.#prepareWeights = true;
-    const product = this.contrib("MatMulNBits", [x, this.#external(packed), this.#external(scales)], {
-      K: BigInt(columns),
-      N: BigInt(rows),
-      bits: BigInt(bits),
-      block_size: BigInt(block),
-      accuracy_level: INT8_ACTIVATIONS,
-    });
-    return bias ? this.add(product, bias) : product;
-  }
-
   /** Rows of 8-bit floats, which Gather does not know: of their bits, each of which is then looked up. */
   #float8Rows(location: WeightLocation, dtype: Float8DType, indices: Value): Value {
-    const bits = this.#external({ ...location, name: `${location.name}:bits`, dtype: "uint8" });
+    const bits = this.stored({ ...location, name: `${location.name}:bits`, dtype: "uint8" });
     const rows = this.op("Cast", [this.op("Gather", [bits, indices])], { to: BigInt(DataType.INT32) });
     return this.op("Gather", [this.vector([...FLOAT8_VALUES[dtype]]), rows]);
   }
@@ -472,14 +481,6 @@ export class GraphBuilder {
       attribute: Object.entries(attributes).map(([key, value]) => attribute(key, value)),
     });
     return output.map((name) => ({ name }));
-  }
-
-  #external(location: WeightLocation): Value {
-    return this.shared(location.name, () => {
-      this.#initializers.push(location);
-      this.#weightBytes += location.length;
-      return { name: location.name };
-    });
   }
 
   #toType(value: Value, from: DType, to: ComputeType, nodes: Node[]): Value {

@@ -34,7 +34,7 @@ export interface PixArtOptions extends SegmentOptions {
   readonly halves?: 1 | 2 | undefined;
   /**
    * Whether the texts are short, so that cross-attention is cheaper with its projections absorbed; the result is the same
-   * but for rounding. Quantized weights cannot be absorbed.
+   * but for rounding. Weights that are quantized in blocks cannot be absorbed.
    *
    * @default {false}
    */

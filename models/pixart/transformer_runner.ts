@@ -132,7 +132,7 @@ export class PixArtTransformer implements AsyncDisposable {
       residency: "stream",
     });
     const sumType = computeType === "float16" && float16 === "blocks" ? "float16" : "float32";
-    const absorbs = hostMemory && computeType === "float32" && !isQuantized(weights);
+    const absorbs = hostMemory && computeType === "float32" && !isInBlocks(weights);
     const build = (shortText: boolean) =>
       pixartStepSegments(config, weights, {
         layersPerSegment,
@@ -324,6 +324,7 @@ function textBatch(texts: readonly PreparedText[]): Record<string, Tensor> {
   };
 }
 
-function isQuantized(weights: Weights): boolean {
-  return weights.locate("transformer_blocks.0.attn2.to_q.weight").quantized !== undefined;
+/** Whether weights are quantized in blocks, which cannot be had as a matrix. */
+function isInBlocks(weights: Weights): boolean {
+  return weights.locate("transformer_blocks.0.attn2.to_q.weight").quantized?.layout === "blocks";
 }
