@@ -48,6 +48,8 @@ export interface GenOptions {
   readonly cacheDir?: string;
   readonly transformer?: string;
   readonly lora?: readonly LoraOption[];
+  readonly promptsFile?: string;
+  readonly wildcards?: boolean;
   readonly vae?: string;
   readonly vaeTiling?: VaeTiling;
   readonly vaeTileSize?: number;
@@ -262,6 +264,8 @@ export function addGenOptions(command: Command, defaultModel: string): Command {
   addPictureOptions(
     addImageOptions(addDenoiseOptions(addCaptionOptions(addModelOptions(command, defaultModel)))),
   )
+    .option("--prompts-file <file>", "more prompts, one a line")
+    .option("--wildcards", "let {red|blue} in prompts stand for one of them, drawn by each picture's seed")
     .option("--save-embeds <file>", "save the embeddings as safetensors")
     .option("--load-embeds <file>", "begin from saved embeddings; no text encoder is needed")
     .option("--save-latents <file>", "save the latents as safetensors")
@@ -314,6 +318,7 @@ export function pictureRequest(prompts: readonly string[], options: GenOptions):
   const count = options.batchCount ?? seededCount(options.seed, prompts.length);
   const request: Record<keyof PictureRequestInput, unknown> = {
     prompts: [...prompts],
+    wildcards: options.wildcards,
     model: modelReference(options),
     variant: options.variant,
     negativePrompt: options.negativePrompt,
