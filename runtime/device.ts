@@ -15,9 +15,11 @@ const TRAITS = {
   webgpu: {
     hostMemory: false,
     float16: "products",
+    transposesWeights: true,
+    freesLate: true,
     fillingTokens: 2048,
     contextBytes: 40e6,
-    numerics: { device: "webgpu", graphs: 2 },
+    numerics: { device: "webgpu", graphs: 3 },
   },
   cuda: {
     hostMemory: false,

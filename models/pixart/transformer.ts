@@ -53,6 +53,13 @@ export interface PixArtOptions extends SegmentOptions {
    * @default {false}
    */
   readonly projectsText?: boolean | undefined;
+  /**
+   * Whether linear layers transpose their weights before the product, for devices whose product with a transposed matrix
+   * is slow.
+   *
+   * @default {false}
+   */
+  readonly transposesWeights?: boolean | undefined;
 }
 
 /** Name of the projected text, where each prediction computes keys and values. */
@@ -158,7 +165,7 @@ class PixArtLayers {
     this.#halves = options.halves ?? 1;
     this.#shortText = options.shortText ?? false;
     this.width = config.num_attention_heads * config.attention_head_dim;
-    this.graph = new GraphBuilder(options.exposed);
+    this.graph = new GraphBuilder(options.exposed, options);
     this.#computeType = options.computeType ?? "float32";
     this.sumType = options.sumType ?? "float32";
     this.#projectsText = options.projectsText ?? false;

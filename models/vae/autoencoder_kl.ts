@@ -68,8 +68,12 @@ export function autoencoderKLDecoderSegments(
 }
 
 /** The decoder's beginning, before its up blocks: `latents` → `hidden` [1, widest, h, w]. */
-export function autoencoderKLDecoderStart(config: AutoencoderKLConfig, weights: Weights): BuiltGraph {
-  const decoder = new AutoencoderLayers(config, weights, {});
+export function autoencoderKLDecoderStart(
+  config: AutoencoderKLConfig,
+  weights: Weights,
+  options: Pick<AutoencoderOptions, "queryParts"> = {},
+): BuiltGraph {
+  const decoder = new AutoencoderLayers(config, weights, options);
   const latents = decoder.graph.input("latents", "float32", [1, config.latent_channels, "h", "w"]);
   decoder.graph.output("hidden", decoder.decoderStart(latents), [
     1,

@@ -29,6 +29,8 @@ const TILE_BYTES = 60e6;
 const WHOLE_UNITS = 5.1;
 /** The same on a GPU, where convolutions take memory to work in, and the pool grows by powers of two. */
 const GPU_UNITS = { float32: 8.2, float16: 12.2 } as const;
+/** The same where memory of feature maps is free only at the end: all of them count. */
+const LATE_UNITS = 92;
 /** Memory of a GPU for a strip of the seam-free decoder and its middle block. */
 const GPU_STRIP_BYTES = 900e6;
 /** Sides of blended tiles that are tried, in pixels. */
@@ -98,6 +100,7 @@ export function decoderMemoryChoices(
         // Strips hold no weights.
         residency: mode === "seamless" ? "stream" : residency,
         parameters,
+        isApproximate: mode === "blended" && tiling !== "blended",
         weightBytes: facts.weightBytes,
         peakBytes: predictPeak(facts, pictures, mode, size ?? TILE_SIZES[0]),
         gpuPeakBytes: traits.hostMemory
@@ -140,7 +143,7 @@ function predictPeak(
 function predictGpuPeak(
   { config, weightBytes }: DecoderFacts,
   { height, width }: DecodedPictures,
-  { contextBytes = 0 }: RuntimeTraits,
+  { contextBytes = 0, freesLate = false }: RuntimeTraits,
   tiling: VaeTiling,
   tileSize: number,
   computeType: ComputeType,
@@ -153,5 +156,6 @@ function predictGpuPeak(
     ? config.block_out_channels[0]!
     : config.decoder_block_out_channels[0]!;
   const bytes = computeType === "float16" ? FLOAT32_BYTES / 2 : FLOAT32_BYTES;
-  return contextBytes + weightBytes + bytes * GPU_UNITS[computeType] * channels * rows * columns;
+  const units = freesLate ? LATE_UNITS : GPU_UNITS[computeType];
+  return contextBytes + weightBytes + bytes * units * channels * rows * columns;
 }

@@ -28,6 +28,11 @@ const STRIP_BYTES = 16 << 20;
 const LEAST_STRIP = 8;
 /** Rows by which feature maps move up when they are overwritten: what a whole residual block sees above. */
 const OVERWRITE_ROWS = 2;
+/**
+ * Scores of the middle block's attention that are held at a time on a GPU. It has one head of 512 channels, for which
+ * WebGPU has no kernel that holds a part of a query's scores.
+ */
+const GPU_SCORE_BYTES = 64 << 20;
 
 /** How a picture is decoded without seams. */
 export interface SeamlessOptions extends Pick<OpenModelOptions, "onLoad"> {
@@ -127,8 +132,10 @@ class SeamlessCall {
 
   /** Latents through the middle block, in one piece: feature maps are small there, and attention sees all of them. */
   async start(latents: Tensor<"float32">): Promise<void> {
+    const [, , height = 0, wide = 0] = latents.shape;
+    const queryParts = this.#runtime.traits.hostMemory ? 1 : scoreParts(height * wide);
     await using session = await this.#open(
-      autoencoderKLDecoderStart(this.#config, this.#weights),
+      autoencoderKLDecoderStart(this.#config, this.#weights, { queryParts }),
       false,
     );
     const { hidden } = await session.run({ latents });
@@ -244,6 +251,12 @@ class SeamlessCall {
     this.#held.add(maps);
     return maps;
   }
+}
+
+/** Parts of equal size, but for the last, into which queries are cut so that their scores take little memory. */
+function scoreParts(points: number): number {
+  const rows = Math.max(1, Math.floor(GPU_SCORE_BYTES / (Float32Array.BYTES_PER_ELEMENT * points)));
+  return Math.ceil(points / Math.ceil(points / Math.ceil(points / rows)));
 }
 
 function normFeeds(norms: Readonly<Record<string, GroupStatistics>>): Record<string, Tensor> {
