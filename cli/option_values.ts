@@ -7,6 +7,7 @@
 import { InvalidArgumentError } from "commander";
 import { InputError } from "../errors/pixstage_error.ts";
 import { seed64 } from "../random/seed.ts";
+import { type Device, deviceSchema } from "../runtime/device.ts";
 
 /** A whole number of at least `least`, and at most `most`. */
 export function wholeNumber(least: number, most: number = Number.MAX_SAFE_INTEGER): (text: string) => number {
@@ -16,6 +17,18 @@ export function wholeNumber(least: number, most: number = Number.MAX_SAFE_INTEGE
     const bounds = most < Number.MAX_SAFE_INTEGER ? `from ${least} to ${most}` : `of at least ${least}`;
     throw new InvalidArgumentError(`It must be a whole number ${bounds}.`);
   };
+}
+
+/** A device: `cpu`, `webgpu`, `cuda`, or one of several NVIDIA GPUs, such as `cuda:1`. */
+export function device(text: string): Device {
+  const { data } = deviceSchema.safeParse(text);
+  if (data !== undefined) return data;
+  throw new InvalidArgumentError("It must be cpu, webgpu, cuda, or cuda:1 for the second NVIDIA GPU.");
+}
+
+/** Devices, with commas between them. */
+export function devices(text: string): Device[] {
+  return [...new Set(text.split(",").map(device))];
 }
 
 /** A number of at least 0. */
@@ -60,6 +73,20 @@ export function byteSize(parse: (text: string) => number): (text: string) => num
 /** Numbers of at least 0, with commas between them. */
 export function amounts(text: string): number[] {
   return text.split(",").map(amount);
+}
+
+/** `START,END`, each from 0 to 1: a part of the steps. */
+export function interval(text: string): [start: number, end: number] {
+  const [start, end, ...others] = text.split(",").map(amount);
+  if (start !== undefined && end !== undefined && others.length === 0 && start <= end && end <= 1) {
+    return [start, end];
+  }
+  throw new InvalidArgumentError("It must be START,END with 0 ≤ START ≤ END ≤ 1.");
+}
+
+/** Texts of an option that may be repeated. */
+export function texts(text: string, gathered: readonly string[] = []): string[] {
+  return [...gathered, text];
 }
 
 /** Seeds, with commas between them; `random` is drawn anew. */

@@ -117,7 +117,7 @@ function predictPeak(
   const mapped = isCast ? CAST_SHARE * facts.storedBytes / FLOAT32_BYTES * held : 0;
   // Graphs open before there are activations.
   const most = Math.max(mapped, FLOAT32_BYTES * (activations + keysAndValues));
-  const transposed = transposesWeights ? held : 0;
+  const transposed = transposesWeights && precision !== "int8" && precision !== "int4" ? held : 0;
   return PROCESS_BYTES + DENOISE_BYTES + held + transposed + most;
 }
 

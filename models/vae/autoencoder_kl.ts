@@ -14,12 +14,32 @@ import { normalizeGroups } from "./group_norm.ts";
 import { type ConvOptions, Layers } from "../layers.ts";
 import { type BuiltGraph, type ComputeType, GraphBuilder, type Value } from "../onnx/graph_builder.ts";
 import { layerRanges, type SegmentOptions } from "../segments.ts";
+import type { RuntimeTraits } from "../../runtime/runtime.ts";
 
 /** Added to variances; fixed in the reference. */
 export const NORM_EPSILON = 1e-6;
 
 /** Old checkpoints name the attention's layers otherwise. */
 const OLD_NAMES = { to_q: "query", to_k: "key", to_v: "value", "to_out.0": "proj_attn" } as const;
+
+/**
+ * Scores of the middle block's attention that a GPU holds at a time. It has one head of 512 channels, for which WebGPU has
+ * no kernel that holds a part of a query's scores.
+ */
+const GPU_SCORE_BYTES = 64 << 20;
+
+/**
+ * Parts into which the queries of the middle block's attention are cut on a device.
+ *
+ * @param traits The traits of the device.
+ * @param points Points of the feature maps there, rows times columns.
+ */
+export function attentionParts({ hostMemory }: RuntimeTraits, points: number): number {
+  if (hostMemory) return 1;
+  const queries = Math.max(1, Math.floor(GPU_SCORE_BYTES / (Float32Array.BYTES_PER_ELEMENT * points)));
+  const size = Math.ceil(points / Math.ceil(points / queries));
+  return Math.ceil(points / size);
+}
 
 /** How the graphs are built. */
 export interface AutoencoderOptions extends SegmentOptions {
@@ -105,13 +125,20 @@ export function autoencoderKLEncoderGraph(
   for (const [block, output] of channels.entries()) {
     x = encoder.downBlock(block, x, channels[Math.max(block - 1, 0)]!, output);
   }
-  x = encoder.midBlock("encoder.mid_block", x, channels.at(-1)!);
-  x = encoder.end("encoder", x, channels.at(-1)!, moments);
-  if (config.use_quant_conv) {
-    x = encoder.conv("quant_conv", x, { input: moments, output: moments, kernel: 1 });
-  }
-  g.output("moments", x, [1, moments, "h", "w"]);
+  g.output("moments", encoder.encoderEnd(x), [1, moments, "h", "w"]);
   return g.build(`${weights.component}.encoder`);
+}
+
+/** The encoder's end, behind its down blocks: `hidden` [1, widest, h, w] → `moments` [1, 2 · latent channels, h, w]. */
+export function autoencoderKLEncoderEnd(
+  config: AutoencoderKLConfig,
+  weights: Weights,
+  options: Pick<AutoencoderOptions, "queryParts"> = {},
+): BuiltGraph {
+  const encoder = new AutoencoderLayers(config, weights, options);
+  const hidden = encoder.graph.input("hidden", "float32", [1, config.block_out_channels.at(-1)!, "h", "w"]);
+  encoder.graph.output("moments", encoder.encoderEnd(hidden), [1, 2 * config.latent_channels, "h", "w"]);
+  return encoder.graph.build(`${weights.component}.encoder.end`);
 }
 
 /** The layers of both halves. FeatureMaps are [1, channels, h, w]. */
@@ -157,6 +184,15 @@ class AutoencoderLayers {
     const x = this.conv("decoder.conv_in", latents, { input: latent_channels, output: widest });
     this.#probe("conv_in", x, widest);
     return this.midBlock("decoder.mid_block", x, widest);
+  }
+
+  /** The encoder's deepest feature maps to moments, through its middle block. */
+  encoderEnd(x: Value): Value {
+    const { latent_channels, block_out_channels, use_quant_conv } = this.#config;
+    const widest = block_out_channels.at(-1)!;
+    const moments = 2 * latent_channels;
+    x = this.end("encoder", this.midBlock("encoder.mid_block", x, widest), widest, moments);
+    return use_quant_conv ? this.conv("quant_conv", x, { input: moments, output: moments, kernel: 1 }) : x;
   }
 
   /** Residual block, attention, residual block. */
