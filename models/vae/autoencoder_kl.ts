@@ -14,32 +14,12 @@ import { normalizeGroups } from "./group_norm.ts";
 import { type ConvOptions, Layers } from "../layers.ts";
 import { type BuiltGraph, type ComputeType, GraphBuilder, type Value } from "../onnx/graph_builder.ts";
 import { layerRanges, type SegmentOptions } from "../segments.ts";
-import type { RuntimeTraits } from "../../runtime/runtime.ts";
 
 /** Added to variances; fixed in the reference. */
 export const NORM_EPSILON = 1e-6;
 
 /** Old checkpoints name the attention's layers otherwise. */
 const OLD_NAMES = { to_q: "query", to_k: "key", to_v: "value", "to_out.0": "proj_attn" } as const;
-
-/**
- * Scores of the middle block's attention that a GPU holds at a time. It has one head of 512 channels, for which WebGPU has
- * no kernel that holds a part of a query's scores.
- */
-const GPU_SCORE_BYTES = 64 << 20;
-
-/**
- * Parts into which the queries of the middle block's attention are cut on a device.
- *
- * @param traits The traits of the device.
- * @param points Points of the feature maps there, rows times columns.
- */
-export function attentionParts({ hostMemory }: RuntimeTraits, points: number): number {
-  if (hostMemory) return 1;
-  const queries = Math.max(1, Math.floor(GPU_SCORE_BYTES / (Float32Array.BYTES_PER_ELEMENT * points)));
-  const size = Math.ceil(points / Math.ceil(points / queries));
-  return Math.ceil(points / size);
-}
 
 /** How the graphs are built. */
 export interface AutoencoderOptions extends SegmentOptions {
@@ -88,12 +68,8 @@ export function autoencoderKLDecoderSegments(
 }
 
 /** The decoder's beginning, before its up blocks: `latents` → `hidden` [1, widest, h, w]. */
-export function autoencoderKLDecoderStart(
-  config: AutoencoderKLConfig,
-  weights: Weights,
-  options: Pick<AutoencoderOptions, "queryParts"> = {},
-): BuiltGraph {
-  const decoder = new AutoencoderLayers(config, weights, options);
+export function autoencoderKLDecoderStart(config: AutoencoderKLConfig, weights: Weights): BuiltGraph {
+  const decoder = new AutoencoderLayers(config, weights, {});
   const latents = decoder.graph.input("latents", "float32", [1, config.latent_channels, "h", "w"]);
   decoder.graph.output("hidden", decoder.decoderStart(latents), [
     1,
@@ -130,12 +106,8 @@ export function autoencoderKLEncoderGraph(
 }
 
 /** The encoder's end, behind its down blocks: `hidden` [1, widest, h, w] → `moments` [1, 2 · latent channels, h, w]. */
-export function autoencoderKLEncoderEnd(
-  config: AutoencoderKLConfig,
-  weights: Weights,
-  options: Pick<AutoencoderOptions, "queryParts"> = {},
-): BuiltGraph {
-  const encoder = new AutoencoderLayers(config, weights, options);
+export function autoencoderKLEncoderEnd(config: AutoencoderKLConfig, weights: Weights): BuiltGraph {
+  const encoder = new AutoencoderLayers(config, weights, {});
   const hidden = encoder.graph.input("hidden", "float32", [1, config.block_out_channels.at(-1)!, "h", "w"]);
   encoder.graph.output("moments", encoder.encoderEnd(hidden), [1, 2 * config.latent_channels, "h", "w"]);
   return encoder.graph.build(`${weights.component}.encoder.end`);

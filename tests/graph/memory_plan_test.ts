@@ -270,8 +270,10 @@ Deno.test("of exact ways the first that the free memory of a GPU holds is taken,
     planMemory(PUBLISHED, { traits, freeGpuMemory, maxGpuMemory, lowestPrecision: "int4" }).stages[2]?.tiling;
   assert.equal(tiling(), "none");
   assert.equal(tiling(130e9), "none");
-  assert.equal(tiling(7.2e9), "seamless");
-  assert.equal(tiling(130e9, 3e9), "seamless", "a limit that the user sets holds");
+  assert.equal(tiling(10e9), "seamless");
+  assert.equal(tiling(7.2e9), "seamless", "exact, though blended tiles would fit");
+  assert.equal(tiling(130e9, 10e9), "seamless", "a limit that the user sets holds");
+  assert.equal(tiling(130e9, 3e9), "blended");
   const tight = planMemory(PUBLISHED, { traits, freeGpuMemory: 0.2e9, lowestPrecision: "int4" });
   assert(tight.fits);
   assert.deepEqual(tight.stages.map(({ precision }) => precision), ["float32", "float32", undefined]);

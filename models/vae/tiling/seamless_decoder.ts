@@ -10,7 +10,7 @@
 
 import type { Tensor } from "../../../artifacts/tensor.ts";
 import type { Runtime } from "../../../runtime/runtime.ts";
-import { attentionParts, autoencoderKLDecoderStart } from "../autoencoder_kl.ts";
+import { autoencoderKLDecoderStart } from "../autoencoder_kl.ts";
 import type { AutoencoderKLConfig } from "../autoencoder_kl_config.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 import type { CallOptions } from "../../segments.ts";
@@ -64,8 +64,7 @@ export class SeamlessDecoder {
     const run = new StripRun(this.#runtime, this.#config, this.#weights, this.#options, options.signal);
     try {
       // Feature maps are small up to the middle block, and attention sees all of them.
-      const queryParts = attentionParts(this.#runtime.traits, height * width);
-      const start = autoencoderKLDecoderStart(this.#config, this.#weights, { queryParts });
+      const start = autoencoderKLDecoderStart(this.#config, this.#weights);
       const { hidden } = await run.runWhole(start, { latents });
       run.begin(hidden as Tensor<"float32">);
       for (const step of steps) await run.resnet(step);

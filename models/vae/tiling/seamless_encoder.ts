@@ -11,7 +11,7 @@ import type { Tensor } from "../../../artifacts/tensor.ts";
 import type { Runtime } from "../../../runtime/runtime.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 import type { CallOptions } from "../../segments.ts";
-import { attentionParts, autoencoderKLEncoderEnd } from "../autoencoder_kl.ts";
+import { autoencoderKLEncoderEnd } from "../autoencoder_kl.ts";
 import type { AutoencoderKLConfig } from "../autoencoder_kl_config.ts";
 import { planSeamlessEncoder } from "./seamless_encoder_plan.ts";
 import { StripRun, type StripRunOptions } from "./strip_run.ts";
@@ -59,10 +59,9 @@ export class SeamlessEncoder {
       // Feature maps are small from the middle block on, and attention sees all of them.
       const hidden = run.maps();
       run.release();
-      const [, , rows = 0, columns = 0] = hidden.shape;
-      const queryParts = attentionParts(this.#runtime.traits, rows * columns);
-      const end = autoencoderKLEncoderEnd(this.#config, this.#weights, { queryParts });
-      const { moments } = await run.runWhole(end, { hidden });
+      const { moments } = await run.runWhole(autoencoderKLEncoderEnd(this.#config, this.#weights), {
+        hidden,
+      });
       return moments as Tensor<"float32">;
     } finally {
       run.release();
