@@ -6,7 +6,7 @@ import { asJson } from "../../artifacts/canonical_json.ts";
 import { readSafetensorsFileHeader } from "../../artifacts/disk.ts";
 import { shardPath } from "../../artifacts/store/folder_layout.ts";
 import { FolderStore } from "../../artifacts/store/folder_store.ts";
-import type { Preparation, PrepareRequest } from "../../graph/executors/executor.ts";
+import type { Executor, Preparation, PrepareRequest } from "../../graph/executors/executor.ts";
 import { ProcessExecutor } from "../../graph/executors/process.ts";
 import type { MemoryLimits } from "../../graph/memory_plan.ts";
 import { prepareRun } from "../../graph/prepared_run.ts";
@@ -48,6 +48,14 @@ export interface HostedEngineOptions extends MemoryLimits {
   readonly threads?: number | undefined;
   /** How long the weights of all stages are held; as it fits them otherwise. */
   readonly residency?: Residency | undefined;
+  /** Runs the stages in place of child processes: on the workers of a queue. */
+  readonly executor?: ClosableExecutor | undefined;
+}
+
+/** An executor that keeps something open between runs. */
+export interface ClosableExecutor extends Executor {
+  /** Closes what is open. */
+  close(): Promise<void>;
 }
 
 /**
@@ -64,8 +72,8 @@ const GRACE_MS = 5000;
  */
 export class HostedEngine implements Engine {
   readonly lanes: number;
-  /** One a device. */
-  #executors: readonly [ProcessExecutor, ...ProcessExecutor[]];
+  /** One a device, or the one that was given. */
+  #executors: readonly [ClosableExecutor, ...ClosableExecutor[]];
   #options: PrepareOptions & { readonly store: FolderStore };
   #folder: string;
   #lanes: Slots;
@@ -76,7 +84,7 @@ export class HostedEngine implements Engine {
 
   /** @param options How it is set up. */
   constructor(
-    { registry, models, store, plugins = [], devices = ["cpu"], threads, residency, ...others }:
+    { registry, models, store, plugins = [], devices = ["cpu"], threads, residency, executor, ...others }:
       HostedEngineOptions,
   ) {
     const { lanes = devices.length, ...limits } = others;
@@ -95,8 +103,8 @@ export class HostedEngine implements Engine {
         warmHosts: Math.ceil(lanes / devices.length) + 1,
       });
     const [first = "cpu", ...more] = devices;
-    this.#executors = [onDevice(first), ...more.map(onDevice)];
-    const freeOnGpus = devices.map(freeGpuMemory).filter((bytes) => bytes !== undefined);
+    this.#executors = executor ? [executor] : [onDevice(first), ...more.map(onDevice)];
+    const freeOnGpus = (executor ? [] : devices).map(freeGpuMemory).filter((bytes) => bytes !== undefined);
     this.#options = {
       ...limits,
       freeGpuMemory: freeOnGpus.length === 0 ? undefined : Math.min(...freeOnGpus),
