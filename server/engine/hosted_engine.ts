@@ -28,6 +28,8 @@ export interface HostedEngineOptions extends MemoryLimits {
   readonly registry: StageRegistry;
   /** The models that stages may name. */
   readonly models: readonly ModelEntry[];
+  /** The LoRA adapters that stages may name. */
+  readonly loras?: readonly ModelEntry[] | undefined;
   /** The folder of the store. */
   readonly store: string;
   /** Modules that bring stages, architectures and schedulers. */
@@ -84,8 +86,18 @@ export class HostedEngine implements Engine {
 
   /** @param options How it is set up. */
   constructor(
-    { registry, models, store, plugins = [], devices = ["cpu"], threads, residency, executor, ...others }:
-      HostedEngineOptions,
+    {
+      registry,
+      models,
+      loras = [],
+      store,
+      plugins = [],
+      devices = ["cpu"],
+      threads,
+      residency,
+      executor,
+      ...others
+    }: HostedEngineOptions,
   ) {
     const { lanes = devices.length, ...limits } = others;
     this.lanes = lanes;
@@ -94,7 +106,7 @@ export class HostedEngine implements Engine {
     const onDevice = (device: Device) =>
       new ProcessExecutor({
         plugins: [...plugins],
-        models: { localFilesOnly: true, listed: asJson(models) },
+        models: { localFilesOnly: true, listed: asJson(models), loras: asJson(loras) },
         runtime: asJson({ device, threads }) as JsonObject,
         fingerprints: store,
         background: true,
