@@ -45,6 +45,7 @@ export function placeNodes(
       throw new InputError(
         "unknown_node",
         `Cannot place "${name}" as there is no such node or stage: did you mean "${nearest(name, known)}"?`,
+        { details: { field: "executor" } },
       );
     }
   }
@@ -57,6 +58,7 @@ export function placeNodes(
         `Cannot run "${node.id}" as its executor must be one of ${
           names.join(", ")
         }: current value is "${name}"`,
+        { details: name === choiceFor(node, placement) ? { field: "executor" } : undefined },
       );
     }
     return [node.id, executor];
