@@ -54,6 +54,7 @@ export { latentsToRgb } from "./images/latent_preview.ts";
 export { type Client, createClient } from "./client.ts";
 export { HttpExecutor, RemoteStageError } from "./graph/executors/http.ts";
 export { decodePicture, encodePicture } from "./images/picture.ts";
+export { artifactPixels, pictureArtifact, readPictureArtifact } from "./images/picture_artifact.ts";
 export { fromPixels, type Pixels, toPixels } from "./images/pixels.ts";
 export { localRun, type LocalRunOptions, open, type OpenOptions } from "./local.ts";
 export {
@@ -71,8 +72,10 @@ export {
   UnsupportedArchitectureError,
   WeightShapeError,
 } from "./models/checkpoint/checkpoint_errors.ts";
+export { type AdapterLayer, type LoraAdapter, openAdapter } from "./models/lora/adapter.ts";
+export { AdapterError } from "./models/lora/adapter_error.ts";
 export { OutOfMemoryError } from "./models/out_of_memory.ts";
-export { WeightsFolderError } from "./models/onnx/graph_builder.ts";
+export { WeightsFolderError } from "./models/onnx/weights_folder.ts";
 export type { ModelReference, Models } from "./models/models.ts";
 export { DeviceError } from "./runtime/device.ts";
 export { OnnxRuntimeError } from "./runtime/onnxruntime_session.ts";

@@ -20,7 +20,9 @@ export type {
   DenoiserModel,
   OpenDecoder,
   OpenDenoiser,
+  OpenPictureEncoder,
   OpenTextEncoder,
+  PictureEncoderModel,
   TextEncoderModel,
 } from "./models/architecture.ts";
 export type { Checkpoint } from "./models/checkpoint/checkpoint.ts";

@@ -61,6 +61,7 @@ export {
 } from "./pixstage/pixstage.ts";
 export { Embeddings, Image, Latents } from "./pixstage/results.ts";
 export { decodePicture, encodePicture } from "./images/picture.ts";
+export { artifactPixels, pictureArtifact, readPictureArtifact } from "./images/picture_artifact.ts";
 export { provideWasmCodec, type WasmCodecName } from "./images/wasm_codec.ts";
 export { fromPixels, type Pixels, toPixels } from "./images/pixels.ts";
 export { toRgba } from "./images/rgba.ts";

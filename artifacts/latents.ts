@@ -2,7 +2,8 @@
 
 /**
  * The artifact between denoise and decode: latents, before the division by the autoencoder's scaling factor. Initial
- * noise is of the same kind.
+ * noise is of the same kind, and so are pictures that were encoded: beside their most likely latents they may hold a
+ * tensor `deviation`, from which a run draws its own.
  *
  * @module
  */
@@ -69,6 +70,40 @@ export function unpackLatents(artifact: Artifact, channels?: number): Tensor<"fl
     );
   }
   return values;
+}
+
+/**
+ * The standard deviations beside latents, where they are the means of a distribution.
+ *
+ * @param artifact Latents of pictures.
+ * @param shape Shape of the latents.
+ * @returns `deviation`, of that shape.
+ * @throws {ArtifactError} if it is of another shape.
+ */
+export function unpackDeviation(artifact: Artifact, shape: readonly number[]): Tensor<"float32"> | undefined {
+  const deviation = artifact.tensors["deviation"];
+  if (!deviation) return undefined;
+  if (String(deviation.shape) !== String(shape)) {
+    throw new ArtifactError(
+      `Cannot use latents as their deviation must be of their shape, [${shape}]: shape is [${deviation.shape}]`,
+    );
+  }
+  return toFloat32(deviation, "deviation");
+}
+
+/**
+ * Draws from a normal distribution for each value, in float32: `mean + deviation * noise`.
+ *
+ * @param mean The means.
+ * @param deviation The standard deviations; as many.
+ * @param noise Standard normal values; as many.
+ */
+export function drawLatents(
+  mean: Float32Array,
+  deviation: Float32Array,
+  noise: Float32Array,
+): Float32Array<ArrayBuffer> {
+  return Float32Array.from(mean, (value, i) => value + Math.fround(deviation[i]! * noise[i]!));
 }
 
 /** The latents of one image, [1, channels, height, width]; a view. */

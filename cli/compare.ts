@@ -22,7 +22,7 @@ import { psnr, ssim } from "../images/similarity.ts";
 import { compareTensors, type TensorDifference } from "../artifacts/compare_tensors.ts";
 import type { MemoryReport } from "./memory_report.ts";
 import { genCommand } from "./gen.ts";
-import { pathOrName } from "./gen_options.ts";
+import { pathOrName } from "./path_or_name.ts";
 import { checkOutputs, isStdout, printPaths, writeOutput } from "./output.ts";
 import { writeLine } from "./standard_streams.ts";
 import { UsageError } from "./usage_error.ts";

@@ -15,10 +15,12 @@ import {
   amount,
   amounts,
   byteSize,
+  interval,
   keyValue,
   number,
   parsedBy,
   seeds,
+  texts,
   wholeNumber,
 } from "./option_values.ts";
 import { optionOf } from "./name_option.ts";
@@ -30,6 +32,8 @@ import { memorySize } from "../runtime/byte_size.ts";
 import { memoryLimit } from "../runtime/memory_limit.ts";
 import { parsePrecision, parseResidency } from "./per_stage_option.ts";
 import { type Device, DEVICES } from "../runtime/device.ts";
+import { lora, type LoraOption, loraRequest } from "./lora_option.ts";
+import { pathOrName } from "./path_or_name.ts";
 import { UsageError } from "./usage_error.ts";
 import { MOST_THREADS } from "../runtime/threads.ts";
 import { userPath } from "./user_path.ts";
@@ -42,16 +46,18 @@ export interface GenOptions {
   readonly localFilesOnly?: boolean;
   readonly cacheDir?: string;
   readonly transformer?: string;
+  readonly lora?: readonly LoraOption[];
   readonly vae?: string;
   readonly vaeTiling?: VaeTiling;
   readonly vaeTileSize?: number;
   readonly vaeTileOverlap?: number;
-  readonly negativePrompt?: string;
+  readonly negativePrompt?: string[];
   readonly width?: number;
   readonly height?: number;
   readonly steps?: number;
   readonly guidanceScale?: number;
   readonly cfgScale?: number;
+  readonly guidanceInterval?: [number, number];
   readonly scheduler?: string;
   readonly schedulerOption?: Record<string, unknown>;
   readonly timesteps?: number[];
@@ -145,7 +151,11 @@ export function addPrecisionOption(command: Command): Command {
 /** Options of captions: what is done with prompts before they are encoded. */
 export function addCaptionOptions(command: Command): Command {
   return command
-    .option("-n, --negative-prompt <text>", "what the pictures should not show")
+    .option(
+      "-n, --negative-prompt <text>",
+      "what the pictures should not show; repeatable, one for each prompt",
+      texts,
+    )
     .option("--no-clean-caption", "leave the prompts as they are but for case and outer blanks")
     .option("--max-sequence-length <n>", "tokens of a prompt that are used", wholeNumber(1));
 }
@@ -157,6 +167,11 @@ export function addDenoiseOptions(command: Command): Command {
       "--transformer <dir|org/name>",
       "another transformer, such as a DMD student: a checkpoint, or a folder that holds one alone",
     )
+    .option(
+      "--lora <file|dir|org/name[:weight]>",
+      "LoRA over the transformer, such as sketch.safetensors:0.8; repeatable (default weight: 1)",
+      lora,
+    )
     .option("-W, --width <pixels>", "width of the pictures", wholeNumber(1))
     .option("-H, --height <pixels>", "height of the pictures", wholeNumber(1))
     .option("--steps <n>", "denoising steps", wholeNumber(1))
@@ -165,6 +180,11 @@ export function addDenoiseOptions(command: Command): Command {
       new Option("--cfg-scale <x>", "the same as --guidance-scale").argParser(number).conflicts(
         "guidanceScale",
       ),
+    )
+    .option(
+      "--guidance-interval <start,end>",
+      "the part of the steps that are guided, such as 0,0.5; the others take half the time (default: 0,1)",
+      interval,
     )
     .option("--scheduler <name>", "class or short name of a scheduler; `schedulers` lists them")
     .option(
@@ -258,6 +278,7 @@ export function pictureRequest(prompts: readonly string[], options: GenOptions):
     variant: options.variant,
     negativePrompt: options.negativePrompt,
     transformer: options.transformer === undefined ? undefined : pathOrName(options.transformer),
+    loras: loraRequest(options),
     vae: options.vae === undefined ? undefined : pathOrName(options.vae),
     precision: options.precision,
     tiling: options.vaeTiling,
@@ -267,6 +288,7 @@ export function pictureRequest(prompts: readonly string[], options: GenOptions):
     timesteps: options.timesteps,
     sigmas: options.sigmas,
     guidanceScale: options.guidanceScale ?? options.cfgScale,
+    guidanceInterval: options.guidanceInterval,
     scheduler: options.scheduler,
     schedulerOptions: options.schedulerOption,
     eta: options.eta,
@@ -300,17 +322,6 @@ function seededCount(seeds: readonly string[] | undefined, prompts: number): num
 export function modelReference({ model, revision }: Pick<GenOptions, "model" | "revision">): string {
   const reference = pathOrName(model);
   return revision === undefined ? reference : `${reference}@${revision}`;
-}
-
-/** A path relative to the user's folder becomes absolute; a name stays as it is. */
-export function pathOrName(reference: string): string {
-  const path = userPath(reference);
-  try {
-    Deno.statSync(path);
-    return path;
-  } catch {
-    return /^[./~]/.test(reference) ? path : reference;
-  }
 }
 
 /** Where the run finds checkpoints, and what it runs on. */

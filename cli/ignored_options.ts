@@ -17,11 +17,13 @@ const OPTIONS_OF_STAGE: Readonly<Record<OptionStage, readonly (keyof GenOptions)
   encode: ["negativePrompt", "cleanCaption", "maxSequenceLength", "saveEmbeds"],
   denoise: [
     "transformer",
+    "lora",
     "width",
     "height",
     "steps",
     "guidanceScale",
     "cfgScale",
+    "guidanceInterval",
     "scheduler",
     "schedulerOption",
     "timesteps",

@@ -14,6 +14,7 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
   tileOverlap: "--vae-tile-overlap",
   schedulerOptions: "--scheduler-option",
   imagesPerPrompt: "--batch-count",
+  loras: "--lora",
   seeds: "--seed",
   prompts: "the prompt",
   noise: "--init-noise",

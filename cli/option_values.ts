@@ -62,6 +62,20 @@ export function amounts(text: string): number[] {
   return text.split(",").map(amount);
 }
 
+/** `START,END`, each from 0 to 1: a part of the steps. */
+export function interval(text: string): [start: number, end: number] {
+  const [start, end, ...others] = text.split(",").map(amount);
+  if (start !== undefined && end !== undefined && others.length === 0 && start <= end && end <= 1) {
+    return [start, end];
+  }
+  throw new InvalidArgumentError("It must be START,END with 0 ≤ START ≤ END ≤ 1.");
+}
+
+/** Texts of an option that may be repeated. */
+export function texts(text: string, gathered: readonly string[] = []): string[] {
+  return [...gathered, text];
+}
+
 /** Seeds, with commas between them; `random` is drawn anew. */
 export function seeds(text: string): string[] {
   return text.split(",").map((part) => {

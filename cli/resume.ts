@@ -14,13 +14,13 @@ import {
   addRunOptions,
   type GenOptions,
   memoryOptions,
-  pathOrName,
   runOptions,
 } from "./gen_options.ts";
 import { ignoredOptions } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { findMade } from "./find_made.ts";
-import { number, seeds, wholeNumber } from "./option_values.ts";
+import { pathOrName } from "./path_or_name.ts";
+import { interval, number, seeds, texts, wholeNumber } from "./option_values.ts";
 import { checkOutputs } from "./output.ts";
 import { pictureFormat } from "./save_pictures.ts";
 import { saveArtifact, saveMadePictures, showRun } from "./show_run.ts";
@@ -42,9 +42,18 @@ export function resumeCommand(): Command {
     .option("--from-step <k>", "take the first k steps as they were, and go on from there", wholeNumber(1))
     .option("--steps-more <n>", "take n steps more, and write the state again", wholeNumber(1))
     .option("--guidance-scale <x>", "how far the prompt pulls from there on", number)
+    .option(
+      "--guidance-interval <start,end>",
+      "the part of all steps that are guided, as far as they come after it",
+      interval,
+    )
     .option("-s, --seed <n,n...>", "other seeds: of all pictures, or of each", seeds)
-    .option("--prompt <text>", "what the picture shows from there on; repeatable, one for each prompt", list)
-    .option("-n, --negative-prompt <text>", "what the picture should not show from there on")
+    .option("--prompt <text>", "what the picture shows from there on; repeatable, one for each prompt", texts)
+    .option(
+      "-n, --negative-prompt <text>",
+      "what the picture should not show from there on; repeatable, one for each prompt",
+      texts,
+    )
     .option("--save-latents <file>", "save the latents, and do not decode them");
   return addStoreOptions(addRunOptions(addPictureOptions(command))).action(resume);
 }
@@ -82,8 +91,18 @@ async function resume(target: string, options: ResumeOptions, command: Command):
 }
 
 function changes(
-  { fromStep, stepsMore, guidanceScale, seed, prompt, negativePrompt, vae, saveLatents, ...rest }:
-    ResumeOptions,
+  {
+    fromStep,
+    stepsMore,
+    guidanceScale,
+    guidanceInterval,
+    seed,
+    prompt,
+    negativePrompt,
+    vae,
+    saveLatents,
+    ...rest
+  }: ResumeOptions,
 ): ResumeChanges {
   const { vaeTiling, vaeTileSize, vaeTileOverlap } = rest;
   return {
@@ -93,14 +112,11 @@ function changes(
     fromStep,
     stepsMore,
     guidanceScale,
+    guidanceInterval,
     seeds: seed,
     prompts: prompt,
     negativePrompt,
     vae: vae === undefined ? undefined : pathOrName(vae),
     decode: saveLatents === undefined,
   };
-}
-
-function list(value: string, gathered: readonly string[] = []): string[] {
-  return [...gathered, value];
 }

@@ -20,6 +20,7 @@ const originSchema = z.looseObject({
   steps: z.number().optional(),
   scheduler: z.string().optional(),
   guidanceScale: z.number().optional(),
+  guidanceInterval: z.array(z.number()).optional(),
   model: z.string().optional(),
 });
 
@@ -40,18 +41,21 @@ export function describePicture(
 ): Record<string, string> {
   const origin = originSchema.parse(artifact.metadata);
   const prompt = Math.floor(image / (origin.imagesPerPrompt ?? 1));
+  const { negativePrompts = [] } = origin;
+  const negative = negativePrompts[negativePrompts.length === 1 ? 0 : prompt];
   const [, , height, width] = artifact.tensors["image"]?.shape ?? [];
   const settings = Object.entries({
     Steps: origin.steps,
     Sampler: origin.scheduler,
     "CFG scale": origin.guidanceScale,
+    "Guidance interval": origin.guidanceInterval?.join("-"),
     Seed: origin.seeds?.[image],
     Size: `${width}x${height}`,
     Model: origin.model,
   }).filter(([, value]) => value !== undefined).map(([name, value]) => `${name}: ${quoted(String(value))}`);
   const lines = [
     origin.prompts?.[prompt],
-    origin.negativePrompts?.[0] && `Negative prompt: ${origin.negativePrompts[0]}`,
+    negative && `Negative prompt: ${negative}`,
     settings.join(", "),
   ].filter((line) => line);
   return { parameters: lines.join("\n"), pixstage: provenanceText(provenance, { image }) };

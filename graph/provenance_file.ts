@@ -7,24 +7,33 @@
 
 import type { Artifact } from "../artifacts/artifact.ts";
 import { encodeArtifactChunks } from "../artifacts/artifact_file.ts";
-import { readArtifact, readSafetensorsFileHeader } from "../artifacts/disk.ts";
+import { readArtifact, readFileRange, readSafetensorsFileHeader } from "../artifacts/disk.ts";
 import { writeOutputFile } from "../artifacts/output_file.ts";
+import { isPictureFile } from "../images/picture.ts";
+import { readPictureArtifact } from "../images/picture_artifact.ts";
 import { parseProvenance, type Provenance, provenanceText } from "./provenance.ts";
 import type { ReadFile } from "./run_options.ts";
 
 /** The key of `__metadata__` that holds the provenance. */
 const PROVENANCE_KEY = "pixstage_provenance";
 
+/** Bytes by which picture files are told from others. */
+const SIGNATURE_BYTES = 12;
+
 /**
- * Reads an artifact's file, and how it was made where the file says so.
+ * Reads an artifact's file, and how it was made where the file says so. A PNG, JPEG or WebP file is an artifact of kind
+ * `image`, given and not made, whatever it says.
  *
  * @param path The file.
  * @returns Both.
  * @throws {FileError} if the file cannot be read.
- * @throws {SafetensorsError} if it is not valid safetensors.
- * @throws {FormatError} if what it says of its making cannot be read.
+ * @throws {SafetensorsError} if it is no picture and not valid safetensors.
+ * @throws {FormatError} if the picture is not sound, or what a file says of its making cannot be read.
  */
 export async function readArtifactFile(path: string): Promise<ReadFile> {
+  if (isPictureFile(await readFileRange(path, 0, SIGNATURE_BYTES))) {
+    return { artifact: await readPictureArtifact(await readFileRange(path, 0, Infinity)) };
+  }
   const text = (await readSafetensorsFileHeader(path)).metadata.get(PROVENANCE_KEY);
   return {
     artifact: await readArtifact(path),

@@ -9,6 +9,7 @@
 import { InputError } from "../errors/pixstage_error.ts";
 import type { Artifact } from "../artifacts/artifact.ts";
 import { snapshotStep } from "../stages/denoise/snapshot.ts";
+import type { StepInterval } from "../stages/denoise/step_interval.ts";
 import type { TilingOptions } from "../models/architecture.ts";
 import type { GraphDocumentInput, GraphInput, GraphNode } from "./document.ts";
 import { splitSource } from "./plan.ts";
@@ -22,10 +23,12 @@ export interface ResumeChanges {
   readonly stepsMore?: number | undefined;
   /** How far the prompt pulls from there on. */
   readonly guidanceScale?: number | undefined;
+  /** The part of all steps that are guided, as far as they come after it. */
+  readonly guidanceInterval?: StepInterval | undefined;
   /** The prompts from there on. */
   readonly prompts?: readonly string[] | undefined;
-  /** What the pictures should not show from there on. */
-  readonly negativePrompt?: string | undefined;
+  /** What the pictures should not show from there on, for all prompts or for each. */
+  readonly negativePrompt?: string | readonly string[] | undefined;
   /** Other seeds: one for all pictures, or one for each. */
   readonly seeds?: readonly (number | string)[] | undefined;
   /** Another autoencoder. */
@@ -147,8 +150,8 @@ function withSeeds(denoise: GraphNode, seeds: readonly (number | string)[]): Gra
   return { ...denoise, parameters: { ...denoise.parameters, seeds: [...seeds] } };
 }
 
-function isChanged({ guidanceScale, prompts, negativePrompt }: ResumeChanges): boolean {
-  return guidanceScale !== undefined || prompts !== undefined || negativePrompt !== undefined;
+function isChanged({ guidanceScale, guidanceInterval, prompts, negativePrompt }: ResumeChanges): boolean {
+  return [guidanceScale, guidanceInterval, prompts, negativePrompt].some((change) => change !== undefined);
 }
 
 /** Lets the node that a state is of go on, and gives its output. */
@@ -209,10 +212,11 @@ function goOnOtherwise(nodes: Nodes, id: string, fromStep: number, options: Resu
 }
 
 function withChanges(parameters: GraphNode["parameters"], options: ResumeChanges): GraphNode["parameters"] {
-  const { guidanceScale } = options;
+  const { guidanceScale, guidanceInterval } = options;
   return {
     ...parameters,
     ...(guidanceScale === undefined ? {} : { guidanceScale }),
+    ...(guidanceInterval === undefined ? {} : { guidanceInterval }),
     ...(isChanged(options) ? { allowChanges: true } : {}),
   };
 }
@@ -225,7 +229,7 @@ function laterEmbeddings(
 ): Record<string, GraphInput> {
   if (!isChanged(changes)) return {};
   const { prompts, negativePrompt } = changes;
-  const texts = negativePrompt === undefined ? undefined : [negativePrompt];
+  const texts = negativePrompt === undefined ? undefined : [negativePrompt].flat();
   const sources = textSources(nodes, denoise);
   if (!sources) {
     if (prompts === undefined && texts === undefined) return {};

@@ -76,6 +76,14 @@ export function textToImage(
   }
   if (prompts.length > 0) imageSeeds(denoise.seeds ?? [0], prompts.length * (denoise.imagesPerPrompt ?? 1));
   const checkpoint = { model, variant };
+  const negatives = negativePrompt === undefined ? undefined : [negativePrompt].flat();
+  if (negatives && negatives.length > 1 && negatives.length !== prompts.length) {
+    throw new InputError(
+      "invalid_value",
+      `Cannot use the negative prompts as there must be 1 or ${prompts.length}: there are ${negatives.length}`,
+      { details: { field: "negativePrompt" } },
+    );
+  }
   const encode = (texts: readonly string[] | undefined) => ({
     stage: "encode",
     parameters: defined({
@@ -89,7 +97,7 @@ export function textToImage(
   const nodes: GraphDocumentInput["nodes"] = {};
   if (given === undefined) {
     nodes["prompt"] = encode(prompts);
-    nodes["negative"] = encode(negativePrompt === undefined ? undefined : [negativePrompt].flat());
+    nodes["negative"] = encode(negatives);
     if (pair) {
       const inputs = { positive: "prompt.embeddings", negative: "negative.embeddings" };
       nodes["pair"] = { stage: "pair", inputs };

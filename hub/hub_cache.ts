@@ -153,10 +153,21 @@ export class CachedCommit {
    */
   async fetchWeights(wanted: WantedWeights, signal: AbortSignal | undefined): Promise<WeightFiles> {
     const weights = await componentWeights(this.#source(), wanted);
-    const missing = await this.#missing(weights.paths);
+    await this.fetchFiles(weights.paths, signal);
+    return weights;
+  }
+
+  /**
+   * Fetches files into the snapshot.
+   *
+   * @param paths Their paths in the repository.
+   * @param signal Stops the downloads.
+   * @throws {HubError} if a file cannot be fetched.
+   */
+  async fetchFiles(paths: readonly string[], signal: AbortSignal | undefined): Promise<void> {
+    const missing = await this.#missing(paths);
     await this.#download(missing, signal);
     await this.#link(missing);
-    return weights;
   }
 
   /** The commit as the hub lists it; files that were downloaded can be read. */

@@ -14,6 +14,8 @@ import { COMPONENT_NAMES } from "../models/checkpoint/model_index.ts";
 import { openHttpSource } from "../models/checkpoint/http_source.ts";
 import type { CheckpointSource } from "../models/checkpoint/source.ts";
 import type { WantedWeights, WeightFiles } from "../models/checkpoint/weight_files.ts";
+import { AdapterError } from "../models/lora/adapter_error.ts";
+import { adapterFiles } from "../models/lora/adapter_files.ts";
 import {
   componentVariants,
   componentWeights,
@@ -176,6 +178,41 @@ export class HubModel {
       source,
       findWeights: (component, folder) => this.#weights(source, { component, folder, variant }, signal),
     };
+  }
+
+  /**
+   * Fetches a LoRA adapter, unless it is in the cache.
+   *
+   * @param signal Stops this call.
+   * @returns The adapter's files.
+   * @throws {AdapterError} if the repository holds none.
+   * @throws {HubError} if they are neither on the hub nor in the cache.
+   */
+  async adapter(signal?: AbortSignal): Promise<CheckpointSource> {
+    const { model } = this.#model.context;
+    const remote = this.#found.remote ?? (await this.#holdsAdapter() ? undefined : await this.#ask(signal));
+    if (remote && !this.#fetches) return this.#overNetwork(remote.repository, "", signal).source;
+    if (remote) {
+      const top = [...remote.repository.files.keys()].filter((path) => !path.includes("/"));
+      const { weights, config } = adapterFiles(top, model);
+      await remote.fetchFiles(config === undefined ? [weights] : [weights, config], signal);
+    } else if (!await this.#holdsAdapter()) {
+      throw this.#incomplete("the files of a LoRA are missing");
+    }
+    this.#warnOfCachedCopy();
+    return await this.#openFolder();
+  }
+
+  /** Whether the cache holds a LoRA adapter. */
+  async #holdsAdapter(): Promise<boolean> {
+    try {
+      const source = await this.#openFolder();
+      const { weights } = adapterFiles(await source.list(""), source.name);
+      return await source.exists(weights);
+    } catch (error) {
+      if (error instanceof CheckpointError || error instanceof AdapterError) return false;
+      throw error;
+    }
   }
 
   /**

@@ -15,20 +15,20 @@ import { openDiskSource } from "../models/checkpoint/disk_source.ts";
 import type { ComponentName } from "../models/checkpoint/model_index.ts";
 import type { CheckpointSource } from "../models/checkpoint/source.ts";
 import type { Weights } from "../models/checkpoint/weights.ts";
+import type { LoraAdapter } from "../models/lora/adapter.ts";
 import type { ModelReference, Models, QuantizeOptions } from "../models/models.ts";
 import { defaultQuantizedFolder } from "../models/quantization/default_folder.ts";
 import { openQuantized } from "../models/quantization/open_quantized.ts";
 import { snapshotModel } from "./hub_cache.ts";
 import { HubModel, type HubModelOptions } from "./hub_model.ts";
+import { HUB_NAME, splitRevision } from "./hub_name.ts";
+import { openLocalAdapter } from "./local_adapters.ts";
 
 /** The model that the project carries: small, trained on emoji, available at once. */
 export const DEFAULT_MODEL = "pixstage-emoji";
 
 /** How models are found and downloaded. */
 export type LocalModelsOptions = Omit<HubModelOptions, "revision" | "signal">;
-
-/** A name on the hub: letters, digits, `-`, `_` and `.`, not at the ends; no `--` and no `..`. */
-const HUB_NAME = /^(?!.*(--|\.\.))[\w](?:[\w.-]{0,94}[\w])?\/[\w](?:[\w.-]{0,94}[\w])?$/;
 
 /**
  * Opens checkpoints of this machine by reference. Of a model on the hub, opening fetches the small files; the
@@ -83,6 +83,11 @@ export class LocalModels implements Models {
     return openComponent(source, { component, variant, findWeights });
   }
 
+  /** Opens a LoRA adapter: its names and settings, no matrix. One on the hub is fetched as a whole. */
+  async adapter(name: string, signal?: AbortSignal): Promise<LoraAdapter> {
+    return await openLocalAdapter(name, { ...this.#options, signal });
+  }
+
   /** Whether weights of a model on the hub are not in the cache yet. */
   async needsDownload({ model, variant }: ModelReference): Promise<boolean> {
     try {
@@ -115,9 +120,9 @@ export class LocalModels implements Models {
     if (model === DEFAULT_MODEL) return embeddedModelFolder();
     const known = this.#hubModels.get(model);
     if (known) return await known;
-    const at = model.lastIndexOf("@");
-    const revision = at > 0 && !existsSync(model) ? model.slice(at + 1) : undefined;
-    const name = revision === undefined ? model : model.slice(0, at);
+    const { name, revision } = existsSync(model)
+      ? { name: model, revision: undefined }
+      : splitRevision(model);
     const finding = resolveModel(name, { ...this.#options, revision, signal });
     this.#hubModels.set(model, finding);
     // Folders may change, and a failed download may succeed later.

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Texts in JPEG and WebP files, as Exif: `ImageDescription` holds all of them as JSON, and `UserComment` the text
+ * Exif: which way up a picture is, and texts in JPEG and WebP files: `ImageDescription` holds all of them as JSON, and `UserComment` the text
  * `parameters`, where other programs for generated pictures look for it.
  *
  * @module
@@ -10,12 +10,20 @@
 import { z } from "zod";
 
 const IMAGE_DESCRIPTION = 0x010e;
+const ORIENTATION = 0x0112;
 const EXIF_FOLDER = 0x8769;
 const USER_COMMENT = 0x9286;
 
 const ASCII = 2;
+const SHORT = 3;
 const LONG = 4;
 const UNDEFINED = 7;
+
+/** Bytes of a value of each type that is read. */
+const BYTES_OF_TYPE: ReadonlyMap<number, number> = new Map([[ASCII, 1], [SHORT, 2], [LONG, 4], [
+  UNDEFINED,
+  1,
+]]);
 
 const HEADER_BYTES = 8;
 const ENTRY_BYTES = 12;
@@ -83,11 +91,7 @@ export function encodeExif(metadata: Readonly<Record<string, string>>): Uint8Arr
  */
 export function decodeExif(bytes: Uint8Array): Record<string, string> {
   try {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const order = view.getUint32(0);
-    if (order !== 0x4d4d002a && order !== 0x49492a00) return {};
-    const littleEndian = order === 0x49492a00;
-    const main = readFolder(view, view.getUint32(4, littleEndian), littleEndian);
+    const { view, littleEndian, main } = readMainFolder(bytes);
     const description = main.get(IMAGE_DESCRIPTION);
     const text = description && new TextDecoder().decode(description).replace(/\0+$/, "");
     const stored = METADATA.safeParse(parseJson(text));
@@ -107,6 +111,37 @@ export function decodeExif(bytes: Uint8Array): Record<string, string> {
   }
 }
 
+/**
+ * Reads from an Exif block how a picture must be turned.
+ *
+ * @param bytes The block, from its byte order mark on.
+ * @returns 1 to 8; 1, upright, where the block does not say or is damaged.
+ */
+export function readOrientation(bytes: Uint8Array): number {
+  try {
+    const { main, littleEndian } = readMainFolder(bytes);
+    const value = main.get(ORIENTATION);
+    if (value?.length !== 2) return 1;
+    const orientation = new DataView(value.buffer, value.byteOffset, 2).getUint16(0, littleEndian);
+    return orientation >= 1 && orientation <= 8 ? orientation : 1;
+  } catch (error) {
+    if (error instanceof RangeError) return 1;
+    throw error;
+  }
+}
+
+/** The block's first folder; empty where the block has no byte order. */
+function readMainFolder(bytes: Uint8Array) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const order = view.getUint32(0);
+  const littleEndian = order === 0x49492a00;
+  const isKnown = littleEndian || order === 0x4d4d002a;
+  const main = isKnown
+    ? readFolder(view, view.getUint32(4, littleEndian), littleEndian)
+    : new Map<number, Uint8Array>();
+  return { view, littleEndian, main };
+}
+
 /** The values of a folder's entries, as bytes, by tag. */
 function readFolder(view: DataView, offset: number, littleEndian: boolean): Map<number, Uint8Array> {
   const values = new Map<number, Uint8Array>();
@@ -115,7 +150,7 @@ function readFolder(view: DataView, offset: number, littleEndian: boolean): Map<
     const entry = offset + 2 + i * ENTRY_BYTES;
     const type = view.getUint16(entry + 2, littleEndian);
     const count = view.getUint32(entry + 4, littleEndian);
-    const length = type === LONG ? count * 4 : type === ASCII || type === UNDEFINED ? count : 0;
+    const length = count * (BYTES_OF_TYPE.get(type) ?? 0);
     const start = length <= 4 ? entry + 8 : view.getUint32(entry + 8, littleEndian);
     if (length === 0 || start + length > view.byteLength) continue;
     values.set(

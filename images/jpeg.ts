@@ -19,7 +19,8 @@ const START_OF_IMAGE = 0xd8;
 const START_OF_SCAN = 0xda;
 const APPLICATION_0 = 0xe0;
 const APPLICATION_1 = 0xe1;
-const EXIF_LETTERS = Uint8Array.of(0x45, 0x78, 0x69, 0x66, 0, 0);
+/** What stands before the Exif block of a JPEG file. */
+export const EXIF_LETTERS: Uint8Array = Uint8Array.of(0x45, 0x78, 0x69, 0x66, 0, 0);
 
 const MAX_SIDE = 65535;
 const MAX_SEGMENT = 65535;
@@ -70,23 +71,9 @@ export async function encodeJpeg(
  * @throws {FormatError} if its segments are not sound.
  */
 export function readJpegHeader(bytes: Uint8Array): PictureHeader {
-  if (bytes[0] !== 0xff || bytes[1] !== START_OF_IMAGE) {
-    throw new FormatError("Cannot read JPEG as the file must start with FF D8");
-  }
   let size: { width: number; height: number } | undefined;
   let metadata = {};
-  for (let offset = 2; offset + 4 <= bytes.length;) {
-    const marker = bytes[offset + 1]!;
-    // FF may be repeated before a marker.
-    if (marker === 0xff) {
-      offset++;
-      continue;
-    }
-    const end = offset + 2 + (bytes[offset + 2]! << 8 | bytes[offset + 3]!);
-    if (bytes[offset] !== 0xff || end < offset + 4 || end > bytes.length) {
-      throw new FormatError(`Cannot read JPEG as a segment must stand at byte ${offset}`);
-    }
-    const content = bytes.subarray(offset + 4, end);
+  for (const { marker, content } of segments(bytes)) {
     if (isFrame(marker)) {
       const [precision, heightHigh, heightLow, widthHigh, widthLow, components] = content;
       if (precision !== 8 || (components !== 1 && components !== 3)) {
@@ -96,12 +83,11 @@ export function readJpegHeader(bytes: Uint8Array): PictureHeader {
         );
       }
       size = { height: heightHigh! << 8 | heightLow!, width: widthHigh! << 8 | widthLow! };
-    } else if (marker === APPLICATION_1 && EXIF_LETTERS.every((letter, i) => content[i] === letter)) {
+    } else if (isExif({ marker, content })) {
       metadata = decodeExif(content.subarray(EXIF_LETTERS.length));
     } else if (marker === START_OF_SCAN && size !== undefined) {
       return { format: "jpeg", ...size, metadata };
     }
-    offset = end;
   }
   throw new FormatError("Cannot read JPEG as the file must hold a frame and a scan");
 }
@@ -119,6 +105,51 @@ export async function decodeJpeg(bytes: Uint8Array, maxPixels: number): Promise<
   checkPictureSize(readJpegHeader(bytes), maxPixels);
   const { buffer } = new Uint8Array(bytes);
   return fromRgba(await decoder.run(() => decode(buffer)));
+}
+
+/**
+ * The Exif block of a JPEG file, from its byte order mark on, where it has one before its pixels.
+ *
+ * @param bytes The file.
+ * @throws {FormatError} if its segments are not sound.
+ */
+export function findJpegExif(bytes: Uint8Array): Uint8Array | undefined {
+  for (const segment of segments(bytes)) {
+    if (isExif(segment)) return segment.content.subarray(EXIF_LETTERS.length);
+    if (segment.marker === START_OF_SCAN) return undefined;
+  }
+  return undefined;
+}
+
+/** A part of the file: its marker, and what is behind its length. */
+interface Segment {
+  readonly marker: number;
+  readonly content: Uint8Array;
+}
+
+/** The segments of a file, in order; the pixels behind a scan's header are no segment. */
+function* segments(bytes: Uint8Array): Generator<Segment> {
+  if (bytes[0] !== 0xff || bytes[1] !== START_OF_IMAGE) {
+    throw new FormatError("Cannot read JPEG as the file must start with FF D8");
+  }
+  for (let offset = 2; offset + 4 <= bytes.length;) {
+    const marker = bytes[offset + 1]!;
+    // FF may be repeated before a marker.
+    if (marker === 0xff) {
+      offset++;
+      continue;
+    }
+    const end = offset + 2 + (bytes[offset + 2]! << 8 | bytes[offset + 3]!);
+    if (bytes[offset] !== 0xff || end < offset + 4 || end > bytes.length) {
+      throw new FormatError(`Cannot read JPEG as a segment must stand at byte ${offset}`);
+    }
+    yield { marker, content: bytes.subarray(offset + 4, end) };
+    offset = end;
+  }
+}
+
+function isExif({ marker, content }: Segment): boolean {
+  return marker === APPLICATION_1 && EXIF_LETTERS.every((letter, i) => content[i] === letter);
 }
 
 /** Whether a marker starts a frame: C0 to CF without the tables (C4, CC) and the extension (C8). */

@@ -161,11 +161,21 @@ export async function decodePicture(bytes: Uint8Array, options: DecodePictureOpt
   return { pixels: await decoders[format](bytes, maxPixels), metadata, format };
 }
 
-function recognizeFormat(bytes: Uint8Array): PictureFormat {
+/** Whether a file is PNG, JPEG or WebP, by its first twelve bytes. */
+export function isPictureFile(start: Uint8Array): boolean {
+  return formatOf(start) !== undefined;
+}
+
+function formatOf(bytes: Uint8Array): PictureFormat | undefined {
   const start = String.fromCharCode(...bytes.subarray(0, 12));
   if (start.startsWith("\x89PNG")) return "png";
   if (start.startsWith("\xff\xd8")) return "jpeg";
-  if (start.startsWith("RIFF") && start.endsWith("WEBP")) return "webp";
+  return start.startsWith("RIFF") && start.endsWith("WEBP") ? "webp" : undefined;
+}
+
+function recognizeFormat(bytes: Uint8Array): PictureFormat {
+  const format = formatOf(bytes);
+  if (format !== undefined) return format;
   throw new FormatError(
     `Cannot read a picture as the file must be PNG, JPEG or WebP: it starts with ` +
       `${

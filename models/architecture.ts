@@ -99,6 +99,8 @@ export interface DenoiseJob {
   readonly renderSize: PictureSize;
   /** Whether there are two branches of guidance. */
   readonly guided: boolean;
+  /** Whether each call predicts both branches of guidance and nothing else, so that both may be predicted at once. */
+  readonly bothBranches: boolean;
   /** Tokens of the longest prompt. */
   readonly promptTokens: number;
   /** Tokens of the longest negative prompt. */
@@ -109,8 +111,8 @@ export interface DenoiseJob {
 export interface OpenDenoiserOptions extends OpenModelOptions {
   /** The precision of its matrices. */
   readonly precision: Precision;
-  /** Whether there are two branches of guidance. */
-  readonly guided: boolean;
+  /** Whether each call predicts both branches of guidance and nothing else, so that both may be predicted at once. */
+  readonly bothBranches: boolean;
   /** The size that pictures are denoised at. */
   readonly renderSize: PictureSize;
 }
@@ -254,6 +256,78 @@ export interface OpenDecoder extends AsyncDisposable {
   decode(latents: Tensor<"float32">, options?: CallOptions): Promise<Tensor<"float32">>;
 }
 
+/** Pictures that are to be encoded, as far as the encoder's memory depends on them. */
+export interface EncodePicturesJob extends PictureSize {
+  /** Pixels of all pictures as they are given, before they are resized. */
+  readonly pixels: number;
+}
+
+/** How pictures are cut while they are encoded. */
+export type EncoderTiling = Exclude<TilingOptions["tiling"], "blended">;
+
+/** Bounds of the ways to encode pictures. */
+export interface PictureEncoderMemoryRequest extends Pick<MemoryRequest, "traits"> {
+  /** How long weights are held, where that is fixed. */
+  readonly residency?: Residency | undefined;
+  /** How pictures are cut; chosen if `auto`. */
+  readonly tiling: EncoderTiling;
+}
+
+/** How an encoder of pictures is opened. */
+export interface OpenPictureEncoderOptions extends OpenModelOptions {
+  /** How pictures are cut; chosen by their size if `auto`. */
+  readonly tiling: EncoderTiling;
+}
+
+/** The latents of a picture: a normal distribution for each value. None is scaled. */
+export interface LatentDistribution {
+  /** The means, [1, channels, height, width]: the most likely latents. */
+  readonly mean: Tensor<"float32">;
+  /** The standard deviations, of the same shape; left out where the encoder gives latents and no distribution. */
+  readonly deviation?: Tensor<"float32"> | undefined;
+}
+
+/** An encoder of pictures, its configuration read. */
+export interface PictureEncoderModel {
+  /** The component whose weights it takes. */
+  readonly component: Component;
+  /** Channels of the latents. */
+  readonly latentChannels: number;
+  /** Pixels along a side of one latent. */
+  readonly spatialFactor: number;
+  /** Whether it gives a distribution of latents, and not the latents alone. */
+  readonly hasDistribution: boolean;
+  /** What its latents are multiplied by before they are denoised. */
+  readonly scalingFactor: number;
+  /**
+   * Refuses ways of cutting pictures that this encoder cannot take.
+   *
+   * @throws {InputError} if it cannot.
+   */
+  checkTiling(tiling: EncoderTiling): void;
+  /**
+   * Refuses weights that lack the encoder's.
+   *
+   * @throws {CheckpointError} with what is missing.
+   */
+  checkWeights(weights: Weights): void;
+  /** All ways to encode, the best first. */
+  memory(weights: Weights, job: EncodePicturesJob, request: PictureEncoderMemoryRequest): MemoryChoice[];
+  /** Opens the encoder. Weights may be read at the first picture only. */
+  open(runtime: Runtime, weights: Weights, options: OpenPictureEncoderOptions): OpenPictureEncoder;
+}
+
+/** An open encoder of pictures. */
+export interface OpenPictureEncoder extends AsyncDisposable {
+  /**
+   * Encodes a picture.
+   *
+   * @param picture [1, 3, height, width] in [-1, 1]; both sides are multiples of the pixels of a latent.
+   * @param options A signal.
+   */
+  encode(picture: Tensor<"float32">, options?: CallOptions): Promise<LatentDistribution>;
+}
+
 /** A family of networks. */
 export interface Architecture {
   /** Its name. */
@@ -290,4 +364,6 @@ export interface Architecture {
   denoiser(checkpoint: Checkpoint, transformer: Component): Promise<DenoiserModel>;
   /** Reads what a decoder is. */
   decoder(component: Component): DecoderModel;
+  /** Reads what an encoder of pictures is; left out where pictures cannot be a beginning. */
+  pictureEncoder?(component: Component): PictureEncoderModel;
 }

@@ -7,6 +7,8 @@
  */
 
 import type { Weights } from "./checkpoint/weights.ts";
+import type { LowRankBranch } from "./lora/branch.ts";
+import { addConvBranches, addLinearBranches, mergedMatrix } from "./lora/branch_layers.ts";
 import type { ComputeType, GraphBuilder, Value } from "./onnx/graph_builder.ts";
 import { upsampleConv } from "./vae/upsample_conv.ts";
 
@@ -61,25 +63,42 @@ export class Layers {
     return this.graph.weight(this.#weights.locate(name, shape), this.#dtype);
   }
 
-  /** A linear layer over rows [rows, in]. */
+  /** The low-rank branches beside a module. */
+  branches(module: string): readonly LowRankBranch[] {
+    return this.#weights.branches?.(module) ?? [];
+  }
+
+  /** The matrix of a linear layer with its low-rank branches merged in. */
+  matrix(module: string, shape: readonly [output: number, input: number]): Value {
+    const branches = this.branches(module);
+    const name = `${module}.weight`;
+    if (branches.length === 0) return this.weight(name, shape);
+    const base = this.graph.weight(this.#weights.locate(name, shape));
+    return mergedMatrix(this.graph, base, branches, this.#dtype);
+  }
+
+  /** A linear layer over rows [rows, in], with its low-rank branches beside it. */
   linear(module: string, x: Value, input: number, output: number, bias = true): Value {
-    return this.graph.linear(
+    const y = this.graph.linear(
       x,
       this.#weights.locate(`${module}.weight`, [output, input]),
       bias ? this.weight(`${module}.bias`, [output]) : undefined,
       this.#dtype,
     );
+    return addLinearBranches(this.graph, x, y, this.branches(module), this.#dtype);
   }
 
   /** A convolution over [1, in, h, w]; a kernel of 3 is padded to keep the size, others are not padded. */
   conv(module: string, x: Value, options: ConvOptions): Value {
     const { input, output, kernel = 3, stride = 1n, bias = true } = options;
-    return this.graph.conv(
+    const steps = { stride, pads: options.pads ?? Array(4).fill(kernel === 3 ? 1n : 0n) };
+    const y = this.graph.conv(
       x,
       this.weight(`${module}.weight`, [output, input, kernel, kernel]),
       bias ? this.weight(`${module}.bias`, [output]) : undefined,
-      { stride, pads: options.pads ?? Array(4).fill(kernel === 3 ? 1n : 0n) },
+      steps,
     );
+    return addConvBranches(this.graph, x, y, this.branches(module), steps);
   }
 
   /** Twice the size by repeating each point, then a convolution with a kernel of 3. */

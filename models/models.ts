@@ -10,6 +10,7 @@ import type { Checkpoint } from "./checkpoint/checkpoint.ts";
 import type { Component } from "./checkpoint/component.ts";
 import type { Weights } from "./checkpoint/weights.ts";
 import type { ComponentName } from "./checkpoint/model_index.ts";
+import type { LoraAdapter } from "./lora/adapter.ts";
 
 /** How far a quantization is. */
 export interface QuantizationProgress {
@@ -52,6 +53,13 @@ export interface Models {
    * @throws if there is no such component.
    */
   component(reference: ModelReference, name: ComponentName, signal?: AbortSignal): Promise<Component>;
+  /**
+   * Opens a LoRA adapter: its names and settings, no matrix.
+   *
+   * @param name A file, a folder, or `org/name` or `org/name@revision` of a hub.
+   * @throws {AdapterError} if there is none, or it is none that can be used.
+   */
+  adapter?(name: string, signal?: AbortSignal): Promise<LoraAdapter>;
   /**
    * Whether weights of a checkpoint have to be downloaded before all of its components can be used. A
    * checkpoint that there is not needs none.

@@ -22,6 +22,9 @@ export function modelsOfRun(models: Models, signal: AbortSignal): Models {
         ["component", reference, name],
         async () => componentOfRun(await models.component(reference, name, signal)),
       ),
+    ...(models.adapter
+      ? { adapter: (name) => once(["adapter", name], () => models.adapter!(name, signal)) }
+      : {}),
     ...(models.needsDownload ? { needsDownload: models.needsDownload.bind(models) } : {}),
     ...(models.withoutDownloads
       ? { withoutDownloads: () => reading ??= modelsOfRun(models.withoutDownloads!(), signal) }

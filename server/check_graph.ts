@@ -34,6 +34,8 @@ export interface ModelNames {
   readonly decoders: readonly string[];
   /** What can denoise: whole checkpoints and transformers that stand alone. */
   readonly transformers: readonly string[];
+  /** LoRA adapters. */
+  readonly loras: readonly string[];
 }
 
 /** Parameters that name a model, in the stages that are built in. */
@@ -148,12 +150,27 @@ export function checkParameters(
       }
     }
   }
+  checkLoras(parameters["loras"], models.loras, path);
   for (const name of MODEL_PARAMETERS) {
     const model = parameters[name];
     const names = namesFor(name, stage, models);
     if (typeof model === "string" && !names.includes(model)) {
       throw unknownModel(model, names, [...path, name].join("."));
     }
+  }
+}
+
+/** Holds the adapters of a run against those that are served: others could be any file of the server. */
+function checkLoras(loras: unknown, names: readonly string[], path: readonly string[]): void {
+  for (const [index, lora] of (Array.isArray(loras) ? loras : []).entries()) {
+    const { name } = Object(lora);
+    if (typeof name === "string" && names.includes(name)) continue;
+    const param = [...path, "loras", index, "name"].join(".");
+    const hint = names.length === 0
+      ? "No LoRA is served: start the server with --lora-folder"
+      : `Did you mean "${nearest(String(name), names)}"?`;
+    const shown = JSON.stringify(String(name).slice(0, 100));
+    throw new ApiError("adapter_not_found", `There is no LoRA ${shown}. ${hint}`, { param });
   }
 }
 

@@ -43,7 +43,7 @@ export function findModel(
 export function modelNames(
   { models, decoders, transformers }: Pick<ServerContext, "models" | "decoders" | "transformers">,
 ): ModelNames {
-  return { whole: models.map(({ name }) => name), decoders, transformers };
+  return { whole: models.map(({ name }) => name), decoders, transformers, loras: [] };
 }
 
 /**

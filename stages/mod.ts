@@ -9,16 +9,26 @@
 import { decodeStage } from "./decode.ts";
 import { denoisePartStage, denoiseStage } from "./denoise/stage.ts";
 import { encodeStage } from "./encode.ts";
+import { encodeImageStage } from "./encode_image.ts";
 import { interpolateStage } from "./interpolate.ts";
 import { pairStage } from "./pair.ts";
 import { StageRegistry } from "./registry.ts";
 
-export { decodeStage, denoisePartStage, denoiseStage, encodeStage, interpolateStage, pairStage };
+export {
+  decodeStage,
+  denoisePartStage,
+  denoiseStage,
+  encodeImageStage,
+  encodeStage,
+  interpolateStage,
+  pairStage,
+};
 
 /** A registry that holds the built-in stages, and to which more can be added. */
 export function builtInStages(): StageRegistry {
   return new StageRegistry([
     encodeStage,
+    encodeImageStage,
     interpolateStage,
     pairStage,
     denoiseStage,

@@ -94,8 +94,8 @@ export interface RunContext<I extends Ports = Ports> {
 export interface WeightUse extends ModelReference {
   /** The component's folder: `text_encoder`, `tokenizer`. */
   readonly component: string;
-  /** The component, or the SHA-256 of files that are no weights. */
-  readonly content: Component | string;
+  /** The component, or the SHA-256 of files that are no component, or what computes it where a run begins. */
+  readonly content: Component | string | (() => Promise<string>);
 }
 
 /** A stage that is ready to run once: everything is read but weights and inputs. */

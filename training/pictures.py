@@ -3,6 +3,7 @@ import os
 
 import torch
 from PIL import Image, ImageDraw
+from tokenizers import Tokenizer
 
 from dataset.tokens import tokenize
 from diffusion import sample_dpm, sample_lcm
@@ -14,6 +15,13 @@ LABEL_HEIGHT = 18
 def read_prompts():
     with open(os.path.join(MODEL, "prompts.txt"), encoding="utf-8") as f:
         return [line.strip() for line in f if line.strip()]
+
+
+def read_captions(captions, longest=32):
+    """Ids and mask [N, longest] of captions, as the text encoder takes them."""
+    tokenizer = Tokenizer.from_file(os.path.join(MODEL, "tokenizer", "tokenizer.json"))
+    ids, lengths = tokenize(tokenizer, captions, longest)
+    return ids.long(), torch.arange(longest)[None] < lengths[:, None]
 
 
 def write_sheet(pictures, file, columns, labels=None):

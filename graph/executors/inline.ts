@@ -134,6 +134,7 @@ export class InlineExecutor implements Executor {
   async #modelUse({ model, variant, component, content }: WeightUse): Promise<ModelUse> {
     const { fingerprint: fingerprintOf = fingerprint } = this.#options;
     const named = variant === undefined ? { model, component } : { model, variant, component };
+    if (typeof content === "function") return { ...named, fingerprint: await content() };
     return { ...named, fingerprint: typeof content === "string" ? content : await fingerprintOf(content) };
   }
 }

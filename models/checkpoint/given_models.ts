@@ -4,6 +4,7 @@ import type { ModelReference, Models } from "../models.ts";
 import { type Checkpoint, openCheckpoint } from "./checkpoint.ts";
 import { CheckpointError } from "./checkpoint_errors.ts";
 import { type Component, openComponent } from "./component.ts";
+import { type LoraAdapter, openAdapter } from "../lora/adapter.ts";
 import type { ComponentName } from "./model_index.ts";
 import type { CheckpointSource } from "./source.ts";
 
@@ -45,6 +46,11 @@ export class GivenModels implements Models {
     const source = this.#source(model);
     if (await source.exists("model_index.json")) return (await this.open(reference)).component(component);
     return await openComponent(source, variant ? { component, variant } : { component });
+  }
+
+  /** Opens a LoRA adapter, which is a source of its own. */
+  async adapter(name: string): Promise<LoraAdapter> {
+    return await openAdapter(this.#source(name), { name });
   }
 
   #source(model: string): CheckpointSource {

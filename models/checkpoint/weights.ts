@@ -9,6 +9,7 @@
 
 import type { DType } from "../../artifacts/dtype.ts";
 import type { Tensor } from "../../artifacts/tensor.ts";
+import type { LowRankBranch } from "../lora/branch.ts";
 
 /** Where a tensor's bytes lie. */
 export interface WeightLocation {
@@ -70,4 +71,6 @@ export interface Weights {
    * @returns [end - first].
    */
   readElements(name: string, first: number, end: number): Promise<Tensor>;
+  /** Low-rank branches beside a module, where adapters are laid over the weights. */
+  branches?(module: string): readonly LowRankBranch[];
 }

@@ -12,7 +12,6 @@ import type { DType } from "../../artifacts/dtype.ts";
 import { FLOAT8_VALUES, type Float8DType, isFloat8 } from "../../artifacts/float8.ts";
 import { type Tensor, tensor, tensorBytes } from "../../artifacts/tensor.ts";
 import type { ModelGraph } from "../../runtime/runtime.ts";
-import { PixstageError } from "../../errors/pixstage_error.ts";
 import type { QuantizedLocation, WeightLocation } from "../checkpoint/weights.ts";
 import {
   AttributeProto_AttributeType as AttributeType,
@@ -26,6 +25,7 @@ import {
 } from "./onnx_pb.ts";
 import { DATA_TYPES } from "./data_types.ts";
 import { weightSlices } from "./weight_slices.ts";
+import { weightsFolder } from "./weights_folder.ts";
 
 /** A tensor of the graph: an input, a weight, or what an operator gives. */
 export interface Value {
@@ -48,16 +48,6 @@ export interface BuiltGraph extends ModelGraph {
   readonly inputs: readonly string[];
   /** Names of the outputs. */
   readonly outputs: readonly string[];
-}
-
-/** Two weights of one graph lie in two folders, and a session reads from one alone. */
-export class WeightsFolderError extends PixstageError<"split_weights"> {
-  override name = "WeightsFolderError";
-
-  /** @param message Which graph, and which folders. */
-  constructor(message: string) {
-    super("split_weights", message);
-  }
 }
 
 const ONNX_OPSET = 21n;
@@ -91,15 +81,14 @@ export class GraphBuilder {
    * with the later node first, so a cast runs right before its use, and few float32 copies are alive at a time.
    */
   readonly #casts: MessageInitShape<typeof NodeProtoSchema>[] = [];
-  readonly #initializers: MessageInitShape<typeof TensorProtoSchema>[] = [];
+  /** Constants, and weights of the checkpoint, whose folder is known when all of them are. */
+  readonly #initializers: (MessageInitShape<typeof TensorProtoSchema> | WeightLocation)[] = [];
   readonly #inputs: MessageInitShape<typeof ValueInfoProtoSchema>[] = [];
   readonly #outputs: MessageInitShape<typeof ValueInfoProtoSchema>[] = [];
   readonly #known = new Map<string, Value>();
   readonly #produced = new Set<string>();
   readonly #renamed = new Map<string, string>();
   readonly #exposed: (name: string) => boolean;
-  #folder: string | undefined;
-  readonly #files = new Set<string>();
   #prepareWeights = false;
   #weightBytes = 0;
   #count = 0;
@@ -354,6 +343,8 @@ export class GraphBuilder {
    * @param options Whether weights are prepared once when it opens; quantized ones always are.
    */
   build(name: string, options: { readonly prepareWeights?: boolean } = {}): BuiltGraph {
+    const weights = this.#initializers.filter((value) => "folder" in value);
+    const place = weightsFolder(weights.map(({ folder }) => folder));
     const model = create(ModelProtoSchema, {
       irVersion: ONNX_IR_VERSION,
       opsetImport: [{ domain: "", version: ONNX_OPSET }, { domain: CONTRIB_DOMAIN, version: 1n }],
@@ -364,7 +355,9 @@ export class GraphBuilder {
           input: node.input!.map((name) => this.#renamed.get(name) ?? name),
           output: node.output!.map((name) => this.#renamed.get(name) ?? name),
         })),
-        initializer: this.#initializers,
+        initializer: this.#initializers.map((value) =>
+          "folder" in value ? externalWeight(value, place.pathOf(value)) : value
+        ),
         input: this.#inputs,
         output: this.#outputs,
       },
@@ -376,7 +369,9 @@ export class GraphBuilder {
       outputs: this.#outputs.map((output) => output.name!),
       weightBytes: this.#weightBytes,
       ...(this.#prepareWeights || options.prepareWeights ? { prepareWeights: true } : {}),
-      ...(this.#folder === undefined ? {} : { weightsFolder: this.#folder, weightFiles: [...this.#files] }),
+      ...(weights.length === 0
+        ? {}
+        : { weightsFolder: place.folder, weightFiles: [...new Set(weights.map(place.pathOf))] }),
     };
   }
 
@@ -426,25 +421,7 @@ export class GraphBuilder {
 
   #external(location: WeightLocation): Value {
     return this.shared(location.name, () => {
-      this.#folder ??= location.folder;
-      if (this.#folder !== location.folder) {
-        throw new WeightsFolderError(
-          `Cannot use weight ${location.name} as all weights of a graph must lie in one folder: ` +
-            `current folder is ${location.folder}, the others lie in ${this.#folder}`,
-        );
-      }
-      this.#initializers.push({
-        name: location.name,
-        dims: location.shape.map(BigInt),
-        dataType: DATA_TYPES[location.dtype],
-        dataLocation: DataLocation.EXTERNAL,
-        externalData: [
-          { key: "location", value: location.file },
-          { key: "offset", value: String(location.offset) },
-          { key: "length", value: String(location.length) },
-        ],
-      });
-      this.#files.add(location.file);
+      this.#initializers.push(location);
       this.#weightBytes += location.length;
       return { name: location.name };
     });
@@ -463,6 +440,24 @@ export class GraphBuilder {
   #name(stem: string): string {
     return `${stem}.${this.#count++}`;
   }
+}
+
+/** A weight that stays in its file. */
+function externalWeight(
+  { name, shape, dtype, offset, length }: WeightLocation,
+  path: string,
+): MessageInitShape<typeof TensorProtoSchema> {
+  return {
+    name,
+    dims: shape.map(BigInt),
+    dataType: DATA_TYPES[dtype],
+    dataLocation: DataLocation.EXTERNAL,
+    externalData: [
+      { key: "location", value: path },
+      { key: "offset", value: String(offset) },
+      { key: "length", value: String(length) },
+    ],
+  };
 }
 
 function isValue(value: object): value is Value {

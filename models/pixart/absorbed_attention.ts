@@ -52,7 +52,11 @@ export function absorbedAttention(layers: Layers, rows: Value, attention: Absorb
   const query = g.reshape(layers.weight(`${module}.to_q.weight`, [width, width]), [heads, size, width]);
   const keyMatrix = g.reshape(g.matMul(key, query), [-1, width]);
   const queryBias = bias && g.reshape(layers.weight(`${module}.to_q.bias`, [width]), [heads, size, 1]);
-  const scores = g.gemm(rows, keyMatrix, queryBias ? g.reshape(g.matMul(key, queryBias), [-1]) : undefined);
+  const scores = g.gemm(
+    rows,
+    adaptedKeys(layers, attention, key, keyMatrix),
+    queryBias ? g.reshape(g.matMul(key, queryBias), [-1]) : undefined,
+  );
   const probabilities = g.reshapeLike(
     g.op("Softmax", [g.reshape(scores, [0, heads, -1])], { axis: -1n }),
     scores,
@@ -62,7 +66,38 @@ export function absorbedAttention(layers: Layers, rows: Value, attention: Absorb
   const valueMatrix = g.matMul(byHead(attention.value), g.reshape(output, [heads, size, width]));
   return g.op("Gemm", [
     probabilities,
-    g.reshape(valueMatrix, [-1, width]),
+    adaptedValues(layers, attention, byHead(attention.value), g.reshape(valueMatrix, [-1, width])),
     layers.weight(`${module}.to_out.0.bias`, [width]),
   ]);
+}
+
+/** Adds what the query's low-rank branches make of the keys: kₕ · (s · Bₕ · A), its small product first. */
+function adaptedKeys(
+  layers: Layers,
+  { module, heads, width }: AbsorbedAttention,
+  key: Value,
+  keyMatrix: Value,
+): Value {
+  const g = layers.graph;
+  return layers.branches(`${module}.to_q`).reduce((sum, { down, up, scale }) => {
+    const rank = down.shape[0]!;
+    const inner = g.matMul(key, g.reshape(g.weight(up), [heads, width / heads, rank]));
+    return g.op("Gemm", [g.reshape(inner, [-1, rank]), g.weight(down), sum], { alpha: scale });
+  }, keyMatrix);
+}
+
+/** Adds what the output's low-rank branches make of the values: (vₕ · Aₕᵀ) · (s · Bᵀ). */
+function adaptedValues(
+  layers: Layers,
+  { module, heads, width }: AbsorbedAttention,
+  value: Value,
+  valueMatrix: Value,
+): Value {
+  const g = layers.graph;
+  return layers.branches(`${module}.to_out.0`).reduce((sum, { down, up, scale }) => {
+    const rank = down.shape[0]!;
+    const byHead = g.reshape(g.transpose(g.weight(down), [1, 0]), [heads, width / heads, rank]);
+    const inner = g.reshape(g.matMul(value, byHead), [-1, rank]);
+    return g.op("Gemm", [inner, g.weight(up), sum], { alpha: scale, transB: 1n });
+  }, valueMatrix);
 }

@@ -2,6 +2,7 @@
 
 import type { Architecture } from "../architecture.ts";
 import { autoencoderDecoder } from "../vae/decoder.ts";
+import { autoencoderEncoder } from "../vae/encoder.ts";
 import { pixartDenoiser } from "./denoiser.ts";
 import { buildPixartGraphs } from "./graphs.ts";
 import { PIXART_REHEARSALS } from "./rehearsal.ts";
@@ -31,4 +32,5 @@ export const pixartArchitecture: Architecture = {
   textEncoder: pixartTextEncoder,
   denoiser: pixartDenoiser,
   decoder: autoencoderDecoder,
+  pictureEncoder: autoencoderEncoder,
 };

@@ -66,18 +66,18 @@ export async function pixartDenoiser(checkpoint: Checkpoint, component: Componen
     returnsDenoised: (calls) => family === "alpha" && calls === 1,
     // The channels behind the first are the variance, which no scheduler here uses.
     readPrediction: (output, length) => output.subarray(0, length),
-    memory: (weights, { renderSize, guided, promptTokens, negativeTokens }, request) =>
+    memory: (weights, { renderSize, guided, bothBranches, promptTokens, negativeTokens }, request) =>
       transformerMemoryChoices(
         transformerFacts(config, weights),
         { picture: tokens(renderSize), text: promptTokens + (guided ? negativeTokens : 0) },
-        guided,
+        bothBranches,
         request,
       ),
-    open: (runtime, weights, { precision, guided, renderSize, ...options }) =>
+    open: (runtime, weights, { precision, bothBranches, renderSize, ...options }) =>
       PixArtTransformer.open(runtime, config, weights, {
         ...options,
         computeType: precision === "float16" ? "float16" : "float32",
-        halves: guidanceHalves(runtime.traits, guided, tokens(renderSize)),
+        halves: guidanceHalves(runtime.traits, bothBranches, tokens(renderSize)),
       }),
   };
 }

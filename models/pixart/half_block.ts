@@ -66,7 +66,7 @@ export function halfBlock(
   const { module, width, heads, bias, epsilon, activation, branches, text, textWidth, textLengths } = options;
   const g = layers.graph;
   const weight = (name: string, rows: number, columns: number) =>
-    layers.weight(`${module}.${name}.weight`, [rows, columns]);
+    layers.matrix(`${module}.${name}`, [rows, columns]);
   const biasOf = (name: string, length: number) => layers.weight(`${module}.${name}.bias`, [length]);
 
   // 1. Self-attention.

@@ -101,13 +101,16 @@ export function autoencoderKLEncoderGraph(
   for (const [block, output] of channels.entries()) {
     x = encoder.downBlock(block, x, channels[Math.max(block - 1, 0)]!, output);
   }
-  x = encoder.midBlock("encoder.mid_block", x, channels.at(-1)!);
-  x = encoder.end("encoder", x, channels.at(-1)!, moments);
-  if (config.use_quant_conv) {
-    x = encoder.conv("quant_conv", x, { input: moments, output: moments, kernel: 1 });
-  }
-  g.output("moments", x, [1, moments, "h", "w"]);
+  g.output("moments", encoder.encoderEnd(x), [1, moments, "h", "w"]);
   return g.build(`${weights.component}.encoder`);
+}
+
+/** The encoder's end, behind its down blocks: `hidden` [1, widest, h, w] → `moments` [1, 2 · latent channels, h, w]. */
+export function autoencoderKLEncoderEnd(config: AutoencoderKLConfig, weights: Weights): BuiltGraph {
+  const encoder = new AutoencoderLayers(config, weights, {});
+  const hidden = encoder.graph.input("hidden", "float32", [1, config.block_out_channels.at(-1)!, "h", "w"]);
+  encoder.graph.output("moments", encoder.encoderEnd(hidden), [1, 2 * config.latent_channels, "h", "w"]);
+  return encoder.graph.build(`${weights.component}.encoder.end`);
 }
 
 /** The layers of both halves. FeatureMaps are [1, channels, h, w]. */
@@ -153,6 +156,15 @@ class AutoencoderLayers {
     const x = this.conv("decoder.conv_in", latents, { input: latent_channels, output: widest });
     this.#probe("conv_in", x, widest);
     return this.midBlock("decoder.mid_block", x, widest);
+  }
+
+  /** The encoder's deepest feature maps to moments, through its middle block. */
+  encoderEnd(x: Value): Value {
+    const { latent_channels, block_out_channels, use_quant_conv } = this.#config;
+    const widest = block_out_channels.at(-1)!;
+    const moments = 2 * latent_channels;
+    x = this.end("encoder", this.midBlock("encoder.mid_block", x, widest), widest, moments);
+    return use_quant_conv ? this.conv("quant_conv", x, { input: moments, output: moments, kernel: 1 }) : x;
   }
 
   /** Residual block, attention, residual block. */

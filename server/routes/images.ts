@@ -57,6 +57,7 @@ const FIELD_NAMES: Readonly<Record<string, string>> = {
   height: "size",
   request: "size",
   guidanceScale: "guidance_scale",
+  guidanceInterval: "guidance_interval",
   negativePrompt: "negative_prompt",
 };
 
@@ -113,7 +114,8 @@ async function submit(
 }
 
 function toPictureRequest(request: ImageRequest, { models }: ServerContext): PictureRequestInput {
-  const { prompt, n, size, seed, steps, guidance_scale, negative_prompt, scheduler } = request;
+  const { prompt, n, size, seed, steps, guidance_scale, guidance_interval, negative_prompt, scheduler } =
+    request;
   const isSized = typeof size === "string" && size !== "auto";
   const [width, height] = isSized ? size.split("x").map(Number) : [request.width, request.height];
   const isDrawn = seed === undefined || seed === null || Number(seed) === -1;
@@ -122,6 +124,7 @@ function toPictureRequest(request: ImageRequest, { models }: ServerContext): Pic
     height,
     steps,
     guidanceScale: guidance_scale,
+    guidanceInterval: guidance_interval,
     negativePrompt: negative_prompt,
     scheduler,
   };

@@ -12,6 +12,7 @@ const SIZE = /^(?:auto|[1-9]\d{0,4}x[1-9]\d{0,4})$/;
 
 const n = z.int().min(1).nullish();
 const steps = denoiseParameters.shape.steps.nullish();
+const guidance_interval = denoiseParameters.shape.guidanceInterval.nullish();
 const guidance_scale = denoiseParameters.shape.guidanceScale.nullish();
 
 /** What diffusers, AUTOMATIC1111's web UI and hosted services call fields of a request. */
@@ -59,6 +60,10 @@ export const imageRequestSchema = z.looseObject({
   }),
   steps,
   guidance_scale,
+  guidance_interval: guidance_interval.openapi({
+    description: "The part of the steps that are guided, from 0 to 1; the others take half the time.",
+    example: [0, 0.5],
+  }),
   negative_prompt: promptSchema.nullish(),
   scheduler: denoiseParameters.shape.scheduler.nullish(),
   ...OTHER_FIELDS,

@@ -8,6 +8,7 @@ import { z } from "@hono/zod-openapi";
 import { sha256Schema } from "../../artifacts/store/stage_record.ts";
 import { graphDocumentSchema } from "../../graph/document.ts";
 import { pictureRequestSchema } from "../../graph/picture_request.ts";
+import { stepIntervalSchema } from "../../stages/denoise/step_interval.ts";
 import { promptSchema } from "../../text/prompt.ts";
 import { jobSchema, jobStatusSchema } from "../jobs/job.ts";
 
@@ -32,8 +33,11 @@ export const resumeRequestSchema = z.strictObject({
     description: "The steps that a state takes before it rests again.",
   }),
   guidanceScale: z.number().optional(),
+  guidanceInterval: stepIntervalSchema.optional().openapi({
+    description: "The part of all steps that are guided, as far as they come after it.",
+  }),
   prompts: z.array(promptSchema).min(1).optional(),
-  negativePrompt: promptSchema.optional(),
+  negativePrompt: pictureRequestSchema.shape.negativePrompt,
   seeds: pictureRequestSchema.shape.seeds.unwrap().optional().openapi({
     description: "Other seeds: one for all pictures, or one for each.",
   }),

@@ -10,7 +10,13 @@ import { InputError } from "../../errors/pixstage_error.ts";
 import { ArtifactError } from "../../artifacts/artifact.ts";
 import type { ArtifactOutline } from "../../artifacts/outline.ts";
 import type { DenoiserModel } from "../../models/architecture.ts";
-import { type DenoiseParameters, type DenoiseSettings, fixedIdentity, imageSeeds } from "./settings.ts";
+import {
+  type DenoiseParameters,
+  type DenoiseSettings,
+  effectiveInterval,
+  fixedIdentity,
+  imageSeeds,
+} from "./settings.ts";
 import { checkSnapshot, snapshotOutlines } from "./snapshot.ts";
 
 /** Input ports of the stages that denoise. */
@@ -86,7 +92,10 @@ export function checkInputs(
       ...fixedIdentity(parameters, settings, shape),
       ...(images === undefined ? {} : { seeds: imageSeeds(parameters.seeds, images).map(String) }),
     };
-    const changeable = { guidanceScale: settings.guidanceScale };
+    const changeable = {
+      guidanceScale: settings.guidanceScale,
+      guidanceInterval: effectiveInterval(parameters, settings) ?? null,
+    };
     checkSnapshot(checkpoint, { fixed, changeable }, parameters.allowChanges);
   }
   const longest = (outline: ArtifactOutline | undefined, tensor: string): number =>

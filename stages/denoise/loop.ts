@@ -11,6 +11,7 @@ import type { DenoiserModel, OpenDenoiser, PreparedText } from "../../models/arc
 import type { NoiseGenerator } from "../../random/noise_generator.ts";
 import type { DenoiseSettings } from "./settings.ts";
 import type { ImageState } from "./snapshot.ts";
+import { isWithin } from "./step_interval.ts";
 
 /** One step that has been taken. The arrays are the loop's own: copy what is to be kept. */
 export interface DenoiseStep {
@@ -71,9 +72,10 @@ export async function denoiseImage(run: ImageRun): Promise<Float32Array> {
   for (const [index, timestep] of scheduler.timesteps.entries()) {
     if (index < (before?.calls ?? 0)) continue;
     if (index >= (run.stopAfter ?? Infinity)) break;
-    // 1. Predict the noise, for the negative prompt and for the prompt.
+    // 1. Predict the noise, for the negative prompt and for the prompt, or for the prompt alone.
     const latents = tensor("float32", shape, scheduler.scaleModelInput(sample, index));
-    const inputs = texts.map((text) => ({ latents, timestep, text, renderSize }));
+    const branches = isWithin(settings.guidedCalls, index) ? texts : texts.slice(-1);
+    const inputs = branches.map((text) => ({ latents, timestep, text, renderSize }));
     const outputs = (await denoiser.predictEach(inputs, { signal })).map(({ data }) => data);
     // 2. Guide.
     const [first, second] = outputs.map((output) => model.readPrediction(output, sample.length));

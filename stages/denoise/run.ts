@@ -20,7 +20,13 @@ import type { RunContext } from "../stage.ts";
 import type { StageReport } from "../stage_report.ts";
 import { checkNegatives, checkNoise } from "./inputs.ts";
 import { denoiseImage } from "./loop.ts";
-import { type DenoiseParameters, type DenoiseSettings, fixedIdentity, imageSeeds } from "./settings.ts";
+import {
+  type DenoiseParameters,
+  type DenoiseSettings,
+  effectiveInterval,
+  fixedIdentity,
+  imageSeeds,
+} from "./settings.ts";
 import {
   type DenoiseIdentity,
   type DenoiseState,
@@ -177,6 +183,7 @@ async function identify(
     fixed: { ...fixedIdentity(parameters, settings, shape), seeds: seeds.map(String) },
     changeable: {
       guidanceScale: settings.guidanceScale,
+      guidanceInterval: effectiveInterval(parameters, settings) ?? null,
       embeddings: await artifactId(embeddings!),
       ...(usesNegative ? { negative: await artifactId(negative) } : {}),
     },

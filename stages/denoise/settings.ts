@@ -27,6 +27,8 @@ import { seed64 } from "../../random/seed.ts";
 import { allSchedulers, createScheduler, findScheduler, schedulerConfig } from "../../schedulers/mod.ts";
 import type { Scheduler } from "../../schedulers/scheduler.ts";
 import { modelParameters } from "../model.ts";
+import { lorasSchema } from "./loras.ts";
+import { type StepInterval, stepIntervalSchema, type StepRange, stepsWithin } from "./step_interval.ts";
 
 const seed = z.union([z.int(), z.string().regex(/^-?\d+$/, "It must be a whole number")]).refine((value) => {
   try {
@@ -42,6 +44,8 @@ export const denoiseParameters = z.strictObject({
   ...modelParameters,
   /** Another transformer: a checkpoint, or a folder that holds a transformer alone. A scheduler beside it comes with it. */
   transformer: z.string().min(1).optional(),
+  /** LoRA adapters over the transformer's weights; their effects add up. */
+  loras: lorasSchema.optional(),
   /** Denoising steps; the checkpoint's own, else 20. */
   steps: z.int().min(1, "At least one step is needed").optional(),
   /** Custom timesteps, falling, instead of steps. */
@@ -50,6 +54,8 @@ export const denoiseParameters = z.strictObject({
   sigmas: z.array(z.number().nonnegative()).min(1).optional(),
   /** How far the prompt pulls; guidance is off at 1 and below. The checkpoint's own, else 4.5. */
   guidanceScale: z.number().optional(),
+  /** The part of the steps that are guided: [0.25, 0.75] is the half in the middle. All unless given. */
+  guidanceInterval: stepIntervalSchema.optional(),
   /** The scheduler's class or short name; the checkpoint's own otherwise. */
   scheduler: z.string().min(1).optional(),
   /** Laid over the scheduler's configuration, in diffusers' spelling. */
@@ -137,8 +143,12 @@ export async function openDenoiser(
 export interface DenoiseSettings {
   /** How far the prompt pulls. */
   readonly guidanceScale: number;
-  /** Whether there are two branches: the prompt's, and the negative prompt's. */
+  /** Whether any step has two branches: the prompt's, and the negative prompt's. */
   readonly guided: boolean;
+  /** The calls of the model that have both branches where the run is guided; the others have the prompt's alone. */
+  readonly guidedCalls: StepRange;
+  /** Whether every call of the model predicts both branches of guidance. */
+  readonly bothBranches: boolean;
   /** The size that was asked for. */
   readonly size: PictureSize;
   /** The size that pictures are denoised at: one that the model was trained on, where binning is on. */
@@ -193,7 +203,8 @@ export async function resolveDenoise(
   };
   const create = () => createScheduler(name, config, run);
   const scheduler = create();
-  const returnsDenoised = model.returnsDenoised(scheduler.timesteps.length);
+  const calls = scheduler.timesteps.length;
+  const returnsDenoised = model.returnsDenoised(calls);
   if (returnsDenoised && !findScheduler(scheduler.name).definition.givesDenoised) {
     const others = allSchedulers().filter(({ givesDenoised }) => givesDenoised).map(({ name }) => name);
     throw new InputError(
@@ -203,9 +214,13 @@ export async function resolveDenoise(
       { details: { field: "steps" } },
     );
   }
+  const guidedCalls = stepsWithin(parameters.guidanceInterval, calls);
+  const guided = guidanceScale > 1 && guidedCalls.first < guidedCalls.end;
   return {
     guidanceScale,
-    guided: guidanceScale > 1,
+    guided,
+    guidedCalls,
+    bothBranches: guided && guidedCalls.first === 0 && guidedCalls.end === calls,
     size,
     renderSize,
     schedulerName: scheduler.name,
@@ -215,6 +230,17 @@ export async function resolveDenoise(
     returnsDenoised,
     createScheduler: create,
   };
+}
+
+/**
+ * The part of the steps that are guided, where that makes a difference: without guidance, or with all steps guided, it
+ * makes none.
+ */
+export function effectiveInterval(
+  { guidanceInterval }: Pick<DenoiseParameters, "guidanceInterval">,
+  { guidanceScale, bothBranches }: Pick<DenoiseSettings, "guidanceScale" | "bothBranches">,
+): StepInterval | undefined {
+  return guidanceScale <= 1 || bothBranches ? undefined : guidanceInterval;
 }
 
 /**

@@ -28,7 +28,7 @@ export interface ImageState {
   readonly generator?: JsonObject | undefined;
 }
 
-/** What a denoising is, as far as its state depends on it. */
+/** What a denoising is, as far as its state depends on it. What is null is not there, and no file holds it. */
 export interface DenoiseIdentity {
   /** What must be the same, or the state has no meaning: schedule, shape, seeds. */
   readonly fixed: JsonObject;
@@ -94,7 +94,12 @@ export function packDenoiseState({ identity, images, inputs }: DenoiseState): Ar
     kept[port] = { kind: input.kind, metadata: input.metadata };
     for (const [name, value] of Object.entries(input.tensors)) tensors[`input.${port}.${name}`] = value;
   }
-  return { kind: KIND, tensors, metadata: { ...identity, images: described, inputs: kept } };
+  const [fixed, changeable] = [identity.fixed, identity.changeable].map(withoutNulls);
+  return {
+    kind: KIND,
+    tensors,
+    metadata: { fixed: fixed!, changeable: changeable!, images: described, inputs: kept },
+  };
 }
 
 /**
@@ -198,6 +203,11 @@ function readMetadata({ metadata }: Pick<Artifact, "metadata">): z.infer<typeof 
 function tensorsBehind({ tensors }: Artifact, prefix: string): Record<string, Tensor> {
   const found = Object.entries(tensors).filter(([name]) => name.startsWith(prefix));
   return Object.fromEntries(found.map(([name, value]) => [name.slice(prefix.length), value]));
+}
+
+/** An object without the fields that are null. */
+function withoutNulls(fields: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
 }
 
 /** Refuses a state that was made with other values. */

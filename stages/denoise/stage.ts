@@ -19,8 +19,15 @@ import {
   type WeightUse,
 } from "../stage.ts";
 import { checkInputs, type DenoiseInputs, denoiseInputs } from "./inputs.ts";
+import { openLoras } from "./loras.ts";
 import { denoise, type DenoiseResult, type DenoiseWork } from "./run.ts";
-import { denoiseParameters, type DenoiseSettings, openDenoiser, resolveDenoise } from "./settings.ts";
+import {
+  denoiseParameters,
+  type DenoiseSettings,
+  effectiveInterval,
+  openDenoiser,
+  resolveDenoise,
+} from "./settings.ts";
 import { packDenoiseState } from "./snapshot.ts";
 
 /** Parameters of the denoise stage. */
@@ -140,11 +147,17 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
   const denoiser = await openDenoiser(parameters, models, signal);
   const { checkpoint, model } = denoiser;
   const settings = await resolveDenoise(parameters, denoiser);
-  const { guided, renderSize } = settings;
+  const { guided, bothBranches, renderSize } = settings;
+  const interval = effectiveInterval(parameters, settings);
+  const guidance = {
+    guidanceScale: settings.guidanceScale,
+    ...(interval ? { guidanceInterval: interval } : {}),
+  };
   const known = checkInputs(inputs, parameters, settings, model);
   const weights = await checkComponent("transformer", model.component);
+  const loras = await openLoras(parameters.loras ?? [], models, weights, signal);
   const { promptTokens, negativeTokens } = known;
-  const job = { renderSize, guided, promptTokens, negativeTokens };
+  const job = { renderSize, guided, bothBranches, promptTokens, negativeTokens };
 
   // 2. Say what the result depends on, and what it takes.
   const { transformer, model: name, variant } = parameters;
@@ -156,9 +169,9 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
     stopAfter,
     async open(run) {
       const stored = await openWeights(model.component, "transformer", precision, models, run);
-      return await model.open(run.runtime, stored, {
+      return await model.open(run.runtime, await loras.adapt(stored), {
         precision,
-        guided,
+        bothBranches,
         renderSize,
         residency: residencyOf(context, stored),
         signal: run.signal,
@@ -171,11 +184,12 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
       identity: {
         ...model.identity,
         ...precisionIdentity(precision),
+        ...loras.identity,
         scheduler: settings.schedulerConfig,
         timesteps: settings.timesteps,
         ...(parameters.sigmas ? { sigmas: parameters.sigmas } : {}),
         ...(parameters.eta === undefined ? {} : { eta: parameters.eta }),
-        guidanceScale: settings.guidanceScale,
+        ...guidance,
         size: { ...settings.size },
         renderSize: { ...renderSize },
         seeds: parameters.seeds.map(String),
@@ -183,10 +197,12 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
         generator: parameters.generator,
         allowChanges: parameters.allowChanges,
       },
-      weights: [{ ...reference, component: "transformer", content: model.component }],
+      weights: [{ ...reference, component: "transformer", content: model.component }, ...loras.weights],
       ignores: guided ? [] : ["negative"],
-      warnings: withoutEffect(parameters, settings, known, denoiser.defaults),
-      memory: model.memory(weights, job, { traits: device.traits, residency, precision, lowestPrecision }),
+      warnings: [...withoutEffect(parameters, settings, known, denoiser.defaults), ...loras.warnings],
+      memory: loras.memory(
+        model.memory(weights, job, { traits: device.traits, residency, precision, lowestPrecision }),
+      ),
     },
     inputs: known,
     settings,
@@ -198,7 +214,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
       model: checkpoint.name,
       scheduler: settings.schedulerName,
       steps: settings.steps,
-      guidanceScale: settings.guidanceScale,
+      ...guidance,
     }),
     start: (run) => adviseOnMemory("denoise", LESS_MEMORY, denoise(work, run)),
   };
@@ -206,7 +222,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
 
 /** Sentences about what was asked for and does not change the result. */
 function withoutEffect(
-  { steps, timesteps, sigmas }: Parameters,
+  { steps, timesteps, sigmas, guidanceInterval }: Parameters,
   { guided, guidanceScale, steps: taken }: DenoiseSettings,
   { texts }: DenoiseInputs,
   defaults: RunDefaults,
@@ -219,7 +235,14 @@ function withoutEffect(
       ? [`steps has no effect beside ${own}: the run takes ${taken}`]
       : []),
     ...(isAsked && !guided
-      ? [`The negative prompt has no effect without guidance: the guidance scale is ${guidanceScale}`]
+      ? [
+        `The negative prompt has no effect without guidance: ${
+          guidanceScale > 1 ? "no step is guided" : `the guidance scale is ${guidanceScale}`
+        }`,
+      ]
+      : []),
+    ...(guidanceInterval && guidanceScale <= 1
+      ? [`guidanceInterval has no effect without guidance: the guidance scale is ${guidanceScale}`]
       : []),
   ];
 }

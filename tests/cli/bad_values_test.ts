@@ -64,6 +64,10 @@ const KINDS: Readonly<Record<string, Kind>> = {
     fc.constantFrom("1,", ",", "1,x", "1;2", "0,1,2"),
   ),
   "x,x...": fc.oneof(notANumber, fc.constantFrom("1,", "0.5,0.9", "0.9,0.9", "0.9;0.5", "-1")),
+  "start,end": fc.oneof(
+    notANumber,
+    fc.constantFrom("1,", "0.5", "0,0.5,1", "0.6,0.4", "-0.1,1", "0,1.1", "0;1", ","),
+  ),
   "key=value": fc.oneof(noPair, letters.map((name) => `${name}_x=1`), inherited.map((name) => `${name}=1`)),
   "node.parameter=value": fc.oneof(
     noPair,
@@ -101,6 +105,7 @@ const OF_OPTION: Readonly<Record<string, Kind>> = {
   "--init-noise": nowhere,
   "--load-embeds": nowhere,
   "--load-latents": nowhere,
+  "--lora": fc.oneof(fc.constantFrom("", ":", ":1", "a:x", "a:1e999", TINY), nowhere),
   "--precision": fc.oneof(letters, fc.constantFrom("", "float16", "encode=float16", "float64", "int8,")),
   "--eta": fc.oneof(notANumber, fc.constantFrom("-0.1", "1.1", "0.5")),
   "--vae-tile-size": fc.oneof(notWhole, fc.constantFrom("0", "63", "100", "72")),

@@ -56,6 +56,9 @@ Deno.test("the client of OpenAI gets pictures, lists models and understands erro
     [{ steps: 100_000 }, 400, "steps"],
     [{ prompt: "x".repeat(9000) }, 400, "prompt"],
     [{ scheduler: "nonsense" }, 400, "scheduler"],
+    [{ guidance_interval: [0.6, 0.4] }, 400, "guidance_interval"],
+    [{ guidance_interval: [0, 2] }, 400, "guidance_interval.1"],
+    [{ guidance_interval: "0,0.5" }, 400, "guidance_interval"],
     [{ model: "../../etc/passwd" }, 404, "model"],
   ];
   for (const [fields, status, param] of faults) {

@@ -68,7 +68,7 @@ async function matchReference(golden: GoldenCase): Promise<void> {
   const { model } = denoiser;
   await using transformer = await model.open(new OnnxRuntimeNode(), await model.component.weights(), {
     precision: "float32",
-    guided,
+    bothBranches: guided,
     renderSize: settings.renderSize,
   });
   const images = golden.facts.batch;

@@ -8,18 +8,18 @@
 
 import type { AutoencoderKLConfig } from "../autoencoder_kl_config.ts";
 import { type FeatureMapSizes, mapBytes } from "./feature_maps.ts";
-import type { Resnet, Upsampler } from "./strip_graph.ts";
+import type { Resnet, SourceConv } from "./strip_graph.ts";
 
-/** One residual block, with the doubling before it. */
+/** One residual block, with the convolution before it. */
 export interface SeamlessStep {
   /** The block. */
   readonly resnet: Resnet;
-  /** The doubling before it, where there is one. */
-  readonly upsampler?: Upsampler;
+  /** The convolution before it, where there is one: a doubling, or the encoder's first. */
+  readonly sourceConv?: SourceConv;
   /** Sizes of what comes out. */
   readonly sizes: FeatureMapSizes;
-  /** Whether doubled feature maps are kept while the block is computed, or made anew in each pass. */
-  readonly keepsUpsampled: boolean;
+  /** Whether the feature maps of that convolution are kept while the block is computed, or made anew in each pass. */
+  readonly keepsSource: boolean;
   /** Whether the first convolution's feature maps are kept for the second, or made anew. */
   readonly keepsInner: boolean;
 }
@@ -76,10 +76,17 @@ export function planSeamless(
         output: sizes.channels,
       },
       ...(index === 0 && block > 0
-        ? { upsampler: { module: `decoder.up_blocks.${block - 1}.upsamplers.0.conv`, channels: input } }
+        ? {
+          sourceConv: {
+            module: `decoder.up_blocks.${block - 1}.upsamplers.0.conv`,
+            input,
+            channels: input,
+            doubles: true,
+          },
+        }
         : {}),
       sizes,
-      keepsUpsampled: index === 0 && keepsUpsampled,
+      keepsSource: index === 0 && keepsUpsampled,
       // Where those before it are held too, the second convolution's feature maps take the place of the first's.
       keepsInner: index === 0 || keepsInner,
     }));

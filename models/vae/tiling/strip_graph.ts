@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Graphs that compute a strip of the decoder's feature maps: rows of a picture, with some more above and below that
+ * Graphs that compute a strip of an autoencoder's feature maps: rows of a picture, with some more above and below that
  * convolutions see. Norms take the whole picture's mean and variance as inputs.
  *
  * @module
@@ -12,8 +12,20 @@ import type { Weights } from "../../checkpoint/weights.ts";
 import { Layers } from "../../layers.ts";
 import { type BuiltGraph, GraphBuilder, type Value } from "../../onnx/graph_builder.ts";
 
-/** A convolution that doubles the feature maps before anything else. */
-export interface Upsampler {
+/** A convolution that comes before anything else: the encoder's first, or one that doubles the feature maps. */
+export interface SourceConv {
+  /** The module's name. */
+  readonly module: string;
+  /** Channels that go in. */
+  readonly input: number;
+  /** Channels that come out. */
+  readonly channels: number;
+  /** Whether the feature maps are doubled first. */
+  readonly doubles: boolean;
+}
+
+/** A convolution that halves the feature maps. */
+export interface Downsampler {
   /** The module's name. */
   readonly module: string;
   /** Channels that go in and come out. */
@@ -32,18 +44,20 @@ export interface Resnet {
 
 /** What a strip graph computes. */
 export type StripTask =
-  /** The doubled feature maps. */
-  | { readonly kind: "upsample"; readonly upsampler: Upsampler }
+  /** The feature maps after the convolution that comes first. */
+  | { readonly kind: "source"; readonly sourceConv: SourceConv }
   /** A residual block up to its first convolution. */
-  | { readonly kind: "inner"; readonly upsampler?: Upsampler | undefined; readonly resnet: Resnet }
+  | { readonly kind: "inner"; readonly sourceConv?: SourceConv | undefined; readonly resnet: Resnet }
   /** A residual block; its first half is an input where `innerStored`. */
   | {
     readonly kind: "outer";
-    readonly upsampler?: Upsampler | undefined;
+    readonly sourceConv?: SourceConv | undefined;
     readonly resnet: Resnet;
     readonly innerStored: boolean;
   }
-  /** The last norm and convolution. */
+  /** The halved feature maps. */
+  | { readonly kind: "downsample"; readonly downsampler: Downsampler }
+  /** The decoder's last norm and convolution. */
   | { readonly kind: "end"; readonly channels: number };
 
 /** A strip graph and what it has to be given. */
@@ -51,7 +65,10 @@ export interface StripGraph {
   readonly graph: BuiltGraph;
   /** Channels that come out. */
   readonly channels: number;
-  /** Rows that convolutions after the doubling see above and below: of the source, and of stored inner feature maps. */
+  /**
+   * Rows that convolutions see above and below, after a doubling where there is one: of the source, and of stored inner
+   * feature maps.
+   */
   readonly halo: { readonly source: number; readonly inner: number };
 }
 
@@ -75,10 +92,20 @@ export function stripGraph(
   wanted = true,
 ): StripGraph {
   const builder = new StripBuilder(config, weights);
-  const { upsampler, source } = builder.source(task);
+  const source = builder.source(task);
+  const sourceConv = sourceConvOf(task);
+  // A doubling finds its own neighbours; see `sourceRows`.
+  const before = sourceConv && !sourceConv.doubles ? 1 : 0;
   switch (task.kind) {
-    case "upsample":
-      return builder.finish(task, source, upsampler!.channels, wanted, { source: 0, inner: 0 });
+    case "source":
+      return builder.finish(task, source, task.sourceConv.channels, wanted, { source: before, inner: 0 });
+    case "downsample": {
+      const { channels } = task.downsampler;
+      return builder.finish(task, builder.half(task.downsampler, source), channels, wanted, {
+        source: 0,
+        inner: 0,
+      });
+    }
     case "end": {
       const { out_channels } = config;
       return builder.finish(task, builder.end(source, task.channels), out_channels, wanted, {
@@ -88,12 +115,12 @@ export function stripGraph(
     }
     case "inner": {
       const inner = builder.inner(task.resnet, source);
-      return builder.finish(task, inner, task.resnet.output, wanted, { source: 1, inner: 0 });
+      return builder.finish(task, inner, task.resnet.output, wanted, { source: 1 + before, inner: 0 });
     }
     case "outer": {
       const { resnet, innerStored } = task;
       const strip = builder.outer(resnet, source, innerStored);
-      const halo = innerStored ? { source: 0, inner: 1 } : { source: 2, inner: 0 };
+      const halo = innerStored ? { source: before, inner: 1 } : { source: 2 + before, inner: 0 };
       return builder.finish(task, strip, resnet.output, wanted, halo);
     }
   }
@@ -113,13 +140,23 @@ class StripBuilder {
     this.#component = weights.component;
   }
 
-  /** The stored feature maps, doubled where the task says so. */
-  source(task: StripTask): { source: Value; upsampler: Upsampler | undefined } {
-    const upsampler = task.kind === "end" ? undefined : task.upsampler;
+  /** The stored feature maps, after the convolution that comes first where the task has one. */
+  source(task: StripTask): Value {
     const stored = this.#maps("source", sourceChannels(task));
-    if (!upsampler) return { source: stored, upsampler };
-    const sizes = { input: upsampler.channels, output: upsampler.channels };
-    return { source: this.#layers.upsampleConv(upsampler.module, stored, sizes), upsampler };
+    const sourceConv = sourceConvOf(task);
+    if (!sourceConv) return stored;
+    const { module, input, channels, doubles } = sourceConv;
+    const sizes = { input, output: channels };
+    return doubles
+      ? this.#layers.upsampleConv(module, stored, sizes)
+      : this.#layers.conv(module, stored, sizes);
+  }
+
+  /** The feature maps at half the size; the row and the column of zeros lie behind them, as in the reference. */
+  half({ module, channels }: Downsampler, source: Value): Value {
+    this.#cropped = true;
+    const pads = [0n, 0n, 1n, 1n];
+    return this.#layers.conv(module, source, { input: channels, output: channels, stride: 2n, pads });
   }
 
   /** Norm, SiLU, first convolution. */
@@ -167,12 +204,7 @@ class StripBuilder {
       const rows = g.transpose(g.op("Squeeze", [strip, g.int64s([0])]), [1, 0, 2]);
       g.output("strip", rows, ["rows", channels, "width"]);
     }
-    const name = task.kind === "end"
-      ? "end"
-      : task.kind === "upsample"
-      ? task.upsampler.module
-      : task.resnet.module;
-    return { graph: g.build(`${this.#component}.${name}.${task.kind}`), channels, halo };
+    return { graph: g.build(`${this.#component}.${moduleOf(task)}.${task.kind}`), channels, halo };
   }
 
   /**
@@ -231,14 +263,35 @@ class StripBuilder {
   }
 }
 
+/** The convolution that comes first in a task, where there is one. */
+export function sourceConvOf(task: StripTask): SourceConv | undefined {
+  return task.kind === "end" || task.kind === "downsample" ? undefined : task.sourceConv;
+}
+
 /** Channels of the stored feature maps that a task begins with. */
 function sourceChannels(task: StripTask): number {
   switch (task.kind) {
     case "end":
       return task.channels;
-    case "upsample":
-      return task.upsampler.channels;
+    case "source":
+      return task.sourceConv.input;
+    case "downsample":
+      return task.downsampler.channels;
     default:
-      return task.upsampler?.channels ?? task.resnet.input;
+      return task.sourceConv?.input ?? task.resnet.input;
+  }
+}
+
+/** The name of a task's module. */
+function moduleOf(task: StripTask): string {
+  switch (task.kind) {
+    case "end":
+      return "end";
+    case "source":
+      return task.sourceConv.module;
+    case "downsample":
+      return task.downsampler.module;
+    default:
+      return task.resnet.module;
   }
 }

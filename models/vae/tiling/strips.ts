@@ -42,3 +42,13 @@ export function sourceRows(strip: RowRange, rows: number, halo: number, doubled:
   const small = { first: Math.max(0, (first - 1) >> 1), end: Math.min(rows >> 1, (end >> 1) + 1) };
   return { ...small, crop: [strip.first - 2 * small.first, strip.end - 2 * small.first] };
 }
+
+/**
+ * The rows that a strip of half the rows is computed from: two for each, and one more below, where the picture has it.
+ *
+ * @param strip The rows that are wanted, at half the size.
+ * @param rows Rows of the source.
+ */
+export function doubledRows({ first, end }: RowRange, rows: number): StripRows {
+  return { first: 2 * first, end: Math.min(rows, 2 * end + 1), crop: [0, end - first] };
+}

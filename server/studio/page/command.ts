@@ -12,13 +12,13 @@ const OPTIONS: readonly (readonly [field: string, option: string, usual?: unknow
   ["variant", "--variant"],
   ["transformer", "--transformer"],
   ["vae", "--vae"],
-  ["negativePrompt", "--negative-prompt"],
   ["width", "--width"],
   ["height", "--height"],
   ["steps", "--steps"],
   ["timesteps", "--timesteps"],
   ["sigmas", "--sigmas"],
   ["guidanceScale", "--guidance-scale"],
+  ["guidanceInterval", "--guidance-interval"],
   ["scheduler", "--scheduler"],
   ["eta", "--eta"],
   ["seeds", "--seed"],
@@ -31,8 +31,9 @@ const OPTIONS: readonly (readonly [field: string, option: string, usual?: unknow
 
 /** The command that makes the picture of a request. */
 export function genCommand(request: Readonly<Record<string, unknown>>): string {
-  const { prompts, schedulerOptions, precision } = request;
+  const { prompts, negativePrompt = [], schedulerOptions, precision } = request;
   const words = ["deno", "task", "gen", ...(Array.isArray(prompts) ? prompts.map(String) : [])];
+  for (const text of [negativePrompt].flat()) words.push(`--negative-prompt=${String(text)}`);
   for (const [field, option, usual] of OPTIONS) {
     const value = request[field];
     if (value !== undefined && value !== usual) words.push(`${option}=${String(value)}`);

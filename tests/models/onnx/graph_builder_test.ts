@@ -4,7 +4,7 @@ import { ARRAY_TYPES, type DType } from "../../../artifacts/dtype.ts";
 import { fromFloat32, toFloat32 } from "../../../artifacts/half_precision.ts";
 import { type Tensor, tensor } from "../../../artifacts/tensor.ts";
 import type { WeightLocation } from "../../../models/checkpoint/weights.ts";
-import { GraphBuilder, type Value, WeightsFolderError } from "../../../models/onnx/graph_builder.ts";
+import { GraphBuilder, type Value } from "../../../models/onnx/graph_builder.ts";
 import { weightSlices } from "../../../models/onnx/weight_slices.ts";
 import { upsampleConv } from "../../../models/vae/upsample_conv.ts";
 import { memoryFigures } from "../../../runtime/memory.ts";
@@ -90,21 +90,6 @@ Deno.test("GraphBuilder gathers rows as they are stored, then casts", async () =
       );
     });
   }
-});
-
-Deno.test("GraphBuilder refuses weights of two folders in one graph", () => {
-  const location = {
-    name: "a",
-    dtype: "float32",
-    shape: [1],
-    folder: "/one",
-    file: "f",
-    offset: 0,
-    length: 4,
-  } as const;
-  const g = new GraphBuilder();
-  g.weight(location);
-  assert.throws(() => g.weight({ ...location, name: "b", folder: "/two" }), WeightsFolderError);
 });
 
 Deno.test("GraphBuilder counts the bytes of its weights once each", () => {

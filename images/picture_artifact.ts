@@ -1,0 +1,91 @@
+// This module is browser compatible.
+
+/**
+ * Pictures as artifacts of kind `image`: as bytes where they are from files, as floats where a stage made them.
+ *
+ * @module
+ */
+
+import { type Artifact, ArtifactError } from "../artifacts/artifact.ts";
+import type { ArtifactOutline } from "../artifacts/outline.ts";
+import { type Tensor, tensor } from "../artifacts/tensor.ts";
+import { orientationOf, turnUpright } from "./orientation.ts";
+import { decodePicture, type DecodePictureOptions } from "./picture.ts";
+import { type Pixels, toPixels } from "./pixels.ts";
+
+const CHANNELS = 3;
+
+/**
+ * Reads a picture file as an artifact: upright, its transparency dropped.
+ *
+ * @param bytes A PNG, JPEG or WebP file.
+ * @param options How many pixels it may have.
+ * @returns An artifact of kind `image` with the tensor `image`, uint8 [1, 3, height, width].
+ * @throws {FormatError} if it is none of these, or not sound.
+ * @throws {InputError} if it has more pixels than are accepted.
+ */
+export async function readPictureArtifact(
+  bytes: Uint8Array,
+  options: DecodePictureOptions = {},
+): Promise<Artifact> {
+  const { pixels, format } = await decodePicture(bytes, options);
+  return pictureArtifact(turnUpright(pixels, orientationOf(bytes, format)));
+}
+
+/** A picture as an artifact of kind `image` with the tensor `image`, uint8 [1, 3, height, width]. */
+export function pictureArtifact({ width, height, data }: Pixels): Artifact {
+  const plane = width * height;
+  const planes = new Uint8Array(CHANNELS * plane);
+  for (let channel = 0; channel < CHANNELS; channel++) {
+    for (let i = 0; i < plane; i++) planes[channel * plane + i] = data[i * CHANNELS + channel]!;
+  }
+  const image = tensor("uint8", [1, CHANNELS, height, width], planes);
+  return { kind: "image", tensors: { image }, metadata: {} };
+}
+
+/**
+ * The pictures of an artifact, 8 bits a channel.
+ *
+ * @param artifact An artifact of kind `image`.
+ * @returns Each picture.
+ * @throws {ArtifactError} if its tensor `image` is missing or of another shape or type.
+ */
+export function artifactPixels({ tensors }: Pick<Artifact, "tensors">): Pixels[] {
+  const image: Tensor | undefined = tensors["image"];
+  pictureSizes({ shapes: image ? { image: image.shape } : {} });
+  if (image?.dtype === "float32") return toPixels(image);
+  if (image?.dtype !== "uint8") {
+    throw new ArtifactError(
+      `Cannot use a picture as its tensor image must be uint8 or float32: it is ${image?.dtype}`,
+    );
+  }
+  const [count = 0, , height = 0, width = 0] = image.shape;
+  const plane = height * width;
+  return Array.from({ length: count }, (_, n) => {
+    const data = new Uint8Array(plane * CHANNELS);
+    for (let channel = 0; channel < CHANNELS; channel++) {
+      const start = (n * CHANNELS + channel) * plane;
+      for (let i = 0; i < plane; i++) data[i * CHANNELS + channel] = image.data[start + i]!;
+    }
+    return { width, height, data };
+  });
+}
+
+/**
+ * How many pictures an artifact of kind `image` holds, and their size.
+ *
+ * @param outline Its outline, which knows the shape of its tensor.
+ * @throws {ArtifactError} if the tensor `image` is missing or of another shape.
+ */
+export function pictureSizes(
+  { shapes }: Pick<ArtifactOutline, "shapes">,
+): { readonly count: number; readonly height: number; readonly width: number } {
+  const shape = shapes["image"];
+  const [count = 0, channels, height = 0, width = 0] = shape ?? [];
+  if (shape?.length === 4 && channels === CHANNELS && !shape.includes(0)) return { count, height, width };
+  throw new ArtifactError(
+    `Cannot use a picture as its tensor image must be [pictures, 3, height, width]: shape is ${
+      shape ? `[${shape}]` : "not given"
+    }`,
+  );
+}

@@ -1,0 +1,132 @@
+// This module is browser compatible.
+
+/**
+ * A LoRA adapter: its names, settings and alphas read, its matrices not.
+ *
+ * @module
+ */
+
+import type { JsonObject } from "../../artifacts/artifact.ts";
+import { toFloat32 } from "../../artifacts/half_precision.ts";
+import { readSafetensorsHeader } from "../../artifacts/safetensors_header.ts";
+import { parseLenientJson } from "../checkpoint/lenient_json.ts";
+import { openSafetensorsWeights } from "../checkpoint/safetensors_weights.ts";
+import { type CheckpointSource, joinPath } from "../checkpoint/source.ts";
+import type { Weights } from "../checkpoint/weights.ts";
+import { AdapterError } from "./adapter_error.ts";
+import { type AdapterFiles, adapterFiles } from "./adapter_files.ts";
+import { type AdapterPart, parseAdapterName } from "./adapter_names.ts";
+import { type BranchSettings, peftBranches } from "./peft_settings.ts";
+
+/** What an adapter holds of one layer. */
+export interface AdapterLayer {
+  /** The layer's name, as the adapter writes it. */
+  readonly name: string;
+  /** Whether that name has `_` in the place of `.`. */
+  readonly isFlat: boolean;
+  /** Names of its tensors in the adapter's file. */
+  readonly tensors: Readonly<Partial<Record<AdapterPart, string>>>;
+  /** Its alpha, where the file holds one. */
+  readonly alpha?: number | undefined;
+}
+
+/** A LoRA adapter. */
+export interface LoraAdapter {
+  /** What it is called in errors and reports. */
+  readonly name: string;
+  /** Its tensors. */
+  readonly weights: Weights;
+  /** The layers that it adapts. */
+  readonly layers: readonly AdapterLayer[];
+  /** The rank and the scale of a layer's branch by PEFT's settings, where it has these. */
+  readonly settings?: ((module: string) => BranchSettings) | undefined;
+}
+
+/** Header field of diffusers' files that holds PEFT's settings. */
+const METADATA_FIELD = "lora_adapter_metadata";
+
+/**
+ * Opens an adapter: reads its configuration, the header of its file and its alphas, which are a number each.
+ *
+ * @param source The folder that holds it.
+ * @param options Its file, where the folder holds others, and what it is called.
+ * @returns The adapter.
+ * @throws {AdapterError} if it is no LoRA of a transformer, or not whole.
+ *
+ * @example Usage
+ * ```ts ignore
+ * import { openDiskSource } from "../checkpoint/disk_source.ts";
+ * import { openAdapter } from "./adapter.ts";
+ * const adapter = await openAdapter(await openDiskSource("loras/sketch"));
+ * ```
+ */
+export async function openAdapter(
+  source: CheckpointSource,
+  options: { readonly folder?: string; readonly file?: string | undefined; readonly name?: string } = {},
+): Promise<LoraAdapter> {
+  const { folder = "", file, name = source.name } = options;
+  const files: AdapterFiles = file === undefined
+    ? adapterFiles(await source.list(folder), name)
+    : { weights: file };
+  const path = joinPath(folder, files.weights);
+  const weights = await openSafetensorsWeights(source, name, { paths: [path] });
+  const settings = files.config === undefined
+    ? await headerSettings(source, path, name)
+    : parseLenientJson(await source.readText(joinPath(folder, files.config)), `${name}/${files.config}`);
+  // Settings come first: they name kinds of adapters that their tensors do not tell.
+  const branches = settings && peftBranches(settings, name);
+  return { name, weights, layers: await readLayers(weights, name), settings: branches };
+}
+
+/** PEFT's settings in the header of a file; `undefined` where there are none. */
+async function headerSettings(
+  source: CheckpointSource,
+  path: string,
+  name: string,
+): Promise<JsonObject | undefined> {
+  const size = await source.size(path);
+  const read = (start: number, end: number) => source.readBytes(path, start, end);
+  const { metadata } = await readSafetensorsHeader({ name: `${name}/${path}`, size, read });
+  const text = metadata.get(METADATA_FIELD);
+  if (text === undefined) return undefined;
+  const fields = Object.entries(parseLenientJson(text, `${METADATA_FIELD} of ${name}`));
+  const own = fields.map(([key, value]) => [key.replace(/^(transformer|unet)\./, ""), value] as const);
+  return Object.fromEntries(own);
+}
+
+/** Gathers the tensors of each layer. */
+async function readLayers(weights: Weights, name: string): Promise<AdapterLayer[]> {
+  const layers = new Map<string, { isFlat: boolean; tensors: Partial<Record<AdapterPart, string>> }>();
+  for (const tensor of weights.names) {
+    const { layer, isFlat, part } = parseAdapterName(tensor, name);
+    const tensors = layers.get(layer)?.tensors;
+    const other = tensors?.[part];
+    if (other !== undefined) {
+      throw new AdapterError(
+        `Cannot use ${name} as a LoRA as ${other} and ${tensor} stand for the same matrix`,
+      );
+    }
+    layers.set(layer, { isFlat, tensors: { ...tensors, [part]: tensor } });
+  }
+  if (layers.size === 0) throw new AdapterError(`Cannot use ${name} as a LoRA as it holds no tensors`);
+  return await Promise.all(Array.from(layers, async ([layer, { isFlat, tensors }]) => ({
+    name: layer,
+    isFlat,
+    tensors,
+    alpha: tensors.alpha === undefined ? undefined : await readAlpha(weights, tensors.alpha, name),
+  })));
+}
+
+async function readAlpha(weights: Weights, tensor: string, name: string): Promise<number> {
+  const { shape } = weights.locate(tensor);
+  if (shape.reduce((product, size) => product * size, 1) !== 1) {
+    throw new AdapterError(
+      `Cannot use ${name} as a LoRA as ${tensor} must be one number: its shape is [${shape}]`,
+    );
+  }
+  const [alpha] = toFloat32(await weights.read(tensor), tensor).data;
+  if (alpha !== undefined && Number.isFinite(alpha)) return alpha;
+  throw new AdapterError(
+    `Cannot use ${name} as a LoRA as ${tensor} must be finite: current value is ${alpha}`,
+  );
+}

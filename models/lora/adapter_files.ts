@@ -1,0 +1,56 @@
+// This module is browser compatible.
+
+/**
+ * Which files of a folder or a repository make up a LoRA adapter.
+ *
+ * @module
+ */
+
+import { someNames } from "../../artifacts/some_names.ts";
+import { AdapterError } from "./adapter_error.ts";
+
+/** The files of an adapter. */
+export interface AdapterFiles {
+  /** The safetensors file. */
+  readonly weights: string;
+  /** PEFT's configuration beside it, where there is one. */
+  readonly config?: string | undefined;
+}
+
+/** PEFT's configuration. */
+const PEFT_CONFIG = "adapter_config.json";
+/** PEFT's weights. */
+const PEFT_WEIGHTS = "adapter_model.safetensors";
+/** What `save_lora_weights` of diffusers writes. */
+const DIFFUSERS_WEIGHTS = "pytorch_lora_weights.safetensors";
+
+/**
+ * Chooses the files of an adapter: PEFT's pair, else what diffusers writes, else the only safetensors file. PixArt's
+ * training script leaves PEFT's pair beside a file of diffusers that does not say its alpha, so the pair comes first.
+ *
+ * @param files Names of the files directly in the folder.
+ * @param name What the folder is called, for errors.
+ * @returns The files.
+ * @throws {AdapterError} if there is none, or several could be meant.
+ */
+export function adapterFiles(files: readonly string[], name: string): AdapterFiles {
+  if (files.includes(PEFT_CONFIG) && files.includes(PEFT_WEIGHTS)) {
+    return { weights: PEFT_WEIGHTS, config: PEFT_CONFIG };
+  }
+  if (files.includes(PEFT_WEIGHTS)) {
+    throw new AdapterError(
+      `Cannot use ${name} as a LoRA as ${PEFT_CONFIG} is missing beside ${PEFT_WEIGHTS}: rank and alpha stand there ` +
+        "alone. Fetch it too",
+    );
+  }
+  if (files.includes(DIFFUSERS_WEIGHTS)) return { weights: DIFFUSERS_WEIGHTS };
+  const found = files.filter((file) => file.endsWith(".safetensors"));
+  if (found.length === 1) return { weights: found[0]! };
+  throw new AdapterError(
+    found.length === 0
+      ? `Cannot find a LoRA in ${name}: it must hold ${PEFT_CONFIG} beside ${PEFT_WEIGHTS}, or a safetensors file, ` +
+        `but holds ${someNames(files)}`
+      : `Cannot tell which file of ${name} is meant as it holds ${someNames(found)}: name one of them`,
+    { code: found.length === 0 ? "adapter_not_found" : "invalid_adapter" },
+  );
+}

@@ -1,0 +1,37 @@
+// This module is browser compatible.
+
+import { canonicalJson } from "../../artifacts/canonical_json.ts";
+import { toFloat32 } from "../../artifacts/half_precision.ts";
+import { tensorBytes } from "../../artifacts/tensor.ts";
+import { AdapterError } from "./adapter_error.ts";
+import type { FittedAdapter } from "./fit_adapter.ts";
+
+/**
+ * The SHA-256 of what an adapter computes: modules, scales, types, shapes and the values of all matrices, one of which is
+ * held at a time. An adapter has the same one in the layouts of PEFT, diffusers and kohya, wherever it lies.
+ *
+ * @param adapter The adapter.
+ * @returns 64 hexadecimal digits.
+ * @throws {AdapterError} if a value is not finite, which would make every picture black.
+ */
+export async function adapterDigest({ adapter, branches }: FittedAdapter): Promise<string> {
+  const parts: string[] = [];
+  for (const [module, { down, up, scale }] of branches) {
+    for (const { name } of [down, up]) {
+      const stored = await adapter.weights.read(name);
+      const bad = toFloat32(stored, name).data.findIndex((value) => !Number.isFinite(value));
+      if (bad !== -1) {
+        throw new AdapterError(
+          `Cannot use ${adapter.name} as a LoRA as all values of ${name} must be finite: value ${bad} is not`,
+        );
+      }
+      const content = await sha256(tensorBytes(stored));
+      parts.push(canonicalJson([module, scale, stored.dtype, [...stored.shape], content]));
+    }
+  }
+  return await sha256(new TextEncoder().encode(parts.join("\n")));
+}
+
+async function sha256(bytes: Uint8Array): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>)).toHex();
+}

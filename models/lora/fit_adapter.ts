@@ -1,0 +1,123 @@
+// This module is browser compatible.
+
+/**
+ * Holds an adapter against the model that it is to adapt, by names and shapes alone.
+ *
+ * @module
+ */
+
+import { someNames } from "../../artifacts/some_names.ts";
+import type { WeightLocation, Weights } from "../checkpoint/weights.ts";
+import type { AdapterLayer, LoraAdapter } from "./adapter.ts";
+import { AdapterError } from "./adapter_error.ts";
+import type { LowRankBranch } from "./branch.ts";
+
+/** An adapter that fits its model. */
+export interface FittedAdapter {
+  /** The adapter. */
+  readonly adapter: LoraAdapter;
+  /** Its branches by the model's modules, sorted by their names. */
+  readonly branches: ReadonlyMap<string, LowRankBranch>;
+  /** Whether neither its file nor a configuration says alpha, so that its scale is 1. */
+  readonly isUnscaled: boolean;
+}
+
+/** Types that matrices of an adapter may have. */
+const FLOATS: ReadonlySet<string> = new Set(["float32", "float16", "bfloat16"]);
+
+/**
+ * Finds the branch of each layer that an adapter adapts.
+ *
+ * @param adapter The adapter.
+ * @param model The model's weights, as they are stored.
+ * @returns The adapter with its branches.
+ * @throws {AdapterError} if the model has no such layer, or a matrix is missing or of another shape or type.
+ */
+export function fitAdapter(adapter: LoraAdapter, model: Weights): FittedAdapter {
+  const layers = modelLayers(model);
+  const flat = new Map(Array.from(layers.keys(), (module) => [module.replaceAll(".", "_"), module]));
+  const found = adapter.layers.map((layer) => ({
+    layer,
+    module: layer.isFlat ? flat.get(layer.name) : layers.has(layer.name) ? layer.name : undefined,
+  }));
+  const unknown = found.filter(({ module }) => module === undefined).map(({ layer }) => layer.name);
+  if (unknown.length > 0) {
+    throw new AdapterError(
+      `Cannot lay the LoRA ${adapter.name} over ${model.component} as the model must have all of its layers: it lacks ` +
+        `${unknown.length} of ${found.length}, ${someNames(unknown)}. The LoRA was trained for another model`,
+    );
+  }
+  const branches = found.map(({ layer, module }) => {
+    const shape = layers.get(module!)!;
+    return [
+      module!,
+      branchOf(adapter, layer, { component: model.component, module: module!, shape }),
+    ] as const;
+  });
+  return {
+    adapter,
+    branches: new Map(branches.sort(([a], [b]) => a < b ? -1 : 1)),
+    isUnscaled: !adapter.settings && adapter.layers.every(({ alpha }) => alpha === undefined),
+  };
+}
+
+/** The model's linear layers and convolutions, with the shapes of their weights. */
+function modelLayers(model: Weights): ReadonlyMap<string, readonly number[]> {
+  const named = model.names.filter((name) => name.endsWith(".weight"))
+    .map((name) => [name.slice(0, -".weight".length), model.locate(name).shape] as const);
+  return new Map(named.filter(([, shape]) => shape.length === 2 || shape.length === 4));
+}
+
+/** A layer of the model. */
+interface ModelLayer {
+  readonly component: string;
+  readonly module: string;
+  /** Shape of its weight. */
+  readonly shape: readonly number[];
+}
+
+function branchOf(adapter: LoraAdapter, layer: AdapterLayer, of: ModelLayer): LowRankBranch {
+  const matrix = (part: "down" | "up"): WeightLocation => {
+    const name = layer.tensors[part];
+    if (name !== undefined) return adapter.weights.locate(name);
+    throw new AdapterError(
+      `Cannot use ${adapter.name} as a LoRA as the layer ${layer.name} must have two matrices: ` +
+        `its ${part === "down" ? "lora_A (lora_down)" : "lora_B (lora_up)"} is missing`,
+    );
+  };
+  const [down, up] = [matrix("down"), matrix("up")];
+  const [output = 0, ...input] = of.shape;
+  const rank = down.shape[0] ?? 0;
+  const ones = of.shape.length === 4 ? [1, 1] : [];
+  requireShape(adapter, down, [rank, ...input], of);
+  requireShape(adapter, up, [output, rank, ...ones], of);
+  for (const { name, dtype } of [down, up]) {
+    if (FLOATS.has(dtype)) continue;
+    throw new AdapterError(
+      `Cannot use ${adapter.name} as a LoRA as ${name} must be of float32, float16 or bfloat16: it is of ${dtype}`,
+    );
+  }
+  const settings = adapter.settings?.(of.module);
+  if (settings && settings.rank !== rank) {
+    throw new AdapterError(
+      `Cannot use ${adapter.name} as a LoRA as ${down.name} must have rank ${settings.rank} by its configuration: ` +
+        `current value is ${rank}`,
+    );
+  }
+  // diffusers takes alpha to be the rank where nothing says it.
+  const scale = layer.alpha !== undefined ? layer.alpha / rank : settings?.scale ?? 1;
+  return { down, up, scale };
+}
+
+function requireShape(
+  adapter: LoraAdapter,
+  { name, shape }: WeightLocation,
+  wanted: readonly number[],
+  { component, module, shape: own }: ModelLayer,
+): void {
+  if (wanted[0] !== 0 && String(shape) === String(wanted)) return;
+  throw new AdapterError(
+    `Cannot lay the LoRA ${adapter.name} over ${component} as ${name} must be [${wanted}], because the weight of ` +
+      `${module} is [${own}]: current shape is [${shape}]`,
+  );
+}

@@ -1,0 +1,111 @@
+// This module is browser compatible.
+
+/**
+ * The settings of a LoRA as PEFT writes them: `adapter_config.json`, or `lora_adapter_metadata` in the header of a file.
+ *
+ * Source: peft/tuners/lora/config.py and `get_pattern_key` of peft/utils/other.py, version 0.21.2.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import type { JsonObject } from "../../artifacts/artifact.ts";
+import { parseValue } from "../../errors/parse_value.ts";
+import { AdapterError } from "./adapter_error.ts";
+
+const pattern = z.record(z.string(), z.number()).nullish().transform((value) => value ?? {});
+
+/** Rank, alpha and how they make the scale of a branch. */
+const peftSettings = z.looseObject({
+  peft_type: z.string().default("LORA"),
+  r: z.int().positive(),
+  lora_alpha: z.number(),
+  rank_pattern: pattern,
+  alpha_pattern: pattern,
+  use_rslora: z.boolean().nullish(),
+  bias: z.string().default("none"),
+  init_lora_weights: z.unknown().optional(),
+});
+
+/** Options by which PEFT computes something other than a low-rank branch, with what they are. */
+const OTHER_KINDS: Readonly<Record<string, string>> = {
+  use_dora: "a DoRA, which scales the columns of the merged weights",
+  lora_bias: "a LoRA whose branches have biases",
+  modules_to_save: "a LoRA with whole trained layers beside it",
+  layer_replication: "a LoRA that repeats layers of the model",
+  use_qalora: "a QALoRA",
+  use_bdlora: "a LoRA of block-diagonal matrices",
+  alora_invocation_tokens: "an activated LoRA",
+  trainable_token_indices: "a LoRA with trained tokens",
+  target_parameters: "a LoRA of parameters that are no layers",
+  arrow_config: "a router over LoRAs",
+};
+
+/** Ways to begin a training that change the weights of the model too. */
+const CHANGES_BASE = /^(pissa|olora|corda|loftq|lora_ga)/;
+
+/** The rank and the scale of one layer's branch. */
+export interface BranchSettings {
+  /** Channels between its two matrices. */
+  readonly rank: number;
+  /** What the branch is multiplied by. */
+  readonly scale: number;
+}
+
+/**
+ * Reads PEFT's settings.
+ *
+ * @param settings The settings.
+ * @param adapter What the adapter is called, for errors.
+ * @returns The rank and the scale of the branch of each layer, by the module's name.
+ * @throws {AdapterError} if they are of another kind of adapter, or rank or alpha is missing.
+ */
+export function peftBranches(settings: JsonObject, adapter: string): (module: string) => BranchSettings {
+  const fail = (what: string): never => {
+    throw new AdapterError(`Cannot use ${adapter} as a LoRA as ${what}`);
+  };
+  const parsed = parseValue(
+    peftSettings,
+    settings,
+    ({ clause }, options) =>
+      new AdapterError(`Cannot read the configuration of ${adapter}: ${clause}`, options),
+  );
+  const { peft_type, r, lora_alpha, rank_pattern, alpha_pattern, use_rslora, bias, init_lora_weights } =
+    parsed;
+  if (peft_type !== "LORA") fail(`its peft_type must be LORA: current value is ${peft_type}`);
+  for (const [option, kind] of Object.entries(OTHER_KINDS)) {
+    if (isSet(settings[option])) fail(`its ${option} makes it ${kind}. Train with plain LoRA`);
+  }
+  if (bias !== "none") fail(`it holds biases of the model's layers: its bias is ${bias}, and must be none`);
+  if (typeof init_lora_weights === "string" && CHANGES_BASE.test(init_lora_weights)) {
+    fail(
+      `its init_lora_weights, ${init_lora_weights}, changes the model's weights too. Convert it to a plain LoRA`,
+    );
+  }
+  const ranks = compile(rank_pattern, fail);
+  const alphas = compile(alpha_pattern, fail);
+  return (module) => {
+    const rank = ranks(module) ?? r;
+    return { rank, scale: (alphas(module) ?? lora_alpha) / (use_rslora ? Math.sqrt(rank) : rank) };
+  };
+}
+
+function isSet(value: unknown): boolean {
+  if (Array.isArray(value)) return value.length > 0;
+  return value !== undefined && value !== null && value !== false;
+}
+
+/** Finds a module's value: keys are regular expressions for the end of its name, and the first that fits counts. */
+function compile(
+  values: Readonly<Record<string, number>>,
+  fail: (what: string) => never,
+): (module: string) => number | undefined {
+  const rules = Object.entries(values).map(([key, value]) => {
+    try {
+      return { rule: new RegExp(`^(?:.*\\.)?(?:${key})$`), value };
+    } catch {
+      return fail(`the key ${key} of its rank_pattern or alpha_pattern is no regular expression`);
+    }
+  });
+  return (module) => rules.find(({ rule }) => rule.test(module))?.value;
+}

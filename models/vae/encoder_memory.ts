@@ -1,0 +1,67 @@
+// This module is browser compatible.
+
+/**
+ * Memory of an autoencoder's encoder. The constants are measured on Linux with ONNX Runtime on a CPU; see docs/memory.md.
+ *
+ * @module
+ */
+
+import type { Weights } from "../checkpoint/weights.ts";
+import type { EncodePicturesJob, PictureEncoderMemoryRequest } from "../architecture.ts";
+import { FLOAT32_BYTES, type MemoryChoice, PROCESS_BYTES, weightBytes } from "../memory.ts";
+import type { AutoencoderConfig } from "./autoencoder_config.ts";
+import { chooseTiling } from "./tiling/tiled_vae_decoder.ts";
+import { planSeamlessEncoder } from "./tiling/seamless_encoder_plan.ts";
+
+/** Strips of the seam-free encoder and its middle block, beside the feature maps that are held. */
+const STRIP_BYTES = 215e6;
+/** Memory of an encoder in one piece beside its weights, whatever the picture. */
+const WHOLE_BYTES = 20e6;
+/** Values for each pixel of an encoder in one piece, at its widest, times its narrowest channels. */
+const WHOLE_UNITS = 5.1;
+/** The same on a GPU, where convolutions take memory to work in, and the pool grows by powers of two. */
+const GPU_UNITS = 8.2;
+/** Memory of a GPU for a strip of the seam-free encoder and its middle block. */
+const GPU_STRIP_BYTES = 900e6;
+/** An autoencoder's weights that encoding needs. */
+const ENCODER = /^(encoder|quant_conv)\./;
+
+/** All ways to encode pictures, the best first. */
+export function encoderMemoryChoices(
+  config: AutoencoderConfig,
+  weights: Weights,
+  { height, width, pixels }: EncodePicturesJob,
+  { traits, residency = "stage", tiling }: PictureEncoderMemoryRequest,
+): MemoryChoice[] {
+  const usual = chooseTiling(config, traits, height * width);
+  const isKL = config._class_name === "AutoencoderKL";
+  const modes = tiling !== "auto"
+    ? [tiling]
+    : [...new Set([usual === "seamless" ? usual : "none", ...(isKL ? ["seamless" as const] : [])])];
+  const bytes = weightBytes(weights, (name) => ENCODER.test(name));
+  // The pictures as they are given, a byte a channel, and one of them as floats.
+  const given = PROCESS_BYTES + 3 * pixels + 3 * FLOAT32_BYTES * height * width;
+  const narrowest = isKL ? config.block_out_channels[0]! : config.encoder_block_out_channels[0]!;
+  const values = narrowest * height * width;
+  return modes.map((mode): MemoryChoice => {
+    const isSeamless = mode === "seamless" && isKL;
+    const ownBytes = isSeamless
+      ? STRIP_BYTES + planSeamlessEncoder(config, { height, width }).mapBytes
+      : WHOLE_BYTES + bytes + FLOAT32_BYTES * WHOLE_UNITS * values;
+    const { contextBytes = 0 } = traits;
+    return {
+      // Strips hold no weights.
+      residency: isSeamless ? "stream" : residency,
+      parameters: { tiling: mode },
+      weightBytes: bytes,
+      peakBytes: given + ownBytes,
+      ...(traits.hostMemory ? {} : {
+        gpuPeakBytes: contextBytes +
+          (isSeamless ? GPU_STRIP_BYTES : bytes + FLOAT32_BYTES * GPU_UNITS * values),
+      }),
+      heldBytes: !isSeamless && residency === "resident" ? bytes : 0,
+      ...(traits.hostMemory || isSeamless || residency !== "resident" ? {} : { heldGpuBytes: bytes }),
+      advice: "make a smaller picture",
+    };
+  });
+}

@@ -1,0 +1,70 @@
+// This module is browser compatible.
+
+/**
+ * Encodes a picture strip by strip without seams; see `strip_run.ts`. What comes out is what one piece would give, but for
+ * rounding.
+ *
+ * @module
+ */
+
+import type { Tensor } from "../../../artifacts/tensor.ts";
+import type { Runtime } from "../../../runtime/runtime.ts";
+import type { Weights } from "../../checkpoint/weights.ts";
+import type { CallOptions } from "../../segments.ts";
+import { autoencoderKLEncoderEnd } from "../autoencoder_kl.ts";
+import type { AutoencoderKLConfig } from "../autoencoder_kl_config.ts";
+import { planSeamlessEncoder } from "./seamless_encoder_plan.ts";
+import { StripRun, type StripRunOptions } from "./strip_run.ts";
+
+/** An encoder that holds no weights between calls. */
+export class SeamlessEncoder {
+  readonly #runtime: Runtime;
+  readonly #config: AutoencoderKLConfig;
+  readonly #weights: Weights;
+  readonly #options: StripRunOptions;
+
+  /**
+   * @param runtime Opens the graphs.
+   * @param config The autoencoder.
+   * @param weights Its weights.
+   * @param options How the picture is cut.
+   */
+  constructor(
+    runtime: Runtime,
+    config: AutoencoderKLConfig,
+    weights: Weights,
+    options: StripRunOptions = {},
+  ) {
+    this.#runtime = runtime;
+    this.#config = config;
+    this.#weights = weights;
+    this.#options = options;
+  }
+
+  /**
+   * Encodes a picture.
+   *
+   * @param sample [1, in channels, H, W] in [-1, 1]; both sides are multiples of the pixels of a latent.
+   * @param options A signal, looked at before each strip.
+   * @returns The moments, [1, 2 · latent channels, h, w]: mean, then the logarithm of the variance, not clamped.
+   */
+  async encode(sample: Tensor<"float32">, options: CallOptions = {}): Promise<Tensor<"float32">> {
+    const [, , height = 0, width = 0] = sample.shape;
+    const run = new StripRun(this.#runtime, this.#config, this.#weights, this.#options, options.signal);
+    try {
+      run.begin(sample);
+      for (const step of planSeamlessEncoder(this.#config, { height, width }).steps) {
+        await (step.kind === "resnet" ? run.resnet(step) : run.downsample(step.downsampler));
+      }
+      // Feature maps are small from the middle block on, and attention sees all of them.
+      const hidden = run.maps();
+      run.release();
+      const { moments } = await run.runWhole(autoencoderKLEncoderEnd(this.#config, this.#weights), {
+        hidden,
+      });
+      return moments as Tensor<"float32">;
+    } finally {
+      run.release();
+    }
+  }
+}

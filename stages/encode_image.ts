@@ -1,0 +1,165 @@
+// This module is browser compatible.
+
+import { z } from "zod";
+import { drawLatents } from "../artifacts/latents.ts";
+import { tensor } from "../artifacts/tensor.ts";
+import { InputError } from "../errors/pixstage_error.ts";
+import { artifactPixels, pictureSizes } from "../images/picture_artifact.ts";
+import { fromPixels } from "../images/pixels.ts";
+import { resizeLanczos } from "../images/resize_lanczos.ts";
+import { architectureOfComponent } from "../models/architectures.ts";
+import { checkComponent } from "../models/check_component.ts";
+import { createGenerator } from "../random/create_generator.ts";
+import { denoiseParameters, imageSeeds } from "./denoise/settings.ts";
+import { loadReport, modelParameters } from "./model.ts";
+import { settlePictureSize } from "./picture_size.ts";
+import { defineStage, type Stage } from "./stage.ts";
+
+const { transformer, height, width, resolutionBinning, seeds, generator } = denoiseParameters.shape;
+
+/** Parameters of the encode-image stage. */
+export const encodeImageParameters = z.strictObject({
+  ...modelParameters,
+  /** Another transformer, whose sizes count where `sizing` is `model`. */
+  transformer,
+  /** Another autoencoder: a checkpoint, or a folder that holds an autoencoder alone. */
+  vae: z.string().min(1).optional(),
+  /**
+   * What settles the size: `model`, that at which the checkpoint denoises; `picture`, its own, each side rounded down to
+   * whole latents.
+   */
+  sizing: z.enum(["model", "picture"]).default("model"),
+  height,
+  width,
+  resolutionBinning,
+  /**
+   * What is given of the distribution that an autoencoder makes of a picture: all of it (`distribution`), from which
+   * denoising draws with its own seeds; its `mode`; or a `sample`, drawn with `seeds`.
+   */
+  posterior: z.enum(["distribution", "mode", "sample"]).default("distribution"),
+  seeds,
+  generator,
+  /** `none`, `seamless` (strip by strip, with the whole picture's statistics), or `auto`: by the size. */
+  tiling: z.enum(["auto", "none", "seamless"]).default("auto"),
+});
+
+/**
+ * The encode-image stage: pictures to latents, one at a time, with the checkpoint's autoencoder. Pictures are resized by
+ * Lanczos, without keeping their aspect ratio, as `VaeImageProcessor.preprocess` of diffusers does it.
+ */
+export const encodeImageStage: Stage = defineStage({
+  name: "encode-image",
+  version: "1",
+  description: "Encodes pictures to latents with the checkpoint's autoencoder.",
+  inputs: { image: { kind: "image", description: "Pictures, all of one size." } },
+  outputs: {
+    latents: {
+      kind: "latents",
+      description:
+        "Latents, times the scaling factor; with their deviations where a distribution is asked for.",
+    },
+  },
+  parameters: encodeImageParameters,
+  async prepare({ parameters, inputs, models, device, residency, signal }) {
+    const { model, variant, vae, posterior, seeds, generator, tiling } = parameters;
+
+    // 1. Read what the encoder is, and settle the size.
+    const reference = vae === undefined ? { model, variant } : { model: vae };
+    const component = await models.component(reference, "vae", signal);
+    const encoder = architectureOfComponent("vae", component.className)?.pictureEncoder?.(component);
+    if (!encoder) {
+      throw new InputError(
+        "unsupported_architecture",
+        `Cannot encode a picture with ${component.name}: ${component.className} makes no latents of pictures`,
+      );
+    }
+    encoder.checkTiling(tiling);
+    const { spatialFactor, latentChannels, scalingFactor, hasDistribution } = encoder;
+    const given = inputs.image.shapes["image"] ? pictureSizes(inputs.image) : undefined;
+    const { size, renderSize } = await settlePictureSize(parameters, given, spatialFactor, models, signal);
+    const isDrawn = posterior === "sample" && hasDistribution;
+    if (isDrawn && given) imageSeeds(seeds, given.count);
+    const weights = await checkComponent("vae", component);
+    encoder.checkWeights(weights);
+
+    // 2. Say what comes out, and what it takes.
+    const gives = posterior === "distribution" && hasDistribution;
+    const latentSize = [latentChannels, renderSize.height / spatialFactor, renderSize.width / spatialFactor];
+    const shape = given && [given.count, ...latentSize];
+    const metadata = { size: { ...size } };
+    const pixels = given ? given.count * given.height * given.width : renderSize.height * renderSize.width;
+    return {
+      identity: {
+        ...metadata,
+        renderSize: { ...renderSize },
+        posterior: hasDistribution ? posterior : "mode",
+        ...(isDrawn ? { seeds: seeds.map(String), generator } : {}),
+        tiling,
+      },
+      weights: [{ ...reference, component: "vae", content: component }],
+      outputs: {
+        latents: {
+          kind: "latents",
+          shapes: shape ? { latents: shape, ...(gives ? { deviation: shape } : {}) } : {},
+          metadata,
+        },
+      },
+      memory: encoder.memory(
+        weights,
+        { ...renderSize, pixels },
+        { traits: device.traits, residency, tiling },
+      ),
+
+      // 3. Resize and encode picture after picture.
+      async run({ inputs, runtime, signal, report }) {
+        const pictures = artifactPixels(inputs.image);
+        const images = pictures.length;
+        const own = isDrawn ? imageSeeds(seeds, images) : [];
+        await using opened = encoder.open(runtime, weights, {
+          tiling,
+          residency: residency ?? "stage",
+          signal,
+          onLoad: (progress) => report(loadReport("vae", progress)),
+        });
+        const scale = Math.fround(scalingFactor);
+        const means: Float32Array[] = [];
+        const deviations: Float32Array[] = [];
+        for (const [index, picture] of pictures.entries()) {
+          signal.throwIfAborted();
+          const resized = fromPixels([resizeLanczos(picture, renderSize.height, renderSize.width)]);
+          const { mean, deviation } = await opened.encode(resized, { signal });
+          const latents = isDrawn && deviation
+            ? drawLatents(
+              mean.data,
+              deviation.data,
+              createGenerator(generator, own[index]!).randn(mean.data.length),
+            )
+            : mean.data;
+          means.push(latents.map((value) => value * scale));
+          if (gives && deviation) deviations.push(deviation.data.map((value) => value * scale));
+          report({ type: "step", step: index + 1, steps: images, image: index, images });
+        }
+        const rows = (parts: readonly Float32Array[]) =>
+          tensor("float32", [images, ...latentSize], concatenate(parts));
+        return {
+          latents: {
+            kind: "latents",
+            tensors: { latents: rows(means), ...(gives ? { deviation: rows(deviations) } : {}) },
+            metadata,
+          },
+        };
+      },
+    };
+  },
+});
+
+/** Arrays one behind the other. */
+function concatenate(parts: readonly Float32Array[]): Float32Array<ArrayBuffer> {
+  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}

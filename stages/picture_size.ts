@@ -1,0 +1,89 @@
+// This module is browser compatible.
+
+/**
+ * The size at which a picture is encoded, so that what denoises next can go on from it.
+ *
+ * @module
+ */
+
+import { InputError } from "../errors/pixstage_error.ts";
+import type { PictureSize } from "../models/architecture.ts";
+import type { Models } from "../models/models.ts";
+import { type DenoiserReference, openDenoiser } from "./denoise/settings.ts";
+
+/** What settles a size. */
+export interface PictureSizeRequest extends DenoiserReference {
+  /** `model`: what the checkpoint denoises at; `picture`: the picture's own size. */
+  readonly sizing: "model" | "picture";
+  /** Height in pixels, where one is asked for. */
+  readonly height?: number | undefined;
+  /** Width in pixels, where one is asked for. */
+  readonly width?: number | undefined;
+  /** Whether pictures are denoised at the nearest size that the model was trained on. */
+  readonly resolutionBinning: boolean;
+}
+
+/** The size that was asked for, and the size at which the picture is encoded. */
+export interface SettledSize {
+  readonly size: PictureSize;
+  readonly renderSize: PictureSize;
+}
+
+/**
+ * Settles the size of a picture. Where none is asked for, and the model has sizes for several aspect ratios, it is the one
+ * nearest to the picture's; without them, the model's own.
+ *
+ * @param request What settles it.
+ * @param picture The picture's own size, where it is known.
+ * @param factor Pixels along a side of one latent.
+ * @param models Opens checkpoints.
+ * @param signal Stops a download.
+ * @throws {InputError} if the model cannot make that size, or the picture is smaller than a latent.
+ */
+export async function settlePictureSize(
+  request: PictureSizeRequest,
+  picture: PictureSize | undefined,
+  factor: number,
+  models: Models,
+  signal: AbortSignal,
+): Promise<SettledSize> {
+  const { sizing, height, width, resolutionBinning } = request;
+  if (sizing === "picture") return ownSize({ height, width }, picture, factor);
+  const { model, checkpoint } = await openDenoiser(request, models, signal);
+  const { defaults } = checkpoint;
+  const asked = { height: height ?? defaults.height, width: width ?? defaults.width };
+  const usual = model.resolveSize(asked, resolutionBinning);
+  if (height !== undefined || width !== undefined || !resolutionBinning || !picture) return usual;
+  // As large as the model's own pictures, and of the picture's aspect ratio.
+  const scale = Math.sqrt(usual.size.height * usual.size.width / (picture.height * picture.width));
+  const { renderSize } = model.resolveSize(
+    { height: picture.height * scale, width: picture.width * scale },
+    true,
+  );
+  return { size: renderSize, renderSize };
+}
+
+/** The picture's own size or another, each side rounded down to whole latents. */
+function ownSize(
+  asked: { readonly [K in keyof PictureSize]: number | undefined },
+  picture: PictureSize | undefined,
+  factor: number,
+): SettledSize {
+  const wanted = { height: asked.height ?? picture?.height, width: asked.width ?? picture?.width };
+  if (wanted.height === undefined || wanted.width === undefined) {
+    throw new InputError(
+      "missing_input",
+      "Cannot size a picture by itself as its size is not known beforehand: give height and width",
+    );
+  }
+  const [height, width] = [wanted.height, wanted.width].map((side) => Math.floor(side / factor) * factor);
+  if (height! < factor || width! < factor) {
+    throw new InputError(
+      "out_of_range",
+      `Cannot encode a picture as each side must have ${factor} pixels at least: current value is ` +
+        `${wanted.width} × ${wanted.height}`,
+    );
+  }
+  const size = { height: height!, width: width! };
+  return { size, renderSize: size };
+}

@@ -1,0 +1,41 @@
+import assert from "node:assert/strict";
+import { fc } from "../random.ts";
+import { orientationOf, turnUpright } from "../../images/orientation.ts";
+import { decodePicture } from "../../images/picture.ts";
+import { artifactPixels, readPictureArtifact } from "../../images/picture_artifact.ts";
+import cases from "./oriented_pictures.json" with { type: "json" };
+
+Deno.test("pictures are turned upright as Pillow turns them", async () => {
+  assert.equal(cases.length, 12);
+  for (const { format, orientation, file, width, height, pixels } of cases) {
+    const bytes = Uint8Array.fromBase64(file);
+    const { format: found } = await decodePicture(bytes);
+    assert.equal(found, format);
+    assert.equal(orientationOf(bytes, found), orientation, format);
+    const [upright] = artifactPixels(await readPictureArtifact(bytes));
+    assert.deepEqual([upright!.width, upright!.height], [width, height]);
+    const wanted = Uint8Array.fromBase64(pixels);
+    const largest = wanted.reduce((most, value, i) => Math.max(most, Math.abs(value - upright!.data[i]!)), 0);
+    // Decoders of JPEG round differently.
+    assert(largest <= (format === "jpeg" ? 2 : 0), `${format} ${orientation}: off by ${largest}`);
+  }
+});
+
+Deno.test("a picture that is turned and turned back is itself", () => {
+  const back: Readonly<Record<number, number>> = { 1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6 };
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 8 }),
+      fc.integer({ min: 1, max: 6 }),
+      fc.integer({ min: 1, max: 6 }),
+      (
+        orientation,
+        width,
+        height,
+      ) => {
+        const pixels = { width, height, data: Uint8Array.from({ length: 3 * width * height }, (_, i) => i) };
+        assert.deepEqual(turnUpright(turnUpright(pixels, orientation), back[orientation]!), pixels);
+      },
+    ),
+  );
+});

@@ -1,0 +1,130 @@
+/**
+ * The reference values of pictures as inputs, as tests read them.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { decodeSafetensors } from "../../../artifacts/safetensors.ts";
+import type { Tensor } from "../../../artifacts/tensor.ts";
+import { readPictureArtifact } from "../../../images/picture_artifact.ts";
+import type { Artifact } from "../../../artifacts/artifact.ts";
+import { TorchGenerator } from "../../../random/torch_generator.ts";
+import { goldenJson, goldenPath } from "../../goldens.ts";
+
+/** Where the values of a part of the reference lie. */
+export type PictureGoldens = "vae-encoder" | "img2img" | "inpaint";
+
+/** What the manifest says of a tensor. */
+interface TensorEntry {
+  readonly shape: readonly number[];
+  readonly sample?: { readonly start: number; readonly stride: number };
+}
+
+/** What every case has. */
+export interface PictureCase {
+  readonly id: string;
+  readonly seed: number | readonly number[];
+  readonly file: string;
+  readonly tensors: Readonly<Record<string, TensorEntry>>;
+  readonly sha256?: Readonly<Record<string, string>>;
+}
+
+interface Limits {
+  readonly max_abs: number;
+  readonly rel_l2?: number;
+}
+
+/** The cases of a part of the reference. */
+export function pictureCases<C extends PictureCase>(part: PictureGoldens): readonly C[] {
+  return goldenJson<{ cases: C[] }>(`extras/${part}/manifest.json`).cases;
+}
+
+/** A picture of the inputs, as a graph reads it. */
+export async function inputPicture(name: string): Promise<Artifact> {
+  return await readPictureArtifact(Deno.readFileSync(inputPath(name)));
+}
+
+/** The file of a picture of the inputs. */
+export function inputPath(name: string): string {
+  return goldenPath(`extras/inputs/${name}.png`);
+}
+
+/** The values of one case, and the limits that they hold within. */
+export class CaseValues {
+  readonly #case: PictureCase;
+  readonly #limits: Readonly<Record<string, Limits>>;
+  /** The stored tensors. */
+  readonly tensors: Readonly<Record<string, Tensor>>;
+
+  constructor(part: PictureGoldens, picture: PictureCase) {
+    this.#case = picture;
+    const bytes = Deno.readFileSync(goldenPath(`extras/${part}/${picture.file}`));
+    this.tensors = decodeSafetensors(bytes, picture.file).tensors;
+    const { cases } = goldenJson<{ cases: { id: string; tolerance: Record<string, Limits> }[] }>(
+      `extras/${part}/tolerances.json`,
+    );
+    this.#limits = cases.find(({ id }) => id === picture.id)!.tolerance;
+  }
+
+  /** Whether the case has that tensor. */
+  has(name: string): boolean {
+    return name in this.tensors;
+  }
+
+  /** A float32 tensor that is stored whole. */
+  floats(name: string): Tensor<"float32"> {
+    const found = this.tensors[name];
+    assert(found?.dtype === "float32" && !this.#case.tensors[name]?.sample, `${this.#case.id}: ${name}`);
+    return found;
+  }
+
+  /**
+   * Asserts that values are within the limits of a stored tensor.
+   *
+   * @param name The tensor, where the case has it.
+   * @param actual The values, all of them.
+   * @param scale What the stored values are multiplied by first, and their limits with them.
+   */
+  hold(name: string, actual: ArrayLike<number>, scale = 1): void {
+    const golden = this.tensors[name];
+    if (!golden) return;
+    const limits = this.#limits[name];
+    const { start, stride } = this.#case.tensors[name]?.sample ?? { start: 0, stride: 1 };
+    const label = `${this.#case.id}: ${name}`;
+    assert.equal(
+      Math.ceil((actual.length - start) / stride),
+      golden.data.length,
+      `${label}: number of values`,
+    );
+    let [largest, error, norm] = [0, 0, 0];
+    for (let i = 0; i < golden.data.length; i++) {
+      const wanted = Number(golden.data[i]) * scale;
+      const difference = Math.abs(actual[start + i * stride]! - wanted);
+      largest = difference <= largest ? largest : difference;
+      error += difference ** 2;
+      norm += wanted ** 2;
+    }
+    const allowed = (limits?.max_abs ?? 0) * scale;
+    assert(largest <= allowed, `${label} is off by ${largest}, allowed are ${allowed}`);
+    const relative = Math.sqrt(error / (norm || 1));
+    assert(
+      relative <= (limits?.rel_l2 ?? Infinity),
+      `${label} is off by ${relative} in L2, allowed ${limits?.rel_l2}`,
+    );
+  }
+}
+
+/** SHA-256 of bytes, in hex. */
+export function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+/** Noise of a batch: all of one generator, or as much of each generator of a list. */
+export function batchNoise(seed: number | readonly number[], count: number): Float32Array {
+  const seeds = [seed].flat();
+  return Float32Array.from(
+    seeds.flatMap((seed) => [...new TorchGenerator(seed).randn(count / seeds.length)]),
+  );
+}
