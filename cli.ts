@@ -32,6 +32,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   rehearse: async () => (await import("./cli/rehearse.ts")).rehearseCommand(),
   plan: async () => (await import("./cli/plan.ts")).planCommand(),
   serve: async () => (await import("./cli/serve.ts")).serveCommand(),
+  worker: async () => (await import("./cli/worker.ts")).workerCommand(),
   compare: async () => (await import("./cli/compare.ts")).compareCommand(),
 };
 

@@ -7,13 +7,11 @@
 import type { JsonObject } from "./artifacts/artifact.ts";
 import { asJson } from "./artifacts/canonical_json.ts";
 import { writeOutputFile } from "./artifacts/output_file.ts";
-import { fetchNamingProxy } from "./artifacts/proxy.ts";
 import { defaultStoreFolder } from "./artifacts/store/default_folder.ts";
 import { MemoryStore } from "./artifacts/store/memory_store.ts";
 import type { RunStore } from "./artifacts/store/store.ts";
 import { openUsableStore, type UsableStore } from "./artifacts/store/usable_store.ts";
 import { InputError } from "./errors/pixstage_error.ts";
-import { HttpExecutor } from "./graph/executors/http.ts";
 import { InlineExecutor } from "./graph/executors/inline.ts";
 import { ProcessExecutor } from "./graph/executors/process.ts";
 import { WorkerExecutor } from "./graph/executors/worker.ts";
@@ -24,6 +22,7 @@ import type { RunOptions } from "./graph/run_options.ts";
 import { downloadProgressSchema } from "./hub/download.ts";
 import { DEFAULT_MODEL, LocalModels, type LocalModelsOptions } from "./hub/local_models.ts";
 import { Pixstage } from "./pixstage/pixstage.ts";
+import { executorAt, isExecutorAddress } from "./queue/executor_at.ts";
 import { OnnxRuntimeNode, type OnnxRuntimeNodeOptions } from "./runtime/onnxruntime_node.ts";
 import { builtInStages } from "./stages/mod.ts";
 
@@ -58,7 +57,8 @@ export interface OpenOptions extends Omit<LocalRunOptions, "store"> {
    */
   readonly store?: RunStore | string | false | undefined;
   /**
-   * Where stages run: in this thread, in a worker or a child process each, or on the server of an address.
+   * Where stages run: in this thread, in a worker or a child process each, on the server of an address, or on the
+   * workers of a queue, such as `queue:redis://host`.
    *
    * @default {"inline"}
    */
@@ -97,17 +97,16 @@ export async function open(options: OpenOptions = {}): Promise<Pixstage> {
   const run = localRun({ ...rest, store, onWarning });
   await loadPlugins(run.registry, rest.plugins ?? []);
   const known = run.executors.find(({ name }) => name === executor);
-  const isAddress = /^https?:\/\//.test(executor);
-  if (!known && !isAddress) {
+  if (!known && !isExecutorAddress(executor)) {
     throw new InputError(
       "invalid_value",
-      `Cannot run stages as the executor must be inline, worker, process or a server's address: current value is ` +
-        `"${executor}"`,
+      `Cannot run stages as the executor must be inline, worker, process, or the address of a server or a queue: ` +
+        `current value is "${executor}"`,
     );
   }
   return new Pixstage({
     ...run,
-    executors: [known ?? new HttpExecutor(executor, { fetch: fetchNamingProxy, onRetry: rest.onWarning })],
+    executors: [known ?? await executorAt(executor, { onRetry: rest.onWarning })],
     model,
     store,
     storeWarning: reason &&

@@ -1,10 +1,11 @@
 /**
- * Times one denoising step of PixArt-XL at 512 px with guidance, in float32 on the CPU: 28 blocks, 1024 tokens of
- * picture, both halves: a prompt of 20 tokens and an empty negative one, which diffusers pads to 120 tokens each. With
- * `--python` in alternation with PyTorch and diffusers, over the same weights: random ones, written to a temporary file
- * of 2.4 GB.
+ * Times one denoising step of PixArt-XL at 512 px with guidance on the CPU: 28 blocks, 1024 tokens of picture, both
+ * halves: a prompt of 20 tokens and an empty negative one, which diffusers pads to 120 tokens each. Steps in the precisions
+ * that are named, and with `--python` in PyTorch and diffusers, alternate over the same weights: random ones, written to a
+ * temporary file of 2.4 GB. With fewer `--layers` all that a step does beside its blocks counts for more.
  *
- *     deno task bench:step [--python VENV/bin/python] [--steps 5] [--layers 28] [--threads 2] [--tokens 1,20]
+ *     deno task bench:step [--python VENV/bin/python] [--torch-dtype bfloat16] [--precision float32,int8] [--steps 5]
+ *         [--layers 28] [--threads 2] [--tokens 1,20] [--size 512]
  *
  * @module
  */
@@ -16,12 +17,13 @@ import { parseArgs } from "node:util";
 import type { Tensor } from "../artifacts/tensor.ts";
 import { openComponent } from "../models/checkpoint/component.ts";
 import { openDiskSource } from "../models/checkpoint/disk_source.ts";
+import { isQuantizedPrecision, type Precision, precisionSchema } from "../models/precision.ts";
+import { openQuantized } from "../models/quantization/open_quantized.ts";
 import { PixArtTransformer } from "../models/pixart/transformer_runner.ts";
 import { PixArtTransformerConfig } from "../models/pixart/transformer_config.ts";
 import { OnnxRuntimeNode } from "../runtime/onnxruntime_node.ts";
 import { difference, median, wave, writeTransformer } from "./random_transformer.ts";
 
-const SIDE = 64;
 /** What diffusers pads texts to. */
 const PADDED_TOKENS = 120;
 const TIMESTEP = 500;
@@ -32,11 +34,17 @@ const { values: options } = parseArgs({
     python: { type: "string" },
     steps: { type: "string", default: "5" },
     layers: { type: "string", default: "28" },
+    precision: { type: "string", default: "float32" },
+    size: { type: "string", default: "512" },
     tokens: { type: "string", default: "1,20" },
+    "torch-dtype": { type: "string", default: "float32" },
     threads: { type: "string", default: String(navigator.hardwareConcurrency) },
   },
 });
 const threads = Number(options.threads);
+/** Latents along a side. */
+const SIDE = Number(options.size) / 8;
+const precisions = options.precision.split(",").map((name) => precisionSchema.parse(name));
 /** Real tokens of the negative prompt and of the prompt. */
 const tokens = options.tokens.split(",").map(Number);
 
@@ -49,41 +57,59 @@ try {
     caption_channels: 4096,
   };
   await writeTransformer(folder, config, "float32");
-  const pixstage = await openPixstage(folder);
   const torch = options.python === undefined ? undefined : startTorch(options.python, folder);
+  const runners = [
+    ...await Promise.all(precisions.map(async (precision) => ({
+      name: `pixstage ${precision}`,
+      file: `${precision}.f32`,
+      step: await openPixstage(folder, precision),
+      seconds: new Array<number>(),
+    }))),
+    ...(torch
+      ? [{
+        name: `PyTorch ${options["torch-dtype"]}`,
+        file: "torch.f32",
+        step: torch.step,
+        seconds: new Array<number>(),
+      }]
+      : []),
+  ];
 
   // The first step of each warms up.
-  const ours = [await pixstage()];
-  const theirs = torch ? [await torch.step()] : [];
+  for (const { step } of runners) await step();
   for (let step = 0; step < Number(options.steps); step++) {
-    ours.push(await pixstage());
-    if (torch) theirs.push(await torch.step());
+    for (const { step, seconds } of runners) seconds.push(await step());
   }
   await torch?.stop();
 
-  report("pixstage", ours.slice(1));
-  if (torch) {
-    report("PyTorch ", theirs.slice(1));
-    print(`pixstage is ${(median(theirs.slice(1)) / median(ours.slice(1))).toFixed(2)} times as fast`);
-    const noises = await Promise.all(
-      ["pixstage", "torch"].map((name) => Deno.readFile(join(folder, `${name}.f32`))),
+  const noises = await Promise.all(
+    runners.map(async ({ file }) => new Float32Array((await Deno.readFile(join(folder, file))).buffer)),
+  );
+  runners.forEach(({ name, seconds }, index) => {
+    const [first] = runners;
+    report(name, seconds);
+    if (index === 0) return;
+    const faster = (value: (values: readonly number[]) => number) =>
+      (value(first!.seconds) / value(seconds)).toFixed(2);
+    print(
+      `  ${faster(median)} times as fast as ${first!.name} by medians, ${
+        faster((all) => Math.min(...all))
+      } by minima; ` +
+        `guided outputs differ by ${difference(noises[index]!, noises[0]!).toExponential(1)} relative`,
     );
-    const [a, b] = noises.map(({ buffer }) => new Float32Array(buffer)) as [Float32Array, Float32Array];
-    print(`guided outputs differ by ${difference(a, b).toExponential(1)} relative`);
-  }
+  });
 } finally {
   await Deno.remove(folder, { recursive: true });
 }
 
 /** Opens pixstage's transformer; what it gives runs a step and tells the seconds. */
-async function openPixstage(folder: string): Promise<() => Promise<number>> {
+async function openPixstage(folder: string, precision: Precision): Promise<() => Promise<number>> {
   const component = await openComponent(await openDiskSource(folder), { component: "transformer" });
   const config = PixArtTransformerConfig.parse(component.config);
-  const transformer = PixArtTransformer.open(
-    new OnnxRuntimeNode({ threads }),
-    config,
-    await component.weights(),
-  );
+  const weights = isQuantizedPrecision(precision)
+    ? await openQuantized(component, precision, join(folder, "quantized"))
+    : await component.weights();
+  const transformer = PixArtTransformer.open(new OnnxRuntimeNode({ threads }), config, weights);
   const latents = wave([1, config.in_channels, SIDE, SIDE], 1);
   const texts = await Promise.all(
     tokens.map((count, half) => transformer.prepareText(wave([count, config.caption_channels!], 2 + half))),
@@ -96,7 +122,7 @@ async function openPixstage(folder: string): Promise<() => Promise<number>> {
     const [negative, prompt] = halves as [Tensor<"float32">, Tensor<"float32">];
     const guided = prompt.data.map((value, i) => negative.data[i]! + GUIDANCE * (value - negative.data[i]!));
     const seconds = (performance.now() - start) / 1000;
-    await Deno.writeFile(join(folder, "pixstage.f32"), new Uint8Array(guided.buffer));
+    await Deno.writeFile(join(folder, `${precision}.f32`), new Uint8Array(guided.buffer));
     return seconds;
   };
 }
@@ -104,7 +130,19 @@ async function openPixstage(folder: string): Promise<() => Promise<number>> {
 /** Starts diffusers in a process of its own, which runs a step for each line that it reads. */
 function startTorch(python: string, folder: string): { step(): Promise<number>; stop(): Promise<void> } {
   const script = new URL("./step_torch.py", import.meta.url).pathname;
-  const args = [script, folder, threads, SIDE, PADDED_TOKENS, TIMESTEP, GUIDANCE, options.tokens].map(String);
+  const args = [
+    script,
+    folder,
+    threads,
+    SIDE,
+    PADDED_TOKENS,
+    TIMESTEP,
+    GUIDANCE,
+    options.tokens,
+    options["torch-dtype"],
+  ].map(
+    String,
+  );
   const child = new Deno.Command(python, { args, stdin: "piped", stdout: "piped", stderr: "null" }).spawn();
   const stdin = child.stdin.getWriter();
   const lines = createInterface({ input: Readable.fromWeb(child.stdout) })[Symbol.asyncIterator]();

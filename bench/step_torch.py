@@ -9,8 +9,9 @@ from diffusers import PixArtTransformer2DModel
 
 folder, threads, side, padded, timestep, guidance = sys.argv[1], *map(int, sys.argv[2:6]), float(sys.argv[6])
 tokens = [int(count) for count in sys.argv[7].split(",")]
+dtype = getattr(torch, sys.argv[8])
 torch.set_num_threads(threads)
-model = PixArtTransformer2DModel.from_pretrained(folder, torch_dtype=torch.float32).eval()
+model = PixArtTransformer2DModel.from_pretrained(folder, torch_dtype=dtype).eval()
 
 
 def wave(shape, seed):
@@ -30,12 +31,12 @@ for _ in sys.stdin:
     start = time.perf_counter()
     with torch.inference_mode():
         output = model(
-            latents,
-            encoder_hidden_states=texts,
-            encoder_attention_mask=mask,
+            latents.to(dtype),
+            encoder_hidden_states=texts.to(dtype),
+            encoder_attention_mask=mask.to(dtype),
             timestep=torch.full((2,), timestep),
             added_cond_kwargs=sizes,
-        ).sample
+        ).sample.float()
         negative, prompt = output.chunk(2)
         guided = negative + guidance * (prompt - negative)
     seconds = time.perf_counter() - start

@@ -58,6 +58,9 @@ export interface GenOptions {
   readonly guidanceScale?: number;
   readonly cfgScale?: number;
   readonly guidanceInterval?: [number, number];
+  readonly pagScale?: number;
+  readonly pagLayers?: string[];
+  readonly pagAdaptiveScale?: number;
   readonly scheduler?: string;
   readonly schedulerOption?: Record<string, unknown>;
   readonly timesteps?: number[];
@@ -143,7 +146,7 @@ export function addRunOptions(command: Command): Command {
 export function addPrecisionOption(command: Command): Command {
   return command.option(
     "--precision <name>",
-    "float32, int8, int4, or float16 on a GPU, or encode=int8,denoise=float16: of the matrices (default: float32)",
+    "float32, int8, int8-blocks, int4, or float16 on a GPU, or encode=int8,denoise=float16: of the matrices (default: float32)",
     parsedBy(parsePrecision),
   );
 }
@@ -186,6 +189,13 @@ export function addDenoiseOptions(command: Command): Command {
       "the part of the steps that are guided, such as 0,0.5; the others take half the time (default: 0,1)",
       interval,
     )
+    .option("--pag-scale <x>", "perturbed attention guidance, 3 is usual (default: 0, off)", amount)
+    .option(
+      "--pag-layers <pattern>",
+      'regular expression that finds the self-attentions to perturb; repeatable (default: "blocks.1")',
+      texts,
+    )
+    .option("--pag-adaptive-scale <x>", "how fast --pag-scale falls with the timesteps (default: 0)", amount)
     .option("--scheduler <name>", "class or short name of a scheduler; `schedulers` lists them")
     .option(
       "--scheduler-option <key=value>",
@@ -289,6 +299,9 @@ export function pictureRequest(prompts: readonly string[], options: GenOptions):
     sigmas: options.sigmas,
     guidanceScale: options.guidanceScale ?? options.cfgScale,
     guidanceInterval: options.guidanceInterval,
+    pagScale: options.pagScale,
+    pagLayers: options.pagLayers,
+    pagAdaptiveScale: options.pagAdaptiveScale,
     scheduler: options.scheduler,
     schedulerOptions: options.schedulerOption,
     eta: options.eta,

@@ -15,6 +15,7 @@ import {
   removeQuantized,
 } from "../models/quantization/quantized_folder.ts";
 import { diskSize } from "../runtime/byte_size.ts";
+import { isCurrent } from "../models/quantization/recipe.ts";
 import { wholeId } from "./whole_id.ts";
 import { byteSize } from "./option_values.ts";
 import { writeLine } from "./standard_streams.ts";
@@ -54,12 +55,17 @@ async function list({ json }: Common): Promise<void> {
   const found = await listQuantized(folder);
   for (const entry of found) {
     const used = new Date(entry.usedAt).toISOString();
-    const { id, component, recipe, bytes } = entry;
-    const what = recipe === undefined ? "not whole yet" : `${component ?? "unknown component"} ${recipe}`;
+    const { id, component, recipe, version, bytes } = entry;
+    const note = recipe === undefined || isCurrent(recipe, version)
+      ? ""
+      : ` (version ${version}, not used any more)`;
+    const what = recipe === undefined
+      ? "not whole yet"
+      : `${component ?? "unknown component"} ${recipe}${note}`;
     writeLine(
       stdout,
       json
-        ? JSON.stringify({ id, component, recipe, bytes, used })
+        ? JSON.stringify({ id, component, recipe, version, bytes, used })
         : `${id}  ${prettyBytes(bytes, COLUMN)}  ${used.slice(0, 16)}  ${what}`,
     );
   }

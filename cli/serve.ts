@@ -16,14 +16,16 @@ import { exitStatus, toPixstageError } from "../errors/foreign_error.ts";
 import { ANY_HOST, isLoopback } from "../server/access.ts";
 import { createServer } from "../server/create_server.ts";
 import type { ModelEntry } from "../hub/listed_models.ts";
+import { parseQueueAddress } from "../queue/address.ts";
 import { listen } from "../server/listen.ts";
 import { jsonLog } from "../server/log.ts";
 import { requireDevice } from "../devices/local_devices.ts";
 import { type Device, DEVICES } from "../runtime/device.ts";
 import { diskSize, memorySize } from "../runtime/byte_size.ts";
 import { memoryOptions } from "./gen_options.ts";
+import { modelEntry } from "./model_entry.ts";
 import { MOST_THREADS } from "../runtime/threads.ts";
-import { amount, byteSize, wholeNumber } from "./option_values.ts";
+import { amount, byteSize, parsedBy, wholeNumber } from "./option_values.ts";
 import { outliveReaders, printable, writeLine } from "./standard_streams.ts";
 import { pluginAddress } from "./store_options.ts";
 import { UsageError } from "./usage_error.ts";
@@ -39,7 +41,8 @@ interface ServeOptions {
   readonly store?: string;
   readonly storeSize?: number;
   readonly storeMaxAge?: number;
-  readonly lanes: number;
+  readonly queue?: string;
+  readonly lanes?: number;
   readonly maxQueue?: number;
   readonly device: Device;
   readonly threads?: number;
@@ -73,7 +76,12 @@ export function serveCommand(): Command {
       byteSize(diskSize),
     )
     .option("--store-max-age <days>", "remove from the store what was not used for so long", amount)
-    .option("--lanes <n>", "graphs that run at once", wholeNumber(1), 1)
+    .option(
+      "--queue <address>",
+      "have the workers of a queue run the stages: redis://HOST, postgres://HOST",
+      queueText,
+    )
+    .option("--lanes <n>", "graphs that run at once (default: 1, or 32 with --queue)", wholeNumber(1))
     .option("--max-queue <n>", "jobs that may wait", wholeNumber(1))
     .addOption(
       new Option("--device <name>", "where to run; `devices` lists what is here").choices(DEVICES).default(
@@ -122,7 +130,10 @@ export function serveCommand(): Command {
     )
     .option("--insecure", "listen beyond this machine without an API key")
     .option("-q, --quiet", "write no log")
-    .addHelpText("after", "\nThe API key is read from PIXSTAGE_API_KEY.")
+    .addHelpText(
+      "after",
+      "\nThe API key is read from PIXSTAGE_API_KEY, and the password of a queue from PIXSTAGE_QUEUE_PASSWORD.",
+    )
     .action(serve);
 }
 
@@ -154,6 +165,7 @@ async function serve(options: ServeOptions): Promise<void> {
     store,
     storeSize,
     storeMaxAge,
+    queue,
     lanes,
     maxQueue,
     device,
@@ -186,6 +198,7 @@ async function serve(options: ServeOptions): Promise<void> {
     store: folder,
     storeBytes: storeSize,
     storeMaxAgeMs: storeMaxAge === undefined ? undefined : storeMaxAge * DAY_MS,
+    queue,
     lanes,
     device,
     threads,
@@ -250,14 +263,8 @@ function writeLog(line: string): void {
   }
 }
 
-function modelEntry(value: string, before: readonly ModelEntry[] = []): ModelEntry[] {
-  const at = value.indexOf("=");
-  const [name, reference] = at < 0 ? [value, value] : [value.slice(0, at), value.slice(at + 1)];
-  if (name === "" || reference === "") {
-    throw new UsageError(`Cannot serve a model as it must be NAME=DIR: "${value}"`);
-  }
-  return [...before, { name, reference: /^[./~]/.test(reference) ? userPath(reference) : reference }];
-}
+/** The address of a queue, as it was given. */
+const queueText = parsedBy((text) => (parseQueueAddress(text), text));
 
 function collected(value: string, before: readonly string[] = []): string[] {
   return [...before, value];

@@ -7,15 +7,15 @@
 import { type Command, InvalidArgumentError } from "commander";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
-import { fetchNamingProxy } from "../artifacts/proxy.ts";
 import type { RunStore } from "../artifacts/store/store.ts";
 import type { SnapshotPolicy } from "../graph/snapshots.ts";
 import type { Executor } from "../graph/executors/executor.ts";
-import { HttpExecutor } from "../graph/executors/http.ts";
 import type { ByNode } from "../graph/placement.ts";
 import { loadPlugins } from "../graph/plugins.ts";
 import { type LocalRun, localRun, type LocalRunOptions } from "../local.ts";
 import { requireDevice } from "../devices/local_devices.ts";
+import { executorAt, isExecutorAddress } from "../queue/executor_at.ts";
+import { isQueueAddress } from "../queue/address.ts";
 import { checkPrecision, type PrecisionByStage } from "../models/precision.ts";
 import { deviceTraits } from "../runtime/device.ts";
 import { wholeNumber } from "./option_values.ts";
@@ -53,7 +53,7 @@ export function addStoreOptions(command: Command): Command {
     .option("--no-store", "keep nothing, and make everything anew")
     .option(
       "--executor <node=name,...>",
-      "where stages run: inline, worker, process, or a server's address; one name for all",
+      "where stages run: inline, worker, process, or the address of a server or a queue; one name for all",
       placement,
     )
     .option(
@@ -82,6 +82,12 @@ export async function openRun(
   for (const precision of precisions) checkPrecision(precision, { device, traits: deviceTraits(device) });
   await requireDevice(device, { float16: precisions.has("float16") });
   const { store: place, executor = {}, checkpointEvery, plugin = [] } = options;
+  if (place === false && Object.values(executor).some(isQueueAddress)) {
+    throw new UsageError(
+      "Cannot run stages on a queue without a store: name one that the workers share",
+      "store",
+    );
+  }
   const { store, warning } = place === false
     ? {}
     : await openRunStore(typeof place === "string" ? place : undefined);
@@ -91,7 +97,7 @@ export async function openRun(
   const { "*": first, ...byNode } = executor;
   const executors: OpenRun["executors"] = [
     ...run.executors,
-    ...servers(Object.values(executor), local.onWarning),
+    ...await executorsElsewhere(Object.values(executor), local.onWarning),
   ];
   return {
     ...run,
@@ -117,14 +123,15 @@ export function pluginAddress(module: string, folder: string): string {
   return new URL(module, `${pathToFileURL(folder).href}/`).href;
 }
 
-/** Executors for those of the names that are addresses of servers. */
-function servers(
+/** Executors for those of the names that are addresses of servers or queues. */
+async function executorsElsewhere(
   names: readonly string[],
   onRetry: ((message: string) => void) | undefined,
-): HttpExecutor[] {
+): Promise<Executor[]> {
   const { PIXSTAGE_TOKEN } = process.env;
-  return [...new Set(names)].filter((name) => /^https?:\/\//.test(name)).map((url) =>
-    new HttpExecutor(url, { token: PIXSTAGE_TOKEN || undefined, fetch: fetchNamingProxy, onRetry })
+  const addresses = [...new Set(names)].filter(isExecutorAddress);
+  return await Promise.all(
+    addresses.map((address) => executorAt(address, { token: PIXSTAGE_TOKEN || undefined, onRetry })),
   );
 }
 

@@ -21,6 +21,7 @@ const originSchema = z.looseObject({
   scheduler: z.string().optional(),
   guidanceScale: z.number().optional(),
   guidanceInterval: z.array(z.number()).optional(),
+  pag: z.looseObject({ scale: z.number() }).optional(),
   model: z.string().optional(),
 });
 
@@ -48,6 +49,7 @@ export function describePicture(
     Steps: origin.steps,
     Sampler: origin.scheduler,
     "CFG scale": origin.guidanceScale,
+    "PAG scale": origin.pag?.scale,
     "Guidance interval": origin.guidanceInterval?.join("-"),
     Seed: origin.seeds?.[image],
     Size: `${width}x${height}`,

@@ -19,6 +19,7 @@ import type { LoraAdapter } from "../models/lora/adapter.ts";
 import type { ModelReference, Models, QuantizeOptions } from "../models/models.ts";
 import { defaultQuantizedFolder } from "../models/quantization/default_folder.ts";
 import { openQuantized } from "../models/quantization/open_quantized.ts";
+import type { QuantizedPrecision } from "../models/precision.ts";
 import { snapshotModel } from "./hub_cache.ts";
 import { HubModel, type HubModelOptions } from "./hub_model.ts";
 import { HUB_NAME, splitRevision } from "./hub_name.ts";
@@ -109,10 +110,10 @@ export class LocalModels implements Models {
   /** Opens a component's weights quantized; they are kept beside the store. */
   quantized(
     component: Component,
-    precision: "int8" | "int4",
+    recipe: QuantizedPrecision,
     options: QuantizeOptions = {},
   ): Promise<Weights> {
-    return openQuantized(component, precision, defaultQuantizedFolder(), options);
+    return openQuantized(component, recipe, defaultQuantizedFolder(), options);
   }
 
   /** Finds the folder of a reference, or the model on the hub. */

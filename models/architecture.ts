@@ -91,6 +91,8 @@ export interface Prediction {
   readonly text: PreparedText;
   /** The size of the picture that the latents stand for, where the network is conditioned on it. */
   readonly renderSize?: PictureSize | undefined;
+  /** Whether each token sees itself alone in the self-attentions that the denoiser was opened to perturb. */
+  readonly perturbed?: boolean | undefined;
 }
 
 /** A denoising, as far as its memory depends on it. */
@@ -115,6 +117,8 @@ export interface OpenDenoiserOptions extends OpenModelOptions {
   readonly bothBranches: boolean;
   /** The size that pictures are denoised at. */
   readonly renderSize: PictureSize;
+  /** Names of the self-attentions that predictions may perturb; none by default. */
+  readonly perturbable?: readonly string[] | undefined;
 }
 
 /** A denoiser, its configuration read. */
@@ -125,6 +129,8 @@ export interface DenoiserModel {
   readonly spatialFactor: number;
   /** What latents depend on beside weights, text, schedule and size. */
   readonly identity: JsonObject;
+  /** Names of its self-attentions in the order of its blocks, where predictions can perturb them. */
+  readonly selfAttentions?: readonly string[] | undefined;
   /** Colours of previews, where latents have them. */
   readonly latentColours?: LatentColours | undefined;
   /**

@@ -10,6 +10,7 @@ import type { Weights } from "./checkpoint/weights.ts";
 import type { LowRankBranch } from "./lora/branch.ts";
 import { addConvBranches, addLinearBranches, mergedMatrix } from "./lora/branch_layers.ts";
 import type { ComputeType, GraphBuilder, Value } from "./onnx/graph_builder.ts";
+import { dequantized, quantizedLinear } from "./onnx/quantized_linear.ts";
 import { upsampleConv } from "./vae/upsample_conv.ts";
 
 /** What a convolution is. */
@@ -60,7 +61,8 @@ export class Layers {
 
   /** The weight of a name; its shape is checked. */
   weight(name: string, shape: readonly number[]): Value {
-    return this.graph.weight(this.#weights.locate(name, shape), this.#dtype);
+    const location = this.#weights.locate(name, shape);
+    return location.quantized ? dequantized(this.graph, location) : this.graph.weight(location, this.#dtype);
   }
 
   /** The low-rank branches beside a module. */
@@ -79,12 +81,11 @@ export class Layers {
 
   /** A linear layer over rows [rows, in], with its low-rank branches beside it. */
   linear(module: string, x: Value, input: number, output: number, bias = true): Value {
-    const y = this.graph.linear(
-      x,
-      this.#weights.locate(`${module}.weight`, [output, input]),
-      bias ? this.weight(`${module}.bias`, [output]) : undefined,
-      this.#dtype,
-    );
+    const { quantized, ...weight } = this.#weights.locate(`${module}.weight`, [output, input]);
+    const added = bias ? this.weight(`${module}.bias`, [output]) : undefined;
+    const y = quantized
+      ? quantizedLinear(this.graph, x, { ...weight, quantized }, added)
+      : this.graph.linear(x, weight, added, this.#dtype);
     return addLinearBranches(this.graph, x, y, this.branches(module), this.#dtype);
   }
 

@@ -68,10 +68,11 @@ export const FLOAT32_BYTES = 4;
 /** Weights up to this are held while their stage runs, unless something else is asked for. */
 const SMALL_BYTES = 256e6;
 
-/** Bytes of a weight in each precision, the scales of its blocks included. */
+/** Bytes of a weight in each precision, the scales of blocks included; those of outputs are next to nothing. */
 const PRECISION_BYTES: Readonly<Record<Exclude<Precision, "float32">, number>> = {
   float16: 2,
-  int8: 1 + 4 / 128,
+  "int8-blocks": 1 + 4 / 128,
+  int8: 1,
   int4: 0.5 + 4 / 32,
 };
 
@@ -180,9 +181,9 @@ export function layeredChoices(
   const residencies = residency ? [residency] : usual === "stream" ? [usual] : [usual, "stream" as const];
   const first = PRECISIONS.indexOf(precision);
   const last = Math.max(first, PRECISIONS.indexOf(lowestPrecision ?? precision));
-  // float16 is chosen by name alone: it takes a device that has it, and not less memory than int8.
+  // float16 takes a device that has it, and blocks of int8 no less memory than int8, which is faster.
   const precisions = PRECISIONS.slice(first, last + 1).filter((one) =>
-    one === precision || one !== "float16" || traits.float16
+    one === precision || (one === "float16" ? traits.float16 : one !== "int8-blocks")
   );
   return precisions.flatMap((precision) =>
     residencies.map((residency) => ({
@@ -198,7 +199,7 @@ export function layeredChoices(
 export function lowerPrecisionAdvice(residency: Residency, precision: Precision): string {
   const hints = [
     ...(residency === "stream" ? [] : ['allow residency "stream"']),
-    ...(precision === "int4" ? [] : [`allow precision "${precision === "int8" ? "int4" : "int8"}"`]),
+    ...(precision === "int4" ? [] : [`allow precision "${precision.startsWith("int8") ? "int4" : "int8"}"`]),
   ];
   return hints.join(" or ") || "allow more memory";
 }

@@ -15,15 +15,24 @@ import type { RuntimeTraits } from "../runtime/runtime.ts";
  *
  * - `float32`: weights as they are stored, arithmetic in float32.
  * - `float16`: weights and arithmetic in float16, on devices that have it.
- * - `int8`, `int4`: weights quantized in blocks.
+ * - `int8`: weights and activations of 8 bits: on a CPU products of integers, on a GPU the same as `int8-blocks`.
+ * - `int8-blocks`, `int4`: weights quantized in blocks.
  */
-export type Precision = "float32" | "float16" | "int8" | "int4";
+export type Precision = "float32" | "float16" | "int8-blocks" | "int8" | "int4";
+
+/** A precision that quantizes weights. */
+export type QuantizedPrecision = Exclude<Precision, "float32" | "float16">;
+
+/** Whether a precision quantizes weights. */
+export function isQuantizedPrecision(precision: Precision): precision is QuantizedPrecision {
+  return precision !== "float32" && precision !== "float16";
+}
 
 /** All precisions, the most exact first. */
-export const PRECISIONS: readonly Precision[] = ["float32", "float16", "int8", "int4"];
+export const PRECISIONS: readonly Precision[] = ["float32", "float16", "int8-blocks", "int8", "int4"];
 
 /** The schema of {@linkcode Precision}. */
-export const precisionSchema = z.enum(["float32", "float16", "int8", "int4"]);
+export const precisionSchema = z.enum(["float32", "float16", "int8-blocks", "int8", "int4"]);
 
 /** Precisions by the stage's name; `*` stands for all others. */
 export type PrecisionByStage = Readonly<Record<string, Precision>>;

@@ -148,14 +148,24 @@ export class OnnxRuntimeNode implements Runtime {
   #sessionOptions(graph: ModelGraph, options: OpenOptions): InferenceSession.SessionOptions {
     return {
       executionProviders: [this.device],
-      graphOptimizationLevel: graph.prepareWeights ? "basic" : "disabled",
+      graphOptimizationLevel: graph.multipliesBytes
+        ? "extended"
+        : graph.prepareWeights
+        ? "basic"
+        : "disabled",
       enableCpuMemArena: options.memoryPool ?? true,
       enableMemPattern: false,
       logSeverityLevel: 4,
       ...(this.#threads === undefined ? {} : { intraOpNumThreads: this.#threads }),
       extra: {
+        // It gives weights that are dequantized zero points of a shape that is refused.
+        ...(graph.multipliesBytes
+          ? { optimization: { disable_specified_optimizers: "QDQS8ToU8Transformer" } }
+          : {}),
         session: {
           disable_prepacking: graph.prepareWeights ? "0" : "1",
+          // Is a change of graphs of the level "extended", and does nothing to processors with VNNI.
+          ...(graph.multipliesBytes ? { x64quantprecision: "1" } : {}),
           // Else a session's idle threads take the cores from the next session for a while.
           force_spinning_stop: "1",
           ...(graph.weightsFolder === undefined

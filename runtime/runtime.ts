@@ -29,6 +29,13 @@ export interface ModelGraph {
    * @default {false}
    */
   readonly prepareWeights?: boolean;
+  /**
+   * Whether it multiplies unsigned with signed bytes. Processors without VNNI add pairs of such products up in 16 bits,
+   * which overflow: there ONNX Runtime makes the signed bytes unsigned.
+   *
+   * @default {false}
+   */
+  readonly multipliesBytes?: boolean;
 }
 
 /** How a graph is opened. */

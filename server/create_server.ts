@@ -12,6 +12,7 @@ import { FolderStore } from "../artifacts/store/folder_store.ts";
 import { listModels } from "../hub/list_models.ts";
 import type { Residency } from "../models/segments.ts";
 import type { Device } from "../runtime/device.ts";
+import type { QueueExecutor } from "../queue/queue_executor.ts";
 import { builtInStages } from "../stages/mod.ts";
 import { loadPlugins } from "../graph/plugins.ts";
 import { requireUsableHost, requireUsableKey } from "./access.ts";
@@ -36,6 +37,9 @@ import { StoreQuota } from "./store_quota.ts";
 /** Models that take up to this together stay in memory between runs. */
 const SMALL_BYTES = 1e9;
 
+/** Graphs that run at once where workers run their stages: the server waits for them alone. */
+const QUEUE_LANES = 32;
+
 /** How a server is set up. */
 export interface ServerOptions {
   /**
@@ -53,7 +57,7 @@ export interface ServerOptions {
   /**
    * Graphs that run at once.
    *
-   * @default {1}
+   * @default {1, or 32 with a queue}
    */
   readonly lanes?: number | undefined;
   /**
@@ -142,6 +146,12 @@ export interface ServerOptions {
   readonly heartbeatMs?: number | undefined;
   /** Takes what happens. Nobody does otherwise. */
   readonly log?: Log | undefined;
+  /**
+   * The queue whose workers run the stages: `redis://HOST`. They share the server's store.
+   *
+   * @default {none: child processes run them}
+   */
+  readonly queue?: string | undefined;
   /** Runs the graphs. Child processes otherwise. */
   readonly engine?: Engine | undefined;
 }
@@ -213,15 +223,17 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     },
   );
   const residency = options.residency ?? (weightBytes <= SMALL_BYTES ? "resident" : undefined);
+  const workers = options.queue === undefined ? undefined : await queueWorkers(options.queue, log);
   const engine = options.engine ??
     new HostedEngine({
+      executor: workers,
       registry,
       plugins,
       maxMemory,
       maxGpuMemory,
       models: [...models, ...decoders, ...transformers].map(({ name, reference }) => ({ name, reference })),
       store,
-      lanes,
+      lanes: lanes ?? (workers ? QUEUE_LANES : undefined),
       device,
       threads,
       residency,
@@ -266,6 +278,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     },
   });
   metrics.watch(jobs);
+  if (workers) metrics.watchQueues(() => workers.depths());
   const artifacts = new ArtifactFiles(store, quota);
   const pictures = new Pictures(store, artifacts, limits);
   const context = {
@@ -297,4 +310,15 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
       await jobs.close();
     },
   };
+}
+
+/** Opens the queue whose workers run the stages. */
+async function queueWorkers(address: string, log: Log): Promise<QueueExecutor> {
+  const { QueueExecutor } = await import("../queue/queue_executor.ts");
+  const executor = new QueueExecutor(address, {
+    keepsOpen: true,
+    onWarning: (error) => log("queue_error", { error }),
+  });
+  await executor.connect();
+  return executor;
 }

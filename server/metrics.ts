@@ -7,6 +7,7 @@
 import { memoryUsage } from "node:process";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { RunEvent } from "../graph/events.ts";
+import type { QueueDepth } from "../queue/queue_executor.ts";
 import { EventLoopWatch } from "./event_loop_watch.ts";
 import type { Job } from "./jobs/job.ts";
 import type { Jobs } from "./jobs/jobs.ts";
@@ -103,6 +104,30 @@ export class Metrics {
     };
     gauge("pixstage_jobs_waiting", "Jobs that wait.", () => jobs.waiting);
     gauge("pixstage_jobs_running", "Runs under way.", () => jobs.running);
+  }
+
+  /** Watches the queues that workers take jobs from. */
+  watchQueues(look: () => Promise<readonly QueueDepth[]>): void {
+    new Gauge({
+      name: "pixstage_queue_jobs",
+      help: "Jobs in a queue of workers.",
+      labelNames: ["queue", "state"],
+      registers: [this.#registry],
+      async collect() {
+        for (const { queue, jobs } of await look()) {
+          for (const [state, count] of Object.entries(jobs)) this.set({ queue, state }, count);
+        }
+      },
+    });
+    new Gauge({
+      name: "pixstage_queue_oldest_seconds",
+      help: "Seconds that the oldest waiting job of a queue of workers has waited.",
+      labelNames: ["queue"],
+      registers: [this.#registry],
+      async collect() {
+        for (const { queue, oldestSeconds } of await look()) this.set({ queue }, oldestSeconds);
+      },
+    });
   }
 
   /** Counts an answer. Methods that nobody knows are counted together: each name would take memory for ever. */

@@ -65,7 +65,12 @@ export const encodeStage: Stage = defineStage({
     // 2. Say what comes out, and what it takes.
     const shape = [prompts.length, sequenceLength];
     return {
-      identity: { prompts, cleanCaption, ...precisionIdentity(precision), length: sequenceLength },
+      identity: {
+        prompts,
+        cleanCaption,
+        ...precisionIdentity(precision, device.traits),
+        length: sequenceLength,
+      },
       weights: [
         ...Object.entries(files).map(([component, content]) => ({
           model: name,

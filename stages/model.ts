@@ -13,8 +13,9 @@ import type { Component } from "../models/checkpoint/component.ts";
 import type { Weights } from "../models/checkpoint/weights.ts";
 import { defaultResidency, weightBytes } from "../models/memory.ts";
 import { checkPrecision, type Precision } from "../models/precision.ts";
-import { QUANTIZER_VERSION } from "../models/quantization/recipe.ts";
+import { recipeOf } from "../models/quantization/recipe.ts";
 import type { LoadProgress, Residency } from "../models/segments.ts";
+import type { RuntimeTraits } from "../runtime/runtime.ts";
 import type { PrepareContext, RunContext } from "./stage.ts";
 import type { StageReport } from "./stage_report.ts";
 
@@ -30,10 +31,11 @@ export const modelParameters = {
  * What a result depends on by its precision: the version of the quantizer too, where weights are quantized.
  *
  * @param precision The precision.
+ * @param traits The traits of the device.
  */
-export function precisionIdentity(precision: Precision): JsonObject {
-  const isQuantized = precision === "int8" || precision === "int4";
-  return isQuantized ? { precision, quantizer: QUANTIZER_VERSION } : { precision };
+export function precisionIdentity(precision: Precision, traits: RuntimeTraits): JsonObject {
+  const recipe = recipeOf(precision, traits);
+  return recipe ? { precision: recipe.name, quantizer: recipe.version } : { precision };
 }
 
 /**
@@ -47,7 +49,7 @@ export function requirePrecision(
   { device, models }: Pick<PrepareContext<unknown>, "device" | "models">,
 ): void {
   checkPrecision(precision, device);
-  if (precision !== "float32" && precision !== "float16" && !models.quantized) {
+  if (recipeOf(precision, device.traits) && !models.quantized) {
     throw new InputError(
       "invalid_value",
       `Cannot run in ${precision} as there is no place here to keep quantized weights: choose float32`,
@@ -69,12 +71,11 @@ export async function openWeights(
   part: string,
   precision: Precision,
   models: Pick<PrepareContext<unknown>["models"], "quantized">,
-  { report, signal }: Pick<RunContext, "report" | "signal">,
+  { runtime, report, signal }: Pick<RunContext, "runtime" | "report" | "signal">,
 ): Promise<Weights> {
-  if (precision === "float32" || precision === "float16" || !models.quantized) {
-    return await component.weights();
-  }
-  return await models.quantized(component, precision, {
+  const recipe = recipeOf(precision, runtime.traits);
+  if (!recipe || !models.quantized) return await component.weights();
+  return await models.quantized(component, recipe.name, {
     signal,
     onProgress: ({ done, total, bytes }) =>
       report({

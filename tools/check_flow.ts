@@ -24,6 +24,7 @@ const FOLDERS = [
   "hub",
   "stages",
   "graph",
+  "queue",
   "devices",
   "pixstage",
   "local.ts",

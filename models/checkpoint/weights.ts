@@ -32,7 +32,11 @@ export interface WeightLocation {
 }
 
 /** Where a quantized weight's parts lie. */
-export interface QuantizedLocation {
+export type QuantizedLocation = BlockLocation | ColumnLocation;
+
+/** Where a weight that is quantized in blocks lies. */
+export interface BlockLocation {
+  readonly layout: "blocks";
   /** Bits of a weight. */
   readonly bits: number;
   /** Weights of a row that share a scale. */
@@ -40,6 +44,15 @@ export interface QuantizedLocation {
   /** Values, uint8 [rows, blocks, bytes]. */
   readonly packed: WeightLocation;
   /** What one unit of each block is worth, float32 [rows, blocks]. */
+  readonly scales: WeightLocation;
+}
+
+/** Where a weight of 8 bits with a scale for each output lies. */
+export interface ColumnLocation {
+  readonly layout: "columns";
+  /** Values, transposed: int8 [columns, rows]. */
+  readonly packed: WeightLocation;
+  /** What one unit of each row is worth, float32 [rows]. */
   readonly scales: WeightLocation;
 }
 

@@ -12,18 +12,24 @@ import type { DType } from "../../artifacts/dtype.ts";
 import { FLOAT8_VALUES, type Float8DType, isFloat8 } from "../../artifacts/float8.ts";
 import { type Tensor, tensor, tensorBytes } from "../../artifacts/tensor.ts";
 import type { ModelGraph } from "../../runtime/runtime.ts";
-import type { QuantizedLocation, WeightLocation } from "../checkpoint/weights.ts";
+import type { WeightLocation } from "../checkpoint/weights.ts";
 import {
   AttributeProto_AttributeType as AttributeType,
-  type AttributeProtoSchema,
   ModelProtoSchema,
-  type NodeProtoSchema,
-  TensorProto_DataLocation as DataLocation,
   TensorProto_DataType as DataType,
   type TensorProtoSchema,
   type ValueInfoProtoSchema,
 } from "./onnx_pb.ts";
 import { DATA_TYPES } from "./data_types.ts";
+import {
+  type Attribute,
+  attribute,
+  type Dimension,
+  externalWeight,
+  type Node,
+  type NodeAttribute,
+  valueInfo,
+} from "./graph_parts.ts";
 import { weightSlices } from "./weight_slices.ts";
 import { weightsFolder } from "./weights_folder.ts";
 
@@ -33,14 +39,8 @@ export interface Value {
   readonly name: string;
 }
 
-/** A size of an axis: a number, or the name of a size that is known at each run only. */
-export type Dimension = number | string;
-
 /** A type that graphs compute in. */
 export type ComputeType = "float32" | "float16";
-
-/** An operator's attribute: a bigint is an ONNX INT, a number a FLOAT, an array INTS. */
-export type Attribute = bigint | number | string | readonly bigint[];
 
 /** A graph with the names that its values are handed over by. */
 export interface BuiltGraph extends ModelGraph {
@@ -53,8 +53,6 @@ export interface BuiltGraph extends ModelGraph {
 const ONNX_OPSET = 21n;
 const ONNX_IR_VERSION = 10n;
 const CONTRIB_DOMAIN = "com.microsoft";
-/** `accuracy_level` of MatMulNBits: products of bytes. */
-const INT8_ACTIVATIONS = 4n;
 
 /**
  * Builds one graph. Operators are methods that take and return {@linkcode Value}s; computation is in float32 unless
@@ -75,12 +73,12 @@ const INT8_ACTIVATIONS = 4n;
  * ```
  */
 export class GraphBuilder {
-  readonly #nodes: MessageInitShape<typeof NodeProtoSchema>[] = [];
+  #nodes: Node[] = [];
   /**
    * Casts of weights. They come first in the graph: of two values that an operator needs, ONNX Runtime computes the one
    * with the later node first, so a cast runs right before its use, and few float32 copies are alive at a time.
    */
-  readonly #casts: MessageInitShape<typeof NodeProtoSchema>[] = [];
+  readonly #casts: Node[] = [];
   /** Constants, and weights of the checkpoint, whose folder is known when all of them are. */
   readonly #initializers: (MessageInitShape<typeof TensorProtoSchema> | WeightLocation)[] = [];
   readonly #inputs: MessageInitShape<typeof ValueInfoProtoSchema>[] = [];
@@ -90,6 +88,7 @@ export class GraphBuilder {
   readonly #renamed = new Map<string, string>();
   readonly #exposed: (name: string) => boolean;
   #prepareWeights = false;
+  #multipliesBytes = false;
   #weightBytes = 0;
   #count = 0;
 
@@ -123,14 +122,34 @@ export class GraphBuilder {
   weight(location: WeightLocation, dtype: ComputeType = "float32"): Value {
     return this.shared(
       `${location.name}:${dtype}`,
-      () => this.#toType(this.#external(location), location.dtype, dtype, this.#casts),
+      () => this.#toType(this.stored(location), location.dtype, dtype, this.#casts),
     );
+  }
+
+  /** A weight of the checkpoint, in the type that it is stored in. */
+  stored(location: WeightLocation): Value {
+    return this.shared(location.name, () => {
+      this.#initializers.push(location);
+      this.#weightBytes += location.length;
+      return { name: location.name };
+    });
+  }
+
+  /** Lets weights be prepared once when the graph opens. */
+  prepareWeights(): void {
+    this.#prepareWeights = true;
+  }
+
+  /** Unsigned bytes `x` [rows, in], greater by `zero`, times bytes `weight` [in, out] and `scales` [out], in float32. */
+  multiplyBytes(x: Value, zero: Value, weight: Value, scales: Value): Value {
+    this.#multipliesBytes = true;
+    return this.contrib("MatMulIntegerToFloat", [x, weight, this.scalar(1), scales, zero]);
   }
 
   /** Some rows of a weight [rows, width], as float32: gathered as stored, cast after, so only these are read. */
   rows(location: WeightLocation, indices: Value): Value {
     if (isFloat8(location.dtype)) return this.#float8Rows(location, location.dtype, indices);
-    const rows = this.op("Gather", [this.#external(location), indices]);
+    const rows = this.op("Gather", [this.stored(location), indices]);
     return this.#toType(rows, location.dtype, "float32", this.#nodes);
   }
 
@@ -200,7 +219,6 @@ export class GraphBuilder {
 
   /** The same as {@linkcode GraphBuilder.gemm} with a weight of the checkpoint; a large one is cast and multiplied slice by slice. All are of one type. */
   linear(x: Value, weight: WeightLocation, bias?: Value, dtype: ComputeType = "float32"): Value {
-    if (weight.quantized) return this.#quantizedLinear(x, weight, weight.quantized, bias);
     const slices = weightSlices(weight, dtype);
     if (slices.length === 1) return this.gemm(x, this.weight(weight, dtype), bias);
     const biases = bias && this.split(bias, 0, slices.map(({ shape }) => shape[0]!));
@@ -295,6 +313,11 @@ export class GraphBuilder {
     return this.#node("Split", [x], { axis: BigInt(axis), num_outputs: BigInt(parts) }, "", parts);
   }
 
+  /** Places of the largest values of a vector, int64 [count], in no order. */
+  largest(x: Value, count: number): Value {
+    return this.#node("TopK", [x, this.int64s([count])], { axis: 0n, sorted: 0n }, "", 2)[1]!;
+  }
+
   /** Puts values one behind the other. */
   concat(parts: readonly Value[], axis: number): Value {
     return this.op("Concat", parts, { axis: BigInt(axis) });
@@ -337,6 +360,32 @@ export class GraphBuilder {
   }
 
   /**
+   * One of two values: which one is known at each run, and the other is not computed. Weights and constants that a branch
+   * makes are the graph's; other values of a branch stay within it, shared ones too.
+   *
+   * @param condition A boolean scalar.
+   * @param then Makes the value where the condition holds.
+   * @param otherwise Makes the value where it does not; of the same type and shape.
+   * @param dtype Their type.
+   * @param dims Their shape.
+   */
+  choose(
+    condition: Value,
+    then: () => Value,
+    otherwise: () => Value,
+    dtype: DType,
+    dims: readonly Dimension[],
+  ): Value {
+    const branches = [
+      this.#branch("then_branch", then, dtype, dims),
+      this.#branch("else_branch", otherwise, dtype, dims),
+    ];
+    const chosen = this.op("If", [condition]);
+    this.#nodes.at(-1)!.attribute.push(...branches);
+    return chosen;
+  }
+
+  /**
    * The graph as ONNX bytes.
    *
    * @param name What it is, for errors and reports.
@@ -350,11 +399,7 @@ export class GraphBuilder {
       opsetImport: [{ domain: "", version: ONNX_OPSET }, { domain: CONTRIB_DOMAIN, version: 1n }],
       graph: {
         name,
-        node: [...this.#casts, ...this.#nodes].map((node) => ({
-          ...node,
-          input: node.input!.map((name) => this.#renamed.get(name) ?? name),
-          output: node.output!.map((name) => this.#renamed.get(name) ?? name),
-        })),
+        node: [...this.#casts, ...this.#nodes].map((node) => this.#withNames(node)),
         initializer: this.#initializers.map((value) =>
           "folder" in value ? externalWeight(value, place.pathOf(value)) : value
         ),
@@ -369,30 +414,49 @@ export class GraphBuilder {
       outputs: this.#outputs.map((output) => output.name!),
       weightBytes: this.#weightBytes,
       ...(this.#prepareWeights || options.prepareWeights ? { prepareWeights: true } : {}),
+      ...(this.#multipliesBytes ? { multipliesBytes: true } : {}),
       ...(weights.length === 0
         ? {}
         : { weightsFolder: place.folder, weightFiles: [...new Set(weights.map(place.pathOf))] }),
     };
   }
 
-  /** A product with quantized weights; the activations are quantized too, in blocks of their own. */
-  #quantizedLinear(x: Value, { shape }: WeightLocation, quantized: QuantizedLocation, bias?: Value): Value {
-    const [rows = 0, columns = 0] = shape;
-    const { bits, block, packed, scales } = quantized;
-    this.#prepareWeights = true;
-    const product = this.contrib("MatMulNBits", [x, this.#external(packed), this.#external(scales)], {
-      K: BigInt(columns),
-      N: BigInt(rows),
-      bits: BigInt(bits),
-      block_size: BigInt(block),
-      accuracy_level: INT8_ACTIVATIONS,
-    });
-    return bias ? this.add(product, bias) : product;
+  /** A node, and those of its branches, with the names that outputs were given. */
+  #withNames(node: Node): Node {
+    const named = (name: string): string => this.#renamed.get(name) ?? name;
+    return {
+      ...node,
+      input: node.input.map(named),
+      output: node.output.map(named),
+      attribute: node.attribute.map((attribute) =>
+        attribute.g
+          ? {
+            ...attribute,
+            g: { ...attribute.g, node: attribute.g.node.map((inner) => this.#withNames(inner)) },
+          }
+          : attribute
+      ),
+    };
+  }
+
+  /** The nodes of a branch as a graph with one output. */
+  #branch(name: string, make: () => Value, dtype: DType, dims: readonly Dimension[]): NodeAttribute {
+    const outer = this.#nodes;
+    const nodes: Node[] = [];
+    this.#nodes = nodes;
+    try {
+      // A branch gives a value of its own, also where it makes none.
+      const value = this.op("Identity", [make()]);
+      const g = { name, node: nodes, output: [valueInfo(value.name, dtype, dims)] };
+      return { name, type: AttributeType.GRAPH, g };
+    } finally {
+      this.#nodes = outer;
+    }
   }
 
   /** Rows of 8-bit floats, which Gather does not know: of their bits, each of which is then looked up. */
   #float8Rows(location: WeightLocation, dtype: Float8DType, indices: Value): Value {
-    const bits = this.#external({ ...location, name: `${location.name}:bits`, dtype: "uint8" });
+    const bits = this.stored({ ...location, name: `${location.name}:bits`, dtype: "uint8" });
     const rows = this.op("Cast", [this.op("Gather", [bits, indices])], { to: BigInt(DataType.INT32) });
     return this.op("Gather", [this.vector([...FLOAT8_VALUES[dtype]]), rows]);
   }
@@ -403,7 +467,7 @@ export class GraphBuilder {
     attributes: Record<string, Attribute>,
     domain: string,
     outputs: number,
-    nodes = this.#nodes,
+    nodes: Node[] = this.#nodes,
   ): Value[] {
     const name = this.#name(type);
     const output = Array.from({ length: outputs }, (_, index) => index === 0 ? name : `${name}:${index}`);
@@ -419,20 +483,7 @@ export class GraphBuilder {
     return output.map((name) => ({ name }));
   }
 
-  #external(location: WeightLocation): Value {
-    return this.shared(location.name, () => {
-      this.#initializers.push(location);
-      this.#weightBytes += location.length;
-      return { name: location.name };
-    });
-  }
-
-  #toType(
-    value: Value,
-    from: DType,
-    to: ComputeType,
-    nodes: MessageInitShape<typeof NodeProtoSchema>[],
-  ): Value {
+  #toType(value: Value, from: DType, to: ComputeType, nodes: Node[]): Value {
     if (from === to) return value;
     return this.#node("Cast", [value], { to: BigInt(DATA_TYPES[to]) }, "", 1, nodes)[0]!;
   }
@@ -442,53 +493,6 @@ export class GraphBuilder {
   }
 }
 
-/** A weight that stays in its file. */
-function externalWeight(
-  { name, shape, dtype, offset, length }: WeightLocation,
-  path: string,
-): MessageInitShape<typeof TensorProtoSchema> {
-  return {
-    name,
-    dims: shape.map(BigInt),
-    dataType: DATA_TYPES[dtype],
-    dataLocation: DataLocation.EXTERNAL,
-    externalData: [
-      { key: "location", value: path },
-      { key: "offset", value: String(offset) },
-      { key: "length", value: String(length) },
-    ],
-  };
-}
-
 function isValue(value: object): value is Value {
   return "name" in value;
-}
-
-function valueInfo(
-  name: string,
-  dtype: DType,
-  dims: readonly Dimension[],
-): MessageInitShape<typeof ValueInfoProtoSchema> {
-  const dim = dims.map((size) => ({
-    value: typeof size === "number"
-      ? { case: "dimValue" as const, value: BigInt(size) }
-      : { case: "dimParam" as const, value: size },
-  }));
-  return {
-    name,
-    type: { value: { case: "tensorType", value: { elemType: DATA_TYPES[dtype], shape: { dim } } } },
-  };
-}
-
-function attribute(name: string, value: Attribute): MessageInitShape<typeof AttributeProtoSchema> {
-  switch (typeof value) {
-    case "bigint":
-      return { name, type: AttributeType.INT, i: value };
-    case "number":
-      return { name, type: AttributeType.FLOAT, f: value };
-    case "string":
-      return { name, type: AttributeType.STRING, s: new TextEncoder().encode(value) };
-    default:
-      return { name, type: AttributeType.INTS, ints: [...value] };
-  }
 }

@@ -18,6 +18,7 @@ import type { Component } from "../checkpoint/component.ts";
 import { AutoencoderConfig, spatialFactor } from "../vae/autoencoder_config.ts";
 import { guidanceHalves, transformerFacts, transformerMemoryChoices } from "./memory.ts";
 import { classifyResolution } from "./resolution_bins.ts";
+import { selfAttentionName } from "./transformer.ts";
 import { PixArtTransformerConfig } from "./transformer_config.ts";
 import { PixArtTransformer } from "./transformer_runner.ts";
 
@@ -38,6 +39,7 @@ export async function pixartDenoiser(checkpoint: Checkpoint, component: Componen
     component,
     spatialFactor: factor,
     identity: { family },
+    selfAttentions: Array.from({ length: config.num_layers }, (_, block) => selfAttentionName(block)),
     latentColours: in_channels === 4
       ? defaults.latentColours ?? LATENT_COLOURS[family === "sigma" ? "sdxl" : "sd"]
       : undefined,

@@ -38,6 +38,8 @@ export interface HalfBlockOptions {
   readonly bias: boolean;
   readonly epsilon: number;
   readonly activation: "gelu" | "gelu-approximate";
+  /** Gives what self-attention gives, or, where a prediction perturbs it, the values themselves. */
+  readonly perturb: (value: () => Value, attend: (value: () => Value) => Value) => Value;
   /** Branches of guidance whose rows stand one behind the other. */
   readonly branches: number;
   /** The projected texts of all branches, filled up to one length: [branches · text tokens, text width], in float16. */
@@ -63,7 +65,8 @@ export function halfBlock(
   modulation: BlockModulation,
   options: HalfBlockOptions,
 ): Value {
-  const { module, width, heads, bias, epsilon, activation, branches, text, textWidth, textLengths } = options;
+  const { module, width, heads, bias, epsilon, activation, perturb, branches, text, textWidth, textLengths } =
+    options;
   const g = layers.graph;
   const weight = (name: string, rows: number, columns: number) =>
     layers.matrix(`${module}.${name}`, [rows, columns]);
@@ -73,14 +76,13 @@ export function halfBlock(
   const normed = g.layerNorm(hidden, modulation.scale, modulation.shift, epsilon);
   const project = (name: string, hasBias: boolean) =>
     g.gemm(normed, weight(name, width, width), hasBias ? biasOf(name, width) : undefined);
-  const seen = g.attention(
-    project("attn1.to_q", bias),
-    project("attn1.to_k", false),
-    project("attn1.to_v", false),
-    {
-      heads,
-      sequences: branches,
-    },
+  const seen = perturb(
+    () => project("attn1.to_v", false),
+    (value) =>
+      g.attention(project("attn1.to_q", bias), project("attn1.to_k", false), value(), {
+        heads,
+        sequences: branches,
+      }),
   );
   const out = weight("attn1.to_out.0", width, width);
   const through = bias ? biasThrough(biasOf("attn1.to_v", width)) : undefined;

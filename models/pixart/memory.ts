@@ -20,7 +20,7 @@ import {
   precisionBytes,
   PROCESS_BYTES,
 } from "../memory.ts";
-import type { Precision } from "../precision.ts";
+import { isQuantizedPrecision, type Precision } from "../precision.ts";
 import type { Residency } from "../segments.ts";
 import type { PixArtTransformerConfig } from "./transformer_config.ts";
 
@@ -39,9 +39,9 @@ const CAST_SHARE = 0.4;
 const PACKING_SHARE = 1 / 3;
 
 /** Activations of a block on a GPU for each token and channel, as float32 values. */
-const GPU_UNITS = { float32: 30, float16: 21, int8: 30, int4: 30 } as const;
+const GPU_UNITS = { float32: 30, float16: 21, "int8-blocks": 30, int8: 30, int4: 30 } as const;
 /** Memory of matrices on a GPU as a share of their weights: those in float16 are held a second time in part. */
-const GPU_HELD = { float32: 1, float16: 1.24, int8: 1, int4: 1 } as const;
+const GPU_HELD = { float32: 1, float16: 1.24, "int8-blocks": 1, int8: 1, int4: 1 } as const;
 
 /** Tokens that a transformer attends to. */
 export interface TransformerTokens {
@@ -124,7 +124,7 @@ function heldBytes(facts: LayeredFacts, residency: Residency, precision: Precisi
   const share = precision === "float32" ? FLOAT32_BYTES / facts.storedBytes : 1;
   const layer = precisionBytes(facts.layerBytes, facts, precision);
   const held = residency === "stream" ? layer : precisionBytes(facts.weightBytes, facts, precision);
-  const packed = precision === "int8" || precision === "int4" ? held + PACKING_SHARE * layer : held;
+  const packed = isQuantizedPrecision(precision) ? held + PACKING_SHARE * layer : held;
   return share * STEP_SHARE * packed;
 }
 

@@ -34,7 +34,7 @@ export interface PixArtOptions extends SegmentOptions {
   readonly halves?: 1 | 2 | undefined;
   /**
    * Whether the texts are short, so that cross-attention is cheaper with its projections absorbed; the result is the same
-   * but for rounding. Quantized weights cannot be absorbed.
+   * but for rounding. Weights that are quantized in blocks cannot be absorbed.
    *
    * @default {false}
    */
@@ -53,6 +53,21 @@ export interface PixArtOptions extends SegmentOptions {
    * @default {false}
    */
   readonly projectsText?: boolean | undefined;
+  /**
+   * Names of the self-attentions that a prediction may perturb. Where there are any, graphs have an input
+   * {@linkcode PERTURBED}.
+   *
+   * @default {[]}
+   */
+  readonly perturbable?: readonly string[] | undefined;
+}
+
+/** Name of the boolean that says whether self-attentions are perturbed. */
+export const PERTURBED = "perturbed";
+
+/** Name of a block's self-attention. */
+export function selfAttentionName(block: number): string {
+  return `transformer_blocks.${block}.attn1`;
 }
 
 /** Name of the projected text, where each prediction computes keys and values. */
@@ -95,7 +110,7 @@ export function pixartTextGraph(
  * [columns, width / 2], `position_rows` [rows, width / 2], `timestep` [1, 256], where the configuration has size
  * conditions `resolution` [2, 256] and `aspect_ratio` [1, 256], and each block's keys and values, or the projected
  * {@linkcode TEXT}: of each half [tokens, width], or, where the sum is in float16, of all as [halves, tokens, width] with
- * their {@linkcode TEXT_LENGTHS} → `sample` [halves, out channels, h, w].
+ * their {@linkcode TEXT_LENGTHS}, and where there are perturbable self-attentions {@linkcode PERTURBED} → `sample` [halves, out channels, h, w].
  */
 export function pixartStepSegments(
   config: PixArtTransformerConfig,
@@ -152,11 +167,13 @@ class PixArtLayers {
   readonly #projectsText: boolean;
   readonly #halves: 1 | 2;
   readonly #shortText: boolean;
+  readonly #perturbable: readonly string[];
 
   constructor(config: PixArtTransformerConfig, weights: Weights, options: PixArtOptions) {
     this.#config = config;
     this.#halves = options.halves ?? 1;
     this.#shortText = options.shortText ?? false;
+    this.#perturbable = options.perturbable ?? [];
     this.width = config.num_attention_heads * config.attention_head_dim;
     this.graph = new GraphBuilder(options.exposed);
     this.#computeType = options.computeType ?? "float32";
@@ -271,15 +288,19 @@ class PixArtLayers {
         bias,
         epsilon: norm_eps,
         activation: activation_fn,
+        perturb: (value, attend) => this.#perturb(index, value, attend),
         ...this.#textBatch(),
       });
     }
 
     const normed = this.#narrow(this.#modulated(hidden, scale, shift, norm_eps));
-    const [query, key, value] = ["to_q", "to_k", "to_v"].map((name) =>
-      this.#widen(large.linear(`${module}.attn1.${name}`, normed, width, width, bias))
-    );
-    const seen = this.#narrow(g.attention(query!, key!, value!, { heads, sequences: this.#halves }));
+    const project = (name: string) =>
+      this.#widen(large.linear(`${module}.attn1.${name}`, normed, width, width, bias));
+    const seen = this.#narrow(this.#perturb(
+      index,
+      () => project("to_v"),
+      (value) => g.attention(project("to_q"), project("to_k"), value(), { heads, sequences: this.#halves }),
+    ));
     const attended = this.#widen(large.linear(`${module}.attn1.to_out.0`, seen, width, width));
     g.probe(`block.${index}/attn1`, attended, tokens);
     hidden = g.add(hidden, g.mul(attended, gate));
@@ -298,6 +319,18 @@ class PixArtLayers {
     const fed = this.#widen(large.linear(`${module}.ff.net.2`, activated, 4 * width, width));
     g.probe(`block.${index}/ff`, fed, tokens);
     return g.probe(`block.${index}`, g.add(hidden, g.mul(fed, gateFf)), tokens);
+  }
+
+  /**
+   * What self-attention gives. Where it is perturbed, each token sees itself alone, so that queries and keys are not
+   * needed.
+   */
+  #perturb(block: number, value: () => Value, attend: (value: () => Value) => Value): Value {
+    const g = this.graph;
+    if (!this.#perturbable.includes(selfAttentionName(block))) return attend(value);
+    const perturbed = g.shared(PERTURBED, () => g.input(PERTURBED, "bool", []));
+    const own = value();
+    return g.choose(perturbed, () => own, () => attend(() => own), this.sumType, ["tokens", this.width]);
   }
 
   /** Each half attends to the tokens of its own text, which are not as many as the other's. */

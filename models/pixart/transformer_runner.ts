@@ -12,6 +12,7 @@ import type { Runtime } from "../../runtime/runtime.ts";
 import { isShortText } from "./absorbed_attention.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import {
+  PERTURBED,
   type PixArtOptions,
   pixartStepSegments,
   pixartTextGraph,
@@ -40,6 +41,8 @@ export interface PredictInputs {
   readonly timestep: number;
   /** The text. */
   readonly text: PreparedText;
+  /** Whether the self-attentions that the transformer was opened to perturb are perturbed. */
+  readonly perturbed?: boolean | undefined;
   /** The picture's size in pixels; needed where the configuration says `use_additional_conditions`. */
   readonly renderSize?: { readonly height: number; readonly width: number } | undefined;
 }
@@ -77,6 +80,7 @@ export class PixArtTransformer implements AsyncDisposable {
   readonly #halves: 1 | 2;
   readonly #absorbs: boolean;
   readonly #batchesTexts: boolean;
+  readonly #perturbs: boolean;
   #step: { readonly shortText: boolean; readonly model: SegmentedModel } | undefined;
   #position:
     | { readonly rows: number; readonly columns: number; readonly embedding: PositionEmbedding }
@@ -86,10 +90,11 @@ export class PixArtTransformer implements AsyncDisposable {
     config: PixArtTransformerConfig,
     text: SegmentedModel,
     openStep: (shortText: boolean) => Promise<SegmentedModel>,
-    { halves, absorbs, batchesTexts }: {
+    { halves, absorbs, batchesTexts, perturbs }: {
       readonly halves: 1 | 2;
       readonly absorbs: boolean;
       readonly batchesTexts: boolean;
+      readonly perturbs: boolean;
     },
   ) {
     this.config = config;
@@ -98,6 +103,7 @@ export class PixArtTransformer implements AsyncDisposable {
     this.#halves = halves;
     this.#absorbs = absorbs;
     this.#batchesTexts = batchesTexts;
+    this.#perturbs = perturbs;
   }
 
   /**
@@ -107,8 +113,8 @@ export class PixArtTransformer implements AsyncDisposable {
    * @param runtime Opens the graphs.
    * @param config Its configuration.
    * @param weights Its weights, in any floating-point type.
-   * @param options How long weights are held, what the blocks compute in (float32 by default), and how
-   *   many halves of guidance are predicted at once (1 by default).
+   * @param options How long weights are held, what the blocks compute in (float32 by default), how many
+   *   halves of guidance are predicted at once (1 by default), and which self-attentions may be perturbed (none).
    * @returns The transformer.
    * @throws {MissingWeightError} if a weight is missing.
    */
@@ -116,17 +122,17 @@ export class PixArtTransformer implements AsyncDisposable {
     runtime: Runtime,
     config: PixArtTransformerConfig,
     weights: Weights,
-    options: OpenModelOptions & Pick<PixArtOptions, "computeType" | "halves"> = {},
+    options: OpenModelOptions & Pick<PixArtOptions, "computeType" | "halves" | "perturbable"> = {},
   ): PixArtTransformer {
     const layersPerSegment = options.layersPerSegment ?? (options.residency === "stream" ? 1 : undefined);
-    const { computeType = "float32", halves = 1 } = options;
+    const { computeType = "float32", halves = 1, perturbable = [] } = options;
     const { hostMemory, float16 } = runtime.traits;
     const projectsText = !hostMemory;
     const text = new SegmentedModel(runtime, [pixartTextGraph(config, weights, { projectsText })], {
       residency: "stream",
     });
     const sumType = computeType === "float16" && float16 === "blocks" ? "float16" : "float32";
-    const absorbs = hostMemory && computeType === "float32" && !isQuantized(weights);
+    const absorbs = hostMemory && computeType === "float32" && !isInBlocks(weights);
     const build = (shortText: boolean) =>
       pixartStepSegments(config, weights, {
         layersPerSegment,
@@ -135,13 +141,19 @@ export class PixArtTransformer implements AsyncDisposable {
         halves,
         shortText,
         projectsText,
+        perturbable,
       });
     // Most texts are short; building finds a missing weight before anything is opened.
     const likely = build(absorbs);
     const openStep = (shortText: boolean) =>
       SegmentedModel.open(runtime, shortText === absorbs ? likely : build(shortText), options);
     const batchesTexts = sumType === "float16";
-    return new PixArtTransformer(config, text, openStep, { halves, absorbs, batchesTexts });
+    return new PixArtTransformer(config, text, openStep, {
+      halves,
+      absorbs,
+      batchesTexts,
+      perturbs: perturbable.length > 0,
+    });
   }
 
   /**
@@ -238,6 +250,9 @@ export class PixArtTransformer implements AsyncDisposable {
     return {
       ...(this.#batchesTexts ? textBatch(texts) : textsByName(texts)),
       ...this.#sizeConditions(inputs),
+      ...(this.#perturbs
+        ? { [PERTURBED]: tensor("bool", [], Uint8Array.of(Number(inputs.perturbed ?? false))) }
+        : {}),
       latents: inputs.latents,
       timestep: timestepEmbedding([inputs.timestep]),
       position_columns: columns,
@@ -309,6 +324,7 @@ function textBatch(texts: readonly PreparedText[]): Record<string, Tensor> {
   };
 }
 
-function isQuantized(weights: Weights): boolean {
-  return weights.locate("transformer_blocks.0.attn2.to_q.weight").quantized !== undefined;
+/** Whether weights are quantized in blocks, which cannot be had as a matrix. */
+function isInBlocks(weights: Weights): boolean {
+  return weights.locate("transformer_blocks.0.attn2.to_q.weight").quantized?.layout === "blocks";
 }

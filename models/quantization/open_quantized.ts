@@ -12,9 +12,10 @@ import { fingerprint } from "../checkpoint/fingerprint.ts";
 import { openSafetensorsWeights } from "../checkpoint/safetensors_weights.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import type { QuantizeOptions } from "../models.ts";
+import type { QuantizedPrecision } from "../precision.ts";
 import { markUsed, quantizedPath } from "./quantized_folder.ts";
 import { QuantizedWeights } from "./quantized_weights.ts";
-import { isQuantized, QUANTIZER_VERSION, RECIPES } from "./recipe.ts";
+import { isQuantized, RECIPES } from "./recipe.ts";
 import { writeQuantized } from "./write_quantized.ts";
 
 /**
@@ -23,7 +24,7 @@ import { writeQuantized } from "./write_quantized.ts";
  * fingerprint to see.
  *
  * @param component The component.
- * @param precision How its matrices are quantized.
+ * @param name How its matrices are quantized.
  * @param folder The folder that quantized weights are kept in.
  * @param options A callback for progress, and a signal.
  * @returns The weights.
@@ -31,14 +32,14 @@ import { writeQuantized } from "./write_quantized.ts";
  */
 export async function openQuantized(
   component: Component,
-  precision: "int8" | "int4",
+  name: QuantizedPrecision,
   folder: string,
   options: QuantizeOptions = {},
 ): Promise<Weights> {
-  const recipe = RECIPES[precision];
+  const recipe = RECIPES[name];
   const weights = await component.weights();
   const identity = `${await fingerprint(component)}-${await timeOfWeights(component)}`;
-  const path = quantizedPath(folder, `${identity}-${recipe.name}-v${QUANTIZER_VERSION}`);
+  const path = quantizedPath(folder, `${identity}-${recipe.name}-v${recipe.version}`);
   await writeQuantized(path, weights, recipe, { component: identity, name: component.name }, options);
   await markUsed(path);
   const source = await openDiskSource(dirname(path));

@@ -1,6 +1,6 @@
 // This module is browser compatible.
 
-import type { QuantizationRecipe } from "./recipe.ts";
+import type { BlockRecipe } from "./recipe.ts";
 
 /** Quantized rows. */
 export interface QuantizedRows {
@@ -21,7 +21,7 @@ export interface QuantizedRows {
 export function quantizeRows(
   values: Float32Array,
   columns: number,
-  recipe: QuantizationRecipe,
+  recipe: BlockRecipe,
 ): QuantizedRows {
   const { bits, block } = recipe;
   const rows = values.length / columns;

@@ -1,8 +1,8 @@
 /**
  * What lies in the folder of quantized weights, and making room there.
  *
- *     FINGERPRINT-TIME-int8-v1/model.safetensors        the weights
- *     FINGERPRINT-TIME-int8-v1/model.safetensors.lock   held while they are written; its time is that of their last use
+ *     FINGERPRINT-TIME-int8-v2/model.safetensors        the weights
+ *     FINGERPRINT-TIME-int8-v2/model.safetensors.lock   held while they are written; its time is that of their last use
  *
  * @module
  */
@@ -21,8 +21,10 @@ export interface QuantizedEntry {
   readonly folder: string;
   /** The component that they were made from, such as `PixArt-XL-2-512x512/text_encoder`; `undefined` until whole. */
   readonly component?: string;
-  /** Their recipe: `int8` or `int4`; `undefined` until whole. */
+  /** Their recipe, such as `int8`; `undefined` until whole. */
   readonly recipe?: string;
+  /** The version of the quantizer that wrote them; `undefined` until whole. */
+  readonly version?: string;
   /** What they take on the disk, in bytes. */
   readonly bytes: number;
   /** When they were last opened, in milliseconds since 1970. */
@@ -70,6 +72,7 @@ async function quantizedEntry(folder: string, id: string): Promise<QuantizedEntr
   const header = await readSafetensorsFileHeader(path).catch(() => undefined);
   const component = header?.metadata.get("name");
   const recipe = header?.metadata.get("recipe");
+  const version = header?.metadata.get("quantizer");
   return {
     id,
     folder,
@@ -77,6 +80,7 @@ async function quantizedEntry(folder: string, id: string): Promise<QuantizedEntr
     usedAt: used.mtimeMs,
     ...(component === undefined ? {} : { component }),
     ...(recipe === undefined ? {} : { recipe }),
+    ...(version === undefined ? {} : { version }),
   };
 }
 

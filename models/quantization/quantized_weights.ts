@@ -41,13 +41,15 @@ export class QuantizedWeights implements Weights {
     }
     const packed = this.#stored.locate(packedName(name));
     const scales = this.#stored.locate(scalesName(name));
-    const { bits, block } = this.#recipe;
+    const { layout } = this.#recipe;
     return {
       ...packed,
       name,
       shape: own,
       length: packed.length + scales.length,
-      quantized: { bits, block, packed, scales },
+      quantized: layout === "columns"
+        ? { layout, packed, scales }
+        : { layout, bits: this.#recipe.bits, block: this.#recipe.block, packed, scales },
     };
   }
 

@@ -25,13 +25,14 @@ import { lockFile } from "../../artifacts/file_lock.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import type { QuantizeOptions } from "../models.ts";
 import { quantizedLock } from "./quantized_folder.ts";
+import { QuantizedOutputs } from "./quantize_outputs.ts";
 import { quantizeRows } from "./quantize_rows.ts";
 import {
+  type BlockRecipe,
   isQuantized,
   packedName,
   type QuantizationRecipe,
   quantizedShapes,
-  QUANTIZER_VERSION,
   scalesName,
 } from "./recipe.ts";
 
@@ -87,7 +88,7 @@ export async function writeQuantized(
     format: "pt",
     ...origin,
     recipe: recipe.name,
-    quantizer: String(QUANTIZER_VERSION),
+    quantizer: String(recipe.version),
   });
   const writer = await QuantizedFile.open(path, header, entries);
   try {
@@ -122,7 +123,7 @@ function planEntries(weights: Weights, recipe: QuantizationRecipe): Entry[] {
       // Scales first, so that they begin at a multiple of their size.
       tensors: [
         { name: scalesName(name), dtype: "float32", shape: scales },
-        { name: packedName(name), dtype: "uint8", shape: packed },
+        { name: packedName(name), dtype: recipe.layout === "columns" ? "int8" : "uint8", shape: packed },
       ],
     };
   });
@@ -200,8 +201,9 @@ class QuantizedFile {
     for (const entry of this.#entries.slice(this.#done)) {
       signal?.throwIfAborted();
       const { shape } = weights.locate(entry.name);
-      if (entry.quantized) await this.#quantize(entry, shape, weights, recipe);
-      else await this.#copy(entry, elementCount(shape), weights);
+      if (!entry.quantized) await this.#copy(entry, elementCount(shape), weights);
+      else if (recipe.layout === "columns") await this.#quantizeOutputs(entry, shape, weights);
+      else await this.#quantizeBlocks(entry, shape, weights, recipe);
       this.#done++;
       this.#offset += entry.tensors.reduce((sum, one) => sum + plannedBytes(one), 0);
       if (this.#offset - this.#journaled > JOURNAL_BYTES) await this.#keep();
@@ -214,11 +216,11 @@ class QuantizedFile {
   }
 
   /** Quantizes some rows at a time: their scales, then behind all scales their values. */
-  async #quantize(
+  async #quantizeBlocks(
     { name, tensors }: Entry,
     [rows = 0, columns = 0]: readonly number[],
     weights: Weights,
-    recipe: QuantizationRecipe,
+    recipe: BlockRecipe,
   ): Promise<void> {
     let scalesAt = this.#offset;
     let packedAt = scalesAt + plannedBytes(tensors[0]!);
@@ -230,6 +232,23 @@ class QuantizedFile {
       scalesAt += await this.#write(new Uint8Array(scales.buffer), scalesAt);
       packedAt += await this.#write(packed, packedAt);
     }
+  }
+
+  /** Quantizes some rows at a time into the transposed matrix, which is held whole: a byte for each weight. */
+  async #quantizeOutputs(
+    { name }: Entry,
+    [rows = 0, columns = 0]: readonly number[],
+    weights: Weights,
+  ): Promise<void> {
+    const outputs = new QuantizedOutputs(rows, columns);
+    const atOnce = Math.max(1, Math.floor(PIECE_ELEMENTS / columns));
+    for (let row = 0; row < rows; row += atOnce) {
+      const end = Math.min(row + atOnce, rows);
+      outputs.add(toFloat32(await weights.readElements(name, row * columns, end * columns)).data, row);
+    }
+    const { scales, values } = outputs;
+    const valuesAt = this.#offset + await this.#write(new Uint8Array(scales.buffer), this.#offset);
+    await this.#write(new Uint8Array(values.buffer), valuesAt);
   }
 
   /** Copies a tensor, some elements at a time. */

@@ -19,7 +19,7 @@ import {
   precisionBytes,
   PROCESS_BYTES,
 } from "../memory.ts";
-import type { Precision } from "../precision.ts";
+import { isQuantizedPrecision, type Precision } from "../precision.ts";
 import type { Residency } from "../segments.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import type { T5EncoderConfig } from "./encoder_config.ts";
@@ -81,7 +81,7 @@ function predictPeak(
 function heldBytes(facts: LayeredFacts, residency: Residency, precision: Precision): number {
   const layer = precisionBytes(facts.layerBytes, facts, precision);
   const held = residency === "stream" ? layer : precisionBytes(facts.weightBytes, facts, precision);
-  return precision === "int8" || precision === "int4" ? held + PACKING_SHARE * layer : held;
+  return isQuantizedPrecision(precision) ? held + PACKING_SHARE * layer : held;
 }
 
 /** Weights as they are stored, and a layer of them cast to float32 to be used. */

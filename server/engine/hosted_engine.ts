@@ -6,7 +6,7 @@ import { asJson } from "../../artifacts/canonical_json.ts";
 import { readSafetensorsFileHeader } from "../../artifacts/disk.ts";
 import { shardPath } from "../../artifacts/store/folder_layout.ts";
 import { FolderStore } from "../../artifacts/store/folder_store.ts";
-import type { Preparation, PrepareRequest } from "../../graph/executors/executor.ts";
+import type { Executor, Preparation, PrepareRequest } from "../../graph/executors/executor.ts";
 import { ProcessExecutor } from "../../graph/executors/process.ts";
 import type { MemoryLimits } from "../../graph/memory_plan.ts";
 import { prepareRun } from "../../graph/prepared_run.ts";
@@ -43,6 +43,14 @@ export interface HostedEngineOptions extends MemoryLimits {
   readonly threads?: number | undefined;
   /** How long the weights of all stages are held; as it fits them otherwise. */
   readonly residency?: Residency | undefined;
+  /** Runs the stages in place of child processes: on the workers of a queue. */
+  readonly executor?: ClosableExecutor | undefined;
+}
+
+/** An executor that keeps something open between runs. */
+export interface ClosableExecutor extends Executor {
+  /** Closes what is open. */
+  close(): Promise<void>;
 }
 
 /**
@@ -59,7 +67,7 @@ const GRACE_MS = 5000;
  */
 export class HostedEngine implements Engine {
   readonly lanes: number;
-  #executor: ProcessExecutor;
+  #executor: ClosableExecutor;
   #options: PrepareOptions & { readonly store: FolderStore };
   #folder: string;
   #lanes: Slots;
@@ -70,13 +78,13 @@ export class HostedEngine implements Engine {
 
   /** @param options How it is set up. */
   constructor(
-    { registry, models, store, plugins = [], lanes = 1, device, threads, residency, ...limits }:
+    { registry, models, store, plugins = [], lanes = 1, device, threads, residency, executor, ...limits }:
       HostedEngineOptions,
   ) {
     this.lanes = lanes;
     this.#lanes = new Slots(lanes);
     this.#folder = store;
-    this.#executor = new ProcessExecutor({
+    this.#executor = executor ?? new ProcessExecutor({
       plugins: [...plugins],
       models: { localFilesOnly: true, listed: asJson(models) },
       runtime: asJson({ device, threads }) as JsonObject,

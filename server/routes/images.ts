@@ -58,6 +58,9 @@ const FIELD_NAMES: Readonly<Record<string, string>> = {
   request: "size",
   guidanceScale: "guidance_scale",
   guidanceInterval: "guidance_interval",
+  pagScale: "pag_scale",
+  pagLayers: "pag_layers",
+  pagAdaptiveScale: "pag_adaptive_scale",
   negativePrompt: "negative_prompt",
 };
 
@@ -125,6 +128,9 @@ function toPictureRequest(request: ImageRequest, { models }: ServerContext): Pic
     steps,
     guidanceScale: guidance_scale,
     guidanceInterval: guidance_interval,
+    pagScale: request.pag_scale,
+    pagLayers: request.pag_layers,
+    pagAdaptiveScale: request.pag_adaptive_scale,
     negativePrompt: negative_prompt,
     scheduler,
   };

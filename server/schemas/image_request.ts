@@ -64,6 +64,16 @@ export const imageRequestSchema = z.looseObject({
     description: "The part of the steps that are guided, from 0 to 1; the others take half the time.",
     example: [0, 0.5],
   }),
+  pag_scale: denoiseParameters.shape.pagScale.nullish().openapi({
+    description: "How far perturbed attention guidance pushes; off at 0.",
+  }),
+  pag_layers: denoiseParameters.shape.pagLayers.nullish().openapi({
+    description: "Regular expressions that find the self-attentions to perturb.",
+    example: ["blocks.14"],
+  }),
+  pag_adaptive_scale: denoiseParameters.shape.pagAdaptiveScale.nullish().openapi({
+    description: "By how much pag_scale falls with each timestep from 1000 down.",
+  }),
   negative_prompt: promptSchema.nullish(),
   scheduler: denoiseParameters.shape.scheduler.nullish(),
   ...OTHER_FIELDS,

@@ -10,6 +10,7 @@ import { InputError } from "../../errors/pixstage_error.ts";
 import { ArtifactError } from "../../artifacts/artifact.ts";
 import type { ArtifactOutline } from "../../artifacts/outline.ts";
 import type { DenoiserModel } from "../../models/architecture.ts";
+import { pagIdentity } from "./perturbed_attention.ts";
 import {
   type DenoiseParameters,
   type DenoiseSettings,
@@ -95,6 +96,7 @@ export function checkInputs(
     const changeable = {
       guidanceScale: settings.guidanceScale,
       guidanceInterval: effectiveInterval(parameters, settings) ?? null,
+      pag: settings.pag ? pagIdentity(settings.pag) : null,
     };
     checkSnapshot(checkpoint, { fixed, changeable }, parameters.allowChanges);
   }

@@ -10,6 +10,7 @@ import { tensor } from "../../artifacts/tensor.ts";
 import type { DenoiserModel, OpenDenoiser, PreparedText } from "../../models/architecture.ts";
 import type { NoiseGenerator } from "../../random/noise_generator.ts";
 import type { DenoiseSettings } from "./settings.ts";
+import { pagScaleAt, pushAway } from "./perturbed_attention.ts";
 import type { ImageState } from "./snapshot.ts";
 import { isWithin } from "./step_interval.ts";
 
@@ -19,7 +20,7 @@ export interface DenoiseStep {
   readonly index: number;
   /** The timestep that was handed to the model. */
   readonly timestep: number;
-  /** The model's outputs: for the negative prompt and the prompt, or for the prompt alone. */
+  /** The model's outputs: for the negative prompt where it has a part, for the prompt, and with perturbed attention. */
   readonly outputs: readonly Float32Array[];
   /** The guided prediction of the noise. */
   readonly prediction: Float32Array;
@@ -65,21 +66,28 @@ export interface ImageRun {
  */
 export async function denoiseImage(run: ImageRun): Promise<Float32Array> {
   const { model, denoiser, settings, texts, generator, noise, shape, signal, before } = run;
-  const { renderSize, guidanceScale, returnsDenoised } = settings;
+  const { renderSize, guidanceScale, pag, returnsDenoised } = settings;
   const scheduler = settings.createScheduler();
   if (before?.scheduler) scheduler.restore(before.scheduler);
   let sample = before?.sample ?? scale(noise, scheduler.initNoiseSigma);
   for (const [index, timestep] of scheduler.timesteps.entries()) {
     if (index < (before?.calls ?? 0)) continue;
     if (index >= (run.stopAfter ?? Infinity)) break;
-    // 1. Predict the noise, for the negative prompt and for the prompt, or for the prompt alone.
+    // 1. Predict the noise, for the negative prompt and for the prompt, or for the prompt alone; then with perturbed attention.
     const latents = tensor("float32", shape, scheduler.scaleModelInput(sample, index));
     const branches = isWithin(settings.guidedCalls, index) ? texts : texts.slice(-1);
-    const inputs = branches.map((text) => ({ latents, timestep, text, renderSize }));
+    const pagScale = pag ? pagScaleAt(pag, timestep) : 0;
+    const inputs = [
+      ...branches.map((text) => ({ latents, timestep, text, renderSize })),
+      ...(pagScale > 0 ? [{ latents, timestep, text: texts.at(-1)!, renderSize, perturbed: true }] : []),
+    ];
     const outputs = (await denoiser.predictEach(inputs, { signal })).map(({ data }) => data);
     // 2. Guide.
-    const [first, second] = outputs.map((output) => model.readPrediction(output, sample.length));
-    const prediction = second ? guide(first!, second, guidanceScale) : first!;
+    const read = outputs.map((output) => model.readPrediction(output, sample.length));
+    const positive = read[branches.length - 1]!;
+    const guided = branches.length > 1 ? guide(read[0]!, positive, guidanceScale) : positive;
+    const perturbed = read[branches.length];
+    const prediction = perturbed ? pushAway(guided, positive, perturbed, pagScale) : guided;
     // 3. Step.
     const result = scheduler.step(prediction, index, sample, (count) => generator.randn(count));
     const { predictedOriginal } = result;

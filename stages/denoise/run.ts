@@ -20,6 +20,7 @@ import type { RunContext } from "../stage.ts";
 import type { StageReport } from "../stage_report.ts";
 import { checkNegatives, checkNoise } from "./inputs.ts";
 import { denoiseImage } from "./loop.ts";
+import { pagIdentity } from "./perturbed_attention.ts";
 import {
   type DenoiseParameters,
   type DenoiseSettings,
@@ -184,6 +185,7 @@ async function identify(
     changeable: {
       guidanceScale: settings.guidanceScale,
       guidanceInterval: effectiveInterval(parameters, settings) ?? null,
+      pag: settings.pag ? pagIdentity(settings.pag) : null,
       embeddings: await artifactId(embeddings!),
       ...(usesNegative ? { negative: await artifactId(negative) } : {}),
     },

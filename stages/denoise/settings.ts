@@ -28,6 +28,7 @@ import { allSchedulers, createScheduler, findScheduler, schedulerConfig } from "
 import type { Scheduler } from "../../schedulers/scheduler.ts";
 import { modelParameters } from "../model.ts";
 import { lorasSchema } from "./loras.ts";
+import { pagParameters, type PerturbedAttention, resolvePag } from "./perturbed_attention.ts";
 import { type StepInterval, stepIntervalSchema, type StepRange, stepsWithin } from "./step_interval.ts";
 
 const seed = z.union([z.int(), z.string().regex(/^-?\d+$/, "It must be a whole number")]).refine((value) => {
@@ -56,6 +57,7 @@ export const denoiseParameters = z.strictObject({
   guidanceScale: z.number().optional(),
   /** The part of the steps that are guided: [0.25, 0.75] is the half in the middle. All unless given. */
   guidanceInterval: stepIntervalSchema.optional(),
+  ...pagParameters,
   /** The scheduler's class or short name; the checkpoint's own otherwise. */
   scheduler: z.string().min(1).optional(),
   /** Laid over the scheduler's configuration, in diffusers' spelling. */
@@ -147,7 +149,11 @@ export interface DenoiseSettings {
   readonly guided: boolean;
   /** The calls of the model that have both branches where the run is guided; the others have the prompt's alone. */
   readonly guidedCalls: StepRange;
-  /** Whether every call of the model predicts both branches of guidance. */
+  /** Whether all calls of the model have both branches. */
+  readonly isAlwaysGuided: boolean;
+  /** Perturbed attention guidance; undefined where it is off. */
+  readonly pag: PerturbedAttention | undefined;
+  /** Whether every call of the model predicts both branches of guidance, and nothing else. */
   readonly bothBranches: boolean;
   /** The size that was asked for. */
   readonly size: PictureSize;
@@ -216,11 +222,15 @@ export async function resolveDenoise(
   }
   const guidedCalls = stepsWithin(parameters.guidanceInterval, calls);
   const guided = guidanceScale > 1 && guidedCalls.first < guidedCalls.end;
+  const isAlwaysGuided = guided && guidedCalls.first === 0 && guidedCalls.end === calls;
+  const pag = resolvePag(parameters, model.selfAttentions);
   return {
     guidanceScale,
     guided,
     guidedCalls,
-    bothBranches: guided && guidedCalls.first === 0 && guidedCalls.end === calls,
+    isAlwaysGuided,
+    pag,
+    bothBranches: isAlwaysGuided && !pag,
     size,
     renderSize,
     schedulerName: scheduler.name,
@@ -238,9 +248,9 @@ export async function resolveDenoise(
  */
 export function effectiveInterval(
   { guidanceInterval }: Pick<DenoiseParameters, "guidanceInterval">,
-  { guidanceScale, bothBranches }: Pick<DenoiseSettings, "guidanceScale" | "bothBranches">,
+  { guidanceScale, isAlwaysGuided }: Pick<DenoiseSettings, "guidanceScale" | "isAlwaysGuided">,
 ): StepInterval | undefined {
-  return guidanceScale <= 1 || bothBranches ? undefined : guidanceInterval;
+  return guidanceScale <= 1 || isAlwaysGuided ? undefined : guidanceInterval;
 }
 
 /**

@@ -20,6 +20,7 @@ import {
 } from "../stage.ts";
 import { checkInputs, type DenoiseInputs, denoiseInputs } from "./inputs.ts";
 import { openLoras } from "./loras.ts";
+import { pagIdentity } from "./perturbed_attention.ts";
 import { denoise, type DenoiseResult, type DenoiseWork } from "./run.ts";
 import {
   denoiseParameters,
@@ -147,11 +148,12 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
   const denoiser = await openDenoiser(parameters, models, signal);
   const { checkpoint, model } = denoiser;
   const settings = await resolveDenoise(parameters, denoiser);
-  const { guided, bothBranches, renderSize } = settings;
+  const { guided, bothBranches, pag, renderSize } = settings;
   const interval = effectiveInterval(parameters, settings);
   const guidance = {
     guidanceScale: settings.guidanceScale,
     ...(interval ? { guidanceInterval: interval } : {}),
+    ...(pag ? { pag: pagIdentity(pag) } : {}),
   };
   const known = checkInputs(inputs, parameters, settings, model);
   const weights = await checkComponent("transformer", model.component);
@@ -172,6 +174,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
       return await model.open(run.runtime, await loras.adapt(stored), {
         precision,
         bothBranches,
+        perturbable: pag?.layers,
         renderSize,
         residency: residencyOf(context, stored),
         signal: run.signal,
@@ -183,7 +186,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
     prepared: {
       identity: {
         ...model.identity,
-        ...precisionIdentity(precision),
+        ...precisionIdentity(precision, device.traits),
         ...loras.identity,
         scheduler: settings.schedulerConfig,
         timesteps: settings.timesteps,
@@ -222,8 +225,8 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
 
 /** Sentences about what was asked for and does not change the result. */
 function withoutEffect(
-  { steps, timesteps, sigmas, guidanceInterval }: Parameters,
-  { guided, guidanceScale, steps: taken }: DenoiseSettings,
+  { steps, timesteps, sigmas, guidanceInterval, pagLayers, pagAdaptiveScale }: Parameters,
+  { guided, guidanceScale, pag, steps: taken }: DenoiseSettings,
   { texts }: DenoiseInputs,
   defaults: RunDefaults,
 ): string[] {
@@ -243,6 +246,9 @@ function withoutEffect(
       : []),
     ...(guidanceInterval && guidanceScale <= 1
       ? [`guidanceInterval has no effect without guidance: the guidance scale is ${guidanceScale}`]
+      : []),
+    ...(!pag && (pagLayers?.length || pagAdaptiveScale)
+      ? [`${pagLayers?.length ? "pagLayers" : "pagAdaptiveScale"} has no effect without a pagScale above 0`]
       : []),
   ];
 }

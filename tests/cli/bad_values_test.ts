@@ -64,6 +64,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
     fc.constantFrom("1,", ",", "1,x", "1;2", "0,1,2"),
   ),
   "x,x...": fc.oneof(notANumber, fc.constantFrom("1,", "0.5,0.9", "0.9,0.9", "0.9;0.5", "-1")),
+  "pattern": fc.constantFrom("", "(", "blocks.(", "(a+)+", ".*.*.*.*", "(?=a)", "x".repeat(65)),
   "start,end": fc.oneof(
     notANumber,
     fc.constantFrom("1,", "0.5", "0,0.5,1", "0.6,0.4", "-0.1,1", "0,1.1", "0;1", ","),
@@ -87,6 +88,10 @@ const KINDS: Readonly<Record<string, Kind>> = {
     inherited.map((name) => `${name}=inline`),
     fc.constantFrom("toString", "encode=toString", "decode=__proto__"),
   ),
+  "address": letters,
+  "name,...": letters,
+  "name=dir,...": fc.constantFrom("=", "=1", "a="),
+  "seconds": fc.oneof(notWhole, fc.constant("0")),
   "option=value,...": fc.oneof(letters.map((name) => `${name}x=1`), inherited.map((name) => `${name}=1`)),
   // Any text is a prompt; names and folders are whatever is there.
   "text": "none",
@@ -158,6 +163,8 @@ function argumentsOf(command: string, { embeddings, latents, picture, graph }: F
       return [command, picture, "--from-step", "1"];
     case "rerun":
       return [command, picture];
+    case "worker":
+      return [command, "--queue", "redis://127.0.0.1:9"];
     case "inspect":
       return [command, picture];
     case "compare":

@@ -54,7 +54,10 @@ export function knownPipelineDifference(call: PipelineCall, what: PipelineDiffer
   ) {
     return "UniPC with sigmas, which a pipeline passes as a list: an exception in diffusers";
   }
-  if (/^IndexError: index (\d+) is out of bounds for dimension 0 with size \1$/.test(theirs) && beginsTwice(name, config, run)) {
+  if (
+    /^IndexError: index (\d+) is out of bounds for dimension 0 with size \1$/.test(theirs) &&
+    beginsTwice(name, config, run)
+  ) {
     return "a first timestep that comes twice: the second is looked up in diffusers, and an exception at the end";
   }
   return undefined;

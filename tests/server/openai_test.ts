@@ -59,6 +59,9 @@ Deno.test("the client of OpenAI gets pictures, lists models and understands erro
     [{ guidance_interval: [0.6, 0.4] }, 400, "guidance_interval"],
     [{ guidance_interval: [0, 2] }, 400, "guidance_interval.1"],
     [{ guidance_interval: "0,0.5" }, 400, "guidance_interval"],
+    [{ pag_scale: -1 }, 400, "pag_scale"],
+    [{ pag_scale: 3, pag_layers: ["(a+)+"] }, 400, "pag_layers.0"],
+    [{ pag_scale: 3, pag_layers: ["blocks.99"] }, 400, "pag_layers"],
     [{ model: "../../etc/passwd" }, 404, "model"],
   ];
   for (const [fields, status, param] of faults) {

@@ -6,8 +6,9 @@ import { runGraph } from "../../graph/run.ts";
 import type { RunOptions } from "../../graph/run_options.ts";
 import { localRun } from "../../local.ts";
 import { openQuantized } from "../../models/quantization/open_quantized.ts";
-import { QUANTIZER_VERSION } from "../../models/quantization/recipe.ts";
+import { RECIPES } from "../../models/quantization/recipe.ts";
 import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
+import { deviceTraits } from "../../runtime/device.ts";
 import { precisionIdentity } from "../../stages/model.ts";
 import { goldenPath } from "../goldens.ts";
 
@@ -117,11 +118,15 @@ Deno.test("a text that is cut off is told of in each run, also where its embeddi
 });
 
 Deno.test("quantized weights are told apart by their precision and the quantizer's version, others by neither", () => {
-  assert.deepEqual(precisionIdentity("float32"), { precision: "float32" });
-  assert.deepEqual(precisionIdentity("float16"), { precision: "float16" });
-  for (const precision of ["int8", "int4"] as const) {
-    assert.deepEqual(precisionIdentity(precision), { precision, quantizer: QUANTIZER_VERSION });
+  const [cpu, gpu] = [deviceTraits("cpu"), deviceTraits("webgpu")];
+  assert.deepEqual(precisionIdentity("float32", cpu), { precision: "float32" });
+  assert.deepEqual(precisionIdentity("float16", gpu), { precision: "float16" });
+  for (const precision of ["int8", "int8-blocks", "int4"] as const) {
+    const { version } = RECIPES[precision];
+    assert.deepEqual(precisionIdentity(precision, cpu), { precision, quantizer: version });
   }
+  const blocks = { precision: "int8-blocks", quantizer: RECIPES["int8-blocks"].version };
+  assert.deepEqual(precisionIdentity("int8", gpu), blocks, "a GPU has no product of integers");
 });
 
 Deno.test("embeddings of another precision are others, and are found again", async () => {

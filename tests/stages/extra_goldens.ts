@@ -23,6 +23,12 @@ import { caseRequest, type GoldenCase } from "./golden_cases.ts";
 export interface ExtraCase extends GoldenCase {
   /** The part of the steps that are guided. */
   readonly guidance_interval?: [number, number];
+  /** Perturbed attention guidance. */
+  readonly pag?: {
+    readonly applied_layers: string | readonly string[];
+    readonly scale: number;
+    readonly adaptive_scale: number;
+  };
 }
 
 interface Limits {

@@ -19,6 +19,8 @@ const OPTIONS: readonly (readonly [field: string, option: string, usual?: unknow
   ["sigmas", "--sigmas"],
   ["guidanceScale", "--guidance-scale"],
   ["guidanceInterval", "--guidance-interval"],
+  ["pagScale", "--pag-scale"],
+  ["pagAdaptiveScale", "--pag-adaptive-scale"],
   ["scheduler", "--scheduler"],
   ["eta", "--eta"],
   ["seeds", "--seed"],
@@ -31,9 +33,10 @@ const OPTIONS: readonly (readonly [field: string, option: string, usual?: unknow
 
 /** The command that makes the picture of a request. */
 export function genCommand(request: Readonly<Record<string, unknown>>): string {
-  const { prompts, negativePrompt = [], schedulerOptions, precision } = request;
+  const { prompts, negativePrompt = [], pagLayers = [], schedulerOptions, precision } = request;
   const words = ["deno", "task", "gen", ...(Array.isArray(prompts) ? prompts.map(String) : [])];
   for (const text of [negativePrompt].flat()) words.push(`--negative-prompt=${String(text)}`);
+  for (const layers of [pagLayers].flat()) words.push(`--pag-layers=${String(layers)}`);
   for (const [field, option, usual] of OPTIONS) {
     const value = request[field];
     if (value !== undefined && value !== usual) words.push(`${option}=${String(value)}`);

@@ -3,7 +3,9 @@ import { join } from "node:path";
 import { openComponent } from "../../../models/checkpoint/component.ts";
 import { openDiskSource } from "../../../models/checkpoint/disk_source.ts";
 import { openQuantized } from "../../../models/quantization/open_quantized.ts";
-import { listQuantized, makeRoom } from "../../../models/quantization/quantized_folder.ts";
+import { listQuantized, makeRoom, quantizedPath } from "../../../models/quantization/quantized_folder.ts";
+import type { QuantizationRecipe } from "../../../models/quantization/recipe.ts";
+import { writeQuantized } from "../../../models/quantization/write_quantized.ts";
 import { inFolder, startCliWith, TINY } from "../../cli/run_cli.ts";
 
 /** Runs `quantized` over a folder. */
@@ -51,6 +53,23 @@ Deno.test("quantized weights are listed by component, recipe and last use, and r
     assert.match(ambiguous.stderr, /no quantized component whose id begins so/);
     assert.equal((await quantized(folder, cache, "rm", entries[1]!.id.slice(0, 8))).status, 0);
     assert.deepEqual(await listQuantized(cache), []);
+  }));
+
+Deno.test("weights that an earlier quantizer wrote are told apart, and are not opened", () =>
+  inFolder(async (folder) => {
+    const cache = join(folder, "cache");
+    const component = await openComponent(await openDiskSource(TINY), { component: "transformer" });
+    // int8 was in blocks in its first version.
+    const earlier: QuantizationRecipe = { name: "int8", version: 1, layout: "blocks", bits: 8, block: 128 };
+    const origin = { component: "0", name: "tiny/transformer" };
+    await writeQuantized(quantizedPath(cache, "0-0-int8-v1"), await component.weights(), earlier, origin);
+    const weights = await openQuantized(component, "int8", cache);
+    const { quantized: location } = weights.locate("transformer_blocks.0.attn1.to_q.weight");
+    assert.equal(location?.layout, "columns");
+    const { lines } = await quantized(folder, cache, "ls");
+    assert.equal(lines.length, 2);
+    assert.match(lines[0]!, /tiny\/transformer int8 \(version 1, not used any more\)$/);
+    assert.match(lines[1]!, /tiny-alpha-512\/transformer int8$/);
   }));
 
 Deno.test("what a stopped quantization has begun is listed as not whole, and can be removed", () =>

@@ -1,0 +1,109 @@
+/**
+ * Times a step of PixArt-XL with what may be added to it, in alternation: without guidance, with guidance, and with
+ * perturbed attention guidance of one block and of the blocks that diffusers' default finds. In float32 on the CPU, random
+ * weights. Tells each time beside that of guidance alone, and the processor's time too: with `--threads 1` it says what a
+ * step costs also where other work shares the machine.
+ *
+ *     deno run -A bench/guidance_cost.ts [--side 64] [--layers 28] [--rounds 3] [--threads 2]
+ *
+ * @module
+ */
+
+import process from "node:process";
+import { parseArgs } from "node:util";
+import type { PreparedText } from "../models/pixart/transformer_runner.ts";
+import { openComponent } from "../models/checkpoint/component.ts";
+import { openDiskSource } from "../models/checkpoint/disk_source.ts";
+import { selfAttentionName } from "../models/pixart/transformer.ts";
+import { PixArtTransformer } from "../models/pixart/transformer_runner.ts";
+import { PixArtTransformerConfig } from "../models/pixart/transformer_config.ts";
+import { OnnxRuntimeNode } from "../runtime/onnxruntime_node.ts";
+import { resolvePag } from "../stages/denoise/perturbed_attention.ts";
+import { median, wave, writeTransformer } from "./random_transformer.ts";
+
+const { values } = parseArgs({
+  options: {
+    side: { type: "string", default: "64" },
+    layers: { type: "string", default: "28" },
+    rounds: { type: "string", default: "3" },
+    threads: { type: "string", default: String(navigator.hardwareConcurrency) },
+  },
+});
+const side = Number(values.side);
+const layers = Number(values.layers);
+const TIMESTEP = 500;
+/** Real tokens of the negative prompt and of the prompt. */
+const TOKENS = [1, 20];
+
+interface StepTime {
+  /** By the clock. */
+  readonly seconds: number;
+  /** Of the processor. */
+  readonly processor: number;
+}
+
+const folder = await Deno.makeTempDir({ prefix: "pixstage-bench-" });
+try {
+  const settings = {
+    _class_name: "PixArtTransformer2DModel",
+    sample_size: 64,
+    num_layers: layers,
+    caption_channels: 4096,
+  };
+  await writeTransformer(folder, settings, "float32");
+  const component = await openComponent(await openDiskSource(folder), { component: "transformer" });
+  const config = PixArtTransformerConfig.parse(component.config);
+  const weights = await component.weights();
+  const names = Array.from({ length: layers }, (_, block) => selfAttentionName(block));
+  const byDefault = resolvePag({ pagScale: 3 }, names)!.layers;
+  const latents = wave([1, config.in_channels, side, side], 1);
+
+  /** Opens a transformer; what it gives runs a step and tells its time. */
+  const open = async (perturbable: readonly string[]) => {
+    const runtime = new OnnxRuntimeNode({ threads: Number(values.threads) });
+    const transformer = PixArtTransformer.open(runtime, config, weights, { perturbable });
+    const texts: PreparedText[] = [];
+    for (const count of TOKENS) texts.push(await transformer.prepareText(wave([count, 4096], 2)));
+    return async (predictions: readonly { readonly text: 0 | 1; readonly perturbed?: boolean }[]) => {
+      const inputs = predictions.map(({ text, perturbed }) => ({
+        latents,
+        timestep: TIMESTEP,
+        text: texts[text]!,
+        perturbed,
+      }));
+      const [started, before] = [performance.now(), process.cpuUsage()];
+      await transformer.predictEach(inputs);
+      const { user, system } = process.cpuUsage(before);
+      return { seconds: (performance.now() - started) / 1000, processor: (user + system) / 1e6 };
+    };
+  };
+  const [plain, one, many] = [await open([]), await open(names.slice(-1)), await open(byDefault)];
+  const guided = [{ text: 0 }, { text: 1 }] as const;
+  const perturbed = [...guided, { text: 1, perturbed: true }] as const;
+  const ways: readonly (readonly [name: string, step: () => Promise<StepTime>])[] = [
+    ["guidance", () => plain(guided)],
+    ["no guidance", () => plain(guided.slice(1))],
+    ["guidance and 1 perturbed block", () => one(perturbed)],
+    [`guidance and ${byDefault.length} perturbed blocks`, () => many(perturbed)],
+  ];
+  const times = ways.map((): StepTime[] => []);
+  for (let round = 0; round <= Number(values.rounds); round++) {
+    for (const [index, [, step]] of ways.entries()) {
+      const taken = await step();
+      // The first round warms up.
+      if (round > 0) times[index]!.push(taken);
+    }
+  }
+  for (const kind of ["seconds", "processor"] as const) {
+    const [usual = 1, ...others] = times.map((taken) => median(taken.map((time) => time[kind])));
+    for (const [index, taken] of [usual, ...others].entries()) {
+      const [name] = ways[index]!;
+      const line = `${kind.padEnd(10)} ${name.padEnd(34)} ${taken.toFixed(2)} s a step, ${
+        (taken / usual).toFixed(2)
+      } of guidance\n`;
+      Deno.stdout.writeSync(new TextEncoder().encode(line));
+    }
+  }
+} finally {
+  await Deno.remove(folder, { recursive: true });
+}

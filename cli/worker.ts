@@ -1,0 +1,166 @@
+/**
+ * `worker`: works at the stages of a queue.
+ *
+ * @module
+ */
+
+import { Command, Option } from "commander";
+import { stderr } from "node:process";
+import type { JsonObject } from "../artifacts/artifact.ts";
+import { asJson } from "../artifacts/canonical_json.ts";
+import { requireDevice } from "../devices/local_devices.ts";
+import { ProcessExecutor } from "../graph/executors/process.ts";
+import { loadPlugins } from "../graph/plugins.ts";
+import type { ModelEntry } from "../hub/listed_models.ts";
+import { listModels } from "../hub/list_models.ts";
+import type { Residency } from "../models/segments.ts";
+import { parseQueueAddress } from "../queue/address.ts";
+import { type Device, DEVICES } from "../runtime/device.ts";
+import { MOST_THREADS } from "../runtime/threads.ts";
+import { builtInStages } from "../stages/mod.ts";
+import type { StageRegistry } from "../stages/registry.ts";
+import { interruptSignal } from "./interrupt.ts";
+import { modelEntry } from "./model_entry.ts";
+import { parsedBy, wholeNumber } from "./option_values.ts";
+import { openRunStore } from "./run_store.ts";
+import { writeLine } from "./standard_streams.ts";
+import { pluginAddress } from "./store_options.ts";
+import { UsageError } from "./usage_error.ts";
+import { userPath } from "./user_path.ts";
+
+/** The options, parsed. */
+interface WorkerOptions {
+  readonly queue: string;
+  readonly stages?: readonly string[];
+  readonly models?: readonly ModelEntry[];
+  readonly store?: string;
+  readonly lanes: number;
+  readonly lease: number;
+  readonly device: Device;
+  readonly threads?: number;
+  readonly residency?: Residency;
+  readonly plugin?: readonly string[];
+  readonly drain?: boolean;
+  readonly quiet?: boolean;
+}
+
+/** Milliseconds that a stage has to stop at its next step before its process is ended. */
+const GRACE_MS = 5000;
+
+/** Makes the command. */
+export function workerCommand(): Command {
+  return new Command("worker")
+    .description("Works at the stages of a queue, for runs with --executor queue:… and servers with --queue.")
+    .requiredOption(
+      "--queue <address>",
+      "redis://HOST:PORT/DATABASE or postgres://USER@HOST:PORT/DATABASE",
+      parsedBy((text) => (parseQueueAddress(text), text)),
+    )
+    .option("--stages <name,...>", "the stages to work at (default: all)", names)
+    .option(
+      "-m, --models <name=dir,...>",
+      "the models to work with, under the names that runs use (default: all on this machine)",
+      modelEntries,
+    )
+    .option("--store <dir|url>", "the store that runs and workers share (default: in the user's cache)")
+    .option("--lanes <n>", "jobs that run at once", wholeNumber(1, MOST_THREADS), 1)
+    .option(
+      "--lease <seconds>",
+      "after how long without a sign of life a job goes to another worker",
+      wholeNumber(1),
+      10,
+    )
+    .addOption(
+      new Option("--device <name>", "where to run; `devices` lists what is here").choices(DEVICES).default(
+        "cpu",
+      ),
+    )
+    .option("--threads <n>", "threads of one operation; all cores otherwise", wholeNumber(1, MOST_THREADS))
+    .addOption(
+      new Option("--residency <name>", "how long weights are held (default: as runs say)").choices([
+        "stream",
+        "stage",
+        "resident",
+      ]),
+    )
+    .option(
+      "--plugin <module>",
+      "load stages, architectures and schedulers of a module; repeatable",
+      (module: string, before: readonly string[] = []) => [...before, module],
+    )
+    .option("--drain", "end as soon as nothing waits any more")
+    .option("-q, --quiet", "write no log")
+    .addHelpText("after", "\nThe password of the queue is read from PIXSTAGE_QUEUE_PASSWORD.")
+    .action(worker);
+}
+
+/** Runs the command until it is told to stop, or nothing waits. */
+async function worker(options: WorkerOptions): Promise<void> {
+  const { queue, lanes, lease, device, threads, residency, drain, quiet } = options;
+
+  // 1. Refuse what cannot work.
+  const plugins = (options.plugin ?? []).map((module) => pluginAddress(module, userPath(".")));
+  const registry = await loadPlugins(builtInStages(), plugins);
+  const stages = options.stages ?? registry.list().map(({ name }) => name);
+  for (const name of stages) requireStage(name, registry);
+  await requireDevice(device);
+  const { store, warning } = await openRunStore(options.store);
+  if (warning !== undefined) throw new UsageError(`Cannot work without a store: ${warning}`, "store");
+  const models = options.models ??
+    (await listModels()).map(({ name }): ModelEntry => ({ name, reference: name }));
+
+  // 2. Open the worker.
+  const signal = interruptSignal();
+  const executor = new ProcessExecutor({
+    plugins,
+    models: { localFilesOnly: true, listed: asJson(models) },
+    runtime: asJson({ device, threads }) as JsonObject,
+    fingerprints: store.folder,
+    graceMs: GRACE_MS,
+    // One more than runs at once, for nodes that are prepared meanwhile.
+    warmHosts: lanes + 1,
+  });
+  const { StageWorker } = await import("../queue/stage_worker.ts");
+  const log = (event: string, facts: Readonly<Record<string, unknown>>): void => {
+    if (!quiet) writeLine(stderr, JSON.stringify({ time: new Date().toISOString(), event, ...facts }));
+  };
+  try {
+    await using open = await StageWorker.open({
+      queue,
+      registry,
+      stages,
+      models: models.map(({ name }) => name),
+      store,
+      executor,
+      residency,
+      lanes,
+      leaseMs: lease * 1000,
+      log,
+    });
+    const told = models.map(({ name }) => name).join(", ") || "no model";
+    writeLine(stderr, `pixstage works at ${stages.join(", ")} of ${queue} with ${told}`);
+
+    // 3. Work until a signal comes, or nothing waits.
+    const stopped = new Promise<void>((resolve) => {
+      if (signal.aborted) resolve();
+      signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+    await (drain ? Promise.race([open.drained(signal), stopped]) : stopped);
+  } finally {
+    await executor.close();
+  }
+}
+
+function requireStage(name: string, registry: StageRegistry): void {
+  if (registry.has(name)) return;
+  const known = registry.list().map((stage) => stage.name).join(", ");
+  throw new UsageError(`Cannot work at "${name}" as there is no such stage: there are ${known}`, "stages");
+}
+
+function names(text: string, before: readonly string[] = []): string[] {
+  return [...before, ...text.split(",")];
+}
+
+function modelEntries(text: string, before: readonly ModelEntry[] = []): ModelEntry[] {
+  return text.split(",").reduce<readonly ModelEntry[]>((all, part) => modelEntry(part, all), before).slice();
+}

@@ -1,0 +1,99 @@
+// This module is browser compatible.
+
+/**
+ * The parts of an ONNX graph: nodes with their attributes, inputs and outputs, weights in files.
+ *
+ * @module
+ */
+
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { DType } from "../../artifacts/dtype.ts";
+import type { WeightLocation } from "../checkpoint/weights.ts";
+import { DATA_TYPES } from "./data_types.ts";
+import {
+  AttributeProto_AttributeType as AttributeType,
+  TensorProto_DataLocation as DataLocation,
+  type TensorProtoSchema,
+  type ValueInfoProtoSchema,
+} from "./onnx_pb.ts";
+
+/** A size of an axis: a number, or the name of a size that is known at each run only. */
+export type Dimension = number | string;
+
+/** An attribute of a node. */
+export interface NodeAttribute {
+  readonly name: string;
+  readonly type: AttributeType;
+  readonly i?: bigint;
+  readonly f?: number;
+  readonly s?: Uint8Array;
+  readonly ints?: bigint[];
+  /** A branch. */
+  readonly g?: {
+    readonly name: string;
+    readonly node: Node[];
+    readonly output: MessageInitShape<typeof ValueInfoProtoSchema>[];
+  };
+}
+
+/** A node. */
+export interface Node {
+  readonly opType: string;
+  readonly name: string;
+  readonly domain: string;
+  readonly input: string[];
+  readonly output: string[];
+  readonly attribute: NodeAttribute[];
+}
+
+/** An operator's attribute: a bigint is an ONNX INT, a number a FLOAT, an array INTS. */
+export type Attribute = bigint | number | string | readonly bigint[];
+
+/** A weight that stays in its file. */
+export function externalWeight(
+  { name, shape, dtype, offset, length }: WeightLocation,
+  path: string,
+): MessageInitShape<typeof TensorProtoSchema> {
+  return {
+    name,
+    dims: shape.map(BigInt),
+    dataType: DATA_TYPES[dtype],
+    dataLocation: DataLocation.EXTERNAL,
+    externalData: [
+      { key: "location", value: path },
+      { key: "offset", value: String(offset) },
+      { key: "length", value: String(length) },
+    ],
+  };
+}
+
+/** An input or output. */
+export function valueInfo(
+  name: string,
+  dtype: DType,
+  dims: readonly Dimension[],
+): MessageInitShape<typeof ValueInfoProtoSchema> {
+  const dim = dims.map((size) => ({
+    value: typeof size === "number"
+      ? { case: "dimValue" as const, value: BigInt(size) }
+      : { case: "dimParam" as const, value: size },
+  }));
+  return {
+    name,
+    type: { value: { case: "tensorType", value: { elemType: DATA_TYPES[dtype], shape: { dim } } } },
+  };
+}
+
+/** An attribute, of the type that its value tells. */
+export function attribute(name: string, value: Attribute): NodeAttribute {
+  switch (typeof value) {
+    case "bigint":
+      return { name, type: AttributeType.INT, i: value };
+    case "number":
+      return { name, type: AttributeType.FLOAT, f: value };
+    case "string":
+      return { name, type: AttributeType.STRING, s: new TextEncoder().encode(value) };
+    default:
+      return { name, type: AttributeType.INTS, ints: [...value] };
+  }
+}

@@ -1,0 +1,221 @@
+/**
+ * BullMQ's queues over Redis or PostgreSQL, and their connections.
+ *
+ * @module
+ */
+
+import {
+  type BackendFactory,
+  createPostgresBackend,
+  createRedisBackend,
+  type IQueueBackend,
+  type Job,
+  Queue,
+  QueueEvents,
+  QueueEventsProducer,
+  runMigrations,
+  Worker,
+  type WorkerOptions,
+} from "bullmq";
+import { Redis } from "ioredis";
+import type { EventEmitter } from "node:events";
+import process from "node:process";
+// @ts-types="./pg.d.ts"
+import { Client } from "pg";
+import { PixstageError } from "../errors/pixstage_error.ts";
+import type { QueueAddress } from "./address.ts";
+
+/** A queue, seen by those who put jobs into it. */
+export type JobQueue = Queue<unknown, unknown, string, unknown, unknown, string, IQueueBackend, QueueAddress>;
+
+/** The events of a queue. */
+export type JobEvents = QueueEvents<unknown, IQueueBackend, QueueAddress>;
+
+/** Writes events of its own into those of a queue. */
+export type JobEventWriter = QueueEventsProducer<IQueueBackend, QueueAddress>;
+
+/** Takes jobs from a queue. */
+export type JobWorker = Worker<unknown, unknown, string, IQueueBackend, object, QueueAddress>;
+
+/** A job that was taken. */
+export type TakenJob = Job<unknown, unknown, string>;
+
+/** Does a job that was taken under a token. */
+export type DoJob = (job: TakenJob, token: string) => Promise<unknown>;
+
+/** What keys in Redis begin with, and the schema of the tables in PostgreSQL. */
+const NAMESPACE = "pixstage";
+
+/** Milliseconds that a first connection may take. */
+const CONNECT_MS = 5000;
+
+/** Milliseconds between two tries to reach a server that went away, at most. */
+const RECONNECT_MS = 1000;
+
+/** Connections that one queue of PostgreSQL keeps for its queries, at most. */
+const POOL = 2;
+
+/** The place of the queues: a Redis or PostgreSQL server. */
+export class QueueBackend {
+  readonly address: QueueAddress;
+  #onError: (error: Error) => void;
+  #open = new Set<{ close(): Promise<void> }>();
+
+  private constructor(address: QueueAddress, onError: (error: Error) => void) {
+    this.address = address;
+    this.#onError = onError;
+  }
+
+  /**
+   * Connects to the server, and lays out its tables where it needs some. The password is that of
+   * `PIXSTAGE_QUEUE_PASSWORD`.
+   *
+   * @param address Where it is.
+   * @param onError Takes what goes wrong in the background, such as a connection that is lost; it is opened again.
+   * @throws {PixstageError} if the server cannot be reached.
+   */
+  static async connect(
+    address: QueueAddress,
+    onError: (error: Error) => void = () => {},
+  ): Promise<QueueBackend> {
+    try {
+      await (address.kind === "redis" ? tryRedis(address) : preparePostgres(address));
+    } catch (cause) {
+      const reason = cause instanceof Error && cause.message !== "" ? cause.message : String(cause);
+      throw new PixstageError(
+        "unreachable",
+        `Cannot reach the queue at ${address.host}:${address.port}: ${reason}. Does ${
+          address.kind === "redis" ? "Redis" : "PostgreSQL"
+        } run there, and is PIXSTAGE_QUEUE_PASSWORD right?`,
+        { cause },
+      );
+    }
+    return new QueueBackend(address, onError);
+  }
+
+  /** Opens a queue to put jobs into. */
+  queue(name: string): JobQueue {
+    return this.#track(
+      new Queue(name, { connection: this.address, prefix: NAMESPACE }, createBackend),
+    );
+  }
+
+  /** Listens to the events of a queue. */
+  events(name: string): JobEvents {
+    return this.#track(new QueueEvents(name, { connection: this.address, prefix: NAMESPACE }, createBackend));
+  }
+
+  /** Opens the events of a queue for writing. */
+  eventWriter(name: string): JobEventWriter {
+    return this.#track(
+      new QueueEventsProducer(name, { connection: this.address, prefix: NAMESPACE }, createBackend),
+    );
+  }
+
+  /** Takes jobs from a queue. */
+  worker(name: string, work: DoJob, options: Partial<WorkerOptions<QueueAddress>>): JobWorker {
+    return this.#track(
+      new Worker<unknown, unknown, string, IQueueBackend, object, QueueAddress>(
+        name,
+        // A third parameter would make BullMQ create a signal for each job.
+        (job, token) => work(job, token ?? ""),
+        { ...options, connection: this.address, prefix: NAMESPACE },
+        createBackend,
+      ),
+    );
+  }
+
+  /** Closes what {@linkcode QueueBackend} opened and is open still. */
+  async close(): Promise<void> {
+    await Promise.allSettled([...this.#open].map((part) => part.close()));
+    this.#open.clear();
+  }
+
+  /** Closes one part alone. */
+  async end(part: { close(): Promise<void> }): Promise<void> {
+    this.#open.delete(part);
+    await part.close();
+  }
+
+  #track<Part extends EventEmitter & { close(): Promise<void> }>(part: Part): Part {
+    part.on("error", this.#onError);
+    this.#open.add(part);
+    return part;
+  }
+}
+
+const createBackend: BackendFactory<IQueueBackend, QueueAddress> = (name, options, places) => {
+  const { connection: address } = options;
+  return address.kind === "redis"
+    ? createRedisBackend(name, { ...options, connection: redisOptions(address) }, places)
+    : createPostgresBackend(name, { ...options, connection: postgresOptions(address) }, places);
+};
+
+function password(): string | undefined {
+  return process.env["PIXSTAGE_QUEUE_PASSWORD"] || undefined;
+}
+
+function redisOptions({ host, port, tls, user, database }: QueueAddress) {
+  const secret = password();
+  return {
+    host,
+    port,
+    db: Number(database ?? 0),
+    ...(user === undefined ? {} : { username: user }),
+    ...(secret === undefined ? {} : { password: secret }),
+    ...(tls ? { tls: {} } : {}),
+    maxRetriesPerRequest: null,
+    retryStrategy: (times: number) => Math.min(2 ** times * 25, RECONNECT_MS),
+  };
+}
+
+function clientConfig({ host, port, tls, user, database }: QueueAddress) {
+  const secret = password();
+  return {
+    host,
+    port,
+    ...(user === undefined ? {} : { user }),
+    ...(database === undefined ? {} : { database }),
+    ...(secret === undefined ? {} : { password: secret }),
+    ...(tls ? { ssl: true } : {}),
+    connectionTimeoutMillis: CONNECT_MS,
+  };
+}
+
+function postgresOptions(address: QueueAddress) {
+  return { ...clientConfig(address), schema: NAMESPACE, max: POOL };
+}
+
+/** Connects once, without trying again. */
+async function tryRedis(address: QueueAddress): Promise<void> {
+  const client = new Redis({
+    ...redisOptions(address),
+    lazyConnect: true,
+    connectTimeout: CONNECT_MS,
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => null,
+  });
+  // `connect` tells that the connection was closed, the event why.
+  let reason: Error | undefined;
+  client.on("error", (error: Error) => reason ??= error);
+  try {
+    await client.connect();
+    await client.ping();
+  } catch (error) {
+    throw reason ?? error;
+  } finally {
+    client.disconnect();
+  }
+}
+
+/** Connects once, and lays out the tables or brings them up to date. */
+async function preparePostgres(address: QueueAddress): Promise<void> {
+  const client = new Client(clientConfig(address));
+  client.on("error", () => {});
+  try {
+    await client.connect();
+    await runMigrations(client, NAMESPACE);
+  } finally {
+    await client.end().catch(() => {});
+  }
+}

@@ -1,0 +1,409 @@
+/**
+ * Stages on the workers of a queue.
+ *
+ * @module
+ */
+
+import { context, propagation } from "@opentelemetry/api";
+import { asJson } from "../artifacts/canonical_json.ts";
+import { MemoryStore } from "../artifacts/store/memory_store.ts";
+import type { RunStore } from "../artifacts/store/store.ts";
+import { isAbortError } from "../errors/foreign_error.ts";
+import { parseValue } from "../errors/parse_value.ts";
+import { InputError, PixstageError } from "../errors/pixstage_error.ts";
+import type {
+  ExecuteOptions,
+  Executor,
+  IdentifiedArtifact,
+  MadeByStage,
+  Preparation,
+  PreparedNode,
+  PrepareRequest,
+  StageResponse,
+} from "../graph/executors/executor.ts";
+import { nodeKey } from "../graph/node_key.ts";
+import { parseQueueAddress, type QueueAddress } from "./address.ts";
+import type { JobEventWriter } from "./backend.ts";
+import { QueueBackend } from "./backend.ts";
+import { type FollowOptions, JobChannel, type JobEnd, pause } from "./follow_job.ts";
+import {
+  CONTROL_QUEUE,
+  preparationJobSchema,
+  preparedSchema,
+  type RunJobResult,
+  runJobSchema,
+  runResultSchema,
+} from "./messages.ts";
+import { modelsNamed, preparationQueue } from "./model_identity.ts";
+
+/** How a queue is used. */
+export interface QueueExecutorOptions {
+  /**
+   * Milliseconds that a job waits while no worker serves its queue.
+   *
+   * @default {30000}
+   */
+  readonly patienceMs?: number | undefined;
+  /** Whether connections stay open between runs, as in a server. */
+  readonly keepsOpen?: boolean | undefined;
+  /** Takes what goes wrong in the background. */
+  readonly onWarning?: ((message: string) => void) | undefined;
+}
+
+/** How much waits in a queue. */
+export interface QueueDepth {
+  readonly queue: string;
+  /** Jobs by state. */
+  readonly jobs: Readonly<Record<"waiting" | "active" | "delayed" | "failed", number>>;
+  /** Seconds that the oldest waiting job has waited; 0 where none waits. */
+  readonly oldestSeconds: number;
+}
+
+/** The connections of an executor. */
+interface Connections {
+  readonly backend: QueueBackend;
+  readonly control: JobEventWriter;
+  readonly channels: Map<string, Promise<JobChannel>>;
+}
+
+/** A job is tried so often where its environment fails, and each time after a longer wait. */
+const ATTEMPTS = { attempts: 3, backoff: { type: "exponential", delay: 1000 } };
+/** The newest preparations tell workers that start which queues there are. */
+const KEPT_PREPARATIONS = { removeOnComplete: { count: 50 }, removeOnFail: { age: 3600, count: 50 } };
+/** Who asks for the same result again, also much later, finds it in the store. */
+const KEPT_RUNS = {
+  removeOnComplete: { age: 3600, count: 1000 },
+  removeOnFail: { age: 86_400, count: 1000 },
+};
+/** Connections that nobody uses are closed after this time. */
+const IDLE_MS = 1000;
+/** A worker that is asked to stop a job is asked again, and given up after a while. */
+const CANCEL_EVERY_MS = 150;
+const CANCEL_MS = 3000;
+
+/**
+ * Runs stages on workers that take them from a queue. What a worker needs travels as JSON; artifacts travel through the
+ * run's store, which workers must share. Equal work is queued once, whoever asks for it.
+ */
+export class QueueExecutor implements Executor {
+  readonly name: string;
+  readonly isRemote = true;
+  readonly #address: QueueAddress;
+  readonly #options: QueueExecutorOptions;
+  #connections: Promise<Connections> | undefined;
+  #users = 0;
+  #idle: ReturnType<typeof setTimeout> | undefined;
+
+  /**
+   * @param address The queue's address, which graphs call the executor by: `queue:redis://host`.
+   * @param options How it is used.
+   * @throws {InputError} if that is no such address.
+   */
+  constructor(address: string, options: QueueExecutorOptions = {}) {
+    this.#address = parseQueueAddress(address);
+    this.name = address;
+    this.#options = options;
+  }
+
+  /** Has a worker prepare a node. */
+  async prepare(
+    { node, inputs, residency, lowestPrecision }: PrepareRequest,
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<PreparedNode> {
+    const { stage, parameters } = node;
+    const task = {
+      node: node.id,
+      stage: stage.name,
+      parameters: asJson(parameters),
+      outlines: asJson(inputs),
+      residency,
+      lowestPrecision,
+    };
+    const models = modelsNamed(parameters);
+    const queue = await preparationQueue(stage, models);
+    const told = [models.model, models.transformer].filter((name) => name !== undefined);
+    const who = `the stage "${stage.name}" in version ${stage.version}` +
+      (told.length > 0 ? ` with the model "${told.join('" and "')}"` : "");
+    const { preparation, runQueue } = await this.#use(async (connections) => {
+      const channel = await openChannel(connections, queue);
+      const data = parseValue(preparationJobSchema, asJson({ ...task, trace: traceHere() }));
+      const ask = async (): Promise<string> => {
+        const jobId = crypto.randomUUID();
+        const { priority } = this.#address;
+        await channel.queue.add(stage.name, data, { jobId, priority, ...ATTEMPTS, ...KEPT_PREPARATIONS });
+        return jobId;
+      };
+      const end = await this.#await(connections, channel, ask, { signal, who });
+      return parseValue(preparedSchema, end);
+    });
+    return {
+      ...preparation,
+      execute: (artifacts, options) =>
+        this.#use((connections) =>
+          this.#execute({ node, task, preparation, queue, runQueue, who }, artifacts, options, connections)
+        ),
+    };
+  }
+
+  async #execute(
+    { node, task, preparation, queue, runQueue, who }: {
+      readonly node: PrepareRequest["node"];
+      readonly task: object;
+      readonly preparation: Preparation;
+      readonly queue: string;
+      readonly runQueue: string;
+      readonly who: string;
+    },
+    inputs: Readonly<Record<string, IdentifiedArtifact>>,
+    { signal, store, report, snapshots, previews }: ExecuteOptions,
+    connections: Connections,
+  ): Promise<StageResponse> {
+    signal.throwIfAborted();
+    requireShared(store, node.stage.name);
+    const given = [...Object.values(inputs), ...(snapshots?.saved ? [snapshots.saved] : [])];
+    for (const { id, artifact } of given) if (!await store.has(id)) await store.put(artifact);
+    const ids = Object.fromEntries(Object.entries(inputs).map(([port, { id }]) => [port, id]));
+    const { key } = await nodeKey(node, preparation, ids);
+    const channel = await openChannel(connections, runQueue);
+    const options = {
+      jobId: key,
+      priority: this.#address.priority,
+      ...ATTEMPTS,
+      ...KEPT_RUNS,
+    };
+    const data = {
+      ...task,
+      inputs: ids,
+      previews: previews ?? false,
+      snapshots: snapshots?.policy,
+      saved: snapshots?.saved?.id,
+      trace: traceHere(),
+    };
+    const ask = async (): Promise<string> => {
+      const { isOfUse, newest } = await knownJob(channel, key, store);
+      if (!isOfUse) {
+        const content = parseValue(runJobSchema, asJson({ ...data, newest }));
+        await channel.queue.add(node.stage.name, content, options);
+      }
+      return key;
+    };
+    const warned = new Set<string>();
+    let keeping = Promise.resolve();
+    const result = parseValue(
+      runResultSchema,
+      await this.#await(connections, channel, ask, {
+        signal,
+        who,
+        onReport(told) {
+          if (told.type === "snapshot") {
+            keeping = keeping.then(() => snapshots?.keep({ id: told.id }));
+            return;
+          }
+          if (told.type === "warning") warned.add(told.message);
+          report(told);
+        },
+        onWait: async () => {
+          // Workers that came later learn of the queue where the node is prepared once more.
+          const again = await openChannel(connections, queue);
+          const content = parseValue(preparationJobSchema, task);
+          const once = { jobId: `again-${runQueue}`, removeOnComplete: true, removeOnFail: true };
+          await again.queue.add(node.stage.name, content, once);
+        },
+      }),
+    );
+    await keeping;
+    for (const message of result.warnings) if (!warned.has(message)) report({ type: "warning", message });
+    return { outputs: await madeOutputs(node, result, store), memory: result.memory };
+  }
+
+  /** Asks for a job until it is done: one that somebody else has removed or stopped is asked for again. */
+  async #await(
+    connections: Connections,
+    channel: JobChannel,
+    ask: () => Promise<string>,
+    { signal, who, onReport, onWait }: FollowOptions & { readonly who: string },
+  ): Promise<unknown> {
+    for (;;) {
+      const id = await ask();
+      let unservedSince: number | undefined;
+      let end: JobEnd;
+      try {
+        end = await channel.follow(id, {
+          signal,
+          onReport,
+          onWait: async () => {
+            if (await channel.queue.getWorkersCount() > 0) {
+              unservedSince = undefined;
+              return;
+            }
+            this.#requirePatience(unservedSince ??= Date.now(), who);
+            await onWait?.();
+          },
+        });
+      } catch (error) {
+        if (channel.followers(id) === 0) await cancel(connections, channel, id).catch(() => {});
+        throw error;
+      }
+      if (end.type === "completed") return end.value;
+      if (end.type === "failed" && !isAbortError(end.error)) throw end.error;
+      await pause(CANCEL_EVERY_MS, signal);
+      signal.throwIfAborted();
+    }
+  }
+
+  #requirePatience(since: number, who: string): void {
+    const { patienceMs = 30_000 } = this.#options;
+    if (Date.now() - since < patienceMs) return;
+    throw new PixstageError(
+      "unreachable",
+      `No worker at ${this.name} takes ${who}: start one with "deno task worker", the same version and the same models`,
+    );
+  }
+
+  /** How much waits in the queues that this executor has used. */
+  async depths(): Promise<QueueDepth[]> {
+    const channels = this.#connections ? [...(await this.#connections).channels] : [];
+    return await Promise.all(channels.map(async ([queue, channel]) => {
+      const { queue: jobs } = await channel;
+      const counts = await jobs.getJobCounts("waiting", "prioritized", "active", "delayed", "failed");
+      const [oldest] = await jobs.getJobs(["waiting", "prioritized"], 0, 0, true);
+      const { waiting = 0, prioritized = 0, active = 0, delayed = 0, failed = 0 } = counts;
+      return {
+        queue,
+        jobs: { waiting: waiting + prioritized, active, delayed, failed },
+        oldestSeconds: oldest ? Math.max(Date.now() - oldest.timestamp, 0) / 1000 : 0,
+      };
+    }));
+  }
+
+  /**
+   * Connects at once, rather than with the first job.
+   *
+   * @throws {PixstageError} if the queue cannot be reached.
+   */
+  async connect(): Promise<void> {
+    await this.#use(() => Promise.resolve());
+  }
+
+  /** Closes connections that nobody uses, unless they stay open. */
+  async runEnded(): Promise<void> {
+    if (this.#users === 0 && !this.#options.keepsOpen) await this.close();
+  }
+
+  /** Closes all connections. */
+  async close(): Promise<void> {
+    clearTimeout(this.#idle);
+    const connections = this.#connections;
+    this.#connections = undefined;
+    await (await connections?.catch(() => undefined))?.backend.close();
+  }
+
+  async #use<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
+    clearTimeout(this.#idle);
+    this.#users += 1;
+    try {
+      this.#connections ??= this.#connect();
+      return await work(await this.#connections);
+    } finally {
+      this.#users -= 1;
+      if (this.#users === 0 && !this.#options.keepsOpen) {
+        this.#idle = setTimeout(() => this.close(), IDLE_MS);
+      }
+    }
+  }
+
+  async #connect(): Promise<Connections> {
+    try {
+      const backend = await QueueBackend.connect(this.#address, ({ message }) => {
+        this.#options.onWarning?.(`The queue at ${this.name}: ${message}`);
+      });
+      return { backend, control: backend.eventWriter(CONTROL_QUEUE), channels: new Map() };
+    } catch (error) {
+      // The next run tries again.
+      this.#connections = undefined;
+      throw error;
+    }
+  }
+}
+
+async function openChannel({ backend, channels }: Connections, name: string): Promise<JobChannel> {
+  const known = channels.get(name) ?? new JobChannel(backend, name).ready();
+  channels.set(name, known);
+  return await known;
+}
+
+/** The place of the work at hand in an OpenTelemetry trace; empty where nothing is traced. */
+function traceHere(): Record<string, string> | undefined {
+  const carrier: Record<string, string> = {};
+  propagation.inject(context.active(), carrier);
+  return Object.keys(carrier).length === 0 ? undefined : carrier;
+}
+
+function requireShared(store: RunStore, stage: string): void {
+  if (!(store instanceof MemoryStore)) return;
+  throw new InputError(
+    "invalid_value",
+    `Cannot run "${stage}" on a queue without a store: name one that the workers share`,
+    { details: { field: "store" } },
+  );
+}
+
+/**
+ * Looks for a job of a key, and makes room where it is of no use: where it failed, or the store has lost its results.
+ *
+ * @returns Whether it is under way or its results are there; otherwise the newest state that a worker kept of it, if any.
+ */
+async function knownJob(
+  { queue }: JobChannel,
+  key: string,
+  store: RunStore,
+): Promise<{ readonly isOfUse: boolean; readonly newest?: string | undefined }> {
+  const job = await queue.getJob(key);
+  if (!job) return { isOfUse: false };
+  const state = await job.getState();
+  if (state !== "completed" && state !== "failed" && state !== "unknown") return { isOfUse: true };
+  const result = state === "completed" ? runResultSchema.safeParse(job.returnvalue).data : undefined;
+  const outputs = Object.values(result?.outputs ?? {});
+  if (result && (await Promise.all(outputs.map((id) => store.has(id)))).every(Boolean)) {
+    return { isOfUse: true };
+  }
+  await job.remove().catch(() => {});
+  return { isOfUse: false, newest: runJobSchema.safeParse(job.data).data?.newest };
+}
+
+/** Removes a job that waits, and asks the worker of one that runs to stop it. */
+async function cancel({ control }: Connections, { queue }: JobChannel, id: string): Promise<void> {
+  const began = Date.now();
+  let asked: number | undefined;
+  while (Date.now() - began < CANCEL_MS) {
+    const job = await queue.getJob(id);
+    // Somebody else may have asked for the same work again.
+    if (!job || (asked ??= job.timestamp) !== job.timestamp) return;
+    const state = await job.getState();
+    if (state === "completed" || state === "failed") return;
+    if (state !== "active" && await job.remove().then(() => true, () => false)) return;
+    await control.publishEvent({ eventName: "cancel", queue: queue.name, job: id });
+    await pause(CANCEL_EVERY_MS, new AbortController().signal);
+  }
+}
+
+/** The outputs, as far as the run's store has them. */
+async function madeOutputs(
+  { stage }: PrepareRequest["node"],
+  { outputs }: RunJobResult,
+  store: RunStore,
+): Promise<Record<string, MadeByStage>> {
+  const made: Record<string, MadeByStage> = {};
+  for (const port of Object.keys(stage.outputs)) {
+    const id = outputs[port];
+    if (id === undefined || !await store.has(id)) {
+      throw new PixstageError(
+        "lost",
+        `Cannot use output "${port}" of "${stage.name}" as the store of this run does not have it: start workers with ` +
+          "the --store of this run",
+      );
+    }
+    made[port] = { id };
+  }
+  return made;
+}

@@ -1,0 +1,274 @@
+/**
+ * A worker: prepares and runs the stages of a queue on this machine.
+ *
+ * @module
+ */
+
+import type { QueueEventsListener } from "bullmq";
+import { z } from "zod";
+import type { RunStore } from "../artifacts/store/store.ts";
+import { parseValue } from "../errors/parse_value.ts";
+import { toPixstageError } from "../errors/foreign_error.ts";
+import type { Executor, PreparedNode } from "../graph/executors/executor.ts";
+import type { Residency } from "../models/segments.ts";
+import type { StageRegistry } from "../stages/registry.ts";
+import type { Stage } from "../stages/stage.ts";
+import { parseQueueAddress } from "./address.ts";
+import { type JobEvents, type JobEventWriter, QueueBackend, type TakenJob } from "./backend.ts";
+import { JobIntake } from "./job_intake.ts";
+import {
+  cancelSchema,
+  CONTROL_QUEUE,
+  type PreparationJob,
+  preparationJobSchema,
+  preparedElsewhereSchema,
+  preparedSchema,
+} from "./messages.ts";
+import { type NamedModels, preparationQueue, runQueueOf } from "./model_identity.ts";
+import { doJob } from "./taken_job.ts";
+
+/** How a worker is set up. */
+export interface StageWorkerOptions {
+  /** The queue's address. */
+  readonly queue: string;
+  /** The stages that it has the code of. */
+  readonly registry: StageRegistry;
+  /** The stages that it works at. */
+  readonly stages: readonly string[];
+  /** Names of the models that it has. */
+  readonly models: readonly string[];
+  /** The store that it shares with those who ask for runs. */
+  readonly store: RunStore;
+  /** Runs the stages, anywhere but in this thread. */
+  readonly executor: Executor;
+  /** How long weights are held; as those who ask for runs say otherwise. */
+  readonly residency?: Residency | undefined;
+  /**
+   * Jobs that run at once.
+   *
+   * @default {1}
+   */
+  readonly lanes?: number | undefined;
+  /**
+   * Milliseconds after which a job whose worker is not heard of goes to another one.
+   *
+   * @default {10000}
+   */
+  readonly leaseMs?: number | undefined;
+  /** Takes what happens. */
+  readonly log?: ((event: string, facts: Readonly<Record<string, unknown>>) => void) | undefined;
+}
+
+/** Nodes that wait prepared, at most. */
+const PREPARED_NODES = 64;
+/** A queue counts as empty when nothing has come for so long. */
+const QUIET_MS = 2000;
+const LOOK_MS = 250;
+
+/** Works at the jobs of a queue until it is closed. */
+export class StageWorker implements AsyncDisposable {
+  readonly #options: StageWorkerOptions;
+  readonly #backend: QueueBackend;
+  readonly #preparations: JobIntake;
+  readonly #runs: JobIntake;
+  readonly #control: { readonly events: JobEvents; readonly writer: JobEventWriter };
+  #prepared = new Map<string, PreparedNode>();
+  #refused = new Set<string>();
+
+  private constructor(options: StageWorkerOptions, backend: QueueBackend) {
+    this.#options = options;
+    this.#backend = backend;
+    const { lanes = 1, leaseMs = 10_000 } = options;
+    this.#preparations = new JobIntake({
+      backend,
+      lanes: 1,
+      leaseMs,
+      work: (job, signal) => this.#prepareJob(job, signal),
+    });
+    this.#runs = new JobIntake({ backend, lanes, leaseMs, work: (job, signal) => this.#runJob(job, signal) });
+    this.#control = { events: backend.events(CONTROL_QUEUE), writer: backend.eventWriter(CONTROL_QUEUE) };
+  }
+
+  /**
+   * Opens a worker, which takes jobs at once.
+   *
+   * @param options How it is set up.
+   * @throws {PixstageError} if the queue cannot be reached.
+   */
+  static async open(options: StageWorkerOptions): Promise<StageWorker> {
+    const backend = await QueueBackend.connect(
+      parseQueueAddress(options.queue),
+      ({ message }) => options.log?.("queue_error", { error: message }),
+    );
+    const worker = new StageWorker(options, backend);
+    await worker.#listen();
+    return worker;
+  }
+
+  /** Works until nothing waits any more in the queues that this worker serves. */
+  async drained(signal: AbortSignal): Promise<void> {
+    const queues = new Map<string, ReturnType<QueueBackend["queue"]>>();
+    const left = async (): Promise<boolean> => {
+      if (this.#runs.running + this.#preparations.running > 0) return true;
+      for (const name of [...this.#preparations.queues, ...this.#runs.queues]) {
+        const queue = queues.get(name) ?? this.#backend.queue(name);
+        queues.set(name, queue);
+        if (await queue.getJobCountByTypes("waiting", "prioritized", "active", "delayed") > 0) return true;
+      }
+      return false;
+    };
+    for (let quietSince = Date.now(); !signal.aborted && Date.now() - quietSince < QUIET_MS;) {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      if (await left()) quietSince = Date.now();
+    }
+  }
+
+  /** Gives back the jobs that run, and takes no more. */
+  async close(): Promise<void> {
+    await Promise.all([this.#preparations.close(), this.#runs.close()]);
+    await this.#backend.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #listen(): Promise<void> {
+    const { events } = this.#control;
+    events.on<ControlEvents>("cancel", (event: object) => {
+      const told = cancelSchema.safeParse(event).data;
+      if (told) this.#runs.cancel(told.queue, told.job);
+    });
+    events.on<ControlEvents>("prepared", (event: object) => {
+      const told = preparedElsewhereSchema.safeParse(event).data;
+      if (told && this.#preparations.queues.includes(told.queue)) {
+        void this.#learn(told.runQueue, JSON.parse(told.data));
+      }
+    });
+    await events.waitUntilReady();
+    const queues = await this.#preparationQueues();
+    // What was prepared before tells where jobs may wait.
+    for (const name of queues) {
+      const queue = this.#backend.queue(name);
+      for (const job of await queue.getJobs(["completed"], 0, PREPARED_NODES - 1)) {
+        const { runQueue } = preparedSchema.safeParse(job.returnvalue).data ?? {};
+        if (runQueue !== undefined) await this.#learn(runQueue, job.data);
+      }
+      await this.#backend.end(queue);
+    }
+    await Promise.all(queues.map((name) => this.#preparations.listen(name)));
+  }
+
+  /** The queues of preparations: of each stage, for each model, and for each pair of a model and a transformer. */
+  async #preparationQueues(): Promise<string[]> {
+    const { registry, stages, models } = this.#options;
+    return await Promise.all(
+      stages.flatMap((name) => {
+        const stage = registry.get(name);
+        return namings(stage, models).map((named) => preparationQueue(stage, named));
+      }),
+    );
+  }
+
+  /** Takes jobs from a queue if this machine prepares the same node for the same queue. */
+  async #learn(runQueue: string, data: unknown): Promise<void> {
+    if (this.#runs.queues.includes(runQueue) || this.#refused.has(runQueue)) return;
+    const content = preparationJobSchema.safeParse(data).data;
+    if (!content) return;
+    try {
+      const prepared = await this.#prepare(content, new AbortController().signal);
+      if (await runQueueOf(this.#stage(content), prepared) === runQueue) await this.#runs.listen(runQueue);
+      else this.#refused.add(runQueue);
+    } catch {
+      // What cannot be prepared here is not run here.
+      this.#refused.add(runQueue);
+    }
+  }
+
+  async #prepareJob(job: TakenJob, signal: AbortSignal): Promise<unknown> {
+    const data = parseValue(preparationJobSchema, job.data);
+    try {
+      const prepared = await this.#prepare(data, signal);
+      const runQueue = await runQueueOf(this.#stage(data), prepared);
+      await this.#runs.listen(runQueue);
+      await this.#control.writer.publishEvent({
+        eventName: "prepared",
+        queue: job.queueName,
+        runQueue,
+        data: JSON.stringify(data),
+      });
+      const { execute: _execute, ...preparation } = prepared;
+      return JSON.parse(JSON.stringify({ preparation, runQueue }));
+    } catch (error) {
+      this.#log("refused", { stage: data.stage, node: data.node, error: toPixstageError(error).message });
+      throw error;
+    }
+  }
+
+  async #runJob(job: TakenJob, signal: AbortSignal): Promise<unknown> {
+    const began = performance.now();
+    const facts = { stage: job.name, job: job.id, attempt: job.attemptsStarted };
+    this.#log("taken", facts);
+    try {
+      const result = await doJob(job, {
+        store: this.#options.store,
+        stageOf: (data) => this.#stage(data),
+        prepare: (data, stop) => this.#prepareOnce(data, stop),
+      }, signal);
+      this.#log("done", { ...facts, ms: Math.round(performance.now() - began) });
+      return result;
+    } catch (error) {
+      this.#log(signal.aborted ? "stopped" : "failed", { ...facts, error: toPixstageError(error).message });
+      throw error;
+    }
+  }
+
+  #stage({ stage }: Pick<PreparationJob, "stage">): Stage {
+    return this.#options.registry.get(stage);
+  }
+
+  async #prepare(data: PreparationJob, signal: AbortSignal): Promise<PreparedNode> {
+    const { executor, residency } = this.#options;
+    const stage = this.#stage(data);
+    const prepared = await executor.prepare({
+      node: { id: data.node, stage, parameters: parseValue(stage.parameters, data.parameters) },
+      inputs: data.outlines,
+      residency: data.residency ?? residency,
+      lowestPrecision: data.lowestPrecision,
+    }, { signal });
+    const [oldest] = this.#prepared.keys();
+    if (this.#prepared.size >= PREPARED_NODES) this.#prepared.delete(oldest!);
+    this.#prepared.set(nameOf(data), prepared);
+    return prepared;
+  }
+
+  /** What a preparation left for its run. */
+  async #prepareOnce(data: PreparationJob, signal: AbortSignal): Promise<PreparedNode> {
+    const known = this.#prepared.get(nameOf(data));
+    this.#prepared.delete(nameOf(data));
+    return known ?? await this.#prepare(data, signal);
+  }
+
+  #log(event: string, facts: Readonly<Record<string, unknown>>): void {
+    this.#options.log?.(event, facts);
+  }
+}
+
+/** All ways in which nodes of a stage can name models that are here. */
+function namings({ parameters }: Stage, models: readonly string[]): NamedModels[] {
+  const { properties = {} } = z.toJSONSchema(parameters, { io: "input", unrepresentable: "any" });
+  if (!("model" in properties)) return [{}];
+  if (!("transformer" in properties)) return models.map((model) => ({ model }));
+  return models.flatMap((model) => [{ model }, ...models.map((transformer) => ({ model, transformer }))]);
+}
+
+/** The events of the control queue, as listeners take them. */
+interface ControlEvents extends QueueEventsListener {
+  cancel: (event: object) => void;
+  prepared: (event: object) => void;
+}
+
+/** What tells prepared nodes apart. */
+function nameOf({ node, stage, parameters, outlines, residency, lowestPrecision }: PreparationJob): string {
+  return JSON.stringify({ node, stage, parameters, outlines, residency, lowestPrecision });
+}

@@ -1,0 +1,136 @@
+// This module is browser compatible.
+
+/**
+ * Perturbed attention guidance (Ahn et al. 2024, https://arxiv.org/abs/2403.17377): the prediction moves away from that
+ * of a network in some of whose self-attentions each token sees itself alone.
+ *
+ * Reference: diffusers' pipelines/pag/pag_utils.py and pipeline_pag_pixart_sigma.py.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import type { JsonObject } from "../../artifacts/artifact.ts";
+import { InputError } from "../../errors/pixstage_error.ts";
+
+/** Patterns where none are given, as in `PixArtSigmaPAGPipeline`. */
+const DEFAULT_LAYERS = ["blocks.1"];
+
+/** Length of a pattern. */
+const LONGEST_PATTERN = 64;
+/** Quantifiers of a pattern: with more, a search could take long. */
+const MOST_QUANTIFIERS = 3;
+/** Quantifiers, escapes and classes of a regular expression. */
+const QUANTIFIER = /\\.|\[(?:\\.|[^\]\\])*\]|([*+?{])/g;
+
+const pattern = z.string().min(1).max(LONGEST_PATTERN)
+  .refine(isRegExp, "It must be a regular expression")
+  .refine(
+    (text) => quantifiers(text) <= MOST_QUANTIFIERS && !/\)[*+?{]|\(\?|\\[1-9k]/.test(text),
+    `It must have at most ${MOST_QUANTIFIERS} quantifiers, none of them behind a group, and no look-around`,
+  );
+
+/** The parameters of perturbed attention guidance. */
+export const pagParameters = {
+  /** How far perturbed attention pushes: 3 is usual. Off at 0, which is the default. */
+  pagScale: z.number().nonnegative().optional(),
+  /** Regular expressions that are searched in the names of self-attentions: "blocks.1" unless given. */
+  pagLayers: z.array(pattern).max(64).optional(),
+  /** By how much the scale falls with each timestep from 1000 down, no further than to 0. None unless given. */
+  pagAdaptiveScale: z.number().nonnegative().optional(),
+};
+
+/** The parameters of perturbed attention guidance, parsed. */
+export type PagParameters = z.infer<z.ZodObject<typeof pagParameters>>;
+
+/** Perturbed attention guidance of a run. */
+export interface PerturbedAttention {
+  /** How far it pushes. */
+  readonly scale: number;
+  /** By how much the scale falls with each timestep from 1000 down. */
+  readonly adaptiveScale: number;
+  /** Names of the self-attentions that are perturbed. */
+  readonly layers: readonly string[];
+}
+
+/**
+ * Resolves perturbed attention guidance.
+ *
+ * A pattern is searched anywhere in a name, as in diffusers: "blocks.1" also finds blocks 10 to 19, as the guard against
+ * that looks at the last part of a name, which is `attn1`.
+ *
+ * @param parameters Its parameters.
+ * @param names Names of the network's self-attentions; undefined where it has none that can be chosen.
+ * @returns What it does; undefined where it is off.
+ * @throws {InputError} if a pattern finds nothing.
+ */
+export function resolvePag(
+  { pagScale = 0, pagLayers = DEFAULT_LAYERS, pagAdaptiveScale = 0 }: PagParameters,
+  names: readonly string[] | undefined,
+): PerturbedAttention | undefined {
+  if (pagScale === 0 || pagLayers.length === 0) return undefined;
+  const found = new Set<string>();
+  for (const pattern of pagLayers) {
+    const hits = (names ?? []).filter((name) => new RegExp(pattern).test(name));
+    if (hits.length === 0) {
+      throw new InputError(
+        "invalid_value",
+        `Cannot perturb attention as "${pattern}" must be found in the name of a self-attention: ` +
+          (names?.length ? `they are ${names[0]} to ${names.at(-1)}` : "this transformer names none"),
+        { details: { field: "pagLayers" } },
+      );
+    }
+    for (const name of hits) found.add(name);
+  }
+  const layers = (names ?? []).filter((name) => found.has(name));
+  return { scale: pagScale, adaptiveScale: pagAdaptiveScale, layers };
+}
+
+/**
+ * The scale at a timestep, in float32 as torch computes it: `scale - adaptive · (1000 - t)`, no less than 0. diffusers'
+ * own pipeline fails there, as it compares a row of timesteps with 0.
+ */
+export function pagScaleAt({ scale, adaptiveScale }: PerturbedAttention, timestep: number): number {
+  if (adaptiveScale === 0) return Math.fround(scale);
+  const fallen = Math.fround(Math.fround(adaptiveScale) * Math.fround(1000 - timestep));
+  return Math.max(0, Math.fround(Math.fround(scale) - fallen));
+}
+
+/**
+ * Moves a prediction away from the perturbed one: `prediction + scale · (positive - perturbed)`, in float32 and in the
+ * order of operations of diffusers.
+ *
+ * @param prediction The guided prediction, or `positive` itself without guidance.
+ * @param positive The prediction for the prompt.
+ * @param perturbed The prediction for the prompt with perturbed attention.
+ * @param scale How far.
+ * @returns A new array.
+ */
+export function pushAway(
+  prediction: Float32Array,
+  positive: Float32Array,
+  perturbed: Float32Array,
+  scale: number,
+): Float32Array {
+  return prediction.map((value, index) =>
+    value + Math.fround(scale * Math.fround(positive[index]! - perturbed[index]!))
+  );
+}
+
+/** What a result depends on by perturbed attention guidance. */
+export function pagIdentity(pag: PerturbedAttention): JsonObject {
+  const { scale, adaptiveScale, layers } = pag;
+  return { scale, adaptiveScale, layers: [...layers] };
+}
+
+function isRegExp(text: string): boolean {
+  try {
+    return new RegExp(text) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+function quantifiers(text: string): number {
+  return [...text.matchAll(QUANTIFIER)].filter((match) => match[1] !== undefined).length;
+}

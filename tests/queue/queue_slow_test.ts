@@ -1,0 +1,448 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { MemoryStore } from "../../artifacts/store/memory_store.ts";
+import { FolderStore } from "../../artifacts/store/folder_store.ts";
+import { PixstageError } from "../../errors/pixstage_error.ts";
+import type { RunEvent } from "../../graph/events.ts";
+import { runGraph } from "../../graph/run.ts";
+import type { RunOptions, RunResult } from "../../graph/run_options.ts";
+import { localRun } from "../../local.ts";
+import { QueueExecutor, type QueueExecutorOptions } from "../../queue/queue_executor.ts";
+import { builtInStages } from "../../stages/mod.ts";
+import { StageRegistry } from "../../stages/registry.ts";
+import { inFolder, runCli, startCli, TINY } from "../cli/run_cli.ts";
+import { numberOf } from "../graph/executors/toy_plugin.ts";
+import { needing } from "../needing.ts";
+import { ServerProcess } from "../server/server_process.ts";
+import { POSTGRES, PostgresServer, REDIS, RedisServer } from "./queue_servers.ts";
+import walkStages from "./walk_plugin.ts";
+import { WALK_PLUGIN, WorkerProcess, type WorkerProcessOptions } from "./worker_process.ts";
+
+/** A queue, a store that all share, and workers. */
+class Place implements AsyncDisposable {
+  readonly server: { readonly address: string } & AsyncDisposable;
+  readonly folder: string;
+  readonly #workers: WorkerProcess[] = [];
+
+  private constructor(server: Place["server"], folder: string) {
+    this.server = server;
+    this.folder = folder;
+  }
+
+  /** Opens one over Redis, or over another server. */
+  static async open(server?: Place["server"]): Promise<Place> {
+    const folder = await Deno.makeTempDir({ prefix: "pixstage-test-" });
+    return new Place(server ?? await RedisServer.start(), folder);
+  }
+
+  get store(): string {
+    return join(this.folder, "store");
+  }
+
+  /** Starts workers, each for the stages of one text. */
+  async workers(
+    stages: readonly string[],
+    options: Partial<WorkerProcessOptions> = {},
+  ): Promise<WorkerProcess[]> {
+    const { store } = this;
+    const queue = this.server.address;
+    const started = await WorkerProcess.start(
+      ...stages.map((names) => ({ queue, store, stages: names, ...options })),
+    );
+    this.#workers.push(...started);
+    return started;
+  }
+
+  /** Starts workers that have the stages of the plugin. */
+  async walkers(count: number, env: Readonly<Record<string, string>> = {}): Promise<WorkerProcess[]> {
+    const args = ["--plugin", WALK_PLUGIN];
+    return await this.workers(Array.from({ length: count }, () => "walk,poison,fail"), { args, env });
+  }
+
+  /** Runs a graph on the queue, or elsewhere. */
+  async run(nodes: object, options: Partial<RunOptions> & QueueExecutorOptions = {}): Promise<RunResult> {
+    const { patienceMs, ...rest } = options;
+    const executor = new QueueExecutor(`queue:${this.server.address}`, { patienceMs });
+    const registry = new StageRegistry([...builtInStages().list(), ...walkStages]);
+    const store = new FolderStore(this.store);
+    const run = { registry, store, executors: [executor] as const, snapshots: { everySteps: 1 }, ...rest };
+    return await runGraph({ pixstage: 1, nodes }, run);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker[Symbol.asyncDispose]()));
+    await this.server[Symbol.asyncDispose]();
+    await Deno.remove(this.folder, { recursive: true });
+  }
+}
+
+function walk(parameters: object): object {
+  return { walk: { stage: "walk", parameters } };
+}
+
+async function failure(running: Promise<unknown>): Promise<PixstageError> {
+  const error = await running.then(() => undefined, (error) => error);
+  assert.ok(error instanceof PixstageError, String(error));
+  return error;
+}
+
+/** Calls back at the n-th event of a type. */
+function atEvent(type: RunEvent["type"], count: number, call: () => void): (event: RunEvent) => void {
+  let seen = 0;
+  return (event) => {
+    if (event.type === type && ++seen === count) call();
+  };
+}
+
+const PICTURE = ["gen", "cute cat", "--seed", "3", "--steps", "3"];
+const STAGES = ["encode", "denoise", "decode"];
+
+Deno.test(needing(REDIS, {
+  name: "three workers, one a stage, give the bytes of a local run, and equal work is done once",
+  async fn() {
+    await using place = await Place.open();
+    const workers = await place.workers(STAGES);
+    await inFolder(async (folder) => {
+      const local = await runCli(folder, ...PICTURE, "--no-store", "-o", "local.png");
+      assert.equal(local.status, 0, local.stderr);
+      const args = ["--store", place.store, "--executor", `queue:${place.server.address}`, "--json"];
+      const runs = await Promise.all(
+        ["a.png", "b.png"].map((name) => runCli(folder, ...PICTURE, ...args, "-o", name)),
+      );
+      const wanted = await Deno.readFile(join(folder, "local.png"));
+      for (const [index, { status, stdout, stderr }] of runs.entries()) {
+        assert.equal(status, 0, stderr);
+        assert.deepEqual(await Deno.readFile(join(folder, ["a.png", "b.png"][index]!)), wanted);
+        assert.match(stdout, /"type":"(?:step|stage:cached)"[^\n]*"stage":"denoise"/);
+      }
+    });
+    for (const [index, stage] of STAGES.entries()) {
+      assert.deepEqual(workers[index]!.done().map((line) => line.stage), [stage], stage);
+    }
+  },
+}));
+
+Deno.test(needing(REDIS, {
+  name: "a job whose worker is killed goes on from its newest state on another worker, with the same bytes",
+  async fn() {
+    await using place = await Place.open();
+    const [first] = await place.workers(["denoise"]);
+    await place.workers(["encode"]);
+    const parameters = { model: "pixstage-emoji" };
+    const nodes = {
+      prompt: { stage: "encode", parameters: { ...parameters, prompts: ["a red heart"] } },
+      latents: {
+        stage: "denoise",
+        parameters: { ...parameters, seeds: ["3"], steps: 12, scheduler: "euler_a", guidanceScale: 1 },
+        inputs: { embeddings: "prompt.embeddings" },
+      },
+    };
+    const run = localRun({ threads: 1 });
+    const local = await runGraph({ pixstage: 1, nodes }, { ...run, store: new MemoryStore() });
+    let second: Promise<WorkerProcess[]> | undefined;
+    const resumed: number[] = [];
+    const kill = atEvent("checkpoint", 3, () => {
+      second = place.workers(["denoise"]);
+      first!.end("SIGKILL");
+    });
+    const made = await place.run(nodes, {
+      onEvent(event) {
+        kill(event);
+        if (event.type === "stage:resumed") resumed.push(event.step);
+      },
+    });
+    assert.equal(made.get("latents.latents")!.id, local.get("latents.latents")!.id);
+    assert.ok(resumed.length === 1 && resumed[0]! >= 3, `It went on from ${resumed}`);
+    const [other] = await second!;
+    assert.equal(other!.done("denoise").length, 1);
+  },
+}));
+
+Deno.test(needing(REDIS, {
+  name: "SIGTERM gives a job back at once, and a job waits for workers that come later",
+  async fn() {
+    await using place = await Place.open();
+    const running = place.run(walk({ steps: 60, ms: 50 }), {
+      patienceMs: 60_000,
+      onEvent: (event) => {
+        if (event.type === "step" && event.step === 5) first!.end("SIGTERM");
+      },
+    });
+    const [first, second] = await place.walkers(2).then(async (workers) => {
+      // Whichever has the job is ended.
+      const has = await Promise.any(workers.map(async (worker) => {
+        while (!worker.events.some(({ event }) => event === "taken")) {
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+        return worker;
+      }));
+      return [has, workers.find((worker) => worker !== has)!];
+    });
+    const made = await running;
+    assert.equal(numberOf(made.get("walk.end")?.artifact), 1060);
+    assert.equal(second!.done("walk").length, 1);
+    assert.equal(first!.done("walk").length, 0);
+    await first!.ended();
+  },
+}));
+
+Deno.test(needing(REDIS, {
+  name: "cancelling removes a job that waits, and stops one that runs within a step",
+  async fn() {
+    await using place = await Place.open();
+    const [worker] = await place.walkers(1);
+    const stop = new AbortController();
+    const running = place.run(walk({ steps: 1000, ms: 40 }), {
+      signal: stop.signal,
+      onEvent: atEvent("step", 2, () => stop.abort(new DOMException("Stopped", "AbortError"))),
+    });
+    await assert.rejects(running, { name: "AbortError" });
+    const told = performance.now();
+    await worker!.logs("stopped");
+    assert.ok(performance.now() - told < 1000);
+    // Two ask for the same: where one leaves, the other one's goes on.
+    const leave = new AbortController();
+    const both = [leave.signal, new AbortController().signal].map((signal) =>
+      place.run(walk({ steps: 30, ms: 40, seed: 7 }), {
+        signal,
+        onEvent: atEvent("step", 3, () => leave.abort(new DOMException("Stopped", "AbortError"))),
+      })
+    );
+    const [left, stayed] = await Promise.allSettled(both);
+    assert.equal(left!.status, "rejected");
+    assert.ok(stayed?.status === "fulfilled", String(Object(stayed).reason));
+    assert.equal(numberOf(stayed.value.get("walk.end")?.artifact), 1037);
+  },
+}));
+
+Deno.test(needing(REDIS, {
+  name: "a Redis that is restarted with its append-only file loses nothing",
+  async fn() {
+    const redis = await RedisServer.start();
+    await using place = await Place.open(redis);
+    const [worker] = await place.walkers(1);
+    let restart: Promise<void> | undefined;
+    const restarts = atEvent("step", 5, () => {
+      restart = redis.down("SIGKILL").then(() => redis.up());
+    });
+    const runs = [1, 2, 3].map((seed) =>
+      place.run(walk({ steps: 20, ms: 40, seed }), seed === 1 ? { onEvent: restarts } : {})
+    );
+    const made = await Promise.all(runs);
+    await restart;
+    assert.deepEqual(made.map((result) => numberOf(result.get("walk.end")?.artifact)), [1021, 1022, 1023]);
+    assert.ok(worker!.done("walk").length >= 3);
+  },
+}));
+
+Deno.test(needing(REDIS, {
+  name: "workers with other code or other weights under one name never take each other's work",
+  async fn() {
+    await using place = await Place.open();
+    // Other code: the client's version decides.
+    const [old, young] = await Promise.all(
+      ["1", "2"].map((version) => place.walkers(1, { WALK_VERSION: version })),
+    );
+    const ofVersion = (version: string) => new StageRegistry([{ ...walkStages[0]!, version }]);
+    const made = await Promise.all(
+      [1, 2, 3, 4, 5, 6].map((seed) =>
+        place.run(walk({ steps: 2, seed }), { registry: ofVersion(seed % 2 === 0 ? "2" : "1") })
+      ),
+    );
+    const values = made.map((result) => numberOf(result.get("walk.end")?.artifact));
+    assert.deepEqual(values, [1003, 2004, 1005, 2006, 1007, 2008]);
+    assert.deepEqual([old![0]!.done("walk").length, young![0]!.done("walk").length], [3, 3]);
+
+    // Other weights: each result is that of the weights which its record names.
+    const other = join(place.folder, "other");
+    await new Deno.Command("cp", { args: ["-rL", TINY, other] }).output();
+    const weights = join(other, "transformer/diffusion_pytorch_model.safetensors");
+    const bytes = await Deno.readFile(weights);
+    bytes[bytes.length - 3]! ^= 1;
+    bytes[bytes.length - 1]! ^= 0x80;
+    await Deno.writeFile(weights, bytes);
+    await place.workers(["encode"], { models: `tiny=${TINY}` });
+    for (const model of [TINY, other]) await place.workers(["denoise"], { models: `tiny=${model}` });
+    const nodes = (model: string, seed: number) => ({
+      prompt: { stage: "encode", parameters: { model, prompts: ["cat"] } },
+      latents: {
+        stage: "denoise",
+        parameters: { model, width: 64, height: 64, seeds: [String(seed)], steps: 2, guidanceScale: 1 },
+        inputs: { embeddings: "prompt.embeddings" },
+      },
+    });
+    const seeds = [1, 2, 3, 4, 5, 6];
+    const local = new Map<string, string>();
+    const fingerprints = new Set<string>();
+    for (const model of [TINY, other]) {
+      for (const seed of seeds) {
+        const run = { ...localRun({ threads: 1 }), store: new MemoryStore() };
+        const result = await runGraph({ pixstage: 1, nodes: nodes(model, seed) }, run);
+        const { id, provenance } = result.get("latents.latents")!;
+        const fingerprint = transformerOf(provenance);
+        fingerprints.add(fingerprint);
+        local.set(`${fingerprint} ${seed}`, id);
+      }
+    }
+    assert.equal(fingerprints.size, 2);
+    const results = await Promise.all(seeds.map((seed) => place.run(nodes("tiny", seed))));
+    for (const [index, result] of results.entries()) {
+      const { id, provenance } = result.get("latents.latents")!;
+      assert.equal(id, local.get(`${transformerOf(provenance)} ${seeds[index]}`));
+    }
+  },
+}));
+
+/** The fingerprint of the transformer that made latents. */
+function transformerOf(provenance: unknown): string {
+  const text = JSON.stringify(provenance);
+  return /"component":"transformer","fingerprint":"([^"]+)"/.exec(text)![1]!;
+}
+
+Deno.test(needing(REDIS, {
+  name: "errors arrive with code and fault; what lies in the environment is tried again, poison is given up",
+  async fn() {
+    await using place = await Place.open();
+    const [worker] = await place.walkers(1);
+    const fails = (when: string) => failure(place.run({ fail: { stage: "fail", parameters: { when } } }));
+    for (const when of ["prepare", "caller"]) {
+      const { code, fault, field, message } = await fails(when);
+      assert.deepEqual([code, fault, field], ["out_of_range", "caller", "when"]);
+      assert.equal(message, "The sharpness must be at most 1");
+    }
+    const bug = await fails("bug");
+    assert.deepEqual([bug.code, bug.fault], ["internal", "bug"]);
+    const tries = (): number => worker!.events.filter(({ event }) => event === "failed").length;
+    const before = tries();
+    const full = await fails("environment");
+    assert.deepEqual([full.code, full.fault], ["disk_full", "environment"]);
+    assert.equal(tries() - before, 3);
+
+    // Three workers die of it, the fourth one refuses it.
+    const more = await place.walkers(3);
+    const { code, message } = await failure(place.run({ poison: { stage: "poison", parameters: {} } }));
+    assert.equal(code, "too_many_attempts");
+    assert.match(message, /3 workers ended while they ran it/);
+    assert.equal([worker!, ...more].filter((one) => !one.isOver).length, 1);
+  },
+}));
+
+Deno.test(needing(REDIS, {
+  name: "--drain ends when nothing waits; queues and workers that are not there are told of",
+  async fn() {
+    await using place = await Place.open();
+    const running = [1, 2, 3].map((seed) =>
+      place.run(walk({ steps: 2, ms: 20, seed }), { patienceMs: 60_000 })
+    );
+    const args = ["--plugin", WALK_PLUGIN, "--drain"];
+    const [worker] = await place.workers(["walk"], { args });
+    assert.equal((await worker!.ended()).code, 0, worker!.log);
+    const made = await Promise.all(running);
+    assert.deepEqual(made.map((result) => numberOf(result.get("walk.end")?.artifact)), [1003, 1004, 1005]);
+
+    const { code, message } = await failure(place.run(walk({ steps: 2, seed: 9 }), { patienceMs: 2000 }));
+    assert.equal(code, "unreachable");
+    assert.match(message, /No worker at queue:\S+ takes the stage "walk" in version 1: start one/);
+
+    await inFolder(async (folder) => {
+      const cases: [args: string[], status: number, told: RegExp][] = [
+        [["--executor", "queue:redis://127.0.0.1:9"], 1, /Cannot reach the queue at 127\.0\.0\.1:9: .*Redis/],
+        [["--executor", "queue:postgres://127.0.0.1:9"], 1, /Cannot reach the queue at .*PostgreSQL/],
+        [["--executor", "queue:redis://u:secret@h"], 2, /PIXSTAGE_QUEUE_PASSWORD/],
+        [["--executor", "queue:http://h"], 2, /address must be queue:redis/],
+        [["--executor", "queue:redis://h/x"], 2, /database of Redis must be a number/],
+        [["--executor", "queue:redis://h?speed=9"], 2, /speed/],
+        [["--executor", "queue:redis://h", "--no-store"], 2, /queue without a store/],
+      ];
+      for (const [options, status, told] of cases) {
+        const refused = await runCli(folder, ...PICTURE, ...options);
+        assert.match(refused.stderr, told);
+        assert.doesNotMatch(refused.stderr, /secret|\n {4}at /);
+        assert.equal(refused.status, status, refused.stderr);
+      }
+      for (
+        const [options, told] of [
+          [["--queue", "queue:redis://127.0.0.1:9"], /Cannot reach the queue/],
+          [["--queue", "redis://127.0.0.1:9", "--stages", "paint"], /Cannot work at "paint"/],
+          [["--queue", "nowhere"], /address must be/],
+          [[], /--queue/],
+        ] as const
+      ) {
+        const refused = await runCli(folder, "worker", ...options);
+        assert.match(refused.stderr, told);
+        assert.notEqual(refused.status, 0);
+      }
+    });
+  },
+}));
+
+Deno.test(needing(REDIS, {
+  name: "a server with --queue has workers make its pictures",
+  async fn() {
+    await using place = await Place.open();
+    const workers = await place.workers(STAGES);
+    const options = ["--queue", place.server.address];
+    const models = ["pixstage-emoji"];
+    await using server = await new ServerProcess({ store: place.store, models, options }).listens();
+    const orders = ["cat", "dog", "sun"].map((prompt) =>
+      server.order({ request: { model: "pixstage-emoji", prompts: [prompt], seeds: ["3"], steps: 2 } })
+    );
+    for (const { id } of await Promise.all(orders)) {
+      const job = await server.ended(id);
+      assert.equal(job.status, "completed", server.log);
+    }
+    assert.deepEqual(workers.map((worker) => worker.done().length > 0), [true, true, true]);
+    const metrics = await (await fetch(`${server.url}/metrics`)).text();
+    assert.match(
+      metrics,
+      /pixstage_queue_jobs\{queue="run\.denoise\.pixstage-emoji\.\w+",state="waiting"\} 0/,
+    );
+    assert.match(metrics, /pixstage_queue_oldest_seconds\{queue="run\.denoise\S+ 0/);
+  },
+}));
+
+Deno.test(needing(POSTGRES, {
+  name: "PostgreSQL serves as Redis does: same bytes, resumed after SIGKILL, cancelled within a step",
+  async fn() {
+    await using place = await Place.open(await PostgresServer.start());
+    const workers = await place.workers(STAGES);
+    await inFolder(async (folder) => {
+      const local = await runCli(folder, ...PICTURE, "--no-store", "-o", "local.png");
+      assert.equal(local.status, 0, local.stderr);
+      const args = ["--store", place.store, "--executor", `queue:${place.server.address}`];
+      const child = startCli(folder, ...PICTURE, ...args, "-o", "queue.png");
+      const { code, stderr } = await child.output();
+      assert.equal(code, 0, new TextDecoder().decode(stderr));
+      assert.deepEqual(
+        await Deno.readFile(join(folder, "queue.png")),
+        await Deno.readFile(join(folder, "local.png")),
+      );
+    });
+    await Promise.all(workers.map((worker) => worker.end("SIGTERM")));
+
+    const [first] = await place.walkers(1);
+    let second: Promise<WorkerProcess[]> | undefined;
+    const resumed: number[] = [];
+    const kill = atEvent("checkpoint", 4, () => {
+      second = place.walkers(1);
+      first!.end("SIGKILL");
+    });
+    const made = await place.run(walk({ steps: 20, ms: 50 }), {
+      onEvent(event) {
+        kill(event);
+        if (event.type === "stage:resumed") resumed.push(event.step);
+      },
+    });
+    assert.equal(numberOf(made.get("walk.end")?.artifact), 1020);
+    assert.ok(resumed[0]! >= 4, String(resumed));
+
+    const [worker] = await second!;
+    const stop = new AbortController();
+    const running = place.run(walk({ steps: 1000, ms: 40 }), {
+      signal: stop.signal,
+      onEvent: atEvent("step", 2, () => stop.abort(new DOMException("Stopped", "AbortError"))),
+    });
+    await assert.rejects(running, { name: "AbortError" });
+    await worker!.logs("stopped");
+  },
+}));
