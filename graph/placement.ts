@@ -40,7 +40,14 @@ export function placeNodes(
 ): ReadonlyMap<string, Executor> {
   const names = executors.map(({ name }) => name);
   const known = [...Object.keys(plan.document.nodes), ...plan.nodes.map(({ stage }) => stage.name)];
-  for (const name of Object.keys(placement)) {
+  const refuse = (what: string, name: string, details?: { readonly field: string }): never => {
+    throw new InputError(
+      "invalid_value",
+      `Cannot run "${what}" as its executor must be one of ${names.join(", ")}: current value is "${name}"`,
+      { details },
+    );
+  };
+  for (const [name, executor] of Object.entries(placement)) {
     if (!known.includes(name)) {
       throw new InputError(
         "unknown_node",
@@ -48,19 +55,11 @@ export function placeNodes(
         { details: { field: "executor" } },
       );
     }
+    if (!names.includes(executor)) refuse(name, executor, { field: "executor" });
   }
   return new Map(plan.nodes.map((node) => {
     const name = choiceFor(node, placement, node.executor) ?? names[0]!;
-    const executor = executors.find((candidate) => candidate.name === name);
-    if (!executor) {
-      throw new InputError(
-        "invalid_value",
-        `Cannot run "${node.id}" as its executor must be one of ${
-          names.join(", ")
-        }: current value is "${name}"`,
-        { details: name === choiceFor(node, placement) ? { field: "executor" } : undefined },
-      );
-    }
+    const executor = executors.find((candidate) => candidate.name === name) ?? refuse(node.id, name);
     return [node.id, executor];
   }));
 }
