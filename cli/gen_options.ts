@@ -10,6 +10,7 @@ import { parseValue } from "../errors/parse_value.ts";
 import { type Command, Option } from "commander";
 import type { PictureRequestInput } from "../graph/picture_request.ts";
 import type { RunOptions } from "../graph/run_options.ts";
+import type { TextToImageOptions } from "../graph/text_to_image.ts";
 import type { LocalRunOptions } from "../local.ts";
 import {
   amount,
@@ -73,6 +74,10 @@ export interface GenOptions {
   readonly maxSequenceLength?: number;
   readonly generator?: "torch-cpu" | "torch-cuda";
   readonly initNoise?: string;
+  readonly image?: string;
+  readonly strength?: number;
+  readonly mask?: string;
+  readonly softMask?: boolean;
   readonly saveEmbeds?: string;
   readonly loadEmbeds?: string;
   readonly saveLatents?: string;
@@ -218,6 +223,19 @@ export function addDenoiseOptions(command: Command): Command {
     .option("--init-noise <file>", "initial noise: the tensor `latents` of a safetensors file");
 }
 
+/** Options of pictures that a run begins from. */
+export function addImageOptions(command: Command): Command {
+  return command
+    .option("--image <file>", "begin from a picture: PNG, JPEG or WebP")
+    .option(
+      "--strength <x>",
+      "how far the picture is changed, 0 to 1: the share of the steps that is taken (default: 0.8, with --mask 1)",
+      number,
+    )
+    .option("--mask <file>", "repaint a part of --image alone: what is white in this picture, of any size")
+    .option("--soft-mask", "let greys of --mask repaint in part; they count as white or black otherwise");
+}
+
 /** Options of the autoencoder and of the pictures' files. */
 export function addPictureOptions(command: Command): Command {
   return command
@@ -241,7 +259,9 @@ export function addPictureOptions(command: Command): Command {
 
 /** Adds the options of `gen`. */
 export function addGenOptions(command: Command, defaultModel: string): Command {
-  addPictureOptions(addDenoiseOptions(addCaptionOptions(addModelOptions(command, defaultModel))))
+  addPictureOptions(
+    addImageOptions(addDenoiseOptions(addCaptionOptions(addModelOptions(command, defaultModel)))),
+  )
     .option("--save-embeds <file>", "save the embeddings as safetensors")
     .option("--load-embeds <file>", "begin from saved embeddings; no text encoder is needed")
     .option("--save-latents <file>", "save the latents as safetensors")
@@ -256,7 +276,9 @@ Examples:
   deno task gen "a red car" "a blue car" --steps 12 --seed 7 -o car-%03d.png
   deno task gen "a castle" -m PixArt-alpha/PixArt-XL-2-1024-MS --scheduler euler
   deno task gen "a castle" --save-embeds castle.safetensors --until encode
-  deno task gen --load-embeds castle.safetensors --seed 1,2,3 -o castle-%03d.webp`;
+  deno task gen --load-embeds castle.safetensors --seed 1,2,3 -o castle-%03d.webp
+  deno task gen "a castle in winter" --image castle.png --strength 0.6
+  deno task gen "a red door" --image castle.png --mask door.png`;
 
 /**
  * Refuses a run that has no beginning, or several.
@@ -277,6 +299,14 @@ export function checkBeginning(
     `Cannot begin as one of a prompt, --load-embeds and --load-latents must be given: ` +
       `given are ${begin.join(" and ") || "none"}`,
   );
+}
+
+/** The pictures that a run begins from, as a graph names them. */
+export function imageInputs(
+  { image, mask }: Pick<GenOptions, "image" | "mask">,
+): Pick<TextToImageOptions, "image" | "mask"> {
+  const named = (path: string | undefined) => path === undefined ? undefined : { file: userPath(path) };
+  return { image: named(image), mask: named(mask) };
 }
 
 /** The request that the options and prompts make. */
@@ -305,6 +335,8 @@ export function pictureRequest(prompts: readonly string[], options: GenOptions):
     scheduler: options.scheduler,
     schedulerOptions: options.schedulerOption,
     eta: options.eta,
+    strength: options.strength,
+    softMask: options.softMask,
     height: options.height,
     width: options.width,
     resolutionBinning: options.resolutionBinning,

@@ -15,6 +15,7 @@ import {
   addGenOptions,
   checkBeginning,
   type GenOptions,
+  imageInputs,
   memoryOptions,
   pictureRequest,
   runOptions,
@@ -41,9 +42,10 @@ async function plan(prompts: string[], options: GenOptions & StoreOptions): Prom
     embeddingsFile: loadEmbeds && userPath(loadEmbeds),
     noiseFile: initNoise && userPath(initNoise),
     latentsFile: loadLatents && userPath(loadLatents),
+    ...imageInputs(options),
   });
   if (until !== "decode") delete graph.nodes["decode"];
-  if (until === "encode") delete graph.nodes["denoise"];
+  if (until === "encode") { for (const id of ["denoise", "picture", "mask"]) delete graph.nodes[id]; }
   // Of the weights a plan reads the headers alone, and it keeps nothing. The standard output is the plan's.
   const run = await openRun({ ...options, store: false }, {
     ...runOptions({ ...options, json: false }),

@@ -38,6 +38,8 @@ interface ServeOptions {
   readonly host: string;
   readonly port: number;
   readonly model?: readonly ModelEntry[];
+  readonly lora?: readonly ModelEntry[];
+  readonly loraFolder?: string;
   readonly store?: string;
   readonly storeSize?: number;
   readonly storeMaxAge?: number;
@@ -69,6 +71,8 @@ export function serveCommand(): Command {
       "a model to serve, under a name; repeatable (default: all on this machine)",
       modelEntry,
     )
+    .option("--lora <name=dir>", "a LoRA to serve, a file or a folder, under a name; repeatable", modelEntry)
+    .option("--lora-folder <dir>", "serve all LoRAs of a folder that fit the models")
     .option("--store <dir>", "where artifacts and jobs are kept")
     .option(
       "--store-size <size>",
@@ -162,6 +166,8 @@ async function serve(options: ServeOptions): Promise<void> {
     host,
     port,
     model,
+    lora,
+    loraFolder,
     store,
     storeSize,
     storeMaxAge,
@@ -195,6 +201,8 @@ async function serve(options: ServeOptions): Promise<void> {
   const log = quiet ? undefined : jsonLog(writeLog);
   const server = await createServer({
     models: model,
+    loras: lora,
+    loraFolder: loraFolder === undefined ? undefined : userPath(loraFolder),
     store: folder,
     storeBytes: storeSize,
     storeMaxAgeMs: storeMaxAge === undefined ? undefined : storeMaxAge * DAY_MS,

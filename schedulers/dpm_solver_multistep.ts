@@ -110,7 +110,7 @@ export class DPMSolverMultistepScheduler extends OrderedScheduler {
   }
 
   addNoise(original: Float32Array, noise: Float32Array, timestep: number): Float32Array {
-    const sigma = sigmaAt(this.timesteps, this.sigmas!, timestep);
+    const sigma = sigmaAt(this.timesteps, this.sigmas!, timestep, this.next);
     return addNoiseAt(signalLevel(sigma, Boolean(this.#config.use_flow_sigmas)), original, noise);
   }
 
@@ -130,7 +130,7 @@ export class DPMSolverMultistepScheduler extends OrderedScheduler {
     const remaining = count - index;
     const isEuler = remaining === 1 && (euler_at_final || lowers || final_sigmas_type === "zero");
     const limit = isEuler ? 1 : remaining === 2 && lowers ? 2 : solver_order;
-    return Math.min(solver_order, index + 1, limit);
+    return Math.min(solver_order, this.#history.length, limit);
   }
 
   /** The newest prediction and its divided differences over earlier ones. */

@@ -110,7 +110,7 @@ export class UniPCMultistepScheduler extends OrderedScheduler {
   }
 
   addNoise(original: Float32Array, noise: Float32Array, timestep: number): Float32Array {
-    const sigma = sigmaAt(this.timesteps, this.sigmas!, timestep);
+    const sigma = sigmaAt(this.timesteps, this.sigmas!, timestep, this.next);
     return addNoiseAt(signalLevel(sigma, Boolean(this.#config.use_flow_sigmas)), original, noise);
   }
 
@@ -125,8 +125,8 @@ export class UniPCMultistepScheduler extends OrderedScheduler {
 
   /** UniC: takes the last step again, now that the prediction at its end is known. */
   #correct(index: number, prediction: Float32Array): Float32Array | undefined {
-    if (index === 0 || this.#config.disable_corrector.includes(index - 1)) return undefined;
-    return uniPCUpdate({ ...this.#step(index - 1, this.#lastSample!), correction: prediction });
+    if (!this.#lastSample || this.#config.disable_corrector.includes(index - 1)) return undefined;
+    return uniPCUpdate({ ...this.#step(index - 1, this.#lastSample), correction: prediction });
   }
 
   #step(index: number, sample: Float32Array): UniPCStep {
@@ -146,7 +146,7 @@ export class UniPCMultistepScheduler extends OrderedScheduler {
   #orderAt(index: number): number {
     const { lower_order_final, solver_order } = this.#config;
     const remaining = this.timesteps.length - index;
-    return Math.min(solver_order, index + 1, lower_order_final ? remaining : solver_order);
+    return Math.min(solver_order, this.#history.length, lower_order_final ? remaining : solver_order);
   }
 }
 

@@ -28,6 +28,7 @@ import { artifactRoutes } from "./routes/artifacts.ts";
 import { documentRoutes } from "./routes/document.ts";
 import { imageRoutes } from "./routes/images.ts";
 import { jobRoutes } from "./routes/jobs.ts";
+import { loraRoutes } from "./routes/loras.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { operationRoutes } from "./routes/operation.ts";
 import { stageRoutes } from "./routes/stages.ts";
@@ -61,6 +62,7 @@ export function apiRoutes(context: ServerContext) {
   return router()
     .route("/", imageRoutes(context))
     .route("/", modelRoutes(context))
+    .route("/", loraRoutes(context))
     .route("/", jobRoutes(context))
     .route("/", stageRoutes(context))
     .route("/", artifactRoutes(context));

@@ -30,6 +30,7 @@ import { Metrics } from "./metrics.ts";
 import { PictureLinks } from "./picture_links.ts";
 import { Pictures } from "./pictures/pictures.ts";
 import { clientAddr, parseBasePath, proxyTrust, publicAddress } from "./public_address.ts";
+import { servedLoras } from "./served_loras.ts";
 import { describeModels } from "./served_models.ts";
 import { RunSpans } from "./spans.ts";
 import { StoreQuota } from "./store_quota.ts";
@@ -48,6 +49,14 @@ export interface ServerOptions {
    * @default {the embedded model and those in the hub's cache}
    */
   readonly models?: readonly ModelEntry[] | undefined;
+  /**
+   * The LoRA adapters that requests may name. One that fits none of the models is refused.
+   *
+   * @default {those of the embedded model, where the models are not named}
+   */
+  readonly loras?: readonly ModelEntry[] | undefined;
+  /** A folder whose LoRA adapters requests may name too. Those that fit none of the models are left out. */
+  readonly loraFolder?: string | undefined;
   /**
    * The folder of the store, which keeps the jobs too.
    *
@@ -222,6 +231,15 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
       log(isServed ? "model_served_in_part" : "model_skipped", { model: entry.name, error: message });
     },
   );
+  const loras = await servedLoras(
+    {
+      named: options.loras ?? [],
+      embedded: options.models === undefined,
+      folder: options.loraFolder,
+    },
+    [...models, ...transformers],
+    log,
+  );
   const residency = options.residency ?? (weightBytes <= SMALL_BYTES ? "resident" : undefined);
   const workers = options.queue === undefined ? undefined : await queueWorkers(options.queue, log);
   const engine = options.engine ??
@@ -232,6 +250,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
       maxMemory,
       maxGpuMemory,
       models: [...models, ...decoders, ...transformers].map(({ name, reference }) => ({ name, reference })),
+      loras: loras.map(({ name, reference }) => ({ name, reference })),
       store,
       lanes: lanes ?? (workers ? QUEUE_LANES : undefined),
       device,
@@ -286,6 +305,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     models,
     decoders: decoders.map(({ name }) => name),
     transformers: transformers.map(({ name }) => name),
+    loras,
     registry,
     engine,
     pictures,

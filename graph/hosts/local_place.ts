@@ -21,6 +21,8 @@ import { loadPlugins } from "../plugins.ts";
 import type { HostSettings } from "./protocol.ts";
 import type { HostPlace, HubHandlers } from "./stage_host.ts";
 
+const entrySchema = z.strictObject({ name: z.string(), reference: z.string() });
+
 const modelsSchema = z.strictObject({
   endpoint: z.string().optional(),
   token: z.string().optional(),
@@ -32,7 +34,9 @@ const modelsSchema = z.strictObject({
   stallTimeout: z.number().optional(),
   userAgent: z.string().optional(),
   /** The models that stages may name, and no others. */
-  listed: z.array(z.strictObject({ name: z.string(), reference: z.string() })).optional(),
+  listed: z.array(entrySchema).optional(),
+  /** The LoRA adapters that stages may name beside the models of the list. */
+  loras: z.array(entrySchema).optional(),
 });
 
 const runtimeSchema = z.strictObject({
@@ -46,13 +50,13 @@ export async function openLocalPlace(
   { onDownload, onWarning }: HubHandlers,
 ): Promise<HostPlace> {
   if (settings.background) giveWay();
-  const { listed, ...options } = modelsSchema.parse(settings.models);
+  const { listed, loras, ...options } = modelsSchema.parse(settings.models);
   const local = new LocalModels({
     ...options,
     onProgress: (progress) => onDownload(asJson(progress) as JsonObject),
     onWarning,
   });
-  const models = listed ? new ListedModels(listed, local) : local;
+  const models = listed ? new ListedModels(listed, local, loras) : local;
   const runtime = new OnnxRuntimeNode(runtimeSchema.parse(settings.runtime));
   const { fingerprints } = settings;
   return {

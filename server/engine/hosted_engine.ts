@@ -27,6 +27,8 @@ export interface HostedEngineOptions extends MemoryLimits {
   readonly registry: StageRegistry;
   /** The models that stages may name. */
   readonly models: readonly ModelEntry[];
+  /** The LoRA adapters that stages may name. */
+  readonly loras?: readonly ModelEntry[] | undefined;
   /** The folder of the store. */
   readonly store: string;
   /** Modules that bring stages, architectures and schedulers. */
@@ -78,15 +80,26 @@ export class HostedEngine implements Engine {
 
   /** @param options How it is set up. */
   constructor(
-    { registry, models, store, plugins = [], lanes = 1, device, threads, residency, executor, ...limits }:
-      HostedEngineOptions,
+    {
+      registry,
+      models,
+      loras = [],
+      store,
+      plugins = [],
+      lanes = 1,
+      device,
+      threads,
+      residency,
+      executor,
+      ...limits
+    }: HostedEngineOptions,
   ) {
     this.lanes = lanes;
     this.#lanes = new Slots(lanes);
     this.#folder = store;
     this.#executor = executor ?? new ProcessExecutor({
       plugins: [...plugins],
-      models: { localFilesOnly: true, listed: asJson(models) },
+      models: { localFilesOnly: true, listed: asJson(models), loras: asJson(loras) },
       runtime: asJson({ device, threads }) as JsonObject,
       fingerprints: store,
       background: true,

@@ -131,6 +131,7 @@ function toPictureRequest(request: ImageRequest, { models }: ServerContext): Pic
     pagScale: request.pag_scale,
     pagLayers: request.pag_layers,
     pagAdaptiveScale: request.pag_adaptive_scale,
+    loras: request.loras,
     negativePrompt: negative_prompt,
     scheduler,
   };

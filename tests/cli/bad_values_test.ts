@@ -108,6 +108,9 @@ const OF_OPTION: Readonly<Record<string, Kind>> = {
   "--scheduler": letters,
   "--revision": "none",
   "--init-noise": nowhere,
+  "--image": nowhere,
+  "--mask": nowhere,
+  "--strength": fc.oneof(notANumber, fc.constantFrom("-0.1", "1.1", "1e9")),
   "--load-embeds": nowhere,
   "--load-latents": nowhere,
   "--lora": fc.oneof(fc.constantFrom("", ":", ":1", "a:x", "a:1e999", TINY), nowhere),
@@ -135,7 +138,7 @@ const OF_OPTION: Readonly<Record<string, Kind>> = {
 /**
  * Options whose files, where they are missing, are a fault of the environment: status 1, see docs/errors.md.
  */
-const FILES: readonly string[] = ["--init-noise", "--load-embeds", "--load-latents", "--plugin"];
+const FILES: readonly string[] = ["--image", "--init-noise", "--load-embeds", "--load-latents", "--plugin"];
 
 /** Options that a bad value of another one needs beside it. */
 const BESIDE: Readonly<Record<string, readonly string[]>> = {
