@@ -101,11 +101,21 @@ export function seeds(text: string): string[] {
   });
 }
 
-/** `KEY=VALUE`, the value in JSON where it is JSON and text otherwise; gathered over several options. */
+/**
+ * `KEY=VALUE`, the value in JSON where it is JSON and text otherwise; gathered over several options. Refuses the
+ * name `__proto__` in keys and values, which schemas of records drop.
+ */
 export function keyValue(text: string, gathered: Record<string, unknown> = {}): Record<string, unknown> {
   const equals = text.indexOf("=");
   if (equals < 1) throw new InvalidArgumentError("It must be KEY=VALUE.");
-  return { ...gathered, [text.slice(0, equals)]: jsonOrText(text.slice(equals + 1)) };
+  const key = text.slice(0, equals);
+  for (const name of key.split(".")) requireUsableName(name, undefined);
+  return { ...gathered, [key]: jsonOrText(text.slice(equals + 1)) };
+}
+
+function requireUsableName(name: string, value: unknown): unknown {
+  if (name !== "__proto__") return value;
+  throw new InvalidArgumentError("Nothing can have the name __proto__.");
 }
 
 const PYTHON_VALUES: ReadonlyMap<string, unknown> = new Map<string, unknown>([
@@ -118,8 +128,9 @@ const PYTHON_VALUES: ReadonlyMap<string, unknown> = new Map<string, unknown>([
 function jsonOrText(text: string): unknown {
   if (PYTHON_VALUES.has(text)) return PYTHON_VALUES.get(text);
   try {
-    return JSON.parse(text);
-  } catch {
+    return JSON.parse(text, requireUsableName);
+  } catch (error) {
+    if (error instanceof InvalidArgumentError) throw error;
     return text;
   }
 }
