@@ -16,6 +16,7 @@ import {
   amount,
   amounts,
   byteSize,
+  device,
   interval,
   keyValue,
   number,
@@ -32,7 +33,7 @@ import type { Residency } from "../models/segments.ts";
 import { memorySize } from "../runtime/byte_size.ts";
 import { memoryLimit } from "../runtime/memory_limit.ts";
 import { parsePrecision, parseResidency } from "./per_stage_option.ts";
-import { type Device, DEVICES } from "../runtime/device.ts";
+import type { Device } from "../runtime/device.ts";
 import { lora, type LoraOption, loraRequest } from "./lora_option.ts";
 import { pathOrName } from "./path_or_name.ts";
 import { UsageError } from "./usage_error.ts";
@@ -114,10 +115,11 @@ export function addModelOptions(command: Command, defaultModel: string): Command
 /** Options that say where and how loudly to run. */
 export function addRunOptions(command: Command): Command {
   return command
-    .addOption(
-      new Option("--device <name>", "where to run; `devices` lists what is here").choices(DEVICES).default(
-        "cpu",
-      ),
+    .option(
+      "--device <name>",
+      "where to run: cpu, webgpu, cuda, or cuda:1 for the second GPU; `devices` lists what is here",
+      device,
+      "cpu",
     )
     .option(
       "--threads <n>",
