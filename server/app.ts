@@ -34,6 +34,7 @@ import { operationRoutes } from "./routes/operation.ts";
 import { stageRoutes } from "./routes/stages.ts";
 import { traceRequest } from "./spans.ts";
 import { importMapHash, studioRoutes } from "./studio/routes.ts";
+import { watchBody } from "./watch_body.ts";
 
 /** What the log and the figures count where the client did not wait for the answer, as nginx does. */
 const CLIENT_GONE = 499;
@@ -122,6 +123,7 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
     },
   }));
   app.use(measureHead());
+  app.use(watchBody());
   const tooLarge = (maxSize: number) =>
     bodyLimit({
       maxSize,
@@ -153,7 +155,7 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
   });
   app.onError((error, c) => {
     // A client that leaves ends what was done for it. That is no fault, and nobody reads the answer.
-    if (hasLeft(c.req.raw, error)) return new Response(null, { status: CLIENT_GONE });
+    if (c.req.raw.signal.aborted || c.get("isCutOff")) return new Response(null, { status: CLIENT_GONE });
     const reply = toApiError(error);
     // A full disk is not a fault of the program, and the log names it already.
     if (reply.status >= 500 && reply.status !== 507) {
@@ -163,12 +165,6 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
     return c.json(reply.toJSON(), reply.status, reply.headers);
   });
   return app;
-}
-
-/** Whether the client has closed the connection. Its signal comes late where the body broke off. */
-function hasLeft({ signal }: Request, error: Error): boolean {
-  const isCutOff = error.message === "aborted" && "code" in error && error.code === "ECONNRESET";
-  return signal.aborted || isCutOff;
 }
 
 function toApiError(error: Error): ApiError {

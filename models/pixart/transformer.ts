@@ -129,7 +129,7 @@ export class PixArtLayers {
     this.#shortText = options.shortText ?? false;
     this.#perturbable = options.perturbable ?? [];
     this.width = config.num_attention_heads * config.attention_head_dim;
-    this.graph = new GraphBuilder(options.exposed);
+    this.graph = new GraphBuilder(options.exposed, options);
     this.#computeType = options.computeType ?? "float32";
     this.sumType = options.sumType ?? "float32";
     this.#projectsText = options.projectsText ?? false;

@@ -20,7 +20,7 @@ export interface PixArtOptions extends SegmentOptions {
   readonly halves?: 1 | 2 | undefined;
   /**
    * Whether the texts are short, so that cross-attention is cheaper with its projections absorbed; the result is the same
-   * but for rounding. Quantized weights cannot be absorbed.
+   * but for rounding. Weights that are quantized in blocks cannot be absorbed.
    *
    * @default {false}
    */
@@ -39,6 +39,13 @@ export interface PixArtOptions extends SegmentOptions {
    * @default {false}
    */
   readonly projectsText?: boolean | undefined;
+  /**
+   * Whether linear layers transpose their weights before the product, for devices whose product with a transposed matrix
+   * is slow.
+   *
+   * @default {false}
+   */
+  readonly transposesWeights?: boolean | undefined;
   /**
    * Names of the self-attentions that a prediction may perturb. Where there are any, graphs have an input
    * {@linkcode PERTURBED}.

@@ -136,7 +136,7 @@ export class PixArtTransformer implements AsyncDisposable {
   ): PixArtTransformer {
     const layersPerSegment = options.layersPerSegment ?? (options.residency === "stream" ? 1 : undefined);
     const { computeType = "float32", halves = 1, perturbable = [], control } = options;
-    const { hostMemory, float16 } = runtime.traits;
+    const { hostMemory, float16, transposesWeights } = runtime.traits;
     const projectsText = !hostMemory;
     const givesText = control !== undefined;
     const textGraphs = [
@@ -154,6 +154,7 @@ export class PixArtTransformer implements AsyncDisposable {
         halves,
         shortText,
         projectsText,
+        transposesWeights,
         perturbable,
       };
       return control
