@@ -20,6 +20,7 @@ import { MultistepHistory } from "./multistep_history.ts";
 import { OrderedScheduler, type StepCall } from "./ordered_scheduler.ts";
 import { type RunOptions, stepsOf, withinTraining } from "./run_options.ts";
 import type { StepResult } from "./scheduler.ts";
+import { SchedulerOptionError } from "./scheduler_error.ts";
 import { checkOneSigmaSpacing } from "./sigma_spacing.ts";
 import { type SignalLevel, signalLevel } from "./signal_level.ts";
 import {
@@ -72,6 +73,16 @@ export class DPMSolverMultistepScheduler extends OrderedScheduler {
     const { timesteps, sigmas } = layOut(config, run);
     super({ timesteps, sigmas });
     this.#config = config;
+    if (
+      config.algorithm_type === "sde-dpmsolver" && timesteps.some((_, index) => this.#orderAt(index) === 3)
+    ) {
+      throw new SchedulerOptionError(
+        NAME,
+        "solver_order",
+        "solver_order must be 1 or 2 with algorithm_type sde-dpmsolver, as a step of this run has order 3: " +
+          "current value is 3",
+      );
+    }
     this.#levels = sigmas.map((sigma) => signalLevel(sigma, Boolean(config.use_flow_sigmas)));
     this.#history = new MultistepHistory(config.solver_order);
   }

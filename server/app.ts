@@ -36,6 +36,7 @@ import { stageRoutes } from "./routes/stages.ts";
 import { uploadRoutes, UPLOADS_PATH } from "./routes/uploads.ts";
 import { traceRequest } from "./spans.ts";
 import { importMapHash, studioRoutes } from "./studio/routes.ts";
+import { watchBody } from "./watch_body.ts";
 
 /** Paths that take picture files. */
 const UPLOAD_PATHS: readonly string[] = [EDITS_PATH, UPLOADS_PATH];
@@ -129,6 +130,7 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
     },
   }));
   app.use(measureHead());
+  app.use(watchBody());
   const tooLarge = (maxSize: number) =>
     bodyLimit({
       maxSize,
@@ -162,7 +164,7 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
   });
   app.onError((error, c) => {
     // A client that leaves ends what was done for it. That is no fault, and nobody reads the answer.
-    if (hasLeft(c.req.raw, error)) return new Response(null, { status: CLIENT_GONE });
+    if (c.req.raw.signal.aborted || c.get("isCutOff")) return new Response(null, { status: CLIENT_GONE });
     const reply = toApiError(error);
     // A full disk is not a fault of the program, and the log names it already.
     if (reply.status >= 500 && reply.status !== 507) {
@@ -172,12 +174,6 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
     return c.json(reply.toJSON(), reply.status, reply.headers);
   });
   return app;
-}
-
-/** Whether the client has closed the connection. Its signal comes late where the body broke off. */
-function hasLeft({ signal }: Request, error: Error): boolean {
-  const isCutOff = error.message === "aborted" && "code" in error && error.code === "ECONNRESET";
-  return signal.aborted || isCutOff;
 }
 
 function toApiError(error: Error): ApiError {

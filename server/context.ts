@@ -57,5 +57,7 @@ export interface ServerEnv {
   Variables: {
     /** The request's id, also in the reply's `X-Request-Id` and in the log. */
     requestId: string;
+    /** Whether the client left before its body was whole. */
+    isCutOff?: true;
   };
 }

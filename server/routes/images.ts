@@ -156,6 +156,7 @@ function toPictureRequest(request: AnyImageRequest, { models }: ServerContext): 
     loras: request.loras,
     strength: request.strength,
     softMask: request.soft_mask,
+    wildcards: request.wildcards,
     negativePrompt: negative_prompt,
     scheduler,
   };
