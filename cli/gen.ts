@@ -21,6 +21,7 @@ import {
 import { ignoredOptions, skippedStages } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { checkOutputs } from "./output.ts";
+import { allPrompts } from "./prompts_file.ts";
 import { pictureFormat } from "./save_pictures.ts";
 import { saveArtifact, saveMadePictures, showRun } from "./show_run.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
@@ -37,11 +38,12 @@ export function genCommand(): Command {
 
 /** Runs the command. */
 async function gen(
-  prompts: string[],
+  given: string[],
   options: GenOptions & StoreOptions,
   command: Command,
 ): Promise<void> {
   // 1. Refuse what cannot work.
+  const prompts = await allPrompts(given, options);
   checkOptions(prompts, options);
   const {
     loadEmbeds,

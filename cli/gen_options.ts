@@ -16,6 +16,7 @@ import {
   amount,
   amounts,
   byteSize,
+  device,
   interval,
   keyValue,
   number,
@@ -32,7 +33,7 @@ import type { Residency } from "../models/segments.ts";
 import { memorySize } from "../runtime/byte_size.ts";
 import { memoryLimit } from "../runtime/memory_limit.ts";
 import { parsePrecision, parseResidency } from "./per_stage_option.ts";
-import { type Device, DEVICES } from "../runtime/device.ts";
+import type { Device } from "../runtime/device.ts";
 import { lora, type LoraOption, loraRequest } from "./lora_option.ts";
 import { pathOrName } from "./path_or_name.ts";
 import { UsageError } from "./usage_error.ts";
@@ -48,6 +49,8 @@ export interface GenOptions {
   readonly cacheDir?: string;
   readonly transformer?: string;
   readonly lora?: readonly LoraOption[];
+  readonly promptsFile?: string;
+  readonly wildcards?: boolean;
   readonly vae?: string;
   readonly vaeTiling?: VaeTiling;
   readonly vaeTileSize?: number;
@@ -112,10 +115,11 @@ export function addModelOptions(command: Command, defaultModel: string): Command
 /** Options that say where and how loudly to run. */
 export function addRunOptions(command: Command): Command {
   return command
-    .addOption(
-      new Option("--device <name>", "where to run; `devices` lists what is here").choices(DEVICES).default(
-        "cpu",
-      ),
+    .option(
+      "--device <name>",
+      "where to run: cpu, webgpu, cuda, or cuda:1 for the second GPU; `devices` lists what is here",
+      device,
+      "cpu",
     )
     .option(
       "--threads <n>",
@@ -262,6 +266,8 @@ export function addGenOptions(command: Command, defaultModel: string): Command {
   addPictureOptions(
     addImageOptions(addDenoiseOptions(addCaptionOptions(addModelOptions(command, defaultModel)))),
   )
+    .option("--prompts-file <file>", "more prompts, one a line")
+    .option("--wildcards", "let {red|blue} in prompts stand for one of them, drawn by each picture's seed")
     .option("--save-embeds <file>", "save the embeddings as safetensors")
     .option("--load-embeds <file>", "begin from saved embeddings; no text encoder is needed")
     .option("--save-latents <file>", "save the latents as safetensors")
@@ -314,6 +320,7 @@ export function pictureRequest(prompts: readonly string[], options: GenOptions):
   const count = options.batchCount ?? seededCount(options.seed, prompts.length);
   const request: Record<keyof PictureRequestInput, unknown> = {
     prompts: [...prompts],
+    wildcards: options.wildcards,
     model: modelReference(options),
     variant: options.variant,
     negativePrompt: options.negativePrompt,

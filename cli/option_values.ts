@@ -7,6 +7,7 @@
 import { InvalidArgumentError } from "commander";
 import { InputError } from "../errors/pixstage_error.ts";
 import { seed64 } from "../random/seed.ts";
+import { type Device, deviceSchema } from "../runtime/device.ts";
 
 /** A whole number of at least `least`, and at most `most`. */
 export function wholeNumber(least: number, most: number = Number.MAX_SAFE_INTEGER): (text: string) => number {
@@ -16,6 +17,18 @@ export function wholeNumber(least: number, most: number = Number.MAX_SAFE_INTEGE
     const bounds = most < Number.MAX_SAFE_INTEGER ? `from ${least} to ${most}` : `of at least ${least}`;
     throw new InvalidArgumentError(`It must be a whole number ${bounds}.`);
   };
+}
+
+/** A device: `cpu`, `webgpu`, `cuda`, or one of several NVIDIA GPUs, such as `cuda:1`. */
+export function device(text: string): Device {
+  const { data } = deviceSchema.safeParse(text);
+  if (data !== undefined) return data;
+  throw new InvalidArgumentError("It must be cpu, webgpu, cuda, or cuda:1 for the second NVIDIA GPU.");
+}
+
+/** Devices, with commas between them. */
+export function devices(text: string): Device[] {
+  return [...new Set(text.split(",").map(device))];
 }
 
 /** A number of at least 0. */

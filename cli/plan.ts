@@ -21,6 +21,7 @@ import {
   runOptions,
 } from "./gen_options.ts";
 import { interruptSignal } from "./interrupt.ts";
+import { allPrompts } from "./prompts_file.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
 import { writeLine } from "./standard_streams.ts";
 import { userPath } from "./user_path.ts";
@@ -35,8 +36,9 @@ export function planCommand(): Command {
   return addStoreOptions(addGenOptions(command, DEFAULT_MODEL)).action(plan);
 }
 
-async function plan(prompts: string[], options: GenOptions & StoreOptions): Promise<void> {
+async function plan(given: string[], options: GenOptions & StoreOptions): Promise<void> {
   const { loadEmbeds, loadLatents, initNoise, until = "decode" } = options;
+  const prompts = await allPrompts(given, options);
   checkBeginning(prompts, options);
   const graph = textToImage(pictureRequest(prompts, options), {
     embeddingsFile: loadEmbeds && userPath(loadEmbeds),

@@ -22,6 +22,8 @@ export const pictureRequestSchema = z.strictObject({
   maxSequenceLength: encodeParameters.shape.maxSequenceLength,
   /** The prompts; may be left out where embeddings or latents are given. */
   prompts: z.array(promptSchema).default([]),
+  /** Whether `{red|blue}` in a prompt stands for one of several texts, drawn anew for each picture by its seed. */
+  wildcards: z.boolean().optional(),
   /** What the pictures should not show, for all prompts or for each; the checkpoint's own, else empty. */
   negativePrompt: z.union([promptSchema, z.array(promptSchema).min(1)]).optional(),
   /** Whether greys of the mask repaint in part; else they are made white or black. */

@@ -10,6 +10,7 @@ import { parseValue } from "../errors/parse_value.ts";
 import { InputError } from "../errors/pixstage_error.ts";
 import { precisionOf } from "../models/precision.ts";
 import { imageSeeds } from "../stages/denoise/settings.ts";
+import { fillPrompts } from "./fill_prompts.ts";
 import type { GraphDocumentInput, GraphInput } from "./document.ts";
 import { type PictureRequestInput, pictureRequestSchema } from "./picture_request.ts";
 
@@ -53,6 +54,7 @@ export function textToImage(
   request: PictureRequestInput,
   options: TextToImageOptions = {},
 ): GraphDocumentInput {
+  parseValue(pictureRequestSchema, request);
   const {
     model,
     variant,
@@ -67,8 +69,7 @@ export function textToImage(
     precision,
     softMask,
     ...denoise
-  } = request;
-  parseValue(pictureRequestSchema, request);
+  } = fillPrompts(request);
   const { embeddingsFile, noiseFile, latentsFile, pair, image, mask } = options;
   const given = embeddingsFile ?? latentsFile;
   if (prompts.length === 0 && given === undefined) {

@@ -32,7 +32,8 @@ import { memoryLimit } from "../runtime/memory_limit.ts";
 import { Embeddings, Image, Latents, type ResultFiles } from "./results.ts";
 
 /** What the front door needs. */
-export interface PixstageOptions extends Pick<RunOptions, "registry" | "residency" | "placement"> {
+export interface PixstageOptions
+  extends Pick<RunOptions, "registry" | "residency" | "placement" | "freeGpuMemory"> {
   /** Where stages run. */
   readonly executors: readonly [Executor, ...Executor[]];
   /** The checkpoint of calls that name none. */
@@ -327,7 +328,7 @@ export class Pixstage implements AsyncDisposable {
   }
 
   #runOptions(options: CallOptions & Pick<RunOptions, "until" | "outputs">): RunOptions {
-    const { registry, executors, residency, placement, readFile, freeMemory } = this.#options;
+    const { registry, executors, residency, placement, readFile, freeMemory, freeGpuMemory } = this.#options;
     const { signal, lowestPrecision, until, outputs } = options;
     const limit = (amount: number | string | undefined): number | undefined => {
       if (amount === undefined) return undefined;
@@ -347,6 +348,7 @@ export class Pixstage implements AsyncDisposable {
       outputs,
       maxMemory: limit(options.maxMemory),
       maxGpuMemory: limit(options.maxGpuMemory),
+      freeGpuMemory,
     };
   }
 

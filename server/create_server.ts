@@ -70,11 +70,11 @@ export interface ServerOptions {
    */
   readonly lanes?: number | undefined;
   /**
-   * Where to run.
+   * Where to run: a device, or several GPUs, over which jobs are spread.
    *
    * @default {"cpu"}
    */
-  readonly device?: Device | undefined;
+  readonly device?: Device | readonly Device[] | undefined;
   /**
    * Memory of this machine that a run may take up, in bytes.
    *
@@ -201,8 +201,15 @@ export interface Server {
  * ```
  */
 export async function createServer(options: ServerOptions = {}): Promise<Server> {
-  const { lanes, device, threads, apiKey, allowedHosts = [], corsOrigins = [], heartbeatMs = 15_000 } =
-    options;
+  const {
+    lanes,
+    device = "cpu",
+    threads,
+    apiKey,
+    allowedHosts = [],
+    corsOrigins = [],
+    heartbeatMs = 15_000,
+  } = options;
   const {
     store = defaultStoreFolder(),
     storeBytes,
@@ -253,7 +260,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
       loras: loras.map(({ name, reference }) => ({ name, reference })),
       store,
       lanes: lanes ?? (workers ? QUEUE_LANES : undefined),
-      device,
+      devices: typeof device === "string" ? [device] : device,
       threads,
       residency,
     });
@@ -274,6 +281,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     observer: {
       ordered: (jobRun) => spans.ordered(jobRun),
       began: (jobRun) => spans.began(jobRun),
+      within: (jobRun, work) => spans.within(jobRun, work),
       event(event, jobRun) {
         metrics.event(event);
         spans.event(event, jobRun);

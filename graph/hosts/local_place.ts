@@ -11,7 +11,7 @@ import type { JsonObject } from "../../artifacts/artifact.ts";
 import { FolderStore } from "../../artifacts/store/folder_store.ts";
 import { ListedModels } from "../../hub/listed_models.ts";
 import { LocalModels } from "../../hub/local_models.ts";
-import { DEVICES } from "../../runtime/device.ts";
+import { deviceSchema } from "../../runtime/device.ts";
 import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
 import { threadsSchema } from "../../runtime/threads.ts";
 import { builtInStages } from "../../stages/mod.ts";
@@ -40,7 +40,7 @@ const modelsSchema = z.strictObject({
 });
 
 const runtimeSchema = z.strictObject({
-  device: z.enum(DEVICES).optional(),
+  device: deviceSchema.optional(),
   threads: threadsSchema.optional(),
 });
 

@@ -132,6 +132,7 @@ function toPictureRequest(request: ImageRequest, { models }: ServerContext): Pic
     pagLayers: request.pag_layers,
     pagAdaptiveScale: request.pag_adaptive_scale,
     loras: request.loras,
+    wildcards: request.wildcards,
     negativePrompt: negative_prompt,
     scheduler,
   };
