@@ -128,6 +128,7 @@ export function modelRoutes(server: ServerContext) {
       graphs: true,
       resume_after_restart: true,
       loras: true,
+      image_edits: true,
     },
   };
   return router()
