@@ -281,6 +281,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     observer: {
       ordered: (jobRun) => spans.ordered(jobRun),
       began: (jobRun) => spans.began(jobRun),
+      within: (jobRun, work) => spans.within(jobRun, work),
       event(event, jobRun) {
         metrics.event(event);
         spans.event(event, jobRun);
