@@ -16,10 +16,12 @@ import { toPixels } from "../images/pixels.ts";
 import {
   addCaptionOptions,
   addDenoiseOptions,
+  addImageOptions,
   addModelOptions,
   addPrecisionOption,
   addRunOptions,
   type GenOptions,
+  imageInputs,
   memoryOptions,
   pictureRequest,
   runOptions,
@@ -31,6 +33,7 @@ import { pictureFormat } from "./save_pictures.ts";
 import { showRun } from "./show_run.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
 import { UsageError } from "./usage_error.ts";
+import { userPath } from "./user_path.ts";
 
 type GridOptions = GenOptions & StoreOptions & {
   readonly x: string;
@@ -71,7 +74,9 @@ export function gridCommand(): Command {
 
 /** The options that an axis may be of. */
 function addOwnOptions(command: Command): Command {
-  return addPrecisionOption(addDenoiseOptions(addCaptionOptions(addModelOptions(command, DEFAULT_MODEL))));
+  return addPrecisionOption(
+    addDenoiseOptions(addImageOptions(addCaptionOptions(addModelOptions(command, DEFAULT_MODEL)))),
+  );
 }
 
 async function grid(prompt: string, options: GridOptions, command: Command): Promise<void> {
@@ -122,7 +127,10 @@ function cellGraph(prompt: string, options: GridOptions, ...axes: readonly AxisV
       "Cannot make a grid as each of its places holds one picture: give one seed, and no batch",
     );
   }
-  return textToImage(request);
+  return textToImage(request, {
+    noiseFile: changed.initNoise && userPath(changed.initNoise),
+    ...imageInputs(changed),
+  });
 }
 
 function picture(made: RunResult, output: string) {
