@@ -75,7 +75,10 @@ export class S3Store implements RunStore {
       region,
       endpoint: `${endpoint.replace(/\/+$/, "")}/${bucket}`,
       minPartSize: PART_BYTES,
-      fetch: (input, init) => send(new Request(input, init)),
+      fetch: async (input, init) => {
+        const request = new Request(input, init);
+        return await asAmazonAnswers(request.url, await send(request));
+      },
     });
   }
 
@@ -285,6 +288,13 @@ export class S3Store implements RunStore {
       }
     }
   }
+}
+
+/** rclone names the answer to a new upload otherwise than Amazon does. */
+async function asAmazonAnswers(url: string, response: Response): Promise<Response> {
+  if (!response.ok || !new URL(url).searchParams.has("uploads")) return response;
+  const text = await response.text();
+  return new Response(text.replaceAll(/(<\/?InitiateMultipartUpload)(?=[\s>])/g, "$1Result"), response);
 }
 
 /** The status behind an error, 0 where there was no answer, and what it says. */
