@@ -21,6 +21,7 @@ const originSchema = z.looseObject({
   scheduler: z.string().optional(),
   guidanceScale: z.number().optional(),
   guidanceInterval: z.array(z.number()).optional(),
+  stepCache: z.number().optional(),
   pag: z.looseObject({ scale: z.number() }).optional(),
   model: z.string().optional(),
 });
@@ -51,6 +52,7 @@ export function describePicture(
     "CFG scale": origin.guidanceScale,
     "PAG scale": origin.pag?.scale,
     "Guidance interval": origin.guidanceInterval?.join("-"),
+    "Step cache": origin.stepCache,
     Seed: origin.seeds?.[image],
     Size: `${width}x${height}`,
     Model: origin.model,

@@ -17,7 +17,7 @@ import type { Weights } from "../checkpoint/weights.ts";
 import { Layers } from "../layers.ts";
 import { type BuiltGraph, type ComputeType, GraphBuilder, type Value } from "../onnx/graph_builder.ts";
 import type { PixArtTransformerConfig } from "./transformer_config.ts";
-import { layerRanges, type SegmentOptions } from "../segments.ts";
+import { type LayerRange, layerRanges, type SegmentOptions } from "../segments.ts";
 import { TIMESTEP_CHANNELS } from "./timestep_embedding.ts";
 
 /** Normalization before the output; fixed in the reference. */
@@ -60,6 +60,21 @@ export interface PixArtOptions extends SegmentOptions {
    * @default {[]}
    */
   readonly perturbable?: readonly string[] | undefined;
+  /**
+   * Whether the first block and what follows the last one are segments of their own, and the first also gives what it adds,
+   * {@linkcode FIRST_RESIDUAL}.
+   *
+   * @default {false}
+   */
+  readonly cachesSteps?: boolean | undefined;
+}
+
+/** Name of what the first block adds to its input. */
+export const FIRST_RESIDUAL = "first_residual";
+
+/** Name of the rows before a block, or behind the last one. */
+export function hiddenName(block: number): string {
+  return `hidden.${block}`;
 }
 
 /** Name of the boolean that says whether self-attentions are perturbed. */
@@ -117,13 +132,13 @@ export function pixartStepSegments(
   weights: Weights,
   options: PixArtOptions = {},
 ): BuiltGraph[] {
-  return layerRanges(config.num_layers, options.layersPerSegment).map(({ first, end }) => {
+  return stepRanges(config.num_layers, options).map(({ first, end }, index, { length }) => {
     const transformer = new PixArtLayers(config, weights, options);
     const tokens = ["tokens", transformer.width] as const;
     const g = transformer.graph;
 
     const isFirst = first === 0;
-    const isLast = end === config.num_layers;
+    const isLast = index === length - 1;
     const latents = isFirst || isLast
       ? g.input("latents", "float32", [1, config.in_channels, "h", "w"])
       : undefined;
@@ -133,7 +148,8 @@ export function pixartStepSegments(
     };
     let hidden = isFirst && latents
       ? transformer.embed(latents)
-      : g.input(`hidden.${first}`, transformer.sumType, tokens);
+      : g.input(hiddenName(first), transformer.sumType, tokens);
+    const before = hidden;
     for (let block = first; block < end; block++) {
       hidden = transformer.block(block, hidden, condition.modulation);
     }
@@ -141,15 +157,33 @@ export function pixartStepSegments(
       const sample = transformer.final(hidden, condition.timestep, latents);
       g.output("sample", sample, [options.halves ?? 1, config.out_channels, "h", "w"]);
     } else {
-      g.output(`hidden.${end}`, hidden, tokens, transformer.sumType);
+      g.output(hiddenName(end), hidden, tokens, transformer.sumType);
+    }
+    if (isFirst && options.cachesSteps) {
+      g.output(FIRST_RESIDUAL, g.op("Sub", [hidden, before]), tokens, transformer.sumType);
     }
     if (isFirst && !isLast) {
       g.output("embedded_timestep", condition.timestep, [1, transformer.width]);
       g.output("modulation", condition.modulation, [1, 6 * transformer.width]);
     }
     // Each block runs for every step and half of guidance.
-    return g.build(`${weights.component}.blocks.${first}-${end - 1}`, { prepareWeights: true });
+    const name = first === end ? "final" : `blocks.${first}-${end - 1}`;
+    return g.build(`${weights.component}.${name}`, { prepareWeights: true });
   });
+}
+
+/** Which blocks each segment has. */
+function stepRanges(
+  blocks: number,
+  { layersPerSegment, cachesSteps }: Pick<PixArtOptions, "layersPerSegment" | "cachesSteps">,
+): LayerRange[] {
+  if (!cachesSteps) return layerRanges(blocks, layersPerSegment);
+  const rest = blocks === 1 ? [] : layerRanges(blocks - 1, layersPerSegment);
+  return [
+    { first: 0, end: 1 },
+    ...rest.map(({ first, end }) => ({ first: first + 1, end: end + 1 })),
+    { first: blocks, end: blocks },
+  ];
 }
 
 /** The layers, in the order of the paper's figure. */

@@ -7,11 +7,11 @@
  */
 
 import { tensor } from "../../artifacts/tensor.ts";
-import type { DenoiserModel, OpenDenoiser, PreparedText } from "../../models/architecture.ts";
+import type { BranchCache, DenoiserModel, OpenDenoiser, PreparedText } from "../../models/architecture.ts";
 import type { NoiseGenerator } from "../../random/noise_generator.ts";
 import type { DenoiseSettings } from "./settings.ts";
 import { pagScaleAt, pushAway } from "./perturbed_attention.ts";
-import type { ImageState } from "./snapshot.ts";
+import { type Branch, BRANCHES, type ImageState } from "./snapshot.ts";
 import { isWithin } from "./step_interval.ts";
 
 /** One step that has been taken. The arrays are the loop's own: copy what is to be kept. */
@@ -69,6 +69,7 @@ export async function denoiseImage(run: ImageRun): Promise<Float32Array> {
   const { renderSize, guidanceScale, pag, returnsDenoised } = settings;
   const scheduler = settings.createScheduler();
   if (before?.scheduler) scheduler.restore(before.scheduler);
+  const caches: Record<Branch, BranchCache> = { negative: {}, prompt: {}, perturbed: {}, ...before?.caches };
   let sample = before?.sample ?? scale(noise, scheduler.initNoiseSigma);
   for (const [index, timestep] of scheduler.timesteps.entries()) {
     if (index < (before?.calls ?? 0)) continue;
@@ -78,8 +79,20 @@ export async function denoiseImage(run: ImageRun): Promise<Float32Array> {
     const branches = isWithin(settings.guidedCalls, index) ? texts : texts.slice(-1);
     const pagScale = pag ? pagScaleAt(pag, timestep) : 0;
     const inputs = [
-      ...branches.map((text) => ({ latents, timestep, text, renderSize })),
-      ...(pagScale > 0 ? [{ latents, timestep, text: texts.at(-1)!, renderSize, perturbed: true }] : []),
+      ...branches.map((text) => {
+        const cache = caches[text === texts.at(-1) ? "prompt" : "negative"];
+        return { latents, timestep, text, renderSize, cache };
+      }),
+      ...(pagScale > 0
+        ? [{
+          latents,
+          timestep,
+          text: texts.at(-1)!,
+          renderSize,
+          perturbed: true,
+          cache: caches.perturbed,
+        }]
+        : []),
     ];
     const outputs = (await denoiser.predictEach(inputs, { signal })).map(({ data }) => data);
     // 2. Guide.
@@ -100,10 +113,21 @@ export async function denoiseImage(run: ImageRun): Promise<Float32Array> {
       prediction,
       sample,
       predictedOriginal,
-      state: () => ({ calls: index + 1, sample: after, scheduler: scheduler.state() }),
+      state: () => ({
+        calls: index + 1,
+        sample: after,
+        scheduler: scheduler.state(),
+        ...(index + 1 === scheduler.timesteps.length ? {} : { caches: keptCaches(caches) }),
+      }),
     });
   }
   return sample;
+}
+
+/** What is remembered now of the branches that have anything; the denoiser writes it anew in the next step. */
+function keptCaches(caches: Readonly<Record<Branch, BranchCache>>): NonNullable<ImageState["caches"]> {
+  const kept = BRANCHES.filter((branch) => caches[branch].residuals);
+  return Object.fromEntries(kept.map((branch) => [branch, { ...caches[branch] }]));
 }
 
 /** Noise as the scheduler begins with it; float32, as torch multiplies. */

@@ -141,25 +141,36 @@ interface PreparedDenoise {
 
 async function prepareDenoise(context: Context, stopAfter: number): Promise<PreparedDenoise> {
   const { parameters, inputs, models, device, residency, lowestPrecision, signal } = context;
-  const { precision, imagesPerPrompt } = parameters;
+  const { precision, imagesPerPrompt, stepCache } = parameters;
   requirePrecision(precision, context);
 
   // 1. Settle sizes, schedule and guidance, and hold the inputs against them.
   const denoiser = await openDenoiser(parameters, models, signal);
   const { checkpoint, model } = denoiser;
   const settings = await resolveDenoise(parameters, denoiser);
+  if (stepCache !== undefined && !model.cachesSteps) {
+    throw new InputError(
+      "invalid_value",
+      `Cannot cache steps as ${model.component.name} cannot be cut there`,
+      {
+        details: { field: "stepCache" },
+      },
+    );
+  }
   const { guided, bothBranches, pag, renderSize } = settings;
   const interval = effectiveInterval(parameters, settings);
   const guidance = {
     guidanceScale: settings.guidanceScale,
     ...(interval ? { guidanceInterval: interval } : {}),
     ...(pag ? { pag: pagIdentity(pag) } : {}),
+    ...(stepCache === undefined ? {} : { stepCache }),
   };
   const known = checkInputs(inputs, parameters, settings, model);
   const weights = await checkComponent("transformer", model.component);
   const loras = await openLoras(parameters.loras ?? [], models, weights, signal);
   const { promptTokens, negativeTokens } = known;
-  const job = { renderSize, guided, bothBranches, promptTokens, negativeTokens };
+  const cachesSteps = stepCache !== undefined;
+  const job = { renderSize, guided, bothBranches, cachesSteps, promptTokens, negativeTokens };
 
   // 2. Say what the result depends on, and what it takes.
   const { transformer, model: name, variant } = parameters;
@@ -175,6 +186,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
         precision,
         bothBranches,
         perturbable: pag?.layers,
+        stepCache,
         renderSize,
         residency: residencyOf(context, stored),
         signal: run.signal,

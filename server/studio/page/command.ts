@@ -19,6 +19,7 @@ const OPTIONS: readonly (readonly [field: string, option: string, usual?: unknow
   ["sigmas", "--sigmas"],
   ["guidanceScale", "--guidance-scale"],
   ["guidanceInterval", "--guidance-interval"],
+  ["stepCache", "--step-cache"],
   ["pagScale", "--pag-scale"],
   ["pagAdaptiveScale", "--pag-adaptive-scale"],
   ["scheduler", "--scheduler"],
