@@ -8,6 +8,7 @@
  * @module
  */
 
+import process from "node:process";
 import { parseArgs } from "node:util";
 import { FolderStore } from "../artifacts/store/folder_store.ts";
 import { MemoryStore } from "../artifacts/store/memory_store.ts";
@@ -40,9 +41,9 @@ async function processorTime(prompt: string, way: object): Promise<number> {
   const request = textToImage({ model: DEFAULT_MODEL, ...way, prompts: [prompt], seeds: [0] });
   const place = localRun({ store: new MemoryStore() });
   await runGraph(request, { ...place, outputs: ["prompt.embeddings", "negative.embeddings"] });
-  const before = cpuUsage();
+  const before = process.cpuUsage();
   await runGraph(request, { ...place, until: "denoise" });
-  return cpuUsage(before).user / 1e6;
+  return process.cpuUsage(before).user / 1e6;
 }
 
 const shares = positionals.map((): number[] => []);
@@ -59,7 +60,7 @@ for (const [index, text] of positionals.entries()) {
     const values = pictures.map((picture, index) => measure(exact[index]!, picture));
     return `median ${median(values).toFixed(digits)}, least ${Math.min(...values).toFixed(digits)}`;
   };
-  Deno.stdout.writeSync(
-    new TextEncoder().encode(`${text}: PSNR ${told(psnr, 1)} dB; SSIM ${told(ssim, 4)}\n`),
-  );
+  const time = shares[index]!.length === 0 ? "" : `; time ${median(shares[index]!).toFixed(2)}`;
+  const line = `${text}: PSNR ${told(psnr, 1)} dB; SSIM ${told(ssim, 4)}${time}\n`;
+  Deno.stdout.writeSync(new TextEncoder().encode(line));
 }
