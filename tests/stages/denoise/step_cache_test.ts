@@ -13,6 +13,7 @@ import { relativeChange } from "../../../models/pixart/cached_step.ts";
 import { PixArtTransformerConfig } from "../../../models/pixart/transformer_config.ts";
 import { PixArtTransformer } from "../../../models/pixart/transformer_runner.ts";
 import { createGenerator } from "../../../random/create_generator.ts";
+import { deviceTraits } from "../../../runtime/device.ts";
 import { OnnxRuntimeNode } from "../../../runtime/onnxruntime_node.ts";
 import { goldenPath } from "../../goldens.ts";
 
@@ -130,6 +131,20 @@ Deno.test("a run with a step cache that stops anywhere goes on to the same bytes
       /stepCache must be 1: current value is null/,
     );
   }
+});
+
+Deno.test("the plan counts what a step cache keeps", async () => {
+  const checkpoint = await local.models.open({ model: TINY });
+  const model = await checkpoint.architecture.denoiser(checkpoint, await checkpoint.component("transformer"));
+  const weights = await model.component.weights();
+  const [plain, cached] = [false, true].map((cachesSteps) => {
+    const job = { guided: true, bothBranches: true, cachesSteps, promptTokens: 9, negativeTokens: 1 };
+    const size = { renderSize: { height: 512, width: 512 } };
+    const request = { traits: deviceTraits("cpu"), precision: "float32" } as const;
+    return model.memory(weights, { ...job, ...size }, request)[0]!.peakBytes;
+  });
+  // 1024 rows of 48 channels, four times for each branch.
+  assert.equal(cached! - plain!, 2 * 4 * 1024 * 48 * 4);
 });
 
 Deno.test("a threshold that is no share is refused", () => {
