@@ -35,7 +35,7 @@ export interface LocalRunOptions
 
 /** The result of {@linkcode localRun}. */
 export type LocalRun =
-  & Pick<RunOptions, "executors" | "store" | "residency">
+  & Pick<RunOptions, "executors" | "store" | "residency" | "freeGpuMemory">
   & Required<Pick<RunOptions, "registry" | "readFile">>
   & {
     /** Opens checkpoints by reference. */
@@ -166,5 +166,6 @@ export function localRun(options: LocalRunOptions = {}): LocalRun {
     readFile: readArtifactFile,
     store,
     residency,
+    freeGpuMemory: runtime.freeGpuMemory,
   };
 }

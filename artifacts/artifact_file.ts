@@ -24,6 +24,7 @@ const KIND_OF_TENSOR: ReadonlyArray<readonly [string, string]> = [
   ["prompt_embeds", "embeddings"],
   ["latents", "latents"],
   ["image", "image"],
+  ["mask", "mask"],
 ];
 const OTHER_KIND = "tensors";
 
@@ -73,7 +74,7 @@ export function encodeArtifactChunks(
 
 /**
  * Reads an artifact from the bytes of its file. In a file that another program wrote, the kind follows from the names
- * of the tensors (`prompt_embeds` → `embeddings`, `latents` → `latents`, `image` → `image`, else `tensors`) and the
+ * of the tensors (`prompt_embeds` → `embeddings`, `latents` → `latents`, `image` → `image`, `mask` → `mask`, else `tensors`) and the
  * metadata is the file's own strings.
  *
  * @param bytes The file; the tensors share its memory where they can.

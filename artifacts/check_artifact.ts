@@ -2,7 +2,8 @@
 
 import type { Artifact } from "./artifact.ts";
 import { embeddingsMetadata, unpackEmbeddings } from "./embeddings.ts";
-import { latentsMetadata, unpackLatents } from "./latents.ts";
+import { latentsMetadata, unpackDeviation, unpackLatents } from "./latents.ts";
+import { unpackMask } from "./mask.ts";
 
 /**
  * Holds the content of an artifact against its kind, where the kind is one of the built-in stages': a file
@@ -20,7 +21,10 @@ export function checkArtifact(artifact: Artifact): void {
       embeddingsMetadata(artifact);
       break;
     case "latents":
-      unpackLatents(artifact);
+      unpackDeviation(artifact, unpackLatents(artifact).shape);
       latentsMetadata(artifact);
+      break;
+    case "mask":
+      unpackMask(artifact);
   }
 }

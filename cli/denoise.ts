@@ -10,10 +10,12 @@ import { textToImage } from "../graph/text_to_image.ts";
 import { DEFAULT_MODEL } from "../hub/local_models.ts";
 import {
   addDenoiseOptions,
+  addImageOptions,
   addModelOptions,
   addPrecisionOption,
   addRunOptions,
   type GenOptions,
+  imageInputs,
   memoryOptions,
   pictureRequest,
   runOptions,
@@ -33,7 +35,9 @@ export function denoiseCommand(): Command {
   const command = new Command("denoise")
     .description("Denoises along a file of embeddings, and writes a file of latents that `decode` reads.")
     .argument("<embeddings>", "the file of embeddings");
-  addPrecisionOption(addRunOptions(addDenoiseOptions(addModelOptions(command, DEFAULT_MODEL))))
+  addPrecisionOption(
+    addRunOptions(addImageOptions(addDenoiseOptions(addModelOptions(command, DEFAULT_MODEL)))),
+  )
     .requiredOption(
       "-o, --output <file>",
       "the file of latents, or of the state with --stop-after; - for the standard output",
@@ -47,7 +51,11 @@ async function denoise(embeddings: string, options: DenoiseOptions, command: Com
   await checkOutputs([options.output], options);
   const embeddingsFile = userPath(embeddings);
   const noiseFile = options.initNoise && userPath(options.initNoise);
-  const graph = textToImage(pictureRequest([], options), { embeddingsFile, noiseFile });
+  const graph = textToImage(pictureRequest([], options), {
+    embeddingsFile,
+    noiseFile,
+    ...imageInputs(options),
+  });
   const signal = interruptSignal();
   const run = await openRun(options, runOptions(options));
   const output = stopAfter === undefined ? "denoise.latents" : "denoise.checkpoint";
@@ -63,7 +71,7 @@ async function denoise(embeddings: string, options: DenoiseOptions, command: Com
 
 /** The graph with a `denoise` that stops on the way, and nothing behind it. */
 function stoppedAfter({ nodes, ...rest }: GraphDocumentInput, stopAfter: number): GraphDocumentInput {
-  const { denoise } = nodes;
+  const { denoise, decode: _decode, ...before } = nodes;
   const parameters = { ...denoise?.parameters, stopAfter };
-  return { ...rest, nodes: { denoise: { ...denoise, stage: "denoise-part", parameters } } };
+  return { ...rest, nodes: { ...before, denoise: { ...denoise, stage: "denoise-part", parameters } } };
 }

@@ -13,6 +13,7 @@ import {
   addGenOptions,
   checkBeginning,
   type GenOptions,
+  imageInputs,
   memoryOptions,
   pictureRequest,
   runOptions,
@@ -20,6 +21,7 @@ import {
 import { ignoredOptions, skippedStages } from "./ignored_options.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { checkOutputs } from "./output.ts";
+import { allPrompts } from "./prompts_file.ts";
 import { pictureFormat } from "./save_pictures.ts";
 import { saveArtifact, saveMadePictures, showRun } from "./show_run.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
@@ -36,11 +38,12 @@ export function genCommand(): Command {
 
 /** Runs the command. */
 async function gen(
-  prompts: string[],
+  given: string[],
   options: GenOptions & StoreOptions,
   command: Command,
 ): Promise<void> {
   // 1. Refuse what cannot work.
+  const prompts = await allPrompts(given, options);
   checkOptions(prompts, options);
   const {
     loadEmbeds,
@@ -64,10 +67,11 @@ async function gen(
     embeddingsFile: loadEmbeds && userPath(loadEmbeds),
     noiseFile: initNoise && userPath(initNoise),
     latentsFile: loadLatents && userPath(loadLatents),
+    ...imageInputs(options),
     pair: saveEmbeds !== undefined,
   });
   if (until !== "decode") delete graph.nodes["decode"];
-  if (until === "encode") delete graph.nodes["denoise"];
+  if (until === "encode") { for (const id of ["denoise", "picture", "mask"]) delete graph.nodes[id]; }
 
   // 3. Run it, write what was asked for, and say so.
   const run = await openRun(options, runOptions(options));

@@ -10,11 +10,13 @@ import { parseValue } from "../errors/parse_value.ts";
 import { type Command, Option } from "commander";
 import type { PictureRequestInput } from "../graph/picture_request.ts";
 import type { RunOptions } from "../graph/run_options.ts";
+import type { TextToImageOptions } from "../graph/text_to_image.ts";
 import type { LocalRunOptions } from "../local.ts";
 import {
   amount,
   amounts,
   byteSize,
+  device,
   interval,
   keyValue,
   number,
@@ -31,7 +33,7 @@ import type { Residency } from "../models/segments.ts";
 import { memorySize } from "../runtime/byte_size.ts";
 import { memoryLimit } from "../runtime/memory_limit.ts";
 import { parsePrecision, parseResidency } from "./per_stage_option.ts";
-import { type Device, DEVICES } from "../runtime/device.ts";
+import type { Device } from "../runtime/device.ts";
 import { lora, type LoraOption, loraRequest } from "./lora_option.ts";
 import { pathOrName } from "./path_or_name.ts";
 import { UsageError } from "./usage_error.ts";
@@ -47,6 +49,8 @@ export interface GenOptions {
   readonly cacheDir?: string;
   readonly transformer?: string;
   readonly lora?: readonly LoraOption[];
+  readonly promptsFile?: string;
+  readonly wildcards?: boolean;
   readonly vae?: string;
   readonly vaeTiling?: VaeTiling;
   readonly vaeTileSize?: number;
@@ -74,6 +78,10 @@ export interface GenOptions {
   readonly maxSequenceLength?: number;
   readonly generator?: "torch-cpu" | "torch-cuda";
   readonly initNoise?: string;
+  readonly image?: string;
+  readonly strength?: number;
+  readonly mask?: string;
+  readonly softMask?: boolean;
   readonly saveEmbeds?: string;
   readonly loadEmbeds?: string;
   readonly saveLatents?: string;
@@ -108,10 +116,11 @@ export function addModelOptions(command: Command, defaultModel: string): Command
 /** Options that say where and how loudly to run. */
 export function addRunOptions(command: Command): Command {
   return command
-    .addOption(
-      new Option("--device <name>", "where to run; `devices` lists what is here").choices(DEVICES).default(
-        "cpu",
-      ),
+    .option(
+      "--device <name>",
+      "where to run: cpu, webgpu, cuda, or cuda:1 for the second GPU; `devices` lists what is here",
+      device,
+      "cpu",
     )
     .option(
       "--threads <n>",
@@ -224,6 +233,19 @@ export function addDenoiseOptions(command: Command): Command {
     .option("--init-noise <file>", "initial noise: the tensor `latents` of a safetensors file");
 }
 
+/** Options of pictures that a run begins from. */
+export function addImageOptions(command: Command): Command {
+  return command
+    .option("--image <file>", "begin from a picture: PNG, JPEG or WebP")
+    .option(
+      "--strength <x>",
+      "how far the picture is changed, 0 to 1: the share of the steps that is taken (default: 0.8, with --mask 1)",
+      number,
+    )
+    .option("--mask <file>", "repaint a part of --image alone: what is white in this picture, of any size")
+    .option("--soft-mask", "let greys of --mask repaint in part; they count as white or black otherwise");
+}
+
 /** Options of the autoencoder and of the pictures' files. */
 export function addPictureOptions(command: Command): Command {
   return command
@@ -247,7 +269,11 @@ export function addPictureOptions(command: Command): Command {
 
 /** Adds the options of `gen`. */
 export function addGenOptions(command: Command, defaultModel: string): Command {
-  addPictureOptions(addDenoiseOptions(addCaptionOptions(addModelOptions(command, defaultModel))))
+  addPictureOptions(
+    addImageOptions(addDenoiseOptions(addCaptionOptions(addModelOptions(command, defaultModel)))),
+  )
+    .option("--prompts-file <file>", "more prompts, one a line")
+    .option("--wildcards", "let {red|blue} in prompts stand for one of them, drawn by each picture's seed")
     .option("--save-embeds <file>", "save the embeddings as safetensors")
     .option("--load-embeds <file>", "begin from saved embeddings; no text encoder is needed")
     .option("--save-latents <file>", "save the latents as safetensors")
@@ -262,7 +288,9 @@ Examples:
   deno task gen "a red car" "a blue car" --steps 12 --seed 7 -o car-%03d.png
   deno task gen "a castle" -m PixArt-alpha/PixArt-XL-2-1024-MS --scheduler euler
   deno task gen "a castle" --save-embeds castle.safetensors --until encode
-  deno task gen --load-embeds castle.safetensors --seed 1,2,3 -o castle-%03d.webp`;
+  deno task gen --load-embeds castle.safetensors --seed 1,2,3 -o castle-%03d.webp
+  deno task gen "a castle in winter" --image castle.png --strength 0.6
+  deno task gen "a red door" --image castle.png --mask door.png`;
 
 /**
  * Refuses a run that has no beginning, or several.
@@ -285,11 +313,20 @@ export function checkBeginning(
   );
 }
 
+/** The pictures that a run begins from, as a graph names them. */
+export function imageInputs(
+  { image, mask }: Pick<GenOptions, "image" | "mask">,
+): Pick<TextToImageOptions, "image" | "mask"> {
+  const named = (path: string | undefined) => path === undefined ? undefined : { file: userPath(path) };
+  return { image: named(image), mask: named(mask) };
+}
+
 /** The request that the options and prompts make. */
 export function pictureRequest(prompts: readonly string[], options: GenOptions): PictureRequestInput {
   const count = options.batchCount ?? seededCount(options.seed, prompts.length);
   const request: Record<keyof PictureRequestInput, unknown> = {
     prompts: [...prompts],
+    wildcards: options.wildcards,
     model: modelReference(options),
     variant: options.variant,
     negativePrompt: options.negativePrompt,
@@ -312,6 +349,8 @@ export function pictureRequest(prompts: readonly string[], options: GenOptions):
     scheduler: options.scheduler,
     schedulerOptions: options.schedulerOption,
     eta: options.eta,
+    strength: options.strength,
+    softMask: options.softMask,
     height: options.height,
     width: options.width,
     resolutionBinning: options.resolutionBinning,

@@ -7,6 +7,7 @@
 import { InvalidArgumentError } from "commander";
 import { InputError } from "../errors/pixstage_error.ts";
 import { seed64 } from "../random/seed.ts";
+import { type Device, deviceSchema } from "../runtime/device.ts";
 
 /** A whole number of at least `least`, and at most `most`. */
 export function wholeNumber(least: number, most: number = Number.MAX_SAFE_INTEGER): (text: string) => number {
@@ -16,6 +17,18 @@ export function wholeNumber(least: number, most: number = Number.MAX_SAFE_INTEGE
     const bounds = most < Number.MAX_SAFE_INTEGER ? `from ${least} to ${most}` : `of at least ${least}`;
     throw new InvalidArgumentError(`It must be a whole number ${bounds}.`);
   };
+}
+
+/** A device: `cpu`, `webgpu`, `cuda`, or one of several NVIDIA GPUs, such as `cuda:1`. */
+export function device(text: string): Device {
+  const { data } = deviceSchema.safeParse(text);
+  if (data !== undefined) return data;
+  throw new InvalidArgumentError("It must be cpu, webgpu, cuda, or cuda:1 for the second NVIDIA GPU.");
+}
+
+/** Devices, with commas between them. */
+export function devices(text: string): Device[] {
+  return [...new Set(text.split(",").map(device))];
 }
 
 /** A number of at least 0. */
@@ -88,11 +101,21 @@ export function seeds(text: string): string[] {
   });
 }
 
-/** `KEY=VALUE`, the value in JSON where it is JSON and text otherwise; gathered over several options. */
+/**
+ * `KEY=VALUE`, the value in JSON where it is JSON and text otherwise; gathered over several options. Refuses the
+ * name `__proto__` in keys and values, which schemas of records drop.
+ */
 export function keyValue(text: string, gathered: Record<string, unknown> = {}): Record<string, unknown> {
   const equals = text.indexOf("=");
   if (equals < 1) throw new InvalidArgumentError("It must be KEY=VALUE.");
-  return { ...gathered, [text.slice(0, equals)]: jsonOrText(text.slice(equals + 1)) };
+  const key = text.slice(0, equals);
+  for (const name of key.split(".")) requireUsableName(name, undefined);
+  return { ...gathered, [key]: jsonOrText(text.slice(equals + 1)) };
+}
+
+function requireUsableName(name: string, value: unknown): unknown {
+  if (name !== "__proto__") return value;
+  throw new InvalidArgumentError("Nothing can have the name __proto__.");
 }
 
 const PYTHON_VALUES: ReadonlyMap<string, unknown> = new Map<string, unknown>([
@@ -105,8 +128,9 @@ const PYTHON_VALUES: ReadonlyMap<string, unknown> = new Map<string, unknown>([
 function jsonOrText(text: string): unknown {
   if (PYTHON_VALUES.has(text)) return PYTHON_VALUES.get(text);
   try {
-    return JSON.parse(text);
-  } catch {
+    return JSON.parse(text, requireUsableName);
+  } catch (error) {
+    if (error instanceof InvalidArgumentError) throw error;
     return text;
   }
 }

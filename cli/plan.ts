@@ -15,11 +15,13 @@ import {
   addGenOptions,
   checkBeginning,
   type GenOptions,
+  imageInputs,
   memoryOptions,
   pictureRequest,
   runOptions,
 } from "./gen_options.ts";
 import { interruptSignal } from "./interrupt.ts";
+import { allPrompts } from "./prompts_file.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
 import { writeLine } from "./standard_streams.ts";
 import { userPath } from "./user_path.ts";
@@ -34,16 +36,18 @@ export function planCommand(): Command {
   return addStoreOptions(addGenOptions(command, DEFAULT_MODEL)).action(plan);
 }
 
-async function plan(prompts: string[], options: GenOptions & StoreOptions): Promise<void> {
+async function plan(given: string[], options: GenOptions & StoreOptions): Promise<void> {
   const { loadEmbeds, loadLatents, initNoise, until = "decode" } = options;
+  const prompts = await allPrompts(given, options);
   checkBeginning(prompts, options);
   const graph = textToImage(pictureRequest(prompts, options), {
     embeddingsFile: loadEmbeds && userPath(loadEmbeds),
     noiseFile: initNoise && userPath(initNoise),
     latentsFile: loadLatents && userPath(loadLatents),
+    ...imageInputs(options),
   });
   if (until !== "decode") delete graph.nodes["decode"];
-  if (until === "encode") delete graph.nodes["denoise"];
+  if (until === "encode") { for (const id of ["denoise", "picture", "mask"]) delete graph.nodes[id]; }
   // Of the weights a plan reads the headers alone, and it keeps nothing. The standard output is the plan's.
   const run = await openRun({ ...options, store: false }, {
     ...runOptions({ ...options, json: false }),

@@ -20,12 +20,12 @@ import { parseQueueAddress } from "../queue/address.ts";
 import { listen } from "../server/listen.ts";
 import { jsonLog } from "../server/log.ts";
 import { requireDevice } from "../devices/local_devices.ts";
-import { type Device, DEVICES } from "../runtime/device.ts";
+import type { Device } from "../runtime/device.ts";
 import { diskSize, memorySize } from "../runtime/byte_size.ts";
 import { memoryOptions } from "./gen_options.ts";
 import { modelEntry } from "./model_entry.ts";
 import { MOST_THREADS } from "../runtime/threads.ts";
-import { amount, byteSize, parsedBy, wholeNumber } from "./option_values.ts";
+import { amount, byteSize, devices, parsedBy, wholeNumber } from "./option_values.ts";
 import { outliveReaders, printable, writeLine } from "./standard_streams.ts";
 import { pluginAddress } from "./store_options.ts";
 import { UsageError } from "./usage_error.ts";
@@ -38,13 +38,15 @@ interface ServeOptions {
   readonly host: string;
   readonly port: number;
   readonly model?: readonly ModelEntry[];
+  readonly lora?: readonly ModelEntry[];
+  readonly loraFolder?: string;
   readonly store?: string;
   readonly storeSize?: number;
   readonly storeMaxAge?: number;
   readonly queue?: string;
   readonly lanes?: number;
   readonly maxQueue?: number;
-  readonly device: Device;
+  readonly device: readonly Device[];
   readonly threads?: number;
   readonly residency?: "stream" | "stage" | "resident";
   readonly maxMemory?: number;
@@ -69,6 +71,8 @@ export function serveCommand(): Command {
       "a model to serve, under a name; repeatable (default: all on this machine)",
       modelEntry,
     )
+    .option("--lora <name=dir>", "a LoRA to serve, a file or a folder, under a name; repeatable", modelEntry)
+    .option("--lora-folder <dir>", "serve all LoRAs of a folder that fit the models")
     .option("--store <dir>", "where artifacts and jobs are kept")
     .option(
       "--store-size <size>",
@@ -81,12 +85,17 @@ export function serveCommand(): Command {
       "have the workers of a queue run the stages: redis://HOST, postgres://HOST",
       queueText,
     )
-    .option("--lanes <n>", "graphs that run at once (default: 1, or 32 with --queue)", wholeNumber(1))
+    .option(
+      "--lanes <n>",
+      "graphs that run at once (default: one a device, or 32 with --queue)",
+      wholeNumber(1),
+    )
     .option("--max-queue <n>", "jobs that may wait", wholeNumber(1))
-    .addOption(
-      new Option("--device <name>", "where to run; `devices` lists what is here").choices(DEVICES).default(
-        "cpu",
-      ),
+    .option(
+      "--device <name,...>",
+      "where to run: cpu, webgpu, cuda, or several GPUs, such as cuda:0,cuda:1; `devices` lists what is here",
+      devices,
+      ["cpu"],
     )
     .option("--threads <n>", "threads of one operation; all cores otherwise", wholeNumber(1, MOST_THREADS))
     .addOption(
@@ -162,6 +171,8 @@ async function serve(options: ServeOptions): Promise<void> {
     host,
     port,
     model,
+    lora,
+    loraFolder,
     store,
     storeSize,
     storeMaxAge,
@@ -186,7 +197,7 @@ async function serve(options: ServeOptions): Promise<void> {
     );
   }
 
-  await requireDevice(device);
+  for (const one of device) await requireDevice(one);
   const folder = store === undefined ? defaultStoreFolder() : userPath(store);
   await checkStoreFolder(folder);
   const { maxMemory, maxGpuMemory } = memoryOptions(options);
@@ -195,6 +206,8 @@ async function serve(options: ServeOptions): Promise<void> {
   const log = quiet ? undefined : jsonLog(writeLog);
   const server = await createServer({
     models: model,
+    loras: lora,
+    loraFolder: loraFolder === undefined ? undefined : userPath(loraFolder),
     store: folder,
     storeBytes: storeSize,
     storeMaxAgeMs: storeMaxAge === undefined ? undefined : storeMaxAge * DAY_MS,

@@ -33,6 +33,7 @@ interface WorkerOptions {
   readonly queue: string;
   readonly stages?: readonly string[];
   readonly models?: readonly ModelEntry[];
+  readonly loras?: readonly ModelEntry[];
   readonly store?: string;
   readonly lanes: number;
   readonly lease: number;
@@ -60,6 +61,11 @@ export function workerCommand(): Command {
     .option(
       "-m, --models <name=dir,...>",
       "the models to work with, under the names that runs use (default: all on this machine)",
+      modelEntries,
+    )
+    .option(
+      "--loras <name=dir,...>",
+      "the LoRAs to work with, files or folders, under the names that runs use",
       modelEntries,
     )
     .option("--store <dir|url>", "the store that runs and workers share (default: in the user's cache)")
@@ -113,7 +119,7 @@ async function worker(options: WorkerOptions): Promise<void> {
   const signal = interruptSignal();
   const executor = new ProcessExecutor({
     plugins,
-    models: { localFilesOnly: true, listed: asJson(models) },
+    models: { localFilesOnly: true, listed: asJson(models), loras: asJson(options.loras ?? []) },
     runtime: asJson({ device, threads }) as JsonObject,
     fingerprints: store.folder,
     graceMs: GRACE_MS,

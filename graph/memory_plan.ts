@@ -66,6 +66,11 @@ export interface MemoryLimits {
   readonly maxMemory?: number | undefined;
   /** Bytes of GPU memory that may be in use at a time; no limit if left out. */
   readonly maxGpuMemory?: number | undefined;
+  /**
+   * Bytes of GPU memory that are free before the run. Ways to run that are predicted to take more are passed over where
+   * another that gives the same picture fits; nothing is refused, as predictions can be wrong.
+   */
+  readonly freeGpuMemory?: number | undefined;
 }
 
 /** A node, and the ways in which it can run. */
@@ -99,12 +104,15 @@ export class MemoryBudgetError extends PixstageError<"memory_budget"> {
  */
 export function planMemory(
   nodes: readonly NodeChoices[],
-  { maxMemory, maxGpuMemory }: MemoryLimits = {},
+  { maxMemory, maxGpuMemory, freeGpuMemory }: MemoryLimits = {},
 ): { readonly plan: MemoryPlan; readonly chosen: ReadonlyMap<string, MemoryChoice> } {
   const stages: StageMemoryPlan[] = [];
   const problems: string[] = [];
   const chosen = new Map<string, MemoryChoice>();
   const held = { host: 0, gpu: 0 };
+  const hostBound = maxMemory ?? Infinity;
+  const gpuLimit = maxGpuMemory ?? Infinity;
+  const gpuBound = Math.min(gpuLimit, freeGpuMemory ?? Infinity);
   for (const group of byStage(nodes)) {
     const choices = group.choices.map((choice) => {
       const { peakBytes, gpuPeakBytes } = choice;
@@ -114,20 +122,23 @@ export function planMemory(
         gpuPeakBytes: gpuPeakBytes === undefined ? undefined : gpuPeakBytes + held.gpu,
       };
     });
-    const fits = ({ peakBytes, gpuPeakBytes = 0 }: MemoryChoice): boolean =>
-      peakBytes <= (maxMemory ?? Infinity) && gpuPeakBytes <= (maxGpuMemory ?? Infinity);
+    const isWithin = ({ peakBytes, gpuPeakBytes = 0 }: MemoryChoice, gpuBytes: number): boolean =>
+      peakBytes <= hostBound && gpuPeakBytes <= gpuBytes;
     const excess = ({ peakBytes, gpuPeakBytes = 0 }: MemoryChoice): number => {
-      const over = Math.max(peakBytes - (maxMemory ?? Infinity), gpuPeakBytes - (maxGpuMemory ?? Infinity));
+      const over = Math.max(peakBytes - hostBound, gpuPeakBytes - gpuBound);
       return Number.isFinite(over) ? over : peakBytes;
     };
     const least = choices.reduce((a, b) => excess(b) < excess(a) ? b : a);
-    const choice = choices.find(fits) ?? least;
+    const exact = choices.filter((choice) => !choice.isApproximate && isWithin(choice, gpuLimit));
+    const choice = exact.find((choice) => isWithin(choice, gpuBound)) ??
+      exact.toSorted((a, b) => (a.gpuPeakBytes ?? 0) - (b.gpuPeakBytes ?? 0))[0] ??
+      choices.find((choice) => isWithin(choice, gpuLimit)) ?? least;
     for (const node of group.nodes) chosen.set(node, choice);
     stages.push(stagePlan(group, choice));
     held.host += choice.heldBytes;
     held.gpu += choice.heldGpuBytes ?? 0;
-    if (fits(choice)) continue;
-    const isGpu = choice.peakBytes <= (maxMemory ?? Infinity);
+    if (isWithin(choice, gpuLimit)) continue;
+    const isGpu = choice.peakBytes <= hostBound;
     const [needs, limit] = isGpu ? [choice.gpuPeakBytes!, maxGpuMemory!] : [choice.peakBytes, maxMemory!];
     problems.push(
       `${group.stage} needs ${prettyBytes(needs)}${isGpu ? " of GPU memory" : ""}, ${
@@ -202,6 +213,11 @@ function largerOf(a: MemoryChoice, b: MemoryChoice): MemoryChoice {
 
 function ways(choices: readonly MemoryChoice[]): unknown {
   return choices.map(({ residency, parameters }) => ({ residency, parameters }));
+}
+
+/** Whether two choices run a stage alike. */
+export function isSameWay(a: MemoryChoice, b: MemoryChoice): boolean {
+  return JSON.stringify(ways([a])) === JSON.stringify(ways([b]));
 }
 
 function stagePlan({ stage, nodes }: StageGroup, choice: MemoryChoice): StageMemoryPlan {

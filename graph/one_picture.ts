@@ -27,7 +27,9 @@ const textsSchema = z.object({ prompts: z.array(z.string()).min(1).optional() })
  */
 export function onePicture(provenance: Provenance, image: number): Provenance {
   const { graph } = provenance;
-  const given = Object.values(graph.nodes).flatMap(({ inputs }) => Object.values(inputs))
+  // The picture that all of them begin from is that of each alone.
+  const given = Object.values(graph.nodes).filter(({ stage }) => stage !== "encode-image" && stage !== "mask")
+    .flatMap(({ inputs }) => Object.values(inputs))
     .some((source) => typeof source !== "string");
   if (given) {
     throw new InputError(

@@ -12,6 +12,7 @@ import { precisionSchema } from "../models/precision.ts";
 import { tilingParameters } from "../stages/decode.ts";
 import { denoiseParameters } from "../stages/denoise/settings.ts";
 import { encodeParameters } from "../stages/encode.ts";
+import { maskParameters } from "../stages/mask.ts";
 import { promptSchema } from "../text/prompt.ts";
 
 /** The schema of {@linkcode PictureRequest}. */
@@ -21,8 +22,12 @@ export const pictureRequestSchema = z.strictObject({
   maxSequenceLength: encodeParameters.shape.maxSequenceLength,
   /** The prompts; may be left out where embeddings or latents are given. */
   prompts: z.array(promptSchema).default([]),
+  /** Whether `{red|blue}` in a prompt stands for one of several texts, drawn anew for each picture by its seed. */
+  wildcards: z.boolean().optional(),
   /** What the pictures should not show, for all prompts or for each; the checkpoint's own, else empty. */
   negativePrompt: z.union([promptSchema, z.array(promptSchema).min(1)]).optional(),
+  /** Whether greys of the mask repaint in part; else they are made white or black. */
+  softMask: maskParameters.shape.soft.optional(),
   /** Another autoencoder: the folder or name of a checkpoint, or a folder that holds an autoencoder alone. */
   vae: z.string().min(1).optional(),
   /** Precision of matrices, by the stage or of all: `*`. Decoding has float32 and float16. */

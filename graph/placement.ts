@@ -40,25 +40,26 @@ export function placeNodes(
 ): ReadonlyMap<string, Executor> {
   const names = executors.map(({ name }) => name);
   const known = [...Object.keys(plan.document.nodes), ...plan.nodes.map(({ stage }) => stage.name)];
-  for (const name of Object.keys(placement)) {
+  const refuse = (what: string, name: string, details?: { readonly field: string }): never => {
+    throw new InputError(
+      "invalid_value",
+      `Cannot run "${what}" as its executor must be one of ${names.join(", ")}: current value is "${name}"`,
+      { details },
+    );
+  };
+  for (const [name, executor] of Object.entries(placement)) {
     if (!known.includes(name)) {
       throw new InputError(
         "unknown_node",
         `Cannot place "${name}" as there is no such node or stage: did you mean "${nearest(name, known)}"?`,
+        { details: { field: "executor" } },
       );
     }
+    if (!names.includes(executor)) refuse(name, executor, { field: "executor" });
   }
   return new Map(plan.nodes.map((node) => {
     const name = choiceFor(node, placement, node.executor) ?? names[0]!;
-    const executor = executors.find((candidate) => candidate.name === name);
-    if (!executor) {
-      throw new InputError(
-        "invalid_value",
-        `Cannot run "${node.id}" as its executor must be one of ${
-          names.join(", ")
-        }: current value is "${name}"`,
-      );
-    }
+    const executor = executors.find((candidate) => candidate.name === name) ?? refuse(node.id, name);
     return [node.id, executor];
   }));
 }

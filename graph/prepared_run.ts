@@ -13,7 +13,7 @@ import type { ErrorCode } from "../errors/error_codes.ts";
 import { PixstageError } from "../errors/pixstage_error.ts";
 import type { Executor, PreparedNode } from "./executors/executor.ts";
 import { GivenArtifacts } from "./graph_inputs.ts";
-import { type MemoryPlan, planMemory, requireFit } from "./memory_plan.ts";
+import { isSameWay, type MemoryPlan, planMemory, requireFit } from "./memory_plan.ts";
 import { choiceFor, placeNodes } from "./placement.ts";
 import { type GraphPlan, planGraph, type PlannedNode, sourceNodes, splitSource } from "./plan.ts";
 import type { PrepareOptions } from "./run_options.ts";
@@ -81,8 +81,9 @@ export async function prepareRun(
   const all: ReadyNode[] = [];
   if (limited && !options.isTrial) requireFit(memory);
   for (const node of needed) {
-    const choice = limited ? chosen.get(node.id) : undefined;
-    if (!choice) {
+    const choice = chosen.get(node.id);
+    const [usual] = node.prepared.memory;
+    if (!choice || !usual || (!limited && isSameWay(choice, usual))) {
       all.push(node);
       continue;
     }

@@ -10,7 +10,8 @@ import { parseValue } from "../errors/parse_value.ts";
 import { InputError } from "../errors/pixstage_error.ts";
 import { precisionOf } from "../models/precision.ts";
 import { imageSeeds } from "../stages/denoise/settings.ts";
-import type { GraphDocumentInput } from "./document.ts";
+import { fillPrompts } from "./fill_prompts.ts";
+import type { GraphDocumentInput, GraphInput } from "./document.ts";
 import { type PictureRequestInput, pictureRequestSchema } from "./picture_request.ts";
 
 /** Files that a graph begins from instead of prompts and seeds. */
@@ -21,19 +22,24 @@ export interface TextToImageOptions {
   readonly noiseFile?: string | undefined;
   /** A file of latents, instead of encoding and denoising. */
   readonly latentsFile?: string | undefined;
+  /** A picture to begin from: a PNG, JPEG or WebP file, or an artifact of kind `image`. */
+  readonly image?: Exclude<GraphInput, string> | undefined;
+  /** A picture that says what is repainted of `image`: white. */
+  readonly mask?: Exclude<GraphInput, string> | undefined;
   /** Whether a node `pair` puts prompts and negative prompts into one artifact, as files hold them. */
   readonly pair?: boolean | undefined;
 }
 
 /**
  * Writes the graph document of a run from text to pictures: nodes `prompt`, `negative`, `denoise` and `decode`, those that
- * files make needless left out. Whether the run is guided may be the checkpoint's choice, so `negative` is always there;
+ * files make needless left out; with a picture to begin from also `picture`, and with a mask `mask`. Whether the run is guided may be the checkpoint's choice, so `negative` is always there;
  * it does not run where guidance is off.
  *
  * @param request The request for pictures.
  * @param options Files that the graph begins from.
  * @returns The document.
  * @throws {InputError} if there is neither a prompt nor a file to begin with, or both.
+ * @throws {InputError} if there is a mask without a picture, or a picture beside latents.
  * @throws {InputError} if there are several seeds, but not one for each picture.
  *
  * @example Usage
@@ -48,6 +54,7 @@ export function textToImage(
   request: PictureRequestInput,
   options: TextToImageOptions = {},
 ): GraphDocumentInput {
+  parseValue(pictureRequestSchema, request);
   const {
     model,
     variant,
@@ -60,10 +67,10 @@ export function textToImage(
     tileSize,
     tileOverlap,
     precision,
+    softMask,
     ...denoise
-  } = request;
-  parseValue(pictureRequestSchema, request);
-  const { embeddingsFile, noiseFile, latentsFile, pair } = options;
+  } = fillPrompts(request);
+  const { embeddingsFile, noiseFile, latentsFile, pair, image, mask } = options;
   const given = embeddingsFile ?? latentsFile;
   if (prompts.length === 0 && given === undefined) {
     throw new InputError(
@@ -75,6 +82,7 @@ export function textToImage(
     throw new InputError("invalid_value", `Cannot use both prompts and ${given}: give one of them`);
   }
   if (prompts.length > 0) imageSeeds(denoise.seeds ?? [0], prompts.length * (denoise.imagesPerPrompt ?? 1));
+  checkPictures(options, softMask);
   const checkpoint = { model, variant };
   const negatives = negativePrompt === undefined ? undefined : [negativePrompt].flat();
   if (negatives && negatives.length > 1 && negatives.length !== prompts.length) {
@@ -103,6 +111,30 @@ export function textToImage(
       nodes["pair"] = { stage: "pair", inputs };
     }
   }
+  if (image) {
+    const { transformer, height, width, resolutionBinning } = denoise;
+    nodes["picture"] = {
+      stage: "encode-image",
+      parameters: defined({
+        ...checkpoint,
+        transformer,
+        vae,
+        height,
+        width,
+        resolutionBinning,
+        // Tiles of a picture are blended where it is decoded alone.
+        tiling: tiling === "blended" ? undefined : tiling,
+      }),
+      inputs: { image },
+    };
+  }
+  if (mask) {
+    nodes["mask"] = {
+      stage: "mask",
+      parameters: defined({ ...checkpoint, vae, soft: softMask }),
+      inputs: { image: mask, latents: "picture.latents" },
+    };
+  }
   if (latentsFile === undefined) {
     nodes["denoise"] = {
       stage: "denoise",
@@ -112,6 +144,8 @@ export function textToImage(
           ? { embeddings: "prompt.embeddings", negative: "negative.embeddings" }
           : { embeddings: { file: embeddingsFile } }),
         ...(noiseFile === undefined ? {} : { noise: { file: noiseFile } }),
+        ...(image ? { image: "picture.latents" } : {}),
+        ...(mask ? { mask: "mask.mask" } : {}),
       },
     };
   }
@@ -128,6 +162,23 @@ export function textToImage(
     inputs: { latents: latentsFile === undefined ? "denoise.latents" : { file: latentsFile } },
   };
   return { pixstage: 1, nodes };
+}
+
+/** Refuses a mask without a picture, and a picture where nothing is denoised. */
+function checkPictures(
+  { image, mask, latentsFile }: TextToImageOptions,
+  softMask: boolean | undefined,
+): void {
+  const refuse = (field: string, reason: string): never => {
+    throw new InputError("invalid_value", `Cannot use ${field} ${reason}`, { details: { field } });
+  };
+  if (mask && !image) {
+    refuse("mask", "as there is no picture of which a part could be repainted: give image too");
+  }
+  if (softMask && !mask) refuse("softMask", "as there is no mask: give mask too");
+  if (image && latentsFile !== undefined) {
+    refuse("image", `beside ${latentsFile}: latents are decoded, and nothing is denoised`);
+  }
 }
 
 /** An object without the fields that are undefined. */

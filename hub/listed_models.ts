@@ -5,6 +5,8 @@ import { nearest } from "../errors/nearest.ts";
 import type { Checkpoint } from "../models/checkpoint/checkpoint.ts";
 import type { Component } from "../models/checkpoint/component.ts";
 import type { ComponentName } from "../models/checkpoint/model_index.ts";
+import type { LoraAdapter } from "../models/lora/adapter.ts";
+import { AdapterError } from "../models/lora/adapter_error.ts";
 import type { ModelReference, Models } from "../models/models.ts";
 
 /** A model that requests may name. */
@@ -32,13 +34,16 @@ export class UnknownModelError extends PixstageError<"model_not_found"> {
 export class ListedModels implements Models {
   #models: Models;
   #references: ReadonlyMap<string, string>;
+  #loras: ReadonlyMap<string, string>;
 
   /**
    * @param entries The list.
    * @param models Opens what the names stand for.
+   * @param loras The LoRA adapters that may be named.
    */
-  constructor(entries: readonly ModelEntry[], models: Models) {
+  constructor(entries: readonly ModelEntry[], models: Models, loras: readonly ModelEntry[] = []) {
     this.#models = models;
+    this.#loras = new Map(loras.map(({ name, reference }) => [name, reference]));
     this.#references = new Map(entries.map(({ name, reference }) => [name, reference]));
   }
 
@@ -54,6 +59,15 @@ export class ListedModels implements Models {
     signal?: AbortSignal,
   ): Promise<Component> {
     return await this.#models.component(this.#listed(reference), name, signal);
+  }
+
+  /** Opens a LoRA adapter of the list. */
+  async adapter(name: string, signal?: AbortSignal): Promise<LoraAdapter> {
+    const reference = this.#loras.get(name);
+    if (reference !== undefined && this.#models.adapter) return await this.#models.adapter(reference, signal);
+    const names = [...this.#loras.keys()];
+    const hint = names.length === 0 ? "None is served" : `Did you mean "${nearest(name, names)}"?`;
+    throw new AdapterError(`There is no LoRA "${name}". ${hint}`, { code: "adapter_not_found" });
   }
 
   #listed({ model, ...rest }: ModelReference): ModelReference {

@@ -9,13 +9,15 @@ import { basename, dirname, isAbsolute, resolve } from "node:path";
 import { openDiskSource } from "../models/checkpoint/disk_source.ts";
 import { type LoraAdapter, openAdapter } from "../models/lora/adapter.ts";
 import { AdapterError } from "../models/lora/adapter_error.ts";
+import { EMBEDDED_LORAS, embeddedLoraFolder } from "./embedded_model.ts";
 import { HubModel, type HubModelOptions } from "./hub_model.ts";
 import { HUB_NAME, splitRevision } from "./hub_name.ts";
 
 /**
  * Opens a LoRA adapter. A file or folder takes precedence over a name on the hub.
  *
- * @param reference A safetensors file, a folder, or `org/name` or `org/name@revision` of the hub.
+ * @param reference A safetensors file, a folder, `org/name` or `org/name@revision` of the hub, or the name of one that the
+ * project carries: `pixstage-emoji/chalk`.
  * @param options How it is downloaded.
  * @returns The adapter; of one on the hub the files are in the cache.
  * @throws {AdapterError} if there is none, or it is none that can be used.
@@ -25,6 +27,9 @@ export async function openLocalAdapter(
   reference: string,
   options: Omit<HubModelOptions, "revision"> = {},
 ): Promise<LoraAdapter> {
+  if (EMBEDDED_LORAS.includes(reference)) {
+    return await openAdapter(await openDiskSource(embeddedLoraFolder(reference)), { name: reference });
+  }
   const path = resolve(reference);
   const found = await stat(path).catch(() => undefined);
   if (found?.isDirectory()) return await openAdapter(await openDiskSource(path));

@@ -7,7 +7,6 @@
 import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { isAbsolute, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import { InputError, PixstageError } from "../errors/pixstage_error.ts";
 import { type Checkpoint, openCheckpoint } from "../models/checkpoint/checkpoint.ts";
 import { type Component, type FindWeights, openComponent } from "../models/checkpoint/component.ts";
@@ -19,14 +18,14 @@ import type { LoraAdapter } from "../models/lora/adapter.ts";
 import type { ModelReference, Models, QuantizeOptions } from "../models/models.ts";
 import { defaultQuantizedFolder } from "../models/quantization/default_folder.ts";
 import { openQuantized } from "../models/quantization/open_quantized.ts";
+import { DEFAULT_MODEL, embeddedModelFolder } from "./embedded_model.ts";
 import type { QuantizedPrecision } from "../models/precision.ts";
 import { snapshotModel } from "./hub_cache.ts";
 import { HubModel, type HubModelOptions } from "./hub_model.ts";
 import { HUB_NAME, splitRevision } from "./hub_name.ts";
 import { openLocalAdapter } from "./local_adapters.ts";
 
-/** The model that the project carries: small, trained on emoji, available at once. */
-export const DEFAULT_MODEL = "pixstage-emoji";
+export { DEFAULT_MODEL, embeddedModelFolder };
 
 /** How models are found and downloaded. */
 export type LocalModelsOptions = Omit<HubModelOptions, "revision" | "signal">;
@@ -177,9 +176,4 @@ export async function resolveModel(
 /** Opens a folder. A snapshot of the hub's cache has the name of its model, as its own name is a commit. */
 function openFolder(path: string): Promise<CheckpointSource> {
   return openDiskSource(path, { name: snapshotModel(path) });
-}
-
-/** The folder of the embedded model. */
-export function embeddedModelFolder(): string {
-  return fileURLToPath(new URL(`../models/${DEFAULT_MODEL}/`, import.meta.url));
 }

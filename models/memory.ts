@@ -32,6 +32,8 @@ export const memoryChoiceSchema = z.strictObject({
   heldGpuBytes: z.number().optional(),
   /** Branches of guidance that are predicted at once, where there are two. */
   halves: z.union([z.literal(1), z.literal(2)]).optional(),
+  /** Whether the result differs from the one that was asked for by more than rounding. */
+  isApproximate: z.boolean().optional(),
   /** Changes that would take less memory, for people. */
   advice: z.string(),
 });
@@ -46,6 +48,7 @@ export interface MemoryChoice {
   readonly heldBytes: number;
   readonly heldGpuBytes?: number | undefined;
   readonly halves?: 1 | 2 | undefined;
+  readonly isApproximate?: boolean | undefined;
   readonly advice: string;
 }
 
@@ -189,6 +192,7 @@ export function layeredChoices(
     residencies.map((residency) => ({
       residency,
       parameters: { precision },
+      isApproximate: precision !== precisions[0],
       weightBytes: precisionBytes(facts.weightBytes, facts, precision),
       ...describe(residency, precision),
     }))

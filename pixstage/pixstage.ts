@@ -24,13 +24,16 @@ import { prepareRun } from "../graph/prepared_run.ts";
 import { type ResumeChanges, resumeGraph, type ResumePoint } from "../graph/resume.ts";
 import { runGraph } from "../graph/run.ts";
 import type { MadeArtifact, ReadFile, RunOptions, RunResult } from "../graph/run_options.ts";
-import { textToImage } from "../graph/text_to_image.ts";
+import { textToImage, type TextToImageOptions } from "../graph/text_to_image.ts";
+import { pictureArtifact, readPictureArtifact } from "../images/picture_artifact.ts";
+import type { Pixels } from "../images/pixels.ts";
 import { memorySize } from "../runtime/byte_size.ts";
 import { memoryLimit } from "../runtime/memory_limit.ts";
 import { Embeddings, Image, Latents, type ResultFiles } from "./results.ts";
 
 /** What the front door needs. */
-export interface PixstageOptions extends Pick<RunOptions, "registry" | "residency" | "placement"> {
+export interface PixstageOptions
+  extends Pick<RunOptions, "registry" | "residency" | "placement" | "freeGpuMemory"> {
   /** Where stages run. */
   readonly executors: readonly [Executor, ...Executor[]];
   /** The checkpoint of calls that name none. */
@@ -79,8 +82,19 @@ export interface CallOptions {
 
 type Request = Partial<Omit<PictureRequestInput, "prompts" | "seeds">>;
 
+/** A picture to begin from: the path or the bytes of a PNG, JPEG or WebP file, pixels, or a result. */
+export type PictureSource = string | Uint8Array | Pixels | Image;
+
+/** Pictures that a run begins from. */
+export interface FromPicture {
+  /** The picture to begin from; `strength` says how far it is changed. */
+  readonly image?: PictureSource | undefined;
+  /** What of the picture is repainted: what is white in this one, of any size. */
+  readonly mask?: PictureSource | undefined;
+}
+
 /** A request for pictures. Fields that are left out are the checkpoint's own choice. */
-export interface GenerateRequest extends Request {
+export interface GenerateRequest extends Request, FromPicture {
   /** What the pictures show; each prompt gives a picture. */
   readonly prompt: string | readonly string[];
   /** Seed of the first picture, the next whole numbers for the others. */
@@ -97,7 +111,8 @@ export type EncodeRequest = Pick<
 
 /** How latents are denoised. */
 export type DenoiseRequest =
-  & Omit<Request, "negativePrompt" | "cleanCaption" | "maxSequenceLength" | "vae">
+  & Omit<Request, "negativePrompt" | "cleanCaption" | "maxSequenceLength">
+  & FromPicture
   & Pick<GenerateRequest, "seed" | "seeds">;
 
 /** How latents are decoded. */
@@ -128,7 +143,8 @@ export class Pixstage implements AsyncDisposable {
    * @throws {InputError} if the request cannot be met; nothing has been loaded then.
    */
   async generate(request: GenerateRequest & CallOptions, options: CallOptions = request): Promise<Image[]> {
-    return await this.#images(textToImage(this.#pictureRequest(request)), "decode.image", options);
+    const graph = textToImage(this.#pictureRequest(request), await this.#pictures(request));
+    return await this.#images(graph, "decode.image", options);
   }
 
   /**
@@ -159,15 +175,19 @@ export class Pixstage implements AsyncDisposable {
     embeddings: Embeddings | string,
     request: DenoiseRequest & CallOptions = {},
   ): Promise<Latents> {
-    const graph = textToImage(this.#pictureRequest(request), { embeddingsFile: "" });
+    const { nodes: { denoise, decode: _decode, ...before } } = textToImage(this.#pictureRequest(request), {
+      embeddingsFile: "",
+      ...await this.#pictures(request),
+    });
     const inputs: Record<string, GraphInput> = typeof embeddings === "string"
       ? { embeddings: { file: embeddings } }
       : {
         embeddings: await this.#kept(embeddings.prompts),
         ...(embeddings.negative ? { negative: await this.#kept(embeddings.negative) } : {}),
       };
+    const all = { ...denoise!.inputs, ...inputs };
     const { result, warnings } = await this.#run(
-      { pixstage: 1, nodes: { denoise: { ...graph.nodes["denoise"]!, inputs } } },
+      { pixstage: 1, nodes: { ...before, denoise: { ...denoise!, inputs: all } } },
       request,
     );
     return new Latents(result.get("denoise.latents")!, warnings, this.#options.files);
@@ -194,7 +214,7 @@ export class Pixstage implements AsyncDisposable {
    * @returns The plan, also where it does not fit.
    */
   async plan(request: GenerateRequest & CallOptions): Promise<MemoryPlan> {
-    const graph = textToImage(this.#pictureRequest(request));
+    const graph = textToImage(this.#pictureRequest(request), await this.#pictures(request));
     const { memory } = await prepareRun(graph, { ...this.#runOptions(request), isTrial: true });
     return memory;
   }
@@ -237,8 +257,23 @@ export class Pixstage implements AsyncDisposable {
     return this.close();
   }
 
+  /** How a graph names the pictures that a run begins from. */
+  async #pictures({ image, mask }: FromPicture): Promise<Pick<TextToImageOptions, "image" | "mask">> {
+    const named = async (picture: PictureSource | undefined): Promise<TextToImageOptions["image"]> => {
+      if (picture === undefined) return undefined;
+      if (typeof picture === "string") return { file: picture };
+      const artifact = picture instanceof Uint8Array
+        ? await readPictureArtifact(picture)
+        : pictureArtifact(picture instanceof Image ? picture.pixels : picture);
+      return await this.#kept({ id: await artifactId(artifact), artifact });
+    };
+    return { image: await named(image), mask: await named(mask) };
+  }
+
   #pictureRequest(request: Partial<GenerateRequest> & CallOptions): PictureRequestInput {
     const {
+      image: _image,
+      mask: _mask,
       prompt,
       seed,
       seeds = seed === undefined ? undefined : [seed],
@@ -293,7 +328,7 @@ export class Pixstage implements AsyncDisposable {
   }
 
   #runOptions(options: CallOptions & Pick<RunOptions, "until" | "outputs">): RunOptions {
-    const { registry, executors, residency, placement, readFile, freeMemory } = this.#options;
+    const { registry, executors, residency, placement, readFile, freeMemory, freeGpuMemory } = this.#options;
     const { signal, lowestPrecision, until, outputs } = options;
     const limit = (amount: number | string | undefined): number | undefined => {
       if (amount === undefined) return undefined;
@@ -313,6 +348,7 @@ export class Pixstage implements AsyncDisposable {
       outputs,
       maxMemory: limit(options.maxMemory),
       maxGpuMemory: limit(options.maxGpuMemory),
+      freeGpuMemory,
     };
   }
 

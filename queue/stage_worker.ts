@@ -191,12 +191,13 @@ export class StageWorker implements AsyncDisposable {
       const prepared = await this.#prepare(data, signal);
       const runQueue = await runQueueOf(this.#stage(data), prepared);
       await this.#runs.listen(runQueue);
-      await this.#control.writer.publishEvent({
+      // Others may need to know, and those who asked need not wait for it.
+      this.#control.writer.publishEvent({
         eventName: "prepared",
         queue: job.queueName,
         runQueue,
         data: JSON.stringify(data),
-      });
+      }).catch(() => {});
       const { execute: _execute, ...preparation } = prepared;
       return JSON.parse(JSON.stringify({ preparation, runQueue }));
     } catch (error) {

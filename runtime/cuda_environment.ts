@@ -52,11 +52,13 @@ export function loads(library: string): boolean {
  *
  * - Products in float32 are computed in float32. By default ONNX Runtime computes them in TF32, which is off by 3e-4;
  *   cuBLAS reads the variable when it starts.
+ * - GPUs are numbered as the driver's own tool numbers them; CUDA would begin with the fastest.
  * - NVIDIA's libraries are loaded from where they were found: the loader takes what is loaded already under the same name.
  *   So neither `LD_LIBRARY_PATH` nor a system-wide installation is needed.
  */
 export function prepareCuda(): void {
   process.env["NVIDIA_TF32_OVERRIDE"] ??= "0";
+  process.env["CUDA_DEVICE_ORDER"] ??= "PCI_BUS_ID";
   const { libraries = [] } = readCudaRecord(onnxRuntimeFolder()) ?? {};
   for (const library of libraries) loads(library);
 }

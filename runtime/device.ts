@@ -6,6 +6,7 @@
  * @module
  */
 
+import { z } from "zod";
 import { PixstageError } from "../errors/pixstage_error.ts";
 import type { RuntimeTraits } from "./runtime.ts";
 
@@ -15,9 +16,11 @@ const TRAITS = {
   webgpu: {
     hostMemory: false,
     float16: "products",
+    transposesWeights: true,
+    freesLate: true,
     fillingTokens: 2048,
     contextBytes: 40e6,
-    numerics: { device: "webgpu", graphs: 2 },
+    numerics: { device: "webgpu", graphs: 3 },
   },
   cuda: {
     hostMemory: false,
@@ -28,15 +31,32 @@ const TRAITS = {
   },
 } as const satisfies Readonly<Record<string, RuntimeTraits>>;
 
-/** Where graphs run: the name of one of ONNX Runtime's execution providers. */
-export type Device = keyof typeof TRAITS;
+/** The name of one of ONNX Runtime's execution providers. */
+export type Provider = keyof typeof TRAITS;
 
-/** All devices that can be asked for. */
-export const DEVICES: readonly Device[] = ["cpu", "webgpu", "cuda"];
+/** Where graphs run: a provider, and which of several NVIDIA GPUs. `cuda` is the first of them. */
+export type Device = Provider | `cuda:${number}`;
+
+/** All providers that can be asked for. */
+export const DEVICES: readonly Provider[] = ["cpu", "webgpu", "cuda"];
+
+/** The schema of {@linkcode Device}. */
+export const deviceSchema = z.union([
+  z.enum(["cpu", "webgpu", "cuda"]),
+  z.templateLiteral(["cuda:", z.string().regex(/^\d{1,2}$/)]).transform((name): Device =>
+    `cuda:${Number(name.slice("cuda:".length))}`
+  ),
+]);
+
+/** The provider that drives a device, and the device's number among those of the provider; WebGPU has no numbers. */
+export function providerOf(device: Device): { readonly provider: Provider; readonly index?: number } {
+  if (device === "cpu" || device === "webgpu") return { provider: device };
+  return { provider: "cuda", index: Number(device.split(":")[1] ?? 0) };
+}
 
 /** The traits of a device. */
 export function deviceTraits(device: Device): RuntimeTraits {
-  return TRAITS[device];
+  return TRAITS[providerOf(device).provider];
 }
 
 /** This machine has no such device, or nothing that drives it. */
@@ -60,7 +80,7 @@ export class DeviceError extends PixstageError<"device_unavailable"> {
 }
 
 /** What ONNX Runtime says where a device is missing, and what that means. */
-const MISSING: Readonly<Record<Device, { readonly says: RegExp; readonly reason: string } | undefined>> = {
+const MISSING: Readonly<Record<Provider, { readonly says: RegExp; readonly reason: string } | undefined>> = {
   cpu: undefined,
   webgpu: {
     says: /Failed to get a WebGPU (adapter|device)|backend not found/,
@@ -80,6 +100,10 @@ const MISSING: Readonly<Record<Device, { readonly says: RegExp; readonly reason:
  * @param message The message.
  */
 export function missingReason(device: Device, message: string): string | undefined {
-  const known = MISSING[device];
+  const { provider, index } = providerOf(device);
+  if (provider === "cuda" && /invalid device ordinal|invalid (CUDA )?device|device_id/i.test(message)) {
+    return `this machine has no NVIDIA GPU of number ${index}: nvidia-smi -L lists them, from 0`;
+  }
+  const known = MISSING[provider];
   return known?.says.test(message) ? known.reason : undefined;
 }

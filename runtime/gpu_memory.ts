@@ -9,11 +9,18 @@ import { closeSync, mkdtempSync, openSync, readSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process, { pid } from "node:process";
+import { type Device, deviceTraits, providerOf } from "./device.ts";
 
+/** The driver's own tool. */
+const TOOL = "nvidia-smi";
 const MEBIBYTE = 2 ** 20;
 /** A step in which memory is at its peak takes longer than this. */
 const INTERVAL_MS = 100;
 const FORMAT = "--format=csv,noheader,nounits";
+/** GPUs of other makers than NVIDIA do not say what is free: so much is taken to be. */
+const UNKNOWN_FREE_BYTES = 8e9;
+/** Share of the free memory that a run may be predicted to take, as predictions are within 10 %. */
+const USABLE_SHARE = 0.9;
 /** What is asked for: a line a process, a line a GPU; each with the time, so that lines of one sample add up. */
 const QUERIES = {
   processes: "--query-compute-apps=timestamp,pid,used_memory",
@@ -23,8 +30,8 @@ const QUERIES = {
  * Samples until its standard input closes, which it does whatever ends the process that started it. The two outputs are
  * file descriptors 1 and 3.
  */
-const SAMPLER = `"$0" ${QUERIES.processes} ${FORMAT} -lms ${INTERVAL_MS} & first=$!
-"$0" ${QUERIES.gpus} ${FORMAT} -lms ${INTERVAL_MS} >&3 & second=$!
+const SAMPLER = `"$0" "$@" ${QUERIES.processes} ${FORMAT} -lms ${INTERVAL_MS} & first=$!
+"$0" "$@" ${QUERIES.gpus} ${FORMAT} -lms ${INTERVAL_MS} >&3 & second=$!
 cat >/dev/null
 kill $first $second`;
 
@@ -34,17 +41,23 @@ kill $first $second`;
  */
 export class GpuMemory {
   readonly #before: number | undefined;
+  /** Bytes that a run may be predicted to take: what was free before anything was on the GPU, less a reserve. */
+  readonly free: number;
   readonly #samples: Record<keyof typeof QUERIES, Samples> | undefined;
 
   /**
    * Begins: call it before anything is on the GPU.
    *
-   * @param tool The driver's tool.
+   * @param options The driver's tool, and which GPU is looked at; all of them if left out.
    */
-  constructor(tool: string = "nvidia-smi") {
-    this.#before = usedNow(tool);
+  constructor(options: { readonly tool?: string; readonly index?: number | undefined } = {}) {
+    const { tool = TOOL, index } = options;
+    const only = onlyGpu(index);
+    const now = memoryNow(tool, only);
+    this.#before = now?.used;
+    this.free = usable(now);
     // Windows has no shell that would end the sampler with this process.
-    if (this.#before !== undefined && process.platform !== "win32") this.#samples = startSampling(tool);
+    if (this.#before !== undefined && process.platform !== "win32") this.#samples = startSampling(tool, only);
   }
 
   /** Bytes at its largest since the last reset; undefined where nothing is known. */
@@ -61,6 +74,17 @@ export class GpuMemory {
     this.#samples?.processes.reset();
     this.#samples?.gpus.reset();
   }
+}
+
+/**
+ * Bytes of a device's memory that a run may be predicted to take: what is free now, less a reserve.
+ *
+ * @param device The device.
+ * @returns Undefined for a CPU; 7.2 GB where the driver does not say.
+ */
+export function freeGpuMemory(device: Device): number | undefined {
+  if (deviceTraits(device).hostMemory) return undefined;
+  return usable(memoryNow(TOOL, onlyGpu(providerOf(device).index)));
 }
 
 /** A file that grows by lines `timestamp, number, mebibytes`. */
@@ -106,11 +130,11 @@ class Samples {
   }
 }
 
-function startSampling(tool: string): Record<keyof typeof QUERIES, Samples> {
+function startSampling(tool: string, only: readonly string[]): Record<keyof typeof QUERIES, Samples> {
   const folder = mkdtempSync(join(tmpdir(), "pixstage-gpu-"));
   const names = ["processes", "gpus"].map((name) => join(folder, name)) as [string, string];
   const written = names.map((name) => openSync(name, "a"));
-  const sampler = spawn("sh", ["-c", SAMPLER, tool], {
+  const sampler = spawn("sh", ["-c", SAMPLER, tool, ...only], {
     stdio: ["pipe", written[0], "ignore", written[1]],
   });
   sampler.unref();
@@ -122,17 +146,29 @@ function startSampling(tool: string): Record<keyof typeof QUERIES, Samples> {
   return { processes, gpus };
 }
 
-/** Bytes in use on all GPUs; undefined where there is no such tool. */
-function usedNow(tool: string): number | undefined {
+function onlyGpu(index: number | undefined): string[] {
+  return index === undefined ? [] : [`--id=${index}`];
+}
+
+function usable(now: { readonly free: number } | undefined): number {
+  return USABLE_SHARE * (now?.free ?? UNKNOWN_FREE_BYTES);
+}
+
+/** Bytes in use on the GPUs together, and free on the one that has most; undefined where there is no such tool. */
+function memoryNow(tool: string, only: readonly string[]): { used: number; free: number } | undefined {
   try {
-    const answer = execFileSync(tool, ["--query-gpu=memory.used", FORMAT], {
+    const answer = execFileSync(tool, [...only, "--query-gpu=memory.used,memory.free", FORMAT], {
       encoding: "utf8",
       stdio: ["ignore", "pipe", "ignore"],
     });
-    const used = answer.split("\n").filter((line) => line.trim() !== "").map(Number);
-    return used.length === 0 || !used.every(Number.isFinite)
-      ? undefined
-      : used.reduce((sum, mebibytes) => sum + mebibytes, 0) * MEBIBYTE;
+    const gpus = answer.split("\n").filter((line) => line.trim() !== "").map((line) =>
+      line.split(",").map((mebibytes) => Number(mebibytes) * MEBIBYTE)
+    );
+    if (gpus.length === 0 || !gpus.flat().every(Number.isFinite)) return undefined;
+    return {
+      used: gpus.reduce((sum, [used = 0]) => sum + used, 0),
+      free: Math.max(...gpus.map(([, free = 0]) => free)),
+    };
   } catch {
     return undefined;
   }

@@ -11,7 +11,7 @@ import { parseValue } from "../errors/parse_value.ts";
 import { InputError } from "../errors/pixstage_error.ts";
 import { env, InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { prepareCuda } from "./cuda_environment.ts";
-import { type Device, DeviceError, deviceTraits, missingReason } from "./device.ts";
+import { type Device, DeviceError, deviceTraits, missingReason, providerOf } from "./device.ts";
 import { giveBackUnused, returnLargeBlocks } from "./freed_memory.ts";
 import { GpuMemory } from "./gpu_memory.ts";
 import { KeptSessions } from "./kept_sessions.ts";
@@ -63,6 +63,7 @@ export class OnnxRuntimeNode implements Runtime {
   /** Properties of the device. */
   readonly traits: RuntimeTraits;
   readonly #threads: number | undefined;
+  readonly #gpu: GpuMemory | undefined;
   readonly #meter: MemoryMeter;
   readonly #kept = new KeptSessions();
 
@@ -81,10 +82,12 @@ export class OnnxRuntimeNode implements Runtime {
           details: { field },
         }),
     );
-    if (device === "cuda") prepareCuda();
+    const { provider, index } = providerOf(device);
+    if (provider === "cuda") prepareCuda();
     this.device = device;
     this.traits = deviceTraits(device);
-    this.#meter = new MemoryMeter(this.traits.hostMemory ? undefined : new GpuMemory());
+    this.#gpu = this.traits.hostMemory ? undefined : new GpuMemory({ index });
+    this.#meter = new MemoryMeter(this.#gpu);
     this.#threads = threads;
     // What fails is thrown; saying it on standard error too is noise.
     env.logLevel = "fatal";
@@ -133,6 +136,11 @@ export class OnnxRuntimeNode implements Runtime {
     return this.#meter.figures();
   }
 
+  /** Bytes of GPU memory that were free before this runtime opened a graph; undefined where it runs on a CPU. */
+  get freeGpuMemory(): number | undefined {
+    return this.#gpu?.free;
+  }
+
   /** Lets peaks begin anew. */
   resetPeakMemory(): void {
     this.#meter.reset();
@@ -146,8 +154,9 @@ export class OnnxRuntimeNode implements Runtime {
   }
 
   #sessionOptions(graph: ModelGraph, options: OpenOptions): InferenceSession.SessionOptions {
+    const { provider, index } = providerOf(this.device);
     return {
-      executionProviders: [this.device],
+      executionProviders: [index === undefined ? provider : { name: provider, deviceId: index }],
       graphOptimizationLevel: graph.multipliesBytes
         ? "extended"
         : graph.prepareWeights

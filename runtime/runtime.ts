@@ -85,6 +85,13 @@ export interface RuntimeTraits {
    */
   readonly float16: false | "products" | "blocks";
   /**
+   * Whether weights are transposed when a graph opens, as a product with a transposed matrix takes several times as long
+   * as one without.
+   */
+  readonly transposesWeights?: boolean;
+  /** Whether memory of tensors that nothing needs any more is free for others only when the run of a graph ends. */
+  readonly freesLate?: boolean;
+  /**
    * Rows that fill the device by themselves: up to so many, twice as many take less than twice the time. Absent for a CPU,
    * which any number fills.
    */

@@ -47,16 +47,22 @@ export function addNoiseAt(
 }
 
 /**
- * The sigma of a timestep of the schedule.
+ * The sigma of a timestep of the schedule. Timesteps that were rounded may come twice, with a sigma each.
  *
+ * @param timesteps The schedule's.
+ * @param sigmas Theirs.
+ * @param timestep One of them.
+ * @param next The call from which on it is looked for first.
  * @throws {InputError} if the schedule does not visit that timestep.
  */
 export function sigmaAt(
   timesteps: readonly number[],
   sigmas: readonly number[],
   timestep: number,
+  next: number,
 ): number {
-  const index = timesteps.indexOf(timestep);
+  const ahead = timesteps.indexOf(timestep, next);
+  const index = ahead >= 0 ? ahead : timesteps.indexOf(timestep);
   if (index >= 0) return sigmas[index]!;
   throw new InputError(
     "out_of_range",

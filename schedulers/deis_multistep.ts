@@ -74,7 +74,7 @@ export class DEISMultistepScheduler extends OrderedScheduler {
   }
 
   addNoise(original: Float32Array, noise: Float32Array, timestep: number): Float32Array {
-    const sigma = sigmaAt(this.timesteps, this.sigmas!, timestep);
+    const sigma = sigmaAt(this.timesteps, this.sigmas!, timestep, this.next);
     return addNoiseAt(signalLevel(sigma, Boolean(this.#config.use_flow_sigmas)), original, noise);
   }
 
@@ -109,7 +109,7 @@ export class DEISMultistepScheduler extends OrderedScheduler {
     const { lower_order_final, solver_order } = this.#config;
     const count = this.timesteps.length;
     const lowers = lower_order_final && count < MANY_STEPS;
-    return Math.min(solver_order, index + 1, lowers ? count - index : solver_order);
+    return Math.min(solver_order, this.#history.length, lowers ? count - index : solver_order);
   }
 }
 

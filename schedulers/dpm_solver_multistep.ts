@@ -20,6 +20,7 @@ import { MultistepHistory } from "./multistep_history.ts";
 import { OrderedScheduler, type StepCall } from "./ordered_scheduler.ts";
 import { type RunOptions, stepsOf, withinTraining } from "./run_options.ts";
 import type { StepResult } from "./scheduler.ts";
+import { SchedulerOptionError } from "./scheduler_error.ts";
 import { checkOneSigmaSpacing } from "./sigma_spacing.ts";
 import { type SignalLevel, signalLevel } from "./signal_level.ts";
 import {
@@ -72,6 +73,16 @@ export class DPMSolverMultistepScheduler extends OrderedScheduler {
     const { timesteps, sigmas } = layOut(config, run);
     super({ timesteps, sigmas });
     this.#config = config;
+    if (
+      config.algorithm_type === "sde-dpmsolver" && timesteps.some((_, index) => this.#orderAt(index) === 3)
+    ) {
+      throw new SchedulerOptionError(
+        NAME,
+        "solver_order",
+        "solver_order must be 1 or 2 with algorithm_type sde-dpmsolver, as a step of this run has order 3: " +
+          "current value is 3",
+      );
+    }
     this.#levels = sigmas.map((sigma) => signalLevel(sigma, Boolean(config.use_flow_sigmas)));
     this.#history = new MultistepHistory(config.solver_order);
   }
@@ -99,7 +110,7 @@ export class DPMSolverMultistepScheduler extends OrderedScheduler {
   }
 
   addNoise(original: Float32Array, noise: Float32Array, timestep: number): Float32Array {
-    const sigma = sigmaAt(this.timesteps, this.sigmas!, timestep);
+    const sigma = sigmaAt(this.timesteps, this.sigmas!, timestep, this.next);
     return addNoiseAt(signalLevel(sigma, Boolean(this.#config.use_flow_sigmas)), original, noise);
   }
 
@@ -119,7 +130,7 @@ export class DPMSolverMultistepScheduler extends OrderedScheduler {
     const remaining = count - index;
     const isEuler = remaining === 1 && (euler_at_final || lowers || final_sigmas_type === "zero");
     const limit = isEuler ? 1 : remaining === 2 && lowers ? 2 : solver_order;
-    return Math.min(solver_order, index + 1, limit);
+    return Math.min(solver_order, this.#history.length, limit);
   }
 
   /** The newest prediction and its divided differences over earlier ones. */

@@ -79,7 +79,8 @@ export class DPMSolverSinglestepScheduler extends OrderedScheduler {
     const level = this.#levels[index]!;
     const prediction = convertPrediction(this.#config, output, sample, level, this.sigmas![index]!);
     this.#history.push(prediction);
-    const order = this.#orders[index]!;
+    // A run that begins in the middle of a group has nothing to look back on.
+    const order = Math.min(this.#orders[index]!, this.#history.length);
     if (order === 1) this.#start = sample.slice();
     const isMidpointOfThree = order === 3 && solverType === "midpoint";
     const next = dpmSolverUpdate({
@@ -95,7 +96,7 @@ export class DPMSolverSinglestepScheduler extends OrderedScheduler {
   }
 
   addNoise(original: Float32Array, noise: Float32Array, timestep: number): Float32Array {
-    const sigma = sigmaAt(this.timesteps, this.sigmas!, timestep);
+    const sigma = sigmaAt(this.timesteps, this.sigmas!, timestep, this.next);
     return addNoiseAt(signalLevel(sigma, Boolean(this.#config.use_flow_sigmas)), original, noise);
   }
 

@@ -86,7 +86,11 @@ export class EulerDiscreteScheduler extends OrderedScheduler {
   }
 
   addNoise(original: Float32Array, noise: Float32Array, timestep: number): Float32Array {
-    return addNoiseAt({ alpha: 1, sigma: sigmaAt(this.timesteps, this.sigmas!, timestep) }, original, noise);
+    return addNoiseAt(
+      { alpha: 1, sigma: sigmaAt(this.timesteps, this.sigmas!, timestep, this.next) },
+      original,
+      noise,
+    );
   }
 }
 

@@ -68,7 +68,7 @@ export class FlowMatchEulerDiscreteScheduler extends OrderedScheduler {
   }
 
   addNoise(original: Float32Array, noise: Float32Array, timestep: number): Float32Array {
-    const sigma = sigmaAt(this.timesteps, this.sigmas!, timestep);
+    const sigma = sigmaAt(this.timesteps, this.sigmas!, timestep, this.next);
     return addNoiseAt({ alpha: f32(1 - sigma), sigma }, original, noise);
   }
 }

@@ -52,6 +52,7 @@ type Config = z.output<typeof options>;
 /** Heun's method. */
 export class HeunDiscreteScheduler extends OrderedScheduler {
   readonly name = NAME;
+  override readonly order = 2;
   readonly #config: Config;
   #ahead: { readonly start: Float32Array; readonly derivative: Float32Array } | undefined;
 
@@ -84,7 +85,11 @@ export class HeunDiscreteScheduler extends OrderedScheduler {
   }
 
   addNoise(original: Float32Array, noise: Float32Array, timestep: number): Float32Array {
-    return addNoiseAt({ alpha: 1, sigma: sigmaAt(this.timesteps, this.sigmas!, timestep) }, original, noise);
+    return addNoiseAt(
+      { alpha: 1, sigma: sigmaAt(this.timesteps, this.sigmas!, timestep, this.next) },
+      original,
+      noise,
+    );
   }
 
   protected override memory(): Record<string, Float32Array> {

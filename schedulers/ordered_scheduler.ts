@@ -40,6 +40,9 @@ export abstract class OrderedScheduler implements Scheduler {
   readonly timesteps: readonly number[];
   readonly sigmas?: readonly number[];
   readonly initNoiseSigma: number;
+  /** Calls of the model that a step takes. */
+  readonly order: number = 1;
+  #begun = 0;
   #calls = 0;
 
   /** @param schedule The schedule as it was laid out. */
@@ -47,6 +50,34 @@ export abstract class OrderedScheduler implements Scheduler {
     this.timesteps = timesteps;
     if (sigmas) this.sigmas = sigmas;
     this.initNoiseSigma = initNoiseSigma;
+  }
+
+  /** The call that the run began with. */
+  protected get begun(): number {
+    return this.#begun;
+  }
+
+  /** The call that comes next. */
+  protected get next(): number {
+    return this.#calls;
+  }
+
+  /**
+   * Lets the run begin with a later call.
+   *
+   * @throws {InputError} if there is no such call, or the run has begun already.
+   */
+  begin(index: number): void {
+    if (
+      !Number.isInteger(index) || index < 0 || index >= this.timesteps.length || this.#calls !== this.#begun
+    ) {
+      throw new InputError(
+        "out_of_range",
+        `Cannot begin ${this.name} with call ${index} as it must be one of ${this.timesteps.length}, before any other`,
+      );
+    }
+    this.#begun = index;
+    this.#calls = index;
   }
 
   /** Computes one step. */

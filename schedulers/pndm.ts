@@ -67,6 +67,18 @@ export class PNDMScheduler extends OrderedScheduler {
     this.#interval = interval;
   }
 
+  /** @throws {InputError} if the run has a Runge-Kutta start, whose calls depend on one another. */
+  override begin(index: number): void {
+    if (index > 0 && !this.#config.skip_prk_steps) {
+      throw new InputError(
+        "invalid_value",
+        `Cannot begin ${NAME} in the middle as skip_prk_steps must be true: choose "plms", or another scheduler`,
+        { details: { field: "scheduler" } },
+      );
+    }
+    super.begin(index);
+  }
+
   protected advance(call: StepCall): StepResult {
     const isStart = !this.#config.skip_prk_steps && call.index < RUNGE_KUTTA_CALLS;
     return { sample: isStart ? this.#rungeKutta(call) : this.#multistep(call) };
@@ -111,13 +123,15 @@ export class PNDMScheduler extends OrderedScheduler {
   /** One step of the linear multistep method; without a Runge-Kutta start the first is taken twice. */
   #multistep({ output, index, sample }: StepCall): Float32Array {
     const timestep = this.timesteps[index]!;
-    if (index === 1) {
+    // The reference counts calls from where the run begins: it takes the second one of a later beginning so too.
+    const count = index - this.begun;
+    if (count === 1) {
       const average = quotient(linearCombination([1, 1], [output, this.#history.at(0)]), 2);
       const start = this.#start!;
       this.#start = undefined;
       return this.#transfer(start, timestep + this.#interval, timestep, average);
     }
-    if (index === 0) this.#start = sample.slice();
+    if (count === 0) this.#start = sample.slice();
     this.#history.push(output.slice());
     return this.#transfer(sample, timestep, timestep - this.#interval, this.#extrapolate());
   }

@@ -48,10 +48,20 @@ export interface Scheduler {
   readonly sigmas?: readonly number[] | undefined;
   /** What initial noise is multiplied by. */
   readonly initNoiseSigma: number;
+  /** Calls of the model that a step takes; 1 if left out. */
+  readonly order?: number;
   /** The sample as the model wants it at call `index`. Returns `sample` itself where there is nothing to scale. */
   scaleModelInput(sample: Float32Array, index: number): Float32Array;
   /**
-   * One step along the schedule. Calls come in order, `index` from 0.
+   * Lets the run begin in the middle of its schedule, with nothing to look back on, as one that starts from a picture
+   * does: diffusers' `set_begin_index`. A scheduler without it begins at its beginning alone.
+   *
+   * @param index The first call.
+   * @throws {InputError} if it cannot begin there.
+   */
+  begin?(index: number): void;
+  /**
+   * One step along the schedule. Calls come in order, `index` from 0 or from where the run begins.
    *
    * @param modelOutput What the model predicts at `timesteps[index]`, guidance applied; not changed.
    * @param index Which call this is.
@@ -64,7 +74,7 @@ export interface Scheduler {
    *
    * @param original The clean sample; not changed.
    * @param noise Standard normal noise of the same length; not changed.
-   * @param timestep One of `timesteps`.
+   * @param timestep One of `timesteps`: of equal ones that of the next call, or of the first one after it.
    */
   addNoise(original: Float32Array, noise: Float32Array, timestep: number): Float32Array;
   /** What it remembers, to be saved. Arrays are not copied. */

@@ -80,7 +80,9 @@ export function spacedSigmas(
   const max = config.sigma_max ?? high;
   const min = config.sigma_min ?? low;
   const [spacing] = sigmaSpacingsIn(config);
-  if (spacing !== undefined && (Math.min(max, min) < 0 || (config.use_exponential_sigmas && min === 0))) {
+  const lowest = Math.min(max, min);
+  // Roots and logarithms have no room below 0; quantiles do.
+  if ((config.use_karras_sigmas && lowest < 0) || (config.use_exponential_sigmas && lowest <= 0)) {
     throw new InputError(
       "invalid_schedule",
       `Cannot space noise levels by ${spacing} as they must be ${

@@ -91,7 +91,6 @@ export function checkDpmAlgorithm(
     readonly algorithm_type: DpmAlgorithm;
     readonly final_sigmas_type: "zero" | "sigma_min";
     readonly prediction_type: PredictionType;
-    readonly solver_order: number;
   },
   context: z.RefinementCtx,
 ): void {
@@ -107,5 +106,4 @@ export function checkDpmAlgorithm(
   if (config.prediction_type === "flow_prediction") {
     refuse("prediction_type", "epsilon, sample or v_prediction");
   }
-  if (algorithm === "sde-dpmsolver" && config.solver_order === 3) refuse("solver_order", "1 or 2");
 }

@@ -17,6 +17,7 @@ import { MultistepHistory } from "./multistep_history.ts";
 import { OrderedScheduler, savedArray, type StepCall } from "./ordered_scheduler.ts";
 import type { RunOptions } from "./run_options.ts";
 import type { StepResult } from "./scheduler.ts";
+import { SchedulerOptionError } from "./scheduler_error.ts";
 import { checkOneSigmaSpacing } from "./sigma_spacing.ts";
 import { type SignalLevel, signalLevel } from "./signal_level.ts";
 import { finalSigmasOption, optionAmongForeign, solverOptions } from "./solver_options.ts";
@@ -49,9 +50,6 @@ const options = z
     if (config.shift_terminal !== null && !config.use_flow_sigmas) {
       refuse("shift_terminal", "null without use_flow_sigmas");
     }
-    if (!config.lower_order_final && config.final_sigmas_type === "zero" && config.solver_order > 1) {
-      refuse("lower_order_final", "true with final_sigmas_type zero");
-    }
     // Where no noise is left, the logarithm of the signal is infinite: the last step would give no numbers.
     if (!config.predict_x0 && config.final_sigmas_type === "zero") {
       refuse("predict_x0", "true with final_sigmas_type zero, or final_sigmas_type sigma_min");
@@ -76,6 +74,16 @@ export class UniPCMultistepScheduler extends OrderedScheduler {
     const { timesteps, sigmas } = uniPCSchedule(config, run);
     super({ timesteps, sigmas });
     this.#config = config;
+    if (
+      !config.lower_order_final && config.final_sigmas_type === "zero" &&
+      this.#orderAt(timesteps.length - 1) > 1
+    ) {
+      throw new SchedulerOptionError(
+        NAME,
+        "lower_order_final",
+        `lower_order_final must be true with final_sigmas_type zero, beyond one step: current value is false`,
+      );
+    }
     this.#levels = sigmas.map((sigma) => signalLevel(sigma, Boolean(config.use_flow_sigmas)));
     this.#history = new MultistepHistory(config.solver_order);
   }
@@ -102,7 +110,7 @@ export class UniPCMultistepScheduler extends OrderedScheduler {
   }
 
   addNoise(original: Float32Array, noise: Float32Array, timestep: number): Float32Array {
-    const sigma = sigmaAt(this.timesteps, this.sigmas!, timestep);
+    const sigma = sigmaAt(this.timesteps, this.sigmas!, timestep, this.next);
     return addNoiseAt(signalLevel(sigma, Boolean(this.#config.use_flow_sigmas)), original, noise);
   }
 
@@ -117,8 +125,8 @@ export class UniPCMultistepScheduler extends OrderedScheduler {
 
   /** UniC: takes the last step again, now that the prediction at its end is known. */
   #correct(index: number, prediction: Float32Array): Float32Array | undefined {
-    if (index === 0 || this.#config.disable_corrector.includes(index - 1)) return undefined;
-    return uniPCUpdate({ ...this.#step(index - 1, this.#lastSample!), correction: prediction });
+    if (!this.#lastSample || this.#config.disable_corrector.includes(index - 1)) return undefined;
+    return uniPCUpdate({ ...this.#step(index - 1, this.#lastSample), correction: prediction });
   }
 
   #step(index: number, sample: Float32Array): UniPCStep {
@@ -138,7 +146,7 @@ export class UniPCMultistepScheduler extends OrderedScheduler {
   #orderAt(index: number): number {
     const { lower_order_final, solver_order } = this.#config;
     const remaining = this.timesteps.length - index;
-    return Math.min(solver_order, index + 1, lower_order_final ? remaining : solver_order);
+    return Math.min(solver_order, this.#history.length, lower_order_final ? remaining : solver_order);
   }
 }
 

@@ -28,11 +28,13 @@ import { artifactRoutes } from "./routes/artifacts.ts";
 import { documentRoutes } from "./routes/document.ts";
 import { imageRoutes } from "./routes/images.ts";
 import { jobRoutes } from "./routes/jobs.ts";
+import { loraRoutes } from "./routes/loras.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { operationRoutes } from "./routes/operation.ts";
 import { stageRoutes } from "./routes/stages.ts";
 import { traceRequest } from "./spans.ts";
 import { importMapHash, studioRoutes } from "./studio/routes.ts";
+import { watchBody } from "./watch_body.ts";
 
 /** What the log and the figures count where the client did not wait for the answer, as nginx does. */
 const CLIENT_GONE = 499;
@@ -60,6 +62,7 @@ export function apiRoutes(context: ServerContext) {
   return router()
     .route("/", imageRoutes(context))
     .route("/", modelRoutes(context))
+    .route("/", loraRoutes(context))
     .route("/", jobRoutes(context))
     .route("/", stageRoutes(context))
     .route("/", artifactRoutes(context));
@@ -120,6 +123,7 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
     },
   }));
   app.use(measureHead());
+  app.use(watchBody());
   const tooLarge = (maxSize: number) =>
     bodyLimit({
       maxSize,
@@ -151,7 +155,7 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
   });
   app.onError((error, c) => {
     // A client that leaves ends what was done for it. That is no fault, and nobody reads the answer.
-    if (hasLeft(c.req.raw, error)) return new Response(null, { status: CLIENT_GONE });
+    if (c.req.raw.signal.aborted || c.get("isCutOff")) return new Response(null, { status: CLIENT_GONE });
     const reply = toApiError(error);
     // A full disk is not a fault of the program, and the log names it already.
     if (reply.status >= 500 && reply.status !== 507) {
@@ -161,12 +165,6 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
     return c.json(reply.toJSON(), reply.status, reply.headers);
   });
   return app;
-}
-
-/** Whether the client has closed the connection. Its signal comes late where the body broke off. */
-function hasLeft({ signal }: Request, error: Error): boolean {
-  const isCutOff = error.message === "aborted" && "code" in error && error.code === "ECONNRESET";
-  return signal.aborted || isCutOff;
 }
 
 function toApiError(error: Error): ApiError {

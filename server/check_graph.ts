@@ -162,13 +162,11 @@ export function checkParameters(
 
 /** Holds the adapters of a run against those that are served: others could be any file of the server. */
 function checkLoras(loras: unknown, names: readonly string[], path: readonly string[]): void {
-  for (const [index, lora] of (Array.isArray(loras) ? loras : []).entries()) {
+  for (const lora of Array.isArray(loras) ? loras : []) {
     const { name } = Object(lora);
     if (typeof name === "string" && names.includes(name)) continue;
-    const param = [...path, "loras", index, "name"].join(".");
-    const hint = names.length === 0
-      ? "No LoRA is served: start the server with --lora-folder"
-      : `Did you mean "${nearest(String(name), names)}"?`;
+    const param = [...path, "loras"].join(".");
+    const hint = names.length === 0 ? "No LoRA is served" : `Did you mean "${nearest(String(name), names)}"?`;
     const shown = JSON.stringify(String(name).slice(0, 100));
     throw new ApiError("adapter_not_found", `There is no LoRA ${shown}. ${hint}`, { param });
   }

@@ -13,6 +13,7 @@ import type { Limits } from "./limits.ts";
 import type { Pictures } from "./pictures/pictures.ts";
 import type { PictureLinks } from "./picture_links.ts";
 import type { PublicAddress } from "./public_address.ts";
+import type { ServedLora } from "./served_loras.ts";
 import type { ServedModel } from "./served_models.ts";
 
 /** What the routes share. */
@@ -25,6 +26,8 @@ export interface ServerContext {
   readonly decoders: readonly string[];
   /** What can denoise, by name. */
   readonly transformers: readonly string[];
+  /** The LoRA adapters that requests may name. */
+  readonly loras: readonly ServedLora[];
   /** The stages that graphs may name. */
   readonly registry: StageRegistry;
   /** Runs graphs. */
@@ -54,5 +57,7 @@ export interface ServerEnv {
   Variables: {
     /** The request's id, also in the reply's `X-Request-Id` and in the log. */
     requestId: string;
+    /** Whether the client left before its body was whole. */
+    isCutOff?: true;
   };
 }

@@ -30,6 +30,7 @@ import { Metrics } from "./metrics.ts";
 import { PictureLinks } from "./picture_links.ts";
 import { Pictures } from "./pictures/pictures.ts";
 import { clientAddr, parseBasePath, proxyTrust, publicAddress } from "./public_address.ts";
+import { servedLoras } from "./served_loras.ts";
 import { describeModels } from "./served_models.ts";
 import { RunSpans } from "./spans.ts";
 import { StoreQuota } from "./store_quota.ts";
@@ -49,6 +50,14 @@ export interface ServerOptions {
    */
   readonly models?: readonly ModelEntry[] | undefined;
   /**
+   * The LoRA adapters that requests may name. One that fits none of the models is refused.
+   *
+   * @default {those of the embedded model, where the models are not named}
+   */
+  readonly loras?: readonly ModelEntry[] | undefined;
+  /** A folder whose LoRA adapters requests may name too. Those that fit none of the models are left out. */
+  readonly loraFolder?: string | undefined;
+  /**
    * The folder of the store, which keeps the jobs too.
    *
    * @default {PIXSTAGE_STORE, else a folder in the user's cache}
@@ -61,11 +70,11 @@ export interface ServerOptions {
    */
   readonly lanes?: number | undefined;
   /**
-   * Where to run.
+   * Where to run: a device, or several GPUs, over which jobs are spread.
    *
    * @default {"cpu"}
    */
-  readonly device?: Device | undefined;
+  readonly device?: Device | readonly Device[] | undefined;
   /**
    * Memory of this machine that a run may take up, in bytes.
    *
@@ -192,8 +201,15 @@ export interface Server {
  * ```
  */
 export async function createServer(options: ServerOptions = {}): Promise<Server> {
-  const { lanes, device, threads, apiKey, allowedHosts = [], corsOrigins = [], heartbeatMs = 15_000 } =
-    options;
+  const {
+    lanes,
+    device = "cpu",
+    threads,
+    apiKey,
+    allowedHosts = [],
+    corsOrigins = [],
+    heartbeatMs = 15_000,
+  } = options;
   const {
     store = defaultStoreFolder(),
     storeBytes,
@@ -222,6 +238,15 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
       log(isServed ? "model_served_in_part" : "model_skipped", { model: entry.name, error: message });
     },
   );
+  const loras = await servedLoras(
+    {
+      named: options.loras ?? [],
+      embedded: options.models === undefined,
+      folder: options.loraFolder,
+    },
+    [...models, ...transformers],
+    log,
+  );
   const residency = options.residency ?? (weightBytes <= SMALL_BYTES ? "resident" : undefined);
   const workers = options.queue === undefined ? undefined : await queueWorkers(options.queue, log);
   const engine = options.engine ??
@@ -232,9 +257,10 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
       maxMemory,
       maxGpuMemory,
       models: [...models, ...decoders, ...transformers].map(({ name, reference }) => ({ name, reference })),
+      loras: loras.map(({ name, reference }) => ({ name, reference })),
       store,
       lanes: lanes ?? (workers ? QUEUE_LANES : undefined),
-      device,
+      devices: typeof device === "string" ? [device] : device,
       threads,
       residency,
     });
@@ -255,6 +281,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     observer: {
       ordered: (jobRun) => spans.ordered(jobRun),
       began: (jobRun) => spans.began(jobRun),
+      within: (jobRun, work) => spans.within(jobRun, work),
       event(event, jobRun) {
         metrics.event(event);
         spans.event(event, jobRun);
@@ -286,6 +313,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     models,
     decoders: decoders.map(({ name }) => name),
     transformers: transformers.map(({ name }) => name),
+    loras,
     registry,
     engine,
     pictures,

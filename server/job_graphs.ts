@@ -41,9 +41,13 @@ export function findModel(
 
 /** The names that stages may give for a model. */
 export function modelNames(
-  { models, decoders, transformers }: Pick<ServerContext, "models" | "decoders" | "transformers">,
+  { models, decoders, transformers, loras }: Pick<
+    ServerContext,
+    "models" | "decoders" | "transformers" | "loras"
+  >,
 ): ModelNames {
-  return { whole: models.map(({ name }) => name), decoders, transformers, loras: [] };
+  const names = (served: readonly { readonly name: string }[]) => served.map(({ name }) => name);
+  return { whole: names(models), decoders, transformers, loras: names(loras) };
 }
 
 /**

@@ -84,6 +84,11 @@ export class RunSpans {
     this.#open.set(jobRun, { span, inside: trace.setSpan(outside, span), stages: new Map() });
   }
 
+  /** Does a run's work in its place, so that work elsewhere, as on a queue, lies under the run. */
+  within<T>(jobRun: JobRun, work: () => Promise<T>): Promise<T> {
+    return context.with(this.#open.get(jobRun)?.inside ?? context.active(), work);
+  }
+
   /** Something happens in a run. */
   event(event: RunEvent, jobRun: JobRun): void {
     const run = this.#open.get(jobRun);

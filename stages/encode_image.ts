@@ -7,8 +7,10 @@ import { InputError } from "../errors/pixstage_error.ts";
 import { artifactPixels, pictureSizes } from "../images/picture_artifact.ts";
 import { fromPixels } from "../images/pixels.ts";
 import { resizeLanczos } from "../images/resize_lanczos.ts";
+import type { PictureEncoderModel } from "../models/architecture.ts";
 import { architectureOfComponent } from "../models/architectures.ts";
 import { checkComponent } from "../models/check_component.ts";
+import type { ModelReference, Models } from "../models/models.ts";
 import { createGenerator } from "../random/create_generator.ts";
 import { denoiseParameters, imageSeeds } from "./denoise/settings.ts";
 import { loadReport, modelParameters } from "./model.ts";
@@ -61,18 +63,11 @@ export const encodeImageStage: Stage = defineStage({
   },
   parameters: encodeImageParameters,
   async prepare({ parameters, inputs, models, device, residency, signal }) {
-    const { model, variant, vae, posterior, seeds, generator, tiling } = parameters;
+    const { posterior, seeds, generator, tiling } = parameters;
 
     // 1. Read what the encoder is, and settle the size.
-    const reference = vae === undefined ? { model, variant } : { model: vae };
-    const component = await models.component(reference, "vae", signal);
-    const encoder = architectureOfComponent("vae", component.className)?.pictureEncoder?.(component);
-    if (!encoder) {
-      throw new InputError(
-        "unsupported_architecture",
-        `Cannot encode a picture with ${component.name}: ${component.className} makes no latents of pictures`,
-      );
-    }
+    const encoder = await pictureEncoderOf(parameters, models, signal);
+    const { component } = encoder;
     encoder.checkTiling(tiling);
     const { spatialFactor, latentChannels, scalingFactor, hasDistribution } = encoder;
     const given = inputs.image.shapes["image"] ? pictureSizes(inputs.image) : undefined;
@@ -96,7 +91,7 @@ export const encodeImageStage: Stage = defineStage({
         ...(isDrawn ? { seeds: seeds.map(String), generator } : {}),
         tiling,
       },
-      weights: [{ ...reference, component: "vae", content: component }],
+      weights: [{ ...autoencoderReference(parameters), component: "vae", content: component }],
       outputs: {
         latents: {
           kind: "latents",
@@ -152,6 +147,37 @@ export const encodeImageStage: Stage = defineStage({
     };
   },
 });
+
+/** Where an autoencoder lies: in the checkpoint, or by itself. */
+interface AutoencoderReference extends ModelReference {
+  readonly vae?: string | undefined;
+}
+
+function autoencoderReference({ model, variant, vae }: AutoencoderReference): ModelReference {
+  return vae === undefined ? { model, variant } : { model: vae };
+}
+
+/**
+ * Reads what the encoder of pictures is.
+ *
+ * @param reference Where the autoencoder lies.
+ * @param models Opens checkpoints.
+ * @param signal Stops a download.
+ * @throws {InputError} if it makes no latents of pictures.
+ */
+export async function pictureEncoderOf(
+  reference: AutoencoderReference,
+  models: Models,
+  signal: AbortSignal,
+): Promise<PictureEncoderModel> {
+  const component = await models.component(autoencoderReference(reference), "vae", signal);
+  const encoder = architectureOfComponent("vae", component.className)?.pictureEncoder?.(component);
+  if (encoder) return encoder;
+  throw new InputError(
+    "unsupported_architecture",
+    `Cannot encode a picture with ${component.name}: ${component.className} makes no latents of pictures`,
+  );
+}
 
 /** Arrays one behind the other. */
 function concatenate(parts: readonly Float32Array[]): Float32Array<ArrayBuffer> {

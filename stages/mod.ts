@@ -11,6 +11,7 @@ import { denoisePartStage, denoiseStage } from "./denoise/stage.ts";
 import { encodeStage } from "./encode.ts";
 import { encodeImageStage } from "./encode_image.ts";
 import { interpolateStage } from "./interpolate.ts";
+import { maskStage } from "./mask.ts";
 import { pairStage } from "./pair.ts";
 import { StageRegistry } from "./registry.ts";
 
@@ -21,6 +22,7 @@ export {
   encodeImageStage,
   encodeStage,
   interpolateStage,
+  maskStage,
   pairStage,
 };
 
@@ -29,6 +31,7 @@ export function builtInStages(): StageRegistry {
   return new StageRegistry([
     encodeStage,
     encodeImageStage,
+    maskStage,
     interpolateStage,
     pairStage,
     denoiseStage,

@@ -11,7 +11,7 @@ import type { JsonObject } from "../../artifacts/artifact.ts";
 import { FolderStore } from "../../artifacts/store/folder_store.ts";
 import { ListedModels } from "../../hub/listed_models.ts";
 import { LocalModels } from "../../hub/local_models.ts";
-import { DEVICES } from "../../runtime/device.ts";
+import { deviceSchema } from "../../runtime/device.ts";
 import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
 import { threadsSchema } from "../../runtime/threads.ts";
 import { builtInStages } from "../../stages/mod.ts";
@@ -20,6 +20,8 @@ import { rememberedFingerprint } from "../fingerprint_memo.ts";
 import { loadPlugins } from "../plugins.ts";
 import type { HostSettings } from "./protocol.ts";
 import type { HostPlace, HubHandlers } from "./stage_host.ts";
+
+const entrySchema = z.strictObject({ name: z.string(), reference: z.string() });
 
 const modelsSchema = z.strictObject({
   endpoint: z.string().optional(),
@@ -32,11 +34,13 @@ const modelsSchema = z.strictObject({
   stallTimeout: z.number().optional(),
   userAgent: z.string().optional(),
   /** The models that stages may name, and no others. */
-  listed: z.array(z.strictObject({ name: z.string(), reference: z.string() })).optional(),
+  listed: z.array(entrySchema).optional(),
+  /** The LoRA adapters that stages may name beside the models of the list. */
+  loras: z.array(entrySchema).optional(),
 });
 
 const runtimeSchema = z.strictObject({
-  device: z.enum(DEVICES).optional(),
+  device: deviceSchema.optional(),
   threads: threadsSchema.optional(),
 });
 
@@ -46,13 +50,13 @@ export async function openLocalPlace(
   { onDownload, onWarning }: HubHandlers,
 ): Promise<HostPlace> {
   if (settings.background) giveWay();
-  const { listed, ...options } = modelsSchema.parse(settings.models);
+  const { listed, loras, ...options } = modelsSchema.parse(settings.models);
   const local = new LocalModels({
     ...options,
     onProgress: (progress) => onDownload(asJson(progress) as JsonObject),
     onWarning,
   });
-  const models = listed ? new ListedModels(listed, local) : local;
+  const models = listed ? new ListedModels(listed, local, loras) : local;
   const runtime = new OnnxRuntimeNode(runtimeSchema.parse(settings.runtime));
   const { fingerprints } = settings;
   return {

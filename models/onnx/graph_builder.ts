@@ -87,6 +87,7 @@ export class GraphBuilder {
   readonly #produced = new Set<string>();
   readonly #renamed = new Map<string, string>();
   readonly #exposed: (name: string) => boolean;
+  readonly #transposesWeights: boolean;
   #prepareWeights = false;
   #multipliesBytes = false;
   #weightBytes = 0;
@@ -94,9 +95,15 @@ export class GraphBuilder {
 
   /**
    * @param exposed Which of the values marked by {@linkcode GraphBuilder.probe} become outputs. None by default.
+   * @param options Whether linear layers transpose their weight before the product, for devices whose product with a
+   *   transposed matrix is slow. The result is the same but for rounding.
    */
-  constructor(exposed: (name: string) => boolean = () => false) {
+  constructor(
+    exposed: (name: string) => boolean = () => false,
+    options: { readonly transposesWeights?: boolean | undefined } = {},
+  ) {
     this.#exposed = exposed;
+    this.#transposesWeights = options.transposesWeights ?? false;
   }
 
   /** Declares an input. */
@@ -220,10 +227,21 @@ export class GraphBuilder {
   /** The same as {@linkcode GraphBuilder.gemm} with a weight of the checkpoint; a large one is cast and multiplied slice by slice. All are of one type. */
   linear(x: Value, weight: WeightLocation, bias?: Value, dtype: ComputeType = "float32"): Value {
     const slices = weightSlices(weight, dtype);
-    if (slices.length === 1) return this.gemm(x, this.weight(weight, dtype), bias);
+    if (slices.length === 1) return this.#product(x, weight, bias, dtype);
     const biases = bias && this.split(bias, 0, slices.map(({ shape }) => shape[0]!));
-    const parts = slices.map((slice, index) => this.gemm(x, this.weight(slice, dtype), biases?.[index]));
+    const parts = slices.map((slice, index) => this.#product(x, slice, biases?.[index], dtype));
     return this.concat(parts, 1);
+  }
+
+  #product(x: Value, weight: WeightLocation, bias: Value | undefined, dtype: ComputeType): Value {
+    if (!this.#transposesWeights) return this.gemm(x, this.weight(weight, dtype), bias);
+    const transposed = this.shared(
+      `${weight.name}:${dtype}:transposed`,
+      () => this.transpose(this.weight(weight, dtype), [1, 0]),
+    );
+    // ONNX Runtime would fuse the transposition into a Gemm again.
+    const product = this.matMul(x, transposed);
+    return bias ? this.add(product, bias) : product;
   }
 
   /**

@@ -96,7 +96,7 @@ export function transformerMemoryChoices(
   const { traits } = request;
   const halves = guidanceHalves(traits, guided, tokens.picture);
   return layeredChoices(facts, request, (residency, precision) => ({
-    peakBytes: predictPeak(facts, tokens, residency, precision),
+    peakBytes: predictPeak(facts, traits, tokens, residency, precision),
     heldBytes: residency === "resident" ? heldBytes(facts, residency, precision) : 0,
     ...(traits.hostMemory ? {} : {
       gpuPeakBytes: predictGpuPeak(facts, traits, halves * tokens.picture, residency, precision),
@@ -110,6 +110,7 @@ export function transformerMemoryChoices(
 /** Peak of predicting one branch of guidance at a time, with the keys and values of all texts at hand. */
 function predictPeak(
   facts: LayeredFacts,
+  { transposesWeights = false }: RuntimeTraits,
   tokens: TransformerTokens,
   residency: Residency,
   precision: Precision,
@@ -122,7 +123,8 @@ function predictPeak(
   const mapped = isCast ? CAST_SHARE * facts.storedBytes / FLOAT32_BYTES * held : 0;
   // Graphs open before there are activations.
   const most = Math.max(mapped, FLOAT32_BYTES * (activations + keysAndValues + cached));
-  return PROCESS_BYTES + DENOISE_BYTES + held + most;
+  const transposed = transposesWeights && !isQuantizedPrecision(precision) ? held : 0;
+  return PROCESS_BYTES + DENOISE_BYTES + held + transposed + most;
 }
 
 /** Bytes of the weights that are held: copies in float32, which are made when a graph opens, not the mapped file. */

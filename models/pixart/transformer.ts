@@ -54,6 +54,13 @@ export interface PixArtOptions extends SegmentOptions {
    */
   readonly projectsText?: boolean | undefined;
   /**
+   * Whether linear layers transpose their weights before the product, for devices whose product with a transposed matrix
+   * is slow.
+   *
+   * @default {false}
+   */
+  readonly transposesWeights?: boolean | undefined;
+  /**
    * Names of the self-attentions that a prediction may perturb. Where there are any, graphs have an input
    * {@linkcode PERTURBED}.
    *
@@ -209,7 +216,7 @@ class PixArtLayers {
     this.#shortText = options.shortText ?? false;
     this.#perturbable = options.perturbable ?? [];
     this.width = config.num_attention_heads * config.attention_head_dim;
-    this.graph = new GraphBuilder(options.exposed);
+    this.graph = new GraphBuilder(options.exposed, options);
     this.#computeType = options.computeType ?? "float32";
     this.sumType = options.sumType ?? "float32";
     this.#projectsText = options.projectsText ?? false;

@@ -143,7 +143,7 @@ export class PixArtTransformer implements AsyncDisposable {
   ): PixArtTransformer {
     const layersPerSegment = options.layersPerSegment ?? (options.residency === "stream" ? 1 : undefined);
     const { computeType = "float32", halves = 1, perturbable = [], stepCache } = options;
-    const { hostMemory, float16 } = runtime.traits;
+    const { hostMemory, float16, transposesWeights } = runtime.traits;
     const projectsText = !hostMemory;
     const text = new SegmentedModel(runtime, [pixartTextGraph(config, weights, { projectsText })], {
       residency: "stream",
@@ -158,6 +158,7 @@ export class PixArtTransformer implements AsyncDisposable {
         halves,
         shortText,
         projectsText,
+        transposesWeights,
         perturbable,
         cachesSteps: stepCache !== undefined,
       });

@@ -9,7 +9,8 @@
 import type { Weights } from "../checkpoint/weights.ts";
 import type { EncodePicturesJob, PictureEncoderMemoryRequest } from "../architecture.ts";
 import { FLOAT32_BYTES, type MemoryChoice, PROCESS_BYTES, weightBytes } from "../memory.ts";
-import type { AutoencoderConfig } from "./autoencoder_config.ts";
+import { type AutoencoderConfig, spatialFactor } from "./autoencoder_config.ts";
+import { stripGpuBytes, wholeGpuUnits } from "./memory.ts";
 import { chooseTiling } from "./tiling/tiled_vae_decoder.ts";
 import { planSeamlessEncoder } from "./tiling/seamless_encoder_plan.ts";
 
@@ -19,10 +20,6 @@ const STRIP_BYTES = 215e6;
 const WHOLE_BYTES = 20e6;
 /** Values for each pixel of an encoder in one piece, at its widest, times its narrowest channels. */
 const WHOLE_UNITS = 5.1;
-/** The same on a GPU, where convolutions take memory to work in, and the pool grows by powers of two. */
-const GPU_UNITS = 8.2;
-/** Memory of a GPU for a strip of the seam-free encoder and its middle block. */
-const GPU_STRIP_BYTES = 900e6;
 /** An autoencoder's weights that encoding needs. */
 const ENCODER = /^(encoder|quant_conv)\./;
 
@@ -57,7 +54,9 @@ export function encoderMemoryChoices(
       peakBytes: given + ownBytes,
       ...(traits.hostMemory ? {} : {
         gpuPeakBytes: contextBytes +
-          (isSeamless ? GPU_STRIP_BYTES : bytes + FLOAT32_BYTES * GPU_UNITS * values),
+          (isSeamless
+            ? stripGpuBytes(traits, height * width / spatialFactor(config) ** 2)
+            : bytes + FLOAT32_BYTES * wholeGpuUnits(traits, height * width, "float32") * values),
       }),
       heldBytes: !isSeamless && residency === "resident" ? bytes : 0,
       ...(traits.hostMemory || isSeamless || residency !== "resident" ? {} : { heldGpuBytes: bytes }),

@@ -29,8 +29,15 @@ const TILE_BYTES = 60e6;
 const WHOLE_UNITS = 5.1;
 /** The same on a GPU, where convolutions take memory to work in, and the pool grows by powers of two. */
 const GPU_UNITS = { float32: 8.2, float16: 12.2 } as const;
+/**
+ * The same for a picture of 1024 × 1024 where memory of feature maps is free late: it grows with the power 1.5 of the
+ * pixels, as kernels of larger maps fall further behind.
+ */
+const LATE_UNITS = 92;
 /** Memory of a GPU for a strip of the seam-free decoder and its middle block. */
 const GPU_STRIP_BYTES = 900e6;
+/** Tensors of attention scores in the middle block that are held together where memory is free late. */
+const LATE_SCORES = 8;
 /** Sides of blended tiles that are tried, in pixels. */
 const TILE_SIZES = [512, 384, 256] as const;
 /** An autoencoder's weights that decoding needs. */
@@ -98,6 +105,7 @@ export function decoderMemoryChoices(
         // Strips hold no weights.
         residency: mode === "seamless" ? "stream" : residency,
         parameters,
+        isApproximate: mode === "blended" && tiling !== "blended",
         weightBytes: facts.weightBytes,
         peakBytes: predictPeak(facts, pictures, mode, size ?? TILE_SIZES[0]),
         gpuPeakBytes: traits.hostMemory
@@ -140,12 +148,15 @@ function predictPeak(
 function predictGpuPeak(
   { config, weightBytes }: DecoderFacts,
   { height, width }: DecodedPictures,
-  { contextBytes = 0 }: RuntimeTraits,
+  traits: RuntimeTraits,
   tiling: VaeTiling,
   tileSize: number,
   computeType: ComputeType,
 ): number {
-  if (tiling === "seamless") return contextBytes + GPU_STRIP_BYTES;
+  const { contextBytes = 0 } = traits;
+  if (tiling === "seamless") {
+    return contextBytes + stripGpuBytes(traits, height * width / spatialFactor(config) ** 2);
+  }
   const [rows, columns] = tiling === "blended"
     ? [Math.min(tileSize, height), Math.min(tileSize, width)]
     : [height, width];
@@ -153,5 +164,25 @@ function predictGpuPeak(
     ? config.block_out_channels[0]!
     : config.decoder_block_out_channels[0]!;
   const bytes = computeType === "float16" ? FLOAT32_BYTES / 2 : FLOAT32_BYTES;
-  return contextBytes + weightBytes + bytes * GPU_UNITS[computeType] * channels * rows * columns;
+  const units = wholeGpuUnits(traits, rows * columns, computeType);
+  return contextBytes + weightBytes + bytes * units * channels * rows * columns;
+}
+
+/**
+ * Bytes that a GPU holds for strips without seams.
+ *
+ * @param traits The traits of the device.
+ * @param points Points of the feature maps in the middle block, which is not cut.
+ */
+export function stripGpuBytes({ freesLate = false }: RuntimeTraits, points: number): number {
+  return GPU_STRIP_BYTES + (freesLate ? LATE_SCORES * FLOAT32_BYTES * points ** 2 : 0);
+}
+
+/** Values that a GPU holds for each pixel of a picture in one piece, at its widest, times its narrowest channels. */
+export function wholeGpuUnits(
+  { freesLate = false }: RuntimeTraits,
+  pixels: number,
+  computeType: ComputeType,
+): number {
+  return freesLate ? LATE_UNITS * Math.sqrt(pixels) / 1024 : GPU_UNITS[computeType];
 }

@@ -15,6 +15,7 @@ import type { PrepareOptions } from "../../graph/run_options.ts";
 import type { ModelEntry } from "../../hub/listed_models.ts";
 import type { Residency } from "../../models/segments.ts";
 import type { Device } from "../../runtime/device.ts";
+import { freeGpuMemory } from "../../runtime/gpu_memory.ts";
 import type { StageRegistry } from "../../stages/registry.ts";
 import type { CheckedGraph, Engine, EngineResult, EngineRun, MadeOutput } from "./engine.ts";
 import { FreedMemory } from "./freed_memory.ts";
@@ -27,18 +28,24 @@ export interface HostedEngineOptions extends MemoryLimits {
   readonly registry: StageRegistry;
   /** The models that stages may name. */
   readonly models: readonly ModelEntry[];
+  /** The LoRA adapters that stages may name. */
+  readonly loras?: readonly ModelEntry[] | undefined;
   /** The folder of the store. */
   readonly store: string;
   /** Modules that bring stages, architectures and schedulers. */
   readonly plugins?: readonly string[] | undefined;
   /**
-   * Graphs that run at once, each in a process of its own.
+   * Graphs that run at once, each in a process of its own. Lanes take turns at the devices.
    *
-   * @default {1}
+   * @default {one a device}
    */
   readonly lanes?: number | undefined;
-  /** Where to run: `cpu`. */
-  readonly device?: Device | undefined;
+  /**
+   * Where to run: several GPUs run as many graphs at once.
+   *
+   * @default {["cpu"]}
+   */
+  readonly devices?: readonly Device[] | undefined;
   /** Threads of one operation. */
   readonly threads?: number | undefined;
   /** How long the weights of all stages are held; as it fits them otherwise. */
@@ -67,7 +74,8 @@ const GRACE_MS = 5000;
  */
 export class HostedEngine implements Engine {
   readonly lanes: number;
-  #executor: ClosableExecutor;
+  /** One a device, or the one that was given. */
+  #executors: readonly [ClosableExecutor, ...ClosableExecutor[]];
   #options: PrepareOptions & { readonly store: FolderStore };
   #folder: string;
   #lanes: Slots;
@@ -78,26 +86,42 @@ export class HostedEngine implements Engine {
 
   /** @param options How it is set up. */
   constructor(
-    { registry, models, store, plugins = [], lanes = 1, device, threads, residency, executor, ...limits }:
-      HostedEngineOptions,
+    {
+      registry,
+      models,
+      loras = [],
+      store,
+      plugins = [],
+      devices = ["cpu"],
+      threads,
+      residency,
+      executor,
+      ...others
+    }: HostedEngineOptions,
   ) {
+    const { lanes = devices.length, ...limits } = others;
     this.lanes = lanes;
     this.#lanes = new Slots(lanes);
     this.#folder = store;
-    this.#executor = executor ?? new ProcessExecutor({
-      plugins: [...plugins],
-      models: { localFilesOnly: true, listed: asJson(models) },
-      runtime: asJson({ device, threads }) as JsonObject,
-      fingerprints: store,
-      background: true,
-      graceMs: GRACE_MS,
-      // One more than runs at once, for requests that are checked meanwhile.
-      warmHosts: lanes + 1,
-    });
+    const onDevice = (device: Device) =>
+      new ProcessExecutor({
+        plugins: [...plugins],
+        models: { localFilesOnly: true, listed: asJson(models), loras: asJson(loras) },
+        runtime: asJson({ device, threads }) as JsonObject,
+        fingerprints: store,
+        background: true,
+        graceMs: GRACE_MS,
+        // One more than runs at once, for requests that are checked meanwhile.
+        warmHosts: Math.ceil(lanes / devices.length) + 1,
+      });
+    const [first = "cpu", ...more] = devices;
+    this.#executors = executor ? [executor] : [onDevice(first), ...more.map(onDevice)];
+    const freeOnGpus = (executor ? [] : devices).map(freeGpuMemory).filter((bytes) => bytes !== undefined);
     this.#options = {
       ...limits,
+      freeGpuMemory: freeOnGpus.length === 0 ? undefined : Math.min(...freeOnGpus),
       registry,
-      executors: [this.#executor],
+      executors: this.#executors,
       store: new FolderStore(store),
       residency: residency === undefined ? undefined : { "*": residency },
     };
@@ -106,7 +130,7 @@ export class HostedEngine implements Engine {
   async prepare(request: PrepareRequest, signal: AbortSignal): Promise<Preparation> {
     using _slot = await this.#checks.take(signal);
     const residency = request.residency ?? this.#options.residency?.["*"];
-    return await this.#executor.prepare({ ...request, residency }, { signal });
+    return await this.#executors[0].prepare({ ...request, residency }, { signal });
   }
 
   async check(graph: unknown, signal: AbortSignal): Promise<CheckedGraph> {
@@ -131,12 +155,14 @@ export class HostedEngine implements Engine {
   }
 
   async #run({ graph, onEvent, ...options }: EngineRun): Promise<EngineResult> {
-    using _slot = await this.#lanes.take(options.signal);
+    using slot = await this.#lanes.take(options.signal);
+    const executor = this.#executors[slot.index % this.#executors.length]!;
     try {
       const outputs: Record<string, MadeOutput> = {};
       const made = await executeGraph(graph, {
         ...this.#options,
         ...options,
+        executors: [executor],
         onEvent(event) {
           if (event.type === "artifact") {
             outputs[`${event.node}.${event.port}`] = { id: event.id, kind: event.kind };
@@ -157,7 +183,7 @@ export class HostedEngine implements Engine {
     this.#freed.close();
     this.#closing.abort();
     await Promise.allSettled(this.#running);
-    await this.#executor.close();
+    await Promise.all(this.#executors.map((executor) => executor.close()));
   }
 
   /** How many pictures an artifact of the store holds, of which size and seeds. */

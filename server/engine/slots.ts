@@ -1,29 +1,28 @@
 /** Lets a few do something at once; the others wait for their turn, the first to come first. */
 export class Slots {
-  #free: number;
-  #waiting: (() => void)[] = [];
+  #free: number[];
+  #waiting: ((index: number) => void)[] = [];
 
   /** @param count How many at once. */
   constructor(count: number) {
-    this.#free = count;
+    this.#free = Array.from({ length: count }, (_, index) => index);
   }
 
   /**
    * Waits for a slot.
    *
    * @param signal Ends the wait.
-   * @returns The slot, to be disposed of.
+   * @returns The slot, to be disposed of, and its number, from 0.
    * @throws the signal's reason once it is aborted.
    */
-  async take(signal?: AbortSignal | undefined): Promise<Disposable> {
+  async take(signal?: AbortSignal | undefined): Promise<Disposable & { readonly index: number }> {
     signal?.throwIfAborted();
-    if (this.#free > 0) this.#free -= 1;
-    else await this.#turn(signal);
-    return { [Symbol.dispose]: () => this.#give() };
+    const index = this.#free.shift() ?? await this.#turn(signal);
+    return { index, [Symbol.dispose]: () => this.#give(index) };
   }
 
-  async #turn(signal: AbortSignal | undefined): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
+  async #turn(signal: AbortSignal | undefined): Promise<number> {
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
     this.#waiting.push(resolve);
     const leave = (): void => {
       this.#waiting = this.#waiting.filter((other) => other !== resolve);
@@ -31,15 +30,15 @@ export class Slots {
     };
     signal?.addEventListener("abort", leave, { once: true });
     try {
-      await promise;
+      return await promise;
     } finally {
       signal?.removeEventListener("abort", leave);
     }
   }
 
-  #give(): void {
+  #give(index: number): void {
     const next = this.#waiting.shift();
-    if (next) next();
-    else this.#free += 1;
+    if (next) next(index);
+    else this.#free.unshift(index);
   }
 }

@@ -354,18 +354,12 @@ export class Jobs {
       if (LAST_EVENTS.has(event.type)) last = event;
       else this.#event(jobRun, event);
     };
-    const { engine, space, store } = this.#options;
+    const { engine, space, store, observer } = this.#options;
     const { graph, previews, snapshots, saved, controller } = jobRun;
+    const run = () => engine.run({ graph, previews, snapshots, saved, signal: controller.signal, onEvent });
     let end: Pick<Job, "status"> & Partial<Job>;
     try {
-      const artifacts = await engine.run({
-        graph,
-        previews,
-        snapshots,
-        saved,
-        signal: controller.signal,
-        onEvent,
-      });
+      const artifacts = await (observer?.within?.(jobRun, run) ?? run());
       const results = Object.entries(artifacts).filter(([output]) => jobRun.isResult(output));
       await space.requireKept(results.map(([, made]) => made), !store.isUpToDate);
       end = { status: "completed", artifacts };

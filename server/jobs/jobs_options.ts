@@ -18,6 +18,8 @@ export interface JobsObserver {
   ordered?(jobRun: JobRun): void;
   /** A run begins. */
   began?(jobRun: JobRun): void;
+  /** Does a run's work in the run's place in a trace. */
+  within?<T>(jobRun: JobRun, work: () => Promise<T>): Promise<T>;
   /** An event of a run, once however many jobs share it; the last tells how it ended. */
   event?(event: RunEvent, jobRun: JobRun): void;
   /** A job has ended. */

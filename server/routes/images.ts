@@ -133,6 +133,8 @@ function toPictureRequest(request: ImageRequest, { models }: ServerContext): Pic
     pagScale: request.pag_scale,
     pagLayers: request.pag_layers,
     pagAdaptiveScale: request.pag_adaptive_scale,
+    loras: request.loras,
+    wildcards: request.wildcards,
     negativePrompt: negative_prompt,
     scheduler,
   };

@@ -44,6 +44,7 @@ const capabilitiesSchema = z.object({
   models: z.array(modelSchema),
   decoders: z.array(z.string()),
   transformers: z.array(z.string()),
+  loras: z.array(z.string()),
   schedulers: z.array(z.object({
     name: z.string(),
     short_names: z.array(z.string()),
@@ -98,6 +99,7 @@ export function modelRoutes(server: ServerContext) {
     models,
     decoders: [...server.decoders],
     transformers: [...server.transformers],
+    loras: server.loras.map(({ name }) => name),
     schedulers: listSchedulers().map(({ name, shortNames, description }) => ({
       name,
       short_names: [...shortNames],
@@ -123,6 +125,7 @@ export function modelRoutes(server: ServerContext) {
       stages: true,
       graphs: true,
       resume_after_restart: true,
+      loras: true,
     },
   };
   return router()

@@ -79,6 +79,13 @@ export const imageRequestSchema = z.looseObject({
   pag_adaptive_scale: denoiseParameters.shape.pagAdaptiveScale.nullish().openapi({
     description: "By how much pag_scale falls with each timestep from 1000 down.",
   }),
+  wildcards: z.boolean().nullish().openapi({
+    description: "Whether `{red|blue}` in the prompt stands for one of them, drawn by each picture's seed.",
+  }),
+  loras: denoiseParameters.shape.loras.nullish().openapi({
+    description: "LoRA adapters of `GET /v1/loras`, each with its weight; their effects add up.",
+    example: [{ name: "pixstage-emoji/chalk", weight: 0.8 }],
+  }),
   negative_prompt: promptSchema.nullish(),
   scheduler: denoiseParameters.shape.scheduler.nullish(),
   ...OTHER_FIELDS,

@@ -18,7 +18,8 @@ import {
   fixedIdentity,
   imageSeeds,
 } from "./settings.ts";
-import { checkSnapshot, snapshotOutlines } from "./snapshot.ts";
+import { checkPicture } from "./picture.ts";
+import { checkSnapshot, type DenoiseIdentity, snapshotOutlines } from "./snapshot.ts";
 
 /** Input ports of the stages that denoise. */
 export const denoiseInputs = {
@@ -32,12 +33,24 @@ export const denoiseInputs = {
     description: "One negative prompt, or one for each prompt. Ignored where guidance is off.",
     optional: true,
   },
+  image: {
+    kind: "latents",
+    description: "Latents of pictures to begin from, as encode-image gives them.",
+    optional: true,
+  },
+  mask: {
+    kind: "mask",
+    description: "Which part of the pictures is repainted; all if left out.",
+    optional: true,
+  },
   noise: { kind: "latents", description: "Initial noise instead of that of the seeds.", optional: true },
   checkpoint: { kind: "checkpoint", description: "The state to go on from.", optional: true },
 } as const;
 
 /** What the outlines of a denoising's inputs tell. */
 export interface DenoiseInputs {
+  /** What a state of the denoising depends on, as far as it is known. */
+  readonly identity: DenoiseIdentity;
   /** Images in all, where that is known. */
   readonly images: number | undefined;
   /** Tokens of the longest prompt. */
@@ -46,6 +59,14 @@ export interface DenoiseInputs {
   readonly negativeTokens: number;
   /** The prompts and negative prompts as given, where they are known. */
   readonly texts: { readonly prompts?: unknown; readonly negativePrompts?: unknown };
+}
+
+/** Outlines at the connected ports. */
+type Given = { readonly [K in keyof typeof denoiseInputs]?: ArtifactOutline | undefined };
+
+/** The outlines at the ports, and those that a state to go on from brings with it. */
+export function allOutlines({ checkpoint, ...rest }: Given): Omit<Given, "checkpoint"> {
+  return { ...(checkpoint ? snapshotOutlines(checkpoint) : {}), ...rest };
 }
 
 /**
@@ -61,13 +82,13 @@ export interface DenoiseInputs {
  * @throws {InputError} if seeds do not fit the images.
  */
 export function checkInputs(
-  given: { readonly [K in keyof typeof denoiseInputs]?: ArtifactOutline | undefined },
+  given: Given,
   parameters: DenoiseParameters & { readonly allowChanges: boolean },
   settings: DenoiseSettings,
   model: DenoiserModel,
 ): DenoiseInputs {
-  const { checkpoint, ...rest } = given;
-  const { embeddings, negative, noise } = { ...(checkpoint ? snapshotOutlines(checkpoint) : {}), ...rest };
+  const { checkpoint } = given;
+  const { embeddings, negative, noise, image, mask } = allOutlines(given);
   if (!embeddings) {
     throw new InputError(
       "missing_input",
@@ -87,23 +108,25 @@ export function checkInputs(
   }
   const noiseShape = noise?.shapes["latents"];
   if (noiseShape) checkNoise(noiseShape, images ?? noiseShape[0]!, model.latentShape(settings.renderSize));
-  if (checkpoint) {
-    const shape = model.latentShape(settings.renderSize);
-    const fixed = {
-      ...fixedIdentity(parameters, settings, shape),
+  const latentShape = model.latentShape(settings.renderSize);
+  checkPicture({ latents: image?.shapes["latents"], mask: mask?.shapes["mask"] }, images, latentShape);
+  const identity = {
+    fixed: {
+      ...fixedIdentity(parameters, settings, latentShape),
       ...(images === undefined ? {} : { seeds: imageSeeds(parameters.seeds, images).map(String) }),
-    };
-    const changeable = {
+    },
+    changeable: {
       guidanceScale: settings.guidanceScale,
       guidanceInterval: effectiveInterval(parameters, settings) ?? null,
       pag: settings.pag ? pagIdentity(settings.pag) : null,
-    };
-    checkSnapshot(checkpoint, { fixed, changeable }, parameters.allowChanges);
-  }
+    },
+  };
+  if (checkpoint) checkSnapshot(checkpoint, identity, parameters.allowChanges);
   const longest = (outline: ArtifactOutline | undefined, tensor: string): number =>
     outline?.tokens ? Math.max(...outline.tokens) : outline?.shapes[tensor]?.[1] ?? 0;
   const negativePrompts = negative ? negative.metadata["prompts"] : embeddings.metadata["negativePrompts"];
   return {
+    identity,
     images,
     promptTokens: longest(embeddings, "prompt_embeds"),
     negativeTokens: negative

@@ -12,6 +12,7 @@ import type { NoiseGenerator } from "../../random/noise_generator.ts";
 import type { DenoiseSettings } from "./settings.ts";
 import { pagScaleAt, pushAway } from "./perturbed_attention.ts";
 import { type Branch, BRANCHES, type ImageState } from "./snapshot.ts";
+import { type ImagePicture, layAround, noisedPicture } from "./picture.ts";
 import { isWithin } from "./step_interval.ts";
 
 /** One step that has been taken. The arrays are the loop's own: copy what is to be kept. */
@@ -24,8 +25,10 @@ export interface DenoiseStep {
   readonly outputs: readonly Float32Array[];
   /** The guided prediction of the noise. */
   readonly prediction: Float32Array;
-  /** The latents after the step. */
+  /** The latents after the step, with the picture around what is repainted. */
   readonly sample: Float32Array;
+  /** The latents that the scheduler gave; those after the step where nothing is laid around them. */
+  readonly stepped: Float32Array;
   /** The denoised latents as predicted at this step, where the scheduler gives them. */
   readonly predictedOriginal?: Float32Array | undefined;
   /** The state of the image, but for its generator. */
@@ -46,6 +49,8 @@ export interface ImageRun {
   readonly generator: Pick<NoiseGenerator, "randn">;
   /** Standard normal noise to begin with, flat. */
   readonly noise: Float32Array;
+  /** The picture that the run begins from, where the settings say so. */
+  readonly picture?: ImagePicture | undefined;
   /** Shape of the latents, [1, channels, height, width]. */
   readonly shape: readonly number[];
   /** Says when to stop. */
@@ -70,12 +75,17 @@ export async function denoiseImage(run: ImageRun): Promise<Float32Array> {
   const scheduler = settings.createScheduler();
   if (before?.scheduler) scheduler.restore(before.scheduler);
   const caches: Record<Branch, BranchCache> = { negative: {}, prompt: {}, perturbed: {}, ...before?.caches };
-  let sample = before?.sample ?? scale(noise, scheduler.initNoiseSigma);
-  for (const [index, timestep] of scheduler.timesteps.entries()) {
+  const { picture } = run;
+  const begin = settings.picture?.begin ?? 0;
+  let sample = before?.sample ??
+    (picture && settings.picture
+      ? noisedPicture(picture, noise, settings.picture, scheduler)
+      : scale(noise, scheduler.initNoiseSigma));
+  for (const [index, timestep] of settings.timesteps.entries()) {
     if (index < (before?.calls ?? 0)) continue;
     if (index >= (run.stopAfter ?? Infinity)) break;
     // 1. Predict the noise, for the negative prompt and for the prompt, or for the prompt alone; then with perturbed attention.
-    const latents = tensor("float32", shape, scheduler.scaleModelInput(sample, index));
+    const latents = tensor("float32", shape, scheduler.scaleModelInput(sample, begin + index));
     const branches = isWithin(settings.guidedCalls, index) ? texts : texts.slice(-1);
     const pagScale = pag ? pagScaleAt(pag, timestep) : 0;
     const inputs = [
@@ -102,9 +112,11 @@ export async function denoiseImage(run: ImageRun): Promise<Float32Array> {
     const perturbed = read[branches.length];
     const prediction = perturbed ? pushAway(guided, positive, perturbed, pagScale) : guided;
     // 3. Step.
-    const result = scheduler.step(prediction, index, sample, (count) => generator.randn(count));
+    const result = scheduler.step(prediction, begin + index, sample, (count) => generator.randn(count));
     const { predictedOriginal } = result;
-    const after = returnsDenoised ? predictedOriginal! : result.sample;
+    const stepped = returnsDenoised ? predictedOriginal! : result.sample;
+    const next = settings.timesteps[index + 1];
+    const after = picture ? layAround(stepped, picture, noise, scheduler, next) : stepped;
     sample = after;
     await run.onStep({
       index,
@@ -112,12 +124,13 @@ export async function denoiseImage(run: ImageRun): Promise<Float32Array> {
       outputs,
       prediction,
       sample,
+      stepped,
       predictedOriginal,
       state: () => ({
         calls: index + 1,
         sample: after,
         scheduler: scheduler.state(),
-        ...(index + 1 === scheduler.timesteps.length ? {} : { caches: keptCaches(caches) }),
+        ...(index + 1 === settings.timesteps.length ? {} : { caches: keptCaches(caches) }),
       }),
     });
   }

@@ -15,7 +15,6 @@ import { latentsToRgb } from "../../images/latent_preview.ts";
 import { encodePicture } from "../../images/picture.ts";
 import type { DenoiserModel, OpenDenoiser, PreparedText } from "../../models/architecture.ts";
 import { createGenerator, restoreGenerator } from "../../random/create_generator.ts";
-import type { NoiseGenerator } from "../../random/noise_generator.ts";
 import type { RunContext } from "../stage.ts";
 import type { StageReport } from "../stage_report.ts";
 import { checkNegatives, checkNoise } from "./inputs.ts";
@@ -28,6 +27,7 @@ import {
   fixedIdentity,
   imageSeeds,
 } from "./settings.ts";
+import { drawPicture, unpackPictures } from "./picture.ts";
 import {
   type DenoiseIdentity,
   type DenoiseState,
@@ -87,6 +87,7 @@ export async function denoise(work: DenoiseWork, context: RunContext): Promise<D
   const shape = model.latentShape(settings.renderSize);
   const noise = sources["noise"] && unpackLatents(sources["noise"], shape[1]!);
   if (noise) checkNoise(noise.shape, images, shape);
+  const pictures = unpackPictures(sources, images, shape);
 
   // 2. Find how far the images are already.
   const identity = await identify(work, seeds, shape, sources);
@@ -112,8 +113,12 @@ export async function denoise(work: DenoiseWork, context: RunContext): Promise<D
       prepared = { prompt, texts: await prepareTexts(denoiser, texts, prompt, context.signal) };
     }
     const before = states.get(image);
-    const generator = generatorOf(parameters, seeds[image]!, before);
-    const start = before ? before.sample : noise ? imageLatents(noise, image).data : generator.randn(count);
+    const given = noise && imageLatents(noise, image).data;
+    const fresh = createGenerator(parameters.generator, seeds[image]!);
+    // A part that goes on takes the noise and the draw of the picture that it began with.
+    const begun = pictures && drawPicture(pictures, image, fresh, given);
+    const generator = before?.generator ? restoreGenerator(before.generator) : fresh;
+    const start = begun?.noise ?? (before ? before.sample : given ?? generator.randn(count));
     await denoiseImage({
       model,
       denoiser,
@@ -121,6 +126,7 @@ export async function denoise(work: DenoiseWork, context: RunContext): Promise<D
       texts: prepared.texts,
       generator,
       noise: start,
+      picture: begun?.picture,
       shape,
       signal: context.signal,
       before,
@@ -163,25 +169,21 @@ async function prepareTexts(
   return prepared;
 }
 
-/** The image's own generator, where it stood. */
-function generatorOf(
-  { generator }: DenoiseParameters,
-  seed: bigint,
-  before: ImageState | undefined,
-): NoiseGenerator {
-  return before?.generator ? restoreGenerator(before.generator) : createGenerator(generator, seed);
-}
-
 /** What the state of this denoising depends on. */
 async function identify(
   { parameters, settings }: DenoiseWork,
   seeds: readonly bigint[],
   shape: readonly number[],
-  { embeddings, negative }: Readonly<Record<string, Artifact>>,
+  { embeddings, negative, image, mask }: Readonly<Record<string, Artifact>>,
 ): Promise<DenoiseIdentity> {
   const usesNegative = settings.guided && negative !== undefined;
   return {
-    fixed: { ...fixedIdentity(parameters, settings, shape), seeds: seeds.map(String) },
+    fixed: {
+      ...fixedIdentity(parameters, settings, shape),
+      seeds: seeds.map(String),
+      image: image ? await artifactId(image) : null,
+      mask: image && mask ? await artifactId(mask) : null,
+    },
     changeable: {
       guidanceScale: settings.guidanceScale,
       guidanceInterval: effectiveInterval(parameters, settings) ?? null,

@@ -29,6 +29,7 @@ import type { Scheduler } from "../../schedulers/scheduler.ts";
 import { modelParameters } from "../model.ts";
 import { lorasSchema } from "./loras.ts";
 import { pagParameters, type PerturbedAttention, resolvePag } from "./perturbed_attention.ts";
+import { beginFromPicture, type PictureBeginning, type PictureOutline } from "./picture.ts";
 import { type StepInterval, stepIntervalSchema, type StepRange, stepsWithin } from "./step_interval.ts";
 
 const seed = z.union([z.int(), z.string().regex(/^-?\d+$/, "It must be a whole number")]).refine((value) => {
@@ -69,6 +70,8 @@ export const denoiseParameters = z.strictObject({
   schedulerOptions: z.record(z.string(), z.json()).optional(),
   /** Share of fresh noise in each step of DDIM, from 0 to 1. */
   eta: z.number().min(0).max(1).optional(),
+  /** How much of the run is taken where it begins from a picture; 0.8 unless given, with a mask 1. */
+  strength: z.number().min(0).max(1).optional(),
   /** Height in pixels; the checkpoint's own otherwise. */
   height: z.int().positive().optional(),
   /** Width in pixels; the checkpoint's own otherwise. */
@@ -172,9 +175,11 @@ export interface DenoiseSettings {
   readonly steps: number;
   /** The timestep of each call of the model, for one image and one branch of guidance. */
   readonly timesteps: readonly number[];
+  /** How the run begins, where that is from a picture. */
+  readonly picture?: PictureBeginning | undefined;
   /** Whether the denoised sample is the result instead of the next one: α's pipeline does so in one step, for DMD. */
   readonly returnsDenoised: boolean;
-  /** Lays the scheduler out anew, for one image. */
+  /** Lays the scheduler out anew, for one image, and lets it begin where the run does. */
   createScheduler(): Scheduler;
 }
 
@@ -183,28 +188,32 @@ export interface DenoiseSettings {
  *
  * @param parameters The stage's parameters.
  * @param denoiser The denoiser.
+ * @param picture The picture that the run begins from, where there is one. It has its size where none is asked for.
  * @returns The settings.
  * @throws {InputError} if a size or a schedule is one that the model or the scheduler cannot take.
  */
 export async function resolveDenoise(
   parameters: DenoiseParameters,
   denoiser: Denoiser,
+  picture?: PictureOutline,
 ): Promise<DenoiseSettings> {
   const { checkpoint, defaults, model } = denoiser;
   const { steps: defaultSteps, guidanceScale: defaultGuidance } = checkpoint.architecture.defaults;
   const { timesteps, sigmas } = parameters;
   const guidanceScale = parameters.guidanceScale ?? defaults.guidanceScale ?? defaultGuidance;
-  const { size, renderSize } = model.resolveSize({
+  const isSized = parameters.height !== undefined || parameters.width !== undefined;
+  const own = isSized ? undefined : picture?.sizes;
+  const { size, renderSize } = own ?? model.resolveSize({
     height: parameters.height ?? defaults.height,
     width: parameters.width ?? defaults.width,
   }, parameters.resolutionBinning);
 
   const named = parameters.scheduler ?? defaults.scheduler;
-  const own = await schedulerBeneath(named, () => denoiser.scheduler());
-  const name = named ?? own.className;
+  const beneath = await schedulerBeneath(named, () => denoiser.scheduler());
+  const name = named ?? beneath.className;
   const options = parameters.schedulerOptions ??
     (parameters.scheduler ? {} : defaults.schedulerOptions ?? {});
-  const config = schedulerConfig(name, own.config, options);
+  const config = schedulerConfig(name, beneath.config, options);
   const steps = parameters.steps ?? defaults.steps ?? defaultSteps;
   const run = {
     steps: timesteps || sigmas ? parameters.steps : steps,
@@ -212,10 +221,19 @@ export async function resolveDenoise(
     sigmas,
     eta: parameters.eta,
   };
-  const create = () => createScheduler(name, config, run);
-  const scheduler = create();
-  const calls = scheduler.timesteps.length;
-  const returnsDenoised = model.returnsDenoised(calls);
+  const scheduler = createScheduler(name, config, run);
+  const whole = timesteps || sigmas ? scheduler.timesteps.length : steps;
+  const beginning = picture && beginFromPicture(parameters.strength, picture, whole, scheduler);
+  const begin = beginning?.begin ?? 0;
+  const create = (): Scheduler => {
+    const created = createScheduler(name, config, run);
+    if (begin > 0) created.begin!(begin);
+    return created;
+  };
+  // What cannot begin there says so now.
+  create();
+  const calls = scheduler.timesteps.length - begin;
+  const returnsDenoised = !picture && model.returnsDenoised(calls);
   if (returnsDenoised && !findScheduler(scheduler.name).definition.givesDenoised) {
     const others = allSchedulers().filter(({ givesDenoised }) => givesDenoised).map(({ name }) => name);
     throw new InputError(
@@ -241,7 +259,8 @@ export async function resolveDenoise(
     schedulerName: scheduler.name,
     schedulerConfig: config,
     steps: timesteps?.length ?? sigmas?.length ?? steps,
-    timesteps: scheduler.timesteps,
+    timesteps: scheduler.timesteps.slice(begin),
+    picture: beginning,
     returnsDenoised,
     createScheduler: create,
   };
@@ -267,7 +286,7 @@ export function effectiveInterval(
  */
 export function fixedIdentity(
   { imagesPerPrompt, generator, stepCache }: DenoiseParameters,
-  { schedulerConfig, timesteps }: DenoiseSettings,
+  { schedulerConfig, timesteps, picture }: DenoiseSettings,
   shape: readonly number[],
 ): JsonObject {
   return {
@@ -277,6 +296,7 @@ export function fixedIdentity(
     imagesPerPrompt,
     generator,
     stepCache: stepCache ?? null,
+    ...(picture ? { strength: picture.strength, begin: picture.begin } : {}),
   };
 }
 

@@ -132,6 +132,32 @@ export function snapshotInputs(artifact: Artifact): Record<string, Artifact> {
   );
 }
 
+/**
+ * The outline of a state that is not there yet.
+ *
+ * @param identity What the denoising is, as far as it is known.
+ * @param inputs Outlines of the inputs that it is made from, by port.
+ */
+export function outlineSnapshot(
+  { fixed, changeable }: DenoiseIdentity,
+  inputs: Readonly<Record<string, ArtifactOutline | undefined>>,
+): ArtifactOutline {
+  const shapes: Record<string, readonly number[]> = {};
+  const known: Record<string, JsonObject> = {};
+  for (const [port, input] of Object.entries(inputs)) {
+    if (!input) continue;
+    known[port] = { kind: input.kind, metadata: input.metadata };
+    for (const [name, shape] of Object.entries(input.shapes)) shapes[`input.${port}.${name}`] = shape;
+  }
+  const metadata = {
+    fixed: withoutNulls(fixed),
+    changeable: withoutNulls(changeable),
+    images: [],
+    inputs: known,
+  };
+  return { kind: KIND, shapes, metadata };
+}
+
 /** Outlines of the inputs that a state was made from, by port; none where its own outline does not tell. */
 export function snapshotOutlines({ metadata, shapes }: ArtifactOutline): Record<string, ArtifactOutline> {
   const parsed = metadataSchema.safeParse(metadata);

@@ -18,9 +18,10 @@ import {
   type Stage,
   type WeightUse,
 } from "../stage.ts";
-import { checkInputs, type DenoiseInputs, denoiseInputs } from "./inputs.ts";
+import { allOutlines, checkInputs, type DenoiseInputs, denoiseInputs } from "./inputs.ts";
 import { openLoras } from "./loras.ts";
 import { pagIdentity } from "./perturbed_attention.ts";
+import { outlinePicture } from "./picture.ts";
 import { denoise, type DenoiseResult, type DenoiseWork } from "./run.ts";
 import {
   denoiseParameters,
@@ -29,7 +30,7 @@ import {
   openDenoiser,
   resolveDenoise,
 } from "./settings.ts";
-import { packDenoiseState } from "./snapshot.ts";
+import { outlineSnapshot, packDenoiseState } from "./snapshot.ts";
 
 /** Parameters of the denoise stage. */
 export const denoiseStageParameters = denoiseParameters.extend({
@@ -102,7 +103,7 @@ export const denoisePartStage: Stage = defineStage({
   parameters: denoisePartParameters,
   async prepare(context) {
     const { stopAfter } = context.parameters;
-    const { prepared, settings, start } = await prepareDenoise(context, stopAfter);
+    const { prepared, settings, start, inputs, outlines } = await prepareDenoise(context, stopAfter);
     if (stopAfter >= settings.timesteps.length) {
       throw new InputError(
         "out_of_range",
@@ -113,6 +114,8 @@ export const denoisePartStage: Stage = defineStage({
     return {
       ...prepared,
       identity: { ...prepared.identity, stopAfter },
+      // What goes on from a picture takes its size.
+      ...(outlines.image ? { outputs: { checkpoint: outlineSnapshot(inputs.identity, outlines) } } : {}),
       async run(run) {
         return { checkpoint: packDenoiseState((await start(run)).state) };
       },
@@ -130,6 +133,8 @@ interface PreparedDenoise {
     readonly memory: readonly MemoryChoice[];
   };
   readonly inputs: DenoiseInputs;
+  /** Outlines of the inputs, and of those that a state to go on from brings with it. */
+  readonly outlines: ReturnType<typeof allOutlines>;
   readonly settings: DenoiseSettings;
   /** Shape of one image's latents, [1, channels, height, width]. */
   readonly shape: readonly number[];
@@ -147,7 +152,8 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
   // 1. Settle sizes, schedule and guidance, and hold the inputs against them.
   const denoiser = await openDenoiser(parameters, models, signal);
   const { checkpoint, model } = denoiser;
-  const settings = await resolveDenoise(parameters, denoiser);
+  const outlines = allOutlines(inputs);
+  const settings = await resolveDenoise(parameters, denoiser, outlinePicture(outlines, model));
   if (stepCache !== undefined && !model.cachesSteps) {
     throw new InputError(
       "invalid_value",
@@ -205,6 +211,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
         ...(parameters.sigmas ? { sigmas: parameters.sigmas } : {}),
         ...(parameters.eta === undefined ? {} : { eta: parameters.eta }),
         ...guidance,
+        ...(settings.picture ? { strength: settings.picture.strength, begin: settings.picture.begin } : {}),
         size: { ...settings.size },
         renderSize: { ...renderSize },
         seeds: parameters.seeds.map(String),
@@ -220,6 +227,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
       ),
     },
     inputs: known,
+    outlines,
     settings,
     shape: model.latentShape(renderSize),
     metadata: (seeds) => ({
@@ -230,6 +238,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
       scheduler: settings.schedulerName,
       steps: settings.steps,
       ...guidance,
+      ...(settings.picture ? { strength: settings.picture.strength } : {}),
     }),
     start: (run) => adviseOnMemory("denoise", LESS_MEMORY, denoise(work, run)),
   };
@@ -237,8 +246,8 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
 
 /** Sentences about what was asked for and does not change the result. */
 function withoutEffect(
-  { steps, timesteps, sigmas, guidanceInterval, pagLayers, pagAdaptiveScale }: Parameters,
-  { guided, guidanceScale, pag, steps: taken }: DenoiseSettings,
+  { steps, timesteps, sigmas, guidanceInterval, pagLayers, pagAdaptiveScale, strength }: Parameters,
+  { guided, guidanceScale, pag, steps: taken, picture }: DenoiseSettings,
   { texts }: DenoiseInputs,
   defaults: RunDefaults,
 ): string[] {
@@ -256,6 +265,7 @@ function withoutEffect(
         }`,
       ]
       : []),
+    ...(strength !== undefined && !picture ? ["strength has no effect without a picture to begin from"] : []),
     ...(guidanceInterval && guidanceScale <= 1
       ? [`guidanceInterval has no effect without guidance: the guidance scale is ${guidanceScale}`]
       : []),

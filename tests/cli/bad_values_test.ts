@@ -40,6 +40,8 @@ const notASize = fc.oneof(
   fc.constantFrom("", "1.5XB", "GB", "1,5GB"),
 );
 const nowhere = fc.constant("./nowhere/at-all");
+/** Names that every object inherits, and the one that schemas of records drop. */
+const inherited = fc.constantFrom("__proto__", "constructor", "toString", "hasOwnProperty");
 const noPair = fc.oneof(letters, fc.constantFrom("", "=", "=1"));
 
 /** By what stands between `<` and `>`; every value of every option must be of one of these kinds. */
@@ -55,6 +57,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   "policy": fc.oneof(
     letters,
     fc.constantFrom("", "=stage", "encode=", "nobody=stage", "stage,", "encode=disk"),
+    inherited.map((name) => `${name}=stage`),
   ),
   "n,n...": fc.oneof(
     notWhole.filter((text) => !/^-\d+$/.test(text)),
@@ -66,16 +69,30 @@ const KINDS: Readonly<Record<string, Kind>> = {
     notANumber,
     fc.constantFrom("1,", "0.5", "0,0.5,1", "0.6,0.4", "-0.1,1", "0,1.1", "0;1", ","),
   ),
-  "key=value": fc.oneof(noPair, letters.map((name) => `${name}_x=1`)),
-  "node.parameter=value": fc.oneof(noPair, letters.map((name) => `nobody.${name}=1`), fc.constant("a=1")),
-  "node.port=file": fc.oneof(noPair, letters.map((name) => `nobody.${name}=x.png`)),
+  "key=value": fc.oneof(noPair, letters.map((name) => `${name}_x=1`), inherited.map((name) => `${name}=1`)),
+  "node.parameter=value": fc.oneof(
+    noPair,
+    letters.map((name) => `nobody.${name}=1`),
+    fc.constant("a=1"),
+    inherited.map((name) => `${name}.x=1`),
+  ),
+  "node.port=file": fc.oneof(
+    noPair,
+    letters.map((name) => `nobody.${name}=x.png`),
+    inherited.map((name) => `${name}.image=x.png`),
+  ),
   "node": letters,
-  "node=name,...": fc.oneof(fc.constantFrom("", "=", "=inline", ","), letters),
+  "node=name,...": fc.oneof(
+    fc.constantFrom("", "=", "=inline", ","),
+    letters,
+    inherited.map((name) => `${name}=inline`),
+    fc.constantFrom("toString", "encode=toString", "decode=__proto__"),
+  ),
   "address": letters,
   "name,...": letters,
   "name=dir,...": fc.constantFrom("=", "=1", "a="),
   "seconds": fc.oneof(notWhole, fc.constant("0")),
-  "option=value,...": letters.map((name) => `${name}x=1`),
+  "option=value,...": fc.oneof(letters.map((name) => `${name}x=1`), inherited.map((name) => `${name}=1`)),
   // Any text is a prompt; names and folders are whatever is there.
   "text": "none",
   "name": "none",
@@ -91,6 +108,9 @@ const OF_OPTION: Readonly<Record<string, Kind>> = {
   "--scheduler": letters,
   "--revision": "none",
   "--init-noise": nowhere,
+  "--image": nowhere,
+  "--mask": nowhere,
+  "--strength": fc.oneof(notANumber, fc.constantFrom("-0.1", "1.1", "1e9")),
   "--load-embeds": nowhere,
   "--load-latents": nowhere,
   "--lora": fc.oneof(fc.constantFrom("", ":", ":1", "a:x", "a:1e999", TINY), nowhere),
@@ -119,7 +139,7 @@ const OF_OPTION: Readonly<Record<string, Kind>> = {
 /**
  * Options whose files, where they are missing, are a fault of the environment: status 1, see docs/errors.md.
  */
-const FILES: readonly string[] = ["--init-noise", "--load-embeds", "--load-latents", "--plugin"];
+const FILES: readonly string[] = ["--image", "--init-noise", "--load-embeds", "--load-latents", "--plugin"];
 
 /** Options that a bad value of another one needs beside it. */
 const BESIDE: Readonly<Record<string, readonly string[]>> = {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describeProvenance } from "../../cli/describe_provenance.ts";
+import { keyValue } from "../../cli/option_values.ts";
 import { resumeGraph } from "../../graph/resume.ts";
 import { inFolder, runCli, TINY } from "./run_cli.ts";
 
@@ -38,6 +39,34 @@ Deno.test("a graph document may name a node as every object's own methods, and n
     const deep = await runCli(folder, "run", graph);
     assert.equal(deep.status, 2);
     assert.match(deep.stderr, /it is nested too deeply/);
+  });
+});
+
+Deno.test("no KEY=VALUE option takes the name __proto__, which schemas of records drop", () => {
+  for (const text of ["__proto__=1", "encode.__proto__=1", "a.__proto__.b=1", 'a={"b":{"__proto__":1}}']) {
+    assert.throws(() => keyValue(text), { code: "commander.invalidArgument", message: /__proto__/ }, text);
+  }
+  const named = keyValue("constructor=1", keyValue('toString={"valueOf":2}'));
+  assert.deepEqual(Object.entries(named), [["toString", { valueOf: 2 }], ["constructor", 1]]);
+});
+
+Deno.test("--scheduler-option and --set refuse names that every object inherits", async () => {
+  await inFolder(async (folder) => {
+    const graph = join(folder, "graph.json");
+    await Deno.writeTextFile(graph, JSON.stringify(document("encode")));
+    for (const name of ["__proto__", "constructor", "toString"]) {
+      for (
+        const [field, ...line] of [
+          ["scheduler-option", "plan", "cat", "--model", TINY, "--scheduler-option", `${name}=1`],
+          ["set", "run", graph, "--set", `denoise.${name}=1`],
+          ["set", "run", graph, "--set", `denoise.schedulerOptions.${name}=1`],
+        ] as const
+      ) {
+        const { status, stderr } = await runCli(folder, ...line);
+        assert.equal(status, 2, `${line.join(" ")}: ${stderr}`);
+        assert.match(stderr, new RegExp(name), `${field} ${stderr}`);
+      }
+    }
   });
 });
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { inFolder, TINY } from "./run_cli.ts";
 import { runHere } from "./run_here.ts";
 
@@ -119,14 +120,20 @@ Deno.test("resume decodes a picture again with another tiling", async () => {
 Deno.test("files of another format are named for what they are", async () => {
   await inFolder(async (folder) => {
     await runHere(folder, "gen", "cat", ...SMALL, "-o", "cat.png");
-    const said = async (...args: string[]): Promise<string> => {
+    await Deno.writeTextFile(join(folder, "cat.gif"), "GIF89a and more");
+    const refused = async (wanted: number, ...args: string[]): Promise<string> => {
       const { status, stdout, stderr } = await runHere(folder, ...args);
-      assert.deepEqual([status, stdout], [1, ""]);
+      assert.deepEqual([status, stdout], [wanted, ""]);
       return stderr;
     };
+    const said = (...args: string[]) => refused(1, ...args);
     assert.match(
-      await said("decode", "cat.png", "-m", TINY),
-      /^error: Cannot read ".*cat\.png" as safetensors as the file must be a safetensors file: current value is "a PNG picture"\n$/,
+      await refused(2, "decode", "cat.png", "-m", TINY),
+      /^error: Input "latents" of "decode" expects latents, but .*cat\.png holds image\n$/,
+    );
+    assert.match(
+      await said("decode", "cat.gif", "-m", TINY),
+      /^error: Cannot read ".*cat\.gif" as safetensors as /,
     );
     assert.match(
       await said("rerun", "missing.png"),

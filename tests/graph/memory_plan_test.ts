@@ -264,6 +264,23 @@ Deno.test("memory of a GPU is predicted as it was measured with PixArt-XL on an 
   assert.equal(planMemory(PUBLISHED, { traits: CPU }).stages[1]?.predictedGpuPeak, undefined);
 });
 
+Deno.test("of exact ways the first that the free memory of a GPU holds is taken, and nothing is refused for it", () => {
+  const traits: RuntimeTraits = { ...GPU, contextBytes: 40e6, freesLate: true };
+  const tiling = (freeGpuMemory?: number, maxGpuMemory?: number) =>
+    planMemory(PUBLISHED, { traits, freeGpuMemory, maxGpuMemory, lowestPrecision: "int4" }).stages[2]?.tiling;
+  assert.equal(tiling(), "none");
+  assert.equal(tiling(130e9), "none");
+  assert.equal(tiling(10e9), "seamless");
+  assert.equal(tiling(7.2e9), "seamless", "exact, though blended tiles would fit");
+  assert.equal(tiling(130e9, 10e9), "seamless", "a limit that the user sets holds");
+  assert.equal(tiling(130e9, 3e9), "blended");
+  const tight = planMemory(PUBLISHED, { traits, freeGpuMemory: 0.2e9, lowestPrecision: "int4" });
+  assert(tight.fits);
+  assert.deepEqual(tight.stages.map(({ precision }) => precision), ["float32", "float32", undefined]);
+  assert.deepEqual(tight.stages.map(({ residency }) => residency), ["stream", "stream", "stream"]);
+  assert.equal(tight.stages[2]?.tiling, "seamless", "blended tiles are not taken unasked");
+});
+
 Deno.test("float16 is for a GPU's transformer: T5 stays in float32, and a CPU is never given it", () => {
   const precisions = (request: Partial<Request>) =>
     planMemory(PUBLISHED, { traits: GPU, ...request }).stages.map(({ precision }) => precision);

@@ -3,6 +3,9 @@ import { GivenModels } from "../../models/checkpoint/given_models.ts";
 import { openDiskSource } from "../../models/checkpoint/disk_source.ts";
 import { modelsOfRun } from "../../models/models_of_run.ts";
 import { adapterPath } from "../stages/lora_cases.ts";
+import { LocalModels } from "../../hub/local_models.ts";
+import { EMBEDDED_LORAS } from "../../hub/embedded_model.ts";
+import { fitAdapter } from "../../models/lora/fit_adapter.ts";
 import { MODEL, models, weightsOf, withHub } from "./with_hub.ts";
 
 const PEFT = adapterPath("peft-attn-a");
@@ -43,4 +46,15 @@ Deno.test("given models open a LoRA as a source of its own", async () => {
   const given = new GivenModels({ sketch: await openDiskSource(PEFT) });
   assert.equal((await given.adapter("sketch")).name, "sketch");
   await assert.rejects(given.adapter("other"), { code: "invalid_checkpoint" });
+});
+
+Deno.test("the embedded model's LoRAs are found by name, and fit it", async () => {
+  const local = new LocalModels({ localFilesOnly: true });
+  const model = await local.component({ model: "pixstage-emoji" }, "transformer");
+  for (const name of EMBEDDED_LORAS) {
+    const { branches, isUnscaled } = fitAdapter(await local.adapter(name), await model.weights());
+    assert.equal(branches.size, 8 * 7);
+    assert.equal(isUnscaled, false);
+  }
+  assert.deepEqual(EMBEDDED_LORAS, ["pixstage-emoji/chalk"]);
 });

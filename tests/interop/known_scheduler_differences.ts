@@ -5,6 +5,9 @@
  */
 
 import type { JsonObject } from "../../artifacts/artifact.ts";
+import { createScheduler, type Scheduler } from "../../schedulers/mod.ts";
+import { isRefusedForOneReason, isRefusedForTwoReasons } from "./known_refusals.ts";
+import { decidesTimestep, isNextToPureNoise } from "./rounding_edges.ts";
 
 /** A run whose results differ. */
 export interface TraceSubject {
@@ -15,12 +18,20 @@ export interface TraceSubject {
   readonly theirs?: string | undefined;
   /** How pixstage refused the run. */
   readonly ours?: string | undefined;
-  /** What deviates, where both gave values. */
-  readonly deviation?: string | undefined;
-  /** The deviation as a share of its limit, where both gave values. */
-  readonly share?: number | undefined;
-  /** The timesteps of both, where both gave values. */
-  readonly timesteps?: { readonly ours: readonly number[]; readonly theirs: ArrayLike<number> } | undefined;
+  /** How far the values are apart, where both gave some. */
+  readonly deviation?: Deviation | undefined;
+}
+
+/** How far the values of both are apart. */
+export interface Deviation {
+  /** What deviates the most. */
+  readonly what: string;
+  /** The largest difference between samples, as a part of the largest value of all. */
+  readonly samples: number;
+  /** The largest deviation of anything but timesteps, as a share of its limit. */
+  readonly besideTimesteps: number;
+  /** The timesteps of diffusers. */
+  readonly timesteps: readonly number[];
 }
 
 interface KnownDifference {
@@ -31,78 +42,92 @@ interface KnownDifference {
 const UNIPC = "UniPCMultistepScheduler";
 const SINGLESTEP = "DPMSolverSinglestepScheduler";
 const SPACINGS = ["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"];
+/** The root of what rounding leaves of 1 in float32, and room for the size of the noise: see docs/parity.md. */
+const ROOT_OF_ROUNDING = 2 ** -10;
 
 const DIFFERENCES: readonly KnownDifference[] = [
-  { name: "refused by both", holds: ({ ours, theirs }) => ours !== undefined && theirs !== undefined },
+  {
+    name: "refused by both, for the same reason",
+    holds: ({ ours, theirs, ...run }) =>
+      ours !== undefined && theirs !== undefined && isRefusedForOneReason({ ...run, ours, theirs }),
+  },
+  {
+    name: "refused by both, for one of two reasons each",
+    holds: ({ ours, theirs, ...run }) =>
+      ours !== undefined && theirs !== undefined && isRefusedForTwoReasons({ ...run, ours, theirs }),
+  },
   {
     name: "UniPC bh1 that ends without noise: NaN in diffusers",
-    holds: ({ name, config, theirs }) =>
-      name === UNIPC && theirs === "NaN" && config["solver_type"] === "bh1" && endsWithoutNoise(config),
-  },
-  {
-    name: "UniPC without lower_order_final, ending without noise: refused here",
-    holds: ({ name, config, ours }) =>
-      name === UNIPC && ours !== undefined && config["lower_order_final"] === false &&
-      endsWithoutNoise(config),
-  },
-  {
-    name: "UniPC without predict_x0, ending without noise: refused here",
-    holds: ({ name, config, ours }) =>
-      name === UNIPC && ours !== undefined && config["predict_x0"] === false && endsWithoutNoise(config),
+    holds: ({ name, config, ours, theirs }) =>
+      name === UNIPC && ours === undefined && theirs === "NaN" && config["solver_type"] === "bh1" &&
+      config["final_sigmas_type"] !== "sigma_min",
   },
   {
     name: "UniPC with sigmas and another spacing: refused here",
-    holds: ({ name, config, run, ours }) =>
-      name === UNIPC && ours !== undefined && "sigmas" in run && SPACINGS.some((spacing) => config[spacing]),
-  },
-  {
-    name: "DPM-Solver sde-dpmsolver of order 3: refused here",
-    holds: ({ config, ours }) =>
-      ours !== undefined && config["algorithm_type"] === "sde-dpmsolver" && config["solver_order"] === 3,
+    holds: ({ name, config, run, ours = "", theirs }) =>
+      name === UNIPC &&
+      /^invalid_schedule: .* by sigmas as it takes them only with use_flow_sigmas and without /.test(ours) &&
+      (theirs === undefined || theirs === "NaN") && "sigmas" in run &&
+      SPACINGS.some((spacing) => config[spacing]),
   },
   {
     name: "DPM-Solver singlestep with timesteps and flow sigmas: refused here",
-    holds: ({ name, config, run, ours }) =>
-      name === SINGLESTEP && ours !== undefined && "timesteps" in run && config["use_flow_sigmas"] === true,
+    holds: ({ name, config, run, ours = "", theirs = "" }) =>
+      name === SINGLESTEP &&
+      /^invalid_schedule: .* by timesteps as use_flow_sigmas must be off: it is on$/.test(ours) &&
+      (theirs === "" || isThresholdingFault(config, theirs)) && "timesteps" in run &&
+      config["use_flow_sigmas"] === true,
   },
   {
     name: "DPM-Solver singlestep of dpmsolver with thresholding: an exception in diffusers",
-    holds: ({ name, config, theirs = "" }) =>
-      name === SINGLESTEP && config["thresholding"] === true &&
-      theirs.startsWith("RuntimeError: The size of tensor"),
+    holds: ({ name, config, ours, theirs = "" }) =>
+      name === SINGLESTEP && ours === undefined && isThresholdingFault(config, theirs),
   },
   {
-    name: "LCM with timesteps and more original steps than training has: an exception in diffusers",
-    holds: ({ name, run, theirs = "" }) =>
-      name === "LCMScheduler" && "timesteps" in run && theirs.includes("`original_steps`"),
+    name: "LCM and TCD with timesteps and more original steps than training has: an exception in diffusers",
+    holds: ({ name, config, run, ours, theirs = "" }) =>
+      /^(LCM|TCD)Scheduler$/.test(name) && ours === undefined && "timesteps" in run &&
+      Number(config["original_inference_steps"] ?? 50) > Number(config["num_train_timesteps"] ?? 1000) &&
+      /^ValueError: `original_steps`: \d+ cannot be larger than /.test(theirs),
   },
   {
-    name: "DDIM of eta 1 from next to pure noise: the root of what rounding leaves, NaN or not",
-    holds: ({ name, run, theirs, deviation = "", share = 0 }) =>
-      name === "DDIMScheduler" && run["eta"] === 1 &&
-      (theirs === "NaN" || deviation.startsWith("sample") && share <= 50),
+    name: "FlowMatch with Karras sigmas and a mu below 0: refused here",
+    holds: ({ name, config, run, ours = "", theirs }) =>
+      name === "FlowMatchEulerDiscreteScheduler" && theirs === undefined &&
+      config["use_karras_sigmas"] === true &&
+      Number(run["mu"]) < 0 &&
+      /^invalid_schedule: Cannot space noise levels by use_karras_sigmas as they must be 0 or above: /.test(
+        ours,
+      ),
   },
   {
-    name: "Euler ancestral from next to pure noise: the root of what rounding leaves, NaN or not",
-    holds: ({ name, config, theirs, deviation = "", share = 0 }) =>
-      name === "EulerAncestralDiscreteScheduler" &&
-      (config["rescale_betas_zero_snr"] === true || config["beta_schedule"] === "squaredcos_cap_v2") &&
-      (theirs === "NaN" || deviation.startsWith("sample") && share <= 50),
+    name: "next to pure noise, the root of what rounding leaves: NaN in diffusers",
+    holds: (subject) => subject.ours === undefined && subject.theirs === "NaN" && isNextToPureNoise(subject),
+  },
+  {
+    name:
+      "next to pure noise, the root of what rounding leaves: a part of 0.001 of the largest value at most",
+    holds: (subject) =>
+      subject.deviation !== undefined && subject.deviation.what.startsWith("sample") &&
+      subject.deviation.samples <= ROOT_OF_ROUNDING && isNextToPureNoise(subject),
   },
   {
     name: "uniform log-SNR down to sigma_min: two levels a last bit apart, NaN in diffusers",
-    holds: ({ config, theirs }) =>
-      theirs === "NaN" && config["use_lu_lambdas"] === true && config["final_sigmas_type"] === "sigma_min",
+    holds: (subject) =>
+      subject.theirs === "NaN" && subject.ours === undefined && subject.config["use_lu_lambdas"] === true &&
+      subject.config["final_sigmas_type"] === "sigma_min" && endsALastBitApart(layOut(subject)),
   },
   {
     name: "trailing timesteps that do not divide evenly: one more in diffusers, -1",
-    holds: ({ config, run, deviation }) => deviation !== undefined && countsPastStart(config, run),
+    holds: (subject) =>
+      subject.deviation !== undefined && subject.config["timestep_spacing"] === "trailing" &&
+      isOneMore(layOut(subject).timesteps, subject.deviation.timesteps),
   },
   {
-    name: "a timestep cut or rounded from a noise level of training: one off",
-    holds: ({ config, deviation, timesteps }) =>
-      deviation === "timesteps" && [...SPACINGS, "use_lu_lambdas"].some((spacing) => config[spacing]) &&
-      timesteps!.ours.every((timestep, index) => Math.abs(timestep - timesteps!.theirs[index]!) <= 1),
+    name: "a timestep cut or rounded from a noise level of training: one off, and nothing else",
+    holds: (subject) =>
+      subject.deviation?.what === "timesteps" && subject.deviation.besideTimesteps <= 1 &&
+      decidesTimestep(subject, layOut(subject), subject.deviation.timesteps),
   },
 ];
 
@@ -111,13 +136,23 @@ export function knownSchedulerDifference(subject: TraceSubject): string | undefi
   return DIFFERENCES.find(({ holds }) => holds(subject))?.name;
 }
 
-/** Whether numpy counts down once more than there are steps, as the last interval ends a last bit above 0. */
-function countsPastStart(config: JsonObject, { steps }: JsonObject): boolean {
-  const count = Number(config["num_train_timesteps"] ?? 1000);
-  return config["timestep_spacing"] === "trailing" &&
-    Math.ceil(count / (count / Number(steps))) > Number(steps);
+function layOut({ name, config, run }: TraceSubject): Scheduler {
+  return createScheduler(name, config, run);
 }
 
-function endsWithoutNoise(config: JsonObject): boolean {
-  return config["final_sigmas_type"] !== "sigma_min";
+function isThresholdingFault(config: JsonObject, theirs: string): boolean {
+  return config["thresholding"] === true && config["algorithm_type"] === "dpmsolver" &&
+    theirs.startsWith("RuntimeError: The size of tensor a ");
+}
+
+/** Whether numpy counted down once more, as the last interval ends a last bit above 0: two calls for Heun. */
+function isOneMore(ours: readonly number[], theirs: readonly number[]): boolean {
+  const more = theirs.slice(ours.length);
+  return more.length >= 1 && more.length <= 2 && more.every((timestep) => timestep === -1) &&
+    ours.every((timestep, index) => timestep === theirs[index]);
+}
+
+function endsALastBitApart({ sigmas = [] }: Scheduler): boolean {
+  const [last = 0, before = 0] = sigmas.slice(-2).reverse();
+  return Math.abs(before - last) <= 2 ** -22 * last;
 }

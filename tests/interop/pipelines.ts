@@ -7,10 +7,10 @@
 import { z } from "zod";
 import { goldenPath, hasGolden } from "../goldens.ts";
 import { referenceOf } from "./command_line.ts";
-import { knownPipelineDifference } from "./known_pipeline_differences.ts";
+import { knownPipelineDifference, type Shapes } from "./known_pipeline_differences.ts";
 import { compareCall, type Deviations, largestShare, NO_FLOORS } from "./pipeline_deviation.ts";
-import { type PipelineCall, pipelineCallSchema } from "./pipeline_call.ts";
-import { pixstageCall } from "./pixstage_call.ts";
+import { type PipelineCall, pipelineCallSchema, type PipelineResult } from "./pipeline_call.ts";
+import { type PixstageCall, pixstageCall } from "./pixstage_call.ts";
 import { DIFFERS, EQUAL, type Outcome, Tally, WITHIN_FLOOR } from "./tally.ts";
 
 const CHECKPOINTS = ["tiny-alpha-512", "tiny-alpha-1024", "tiny-sigma", "tiny-lcm"]
@@ -30,9 +30,7 @@ let index = 0;
 for await (const line of beyond.length > 0 ? source.floors(beyond.map(({ call }) => subjectOf(call))) : []) {
   const { call, deviations } = beyond[index++]!;
   const { share, what } = largestShare(deviations, floorsSchema.parse(JSON.parse(line)));
-  const rule = share <= 1
-    ? WITHIN_FLOOR
-    : knownPipelineDifference(call, { deviation: what, share }) ?? DIFFERS;
+  const rule = share <= 1 ? WITHIN_FLOOR : DIFFERS;
   tally.add(call.checkpoint, { rule, share, what }, subjectOf(call));
 }
 tally.report();
@@ -52,13 +50,27 @@ async function compare(call: PipelineCall): Promise<Outcome | (typeof beyond)[nu
     const what = `here: ${ours ?? "a picture"}; diffusers: ${theirs ?? "a picture"}`;
     return { rule: knownPipelineDifference(call, { ours, theirs }) ?? DIFFERS, what };
   }
+  const shapes = shapesOf(made, result);
+  if (!areEqual(shapes)) {
+    return {
+      rule: knownPipelineDifference(call, { shapes }) ?? DIFFERS,
+      what: `shapes ${JSON.stringify(shapes)}`,
+    };
+  }
   const deviations = compareCall(made, result);
   const { share, what } = largestShare(deviations, NO_FLOORS);
-  if (share <= 1) return { rule: EQUAL, share, what };
-  const known = Number.isFinite(share)
-    ? undefined
-    : knownPipelineDifference(call, { deviation: what, share });
-  return known === undefined ? { call, deviations } : { rule: known, what };
+  return share <= 1 ? { rule: EQUAL, share, what } : { call, deviations };
+}
+
+function shapesOf(ours: PixstageCall, theirs: PipelineResult): Shapes {
+  return {
+    latents: { ours: ours.shape, theirs: theirs.shape },
+    image: { ours: ours.image.shape, theirs: theirs.imageShape },
+  };
+}
+
+function areEqual({ latents, image }: Shapes): boolean {
+  return [latents, image].every(({ ours, theirs }) => String(ours) === String(theirs));
 }
 
 function subjectOf({ result: _result, ...subject }: PipelineCall) {

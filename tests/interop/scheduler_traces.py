@@ -65,15 +65,16 @@ def follow(scheduler, seed: int, run: dict, adjust=lambda tensor: tensor) -> dic
 
 
 def floor(name: str, config: dict, run: dict, seed: int) -> dict:
-    """How far a run is from other ways to compute it, in its sigmas (relative) and its samples."""
+    """How far a run is from other ways to compute it, in its timesteps, its sigmas (relative) and its samples."""
     scheduler = lay_out(name, config, run)
     values = inputs_and_samples(scheduler, seed, run)
     ways = [(lay_out(name, config, run), torch.Tensor.double)]
     ways += [(nudged(name, config, run, seed + way), nudge(seed + way)) for way in range(4)]
     if config.get("rescale_betas_zero_snr"):
         ways.append((with_exact_roots(name, config, run), lambda tensor: tensor))
-    floors = {"samples": 0.0, "sigmas": 0.0}
+    floors = {"samples": 0.0, "sigmas": 0.0, "timesteps": 0.0}
     for other, adjust in ways:
+        floors["timesteps"] = max(floors["timesteps"], float((other.timesteps - scheduler.timesteps).abs().max()))
         if torch.is_tensor(getattr(other, "sigmas", None)):
             moved = ((other.sigmas - scheduler.sigmas).abs() / scheduler.sigmas).nan_to_num(0.0)
             floors["sigmas"] = max(floors["sigmas"], float(moved.max()))

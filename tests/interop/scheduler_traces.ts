@@ -8,7 +8,11 @@ import { z } from "zod";
 import { toPixstageError } from "../../errors/foreign_error.ts";
 import { createScheduler, type DrawNoise, type Scheduler } from "../../schedulers/mod.ts";
 import { referenceOf } from "./command_line.ts";
-import { knownSchedulerDifference, type TraceSubject } from "./known_scheduler_differences.ts";
+import {
+  type Deviation as KnownDeviation,
+  knownSchedulerDifference,
+  type TraceSubject,
+} from "./known_scheduler_differences.ts";
 import { unpack } from "./reference_process.ts";
 import { DIFFERS, EQUAL, type Outcome, Tally, WITHIN_FLOOR } from "./tally.ts";
 
@@ -39,9 +43,14 @@ const schema = z.union([
     samples: packed,
   }),
 ]);
-const floorsSchema = z.object({ samples: z.number(), sigmas: z.number() });
+const floorsSchema = z.object({ samples: z.number(), sigmas: z.number(), timesteps: z.number() });
+const NO_FLOORS = { samples: 0, sigmas: 0, timesteps: 0 };
+/** Schedulers whose timesteps are whole: those over sigmas give the model fractions too. */
+const WHOLE_TIMESTEPS =
+  /^(DPMSolver(Multi|Single)step|UniPCMultistep|DEISMultistep|DD[IP]M|PNDM|LCM|TCD|SASolver)Scheduler$/;
 type Trace = z.output<typeof schema>;
 type Reference = Exclude<Trace, { error: string }>;
+type Floors = z.output<typeof floorsSchema>;
 
 const source = referenceOf("scheduler_traces.py", 50_000);
 const tally = new Tally();
@@ -57,10 +66,11 @@ for await (
   const line of beyond.length > 0 ? source.floors(beyond.map(({ trace }) => subjectOf(trace))) : []
 ) {
   const { trace, deviation } = beyond[index++]!;
-  const { share, what } = largestShare(deviation, trace, floorsSchema.parse(JSON.parse(line)));
+  const floors = floorsSchema.parse(JSON.parse(line));
+  const { share, what } = largestShare(deviation, trace, floors);
   const rule = share <= 1
     ? WITHIN_FLOOR
-    : explain(trace, { deviation: what, share, timesteps: timestepsOf(trace) }) ?? DIFFERS;
+    : explain(trace, { deviation: known(trace, deviation, floors, what) }) ?? DIFFERS;
   tally.add(trace.name, { rule, share, what }, subjectOf(trace));
 }
 tally.report();
@@ -76,7 +86,7 @@ function compare(trace: Trace): Outcome | (typeof beyond)[number] {
     return { rule: explain(trace, { ours, theirs }) ?? DIFFERS, what };
   }
   const deviation = follow(result.value, trace);
-  const { share, what } = largestShare(deviation, trace, { samples: 0, sigmas: 0 });
+  const { share, what } = largestShare(deviation, trace, NO_FLOORS);
   return share <= 1 ? { rule: EQUAL, share, what } : { trace, deviation };
 }
 
@@ -84,10 +94,13 @@ function subjectOf({ name, config, run, seed }: Trace) {
   return { name, config, run, seed };
 }
 
-function timestepsOf(
-  trace: Reference,
-): { readonly ours: readonly number[]; readonly theirs: ArrayLike<number> } {
-  return { ours: createScheduler(trace.name, trace.config, trace.run).timesteps, theirs: trace.timesteps };
+function known(trace: Reference, deviation: Deviation, floors: Floors, what: string): KnownDeviation {
+  return {
+    what,
+    samples: Math.max(0, ...deviation.samples.map(([difference]) => difference)) / largestSample(trace),
+    besideTimesteps: largestShare({ ...deviation, timesteps: 0 }, trace, floors).share,
+    timesteps: Array.from(trace.timesteps),
+  };
 }
 
 function explain(trace: Trace, what: Partial<TraceSubject>): string | undefined {
@@ -109,7 +122,7 @@ function attempt<Value>(make: () => Value): { readonly value: Value } | { readon
 interface Deviation {
   /** Whether there are as many timesteps and as much noise. */
   readonly isCounted: boolean;
-  /** The share of its limit that the largest difference between timesteps takes. */
+  /** The largest difference between timesteps. */
   readonly timesteps: number;
   /** The largest relative difference between noise levels. */
   readonly sigmas: number;
@@ -117,17 +130,22 @@ interface Deviation {
   readonly samples: readonly (readonly [difference: number, what: string])[];
 }
 
-/** The largest deviation as a share of its limit: five noise floors, no less than the base limit. */
+/**
+ * The largest deviation as a share of its limit: five noise floors, no less than the base limit. Whole timesteps must
+ * be equal, or as far off as rounding moves those of the run itself.
+ */
 function largestShare(
   { timesteps, sigmas, samples, isCounted }: Deviation,
   reference: Reference,
-  floors: z.output<typeof floorsSchema>,
+  floors: Floors,
 ): { readonly share: number; readonly what: string } {
-  const scale = reference.samples.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-  const limit = Math.max(TRACE_LIMIT * scale, FLOORS * floors.samples);
+  const limit = Math.max(TRACE_LIMIT * largestSample(reference), FLOORS * floors.samples);
+  const timestepLimit = WHOLE_TIMESTEPS.test(reference.name)
+    ? Math.max(Number.MIN_VALUE, floors.timesteps)
+    : Math.max(FRACTIONAL_TIMESTEP_LIMIT, FLOORS * floors.timesteps);
   const shares: (readonly [share: number, what: string])[] = [
     [isCounted ? 0 : Infinity, "number of timesteps or draws"],
-    [timesteps, "timesteps"],
+    [timesteps / timestepLimit, "timesteps"],
     [sigmas / Math.max(SIGMA_LIMIT, FLOORS * floors.sigmas), "sigmas"],
     ...samples.map(([difference, what]) => [difference / limit, what] as const),
   ];
@@ -135,12 +153,15 @@ function largestShare(
   return { share, what };
 }
 
+function largestSample({ samples }: Reference): number {
+  return samples.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+}
+
 function follow(scheduler: Scheduler, reference: Reference): Deviation {
   const { timesteps, sigmas, inputs, outputs } = reference;
   if (scheduler.timesteps.length !== timesteps.length) {
     return { isCounted: false, timesteps: 0, sigmas: 0, samples: [] };
   }
-  const timestepLimit = timesteps.every(Number.isInteger) ? Number.MIN_VALUE : FRACTIONAL_TIMESTEP_LIMIT;
   // Log-linear levels of diffusers are one more, which no step takes.
   const levels = scheduler.sigmas?.length === timesteps.length + 1
     ? sigmas?.subarray(0, timesteps.length + 1)
@@ -162,7 +183,7 @@ function follow(scheduler: Scheduler, reference: Reference): Deviation {
   }
   return {
     isCounted: drawn === noise.length,
-    timesteps: largest(scheduler.timesteps, timesteps) / timestepLimit,
+    timesteps: largest(scheduler.timesteps, timesteps),
     sigmas: Math.max(
       relative([scheduler.initNoiseSigma], [reference.initNoiseSigma]),
       scheduler.sigmas && levels ? relative(scheduler.sigmas, levels) : 0,

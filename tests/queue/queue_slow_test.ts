@@ -13,6 +13,7 @@ import { StageRegistry } from "../../stages/registry.ts";
 import { inFolder, runCli, startCli, TINY } from "../cli/run_cli.ts";
 import { numberOf } from "../graph/executors/toy_plugin.ts";
 import { needing } from "../needing.ts";
+import { Collector } from "../server/collector.ts";
 import { ServerProcess } from "../server/server_process.ts";
 import { POSTGRES, PostgresServer, REDIS, RedisServer } from "./queue_servers.ts";
 import walkStages from "./walk_plugin.ts";
@@ -380,10 +381,12 @@ Deno.test(needing(REDIS, {
   name: "a server with --queue has workers make its pictures",
   async fn() {
     await using place = await Place.open();
-    const workers = await place.workers(STAGES);
+    await using collector = new Collector();
+    const { env } = collector;
+    const workers = await place.workers(STAGES, { env });
     const options = ["--queue", place.server.address];
     const models = ["pixstage-emoji"];
-    await using server = await new ServerProcess({ store: place.store, models, options }).listens();
+    await using server = await new ServerProcess({ store: place.store, models, options, env }).listens();
     const orders = ["cat", "dog", "sun"].map((prompt) =>
       server.order({ request: { model: "pixstage-emoji", prompts: [prompt], seeds: ["3"], steps: 2 } })
     );
@@ -398,6 +401,13 @@ Deno.test(needing(REDIS, {
       /pixstage_queue_jobs\{queue="run\.denoise\.pixstage-emoji\.\w+",state="waiting"\} 0/,
     );
     assert.match(metrics, /pixstage_queue_oldest_seconds\{queue="run\.denoise\S+ 0/);
+
+    // What was not exported yet is exported at the end: the workers' spans lie in the traces of the server's runs.
+    await Promise.all([server.end("SIGTERM"), ...workers.map((worker) => worker.end("SIGTERM"))]);
+    const runs = new Set(collector.named("run picture").map(({ traceId }) => traceId));
+    const denoised = collector.named("run denoise");
+    assert.ok(denoised.length >= 3);
+    for (const { traceId } of denoised) assert.ok(runs.has(traceId));
   },
 }));
 

@@ -11,7 +11,7 @@ const MEBIBYTE = 2 ** 20;
 function script({ gpus, processes = "" }: { gpus: string; processes?: string }): string {
   return `#!/bin/sh
 case "$1" in
-  --query-gpu=memory.used) printf '100\\n10\\n'; exit ;;
+  --query-gpu=memory.used,memory.free) printf '100, 900\\n10, 500\\n'; exit ;;
   --query-compute-apps=*) ${processes} ;;
   *) for used in ${gpus}; do
       printf '12:00:%s, 0, %s\\n12:00:%s, 1, 10\\n' "$used" "$used" "$used"
@@ -53,7 +53,7 @@ Deno.test(needing(UNIX, {
         processes: `printf '1, 1, 5000\\n1, ${Deno.pid}, 300\\n1, ${Deno.pid}, 20\\n2, ${Deno.pid}, 10\\n'`,
       }),
       async (tool) => {
-        const memory = new GpuMemory(tool);
+        const memory = new GpuMemory({ tool });
         assert.equal(await peakOf(memory), 320);
         memory.reset();
         assert.equal(memory.peak, 10 * MEBIBYTE, "what is held now");
@@ -67,12 +67,30 @@ Deno.test(needing(UNIX, {
   fn: () =>
     withTool(
       script({ gpus: "100 900 400", processes: "printf '1, 1, [N/A]\\n'" }),
-      async (tool) => assert.equal(await peakOf(new GpuMemory(tool)), 800),
+      async (tool) => assert.equal(await peakOf(new GpuMemory({ tool })), 800),
     ),
 }));
 
+Deno.test(needing(UNIX, {
+  ...ending,
+  name:
+    "GpuMemory tells what the emptiest GPU has free, less a tenth, and asks for one GPU alone where one is named",
+  fn: async () => {
+    await withTool(script({ gpus: "0" }), (tool) => {
+      assert.equal(new GpuMemory({ tool }).free, 0.9 * 900 * MEBIBYTE);
+      return Promise.resolve();
+    });
+    const one =
+      `#!/bin/sh\n[ "$1" = --id=1 ] && [ "$2" = --query-gpu=memory.used,memory.free ] && echo '10, 500'\n`;
+    await withTool(one, (tool) => {
+      assert.equal(new GpuMemory({ tool, index: 1 }).free, 0.9 * 500 * MEBIBYTE);
+      return Promise.resolve();
+    });
+  },
+}));
+
 Deno.test("GpuMemory knows nothing where there is no such tool", () => {
-  const memory = new GpuMemory("/nowhere/nvidia-smi");
+  const memory = new GpuMemory({ tool: "/nowhere/nvidia-smi" });
   memory.reset();
   assert.equal(memory.peak, undefined);
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { setTimeout as pause } from "node:timers/promises";
-import { serving } from "./serving.ts";
+import { createServer } from "../../server/create_server.ts";
+import { MODELS, serving } from "./serving.ts";
 
 const BODY = JSON.stringify({ model: "tiny", prompt: "cat", size: "256x256", steps: 150 });
 
@@ -39,4 +40,34 @@ Deno.test("a client that leaves is no fault in the log and no 503 in the figures
   const figures = await (await server.ask("/metrics")).text();
   assert.match(figures, /route="\/v1\/images\/generations",status="499"\} 1/);
   assert.doesNotMatch(figures, /status="5\d\d"/);
+});
+
+Deno.test("a client that leaves in the middle of a body is no fault under another listener either", async () => {
+  const entries: { event: string; fields: Readonly<Record<string, unknown>> }[] = [];
+  const store = await Deno.makeTempDir();
+  const server = await createServer({
+    models: MODELS,
+    store,
+    log: (event, fields = {}) => entries.push({ event, fields }),
+  });
+  const listener = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, server.fetch);
+  try {
+    const whole = head("/v1/jobs", 1000);
+    const chunked = whole.replace("Content-Length: 1000", "Transfer-Encoding: chunked");
+    const bodies = [
+      whole + '{"request":',
+      chunked + 'b\r\n{"request":\r\n',
+      head(`/v1/artifacts/${"0".repeat(64)}`, 1000).replace("POST", "PUT") + "safetensors",
+    ];
+    for (const text of bodies) await leave(`http://127.0.0.1:${listener.addr.port}`, text, 50);
+    while (entries.length < bodies.length) await pause(20);
+    assert.deepEqual(
+      entries.map(({ event, fields }) => [event, fields["status"]]),
+      bodies.map(() => ["request", 499]),
+    );
+  } finally {
+    await server.close();
+    await listener.shutdown();
+    await Deno.remove(store, { recursive: true });
+  }
 });

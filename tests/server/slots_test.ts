@@ -21,3 +21,14 @@ Deno.test("so many hold a slot at once, the others wait in turn, and one that le
   await take("third");
   held[1]![Symbol.dispose]();
 });
+
+Deno.test("slots are numbered, and a number is given again when it is free", async () => {
+  const slots = new Slots(2);
+  const [first, second] = [await slots.take(), await slots.take()];
+  assert.deepEqual([first.index, second.index], [0, 1]);
+  const waiting = slots.take();
+  second[Symbol.dispose]();
+  assert.equal((await waiting).index, 1);
+  first[Symbol.dispose]();
+  assert.equal((await slots.take()).index, 0);
+});

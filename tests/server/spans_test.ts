@@ -1,51 +1,6 @@
 import assert from "node:assert/strict";
-import { z } from "zod";
+import { Collector, type Span } from "./collector.ts";
 import { ServerProcess } from "./server_process.ts";
-
-/** Spans as OTLP writes them in JSON: https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding. */
-const spanSchema = z.object({
-  traceId: z.string().length(32),
-  spanId: z.string().length(16),
-  parentSpanId: z.string(),
-  name: z.string(),
-  startTimeUnixNano: z.string().transform(BigInt),
-  endTimeUnixNano: z.string().transform(BigInt),
-  attributes: z.array(z.object({ key: z.string(), value: z.record(z.string(), z.unknown()) })).transform(
-    (list) => Object.fromEntries(list.map(({ key, value }) => [key, Object.values(value)[0]])),
-  ),
-  status: z.object({ code: z.int(), message: z.string() }),
-});
-
-const tracesSchema = z.object({
-  resourceSpans: z.array(z.object({ scopeSpans: z.array(z.object({ spans: z.array(spanSchema) })) })),
-});
-
-type Span = z.infer<typeof spanSchema>;
-
-/** A collector: takes what is exported to it over HTTP. */
-class Collector implements AsyncDisposable {
-  readonly spans: Span[] = [];
-  #server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
-    const body = await request.json();
-    if (new URL(request.url).pathname === "/v1/traces") {
-      const { resourceSpans } = tracesSchema.parse(body);
-      this.spans.push(...resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap(({ spans }) => spans)));
-    }
-    return Response.json({});
-  });
-
-  get url(): string {
-    return `http://127.0.0.1:${this.#server.addr.port}`;
-  }
-
-  named(name: string): Span[] {
-    return this.spans.filter((span) => span.name === name);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#server.shutdown();
-  }
-}
 
 Deno.test("a collector gets a span for each run under its request, and one in it for each stage", async () => {
   const store = await Deno.makeTempDir();
@@ -53,12 +8,7 @@ Deno.test("a collector gets a span for each run under its request, and one in it
   const server = new ServerProcess({
     store,
     asTask: true,
-    env: {
-      OTEL_DENO: "true",
-      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
-      OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
-      OTEL_SERVICE_NAME: "pixstage",
-    },
+    env: collector.env,
   });
   const small = { model: "tiny", prompts: ["cute cat"], width: 64, height: 64, steps: 4, guidanceScale: 2 };
   let first, second, cancelled;

@@ -276,3 +276,20 @@ Deno.test(needing(LINUX, {
     );
   },
 }));
+
+Deno.test("a linear layer that transposes its weight first gives the same, once for all its uses", async () => {
+  const [rows, input, output] = [5, 7, 3];
+  const x = wave(rows, input);
+  await withWeight(wave(output, input), 8, async (location) => {
+    const product = async (transposesWeights: boolean) => {
+      const g = new GraphBuilder(undefined, { transposesWeights });
+      const rowsOf = g.input("x", "float32", [rows, input]);
+      const bias = g.vector([1, 2, 3]);
+      const both = [g.linear(rowsOf, location, bias), g.linear(rowsOf, location, bias)] as const;
+      g.output("result", g.add(...both), [rows, output]);
+      await using session = await runtime.open(g.build("test", { prepareWeights: true }));
+      return (await session.run({ x })).result as Tensor<"float32">;
+    };
+    assertNear((await product(true)).data, (await product(false)).data, { relL2: 1e-6 }, "two products");
+  });
+});

@@ -19,6 +19,8 @@ export type PictureGoldens = "vae-encoder" | "img2img" | "inpaint";
 /** What the manifest says of a tensor. */
 interface TensorEntry {
   readonly shape: readonly number[];
+  /** Which calls of the model are stored, where not all are. */
+  readonly calls?: readonly number[];
   readonly sample?: { readonly start: number; readonly stride: number };
 }
 
@@ -90,17 +92,32 @@ export class CaseValues {
   hold(name: string, actual: ArrayLike<number>, scale = 1): void {
     const golden = this.tensors[name];
     if (!golden) return;
+    this.#hold(name, golden.data, actual, scale);
+  }
+
+  /** Asserts that values are within the limits of the last ones of a stored tensor. */
+  holdEnd(name: string, actual: ArrayLike<number>): void {
+    const golden = this.floats(name).data;
+    this.#hold(name, golden.subarray(golden.length - actual.length), actual);
+  }
+
+  #hold(
+    name: string,
+    golden: ArrayLike<number | bigint>,
+    actual: ArrayLike<number>,
+    scale = 1,
+  ): void {
     const limits = this.#limits[name];
     const { start, stride } = this.#case.tensors[name]?.sample ?? { start: 0, stride: 1 };
     const label = `${this.#case.id}: ${name}`;
     assert.equal(
       Math.ceil((actual.length - start) / stride),
-      golden.data.length,
+      golden.length,
       `${label}: number of values`,
     );
     let [largest, error, norm] = [0, 0, 0];
-    for (let i = 0; i < golden.data.length; i++) {
-      const wanted = Number(golden.data[i]) * scale;
+    for (let i = 0; i < golden.length; i++) {
+      const wanted = Number(golden[i]) * scale;
       const difference = Math.abs(actual[start + i * stride]! - wanted);
       largest = difference <= largest ? largest : difference;
       error += difference ** 2;

@@ -1,0 +1,32 @@
+/**
+ * Prompts of a file, one a line.
+ *
+ * @module
+ */
+
+import { readFile } from "node:fs/promises";
+import { onDisk } from "../artifacts/file_error.ts";
+import { UsageError } from "./usage_error.ts";
+import { userPath } from "./user_path.ts";
+
+/**
+ * The prompts of a command: those that it was given, and those of a file. Lines that hold nothing are passed over.
+ *
+ * @param prompts The prompts that were given.
+ * @param options The file.
+ * @throws {UsageError} if the file holds no prompt.
+ */
+export async function allPrompts(
+  prompts: readonly string[],
+  { promptsFile }: { readonly promptsFile?: string },
+): Promise<string[]> {
+  if (promptsFile === undefined) return [...prompts];
+  const path = userPath(promptsFile);
+  const text = await onDisk("read", path, readFile(path, "utf8"));
+  const lines = text.replace(/^\uFEFF/, "").split(/\r?\n/).map((line) => line.trim());
+  const found = lines.filter((line) => line !== "");
+  if (found.length === 0) {
+    throw new UsageError(`Cannot take prompts from ${promptsFile} as it must hold one a line`, "promptsFile");
+  }
+  return [...prompts, ...found];
+}

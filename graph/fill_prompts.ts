@@ -1,0 +1,43 @@
+// This module is browser compatible.
+
+import { InputError } from "../errors/pixstage_error.ts";
+import { MersenneTwister } from "../random/mersenne_twister.ts";
+import { imageSeeds } from "../stages/denoise/settings.ts";
+import { fillWildcards } from "../text/wildcards.ts";
+import type { PictureRequestInput } from "./picture_request.ts";
+
+/**
+ * Fills the wildcards of a request's prompts. Each picture has a prompt of its own, drawn by its own seed: picture i of a
+ * batch is the picture that seed + i gives alone.
+ *
+ * @param request The request.
+ * @returns The request with a prompt and a seed for each picture; the same request where it asks for no wildcards.
+ * @throws {InputError} if there is no prompt, or its braces do not match.
+ */
+export function fillPrompts({ wildcards, ...request }: PictureRequestInput): PictureRequestInput {
+  if (!wildcards) return request;
+  const { prompts = [], imagesPerPrompt = 1, seeds = [0], negativePrompt } = request;
+  if (prompts.length === 0) {
+    throw new InputError("invalid_value", "Cannot fill wildcards as there is no prompt", {
+      details: { field: "wildcards" },
+    });
+  }
+  const promptOf = (image: number): number => Math.floor(image / imagesPerPrompt);
+  const all = imageSeeds(seeds, prompts.length * imagesPerPrompt);
+  const eachNegative = Array.isArray(negativePrompt) && negativePrompt.length > 1;
+  return {
+    ...request,
+    prompts: all.map((seed, image) => fillWildcards(prompts[promptOf(image)]!, drawBy(seed))),
+    seeds: all.map(String),
+    imagesPerPrompt: 1,
+    ...(eachNegative
+      ? { negativePrompt: all.map((_seed, image) => negativePrompt[promptOf(image)] ?? "") }
+      : {}),
+  };
+}
+
+/** Whole numbers of a seed, evenly spread. */
+function drawBy(seed: bigint): (below: number) => number {
+  const words = MersenneTwister.fromSeed(Number(BigInt.asUintN(32, seed)));
+  return (below) => Math.floor(words.uint32() / 2 ** 32 * below);
+}

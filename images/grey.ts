@@ -1,0 +1,24 @@
+// This module is browser compatible.
+
+import { checkPixels, type Pixels } from "./pixels.ts";
+
+/** Weights of red, green and blue (ITU-R BT.601), of 2^16, as Pillow has them. */
+const WEIGHTS = [19595, 38470, 7471] as const;
+
+/**
+ * The grey of each pixel, as Pillow's `convert("L")` gives it.
+ *
+ * @param pixels The picture.
+ * @returns `height × width` greys, 0 to 255.
+ * @throws {InputError} if the data does not fit the picture's size.
+ */
+export function greysOf(pixels: Pixels): Uint8Array<ArrayBuffer> {
+  checkPixels(pixels);
+  const { width, height, data } = pixels;
+  const [red, green, blue] = WEIGHTS;
+  const greys = new Uint8Array(width * height);
+  for (let i = 0, at = 0; i < greys.length; i++, at += 3) {
+    greys[i] = (data[at]! * red + data[at + 1]! * green + data[at + 2]! * blue + 2 ** 15) >>> 16;
+  }
+  return greys;
+}

@@ -1,0 +1,43 @@
+/**
+ * The LoRA adapters that requests may name.
+ *
+ * @module
+ */
+
+import { createRoute, z } from "@hono/zod-openapi";
+import type { ServerContext } from "../context.ts";
+import { router } from "../router.ts";
+import { faults, json } from "./responses.ts";
+
+const loraSchema = z.object({
+  id: z.string(),
+  object: z.literal("lora"),
+  layers: z.int().openapi({ description: "Layers that it adapts." }),
+  models: z.array(z.string()).openapi({ description: "The models that it fits." }),
+}).openapi("Lora");
+
+const route = createRoute({
+  method: "get",
+  path: "/v1/loras",
+  operationId: "listLoras",
+  tags: ["Capabilities"],
+  summary: "Lists the LoRA adapters",
+  responses: {
+    200: json(
+      z.object({ object: z.literal("list"), data: z.array(loraSchema) }),
+      "The adapters, and the models that each fits.",
+    ),
+    ...faults,
+  },
+});
+
+/** The routes. */
+export function loraRoutes({ loras }: ServerContext) {
+  const data = loras.map(({ name, layers, models }) => ({
+    id: name,
+    object: "lora" as const,
+    layers,
+    models: [...models],
+  }));
+  return router().openapi(route, (context) => context.json({ object: "list" as const, data }, 200));
+}

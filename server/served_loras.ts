@@ -1,0 +1,100 @@
+/**
+ * The LoRA adapters that the server serves, with the models that each fits.
+ *
+ * @module
+ */
+
+import { toPixstageError } from "../errors/foreign_error.ts";
+import { PixstageError } from "../errors/pixstage_error.ts";
+import { EMBEDDED_LORAS } from "../hub/embedded_model.ts";
+import { listAdapters } from "../hub/list_adapters.ts";
+import type { ModelEntry } from "../hub/listed_models.ts";
+import { LocalModels } from "../hub/local_models.ts";
+import type { Weights } from "../models/checkpoint/weights.ts";
+import { AdapterError } from "../models/lora/adapter_error.ts";
+import { adapterDigest } from "../models/lora/digest.ts";
+import { fitAdapter } from "../models/lora/fit_adapter.ts";
+import type { Log } from "./log.ts";
+
+/** A LoRA adapter that requests may name. */
+export interface ServedLora extends ModelEntry {
+  /** Layers that it adapts. */
+  readonly layers: number;
+  /** Names of the models, and of the transformers that stand alone, that it fits. */
+  readonly models: readonly string[];
+}
+
+/** Which adapters a server offers. */
+export interface OfferedLoras {
+  /** Those that the operator names: each must fit a model. */
+  readonly named: readonly ModelEntry[];
+  /** Whether those of the embedded model are offered. */
+  readonly embedded: boolean;
+  /** A folder of adapters. */
+  readonly folder?: string | undefined;
+}
+
+/**
+ * Reads what the adapters of a server are.
+ *
+ * @param offered The adapters.
+ * @param denoisers What can denoise.
+ * @param log Takes the adapters that fit no model and that nobody named: they are left out.
+ * @returns Those that can be served.
+ * @throws {PixstageError} if one that is named cannot be.
+ */
+export async function servedLoras(
+  { named, embedded, folder }: OfferedLoras,
+  denoisers: readonly ModelEntry[],
+  log: Log,
+): Promise<ServedLora[]> {
+  const others = [
+    ...(embedded ? EMBEDDED_LORAS.map((name): ModelEntry => ({ name, reference: name })) : []),
+    ...(folder === undefined ? [] : await listAdapters(folder)),
+  ].filter(({ name }) => named.every((entry) => entry.name !== name));
+  const entries = [...named, ...others];
+  if (entries.length === 0) return [];
+  const local = new LocalModels({ localFilesOnly: true });
+  const references = new Map(denoisers.map(({ name, reference }) => [name, reference]));
+  const transformers = await Promise.all(Array.from(references, async ([name, model]) => ({
+    name,
+    weights: await (await local.component({ model }, "transformer")).weights(),
+  })));
+  const served: ServedLora[] = [];
+  for (const entry of entries) {
+    try {
+      served.push(await describeLora(entry, transformers, local));
+    } catch (error) {
+      const { code, message } = toPixstageError(error);
+      if (named.includes(entry)) {
+        throw new PixstageError(code, `Cannot serve the LoRA "${entry.name}": ${message}`, { cause: error });
+      }
+      log("lora_skipped", { lora: entry.name, error: message });
+    }
+  }
+  return served;
+}
+
+async function describeLora(
+  entry: ModelEntry,
+  transformers: readonly { readonly name: string; readonly weights: Weights }[],
+  local: LocalModels,
+): Promise<ServedLora> {
+  const adapter = await local.adapter(entry.reference);
+  const models: string[] = [];
+  let refused: unknown;
+  for (const { name, weights } of transformers) {
+    try {
+      const fitted = fitAdapter(adapter, weights);
+      if (models.length === 0) await adapterDigest(fitted);
+      models.push(name);
+    } catch (error) {
+      if (!(error instanceof AdapterError)) throw error;
+      refused = error;
+    }
+  }
+  if (models.length === 0) {
+    throw refused ?? new AdapterError(`Cannot serve the LoRA ${entry.name} as no model is served`);
+  }
+  return { ...entry, layers: adapter.layers.length, models };
+}

@@ -1,0 +1,165 @@
+/**
+ * Why both sides refuse a run: what pixstage says, and what diffusers raises (or that it gives NaN), for one reason
+ * that the configuration has.
+ *
+ * @module
+ */
+
+import type { JsonObject } from "../../artifacts/artifact.ts";
+
+/** A run that both sides refuse. */
+export interface RefusedRun {
+  readonly name: string;
+  readonly config: JsonObject;
+  readonly run: JsonObject;
+  /** `code: message` of pixstage. */
+  readonly ours: string;
+  /** `Class: message` of diffusers' exception, or `NaN`. */
+  readonly theirs: string;
+}
+
+type Configured = Pick<RefusedRun, "name" | "config" | "run">;
+
+interface Reason {
+  readonly holds: (run: Configured) => boolean;
+  readonly ours: RegExp;
+  readonly theirs: RegExp;
+}
+
+const SPACINGS = ["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"];
+
+/** Timesteps beside noise levels that are spaced by an option. */
+function timestepsBeside(option: string, theirs: RegExp): Reason {
+  return {
+    holds: ({ config, run }) => "timesteps" in run && config[option] === true,
+    ours: new RegExp(
+      `^invalid_schedule: Cannot lay out \\w+ by timesteps as ${option} must be off: it is on$`,
+    ),
+    theirs,
+  };
+}
+
+/** Reasons that are seen before the first step. */
+const REASONS: readonly Reason[] = [
+  {
+    holds: ({ config }) => SPACINGS.filter((spacing) => config[spacing]).length > 1,
+    ours: /^invalid_scheduler_option: .* as use_\w+_sigmas must be off where use_\w+_sigmas is on: /,
+    theirs: /^ValueError: Only one of `config.use_beta_sigmas`, /,
+  },
+  ...[...SPACINGS, "use_lu_lambdas"].map((option) =>
+    timestepsBeside(
+      option,
+      new RegExp(`^ValueError: Cannot (set|use) .timesteps. (with|when) .config.${option} ?=`),
+    )
+  ),
+  // The multistep solver has no number of steps then, and its flow sigmas need one.
+  timestepsBeside(
+    "use_flow_sigmas",
+    /^TypeError: unsupported operand type\(s\) for \+: 'NoneType' and 'int'$/,
+  ),
+  {
+    holds: ({ config, run }) => "timesteps" in run && config["timestep_type"] === "continuous",
+    ours: /^invalid_schedule: .* by timesteps as timestep_type must be discrete: it is continuous$/,
+    theirs: /^ValueError: Cannot set `timesteps` with `config.timestep_type = 'continuous'`/,
+  },
+  {
+    holds: ({ config }) => isNoisePredicting(config) && config["final_sigmas_type"] !== "sigma_min",
+    ours:
+      /^invalid_scheduler_option: .* as final_sigmas_type must be sigma_min with algorithm_type (sde-)?dpmsolver: /,
+    theirs: /^ValueError: `final_sigmas_type` zero is not supported for `algorithm_type` /,
+  },
+  {
+    holds: ({ config }) =>
+      config["prediction_type"] === "flow_prediction" &&
+      (isNoisePredicting(config) || config["predict_x0"] === false),
+    ours: /^invalid_scheduler_option: .* as prediction_type must be epsilon, sample or v_prediction with/,
+    theirs: /^ValueError: prediction_type given as flow_prediction must be one of /,
+  },
+  {
+    holds: ({ name, config }) =>
+      name.startsWith("DPMSolverSinglestep") && config["algorithm_type"] === "sde-dpmsolver",
+    ours:
+      /^invalid_scheduler_option: .* as algorithm_type must be one of dpmsolver\+\+, dpmsolver, sde-dpmsolver\+\+: /,
+    theirs: /^NotImplementedError: sde-dpmsolver is not implemented for /,
+  },
+  {
+    holds: ({ config }) => config["algorithm_type"] === "sde-dpmsolver" && config["solver_order"] === 3,
+    ours: /^invalid_scheduler_option: .* as solver_order must be 1 or 2 with algorithm_type sde-dpmsolver, /,
+    theirs: /^UnboundLocalError: cannot access local variable 'x_t' /,
+  },
+  {
+    holds: ({ config }) => typeof config["shift_terminal"] === "number" && config["use_flow_sigmas"] !== true,
+    ours: /^invalid_scheduler_option: .* as shift_terminal must be null without use_flow_sigmas: /,
+    theirs: /^ValueError: `shift_terminal` is only supported when `use_flow_sigmas=True`\.$/,
+  },
+  {
+    holds: ({ name, config, run }) =>
+      name === "PNDMScheduler" && config["skip_prk_steps"] !== true && Number(run["steps"]) < 4,
+    ours: /^out_of_range: Cannot lay out PNDMScheduler as steps must be at least 4 without skip_prk_steps: /,
+    theirs: /^ValueError: operands could not be broadcast together with shapes /,
+  },
+  {
+    holds: ({ config }) =>
+      Number(config["original_inference_steps"] ?? 50) > Number(config["num_train_timesteps"] ?? 1000),
+    ours:
+      /^out_of_range: Cannot lay out (LCM|TCD)Scheduler as original_inference_steps must be at most \d+: /,
+    theirs: /^ValueError: `original_steps`: \d+ cannot be larger than `self.config.train_timesteps`: /,
+  },
+  {
+    holds: ({ config }) => config["steps_offset"] !== 0,
+    ours: /^out_of_range: Cannot lay out a schedule as timesteps must be integers from 0 to \d+: /,
+    theirs: /^IndexError: index \d+ is out of bounds for dimension 0 with size \d+$/,
+  },
+  {
+    holds: ({ config, run }) => config["use_exponential_sigmas"] === true && Number(run["mu"]) < 0,
+    ours: /^invalid_schedule: Cannot space noise levels by use_exponential_sigmas as they must be above 0: /,
+    theirs: /^ValueError: math domain error$/,
+  },
+  {
+    holds: ({ config }) =>
+      config["lower_order_final"] === false && config["final_sigmas_type"] !== "sigma_min",
+    ours: /^invalid_scheduler_option: .* as lower_order_final must be true with final_sigmas_type zero, /,
+    theirs:
+      /^(NaN$|_LinAlgError: torch.linalg.solve: The solver failed because the input matrix is singular\.)/,
+  },
+];
+
+/** Reasons that show in numbers alone. */
+const NUMERIC_REASONS: readonly Reason[] = [
+  {
+    holds: () => true,
+    ours:
+      /^invalid_schedule: Cannot lay out \w+ as step \d+ of \d+ would give no numbers, whatever the model predicts: /,
+    theirs: /^NaN$/,
+  },
+  {
+    holds: ({ config }) => typeof config["shift_terminal"] === "number",
+    ours: /^out_of_range: Cannot stretch noise levels to shift_terminal as the last one must be below 1: /,
+    theirs: /^NaN$/,
+  },
+  {
+    holds: ({ config }) => config["predict_x0"] === false && config["final_sigmas_type"] !== "sigma_min",
+    ours: /^invalid_scheduler_option: .* as predict_x0 must be true with final_sigmas_type zero, /,
+    theirs: /^NaN$/,
+  },
+];
+
+/** Whether both refuse the run for one reason, which it has. */
+export function isRefusedForOneReason(run: RefusedRun): boolean {
+  return [...REASONS, ...NUMERIC_REASONS].some((reason) =>
+    reason.holds(run) && reason.ours.test(run.ours) && reason.theirs.test(run.theirs)
+  );
+}
+
+/** Whether the run has two reasons, of which each side names another: they check in another order. */
+export function isRefusedForTwoReasons(run: RefusedRun): boolean {
+  const named = (side: "ours" | "theirs", reasons: readonly Reason[]) =>
+    reasons.find((reason) => reason.holds(run) && reason[side].test(run[side]));
+  const ours = named("ours", [...REASONS, ...NUMERIC_REASONS]);
+  const theirs = named("theirs", REASONS);
+  return ours !== undefined && theirs !== undefined && ours !== theirs;
+}
+
+function isNoisePredicting(config: JsonObject): boolean {
+  return config["algorithm_type"] === "dpmsolver" || config["algorithm_type"] === "sde-dpmsolver";
+}

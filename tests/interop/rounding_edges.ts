@@ -1,0 +1,76 @@
+/**
+ * Where the last bit of a number decides what a run does: next to pure noise, and at timesteps that are cut or rounded
+ * from noise levels.
+ *
+ * @module
+ */
+
+import type { JsonObject } from "../../artifacts/artifact.ts";
+import { alphasCumprod, type BetaConfig } from "../../schedulers/betas.ts";
+import { allSchedulers } from "../../schedulers/catalogue.ts";
+import { createScheduler, type Scheduler } from "../../schedulers/mod.ts";
+import { timestepOfSigma } from "../../schedulers/sigma_spacing.ts";
+import { trainingSchedule } from "../../schedulers/training_schedule.ts";
+
+interface Run {
+  readonly name: string;
+  readonly config: JsonObject;
+  readonly run: JsonObject;
+}
+
+/** A part of 1 that few last bits of float32 make up. */
+const FEW_LAST_BITS = 2 ** -20;
+/** How far from the edge a fractional timestep may be: a last bit of a noise level moves it by less than a hundredth of that. */
+const EDGE = 1e-3;
+
+/**
+ * Whether some step takes the root of a difference of two numbers that are equal but for few last bits.
+ * DDIM with an eta of 1 leaves `1 - next - deviation²` of the noise, which is about `level (1 - next)² / next`;
+ * ancestral steps leave `next² - up²`, which is about `next⁴ / level²`.
+ */
+export function isNextToPureNoise({ name, config, run }: Run): boolean {
+  const { timesteps, sigmas = [] } = createScheduler(name, config, run);
+  switch (name) {
+    case "DDIMScheduler": {
+      if (run["eta"] !== 1) return false;
+      const alphas = alphasCumprod(parsed(name, config));
+      return timesteps.some((timestep, index) => {
+        const next = timesteps[index + 1];
+        return next !== undefined &&
+          alphas[timestep]! * (1 - alphas[next]!) ** 2 / alphas[next]! < FEW_LAST_BITS;
+      });
+    }
+    case "EulerAncestralDiscreteScheduler":
+    case "KDPM2AncestralDiscreteScheduler":
+      return sigmas.some((sigma, index) => {
+        const next = sigmas[index + 1] ?? 0;
+        return next > 0 && (next / sigma) ** 2 < FEW_LAST_BITS;
+      });
+    default:
+      return false;
+  }
+}
+
+/**
+ * Whether whole timesteps differ by 1 where the noise level lies at the edge between them, and nowhere else.
+ *
+ * @param run The run.
+ * @param scheduler The run as it is laid out here.
+ * @param theirs The timesteps of diffusers.
+ */
+export function decidesTimestep(run: Run, scheduler: Scheduler, theirs: readonly number[]): boolean {
+  const { timesteps, sigmas = [] } = scheduler;
+  const { logSigmas } = trainingSchedule(parsed(run.name, run.config));
+  return timesteps.length === theirs.length && timesteps.every((timestep, index) => {
+    if (timestep === theirs[index]) return true;
+    const fractional = timestepOfSigma(sigmas[index]!, logSigmas);
+    const edges = [Math.round(fractional), Math.floor(fractional) + 0.5];
+    return Math.abs(timestep - theirs[index]!) === 1 &&
+      edges.some((edge) => Math.abs(fractional - edge) < EDGE);
+  });
+}
+
+function parsed(name: string, config: JsonObject): BetaConfig {
+  const definition = allSchedulers().find((scheduler) => scheduler.name === name)!;
+  return definition.parse(config) as unknown as BetaConfig;
+}

@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { fc } from "../random.ts";
+import { deviceSchema, deviceTraits, missingReason, providerOf } from "../../runtime/device.ts";
+
+Deno.test("devices are a provider, or one of several NVIDIA GPUs", () => {
+  assert.equal(deviceSchema.parse("cuda:01"), "cuda:1");
+  assert.deepEqual(providerOf("cuda:1"), { provider: "cuda", index: 1 });
+  assert.deepEqual(providerOf("cuda"), { provider: "cuda", index: 0 });
+  assert.deepEqual(providerOf("webgpu"), { provider: "webgpu" });
+  assert.equal(deviceTraits("cuda:7"), deviceTraits("cuda"));
+  fc.assert(fc.property(fc.nat(99), (index) => {
+    assert.deepEqual(providerOf(deviceSchema.parse(`cuda:${index}`)), { provider: "cuda", index });
+  }));
+  for (
+    const wrong of [
+      "",
+      "gpu",
+      "cuda:",
+      "cuda:-1",
+      "cuda:1.5",
+      "cuda:100",
+      "cuda:x",
+      "webgpu:0",
+      "cpu:0",
+      "CUDA",
+    ]
+  ) {
+    assert(!deviceSchema.safeParse(wrong).success, wrong);
+  }
+});
+
+Deno.test("a GPU that is not there is told by its number", () => {
+  const message = "CUDA failure 101: invalid device ordinal ; GPU=7 ; hostname=box";
+  assert.match(missingReason("cuda:7", message)!, /no NVIDIA GPU of number 7/);
+  assert.equal(missingReason("cpu", message), undefined);
+});

@@ -1,0 +1,85 @@
+// This module is browser compatible.
+
+/**
+ * Wildcards in prompts: `a {red|blue {small|large}} car` stands for one of several texts.
+ *
+ * @module
+ */
+
+import { InputError } from "../errors/pixstage_error.ts";
+
+/** Wildcards within wildcards, at most. */
+const DEEPEST = 16;
+
+/** Text, or a choice between texts. */
+type Part = string | readonly Text[];
+type Text = readonly Part[];
+
+/**
+ * Fills the wildcards of a text. Alternatives may be empty, and may hold wildcards, which are drawn only where they are
+ * taken. A backslash before `{`, `|`, `}` or a backslash stands for that character.
+ *
+ * @param text The text.
+ * @param draw Gives a whole number from 0 up to, not including, the number of alternatives.
+ * @returns The text without wildcards.
+ * @throws {InputError} if braces are not closed or not opened.
+ *
+ * @example Usage
+ * ```ts
+ * import { fillWildcards } from "./wildcards.ts";
+ * import assert from "node:assert/strict";
+ * assert.equal(fillWildcards("a {red|blue} car", () => 1), "a blue car");
+ * ```
+ */
+export function fillWildcards(text: string, draw: (alternatives: number) => number): string {
+  return fill(parse(text), draw);
+}
+
+function fill(parts: Text, draw: (alternatives: number) => number): string {
+  return parts.map((part) => typeof part === "string" ? part : fill(part[draw(part.length)]!, draw)).join("");
+}
+
+function parse(text: string): Text {
+  const characters = [...text];
+  let at = 0;
+  const fail = (place: number, what: string): never => {
+    throw new InputError(
+      "invalid_value",
+      `Cannot fill the wildcards of a prompt as ${what} at character ${place + 1}`,
+      {
+        details: { field: "prompts" },
+      },
+    );
+  };
+  const read = (depth: number): Text => {
+    const parts: Part[] = [];
+    let plain = "";
+    while (at < characters.length) {
+      const character = characters[at]!;
+      if (depth > 0 && (character === "|" || character === "}")) break;
+      if (character === "}") fail(at, "a } closes nothing");
+      if (character === "{") {
+        parts.push(plain, readChoice(depth + 1));
+        plain = "";
+        continue;
+      }
+      const isEscaped = character === "\\" && "{|}\\".includes(characters[at + 1] ?? " ");
+      plain += isEscaped ? characters[at + 1]! : character;
+      at += isEscaped ? 2 : 1;
+    }
+    return [...parts, plain];
+  };
+  const readChoice = (depth: number): readonly Text[] => {
+    const opened = at;
+    if (depth > DEEPEST) fail(opened, `wildcards may lie ${DEEPEST} deep at most: one is deeper`);
+    const alternatives: Text[] = [];
+    do {
+      at++;
+      alternatives.push(read(depth));
+    } while (characters[at] === "|");
+    if (characters[at] !== "}") fail(opened, "a { is not closed");
+    at++;
+    return alternatives;
+  };
+  return read(0);
+}
