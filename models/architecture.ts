@@ -109,6 +109,13 @@ export interface Prediction {
   readonly perturbed?: boolean | undefined;
   /** What is remembered of its branch, where the denoiser was opened with a step cache; nothing if left out. */
   readonly cache?: BranchCache | undefined;
+  /** What the ControlNet follows that the denoiser was opened with; no control without it. */
+  readonly control?: {
+    /** The latents of a picture, of the shape of `latents`. */
+    readonly latents: Tensor<"float32">;
+    /** What residuals are multiplied by. */
+    readonly scale: number;
+  } | undefined;
 }
 
 /** A denoising, as far as its memory depends on it. */
@@ -142,6 +149,19 @@ export interface OpenDenoiserOptions extends OpenModelOptions {
    * what they added then is added again. They always run if left out.
    */
   readonly stepCache?: number | undefined;
+  /** A ControlNet that predictions may follow a picture by. */
+  readonly controlNet?: { readonly component: Component; readonly weights: Weights } | undefined;
+}
+
+/** A ControlNet that fits a denoiser. */
+export interface ControlNetModel {
+  /**
+   * Adds what it takes to the ways to denoise.
+   *
+   * @param choices The ways to denoise without it.
+   * @param job The denoising.
+   */
+  memory(choices: readonly MemoryChoice[], job: DenoiseJob): MemoryChoice[];
 }
 
 /** A denoiser, its configuration read. */
@@ -184,6 +204,12 @@ export interface DenoiserModel {
   readPrediction(output: Float32Array, length: number): Float32Array;
   /** All ways to denoise, the best first. */
   memory(weights: Weights, job: DenoiseJob, request: MemoryRequest): MemoryChoice[];
+  /**
+   * Holds a ControlNet against this denoiser; absent where none of its kind has one.
+   *
+   * @throws {CheckpointError} if it does not fit.
+   */
+  controlNet?(component: Component, weights: Weights): ControlNetModel;
   /** Opens the denoiser. */
   open(
     runtime: Runtime,

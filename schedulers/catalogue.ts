@@ -18,8 +18,12 @@ import { eulerAncestralDiscrete } from "./euler_ancestral_discrete.ts";
 import { eulerDiscrete } from "./euler_discrete.ts";
 import { flowMatchEulerDiscrete } from "./flow_match_euler_discrete.ts";
 import { heunDiscrete } from "./heun_discrete.ts";
+import { kdpm2AncestralDiscrete, kdpm2Discrete } from "./kdpm2_discrete.ts";
 import { lcm } from "./lcm.ts";
+import { lmsDiscrete } from "./lms_discrete.ts";
 import { pndm } from "./pndm.ts";
+import { saSolver } from "./sa_solver.ts";
+import { tcd } from "./tcd.ts";
 import { UnknownSchedulerError } from "./scheduler_error.ts";
 import { uniPCMultistep } from "./unipc_multistep.ts";
 
@@ -29,13 +33,18 @@ const BUILT_IN: readonly SchedulerDefinition[] = [
   dpmSolverSinglestep,
   uniPCMultistep,
   deisMultistep,
+  saSolver,
   eulerDiscrete,
   eulerAncestralDiscrete,
   heunDiscrete,
+  kdpm2Discrete,
+  kdpm2AncestralDiscrete,
+  lmsDiscrete,
   ddim,
   ddpm,
   pndm,
   lcm,
+  tcd,
   flowMatchEulerDiscrete,
 ];
 

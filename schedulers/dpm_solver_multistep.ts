@@ -74,7 +74,8 @@ export class DPMSolverMultistepScheduler extends OrderedScheduler {
     super({ timesteps, sigmas });
     this.#config = config;
     if (
-      config.algorithm_type === "sde-dpmsolver" && timesteps.some((_, index) => this.#orderAt(index) === 3)
+      config.algorithm_type === "sde-dpmsolver" &&
+      timesteps.some((_, index) => this.#orderAt(index, index + 1) === 3)
     ) {
       throw new SchedulerOptionError(
         NAME,
@@ -123,14 +124,14 @@ export class DPMSolverMultistepScheduler extends OrderedScheduler {
   }
 
   /** The order of a step: lower at the start, where there is nothing to look back on, and at the end of a short run. */
-  #orderAt(index: number): number {
+  #orderAt(index: number, seen: number = this.#history.length): number {
     const { euler_at_final, lower_order_final, final_sigmas_type, solver_order } = this.#config;
     const count = this.timesteps.length;
     const lowers = lower_order_final && count < MANY_STEPS;
     const remaining = count - index;
     const isEuler = remaining === 1 && (euler_at_final || lowers || final_sigmas_type === "zero");
     const limit = isEuler ? 1 : remaining === 2 && lowers ? 2 : solver_order;
-    return Math.min(solver_order, this.#history.length, limit);
+    return Math.min(solver_order, seen, limit);
   }
 
   /** The newest prediction and its divided differences over earlier ones. */

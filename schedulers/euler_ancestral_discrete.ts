@@ -11,10 +11,11 @@
 
 import { z } from "zod";
 import { addNoiseAt, sigmaAt } from "./add_noise.ts";
+import { ancestralSigmas } from "./ancestral_sigmas.ts";
 import { betaOptions } from "./betas.ts";
 import { defineScheduler, type SchedulerDefinition } from "./definition.ts";
 import { differenceQuotient, linearCombination } from "./elementwise.ts";
-import { f32, sqrt32 } from "./float32.ts";
+import { f32 } from "./float32.ts";
 import { OrderedScheduler, type StepCall } from "./ordered_scheduler.ts";
 import { predictCleanUnscaled } from "./prediction.ts";
 import { type RunOptions, stepsOf } from "./run_options.ts";
@@ -69,14 +70,6 @@ export class EulerAncestralDiscreteScheduler extends OrderedScheduler {
       noise,
     );
   }
-}
-
-/** How far to step down, and how much noise to add to come back up to the next sigma. */
-function ancestralSigmas(sigma: number, next: number): { up: number; down: number } {
-  const variance = f32(sigma * sigma);
-  const nextVariance = f32(next * next);
-  const up = sqrt32(f32(f32(nextVariance * f32(variance - nextVariance)) / variance));
-  return { up, down: sqrt32(f32(nextVariance - f32(up * up))) };
 }
 
 /** What the library knows of EulerAncestralDiscreteScheduler. */

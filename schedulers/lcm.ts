@@ -9,16 +9,16 @@
  */
 
 import { z } from "zod";
-import { InputError } from "../errors/pixstage_error.ts";
 import { addTrainingNoise } from "./add_noise.ts";
 import { alphasCumprod, betaOptions } from "./betas.ts";
 import { defineScheduler, type SchedulerDefinition } from "./definition.ts";
 import { diffusionOptions } from "./diffusion_options.ts";
+import { distilledTimesteps, originalStepsOption } from "./distilled_timesteps.ts";
 import { linearCombination } from "./elementwise.ts";
 import { f32, sqrt32 } from "./float32.ts";
 import { OrderedScheduler, type StepCall } from "./ordered_scheduler.ts";
 import { predictClean } from "./prediction.ts";
-import { type RunOptions, withinTraining } from "./run_options.ts";
+import type { RunOptions } from "./run_options.ts";
 import type { StepResult } from "./scheduler.ts";
 import { trainingLevel } from "./signal_level.ts";
 import { keepWithinBounds } from "./thresholding.ts";
@@ -32,7 +32,7 @@ const options = z.object({
   beta_start: betaOptions.beta_start.unwrap().default(0.00085),
   beta_end: betaOptions.beta_end.unwrap().default(0.012),
   beta_schedule: betaOptions.beta_schedule.unwrap().default("scaled_linear"),
-  original_inference_steps: z.int().min(1).default(50),
+  original_inference_steps: originalStepsOption,
   set_alpha_to_one: z.boolean().default(true),
   timestep_scaling: z.number().default(10),
 });
@@ -47,7 +47,7 @@ export class LCMScheduler extends OrderedScheduler {
 
   /** @param config Its options, parsed. @param run What to lay out. */
   constructor(config: Config, run: RunOptions) {
-    super({ timesteps: layOut(config, run) });
+    super({ timesteps: distilledTimesteps(NAME, config, run) });
     this.#config = config;
     this.#alphas = alphasCumprod(config);
   }
@@ -79,26 +79,6 @@ function boundaryWeights(timestep: number, scaling: number): { skip: number; out
   const scaled = f32(timestep * f32(scaling));
   const total = f32(f32(scaled * scaled) + DATA_VARIANCE);
   return { skip: f32(f32(1 / total) * DATA_VARIANCE), out: f32(scaled / sqrt32(total)) };
-}
-
-/** Timesteps taken evenly from those that the model was distilled on. */
-function layOut(config: Config, run: RunOptions): number[] {
-  const { num_train_timesteps: count, original_inference_steps: original } = config;
-  if (run.timesteps) return withinTraining(run.timesteps, count);
-  const steps = run.steps!;
-  if (original > count || steps > original) {
-    const [what, limit, value] = original > count
-      ? ["original_inference_steps", count, original]
-      : ["steps", original, steps];
-    throw new InputError(
-      "out_of_range",
-      `Cannot lay out ${NAME} as ${what} must be at most ${limit}: current value is ${value}`,
-      { details: { field: "steps" } },
-    );
-  }
-  const interval = Math.floor(count / original);
-  const skip = original / steps;
-  return Array.from({ length: steps }, (_, index) => (original - Math.floor(index * skip)) * interval - 1);
 }
 
 /** What the library knows of LCMScheduler. */

@@ -76,7 +76,7 @@ export class UniPCMultistepScheduler extends OrderedScheduler {
     this.#config = config;
     if (
       !config.lower_order_final && config.final_sigmas_type === "zero" &&
-      this.#orderAt(timesteps.length - 1) > 1
+      config.solver_order > 1 && timesteps.length > 1
     ) {
       throw new SchedulerOptionError(
         NAME,

@@ -16,9 +16,8 @@ import { fromFloat32, toFloat32 } from "../../artifacts/half_precision.ts";
 import { type Tensor, tensor } from "../../artifacts/tensor.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import type { BranchCache } from "../architecture.ts";
-import type { BuiltGraph } from "../onnx/graph_builder.ts";
-import { type CallOptions, type OpenModelOptions, SegmentedModel } from "../segments.ts";
-import { FIRST_RESIDUAL, hiddenName } from "./transformer.ts";
+import { type CallOptions, type OpenModelOptions, type Segment, SegmentedModel } from "../segments.ts";
+import { FIRST_RESIDUAL, hiddenName } from "./transformer_options.ts";
 
 type Values = Readonly<Record<string, Tensor>>;
 
@@ -51,7 +50,7 @@ export class CachedStep implements AsyncDisposable {
    */
   static async open(
     runtime: Runtime,
-    graphs: readonly BuiltGraph[],
+    graphs: readonly Segment[],
     cache: { readonly blocks: number; readonly threshold: number },
     options: OpenModelOptions,
   ): Promise<CachedStep> {

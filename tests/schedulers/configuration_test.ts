@@ -23,7 +23,7 @@ const CHECKPOINT = {
 };
 
 Deno.test("listSchedulers() lists every scheduler with names that find it and options with defaults", () => {
-  assert.equal(listSchedulers().length, 12);
+  assert.equal(listSchedulers().length, 17);
   for (const { name, shortNames, description, options } of listSchedulers()) {
     assert.ok(description.length > 20);
     assert.equal(options.num_train_timesteps, 1000);

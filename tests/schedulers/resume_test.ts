@@ -29,6 +29,13 @@ const VARIANTS: readonly (readonly [string, JsonObject, RunOptions?])[] = [
   ["PNDMScheduler", {}],
   ["PNDMScheduler", { skip_prk_steps: true }],
   ["LCMScheduler", {}],
+  ["TCDScheduler", {}],
+  ["TCDScheduler", {}, { eta: 0.6 }],
+  ["LMSDiscreteScheduler", {}],
+  ["SASolverScheduler", {}],
+  ["SASolverScheduler", { predictor_order: 3, corrector_order: 4, algorithm_type: "noise_prediction" }],
+  ["KDPM2DiscreteScheduler", { use_karras_sigmas: true }],
+  ["KDPM2AncestralDiscreteScheduler", {}],
   ["FlowMatchEulerDiscreteScheduler", { stochastic_sampling: true }],
 ];
 

@@ -130,7 +130,7 @@ Deno.test("createScheduler() refuses options that would give levels which are no
   );
 });
 
-Deno.test("schedules fall, stay within training and lead to no noise, whatever the steps", () => {
+Deno.test("schedules fall, stay within training and lead to no noise or to its first level, whatever the steps", () => {
   const runs = fc.record({
     listing: fc.constantFrom(...listSchedulers()),
     // As many steps as training has visit a timestep twice in some schedulers, and are refused.
@@ -140,7 +140,7 @@ Deno.test("schedules fall, stay within training and lead to no noise, whatever t
   fc.assert(
     fc.property(runs, ({ listing: { name, options }, steps: asked, spacing }) => {
       const steps = Math.max(
-        name === "LCMScheduler" ? Math.min(asked, 50) : asked,
+        /^(LCM|TCD)/.test(name) ? Math.min(asked, 50) : asked,
         name === "PNDMScheduler" ? 4 : 1,
       );
       const { timesteps, sigmas } = createScheduler(
@@ -159,7 +159,7 @@ Deno.test("schedules fall, stay within training and lead to no noise, whatever t
       if (!sigmas) return;
       assert.equal(sigmas.length, timesteps.length + 1);
       assert.ok(sigmas.every((sigma, index) => index === 0 || sigma <= sigmas[index - 1]!));
-      if (name !== "DEISMultistepScheduler") assert.equal(sigmas.at(-1), 0);
+      if (!/^(DEIS|SA)/.test(name)) assert.equal(sigmas.at(-1), 0);
     }),
     { numRuns: 400 },
   );
@@ -188,4 +188,35 @@ Deno.test("LCM in one step gives the denoised sample, with its boundary conditio
   });
   assert.deepEqual(result.sample, result.predictedOriginal);
   assert.deepEqual(drawn, []);
+});
+
+Deno.test("options that some runs cannot take are refused for these alone", () => {
+  const sde = { algorithm_type: "sde-dpmsolver", solver_order: 3, final_sigmas_type: "sigma_min" };
+  const unipc = { lower_order_final: false };
+  // A short run ends with lower orders, and begins with them.
+  for (const steps of [1, 2, 3, 4]) createScheduler("DPMSolverMultistepScheduler", sde, { steps });
+  createScheduler("unipc", unipc, { steps: 1 });
+  const refused = [
+    ["DPMSolverMultistepScheduler", sde, 5, /solver_order must be 1 or 2 with algorithm_type sde-dpmsolver/],
+    ["unipc", unipc, 2, /lower_order_final must be true with final_sigmas_type zero, beyond one step/],
+  ] as const;
+  for (const [name, config, steps, message] of refused) {
+    assert.throws(() => createScheduler(name, config, { steps }), {
+      code: "invalid_scheduler_option",
+      message,
+    });
+  }
+});
+
+Deno.test("noise levels of a flow that fall below 0 are spaced by quantiles, and by no root or logarithm", () => {
+  const config = { use_dynamic_shifting: true, time_shift_type: "linear" };
+  const create = (spacing: string) =>
+    createScheduler("FlowMatchEulerDiscreteScheduler", { ...config, [spacing]: true }, {
+      steps: 7,
+      mu: -0.4,
+    });
+  assert.ok(create("use_beta_sigmas").sigmas!.some((sigma) => sigma < 0));
+  for (const spacing of ["use_karras_sigmas", "use_exponential_sigmas"]) {
+    assert.throws(() => create(spacing), { code: "invalid_schedule" });
+  }
 });

@@ -270,15 +270,13 @@ export async function matchSteps(part: PictureGoldens, golden: FromPictureCase):
   );
   values.hold("latents_init", joined(begun));
   const calls = settings.timesteps.map((_, call) => taken.map((steps) => steps[call]!));
-  const gather = (pick: (step: DenoiseStep) => Float32Array, some = calls): Float32Array =>
-    joined(some.flatMap((row) => row.map(pick)));
-  values.hold("noise_pred", gather(({ prediction }) => prediction));
-  values.hold("latents", gather(({ sample }) => sample));
-  const { calls: few } = golden.tensors["latents_before_blend"] ?? {};
-  values.hold(
-    "latents_before_blend",
-    gather(({ stepped }) => stepped, few ? few.map((call) => calls[call]!) : calls),
-  );
+  const gather = (tensor: string, pick: (step: DenoiseStep) => Float32Array): Float32Array => {
+    const { calls: stored = [...calls.keys()] } = golden.tensors[tensor] ?? {};
+    return joined(stored.flatMap((call) => calls[call]!.map(pick)));
+  };
+  values.hold("noise_pred", gather("noise_pred", ({ prediction }) => prediction));
+  values.hold("latents", gather("latents", ({ sample }) => sample));
+  values.hold("latents_before_blend", gather("latents_before_blend", ({ stepped }) => stepped));
 
   // 5. Decode.
   const latents = tensor(

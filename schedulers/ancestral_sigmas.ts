@@ -1,0 +1,19 @@
+// This module is browser compatible.
+
+/**
+ * How an ancestral step divides its way between falling and fresh noise.
+ *
+ * Source: diffusers `schedulers/scheduling_euler_ancestral_discrete.py` and `scheduling_k_dpm_2_ancestral_discrete.py`.
+ *
+ * @module
+ */
+
+import { f32, sqrt32 } from "./float32.ts";
+
+/** How far to step down from `sigma`, and how much noise to add to come back up to `next`. */
+export function ancestralSigmas(sigma: number, next: number): { readonly up: number; readonly down: number } {
+  const variance = f32(sigma * sigma);
+  const nextVariance = f32(next * next);
+  const up = sqrt32(f32(f32(nextVariance * f32(variance - nextVariance)) / variance));
+  return { up, down: sqrt32(f32(nextVariance - f32(up * up))) };
+}
