@@ -22,6 +22,7 @@ const originSchema = z.looseObject({
   guidanceScale: z.number().optional(),
   strength: z.number().optional(),
   guidanceInterval: z.array(z.number()).optional(),
+  stepCache: z.number().optional(),
   pag: z.looseObject({ scale: z.number() }).optional(),
   model: z.string().optional(),
 });
@@ -53,6 +54,7 @@ export function describePicture(
     "Denoising strength": origin.strength,
     "PAG scale": origin.pag?.scale,
     "Guidance interval": origin.guidanceInterval?.join("-"),
+    "Step cache": origin.stepCache,
     Seed: origin.seeds?.[image],
     Size: `${width}x${height}`,
     Model: origin.model,
