@@ -24,6 +24,7 @@ const originSchema = z.looseObject({
   guidanceInterval: z.array(z.number()).optional(),
   pag: z.looseObject({ scale: z.number() }).optional(),
   model: z.string().optional(),
+  loras: z.array(z.looseObject({ name: z.string(), weight: z.number() })).optional(),
 });
 
 /**
@@ -56,6 +57,7 @@ export function describePicture(
     Seed: origin.seeds?.[image],
     Size: `${width}x${height}`,
     Model: origin.model,
+    LoRAs: origin.loras?.map(({ name, weight }) => `${name} ${weight}`).join(" + "),
   }).filter(([, value]) => value !== undefined).map(([name, value]) => `${name}: ${quoted(String(value))}`);
   const lines = [
     origin.prompts?.[prompt],
