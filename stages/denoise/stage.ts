@@ -251,6 +251,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
       scheduler: settings.schedulerName,
       steps: settings.steps,
       ...guidance,
+      ...loras.metadata,
       ...(settings.picture ? { strength: settings.picture.strength } : {}),
     }),
     start: (run) => adviseOnMemory("denoise", LESS_MEMORY, denoise(work, run)),
