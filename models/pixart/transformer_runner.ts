@@ -180,11 +180,13 @@ export class PixArtTransformer implements AsyncDisposable {
     };
     // Most texts are short; building finds a missing weight before anything is opened.
     const likely = build(absorbs);
+    // A ControlNet cuts the transformer into many sessions, whose pools would each keep the activations of a block.
+    const opening = control ? { ...options, memoryPool: false } : options;
     const openStep = (shortText: boolean): Promise<StepModel> => {
       const graphs = shortText === absorbs ? likely : build(shortText);
       return stepCache === undefined
-        ? SegmentedModel.open(runtime, graphs, options)
-        : CachedStep.open(runtime, graphs, { blocks: config.num_layers, threshold: stepCache }, options);
+        ? SegmentedModel.open(runtime, graphs, opening)
+        : CachedStep.open(runtime, graphs, { blocks: config.num_layers, threshold: stepCache }, opening);
     };
     const batchesTexts = sumType === "float16";
     return new PixArtTransformer(config, text, openStep, {
