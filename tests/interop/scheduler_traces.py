@@ -127,10 +127,10 @@ def trace(name: str, config: dict, run: dict, seed: int) -> dict:
     return {**line, "timesteps": timesteps, "sigmas": sigmas, "initNoiseSigma": initial, **reference}
 
 
-def draw_traces(seed: int, count: int) -> None:
+def draw_traces(seed: int, count: int, names: tuple[str, ...]) -> None:
     rng = random.Random(seed)
     for _ in range(count):
-        name = rng.choice(tuple(OPTIONS))
+        name = rng.choice(names)
         config = draw_configuration(rng, name)
         run = draw_run(rng, name, config)
         sys.stdout.write(json.dumps(trace(name, config, run, rng.getrandbits(32))) + "\n")
@@ -146,6 +146,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--count", type=int)
+    parser.add_argument("--only", default=",".join(OPTIONS), help="the schedulers that are drawn, with commas between")
     parser.add_argument("--floors", help="a file of runs, a line each, whose noise floor is measured")
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
@@ -155,7 +156,7 @@ def main() -> None:
     if options.floors:
         measure_floors([json.loads(line) for line in open(options.floors)])
     else:
-        draw_traces(options.seed, options.count)
+        draw_traces(options.seed, options.count, tuple(options.only.split(",")))
 
 
 main()
