@@ -59,10 +59,11 @@ export function orientationOf(bytes: Uint8Array, format: PictureFormat): number 
 export function turnUpright(pixels: Pixels, orientation: number): Pixels {
   const turn = TURNS[orientation];
   if (turn === undefined) return pixels;
-  const { width: columns, height: rows, data } = pixels;
+  const { width: columns, height: rows, data, alpha } = pixels;
   const isOnItsSide = orientation >= FIRST_ON_ITS_SIDE;
   const [width, height] = isOnItsSide ? [rows, columns] : [columns, rows];
   const turned = new Uint8Array(data.length);
+  const turnedAlpha = alpha && new Uint8Array(alpha.length);
   for (let y = 0, to = 0; y < height; y++) {
     for (let x = 0; x < width; x++, to += 3) {
       const [column, row] = turn(x, y, columns - 1, rows - 1);
@@ -70,7 +71,8 @@ export function turnUpright(pixels: Pixels, orientation: number): Pixels {
       turned[to] = data[from]!;
       turned[to + 1] = data[from + 1]!;
       turned[to + 2] = data[from + 2]!;
+      if (turnedAlpha) turnedAlpha[to / 3] = alpha![from / 3]!;
     }
   }
-  return { width, height, data: turned };
+  return { width, height, data: turned, ...(turnedAlpha ? { alpha: turnedAlpha } : {}) };
 }

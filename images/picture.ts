@@ -146,7 +146,7 @@ export function readPictureHeader(bytes: Uint8Array): PictureHeader {
 }
 
 /**
- * Reads a picture file. Any kind of colour becomes 8-bit RGB; transparency is dropped.
+ * Reads a picture file. Any kind of colour becomes 8-bit RGB; transparency stands beside it.
  *
  * @param bytes A PNG, JPEG or WebP file.
  * @param options How it is read.

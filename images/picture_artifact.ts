@@ -28,8 +28,28 @@ export async function readPictureArtifact(
   bytes: Uint8Array,
   options: DecodePictureOptions = {},
 ): Promise<Artifact> {
+  return pictureArtifact(await readUpright(bytes, options));
+}
+
+/**
+ * Reads a picture file, upright.
+ *
+ * @param bytes A PNG, JPEG or WebP file.
+ * @param options How many pixels it may have.
+ * @throws {FormatError} if it is none of these, or not sound.
+ * @throws {InputError} if it has more pixels than are accepted.
+ */
+export async function readUpright(bytes: Uint8Array, options: DecodePictureOptions = {}): Promise<Pixels> {
   const { pixels, format } = await decodePicture(bytes, options);
-  return pictureArtifact(turnUpright(pixels, orientationOf(bytes, format)));
+  return turnUpright(pixels, orientationOf(bytes, format));
+}
+
+/** The transparent part of a picture in white, where it has one: what the OpenAI API takes for a mask. */
+export function transparentPart({ width, height, alpha }: Pixels): Pixels | undefined {
+  if (!alpha) return undefined;
+  const data = new Uint8Array(alpha.length * CHANNELS);
+  for (let i = 0; i < data.length; i++) data[i] = 255 - alpha[Math.floor(i / CHANNELS)]!;
+  return { width, height, data };
 }
 
 /** A picture as an artifact of kind `image` with the tensor `image`, uint8 [1, 3, height, width]. */

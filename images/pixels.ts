@@ -17,6 +17,8 @@ export interface Pixels {
   readonly height: number;
   /** `height × width × 3` values, row by row, red, green, blue. */
   readonly data: Uint8Array;
+  /** How opaque each pixel was, `height × width` values, where the picture is from a file and some were not. */
+  readonly alpha?: Uint8Array | undefined;
 }
 
 /**

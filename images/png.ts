@@ -13,6 +13,7 @@ import { checkPictureSize, type PictureHeader } from "./picture_header.ts";
 import { checkPixels, type Pixels } from "./pixels.ts";
 import { type PngChunk, readPngChunks, writePngChunks } from "./png_chunks.ts";
 import { filterRows } from "./png_filter.ts";
+import { fromRgba, withAlpha } from "./rgba.ts";
 import { decodePngText, encodePngText } from "./png_text.ts";
 
 /** Samples of a pixel, and the bit depths allowed, by colour type. */
@@ -84,7 +85,7 @@ export function readPngHeader(bytes: Uint8Array): PictureHeader {
 }
 
 /**
- * Reads a PNG file. Any colour type and depth becomes 8-bit RGB; transparency is dropped.
+ * Reads a PNG file. Any colour type and depth becomes 8-bit RGB, with `alpha` where a pixel is not opaque.
  *
  * @param bytes The file.
  * @param maxPixels The most pixels to accept.
@@ -107,9 +108,10 @@ export function decodePng(bytes: Uint8Array, maxPixels: number): Pixels {
     const rows = { type: "IDAT", data: zlibSync(inflateRows(chunks, header), { level: 0 }) };
     const palette = chunks.filter(({ type }) => indexed && type === "PLTE");
     if (indexed && palette.length !== 1) throw new Error(`it has ${palette.length} palettes`);
+    const transparency = chunks.filter(({ type }) => indexed && type === "tRNS").slice(0, 1);
     const end = { type: "IEND", data: new Uint8Array(0) };
-    const decoded = decode(writePngChunks([chunks[0]!, ...palette, rows, end]));
-    return { width, height, data: toRgb(decoded) };
+    const decoded = decode(writePngChunks([chunks[0]!, ...palette, ...transparency, rows, end]));
+    return toPixels(decoded);
   } catch (error) {
     const reason = error instanceof Error ? error.message : error;
     throw new FormatError(`Cannot decode png as its data must be sound: ${reason}`, { cause: error });
@@ -166,6 +168,23 @@ function inflateRows(chunks: readonly PngChunk[], header: PngHeader): Uint8Array
   const rows = unzlibSync(compressed, { out: new Uint8Array(expected) });
   if (rows.length !== expected) throw new Error(`${rows.length} bytes of ${expected}`);
   return rows;
+}
+
+/** 8-bit RGB of whatever fast-png decoded, with its alpha. */
+function toPixels(png: DecodedPng): Pixels {
+  const { width, height, channels, data, depth, palette } = png;
+  if (palette?.some((entry) => entry.length === 4)) {
+    const rgba = convertIndexedToRgb(png);
+    return fromRgba({ width, height, data: new Uint8ClampedArray(rgba), colorSpace: "srgb" } as ImageData);
+  }
+  const pixels = { width, height, data: toRgb(png) };
+  if (palette !== undefined || channels % 2 === 1) return pixels;
+  // Of two channels or four, the last one is alpha.
+  const alpha = Uint8Array.from(
+    { length: width * height },
+    (_, i) => data[(i + 1) * channels - 1]! >> (depth - 8),
+  );
+  return withAlpha(pixels, alpha);
 }
 
 /** 8-bit RGB of whatever fast-png decoded. */

@@ -8,6 +8,9 @@
 
 import { checkPixels, type Pixels } from "./pixels.ts";
 
+/** The alpha of an opaque pixel. */
+const OPAQUE = 255;
+
 /**
  * Adds an opaque alpha channel.
  *
@@ -29,17 +32,24 @@ export function toRgba(pixels: Pixels): ImageData {
 }
 
 /**
- * Drops the alpha channel.
+ * Takes the alpha channel apart.
  *
  * @param image What a codec gave.
- * @returns The picture.
+ * @returns The picture, with `alpha` where a pixel is not opaque.
  */
 export function fromRgba({ width, height, data }: ImageData): Pixels {
   const rgb = new Uint8Array(width * height * 3);
+  const alpha = new Uint8Array(width * height);
+  for (let from = 3, to = 0; to < alpha.length; from += 4, to++) alpha[to] = data[from]!;
   for (let from = 0, to = 0; to < rgb.length; from += 4, to += 3) {
     rgb[to] = data[from]!;
     rgb[to + 1] = data[from + 1]!;
     rgb[to + 2] = data[from + 2]!;
   }
-  return { width, height, data: rgb };
+  return withAlpha({ width, height, data: rgb }, alpha);
+}
+
+/** A picture with how opaque its pixels are, where one is not. */
+export function withAlpha(pixels: Pixels, alpha: Uint8Array): Pixels {
+  return alpha.every((value) => value === OPAQUE) ? pixels : { ...pixels, alpha };
 }

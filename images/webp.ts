@@ -82,7 +82,7 @@ export function readWebpHeader(bytes: Uint8Array): PictureHeader {
 }
 
 /**
- * Reads a WebP file. Transparency is dropped.
+ * Reads a WebP file. `alpha` says which pixels are not opaque.
  *
  * @param bytes The file.
  * @param maxPixels The most pixels to accept.

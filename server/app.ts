@@ -26,15 +26,20 @@ import { pathBelow } from "./public_address.ts";
 import { router } from "./router.ts";
 import { artifactRoutes } from "./routes/artifacts.ts";
 import { documentRoutes } from "./routes/document.ts";
+import { editRoutes, EDITS_PATH } from "./routes/edits.ts";
 import { imageRoutes } from "./routes/images.ts";
 import { jobRoutes } from "./routes/jobs.ts";
 import { loraRoutes } from "./routes/loras.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { operationRoutes } from "./routes/operation.ts";
 import { stageRoutes } from "./routes/stages.ts";
+import { uploadRoutes, UPLOADS_PATH } from "./routes/uploads.ts";
 import { traceRequest } from "./spans.ts";
 import { importMapHash, studioRoutes } from "./studio/routes.ts";
 import { watchBody } from "./watch_body.ts";
+
+/** Paths that take picture files. */
+const UPLOAD_PATHS: readonly string[] = [EDITS_PATH, UPLOADS_PATH];
 
 /** What the log and the figures count where the client did not wait for the answer, as nginx does. */
 const CLIENT_GONE = 499;
@@ -61,6 +66,8 @@ export interface AppOptions {
 export function apiRoutes(context: ServerContext) {
   return router()
     .route("/", imageRoutes(context))
+    .route("/", editRoutes(context))
+    .route("/", uploadRoutes(context))
     .route("/", modelRoutes(context))
     .route("/", loraRoutes(context))
     .route("/", jobRoutes(context))
@@ -71,7 +78,7 @@ export function apiRoutes(context: ServerContext) {
 /** Makes the application. */
 export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
   const { context, apiKey, allowedHosts, basePath, corsOrigins, metrics, log } = options;
-  const { maxBodyBytes, maxArtifactBytes } = context.limits;
+  const { maxBodyBytes, maxArtifactBytes, maxUploadBytes } = context.limits;
   const app = router({ getPath: (request) => pathBelow(getPath(request), basePath) });
 
   // 1. Every request has an id, is counted and logged.
@@ -132,9 +139,11 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
       },
     });
   const [small, large] = [tooLarge(maxBodyBytes), tooLarge(maxArtifactBytes)];
+  const uploads = tooLarge(maxUploadBytes);
   const bounded = boundJson(context.limits);
   const isArtifact = ({ path }: HonoRequest): boolean => path.startsWith("/v1/artifacts/");
-  app.use((c, next) => (isArtifact(c.req) ? large : small)(c, next));
+  const isUpload = ({ path }: HonoRequest): boolean => UPLOAD_PATHS.includes(path);
+  app.use((c, next) => (isArtifact(c.req) ? large : isUpload(c.req) ? uploads : small)(c, next));
   // An artifact is no JSON, whatever its Content-Type says, and its body can be read only once.
   app.use((c, next) => isArtifact(c.req) ? next() : bounded(c, next));
 

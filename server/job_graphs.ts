@@ -41,13 +41,21 @@ export function findModel(
 
 /** The names that stages may give for a model. */
 export function modelNames(
-  { models, decoders, transformers, loras }: Pick<
+  { models, decoders, transformers, controlnets, loras }: Pick<
     ServerContext,
-    "models" | "decoders" | "transformers" | "loras"
+    "models" | "decoders" | "transformers" | "controlnets" | "loras"
   >,
 ): ModelNames {
   const names = (served: readonly { readonly name: string }[]) => served.map(({ name }) => name);
-  return { whole: names(models), decoders, transformers, loras: names(loras) };
+  return { whole: names(models), decoders, transformers, controlnets, loras: names(loras) };
+}
+
+/** Pictures that a request begins from, by the ids of their artifacts. */
+export interface RequestPictures {
+  /** The picture. */
+  readonly image?: string | undefined;
+  /** What of it is repainted: white. */
+  readonly mask?: string | undefined;
 }
 
 /**
@@ -56,6 +64,7 @@ export function modelNames(
  * @param request The request, parsed.
  * @param context What the server has.
  * @param path Where the request stands in the body, for errors.
+ * @param pictures The pictures that it begins from.
  * @returns The graph, checked.
  * @throws {ApiError} with the first fault.
  */
@@ -63,6 +72,7 @@ export function pictureGraph(
   request: PictureRequestInput,
   context: ServerContext,
   path: readonly string[],
+  pictures: RequestPictures = {},
 ): GraphDocument {
   const { limits, models: served } = context;
   const models = modelNames(context);
@@ -70,7 +80,8 @@ export function pictureGraph(
   findModel(served, request.model, [...path, "model"].join("."));
   let graph;
   try {
-    graph = textToImage(request);
+    const named = (artifact: string | undefined) => artifact === undefined ? undefined : { artifact };
+    graph = textToImage(request, { image: named(pictures.image), mask: named(pictures.mask) });
   } catch (error) {
     if (!(error instanceof PixstageError) || error.fault !== "caller") throw error;
     throw ApiError.from(error, { path });

@@ -48,9 +48,11 @@ export interface Limits {
   readonly keptJobs: number;
   /** Jobs on one page of a list. */
   readonly maxPage: number;
-  /** Pictures that may wait to be written as files; more are answered with 429. */
+  /** Largest body of a request that carries picture files, in bytes. */
+  readonly maxUploadBytes: number;
+  /** Pictures that may wait to be written or read as files; more are answered with 429. */
   readonly maxPictures: number;
-  /** The most pixels of a picture that is written as a file. */
+  /** The most pixels of a picture that is written or read as a file. */
   readonly maxPicturePixels: number;
 }
 
@@ -77,6 +79,7 @@ export const DEFAULT_LIMITS: Limits = {
   maxHeaderBytes: 1 << 17,
   keptJobs: 1000,
   maxPage: 100,
+  maxUploadBytes: 1 << 25,
   maxPictures: 64,
   maxPicturePixels: 1 << 24,
 };

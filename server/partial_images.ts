@@ -1,8 +1,11 @@
 import type { RunEvent } from "../graph/events.ts";
 
+/** What the OpenAI API calls the events of a stream: of pictures that are made, or edited. */
+export type PictureEvents = "image_generation" | "image_edit";
+
 /** A preview as the OpenAI API sends it. */
 export interface PartialImage {
-  readonly type: "image_generation.partial_image";
+  readonly type: `${PictureEvents}.partial_image`;
   readonly b64_json: string;
   readonly partial_image_index: number;
   readonly created_at: number;
@@ -15,11 +18,13 @@ export interface PartialImage {
 /** Picks, of the previews of a run, as many as were asked for, evenly over its steps. */
 export class PartialImages {
   #wanted: number;
+  #events: PictureEvents;
   #steps = 0;
   #sent = new Map<number, number>();
 
-  /** @param wanted How many previews of each picture. */
-  constructor(wanted: number) {
+  /** @param wanted How many previews of each picture. @param events What the stream's events are called. */
+  constructor(wanted: number, events: PictureEvents) {
+    this.#events = events;
     this.#wanted = wanted;
   }
 
@@ -31,7 +36,7 @@ export class PartialImages {
     if (sent >= this.#wanted || event.step < this.#steps * (sent + 1) / (this.#wanted + 1)) return undefined;
     this.#sent.set(event.image, sent + 1);
     return {
-      type: "image_generation.partial_image",
+      type: `${this.#events}.partial_image`,
       b64_json: event.png,
       partial_image_index: sent,
       created_at: Math.floor(Date.now() / 1000),

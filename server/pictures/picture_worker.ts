@@ -1,6 +1,6 @@
 /**
- * The thread that writes pictures of artifacts as files. Of an artifact with several pictures it reads the one that is
- * wanted, and it does one picture at a time.
+ * The thread that writes pictures of artifacts as files, and puts files into the store as artifacts. Of an artifact with
+ * several pictures it reads the one that is wanted, and it does one picture at a time.
  *
  * @module
  */
@@ -17,12 +17,13 @@ import { describePicture } from "../../graph/describe_picture.ts";
 import { storedOrigin } from "../../graph/lineage.ts";
 import { describeOrigin } from "../../graph/provenance.ts";
 import { encodePicture } from "../../images/picture.ts";
+import { pictureArtifact, readUpright, transparentPart } from "../../images/picture_artifact.ts";
 import { type Pixels, toPixels } from "../../images/pixels.ts";
-import { type PictureReply, type PictureTask, pictureTaskSchema } from "./picture_order.ts";
+import { type PictureReply, pictureTaskSchema, type ReadTask, type WriteTask } from "./picture_order.ts";
 import { shrink } from "./shrink.ts";
 
 /** The pixels of one picture of an artifact; undefined where it holds no such picture. */
-async function readPicture({ path, maxPixels, order }: PictureTask): Promise<Pixels | undefined> {
+async function readPicture({ path, maxPixels, order }: WriteTask): Promise<Pixels | undefined> {
   const header = await readSafetensorsFileHeader(path);
   const image = header.tensors.get("image");
   if (outlineOfFile(header, path).kind !== "image" || !image) return undefined;
@@ -48,7 +49,7 @@ async function readPicture({ path, maxPixels, order }: PictureTask): Promise<Pix
   return toPixels(tensor("float32", [1, 3, height, width], data))[0];
 }
 
-async function writePicture(task: PictureTask): Promise<PictureReply> {
+async function writePicture(task: WriteTask): Promise<PictureReply> {
   const { id, store: folder, path, order } = task;
   const { artifact, image, format, quality, atLeast } = order;
   const pixels = await readPicture(task);
@@ -65,11 +66,29 @@ async function writePicture(task: PictureTask): Promise<PictureReply> {
   return { id, file: await encodePicture(pixels, { ...options, metadata }) };
 }
 
+/** Puts a picture file into the store, and its transparent part beside it. */
+async function takePicture({ id, store: folder, maxPixels, bytes }: ReadTask): Promise<PictureReply> {
+  const pixels = await readUpright(bytes, { maxPixels });
+  const store = new FolderStore(folder);
+  const transparent = transparentPart(pixels);
+  return {
+    id,
+    read: {
+      artifact: await store.put(pictureArtifact(pixels)),
+      width: pixels.width,
+      height: pixels.height,
+      transparent: transparent ? await store.put(pictureArtifact(transparent)) : null,
+    },
+  };
+}
+
 let last = Promise.resolve();
 
 self.onmessage = ({ data }: MessageEvent<unknown>): void => {
   const task = pictureTaskSchema.parse(data);
-  last = last.then(() => writePicture(task)).catch((error): PictureReply => ({
+  last = last.then(() => "bytes" in task ? takePicture(task) : writePicture(task)).catch((
+    error,
+  ): PictureReply => ({
     id: task.id,
     error: serializeError(error),
   })).then((reply) => self.postMessage(reply, "file" in reply ? [reply.file.buffer] : []));

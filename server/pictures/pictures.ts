@@ -1,9 +1,11 @@
 /**
- * Pictures of artifacts as files, written by a thread of their own, so that the server goes on answering.
+ * Pictures of artifacts as files, and files as artifacts: written and read by a thread of their own, so that the server goes
+ * on answering.
  *
  * @module
  */
 
+import { InternalError } from "../../errors/pixstage_error.ts";
 import { deserializeError } from "../../errors/serialized_error.ts";
 import { ApiError } from "../api_error.ts";
 import type { ArtifactFiles } from "../artifact_files.ts";
@@ -12,23 +14,24 @@ import {
   type PictureReply,
   pictureReplySchema,
   type PictureTask,
+  type ReadPicture,
 } from "./picture_order.ts";
 
-/** Bounds of what is written. */
+/** Bounds of what is written and read. */
 export interface PictureLimits {
-  /** Pictures that may wait to be written; more are answered with 429. */
+  /** Pictures that may wait to be written or read; more are answered with 429. */
   readonly maxPictures: number;
   /** The most pixels that a picture may have. */
   readonly maxPicturePixels: number;
 }
 
-/** Writes pictures of artifacts as files. */
+/** Writes pictures of artifacts as files, and reads files as artifacts. */
 export class Pictures {
   #store: string;
   #files: ArtifactFiles;
   #limits: PictureLimits;
   #worker: Worker | undefined;
-  #waiting = new Map<number, PromiseWithResolvers<Uint8Array<ArrayBuffer> | undefined>>();
+  #waiting = new Map<number, PromiseWithResolvers<PictureReply>>();
   #next = 0;
   #orders = 0;
 
@@ -51,39 +54,60 @@ export class Pictures {
    * @throws {PixstageError} if the artifact's picture cannot be shown.
    */
   async write(order: PictureOrder): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    const { maxPictures, maxPicturePixels } = this.#limits;
-    if (this.#orders >= maxPictures) {
-      throw new ApiError("queue_full", `${this.#orders} pictures wait to be written: try again later`, {
-        headers: { "retry-after": "1" },
-      });
+    return await this.#counted(async () => {
+      const found = await this.#files.find(order.artifact);
+      const reply = found && await this.#ask({ path: found.path, order });
+      return reply && "file" in reply ? reply.file : undefined;
+    });
+  }
+
+  /**
+   * Puts a picture file into the store.
+   *
+   * @param bytes A PNG, JPEG or WebP file; its memory is handed over.
+   * @returns The artifact.
+   * @throws {ApiError} 429 if too many pictures wait.
+   * @throws {PixstageError} if it is no sound picture, or has too many pixels.
+   */
+  async read(bytes: Uint8Array<ArrayBuffer>): Promise<ReadPicture> {
+    return await this.#counted(async () => {
+      const reply = await this.#ask({ bytes }, [bytes.buffer]);
+      if ("read" in reply) return reply.read;
+      throw new InternalError("The thread that reads pictures gave no picture");
+    });
+  }
+
+  /** Counts before the first wait, so that no number of requests gets past the bound at once. */
+  async #counted<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#orders >= this.#limits.maxPictures) {
+      throw new ApiError(
+        "queue_full",
+        `${this.#orders} pictures wait to be written or read: try again later`,
+        {
+          headers: { "retry-after": "1" },
+        },
+      );
     }
-    // Counted before the first wait, so that no number of requests gets past the bound at once.
     this.#orders++;
     try {
-      const found = await this.#files.find(order.artifact);
-      return found && await this.#write(order, found.path, maxPicturePixels);
+      return await work();
     } finally {
       this.#orders--;
     }
   }
 
-  async #write(
-    order: PictureOrder,
-    path: string,
-    maxPixels: number,
-  ): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  async #ask(
+    what: { readonly path: string; readonly order: PictureOrder } | {
+      readonly bytes: Uint8Array<ArrayBuffer>;
+    },
+    transfer: Transferable[] = [],
+  ): Promise<PictureReply> {
     const id = this.#next++;
-    const task: PictureTask = {
-      id,
-      store: this.#store,
-      path,
-      maxPixels,
-      order,
-    };
-    const reply = Promise.withResolvers<Uint8Array<ArrayBuffer> | undefined>();
+    const task: PictureTask = { id, store: this.#store, maxPixels: this.#limits.maxPicturePixels, ...what };
+    const reply = Promise.withResolvers<PictureReply>();
     this.#waiting.set(id, reply);
     this.#worker ??= this.#start();
-    this.#worker.postMessage(task);
+    this.#worker.postMessage(task, transfer);
     return await reply.promise;
   }
 
@@ -107,7 +131,7 @@ export class Pictures {
     const waiting = this.#waiting.get(reply.id);
     this.#waiting.delete(reply.id);
     if ("error" in reply) waiting?.reject(deserializeError(reply.error));
-    else waiting?.resolve("file" in reply ? reply.file : undefined);
+    else waiting?.resolve(reply);
   }
 
   #end(error: ApiError): void {

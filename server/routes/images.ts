@@ -1,5 +1,5 @@
 /**
- * `POST /v1/images/generations`, as clients of the OpenAI API speak it.
+ * `POST /v1/images/generations`, as clients of the OpenAI API speak it, and the answer that edits have too.
  *
  * @module
  */
@@ -11,12 +11,13 @@ import { ApiError } from "../api_error.ts";
 import { queueClient } from "../client_name.ts";
 import type { ServerContext, ServerEnv } from "../context.ts";
 import { eventStream } from "../event_stream.ts";
-import { PartialImages } from "../partial_images.ts";
+import { PartialImages, type PictureEvents } from "../partial_images.ts";
 import type { Job } from "../jobs/job.ts";
 import { jobReply, picturePath } from "../job_reply.ts";
-import { findModel, orderOf, pictureGraph } from "../job_graphs.ts";
+import { findModel, orderOf, pictureGraph, type RequestPictures } from "../job_graphs.ts";
 import { router } from "../router.ts";
 import {
+  type AnyImageRequest,
   type ImageRequest,
   imageRequestSchema,
   imagesResponseSchema,
@@ -62,44 +63,65 @@ const FIELD_NAMES: Readonly<Record<string, string>> = {
   pagLayers: "pag_layers",
   pagAdaptiveScale: "pag_adaptive_scale",
   negativePrompt: "negative_prompt",
+  softMask: "soft_mask",
 };
 
 /** The routes. */
 export function imageRoutes(server: ServerContext) {
-  return router().openapi(route, async (context) => {
-    const settled = settleImageRequest(context.req.valid("json"));
-    const { request } = settled;
-    const job = await submit(settled, context, server);
-    if (request.stream) return streamPictures(context, job, request, server);
-    const over = await server.jobs.ended(job.id, context.req.raw.signal);
-    if (!over || over.completed === null) {
-      // The client has gone, or the server is going.
-      server.jobs.cancel(job.id);
-      throw new ApiError("interrupted", "The request was interrupted");
-    }
-    const data = await pictures(over, request, context, server);
-    return context.json({
-      created: Math.floor(over.created),
-      data,
-      output_format: request.output_format ?? "png",
-      size: sizeOf(over),
-      warnings: over.warnings,
-    }, 200);
-  });
+  return router().openapi(
+    route,
+    (context) => answerPictures(settleImageRequest(context.req.valid("json")), context, server),
+  );
+}
+
+/**
+ * Makes the pictures of a request, and answers with them.
+ *
+ * @param settled The request.
+ * @param context The request at hand.
+ * @param server What the server has.
+ * @param from The pictures that it begins from, where it edits one.
+ */
+export async function answerPictures(
+  settled: SettledImageRequest,
+  context: Context<ServerEnv>,
+  server: ServerContext,
+  from?: RequestPictures,
+) {
+  const { request } = settled;
+  const job = await submit(settled, context, server, from);
+  if (request.stream) {
+    return streamPictures(context, job, request, server, from ? "image_edit" : "image_generation");
+  }
+  const over = await server.jobs.ended(job.id, context.req.raw.signal);
+  if (!over || over.completed === null) {
+    // The client has gone, or the server is going.
+    server.jobs.cancel(job.id);
+    throw new ApiError("interrupted", "The request was interrupted");
+  }
+  const data = await pictures(over, request, context, server);
+  return context.json({
+    created: Math.floor(over.created),
+    data,
+    output_format: request.output_format ?? "png",
+    size: sizeOf(over),
+    warnings: over.warnings,
+  }, 200);
 }
 
 async function submit(
   { request, warnings, called }: SettledImageRequest,
   context: Context<ServerEnv>,
   server: ServerContext,
+  from: RequestPictures | undefined,
 ): Promise<Job> {
   using place = server.jobs.reserve(queueClient(context, request.user));
   const pictureRequest = toPictureRequest(request, server);
   try {
-    const graph = pictureGraph(pictureRequest, server, []);
+    const graph = pictureGraph(pictureRequest, server, [], from);
     const order = await orderOf({
       kind: "picture",
-      request: pictureRequest,
+      request: { ...pictureRequest, ...from },
       graph,
       previews: Boolean(request.stream && request.partial_images),
       warnings,
@@ -116,7 +138,7 @@ async function submit(
   }
 }
 
-function toPictureRequest(request: ImageRequest, { models }: ServerContext): PictureRequestInput {
+function toPictureRequest(request: AnyImageRequest, { models }: ServerContext): PictureRequestInput {
   const { prompt, n, size, seed, steps, guidance_scale, guidance_interval, negative_prompt, scheduler } =
     request;
   const isSized = typeof size === "string" && size !== "auto";
@@ -132,6 +154,8 @@ function toPictureRequest(request: ImageRequest, { models }: ServerContext): Pic
     pagLayers: request.pag_layers,
     pagAdaptiveScale: request.pag_adaptive_scale,
     loras: request.loras,
+    strength: request.strength,
+    softMask: request.soft_mask,
     wildcards: request.wildcards,
     negativePrompt: negative_prompt,
     scheduler,
@@ -184,13 +208,14 @@ function streamPictures(
   job: Job,
   request: ImageRequest,
   server: ServerContext,
+  events: PictureEvents,
 ): Response {
   return eventStream(context, server, async (stream, gone) => {
     gone.addEventListener("abort", () => server.jobs.cancel(job.id));
     const send = async <E extends { readonly type: string }>(event: E): Promise<void> =>
       await stream.writeSSE({ event: event.type, data: JSON.stringify(event) });
     try {
-      const previews = new PartialImages(request.partial_images ?? 0);
+      const previews = new PartialImages(request.partial_images ?? 0, events);
       for await (const { data } of server.jobs.follow(job.id, 0, gone, true)) {
         const found = previews.take(JSON.parse(data));
         if (found) await send(found);
@@ -198,7 +223,7 @@ function streamPictures(
       const over = server.jobs.get(job.id)!;
       for (const { b64_json, url, seed } of await pictures(over, request, context, server)) {
         await send({
-          type: "image_generation.completed",
+          type: `${events}.completed`,
           ...(b64_json === undefined ? { url } : { b64_json }),
           created_at: Math.floor(over.created),
           size: sizeOf(over),

@@ -131,8 +131,9 @@ export function jobRoutes(server: ServerContext) {
       // A full queue refuses an order before its graph is checked.
       using place = jobs.reserve(queueClient(context));
       const rules = { limits, registry, models: modelNames(server) };
+      const { image, mask, ...plain } = request ?? {};
       const checked = request
-        ? pictureGraph(request, server, ["request"])
+        ? pictureGraph({ ...plain, model: request.model }, server, ["request"], { image, mask })
         : resume
         ? await resumedGraph(resume, server)
         : checkGraph(graph, rules);

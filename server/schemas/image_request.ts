@@ -1,5 +1,5 @@
 /**
- * `POST /v1/images/generations` as the OpenAI API has it, with the extras that diffusion needs.
+ * `POST /v1/images/generations` and `/v1/images/edits` as the OpenAI API has them, with the extras that diffusion needs.
  *
  * @module
  */
@@ -92,8 +92,22 @@ export const imageRequestSchema = z.looseObject({
   }),
 }).openapi("ImageRequest");
 
+/** The schema of the fields of a request for an edited picture, but for its files. */
+export const editRequestSchema = imageRequestSchema.extend({
+  strength: denoiseParameters.shape.strength.nullish().openapi({
+    description:
+      "How far the picture is changed: the share of the steps that is taken; 0.8 unless given, with a mask 1.",
+  }),
+  soft_mask: z.boolean().nullish().openapi({
+    description: "Whether greys of the mask repaint in part; else they count as white or black.",
+  }),
+});
+
 /** A request for pictures. */
 export type ImageRequest = z.infer<typeof imageRequestSchema>;
+
+/** A request for pictures or for edited ones. */
+export type AnyImageRequest = z.infer<typeof editRequestSchema>;
 
 /** The schema of the answer. */
 export const imagesResponseSchema = z.object({
@@ -118,12 +132,13 @@ const WITHOUT_EFFECT: ReadonlyMap<string, readonly unknown[]> = new Map([
   ["style", []],
   ["background", ["auto", "opaque"]],
   ["moderation", ["auto"]],
+  ["input_fidelity", ["low"]],
 ]);
 
 /** A request for pictures, its fields under the names that this server documents. */
 export interface SettledImageRequest {
   /** What is asked for. */
-  readonly request: ImageRequest;
+  readonly request: AnyImageRequest;
   /** What of it is not honoured, a sentence each. */
   readonly warnings: readonly string[];
   /** What the request itself calls a field, where that is another name. */
@@ -131,8 +146,11 @@ export interface SettledImageRequest {
 }
 
 /** Reads the other names of fields, and finds what is not honoured. */
-export function settleImageRequest(given: ImageRequest): SettledImageRequest {
-  const warnings = imageWarnings(given);
+export function settleImageRequest(
+  given: ImageRequest | AnyImageRequest,
+  schema: typeof imageRequestSchema | typeof editRequestSchema = imageRequestSchema,
+): SettledImageRequest {
+  const warnings = imageWarnings(given, schema.shape);
   const called = new Map<string, string>();
   const request: Record<string, unknown> = { ...given };
   const sizeGiven = typeof given.size === "string" && given.size !== "auto";
@@ -157,7 +175,7 @@ export function settleImageRequest(given: ImageRequest): SettledImageRequest {
       warnings.push(`Parameter ${other} differs from ${called.get(name) ?? name} and was ignored`);
     }
   }
-  return { request: imageRequestSchema.parse(request), warnings, called };
+  return { request: schema.parse(request), warnings, called };
 }
 
 /** How pictures are answered: OpenAI's DALL·E models give links, its later models the files. */
@@ -166,10 +184,10 @@ export function responseFormat({ response_format, model }: ImageRequest): "b64_j
 }
 
 /** What of a request is not honoured, a sentence each. */
-function imageWarnings(request: ImageRequest): string[] {
+function imageWarnings(request: ImageRequest, known: object): string[] {
   const warnings: string[] = [];
   for (const [name, value] of Object.entries(request)) {
-    if (Object.hasOwn(imageRequestSchema.shape, name) || value === null) continue;
+    if (Object.hasOwn(known, name) || value === null) continue;
     const harmless = WITHOUT_EFFECT.get(name);
     if (harmless?.includes(value)) continue;
     const reason = harmless ? "has no effect on these models" : "is not known";

@@ -17,6 +17,12 @@ const requestSchema = pictureRequestSchema.extend({
   model: pictureRequestSchema.shape.model.nullish().openapi({
     description: "A model of `GET /v1/models`; the first otherwise.",
   }),
+  image: sha256Schema.optional().openapi({
+    description: "The id of a picture to begin from, as `POST /v1/pictures` gives it.",
+  }),
+  mask: sha256Schema.optional().openapi({
+    description: "The id of a picture that says what is repainted of `image`: white.",
+  }),
   schedulerOptions: pictureRequestSchema.shape.schedulerOptions.unwrap().optional().openapi({
     type: "object",
     additionalProperties: true,

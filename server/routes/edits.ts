@@ -1,0 +1,102 @@
+/**
+ * `POST /v1/images/edits`, as clients of the OpenAI API speak it.
+ *
+ * @module
+ */
+
+import { createRoute, z } from "@hono/zod-openapi";
+import { ApiError, invalidRequest } from "../api_error.ts";
+import type { ServerContext } from "../context.ts";
+import type { RequestPictures } from "../job_graphs.ts";
+import type { ReadPicture } from "../pictures/picture_order.ts";
+import { readUpload } from "../pictures/read_upload.ts";
+import { router } from "../router.ts";
+import { readEditForm } from "../schemas/edit_form.ts";
+import { editRequestSchema, imagesResponseSchema, settleImageRequest } from "../schemas/image_request.ts";
+import { answerPictures } from "./images.ts";
+import { faults } from "./responses.ts";
+
+/** The path of the route. */
+export const EDITS_PATH = "/v1/images/edits";
+
+const file = z.string().openapi({ format: "binary" });
+
+const formSchema = editRequestSchema.extend({
+  image: file.openapi({ description: "The picture to begin from: PNG, JPEG or WebP." }),
+  mask: file.optional().openapi({
+    description:
+      "What of the picture is repainted: what is transparent in this one, or white where it is opaque. All of the " +
+      "picture without it, or its transparent part.",
+  }),
+}).openapi("ImageEditRequest");
+
+const route = createRoute({
+  method: "post",
+  path: EDITS_PATH,
+  operationId: "editImage",
+  tags: ["Images"],
+  summary: "Makes pictures from a picture",
+  description:
+    "Speaks the protocol of the OpenAI API. With `stream` the answer is a stream of server-sent events " +
+    "`image_edit.partial_image` and `image_edit.completed`.",
+  responses: {
+    200: {
+      description: "The pictures, or the stream.",
+      content: {
+        "application/json": { schema: imagesResponseSchema },
+        "text/event-stream": { schema: z.string() },
+      },
+    },
+    ...faults,
+  },
+});
+
+/** The route as the OpenAPI document shows it: its form is read by hand, for forms hold texts alone. */
+const documented = {
+  ...route,
+  request: { body: { required: true, content: { "multipart/form-data": { schema: formSchema } } } },
+};
+
+/** The routes. */
+export function editRoutes(server: ServerContext) {
+  const routes = router();
+  routes.openAPIRegistry.registerPath(documented);
+  return routes.openapi({ ...route, hide: true }, async (context) => {
+    const { fields, image, mask } = readEditForm(await form(context.req.raw));
+    const parsed = editRequestSchema.safeParse(fields);
+    if (!parsed.success) throw invalidRequest(parsed.error, []);
+    const settled = settleImageRequest(parsed.data, editRequestSchema);
+    const pictures = await readPictures(image, mask, server);
+    return await answerPictures(settled, context, server, pictures);
+  });
+}
+
+/** The body as a form. */
+async function form(request: Request): Promise<FormData> {
+  const type = request.headers.get("content-type") ?? "";
+  if (!/^multipart\/form-data\b/i.test(type)) {
+    throw new ApiError(
+      "unsupported_media_type",
+      "Send a form, with the header Content-Type: multipart/form-data",
+    );
+  }
+  try {
+    return await request.formData();
+  } catch (error) {
+    if (request.signal.aborted || error instanceof ApiError) throw error;
+    throw new ApiError("bad_request", "The body is no sound multipart/form-data");
+  }
+}
+
+/** Puts the pictures into the store. */
+async function readPictures(
+  image: File,
+  mask: File | undefined,
+  { pictures }: ServerContext,
+): Promise<RequestPictures> {
+  const read = async (file: File, param: string): Promise<ReadPicture> =>
+    await readUpload(pictures, new Uint8Array(await file.arrayBuffer()), param);
+  const { artifact, transparent } = await read(image, "image");
+  const given = mask && await read(mask, "mask");
+  return { image: artifact, mask: given ? given.transparent ?? given.artifact : transparent ?? undefined };
+}
