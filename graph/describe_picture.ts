@@ -25,6 +25,7 @@ const originSchema = z.looseObject({
   stepCache: z.number().optional(),
   pag: z.looseObject({ scale: z.number() }).optional(),
   model: z.string().optional(),
+  loras: z.array(z.looseObject({ name: z.string(), weight: z.number() })).optional(),
 });
 
 /**
@@ -58,6 +59,7 @@ export function describePicture(
     Seed: origin.seeds?.[image],
     Size: `${width}x${height}`,
     Model: origin.model,
+    LoRAs: origin.loras?.map(({ name, weight }) => `${name} ${weight}`).join(" + "),
   }).filter(([, value]) => value !== undefined).map(([name, value]) => `${name}: ${quoted(String(value))}`);
   const lines = [
     origin.prompts?.[prompt],

@@ -115,8 +115,10 @@ export const denoisePartStage: Stage = defineStage({
     return {
       ...prepared,
       identity: { ...prepared.identity, stopAfter },
-      // What goes on from a picture takes its size.
-      ...(outlines.image ? { outputs: { checkpoint: outlineSnapshot(inputs.identity, outlines) } } : {}),
+      // What goes on from a picture, or follows one, takes its size.
+      ...(outlines.image || outlines.control
+        ? { outputs: { checkpoint: outlineSnapshot(inputs.identity, outlines) } }
+        : {}),
       async run(run) {
         return { checkpoint: packDenoiseState((await start(run)).state) };
       },
@@ -249,6 +251,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
       scheduler: settings.schedulerName,
       steps: settings.steps,
       ...guidance,
+      ...loras.metadata,
       ...(settings.picture ? { strength: settings.picture.strength } : {}),
     }),
     start: (run) => adviseOnMemory("denoise", LESS_MEMORY, denoise(work, run)),
