@@ -97,7 +97,7 @@ export function decodePng(bytes: Uint8Array, maxPixels: number): Pixels {
   const chunks = readPngChunks(bytes);
   const header = parseHeader(chunks);
   checkPictureSize(header, maxPixels);
-  const { width, height, depth, indexed, interlaced } = header;
+  const { depth, indexed, interlaced } = header;
   if (interlaced && depth < 8) {
     throw new FormatError(
       `Cannot decode png as an interlaced picture must have at least 8 bits a sample: current value is ${depth}`,
