@@ -33,6 +33,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   plan: async () => (await import("./cli/plan.ts")).planCommand(),
   serve: async () => (await import("./cli/serve.ts")).serveCommand(),
   worker: async () => (await import("./cli/worker.ts")).workerCommand(),
+  grid: async () => (await import("./cli/grid.ts")).gridCommand(),
   compare: async () => (await import("./cli/compare.ts")).compareCommand(),
 };
 

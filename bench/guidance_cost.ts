@@ -1,6 +1,7 @@
 /**
- * Times a step of PixArt-XL with what may be added to it, in alternation: without guidance, with guidance, and with
- * perturbed attention guidance of one block and of the blocks that diffusers' default finds. In float32 on the CPU, random
+ * Times a step of PixArt-XL with what may be added to it, in alternation: without guidance, with guidance, with
+ * perturbed attention guidance of one block and of the blocks that diffusers' default finds, and with a ControlNet that
+ * has copies of 13 of 28 blocks, as the published one. In float32 on the CPU, random
  * weights. Tells each time beside that of guidance alone, and the processor's time too: with `--threads 1` it says what a
  * step costs also where other work shares the machine.
  *
@@ -9,17 +10,18 @@
  * @module
  */
 
+import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import type { PreparedText } from "../models/pixart/transformer_runner.ts";
 import { openComponent } from "../models/checkpoint/component.ts";
 import { openDiskSource } from "../models/checkpoint/disk_source.ts";
-import { selfAttentionName } from "../models/pixart/transformer.ts";
+import { selfAttentionName } from "../models/pixart/transformer_options.ts";
 import { PixArtTransformer } from "../models/pixart/transformer_runner.ts";
 import { PixArtTransformerConfig } from "../models/pixart/transformer_config.ts";
 import { OnnxRuntimeNode } from "../runtime/onnxruntime_node.ts";
 import { resolvePag } from "../stages/denoise/perturbed_attention.ts";
-import { median, wave, writeTransformer } from "./random_transformer.ts";
+import { median, wave, writeControlNet, writeTransformer } from "./random_transformer.ts";
 
 const { values } = parseArgs({
   options: {
@@ -57,11 +59,21 @@ try {
   const names = Array.from({ length: layers }, (_, block) => selfAttentionName(block));
   const byDefault = resolvePag({ pagScale: 3 }, names)!.layers;
   const latents = wave([1, config.in_channels, side, side], 1);
+  const followed = wave([1, config.in_channels, side, side], 3);
+
+  const blocks = Math.round(13 / 28 * layers);
+  await Deno.mkdir(join(folder, "control"));
+  await writeControlNet(join(folder, "control"), settings, blocks);
+  const source = await openDiskSource(join(folder, "control"));
+  const control = {
+    blocks,
+    weights: await (await openComponent(source, { component: "controlnet" })).weights(),
+  };
 
   /** Opens a transformer; what it gives runs a step and tells its time. */
-  const open = async (perturbable: readonly string[]) => {
+  const open = async (options: Parameters<typeof PixArtTransformer.open>[3]) => {
     const runtime = new OnnxRuntimeNode({ threads: Number(values.threads) });
-    const transformer = PixArtTransformer.open(runtime, config, weights, { perturbable });
+    const transformer = PixArtTransformer.open(runtime, config, weights, options);
     const texts: PreparedText[] = [];
     for (const count of TOKENS) texts.push(await transformer.prepareText(wave([count, 4096], 2)));
     return async (predictions: readonly { readonly text: 0 | 1; readonly perturbed?: boolean }[]) => {
@@ -70,6 +82,7 @@ try {
         timestep: TIMESTEP,
         text: texts[text]!,
         perturbed,
+        ...(options?.control ? { control: { latents: followed, scale: 1 } } : {}),
       }));
       const [started, before] = [performance.now(), process.cpuUsage()];
       await transformer.predictEach(inputs);
@@ -77,7 +90,10 @@ try {
       return { seconds: (performance.now() - started) / 1000, processor: (user + system) / 1e6 };
     };
   };
-  const [plain, one, many] = [await open([]), await open(names.slice(-1)), await open(byDefault)];
+  const plain = await open({});
+  const one = await open({ perturbable: names.slice(-1) });
+  const many = await open({ perturbable: byDefault });
+  const controlled = await open({ control });
   const guided = [{ text: 0 }, { text: 1 }] as const;
   const perturbed = [...guided, { text: 1, perturbed: true }] as const;
   const ways: readonly (readonly [name: string, step: () => Promise<StepTime>])[] = [
@@ -85,6 +101,7 @@ try {
     ["no guidance", () => plain(guided.slice(1))],
     ["guidance and 1 perturbed block", () => one(perturbed)],
     [`guidance and ${byDefault.length} perturbed blocks`, () => many(perturbed)],
+    [`guidance and a ControlNet of ${blocks} blocks`, () => controlled(guided)],
   ];
   const times = ways.map((): StepTime[] => []);
   for (let round = 0; round <= Number(values.rounds); round++) {

@@ -8,7 +8,11 @@ import { join } from "node:path";
 import { writeAtomically } from "../artifacts/atomically.ts";
 import { type PlannedTensor, safetensorsHeaderBytes } from "../artifacts/safetensors_layout.ts";
 import { type Tensor, tensor } from "../artifacts/tensor.ts";
+import type { JsonObject } from "../artifacts/artifact.ts";
+import { checkControlNet } from "../models/pixart/control_net.ts";
 import { transformerWeights } from "../models/pixart/rehearsal.ts";
+import { PixArtTransformerConfig } from "../models/pixart/transformer_config.ts";
+import { type AskedWeight, askedWeights } from "../models/rehearsal/asked_weights.ts";
 import { RandomValues } from "../models/rehearsal/random_values.ts";
 
 const LARGEST_WEIGHT = 4 * 1152 * 1152;
@@ -19,7 +23,28 @@ export async function writeTransformer(
   config: Record<string, string | number>,
   dtype: "float32" | "float16",
 ): Promise<void> {
-  const weights = transformerWeights(config).map((weight): PlannedTensor => ({ ...weight, dtype }));
+  await writeComponent(folder, config, transformerWeights(config), dtype);
+}
+
+/** Writes a ControlNet of so many blocks with random weights, for such a transformer. */
+export async function writeControlNet(
+  folder: string,
+  transformer: JsonObject,
+  blocks: number,
+): Promise<void> {
+  const config = { _class_name: "PixArtControlNetAdapterModel", num_layers: blocks };
+  const parsed = PixArtTransformerConfig.parse(transformer);
+  const asked = askedWeights((weights) => checkControlNet(parsed, { blocks, weights }));
+  await writeComponent(folder, config, asked, "float32");
+}
+
+async function writeComponent(
+  folder: string,
+  config: JsonObject,
+  asked: readonly AskedWeight[],
+  dtype: "float32" | "float16",
+): Promise<void> {
+  const weights = asked.map((weight): PlannedTensor => ({ ...weight, dtype }));
   const values = new RandomValues(dtype, LARGEST_WEIGHT);
   await writeAtomically(join(folder, "config.json"), [new TextEncoder().encode(JSON.stringify(config))]);
   await writeAtomically(

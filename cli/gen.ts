@@ -71,7 +71,11 @@ async function gen(
     pair: saveEmbeds !== undefined,
   });
   if (until !== "decode") delete graph.nodes["decode"];
-  if (until === "encode") { for (const id of ["denoise", "picture", "mask"]) delete graph.nodes[id]; }
+  if (until === "encode") {
+    for (const id of ["denoise", "picture", "mask", "control"]) {
+      delete graph.nodes[id];
+    }
+  }
 
   // 3. Run it, write what was asked for, and say so.
   const run = await openRun(options, runOptions(options));

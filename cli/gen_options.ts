@@ -65,6 +65,10 @@ export interface GenOptions {
   readonly pagScale?: number;
   readonly pagLayers?: string[];
   readonly pagAdaptiveScale?: number;
+  readonly controlnet?: string;
+  readonly controlImage?: string;
+  readonly controlnetScale?: number;
+  readonly controlnetInterval?: [number, number];
   readonly scheduler?: string;
   readonly schedulerOption?: Record<string, unknown>;
   readonly timesteps?: number[];
@@ -205,6 +209,14 @@ export function addDenoiseOptions(command: Command): Command {
       texts,
     )
     .option("--pag-adaptive-scale <x>", "how fast --pag-scale falls with the timesteps (default: 0)", amount)
+    .option("--controlnet <dir|org/name>", "ControlNet that makes the pictures follow --control-image")
+    .option("--control-image <file>", "picture that is followed: edges, as the ControlNet was trained on")
+    .option("--controlnet-scale <x>", "how closely it is followed (default: 1)", amount)
+    .option(
+      "--controlnet-interval <start,end>",
+      "the part of the steps that follow it, such as 0,0.5 (default: 0,1)",
+      interval,
+    )
     .option("--scheduler <name>", "class or short name of a scheduler; `schedulers` lists them")
     .option(
       "--scheduler-option <key=value>",
@@ -307,12 +319,12 @@ export function checkBeginning(
   );
 }
 
-/** The pictures that a run begins from, as a graph names them. */
+/** The pictures that a run begins from or follows, as a graph names them. */
 export function imageInputs(
-  { image, mask }: Pick<GenOptions, "image" | "mask">,
-): Pick<TextToImageOptions, "image" | "mask"> {
+  { image, mask, controlImage }: Pick<GenOptions, "image" | "mask" | "controlImage">,
+): Pick<TextToImageOptions, "image" | "mask" | "controlImage"> {
   const named = (path: string | undefined) => path === undefined ? undefined : { file: userPath(path) };
-  return { image: named(image), mask: named(mask) };
+  return { image: named(image), mask: named(mask), controlImage: named(controlImage) };
 }
 
 /** The request that the options and prompts make. */
@@ -339,6 +351,9 @@ export function pictureRequest(prompts: readonly string[], options: GenOptions):
     pagScale: options.pagScale,
     pagLayers: options.pagLayers,
     pagAdaptiveScale: options.pagAdaptiveScale,
+    controlnet: options.controlnet === undefined ? undefined : pathOrName(options.controlnet),
+    controlnetScale: options.controlnetScale,
+    controlnetInterval: options.controlnetInterval,
     scheduler: options.scheduler,
     schedulerOptions: options.schedulerOption,
     eta: options.eta,

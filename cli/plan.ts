@@ -47,7 +47,11 @@ async function plan(given: string[], options: GenOptions & StoreOptions): Promis
     ...imageInputs(options),
   });
   if (until !== "decode") delete graph.nodes["decode"];
-  if (until === "encode") { for (const id of ["denoise", "picture", "mask"]) delete graph.nodes[id]; }
+  if (until === "encode") {
+    for (const id of ["denoise", "picture", "mask", "control"]) {
+      delete graph.nodes[id];
+    }
+  }
   // Of the weights a plan reads the headers alone, and it keeps nothing. The standard output is the plan's.
   const run = await openRun({ ...options, store: false }, {
     ...runOptions({ ...options, json: false }),

@@ -26,6 +26,8 @@ export interface TextToImageOptions {
   readonly image?: Exclude<GraphInput, string> | undefined;
   /** A picture that says what is repainted of `image`: white. */
   readonly mask?: Exclude<GraphInput, string> | undefined;
+  /** A picture that the ControlNet of the request makes the pictures follow. */
+  readonly controlImage?: Exclude<GraphInput, string> | undefined;
   /** Whether a node `pair` puts prompts and negative prompts into one artifact, as files hold them. */
   readonly pair?: boolean | undefined;
 }
@@ -70,7 +72,7 @@ export function textToImage(
     softMask,
     ...denoise
   } = fillPrompts(request);
-  const { embeddingsFile, noiseFile, latentsFile, pair, image, mask } = options;
+  const { embeddingsFile, noiseFile, latentsFile, pair, image, mask, controlImage } = options;
   const given = embeddingsFile ?? latentsFile;
   if (prompts.length === 0 && given === undefined) {
     throw new InputError(
@@ -111,17 +113,28 @@ export function textToImage(
       nodes["pair"] = { stage: "pair", inputs };
     }
   }
+  const { transformer, height, width, resolutionBinning } = denoise;
+  const size = { transformer, vae, height, width, resolutionBinning };
+  if ((denoise.controlnet === undefined) !== (controlImage === undefined)) {
+    throw new InputError(
+      "invalid_value",
+      "Cannot follow a picture as both a ControlNet and a picture must be given",
+      { details: { field: denoise.controlnet === undefined ? "controlImage" : "controlnet" } },
+    );
+  }
+  if (controlImage && latentsFile === undefined) {
+    nodes["control"] = {
+      stage: "encode-image",
+      parameters: defined({ ...checkpoint, ...size, posterior: "mode" }),
+      inputs: { image: controlImage },
+    };
+  }
   if (image) {
-    const { transformer, height, width, resolutionBinning } = denoise;
     nodes["picture"] = {
       stage: "encode-image",
       parameters: defined({
         ...checkpoint,
-        transformer,
-        vae,
-        height,
-        width,
-        resolutionBinning,
+        ...size,
         // Tiles of a picture are blended where it is decoded alone.
         tiling: tiling === "blended" ? undefined : tiling,
       }),
@@ -146,6 +159,7 @@ export function textToImage(
         ...(noiseFile === undefined ? {} : { noise: { file: noiseFile } }),
         ...(image ? { image: "picture.latents" } : {}),
         ...(mask ? { mask: "mask.mask" } : {}),
+        ...(controlImage ? { control: "control.latents" } : {}),
       },
     };
   }

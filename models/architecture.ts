@@ -93,6 +93,13 @@ export interface Prediction {
   readonly renderSize?: PictureSize | undefined;
   /** Whether each token sees itself alone in the self-attentions that the denoiser was opened to perturb. */
   readonly perturbed?: boolean | undefined;
+  /** What the ControlNet follows that the denoiser was opened with; no control without it. */
+  readonly control?: {
+    /** The latents of a picture, of the shape of `latents`. */
+    readonly latents: Tensor<"float32">;
+    /** What residuals are multiplied by. */
+    readonly scale: number;
+  } | undefined;
 }
 
 /** A denoising, as far as its memory depends on it. */
@@ -119,6 +126,19 @@ export interface OpenDenoiserOptions extends OpenModelOptions {
   readonly renderSize: PictureSize;
   /** Names of the self-attentions that predictions may perturb; none by default. */
   readonly perturbable?: readonly string[] | undefined;
+  /** A ControlNet that predictions may follow a picture by. */
+  readonly controlNet?: { readonly component: Component; readonly weights: Weights } | undefined;
+}
+
+/** A ControlNet that fits a denoiser. */
+export interface ControlNetModel {
+  /**
+   * Adds what it takes to the ways to denoise.
+   *
+   * @param choices The ways to denoise without it.
+   * @param job The denoising.
+   */
+  memory(choices: readonly MemoryChoice[], job: DenoiseJob): MemoryChoice[];
 }
 
 /** A denoiser, its configuration read. */
@@ -159,6 +179,12 @@ export interface DenoiserModel {
   readPrediction(output: Float32Array, length: number): Float32Array;
   /** All ways to denoise, the best first. */
   memory(weights: Weights, job: DenoiseJob, request: MemoryRequest): MemoryChoice[];
+  /**
+   * Holds a ControlNet against this denoiser; absent where none of its kind has one.
+   *
+   * @throws {CheckpointError} if it does not fit.
+   */
+  controlNet?(component: Component, weights: Weights): ControlNetModel;
   /** Opens the denoiser. */
   open(
     runtime: Runtime,

@@ -110,10 +110,22 @@ export function layerRanges(layers: number, layersPerSegment: number = layers): 
   }));
 }
 
+/** A segment of a model. */
+export interface Segment extends BuiltGraph {
+  /**
+   * Whether runs that lack one of its inputs pass it over.
+   *
+   * @default {false}
+   */
+  readonly isOptional?: boolean | undefined;
+  /** For an output the value in whose place it comes for the segments behind; in its own by default. */
+  readonly replaces?: Readonly<Record<string, string>> | undefined;
+}
+
 /** Segments that are run one after the other, and the sessions that are open for them. */
 export class SegmentedModel implements AsyncDisposable {
   readonly #runtime: Runtime;
-  readonly #graphs: readonly BuiltGraph[];
+  readonly #graphs: readonly Segment[];
   readonly #options: OpenModelOptions;
   readonly #lastUse: ReadonlyMap<string, number>;
   readonly #kept: Session[] = [];
@@ -125,7 +137,7 @@ export class SegmentedModel implements AsyncDisposable {
    * @param graphs The segments, in the order of the calculation.
    * @param options How they are opened; `layersPerSegment` has been applied before.
    */
-  constructor(runtime: Runtime, graphs: readonly BuiltGraph[], options: OpenModelOptions = {}) {
+  constructor(runtime: Runtime, graphs: readonly Segment[], options: OpenModelOptions = {}) {
     this.#runtime = runtime;
     this.#graphs = graphs;
     this.#options = options;
@@ -142,7 +154,7 @@ export class SegmentedModel implements AsyncDisposable {
    */
   static async open(
     runtime: Runtime,
-    graphs: readonly BuiltGraph[],
+    graphs: readonly Segment[],
     options: OpenModelOptions = {},
   ): Promise<SegmentedModel> {
     const model = new SegmentedModel(runtime, graphs, options);
@@ -183,19 +195,23 @@ export class SegmentedModel implements AsyncDisposable {
     options: CallOptions = {},
   ): Promise<Record<string, Tensor>[]> {
     const runs = feeds.map((given) => ({ values: new Map(Object.entries(given)), made: new Set<string>() }));
-    for (const [index, { inputs }] of this.#graphs.entries()) {
+    for (const [index, { inputs, isOptional = false, replaces = {} }] of this.#graphs.entries()) {
       options.signal?.throwIfAborted();
+      const due = runs.filter(({ values }) => !isOptional || inputs.every((name) => values.has(name)));
+      if (due.length === 0) continue;
       const kept = this.#kept[index];
       const session = kept ?? await this.#open(index, options.signal);
       try {
-        for (const { values, made } of runs) {
+        for (const { values, made } of due) {
           options.signal?.throwIfAborted();
           const given = inputs.flatMap((name): [string, Tensor][] => {
             const value = values.get(name);
             return value ? [[name, value]] : [];
           });
           const outputs = await session.run(Object.fromEntries(given));
-          for (const [name, value] of Object.entries(outputs)) {
+          for (const [output, value] of Object.entries(outputs)) {
+            const name = replaces[output] ?? output;
+            if (made.has(name)) releaseBuffer(values.get(name)!.data.buffer);
             values.set(name, value);
             made.add(name);
           }

@@ -91,6 +91,8 @@ export interface FromPicture {
   readonly image?: PictureSource | undefined;
   /** What of the picture is repainted: what is white in this one, of any size. */
   readonly mask?: PictureSource | undefined;
+  /** The picture that the ControlNet `controlnet` makes the pictures follow. */
+  readonly controlImage?: PictureSource | undefined;
 }
 
 /** A request for pictures. Fields that are left out are the checkpoint's own choice. */
@@ -258,7 +260,9 @@ export class Pixstage implements AsyncDisposable {
   }
 
   /** How a graph names the pictures that a run begins from. */
-  async #pictures({ image, mask }: FromPicture): Promise<Pick<TextToImageOptions, "image" | "mask">> {
+  async #pictures(
+    { image, mask, controlImage }: FromPicture,
+  ): Promise<Pick<TextToImageOptions, "image" | "mask" | "controlImage">> {
     const named = async (picture: PictureSource | undefined): Promise<TextToImageOptions["image"]> => {
       if (picture === undefined) return undefined;
       if (typeof picture === "string") return { file: picture };
@@ -267,13 +271,18 @@ export class Pixstage implements AsyncDisposable {
         : pictureArtifact(picture instanceof Image ? picture.pixels : picture);
       return await this.#kept({ id: await artifactId(artifact), artifact });
     };
-    return { image: await named(image), mask: await named(mask) };
+    return {
+      image: await named(image),
+      mask: await named(mask),
+      controlImage: await named(controlImage),
+    };
   }
 
   #pictureRequest(request: Partial<GenerateRequest> & CallOptions): PictureRequestInput {
     const {
       image: _image,
       mask: _mask,
+      controlImage: _controlImage,
       prompt,
       seed,
       seeds = seed === undefined ? undefined : [seed],

@@ -34,12 +34,14 @@ export interface ModelNames {
   readonly decoders: readonly string[];
   /** What can denoise: whole checkpoints and transformers that stand alone. */
   readonly transformers: readonly string[];
+  /** ControlNets. */
+  readonly controlnets: readonly string[];
   /** LoRA adapters. */
   readonly loras: readonly string[];
 }
 
 /** Parameters that name a model, in the stages that are built in. */
-const MODEL_PARAMETERS = ["model", "transformer", "vae"] as const;
+const MODEL_PARAMETERS = ["model", "transformer", "vae", "controlnet"] as const;
 
 /** Stages that need a whole checkpoint. */
 const WHOLE_STAGES: ReadonlySet<string> = new Set(["encode", "denoise", "denoise-part"]);
@@ -178,8 +180,9 @@ function checkLoras(loras: unknown, names: readonly string[], path: readonly str
 function namesFor(
   parameter: (typeof MODEL_PARAMETERS)[number],
   stage: string | undefined,
-  { whole, decoders, transformers }: ModelNames,
+  { whole, decoders, transformers, controlnets }: ModelNames,
 ): readonly string[] {
+  if (parameter === "controlnet") return controlnets;
   if (stage === "decode") return decoders;
   if (stage !== undefined && !WHOLE_STAGES.has(stage)) {
     return [...new Set([...whole, ...decoders, ...transformers])];

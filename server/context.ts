@@ -26,6 +26,8 @@ export interface ServerContext {
   readonly decoders: readonly string[];
   /** What can denoise, by name. */
   readonly transformers: readonly string[];
+  /** ControlNets. */
+  readonly controlnets: readonly string[];
   /** The LoRA adapters that requests may name. */
   readonly loras: readonly ServedLora[];
   /** The stages that graphs may name. */

@@ -227,7 +227,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
   const registry = await loadPlugins(builtInStages(), plugins);
   const entries = options.models ??
     (await listModels()).map(({ name }): ModelEntry => ({ name, reference: name }));
-  const { models, decoders, transformers, weightBytes } = await describeModels(
+  const { models, decoders, transformers, controlnets, weightBytes } = await describeModels(
     entries,
     (entry, error, isServed) => {
       const { code, message } = toPixstageError(error);
@@ -256,7 +256,10 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
       plugins,
       maxMemory,
       maxGpuMemory,
-      models: [...models, ...decoders, ...transformers].map(({ name, reference }) => ({ name, reference })),
+      models: [...models, ...decoders, ...transformers, ...controlnets].map(({ name, reference }) => ({
+        name,
+        reference,
+      })),
       loras: loras.map(({ name, reference }) => ({ name, reference })),
       store,
       lanes: lanes ?? (workers ? QUEUE_LANES : undefined),
@@ -313,6 +316,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     models,
     decoders: decoders.map(({ name }) => name),
     transformers: transformers.map(({ name }) => name),
+    controlnets: controlnets.map(({ name }) => name),
     loras,
     registry,
     engine,

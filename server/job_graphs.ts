@@ -41,13 +41,13 @@ export function findModel(
 
 /** The names that stages may give for a model. */
 export function modelNames(
-  { models, decoders, transformers, loras }: Pick<
+  { models, decoders, transformers, controlnets, loras }: Pick<
     ServerContext,
-    "models" | "decoders" | "transformers" | "loras"
+    "models" | "decoders" | "transformers" | "controlnets" | "loras"
   >,
 ): ModelNames {
   const names = (served: readonly { readonly name: string }[]) => served.map(({ name }) => name);
-  return { whole: names(models), decoders, transformers, loras: names(loras) };
+  return { whole: names(models), decoders, transformers, controlnets, loras: names(loras) };
 }
 
 /** Pictures that a request begins from, by the ids of their artifacts. */

@@ -40,6 +40,8 @@ export interface Served {
   readonly decoders: readonly ModelEntry[];
   /** What can denoise: those models, and transformers that stand alone. */
   readonly transformers: readonly ModelEntry[];
+  /** ControlNets, which stand alone. */
+  readonly controlnets: readonly ModelEntry[];
   /** Bytes of the weights of those models, as stored. */
   readonly weightBytes: number;
 }
@@ -59,12 +61,15 @@ export async function describeModels(
   const models: ServedModel[] = [];
   const decoders: ModelEntry[] = [];
   const transformers: ModelEntry[] = [];
+  const controlnets: ModelEntry[] = [];
   let bytes = 0;
   for (const entry of entries) {
     const decodes = await holds(entry, "vae", local);
     const denoises = await holds(entry, "transformer", local);
     if (decodes) decoders.push(entry);
     if (denoises) transformers.push(entry);
+    const controls = await holds(entry, "controlnet", local);
+    if (controls) controlnets.push(entry);
     try {
       const model = await describeModel(entry, local);
       const weights = await bytesOf(entry, local);
@@ -75,11 +80,11 @@ export async function describeModels(
       bytes += weights;
     } catch (error) {
       // A component that stands alone is no checkpoint of which something is missing.
-      const served = decodes || denoises;
+      const served = decodes || denoises || controls;
       if (!served || await isCheckpoint(entry, local)) onFault(entry, error, served);
     }
   }
-  return { models, decoders, transformers, weightBytes: bytes };
+  return { models, decoders, transformers, controlnets, weightBytes: bytes };
 }
 
 /** Whether such a component is here with every tensor that a run needs. */

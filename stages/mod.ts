@@ -14,6 +14,7 @@ import { interpolateStage } from "./interpolate.ts";
 import { maskStage } from "./mask.ts";
 import { pairStage } from "./pair.ts";
 import { StageRegistry } from "./registry.ts";
+import { upscaleLatentsStage } from "./upscale_latents.ts";
 
 export {
   decodeStage,
@@ -24,6 +25,7 @@ export {
   interpolateStage,
   maskStage,
   pairStage,
+  upscaleLatentsStage,
 };
 
 /** A registry that holds the built-in stages, and to which more can be added. */
@@ -32,6 +34,7 @@ export function builtInStages(): StageRegistry {
     encodeStage,
     encodeImageStage,
     maskStage,
+    upscaleLatentsStage,
     interpolateStage,
     pairStage,
     denoiseStage,

@@ -171,6 +171,7 @@ const INSTEAD: Readonly<Record<ComponentName, string>> = {
   transformer: "Denoise with a checkpoint that has one",
   text_encoder: "Give embeddings that were made with a checkpoint that has one",
   vae: "Decode with the autoencoder of another checkpoint",
+  controlnet: "A ControlNet is published alone",
 };
 
 function leftOut(source: CheckpointSource, component: ComponentName): MissingComponentError {

@@ -14,10 +14,13 @@ import { CheckpointError, UnsupportedArchitectureError } from "./checkpoint_erro
 import { parseLenientJson } from "./lenient_json.ts";
 
 /** The parts of a checkpoint that have weights. */
-export type ComponentName = "transformer" | "text_encoder" | "vae";
+export type CheckpointPart = "transformer" | "text_encoder" | "vae";
 
-/** Names of the components that have weights. */
-export const COMPONENT_NAMES: readonly ComponentName[] = ["transformer", "text_encoder", "vae"];
+/** The parts of a checkpoint that have weights, and what stands beside one: a ControlNet. */
+export type ComponentName = CheckpointPart | "controlnet";
+
+/** Names of the components of a checkpoint that have weights. */
+export const COMPONENT_NAMES: readonly CheckpointPart[] = ["transformer", "text_encoder", "vae"];
 
 /** What `model_index.json` says. */
 export interface ModelIndex {
@@ -75,7 +78,8 @@ export function parseModelIndex(text: string, name: string): ModelIndex {
 
 /** The component that a class is of; `undefined` if it is none of the supported ones. */
 export function componentOfClass(className: string): ComponentName | undefined {
-  return COMPONENT_NAMES.find((name) => componentClasses(name).includes(className));
+  const all: readonly ComponentName[] = [...COMPONENT_NAMES, "controlnet"];
+  return all.find((name) => componentClasses(name).includes(className));
 }
 
 /** Refuses the class of a component that is none of the supported ones; an absent class passes. */

@@ -60,6 +60,7 @@ const LIBRARIES: Readonly<Record<ComponentName, Library>> = {
   transformer: DIFFUSERS,
   text_encoder: TRANSFORMERS,
   vae: DIFFUSERS,
+  controlnet: DIFFUSERS,
 };
 
 // `model.fp16.safetensors`, `model.fp16-00001-of-00003.safetensors`, `model-00001-of-00003.fp16.safetensors`

@@ -24,6 +24,7 @@ export const pixartArchitecture: Architecture = {
     transformer: ["PixArtTransformer2DModel", "Transformer2DModel"],
     text_encoder: ["T5EncoderModel"],
     vae: ["AutoencoderKL", "AutoencoderTiny"],
+    controlnet: ["PixArtControlNetAdapterModel"],
   },
   defaults: { steps: 20, guidanceScale: 4.5 },
   buildGraphs: buildPixartGraphs,

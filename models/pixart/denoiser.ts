@@ -16,9 +16,11 @@ import type { DenoiserModel, PictureSize } from "../architecture.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { Component } from "../checkpoint/component.ts";
 import { AutoencoderConfig, spatialFactor } from "../vae/autoencoder_config.ts";
+import { checkControlNet, controlNetBlocks } from "./control_net.ts";
+import { withControlNet } from "./control_net_memory.ts";
 import { guidanceHalves, transformerFacts, transformerMemoryChoices } from "./memory.ts";
 import { classifyResolution } from "./resolution_bins.ts";
-import { selfAttentionName } from "./transformer.ts";
+import { selfAttentionName } from "./transformer_options.ts";
 import { PixArtTransformerConfig } from "./transformer_config.ts";
 import { PixArtTransformer } from "./transformer_runner.ts";
 
@@ -75,9 +77,24 @@ export async function pixartDenoiser(checkpoint: Checkpoint, component: Componen
         bothBranches,
         request,
       ),
-    open: (runtime, weights, { precision, bothBranches, renderSize, ...options }) =>
+    controlNet(component, weights) {
+      const control = { blocks: controlNetBlocks(component, config), weights };
+      checkControlNet(config, control);
+      return {
+        memory: (choices, { renderSize, guided, promptTokens, negativeTokens }) =>
+          withControlNet(choices, control, {
+            picture: tokens(renderSize),
+            text: promptTokens + (guided ? negativeTokens : 0),
+          }, config.num_attention_heads * config.attention_head_dim),
+      };
+    },
+    open: (runtime, weights, { precision, bothBranches, renderSize, controlNet, ...options }) =>
       PixArtTransformer.open(runtime, config, weights, {
         ...options,
+        control: controlNet && {
+          blocks: controlNetBlocks(controlNet.component, config),
+          weights: controlNet.weights,
+        },
         computeType: precision === "float16" ? "float16" : "float32",
         halves: guidanceHalves(runtime.traits, bothBranches, tokens(renderSize)),
       }),

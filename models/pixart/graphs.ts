@@ -24,6 +24,9 @@ export function buildPixartGraphs(name: ComponentName, component: Component, wei
       pixartStepSegments(config, weights, ONE_LAYER);
       break;
     }
+    case "controlnet":
+      // Its graphs depend on the transformer that it stands beside, which holds it against itself.
+      break;
     case "text_encoder":
       t5EncoderSegments(parseConfig(T5EncoderConfig, component), weights, ONE_LAYER);
       break;

@@ -17,85 +17,23 @@ import type { Weights } from "../checkpoint/weights.ts";
 import { Layers } from "../layers.ts";
 import { type BuiltGraph, type ComputeType, GraphBuilder, type Value } from "../onnx/graph_builder.ts";
 import type { PixArtTransformerConfig } from "./transformer_config.ts";
-import { layerRanges, type SegmentOptions } from "../segments.ts";
+import { type LayerRange, layerRanges } from "../segments.ts";
+import {
+  blockModule,
+  CONTROL_BLOCKS,
+  controlModule,
+  keyName,
+  PERTURBED,
+  type PixArtOptions,
+  secondName,
+  TEXT,
+  TEXT_LENGTHS,
+  valueName,
+} from "./transformer_options.ts";
 import { TIMESTEP_CHANNELS } from "./timestep_embedding.ts";
 
 /** Normalization before the output; fixed in the reference. */
 const FINAL_NORM_EPSILON = 1e-6;
-
-/** How the graphs are built. */
-export interface PixArtOptions extends SegmentOptions {
-  /**
-   * Halves of guidance that are predicted at once. With two of them, every row of a token is there twice, and the second
-   * half's text is named by {@linkcode secondName}.
-   *
-   * @default {1}
-   */
-  readonly halves?: 1 | 2 | undefined;
-  /**
-   * Whether the texts are short, so that cross-attention is cheaper with its projections absorbed; the result is the same
-   * but for rounding. Weights that are quantized in blocks cannot be absorbed.
-   *
-   * @default {false}
-   */
-  readonly shortText?: boolean | undefined;
-  /**
-   * What the sum that runs through the blocks is computed in, with attention, norms and modulation: a device whose own
-   * sums are in float32 loses nothing but the rounding of each result.
-   *
-   * @default {"float32"}
-   */
-  readonly sumType?: ComputeType | undefined;
-  /**
-   * Whether each prediction projects the text to keys and values anew. A GPU does so in less time than it takes to bring
-   * them from the memory of the process; a CPU holds them from step to step.
-   *
-   * @default {false}
-   */
-  readonly projectsText?: boolean | undefined;
-  /**
-   * Whether linear layers transpose their weights before the product, for devices whose product with a transposed matrix
-   * is slow.
-   *
-   * @default {false}
-   */
-  readonly transposesWeights?: boolean | undefined;
-  /**
-   * Names of the self-attentions that a prediction may perturb. Where there are any, graphs have an input
-   * {@linkcode PERTURBED}.
-   *
-   * @default {[]}
-   */
-  readonly perturbable?: readonly string[] | undefined;
-}
-
-/** Name of the boolean that says whether self-attentions are perturbed. */
-export const PERTURBED = "perturbed";
-
-/** Name of a block's self-attention. */
-export function selfAttentionName(block: number): string {
-  return `transformer_blocks.${block}.attn1`;
-}
-
-/** Name of the projected text, where each prediction computes keys and values. */
-export const TEXT = "text";
-/** Name of the number of tokens of each text that count, where the texts of both branches come as one tensor. */
-export const TEXT_LENGTHS = "text_lengths";
-
-/** Name of the keys that a block's cross-attention sees. */
-export function keyName(block: number): string {
-  return `transformer_blocks.${block}.key`;
-}
-
-/** Name of the values that a block's cross-attention sees. */
-export function valueName(block: number): string {
-  return `transformer_blocks.${block}.value`;
-}
-
-/** Name of the second half's keys or values. */
-export function secondName(name: string): string {
-  return `${name}.second`;
-}
 
 /**
  * What depends on the text alone, once per prompt: `encoder_hidden_states` [tokens, caption channels] → the keys and
@@ -124,7 +62,7 @@ export function pixartStepSegments(
   weights: Weights,
   options: PixArtOptions = {},
 ): BuiltGraph[] {
-  return layerRanges(config.num_layers, options.layersPerSegment).map(({ first, end }) => {
+  return stepRanges(config.num_layers, options).map(({ first, end }) => {
     const transformer = new PixArtLayers(config, weights, options);
     const tokens = ["tokens", transformer.width] as const;
     const g = transformer.graph;
@@ -159,8 +97,16 @@ export function pixartStepSegments(
   });
 }
 
+function stepRanges(layers: number, { layersPerSegment, separateBlocks = 0 }: PixArtOptions): LayerRange[] {
+  const rest = layerRanges(layers - separateBlocks, layersPerSegment);
+  return [
+    ...layerRanges(separateBlocks, 1),
+    ...rest.map(({ first, end }) => ({ first: separateBlocks + first, end: separateBlocks + end })),
+  ];
+}
+
 /** The layers, in the order of the paper's figure. */
-class PixArtLayers {
+export class PixArtLayers {
   readonly graph: GraphBuilder;
   readonly width: number;
   /** What the sum that runs through the blocks, attention and norms are computed in. */
@@ -172,6 +118,7 @@ class PixArtLayers {
   /** What the products of the blocks are computed in. */
   readonly #computeType: ComputeType;
   readonly #projectsText: boolean;
+  readonly #givesText: boolean;
   readonly #halves: 1 | 2;
   readonly #shortText: boolean;
   readonly #perturbable: readonly string[];
@@ -186,6 +133,7 @@ class PixArtLayers {
     this.#computeType = options.computeType ?? "float32";
     this.sumType = options.sumType ?? "float32";
     this.#projectsText = options.projectsText ?? false;
+    this.#givesText = options.givesText ?? false;
     this.#layers = new Layers(this.graph, weights);
     this.#large = new Layers(this.graph, weights, this.#computeType);
   }
@@ -200,20 +148,31 @@ class PixArtLayers {
       text = this.#layers.linear("caption_projection.linear_2", g.geluTanh(inner), this.width, this.width);
       g.probe("caption_projection", text, ["tokens", this.width]);
     }
-    if (this.#projectsText) return g.output(TEXT, text, ["tokens", cross_attention_dim]);
-    for (let block = 0; block < num_layers; block++) {
-      const [key, value] = this.#keyAndValue(this.#layers, block, text);
-      g.output(keyName(block), key, ["tokens", this.width]);
-      g.output(valueName(block), value, ["tokens", this.width]);
+    if (this.#projectsText || this.#givesText) g.output(TEXT, text, ["tokens", cross_attention_dim]);
+    if (!this.#projectsText) {
+      this.keysAndValues(
+        text,
+        Array.from({ length: num_layers }, (_, i) => blockModule(i)),
+      );
+    }
+  }
+
+  /** Each block's keys and values of the projected text. */
+  keysAndValues(text: Value, modules: readonly string[]): void {
+    const g = this.graph;
+    for (const module of modules) {
+      const [key, value] = this.#keyAndValue(this.#layers, module, text);
+      g.output(keyName(module), key, ["tokens", this.width]);
+      g.output(valueName(module), value, ["tokens", this.width]);
     }
   }
 
   /** A text's keys and values in a block's cross-attention. */
-  #keyAndValue(layers: Layers, block: number, text: Value): [key: Value, value: Value] {
+  #keyAndValue(layers: Layers, module: string, text: Value): [key: Value, value: Value] {
     const { cross_attention_dim, attention_bias } = this.#config;
     const project = (name: string) =>
       layers.linear(
-        `transformer_blocks.${block}.attn2.${name}`,
+        `${module}.attn2.${name}`,
         text,
         cross_attention_dim,
         this.width,
@@ -271,12 +230,18 @@ class PixArtLayers {
     return { timestep, modulation };
   }
 
-  /** Self-attention, cross-attention and feed-forward, each added to what came in. */
-  block(index: number, hidden: Value, modulation: Value): Value {
+  /**
+   * Self-attention, cross-attention and feed-forward, each added to what came in.
+   *
+   * @param index Which block it is.
+   * @param hidden Rows [tokens, width].
+   * @param modulation What the condition gives.
+   * @param module Its module, where it is another than that of the transformer.
+   */
+  block(index: number, hidden: Value, modulation: Value, module: string = blockModule(index)): Value {
     const { num_attention_heads: heads, attention_bias: bias, norm_eps, activation_fn } = this.#config;
     const g = this.graph;
     const large = this.#large;
-    const module = `transformer_blocks.${index}`;
     const width = this.width;
     const tokens = ["tokens", width] as const;
 
@@ -295,7 +260,7 @@ class PixArtLayers {
         bias,
         epsilon: norm_eps,
         activation: activation_fn,
-        perturb: (value, attend) => this.#perturb(index, value, attend),
+        perturb: (value, attend) => this.#perturb(module, value, attend),
         ...this.#textBatch(),
       });
     }
@@ -304,7 +269,7 @@ class PixArtLayers {
     const project = (name: string) =>
       this.#widen(large.linear(`${module}.attn1.${name}`, normed, width, width, bias));
     const seen = this.#narrow(this.#perturb(
-      index,
+      module,
       () => project("to_v"),
       (value) => g.attention(project("to_q"), project("to_k"), value(), { heads, sequences: this.#halves }),
     ));
@@ -312,7 +277,7 @@ class PixArtLayers {
     g.probe(`block.${index}/attn1`, attended, tokens);
     hidden = g.add(hidden, g.mul(attended, gate));
 
-    const crossed = this.#widen(this.#attendToText(index, this.#narrow(hidden)));
+    const crossed = this.#widen(this.#attendToText(module, this.#narrow(hidden)));
     g.probe(`block.${index}/attn2`, crossed, tokens);
     hidden = g.add(hidden, crossed);
 
@@ -332,20 +297,20 @@ class PixArtLayers {
    * What self-attention gives. Where it is perturbed, each token sees itself alone, so that queries and keys are not
    * needed.
    */
-  #perturb(block: number, value: () => Value, attend: (value: () => Value) => Value): Value {
+  #perturb(module: string, value: () => Value, attend: (value: () => Value) => Value): Value {
     const g = this.graph;
-    if (!this.#perturbable.includes(selfAttentionName(block))) return attend(value);
+    if (!this.#perturbable.includes(`${module}.attn1`)) return attend(value);
     const perturbed = g.shared(PERTURBED, () => g.input(PERTURBED, "bool", []));
     const own = value();
     return g.choose(perturbed, () => own, () => attend(() => own), this.sumType, ["tokens", this.width]);
   }
 
   /** Each half attends to the tokens of its own text, which are not as many as the other's. */
-  #attendToText(block: number, hidden: Value): Value {
+  #attendToText(block: string, hidden: Value): Value {
     const { num_attention_heads: heads, attention_bias: bias } = this.#config;
     const g = this.graph;
     const width = this.width;
-    const module = `transformer_blocks.${block}.attn2`;
+    const module = `${block}.attn2`;
     const texts = this.#texts(block);
     const each = (rows: Value, attend: (rows: Value, key: Value, value: Value) => Value) => {
       const halves = this.#halves === 1 ? [rows] : g.splitEvenly(rows, 0, this.#halves);
@@ -382,13 +347,13 @@ class PixArtLayers {
   }
 
   /** The keys and values of each half's text. */
-  #texts(block: number): [key: Value, value: Value][] {
+  #texts(module: string): [key: Value, value: Value][] {
     const g = this.graph;
     const dims = (half: number) => [`text_tokens.${half}`, this.width];
     return Array.from({ length: this.#halves }, (_, half) => {
       const named = (name: string) => half === 0 ? name : secondName(name);
       if (!this.#projectsText) {
-        const [key, value] = [keyName(block), valueName(block)]
+        const [key, value] = [keyName(module), valueName(module)]
           .map((name) => g.input(named(name), "float32", dims(half)));
         return [key!, value!];
       }
@@ -397,9 +362,46 @@ class PixArtLayers {
         named(TEXT),
         () => this.#narrow(g.input(named(TEXT), "float32", [`text_tokens.${half}`, cross_attention_dim])),
       );
-      const [key, value] = this.#keyAndValue(this.#large, block, text);
+      const [key, value] = this.#keyAndValue(this.#large, module, text);
       return [this.#widen(key), this.#widen(value)];
     });
+  }
+
+  /**
+   * A block of a ControlNet: it goes on from the state of the blocks before, which begins with the control latents and the
+   * rows, and adds its residual to the rows.
+   *
+   * @param index Which of its blocks it is.
+   * @param hidden Rows [tokens, width].
+   * @param state What the block before gave; the embedded control latents for the first.
+   * @param modulation What the condition gives.
+   * @param scale What the residual is multiplied by.
+   * @returns The rows, and the state for the block behind.
+   */
+  controlBlock(
+    index: number,
+    hidden: Value,
+    state: Value,
+    modulation: Value,
+    scale: Value,
+  ): { readonly hidden: Value; readonly state: Value } {
+    const g = this.graph;
+    const module = `${CONTROL_BLOCKS}.${index}`;
+    const isHalf = this.sumType === "float16";
+    const project = (name: string, rows: Value): Value => {
+      const projected = this.#large.linear(
+        `${module}.${name}`,
+        isHalf ? rows : this.#narrow(rows),
+        this.width,
+        this.width,
+      );
+      return isHalf ? projected : this.#widen(projected);
+    };
+    const begun = index === 0 ? g.add(project("before_proj", state), hidden) : state;
+    const after = this.block(index, begun, modulation, controlModule(index));
+    const residual = project("after_proj", after);
+    g.probe(`control.residual.${index}`, residual, ["tokens", this.width]);
+    return { hidden: g.add(hidden, g.mul(residual, this.#toSum(scale))), state: after };
   }
 
   /** Normalization, projection, and patches back into a picture of the latents' size. */

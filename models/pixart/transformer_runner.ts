@@ -10,19 +10,20 @@ import { InputError } from "../../errors/pixstage_error.ts";
 import { type Tensor, tensor } from "../../artifacts/tensor.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
 import { isShortText } from "./absorbed_attention.ts";
-import type { Weights } from "../checkpoint/weights.ts";
 import {
-  PERTURBED,
-  type PixArtOptions,
-  pixartStepSegments,
-  pixartTextGraph,
-  secondName,
-  TEXT,
-  TEXT_LENGTHS,
-} from "./transformer.ts";
+  CONTROL_LATENTS,
+  CONTROL_SCALE,
+  controlledStepSegments,
+  controlTextGraph,
+  type PixArtControlNet,
+} from "./control_net.ts";
+import type { Weights } from "../checkpoint/weights.ts";
+import { pixartStepSegments, pixartTextGraph } from "./transformer.ts";
+import { PERTURBED, type PixArtOptions, secondName, TEXT, TEXT_LENGTHS } from "./transformer_options.ts";
 import type { PixArtTransformerConfig } from "./transformer_config.ts";
 import { type PositionEmbedding, positionEmbedding } from "./position_embedding.ts";
-import { type CallOptions, type OpenModelOptions, SegmentedModel } from "../segments.ts";
+import type { ComputeType } from "../onnx/graph_builder.ts";
+import { type CallOptions, type OpenModelOptions, type Segment, SegmentedModel } from "../segments.ts";
 import { timestepEmbedding } from "./timestep_embedding.ts";
 
 /** A text as the graphs of a prediction take it. */
@@ -43,6 +44,13 @@ export interface PredictInputs {
   readonly text: PreparedText;
   /** Whether the self-attentions that the transformer was opened to perturb are perturbed. */
   readonly perturbed?: boolean | undefined;
+  /** What the ControlNet follows; no control without it. */
+  readonly control?: {
+    /** The latents of a picture, of the shape of `latents`. */
+    readonly latents: Tensor<"float32">;
+    /** What its residuals are multiplied by. */
+    readonly scale: number;
+  } | undefined;
   /** The picture's size in pixels; needed where the configuration says `use_additional_conditions`. */
   readonly renderSize?: { readonly height: number; readonly width: number } | undefined;
 }
@@ -114,7 +122,7 @@ export class PixArtTransformer implements AsyncDisposable {
    * @param config Its configuration.
    * @param weights Its weights, in any floating-point type.
    * @param options How long weights are held, what the blocks compute in (float32 by default), how many
-   *   halves of guidance are predicted at once (1 by default), and which self-attentions may be perturbed (none).
+   *   halves of guidance are predicted at once (1 by default), and which self-attentions may be perturbed (none), and the ControlNet.
    * @returns The transformer.
    * @throws {MissingWeightError} if a weight is missing.
    */
@@ -122,19 +130,24 @@ export class PixArtTransformer implements AsyncDisposable {
     runtime: Runtime,
     config: PixArtTransformerConfig,
     weights: Weights,
-    options: OpenModelOptions & Pick<PixArtOptions, "computeType" | "halves" | "perturbable"> = {},
+    options: OpenModelOptions & Pick<PixArtOptions, "computeType" | "halves" | "perturbable"> & {
+      readonly control?: PixArtControlNet | undefined;
+    } = {},
   ): PixArtTransformer {
     const layersPerSegment = options.layersPerSegment ?? (options.residency === "stream" ? 1 : undefined);
-    const { computeType = "float32", halves = 1, perturbable = [] } = options;
+    const { computeType = "float32", halves = 1, perturbable = [], control } = options;
     const { hostMemory, float16, transposesWeights } = runtime.traits;
     const projectsText = !hostMemory;
-    const text = new SegmentedModel(runtime, [pixartTextGraph(config, weights, { projectsText })], {
-      residency: "stream",
-    });
-    const sumType = computeType === "float16" && float16 === "blocks" ? "float16" : "float32";
+    const givesText = control !== undefined;
+    const textGraphs = [
+      pixartTextGraph(config, weights, { projectsText, givesText }),
+      ...(control && !projectsText ? [controlTextGraph(config, control)] : []),
+    ];
+    const text = new SegmentedModel(runtime, textGraphs, { residency: "stream" });
+    const sumType: ComputeType = computeType === "float16" && float16 === "blocks" ? "float16" : "float32";
     const absorbs = hostMemory && computeType === "float32" && !isInBlocks(weights);
-    const build = (shortText: boolean) =>
-      pixartStepSegments(config, weights, {
+    const build = (shortText: boolean): Segment[] => {
+      const options = {
         layersPerSegment,
         computeType,
         sumType,
@@ -143,7 +156,11 @@ export class PixArtTransformer implements AsyncDisposable {
         projectsText,
         transposesWeights,
         perturbable,
-      });
+      };
+      return control
+        ? controlledStepSegments(config, weights, control, options)
+        : pixartStepSegments(config, weights, options);
+    };
     // Most texts are short; building finds a missing weight before anything is opened.
     const likely = build(absorbs);
     const openStep = (shortText: boolean) =>
@@ -254,6 +271,7 @@ export class PixArtTransformer implements AsyncDisposable {
       ...(this.#perturbs
         ? { [PERTURBED]: tensor("bool", [], Uint8Array.of(Number(inputs.perturbed ?? false))) }
         : {}),
+      ...controlFeeds(inputs),
       latents: inputs.latents,
       timestep: timestepEmbedding([inputs.timestep]),
       position_columns: columns,
@@ -300,6 +318,20 @@ export class PixArtTransformer implements AsyncDisposable {
     }
     return this.#position.embedding;
   }
+}
+
+function controlFeeds({ control, latents }: PredictInputs): Record<string, Tensor> {
+  if (!control) return {};
+  if (String(control.latents.shape) !== String(latents.shape)) {
+    throw new InputError(
+      "invalid_shape",
+      `Cannot predict as control latents must be [${latents.shape}]: current shape is [${control.latents.shape}]`,
+    );
+  }
+  return {
+    [CONTROL_LATENTS]: control.latents,
+    [CONTROL_SCALE]: tensor("float32", [], Float32Array.of(control.scale)),
+  };
 }
 
 /** The texts' tensors under their names, those of a second text under names of its own. */

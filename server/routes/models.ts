@@ -44,6 +44,7 @@ const capabilitiesSchema = z.object({
   models: z.array(modelSchema),
   decoders: z.array(z.string()),
   transformers: z.array(z.string()),
+  controlnets: z.array(z.string()),
   loras: z.array(z.string()),
   schedulers: z.array(z.object({
     name: z.string(),
@@ -99,6 +100,7 @@ export function modelRoutes(server: ServerContext) {
     models,
     decoders: [...server.decoders],
     transformers: [...server.transformers],
+    controlnets: [...server.controlnets],
     loras: server.loras.map(({ name }) => name),
     schedulers: listSchedulers().map(({ name, shortNames, description }) => ({
       name,

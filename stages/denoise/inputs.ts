@@ -10,6 +10,7 @@ import { InputError } from "../../errors/pixstage_error.ts";
 import { ArtifactError } from "../../artifacts/artifact.ts";
 import type { ArtifactOutline } from "../../artifacts/outline.ts";
 import type { DenoiserModel } from "../../models/architecture.ts";
+import { checkControlShape, controlIdentity, requireControl } from "./control.ts";
 import { pagIdentity } from "./perturbed_attention.ts";
 import {
   type DenoiseParameters,
@@ -44,6 +45,12 @@ export const denoiseInputs = {
     optional: true,
   },
   noise: { kind: "latents", description: "Initial noise instead of that of the seeds.", optional: true },
+  control: {
+    kind: "latents",
+    description:
+      "Latents of the picture that a ControlNet follows: of one for all images, or of one for each.",
+    optional: true,
+  },
   checkpoint: { kind: "checkpoint", description: "The state to go on from.", optional: true },
 } as const;
 
@@ -88,7 +95,7 @@ export function checkInputs(
   model: DenoiserModel,
 ): DenoiseInputs {
   const { checkpoint } = given;
-  const { embeddings, negative, noise, image, mask } = allOutlines(given);
+  const { embeddings, negative, noise, image, mask, control } = allOutlines(given);
   if (!embeddings) {
     throw new InputError(
       "missing_input",
@@ -110,6 +117,10 @@ export function checkInputs(
   if (noiseShape) checkNoise(noiseShape, images ?? noiseShape[0]!, model.latentShape(settings.renderSize));
   const latentShape = model.latentShape(settings.renderSize);
   checkPicture({ latents: image?.shapes["latents"], mask: mask?.shapes["mask"] }, images, latentShape);
+  // A state that is not there yet does not tell what it holds.
+  if (settings.control && (!checkpoint || "fixed" in checkpoint.metadata)) requireControl(control);
+  const controlShape = settings.control && control?.shapes["latents"];
+  if (controlShape) checkControlShape(controlShape, images ?? controlShape[0]!, latentShape);
   const identity = {
     fixed: {
       ...fixedIdentity(parameters, settings, latentShape),
@@ -119,6 +130,7 @@ export function checkInputs(
       guidanceScale: settings.guidanceScale,
       guidanceInterval: effectiveInterval(parameters, settings) ?? null,
       pag: settings.pag ? pagIdentity(settings.pag) : null,
+      control: settings.control ? controlIdentity(settings.control) : null,
     },
   };
   if (checkpoint) checkSnapshot(checkpoint, identity, parameters.allowChanges);

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { tensor } from "../../artifacts/tensor.ts";
+import { type Tensor, tensor } from "../../artifacts/tensor.ts";
 import type { DenoiserModel, OpenDenoiser, PreparedText } from "../../models/architecture.ts";
 import type { NoiseGenerator } from "../../random/noise_generator.ts";
 import type { DenoiseSettings } from "./settings.ts";
@@ -53,6 +53,8 @@ export interface ImageRun {
   readonly picture?: ImagePicture | undefined;
   /** Shape of the latents, [1, channels, height, width]. */
   readonly shape: readonly number[];
+  /** The latents of the picture that the image follows, where it follows one. */
+  readonly control?: Tensor<"float32"> | undefined;
   /** Says when to stop. */
   readonly signal: AbortSignal;
   /** The state that the image goes on from; the noise otherwise. */
@@ -87,9 +89,13 @@ export async function denoiseImage(run: ImageRun): Promise<Float32Array> {
     const latents = tensor("float32", shape, scheduler.scaleModelInput(sample, begin + index));
     const branches = isWithin(settings.guidedCalls, index) ? texts : texts.slice(-1);
     const pagScale = pag ? pagScaleAt(pag, timestep) : 0;
+    const followed = settings.control?.isOn(index) && run.control
+      ? { control: { latents: run.control, scale: settings.control.scale } }
+      : {};
+    const common = { latents, timestep, renderSize, ...followed };
     const inputs = [
-      ...branches.map((text) => ({ latents, timestep, text, renderSize })),
-      ...(pagScale > 0 ? [{ latents, timestep, text: texts.at(-1)!, renderSize, perturbed: true }] : []),
+      ...branches.map((text) => ({ ...common, text })),
+      ...(pagScale > 0 ? [{ ...common, text: texts.at(-1)!, perturbed: true }] : []),
     ];
     const outputs = (await denoiser.predictEach(inputs, { signal })).map(({ data }) => data);
     // 2. Guide.

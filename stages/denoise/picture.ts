@@ -83,14 +83,22 @@ export function outlinePicture(
       "Cannot repaint a part of a picture as the picture must be connected too",
     );
   }
-  const [, , height, width] = image.shapes["latents"] ?? [];
-  if (height === undefined || width === undefined) return { isMasked: mask !== undefined };
+  return { sizes: latentSizes(image, model), isMasked: mask !== undefined };
+}
+
+/**
+ * The size of pictures that latents stand for, where their shape is known.
+ *
+ * @param latents Their outline.
+ * @param model What the transformer is.
+ * @throws {InputError} if the model cannot denoise latents of that size.
+ */
+export function latentSizes(latents: ArtifactOutline, model: DenoiserModel): PictureOutline["sizes"] {
+  const [, , height, width] = latents.shapes["latents"] ?? [];
+  if (height === undefined || width === undefined) return undefined;
   const { spatialFactor: factor } = model;
   const { renderSize } = model.resolveSize({ height: height * factor, width: width * factor }, false);
-  return {
-    sizes: { renderSize, size: latentsMetadata(image).size ?? renderSize },
-    isMasked: mask !== undefined,
-  };
+  return { renderSize, size: latentsMetadata(latents).size ?? renderSize };
 }
 
 /**

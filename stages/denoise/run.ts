@@ -19,6 +19,7 @@ import type { RunContext } from "../stage.ts";
 import type { StageReport } from "../stage_report.ts";
 import { checkNegatives, checkNoise } from "./inputs.ts";
 import { denoiseImage } from "./loop.ts";
+import { checkControlShape, controlIdentity, requireControl } from "./control.ts";
 import { pagIdentity } from "./perturbed_attention.ts";
 import {
   type DenoiseParameters,
@@ -87,6 +88,8 @@ export async function denoise(work: DenoiseWork, context: RunContext): Promise<D
   const shape = model.latentShape(settings.renderSize);
   const noise = sources["noise"] && unpackLatents(sources["noise"], shape[1]!);
   if (noise) checkNoise(noise.shape, images, shape);
+  const control = settings.control && unpackLatents(requireControl(sources["control"]), shape[1]!);
+  if (control) checkControlShape(control.shape, images, shape);
   const pictures = unpackPictures(sources, images, shape);
 
   // 2. Find how far the images are already.
@@ -128,6 +131,7 @@ export async function denoise(work: DenoiseWork, context: RunContext): Promise<D
       noise: start,
       picture: begun?.picture,
       shape,
+      control: control && imageLatents(control, control.shape[0] === 1 ? 0 : image),
       signal: context.signal,
       before,
       stopAfter: last,
@@ -174,7 +178,7 @@ async function identify(
   { parameters, settings }: DenoiseWork,
   seeds: readonly bigint[],
   shape: readonly number[],
-  { embeddings, negative, image, mask }: Readonly<Record<string, Artifact>>,
+  { embeddings, negative, image, mask, control }: Readonly<Record<string, Artifact>>,
 ): Promise<DenoiseIdentity> {
   const usesNegative = settings.guided && negative !== undefined;
   return {
@@ -188,6 +192,8 @@ async function identify(
       guidanceScale: settings.guidanceScale,
       guidanceInterval: effectiveInterval(parameters, settings) ?? null,
       pag: settings.pag ? pagIdentity(settings.pag) : null,
+      control: settings.control ? controlIdentity(settings.control) : null,
+      controlLatents: settings.control && control ? await artifactId(control) : null,
       embeddings: await artifactId(embeddings!),
       ...(usesNegative ? { negative: await artifactId(negative) } : {}),
     },

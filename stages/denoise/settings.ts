@@ -27,6 +27,7 @@ import { seed64 } from "../../random/seed.ts";
 import { allSchedulers, createScheduler, findScheduler, schedulerConfig } from "../../schedulers/mod.ts";
 import type { Scheduler } from "../../schedulers/scheduler.ts";
 import { modelParameters } from "../model.ts";
+import { controlParameters, type ControlSettings, resolveControl } from "./control.ts";
 import { lorasSchema } from "./loras.ts";
 import { pagParameters, type PerturbedAttention, resolvePag } from "./perturbed_attention.ts";
 import { beginFromPicture, type PictureBeginning, type PictureOutline } from "./picture.ts";
@@ -59,6 +60,7 @@ export const denoiseParameters = z.strictObject({
   /** The part of the steps that are guided: [0.25, 0.75] is the half in the middle. All unless given. */
   guidanceInterval: stepIntervalSchema.optional(),
   ...pagParameters,
+  ...controlParameters,
   /** The scheduler's class or short name; the checkpoint's own otherwise. */
   scheduler: z.string().min(1).optional(),
   /** Laid over the scheduler's configuration, in diffusers' spelling. */
@@ -156,6 +158,8 @@ export interface DenoiseSettings {
   readonly isAlwaysGuided: boolean;
   /** Perturbed attention guidance; undefined where it is off. */
   readonly pag: PerturbedAttention | undefined;
+  /** The picture that the run follows; undefined where it follows none. */
+  readonly control: ControlSettings | undefined;
   /** Whether every call of the model predicts both branches of guidance, and nothing else. */
   readonly bothBranches: boolean;
   /** The size that was asked for. */
@@ -184,6 +188,7 @@ export interface DenoiseSettings {
  * @param parameters The stage's parameters.
  * @param denoiser The denoiser.
  * @param picture The picture that the run begins from, where there is one. It has its size where none is asked for.
+ * @param followed The size of the picture that the run follows, which it has where neither is there.
  * @returns The settings.
  * @throws {InputError} if a size or a schedule is one that the model or the scheduler cannot take.
  */
@@ -191,13 +196,14 @@ export async function resolveDenoise(
   parameters: DenoiseParameters,
   denoiser: Denoiser,
   picture?: PictureOutline,
+  followed?: PictureOutline["sizes"],
 ): Promise<DenoiseSettings> {
   const { checkpoint, defaults, model } = denoiser;
   const { steps: defaultSteps, guidanceScale: defaultGuidance } = checkpoint.architecture.defaults;
   const { timesteps, sigmas } = parameters;
   const guidanceScale = parameters.guidanceScale ?? defaults.guidanceScale ?? defaultGuidance;
   const isSized = parameters.height !== undefined || parameters.width !== undefined;
-  const own = isSized ? undefined : picture?.sizes;
+  const own = isSized ? undefined : picture?.sizes ?? followed;
   const { size, renderSize } = own ?? model.resolveSize({
     height: parameters.height ?? defaults.height,
     width: parameters.width ?? defaults.width,
@@ -242,13 +248,15 @@ export async function resolveDenoise(
   const guided = guidanceScale > 1 && guidedCalls.first < guidedCalls.end;
   const isAlwaysGuided = guided && guidedCalls.first === 0 && guidedCalls.end === calls;
   const pag = resolvePag(parameters, model.selfAttentions);
+  const control = resolveControl(parameters, calls);
   return {
     guidanceScale,
     guided,
     guidedCalls,
     isAlwaysGuided,
     pag,
-    bothBranches: isAlwaysGuided && !pag,
+    control,
+    bothBranches: isAlwaysGuided && !pag && !control,
     size,
     renderSize,
     schedulerName: scheduler.name,

@@ -20,6 +20,7 @@ import {
 } from "../stage.ts";
 import { allOutlines, checkInputs, type DenoiseInputs, denoiseInputs } from "./inputs.ts";
 import { openLoras } from "./loras.ts";
+import { controlIdentity, controlWithoutEffect, followedSizes, openControlNet } from "./control.ts";
 import { pagIdentity } from "./perturbed_attention.ts";
 import { outlinePicture } from "./picture.ts";
 import { denoise, type DenoiseResult, type DenoiseWork } from "./run.ts";
@@ -128,7 +129,7 @@ interface PreparedDenoise {
   readonly prepared: {
     readonly identity: JsonObject;
     readonly weights: readonly WeightUse[];
-    readonly ignores: readonly ("negative")[];
+    readonly ignores: readonly ("negative" | "control")[];
     readonly warnings: readonly string[];
     readonly memory: readonly MemoryChoice[];
   };
@@ -153,17 +154,24 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
   const denoiser = await openDenoiser(parameters, models, signal);
   const { checkpoint, model } = denoiser;
   const outlines = allOutlines(inputs);
-  const settings = await resolveDenoise(parameters, denoiser, outlinePicture(outlines, model));
-  const { guided, bothBranches, pag, renderSize } = settings;
+  const settings = await resolveDenoise(
+    parameters,
+    denoiser,
+    outlinePicture(outlines, model),
+    followedSizes(parameters, outlines, model),
+  );
+  const { guided, bothBranches, pag, control, renderSize } = settings;
   const interval = effectiveInterval(parameters, settings);
   const guidance = {
     guidanceScale: settings.guidanceScale,
     ...(interval ? { guidanceInterval: interval } : {}),
     ...(pag ? { pag: pagIdentity(pag) } : {}),
+    ...(control ? { control: controlIdentity(control) } : {}),
   };
   const known = checkInputs(inputs, parameters, settings, model);
   const weights = await checkComponent("transformer", model.component);
   const loras = await openLoras(parameters.loras ?? [], models, weights, signal);
+  const controlNet = control && await openControlNet(parameters.controlnet!, models, model, signal);
   const { promptTokens, negativeTokens } = known;
   const job = { renderSize, guided, bothBranches, promptTokens, negativeTokens };
 
@@ -181,6 +189,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
         precision,
         bothBranches,
         perturbable: pag?.layers,
+        controlNet,
         renderSize,
         residency: residencyOf(context, stored),
         signal: run.signal,
@@ -188,6 +197,9 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
       });
     },
   };
+  const memory = loras.memory(
+    model.memory(weights, job, { traits: device.traits, residency, precision, lowestPrecision }),
+  );
   return {
     prepared: {
       identity: {
@@ -207,12 +219,14 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
         generator: parameters.generator,
         allowChanges: parameters.allowChanges,
       },
-      weights: [{ ...reference, component: "transformer", content: model.component }, ...loras.weights],
-      ignores: guided ? [] : ["negative"],
+      weights: [
+        { ...reference, component: "transformer", content: model.component },
+        ...loras.weights,
+        ...(controlNet ? [controlNet.use] : []),
+      ],
+      ignores: [...(guided ? [] : ["negative" as const]), ...(control ? [] : ["control" as const])],
       warnings: [...withoutEffect(parameters, settings, known, denoiser.defaults), ...loras.warnings],
-      memory: loras.memory(
-        model.memory(weights, job, { traits: device.traits, residency, precision, lowestPrecision }),
-      ),
+      memory: controlNet ? controlNet.model.memory(memory, job) : memory,
     },
     inputs: known,
     outlines,
@@ -234,8 +248,8 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
 
 /** Sentences about what was asked for and does not change the result. */
 function withoutEffect(
-  { steps, timesteps, sigmas, guidanceInterval, pagLayers, pagAdaptiveScale, strength }: Parameters,
-  { guided, guidanceScale, pag, steps: taken, picture }: DenoiseSettings,
+  { steps, timesteps, sigmas, guidanceInterval, pagLayers, pagAdaptiveScale, strength, ...rest }: Parameters,
+  { guided, guidanceScale, pag, control, steps: taken, picture }: DenoiseSettings,
   { texts }: DenoiseInputs,
   defaults: RunDefaults,
 ): string[] {
@@ -260,6 +274,7 @@ function withoutEffect(
     ...(!pag && (pagLayers?.length || pagAdaptiveScale)
       ? [`${pagLayers?.length ? "pagLayers" : "pagAdaptiveScale"} has no effect without a pagScale above 0`]
       : []),
+    ...controlWithoutEffect(rest, control),
   ];
 }
 

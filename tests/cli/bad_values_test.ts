@@ -154,6 +154,8 @@ function argumentsOf(command: string, { embeddings, latents, picture, graph }: F
     case "gen":
     case "plan":
       return [command, "cat", ...model, ...size];
+    case "grid":
+      return [command, "cat", ...model, ...size, "--x", "seed=1,2", "-o", "grid.png"];
     case "encode":
       return [command, "cat", ...model, "-o", "made.safetensors"];
     case "denoise":

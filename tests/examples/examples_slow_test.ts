@@ -83,6 +83,30 @@ Deno.test("example: two schedulers, two autoencoders, and another prompt on the 
   });
 });
 
+Deno.test("example: latents upscaled and denoised again, two transformers, and the edges of another picture", async () => {
+  await inFolder(async (folder) => {
+    const hires = await runExample(
+      folder,
+      "graphs/hires_fix.json",
+      ...small("small"),
+      "--set",
+      "denoise.steps=3",
+    );
+    assert.deepEqual(hires, ["decode.png"]);
+    const { pixels } = await decodePicture(await Deno.readFile(join(folder, "decode.png")));
+    assert.deepEqual([pixels.width, pixels.height], [96, 96]);
+    const second = ["--set", `denoise.transformer=${TINY}`, "--set", "begin.stopAfter=1"];
+    await runExample(folder, "graphs/two_transformers.json", ...small("begin", "denoise"), ...second);
+    await Deno.copyFile(goldenPath("extras/inputs/edges-96x64.png"), join(folder, "edges.png"));
+    await Deno.copyFile(join(EXAMPLES, "graphs/control.json"), join(folder, "control.json"));
+    const sizes = ["height=64", "width=64", "resolutionBinning=false"].map((value) => `control.${value}`);
+    const controlnet = goldenPath("extras/controlnet/adapters/tiny-alpha-512-control");
+    const set = [...sizes, `denoise.controlnet=${controlnet}`].flatMap((value) => ["--set", value]);
+    const { status, stderr } = await runCli(folder, "run", "control.json", ...small("denoise"), ...set);
+    assert.equal(status, 0, stderr);
+  });
+});
+
 Deno.test("a plugin is not loaded because a document says so", async () => {
   await inFolder(async (folder) => {
     const { status, stderr } = await runCli(folder, "run", join(EXAMPLES, "plugins/watermark.json"));

@@ -112,7 +112,7 @@ export class ExtraGoldens<C extends ExtraCase = ExtraCase> {
     const request = { ...caseRequest(golden), ...more, ...(isDrawnAtOnce ? { seeds: [0] } : {}) };
 
     // 1. Encode, and denoise with the noise of the reference where one generator drew it for all images.
-    const { nodes } = textToImage(request);
+    const { nodes } = textToImage(request, beside["control"] ? { controlImage: { file: "control" } } : {});
     const { prompt, negative } = nodes;
     const encoded = await runGraph({ pixstage: 1, nodes: { prompt: prompt!, negative: negative! } }, local);
     const noise = stored["initial_noise"]!;

@@ -5,7 +5,7 @@ import { AutoencoderConfig } from "../../../models/vae/autoencoder_config.ts";
 import { openComponent } from "../../../models/checkpoint/component.ts";
 import { UnsupportedArchitectureError } from "../../../models/checkpoint/checkpoint_errors.ts";
 import { openDiskSource } from "../../../models/checkpoint/disk_source.ts";
-import type { ComponentName } from "../../../models/checkpoint/model_index.ts";
+import type { CheckpointPart } from "../../../models/checkpoint/model_index.ts";
 import { parseConfig } from "../../../models/checkpoint/parse_config.ts";
 import { PixArtTransformerConfig } from "../../../models/pixart/transformer_config.ts";
 import { T5EncoderConfig } from "../../../models/t5/encoder_config.ts";
@@ -18,7 +18,7 @@ const SCHEMAS = {
   vae: AutoencoderConfig,
 } as const;
 
-const REFUSED: readonly [component: ComponentName, change: Record<string, unknown>, message: RegExp][] = [
+const REFUSED: readonly [component: CheckpointPart, change: Record<string, unknown>, message: RegExp][] = [
   [
     "transformer",
     { activation_fn: "geglu" },
@@ -47,11 +47,16 @@ for (const [component, change, message] of REFUSED) {
       const config = JSON.parse(await Deno.readTextFile(path));
       await Deno.writeTextFile(path, JSON.stringify({ ...config, ...change }));
       const opened = await openComponent(await openDiskSource(copy), { component });
-      assert.throws(() => parseConfig<typeof SCHEMAS[ComponentName]>(SCHEMAS[component], opened), (error) => {
-        assert.ok(error instanceof UnsupportedArchitectureError && error.code === "unsupported_architecture");
-        assert.match(error.message, message);
-        assert.equal(exitStatus(error), 2);
-        return true;
-      });
+      assert.throws(
+        () => parseConfig<typeof SCHEMAS[CheckpointPart]>(SCHEMAS[component], opened),
+        (error) => {
+          assert.ok(
+            error instanceof UnsupportedArchitectureError && error.code === "unsupported_architecture",
+          );
+          assert.match(error.message, message);
+          assert.equal(exitStatus(error), 2);
+          return true;
+        },
+      );
     }));
 }

@@ -9,7 +9,7 @@ import { openDiskSource } from "../../../models/checkpoint/disk_source.ts";
 import { fingerprint } from "../../../models/checkpoint/fingerprint.ts";
 import { GivenModels } from "../../../models/checkpoint/given_models.ts";
 import { openHttpSource } from "../../../models/checkpoint/http_source.ts";
-import { COMPONENT_NAMES, type ComponentName } from "../../../models/checkpoint/model_index.ts";
+import { type CheckpointPart, COMPONENT_NAMES } from "../../../models/checkpoint/model_index.ts";
 import type { Models } from "../../../models/models.ts";
 import { byteRange } from "../../../server/byte_range.ts";
 import { filesOf, MODEL, withHub } from "../../hub/with_hub.ts";
@@ -18,7 +18,7 @@ import { tinyCheckpoint, withCopy, withFolder } from "./copies.ts";
 const SIGMA = tinyCheckpoint("tiny-sigma");
 
 /** The files that win, by component: diffusers takes the index first, transformers the single file. */
-const WINNERS: Readonly<Record<ComponentName, RegExp>> = {
+const WINNERS: Readonly<Record<CheckpointPart, RegExp>> = {
   transformer: /^transformer\/diffusion_pytorch_model(\.fp16)?-0000\d-of-00004\.safetensors$/,
   text_encoder: /^text_encoder\/model(\.fp16)?\.safetensors$/,
   vae: /^vae\/diffusion_pytorch_model(\.fp16)?-0000\d-of-00004\.safetensors$/,

@@ -1,0 +1,176 @@
+/**
+ * `grid`: one picture of many that differ in one or two options.
+ *
+ * @module
+ */
+
+import { Command, CommanderError } from "commander";
+import type { Tensor } from "../artifacts/tensor.ts";
+import { gridGraph } from "../graph/grid_graph.ts";
+import type { RunResult } from "../graph/run_options.ts";
+import { textToImage } from "../graph/text_to_image.ts";
+import { DEFAULT_MODEL } from "../hub/local_models.ts";
+import { encodePicture } from "../images/picture.ts";
+import { pictureGrid } from "../images/picture_grid.ts";
+import { toPixels } from "../images/pixels.ts";
+import {
+  addCaptionOptions,
+  addDenoiseOptions,
+  addImageOptions,
+  addModelOptions,
+  addPrecisionOption,
+  addRunOptions,
+  type GenOptions,
+  imageInputs,
+  memoryOptions,
+  pictureRequest,
+  runOptions,
+} from "./gen_options.ts";
+import { ignoredOptions } from "./ignored_options.ts";
+import { interruptSignal } from "./interrupt.ts";
+import { checkOutputs, writeOutput } from "./output.ts";
+import { pictureFormat } from "./save_pictures.ts";
+import { showRun } from "./show_run.ts";
+import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
+import { UsageError } from "./usage_error.ts";
+import { userPath } from "./user_path.ts";
+
+type GridOptions = GenOptions & StoreOptions & {
+  readonly x: string;
+  readonly y?: string;
+  readonly output: string;
+};
+
+/** Pictures of a grid, at most. */
+const MOST_PICTURES = 256;
+
+/** One value of an axis. */
+interface AxisValue {
+  /** What the grid says of it. */
+  readonly label: string;
+  /** The prompt, where the axis is of prompts. */
+  readonly prompt?: string;
+  /** What it changes of the options. */
+  readonly options: Partial<GenOptions>;
+}
+
+/** Makes the command. */
+export function gridCommand(): Command {
+  const command = addOwnOptions(
+    new Command("grid")
+      .description("Makes pictures that differ in one or two options, and lays them out in one, with labels.")
+      .argument("<prompt>", "what the pictures show"),
+  )
+    .requiredOption("--x <option=value,...>", "option of gen and its values, a column each, or prompt=...")
+    .option("--y <option=value,...>", "the same for rows")
+    .option("-o, --output <file>", "the picture; - for the standard output", "grid.png");
+  return addStoreOptions(addRunOptions(command))
+    .addHelpText(
+      "after",
+      '\nExample:\n  deno task grid "a castle" --x steps=4,8,20 --y scheduler=euler,dpm++2m -s 7',
+    )
+    .action(grid);
+}
+
+/** The options that an axis may be of. */
+function addOwnOptions(command: Command): Command {
+  return addPrecisionOption(
+    addDenoiseOptions(addImageOptions(addCaptionOptions(addModelOptions(command, DEFAULT_MODEL)))),
+  );
+}
+
+async function grid(prompt: string, options: GridOptions, command: Command): Promise<void> {
+  // 1. Refuse what cannot work.
+  const format = pictureFormat({ output: options.output });
+  await checkOutputs([options.output], options);
+  const columns = axisValues("x", options.x);
+  const rows = options.y === undefined ? [{ label: "", options: {} }] : axisValues("y", options.y);
+  if (columns.length * rows.length > MOST_PICTURES) {
+    throw new UsageError(
+      `Cannot make a grid of ${columns.length} x ${rows.length} as it may hold ${MOST_PICTURES} pictures at most`,
+      "x",
+    );
+  }
+
+  // 2. Write one graph for all pictures, in which what they share is there once.
+  const cells = rows.flatMap((row) => columns.map((column) => cellGraph(prompt, options, row, column)));
+  const { graph, outputs } = gridGraph(cells, "decode.image");
+
+  // 3. Run it, and lay the pictures out.
+  const signal = interruptSignal();
+  const run = await openRun(options, runOptions(options));
+  await showRun(graph, { ...run, ...memoryOptions(options) }, options, {
+    signal,
+    command,
+    warnings: ignoredOptions(command),
+    save: async (made) => {
+      const pictures = rows.map((_row, y) =>
+        columns.map((_column, x) => picture(made, outputs[y * columns.length + x]!))
+      );
+      const whole = pictureGrid(pictures, {
+        columns: columns.map(({ label }) => label),
+        rows: options.y === undefined ? undefined : rows.map(({ label }) => label),
+      });
+      const metadata = { prompt, x: options.x, ...(options.y === undefined ? {} : { y: options.y }) };
+      return [await writeOutput(options.output, [await encodePicture(whole, { format, metadata })])];
+    },
+  });
+}
+
+/** The graph of one picture. */
+function cellGraph(prompt: string, options: GridOptions, ...axes: readonly AxisValue[]) {
+  const changed = Object.assign({}, options, ...axes.map(({ options }) => options));
+  const own = axes.find((axis) => axis.prompt !== undefined)?.prompt ?? prompt;
+  const request = pictureRequest([own], changed);
+  if ((request.imagesPerPrompt ?? 1) !== 1) {
+    throw new UsageError(
+      "Cannot make a grid as each of its places holds one picture: give one seed, and no batch",
+    );
+  }
+  return textToImage(request, {
+    noiseFile: changed.initNoise && userPath(changed.initNoise),
+    ...imageInputs(changed),
+  });
+}
+
+function picture(made: RunResult, output: string) {
+  const { artifact } = made.get(output)!;
+  return toPixels(artifact.tensors["image"] as Tensor<"float32">)[0]!;
+}
+
+/** Reads `steps=4,8,20`: each value as if it stood behind its option. */
+function axisValues(axis: "x" | "y", text: string): AxisValue[] {
+  const equals = text.indexOf("=");
+  if (equals < 1) {
+    throw new UsageError(
+      `Cannot read --${axis} as it must be OPTION=VALUE,...: current value is "${text}"`,
+      axis,
+    );
+  }
+  const name = text.slice(0, equals);
+  const values = text.slice(equals + 1).split(",").map((value) => value.trim());
+  if (values.includes("")) {
+    throw new UsageError(`Cannot read --${axis} as each of its values must be given: "${text}"`, axis);
+  }
+  if (name === "prompt") return values.map((value) => ({ label: value, prompt: value, options: {} }));
+  return values.map((value) => ({
+    label: `${name} ${value.replace(/^.*[/\\](?=.)/, "")}`,
+    options: optionValue(axis, name, value),
+  }));
+}
+
+/** What an option sets. */
+function optionValue(axis: "x" | "y", name: string, value: string): Partial<GenOptions> {
+  const scratch = addOwnOptions(new Command()).exitOverride().configureOutput({ writeErr: () => {} });
+  try {
+    const { unknown, operands } = scratch.parseOptions([`--${name}=${value}`]);
+    if (unknown.length > 0 || operands.length > 0) {
+      throw new UsageError(`Cannot make a grid as gen has no option --${name}: see --${axis}`, axis);
+    }
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    throw new UsageError(`--${axis}: ${error.message.replace(/^error: /, "")}`, axis);
+  }
+  const set = Object.entries(scratch.opts()).filter(([key]) => scratch.getOptionValueSource(key) === "cli");
+  return Object.fromEntries(set);
+}

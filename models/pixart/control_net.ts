@@ -1,0 +1,158 @@
+// This module is browser compatible.
+
+/**
+ * A ControlNet of PixArt: copies of the transformer's first blocks, which see the latents of a picture and add their
+ * residuals behind the blocks that they are copies of. Chen et al., "PixArt-δ" (https://arxiv.org/abs/2401.05252), section
+ * 4; reference: diffusers' examples/research_projects/pixart/controlnet_pixart_alpha.py.
+ *
+ * Each of its blocks is a graph of its own between those of the transformer, so that one residual is held at a time, and a
+ * prediction without control passes them over.
+ *
+ * @module
+ */
+
+import * as z from "zod";
+import type { Component } from "../checkpoint/component.ts";
+import { CheckpointError } from "../checkpoint/checkpoint_errors.ts";
+import { parseConfig } from "../checkpoint/parse_config.ts";
+import type { Weights } from "../checkpoint/weights.ts";
+import { size } from "../config_schema.ts";
+import type { BuiltGraph } from "../onnx/graph_builder.ts";
+import type { Segment } from "../segments.ts";
+import { PixArtLayers, pixartStepSegments } from "./transformer.ts";
+import { controlModule, type PixArtOptions, TEXT } from "./transformer_options.ts";
+import type { PixArtTransformerConfig } from "./transformer_config.ts";
+
+/** Name of the latents of the picture that is followed. */
+export const CONTROL_LATENTS = "control_latents";
+/** Name of what residuals are multiplied by. */
+export const CONTROL_SCALE = "control_scale";
+
+/**
+ * `config.json` of a ControlNet. As published it tells the number of blocks alone; heads and widths are the transformer's.
+ * Other trainers write them too.
+ */
+const PixArtControlNetConfig = z.object({
+  num_layers: size.default(13),
+  num_attention_heads: size.optional(),
+  attention_head_dim: size.optional(),
+  cross_attention_dim: size.optional(),
+});
+
+/** A ControlNet over a transformer. */
+export interface PixArtControlNet {
+  /** Its blocks. */
+  readonly blocks: number;
+  /** Its weights. */
+  readonly weights: Weights;
+}
+
+/**
+ * Reads how many blocks a ControlNet has, and refuses one that does not fit the transformer.
+ *
+ * @param component The ControlNet.
+ * @param config The transformer's configuration.
+ * @throws {CheckpointError} if it is of a transformer of another size.
+ */
+export function controlNetBlocks(component: Component, config: PixArtTransformerConfig): number {
+  const { num_layers, ...sizes } = parseConfig(PixArtControlNetConfig, component);
+  if (num_layers >= config.num_layers) {
+    throw new CheckpointError(
+      `Cannot use ${component.name} as it must have fewer blocks than the transformer, ${config.num_layers}: ` +
+        `it has ${num_layers}`,
+    );
+  }
+  for (const [name, value] of Object.entries(sizes)) {
+    const own = config[name as keyof typeof sizes];
+    if (value !== undefined && value !== own) {
+      throw new CheckpointError(
+        `Cannot use ${component.name} as its ${name} must be that of the transformer, ${own}: it is ${value}`,
+      );
+    }
+  }
+  return num_layers;
+}
+
+/**
+ * Builds all graphs of a ControlNet, so that a weight that is missing or has another shape is found.
+ *
+ * @throws {CheckpointError} with the weight.
+ */
+export function checkControlNet(config: PixArtTransformerConfig, control: PixArtControlNet): void {
+  controlTextGraph(config, control);
+  for (let block = 0; block < control.blocks; block++) controlSegment(config, control, block, {});
+}
+
+/** The keys and values of its blocks: the projected {@linkcode TEXT} → [tokens, width] each. */
+export function controlTextGraph(
+  config: PixArtTransformerConfig,
+  { blocks, weights }: PixArtControlNet,
+  options: PixArtOptions = {},
+): BuiltGraph {
+  const transformer = new PixArtLayers(config, weights, options);
+  const text = transformer.graph.input(TEXT, "float32", ["tokens", config.cross_attention_dim]);
+  transformer.keysAndValues(text, Array.from({ length: blocks }, (_, block) => controlModule(block)));
+  return transformer.graph.build(`${weights.component}.text`);
+}
+
+/**
+ * One prediction with a ControlNet: the transformer's segments with the ControlNet's between them. Beside the inputs of
+ * `pixartStepSegments` there are {@linkcode CONTROL_LATENTS} [1, channels, h, w] and {@linkcode CONTROL_SCALE}; without
+ * them the ControlNet is passed over.
+ */
+export function controlledStepSegments(
+  config: PixArtTransformerConfig,
+  weights: Weights,
+  control: PixArtControlNet,
+  options: PixArtOptions = {},
+): Segment[] {
+  const { blocks } = control;
+  const steps = pixartStepSegments(config, weights, { ...options, separateBlocks: blocks });
+  return [
+    embedControl(config, weights, options),
+    ...steps.flatMap((step, index): Segment[] =>
+      index < blocks ? [step, controlSegment(config, control, index, options)] : [step]
+    ),
+  ];
+}
+
+/** The control latents, embedded as the transformer's own latents are. */
+function embedControl(config: PixArtTransformerConfig, weights: Weights, options: PixArtOptions): Segment {
+  const transformer = new PixArtLayers(config, weights, options);
+  const g = transformer.graph;
+  const latents = g.input(CONTROL_LATENTS, "float32", [1, config.in_channels, "h", "w"]);
+  g.output(stateName(0), transformer.embed(latents), ["tokens", transformer.width], transformer.sumType);
+  return { ...g.build(`${weights.component}.control`), isOptional: true };
+}
+
+/** A block of the ControlNet, which changes the rows behind the transformer's block of the same number. */
+function controlSegment(
+  config: PixArtTransformerConfig,
+  { blocks, weights }: PixArtControlNet,
+  block: number,
+  options: PixArtOptions,
+): Segment {
+  const transformer = new PixArtLayers(config, weights, options);
+  const g = transformer.graph;
+  const tokens = ["tokens", transformer.width] as const;
+  const rows = `hidden.${block + 1}`;
+  const { hidden, state } = transformer.controlBlock(
+    block,
+    g.input(rows, transformer.sumType, tokens),
+    g.input(stateName(block), transformer.sumType, tokens),
+    g.input("modulation", "float32", [1, 6 * transformer.width]),
+    g.input(CONTROL_SCALE, "float32", []),
+  );
+  const controlled = `controlled.${block + 1}`;
+  g.output(controlled, hidden, tokens, transformer.sumType);
+  if (block + 1 < blocks) g.output(stateName(block + 1), state, tokens, transformer.sumType);
+  return {
+    ...g.build(`${weights.component}.blocks.${block}`, { prepareWeights: true }),
+    isOptional: true,
+    replaces: { [controlled]: rows },
+  };
+}
+
+function stateName(block: number): string {
+  return `control.${block}`;
+}

@@ -1,0 +1,86 @@
+// This module is browser compatible.
+
+import { z } from "zod";
+import { unpackLatents } from "../artifacts/latents.ts";
+import { InputError } from "../errors/pixstage_error.ts";
+import { interpolatePlanes } from "../images/interpolate_planes.ts";
+import { denoiseParameters, openDenoiser } from "./denoise/settings.ts";
+import { modelParameters } from "./model.ts";
+import { defineStage, type Stage } from "./stage.ts";
+
+const { transformer, height, width } = denoiseParameters.shape;
+
+/** Parameters of the upscale-latents stage. */
+export const upscaleLatentsParameters = z.strictObject({
+  ...modelParameters,
+  /** Another transformer, whose sizes count. */
+  transformer,
+  /** By how much each side grows, where no size is given; rounded to whole latents. */
+  factor: z.number().min(1).max(8).default(2),
+  /** Height in pixels, in the place of the factor. */
+  height,
+  /** Width in pixels, in the place of the factor. */
+  width,
+  /** How values between latents are found. */
+  mode: z.enum(["nearest", "bilinear", "bicubic"]).default("bilinear"),
+});
+
+/**
+ * The upscale-latents stage: latents of a larger picture, for denoising to go on from (`image` of `denoise`). What is
+ * between latents is interpolated, so that the picture is blurred until it is denoised again.
+ */
+export const upscaleLatentsStage: Stage = defineStage({
+  name: "upscale-latents",
+  version: "1",
+  description: "Interpolates latents to those of a larger picture, which denoising can begin from.",
+  inputs: {
+    latents: { kind: "latents", description: "Latents, before the division by the scaling factor." },
+  },
+  outputs: { latents: { kind: "latents", description: "The same latents, of a larger picture." } },
+  parameters: upscaleLatentsParameters,
+  async prepare({ parameters, inputs, models, signal }) {
+    const { factor, height, width, mode } = parameters;
+    const { model } = await openDenoiser(parameters, models, signal);
+    const { spatialFactor } = model;
+    if ((height === undefined) !== (width === undefined)) {
+      throw new InputError("missing_input", "Cannot upscale as height and width must be given together", {
+        details: { field: height === undefined ? "height" : "width" },
+      });
+    }
+    const sizeOf = (rows: number, columns: number) => {
+      const side = (given: number) => Math.round(given * factor) * spatialFactor;
+      const asked = height !== undefined && width !== undefined
+        ? { height, width }
+        : { height: side(rows), width: side(columns) };
+      return model.resolveSize(asked, false).renderSize;
+    };
+    const [images, channels, rows, columns] = inputs.latents.shapes["latents"] ?? [];
+    const size = rows === undefined || columns === undefined ? undefined : sizeOf(rows, columns);
+    const shape = size && [images!, channels!, size.height / spatialFactor, size.width / spatialFactor];
+    return {
+      identity: {
+        mode,
+        spatialFactor,
+        ...(height !== undefined && width !== undefined ? { height, width } : { factor }),
+        ...(size ? { size: { ...size } } : {}),
+      },
+      outputs: {
+        latents: {
+          kind: "latents",
+          shapes: shape ? { latents: shape } : {},
+          metadata: size ? { size: { ...size } } : {},
+        },
+      },
+      run({ inputs }) {
+        const latents = unpackLatents(inputs.latents);
+        const [, , rows = 0, columns = 0] = latents.shape;
+        const size = sizeOf(rows, columns);
+        const [tall, wide] = [size.height / spatialFactor, size.width / spatialFactor];
+        const upscaled = interpolatePlanes(latents, tall, wide, mode);
+        return Promise.resolve({
+          latents: { kind: "latents", tensors: { latents: upscaled }, metadata: { size: { ...size } } },
+        });
+      },
+    };
+  },
+});
