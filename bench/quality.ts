@@ -1,12 +1,14 @@
 /**
  * How far pictures of the embedded model are from those in float32 when they are made otherwise: PSNR and SSIM over its 32
- * prompts, each way a part of a request.
+ * prompts, each way a part of a request. With `--times`, the processor's time of denoising some of them too, as a share of
+ * float32's, prompt by prompt in turn.
  *
- *     deno run -A bench/quality.ts [--store FOLDER] '{"precision":{"*":"int8"}}' '{"precision":{"denoise":"int4"}}'
+ *     deno run -A bench/quality.ts [--store FOLDER] [--times 4] '{"precision":{"*":"int8"}}' '{"stepCache":0.1}'
  *
  * @module
  */
 
+import process from "node:process";
 import { parseArgs } from "node:util";
 import { FolderStore } from "../artifacts/store/folder_store.ts";
 import { MemoryStore } from "../artifacts/store/memory_store.ts";
@@ -19,8 +21,8 @@ import { psnr, ssim } from "../images/similarity.ts";
 import { localRun } from "../local.ts";
 import { median } from "./random_transformer.ts";
 
-const { values: { store }, positionals } = parseArgs({
-  options: { store: { type: "string" } },
+const { values: { store, times }, positionals } = parseArgs({
+  options: { store: { type: "string" }, times: { type: "string", default: "0" } },
   allowPositionals: true,
 });
 const local = localRun({ store: store === undefined ? new MemoryStore() : new FolderStore(store) });
@@ -34,14 +36,31 @@ async function make(way: object): Promise<Pixels[]> {
   return toPixels(made.get("decode.image")!.artifact.tensors["image"] as Tensor<"float32">);
 }
 
+/** Seconds of the processor that denoising a prompt takes. */
+async function processorTime(prompt: string, way: object): Promise<number> {
+  const request = textToImage({ model: DEFAULT_MODEL, ...way, prompts: [prompt], seeds: [0] });
+  const place = localRun({ store: new MemoryStore() });
+  await runGraph(request, { ...place, outputs: ["prompt.embeddings", "negative.embeddings"] });
+  const before = process.cpuUsage();
+  await runGraph(request, { ...place, until: "denoise" });
+  return process.cpuUsage(before).user / 1e6;
+}
+
+const shares = positionals.map((): number[] => []);
+for (const prompt of prompts.slice(0, Number(times))) {
+  const whole = await processorTime(prompt, {});
+  for (const [index, text] of positionals.entries()) {
+    shares[index]!.push(await processorTime(prompt, JSON.parse(text)) / whole);
+  }
+}
 const exact = await make({});
-for (const text of positionals) {
+for (const [index, text] of positionals.entries()) {
   const pictures = await make(JSON.parse(text));
   const told = (measure: (a: Pixels, b: Pixels) => number, digits: number): string => {
     const values = pictures.map((picture, index) => measure(exact[index]!, picture));
     return `median ${median(values).toFixed(digits)}, least ${Math.min(...values).toFixed(digits)}`;
   };
-  Deno.stdout.writeSync(
-    new TextEncoder().encode(`${text}: PSNR ${told(psnr, 1)} dB; SSIM ${told(ssim, 4)}\n`),
-  );
+  const time = shares[index]!.length === 0 ? "" : `; time ${median(shares[index]!).toFixed(2)}`;
+  const line = `${text}: PSNR ${told(psnr, 1)} dB; SSIM ${told(ssim, 4)}${time}\n`;
+  Deno.stdout.writeSync(new TextEncoder().encode(line));
 }

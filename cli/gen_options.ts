@@ -62,6 +62,7 @@ export interface GenOptions {
   readonly guidanceScale?: number;
   readonly cfgScale?: number;
   readonly guidanceInterval?: [number, number];
+  readonly stepCache?: number;
   readonly pagScale?: number;
   readonly pagLayers?: string[];
   readonly pagAdaptiveScale?: number;
@@ -209,6 +210,11 @@ export function addDenoiseOptions(command: Command): Command {
       texts,
     )
     .option("--pag-adaptive-scale <x>", "how fast --pag-scale falls with the timesteps (default: 0)", amount)
+    .option(
+      "--step-cache <threshold>",
+      "run the first block alone where what it adds has changed by less than this share, such as 0.1 (default: off)",
+      number,
+    )
     .option("--controlnet <dir|org/name>", "ControlNet that makes the pictures follow --control-image")
     .option("--control-image <file>", "picture that is followed: edges, as the ControlNet was trained on")
     .option("--controlnet-scale <x>", "how closely it is followed (default: 1)", amount)
@@ -348,6 +354,7 @@ export function pictureRequest(prompts: readonly string[], options: GenOptions):
     sigmas: options.sigmas,
     guidanceScale: options.guidanceScale ?? options.cfgScale,
     guidanceInterval: options.guidanceInterval,
+    stepCache: options.stepCache,
     pagScale: options.pagScale,
     pagLayers: options.pagLayers,
     pagAdaptiveScale: options.pagAdaptiveScale,

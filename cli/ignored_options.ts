@@ -24,6 +24,7 @@ const OPTIONS_OF_STAGE: Readonly<Record<OptionStage, readonly (keyof GenOptions)
     "guidanceScale",
     "cfgScale",
     "guidanceInterval",
+    "stepCache",
     "pagScale",
     "pagLayers",
     "pagAdaptiveScale",

@@ -6,6 +6,7 @@
 
 import { Command } from "commander";
 import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
 import { stdout } from "node:process";
 import type { JsonObject } from "../artifacts/artifact.ts";
 import { artifactId } from "../artifacts/artifact_file.ts";
@@ -18,6 +19,7 @@ import { decodePicture } from "../images/picture.ts";
 import { LocalModels } from "../hub/local_models.ts";
 import { describeProvenance } from "./describe_provenance.ts";
 import { findMade } from "./find_made.ts";
+import { inspectAdapter } from "./inspect_adapter.ts";
 import { writeLine } from "./standard_streams.ts";
 import { openFolderStore } from "./run_store.ts";
 import { userPath } from "./user_path.ts";
@@ -25,8 +27,11 @@ import { userPath } from "./user_path.ts";
 /** Makes the command. */
 export function inspectCommand(): Command {
   return new Command("inspect")
-    .description("Tells what an artifact, a checkpoint or a picture is.")
-    .argument("<file|id>", "a safetensors file, a picture, a checkpoint's folder, or an id of the store")
+    .description("Tells what an artifact, a checkpoint, a LoRA or a picture is.")
+    .argument(
+      "<file|id>",
+      "a safetensors file, a picture, the folder of a checkpoint or a LoRA, or an id of the store",
+    )
     .option("--store <dir>", "the store's folder (default: in the user's cache)")
     .option("--json", "print JSON")
     .action(async (file: string, { json, store }: { json?: boolean; store?: string }) => {
@@ -44,10 +49,19 @@ async function inspect(name: string, store: string | undefined): Promise<JsonObj
     return "artifact" in made ? await describeArtifact(made) : {};
   }
   const found = await onDisk("read", path, stat(path));
+  const isAdapter = found.isDirectory()
+    ? !await isFile(join(path, "model_index.json"))
+    : path.endsWith(".safetensors");
+  const adapter = isAdapter ? await inspectAdapter(path) : undefined;
+  if (adapter) return adapter;
   if (found.isDirectory()) return await inspectCheckpoint(path);
   return path.endsWith(".safetensors")
     ? await describeArtifact(await readArtifactFile(path))
     : await inspectPicture(path);
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return await stat(path).then((found) => found.isFile(), () => false);
 }
 
 /** A checkpoint: its family, and what each component weighs. */

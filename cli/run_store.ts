@@ -9,6 +9,8 @@ import { fetchNamingProxy } from "../artifacts/proxy.ts";
 import { defaultStoreFolder } from "../artifacts/store/default_folder.ts";
 import { FolderStore } from "../artifacts/store/folder_store.ts";
 import { HttpStore } from "../artifacts/store/http_store.ts";
+import { isS3Address, parseS3Address } from "../artifacts/store/s3_address.ts";
+import { S3Store } from "../artifacts/store/s3_store.ts";
 import { combinedStore, type RunStore } from "../artifacts/store/store.ts";
 import { openUsableStore } from "../artifacts/store/usable_store.ts";
 import { UsageError } from "./usage_error.ts";
@@ -25,9 +27,14 @@ export interface OpenStore {
  * Opens the store of a run. A folder that may not be written is read alone, and one that may not be read
  * either is not used: neither stops a run.
  *
- * @param place A folder or a server's address. Default is a folder in the user's cache.
+ * @param place A folder, a server's address, or `s3://BUCKET/PREFIX`. Default is a folder in the user's cache.
+ * @param onRetry Takes a sentence about each failure of S3 that another try follows.
  */
-export async function openRunStore(place: string | undefined): Promise<OpenStore> {
+export async function openRunStore(
+  place: string | undefined,
+  onRetry?: (message: string) => void,
+): Promise<OpenStore> {
+  if (place !== undefined && isS3Address(place)) return { store: openS3Store(place, onRetry) };
   if (place === undefined || !isAddress(place)) {
     const { store, reason } = await openUsableStore(folderOf(place));
     const advice = "Name another folder with --store, or give --no-store";
@@ -42,6 +49,36 @@ export async function openRunStore(place: string | undefined): Promise<OpenStore
     store: combinedStore(artifacts, records),
     warning: reason && `How results come about is not kept: ${reason}. ${advice}`,
   };
+}
+
+/**
+ * Opens a store in S3. Keys, the region and the server come from the variables that Amazon's own programs read.
+ *
+ * @param place Its address: `s3://BUCKET/PREFIX`.
+ * @param onRetry Takes a sentence about each failure that another try follows.
+ */
+export function openS3Store(place: string, onRetry?: (message: string) => void): S3Store {
+  const { bucket, prefix, ...named } = parseS3Address(place);
+  const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION, AWS_ENDPOINT_URL } =
+    process.env;
+  if (!AWS_ACCESS_KEY_ID || !AWS_SECRET_ACCESS_KEY || AWS_SESSION_TOKEN) {
+    throw new UsageError(
+      `Cannot open ${place} without keys that last: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY` +
+        (AWS_SESSION_TOKEN ? ", and no AWS_SESSION_TOKEN" : ""),
+      "store",
+    );
+  }
+  const region = named.region ?? (AWS_REGION || "us-east-1");
+  return new S3Store({
+    bucket,
+    prefix,
+    region,
+    endpoint: named.endpoint ?? (AWS_ENDPOINT_URL || `https://s3.${region}.amazonaws.com`),
+    accessKeyId: AWS_ACCESS_KEY_ID,
+    secretAccessKey: AWS_SECRET_ACCESS_KEY,
+    fetch: fetchNamingProxy,
+    onRetry,
+  });
 }
 
 /**
@@ -61,5 +98,5 @@ function folderOf(place: string | undefined): string {
 }
 
 function isAddress(place: string): boolean {
-  return /^https?:\/\//.test(place);
+  return /^(?:https?|s3):\/\//.test(place);
 }

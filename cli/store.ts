@@ -8,11 +8,14 @@ import { Command } from "commander";
 import { stderr, stdout } from "node:process";
 import prettyBytes from "pretty-bytes";
 import { collectGarbage, removeFault, verifyStore } from "../artifacts/store/folder_care.ts";
+import type { FolderStore } from "../artifacts/store/folder_store.ts";
+import { isS3Address } from "../artifacts/store/s3_address.ts";
+import { S3Store } from "../artifacts/store/s3_store.ts";
 import { PixstageError } from "../errors/pixstage_error.ts";
 import { diskSize } from "../runtime/byte_size.ts";
 import { wholeId } from "./whole_id.ts";
 import { byteSize } from "./option_values.ts";
-import { openFolderStore } from "./run_store.ts";
+import { openFolderStore, openS3Store } from "./run_store.ts";
 import { writeLine } from "./standard_streams.ts";
 
 /** What ids name, as errors say it. */
@@ -33,7 +36,7 @@ export function storeCommand(): Command {
   const add = (name: string, description: string): Command =>
     command.command(name)
       .description(description)
-      .option("--store <dir>", "the store's folder (default: in the user's cache)")
+      .option("--store <dir|url>", "the store's folder, or s3://BUCKET/PREFIX (default: in the user's cache)")
       .option("--json", "print JSON");
   add("ls", "Lists the artifacts, those that were used last at the end.").action(list);
   add("gc", "Removes what was not used for the longest time, and what crashed writers left.")
@@ -51,8 +54,17 @@ export function storeCommand(): Command {
   return command;
 }
 
+/** The store of a command, and what messages call it. */
+function openStore(
+  { store: place }: Common,
+): { readonly store: FolderStore | S3Store; readonly name: string } {
+  if (place !== undefined && isS3Address(place)) return { store: openS3Store(place), name: place };
+  const store = openFolderStore(place);
+  return { store, name: store.folder };
+}
+
 async function list(options: Common): Promise<void> {
-  const store = openFolderStore(options.store);
+  const { store, name } = openStore(options);
   const found = await Array.fromAsync(store.list());
   found.sort((a, b) => a.usedAt - b.usedAt);
   for (const { id, bytes, usedAt } of found) {
@@ -68,11 +80,14 @@ async function list(options: Common): Promise<void> {
     }
   }
   const total = found.reduce((sum, { bytes }) => sum + bytes, 0);
-  if (!options.json) writeLine(stderr, `${found.length} artifacts, ${prettyBytes(total)} in ${store.folder}`);
+  if (!options.json) writeLine(stderr, `${found.length} artifacts, ${prettyBytes(total)} in ${name}`);
 }
 
 async function collect(options: Common & { readonly maxSize: number }): Promise<void> {
-  const { removed, left } = await collectGarbage(openFolderStore(options.store), options.maxSize);
+  const { store } = openStore(options);
+  const { removed, left } = store instanceof S3Store
+    ? await store.collect(options.maxSize)
+    : await collectGarbage(store, options.maxSize);
   if (options.json) return writeLine(stdout, JSON.stringify({ removed, left }));
   writeLine(stdout, `Removed ${removed.files} files, ${prettyBytes(removed.bytes)}`);
   writeLine(stdout, `Left are ${left.files} files, ${prettyBytes(left.bytes)}`);
@@ -101,7 +116,7 @@ async function verify(options: Common & { readonly remove?: boolean }): Promise<
 }
 
 async function remove(ids: readonly string[], options: Common): Promise<void> {
-  const store = openFolderStore(options.store);
+  const { store } = openStore(options);
   const all = (await Array.fromAsync(store.list())).map(({ id }) => id);
   const chosen = ids.map((id) => wholeId(id, all, STORED));
   for (const id of chosen) {

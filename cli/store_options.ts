@@ -49,7 +49,10 @@ export type OpenRun = LocalRun & {
 /** Adds the options. */
 export function addStoreOptions(command: Command): Command {
   return command
-    .option("--store <dir|url>", "where results are kept, and found again (default: in the user's cache)")
+    .option(
+      "--store <dir|url>",
+      "where results are kept, and found again: a folder, a server, s3://BUCKET (default: in the user's cache)",
+    )
     .option("--no-store", "keep nothing, and make everything anew")
     .option(
       "--executor <node=name,...>",
@@ -90,7 +93,7 @@ export async function openRun(
   }
   const { store, warning } = place === false
     ? {}
-    : await openRunStore(typeof place === "string" ? place : undefined);
+    : await openRunStore(typeof place === "string" ? place : undefined, local.onWarning);
   const plugins = plugin.map((module) => pluginAddress(module, userPath(".")));
   const run = localRun({ ...local, store, plugins });
   await loadPlugins(run.registry, plugins);

@@ -22,8 +22,10 @@ const originSchema = z.looseObject({
   guidanceScale: z.number().optional(),
   strength: z.number().optional(),
   guidanceInterval: z.array(z.number()).optional(),
+  stepCache: z.number().optional(),
   pag: z.looseObject({ scale: z.number() }).optional(),
   model: z.string().optional(),
+  loras: z.array(z.looseObject({ name: z.string(), weight: z.number() })).optional(),
 });
 
 /**
@@ -53,9 +55,11 @@ export function describePicture(
     "Denoising strength": origin.strength,
     "PAG scale": origin.pag?.scale,
     "Guidance interval": origin.guidanceInterval?.join("-"),
+    "Step cache": origin.stepCache,
     Seed: origin.seeds?.[image],
     Size: `${width}x${height}`,
     Model: origin.model,
+    LoRAs: origin.loras?.map(({ name, weight }) => `${name} ${weight}`).join(" + "),
   }).filter(([, value]) => value !== undefined).map(([name, value]) => `${name}: ${quoted(String(value))}`);
   const lines = [
     origin.prompts?.[prompt],

@@ -81,6 +81,20 @@ export interface OpenTextEncoder extends AsyncDisposable {
 /** A text as an open denoiser keeps it during a run. Only the denoiser that made it can read it. */
 export type PreparedText = object;
 
+/** What a network's blocks added to their input in the last call that ran all of them: values in rows, flat. */
+export interface BlockResiduals {
+  /** What the first block added. */
+  readonly first: Float32Array;
+  /** What the blocks behind it added. */
+  readonly rest: Float32Array;
+}
+
+/** What is remembered of one branch of guidance from call to call; the denoiser writes it anew. */
+export interface BranchCache {
+  /** None before the first call. */
+  residuals?: BlockResiduals | undefined;
+}
+
 /** What a denoiser predicts from. */
 export interface Prediction {
   /** [1, channels, height, width], scaled as the scheduler wants it. */
@@ -93,6 +107,8 @@ export interface Prediction {
   readonly renderSize?: PictureSize | undefined;
   /** Whether each token sees itself alone in the self-attentions that the denoiser was opened to perturb. */
   readonly perturbed?: boolean | undefined;
+  /** What is remembered of its branch, where the denoiser was opened with a step cache; nothing if left out. */
+  readonly cache?: BranchCache | undefined;
   /** What the ControlNet follows that the denoiser was opened with; no control without it. */
   readonly control?: {
     /** The latents of a picture, of the shape of `latents`. */
@@ -110,6 +126,8 @@ export interface DenoiseJob {
   readonly guided: boolean;
   /** Whether each call predicts both branches of guidance and nothing else, so that both may be predicted at once. */
   readonly bothBranches: boolean;
+  /** Whether what blocks add is kept from call to call. */
+  readonly cachesSteps: boolean;
   /** Tokens of the longest prompt. */
   readonly promptTokens: number;
   /** Tokens of the longest negative prompt. */
@@ -126,6 +144,11 @@ export interface OpenDenoiserOptions extends OpenModelOptions {
   readonly renderSize: PictureSize;
   /** Names of the self-attentions that predictions may perturb; none by default. */
   readonly perturbable?: readonly string[] | undefined;
+  /**
+   * Up to which change of what the first block adds, relative to the last call that ran all blocks, the others are not run:
+   * what they added then is added again. They always run if left out.
+   */
+  readonly stepCache?: number | undefined;
   /** A ControlNet that predictions may follow a picture by. */
   readonly controlNet?: { readonly component: Component; readonly weights: Weights } | undefined;
 }
@@ -151,6 +174,8 @@ export interface DenoiserModel {
   readonly identity: JsonObject;
   /** Names of its self-attentions in the order of its blocks, where predictions can perturb them. */
   readonly selfAttentions?: readonly string[] | undefined;
+  /** Whether it can be opened with a step cache. */
+  readonly cachesSteps?: boolean | undefined;
   /** Colours of previews, where latents have them. */
   readonly latentColours?: LatentColours | undefined;
   /**

@@ -75,7 +75,8 @@ export class Layers {
     const branches = this.branches(module);
     const name = `${module}.weight`;
     if (branches.length === 0) return this.weight(name, shape);
-    const base = this.graph.weight(this.#weights.locate(name, shape));
+    const location = this.#weights.locate(name, shape);
+    const base = location.quantized ? dequantized(this.graph, location) : this.graph.weight(location);
     return mergedMatrix(this.graph, base, branches, this.#dtype);
   }
 

@@ -8,13 +8,12 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { writeAtomically } from "../artifacts/atomically.ts";
 import { decodePicture, encodePicture } from "../images/picture.ts";
+import { pictureGrid } from "../images/picture_grid.ts";
 import type { Pixels } from "../images/pixels.ts";
 
 const MODEL = fileURLToPath(new URL("../models/pixstage-emoji/", import.meta.url));
 const CLI = fileURLToPath(new URL("../cli.ts", import.meta.url));
 const COLUMNS = 8;
-const GAP = 4;
-
 const prompts = Deno.readTextFileSync(join(MODEL, "prompts.txt")).trim().split("\n");
 const folder = Deno.makeTempDirSync();
 try {
@@ -29,7 +28,13 @@ try {
     const name = `${String(index).padStart(3, "0")}.png`;
     return halve((await decodePicture(Deno.readFileSync(join(folder, name)))).pixels);
   }));
-  await writeAtomically(join(MODEL, "samples.png"), [await encodePicture(grid(cells), { format: "png" })]);
+  const rows = Array.from(
+    { length: Math.ceil(cells.length / COLUMNS) },
+    (_, row) => cells.slice(row * COLUMNS, (row + 1) * COLUMNS),
+  );
+  await writeAtomically(join(MODEL, "samples.png"), [
+    await encodePicture(pictureGrid(rows), { format: "png" }),
+  ]);
 } finally {
   Deno.removeSync(folder, { recursive: true });
 }
@@ -48,21 +53,4 @@ function halve({ width, height, data }: Pixels): Pixels {
     }
   }
   return { width: halfWidth, height: halfHeight, data: half };
-}
-
-/** Pictures of one size in rows, on white. */
-function grid(cells: readonly Pixels[]): Pixels {
-  const { width, height } = cells[0]!;
-  const rows = Math.ceil(cells.length / COLUMNS);
-  const whole = { width: COLUMNS * (width + GAP) - GAP, height: rows * (height + GAP) - GAP };
-  const data = new Uint8Array(whole.width * whole.height * 3).fill(255);
-  cells.forEach((cell, index) => {
-    const left = (index % COLUMNS) * (width + GAP);
-    const top = Math.floor(index / COLUMNS) * (height + GAP);
-    for (let y = 0; y < height; y++) {
-      const row = cell.data.subarray(y * width * 3, (y + 1) * width * 3);
-      data.set(row, ((top + y) * whole.width + left) * 3);
-    }
-  });
-  return { ...whole, data };
 }

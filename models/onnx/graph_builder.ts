@@ -11,7 +11,6 @@ import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { DType } from "../../artifacts/dtype.ts";
 import { FLOAT8_VALUES, type Float8DType, isFloat8 } from "../../artifacts/float8.ts";
 import { type Tensor, tensor, tensorBytes } from "../../artifacts/tensor.ts";
-import type { ModelGraph } from "../../runtime/runtime.ts";
 import type { WeightLocation } from "../checkpoint/weights.ts";
 import {
   AttributeProto_AttributeType as AttributeType,
@@ -24,31 +23,19 @@ import { DATA_TYPES } from "./data_types.ts";
 import {
   type Attribute,
   attribute,
+  type BuiltGraph,
+  type ComputeType,
   type Dimension,
   externalWeight,
   type Node,
   type NodeAttribute,
+  type Value,
   valueInfo,
 } from "./graph_parts.ts";
 import { weightSlices } from "./weight_slices.ts";
 import { weightsFolder } from "./weights_folder.ts";
 
-/** A tensor of the graph: an input, a weight, or what an operator gives. */
-export interface Value {
-  /** Its name, unique in the graph. */
-  readonly name: string;
-}
-
-/** A type that graphs compute in. */
-export type ComputeType = "float32" | "float16";
-
-/** A graph with the names that its values are handed over by. */
-export interface BuiltGraph extends ModelGraph {
-  /** Names of the inputs. */
-  readonly inputs: readonly string[];
-  /** Names of the outputs. */
-  readonly outputs: readonly string[];
-}
+export type { BuiltGraph, ComputeType, Value } from "./graph_parts.ts";
 
 const ONNX_OPSET = 21n;
 const ONNX_IR_VERSION = 10n;
@@ -378,14 +365,12 @@ export class GraphBuilder {
   }
 
   /**
-   * One of two values: which one is known at each run, and the other is not computed. Weights and constants that a branch
-   * makes are the graph's; other values of a branch stay within it, shared ones too.
+   * One of two values: the other is not computed. Weights and constants of a branch are the graph's, its other values not.
    *
    * @param condition A boolean scalar.
    * @param then Makes the value where the condition holds.
    * @param otherwise Makes the value where it does not; of the same type and shape.
-   * @param dtype Their type.
-   * @param dims Their shape.
+   * @param dtype Their type; `dims` is their shape.
    */
   choose(
     condition: Value,
@@ -394,12 +379,11 @@ export class GraphBuilder {
     dtype: DType,
     dims: readonly Dimension[],
   ): Value {
-    const branches = [
+    const chosen = this.op("If", [condition]);
+    this.#nodes.at(-1)!.attribute.push(
       this.#branch("then_branch", then, dtype, dims),
       this.#branch("else_branch", otherwise, dtype, dims),
-    ];
-    const chosen = this.op("If", [condition]);
-    this.#nodes.at(-1)!.attribute.push(...branches);
+    );
     return chosen;
   }
 

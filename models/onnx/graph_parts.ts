@@ -8,6 +8,7 @@
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { DType } from "../../artifacts/dtype.ts";
+import type { ModelGraph } from "../../runtime/runtime.ts";
 import type { WeightLocation } from "../checkpoint/weights.ts";
 import { DATA_TYPES } from "./data_types.ts";
 import {
@@ -16,6 +17,23 @@ import {
   type TensorProtoSchema,
   type ValueInfoProtoSchema,
 } from "./onnx_pb.ts";
+
+/** A tensor of the graph: an input, a weight, or what an operator gives. */
+export interface Value {
+  /** Its name, unique in the graph. */
+  readonly name: string;
+}
+
+/** A type that graphs compute in. */
+export type ComputeType = "float32" | "float16";
+
+/** A graph with the names that its values are handed over by. */
+export interface BuiltGraph extends ModelGraph {
+  /** Names of the inputs. */
+  readonly inputs: readonly string[];
+  /** Names of the outputs. */
+  readonly outputs: readonly string[];
+}
 
 /** A size of an axis: a number, or the name of a size that is known at each run only. */
 export type Dimension = number | string;

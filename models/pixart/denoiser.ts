@@ -41,6 +41,7 @@ export async function pixartDenoiser(checkpoint: Checkpoint, component: Componen
     component,
     spatialFactor: factor,
     identity: { family },
+    cachesSteps: true,
     selfAttentions: Array.from({ length: config.num_layers }, (_, block) => selfAttentionName(block)),
     latentColours: in_channels === 4
       ? defaults.latentColours ?? LATENT_COLOURS[family === "sigma" ? "sdxl" : "sd"]
@@ -70,10 +71,18 @@ export async function pixartDenoiser(checkpoint: Checkpoint, component: Componen
     returnsDenoised: (calls) => family === "alpha" && calls === 1,
     // The channels behind the first are the variance, which no scheduler here uses.
     readPrediction: (output, length) => output.subarray(0, length),
-    memory: (weights, { renderSize, guided, bothBranches, promptTokens, negativeTokens }, request) =>
+    memory: (
+      weights,
+      { renderSize, guided, bothBranches, cachesSteps, promptTokens, negativeTokens },
+      request,
+    ) =>
       transformerMemoryChoices(
         transformerFacts(config, weights),
-        { picture: tokens(renderSize), text: promptTokens + (guided ? negativeTokens : 0) },
+        {
+          picture: tokens(renderSize),
+          text: promptTokens + (guided ? negativeTokens : 0),
+          cachedBranches: cachesSteps ? guided ? 2 : 1 : 0,
+        },
         bothBranches,
         request,
       ),

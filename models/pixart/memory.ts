@@ -43,12 +43,17 @@ const GPU_UNITS = { float32: 30, float16: 21, "int8-blocks": 30, int8: 30, int4:
 /** Memory of matrices on a GPU as a share of their weights: those in float16 are held a second time in part. */
 const GPU_HELD = { float32: 1, float16: 1.24, "int8-blocks": 1, int8: 1, int4: 1 } as const;
 
+/** Rows that a step cache keeps of each branch: two residuals, and a new one with the rows that it belongs to. */
+const CACHED_ROWS = 4;
+
 /** Tokens that a transformer attends to. */
 export interface TransformerTokens {
   /** Tokens of the picture: a patch each. */
   readonly picture: number;
   /** Tokens of the texts, those of both branches of guidance together. */
   readonly text: number;
+  /** Branches of guidance whose residuals are kept from call to call; none by default. */
+  readonly cachedBranches?: number | undefined;
 }
 
 /** Facts of a PixArt transformer. */
@@ -112,12 +117,13 @@ function predictPeak(
 ): number {
   const activations = DENOISE_UNITS * tokens.picture * facts.width;
   const keysAndValues = 2 * facts.layers * tokens.text * facts.width;
+  const cached = CACHED_ROWS * (tokens.cachedBranches ?? 0) * tokens.picture * facts.width;
   const held = heldBytes(facts, residency, precision);
   const isCast = precision === "float32" && facts.storedBytes < FLOAT32_BYTES;
   const mapped = isCast ? CAST_SHARE * facts.storedBytes / FLOAT32_BYTES * held : 0;
   // Graphs open before there are activations.
-  const most = Math.max(mapped, FLOAT32_BYTES * (activations + keysAndValues));
-  const transposed = transposesWeights && precision !== "int8" && precision !== "int4" ? held : 0;
+  const most = Math.max(mapped, FLOAT32_BYTES * (activations + keysAndValues + cached));
+  const transposed = transposesWeights && !isQuantizedPrecision(precision) ? held : 0;
   return PROCESS_BYTES + DENOISE_BYTES + held + transposed + most;
 }
 

@@ -22,6 +22,8 @@ import {
   blockModule,
   CONTROL_BLOCKS,
   controlModule,
+  FIRST_RESIDUAL,
+  hiddenName,
   keyName,
   PERTURBED,
   type PixArtOptions,
@@ -62,13 +64,13 @@ export function pixartStepSegments(
   weights: Weights,
   options: PixArtOptions = {},
 ): BuiltGraph[] {
-  return stepRanges(config.num_layers, options).map(({ first, end }) => {
+  return stepRanges(config.num_layers, options).map(({ first, end }, index, { length }) => {
     const transformer = new PixArtLayers(config, weights, options);
     const tokens = ["tokens", transformer.width] as const;
     const g = transformer.graph;
 
     const isFirst = first === 0;
-    const isLast = end === config.num_layers;
+    const isLast = index === length - 1;
     const latents = isFirst || isLast
       ? g.input("latents", "float32", [1, config.in_channels, "h", "w"])
       : undefined;
@@ -78,7 +80,8 @@ export function pixartStepSegments(
     };
     let hidden = isFirst && latents
       ? transformer.embed(latents)
-      : g.input(`hidden.${first}`, transformer.sumType, tokens);
+      : g.input(hiddenName(first), transformer.sumType, tokens);
+    const before = hidden;
     for (let block = first; block < end; block++) {
       hidden = transformer.block(block, hidden, condition.modulation);
     }
@@ -86,22 +89,32 @@ export function pixartStepSegments(
       const sample = transformer.final(hidden, condition.timestep, latents);
       g.output("sample", sample, [options.halves ?? 1, config.out_channels, "h", "w"]);
     } else {
-      g.output(`hidden.${end}`, hidden, tokens, transformer.sumType);
+      g.output(hiddenName(end), hidden, tokens, transformer.sumType);
+    }
+    if (isFirst && options.cachesSteps) {
+      g.output(FIRST_RESIDUAL, g.op("Sub", [hidden, before]), tokens, transformer.sumType);
     }
     if (isFirst && !isLast) {
       g.output("embedded_timestep", condition.timestep, [1, transformer.width]);
       g.output("modulation", condition.modulation, [1, 6 * transformer.width]);
     }
     // Each block runs for every step and half of guidance.
-    return g.build(`${weights.component}.blocks.${first}-${end - 1}`, { prepareWeights: true });
+    const name = first === end ? "final" : `blocks.${first}-${end - 1}`;
+    return g.build(`${weights.component}.${name}`, { prepareWeights: true });
   });
 }
 
-function stepRanges(layers: number, { layersPerSegment, separateBlocks = 0 }: PixArtOptions): LayerRange[] {
-  const rest = layerRanges(layers - separateBlocks, layersPerSegment);
+/** Which blocks each segment has. */
+function stepRanges(
+  layers: number,
+  { layersPerSegment, separateBlocks = 0, cachesSteps }: PixArtOptions,
+): LayerRange[] {
+  const separate = cachesSteps ? 1 : separateBlocks;
+  const rest = layers === separate ? [] : layerRanges(layers - separate, layersPerSegment);
   return [
-    ...layerRanges(separateBlocks, 1),
-    ...rest.map(({ first, end }) => ({ first: separateBlocks + first, end: separateBlocks + end })),
+    ...layerRanges(separate, 1),
+    ...rest.map(({ first, end }) => ({ first: separate + first, end: separate + end })),
+    ...(cachesSteps ? [{ first: layers, end: layers }] : []),
   ];
 }
 

@@ -65,6 +65,21 @@ export interface PixArtOptions extends SegmentOptions {
    * @default {0}
    */
   readonly separateBlocks?: number | undefined;
+  /**
+   * Whether the first block and what follows the last one are segments of their own, and the first also gives what it adds,
+   * {@linkcode FIRST_RESIDUAL}.
+   *
+   * @default {false}
+   */
+  readonly cachesSteps?: boolean | undefined;
+}
+
+/** Name of what the first block adds to its input. */
+export const FIRST_RESIDUAL = "first_residual";
+
+/** Name of the rows before a block, or behind the last one. */
+export function hiddenName(block: number): string {
+  return `hidden.${block}`;
 }
 
 /** Module of a ControlNet's blocks. */

@@ -9,7 +9,9 @@
 import { InputError } from "../../errors/pixstage_error.ts";
 import { type Tensor, tensor } from "../../artifacts/tensor.ts";
 import type { Runtime } from "../../runtime/runtime.ts";
+import type { BranchCache } from "../architecture.ts";
 import { isShortText } from "./absorbed_attention.ts";
+import { CachedStep } from "./cached_step.ts";
 import {
   CONTROL_LATENTS,
   CONTROL_SCALE,
@@ -34,6 +36,16 @@ export interface PreparedText {
   readonly tensors: Readonly<Record<string, Tensor>>;
 }
 
+/** What runs predictions, and may use what is remembered of their branches. */
+interface StepModel {
+  runEach(
+    feeds: readonly Readonly<Record<string, Tensor>>[],
+    options: CallOptions,
+    caches: readonly (BranchCache | undefined)[],
+  ): Promise<Record<string, Tensor>[]>;
+  release(): Promise<void>;
+}
+
 /** What the transformer predicts from. */
 export interface PredictInputs {
   /** [1, in_channels, h, w], scaled as the scheduler wants it; `h` and `w` are multiples of the patch size. */
@@ -44,6 +56,8 @@ export interface PredictInputs {
   readonly text: PreparedText;
   /** Whether the self-attentions that the transformer was opened to perturb are perturbed. */
   readonly perturbed?: boolean | undefined;
+  /** What is remembered of its branch, where the transformer was opened with a step cache. */
+  readonly cache?: BranchCache | undefined;
   /** What the ControlNet follows; no control without it. */
   readonly control?: {
     /** The latents of a picture, of the shape of `latents`. */
@@ -84,12 +98,12 @@ export class PixArtTransformer implements AsyncDisposable {
   /** Its configuration. */
   readonly config: PixArtTransformerConfig;
   readonly #text: SegmentedModel;
-  readonly #openStep: (shortText: boolean) => Promise<SegmentedModel>;
+  readonly #openStep: (shortText: boolean) => Promise<StepModel>;
   readonly #halves: 1 | 2;
   readonly #absorbs: boolean;
   readonly #batchesTexts: boolean;
   readonly #perturbs: boolean;
-  #step: { readonly shortText: boolean; readonly model: SegmentedModel } | undefined;
+  #step: { readonly shortText: boolean; readonly model: StepModel } | undefined;
   #position:
     | { readonly rows: number; readonly columns: number; readonly embedding: PositionEmbedding }
     | undefined;
@@ -97,7 +111,7 @@ export class PixArtTransformer implements AsyncDisposable {
   private constructor(
     config: PixArtTransformerConfig,
     text: SegmentedModel,
-    openStep: (shortText: boolean) => Promise<SegmentedModel>,
+    openStep: (shortText: boolean) => Promise<StepModel>,
     { halves, absorbs, batchesTexts, perturbs }: {
       readonly halves: 1 | 2;
       readonly absorbs: boolean;
@@ -122,7 +136,8 @@ export class PixArtTransformer implements AsyncDisposable {
    * @param config Its configuration.
    * @param weights Its weights, in any floating-point type.
    * @param options How long weights are held, what the blocks compute in (float32 by default), how many
-   *   halves of guidance are predicted at once (1 by default), and which self-attentions may be perturbed (none), and the ControlNet.
+   *   halves of guidance are predicted at once (1 by default), which self-attentions may be perturbed (none), the
+   *   ControlNet, and up to which change of the first block's residual the other blocks are not run (they always are).
    * @returns The transformer.
    * @throws {MissingWeightError} if a weight is missing.
    */
@@ -132,10 +147,11 @@ export class PixArtTransformer implements AsyncDisposable {
     weights: Weights,
     options: OpenModelOptions & Pick<PixArtOptions, "computeType" | "halves" | "perturbable"> & {
       readonly control?: PixArtControlNet | undefined;
+      readonly stepCache?: number | undefined;
     } = {},
   ): PixArtTransformer {
     const layersPerSegment = options.layersPerSegment ?? (options.residency === "stream" ? 1 : undefined);
-    const { computeType = "float32", halves = 1, perturbable = [], control } = options;
+    const { computeType = "float32", halves = 1, perturbable = [], control, stepCache } = options;
     const { hostMemory, float16, transposesWeights } = runtime.traits;
     const projectsText = !hostMemory;
     const givesText = control !== undefined;
@@ -156,6 +172,7 @@ export class PixArtTransformer implements AsyncDisposable {
         projectsText,
         transposesWeights,
         perturbable,
+        cachesSteps: stepCache !== undefined,
       };
       return control
         ? controlledStepSegments(config, weights, control, options)
@@ -163,8 +180,12 @@ export class PixArtTransformer implements AsyncDisposable {
     };
     // Most texts are short; building finds a missing weight before anything is opened.
     const likely = build(absorbs);
-    const openStep = (shortText: boolean) =>
-      SegmentedModel.open(runtime, shortText === absorbs ? likely : build(shortText), options);
+    const openStep = (shortText: boolean): Promise<StepModel> => {
+      const graphs = shortText === absorbs ? likely : build(shortText);
+      return stepCache === undefined
+        ? SegmentedModel.open(runtime, graphs, options)
+        : CachedStep.open(runtime, graphs, { blocks: config.num_layers, threshold: stepCache }, options);
+    };
     const batchesTexts = sumType === "float16";
     return new PixArtTransformer(config, text, openStep, {
       halves,
@@ -214,7 +235,8 @@ export class PixArtTransformer implements AsyncDisposable {
   ): Promise<Tensor<"float32">[]> {
     if (this.#halves === 2) return await this.#predictBoth(inputs, options);
     const step = await this.#stepFor(inputs);
-    const outputs = await step.runEach(inputs.map((one) => this.#feeds(one)), options);
+    const feeds = inputs.map((one) => this.#feeds(one));
+    const outputs = await step.runEach(feeds, options, inputs.map(({ cache }) => cache));
     return outputs.map(({ sample }) => sample as Tensor<"float32">);
   }
 
@@ -230,7 +252,7 @@ export class PixArtTransformer implements AsyncDisposable {
   }
 
   /** What predicts with these texts; the two halves of guidance share it, so that weights are read once for both. */
-  async #stepFor(inputs: readonly PredictInputs[]): Promise<SegmentedModel> {
+  async #stepFor(inputs: readonly PredictInputs[]): Promise<StepModel> {
     const { attention_head_dim } = this.config;
     const shortText = this.#absorbs &&
       inputs.every(({ text }) => isShortText(text.tokens, attention_head_dim));
@@ -254,8 +276,8 @@ export class PixArtTransformer implements AsyncDisposable {
       );
     }
     const step = await this.#stepFor([first, second]);
-    const { sample } = await step.run(this.#feeds(first, second.text), options);
-    const { shape, data } = sample as Tensor<"float32">;
+    const [output] = await step.runEach([this.#feeds(first, second.text)], options, [first.cache]);
+    const { shape, data } = output!["sample"] as Tensor<"float32">;
     const half = data.length / 2;
     return [0, half].map((start) =>
       tensor("float32", [1, ...shape.slice(1)], data.subarray(start, start + half))

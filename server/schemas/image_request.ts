@@ -13,6 +13,7 @@ const SIZE = /^(?:auto|[1-9]\d{0,4}x[1-9]\d{0,4})$/;
 const n = z.int().min(1).nullish();
 const steps = denoiseParameters.shape.steps.nullish();
 const guidance_interval = denoiseParameters.shape.guidanceInterval.nullish();
+const step_cache = denoiseParameters.shape.stepCache.nullish();
 const guidance_scale = denoiseParameters.shape.guidanceScale.nullish();
 
 /** What diffusers, AUTOMATIC1111's web UI and hosted services call fields of a request. */
@@ -63,6 +64,10 @@ export const imageRequestSchema = z.looseObject({
   guidance_interval: guidance_interval.openapi({
     description: "The part of the steps that are guided, from 0 to 1; the others take half the time.",
     example: [0, 0.5],
+  }),
+  step_cache: step_cache.openapi({
+    description: "Runs the first block alone where what it adds has changed by less than this share.",
+    example: 0.1,
   }),
   pag_scale: denoiseParameters.shape.pagScale.nullish().openapi({
     description: "How far perturbed attention guidance pushes; off at 0.",

@@ -7,11 +7,11 @@
  */
 
 import { type Tensor, tensor } from "../../artifacts/tensor.ts";
-import type { DenoiserModel, OpenDenoiser, PreparedText } from "../../models/architecture.ts";
+import type { BranchCache, DenoiserModel, OpenDenoiser, PreparedText } from "../../models/architecture.ts";
 import type { NoiseGenerator } from "../../random/noise_generator.ts";
 import type { DenoiseSettings } from "./settings.ts";
 import { pagScaleAt, pushAway } from "./perturbed_attention.ts";
-import type { ImageState } from "./snapshot.ts";
+import { type Branch, BRANCHES, type ImageState } from "./snapshot.ts";
 import { type ImagePicture, layAround, noisedPicture } from "./picture.ts";
 import { isWithin } from "./step_interval.ts";
 
@@ -76,6 +76,7 @@ export async function denoiseImage(run: ImageRun): Promise<Float32Array> {
   const { renderSize, guidanceScale, pag, returnsDenoised } = settings;
   const scheduler = settings.createScheduler();
   if (before?.scheduler) scheduler.restore(before.scheduler);
+  const caches: Record<Branch, BranchCache> = { negative: {}, prompt: {}, perturbed: {}, ...before?.caches };
   const { picture } = run;
   const begin = settings.picture?.begin ?? 0;
   let sample = before?.sample ??
@@ -94,8 +95,10 @@ export async function denoiseImage(run: ImageRun): Promise<Float32Array> {
       : {};
     const common = { latents, timestep, renderSize, ...followed };
     const inputs = [
-      ...branches.map((text) => ({ ...common, text })),
-      ...(pagScale > 0 ? [{ ...common, text: texts.at(-1)!, perturbed: true }] : []),
+      ...branches.map((text) => {
+        return { ...common, text, cache: caches[text === texts.at(-1) ? "prompt" : "negative"] };
+      }),
+      ...(pagScale > 0 ? [{ ...common, text: texts.at(-1)!, perturbed: true, cache: caches.perturbed }] : []),
     ];
     const outputs = (await denoiser.predictEach(inputs, { signal })).map(({ data }) => data);
     // 2. Guide.
@@ -119,10 +122,21 @@ export async function denoiseImage(run: ImageRun): Promise<Float32Array> {
       sample,
       stepped,
       predictedOriginal,
-      state: () => ({ calls: index + 1, sample: after, scheduler: scheduler.state() }),
+      state: () => ({
+        calls: index + 1,
+        sample: after,
+        scheduler: scheduler.state(),
+        ...(index + 1 === settings.timesteps.length ? {} : { caches: keptCaches(caches) }),
+      }),
     });
   }
   return sample;
+}
+
+/** What is remembered now of the branches that have anything; the denoiser writes it anew in the next step. */
+function keptCaches(caches: Readonly<Record<Branch, BranchCache>>): NonNullable<ImageState["caches"]> {
+  const kept = BRANCHES.filter((branch) => caches[branch].residuals);
+  return Object.fromEntries(kept.map((branch) => [branch, { ...caches[branch] }]));
 }
 
 /** Noise as the scheduler begins with it; float32, as torch multiplies. */

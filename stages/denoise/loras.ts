@@ -34,6 +34,8 @@ export const lorasSchema = z.array(z.strictObject({
 export interface Loras {
   /** What the result depends on beside their content; nothing where there are none. */
   readonly identity: JsonObject;
+  /** What latents say of them; nothing where there are none. */
+  readonly metadata: JsonObject;
   /** The adapters that the result depends on. */
   readonly weights: readonly WeightUse[];
   /** Sentences that the user should read. */
@@ -73,6 +75,9 @@ export async function openLoras(
   const used = all.filter(({ weight }) => weight !== 0);
   return {
     identity: used.length === 0 ? {} : { loras: used.map(({ weight }) => weight) },
+    metadata: used.length === 0
+      ? {}
+      : { loras: used.map(({ fitted, weight }) => ({ name: fitted.adapter.name, weight })) },
     weights: used.map(({ name, digest }) => ({ model: name, component: "lora", content: digest })),
     warnings: used.filter(({ fitted }) => fitted.isUnscaled).map(({ fitted }) =>
       `The LoRA ${fitted.adapter.name} does not say its alpha, so that it counts with scale 1. If it was trained with ` +

@@ -60,6 +60,11 @@ export const denoiseParameters = z.strictObject({
   /** The part of the steps that are guided: [0.25, 0.75] is the half in the middle. All unless given. */
   guidanceInterval: stepIntervalSchema.optional(),
   ...pagParameters,
+  /**
+   * Up to which relative change of what the network's first block adds the other blocks are not run: what they added before
+   * is added again. An approximation; off unless given.
+   */
+  stepCache: z.number().positive().max(1).optional(),
   ...controlParameters,
   /** The scheduler's class or short name; the checkpoint's own otherwise. */
   scheduler: z.string().min(1).optional(),
@@ -288,7 +293,7 @@ export function effectiveInterval(
  * @param shape Shape of one image's latents.
  */
 export function fixedIdentity(
-  { imagesPerPrompt, generator }: DenoiseParameters,
+  { imagesPerPrompt, generator, stepCache }: DenoiseParameters,
   { schedulerConfig, timesteps, picture }: DenoiseSettings,
   shape: readonly number[],
 ): JsonObject {
@@ -298,6 +303,7 @@ export function fixedIdentity(
     shape,
     imagesPerPrompt,
     generator,
+    stepCache: stepCache ?? null,
     ...(picture ? { strength: picture.strength, begin: picture.begin } : {}),
   };
 }

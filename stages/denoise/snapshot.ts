@@ -14,7 +14,14 @@ import { type Artifact, ArtifactError, type JsonObject, type JsonValue } from ".
 import { canonicalJson } from "../../artifacts/canonical_json.ts";
 import type { ArtifactOutline } from "../../artifacts/outline.ts";
 import { type Tensor, tensor } from "../../artifacts/tensor.ts";
+import type { BranchCache } from "../../models/architecture.ts";
 import type { SchedulerState } from "../../schedulers/scheduler.ts";
+
+/** The predictions of a step: for the negative prompt, for the prompt, and with perturbed attention. */
+export const BRANCHES = ["negative", "prompt", "perturbed"] as const;
+
+/** One of the predictions of a step. */
+export type Branch = typeof BRANCHES[number];
 
 /** How far one image has come. */
 export interface ImageState {
@@ -26,6 +33,8 @@ export interface ImageState {
   readonly scheduler?: SchedulerState | undefined;
   /** Where its generator stands; a finished image needs none. */
   readonly generator?: JsonObject | undefined;
+  /** What a step cache remembers of each branch. */
+  readonly caches?: Readonly<Partial<Record<Branch, BranchCache>>> | undefined;
 }
 
 /** What a denoising is, as far as its state depends on it. What is null is not there, and no file holds it. */
@@ -77,8 +86,13 @@ export function packDenoiseState({ identity, images, inputs }: DenoiseState): Ar
     tensors[name] = tensor("float32", [data.length], data.slice());
   };
   const described: JsonValue[] = [];
-  for (const [image, { calls, sample, scheduler, generator }] of images) {
+  for (const [image, { calls, sample, scheduler, generator, caches = {} }] of images) {
     add(`image.${image}.sample`, sample);
+    for (const [branch, { residuals }] of Object.entries(caches)) {
+      if (!residuals) continue;
+      add(`image.${image}.cache.${branch}.first`, residuals.first);
+      add(`image.${image}.cache.${branch}.rest`, residuals.rest);
+    }
     for (const [name, data] of Object.entries(scheduler?.arrays ?? {})) {
       add(`image.${image}.scheduler.${name}`, data);
     }
@@ -185,7 +199,14 @@ export function snapshotImages(
       arrays[name] = floats(value, name);
     }
     const sample = floats(artifact.tensors[`image.${image}.sample`], `image.${image}.sample`);
-    return [image, { calls, sample, scheduler: scheduler && { values: scheduler, arrays }, generator }];
+    const caches = readCaches(artifact, image);
+    return [image, {
+      calls,
+      sample,
+      scheduler: scheduler && { values: scheduler, arrays },
+      generator,
+      caches,
+    }];
   }));
 }
 
@@ -223,6 +244,19 @@ function readMetadata({ metadata }: Pick<Artifact, "metadata">): z.infer<typeof 
     ({ clause }, options) =>
       new ArtifactError(`Cannot go on from a checkpoint as it must be of a denoising: ${clause}`, options),
   );
+}
+
+/** What a step cache remembers of an image. */
+function readCaches(artifact: Artifact, image: number): NonNullable<ImageState["caches"]> {
+  const found = BRANCHES.flatMap((branch): [Branch, BranchCache][] => {
+    const prefix = `image.${image}.cache.${branch}.`;
+    const { first, rest } = tensorsBehind(artifact, prefix);
+    if (!first && !rest) return [];
+    return [[branch, {
+      residuals: { first: floats(first, `${prefix}first`), rest: floats(rest, `${prefix}rest`) },
+    }]];
+  });
+  return Object.fromEntries(found);
 }
 
 /** The tensors whose names begin with `prefix`, by the rest of their names. */

@@ -115,8 +115,10 @@ export const denoisePartStage: Stage = defineStage({
     return {
       ...prepared,
       identity: { ...prepared.identity, stopAfter },
-      // What goes on from a picture takes its size.
-      ...(outlines.image ? { outputs: { checkpoint: outlineSnapshot(inputs.identity, outlines) } } : {}),
+      // What goes on from a picture, or follows one, takes its size.
+      ...(outlines.image || outlines.control
+        ? { outputs: { checkpoint: outlineSnapshot(inputs.identity, outlines) } }
+        : {}),
       async run(run) {
         return { checkpoint: packDenoiseState((await start(run)).state) };
       },
@@ -147,7 +149,7 @@ interface PreparedDenoise {
 
 async function prepareDenoise(context: Context, stopAfter: number): Promise<PreparedDenoise> {
   const { parameters, inputs, models, device, residency, lowestPrecision, signal } = context;
-  const { precision, imagesPerPrompt } = parameters;
+  const { precision, imagesPerPrompt, stepCache } = parameters;
   requirePrecision(precision, context);
 
   // 1. Settle sizes, schedule and guidance, and hold the inputs against them.
@@ -161,11 +163,18 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
     followedSizes(parameters, outlines, model),
   );
   const { guided, bothBranches, pag, control, renderSize } = settings;
+  if (stepCache !== undefined && (control || !model.cachesSteps)) {
+    const reason = control ? "a ControlNet runs between its blocks" : "its blocks cannot be run apart";
+    throw new InputError("invalid_value", `Cannot cache steps of ${model.component.name} as ${reason}`, {
+      details: { field: "stepCache" },
+    });
+  }
   const interval = effectiveInterval(parameters, settings);
   const guidance = {
     guidanceScale: settings.guidanceScale,
     ...(interval ? { guidanceInterval: interval } : {}),
     ...(pag ? { pag: pagIdentity(pag) } : {}),
+    ...(stepCache === undefined ? {} : { stepCache }),
     ...(control ? { control: controlIdentity(control) } : {}),
   };
   const known = checkInputs(inputs, parameters, settings, model);
@@ -173,7 +182,8 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
   const loras = await openLoras(parameters.loras ?? [], models, weights, signal);
   const controlNet = control && await openControlNet(parameters.controlnet!, models, model, signal);
   const { promptTokens, negativeTokens } = known;
-  const job = { renderSize, guided, bothBranches, promptTokens, negativeTokens };
+  const cachesSteps = stepCache !== undefined;
+  const job = { renderSize, guided, bothBranches, cachesSteps, promptTokens, negativeTokens };
 
   // 2. Say what the result depends on, and what it takes.
   const { transformer, model: name, variant } = parameters;
@@ -189,6 +199,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
         precision,
         bothBranches,
         perturbable: pag?.layers,
+        stepCache,
         controlNet,
         renderSize,
         residency: residencyOf(context, stored),
@@ -240,6 +251,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
       scheduler: settings.schedulerName,
       steps: settings.steps,
       ...guidance,
+      ...loras.metadata,
       ...(settings.picture ? { strength: settings.picture.strength } : {}),
     }),
     start: (run) => adviseOnMemory("denoise", LESS_MEMORY, denoise(work, run)),

@@ -132,6 +132,7 @@ const OF_OPTION: Readonly<Record<string, Kind>> = {
   "--steps": fc.oneof(notWhole, fc.constantFrom("0", "1", "1000000")),
   "--steps-more": fc.oneof(notWhole, fc.constant("0")),
   "--guidance-scale": notANumber,
+  "--step-cache": fc.oneof(notANumber, fc.constantFrom("0", "-0.1", "1.1")),
   "--cfg-scale": notANumber,
 };
 

@@ -26,6 +26,10 @@ Deno.test("gen follows a picture, rerun makes the same bytes, plan tells more me
       return stages.find(({ stage }: { stage: string }) => stage === "denoise").weightBytes;
     };
     assert.ok(await peak(...control) > await peak());
+    // No size is asked for: what goes on from a step has that of the picture that is followed.
+    const wide = [...CONTROL, "--control-image", goldenPath("extras/inputs/edges-96x64.png")];
+    await run("gen", "cat", "-m", TINY, "--steps", "2", ...wide, "-o", "wide.png");
+    await run("resume", "wide.png", "--from-step", "1", "--guidance-scale", "2", "-o", "other.png");
     await run("encode", "cat", "-m", TINY, "-o", "e.safetensors");
     await run("denoise", "e.safetensors", ...SMALL, ...control, "-o", "again.safetensors");
   });

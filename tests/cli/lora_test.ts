@@ -47,7 +47,7 @@ Deno.test("gen --lora changes the picture, tells it, and rerun and resume give t
     assert.match(stderr, /kohya-no-alpha-a\.safetensors does not say its alpha/);
     assert.notEqual(await pixels(folder, "both.png"), await pixels(folder, "plain.png"));
     const { stdout } = await run(folder, "inspect", "both.png");
-    assert.match(stdout, /a\b.*0\.7|"weight":\s*0\.7/s);
+    assert.match(stdout, /LoRAs: a 0\.7 \+ kohya-no-alpha-a\.safetensors -0\.5/);
     await run(folder, "rerun", "both.png", "--no-store", "-o", "again.png");
     assert.equal(await bytes(folder, "again.png"), await bytes(folder, "both.png"));
 
@@ -116,5 +116,24 @@ Deno.test("gen refuses LoRAs that cannot be used before it encodes anything", as
     const { status, stderr } = await runHere(folder, "gen", "cat", ...SMALL, ...many);
     assert.equal(status, 2);
     assert.match(stderr, /--lora must have at most 16/);
+  });
+});
+
+Deno.test("inspect tells what a LoRA is, and an artifact or checkpoint as before", async () => {
+  await inFolder(async (folder) => {
+    const inspect = async (path: string) => JSON.parse((await run(folder, "inspect", path, "--json")).stdout);
+    const peft = await inspect(adapterPath("peft-ranks-a"));
+    assert.deepEqual([peft.what, peft.layers, peft.ranks, peft.alphas], [
+      "lora",
+      12,
+      "2, 3, 4, 7",
+      "in its configuration",
+    ]);
+    const kohya = await inspect(adapterPath("kohya-fp16-c"));
+    assert.deepEqual([kohya.ranks, kohya.alphas, kohya.types], ["4", "1", "float16"]);
+    assert.match((await inspect(adapterPath("file-transformer-a"))).alphas, /^none/);
+    assert.equal((await inspect(TINY)).what, "checkpoint");
+    await run(folder, "encode", "cat", "-m", TINY, "-o", "e.safetensors");
+    assert.equal((await inspect("e.safetensors")).kind, "embeddings");
   });
 });

@@ -59,6 +59,8 @@ Deno.test("the client of OpenAI gets pictures, lists models and understands erro
     [{ guidance_interval: [0.6, 0.4] }, 400, "guidance_interval"],
     [{ guidance_interval: [0, 2] }, 400, "guidance_interval.1"],
     [{ guidance_interval: "0,0.5" }, 400, "guidance_interval"],
+    [{ step_cache: 0 }, 400, "step_cache"],
+    [{ step_cache: 1.5 }, 400, "step_cache"],
     [{ pag_scale: -1 }, 400, "pag_scale"],
     [{ pag_scale: 3, pag_layers: ["(a+)+"] }, 400, "pag_layers.0"],
     [{ pag_scale: 3, pag_layers: ["blocks.99"] }, 400, "pag_layers"],

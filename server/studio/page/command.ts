@@ -19,6 +19,7 @@ const OPTIONS: readonly (readonly [field: string, option: string, usual?: unknow
   ["sigmas", "--sigmas"],
   ["guidanceScale", "--guidance-scale"],
   ["guidanceInterval", "--guidance-interval"],
+  ["stepCache", "--step-cache"],
   ["controlnet", "--controlnet"],
   ["controlnetScale", "--controlnet-scale"],
   ["controlnetInterval", "--controlnet-interval"],

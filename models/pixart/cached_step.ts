@@ -1,0 +1,140 @@
+// This module is browser compatible.
+
+/**
+ * Predictions that run all blocks only where the first block's residual has changed by more than a threshold since the
+ * last call that did: else what the blocks behind it added then is added again. Weights of blocks that do not run are not
+ * read where they stream.
+ *
+ * The rule is that of diffusers' `FirstBlockCacheConfig` (hooks/first_block_cache.py), but that all branches of guidance
+ * run, or none: guidance multiplies the difference of two branches, and so the error of one that is fresh beside one that
+ * is not.
+ *
+ * @module
+ */
+
+import { fromFloat32, toFloat32 } from "../../artifacts/half_precision.ts";
+import { type Tensor, tensor } from "../../artifacts/tensor.ts";
+import type { Runtime } from "../../runtime/runtime.ts";
+import type { BranchCache } from "../architecture.ts";
+import { type CallOptions, type OpenModelOptions, type Segment, SegmentedModel } from "../segments.ts";
+import { FIRST_RESIDUAL, hiddenName } from "./transformer_options.ts";
+
+type Values = Readonly<Record<string, Tensor>>;
+
+/** What the network consists of. */
+interface Parts {
+  readonly first: SegmentedModel;
+  readonly rest: SegmentedModel;
+  readonly last: SegmentedModel;
+}
+
+/** A prediction in three parts: the first block, the blocks behind it, and what follows the last one. */
+export class CachedStep implements AsyncDisposable {
+  readonly #parts: Parts;
+  readonly #blocks: number;
+  readonly #threshold: number;
+
+  private constructor(parts: Parts, blocks: number, threshold: number) {
+    this.#parts = parts;
+    this.#blocks = blocks;
+    this.#threshold = threshold;
+  }
+
+  /**
+   * Opens the parts.
+   *
+   * @param runtime Opens the graphs.
+   * @param graphs The segments, cut so that steps can be cached.
+   * @param cache Number of blocks, and the threshold.
+   * @param options How long weights are held.
+   */
+  static async open(
+    runtime: Runtime,
+    graphs: readonly Segment[],
+    cache: { readonly blocks: number; readonly threshold: number },
+    options: OpenModelOptions,
+  ): Promise<CachedStep> {
+    const opened: SegmentedModel[] = [];
+    try {
+      for (const part of [graphs.slice(0, 1), graphs.slice(1, -1), graphs.slice(-1)]) {
+        opened.push(await SegmentedModel.open(runtime, part, options));
+      }
+    } catch (error) {
+      for (const part of opened) await part.release();
+      throw error;
+    }
+    const [first, rest, last] = opened as [SegmentedModel, SegmentedModel, SegmentedModel];
+    return new CachedStep({ first, rest, last }, cache.blocks, cache.threshold);
+  }
+
+  /**
+   * Predicts several times.
+   *
+   * @param feeds The inputs of each prediction.
+   * @param options A signal.
+   * @param caches What is remembered of each branch; written anew where all blocks run.
+   * @returns The outputs of each.
+   */
+  async runEach(
+    feeds: readonly Values[],
+    options: CallOptions,
+    caches: readonly (BranchCache | undefined)[],
+  ): Promise<Record<string, Tensor>[]> {
+    const { first, rest, last } = this.#parts;
+    const begun = (await first.runEach(feeds, options)).map((made, index) => ({ ...feeds[index], ...made }));
+    const residuals = begun.map((made) => toFloat32(made[FIRST_RESIDUAL]!).data);
+    const starts = begun.map((made) => made[hiddenName(1)]!);
+    const known = caches.map((cache, index) => {
+      const before = cache?.residuals;
+      return before && relativeChange(residuals[index]!, before.first) <= this.#threshold
+        ? before
+        : undefined;
+    });
+    const ended = hiddenName(this.#blocks);
+    let ends: Tensor[];
+    if (known.every((residual) => residual !== undefined)) {
+      ends = starts.map((start, index) => added(start, known[index]!.rest));
+    } else {
+      ends = (await rest.runEach(begun, options)).map((made) => made[ended]!);
+      caches.forEach((cache, index) => {
+        if (!cache) return;
+        cache.residuals = { first: residuals[index]!, rest: difference(ends[index]!, starts[index]!) };
+      });
+    }
+    return await last.runEach(begun.map((made, index) => ({ ...made, [ended]: ends[index]! })), options);
+  }
+
+  /** Gives the memory back; calling it again does nothing. */
+  async release(): Promise<void> {
+    for (const part of Object.values(this.#parts)) await part.release();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.release();
+  }
+}
+
+/** Mean of the change over the mean of what it was; infinite where these are values of another size. */
+export function relativeChange(now: Float32Array, before: Float32Array): number {
+  if (now.length !== before.length) return Infinity;
+  let change = 0;
+  let size = 0;
+  for (let index = 0; index < now.length; index++) {
+    change += Math.abs(now[index]! - before[index]!);
+    size += Math.abs(before[index]!);
+  }
+  return change === 0 ? 0 : change / size;
+}
+
+function difference(end: Tensor, start: Tensor): Float32Array {
+  const [a, b] = [toFloat32(end).data, toFloat32(start).data];
+  return a.map((value, index) => value - b[index]!);
+}
+
+/** Rows in the type that they come in, plus a residual. */
+function added(rows: Tensor, residual: Float32Array): Tensor {
+  const sums = toFloat32(rows).data.map((value, index) => value + residual[index]!);
+  return rows.dtype === "float16"
+    ? tensor("float16", rows.shape, fromFloat32(sums, "float16"))
+    : tensor("float32", rows.shape, sums);
+}
