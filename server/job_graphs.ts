@@ -56,6 +56,8 @@ export interface RequestPictures {
   readonly image?: string | undefined;
   /** What of it is repainted: white. */
   readonly mask?: string | undefined;
+  /** The picture that a ControlNet follows. */
+  readonly controlImage?: string | undefined;
 }
 
 /**
@@ -81,7 +83,11 @@ export function pictureGraph(
   let graph;
   try {
     const named = (artifact: string | undefined) => artifact === undefined ? undefined : { artifact };
-    graph = textToImage(request, { image: named(pictures.image), mask: named(pictures.mask) });
+    graph = textToImage(request, {
+      image: named(pictures.image),
+      mask: named(pictures.mask),
+      controlImage: named(pictures.controlImage),
+    });
   } catch (error) {
     if (!(error instanceof PixstageError) || error.fault !== "caller") throw error;
     throw ApiError.from(error, { path });

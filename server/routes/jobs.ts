@@ -131,9 +131,13 @@ export function jobRoutes(server: ServerContext) {
       // A full queue refuses an order before its graph is checked.
       using place = jobs.reserve(queueClient(context));
       const rules = { limits, registry, models: modelNames(server) };
-      const { image, mask, ...plain } = request ?? {};
+      const { image, mask, controlImage, ...plain } = request ?? {};
       const checked = request
-        ? pictureGraph({ ...plain, model: request.model }, server, ["request"], { image, mask })
+        ? pictureGraph({ ...plain, model: request.model }, server, ["request"], {
+          image,
+          mask,
+          controlImage,
+        })
         : resume
         ? await resumedGraph(resume, server)
         : checkGraph(graph, rules);

@@ -23,6 +23,9 @@ const requestSchema = pictureRequestSchema.extend({
   mask: sha256Schema.optional().openapi({
     description: "The id of a picture that says what is repainted of `image`: white.",
   }),
+  controlImage: sha256Schema.optional().openapi({
+    description: "The id of a picture that `controlnet` makes the pictures follow.",
+  }),
   schedulerOptions: pictureRequestSchema.shape.schedulerOptions.unwrap().optional().openapi({
     type: "object",
     additionalProperties: true,

@@ -42,6 +42,24 @@ Deno.test("a ControlNet is looked up in the server's list, and is no model by it
   const job = await (await server.ask(`/v1/jobs/${ordered.id}`)).json();
   assert.equal(job.status, "completed", JSON.stringify(job.error));
 
+  const request = {
+    ...size,
+    prompts: ["cat"],
+    steps: 2,
+    guidanceScale: 1,
+    seeds: [0],
+    controlnet: "edges",
+    controlImage: id,
+  };
+  const asked = await (await server.post("/v1/jobs", { request })).json();
+  for await (const { event } of sseEvents(await server.ask(asked.events_url))) void event;
+  const made = await (await server.ask(`/v1/jobs/${asked.id}`)).json();
+  assert.equal(made.status, "completed", JSON.stringify(made.error));
+  assert.equal(made.images.length, 1);
+  const { controlImage: _left, ...without } = request;
+  const lacking = await server.post("/v1/jobs", { request: without });
+  assert.deepEqual([lacking.status, (await lacking.json()).error.param], [400, "request.controlnet"]);
+
   const refused: [string, object, string, string][] = [
     [EDGES.reference, {}, "model_not_found", "graph.nodes.denoise.parameters.controlnet"],
     ["../../etc/passwd", {}, "model_not_found", "graph.nodes.denoise.parameters.controlnet"],
