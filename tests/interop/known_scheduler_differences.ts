@@ -7,7 +7,7 @@
 import type { JsonObject } from "../../artifacts/artifact.ts";
 import { createScheduler, type Scheduler } from "../../schedulers/mod.ts";
 import { isRefusedForOneReason, isRefusedForTwoReasons } from "./known_refusals.ts";
-import { decidesTimestep, isNextToPureNoise } from "./rounding_edges.ts";
+import { decidesTimestep, isHalfwayOfRounding, isNextToPureNoise } from "./rounding_edges.ts";
 
 /** A run whose results differ. */
 export interface TraceSubject {
@@ -110,6 +110,21 @@ const DIFFERENCES: readonly KnownDifference[] = [
     holds: (subject) =>
       subject.deviation !== undefined && subject.deviation.what.startsWith("sample") &&
       subject.deviation.samples <= ROOT_OF_ROUNDING && isNextToPureNoise(subject),
+  },
+  {
+    name: "next to pure noise, the root of what rounding leaves: timesteps halfway down ancestral steps",
+    holds: (subject) =>
+      subject.deviation?.what === "timesteps" && subject.deviation.samples <= ROOT_OF_ROUNDING &&
+      isHalfwayOfRounding(subject, layOut(subject), subject.deviation.timesteps),
+  },
+  {
+    name: "SA-Solver of noise_prediction with thresholding: an exception in diffusers",
+    holds: ({ name, config, ours, theirs = "" }) =>
+      name === "SASolverScheduler" && ours === undefined && config["thresholding"] === true &&
+      config["algorithm_type"] === "noise_prediction" &&
+      theirs.startsWith(
+        `RuntimeError: The size of tensor a (${config["num_train_timesteps"] ?? 1000}) must match `,
+      ),
   },
   {
     name: "uniform log-SNR down to sigma_min: two levels a last bit apart, NaN in diffusers",
