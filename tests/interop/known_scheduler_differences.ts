@@ -44,6 +44,8 @@ const SINGLESTEP = "DPMSolverSinglestepScheduler";
 const SPACINGS = ["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"];
 /** The root of what rounding leaves of 1 in float32, and room for the size of the noise: see docs/parity.md. */
 const ROOT_OF_ROUNDING = 2 ** -10;
+/** How far samples come apart, as a part of the largest value, where rounding alone decides at which level a slope is taken. */
+const FREE_HALFWAY = 0.02;
 
 const DIFFERENCES: readonly KnownDifference[] = [
   {
@@ -114,7 +116,7 @@ const DIFFERENCES: readonly KnownDifference[] = [
   {
     name: "next to pure noise, the root of what rounding leaves: timesteps halfway down ancestral steps",
     holds: (subject) =>
-      subject.deviation?.what === "timesteps" && subject.deviation.samples <= ROOT_OF_ROUNDING &&
+      subject.deviation?.what === "timesteps" && subject.deviation.samples <= FREE_HALFWAY &&
       isHalfwayOfRounding(subject, layOut(subject), subject.deviation.timesteps),
   },
   {
