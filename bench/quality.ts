@@ -1,5 +1,5 @@
 /**
- * How far pictures of the embedded model are from those in float32 when they are made otherwise: PSNR and SSIM over its 32
+ * How far pictures of the embedded model are from those in float32 when they are made otherwise: PSNR, SSIM and GMSD over its
  * prompts, each way a part of a request. With `--times`, the processor's time of denoising some of them too, as a share of
  * float32's, prompt by prompt in turn.
  *
@@ -16,6 +16,7 @@ import type { Tensor } from "../artifacts/tensor.ts";
 import { runGraph } from "../graph/run.ts";
 import { textToImage } from "../graph/text_to_image.ts";
 import { DEFAULT_MODEL } from "../hub/local_models.ts";
+import { gmsd } from "../images/gradient_similarity.ts";
 import { type Pixels, toPixels } from "../images/pixels.ts";
 import { psnr, ssim } from "../images/similarity.ts";
 import { localRun } from "../local.ts";
@@ -61,6 +62,6 @@ for (const [index, text] of positionals.entries()) {
     return `median ${median(values).toFixed(digits)}, least ${Math.min(...values).toFixed(digits)}`;
   };
   const time = shares[index]!.length === 0 ? "" : `; time ${median(shares[index]!).toFixed(2)}`;
-  const line = `${text}: PSNR ${told(psnr, 1)} dB; SSIM ${told(ssim, 4)}${time}\n`;
+  const line = `${text}: PSNR ${told(psnr, 1)} dB; SSIM ${told(ssim, 4)}; GMSD ${told(gmsd, 4)}${time}\n`;
   Deno.stdout.writeSync(new TextEncoder().encode(line));
 }

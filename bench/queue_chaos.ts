@@ -144,6 +144,13 @@ const taken = count("taken");
 const retaken = [...taken.values()].reduce((sum, times) => sum + times - 1, 0);
 const doneTwice = [...count("done").values()].reduce((sum, times) => sum + times - 1, 0);
 
+// A kill costs the job at hand, a restart those of all three workers at most.
+const mayBeRetaken = kills + restarts * STAGES.length;
+print(
+  `${ids.length} of ${PICTURES} pictures in ${seconds.toFixed(0)} s, ${kills} kills, ${restarts} restarts`,
+);
+print(`${taken.size} jobs, ${retaken} taken again (at most ${mayBeRetaken}), ${doneTwice} finished twice`);
+
 // 4. Make every picture here, and compare.
 const local = localRun();
 let different = 0;
@@ -153,8 +160,6 @@ for (const [index, id] of ids.entries()) {
 }
 await Deno.remove(folder, { recursive: true });
 
-// A kill costs the job at hand, a restart those of all three workers at most.
-const mayBeRetaken = kills + restarts * STAGES.length;
 print(
   `${ids.length} of ${PICTURES} pictures in ${seconds.toFixed(0)} s, ${kills} kills, ${restarts} restarts`,
 );

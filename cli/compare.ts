@@ -16,6 +16,7 @@ import type { Tensor } from "../artifacts/tensor.ts";
 import { EXIT_STATUSES } from "../errors/error_codes.ts";
 import { PixstageError } from "../errors/pixstage_error.ts";
 import { DEFAULT_MODEL } from "../hub/local_models.ts";
+import { gmsd } from "../images/gradient_similarity.ts";
 import { decodePicture, encodePicture } from "../images/picture.ts";
 import { sideBySide } from "../images/side_by_side.ts";
 import { psnr, ssim } from "../images/similarity.ts";
@@ -97,6 +98,7 @@ async function compare(prompt: string, options: CompareOptions): Promise<void> {
       latents: compareTensors(a.latents, b.latents),
       psnr: psnr(pictureA.pixels, pictureB.pixels),
       ssim: ssim(pictureA.pixels, pictureB.pixels),
+      gmsd: gmsd(pictureA.pixels, pictureB.pixels),
     };
 
     // 3. Put both pictures into one, and say so.
@@ -112,7 +114,12 @@ async function compare(prompt: string, options: CompareOptions): Promise<void> {
     const stream = isStdout(output) ? stderr : stdout;
     writeLine(stream, `embeddings  ${difference(result.embeddings)}`);
     writeLine(stream, `latents     ${difference(result.latents)}`);
-    writeLine(stream, `pictures    PSNR ${result.psnr.toFixed(2)} dB, SSIM ${result.ssim.toFixed(4)}`);
+    writeLine(
+      stream,
+      `pictures    PSNR ${result.psnr.toFixed(2)} dB, SSIM ${result.ssim.toFixed(4)}, GMSD ${
+        result.gmsd.toFixed(4)
+      }`,
+    );
     for (const { name, seconds, memory } of ways) {
       writeLine(stream, `${name}  ${seconds.toFixed(1)} s, peak ${prettyBytes(memory.peakBytes)}`);
     }

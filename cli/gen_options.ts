@@ -231,7 +231,7 @@ export function addDenoiseOptions(command: Command): Command {
     )
     .option("--timesteps <n,n...>", "custom timesteps instead of steps", amounts)
     .option("--sigmas <x,x...>", "custom sigmas instead of steps", amounts)
-    .option("--eta <x>", "share of fresh noise in the steps of DDIM, 0 to 1", amount)
+    .option("--eta <x>", "share of fresh noise in the steps of DDIM and TCD, 0 to 1", amount)
     .option(
       "-s, --seed <n,n...>",
       'seed of the first picture, or of each; "random" draws one (default: 0)',

@@ -70,6 +70,7 @@ async function plan(given: string[], options: GenOptions & StoreOptions): Promis
 
 /** A plan for people, a line for each stage. */
 function describePlan(plan: MemoryPlan): string[] {
+  const longest = Math.max(...plan.stages.map(({ stage }) => stage.length));
   const lines = plan.stages.map((stage) => {
     const { residency, precision, tiling, tileSize, halves } = stage;
     const choices = [
@@ -81,7 +82,7 @@ function describePlan(plan: MemoryPlan): string[] {
         : [halves === 1 ? "one half of guidance at a time" : "both halves of guidance at once"]),
     ];
     const gpu = stage.predictedGpuPeak === undefined ? "" : `, GPU ${prettyBytes(stage.predictedGpuPeak)}`;
-    return `${stage.stage.padEnd(8)} ${prettyBytes(stage.predictedPeak, { fixedWidth: 8 })}  ${
+    return `${stage.stage.padEnd(longest)} ${prettyBytes(stage.predictedPeak, { fixedWidth: 8 })}  ${
       choices.join(", ")
     }  ` +
       `(weights ${prettyBytes(stage.weightBytes)}${gpu})`;

@@ -130,3 +130,20 @@ export function imageSizes(image: Tensor<"float32">): { count: number; height: n
   }
   return { count: count!, height: height!, width: width! };
 }
+
+/**
+ * Refuses pictures that cannot be compared pixel by pixel.
+ *
+ * @throws {InputError} if sizes differ, or data does not fit its size.
+ */
+export function checkSameSize(a: Pixels, b: Pixels): void {
+  checkPixels(a);
+  checkPixels(b);
+  if (a.width !== b.width || a.height !== b.height) {
+    throw new InputError(
+      "invalid_shape",
+      `Cannot compare pictures as they must be of one size: current sizes are ` +
+        `${a.width} × ${a.height} and ${b.width} × ${b.height}`,
+    );
+  }
+}

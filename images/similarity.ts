@@ -7,7 +7,7 @@
  */
 
 import { InputError } from "../errors/pixstage_error.ts";
-import { checkPixels, type Pixels } from "./pixels.ts";
+import { checkSameSize, type Pixels } from "./pixels.ts";
 
 const PEAK = 255;
 const WINDOW = 11;
@@ -82,18 +82,6 @@ export function ssim(a: Pixels, b: Pixels): number {
     sum += (2 * mx * my + C1) * (2 * covariance + C2) / ((mx * mx + my * my + C1) * (variances + C2));
   }
   return sum / meanX.length;
-}
-
-function checkSameSize(a: Pixels, b: Pixels): void {
-  checkPixels(a);
-  checkPixels(b);
-  if (a.width !== b.width || a.height !== b.height) {
-    throw new InputError(
-      "invalid_shape",
-      `Cannot compare pictures as they must be of one size: current sizes are ` +
-        `${a.width} × ${a.height} and ${b.width} × ${b.height}`,
-    );
-  }
 }
 
 function luma({ width, height, data }: Pixels): Plane {

@@ -13,7 +13,7 @@ import type { ScheduleOptions } from "./scheduler.ts";
 /** Which schedule a run takes, and what else it says. */
 export interface RunOptions extends ScheduleOptions {
   /**
-   * How much noise DDIM adds at each step, from 0 (none) to 1 (as much as DDPM).
+   * How much noise DDIM and TCD add at each step, from 0 (none) to 1 (DDIM: as much as DDPM).
    *
    * @default {0}
    */

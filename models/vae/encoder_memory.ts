@@ -19,7 +19,7 @@ const STRIP_BYTES = 215e6;
 /** Memory of an encoder in one piece beside its weights, whatever the picture. */
 const WHOLE_BYTES = 20e6;
 /** Values for each pixel of an encoder in one piece, at its widest, times its narrowest channels. */
-const WHOLE_UNITS = 5.1;
+const WHOLE_UNITS = 2.8;
 /** An autoencoder's weights that encoding needs. */
 const ENCODER = /^(encoder|quant_conv)\./;
 

@@ -70,7 +70,7 @@ export const denoiseParameters = z.strictObject({
   scheduler: z.string().min(1).optional(),
   /** Laid over the scheduler's configuration, in diffusers' spelling. */
   schedulerOptions: z.record(z.string(), z.json()).optional(),
-  /** Share of fresh noise in each step of DDIM, from 0 to 1. */
+  /** Share of fresh noise in each step of DDIM and TCD, from 0 to 1. */
   eta: z.number().min(0).max(1).optional(),
   /** How much of the run is taken where it begins from a picture; 0.8 unless given, with a mask 1. */
   strength: z.number().min(0).max(1).optional(),

@@ -14,6 +14,7 @@ const schema = z.object({
   seed: z.coerce.number().int().min(0),
   count: z.coerce.number().int().min(1),
   from: z.string().optional(),
+  only: z.string().optional(),
 });
 
 /** The two things that the Python side of a comparison does. */
@@ -39,16 +40,23 @@ export function referenceOf(script: string, count: number, more: readonly string
       seed: { type: "string", default: String(crypto.getRandomValues(new Uint32Array(1))[0]) },
       count: { type: "string", default: String(count) },
       from: { type: "string" },
+      only: { type: "string" },
     },
   });
-  const { python, seed, count: drawn, from } = schema.parse(values);
+  const { python, seed, count: drawn, from, only } = schema.parse(values);
   const run = (...rest: string[]): AsyncGenerator<string> =>
     referenceLines({ python, script, arguments: [...rest, ...more] });
   return {
     draw() {
       if (from !== undefined) return savedLines(from);
       print(`--seed ${seed} --count ${drawn} draws the same`);
-      return run("--seed", String(seed), "--count", String(drawn));
+      return run(
+        "--seed",
+        String(seed),
+        "--count",
+        String(drawn),
+        ...(only === undefined ? [] : ["--only", only]),
+      );
     },
     async *floors(subjects) {
       const path = await Deno.makeTempFile();

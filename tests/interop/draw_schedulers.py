@@ -62,6 +62,19 @@ OPTIONS = {
         **BETAS, **SIGMAS, **CLIPPING, **SPACING, "prediction_type": ALL_PREDICTIONS[:3],
         "beta_schedule": ("linear", "scaled_linear", "squaredcos_cap_v2", "exp"),
     },
+    "LMSDiscreteScheduler": {**BETAS, **SIGMAS, **SPACING, "prediction_type": ALL_PREDICTIONS[:3]},
+    "KDPM2DiscreteScheduler": {**BETAS, **SIGMAS, **SPACING, "prediction_type": ("epsilon", "v_prediction")},
+    "KDPM2AncestralDiscreteScheduler": {**BETAS, **SIGMAS, **SPACING, "prediction_type": ("epsilon", "v_prediction")},
+    "SASolverScheduler": {
+        **BETAS, **THRESHOLDING, **SIGMAS, **SPACING, "use_flow_sigmas": (False, False, True),
+        "flow_shift": FLOW["flow_shift"], "prediction_type": ALL_PREDICTIONS, "lower_order_final": (True, False),
+        "predictor_order": (1, 2, 3, 4), "corrector_order": (1, 2, 3, 4),
+        "algorithm_type": ("data_prediction", "noise_prediction"), "lambda_min_clipped": DPM["lambda_min_clipped"],
+        "variance_type": DPM["variance_type"],
+    },
+    "TCDScheduler": {
+        **BETAS, **ZERO_SNR, "prediction_type": ALL_PREDICTIONS[:3], "original_inference_steps": (50, 30, 100),
+    },
     "DDIMScheduler": {**DIFFUSION, "set_alpha_to_one": (True, False)},
     "DDPMScheduler": {
         **DIFFUSION, "variance_type": ("fixed_small", "fixed_small_log", "fixed_large"),
@@ -84,7 +97,7 @@ OPTIONS = {
 }
 TAKES_TIMESTEPS = {
     "DPMSolverMultistepScheduler", "DPMSolverSinglestepScheduler", "EulerDiscreteScheduler", "HeunDiscreteScheduler",
-    "DDPMScheduler", "LCMScheduler", "FlowMatchEulerDiscreteScheduler",
+    "DDPMScheduler", "LCMScheduler", "TCDScheduler", "FlowMatchEulerDiscreteScheduler",
 }
 TAKES_SIGMAS = {"UniPCMultistepScheduler", "EulerDiscreteScheduler", "FlowMatchEulerDiscreteScheduler"}
 LARGEST_SIGMA = {"EulerDiscreteScheduler": 80.0}
@@ -125,4 +138,6 @@ def draw_run(rng: random.Random, name: str, config: dict) -> dict:
         run["mu"] = rng.choice((0.7, 0.2, 1.3, -0.4))
     if name == "DDIMScheduler" and rng.random() < 0.5:
         run["eta"] = rng.choice((0.3, 1.0, round(rng.random(), 3)))
+    if name == "TCDScheduler":  # Its own default is not that of the pipelines.
+        run["eta"] = rng.choice((0.0, 0.3, 1.0, round(rng.random(), 3)))
     return run

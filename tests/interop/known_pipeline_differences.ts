@@ -7,6 +7,7 @@
 import type { JsonObject } from "../../artifacts/artifact.ts";
 import { createScheduler, findScheduler } from "../../schedulers/mod.ts";
 import { goldenPath } from "../goldens.ts";
+import { type Configured, isRaisedForReason, namesReason } from "./known_refusals.ts";
 import { knownSchedulerDifference } from "./known_scheduler_differences.ts";
 import type { PipelineCall } from "./pipeline_call.ts";
 
@@ -29,39 +30,62 @@ export interface Shapes {
 /** The name of the difference that explains the call, if one does. */
 export function knownPipelineDifference(call: PipelineCall, what: PipelineDifference): string | undefined {
   const { ours, theirs } = what;
-  const own = ownConfiguration(call.checkpoint);
-  const name = call.scheduler ?? String(own["_class_name"]);
-  const config = { ...own, ...call.options };
-  const run = runOf(call);
   if (what.shapes) {
     return call.call.use_resolution_binning && isCutFromTheEnd(what.shapes)
       ? "a picture resized from a binned size: one pixel wide or high in diffusers"
       : undefined;
   }
-  const known = knownSchedulerDifference({ name, config, run, ours, theirs });
-  if (known !== undefined) return known;
-  if (isRefusedOneStep(call, name, what)) return "refused by both, for the same reason";
-  if (theirs === undefined || ours !== undefined) return undefined;
-  if (
-    config["variance_type"] &&
-    /^RuntimeError: The size of tensor a \(4\) must match the size of tensor b \(3\)/.test(theirs)
-  ) {
-    return "a scheduler's variance_type beside a pipeline that drops the variance: an exception in diffusers";
-  }
-  if (
-    name === "UniPCMultistepScheduler" && "sigmas" in run &&
-    /^TypeError: can't multiply sequence by /.test(theirs)
-  ) {
-    return "UniPC with sigmas, which a pipeline passes as a list: an exception in diffusers";
-  }
-  if (
-    /^IndexError: index (\d+) is out of bounds for dimension 0 with size \1$/.test(theirs) &&
-    beginsTwice(name, config, run)
-  ) {
-    return "a first timestep that comes twice: the second is looked up in diffusers, and an exception at the end";
-  }
-  return undefined;
+  const own = ownConfiguration(call.checkpoint);
+  const name = call.scheduler ?? String(own["_class_name"]);
+  const run = { name, config: { ...own, ...call.options }, run: runOf(call), checkpoint: call.checkpoint };
+  const known = knownSchedulerDifference({ ...run, ours, theirs });
+  if (known !== undefined || theirs === undefined) return known;
+  const fault = FAULTS.find((one) => one.theirs.test(theirs) && one.holds(run));
+  if (ours === undefined) return fault && `${fault.name}: an exception in diffusers`;
+  const isOneStep = ONE_STEP.test(ours) && ONE_STEP_FAULT.holds(run);
+  if (isOneStep && fault === ONE_STEP_FAULT) return "refused by both, for the same reason";
+  const isTwice = (isOneStep || namesReason(run, ours)) &&
+    (fault !== undefined || isRaisedForReason(run, theirs));
+  return isTwice ? "refused by both, for one of two reasons each" : undefined;
 }
+
+const ONE_STEP =
+  /^invalid_value: Cannot denoise in one step as the scheduler must give the denoised sample: /;
+
+/** What the pipelines of diffusers raise beside their schedulers. */
+interface PipelineFault {
+  readonly name: string;
+  readonly holds: (run: Configured & { readonly checkpoint: string }) => boolean;
+  readonly theirs: RegExp;
+}
+
+/** A run of one step with α's pipeline gives the denoised sample, which not every scheduler has. */
+const ONE_STEP_FAULT: PipelineFault = {
+  name: "one step of a scheduler that does not give the denoised sample",
+  holds: ({ checkpoint, name, run: { steps, timesteps, sigmas } }) =>
+    checkpoint !== "tiny-sigma" && !findScheduler(name).definition.givesDenoised &&
+    (steps === 1 || [timesteps, sigmas].some((list) => Array.isArray(list) && list.length === 1)),
+  theirs: /^IndexError: tuple index out of range$/,
+};
+
+const FAULTS: readonly PipelineFault[] = [
+  ONE_STEP_FAULT,
+  {
+    name: "a scheduler's variance_type beside a pipeline that drops the variance",
+    holds: ({ config }) => Boolean(config["variance_type"]),
+    theirs: /^RuntimeError: The size of tensor a \(4\) must match the size of tensor b \(3\) /,
+  },
+  {
+    name: "UniPC with sigmas, which a pipeline passes as a list",
+    holds: ({ name, run }) => name === "UniPCMultistepScheduler" && "sigmas" in run,
+    theirs: /^TypeError: can't multiply sequence by non-int of type 'float'$/,
+  },
+  {
+    name: "a first timestep that comes twice, of which the pipeline looks up the second",
+    holds: ({ name, config, run }) => beginsTwice(name, config, run),
+    theirs: /^IndexError: index (\d+) is out of bounds for dimension 0 with size \1$/,
+  },
+];
 
 function runOf({ call }: PipelineCall): JsonObject {
   const { timesteps, sigmas, eta, num_inference_steps: steps } = call;
@@ -69,19 +93,6 @@ function runOf({ call }: PipelineCall): JsonObject {
     ...(timesteps ? { timesteps } : sigmas ? { sigmas } : { steps }),
     ...(eta === undefined ? {} : { eta }),
   };
-}
-
-/** A run of one step with α's pipeline gives the denoised sample, which not every scheduler has. */
-function isRefusedOneStep(
-  { checkpoint }: PipelineCall,
-  name: string,
-  { ours = "", theirs }: PipelineDifference,
-): boolean {
-  return checkpoint !== "tiny-sigma" && !findScheduler(name).definition.givesDenoised &&
-    /^invalid_value: Cannot denoise in one step as the scheduler must give the denoised sample: /.test(
-      ours,
-    ) &&
-    theirs === "IndexError: tuple index out of range";
 }
 
 /** Whether diffusers resized a side to one pixel less than is cut out of it, and so cut from -1 on: one pixel. */

@@ -18,7 +18,8 @@ export interface RefusedRun {
   readonly theirs: string;
 }
 
-type Configured = Pick<RefusedRun, "name" | "config" | "run">;
+/** What a run is made with. */
+export type Configured = Pick<RefusedRun, "name" | "config" | "run">;
 
 interface Reason {
   readonly holds: (run: Configured) => boolean;
@@ -124,8 +125,24 @@ const REASONS: readonly Reason[] = [
   },
 ];
 
+/** Reasons that diffusers does not know: what it gives is another reason's, or values. */
+const REASONS_HERE: readonly Reason[] = [
+  {
+    holds: ({ name, config, run }) =>
+      name === "UniPCMultistepScheduler" && "sigmas" in run && SPACINGS.some((spacing) => config[spacing]),
+    ours:
+      /^invalid_schedule: .* by sigmas as it takes them only with use_flow_sigmas and without use_\w+_sigmas$/,
+    theirs: /(?!)/,
+  },
+];
+
 /** Reasons that show in numbers alone. */
 const NUMERIC_REASONS: readonly Reason[] = [
+  {
+    holds: () => true,
+    ours: /^invalid_schedule: Cannot lay out \w+ as every timestep and noise level must be finite: /,
+    theirs: /^NaN$/,
+  },
   {
     holds: () => true,
     ours:
@@ -153,13 +170,21 @@ export function isRefusedForOneReason(run: RefusedRun): boolean {
 
 /** Whether the run has two reasons, of which each side names another: they check in another order. */
 export function isRefusedForTwoReasons(run: RefusedRun): boolean {
-  const named = (side: "ours" | "theirs", reasons: readonly Reason[]) =>
-    reasons.find((reason) => reason.holds(run) && reason[side].test(run[side]));
-  const ours = named("ours", [...REASONS, ...NUMERIC_REASONS]);
-  const theirs = named("theirs", REASONS);
-  return ours !== undefined && theirs !== undefined && ours !== theirs;
+  return namesReason(run, run.ours) && isRaisedForReason(run, run.theirs) && !isRefusedForOneReason(run);
+}
+
+/** Whether pixstage refuses the run for a reason that it has. */
+export function namesReason(run: Configured, ours: string): boolean {
+  return [...REASONS, ...REASONS_HERE, ...NUMERIC_REASONS].some((reason) =>
+    reason.holds(run) && reason.ours.test(ours)
+  );
+}
+
+/** Whether diffusers raises an exception for a reason that the run has. */
+export function isRaisedForReason(run: Configured, theirs: string): boolean {
+  return REASONS.some((reason) => reason.holds(run) && reason.theirs.test(theirs));
 }
 
 function isNoisePredicting(config: JsonObject): boolean {
-  return config["algorithm_type"] === "dpmsolver" || config["algorithm_type"] === "sde-dpmsolver";
+  return ["dpmsolver", "sde-dpmsolver", "noise_prediction"].includes(String(config["algorithm_type"]));
 }

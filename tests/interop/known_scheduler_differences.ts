@@ -7,7 +7,7 @@
 import type { JsonObject } from "../../artifacts/artifact.ts";
 import { createScheduler, type Scheduler } from "../../schedulers/mod.ts";
 import { isRefusedForOneReason, isRefusedForTwoReasons } from "./known_refusals.ts";
-import { decidesTimestep, isNextToPureNoise } from "./rounding_edges.ts";
+import { decidesTimestep, isHalfwayOfRounding, isNextToPureNoise } from "./rounding_edges.ts";
 
 /** A run whose results differ. */
 export interface TraceSubject {
@@ -44,6 +44,8 @@ const SINGLESTEP = "DPMSolverSinglestepScheduler";
 const SPACINGS = ["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"];
 /** The root of what rounding leaves of 1 in float32, and room for the size of the noise: see docs/parity.md. */
 const ROOT_OF_ROUNDING = 2 ** -10;
+/** How far samples come apart, as a part of the largest value, where rounding alone decides at which level a slope is taken. */
+const FREE_HALFWAY = 0.02;
 
 const DIFFERENCES: readonly KnownDifference[] = [
   {
@@ -110,6 +112,21 @@ const DIFFERENCES: readonly KnownDifference[] = [
     holds: (subject) =>
       subject.deviation !== undefined && subject.deviation.what.startsWith("sample") &&
       subject.deviation.samples <= ROOT_OF_ROUNDING && isNextToPureNoise(subject),
+  },
+  {
+    name: "next to pure noise, the root of what rounding leaves: timesteps halfway down ancestral steps",
+    holds: (subject) =>
+      subject.deviation?.what === "timesteps" && subject.deviation.samples <= FREE_HALFWAY &&
+      isHalfwayOfRounding(subject, layOut(subject), subject.deviation.timesteps),
+  },
+  {
+    name: "SA-Solver of noise_prediction with thresholding: an exception in diffusers",
+    holds: ({ name, config, ours, theirs = "" }) =>
+      name === "SASolverScheduler" && ours === undefined && config["thresholding"] === true &&
+      config["algorithm_type"] === "noise_prediction" &&
+      theirs.startsWith(
+        `RuntimeError: The size of tensor a (${config["num_train_timesteps"] ?? 1000}) must match `,
+      ),
   },
   {
     name: "uniform log-SNR down to sigma_min: two levels a last bit apart, NaN in diffusers",

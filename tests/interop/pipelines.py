@@ -94,6 +94,8 @@ def floors(recorders: dict[str, Recorder], folders: dict[str, Path], subjects: l
         ways = [in_float64(exact[name], subject), nudged(recorders[name], subject)]
         with torch.backends.mkldnn.flags(enabled=False):
             ways.append(recorders[name].run(subject))
+        if subject.get("options", {}).get("rescale_betas_zero_snr"):
+            ways.append(with_exact_roots(recorders[name], subject))
         measured = [differences(one, way) for way in ways]
         largest = {what: [max(values) for values in zip(*(way[what] for way in measured))] for what in measured[0]}
         sys.stdout.write(json.dumps(largest) + "\n")
@@ -102,6 +104,16 @@ def floors(recorders: dict[str, Recorder], folders: dict[str, Path], subjects: l
 def in_float64(recorder: Recorder, subject: dict) -> dict:
     """The run in float64, with the noise that is drawn in float32."""
     return with_noise(recorder, subject, lambda noise, dtype: noise.to(dtype or torch.float32))
+
+
+def with_exact_roots(recorder: Recorder, subject: dict) -> dict:
+    """The run with square roots rounded correctly, as torch's vector code does not; under zero terminal SNR that tells."""
+    root = torch.Tensor.sqrt
+    torch.Tensor.sqrt = lambda tensor: torch.from_numpy(np.sqrt(tensor.numpy()))
+    try:
+        return recorder.run(subject)
+    finally:
+        torch.Tensor.sqrt = root
 
 
 def nudged(recorder: Recorder, subject: dict) -> dict:

@@ -12,6 +12,8 @@ import { createScheduler, type Scheduler } from "../../schedulers/mod.ts";
 import { timestepOfSigma } from "../../schedulers/sigma_spacing.ts";
 import { trainingSchedule } from "../../schedulers/training_schedule.ts";
 
+const FRACTIONAL_TIMESTEP_LIMIT = 0.01;
+
 interface Run {
   readonly name: string;
   readonly config: JsonObject;
@@ -67,6 +69,32 @@ export function decidesTimestep(run: Run, scheduler: Scheduler, theirs: readonly
     const edges = [Math.round(fractional), Math.floor(fractional) + 0.5];
     return Math.abs(timestep - theirs[index]!) === 1 &&
       edges.some((edge) => Math.abs(fractional - edge) < EDGE);
+  });
+}
+
+/** What the rounding of six operations takes from or adds to a difference of squares, as a part of the larger. */
+const ROUNDED_SQUARES = 2 ** -20;
+
+/**
+ * Whether timesteps differ halfway down ancestral steps alone, within what rounding leaves open: such a level is the
+ * mean, in logarithms, of a step's start and of the root of `next² - up²`, about `next⁴ / level²`.
+ *
+ * @param run The run.
+ * @param scheduler The run as it is laid out here.
+ * @param theirs The timesteps of diffusers.
+ */
+export function isHalfwayOfRounding(run: Run, scheduler: Scheduler, theirs: readonly number[]): boolean {
+  const { name, timesteps, sigmas = [] } = scheduler;
+  if (name !== "KDPM2AncestralDiscreteScheduler" || timesteps.length !== theirs.length) return false;
+  const { logSigmas } = trainingSchedule(parsed(run.name, run.config));
+  return theirs.every((timestep, call) => {
+    if (call % 2 === 0) return Math.abs(timestep - timesteps[call]!) <= FRACTIONAL_TIMESTEP_LIMIT;
+    const [level, next] = [sigmas[call - 1]!, sigmas[call]!];
+    const [low, high] = [-ROUNDED_SQUARES, ROUNDED_SQUARES].map((off) => {
+      const down = next * Math.sqrt(Math.max((next / level) ** 2 + off, 0));
+      return timestepOfSigma(Math.sqrt(level * down), logSigmas);
+    });
+    return timestep >= low! - FRACTIONAL_TIMESTEP_LIMIT && timestep <= high! + FRACTIONAL_TIMESTEP_LIMIT;
   });
 }
 

@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { decodePicture } from "../../../images/picture.ts";
 import { type Pixels, toPixels } from "../../../images/pixels.ts";
 import type { Tensor } from "../../../artifacts/tensor.ts";
 import { runGraph } from "../../../graph/run.ts";
 import { textToImage } from "../../../graph/text_to_image.ts";
 import { DEFAULT_MODEL } from "../../../hub/local_models.ts";
 import { localRun } from "../../../local.ts";
-import { distance, type Features, features, isBackground, thumbnail, THUMBNAIL_SIDE } from "./likeness.ts";
+import { isBackground } from "./likeness.ts";
+import { misnamed } from "./misnamed.ts";
 import { NAMED_DRAWINGS } from "./named_drawings.ts";
 
 /** How many of the 30 prompts that name one emoji had a picture nearest to a drawing of it when the weights were made. */
@@ -20,22 +19,6 @@ async function picturesOf(prompts: readonly string[]): Promise<Pixels[]> {
   const request = { model: DEFAULT_MODEL, prompts: [...prompts], seeds: prompts.map(() => 0) };
   const made = await runGraph(textToImage(request), local);
   return toPixels(made.get("decode.image")!.artifact.tensors["image"] as Tensor<"float32">);
-}
-
-/** The training drawings: their names, and their thumbnails' features. */
-async function trainingDrawings(): Promise<{ name: string; drawn: Features }[]> {
-  const read = (file: string) => readFileSync(new URL(`./training_drawings/${file}`, import.meta.url));
-  const { pixels } = await decodePicture(new Uint8Array(read("thumbnails.webp")));
-  const columns = pixels.width / THUMBNAIL_SIDE;
-  return (JSON.parse(read("thumbnails.json").toString()) as string[]).map((name, index) => {
-    const left = (index % columns) * THUMBNAIL_SIDE;
-    const top = Math.floor(index / columns) * THUMBNAIL_SIDE;
-    const rows = Array.from({ length: THUMBNAIL_SIDE }, (_, y) => {
-      const start = ((top + y) * pixels.width + left) * 3;
-      return [...pixels.data.subarray(start, start + THUMBNAIL_SIDE * 3)];
-    });
-    return { name, drawn: features(rows.flat()) };
-  });
 }
 
 /** The mean of each channel over what is drawn. */
@@ -51,18 +34,9 @@ function meanColour(picture: Pixels): [red: number, green: number, blue: number]
 }
 
 Deno.test("the embedded model draws what the prompt names: 30 prompts among 728 drawings", async () => {
-  const drawings = await trainingDrawings();
   const prompts = Object.keys(NAMED_DRAWINGS);
   const pictures = await picturesOf(prompts);
-  const wrong: string[] = [];
-  pictures.forEach((picture, index) => {
-    const prompt = prompts[index]!;
-    const { name, recoloured } = NAMED_DRAWINGS[prompt]!;
-    const seen = features(thumbnail(picture));
-    const distances = drawings.map(({ drawn }) => distance(seen, drawn, !recoloured));
-    const nearest = drawings[distances.indexOf(Math.min(...distances))]!;
-    if (!name.test(nearest.name)) wrong.push(`${prompt}: ${nearest.name}`);
-  });
+  const wrong = await misnamed(prompts.map((prompt, index) => ({ prompt, picture: pictures[index]! })));
   const right = prompts.length - wrong.length;
   assert.ok(right >= NEAREST_RIGHT, `${right} of ${prompts.length}; not: ${wrong.join(", ")}`);
 });

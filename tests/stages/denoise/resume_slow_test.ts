@@ -41,6 +41,8 @@ const cases = [
   { scheduler: "DPMSolverMultistepScheduler", schedulerOptions: { algorithm_type: "sde-dpmsolver++" } },
   { scheduler: "DPMSolverMultistepScheduler", schedulerOptions: { solver_order: 3 } },
   { scheduler: "DDIMScheduler", eta: 0.7 },
+  { scheduler: "TCDScheduler", eta: 0.6 },
+  { scheduler: "SASolverScheduler", schedulerOptions: { predictor_order: 3, corrector_order: 4 } },
 ];
 
 for (const [index, options] of cases.entries()) {

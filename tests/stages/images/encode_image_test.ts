@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
+import { readSafetensorsFile } from "../../../artifacts/disk.ts";
+import { encodeSafetensors } from "../../../artifacts/safetensors.ts";
 import { MemoryStore } from "../../../artifacts/store/memory_store.ts";
 import { tensor } from "../../../artifacts/tensor.ts";
 import { runGraph } from "../../../graph/run.ts";
@@ -91,6 +94,23 @@ Deno.test("encode-image refuses what it cannot encode", async () => {
     encode: { stage: "encode-image", parameters: { model: MODEL }, inputs: { image: { artifact } } },
   };
   await assert.rejects(runGraph({ pixstage: 1, nodes }, { ...localRun(), store }), code("invalid_artifact"));
+});
+
+Deno.test("encode-image refuses an autoencoder of which the decoder alone is there", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const vae = join(MODEL, "vae");
+    const weights = "diffusion_pytorch_model.safetensors";
+    await Deno.copyFile(join(vae, "config.json"), join(folder, "config.json"));
+    const { tensors } = await readSafetensorsFile(join(vae, weights));
+    const decoder = Object.entries(tensors).filter(([name]) => /^(decoder|post_quant_conv)\./.test(name));
+    const chunks = encodeSafetensors(Object.fromEntries(decoder), {});
+    await Deno.writeFile(join(folder, weights), new Blob(chunks as BlobPart[]).stream());
+    const run = latentShape(inputPath("shapes-75x53"), { sizing: "picture" }, folder);
+    await assert.rejects(run, { code: "missing_weight" });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
 
 Deno.test("pictures are the same as artifacts and as pixels", () => {

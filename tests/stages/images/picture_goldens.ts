@@ -131,6 +131,10 @@ export class CaseValues {
     const allowed = (limits?.max_abs ?? (isFractional ? FRACTIONAL_TIMESTEP_LIMIT : 0)) * scale;
     assert(largest <= allowed, `${label} is off by ${largest}, allowed are ${allowed}`);
     const relative = Math.sqrt(error / (norm || 1));
+    if (Deno.env.has("SHOW_DEVIATIONS")) {
+      const share = Math.max(largest / (allowed || 1), relative / (limits?.rel_l2 ?? Infinity));
+      Deno.stderr.writeSync(new TextEncoder().encode(`${label} ${share.toFixed(3)}\n`));
+    }
     assert(
       relative <= (limits?.rel_l2 ?? Infinity),
       `${label} is off by ${relative} in L2, allowed ${limits?.rel_l2}`,

@@ -1,0 +1,112 @@
+/**
+ * Simulates a queue of 1 to 1000 workers from the times and sizes of stages: throughput, delay, and where it saturates.
+ *
+ *     deno run -A bench/cluster.ts [--times 2,20,1] [--sizes 0.4,0.3,3.1] [--overhead 0.02] [--spread 0.15]
+ *         [--load 0.8] [--network 1000] [--pictures 20000] [--seed 1]
+ *
+ * Times are seconds that encoding, denoising and decoding a picture take one worker; sizes are megabytes of what each
+ * makes; the network is that of the store, in megabits per second. Pictures are asked for at random moments (a Poisson
+ * process), at a share of what the workers can do at most. Workers are given to the stages by their times, and each takes
+ * one job at a time, the oldest first. Nothing is measured here: give it the stage times that `pixstage gen --json` tells
+ * on your machines.
+ *
+ * @module
+ */
+
+import { parseArgs } from "node:util";
+import { MersenneTwister } from "../random/mersenne_twister.ts";
+
+const { values } = parseArgs({
+  args: Deno.args,
+  options: {
+    times: { type: "string", default: "2,20,1" },
+    sizes: { type: "string", default: "0.4,0.3,3.1" },
+    overhead: { type: "string", default: "0.02" },
+    spread: { type: "string", default: "0.15" },
+    load: { type: "string", default: "0.8" },
+    network: { type: "string", default: "1000" },
+    pictures: { type: "string", default: "20000" },
+    seed: { type: "string", default: "1" },
+  },
+});
+const list = (text: string): number[] => text.split(",").map(Number);
+const OVERHEAD = Number(values.overhead);
+const TIMES = list(values.times).map((seconds) => seconds + OVERHEAD);
+const [SPREAD, LOAD, PICTURES] = [values.spread, values.load, values.pictures].map(Number) as [
+  number,
+  number,
+  number,
+];
+/** Megabits that a picture moves: what a stage makes is written once, and read once by whoever needs it. */
+const MEGABITS = list(values.sizes).reduce((sum, size) => sum + size, 0) * 8 * 2;
+/** Pictures a second that the store's network lets through. */
+const NETWORK_LIMIT = Number(values.network) / MEGABITS;
+
+const twister = MersenneTwister.fromSeed(Number(values.seed));
+/** From 0 to 1, without 0. */
+const random = (): number => (twister.uint32() + 1) / 2 ** 32;
+
+/** How many workers each stage gets: at least one, and the others where the work is. Fewer than three do all stages. */
+function shares(workers: number): number[] {
+  if (workers < TIMES.length) return [workers];
+  const counts = TIMES.map(() => 1);
+  for (let left = workers - counts.length; left > 0; left--) {
+    const busiest = TIMES.map((seconds, stage) => seconds / counts[stage]!);
+    counts[busiest.indexOf(Math.max(...busiest))]! += 1;
+  }
+  return counts;
+}
+
+/** When each job ends that arrives at so many workers; the oldest is taken first by the worker that is free first. */
+function ends(arrivals: readonly number[], workers: number, seconds: number): number[] {
+  const free = new Float64Array(workers);
+  return arrivals.map((arrival) => {
+    const first = free.indexOf(free.reduce((least, time) => Math.min(least, time), Infinity));
+    const took = seconds * (1 + SPREAD * (2 * random() - 1));
+    return free[first] = Math.max(arrival, free[first]!) + took;
+  });
+}
+
+const print = (text: string): void => {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));
+};
+print("workers  by stage       pictures/s  waits, mean  waits, 95 %  bound by");
+for (const workers of [1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000]) {
+  const counts = shares(workers);
+  const times = counts.length === 1 ? [TIMES.reduce((sum, seconds) => sum + seconds, 0)] : TIMES;
+  const rates = times.map((seconds, stage) => counts[stage]! / seconds);
+  const capacity = Math.min(...rates);
+  const most = Math.min(capacity, NETWORK_LIMIT);
+  const asked = most * LOAD;
+  // 1. Ask for pictures.
+  let now = 0;
+  const starts = Array.from({ length: PICTURES }, () => now -= Math.log(random()) / asked);
+  // 2. Take each through its stages; jobs of a stage are taken in the order in which they came.
+  let at = starts.map((time, picture) => ({ picture, time }));
+  for (const [stage, seconds] of times.entries()) {
+    at.sort((a, b) => a.time - b.time);
+    const done = ends(at.map(({ time }) => time), counts[stage]!, seconds);
+    at = at.map(({ picture }, index) => ({ picture, time: done[index]! }));
+  }
+  // 3. Of each, the time that it did not spend in stages.
+  const work = times.reduce((sum, seconds) => sum + seconds, 0);
+  const waits = at.map(({ picture, time }) => Math.max(time - starts[picture]! - work, 0)).sort((a, b) =>
+    a - b
+  );
+  const mean = waits.reduce((sum, wait) => sum + wait, 0) / waits.length;
+  const bound = NETWORK_LIMIT < capacity
+    ? "the store's network"
+    : ["all stages", "encode", "denoise", "decode"][
+      counts.length === 1 ? 0 : rates.indexOf(capacity) + 1
+    ]!;
+  print(
+    [
+      String(workers).padStart(7),
+      counts.join("+").padEnd(13),
+      most.toFixed(3).padStart(10),
+      `${mean.toFixed(1)} s`.padStart(11),
+      `${waits[Math.floor(waits.length * 0.95)]!.toFixed(1)} s`.padStart(11),
+      bound,
+    ].join("  "),
+  );
+}
