@@ -233,7 +233,7 @@ Deno.test("lists name what there is", async () => {
     assert.match((await runHere(folder, "schedulers")).stdout, /EulerDiscreteScheduler/);
     assert.match(
       (await runHere(folder, "stages")).stdout,
-      /denoise 3: embeddings\?: embeddings, negative\?: embeddings, noise\?: latents, checkpoint\?: checkpoint → latents/,
+      /denoise 3: embeddings\?: embeddings, negative\?: embeddings, image\?: latents, mask\?: mask, noise\?: latents, control\?: latents, checkpoint\?: checkpoint → latents/,
     );
     assert.ok(Array.isArray(JSON.parse((await runHere(folder, "models", "--json")).stdout)));
   });
