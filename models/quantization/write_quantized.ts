@@ -182,11 +182,13 @@ class QuantizedFile {
   }
 
   async write(weights: Weights, recipe: QuantizationRecipe, options: QuantizeOptions): Promise<void> {
+    // A full disk has no room for the first journal any more, only for another in its place.
+    if (this.#done === 0) await this.#keep();
     try {
       await this.#writeEntries(weights, recipe, options);
     } catch (error) {
-      // On a full disk the journal needs the room of the tensor that found none; without it the last journal holds.
-      await this.#file.truncate(this.#offset).then(() => this.#keep()).catch(() => {});
+      await this.#file.truncate(this.#offset).then(() => this.#keep()).catch(() => this.#overwriteJournal())
+        .catch(() => {}); // The last journal holds.
       throw error;
     }
     await this.#keep();
@@ -268,9 +270,23 @@ class QuantizedFile {
   /** Flushes the file, then says so in the journal: never the other way round. */
   async #keep(): Promise<void> {
     await onDisk("write", this.#path, this.#file.datasync());
-    const journal = { header: this.#header, entries: this.#done, bytes: this.#offset };
-    await writeAtomically(this.journal, [new TextEncoder().encode(JSON.stringify(journal))]);
+    await writeAtomically(this.journal, [this.#journalBytes()]);
     this.#journaled = this.#offset;
+  }
+
+  /** Writes the journal over the last one, which takes no room. A crash on the way costs what was done. */
+  async #overwriteJournal(): Promise<void> {
+    await onDisk("write", this.#path, this.#file.datasync());
+    const bytes = this.#journalBytes();
+    await using file = await open(this.journal, "r+");
+    await writeAll(this.journal, file, bytes, 0);
+    await file.truncate(bytes.length);
+    await file.datasync();
+  }
+
+  #journalBytes(): Uint8Array {
+    const journal = { header: this.#header, entries: this.#done, bytes: this.#offset };
+    return new TextEncoder().encode(JSON.stringify(journal));
   }
 }
 

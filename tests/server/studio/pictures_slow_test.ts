@@ -72,7 +72,7 @@ Deno.test("the studio page makes each picture of several usable", options, async
     assert.equal(await copied(page, "Seed"), "9");
     assert.equal(
       await copied(page, "command"),
-      `deno task gen 'it'\\''s a "cat"' --model=tiny '--negative-prompt=a dog' --width=64 --height=64 ` +
+      `deno task gen 'it'\\''s a "cat"' '--negative-prompt=a dog' --model=tiny --width=64 --height=64 ` +
         "--steps=3 --guidance-scale=3.5 --scheduler=EulerDiscreteScheduler --seed=9",
     );
 
