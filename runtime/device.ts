@@ -101,7 +101,7 @@ const MISSING: Readonly<Record<Provider, { readonly says: RegExp; readonly reaso
  */
 export function missingReason(device: Device, message: string): string | undefined {
   const { provider, index } = providerOf(device);
-  if (provider === "cuda" && /invalid device ordinal|invalid (CUDA )?device|device_id/i.test(message)) {
+  if (provider === "cuda" && /invalid device ordinal/i.test(message)) {
     return `this machine has no NVIDIA GPU of number ${index}: nvidia-smi -L lists them, from 0`;
   }
   const known = MISSING[provider];

@@ -146,8 +146,11 @@ function startSampling(tool: string, only: readonly string[]): Record<keyof type
   return { processes, gpus };
 }
 
+/** Asks for one GPU alone: CUDA counts those that CUDA_VISIBLE_DEVICES names, the driver's tool all of them. */
 function onlyGpu(index: number | undefined): string[] {
-  return index === undefined ? [] : [`--id=${index}`];
+  if (index === undefined) return [];
+  const visible = process.env["CUDA_VISIBLE_DEVICES"]?.split(",")[index]?.trim();
+  return [`--id=${visible || index}`];
 }
 
 function usable(now: { readonly free: number } | undefined): number {
