@@ -5,7 +5,7 @@
  */
 
 import { rm, stat } from "node:fs/promises";
-import { readKept } from "./kept.ts";
+import { readKept } from "./folder_kept.ts";
 import { leftovers, type Shard, shardFiles, SHARDS, type StoreFile } from "./folder_layout.ts";
 import { damageOf, type FolderStore } from "./folder_store.ts";
 

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { writeKept } from "../../artifacts/store/kept.ts";
+import { writeKept } from "../../artifacts/store/folder_kept.ts";
 import type { FolderStore } from "../../artifacts/store/folder_store.ts";
 import type { Log } from "../log.ts";
 

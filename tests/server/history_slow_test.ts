@@ -5,7 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { collectGarbage } from "../../artifacts/store/folder_care.ts";
 import { FolderStore } from "../../artifacts/store/folder_store.ts";
-import { readKept } from "../../artifacts/store/kept.ts";
+import { readKept } from "../../artifacts/store/folder_kept.ts";
 import { createClient } from "../../client.ts";
 import { inFolder } from "../cli/run_cli.ts";
 import { type Serving, serving, sseEvents } from "./serving.ts";
