@@ -6,6 +6,7 @@
 
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
+import { toBase64 } from "../../artifacts/base64.ts";
 import type { PictureRequestInput } from "../../graph/picture_request.ts";
 import { ApiError } from "../api_error.ts";
 import { queueClient } from "../client_name.ts";
@@ -199,7 +200,7 @@ async function pictures(
     }
     const file = await server.pictures.write({ artifact, image, format, quality });
     if (!file) throw new ApiError("lost", "The picture is no longer in the store");
-    data.push({ b64_json: file.toBase64(), ...named });
+    data.push({ b64_json: toBase64(file), ...named });
   }
   return data;
 }
