@@ -5,6 +5,7 @@
  */
 
 import { availableMemory } from "node:process";
+import "./images/codecs_in_node.ts";
 import type { JsonObject } from "./artifacts/artifact.ts";
 import { asJson } from "./artifacts/canonical_json.ts";
 import { writeOutputFile } from "./artifacts/output_file.ts";

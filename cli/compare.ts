@@ -161,7 +161,7 @@ async function make(name: string, args: readonly string[], stem: string): Promis
   const files = { embeddings: `${stem}.embeddings`, latents: `${stem}.latents`, picture: `${stem}.png` };
   const started = performance.now();
   const [program, words] = moduleCommand(
-    new URL("../cli.ts", import.meta.url),
+    new URL("../bin.ts", import.meta.url),
     "gen",
     ...args,
     ...["--save-embeds", files.embeddings, "--save-latents", files.latents, "--output", files.picture],

@@ -31,6 +31,7 @@ const ENTRIES = ["web.ts"];
 const UNMARKED = [
   /^artifacts\/(atomically|c_library|disk|disk_room|file_lock|output_file|proxy)\.ts$/,
   /^artifacts\/store\/(default_folder|folder_\w+|usable_store)\.ts$/,
+  /^images\/codecs_in_node\.ts$/,
   /^graph\/(fingerprint_memo|provenance_file)\.ts$/,
   /^graph\/executors\/process\.ts$/,
   /^graph\/hosts\/(local_place|module_command|parent_watch|process_main|worker_main)\.ts$/,

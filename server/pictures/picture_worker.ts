@@ -5,6 +5,7 @@
  * @module
  */
 
+import "../../images/codecs_in_node.ts";
 import { outlineOfFile } from "../../artifacts/artifact_file.ts";
 import { readFileRange, readSafetensorsFileHeader } from "../../artifacts/disk.ts";
 import { FolderStore } from "../../artifacts/store/folder_store.ts";
