@@ -39,8 +39,11 @@ const NOT_NEEDED = [
   "swagger-ui-dist",
 ];
 
-/** What may be missing: memory is then given back less eagerly, and locks hold among processes of Node alone. */
-const OPTIONAL = ["koffi"];
+/**
+ * What Node alone needs, to call the C library. Where it is missing, memory is given back less eagerly, and locks hold
+ * among processes of Node alone.
+ */
+const OPTIONAL = { koffi: "3.3.4" };
 
 /** What compiling takes. */
 const COMPILING = { "@types/node": "22.20.7", typescript: "7.0.2" };
@@ -66,7 +69,6 @@ export function codeManifest(root: string): Manifest {
     const compiled = `${CODE}/${path.replace(/^\.\//, "").replace(/\.ts$/, "")}`;
     return [name, { types: `${compiled}.d.ts`, default: `${compiled}.js` }] as const;
   });
-  const dependencies = npmDependencies(root);
   return {
     name: "@pixstage/pixstage",
     version,
@@ -78,9 +80,9 @@ export function codeManifest(root: string): Manifest {
     files: ["dist", "CHANGELOG.md", "NOTICE"],
     dependencies: {
       [MODEL_PACKAGE.name]: `^${MODEL_PACKAGE.version}`,
-      ...without(dependencies, OPTIONAL),
+      ...npmDependencies(root),
     },
-    optionalDependencies: Object.fromEntries(OPTIONAL.map((name) => [name, dependencies[name]])),
+    optionalDependencies: OPTIONAL,
   };
 }
 
