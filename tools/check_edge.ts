@@ -30,7 +30,7 @@ const ENTRIES = ["web.ts"];
 /** Files of the folders that need a disk or a process, and say so by having no mark. */
 const UNMARKED = [
   /^artifacts\/(atomically|disk|disk_room|file_lock|output_file|proxy)\.ts$/,
-  /^artifacts\/store\/(default_folder|folder_\w+|usable_store)\.ts$/,
+  /^artifacts\/store\/(default_folder|folder_\w+|mirrored_store|usable_store)\.ts$/,
   /^graph\/(fingerprint_memo|provenance_file)\.ts$/,
   /^graph\/executors\/process\.ts$/,
   /^graph\/hosts\/(local_place|parent_watch|process_main|worker_main)\.ts$/,
