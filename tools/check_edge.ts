@@ -3,6 +3,8 @@
  * marked files reach neither Node's modules nor unmarked files, and all of them type-check against DOM libraries alone.
  * The idea is denoland/std's browser check.
  *
+ * With `--list` it prints the files that carry the mark.
+ *
  * @module
  */
 
@@ -89,8 +91,15 @@ function checkTypes(files: readonly string[]): boolean {
   }
 }
 
+const print = (text: string): void => {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));
+};
 const files = [...FOLDERS.flatMap(sources), ...ENTRIES].filter((path) => !GENERATED.test(path));
 const marked = files.filter(isMarked);
+if (Deno.args.includes("--list")) {
+  print(marked.join("\n"));
+  Deno.exit();
+}
 const faults = [
   ...files.filter((path) => !isMarked(path) && !UNMARKED.some((allowed) => allowed.test(path)))
     .map((path) => `${path}: has no mark, and is not listed as one that needs a disk or a process`),
@@ -98,4 +107,4 @@ const faults = [
 ];
 for (const fault of faults) Deno.stderr.writeSync(new TextEncoder().encode(`${fault}\n`));
 if (faults.length > 0 || !checkTypes(marked)) Deno.exit(1);
-Deno.stdout.writeSync(new TextEncoder().encode(`${marked.length} files are edge-safe\n`));
+print(`${marked.length} files are edge-safe`);

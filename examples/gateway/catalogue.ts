@@ -8,7 +8,7 @@
 import { z } from "zod";
 import { CheckpointError } from "../../models/checkpoint/checkpoint_errors.ts";
 import { runDefaultsSchema } from "../../models/checkpoint/run_defaults.ts";
-import type { CheckpointSource } from "../../models/checkpoint/source.ts";
+import type { CheckpointSource, FileLocation } from "../../models/checkpoint/source.ts";
 
 const fileSchema = z.object({
   /** The file's size in bytes. */
@@ -93,6 +93,12 @@ export class DescribedSource implements CheckpointSource {
       if (at + part.length >= stop) return part.slice(start - at, stop - at);
     }
     throw new CheckpointError(`Cannot read bytes ${start} to ${stop} of ${this.name}/${path}: they are not described`);
+  }
+
+  /** Where the file would be: plans ask, and nothing is opened. */
+  async locate(path: string): Promise<FileLocation> {
+    await this.#file(path);
+    return { folder: this.name, file: path };
   }
 
   #file(path: string): Promise<DescribedFile> {
