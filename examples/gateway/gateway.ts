@@ -63,7 +63,7 @@ export function createGateway(options: GatewayOptions): { fetch(request: Request
   const app = router();
 
   // 1. Who may ask, and how much.
-  if (apiKey !== undefined) app.use("/v1/*", requireKey(apiKey, new PictureLinks(apiKey)));
+  if (apiKey !== undefined) app.use("/v1/*", requireKey(apiKey, new PictureLinks(upstreamKey)));
   const onError = (): never => {
     throw new ApiError("too_large", `The body may have ${limits.maxBodyBytes} bytes at most`);
   };
@@ -122,7 +122,10 @@ export function createGateway(options: GatewayOptions): { fetch(request: Request
     headers.set("x-forwarded-proto", protocol);
     if (host !== undefined) headers.set("x-forwarded-host", host);
     if (client !== undefined) headers.set("x-forwarded-for", client);
-    if (upstreamKey !== undefined) headers.set("authorization", `Bearer ${upstreamKey}`);
+    // Who gets here may use the API, not look at the server's figures.
+    if (upstreamKey !== undefined && pathname.startsWith("/v1/")) {
+      headers.set("authorization", `Bearer ${upstreamKey}`);
+    }
     for (const name of ["host", "content-length"]) headers.delete(name);
     const target = `${upstream.replace(/\/+$/, "")}${pathname}${search}`;
     const init = { method: req.method, headers, redirect: "manual" as const };
