@@ -81,7 +81,10 @@ export function serveCommand(): Command {
     )
     .option("--lora <name=dir>", "a LoRA to serve, a file or a folder, under a name; repeatable", modelEntry)
     .option("--lora-folder <dir>", "serve all LoRAs of a folder that fit the models")
-    .option("--store <dir|url>", "where artifacts and jobs are kept; s3://BUCKET/PREFIX keeps artifacts alone")
+    .option(
+      "--store <dir|url>",
+      "where artifacts and jobs are kept; s3://BUCKET/PREFIX keeps artifacts alone",
+    )
     .option("--jobs <dir>", "where jobs and copies of artifacts are kept with a store in S3")
     .option(
       "--link-lifetime <seconds>",

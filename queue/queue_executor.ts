@@ -335,7 +335,12 @@ export class QueueExecutor implements Executor {
       const backend = await QueueBackend.connect(this.#address, ({ message }) => {
         this.#options.onWarning?.(`The queue at ${this.name}: ${message}`);
       });
-      return { backend, control: backend.eventWriter(CONTROL_QUEUE), channels: new Map(), announced: new Map() };
+      return {
+        backend,
+        control: backend.eventWriter(CONTROL_QUEUE),
+        channels: new Map(),
+        announced: new Map(),
+      };
     } catch (error) {
       // The next run tries again.
       this.#connections = undefined;

@@ -209,8 +209,9 @@ export class StageWorker implements AsyncDisposable {
     if (!content) return;
     try {
       const prepared = await this.#prepare(content, new AbortController().signal);
-      if (await runQueueOf(this.#stage(content), prepared) === runQueue) await this.#runs.listen(runQueue, true);
-      else this.#refused.add(runQueue);
+      if (await runQueueOf(this.#stage(content), prepared) === runQueue) {
+        await this.#runs.listen(runQueue, true);
+      } else this.#refused.add(runQueue);
     } catch {
       // What cannot be prepared here is not run here.
       this.#refused.add(runQueue);

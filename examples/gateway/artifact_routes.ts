@@ -22,7 +22,11 @@ export function artifactRoutes(store: S3Store, limits: Pick<Limits, "maxArtifact
   return new Hono()
     .get("/v1/artifacts/:id", async (context) => {
       const id = idOf(context);
-      const headers = { etag: `"${id}"`, "cache-control": FOREVER, "content-type": "application/octet-stream" };
+      const headers = {
+        etag: `"${id}"`,
+        "cache-control": FOREVER,
+        "content-type": "application/octet-stream",
+      };
       if (context.req.header("if-none-match")?.includes(`"${id}"`)) {
         return new Response(null, { status: 304, headers });
       }
@@ -45,7 +49,10 @@ export function artifactRoutes(store: S3Store, limits: Pick<Limits, "maxArtifact
       const { body } = context.req.raw;
       const bytes = Number(context.req.header("content-length") ?? "");
       if (!body || !(bytes > 0)) {
-        throw new ApiError("empty_body", "Cannot take the artifact as the request must tell its Content-Length");
+        throw new ApiError(
+          "empty_body",
+          "Cannot take the artifact as the request must tell its Content-Length",
+        );
       }
       if (bytes > limits.maxArtifactBytes) {
         const most = limits.maxArtifactBytes;
@@ -61,7 +68,12 @@ export function artifactRoutes(store: S3Store, limits: Pick<Limits, "maxArtifact
 }
 
 /** Passes an artifact on, and takes it back if it is not what its id says. */
-async function upload(store: S3Store, id: string, body: ReadableStream<Uint8Array>, bytes: number): Promise<void> {
+async function upload(
+  store: S3Store,
+  id: string,
+  body: ReadableStream<Uint8Array>,
+  bytes: number,
+): Promise<void> {
   const digest = new crypto.DigestStream("SHA-256");
   const hash = digest.getWriter();
   const hashed = new TransformStream<Uint8Array, Uint8Array>({
@@ -75,7 +87,10 @@ async function upload(store: S3Store, id: string, body: ReadableStream<Uint8Arra
   const passing = body.pipeThrough(hashed).pipeTo(counted.writable);
   const url = await store.signedUrl(id, SIGNED_SECONDS, "PUT");
   const headers = { ...uploadHeaders(id), "content-type": "application/octet-stream" };
-  const [answer] = await Promise.all([fetch(url, { method: "PUT", headers, body: counted.readable }), passing]);
+  const [answer] = await Promise.all([
+    fetch(url, { method: "PUT", headers, body: counted.readable }),
+    passing,
+  ]);
   const found = new Uint8Array(await digest.digest).toHex();
   if (found !== id) {
     await answer.body?.cancel();

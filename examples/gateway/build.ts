@@ -55,7 +55,9 @@ export async function buildGateway(
 
 function entryOf(text: string): ModelEntry {
   const at = text.indexOf("=");
-  return at < 0 ? { name: text, reference: text } : { name: text.slice(0, at), reference: text.slice(at + 1) };
+  return at < 0
+    ? { name: text, reference: text }
+    : { name: text.slice(0, at), reference: text.slice(at + 1) };
 }
 
 if (import.meta.main) {

@@ -73,7 +73,9 @@ export class DescribedSource implements CheckpointSource {
   }
 
   exists(path: string): Promise<boolean> {
-    return Promise.resolve([...this.#files.keys()].some((file) => file === path || file.startsWith(`${path}/`)));
+    return Promise.resolve(
+      [...this.#files.keys()].some((file) => file === path || file.startsWith(`${path}/`)),
+    );
   }
 
   async size(path: string): Promise<number> {
@@ -92,7 +94,9 @@ export class DescribedSource implements CheckpointSource {
       const part = Uint8Array.fromBase64(bytes);
       if (at + part.length >= stop) return part.slice(start - at, stop - at);
     }
-    throw new CheckpointError(`Cannot read bytes ${start} to ${stop} of ${this.name}/${path}: they are not described`);
+    throw new CheckpointError(
+      `Cannot read bytes ${start} to ${stop} of ${this.name}/${path}: they are not described`,
+    );
   }
 
   /** Where the file would be: plans ask, and nothing is opened. */

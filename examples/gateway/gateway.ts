@@ -132,10 +132,14 @@ export function createGateway(options: GatewayOptions): { fetch(request: Request
     try {
       return await fetch(target, { ...init, body: body ?? req.raw.body });
     } catch (cause) {
-      throw new ApiError("engine_closed", "The server behind this gateway cannot be reached: try again later", {
-        cause,
-        headers: { "retry-after": "5" },
-      });
+      throw new ApiError(
+        "engine_closed",
+        "The server behind this gateway cannot be reached: try again later",
+        {
+          cause,
+          headers: { "retry-after": "5" },
+        },
+      );
     }
   }
 }

@@ -34,7 +34,10 @@ class PlanningExecutor implements Executor {
 
   constructor(files: Catalogue["files"]) {
     const sources = Object.entries(files).map(([name, parts]) => [name, new DescribedSource(name, parts)]);
-    this.#inline = new InlineExecutor({ models: new GivenModels(Object.fromEntries(sources)), runtime: PLANNED });
+    this.#inline = new InlineExecutor({
+      models: new GivenModels(Object.fromEntries(sources)),
+      runtime: PLANNED,
+    });
   }
 
   /** What a result depends on, its weights, is known where it is made. */

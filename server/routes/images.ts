@@ -155,7 +155,10 @@ export async function orderPictures(
   }
 }
 
-function toPictureRequest(request: AnyImageRequest, { models }: Pick<ServerContext, "models">): PictureRequestInput {
+function toPictureRequest(
+  request: AnyImageRequest,
+  { models }: Pick<ServerContext, "models">,
+): PictureRequestInput {
   const { prompt, n, size, seed, steps, guidance_scale, guidance_interval, negative_prompt, scheduler } =
     request;
   const isSized = typeof size === "string" && size !== "auto";

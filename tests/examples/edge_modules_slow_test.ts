@@ -20,7 +20,9 @@ Deno.test(needing(WORKERD, {
     const modules = await edgeModules();
     assert.ok(modules.length > 200, String(modules.length));
     await inFolder(async (folder) => {
-      const imports = modules.map((path, index) => `import * as m${index} from "file://${join(ROOT, path)}";`);
+      const imports = modules.map((path, index) =>
+        `import * as m${index} from "file://${join(ROOT, path)}";`
+      );
       const entry = join(folder, "entry.ts");
       await Deno.writeTextFile(
         entry,

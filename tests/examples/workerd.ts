@@ -17,7 +17,8 @@ const program = await findProgram();
 export const WORKERD: Need = { what: "npm's workerd", isThere: program !== undefined };
 
 async function findProgram(): Promise<string | undefined> {
-  const code = `import workerd from "${PACKAGE}"; await Deno.stdout.write(new TextEncoder().encode(workerd.default));`;
+  const code =
+    `import workerd from "${PACKAGE}"; await Deno.stdout.write(new TextEncoder().encode(workerd.default));`;
   const args = ["eval", "--no-lock", "--quiet", code];
   const { success, stdout } = await new Deno.Command(Deno.execPath(), { args, stderr: "null" }).output();
   return success ? new TextDecoder().decode(stdout) : undefined;
@@ -50,7 +51,9 @@ export class Workerd implements AsyncDisposable {
   }
 
   /** Starts one, and waits until it answers. */
-  static async start({ folder, module, variables = {}, nodeModules = true }: WorkerdOptions): Promise<Workerd> {
+  static async start(
+    { folder, module, variables = {}, nodeModules = true }: WorkerdOptions,
+  ): Promise<Workerd> {
     const [port, inspector] = [freePort(), freePort()];
     const bindings = Object.entries(variables).map(([name, text]) =>
       `( name = ${JSON.stringify(name)}, text = ${JSON.stringify(text)} )`
@@ -85,7 +88,9 @@ export class Workerd implements AsyncDisposable {
         await (await fetch(`${started.url}/healthz`)).body?.cancel();
         return started;
       } catch (error) {
-        if (tries === 200) throw new Error(`workerd does not answer: ${await started.#end()}`, { cause: error });
+        if (tries === 200) {
+          throw new Error(`workerd does not answer: ${await started.#end()}`, { cause: error });
+        }
       }
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
@@ -94,7 +99,8 @@ export class Workerd implements AsyncDisposable {
   /** Resident memory of the process in bytes: now, and at its peak. */
   async residentMemory(): Promise<{ readonly now: number; readonly peak: number }> {
     const status = await Deno.readTextFile(`/proc/${this.#process.pid}/status`);
-    const of = (name: string): number => 1024 * Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status)![1]);
+    const of = (name: string): number =>
+      1024 * Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status)![1]);
     return { now: of("VmRSS"), peak: of("VmHWM") };
   }
 

@@ -466,7 +466,10 @@ Deno.test(needing(REDIS, {
     const [without] = await place.workers(["encode,denoise"]);
     const { code, message } = await failure(run(1, { patienceMs: 2000 }));
     assert.equal(code, "unreachable", message);
-    assert.match(message, /takes the stage "denoise" in version \d+ with the model "pixstage-emoji" and "chalky"/);
+    assert.match(
+      message,
+      /takes the stage "denoise" in version \d+ with the model "pixstage-emoji" and "chalky"/,
+    );
 
     // A job that waits is found by the worker that comes with the LoRA.
     const running = run(1, { patienceMs: 60_000 });
