@@ -24,6 +24,7 @@ import { jsonLog } from "../server/log.ts";
 import { requireDevice } from "../devices/local_devices.ts";
 import type { Device } from "../runtime/device.ts";
 import { diskSize, memorySize } from "../runtime/byte_size.ts";
+import { keepAliveMs } from "../runtime/duration.ts";
 import { memoryOptions } from "./gen_options.ts";
 import { modelEntry } from "./model_entry.ts";
 import { openS3Store } from "./run_store.ts";
@@ -57,6 +58,7 @@ interface ServeOptions {
   readonly device: readonly Device[];
   readonly threads?: number;
   readonly residency?: "stream" | "stage" | "resident";
+  readonly keepAlive?: number;
   readonly maxMemory?: number;
   readonly maxGpuMemory?: number;
   readonly plugin?: readonly string[];
@@ -122,6 +124,11 @@ export function serveCommand(): Command {
         "stage",
         "resident",
       ]),
+    )
+    .option(
+      "--keep-alive <duration>",
+      "how long unused models stay loaded: 5m, 1h, a number of seconds, 0, or -1 for ever (default: -1)",
+      parsedBy(keepAliveMs),
     )
     .option(
       "--max-memory <size>",
@@ -202,6 +209,7 @@ async function serve(options: ServeOptions): Promise<void> {
     device,
     threads,
     residency,
+    keepAlive,
     plugin,
     corsOrigin,
     allowedHost,
@@ -217,6 +225,9 @@ async function serve(options: ServeOptions): Promise<void> {
     );
   }
 
+  if (queue !== undefined && keepAlive !== undefined) {
+    throw new UsageError("Cannot use --keep-alive with --queue as its workers hold the models: leave it out");
+  }
   for (const one of device) await requireDevice(one);
   const isInS3 = store !== undefined && isS3Address(store);
   if (jobs !== undefined && !isInS3) {
@@ -244,6 +255,7 @@ async function serve(options: ServeOptions): Promise<void> {
     device,
     threads,
     residency,
+    keepAliveMs: keepAlive,
     maxMemory,
     maxGpuMemory,
     plugins: plugin?.map((module) => pluginAddress(module, userPath("."))),

@@ -60,7 +60,7 @@ export type PlanningContext =
     ServerContext,
     "limits" | "models" | "decoders" | "transformers" | "controlnets" | "loras" | "registry"
   >
-  & { readonly engine: Pick<Engine, "check"> };
+  & { readonly engine: Pick<Engine, "check" | "keepsHosts" | "hosts"> };
 
 /** What the server knows of the request at hand. */
 export interface ServerEnv {

@@ -26,6 +26,7 @@ import type { ModelEntry } from "../hub/listed_models.ts";
 import { HostedEngine } from "./engine/hosted_engine.ts";
 import { JobStore } from "./jobs/job_store.ts";
 import { Jobs } from "./jobs/jobs.ts";
+import { KeptArtifacts } from "./jobs/kept_artifacts.ts";
 import { StoreSpace } from "./jobs/store_space.ts";
 import { type Limits, limitsWith } from "./limits.ts";
 import { type Log, noLog } from "./log.ts";
@@ -135,6 +136,13 @@ export interface ServerOptions {
    * @default {nothing is removed}
    */
   readonly storeMaxAgeMs?: number | undefined;
+  /**
+   * Milliseconds that a process that has run stages stays, with the weights that it holds, unless a request
+   * says otherwise.
+   *
+   * @default {Infinity}
+   */
+  readonly keepAliveMs?: number | undefined;
   /** Bounds that differ from those of `DEFAULT_LIMITS`. */
   readonly limits?: Partial<Limits> | undefined;
   /** The key that requests must carry; none otherwise. */
@@ -288,6 +296,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
       devices: typeof device === "string" ? [device] : device,
       threads,
       residency,
+      keepAliveMs: options.keepAliveMs,
     });
   const metrics = new Metrics();
   const spans = new RunSpans();
@@ -297,6 +306,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     inUse: () => jobs.artifactsInUse(),
     log,
   });
+  const kept = new KeptArtifacts(files, () => jobs.starredArtifacts(), log);
   const jobs: Jobs = new Jobs({
     engine,
     limits,
@@ -310,9 +320,11 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
         metrics.event(event);
         spans.event(event, jobRun);
       },
+      starred: () => kept.changed(),
       ended(job) {
         metrics.ended(job);
         quota.grown();
+        if (job.starred) kept.changed();
         const { id, kind, status, error } = job;
         log("job", {
           id,
@@ -329,6 +341,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     },
   });
   metrics.watch(jobs);
+  metrics.watchHosts(() => engine.hosts());
   if (workers) metrics.watchQueues(() => workers.depths());
   const artifacts = new ArtifactFiles(store, quota, shared);
   const pictures = new Pictures(store, artifacts, limits, shared && ((id) => storedOrigin(id, shared)));
@@ -361,6 +374,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
       metrics.close();
       pictures.close();
       await quota.close();
+      await kept.close();
       await jobs.close();
     },
   };

@@ -60,6 +60,9 @@ export function planningContext({ files, ...served }: Catalogue, store: RunStore
     limits: limitsWith(),
     registry,
     engine: {
+      // Workers elsewhere hold the weights.
+      keepsHosts: false,
+      hosts: () => [],
       async check(graph, signal) {
         const options = { registry, executors: [executor] as const, store, signal, isTrial: true };
         const { nodes, memory } = await prepareRun(graph, options);

@@ -7,6 +7,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { PictureRequestInput } from "../../graph/picture_request.ts";
+import { keepAliveMs } from "../../runtime/duration.ts";
 import { ApiError } from "../api_error.ts";
 import { queueClient } from "../client_name.ts";
 import type { PlanningContext, ServerContext, ServerEnv } from "../context.ts";
@@ -136,12 +137,14 @@ export async function orderPictures(
   from?: RequestPictures,
 ): Promise<JobOrder> {
   const pictureRequest = toPictureRequest(request, server);
+  const { keep_alive } = request;
   try {
     return await orderOf({
       kind: "picture",
       request: { ...pictureRequest, ...from },
       graph: pictureGraph(pictureRequest, server, [], from),
       previews: Boolean(request.stream && request.partial_images),
+      keepAliveMs: keep_alive === undefined || keep_alive === null ? undefined : keepAliveMs(keep_alive),
       warnings,
     }, server);
   } catch (error) {
