@@ -204,6 +204,6 @@ async function passes(test: Deno.TestContext, folder: string): Promise<void> {
     const grown = after.peak - before.now;
     const figures = JSON.stringify({ before, after, usedSize, backingStorageSize });
     assert.ok(usedSize + backingStorageSize < MOST_BYTES, figures);
-    assert.ok(grown < LARGE_BYTES / 2, figures);
+    assert.ok(grown < LARGE_BYTES, figures);
   });
 }
