@@ -22,6 +22,7 @@ import { jsonLog } from "../server/log.ts";
 import { requireDevice } from "../devices/local_devices.ts";
 import type { Device } from "../runtime/device.ts";
 import { diskSize, memorySize } from "../runtime/byte_size.ts";
+import { keepAliveMs } from "../runtime/duration.ts";
 import { memoryOptions } from "./gen_options.ts";
 import { modelEntry } from "./model_entry.ts";
 import { MOST_THREADS } from "../runtime/threads.ts";
@@ -49,6 +50,7 @@ interface ServeOptions {
   readonly device: readonly Device[];
   readonly threads?: number;
   readonly residency?: "stream" | "stage" | "resident";
+  readonly keepAlive?: number;
   readonly maxMemory?: number;
   readonly maxGpuMemory?: number;
   readonly plugin?: readonly string[];
@@ -104,6 +106,11 @@ export function serveCommand(): Command {
         "stage",
         "resident",
       ]),
+    )
+    .option(
+      "--keep-alive <duration>",
+      "how long unused models stay loaded: 5m, 1h, a number of seconds, 0, or -1 for ever (default: -1)",
+      parsedBy(keepAliveMs),
     )
     .option(
       "--max-memory <size>",
@@ -182,6 +189,7 @@ async function serve(options: ServeOptions): Promise<void> {
     device,
     threads,
     residency,
+    keepAlive,
     plugin,
     corsOrigin,
     allowedHost,
@@ -197,6 +205,9 @@ async function serve(options: ServeOptions): Promise<void> {
     );
   }
 
+  if (queue !== undefined && keepAlive !== undefined) {
+    throw new UsageError("Cannot use --keep-alive with --queue as its workers hold the models: leave it out");
+  }
   for (const one of device) await requireDevice(one);
   const folder = store === undefined ? defaultStoreFolder() : userPath(store);
   await checkStoreFolder(folder);
@@ -216,6 +227,7 @@ async function serve(options: ServeOptions): Promise<void> {
     device,
     threads,
     residency,
+    keepAliveMs: keepAlive,
     maxMemory,
     maxGpuMemory,
     plugins: plugin?.map((module) => pluginAddress(module, userPath("."))),

@@ -23,6 +23,7 @@ import type { ModelEntry } from "../hub/listed_models.ts";
 import { HostedEngine } from "./engine/hosted_engine.ts";
 import { JobStore } from "./jobs/job_store.ts";
 import { Jobs } from "./jobs/jobs.ts";
+import { KeptArtifacts } from "./jobs/kept_artifacts.ts";
 import { StoreSpace } from "./jobs/store_space.ts";
 import { type Limits, limitsWith } from "./limits.ts";
 import { type Log, noLog } from "./log.ts";
@@ -118,6 +119,13 @@ export interface ServerOptions {
    * @default {nothing is removed}
    */
   readonly storeMaxAgeMs?: number | undefined;
+  /**
+   * Milliseconds that a process that has run stages stays, with the weights that it holds, unless a request
+   * says otherwise.
+   *
+   * @default {Infinity}
+   */
+  readonly keepAliveMs?: number | undefined;
   /** Bounds that differ from those of `DEFAULT_LIMITS`. */
   readonly limits?: Partial<Limits> | undefined;
   /** The key that requests must carry; none otherwise. */
@@ -266,6 +274,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
       devices: typeof device === "string" ? [device] : device,
       threads,
       residency,
+      keepAliveMs: options.keepAliveMs,
     });
   const files = new FolderStore(store);
   const metrics = new Metrics();
@@ -276,6 +285,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     inUse: () => jobs.artifactsInUse(),
     log,
   });
+  const kept = new KeptArtifacts(files, () => jobs.starredArtifacts(), log);
   const jobs: Jobs = new Jobs({
     engine,
     limits,
@@ -289,9 +299,11 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
         metrics.event(event);
         spans.event(event, jobRun);
       },
+      starred: () => kept.changed(),
       ended(job) {
         metrics.ended(job);
         quota.grown();
+        if (job.starred) kept.changed();
         const { id, kind, status, error } = job;
         log("job", {
           id,
@@ -308,6 +320,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     },
   });
   metrics.watch(jobs);
+  metrics.watchHosts(() => engine.hosts());
   if (workers) metrics.watchQueues(() => workers.depths());
   const artifacts = new ArtifactFiles(store, quota);
   const pictures = new Pictures(store, artifacts, limits);
@@ -339,6 +352,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
       metrics.close();
       pictures.close();
       await quota.close();
+      await kept.close();
       await jobs.close();
     },
   };

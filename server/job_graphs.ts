@@ -136,6 +136,9 @@ export async function resumedGraph(
   return checkGraph(resumed.graph, { limits, models: modelNames(context), registry }, path);
 }
 
+const KEPT_IN_VAIN =
+  "Parameter keep_alive has no effect as the workers of a queue run the stages and was ignored";
+
 /** Milliseconds that checking a graph may take. */
 const CHECK_MS = 60_000;
 
@@ -162,9 +165,12 @@ export async function orderOf(
   requirePictures(found.pictures, limits, order.kind === "picture" ? "request" : "graph");
   // What tells runs apart is the graph, where it begins, and what it reports.
   const { graph, previews, snapshots = null, saved = null, warnings = [] } = order;
+  const isKeptInVain = order.keepAliveMs !== undefined && !engine.keepsHosts;
   return {
     ...order,
-    warnings: [...new Set([...warnings, ...found.warnings])],
+    warnings: [
+      ...new Set([...warnings, ...(isKeptInVain ? [KEPT_IN_VAIN] : []), ...found.warnings]),
+    ],
     key: canonicalJson(asJson({ graph, previews, snapshots, saved })),
   };
 }

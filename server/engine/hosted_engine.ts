@@ -9,6 +9,7 @@ import { FolderStore } from "../../artifacts/store/folder_store.ts";
 import type { Executor, Preparation, PrepareRequest } from "../../graph/executors/executor.ts";
 import { ProcessExecutor } from "../../graph/executors/process.ts";
 import type { MemoryLimits } from "../../graph/memory_plan.ts";
+import type { WarmHost } from "../../graph/hosts/warm_hosts.ts";
 import { prepareRun } from "../../graph/prepared_run.ts";
 import { executeGraph } from "../../graph/run.ts";
 import type { PrepareOptions } from "../../graph/run_options.ts";
@@ -50,6 +51,12 @@ export interface HostedEngineOptions extends MemoryLimits {
   readonly threads?: number | undefined;
   /** How long the weights of all stages are held; as it fits them otherwise. */
   readonly residency?: Residency | undefined;
+  /**
+   * Milliseconds that processes and the weights in them stay after a run that does not say otherwise.
+   *
+   * @default {Infinity}
+   */
+  readonly keepAliveMs?: number | undefined;
   /** Runs the stages in place of child processes: on the workers of a queue. */
   readonly executor?: ClosableExecutor | undefined;
 }
@@ -76,6 +83,8 @@ export class HostedEngine implements Engine {
   readonly lanes: number;
   /** One a device, or the one that was given. */
   #executors: readonly [ClosableExecutor, ...ClosableExecutor[]];
+  /** Those of them that keep processes. */
+  #hosted: readonly ProcessExecutor[];
   #options: PrepareOptions & { readonly store: FolderStore };
   #folder: string;
   #lanes: Slots;
@@ -95,6 +104,7 @@ export class HostedEngine implements Engine {
       devices = ["cpu"],
       threads,
       residency,
+      keepAliveMs,
       executor,
       ...others
     }: HostedEngineOptions,
@@ -111,11 +121,14 @@ export class HostedEngine implements Engine {
         fingerprints: store,
         background: true,
         graceMs: GRACE_MS,
+        keepAliveMs,
         // One more than runs at once, for requests that are checked meanwhile.
         warmHosts: Math.ceil(lanes / devices.length) + 1,
       });
     const [first = "cpu", ...more] = devices;
-    this.#executors = executor ? [executor] : [onDevice(first), ...more.map(onDevice)];
+    const hosted = executor ? undefined : [onDevice(first), ...more.map(onDevice)] as const;
+    this.#hosted = hosted ?? [];
+    this.#executors = executor ? [executor] : hosted!;
     const freeOnGpus = (executor ? [] : devices).map(freeGpuMemory).filter((bytes) => bytes !== undefined);
     this.#options = {
       ...limits,
@@ -154,9 +167,22 @@ export class HostedEngine implements Engine {
     }
   }
 
-  async #run({ graph, onEvent, ...options }: EngineRun): Promise<EngineResult> {
+  get keepsHosts(): boolean {
+    return this.#hosted.length > 0;
+  }
+
+  hosts(): readonly WarmHost[] {
+    return this.#hosted.flatMap(({ hosts }) => hosts);
+  }
+
+  async unload(model?: string): Promise<readonly string[]> {
+    return (await Promise.all(this.#hosted.map((executor) => executor.unload(model)))).flat();
+  }
+
+  async #run({ graph, onEvent, keepAliveMs, ...options }: EngineRun): Promise<EngineResult> {
     using slot = await this.#lanes.take(options.signal);
-    const executor = this.#executors[slot.index % this.#executors.length]!;
+    const place = slot.index % this.#executors.length;
+    const executor = this.#hosted[place]?.keepingWarm(keepAliveMs) ?? this.#executors[place]!;
     try {
       const outputs: Record<string, MadeOutput> = {};
       const made = await executeGraph(graph, {

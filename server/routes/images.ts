@@ -7,6 +7,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { PictureRequestInput } from "../../graph/picture_request.ts";
+import { keepAliveMs } from "../../runtime/duration.ts";
 import { ApiError } from "../api_error.ts";
 import { queueClient } from "../client_name.ts";
 import type { ServerContext, ServerEnv } from "../context.ts";
@@ -118,6 +119,7 @@ async function submit(
 ): Promise<Job> {
   using place = server.jobs.reserve(queueClient(context, request.user));
   const pictureRequest = toPictureRequest(request, server);
+  const { keep_alive } = request;
   try {
     const graph = pictureGraph(pictureRequest, server, [], from);
     const order = await orderOf({
@@ -125,6 +127,7 @@ async function submit(
       request: { ...pictureRequest, ...from },
       graph,
       previews: Boolean(request.stream && request.partial_images),
+      keepAliveMs: keep_alive === undefined || keep_alive === null ? undefined : keepAliveMs(keep_alive),
       warnings,
     }, server);
     return server.jobs.submit(order, place);

@@ -18,6 +18,7 @@ import actionsView from "./page/actions_view.ts" with { type: "text" };
 import attempt from "./page/attempt.ts" with { type: "text" };
 import command from "./page/command.ts" with { type: "text" };
 import compareView from "./page/compare_view.ts" with { type: "text" };
+import dialog from "./page/dialog.ts" with { type: "text" };
 import download from "./page/download.ts" with { type: "text" };
 import dropView from "./page/drop_view.ts" with { type: "text" };
 import dropped from "./page/dropped.ts" with { type: "text" };
@@ -87,6 +88,7 @@ export const SCRIPTS: Readonly<Record<string, string>> = {
   "server/studio/page/attempt.ts": attempt,
   "server/studio/page/command.ts": command,
   "server/studio/page/compare_view.ts": compareView,
+  "server/studio/page/dialog.ts": dialog,
   "server/studio/page/download.ts": download,
   "server/studio/page/drop_view.ts": dropView,
   "server/studio/page/dropped.ts": dropped,

@@ -5,8 +5,9 @@
  * @module
  */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import type { VNode } from "preact";
+import { useModal } from "./dialog.ts";
 import { html } from "./html.ts";
 import { pictureUrl } from "./server.ts";
 import { valueOf } from "./slider.ts";
@@ -16,12 +17,9 @@ import { promptOf } from "./words.ts";
 
 /** Two pictures, one over the other, with a slider between them. */
 export function CompareView(): VNode | null {
-  const dialog = useRef<HTMLDialogElement>(null);
   const [share, setShare] = useState(50);
   const [left, right] = compared.value;
-  useEffect(() => {
-    if (right && !dialog.current?.open) dialog.current?.showModal();
-  }, [right]);
+  const dialog = useModal(left !== undefined && right !== undefined);
   if (!left || !right) return null;
   const close = (): void => {
     compared.value = [];

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import type { VNode } from "preact";
 import { restore } from "./dropped.ts";
 import { html } from "./html.ts";
@@ -14,7 +14,7 @@ import { Icon } from "./icons.ts";
 /** The overlay that is shown while a file is dragged over the page. */
 export function DropTarget(): VNode | null {
   const [isOver, setOver] = useState(false);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const listening = new AbortController();
     const options = { signal: listening.signal };
     const hasFiles = ({ dataTransfer }: DragEvent): boolean => dataTransfer?.types.includes("Files") ?? false;

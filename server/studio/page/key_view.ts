@@ -5,7 +5,7 @@
  * @module
  */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { VNode } from "preact";
 import { html } from "./html.ts";
 import { begin } from "./queue.ts";
@@ -17,7 +17,7 @@ export function KeyForm(): VNode {
   const field = useRef<HTMLInputElement>(null);
   const [refusal, setRefusal] = useState("");
   const [isAsking, setAsking] = useState(false);
-  useEffect(() => field.current?.focus(), []);
+  useLayoutEffect(() => field.current?.focus(), []);
   const onSubmit = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
     setAsking(true);

@@ -5,8 +5,9 @@
  * @module
  */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import type { VNode } from "preact";
+import { useKeys, useModal } from "./dialog.ts";
 import { html } from "./html.ts";
 import { Icon } from "./icons.ts";
 import { pictureUrl } from "./server.ts";
@@ -15,25 +16,17 @@ import { promptOf } from "./words.ts";
 
 /** A picture over all else: fitted to the window, or pixel by pixel. */
 export function ZoomView(): VNode | null {
-  const dialog = useRef<HTMLDialogElement>(null);
   const [isActual, setActual] = useState(false);
   const shown = zoomed.value;
-  useEffect(() => {
-    if (shown && !dialog.current?.open) dialog.current?.showModal();
-  }, [shown]);
   const image = shown?.job.images[shown.index];
+  const dialog = useModal(image !== undefined);
+  useKeys(image !== undefined, ({ key }) => {
+    if (key === "ArrowLeft") go(-1);
+    if (key === "ArrowRight") go(1);
+  });
   if (!shown || !image) return null;
-  const { job, index } = shown;
+  const { job } = shown;
   const count = job.images.length;
-  const go = (by: number): void => {
-    const next = (index + by + count) % count;
-    chosenImage.value = next;
-    zoomed.value = { job, index: next };
-  };
-  const onKeyDown = ({ key }: KeyboardEvent): void => {
-    if (count > 1 && key === "ArrowLeft") go(-1);
-    if (count > 1 && key === "ArrowRight") go(1);
-  };
   const close = (): void => {
     zoomed.value = undefined;
     setActual(false);
@@ -45,7 +38,7 @@ export function ZoomView(): VNode | null {
       </button>
     `;
   return html`
-    <dialog class=${`zoom ${isActual ? "actual" : ""}`} ref=${dialog} onClose=${close} onKeyDown=${onKeyDown}
+    <dialog class=${`zoom ${isActual ? "actual" : ""}`} ref=${dialog} onClose=${close}
       aria-label="Picture in full size">
       <div class="canvas" onClick=${() => setActual(!isActual)}>
         <img src=${pictureUrl(image)} width=${image.width} height=${image.height} alt=${promptOf(job)} />
@@ -59,4 +52,14 @@ export function ZoomView(): VNode | null {
       </footer>
     </dialog>
   ` as VNode;
+}
+
+/** Shows another picture of the same job. */
+function go(by: number): void {
+  const { value } = zoomed;
+  if (!value) return;
+  const { job, index } = value;
+  const next = (index + by + job.images.length) % job.images.length;
+  chosenImage.value = next;
+  zoomed.value = { job, index: next };
 }

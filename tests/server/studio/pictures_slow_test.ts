@@ -25,6 +25,22 @@ async function copied(page: Page, name: string): Promise<string> {
   return await page.evaluate(() => navigator.clipboard.readText());
 }
 
+/** Whether a dialog is modal as soon as it is in the document, before anything is painted. */
+async function modalAtOnce(page: Page, selector: string): Promise<boolean> {
+  const found = await page.evaluateHandle((selector) => {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const observer = new MutationObserver(() => {
+      const dialog = document.querySelector(selector);
+      if (!dialog) return;
+      observer.disconnect();
+      resolve(dialog.matches(":modal"));
+    });
+    observer.observe(document.body, { childList: true, subtree: true });
+    return { isModal: promise };
+  }, selector);
+  return await found.evaluate(({ isModal }) => isModal);
+}
+
 /** Drops a file on the page, as a user does. */
 async function drop(page: Page, name: string, file: Uint8Array): Promise<void> {
   await page.evaluate(([name, bytes]) => {
@@ -96,14 +112,29 @@ Deno.test("the studio page makes each picture of several usable", options, async
 
     // One with another of the same run, and one in full size.
     await page.click("#compare");
+    const wasCompareModal = modalAtOnce(page, ".compare");
     await page.locator(".open").nth(0).click();
+    assert(await wasCompareModal);
     assert.deepEqual(await page.locator(".compare small").allInnerTexts(), ["seed 9", "seed 7"]);
     await page.keyboard.press("Escape");
     await waitForCount(page, ".compare", 0);
+    const wasModal = modalAtOnce(page, ".zoom");
     await page.locator(".open").nth(1).click();
+    assert(await wasModal, "a key that is pressed at once goes to the dialog");
     assert.match(await page.locator(".zoom small").innerText(), /64 × 64, seed 8/);
+    const isShown = (seed: number) =>
+      page.waitForFunction(
+        (seed) => document.querySelector(".zoom small")?.textContent?.endsWith(`seed ${seed}`),
+        seed,
+      );
     await page.keyboard.press("ArrowRight");
-    await page.waitForFunction(() => document.querySelector(".zoom small")?.textContent?.endsWith("seed 9"));
+    await isShown(9);
+    // A click on the picture takes the focus out of the dialog, the keys still work.
+    await page.click(".zoom .canvas");
+    await page.keyboard.press("ArrowLeft");
+    await isShown(8);
+    await page.keyboard.press("ArrowRight");
+    await isShown(9);
     await page.keyboard.press("Escape");
     await waitForCount(page, ".zoom", 0);
 
