@@ -47,8 +47,33 @@ const TEXTS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   "server/routes/reference_files.ts": { BUNDLE, STYLE: REFERENCE_STYLE },
 };
 
+/** What Deno alone has, or Node later than the version that the package asks for. */
+const MISSING_IN_NODE =
+  /\b(?:Deno\.\w+|Float16Array|Promise\.try|RegExp\.escape|URLPattern)\b|\.(?:from|to)(?:Base64|Hex)\(/g;
+
+/** Files that ask whether it is there. */
+const ASKS_FIRST = [
+  "artifacts/base64.ts",
+  "artifacts/file_lock.ts",
+  "runtime/cuda_environment.ts",
+  "runtime/freed_memory.ts",
+];
+
 /** An address of a module beside the one at hand, by which a thread or a process is started. */
 const MODULE_ADDRESS = /(new URL\("\.[^"]+)\.ts(", import\.meta\.url\))/g;
+
+/**
+ * Names what the sources use although Node lacks it.
+ *
+ * @param root The repository.
+ * @returns A line for each.
+ */
+export function missingInNode(root: string): string[] {
+  return packagedFiles(root).filter((path) => !ASKS_FIRST.includes(path)).flatMap((path) => {
+    const code = readFileSync(join(root, path), "utf8").replaceAll(/^\s*(?:\/\*\*|\*|\/\/).*$/gm, "");
+    return [...code.matchAll(MISSING_IN_NODE)].map(([name]) => `${path}: uses ${name}, which Node 22 lacks`);
+  });
+}
 
 /**
  * Writes the sources.
@@ -58,7 +83,7 @@ const MODULE_ADDRESS = /(new URL\("\.[^"]+)\.ts(", import\.meta\.url\))/g;
  * @returns How many files there are.
  */
 export function writeNodeSources(root: string, folder: string): number {
-  const paths = PARTS.flatMap((part) => typeScriptFiles(root, part));
+  const paths = packagedFiles(root);
   for (const path of paths) {
     const target = join(folder, path);
     mkdirSync(dirname(target), { recursive: true });
@@ -69,6 +94,11 @@ export function writeNodeSources(root: string, folder: string): number {
   const { name, version } = JSON.parse(readFileSync(join(root, "deno.json"), "utf8"));
   writeFileSync(join(folder, "deno.json"), JSON.stringify({ name, version }));
   return paths.length;
+}
+
+/** The files that the package is made of, relative to the root. */
+function packagedFiles(root: string): string[] {
+  return PARTS.flatMap((part) => typeScriptFiles(root, part));
 }
 
 /** All TypeScript files of a part, relative to the root. */
