@@ -9,6 +9,9 @@ import { defaultStoreFolder } from "../artifacts/store/default_folder.ts";
 import { toPixstageError } from "../errors/foreign_error.ts";
 import { PixstageError } from "../errors/pixstage_error.ts";
 import { FolderStore } from "../artifacts/store/folder_store.ts";
+import { MirroredStore } from "../artifacts/store/mirrored_store.ts";
+import type { S3Store } from "../artifacts/store/s3_store.ts";
+import { storedOrigin } from "../graph/lineage.ts";
 import { listModels } from "../hub/list_models.ts";
 import type { Residency } from "../models/segments.ts";
 import type { Device } from "../runtime/device.ts";
@@ -28,9 +31,11 @@ import { StoreSpace } from "./jobs/store_space.ts";
 import { type Limits, limitsWith } from "./limits.ts";
 import { type Log, noLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
-import { PictureLinks } from "./picture_links.ts";
+import { LINK_SECONDS, PictureLinks } from "./picture_links.ts";
+import type { PictureOrder } from "./pictures/picture_order.ts";
 import { Pictures } from "./pictures/pictures.ts";
-import { clientAddr, parseBasePath, proxyTrust, publicAddress } from "./public_address.ts";
+import { publish } from "./pictures/publish.ts";
+import { clientAddr, parseBasePath, type PeerAddress, proxyTrust, publicAddress } from "./public_address.ts";
 import { servedLoras } from "./served_loras.ts";
 import { describeModels } from "./served_models.ts";
 import { RunSpans } from "./spans.ts";
@@ -64,6 +69,18 @@ export interface ServerOptions {
    * @default {PIXSTAGE_STORE, else a folder in the user's cache}
    */
   readonly store?: string | undefined;
+  /**
+   * The store that the server shares with others, in S3. The folder then keeps the jobs, and copies of artifacts.
+   *
+   * @default {none: the folder is the store}
+   */
+  readonly bucket?: S3Store | undefined;
+  /**
+   * Seconds that links to pictures are good for, a week at most: where the server has an API key, or its store is in S3.
+   *
+   * @default {3600}
+   */
+  readonly linkSeconds?: number | undefined;
   /**
    * Graphs that run at once.
    *
@@ -178,7 +195,7 @@ export interface Server {
   /** Answers a request. */
   readonly fetch: (
     request: Request,
-    info?: { readonly remoteAddr: Deno.Addr },
+    info?: { readonly remoteAddr: PeerAddress },
   ) => Response | Promise<Response>;
   /** Names of the models that it serves. */
   readonly models: readonly string[];
@@ -223,6 +240,8 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     storeBytes,
     storeMaxAgeMs,
     log = noLog,
+    bucket,
+    linkSeconds = LINK_SECONDS,
     plugins = [],
     maxMemory,
     maxGpuMemory,
@@ -257,6 +276,8 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
   );
   const residency = options.residency ?? (weightBytes <= SMALL_BYTES ? "resident" : undefined);
   const workers = options.queue === undefined ? undefined : await queueWorkers(options.queue, log);
+  const files = new FolderStore(store);
+  const shared = bucket && new MirroredStore(bucket, files);
   const engine = options.engine ??
     new HostedEngine({
       executor: workers,
@@ -270,13 +291,13 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
       })),
       loras: loras.map(({ name, reference }) => ({ name, reference })),
       store,
+      results: shared ?? files,
       lanes: lanes ?? (workers ? QUEUE_LANES : undefined),
       devices: typeof device === "string" ? [device] : device,
       threads,
       residency,
       keepAliveMs: options.keepAliveMs,
     });
-  const files = new FolderStore(store);
   const metrics = new Metrics();
   const spans = new RunSpans();
   const quota = new StoreQuota(files, {
@@ -290,7 +311,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     engine,
     limits,
     store: new JobStore(join(store, "jobs.sqlite"), log),
-    space: new StoreSpace(files),
+    space: new StoreSpace(files, shared ?? files),
     observer: {
       ordered: (jobRun) => spans.ordered(jobRun),
       began: (jobRun) => spans.began(jobRun),
@@ -322,8 +343,8 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
   metrics.watch(jobs);
   metrics.watchHosts(() => engine.hosts());
   if (workers) metrics.watchQueues(() => workers.depths());
-  const artifacts = new ArtifactFiles(store, quota);
-  const pictures = new Pictures(store, artifacts, limits);
+  const artifacts = new ArtifactFiles(store, quota, shared);
+  const pictures = new Pictures(store, artifacts, limits, shared && ((id) => storedOrigin(id, shared)));
   const context = {
     limits,
     models,
@@ -335,9 +356,10 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     engine,
     pictures,
     jobs,
-    store: files,
+    store: shared ?? files,
     artifacts,
-    links: new PictureLinks(apiKey),
+    links: new PictureLinks(apiKey, linkSeconds),
+    publish: bucket && ((order: PictureOrder) => publish(order, bucket, pictures, linkSeconds)),
     heartbeatMs,
   };
   const app = createApp({ context, apiKey, allowedHosts, basePath, corsOrigins, metrics, log });

@@ -9,9 +9,10 @@ import type { PictureRequestInput } from "../graph/picture_request.ts";
 import { keepAliveMs } from "../runtime/duration.ts";
 import { ApiError } from "./api_error.ts";
 import { queueClient } from "./client_name.ts";
-import type { ServerContext, ServerEnv } from "./context.ts";
+import type { PlanningContext, ServerContext, ServerEnv } from "./context.ts";
 import { findModel, orderOf, pictureGraph, type RequestPictures } from "./job_graphs.ts";
 import type { Job } from "./jobs/job.ts";
+import type { JobOrder } from "./jobs/jobs_options.ts";
 import type { AnyImageRequest, SettledImageRequest } from "./schemas/image_request.ts";
 
 /** What a request's fields are called in the stages. */
@@ -36,8 +37,12 @@ const FIELD_NAMES: Readonly<Record<string, string>> = {
 export interface OrderPicturesOptions {
   /** The pictures that the request begins from, where it edits one. */
   readonly from?: RequestPictures | undefined;
-  /** Whether the events show what denoising has come to at every step. */
-  readonly previews: boolean;
+  /**
+   * Whether the events show what denoising has come to at every step.
+   *
+   * @default {whether the request asks for a stream with partial images}
+   */
+  readonly previews?: boolean | undefined;
 }
 
 /**
@@ -48,28 +53,42 @@ export interface OrderPicturesOptions {
  * @param server What the server has.
  * @param options How they are ordered.
  * @returns The job.
- * @throws {ApiError} with what is refused, under the name that the request itself has for the field.
+ * @throws {ApiError} with what is refused, under the name that the request has for the field.
+ */
+export async function submitPictures(
+  settled: SettledImageRequest,
+  context: Context<ServerEnv>,
+  server: ServerContext,
+  options: OrderPicturesOptions = {},
+): Promise<Job> {
+  using place = server.jobs.reserve(queueClient(context, settled.request.user));
+  return server.jobs.submit(await orderPictures(settled, server, options), place);
+}
+
+/**
+ * Makes an order of a request: refuses what cannot be made, before any weight is read.
+ *
+ * @param settled The request.
+ * @param server What the request is held against.
+ * @param options How they are ordered.
+ * @throws {ApiError} with the first fault, under the name that the request has for the field.
  */
 export async function orderPictures(
   { request, warnings, called }: SettledImageRequest,
-  context: Context<ServerEnv>,
-  server: ServerContext,
-  { from, previews }: OrderPicturesOptions,
-): Promise<Job> {
-  using place = server.jobs.reserve(queueClient(context, request.user));
+  server: PlanningContext,
+  { from, previews = Boolean(request.stream && request.partial_images) }: OrderPicturesOptions = {},
+): Promise<JobOrder> {
   const pictureRequest = toPictureRequest(request, server);
   const { keep_alive } = request;
   try {
-    const graph = pictureGraph(pictureRequest, server, [], from);
-    const order = await orderOf({
+    return await orderOf({
       kind: "picture",
       request: { ...pictureRequest, ...from },
-      graph,
+      graph: pictureGraph(pictureRequest, server, [], from),
       previews,
       keepAliveMs: keep_alive === undefined || keep_alive === null ? undefined : keepAliveMs(keep_alive),
       warnings,
     }, server);
-    return server.jobs.submit(order, place);
   } catch (error) {
     if (!(error instanceof ApiError) || error.param === undefined) throw error;
     const { code, message, param: stageField, headers, details } = error;
@@ -81,7 +100,10 @@ export async function orderPictures(
   }
 }
 
-function toPictureRequest(request: AnyImageRequest, { models }: ServerContext): PictureRequestInput {
+function toPictureRequest(
+  request: AnyImageRequest,
+  { models }: Pick<ServerContext, "models">,
+): PictureRequestInput {
   const { prompt, n, size, seed, steps, guidance_scale, guidance_interval, negative_prompt, scheduler } =
     request;
   const isSized = typeof size === "string" && size !== "auto";

@@ -1,11 +1,8 @@
 import { z } from "zod";
-import { PixstageError } from "../../errors/pixstage_error.ts";
 import type { JsonObject } from "../../artifacts/artifact.ts";
-import { outlineOfFile } from "../../artifacts/artifact_file.ts";
 import { asJson } from "../../artifacts/canonical_json.ts";
-import { readSafetensorsFileHeader } from "../../artifacts/disk.ts";
-import { shardPath } from "../../artifacts/store/folder_layout.ts";
 import { FolderStore } from "../../artifacts/store/folder_store.ts";
+import type { RunStore } from "../../artifacts/store/store.ts";
 import type { Executor, Preparation, PrepareRequest } from "../../graph/executors/executor.ts";
 import { ProcessExecutor } from "../../graph/executors/process.ts";
 import type { MemoryLimits } from "../../graph/memory_plan.ts";
@@ -33,6 +30,12 @@ export interface HostedEngineOptions extends MemoryLimits {
   readonly loras?: readonly ModelEntry[] | undefined;
   /** The folder of the store. */
   readonly store: string;
+  /**
+   * Keeps what runs make.
+   *
+   * @default {the folder}
+   */
+  readonly results?: RunStore | undefined;
   /** Modules that bring stages, architectures and schedulers. */
   readonly plugins?: readonly string[] | undefined;
   /**
@@ -85,8 +88,7 @@ export class HostedEngine implements Engine {
   #executors: readonly [ClosableExecutor, ...ClosableExecutor[]];
   /** Those of them that keep processes. */
   #hosted: readonly ProcessExecutor[];
-  #options: PrepareOptions & { readonly store: FolderStore };
-  #folder: string;
+  #options: PrepareOptions & { readonly store: RunStore };
   #lanes: Slots;
   #checks = new Slots(CHECKS_AT_ONCE);
   #freed = new FreedMemory();
@@ -106,13 +108,13 @@ export class HostedEngine implements Engine {
       residency,
       keepAliveMs,
       executor,
+      results = new FolderStore(store),
       ...others
     }: HostedEngineOptions,
   ) {
     const { lanes = devices.length, ...limits } = others;
     this.lanes = lanes;
     this.#lanes = new Slots(lanes);
-    this.#folder = store;
     const onDevice = (device: Device) =>
       new ProcessExecutor({
         plugins: [...plugins],
@@ -135,7 +137,7 @@ export class HostedEngine implements Engine {
       freeGpuMemory: freeOnGpus.length === 0 ? undefined : Math.min(...freeOnGpus),
       registry,
       executors: this.#executors,
-      store: new FolderStore(store),
+      store: results,
       residency: residency === undefined ? undefined : { "*": residency },
     };
   }
@@ -214,14 +216,10 @@ export class HostedEngine implements Engine {
 
   /** How many pictures an artifact of the store holds, of which size and seeds. */
   async #pictures(id: string): Promise<Partial<MadeOutput>> {
-    const path = shardPath(this.#folder, "artifacts", id);
     // On a full disk the store may not have it: then the run is made again.
-    const header = await readSafetensorsFileHeader(path).catch((error) => {
-      if (error instanceof PixstageError && error.code === "file_not_found") return undefined;
-      throw error;
-    });
-    if (!header) return {};
-    const { shapes, metadata } = outlineOfFile(header, path);
+    const outline = await this.#options.store.outline?.(id);
+    if (!outline) return {};
+    const { shapes, metadata } = outline;
     const [images, , height, width] = shapes["image"] ?? [];
     if (!images || !height || !width) return {};
     const seeds = z.array(z.string()).safeParse(metadata["seeds"]);

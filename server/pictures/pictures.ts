@@ -7,6 +7,8 @@
 
 import { InternalError } from "../../errors/pixstage_error.ts";
 import { deserializeError } from "../../errors/serialized_error.ts";
+import { startWorker } from "../../runtime/worker.ts";
+import type { WorkerThread } from "../../runtime/worker_thread.ts";
 import { ApiError } from "../api_error.ts";
 import type { ArtifactFiles } from "../artifact_files.ts";
 import {
@@ -30,7 +32,8 @@ export class Pictures {
   #store: string;
   #files: ArtifactFiles;
   #limits: PictureLimits;
-  #worker: Worker | undefined;
+  #fetchOrigin: (artifact: string) => Promise<unknown>;
+  #worker: WorkerThread | undefined;
   #waiting = new Map<number, PromiseWithResolvers<PictureReply>>();
   #next = 0;
   #orders = 0;
@@ -39,8 +42,15 @@ export class Pictures {
    * @param store The folder of the store.
    * @param files The store's files.
    * @param limits Bounds of what is written.
+   * @param fetchOrigin Copies into the folder how an artifact was made, where that lies elsewhere.
    */
-  constructor(store: string, files: ArtifactFiles, limits: PictureLimits) {
+  constructor(
+    store: string,
+    files: ArtifactFiles,
+    limits: PictureLimits,
+    fetchOrigin: (artifact: string) => Promise<unknown> = () => Promise.resolve(),
+  ) {
+    this.#fetchOrigin = fetchOrigin;
     this.#store = store;
     this.#files = files;
     this.#limits = limits;
@@ -56,6 +66,7 @@ export class Pictures {
   async write(order: PictureOrder): Promise<Uint8Array<ArrayBuffer> | undefined> {
     return await this.#counted(async () => {
       const found = await this.#files.find(order.artifact);
+      if (found) await this.#fetchOrigin(order.artifact);
       const reply = found && await this.#ask({ path: found.path, order });
       return reply && "file" in reply ? reply.file : undefined;
     });
@@ -100,7 +111,7 @@ export class Pictures {
     what: { readonly path: string; readonly order: PictureOrder } | {
       readonly bytes: Uint8Array<ArrayBuffer>;
     },
-    transfer: Transferable[] = [],
+    transfer: ArrayBuffer[] = [],
   ): Promise<PictureReply> {
     const id = this.#next++;
     const task: PictureTask = { id, store: this.#store, maxPixels: this.#limits.maxPicturePixels, ...what };
@@ -116,15 +127,12 @@ export class Pictures {
     this.#end(new ApiError("interrupted", "The server is shutting down"));
   }
 
-  #start(): Worker {
-    const worker = new Worker(import.meta.resolve("./picture_worker.ts"), { type: "module" });
-    worker.onmessage = ({ data }: MessageEvent<unknown>): void => this.#take(pictureReplySchema.parse(data));
-    worker.onerror = (event): void => {
-      // Without this the fault of one thread would end the whole server.
-      event.preventDefault();
-      this.#end(new ApiError("internal", `The thread that writes pictures ended: ${event.message}`));
-    };
-    return worker;
+  #start(): WorkerThread {
+    return startWorker(new URL("./picture_worker.ts", import.meta.url), {
+      onMessage: (message) => this.#take(pictureReplySchema.parse(message)),
+      onError: (reason) =>
+        this.#end(new ApiError("internal", `The thread that writes pictures ended: ${reason}`)),
+    });
   }
 
   #take(reply: PictureReply): void {

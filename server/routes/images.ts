@@ -6,6 +6,7 @@
 
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
+import { toBase64 } from "../../artifacts/base64.ts";
 import { ApiError } from "../api_error.ts";
 import type { ServerContext, ServerEnv } from "../context.ts";
 import { eventStream } from "../event_stream.ts";
@@ -13,7 +14,7 @@ import { PartialImages, type PictureEvents } from "../partial_images.ts";
 import type { Job } from "../jobs/job.ts";
 import { jobReply, picturePath } from "../job_reply.ts";
 import type { RequestPictures } from "../job_graphs.ts";
-import { orderPictures } from "../order_pictures.ts";
+import { submitPictures } from "../order_pictures.ts";
 import { router } from "../router.ts";
 import {
   type ImageRequest,
@@ -25,7 +26,8 @@ import {
 } from "../schemas/image_request.ts";
 import { faults } from "./responses.ts";
 
-const route = createRoute({
+/** The route, also of gateways before the server. */
+export const imageRoute = createRoute({
   method: "post",
   path: "/v1/images/generations",
   operationId: "createImage",
@@ -50,7 +52,7 @@ const route = createRoute({
 /** The routes. */
 export function imageRoutes(server: ServerContext) {
   return router().openapi(
-    route,
+    imageRoute,
     (context) => answerPictures(settleImageRequest(context.req.valid("json")), context, server),
   );
 }
@@ -70,8 +72,7 @@ export async function answerPictures(
   from?: RequestPictures,
 ) {
   const { request } = settled;
-  const previews = Boolean(request.stream && request.partial_images);
-  const job = await orderPictures(settled, context, server, { from, previews });
+  const job = await submitPictures(settled, context, server, { from });
   if (request.stream) {
     return streamPictures(context, job, request, server, from ? "image_edit" : "image_generation");
   }
@@ -107,6 +108,12 @@ async function pictures(
   for (const { artifact, image, seed } of jobReply(job, server, context.env.address).images) {
     const named = seed === null ? {} : { seed };
     if (responseFormat(request) === "url") {
+      if (server.publish) {
+        const url = await server.publish({ artifact, image, format, quality });
+        if (url === undefined) throw lost();
+        data.push({ url, ...named });
+        continue;
+      }
       const query = new URLSearchParams({
         format,
         ...(quality === undefined ? {} : { quality: String(quality) }),
@@ -116,10 +123,14 @@ async function pictures(
       continue;
     }
     const file = await server.pictures.write({ artifact, image, format, quality });
-    if (!file) throw new ApiError("lost", "The picture is no longer in the store");
-    data.push({ b64_json: file.toBase64(), ...named });
+    if (!file) throw lost();
+    data.push({ b64_json: toBase64(file), ...named });
   }
   return data;
+}
+
+function lost(): ApiError {
+  return new ApiError("lost", "The picture is no longer in the store");
 }
 
 /** Answers with previews, and then with the pictures. */

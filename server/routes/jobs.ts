@@ -30,7 +30,8 @@ import { faults, json } from "./responses.ts";
 const tags = ["Jobs"];
 const params = z.object({ id: z.string().regex(/^job_[0-9a-f]{32}$/, "A job id is job_ and 32 hex digits") });
 
-const orderRoute = createRoute({
+/** The route of orders, also of gateways before the server. */
+export const orderRoute = createRoute({
   method: "post",
   path: "/v1/jobs",
   operationId: "createJob",

@@ -7,7 +7,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { PICTURE_FORMATS } from "../../images/picture.ts";
 import { listSchedulers } from "../../schedulers/mod.ts";
-import type { ServerContext } from "../context.ts";
+import type { PlanningContext } from "../context.ts";
 import { findModel } from "../job_graphs.ts";
 import { router } from "../router.ts";
 import type { ServedModel } from "../served_models.ts";
@@ -97,7 +97,7 @@ const capabilitiesRoute = createRoute({
 });
 
 /** The routes. */
-export function modelRoutes(server: ServerContext) {
+export function modelRoutes(server: PlanningContext) {
   const created = Math.floor(Date.now() / 1000);
   const models = server.models.map((model) => describe(model, created));
   const capabilities: z.infer<typeof capabilitiesSchema> = {

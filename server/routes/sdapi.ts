@@ -10,7 +10,7 @@ import { parseValue } from "../../errors/parse_value.ts";
 import { ApiError } from "../api_error.ts";
 import type { ServerContext, ServerEnv } from "../context.ts";
 import type { RequestPictures } from "../job_graphs.ts";
-import { orderPictures } from "../order_pictures.ts";
+import { submitPictures } from "../order_pictures.ts";
 import { readUpload } from "../pictures/read_upload.ts";
 import { router } from "../router.ts";
 import { editRequestSchema, type SettledImageRequest } from "../schemas/image_request.ts";
@@ -98,7 +98,7 @@ export function sdapiRoutes(server: ServerContext, current: CurrentModel, genera
     const model = modelOf(request, current);
     const sampler = samplerOf(request);
     const settled = settle(request, { model, warnings, strength, scheduler: sampler?.scheduler }, server);
-    const job = await orderPictures(settled, context, server, { from, previews: true });
+    const job = await submitPictures(settled, context, server, { from, previews: true });
     const over = await generations.ended(job.id, context.req.raw.signal);
     if (!over || over.completed === null) {
       // The client has gone, or the server is going.

@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import { readPictureHeader } from "../../images/picture.ts";
+import { toBase64 } from "../../artifacts/base64.ts";
 import { ApiError } from "../api_error.ts";
 import type { ServerContext } from "../context.ts";
 import { jobImages } from "../job_reply.ts";
@@ -123,7 +124,7 @@ export async function generationReply(
     ? { ...request, init_images: null, mask: null }
     : request;
   return {
-    images: isSent ? files.map((file) => file.toBase64()) : [],
+    images: isSent ? files.map((file) => toBase64(file)) : [],
     parameters: { ...DEFAULTS, ...kept },
     info: JSON.stringify(info),
   };

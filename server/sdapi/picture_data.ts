@@ -4,6 +4,7 @@
  * @module
  */
 
+import { fromBase64 } from "../../artifacts/base64.ts";
 import { ApiError } from "../api_error.ts";
 
 /**
@@ -21,7 +22,7 @@ export function pictureBytes(text: string, param: string): Uint8Array<ArrayBuffe
   if (/^\s*https?:/i.test(text)) refuse("addresses are not opened: send the picture itself, in base64");
   const start = text.startsWith("data:") ? text.indexOf(",") + 1 : 0;
   try {
-    const bytes = Uint8Array.fromBase64(text.slice(start).trim());
+    const bytes = fromBase64(text.slice(start).trim());
     if (bytes.length > 0) return bytes;
   } catch {
     // It is refused below.
