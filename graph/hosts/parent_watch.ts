@@ -1,6 +1,6 @@
 /**
- * The module of a worker that ends its process when the parent process is gone. It has a thread of its own, as a stage
- * blocks the process's first thread for as long as a step takes.
+ * The module of a worker that ends its process when the parent process has ended. It needs its own thread
+ * because a stage blocks the process's main thread for the length of a step.
  *
  * @module
  */
@@ -31,6 +31,6 @@ function removeFolder(folder: string): void {
   try {
     Deno.removeSync(folder, { recursive: true });
   } catch {
-    // The parent had removed it.
+    // The parent has already removed it.
   }
 }
