@@ -131,7 +131,7 @@ export type HostReply = z.infer<typeof hostReplySchema>;
 /** A channel for messages of the protocol, from the point of view of the side that sends `Sent`. */
 export interface HostChannel<Sent extends HostRequest | HostReply> {
   /** Sends a message. Transfers the artifact buffers that `transfer` names. */
-  send(message: Sent, transfer?: readonly ArrayBuffer[]): void;
+  send(message: Sent, transfer?: ArrayBuffer[]): void;
   /** Called with each message that arrives. Set it before sending anything. */
   onMessage: (message: unknown) => void;
 }
