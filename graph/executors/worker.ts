@@ -1,6 +1,7 @@
 // This module is browser compatible.
 
 import type { RunStore } from "../../artifacts/store/store.ts";
+import type { WorkerListener, WorkerThread } from "../../runtime/worker_thread.ts";
 import type { ArtifactCarrier, HostLink } from "../hosts/host_connection.ts";
 import type { HostEnd } from "../hosts/host_error.ts";
 import { HostedExecutor, type HostedExecutorOptions, sharedStoreCarrier } from "../hosts/hosted_executor.ts";
@@ -9,7 +10,7 @@ import type { HostRequest } from "../hosts/protocol.ts";
 /** What a worker executor needs. */
 export interface WorkerExecutorOptions extends HostedExecutorOptions {
   /** Starts a worker whose module calls `hostStages`. */
-  readonly createWorker: () => Worker;
+  readonly createWorker: (listener: WorkerListener) => WorkerThread;
 }
 
 /**
@@ -18,7 +19,7 @@ export interface WorkerExecutorOptions extends HostedExecutorOptions {
  */
 export class WorkerExecutor extends HostedExecutor {
   readonly name = "worker";
-  #createWorker: () => Worker;
+  #createWorker: WorkerExecutorOptions["createWorker"];
 
   /** @param options What it needs. */
   constructor({ createWorker, ...options }: WorkerExecutorOptions) {
@@ -27,7 +28,7 @@ export class WorkerExecutor extends HostedExecutor {
   }
 
   protected start(): HostLink {
-    return new WorkerLink(this.#createWorker());
+    return new WorkerLink(this.#createWorker);
   }
 
   protected carrier(store: RunStore): Promise<ArtifactCarrier & AsyncDisposable> {
@@ -46,16 +47,14 @@ const copyingCarrier: ArtifactCarrier = {
 class WorkerLink implements HostLink {
   readonly ended: Promise<HostEnd>;
   onMessage: (message: unknown) => void = () => {};
-  #worker: Worker;
+  #worker: WorkerThread;
 
-  constructor(worker: Worker) {
-    this.#worker = worker;
-    worker.onmessage = ({ data }) => this.onMessage(data);
-    this.ended = new Promise((resolve) => {
-      worker.onerror = (event) => {
-        event.preventDefault();
-        resolve({ reason: event.message });
-      };
+  constructor(createWorker: WorkerExecutorOptions["createWorker"]) {
+    const { promise, resolve } = Promise.withResolvers<HostEnd>();
+    this.ended = promise;
+    this.#worker = createWorker({
+      onMessage: (message) => this.onMessage(message),
+      onError: (reason) => resolve({ reason }),
     });
   }
 

@@ -25,12 +25,13 @@ export function encodeJsonText(message: unknown): Uint8Array<ArrayBuffer> {
  * @throws {SyntaxError} if a message is no JSON.
  */
 export async function* decodeJsonTexts(
-  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  stream: AsyncIterable<Uint8Array>,
   onNoise: (line: string) => void = () => {},
 ): AsyncGenerator<unknown> {
+  const decoder = new TextDecoder();
   let rest = "";
-  for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + chunk).split("\n");
+  for await (const bytes of stream) {
+    const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
     rest = lines.pop()!;
     for (const line of lines) {
       const start = line.lastIndexOf(SEPARATOR);

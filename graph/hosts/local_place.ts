@@ -6,6 +6,7 @@
 
 import { constants, platform, setPriority } from "node:os";
 import { z } from "zod";
+import "../../images/codecs_in_node.ts";
 import { asJson } from "../../artifacts/canonical_json.ts";
 import type { JsonObject } from "../../artifacts/artifact.ts";
 import { FolderStore } from "../../artifacts/store/folder_store.ts";

@@ -131,7 +131,7 @@ export type HostReply = z.infer<typeof hostReplySchema>;
 /** A way for messages of the protocol, seen from the side that sends `Sent`. */
 export interface HostChannel<Sent extends HostRequest | HostReply> {
   /** Sends a message. Buffers of artifacts in it are transferred where `transfer` names them. */
-  send(message: Sent, transfer?: readonly ArrayBuffer[]): void;
+  send(message: Sent, transfer?: ArrayBuffer[]): void;
   /** Takes what arrives; set before anything is sent. */
   onMessage: (message: unknown) => void;
 }

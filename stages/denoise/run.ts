@@ -8,6 +8,7 @@
 
 import type { Artifact } from "../../artifacts/artifact.ts";
 import { artifactId } from "../../artifacts/artifact_file.ts";
+import { toBase64 } from "../../artifacts/base64.ts";
 import { type PromptEmbedding, unpackEmbeddings } from "../../artifacts/embeddings.ts";
 import { imageLatents, unpackLatents } from "../../artifacts/latents.ts";
 import { tensor } from "../../artifacts/tensor.ts";
@@ -210,6 +211,6 @@ async function preview(
 ): Promise<StageReport> {
   const [pixels] = latentsToRgb(tensor("float32", shape, latents), colours);
   const { width, height } = pixels!;
-  const png = (await encodePicture(pixels!, { format: "png" })).toBase64();
+  const png = toBase64(await encodePicture(pixels!, { format: "png" }));
   return { type: "preview", image, step, width, height, png };
 }
