@@ -2,6 +2,7 @@
 
 import { canonicalJson } from "../../artifacts/canonical_json.ts";
 import { toFloat32 } from "../../artifacts/half_precision.ts";
+import { sha256 } from "../../artifacts/sha256.ts";
 import { tensorBytes } from "../../artifacts/tensor.ts";
 import { AdapterError } from "./adapter_error.ts";
 import type { FittedAdapter } from "./fit_adapter.ts";
@@ -31,8 +32,4 @@ export async function adapterDigest({ adapter, branches }: FittedAdapter): Promi
     }
   }
   return await sha256(new TextEncoder().encode(parts.join("\n")));
-}
-
-async function sha256(bytes: Uint8Array): Promise<string> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>)).toHex();
 }

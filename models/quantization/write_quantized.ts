@@ -21,6 +21,7 @@ import {
   type PlannedTensor,
   safetensorsHeaderBytes,
 } from "../../artifacts/safetensors_layout.ts";
+import { sha256 } from "../../artifacts/sha256.ts";
 import { elementCount, tensorBytes } from "../../artifacts/tensor.ts";
 import { lockFile } from "../../artifacts/file_lock.ts";
 import type { Weights } from "../checkpoint/weights.ts";
@@ -162,7 +163,7 @@ class QuantizedFile {
 
   /** Opens the file at the point where an earlier attempt stopped, or creates it. */
   static async open(path: string, header: Uint8Array, entries: readonly Entry[]): Promise<QuantizedFile> {
-    const id = await digest(header);
+    const id = await sha256(header);
     const partial = `${path}.partial`;
     const known = await readJournal(`${path}.journal`, id, partial);
     const bytes = entries.flatMap(({ tensors }) => tensors).reduce((sum, one) => sum + plannedBytes(one), 0);
@@ -340,8 +341,4 @@ async function bytesOf(path: string): Promise<number> {
 
 async function exists(path: string): Promise<boolean> {
   return await stat(path).then(() => true, () => false);
-}
-
-async function digest(bytes: Uint8Array): Promise<string> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>)).toHex();
 }
