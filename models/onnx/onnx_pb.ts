@@ -404,7 +404,7 @@ export const TensorProto_DataTypeSchema: GenEnum<TensorProto_DataType> = /*@__PU
   enumDesc(file_onnx, 7, 0);
 
 /**
- * DEFAULT: the bytes are raw_data. EXTERNAL: they lie in the file that external_data names.
+ * DEFAULT: raw_data contains the bytes. EXTERNAL: the file that external_data names contains them.
  *
  * @generated from enum onnx.TensorProto.DataLocation
  */

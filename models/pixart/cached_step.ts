@@ -70,7 +70,6 @@ export class CachedStep implements AsyncDisposable {
   /**
    * Computes several predictions.
    *
-   *
    * @param feeds The inputs of each prediction.
    * @param options Abort signal.
    * @param caches State of each guidance branch; updated if all blocks run.

@@ -187,7 +187,6 @@ export function transformerWeights(config: JsonObject): AskedWeight[] {
 /**
  * Creates the preset of a synthetic checkpoint.
  *
- *
  * @param sizes Its sizes.
  * @param dtype Element type of its weights.
  */

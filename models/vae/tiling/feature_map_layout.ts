@@ -48,7 +48,6 @@ export function channelsOf(maps: FeatureMaps): Float32Array<ArrayBuffer> {
 /**
  * Computes the mean and variance of groups of channels.
  *
- *
  * @param data [channels, rows, width].
  * @param groups Number of groups.
  */

@@ -24,7 +24,6 @@ export class GroupStatistics {
   /**
    * Adds the statistics of a strip.
    *
-   *
    * @param means Mean of each group in the strip.
    * @param squares Sum of squared deviations from that mean.
    * @param count Number of values of a group in the strip.
