@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Capabilities, Job, JobImage, Order } from "./types.ts";
+import type { Capabilities, Job, JobImage, Lora, Order, Upload } from "./types.ts";
 
 /**
  * The server refused, or could not be reached. The page is served file by file, so that it has no base of
@@ -42,7 +42,7 @@ export function urlOf(path: string): string {
 
 /** The address of a picture's file. */
 export function pictureUrl(
-  { artifact, image }: JobImage,
+  { artifact, image }: Pick<JobImage, "artifact" | "image">,
   query: Readonly<Record<string, string>> = {},
 ): string {
   const search = new URLSearchParams(query).toString();
@@ -51,7 +51,20 @@ export function pictureUrl(
 
 /** What there is to choose from. */
 export async function capabilities(): Promise<Capabilities> {
-  return await ask("v1/capabilities");
+  const [found, { data: loras }] = await Promise.all([
+    ask<Omit<Capabilities, "loras">>("v1/capabilities"),
+    ask<{ data: Lora[] }>("v1/loras"),
+  ]);
+  return { ...found, loras };
+}
+
+/** Sends a picture file into the store. */
+export async function uploadPicture(file: Blob): Promise<Upload> {
+  return await ask("v1/pictures", {
+    method: "POST",
+    headers: { "content-type": file.type || "application/octet-stream" },
+    body: file,
+  });
 }
 
 /** Jobs of a status, the newest first. */
