@@ -17,7 +17,12 @@ import { describePicture } from "../../graph/describe_picture.ts";
 import { storedOrigin } from "../../graph/lineage.ts";
 import { describeOrigin } from "../../graph/provenance.ts";
 import { encodePicture } from "../../images/picture.ts";
-import { artifactPixels, pictureArtifact, readUpright, transparentPart } from "../../images/picture_artifact.ts";
+import {
+  artifactPixels,
+  pictureArtifact,
+  readUpright,
+  transparentPart,
+} from "../../images/picture_artifact.ts";
 import type { Pixels } from "../../images/pixels.ts";
 import { type PictureReply, pictureTaskSchema, type ReadTask, type WriteTask } from "./picture_order.ts";
 import { shrink } from "./shrink.ts";

@@ -65,6 +65,9 @@ const FIELD_NAMES: Readonly<Record<string, string>> = {
   pagAdaptiveScale: "pag_adaptive_scale",
   negativePrompt: "negative_prompt",
   softMask: "soft_mask",
+  controlnetScale: "controlnet_scale",
+  controlnetInterval: "controlnet_interval",
+  controlImage: "control_image",
 };
 
 /** The routes. */
@@ -90,7 +93,8 @@ export async function answerPictures(
   from?: RequestPictures,
 ) {
   const { request } = settled;
-  const job = await submit(settled, context, server, from);
+  const controlImage = request.control_image ?? undefined;
+  const job = await submit(settled, context, server, controlImage ? { ...from, controlImage } : from);
   if (request.stream) {
     return streamPictures(context, job, request, server, from ? "image_edit" : "image_generation");
   }
@@ -156,6 +160,9 @@ function toPictureRequest(request: AnyImageRequest, { models }: ServerContext): 
     pagLayers: request.pag_layers,
     pagAdaptiveScale: request.pag_adaptive_scale,
     loras: request.loras,
+    controlnet: request.controlnet,
+    controlnetScale: request.controlnet_scale,
+    controlnetInterval: request.controlnet_interval,
     strength: request.strength,
     softMask: request.soft_mask,
     wildcards: request.wildcards,
