@@ -20,7 +20,7 @@ const LARGEST_WEIGHT = 4 * 1152 * 1152;
 /** Writes a transformer with random weights. */
 export async function writeTransformer(
   folder: string,
-  config: Record<string, string | number>,
+  config: Record<string, string | number | boolean>,
   dtype: "float32" | "float16",
 ): Promise<void> {
   await writeComponent(folder, config, transformerWeights(config), dtype);

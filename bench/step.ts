@@ -55,6 +55,8 @@ try {
     sample_size: SIDE,
     num_layers: Number(options.layers),
     caption_channels: 4096,
+    // Those of size, which α has at 1024 px, take no time.
+    use_additional_conditions: false,
   };
   await writeTransformer(folder, config, "float32");
   const torch = options.python === undefined ? undefined : startTorch(options.python, folder);

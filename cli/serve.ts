@@ -12,18 +12,22 @@ import process, { stderr } from "node:process";
 import { FileError } from "../artifacts/file_error.ts";
 import { checkOutputFolder } from "../artifacts/output_file.ts";
 import { defaultStoreFolder } from "../artifacts/store/default_folder.ts";
+import { isS3Address } from "../artifacts/store/s3_address.ts";
 import { exitStatus, toPixstageError } from "../errors/foreign_error.ts";
 import { ANY_HOST, isLoopback } from "../server/access.ts";
 import { createServer } from "../server/create_server.ts";
 import type { ModelEntry } from "../hub/listed_models.ts";
 import { parseQueueAddress } from "../queue/address.ts";
 import { listen } from "../server/listen.ts";
+import { LINK_SECONDS } from "../server/picture_links.ts";
 import { jsonLog } from "../server/log.ts";
 import { requireDevice } from "../devices/local_devices.ts";
 import type { Device } from "../runtime/device.ts";
 import { diskSize, memorySize } from "../runtime/byte_size.ts";
+import { keepAliveMs } from "../runtime/duration.ts";
 import { memoryOptions } from "./gen_options.ts";
 import { modelEntry } from "./model_entry.ts";
+import { openS3Store } from "./run_store.ts";
 import { MOST_THREADS } from "../runtime/threads.ts";
 import { amount, byteSize, devices, parsedBy, wholeNumber } from "./option_values.ts";
 import { outliveReaders, printable, writeLine } from "./standard_streams.ts";
@@ -33,6 +37,9 @@ import { userPath } from "./user_path.ts";
 
 const DAY_MS = 24 * 3600 * 1000;
 
+/** S3 signs links for a week at most. */
+const LONGEST_LINK = 7 * 24 * 3600;
+
 /** The options of `serve`, parsed. */
 interface ServeOptions {
   readonly host: string;
@@ -41,6 +48,8 @@ interface ServeOptions {
   readonly lora?: readonly ModelEntry[];
   readonly loraFolder?: string;
   readonly store?: string;
+  readonly jobs?: string;
+  readonly linkLifetime: number;
   readonly storeSize?: number;
   readonly storeMaxAge?: number;
   readonly queue?: string;
@@ -49,6 +58,7 @@ interface ServeOptions {
   readonly device: readonly Device[];
   readonly threads?: number;
   readonly residency?: "stream" | "stage" | "resident";
+  readonly keepAlive?: number;
   readonly maxMemory?: number;
   readonly maxGpuMemory?: number;
   readonly plugin?: readonly string[];
@@ -73,7 +83,17 @@ export function serveCommand(): Command {
     )
     .option("--lora <name=dir>", "a LoRA to serve, a file or a folder, under a name; repeatable", modelEntry)
     .option("--lora-folder <dir>", "serve all LoRAs of a folder that fit the models")
-    .option("--store <dir>", "where artifacts and jobs are kept")
+    .option(
+      "--store <dir|url>",
+      "where artifacts and jobs are kept; s3://BUCKET/PREFIX keeps artifacts alone",
+    )
+    .option("--jobs <dir>", "where jobs and copies of artifacts are kept with a store in S3")
+    .option(
+      "--link-lifetime <seconds>",
+      "how long links to pictures are good for, where there is an API key or the store is in S3",
+      wholeNumber(1, LONGEST_LINK),
+      LINK_SECONDS,
+    )
     .option(
       "--store-size <size>",
       "the most that the store may take, such as 10GB; what was not used longest is removed",
@@ -104,6 +124,11 @@ export function serveCommand(): Command {
         "stage",
         "resident",
       ]),
+    )
+    .option(
+      "--keep-alive <duration>",
+      "how long unused models stay loaded: 5m, 1h, a number of seconds, 0, or -1 for ever (default: -1)",
+      parsedBy(keepAliveMs),
     )
     .option(
       "--max-memory <size>",
@@ -174,6 +199,8 @@ async function serve(options: ServeOptions): Promise<void> {
     lora,
     loraFolder,
     store,
+    jobs,
+    linkLifetime,
     storeSize,
     storeMaxAge,
     queue,
@@ -182,6 +209,7 @@ async function serve(options: ServeOptions): Promise<void> {
     device,
     threads,
     residency,
+    keepAlive,
     plugin,
     corsOrigin,
     allowedHost,
@@ -197,8 +225,17 @@ async function serve(options: ServeOptions): Promise<void> {
     );
   }
 
+  if (queue !== undefined && keepAlive !== undefined) {
+    throw new UsageError("Cannot use --keep-alive with --queue as its workers hold the models: leave it out");
+  }
   for (const one of device) await requireDevice(one);
-  const folder = store === undefined ? defaultStoreFolder() : userPath(store);
+  const isInS3 = store !== undefined && isS3Address(store);
+  if (jobs !== undefined && !isInS3) {
+    throw new UsageError("Cannot use --jobs as the store must be in S3: a folder keeps the jobs too", "jobs");
+  }
+  const bucket = isInS3 ? openS3Store(store) : undefined;
+  const place = isInS3 ? jobs : store;
+  const folder = place === undefined ? defaultStoreFolder() : userPath(place);
   await checkStoreFolder(folder);
   const { maxMemory, maxGpuMemory } = memoryOptions(options);
 
@@ -209,6 +246,8 @@ async function serve(options: ServeOptions): Promise<void> {
     loras: lora,
     loraFolder: loraFolder === undefined ? undefined : userPath(loraFolder),
     store: folder,
+    bucket,
+    linkSeconds: linkLifetime,
     storeBytes: storeSize,
     storeMaxAgeMs: storeMaxAge === undefined ? undefined : storeMaxAge * DAY_MS,
     queue,
@@ -216,6 +255,7 @@ async function serve(options: ServeOptions): Promise<void> {
     device,
     threads,
     residency,
+    keepAliveMs: keepAlive,
     maxMemory,
     maxGpuMemory,
     plugins: plugin?.map((module) => pluginAddress(module, userPath("."))),

@@ -11,6 +11,7 @@ import { asJson } from "../artifacts/canonical_json.ts";
 import { requireDevice } from "../devices/local_devices.ts";
 import { ProcessExecutor } from "../graph/executors/process.ts";
 import { loadPlugins } from "../graph/plugins.ts";
+import { EMBEDDED_LORAS } from "../hub/embedded_model.ts";
 import type { ModelEntry } from "../hub/listed_models.ts";
 import { listModels } from "../hub/list_models.ts";
 import type { Residency } from "../models/segments.ts";
@@ -65,7 +66,8 @@ export function workerCommand(): Command {
     )
     .option(
       "--loras <name=dir,...>",
-      "the LoRAs to work with, files or folders, under the names that runs use",
+      "the LoRAs to work with, files or folders, under the names that runs use (default: those of the embedded model, " +
+        "where no models are named)",
       modelEntries,
     )
     .option("--store <dir|url>", "the store that runs and workers share (default: in the user's cache)")
@@ -114,12 +116,14 @@ async function worker(options: WorkerOptions): Promise<void> {
   if (warning !== undefined) throw new UsageError(`Cannot work without a store: ${warning}`, "store");
   const models = options.models ??
     (await listModels()).map(({ name }): ModelEntry => ({ name, reference: name }));
+  const embedded = options.models ? [] : EMBEDDED_LORAS;
+  const loras = options.loras ?? embedded.map((name): ModelEntry => ({ name, reference: name }));
 
   // 2. Open the worker.
   const signal = interruptSignal();
   const executor = new ProcessExecutor({
     plugins,
-    models: { localFilesOnly: true, listed: asJson(models), loras: asJson(options.loras ?? []) },
+    models: { localFilesOnly: true, listed: asJson(models), loras: asJson(loras) },
     runtime: asJson({ device, threads }) as JsonObject,
     fingerprints: store.folder,
     graceMs: GRACE_MS,
@@ -136,6 +140,7 @@ async function worker(options: WorkerOptions): Promise<void> {
       registry,
       stages,
       models: models.map(({ name }) => name),
+      adapters: loras.map(({ name }) => name),
       store,
       executor,
       residency,

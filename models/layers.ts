@@ -10,7 +10,7 @@ import type { Weights } from "./checkpoint/weights.ts";
 import type { LowRankBranch } from "./lora/branch.ts";
 import { addConvBranches, addLinearBranches, mergedMatrix } from "./lora/branch_layers.ts";
 import type { ComputeType, GraphBuilder, Value } from "./onnx/graph_builder.ts";
-import { dequantized, quantizedLinear } from "./onnx/quantized_linear.ts";
+import { dequantized, quantizedLinear, type ScaledMatrix, scaledMatrix } from "./onnx/quantized_linear.ts";
 import { upsampleConv } from "./vae/upsample_conv.ts";
 
 /** What a convolution is. */
@@ -63,6 +63,14 @@ export class Layers {
   weight(name: string, shape: readonly number[]): Value {
     const location = this.#weights.locate(name, shape);
     return location.quantized ? dequantized(this.graph, location) : this.graph.weight(location, this.#dtype);
+  }
+
+  /** A weight [out, in], the scales of its rows apart where it is quantized. */
+  scaledMatrix(name: string, shape: readonly [output: number, input: number]): ScaledMatrix {
+    const location = this.#weights.locate(name, shape);
+    return location.quantized
+      ? scaledMatrix(this.graph, location)
+      : { values: this.graph.weight(location, this.#dtype) };
   }
 
   /** The low-rank branches beside a module. */

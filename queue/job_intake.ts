@@ -30,11 +30,15 @@ export interface JobIntakeOptions {
 
 /** A job may lose its worker this often; how often without getting further is counted where it is done. */
 const MOST_LOSSES = 1000;
+/** Each queue takes connections, and there is one for each combination of adapters. */
+const MOST_PASSING = 64;
 
 /** Takes jobs from queues, so that no more are held than can be done. */
 export class JobIntake {
   readonly #options: JobIntakeOptions;
   #workers = new Map<string, JobWorker>();
+  /** The queues that may be left, that of the latest job at the end. */
+  #passing = new Set<string>();
   #running = new Map<string, AbortController>();
   #isClosing = false;
 
@@ -53,8 +57,13 @@ export class JobIntake {
     return this.#running.size;
   }
 
-  /** Takes jobs from a queue too. */
-  async listen(queue: string): Promise<void> {
+  /**
+   * Takes jobs from a queue too.
+   *
+   * @param queue The queue.
+   * @param mayLeave Whether the queue may be left for newer ones: whoever waits there asks again.
+   */
+  async listen(queue: string, mayLeave: boolean = false): Promise<void> {
     if (this.#isClosing || this.#workers.has(queue)) return;
     const { backend, lanes, leaseMs } = this.#options;
     const worker = backend.worker(queue, (job, token) => this.#take(worker, job, token), {
@@ -70,12 +79,17 @@ export class JobIntake {
       for (const job of jobs) this.cancel(queue, job);
     });
     await worker.waitUntilReady();
+    if (!mayLeave) return;
+    this.#passing.add(queue);
+    const [oldest] = this.#passing;
+    if (this.#passing.size > MOST_PASSING) await this.leave(oldest!);
   }
 
   /** Takes no more jobs from a queue. */
   async leave(queue: string): Promise<void> {
     const worker = this.#workers.get(queue);
     this.#workers.delete(queue);
+    this.#passing.delete(queue);
     if (worker) await this.#options.backend.end(worker);
   }
 
@@ -99,6 +113,7 @@ export class JobIntake {
       await worker.pause(true);
       return await giveBack(job, token);
     }
+    if (this.#passing.delete(worker.name)) this.#passing.add(worker.name);
     const controller = new AbortController();
     this.#running.set(name, controller);
     if (this.#running.size >= lanes) await this.#pauseBut(worker);

@@ -93,6 +93,17 @@ export const preparedElsewhereSchema = z.object({
   data: z.string(),
 });
 
+/**
+ * A node waits to be prepared in a queue that is named by adapters too. There are as many of these as combinations of
+ * adapters, so that each worker finds out for itself whether it has what this one takes.
+ */
+export const wantedSchema = z.object({
+  /** The queue of the preparation. */
+  queue: z.string(),
+  /** The preparation's data, as JSON. */
+  data: z.string(),
+});
+
 /** A node that a worker prepares. */
 export type PreparationJob = z.infer<typeof preparationJobSchema>;
 

@@ -13,34 +13,45 @@ import type { Preparation } from "../graph/executors/executor.ts";
 import type { Stage } from "../stages/stage.ts";
 import { MESSAGES_VERSION } from "./messages.ts";
 
-/** The parameters by which stages name checkpoints, where they are so called. */
-const namedModels = z.object({
-  model: z.string().optional().catch(undefined),
-  transformer: z.string().optional().catch(undefined),
-}).catch({});
+const name = z.string().optional().catch(undefined);
 
-/** The checkpoints that a node names. */
+/** The parameters by which stages name checkpoints and adapters, where they are so called. */
+const namedModels = z.object({
+  model: name,
+  transformer: name,
+  controlnet: name,
+  vae: name,
+  loras: z.array(z.object({ name: z.string() })).catch([]),
+}).catch({ loras: [] });
+
+/** The checkpoints and adapters that a node names. */
 export interface NamedModels {
   readonly model?: string | undefined;
   readonly transformer?: string | undefined;
+  /** LoRAs, a ControlNet, another autoencoder: sorted, each once. */
+  readonly extras?: readonly string[] | undefined;
 }
 
-/** Reads which checkpoints the parameters of a node name. */
+/** Reads which checkpoints and adapters the parameters of a node name. */
 export function modelsNamed(parameters: unknown): NamedModels {
-  return namedModels.parse(parameters);
+  const { model, transformer, controlnet, vae, loras } = namedModels.parse(parameters);
+  const extras = [controlnet, vae, ...loras.map(({ name }) => name)].filter((extra) => extra !== undefined);
+  return { model, transformer, extras: [...new Set(extras)].sort() };
 }
 
 /**
- * The queue of the preparations of a stage: for workers that have its code in this version, and models of these names.
+ * The queue of the preparations of a stage: for workers that have its code in this version, and models and adapters of
+ * these names.
  *
  * @param stage The stage.
- * @param models The checkpoints that the node names.
+ * @param models The checkpoints and adapters that the node names.
  */
 export async function preparationQueue(
   { name, version }: Pick<Stage, "name" | "version">,
-  { model = "", transformer = "" }: NamedModels,
+  { model = "", transformer = "", extras = [] }: NamedModels,
 ): Promise<string> {
-  const hash = await hashJson({ messages: MESSAGES_VERSION, name, version, model, transformer });
+  const named = { messages: MESSAGES_VERSION, name, version, model, transformer };
+  const hash = await hashJson(extras.length === 0 ? named : { ...named, extras });
   return `prepare.${readable(name)}.${readable(model)}.${hash.slice(0, 16)}`;
 }
 

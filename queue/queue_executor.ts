@@ -64,6 +64,8 @@ interface Connections {
   readonly backend: QueueBackend;
   readonly control: JobEventWriter;
   readonly channels: Map<string, Promise<JobChannel>>;
+  /** When workers were told of a queue that is named by adapters, in milliseconds since 1970. */
+  readonly announced: Map<string, number>;
 }
 
 /** A job is tried so often where its environment fails, and each time after a longer wait. */
@@ -75,6 +77,8 @@ const KEPT_RUNS = {
   removeOnComplete: { age: 3600, count: 1000 },
   removeOnFail: { age: 86_400, count: 1000 },
 };
+/** Workers are told of a queue that is named by adapters no more often than this, for those that come later. */
+const ANNOUNCE_MS = 3000;
 /** Connections that nobody uses are closed after this time. */
 const IDLE_MS = 1000;
 /** A worker that is asked to stop a job is asked again, and given up after a while. */
@@ -122,8 +126,16 @@ export class QueueExecutor implements Executor {
     const models = modelsNamed(parameters);
     const queue = await preparationQueue(stage, models);
     const told = [models.model, models.transformer].filter((name) => name !== undefined);
+    const { extras = [] } = models;
     const who = `the stage "${stage.name}" in version ${stage.version}` +
-      (told.length > 0 ? ` with the model "${told.join('" and "')}"` : "");
+      (told.length > 0 ? ` with the model "${told.join('" and "')}"` : "") +
+      (extras.length > 0 ? ` and "${extras.join('" and "')}"` : "");
+    const announce = async ({ control, announced }: Connections): Promise<void> => {
+      if (extras.length === 0 || Date.now() - (announced.get(queue) ?? 0) < ANNOUNCE_MS) return;
+      announced.set(queue, Date.now());
+      const content = JSON.stringify(parseValue(preparationJobSchema, task));
+      await control.publishEvent({ eventName: "wanted", queue, data: content });
+    };
     const { preparation, runQueue } = await this.#use(async (connections) => {
       const channel = await openChannel(connections, queue);
       const data = parseValue(preparationJobSchema, asJson({ ...task, trace: traceHere() }));
@@ -131,28 +143,29 @@ export class QueueExecutor implements Executor {
         const jobId = crypto.randomUUID();
         const { priority } = this.#address;
         await channel.queue.add(stage.name, data, { jobId, priority, ...ATTEMPTS, ...KEPT_PREPARATIONS });
+        await announce(connections);
         return jobId;
       };
-      const end = await this.#await(connections, channel, ask, { signal, who });
+      const end = await this.#await(connections, channel, ask, { signal, who, announce });
       return parseValue(preparedSchema, end);
     });
+    const prepared = { node, task, preparation, queue, runQueue, who, announce };
     return {
       ...preparation,
       execute: (artifacts, options) =>
-        this.#use((connections) =>
-          this.#execute({ node, task, preparation, queue, runQueue, who }, artifacts, options, connections)
-        ),
+        this.#use((connections) => this.#execute(prepared, artifacts, options, connections)),
     };
   }
 
   async #execute(
-    { node, task, preparation, queue, runQueue, who }: {
+    { node, task, preparation, queue, runQueue, who, announce }: {
       readonly node: PrepareRequest["node"];
       readonly task: object;
       readonly preparation: Preparation;
       readonly queue: string;
       readonly runQueue: string;
       readonly who: string;
+      readonly announce: (connections: Connections) => Promise<void>;
     },
     inputs: Readonly<Record<string, IdentifiedArtifact>>,
     { signal, store, report, snapshots, previews }: ExecuteOptions,
@@ -194,6 +207,7 @@ export class QueueExecutor implements Executor {
       await this.#await(connections, channel, ask, {
         signal,
         who,
+        announce,
         onReport(told) {
           if (told.type === "snapshot") {
             keeping = keeping.then(() => snapshots?.keep({ id: told.id }));
@@ -221,7 +235,10 @@ export class QueueExecutor implements Executor {
     connections: Connections,
     channel: JobChannel,
     ask: () => Promise<string>,
-    { signal, who, onReport, onWait }: FollowOptions & { readonly who: string },
+    { signal, who, announce, onReport, onWait }: FollowOptions & {
+      readonly who: string;
+      readonly announce: (connections: Connections) => Promise<void>;
+    },
   ): Promise<unknown> {
     for (;;) {
       const id = await ask();
@@ -232,6 +249,7 @@ export class QueueExecutor implements Executor {
           signal,
           onReport,
           onWait: async () => {
+            await announce(connections);
             if (await channel.queue.getWorkersCount() > 0) {
               unservedSince = undefined;
               return;
@@ -317,7 +335,12 @@ export class QueueExecutor implements Executor {
       const backend = await QueueBackend.connect(this.#address, ({ message }) => {
         this.#options.onWarning?.(`The queue at ${this.name}: ${message}`);
       });
-      return { backend, control: backend.eventWriter(CONTROL_QUEUE), channels: new Map() };
+      return {
+        backend,
+        control: backend.eventWriter(CONTROL_QUEUE),
+        channels: new Map(),
+        announced: new Map(),
+      };
     } catch (error) {
       // The next run tries again.
       this.#connections = undefined;

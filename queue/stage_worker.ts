@@ -23,8 +23,9 @@ import {
   preparationJobSchema,
   preparedElsewhereSchema,
   preparedSchema,
+  wantedSchema,
 } from "./messages.ts";
-import { type NamedModels, preparationQueue, runQueueOf } from "./model_identity.ts";
+import { modelsNamed, type NamedModels, preparationQueue, runQueueOf } from "./model_identity.ts";
 import { doJob } from "./taken_job.ts";
 
 /** How a worker is set up. */
@@ -37,6 +38,8 @@ export interface StageWorkerOptions {
   readonly stages: readonly string[];
   /** Names of the models that it has. */
   readonly models: readonly string[];
+  /** Names of the LoRAs that it has. */
+  readonly adapters?: readonly string[] | undefined;
   /** The store that it shares with those who ask for runs. */
   readonly store: RunStore;
   /** Runs the stages, anywhere but in this thread. */
@@ -74,6 +77,8 @@ export class StageWorker implements AsyncDisposable {
   readonly #control: { readonly events: JobEvents; readonly writer: JobEventWriter };
   #prepared = new Map<string, PreparedNode>();
   #refused = new Set<string>();
+  /** Queues of which this worker is finding out whether it can take their jobs. */
+  #considered = new Set<string>();
 
   private constructor(options: StageWorkerOptions, backend: QueueBackend) {
     this.#options = options;
@@ -145,6 +150,10 @@ export class StageWorker implements AsyncDisposable {
         void this.#learn(told.runQueue, JSON.parse(told.data));
       }
     });
+    events.on<ControlEvents>("wanted", (event: object) => {
+      const told = wantedSchema.safeParse(event).data;
+      if (told) void this.#consider(told.queue, JSON.parse(told.data));
+    });
     await events.waitUntilReady();
     const queues = await this.#preparationQueues();
     // What was prepared before tells where jobs may wait.
@@ -170,6 +179,29 @@ export class StageWorker implements AsyncDisposable {
     );
   }
 
+  /** Takes preparations from a queue that is named by adapters too, if this machine has them. */
+  async #consider(queue: string, data: unknown): Promise<void> {
+    if (this.#preparations.queues.includes(queue) || this.#considered.has(queue)) return;
+    const content = preparationJobSchema.safeParse(data).data;
+    if (!content || !this.#options.stages.includes(content.stage)) return;
+    const { model, transformer, extras = [] } = modelsNamed(content.parameters);
+    const { models, adapters = [] } = this.#options;
+    const isHere = [model, transformer].every((name) => name === undefined || models.includes(name)) &&
+      extras.every((name) => models.includes(name) || adapters.includes(name));
+    const named = { model, transformer, extras };
+    if (!isHere || await preparationQueue(this.#stage(content), named) !== queue) return;
+    this.#considered.add(queue);
+    try {
+      await this.#preparations.listen(queue, true);
+      const prepared = await this.#prepare(content, new AbortController().signal);
+      await this.#runs.listen(await runQueueOf(this.#stage(content), prepared), true);
+    } catch {
+      // What is refused is told to those who asked.
+    } finally {
+      this.#considered.delete(queue);
+    }
+  }
+
   /** Takes jobs from a queue if this machine prepares the same node for the same queue. */
   async #learn(runQueue: string, data: unknown): Promise<void> {
     if (this.#runs.queues.includes(runQueue) || this.#refused.has(runQueue)) return;
@@ -177,8 +209,9 @@ export class StageWorker implements AsyncDisposable {
     if (!content) return;
     try {
       const prepared = await this.#prepare(content, new AbortController().signal);
-      if (await runQueueOf(this.#stage(content), prepared) === runQueue) await this.#runs.listen(runQueue);
-      else this.#refused.add(runQueue);
+      if (await runQueueOf(this.#stage(content), prepared) === runQueue) {
+        await this.#runs.listen(runQueue, true);
+      } else this.#refused.add(runQueue);
     } catch {
       // What cannot be prepared here is not run here.
       this.#refused.add(runQueue);
@@ -190,7 +223,7 @@ export class StageWorker implements AsyncDisposable {
     try {
       const prepared = await this.#prepare(data, signal);
       const runQueue = await runQueueOf(this.#stage(data), prepared);
-      await this.#runs.listen(runQueue);
+      await this.#runs.listen(runQueue, true);
       // Others may need to know, and those who asked need not wait for it.
       this.#control.writer.publishEvent({
         eventName: "prepared",
@@ -267,6 +300,7 @@ function namings({ parameters }: Stage, models: readonly string[]): NamedModels[
 interface ControlEvents extends QueueEventsListener {
   cancel: (event: object) => void;
   prepared: (event: object) => void;
+  wanted: (event: object) => void;
 }
 
 /** What tells prepared nodes apart. */

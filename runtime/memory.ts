@@ -36,6 +36,22 @@ export function memoryFigures(): MemoryFigures {
 }
 
 /**
+ * Resident memory of another process of this machine.
+ *
+ * @param pid The process.
+ * @returns Bytes; `undefined` where it has ended, and on systems other than Linux.
+ */
+export function residentBytesOf(pid: number): number | undefined {
+  if (platform !== "linux") return undefined;
+  try {
+    const [, kilobytes] = /^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+    return kilobytes === undefined ? undefined : 1024 * Number(kilobytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
  * Makes the peak start again from what is resident now.
  *
  * @returns Whether the system can do so: on Linux, unless a sandbox forbids it.

@@ -25,6 +25,9 @@ export type { Device };
 /** The process may grow by so much before memory is given back, which takes some 20 ms. */
 const GROWTH_BYTES = 16e6;
 
+/** What {@linkcode ModelGraph.byteProductProbe} gave. */
+let byteProductsOverflow: Promise<boolean> | undefined;
+
 /** How the runtime works. */
 export interface OnnxRuntimeNodeOptions {
   /**
@@ -115,7 +118,8 @@ export class OnnxRuntimeNode implements Runtime {
     const started = performance.now();
     let session: InferenceSession;
     try {
-      session = await InferenceSession.create(graph.bytes, this.#sessionOptions(graph, options));
+      const overflows = await this.#overflows(graph.byteProductProbe);
+      session = await InferenceSession.create(graph.bytes, this.#sessionOptions(graph, options, overflows));
     } catch (cause) {
       const missing = missingReason(this.device, reason(cause));
       if (missing !== undefined) throw new DeviceError(this.device, missing, { cause });
@@ -153,11 +157,26 @@ export class OnnxRuntimeNode implements Runtime {
     this.#meter.gaveBack();
   }
 
-  #sessionOptions(graph: ModelGraph, options: OpenOptions): InferenceSession.SessionOptions {
+  /** Whether products of bytes overflow on this processor, which is tried once. */
+  async #overflows(probe: ModelGraph | undefined): Promise<boolean> {
+    if (probe === undefined || !this.traits.hostMemory) return false;
+    return await (byteProductsOverflow ??= (async () => {
+      const session = await InferenceSession.create(probe.bytes, this.#sessionOptions(probe, {}, false));
+      const { overflows } = await session.run({});
+      await session.release();
+      return Number(overflows?.data[0]) === 1;
+    })());
+  }
+
+  #sessionOptions(
+    graph: ModelGraph,
+    options: OpenOptions,
+    overflows: boolean,
+  ): InferenceSession.SessionOptions {
     const { provider, index } = providerOf(this.device);
     return {
       executionProviders: [index === undefined ? provider : { name: provider, deviceId: index }],
-      graphOptimizationLevel: graph.multipliesBytes
+      graphOptimizationLevel: graph.byteProductProbe
         ? "extended"
         : graph.prepareWeights
         ? "basic"
@@ -168,13 +187,13 @@ export class OnnxRuntimeNode implements Runtime {
       ...(this.#threads === undefined ? {} : { intraOpNumThreads: this.#threads }),
       extra: {
         // It gives weights that are dequantized zero points of a shape that is refused.
-        ...(graph.multipliesBytes
+        ...(graph.byteProductProbe
           ? { optimization: { disable_specified_optimizers: "QDQS8ToU8Transformer" } }
           : {}),
         session: {
           disable_prepacking: graph.prepareWeights ? "0" : "1",
-          // Is a change of graphs of the level "extended", and does nothing to processors with VNNI.
-          ...(graph.multipliesBytes ? { x64quantprecision: "1" } : {}),
+          // Is a change of graphs of the level "extended".
+          ...(overflows ? { x64quantprecision: "1" } : {}),
           // Else a session's idle threads take the cores from the next session for a while.
           force_spinning_stop: "1",
           ...(graph.weightsFolder === undefined

@@ -30,12 +30,10 @@ export interface ModelGraph {
    */
   readonly prepareWeights?: boolean;
   /**
-   * Whether it multiplies unsigned with signed bytes. Processors without VNNI add pairs of such products up in 16 bits,
-   * which overflow: there ONNX Runtime makes the signed bytes unsigned.
-   *
-   * @default {false}
+   * Where it multiplies unsigned with signed bytes: a graph whose output `overflows` tells whether that overflows on the
+   * processor. There ONNX Runtime makes the signed bytes unsigned, which takes twice the time.
    */
-  readonly multipliesBytes?: boolean;
+  readonly byteProductProbe?: ModelGraph;
 }
 
 /** How a graph is opened. */

@@ -29,6 +29,7 @@ import { documentRoutes } from "./routes/document.ts";
 import { editRoutes, EDITS_PATH } from "./routes/edits.ts";
 import { imageRoutes } from "./routes/images.ts";
 import { jobRoutes } from "./routes/jobs.ts";
+import { loadedModelRoutes } from "./routes/loaded_models.ts";
 import { loraRoutes } from "./routes/loras.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { operationRoutes } from "./routes/operation.ts";
@@ -68,6 +69,7 @@ export function apiRoutes(context: ServerContext) {
     .route("/", imageRoutes(context))
     .route("/", editRoutes(context))
     .route("/", uploadRoutes(context))
+    .route("/", loadedModelRoutes(context))
     .route("/", modelRoutes(context))
     .route("/", loraRoutes(context))
     .route("/", jobRoutes(context))

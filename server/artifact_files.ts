@@ -29,10 +29,19 @@ export interface ArtifactFile {
   readonly size: number;
 }
 
+/** Where artifacts are that the folder holds copies of. */
+export interface SharedArtifacts {
+  /** Copies an artifact into the folder. Tells whether it is there now. */
+  fetch(id: string): Promise<boolean>;
+  /** Copies an artifact of the folder to where the others are. */
+  send(id: string): Promise<void>;
+}
+
 /** Sends and receives the files of a folder store. */
 export class ArtifactFiles {
   #folder: string;
   #quota: StoreQuota;
+  #shared: SharedArtifacts | undefined;
   #whole = new Map<string, string>();
   #looks = new Map<string, Promise<ArtifactFile | undefined>>();
   #hashing = new Slots(HASHED_AT_ONCE);
@@ -40,10 +49,12 @@ export class ArtifactFiles {
   /**
    * @param folder The store's folder.
    * @param quota Limits how much may be received.
+   * @param shared Where the artifacts are, if the folder holds copies alone.
    */
-  constructor(folder: string, quota: StoreQuota) {
+  constructor(folder: string, quota: StoreQuota, shared?: SharedArtifacts) {
     this.#folder = folder;
     this.#quota = quota;
+    this.#shared = shared;
   }
 
   /**
@@ -54,9 +65,14 @@ export class ArtifactFiles {
    */
   find(id: string): Promise<ArtifactFile | undefined> {
     // Many requests for one artifact read it once.
-    const look = this.#looks.get(id) ?? this.#find(id).finally(() => this.#looks.delete(id));
+    const look = this.#looks.get(id) ?? this.#findOrFetch(id).finally(() => this.#looks.delete(id));
     this.#looks.set(id, look);
     return look;
+  }
+
+  async #findOrFetch(id: string): Promise<ArtifactFile | undefined> {
+    const found = await this.#find(id);
+    return found || !await this.#shared?.fetch(id) ? found : await this.#find(id);
   }
 
   async #find(id: string): Promise<ArtifactFile | undefined> {
@@ -122,6 +138,7 @@ export class ArtifactFiles {
     let isKept = false;
     try {
       await writeAtomically(path, checked(body, { id, limits, written: temporary, take }), { temporary });
+      await this.#shared?.send(id);
       isKept = true;
     } finally {
       this.#quota.settle(taken, isKept);

@@ -4,12 +4,13 @@
  * @module
  */
 
-import type { FolderStore } from "../artifacts/store/folder_store.ts";
+import type { RunStore } from "../artifacts/store/store.ts";
 import type { StageRegistry } from "../stages/registry.ts";
 import type { ArtifactFiles } from "./artifact_files.ts";
 import type { Engine } from "./engine/engine.ts";
 import type { Jobs } from "./jobs/jobs.ts";
 import type { Limits } from "./limits.ts";
+import type { PictureOrder } from "./pictures/picture_order.ts";
 import type { Pictures } from "./pictures/pictures.ts";
 import type { PictureLinks } from "./picture_links.ts";
 import type { PublicAddress } from "./public_address.ts";
@@ -39,14 +40,27 @@ export interface ServerContext {
   /** Jobs in flight and jobs that have ended. */
   readonly jobs: Jobs;
   /** The store: what was made, and how. */
-  readonly store: FolderStore;
+  readonly store: RunStore;
   /** The store's files. */
   readonly artifacts: ArtifactFiles;
   /** Makes links to pictures that need no API key. */
   readonly links: PictureLinks;
+  /**
+   * Makes links to pictures in S3, where the store is there: they lead past the server. Gives none for a picture that is
+   * not there.
+   */
+  readonly publish?: ((order: PictureOrder) => Promise<string | undefined>) | undefined;
   /** Milliseconds between two signs of life in a stream of events. */
   readonly heartbeatMs: number;
 }
+
+/** What requests are held against, also where no server runs them. */
+export type PlanningContext =
+  & Pick<
+    ServerContext,
+    "limits" | "models" | "decoders" | "transformers" | "controlnets" | "loras" | "registry"
+  >
+  & { readonly engine: Pick<Engine, "check" | "keepsHosts" | "hosts"> };
 
 /** What the server knows of the request at hand. */
 export interface ServerEnv {

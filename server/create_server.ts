@@ -9,6 +9,9 @@ import { defaultStoreFolder } from "../artifacts/store/default_folder.ts";
 import { toPixstageError } from "../errors/foreign_error.ts";
 import { PixstageError } from "../errors/pixstage_error.ts";
 import { FolderStore } from "../artifacts/store/folder_store.ts";
+import { MirroredStore } from "../artifacts/store/mirrored_store.ts";
+import type { S3Store } from "../artifacts/store/s3_store.ts";
+import { storedOrigin } from "../graph/lineage.ts";
 import { listModels } from "../hub/list_models.ts";
 import type { Residency } from "../models/segments.ts";
 import type { Device } from "../runtime/device.ts";
@@ -23,12 +26,15 @@ import type { ModelEntry } from "../hub/listed_models.ts";
 import { HostedEngine } from "./engine/hosted_engine.ts";
 import { JobStore } from "./jobs/job_store.ts";
 import { Jobs } from "./jobs/jobs.ts";
+import { KeptArtifacts } from "./jobs/kept_artifacts.ts";
 import { StoreSpace } from "./jobs/store_space.ts";
 import { type Limits, limitsWith } from "./limits.ts";
 import { type Log, noLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
-import { PictureLinks } from "./picture_links.ts";
+import { LINK_SECONDS, PictureLinks } from "./picture_links.ts";
+import type { PictureOrder } from "./pictures/picture_order.ts";
 import { Pictures } from "./pictures/pictures.ts";
+import { publish } from "./pictures/publish.ts";
 import { clientAddr, parseBasePath, proxyTrust, publicAddress } from "./public_address.ts";
 import { servedLoras } from "./served_loras.ts";
 import { describeModels } from "./served_models.ts";
@@ -63,6 +69,18 @@ export interface ServerOptions {
    * @default {PIXSTAGE_STORE, else a folder in the user's cache}
    */
   readonly store?: string | undefined;
+  /**
+   * The store that the server shares with others, in S3. The folder then keeps the jobs, and copies of artifacts.
+   *
+   * @default {none: the folder is the store}
+   */
+  readonly bucket?: S3Store | undefined;
+  /**
+   * Seconds that links to pictures are good for, a week at most: where the server has an API key, or its store is in S3.
+   *
+   * @default {3600}
+   */
+  readonly linkSeconds?: number | undefined;
   /**
    * Graphs that run at once.
    *
@@ -118,6 +136,13 @@ export interface ServerOptions {
    * @default {nothing is removed}
    */
   readonly storeMaxAgeMs?: number | undefined;
+  /**
+   * Milliseconds that a process that has run stages stays, with the weights that it holds, unless a request
+   * says otherwise.
+   *
+   * @default {Infinity}
+   */
+  readonly keepAliveMs?: number | undefined;
   /** Bounds that differ from those of `DEFAULT_LIMITS`. */
   readonly limits?: Partial<Limits> | undefined;
   /** The key that requests must carry; none otherwise. */
@@ -215,6 +240,8 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     storeBytes,
     storeMaxAgeMs,
     log = noLog,
+    bucket,
+    linkSeconds = LINK_SECONDS,
     plugins = [],
     maxMemory,
     maxGpuMemory,
@@ -249,6 +276,8 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
   );
   const residency = options.residency ?? (weightBytes <= SMALL_BYTES ? "resident" : undefined);
   const workers = options.queue === undefined ? undefined : await queueWorkers(options.queue, log);
+  const files = new FolderStore(store);
+  const shared = bucket && new MirroredStore(bucket, files);
   const engine = options.engine ??
     new HostedEngine({
       executor: workers,
@@ -262,12 +291,13 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
       })),
       loras: loras.map(({ name, reference }) => ({ name, reference })),
       store,
+      results: shared ?? files,
       lanes: lanes ?? (workers ? QUEUE_LANES : undefined),
       devices: typeof device === "string" ? [device] : device,
       threads,
       residency,
+      keepAliveMs: options.keepAliveMs,
     });
-  const files = new FolderStore(store);
   const metrics = new Metrics();
   const spans = new RunSpans();
   const quota = new StoreQuota(files, {
@@ -276,11 +306,12 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     inUse: () => jobs.artifactsInUse(),
     log,
   });
+  const kept = new KeptArtifacts(files, () => jobs.starredArtifacts(), log);
   const jobs: Jobs = new Jobs({
     engine,
     limits,
     store: new JobStore(join(store, "jobs.sqlite"), log),
-    space: new StoreSpace(files),
+    space: new StoreSpace(files, shared ?? files),
     observer: {
       ordered: (jobRun) => spans.ordered(jobRun),
       began: (jobRun) => spans.began(jobRun),
@@ -289,9 +320,11 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
         metrics.event(event);
         spans.event(event, jobRun);
       },
+      starred: () => kept.changed(),
       ended(job) {
         metrics.ended(job);
         quota.grown();
+        if (job.starred) kept.changed();
         const { id, kind, status, error } = job;
         log("job", {
           id,
@@ -308,9 +341,10 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     },
   });
   metrics.watch(jobs);
+  metrics.watchHosts(() => engine.hosts());
   if (workers) metrics.watchQueues(() => workers.depths());
-  const artifacts = new ArtifactFiles(store, quota);
-  const pictures = new Pictures(store, artifacts, limits);
+  const artifacts = new ArtifactFiles(store, quota, shared);
+  const pictures = new Pictures(store, artifacts, limits, shared && ((id) => storedOrigin(id, shared)));
   const context = {
     limits,
     models,
@@ -322,9 +356,10 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     engine,
     pictures,
     jobs,
-    store: files,
+    store: shared ?? files,
     artifacts,
-    links: new PictureLinks(apiKey),
+    links: new PictureLinks(apiKey, linkSeconds),
+    publish: bucket && ((order: PictureOrder) => publish(order, bucket, pictures, linkSeconds)),
     heartbeatMs,
   };
   const app = createApp({ context, apiKey, allowedHosts, basePath, corsOrigins, metrics, log });
@@ -339,6 +374,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
       metrics.close();
       pictures.close();
       await quota.close();
+      await kept.close();
       await jobs.close();
     },
   };

@@ -23,7 +23,7 @@ import {
   unknownModel,
 } from "./check_graph.ts";
 import { ApiError } from "./api_error.ts";
-import type { ServerContext } from "./context.ts";
+import type { PlanningContext, ServerContext } from "./context.ts";
 import type { JobOrder } from "./jobs/jobs_options.ts";
 import type { ResumeRequest } from "./schemas/job_request.ts";
 import type { ServedModel } from "./served_models.ts";
@@ -41,10 +41,7 @@ export function findModel(
 
 /** The names that stages may give for a model. */
 export function modelNames(
-  { models, decoders, transformers, controlnets, loras }: Pick<
-    ServerContext,
-    "models" | "decoders" | "transformers" | "controlnets" | "loras"
-  >,
+  { models, decoders, transformers, controlnets, loras }: Omit<PlanningContext, "engine">,
 ): ModelNames {
   const names = (served: readonly { readonly name: string }[]) => served.map(({ name }) => name);
   return { whole: names(models), decoders, transformers, controlnets, loras: names(loras) };
@@ -72,7 +69,7 @@ export interface RequestPictures {
  */
 export function pictureGraph(
   request: PictureRequestInput,
-  context: ServerContext,
+  context: Omit<PlanningContext, "engine">,
   path: readonly string[],
   pictures: RequestPictures = {},
 ): GraphDocument {
@@ -136,6 +133,9 @@ export async function resumedGraph(
   return checkGraph(resumed.graph, { limits, models: modelNames(context), registry }, path);
 }
 
+const KEPT_IN_VAIN =
+  "Parameter keep_alive has no effect as the workers of a queue run the stages and was ignored";
+
 /** Milliseconds that checking a graph may take. */
 const CHECK_MS = 60_000;
 
@@ -150,7 +150,7 @@ export async function orderOf(
     readonly graph: GraphDocument;
     readonly warnings?: readonly string[];
   },
-  { engine, limits }: Pick<ServerContext, "engine" | "limits">,
+  { engine, limits }: Pick<PlanningContext, "engine" | "limits">,
 ): Promise<JobOrder> {
   let found;
   try {
@@ -162,9 +162,12 @@ export async function orderOf(
   requirePictures(found.pictures, limits, order.kind === "picture" ? "request" : "graph");
   // What tells runs apart is the graph, where it begins, and what it reports.
   const { graph, previews, snapshots = null, saved = null, warnings = [] } = order;
+  const isKeptInVain = order.keepAliveMs !== undefined && !engine.keepsHosts;
   return {
     ...order,
-    warnings: [...new Set([...warnings, ...found.warnings])],
+    warnings: [
+      ...new Set([...warnings, ...(isKeptInVain ? [KEPT_IN_VAIN] : []), ...found.warnings]),
+    ],
     key: canonicalJson(asJson({ graph, previews, snapshots, saved })),
   };
 }

@@ -46,6 +46,8 @@ export interface Limits {
   readonly maxHeaderBytes: number;
   /** Finished jobs that are kept; older ones are forgotten. */
   readonly keptJobs: number;
+  /** Jobs that may be starred. They are kept beside the others until they are removed. */
+  readonly maxStarred: number;
   /** Jobs on one page of a list. */
   readonly maxPage: number;
   /** Largest body of a request that carries picture files, in bytes. */
@@ -78,6 +80,7 @@ export const DEFAULT_LIMITS: Limits = {
   maxArtifactBytes: 1 << 29,
   maxHeaderBytes: 1 << 17,
   keptJobs: 1000,
+  maxStarred: 1000,
   maxPage: 100,
   maxUploadBytes: 1 << 25,
   maxPictures: 64,

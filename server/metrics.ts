@@ -7,7 +7,9 @@
 import { memoryUsage } from "node:process";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { RunEvent } from "../graph/events.ts";
+import type { WarmHost } from "../graph/hosts/warm_hosts.ts";
 import type { QueueDepth } from "../queue/queue_executor.ts";
+import { residentBytesOf } from "../runtime/memory.ts";
 import { EventLoopWatch } from "./event_loop_watch.ts";
 import type { Job } from "./jobs/job.ts";
 import type { Jobs } from "./jobs/jobs.ts";
@@ -104,6 +106,39 @@ export class Metrics {
     };
     gauge("pixstage_jobs_waiting", "Jobs that wait.", () => jobs.waiting);
     gauge("pixstage_jobs_running", "Runs under way.", () => jobs.running);
+  }
+
+  /** Watches the processes that run stages. */
+  watchHosts(look: () => readonly WarmHost[]): void {
+    new Gauge({
+      name: "pixstage_hosts",
+      help: "Processes that run stages, or wait for some.",
+      labelNames: ["state"],
+      registers: [this.#registry],
+      collect() {
+        const busy = look().filter(({ isBusy }) => isBusy).length;
+        this.set({ state: "busy" }, busy);
+        this.set({ state: "idle" }, look().length - busy);
+      },
+    });
+    new Gauge({
+      name: "pixstage_hosts_resident_memory_bytes",
+      help: "Resident memory of these processes together (Linux).",
+      registers: [this.#registry],
+      collect() {
+        this.set(look().reduce((sum, { pid }) => sum + (pid && residentBytesOf(pid) || 0), 0));
+      },
+    });
+    new Gauge({
+      name: "pixstage_models_loaded",
+      help: "Processes that hold weights of a model.",
+      labelNames: ["model"],
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        for (const { models } of look()) models.forEach((model) => this.inc({ model }));
+      },
+    });
   }
 
   /** Watches the queues that workers take jobs from. */

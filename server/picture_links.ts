@@ -7,18 +7,23 @@
 
 import { createHmac, timingSafeEqual } from "node:crypto";
 
-/** Seconds that a link is good for, as long as OpenAI's own. */
-const LIFETIME = 3600;
+/** Seconds that a link is good for unless the operator says otherwise, as long as OpenAI's own. */
+export const LINK_SECONDS = 3600;
 
 const PICTURE = /^\/v1\/artifacts\/[0-9a-f]{64}\/images\/\d{1,3}$/;
 
 /** Makes and checks links to pictures. */
 export class PictureLinks {
   #key: string | undefined;
+  #seconds: number;
 
-  /** @param apiKey The server's API key, with which links are signed. Without one they are plain. */
-  constructor(apiKey: string | undefined) {
+  /**
+   * @param apiKey The server's API key, with which links are signed. Without one they are plain.
+   * @param seconds How long a link is good for.
+   */
+  constructor(apiKey: string | undefined, seconds: number = LINK_SECONDS) {
     this.#key = apiKey;
+    this.#seconds = seconds;
   }
 
   /**
@@ -31,7 +36,7 @@ export class PictureLinks {
   link(path: string, query: URLSearchParams): string {
     const signed = new URLSearchParams(query);
     if (this.#key !== undefined) {
-      signed.set("expires", String(Math.floor(Date.now() / 1000) + LIFETIME));
+      signed.set("expires", String(Math.floor(Date.now() / 1000) + this.#seconds));
       signed.set("signature", this.#sign(this.#key, path, signed).toString("hex"));
     }
     return signed.size === 0 ? path : `${path}?${signed}`;

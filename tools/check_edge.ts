@@ -3,6 +3,8 @@
  * marked files reach neither Node's modules nor unmarked files, and all of them type-check against DOM libraries alone.
  * The idea is denoland/std's browser check.
  *
+ * With `--list` it prints the files that carry the mark.
+ *
  * @module
  */
 
@@ -30,7 +32,7 @@ const ENTRIES = ["web.ts"];
 /** Files of the folders that need a disk or a process, and say so by having no mark. */
 const UNMARKED = [
   /^artifacts\/(atomically|disk|disk_room|file_lock|output_file|proxy)\.ts$/,
-  /^artifacts\/store\/(default_folder|folder_\w+|usable_store)\.ts$/,
+  /^artifacts\/store\/(default_folder|folder_\w+|mirrored_store|usable_store)\.ts$/,
   /^graph\/(fingerprint_memo|provenance_file)\.ts$/,
   /^graph\/executors\/process\.ts$/,
   /^graph\/hosts\/(local_place|parent_watch|process_main|worker_main)\.ts$/,
@@ -89,8 +91,15 @@ function checkTypes(files: readonly string[]): boolean {
   }
 }
 
+const print = (text: string): void => {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));
+};
 const files = [...FOLDERS.flatMap(sources), ...ENTRIES].filter((path) => !GENERATED.test(path));
 const marked = files.filter(isMarked);
+if (Deno.args.includes("--list")) {
+  print(marked.join("\n"));
+  Deno.exit();
+}
 const faults = [
   ...files.filter((path) => !isMarked(path) && !UNMARKED.some((allowed) => allowed.test(path)))
     .map((path) => `${path}: has no mark, and is not listed as one that needs a disk or a process`),
@@ -98,4 +107,4 @@ const faults = [
 ];
 for (const fault of faults) Deno.stderr.writeSync(new TextEncoder().encode(`${fault}\n`));
 if (faults.length > 0 || !checkTypes(marked)) Deno.exit(1);
-Deno.stdout.writeSync(new TextEncoder().encode(`${marked.length} files are edge-safe\n`));
+print(`${marked.length} files are edge-safe`);

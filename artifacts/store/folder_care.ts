@@ -5,6 +5,7 @@
  */
 
 import { rm, stat } from "node:fs/promises";
+import { readKept } from "./folder_kept.ts";
 import { leftovers, type Shard, shardFiles, SHARDS, type StoreFile } from "./folder_layout.ts";
 import { damageOf, type FolderStore } from "./folder_store.ts";
 
@@ -79,7 +80,7 @@ export interface CollectOptions {
 /**
  * Makes room: removes leftovers of crashed writers, and then what has not been used for the longest time, artifacts
  * first and records after, until the rest is no larger than asked for. A run that misses what was removed makes it
- * again.
+ * again. What a server keeps for its starred jobs stays.
  *
  * @param store The store.
  * @param maxBytes The most that may be left.
@@ -98,11 +99,12 @@ export async function collectGarbage(
     files.push(...found.sort((a, b) => a.usedAt - b.usedAt));
   }
   const oldest = Date.now() - maxAgeMs;
+  const kept = await readKept(store.folder);
   const left: StoreFile[] = [];
   let { bytes } = sizeOf(files);
   const most = bytes > maxBytes ? target : Infinity;
   for (const file of files) {
-    if (isNeeded(file) || bytes <= most && file.usedAt >= oldest) {
+    if (kept.has(file.id) || isNeeded(file) || bytes <= most && file.usedAt >= oldest) {
       left.push(file);
       continue;
     }

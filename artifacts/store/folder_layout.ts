@@ -5,6 +5,7 @@
  *     results/cd/cd34….json            what stages made, by key
  *     makers/ab/ab12….json             the key of the result that an artifact belongs to
  *     partial/HOST-PID-UUID            files that are being written
+ *     kept.json                        artifacts that collections spare
  *
  * @module
  */

@@ -41,6 +41,7 @@ const FOLDERS = {
   artifacts: ["artifacts/", ".safetensors"],
   results: ["results/", ".json"],
   makers: ["makers/", ".json"],
+  pictures: ["pictures/", ""],
 } as const;
 type Folder = keyof typeof FOLDERS;
 
@@ -158,19 +159,50 @@ export class S3Store implements RunStore {
   }
 
   async madeBy(id: string, options: StoreReadOptions = {}): Promise<StageRecord | undefined> {
-    const content = await this.#record("makers", id, options);
-    const key = sha256Schema.safeParse(content?.["key"]).data;
+    const key = await this.makerOf(id, options);
     return key === undefined ? undefined : await this.result(key, options);
   }
 
+  /** The key of the result that an artifact belongs to; `undefined` where nobody knows. */
+  async makerOf(id: string, options: StoreReadOptions = {}): Promise<string | undefined> {
+    const content = await this.#record("makers", id, options);
+    return sha256Schema.safeParse(content?.["key"]).data;
+  }
+
   /**
-   * An address from which anybody can read an artifact for a while.
+   * An address at which anybody can read or write an artifact for a while. Who passes bytes on holds them against the id.
    *
    * @param id The artifact.
    * @param seconds How long, a week at most.
+   * @param method What can be done there. Servers that know checksums take no bytes with another SHA-256: the request must
+   * carry {@linkcode uploadHeaders}.
    */
-  async signedUrl(id: string, seconds: number): Promise<string> {
-    return await this.#client.getPresignedUrl("GET", this.#key("artifacts", id), seconds);
+  async signedUrl(id: string, seconds: number, method: "GET" | "PUT" = "GET"): Promise<string> {
+    const headers = method === "PUT" ? uploadHeaders(id) : {};
+    return await this.#client.getPresignedUrl(method, this.#key("artifacts", id), seconds, {}, headers);
+  }
+
+  /**
+   * Keeps a picture file beside the artifacts, and gives an address from which anybody can read it for a while.
+   *
+   * @param name Its name, which says of what artifact it is and how it was written: the content under a name is one.
+   * @param type Its media type.
+   * @param seconds How long, a week at most.
+   * @param write Writes it where it is not there yet; undefined if there is no such picture.
+   */
+  async publish(
+    name: string,
+    type: string,
+    seconds: number,
+    write: () => Promise<Uint8Array | undefined>,
+  ): Promise<string | undefined> {
+    const key = `${this.#prefix}${FOLDERS.pictures[0]}${name}`;
+    if (await this.#size(key) === undefined) {
+      const bytes = await write();
+      if (!bytes) return undefined;
+      await this.#write(key, bytes, type);
+    }
+    return await this.#client.getPresignedUrl("GET", key, seconds);
   }
 
   /** The objects of a kind, with their sizes in bytes and the time in milliseconds since 1970 when they were put. */
@@ -195,9 +227,9 @@ export class S3Store implements RunStore {
    * @returns How many were removed and are left, and their bytes.
    */
   async collect(maxBytes: number): Promise<Record<"removed" | "left", { files: number; bytes: number }>> {
-    const all =
-      (await Promise.all([this.objects("artifacts"), this.objects("results"), this.objects("makers")]))
-        .flat().toSorted((a, b) => a.usedAt - b.usedAt);
+    const folders = Object.keys(FOLDERS) as Folder[];
+    const all = (await Promise.all(folders.map((folder) => this.objects(folder)))).flat()
+      .toSorted((a, b) => a.usedAt - b.usedAt);
     const left = { files: all.length, bytes: all.reduce((sum, { bytes }) => sum + bytes, 0) };
     const removed = { files: 0, bytes: 0 };
     for (const { key, bytes } of all) {
@@ -288,6 +320,11 @@ export class S3Store implements RunStore {
       }
     }
   }
+}
+
+/** The headers of a request that writes an artifact at a signed address. */
+export function uploadHeaders(id: string): Record<string, string> {
+  return { "x-amz-checksum-sha256": Uint8Array.fromHex(id).toBase64() };
 }
 
 /** rclone names the answer to a new upload otherwise than Amazon does. */

@@ -67,6 +67,9 @@ export interface HostConnectionOptions {
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
+/** Parameters that name a model, in the stages that are built in. */
+const MODEL_PARAMETERS = ["model", "transformer", "vae", "controlnet"] as const;
+
 /** A task that a host is at. */
 interface Task {
   /** Takes replies of the task. */
@@ -80,6 +83,7 @@ export class HostConnection {
   #options: HostConnectionOptions;
   #ready = Promise.withResolvers<void>();
   #tasks = new Map<string, Task>();
+  #held = new Set<string>();
   #isOver = false;
 
   /** @param options How the host is reached. It is opened at once. */
@@ -101,6 +105,11 @@ export class HostConnection {
   /** Whether the host has ended. */
   get isOver(): boolean {
     return this.#isOver;
+  }
+
+  /** The models whose weights it holds, by the names that stages gave. */
+  get held(): ReadonlySet<string> {
+    return this.#held;
   }
 
   /** Prepares a node in the host. */
@@ -145,6 +154,8 @@ export class HostConnection {
           return link.send({ type: "kept", id });
         }
         if (reply.type !== "done") return;
+        if (reply.released) this.#held.clear();
+        else if (task.residency === "resident") modelsOf(task).forEach((model) => this.#held.add(model));
         const outputs: Record<string, MadeByStage> = {};
         for (const [port, artifact] of Object.entries(reply.outputs)) {
           outputs[port] = await carrier.receive(artifact);
@@ -225,6 +236,11 @@ export class HostConnection {
     this.#ready.reject(error);
     for (const task of this.#tasks.values()) task.fail(error);
   }
+}
+
+/** The models that the parameters of a task name. */
+function modelsOf({ parameters }: HostTask): string[] {
+  return MODEL_PARAMETERS.map((name) => parameters[name]).filter((name) => typeof name === "string");
 }
 
 /** The host has ended; each task says which stage it was at. */

@@ -13,6 +13,7 @@ import type {
 } from "../executors/executor.ts";
 import { type ArtifactCarrier, HostConnection, type HostLink } from "./host_connection.ts";
 import type { HostSettings, HostTask } from "./protocol.ts";
+import { type WarmHost, WarmHosts } from "./warm_hosts.ts";
 
 /** What an executor with hosts needs. */
 export interface HostedExecutorOptions extends Partial<HostSettings> {
@@ -29,6 +30,12 @@ export interface HostedExecutorOptions extends Partial<HostSettings> {
    * @default {0}
    */
   readonly warmHosts?: number | undefined;
+  /**
+   * Milliseconds that such a host waits for its next stage before it ends.
+   *
+   * @default {Infinity}
+   */
+  readonly keepAliveMs?: number | undefined;
   /** Tries nodes in this thread, where hosts would download weights to prepare them. */
   readonly trial?: Executor | undefined;
   /** Takes the progress of downloads. */
@@ -41,11 +48,12 @@ export interface HostedExecutorOptions extends Partial<HostSettings> {
 export abstract class HostedExecutor implements Executor {
   abstract readonly name: string;
   #options: HostedExecutorOptions;
-  #idle: HostConnection[] = [];
+  #warm: WarmHosts;
 
   /** @param options The hosts' settings. */
   constructor(options: HostedExecutorOptions = {}) {
     this.#options = options;
+    this.#warm = new WarmHosts(options.keepAliveMs ?? Infinity);
   }
 
   /** Starts a host. */
@@ -68,9 +76,32 @@ export abstract class HostedExecutor implements Executor {
   }
 
   /** Prepares a node in a host, which then waits for nodes to run. */
-  async prepare(
+  prepare(request: PrepareRequest, options: { readonly signal: AbortSignal }): Promise<PreparedNode> {
+    return this.#prepare(request, options);
+  }
+
+  /**
+   * This executor for one run, which says how long the hosts that it used wait afterwards.
+   *
+   * @param keepMs Milliseconds; those of the executor unless given, and 0 to end them with the run.
+   */
+  keepingWarm(keepMs?: number): Executor {
+    const used = new Set<HostConnection>();
+    return {
+      name: this.name,
+      downloads: (node) => this.downloads(node),
+      prepare: (request, options) => this.#prepare(request, options, used),
+      runEnded: async () => {
+        await Promise.all([...used].map((host) => this.#warm.keep(host, keepMs)));
+        await this.runEnded();
+      },
+    };
+  }
+
+  async #prepare(
     request: PrepareRequest,
     { signal }: { readonly signal: AbortSignal },
+    used?: Set<HostConnection>,
   ): Promise<PreparedNode> {
     const { node, inputs, residency, lowestPrecision, isTrial } = request;
     const { trial } = this.#options;
@@ -86,14 +117,18 @@ export abstract class HostedExecutor implements Executor {
     };
     // The host that ran last has weights open: it is left to the next stage that runs.
     const host = this.#take("first");
+    used?.add(host);
     try {
       const preparation = await host.prepare(task, signal);
-      this.#idle.unshift(host);
-      return { ...preparation, execute: (artifacts, options) => this.#execute(task, artifacts, options) };
+      this.#warm.prepared(host);
+      return {
+        ...preparation,
+        execute: (artifacts, options) => this.#execute(task, artifacts, options, used),
+      };
     } catch (error) {
       // A host whose stage was refused is as good as before; one that was cancelled may be at work still.
-      if (signal.aborted || host.isOver) await host.kill();
-      else this.#idle.unshift(host);
+      if (signal.aborted || host.isOver) await this.#kill(host);
+      else this.#warm.prepared(host);
       throw error;
     }
   }
@@ -101,23 +136,39 @@ export abstract class HostedExecutor implements Executor {
   /** Ends the hosts that wait, but for those that are to be kept. */
   async runEnded(): Promise<void> {
     const { warmHosts = 0 } = this.#options;
-    await Promise.all(this.#idle.splice(warmHosts).map((host) => host.close()));
+    await this.#warm.trim(warmHosts);
+  }
+
+  /** The hosts that work or wait. */
+  get hosts(): readonly WarmHost[] {
+    return this.#warm.list();
+  }
+
+  /**
+   * Ends the hosts that hold a model, or all of them; one that is at work ends with its run.
+   *
+   * @returns The models whose weights are given back.
+   */
+  unload(model?: string): Promise<string[]> {
+    return this.#warm.unload(model);
   }
 
   /** Ends all hosts that wait. */
   async close(): Promise<void> {
-    await Promise.all(this.#idle.splice(0).map((host) => host.close()));
+    await this.#warm.close();
   }
 
   async #execute(
     task: HostTask,
     inputs: Readonly<Record<string, IdentifiedArtifact>>,
     options: ExecuteOptions,
+    used?: Set<HostConnection>,
   ): Promise<StageResponse> {
     const { warmHosts = 0 } = this.#options;
     options.signal.throwIfAborted();
     await using carrier = await this.carrier(options.store);
     const host = this.#take("last");
+    used?.add(host);
     let isIdle = false;
     try {
       const response = await host.run(task, inputs, carrier, options);
@@ -127,10 +178,12 @@ export abstract class HostedExecutor implements Executor {
       isIdle = warmHosts > 0 && !options.signal.aborted && !host.isOver;
       throw error;
     } finally {
-      if (isIdle && warmHosts > 0) this.#idle.push(host);
-      else if (isIdle) await host.close();
-      else {
-        await host.kill();
+      if (isIdle && warmHosts > 0) this.#warm.ran(host);
+      else if (isIdle) {
+        this.#warm.drop(host);
+        await host.close();
+      } else {
+        await this.#kill(host);
         await this.cleanUp(carrier.folder, host.pid);
       }
     }
@@ -138,8 +191,7 @@ export abstract class HostedExecutor implements Executor {
 
   /** The first or last host of those that wait, or a new one. */
   #take(which: "first" | "last"): HostConnection {
-    this.#idle = this.#idle.filter(({ isOver }) => !isOver);
-    const waiting = which === "first" ? this.#idle.shift() : this.#idle.pop();
+    const waiting = this.#warm.take(which);
     if (waiting) return waiting;
     const { plugins = [], models = {}, runtime = {}, fingerprints, background, onDownload, onWarning } =
       this.#options;
@@ -150,7 +202,15 @@ export abstract class HostedExecutor implements Executor {
       fingerprints,
       background,
     };
-    return new HostConnection({ link: this.start(), settings, graceMs: this.graceMs, onDownload, onWarning });
+    const link = this.start();
+    const host = new HostConnection({ link, settings, graceMs: this.graceMs, onDownload, onWarning });
+    this.#warm.add(host);
+    return host;
+  }
+
+  async #kill(host: HostConnection): Promise<void> {
+    this.#warm.drop(host);
+    await host.kill();
   }
 }
 

@@ -102,6 +102,8 @@ export const hostReplySchema = z.discriminatedUnion("type", [
     id: z.string(),
     outputs: z.record(z.string(), sentArtifactSchema),
     memory: stageMemorySchema.optional(),
+    /** Whether the host has given back the weights that it held, as they became too many. */
+    released: z.boolean().optional(),
   }),
   z.strictObject({
     type: z.literal("failed"),

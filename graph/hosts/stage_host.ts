@@ -174,9 +174,10 @@ class HostedRun {
       outputs[port] = await give(made, store, spare);
     }
     const { runtime } = place;
-    if ((runtime.memory?.().resident ?? 0) > KEPT_BYTES) await runtime.release?.();
+    const released = (runtime.memory?.().resident ?? 0) > KEPT_BYTES;
+    if (released) await runtime.release?.();
     const { memory } = response;
-    return { type: "done", id: this.#id, outputs, memory };
+    return { type: "done", id: this.#id, outputs, memory, released };
   }
 }
 

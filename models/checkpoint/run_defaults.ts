@@ -13,7 +13,8 @@ import { CheckpointError } from "./checkpoint_errors.ts";
 
 const colour = z.tuple([z.number(), z.number(), z.number()]);
 
-const RunDefaultsSchema = z.strictObject({
+/** The schema of {@linkcode RunDefaults}. */
+export const runDefaultsSchema = z.strictObject({
   steps: z.int().positive().optional(),
   guidanceScale: z.number().optional(),
   scheduler: z.string().min(1).optional(),
@@ -29,7 +30,7 @@ const RunDefaultsSchema = z.strictObject({
 });
 
 /** Recommended settings of a checkpoint; every one may be absent. */
-export type RunDefaults = Readonly<z.infer<typeof RunDefaultsSchema>>;
+export type RunDefaults = Readonly<z.infer<typeof runDefaultsSchema>>;
 
 /**
  * The files that may hold the settings, the first that is there counts: a variant, such as one of few steps, may have
@@ -58,7 +59,7 @@ export function parseRunDefaults(text: string, name: string): RunDefaults {
     throw new CheckpointError(`Cannot parse ${name} as JSON: ${(cause as Error).message}`, { cause });
   }
   return parseValue(
-    RunDefaultsSchema,
+    runDefaultsSchema,
     value,
     ({ clause }, options) =>
       new CheckpointError(`Cannot read ${name} as settings of a run: ${clause}`, options),

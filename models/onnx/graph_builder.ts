@@ -11,6 +11,7 @@ import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { DType } from "../../artifacts/dtype.ts";
 import { FLOAT8_VALUES, type Float8DType, isFloat8 } from "../../artifacts/float8.ts";
 import { type Tensor, tensor, tensorBytes } from "../../artifacts/tensor.ts";
+import type { ModelGraph } from "../../runtime/runtime.ts";
 import type { WeightLocation } from "../checkpoint/weights.ts";
 import {
   AttributeProto_AttributeType as AttributeType,
@@ -76,7 +77,7 @@ export class GraphBuilder {
   readonly #exposed: (name: string) => boolean;
   readonly #transposesWeights: boolean;
   #prepareWeights = false;
-  #multipliesBytes = false;
+  #byteProductProbe: ModelGraph | undefined;
   #weightBytes = 0;
   #count = 0;
 
@@ -134,9 +135,13 @@ export class GraphBuilder {
     this.#prepareWeights = true;
   }
 
-  /** Unsigned bytes `x` [rows, in], greater by `zero`, times bytes `weight` [in, out] and `scales` [out], in float32. */
-  multiplyBytes(x: Value, zero: Value, weight: Value, scales: Value): Value {
-    this.#multipliesBytes = true;
+  /**
+   * Unsigned bytes `x` [rows, in], greater by `zero`, times bytes `weight` [in, out] and `scales` [out], in float32.
+   *
+   * @param probe Tells the runtime whether such products overflow.
+   */
+  multiplyBytes(x: Value, zero: Value, weight: Value, scales: Value, probe: ModelGraph): Value {
+    this.#byteProductProbe = probe;
     return this.contrib("MatMulIntegerToFloat", [x, weight, this.scalar(1), scales, zero]);
   }
 
@@ -416,7 +421,7 @@ export class GraphBuilder {
       outputs: this.#outputs.map((output) => output.name!),
       weightBytes: this.#weightBytes,
       ...(this.#prepareWeights || options.prepareWeights ? { prepareWeights: true } : {}),
-      ...(this.#multipliesBytes ? { multipliesBytes: true } : {}),
+      ...(this.#byteProductProbe ? { byteProductProbe: this.#byteProductProbe } : {}),
       ...(weights.length === 0
         ? {}
         : { weightsFolder: place.folder, weightFiles: [...new Set(weights.map(place.pathOf))] }),

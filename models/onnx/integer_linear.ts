@@ -15,6 +15,7 @@
 
 import { tensor } from "../../artifacts/tensor.ts";
 import type { ColumnLocation } from "../checkpoint/weights.ts";
+import { byteProductProbe } from "./byte_product_probe.ts";
 import type { GraphBuilder, Value } from "./graph_builder.ts";
 
 /** The most channels that are left out of the scales; as many as make a row of small vector products. */
@@ -64,7 +65,7 @@ export function integerLinear(
   const rows = integerRows(g, x, inputs);
   const values = g.stored(packed);
   const units = g.stored(scales);
-  const product = g.multiplyBytes(rows.integers, zero(g), values, units);
+  const product = g.multiplyBytes(rows.integers, zero(g), values, units, byteProductProbe());
   const large = g.mul(g.cast(g.op("Gather", [values, rows.outliers]), "float32"), units);
   const added = bias
     ? g.reshape(bias, [1, outputs])

@@ -39,14 +39,29 @@ function blockLinear(
   return bias ? g.add(product, bias) : product;
 }
 
-/** A quantized weight [out, in] in float32, which each run makes anew; only weights of columns can be had so. */
-export function dequantized(g: GraphBuilder, { quantized, name }: WeightLocation): Value {
+/** A matrix, and what its rows are multiplied by. */
+export interface ScaledMatrix {
+  /** Values [out, in], float32. */
+  readonly values: Value;
+  /** What each row is worth, [out]; absent where it is 1. */
+  readonly scales?: Value;
+}
+
+/**
+ * The integers of a quantized weight [out, in] as float32, which each run makes anew, and their scales apart: one
+ * conversion that no multiplication slows. Only weights of columns can be had so.
+ */
+export function scaledMatrix(g: GraphBuilder, { quantized, name }: WeightLocation): Required<ScaledMatrix> {
   if (quantized?.layout !== "columns") {
-    throw new InternalError(`Cannot dequantize ${name}: it lies in blocks`);
+    throw new InternalError(`Cannot read the integers of ${name}: it lies in blocks`);
   }
   const { packed, scales } = quantized;
-  return g.shared(
-    `${name}:dequantized`,
-    () => g.transpose(g.op("DequantizeLinear", [g.stored(packed), g.stored(scales)], { axis: 1n }), [1, 0]),
-  );
+  const values = g.shared(`${name}:values`, () => g.transpose(g.cast(g.stored(packed), "float32"), [1, 0]));
+  return { values, scales: g.stored(scales) };
+}
+
+/** A quantized weight [out, in] in float32, which each run makes anew. */
+export function dequantized(g: GraphBuilder, location: WeightLocation): Value {
+  const { values, scales } = scaledMatrix(g, location);
+  return g.mul(values, g.reshape(scales, [-1, 1]));
 }

@@ -49,8 +49,10 @@ export function absorbedAttention(layers: Layers, rows: Value, attention: Absorb
   const byHead = (text: Value) => g.transpose(g.reshape(text, [-1, heads, size]), [1, 0, 2]);
 
   const key = g.mul(byHead(attention.key), g.scalar(1 / Math.sqrt(size)));
-  const query = g.reshape(layers.weight(`${module}.to_q.weight`, [width, width]), [heads, size, width]);
-  const keyMatrix = g.reshape(g.matMul(key, query), [-1, width]);
+  const query = layers.scaledMatrix(`${module}.to_q.weight`, [width, width]);
+  const scaledKey = query.scales ? g.mul(key, g.reshape(query.scales, [heads, 1, size])) : key;
+  const queryByHead = g.reshape(query.values, [heads, size, width]);
+  const keyMatrix = g.reshape(g.matMul(scaledKey, queryByHead), [-1, width]);
   const queryBias = bias && g.reshape(layers.weight(`${module}.to_q.bias`, [width]), [heads, size, 1]);
   const scores = g.gemm(
     rows,
@@ -62,11 +64,13 @@ export function absorbedAttention(layers: Layers, rows: Value, attention: Absorb
     scores,
   );
 
-  const output = g.transpose(layers.weight(`${module}.to_out.0.weight`, [width, width]), [1, 0]);
-  const valueMatrix = g.matMul(byHead(attention.value), g.reshape(output, [heads, size, width]));
+  const output = layers.scaledMatrix(`${module}.to_out.0.weight`, [width, width]);
+  const outputByHead = g.reshape(g.transpose(output.values, [1, 0]), [heads, size, width]);
+  const unscaled = g.reshape(g.matMul(byHead(attention.value), outputByHead), [-1, width]);
+  const valueMatrix = output.scales ? g.mul(unscaled, output.scales) : unscaled;
   return g.op("Gemm", [
     probabilities,
-    adaptedValues(layers, attention, byHead(attention.value), g.reshape(valueMatrix, [-1, width])),
+    adaptedValues(layers, attention, byHead(attention.value), valueMatrix),
     layers.weight(`${module}.to_out.0.bias`, [width]),
   ]);
 }

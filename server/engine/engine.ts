@@ -8,6 +8,7 @@ import { z } from "zod";
 import type { JsonObject } from "../../artifacts/artifact.ts";
 import type { RunEvent } from "../../graph/events.ts";
 import type { Preparation, PrepareRequest } from "../../graph/executors/executor.ts";
+import type { WarmHost } from "../../graph/hosts/warm_hosts.ts";
 import type { SnapshotPolicy } from "../../graph/snapshots.ts";
 import type { PicturesOfRun } from "./pictures_of_run.ts";
 
@@ -21,6 +22,8 @@ export interface EngineRun {
   readonly snapshots?: SnapshotPolicy | undefined;
   /** States that nodes begin from, by node id: ids of artifacts in the store. */
   readonly saved?: Readonly<Record<string, string>> | undefined;
+  /** Milliseconds that what the run has loaded stays afterwards; the engine's own unless given. */
+  readonly keepAliveMs?: number | undefined;
   /** Takes the events, in order. */
   readonly onEvent: (event: RunEvent) => void;
   /** Stops the run at the next step. */
@@ -63,6 +66,8 @@ export interface CheckedGraph {
 export interface Engine {
   /** Graphs that run at once. */
   readonly lanes: number;
+  /** Whether processes of its own run the stages and are kept between runs. */
+  readonly keepsHosts: boolean;
   /**
    * Prepares one stage, as for an executor elsewhere.
    *
@@ -83,6 +88,15 @@ export interface Engine {
    * @throws {PixstageError} the error of the run, or the signal's reason.
    */
   run(run: EngineRun): Promise<EngineResult>;
+  /** The processes that run stages or wait for some, with the models whose weights they hold. */
+  hosts(): readonly WarmHost[];
+  /**
+   * Ends the processes that hold a model, or all of them; one that is at work ends with its run.
+   *
+   * @param model The model; all otherwise.
+   * @returns The models whose weights are given back.
+   */
+  unload(model?: string): Promise<readonly string[]>;
   /** Ends all that runs. */
   close(): Promise<void>;
 }

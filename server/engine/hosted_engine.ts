@@ -1,14 +1,12 @@
 import { z } from "zod";
-import { PixstageError } from "../../errors/pixstage_error.ts";
 import type { JsonObject } from "../../artifacts/artifact.ts";
-import { outlineOfFile } from "../../artifacts/artifact_file.ts";
 import { asJson } from "../../artifacts/canonical_json.ts";
-import { readSafetensorsFileHeader } from "../../artifacts/disk.ts";
-import { shardPath } from "../../artifacts/store/folder_layout.ts";
 import { FolderStore } from "../../artifacts/store/folder_store.ts";
+import type { RunStore } from "../../artifacts/store/store.ts";
 import type { Executor, Preparation, PrepareRequest } from "../../graph/executors/executor.ts";
 import { ProcessExecutor } from "../../graph/executors/process.ts";
 import type { MemoryLimits } from "../../graph/memory_plan.ts";
+import type { WarmHost } from "../../graph/hosts/warm_hosts.ts";
 import { prepareRun } from "../../graph/prepared_run.ts";
 import { executeGraph } from "../../graph/run.ts";
 import type { PrepareOptions } from "../../graph/run_options.ts";
@@ -32,6 +30,12 @@ export interface HostedEngineOptions extends MemoryLimits {
   readonly loras?: readonly ModelEntry[] | undefined;
   /** The folder of the store. */
   readonly store: string;
+  /**
+   * Keeps what runs make.
+   *
+   * @default {the folder}
+   */
+  readonly results?: RunStore | undefined;
   /** Modules that bring stages, architectures and schedulers. */
   readonly plugins?: readonly string[] | undefined;
   /**
@@ -50,6 +54,12 @@ export interface HostedEngineOptions extends MemoryLimits {
   readonly threads?: number | undefined;
   /** How long the weights of all stages are held; as it fits them otherwise. */
   readonly residency?: Residency | undefined;
+  /**
+   * Milliseconds that processes and the weights in them stay after a run that does not say otherwise.
+   *
+   * @default {Infinity}
+   */
+  readonly keepAliveMs?: number | undefined;
   /** Runs the stages in place of child processes: on the workers of a queue. */
   readonly executor?: ClosableExecutor | undefined;
 }
@@ -76,8 +86,9 @@ export class HostedEngine implements Engine {
   readonly lanes: number;
   /** One a device, or the one that was given. */
   #executors: readonly [ClosableExecutor, ...ClosableExecutor[]];
-  #options: PrepareOptions & { readonly store: FolderStore };
-  #folder: string;
+  /** Those of them that keep processes. */
+  #hosted: readonly ProcessExecutor[];
+  #options: PrepareOptions & { readonly store: RunStore };
   #lanes: Slots;
   #checks = new Slots(CHECKS_AT_ONCE);
   #freed = new FreedMemory();
@@ -95,14 +106,15 @@ export class HostedEngine implements Engine {
       devices = ["cpu"],
       threads,
       residency,
+      keepAliveMs,
       executor,
+      results = new FolderStore(store),
       ...others
     }: HostedEngineOptions,
   ) {
     const { lanes = devices.length, ...limits } = others;
     this.lanes = lanes;
     this.#lanes = new Slots(lanes);
-    this.#folder = store;
     const onDevice = (device: Device) =>
       new ProcessExecutor({
         plugins: [...plugins],
@@ -111,18 +123,21 @@ export class HostedEngine implements Engine {
         fingerprints: store,
         background: true,
         graceMs: GRACE_MS,
+        keepAliveMs,
         // One more than runs at once, for requests that are checked meanwhile.
         warmHosts: Math.ceil(lanes / devices.length) + 1,
       });
     const [first = "cpu", ...more] = devices;
-    this.#executors = executor ? [executor] : [onDevice(first), ...more.map(onDevice)];
+    const hosted = executor ? undefined : [onDevice(first), ...more.map(onDevice)] as const;
+    this.#hosted = hosted ?? [];
+    this.#executors = executor ? [executor] : hosted!;
     const freeOnGpus = (executor ? [] : devices).map(freeGpuMemory).filter((bytes) => bytes !== undefined);
     this.#options = {
       ...limits,
       freeGpuMemory: freeOnGpus.length === 0 ? undefined : Math.min(...freeOnGpus),
       registry,
       executors: this.#executors,
-      store: new FolderStore(store),
+      store: results,
       residency: residency === undefined ? undefined : { "*": residency },
     };
   }
@@ -154,9 +169,22 @@ export class HostedEngine implements Engine {
     }
   }
 
-  async #run({ graph, onEvent, ...options }: EngineRun): Promise<EngineResult> {
+  get keepsHosts(): boolean {
+    return this.#hosted.length > 0;
+  }
+
+  hosts(): readonly WarmHost[] {
+    return this.#hosted.flatMap(({ hosts }) => hosts);
+  }
+
+  async unload(model?: string): Promise<readonly string[]> {
+    return (await Promise.all(this.#hosted.map((executor) => executor.unload(model)))).flat();
+  }
+
+  async #run({ graph, onEvent, keepAliveMs, ...options }: EngineRun): Promise<EngineResult> {
     using slot = await this.#lanes.take(options.signal);
-    const executor = this.#executors[slot.index % this.#executors.length]!;
+    const place = slot.index % this.#executors.length;
+    const executor = this.#hosted[place]?.keepingWarm(keepAliveMs) ?? this.#executors[place]!;
     try {
       const outputs: Record<string, MadeOutput> = {};
       const made = await executeGraph(graph, {
@@ -188,14 +216,10 @@ export class HostedEngine implements Engine {
 
   /** How many pictures an artifact of the store holds, of which size and seeds. */
   async #pictures(id: string): Promise<Partial<MadeOutput>> {
-    const path = shardPath(this.#folder, "artifacts", id);
     // On a full disk the store may not have it: then the run is made again.
-    const header = await readSafetensorsFileHeader(path).catch((error) => {
-      if (error instanceof PixstageError && error.code === "file_not_found") return undefined;
-      throw error;
-    });
-    if (!header) return {};
-    const { shapes, metadata } = outlineOfFile(header, path);
+    const outline = await this.#options.store.outline?.(id);
+    if (!outline) return {};
+    const { shapes, metadata } = outline;
     const [images, , height, width] = shapes["image"] ?? [];
     if (!images || !height || !width) return {};
     const seeds = z.array(z.string()).safeParse(metadata["seeds"]);

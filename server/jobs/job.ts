@@ -43,6 +43,8 @@ export const jobSchema = z.object({
   /** What was not as asked for. */
   warnings: z.array(z.string()),
   error: shownErrorSchema.nullable(),
+  /** Whether a user has starred it. It stays then, and so do its artifacts, until it is removed. */
+  starred: z.boolean().default(false),
 }).openapi("Job");
 
 /** How far a job is. */
@@ -65,6 +67,8 @@ export interface StoredJob {
   readonly previews: boolean;
   /** When states of running stages are kept; every five seconds by default. */
   readonly snapshots?: SnapshotPolicy | undefined;
+  /** Milliseconds that what the run has loaded stays afterwards; as the server keeps it unless given. */
+  readonly keepAliveMs?: number | undefined;
   /** States that nodes begin from, by node id: ids of artifacts in the store. */
   readonly saved?: Readonly<Record<string, string>> | undefined;
 }

@@ -87,6 +87,16 @@ export class JobJournal {
     this.#change(jobRun, suspended);
   }
 
+  /**
+   * Records that a job of a run is starred, or is not any more.
+   *
+   * @throws {FileError} if the record cannot be written.
+   */
+  star(jobRun: JobRun, job: Job): void {
+    this.#store.star(job);
+    this.#set(jobRun, [job]);
+  }
+
   /** Records an event of a job. */
   event(id: string, event: RunEvent): void {
     this.#store.addEvent(id, event.type, JSON.stringify(event));

@@ -29,6 +29,8 @@ const rowSchema = z.object({
     snapshots: snapshotPolicySchema.optional(),
     saved: z.record(z.string(), sha256Schema).optional(),
     address: z.string().optional(),
+    // JSON has no number for ever.
+    keepAliveMs: z.number().nullable().transform((ms) => ms ?? Infinity).optional(),
   })),
   job: jsonSchema.pipe(jobSchema),
 }).superRefine(({ id, status, job }, context) => {

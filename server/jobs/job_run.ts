@@ -29,6 +29,8 @@ export class JobRun {
   readonly snapshots: StoredJob["snapshots"];
   /** States that nodes begin from, by node id. */
   readonly saved: StoredJob["saved"];
+  /** Milliseconds that what it has loaded stays afterwards. */
+  readonly keepAliveMs: StoredJob["keepAliveMs"];
   /** Whose turn it takes. */
   readonly client: string;
   /** The jobs, by id. A job that is cancelled leaves; the run stops when the last has left. */
@@ -48,13 +50,14 @@ export class JobRun {
   #prompts: Map<string, string>;
 
   /** @param first The job that it is begun for. */
-  constructor({ job, client, key, previews, snapshots, saved }: StoredJob) {
+  constructor({ job, client, key, previews, snapshots, saved, keepAliveMs }: StoredJob) {
     this.key = key;
     this.kind = job.kind;
     this.graph = graphDocumentSchema.parse(job.graph);
     this.previews = previews;
     this.snapshots = snapshots;
     this.saved = saved;
+    this.keepAliveMs = keepAliveMs;
     this.client = client;
     this.jobs.set(job.id, job);
     this.#prompts = promptsOf(this.graph);

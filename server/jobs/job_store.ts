@@ -100,6 +100,25 @@ export class JobStore {
     if (isOver(job.status)) this.#lastNumbers.delete(job.id);
   }
 
+  /**
+   * Records that a job is starred, or is not any more.
+   *
+   * @throws {FileError} if the record cannot be written.
+   */
+  star(job: Job): void {
+    this.#write((tables) => tables.update(job));
+  }
+
+  /** How many jobs are starred. */
+  starredCount(): number {
+    return this.#open().starredCount();
+  }
+
+  /** The ids of the artifacts that starred jobs made. */
+  starredArtifacts(): string[] {
+    return this.#open().starredArtifacts();
+  }
+
   /** A job. */
   get(id: string): Job | undefined {
     return this.#unwritten.job(id) ?? this.#open().get(id);
@@ -168,7 +187,7 @@ export class JobStore {
     this.#write((tables) => tables.transaction(() => tables.remove(id)));
   }
 
-  /** Removes the oldest ended jobs beyond a number. If that fails, a later call removes them. */
+  /** Removes the oldest ended jobs beyond a number, but for starred ones. If that fails, a later call removes them. */
   prune(kept: number): void {
     try {
       this.#write((tables) => tables.transaction(() => tables.prune(kept)));

@@ -9,6 +9,7 @@ import { z } from "zod";
 import type { Log } from "../log.ts";
 import type { Job, JobEvent, JobStatus, StoredJob } from "./job.ts";
 import { readJobRow } from "./job_row.ts";
+import { searchText } from "./search_text.ts";
 import { transaction } from "./transaction.ts";
 
 /** A page of the list of jobs. */
@@ -19,6 +20,10 @@ export interface JobQuery {
   readonly after?: string | undefined;
   /** The page holds jobs of this status alone. */
   readonly status?: JobStatus | undefined;
+  /** The page holds jobs that are starred alone, or those that are not. */
+  readonly starred?: boolean | undefined;
+  /** The page holds jobs whose text holds all of these words. */
+  readonly words?: readonly string[] | undefined;
 }
 
 /** Jobs of a list. */
@@ -63,24 +68,30 @@ export class JobTables {
   }
 
   /** Adds a job. */
-  insert({ job, client, address, key, previews, snapshots, saved }: StoredJob): void {
-    this.#sql("INSERT INTO jobs (id, status, client, key, previews, start, job) VALUES (?, ?, ?, ?, ?, ?, ?)")
+  insert({ job, client, address, key, previews, snapshots, saved, keepAliveMs }: StoredJob): void {
+    this.#sql(
+      `INSERT INTO jobs (id, status, client, key, previews, start, job, starred, search)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    )
       .run(
         job.id,
         job.status,
         client,
         key,
         Number(previews),
-        JSON.stringify({ snapshots, saved, address }),
+        JSON.stringify({ snapshots, saved, address, keepAliveMs }),
         JSON.stringify(job),
+        Number(job.starred),
+        searchText(job),
       );
   }
 
   /** Updates a job. */
   update(job: Job): void {
-    this.#sql("UPDATE jobs SET status = ?, job = ? WHERE id = ?").run(
+    this.#sql("UPDATE jobs SET status = ?, job = ?, starred = ? WHERE id = ?").run(
       job.status,
       JSON.stringify(job),
+      Number(job.starred),
       job.id,
     );
   }
@@ -97,17 +108,25 @@ export class JobTables {
    * @param query The page.
    * @param newer Jobs by id whose rows are out of date.
    */
-  list({ limit, after, status }: JobQuery, newer: ReadonlyMap<string, Job>): JobPage {
+  list({ limit, after, status, starred, words = [] }: JobQuery, newer: ReadonlyMap<string, Job>): JobPage {
     const next = this.#sql(
       `SELECT * FROM jobs
        WHERE seq < ?1 AND (?2 IS NULL OR status = ?2 OR id IN (SELECT value FROM json_each(?3)))
+         AND (?4 IS NULL OR starred = ?4)
+         AND NOT EXISTS (SELECT 1 FROM json_each(?5) WHERE instr(search, value) = 0)
        ORDER BY seq DESC LIMIT 1`,
     );
     const ids = JSON.stringify([...newer.keys()]);
     const jobs: Job[] = [];
     let before = after === undefined ? MAX_SEQ : this.#seq(after);
     for (let size = 0;;) {
-      const row = next.get(before, status ?? null, ids);
+      const row = next.get(
+        before,
+        status ?? null,
+        ids,
+        starred === undefined ? null : Number(starred),
+        JSON.stringify(words),
+      );
       if (!row) return { jobs, hasMore: false };
       size += String(row["job"]).length;
       if (jobs.length === limit || jobs.length > 0 && size > PAGE_LENGTH) return { jobs, hasMore: true };
@@ -123,6 +142,20 @@ export class JobTables {
     return this.#readAll(
       this.#sql("SELECT * FROM jobs WHERE status IN ('queued', 'running') ORDER BY seq").all(),
     );
+  }
+
+  /** How many jobs are starred. */
+  starredCount(): number {
+    return Number(this.#sql("SELECT COUNT(*) AS count FROM jobs WHERE starred = 1").get()?.["count"] ?? 0);
+  }
+
+  /** The ids of the artifacts that starred jobs made. */
+  starredArtifacts(): string[] {
+    const rows = this.#sql(
+      `SELECT json_extract(made.value, '$.id') AS id FROM jobs, json_each(jobs.job, '$.artifacts') AS made
+       WHERE starred = 1 AND json_valid(job)`,
+    ).all();
+    return rows.map(({ id }) => String(id));
   }
 
   /** Writes an event under its number. */
@@ -172,10 +205,10 @@ export class JobTables {
     this.#sql("DELETE FROM jobs WHERE id = ?").run(id);
   }
 
-  /** Removes the oldest ended jobs beyond a number. */
+  /** Removes the oldest ended jobs beyond a number, not counting those that are starred. */
   prune(kept: number): void {
-    const over =
-      `SELECT id FROM jobs WHERE status NOT IN ('queued', 'running') ORDER BY seq DESC LIMIT -1 OFFSET ?`;
+    const over = `SELECT id FROM jobs WHERE status NOT IN ('queued', 'running') AND starred = 0
+       ORDER BY seq DESC LIMIT -1 OFFSET ?`;
     this.#sql(`DELETE FROM events WHERE job IN (${over})`).run(kept);
     this.#sql(`DELETE FROM jobs WHERE id IN (${over})`).run(kept);
   }

@@ -103,6 +103,7 @@ export class Jobs {
       artifacts: {},
       warnings,
       error: null,
+      starred: false,
     };
     store.insert({ ...rest, job });
     place[Symbol.dispose]();
@@ -151,11 +152,43 @@ export class Jobs {
     this.#options.store.remove(id);
     this.#endedCount += 1;
     this.#journal.wake(id);
+    this.#options.observer?.starred?.();
   }
 
-  /** Ids of the artifacts that unfinished jobs need: their inputs, and the states that they go on from. */
+  /**
+   * Stars a job, so that no clean-up removes it or what it made, or takes its star away.
+   *
+   * @throws {ApiError} 400 if too many are starred.
+   * @throws {FileError} if that cannot be written.
+   */
+  star(job: Job, starred: boolean): Job {
+    const { store, limits: { maxStarred }, observer } = this.#options;
+    if (job.starred === starred) return job;
+    if (starred && store.starredCount() >= maxStarred) {
+      const message = `starred: ${maxStarred} jobs are starred, the most: take the star of another away`;
+      throw new ApiError("out_of_range", message, { param: "starred" });
+    }
+    const changed = { ...job, starred };
+    const jobRun = this.#byJob.get(job.id);
+    if (jobRun) this.#journal.star(jobRun, changed);
+    else store.star(changed);
+    this.#journal.wake(job.id);
+    observer?.starred?.();
+    return changed;
+  }
+
+  /** Ids of the artifacts that starred jobs made. */
+  starredArtifacts(): Set<string> {
+    const { store } = this.#options;
+    return new Set(store.isOpen ? store.starredArtifacts() : []);
+  }
+
+  /**
+   * Ids of the artifacts that unfinished jobs need, their inputs and the states that they go on from, and of
+   * those that starred jobs made.
+   */
   artifactsInUse(): Set<string> {
-    return new Set(this.#byJob.values().flatMap(({ needed }) => needed));
+    return new Set([...this.#byJob.values().flatMap(({ needed }) => needed), ...this.starredArtifacts()]);
   }
 
   /** How many are served before a job that waits; `null` if it does not wait. */
@@ -297,6 +330,7 @@ export class Jobs {
       observer?.ended?.(this.#journal.end(failed, endEvent(failed)));
     }
     this.#endOverdue();
+    observer?.starred?.();
   }
 
   /** Ends the jobs whose deadline has passed. */
@@ -355,8 +389,8 @@ export class Jobs {
       else this.#event(jobRun, event);
     };
     const { engine, space, store, observer } = this.#options;
-    const { graph, previews, snapshots, saved, controller } = jobRun;
-    const run = () => engine.run({ graph, previews, snapshots, saved, signal: controller.signal, onEvent });
+    const { graph, previews, snapshots, saved, keepAliveMs, controller: { signal } } = jobRun;
+    const run = () => engine.run({ graph, previews, snapshots, saved, keepAliveMs, signal, onEvent });
     let end: Pick<Job, "status"> & Partial<Job>;
     try {
       const artifacts = await (observer?.within?.(jobRun, run) ?? run());
@@ -369,11 +403,11 @@ export class Jobs {
       const error = reply.shown;
       end = { status: "failed", error };
       const elapsedMs = elapsed();
-      last = controller.signal.aborted ? { type: "cancelled", elapsedMs } : failedEvent(error, elapsedMs);
-      if (reply.status >= 500 && !controller.signal.aborted) {
+      last = signal.aborted ? { type: "cancelled", elapsedMs } : failedEvent(error, elapsedMs);
+      if (reply.status >= 500 && !signal.aborted) {
         this.#options.observer?.fault?.(fault, jobRun);
       }
-      const wait = controller.signal.aborted ? undefined : await retryOf(jobRun, fault, this.#options);
+      const wait = signal.aborted ? undefined : await retryOf(jobRun, fault, this.#options);
       if (wait) {
         this.#options.observer?.event?.(last, jobRun);
         return this.#runAgain(jobRun, wait, elapsedMs);

@@ -24,6 +24,8 @@ export interface JobsObserver {
   event?(event: RunEvent, jobRun: JobRun): void;
   /** A job has ended. */
   ended?(job: Job): void;
+  /** The jobs were opened, or some were starred, lost their stars or were removed. */
+  starred?(): void;
   /** A run failed for a reason that lies with the server. */
   fault?(error: unknown, jobRun: JobRun): void;
 }
@@ -39,7 +41,13 @@ export interface JobsOptions {
   /** Bounds of the queue, the history, the attempts and the time of jobs. */
   readonly limits: Pick<
     Limits,
-    "maxQueue" | "maxQueuePerAddress" | "maxQueuePerClient" | "keptJobs" | "maxAttempts" | "maxJobSeconds"
+    | "maxQueue"
+    | "maxQueuePerAddress"
+    | "maxQueuePerClient"
+    | "keptJobs"
+    | "maxStarred"
+    | "maxAttempts"
+    | "maxJobSeconds"
   >;
   /** Counts and traces runs. */
   readonly observer?: JobsObserver | undefined;

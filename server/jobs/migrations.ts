@@ -6,6 +6,7 @@
  */
 
 import type { DatabaseSync } from "node:sqlite";
+import { searchText } from "./search_text.ts";
 import { transaction } from "./transaction.ts";
 
 const MIGRATIONS: readonly (readonly string[])[] = [
@@ -39,11 +40,18 @@ const MIGRATIONS: readonly (readonly string[])[] = [
   ],
   // 3. Where runs begin, and what they keep on the way.
   [`ALTER TABLE jobs ADD COLUMN start TEXT NOT NULL DEFAULT '{}'`],
+  // 4. What users star, and what jobs are found by.
+  [
+    `ALTER TABLE jobs ADD COLUMN starred INTEGER NOT NULL DEFAULT 0`,
+    `ALTER TABLE jobs ADD COLUMN search TEXT NOT NULL DEFAULT ''`,
+    `UPDATE jobs SET search = search_text(job)`,
+    `CREATE INDEX jobs_by_star ON jobs (starred, seq)`,
+  ],
 ];
 
 /** Queries whose preparation fails if a file lacks a table or column. */
 const QUERIES: readonly string[] = [
-  "SELECT seq, id, status, client, key, previews, start, job FROM jobs",
+  "SELECT seq, id, status, client, key, previews, start, job, starred, search FROM jobs",
   "SELECT job, number, type, data FROM events",
   "SELECT seq, reason, row FROM unfit_jobs",
 ];
@@ -67,6 +75,7 @@ export function migrate(database: DatabaseSync): void {
       `its schema has version ${version}, this program knows versions up to ${MIGRATIONS.length}`,
     );
   }
+  database.function("search_text", (job) => searchText(jsonOf(job)));
   // An up-to-date file must open without a write, as the disk may be full.
   if (version < MIGRATIONS.length) {
     transaction(database, () => {
@@ -75,4 +84,13 @@ export function migrate(database: DatabaseSync): void {
     });
   }
   for (const query of QUERIES) database.prepare(query);
+}
+
+/** The value of a column that holds JSON; undefined where an older program or a person has written something else. */
+function jsonOf(column: unknown): unknown {
+  try {
+    return JSON.parse(String(column));
+  } catch {
+    return undefined;
+  }
 }

@@ -41,12 +41,17 @@ export class NotKeptError extends ApiError {
 
 /** Checks a store and its disk, and says whether runs have to wait for free space. */
 export class StoreSpace {
-  #store: FolderStore;
+  #store: Pick<FolderStore, "folder">;
+  #results: Pick<FolderStore, "use">;
   #wanted: { readonly bytes: number; readonly fault: FileError } | undefined;
 
-  /** @param store The store. */
-  constructor(store: FolderStore) {
+  /**
+   * @param store The store, whose disk is looked at.
+   * @param results Where results are kept.
+   */
+  constructor(store: FolderStore, results: Pick<FolderStore, "use"> = store) {
     this.#store = store;
+    this.#results = results;
   }
 
   /** The reason why runs have to wait; `undefined` if they need not. */
@@ -98,7 +103,7 @@ export class StoreSpace {
     let bytes = 0;
     for (const { id, images, width, height } of results) {
       // A result that was found in the store may be old: it must stay until clients have fetched it.
-      if (await this.#store.use(id)) continue;
+      if (await this.#results.use(id)) continue;
       const isPicture = images !== undefined && width !== undefined && height !== undefined;
       bytes += isPicture ? images * width * height * PIXEL_BYTES : await this.#otherBytes();
     }

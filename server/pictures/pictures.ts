@@ -30,6 +30,7 @@ export class Pictures {
   #store: string;
   #files: ArtifactFiles;
   #limits: PictureLimits;
+  #fetchOrigin: (artifact: string) => Promise<unknown>;
   #worker: Worker | undefined;
   #waiting = new Map<number, PromiseWithResolvers<PictureReply>>();
   #next = 0;
@@ -39,8 +40,15 @@ export class Pictures {
    * @param store The folder of the store.
    * @param files The store's files.
    * @param limits Bounds of what is written.
+   * @param fetchOrigin Copies into the folder how an artifact was made, where that lies elsewhere.
    */
-  constructor(store: string, files: ArtifactFiles, limits: PictureLimits) {
+  constructor(
+    store: string,
+    files: ArtifactFiles,
+    limits: PictureLimits,
+    fetchOrigin: (artifact: string) => Promise<unknown> = () => Promise.resolve(),
+  ) {
+    this.#fetchOrigin = fetchOrigin;
     this.#store = store;
     this.#files = files;
     this.#limits = limits;
@@ -56,6 +64,7 @@ export class Pictures {
   async write(order: PictureOrder): Promise<Uint8Array<ArrayBuffer> | undefined> {
     return await this.#counted(async () => {
       const found = await this.#files.find(order.artifact);
+      if (found) await this.#fetchOrigin(order.artifact);
       const reply = found && await this.#ask({ path: found.path, order });
       return reply && "file" in reply ? reply.file : undefined;
     });

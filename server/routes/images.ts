@@ -7,12 +7,14 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { PictureRequestInput } from "../../graph/picture_request.ts";
+import { keepAliveMs } from "../../runtime/duration.ts";
 import { ApiError } from "../api_error.ts";
 import { queueClient } from "../client_name.ts";
-import type { ServerContext, ServerEnv } from "../context.ts";
+import type { PlanningContext, ServerContext, ServerEnv } from "../context.ts";
 import { eventStream } from "../event_stream.ts";
 import { PartialImages, type PictureEvents } from "../partial_images.ts";
 import type { Job } from "../jobs/job.ts";
+import type { JobOrder } from "../jobs/jobs_options.ts";
 import { jobReply, picturePath } from "../job_reply.ts";
 import { findModel, orderOf, pictureGraph, type RequestPictures } from "../job_graphs.ts";
 import { router } from "../router.ts";
@@ -27,7 +29,8 @@ import {
 } from "../schemas/image_request.ts";
 import { faults } from "./responses.ts";
 
-const route = createRoute({
+/** The route, also of gateways before the server. */
+export const imageRoute = createRoute({
   method: "post",
   path: "/v1/images/generations",
   operationId: "createImage",
@@ -73,7 +76,7 @@ const FIELD_NAMES: Readonly<Record<string, string>> = {
 /** The routes. */
 export function imageRoutes(server: ServerContext) {
   return router().openapi(
-    route,
+    imageRoute,
     (context) => answerPictures(settleImageRequest(context.req.valid("json")), context, server),
   );
 }
@@ -115,23 +118,39 @@ export async function answerPictures(
 }
 
 async function submit(
-  { request, warnings, called }: SettledImageRequest,
+  settled: SettledImageRequest,
   context: Context<ServerEnv>,
   server: ServerContext,
   from: RequestPictures | undefined,
 ): Promise<Job> {
-  using place = server.jobs.reserve(queueClient(context, request.user));
+  using place = server.jobs.reserve(queueClient(context, settled.request.user));
+  return server.jobs.submit(await orderPictures(settled, server, from), place);
+}
+
+/**
+ * Makes an order of a request: refuses what cannot be made, before any weight is read.
+ *
+ * @param settled The request.
+ * @param server What the request is held against.
+ * @param from The pictures that it begins from.
+ * @throws {ApiError} with the first fault, under the name that the request has for the field.
+ */
+export async function orderPictures(
+  { request, warnings, called }: SettledImageRequest,
+  server: PlanningContext,
+  from?: RequestPictures,
+): Promise<JobOrder> {
   const pictureRequest = toPictureRequest(request, server);
+  const { keep_alive } = request;
   try {
-    const graph = pictureGraph(pictureRequest, server, [], from);
-    const order = await orderOf({
+    return await orderOf({
       kind: "picture",
       request: { ...pictureRequest, ...from },
-      graph,
+      graph: pictureGraph(pictureRequest, server, [], from),
       previews: Boolean(request.stream && request.partial_images),
+      keepAliveMs: keep_alive === undefined || keep_alive === null ? undefined : keepAliveMs(keep_alive),
       warnings,
     }, server);
-    return server.jobs.submit(order, place);
   } catch (error) {
     if (!(error instanceof ApiError) || error.param === undefined) throw error;
     const { code, message, param: stageField, headers, details } = error;
@@ -143,7 +162,10 @@ async function submit(
   }
 }
 
-function toPictureRequest(request: AnyImageRequest, { models }: ServerContext): PictureRequestInput {
+function toPictureRequest(
+  request: AnyImageRequest,
+  { models }: Pick<ServerContext, "models">,
+): PictureRequestInput {
   const { prompt, n, size, seed, steps, guidance_scale, guidance_interval, negative_prompt, scheduler } =
     request;
   const isSized = typeof size === "string" && size !== "auto";
@@ -196,6 +218,12 @@ async function pictures(
   for (const { artifact, image, seed } of jobReply(job, server, context.env.address).images) {
     const named = seed === null ? {} : { seed };
     if (responseFormat(request) === "url") {
+      if (server.publish) {
+        const url = await server.publish({ artifact, image, format, quality });
+        if (url === undefined) throw lost();
+        data.push({ url, ...named });
+        continue;
+      }
       const query = new URLSearchParams({
         format,
         ...(quality === undefined ? {} : { quality: String(quality) }),
@@ -205,10 +233,14 @@ async function pictures(
       continue;
     }
     const file = await server.pictures.write({ artifact, image, format, quality });
-    if (!file) throw new ApiError("lost", "The picture is no longer in the store");
+    if (!file) throw lost();
     data.push({ b64_json: file.toBase64(), ...named });
   }
   return data;
+}
+
+function lost(): ApiError {
+  return new ApiError("lost", "The picture is no longer in the store");
 }
 
 /** Answers with previews, and then with the pictures. */

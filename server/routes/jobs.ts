@@ -5,6 +5,7 @@
  */
 
 import { createRoute, z } from "@hono/zod-openapi";
+import { keepAliveMs } from "../../runtime/duration.ts";
 import { ApiError } from "../api_error.ts";
 import { checkGraph } from "../check_graph.ts";
 import { queueClient } from "../client_name.ts";
@@ -12,10 +13,12 @@ import type { ServerContext } from "../context.ts";
 import { jobEvents, queueEvents } from "../event_stream.ts";
 import { jobReply } from "../job_reply.ts";
 import { isOver, type Job } from "../jobs/job.ts";
+import { searchWords } from "../jobs/search_text.ts";
 import type { Limits } from "../limits.ts";
 import { router } from "../router.ts";
 import { findModel, modelNames, orderOf, pictureGraph, resumedGraph } from "../job_graphs.ts";
 import {
+  jobChangeSchema,
   jobListSchema,
   jobQuerySchema,
   jobReplySchema,
@@ -27,7 +30,8 @@ import { faults, json } from "./responses.ts";
 const tags = ["Jobs"];
 const params = z.object({ id: z.string().regex(/^job_[0-9a-f]{32}$/, "A job id is job_ and 32 hex digits") });
 
-const orderRoute = createRoute({
+/** The route of orders, also of gateways before the server. */
+export const orderRoute = createRoute({
   method: "post",
   path: "/v1/jobs",
   operationId: "createJob",
@@ -42,7 +46,7 @@ const listRoute = createRoute({
   path: "/v1/jobs",
   operationId: "listJobs",
   tags,
-  summary: "Lists jobs, the newest first",
+  summary: "Lists and searches jobs, the newest first",
   request: { query: jobQuerySchema },
   responses: { 200: json(jobListSchema, "A page of jobs."), ...faults },
 });
@@ -54,6 +58,20 @@ const getRoute = createRoute({
   tags,
   summary: "Tells what has become of a job",
   request: { params },
+  responses: { 200: json(jobReplySchema, "The job."), ...faults },
+});
+
+const changeRoute = createRoute({
+  method: "patch",
+  path: "/v1/jobs/{id}",
+  operationId: "changeJob",
+  tags,
+  summary: "Stars a job, or takes its star away",
+  description: "A starred job and its artifacts stay, whatever is cleaned, until the job is removed.",
+  request: {
+    params,
+    body: { required: true, content: { "application/json": { schema: jobChangeSchema } } },
+  },
   responses: { 200: json(jobReplySchema, "The job."), ...faults },
 });
 
@@ -125,7 +143,7 @@ export function jobRoutes(server: ServerContext) {
   };
   return router()
     .openapi(orderRoute, async (context) => {
-      const { request: asked, graph, resume, previews, deadline } = context.req.valid("json");
+      const { request: asked, graph, resume, previews, deadline, keep_alive } = context.req.valid("json");
       const request = asked && withModel(asked, server);
       requireDeadline(deadline, limits);
       // A full queue refuses an order before its graph is checked.
@@ -147,18 +165,30 @@ export function jobRoutes(server: ServerContext) {
         graph: checked,
         previews,
         deadline,
+        keepAliveMs: keep_alive === undefined ? undefined : keepAliveMs(keep_alive),
       }, server);
       return context.json(jobReply(jobs.submit(order, place), server, context.env.address), 202);
     })
     .openapi(listRoute, (context) => {
-      const { limit, after, status } = context.req.valid("query");
-      const page = jobs.list({ limit: Math.min(limit, limits.maxPage), after, status });
+      const { limit, after, status, starred, q = "" } = context.req.valid("query");
+      const page = jobs.list({
+        limit: Math.min(limit, limits.maxPage),
+        after,
+        status,
+        starred: starred === undefined ? undefined : starred === "true",
+        words: searchWords(q),
+      });
       const data = page.jobs.map((job) => jobReply(job, server, context.env.address));
       return context.json({ object: "list" as const, data, has_more: page.hasMore }, 200);
     })
     .openapi(queueRoute, (context) => queueEvents(context, server))
     .openapi(getRoute, (context) => {
       return context.json(jobReply(find(context.req.valid("param").id), server, context.env.address), 200);
+    })
+    .openapi(changeRoute, (context) => {
+      const job = find(context.req.valid("param").id);
+      const { starred } = context.req.valid("json");
+      return context.json(jobReply(jobs.star(job, starred), server, context.env.address), 200);
     })
     .openapi(cancelRoute, (context) => {
       const job = find(context.req.valid("param").id);

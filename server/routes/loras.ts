@@ -32,7 +32,7 @@ const route = createRoute({
 });
 
 /** The routes. */
-export function loraRoutes({ loras }: ServerContext) {
+export function loraRoutes({ loras }: Pick<ServerContext, "loras">) {
   const data = loras.map(({ name, layers, models }) => ({
     id: name,
     object: "lora" as const,

@@ -7,7 +7,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { PICTURE_FORMATS } from "../../images/picture.ts";
 import { listSchedulers } from "../../schedulers/mod.ts";
-import type { ServerContext } from "../context.ts";
+import type { PlanningContext } from "../context.ts";
 import { findModel } from "../job_graphs.ts";
 import { router } from "../router.ts";
 import type { ServedModel } from "../served_models.ts";
@@ -33,7 +33,11 @@ const modelSchema = z.object({
   }),
 }).openapi("Model");
 
-const modelListSchema = z.object({ object: z.literal("list"), data: z.array(modelSchema) });
+const listedModelSchema = modelSchema.extend({
+  loaded: z.boolean().openapi({ description: "Whether a process that is kept warm holds weights of it." }),
+}).openapi("ListedModel");
+
+const modelListSchema = z.object({ object: z.literal("list"), data: z.array(listedModelSchema) });
 
 const portSchema = z.record(
   z.string(),
@@ -80,7 +84,7 @@ const modelRoute = createRoute({
   tags,
   summary: "Tells of one model",
   request: { params: z.object({ model: z.string().max(200) }) },
-  responses: { 200: json(modelSchema, "The model."), ...faults },
+  responses: { 200: json(listedModelSchema, "The model."), ...faults },
 });
 
 const capabilitiesRoute = createRoute({
@@ -93,7 +97,7 @@ const capabilitiesRoute = createRoute({
 });
 
 /** The routes. */
-export function modelRoutes(server: ServerContext) {
+export function modelRoutes(server: PlanningContext) {
   const created = Math.floor(Date.now() / 1000);
   const models = server.models.map((model) => describe(model, created));
   const capabilities: z.infer<typeof capabilitiesSchema> = {
@@ -129,13 +133,22 @@ export function modelRoutes(server: ServerContext) {
       resume_after_restart: true,
       loras: true,
       image_edits: true,
+      keep_alive: true,
+      history_search: true,
+      stars: true,
     },
   };
+  const withLoaded = (listed: readonly z.infer<typeof modelSchema>[]) => {
+    const loaded = new Set(server.engine.hosts().flatMap(({ models }) => models));
+    return listed.map((model) => ({ ...model, loaded: loaded.has(model.id) }));
+  };
   return router()
-    .openapi(listRoute, (context) => context.json({ object: "list" as const, data: models }, 200))
+    .openapi(listRoute, (context) => {
+      return context.json({ object: "list" as const, data: withLoaded(models) }, 200);
+    })
     .openapi(modelRoute, (context) => {
       const { name } = findModel(server.models, context.req.valid("param").model, "model");
-      return context.json(models.find(({ id }) => id === name)!, 200);
+      return context.json(withLoaded(models).find(({ id }) => id === name)!, 200);
     })
     .openapi(capabilitiesRoute, (context) => context.json(capabilities, 200));
 }

@@ -6,6 +6,7 @@
 
 import { z } from "@hono/zod-openapi";
 import { sha256Schema } from "../../artifacts/store/stage_record.ts";
+import { keepAliveSchema } from "../../runtime/duration.ts";
 import { denoiseParameters } from "../../stages/denoise/settings.ts";
 import { promptSchema } from "../../text/prompt.ts";
 
@@ -16,6 +17,14 @@ const steps = denoiseParameters.shape.steps.nullish();
 const guidance_interval = denoiseParameters.shape.guidanceInterval.nullish();
 const step_cache = denoiseParameters.shape.stepCache.nullish();
 const guidance_scale = denoiseParameters.shape.guidanceScale.nullish();
+
+/** The field of a request that says how long a model stays loaded. */
+export const keepAliveField = keepAliveSchema.clone().openapi({
+  description:
+    "How long the processes that make the pictures stay afterwards, with the weights that they hold: `5m`, a number of " +
+    "seconds, 0 or -1 for ever.",
+  example: "5m",
+});
 
 /** What diffusers, AUTOMATIC1111's web UI and hosted services call fields of a request. */
 const OTHER_NAMES = {
@@ -102,6 +111,7 @@ export const imageRequestSchema = z.looseObject({
   }),
   negative_prompt: promptSchema.nullish(),
   scheduler: denoiseParameters.shape.scheduler.nullish(),
+  keep_alive: keepAliveField.nullish(),
   ...OTHER_FIELDS,
   width: z.int().positive().nullish().openapi({
     description: "The width in pixels, in the place of `size`.",

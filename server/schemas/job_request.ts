@@ -11,6 +11,7 @@ import { pictureRequestSchema } from "../../graph/picture_request.ts";
 import { stepIntervalSchema } from "../../stages/denoise/step_interval.ts";
 import { promptSchema } from "../../text/prompt.ts";
 import { jobSchema, jobStatusSchema } from "../jobs/job.ts";
+import { keepAliveField } from "./image_request.ts";
 
 /** The request of the command line, its one recursive field described by hand: the document's maker cannot. */
 const requestSchema = pictureRequestSchema.extend({
@@ -70,6 +71,7 @@ export const jobRequestSchema = z.strictObject({
   previews: z.boolean().default(true).openapi({
     description: "Whether the events show what denoising has come to at every step.",
   }),
+  keep_alive: keepAliveField.optional(),
   deadline: z.number().positive().optional().openapi({
     description: "Seconds by which the job must have ended; it fails otherwise, whether it waits or runs.",
   }),
@@ -118,9 +120,27 @@ export const jobListSchema = z.object({
   has_more: z.boolean(),
 }).openapi("JobList");
 
+/** UTF-16 units of a search. */
+const LONGEST_QUERY = 200;
+
 /** The schema of the query of a list. */
 export const jobQuerySchema = z.object({
   limit: z.coerce.number().int().min(1).default(20),
   after: z.string().max(64).optional().openapi({ description: "The id of the last job of the page before." }),
   status: jobStatusSchema.optional(),
+  starred: z.enum(["true", "false"]).optional().openapi({
+    description: "`true` for the jobs that are starred alone, `false` for the others alone.",
+  }),
+  q: z.string().max(LONGEST_QUERY).optional().openapi({
+    description:
+      "Words that all stand in the prompts, the negative prompts, the seeds or the names of the job's model, " +
+      "scheduler or adapters, in upper or lower case.",
+  }),
 });
+
+/** The schema of what can be changed of a job. */
+export const jobChangeSchema = z.strictObject({
+  starred: z.boolean().openapi({
+    description: "Whether it is starred: it and its artifacts then stay until it is removed.",
+  }),
+}).openapi("JobChange");

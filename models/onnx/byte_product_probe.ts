@@ -1,0 +1,31 @@
+// This module is browser compatible.
+
+/**
+ * Whether a processor's products of bytes overflow. Those of x86 without VNNI add pairs of unsigned times signed bytes
+ * up in 16 bits, which cut large sums off.
+ *
+ * @module
+ */
+
+import { tensor } from "../../artifacts/tensor.ts";
+import type { ModelGraph } from "../../runtime/runtime.ts";
+import { GraphBuilder } from "./graph_builder.ts";
+
+const ROWS = 2;
+const COLUMNS = 16;
+const DEPTH = 64;
+const LARGEST_UNSIGNED = 255;
+const LARGEST_SIGNED = 127;
+
+/** A graph without inputs that multiplies the largest bytes, and whose output `overflows` [1] tells what came of it. */
+export function byteProductProbe(): ModelGraph {
+  const g = new GraphBuilder();
+  const product = g.op("MatMulInteger", [
+    g.constant(tensor("uint8", [ROWS, DEPTH], new Uint8Array(ROWS * DEPTH).fill(LARGEST_UNSIGNED))),
+    g.constant(tensor("int8", [DEPTH, COLUMNS], new Int8Array(DEPTH * COLUMNS).fill(LARGEST_SIGNED))),
+  ]);
+  const least = g.op("ReduceMin", [g.cast(product, "float32"), g.int64s([0, 1])], { keepdims: 0n });
+  const exact = g.scalar(DEPTH * LARGEST_UNSIGNED * LARGEST_SIGNED);
+  g.output("overflows", g.reshape(g.op("Less", [least, exact]), [1]), [1], "bool");
+  return g.build("byte_product_probe");
+}

@@ -1,0 +1,64 @@
+// This module is browser compatible.
+
+/**
+ * Durations, as users write them.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { InputError } from "../errors/pixstage_error.ts";
+
+/** Milliseconds of each unit of Go's durations. */
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** Numbers with units, or one number alone. */
+const DURATION = /^(-?)(?:((?:\d+(?:\.\d+)?(?:ms|s|m|h))+)|(\d+(?:\.\d+)?))$/;
+
+/** What a duration must be, for errors. */
+const RULE =
+  "It must be a duration such as 5m or 1h30m, or a number of seconds, 0 for no time or -1 for ever";
+
+/** How long something is kept, as users and JSON write it: a text, or a number of seconds. */
+export const keepAliveSchema = z.union([z.number(), z.string()]).refine(
+  (value) => readDuration(value) !== undefined,
+  RULE,
+);
+
+/**
+ * Reads how long something is kept, as Ollama's `keep_alive` has it: `5m`, `1h30m`, `500ms`, or a number of
+ * seconds. What is negative stands for ever.
+ *
+ * @param value The duration.
+ * @returns Milliseconds; `Infinity` for ever.
+ * @throws {InputError} if it is no duration.
+ *
+ * @example Usage
+ * ```ts
+ * import { keepAliveMs } from "./duration.ts";
+ *
+ * console.assert(keepAliveMs("1h30m") === 5_400_000);
+ * console.assert(keepAliveMs(0) === 0);
+ * console.assert(keepAliveMs("-1") === Infinity);
+ * ```
+ */
+export function keepAliveMs(value: string | number): number {
+  const ms = readDuration(value);
+  if (ms !== undefined) return ms;
+  const shown = JSON.stringify(String(value).slice(0, 40));
+  throw new InputError("invalid_value", `${RULE}: current value is ${shown}`);
+}
+
+function readDuration(value: string | number): number | undefined {
+  const [, sign, parts, seconds] = DURATION.exec(String(value).trim()) ?? [];
+  const amount = parts === undefined ? Number(seconds) * 1000 : sumOf(parts);
+  if (!Number.isFinite(amount)) return undefined;
+  return sign === "-" && amount > 0 ? Infinity : amount;
+}
+
+function sumOf(parts: string): number {
+  return parts.matchAll(/([\d.]+)([a-z]+)/g).reduce(
+    (sum, [, count, unit]) => sum + Number(count) * UNITS[unit!]!,
+    0,
+  );
+}
