@@ -8,7 +8,7 @@
 import type { VNode } from "preact";
 import { downloadAll, fileName } from "./download.ts";
 import { reuse } from "./dropped.ts";
-import { remove, retry } from "./history.ts";
+import { remove, retry, star } from "./history.ts";
 import { html } from "./html.ts";
 import { order, randomSeed } from "./run.ts";
 import { pictureUrl } from "./server.ts";
@@ -61,6 +61,8 @@ export function ActionsView({ picture, status }: ActionsProps): VNode {
           onClick=${() => goOn(picture, { seeds: [randomSeed()] })}>Same text, another seed</button>
         <button type="button" class="button" id="compare" aria-pressed=${isFirst} disabled=${!isReady}
           onClick=${() => compared.value = isFirst ? [] : [picture]}>Compare with…</button>
+        <button type="button" class="button" id="star" aria-pressed=${job.starred} disabled=${!isReady}
+          onClick=${() => star(job)}>${job.starred ? "Starred" : "Star"}</button>
         <button type="button" class="button" id="delete" disabled=${!isReady} onClick=${onDelete}>
           ${count > 1 ? `Delete ${counted(count, "picture")}` : "Delete"}
         </button>

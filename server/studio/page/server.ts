@@ -67,14 +67,30 @@ export async function uploadPicture(file: Blob): Promise<Upload> {
   });
 }
 
+/** Which jobs are listed. */
+export interface JobQuery {
+  readonly status: Job["status"];
+  readonly limit: number;
+  /** The last job of the page before. */
+  readonly after?: string | undefined;
+  /** Words that prompts, seeds or names have. */
+  readonly q?: string | undefined;
+  readonly starred?: boolean | undefined;
+}
+
 /** Jobs of a status, the newest first. */
-export async function listJobs(
-  query: { readonly status: Job["status"]; readonly limit: number; readonly after?: string | undefined },
-): Promise<{ data: Job[]; has_more: boolean }> {
-  const { status, limit, after } = query;
-  const search = new URLSearchParams({ limit: String(limit), status });
-  if (after !== undefined) search.set("after", after);
-  return await ask(`v1/jobs?${search}`);
+export async function listJobs(query: JobQuery): Promise<{ data: Job[]; has_more: boolean }> {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined);
+  return await ask(`v1/jobs?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}`);
+}
+
+/** Stars a job, or takes its star. */
+export async function starJob(id: string, starred: boolean): Promise<Job> {
+  return await ask(`v1/jobs/${id}`, {
+    method: "PATCH",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ starred }),
+  });
 }
 
 /** A job. */

@@ -10,10 +10,10 @@ const MASK = Uint8ClampedArray.from({ length: WIDTH * 31 }, (_, at) => {
 const sum = (mask: Uint8ClampedArray): number => mask.reduce((total, value) => total + value, 0);
 
 Deno.test("a soft edge falls off as a Gaussian one, on both sides of the hard edge", () => {
-  const soft = feathered(MASK, WIDTH, 2);
+  const soft = feathered(MASK, WIDTH, Math.sqrt(6));
   const row = soft.subarray(15 * WIDTH, 16 * WIDTH);
-  // The integral of a Gaussian of two pixels, from the edge between 13 and 14.
-  for (const [x, share] of [[10, 0.04], [12, 0.227], [13, 0.401], [14, 0.599], [15, 0.773], [17, 0.96]]) {
+  // The integral of the Gaussian, from the edge between 13 and 14.
+  for (const [x, share] of [[10, 0.076], [12, 0.27], [13, 0.419], [14, 0.581], [15, 0.73], [17, 0.924]]) {
     assert(Math.abs(row[x!]! / 255 - share!) < 0.03, `${x}: ${row[x!]}`);
   }
   assert.deepEqual([...row].reverse(), [...row], "as many pixels on either side");

@@ -143,8 +143,25 @@ Deno.test("the studio page makes each picture of several usable", options, async
     );
     assert.match(await copied(page, "command"), /^deno task rerun a-mouse-8\.png$/);
 
-    // The history is searched, and a job leaves it.
+    // The history is starred and searched, and a job leaves it.
     await waitForCount(page, ".thumbnail", 4);
+    await page.click("#star");
+    await page.waitForSelector('#star[aria-pressed="true"]');
+    await page.click("#starred");
+    await waitForCount(page, ".thumbnail", 1);
+    const oldest = (await (await server.ask("/v1/jobs")).json()).data.at(-1);
+    await page.click("#starred");
+    await waitForCount(page, ".thumbnail", 4);
+    await page.locator("li:has(.thumbnail)").last().hover();
+    await page.locator(".star").last().click();
+    await page.waitForSelector('li:last-child > .star[aria-pressed="true"]');
+    assert.equal((await (await server.ask(`/v1/jobs/${oldest.id}`)).json()).starred, true);
+    await page.click("#starred");
+    await waitForCount(page, ".thumbnail", 2);
+    await page.fill("#search", "nothing like it");
+    await waitForCount(page, ".thumbnail", 0);
+    assert.match(await page.locator(".history .hint").innerText(), /Nothing matches/);
+    await page.click("#starred");
     await page.fill("#search", "MOUSE 8");
     await waitForCount(page, ".thumbnail", 1);
     page.once("dialog", (dialog) => dialog.accept());
