@@ -14,7 +14,10 @@ export type WasmCodecName = "jpeg-decoder" | "jpeg-encoder" | "webp-decoder" | "
 /** How a codec of the @jsquash packages is started: its module where it should not fetch it, and Emscripten's options. */
 type Init = (module: WebAssembly.Module | undefined, options: object) => Promise<unknown>;
 
-const providedModules = new Map<WasmCodecName, WebAssembly.Module>();
+/** A compiled module, or what compiles it when it is first used. */
+type WasmModule = WebAssembly.Module | (() => Promise<WebAssembly.Module>);
+
+const providedModules = new Map<WasmCodecName, WasmModule>();
 
 /**
  * Hands in a codec's compiled module, for runtimes where a package cannot fetch its own `.wasm` file.
@@ -23,10 +26,10 @@ const providedModules = new Map<WasmCodecName, WebAssembly.Module>();
  * (under Deno from the npm cache, which needs read permission). Cloudflare Workers import the file and hand it in.
  *
  * @param name Which codec.
- * @param module Its module: `mozjpeg_dec.wasm`, `mozjpeg_enc.wasm` of @jsquash/jpeg, `webp_dec.wasm`,
+ * @param module Its module, or what compiles it when it is first used: `mozjpeg_dec.wasm`, `mozjpeg_enc.wasm` of @jsquash/jpeg, `webp_dec.wasm`,
  * `webp_enc_simd.wasm` of @jsquash/webp.
  */
-export function provideWasmCodec(name: WasmCodecName, module: WebAssembly.Module): void {
+export function provideWasmCodec(name: WasmCodecName, module: WasmModule): void {
   providedModules.set(name, module);
 }
 
@@ -70,7 +73,8 @@ export class WasmCodec {
       if (!this.#started) {
         const note = (line: string) => void this.#complaints.push(line);
         const onRuntimeInitialized = () => loaded = true;
-        await this.#init(providedModules.get(this.#name), {
+        const provided = providedModules.get(this.#name);
+        await this.#init(typeof provided === "function" ? await provided() : provided, {
           print: note,
           printErr: note,
           onRuntimeInitialized,

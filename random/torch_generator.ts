@@ -7,6 +7,7 @@
  */
 
 import { z } from "zod";
+import { fromBase64, toBase64 } from "../artifacts/base64.ts";
 import { type FloatDType, fromFloat32, toFloat32 } from "../artifacts/half_precision.ts";
 import { tensor } from "../artifacts/tensor.ts";
 import { MersenneTwister, STATE_WORDS } from "./mersenne_twister.ts";
@@ -76,7 +77,7 @@ export class TorchGenerator implements NoiseGenerator {
    * @returns A generator that gives the numbers it would have given next.
    */
   static restore(state: TorchGeneratorState): TorchGenerator {
-    const words = new Uint32Array(Uint8Array.fromBase64(state.words).buffer);
+    const words = new Uint32Array(fromBase64(state.words).buffer);
     const generator = new TorchGenerator(0);
     generator.#twister = new MersenneTwister(words, state.next);
     generator.#kept = state.kept;
@@ -85,7 +86,7 @@ export class TorchGenerator implements NoiseGenerator {
 
   /** Where the stream stands. */
   state(): TorchGeneratorState {
-    const words = new Uint8Array(this.#twister.words.buffer).toBase64();
+    const words = toBase64(new Uint8Array(this.#twister.words.buffer));
     return { kind: "torch-cpu", words, next: this.#twister.next, kept: this.#kept };
   }
 

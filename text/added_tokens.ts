@@ -86,6 +86,9 @@ export interface SplitToken {
   readonly singleWord: boolean;
 }
 
+/** The characters that mean something in a regular expression. `RegExp.escape` is missing in Node before version 24. */
+const SYNTAX = /[\\^$.*+?()[\]{}|/]/g;
+
 /** `\w` of the regular expressions of Rust, which tokenizers uses. */
 const WORD = String.raw`[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]`;
 const ENDS_WITH_WORD = new RegExp(`${WORD}$`, "u");
@@ -102,7 +105,7 @@ const STARTS_WITH_WORD = new RegExp(`^${WORD}`, "u");
 export function createSplitter(tokens: ReadonlyMap<string, SplitToken>): (text: string) => TextPart[] {
   if (tokens.size === 0) return (text) => text === "" ? [] : [text];
   const longestFirst = [...tokens.keys()].sort((a, b) => b.length - a.length);
-  const pattern = new RegExp(longestFirst.map((token) => RegExp.escape(token)).join("|"), "gu");
+  const pattern = new RegExp(longestFirst.map((token) => token.replaceAll(SYNTAX, "\\$&")).join("|"), "gu");
   return (text) => {
     const parts: TextPart[] = [];
     let end = 0;

@@ -6,6 +6,7 @@
 
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
+import { toBase64 } from "../../artifacts/base64.ts";
 import type { PictureRequestInput } from "../../graph/picture_request.ts";
 import { keepAliveMs } from "../../runtime/duration.ts";
 import { ApiError } from "../api_error.ts";
@@ -234,7 +235,7 @@ async function pictures(
     }
     const file = await server.pictures.write({ artifact, image, format, quality });
     if (!file) throw lost();
-    data.push({ b64_json: file.toBase64(), ...named });
+    data.push({ b64_json: toBase64(file), ...named });
   }
   return data;
 }
