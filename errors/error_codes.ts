@@ -47,7 +47,10 @@ export const ERROR_CODES = {
   usage: caller(400, "A command was called with arguments that do not go together."),
   invalid_value: caller(400, "An option, a parameter or a field has an invalid value."),
   out_of_range: caller(400, "A number is too small, too large or not an integer."),
-  invalid_shape: caller(400, "A tensor or a picture has a shape, length or type that its use does not allow."),
+  invalid_shape: caller(
+    400,
+    "A tensor or a picture has a shape, length or type that its use does not allow.",
+  ),
   invalid_json: caller(400, "A text that must be JSON is not."),
   invalid_artifact: caller(400, "An artifact lacks content that its use requires."),
 

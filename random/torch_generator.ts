@@ -54,7 +54,10 @@ export class TorchGenerator implements NoiseGenerator {
     /** The generator that the state belongs to. */
     kind: z.literal("torch-cpu"),
     /** The 624 words of the twister, little-endian, in base64. */
-    words: z.base64().refine((text) => decodedLength(text) === STATE_BYTES, `must encode ${STATE_BYTES} bytes`),
+    words: z.base64().refine(
+      (text) => decodedLength(text) === STATE_BYTES,
+      `must encode ${STATE_BYTES} bytes`,
+    ),
     /** The index of the next word. */
     next: z.int().min(0).max(STATE_WORDS),
     /** The second number of a pair, kept for the next small draw. */
