@@ -30,5 +30,6 @@ export function toBase64(bytes: Uint8Array): string {
  * @throws {Error} if the text is not base64.
  */
 export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
+  if (typeof Uint8Array.fromBase64 === "function") return Uint8Array.fromBase64(text);
   return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 }
