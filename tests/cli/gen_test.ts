@@ -115,7 +115,7 @@ const USAGE: readonly [args: readonly string[], says: RegExp][] = [
   [["gen", "cat", "--steps", "0"], /--steps.*'0'.*whole number of at least 1/s],
   [["gen", "cat", "--steps", "many"], /whole number of at least 1/],
   [["gen", "cat", "--output-format", "gif"], /png, jpeg, webp/],
-  [["gen", "cat", "-o", "cat.gif"], /its ending must be .png, .jpg, .jpeg or .webp/],
+  [["gen", "cat", "-o", "cat.gif"], /its extension must be .png, .jpg, .jpeg or .webp/],
   [["gen"], /one of a prompt, --load-embeds and --load-latents must be given: given are none/],
   [["gen", "cat", "--load-latents", "x"], /given are a prompt and --load-latents/],
   [["gen", "cat", "--until", "encode"], /give --save-embeds FILE/],
