@@ -23,7 +23,7 @@ const message = z.object({
   jsonrpc: z.literal("2.0"),
   id: z.union([z.string(), z.number()]).optional(),
   method: z.string().optional(),
-  params: z.record(z.string(), z.json()).optional().openapi({ type: "object" }),
+  params: z.record(z.string(), z.unknown()).optional().openapi({ type: "object" }),
 }).openapi("McpMessage");
 const headers = z.object({ [SESSION]: z.string().optional() });
 const stream = { "text/event-stream": { schema: z.string() } };
