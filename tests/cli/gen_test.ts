@@ -134,7 +134,7 @@ const USAGE: readonly [args: readonly string[], says: RegExp][] = [
     ["gen", "cat", "--vae-tile-overlap", "7"],
     /^error: --vae-tile-overlap must be a multiple of 8: .* is 7\n$/,
   ],
-  [["gen", "cat", "-m", TINY, "-b", "3", "--seed", "1,2"], /1 seed or 3: there are 2/],
+  [["gen", "cat", "-m", TINY, "-b", "3", "--seed", "1,2"], /1 or 3 seeds, but there are 2/],
 ];
 
 for (const [args, says] of USAGE) {

@@ -167,7 +167,7 @@ Deno.test(needing(UNPRIVILEGED_USER, {
       assert.equal(again.status, 0, again.stderr);
       assert.match(
         again.stderr,
-        /^warning: The record .* counts as absent: Cannot read .* as permission is missing/,
+        /^warning: The record .* is ignored: Cannot read .* as permission is missing/,
       );
       assert.deepEqual(await readFile(join(folder, "again.png")), await readFile(join(folder, "cat.png")));
     }),

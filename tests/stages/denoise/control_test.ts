@@ -225,10 +225,13 @@ Deno.test("a ControlNet that does not fit is refused before anything runs", asyn
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
-  assert.throws(() => textToImage({ ...small, controlnet: CONTROL }), /both a ControlNet and a picture/);
+  assert.throws(
+    () => textToImage({ ...small, controlnet: CONTROL }),
+    /A ControlNet and the picture that it follows belong together/,
+  );
   assert.throws(
     () => textToImage(small, { controlImage: { file: EDGES } }),
-    /both a ControlNet and a picture/,
+    /A ControlNet and the picture that it follows belong together/,
   );
 });
 
