@@ -69,7 +69,9 @@ print(`${tokens} tokens, one block, both branches of guidance`);
 print(`one after the other  ${median(singly.seconds).toFixed(3)} s  peak ${prettyBytes(singly.peak)}`);
 print(`one batch of two     ${median(together.seconds).toFixed(3)} s  peak ${prettyBytes(together.peak)}`);
 print(`time of the batch over one after the other: ${ratios.map((ratio) => ratio.toFixed(3)).join(" ")}`);
-print(`median ${median(ratios).toFixed(3)}; largest difference between two values ${largest.toExponential(1)}`);
+print(
+  `median ${median(ratios).toFixed(3)}; largest difference between two values ${largest.toExponential(1)}`,
+);
 
 /** Builds self-attention, cross-attention and feed-forward; the branches share the rows of every product. */
 function block(batch: number): BuiltGraph {
