@@ -21,7 +21,7 @@ const TEXTS = {
   "Latin 1": "déjà vu",
 };
 
-/** A smooth picture with all three colours in it. */
+/** A smooth picture that contains all three colours. */
 function gradient(width: number, height: number): Pixels {
   const data = Uint8Array.from({ length: width * height * 3 }, (_, i) => {
     const pixel = Math.floor(i / 3);

@@ -20,7 +20,7 @@ interface TokenizerGoldens {
 
 const goldens = goldenJson<TokenizerGoldens>("units/tokenizer.json");
 
-/** The tokenizer of 32,100 tokens lies compressed, outside of a checkpoint. */
+/** The tokenizer of 32,100 tokens, which is stored compressed and outside of a checkpoint. */
 function readLargeTokenizer(): TokenizerFiles {
   return {
     tokenizerJson: new TextDecoder().decode(
