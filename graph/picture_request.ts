@@ -28,6 +28,10 @@ export const pictureRequestSchema = z.strictObject({
   negativePrompt: z.union([promptSchema, z.array(promptSchema).min(1)]).optional(),
   /** Whether greys of the mask repaint in part; else they are made white or black. */
   softMask: maskParameters.shape.soft.optional(),
+  /** A second transformer, for the steps from `secondTransformerFrom` on. */
+  secondTransformer: z.string().min(1).optional(),
+  /** The share of the noise schedule after which the second transformer goes on: diffusers' `denoising_end`. */
+  secondTransformerFrom: z.number().gt(0).lt(1).optional(),
   /** Another autoencoder: the folder or name of a checkpoint, or a folder that holds an autoencoder alone. */
   vae: z.string().min(1).optional(),
   /** Precision of matrices, by the stage or of all: `*`. Decoding has float32 and float16. */

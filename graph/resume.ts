@@ -104,7 +104,7 @@ export function resumeGraph(point: ResumePoint, options: ResumeChanges): ResumeG
     if (denoise === undefined) {
       throw new InputError("invalid_value", "Cannot take another seed: the latents were given, not denoised");
     }
-    nodes[denoise] = withSeeds(nodes[denoise]!, options.seeds);
+    for (const id of partsOf(nodes, denoise)) nodes[id] = withSeeds(nodes[id]!, options.seeds);
     return decoded(nodes, `${denoise}.latents`, options, upstream(nodes, maker, "decode"));
   }
   if (changed) {
@@ -150,6 +150,12 @@ function withSeeds(denoise: GraphNode, seeds: readonly (number | string)[]): Gra
   return { ...denoise, parameters: { ...denoise.parameters, seeds: [...seeds] } };
 }
 
+/** A denoising, and the parts that it goes on from. */
+function partsOf(nodes: Nodes, id: string): string[] {
+  const source = nodes[id]?.inputs["checkpoint"];
+  return [id, ...(typeof source === "string" ? partsOf(nodes, splitSource(source)[0]) : [])];
+}
+
 function isChanged({ guidanceScale, guidanceInterval, prompts, negativePrompt }: ResumeChanges): boolean {
   return [guidanceScale, guidanceInterval, prompts, negativePrompt].some((change) => change !== undefined);
 }
@@ -162,7 +168,7 @@ function goOnFromState(
   options: ResumeChanges,
 ): string {
   const maker = nodes[id]!;
-  const { stopAfter: _rest, ...parameters } = maker.parameters;
+  const { stopAfter: _steps, denoisingEnd: _end, ...parameters } = maker.parameters;
   const { fromStep, stepsMore } = options;
   if (maker.stage === "denoise") {
     // A run that was interrupted: the store has its state under the key of the same node.
@@ -197,7 +203,8 @@ function goOnFromState(
 /** Cuts a denoising in two after some steps, the second part with what is to be different. */
 function goOnOtherwise(nodes: Nodes, id: string, fromStep: number, options: ResumeChanges): void {
   const whole = nodes[id]!;
-  const begin = `${id}-begin`;
+  const taken = Object.keys(nodes).filter((name) => name.startsWith(`${id}-begin`)).length;
+  const begin = taken === 0 ? `${id}-begin` : `${id}-begin-${taken + 1}`;
   const embeddings = laterEmbeddings(nodes, id, options);
   nodes[begin] = {
     stage: "denoise-part",

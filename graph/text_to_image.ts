@@ -34,7 +34,7 @@ export interface TextToImageOptions {
 
 /**
  * Writes the graph document of a run from text to pictures: nodes `prompt`, `negative`, `denoise` and `decode`, those that
- * files make needless left out; with a picture to begin from also `picture`, and with a mask `mask`. Whether the run is guided may be the checkpoint's choice, so `negative` is always there;
+ * files make needless left out; with a picture to begin from also `picture`, with a mask `mask`, and with a second transformer `denoise-begin`. Whether the run is guided may be the checkpoint's choice, so `negative` is always there;
  * it does not run where guidance is off.
  *
  * @param request The request for pictures.
@@ -70,6 +70,8 @@ export function textToImage(
     tileOverlap,
     precision,
     softMask,
+    secondTransformer,
+    secondTransformerFrom,
     ...denoise
   } = fillPrompts(request);
   const { embeddingsFile, noiseFile, latentsFile, pair, image, mask, controlImage } = options;
@@ -148,8 +150,19 @@ export function textToImage(
       inputs: { image: mask, latents: "picture.latents" },
     };
   }
+  if ((secondTransformer === undefined) !== (secondTransformerFrom === undefined)) {
+    throw new InputError(
+      "invalid_value",
+      "Cannot change the transformer as both secondTransformer and secondTransformerFrom must be given",
+      {
+        details: {
+          field: secondTransformer === undefined ? "secondTransformerFrom" : "secondTransformer",
+        },
+      },
+    );
+  }
   if (latentsFile === undefined) {
-    nodes["denoise"] = {
+    const whole = {
       stage: "denoise",
       parameters: defined({ ...checkpoint, ...denoise, precision: precisionOf("denoise", precision) }),
       inputs: {
@@ -162,6 +175,12 @@ export function textToImage(
         ...(controlImage ? { control: "control.latents" } : {}),
       },
     };
+    Object.assign(
+      nodes,
+      secondTransformer === undefined
+        ? { denoise: whole }
+        : inTwoParts(whole, secondTransformer, secondTransformerFrom!),
+    );
   }
   nodes["decode"] = {
     stage: "decode",
@@ -176,6 +195,23 @@ export function textToImage(
     inputs: { latents: latentsFile === undefined ? "denoise.latents" : { file: latentsFile } },
   };
   return { pixstage: 1, nodes };
+}
+
+/** A denoising whose steps from a share of the schedule on another transformer takes. */
+function inTwoParts(
+  whole: GraphDocumentInput["nodes"][string],
+  transformer: string,
+  denoisingEnd: number,
+): GraphDocumentInput["nodes"] {
+  const { parameters } = whole;
+  return {
+    "denoise-begin": { ...whole, stage: "denoise-part", parameters: { ...parameters, denoisingEnd } },
+    denoise: {
+      stage: "denoise",
+      parameters: { ...parameters, transformer },
+      inputs: { checkpoint: "denoise-begin.checkpoint" },
+    },
+  };
 }
 
 /** Refuses a mask without a picture, and a picture where nothing is denoised. */
