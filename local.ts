@@ -1,9 +1,11 @@
 /**
- * pixstage on this machine: the built-in stages, checkpoints of the disk and the hub, ONNX Runtime, files.
+ * pixstage on this machine: the built-in stages, checkpoints on disk and from the hub, ONNX Runtime, files.
  *
  * @module
  */
 
+import { availableMemory } from "node:process";
+import "./images/codecs_in_node.ts";
 import type { JsonObject } from "./artifacts/artifact.ts";
 import { asJson } from "./artifacts/canonical_json.ts";
 import { writeOutputFile } from "./artifacts/output_file.ts";
@@ -14,7 +16,7 @@ import { openUsableStore, type UsableStore } from "./artifacts/store/usable_stor
 import { InputError } from "./errors/pixstage_error.ts";
 import { InlineExecutor } from "./graph/executors/inline.ts";
 import { ProcessExecutor } from "./graph/executors/process.ts";
-import { WorkerExecutor } from "./graph/executors/worker.ts";
+import { WorkerExecutor, type WorkerExecutorOptions } from "./graph/executors/worker.ts";
 import { rememberedFingerprint } from "./graph/fingerprint_memo.ts";
 import { loadPlugins } from "./graph/plugins.ts";
 import { readArtifactFile, writeArtifactFile } from "./graph/provenance_file.ts";
@@ -24,12 +26,13 @@ import { DEFAULT_MODEL, LocalModels, type LocalModelsOptions } from "./hub/local
 import { Pixstage } from "./pixstage/pixstage.ts";
 import { executorAt, isExecutorAddress } from "./queue/executor_at.ts";
 import { OnnxRuntimeNode, type OnnxRuntimeNodeOptions } from "./runtime/onnxruntime_node.ts";
+import { startWorker } from "./runtime/worker.ts";
 import { builtInStages } from "./stages/mod.ts";
 
-/** Where runs find checkpoints, what they run on, and what they keep. */
+/** Where runs find checkpoints, which device they use, and what they keep. */
 export interface LocalRunOptions
   extends LocalModelsOptions, OnnxRuntimeNodeOptions, Pick<RunOptions, "residency" | "store"> {
-  /** Modules that bring stages of their own, for executors other than `inline`; see `loadPlugins`. */
+  /** Modules that add stages, for executors other than `inline`; see `loadPlugins`. */
   readonly plugins?: readonly string[] | undefined;
 }
 
@@ -42,23 +45,23 @@ export type LocalRun =
     readonly models: LocalModels;
   };
 
-/** How pixstage is opened on this machine. */
+/** Options for opening pixstage on this machine. */
 export interface OpenOptions extends Omit<LocalRunOptions, "store"> {
   /**
-   * The checkpoint of calls that name none: a folder, `org/name` or `org/name@revision`.
+   * The default checkpoint: a folder, `org/name` or `org/name@revision`.
    *
    * @default {"pixstage-emoji"}
    */
   readonly model?: string | undefined;
   /**
-   * Keeps results, and knows what was made before: a store, or the path of a folder; `false` for one that is forgotten.
+   * Keeps artifacts and earlier results: a store, or the path of a folder. `false` means a store in memory.
    *
    * @default {the folder that the command line uses}
    */
   readonly store?: RunStore | string | false | undefined;
   /**
-   * Where stages run: in this thread, in a worker or a child process each, on the server of an address, or on the
-   * workers of a queue, such as `queue:redis://host`.
+   * Where stages run: in this thread, each in a worker or a child process, on a server given by its URL, or
+   * on the workers of a queue, such as `queue:redis://host`.
    *
    * @default {"inline"}
    */
@@ -68,8 +71,8 @@ export interface OpenOptions extends Omit<LocalRunOptions, "store"> {
 /**
  * Opens pixstage on this machine. Nothing is loaded before the first call.
  *
- * @param options Where to find checkpoints, what to run on, and what to keep.
- * @returns The front door.
+ * @param options Where to find checkpoints, which device to use, and what to keep.
+ * @returns The library's entry point.
  * @throws {InputError} if there is no such executor.
  * @throws {PluginError} if a plugin cannot be loaded.
  *
@@ -119,14 +122,15 @@ export async function open(options: OpenOptions = {}): Promise<Pixstage> {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    freeMemory: () => Deno.systemMemoryInfo().available,
+    freeMemory: () => availableMemory(),
   });
 }
 
 /**
- * What {@linkcode runGraph} needs to run on this machine: in this thread, in workers or in child processes.
+ * Returns what {@linkcode runGraph} needs to run on this machine: in this thread, in workers or in child
+ * processes.
  *
- * @param options Where to find checkpoints, what to run on, and what to keep.
+ * @param options Where to find checkpoints, which device to use, and what to keep.
  * @returns Options for `runGraph`, to which a signal and an event handler can be added.
  *
  * @example A picture of a cute cat
@@ -153,8 +157,8 @@ export function localRun(options: LocalRunOptions = {}): LocalRun {
     onWarning: modelOptions.onWarning,
     onDownload: onProgress && ((progress: JsonObject) => onProgress(downloadProgressSchema.parse(progress))),
   };
-  const createWorker = () =>
-    new Worker(new URL("./graph/hosts/worker_main.ts", import.meta.url), { type: "module" });
+  const createWorker: WorkerExecutorOptions["createWorker"] = (listener) =>
+    startWorker(new URL("./graph/hosts/worker_main.ts", import.meta.url), listener);
   return {
     registry: builtInStages(),
     models,

@@ -1,6 +1,7 @@
 // This module is browser compatible.
 
 import type { ModelGraph, Session, SessionRunOptions } from "./runtime.ts";
+import { sha256 } from "../artifacts/sha256.ts";
 import type { Tensor } from "../artifacts/tensor.ts";
 
 /** Sessions that outlive their release, for the next model that opens the same graph. */
@@ -8,11 +9,11 @@ export class KeptSessions {
   readonly #kept = new Map<string, Promise<Session>>();
 
   /**
-   * Gives the session of a graph.
+   * Returns the session of a graph.
    *
    * @param graph The graph.
-   * @param create Opens it, where it is not open.
-   * @returns The session; its release does nothing.
+   * @param create Opens the graph if it is not open.
+   * @returns The session. Its release does nothing.
    */
   async open(graph: ModelGraph, create: () => Promise<Session>): Promise<Session> {
     const key = await graphKey(graph);
@@ -34,7 +35,7 @@ export class KeptSessions {
   }
 }
 
-/** A session whose release leaves it to the runtime. */
+/** A session whose release leaves the memory to the runtime. */
 class KeptSession implements Session {
   readonly #session: Session;
   readonly inputs: readonly string[];
@@ -62,8 +63,7 @@ class KeptSession implements Session {
   }
 }
 
-/** Tells graphs apart by all that they are: operators, and where their weights lie. */
+/** Returns a key that identifies a graph by its operators and the location of its weights. */
 async function graphKey({ bytes, weightsFolder }: ModelGraph): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>);
-  return `${weightsFolder} ${new Uint8Array(digest).toHex()}`;
+  return `${weightsFolder} ${await sha256(bytes)}`;
 }

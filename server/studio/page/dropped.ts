@@ -21,11 +21,13 @@ const MAX_BYTES = 1 << 28;
 /**
  * Reads the settings in a picture file.
  *
- * @throws if the file is no PNG file, or was not written by pixstage.
+ * @returns The settings; `undefined` for a file that is no PNG file.
+ * @throws if a PNG file was not written by pixstage.
  */
-export async function settingsInFile(file: File): Promise<Settings> {
+export async function settingsInFile(file: File): Promise<Settings | undefined> {
   if (file.size > MAX_BYTES) throw new Error("it is larger than 256 MB");
-  return readSettings(new Uint8Array(await file.arrayBuffer()));
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  return bytes[0] === 0x89 && bytes[1] === 0x50 ? readSettings(bytes) : undefined;
 }
 
 /** Fills the form with the settings of a file. */
@@ -119,10 +121,9 @@ async function findPictures(
 /**
  * Reads the settings in a PNG file.
  *
- * @throws if the file is not a PNG, or was not written by pixstage.
+ * @throws if it was not written by pixstage.
  */
 function readSettings(bytes: Uint8Array): Settings {
-  if (bytes[0] !== 0x89 || bytes[1] !== 0x50) throw new Error("it is not a PNG file");
   const texts = new Map(readPngChunks(bytes).map(decodePngText).filter((text) => text !== undefined));
   const text = texts.get("pixstage");
   if (text === undefined) {

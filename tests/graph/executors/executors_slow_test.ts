@@ -8,6 +8,7 @@ import type { Executor } from "../../../graph/executors/executor.ts";
 import { InlineExecutor } from "../../../graph/executors/inline.ts";
 import { ProcessExecutor } from "../../../graph/executors/process.ts";
 import { StageProcessError } from "../../../graph/hosts/host_error.ts";
+import { startWorker } from "../../../runtime/worker.ts";
 import { WorkerExecutor } from "../../../graph/executors/worker.ts";
 import { loadPlugins } from "../../../graph/plugins.ts";
 import { runGraph } from "../../../graph/run.ts";
@@ -29,7 +30,7 @@ const pids: number[] = [];
 const inline = new InlineExecutor({ models: noModels, runtime: noRuntime() });
 const worker = new WorkerExecutor({
   plugins,
-  createWorker: () => new Worker(WORKER, { type: "module" }),
+  createWorker: (listener) => startWorker(WORKER, listener),
 });
 const child = new ProcessExecutor({ plugins, onStart: (pid) => pids.push(pid) });
 
@@ -116,7 +117,10 @@ Deno.test("nodes run where the placement says, else where the graph says, else i
   });
   assert.equal(pids.length - started, 2);
   const { error } = await run(inline, nodes, { executors: [inline, child], placement: { tow: "inline" } });
-  assert.match(String(error), /Cannot place "tow" as there is no such node or stage: did you mean "two"\?/);
+  assert.match(
+    String(error),
+    /Cannot choose an executor for "tow": there is no such node or stage\. Did you mean "two"\?/,
+  );
 });
 
 for (const executor of [worker, child]) {
@@ -178,7 +182,7 @@ Deno.test("process: a child that dies is told by stage and signal, and the run g
     assert.ok(error instanceof StageProcessError);
     assert.equal(error.stage, "count");
     assert.equal(error.signal, "SIGKILL");
-    assert.match(error.message, /"count" as the process that ran it was ended by SIGKILL/);
+    assert.match(error.message, /"count": the process that ran it was killed by SIGKILL/);
     assert.equal(events.at(-1)?.type, "failed");
     const again = await run(child, nodes, options);
     assert.equal(again.error, undefined);
