@@ -108,9 +108,11 @@ print(
 print(
   `a stage that computes nothing: inline ${median(inlineMs).toFixed(1)} ms, queued ${
     median(queueMs).toFixed(1)
-  } ms, more by ${median(more).toFixed(1)} ms (aim: ${AIM.overheadMs} at most; medians of ${REPEATS}); the fastest ${
-    fastest(inlineMs)
-  } and ${fastest(queueMs)} ms`,
+  } ms, more by ${
+    median(more).toFixed(1)
+  } ms (aim: ${AIM.overheadMs} at most; medians of ${REPEATS}); the fastest ${fastest(inlineMs)} and ${
+    fastest(queueMs)
+  } ms`,
 );
 
 // 2. Throughput with one and two workers, in turn.
