@@ -5,7 +5,8 @@
  */
 
 import { Command, CommanderError } from "commander";
-import { stderr } from "node:process";
+import process, { stderr } from "node:process";
+import "./images/codecs_in_node.ts";
 import { bypassProxyOnLoopback } from "./artifacts/proxy.ts";
 import project from "./deno.json" with { type: "json" };
 import { leaveInterrupts } from "./cli/interrupt.ts";
@@ -88,4 +89,4 @@ function calledCommand(command: Command, [name, ...rest]: readonly string[]): Co
   return called ? calledCommand(called, rest) : command;
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) process.exit(await main(process.argv.slice(2)));

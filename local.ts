@@ -4,6 +4,8 @@
  * @module
  */
 
+import { availableMemory } from "node:process";
+import "./images/codecs_in_node.ts";
 import type { JsonObject } from "./artifacts/artifact.ts";
 import { asJson } from "./artifacts/canonical_json.ts";
 import { writeOutputFile } from "./artifacts/output_file.ts";
@@ -14,7 +16,7 @@ import { openUsableStore, type UsableStore } from "./artifacts/store/usable_stor
 import { InputError } from "./errors/pixstage_error.ts";
 import { InlineExecutor } from "./graph/executors/inline.ts";
 import { ProcessExecutor } from "./graph/executors/process.ts";
-import { WorkerExecutor } from "./graph/executors/worker.ts";
+import { WorkerExecutor, type WorkerExecutorOptions } from "./graph/executors/worker.ts";
 import { rememberedFingerprint } from "./graph/fingerprint_memo.ts";
 import { loadPlugins } from "./graph/plugins.ts";
 import { readArtifactFile, writeArtifactFile } from "./graph/provenance_file.ts";
@@ -24,6 +26,7 @@ import { DEFAULT_MODEL, LocalModels, type LocalModelsOptions } from "./hub/local
 import { Pixstage } from "./pixstage/pixstage.ts";
 import { executorAt, isExecutorAddress } from "./queue/executor_at.ts";
 import { OnnxRuntimeNode, type OnnxRuntimeNodeOptions } from "./runtime/onnxruntime_node.ts";
+import { startWorker } from "./runtime/worker.ts";
 import { builtInStages } from "./stages/mod.ts";
 
 /** Where runs find checkpoints, what they run on, and what they keep. */
@@ -119,7 +122,7 @@ export async function open(options: OpenOptions = {}): Promise<Pixstage> {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    freeMemory: () => Deno.systemMemoryInfo().available,
+    freeMemory: () => availableMemory(),
   });
 }
 
@@ -153,8 +156,8 @@ export function localRun(options: LocalRunOptions = {}): LocalRun {
     onWarning: modelOptions.onWarning,
     onDownload: onProgress && ((progress: JsonObject) => onProgress(downloadProgressSchema.parse(progress))),
   };
-  const createWorker = () =>
-    new Worker(new URL("./graph/hosts/worker_main.ts", import.meta.url), { type: "module" });
+  const createWorker: WorkerExecutorOptions["createWorker"] = (listener) =>
+    startWorker(new URL("./graph/hosts/worker_main.ts", import.meta.url), listener);
   return {
     registry: builtInStages(),
     models,

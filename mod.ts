@@ -34,7 +34,7 @@ export type { Executor } from "./graph/executors/executor.ts";
 export { InlineExecutor } from "./graph/executors/inline.ts";
 export { ProcessExecutor } from "./graph/executors/process.ts";
 export { StageProcessError } from "./graph/hosts/host_error.ts";
-export { WorkerExecutor } from "./graph/executors/worker.ts";
+export { WorkerExecutor, type WorkerExecutorOptions } from "./graph/executors/worker.ts";
 export { GraphError, type GraphIssue } from "./graph/graph_error.ts";
 export {
   type PictureRequest,

@@ -4,8 +4,9 @@
  * @module
  */
 
+import process from "node:process";
 import { runServe } from "./cli/serve.ts";
 
 export { createServer, type Server, type ServerOptions } from "./server/create_server.ts";
 
-if (import.meta.main) Deno.exit(await runServe(Deno.args));
+if (import.meta.main) process.exit(await runServe(process.argv.slice(2)));

@@ -14,6 +14,7 @@ import { canonicalJson } from "./canonical_json.ts";
 import type { ArtifactOutline } from "./outline.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
 import type { SafetensorsHeader } from "./safetensors_header.ts";
+import { sha256 } from "./sha256.ts";
 
 /** The key of `__metadata__` that holds an artifact's kind and metadata. */
 const RECORD_KEY = "pixstage";
@@ -151,8 +152,7 @@ function kindAndMetadata(
  * @returns 64 lower-case hexadecimal digits.
  */
 export async function artifactId(artifact: Artifact | Uint8Array): Promise<string> {
-  const bytes = artifact instanceof Uint8Array ? unshared(artifact) : encodeArtifact(artifact);
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+  return await sha256(artifact instanceof Uint8Array ? unshared(artifact) : encodeArtifact(artifact));
 }
 
 function unshared(bytes: Uint8Array): Uint8Array<ArrayBuffer> {

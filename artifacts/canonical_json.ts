@@ -10,6 +10,7 @@
 
 import { InputError } from "../errors/pixstage_error.ts";
 import type { JsonValue } from "./artifact.ts";
+import { sha256 } from "./sha256.ts";
 
 /**
  * SHA-256 of a value's canonical JSON.
@@ -18,8 +19,7 @@ import type { JsonValue } from "./artifact.ts";
  * @returns 64 hexadecimal digits; equal values have equal ones.
  */
 export async function hashJson(value: JsonValue): Promise<string> {
-  const bytes = new TextEncoder().encode(canonicalJson(value));
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+  return await sha256(new TextEncoder().encode(canonicalJson(value)));
 }
 
 /**

@@ -9,6 +9,8 @@
  * @module
  */
 
+import { float16Value } from "./float16.ts";
+
 /** The floating point types of 8 bits. */
 export type Float8DType = "float8e4m3fn" | "float8e5m2";
 
@@ -25,9 +27,7 @@ const E4M3_BIAS = 7;
  */
 export const FLOAT8_VALUES: Readonly<Record<Float8DType, Float32Array>> = {
   float8e4m3fn: Float32Array.from({ length: 256 }, (_, bits) => fromE4M3(bits)),
-  float8e5m2: new Float32Array(
-    new Float16Array(Uint16Array.from({ length: 256 }, (_, bits) => bits << 8).buffer),
-  ),
+  float8e5m2: Float32Array.from({ length: 256 }, (_, bits) => float16Value(bits << 8)),
 };
 
 /** Whether an element type is one of 8-bit floats. */

@@ -11,6 +11,7 @@
 
 import { InputError } from "../errors/pixstage_error.ts";
 import type { ElementArrays } from "./dtype.ts";
+import { fromFloat16Bits, toFloat16Bits } from "./float16.ts";
 import { FLOAT8_VALUES } from "./float8.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -74,14 +75,10 @@ export function fromFloat32(values: Float32Array, dtype: FloatDType): Float32Arr
     case "float32":
       return values;
     case "float16":
-      return new Uint16Array(new Float16Array(values).buffer);
+      return toFloat16Bits(values);
     case "bfloat16":
       return toBfloat16Bits(values);
   }
-}
-
-function fromFloat16Bits(bits: Uint16Array): Float32Array {
-  return new Float32Array(new Float16Array(bits.buffer, bits.byteOffset, bits.length));
 }
 
 function fromBfloat16Bits(bits: Uint16Array): Float32Array {

@@ -5,16 +5,19 @@
  */
 
 import { Command, CommanderError } from "commander";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stderr, stdout } from "node:process";
-import { fileURLToPath } from "node:url";
+import { text } from "node:stream/consumers";
 import prettyBytes from "pretty-bytes";
 import { readSafetensorsFile } from "../artifacts/disk.ts";
 import type { Tensor } from "../artifacts/tensor.ts";
 import { EXIT_STATUSES } from "../errors/error_codes.ts";
 import { PixstageError } from "../errors/pixstage_error.ts";
+import { moduleCommand } from "../graph/hosts/module_command.ts";
 import { DEFAULT_MODEL } from "../hub/local_models.ts";
 import { gmsd } from "../images/gradient_similarity.ts";
 import { decodePicture, encodePicture } from "../images/picture.ts";
@@ -157,27 +160,25 @@ function checkFlags(name: "set" | "a" | "b", args: readonly string[]): void {
 async function make(name: string, args: readonly string[], stem: string): Promise<Way> {
   const files = { embeddings: `${stem}.embeddings`, latents: `${stem}.latents`, picture: `${stem}.png` };
   const started = performance.now();
-  const { code, stdout: output, stderr: errors } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "-A",
-      fileURLToPath(new URL("../cli.ts", import.meta.url)),
-      "gen",
-      ...args,
-      ...["--save-embeds", files.embeddings, "--save-latents", files.latents, "--output", files.picture],
-      "--no-store",
-      "--json",
-    ],
-    cwd: userFolder(),
-  }).output();
-  if (code !== 0) {
-    const said = new TextDecoder().decode(errors).trim();
+  const [program, words] = moduleCommand(
+    new URL("../bin.ts", import.meta.url),
+    "gen",
+    ...args,
+    ...["--save-embeds", files.embeddings, "--save-latents", files.latents, "--output", files.picture],
+    "--no-store",
+    "--json",
+  );
+  const run = spawn(program, words, { cwd: userFolder(), stdio: ["ignore", "pipe", "pipe"] });
+  const ended: Promise<unknown[]> = once(run, "close");
+  const [output, errors, [status]] = await Promise.all([text(run.stdout), text(run.stderr), ended]);
+  if (status !== 0) {
+    const said = errors.trim();
     const reason = said.split("\n").find((line) => line.startsWith("error: "))?.slice("error: ".length) ??
       said;
     const message = `Cannot compare as the run of "${name}" failed: ${reason}`;
-    throw code === USAGE_STATUS ? new UsageError(message) : new CompareError(message);
+    throw status === USAGE_STATUS ? new UsageError(message) : new CompareError(message);
   }
-  const events = new TextDecoder().decode(output).trim().split("\n").map((line) => JSON.parse(line));
+  const events = output.trim().split("\n").map((line) => JSON.parse(line));
   return {
     name,
     embeddings: await firstTensor(files.embeddings),

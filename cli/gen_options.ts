@@ -4,6 +4,7 @@
  * @module
  */
 
+import { availableMemory } from "node:process";
 import { InputError } from "../errors/pixstage_error.ts";
 import { pictureRequestSchema } from "../graph/picture_request.ts";
 import { parseValue } from "../errors/parse_value.ts";
@@ -423,7 +424,7 @@ export function memoryOptions(
     "maxMemory" | "maxGpuMemory" | "lowestPrecision"
   >,
 ): Pick<RunOptions, "maxMemory" | "maxGpuMemory" | "lowestPrecision"> {
-  const { available } = Deno.systemMemoryInfo();
+  const available = availableMemory();
   return {
     maxMemory: maxMemory === undefined ? undefined : memoryLimit(maxMemory, available),
     maxGpuMemory: maxGpuMemory === undefined ? undefined : memoryLimit(maxGpuMemory, 0),

@@ -4,6 +4,7 @@
  * @module
  */
 
+import process from "node:process";
 import { ABORT_STATUS } from "../errors/error_codes.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
@@ -14,10 +15,10 @@ const listeners = new Set<() => void>();
 export function interruptSignal(): AbortSignal {
   const controller = new AbortController();
   const interrupt = (): void => {
-    if (controller.signal.aborted) Deno.exit(ABORT_STATUS);
+    if (controller.signal.aborted) process.exit(ABORT_STATUS);
     controller.abort(new DOMException("Stopped", "AbortError"));
   };
-  for (const name of SIGNALS) Deno.addSignalListener(name, interrupt);
+  for (const name of SIGNALS) process.on(name, interrupt);
   listeners.add(interrupt);
   return controller.signal;
 }
@@ -25,7 +26,7 @@ export function interruptSignal(): AbortSignal {
 /** Leaves Ctrl-C and requests to terminate to the system again. */
 export function leaveInterrupts(): void {
   for (const interrupt of listeners) {
-    for (const name of SIGNALS) Deno.removeSignalListener(name, interrupt);
+    for (const name of SIGNALS) process.off(name, interrupt);
   }
   listeners.clear();
 }

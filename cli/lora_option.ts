@@ -5,6 +5,7 @@
  */
 
 import { InvalidArgumentError } from "commander";
+import { existsSync } from "node:fs";
 import type { GenOptions } from "./gen_options.ts";
 import { pathOrName } from "./path_or_name.ts";
 import { userPath } from "./user_path.ts";
@@ -22,7 +23,7 @@ export function lora(text: string, gathered: readonly LoraOption[] = []): LoraOp
   const colon = text.lastIndexOf(":");
   const end = text.slice(colon + 1);
   // A drive's letter has a colon too, and a path behind it.
-  const isWhole = colon < 1 || /[/\\]/.test(end) || exists(text);
+  const isWhole = colon < 1 || /[/\\]/.test(end) || existsSync(userPath(text));
   const name = isWhole ? text : text.slice(0, colon);
   if (name === "") throw new InvalidArgumentError("It must name a file, a folder or org/name.");
   if (isWhole) return [...gathered, { name, weight: 1 }];
@@ -38,13 +39,4 @@ export function lora(text: string, gathered: readonly LoraOption[] = []): LoraOp
 /** The adapters as a request names them: a path relative to the user's folder becomes absolute. */
 export function loraRequest({ lora }: Pick<GenOptions, "lora">): LoraOption[] | undefined {
   return lora?.map(({ name, weight }) => ({ name: pathOrName(name), weight }));
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(userPath(path));
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -5,13 +5,17 @@
  */
 
 import { Buffer } from "node:buffer";
+import { write } from "node:fs";
 import { stderr, stdout } from "node:process";
 import type { Writable } from "node:stream";
+import { promisify } from "node:util";
 import { FileError, onDisk } from "../artifacts/file_error.ts";
 import { systemCode } from "../errors/foreign_error.ts";
 
 /** What errors call the standard output. */
 const STDOUT_NAME = "standard output";
+
+const writeTo = promisify(write);
 
 let outlives = false;
 
@@ -69,7 +73,8 @@ export function printable(text: string): string {
 export async function writeStdout(chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void> {
   for await (const chunk of chunks) {
     for (let offset = 0; offset < chunk.length;) {
-      offset += await onDisk("write", STDOUT_NAME, Deno.stdout.write(chunk.subarray(offset)));
+      const written = writeTo(stdout.fd, chunk, offset);
+      offset += (await onDisk("write", STDOUT_NAME, written)).bytesWritten;
     }
   }
 }

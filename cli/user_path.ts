@@ -6,14 +6,15 @@
  */
 
 import { resolve } from "node:path";
+import process from "node:process";
 import { fileURLToPath } from "node:url";
 
 const PROJECT = resolve(fileURLToPath(new URL("..", import.meta.url)));
 
 /** The folder where the user stands. */
 export function userFolder(): string {
-  const here = Deno.cwd();
-  return here === PROJECT ? Deno.env.get("INIT_CWD") ?? here : here;
+  const here = process.cwd();
+  return here === PROJECT ? process.env["INIT_CWD"] ?? here : here;
 }
 
 /** The absolute path of a path that the user gave. */

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * One picture of several that were made together.
+ * Provenance of one picture out of several that were made together.
  *
  * @module
  */
@@ -18,16 +18,17 @@ const batchSchema = z.object({ seeds, imagesPerPrompt });
 const textsSchema = z.object({ prompts: z.array(z.string()).min(1).optional() });
 
 /**
- * Writes how one picture of several would have been made alone: with its own prompt and its own seed.
+ * Returns the provenance that one picture of several would have if it had been made alone, with its own
+ * prompt and its own seed.
  *
  * @param provenance How the pictures were made.
- * @param image Which of them, from 0.
- * @returns How it is made alone.
- * @throws {InputError} if there is no such picture, or if embeddings or latents were given instead of being made.
+ * @param image Index of the picture.
+ * @returns The provenance of that picture.
+ * @throws {InputError} if there is no such picture, or if the graph reads embeddings or latents from a file.
  */
 export function onePicture(provenance: Provenance, image: number): Provenance {
   const { graph } = provenance;
-  // The picture that all of them begin from is that of each alone.
+  // All pictures share the initial picture, so each picture alone starts from it too.
   const given = Object.values(graph.nodes).filter(({ stage }) => stage !== "encode-image" && stage !== "mask")
     .flatMap(({ inputs }) => Object.values(inputs))
     .some((source) => typeof source !== "string");

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Plugins: modules that bring stages, architectures and schedulers of their own.
+ * Plugins: modules that add stages, architectures and schedulers.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { registerScheduler, type SchedulerDefinition } from "../schedulers/mod.t
 import type { StageRegistry } from "../stages/registry.ts";
 import type { Stage } from "../stages/stage.ts";
 
-/** A module that is no plugin, or a plugin that nobody allowed. */
+/** A module is not a plugin, or the user did not allow a plugin. */
 export class PluginError extends PixstageError<"invalid_plugin" | "plugins_not_allowed"> {
   override name = "PluginError";
 }
@@ -61,14 +61,14 @@ const schedulerSchema = z.object({
 });
 
 /**
- * Loads plugins. The default export of each is a stage, an architecture or a scheduler, or a list of these. Architectures
- * and schedulers are known to the whole process from then on.
+ * Loads plugins. The default export of each is a stage, an architecture or a scheduler, or a list of these.
+ * Architectures and schedulers are registered for the whole process.
  *
- * @param registry Where their stages go.
- * @param modules The modules: addresses, or `npm:` and `jsr:` specifiers.
+ * @param registry The registry that receives the stages.
+ * @param modules The modules: URLs, or `npm:` and `jsr:` specifiers.
  * @returns The registry.
- * @throws {PluginError} if a module cannot be loaded or brings nothing of these.
- * @throws {InputError} if a name is taken.
+ * @throws {PluginError} if a module cannot be loaded or exports none of these.
+ * @throws {InputError} if a name is already registered.
  */
 export async function loadPlugins(
   registry: StageRegistry,
@@ -85,11 +85,11 @@ export async function loadPlugins(
 }
 
 /**
- * Refuses a graph whose plugins were not allowed. A document alone never makes code run.
+ * Throws if a graph names plugins that the user did not allow. A document alone never runs code.
  *
  * @param wanted The plugins that the graph names.
- * @param allowed The plugins that the user allows, named alike.
- * @throws {PluginError} if one is not allowed.
+ * @param allowed The plugins that the user allows, under the same names.
+ * @throws {PluginError} if a plugin is not allowed.
  */
 export function checkPluginsAllowed(wanted: readonly string[], allowed: readonly string[]): void {
   const missing = wanted.filter((plugin) => !allowed.includes(plugin));

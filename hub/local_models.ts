@@ -149,7 +149,7 @@ export class LocalModels implements Models {
  * ```ts
  * import { resolveModel } from "./local_models.ts";
  * const folder = await resolveModel(".");
- * if (folder !== Deno.cwd()) throw new Error("unexpected");
+ * console.assert(folder === process.cwd());
  * ```
  */
 export async function resolveModel(

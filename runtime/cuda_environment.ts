@@ -9,6 +9,7 @@ import { dirname, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
+import { loadsLibrary } from "../artifacts/c_library.ts";
 
 /** The file, beside ONNX Runtime's libraries, that says what was installed. */
 export const CUDA_RECORD = "pixstage-cuda.json";
@@ -37,10 +38,9 @@ export function readCudaRecord(folder: string): z.infer<typeof cudaRecordSchema>
 
 /** Whether the system's loader finds a library, which is loaded by that. Always true where that cannot be tried. */
 export function loads(library: string): boolean {
-  const dlopen = globalThis.Deno?.dlopen;
-  if (!dlopen) return true;
+  if (typeof Deno === "undefined") return loadsLibrary(library) ?? true;
   try {
-    dlopen(library, {});
+    Deno.dlopen(library, {});
     return true;
   } catch {
     return false;

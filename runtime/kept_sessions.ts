@@ -1,6 +1,7 @@
 // This module is browser compatible.
 
 import type { ModelGraph, Session, SessionRunOptions } from "./runtime.ts";
+import { sha256 } from "../artifacts/sha256.ts";
 import type { Tensor } from "../artifacts/tensor.ts";
 
 /** Sessions that outlive their release, for the next model that opens the same graph. */
@@ -64,6 +65,5 @@ class KeptSession implements Session {
 
 /** Tells graphs apart by all that they are: operators, and where their weights lie. */
 async function graphKey({ bytes, weightsFolder }: ModelGraph): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>);
-  return `${weightsFolder} ${new Uint8Array(digest).toHex()}`;
+  return `${weightsFolder} ${await sha256(bytes)}`;
 }

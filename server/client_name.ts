@@ -5,7 +5,7 @@ import type { QueueClient } from "./jobs/queue_places.ts";
 /** The address that a request comes from. A client cannot choose it, as it can its name. */
 export function clientAddress(context: Context<ServerEnv>): string {
   const address = context.env?.remoteAddr;
-  return address && "hostname" in address ? address.hostname : "local";
+  return address?.hostname ?? "local";
 }
 
 /**

@@ -13,7 +13,7 @@ import type { Limits } from "./limits.ts";
 import type { PictureOrder } from "./pictures/picture_order.ts";
 import type { Pictures } from "./pictures/pictures.ts";
 import type { PictureLinks } from "./picture_links.ts";
-import type { PublicAddress } from "./public_address.ts";
+import type { PeerAddress, PublicAddress } from "./public_address.ts";
 import type { ServedLora } from "./served_loras.ts";
 import type { ServedModel } from "./served_models.ts";
 
@@ -66,7 +66,7 @@ export type PlanningContext =
 export interface ServerEnv {
   Bindings: {
     /** Where the request came from: the client, where trusted proxies pass it on. */
-    readonly remoteAddr?: Deno.Addr | undefined;
+    readonly remoteAddr?: PeerAddress | undefined;
     /** How the client addressed the server. */
     readonly address: PublicAddress;
   };

@@ -35,7 +35,7 @@ import { LINK_SECONDS, PictureLinks } from "./picture_links.ts";
 import type { PictureOrder } from "./pictures/picture_order.ts";
 import { Pictures } from "./pictures/pictures.ts";
 import { publish } from "./pictures/publish.ts";
-import { clientAddr, parseBasePath, proxyTrust, publicAddress } from "./public_address.ts";
+import { clientAddr, parseBasePath, type PeerAddress, proxyTrust, publicAddress } from "./public_address.ts";
 import { servedLoras } from "./served_loras.ts";
 import { describeModels } from "./served_models.ts";
 import { RunSpans } from "./spans.ts";
@@ -195,7 +195,7 @@ export interface Server {
   /** Answers a request. */
   readonly fetch: (
     request: Request,
-    info?: { readonly remoteAddr: Deno.Addr },
+    info?: { readonly remoteAddr: PeerAddress },
   ) => Response | Promise<Response>;
   /** Names of the models that it serves. */
   readonly models: readonly string[];

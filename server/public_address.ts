@@ -8,6 +8,16 @@
 import { BlockList, isIP, isIPv6 } from "node:net";
 import { InputError } from "../errors/pixstage_error.ts";
 
+/** The other end of a connection, as `Deno.serve` tells it too. */
+export interface PeerAddress {
+  /** `tcp`, or another transport. */
+  readonly transport: string;
+  /** Its IP address; undefined where it has none, as at a socket of the file system. */
+  readonly hostname?: string | undefined;
+  /** Its port. */
+  readonly port?: number | undefined;
+}
+
 /** How a client addressed the server. */
 export interface PublicAddress {
   /** The IP address of the client; undefined where the connection has none. */
@@ -94,11 +104,11 @@ export function parseBasePath(path: string): string {
  */
 export function publicAddress(
   request: Request,
-  peer: Deno.Addr | undefined,
+  peer: PeerAddress | undefined,
   { trust, basePath }: PublicAddressOptions,
 ): PublicAddress {
   const { headers } = request;
-  const nearest = peer && "hostname" in peer ? plainAddress(peer.hostname) : undefined;
+  const nearest = peer?.hostname === undefined ? undefined : plainAddress(peer.hostname);
   const direct: PublicAddress = {
     client: nearest,
     protocol: request.url.startsWith("https:") ? "https" : "http",
@@ -128,10 +138,10 @@ export function publicAddress(
 
 /** Where a request came from: the connection's other end, or the client behind the trusted proxies. */
 export function clientAddr(
-  peer: Deno.Addr | undefined,
+  peer: PeerAddress | undefined,
   { client }: Pick<PublicAddress, "client">,
-): Deno.Addr | undefined {
-  if (client === undefined || !peer || !("hostname" in peer)) return peer;
+): PeerAddress | undefined {
+  if (client === undefined || peer?.hostname === undefined) return peer;
   return { ...peer, hostname: client };
 }
 

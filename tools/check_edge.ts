@@ -31,11 +31,12 @@ const ENTRIES = ["web.ts"];
 
 /** Files of the folders that need a disk or a process, and say so by having no mark. */
 const UNMARKED = [
-  /^artifacts\/(atomically|disk|disk_room|file_lock|output_file|proxy)\.ts$/,
+  /^artifacts\/(atomically|c_library|disk|disk_room|file_lock|output_file|proxy)\.ts$/,
   /^artifacts\/store\/(default_folder|folder_\w+|mirrored_store|usable_store)\.ts$/,
+  /^images\/codecs_in_node\.ts$/,
   /^graph\/(fingerprint_memo|provenance_file)\.ts$/,
   /^graph\/executors\/process\.ts$/,
-  /^graph\/hosts\/(local_place|parent_watch|process_main|worker_main)\.ts$/,
+  /^graph\/hosts\/(local_place|module_command|parent_watch|process_main|worker_main)\.ts$/,
   /^models\/checkpoint\/disk_source\.ts$/,
   /^models\/quantization\/(default_folder|open_quantized|quantized_folder|write_quantized)\.ts$/,
   /^models\/rehearsal\/write_rehearsal\.ts$/,

@@ -35,6 +35,7 @@ const FOLDERS = [
   "safetensors.ts",
   "cli",
   "cli.ts",
+  "bin.ts",
   "server.ts",
   "mod.ts",
   "web.ts",

@@ -3,6 +3,7 @@
 import { type ListObject, S3mini, S3ServiceError } from "s3mini";
 import type { Artifact, JsonObject } from "../artifact.ts";
 import { artifactId, decodeArtifact, encodeArtifact, outlineOfFile } from "../artifact_file.ts";
+import { toBase64 } from "../base64.ts";
 import { asJson } from "../canonical_json.ts";
 import { fetchFailure } from "../fetch_failure.ts";
 import type { ArtifactOutline } from "../outline.ts";
@@ -324,7 +325,8 @@ export class S3Store implements RunStore {
 
 /** The headers of a request that writes an artifact at a signed address. */
 export function uploadHeaders(id: string): Record<string, string> {
-  return { "x-amz-checksum-sha256": Uint8Array.fromHex(id).toBase64() };
+  const digest = Uint8Array.from(id.match(/../g) ?? [], (digits) => parseInt(digits, 16));
+  return { "x-amz-checksum-sha256": toBase64(digest) };
 }
 
 /** rclone names the answer to a new upload otherwise than Amazon does. */

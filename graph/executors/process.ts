@@ -1,6 +1,10 @@
 import { PixstageError } from "../../errors/pixstage_error.ts";
-import { rm } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { writeSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Readable, Writable } from "node:stream";
 import { removePartialsOf } from "../../artifacts/store/folder_layout.ts";
 import { FolderStore } from "../../artifacts/store/folder_store.ts";
 import type { RunStore } from "../../artifacts/store/store.ts";
@@ -8,25 +12,28 @@ import type { ArtifactCarrier, HostLink } from "../hosts/host_connection.ts";
 import type { HostEnd } from "../hosts/host_error.ts";
 import { HostedExecutor, type HostedExecutorOptions, sharedStoreCarrier } from "../hosts/hosted_executor.ts";
 import { decodeJsonTexts, encodeJsonText } from "../hosts/json_sequence.ts";
+import { moduleCommand } from "../hosts/module_command.ts";
 import type { HostRequest } from "../hosts/protocol.ts";
 
-/** What a process executor needs. */
+/** Options of {@linkcode ProcessExecutor}. */
 export interface ProcessExecutorOptions extends HostedExecutorOptions {
-  /** Takes the id of each process as soon as it runs. */
+  /** Called with the id of each process as soon as it runs. */
   readonly onStart?: ((pid: number) => void) | undefined;
 }
 
-const MAIN = fileURLToPath(new URL("../hosts/process_main.ts", import.meta.url));
+/** The file descriptor of the standard error. */
+const STDERR = 2;
 
 /**
- * Runs each stage in a child process of its own, which ends with it: all memory that it used is then with the operating
- * system again. Artifacts go by id through a store in a folder; with any other store through a temporary one.
+ * Runs each stage in its own child process, which ends with the stage. The operating system then has all its
+ * memory back. Artifacts travel by id through the run's store if it is in a folder, and otherwise through a
+ * temporary store.
  */
 export class ProcessExecutor extends HostedExecutor {
   readonly name = "process";
   #onStart: ProcessExecutorOptions["onStart"];
 
-  /** @param options What it needs. */
+  /** @param options Settings of the executor. */
   constructor({ onStart, ...options }: ProcessExecutorOptions = {}) {
     super(options);
     this.#onStart = onStart;
@@ -34,12 +41,12 @@ export class ProcessExecutor extends HostedExecutor {
 
   protected start(): HostLink {
     const link = new ProcessLink(this.graceMs);
-    this.#onStart?.(link.pid);
+    if (link.pid !== undefined) this.#onStart?.(link.pid);
     return link;
   }
 
   protected async carrier(store: RunStore): Promise<ArtifactCarrier & AsyncDisposable> {
-    const folder = await Deno.makeTempDir({ prefix: "pixstage-" });
+    const folder = await mkdtemp(join(tmpdir(), "pixstage-"));
     const temporary = new FolderStore(folder);
     const carrier = store.folder === undefined
       ? temporaryCarrier(temporary)
@@ -52,7 +59,7 @@ export class ProcessExecutor extends HostedExecutor {
   }
 }
 
-/** Artifacts travel through a store that lasts as long as the stage. */
+/** Returns a carrier that sends artifacts through a store that lasts as long as the stage. */
 function temporaryCarrier(store: FolderStore): ArtifactCarrier {
   return {
     folder: store.folder,
@@ -66,42 +73,40 @@ function temporaryCarrier(store: FolderStore): ArtifactCarrier {
   };
 }
 
-/** A child process as a host: messages go through its standard input and output. */
+/** A child process as a host. Messages travel through its standard input and output. */
 class ProcessLink implements HostLink {
-  readonly pid: number;
   readonly ended: Promise<HostEnd>;
   onMessage: (message: unknown) => void = () => {};
-  #child: Deno.ChildProcess;
-  #writer: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
+  #child: ChildProcessByStdio<Writable, Readable, null>;
   #reading: Promise<void>;
   #graceMs: number;
 
   constructor(graceMs: number) {
-    this.#child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", "-A", MAIN],
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "inherit",
-    }).spawn();
-    this.pid = this.#child.pid;
+    const [program, args] = moduleCommand(new URL("../hosts/process_main.ts", import.meta.url));
+    this.#child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] });
+    // An ended process cannot read. `ended` reports how it ended.
+    this.#child.stdin.on("error", () => {});
     this.#graceMs = graceMs;
-    this.#writer = this.#child.stdin.getWriter();
     this.#reading = this.#read();
     this.ended = this.#end();
   }
 
+  /** Id of the process. Undefined if the system refused to start it. */
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
   send(message: HostRequest): void {
-    // A process that is gone cannot read: `ended` tells how it ended.
-    this.#writer.write(encodeJsonText(message)).catch(() => {});
+    this.#child.stdin.write(encodeJsonText(message));
   }
 
   async close(): Promise<void> {
-    await this.#writer.close().catch(() => {});
+    this.#child.stdin.end();
     await this.#killAfter(this.#graceMs, "SIGTERM");
   }
 
   async kill(): Promise<void> {
-    this.#signal("SIGTERM");
+    this.#child.kill("SIGTERM");
     await this.#killAfter(this.#graceMs, "SIGKILL");
   }
 
@@ -109,38 +114,36 @@ class ProcessLink implements HostLink {
     for await (const message of decodeJsonTexts(this.#child.stdout, printLine)) this.onMessage(message);
   }
 
-  /** The process is gone once all that it said has been read. */
+  /** Waits until the process has ended and all its output has been read. */
   async #end(): Promise<HostEnd> {
-    const { code, signal } = await this.#child.status;
+    const { promise, resolve } = Promise.withResolvers<HostEnd>();
+    this.#child.once(
+      "exit",
+      (status, signal) => resolve(signal === null ? { status: status ?? 0 } : { signal }),
+    );
+    this.#child.once("error", ({ message }) => resolve({ reason: message }));
+    const end = await promise;
     await this.#reading.catch(() => {});
-    await this.#writer.abort().catch(() => {});
-    return signal === null ? { status: code } : { signal };
+    this.#child.stdin.destroy();
+    return end;
   }
 
-  /** Waits for the end, helping with signals, the last of which no process survives. */
+  /** Waits for the end, and signals the process after some time. No process survives the last signal. */
   async #killAfter(ms: number, signal: "SIGTERM" | "SIGKILL"): Promise<void> {
     const timer = setTimeout(() => {
-      this.#signal(signal);
-      if (signal === "SIGTERM") this.#signal("SIGKILL");
+      this.#child.kill(signal);
+      if (signal === "SIGTERM") this.#child.kill("SIGKILL");
     }, ms);
     await this.ended;
     clearTimeout(timer);
   }
-
-  #signal(signal: "SIGTERM" | "SIGKILL"): void {
-    try {
-      this.#child.kill(signal);
-    } catch {
-      // It has ended already.
-    }
-  }
 }
 
-/** A line that a stage prints in its process is printed here. */
+/** Prints a line that a stage printed in its process. */
 function printLine(line: string): void {
   try {
-    Deno.stderr.writeSync(new TextEncoder().encode(`${line}\n`));
+    writeSync(STDERR, `${line}\n`);
   } catch {
-    // Nobody reads the standard error any more. The run goes on.
+    // The standard error is closed. The run continues.
   }
 }

@@ -4,26 +4,28 @@ import { PixstageError } from "../../errors/pixstage_error.ts";
 
 /** How the worker or process that ran a stage ended. */
 export interface HostEnd {
-  /** The signal that ended it: `SIGKILL`. */
+  /** The signal that killed it, e.g. `SIGKILL`. */
   readonly signal?: string | undefined;
   /** Its exit status. */
   readonly status?: number | undefined;
-  /** What it did not catch. */
+  /** The error that it did not catch. */
   readonly reason?: string | undefined;
 }
 
-/** What a signal that nobody sent on purpose tells. */
+/** What a signal means if nobody sent it on purpose. */
 const CAUSES: Readonly<Record<string, string>> = {
   SIGKILL: ". The system does so when memory runs out",
   SIGABRT: ". A library does so when it cannot go on, as when it gets no more memory or threads",
 };
 
-/** The worker or process that ran a stage died on the way. The run can be started again, and goes on. */
+/**
+ * The worker or process that ran a stage died. The same run can be started again and continues where it was.
+ */
 export class StageProcessError extends PixstageError<"host_died"> {
   override name = "StageProcessError";
   /** The stage's name. */
   readonly stage: string;
-  /** The signal that ended it, where it was one. */
+  /** The signal that killed it, if any. */
   readonly signal: string | undefined;
 
   /**

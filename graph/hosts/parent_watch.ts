@@ -1,36 +1,25 @@
 /**
- * The module of a worker that ends its process when the parent process is gone. It has a thread of its own, as a stage
- * blocks the process's first thread for as long as a step takes.
+ * The module of a worker that ends its process when the parent process has ended. It needs its own thread
+ * because a stage blocks the process's main thread for the length of a step. It receives the id of the
+ * parent, and the path of each temporary folder to delete with the process.
  *
  * @module
  */
 
+import { rmSync } from "node:fs";
 import process from "node:process";
+import { listenInWorker } from "../../runtime/worker.ts";
 
 const EVERY_MS = 250;
 
-/** What a worker's global object offers here. */
-const self = globalThis as unknown as {
-  onmessage: (event: { data: { parent?: number; temporaryFolder?: string } }) => void;
-};
-
 let temporaryFolder: string | undefined;
 
-self.onmessage = ({ data }) => {
-  temporaryFolder = data.temporaryFolder ?? temporaryFolder;
-  const { parent } = data;
-  if (parent === undefined) return;
+listenInWorker((message) => {
+  if (typeof message === "string") temporaryFolder = message;
+  if (typeof message !== "number") return;
   setInterval(() => {
-    if (process.ppid === parent) return;
-    if (temporaryFolder !== undefined) removeFolder(temporaryFolder);
+    if (process.ppid === message) return;
+    if (temporaryFolder !== undefined) rmSync(temporaryFolder, { recursive: true, force: true });
     process.kill(process.pid, "SIGKILL");
   }, EVERY_MS);
-};
-
-function removeFolder(folder: string): void {
-  try {
-    Deno.removeSync(folder, { recursive: true });
-  } catch {
-    // The parent had removed it.
-  }
-}
+});

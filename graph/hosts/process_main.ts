@@ -1,35 +1,43 @@
 /**
- * The program of a child process that runs stages: messages come by the standard input and go by the standard output.
- * It ends when the input ends, and when its parent is gone.
+ * The program of a child process that runs stages. Messages arrive on standard input and leave on standard
+ * output. The process ends when its input or its parent ends.
  *
  * @module
  */
 
-import { rmSync } from "node:fs";
+import { rmSync, writeSync } from "node:fs";
+import process from "node:process";
+import { startWorker } from "../../runtime/worker.ts";
 import { decodeJsonTexts, encodeJsonText } from "./json_sequence.ts";
 import { openLocalPlace } from "./local_place.ts";
 import { type HostChannel, type HostReply, hostRequestSchema } from "./protocol.ts";
 import { hostStages } from "./stage_host.ts";
 
-// Ctrl-C in a terminal goes to parent and child alike. The parent decides what happens.
-Deno.addSignalListener("SIGINT", () => {});
+/** The file descriptor of the standard output. */
+const STDOUT = 1;
 
-const watchdog = new Worker(new URL("./parent_watch.ts", import.meta.url), { type: "module" });
-watchdog.postMessage({ parent: Deno.ppid });
+// Ctrl-C in a terminal reaches parent and child alike. The parent decides what to do.
+process.on("SIGINT", () => {});
+
+const watchdog = startWorker(new URL("./parent_watch.ts", import.meta.url), {
+  onMessage: () => {},
+  onError: () => {},
+});
+watchdog.postMessage(process.ppid);
 
 let temporaryFolder: string | undefined;
 
-/** Ends the process, of which nothing stays: a parent that was killed removes no folder. */
+/** Ends the process and removes its temporary files, because a killed parent does not. */
 function end(): never {
   if (temporaryFolder !== undefined) rmSync(temporaryFolder, { recursive: true, force: true });
-  Deno.exit(0);
+  process.exit(0);
 }
 
 const channel: HostChannel<HostReply> = {
   send(message) {
     const bytes = encodeJsonText(message);
     try {
-      for (let sent = 0; sent < bytes.length;) sent += Deno.stdout.writeSync(bytes.subarray(sent));
+      for (let sent = 0; sent < bytes.length;) sent += writeSync(STDOUT, bytes, sent);
     } catch {
       // The parent was killed while a step blocked this thread.
       end();
@@ -38,11 +46,11 @@ const channel: HostChannel<HostReply> = {
   onMessage: () => {},
 };
 hostStages(channel, openLocalPlace);
-for await (const message of decodeJsonTexts(Deno.stdin.readable)) {
+for await (const message of decodeJsonTexts(process.stdin)) {
   const request = hostRequestSchema.safeParse(message).data;
   if (request?.type === "run") {
     temporaryFolder = request.temporary ? request.store : request.spare;
-    watchdog.postMessage({ temporaryFolder });
+    if (temporaryFolder !== undefined) watchdog.postMessage(temporaryFolder);
   }
   channel.onMessage(message);
 }

@@ -1,6 +1,6 @@
 /**
- * A checkpoint on disk. Symbolic links are resolved, so that the snapshot folders of a Hugging Face cache, which hold
- * links into its `blobs` folder, are read like any other.
+ * A checkpoint on disk. Symbolic links are resolved because the snapshot folders of a Hugging Face cache
+ * contain links into its `blobs` folder.
  *
  * @module
  */
@@ -10,12 +10,12 @@ import { basename, dirname, join, resolve } from "node:path";
 import { CheckpointError } from "./checkpoint_errors.ts";
 import type { CheckpointSource, FileLocation } from "./source.ts";
 
-/** ONNX Runtime, Node and Deno read less than 2 GiB at once. */
+/** Largest number of bytes per read. ONNX Runtime, Node and Deno cannot read 2 GiB at once. */
 const LARGEST_READ = 1 << 30;
 
-/** What is known of a folder beside its path. */
+/** Options for opening a folder. */
 export interface DiskSourceOptions {
-  /** What it is called in errors, reports and metadata: `org/name`. Default is the folder's own name. */
+  /** Name for errors, reports and metadata: `org/name`. Default is the folder's own name. */
   readonly name?: string | undefined;
 }
 
@@ -23,9 +23,9 @@ export interface DiskSourceOptions {
  * Opens a folder on disk.
  *
  * @param path The folder: a whole checkpoint, or one component of it.
- * @param options What it is called.
+ * @param options Its name.
  * @returns The source.
- * @throws {CheckpointError} if there is no such folder.
+ * @throws {CheckpointError} if the folder does not exist.
  *
  * @example Usage
  * ```ts ignore

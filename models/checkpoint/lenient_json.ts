@@ -1,7 +1,8 @@
 // This module is browser compatible.
 
 /**
- * JSON as Python writes it. diffusers' `scheduler_config.json` holds a bare `-Infinity`, which strict parsers refuse.
+ * JSON as Python writes it. diffusers' `scheduler_config.json` contains a bare `-Infinity`, which strict
+ * parsers reject.
  *
  * @module
  */
@@ -11,12 +12,13 @@ import type { JsonObject } from "../../artifacts/artifact.ts";
 import { CheckpointError } from "./checkpoint_errors.ts";
 
 /**
- * Parses a configuration file that may hold `Infinity`, `-Infinity` and `NaN`.
+ * Parses a configuration file that may contain `Infinity`, `-Infinity` and `NaN`.
  *
  * @param text The file's text.
  * @param name The file's name, for errors.
  * @returns The object.
- * @throws {CheckpointError} if the text cannot be parsed or is not an object; names the file, the line and the column.
+ * @throws {CheckpointError} if the text cannot be parsed or is not an object; the message names the file,
+ *   line and column.
  *
  * @example Usage
  * ```ts

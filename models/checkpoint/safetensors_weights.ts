@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Weights that lie in safetensors files: one, or shards. Opening them reads the headers alone.
+ * Weights in one safetensors file or in shards. Opening them reads only the headers.
  *
  * @module
  */
@@ -19,7 +19,7 @@ import type { WeightLocation, Weights } from "./weights.ts";
 
 const SUGGESTIONS = 3;
 
-/** A header's entry and the file that it stands in. */
+/** A tensor's header entry and its file. */
 interface Place {
   readonly entry: SafetensorsEntry;
   readonly path: string;
@@ -27,15 +27,15 @@ interface Place {
 }
 
 /**
- * Opens the weights of a component: reads the header of each file, and checks them against each other, the index and
- * the files' sizes.
+ * Opens the weights of a component. Reads the header of each file, and checks the headers against each other,
+ * the index and the file sizes.
  *
  * @param source The checkpoint.
- * @param component What the weights belong to, for errors.
+ * @param component Name of the component, for errors.
  * @param files The files.
  * @returns The weights.
- * @throws {SafetensorsError} if a file is torn or not safetensors.
- * @throws {CheckpointError} if two files hold the same tensor, or the index is wrong about one.
+ * @throws {SafetensorsError} if a file is truncated or not safetensors.
+ * @throws {CheckpointError} if two files contain the same tensor, or if the index contradicts the files.
  */
 export async function openSafetensorsWeights(
   source: CheckpointSource,
@@ -149,10 +149,12 @@ class SafetensorsWeights implements Weights {
   }
 }
 
-/** Scales of 8-bit floats, by the names that ComfyUI and others give them. transformers would ignore them. */
+/**
+ * Names that ComfyUI and other programs use for the scales of 8-bit floats. transformers ignores such scales.
+ */
 const SCALES = /(^|\.)(scaled_fp8|scale_weight|weight_scale|weight_scale_inv)$/;
 
-/** Floats of 8 bits that are to be multiplied with scales would give a wrong picture without them. */
+/** Rejects scaled 8-bit floats, which would produce wrong pictures without their scales. */
 function refuseScaled(component: string, places: ReadonlyMap<string, Place>): void {
   const scale = [...places.keys()].find((name) => SCALES.test(name));
   const float8 = [...places.values()].find(({ entry }) => entry.dtype.startsWith("F8_"));
@@ -163,7 +165,7 @@ function refuseScaled(component: string, places: ReadonlyMap<string, Place>): vo
   );
 }
 
-/** A clone without Git LFS holds small text files in the place of the weights. */
+/** Rejects Git LFS pointers: small text files that replace the weights in a clone made without Git LFS. */
 async function refusePointer(source: CheckpointSource, path: string, size: number): Promise<void> {
   const prefix = "version https://git-lfs";
   if (size < prefix.length || size > 1024) return;

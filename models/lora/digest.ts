@@ -2,17 +2,19 @@
 
 import { canonicalJson } from "../../artifacts/canonical_json.ts";
 import { toFloat32 } from "../../artifacts/half_precision.ts";
+import { sha256 } from "../../artifacts/sha256.ts";
 import { tensorBytes } from "../../artifacts/tensor.ts";
 import { AdapterError } from "./adapter_error.ts";
 import type { FittedAdapter } from "./fit_adapter.ts";
 
 /**
- * The SHA-256 of what an adapter computes: modules, scales, types, shapes and the values of all matrices, one of which is
- * held at a time. An adapter has the same one in the layouts of PEFT, diffusers and kohya, wherever it lies.
+ * Computes the SHA-256 of everything that determines an adapter's effect: modules, scales, types, shapes and
+ * the values of all matrices. It reads one matrix at a time. The digest does not depend on the location or on
+ * the layout (PEFT, diffusers or kohya).
  *
  * @param adapter The adapter.
  * @returns 64 hexadecimal digits.
- * @throws {AdapterError} if a value is not finite, which would make every picture black.
+ * @throws {AdapterError} if a value is not finite, which would turn every picture black.
  */
 export async function adapterDigest({ adapter, branches }: FittedAdapter): Promise<string> {
   const parts: string[] = [];
@@ -30,8 +32,4 @@ export async function adapterDigest({ adapter, branches }: FittedAdapter): Promi
     }
   }
   return await sha256(new TextEncoder().encode(parts.join("\n")));
-}
-
-async function sha256(bytes: Uint8Array): Promise<string> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>)).toHex();
 }

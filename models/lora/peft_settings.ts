@@ -1,7 +1,8 @@
 // This module is browser compatible.
 
 /**
- * The settings of a LoRA as PEFT writes them: `adapter_config.json`, or `lora_adapter_metadata` in the header of a file.
+ * PEFT's settings of a LoRA, from `adapter_config.json` or from `lora_adapter_metadata` in the header of a
+ * file.
  *
  * Source: peft/tuners/lora/config.py and `get_pattern_key` of peft/utils/other.py, version 0.21.2.
  *
@@ -15,7 +16,7 @@ import { AdapterError } from "./adapter_error.ts";
 
 const pattern = z.record(z.string(), z.number()).nullish().transform((value) => value ?? {});
 
-/** Rank, alpha and how they make the scale of a branch. */
+/** The rank, alpha and other options that determine the scale of a branch. */
 const peftSettings = z.looseObject({
   peft_type: z.string().default("LORA"),
   r: z.int().positive(),
@@ -27,7 +28,10 @@ const peftSettings = z.looseObject({
   init_lora_weights: z.unknown().optional(),
 });
 
-/** Options by which PEFT computes something other than a low-rank branch, with what they are. */
+/**
+ * Options with which PEFT computes something other than a low-rank branch, and the kind of adapter that each
+ * creates.
+ */
 const OTHER_KINDS: Readonly<Record<string, string>> = {
   use_dora: "a DoRA, which scales the columns of the merged weights",
   lora_bias: "a LoRA whose branches have biases",
@@ -41,14 +45,14 @@ const OTHER_KINDS: Readonly<Record<string, string>> = {
   arrow_config: "a router over LoRAs",
 };
 
-/** Ways to begin a training that change the weights of the model too. */
+/** Initializations that also change the model's own weights. */
 const CHANGES_BASE = /^(pissa|olora|corda|loftq|lora_ga)/;
 
 /** The rank and the scale of one layer's branch. */
 export interface BranchSettings {
-  /** Channels between its two matrices. */
+  /** Number of channels between its two matrices. */
   readonly rank: number;
-  /** What the branch is multiplied by. */
+  /** Factor by which the branch is multiplied. */
   readonly scale: number;
 }
 
@@ -56,9 +60,9 @@ export interface BranchSettings {
  * Reads PEFT's settings.
  *
  * @param settings The settings.
- * @param adapter What the adapter is called, for errors.
- * @returns The rank and the scale of the branch of each layer, by the module's name.
- * @throws {AdapterError} if they are of another kind of adapter, or rank or alpha is missing.
+ * @param adapter Name of the adapter, for errors.
+ * @returns A function that returns the rank and the scale of a layer's branch, given the module's name.
+ * @throws {AdapterError} if they describe another kind of adapter, or if rank or alpha is missing.
  */
 export function peftBranches(settings: JsonObject, adapter: string): (module: string) => BranchSettings {
   const fail = (what: string): never => {
@@ -95,7 +99,10 @@ function isSet(value: unknown): boolean {
   return value !== undefined && value !== null && value !== false;
 }
 
-/** Finds a module's value: keys are regular expressions for the end of its name, and the first that fits counts. */
+/**
+ * Returns a function that finds a module's value. Keys are regular expressions that match the end of its
+ * name; the first match applies.
+ */
 function compile(
   values: Readonly<Record<string, number>>,
   fail: (what: string) => never,

@@ -5,8 +5,7 @@
  * @module
  */
 
-/// <reference lib="deno.worker" />
-
+import "../../images/codecs_in_node.ts";
 import { outlineOfFile } from "../../artifacts/artifact_file.ts";
 import { readFileRange, readSafetensorsFileHeader } from "../../artifacts/disk.ts";
 import { FolderStore } from "../../artifacts/store/folder_store.ts";
@@ -19,6 +18,7 @@ import { describeOrigin } from "../../graph/provenance.ts";
 import { encodePicture } from "../../images/picture.ts";
 import { pictureArtifact, readUpright, transparentPart } from "../../images/picture_artifact.ts";
 import { type Pixels, toPixels } from "../../images/pixels.ts";
+import { listenInWorker } from "../../runtime/worker.ts";
 import { type PictureReply, pictureTaskSchema, type ReadTask, type WriteTask } from "./picture_order.ts";
 import { shrink } from "./shrink.ts";
 
@@ -84,12 +84,12 @@ async function takePicture({ id, store: folder, maxPixels, bytes }: ReadTask): P
 
 let last = Promise.resolve();
 
-self.onmessage = ({ data }: MessageEvent<unknown>): void => {
-  const task = pictureTaskSchema.parse(data);
+const send = listenInWorker((message) => {
+  const task = pictureTaskSchema.parse(message);
   last = last.then(() => "bytes" in task ? takePicture(task) : writePicture(task)).catch((
     error,
   ): PictureReply => ({
     id: task.id,
     error: serializeError(error),
-  })).then((reply) => self.postMessage(reply, "file" in reply ? [reply.file.buffer] : []));
-};
+  })).then((reply) => send(reply, "file" in reply ? [reply.file.buffer] : []));
+});

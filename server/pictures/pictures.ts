@@ -7,6 +7,8 @@
 
 import { InternalError } from "../../errors/pixstage_error.ts";
 import { deserializeError } from "../../errors/serialized_error.ts";
+import { startWorker } from "../../runtime/worker.ts";
+import type { WorkerThread } from "../../runtime/worker_thread.ts";
 import { ApiError } from "../api_error.ts";
 import type { ArtifactFiles } from "../artifact_files.ts";
 import {
@@ -31,7 +33,7 @@ export class Pictures {
   #files: ArtifactFiles;
   #limits: PictureLimits;
   #fetchOrigin: (artifact: string) => Promise<unknown>;
-  #worker: Worker | undefined;
+  #worker: WorkerThread | undefined;
   #waiting = new Map<number, PromiseWithResolvers<PictureReply>>();
   #next = 0;
   #orders = 0;
@@ -109,7 +111,7 @@ export class Pictures {
     what: { readonly path: string; readonly order: PictureOrder } | {
       readonly bytes: Uint8Array<ArrayBuffer>;
     },
-    transfer: Transferable[] = [],
+    transfer: ArrayBuffer[] = [],
   ): Promise<PictureReply> {
     const id = this.#next++;
     const task: PictureTask = { id, store: this.#store, maxPixels: this.#limits.maxPicturePixels, ...what };
@@ -125,15 +127,12 @@ export class Pictures {
     this.#end(new ApiError("interrupted", "The server is shutting down"));
   }
 
-  #start(): Worker {
-    const worker = new Worker(import.meta.resolve("./picture_worker.ts"), { type: "module" });
-    worker.onmessage = ({ data }: MessageEvent<unknown>): void => this.#take(pictureReplySchema.parse(data));
-    worker.onerror = (event): void => {
-      // Without this the fault of one thread would end the whole server.
-      event.preventDefault();
-      this.#end(new ApiError("internal", `The thread that writes pictures ended: ${event.message}`));
-    };
-    return worker;
+  #start(): WorkerThread {
+    return startWorker(new URL("./picture_worker.ts", import.meta.url), {
+      onMessage: (message) => this.#take(pictureReplySchema.parse(message)),
+      onError: (reason) =>
+        this.#end(new ApiError("internal", `The thread that writes pictures ended: ${reason}`)),
+    });
   }
 
   #take(reply: PictureReply): void {

@@ -53,13 +53,11 @@ export function documentRoutes(app: OpenAPIHono<ServerEnv>): Hono<ServerEnv> {
     .get("/reference", (c) => c.html(PAGE))
     .get("/reference/page.js", (c) => c.body(START, 200, javascript))
     .get("/reference/bundle.js", async (c) => {
-      const { default: bundle } = await import("swagger-ui-dist/swagger-ui-bundle.js", {
-        with: { type: "text" },
-      });
-      return c.body(bundle, 200, javascript);
+      const { BUNDLE } = await import("./reference_files.ts");
+      return c.body(BUNDLE, 200, javascript);
     })
     .get("/reference/page.css", async (c) => {
-      const { default: css } = await import("swagger-ui-dist/swagger-ui.css", { with: { type: "text" } });
-      return c.body(css, 200, { "content-type": "text/css; charset=utf-8" });
+      const { STYLE } = await import("./reference_files.ts");
+      return c.body(STYLE, 200, { "content-type": "text/css; charset=utf-8" });
     });
 }

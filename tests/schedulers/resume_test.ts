@@ -88,7 +88,7 @@ Deno.test("step() refuses calls out of order, arrays of other lengths and draws 
   const sample = start(1);
   assert.throws(
     () => scheduler.step(sample, 1, sample, noise(0, 1)),
-    /^InputError: .*the next is 0: current value is 1$/,
+    /^InputError: .*call 0 of 3 is next, but call 1 was given$/,
   );
   assert.throws(() => scheduler.step(sample.slice(1), 0, sample, noise(0, 1)), { code: "invalid_shape" });
   assert.throws(() => scheduler.step(sample, 0, sample, () => new Float32Array(1)), {

@@ -157,7 +157,10 @@ Deno.test("createTokenizer() refuses files that it cannot read, and names them",
       { tokenizerJson: tokenizerJson({ model: { type: "Unigram", vocab: [["a", 0], ["b"]] } }) },
       /entry 1 .*\["b"\]/,
     ],
-    [{ tokenizerJson: tokenizerJson({ model: { type: "Unigram", vocab: [["a", 0]] } }) }, /<unk> has id 2/],
+    [
+      { tokenizerJson: tokenizerJson({ model: { type: "Unigram", vocab: [["a", 0]] } }) },
+      /<unk> must have id 2/,
+    ],
     [
       {
         tokenizerJson: tokenizerJson({

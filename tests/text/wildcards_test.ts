@@ -54,7 +54,7 @@ Deno.test("fillWildcards() leaves text without braces as it is, or refuses what 
   const refused: [string, RegExp][] = [
     ["a {red|blue car", /a \{ is not closed at character 3/],
     ["a red} car", /a \} closes nothing at character 6/],
-    ["{".repeat(17) + "}".repeat(17), /may lie 16 deep at most.* character 17/],
+    ["{".repeat(17) + "}".repeat(17), /must be nested at most 16 deep.* character 17/],
     ["{".repeat(100_000), /16 deep/],
   ];
   for (const [text, message] of refused) {

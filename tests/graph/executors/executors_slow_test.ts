@@ -8,6 +8,7 @@ import type { Executor } from "../../../graph/executors/executor.ts";
 import { InlineExecutor } from "../../../graph/executors/inline.ts";
 import { ProcessExecutor } from "../../../graph/executors/process.ts";
 import { StageProcessError } from "../../../graph/hosts/host_error.ts";
+import { startWorker } from "../../../runtime/worker.ts";
 import { WorkerExecutor } from "../../../graph/executors/worker.ts";
 import { loadPlugins } from "../../../graph/plugins.ts";
 import { runGraph } from "../../../graph/run.ts";
@@ -29,7 +30,7 @@ const pids: number[] = [];
 const inline = new InlineExecutor({ models: noModels, runtime: noRuntime() });
 const worker = new WorkerExecutor({
   plugins,
-  createWorker: () => new Worker(WORKER, { type: "module" }),
+  createWorker: (listener) => startWorker(WORKER, listener),
 });
 const child = new ProcessExecutor({ plugins, onStart: (pid) => pids.push(pid) });
 
