@@ -1,11 +1,12 @@
 /**
- * Times a denoising step of PixArt-XL with guidance on a device, in float32 and float16, and holds it against the CPU:
- * 28 blocks, 20 tokens of text, random weights that are stored in float16, written to a temporary file of 1.2 GB.
+ * Times a guided denoising step of PixArt-XL on a device, in float32 and float16, and compares the result
+ * with the CPU's: 28 blocks, 20 text tokens, and random weights in float16, written to a temporary file of
+ * 1.2 GB.
  *
- *     deno run -A bench/device.ts [--device webgpu] [--sizes 512,1024] [--precisions float32,float16] [--steps 5]
- *         [--layers 28] [--cpu 512]
+ *     deno run -A bench/device.ts [--device webgpu] [--sizes 512,1024] [--precisions float32,float16]
+ *         [--steps 5] [--layers 28] [--cpu 512]
  *
- * `--cpu` names the sizes at which a CPU computes the same: it takes its time.
+ * `--cpu` names the sizes at which a CPU computes the same step, which is slow.
  *
  * @module
  */
@@ -52,12 +53,12 @@ try {
   }
   for (const precision of list(options.precisions)) {
     for (const halves of [1, 2] as const) {
-      const way = { device: options.device as Device, computeType: precision as ComputeType, halves };
-      const given = await step(way, list(options.sizes).map(Number), Number(options.steps));
+      const stepConfig = { device: options.device as Device, computeType: precision as ComputeType, halves };
+      const given = await step(stepConfig, list(options.sizes).map(Number), Number(options.steps));
       for (const [size, noise] of given) {
         const right = expected.get(size);
         if (right) {
-          print(`${precision} ${size}: off by ${difference(noise, right).toExponential(1)} of the CPU`);
+          print(`${precision} ${size}: differs from the CPU by ${difference(noise, right).toExponential(1)}`);
         }
       }
     }
@@ -66,16 +67,19 @@ try {
   await Deno.remove(folder, { recursive: true });
 }
 
-/** How a step is computed. */
-interface Way {
+/** The configuration of a step. */
+interface StepConfig {
   readonly device: Device;
   readonly computeType: ComputeType;
   readonly halves: 1 | 2;
 }
 
-/** Runs a step at each size once to warm up and then `steps` times, tells the time, and gives what came of it. */
+/**
+ * Runs a step at each size once to warm up and then `steps` times, prints the times, and returns the
+ * predictions.
+ */
 async function step(
-  { device, computeType, halves }: Way,
+  { device, computeType, halves }: StepConfig,
   sizes: readonly number[],
   steps: number,
 ): Promise<Map<number, Float32Array>> {
@@ -87,7 +91,7 @@ async function step(
     computeType,
     halves,
   });
-  const name = `${device} ${computeType}, ${halves === 1 ? "one half at a time" : "both halves at once"}`;
+  const name = `${device} ${computeType}, ${halves === 1 ? "one branch at a time" : "both branches at once"}`;
   print(`${name}: opened in ${seconds(start).toFixed(2)} s`);
   const texts = [];
   for (const seed of [2, 3]) {
@@ -109,7 +113,7 @@ async function step(
     const { gpuPeak, peak } = runtime.memory();
     print(
       `${name}, ${size}: first ${first.toFixed(3)} s` +
-        (others.length === 0 ? "" : `, then ${median(others).toFixed(3)} s a step`) +
+        (others.length === 0 ? "" : `, then ${median(others).toFixed(3)} s per step`) +
         `, resident ${prettyBytes(peak ?? 0)}` +
         (gpuPeak === undefined ? "" : `, GPU ${prettyBytes(gpuPeak)}`),
     );

@@ -1,6 +1,7 @@
 /**
- * Times one block of PixArt-XL over both halves of guidance: as one batch of two against one after the other, in float32
- * on the CPU, in alternation. Tells the ratio of the times, the peak of resident memory of each, and how far apart they are.
+ * Times one block of PixArt-XL for both branches of guidance: as one batch of two, and one branch after the
+ * other, in float32 on the CPU, in alternation. Prints the ratio of the times, the peak resident memory of
+ * each, and the largest difference of the results.
  *
  *     deno run -A bench/guidance_halves.ts CHECKPOINT [--tokens 4096] [--text-tokens 20] [--rounds 5]
  *
@@ -29,7 +30,7 @@ const { values, positionals } = parseArgs({
   },
 });
 const [folder] = positionals;
-if (folder === undefined) throw new TypeError("Cannot measure as the folder of a checkpoint must be given");
+if (folder === undefined) throw new TypeError("Cannot measure without a checkpoint: give its folder");
 const tokens = Number(values.tokens);
 const textTokens = Number(values["text-tokens"]);
 
@@ -64,13 +65,15 @@ const largest = together.hidden.reduce(
   (error, value, index) => Math.max(error, Math.abs(value - singly.hidden[index]!)),
   0,
 );
-print(`${tokens} tokens, one block, both halves of guidance`);
+print(`${tokens} tokens, one block, both branches of guidance`);
 print(`one after the other  ${median(singly.seconds).toFixed(3)} s  peak ${prettyBytes(singly.peak)}`);
 print(`one batch of two     ${median(together.seconds).toFixed(3)} s  peak ${prettyBytes(together.peak)}`);
 print(`time of the batch over one after the other: ${ratios.map((ratio) => ratio.toFixed(3)).join(" ")}`);
-print(`median ${median(ratios).toFixed(3)}; largest difference of two values ${largest.toExponential(1)}`);
+print(
+  `median ${median(ratios).toFixed(3)}; largest difference between two values ${largest.toExponential(1)}`,
+);
 
-/** Self-attention, cross-attention and feed-forward; the halves share the rows of every product. */
+/** Builds self-attention, cross-attention and feed-forward; the branches share the rows of every product. */
 function block(batch: number): BuiltGraph {
   const g = new GraphBuilder();
   const layers = new Layers(g, weights);
@@ -115,7 +118,7 @@ function wave(shape: readonly number[], seed: number): Tensor<"float32"> {
   return tensor("float32", shape, data);
 }
 
-/** Rows of both, one below the other; what has no rows is the same in both. */
+/** Concatenates the rows of both branches; an input without rows is the same for both. */
 function joined(parts: readonly Tensor<"float32">[]): Tensor<"float32"> {
   const [first, second] = parts as [Tensor<"float32">, Tensor<"float32"> | undefined];
   if (first.shape.length === 1 || second === undefined) return first;

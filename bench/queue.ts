@@ -1,13 +1,14 @@
 /**
- * Times the queue: what it adds to a stage, and how the throughput grows from one worker to two.
+ * Times the queue: its overhead per stage, and the growth of throughput from one worker to two.
  *
  *     deno run -A bench/queue.ts [--jobs 24] [--rounds 3] [--steps 8] [--overhead 100] [--postgres]
  *
- * It needs redis-server, or PostgreSQL. The overhead is that of a stage which computes nothing: prepared, run and kept in
- * the store, on the queue and in this thread, in turn; the first few, which open connections, do not count. Throughput is
- * measured with one and two workers in turn, each with one thread: denoising by the embedded model, and a stage that
- * sleeps, which leaves the processors out of it. Medians stand beside the aims, and beside what a write to the disk takes
- * here and how many programs wanted a processor: both are in all figures.
+ * It needs redis-server or PostgreSQL. The overhead is that of a stage that computes nothing: prepared, run
+ * and kept in the store, alternately on the queue and in this thread. The first few, which open connections,
+ * do not count. Throughput is measured alternately with one and two workers of one thread each: for
+ * denoising with the embedded model, and for a stage that sleeps, which excludes the processors. Medians are
+ * printed beside their aims, and beside the time of a flushed write and the load of the machine, which affect
+ * all figures.
  *
  * @module
  */
@@ -41,11 +42,11 @@ const JOBS = Number(values.jobs);
 const ROUNDS = Number(values.rounds);
 const STEPS = Number(values.steps);
 const REPEATS = Number(values.overhead);
-/** What is measured before figures count. */
+/** Runs before figures count. */
 const WARM_UP = 10;
 /** The aims: milliseconds that the queue adds, and how throughput grows from one worker to two. */
 const AIM = { overheadMs: 30, growth: 1.8 };
-/** Milliseconds that the sleeping stage takes. */
+/** Duration of the sleeping stage in milliseconds. */
 const SLEEP_MS = 400;
 
 const folder = await Deno.makeTempDir({ prefix: "pixstage-bench-" });
@@ -66,7 +67,7 @@ function start(stages: string): Promise<WorkerProcess> {
   return new WorkerProcess({ ...options, args: ["--plugin", WALK_PLUGIN, "--lease", "10"] }).works();
 }
 
-/** Milliseconds of a graph of one node. */
+/** Returns the milliseconds of a graph with one node. */
 async function time(where: Executor, nodes: object): Promise<number> {
   const began = performance.now();
   await runGraph({ pixstage: 1, nodes }, { registry, executors: [where], store, snapshots: false });
@@ -86,7 +87,7 @@ async function flushMs(): Promise<number> {
 
 const sleep = (ms: number) => ({ walk: { stage: "walk", parameters: { steps: 1, ms, seed: ++seed } } });
 
-// 1. What the queue adds to a stage.
+// 1. Measure the overhead of the queue per stage.
 const workers = [await start("encode,denoise,walk"), await start("encode,denoise,walk")];
 const inline = new InlineExecutor({ models: noModels, runtime: noRuntime() });
 const inlineMs: number[] = [];
@@ -115,7 +116,7 @@ print(
   } ms`,
 );
 
-// 2. Throughput with one and two workers, in turn.
+// 2. Measure throughput alternately with one and two workers.
 const prompt = { stage: "encode", parameters: { model: "pixstage-emoji", prompts: ["cute cat"] } };
 const denoise = () => ({
   prompt,
@@ -131,7 +132,7 @@ for (let round = 0; round < ROUNDS; round++) {
     if (count < workers.length) await workers.pop()!.end("SIGTERM");
     while (workers.length < count) workers.push(await start("encode,denoise,walk"));
     for (const [name, nodes] of [["denoise", denoise], ["sleep", () => sleep(SLEEP_MS)]] as const) {
-      // The weights are opened, and all workers know the queue.
+      // This opens the weights and connects all workers to the queue.
       await Promise.all(Array.from({ length: 2 * count }, () => time(executor, nodes())));
       const began = performance.now();
       await Promise.all(Array.from({ length: JOBS }, () => time(executor, nodes())));

@@ -1,6 +1,7 @@
 /// <reference lib="dom" />
 /**
- * The page: takes a prompt, shows progress and the picture. Its address may say more: `?prompt=red+car&seed=7&steps=4`.
+ * The page: accepts a prompt, shows progress and the picture. Its address can set options:
+ * `?prompt=red+car&seed=7&steps=4`.
  *
  * @module
  */
@@ -22,7 +23,7 @@ prompt.value = asked.get("prompt") ?? prompt.value;
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   button.disabled = true;
-  status.textContent = "Starts …";
+  status.textContent = "Starting …";
   const seed = Number(asked.get("seed") ?? 0);
   const steps = asked.has("steps") ? Number(asked.get("steps")) : undefined;
   worker.postMessage({ prompt: prompt.value, seed, steps });

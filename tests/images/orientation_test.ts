@@ -5,7 +5,7 @@ import { decodePicture } from "../../images/picture.ts";
 import { artifactPixels, readPictureArtifact } from "../../images/picture_artifact.ts";
 import cases from "./oriented_pictures.json" with { type: "json" };
 
-Deno.test("pictures are turned upright as Pillow turns them", async () => {
+Deno.test("pictures are turned upright like in Pillow", async () => {
   assert.equal(cases.length, 12);
   for (const { format, orientation, file, width, height, pixels } of cases) {
     const bytes = Uint8Array.fromBase64(file);
@@ -16,12 +16,12 @@ Deno.test("pictures are turned upright as Pillow turns them", async () => {
     assert.deepEqual([upright!.width, upright!.height], [width, height]);
     const wanted = Uint8Array.fromBase64(pixels);
     const largest = wanted.reduce((most, value, i) => Math.max(most, Math.abs(value - upright!.data[i]!)), 0);
-    // Decoders of JPEG round differently.
+    // JPEG decoders round differently.
     assert(largest <= (format === "jpeg" ? 2 : 0), `${format} ${orientation}: off by ${largest}`);
   }
 });
 
-Deno.test("a picture that is turned and turned back is itself", () => {
+Deno.test("turning a picture there and back restores it", () => {
   const back: Readonly<Record<number, number>> = { 1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6 };
   fc.assert(
     fc.property(

@@ -10,7 +10,7 @@ import {
 
 const SIZE = 12;
 
-/** Every scheduler, with each kind of memory that it can have. */
+/** Every scheduler, in each configuration with a different kind of memory. */
 const VARIANTS: readonly (readonly [string, JsonObject, RunOptions?])[] = [
   ["DPMSolverMultistepScheduler", {}],
   ["DPMSolverMultistepScheduler", { solver_order: 3, algorithm_type: "sde-dpmsolver++" }],
@@ -39,7 +39,7 @@ const VARIANTS: readonly (readonly [string, JsonObject, RunOptions?])[] = [
   ["FlowMatchEulerDiscreteScheduler", { stochastic_sampling: true }],
 ];
 
-Deno.test("state() and restore() go on in another scheduler byte for byte", () => {
+Deno.test("state() and restore() continue in another scheduler byte for byte", () => {
   const runs = fc.record({
     variant: fc.constantFrom(...VARIANTS),
     steps: fc.integer({ min: 4, max: 20 }),
@@ -65,7 +65,7 @@ Deno.test("state() and restore() go on in another scheduler byte for byte", () =
   );
 });
 
-Deno.test("step() neither changes nor keeps what it is given", () => {
+Deno.test("step() neither changes nor keeps its arguments", () => {
   for (const [name, config, extra] of VARIANTS) {
     const create = (): Scheduler => createScheduler(name, config, { steps: 6, ...extra });
     const [careful, careless] = [create(), create()];
@@ -106,7 +106,7 @@ Deno.test("restore() refuses the state of another scheduler or schedule", () => 
   assert.throws(() => createScheduler("unipc", {}, { steps: 4 }).restore(broken), { code: "invalid_value" });
 });
 
-Deno.test("step() takes the mean where the model's output holds a variance behind it", () => {
+Deno.test("step() uses the mean if the model's output also contains a variance", () => {
   const run = { steps: 2 };
   const [plain, learned] = [{}, { variance_type: "learned_range" }].map((config) =>
     createScheduler("dpm++2m", config, run)
@@ -116,7 +116,7 @@ Deno.test("step() takes the mean where the model's output holds a variance behin
   assert.deepEqual(learned!.step(both, 0, sample, noise(0, 1)), plain!.step(sample, 0, sample, noise(0, 1)));
 });
 
-/** What a state is after it was written to a file and read again. */
+/** Returns a state after a round trip through a file. */
 function written({ values, arrays }: SchedulerState): SchedulerState {
   return {
     values: JSON.parse(JSON.stringify(values)),
