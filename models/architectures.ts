@@ -31,7 +31,7 @@ export function registerArchitecture(architecture: Architecture): void {
   if (taken) {
     throw new InputError(
       "invalid_value",
-      `Cannot add the architecture ${architecture.name}: ${taken.name} has its name or one of its pipelines`,
+      `Cannot register the architecture ${architecture.name}: ${taken.name} already has its name or one of its pipelines`,
     );
   }
   architectures.push(architecture);
@@ -73,7 +73,7 @@ export function rehearsalPreset(name: string, dtype: FloatDType): RehearsalPrese
   }
   throw new InputError(
     "invalid_value",
-    `preset must be ${rehearsalNames().join(", ")}: current value is ${name}`,
+    `preset must be one of ${rehearsalNames().join(", ")}: current value is ${name}`,
   );
 }
 

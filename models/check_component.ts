@@ -37,8 +37,8 @@ export async function checkComponent(name: ComponentName, component: Component):
   const architecture = architectureOfComponent(name, component.className);
   if (!architecture) {
     throw new UnsupportedArchitectureError(
-      `Cannot run ${component.name} as its class must be one of ${componentClasses(name).join(", ")}: ` +
-        `current value is ${component.className}`,
+      `Cannot run ${component.name}: its class is ${component.className}, but must be one of ` +
+        componentClasses(name).join(", "),
     );
   }
   const weights = await component.weights();

@@ -35,6 +35,6 @@ export async function adviseOnMemory<T>(what: string, advice: string, work: Prom
     return await work;
   } catch (cause) {
     if (cause instanceof OutOfMemoryError || !isOutOfMemory(cause)) throw cause;
-    throw new OutOfMemoryError(`Cannot ${what} as memory ran out: ${advice}`, { cause });
+    throw new OutOfMemoryError(`Cannot ${what} because memory ran out: ${advice}`, { cause });
   }
 }

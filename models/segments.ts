@@ -100,7 +100,7 @@ export function layerRanges(layers: number, layersPerSegment: number = layers): 
   if (!(Number.isSafeInteger(layersPerSegment) && layersPerSegment > 0)) {
     throw new InputError(
       "out_of_range",
-      `Cannot cut a model as layers per segment must be whole and > 0: current value is ${layersPerSegment}`,
+      `layersPerSegment must be a whole number above 0: current value is ${layersPerSegment}`,
     );
   }
   return Array.from({ length: Math.ceil(layers / layersPerSegment) }, (_, index) => ({

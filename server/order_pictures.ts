@@ -31,6 +31,9 @@ const FIELD_NAMES: Readonly<Record<string, string>> = {
   pagAdaptiveScale: "pag_adaptive_scale",
   negativePrompt: "negative_prompt",
   softMask: "soft_mask",
+  controlnetScale: "controlnet_scale",
+  controlnetInterval: "controlnet_interval",
+  controlImage: "control_image",
 };
 
 /** How pictures are ordered. */
@@ -79,12 +82,13 @@ export async function orderPictures(
   { from, previews = Boolean(request.stream && request.partial_images) }: OrderPicturesOptions = {},
 ): Promise<JobOrder> {
   const pictureRequest = toPictureRequest(request, server);
-  const { keep_alive } = request;
+  const { keep_alive, control_image: controlImage } = request;
+  const pictures = controlImage ? { ...from, controlImage } : from;
   try {
     return await orderOf({
       kind: "picture",
-      request: { ...pictureRequest, ...from },
-      graph: pictureGraph(pictureRequest, server, [], from),
+      request: { ...pictureRequest, ...pictures },
+      graph: pictureGraph(pictureRequest, server, [], pictures),
       previews,
       keepAliveMs: keep_alive === undefined || keep_alive === null ? undefined : keepAliveMs(keep_alive),
       warnings,
@@ -120,6 +124,9 @@ function toPictureRequest(
     pagLayers: request.pag_layers,
     pagAdaptiveScale: request.pag_adaptive_scale,
     loras: request.loras,
+    controlnet: request.controlnet,
+    controlnetScale: request.controlnet_scale,
+    controlnetInterval: request.controlnet_interval,
     strength: request.strength,
     softMask: request.soft_mask,
     wildcards: request.wildcards,

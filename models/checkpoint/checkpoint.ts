@@ -133,8 +133,8 @@ async function noCheckpoint(source: CheckpointSource): Promise<CheckpointError> 
     }`
     : "";
   return new CheckpointError(
-    `Cannot open ${source.name} as a checkpoint: it must hold ${INDEX_FILE} beside the folders of its components, ` +
-      `but holds ${someNames(names)}${advice}`,
+    `Cannot open ${source.name} as a checkpoint: it must contain ${INDEX_FILE} and the folders of its components, ` +
+      `but contains ${someNames(names)}${advice}`,
   );
 }
 
@@ -180,13 +180,13 @@ export async function readScheduler(
   const label = `${source.name}/${SCHEDULER_FILE}`;
   if (!await source.exists(SCHEDULER_FILE)) {
     throw new MissingComponentError(
-      `Cannot open the scheduler of ${source.name} as ${SCHEDULER_FILE} is missing: put it there, or name a scheduler`,
+      `Cannot open the scheduler of ${source.name} because ${SCHEDULER_FILE} is missing: add it, or name a scheduler`,
     );
   }
   const config = parseLenientJson(await source.readText(SCHEDULER_FILE), label);
   const className = declaredClass ?? config._class_name;
   if (typeof className !== "string") {
-    throw new CheckpointError(`Cannot read ${label} as _class_name must name a class`);
+    throw new CheckpointError(`Cannot read ${label}: _class_name must name a class`);
   }
   return { className, config };
 }

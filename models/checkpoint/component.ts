@@ -153,7 +153,7 @@ export async function chooseVariants(
       `${name}: ${found[i]?.map((other) => other || "plain").join(", ") || "none"}`
     );
     throw new MissingVariantError(
-      `Cannot find the variant ${variant} in ${source.name}: current variants are ${lists.join("; ")}`,
+      `Cannot find the variant ${variant} in ${source.name}: available variants are ${lists.join("; ")}`,
       { details: { field: "variant" } },
     );
   }
@@ -162,7 +162,7 @@ export async function chooseVariants(
 
 function missing(source: CheckpointSource, component: ComponentName, path: string): MissingComponentError {
   return new MissingComponentError(
-    `Cannot open the ${component} of ${source.name} as ${path} is missing: the folder ${component} must hold ` +
+    `Cannot open the ${component} of ${source.name} because ${path} is missing: the folder ${component} must contain ` +
       "config.json and safetensors files",
   );
 }
@@ -173,14 +173,14 @@ function missing(source: CheckpointSource, component: ComponentName, path: strin
  */
 const INSTEAD: Readonly<Record<ComponentName, string>> = {
   transformer: "Denoise with a checkpoint that has one",
-  text_encoder: "Give embeddings that were made with a checkpoint that has one",
+  text_encoder: "Pass embeddings from a checkpoint that has one",
   vae: "Decode with the autoencoder of another checkpoint",
-  controlnet: "A ControlNet is published alone",
+  controlnet: "ControlNets are published separately",
 };
 
 function leftOut(source: CheckpointSource, component: ComponentName): MissingComponentError {
   return new MissingComponentError(
-    `Cannot open the ${component} of ${source.name} as its model_index.json says that it has none. ` +
+    `Cannot open the ${component} of ${source.name} because its model_index.json declares it absent. ` +
       INSTEAD[component],
   );
 }
@@ -190,5 +190,5 @@ function configuredClass(config: JsonObject, path: string): string {
   const { _class_name: name, architectures } = config;
   const className = name ?? (Array.isArray(architectures) ? architectures[0] : undefined);
   if (typeof className === "string") return className;
-  throw new CheckpointError(`Cannot read ${path} as _class_name or architectures must name a class`);
+  throw new CheckpointError(`Cannot read ${path}: _class_name or architectures must name a class`);
 }

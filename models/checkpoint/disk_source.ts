@@ -42,9 +42,11 @@ export async function openDiskSource(
   const found = await stat(root).catch(() => undefined);
   if (!found?.isDirectory()) {
     throw new CheckpointError(
-      `Cannot open ${root} as a checkpoint must be a folder that holds model_index.json beside the folders ` +
-        `transformer, text_encoder, tokenizer, vae and scheduler, or one component with config.json beside its ` +
-        `safetensors files: current value is ${found === undefined ? "nothing" : "a file"}`,
+      `Cannot open ${root} because it ${
+        found === undefined ? "does not exist" : "is a file"
+      }. A checkpoint is a folder ` +
+        "with model_index.json and the folders transformer, text_encoder, tokenizer, vae and scheduler, or one " +
+        "component with config.json and its safetensors files",
     );
   }
   return new DiskSource(root, options.name ?? basename(root));
@@ -87,7 +89,7 @@ class DiskSource implements CheckpointSource {
         const { bytesRead } = await file.read(bytes, filled, wanted, start + filled);
         if (bytesRead === 0) {
           throw new CheckpointError(
-            `Cannot read ${this.name}/${path} as it must hold at least ${last} bytes: current size is ${
+            `Cannot read ${this.name}/${path}: it must have at least ${last} bytes, but has ${
               start + filled
             }`,
           );

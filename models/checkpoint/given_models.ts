@@ -58,6 +58,6 @@ export class GivenModels implements Models {
     const source = this.#sources.get(model);
     if (source) return source;
     const names = [...this.#sources.keys()].join(", ") || "none";
-    throw new CheckpointError(`Cannot find the model "${model}": the models here are ${names}`);
+    throw new CheckpointError(`Cannot find the model "${model}": available are ${names}`);
   }
 }

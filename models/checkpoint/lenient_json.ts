@@ -36,7 +36,7 @@ export function parseLenientJson(text: string, name: string): JsonObject {
     throw new CheckpointError(`Cannot parse ${name} as JSON: ${reason}`, { cause });
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new CheckpointError(`Cannot parse ${name} as its content must be a JSON object`);
+    throw new CheckpointError(`Cannot parse ${name}: it must contain a JSON object`);
   }
   return value as JsonObject;
 }

@@ -64,7 +64,7 @@ export function parseModelIndex(text: string, name: string): ModelIndex {
   if (architecture === undefined) {
     const known = listArchitectures().flatMap(({ pipelines }) => Object.keys(pipelines));
     throw new UnsupportedArchitectureError(
-      `Cannot open ${name} as _class_name must be one of ${known.join(", ")}: current value is ${pipeline}`,
+      `Cannot open ${name}: its _class_name is ${pipeline}, but must be one of ${known.join(", ")}`,
     );
   }
   const classes: Record<string, string> = {};
@@ -87,7 +87,8 @@ export function checkClass(component: ComponentName, className: string | undefin
   const supported = componentClasses(component);
   if (className === undefined || supported.includes(className)) return;
   throw new UnsupportedArchitectureError(
-    `Cannot open ${where} as the class of ${component} must be one of ${supported.join(", ")}: ` +
-      `current value is ${className}`,
+    `Cannot open ${where}: the class of ${component} is ${className}, but must be one of ${
+      supported.join(", ")
+    }`,
   );
 }

@@ -20,6 +20,6 @@ export function parseConfig<Schema extends z.ZodType>(
 ): z.output<Schema> {
   return parseValue(schema, config, ({ clause }, options) => {
     const file = [source.name, folder, "config.json"].filter((part) => part !== "").join("/");
-    return new UnsupportedArchitectureError(`Cannot run ${file} as ${clause}`, options);
+    return new UnsupportedArchitectureError(`Cannot run ${file} because ${clause}`, options);
   });
 }

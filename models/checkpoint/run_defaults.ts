@@ -64,7 +64,6 @@ export function parseRunDefaults(text: string, name: string): RunDefaults {
   return parseValue(
     runDefaultsSchema,
     value,
-    ({ clause }, options) =>
-      new CheckpointError(`Cannot read ${name} as settings of a run: ${clause}`, options),
+    ({ clause }, options) => new CheckpointError(`Cannot read ${name} as run settings: ${clause}`, options),
   );
 }

@@ -56,8 +56,8 @@ export async function openSafetensorsWeights(
       const other = places.get(name);
       if (other !== undefined) {
         throw new CheckpointError(
-          `Cannot read the weights of ${component} as ${name} must lie in one file: ` +
-            `current files are ${other.path} and ${path}`,
+          `Cannot read the weights of ${component} because ${name} must be in one file, ` +
+            `but is in ${other.path} and ${path}`,
         );
       }
       places.set(name, { entry, path, location });
@@ -68,8 +68,8 @@ export async function openSafetensorsWeights(
     const found = places.get(name)?.path;
     if (found === path) continue;
     throw new CheckpointError(
-      `Cannot read the weights of ${component} as ${files.index?.path} says that ${name} lies in ${path}: ` +
-        `it lies in ${found ?? "none of the files"}`,
+      `Cannot read the weights of ${component} because ${files.index?.path} says that ${name} is in ${path}, ` +
+        `but it is in ${found ?? "none of the files"}`,
     );
   }
   return new SafetensorsWeights(source, component, places);
@@ -96,13 +96,13 @@ class SafetensorsWeights implements Weights {
     const { entry, path, location } = this.#place(name);
     if (shape !== undefined && String(shape) !== String(entry.shape)) {
       throw new WeightShapeError(
-        `Cannot use ${name} of ${this.component} as its shape must be [${shape}] by the configuration: ` +
-          `current value is [${entry.shape}] in ${path}`,
+        `Cannot use ${name} of ${this.component} because its shape must be [${shape}] according to the ` +
+          `configuration, but is [${entry.shape}] in ${path}`,
       );
     }
     if (location === undefined) {
       throw new CheckpointError(
-        `Cannot locate ${name} of ${this.component} as ${path} lies where no weights can be used from`,
+        `Cannot locate ${name} of ${this.component}: weights cannot be used from the place of ${path}`,
       );
     }
     const { offset, length } = entry;
@@ -135,7 +135,7 @@ class SafetensorsWeights implements Weights {
       .sort((a, b) => a.edits - b.edits).slice(0, SUGGESTIONS).map(({ known }) => known);
     throw new MissingWeightError(
       `Cannot find ${name} among the weights of ${this.component}: ` +
-        `the nearest names there are ${near.join(", ") || "none, as it holds no tensors"}`,
+        `${near.length === 0 ? "there are no tensors" : `the nearest names are ${near.join(", ")}`}`,
     );
   }
 
@@ -143,8 +143,7 @@ class SafetensorsWeights implements Weights {
     const dtype = memoryDType(entry.dtype);
     if (dtype !== undefined) return dtype;
     throw new CheckpointError(
-      `Cannot use ${entry.name} of ${this.component} as its element type must be one that can be computed with: ` +
-        `current value is ${entry.dtype}`,
+      `Cannot use ${entry.name} of ${this.component} because its element type, ${entry.dtype}, is not supported`,
     );
   }
 }
@@ -160,8 +159,8 @@ function refuseScaled(component: string, places: ReadonlyMap<string, Place>): vo
   const float8 = [...places.values()].find(({ entry }) => entry.dtype.startsWith("F8_"));
   if (scale === undefined || float8 === undefined) return;
   throw new CheckpointError(
-    `Cannot read the weights of ${component} as their 8-bit floats are scaled, by ${scale} in ${float8.path}: ` +
-      "take a file whose floats of 8 bits are not scaled, or one of 16 bits",
+    `Cannot read the weights of ${component} because their 8-bit floats are scaled, by ${scale} in ${float8.path}: ` +
+      "use a file with unscaled 8-bit floats, or with 16-bit ones",
   );
 }
 
@@ -172,7 +171,7 @@ async function refusePointer(source: CheckpointSource, path: string, size: numbe
   const start = new TextDecoder().decode(await source.readBytes(path, 0, prefix.length));
   if (start !== prefix) return;
   throw new CheckpointError(
-    `Cannot read ${source.name}/${path} as it is a Git LFS pointer of ${size} bytes in the place of the weights: ` +
+    `Cannot read ${source.name}/${path} because it is a Git LFS pointer of ${size} bytes instead of the weights: ` +
       "run git lfs pull there",
   );
 }

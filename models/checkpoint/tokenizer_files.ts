@@ -33,8 +33,8 @@ export async function readTokenizerFiles(source: CheckpointSource, folder: strin
   const files = await source.list(folder);
   if (!files.includes("tokenizer.json") && !files.includes("spiece.model")) {
     throw new MissingComponentError(
-      `Cannot open the tokenizer of ${source.name}: the folder ${folder} must hold tokenizer.json or spiece.model, ` +
-        `but holds ${someNames(files)}`,
+      `Cannot open the tokenizer of ${source.name}: the folder ${folder} must contain tokenizer.json or spiece.model, ` +
+        `but contains ${someNames(files)}`,
     );
   }
   const text = async <K extends string>(key: K, file: string): Promise<{ readonly [key in K]?: string }> =>

@@ -73,7 +73,7 @@ const PICKLE_FILE = /\.(bin|ckpt|pt|pth)(\.index\.json)?$/;
 const Index = z.looseObject({
   weight_map: z.record(
     z.string(),
-    z.string().regex(/^[^/\\]+\.safetensors$/, "must name a safetensors file beside it"),
+    z.string().regex(/^[^/\\]+\.safetensors$/, "must name a safetensors file in the same folder"),
   ),
 });
 
@@ -155,8 +155,8 @@ async function readIndex(
   const missing = shards.filter((file) => !present.includes(file));
   if (missing.length > 0) {
     throw new CheckpointError(
-      `Cannot read the weights of ${label} as it names files that are missing: ${someNames(missing)}. ` +
-        "Fetch them again",
+      `Cannot read weights: ${label} names files that are missing, ${someNames(missing)}. ` +
+        "Download them again",
     );
   }
   return {
@@ -171,28 +171,30 @@ function noWeights(where: string, files: readonly string[], variant: string): Ch
   if (shards.length > 0) {
     const stem = shards[0]!.startsWith("model") ? "model" : "diffusion_pytorch_model";
     return new CheckpointError(
-      `Cannot read ${wanted} in ${where} as their index ${indexNames(stem, variant)[0]} is missing: ` +
-        `there are shards, ${shards.join(", ")}. Fetch the index too`,
+      `Cannot read ${wanted} in ${where} because the index ${
+        indexNames(stem, variant)[0]
+      } of the shards is missing: ` +
+        `there are ${shards.join(", ")}. Download the index too`,
     );
   }
   const variants = variantsOf(files);
   if (variants.length > 0) {
     const found = variants.map((name) => name === "" ? "the plain weights" : name).join(", ");
     return new MissingVariantError(
-      `Cannot find ${wanted} in ${where}: there are ${found}. Choose one of these variants, or fetch what is missing`,
+      `Cannot find ${wanted} in ${where}: available are ${found}. Choose one of these, or download the missing files`,
       { details: { field: "variant" } },
     );
   }
   const pickles = files.filter((file) => PICKLE_FILE.test(file));
   if (pickles.length > 0) {
     return new CheckpointError(
-      `Cannot read the weights of ${where} as they must be safetensors files: current value is ${
+      `Cannot read the weights of ${where}: they must be safetensors files, but are ${
         someNames(pickles)
       }. Save them again with save_pretrained(..., safe_serialization=True)`,
     );
   }
   return new CheckpointError(
-    `Cannot find the weights of ${where}: it must hold diffusion_pytorch_model.safetensors, model.safetensors ` +
-      `or shards with their index, but holds ${someNames(files)}`,
+    `Cannot find the weights of ${where}: it must contain diffusion_pytorch_model.safetensors, model.safetensors ` +
+      `or shards with their index, but contains ${someNames(files)}`,
   );
 }

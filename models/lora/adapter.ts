@@ -107,12 +107,14 @@ async function readLayers(weights: Weights, name: string): Promise<AdapterLayer[
     const other = tensors?.[part];
     if (other !== undefined) {
       throw new AdapterError(
-        `Cannot use ${name} as a LoRA as ${other} and ${tensor} stand for the same matrix`,
+        `Cannot use ${name} as a LoRA because ${other} and ${tensor} name the same matrix`,
       );
     }
     layers.set(layer, { isFlat, tensors: { ...tensors, [part]: tensor } });
   }
-  if (layers.size === 0) throw new AdapterError(`Cannot use ${name} as a LoRA as it holds no tensors`);
+  if (layers.size === 0) {
+    throw new AdapterError(`Cannot use ${name} as a LoRA because it contains no tensors`);
+  }
   return await Promise.all(Array.from(layers, async ([layer, { isFlat, tensors }]) => ({
     name: layer,
     isFlat,
@@ -125,12 +127,12 @@ async function readAlpha(weights: Weights, tensor: string, name: string): Promis
   const { shape } = weights.locate(tensor);
   if (shape.reduce((product, size) => product * size, 1) !== 1) {
     throw new AdapterError(
-      `Cannot use ${name} as a LoRA as ${tensor} must be one number: its shape is [${shape}]`,
+      `Cannot use ${name} as a LoRA because ${tensor} must be a single number, but has the shape [${shape}]`,
     );
   }
   const [alpha] = toFloat32(await weights.read(tensor), tensor).data;
   if (alpha !== undefined && Number.isFinite(alpha)) return alpha;
   throw new AdapterError(
-    `Cannot use ${name} as a LoRA as ${tensor} must be finite: current value is ${alpha}`,
+    `Cannot use ${name} as a LoRA because ${tensor} must be finite, but is ${alpha}`,
   );
 }

@@ -40,8 +40,8 @@ export function adapterFiles(files: readonly string[], name: string): AdapterFil
   }
   if (files.includes(PEFT_WEIGHTS)) {
     throw new AdapterError(
-      `Cannot use ${name} as a LoRA as ${PEFT_CONFIG} is missing beside ${PEFT_WEIGHTS}: rank and alpha stand there ` +
-        "alone. Fetch it too",
+      `Cannot use ${name} as a LoRA because ${PEFT_CONFIG} is missing next to ${PEFT_WEIGHTS}. Download it too: ` +
+        "only it contains rank and alpha",
     );
   }
   if (files.includes(DIFFUSERS_WEIGHTS)) return { weights: DIFFUSERS_WEIGHTS };
@@ -49,9 +49,9 @@ export function adapterFiles(files: readonly string[], name: string): AdapterFil
   if (found.length === 1) return { weights: found[0]! };
   throw new AdapterError(
     found.length === 0
-      ? `Cannot find a LoRA in ${name}: it must hold ${PEFT_CONFIG} beside ${PEFT_WEIGHTS}, or a safetensors file, ` +
-        `but holds ${someNames(files)}`
-      : `Cannot tell which file of ${name} is meant as it holds ${someNames(found)}: name one of them`,
+      ? `Cannot find a LoRA in ${name}: it must contain ${PEFT_CONFIG} and ${PEFT_WEIGHTS}, or a safetensors file, ` +
+        `but contains ${someNames(files)}`
+      : `${name} contains several safetensors files, ${someNames(found)}: name one of them`,
     { code: found.length === 0 ? "adapter_not_found" : "invalid_adapter" },
   );
 }

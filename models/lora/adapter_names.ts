@@ -48,7 +48,7 @@ const OTHERS: readonly (readonly [name: RegExp, what: string])[] = [
   [/\boft_/, "It is an OFT, which rotates weights"],
   [
     /^(lora_te\d?_|text_encoder(_\d)?\.)/,
-    "It adapts a text encoder: adapters of the transformer alone can be used",
+    "It adapts a text encoder, but only adapters of the transformer are supported",
   ],
   [/\.lora_B(\.default)?\.bias$/, "Its branches have biases (lora_bias)"],
   [/\.lora_mid\.weight$/, "Its branches have a third matrix (lora_mid)"],
@@ -64,12 +64,14 @@ const OTHERS: readonly (readonly [name: RegExp, what: string])[] = [
  */
 export function parseAdapterName(name: string, adapter: string): AdapterTensorName {
   const other = OTHERS.find(([pattern]) => pattern.test(name));
-  if (other) throw new AdapterError(`Cannot use ${adapter} as a LoRA as it holds ${name}. ${other[1]}`);
+  if (other) {
+    throw new AdapterError(`Cannot use ${adapter} as a LoRA because it contains ${name}. ${other[1]}`);
+  }
   const found = ENDINGS.find(([ending]) => ending.test(name));
   if (!found) {
     throw new AdapterError(
-      `Cannot use ${adapter} as a LoRA as it holds ${name}, which is none of lora_A, lora_B, lora_down, lora_up and ` +
-        "alpha. Save it without trained layers and biases beside the LoRA",
+      `Cannot use ${adapter} as a LoRA because it contains ${name}, which is none of lora_A, lora_B, lora_down, ` +
+        "lora_up and alpha. Save only the LoRA, without other trained layers and biases",
     );
   }
   const module = name.replace(found[0], "");

@@ -24,7 +24,7 @@ export async function adapterDigest({ adapter, branches }: FittedAdapter): Promi
       const bad = toFloat32(stored, name).data.findIndex((value) => !Number.isFinite(value));
       if (bad !== -1) {
         throw new AdapterError(
-          `Cannot use ${adapter.name} as a LoRA as all values of ${name} must be finite: value ${bad} is not`,
+          `Cannot use ${adapter.name} as a LoRA because all values of ${name} must be finite: value ${bad} is not`,
         );
       }
       const content = await sha256(tensorBytes(stored));

@@ -44,8 +44,8 @@ export function fitAdapter(adapter: LoraAdapter, model: Weights): FittedAdapter 
   const unknown = found.filter(({ module }) => module === undefined).map(({ layer }) => layer.name);
   if (unknown.length > 0) {
     throw new AdapterError(
-      `Cannot lay the LoRA ${adapter.name} over ${model.component} as the model must have all of its layers: it lacks ` +
-        `${unknown.length} of ${found.length}, ${someNames(unknown)}. The LoRA was trained for another model`,
+      `Cannot apply the LoRA ${adapter.name} to ${model.component} because the model lacks ${unknown.length} of ` +
+        `${found.length} layers, ${someNames(unknown)}. The LoRA was trained for another model`,
     );
   }
   const branches = found.map(({ layer, module }) => {
@@ -82,7 +82,7 @@ function branchOf(adapter: LoraAdapter, layer: AdapterLayer, of: ModelLayer): Lo
     const name = layer.tensors[part];
     if (name !== undefined) return adapter.weights.locate(name);
     throw new AdapterError(
-      `Cannot use ${adapter.name} as a LoRA as the layer ${layer.name} must have two matrices: ` +
+      `Cannot use ${adapter.name} as a LoRA because the layer ${layer.name} must have two matrices: ` +
         `its ${part === "down" ? "lora_A (lora_down)" : "lora_B (lora_up)"} is missing`,
     );
   };
@@ -95,14 +95,14 @@ function branchOf(adapter: LoraAdapter, layer: AdapterLayer, of: ModelLayer): Lo
   for (const { name, dtype } of [down, up]) {
     if (FLOATS.has(dtype)) continue;
     throw new AdapterError(
-      `Cannot use ${adapter.name} as a LoRA as ${name} must be of float32, float16 or bfloat16: it is of ${dtype}`,
+      `Cannot use ${adapter.name} as a LoRA because ${name} must be float32, float16 or bfloat16, but is ${dtype}`,
     );
   }
   const settings = adapter.settings?.(of.module);
   if (settings && settings.rank !== rank) {
     throw new AdapterError(
-      `Cannot use ${adapter.name} as a LoRA as ${down.name} must have rank ${settings.rank} by its configuration: ` +
-        `current value is ${rank}`,
+      `Cannot use ${adapter.name} as a LoRA because ${down.name} has rank ${rank}, but its configuration ` +
+        `says ${settings.rank}`,
     );
   }
   // Like diffusers, assume that alpha equals the rank if it is not specified.
@@ -118,7 +118,7 @@ function requireShape(
 ): void {
   if (wanted[0] !== 0 && String(shape) === String(wanted)) return;
   throw new AdapterError(
-    `Cannot lay the LoRA ${adapter.name} over ${component} as ${name} must be [${wanted}], because the weight of ` +
-      `${module} is [${own}]: current shape is [${shape}]`,
+    `Cannot apply the LoRA ${adapter.name} to ${component}: the weight of ${module} is [${own}], so ${name} must be ` +
+      `[${wanted}], but it is [${shape}]`,
   );
 }

@@ -35,13 +35,13 @@ const peftSettings = z.looseObject({
 const OTHER_KINDS: Readonly<Record<string, string>> = {
   use_dora: "a DoRA, which scales the columns of the merged weights",
   lora_bias: "a LoRA whose branches have biases",
-  modules_to_save: "a LoRA with whole trained layers beside it",
+  modules_to_save: "a LoRA with additional trained layers",
   layer_replication: "a LoRA that repeats layers of the model",
   use_qalora: "a QALoRA",
   use_bdlora: "a LoRA of block-diagonal matrices",
   alora_invocation_tokens: "an activated LoRA",
   trainable_token_indices: "a LoRA with trained tokens",
-  target_parameters: "a LoRA of parameters that are no layers",
+  target_parameters: "a LoRA of parameters that are not layers",
   arrow_config: "a router over LoRAs",
 };
 
@@ -66,7 +66,7 @@ export interface BranchSettings {
  */
 export function peftBranches(settings: JsonObject, adapter: string): (module: string) => BranchSettings {
   const fail = (what: string): never => {
-    throw new AdapterError(`Cannot use ${adapter} as a LoRA as ${what}`);
+    throw new AdapterError(`Cannot use ${adapter} as a LoRA because ${what}`);
   };
   const parsed = parseValue(
     peftSettings,
@@ -78,12 +78,12 @@ export function peftBranches(settings: JsonObject, adapter: string): (module: st
     parsed;
   if (peft_type !== "LORA") fail(`its peft_type must be LORA: current value is ${peft_type}`);
   for (const [option, kind] of Object.entries(OTHER_KINDS)) {
-    if (isSet(settings[option])) fail(`its ${option} makes it ${kind}. Train with plain LoRA`);
+    if (isSet(settings[option])) fail(`${option} makes it ${kind}. Train a plain LoRA`);
   }
-  if (bias !== "none") fail(`it holds biases of the model's layers: its bias is ${bias}, and must be none`);
+  if (bias !== "none") fail(`it contains biases of the model's layers: bias must be none, but is ${bias}`);
   if (typeof init_lora_weights === "string" && CHANGES_BASE.test(init_lora_weights)) {
     fail(
-      `its init_lora_weights, ${init_lora_weights}, changes the model's weights too. Convert it to a plain LoRA`,
+      `its init_lora_weights, ${init_lora_weights}, also changes the model's weights. Convert it to a plain LoRA`,
     );
   }
   const ranks = compile(rank_pattern, fail);
@@ -111,7 +111,7 @@ function compile(
     try {
       return { rule: new RegExp(`^(?:.*\\.)?(?:${key})$`), value };
     } catch {
-      return fail(`the key ${key} of its rank_pattern or alpha_pattern is no regular expression`);
+      return fail(`the key ${key} of its rank_pattern or alpha_pattern is not a regular expression`);
     }
   });
   return (module) => rules.find(({ rule }) => rule.test(module))?.value;

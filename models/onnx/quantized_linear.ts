@@ -56,7 +56,7 @@ export interface ScaledMatrix {
  */
 export function scaledMatrix(g: GraphBuilder, { quantized, name }: WeightLocation): Required<ScaledMatrix> {
   if (quantized?.layout !== "columns") {
-    throw new InternalError(`Cannot read the integers of ${name}: it lies in blocks`);
+    throw new InternalError(`Cannot read the integers of ${name}: it is not quantized in columns`);
   }
   const { packed, scales } = quantized;
   const values = g.shared(`${name}:values`, () => g.transpose(g.cast(g.stored(packed), "float32"), [1, 0]));

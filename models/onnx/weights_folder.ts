@@ -63,8 +63,8 @@ export function weightsFolder(folders: readonly string[]): WeightsFolder {
   const isAddress = /^[a-z][a-z0-9+.-]+:\/\//i.test(first);
   if (common < (isAddress ? 3 : 1)) {
     throw new WeightsFolderError(
-      `Cannot name the weights of a graph from one folder as they must lie on one drive or server: ` +
-        `current folders are ${[first, ...others].join(", ")}`,
+      `Cannot open a graph because all of its weights must be on one drive or server: ` +
+        `they are in ${[first, ...others].join(", ")}`,
     );
   }
   return {

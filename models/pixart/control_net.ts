@@ -59,15 +59,15 @@ export function controlNetBlocks(component: Component, config: PixArtTransformer
   const { num_layers, ...sizes } = parseConfig(PixArtControlNetConfig, component);
   if (num_layers >= config.num_layers) {
     throw new CheckpointError(
-      `Cannot use ${component.name} as it must have fewer blocks than the transformer, ${config.num_layers}: ` +
-        `it has ${num_layers}`,
+      `Cannot use ${component.name}: it has ${num_layers} blocks, but must have fewer than the transformer, ` +
+        `which has ${config.num_layers}`,
     );
   }
   for (const [name, value] of Object.entries(sizes)) {
     const own = config[name as keyof typeof sizes];
     if (value !== undefined && value !== own) {
       throw new CheckpointError(
-        `Cannot use ${component.name} as its ${name} must be that of the transformer, ${own}: it is ${value}`,
+        `Cannot use ${component.name}: its ${name} is ${value}, but that of the transformer is ${own}`,
       );
     }
   }

@@ -52,8 +52,7 @@ export async function pixartDenoiser(checkpoint: Checkpoint, component: Componen
       if (renderSize.height % multiple !== 0 || renderSize.width % multiple !== 0) {
         throw new InputError(
           "out_of_range",
-          `Cannot denoise as height and width must be multiples of ${multiple}: current values are ${height} and ` +
-            `${width}`,
+          `Height and width must be multiples of ${multiple}, but are ${height} and ${width}`,
           { details: { field: renderSize.height % multiple === 0 ? "width" : "height" } },
         );
       }
@@ -63,7 +62,7 @@ export async function pixartDenoiser(checkpoint: Checkpoint, component: Componen
     checkEmbeddings(channels) {
       if (channels === text_channels) return;
       throw new ArtifactError(
-        `Cannot use embeddings as this transformer takes ${text_channels} channels: they have ${channels}. ` +
+        `Cannot use embeddings with ${channels} channels: this transformer expects ${text_channels}. ` +
           "Encode with the checkpoint that denoises",
       );
     },

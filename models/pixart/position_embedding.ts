@@ -48,7 +48,7 @@ export function positionEmbedding(
   if (width % 4 !== 0) {
     throw new InputError(
       "out_of_range",
-      `Cannot embed positions as width must be a multiple of 4: current value is ${width}`,
+      `The width of position embeddings must be a multiple of 4: current value is ${width}`,
     );
   }
   const along = (count: number): Tensor<"float32"> =>

@@ -105,13 +105,13 @@ export function classifyResolution(height: number, width: number, sampleSize: nu
   if (bins === undefined) {
     throw new InputError(
       "out_of_range",
-      `Cannot bin a resolution as the sample size must be 32, 64, 128 or 256: current value is ${sampleSize}`,
+      `Resolution binning requires a sample_size of 32, 64, 128 or 256: current value is ${sampleSize}`,
     );
   }
   if (!(height > 0 && height < Infinity && width > 0 && width < Infinity)) {
     throw new InputError(
       "out_of_range",
-      `Cannot bin a resolution as height and width must be above 0: current value is ${height} × ${width}`,
+      `Height and width must be above 0: current value is ${height} × ${width}`,
     );
   }
   const ratio = height / width;

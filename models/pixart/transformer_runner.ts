@@ -282,7 +282,7 @@ export class PixArtTransformer implements AsyncDisposable {
     if (!first || !second || others.length > 0 || !isOne) {
       throw new InputError(
         "invalid_value",
-        "Cannot predict as this transformer takes two texts for the same latents and timestep at once",
+        "Cannot predict: this transformer was opened for two texts at once, with the same latents and timestep",
       );
     }
     const step = await this.#stepFor([first, second]);
@@ -316,7 +316,7 @@ export class PixArtTransformer implements AsyncDisposable {
     if (renderSize === undefined) {
       throw new InputError(
         "invalid_value",
-        "Cannot predict as this transformer needs the size of the picture in pixels",
+        "Cannot predict: this transformer requires renderSize, the size of the picture in pixels",
       );
     }
     return {
@@ -334,8 +334,8 @@ export class PixArtTransformer implements AsyncDisposable {
     ) {
       throw new InputError(
         "invalid_shape",
-        `Cannot predict as latents must be [1, ${in_channels}, h, w] with multiples of ${patch_size}: ` +
-          `current shape is [${shape}]`,
+        `Cannot predict: latents must be [1, ${in_channels}, h, w] with h and w multiples of ${patch_size}, ` +
+          `but are [${shape}]`,
       );
     }
     const rows = height / patch_size;
@@ -357,7 +357,7 @@ function controlFeeds({ control, latents }: PredictInputs): Record<string, Tenso
   if (String(control.latents.shape) !== String(latents.shape)) {
     throw new InputError(
       "invalid_shape",
-      `Cannot predict as control latents must be [${latents.shape}]: current shape is [${control.latents.shape}]`,
+      `Cannot predict: control latents must be [${latents.shape}], but are [${control.latents.shape}]`,
     );
   }
   return {

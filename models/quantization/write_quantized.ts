@@ -62,7 +62,7 @@ const journalSchema = z.object({
 /** Number of weights to read, quantize and write at a time; 16 MB in float32. */
 const PIECE_ELEMENTS = 1 << 22;
 /** Advice for a folder that is not writable. */
-const FOLDER_ADVICE = "PIXSTAGE_QUANTIZED names another folder for quantized weights";
+const FOLDER_ADVICE = "Set PIXSTAGE_QUANTIZED to another folder for quantized weights";
 /** Approximate number of bytes between updates of the journal. */
 const JOURNAL_BYTES = 128 << 20;
 

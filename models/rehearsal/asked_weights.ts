@@ -67,5 +67,5 @@ export function askedWeights(build: (weights: Weights) => unknown): AskedWeight[
 }
 
 function unreadable(): Promise<never> {
-  return Promise.reject(new InternalError("Cannot read a weight that is nowhere"));
+  return Promise.reject(new InternalError("Cannot read a placeholder weight"));
 }

@@ -97,7 +97,7 @@ async function checkFolder(folder: string): Promise<void> {
   const found = await readdir(folder).catch((): string[] => []);
   if (found.length === 0 || found.includes(MARK)) return;
   throw new RehearsalFolderError(
-    `Cannot write a rehearsal into ${folder} as it must be empty or hold one: it holds ${
+    `Cannot write a synthetic checkpoint into ${folder}: it must be empty or contain an older one, but contains ${
       found.slice(0, 3).join(", ")
     } and no ${MARK}`,
   );

@@ -32,7 +32,7 @@ export const T5EncoderConfig = z.object({
   relative_attention_num_buckets: size.default(32),
   relative_attention_max_distance: size.default(128),
   layer_norm_epsilon: z.number().positive().default(1e-6),
-  feed_forward_proj: z.string().regex(/^(gated-)?[^-]+$/, 'must be an activation or "gated-" and one')
+  feed_forward_proj: z.string().regex(/^(gated-)?[^-]+$/, 'must be an activation, optionally after "gated-"')
     .default("relu"),
   dense_act_fn: z.string().optional(),
   is_gated_act: z.boolean().optional(),

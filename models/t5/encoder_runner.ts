@@ -113,7 +113,7 @@ export class T5Encoder implements AsyncDisposable {
     if (tokens.length === 0 || wrong !== undefined) {
       throw new InputError(
         "out_of_range",
-        `Cannot encode a text as its token ids must be some of 0 … ${vocab_size - 1}: ` +
+        `Cannot encode a text: token ids must be from 0 to ${vocab_size - 1}, ` +
           `current value is ${wrong ?? "none"}`,
       );
     }

@@ -29,7 +29,7 @@ export function autoencoderDecoder(component: Component): DecoderModel {
       if (tiling === "seamless" && config._class_name !== "AutoencoderKL") {
         throw new InputError(
           "invalid_value",
-          `Cannot decode without seams as the autoencoder must be AutoencoderKL: current value is ` +
+          `Tiling "seamless" requires an AutoencoderKL, but the autoencoder is ` +
             `${config._class_name}. Choose the tiling "blended" or "none"`,
           { details: { field: "tiling" } },
         );

@@ -43,7 +43,7 @@ export function autoencoderEncoder(component: Component): PictureEncoderModel {
   if (config.in_channels !== COLOURS) {
     throw new InputError(
       "unsupported_architecture",
-      `Cannot encode a picture as the autoencoder must take ${COLOURS} channels: current value is ${config.in_channels}`,
+      `Cannot encode a picture: the autoencoder must have ${COLOURS} input channels, but has ${config.in_channels}`,
     );
   }
   return {
@@ -56,7 +56,7 @@ export function autoencoderEncoder(component: Component): PictureEncoderModel {
       if (tiling !== "seamless" || config._class_name === "AutoencoderKL") return;
       throw new InputError(
         "invalid_value",
-        `Cannot encode without seams as the autoencoder must be AutoencoderKL: current value is ` +
+        `Tiling "seamless" requires an AutoencoderKL, but the autoencoder is ` +
           `${config._class_name}. Choose the tiling "none"`,
         { details: { field: "tiling" } },
       );

@@ -113,7 +113,7 @@ for (const [name, homeIn] of HOMES) {
         );
         assert.match(
           quantized.stderr,
-          /^error: Cannot write ".*" as .*\. PIXSTAGE_QUANTIZED names another folder/,
+          /^error: Cannot write ".*" as .*\. Set PIXSTAGE_QUANTIZED to another folder/,
         );
         assert.match(
           (await runAtHome(folder, env, "serve", "--port", "0")).stderr,

@@ -45,7 +45,7 @@ export function tileLatents(
   throw new InputError(
     "out_of_range",
     `tileOverlap must be smaller than tileSize, ${tileSize}${
-      tileOverlap < tileSize ? `, by a latent of ${factor} pixels` : ""
+      tileOverlap < tileSize ? `, by at least one latent of ${factor} pixels` : ""
     }: current value is ${tileOverlap}`,
     { details: { field: "tileOverlap" } },
   );

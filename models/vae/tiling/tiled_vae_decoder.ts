@@ -174,7 +174,7 @@ export class TiledVaeDecoder implements AsyncDisposable {
       if (this.#config._class_name !== "AutoencoderKL") {
         throw new InputError(
           "invalid_value",
-          `Cannot decode without seams as the autoencoder must be AutoencoderKL: current value is ` +
+          `Tiling "seamless" requires an AutoencoderKL, but the autoencoder is ` +
             `${this.#config._class_name}. Choose the tiling "blended" or "none"`,
         );
       }
@@ -211,7 +211,7 @@ function ranOut(tiling: VaeTiling, cause: unknown): OutOfMemoryError {
     ? "choose smaller tiles"
     : "make a smaller picture, or choose blended tiles";
   return new OutOfMemoryError(
-    `Cannot decode the picture as memory ran out (tiling "${tiling}"): ${hint}, or free memory`,
+    `Cannot decode the picture because memory ran out (tiling "${tiling}"): ${hint}, or free memory`,
     { cause },
   );
 }

@@ -36,7 +36,7 @@ Deno.test("openCheckpoint() opens every tiny pipeline and all of its parts", asy
   }
 });
 
-Deno.test("openCheckpoint() takes the class of old checkpoints as it stands", async () => {
+Deno.test("openCheckpoint() keeps the class name of old checkpoints", async () => {
   const transformer = await (await openFolder(tinyCheckpoint("tiny-lcm"))).component("transformer");
   assert.equal(transformer.className, "Transformer2DModel");
   assert.equal(transformer.config.sample_size, 128);
@@ -61,7 +61,7 @@ Deno.test("tokenizer() reads the files that exist", async () => {
   }
 });
 
-Deno.test("openCheckpoint() opens a checkpoint that lacks components, and misses them when asked", async () => {
+Deno.test("openCheckpoint() opens a checkpoint that lacks components, and fails only when they are requested", async () => {
   await withCopy(tinyCheckpoint("tiny-alpha-512"), async (copy) => {
     for (const part of ["text_encoder", "transformer", "tokenizer", "scheduler"]) {
       await rm(join(copy, part), { recursive: true });
@@ -71,7 +71,7 @@ Deno.test("openCheckpoint() opens a checkpoint that lacks components, and misses
     assert.equal((await checkpoint.component("vae")).className, "AutoencoderKL");
     await assert.rejects(checkpoint.component("text_encoder"), {
       name: "MissingComponentError",
-      message: /text_encoder of tiny-alpha-512 as text_encoder\/config.json is missing/,
+      message: /text_encoder of tiny-alpha-512 because text_encoder\/config.json is missing/,
     });
     await assert.rejects(checkpoint.scheduler(), {
       name: "MissingComponentError",
@@ -81,7 +81,7 @@ Deno.test("openCheckpoint() opens a checkpoint that lacks components, and misses
   });
 });
 
-Deno.test("openCheckpoint() takes null components and keys that are no components", async () => {
+Deno.test("openCheckpoint() accepts null components and keys that are not components", async () => {
   await withCopy(tinyCheckpoint("tiny-alpha-512"), async (copy) => {
     const path = join(copy, "model_index.json");
     const index = JSON.parse(await Deno.readTextFile(path));
@@ -96,13 +96,13 @@ Deno.test("openCheckpoint() takes null components and keys that are no component
     await assert.rejects(checkpoint.component("text_encoder"), {
       name: "MissingComponentError",
       message:
-        "Cannot open the text_encoder of tiny-alpha-512 as its model_index.json says that it has none. " +
-        "Give embeddings that were made with a checkpoint that has one",
+        "Cannot open the text_encoder of tiny-alpha-512 because its model_index.json declares it absent. " +
+        "Pass embeddings from a checkpoint that has one",
     });
   });
 });
 
-Deno.test("openCheckpoint() refuses what is not PixArt and names what it found", async () => {
+Deno.test("openCheckpoint() rejects other pipelines and names what it found", async () => {
   await withCopy(tinyCheckpoint("tiny-alpha-512"), async (copy) => {
     const path = join(copy, "model_index.json");
     const index = JSON.parse(await Deno.readTextFile(path));
@@ -112,12 +112,12 @@ Deno.test("openCheckpoint() refuses what is not PixArt and names what it found",
     };
     await assert.rejects(open({ _class_name: "StableDiffusionPipeline" }), {
       name: "UnsupportedArchitectureError",
-      message: /PixArtAlphaPipeline, PixArtSigmaPipeline: current value is StableDiffusionPipeline/,
+      message: /is StableDiffusionPipeline, but must be one of PixArtAlphaPipeline, PixArtSigmaPipeline/,
     });
     await assert.rejects(open({ _class_name: "toString" }), { name: "UnsupportedArchitectureError" });
     await assert.rejects(open({ vae: ["diffusers", "AutoencoderDC"] }), {
       name: "UnsupportedArchitectureError",
-      message: /class of vae must be one of AutoencoderKL, AutoencoderTiny: current value is AutoencoderDC/,
+      message: /class of vae is AutoencoderDC, but must be one of AutoencoderKL, AutoencoderTiny/,
     });
     await assert.rejects(open({ vae: "AutoencoderKL" }), { name: "CheckpointError", message: /vae/ });
     await Deno.writeTextFile(path, "{");
@@ -128,28 +128,28 @@ Deno.test("openCheckpoint() refuses what is not PixArt and names what it found",
   });
 });
 
-Deno.test("openDiskSource() says what a checkpoint folder must hold", async () => {
+Deno.test("openDiskSource() says what a checkpoint folder must contain", async () => {
   const file = join(tinyCheckpoint("tiny-taesd"), "config.json");
   await assert.rejects(openDiskSource(file), {
     name: "CheckpointError",
-    message: /tiny-taesd\/config.json .*model_index.json.*current value is a file/,
+    message: /tiny-taesd\/config.json because it is a file\. .*model_index.json/,
   });
   await assert.rejects(openDiskSource("/no/such/place"), {
-    message: /\/no\/such\/place .*current value is nothing/,
+    message: /\/no\/such\/place because it does not exist/,
   });
   await assert.rejects(openFolder(tinyCheckpoint("tiny-taesd")), {
     name: "CheckpointError",
-    message: /must hold model_index.json beside .*, but holds config.json .* It is a single component/,
+    message: /must contain model_index.json and .*, but contains config.json .* It is a single component/,
   });
 });
 
 Deno.test("openCheckpoint() lists a few of many files, and names the checkpoints among the folders", async () => {
   await withFolder(async (folder) => {
-    await assert.rejects(openFolder(folder), { message: /, but holds nothing$/ });
+    await assert.rejects(openFolder(folder), { message: /, but contains nothing$/ });
     for (let i = 100; i < 1000; i++) await mkdir(join(folder, `other-${i}`));
     await assert.rejects(openFolder(folder), (error) => {
       assert(error instanceof CheckpointError);
-      assert.match(error.message, /but holds other-100, (other-\d+, ){6}other-107 and 892 more$/);
+      assert.match(error.message, /but contains other-100, (other-\d+, ){6}other-107 and 892 more$/);
       return true;
     });
     for (const name of ["b", "a"]) await symlink(tinyCheckpoint("tiny-alpha-512"), join(folder, name));
@@ -172,7 +172,7 @@ Deno.test("openCheckpoint() lists a few of many files, and names the checkpoints
   });
 });
 
-testOnVariants("openCheckpoint() takes the variant of each component that has it", async () => {
+testOnVariants("openCheckpoint() uses the variant of each component that has it", async () => {
   const checkpoint = await openFolder(tinyCheckpoint("tiny-alpha-1024"), { variant: "fp16" });
   for (const part of checkpoint.components) {
     const weights = await (await checkpoint.component(part)).weights();
@@ -191,16 +191,16 @@ testOnVariants("openCheckpoint() lists the variants that exist", async () => {
   const source = await openDiskSource(tinyCheckpoint("tiny-alpha-1024"));
   await assert.rejects(openCheckpoint(source, { variant: "bf16" }), {
     name: "MissingVariantError",
-    message: /variant bf16 in tiny-alpha-1024: current variants are transformer: plain, fp16; /,
+    message: /variant bf16 in tiny-alpha-1024: available variants are transformer: plain, fp16; /,
   });
   const vae = await openComponent(source, { variant: "bf16" });
   await assert.rejects(vae.weights(), {
     name: "MissingVariantError",
-    message: /the variant bf16 .* tiny-alpha-1024\/vae: there are the plain weights, fp16/,
+    message: /the variant bf16 .* tiny-alpha-1024\/vae: available are the plain weights, fp16/,
   });
 });
 
-Deno.test("openComponent() opens a bare VAE and that of a whole checkpoint", async () => {
+Deno.test("openComponent() opens a separate VAE and that of a whole checkpoint", async () => {
   const bare = await openComponent(await openDiskSource(tinyCheckpoint("tiny-taesd")));
   assert.equal(bare.name, "tiny-taesd");
   assert.equal(bare.className, "AutoencoderTiny");
@@ -218,11 +218,11 @@ Deno.test("openComponent() opens a bare VAE and that of a whole checkpoint", asy
   const wrong = openComponent(await openDiskSource(tinyCheckpoint("tiny-sigma/text_encoder")));
   await assert.rejects(wrong, {
     name: "UnsupportedArchitectureError",
-    message: /current value is T5EncoderModel/,
+    message: /is T5EncoderModel, but must be one of/,
   });
 });
 
-Deno.test("pixstage.json gives the settings of a run, and unknown ones are refused", async () => {
+Deno.test("pixstage.json sets the defaults of a run, and unknown settings are rejected", async () => {
   await withCopy(tinyCheckpoint("tiny-lcm"), async (copy) => {
     const path = join(copy, "pixstage.json");
     const settings = { steps: 4, guidanceScale: 0, scheduler: "LCMScheduler", schedulerOptions: { a: [1] } };
@@ -238,7 +238,7 @@ Deno.test("pixstage.json gives the settings of a run, and unknown ones are refus
   });
 });
 
-testOnVariants("a variant may have settings of its own", async () => {
+testOnVariants("a variant can have its own settings", async () => {
   await withCopy(tinyCheckpoint("tiny-alpha-1024"), async (copy) => {
     await Deno.writeTextFile(join(copy, "pixstage.json"), JSON.stringify({ steps: 20 }));
     await Deno.writeTextFile(join(copy, "pixstage.fp16.json"), JSON.stringify({ steps: 4 }));
@@ -248,7 +248,7 @@ testOnVariants("a variant may have settings of its own", async () => {
   });
 });
 
-Deno.test("a Hugging Face snapshot of links is read, and weights are located where they really lie", async () => {
+Deno.test("a Hugging Face snapshot of links is read, and weights are located with links resolved", async () => {
   await withCopy(tinyCheckpoint("tiny-taesd"), async (copy) => {
     await withFolder(async (snapshot) => {
       const blob = join(copy, "diffusion_pytorch_model.safetensors");

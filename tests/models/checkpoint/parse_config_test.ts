@@ -22,7 +22,7 @@ const REFUSED: readonly [component: CheckpointPart, change: Record<string, unkno
   [
     "transformer",
     { activation_fn: "geglu" },
-    /^Cannot run \S+\/transformer\/config\.json as activation_fn must be one of gelu-approximate, gelu: current value is "geglu"$/,
+    /^Cannot run \S+\/transformer\/config\.json because activation_fn must be one of gelu-approximate, gelu: current value is "geglu"$/,
   ],
   [
     "transformer",
@@ -33,15 +33,15 @@ const REFUSED: readonly [component: CheckpointPart, change: Record<string, unkno
   ["transformer", { num_layers: "many" }, /num_layers must be of type (?:int|number): .* is "many"$/],
   [
     "text_encoder",
-    // The name of the function alone would win.
+    // An explicit dense_act_fn would take precedence.
     { feed_forward_proj: "gated-mish", dense_act_fn: undefined },
     /feed_forward_proj must be one of relu, gated-relu, gelu, .*: .* is "gated-mish"$/,
   ],
-  ["vae", { act_fn: "relu" }, /vae\/config\.json as act_fn must be silu: current value is "relu"$/],
+  ["vae", { act_fn: "relu" }, /vae\/config\.json because act_fn must be silu: current value is "relu"$/],
 ];
 
 for (const [component, change, message] of REFUSED) {
-  Deno.test(`a configuration is refused in one sentence: ${component} ${JSON.stringify(change)}`, () =>
+  Deno.test(`a configuration is rejected in one sentence: ${component} ${JSON.stringify(change)}`, () =>
     withCopy(TINY, async (copy) => {
       const path = join(copy, component, "config.json");
       const config = JSON.parse(await Deno.readTextFile(path));

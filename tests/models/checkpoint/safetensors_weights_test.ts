@@ -20,7 +20,7 @@ async function editIndex(copy: string, edit: (map: Record<string, string>) => vo
 
 const SHARDED = tinyCheckpoint("tiny-alpha-1024/text_encoder");
 
-Deno.test("weights of one file: names, places and values", async () => {
+Deno.test("weights of one file: names, locations and values", async () => {
   const path = tinyCheckpoint("tiny-alpha-512/transformer");
   const weights = await (await openPart(path, "transformer")).weights();
   const where = weights.locate("pos_embed.proj.weight", [48, 4, 2, 2]);
@@ -34,7 +34,7 @@ Deno.test("weights of one file: names, places and values", async () => {
   assert.deepEqual(read.data, new Float32Array(bytes.buffer));
 });
 
-testOnVariants("weights of shards: the same tensors as the plain and the fp16 index say", async () => {
+testOnVariants("weights of shards: the tensors that the plain and the fp16 index list", async () => {
   const plain = await (await openPart(SHARDED, "text_encoder")).weights();
   const half = await (await openPart(SHARDED, "text_encoder", "fp16")).weights();
   assert.deepEqual([...plain.names].sort(), [...half.names].sort());
@@ -48,7 +48,7 @@ testOnVariants("weights of shards: the same tensors as the plain and the fp16 in
   assert.equal((await bfloat.read("shared.weight")).dtype, "bfloat16");
 });
 
-Deno.test("weights of shards: diffusers' earlier names of variants", async () => {
+Deno.test("weights of shards: names of variants in earlier versions of diffusers", async () => {
   await withCopy(tinyCheckpoint("tiny-sigma/transformer"), async (copy) => {
     const path = join(copy, "diffusion_pytorch_model.safetensors.index.json");
     const index = JSON.parse(await Deno.readTextFile(path));
@@ -67,54 +67,53 @@ Deno.test("weights of shards: diffusers' earlier names of variants", async () =>
     assert.ok((await (await openPart(copy, "transformer", "fp16")).weights()).has("pos_embed.proj.bias"));
     await assert.rejects((await openPart(copy, "transformer")).weights(), {
       name: "MissingVariantError",
-      message: /there are fp16\. Choose one of these variants/,
+      message: /available are fp16\. Choose one of these/,
     });
     await rm(join(copy, "diffusion_pytorch_model.safetensors.fp16.index.json"));
     await assert.rejects((await openPart(copy, "transformer", "fp16")).weights(), {
       name: "CheckpointError",
       message:
-        /the variant fp16 of its weights in transformer as their index .*\.index\.fp16\.json is missing: there are shards, .*00001-of-00004/,
+        /the variant fp16 of its weights in transformer because the index .*\.index\.fp16\.json of the shards is missing: there are .*00001-of-00004/,
     });
   });
 });
 
 testOnVariants(
-  "a missing tensor is named with the nearest ones, a wrong shape with both shapes",
+  "a missing tensor is reported with the nearest names, a wrong shape with both shapes",
   async () => {
     const weights = await (await openPart(SHARDED, "text_encoder")).weights();
     assert.throws(() => weights.locate("encoder.block.0.layer.0.SelfAttention.w.weight"), {
       name: "MissingWeightError",
-      message:
-        /SelfAttention.w.weight among .*: the nearest names there are encoder.block.0.layer.0.SelfAttention/,
+      message: /SelfAttention.w.weight among .*: the nearest names are encoder.block.0.layer.0.SelfAttention/,
     });
     await assert.rejects(weights.read("toString"), { name: "MissingWeightError" });
     assert.throws(() => weights.locate("shared.weight", [900, 41]), {
       name: "WeightShapeError",
-      message: /must be \[900,41\] by the configuration: current value is \[928,40\]/,
+      message: /must be \[900,41\] according to the configuration, but is \[928,40\]/,
     });
   },
 );
 
-testOnVariants("an index that is wrong is refused", async (t) => {
+testOnVariants("a wrong index is rejected", async (t) => {
   const name = "encoder.block.0.layer.0.SelfAttention.k.weight";
   await t.step("a shard is missing", async () => {
     await withCopy(SHARDED, async (copy) => {
       await rm(join(copy, "model-00002-of-00005.safetensors"));
       await assert.rejects((await openPart(copy, "text_encoder")).weights(), {
         name: "CheckpointError",
-        message: /names files that are missing: model-00002-of-00005.safetensors/,
+        message: /names files that are missing, model-00002-of-00005.safetensors/,
       });
     });
   });
-  await t.step("a tensor lies in another shard", async () => {
+  await t.step("a tensor is in another shard", async () => {
     await withCopy(SHARDED, async (copy) => {
       await editIndex(copy, (map) => map[name] = "model-00004-of-00005.safetensors");
       await assert.rejects((await openPart(copy, "text_encoder")).weights(), {
-        message: /says that encoder.* lies in model-00004.*: it lies in model-00002/,
+        message: /says that encoder.* is in model-00004.*, but it is in model-00002/,
       });
     });
   });
-  await t.step("a tensor lies nowhere", async () => {
+  await t.step("a tensor is in no file", async () => {
     await withCopy(SHARDED, async (copy) => {
       await editIndex(copy, (map) => map["no.such.weight"] = "model-00004-of-00005.safetensors");
       await assert.rejects((await openPart(copy, "text_encoder")).weights(), {
@@ -122,12 +121,12 @@ testOnVariants("an index that is wrong is refused", async (t) => {
       });
     });
   });
-  await t.step("a tensor lies in two shards", async () => {
+  await t.step("a tensor is in two shards", async () => {
     await withCopy(SHARDED, async (copy) => {
       await copyFile(join(copy, "model-00001-of-00005.safetensors"), join(copy, "model-x.safetensors"));
       await editIndex(copy, (map) => map["other"] = "model-x.safetensors");
       await assert.rejects((await openPart(copy, "text_encoder")).weights(), {
-        message: /must lie in one file/,
+        message: /must be in one file/,
       });
     });
   });
@@ -147,7 +146,7 @@ testOnVariants("an index that is wrong is refused", async (t) => {
   });
 });
 
-testOnVariants("a torn shard is refused with the bytes that it needs and has", async () => {
+testOnVariants("a truncated shard is rejected with its expected and actual size", async () => {
   await withCopy(SHARDED, async (copy) => {
     await truncate(join(copy, "model-00003-of-00005.safetensors"), 30000);
     await assert.rejects((await openPart(copy, "text_encoder")).weights(), {
@@ -157,13 +156,13 @@ testOnVariants("a torn shard is refused with the bytes that it needs and has", a
   });
 });
 
-Deno.test("pickled weights, Git LFS pointers and empty folders are refused with what to do", async () => {
+Deno.test("pickled weights, Git LFS pointers and empty folders are rejected with advice", async () => {
   await withFolder(async (folder) => {
     await Deno.writeTextFile(join(folder, "config.json"), `{"_class_name": "AutoencoderKL"}`);
     const vae = await openPart(folder, "vae");
     await assert.rejects(vae.weights(), {
       name: "CheckpointError",
-      message: /but holds config.json/,
+      message: /but contains config.json/,
     });
     await Deno.writeTextFile(join(folder, "diffusion_pytorch_model.bin"), "");
     await assert.rejects(vae.weights(), { message: /must be safetensors .*diffusion_pytorch_model.bin/ });

@@ -21,7 +21,7 @@ async function model(checkpoint: string) {
   return await (await openTiny(checkpoint, "transformer")).weights();
 }
 
-Deno.test("adapters of every format give the reference's layers, ranks and scales", async () => {
+Deno.test("adapters of every format have the reference's layers, ranks and scales", async () => {
   let layers = 0;
   for (const { id, modules, for: checkpoint } of loraAdapters) {
     const { branches, isUnscaled } = fitAdapter(await open(adapterPath(id)), await model(checkpoint));
@@ -39,25 +39,25 @@ Deno.test("adapters of every format give the reference's layers, ranks and scale
   assert(layers > 250, `${layers}`);
 });
 
-/** What the refusal of each must say. */
+/** The expected error of each invalid adapter. */
 const SAID: Readonly<Record<string, RegExp>> = {
-  "wrong-in": /to_q\.lora_A\.weight must be \[4,48\].*current shape is \[4,52\]/,
-  "wrong-out": /to_q\.lora_B\.weight must be \[48,4\].*current shape is \[40,4\]/,
-  "ranks-disagree": /to_q\.lora_B\.weight must be \[48,4\].*current shape is \[48,3\]/,
-  "rank-not-as-configured": /must have rank 8 by its configuration: current value is 4/,
+  "wrong-in": /to_q\.lora_A\.weight must be \[4,48\].*but it is \[4,52\]/,
+  "wrong-out": /to_q\.lora_B\.weight must be \[48,4\].*but it is \[40,4\]/,
+  "ranks-disagree": /to_q\.lora_B\.weight must be \[48,4\].*but it is \[48,3\]/,
+  "rank-not-as-configured": /has rank 4, but its configuration says 8/,
   "missing-b": /lora_B \(lora_up\) is missing/,
-  "unknown-target": /lacks 1 of 3, transformer_blocks\.0\.attn3\.to_q/,
-  "unknown-block": /lacks 2 of 2, transformer_blocks\.27/,
+  "unknown-target": /lacks 1 of 3 layers, transformer_blocks\.0\.attn3\.to_q/,
+  "unknown-block": /lacks 2 of 2 layers, transformer_blocks\.27/,
   dora: /use_dora makes it a DoRA/,
   "dora-in-config-only": /use_dora makes it a DoRA/,
-  bias: /its bias is lora_only/,
+  bias: /bias must be none, but is lora_only/,
   "lora-bias": /lora_bias makes it a LoRA whose branches have biases/,
-  "modules-to-save": /modules_to_save makes it a LoRA with whole trained layers/,
+  "modules-to-save": /modules_to_save makes it a LoRA with additional trained layers/,
   loha: /peft_type must be LORA: current value is LOHA/,
   "no-alpha-in-config": /lora_alpha/,
   nan: /all values of .* must be finite/,
-  integer: /must be of float32, float16 or bfloat16: it is of int8/,
-  "no-weights": /holds base_model\.model\.something, which is none of lora_A/,
+  integer: /must be float32, float16 or bfloat16, but is int8/,
+  "no-weights": /contains base_model\.model\.something, which is none of lora_A/,
   lokr: /It is a LoKr/,
   "lokr-lora-prefix": /It is a LoKr/,
   "loha-file": /It is a LoHa/,
@@ -65,14 +65,14 @@ const SAID: Readonly<Record<string, RegExp>> = {
   "sdxl-kohya": /It adapts a text encoder/,
   "sdxl-diffusers": /down_blocks\.1\..*trained for another model/,
   flux: /single_transformer_blocks\..*trained for another model/,
-  "partly-known": /lacks 1 of 2, transformer_blocks\.9/,
+  "partly-known": /lacks 1 of 2 layers, transformer_blocks\.9/,
   "conv-as-linear": /pos_embed\.proj\.lora_A\.weight must be \[4,4,2,2\]/,
   "up-without-down": /lora_A \(lora_down\) is missing/,
-  "alpha-vector": /alpha must be one number: its shape is \[4\]/,
+  "alpha-vector": /alpha must be a single number, but has the shape \[4\]/,
   "text-encoder-only": /It adapts a text encoder/,
 };
 
-Deno.test("adapters that cannot be used are refused, each for its own reason", async () => {
+Deno.test("unusable adapters are rejected, each for its own reason", async () => {
   const weights = await model("tiny-alpha-512");
   for (const { id, path } of invalidAdapters) {
     const refused = async () => await adapterDigest(fitAdapter(await open(invalidPath(path)), weights));
@@ -82,14 +82,14 @@ Deno.test("adapters that cannot be used are refused, each for its own reason", a
   assert.deepEqual(invalidAdapters.map(({ id }) => id).sort(), Object.keys(SAID).sort());
 });
 
-Deno.test("an adapter of one model is refused by the others", async () => {
+Deno.test("an adapter of one model is rejected by the others", async () => {
   await assert.rejects(
     async () => fitAdapter(await open(adapterPath("peft-all-a")), await model("tiny-lcm")),
     { code: "invalid_adapter", message: /trained for another model/ },
   );
 });
 
-Deno.test("the digest tells what an adapter computes: not its file's name or layout", async () => {
+Deno.test("the digest depends on what an adapter computes, not on its file's name or layout", async () => {
   const digest = async (id: string) =>
     await adapterDigest(fitAdapter(await open(adapterPath(id)), await model("tiny-alpha-512")));
   const all = await Promise.all(["peft-all-a", "peft-attn-a", "kohya-a", "file-unet-a"].map(digest));
@@ -97,7 +97,7 @@ Deno.test("the digest tells what an adapter computes: not its file's name or lay
   assert.equal(await digest("kohya-a"), all[2]);
 });
 
-Deno.test("names of all layouts are read back to their layer", () => {
+Deno.test("names in all layouts map back to their layer", () => {
   const word = fc.stringMatching(/^[a-z][a-z0-9]{0,6}(_[a-z0-9]{1,4})?$/).filter((text) =>
     !/^lora|^oft/.test(text)
   );
