@@ -1,7 +1,8 @@
 // This module is browser compatible.
 
 /**
- * What a picture says of itself: how it was made, and its parameters in the form that users of other programs know.
+ * The texts that a picture file carries: how the picture was made, and its parameters in the form that users
+ * of other programs know.
  *
  * @module
  */
@@ -11,7 +12,7 @@ import type { Artifact } from "../artifacts/artifact.ts";
 import { type Provenance, provenanceText } from "./provenance.ts";
 import type { PictureFormat } from "../images/picture.ts";
 
-/** What the latents that a picture was decoded from may tell; files from elsewhere tell nothing. */
+/** The metadata of latents that describes their pictures. Files from elsewhere have none of it. */
 const originSchema = z.looseObject({
   prompts: z.array(z.string()).optional(),
   negativePrompts: z.array(z.string()).optional(),
@@ -29,12 +30,13 @@ const originSchema = z.looseObject({
 });
 
 /**
- * The texts that a picture carries.
+ * Returns the texts that a picture file carries.
  *
  * @param artifact The pictures.
- * @param image Which of them.
- * @param provenance How they were made.
- * @returns `parameters`, as AUTOMATIC1111's web UI writes them, and `pixstage`, from which the run can be repeated.
+ * @param image Index of the picture.
+ * @param provenance How the pictures were made.
+ * @returns `parameters`, as AUTOMATIC1111's web UI writes them, and `pixstage`, from which the run can be
+ * repeated.
  */
 export function describePicture(
   artifact: Pick<Artifact, "metadata"> & {
@@ -70,20 +72,20 @@ export function describePicture(
 }
 
 /**
- * The most UTF-16 units of a prompt in a file's name: no more than 180 bytes, of the 255 that file systems
- * allow.
+ * Maximum number of UTF-16 units that a prompt contributes to a file name: at most 180 bytes, of the 255 that
+ * file systems allow.
  */
 const LONGEST_NAME = 60;
 
 /**
- * A value of the settings line, quoted as `quote` of the web UI's `infotext_utils.py` does: a comma would end
- * it.
+ * Quotes a value of the settings line if needed, as `quote` of the web UI's `infotext_utils.py` does: a comma
+ * would end it.
  */
 function quoted(value: string): string {
   return /[,:\n]/.test(value) ? JSON.stringify(value) : value;
 }
 
-/** The file that a picture goes to where the user names none: its prompt and its seed. */
+/** Returns the default file name of a picture: its prompt and its seed. */
 export function defaultName(metadata: Artifact["metadata"], format: PictureFormat): string {
   const { prompts, seeds } = originSchema.parse(metadata);
   const words = (prompts?.[0] ?? "").toLowerCase().match(/[\p{L}\p{N}][\p{L}\p{M}\p{N}]*/gu) ?? [];
@@ -92,7 +94,7 @@ export function defaultName(metadata: Artifact["metadata"], format: PictureForma
   return `${name}${seed}.${format === "jpeg" ? "jpg" : format}`;
 }
 
-/** The beginning of a text, cut between characters as people see them. */
+/** Returns the beginning of a text, cut between grapheme clusters. */
 function beginning(text: string, length: number): string {
   let end = 0;
   for (const { index, segment } of new Intl.Segmenter().segment(text)) {

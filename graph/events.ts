@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * What happens in a run, as one discriminated union. Progress bars, JSON lines, server-sent events and the web page are
- * views of this one stream.
+ * The events of a run, as one discriminated union. Progress bars, JSON lines, server-sent events and the web
+ * page are views of this one stream.
  *
  * @module
  */
@@ -18,48 +18,48 @@ import {
   warningSchema,
 } from "../stages/stage_report.ts";
 
-/** Which node of the graph an event speaks of. */
+/** The node that an event is about. */
 const node = {
   /** The node's id in the graph document. */
   node: z.string(),
   /** The node's stage. */
   stage: z.string(),
-  /** Place of the node in the order of the run, from 0. */
+  /** Position of the node in the order of the run, from 0. */
   nodeIndex: z.int().nonnegative(),
-  /** Nodes in the run. */
+  /** Number of nodes in the run. */
   nodes: z.int().positive(),
 };
 
 /** Milliseconds since the run began. */
 const elapsed = { elapsedMs: z.number().nonnegative() };
 
-/** Memory of the process that runs a stage, in bytes, where it can be known. */
+/** Memory of the process that runs a stage, in bytes, on systems that report it. */
 export const stageMemorySchema = z.object({
-  /** Resident now. */
+  /** Resident memory now. */
   resident: z.number(),
-  /** Of that, not backed by a file. */
+  /** The part of `resident` that no file backs. */
   anonymous: z.number().optional(),
-  /** Of that, mapped files: weights. */
+  /** The part of `resident` that is mapped from files, i.e. weights. */
   file: z.number().optional(),
-  /** Largest resident size since the stage began. */
+  /** Peak resident memory since the stage began. */
   peak: z.number().optional(),
-  /** Largest share of it that no file backs. */
+  /** Peak of the part that no file backs. */
   peakAnonymous: z.number().optional(),
-  /** Largest share of mapped files. */
+  /** Peak of the part that is mapped from files. */
   peakFile: z.number().optional(),
-  /** Largest resident size of the process that ran the stage, since it started. */
+  /** Peak resident memory of the process that ran the stage, since the process started. */
   processPeak: z.number().optional(),
-  /** Memory of the GPU at its largest, as seen at the end of runs of graphs. */
+  /** Peak GPU memory, sampled at the end of each ONNX graph run. */
   gpuPeak: z.number().optional(),
-  /** Bytes of the weights that were open at a time, at most. */
+  /** Maximum number of bytes of weights open at the same time. */
   weightBytes: z.number().optional(),
-  /** Milliseconds of the stage that opening weights took. */
+  /** Milliseconds that the stage spent opening weights. */
   loadMs: z.number().optional(),
 });
 
 /** The schema of {@linkcode RunEvent}. */
 export const runEventSchema = z.discriminatedUnion("type", [
-  /** How the run will use memory; told before its first stage, where any stage tells its memory. */
+  /** How the run will use memory. Sent before the first stage, if any stage predicts its memory. */
   memoryPlanSchema.extend({ type: z.literal("plan"), ...elapsed }),
   z.object({ type: z.literal("stage:start"), ...node, ...elapsed }),
   loadSchema.extend({ ...node, ...elapsed }),
@@ -71,7 +71,7 @@ export const runEventSchema = z.discriminatedUnion("type", [
     type: z.literal("checkpoint"),
     ...node,
     ...elapsed,
-    /** SHA-256 of its content: `resume` goes on from it. */
+    /** SHA-256 of the snapshot's content. `resume` continues from it. */
     id: z.string(),
   }),
   z.object({
@@ -80,9 +80,9 @@ export const runEventSchema = z.discriminatedUnion("type", [
     ...elapsed,
     /** Milliseconds that the stage took. */
     ms: z.number().nonnegative(),
-    /** Where it ran: `inline`, `worker`, `process`, or a server's address. */
+    /** Executor that ran the stage: `inline`, `worker`, `process`, or a server's address. */
     executor: z.string().optional(),
-    /** Memory after release, and the peak during the stage. */
+    /** Memory after the stage's release, and its peak during the stage. */
     memory: stageMemorySchema.optional(),
   }),
   z.object({
@@ -100,7 +100,7 @@ export const runEventSchema = z.discriminatedUnion("type", [
   z.object({
     type: z.literal("done"),
     ...elapsed,
-    /** Largest resident size of the run in bytes, where known. */
+    /** Peak resident memory of the run in bytes, if known. */
     peakBytes: z.number().optional(),
   }),
   z.object({
@@ -108,12 +108,12 @@ export const runEventSchema = z.discriminatedUnion("type", [
     ...elapsed,
     /** The error's class. */
     error: z.string(),
-    /** What happened: a code of `ERROR_CODES`. */
+    /** The error's code, one of `ERROR_CODES`. */
     code: z.string(),
-    /** Who can put it right. */
+    /** Who can fix the error. */
     fault: faultSchema,
     message: z.string(),
-    /** The node that failed, where it was one. */
+    /** The node that failed, if a node did. */
     node: z.string().optional(),
   }),
   z.object({ type: z.literal("cancelled"), ...elapsed }),

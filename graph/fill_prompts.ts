@@ -7,18 +7,19 @@ import { fillWildcards } from "../text/wildcards.ts";
 import type { PictureRequestInput } from "./picture_request.ts";
 
 /**
- * Fills the wildcards of a request's prompts. Each picture has a prompt of its own, drawn by its own seed: picture i of a
- * batch is the picture that seed + i gives alone.
+ * Fills in the wildcards of a request's prompts. Each picture gets its own prompt, drawn with its own seed:
+ * picture i of a batch equals the picture that seed + i gives alone.
  *
  * @param request The request.
- * @returns The request with a prompt and a seed for each picture; the same request where it asks for no wildcards.
+ * @returns The request with one prompt and one seed per picture, or the same request if it does not ask for
+ * wildcards.
  * @throws {InputError} if there is no prompt, or its braces do not match.
  */
 export function fillPrompts({ wildcards, ...request }: PictureRequestInput): PictureRequestInput {
   if (!wildcards) return request;
   const { prompts = [], imagesPerPrompt = 1, seeds = [0], negativePrompt } = request;
   if (prompts.length === 0) {
-    throw new InputError("invalid_value", "Cannot fill wildcards as there is no prompt", {
+    throw new InputError("invalid_value", "Cannot fill in wildcards without a prompt", {
       details: { field: "wildcards" },
     });
   }
@@ -36,7 +37,7 @@ export function fillPrompts({ wildcards, ...request }: PictureRequestInput): Pic
   };
 }
 
-/** Whole numbers of a seed, evenly spread. */
+/** Returns a function that draws uniformly distributed whole numbers from a seed. */
 function drawBy(seed: bigint): (below: number) => number {
   const words = MersenneTwister.fromSeed(Number(BigInt.asUintN(32, seed)));
   return (below) => Math.floor(words.uint32() / 2 ** 32 * below);

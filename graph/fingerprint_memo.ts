@@ -1,6 +1,6 @@
 /**
- * Fingerprints of components that were computed before. Computing one reads pieces all over each file of weights; as long
- * as name, size and times of the files are the same, it need not be done again.
+ * A memo of component fingerprints. Computing a fingerprint reads pieces all over each weight file. The memo
+ * makes that unnecessary as long as the names, sizes and times of the files stay the same.
  *
  * @module
  */
@@ -15,10 +15,10 @@ import { joinPath } from "../models/checkpoint/source.ts";
 import { hashJson } from "../artifacts/canonical_json.ts";
 
 /**
- * Makes a function that computes fingerprints and remembers them.
+ * Returns a function that computes fingerprints and remembers them.
  *
- * @param folder The store's folder; what is remembered lies in its `fingerprints`.
- * @returns The function; it gives what {@linkcode fingerprint} gives.
+ * @param folder The store's folder. The memo is its subfolder `fingerprints`.
+ * @returns A function with the same result as {@linkcode fingerprint}.
  */
 export function rememberedFingerprint(folder: string): (component: Component) => Promise<string> {
   return async (component) => {
@@ -29,13 +29,16 @@ export function rememberedFingerprint(folder: string): (component: Component) =>
     const known = bytes && (await openRecord(bytes))?.["fingerprint"];
     if (typeof known === "string") return known;
     const computed = await fingerprint(component);
-    // A store that cannot be written costs time and nothing else.
+    // A read-only store only costs time.
     await writeAtomically(path, [await sealRecord({ fingerprint: computed })]).catch(() => {});
     return computed;
   };
 }
 
-/** Tells the files of a component apart from other files, and from themselves before a change. */
+/**
+ * Returns a stamp that changes whenever a file of the component changes, or `undefined` if its source has no
+ * local files.
+ */
 async function stampOf({ source, folder, className, weightFiles }: Component): Promise<string | undefined> {
   const { locate } = source;
   if (!locate) return undefined;

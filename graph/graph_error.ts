@@ -1,22 +1,22 @@
 // This module is browser compatible.
 
 /**
- * What can be wrong with a graph, as a union on `code`.
+ * The faults that a graph can have, as a union on `code`.
  *
  * @module
  */
 
 import { PixstageError } from "../errors/pixstage_error.ts";
 
-/** Where in the document: `["nodes", "denoise", "inputs", "embeddings"]`. */
+/** Location in the document, e.g. `["nodes", "denoise", "inputs", "embeddings"]`. */
 export type GraphPath = readonly (string | number)[];
 
 /** One fault of a graph. */
 export type GraphIssue =
   & {
-    /** Where in the document. */
+    /** Location in the document. */
     readonly path: GraphPath;
-    /** What is wrong and what to do. */
+    /** What is wrong, and how to fix it. */
     readonly message: string;
   }
   & (
@@ -31,10 +31,10 @@ export type GraphIssue =
     | { readonly code: "cycle"; readonly nodes: readonly string[] }
   );
 
-/** A graph that cannot run. Nothing was loaded and nothing was written. */
+/** The graph cannot run. Nothing was loaded and nothing was written. */
 export class GraphError extends PixstageError<"invalid_graph"> {
   override name = "GraphError";
-  /** All faults that were found. */
+  /** All faults of the graph. */
   readonly issues: readonly GraphIssue[];
 
   /** @param issues At least one fault. */

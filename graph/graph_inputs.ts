@@ -14,10 +14,13 @@ import { originOf } from "./provenance.ts";
 import type { ReadFile, RunOptions } from "./run_options.ts";
 import type { RunReporter } from "./run_reporter.ts";
 
-/** Artifacts of up to so many values are read whole while a graph is checked, so that wrong content is found then. */
+/**
+ * Artifacts with at most this many values are read whole while a graph is checked, which finds invalid
+ * content early.
+ */
 const WHOLE_ELEMENTS = 4_000_000;
 
-/** The artifacts that a graph takes from outside. */
+/** The artifacts that a graph reads from files and from the store. */
 export class GivenArtifacts {
   #given = new Map<string, GivenArtifact>();
   #store: RunStore;
@@ -27,11 +30,12 @@ export class GivenArtifacts {
   }
 
   /**
-   * Reads the artifacts that the graph names, holds them against their ports, and keeps them in the store, so that the run
-   * can be repeated without the files.
+   * Reads the artifacts that the graph names, checks them against their ports, and keeps them in the store.
+   * The run can then be repeated without the files.
    *
-   * @returns The artifacts, and the nodes: those that take prompts and negative prompts from one file take them apart.
-   * @throws {ArtifactError} if something cannot be read here, or is of another kind than its port.
+   * @returns The artifacts and the nodes. A node that reads prompts and negative prompts from one file gets
+   * two inputs instead.
+   * @throws {ArtifactError} if an artifact cannot be read here, or its kind is not that of its port.
    */
   static async read(
     { nodes }: GraphPlan,
@@ -53,7 +57,7 @@ export class GivenArtifacts {
         const { kind } = known.outline;
         if (kind !== expected) {
           throw new ArtifactError(
-            `Input "${port}" of "${node.id}" expects ${expected}, but ${name} holds ${kind}`,
+            `Input "${port}" of "${node.id}" expects ${expected}, but ${name} contains ${kind}`,
           );
         }
       }
@@ -63,12 +67,12 @@ export class GivenArtifacts {
     return { given, nodes: apart };
   }
 
-  /** The artifact that was read for an input. */
+  /** Returns the artifact of an input. */
   get(input: Exclude<GraphInput, string>): GivenArtifact {
     return this.#given.get(nameOf(input))!;
   }
 
-  /** Takes a file apart that holds prompts and negative prompts, where the node has an input for each. */
+  /** Splits a file of prompts and negative prompts in two if the node has an input for each. */
   async #takeApart(node: PlannedNode): Promise<PlannedNode> {
     const { embeddings, negative } = node.inputs;
     if (typeof embeddings !== "object" || negative !== undefined || !("negative" in node.stage.inputs)) {
@@ -78,7 +82,7 @@ export class GivenArtifacts {
     if (!halves) return node;
     const inputs: Record<string, GraphInput> = { ...node.inputs };
     for (const [port, half] of Object.entries(halves)) {
-      // The run warns of a store that cannot be written when it writes to it.
+      // If the store is read-only, the run warns about it at its first write.
       await half.read().then((artifact) => this.#store.put(artifact)).catch(() => {});
       inputs[port] = { artifact: half.id };
       this.#given.set(nameOf({ artifact: half.id }), half);
@@ -87,7 +91,7 @@ export class GivenArtifacts {
   }
 }
 
-/** Refuses an artifact whose content is not that of its kind, by the name that the graph has for it. */
+/** Throws an error that names the input if the artifact's content does not match its kind. */
 function checkContent(artifact: Artifact, name: string): void {
   try {
     checkArtifact(artifact);
@@ -102,16 +106,19 @@ async function givenFile(
   store: RunStore,
   readFile: RunOptions["readFile"],
 ): Promise<GivenArtifact> {
-  if (!readFile) throw new ArtifactError(`Cannot read ${path}: nothing here reads files`);
+  if (!readFile) throw new ArtifactError(`Cannot read ${path}: this runner does not read files`);
   const { artifact, provenance }: ReadFile = await readFile(path);
   checkContent(artifact, path);
-  // The run warns of a store that cannot be written when it writes to it.
+  // If the store is read-only, the run warns about it at its first write.
   const id = await store.put(artifact).catch(() => artifactId(artifact));
   const origin = provenance ? originOf(provenance) : await storedOrigin(id, store);
   return atHand(id, artifact, origin);
 }
 
-/** An artifact of the store. Of a large one, only what preparing a graph needs is read before a node runs. */
+/**
+ * Reads an artifact from the store. Of a large artifact, only the part that preparing a graph needs is read
+ * before a node runs.
+ */
 async function givenId(id: string, store: RunStore, reporter: RunReporter): Promise<GivenArtifact> {
   const options = { onDamage: reporter.damage };
   const whole = async (): Promise<Artifact> => {
@@ -133,7 +140,7 @@ function elements({ shapes }: ArtifactOutline): number {
   );
 }
 
-/** How an input is named in errors. */
+/** Returns the name of an input for error messages. */
 function nameOf(input: Exclude<GraphInput, string>): string {
   return "file" in input ? input.file : `artifact ${input.artifact}`;
 }

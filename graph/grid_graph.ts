@@ -1,7 +1,8 @@
 // This module is browser compatible.
 
 /**
- * One graph for many pictures that differ in a few settings: what they have in common is there once.
+ * One graph for many pictures that differ in a few settings. Nodes that the pictures have in common appear
+ * once.
  *
  * @module
  */
@@ -14,16 +15,16 @@ import { splitSource } from "./plan.ts";
 export interface GridGraph {
   /** The graph. */
   readonly graph: GraphDocumentInput;
-  /** The output that holds each picture, in the order of the graphs. */
+  /** The output of each picture, in the order of the graphs. */
   readonly outputs: readonly string[];
 }
 
 /**
- * Puts graphs together. Nodes that have the same stage and parameters and take the same inputs become one node.
+ * Merges graphs. Nodes with the same stage, parameters and inputs become one node.
  *
  * @param graphs The graphs.
- * @param output The output of each that is wanted: `decode.image`.
- * @returns The graph of all.
+ * @param output The output that each graph is run for, e.g. `decode.image`.
+ * @returns The merged graph.
  */
 export function gridGraph(graphs: readonly GraphDocumentInput[], output: string): GridGraph {
   const nodes: GraphDocumentInput["nodes"] = {};
@@ -54,7 +55,7 @@ export function gridGraph(graphs: readonly GraphDocumentInput[], output: string)
   return { graph: { pixstage: 1, nodes }, outputs };
 }
 
-/** A name that no node has yet: the node's own, else with a number behind it. */
+/** Returns a node id that is not in use yet: the id itself, or the id with a number appended. */
 function unused(id: string, nodes: Readonly<Record<string, unknown>>): string {
   if (!Object.hasOwn(nodes, id)) return id;
   let number = 2;

@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * The lineage of artifacts: which stage made each, from which others. It is a directed acyclic graph, and every walk visits
- * each node once.
+ * The lineage of artifacts: which stage made each artifact, and from which inputs. It is a directed acyclic
+ * graph, and every walk visits each node once.
  *
  * @module
  */
@@ -10,26 +10,26 @@
 import type { StageRecord } from "../artifacts/store/stage_record.ts";
 import type { RunStore } from "../artifacts/store/store.ts";
 
-/** Where an artifact is from: an output of a stage, or nobody knows. */
+/** Origin of an artifact: an output of a stage, or unknown. */
 export type Origin =
   | { readonly maker: Maker; readonly port: string }
   | { readonly artifact: string };
 
 /** A stage that ran. */
 export interface Maker {
-  /** What ran, and what it made. */
+  /** The stage that ran, and its outputs. */
   readonly record: StageRecord;
-  /** Where the artifacts at its input ports are from. */
+  /** Origins of the artifacts at its input ports. */
   readonly inputs: Readonly<Record<string, Origin>>;
 }
 
 /**
- * The ids of a graph's nodes, each after those that it takes from.
+ * Sorts the ids of a graph's nodes topologically: each node follows its sources.
  *
- * @param ids Where to begin.
- * @param sources The nodes that a node takes from.
- * @param onCycle Takes a circle of nodes, the first repeated at the end; must throw.
- * @returns The ids that were reached.
+ * @param ids The nodes to start from.
+ * @param sources Returns the source nodes of a node.
+ * @param onCycle Called with the nodes of a cycle, the first repeated at the end. It must throw.
+ * @returns The ids of all nodes that were reached.
  */
 export function dependencyOrder(
   ids: Iterable<string>,
@@ -54,11 +54,12 @@ export function dependencyOrder(
 }
 
 /**
- * Where an artifact of a store is from, as far as the store knows.
+ * Returns the origin of an artifact as far as the store knows it.
  *
  * @param id The artifact.
  * @param store The store.
- * @returns Its origin. Lineage in a store can be cyclic, as a stage may return its input: it ends at the first repeat.
+ * @returns Its origin. Lineage in a store can be cyclic because a stage may return its input; the walk ends
+ * at the first repeat.
  */
 export async function storedOrigin(id: string, store: RunStore): Promise<Origin> {
   const known = new Map<string, Origin>();

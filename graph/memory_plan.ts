@@ -1,8 +1,9 @@
 // This module is browser compatible.
 
 /**
- * Chooses how each node runs so that a whole run fits into memory: how long weights are held, their precision, and how
- * pictures are cut. Pure: nodes tell their choices when they are prepared.
+ * Chooses how each node runs, such that the whole run fits into memory: how long weights stay in memory,
+ * their precision, and how pictures are tiled. The module is pure: nodes list their choices when they are
+ * prepared.
  *
  * @module
  */
@@ -20,27 +21,29 @@ export const stageMemoryPlanSchema = z.object({
   stage: z.string(),
   /** The nodes of that stage that run together. */
   nodes: z.array(z.string()),
-  /** How long the weights are held. */
+  /** How long the weights stay in memory. */
   residency: residencySchema,
-  /** Precision of the matrices, where the stage has any. */
+  /** Precision of the matrices, if the stage has any. */
   precision: precisionSchema.optional(),
-  /** How pictures are cut, where the stage decodes. */
+  /** How pictures are tiled, if the stage decodes. */
   tiling: z.string().optional(),
   /** Side of a blended tile in pixels. */
   tileSize: z.number().optional(),
-  /** Branches of guidance that are predicted at once, where the stage denoises with guidance; see docs/memory.md. */
+  /**
+   * Number of guidance branches predicted at once, if the stage denoises with guidance; see docs/memory.md.
+   */
   halves: z.number().optional(),
   /** Bytes of all weights that the stage reads. */
   weightBytes: z.number(),
-  /** Resident memory at its largest, in bytes. */
+  /** Predicted peak of resident memory, in bytes. */
   predictedPeak: z.number(),
-  /** Memory of the GPU at its largest, in bytes, where the stage runs on one. */
+  /** Predicted peak of GPU memory in bytes, if the stage runs on a GPU. */
   predictedGpuPeak: z.number().optional(),
 });
 
 /** The schema of {@linkcode MemoryPlan}. */
 export const memoryPlanSchema = z.object({
-  /** Whether all stages are predicted to fit. */
+  /** Whether all stages are predicted to fit into the limits. */
   fits: z.boolean(),
   /** The limit in bytes; absent if there is none. */
   limitBytes: z.number().optional(),
@@ -48,9 +51,9 @@ export const memoryPlanSchema = z.object({
   gpuLimitBytes: z.number().optional(),
   /** The stages, in the order of the run. */
   stages: z.array(stageMemoryPlanSchema),
-  /** Resident memory of the whole run at its largest, in bytes. */
+  /** Predicted peak of the whole run's resident memory, in bytes. */
   predictedPeak: z.number(),
-  /** Where it does not fit: by how much, and what would help. */
+  /** For each stage that does not fit: the excess, and what would help. */
   problems: z.array(z.string()),
 });
 
@@ -60,26 +63,26 @@ export type StageMemoryPlan = z.infer<typeof stageMemoryPlanSchema>;
 /** How a run uses memory. */
 export type MemoryPlan = z.infer<typeof memoryPlanSchema>;
 
-/** Bounds of a run's memory. */
+/** Limits on a run's memory. */
 export interface MemoryLimits {
-  /** Bytes that may be resident at a time; no limit if left out. */
+  /** Maximum resident memory in bytes. Unlimited by default. */
   readonly maxMemory?: number | undefined;
-  /** Bytes of GPU memory that may be in use at a time; no limit if left out. */
+  /** Maximum GPU memory in use, in bytes. Unlimited by default. */
   readonly maxGpuMemory?: number | undefined;
   /**
-   * Bytes of GPU memory that are free before the run. Ways to run that are predicted to take more are passed over where
-   * another that gives the same picture fits; nothing is refused, as predictions can be wrong.
+   * GPU memory that is free before the run, in bytes. A choice predicted to need more is passed over if
+   * another one fits and produces the same picture. Nothing is refused, because predictions can be wrong.
    */
   readonly freeGpuMemory?: number | undefined;
 }
 
-/** A node, and the ways in which it can run. */
+/** A node, and the ways it can run. */
 export interface NodeChoices {
   /** The node's id. */
   readonly node: string;
   /** The node's stage. */
   readonly stage: string;
-  /** All ways to run it, the best first. */
+  /** All ways to run the node, the best first. */
   readonly choices: readonly MemoryChoice[];
 }
 
@@ -94,13 +97,13 @@ export class MemoryBudgetError extends PixstageError<"memory_budget"> {
 }
 
 /**
- * Plans a run. Stages run one after the other and give their memory back, so each has the whole limit, of
- * this machine's memory and of a GPU's, but for what resident stages before it go on holding. Of the choices
- * that fit, the first is taken.
+ * Plans the memory of a run. Stages run one after the other and release their memory. Each stage therefore
+ * has the whole limit, both of host and of GPU memory, minus what resident stages before it keep. The first
+ * choice that fits is taken.
  *
- * @param nodes The nodes in the order of the run; those without choices take next to nothing.
- * @param limits Bounds of the memory.
- * @returns The plan, also where it does not fit, and the choice of each node.
+ * @param nodes The nodes in the order of the run. Nodes without choices need next to no memory.
+ * @param limits Limits on the memory.
+ * @returns The plan, even if it does not fit, and the choice for each node.
  */
 export function planMemory(
   nodes: readonly NodeChoices[],
@@ -160,9 +163,9 @@ export function planMemory(
 }
 
 /**
- * Refuses a plan that does not fit.
+ * Throws if a plan does not fit.
  *
- * @throws {MemoryBudgetError} with what would help.
+ * @throws {MemoryBudgetError} with advice on what would help.
  */
 export function requireFit({ fits, limitBytes, gpuLimitBytes, problems }: MemoryPlan): void {
   if (fits) return;
@@ -170,7 +173,7 @@ export function requireFit({ fits, limitBytes, gpuLimitBytes, problems }: Memory
     ...(limitBytes === undefined ? [] : [prettyBytes(limitBytes)]),
     ...(gpuLimitBytes === undefined ? [] : [`${prettyBytes(gpuLimitBytes)} of GPU memory`]),
   ];
-  throw new MemoryBudgetError(`Cannot stay within ${limits.join(" and ")} as ${problems.join("; ")}`);
+  throw new MemoryBudgetError(`Cannot stay within ${limits.join(" and ")} because ${problems.join("; ")}`);
 }
 
 interface StageGroup {
@@ -179,7 +182,7 @@ interface StageGroup {
   readonly choices: readonly MemoryChoice[];
 }
 
-/** Nodes of one stage that can run in the same ways count once, each way with the larger figures. */
+/** Groups nodes of one stage that can run in the same ways, each way with the larger figures. */
 function byStage(nodes: readonly NodeChoices[]): StageGroup[] {
   const groups: StageGroup[] = [];
   for (const { node, stage, choices } of nodes) {
@@ -198,7 +201,10 @@ function byStage(nodes: readonly NodeChoices[]): StageGroup[] {
   return groups;
 }
 
-/** One way of two nodes: what takes more of one memory need not take more of the other. */
+/**
+ * Merges one way of two nodes. The node that needs more host memory does not necessarily need more GPU
+ * memory.
+ */
 function largerOf(a: MemoryChoice, b: MemoryChoice): MemoryChoice {
   const most = (x: number | undefined, y: number | undefined): number | undefined =>
     x === undefined || y === undefined ? x ?? y : Math.max(x, y);
@@ -215,7 +221,7 @@ function ways(choices: readonly MemoryChoice[]): unknown {
   return choices.map(({ residency, parameters }) => ({ residency, parameters }));
 }
 
-/** Whether two choices run a stage alike. */
+/** Returns whether two choices run a stage in the same way. */
 export function isSameWay(a: MemoryChoice, b: MemoryChoice): boolean {
   return JSON.stringify(ways([a])) === JSON.stringify(ways([b]));
 }

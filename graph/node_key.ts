@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Cache keys: the SHA-256 of everything that a node's result depends on.
+ * Cache keys: the SHA-256 of everything that determines a node's result.
  *
  * @module
  */
@@ -14,19 +14,20 @@ import type { PlannedNode } from "./plan.ts";
 
 /** The key of a node, and the record of its result. */
 export interface NodeKey {
-  /** SHA-256 of everything that the result depends on. */
+  /** SHA-256 of everything that determines the result. */
   readonly key: string;
-  /** The record of the result, but for its outputs. */
+  /** The record of the result, without its outputs. */
   readonly record: Omit<StageRecord, "outputs">;
 }
 
 /**
- * Computes the key of a node: stage and version, its identity as the executor tells it, fingerprints of the weights, ids
- * of the inputs. Where a checkpoint lies is no part of it.
+ * Computes the key of a node from its stage and version, its identity as the executor reports it, the
+ * fingerprints of the weights, and the ids of the inputs. The location of a checkpoint is not part of the
+ * key.
  *
  * @param node The node.
- * @param prepared What its executor tells of it.
- * @param inputs The ids of the artifacts at its input ports; those that it ignores do not count.
+ * @param prepared What its executor reports about the node.
+ * @param inputs Ids of the artifacts at its input ports. Inputs that the node ignores do not count.
  * @returns The key.
  */
 export async function nodeKey(
@@ -34,7 +35,7 @@ export async function nodeKey(
   { identity, weights, ignores }: Pick<Preparation, "identity" | "weights" | "ignores">,
   inputs: Readonly<Record<string, string>>,
 ): Promise<NodeKey> {
-  // Rows that the parameters leave to the checkpoint are written down, so that lineage tells them.
+  // Rows that the parameters leave to the checkpoint are recorded, which makes them part of the lineage.
   const rows = stage.batch && identity[stage.batch.parameter];
   const settled = rows === undefined ? parameters : { ...Object(parameters), [stage.batch!.parameter]: rows };
   const used = Object.fromEntries(Object.entries(inputs).filter(([port]) => !ignores.includes(port)));

@@ -16,29 +16,29 @@ import type { OutputReference } from "./run_options.ts";
 import type { UntimedEvent } from "./run_reporter.ts";
 import type { SnapshotPolicy } from "./snapshots.ts";
 
-/** The name that the record of an interrupted node has for its state, beside the ports of its stage. */
+/** Name of an interrupted node's state in its record, next to the ports of its stage. */
 const STATE = "interrupted";
 
 /** What the nodes of one run need. */
 export interface NodeRunnerOptions extends Omit<PreparedRun, "memory"> {
-  /** When states of running stages are kept. */
+  /** When to keep snapshots of running stages. */
   readonly snapshots: SnapshotPolicy | false;
-  /** Whether stages are to report intermediate images. */
+  /** Whether stages report intermediate images. */
   readonly previews: boolean;
-  /** States that nodes begin from, by node id: ids of artifacts in the store. */
+  /** Snapshots that nodes start from, by node id: ids of artifacts in the store. */
   readonly saved: Readonly<Record<string, string>>;
 }
 
-/** A node that has run or was found in the store. */
+/** A node that has run, or whose result was in the store. */
 interface FinishedNode {
   readonly record: StageRecord;
-  /** Its artifacts, as far as they are at hand. */
+  /** The artifacts of the node that are in memory. */
   readonly atHand: ReadonlyMap<string, Artifact>;
 }
 
 /**
- * Runs the nodes of one run, or finds their results in the store. Artifacts are read when they are needed. One that the
- * store lost, or that is damaged, is made again.
+ * Runs the nodes of one run, or finds their results in the store. Artifacts are read when they are needed. An
+ * artifact that is damaged or missing from the store is computed again.
  */
 export class NodeRunner {
   #options: NodeRunnerOptions;
@@ -54,7 +54,7 @@ export class NodeRunner {
     this.#rows = new RowCache(options.store, options.reporter.damage, (made) => this.#keep(made));
   }
 
-  /** Finds a node's result, or runs it. All that it depends on must be finished. */
+  /** Finds a node's result, or runs the node. All its dependencies must be finished. */
   async run(node: ReadyNode): Promise<void> {
     const { signal, reporter } = this.#options;
     signal.throwIfAborted();
@@ -68,7 +68,10 @@ export class NodeRunner {
     reporter.current = undefined;
   }
 
-  /** The artifact of an input or output, read and held against its id; made again where the store lost it. */
+  /**
+   * Reads the artifact of an input or output and checks it against its id. Computes it again if the store
+   * lost it.
+   */
   async artifact(source: GraphInput): Promise<IdentifiedArtifact> {
     if (typeof source !== "string") {
       const { id, read } = this.#options.given.get(source);
@@ -85,22 +88,25 @@ export class NodeRunner {
     const found = await read();
     if (found) return found;
     const node = this.#node(nodeId);
-    // A store may keep records and lose artifacts at once, being full: the rows of this run are at hand.
+    // A full store can keep a record and lose its artifacts at once. This run still has the rows in memory.
     const rows = await this.#rows.assemble(node);
     if (rows) return { id: this.#finished.get(nodeId)!.record.outputs[port]!, artifact: rows.artifact };
     await this.#make(node);
     const made = await read();
     if (made) return made;
-    throw new PixstageError("lost", `Cannot read "${source}" as the store lost it as soon as it was made`);
+    throw new PixstageError(
+      "lost",
+      `Cannot read "${source}": the store lost it immediately after it was made`,
+    );
   }
 
-  /** The id and kind of an output. */
+  /** Returns the id and kind of an output. */
   reference(output: string): Omit<OutputReference, "provenance"> {
     const [nodeId, port] = splitSource(output);
     return { id: this.#id(output), kind: this.#node(nodeId).stage.outputs[port]!.kind };
   }
 
-  /** Where the artifact of an input or output is from. */
+  /** Returns the origin of an input's or output's artifact. */
   origin(source: GraphInput): Origin {
     if (typeof source !== "string") return this.#options.given.get(source).origin;
     const [nodeId, port] = splitSource(source);
@@ -128,7 +134,7 @@ export class NodeRunner {
     return this.#finished.get(nodeId)!.record.outputs[port]!;
   }
 
-  /** Whether the result of a node is known: in the store, or row by row. */
+  /** Returns whether the result of a node is known, whole or row by row. */
   async #find(node: ReadyNode, { key, record }: NodeKey): Promise<boolean> {
     const { store, reporter } = this.#options;
     const known = await store.result(key, { onDamage: reporter.damage });
@@ -157,7 +163,7 @@ export class NodeRunner {
     return true;
   }
 
-  /** Runs a node. Its key is computed anew where an input, made again, is another than it was. */
+  /** Runs a node. Computes its key again if an input that was computed again has changed. */
   async #make(
     node: ReadyNode,
     before?: { readonly inputs: Readonly<Record<string, string>>; readonly named: NodeKey },
@@ -207,7 +213,10 @@ export class NodeRunner {
     this.#emit(node, { type: "stage:end", ms, executor: node.where.name, ...(memory ? { memory } : {}) });
   }
 
-  /** A node and those after it that have not run. The node itself may be finished, its result lost. */
+  /**
+   * Returns a node and the nodes after it that have not run. The node itself may be finished with its result
+   * lost.
+   */
   #waiting(node: ReadyNode): ReadyNode[] {
     const { nodes } = this.#options;
     const later = nodes.slice(nodes.indexOf(node) + 1);
@@ -216,11 +225,14 @@ export class NodeRunner {
 
   #finish(node: ReadyNode, finished: FinishedNode): void {
     this.#finished.set(node.id, finished);
-    // What was known of the lineage of later nodes may have changed with this one.
+    // The lineage of later nodes may have changed with this result.
     this.#makers.clear();
   }
 
-  /** Keeps the states of a running node, each in place of the last, under a key that follows from the node's. */
+  /**
+   * Returns what keeps the snapshots of a running node. Each snapshot replaces the one before, under a key
+   * derived from the node's.
+   */
   async #snapshots(
     node: ReadyNode,
     { key, record }: NodeKey,
@@ -250,33 +262,33 @@ export class NodeRunner {
     };
   }
 
-  /** Removes a state that nobody needs any more, unless it is the content of something else too. */
+  /** Removes a snapshot that is no longer needed, unless its content is also another artifact. */
   async #forgetState(id: string, needed: readonly string[]): Promise<void> {
     const { store } = this.#options;
     if (needed.includes(id)) return;
     if (STATE in ((await store.madeBy(id))?.outputs ?? {})) await store.delete(id);
   }
 
-  /** Puts an artifact into the store, and gives its id. */
+  /** Puts an artifact into the store and returns its id. */
   async #keep(made: MadeByStage): Promise<string> {
     if ("id" in made) return made.id;
     return await this.#attempt(() => this.#options.store.put(made.artifact)) ??
       await artifactId(made.artifact);
   }
 
-  /** A store that cannot be written, being full or read-only, gives one warning and does not stop the run. */
+  /** Runs a write to the store. If the store is full or read-only, the run warns once and continues. */
   async #attempt<T>(work: () => Promise<T>): Promise<T | undefined> {
     try {
       return await work();
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      if (!this.#isStoreReported) this.#warn(`The store does not keep what is made: ${reason}`);
+      if (!this.#isStoreReported) this.#warn(`The store does not keep this run's artifacts: ${reason}`);
       this.#isStoreReported = true;
       return undefined;
     }
   }
 
-  /** Reports a warning, once. */
+  /** Reports each warning once. */
   #warn(message: string, node?: ReadyNode): void {
     if (!this.#warned.has(message)) {
       this.#options.reporter.emit({ type: "warning", message, ...(node ? { node: node.id } : {}) });

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * One picture of several that were made together.
+ * Provenance of one picture out of several that were made together.
  *
  * @module
  */
@@ -18,23 +18,24 @@ const batchSchema = z.object({ seeds, imagesPerPrompt });
 const textsSchema = z.object({ prompts: z.array(z.string()).min(1).optional() });
 
 /**
- * Writes how one picture of several would have been made alone: with its own prompt and its own seed.
+ * Returns the provenance that one picture of several would have if it had been made alone, with its own
+ * prompt and its own seed.
  *
  * @param provenance How the pictures were made.
- * @param image Which of them, from 0.
- * @returns How it is made alone.
- * @throws {InputError} if there is no such picture, or if embeddings or latents were given instead of being made.
+ * @param image Index of the picture.
+ * @returns The provenance of that picture.
+ * @throws {InputError} if there is no such picture, or if the graph reads embeddings or latents from a file.
  */
 export function onePicture(provenance: Provenance, image: number): Provenance {
   const { graph } = provenance;
-  // The picture that all of them begin from is that of each alone.
+  // All pictures share the initial picture, so each picture alone starts from it too.
   const given = Object.values(graph.nodes).filter(({ stage }) => stage !== "encode-image" && stage !== "mask")
     .flatMap(({ inputs }) => Object.values(inputs))
     .some((source) => typeof source !== "string");
   if (given) {
     throw new InputError(
       "invalid_value",
-      "Cannot take one of several pictures as they begin from a file: go on from all of them",
+      "Cannot single out one of several pictures that start from a file: continue from all of them",
     );
   }
   const nodes = Object.values(graph.nodes);
@@ -45,7 +46,7 @@ export function onePicture(provenance: Provenance, image: number): Provenance {
       const all = imageSeeds(batch(node).seeds, texts * perPrompt);
       const seed = all[image];
       if (seed === undefined) {
-        const message = `Cannot take picture ${image} as there are ${all.length}, numbered from 0`;
+        const message = `There is no picture ${image}: there are ${all.length}, numbered from 0`;
         throw new InputError("out_of_range", message, { details: { field: "image" } });
       }
       return { ...node, parameters: { ...node.parameters, seeds: [String(seed)], imagesPerPrompt: 1 } };
@@ -74,5 +75,5 @@ function prompts({ parameters }: GraphNode): readonly string[] {
 }
 
 function refuse({ clause }: { readonly clause: string }): InputError {
-  return new InputError("invalid_value", `Cannot read how the pictures were made: ${clause}`);
+  return new InputError("invalid_value", `Cannot read the lineage of the pictures: ${clause}`);
 }

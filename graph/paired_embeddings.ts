@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Files that hold the embeddings of prompts and of negative prompts, taken apart into the artifacts that they were made
- * of: results then do not depend on whether embeddings went through one file.
+ * Splits files that contain the embeddings of prompts and of negative prompts into the two artifacts that
+ * they were made of. Results then do not depend on whether the embeddings passed through one file.
  *
  * @module
  */
@@ -19,28 +19,29 @@ import {
 } from "../artifacts/embeddings.ts";
 import type { Origin } from "./lineage.ts";
 
-/** An artifact that a graph names by file or id, and where it is from. */
+/** An artifact that a graph names by file or id, and its origin. */
 export interface GivenArtifact {
   /** SHA-256 of its content. */
   readonly id: string;
-  /** What is known of it without its tensors. */
+  /** Kind, shapes and metadata: everything except the tensors. */
   readonly outline: ArtifactOutline;
-  /** Where it is from. */
+  /** Its origin. */
   readonly origin: Origin;
-  /** Reads it. */
+  /** Reads the artifact. */
   read(): Promise<Artifact>;
 }
 
-/** An artifact that is at hand, as one that is given. */
+/** Wraps an artifact that is already in memory. */
 export function atHand(id: string, artifact: Artifact, origin: Origin): GivenArtifact {
   return { id, outline: outlineOf(artifact), origin, read: () => Promise.resolve(artifact) };
 }
 
 /**
- * Takes embeddings apart that the stage `pair` put together.
+ * Splits embeddings that the stage `pair` joined.
  *
  * @param given The embeddings.
- * @returns Its two inputs, held against the ids that its lineage names; `undefined` where it has another lineage.
+ * @returns Its two inputs, checked against the ids in its lineage, or `undefined` if `pair` did not make the
+ * embeddings.
  */
 export async function takePairApart(
   { origin, read }: GivenArtifact,
@@ -61,7 +62,7 @@ export async function takePairApart(
     return undefined;
   };
   const embeddings = await find("positive", [pack(prompts, texts)]);
-  // One negative prompt stands beside every prompt.
+  // A single negative prompt was repeated for every prompt.
   const negative = await find("negative", [
     pack(negatives.slice(0, 1), negativePrompts),
     pack(negatives, negativePrompts),

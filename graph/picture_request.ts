@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * A request for pictures: the one schema that the command line and the server share. Its fields are the parameters of
- * the stages, put side by side.
+ * A request for pictures: the one schema that the command line and the server share. Its fields are the
+ * parameters of all stages, in one object.
  *
  * @module
  */
@@ -20,17 +20,27 @@ export const pictureRequestSchema = z.strictObject({
   ...denoiseParameters.shape,
   cleanCaption: encodeParameters.shape.cleanCaption,
   maxSequenceLength: encodeParameters.shape.maxSequenceLength,
-  /** The prompts; may be left out where embeddings or latents are given. */
+  /** The prompts. They can be left out if embeddings or latents are given. */
   prompts: z.array(promptSchema).default([]),
-  /** Whether `{red|blue}` in a prompt stands for one of several texts, drawn anew for each picture by its seed. */
+  /**
+   * Whether `{red|blue}` in a prompt stands for one of several texts, drawn for each picture with its seed.
+   */
   wildcards: z.boolean().optional(),
-  /** What the pictures should not show, for all prompts or for each; the checkpoint's own, else empty. */
+  /**
+   * What the pictures should not show, one text for all prompts or one for each. Default is the checkpoint's
+   * own negative prompt, or the empty text.
+   */
   negativePrompt: z.union([promptSchema, z.array(promptSchema).min(1)]).optional(),
-  /** Whether greys of the mask repaint in part; else they are made white or black. */
+  /** Whether grey areas of the mask are repainted in part. Otherwise each is rounded to white or black. */
   softMask: maskParameters.shape.soft.optional(),
-  /** Another autoencoder: the folder or name of a checkpoint, or a folder that holds an autoencoder alone. */
+  /**
+   * Another autoencoder: the folder or name of a checkpoint, or a folder that contains only an autoencoder.
+   */
   vae: z.string().min(1).optional(),
-  /** Precision of matrices, by the stage or of all: `*`. Decoding has float32 and float16. */
+  /**
+   * Precision of the matrices for each stage; `*` stands for all of them. `decode` supports float32 and
+   * float16.
+   */
   precision: z.partialRecord(z.enum(["encode", "denoise", "decode", "*"]), precisionSchema).optional(),
   tiling: tilingParameters.tiling.optional(),
   tileSize: tilingParameters.tileSize.optional(),
@@ -40,5 +50,5 @@ export const pictureRequestSchema = z.strictObject({
 /** A request for pictures, parsed. */
 export type PictureRequest = z.infer<typeof pictureRequestSchema>;
 
-/** A request for pictures as it may be written. */
+/** A request for pictures as users may write it, with defaults left out. */
 export type PictureRequestInput = z.input<typeof pictureRequestSchema>;

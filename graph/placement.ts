@@ -5,15 +5,15 @@ import { nearest } from "../errors/nearest.ts";
 import type { Executor } from "./executors/executor.ts";
 import type { GraphPlan, PlannedNode } from "./plan.ts";
 
-/** A choice for some nodes, by node id or stage name; `*` stands for all others where that is allowed. */
+/** A choice for some nodes, by node id or stage name. `*` stands for all others, where that is allowed. */
 export type ByNode<T> = Readonly<Record<string, T>>;
 
 /**
- * The choice for a node: that for its id, else for its stage, else the graph's own, else that for all others.
+ * Returns the choice for a node. The order of precedence is: its id, its stage, the graph's own value, `*`.
  *
  * @param node The node.
  * @param choices The choices.
- * @param own What the graph says.
+ * @param own The graph's own value.
  */
 export function choiceFor<T>(
   { id, stage }: Pick<PlannedNode, "id" | "stage">,
@@ -25,13 +25,13 @@ export function choiceFor<T>(
 }
 
 /**
- * Finds where each node runs; the first executor is the default.
+ * Finds the executor of each node. The first executor is the default.
  *
  * @param plan The nodes.
- * @param executors Where nodes can run.
+ * @param executors The available executors.
  * @param placement Names of executors, for some nodes.
- * @returns The executor of each node, by its id.
- * @throws {RangeError} if an executor, or a node of the placement, is not there.
+ * @returns The executor of each node, by node id.
+ * @throws {InputError} if there is no such executor, or no such node.
  */
 export function placeNodes(
   plan: GraphPlan,
@@ -43,7 +43,7 @@ export function placeNodes(
   const refuse = (what: string, name: string, details?: { readonly field: string }): never => {
     throw new InputError(
       "invalid_value",
-      `Cannot run "${what}" as its executor must be one of ${names.join(", ")}: current value is "${name}"`,
+      `Cannot run "${what}" on "${name}": the executors are ${names.join(", ")}`,
       { details },
     );
   };
@@ -51,7 +51,9 @@ export function placeNodes(
     if (!known.includes(name)) {
       throw new InputError(
         "unknown_node",
-        `Cannot place "${name}" as there is no such node or stage: did you mean "${nearest(name, known)}"?`,
+        `Cannot choose an executor for "${name}": there is no such node or stage. Did you mean "${
+          nearest(name, known)
+        }"?`,
         { details: { field: "executor" } },
       );
     }

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Planning: from a document to checked nodes in an order in which they can run. Pure.
+ * Planning: turns a document into checked nodes in an order in which they can run. The module is pure.
  *
  * @module
  */
@@ -29,36 +29,36 @@ export interface PlannedNode {
   readonly stage: Stage;
   /** Its parameters, parsed by the stage's schema. */
   readonly parameters: unknown;
-  /** Where each input port's artifact comes from. */
+  /** Source of each input port's artifact. */
   readonly inputs: Readonly<Record<string, GraphInput>>;
-  /** Where it runs, if the document says. */
+  /** Name of the executor, if the document names one. */
   readonly executor?: string | undefined;
-  /** How long it holds its weights, if the document says. */
+  /** How long the node keeps its weights in memory, if the document says so. */
   readonly residency?: Residency | undefined;
 }
 
 /** A graph in an order in which it can run. */
 export interface GraphPlan {
-  /** The document that was planned, defaults laid in. */
+  /** The planned document, with defaults filled in. */
   readonly document: GraphDocument;
-  /** The nodes, each after all that it depends on. */
+  /** The nodes, each after its dependencies. */
   readonly nodes: readonly PlannedNode[];
 }
 
-/** How a graph is planned. */
+/** Options of {@linkcode planGraph}. */
 export interface PlanOptions {
   /** Leaves out all nodes that this node does not depend on. */
   readonly until?: string | undefined;
 }
 
 /**
- * Checks a document against the stages' own ports and schemas, and orders its nodes. Nothing is read or loaded.
+ * Checks a document against the stages' ports and schemas, and sorts its nodes. Nothing is read or loaded.
  *
  * @param input The document, parsed from JSON.
- * @param registry The stages that it may name.
+ * @param registry The stages that the document may name.
  * @param options How to plan.
  * @returns The plan.
- * @throws {GraphError} with every fault that was found, each with its path.
+ * @throws {GraphError} with every fault, each with its path.
  */
 export function planGraph(
   input: GraphDocumentInput | unknown,
@@ -113,14 +113,14 @@ export function planGraph(
       code: "unknown_node",
       node: until,
       path: ["nodes"],
-      message: `There is no node "${until}" to stop at: did you mean "${nearest(until, ids)}"?`,
+      message: `Cannot stop at node "${until}": it does not exist. Did you mean "${nearest(until, ids)}"?`,
     });
   }
   if (issues.length > 0) throw new GraphError(issues);
   return { document, nodes: inOrder(planned, until === undefined ? ids : [until]) };
 }
 
-/** Turns zod's issues into ours. */
+/** Converts zod's issues to graph issues. */
 function zodIssues(
   error: z.ZodError,
   value: unknown,
@@ -133,7 +133,9 @@ function zodIssues(
   });
 }
 
-/** Faults of a node's inputs: unknown or missing ports, sources that are not there, kinds that do not match. */
+/**
+ * Returns the faults of a node's inputs: unknown or missing ports, missing sources, kinds that do not match.
+ */
 function checkPorts(
   document: GraphDocument,
   registry: StageRegistry,
@@ -171,7 +173,7 @@ function checkPorts(
   return issues;
 }
 
-/** Faults of one `node.port` source. */
+/** Returns the faults of one `node.port` source. */
 function checkSource(
   document: GraphDocument,
   registry: StageRegistry,
@@ -198,32 +200,32 @@ function checkSource(
     return [{ code: "unknown_port", port, ports, path, message }];
   }
   if (output.kind !== expected) {
-    const message = `"${source}" gives ${output.kind}, and ${expected} is needed here`;
+    const message = `This input expects ${expected}, but "${source}" produces ${output.kind}`;
     return [{ code: "kind_mismatch", expected, found: output.kind, path, message }];
   }
   return [];
 }
 
-/** Splits `node.port`. */
+/** Splits `node.port` at its last dot. */
 export function splitSource(source: string): [node: string, port: string] {
   const dot = source.lastIndexOf(".");
   return [source.slice(0, dot), source.slice(dot + 1)];
 }
 
-/** The nodes that `goals` depend on, each after its sources. */
+/** Returns the nodes that `goals` depend on, each after its sources. */
 function inOrder(nodes: ReadonlyMap<string, PlannedNode>, goals: readonly string[]): PlannedNode[] {
   const order = dependencyOrder(goals, (id) => sourceNodes(nodes.get(id)!), (cycle) => {
     throw new GraphError([{
       code: "cycle",
       nodes: [...cycle],
       path: ["nodes", cycle[0]!],
-      message: `The graph runs in a circle: ${cycle.join(" → ")}`,
+      message: `The graph has a cycle: ${cycle.join(" → ")}`,
     }]);
   });
   return order.map((id) => nodes.get(id)!);
 }
 
-/** The ids of the nodes that a node takes from. */
+/** Returns the ids of a node's source nodes. */
 export function sourceNodes({ inputs }: { readonly inputs: Readonly<Record<string, GraphInput>> }): string[] {
   return Object.values(inputs).flatMap((source) =>
     typeof source === "string" ? [splitSource(source)[0]] : []

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Plugins: modules that bring stages, architectures and schedulers of their own.
+ * Plugins: modules that add stages, architectures and schedulers.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { registerScheduler, type SchedulerDefinition } from "../schedulers/mod.t
 import type { StageRegistry } from "../stages/registry.ts";
 import type { Stage } from "../stages/stage.ts";
 
-/** A module that is no plugin, or a plugin that nobody allowed. */
+/** A module is not a plugin, or the user did not allow a plugin. */
 export class PluginError extends PixstageError<"invalid_plugin" | "plugins_not_allowed"> {
   override name = "PluginError";
 }
@@ -26,7 +26,7 @@ const callable = z.custom<(...args: unknown[]) => unknown>(
 );
 
 const ports = z.record(
-  z.string().regex(/^\w+$/, "A port's name is of letters, digits and _"),
+  z.string().regex(/^\w+$/, "A port's name consists of letters, digits and _"),
   z.object({ kind: z.string().min(1), description: z.string(), optional: z.boolean().optional() }),
 );
 
@@ -61,14 +61,14 @@ const schedulerSchema = z.object({
 });
 
 /**
- * Loads plugins. The default export of each is a stage, an architecture or a scheduler, or a list of these. Architectures
- * and schedulers are known to the whole process from then on.
+ * Loads plugins. The default export of each is a stage, an architecture or a scheduler, or a list of these.
+ * Architectures and schedulers are registered for the whole process.
  *
- * @param registry Where their stages go.
- * @param modules The modules: addresses, or `npm:` and `jsr:` specifiers.
+ * @param registry The registry that receives the stages.
+ * @param modules The modules: URLs, or `npm:` and `jsr:` specifiers.
  * @returns The registry.
- * @throws {PluginError} if a module cannot be loaded or brings nothing of these.
- * @throws {InputError} if a name is taken.
+ * @throws {PluginError} if a module cannot be loaded or exports none of these.
+ * @throws {InputError} if a name is already registered.
  */
 export async function loadPlugins(
   registry: StageRegistry,
@@ -85,18 +85,18 @@ export async function loadPlugins(
 }
 
 /**
- * Refuses a graph whose plugins were not allowed. A document alone never makes code run.
+ * Throws if a graph names plugins that the user did not allow. A document alone never runs code.
  *
  * @param wanted The plugins that the graph names.
- * @param allowed The plugins that the user allows, named alike.
- * @throws {PluginError} if one is not allowed.
+ * @param allowed The plugins that the user allows, under the same names.
+ * @throws {PluginError} if a plugin is not allowed.
  */
 export function checkPluginsAllowed(wanted: readonly string[], allowed: readonly string[]): void {
   const missing = wanted.filter((plugin) => !allowed.includes(plugin));
   if (missing.length === 0) return;
   throw new PluginError(
     "plugins_not_allowed",
-    `Cannot run the graph as it needs the code of ${missing.join(", ")}: if you trust it, say ${
+    `The graph needs the code of ${missing.join(", ")}. If you trust it, allow it with ${
       missing.map((plugin) => `--plugin ${plugin}`).join(" ")
     }`,
   );
@@ -118,7 +118,7 @@ async function pluginParts(module: string): Promise<(Stage | Architecture | Sche
     ({ clause }, options) =>
       new PluginError(
         "invalid_plugin",
-        `Cannot use ${module} as a plugin as its default export must be a stage, an architecture or a scheduler, or a ` +
+        `Cannot use ${module} as a plugin: its default export must be a stage, an architecture or a scheduler, or a ` +
           `list of these: ${clause}`,
         options,
       ),

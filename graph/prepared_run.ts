@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Preparing a graph: everything that can be known, chosen or refused before any node runs.
+ * Prepares a graph: everything that can be determined, chosen or refused before any node runs.
  *
  * @module
  */
@@ -19,41 +19,41 @@ import { type GraphPlan, planGraph, type PlannedNode, sourceNodes, splitSource }
 import type { PrepareOptions } from "./run_options.ts";
 import { RunReporter } from "./run_reporter.ts";
 
-/** A node that will run, unless its result is known. */
+/** A node that will run unless its result is known. */
 export interface ReadyNode extends PlannedNode {
-  /** Where it runs. */
+  /** The executor that runs the node. */
   readonly where: Executor;
-  /** What its executor tells of it. */
+  /** What the executor reports about the node. */
   readonly prepared: PreparedNode;
 }
 
-/** A graph whose nodes are all prepared. */
+/** A graph with all nodes prepared. */
 export interface PreparedRun {
   /** The document and its nodes, as planned. */
   readonly plan: GraphPlan;
-  /** The nodes that will run, in order: those whose outputs nobody needs are left out. */
+  /** The nodes that will run, in order. Nodes whose outputs are not needed are left out. */
   readonly nodes: readonly ReadyNode[];
-  /** The artifacts from outside. */
+  /** The artifacts that the graph reads from files and from the store. */
   readonly given: GivenArtifacts;
   /** How the run uses the memory of this machine. */
   readonly memory: MemoryPlan;
-  /** Keeps artifacts. */
+  /** The store of the run. */
   readonly store: RunStore;
-  /** Reports what happens. */
+  /** Reports the events of the run. */
   readonly reporter: RunReporter;
-  /** Says when to stop. */
+  /** Stops the run when aborted. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Prepares a graph. Every fault that can be found without weights is found here.
+ * Prepares a graph. Finds every fault that can be found without weights.
  *
  * @param document The graph document.
- * @param options What it needs.
- * @param reporter Reports what happens.
+ * @param options The options of the run.
+ * @param reporter Reports the events of the run.
  * @returns The nodes, ready to run.
  * @throws {GraphError} if the graph is faulty.
- * @throws {MemoryBudgetError} if no way of running it stays within the limits of memory.
+ * @throws {MemoryBudgetError} if no way to run it stays within the memory limits.
  * @throws what a stage's `prepare` throws, or the signal's reason.
  */
 export async function prepareRun(
@@ -66,18 +66,18 @@ export async function prepareRun(
   const executors = placeNodes(plan, options.executors, options.placement);
   const { given, nodes } = await GivenArtifacts.read(plan, store, options.readFile, reporter);
 
-  // 1. Prepare each node where it will run; what it needs has been prepared before. Where weights have to be
-  // downloaded first, the nodes are tried without them.
+  // 1. Prepare each node on its executor, after its sources. If weights have to be downloaded first, try the
+  // nodes without them before.
   const ready = new Map<string, ReadyNode>();
   const limited = options.maxMemory !== undefined || options.maxGpuMemory !== undefined;
   if (!options.isTrial && await downloads()) await tryNodes();
   await prepareNodes(false);
 
-  // 2. Leave out what nobody needs, and choose how the others use memory.
+  // 2. Leave out the nodes that nothing needs, and choose how the others use memory.
   const { needed, memory, chosen } = planNodes();
   if (memory.stages.length > 0) reporter.emit({ type: "plan", ...memory });
 
-  // 3. Prepare nodes anew that run otherwise than they would have.
+  // 3. Prepare nodes again whose choice differs from the default.
   const all: ReadyNode[] = [];
   if (limited && !options.isTrial) requireFit(memory);
   for (const node of needed) {
@@ -104,8 +104,8 @@ export async function prepareRun(
   }
 
   /**
-   * Tries all nodes without their weights. Other faults of the environment, such as a hub that gives whole
-   * files alone, show when the nodes are prepared.
+   * Tries all nodes without their weights. Other environment faults, such as a hub that only serves whole
+   * files, surface when the nodes are prepared.
    */
   async function tryNodes(): Promise<void> {
     try {
@@ -117,7 +117,7 @@ export async function prepareRun(
     }
   }
 
-  /** The nodes that will run, and how those of this machine use its memory. */
+  /** Returns the nodes that will run, and how those on this machine use its memory. */
   function planNodes() {
     const needed = neededNodes(nodes, ready, options.outputs ?? [], until);
     const local = needed.filter(({ where }) => !where.isRemote);
@@ -166,8 +166,8 @@ export async function prepareRun(
 }
 
 /**
- * Faults of the environment that a second look does not mend: of a checkpoint's files, and of a hub that is
- * away.
+ * Environment faults that a second attempt does not fix: faults of a checkpoint's files, and an unreachable
+ * hub.
  */
 const FAULTS: ReadonlySet<ErrorCode> = new Set([
   "missing_component",
@@ -179,7 +179,7 @@ const FAULTS: ReadonlySet<ErrorCode> = new Set([
   "memory_budget",
 ]);
 
-/** The outputs that a run gives: those of the last nodes, and those that are wanted besides. */
+/** Returns the outputs of a run: those of the last nodes, and those requested in addition. */
 export function wantedOutputs(nodes: readonly PlannedNode[], outputs: readonly string[] = []): string[] {
   const all = nodes.flatMap(({ id, stage }) => Object.keys(stage.outputs).map((port) => `${id}.${port}`));
   const taken = new Set(nodes.flatMap(({ inputs }) => Object.values(inputs)));
@@ -190,7 +190,10 @@ export function wantedOutputs(nodes: readonly PlannedNode[], outputs: readonly s
   return all.filter((output) => outputs.includes(output) || last.has(splitSource(output)[0]));
 }
 
-/** The nodes whose outputs are wanted, or needed by those: an input that a node ignores needs nothing. */
+/**
+ * Returns the nodes whose outputs are requested, and their dependencies. An input that a node ignores is not
+ * a dependency.
+ */
 function neededNodes(
   nodes: readonly PlannedNode[],
   ready: ReadonlyMap<string, ReadyNode>,

@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Provenance: how an artifact was made, from the first stage on, as a graph that makes it again. It travels in the
- * files of artifacts and pictures, and is the same however and wherever the stages ran.
+ * Provenance: how an artifact was made, from the first stage on, as a graph that makes it again. Provenance
+ * travels in the files of artifacts and pictures. It does not depend on how and where the stages ran.
  *
  * @module
  */
@@ -21,17 +21,17 @@ import { splitSource } from "./plan.ts";
 export const provenanceSchema = z.object({
   /** A graph that makes the artifact. */
   graph: graphDocumentSchema,
-  /** The output of the graph that it is: `decode.image`. */
+  /** The output of the graph that this artifact is, e.g. `decode.image`. */
   output: inputSchema,
-  /** What each node was when it ran. */
+  /** The version, weights and outputs of each node when it ran. */
   stages: z.record(
     z.string(),
     z.object({
       /** The stage's version. */
       version: z.string(),
-      /** The weights that it used. */
+      /** The weights that the stage used. */
       models: z.array(modelUseSchema),
-      /** Ids of the artifacts that it made. */
+      /** Ids of the artifacts that the stage made. */
       outputs: z.record(z.string(), sha256Schema),
     }),
   ),
@@ -41,10 +41,10 @@ export const provenanceSchema = z.object({
 export type Provenance = z.infer<typeof provenanceSchema>;
 
 /**
- * Writes down how an artifact was made. Nodes are named by their stages, in an order that the graph alone gives, so
- * that the same history gives the same text.
+ * Writes the provenance of an artifact. Nodes are named after their stages, in an order that depends on the
+ * graph alone. The same history thus always gives the same text.
  *
- * @param origin Where the artifact is from.
+ * @param origin The artifact's origin.
  * @returns Its provenance.
  */
 export function describeOrigin(origin: Origin): Provenance {
@@ -75,7 +75,7 @@ export function describeOrigin(origin: Origin): Provenance {
   return provenanceSchema.parse({ graph: { pixstage: 1, nodes }, output, stages });
 }
 
-/** A stage's name as a node id: a plugin's name may hold what node ids may not. */
+/** Returns a stage's name as a node id. A plugin's name can contain characters that a node id cannot. */
 function nodeName(stage: string): string {
   const name = stage.replaceAll(/[^\w-]/g, "-");
   return /^[A-Za-z]/.test(name) ? name : `stage-${name}`;
@@ -89,10 +89,10 @@ function freeName(name: string, taken: Readonly<Record<string, unknown>>): strin
 }
 
 /**
- * The origin that a provenance tells of, so that it can be part of a longer one.
+ * Returns the origin that a provenance describes, which can then be part of a longer one.
  *
  * @param provenance How an artifact was made.
- * @returns Where it is from.
+ * @returns The artifact's origin.
  */
 export function originOf(provenance: Provenance): Origin {
   const { graph, output, stages } = provenance;
@@ -104,7 +104,9 @@ export function originOf(provenance: Provenance): Origin {
       return { maker: makers.get(id) ?? maker(id), port };
     }
     if ("artifact" in source) return source;
-    throw new FormatError(`Cannot read how an artifact was made as no file may be named: ${source.file} is`);
+    throw new FormatError(
+      `Cannot read the lineage of an artifact: its graph names the file ${source.file}, which a lineage cannot`,
+    );
   };
   const maker = (id: string): Maker => {
     const node = Object.hasOwn(graph.nodes, id) ? graph.nodes[id] : undefined;
@@ -114,13 +116,13 @@ export function originOf(provenance: Provenance): Origin {
       const circle = [...nodes.slice(nodes.indexOf(id)), id].join(" → ");
       throw new InputError(
         "invalid_value",
-        `Cannot read how an artifact was made as its graph runs in a circle: ${circle}`,
+        `Cannot read the lineage of an artifact: its graph has a cycle, ${circle}`,
       );
     }
     if (!node || !stage) {
       throw new InputError(
         "invalid_value",
-        `Cannot read how an artifact was made as its graph must be whole: see node "${id}"`,
+        `Cannot read the lineage of an artifact: its graph is incomplete at node "${id}"`,
       );
     }
     trail.add(id);
@@ -146,37 +148,39 @@ function mapValues<A, B>(object: Readonly<Record<string, A>>, change: (value: A)
   return Object.fromEntries(Object.entries(object).map(([name, value]) => [name, change(value)]));
 }
 
-/** The id of the artifact that an origin tells of. */
+/** Returns the id of the artifact that an origin describes. */
 export function originId(origin: Origin): string {
   if ("artifact" in origin) return origin.artifact;
   const id = origin.maker.record.outputs[origin.port];
   if (id !== undefined) return id;
-  throw new FormatError(`Cannot read a provenance as "${origin.maker.record.stage}" has no "${origin.port}"`);
+  throw new FormatError(
+    `Cannot read a lineage: stage "${origin.maker.record.stage}" has no output "${origin.port}"`,
+  );
 }
 
-/** How an artifact was made, as a short text for a file. */
+/** Returns a provenance as a short text to store in a file. */
 export function provenanceText(provenance: Provenance, more: JsonObject = {}): string {
   return canonicalJson({ ...(provenance as unknown as JsonObject), ...more });
 }
 
 /**
- * Reads the text of a provenance.
+ * Parses the text of a provenance.
  *
  * @param text The text.
- * @param name Where it stands, for errors.
+ * @param name Name of the file or picture, for errors.
  * @returns The provenance.
- * @throws {FormatError} if it is none.
+ * @throws {FormatError} if the text is not a provenance.
  */
 export function parseProvenance(text: string, name: string): Provenance {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new FormatError(`Cannot read how ${name} was made as that must be JSON`, { cause });
+    throw new FormatError(`Cannot read the lineage of ${name}: it is not JSON`, { cause });
   }
   return parseValue(
     provenanceSchema,
     value,
-    ({ clause }, options) => new FormatError(`Cannot read how ${name} was made: ${clause}`, options),
+    ({ clause }, options) => new FormatError(`Cannot read the lineage of ${name}: ${clause}`, options),
   );
 }

@@ -1,6 +1,6 @@
 /**
- * Artifact files that tell how they were made. The text stands in the file's `__metadata__` beside the artifact and is
- * no part of it, so the id is the same however the artifact was made.
+ * Artifact files that record how they were made. The text is in the file's `__metadata__`, next to the
+ * artifact. It is not part of the artifact, so the id does not depend on how the artifact was made.
  *
  * @module
  */
@@ -14,21 +14,21 @@ import { readPictureArtifact } from "../images/picture_artifact.ts";
 import { parseProvenance, type Provenance, provenanceText } from "./provenance.ts";
 import type { ReadFile } from "./run_options.ts";
 
-/** The key of `__metadata__` that holds the provenance. */
+/** The key of `__metadata__` for the provenance. */
 const PROVENANCE_KEY = "pixstage_provenance";
 
-/** Bytes by which picture files are told from others. */
+/** Number of bytes that distinguish picture files from others. */
 const SIGNATURE_BYTES = 12;
 
 /**
- * Reads an artifact's file, and how it was made where the file says so. A PNG, JPEG or WebP file is an artifact of kind
- * `image`, given and not made, whatever it says.
+ * Reads an artifact's file, and its provenance if the file contains one. A PNG, JPEG or WebP file is read as
+ * an artifact of kind `image` without provenance, whatever metadata it carries.
  *
  * @param path The file.
- * @returns Both.
+ * @returns The artifact and its provenance.
  * @throws {FileError} if the file cannot be read.
- * @throws {SafetensorsError} if it is no picture and not valid safetensors.
- * @throws {FormatError} if the picture is not sound, or what a file says of its making cannot be read.
+ * @throws {SafetensorsError} if the file is neither a picture nor valid safetensors.
+ * @throws {FormatError} if the picture is damaged, or its provenance cannot be parsed.
  */
 export async function readArtifactFile(path: string): Promise<ReadFile> {
   if (isPictureFile(await readFileRange(path, 0, SIGNATURE_BYTES))) {
@@ -42,12 +42,12 @@ export async function readArtifactFile(path: string): Promise<ReadFile> {
 }
 
 /**
- * Writes an artifact's file with its provenance, whole or not at all.
+ * Writes an artifact's file with its provenance, atomically.
  *
- * @param path The file. One that is there is replaced, but for a pipe or a device, which is written to.
+ * @param path The file. An existing file is replaced; a pipe or a device is written to.
  * @param artifact The artifact.
- * @param provenance How it was made.
- * @throws {FileError} if the system refuses.
+ * @param provenance How the artifact was made.
+ * @throws {FileError} if the operating system refuses.
  */
 export async function writeArtifactFile(
   path: string,
@@ -58,11 +58,11 @@ export async function writeArtifactFile(
 }
 
 /**
- * The content of an artifact's file with its provenance.
+ * Returns the content of an artifact's file with its provenance.
  *
  * @param artifact The artifact.
- * @param provenance How it was made.
- * @returns The content in pieces.
+ * @param provenance How the artifact was made.
+ * @returns The content in chunks.
  */
 export function artifactFileChunks(artifact: Artifact, provenance: Provenance): Iterable<Uint8Array> {
   return encodeArtifactChunks(artifact, { [PROVENANCE_KEY]: provenanceText(provenance) });

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Graphs that go on from something that was made before.
+ * Graphs that continue from an existing artifact.
  *
  * @module
  */
@@ -15,72 +15,76 @@ import type { GraphDocumentInput, GraphInput, GraphNode } from "./document.ts";
 import { splitSource } from "./plan.ts";
 import type { Provenance } from "./provenance.ts";
 
-/** Changes from some step on, and how far to go. */
+/** What to change, from which step, and how far to go. */
 export interface ResumeChanges {
-  /** Steps that are taken as they were. */
+  /** Number of steps to keep unchanged. */
   readonly fromStep?: number | undefined;
-  /** Steps to take before resting again. */
+  /** Number of steps to run before stopping again. */
   readonly stepsMore?: number | undefined;
-  /** How far the prompt pulls from there on. */
+  /** Guidance scale for the remaining steps. */
   readonly guidanceScale?: number | undefined;
-  /** The part of all steps that are guided, as far as they come after it. */
+  /** The part of all steps that use guidance, as far as it lies in the remaining steps. */
   readonly guidanceInterval?: StepInterval | undefined;
-  /** The prompts from there on. */
+  /** Prompts for the remaining steps. */
   readonly prompts?: readonly string[] | undefined;
-  /** What the pictures should not show from there on, for all prompts or for each. */
+  /** What the pictures should not show in the remaining steps, one text for all prompts or one for each. */
   readonly negativePrompt?: string | readonly string[] | undefined;
   /** Other seeds: one for all pictures, or one for each. */
   readonly seeds?: readonly (number | string)[] | undefined;
   /** Another autoencoder. */
   readonly vae?: string | undefined;
-  /** How pictures are cut while they are decoded. */
+  /** How pictures are tiled when they are decoded. */
   readonly tiling?: TilingOptions["tiling"] | undefined;
   /** Side of a blended tile in pixels. */
   readonly tileSize?: number | undefined;
-  /** Pixels that blended tiles share. */
+  /** Overlap of blended tiles in pixels. */
   readonly tileOverlap?: number | undefined;
-  /** Whether latents are decoded. */
+  /** Whether to decode the latents. */
   readonly decode: boolean;
 }
 
-/** Something that was made before. */
+/** An existing artifact. */
 export interface ResumePoint {
   /** How it was made. */
   readonly provenance: Provenance;
-  /** Its kind and metadata, where they are at hand; those of a picture otherwise. */
+  /** Its kind and metadata, if known. Default is those of a picture. */
   readonly artifact?: Pick<Artifact, "kind" | "metadata"> | undefined;
-  /** How a graph names it. */
+  /** How a graph refers to it. */
   readonly input?: Exclude<GraphInput, string>;
 }
 
-/** A graph, and the output of it that is wanted. */
+/** A graph, and the output to run it for. */
 export interface ResumeGraph {
   /** The graph. */
   readonly graph: GraphDocumentInput;
-  /** The output: `decode.image`. */
+  /** The output, e.g. `decode.image`. */
   readonly wanted: string;
 }
 
 type Nodes = Record<string, GraphNode>;
 
 /**
- * Writes the graph that goes on from something: embeddings are denoised and decoded, latents decoded, a state of
- * denoising goes on where it stands, and a finished denoising can go on from one of its steps in another way.
+ * Writes the graph that continues from an artifact. Embeddings are denoised and decoded, and latents are
+ * decoded. A snapshot continues where it stopped. A finished denoising can branch off from one of its steps
+ * with other settings.
  *
- * @param point What was made before.
- * @param options How to go on.
+ * @param point The artifact to continue from.
+ * @param options How to continue.
  * @returns The graph.
- * @throws {InputError} if it cannot go on in that way.
+ * @throws {InputError} if the artifact cannot be continued in that way.
  */
 export function resumeGraph(point: ResumePoint, options: ResumeChanges): ResumeGraph {
   const { graph, output } = point.provenance;
   if (typeof output !== "string") {
-    throw new InputError("invalid_value", "Cannot go on from what was given, not made");
+    throw new InputError(
+      "invalid_value",
+      "Cannot continue from an artifact without lineage: no stage made it",
+    );
   }
   const nodes: Nodes = { ...graph.nodes };
   const [maker, port] = splitSource(output);
   if (!Object.hasOwn(nodes, maker)) {
-    throw new InputError("unknown_node", `Cannot go on from ${output} as its graph has no node "${maker}"`);
+    throw new InputError("unknown_node", `Cannot continue from ${output}: its graph has no node "${maker}"`);
   }
   const kind = point.artifact?.kind ?? "image";
   const changed = options.fromStep !== undefined || isChanged(options);
@@ -93,16 +97,22 @@ export function resumeGraph(point: ResumePoint, options: ResumeChanges): ResumeG
   if (options.stepsMore !== undefined) {
     throw new InputError(
       "invalid_value",
-      "Cannot take steps more as only a state of denoising can stop again",
+      "Cannot run a number of further steps: only a denoising that was stopped can stop again",
     );
   }
   if (options.seeds !== undefined && kind !== "embeddings") {
     if (changed) {
-      throw new InputError("invalid_value", "Cannot change the seed on the way: a step has a seed already");
+      throw new InputError(
+        "invalid_value",
+        "Cannot change the seed midway: the steps so far already have one",
+      );
     }
     const denoise = upstream(nodes, maker, "denoise");
     if (denoise === undefined) {
-      throw new InputError("invalid_value", "Cannot take another seed: the latents were given, not denoised");
+      throw new InputError(
+        "invalid_value",
+        "Cannot use another seed: the latents were not denoised but read from a file",
+      );
     }
     nodes[denoise] = withSeeds(nodes[denoise]!, options.seeds);
     return decoded(nodes, `${denoise}.latents`, options, upstream(nodes, maker, "decode"));
@@ -113,7 +123,7 @@ export function resumeGraph(point: ResumePoint, options: ResumeChanges): ResumeG
     if (denoise === undefined || fromStep === undefined) {
       throw new InputError(
         "invalid_value",
-        "Cannot change guidance or prompt as a step must be given, and latents or a picture that were denoised",
+        "Cannot change guidance or prompt: this needs a step to branch off from, and denoised latents or their picture",
       );
     }
     goOnOtherwise(nodes, denoise, fromStep, options);
@@ -128,7 +138,10 @@ export function resumeGraph(point: ResumePoint, options: ResumeChanges): ResumeG
   }
   if (kind === "latents") {
     if (!options.decode) {
-      throw new InputError("invalid_value", "Cannot go on from latents without decoding: they are finished");
+      throw new InputError(
+        "invalid_value",
+        "Cannot continue from latents without decoding: they are finished",
+      );
     }
     return decoded(nodes, `${maker}.${port}`, options);
   }
@@ -140,12 +153,12 @@ export function resumeGraph(point: ResumePoint, options: ResumeChanges): ResumeG
   }
   throw new InputError(
     "invalid_value",
-    "Cannot go on from a picture as it is finished: give a step to go on from, another seed, another autoencoder or " +
+    "Cannot continue from a picture because it is finished: give a step to continue from, another seed, another autoencoder or " +
       "another tiling, or run it again",
   );
 }
 
-/** A denoising with other seeds: as many pictures for each prompt as there are seeds, where there are several. */
+/** Returns a denoise node with other seeds. Several seeds mean that many pictures for each prompt. */
 function withSeeds(denoise: GraphNode, seeds: readonly (number | string)[]): GraphNode {
   return { ...denoise, parameters: { ...denoise.parameters, seeds: [...seeds] } };
 }
@@ -154,7 +167,7 @@ function isChanged({ guidanceScale, guidanceInterval, prompts, negativePrompt }:
   return [guidanceScale, guidanceInterval, prompts, negativePrompt].some((change) => change !== undefined);
 }
 
-/** Lets the node that a state is of go on, and gives its output. */
+/** Lets the node that a snapshot belongs to continue, and returns its output. */
 function goOnFromState(
   nodes: Nodes,
   id: string,
@@ -165,11 +178,11 @@ function goOnFromState(
   const { stopAfter: _rest, ...parameters } = maker.parameters;
   const { fromStep, stepsMore } = options;
   if (maker.stage === "denoise") {
-    // A run that was interrupted: the store has its state under the key of the same node.
+    // After an interrupted run, the store has the snapshot under the key of the same node.
     if (stepsMore !== undefined) {
       throw new InputError(
         "invalid_value",
-        "Cannot take steps more as the state is of an interrupted run: go on to its end",
+        "Cannot run a number of further steps: the run was interrupted, so it continues to its end",
       );
     }
     if (fromStep !== undefined || isChanged(options)) {
@@ -180,7 +193,7 @@ function goOnFromState(
   if (fromStep !== undefined) {
     throw new InputError(
       "invalid_value",
-      "Cannot go on from another step than that of the state: leave the step out",
+      "Cannot choose a step: a snapshot continues from its own. Leave the step out",
     );
   }
   const inputs = { checkpoint: input!, ...laterEmbeddings(nodes, id, options) };
@@ -194,7 +207,7 @@ function goOnFromState(
   return `${id}.checkpoint`;
 }
 
-/** Cuts a denoising in two after some steps, the second part with what is to be different. */
+/** Splits a denoising in two after some steps. The changes apply to the second part. */
 function goOnOtherwise(nodes: Nodes, id: string, fromStep: number, options: ResumeChanges): void {
   const whole = nodes[id]!;
   const begin = `${id}-begin`;
@@ -221,7 +234,7 @@ function withChanges(parameters: GraphNode["parameters"], options: ResumeChanges
   };
 }
 
-/** Nodes that encode other prompts in the way that the prompts of a denoising were encoded. */
+/** Adds nodes that encode other prompts in the same way as a denoising's own prompts. */
 function laterEmbeddings(
   nodes: Nodes,
   denoise: string,
@@ -235,20 +248,23 @@ function laterEmbeddings(
     if (prompts === undefined && texts === undefined) return {};
     throw new InputError(
       "invalid_value",
-      "Cannot change the prompt as the embeddings were given: it is not known how to encode it",
+      "Cannot change the prompt: the embeddings come from a file, and how to encode the prompt is unknown",
     );
   }
   const { embeddings, negative } = sources;
   return {
     embeddings: prompts === undefined ? embeddings : encodeAgain(nodes, embeddings, prompts, "prompt-later"),
-    // Without guidance nothing had a negative prompt: then the checkpoint's own stands beside the prompts.
+    // A run without guidance had no negative prompt. The checkpoint's own is used then.
     negative: texts === undefined && negative !== undefined
       ? negative
       : encodeAgain(nodes, negative ?? embeddings, texts, "negative-later"),
   };
 }
 
-/** The prompts and negative prompts of a denoising, or of the one whose state it goes on from, where nodes encode them. */
+/**
+ * Returns the sources of a denoising's prompts and negative prompts if nodes encode them. A denoising that
+ * continues from a snapshot uses those of the first part.
+ */
 function textSources(
   nodes: Nodes,
   denoise: string,
@@ -274,7 +290,7 @@ function encodeAgain(
   if (encode?.stage !== "encode") {
     throw new InputError(
       "invalid_value",
-      "Cannot change the prompt as the embeddings were given: it is not known how to encode it",
+      "Cannot change the prompt: the embeddings come from a file, and how to encode the prompt is unknown",
     );
   }
   const { prompts: _before, ...parameters } = encode.parameters;
@@ -285,7 +301,10 @@ function encodeAgain(
   return `${name}.${port}`;
 }
 
-/** Lets latents be decoded, as they were decoded before, else by the autoencoder of the checkpoint. */
+/**
+ * Adds or changes the node that decodes the latents. Default is the autoencoder of the earlier decoding, or
+ * else the checkpoint's.
+ */
 function decoded(
   nodes: Nodes,
   latents: string,
@@ -304,7 +323,7 @@ function decoded(
   return { graph: { pixstage: 1, nodes }, wanted: `${id}.image` };
 }
 
-/** How pictures are to be cut, as far as that is to be different. */
+/** Returns the tiling parameters that change. */
 function tilingOf({ tiling, tileSize, tileOverlap }: ResumeChanges): GraphNode["parameters"] {
   return {
     ...(tiling === undefined ? {} : { tiling }),
@@ -313,7 +332,7 @@ function tilingOf({ tiling, tileSize, tileOverlap }: ResumeChanges): GraphNode["
   };
 }
 
-/** The nearest node of a stage that a node depends on, itself included. */
+/** Returns the nearest node of a stage among a node and its dependencies. */
 function upstream(nodes: Nodes, id: string, stage: string): string | undefined {
   const waiting = [id];
   for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {

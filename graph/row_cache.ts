@@ -1,8 +1,9 @@
 // This module is browser compatible.
 
 /**
- * Rows of stages that work row by row: each is cached by itself, and rows that several nodes lack are made in one run. A
- * text encoder then reads its weights once for all texts of a run, and never for a text that the store knows.
+ * Rows of stages that work row by row. Each row is cached separately, and rows that several nodes lack are
+ * computed in one run. A text encoder thus reads its weights once for all texts of a run, and never for a
+ * text that the store has.
  *
  * @module
  */
@@ -21,10 +22,10 @@ export interface GatheredRows {
   /** The stage, prepared for these rows. */
   readonly prepared: PreparedNode;
   /**
-   * Keeps each row that the run made, and gives the outputs of the node that it ran for.
+   * Keeps each row of the run and returns the outputs of the node that the run was started for.
    *
    * @param outputs The outputs of the run.
-   * @param warnings What the run warned of: it holds for each of its rows.
+   * @param warnings The warnings of the run. They apply to each of its rows.
    */
   keep(
     outputs: Readonly<Record<string, MadeByStage>>,
@@ -32,11 +33,11 @@ export interface GatheredRows {
   ): Promise<Record<string, MadeByStage>>;
 }
 
-/** Rows that were made before. */
+/** Rows that are already known. */
 export interface KnownRows {
   /** The rows. */
   readonly artifact: Artifact;
-  /** What their runs warned of. */
+  /** The warnings of the runs that made them. */
   readonly warnings: readonly string[];
 }
 
@@ -49,8 +50,8 @@ export class RowCache {
 
   /**
    * @param store Keeps rows.
-   * @param onDamage Takes rows that are damaged.
-   * @param put Puts an artifact into the store, as far as the store can be written, and gives its id.
+   * @param onDamage Called for each damaged row.
+   * @param put Puts an artifact into the store, as far as the store can be written, and returns its id.
    */
   constructor(
     store: RunStore,
@@ -62,7 +63,7 @@ export class RowCache {
     this.#put = put;
   }
 
-  /** The output of a node where all of its rows are known, and what the runs that made them warned of. */
+  /** Returns the output of a node, and the warnings of the runs that made it, if all its rows are known. */
   async assemble(node: ReadyNode): Promise<KnownRows | undefined> {
     const { batch } = node.stage;
     if (!batch || !rowsOf(node, batch)) return undefined;
@@ -79,13 +80,14 @@ export class RowCache {
   }
 
   /**
-   * Gathers the rows that a node lacks, and those that later nodes of the same stage, weights and identity lack.
+   * Gathers the rows that a node lacks, and those that later nodes with the same stage, weights and identity
+   * lack.
    *
    * @param node The node that is about to run.
-   * @param waiting The nodes that have not run, the node included.
+   * @param waiting The nodes that have not run, including `node`.
    * @param signal Stops preparing.
-   * @returns One run for all of them; undefined where the node has no rows, or where none is missing, as another
-   * run has made them meanwhile.
+   * @returns One run for all of them, or `undefined` if the node has no rows, or if another run has computed
+   * all missing rows in the meantime.
    */
   async gather(
     node: ReadyNode,
@@ -136,7 +138,7 @@ export class RowCache {
     this.#rows.set(key, row);
     const { artifact, warnings } = row;
     const id = await this.#put({ artifact });
-    // The run has the rows at hand; the run warns of a store that cannot be written when the artifact is put.
+    // The rows stay in memory. The run warns about a store that cannot be written when it puts the artifact.
     await this.#store.keepResult(key, {
       ...record,
       outputs: { [output]: id },
@@ -150,25 +152,25 @@ export class RowCache {
     if (artifact) return artifact;
     throw new PixstageError(
       "lost",
-      `Cannot read artifact ${made.id} as the store lost it as soon as it was made`,
+      `Cannot read artifact ${made.id}: the store lost it immediately after it was made`,
     );
   }
 }
 
-/** The rows of a node, as its identity has them. */
+/** Returns the rows of a node from its identity. */
 function rowsOf({ prepared }: ReadyNode, { parameter }: BatchOver): readonly JsonValue[] | undefined {
   const rows = prepared.identity[parameter];
   return Array.isArray(rows) ? rows : undefined;
 }
 
-/** The key of one row: that of a node which has this row alone. */
+/** Returns the key of one row, which is the key of a node that has only this row. */
 async function rowKey(node: ReadyNode, { parameter }: BatchOver, row: JsonValue): Promise<NodeKey> {
   const parameters = { ...Object(node.parameters), [parameter]: [row] };
   const identity: JsonObject = { ...node.prepared.identity, [parameter]: [row] };
   return await nodeKey({ ...node, parameters }, { ...node.prepared, identity }, {});
 }
 
-/** Whether two nodes differ in their rows alone, and run at the same place. */
+/** Returns whether two nodes differ only in their rows and run on the same executor. */
 function sameBut(node: ReadyNode, other: ReadyNode, { parameter }: BatchOver): boolean {
   const content = ({ stage, prepared, where, residency }: ReadyNode): string => {
     const { [parameter]: _rows, ...identity } = prepared.identity;

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Running a graph: prepares everything first, then runs what is not known yet, and reports what happens.
+ * Runs a graph: prepares all nodes first, then runs those whose results are not known, and reports events.
  *
  * @module
  */
@@ -14,11 +14,11 @@ import { RunReporter } from "./run_reporter.ts";
 import { DEFAULT_SNAPSHOTS } from "./snapshots.ts";
 
 /**
- * Runs a graph. Every fault that can be found without weights is found before any weight is read. A node whose result is
- * in the store does not run; of the store, only artifacts that are needed are read.
+ * Runs a graph. Finds every fault that can be found without weights before it reads any weight. A node whose
+ * result is in the store does not run. Only the artifacts that are needed are read from the store.
  *
  * @param document The graph document.
- * @param options What the run needs.
+ * @param options The options of the run.
  * @returns The artifacts of the last nodes and of `outputs`.
  * @throws {GraphError} if the graph is faulty.
  * @throws what a stage throws, or the signal's reason.
@@ -35,10 +35,11 @@ export async function runGraph(document: unknown, options: RunOptions): Promise<
 }
 
 /**
- * Runs a graph as {@linkcode runGraph} does, and leaves the artifacts in the store: for programs that hand on ids.
+ * Runs a graph as {@linkcode runGraph} does, but leaves the artifacts in the store. Use it in programs that
+ * only pass ids on.
  *
  * @param document The graph document.
- * @param options What the run needs.
+ * @param options The options of the run.
  * @returns The ids of the artifacts of the last nodes and of `outputs`.
  */
 export async function executeGraph(
@@ -47,7 +48,7 @@ export async function executeGraph(
 ): Promise<ReadonlyMap<string, OutputReference>> {
   return await run(document, options, async (runner, outputs) => {
     const { store } = options;
-    // A record may outlive its artifact: what the store lost is made again.
+    // A record can outlive its artifact. The artifact is then computed again.
     for (const [output, { id }] of outputs) if (!await store?.has(id)) await runner.artifact(output);
   });
 }
@@ -60,15 +61,14 @@ async function run(
   const reporter = new RunReporter(options.onEvent);
   const { signal = new AbortController().signal } = options;
   try {
-    // 1. Prepare all nodes.
     const prepared = await prepareRun(document, { ...options, signal }, reporter);
 
-    // 2. Run node after node, but for those whose results are known.
+    // 2. Run each node whose result is not known.
     const { snapshots = DEFAULT_SNAPSHOTS, previews = false, saved = {} } = options;
     const runner = new NodeRunner({ ...prepared, snapshots, previews, saved });
     for (const node of prepared.nodes) await runner.run(node);
 
-    // 3. Give what was asked for, each artifact that is read held against its id.
+    // 3. Return the requested artifacts. Each artifact that is read is checked against its id.
     const outputs = new Map<string, OutputReference>();
     for (const output of wantedOutputs(prepared.nodes, options.outputs)) {
       outputs.set(output, { ...runner.reference(output), provenance: describeOrigin(runner.origin(output)) });

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * The options of a run, and its outcome.
+ * The options and the outcome of a run.
  *
  * @module
  */
@@ -18,51 +18,65 @@ import type { ByNode } from "./placement.ts";
 import type { Provenance } from "./provenance.ts";
 import type { SnapshotPolicy } from "./snapshots.ts";
 
-/** A file that a graph names, read. */
+/** The content of a file that a graph names. */
 export interface ReadFile {
-  /** The artifact that it holds. */
+  /** The artifact in the file. */
   readonly artifact: Artifact;
-  /** Its lineage, where the file tells. */
+  /** Its lineage, if the file records it. */
   readonly provenance?: Provenance | undefined;
 }
 
-/** What preparing a graph needs. */
+/** The options for preparing a graph. */
 export interface PrepareOptions extends MemoryLimits {
   /** The stages that the graph may name. */
   readonly registry: StageRegistry;
-  /** Where nodes run; the first is the default for nodes that name none. */
+  /** The available executors. The first is the default. */
   readonly executors: readonly [Executor, ...Executor[]];
-  /** Which executor runs a node, by node id or stage name; counts above the graph's own word. */
+  /** The executor of a node, by node id or stage name. Takes precedence over the graph's own value. */
   readonly placement?: ByNode<string> | undefined;
-  /** How long weights are held, by node id or stage name; `*` stands for all others. Counts above the graph's own word. */
+  /**
+   * How long weights stay in memory, by node id or stage name; `*` stands for all others. Takes precedence
+   * over the graph's own value.
+   */
   readonly residency?: ByNode<Residency> | undefined;
-  /** Whether the plan is all that is wanted: then one that does not fit is no fault. */
+  /** Whether only the plan is wanted. A plan that does not fit into memory is then not an error. */
   readonly isTrial?: boolean | undefined;
-  /** The lowest precision that may be chosen to stay within the limits of memory; the node's own by default. */
+  /**
+   * The lowest precision that may be chosen to stay within the memory limits. Default is the node's own
+   * precision.
+   */
   readonly lowestPrecision?: Precision | undefined;
-  /** Keeps artifacts, and knows what was made before. Default is a store that is forgotten after the run. */
+  /** Keeps artifacts and earlier results. Default is a store in memory that lasts for the run. */
   readonly store?: RunStore | undefined;
-  /** Reads an artifact that the graph names by `{"file": …}`; a graph that names files is refused without it. */
+  /**
+   * Reads an artifact that the graph names by `{"file": …}`. Without it, a graph that names files is refused.
+   */
   readonly readFile?: ((path: string) => Promise<ReadFile>) | undefined;
-  /** Takes the events, in order. */
+  /** Called with the events, in order. */
   readonly onEvent?: ((event: RunEvent) => void) | undefined;
-  /** Stops the run at the next step. */
+  /** Stops the run at the next step when aborted. */
   readonly signal?: AbortSignal | undefined;
-  /** Runs this node and its dependencies, nothing else. */
+  /** Runs only this node and its dependencies. */
   readonly until?: string | undefined;
-  /** Outputs that are wanted besides those of the last nodes: `denoise.latents`. Those that do not run are left out. */
+  /**
+   * Outputs to return in addition to those of the last nodes, e.g. `denoise.latents`. Outputs of nodes that
+   * do not run are left out.
+   */
   readonly outputs?: readonly string[] | undefined;
 }
 
-/** What a run needs and may use. */
+/** The options for running a graph. */
 export interface RunOptions extends PrepareOptions {
   /**
-   * When states of running stages are kept, to go on from after an interruption; `false` keeps none.
+   * When to keep snapshots of running stages, from which an interrupted run continues. `false` keeps none.
    *
    * @default {{ everyMs: 5000 }}
    */
   readonly snapshots?: SnapshotPolicy | false | undefined;
-  /** States that nodes begin from, by node id: ids of artifacts in the store. The store's own are found without it. */
+  /**
+   * Snapshots that nodes start from, by node id: ids of artifacts in the store. The store's own snapshots are
+   * found without this option.
+   */
   readonly saved?: Readonly<Record<string, string>> | undefined;
   /**
    * Whether denoising reports intermediate images at every step.
@@ -72,7 +86,7 @@ export interface RunOptions extends PrepareOptions {
   readonly previews?: boolean | undefined;
 }
 
-/** An artifact of a run, known by its id. */
+/** An output artifact of a run, by id. */
 export interface OutputReference {
   /** SHA-256 of its content. */
   readonly id: string;
@@ -92,5 +106,5 @@ export interface MadeArtifact {
   readonly provenance: Provenance;
 }
 
-/** The artifacts of the nodes from which no other node takes, and of `outputs`, by `node.port`. */
+/** The artifacts of `outputs` and of the last nodes, which no other node reads from, by `node.port`. */
 export type RunResult = ReadonlyMap<string, MadeArtifact>;

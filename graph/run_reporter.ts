@@ -6,10 +6,10 @@ import type { StoreDamage } from "../artifacts/store/store.ts";
 
 type WithoutTime<E> = E extends unknown ? Omit<E, "elapsedMs"> : never;
 
-/** An event of a run that has not been given its time. */
+/** An event of a run without its time. */
 export type UntimedEvent = WithoutTime<RunEvent>;
 
-/** Tells what happens in one run: keeps its clock and its peak, and knows which node is running. */
+/** Reports the events of one run. Keeps its clock and its peak memory, and knows which node is running. */
 export class RunReporter {
   /** The node that is running. */
   current: string | undefined;
@@ -17,35 +17,35 @@ export class RunReporter {
   #started = performance.now();
   #peakBytes = 0;
 
-  /** @param onEvent Takes the events. */
+  /** @param onEvent Called with each event. */
   constructor(onEvent: ((event: RunEvent) => void) | undefined) {
     this.#onEvent = onEvent;
   }
 
-  /** Tells an event. */
+  /** Reports an event. */
   emit(event: UntimedEvent): void {
     this.#onEvent?.({ ...event, elapsedMs: performance.now() - this.#started } as RunEvent);
   }
 
-  /** Tells that something in the store is damaged, and will be made again if it is needed. */
+  /** Reports that an entry of the store is damaged. It is computed again if it is needed. */
   readonly damage = ({ what, place, reason }: StoreDamage): void => {
     this.emit({
       type: "warning",
-      message: `The ${what} ${place} is damaged and counts as absent: ${reason}`,
+      message: `The ${what} ${place} is damaged and is ignored: ${reason}`,
     });
   };
 
-  /** Takes a stage's memory into account. */
+  /** Updates the peak memory of the run with a stage's memory. */
   memory(memory: StageMemory | undefined): void {
     this.#peakBytes = Math.max(this.#peakBytes, memory?.peak ?? 0);
   }
 
-  /** Tells that the run is over. */
+  /** Reports the end of the run. */
   done(): void {
     this.emit({ type: "done", ...(this.#peakBytes > 0 ? { peakBytes: this.#peakBytes } : {}) });
   }
 
-  /** Tells that the run failed, or was stopped. */
+  /** Reports that the run failed or was cancelled. */
   fail(error: unknown, signal: AbortSignal): void {
     if (signal.aborted) return this.emit({ type: "cancelled" });
     const { name, code, fault, message } = toPixstageError(error);

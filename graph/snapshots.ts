@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * When the state of a running stage is kept.
+ * When the snapshots of a running stage are kept.
  *
  * @module
  */
@@ -12,19 +12,21 @@ import type { Snapshots } from "../stages/stage.ts";
 
 /** The schema of {@linkcode SnapshotPolicy}. */
 export const snapshotPolicySchema = z.strictObject({
-  /** Steps between two snapshots; counted from the start of the stage. */
+  /** Number of steps between two snapshots, counted from the start of the stage. */
   everySteps: z.int().positive().optional(),
-  /** Milliseconds between two snapshots, and before the first. */
+  /** Milliseconds between two snapshots, and before the first one. */
   everyMs: z.number().nonnegative().optional(),
 });
 
-/** When the state of a running stage is kept: every so many steps, every so many milliseconds, or both. */
+/**
+ * When the snapshots of a running stage are kept: every so many steps, every so many milliseconds, or both.
+ */
 export type SnapshotPolicy = z.infer<typeof snapshotPolicySchema>;
 
-/** Runs that last longer than some seconds are worth a snapshot. */
+/** Only runs that last longer than a few seconds are worth a snapshot. */
 export const DEFAULT_SNAPSHOTS: SnapshotPolicy = { everyMs: 5000 };
 
-/** Keeps the states that a stage offers where the policy says that one is due. */
+/** Keeps the states that a stage offers whenever one is due according to the policy. */
 export class PolicySnapshots implements Snapshots {
   readonly saved: Artifact | undefined;
   #policy: SnapshotPolicy;
@@ -33,9 +35,9 @@ export class PolicySnapshots implements Snapshots {
   #last = performance.now();
 
   /**
-   * @param policy When a state is due.
-   * @param keep Keeps one.
-   * @param saved The state that was kept before.
+   * @param policy When a snapshot is due.
+   * @param keep Keeps a snapshot.
+   * @param saved The snapshot that was kept before.
    */
   constructor(
     policy: SnapshotPolicy,

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * The graph of a run from text to pictures: what `gen` runs, made of nothing but the document's own parts.
+ * The graph from text to pictures that `gen` runs. It uses only what any graph document can use.
  *
  * @module
  */
@@ -14,34 +14,35 @@ import { fillPrompts } from "./fill_prompts.ts";
 import type { GraphDocumentInput, GraphInput } from "./document.ts";
 import { type PictureRequestInput, pictureRequestSchema } from "./picture_request.ts";
 
-/** Files that a graph begins from instead of prompts and seeds. */
+/** Files that a graph starts from instead of prompts and seeds. */
 export interface TextToImageOptions {
-  /** A file of embeddings, instead of encoding. */
+  /** A file of embeddings. Replaces encoding. */
   readonly embeddingsFile?: string | undefined;
-  /** A file of initial noise, instead of that of the seeds. */
+  /** A file of initial noise. Replaces the noise of the seeds. */
   readonly noiseFile?: string | undefined;
-  /** A file of latents, instead of encoding and denoising. */
+  /** A file of latents. Replaces encoding and denoising. */
   readonly latentsFile?: string | undefined;
-  /** A picture to begin from: a PNG, JPEG or WebP file, or an artifact of kind `image`. */
+  /** An initial picture: a PNG, JPEG or WebP file, or an artifact of kind `image`. */
   readonly image?: Exclude<GraphInput, string> | undefined;
-  /** A picture that says what is repainted of `image`: white. */
+  /** A mask for `image`. White areas are repainted. */
   readonly mask?: Exclude<GraphInput, string> | undefined;
-  /** A picture that the ControlNet of the request makes the pictures follow. */
+  /** The picture that the request's ControlNet makes the pictures follow. */
   readonly controlImage?: Exclude<GraphInput, string> | undefined;
-  /** Whether a node `pair` puts prompts and negative prompts into one artifact, as files hold them. */
+  /** Whether a node `pair` joins prompts and negative prompts into one artifact, as in files. */
   readonly pair?: boolean | undefined;
 }
 
 /**
- * Writes the graph document of a run from text to pictures: nodes `prompt`, `negative`, `denoise` and `decode`, those that
- * files make needless left out; with a picture to begin from also `picture`, and with a mask `mask`. Whether the run is guided may be the checkpoint's choice, so `negative` is always there;
- * it does not run where guidance is off.
+ * Writes the graph document from text to pictures: nodes `prompt`, `negative`, `denoise` and `decode`,
+ * without those that given files replace. An initial picture adds `picture`, and a mask adds `mask`. The
+ * checkpoint can decide whether the run uses guidance, so `negative` is always there; it does not run if
+ * guidance is off.
  *
  * @param request The request for pictures.
- * @param options Files that the graph begins from.
+ * @param options Files that the graph starts from.
  * @returns The document.
- * @throws {InputError} if there is neither a prompt nor a file to begin with, or both.
- * @throws {InputError} if there is a mask without a picture, or a picture beside latents.
+ * @throws {InputError} if there is neither a prompt nor a file to start from, or both.
+ * @throws {InputError} if there is a mask without a picture, or a picture together with latents.
  * @throws {InputError} if there are several seeds, but not one for each picture.
  *
  * @example Usage
@@ -77,11 +78,11 @@ export function textToImage(
   if (prompts.length === 0 && given === undefined) {
     throw new InputError(
       "invalid_value",
-      "Cannot make a picture as a prompt or a file to begin from must be given",
+      "Cannot make a picture from nothing: give a prompt, or a file to start from",
     );
   }
   if (prompts.length > 0 && given !== undefined) {
-    throw new InputError("invalid_value", `Cannot use both prompts and ${given}: give one of them`);
+    throw new InputError("invalid_value", `Cannot use both prompts and ${given}: give only one of them`);
   }
   if (prompts.length > 0) imageSeeds(denoise.seeds ?? [0], prompts.length * (denoise.imagesPerPrompt ?? 1));
   checkPictures(options, softMask);
@@ -90,7 +91,7 @@ export function textToImage(
   if (negatives && negatives.length > 1 && negatives.length !== prompts.length) {
     throw new InputError(
       "invalid_value",
-      `Cannot use the negative prompts as there must be 1 or ${prompts.length}: there are ${negatives.length}`,
+      `Cannot use ${negatives.length} negative prompts: expected 1 or ${prompts.length}`,
       { details: { field: "negativePrompt" } },
     );
   }
@@ -118,7 +119,7 @@ export function textToImage(
   if ((denoise.controlnet === undefined) !== (controlImage === undefined)) {
     throw new InputError(
       "invalid_value",
-      "Cannot follow a picture as both a ControlNet and a picture must be given",
+      "A ControlNet and the picture that it follows belong together: give both",
       { details: { field: denoise.controlnet === undefined ? "controlImage" : "controlnet" } },
     );
   }
@@ -135,7 +136,7 @@ export function textToImage(
       parameters: defined({
         ...checkpoint,
         ...size,
-        // Tiles of a picture are blended where it is decoded alone.
+        // Blending tiles only applies to decoding.
         tiling: tiling === "blended" ? undefined : tiling,
       }),
       inputs: { image },
@@ -170,7 +171,7 @@ export function textToImage(
       tiling,
       tileSize,
       tileOverlap,
-      // Its other precisions have none to offer to an autoencoder.
+      // float16 is the only other precision that an autoencoder supports.
       precision: precisionOf("decode", precision) === "float16" ? "float16" : undefined,
     }),
     inputs: { latents: latentsFile === undefined ? "denoise.latents" : { file: latentsFile } },
@@ -178,7 +179,7 @@ export function textToImage(
   return { pixstage: 1, nodes };
 }
 
-/** Refuses a mask without a picture, and a picture where nothing is denoised. */
+/** Throws if there is a mask without a picture, or a picture in a graph that does not denoise. */
 function checkPictures(
   { image, mask, latentsFile }: TextToImageOptions,
   softMask: boolean | undefined,
@@ -187,15 +188,15 @@ function checkPictures(
     throw new InputError("invalid_value", `Cannot use ${field} ${reason}`, { details: { field } });
   };
   if (mask && !image) {
-    refuse("mask", "as there is no picture of which a part could be repainted: give image too");
+    refuse("mask", "without a picture to repaint: give image too");
   }
-  if (softMask && !mask) refuse("softMask", "as there is no mask: give mask too");
+  if (softMask && !mask) refuse("softMask", "without a mask: give mask too");
   if (image && latentsFile !== undefined) {
-    refuse("image", `beside ${latentsFile}: latents are decoded, and nothing is denoised`);
+    refuse("image", `together with ${latentsFile}: latents are decoded, and nothing is denoised`);
   }
 }
 
-/** An object without the fields that are undefined. */
+/** Returns an object without its undefined fields. */
 function defined(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }

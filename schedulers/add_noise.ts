@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Brings a clean sample to the noise of a timestep, where a run that starts from a picture begins.
+ * Adds noise to a clean sample up to the noise level of a timestep; image-to-image runs start there.
  *
  * Source: diffusers `add_noise` and `scale_noise`.
  *
@@ -12,7 +12,7 @@ import { InputError } from "../errors/pixstage_error.ts";
 import { linearCombination } from "./elementwise.ts";
 import { type SignalLevel, trainingLevel } from "./signal_level.ts";
 
-/** Adds noise as in training, at any training timestep. */
+/** Adds noise as training does, at any training timestep. */
 export function addTrainingNoise(
   alphas: Float32Array,
   original: Float32Array,
@@ -31,7 +31,7 @@ export function addTrainingNoise(
   return addNoiseAt(trainingLevel(alpha), original, noise);
 }
 
-/** Adds noise at a level: `alpha * original + sigma * noise`. */
+/** Adds noise at a given level: `alpha * original + sigma * noise`. */
 export function addNoiseAt(
   { alpha, sigma }: Pick<SignalLevel, "alpha" | "sigma">,
   original: Float32Array,
@@ -40,19 +40,20 @@ export function addNoiseAt(
   if (original.length !== noise.length) {
     throw new InputError(
       "invalid_shape",
-      `Cannot add noise as there must be ${original.length} values of it: current number is ${noise.length}`,
+      `Cannot add noise as it must have ${original.length} values, like the sample: current number is ${noise.length}`,
     );
   }
   return linearCombination([alpha, sigma], [original, noise]);
 }
 
 /**
- * The sigma of a timestep of the schedule. Timesteps that were rounded may come twice, with a sigma each.
+ * Returns the sigma of a timestep of the schedule. Rounding can make two timesteps equal although their
+ * sigmas differ.
  *
- * @param timesteps The schedule's.
- * @param sigmas Theirs.
- * @param timestep One of them.
- * @param next The call from which on it is looked for first.
+ * @param timesteps The timesteps of the schedule.
+ * @param sigmas Their sigmas.
+ * @param timestep One of `timesteps`.
+ * @param next The call at which the search starts; earlier calls are searched only if no later one matches.
  * @throws {InputError} if the schedule does not visit that timestep.
  */
 export function sigmaAt(

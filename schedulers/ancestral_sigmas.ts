@@ -1,16 +1,20 @@
 // This module is browser compatible.
 
 /**
- * How an ancestral step divides its way between falling and fresh noise.
+ * Splits an ancestral step into a deterministic step down and fresh noise.
  *
- * Source: diffusers `schedulers/scheduling_euler_ancestral_discrete.py` and `scheduling_k_dpm_2_ancestral_discrete.py`.
+ * Source: diffusers `schedulers/scheduling_euler_ancestral_discrete.py` and
+ * `scheduling_k_dpm_2_ancestral_discrete.py`.
  *
  * @module
  */
 
 import { f32, sqrt32 } from "./float32.ts";
 
-/** How far to step down from `sigma`, and how much noise to add to come back up to `next`. */
+/**
+ * Returns the sigma to step `down` to from `sigma`, and the sigma of the noise that leads back `up` to
+ * `next`.
+ */
 export function ancestralSigmas(sigma: number, next: number): { readonly up: number; readonly down: number } {
   const variance = f32(sigma * sigma);
   const nextVariance = f32(next * next);

@@ -3,8 +3,8 @@
 /**
  * The quantiles of the beta distribution.
  *
- * Source: Press et al., Numerical Recipes, section 6.4 (continued fraction of the incomplete beta function, by Lentz's
- * method).
+ * Source: Press et al., Numerical Recipes, section 6.4 (continued fraction of the incomplete beta function,
+ * by Lentz's method).
  *
  * @module
  */
@@ -13,11 +13,11 @@ const SMALLEST = 1e-300;
 const PRECISION = 1e-16;
 
 /**
- * Where the beta distribution with both parameters `shape` has the share `probability` of its weight below.
+ * Returns the quantile of the beta distribution whose two parameters both equal `shape`.
  *
- * @param probability From 0 to 1.
- * @param shape Both parameters; above 0.
- * @returns From 0 to 1.
+ * @param probability The share of the weight below the quantile, from 0 to 1.
+ * @param shape The value of both parameters; above 0.
+ * @returns The quantile, from 0 to 1.
  */
 export function symmetricBetaQuantile(probability: number, shape: number): number {
   if (probability <= 0) return 0;
@@ -34,12 +34,12 @@ export function symmetricBetaQuantile(probability: number, shape: number): numbe
   return (low + high) / 2;
 }
 
-/** The share of the weight below `x`, for `x` up to a half, relative to the whole. */
+/** Returns the share of the weight below `x`, relative to the total, for `x` up to 0.5. */
 function regularizedBeta(x: number, shape: number): number {
   return 0.5 * lowerWeight(x, shape) / lowerWeight(0.5, shape);
 }
 
-/** The incomplete beta function, for `x` up to a half. */
+/** Returns the incomplete beta function for `x` up to 0.5. */
 function lowerWeight(x: number, shape: number): number {
   const front = Math.exp(shape * (Math.log(x) + Math.log1p(-x))) / shape;
   let d = 1 / clear(1 - 2 * shape * x / (shape + 1));

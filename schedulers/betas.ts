@@ -1,10 +1,10 @@
 // This module is browser compatible.
 
 /**
- * The variance added at each training timestep, and what is left of the signal after it.
+ * The variance that training adds at each timestep, and the share of the signal that is left after it.
  *
- * Sources: Ho et al. 2020 (linear), Nichol and Dhariwal 2021 (cosine), Lin et al. 2023, algorithm 1 (zero terminal
- * SNR); diffusers `schedulers/scheduling_ddpm.py` and `scheduling_ddim.py`.
+ * Sources: Ho et al. 2020 (linear), Nichol and Dhariwal 2021 (cosine), Lin et al. 2023, algorithm 1 (zero
+ * terminal SNR); diffusers `schedulers/scheduling_ddpm.py` and `scheduling_ddim.py`.
  *
  * @module
  */
@@ -14,10 +14,13 @@ import { f32, sqrt32 } from "./float32.ts";
 import { linspace32 } from "./ranges.ts";
 
 const LARGEST_BETA = 0.999;
-/** What diffusers sets the last product to under zero terminal SNR, lest the last sigma be infinite. */
+/**
+ * The reference sets the last product to this value under zero terminal SNR, because 0 makes the last sigma
+ * infinite.
+ */
 const SMALLEST_ALPHA = 2 ** -24;
 
-/** The options that say how noise was added in training. */
+/** The options that describe how training adds noise. */
 export const betaOptions = {
   num_train_timesteps: z.int().min(2).default(1000),
   beta_start: z.number().gt(0).lt(1).default(0.0001),
@@ -26,7 +29,7 @@ export const betaOptions = {
   trained_betas: z.array(z.number().min(0).max(1)).min(2).nullable().default(null),
 };
 
-/** How noise was added in training. */
+/** How training adds noise. */
 export interface BetaConfig {
   /** Number of training timesteps. */
   readonly num_train_timesteps: number;
@@ -34,20 +37,20 @@ export interface BetaConfig {
   readonly beta_start: number;
   /** The last beta. */
   readonly beta_end: number;
-  /** How betas rise between them. */
+  /** The curve along which betas rise from the first to the last. */
   readonly beta_schedule: "linear" | "scaled_linear" | "squaredcos_cap_v2" | "exp" | "sigmoid";
-  /** The betas themselves, instead of all of the above. */
+  /** The betas themselves; they override all of the above. */
   readonly trained_betas: readonly number[] | null;
-  /** Whether betas are rescaled so that nothing of the signal is left at the last timestep. */
+  /** Whether betas are rescaled so that no signal is left at the last timestep. */
   readonly rescale_betas_zero_snr?: boolean;
 }
 
 /**
- * The product of (1 - beta) up to each training timestep, in float32 as the reference computes it.
+ * Returns the product of (1 - beta) up to each training timestep, in float32 as the reference computes it.
  *
- * @param config How noise was added in training.
- * @param options.liftLast Whether the last product, 0 under zero terminal SNR, becomes 2^-24: solvers that divide by it
- * need that.
+ * @param config The noise schedule of training.
+ * @param options.liftLast Whether the last product, 0 under zero terminal SNR, becomes 2^-24. Solvers that
+ * divide by it need that.
  * @returns One value per training timestep, falling.
  */
 export function alphasCumprod(
@@ -80,7 +83,7 @@ function trainingBetas(config: BetaConfig): Float32Array {
   }
 }
 
-/** Betas that leave as much of the signal as `signal` says at each time from 0 to 1. */
+/** Returns betas that leave the share `signal(time)` of the signal at each time from 0 to 1. */
 function betasFromSignal(count: number, signal: (time: number) => number): Float32Array {
   return Float32Array.from(
     { length: count },
@@ -88,7 +91,7 @@ function betasFromSignal(count: number, signal: (time: number) => number): Float
   );
 }
 
-/** Accumulates in float64 and rounds each product, as PyTorch does on a CPU. */
+/** Accumulates in float64 and rounds each product to float32, as PyTorch does on a CPU. */
 function cumulativeProduct(betas: Float32Array): Float32Array {
   let product = 1;
   return betas.map((beta) => product *= f32(1 - beta));

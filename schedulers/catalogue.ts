@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Every scheduler there is, and how users call them.
+ * The catalogue of schedulers and the names that users can give them.
  *
  * @module
  */
@@ -48,18 +48,18 @@ const BUILT_IN: readonly SchedulerDefinition[] = [
   flowMatchEulerDiscrete,
 ];
 
-/** Endings of users' names that ask for a spacing of sigmas. */
+/** Suffixes of short names that select a spacing of sigmas. */
 const SPACINGS = {
   karras: "use_karras_sigmas",
   exponential: "use_exponential_sigmas",
   beta: "use_beta_sigmas",
 } as const;
 
-/** A scheduler and the options that its name stands for. */
+/** A scheduler together with the options that its name implies. */
 export interface NamedScheduler {
   /** The scheduler. */
   readonly definition: SchedulerDefinition;
-  /** Options that the name says. */
+  /** The options that the name implies. */
   readonly preset: JsonObject;
 }
 
@@ -67,10 +67,10 @@ const catalogue: SchedulerDefinition[] = [];
 const byName = new Map<string, NamedScheduler>();
 
 /**
- * Adds a scheduler. Adding the same one again does nothing.
+ * Registers a scheduler. Registering the same one again has no effect.
  *
- * @param definition The scheduler, as `defineScheduler` gives it.
- * @throws {InputError} if another scheduler has one of its names.
+ * @param definition The scheduler, as returned by `defineScheduler`.
+ * @throws {InputError} if another scheduler already uses one of its names.
  */
 export function registerScheduler(definition: SchedulerDefinition): void {
   if (catalogue.includes(definition)) return;
@@ -79,7 +79,9 @@ export function registerScheduler(definition: SchedulerDefinition): void {
   if (taken) {
     throw new InputError(
       "invalid_value",
-      `Cannot add the scheduler ${definition.name}: another one is called "${taken[0]}"`,
+      `Cannot register the scheduler ${definition.name}: another scheduler already uses the name "${
+        taken[0]
+      }"`,
     );
   }
   catalogue.push(definition);
@@ -88,17 +90,18 @@ export function registerScheduler(definition: SchedulerDefinition): void {
 
 BUILT_IN.forEach(registerScheduler);
 
-/** Every scheduler, in the order in which they were added. */
+/** Returns every scheduler in the order of registration. */
 export function allSchedulers(): readonly SchedulerDefinition[] {
   return catalogue;
 }
 
 /**
- * Finds a scheduler by diffusers' class name or by a user's name. Letter case, blanks, `_` and `-` do not matter, nor
- * does whether it says `dpmpp` or `dpm++`; an ending `karras`, `exponential` or `beta` asks for that spacing of sigmas.
+ * Finds a scheduler by its diffusers class name or by a short name. Letter case, spaces, `_` and `-` are
+ * ignored, and `dpmpp` is the same as `dpm++`. The suffix `karras`, `exponential` or `beta` selects that
+ * spacing of sigmas.
  *
  * @param name For example `DPMSolverMultistepScheduler`, `euler_a`, `DPM++ 2M Karras`.
- * @throws {UnknownSchedulerError} if there is none of that name.
+ * @throws {UnknownSchedulerError} if no scheduler has that name.
  */
 export function findScheduler(name: string): NamedScheduler {
   const key = normalized(name);

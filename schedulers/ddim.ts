@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * DDIM: the diffusion run backwards in few steps, with as much noise added at each as `eta` says.
+ * DDIM: runs the diffusion backwards in few steps and adds noise at each step in proportion to `eta`.
  *
  * Sources: Song et al. 2020, "Denoising Diffusion Implicit Models", equations 12 and 16; diffusers
  * `schedulers/scheduling_ddim.py`.
@@ -35,7 +35,7 @@ const options = z.object({
 
 type Config = z.output<typeof options>;
 
-/** DDIM. */
+/** The DDIM sampler. */
 export class DDIMScheduler extends OrderedScheduler {
   readonly name = NAME;
   readonly #config: Config;
@@ -43,7 +43,7 @@ export class DDIMScheduler extends OrderedScheduler {
   readonly #interval: number;
   readonly #eta: number;
 
-  /** @param config Its options, parsed. @param run What to lay out. */
+  /** @param config The parsed options. @param run The run to lay out. */
   constructor(config: Config, run: RunOptions) {
     const { num_train_timesteps: count } = config;
     const steps = stepsOf(run, count);
@@ -83,16 +83,16 @@ export class DDIMScheduler extends OrderedScheduler {
   }
 }
 
-/** The variance that DDPM would add between two timesteps. */
+/** Returns the variance that DDPM adds between two timesteps. */
 function variance(alpha: number, next: number): number {
   return f32(f32(f32(1 - next) / f32(1 - alpha)) * f32(1 - f32(alpha / next)));
 }
 
-/** What the library knows of DDIMScheduler. */
+/** The definition of `DDIMScheduler`. */
 export const ddim: SchedulerDefinition = defineScheduler({
   name: NAME,
   shortNames: { ddim: {}, ddim_trailing: { timestep_spacing: "trailing" } },
-  description: "DDIM: plain and exact in 30 to 50 steps; eta adds noise along the way",
+  description: "DDIM: plain and exact in 30 to 50 steps; eta adds noise at each step",
   stochastic: "sometimes",
   givesDenoised: true,
   options,

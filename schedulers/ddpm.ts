@@ -1,10 +1,10 @@
 // This module is browser compatible.
 
 /**
- * DDPM: the diffusion run backwards as it was run in training, with fresh noise at each step.
+ * DDPM: runs the diffusion of training backwards, with fresh noise at each step.
  *
- * Sources: Ho et al. 2020, "Denoising Diffusion Probabilistic Models", equations 6 and 7, algorithm 2; diffusers
- * `schedulers/scheduling_ddpm.py`.
+ * Sources: Ho et al. 2020, "Denoising Diffusion Probabilistic Models", equations 6 and 7, algorithm 2;
+ * diffusers `schedulers/scheduling_ddpm.py`.
  *
  * @module
  */
@@ -26,26 +26,29 @@ import { keepWithinBounds } from "./thresholding.ts";
 import { spreadTimesteps } from "./timestep_spacing.ts";
 
 const NAME = "DDPMScheduler";
-/** What the reference keeps a variance above, as it takes its logarithm. */
+/** The reference's lower bound of a variance, because it takes the logarithm. */
 const SMALLEST_VARIANCE = f32(1e-20);
 
 const options = z.object({
   ...diffusionOptions,
   beta_schedule: z.enum(["linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid"]).default("linear"),
-  /** How much noise a step adds. A learned variance never reaches the scheduler: PixArt's pipelines drop it. */
+  /**
+   * The variance of a step's noise. PixArt's pipelines drop a learned variance, so no scheduler ever sees
+   * one.
+   */
   variance_type: z.enum(["fixed_small", "fixed_small_log", "fixed_large"]).nullable().default("fixed_small"),
   clip_sample: z.boolean().default(true),
 });
 
 type Config = z.output<typeof options>;
 
-/** DDPM. */
+/** The DDPM sampler. */
 export class DDPMScheduler extends OrderedScheduler {
   readonly name = NAME;
   readonly #config: Config;
   readonly #alphas: Float32Array;
 
-  /** @param config Its options, parsed. @param run What to lay out. */
+  /** @param config The parsed options. @param run The run to lay out. */
   constructor(config: Config, run: RunOptions) {
     super({ timesteps: layOut(config, run) });
     this.#config = config;
@@ -82,11 +85,13 @@ export class DDPMScheduler extends OrderedScheduler {
     return addTrainingNoise(this.#alphas, original, noise, timestep);
   }
 
-  /** The standard deviation of a step's noise: from its posterior variance, or from its beta, which is larger. */
+  /**
+   * Returns the standard deviation of a step's noise: from its posterior variance, or from its larger beta.
+   */
   #deviation(posterior: number, beta: number): number {
     const variance = Math.max(posterior, SMALLEST_VARIANCE);
     switch (this.#config.variance_type) {
-      // Another scheduler's configuration, which has null there.
+      // The configurations of other schedulers contain null.
       case null:
       case "fixed_small":
         return sqrt32(variance);
@@ -104,7 +109,7 @@ function layOut(config: Config, run: RunOptions): number[] {
   return withinTraining(timesteps, count);
 }
 
-/** What the library knows of DDPMScheduler. */
+/** The definition of `DDPMScheduler`. */
 export const ddpm: SchedulerDefinition = defineScheduler({
   name: NAME,
   shortNames: { ddpm: {} },

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * What the library knows of a scheduler: its names, its options, and how it is made.
+ * The definition of a scheduler: its names, its options and its factory.
  *
  * @module
  */
@@ -14,37 +14,37 @@ import { SchedulerOptionError } from "./scheduler_error.ts";
 import { checkRun, type RunOptions, type RunSupport } from "./run_options.ts";
 import type { Scheduler } from "./scheduler.ts";
 
-/** A scheduler that can be made by name. */
+/** A scheduler that can be created by name. */
 export interface SchedulerDefinition {
-  /** diffusers' class name. */
+  /** The class name in diffusers. */
   readonly name: string;
-  /** Users' names for it, and the options that each stands for. */
+  /** Short names for users, each with the options that it implies. */
   readonly shortNames: Readonly<Record<string, JsonObject>>;
-  /** What it is, in a sentence. */
+  /** A description in one sentence. */
   readonly description: string;
-  /** Whether it draws noise along the run: always, with some options, or never. */
+  /** Whether the scheduler draws noise during the run: always, with some options, or never. */
   readonly stochastic: "always" | "sometimes" | "never";
-  /** Whether its step gives the denoised sample beside the next one. */
+  /** Whether a step returns the denoised sample in addition to the next one. */
   readonly givesDenoised: boolean;
-  /** Every option that it knows. */
+  /** Schema of every option that the scheduler accepts. */
   readonly options: z.ZodObject;
   /** Parses options. */
   parse(config: unknown): JsonObject;
-  /** Lays out a run. */
+  /** Creates a scheduler for one run. */
   create(config: unknown, run: RunOptions): Scheduler;
 }
 
-/** A scheduler with the types of its own options. */
+/** A scheduler definition with the types of its own options. */
 export interface TypedSchedulerDefinition<Options extends z.ZodObject>
   extends Omit<SchedulerDefinition, "options" | "parse" | "create"> {
   readonly options: Options;
-  /** What runs it can take, besides a number of steps. */
+  /** The run options that it accepts in addition to a number of steps. */
   readonly support: RunSupport;
-  /** Makes it from parsed options and a checked run. */
+  /** Builds the scheduler from parsed options and a checked run. */
   readonly build: (config: z.output<Options>, run: RunOptions) => Scheduler;
 }
 
-/** Completes a definition with the checks that all schedulers share. */
+/** Completes a definition with the checks that every scheduler shares. */
 export function defineScheduler<Options extends z.ZodObject>(
   { support, build, ...definition }: TypedSchedulerDefinition<Options>,
 ): SchedulerDefinition {
@@ -68,7 +68,7 @@ export function defineScheduler<Options extends z.ZodObject>(
   };
 }
 
-/** What is wrong with an option: an option that was not given stands at its default. */
+/** Explains an invalid option. An option that the caller left out is reported with its default. */
 function optionError(
   { name, options }: Pick<SchedulerDefinition, "name" | "options">,
   config: unknown,
@@ -88,21 +88,22 @@ function optionError(
 }
 
 /**
- * Refuses a schedule of which some level is no number: options may go together on paper, and not in numbers.
+ * Throws if a timestep or noise level is not finite: options can be valid each and still contradict each
+ * other.
  */
 function checkFinite({ name, timesteps, sigmas = [] }: Scheduler): void {
   const call = timesteps.findIndex((timestep, index) => !Number.isFinite(timestep + (sigmas[index] ?? 0)));
   if (call === -1) return;
   throw new InputError(
     "invalid_schedule",
-    `Cannot lay out ${name} as every timestep and noise level must be finite: current values of call ${call} are ` +
-      `${timesteps[call]} and ${sigmas[call] ?? "none"}. Choose other options, or another mu`,
+    `Cannot lay out ${name} as every timestep and noise level must be finite: call ${call} has timestep ` +
+      `${timesteps[call]} and noise level ${sigmas[call] ?? "none"}. Choose other options or another mu`,
   );
 }
 
 /**
- * Takes the steps of a run on values that are not 0. A weight that is not finite makes them infinite or no
- * number, unless the scheduler clips infinity to the sample's range: then the run goes on from there, as in the
+ * Runs every step on nonzero values and throws if a result is not finite. A weight that is not finite causes
+ * that, unless the scheduler clips infinity to the sample's range: the run then continues, as in the
  * reference.
  */
 function checkSteps(scheduler: Scheduler): void {
@@ -119,8 +120,8 @@ function checkSteps(scheduler: Scheduler): void {
       "invalid_schedule",
       `Cannot lay out ${name} as step ${
         call + 1
-      } of ${timesteps.length} would give no numbers, whatever the model ` +
-        `predicts: from timestep ${timesteps[call]}. Choose other options, or other steps`,
+      } of ${timesteps.length} would produce values that are not finite, whatever the model ` +
+        `predicts: it starts at timestep ${timesteps[call]}. Choose other options or other steps`,
       { details: { field: "scheduler" } },
     );
   }

@@ -3,8 +3,8 @@
 /**
  * DEIS: an exponential integrator that extrapolates the noise with polynomials in log rho.
  *
- * Sources: Zhang and Chen 2022, "Fast Sampling of Diffusion Models with Exponential Integrator", section 4 (log-rho
- * multistep); diffusers `schedulers/scheduling_deis_multistep.py`.
+ * Sources: Zhang and Chen 2022, "Fast Sampling of Diffusion Models with Exponential Integrator", section 4
+ * (log-rho multistep); diffusers `schedulers/scheduling_deis_multistep.py`.
  *
  * @module
  */
@@ -30,7 +30,7 @@ import { intervalTimesteps, spacingOptions } from "./timestep_spacing.ts";
 import { trainingSchedule } from "./training_schedule.ts";
 
 const NAME = "DEISMultistepScheduler";
-/** From how many steps on the last ones keep their order. */
+/** The number of steps from which the last steps keep their order. */
 const MANY_STEPS = 15;
 
 const options = z
@@ -45,14 +45,14 @@ const options = z
 
 type Config = z.output<typeof options>;
 
-/** DEIS, multistep, of order 1 to 3. */
+/** The multistep DEIS solver, of order 1 to 3. */
 export class DEISMultistepScheduler extends OrderedScheduler {
   readonly name = NAME;
   readonly #config: Config;
   readonly #levels: readonly SignalLevel[];
   readonly #history: MultistepHistory;
 
-  /** @param config Its options, parsed. @param run What to lay out. */
+  /** @param config The parsed options. @param run The run to lay out. */
   constructor(config: Config, run: RunOptions) {
     const { timesteps, sigmas } = layOut(config, run);
     super({ timesteps, sigmas });
@@ -66,8 +66,8 @@ export class DEISMultistepScheduler extends OrderedScheduler {
     const sigma = this.sigmas![index]!;
     const config = { ...this.#config, algorithm_type: "dpmsolver++" } as const;
     const clean = convertPrediction(config, output, sample, level, sigma);
-    // For a predicted flow the reference divides by the noise level itself, also where it is not that of a
-    // flow.
+    // For a predicted flow, the reference divides by the noise level itself even if that is not the level of
+    // a flow.
     const weights = config.prediction_type === "flow_prediction" ? { ...level, sigma } : level;
     this.#history.push(predictNoise("sample", clean, sample, weights));
     return { sample: this.#extrapolate(index, sample), predictedOriginal: clean };
@@ -104,7 +104,10 @@ export class DEISMultistepScheduler extends OrderedScheduler {
     return scaled(sum, to.alpha);
   }
 
-  /** The order of a step: lower at the start, where there is nothing to look back on, and at the end of a short run. */
+  /**
+   * Returns the order of a step: lower at the start, where the history is short, and at the end of a short
+   * run.
+   */
   #orderAt(index: number): number {
     const { lower_order_final, solver_order } = this.#config;
     const count = this.timesteps.length;
@@ -113,7 +116,10 @@ export class DEISMultistepScheduler extends OrderedScheduler {
   }
 }
 
-/** The integral up to `rho` of the Lagrange polynomial in log rho that is 1 at node `which` and 0 at the others. */
+/**
+ * Returns the integral up to `rho` of the Lagrange polynomial in log rho that is 1 at node `which` and 0
+ * elsewhere.
+ */
 function basisIntegral(rho: number, nodes: readonly number[], which: number): number {
   const t = numpyLog32(rho);
   const count = nodes.length;
@@ -124,7 +130,9 @@ function basisIntegral(rho: number, nodes: readonly number[], which: number): nu
   return f32(f32(rho * inner) / f32(f32(b! - c!) * f32(b! - d)));
 }
 
-/** The last level is the lowest of training, or comes twice where levels are spaced by themselves. */
+/**
+ * Lays out the run. Its last level is the lowest of training, or a repeated one if a spacing option is on.
+ */
 function layOut(config: Config, run: RunOptions): SolverSchedule {
   const steps = stepsOf(run, config.num_train_timesteps);
   const training = trainingSchedule(config);
@@ -137,7 +145,7 @@ function layOut(config: Config, run: RunOptions): SolverSchedule {
   return { timesteps, sigmas: [...sigmas, repeats ? sigmas[sigmas.length - 1]! : training.sigmas[0]!] };
 }
 
-/** What the library knows of DEISMultistepScheduler. */
+/** The definition of `DEISMultistepScheduler`. */
 export const deisMultistep: SchedulerDefinition = defineScheduler({
   name: NAME,
   shortNames: { deis: {} },

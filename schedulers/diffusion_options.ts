@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * The options that the schedulers of training timesteps share: DDPM, DDIM, LCM.
+ * The options shared by the schedulers that work on training timesteps: DDPM, DDIM and LCM.
  *
  * @module
  */
@@ -12,7 +12,10 @@ import { diffusionPredictionOption } from "./solver_options.ts";
 import { clippingOptions, thresholdingOptions } from "./thresholding.ts";
 import { leadingSpacingOptions } from "./timestep_spacing.ts";
 
-/** How noise was added in training, what the model predicts, how that is kept within bounds, which timesteps are visited. */
+/**
+ * Options for the noise schedule, the type of prediction, the bounds of the clean sample and the spacing of
+ * timesteps.
+ */
 export const diffusionOptions = {
   ...betaOptions,
   ...clippingOptions,

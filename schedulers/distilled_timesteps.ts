@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * The timesteps of models that were distilled on a few of those of training: consistency models.
+ * The timesteps of consistency models, which are distilled on a few of the training timesteps.
  *
  * Source: diffusers `set_timesteps` of `scheduling_lcm.py` and `scheduling_tcd.py`.
  *
@@ -12,23 +12,24 @@ import { z } from "zod";
 import { InputError } from "../errors/pixstage_error.ts";
 import { type RunOptions, withinTraining } from "./run_options.ts";
 
-/** How many timesteps the model was distilled on. */
+/** The number of timesteps that the model was distilled on. */
 export const originalStepsOption = z.int().min(1).default(50);
 
-/** What is needed to lay out timesteps. */
+/** The options that determine distilled timesteps. */
 export interface DistilledConfig {
   /** Number of training timesteps. */
   readonly num_train_timesteps: number;
-  /** How many of them the model was distilled on. */
+  /** The number of them that the model was distilled on. */
   readonly original_inference_steps: number;
 }
 
 /**
- * Timesteps taken evenly from those that the model was distilled on; those of the run where it brings some.
+ * Returns the run's own timesteps, or else timesteps chosen evenly from those that the model was distilled
+ * on.
  *
- * @param name The scheduler, for errors.
- * @param config The timesteps of training and of distillation.
- * @param run What is asked for.
+ * @param name The scheduler's name, for error messages.
+ * @param config The number of timesteps in training and in distillation.
+ * @param run The requested run.
  * @throws {InputError} if there are more steps than the model was distilled on.
  */
 export function distilledTimesteps(

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * DPM-Solver and DPM-Solver++ with steps that look back on earlier ones: PixArt's own scheduler.
+ * Multistep DPM-Solver and DPM-Solver++, whose steps reuse earlier predictions. PixArt's default scheduler.
  *
  * Sources: Lu et al. 2022, "DPM-Solver" and "DPM-Solver++" (algorithm 2); diffusers
  * `schedulers/scheduling_dpmsolver_multistep.py`.
@@ -36,7 +36,7 @@ import { intervalTimesteps, spacingOptions } from "./timestep_spacing.ts";
 import { timestepsAboveLambda, trainingSchedule } from "./training_schedule.ts";
 
 const NAME = "DPMSolverMultistepScheduler";
-/** From how many steps on the last ones keep their order. */
+/** The number of steps from which the last steps keep their order. */
 const MANY_STEPS = 15;
 
 const options = z
@@ -61,14 +61,14 @@ const options = z
 
 type Config = z.output<typeof options>;
 
-/** DPM-Solver and DPM-Solver++, multistep, of order 1 to 3, deterministic or stochastic. */
+/** The multistep DPM-Solver and DPM-Solver++, of order 1 to 3, deterministic or stochastic. */
 export class DPMSolverMultistepScheduler extends OrderedScheduler {
   readonly name = NAME;
   readonly #config: Config;
   readonly #levels: readonly SignalLevel[];
   readonly #history: MultistepHistory;
 
-  /** @param config Its options, parsed. @param run What to lay out. */
+  /** @param config The parsed options. @param run The run to lay out. */
   constructor(config: Config, run: RunOptions) {
     const { timesteps, sigmas } = layOut(config, run);
     super({ timesteps, sigmas });
@@ -80,7 +80,7 @@ export class DPMSolverMultistepScheduler extends OrderedScheduler {
       throw new SchedulerOptionError(
         NAME,
         "solver_order",
-        "solver_order must be 1 or 2 with algorithm_type sde-dpmsolver, as a step of this run has order 3: " +
+        "solver_order must be 1 or 2 with algorithm_type sde-dpmsolver if a step of the run has order 3: " +
           "current value is 3",
       );
     }
@@ -123,7 +123,10 @@ export class DPMSolverMultistepScheduler extends OrderedScheduler {
     this.#history.restore(arrays);
   }
 
-  /** The order of a step: lower at the start, where there is nothing to look back on, and at the end of a short run. */
+  /**
+   * Returns the order of a step: lower at the start, where the history is short, and at the end of a short
+   * run.
+   */
   #orderAt(index: number, seen: number = this.#history.length): number {
     const { euler_at_final, lower_order_final, final_sigmas_type, solver_order } = this.#config;
     const count = this.timesteps.length;
@@ -134,7 +137,7 @@ export class DPMSolverMultistepScheduler extends OrderedScheduler {
     return Math.min(solver_order, seen, limit);
   }
 
-  /** The newest prediction and its divided differences over earlier ones. */
+  /** Returns the newest prediction and its divided differences over earlier ones. */
   #derivatives(index: number): Float32Array[] {
     const order = this.#orderAt(index);
     const [m0, m1, m2] = [0, 1, 2].slice(0, order).map((age) => this.#history.at(age));
@@ -172,18 +175,19 @@ function layOut(config: Config, run: RunOptions): { timesteps: number[]; sigmas:
   return { timesteps: schedule.timesteps, sigmas: [...schedule.sigmas, last] };
 }
 
-/** What the library knows of DPMSolverMultistepScheduler. */
+/** The definition of `DPMSolverMultistepScheduler`. */
 export const dpmSolverMultistep: SchedulerDefinition = defineScheduler({
   name: NAME,
   shortNames: {
     "dpmsolver++": { algorithm_type: "dpmsolver++" },
+    "dpm++": { algorithm_type: "dpmsolver++", solver_order: 2 },
     "dpm++2m": { algorithm_type: "dpmsolver++", solver_order: 2 },
     "dpm++3m": { algorithm_type: "dpmsolver++", solver_order: 3 },
     "dpm++2m_sde": { algorithm_type: "sde-dpmsolver++", solver_order: 2 },
     "dpm++3m_sde": { algorithm_type: "sde-dpmsolver++", solver_order: 3 },
     "dpmsolver": { algorithm_type: "dpmsolver", final_sigmas_type: "sigma_min" },
   },
-  description: "DPM-Solver++ that looks back on earlier steps: good pictures in 10 to 20 steps, PixArt's own",
+  description: "DPM-Solver++ with multistep updates: good pictures in 10 to 20 steps, PixArt's default",
   stochastic: "sometimes",
   givesDenoised: false,
   options,

@@ -1,7 +1,8 @@
 // This module is browser compatible.
 
 /**
- * What DPM-Solver extrapolates: the clean sample for the `++` algorithms, the noise for the others.
+ * The quantity that DPM-Solver extrapolates: the clean sample for the `++` algorithms, the noise for the
+ * others.
  *
  * Source: diffusers `convert_model_output` of `schedulers/scheduling_dpmsolver_multistep.py`.
  *
@@ -13,22 +14,22 @@ import { predictClean, type PredictionType, predictNoise } from "./prediction.ts
 import type { SignalLevel } from "./signal_level.ts";
 import { type BoundsConfig, keepWithinBounds } from "./thresholding.ts";
 
-/** What is needed to convert a prediction. */
+/** The options that determine how a prediction is converted. */
 export interface PredictionConfig extends BoundsConfig {
-  /** Which solver. */
+  /** The solver's algorithm. */
   readonly algorithm_type: DpmAlgorithm;
   /** What the model predicts. */
   readonly prediction_type: PredictionType;
 }
 
 /**
- * Converts what the model predicts into what the solver extrapolates.
+ * Converts the model's prediction into the quantity that the solver extrapolates.
  *
- * @param config Which solver, and what the model predicts.
- * @param output What it predicted.
- * @param sample The sample it saw.
+ * @param config The algorithm of the solver and the type of the prediction.
+ * @param output The model's prediction.
+ * @param sample The sample that the model was called on.
  * @param level The noise level of the sample.
- * @param flowSigma The share of noise, for a model that predicts a flow.
+ * @param flowSigma The share of noise in the sample, for a model that predicts a flow.
  * @returns A new array.
  */
 export function convertPrediction(

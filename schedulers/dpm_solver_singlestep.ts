@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * DPM-Solver and DPM-Solver++ in groups of steps that start from one sample.
+ * Singlestep DPM-Solver and DPM-Solver++: groups of steps that share one starting sample.
  *
  * Sources: Lu et al. 2022, "DPM-Solver" (algorithms 1 and 2) and "DPM-Solver++" (algorithm 1); diffusers
  * `schedulers/scheduling_dpmsolver_singlestep.py`.
@@ -51,7 +51,7 @@ const options = z
 
 type Config = z.output<typeof options>;
 
-/** DPM-Solver and DPM-Solver++, singlestep, of order 1 to 3, deterministic or stochastic. */
+/** The singlestep DPM-Solver and DPM-Solver++, of order 1 to 3, deterministic or stochastic. */
 export class DPMSolverSinglestepScheduler extends OrderedScheduler {
   readonly name = NAME;
   readonly #config: Config;
@@ -60,7 +60,7 @@ export class DPMSolverSinglestepScheduler extends OrderedScheduler {
   readonly #history: MultistepHistory;
   #start?: Float32Array;
 
-  /** @param config Its options, parsed. @param run What to lay out. */
+  /** @param config The parsed options. @param run The run to lay out. */
   constructor(config: Config, run: RunOptions) {
     const { timesteps, sigmas } = layOut(config, run);
     super({ timesteps, sigmas });
@@ -79,7 +79,7 @@ export class DPMSolverSinglestepScheduler extends OrderedScheduler {
     const level = this.#levels[index]!;
     const prediction = convertPrediction(this.#config, output, sample, level, this.sigmas![index]!);
     this.#history.push(prediction);
-    // A run that begins in the middle of a group has nothing to look back on.
+    // A run that begins in the middle of a group has no earlier predictions.
     const order = Math.min(this.#orders[index]!, this.#history.length);
     if (order === 1) this.#start = sample.slice();
     const isMidpointOfThree = order === 3 && solverType === "midpoint";
@@ -109,7 +109,7 @@ export class DPMSolverSinglestepScheduler extends OrderedScheduler {
     if (this.#history.length > 0) this.#start = savedArray(arrays, "start");
   }
 
-  /** The prediction at the start of the group and its differences towards the later ones. */
+  /** Returns the prediction at the start of the group and its differences to the later ones. */
   #derivatives(index: number, order: number): Float32Array[] {
     const [m0, m1, m2] = [0, 1, 2].slice(0, order).map((age) => this.#history.at(age));
     if (!m1) return [m0!];
@@ -129,8 +129,8 @@ export class DPMSolverSinglestepScheduler extends OrderedScheduler {
 }
 
 /**
- * The order of each step: groups of 1, 2, … up to the solver's order, and lower ones at the end, where the steps do not
- * come out even or the last step leads to no noise at all.
+ * Returns the order of each step: groups of 1, 2, … up to the solver's order. Orders are lower at the end if
+ * the steps do not divide into whole groups or if the last step leads to zero noise.
  */
 function ordersOf(config: Config, steps: number): number[] {
   const { solver_order: order } = config;
@@ -159,7 +159,7 @@ function layOut(config: Config, run: RunOptions): { timesteps: number[]; sigmas:
   return { timesteps: schedule.timesteps, sigmas: [...schedule.sigmas, lowest] };
 }
 
-/** What the library knows of DPMSolverSinglestepScheduler. */
+/** The definition of `DPMSolverSinglestepScheduler`. */
 export const dpmSolverSinglestep: SchedulerDefinition = defineScheduler({
   name: NAME,
   shortNames: {
@@ -169,7 +169,7 @@ export const dpmSolverSinglestep: SchedulerDefinition = defineScheduler({
     "dpm++sde": { algorithm_type: "sde-dpmsolver++", solver_order: 2 },
   },
   description:
-    "DPM-Solver++ in groups of two or three steps from one sample: sharper than multistep without guidance",
+    "DPM-Solver++ in groups of two or three steps that share a sample: sharper than multistep without guidance",
   stochastic: "sometimes",
   givesDenoised: false,
   options,

@@ -1,10 +1,10 @@
 // This module is browser compatible.
 
 /**
- * One update of DPM-Solver from a noise level to a lower one, shared by the multistep and the singlestep solver.
+ * One DPM-Solver update from a noise level to a lower one, shared by the multistep and singlestep solvers.
  *
- * Sources: Lu et al. 2022, "DPM-Solver" (algorithms 1 and 2) and "DPM-Solver++" (equations 8, 9 and 11; section 3.4 for
- * the stochastic ones); diffusers `schedulers/scheduling_dpmsolver_multistep.py`.
+ * Sources: Lu et al. 2022, "DPM-Solver" (algorithms 1 and 2) and "DPM-Solver++" (equations 8, 9 and 11;
+ * section 3.4 for the stochastic ones); diffusers `schedulers/scheduling_dpmsolver_multistep.py`.
  *
  * @module
  */
@@ -13,31 +13,34 @@ import { linearCombination } from "./elementwise.ts";
 import { exp32, f32, sqrt32 } from "./float32.ts";
 import type { SignalLevel } from "./signal_level.ts";
 
-/** Whether the solver follows the noise or the clean sample (`++`), along the ODE or the SDE. */
+/**
+ * Whether the solver extrapolates the noise or the clean sample (`++`), and whether it solves the ODE or the
+ * SDE.
+ */
 export type DpmAlgorithm = "dpmsolver" | "dpmsolver++" | "sde-dpmsolver" | "sde-dpmsolver++";
 
-/** How the slope of a second-order update is weighed. */
+/** How a second-order update weights the slope. */
 export type DpmSolverType = "midpoint" | "heun";
 
-/** Whether the algorithm extrapolates the clean sample; the others extrapolate the noise. */
+/** Returns whether the algorithm extrapolates the clean sample; the others extrapolate the noise. */
 export function predictsClean(algorithm: DpmAlgorithm): boolean {
   return algorithm === "dpmsolver++" || algorithm === "sde-dpmsolver++";
 }
 
-/** Whether the algorithm adds noise at each step. */
+/** Returns whether the algorithm adds noise at each step. */
 export function isStochastic(algorithm: DpmAlgorithm): boolean {
   return algorithm === "sde-dpmsolver" || algorithm === "sde-dpmsolver++";
 }
 
-/** What an update needs. */
+/** The inputs of an update. */
 export interface DpmUpdate {
-  /** Which solver. */
+  /** The solver's algorithm. */
   readonly algorithm: DpmAlgorithm;
-  /** How a slope is weighed: `midpoint` by half of the value's weight, `heun` by the exact integral. */
+  /** The weight of a slope: `midpoint` uses half of the value's weight, `heun` the exact integral. */
   readonly solverType: DpmSolverType;
   /** The level that the update starts from. */
   readonly from: SignalLevel;
-  /** The level that it goes to. */
+  /** The level that the update leads to. */
   readonly to: SignalLevel;
   /** The sample at `from`. */
   readonly sample: Float32Array;
@@ -47,7 +50,7 @@ export interface DpmUpdate {
   readonly noise?: Float32Array;
 }
 
-/** The sample at the level `to`. */
+/** Returns the sample at the level `to`. */
 export function dpmSolverUpdate(update: DpmUpdate): Float32Array {
   const { derivatives, noise, sample } = update;
   const weights = updateWeights(update);

@@ -3,8 +3,8 @@
 /**
  * Euler's method with fresh noise at every step.
  *
- * Sources: Song et al. 2020, "Score-Based Generative Modeling through Stochastic Differential Equations", appendix F
- * (ancestral sampling); diffusers `schedulers/scheduling_euler_ancestral_discrete.py`.
+ * Sources: Song et al. 2020, "Score-Based Generative Modeling through Stochastic Differential Equations",
+ * appendix F (ancestral sampling); diffusers `schedulers/scheduling_euler_ancestral_discrete.py`.
  *
  * @module
  */
@@ -40,7 +40,7 @@ export class EulerAncestralDiscreteScheduler extends OrderedScheduler {
   readonly name = NAME;
   readonly #config: Config;
 
-  /** @param config Its options, parsed. @param run What to lay out. */
+  /** @param config The parsed options. @param run The run to lay out. */
   constructor(config: Config, run: RunOptions) {
     const timesteps = spreadTimesteps(config, stepsOf(run, config.num_train_timesteps)).map(f32);
     const sigmas = [...sigmasOfTimesteps(timesteps, trainingSchedule(config)).map(f32), 0];
@@ -72,11 +72,11 @@ export class EulerAncestralDiscreteScheduler extends OrderedScheduler {
   }
 }
 
-/** What the library knows of EulerAncestralDiscreteScheduler. */
+/** The definition of `EulerAncestralDiscreteScheduler`. */
 export const eulerAncestralDiscrete: SchedulerDefinition = defineScheduler({
   name: NAME,
   shortNames: { euler_a: {}, euler_ancestral: {} },
-  description: "Euler's method with fresh noise at every step: lively, never settles on one picture",
+  description: "Euler's method with fresh noise at every step: lively, never converges to one picture",
   stochastic: "always",
   givesDenoised: true,
   options,

@@ -3,8 +3,8 @@
 /**
  * Euler's method along the probability flow.
  *
- * Sources: Karras et al. 2022, "Elucidating the Design Space of Diffusion-Based Generative Models", algorithm 2 without
- * churn; diffusers `schedulers/scheduling_euler_discrete.py`.
+ * Sources: Karras et al. 2022, "Elucidating the Design Space of Diffusion-Based Generative Models", algorithm
+ * 2 without churn; diffusers `schedulers/scheduling_euler_discrete.py`.
  *
  * @module
  */
@@ -58,12 +58,12 @@ const options = z
 
 type Config = z.output<typeof options>;
 
-/** Euler's method. */
+/** Euler's method along the probability flow. */
 export class EulerDiscreteScheduler extends OrderedScheduler {
   readonly name = NAME;
   readonly #config: Config;
 
-  /** @param config Its options, parsed. @param run What to lay out. */
+  /** @param config The parsed options. @param run The run to lay out. */
   constructor(config: Config, run: RunOptions) {
     const { timesteps, sigmas } = layOut(config, run);
     const initNoiseSigma = initialSigma(sigmas, config.timestep_spacing);
@@ -102,7 +102,7 @@ function layOut(config: Config, run: RunOptions): UnscaledSchedule {
     if (sigmas.length < 2) {
       throw new InputError(
         "out_of_range",
-        `Cannot lay out ${NAME} as sigmas must be at least 2: current number is 1`,
+        `Cannot lay out ${NAME} as it needs at least 2 sigmas: current number is 1`,
         { details: { field: "sigmas" } },
       );
     }
@@ -127,14 +127,17 @@ function layOut(config: Config, run: RunOptions): UnscaledSchedule {
     : Array.from(linspace32(logSigmas[all.length - 1]!, logSigmas[0]!, timesteps.length + 1), exp32);
   const { timesteps: visited, sigmas } = unscaledSchedule(config, training, timesteps, levels);
   const end = config.final_sigmas_type === "zero" ? 0 : all[0]!;
-  // The log-linear levels are one more than there are timesteps, unless others take their place. Each level
-  // of continuous time is a timestep, so that the last of them is one more call; else the run ends there.
+  // Log-linear levels outnumber timesteps by one, unless a spacing option replaces them. In continuous
+  // time, every level is a timestep, so the last level adds a call; in discrete time, the run ends there.
   const spare = sigmaSpacingsIn(config).length === 0 ? levels.slice(timesteps.length).map(f32) : [];
   const ends = isContinuous(config) ? [...spare, end] : [spare[0] ?? end];
   return { timesteps: visited, sigmas: [...sigmas, ...ends] };
 }
 
-/** A model trained on continuous time takes a quarter of log sigma instead of a timestep. */
+/**
+ * Returns the timesteps that the model expects; one trained on continuous time expects a quarter of log
+ * sigma.
+ */
 function timestepsForModel(
   config: Config,
   timesteps: readonly number[],
@@ -148,7 +151,7 @@ function isContinuous(config: Config): boolean {
   return config.timestep_type === "continuous" && config.prediction_type === "v_prediction";
 }
 
-/** What the library knows of EulerDiscreteScheduler. */
+/** The definition of `EulerDiscreteScheduler`. */
 export const eulerDiscrete: SchedulerDefinition = defineScheduler({
   name: NAME,
   shortNames: { euler: {} },

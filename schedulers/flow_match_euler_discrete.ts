@@ -1,10 +1,10 @@
 // This module is browser compatible.
 
 /**
- * Euler's method along a flow from noise to picture.
+ * Euler's method along a flow from noise to image.
  *
- * Sources: Esser et al. 2024, "Scaling Rectified Flow Transformers for High-Resolution Image Synthesis"; diffusers
- * `schedulers/scheduling_flow_match_euler_discrete.py`.
+ * Sources: Esser et al. 2024, "Scaling Rectified Flow Transformers for High-Resolution Image Synthesis";
+ * diffusers `schedulers/scheduling_flow_match_euler_discrete.py`.
  *
  * @module
  */
@@ -49,7 +49,7 @@ export class FlowMatchEulerDiscreteScheduler extends OrderedScheduler {
   readonly name = NAME;
   readonly #isStochastic: boolean;
 
-  /** @param config Its options, parsed. @param run What to lay out. */
+  /** @param config The parsed options. @param run The run to lay out. */
   constructor(config: Config, run: RunOptions) {
     super(layOut(config, run));
     this.#isStochastic = config.stochastic_sampling;
@@ -83,7 +83,7 @@ function layOut(config: Config, run: RunOptions): { timesteps: number[]; sigmas:
   return { timesteps: inverted.map((sigma) => f32(sigma * count)), sigmas: [...inverted, 1] };
 }
 
-/** Noise levels of the run, shifted, stretched and spaced; reckoned in float32 where the run brings its own. */
+/** Returns the run's noise levels, shifted, stretched and spaced; in float32 if the run provides its own. */
 function levels(config: Config, run: RunOptions, mu: number | undefined): number[] {
   const { level: given, round } = givenLevels(config, run);
   const shifted = given.map((sigma) =>
@@ -97,7 +97,7 @@ function levels(config: Config, run: RunOptions, mu: number | undefined): number
   return spacedSigmas(config, high, low, stretched.length) ?? stretched;
 }
 
-/** Noise levels before they are shifted, and how they are rounded. */
+/** Returns the noise levels before the shift, and the function that rounds them. */
 function givenLevels(config: Config, run: RunOptions): { level: number[]; round: (x: number) => number } {
   const { num_train_timesteps: count } = config;
   const list = run.sigmas ?? run.timesteps;
@@ -121,7 +121,7 @@ function givenLevels(config: Config, run: RunOptions): { level: number[]; round:
   };
 }
 
-/** The highest and the lowest noise level of training. */
+/** Returns the highest and the lowest noise level of training. */
 function trainingEnds(
   { num_train_timesteps: count, shift, use_dynamic_shifting: dynamic }: Config,
 ): [number, number] {
@@ -132,11 +132,11 @@ function trainingEnds(
   return [level(count), level(1)];
 }
 
-/** What the library knows of FlowMatchEulerDiscreteScheduler. */
+/** The definition of `FlowMatchEulerDiscreteScheduler`. */
 export const flowMatchEulerDiscrete: SchedulerDefinition = defineScheduler({
   name: NAME,
   shortNames: { flow_match_euler: {}, flow_euler: {} },
-  description: "Euler's method along a flow: for flow-matching models alone",
+  description: "Euler's method along a flow: only for flow-matching models",
   stochastic: "sometimes",
   givesDenoised: false,
   options,

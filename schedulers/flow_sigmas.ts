@@ -1,7 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Noise levels of flow matching: the share of noise in the sample, from 1 down to 0, shifted towards more noise.
+ * Noise levels of flow matching: the share of noise in the sample, from 1 down to 0, shifted towards higher
+ * noise.
  *
  * Source: Esser et al. 2024, "Scaling Rectified Flow Transformers", section 5.3.2; diffusers
  * `schedulers/scheduling_flow_match_euler_discrete.py`.
@@ -13,7 +14,7 @@ import { z } from "zod";
 import { InputError } from "../errors/pixstage_error.ts";
 import { linspace } from "./ranges.ts";
 
-/** The options of solvers that can walk along a flow. */
+/** The options of solvers that support flows. */
 export const flowOptions = {
   use_flow_sigmas: z.boolean().nullable().default(false),
   flow_shift: z.number().gt(0).nullable().default(1),
@@ -21,25 +22,27 @@ export const flowOptions = {
   time_shift_type: z.enum(["exponential"]).default("exponential"),
 };
 
-/** What is needed to lay out noise levels of a flow. */
+/** The options that determine the noise levels of a flow. */
 export interface FlowConfig {
   /** Number of training timesteps. */
   readonly num_train_timesteps: number;
-  /** How much noise levels are shifted up; 1 leaves them as they are. */
+  /** The factor by which the odds of a noise level are multiplied; 1 leaves levels unchanged. */
   readonly flow_shift: number | null;
-  /** Whether the shift comes with the run, as `mu`. */
+  /** Whether the run provides the shift, as `mu`. */
   readonly use_dynamic_shifting: boolean;
 }
 
-/** Noise levels and the timesteps that the model takes for them. */
+/** Noise levels and the timesteps that the model expects for them. */
 export interface FlowSchedule {
-  /** Noise levels, falling. */
+  /** Noise levels in falling order. */
   readonly sigmas: number[];
   /** Noise levels times the number of training timesteps. */
   readonly timesteps: number[];
 }
 
-/** Noise levels between 1 and 0, both left out, for the solvers that also walk along diffusions. */
+/**
+ * Returns noise levels between 1 and 0, both excluded, for solvers that support diffusions as well as flows.
+ */
 export function flowSchedule(config: FlowConfig, steps: number, mu: number | undefined): FlowSchedule {
   const { num_train_timesteps: count } = config;
   const shift = mu === undefined ? config.flow_shift ?? 1 : Math.exp(mu);
@@ -49,14 +52,14 @@ export function flowSchedule(config: FlowConfig, steps: number, mu: number | und
 }
 
 /**
- * Noise levels that a run brings, without a final 0: a solver that looks at their logarithms cannot step from
- * there.
+ * Removes a final 0 from the noise levels that a run provides, because a solver that takes their logarithms
+ * cannot step from 0.
  */
 export function withoutFinalZero(sigmas: readonly number[]): readonly number[] {
   return sigmas.length > 1 && sigmas[sigmas.length - 1] === 0 ? sigmas.slice(0, -1) : sigmas;
 }
 
-/** Shifts a noise level up by a factor of its odds. */
+/** Shifts a noise level up by multiplying its odds by a factor. */
 export function shiftSigma(
   sigma: number,
   shift: number,
@@ -65,7 +68,7 @@ export function shiftSigma(
   return round(round(round(shift) * sigma) / round(1 + round(round(shift - 1) * sigma)));
 }
 
-/** Shifts a noise level up as far as `mu` says, which usually grows with the picture. */
+/** Shifts a noise level up by `mu`, which usually grows with the size of the image. */
 export function shiftSigmaBy(
   sigma: number,
   mu: number,
@@ -79,7 +82,7 @@ export function shiftSigmaBy(
 /**
  * Stretches noise levels so that the last one is `terminal`.
  *
- * @throws {InputError} if the last one is 1, as in a run of one step.
+ * @throws {InputError} if the last level is 1, as in a run of one step.
  */
 export function stretchToTerminal(
   sigmas: readonly number[],

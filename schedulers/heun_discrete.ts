@@ -1,10 +1,9 @@
 // This module is browser compatible.
 
 /**
- * Heun's method along the probability flow: each step looks ahead and averages two slopes, so it takes two calls.
- *
- * Sources: Karras et al. 2022, "Elucidating the Design Space of Diffusion-Based Generative Models", algorithm 1;
- * diffusers `schedulers/scheduling_heun_discrete.py`.
+ * Heun's method along the probability flow: each step evaluates the slope at both ends and averages, so it
+ * takes two model calls. Sources: Karras et al. 2022, "Elucidating the Design Space of Diffusion-Based
+ * Generative Models", algorithm 1; diffusers `schedulers/scheduling_heun_discrete.py`.
  *
  * @module
  */
@@ -49,14 +48,14 @@ const options = z
 
 type Config = z.output<typeof options>;
 
-/** Heun's method. */
+/** Heun's method along the probability flow. */
 export class HeunDiscreteScheduler extends OrderedScheduler {
   readonly name = NAME;
   override readonly order = 2;
   readonly #config: Config;
   #ahead: { readonly start: Float32Array; readonly derivative: Float32Array } | undefined;
 
-  /** @param config Its options, parsed. @param run What to lay out. */
+  /** @param config The parsed options. @param run The run to lay out. */
   constructor(config: Config, run: RunOptions) {
     const { timesteps, sigmas } = layOut(config, run);
     super({ timesteps, sigmas, initNoiseSigma: initialSigma(sigmas, config.timestep_spacing) });
@@ -103,7 +102,9 @@ export class HeunDiscreteScheduler extends OrderedScheduler {
   }
 }
 
-/** Every level but the first and the last comes twice: once reached, once averaged over. */
+/**
+ * Lays out the run. Every level except the first and the last appears twice: once per model call of a step.
+ */
 function layOut(config: Config, run: RunOptions): UnscaledSchedule {
   const { num_train_timesteps: count } = config;
   const training = trainingSchedule(config);
@@ -125,11 +126,11 @@ function firstOnceRestTwice(values: readonly number[]): number[] {
   return values.flatMap((value, index) => index === 0 ? [value] : [value, value]);
 }
 
-/** What the library knows of HeunDiscreteScheduler. */
+/** The definition of `HeunDiscreteScheduler`. */
 export const heunDiscrete: SchedulerDefinition = defineScheduler({
   name: NAME,
   shortNames: { heun: {} },
-  description: "Heun's method: two model calls a step, accurate in 10 to 20 steps",
+  description: "Heun's method: two model calls per step, accurate in 10 to 20 steps",
   stochastic: "never",
   givesDenoised: true,
   options,

@@ -1,10 +1,11 @@
 // This module is browser compatible.
 
 /**
- * DPM-Solver-2 along the probability flow: each step goes halfway, and takes the slope there for the whole of it.
+ * DPM-Solver-2 along the probability flow: each step goes halfway, then uses the slope there for the whole
+ * step.
  *
- * Sources: Karras et al. 2022, "Elucidating the Design Space of Diffusion-Based Generative Models", appendix C; Lu et al.
- * 2022, "DPM-Solver", algorithm 1; diffusers `schedulers/scheduling_k_dpm_2_discrete.py` and
+ * Sources: Karras et al. 2022, "Elucidating the Design Space of Diffusion-Based Generative Models", appendix
+ * C; Lu et al. 2022, "DPM-Solver", algorithm 1; diffusers `schedulers/scheduling_k_dpm_2_discrete.py` and
  * `scheduling_k_dpm_2_ancestral_discrete.py`.
  *
  * @module
@@ -28,7 +29,7 @@ import type { RunOptions } from "./run_options.ts";
 import type { StepResult } from "./scheduler.ts";
 import { scaleSample } from "./unscaled_schedule.ts";
 
-/** DPM-Solver-2: two calls a step, but for the last. */
+/** DPM-Solver-2 with two model calls per step, except the last step. */
 abstract class Kdpm2Scheduler extends OrderedScheduler {
   override readonly order = 2;
   readonly #config: Kdpm2Config;
@@ -42,7 +43,7 @@ abstract class Kdpm2Scheduler extends OrderedScheduler {
     this.#schedule = schedule;
   }
 
-  /** From the start of a step along its slope: the whole of it. */
+  /** Takes the whole step from its start along the slope. */
   protected abstract leap(
     start: Float32Array,
     slope: Float32Array,
@@ -87,7 +88,7 @@ abstract class Kdpm2Scheduler extends OrderedScheduler {
     this.#start = "start" in arrays ? savedArray(arrays, "start") : undefined;
   }
 
-  /** The noise level of the sample at a call. */
+  /** Returns the noise level of the sample at a call. */
   #levelAt(index: number): number {
     const { levels, halfway } = this.#schedule;
     return (index % 2 === 0 ? levels : halfway)[index >> 1]!;
@@ -96,11 +97,11 @@ abstract class Kdpm2Scheduler extends OrderedScheduler {
 
 const NAME = "KDPM2DiscreteScheduler";
 
-/** DPM-Solver-2. */
+/** The DPM-Solver-2 sampler. */
 export class KDPM2DiscreteScheduler extends Kdpm2Scheduler {
   readonly name = NAME;
 
-  /** @param config Its options, parsed. @param run What to lay out. */
+  /** @param config The parsed options. @param run The run to lay out. */
   constructor(config: Kdpm2Config, run: RunOptions) {
     super(config, kdpm2Schedule(config, run, (_, next) => next));
   }
@@ -116,11 +117,11 @@ export class KDPM2DiscreteScheduler extends Kdpm2Scheduler {
 
 const ANCESTRAL_NAME = "KDPM2AncestralDiscreteScheduler";
 
-/** DPM-Solver-2 with fresh noise at the end of every step but the last. */
+/** The DPM-Solver-2 sampler with fresh noise at the end of every step except the last. */
 export class KDPM2AncestralDiscreteScheduler extends Kdpm2Scheduler {
   readonly name = ANCESTRAL_NAME;
 
-  /** @param config Its options, parsed. @param run What to lay out. */
+  /** @param config The parsed options. @param run The run to lay out. */
   constructor(config: Kdpm2Config, run: RunOptions) {
     super(config, kdpm2Schedule(config, run, (sigma, next) => ancestralSigmas(sigma, next).down));
   }
@@ -136,11 +137,11 @@ export class KDPM2AncestralDiscreteScheduler extends Kdpm2Scheduler {
   }
 }
 
-/** What the library knows of KDPM2DiscreteScheduler. */
+/** The definition of `KDPM2DiscreteScheduler`. */
 export const kdpm2Discrete: SchedulerDefinition = defineScheduler({
   name: NAME,
   shortNames: { kdpm2: {}, dpm2: {} },
-  description: "DPM-Solver-2 of k-diffusion: two model calls a step, accurate in 10 to 20 steps",
+  description: "DPM-Solver-2 of k-diffusion: two model calls per step, accurate in 10 to 20 steps",
   stochastic: "never",
   givesDenoised: true,
   options: kdpm2Options,
@@ -148,11 +149,11 @@ export const kdpm2Discrete: SchedulerDefinition = defineScheduler({
   build: (config, run) => new KDPM2DiscreteScheduler(config, run),
 });
 
-/** What the library knows of KDPM2AncestralDiscreteScheduler. */
+/** The definition of `KDPM2AncestralDiscreteScheduler`. */
 export const kdpm2AncestralDiscrete: SchedulerDefinition = defineScheduler({
   name: ANCESTRAL_NAME,
   shortNames: { kdpm2_a: {}, dpm2_a: {}, kdpm2_ancestral: {} },
-  description: "DPM-Solver-2 with fresh noise at every step: two model calls a step, lively",
+  description: "DPM-Solver-2 with fresh noise at every step: two model calls per step, lively",
   stochastic: "always",
   givesDenoised: true,
   options: kdpm2Options,

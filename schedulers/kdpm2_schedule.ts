@@ -1,9 +1,11 @@
 // This module is browser compatible.
 
 /**
- * What both schedulers of DPM-Solver-2 share: levels halfway between those of the run, in log sigma.
+ * The schedule shared by both DPM-Solver-2 schedulers: levels of the run, and levels halfway between them in
+ * log sigma.
  *
- * Source: diffusers `set_timesteps` of `scheduling_k_dpm_2_discrete.py` and `scheduling_k_dpm_2_ancestral_discrete.py`.
+ * Source: diffusers `set_timesteps` of `scheduling_k_dpm_2_discrete.py` and
+ * `scheduling_k_dpm_2_ancestral_discrete.py`.
  *
  * @module
  */
@@ -18,7 +20,7 @@ import { sigmaWalk, sigmaWalkOptions } from "./sigma_walk.ts";
 import { trainingSchedule } from "./training_schedule.ts";
 import { initialSigma } from "./unscaled_schedule.ts";
 
-/** The options of both. */
+/** The options of both schedulers. */
 export const kdpm2Options = z
   .object({
     ...sigmaWalkOptions,
@@ -28,18 +30,18 @@ export const kdpm2Options = z
   })
   .superRefine(checkOneSigmaSpacing);
 
-/** The options of both, parsed. */
+/** The parsed options of both schedulers. */
 export type Kdpm2Config = z.output<typeof kdpm2Options>;
 
-/** Where a run goes: a call at each level, and one halfway before the next. */
+/** The schedule of a run: a call at each level, and one halfway to the next. */
 export interface Kdpm2Schedule {
-  /** A timestep for each call. */
+  /** The timestep of each call. */
   readonly timesteps: number[];
-  /** The level of each step, then 0: one more than there are steps. */
+  /** The level of each step, then 0: one more entry than there are steps. */
   readonly levels: readonly number[];
-  /** The level halfway down each step; 0 for the last. */
+  /** The level halfway down each step; 0 for the last step. */
   readonly halfway: readonly number[];
-  /** What initial noise is multiplied by. */
+  /** The factor by which initial noise is multiplied. */
   readonly initNoiseSigma: number;
 }
 
@@ -47,8 +49,8 @@ export interface Kdpm2Schedule {
  * Lays out a run.
  *
  * @param config How levels are spaced.
- * @param run How many steps there are.
- * @param down Where the step from one level to the next leads before noise is added.
+ * @param run The number of steps.
+ * @param down Returns the level that the step from one level to the next reaches before noise is added.
  */
 export function kdpm2Schedule(
   config: Kdpm2Config,
@@ -72,13 +74,16 @@ export function kdpm2Schedule(
   };
 }
 
-/** The levels as the reference keeps them, one more than there are calls: that of the step's end where it is halfway. */
+/**
+ * Returns the levels as the reference stores them, one more than there are calls: a halfway call has its
+ * step's end.
+ */
 export function levelsOfCalls(levels: readonly number[]): number[] {
   const [first = 0, ...rest] = levels.slice(0, -1);
   return [first, ...rest.flatMap((level) => [level, level]), 0];
 }
 
-/** The geometric mean, by logarithms in float32. */
+/** Returns the geometric mean, computed from logarithms in float32. */
 function meanInLog(high: number, low: number): number {
   const [from, to] = [log32(high), log32(low)];
   return exp32(f32(to - f32(f32(to - from) * 0.5)));

@@ -1,9 +1,10 @@
 // This module is browser compatible.
 
 /**
- * Sampling of a latent consistency model: every step predicts the clean sample and noises it again.
+ * Sampling of a latent consistency model: every step predicts the clean sample and adds noise to it again.
  *
- * Sources: Luo et al. 2023, "Latent Consistency Models", algorithm 3; diffusers `schedulers/scheduling_lcm.py`.
+ * Sources: Luo et al. 2023, "Latent Consistency Models", algorithm 3; diffusers
+ * `schedulers/scheduling_lcm.py`.
  *
  * @module
  */
@@ -24,7 +25,7 @@ import { trainingLevel } from "./signal_level.ts";
 import { keepWithinBounds } from "./thresholding.ts";
 
 const NAME = "LCMScheduler";
-/** The variance of the data, which says how soon the boundary condition takes over. */
+/** The variance of the data; it determines how soon the boundary condition takes over. */
 const DATA_VARIANCE = 0.25;
 
 const options = z.object({
@@ -39,13 +40,13 @@ const options = z.object({
 
 type Config = z.output<typeof options>;
 
-/** Sampling of a latent consistency model. `predictedOriginal` is the clean sample with its boundary condition. */
+/** The latent consistency sampler. `predictedOriginal` is the clean sample after the boundary condition. */
 export class LCMScheduler extends OrderedScheduler {
   readonly name = NAME;
   readonly #config: Config;
   readonly #alphas: Float32Array;
 
-  /** @param config Its options, parsed. @param run What to lay out. */
+  /** @param config The parsed options. @param run The run to lay out. */
   constructor(config: Config, run: RunOptions) {
     super({ timesteps: distilledTimesteps(NAME, config, run) });
     this.#config = config;
@@ -74,18 +75,20 @@ export class LCMScheduler extends OrderedScheduler {
   }
 }
 
-/** Weights of the sample and of the prediction, so that at timestep 0 the sample itself comes out. */
+/**
+ * Returns the weights of the sample and of the prediction; at timestep 0 they reproduce the sample itself.
+ */
 function boundaryWeights(timestep: number, scaling: number): { skip: number; out: number } {
   const scaled = f32(timestep * f32(scaling));
   const total = f32(f32(scaled * scaled) + DATA_VARIANCE);
   return { skip: f32(f32(1 / total) * DATA_VARIANCE), out: f32(scaled / sqrt32(total)) };
 }
 
-/** What the library knows of LCMScheduler. */
+/** The definition of `LCMScheduler`. */
 export const lcm: SchedulerDefinition = defineScheduler({
   name: NAME,
   shortNames: { lcm: {} },
-  description: "For consistency models alone (PixArt-LCM, DMD): pictures in 1 to 8 steps",
+  description: "Only for consistency models (PixArt-LCM, DMD): pictures in 1 to 8 steps",
   stochastic: "always",
   givesDenoised: true,
   options,

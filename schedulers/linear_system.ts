@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Small systems of linear equations in float32.
+ * A float32 solver for small systems of linear equations.
  *
  * @module
  */
@@ -11,9 +11,9 @@ import { f32 } from "./float32.ts";
 /**
  * Solves `matrix * x = right` by elimination with partial pivoting, rounded to float32 after every operation.
  *
- * @param matrix Rows of a square matrix.
- * @param right As many numbers as there are rows.
- * @returns x.
+ * @param matrix The rows of a square matrix.
+ * @param right One number per row.
+ * @returns `x`.
  */
 export function solveLinear(matrix: readonly (readonly number[])[], right: readonly number[]): number[] {
   const rows = matrix.map((row, index) => [...row, right[index]!]);

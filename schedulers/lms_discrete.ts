@@ -1,10 +1,11 @@
 // This module is browser compatible.
 
 /**
- * The linear multistep method: each step integrates the polynomial through the slopes of up to four steps.
+ * The linear multistep method: each step integrates the polynomial through the slopes of the latest four
+ * steps.
  *
- * Sources: Hairer, Nørsett and Wanner, "Solving Ordinary Differential Equations I", section III.1 (Adams methods);
- * diffusers `schedulers/scheduling_lms_discrete.py`.
+ * Sources: Hairer, Nørsett and Wanner, "Solving Ordinary Differential Equations I", section III.1 (Adams
+ * methods); diffusers `schedulers/scheduling_lms_discrete.py`.
  *
  * @module
  */
@@ -26,7 +27,7 @@ import { trainingSchedule } from "./training_schedule.ts";
 import { initialSigma, scaleSample } from "./unscaled_schedule.ts";
 
 const NAME = "LMSDiscreteScheduler";
-/** How many slopes a step looks at. */
+/** The number of slopes that a step uses. */
 const ORDER = 4;
 
 const options = z
@@ -41,7 +42,7 @@ export class LMSDiscreteScheduler extends OrderedScheduler {
   readonly #config: Config;
   readonly #slopes = new MultistepHistory(ORDER);
 
-  /** @param config Its options, parsed. @param run What to lay out. */
+  /** @param config The parsed options. @param run The run to lay out. */
   constructor(config: Config, run: RunOptions) {
     const { timesteps, sigmas } = sigmaWalk(config, trainingSchedule(config), run);
     super({
@@ -61,7 +62,7 @@ export class LMSDiscreteScheduler extends OrderedScheduler {
     const clean = predictCleanUnscaled(this.#config.prediction_type, output, sample, sigma);
     this.#slopes.push(differenceQuotient(sample, clean, sigma));
     const nodes = Array.from({ length: Math.min(index + 1, ORDER) }, (_, age) => this.sigmas![index - age]!);
-    // A run that begins later has nodes before its first slope; the reference leaves those out of the sum.
+    // A run that begins later has nodes before its first slope; the reference omits those from the sum.
     const ages = Array.from({ length: this.#slopes.length }, (_, age) => age);
     const weights = ages.map((age) => f32(integrateBasis(nodes, age, this.sigmas![index + 1]!)));
     const change = linearCombination(weights, ages.map((age) => this.#slopes.at(age)));
@@ -86,8 +87,8 @@ export class LMSDiscreteScheduler extends OrderedScheduler {
 }
 
 /**
- * The integral, from the first node to `end`, of the polynomial that is 1 at one node and 0 at the others. Two points
- * of Gauss's rule are exact up to the third power, which four nodes give.
+ * Returns the integral, from the first node to `end`, of the polynomial that is 1 at one node and 0 at the
+ * others. Two-point Gauss quadrature is exact up to degree 3, the degree that four nodes give.
  */
 function integrateBasis(nodes: readonly number[], one: number, end: number): number {
   const start = nodes[0]!;
@@ -101,11 +102,11 @@ function integrateBasis(nodes: readonly number[], one: number, end: number): num
   return half * (basis(start + half - offset) + basis(start + half + offset));
 }
 
-/** What the library knows of LMSDiscreteScheduler. */
+/** The definition of `LMSDiscreteScheduler`. */
 export const lmsDiscrete: SchedulerDefinition = defineScheduler({
   name: NAME,
   shortNames: { lms: {} },
-  description: "Linear multistep method: looks back on four slopes, good in 20 to 30 steps",
+  description: "Linear multistep method: uses the last four slopes, good in 20 to 30 steps",
   stochastic: "never",
   givesDenoised: true,
   options,

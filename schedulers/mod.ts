@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Schedulers: how a run goes from noise to a picture. Every one takes diffusers' own configuration and follows its
- * arithmetic.
+ * Schedulers: the noise schedule and the solver that lead from noise to an image. Every scheduler accepts the
+ * configuration of its diffusers counterpart and follows its arithmetic.
  *
  * @module
  */
@@ -19,21 +19,21 @@ export type { RunOptions } from "./run_options.ts";
 export type { DrawNoise, ScheduleOptions, Scheduler, SchedulerState, StepResult } from "./scheduler.ts";
 export { ScheduleError, SchedulerOptionError, UnknownSchedulerError } from "./scheduler_error.ts";
 
-/** What there is to know of a scheduler before it is made. */
+/** A scheduler as listed for users, before one is created. */
 export interface SchedulerListing {
-  /** diffusers' class name. */
+  /** The class name in diffusers. */
   readonly name: string;
-  /** Users' names for it. */
+  /** Short names for users. */
   readonly shortNames: readonly string[];
-  /** What it is, in a sentence. */
+  /** A description in one sentence. */
   readonly description: string;
-  /** Whether it draws noise along the run: always, with some options, or never. */
+  /** Whether the scheduler draws noise during the run: always, with some options, or never. */
   readonly stochastic: "always" | "sometimes" | "never";
   /** Every option with its default. */
   readonly options: JsonObject;
 }
 
-/** Lists every scheduler, those of plugins at the end. */
+/** Lists every scheduler; those of plugins come last. */
 export function listSchedulers(): SchedulerListing[] {
   return allSchedulers().map((definition) => ({
     name: definition.name,
@@ -45,17 +45,17 @@ export function listSchedulers(): SchedulerListing[] {
 }
 
 /**
- * Lays out a run.
+ * Creates a scheduler for one run.
  *
- * @param name diffusers' class name, or a user's name: `euler_a`, `dpm++2m`, `DPM++ 2M Karras`. What such a name stands
- * for is laid over the configuration.
- * @param config A parsed `scheduler_config.json`, or what `schedulerConfig` gave. Keys that the scheduler does not know
- * are ignored, missing ones take its defaults.
- * @param run How many steps there are, or which ones.
+ * @param name A diffusers class name or a short name: `euler_a`, `dpm++2m`, `DPM++ 2M Karras`. The options
+ * that a short name implies override the configuration.
+ * @param config A parsed `scheduler_config.json`, or the result of `schedulerConfig`. The scheduler ignores
+ * keys that it does not know and uses its defaults for missing ones.
+ * @param run The number of steps, or the timesteps or sigmas themselves.
  * @returns A scheduler for one run of one image.
- * @throws {UnknownSchedulerError} if there is none of that name.
- * @throws {SchedulerOptionError} if an option has a value that it cannot take.
- * @throws {ScheduleError} if the scheduler does not take such a run; a kind of TypeError.
+ * @throws {UnknownSchedulerError} if no scheduler has that name.
+ * @throws {SchedulerOptionError} if an option has an invalid value.
+ * @throws {ScheduleError} if the scheduler does not support such a run.
  * @throws {InputError} if a number of the run is out of range.
  *
  * @example Usage
@@ -78,16 +78,17 @@ export function createScheduler(name: string, config: unknown, run: RunOptions):
 }
 
 /**
- * The configuration of a scheduler over that of a checkpoint, as diffusers' `from_config` makes it: what the checkpoint
- * says, where the scheduler knows the key; the scheduler's defaults for the rest; the overrides over both.
+ * Returns the configuration of a scheduler on top of that of a checkpoint, like diffusers' `from_config`:
+ * overrides first, then the checkpoint's values for keys that the scheduler knows, then the scheduler's
+ * defaults.
  *
- * @param name diffusers' class name, or a user's name.
- * @param checkpointConfig A parsed `scheduler_config.json`, of any scheduler.
- * @param overrides Options in diffusers' spelling.
+ * @param name A diffusers class name or a short name.
+ * @param checkpointConfig A parsed `scheduler_config.json` of any scheduler.
+ * @param overrides Options by their diffusers names.
  * @returns Every option of the scheduler, and `_class_name`.
- * @throws {UnknownSchedulerError} if there is none of that name.
- * @throws {SchedulerOptionError} if an override is no option of the scheduler, contradicts its name, or has a value
- * that it cannot take.
+ * @throws {UnknownSchedulerError} if no scheduler has that name.
+ * @throws {SchedulerOptionError} if an override is not an option of the scheduler, contradicts its name, or
+ * has an invalid value.
  *
  * @example Usage
  * ```ts
@@ -110,7 +111,9 @@ export function schedulerConfig(
   return { _class_name: definition.name, ...withoutInfinity(definition.parse(config)) };
 }
 
-/** JSON has no infinity: `lambda_min_clipped`, which is minus infinity by default, is written as a text then. */
+/**
+ * Replaces infinity by text, because JSON has none: the default of `lambda_min_clipped` is minus infinity.
+ */
 function withoutInfinity(config: JsonObject): JsonObject {
   return Object.fromEntries(
     Object.entries(config).map(([option, value]) => [option, value === -Infinity ? String(value) : value]),
@@ -129,7 +132,7 @@ function checkOverrides(
       throw new SchedulerOptionError(
         definition.name,
         option,
-        `the name ${JSON.stringify(name)} says that ${option} is ${preset[option]}: current value is ${
+        `the name ${JSON.stringify(name)} sets ${option} to ${preset[option]}: current value is ${
           JSON.stringify(value)
         }`,
       );

@@ -13,38 +13,38 @@ export class MultistepHistory {
   readonly #depth: number;
   #predictions: Float32Array[] = [];
 
-  /** @param depth How many predictions are kept. */
+  /** @param depth The number of predictions to keep. */
   constructor(depth: number) {
     this.#depth = depth;
   }
 
-  /** How many predictions there are. */
+  /** The number of predictions so far, at most the depth. */
   get length(): number {
     return this.#predictions.length;
   }
 
-  /** Remembers a prediction, and forgets the oldest where there are too many. */
+  /** Adds a prediction and drops the oldest one if there are too many. */
   push(prediction: Float32Array): void {
     this.#predictions = [prediction, ...this.#predictions].slice(0, this.#depth);
   }
 
-  /** The prediction of `age` calls ago; 0 is the newest. */
+  /** Returns the prediction of `age` calls ago; 0 is the newest. */
   at(age: number): Float32Array {
     const prediction = this.#predictions[age];
     if (!prediction) {
       throw new InternalError(
-        `Cannot look back ${age} predictions as there must be more: current number is ${this.length}`,
+        `Cannot look back ${age} predictions as the history is too short: current length is ${this.length}`,
       );
     }
     return prediction;
   }
 
-  /** The predictions by name, to be saved. */
+  /** Returns the predictions by name, to be saved. */
   state(): Record<string, Float32Array> {
     return Object.fromEntries(this.#predictions.map((prediction, age) => [`prediction.${age}`, prediction]));
   }
 
-  /** Takes the predictions from what was saved. */
+  /** Restores the predictions from a saved state. */
   restore(arrays: Readonly<Record<string, Float32Array>>): void {
     this.#predictions = [];
     for (let age = 0; age < this.#depth; age++) {

@@ -1,8 +1,9 @@
 // This module is browser compatible.
 
 /**
- * The natural logarithm of float32 numbers as numpy computes it on x86 processors. It is off by a last bit in one case
- * of seven, and where timesteps are found from noise levels that bit decides between a timestep and its neighbour.
+ * The natural logarithm of float32 numbers as numpy computes it on x86 processors. Its last bit is wrong in
+ * one case of seven. If timesteps are derived from noise levels, that bit decides between a timestep and its
+ * neighbour.
  *
  * Source: numpy `loops_exponent_log.dispatch.c.src` (a rational minimax approximation of log(1 + y) / y).
  *
@@ -30,7 +31,7 @@ const DENOMINATOR = [
 const LN_2 = f32(Math.LN2);
 const SMALLEST_NORMAL = 2 ** -126;
 
-/** Natural logarithm of a float32 number, rounded as numpy rounds it. */
+/** Returns the natural logarithm of a float32 number, rounded as numpy rounds it. */
 export function numpyLog32(x: number): number {
   if (!(x >= SMALLEST_NORMAL && x < Infinity)) return log32(x);
   let exponent = Math.floor(Math.log2(x));
@@ -40,7 +41,7 @@ export function numpyLog32(x: number): number {
   return f32(exponent * LN_2 + f32(polynomial(NUMERATOR, y) / polynomial(DENOMINATOR, y)));
 }
 
-/** Horner's scheme; a product and a sum are rounded once. */
+/** Evaluates a polynomial by Horner's scheme, with one rounding for each product and sum together. */
 function polynomial(coefficients: readonly number[], y: number): number {
   return coefficients.reduce((sum, coefficient) => f32(sum * y + coefficient));
 }

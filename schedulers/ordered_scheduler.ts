@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * What all schedulers share: a schedule that was laid out, calls that come in order, and a memory that can be saved.
+ * The base of all schedulers: a fixed schedule, calls in order, and a state that can be saved.
  *
  * @module
  */
@@ -9,63 +9,67 @@
 import { InputError } from "../errors/pixstage_error.ts";
 import type { DrawNoise, Scheduler, SchedulerState, StepResult } from "./scheduler.ts";
 
-/** A schedule as it was laid out. */
+/** The schedule of a run. */
 export interface LaidOutSchedule {
-  /** The timestep handed to the model at each call. */
+  /** The timestep passed to the model at each call. */
   readonly timesteps: readonly number[];
-  /** The sigmas, where the scheduler has them. */
+  /** The sigmas, if the scheduler has them. */
   readonly sigmas?: readonly number[];
-  /** What initial noise is multiplied by; 1 where it is not said. */
+  /**
+   * The factor by which initial noise is multiplied.
+   *
+   * @default {1}
+   */
   readonly initNoiseSigma?: number;
 }
 
-/** One call of a step, checked. */
+/** The checked arguments of one step. */
 export interface StepCall {
-  /** What the model predicted. */
+  /** The model's prediction. */
   readonly output: Float32Array;
-  /** Which call this is. */
+  /** The index of the call. */
   readonly index: number;
-  /** The sample that the model saw, before it was scaled. */
+  /** The sample before it was scaled for the model. */
   readonly sample: Float32Array;
   /** Draws as many standard normal values as the sample has. */
   readonly noise: () => Float32Array;
 }
 
 /**
- * A scheduler whose calls come in order. What a step is given is neither changed nor kept, so a caller may use its
- * buffers again; what it returns must be left as it is.
+ * A scheduler whose calls come in order. A step neither changes nor keeps its arguments, so callers can reuse
+ * their buffers. Callers must not change what a step returns.
  */
 export abstract class OrderedScheduler implements Scheduler {
   abstract readonly name: string;
   readonly timesteps: readonly number[];
   readonly sigmas?: readonly number[];
   readonly initNoiseSigma: number;
-  /** Calls of the model that a step takes. */
+  /** The number of model calls per step. */
   readonly order: number = 1;
   #begun = 0;
   #calls = 0;
 
-  /** @param schedule The schedule as it was laid out. */
+  /** @param schedule The schedule of the run. */
   constructor({ timesteps, sigmas, initNoiseSigma = 1 }: LaidOutSchedule) {
     this.timesteps = timesteps;
     if (sigmas) this.sigmas = sigmas;
     this.initNoiseSigma = initNoiseSigma;
   }
 
-  /** The call that the run began with. */
+  /** The call at which the run began. */
   protected get begun(): number {
     return this.#begun;
   }
 
-  /** The call that comes next. */
+  /** The next call. */
   protected get next(): number {
     return this.#calls;
   }
 
   /**
-   * Lets the run begin with a later call.
+   * Starts the run at a later call.
    *
-   * @throws {InputError} if there is no such call, or the run has begun already.
+   * @throws {InputError} if there is no such call, or if the run has already begun.
    */
   begin(index: number): void {
     if (
@@ -73,7 +77,9 @@ export abstract class OrderedScheduler implements Scheduler {
     ) {
       throw new InputError(
         "out_of_range",
-        `Cannot begin ${this.name} with call ${index} as it must be one of ${this.timesteps.length}, before any other`,
+        `Cannot begin ${this.name} at call ${index}: give a call from 0 to ${
+          this.timesteps.length - 1
+        }, before the first step`,
       );
     }
     this.#begun = index;
@@ -90,7 +96,7 @@ export abstract class OrderedScheduler implements Scheduler {
   }
 
   /**
-   * One step along the schedule.
+   * Takes one step along the schedule.
    *
    * @throws {InputError} if the call is not the next one.
    * @throws {InputError} if arrays differ in length.
@@ -99,7 +105,8 @@ export abstract class OrderedScheduler implements Scheduler {
     if (index !== this.#calls || index >= this.timesteps.length) {
       throw new InputError(
         "out_of_range",
-        `Cannot step ${this.name} as calls must come in order, ${this.timesteps.length} of them, and the next is ${this.#calls}: current value is ${index}`,
+        `Cannot step ${this.name} as calls must come in order: call ${this.#calls} of ${this.timesteps.length} is next, ` +
+          `but call ${index} was given`,
       );
     }
     const output = this.#prediction(modelOutput, sample);
@@ -116,16 +123,16 @@ export abstract class OrderedScheduler implements Scheduler {
   }
 
   /**
-   * Goes on from a saved state.
+   * Continues from a saved state.
    *
-   * @throws {InputError} if the state is of another scheduler or schedule.
+   * @throws {InputError} if the state belongs to another scheduler or schedule.
    */
   restore({ values, arrays }: SchedulerState): void {
     const { scheduler, calls, of } = values;
     if (scheduler !== this.name || of !== this.timesteps.length) {
       throw new InputError(
         "invalid_value",
-        `Cannot restore ${this.name} of ${this.timesteps.length} calls as the state must be its own: current value is of ${scheduler} of ${of} calls`,
+        `Cannot restore ${this.name} with ${this.timesteps.length} calls from a state of ${scheduler} with ${of} calls`,
       );
     }
     if (typeof calls !== "number" || !Number.isInteger(calls) || calls < 0 || calls > of) {
@@ -138,17 +145,17 @@ export abstract class OrderedScheduler implements Scheduler {
     this.remember(arrays);
   }
 
-  /** Whether the model's output holds a variance behind the mean. */
+  /** Whether the model's output contains a variance after the mean. */
   protected get hasLearnedVariance(): boolean {
     return false;
   }
 
-  /** The arrays of earlier steps that the next one needs. */
+  /** Returns the arrays of earlier steps that the next one needs. */
   protected memory(): Record<string, Float32Array> {
     return {};
   }
 
-  /** Takes back what `memory` gave. */
+  /** Restores the arrays that `memory` returned. */
   protected remember(_arrays: Readonly<Record<string, Float32Array>>): void {}
 
   #prediction(output: Float32Array, sample: Float32Array): Float32Array {
@@ -158,18 +165,19 @@ export abstract class OrderedScheduler implements Scheduler {
     }
     throw new InputError(
       "invalid_shape",
-      `Cannot step ${this.name} as the model's output must be as long as the sample, ${sample.length}: current length is ${output.length}`,
+      `Cannot step ${this.name} as the model's output must be as long as the sample, ${sample.length}: ` +
+        `current length is ${output.length}`,
     );
   }
 }
 
-/** The array of that name in a saved state. */
+/** Returns an array of a saved state by name. */
 export function savedArray(arrays: Readonly<Record<string, Float32Array>>, name: string): Float32Array {
   const array = arrays[name];
   if (!array) {
     throw new InputError(
       "invalid_value",
-      `Cannot restore a scheduler as its state must hold ${name}: it has none`,
+      `Cannot restore a scheduler as its state has no array "${name}"`,
     );
   }
   return array;
@@ -180,6 +188,6 @@ function drawFor(sample: Float32Array, draw: DrawNoise): Float32Array {
   if (noise.length === sample.length) return noise;
   throw new InputError(
     "invalid_shape",
-    `Cannot add noise as ${sample.length} values must be drawn: current number is ${noise.length}`,
+    `Cannot add noise as the generator must draw ${sample.length} values: current number is ${noise.length}`,
   );
 }

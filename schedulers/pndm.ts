@@ -1,11 +1,11 @@
 // This module is browser compatible.
 
 /**
- * Pseudo numerical methods: a linear multistep method along the diffusion's own manifold, started by Runge-Kutta steps
- * or by a look ahead.
+ * Pseudo numerical methods: a linear multistep method along the diffusion's own manifold, started by
+ * Runge-Kutta steps or by a look-ahead step.
  *
- * Sources: Liu et al. 2022, "Pseudo Numerical Methods for Diffusion Models on Manifolds", equations 9, 11 and 13;
- * diffusers `schedulers/scheduling_pndm.py`.
+ * Sources: Liu et al. 2022, "Pseudo Numerical Methods for Diffusion Models on Manifolds", equations 9, 11 and
+ * 13; diffusers `schedulers/scheduling_pndm.py`.
  *
  * @module
  */
@@ -26,7 +26,7 @@ import type { StepResult } from "./scheduler.ts";
 import { leadingSpacingOptions, spreadTimesteps } from "./timestep_spacing.ts";
 
 const NAME = "PNDMScheduler";
-/** Calls of the Runge-Kutta start: three steps of four. */
+/** Number of model calls of the Runge-Kutta start: three steps of four calls. */
 const RUNGE_KUTTA_CALLS = 12;
 const SIXTH = f32(1 / 6);
 const THIRD = f32(1 / 3);
@@ -41,7 +41,7 @@ const options = z.object({
 
 type Config = z.output<typeof options>;
 
-/** Pseudo numerical methods for diffusion models. */
+/** The pseudo numerical sampler. */
 export class PNDMScheduler extends OrderedScheduler {
   readonly name = NAME;
   readonly #config: Config;
@@ -51,7 +51,7 @@ export class PNDMScheduler extends OrderedScheduler {
   #start: Float32Array | undefined;
   #slopes: Float32Array | undefined;
 
-  /** @param config Its options, parsed. @param run What to lay out. */
+  /** @param config The parsed options. @param run The run to lay out. */
   constructor(config: Config, run: RunOptions) {
     const { num_train_timesteps: count } = config;
     const steps = stepsOf(run, count);
@@ -72,7 +72,7 @@ export class PNDMScheduler extends OrderedScheduler {
     if (index > 0 && !this.#config.skip_prk_steps) {
       throw new InputError(
         "invalid_value",
-        `Cannot begin ${NAME} in the middle as skip_prk_steps must be true: choose "plms", or another scheduler`,
+        `Cannot begin ${NAME} in the middle as skip_prk_steps must be true: choose "plms" or another scheduler`,
         { details: { field: "scheduler" } },
       );
     }
@@ -102,7 +102,10 @@ export class PNDMScheduler extends OrderedScheduler {
     this.#slopes = arrays.slopes;
   }
 
-  /** One of the four calls of a Runge-Kutta step: two in the middle of it, one at its end, then all of them weighed. */
+  /**
+   * Makes one of the four calls of a Runge-Kutta step: two in its middle, one at its end, then the weighted
+   * sum.
+   */
   #rungeKutta({ output, index, sample }: StepCall): Float32Array {
     const stage = index % 4;
     const timestep = this.timesteps[index]!;
@@ -120,10 +123,14 @@ export class PNDMScheduler extends OrderedScheduler {
     return this.#transfer(this.#start!, this.timesteps[index - stage]!, before, slope);
   }
 
-  /** One step of the linear multistep method; without a Runge-Kutta start the first is taken twice. */
+  /**
+   * Takes one step of the linear multistep method; without a Runge-Kutta start, the first step is taken
+   * twice.
+   */
   #multistep({ output, index, sample }: StepCall): Float32Array {
     const timestep = this.timesteps[index]!;
-    // The reference counts calls from where the run begins: it takes the second one of a later beginning so too.
+    // The reference counts calls from the beginning of the run, so the second call of a late beginning is
+    // special too.
     const count = index - this.begun;
     if (count === 1) {
       const average = quotient(linearCombination([1, 1], [output, this.#history.at(0)]), 2);
@@ -136,7 +143,7 @@ export class PNDMScheduler extends OrderedScheduler {
     return this.#transfer(sample, timestep, timestep - this.#interval, this.#extrapolate());
   }
 
-  /** Adams-Bashforth, of as high an order as there are predictions. */
+  /** Extrapolates by Adams-Bashforth, of the highest order that the number of predictions allows. */
   #extrapolate(): Float32Array {
     const e = Array.from({ length: this.#history.length }, (_, age) => this.#history.at(age));
     switch (e.length) {
@@ -151,7 +158,7 @@ export class PNDMScheduler extends OrderedScheduler {
     }
   }
 
-  /** Equation 11: moves a sample between timesteps along the noise. */
+  /** Moves a sample between timesteps along the noise (equation 11). */
   #transfer(sample: Float32Array, timestep: number, before: number, output: Float32Array): Float32Array {
     const alpha = this.#alphas[timestep]!;
     const next = this.#alphaAt(before);
@@ -171,12 +178,12 @@ export class PNDMScheduler extends OrderedScheduler {
   }
 }
 
-/** The second timestep comes twice: the first step is corrected once its end is known. */
+/** Repeats the second timestep: the first step is corrected once the prediction at its end is known. */
 function withLookAhead(timesteps: readonly number[]): number[] {
   return timesteps.flatMap((timestep, index) => index === 1 ? [timestep, timestep] : [timestep]);
 }
 
-/** The first three steps take four calls each: at the start, twice in the middle, and at the end. */
+/** Gives the first three steps four calls each: one at the start, two in the middle, one at the end. */
 function withRungeKuttaStart(timesteps: readonly number[], half: number): number[] {
   if (timesteps.length < 4) {
     throw new InputError(
@@ -192,7 +199,7 @@ function withRungeKuttaStart(timesteps: readonly number[], half: number): number
   return [...start, ...timesteps.slice(3)];
 }
 
-/** What the library knows of PNDMScheduler. */
+/** The definition of `PNDMScheduler`. */
 export const pndm: SchedulerDefinition = defineScheduler({
   name: NAME,
   shortNames: { pndm: {}, plms: { skip_prk_steps: true } },

@@ -1,9 +1,11 @@
 // This module is browser compatible.
 
 /**
- * From what the model predicts to the clean sample, or to the noise in the sample. Every function returns a new array.
+ * Converts a model's prediction to the clean sample, or to the noise in the sample. Every function returns a
+ * new array.
  *
- * Sources: Salimans and Ho 2022 (v-prediction); diffusers `convert_model_output` and the first part of every `step`.
+ * Sources: Salimans and Ho 2022 (v-prediction); diffusers `convert_model_output` and the first part of every
+ * `step`.
  *
  * @module
  */
@@ -12,17 +14,20 @@ import { f32, sqrt32 } from "./float32.ts";
 
 const { fround } = Math;
 
-/** What the model predicts: the noise, the clean sample, the velocity between them, or that of a flow. */
+/**
+ * The quantity that the model predicts: the noise, the clean sample, the velocity between them, or a flow's
+ * velocity.
+ */
 export type PredictionType = "epsilon" | "sample" | "v_prediction" | "flow_prediction";
 
 /**
- * The clean sample in `sample = alpha * clean + sigma * noise`.
+ * Returns the clean sample in `sample = alpha * clean + sigma * noise`.
  *
- * @param type What the model predicts.
- * @param output What it predicted.
- * @param sample The sample it saw.
- * @param alpha Weight of the clean sample.
- * @param sigma Weight of the noise.
+ * @param type The type of the prediction.
+ * @param output The model's prediction.
+ * @param sample The sample that the model was called on.
+ * @param alpha The weight of the clean sample.
+ * @param sigma The weight of the noise.
  */
 export function predictClean(
   type: PredictionType,
@@ -52,7 +57,9 @@ export function predictClean(
   return clean;
 }
 
-/** The noise in `sample = alpha * clean + sigma * noise`; parameters as for `predictClean`. */
+/**
+ * Returns the noise in `sample = alpha * clean + sigma * noise`; the parameters are those of `predictClean`.
+ */
 export function predictNoise(
   type: Exclude<PredictionType, "flow_prediction">,
   output: Float32Array,
@@ -79,12 +86,13 @@ export function predictNoise(
 }
 
 /**
- * The clean sample in `sample = clean + sigma * noise`, as the solvers that scale the model's input see it.
+ * Returns the clean sample in `sample = clean + sigma * noise`, the form used by solvers that scale the
+ * model's input.
  *
- * @param type What the model predicts.
- * @param output What it predicted.
+ * @param type The type of the prediction.
+ * @param output The model's prediction.
  * @param sample The sample before it was scaled.
- * @param sigma Weight of the noise.
+ * @param sigma The weight of the noise.
  */
 export function predictCleanUnscaled(
   type: Exclude<PredictionType, "flow_prediction">,

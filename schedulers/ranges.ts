@@ -8,7 +8,7 @@
 
 import { f32 } from "./float32.ts";
 
-/** `count` numbers from `start` to `stop`, both included, in float64 as numpy lays them out. */
+/** Returns `count` numbers from `start` to `stop`, both included, in float64 as in numpy. */
 export function linspace(start: number, stop: number, count: number): number[] {
   const step = (stop - start) / (count - 1);
   return Array.from(
@@ -18,8 +18,8 @@ export function linspace(start: number, stop: number, count: number): number[] {
 }
 
 /**
- * `count` numbers from `start` to `stop`, both included, in float32 as PyTorch lays them out on a CPU: counted from the
- * nearer end, product and sum rounded once.
+ * Returns `count` numbers from `start` to `stop`, both included, in float32 as in PyTorch on a CPU: counted
+ * from the nearer end, with one rounding for product and sum together.
  */
 export function linspace32(start: number, stop: number, count: number): Float32Array {
   const first = f32(start);
@@ -32,13 +32,13 @@ export function linspace32(start: number, stop: number, count: number): Float32A
   return values;
 }
 
-/** Numbers from `start` down to above 0, `step` apart, as numpy's `arange(start, 0, -step)`. */
+/** Returns the numbers from `start` down to above 0, `step` apart, like numpy's `arange(start, 0, -step)`. */
 export function countdown(start: number, step: number): number[] {
   const delta = start - step - start;
   return Array.from({ length: Math.max(Math.ceil(start / step), 0) }, (_, index) => start + index * delta);
 }
 
-/** Rounds to the nearest integer, a half to the even one, as numpy does. */
+/** Rounds to the nearest integer and halves to the nearest even one, like numpy. */
 export function roundHalfEven(x: number): number {
   const floor = Math.floor(x);
   const fraction = x - floor;
@@ -46,7 +46,7 @@ export function roundHalfEven(x: number): number {
   return floor % 2 === 0 ? floor : floor + 1;
 }
 
-/** The value of `table` at a fractional index, linear between neighbours and constant outside. */
+/** Returns the value of `table` at a fractional index: linear between neighbours, constant outside. */
 export function interpolate(table: Float32Array, index: number): number {
   if (index <= 0) return table[0]!;
   const last = table.length - 1;

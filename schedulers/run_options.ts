@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * What a run asks of a scheduler, checked before anything is laid out.
+ * The options of a run, checked before a schedule is laid out.
  *
  * @module
  */
@@ -10,52 +10,52 @@ import { InputError } from "../errors/pixstage_error.ts";
 import { ScheduleError } from "./scheduler_error.ts";
 import type { ScheduleOptions } from "./scheduler.ts";
 
-/** Which schedule a run takes, and what else it says. */
+/** The schedule of a run and its other options. */
 export interface RunOptions extends ScheduleOptions {
   /**
-   * How much noise DDIM and TCD add at each step, from 0 (none) to 1 (DDIM: as much as DDPM).
+   * The amount of noise that DDIM and TCD add at each step, from 0 (none) to 1 (for DDIM, as much as DDPM).
    *
    * @default {0}
    */
   readonly eta?: number | undefined;
-  /** How far noise levels are shifted up, for a scheduler with `use_dynamic_shifting`. */
+  /** The shift of noise levels, for a scheduler with `use_dynamic_shifting`. */
   readonly mu?: number | undefined;
 }
 
-/** What a scheduler can take besides a number of steps. */
+/** The run options that a scheduler accepts in addition to a number of steps. */
 export interface RunSupport {
-  /** Whether it takes timesteps. */
+  /** Whether it accepts timesteps. */
   readonly timesteps?: boolean;
-  /** Whether it takes sigmas. */
+  /** Whether it accepts sigmas. */
   readonly sigmas?: boolean;
-  /** Whether it takes eta. */
+  /** Whether it accepts eta. */
   readonly eta?: boolean;
-  /** Whether it takes mu, where its options ask for it. */
+  /** Whether it accepts mu, provided that its options enable the shift. */
   readonly mu?: boolean;
 }
 
 /**
- * Checks what a run asks for. Timesteps or sigmas say how many steps there are; `steps` is ignored beside them.
+ * Checks the options of a run. Timesteps or sigmas determine the number of steps; `steps` is then ignored.
  *
- * @param name The scheduler, for errors.
- * @param support What it can take.
- * @param run What is asked for.
- * @throws {ScheduleError} if there is neither a number of steps nor timesteps nor sigmas, or both of the latter, or what
- * the scheduler does not take.
- * @throws {InputError} if a number is out of range, or a list does not fall.
+ * @param name The scheduler's name, for error messages.
+ * @param support The run options that the scheduler accepts.
+ * @param run The requested run.
+ * @throws {ScheduleError} if the run has no steps, timesteps or sigmas, if it has both timesteps and sigmas,
+ * or if it has an option that the scheduler does not accept.
+ * @throws {InputError} if a number is out of range, or if a list does not fall.
  */
 export function checkRun(name: string, support: RunSupport, run: RunOptions): void {
   const { steps, timesteps, sigmas, eta, mu } = run;
   if (timesteps && sigmas) {
     throw new ScheduleError(
-      `Cannot lay out ${name} as it takes either timesteps or sigmas: current value has both`,
+      `Cannot lay out ${name} with both timesteps and sigmas: give one of them`,
       "sigmas",
     );
   }
   for (const [what, list] of [["timesteps", timesteps], ["sigmas", sigmas]] as const) {
     if (!list) continue;
     if (!support[what]) {
-      throw new ScheduleError(`Cannot lay out ${name} as it takes no ${what}: give steps`, what);
+      throw new ScheduleError(`Cannot lay out ${name} as it accepts no ${what}: give steps`, what);
     }
     checkFalling(name, what, list);
   }
@@ -68,15 +68,15 @@ export function checkRun(name: string, support: RunSupport, run: RunOptions): vo
     );
   }
   if (eta && !support.eta) {
-    throw new ScheduleError(`Cannot lay out ${name} as it takes no eta: current value is ${eta}`, "eta");
+    throw new ScheduleError(`Cannot lay out ${name} as it accepts no eta: current value is ${eta}`, "eta");
   }
   if (mu !== undefined && (!support.mu || !Number.isFinite(mu))) {
-    const fault = support.mu ? "mu must be finite" : "it takes mu only with use_dynamic_shifting";
+    const fault = support.mu ? "mu must be finite" : "it accepts mu only with use_dynamic_shifting";
     throw new ScheduleError(`Cannot lay out ${name} as ${fault}: current value is ${mu}`, "mu");
   }
 }
 
-/** The number of steps of a run without timesteps or sigmas, checked. */
+/** Returns the checked number of steps of a run without timesteps or sigmas. */
 export function stepsOf(run: RunOptions, trainingTimesteps: number): number {
   const steps = run.steps!;
   if (steps > trainingTimesteps) {
@@ -89,16 +89,16 @@ export function stepsOf(run: RunOptions, trainingTimesteps: number): number {
   return steps;
 }
 
-/** Which timesteps a scheduler takes. */
+/** The timesteps that a scheduler accepts. */
 export interface TimestepSupport {
   /**
-   * Whether they must be whole.
+   * Whether timesteps must be integers.
    *
    * @default {true}
    */
   readonly integers?: boolean;
   /**
-   * Whether they may lie beyond training, where the noise level is that of the last timestep.
+   * Whether timesteps can exceed those of training; the noise level there is that of the last timestep.
    *
    * @default {false}
    */
@@ -106,10 +106,10 @@ export interface TimestepSupport {
 }
 
 /**
- * Checks timesteps against training.
+ * Checks that timesteps are within those of training.
  *
  * @returns The timesteps.
- * @throws {InputError} if one is no integer, where integers are asked for, or lies outside of training.
+ * @throws {InputError} if a timestep lies outside of training, or is not an integer although it must be.
  */
 export function withinTraining(
   timesteps: readonly number[],
@@ -163,9 +163,9 @@ function checkFalling(name: string, what: string, list: readonly number[]): void
 }
 
 /**
- * The run's own shift, where the options ask for it.
+ * Returns the run's own shift if the options enable it.
  *
- * @throws {ScheduleError} if it is asked for and not given.
+ * @throws {ScheduleError} if the options enable it and the run does not have it.
  */
 export function muOf(name: string, isAskedFor: boolean, { mu }: RunOptions): number | undefined {
   if (!isAskedFor) return undefined;

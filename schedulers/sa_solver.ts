@@ -1,10 +1,10 @@
 // This module is browser compatible.
 
 /**
- * SA-Solver: a stochastic Adams method, which predicts each step from earlier ones and corrects it at the next.
+ * SA-Solver: a stochastic Adams method that predicts each step from earlier ones and corrects it at the next.
  *
- * Sources: Xue et al. 2023, "SA-Solver: Stochastic Adams Solver for Fast Sampling of Diffusion Models", algorithm 1;
- * diffusers `schedulers/scheduling_sasolver.py`.
+ * Sources: Xue et al. 2023, "SA-Solver: Stochastic Adams Solver for Fast Sampling of Diffusion Models",
+ * algorithm 1; diffusers `schedulers/scheduling_sasolver.py`.
  *
  * @module
  */
@@ -35,7 +35,7 @@ import { intervalTimesteps, spacingOptions } from "./timestep_spacing.ts";
 import { timestepsAboveLambda, trainingSchedule } from "./training_schedule.ts";
 
 const NAME = "SASolverScheduler";
-/** The training timesteps, of a thousand, at which steps add noise. */
+/** The range of training timesteps, out of a thousand, in which steps add noise. */
 const NOISY = { from: 200, to: 800 };
 
 const options = z
@@ -55,7 +55,7 @@ const options = z
     use_flow_sigmas: z.boolean().nullable().default(false),
     flow_shift: z.number().gt(0).nullable().default(1),
     lambda_min_clipped: lambdaMinOption,
-    /** A learned variance never reaches the scheduler: PixArt's pipelines drop it. */
+    /** PixArt's pipelines drop a learned variance, so no scheduler ever sees one. */
     variance_type: z.enum(["learned", "learned_range"]).nullable().default(null),
     ...spacingOptions,
   })
@@ -71,21 +71,21 @@ const options = z
 
 type Config = z.output<typeof options>;
 
-/** Which step is taken. */
+/** The inputs of one Adams step. */
 interface AdamsStep {
-  /** The call at whose level it starts. */
+  /** The call whose level is the start of the step. */
   readonly index: number;
-  /** The sample there. */
+  /** The sample at the start. */
   readonly sample: Float32Array;
-  /** The noise that it adds. */
+  /** The noise that the step adds. */
   readonly noise: Float32Array;
-  /** The call of the newest prediction: that of the start, or for a corrector that of the end. */
+  /** The call of the newest prediction: the start of the step, or its end for a corrector. */
   readonly newest: number;
-  /** Predictions, newest first: as many as the order. */
+  /** Predictions, newest first; as many as the order. */
   readonly predictions: readonly Float32Array[];
 }
 
-/** SA-Solver, of orders 1 to 4. */
+/** The SA-Solver sampler, of orders 1 to 4. */
 export class SASolverScheduler extends OrderedScheduler {
   readonly name = NAME;
   readonly #config: Config;
@@ -94,7 +94,7 @@ export class SASolverScheduler extends OrderedScheduler {
   readonly #history: MultistepHistory;
   #last: { readonly sample: Float32Array; readonly noise: Float32Array } | undefined;
 
-  /** @param config Its options, parsed. @param run What to lay out. */
+  /** @param config The parsed options. @param run The run to lay out. */
   constructor(config: Config, run: RunOptions) {
     const training = trainingSchedule(config);
     const { timesteps, sigmas } = solverSchedule({ ...config, use_dynamic_shifting: false }, training, {
@@ -161,7 +161,7 @@ export class SASolverScheduler extends OrderedScheduler {
     return this.#config.algorithm_type === "data_prediction";
   }
 
-  /** Takes the last step again, now that the prediction at its end is known. */
+  /** Repeats the previous step now that the prediction at its end is known. */
   #correct(index: number, prediction: Float32Array): Float32Array | undefined {
     if (!this.#last) return undefined;
     const { corrector_order: order, lower_order_final: lowers } = this.#config;
@@ -211,7 +211,7 @@ export class SASolverScheduler extends OrderedScheduler {
   }
 }
 
-/** What the library knows of SASolverScheduler. */
+/** The definition of `SASolverScheduler`. */
 export const saSolver: SchedulerDefinition = defineScheduler({
   name: NAME,
   shortNames: { sa_solver: {} },

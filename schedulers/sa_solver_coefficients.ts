@@ -3,31 +3,31 @@
 /**
  * The weights of predictions in a stochastic Adams step: integrals of the polynomials through them.
  *
- * Sources: Xue et al. 2023, "SA-Solver: Stochastic Adams Solver for Fast Sampling of Diffusion Models", section 4; diffusers
- * `get_coefficients_fn` of `schedulers/scheduling_sasolver.py`.
+ * Sources: Xue et al. 2023, "SA-Solver: Stochastic Adams Solver for Fast Sampling of Diffusion Models",
+ * section 4; diffusers `get_coefficients_fn` of `schedulers/scheduling_sasolver.py`.
  *
  * @module
  */
 
 import { exp32, f32 } from "./float32.ts";
 
-/** Between which levels a step goes, as halves of the log-SNR in float32. */
+/** The levels of a step as half log-SNR in float32. */
 export interface AdamsInterval {
-  /** Where it starts. */
+  /** The level at which the step starts. */
   readonly from: number;
-  /** Where it ends. */
+  /** The level at which the step ends. */
   readonly to: number;
-  /** The levels of the predictions, newest first: as many as the order. */
+  /** The levels of the predictions, newest first; as many as the order. */
   readonly nodes: readonly number[];
-  /** How much noise is added: 0 for none, 1 for as much as the reversed diffusion has. */
+  /** The amount of added noise: 0 for none, 1 for as much as the reversed diffusion adds. */
   readonly tau: number;
-  /** Whether predictions are of the clean sample; of the noise otherwise. */
+  /** Whether predictions are of the clean sample; otherwise they are of the noise. */
   readonly predictsClean: boolean;
 }
 
 /**
- * A weight for each prediction. Rounded to float32 after every operation in the reference's order: the coefficients of
- * the polynomials are ill-conditioned, and another order gives other digits.
+ * Returns a weight for each prediction. Every operation is rounded to float32 in the reference's order: the
+ * coefficients of the polynomials are ill-conditioned, so another order yields other digits.
  */
 export function adamsCoefficients({ from, to, nodes, tau, predictsClean }: AdamsInterval): number[] {
   const integral = (power: number): number =>
@@ -41,8 +41,8 @@ export function adamsCoefficients({ from, to, nodes, tau, predictsClean }: Adams
 }
 
 /**
- * What the second order adds to the newest weight of a predictor and takes from the other, so that steps of any size
- * keep the paper's order.
+ * Returns the term that the second order adds to a predictor's newest weight and subtracts from the other
+ * one; steps of any size then keep the paper's order.
  */
 export function predictorRefinement({ from, to, tau, nodes }: AdamsInterval): number {
   const [h, scale] = [f32(to - from), 1 + tau ** 2];
@@ -50,19 +50,21 @@ export function predictorRefinement({ from, to, tau, nodes }: AdamsInterval): nu
   return f32(f32(exp32(f32(scale * to)) * excess) / f32(from - nodes[1]!));
 }
 
-/** The same for a corrector. */
+/** Returns the same term for a corrector. */
 export function correctorRefinement({ from, to, tau }: AdamsInterval): number {
   const [h, scale] = [f32(to - from), 1 + tau ** 2];
   const excess = f32(f32(h / 2) - f32(exponentialExcess(h, scale) / f32(scale ** 2 * h)));
   return f32(exp32(f32(scale * to)) * excess);
 }
 
-/** h - 1 + exp(-h), h scaled. */
+/** Returns h - 1 + exp(-h) for a scaled h. */
 function exponentialExcess(h: number, scale: number): number {
   return f32(f32(f32(h * scale) - 1) + exp32(f32(scale * -h)));
 }
 
-/** The polynomial that is 1 at a node and 0 at the others, highest power first. */
+/**
+ * Returns the coefficients of the polynomial that is 1 at a node and 0 at the others, highest power first.
+ */
 function lagrangeBasis(nodes: readonly number[], one: number): number[] {
   const others = nodes.filter((_, index) => index !== one);
   const divisor = others.map((node) => f32(nodes[one]! - node)).reduce(
@@ -87,7 +89,7 @@ function lagrangeBasis(nodes: readonly number[], one: number): number[] {
   }
 }
 
-/** The integral of exp(scale x) xⁿ, in units of the noise. */
+/** Returns the integral of exp(scale x) xⁿ, in units of the noise. */
 function growingIntegral(power: number, from: number, to: number, scale: number): number {
   const [start, end] = [f32(scale * from), f32(scale * to)];
   const decay = exp32(-f32(end - start));
@@ -95,13 +97,16 @@ function growingIntegral(power: number, from: number, to: number, scale: number)
   return f32(f32(exp32(end) * difference) / scale ** (power + 1));
 }
 
-/** The integral of exp(-x) xⁿ. */
+/** Returns the integral of exp(-x) xⁿ. */
 function fallingIntegral(power: number, from: number, to: number): number {
   const growth = exp32(f32(to - from));
   return f32(exp32(-to) * f32(f32(byParts(power, from, 1) * growth) - byParts(power, to, 1)));
 }
 
-/** What integration by parts leaves beside the exponential: xⁿ, n xⁿ⁻¹ and so on, with changing signs where `sign` is -1. */
+/**
+ * Returns the factor of the exponential after integration by parts: xⁿ, n xⁿ⁻¹ and so on, with alternating
+ * signs if `sign` is -1.
+ */
 function byParts(power: number, x: number, sign: 1 | -1): number {
   const square = f32(x * x);
   switch (power) {

@@ -1,36 +1,36 @@
 // This module is browser compatible.
 
 /**
- * What every scheduler is: a noise schedule laid out for one run, and the step along it. Arrays are flat float32 of any
- * shape, as every operation is elementwise.
+ * The interface of every scheduler: a noise schedule for one run, and the step along it. Arrays are flat
+ * float32 of any shape, because every operation is elementwise.
  *
  * @module
  */
 
 import type { JsonObject } from "../artifacts/artifact.ts";
 
-/** Draws as many standard normal values as `count` says, from the image's own generator. */
+/** Draws `count` standard normal values from the image's own generator. */
 export type DrawNoise = (count: number) => Float32Array;
 
-/** Which schedule a run takes: a number of steps, or the timesteps or sigmas themselves. */
+/** The schedule of a run: a number of steps, or the timesteps or sigmas themselves. */
 export interface ScheduleOptions {
   /** Number of denoising steps. */
   readonly steps?: number | undefined;
-  /** Custom timesteps, falling. */
+  /** Custom timesteps in falling order. */
   readonly timesteps?: readonly number[] | undefined;
-  /** Custom sigmas, falling, the last one 0. */
+  /** Custom sigmas in falling order; the last one is 0. */
   readonly sigmas?: readonly number[] | undefined;
 }
 
-/** What a step gives. */
+/** The result of a step. */
 export interface StepResult {
   /** The sample at the next timestep. */
   readonly sample: Float32Array;
-  /** The denoised sample as predicted at this step, where the scheduler computes one. */
+  /** The denoised sample as predicted at this step, if the scheduler computes one. */
   readonly predictedOriginal?: Float32Array;
 }
 
-/** All that a scheduler remembers between steps: enough to go on in another process. */
+/** The complete state of a scheduler between steps: enough to continue in another process. */
 export interface SchedulerState {
   /** Scalars: step index, orders, counters. */
   readonly values: JsonObject;
@@ -38,47 +38,54 @@ export interface SchedulerState {
   readonly arrays: Readonly<Record<string, Float32Array>>;
 }
 
-/** A scheduler laid out for one run of one image (or one batch that is treated as one array). */
+/** A scheduler for one run of one image (or of one batch that is treated as one array). */
 export interface Scheduler {
-  /** diffusers' class name: `DPMSolverMultistepScheduler`. */
+  /** The class name in diffusers, such as `DPMSolverMultistepScheduler`. */
   readonly name: string;
-  /** The timestep handed to the model at each call; longer than the steps where a step takes two calls. */
+  /** The timestep passed to the model at each call; more entries than steps if a step takes two calls. */
   readonly timesteps: readonly number[];
-  /** The sigmas, where the scheduler has them; one longer than the steps. */
+  /** The sigmas, if the scheduler has them; one more than there are steps. */
   readonly sigmas?: readonly number[] | undefined;
-  /** What initial noise is multiplied by. */
+  /** The factor by which initial noise is multiplied. */
   readonly initNoiseSigma: number;
-  /** Calls of the model that a step takes; 1 if left out. */
+  /**
+   * The number of model calls per step.
+   *
+   * @default {1}
+   */
   readonly order?: number;
-  /** The sample as the model wants it at call `index`. Returns `sample` itself where there is nothing to scale. */
+  /**
+   * Scales the sample to the model's input at call `index`. Returns `sample` itself if no scaling is needed.
+   */
   scaleModelInput(sample: Float32Array, index: number): Float32Array;
   /**
-   * Lets the run begin in the middle of its schedule, with nothing to look back on, as one that starts from a picture
-   * does: diffusers' `set_begin_index`. A scheduler without it begins at its beginning alone.
+   * Starts the run in the middle of its schedule, without a history, as image-to-image runs do: diffusers'
+   * `set_begin_index`. A scheduler without this method can only begin at its first call.
    *
    * @param index The first call.
-   * @throws {InputError} if it cannot begin there.
+   * @throws {InputError} if the run cannot begin there.
    */
   begin?(index: number): void;
   /**
-   * One step along the schedule. Calls come in order, `index` from 0 or from where the run begins.
+   * Takes one step along the schedule. Calls come in order, with `index` from 0 or from where the run begins.
    *
-   * @param modelOutput What the model predicts at `timesteps[index]`, guidance applied; not changed.
-   * @param index Which call this is.
-   * @param sample The sample at `timesteps[index]`, not scaled; not changed.
+   * @param modelOutput The model's prediction at `timesteps[index]` after guidance; not changed.
+   * @param index The index of the call.
+   * @param sample The unscaled sample at `timesteps[index]`; not changed.
    * @param draw Draws the noise that a stochastic scheduler adds.
    */
   step(modelOutput: Float32Array, index: number, sample: Float32Array, draw: DrawNoise): StepResult;
   /**
-   * A clean sample brought to the noise of a timestep: where a run that starts from a picture begins.
+   * Adds noise to a clean sample up to the noise level of a timestep; image-to-image runs start there.
    *
    * @param original The clean sample; not changed.
    * @param noise Standard normal noise of the same length; not changed.
-   * @param timestep One of `timesteps`: of equal ones that of the next call, or of the first one after it.
+   * @param timestep One of `timesteps`. Among equal ones, the next call is meant, or else the first one after
+   * it.
    */
   addNoise(original: Float32Array, noise: Float32Array, timestep: number): Float32Array;
-  /** What it remembers, to be saved. Arrays are not copied. */
+  /** Returns the state to be saved. Arrays are not copied. */
   state(): SchedulerState;
-  /** Goes on from a saved state. */
+  /** Continues from a saved state. */
   restore(state: SchedulerState): void;
 }

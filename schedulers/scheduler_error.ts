@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * What can be wrong with a scheduler's name, its options, or what a run asks of it.
+ * Errors in a scheduler's name, in its options, and in the options of a run.
  *
  * @module
  */
@@ -10,25 +10,23 @@ import { distance } from "fastest-levenshtein";
 import { PixstageError } from "../errors/pixstage_error.ts";
 import type { RunOptions } from "./run_options.ts";
 
-/** A name that no scheduler has. */
+/** Thrown if no scheduler has the given name. */
 export class UnknownSchedulerError extends PixstageError<"unknown_scheduler"> {
   override name = "UnknownSchedulerError";
-  /** The name that was given. */
+  /** The unknown name. */
   readonly given: string;
-  /** The name nearest to it. */
+  /** The known name nearest to it. */
   readonly nearest: string;
 
   /**
-   * @param given The name that was given.
-   * @param names Names that there are.
+   * @param given The unknown name.
+   * @param names The known names.
    */
   constructor(given: string, names: readonly string[]) {
     const nearest = nearestOf(given, names);
     super(
       "unknown_scheduler",
-      `Cannot make the scheduler ${
-        JSON.stringify(given)
-      } as there is none of that name: did you mean ${nearest}`,
+      `No scheduler is named ${JSON.stringify(given)}: did you mean ${nearest}`,
       { details: { field: "scheduler", nearest } },
     );
     this.given = given;
@@ -36,20 +34,23 @@ export class UnknownSchedulerError extends PixstageError<"unknown_scheduler"> {
   }
 }
 
-/** A run that a scheduler cannot take: both timesteps and sigmas, or what this one has no use for. */
+/**
+ * Thrown if a scheduler does not support a run: it has both timesteps and sigmas, or an option it does not
+ * accept.
+ */
 export class ScheduleError extends PixstageError<"invalid_schedule"> {
   override name = "ScheduleError";
 
   /**
-   * @param message What the scheduler does not take, and what to give in its place.
-   * @param field The field of the run at fault.
+   * @param message The option that the scheduler does not accept, and what to give instead.
+   * @param field The offending field of the run.
    */
   constructor(message: string, field?: keyof RunOptions) {
     super("invalid_schedule", message, { details: field && { field } });
   }
 }
 
-/** An option that a scheduler does not have, or a value that an option cannot take. */
+/** Thrown for an option that a scheduler does not have, or for a value that an option does not accept. */
 export class SchedulerOptionError extends PixstageError<"invalid_scheduler_option"> {
   override name = "SchedulerOptionError";
   /** The scheduler's name. */
@@ -60,7 +61,7 @@ export class SchedulerOptionError extends PixstageError<"invalid_scheduler_optio
   /**
    * @param scheduler The scheduler's name.
    * @param option The option's name.
-   * @param message What is wrong.
+   * @param message What is wrong, as a clause.
    */
   constructor(scheduler: string, option: string, message: string) {
     super("invalid_scheduler_option", `Cannot configure ${scheduler} as ${message}`, {
@@ -70,7 +71,7 @@ export class SchedulerOptionError extends PixstageError<"invalid_scheduler_optio
     this.option = option;
   }
 
-  /** An option that the scheduler does not have. */
+  /** Creates the error for an option that the scheduler does not have. */
   static unknown(scheduler: string, option: string, options: readonly string[]): SchedulerOptionError {
     const nearest = nearestOf(option, options);
     return new SchedulerOptionError(
@@ -81,7 +82,7 @@ export class SchedulerOptionError extends PixstageError<"invalid_scheduler_optio
   }
 }
 
-/** The name that needs the fewest changes, letter case aside. */
+/** Returns the name with the smallest edit distance, ignoring letter case. */
 function nearestOf(given: string, names: readonly string[]): string {
   const far = (name: string): number => distance(given.toLowerCase(), name.toLowerCase());
   return names.reduce((nearest, name) => far(name) < far(nearest) ? name : nearest);

@@ -1,10 +1,10 @@
 // This module is browser compatible.
 
 /**
- * Which noise levels a run visits, where they are spaced by sigma and not by timestep.
+ * The noise levels of a run that are spaced by sigma instead of by timestep.
  *
- * Sources: Karras et al. 2022, equation 5; Lu et al. 2022 (uniform log-SNR); Lee et al. 2024, "Beta Sampling is All You
- * Need"; diffusers `schedulers/scheduling_dpmsolver_multistep.py`.
+ * Sources: Karras et al. 2022, equation 5; Lu et al. 2022 (uniform log-SNR); Lee et al. 2024, "Beta Sampling
+ * is All You Need"; diffusers `schedulers/scheduling_dpmsolver_multistep.py`.
  *
  * @module
  */
@@ -16,20 +16,20 @@ import { numpyLog32 } from "./numpy_log.ts";
 import { linspace } from "./ranges.ts";
 import { symmetricBetaQuantile } from "./beta_distribution.ts";
 
-/** How steeply Karras' sigmas fall. */
+/** The exponent that determines how steeply Karras' sigmas fall. */
 const RHO = 7;
 /** Both parameters of the beta distribution that sigmas are drawn from. */
 const BETA_SHAPE = 0.6;
 const SMALLEST_SIGMA = 1e-10;
 
-/** The options that ask for a spacing by sigma. */
+/** The options that select a spacing by sigma. */
 export const sigmaSpacingOptions = {
   use_karras_sigmas: z.boolean().nullable().default(false),
   use_exponential_sigmas: z.boolean().nullable().default(false),
   use_beta_sigmas: z.boolean().nullable().default(false),
 };
 
-/** Which spacing by sigma is asked for; one of them at the most. */
+/** The selected spacing by sigma; at most one is on. */
 export interface SigmaSpacingConfig {
   /** Karras et al.: even in sigma^(1/7). */
   readonly use_karras_sigmas: boolean | null;
@@ -43,33 +43,33 @@ export interface SigmaSpacingConfig {
   readonly sigma_max?: number | null;
 }
 
-/** Names of the spacings asked for. */
+/** Returns the names of the selected spacings. */
 export function sigmaSpacingsIn(config: SigmaSpacingConfig): string[] {
   const names = ["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"] as const;
   return names.filter((name) => config[name]);
 }
 
-/** Says what is wrong where more than one spacing is asked for. */
+/** Adds an issue if more than one spacing is selected. */
 export function checkOneSigmaSpacing(config: SigmaSpacingConfig, context: z.RefinementCtx): void {
   const asked = sigmaSpacingsIn(config);
   if (asked.length < 2) return;
   context.addIssue({
     code: "custom",
     path: [asked[1]!],
-    message: `must be off where ${asked[0]} is on`,
+    message: `must be off when ${asked[0]} is on`,
     input: true,
   });
 }
 
 /**
- * Sigmas spaced as the options ask, falling, in float64.
+ * Returns sigmas spaced as the options select, falling, in float64.
  *
- * @param config Which spacing, and its ends.
- * @param high The highest sigma, where the options do not say.
- * @param low The lowest sigma, where the options do not say.
- * @param steps How many there are.
- * @returns `undefined` where no such spacing is asked for.
- * @throws {InputError} if an end is one that the spacing has no room for.
+ * @param config The selected spacing and its ends.
+ * @param high The highest sigma if the options have none.
+ * @param low The lowest sigma if the options have none.
+ * @param steps The number of sigmas.
+ * @returns The sigmas, or `undefined` if no such spacing is selected.
+ * @throws {InputError} if the spacing does not allow one of the ends.
  */
 export function spacedSigmas(
   config: SigmaSpacingConfig,
@@ -81,7 +81,7 @@ export function spacedSigmas(
   const min = config.sigma_min ?? low;
   const [spacing] = sigmaSpacingsIn(config);
   const lowest = Math.min(max, min);
-  // Roots and logarithms have no room below 0; quantiles do.
+  // Roots and logarithms are undefined below 0; quantiles are not.
   if ((config.use_karras_sigmas && lowest < 0) || (config.use_exponential_sigmas && lowest <= 0)) {
     throw new InputError(
       "invalid_schedule",
@@ -101,17 +101,17 @@ export function spacedSigmas(
   return linspace(0, 1, steps).map((ramp) => min + symmetricBetaQuantile(1 - ramp, BETA_SHAPE) * (max - min));
 }
 
-/** Sigmas spaced evenly in log-SNR from the highest of training to the lowest, in float64. */
+/** Returns sigmas spaced evenly in log-SNR from the highest to the lowest of training, in float64. */
 export function uniformLogSnrSigmas(logSigmas: Float32Array, steps: number): number[] {
   const [first, last] = [logSigmas[logSigmas.length - 1]!, logSigmas[0]!];
   return linspace(0, 1, steps).map((ramp) => Math.exp(first + ramp * (last - first)));
 }
 
 /**
- * The fractional training timestep at which training has the noise level `sigma`.
+ * Returns the fractional training timestep whose noise level is `sigma`.
  *
  * @param sigma A noise level, in float64.
- * @param logSigmas Logarithms of the sigmas of training, rising.
+ * @param logSigmas Logarithms of the training sigmas, rising.
  */
 export function timestepOfSigma(sigma: number, logSigmas: Float32Array): number {
   const logSigma = Math.log(Math.max(sigma, SMALLEST_SIGMA));
@@ -121,7 +121,7 @@ export function timestepOfSigma(sigma: number, logSigmas: Float32Array): number 
   return (1 - weight) * below + weight * (below + 1);
 }
 
-/** The same for a noise level in float32, which is then reckoned in float32. */
+/** Does the same for a float32 noise level, computed in float32. */
 export function timestepOfSigma32(sigma: number, logSigmas: Float32Array): number {
   const logSigma = numpyLog32(Math.max(sigma, f32(SMALLEST_SIGMA)));
   const below = indexBelow(logSigma, logSigmas);
@@ -130,7 +130,10 @@ export function timestepOfSigma32(sigma: number, logSigmas: Float32Array): numbe
   return f32(1 - weight) * below + weight * (below + 1);
 }
 
-/** The last training timestep but one that is not above; searched from the end, as the last sigma need not be the highest. */
+/**
+ * Returns the last timestep but one whose level is not above; searches from the end, as the last sigma can be
+ * lower.
+ */
 function indexBelow(logSigma: number, logSigmas: Float32Array): number {
   let below = logSigmas.length - 1;
   while (below > 0 && logSigmas[below]! > logSigma) below--;

@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * The options and the levels of the schedulers that walk from one noise level of training to the next, without custom
- * timesteps: LMS, KDPM2.
+ * The options and levels of the schedulers that go from one training noise level to the next and accept no
+ * custom timesteps: LMS and KDPM2.
  *
  * Source: diffusers `set_timesteps` of `scheduling_lms_discrete.py` and `scheduling_k_dpm_2_discrete.py`.
  *
@@ -18,15 +18,15 @@ import { type SpacingConfig, spacingOptions, spreadTimesteps } from "./timestep_
 import type { TrainingSchedule } from "./training_schedule.ts";
 import { sigmasOfTimesteps, type UnscaledSchedule, unscaledSchedule } from "./unscaled_schedule.ts";
 
-/** The options that say how levels are spaced. */
+/** The options that determine how levels are spaced. */
 export const sigmaWalkOptions = { ...betaOptions, ...sigmaSpacingOptions, ...spacingOptions };
 
 /**
- * The timesteps of a run and their noise levels, without the 0 where it ends.
+ * Returns the timesteps of a run and their noise levels, without the final 0.
  *
  * @param config How levels are spaced.
  * @param training The noise levels of training.
- * @param run How many steps there are.
+ * @param run The number of steps.
  */
 export function sigmaWalk(
   config: SpacingConfig & SigmaSpacingConfig,

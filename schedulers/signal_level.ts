@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * How much signal and noise a sample holds at a noise level.
+ * The amounts of signal and noise in a sample at a noise level.
  *
  * Source: Lu et al. 2022, "DPM-Solver", section 2; diffusers `_sigma_to_alpha_sigma_t`.
  *
@@ -10,21 +10,21 @@
 
 import { f32, log32, sqrt32 } from "./float32.ts";
 
-/** A sample is `alpha` times the clean sample plus `sigma` times noise; all float32. */
+/** The composition of a sample: `alpha` times the clean sample plus `sigma` times noise; all float32. */
 export interface SignalLevel {
-  /** Weight of the clean sample. */
+  /** The weight of the clean sample. */
   readonly alpha: number;
-  /** Weight of the noise. */
+  /** The weight of the noise. */
   readonly sigma: number;
   /** Half the log-SNR, log(alpha / sigma). */
   readonly lambda: number;
 }
 
 /**
- * The weights of signal and noise at a noise level.
+ * Returns the weights of signal and noise at a noise level.
  *
- * @param sigma Noise relative to the signal, or the share of noise in a flow.
- * @param isFlow Whether it is the latter.
+ * @param sigma The noise relative to the signal, or the share of noise in a flow.
+ * @param isFlow Whether `sigma` is the share of noise in a flow.
  */
 export function signalLevel(sigma: number, isFlow: boolean): SignalLevel {
   const alpha = isFlow ? f32(1 - sigma) : f32(1 / sqrt32(f32(f32(sigma * sigma) + 1)));
@@ -32,7 +32,9 @@ export function signalLevel(sigma: number, isFlow: boolean): SignalLevel {
   return { alpha, sigma: noise, lambda: f32(log32(alpha) - log32(noise)) };
 }
 
-/** The weights of signal and noise where `product` of the signal's variance is left, as training adds noise. */
+/**
+ * Returns the weights of signal and noise if training leaves the share `product` of the signal's variance.
+ */
 export function trainingLevel(product: number): Pick<SignalLevel, "alpha" | "sigma"> {
   return { alpha: sqrt32(product), sigma: sqrt32(f32(1 - product)) };
 }

@@ -15,15 +15,15 @@ import { ScheduleError } from "./scheduler_error.ts";
 import { type SigmaSpacingConfig, sigmaSpacingOptions, sigmaSpacingsIn } from "./sigma_spacing.ts";
 import { thresholdingOptions } from "./thresholding.ts";
 
-/** What the model predicts. */
+/** The type of the model's prediction. */
 export const predictionOption = z.enum(["epsilon", "sample", "v_prediction", "flow_prediction"]).default(
   "epsilon",
 );
 
-/** What the model predicts, for schedulers that know no flow. */
+/** The type of the model's prediction, for schedulers that do not support flows. */
 export const diffusionPredictionOption = z.enum(["epsilon", "sample", "v_prediction"]).default("epsilon");
 
-/** Where the last step leads. */
+/** The noise level at which the last step ends. */
 export const finalSigmasOption = z.enum(["zero", "sigma_min"]).default("zero");
 
 /** The options of every exponential solver. */
@@ -36,7 +36,7 @@ export const solverOptions = {
   ...flowOptions,
 };
 
-/** A bound that JSON may have lost: minus infinity is written `null`, or as text. */
+/** A bound that JSON cannot express: minus infinity is written as `null` or as text. */
 export const lambdaMinOption = z
   .custom<number | string | null>(
     (value) => value === null || value === "-Infinity" || typeof value === "number" && !Number.isNaN(value),
@@ -46,9 +46,9 @@ export const lambdaMinOption = z
   .transform((value) => typeof value === "number" ? value : -Infinity);
 
 /**
- * An option whose values in other schedulers' configurations count as the default.
+ * Returns an option for which values from other schedulers' configurations count as the default.
  *
- * @param values The values that there are, the default first.
+ * @param values The supported values, the default first.
  * @param foreign Values of other schedulers.
  */
 export function optionAmongForeign<const Value extends string>(
@@ -64,9 +64,9 @@ export function optionAmongForeign<const Value extends string>(
 }
 
 /**
- * Refuses timesteps where sigmas are spaced by themselves.
+ * Refuses custom timesteps if an option determines the spacing of sigmas.
  *
- * @throws {ScheduleError} if such a spacing is asked for.
+ * @throws {ScheduleError} if such an option is on.
  */
 export function checkTimestepsAreFree(
   name: string,
@@ -85,7 +85,7 @@ export function checkTimestepsAreFree(
   );
 }
 
-/** Says what is wrong where DPM-Solver's options do not go together. */
+/** Adds an issue for each DPM-Solver option that contradicts `algorithm_type`. */
 export function checkDpmAlgorithm(
   config: {
     readonly algorithm_type: DpmAlgorithm;

@@ -3,8 +3,8 @@
 /**
  * The timesteps and noise levels of the exponential solvers.
  *
- * Source: diffusers `set_timesteps` of `scheduling_dpmsolver_multistep.py`, `scheduling_dpmsolver_singlestep.py`,
- * `scheduling_deis_multistep.py` and `scheduling_unipc_multistep.py`.
+ * Source: diffusers `set_timesteps` of `scheduling_dpmsolver_multistep.py`,
+ * `scheduling_dpmsolver_singlestep.py`, `scheduling_deis_multistep.py` and `scheduling_unipc_multistep.py`.
  *
  * @module
  */
@@ -20,40 +20,40 @@ import {
 } from "./sigma_spacing.ts";
 import type { TrainingSchedule } from "./training_schedule.ts";
 
-/** What is needed to lay out a solver's noise levels. */
+/** The options that determine a solver's noise levels. */
 export interface SolverScheduleConfig extends SigmaSpacingConfig, FlowConfig {
-  /** Whether noise levels are even in log-SNR. */
+  /** Whether noise levels are spaced evenly in log-SNR. */
   readonly use_lu_lambdas?: boolean | null;
-  /** Whether the sample is walked along a flow. */
+  /** Whether the solver follows a flow. */
   readonly use_flow_sigmas: boolean | null;
 }
 
-/** Where a run goes. */
+/** The schedule of a run. */
 export interface SolverSchedule {
   /** Integer timesteps. */
   readonly timesteps: number[];
-  /** The noise level of each, float32. */
+  /** The noise level of each timestep, float32. */
   readonly sigmas: number[];
 }
 
-/** How a run is laid out. */
+/** The run to lay out. */
 export interface SolverRun {
-  /** Timesteps spaced evenly, for where noise levels follow from them. */
+  /** Evenly spaced timesteps, for noise levels that follow from timesteps. */
   readonly timesteps: readonly number[];
-  /** Number of noise levels, where they are spaced by themselves. */
+  /** Number of noise levels, for noise levels that are spaced on their own. */
   readonly steps: number;
-  /** How far a flow's noise levels are shifted. */
+  /** The shift of a flow's noise levels. */
   readonly mu: number | undefined;
-  /** Whether timesteps of Karras' and Lu's noise levels are cut and not rounded. */
+  /** Whether the timesteps of Karras' and Lu's noise levels are truncated instead of rounded. */
   readonly cut?: boolean;
 }
 
 /**
- * Lays out the noise levels of a run but the last one, where the last step leads.
+ * Lays out the noise levels of a run, except the level at which the last step ends.
  *
  * @param config How noise levels are spaced.
  * @param training The noise levels of training.
- * @param run What is laid out.
+ * @param run The run to lay out.
  */
 export function solverSchedule(
   config: SolverScheduleConfig,

@@ -1,11 +1,11 @@
 // This module is browser compatible.
 
 /**
- * Sampling of a trajectory consistency model: every step predicts a less noisy sample and noises it up to the next
- * timestep.
+ * Sampling of a trajectory consistency model: every step predicts a less noisy sample and adds noise up to
+ * the next timestep.
  *
- * Sources: Zheng et al. 2024, "Trajectory Consistency Distillation", algorithm 4 (strategic stochastic sampling);
- * diffusers `schedulers/scheduling_tcd.py`.
+ * Sources: Zheng et al. 2024, "Trajectory Consistency Distillation", algorithm 4 (strategic stochastic
+ * sampling); diffusers `schedulers/scheduling_tcd.py`.
  *
  * @module
  */
@@ -39,8 +39,8 @@ const options = z.object({
 type Config = z.output<typeof options>;
 
 /**
- * Sampling of a trajectory consistency model. `predictedOriginal` is the sample predicted at the less noisy timestep,
- * as in the reference: clean at the last step alone.
+ * The trajectory consistency sampler. `predictedOriginal` is the sample predicted at the less noisy timestep,
+ * as in the reference; it is clean only at the last step.
  */
 export class TCDScheduler extends OrderedScheduler {
   readonly name = NAME;
@@ -48,7 +48,7 @@ export class TCDScheduler extends OrderedScheduler {
   readonly #alphas: Float32Array;
   readonly #eta: number;
 
-  /** @param config Its options, parsed. @param run What to lay out; `eta` is the paper's gamma. */
+  /** @param config The parsed options. @param run The run to lay out; its `eta` is the paper's gamma. */
   constructor(config: Config, run: RunOptions) {
     super({ timesteps: distilledTimesteps(NAME, config, run) });
     this.#config = config;
@@ -81,7 +81,7 @@ export class TCDScheduler extends OrderedScheduler {
   }
 }
 
-/** What the library knows of TCDScheduler. */
+/** The definition of `TCDScheduler`. */
 export const tcd: SchedulerDefinition = defineScheduler({
   name: NAME,
   shortNames: { tcd: {} },

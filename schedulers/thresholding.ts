@@ -24,11 +24,11 @@ export const clippingOptions = {
   clip_sample_range: z.number().gt(0).default(1),
 };
 
-/** How a clean sample is kept within bounds. */
+/** The bounds of a clean sample. */
 export interface BoundsConfig {
-  /** Whether the bound is a quantile of the sample itself. */
+  /** Whether a quantile of the sample itself is the bound. */
   readonly thresholding?: boolean;
-  /** Which quantile. */
+  /** The quantile. */
   readonly dynamic_thresholding_ratio?: number;
   /** The largest bound. */
   readonly sample_max_value?: number;
@@ -39,10 +39,10 @@ export interface BoundsConfig {
 }
 
 /**
- * Brings a clean sample within bounds, in place.
+ * Limits a clean sample to its bounds, in place.
  *
  * @param clean A sample of one image; changed.
- * @param config Which bounds; none by default.
+ * @param config The bounds; none by default.
  * @returns `clean`.
  */
 export function keepWithinBounds(clean: Float32Array, config: BoundsConfig): Float32Array {
@@ -65,7 +65,7 @@ function clip(values: Float32Array, bound: number): void {
   for (let i = 0; i < values.length; i++) values[i] = Math.min(Math.max(values[i]!, -bound), bound);
 }
 
-/** A quantile of absolute values, linear between neighbours, reckoned in float32. */
+/** Returns a quantile of absolute values, linear between neighbours, computed in float32. */
 function quantileOfSize(values: Float32Array, ratio: number): number {
   const sizes = values.map(Math.abs).sort();
   const rank = f32(f32(ratio) * (sizes.length - 1));

@@ -1,10 +1,10 @@
 // This module is browser compatible.
 
 /**
- * Which training timesteps a run visits.
+ * The training timesteps that a run visits.
  *
- * Source: Lin et al. 2023, "Common Diffusion Noise Schedules and Sample Steps are Flawed", table 2; diffusers'
- * `set_timesteps`.
+ * Source: Lin et al. 2023, "Common Diffusion Noise Schedules and Sample Steps are Flawed", table 2;
+ * diffusers' `set_timesteps`.
  *
  * @module
  */
@@ -15,19 +15,19 @@ import { countdown, linspace, roundHalfEven } from "./ranges.ts";
 /** How timesteps are spaced. */
 export type TimestepSpacing = "linspace" | "leading" | "trailing";
 
-/** The options that say how timesteps are spaced. */
+/** The options that determine how timesteps are spaced. */
 export const spacingOptions = {
   timestep_spacing: z.enum(["linspace", "leading", "trailing"]).default("linspace"),
   steps_offset: z.int().min(0).default(0),
 };
 
-/** The same where `leading` is the default. */
+/** The same options with `leading` as the default. */
 export const leadingSpacingOptions = {
   ...spacingOptions,
   timestep_spacing: z.enum(["linspace", "leading", "trailing"]).default("leading"),
 };
 
-/** What is needed to space timesteps. */
+/** The options that determine the spacing of timesteps. */
 export interface SpacingConfig {
   /** Number of training timesteps. */
   readonly num_train_timesteps: number;
@@ -38,8 +38,9 @@ export interface SpacingConfig {
 }
 
 /**
- * Timesteps that reach an end of training, falling: the last timestep under `linspace` and `trailing`, the first under
- * `linspace` and `leading`. Integers, but under `linspace`, where they are float64 and not rounded.
+ * Returns falling timesteps that reach an end of training: the last timestep under `linspace` and `trailing`,
+ * the first under `linspace` and `leading`. They are integers, except under `linspace`, which yields float64
+ * without rounding.
  */
 export function spreadTimesteps(config: SpacingConfig, steps: number): number[] {
   const { num_train_timesteps: count, steps_offset: offset } = config;
@@ -56,12 +57,12 @@ export function spreadTimesteps(config: SpacingConfig, steps: number): number[] 
 }
 
 /**
- * Timesteps of a solver that steps on from the last of them to the clean sample: the ends of `steps` intervals, without
- * the lowest. Integers, falling.
+ * Returns the timesteps of a solver whose last step leads to the clean sample: the ends of `steps` intervals,
+ * except the lowest. They are integers in falling order.
  *
  * @param config How timesteps are spaced.
- * @param steps How many there are; fewer under `trailing` when training is clipped.
- * @param last How many training timesteps are in use, from the first on.
+ * @param steps The number of timesteps; `trailing` returns fewer if training is clipped.
+ * @param last The number of training timesteps in use, counted from the first.
  */
 export function intervalTimesteps(
   config: SpacingConfig,
@@ -80,7 +81,7 @@ export function intervalTimesteps(
   }
 }
 
-/** Counts down from the end of training. What rounds to before the start, by the last digits alone, is left out. */
+/** Counts down from the end of training. Drops values that rounding errors alone put before the start. */
 function trailingTimesteps(last: number, interval: number): number[] {
   return countdown(last, interval).map((end) => roundHalfEven(end) - 1).filter((timestep) => timestep >= 0);
 }

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * The noise levels of training, as the solvers over sigmas see them.
+ * The noise levels of training in the form that sigma-based solvers use.
  *
  * Source: diffusers `schedulers/scheduling_dpmsolver_multistep.py`.
  *
@@ -14,11 +14,11 @@ import { numpyLog32 } from "./numpy_log.ts";
 
 /** Noise levels by training timestep, all float32. */
 export interface TrainingSchedule {
-  /** What is left of the signal's variance: falls from about 1 to about 0. */
+  /** The share of the signal's variance that is left: falls from about 1 to about 0. */
   readonly alphas: Float32Array;
-  /** Noise relative to the signal, sqrt((1 - alpha) / alpha): rises. */
+  /** The noise relative to the signal, sqrt((1 - alpha) / alpha): rises. */
   readonly sigmas: Float32Array;
-  /** Their natural logarithms. */
+  /** The natural logarithms of the sigmas. */
   readonly logSigmas: Float32Array;
 }
 
@@ -29,7 +29,9 @@ export function trainingSchedule(config: BetaConfig): TrainingSchedule {
   return { alphas, sigmas, logSigmas: sigmas.map(numpyLog32) };
 }
 
-/** How many training timesteps, from the first on, come before half the log-SNR falls below `lambda`. */
+/**
+ * Returns the number of training timesteps, from the first on, before half the log-SNR falls below `lambda`.
+ */
 export function timestepsAboveLambda({ alphas }: TrainingSchedule, lambda: number): number {
   let count = alphas.length;
   while (count > 0 && halfLogSnr(alphas[count - 1]!) < lambda) count--;

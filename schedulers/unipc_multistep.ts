@@ -1,10 +1,11 @@
 // This module is browser compatible.
 
 /**
- * UniPC: a predictor and a corrector of any order that need no extra model call.
+ * UniPC: a predictor and a corrector of any order that need no extra model calls.
  *
- * Sources: Zhao et al. 2023, "UniPC: A Unified Predictor-Corrector Framework for Fast Sampling of Diffusion Models",
- * algorithms 1 and 2 (5 to 8 for the clean sample); diffusers `schedulers/scheduling_unipc_multistep.py`.
+ * Sources: Zhao et al. 2023, "UniPC: A Unified Predictor-Corrector Framework for Fast Sampling of Diffusion
+ * Models", algorithms 1 and 2 (5 to 8 for the clean sample); diffusers
+ * `schedulers/scheduling_unipc_multistep.py`.
  *
  * @module
  */
@@ -50,7 +51,8 @@ const options = z
     if (config.shift_terminal !== null && !config.use_flow_sigmas) {
       refuse("shift_terminal", "null without use_flow_sigmas");
     }
-    // Where no noise is left, the logarithm of the signal is infinite: the last step would give no numbers.
+    // Without noise, the logarithm of the signal is infinite, so the last step would not produce finite
+    // values.
     if (!config.predict_x0 && config.final_sigmas_type === "zero") {
       refuse("predict_x0", "true with final_sigmas_type zero, or final_sigmas_type sigma_min");
     }
@@ -61,7 +63,7 @@ const options = z
 
 type Config = z.output<typeof options>;
 
-/** UniPC, multistep, of order 1 to 3. */
+/** The multistep UniPC solver, of order 1 to 3. */
 export class UniPCMultistepScheduler extends OrderedScheduler {
   readonly name = NAME;
   readonly #config: Config;
@@ -69,7 +71,7 @@ export class UniPCMultistepScheduler extends OrderedScheduler {
   readonly #history: MultistepHistory;
   #lastSample?: Float32Array;
 
-  /** @param config Its options, parsed. @param run What to lay out. */
+  /** @param config The parsed options. @param run The run to lay out. */
   constructor(config: Config, run: RunOptions) {
     const { timesteps, sigmas } = uniPCSchedule(config, run);
     super({ timesteps, sigmas });
@@ -81,7 +83,7 @@ export class UniPCMultistepScheduler extends OrderedScheduler {
       throw new SchedulerOptionError(
         NAME,
         "lower_order_final",
-        `lower_order_final must be true with final_sigmas_type zero, beyond one step: current value is false`,
+        `lower_order_final must be true with final_sigmas_type zero and more than one step: current value is false`,
       );
     }
     this.#levels = sigmas.map((sigma) => signalLevel(sigma, Boolean(config.use_flow_sigmas)));
@@ -123,7 +125,7 @@ export class UniPCMultistepScheduler extends OrderedScheduler {
     if (this.#history.length > 0) this.#lastSample = savedArray(arrays, "last_sample");
   }
 
-  /** UniC: takes the last step again, now that the prediction at its end is known. */
+  /** Repeats the previous step (UniC) now that the prediction at its end is known. */
   #correct(index: number, prediction: Float32Array): Float32Array | undefined {
     if (!this.#lastSample || this.#config.disable_corrector.includes(index - 1)) return undefined;
     return uniPCUpdate({ ...this.#step(index - 1, this.#lastSample), correction: prediction });
@@ -142,7 +144,7 @@ export class UniPCMultistepScheduler extends OrderedScheduler {
     };
   }
 
-  /** The order of a step: lower at the start, where there is nothing to look back on, and at the end. */
+  /** Returns the order of a step: lower at the start, where the history is short, and at the end. */
   #orderAt(index: number): number {
     const { lower_order_final, solver_order } = this.#config;
     const remaining = this.timesteps.length - index;
@@ -150,7 +152,7 @@ export class UniPCMultistepScheduler extends OrderedScheduler {
   }
 }
 
-/** What the library knows of UniPCMultistepScheduler. */
+/** The definition of `UniPCMultistepScheduler`. */
 export const uniPCMultistep: SchedulerDefinition = defineScheduler({
   name: NAME,
   shortNames: {

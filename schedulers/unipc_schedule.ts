@@ -20,26 +20,26 @@ import { intervalTimesteps, type SpacingConfig } from "./timestep_spacing.ts";
 import { trainingSchedule } from "./training_schedule.ts";
 
 const NAME = "UniPCMultistepScheduler";
-/** How far the first level of a flow is kept from pure noise, where the signal's logarithm would be infinite. */
+/** The distance of a flow's first level from pure noise, where the signal's logarithm is infinite. */
 const MARGIN = 1e-6;
 
-/** What is needed to lay out a run of UniPC. */
+/** The options that determine the schedule of a UniPC run. */
 export interface UniPCScheduleConfig extends BetaConfig, SolverScheduleConfig, SpacingConfig {
-  /** Where the last step leads. */
+  /** The noise level at which the last step ends. */
   readonly final_sigmas_type: "zero" | "sigma_min";
-  /** How a run's own shift is applied. */
+  /** How the run's own shift is applied. */
   readonly time_shift_type: "exponential" | "linear";
-  /** Where the last level of a flow is stretched to. */
+  /** The value to which the last level of a flow is stretched. */
   readonly shift_terminal: number | null;
 }
 
-/** Lays out a run; the last level is where its last step leads. */
+/** Lays out a run; the last level is the one at which its last step ends. */
 export function uniPCSchedule(config: UniPCScheduleConfig, run: RunOptions): SolverSchedule {
   const mu = muOf(NAME, config.use_dynamic_shifting, run);
   const spacings = sigmaSpacingsIn(config);
   if (run.sigmas && (!config.use_flow_sigmas || spacings.length > 0)) {
     throw new ScheduleError(
-      `Cannot lay out ${NAME} by sigmas as it takes them only with use_flow_sigmas and without ${
+      `Cannot lay out ${NAME} by sigmas as it accepts them only with use_flow_sigmas and without ${
         spacings[0] ?? "other spacings"
       }`,
       "sigmas",

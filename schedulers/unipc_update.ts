@@ -1,7 +1,8 @@
 // This module is browser compatible.
 
 /**
- * One update of UniPC: the predictor UniP, and with the prediction at its end the corrector UniC.
+ * One update of UniPC: the predictor UniP, or the corrector UniC once the prediction at the end of the step
+ * is known.
  *
  * Sources: Zhao et al. 2023, "UniPC", equations 3 and 8; diffusers `multistep_uni_p_bh_update` and
  * `multistep_uni_c_bh_update`.
@@ -14,25 +15,25 @@ import { expm132, f32 } from "./float32.ts";
 import { solveLinear } from "./linear_system.ts";
 import type { SignalLevel } from "./signal_level.ts";
 
-/** What an update needs. */
+/** The inputs of an update. */
 export interface UniPCStep {
-  /** Whether predictions are of the clean sample; of the noise otherwise. */
+  /** Whether predictions are of the clean sample; otherwise they are of the noise. */
   readonly predictsClean: boolean;
   /** B(h) = h (`bh1`) or e^h - 1 (`bh2`). */
   readonly solverType: "bh1" | "bh2";
-  /** The level that the step goes to. */
+  /** The level that the step leads to. */
   readonly to: SignalLevel;
-  /** The level that it starts from, then those of earlier steps; as many as its order. */
+  /** The level that the step starts from, then those of earlier steps; as many as the order. */
   readonly levels: readonly SignalLevel[];
   /** The predictions at these levels. */
   readonly predictions: readonly Float32Array[];
   /** The sample at the start. */
   readonly sample: Float32Array;
-  /** The prediction at the level `to`: corrects the step. */
+  /** The prediction at the level `to`; it corrects the step. */
   readonly correction?: Float32Array;
 }
 
-/** The sample at the level `to`. */
+/** Returns the sample at the level `to`. */
 export function uniPCUpdate(step: UniPCStep): Float32Array {
   const { predictsClean, to, levels, predictions, sample, correction, solverType } = step;
   const from = levels[0]!;
@@ -53,7 +54,7 @@ export function uniPCUpdate(step: UniPCStep): Float32Array {
   return linearCombination([1, -f32(weight * scale)], [base, linearCombination(rhos, slopes)]);
 }
 
-/** Weights of the slopes that make the step exact for polynomials in lambda. */
+/** Returns the weights of slopes that make the step exact for polynomials in lambda. */
 function slopeWeights(distances: readonly number[], hh: number, scale: number, corrects: boolean): number[] {
   const nodes = corrects ? [...distances, 1] : distances;
   if (nodes.length === 1) return [0.5];

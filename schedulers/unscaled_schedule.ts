@@ -1,7 +1,8 @@
 // This module is browser compatible.
 
 /**
- * The timesteps and noise levels of the solvers that walk along `clean + sigma * noise`, and scale what the model sees.
+ * The timesteps and noise levels of the solvers that follow `clean + sigma * noise` and scale the model's
+ * input.
  *
  * Sources: Karras et al. 2022, "Elucidating the Design Space of Diffusion-Based Generative Models"; diffusers
  * `set_timesteps` and `init_noise_sigma` of `schedulers/scheduling_euler_discrete.py`.
@@ -16,25 +17,26 @@ import { type SigmaSpacingConfig, spacedSigmas, timestepOfSigma } from "./sigma_
 import type { TimestepSpacing } from "./timestep_spacing.ts";
 import type { TrainingSchedule } from "./training_schedule.ts";
 
-/** Where a run goes: float32 timesteps, and the noise level of each. */
+/** The schedule of a run: float32 timesteps, and the noise level of each. */
 export interface UnscaledSchedule {
-  /** Timesteps, falling. */
+  /** Timesteps in falling order. */
   readonly timesteps: number[];
-  /** Noise levels, falling. */
+  /** Noise levels in falling order. */
   readonly sigmas: number[];
 }
 
-/** Noise levels of the timesteps, in float64. */
+/** Returns the noise levels of timesteps, in float64. */
 export function sigmasOfTimesteps(timesteps: readonly number[], { sigmas }: TrainingSchedule): number[] {
   return timesteps.map((timestep) => interpolate(sigmas, timestep));
 }
 
 /**
- * Spaces noise levels between the ends of the given ones, where the options ask for it, with timesteps to match.
+ * Respaces noise levels between the ends of the given ones if the options select a spacing, with matching
+ * timesteps.
  *
- * @param config Which spacing.
+ * @param config The selected spacing.
  * @param training The noise levels of training.
- * @param timesteps Timesteps of the run.
+ * @param timesteps The timesteps of the run.
  * @param sigmas Their noise levels in float64.
  */
 export function unscaledSchedule(
@@ -50,13 +52,13 @@ export function unscaledSchedule(
   };
 }
 
-/** What initial noise is multiplied by. */
+/** Returns the factor by which initial noise is multiplied. */
 export function initialSigma(sigmas: readonly number[], spacing: TimestepSpacing): number {
   const highest = Math.max(...sigmas);
   return spacing === "leading" ? sqrt32(f32(f32(highest * highest) + 1)) : highest;
 }
 
-/** The sample as the model wants it: of variance 1. */
+/** Scales the sample to the variance of 1 that the model expects. */
 export function scaleSample(sample: Float32Array, sigma: number): Float32Array {
   return quotient(sample, sqrt32(f32(f32(sigma * sigma) + 1)));
 }

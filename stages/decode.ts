@@ -16,33 +16,39 @@ import { defineStage, type Stage } from "./stage.ts";
 const DEFAULT_TILE = 512;
 const DEFAULT_OVERLAP = 128;
 
-/** How pictures are cut while they are decoded. */
+/** How pictures are tiled when they are decoded. */
 export const tilingParameters = {
-  /** `none`, `seamless` (whole picture's statistics), `blended` (each tile by itself), or `auto`: by the size. */
+  /**
+   * `none`; `seamless`: tiles share the whole picture's statistics; `blended`: each tile is decoded
+   * independently; or `auto`: depends on the size.
+   */
   tiling: z.enum(["auto", "none", "seamless", "blended"]).default("auto"),
   /** Height and width of a blended tile, in pixels. */
-  tileSize: z.int().min(64, "A tile must be 64 pixels at least").multipleOf(8).default(DEFAULT_TILE),
-  /** Pixels that blended tiles share. */
+  tileSize: z.int().min(64, "A tile must have at least 64 pixels").multipleOf(8).default(DEFAULT_TILE),
+  /** Overlap of blended tiles in pixels. */
   tileOverlap: z.int().nonnegative().multipleOf(8).default(DEFAULT_OVERLAP),
 };
 
 /** Parameters of the decode stage. */
 export const decodeParameters = z.strictObject({
   ...modelParameters,
-  /** Whether the picture is resized and cropped to the size that was asked for, where the latents tell it. */
+  /** Whether to resize and crop the picture to the requested size, if the latents record it. */
   resize: z.boolean().default(true),
   ...tilingParameters,
-  /** `float16` is for devices whose kernels add up in float32; elsewhere, and where values outgrow it, it is float32. */
+  /**
+   * `float16` is for devices whose kernels accumulate in float32. On other devices, and if values overflow
+   * it, decoding uses float32.
+   */
   precision: precisionSchema.extract(["float32", "float16"]).default("float32"),
 });
 
-/** The decode stage: latents to pictures, one at a time, with the checkpoint's autoencoder. */
+/** The decode stage. Decodes latents to pictures, one at a time, with the checkpoint's autoencoder. */
 export const decodeStage: Stage = defineStage({
   name: "decode",
   version: "2",
   description: "Decodes latents to pictures with the checkpoint's autoencoder.",
   inputs: {
-    latents: { kind: "latents", description: "Latents, before the division by the scaling factor." },
+    latents: { kind: "latents", description: "Latents, not yet divided by the scaling factor." },
   },
   outputs: {
     image: { kind: "image", description: "Pictures [images, 3, height, width], float32, about -1 to 1." },
@@ -52,7 +58,7 @@ export const decodeStage: Stage = defineStage({
     const { model, variant, resize, tiling, tileSize, tileOverlap, precision } = parameters;
     const computeType = device.traits.float16 === "blocks" ? precision : "float32";
 
-    // 1. Read what the decoder is, and hold the latents against it.
+    // 1. Read the decoder's configuration, and check the latents against it.
     const vae = await models.component(parameters, "vae", signal);
     const decoderModel = architectureOfComponent("vae", vae.className)!.decoder(vae);
     const { latentChannels, spatialFactor } = decoderModel;
@@ -61,7 +67,7 @@ export const decodeStage: Stage = defineStage({
     const { size } = latentsMetadata(inputs.latents);
     const weights = await checkComponent("vae", vae);
 
-    // 2. Say what comes out, what has no effect, and what it takes.
+    // 2. Determine outputs, warnings and memory.
     const unused = [
       ...(tileSize === DEFAULT_TILE ? [] : ["tileSize"]),
       ...(tileOverlap === DEFAULT_OVERLAP ? [] : ["tileOverlap"]),
@@ -70,7 +76,9 @@ export const decodeStage: Stage = defineStage({
       ...(tiling === "blended" || unused.length === 0 ? [] : [
         `${unused.join(" and ")} ${unused.length === 1 ? "has" : "have"} no effect with tiling "${tiling}"`,
       ]),
-      ...(precision === computeType ? [] : [`Decoding in float32, as ${device.device} adds up in float16`]),
+      ...(precision === computeType
+        ? []
+        : [`Decoding in float32 because ${device.device} accumulates in float16`]),
     ];
     const rendered = job &&
       { height: job.latentHeight * spatialFactor, width: job.latentWidth * spatialFactor };
@@ -95,14 +103,14 @@ export const decodeStage: Stage = defineStage({
         traits: device.traits,
         residency,
         tiling,
-        // The default is a choice of ours, not one of the user's.
+        // The default tile size is ours, not the user's choice, so other sizes may replace it.
         tileSize: tileSize === DEFAULT_TILE ? undefined : tileSize,
         tileOverlap,
         computeType,
       }),
       warnings,
 
-      // 3. Decode picture after picture.
+      // 3. Decode the pictures one by one.
       async run({ inputs, runtime, signal, report }) {
         const latents = unpackLatents(inputs.latents, latentChannels);
         await using decoder = await decoderModel.open(runtime, weights, {
@@ -114,9 +122,12 @@ export const decodeStage: Stage = defineStage({
           signal,
           onLoad: (progress) => report(loadReport("vae", progress)),
           onOverflow: () =>
-            report({ type: "warning", message: "Decoding in float32, as values outgrew float16" }),
+            report({ type: "warning", message: "Decoding in float32 because values overflowed float16" }),
           onFallback: ({ message }) =>
-            report({ type: "warning", message: `Decoding strip by strip, as memory ran out: ${message}` }),
+            report({
+              type: "warning",
+              message: `Decoding strip by strip because memory ran out: ${message}`,
+            }),
         });
         const images = latents.shape[0]!;
         let shape: readonly number[] = [];
@@ -139,14 +150,16 @@ export const decodeStage: Stage = defineStage({
   },
 });
 
-/** The latents that there will be, as far as they are known; refused where their channels are not the decoder's. */
+/**
+ * Returns the job for the latents as far as they are known. Throws if their channels are not the decoder's.
+ */
 function decodeJob({ shapes }: ArtifactOutline, channels: number): DecodeJob | undefined {
   const shape = shapes["latents"];
   if (!shape) return undefined;
   const [images = 0, found, latentHeight = 0, latentWidth = 0] = shape;
   if (shape.length !== 4 || found !== channels) {
     throw new ArtifactError(
-      `Cannot decode latents as they must be [images, ${channels}, height, width]: shape is [${shape}]`,
+      `Cannot decode latents of shape [${shape}]: the decoder expects [images, ${channels}, height, width]`,
     );
   }
   return { images, latentHeight, latentWidth };

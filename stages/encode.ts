@@ -21,22 +21,25 @@ import { defineStage, type RunContext, type Stage } from "./stage.ts";
 /** Parameters of the encode stage. */
 export const encodeParameters = z.strictObject({
   ...modelParameters,
-  /** The prompts, each of which gives one embedding; the checkpoint's own negative prompt, else "", if left out. */
+  /** The prompts. Each produces one embedding. Default is the checkpoint's own negative prompt, or "". */
   prompts: z.array(promptSchema).min(1, "At least one prompt is needed").optional(),
-  /** Whether captions are cleaned as the training captions were, twice, as diffusers does. */
+  /** Whether to clean captions in the same way as the training captions: twice, as diffusers does. */
   cleanCaption: z.boolean().default(true),
-  /** Precision of the matrices: as they are stored, or quantized. Values of T5 outgrow float16. */
+  /** Precision of the matrices: as stored, or quantized. T5's values overflow float16. */
   precision: precisionSchema.exclude(["float16"]).default("float32"),
-  /** Tokens that embeddings are padded to; longer prompts are cut. The model's own unless given. */
+  /**
+   * Number of tokens to pad embeddings to. Longer prompts are truncated. Default is the model's own length.
+   */
   maxSequenceLength: z.int().positive().optional(),
 });
 
-/** Changes that take less memory. */
+/** Advice on how to use less memory. */
 const LESS_MEMORY = 'let weights stream (residency "stream"), allow precision "int8", or free memory';
 
 /**
- * The encode stage: prompts to embeddings. Real tokens alone go through the encoder: padding is masked everywhere, so it
- * changes nothing but the time. All texts of a run go through each layer while it is open.
+ * The encode stage. Encodes prompts to embeddings. Only real tokens pass through the encoder: padding is
+ * masked everywhere, so it costs time and changes nothing else. All texts of a run pass through each layer
+ * while it is open.
  */
 export const encodeStage: Stage = defineStage({
   name: "encode",
@@ -44,7 +47,7 @@ export const encodeStage: Stage = defineStage({
   description: "Encodes prompts with the checkpoint's text encoder.",
   inputs: {},
   outputs: {
-    embeddings: { kind: "embeddings", description: "One embedding for each prompt, padded and masked." },
+    embeddings: { kind: "embeddings", description: "One embedding per prompt, padded and masked." },
   },
   parameters: encodeParameters,
   batch: { parameter: "prompts", output: "embeddings", split: splitEmbeddings, join: joinEmbeddings },
@@ -53,7 +56,7 @@ export const encodeStage: Stage = defineStage({
     const { cleanCaption, precision, model: name, variant } = parameters;
     requirePrecision(precision, context);
 
-    // 1. Read what the encoder is, and find the tokens of each prompt.
+    // 1. Read the encoder's configuration, and tokenize the prompts.
     const checkpoint = await models.open(parameters, signal);
     const model = await checkpoint.architecture.textEncoder(checkpoint, parameters);
     const { component, sequenceLength, channels, files } = model;
@@ -62,7 +65,7 @@ export const encodeStage: Stage = defineStage({
     const weights = await checkComponent("text_encoder", component);
     const tokens = texts.map(({ ids }) => ids.length);
 
-    // 2. Say what comes out, and what it takes.
+    // 2. Determine outputs and memory.
     const shape = [prompts.length, sequenceLength];
     return {
       identity: {

@@ -22,50 +22,53 @@ const { transformer, height, width, resolutionBinning, seeds, generator } = deno
 /** Parameters of the encode-image stage. */
 export const encodeImageParameters = z.strictObject({
   ...modelParameters,
-  /** Another transformer, whose sizes count where `sizing` is `model`. */
+  /** Another transformer, whose sizes apply if `sizing` is `model`. */
   transformer,
-  /** Another autoencoder: a checkpoint, or a folder that holds an autoencoder alone. */
+  /** Another autoencoder: a checkpoint, or a folder that contains only an autoencoder. */
   vae: z.string().min(1).optional(),
   /**
-   * What settles the size: `model`, that at which the checkpoint denoises; `picture`, its own, each side rounded down to
-   * whole latents.
+   * What determines the size. `model`: the size at which the checkpoint denoises. `picture`: the picture's
+   * own size, each side rounded down to whole latents.
    */
   sizing: z.enum(["model", "picture"]).default("model"),
   height,
   width,
   resolutionBinning,
   /**
-   * What is given of the distribution that an autoencoder makes of a picture: all of it (`distribution`), from which
-   * denoising draws with its own seeds; its `mode`; or a `sample`, drawn with `seeds`.
+   * What to return of the distribution that an autoencoder predicts for a picture: the whole `distribution`,
+   * from which denoising samples with its own seeds; its `mode`; or a `sample`, drawn with `seeds`.
    */
   posterior: z.enum(["distribution", "mode", "sample"]).default("distribution"),
   seeds,
   generator,
-  /** `none`, `seamless` (strip by strip, with the whole picture's statistics), or `auto`: by the size. */
+  /**
+   * `none`; `seamless`: strip by strip, with the whole picture's statistics; or `auto`: depends on the size.
+   */
   tiling: z.enum(["auto", "none", "seamless"]).default("auto"),
 });
 
 /**
- * The encode-image stage: pictures to latents, one at a time, with the checkpoint's autoencoder. Pictures are resized by
- * Lanczos, without keeping their aspect ratio, as `VaeImageProcessor.preprocess` of diffusers does it.
+ * The encode-image stage. Encodes pictures to latents, one at a time, with the checkpoint's autoencoder.
+ * Pictures are resized with a Lanczos filter, without keeping their aspect ratio, as
+ * `VaeImageProcessor.preprocess` of diffusers does.
  */
 export const encodeImageStage: Stage = defineStage({
   name: "encode-image",
   version: "1",
   description: "Encodes pictures to latents with the checkpoint's autoencoder.",
-  inputs: { image: { kind: "image", description: "Pictures, all of one size." } },
+  inputs: { image: { kind: "image", description: "Pictures of the same size." } },
   outputs: {
     latents: {
       kind: "latents",
       description:
-        "Latents, times the scaling factor; with their deviations where a distribution is asked for.",
+        "Latents, multiplied by the scaling factor, with standard deviations if a distribution is requested.",
     },
   },
   parameters: encodeImageParameters,
   async prepare({ parameters, inputs, models, device, residency, signal }) {
     const { posterior, seeds, generator, tiling } = parameters;
 
-    // 1. Read what the encoder is, and settle the size.
+    // 1. Read the encoder's configuration, and resolve the size.
     const encoder = await pictureEncoderOf(parameters, models, signal);
     const { component } = encoder;
     encoder.checkTiling(tiling);
@@ -77,7 +80,7 @@ export const encodeImageStage: Stage = defineStage({
     const weights = await checkComponent("vae", component);
     encoder.checkWeights(weights);
 
-    // 2. Say what comes out, and what it takes.
+    // 2. Determine outputs and memory.
     const gives = posterior === "distribution" && hasDistribution;
     const latentSize = [latentChannels, renderSize.height / spatialFactor, renderSize.width / spatialFactor];
     const shape = given && [given.count, ...latentSize];
@@ -105,7 +108,7 @@ export const encodeImageStage: Stage = defineStage({
         { traits: device.traits, residency, tiling },
       ),
 
-      // 3. Resize and encode picture after picture.
+      // 3. Resize and encode the pictures one by one.
       async run({ inputs, runtime, signal, report }) {
         const pictures = artifactPixels(inputs.image);
         const images = pictures.length;
@@ -148,7 +151,7 @@ export const encodeImageStage: Stage = defineStage({
   },
 });
 
-/** Where an autoencoder lies: in the checkpoint, or by itself. */
+/** Location of an autoencoder: in the checkpoint, or in its own folder. */
 interface AutoencoderReference extends ModelReference {
   readonly vae?: string | undefined;
 }
@@ -158,12 +161,12 @@ function autoencoderReference({ model, variant, vae }: AutoencoderReference): Mo
 }
 
 /**
- * Reads what the encoder of pictures is.
+ * Opens the picture encoder of an autoencoder. Reads its configuration only.
  *
- * @param reference Where the autoencoder lies.
+ * @param reference Location of the autoencoder.
  * @param models Opens checkpoints.
  * @param signal Stops a download.
- * @throws {InputError} if it makes no latents of pictures.
+ * @throws {InputError} if the autoencoder cannot encode pictures.
  */
 export async function pictureEncoderOf(
   reference: AutoencoderReference,
@@ -175,11 +178,11 @@ export async function pictureEncoderOf(
   if (encoder) return encoder;
   throw new InputError(
     "unsupported_architecture",
-    `Cannot encode a picture with ${component.name}: ${component.className} makes no latents of pictures`,
+    `Cannot encode a picture with ${component.name}: ${component.className} cannot encode pictures to latents`,
   );
 }
 
-/** Arrays one behind the other. */
+/** Concatenates arrays. */
 function concatenate(parts: readonly Float32Array[]): Float32Array<ArrayBuffer> {
   const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
   let at = 0;

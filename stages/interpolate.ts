@@ -13,22 +13,22 @@ import { tensor } from "../artifacts/tensor.ts";
 import { defineStage, type Stage } from "./stage.ts";
 
 /**
- * The interpolate stage: embeddings on the straight way between two. Token by token, with zeros where one prompt has no
- * token any more; at 0 and 1 the one or the other as it is.
+ * The interpolate stage. Interpolates linearly between two embeddings, token by token, with zeros where one
+ * prompt has fewer tokens. At 0 and 1 the result is the first or the second one unchanged.
  */
 export const interpolateStage: Stage = defineStage({
   name: "interpolate",
   version: "2",
-  description: "Mixes the embeddings of two prompts.",
+  description: "Interpolates between the embeddings of two prompts.",
   inputs: {
-    from: { kind: "embeddings", description: "What there is at 0; without negative prompts." },
-    to: { kind: "embeddings", description: "What there is at 1; as many prompts as the other one." },
+    from: { kind: "embeddings", description: "The embeddings at 0, without negative prompts." },
+    to: { kind: "embeddings", description: "The embeddings at 1, with the same number of prompts." },
   },
   outputs: {
-    embeddings: { kind: "embeddings", description: "The mixture." },
+    embeddings: { kind: "embeddings", description: "The interpolated embeddings." },
   },
   parameters: z.strictObject({
-    /** How far to go, from 0 to 1. */
+    /** Position between the embeddings, from 0 to 1. */
     amount: z.number().min(0).max(1),
   }),
   prepare({ parameters: { amount }, inputs: { from, to } }) {
@@ -49,16 +49,16 @@ export const interpolateStage: Stage = defineStage({
   },
 });
 
-/** Refuses embeddings, by their shapes [prompts, tokens, channels], that do not go together. */
+/** Throws if two embeddings, given by their shapes [prompts, tokens, channels], do not match. */
 function checkPairs(from: readonly number[], to: readonly number[]): void {
   if (from[0] === to[0] && from[2] === to[2]) return;
   throw new ArtifactError(
-    `Cannot interpolate embeddings as both must hold as many prompts and channels: they hold ${from[0]} x ` +
+    `Cannot interpolate embeddings whose numbers of prompts and channels differ: they are ${from[0]} x ` +
       `${from[2]} and ${to[0]} x ${to[2]}`,
   );
 }
 
-/** Mixes embeddings, prompt by prompt. */
+/** Interpolates between embeddings, prompt by prompt. */
 function interpolate(
   inputs: { readonly from: Artifact; readonly to: Artifact },
   amount: number,
@@ -79,7 +79,10 @@ function interpolate(
   return packEmbeddings({ prompts }, length, described);
 }
 
-/** Longest text of one side, in UTF-16 units: mixtures of mixtures would double it each time. */
+/**
+ * Maximum length of one side's text in UTF-16 units. Without it, each nested interpolation would double the
+ * text.
+ */
 const LONGEST_TEXT = 1000;
 
 function beginning(text: string): string {

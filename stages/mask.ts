@@ -16,25 +16,29 @@ export const maskParameters = z.strictObject({
   ...modelParameters,
   /** Another autoencoder: the one that encoded the picture. */
   vae: z.string().min(1).optional(),
-  /** Whether greys repaint in part; else those from the middle on are white, and the others black. */
+  /**
+   * Whether grey areas are repainted in part. Otherwise values from 0.5 up become white, and all others
+   * black.
+   */
   soft: z.boolean().default(false),
 });
 
-/** The middle of the greys: from here on, a hard mask is white. */
+/** Threshold of a hard mask. Values from here up are white. */
 const MIDDLE = 0.5;
 
 /**
- * The mask stage: pictures that say what is repainted, white or black, at the size of a picture's latents. As diffusers'
- * `VaeImageProcessor` for masks and `prepare_mask_latents` of its inpainting do it: resized by Lanczos to the picture's
- * size, made grey, made hard, and of every latent's pixels the first one taken.
+ * The mask stage. Converts mask pictures, in which white is repainted and black is kept, to the size of a
+ * picture's latents. Follows diffusers' `VaeImageProcessor` for masks and `prepare_mask_latents` of its
+ * inpainting: resizes with a Lanczos filter to the picture's size, converts to grey, applies the threshold,
+ * and takes the first pixel of each latent.
  */
 export const maskStage: Stage = defineStage({
   name: "mask",
   version: "1",
-  description: "Brings masks to the size of a picture's latents: white is repainted.",
+  description: "Converts masks to the size of a picture's latents. White is repainted.",
   inputs: {
-    image: { kind: "image", description: "Masks, of any size: white is repainted, black is kept." },
-    latents: { kind: "latents", description: "The picture's latents, as encode-image gives them." },
+    image: { kind: "image", description: "Masks of any size. White is repainted, black is kept." },
+    latents: { kind: "latents", description: "The picture's latents from encode-image." },
   },
   outputs: {
     mask: { kind: "mask", description: "Masks [masks, 1, height, width] at the size of the latents." },

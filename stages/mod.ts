@@ -28,7 +28,7 @@ export {
   upscaleLatentsStage,
 };
 
-/** A registry that holds the built-in stages, and to which more can be added. */
+/** Returns a new registry with the built-in stages. */
 export function builtInStages(): StageRegistry {
   return new StageRegistry([
     encodeStage,

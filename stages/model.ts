@@ -19,16 +19,17 @@ import type { RuntimeTraits } from "../runtime/runtime.ts";
 import type { PrepareContext, RunContext } from "./stage.ts";
 import type { StageReport } from "./stage_report.ts";
 
-/** The parameters by which every stage that uses a checkpoint names it. */
+/** The parameters in which every stage that uses a checkpoint names it. */
 export const modelParameters = {
   /** The checkpoint: a folder, `org/name` or `org/name@revision`. */
   model: z.string().min(1, "A model is needed"),
-  /** Which files, where the checkpoint has several: `fp16`. */
+  /** Which files to read if the checkpoint has several variants, e.g. `fp16`. */
   variant: z.string().min(1).optional(),
 };
 
 /**
- * What a result depends on by its precision: the version of the quantizer too, where weights are quantized.
+ * Returns the part of a result's identity that its precision determines. For quantized weights it includes
+ * the version of the quantizer.
  *
  * @param precision The precision.
  * @param traits The traits of the device.
@@ -39,10 +40,10 @@ export function precisionIdentity(precision: Precision, traits: RuntimeTraits): 
 }
 
 /**
- * Refuses a precision that cannot be had.
+ * Throws if a precision is not available.
  *
- * @throws {InputError} if the device lacks it.
- * @throws {InputError} if there is no place for quantized weights.
+ * @throws {InputError} if the device does not support it.
+ * @throws {InputError} if there is no folder for quantized weights.
  */
 export function requirePrecision(
   precision: Precision,
@@ -52,19 +53,20 @@ export function requirePrecision(
   if (recipeOf(precision, device.traits) && !models.quantized) {
     throw new InputError(
       "invalid_value",
-      `Cannot run in ${precision} as there is no place here to keep quantized weights: choose float32`,
+      `Cannot run in ${precision}: no folder for quantized weights is configured here. Choose float32`,
     );
   }
 }
 
 /**
- * Opens the weights of a component in a precision. Quantized ones are written first where they are not there yet.
+ * Opens the weights of a component in a precision. Quantized weights are written first if they do not exist
+ * yet.
  *
  * @param component The component.
  * @param part Its name, for reports.
  * @param precision The precision of its matrices.
  * @param models Opens quantized weights.
- * @param context Takes the reports, and stops the work.
+ * @param context Receives the reports, and stops the work.
  */
 export async function openWeights(
   component: Component,
@@ -89,9 +91,9 @@ export async function openWeights(
 }
 
 /**
- * How long a stage holds weights of layers: as it was told, else by their size.
+ * Returns how long a stage keeps its layers' weights in memory: as requested, or depending on their size.
  *
- * @param context What the stage was told.
+ * @param context The stage's context.
  * @param weights The weights.
  * @param runsOnce Whether each layer runs once in the stage.
  */
@@ -103,7 +105,7 @@ export function residencyOf(
   return residency ?? defaultResidency(device.traits, weightBytes(weights), runsOnce);
 }
 
-/** The report of a segment that is about to be opened. */
+/** Returns the report of a segment that is about to be opened. */
 export function loadReport(part: string, { index, total, bytes }: LoadProgress): StageReport {
   return { type: "stage:load", part, loaded: index + 1, total, weightBytes: bytes };
 }

@@ -11,23 +11,23 @@ import {
 import { defineStage, type Stage } from "./stage.ts";
 
 /**
- * The pair stage: puts prompts and negative prompts into one artifact, as diffusers saves them. `denoise` takes them apart
- * just as well, so it serves files that are to hold both, and graphs that were written before `denoise` had an input
- * `negative`.
+ * The pair stage. Joins prompts and negative prompts into one artifact, as diffusers saves them. `denoise`
+ * accepts either form. The stage serves files that contain both, and graphs that are older than the input
+ * `negative` of `denoise`.
  */
 export const pairStage: Stage = defineStage({
   name: "pair",
   version: "1",
-  description: "Lays negative prompt embeddings beside prompt embeddings, for guidance.",
+  description: "Joins embeddings of prompts and of negative prompts for guidance.",
   inputs: {
     positive: { kind: "embeddings", description: "Embeddings of the prompts." },
     negative: {
       kind: "embeddings",
-      description: "Embeddings of one negative prompt, or of one for each prompt.",
+      description: "Embeddings of one negative prompt, or of one per prompt.",
     },
   },
   outputs: {
-    embeddings: { kind: "embeddings", description: "Both, in the tensors that diffusers knows." },
+    embeddings: { kind: "embeddings", description: "Both, in tensors named as in diffusers." },
   },
   parameters: z.strictObject({}),
   prepare({ inputs: { positive, negative } }) {
@@ -53,11 +53,11 @@ export const pairStage: Stage = defineStage({
 function checkNegatives(negatives: number, prompts: number): void {
   if (negatives === 1 || negatives === prompts) return;
   throw new ArtifactError(
-    `Cannot pair embeddings as there must be 1 or ${prompts} negative prompts: there are ${negatives}`,
+    `Cannot pair embeddings: expected 1 or ${prompts} negative prompts, but there are ${negatives}`,
   );
 }
 
-/** Lays negative prompts beside prompts; one of them stands beside every prompt. */
+/** Joins prompts and negative prompts. A single negative prompt is repeated for every prompt. */
 function pairEmbeddings(inputs: { readonly positive: Artifact; readonly negative: Artifact }): Artifact {
   const { prompts } = unpackEmbeddings(inputs.positive);
   const { prompts: given } = unpackEmbeddings(inputs.negative);

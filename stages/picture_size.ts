@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * The size at which a picture is encoded, so that what denoises next can go on from it.
+ * The size at which a picture is encoded, such that denoising can start from it.
  *
  * @module
  */
@@ -11,34 +11,34 @@ import type { PictureSize } from "../models/architecture.ts";
 import type { Models } from "../models/models.ts";
 import { type DenoiserReference, openDenoiser } from "./denoise/settings.ts";
 
-/** What settles a size. */
+/** What determines a size. */
 export interface PictureSizeRequest extends DenoiserReference {
-  /** `model`: what the checkpoint denoises at; `picture`: the picture's own size. */
+  /** `model`: the size at which the checkpoint denoises. `picture`: the picture's own size. */
   readonly sizing: "model" | "picture";
-  /** Height in pixels, where one is asked for. */
+  /** Requested height in pixels. */
   readonly height?: number | undefined;
-  /** Width in pixels, where one is asked for. */
+  /** Requested width in pixels. */
   readonly width?: number | undefined;
-  /** Whether pictures are denoised at the nearest size that the model was trained on. */
+  /** Whether pictures are denoised at the nearest size that the model was trained for. */
   readonly resolutionBinning: boolean;
 }
 
-/** The size that was asked for, and the size at which the picture is encoded. */
+/** The requested size, and the size at which the picture is encoded. */
 export interface SettledSize {
   readonly size: PictureSize;
   readonly renderSize: PictureSize;
 }
 
 /**
- * Settles the size of a picture. Where none is asked for, and the model has sizes for several aspect ratios, it is the one
- * nearest to the picture's; without them, the model's own.
+ * Resolves the size of a picture. If none is requested, it is the model's size with the aspect ratio nearest
+ * to the picture's, or else the model's only size.
  *
- * @param request What settles it.
- * @param picture The picture's own size, where it is known.
- * @param factor Pixels along a side of one latent.
+ * @param request What determines the size.
+ * @param picture The picture's own size, if known.
+ * @param factor Pixels along one side of a latent.
  * @param models Opens checkpoints.
  * @param signal Stops a download.
- * @throws {InputError} if the model cannot make that size, or the picture is smaller than a latent.
+ * @throws {InputError} if the model does not support that size, or the picture is smaller than a latent.
  */
 export async function settlePictureSize(
   request: PictureSizeRequest,
@@ -54,7 +54,7 @@ export async function settlePictureSize(
   const asked = { height: height ?? defaults.height, width: width ?? defaults.width };
   const usual = model.resolveSize(asked, resolutionBinning);
   if (height !== undefined || width !== undefined || !resolutionBinning || !picture) return usual;
-  // As large as the model's own pictures, and of the picture's aspect ratio.
+  // The area of the model's own pictures, with the picture's aspect ratio.
   const scale = Math.sqrt(usual.size.height * usual.size.width / (picture.height * picture.width));
   const { renderSize } = model.resolveSize(
     { height: picture.height * scale, width: picture.width * scale },
@@ -63,7 +63,7 @@ export async function settlePictureSize(
   return { size: renderSize, renderSize };
 }
 
-/** The picture's own size or another, each side rounded down to whole latents. */
+/** Returns the requested or the picture's own size, each side rounded down to whole latents. */
 function ownSize(
   asked: { readonly [K in keyof PictureSize]: number | undefined },
   picture: PictureSize | undefined,
@@ -73,14 +73,14 @@ function ownSize(
   if (wanted.height === undefined || wanted.width === undefined) {
     throw new InputError(
       "missing_input",
-      "Cannot size a picture by itself as its size is not known beforehand: give height and width",
+      "Cannot use the picture's own size because it is not known in advance: give height and width",
     );
   }
   const [height, width] = [wanted.height, wanted.width].map((side) => Math.floor(side / factor) * factor);
   if (height! < factor || width! < factor) {
     throw new InputError(
       "out_of_range",
-      `Cannot encode a picture as each side must have ${factor} pixels at least: current value is ` +
+      `Cannot encode a picture smaller than ${factor} pixels on a side: its size is ` +
         `${wanted.width} × ${wanted.height}`,
     );
   }

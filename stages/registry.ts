@@ -10,11 +10,11 @@ import { InputError, PixstageError } from "../errors/pixstage_error.ts";
 import { nearest } from "../errors/nearest.ts";
 import type { Stage } from "./stage.ts";
 
-/** A graph names a stage that nobody registered. */
+/** A graph names a stage that is not registered. */
 export class UnknownStageError extends PixstageError<"unknown_stage"> {
   override name = "UnknownStageError";
 
-  /** @param message Which stage, and which there are. */
+  /** @param message The missing stage, and the ones that exist. */
   constructor(message: string) {
     super("unknown_stage", message, { details: { field: "stage" } });
   }
@@ -24,9 +24,7 @@ export class UnknownStageError extends PixstageError<"unknown_stage"> {
 export class StageRegistry {
   #stages = new Map<string, Stage>();
 
-  /**
-   * @param stages The stages to begin with.
-   */
+  /** @param stages The initial stages. */
   constructor(stages: Iterable<Stage> = []) {
     for (const stage of stages) this.add(stage);
   }
@@ -35,27 +33,27 @@ export class StageRegistry {
    * Adds a stage.
    *
    * @param stage The stage.
-   * @throws {InputError} if its name is taken: a plugin cannot silently replace a stage.
+   * @throws {InputError} if its name is taken, because a plugin must not silently replace a stage.
    */
   add(stage: Stage): void {
     if (this.#stages.has(stage.name)) {
       throw new InputError(
         "invalid_value",
-        `Cannot add a stage as its name must be new: current name is "${stage.name}"`,
+        `Cannot add stage "${stage.name}": there is already a stage of that name`,
       );
     }
     this.#stages.set(stage.name, stage);
   }
 
-  /** Whether there is a stage of that name. */
+  /** Returns whether a stage of that name is registered. */
   has(name: string): boolean {
     return this.#stages.has(name);
   }
 
   /**
-   * The stage of a name.
+   * Returns the stage of a name.
    *
-   * @throws {UnknownStageError} if there is none; the message suggests the nearest.
+   * @throws {UnknownStageError} if there is none. The message suggests the nearest name.
    */
   get(name: string): Stage {
     const stage = this.#stages.get(name);
@@ -67,7 +65,7 @@ export class StageRegistry {
     );
   }
 
-  /** All stages, in the order in which they were added. */
+  /** Lists all stages in the order in which they were added. */
   list(): Stage[] {
     return [...this.#stages.values()];
   }

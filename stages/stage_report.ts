@@ -1,32 +1,32 @@
 // This module is browser compatible.
 
 /**
- * What a stage may report of itself while it runs; the runner adds the node and the time.
+ * What a stage can report while it runs. The runner adds the node and the time.
  *
  * @module
  */
 
 import { z } from "zod";
 
-/** A piece of its weights is about to be opened. */
+/** A segment of the weights is about to be opened. */
 export const loadSchema = z.object({
   type: z.literal("stage:load"),
-  /** What is being loaded: `text_encoder`. */
+  /** What is being loaded, e.g. `text_encoder`. */
   part: z.string(),
-  /** Pieces loaded so far. */
+  /** Segments loaded so far. */
   loaded: z.int().nonnegative(),
-  /** Pieces in all. */
+  /** Total number of segments. */
   total: z.int().positive(),
-  /** Bytes of the weights that these pieces refer to. */
+  /** Bytes of weights in these segments. */
   weightBytes: z.number().nonnegative().optional(),
 });
 
-/** It goes on from what was done before. */
+/** The stage continues from an earlier state. */
 export const resumedSchema = z.object({
   type: z.literal("stage:resumed"),
   /** Steps that were done before, over all images of the stage. */
   step: z.int().nonnegative(),
-  /** Steps in all, over all images of the stage. */
+  /** Total number of steps, over all images of the stage. */
   steps: z.int().positive(),
 });
 
@@ -35,30 +35,30 @@ export const stepSchema = z.object({
   type: z.literal("step"),
   /** Steps done, over all images of the stage. */
   step: z.int().positive(),
-  /** Steps in all, over all images of the stage. */
+  /** Total number of steps, over all images of the stage. */
   steps: z.int().positive(),
-  /** The image that this step belongs to, from 0. */
+  /** Index of the image that this step belongs to. */
   image: z.int().nonnegative(),
-  /** Images in the stage. */
+  /** Number of images in the stage. */
   images: z.int().positive(),
-  /** The timestep that was handed to the model, where there is one. */
+  /** The timestep that the model received, if there is one. */
   timestep: z.number().optional(),
 });
 
-/** What a picture has come to. */
+/** An intermediate image. */
 export const previewSchema = z.object({
   type: z.literal("preview"),
-  /** The image that it shows, from 0. */
+  /** Index of the image. */
   image: z.int().nonnegative(),
   /** Steps done for that image. */
   step: z.int().positive(),
   width: z.int().positive(),
   height: z.int().positive(),
-  /** A small PNG, base64. */
+  /** A small PNG, base64-encoded. */
   png: z.string(),
 });
 
-/** Something that the user should know. */
+/** A warning for the user. */
 export const warningSchema = z.object({ type: z.literal("warning"), message: z.string() });
 
 /** The schema of {@linkcode StageReport}. */
@@ -70,5 +70,5 @@ export const stageReportSchema = z.discriminatedUnion("type", [
   warningSchema,
 ]);
 
-/** What a stage may report of itself. */
+/** What a stage can report. */
 export type StageReport = z.infer<typeof stageReportSchema>;

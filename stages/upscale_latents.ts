@@ -13,39 +13,43 @@ const { transformer, height, width } = denoiseParameters.shape;
 /** Parameters of the upscale-latents stage. */
 export const upscaleLatentsParameters = z.strictObject({
   ...modelParameters,
-  /** Another transformer, whose sizes count. */
+  /** Another transformer, whose sizes apply. */
   transformer,
-  /** By how much each side grows, where no size is given; rounded to whole latents. */
+  /** Factor by which each side grows if no size is given, rounded to whole latents. */
   factor: z.number().min(1).max(8).default(2),
-  /** Height in pixels, in the place of the factor. */
+  /** Height in pixels, instead of the factor. */
   height,
-  /** Width in pixels, in the place of the factor. */
+  /** Width in pixels, instead of the factor. */
   width,
-  /** How values between latents are found. */
+  /** Interpolation method. */
   mode: z.enum(["nearest", "bilinear", "bicubic"]).default("bilinear"),
 });
 
 /**
- * The upscale-latents stage: latents of a larger picture, for denoising to go on from (`image` of `denoise`). What is
- * between latents is interpolated, so that the picture is blurred until it is denoised again.
+ * The upscale-latents stage. Interpolates latents to a larger picture, from which denoising can start
+ * (`image` of `denoise`). Interpolation blurs the picture until it is denoised again.
  */
 export const upscaleLatentsStage: Stage = defineStage({
   name: "upscale-latents",
   version: "1",
-  description: "Interpolates latents to those of a larger picture, which denoising can begin from.",
+  description: "Interpolates latents to those of a larger picture, from which denoising can start.",
   inputs: {
-    latents: { kind: "latents", description: "Latents, before the division by the scaling factor." },
+    latents: { kind: "latents", description: "Latents, not yet divided by the scaling factor." },
   },
-  outputs: { latents: { kind: "latents", description: "The same latents, of a larger picture." } },
+  outputs: { latents: { kind: "latents", description: "The latents of the larger picture." } },
   parameters: upscaleLatentsParameters,
   async prepare({ parameters, inputs, models, signal }) {
     const { factor, height, width, mode } = parameters;
     const { model } = await openDenoiser(parameters, models, signal);
     const { spatialFactor } = model;
     if ((height === undefined) !== (width === undefined)) {
-      throw new InputError("missing_input", "Cannot upscale as height and width must be given together", {
-        details: { field: height === undefined ? "height" : "width" },
-      });
+      throw new InputError(
+        "missing_input",
+        "Cannot upscale with only one of height and width: give both, or neither",
+        {
+          details: { field: height === undefined ? "height" : "width" },
+        },
+      );
     }
     const sizeOf = (rows: number, columns: number) => {
       const side = (given: number) => Math.round(given * factor) * spatialFactor;

@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Executors: where a node runs. All take the same request and give the same artifacts. An executor prepares a node on the
- * machine that will run it, so that the answer holds for that machine's device and weights.
+ * Executors, which run nodes. All take the same request and return the same artifacts. An executor prepares a
+ * node on the machine that will run it, so the answer is valid for that machine's device and weights.
  *
  * @module
  */
@@ -28,37 +28,39 @@ export interface IdentifiedArtifact {
   readonly artifact: Artifact;
 }
 
-/** A node that is to be prepared. */
+/** A request to prepare a node. */
 export interface PrepareRequest {
-  /** The node, its parameters parsed. */
+  /** The node, with parsed parameters. */
   readonly node: Pick<PlannedNode, "id" | "stage" | "parameters">;
-  /** Outlines of the artifacts that will be at the connected input ports. */
+  /** Outlines of the artifacts at the connected input ports. */
   readonly inputs: Readonly<Record<string, ArtifactOutline>>;
-  /** How long weights are held, where that is fixed. */
+  /** How long weights stay in memory, if that is fixed. */
   readonly residency?: Residency | undefined;
-  /** The lowest precision among the ways to run that are listed. */
+  /** The lowest precision among the listed ways to run. */
   readonly lowestPrecision?: Precision | undefined;
-  /** Whether the node is only tried: nothing is downloaded then, and the answer names no weights. */
+  /** Whether to prepare without weights. Nothing is downloaded then, and the answer names no weights. */
   readonly isTrial?: boolean | undefined;
 }
 
-/** The schema of what preparing a node tells, as it travels between machines. */
+/** The schema of {@linkcode Preparation}, as it travels between machines. */
 export const preparationSchema = z.strictObject({
-  /** What the result depends on beside inputs and weights; the device's numerics included. */
+  /**
+   * Everything that determines the result in addition to inputs and weights, including the device's numerics.
+   */
   identity: z.record(z.string(), z.json()),
-  /** The weights that the result depends on. */
+  /** The weights that determine the result. */
   weights: z.array(modelUseSchema),
   /** Outlines of the outputs, as far as they are known. */
   outputs: z.record(z.string(), outlineSchema),
-  /** Connected inputs that the result does not depend on. */
+  /** Connected inputs that do not affect the result. */
   ignores: z.array(z.string()),
-  /** Sentences that the user should read. */
+  /** Warnings for the user. */
   warnings: z.array(z.string()),
-  /** All ways to run, the best first, with the memory of the machine that runs them. */
+  /** All ways to run the node, the best first, with the memory that each needs on the executor's machine. */
   memory: z.array(memoryChoiceSchema),
 });
 
-/** What preparing a node tells. */
+/** What preparing a node determines. */
 export interface Preparation {
   readonly identity: JsonObject;
   readonly weights: readonly ModelUse[];
@@ -74,7 +76,7 @@ export interface PreparedNode extends Preparation {
    * Runs the node once.
    *
    * @param inputs The artifacts at its input ports.
-   * @throws the signal's reason once it is aborted, whether or not the stage has noticed.
+   * @throws the signal's reason once it is aborted, even if the stage ignores it.
    */
   execute(
     inputs: Readonly<Record<string, IdentifiedArtifact>>,
@@ -82,30 +84,30 @@ export interface PreparedNode extends Preparation {
   ): Promise<StageResponse>;
 }
 
-/** An artifact that a stage made: at hand, or in the run's store already. */
+/** An artifact that a stage made, either in memory or already in the run's store. */
 export type MadeByStage = { readonly artifact: Artifact } | { readonly id: string };
 
-/** Keeps the states of a running stage. */
+/** Keeps the snapshots of a running stage. */
 export interface SnapshotRequest {
-  /** When a state is due. */
+  /** When a snapshot is due. */
   readonly policy: SnapshotPolicy;
-  /** The state to begin from. */
+  /** The snapshot to start from. */
   readonly saved?: IdentifiedArtifact | undefined;
-  /** Keeps a state. */
+  /** Keeps a snapshot. */
   keep(state: MadeByStage): Promise<void>;
 }
 
-/** What an executor is given to run a node. */
+/** The options for running a node. */
 export interface ExecuteOptions {
-  /** Says when to stop. */
+  /** Stops the run when aborted. */
   readonly signal: AbortSignal;
   /** The run's store. */
   readonly store: RunStore;
-  /** Takes the stage's progress. */
+  /** Called with the stage's progress. */
   readonly report: (event: StageReport) => void;
-  /** Keeps the stage's states; absent where none are kept. */
+  /** Keeps the stage's snapshots. Absent if none are kept. */
   readonly snapshots?: SnapshotRequest | undefined;
-  /** Whether the stage is to report intermediate images. */
+  /** Whether the stage reports intermediate images. */
   readonly previews?: boolean | undefined;
 }
 
@@ -113,15 +115,15 @@ export interface ExecuteOptions {
 export interface StageResponse {
   /** The artifacts at the output ports. */
   readonly outputs: Readonly<Record<string, MadeByStage>>;
-  /** Memory after release and the peak while it ran, measured in the process that ran it. */
+  /** Memory after release, and the peak during the stage, both measured in the process that ran it. */
   readonly memory?: StageMemory | undefined;
 }
 
-/** Runs stages somewhere. */
+/** Runs stages. */
 export interface Executor {
-  /** The name that graphs call it by: `inline`. */
+  /** The name by which graphs refer to it, e.g. `inline`. */
   readonly name: string;
-  /** Whether its stages run on another machine, whose memory is its own. */
+  /** Whether its stages run on another machine, with its own memory. */
   readonly isRemote?: boolean | undefined;
   /**
    * Prepares a node.
@@ -130,10 +132,10 @@ export interface Executor {
    */
   prepare(request: PrepareRequest, options: { readonly signal: AbortSignal }): Promise<PreparedNode>;
   /**
-   * Whether preparing a node downloads weights. Its run is then tried before, so that what cannot work is
-   * refused without them.
+   * Returns whether preparing a node downloads weights. A run that downloads is tried first, so that faults
+   * surface before the download.
    */
   downloads?(node: PrepareRequest["node"]): Promise<boolean>;
-  /** Ends what waits for more nodes: the run is over. */
+  /** Releases what the executor keeps for further nodes, because the run is over. */
   runEnded?(): Promise<void>;
 }

@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Stages on another machine: its server prepares them, takes the artifacts, runs the stage, and reports its
- * progress.
+ * Runs stages on another machine. Its server prepares them, receives the artifacts, runs the stage, and
+ * reports progress.
  *
  * @module
  */
@@ -32,41 +32,41 @@ import {
   type StageResponse,
 } from "./executor.ts";
 
-/** How a server is reached. */
+/** Options of {@linkcode HttpExecutor}. */
 export interface HttpExecutorOptions {
   /** The server's API key. */
   readonly token?: string | undefined;
   /** Sends requests. Default is the platform's `fetch`. */
   readonly fetch?: ((request: Request) => Promise<Response>) | undefined;
   /**
-   * Milliseconds without an answer or a sign of life after which a request is given up. Servers send one
-   * every 15 seconds while a stage runs, and take 60 at most to prepare one.
+   * Milliseconds without an answer or a sign of life after which a request is abandoned. Servers send one
+   * every 15 seconds while a stage runs, and need at most 60 to prepare one.
    *
    * @default {75000}
    */
   readonly silenceMs?: number | undefined;
   /**
-   * How often a request is sent at most where nothing comes back or the server is busy.
+   * Maximum number of attempts per request if nothing comes back or the server is busy.
    *
    * @default {3}
    */
   readonly tries?: number | undefined;
   /**
-   * Takes a sentence about each failure that another try follows. They are warnings of the stage otherwise.
+   * Called with a sentence about each failure that is retried. By default these are warnings of the stage.
    */
   readonly onRetry?: ((message: string) => void) | undefined;
 }
 
-/** A server could not be reached, or did not run a stage. */
+/** A server could not be reached, or it did not run a stage. */
 export class RemoteStageError extends PixstageError {
   override name = "RemoteStageError";
-  /** The status of the answer; 0 where there was none, or where it broke off. */
+  /** HTTP status of the answer, or 0 if there was none or if it broke off. */
   readonly status: number;
 
   /**
    * @param message What failed, and why.
-   * @param status The status of the answer.
-   * @param options The server's own code, if it gave one, and the error behind this one.
+   * @param status HTTP status of the answer.
+   * @param options The server's own error code, if it sent one, and the underlying error.
    */
   constructor(
     message: string,
@@ -80,21 +80,19 @@ export class RemoteStageError extends PixstageError {
   }
 }
 
-/**
- * The server's errors are those of its stages, as JSON; a proxy before it may answer with a message alone.
- */
+/** The server sends a stage's error as JSON. A proxy in front of it may send a message alone. */
 const errorSchema = z.object({
   error: z.union([serializedErrorSchema, z.object({ message: z.string() })]),
 });
 const resultSchema = z.object({ outputs: z.record(z.string(), sha256Schema) });
 
-/** Sends a request to a server, and again where it must. */
+/** Sends a request to a server, and retries it if needed. */
 type Send = (request: Request) => Promise<Response>;
 
 /**
- * Runs stages on a server: prepares them there, puts the inputs that it lacks, posts the stage to
- * `/v1/stages/NAME`, passes on its reports and snapshots, and gets its outputs. The server looks the model up
- * by its name; cancelling closes the connection, and the server stops at the next step.
+ * Runs stages on a server: prepares them there, uploads the inputs that it lacks, posts the stage to
+ * `/v1/stages/NAME`, passes on its reports and snapshots, and downloads its outputs. The server looks up the
+ * model by its name. Cancelling closes the connection, and the server stops at the next step.
  */
 export class HttpExecutor implements Executor {
   readonly name: string;
@@ -103,15 +101,15 @@ export class HttpExecutor implements Executor {
   #options: HttpExecutorOptions;
 
   /**
-   * @param url The server's address, which graphs call the executor by: `http://denoiser:8000`.
-   * @param options How it is reached.
-   * @throws {InputError} if that is no HTTP address.
+   * @param url The server's address, by which graphs refer to the executor, e.g. `http://denoiser:8000`.
+   * @param options How to reach the server.
+   * @throws {InputError} if the address is not an HTTP URL.
    */
   constructor(url: string, options: HttpExecutorOptions = {}) {
     if (!z.url({ protocol: /^https?$/ }).safeParse(url).success) {
       throw new InputError(
         "invalid_value",
-        `Cannot run stages on a server as its address must be HTTP: current value is "${url}"`,
+        `Cannot run stages on "${url}": a server's address must start with http: or https:`,
       );
     }
     this.name = url;
@@ -165,10 +163,10 @@ export class HttpExecutor implements Executor {
         const found = id === undefined
           ? "names no artifact for it"
           : artifact
-          ? `gave ${artifact.kind}`
+          ? `returned ${artifact.kind}`
           : `does not have the artifact ${id} that it names`;
         throw new RemoteStageError(
-          `Cannot use output "${port}" of "${node.stage.name}" as it must be ${kind}: ${this.#base} ${found}`,
+          `Cannot use output "${port}" of "${node.stage.name}", which must be ${kind}: ${this.#base} ${found}`,
           502,
         );
       }
@@ -225,8 +223,8 @@ export class HttpExecutor implements Executor {
   }
 
   /**
-   * A snapshot of the stage. The next one may have taken its place already, and a run does not fail for want
-   * of one: then there is none.
+   * Downloads a snapshot of the stage. Returns `undefined` with a warning if the next snapshot has already
+   * replaced it, because a missing snapshot must not fail the run.
    */
   async #fetchSnapshot(
     id: string,
@@ -239,19 +237,19 @@ export class HttpExecutor implements Executor {
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof StoreRequestError)) throw error;
-      report({ type: "warning", message: `A snapshot is not kept: ${error.message}` });
+      report({ type: "warning", message: `A snapshot was not kept: ${error.message}` });
       return undefined;
     }
   }
 
-  /** Sends the requests of a node; tells of each that is sent again. */
+  /** Returns a function that sends the requests of a node and reports each retry. */
   #sender(warn: (message: string) => void): Send {
     const { fetch, silenceMs = 75_000, tries = 3, onRetry = warn } = this.#options;
     return patientFetch({ fetch, silenceMs, tries, onRetry });
   }
 
   /**
-   * @param path What is posted to, behind `/v1/stages/`.
+   * @param path The path to post to, after `/v1/stages/`.
    * @param body The body, as JSON.
    * @param send Sends the request.
    * @param signal Stops the request.
@@ -292,9 +290,13 @@ export class HttpExecutor implements Executor {
     }
   }
 
-  /** The server's store may know what it had done when it was lost: it goes on from there. */
+  /**
+   * Returns the error for a lost connection. The server's store may have the work done so far, from which the
+   * same run continues.
+   */
   #brokeOff(stage: string, cause?: unknown): RemoteStageError {
-    const message = `Cannot run "${stage}" as ${this.#base} broke off: once it is back, the same run goes on`;
+    const message =
+      `Cannot run "${stage}": the connection to ${this.#base} broke off. Once it is back, the same run continues`;
     return new RemoteStageError(message, 0, cause === undefined ? {} : { cause });
   }
 
@@ -325,13 +327,13 @@ export class HttpExecutor implements Executor {
   }
 }
 
-const WEB_PAGE = " with a web page, so that another program or a proxy may be at this address";
+const WEB_PAGE = " with a web page, so this may be the address of another program or a proxy";
 
 function isWebPage(headers: Headers | undefined): boolean {
   return /^(?:text\/html|application\/xhtml)/i.test(headers?.get("content-type") ?? "");
 }
 
-/** The value that a text says; undefined where it is no JSON. */
+/** Returns the JSON value of a text, or `undefined` if the text is not JSON. */
 function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -340,7 +342,7 @@ function jsonOf(text: string): unknown {
   }
 }
 
-/** The events of a stream. */
+/** Yields the events of a stream. */
 async function* serverEvents(
   body: ReadableStream<Uint8Array<ArrayBuffer>>,
 ): AsyncGenerator<{ readonly event: string; readonly data: string }> {

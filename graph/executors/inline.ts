@@ -21,17 +21,17 @@ import type {
   StageResponse,
 } from "./executor.ts";
 
-/** What stages that run in this thread may use. */
+/** What stages in this thread can use. */
 export interface InlineExecutorOptions {
   /** Opens checkpoints by reference. */
   readonly models: Models;
   /** Opens ONNX graphs. */
   readonly runtime: Runtime;
-  /** Tells the weights of components apart. Default is {@linkcode fingerprint}. */
+  /** Identifies the weights of a component. Default is {@linkcode fingerprint}. */
   readonly fingerprint?: ((component: Component) => Promise<string>) | undefined;
 }
 
-/** The parameters by which stages name checkpoints, where they are so called. */
+/** The usual parameters in which stages name checkpoints. */
 const namedModels = z.object({
   model: z.string().optional().catch(undefined),
   variant: z.string().optional().catch(undefined),
@@ -44,7 +44,7 @@ export class InlineExecutor implements Executor {
   #options: InlineExecutorOptions;
   #opened = new WeakMap<AbortSignal, Models>();
 
-  /** @param options What stages may use. */
+  /** @param options What stages can use. */
   constructor(options: InlineExecutorOptions) {
     this.#options = options;
   }
@@ -85,7 +85,7 @@ export class InlineExecutor implements Executor {
     };
   }
 
-  /** Whether a checkpoint that the node names is not here as a whole. */
+  /** Returns whether a checkpoint that the node names is not completely downloaded. */
   async downloads({ parameters }: PrepareRequest["node"]): Promise<boolean> {
     const { models } = this.#options;
     const { model, variant, transformer } = namedModels.parse(parameters);
@@ -124,7 +124,7 @@ export class InlineExecutor implements Executor {
     return { outputs: Object.fromEntries(made), memory: runtime.memory?.() };
   }
 
-  /** The checkpoints of one run, each opened once. */
+  /** Returns the checkpoints of one run, each opened once. */
   #models(signal: AbortSignal): Models {
     const known = this.#opened.get(signal) ?? modelsOfRun(this.#options.models, signal);
     this.#opened.set(signal, known);
@@ -139,14 +139,17 @@ export class InlineExecutor implements Executor {
   }
 }
 
-/** A stage that breaks its contract is named at once, rather than three nodes later. */
+/**
+ * Checks a stage's outputs here, so that the error names the stage that broke its contract instead of a later
+ * one.
+ */
 function checkOutputs(stage: Stage, outputs: OutputArtifacts<Ports>): void {
   for (const [port, { kind }] of Object.entries(stage.outputs)) {
     const found = outputs[port]?.kind;
     if (found !== kind) {
       throw new PixstageError(
         "broken_contract",
-        `Stage "${stage.name}" broke its contract as output "${port}" must be ${kind}: it is ${
+        `Stage "${stage.name}" broke its contract: output "${port}" must be ${kind}, but it is ${
           found ?? "missing"
         }`,
       );

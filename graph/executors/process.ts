@@ -15,9 +15,9 @@ import { decodeJsonTexts, encodeJsonText } from "../hosts/json_sequence.ts";
 import { moduleCommand } from "../hosts/module_command.ts";
 import type { HostRequest } from "../hosts/protocol.ts";
 
-/** What a process executor needs. */
+/** Options of {@linkcode ProcessExecutor}. */
 export interface ProcessExecutorOptions extends HostedExecutorOptions {
-  /** Takes the id of each process as soon as it runs. */
+  /** Called with the id of each process as soon as it runs. */
   readonly onStart?: ((pid: number) => void) | undefined;
 }
 
@@ -25,14 +25,15 @@ export interface ProcessExecutorOptions extends HostedExecutorOptions {
 const STDERR = 2;
 
 /**
- * Runs each stage in a child process of its own, which ends with it: all memory that it used is then with the operating
- * system again. Artifacts go by id through a store in a folder; with any other store through a temporary one.
+ * Runs each stage in its own child process, which ends with the stage. The operating system then has all its
+ * memory back. Artifacts travel by id through the run's store if it is in a folder, and otherwise through a
+ * temporary store.
  */
 export class ProcessExecutor extends HostedExecutor {
   readonly name = "process";
   #onStart: ProcessExecutorOptions["onStart"];
 
-  /** @param options What it needs. */
+  /** @param options Settings of the executor. */
   constructor({ onStart, ...options }: ProcessExecutorOptions = {}) {
     super(options);
     this.#onStart = onStart;
@@ -58,7 +59,7 @@ export class ProcessExecutor extends HostedExecutor {
   }
 }
 
-/** Artifacts travel through a store that lasts as long as the stage. */
+/** Returns a carrier that sends artifacts through a store that lasts as long as the stage. */
 function temporaryCarrier(store: FolderStore): ArtifactCarrier {
   return {
     folder: store.folder,
@@ -67,12 +68,12 @@ function temporaryCarrier(store: FolderStore): ArtifactCarrier {
     receive: async ({ id }) => {
       const artifact = await store.get(id!);
       if (artifact) return { artifact };
-      throw new PixstageError("lost", `Cannot read artifact ${id} as it did not arrive whole`);
+      throw new PixstageError("lost", `Cannot read artifact ${id}: it did not arrive completely`);
     },
   };
 }
 
-/** A child process as a host: messages go through its standard input and output. */
+/** A child process as a host. Messages travel through its standard input and output. */
 class ProcessLink implements HostLink {
   readonly ended: Promise<HostEnd>;
   onMessage: (message: unknown) => void = () => {};
@@ -83,14 +84,14 @@ class ProcessLink implements HostLink {
   constructor(graceMs: number) {
     const [program, args] = moduleCommand(new URL("../hosts/process_main.ts", import.meta.url));
     this.#child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] });
-    // A process that is gone cannot read: `ended` tells how it ended.
+    // An ended process cannot read. `ended` reports how it ended.
     this.#child.stdin.on("error", () => {});
     this.#graceMs = graceMs;
     this.#reading = this.#read();
     this.ended = this.#end();
   }
 
-  /** Undefined where the system refused to start it. */
+  /** Id of the process. Undefined if the system refused to start it. */
   get pid(): number | undefined {
     return this.#child.pid;
   }
@@ -113,7 +114,7 @@ class ProcessLink implements HostLink {
     for await (const message of decodeJsonTexts(this.#child.stdout, printLine)) this.onMessage(message);
   }
 
-  /** The process is gone once all that it said has been read. */
+  /** Waits until the process has ended and all its output has been read. */
   async #end(): Promise<HostEnd> {
     const { promise, resolve } = Promise.withResolvers<HostEnd>();
     this.#child.once(
@@ -127,7 +128,7 @@ class ProcessLink implements HostLink {
     return end;
   }
 
-  /** Waits for the end, helping with signals, the last of which no process survives. */
+  /** Waits for the end, and signals the process after some time. No process survives the last signal. */
   async #killAfter(ms: number, signal: "SIGTERM" | "SIGKILL"): Promise<void> {
     const timer = setTimeout(() => {
       this.#child.kill(signal);
@@ -138,11 +139,11 @@ class ProcessLink implements HostLink {
   }
 }
 
-/** A line that a stage prints in its process is printed here. */
+/** Prints a line that a stage printed in its process. */
 function printLine(line: string): void {
   try {
     writeSync(STDERR, `${line}\n`);
   } catch {
-    // Nobody reads the standard error any more. The run goes on.
+    // The standard error is closed. The run continues.
   }
 }

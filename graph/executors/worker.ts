@@ -7,21 +7,21 @@ import type { HostEnd } from "../hosts/host_error.ts";
 import { HostedExecutor, type HostedExecutorOptions, sharedStoreCarrier } from "../hosts/hosted_executor.ts";
 import type { HostRequest } from "../hosts/protocol.ts";
 
-/** What a worker executor needs. */
+/** Options of {@linkcode WorkerExecutor}. */
 export interface WorkerExecutorOptions extends HostedExecutorOptions {
   /** Starts a worker whose module calls `hostStages`. */
   readonly createWorker: (listener: WorkerListener) => WorkerThread;
 }
 
 /**
- * Runs each stage in a worker of its own, which ends with it. Artifacts go by id through a store in a folder; with any
- * other store inputs are copied and outputs transferred.
+ * Runs each stage in its own worker, which ends with the stage. Artifacts travel by id through the run's
+ * store if it is in a folder. Otherwise inputs are copied and outputs are transferred.
  */
 export class WorkerExecutor extends HostedExecutor {
   readonly name = "worker";
   #createWorker: WorkerExecutorOptions["createWorker"];
 
-  /** @param options What it needs. */
+  /** @param options Settings of the executor. */
   constructor({ createWorker, ...options }: WorkerExecutorOptions) {
     super({ graceMs: 200, ...options });
     this.#createWorker = createWorker;
@@ -37,7 +37,7 @@ export class WorkerExecutor extends HostedExecutor {
   }
 }
 
-/** Artifacts travel in the messages. */
+/** Sends artifacts in the messages. */
 const copyingCarrier: ArtifactCarrier = {
   send: ({ id, artifact }) => Promise.resolve({ id, artifact }),
   receive: ({ artifact }) => Promise.resolve({ artifact: artifact! }),

@@ -1,7 +1,8 @@
 // This module is browser compatible.
 
 /**
- * The executor's side of the protocol: sends stages to a host, passes on its reports, and ends it when it does not listen.
+ * The executor's side of the protocol: sends stages to a host, passes on its reports, and kills it if it does
+ * not respond.
  *
  * @module
  */
@@ -27,58 +28,58 @@ import {
   type SentArtifact,
 } from "./protocol.ts";
 
-/** A host that was started somewhere. */
+/** A host that was started. */
 export interface HostLink extends HostChannel<HostRequest> {
-  /** Its process, where it has one of its own. */
+  /** Id of its process, if it has its own. */
   readonly pid?: number | undefined;
-  /** Settles when the host is gone. */
+  /** Resolves when the host has ended. */
   readonly ended: Promise<HostEnd>;
-  /** Lets a host that has nothing to do end; settles when it is gone. */
+  /** Lets an idle host end. Resolves when the host has ended. */
   close(): Promise<void>;
-  /** Ends the host, whatever it does; settles when it is gone. */
+  /** Kills the host. Resolves when the host has ended. */
   kill(): Promise<void>;
 }
 
 /** How artifacts travel between an executor and its host. */
 export interface ArtifactCarrier {
-  /** The folder of the store that they travel through, where they do. */
+  /** The folder of the store that artifacts travel through, if there is one. */
   readonly folder?: string | undefined;
-  /** Whether that folder goes with the host. */
+  /** Whether the folder is deleted together with the host. */
   readonly temporary?: boolean | undefined;
-  /** A folder for artifacts that the store cannot take, where the channel does not carry them. */
+  /** A folder for artifacts that the store cannot take, if the channel does not carry them. */
   readonly spare?: string | undefined;
-  /** Makes an artifact ready to be sent. */
+  /** Prepares an artifact for sending. */
   send(artifact: IdentifiedArtifact): Promise<SentArtifact>;
-  /** Takes an artifact that arrived. */
+  /** Accepts an artifact that arrived. */
   receive(sent: SentArtifact): Promise<MadeByStage>;
 }
 
-/** How a host is reached. */
+/** Options of {@linkcode HostConnection}. */
 export interface HostConnectionOptions {
   /** The host. */
   readonly link: HostLink;
   /** Its settings. */
   readonly settings: HostSettings;
-  /** Milliseconds that a stage has to end by itself once it is cancelled. */
+  /** Milliseconds that a cancelled stage has to end by itself. */
   readonly graceMs: number;
-  /** Takes the progress of downloads. */
+  /** Called with the progress of downloads. */
   readonly onDownload?: ((progress: JsonObject) => void) | undefined;
-  /** Takes warnings about the hub. */
+  /** Called with warnings about the hub. */
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
-/** Parameters that name a model, in the stages that are built in. */
+/** Parameters in which the built-in stages name a model. */
 const MODEL_PARAMETERS = ["model", "transformer", "vae", "controlnet"] as const;
 
-/** A task that a host is at. */
+/** A task that a host works on. */
 interface Task {
-  /** Takes replies of the task. */
+  /** Handles replies to the task. */
   take(reply: HostReply): Promise<void> | void;
-  /** Ends it. */
+  /** Fails the task. */
   fail(error: unknown): void;
 }
 
-/** A connection to one host, which does one task at a time. */
+/** A connection to one host, which performs one task at a time. */
 export class HostConnection {
   #options: HostConnectionOptions;
   #ready = Promise.withResolvers<void>();
@@ -86,18 +87,18 @@ export class HostConnection {
   #held = new Set<string>();
   #isOver = false;
 
-  /** @param options How the host is reached. It is opened at once. */
+  /** @param options How to reach the host. The constructor opens it. */
   constructor(options: HostConnectionOptions) {
     this.#options = options;
     const { link, settings } = options;
-    // Each task gets the failure by itself.
+    // Each task receives the failure itself.
     this.#ready.promise.catch(() => {});
     link.onMessage = (message) => this.#take(message);
     link.ended.then((end) => this.#end(end));
     link.send({ type: "open", version: PROTOCOL_VERSION, settings });
   }
 
-  /** The host's process, where it has one of its own. */
+  /** Id of the host's process, if it has its own. */
   get pid(): number | undefined {
     return this.#options.link.pid;
   }
@@ -107,12 +108,12 @@ export class HostConnection {
     return this.#isOver;
   }
 
-  /** The models whose weights it holds, by the names that stages gave. */
+  /** Models whose weights the host has in memory, by the names that stages used. */
   get held(): ReadonlySet<string> {
     return this.#held;
   }
 
-  /** Prepares a node in the host. */
+  /** Prepares a node on the host. */
   async prepare(task: HostTask, signal: AbortSignal): Promise<Preparation> {
     return await this.#do<Preparation>(task.stage, signal, (id, done) => {
       this.#options.link.send({ type: "prepare", id, task });
@@ -122,7 +123,7 @@ export class HostConnection {
     });
   }
 
-  /** Runs a node in the host. */
+  /** Runs a node on the host. */
   async run(
     task: HostTask,
     inputs: Readonly<Record<string, IdentifiedArtifact>>,
@@ -171,13 +172,13 @@ export class HostConnection {
     await this.#options.link.close();
   }
 
-  /** Ends the host, whatever it does. */
+  /** Kills the host. */
   async kill(): Promise<void> {
     this.#isOver = true;
     await this.#options.link.kill();
   }
 
-  /** Does one task, and asks the host to stop it when the signal says so. */
+  /** Performs one task, and asks the host to stop it when the signal is aborted. */
   async #do<T>(
     stage: string,
     signal: AbortSignal,
@@ -191,7 +192,7 @@ export class HostConnection {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const stop = (): void => {
       link.send({ type: "cancel", id });
-      // It may be in the midst of a long step.
+      // The host may be in the middle of a long step.
       timer = setTimeout(() => reject(signal.reason), graceMs);
     };
     signal.addEventListener("abort", stop, { once: true });
@@ -238,12 +239,12 @@ export class HostConnection {
   }
 }
 
-/** The models that the parameters of a task name. */
+/** Returns the models that the parameters of a task name. */
 function modelsOf({ parameters }: HostTask): string[] {
   return MODEL_PARAMETERS.map((name) => parameters[name]).filter((name) => typeof name === "string");
 }
 
-/** The host has ended; each task says which stage it was at. */
+/** The host has ended. Each task replaces this with an error that names its stage. */
 class EndedHost extends Error {
   readonly end: HostEnd;
 

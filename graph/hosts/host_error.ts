@@ -4,26 +4,28 @@ import { PixstageError } from "../../errors/pixstage_error.ts";
 
 /** How the worker or process that ran a stage ended. */
 export interface HostEnd {
-  /** The signal that ended it: `SIGKILL`. */
+  /** The signal that killed it, e.g. `SIGKILL`. */
   readonly signal?: string | undefined;
   /** Its exit status. */
   readonly status?: number | undefined;
-  /** What it did not catch. */
+  /** The error that it did not catch. */
   readonly reason?: string | undefined;
 }
 
-/** What a signal that nobody sent on purpose tells. */
+/** What a signal means if nobody sent it on purpose. */
 const CAUSES: Readonly<Record<string, string>> = {
-  SIGKILL: ". The system does so when memory runs out",
-  SIGABRT: ". A library does so when it cannot go on, as when it gets no more memory or threads",
+  SIGKILL: ". The system does this when memory runs out",
+  SIGABRT: ". A library does this when it cannot continue, e.g. because it gets no more memory or threads",
 };
 
-/** The worker or process that ran a stage died on the way. The run can be started again, and goes on. */
+/**
+ * The worker or process that ran a stage died. The same run can be started again and continues where it was.
+ */
 export class StageProcessError extends PixstageError<"host_died"> {
   override name = "StageProcessError";
   /** The stage's name. */
   readonly stage: string;
-  /** The signal that ended it, where it was one. */
+  /** The signal that killed it, if any. */
   readonly signal: string | undefined;
 
   /**
@@ -32,15 +34,15 @@ export class StageProcessError extends PixstageError<"host_died"> {
    */
   constructor(stage: string, { signal, status, reason }: HostEnd) {
     const how = signal
-      ? `was ended by ${signal}`
+      ? `was killed by ${signal}`
       : reason
       ? `failed: ${reason}`
       : `ended with status ${status}`;
     const cause = CAUSES[signal ?? ""] ?? "";
     super(
       "host_died",
-      `Cannot finish stage "${stage}" as the process that ran it ${how}${cause}. ` +
-        "Run it again to go on from the last checkpoint",
+      `Cannot finish stage "${stage}": the process that ran it ${how}${cause}. ` +
+        "Run it again to continue from the last snapshot",
       { details: { stage, signal: signal ?? null, status: status ?? null } },
     );
     this.stage = stage;

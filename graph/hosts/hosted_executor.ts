@@ -15,36 +15,36 @@ import { type ArtifactCarrier, HostConnection, type HostLink } from "./host_conn
 import type { HostSettings, HostTask } from "./protocol.ts";
 import { type WarmHost, WarmHosts } from "./warm_hosts.ts";
 
-/** What an executor with hosts needs. */
+/** Options of an executor with hosts. */
 export interface HostedExecutorOptions extends Partial<HostSettings> {
   /**
-   * Milliseconds that a stage has to end by itself once it is cancelled, before its host is ended.
+   * Milliseconds that a cancelled stage has to end by itself before its host is killed.
    *
    * @default {500}
    */
   readonly graceMs?: number | undefined;
   /**
-   * Hosts that are kept between stages, so that weights that are resident stay open. With none each stage has a host of
-   * its own, which ends with it and gives back all memory.
+   * Number of hosts to keep between stages, with resident weights open. At 0 each stage has its own host,
+   * which ends with the stage and releases all its memory.
    *
    * @default {0}
    */
   readonly warmHosts?: number | undefined;
   /**
-   * Milliseconds that such a host waits for its next stage before it ends.
+   * Milliseconds that an idle host waits for its next stage before it ends.
    *
    * @default {Infinity}
    */
   readonly keepAliveMs?: number | undefined;
-  /** Tries nodes in this thread, where hosts would download weights to prepare them. */
+  /** Tries nodes in this thread if a host would have to download weights to prepare them. */
   readonly trial?: Executor | undefined;
-  /** Takes the progress of downloads. */
+  /** Called with the progress of downloads. */
   readonly onDownload?: ((progress: JsonObject) => void) | undefined;
-  /** Takes warnings about the hub. */
+  /** Called with warnings about the hub. */
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
-/** Runs stages in hosts: threads or processes beside this one. */
+/** Runs stages in hosts: threads or processes next to this one. */
 export abstract class HostedExecutor implements Executor {
   abstract readonly name: string;
   #options: HostedExecutorOptions;
@@ -59,31 +59,33 @@ export abstract class HostedExecutor implements Executor {
   /** Starts a host. */
   protected abstract start(): HostLink;
 
-  /** How artifacts travel for a run with this store. */
+  /** Returns how artifacts travel for a run with this store. */
   protected abstract carrier(store: RunStore): Promise<ArtifactCarrier & AsyncDisposable>;
 
-  /** Cleans up behind a host that was ended in the midst of its work. */
+  /** Cleans up after a host that was killed in the middle of its work. */
   protected async cleanUp(_folder: string | undefined, _pid: number | undefined): Promise<void> {}
 
-  /** Milliseconds that a stage has to end by itself. */
+  /** Milliseconds that a cancelled stage has to end by itself. */
   protected get graceMs(): number {
     return this.#options.graceMs ?? 500;
   }
 
-  /** Whether preparing a node downloads weights: the hosts find models where this thread finds them. */
+  /**
+   * Returns whether preparing a node downloads weights. Hosts find models in the same places as this thread.
+   */
   async downloads(node: PrepareRequest["node"]): Promise<boolean> {
     return await this.#options.trial?.downloads?.(node) ?? false;
   }
 
-  /** Prepares a node in a host, which then waits for nodes to run. */
+  /** Prepares a node on a host, which then waits for nodes to run. */
   prepare(request: PrepareRequest, options: { readonly signal: AbortSignal }): Promise<PreparedNode> {
     return this.#prepare(request, options);
   }
 
   /**
-   * This executor for one run, which says how long the hosts that it used wait afterwards.
+   * Returns this executor for one run. It decides how long the hosts that the run used wait afterwards.
    *
-   * @param keepMs Milliseconds; those of the executor unless given, and 0 to end them with the run.
+   * @param keepMs Milliseconds. Default is the executor's `keepAliveMs`. 0 ends the hosts with the run.
    */
   keepingWarm(keepMs?: number): Executor {
     const used = new Set<HostConnection>();
@@ -115,7 +117,7 @@ export abstract class HostedExecutor implements Executor {
       residency,
       lowestPrecision,
     };
-    // The host that ran last has weights open: it is left to the next stage that runs.
+    // The host that ran last has weights open, so it stays free for the next stage that runs.
     const host = this.#take("first");
     used?.add(host);
     try {
@@ -126,14 +128,14 @@ export abstract class HostedExecutor implements Executor {
         execute: (artifacts, options) => this.#execute(task, artifacts, options, used),
       };
     } catch (error) {
-      // A host whose stage was refused is as good as before; one that was cancelled may be at work still.
+      // A host that refused a stage is still usable. A host whose stage was cancelled may still be working.
       if (signal.aborted || host.isOver) await this.#kill(host);
       else this.#warm.prepared(host);
       throw error;
     }
   }
 
-  /** Ends the hosts that wait, but for those that are to be kept. */
+  /** Ends idle hosts, except the number to keep. */
   async runEnded(): Promise<void> {
     const { warmHosts = 0 } = this.#options;
     await this.#warm.trim(warmHosts);
@@ -145,15 +147,15 @@ export abstract class HostedExecutor implements Executor {
   }
 
   /**
-   * Ends the hosts that hold a model, or all of them; one that is at work ends with its run.
+   * Ends the hosts that have a model in memory, or all of them. A busy host ends with its run.
    *
-   * @returns The models whose weights are given back.
+   * @returns The models whose weights are released.
    */
   unload(model?: string): Promise<string[]> {
     return this.#warm.unload(model);
   }
 
-  /** Ends all hosts that wait. */
+  /** Ends all idle hosts. */
   async close(): Promise<void> {
     await this.#warm.close();
   }
@@ -189,7 +191,7 @@ export abstract class HostedExecutor implements Executor {
     }
   }
 
-  /** The first or last host of those that wait, or a new one. */
+  /** Takes the first or last idle host, or starts a new one. */
   #take(which: "first" | "last"): HostConnection {
     const waiting = this.#warm.take(which);
     if (waiting) return waiting;
@@ -215,11 +217,11 @@ export abstract class HostedExecutor implements Executor {
 }
 
 /**
- * Artifacts travel through a store in a folder that both sides open; those that it cannot take, being full, travel through
- * a spare one, or in the messages.
+ * Returns a carrier that sends artifacts through a store in a folder that both sides open. Artifacts that the
+ * store cannot take because it is full travel through a spare store, or in the messages.
  *
  * @param store The store.
- * @param spare The spare store, where messages do not carry artifacts.
+ * @param spare The spare store, if messages do not carry artifacts.
  */
 export function sharedStoreCarrier(store: RunStore, spare?: RunStore): ArtifactCarrier {
   return {

@@ -1,28 +1,26 @@
 // This module is browser compatible.
 
 /**
- * JSON text sequences: a record separator before each text, a line feed after. Between texts may stand what a library
- * prints to the same stream.
- *
- * Source: RFC 7464.
+ * JSON text sequences: a record separator before each text, and a line feed after it. Output that a library
+ * prints to the same stream can appear between texts. Source: RFC 7464.
  *
  * @module
  */
 
 const SEPARATOR = "\x1e";
 
-/** Writes one message of a sequence. */
+/** Encodes one message of a sequence. */
 export function encodeJsonText(message: unknown): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(`${SEPARATOR}${JSON.stringify(message)}\n`);
 }
 
 /**
- * Reads the messages of a sequence.
+ * Decodes the messages of a sequence.
  *
  * @param stream The bytes.
- * @param onNoise Takes lines that are no messages.
+ * @param onNoise Called with lines that are not messages.
  * @yields The messages.
- * @throws {SyntaxError} if a message is no JSON.
+ * @throws {SyntaxError} if a message is not JSON.
  */
 export async function* decodeJsonTexts(
   stream: AsyncIterable<Uint8Array>,

@@ -1,5 +1,5 @@
 /**
- * The place of stages that run on this machine outside the calling thread.
+ * The environment of stages that run on this machine outside the calling thread.
  *
  * @module
  */
@@ -34,9 +34,9 @@ const modelsSchema = z.strictObject({
   concurrency: z.number().optional(),
   stallTimeout: z.number().optional(),
   userAgent: z.string().optional(),
-  /** The models that stages may name, and no others. */
+  /** The only models that stages may name. */
   listed: z.array(entrySchema).optional(),
-  /** The LoRA adapters that stages may name beside the models of the list. */
+  /** LoRA adapters that stages may name in addition to the listed models. */
   loras: z.array(entrySchema).optional(),
 });
 
@@ -45,7 +45,7 @@ const runtimeSchema = z.strictObject({
   threads: threadsSchema.optional(),
 });
 
-/** Opens checkpoints of the disk and the hub, ONNX Runtime, the built-in stages and those of plugins. */
+/** Opens checkpoints on disk and from the hub, ONNX Runtime, the built-in stages and those of plugins. */
 export async function openLocalPlace(
   settings: HostSettings,
   { onDownload, onWarning }: HubHandlers,
@@ -72,11 +72,11 @@ export async function openLocalPlace(
   };
 }
 
-/** Lets other processes run first. On Linux this holds for this thread and those that it starts. */
+/** Lowers the scheduling priority. On Linux this applies to this thread and those that it starts. */
 function giveWay(): void {
   try {
     if (platform() === "linux") setPriority(0, constants.priority.PRIORITY_BELOW_NORMAL);
   } catch {
-    // Where that is forbidden, all are equal.
+    // If that is forbidden, all processes have the same priority.
   }
 }

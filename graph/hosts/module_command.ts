@@ -1,5 +1,5 @@
 /**
- * Modules of this project as programs of their own.
+ * Runs modules of this project as separate programs.
  *
  * @module
  */
@@ -7,13 +7,13 @@
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 
-/** What Deno is told before a module. Node is told nothing. */
+/** Deno's arguments before a module. Node needs none. */
 const DENO_ARGUMENTS = ["run", "--quiet", "-A"];
 
 /**
- * The command that runs a module in a process of its own, under the runtime that runs this one.
+ * Returns the command that runs a module in its own process, under the current runtime.
  *
- * @param module The module's address, a `file:` URL.
+ * @param module The module's `file:` URL.
  * @param args The arguments of the module.
  * @returns The program and its arguments.
  */

@@ -1,7 +1,7 @@
 /**
- * The module of a worker that ends its process when the parent process is gone. It has a thread of its own, as a stage
- * blocks the process's first thread for as long as a step takes. It is sent the id of the parent, and the path of each
- * temporary folder that is to go with the process.
+ * The module of a worker that ends its process when the parent process has ended. It needs its own thread
+ * because a stage blocks the process's main thread for the length of a step. It receives the id of the
+ * parent, and the path of each temporary folder to delete with the process.
  *
  * @module
  */

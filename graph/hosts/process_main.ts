@@ -1,6 +1,6 @@
 /**
- * The program of a child process that runs stages: messages come by the standard input and go by the standard output.
- * It ends when the input ends, and when its parent is gone.
+ * The program of a child process that runs stages. Messages arrive on standard input and leave on standard
+ * output. The process ends when its input or its parent ends.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { hostStages } from "./stage_host.ts";
 /** The file descriptor of the standard output. */
 const STDOUT = 1;
 
-// Ctrl-C in a terminal goes to parent and child alike. The parent decides what happens.
+// Ctrl-C in a terminal reaches parent and child alike. The parent decides what to do.
 process.on("SIGINT", () => {});
 
 const watchdog = startWorker(new URL("./parent_watch.ts", import.meta.url), {
@@ -27,7 +27,7 @@ watchdog.postMessage(process.ppid);
 
 let temporaryFolder: string | undefined;
 
-/** Ends the process, of which nothing stays: a parent that was killed removes no folder. */
+/** Ends the process and removes its temporary files, because a killed parent does not. */
 function end(): never {
   if (temporaryFolder !== undefined) rmSync(temporaryFolder, { recursive: true, force: true });
   process.exit(0);

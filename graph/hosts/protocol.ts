@@ -1,9 +1,9 @@
 // This module is browser compatible.
 
 /**
- * The messages between an executor and a host: a worker or a child process that runs stages. Every message is plain JSON,
- * but for artifacts; these travel in the message where the channel can carry them, and by id through a store where both
- * sides can open it.
+ * The messages between an executor and a host, i.e. a worker or a child process that runs stages. Every
+ * message is plain JSON, except for artifacts. An artifact travels in the message if the channel can carry
+ * it, or else by id through a store that both sides can open.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import { stageMemorySchema } from "../events.ts";
 import { preparationSchema } from "../executors/executor.ts";
 import { snapshotPolicySchema } from "../snapshots.ts";
 
-/** The protocol's version. Both sides must speak the same. */
+/** Version of the protocol. Both sides must use the same one. */
 export const PROTOCOL_VERSION = 3;
 
 const object = z.custom<JsonObject>(
@@ -28,23 +28,26 @@ const object = z.custom<JsonObject>(
   "It must be an object",
 );
 
-/** An artifact by id, and itself where the channel carries it. */
+/** An artifact by id, or the artifact itself if the channel can carry it. */
 const sentArtifactSchema = z.strictObject({
   id: sha256Schema.optional(),
   artifact: z.custom<Artifact>((value) => value !== null && typeof value === "object").optional(),
-}).refine(({ id, artifact }) => id !== undefined || artifact !== undefined, "It must have an id or be there");
+}).refine(
+  ({ id, artifact }) => id !== undefined || artifact !== undefined,
+  "It must have an id or an artifact",
+);
 
 /** The settings of a host. */
 export const hostSettingsSchema = z.strictObject({
   /** Modules that bring stages, architectures and schedulers. */
   plugins: z.array(z.string()),
-  /** Where checkpoints are found. */
+  /** Where to find checkpoints. */
   models: object,
-  /** What graphs run on. */
+  /** Options of the ONNX runtime. */
   runtime: object,
-  /** A folder that remembers fingerprints of weights. */
+  /** A folder for the memo of weight fingerprints. */
   fingerprints: z.string().optional(),
-  /** Whether the host gives way to other processes, as beside a server that answers. */
+  /** Whether the host runs at low priority, e.g. next to a server that answers requests. */
   background: z.boolean().optional(),
 });
 
@@ -70,21 +73,21 @@ export const hostRequestSchema = z.discriminatedUnion("type", [
     id: z.string(),
     task: hostTaskSchema,
     inputs: z.record(z.string(), sentArtifactSchema),
-    /** The folder of a store that both sides open; artifacts travel in the messages without one. */
+    /** Folder of a store that both sides open. Without it, artifacts travel in the messages. */
     store: z.string().optional(),
-    /** Whether that folder goes with the host. */
+    /** Whether that folder is deleted together with the host. */
     temporary: z.boolean().optional(),
-    /** A folder for artifacts that the store cannot take, where they do not travel in the messages. */
+    /** A folder for artifacts that the store cannot take, if they do not travel in the messages. */
     spare: z.string().optional(),
-    /** When states are kept; absent where none are. */
+    /** When to keep snapshots. Absent if none are kept. */
     snapshots: snapshotPolicySchema.optional(),
-    /** The state to begin from. */
+    /** The snapshot to start from. */
     saved: sentArtifactSchema.optional(),
-    /** Whether the stage is to report intermediate images. */
+    /** Whether the stage reports intermediate images. */
     previews: z.boolean().optional(),
   }),
   z.strictObject({ type: z.literal("cancel"), id: z.string() }),
-  /** Answers a snapshot: it is kept, the stage may go on. */
+  /** Acknowledges a snapshot. The stage can continue. */
   z.strictObject({ type: z.literal("kept"), id: z.string() }),
 ]);
 
@@ -94,7 +97,7 @@ export const hostReplySchema = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("prepared"), id: z.string(), preparation: preparationSchema }),
   z.strictObject({ type: z.literal("report"), id: z.string(), event: stageReportSchema }),
   z.strictObject({ type: z.literal("download"), progress: object }),
-  /** A sentence about a hub that cannot be reached while models are opened. */
+  /** A warning about a hub that cannot be reached while models are opened. */
   z.strictObject({ type: z.literal("warning"), message: z.string() }),
   z.strictObject({ type: z.literal("snapshot"), id: z.string(), state: sentArtifactSchema }),
   z.strictObject({
@@ -102,18 +105,18 @@ export const hostReplySchema = z.discriminatedUnion("type", [
     id: z.string(),
     outputs: z.record(z.string(), sentArtifactSchema),
     memory: stageMemorySchema.optional(),
-    /** Whether the host has given back the weights that it held, as they became too many. */
+    /** Whether the host released its resident weights because they used too much memory. */
     released: z.boolean().optional(),
   }),
   z.strictObject({
     type: z.literal("failed"),
-    /** Absent where the host could not be opened. */
+    /** Absent if the host could not be opened. */
     id: z.string().optional(),
     error: serializedErrorSchema,
   }),
 ]);
 
-/** An artifact by id, and itself where the channel carries it. */
+/** An artifact by id, or the artifact itself if the channel can carry it. */
 export type SentArtifact = z.infer<typeof sentArtifactSchema>;
 
 /** The settings of a host. */
@@ -128,10 +131,10 @@ export type HostRequest = z.infer<typeof hostRequestSchema>;
 /** A message from a host. */
 export type HostReply = z.infer<typeof hostReplySchema>;
 
-/** A way for messages of the protocol, seen from the side that sends `Sent`. */
+/** A channel for messages of the protocol, from the point of view of the side that sends `Sent`. */
 export interface HostChannel<Sent extends HostRequest | HostReply> {
-  /** Sends a message. Buffers of artifacts in it are transferred where `transfer` names them. */
+  /** Sends a message. Transfers the artifact buffers that `transfer` names. */
   send(message: Sent, transfer?: ArrayBuffer[]): void;
-  /** Takes what arrives; set before anything is sent. */
+  /** Called with each message that arrives. Set it before sending anything. */
   onMessage: (message: unknown) => void;
 }

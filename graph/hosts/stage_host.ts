@@ -19,39 +19,39 @@ import {
   type SentArtifact,
 } from "./protocol.ts";
 
-/** The place that stages work in. */
+/** The environment that stages run in. */
 export interface HostPlace {
   /** The stages. */
   readonly registry: StageRegistry;
   /** Runs stages in this thread. */
   readonly executor: Executor;
-  /** What graphs run on. */
+  /** Runs ONNX graphs. */
   readonly runtime: Runtime;
   /** Opens the store in a folder. */
   openStore(folder: string): RunStore;
 }
 
-/** Opens the place that stages work in. */
+/** Opens the environment that stages run in. */
 export type OpenPlace = (settings: HostSettings, handlers: HubHandlers) => Promise<HostPlace>;
 
-/** What a place tells while it opens models of the hub. */
+/** Handlers for what happens while models are opened from the hub. */
 export interface HubHandlers {
-  /** Takes the progress of downloads. */
+  /** Called with the progress of downloads. */
   readonly onDownload: (progress: JsonObject) => void;
-  /** Takes a sentence about a hub that cannot be reached. */
+  /** Called with a warning about a hub that cannot be reached. */
   readonly onWarning: (message: string) => void;
 }
 
-/** Sessions that are kept between runs are given back when the process has grown beyond this. */
+/** Resident sessions are released when the process has grown beyond this number of bytes. */
 const KEPT_BYTES = 3e9;
-/** Prepared nodes that wait to be run, at most. */
+/** Maximum number of prepared nodes that wait to run. */
 const PREPARED_NODES = 64;
 
 /**
  * Runs stages for an executor at the other end of a channel, until the channel's owner ends it.
  *
- * @param channel The way to the executor.
- * @param openPlace Opens the place that stages work in.
+ * @param channel The channel to the executor.
+ * @param openPlace Opens the environment that stages run in.
  */
 export function hostStages(channel: HostChannel<HostReply>, openPlace: OpenPlace): void {
   const send = (reply: HostReply): void => channel.send(reply, givenBuffers(reply));
@@ -106,7 +106,7 @@ export function hostStages(channel: HostChannel<HostReply>, openPlace: OpenPlace
   };
 }
 
-/** One stage that is prepared or runs here for an executor elsewhere. */
+/** One stage that is prepared or runs here for a remote executor. */
 class HostedRun {
   #id: string;
   #send: (reply: HostReply) => void;
@@ -132,7 +132,7 @@ class HostedRun {
     if (stage.version !== stageVersion) {
       throw new InputError(
         "version_mismatch",
-        `Cannot run stage "${name}" as its version must be ${stage.version} here: current value is ${stageVersion}`,
+        `Cannot run version ${stageVersion} of stage "${name}": the version here is ${stage.version}`,
       );
     }
     const node = { id, stage, parameters: stage.parameters.parse(parameters) };
@@ -193,7 +193,10 @@ async function receive(
   });
 }
 
-/** Sends an artifact. A store that cannot take it, being full, does not stop the stage: the executor warns of it. */
+/**
+ * Sends an artifact. A store that cannot take it because it is full does not stop the stage; the executor
+ * warns about it.
+ */
 async function give(
   made: MadeByStage,
   store: ArtifactStore | undefined,
@@ -206,8 +209,8 @@ async function give(
 }
 
 /**
- * The buffers of the artifacts that a reply gives away, each once. Only outputs are given away: a snapshot is copied, as
- * the stage goes on with the arrays that it offered, among them those of its inputs.
+ * Returns the artifact buffers that a reply transfers, each once. Only outputs are transferred. A snapshot is
+ * copied because the stage continues with the arrays that it offered, including those of its inputs.
  */
 function givenBuffers(reply: HostReply): ArrayBuffer[] {
   const outputs = reply.type === "done" ? Object.values(reply.outputs) : [];
@@ -220,6 +223,6 @@ function givenBuffers(reply: HostReply): ArrayBuffer[] {
 function wrongVersion(version: number): InputError {
   return new InputError(
     "version_mismatch",
-    `Cannot open a stage host as the protocol's version must be ${PROTOCOL_VERSION}: current value is ${version}`,
+    `Cannot open a stage host with protocol version ${version}: its own version is ${PROTOCOL_VERSION}`,
   );
 }

@@ -2,49 +2,57 @@
 
 import type { HostConnection } from "./host_connection.ts";
 
-/** Milliseconds that a host in which nothing has run yet waits at least: a run is likely to follow its check. */
+/**
+ * Minimum number of milliseconds that a host waits after it has only prepared stages. A run is likely to
+ * follow its check.
+ */
 const CHECKED_MS = 30_000;
 
-/** Timers take no more milliseconds than this. */
+/** Maximum delay of a timer in milliseconds. */
 const LONGEST_MS = 2 ** 31 - 1;
 
-/** A host that is kept, as its operator sees it. */
+/** A warm host, as its operator sees it. */
 export interface WarmHost {
-  /** Its process, where it has one of its own. */
+  /** Id of its process, if it has its own. */
   readonly pid?: number | undefined;
-  /** The models whose weights it holds, by the names that stages gave. */
+  /** Models whose weights the host has in memory, by the names that stages used. */
   readonly models: readonly string[];
   /** Whether it runs or prepares a stage. */
   readonly isBusy: boolean;
-  /** When it was used last, in milliseconds since 1970. */
+  /** Time of its last use, in milliseconds since 1970. */
   readonly usedAt: number;
-  /** When it ends unless it is used before; `null` for a host that is busy or waits for ever. */
+  /**
+   * When it ends unless it is used before, in milliseconds since 1970. `null` for a host that is busy or
+   * waits forever.
+   */
   readonly endsAt: number | null;
 }
 
-/** What is known of a host. */
+/** State of a host. */
 interface Kept {
   usedAt: number;
   endsAt: number | null;
-  /** Milliseconds that the last run wanted it to wait. */
+  /** Milliseconds that the last run wants it to wait. */
   keepMs?: number | undefined;
-  /** Whether it ends as soon as it has nothing to do. */
+  /** Whether it ends as soon as it is idle. */
   isUnwanted: boolean;
   timer?: ReturnType<typeof setTimeout> | undefined;
 }
 
-/** Hosts that run stages or wait for some, each for as long as its last run wanted. */
+/** Hosts that run stages or wait for one, each for as long as its last run decided. */
 export class WarmHosts {
   #idle: HostConnection[] = [];
   #kept = new Map<HostConnection, Kept>();
   #defaultMs: number;
 
-  /** @param defaultMs Milliseconds that a host waits unless a run says otherwise; `Infinity` for ever. */
+  /**
+   * @param defaultMs Milliseconds that a host waits unless a run decides otherwise; `Infinity` means forever.
+   */
   constructor(defaultMs: number) {
     this.#defaultMs = defaultMs;
   }
 
-  /** Takes the first or the last host that waits. */
+  /** Takes the first or the last idle host. */
   take(which: "first" | "last"): HostConnection | undefined {
     this.#forgetEnded();
     const host = which === "first" ? this.#idle.shift() : this.#idle.pop();
@@ -52,20 +60,26 @@ export class WarmHosts {
     return host;
   }
 
-  /** Takes up a host that is at work. */
+  /** Adds a busy host. */
   add(host: HostConnection): void {
     const kept = this.#kept.get(host) ?? { usedAt: 0, endsAt: null, isUnwanted: false };
     clearTimeout(kept.timer);
     this.#kept.set(host, { ...kept, usedAt: Date.now(), endsAt: null });
   }
 
-  /** Lets a host wait that has prepared a stage: the others, which may hold weights, are taken before it. */
+  /**
+   * Returns a host that has prepared a stage to the idle ones. The other hosts, which may have weights in
+   * memory, are taken before it to run a stage.
+   */
   prepared(host: HostConnection): void {
     this.#idle.unshift(host);
     this.#arm(host, this.#kept.get(host)?.keepMs ?? Math.max(this.#defaultMs, CHECKED_MS));
   }
 
-  /** Lets a host wait that has run a stage: it is taken next, and waits until {@linkcode WarmHosts.keep}. */
+  /**
+   * Returns a host that has run a stage to the idle ones. It is taken next, and waits until {@linkcode
+   * WarmHosts.keep}.
+   */
   ran(host: HostConnection): void {
     this.#idle.push(host);
   }
@@ -78,11 +92,11 @@ export class WarmHosts {
   }
 
   /**
-   * Says how long a host waits from now on, as a run that used it is over. One that another run uses goes by
-   * that run.
+   * Sets how long a host waits from now on, after a run that used it. A host that another run uses follows
+   * that run instead.
    *
    * @param host The host.
-   * @param keepMs Milliseconds; the default ones unless given, none at 0.
+   * @param keepMs Milliseconds. Default is `defaultMs`. 0 ends the host.
    */
   async keep(host: HostConnection, keepMs: number = this.#defaultMs): Promise<void> {
     const kept = this.#kept.get(host);
@@ -92,16 +106,16 @@ export class WarmHosts {
     else this.#arm(host, keepMs);
   }
 
-  /** Ends the hosts that wait beyond a number. */
+  /** Ends idle hosts beyond a number. */
   async trim(most: number): Promise<void> {
     await Promise.all(this.#idle.slice(most).map((host) => this.#end(host)));
   }
 
   /**
-   * Ends the hosts that hold a model. One that is at work ends once its run is over.
+   * Ends the hosts that have a model in memory. A busy host ends once its run is over.
    *
-   * @param model The model; all hosts otherwise.
-   * @returns The models whose weights are given back.
+   * @param model The model. Default is all hosts.
+   * @returns The models whose weights are released.
    */
   async unload(model?: string): Promise<string[]> {
     this.#forgetEnded();
@@ -114,7 +128,7 @@ export class WarmHosts {
     return [...models];
   }
 
-  /** All hosts. */
+  /** Lists all hosts. */
   list(): WarmHost[] {
     this.#forgetEnded();
     return Array.from(this.#kept, ([host, { usedAt, endsAt }]) => ({
@@ -126,7 +140,7 @@ export class WarmHosts {
     }));
   }
 
-  /** Ends all hosts that wait. */
+  /** Ends all idle hosts. */
   async close(): Promise<void> {
     await this.trim(0);
   }
@@ -136,7 +150,7 @@ export class WarmHosts {
     await host.close();
   }
 
-  /** Ends a host after some time, unless it is used before. */
+  /** Ends a host after some time unless it is used before. */
   #arm(host: HostConnection, ms: number): void {
     const kept = this.#kept.get(host);
     if (!kept) return;

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * ControlNets: pictures that a denoising follows, by a network beside the transformer.
+ * ControlNets: a network next to the transformer makes a denoising follow a picture.
  *
  * @module
  */
@@ -24,32 +24,32 @@ import { type StepInterval, stepIntervalSchema } from "./step_interval.ts";
 export const controlParameters = {
   /** A ControlNet: a folder, `org/name` or `org/name@revision`. */
   controlnet: z.string().min(1, "A ControlNet is needed").optional(),
-  /** What its residuals are multiplied by: 1 unless given. Off at 0. */
+  /** Factor applied to its residuals. Default is 1. 0 turns it off. */
   controlnetScale: z.number().nonnegative().optional(),
-  /** The part of the steps that it has a part in. All unless given. */
+  /** The part of the steps in which it is active. Default is all steps. */
   controlnetInterval: stepIntervalSchema.optional(),
 };
 
 /** The parameters of a ControlNet, parsed. */
 export type ControlParameters = z.infer<z.ZodObject<typeof controlParameters>>;
 
-/** The control of a run. */
+/** The ControlNet settings of a run. */
 export interface ControlSettings {
-  /** What residuals are multiplied by. */
+  /** Factor applied to the residuals. */
   readonly scale: number;
-  /** The part of the steps that are controlled, where it is not all of them. */
+  /** The part of the steps in which the ControlNet is active, if not all of them. */
   readonly interval: StepInterval | undefined;
-  /** Whether a call of the model is controlled. */
+  /** Returns whether the ControlNet is active in a call of the model. */
   isOn(call: number): boolean;
 }
 
 /**
- * Resolves the control of a run. A call i of n is controlled unless i / n < start or (i + 1) / n > end, the rule of
- * diffusers' ControlNet pipelines (`control_guidance_start` and `control_guidance_end`).
+ * Resolves the ControlNet settings of a run. Call i of n is controlled unless i / n < start or (i + 1) / n >
+ * end, the rule of diffusers' ControlNet pipelines (`control_guidance_start` and `control_guidance_end`).
  *
  * @param parameters The stage's parameters.
- * @param calls Calls of the model for one image.
- * @returns The control; undefined where no call is controlled.
+ * @param calls Number of model calls for one image.
+ * @returns The settings, or `undefined` if no call is controlled.
  */
 export function resolveControl(
   { controlnet, controlnetScale: scale = 1, controlnetInterval = [0, 1] }: ControlParameters,
@@ -62,7 +62,7 @@ export function resolveControl(
   return { scale, interval: controlled.includes(false) ? controlnetInterval : undefined, isOn };
 }
 
-/** The size of the picture that a run follows: that of its pictures where no other is asked for. */
+/** Returns the size of the picture that a run follows. It is the default size of the run's pictures. */
 export function followedSizes(
   { controlnet, controlnetScale }: ControlParameters,
   { control }: { readonly control?: ArtifactOutline | undefined },
@@ -73,7 +73,7 @@ export function followedSizes(
     : latentSizes(control, denoiser);
 }
 
-/** Sentences about what was asked for of control and does not change the result. */
+/** Returns warnings about ControlNet parameters that have no effect. */
 export function controlWithoutEffect(
   { controlnet, controlnetScale, controlnetInterval }: ControlParameters,
   control: ControlSettings | undefined,
@@ -92,54 +92,60 @@ export function controlWithoutEffect(
   return asked ? [`${asked} has no effect without a ControlNet`] : [];
 }
 
-/** What a result depends on by control, beside the ControlNet and the picture. */
+/**
+ * Returns the part of a result's identity that the ControlNet settings determine, without the ControlNet and
+ * the picture.
+ */
 export function controlIdentity({ scale, interval }: ControlSettings): JsonObject {
   return { scale, ...(interval ? { interval } : {}) };
 }
 
-/** Refuses control without the latents of a picture. */
+/** Throws if a ControlNet has no latents of a picture to follow. */
 export function requireControl<T>(control: T | undefined): T {
   if (control !== undefined) return control;
   throw new InputError(
     "missing_input",
-    "Cannot follow a picture as its latents must be connected to the input control",
+    'Cannot use a ControlNet without a picture: connect its latents to the input "control"',
     { details: { field: "controlnet" } },
   );
 }
 
-/** Refuses control latents of another shape than those of the images: there is one picture, or one for each image. */
+/**
+ * Throws if control latents do not match the shape of the images. There must be one picture, or one per
+ * image.
+ */
 export function checkControlShape(found: readonly number[], images: number, shape: readonly number[]): void {
   const [pictures, ...rest] = found;
   if ((pictures === 1 || pictures === images) && String(rest) === String(shape.slice(1))) return;
   const wanted = images === 1 ? `[${[1, ...shape.slice(1)]}]` : `[1 or ${images},${shape.slice(1)}]`;
   throw new ArtifactError(
-    `Cannot follow a picture as the shape of its latents must be ${wanted}: it is [${found}]`,
+    `Cannot use control latents of shape [${found}]: expected ${wanted}`,
     { details: { field: "control" } },
   );
 }
 
-/** A ControlNet that fits the denoiser of a run. */
+/** A ControlNet that matches the denoiser of a run. */
 export interface RunControlNet {
-  /** What it is. */
+  /** The ControlNet's architecture. */
   readonly model: ControlNetModel;
   /** Its component and weights, for opening. */
   readonly component: Component;
   /** Its weights. */
   readonly weights: Weights;
-  /** The weights that the result depends on. */
+  /** The weights that determine the result. */
   readonly use: WeightUse;
 }
 
 /**
- * Opens the ControlNet of a run, and refuses one that does not fit the denoiser. Reads its configuration and the header of
- * its weights alone.
+ * Opens the ControlNet of a run and checks it against the denoiser. Reads only its configuration and the
+ * header of its weights.
  *
  * @param name The ControlNet, as the parameters name it.
  * @param models Opens components.
  * @param denoiser The denoiser.
  * @param signal Stops a download.
- * @throws {InputError} if the denoiser takes no ControlNet.
- * @throws {CheckpointError} if it does not fit.
+ * @throws {InputError} if the denoiser does not support ControlNets.
+ * @throws {CheckpointError} if the ControlNet does not match the denoiser.
  */
 export async function openControlNet(
   name: string,
@@ -150,7 +156,7 @@ export async function openControlNet(
   if (!denoiser.controlNet) {
     throw new InputError(
       "unsupported_architecture",
-      `Cannot follow a picture as ${denoiser.component.name} takes no ControlNet`,
+      `Cannot use a ControlNet: ${denoiser.component.name} does not support them`,
       { details: { field: "controlnet" } },
     );
   }

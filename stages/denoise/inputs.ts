@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * The inputs of the stages that denoise, and what is refused of them: by their outlines, before any weight is read.
+ * The inputs of the denoising stages. Checks them by their outlines before any weight is read.
  *
  * @module
  */
@@ -22,71 +22,70 @@ import {
 import { checkPicture } from "./picture.ts";
 import { checkSnapshot, type DenoiseIdentity, snapshotOutlines } from "./snapshot.ts";
 
-/** Input ports of the stages that denoise. */
+/** Input ports of the denoising stages. */
 export const denoiseInputs = {
   embeddings: {
     kind: "embeddings",
-    description: "Prompts; those of the snapshot if left out. They may hold negative prompts too.",
+    description: "Prompts. Default is those of the snapshot. They can include negative prompts.",
     optional: true,
   },
   negative: {
     kind: "embeddings",
-    description: "One negative prompt, or one for each prompt. Ignored where guidance is off.",
+    description: "One negative prompt, or one per prompt. Ignored if guidance is off.",
     optional: true,
   },
   image: {
     kind: "latents",
-    description: "Latents of pictures to begin from, as encode-image gives them.",
+    description: "Latents of the initial pictures, from encode-image.",
     optional: true,
   },
   mask: {
     kind: "mask",
-    description: "Which part of the pictures is repainted; all if left out.",
+    description: "Which part of the pictures is repainted. Default is all of it.",
     optional: true,
   },
-  noise: { kind: "latents", description: "Initial noise instead of that of the seeds.", optional: true },
+  noise: { kind: "latents", description: "Initial noise. Replaces the noise of the seeds.", optional: true },
   control: {
     kind: "latents",
-    description:
-      "Latents of the picture that a ControlNet follows: of one for all images, or of one for each.",
+    description: "Latents of the picture that a ControlNet follows, one for all images or one per image.",
     optional: true,
   },
-  checkpoint: { kind: "checkpoint", description: "The state to go on from.", optional: true },
+  checkpoint: { kind: "checkpoint", description: "The snapshot to continue from.", optional: true },
 } as const;
 
-/** What the outlines of a denoising's inputs tell. */
+/** What the outlines of a denoising's inputs determine. */
 export interface DenoiseInputs {
-  /** What a state of the denoising depends on, as far as it is known. */
+  /** What a snapshot of the denoising depends on, as far as it is known. */
   readonly identity: DenoiseIdentity;
-  /** Images in all, where that is known. */
+  /** Total number of images, if known. */
   readonly images: number | undefined;
-  /** Tokens of the longest prompt. */
+  /** Number of tokens of the longest prompt. */
   readonly promptTokens: number;
-  /** Tokens of the longest negative prompt. */
+  /** Number of tokens of the longest negative prompt. */
   readonly negativeTokens: number;
-  /** The prompts and negative prompts as given, where they are known. */
+  /** The prompts and negative prompts as the user wrote them, if known. */
   readonly texts: { readonly prompts?: unknown; readonly negativePrompts?: unknown };
 }
 
 /** Outlines at the connected ports. */
 type Given = { readonly [K in keyof typeof denoiseInputs]?: ArtifactOutline | undefined };
 
-/** The outlines at the ports, and those that a state to go on from brings with it. */
+/** Returns the outlines at the ports, and those of the inputs in a snapshot. */
 export function allOutlines({ checkpoint, ...rest }: Given): Omit<Given, "checkpoint"> {
   return { ...(checkpoint ? snapshotOutlines(checkpoint) : {}), ...rest };
 }
 
 /**
- * Holds the outlines of the inputs against the settings.
+ * Checks the outlines of the inputs against the settings.
  *
  * @param given Outlines at the connected ports.
  * @param parameters The stage's parameters.
  * @param settings The settings of the run.
- * @param model What the transformer is.
- * @returns What they tell.
+ * @param model The transformer's architecture.
+ * @returns What the outlines determine.
  * @throws {InputError} if there are no embeddings.
- * @throws {ArtifactError} if an input does not fit.
- * @throws {InputError} if seeds do not fit the images.
+ * @throws {ArtifactError} if an input does not match.
+ * @throws {InputError} if the number of seeds does not match the images.
  */
 export function checkInputs(
   given: Given,
@@ -99,7 +98,7 @@ export function checkInputs(
   if (!embeddings) {
     throw new InputError(
       "missing_input",
-      "Cannot denoise as embeddings, or a checkpoint that holds them, must be connected",
+      "Cannot denoise without embeddings: connect them, or a checkpoint that contains them",
     );
   }
   const shape = embeddings.shapes["prompt_embeds"];
@@ -117,7 +116,7 @@ export function checkInputs(
   if (noiseShape) checkNoise(noiseShape, images ?? noiseShape[0]!, model.latentShape(settings.renderSize));
   const latentShape = model.latentShape(settings.renderSize);
   checkPicture({ latents: image?.shapes["latents"], mask: mask?.shapes["mask"] }, images, latentShape);
-  // A state that is not there yet does not tell what it holds.
+  // The outline of a snapshot that does not exist yet does not list its inputs.
   if (settings.control && (!checkpoint || "fixed" in checkpoint.metadata)) requireControl(control);
   const controlShape = settings.control && control?.shapes["latents"];
   if (controlShape) checkControlShape(controlShape, images ?? controlShape[0]!, latentShape);
@@ -149,32 +148,32 @@ export function checkInputs(
 }
 
 /**
- * Refuses guidance without negative prompts, or with a number of them that fits no prompts.
+ * Throws if a guided run has no negative prompts, or a number of them that does not match the prompts.
  *
- * @param negatives How many there are.
- * @param prompts How many prompts there are.
+ * @param negatives Number of negative prompts.
+ * @param prompts Number of prompts.
  * @param guidanceScale The guidance scale, for the error.
  */
 export function checkNegatives(negatives: number | undefined, prompts: number, guidanceScale: number): void {
   if (negatives === undefined) {
     throw new ArtifactError(
-      `Cannot guide as embeddings must hold negative_prompt_embeds: guidance scale is ${guidanceScale}. ` +
-        "Give negative embeddings, or a guidance scale of 1",
+      `Cannot use guidance scale ${guidanceScale} because the embeddings contain no negative_prompt_embeds. ` +
+        "Give negative embeddings, or use a guidance scale of 1",
     );
   }
   if (negatives !== 1 && negatives !== prompts) {
     throw new ArtifactError(
-      `Cannot guide as there must be 1 or ${prompts} negative prompts: there are ${negatives}`,
+      `Cannot use guidance: expected 1 or ${prompts} negative prompts, but there are ${negatives}`,
     );
   }
 }
 
-/** Refuses initial noise of another shape than that of the images' latents. */
+/** Throws if initial noise does not have the shape of the images' latents. */
 export function checkNoise(found: readonly number[], images: number, shape: readonly number[]): void {
   const wanted = [images, ...shape.slice(1)];
   if (found.length === wanted.length && wanted.every((size, axis) => size === found[axis])) return;
   throw new ArtifactError(
-    `Cannot use the initial noise as its shape must be [${wanted}]: it is [${found}]`,
+    `Cannot use initial noise of shape [${found}]: expected [${wanted}]`,
     { details: { field: "noise" } },
   );
 }

@@ -15,27 +15,29 @@ import { type Branch, BRANCHES, type ImageState } from "./snapshot.ts";
 import { type ImagePicture, layAround, noisedPicture } from "./picture.ts";
 import { isWithin } from "./step_interval.ts";
 
-/** One step that has been taken. The arrays are the loop's own: copy what is to be kept. */
+/** One completed step. The arrays belong to the loop: copy what you keep. */
 export interface DenoiseStep {
-  /** Which call of the model this was, from 0. */
+  /** Index of the model call. */
   readonly index: number;
-  /** The timestep that was handed to the model. */
+  /** The timestep that the model received. */
   readonly timestep: number;
-  /** The model's outputs: for the negative prompt where it has a part, for the prompt, and with perturbed attention. */
+  /**
+   * The model's outputs: for the negative prompt if it is used, for the prompt, and with perturbed attention.
+   */
   readonly outputs: readonly Float32Array[];
-  /** The guided prediction of the noise. */
+  /** The noise prediction after guidance. */
   readonly prediction: Float32Array;
-  /** The latents after the step, with the picture around what is repainted. */
+  /** The latents after the step, blended with the picture outside the mask. */
   readonly sample: Float32Array;
-  /** The latents that the scheduler gave; those after the step where nothing is laid around them. */
+  /** The scheduler's latents. Without a mask they equal `sample`. */
   readonly stepped: Float32Array;
-  /** The denoised latents as predicted at this step, where the scheduler gives them. */
+  /** The denoised latents as predicted at this step, if the scheduler returns them. */
   readonly predictedOriginal?: Float32Array | undefined;
-  /** The state of the image, but for its generator. */
+  /** Returns the state of the image, without its generator. */
   state(): ImageState;
 }
 
-/** What the loop over one image's timesteps needs. */
+/** Inputs of the loop over one image's timesteps. */
 export interface ImageRun {
   /** Reads the model's outputs. */
   readonly model: Pick<DenoiserModel, "readPrediction">;
@@ -43,32 +45,32 @@ export interface ImageRun {
   readonly denoiser: Pick<OpenDenoiser, "predictEach">;
   /** Sizes, schedule, guidance. */
   readonly settings: DenoiseSettings;
-  /** The text of the negative prompt and then of the prompt, or of the prompt alone. */
+  /** The texts of the negative prompt and of the prompt, in this order, or of the prompt alone. */
   readonly texts: readonly PreparedText[];
-  /** The image's own generator: stochastic schedulers draw from it. */
+  /** The image's own generator. Stochastic schedulers draw from it. */
   readonly generator: Pick<NoiseGenerator, "randn">;
-  /** Standard normal noise to begin with, flat. */
+  /** The initial standard normal noise, flat. */
   readonly noise: Float32Array;
-  /** The picture that the run begins from, where the settings say so. */
+  /** The picture that the run starts from, if the settings say so. */
   readonly picture?: ImagePicture | undefined;
   /** Shape of the latents, [1, channels, height, width]. */
   readonly shape: readonly number[];
-  /** The latents of the picture that the image follows, where it follows one. */
+  /** The latents of the picture that the image follows, if it follows one. */
   readonly control?: Tensor<"float32"> | undefined;
-  /** Says when to stop. */
+  /** Stops the loop when aborted. */
   readonly signal: AbortSignal;
-  /** The state that the image goes on from; the noise otherwise. */
+  /** The state that the image continues from. Default is to start from the noise. */
   readonly before?: ImageState | undefined;
-  /** Calls of the model after which the image rests; all of them otherwise. */
+  /** Number of model calls after which the image stops. Default is all of them. */
   readonly stopAfter?: number | undefined;
-  /** Takes every step, and is waited for. */
+  /** Called and awaited after every step. */
   readonly onStep: (step: DenoiseStep) => unknown;
 }
 
 /**
  * Denoises one image.
  *
- * @param run What the loop needs.
+ * @param run The loop's inputs.
  * @returns Its latents, flat.
  */
 export async function denoiseImage(run: ImageRun): Promise<Float32Array> {
@@ -86,7 +88,8 @@ export async function denoiseImage(run: ImageRun): Promise<Float32Array> {
   for (const [index, timestep] of settings.timesteps.entries()) {
     if (index < (before?.calls ?? 0)) continue;
     if (index >= (run.stopAfter ?? Infinity)) break;
-    // 1. Predict the noise, for the negative prompt and for the prompt, or for the prompt alone; then with perturbed attention.
+    // 1. Predict the noise for the negative prompt, if it is used, and for the prompt; then with perturbed
+    // attention.
     const latents = tensor("float32", shape, scheduler.scaleModelInput(sample, begin + index));
     const branches = isWithin(settings.guidedCalls, index) ? texts : texts.slice(-1);
     const pagScale = pag ? pagScaleAt(pag, timestep) : 0;
@@ -101,7 +104,7 @@ export async function denoiseImage(run: ImageRun): Promise<Float32Array> {
       ...(pagScale > 0 ? [{ ...common, text: texts.at(-1)!, perturbed: true, cache: caches.perturbed }] : []),
     ];
     const outputs = (await denoiser.predictEach(inputs, { signal })).map(({ data }) => data);
-    // 2. Guide.
+    // 2. Apply guidance.
     const read = outputs.map((output) => model.readPrediction(output, sample.length));
     const positive = read[branches.length - 1]!;
     const guided = branches.length > 1 ? guide(read[0]!, positive, guidanceScale) : positive;
@@ -133,25 +136,28 @@ export async function denoiseImage(run: ImageRun): Promise<Float32Array> {
   return sample;
 }
 
-/** What is remembered now of the branches that have anything; the denoiser writes it anew in the next step. */
+/**
+ * Returns the residuals that each branch has cached. They are copied because the denoiser overwrites them in
+ * the next step.
+ */
 function keptCaches(caches: Readonly<Record<Branch, BranchCache>>): NonNullable<ImageState["caches"]> {
   const kept = BRANCHES.filter((branch) => caches[branch].residuals);
   return Object.fromEntries(kept.map((branch) => [branch, { ...caches[branch] }]));
 }
 
-/** Noise as the scheduler begins with it; float32, as torch multiplies. */
+/** Scales noise to the scheduler's initial sigma, in float32 as torch does. */
 function scale(noise: Float32Array, sigma: number): Float32Array {
   const factor = Math.fround(sigma);
   return noise.map((value) => value * factor);
 }
 
 /**
- * Classifier-free guidance (Ho and Salimans 2022, https://arxiv.org/abs/2207.12598), in float32 and in the order of
- * operations of diffusers: `negative + scale * (positive - negative)`.
+ * Applies classifier-free guidance (Ho and Salimans 2022, https://arxiv.org/abs/2207.12598), in float32 and
+ * in the order of operations of diffusers: `negative + scale * (positive - negative)`.
  *
  * @param negative The prediction for the negative prompt.
- * @param positive The prediction for the prompt; of the same length.
- * @param scale How far the prompt pulls; 1 gives `positive`, up to rounding.
+ * @param positive The prediction for the prompt, of the same length.
+ * @param scale The guidance scale. At 1 the result is `positive`, up to rounding.
  * @returns The guided prediction, a new array.
  */
 export function guide(negative: Float32Array, positive: Float32Array, scale: number): Float32Array {

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * LoRA adapters over the weights of a denoiser.
+ * LoRA adapters applied to the weights of a denoiser.
  *
  * @module
  */
@@ -19,42 +19,42 @@ import type { MemoryChoice } from "../../models/memory.ts";
 import type { Models } from "../../models/models.ts";
 import type { WeightUse } from "../stage.ts";
 
-/** As many adapters as a run may take. */
+/** Maximum number of adapters in a run. */
 const MOST_LORAS = 16;
 
 /** The schema of the adapters of a run. */
 export const lorasSchema = z.array(z.strictObject({
   /** The adapter: a file, a folder, `org/name` or `org/name@revision`. */
   name: z.string().min(1, "An adapter is needed"),
-  /** What its scale is multiplied by; at 0 it has no effect. */
+  /** Factor applied to the adapter's scale. At 0 it has no effect. */
   weight: z.number().default(1),
 })).max(MOST_LORAS);
 
-/** The adapters of a run, each held against the denoiser. */
+/** The adapters of a run, each checked against the denoiser. */
 export interface Loras {
-  /** What the result depends on beside their content; nothing where there are none. */
+  /** What determines the result in addition to the adapters' content. Empty if there are none. */
   readonly identity: JsonObject;
-  /** What latents say of them; nothing where there are none. */
+  /** What the metadata of latents records about them. Empty if there are none. */
   readonly metadata: JsonObject;
-  /** The adapters that the result depends on. */
+  /** The adapters that determine the result. */
   readonly weights: readonly WeightUse[];
-  /** Sentences that the user should read. */
+  /** Warnings for the user. */
   readonly warnings: readonly string[];
-  /** Adds what they take to the ways to run. */
+  /** Adds the adapters' memory to the ways to run. */
   memory(choices: readonly MemoryChoice[]): MemoryChoice[];
-  /** Lays them over the denoiser's weights. */
+  /** Applies the adapters to the denoiser's weights. */
   adapt(weights: Weights): Promise<Weights>;
 }
 
 /**
- * Opens the adapters of a run, and refuses those that do not fit the denoiser. Reads names, shapes and settings alone.
+ * Opens the adapters of a run and checks them against the denoiser. Reads only names, shapes and settings.
  *
  * @param given The adapters, as the parameters name them.
  * @param models Opens adapters.
  * @param denoiser The denoiser's weights, as they are stored.
  * @param signal Stops a download.
  * @returns The adapters.
- * @throws {AdapterError} if one cannot be used with this denoiser.
+ * @throws {AdapterError} if an adapter does not match this denoiser.
  */
 export async function openLoras(
   given: z.infer<typeof lorasSchema>,
@@ -63,7 +63,7 @@ export async function openLoras(
   signal: AbortSignal,
 ): Promise<Loras> {
   if (given.length > 0 && !models.adapter) {
-    throw new InputError("invalid_value", "Cannot use LoRAs as there is no place here to open them from", {
+    throw new InputError("invalid_value", "Cannot use LoRAs: no source of adapters is configured here", {
       details: { field: "loras" },
     });
   }
@@ -80,7 +80,7 @@ export async function openLoras(
       : { loras: used.map(({ fitted, weight }) => ({ name: fitted.adapter.name, weight })) },
     weights: used.map(({ name, digest }) => ({ model: name, component: "lora", content: digest })),
     warnings: used.filter(({ fitted }) => fitted.isUnscaled).map(({ fitted }) =>
-      `The LoRA ${fitted.adapter.name} does not say its alpha, so that it counts with scale 1. If it was trained with ` +
+      `The LoRA ${fitted.adapter.name} does not specify its alpha, so it is applied with scale 1. If it was trained with ` +
       "another alpha, give it the weight alpha / rank"
     ),
     memory: (choices) =>
@@ -95,7 +95,7 @@ export async function openLoras(
     async adapt(weights) {
       if (used.length === 0) return weights;
       const named = await Promise.all(used.map(async ({ fitted, weight, digest }, index) => ({
-        // A session that is kept is found again by its graph: it must not outlive a change of the adapter's file.
+        // A kept session is looked up by its graph, so it must not outlive a change of the adapter's file.
         prefix: `lora.${index}.${await digest()}.`,
         weight,
         fitted,
@@ -105,7 +105,10 @@ export async function openLoras(
   };
 }
 
-/** The branches of each module, their matrices named apart from those of the model and of other adapters. */
+/**
+ * Collects the adapters' branches of each module. Their matrices get names that differ from those of the
+ * model and of other adapters.
+ */
 function gather(
   adapters: readonly { readonly prefix: string; readonly weight: number; readonly fitted: FittedAdapter }[],
 ): ReadonlyMap<string, readonly LowRankBranch[]> {

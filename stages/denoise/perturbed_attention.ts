@@ -1,10 +1,9 @@
 // This module is browser compatible.
 
 /**
- * Perturbed attention guidance (Ahn et al. 2024, https://arxiv.org/abs/2403.17377): the prediction moves away from that
- * of a network in some of whose self-attentions each token sees itself alone.
- *
- * Reference: diffusers' pipelines/pag/pag_utils.py and pipeline_pag_pixart_sigma.py.
+ * Perturbed attention guidance (Ahn et al. 2024, https://arxiv.org/abs/2403.17377). It moves the prediction
+ * away from that of a perturbed network. In some of that network's self-attentions, each token attends only
+ * to itself. Reference: diffusers' pipelines/pag/pag_utils.py and pipeline_pag_pixart_sigma.py.
  *
  * @module
  */
@@ -13,12 +12,12 @@ import { z } from "zod";
 import type { JsonObject } from "../../artifacts/artifact.ts";
 import { InputError } from "../../errors/pixstage_error.ts";
 
-/** Patterns where none are given, as in `PixArtSigmaPAGPipeline`. */
+/** Default patterns, as in `PixArtSigmaPAGPipeline`. */
 const DEFAULT_LAYERS = ["blocks.1"];
 
-/** Length of a pattern. */
+/** Maximum length of a pattern. */
 const LONGEST_PATTERN = 64;
-/** Quantifiers of a pattern: with more, a search could take long. */
+/** Maximum number of quantifiers in a pattern. With more, a search could take long. */
 const MOST_QUANTIFIERS = 3;
 /** Quantifiers, escapes and classes of a regular expression. */
 const QUANTIFIER = /\\.|\[(?:\\.|[^\]\\])*\]|([*+?{])/g;
@@ -27,42 +26,43 @@ const pattern = z.string().min(1).max(LONGEST_PATTERN)
   .refine(isRegExp, "It must be a regular expression")
   .refine(
     (text) => quantifiers(text) <= MOST_QUANTIFIERS && !/\)[*+?{]|\(\?|\\[1-9k]/.test(text),
-    `It must have at most ${MOST_QUANTIFIERS} quantifiers, none of them behind a group, and no look-around`,
+    `It must have at most ${MOST_QUANTIFIERS} quantifiers, none of them after a group, and no look-around`,
   );
 
 /** The parameters of perturbed attention guidance. */
 export const pagParameters = {
-  /** How far perturbed attention pushes: 3 is usual. Off at 0, which is the default. */
+  /** Scale of perturbed attention guidance. 3 is usual. Default is 0, which turns it off. */
   pagScale: z.number().nonnegative().optional(),
-  /** Regular expressions that are searched in the names of self-attentions: "blocks.1" unless given. */
+  /** Regular expressions that are searched for in the names of self-attentions. Default is "blocks.1". */
   pagLayers: z.array(pattern).max(64).optional(),
-  /** By how much the scale falls with each timestep from 1000 down, no further than to 0. None unless given. */
+  /**
+   * How much the scale falls with each timestep from 1000 down, to 0 at the lowest. Default is not to fall.
+   */
   pagAdaptiveScale: z.number().nonnegative().optional(),
 };
 
 /** The parameters of perturbed attention guidance, parsed. */
 export type PagParameters = z.infer<z.ZodObject<typeof pagParameters>>;
 
-/** Perturbed attention guidance of a run. */
+/** The perturbed attention guidance of a run. */
 export interface PerturbedAttention {
-  /** How far it pushes. */
+  /** Its scale. */
   readonly scale: number;
-  /** By how much the scale falls with each timestep from 1000 down. */
+  /** How much the scale falls with each timestep from 1000 down. */
   readonly adaptiveScale: number;
-  /** Names of the self-attentions that are perturbed. */
+  /** Names of the perturbed self-attentions. */
   readonly layers: readonly string[];
 }
 
 /**
- * Resolves perturbed attention guidance.
- *
- * A pattern is searched anywhere in a name, as in diffusers: "blocks.1" also finds blocks 10 to 19, as the guard against
- * that looks at the last part of a name, which is `attn1`.
+ * Resolves perturbed attention guidance. A pattern can match anywhere in a name, as in diffusers. "blocks.1"
+ * therefore also matches blocks 10 to 19, because diffusers' guard against that looks at the last part of a
+ * name, which is `attn1`.
  *
  * @param parameters Its parameters.
- * @param names Names of the network's self-attentions; undefined where it has none that can be chosen.
- * @returns What it does; undefined where it is off.
- * @throws {InputError} if a pattern finds nothing.
+ * @param names Names of the network's self-attentions, or `undefined` if none of them can be selected.
+ * @returns The resolved settings, or `undefined` if it is off.
+ * @throws {InputError} if a pattern matches no name.
  */
 export function resolvePag(
   { pagScale = 0, pagLayers = DEFAULT_LAYERS, pagAdaptiveScale = 0 }: PagParameters,
@@ -75,8 +75,8 @@ export function resolvePag(
     if (hits.length === 0) {
       throw new InputError(
         "invalid_value",
-        `Cannot perturb attention as "${pattern}" must be found in the name of a self-attention: ` +
-          (names?.length ? `they are ${names[0]} to ${names.at(-1)}` : "this transformer names none"),
+        `No self-attention has a name that matches "${pattern}": ` +
+          (names?.length ? `the names are ${names[0]} to ${names.at(-1)}` : "this transformer names none"),
         { details: { field: "pagLayers" } },
       );
     }
@@ -87,8 +87,8 @@ export function resolvePag(
 }
 
 /**
- * The scale at a timestep, in float32 as torch computes it: `scale - adaptive · (1000 - t)`, no less than 0. diffusers'
- * own pipeline fails there, as it compares a row of timesteps with 0.
+ * Returns the scale at a timestep: `scale - adaptive · (1000 - t)`, at least 0, in float32 as torch computes
+ * it. diffusers' own pipeline fails here because it compares a row of timesteps with 0.
  */
 export function pagScaleAt({ scale, adaptiveScale }: PerturbedAttention, timestep: number): number {
   if (adaptiveScale === 0) return Math.fround(scale);
@@ -97,13 +97,13 @@ export function pagScaleAt({ scale, adaptiveScale }: PerturbedAttention, timeste
 }
 
 /**
- * Moves a prediction away from the perturbed one: `prediction + scale · (positive - perturbed)`, in float32 and in the
- * order of operations of diffusers.
+ * Moves a prediction away from the perturbed one: `prediction + scale · (positive - perturbed)`, in float32
+ * and in the order of operations of diffusers.
  *
  * @param prediction The guided prediction, or `positive` itself without guidance.
  * @param positive The prediction for the prompt.
  * @param perturbed The prediction for the prompt with perturbed attention.
- * @param scale How far.
+ * @param scale The scale.
  * @returns A new array.
  */
 export function pushAway(
@@ -117,7 +117,7 @@ export function pushAway(
   );
 }
 
-/** What a result depends on by perturbed attention guidance. */
+/** Returns the part of a result's identity that perturbed attention guidance determines. */
 export function pagIdentity(pag: PerturbedAttention): JsonObject {
   const { scale, adaptiveScale, layers } = pag;
   return { scale, adaptiveScale, layers: [...layers] };

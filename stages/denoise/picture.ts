@@ -1,11 +1,12 @@
 // This module is browser compatible.
 
 /**
- * Denoising that begins from a picture, or repaints a part of one.
+ * Denoising that starts from a picture, or repaints a part of it.
  *
  * Sources: Meng et al. 2021, "SDEdit" (https://arxiv.org/abs/2108.01073); Lugmayr et al. 2022, "RePaint"
  * (https://arxiv.org/abs/2201.09865), for the known part; diffusers' pipeline_stable_diffusion_img2img.py and
- * pipeline_stable_diffusion_inpaint.py for strength, the order of random draws, and the blend after each step.
+ * pipeline_stable_diffusion_inpaint.py for strength, the order of random draws, and the blend after each
+ * step.
  *
  * @module
  */
@@ -26,24 +27,24 @@ import type { DenoiserModel, PictureSize } from "../../models/architecture.ts";
 import type { NoiseGenerator } from "../../random/noise_generator.ts";
 import type { Scheduler } from "../../schedulers/scheduler.ts";
 
-/** Strength where none is asked for: diffusers' own, of picture to picture and of inpainting. */
+/** Default strength, diffusers' own for image-to-image and for inpainting. */
 const STRENGTH = { whole: 0.8, masked: 1 } as const;
 
 /** A picture at the inputs, as far as it is known before it is read. */
 export interface PictureOutline {
-  /** The size that the picture stands for, and that of its latents in pixels; where they are known. */
+  /** The size that the picture stands for, and the size of its latents in pixels, if known. */
   readonly sizes?: { readonly size: PictureSize; readonly renderSize: PictureSize } | undefined;
-  /** Whether a mask says what is repainted. */
+  /** Whether a mask selects what is repainted. */
   readonly isMasked: boolean;
 }
 
-/** How a run begins from a picture. */
+/** How a run starts from a picture. */
 export interface PictureBeginning {
-  /** How much of the run is taken, from 0 to 1. */
+  /** Which share of the run is executed, from 0 to 1. */
   readonly strength: number;
-  /** The first call of the schedule that is taken. */
+  /** The first call of the schedule that is executed. */
   readonly begin: number;
-  /** Whether it begins with noise alone: the picture counts outside the mask then. */
+  /** Whether it starts from pure noise. The picture then only matters outside the mask. */
   readonly fromNoise: boolean;
 }
 
@@ -51,11 +52,14 @@ export interface PictureBeginning {
 export interface ImagePicture {
   /** Its latents, flat. */
   readonly clean: Float32Array;
-  /** How much of each latent is repainted, from 0 to 1; of the same length. All of it where there is no mask. */
+  /**
+   * How much of each latent is repainted, from 0 to 1; same length as `clean`. Everything is repainted
+   * without a mask.
+   */
   readonly mask?: Float32Array | undefined;
 }
 
-/** Pictures at the inputs, with how their latents are drawn. */
+/** Pictures at the inputs, and how to sample their latents. */
 export interface Pictures {
   readonly latents: Tensor<"float32">;
   readonly deviation: Tensor<"float32"> | undefined;
@@ -63,11 +67,12 @@ export interface Pictures {
 }
 
 /**
- * What the outlines of picture and mask tell.
+ * Returns what the outlines of picture and mask determine.
  *
  * @param given Outlines at the connected ports.
- * @param model What the transformer is.
- * @throws {InputError} if there is a mask and no picture, or the model cannot denoise latents of that size.
+ * @param model The transformer's architecture.
+ * @throws {InputError} if there is a mask without a picture, or the model cannot denoise latents of that
+ * size.
  */
 export function outlinePicture(
   { image, mask }: {
@@ -80,17 +85,17 @@ export function outlinePicture(
     if (!mask) return undefined;
     throw new InputError(
       "missing_input",
-      "Cannot repaint a part of a picture as the picture must be connected too",
+      "Cannot use a mask without a picture: connect the picture's latents too",
     );
   }
   return { sizes: latentSizes(image, model), isMasked: mask !== undefined };
 }
 
 /**
- * The size of pictures that latents stand for, where their shape is known.
+ * Returns the size of the pictures that latents stand for, if their shape is known.
  *
  * @param latents Their outline.
- * @param model What the transformer is.
+ * @param model The transformer's architecture.
  * @throws {InputError} if the model cannot denoise latents of that size.
  */
 export function latentSizes(latents: ArtifactOutline, model: DenoiserModel): PictureOutline["sizes"] {
@@ -102,13 +107,14 @@ export function latentSizes(latents: ArtifactOutline, model: DenoiserModel): Pic
 }
 
 /**
- * Where a run begins that starts from a picture: of `steps` it takes `int(steps * strength)`, the last ones.
+ * Returns where in the schedule a run from a picture starts. It executes the last `int(steps * strength)`
+ * steps.
  *
- * @param strength How much of the run is taken; the usual share where none is asked for.
- * @param picture What is known of the picture.
- * @param steps Steps of the whole run.
- * @param scheduler The schedule, laid out.
- * @throws {InputError} if no step is left, or the scheduler cannot begin in the middle.
+ * @param strength Which share of the run is executed. The default depends on the picture.
+ * @param picture What is known about the picture.
+ * @param steps Number of steps of the whole run.
+ * @param scheduler The initialized scheduler.
+ * @throws {InputError} if no step is left, or the scheduler cannot start in the middle.
  */
 export function beginFromPicture(
   strength: number | undefined,
@@ -121,7 +127,7 @@ export function beginFromPicture(
   if (kept < 1) {
     throw new InputError(
       "out_of_range",
-      `Cannot begin from the picture as steps times strength must be 1 at least: current values are ${steps} and ` +
+      `Cannot start from the picture because steps times strength is less than 1: current values are ${steps} and ` +
         `${share}`,
       { details: { field: "strength" } },
     );
@@ -130,7 +136,7 @@ export function beginFromPicture(
   if (begin > 0 && !scheduler.begin) {
     throw new InputError(
       "invalid_value",
-      `Cannot begin from a picture as the scheduler must be able to begin in the middle: ${scheduler.name} is not`,
+      `Cannot start from a picture with ${scheduler.name}: it cannot start in the middle of its schedule`,
       { details: { field: "scheduler" } },
     );
   }
@@ -138,12 +144,12 @@ export function beginFromPicture(
 }
 
 /**
- * Refuses latents of pictures, or masks, that do not fit the images.
+ * Throws if latents of pictures, or masks, do not match the images.
  *
- * @param given Shapes, where they are known: of the latents and of the mask.
- * @param images How many images there are, where that is known.
+ * @param given Shapes of the latents and of the mask, if known.
+ * @param images Number of images, if known.
  * @param shape Shape of one image's latents.
- * @throws {ArtifactError} if they do not fit.
+ * @throws {ArtifactError} if they do not match.
  */
 export function checkPicture(
   given: { readonly latents?: readonly number[] | undefined; readonly mask?: readonly number[] | undefined },
@@ -155,13 +161,13 @@ export function checkPicture(
     const [count = 0, ...size] = found;
     if (String(size) !== String([depth, height, width])) {
       throw new ArtifactError(
-        `Cannot begin from a picture as the ${what} must be [n, ${depth}, ${height}, ${width}]: shape is [${found}]`,
+        `Cannot start from a picture: expected ${what} of shape [n, ${depth}, ${height}, ${width}], but found [${found}]`,
         { details: { field: "image" } },
       );
     }
     if (images === undefined || images % count === 0) return;
     throw new ArtifactError(
-      `Cannot begin ${images} images from ${count} pictures as their number must be a multiple: ${what} of ${count}`,
+      `Cannot start ${images} images from ${what} of ${count} pictures: the number of images must be a multiple`,
       { details: { field: "image" } },
     );
   };
@@ -173,10 +179,10 @@ export function checkPicture(
  * Reads the pictures at the inputs.
  *
  * @param sources The artifacts at the inputs, by port.
- * @param images How many images there are.
+ * @param images Number of images.
  * @param shape Shape of one image's latents.
- * @returns The pictures, where a picture is connected.
- * @throws {ArtifactError} if they do not fit the images.
+ * @returns The pictures, if any are connected.
+ * @throws {ArtifactError} if they do not match the images.
  */
 export function unpackPictures(
   { image, mask }: Readonly<Record<string, Artifact>>,
@@ -191,15 +197,15 @@ export function unpackPictures(
 }
 
 /**
- * The picture of one image, and its noise. Pictures take turns: image i is of picture i modulo their number.
- *
- * The draws are diffusers': of the picture's distribution, of the noise, and, where a part is repainted, of the
- * distribution of the masked picture, which networks of nine channels would take; it is not used, but moves the generator.
+ * Draws the picture and the noise of one image. Image i uses picture i modulo the number of pictures. The
+ * draws are those of diffusers: from the picture's distribution, of the noise, and, if a part is repainted,
+ * from the distribution of the masked picture. Only networks with nine channels would use the last draw. It
+ * is discarded here but advances the generator.
  *
  * @param pictures The pictures.
- * @param image Which image.
- * @param generator The image's generator, at its start.
- * @param given Noise that was given instead of being drawn.
+ * @param image Index of the image.
+ * @param generator The image's generator in its initial state.
+ * @param given Noise to use instead of drawing it.
  */
 export function drawPicture(
   { latents, deviation, mask }: Pictures,
@@ -221,12 +227,12 @@ export function drawPicture(
 }
 
 /**
- * The latents that the loop begins with.
+ * Returns the initial latents of the loop.
  *
  * @param picture The picture.
  * @param noise Standard normal noise.
- * @param beginning How the run begins.
- * @param scheduler The scheduler, which is to take the first call.
+ * @param beginning How the run starts.
+ * @param scheduler The scheduler, before its first call.
  */
 export function noisedPicture(
   { clean }: ImagePicture,
@@ -240,15 +246,15 @@ export function noisedPicture(
 }
 
 /**
- * Lays the picture around what is repainted, at the noise of the next call: `(1 - mask) * picture + mask * sample`, in
- * float32.
+ * Blends the picture outside the mask into the sample, at the noise level of the next call: `(1 - mask) *
+ * picture + mask * sample`, in float32.
  *
- * @param sample What the step gave.
+ * @param sample The result of the step.
  * @param picture The picture and its mask.
- * @param noise The noise that the run began with.
+ * @param noise The initial noise of the run.
  * @param scheduler The scheduler, after the step.
- * @param next The timestep of the next call; none after the last one.
- * @returns New latents; the sample itself where there is no mask.
+ * @param next The timestep of the next call. Absent after the last one.
+ * @returns New latents, or the sample itself if there is no mask.
  */
 export function layAround(
   sample: Float32Array,

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * The work that the denoising stages share: going on from a snapshot, and denoising image after image.
+ * The work that the denoising stages share: continuing from a snapshot, and denoising the images one by one.
  *
  * @module
  */
@@ -39,15 +39,15 @@ import {
   snapshotInputs,
 } from "./snapshot.ts";
 
-/** A denoising that has been prepared. */
+/** A prepared denoising. */
 export interface DenoiseWork {
   /** The stage's parameters. */
   readonly parameters: DenoiseParameters & { readonly allowChanges: boolean };
   /** Sizes, schedule, guidance. */
   readonly settings: DenoiseSettings;
-  /** What the transformer is. */
+  /** The transformer's architecture. */
   readonly model: DenoiserModel;
-  /** Calls of the model after which each image rests; all of them if infinite. */
+  /** Number of model calls after which each image stops. Infinite means all of them. */
   readonly stopAfter: number;
   /** Opens the transformer. */
   readonly open: (context: RunContext) => Promise<OpenDenoiser>;
@@ -63,21 +63,21 @@ export interface DenoiseResult {
   readonly state: DenoiseState;
 }
 
-/** The texts of each image: of its negative prompt and its prompt, or of its prompt alone. */
+/** The texts of each image: its negative prompt and its prompt, or its prompt alone. */
 interface Texts {
   readonly prompts: readonly PromptEmbedding[];
   readonly negatives: readonly PromptEmbedding[] | undefined;
 }
 
 /**
- * Denoises all images, each up to the call `stopAfter`, or to the end.
+ * Denoises all images, each up to the call `stopAfter` or to the end.
  *
- * @param work What was prepared.
- * @param context The inputs, and the place that it runs in.
+ * @param work The prepared denoising.
+ * @param context The inputs and the environment.
  * @returns The state of the images.
  */
 export async function denoise(work: DenoiseWork, context: RunContext): Promise<DenoiseResult> {
-  // 1. Hold the inputs against the settings.
+  // 1. Check the inputs against the settings.
   const { parameters, settings, model } = work;
   const { inputs, report } = context;
   const { checkpoint: snapshot, ...given } = inputs;
@@ -93,7 +93,7 @@ export async function denoise(work: DenoiseWork, context: RunContext): Promise<D
   if (control) checkControlShape(control.shape, images, shape);
   const pictures = unpackPictures(sources, images, shape);
 
-  // 2. Find how far the images are already.
+  // 2. Find out how many steps each image has already done.
   const identity = await identify(work, seeds, shape, sources);
   const last = Math.min(work.stopAfter, settings.timesteps.length);
   const saved = context.snapshots?.saved ?? snapshot;
@@ -107,7 +107,7 @@ export async function denoise(work: DenoiseWork, context: RunContext): Promise<D
   const unfinished = Array.from(seeds.keys()).filter((image) => (states.get(image)?.calls ?? 0) < last);
   if (unfinished.length === 0) return result;
 
-  // 3. Open the transformer, and denoise image after image.
+  // 3. Open the transformer, and denoise the images one by one.
   await using denoiser = await work.open(context);
   const count = shape.reduce((product, size) => product * size, 1);
   let prepared: { readonly prompt: number; readonly texts: PreparedText[] } | undefined;
@@ -119,7 +119,7 @@ export async function denoise(work: DenoiseWork, context: RunContext): Promise<D
     const before = states.get(image);
     const given = noise && imageLatents(noise, image).data;
     const fresh = createGenerator(parameters.generator, seeds[image]!);
-    // A part that goes on takes the noise and the draw of the picture that it began with.
+    // A resumed image reuses its initial noise and its sample of the picture.
     const begun = pictures && drawPicture(pictures, image, fresh, given);
     const generator = before?.generator ? restoreGenerator(before.generator) : fresh;
     const start = begun?.noise ?? (before ? before.sample : given ?? generator.randn(count));
@@ -151,7 +151,10 @@ export async function denoise(work: DenoiseWork, context: RunContext): Promise<D
   return result;
 }
 
-/** Prompts and, where guidance is on, negative prompts: those of an input of their own, else those beside the prompts. */
+/**
+ * Unpacks the prompts and, if guidance is on, the negative prompts. Those of the input `negative` take
+ * precedence over those in `embeddings`.
+ */
 function unpackTexts(sources: Readonly<Record<string, Artifact>>, settings: DenoiseSettings): Texts {
   const { prompts, negatives: beside } = unpackEmbeddings(sources["embeddings"]!);
   if (!settings.guided) return { prompts, negatives: undefined };
@@ -161,7 +164,7 @@ function unpackTexts(sources: Readonly<Record<string, Artifact>>, settings: Deno
   return { prompts, negatives: prompts.map((_, index) => given![given!.length === 1 ? 0 : index]!) };
 }
 
-/** The texts of one prompt, as the denoiser keeps them. */
+/** Prepares the texts of one prompt for the denoiser. */
 async function prepareTexts(
   denoiser: OpenDenoiser,
   { prompts, negatives }: Texts,
@@ -174,7 +177,7 @@ async function prepareTexts(
   return prepared;
 }
 
-/** What the state of this denoising depends on. */
+/** Returns what the state of this denoising depends on. */
 async function identify(
   { parameters, settings }: DenoiseWork,
   seeds: readonly bigint[],
@@ -201,7 +204,7 @@ async function identify(
   };
 }
 
-/** A small PNG of what an image is expected to become, a pixel for each latent. */
+/** Renders a small PNG of what an image is expected to become, one pixel per latent. */
 async function preview(
   latents: Float32Array,
   shape: readonly number[],

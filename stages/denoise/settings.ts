@@ -1,8 +1,9 @@
 // This module is browser compatible.
 
 /**
- * The settings of a denoising run: the parameters of the stage, over the checkpoint's recommendations, over the
- * architecture's defaults. Reads configurations alone, so that bad values are refused before any weight is read.
+ * The settings of a denoising run. The stage's parameters take precedence over the checkpoint's
+ * recommendations, and these over the architecture's defaults. Only configurations are read, so bad values
+ * are refused before any weight is read.
  *
  * @module
  */
@@ -45,83 +46,95 @@ const seed = z.union([z.int(), z.string().regex(/^-?\d+$/, "It must be a whole n
 /** Parameters of the denoise stage. */
 export const denoiseParameters = z.strictObject({
   ...modelParameters,
-  /** Another transformer: a checkpoint, or a folder that holds a transformer alone. A scheduler beside it comes with it. */
+  /**
+   * Another transformer: a checkpoint, or a folder that contains only a transformer. A scheduler next to it
+   * is used too.
+   */
   transformer: z.string().min(1).optional(),
-  /** LoRA adapters over the transformer's weights; their effects add up. */
+  /** LoRA adapters applied to the transformer's weights. Their effects add up. */
   loras: lorasSchema.optional(),
-  /** Denoising steps; the checkpoint's own, else 20. */
+  /** Number of denoising steps. Default is the checkpoint's own, or 20. */
   steps: z.int().min(1, "At least one step is needed").optional(),
-  /** Custom timesteps, falling, instead of steps. */
+  /** Custom timesteps in descending order, instead of `steps`. */
   timesteps: z.array(z.number().nonnegative()).min(1).optional(),
-  /** Custom sigmas, falling, instead of steps. */
+  /** Custom sigmas in descending order, instead of `steps`. */
   sigmas: z.array(z.number().nonnegative()).min(1).optional(),
-  /** How far the prompt pulls; guidance is off at 1 and below. The checkpoint's own, else 4.5. */
+  /** Guidance scale. Guidance is off at 1 and below. Default is the checkpoint's own, or 4.5. */
   guidanceScale: z.number().optional(),
-  /** The part of the steps that are guided: [0.25, 0.75] is the half in the middle. All unless given. */
+  /** The part of the steps that use guidance, e.g. [0.25, 0.75] for the middle half. Default is all steps. */
   guidanceInterval: stepIntervalSchema.optional(),
   ...pagParameters,
   /**
-   * Up to which relative change of what the network's first block adds the other blocks are not run: what they added before
-   * is added again. An approximation; off unless given.
+   * Skips all blocks but the first if the relative change of the first block's residual is at most this
+   * value, and adds the residual that the other blocks had before. An approximation; off by default.
    */
   stepCache: z.number().positive().max(1).optional(),
   ...controlParameters,
-  /** The scheduler's class or short name; the checkpoint's own otherwise. */
+  /** The scheduler's class or short name. Default is the checkpoint's own. */
   scheduler: z.string().min(1).optional(),
-  /** Laid over the scheduler's configuration, in diffusers' spelling. */
+  /** Overrides for the scheduler's configuration, in diffusers' spelling. */
   schedulerOptions: z.record(z.string(), z.json()).optional(),
   /** Share of fresh noise in each step of DDIM and TCD, from 0 to 1. */
   eta: z.number().min(0).max(1).optional(),
-  /** How much of the run is taken where it begins from a picture; 0.8 unless given, with a mask 1. */
+  /** Which share of the run is executed if it starts from a picture. Default is 0.8, or 1 with a mask. */
   strength: z.number().min(0).max(1).optional(),
-  /** Height in pixels; the checkpoint's own otherwise. */
+  /** Height in pixels. Default is the checkpoint's own. */
   height: z.int().positive().optional(),
-  /** Width in pixels; the checkpoint's own otherwise. */
+  /** Width in pixels. Default is the checkpoint's own. */
   width: z.int().positive().optional(),
-  /** Whether to make the picture at the nearest size that the model was trained on, and crop it afterwards. */
+  /**
+   * Whether to render the picture at the nearest size that the model was trained for, and to crop it
+   * afterwards.
+   */
   resolutionBinning: z.boolean().default(true),
-  /** Pictures for each prompt. */
+  /** Number of pictures per prompt. */
   imagesPerPrompt: z.int().min(1).default(1),
-  /** One seed, to which the image's index is added, or one seed for each image. */
+  /** One seed, to which the image's index is added, or one seed per image. */
   seeds: z.array(seed).min(1).default([0]),
-  /** Whose random numbers: those of torch on a CPU, or on a CUDA device. */
+  /** The random number generator to reproduce: torch's on a CPU, or on a CUDA device. */
   generator: z.enum(["torch-cpu", "torch-cuda"]).default("torch-cpu"),
-  /** Precision of the blocks' matrices: as they are stored, or quantized. */
+  /** Precision of the blocks' matrices: as stored, or quantized. */
   precision: precisionSchema.default("float32"),
 });
 
 /** Parameters of the denoise stage, parsed. */
 export type DenoiseParameters = z.infer<typeof denoiseParameters>;
 
-/** Where the parts of a denoiser lie. */
+/** Locations of a denoiser's parts. */
 export interface DenoiserReference extends ModelReference {
-  /** Another transformer: a checkpoint, or a folder that holds a transformer alone. */
+  /** Another transformer: a checkpoint, or a folder that contains only a transformer. */
   readonly transformer?: string | undefined;
 }
 
 /**
- * A denoiser: the checkpoint's own transformer and scheduler, or those of another one. A DMD student and the sizes of
- * PixArt-Σ are published as a transformer alone, which shares text encoder and autoencoder with a whole checkpoint.
+ * A denoiser: the checkpoint's own transformer and scheduler, or those of another one. A DMD student and the
+ * sizes of PixArt-Σ are published as transformers without the rest. They share text encoder and autoencoder
+ * with a whole checkpoint.
  */
 export interface Denoiser {
-  /** The checkpoint: its kind, and the autoencoder that says how large latents are. */
+  /**
+   * The checkpoint, which determines the kind of model, and whose autoencoder determines the size of latents.
+   */
   readonly checkpoint: Checkpoint;
-  /** What the transformer is. */
+  /** The transformer's architecture. */
   readonly model: DenoiserModel;
-  /** The recommendations for it. A checkpoint's recommendations hold for its own transformer alone. */
+  /** Recommended settings. A checkpoint's recommendations only apply to its own transformer. */
   readonly defaults: RunDefaults;
-  /** Reads the scheduler's configuration: the one beside another transformer, where there is one, else the checkpoint's. */
+  /**
+   * Reads the scheduler's configuration: the one next to another transformer, if there is one, or else the
+   * checkpoint's.
+   */
   scheduler(): Promise<SchedulerConfig>;
 }
 
 /**
- * Opens a denoiser: configurations, no weights.
+ * Opens a denoiser. Reads configurations, but no weights.
  *
- * @param reference Where the parts lie.
+ * @param reference Locations of the parts.
  * @param models Opens checkpoints.
  * @param signal Stops a download.
  * @returns The denoiser.
- * @throws {UnsupportedArchitectureError} if the transformer is of another architecture than the checkpoint.
+ * @throws {UnsupportedArchitectureError} if the transformer's architecture is not that of the checkpoint.
  */
 export async function openDenoiser(
   reference: DenoiserReference,
@@ -137,8 +150,8 @@ export async function openDenoiser(
   const transformer = await models.component({ model: reference.transformer }, "transformer", signal);
   if (architectureOfComponent("transformer", transformer.className) !== architecture) {
     throw new UnsupportedArchitectureError(
-      `Cannot denoise with ${transformer.name} as ${checkpoint.name} takes a transformer of ${architecture.name}: ` +
-        `its class is ${transformer.className}`,
+      `Cannot denoise with ${transformer.name}: ${checkpoint.name} needs a transformer of ${architecture.name}, and ` +
+        `this one's class is ${transformer.className}`,
     );
   }
   const { source } = transformer;
@@ -151,39 +164,42 @@ export async function openDenoiser(
   };
 }
 
-/** All settings of a denoising run. */
+/** The resolved settings of a denoising run. */
 export interface DenoiseSettings {
-  /** How far the prompt pulls. */
+  /** The guidance scale. */
   readonly guidanceScale: number;
-  /** Whether any step has two branches: the prompt's, and the negative prompt's. */
+  /** Whether any step has two branches, the prompt's and the negative prompt's. */
   readonly guided: boolean;
-  /** The calls of the model that have both branches where the run is guided; the others have the prompt's alone. */
+  /** The model calls with both branches if the run is guided. The others only have the prompt's branch. */
   readonly guidedCalls: StepRange;
-  /** Whether all calls of the model have both branches. */
+  /** Whether all model calls have both branches. */
   readonly isAlwaysGuided: boolean;
-  /** Perturbed attention guidance; undefined where it is off. */
+  /** Perturbed attention guidance, or `undefined` if it is off. */
   readonly pag: PerturbedAttention | undefined;
-  /** The picture that the run follows; undefined where it follows none. */
+  /** The ControlNet settings, or `undefined` if the run follows no picture. */
   readonly control: ControlSettings | undefined;
-  /** Whether every call of the model predicts both branches of guidance, and nothing else. */
+  /** Whether every model call predicts both branches of guidance, and nothing else. */
   readonly bothBranches: boolean;
-  /** The size that was asked for. */
+  /** The requested size. */
   readonly size: PictureSize;
-  /** The size that pictures are denoised at: one that the model was trained on, where binning is on. */
+  /** The size at which pictures are denoised: one that the model was trained for, if binning is on. */
   readonly renderSize: PictureSize;
   /** The scheduler's class. */
   readonly schedulerName: string;
-  /** Every option of the scheduler, in diffusers' spelling; numbers may be infinite. */
+  /** Every option of the scheduler, in diffusers' spelling. Numbers can be infinite. */
   readonly schedulerConfig: JsonObject;
-  /** Denoising steps; a step may take two calls of the model. */
+  /** Number of denoising steps. A step can take two model calls. */
   readonly steps: number;
-  /** The timestep of each call of the model, for one image and one branch of guidance. */
+  /** The timestep of each model call, for one image and one branch of guidance. */
   readonly timesteps: readonly number[];
-  /** How the run begins, where that is from a picture. */
+  /** How the run starts, if it starts from a picture. */
   readonly picture?: PictureBeginning | undefined;
-  /** Whether the denoised sample is the result instead of the next one: α's pipeline does so in one step, for DMD. */
+  /**
+   * Whether the result is the denoised sample instead of the next one. α's pipeline does so with one step,
+   * for DMD.
+   */
   readonly returnsDenoised: boolean;
-  /** Lays the scheduler out anew, for one image, and lets it begin where the run does. */
+  /** Returns a newly initialized scheduler for one image, at the first call of the run. */
   createScheduler(): Scheduler;
 }
 
@@ -192,10 +208,12 @@ export interface DenoiseSettings {
  *
  * @param parameters The stage's parameters.
  * @param denoiser The denoiser.
- * @param picture The picture that the run begins from, where there is one. It has its size where none is asked for.
- * @param followed The size of the picture that the run follows, which it has where neither is there.
+ * @param picture The picture that the run starts from, if any. Its size is the default size.
+ * @param followed The size of the picture that the run follows, which is the default without a picture to
+ * start from.
  * @returns The settings.
- * @throws {InputError} if a size or a schedule is one that the model or the scheduler cannot take.
+ * @throws {InputError} if the model does not support the size, or the scheduler does not support the
+ * schedule.
  */
 export async function resolveDenoise(
   parameters: DenoiseParameters,
@@ -236,7 +254,7 @@ export async function resolveDenoise(
     if (begin > 0) created.begin!(begin);
     return created;
   };
-  // What cannot begin there says so now.
+  // Fails here if the scheduler cannot start at that call.
   create();
   const calls = scheduler.timesteps.length - begin;
   const returnsDenoised = !picture && model.returnsDenoised(calls);
@@ -244,8 +262,8 @@ export async function resolveDenoise(
     const others = allSchedulers().filter(({ givesDenoised }) => givesDenoised).map(({ name }) => name);
     throw new InputError(
       "invalid_value",
-      `Cannot denoise in one step as the scheduler must give the denoised sample: ${scheduler.name} does not. ` +
-        `Choose one of ${others.join(", ")}, or take two steps or more`,
+      `Cannot denoise in one step: ${scheduler.name} does not return the denoised sample. ` +
+        `Choose one of ${others.join(", ")}, or use at least two steps`,
       { details: { field: "steps" } },
     );
   }
@@ -275,8 +293,8 @@ export async function resolveDenoise(
 }
 
 /**
- * The part of the steps that are guided, where that makes a difference: without guidance, or with all steps guided, it
- * makes none.
+ * Returns the part of the steps that use guidance if it makes a difference. It makes none if no step or every
+ * step uses guidance.
  */
 export function effectiveInterval(
   { guidanceInterval }: Pick<DenoiseParameters, "guidanceInterval">,
@@ -286,7 +304,7 @@ export function effectiveInterval(
 }
 
 /**
- * What must stay the same from the first step of a denoising to its last, but for the seeds.
+ * Returns what must stay the same from the first step of a denoising to the last, apart from the seeds.
  *
  * @param parameters The stage's parameters.
  * @param settings The settings of the run.
@@ -309,19 +327,19 @@ export function fixedIdentity(
 }
 
 /**
- * The seed of each image: image i of a batch is the image that seed + i gives alone.
+ * Returns the seed of each image. Image i of a batch equals the image that seed + i gives alone.
  *
- * @param seeds One seed for all, or one for each image.
- * @param images How many images.
- * @returns One seed for each image.
- * @throws {InputError} if there are several seeds, but not one for each image, or one is out of range.
+ * @param seeds One seed for all images, or one per image.
+ * @param images Number of images.
+ * @returns One seed per image.
+ * @throws {InputError} if there are several seeds, but not one per image, or if one is out of range.
  */
 export function imageSeeds(seeds: readonly (number | string)[], images: number): bigint[] {
   const given = seeds.map(BigInt);
   if (given.length !== 1 && given.length !== images) {
     throw new InputError(
       "invalid_value",
-      `Cannot seed the images as there must be 1 seed or ${images}: there are ${given.length}`,
+      `Cannot seed the images: expected 1 or ${images} seeds, but there are ${given.length}`,
       { details: { field: "seeds" } },
     );
   }

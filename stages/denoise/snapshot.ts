@@ -1,9 +1,9 @@
 // This module is browser compatible.
 
 /**
- * The state of an interrupted denoising as an artifact: for each image that was begun its sample, what the scheduler
- * remembers, and where its generator stands; and the inputs, so that nothing else is needed to go on. A run that goes on
- * from it ends with the same bytes.
+ * The state of an interrupted denoising as an artifact. For each started image it contains the sample, the
+ * scheduler's history and the generator's state. It also contains the inputs, so nothing else is needed to
+ * continue. A run that continues from it ends with the same bytes.
  *
  * @module
  */
@@ -23,39 +23,39 @@ export const BRANCHES = ["negative", "prompt", "perturbed"] as const;
 /** One of the predictions of a step. */
 export type Branch = typeof BRANCHES[number];
 
-/** How far one image has come. */
+/** Progress of one image. */
 export interface ImageState {
-  /** Calls of the model that are done. */
+  /** Number of model calls done. */
   readonly calls: number;
-  /** Its sample after them, flat. */
+  /** Its sample after these calls, flat. */
   readonly sample: Float32Array;
-  /** What the scheduler remembers; a finished image needs none. */
+  /** The scheduler's history. Absent for a finished image. */
   readonly scheduler?: SchedulerState | undefined;
-  /** Where its generator stands; a finished image needs none. */
+  /** The generator's state. Absent for a finished image. */
   readonly generator?: JsonObject | undefined;
-  /** What a step cache remembers of each branch. */
+  /** The step cache's residuals of each branch. */
   readonly caches?: Readonly<Partial<Record<Branch, BranchCache>>> | undefined;
 }
 
-/** What a denoising is, as far as its state depends on it. What is null is not there, and no file holds it. */
+/** What a denoising's state depends on. A null value means absent, and is not written to files. */
 export interface DenoiseIdentity {
-  /** What must be the same, or the state has no meaning: schedule, shape, seeds. */
+  /** What must be the same for the state to be valid: schedule, shape, seeds. */
   readonly fixed: JsonObject;
-  /** What may be changed on the way where that is asked for: guidance, embeddings. */
+  /** What can change on request: guidance, embeddings. */
   readonly changeable: JsonObject;
 }
 
-/** How far all images have come. */
+/** Progress of all images. */
 export interface DenoiseState {
-  /** What the denoising is. */
+  /** What the state depends on. */
   readonly identity: DenoiseIdentity;
-  /** The images by their place; those that were not begun are missing. */
+  /** The started images, by index. */
   readonly images: ReadonlyMap<number, ImageState>;
   /** The artifacts at the input ports, by port. */
   readonly inputs: Readonly<Record<string, Artifact>>;
 }
 
-/** The kind of the artifact. Files and graphs that were written before say so. */
+/** The kind of the artifact. Existing files and graphs use this name. */
 const KIND = "checkpoint";
 
 const object = z.custom<JsonObject>((value) =>
@@ -75,9 +75,9 @@ const metadataSchema = z.looseObject({
 });
 
 /**
- * Writes the state of a denoising as an artifact. All arrays are copied.
+ * Packs the state of a denoising into an artifact. All arrays are copied.
  *
- * @param state How far it has come.
+ * @param state Progress of all images.
  * @returns The artifact, of kind `checkpoint`.
  */
 export function packDenoiseState({ identity, images, inputs }: DenoiseState): Artifact {
@@ -117,11 +117,11 @@ export function packDenoiseState({ identity, images, inputs }: DenoiseState): Ar
 }
 
 /**
- * The inputs that the state of a denoising was made from.
+ * Returns the inputs of the denoising that a state belongs to.
  *
  * @param artifact The state.
  * @returns The artifacts, by port.
- * @throws {ArtifactError} if it is no state of a denoising.
+ * @throws {ArtifactError} if the artifact is not a state of a denoising.
  */
 export function snapshotInputs(artifact: Artifact): Record<string, Artifact> {
   const { inputs } = readMetadata(artifact);
@@ -133,10 +133,10 @@ export function snapshotInputs(artifact: Artifact): Record<string, Artifact> {
 }
 
 /**
- * The outline of a state that is not there yet.
+ * Returns the outline of a state that does not exist yet.
  *
- * @param identity What the denoising is, as far as it is known.
- * @param inputs Outlines of the inputs that it is made from, by port.
+ * @param identity What the state depends on, as far as it is known.
+ * @param inputs Outlines of the denoising's inputs, by port.
  */
 export function outlineSnapshot(
   { fixed, changeable }: DenoiseIdentity,
@@ -158,7 +158,10 @@ export function outlineSnapshot(
   return { kind: KIND, shapes, metadata };
 }
 
-/** Outlines of the inputs that a state was made from, by port; none where its own outline does not tell. */
+/**
+ * Returns outlines of the inputs in a state, by port. An outline of a state that does not exist yet lists
+ * none.
+ */
 export function snapshotOutlines({ metadata, shapes }: ArtifactOutline): Record<string, ArtifactOutline> {
   const parsed = metadataSchema.safeParse(metadata);
   if (!parsed.success) return { embeddings: { kind: "embeddings", shapes: {}, metadata: {} } };
@@ -175,13 +178,13 @@ export function snapshotOutlines({ metadata, shapes }: ArtifactOutline): Record<
 }
 
 /**
- * Reads the state of a denoising, and holds it against the denoising that is to go on from it.
+ * Reads the state of a denoising, and checks it against the denoising that continues from it.
  *
  * @param artifact The state.
- * @param identity What goes on from it.
- * @param allowChanges Whether guidance and embeddings may have changed.
- * @returns How far each image has come.
- * @throws {ArtifactError} if the state is of another denoising, or cannot be read.
+ * @param identity The denoising that continues from it.
+ * @param allowChanges Whether guidance and embeddings may differ.
+ * @returns The state of each image.
+ * @throws {ArtifactError} if the state belongs to another denoising, or cannot be read.
  */
 export function snapshotImages(
   artifact: Artifact,
@@ -189,9 +192,9 @@ export function snapshotImages(
   allowChanges: boolean,
 ): Map<number, ImageState> {
   const { fixed, changeable, images } = readMetadata(artifact);
-  holdAgainst(fixed, identity.fixed, "It is the checkpoint of another run");
+  requireEqual(fixed, identity.fixed, "The checkpoint belongs to another run");
   if (!allowChanges) {
-    holdAgainst(changeable, identity.changeable, "To change it on the way, say allowChanges");
+    requireEqual(changeable, identity.changeable, "To change it midway, set allowChanges");
   }
   return new Map(images.map(({ image, calls, scheduler, generator }) => {
     const arrays: Record<string, Float32Array> = {};
@@ -211,13 +214,13 @@ export function snapshotImages(
 }
 
 /**
- * Holds the outline of a state against the denoising that is to go on from it, before anything is read. An
- * outline that tells nothing is accepted: the state is held against the denoising again when it is there.
+ * Checks the outline of a state against the denoising that continues from it, before anything is read. An
+ * outline without metadata is accepted, because the state itself is checked later.
  *
  * @param outline The outline of the state.
- * @param identity What goes on from it, as far as it is known.
- * @param allowChanges Whether guidance and embeddings may have changed.
- * @throws {ArtifactError} if the state is of another denoising.
+ * @param identity The denoising that continues from it, as far as it is known.
+ * @param allowChanges Whether guidance and embeddings may differ.
+ * @throws {ArtifactError} if the state belongs to another denoising.
  */
 export function checkSnapshot(
   { metadata }: ArtifactOutline,
@@ -226,13 +229,13 @@ export function checkSnapshot(
 ): void {
   if (Object.keys(metadata).length === 0) return;
   const { fixed, changeable } = readMetadata({ metadata });
-  holdAgainst(fixed, identity.fixed, "It is the checkpoint of another run");
+  requireEqual(fixed, identity.fixed, "The checkpoint belongs to another run");
   if (!allowChanges) {
-    holdAgainst(changeable, identity.changeable, "To change it on the way, say allowChanges");
+    requireEqual(changeable, identity.changeable, "To change it midway, set allowChanges");
   }
 }
 
-/** The call of the model up to which the image that came farthest has come. */
+/** Returns the number of model calls of the image that has progressed furthest. */
 export function snapshotStep(artifact: Pick<Artifact, "metadata">): number {
   return Math.max(...readMetadata(artifact).images.map(({ calls }) => calls));
 }
@@ -242,11 +245,11 @@ function readMetadata({ metadata }: Pick<Artifact, "metadata">): z.infer<typeof 
     metadataSchema,
     metadata,
     ({ clause }, options) =>
-      new ArtifactError(`Cannot go on from a checkpoint as it must be of a denoising: ${clause}`, options),
+      new ArtifactError(`Cannot continue from a checkpoint that is not of a denoising: ${clause}`, options),
   );
 }
 
-/** What a step cache remembers of an image. */
+/** Reads the step cache's residuals of an image. */
 function readCaches(artifact: Artifact, image: number): NonNullable<ImageState["caches"]> {
   const found = BRANCHES.flatMap((branch): [Branch, BranchCache][] => {
     const prefix = `image.${image}.cache.${branch}.`;
@@ -259,24 +262,24 @@ function readCaches(artifact: Artifact, image: number): NonNullable<ImageState["
   return Object.fromEntries(found);
 }
 
-/** The tensors whose names begin with `prefix`, by the rest of their names. */
+/** Returns the tensors whose names start with `prefix`, by the rest of their names. */
 function tensorsBehind({ tensors }: Artifact, prefix: string): Record<string, Tensor> {
   const found = Object.entries(tensors).filter(([name]) => name.startsWith(prefix));
   return Object.fromEntries(found.map(([name, value]) => [name.slice(prefix.length), value]));
 }
 
-/** An object without the fields that are null. */
+/** Returns an object without its null fields. */
 function withoutNulls(fields: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
 }
 
-/** Refuses a state that was made with other values. */
-function holdAgainst(found: JsonObject, wanted: JsonObject, advice: string): void {
+/** Throws if a state was made with other values. */
+function requireEqual(found: JsonObject, wanted: JsonObject, advice: string): void {
   for (const [name, value] of Object.entries(wanted)) {
     const [was, is] = [found[name] ?? null, value].map(canonicalJson);
     if (was !== is) {
       throw new ArtifactError(
-        `Cannot go on from the checkpoint as ${name} must be ${short(was!)}: current value is ${
+        `Cannot continue from the checkpoint: ${name} must be ${short(was!)}, but its current value is ${
           short(is!)
         }. ${advice}`,
       );
@@ -290,5 +293,5 @@ function short(text: string): string {
 
 function floats(found: Tensor | undefined, name: string): Float32Array {
   if (found?.dtype === "float32") return found.data;
-  throw new ArtifactError(`Cannot go on from a checkpoint as it must hold float32 ${name}`);
+  throw new ArtifactError(`Cannot continue from the checkpoint: it contains no float32 tensor ${name}`);
 }

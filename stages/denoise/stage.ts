@@ -35,27 +35,28 @@ import { outlineSnapshot, packDenoiseState } from "./snapshot.ts";
 
 /** Parameters of the denoise stage. */
 export const denoiseStageParameters = denoiseParameters.extend({
-  /** Whether guidance and embeddings may be others than those that the snapshot was made with. */
+  /** Whether guidance and embeddings may differ from those of the snapshot. */
   allowChanges: z.boolean().default(false),
 });
 
 /** Parameters of the denoise-part stage. */
 export const denoisePartParameters = denoiseStageParameters.extend({
-  /** Steps, as progress counts them, after which each image rests. */
+  /** Number of steps, as progress counts them, after which each image stops. */
   stopAfter: z.int().min(1, "At least one step is needed"),
 });
 
 type Parameters = z.infer<typeof denoiseStageParameters>;
 type Context = PrepareContext<Parameters, typeof denoiseInputs>;
 
-/** Changes that take less memory. */
+/** Advice on how to use less memory. */
 const LESS_MEMORY =
   'make a smaller picture, let weights stream (residency "stream"), allow precision "int8", or free memory';
 
 /**
- * The denoise stage: from noise to latents along the scheduler's timesteps, guided by text embeddings (the loop of
- * diffusers' pipeline_pixart_alpha.py and pipeline_pixart_sigma.py). Images go one after the other, and so do the two
- * branches of guidance on a CPU: each image is the image that it would be alone, and only one set of activations is held.
+ * The denoise stage. Goes from noise to latents along the scheduler's timesteps, guided by text embeddings
+ * (the loop of diffusers' pipeline_pixart_alpha.py and pipeline_pixart_sigma.py). Images run one after the
+ * other, and on a CPU so do the two branches of guidance. Each image thus equals the image that it would be
+ * alone, and only one set of activations is in memory.
  */
 export const denoiseStage: Stage = defineStage({
   name: "denoise",
@@ -63,7 +64,7 @@ export const denoiseStage: Stage = defineStage({
   description: "Denoises latents with the checkpoint's transformer and a scheduler.",
   inputs: denoiseInputs,
   outputs: {
-    latents: { kind: "latents", description: "Latents, before the division by the scaling factor." },
+    latents: { kind: "latents", description: "Latents, not yet divided by the scaling factor." },
   },
   parameters: denoiseStageParameters,
   async prepare(context) {
@@ -90,16 +91,16 @@ export const denoiseStage: Stage = defineStage({
 });
 
 /**
- * The first steps of the denoise stage: its state can go on elsewhere, later, or with another prompt or guidance, as the
- * input `checkpoint` of another `denoise` or `denoise-part`.
+ * The denoise-part stage. Runs the first steps of the denoise stage. Its state can continue elsewhere, later,
+ * or with another prompt or guidance, as the input `checkpoint` of another `denoise` or `denoise-part`.
  */
 export const denoisePartStage: Stage = defineStage({
   name: "denoise-part",
   version: "3",
-  description: "Takes some steps of denoising, and gives the state to go on from.",
+  description: "Runs some steps of denoising, and returns the snapshot to continue from.",
   inputs: denoiseInputs,
   outputs: {
-    checkpoint: { kind: "checkpoint", description: "The state of each image after the steps." },
+    checkpoint: { kind: "checkpoint", description: "The snapshot of all images after the steps." },
   },
   parameters: denoisePartParameters,
   async prepare(context) {
@@ -108,14 +109,14 @@ export const denoisePartStage: Stage = defineStage({
     if (stopAfter >= settings.timesteps.length) {
       throw new InputError(
         "out_of_range",
-        `Cannot stop after step ${stopAfter} as there must be steps left: the run has ${settings.timesteps.length}`,
+        `Cannot stop after step ${stopAfter}: the run has only ${settings.timesteps.length} steps, and one must be left`,
         { details: { field: "stopAfter" } },
       );
     }
     return {
       ...prepared,
       identity: { ...prepared.identity, stopAfter },
-      // What goes on from a picture, or follows one, takes its size.
+      // A run that starts from a picture, or follows one, has its size.
       ...(outlines.image || outlines.control
         ? { outputs: { checkpoint: outlineSnapshot(inputs.identity, outlines) } }
         : {}),
@@ -126,7 +127,7 @@ export const denoisePartStage: Stage = defineStage({
   },
 });
 
-/** A denoising that is ready to run, but for the form of its output. */
+/** A denoising that is ready to run. Only the form of its output is open. */
 interface PreparedDenoise {
   readonly prepared: {
     readonly identity: JsonObject;
@@ -136,12 +137,12 @@ interface PreparedDenoise {
     readonly memory: readonly MemoryChoice[];
   };
   readonly inputs: DenoiseInputs;
-  /** Outlines of the inputs, and of those that a state to go on from brings with it. */
+  /** Outlines of the inputs, and of those in a snapshot to continue from. */
   readonly outlines: ReturnType<typeof allOutlines>;
   readonly settings: DenoiseSettings;
   /** Shape of one image's latents, [1, channels, height, width]. */
   readonly shape: readonly number[];
-  /** What latents say of how they were made, but for their texts. */
+  /** Returns the metadata of latents, without their texts. */
   readonly metadata: (seeds: readonly bigint[]) => JsonObject;
   /** Denoises. */
   readonly start: (run: RunContext<typeof denoiseInputs>) => Promise<DenoiseResult>;
@@ -152,7 +153,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
   const { precision, imagesPerPrompt, stepCache } = parameters;
   requirePrecision(precision, context);
 
-  // 1. Settle sizes, schedule and guidance, and hold the inputs against them.
+  // 1. Resolve sizes, schedule and guidance, and check the inputs against them.
   const denoiser = await openDenoiser(parameters, models, signal);
   const { checkpoint, model } = denoiser;
   const outlines = allOutlines(inputs);
@@ -164,8 +165,8 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
   );
   const { guided, bothBranches, pag, control, renderSize } = settings;
   if (stepCache !== undefined && (control || !model.cachesSteps)) {
-    const reason = control ? "a ControlNet runs between its blocks" : "its blocks cannot be run apart";
-    throw new InputError("invalid_value", `Cannot cache steps of ${model.component.name} as ${reason}`, {
+    const reason = control ? "a ControlNet runs between its blocks" : "its blocks cannot run separately";
+    throw new InputError("invalid_value", `Cannot use a step cache with ${model.component.name}: ${reason}`, {
       details: { field: "stepCache" },
     });
   }
@@ -185,7 +186,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
   const cachesSteps = stepCache !== undefined;
   const job = { renderSize, guided, bothBranches, cachesSteps, promptTokens, negativeTokens };
 
-  // 2. Say what the result depends on, and what it takes.
+  // 2. Determine identity and memory.
   const { transformer, model: name, variant } = parameters;
   const reference = transformer === undefined ? { model: name, variant } : { model: transformer };
   const work: DenoiseWork = {
@@ -258,7 +259,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
   };
 }
 
-/** Sentences about what was asked for and does not change the result. */
+/** Returns warnings about parameters and inputs that have no effect. */
 function withoutEffect(
   { steps, timesteps, sigmas, guidanceInterval, pagLayers, pagAdaptiveScale, strength, ...rest }: Parameters,
   { guided, guidanceScale, pag, control, steps: taken, picture }: DenoiseSettings,
@@ -270,7 +271,7 @@ function withoutEffect(
   const isAsked = negatives.some((text) => text.trim() !== "" && text !== defaults.negativePrompt);
   return [
     ...(own !== undefined && steps !== undefined && steps !== taken
-      ? [`steps has no effect beside ${own}: the run takes ${taken}`]
+      ? [`steps has no effect together with ${own}: the run has ${taken}`]
       : []),
     ...(isAsked && !guided
       ? [
@@ -279,7 +280,7 @@ function withoutEffect(
         }`,
       ]
       : []),
-    ...(strength !== undefined && !picture ? ["strength has no effect without a picture to begin from"] : []),
+    ...(strength !== undefined && !picture ? ["strength has no effect without a picture to start from"] : []),
     ...(guidanceInterval && guidanceScale <= 1
       ? [`guidanceInterval has no effect without guidance: the guidance scale is ${guidanceScale}`]
       : []),
@@ -290,7 +291,7 @@ function withoutEffect(
   ];
 }
 
-/** The texts that latents were denoised by, as far as their embeddings tell. */
+/** Returns the prompts and negative prompts of latents, as far as the embeddings record them. */
 function textsOf(
   { embeddings, negative }: InputArtifacts<typeof denoiseInputs>,
   { guided }: DenoiseSettings,

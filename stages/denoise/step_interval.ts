@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * A part of the steps of a denoising, as shares of all of them.
+ * A part of a denoising's steps, as shares of all steps.
  *
  * @module
  */
@@ -14,31 +14,31 @@ const share = z.number().min(0).max(1);
 export const stepIntervalSchema = z.tuple([share, share])
   .refine(([start, end]) => start <= end, "It must not end before it starts");
 
-/** Where a part of the steps starts and where it ends, each from 0 to 1: [0.25, 0.75] is the half in the middle. */
+/** Start and end of a part of the steps, each from 0 to 1, e.g. [0.25, 0.75] for the middle half. */
 export type StepInterval = z.infer<typeof stepIntervalSchema>;
 
-/** Steps that follow one another. */
+/** A range of consecutive steps. */
 export interface StepRange {
   /** The first step, from 0. */
   readonly first: number;
-  /** One past the last step; no larger than `first` where there are none. */
+  /** One past the last step. At most `first` if the range is empty. */
   readonly end: number;
 }
 
 /**
- * The steps of an interval, by the rule of diffusers' guiders (`_is_enabled` of `ClassifierFreeGuidance`): step i of n is
- * one of them while ⌊start · n⌋ ≤ i < ⌊end · n⌋.
+ * Returns the steps of an interval, by the rule of diffusers' guiders (`_is_enabled` of
+ * `ClassifierFreeGuidance`): step i of n belongs to it if ⌊start · n⌋ ≤ i < ⌊end · n⌋.
  *
- * @param interval Where it starts and ends; all steps if left out.
- * @param steps How many steps there are in all.
- * @returns Its steps.
+ * @param interval The interval. Default is all steps.
+ * @param steps Total number of steps.
+ * @returns The steps of the interval.
  */
 export function stepsWithin(interval: StepInterval | undefined, steps: number): StepRange {
   const [start, end] = interval ?? [0, 1];
   return { first: Math.floor(start * steps), end: Math.floor(end * steps) };
 }
 
-/** Whether a step is one of some that follow one another. */
+/** Returns whether a step is in a range. */
 export function isWithin({ first, end }: StepRange, step: number): boolean {
   return first <= step && step < end;
 }

@@ -53,10 +53,10 @@ Deno.test("what cannot work is refused before any weight is downloaded", async (
       const cases: readonly (readonly [args: readonly string[], told: RegExp])[] = [
         [["--vae-tiling", "blended", "--vae-tile-size", "72"], /^error: --vae-tile-overlap must be smaller/],
         [["--steps", "1"], /^error: --steps: Cannot denoise in one step/],
-        [["--scheduler", "eulr"], /^error: --scheduler: Cannot make the scheduler "eulr"/],
+        [["--scheduler", "eulr"], /^error: --scheduler: No scheduler is named "eulr"/],
         [["-W", "56", "--no-resolution-binning"], /^error: --width: .* multiples of 16/],
         [["--steps", "1", "--executor", "process"], /^error: --steps: Cannot denoise in one step/],
-        [["--max-memory", "1MB"], /^error: Cannot stay within 1 MB as encode needs/],
+        [["--max-memory", "1MB"], /^error: Cannot stay within 1 MB because encode needs/],
       ];
       for (const [args, told] of cases) {
         const gen = startCliWith(folder, env, "gen", "cute cat", "-m", MODEL, "--no-store", ...args);

@@ -44,7 +44,7 @@ function timestepsBeside(option: string, theirs: RegExp): Reason {
 const REASONS: readonly Reason[] = [
   {
     holds: ({ config }) => SPACINGS.filter((spacing) => config[spacing]).length > 1,
-    ours: /^invalid_scheduler_option: .* as use_\w+_sigmas must be off where use_\w+_sigmas is on: /,
+    ours: /^invalid_scheduler_option: .* as use_\w+_sigmas must be off when use_\w+_sigmas is on: /,
     theirs: /^ValueError: Only one of `config.use_beta_sigmas`, /,
   },
   ...[...SPACINGS, "use_lu_lambdas"].map((option) =>
@@ -131,7 +131,7 @@ const REASONS_HERE: readonly Reason[] = [
     holds: ({ name, config, run }) =>
       name === "UniPCMultistepScheduler" && "sigmas" in run && SPACINGS.some((spacing) => config[spacing]),
     ours:
-      /^invalid_schedule: .* by sigmas as it takes them only with use_flow_sigmas and without use_\w+_sigmas$/,
+      /^invalid_schedule: .* by sigmas as it accepts them only with use_flow_sigmas and without use_\w+_sigmas$/,
     theirs: /(?!)/,
   },
 ];
@@ -146,7 +146,7 @@ const NUMERIC_REASONS: readonly Reason[] = [
   {
     holds: () => true,
     ours:
-      /^invalid_schedule: Cannot lay out \w+ as step \d+ of \d+ would give no numbers, whatever the model predicts: /,
+      /^invalid_schedule: Cannot lay out \w+ as step \d+ of \d+ would produce values that are not finite, whatever the model predicts: /,
     theirs: /^NaN$/,
   },
   {

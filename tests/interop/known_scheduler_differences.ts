@@ -68,7 +68,9 @@ const DIFFERENCES: readonly KnownDifference[] = [
     name: "UniPC with sigmas and another spacing: refused here",
     holds: ({ name, config, run, ours = "", theirs }) =>
       name === UNIPC &&
-      /^invalid_schedule: .* by sigmas as it takes them only with use_flow_sigmas and without /.test(ours) &&
+      /^invalid_schedule: .* by sigmas as it accepts them only with use_flow_sigmas and without /.test(
+        ours,
+      ) &&
       (theirs === undefined || theirs === "NaN") && "sigmas" in run &&
       SPACINGS.some((spacing) => config[spacing]),
   },

@@ -44,6 +44,8 @@ Deno.test("createScheduler() knows schedulers by the names of other programs", (
     "Euler a": "EulerAncestralDiscreteScheduler",
     "euler_a": "EulerAncestralDiscreteScheduler",
     "EulerDiscrete": "EulerDiscreteScheduler",
+    "dpm++": "DPMSolverMultistepScheduler",
+    "dpm++-karras": "DPMSolverMultistepScheduler",
     "dpm++2m": "DPMSolverMultistepScheduler",
     "DPM++ 2M SDE": "DPMSolverMultistepScheduler",
     "dpmpp_2m": "DPMSolverMultistepScheduler",
@@ -69,7 +71,7 @@ Deno.test("a name says options: DPM++ 2M Karras", () => {
   assert.throws(() => createScheduler("ddim_karras", {}, { steps: 4 }), UnknownSchedulerError);
   assert.throws(
     () => schedulerConfig("dpm++2m", CHECKPOINT, { solver_order: 3 }),
-    /the name "dpm\+\+2m" says that solver_order is 2: current value is 3/,
+    /the name "dpm\+\+2m" sets solver_order to 2: current value is 3/,
   );
 });
 
@@ -137,7 +139,7 @@ Deno.test("a value that an option cannot take says what it can", () => {
     [
       "heun",
       { use_karras_sigmas: true, use_beta_sigmas: true },
-      /use_beta_sigmas must be off where use_karras_sigmas/,
+      /use_beta_sigmas must be off when use_karras_sigmas/,
     ],
     [
       "DPMSolverMultistepScheduler",

@@ -10,7 +10,7 @@ import {
 
 const SIZE = 12;
 
-/** Every scheduler, with each kind of memory that it can have. */
+/** Every scheduler, in each configuration with a different kind of memory. */
 const VARIANTS: readonly (readonly [string, JsonObject, RunOptions?])[] = [
   ["DPMSolverMultistepScheduler", {}],
   ["DPMSolverMultistepScheduler", { solver_order: 3, algorithm_type: "sde-dpmsolver++" }],
@@ -88,7 +88,7 @@ Deno.test("step() refuses calls out of order, arrays of other lengths and draws 
   const sample = start(1);
   assert.throws(
     () => scheduler.step(sample, 1, sample, noise(0, 1)),
-    /^InputError: .*the next is 0: current value is 1$/,
+    /^InputError: .*call 0 of 3 is next, but call 1 was given$/,
   );
   assert.throws(() => scheduler.step(sample.slice(1), 0, sample, noise(0, 1)), { code: "invalid_shape" });
   assert.throws(() => scheduler.step(sample, 0, sample, () => new Float32Array(1)), {
@@ -116,7 +116,7 @@ Deno.test("step() takes the mean where the model's output holds a variance behin
   assert.deepEqual(learned!.step(both, 0, sample, noise(0, 1)), plain!.step(sample, 0, sample, noise(0, 1)));
 });
 
-/** What a state is after it was written to a file and read again. */
+/** Returns a state after a round trip through a file. */
 function written({ values, arrays }: SchedulerState): SchedulerState {
   return {
     values: JSON.parse(JSON.stringify(values)),

@@ -25,9 +25,9 @@ Deno.test("createScheduler() refuses runs that a scheduler cannot take, and says
       "euler",
       { timesteps: [900], sigmas: [1, 0] },
       "invalid_schedule",
-      /takes either timesteps or sigmas: current value has both$/,
+      /with both timesteps and sigmas: give one of them$/,
     ],
-    ["euler", { sigmas: [1] }, "out_of_range", /sigmas must be at least 2: current number is 1$/],
+    ["euler", { sigmas: [1] }, "out_of_range", /it needs at least 2 sigmas: current number is 1$/],
     ["euler", { timesteps: [] }, "out_of_range", /timesteps must not be empty$/],
     ["euler", { timesteps: [100, 400] }, "out_of_range", /timesteps must fall .* at 1 is 400 after 100$/],
     [
@@ -46,13 +46,13 @@ Deno.test("createScheduler() refuses runs that a scheduler cannot take, and says
       "dpm++2m",
       { timesteps: [1200, 1100, 500] },
       "invalid_schedule",
-      /as step 2 of 3 would give no numbers, whatever the model predicts: from timestep 1100\. Choose/,
+      /as step 2 of 3 would produce values that are not finite, whatever the model predicts: it starts at timestep 1100\. Choose/,
     ],
     [
       "dpm++2m",
       { steps: 1000 },
       "invalid_schedule",
-      /as step 501 of 1000 would give no numbers, .* from timestep 500\. Choose other options, or other steps$/,
+      /as step 501 of 1000 would produce values that are not finite, .* at timestep 500\. Choose other options or other steps$/,
     ],
     [
       "dpm++2m_karras",
@@ -60,16 +60,16 @@ Deno.test("createScheduler() refuses runs that a scheduler cannot take, and says
       "invalid_schedule",
       /by timesteps as use_karras_sigmas must be off: it is on$/,
     ],
-    ["dpm++2m", { sigmas: [1, 0.5] }, "invalid_schedule", /takes no sigmas: give steps$/],
-    ["unipc", { timesteps: [900, 500] }, "invalid_schedule", /takes no timesteps: give steps$/],
-    ["unipc", { sigmas: [0.9, 0.5] }, "invalid_schedule", /takes them only with use_flow_sigmas/],
-    ["euler", { steps: 4, eta: 0.5 }, "invalid_schedule", /takes no eta: current value is 0.5$/],
+    ["dpm++2m", { sigmas: [1, 0.5] }, "invalid_schedule", /accepts no sigmas: give steps$/],
+    ["unipc", { timesteps: [900, 500] }, "invalid_schedule", /accepts no timesteps: give steps$/],
+    ["unipc", { sigmas: [0.9, 0.5] }, "invalid_schedule", /accepts them only with use_flow_sigmas/],
+    ["euler", { steps: 4, eta: 0.5 }, "invalid_schedule", /accepts no eta: current value is 0.5$/],
     ["ddim", { steps: 4, eta: 2 }, "out_of_range", /eta must be from 0 to 1: current value is 2$/],
     [
       "euler",
       { steps: 4, mu: 0.5 },
       "invalid_schedule",
-      /takes mu only with use_dynamic_shifting: current value is 0.5$/,
+      /accepts mu only with use_dynamic_shifting: current value is 0.5$/,
     ],
     ["lcm", { steps: 51 }, "out_of_range", /steps must be at most 50: current value is 51$/],
     ["lcm", { timesteps: [100, 400] }, "out_of_range", /timesteps must fall/],
@@ -122,7 +122,7 @@ Deno.test("createScheduler() refuses options that would give levels which are no
   );
   assert.throws(
     () => createScheduler("flow_euler", shift, { steps: 3, mu: 0 }),
-    /FlowMatchEulerDiscreteScheduler as every timestep and noise level must be finite: .*call 0 are NaN and NaN/,
+    /FlowMatchEulerDiscreteScheduler as every timestep and noise level must be finite: call 0 has timestep NaN and noise level NaN\./,
   );
   assert.throws(
     () => createScheduler("unipc", { predict_x0: false }, { steps: 4 }),
@@ -133,7 +133,7 @@ Deno.test("createScheduler() refuses options that would give levels which are no
 Deno.test("schedules fall, stay within training and lead to no noise or to its first level, whatever the steps", () => {
   const runs = fc.record({
     listing: fc.constantFrom(...listSchedulers()),
-    // As many steps as training has visit a timestep twice in some schedulers, and are refused.
+    // With as many steps as training, some schedulers visit a timestep twice and refuse the run.
     steps: fc.integer({ min: 1, max: 999 }),
     spacing: fc.constantFrom("linspace", "leading", "trailing"),
   });
@@ -148,7 +148,7 @@ Deno.test("schedules fall, stay within training and lead to no noise or to its f
         "timestep_spacing" in options ? { timestep_spacing: spacing } : {},
         { steps },
       );
-      // Runge-Kutta steps look ahead, and ancestral ones go below the level that noise brings them back to.
+      // Runge-Kutta steps look ahead, and ancestral steps go below the level to which noise brings them back.
       const isOrdered = !/^(PNDM|KDPM2Ancestral)/.test(name);
       const last = name.startsWith("Flow") ? 1000 : 999;
       assert.ok(timesteps.every((timestep) => timestep >= 0 && timestep <= last));
@@ -193,12 +193,12 @@ Deno.test("LCM in one step gives the denoised sample, with its boundary conditio
 Deno.test("options that some runs cannot take are refused for these alone", () => {
   const sde = { algorithm_type: "sde-dpmsolver", solver_order: 3, final_sigmas_type: "sigma_min" };
   const unipc = { lower_order_final: false };
-  // A short run ends with lower orders, and begins with them.
+  // A short run both begins and ends with lower orders.
   for (const steps of [1, 2, 3, 4]) createScheduler("DPMSolverMultistepScheduler", sde, { steps });
   createScheduler("unipc", unipc, { steps: 1 });
   const refused = [
     ["DPMSolverMultistepScheduler", sde, 5, /solver_order must be 1 or 2 with algorithm_type sde-dpmsolver/],
-    ["unipc", unipc, 2, /lower_order_final must be true with final_sigmas_type zero, beyond one step/],
+    ["unipc", unipc, 2, /lower_order_final must be true with final_sigmas_type zero and more than one step/],
   ] as const;
   for (const [name, config, steps, message] of refused) {
     assert.throws(() => createScheduler(name, config, { steps }), {
