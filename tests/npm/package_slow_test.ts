@@ -18,6 +18,15 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const PACKAGES = join(ROOT, "npm");
 const CAT = ["gen", "cute cat", "--seed", "1", "--no-store"];
 
+/** Where the build of the packages has put TypeScript. */
+const COMPILER = join(PACKAGES, "source/node_modules");
+const COMPILING = [
+  "--ignoreConfig",
+  "--strict",
+  ...["--target", "es2023", "--lib", "esnext,dom", "--module", "nodenext"],
+  ...["--types", "node", "--typeRoots", join(COMPILER, "@types")],
+];
+
 const execute = promisify(execFile);
 const hasNpm = await execute("npm", ["--version"]).then(() => true, () => false);
 
@@ -104,9 +113,7 @@ Deno.test(needing({ what: "npm", isThere: hasNpm }, {
             join(folder, "example.ts"),
             example.replace("open()", `open({ executor: "${executor}", store: false })`),
           );
-          const compiler = join(PACKAGES, "source/node_modules/.bin/tsc");
-          const options = ["--strict", "--target", "es2023", "--lib", "esnext,dom", "--module", "nodenext"];
-          await run(folder, compiler, "--ignoreConfig", ...options, "--types", "", "example.ts");
+          await run(folder, join(COMPILER, ".bin/tsc"), ...COMPILING, "example.ts");
           await run(folder, "node", "example.js");
           const made = await readFile(join(folder, "library.png"));
           assert.deepEqual(new Uint8Array(made), await cat!.encode("png"), executor);
@@ -123,7 +130,7 @@ Deno.test(needing({ what: "npm", isThere: hasNpm }, {
       });
 
       await test.step("serve", async () => {
-        const server = spawn("npx", ["pixstage", "serve", "--port", "0"], {
+        const server = spawn("node", ["node_modules/.bin/pixstage", "serve", "--port", "0"], {
           cwd: folder,
           env: environment(folder),
           stdio: ["ignore", "ignore", "pipe"],
