@@ -171,7 +171,7 @@ Deno.test("addNoise() refuses unknown timesteps and noise of another length", ()
   assert.deepEqual(euler.addNoise(clean, noise, 900), clean);
   assert.throws(
     () => euler.addNoise(clean, noise, 500),
-    /one of the schedule's, 900, 100: current value is 500$/,
+    /at timestep 500: give one of the schedule's, 900, 100$/,
   );
   assert.throws(() => euler.addNoise(clean, new Float32Array(3), 900), { code: "invalid_shape" });
   const ddim = createScheduler("ddim", {}, { steps: 4 });

@@ -27,7 +27,7 @@ Deno.test("readSentencePieceModel() refuses models of other types and empty ones
       trainerSpec: { modelType: TrainerSpec_ModelType.BPE },
     }),
   );
-  assert.throws(() => readSentencePieceModel(bpe), { name: "FormatError", message: /spiece\.model .*BPE$/ });
+  assert.throws(() => readSentencePieceModel(bpe), { name: "FormatError", message: /spiece\.model.*BPE$/ });
   assert.throws(() => readSentencePieceModel(new Uint8Array(), "x/spiece.model"), {
     name: "FormatError",
     message: /x\/spiece\.model/,

@@ -48,7 +48,7 @@ Deno.test("fillWildcards() keeps text without braces and refuses unbalanced ones
       fillWildcards(text, () => 0);
     } catch (error) {
       assert.equal(Reflect.get(Object(error), "code"), "invalid_value");
-      assert.match(String(error), /Cannot fill the wildcards of a prompt as .* at character \d+/);
+      assert.match(String(error), /Cannot fill the wildcards of a prompt: .* at character \d+/);
     }
   }));
   const refused: [string, RegExp][] = [

@@ -128,7 +128,7 @@ const FAULTS: readonly [name: string, nodes: object, node: string, told: RegExp,
       denoise: { stage: "denoise", parameters: { ...small, seeds: ["18446744073709551615"] }, inputs },
     },
     "denoise",
-    /^Cannot use a seed as it must be from -2\^63 to 2\^64 - 1: current value is 18446744073709551616$/,
+    /^A seed must be from -2\^63 to 2\^64 - 1: current value is 18446744073709551616$/,
   ],
   [
     "a number of seeds that fits no pictures",
