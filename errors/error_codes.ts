@@ -25,7 +25,7 @@ export interface ErrorCodeEntry {
    * log.
    */
   readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 429 | 500 | 503 | 504 | 507;
-  /** What happened, in a sentence. */
+  /** The problem in one sentence. */
   readonly meaning: string;
 }
 
