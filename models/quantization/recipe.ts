@@ -39,9 +39,9 @@ export type QuantizationRecipe = BlockRecipe | ColumnRecipe;
  * 32 6 %; smaller blocks of int8 gain nothing, as its error is small already.
  */
 export const RECIPES: Readonly<Record<QuantizedPrecision, QuantizationRecipe>> = {
-  int8: { name: "int8", version: 2, layout: "columns" },
-  "int8-blocks": { name: "int8-blocks", version: 1, layout: "blocks", bits: 8, block: 128 },
-  int4: { name: "int4", version: 1, layout: "blocks", bits: 4, block: 32 },
+  int8: { name: "int8", version: 3, layout: "columns" },
+  "int8-blocks": { name: "int8-blocks", version: 2, layout: "blocks", bits: 8, block: 128 },
+  int4: { name: "int4", version: 2, layout: "blocks", bits: 4, block: 32 },
 };
 
 /**
@@ -65,8 +65,8 @@ export function isCurrent(recipe: string, version: string | undefined): boolean 
 }
 
 /**
- * Whether a weight is quantized: a matrix that some architecture names. Norms, embeddings, biases, modulation and the last
- * projection are not.
+ * Whether a weight is quantized: a matrix that some architecture names. Norms, embeddings, biases, modulation, and the
+ * first and last projections are not.
  */
 export function isQuantized(name: string, shape: readonly number[]): boolean {
   return shape.length === 2 && listArchitectures().some((architecture) => architecture.isQuantizable?.(name));
