@@ -1,6 +1,7 @@
 #!/usr/bin/env -S node --disable-warning=ExperimentalWarning
 /**
- * The command line as a program: what npm calls `pixstage`. Node warns of its SQLite, which is no news to users.
+ * The command line as a program, which npm installs as `pixstage`. It hides Node's warning about its SQLite,
+ * which does not concern users.
  *
  * @module
  */

@@ -7,7 +7,7 @@
 import { hc } from "hono/client";
 import type { apiRoutes } from "./server/app.ts";
 
-/** How a client reaches its server. */
+/** Options of {@linkcode createClient}. */
 export interface ClientOptions {
   /** The server's API key. */
   readonly apiKey?: string | undefined;
@@ -15,14 +15,17 @@ export interface ClientOptions {
   readonly fetch?: typeof fetch | undefined;
 }
 
-/** A client: the server's paths as properties, `$get` and `$post` as methods, typed by the server's own schemas. */
+/**
+ * A client. The server's paths are properties, `$get` and `$post` are methods, and the server's own schemas
+ * provide the types.
+ */
 export type Client = ReturnType<typeof hc<ReturnType<typeof apiRoutes>>>;
 
 /**
- * Makes a client of a server.
+ * Returns a client of a server.
  *
  * @param url The server's address.
- * @param options How it is reached.
+ * @param options How to reach it.
  * @returns The client.
  *
  * @example Ordering a picture

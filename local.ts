@@ -1,5 +1,5 @@
 /**
- * pixstage on this machine: the built-in stages, checkpoints of the disk and the hub, ONNX Runtime, files.
+ * pixstage on this machine: the built-in stages, checkpoints on disk and from the hub, ONNX Runtime, files.
  *
  * @module
  */
@@ -29,10 +29,10 @@ import { OnnxRuntimeNode, type OnnxRuntimeNodeOptions } from "./runtime/onnxrunt
 import { startWorker } from "./runtime/worker.ts";
 import { builtInStages } from "./stages/mod.ts";
 
-/** Where runs find checkpoints, what they run on, and what they keep. */
+/** Where runs find checkpoints, which device they use, and what they keep. */
 export interface LocalRunOptions
   extends LocalModelsOptions, OnnxRuntimeNodeOptions, Pick<RunOptions, "residency" | "store"> {
-  /** Modules that bring stages of their own, for executors other than `inline`; see `loadPlugins`. */
+  /** Modules that add stages, for executors other than `inline`; see `loadPlugins`. */
   readonly plugins?: readonly string[] | undefined;
 }
 
@@ -45,23 +45,23 @@ export type LocalRun =
     readonly models: LocalModels;
   };
 
-/** How pixstage is opened on this machine. */
+/** Options for opening pixstage on this machine. */
 export interface OpenOptions extends Omit<LocalRunOptions, "store"> {
   /**
-   * The checkpoint of calls that name none: a folder, `org/name` or `org/name@revision`.
+   * The default checkpoint: a folder, `org/name` or `org/name@revision`.
    *
    * @default {"pixstage-emoji"}
    */
   readonly model?: string | undefined;
   /**
-   * Keeps results, and knows what was made before: a store, or the path of a folder; `false` for one that is forgotten.
+   * Keeps artifacts and earlier results: a store, or the path of a folder. `false` means a store in memory.
    *
    * @default {the folder that the command line uses}
    */
   readonly store?: RunStore | string | false | undefined;
   /**
-   * Where stages run: in this thread, in a worker or a child process each, on the server of an address, or on the
-   * workers of a queue, such as `queue:redis://host`.
+   * Where stages run: in this thread, each in a worker or a child process, on a server given by its URL, or
+   * on the workers of a queue, such as `queue:redis://host`.
    *
    * @default {"inline"}
    */
@@ -71,8 +71,8 @@ export interface OpenOptions extends Omit<LocalRunOptions, "store"> {
 /**
  * Opens pixstage on this machine. Nothing is loaded before the first call.
  *
- * @param options Where to find checkpoints, what to run on, and what to keep.
- * @returns The front door.
+ * @param options Where to find checkpoints, which device to use, and what to keep.
+ * @returns The library's entry point.
  * @throws {InputError} if there is no such executor.
  * @throws {PluginError} if a plugin cannot be loaded.
  *
@@ -127,9 +127,10 @@ export async function open(options: OpenOptions = {}): Promise<Pixstage> {
 }
 
 /**
- * What {@linkcode runGraph} needs to run on this machine: in this thread, in workers or in child processes.
+ * Returns what {@linkcode runGraph} needs to run on this machine: in this thread, in workers or in child
+ * processes.
  *
- * @param options Where to find checkpoints, what to run on, and what to keep.
+ * @param options Where to find checkpoints, which device to use, and what to keep.
  * @returns Options for `runGraph`, to which a signal and an event handler can be added.
  *
  * @example A picture of a cute cat

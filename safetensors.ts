@@ -1,8 +1,7 @@
 /**
- * Reading and writing safetensors files: the header alone, some tensors, or all of them. Files that come in are checked
- * in full before anything is allocated on the word of a header.
- *
- * Source: https://huggingface.co/docs/safetensors.
+ * Reads and writes safetensors files: only the header, some tensors, or all of them. Files are checked
+ * completely before anything is allocated because of their header. Source:
+ * https://huggingface.co/docs/safetensors.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Everything that the author of a plugin needs: stages, architectures and schedulers of one's own.
+ * Everything that the author of a plugin needs to write stages, architectures and schedulers.
  *
  * @module
  */

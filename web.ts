@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * pixstage without a disk or a process: for browsers, workers and edge runtimes. Checkpoints are read over HTTP by the
- * byte, and computed by ONNX Runtime's web library.
+ * pixstage without a disk or a process: for browsers, workers and edge runtimes. Checkpoints are read over
+ * HTTP by byte range, and run on ONNX Runtime's web library.
  *
  * @example A picture in a browser
  * ```ts ignore
@@ -84,19 +84,19 @@ export {
   type Stage,
 } from "./stages/stage.ts";
 
-/** How pixstage is opened in a browser or an edge runtime. */
+/** Options for opening pixstage in a browser or an edge runtime. */
 export interface OpenOptions extends Pick<PixstageOptions, "residency" | "store"> {
-  /** The checkpoint of calls that name none; the first of the sources by default. */
+  /** The default checkpoint. Default is the first of the sources. */
   readonly model?: string | undefined;
 }
 
 /**
- * Opens pixstage in the calling thread; a worker keeps a page alive meanwhile.
+ * Opens pixstage in the calling thread. Run it in a worker to keep a page responsive.
  *
- * @param sources The checkpoints, by the names that calls name them by.
- * @param runtime Computes.
- * @param options The checkpoint of calls that name none, what is kept, and how long weights are held.
- * @returns The front door.
+ * @param sources The checkpoints, by the names that calls use.
+ * @param runtime Runs the graphs.
+ * @param options The default checkpoint, the store, and how long weights stay in memory.
+ * @returns The library's entry point.
  */
 export function open(
   sources: Readonly<Record<string, CheckpointSource>>,
@@ -110,10 +110,10 @@ export function open(
 export type WebRun = Pick<RunOptions, "registry" | "executors">;
 
 /**
- * What `runGraph` needs to run in the calling thread; a worker keeps a page alive meanwhile.
+ * Returns what `runGraph` needs to run in the calling thread. Run it in a worker to keep a page responsive.
  *
- * @param sources The checkpoints, by the names that graphs call them by.
- * @param runtime Computes.
+ * @param sources The checkpoints, by the names that graphs use.
+ * @param runtime Runs the graphs.
  * @returns Options for `runGraph`, to which a store, a signal and an event handler can be added.
  */
 export function webRun(sources: Readonly<Record<string, CheckpointSource>>, runtime: Runtime): WebRun {

@@ -1,7 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Artifacts: what flows between stages. Named tensors plus metadata; on disk one safetensors file.
+ * Artifacts: the data that flows between stages. An artifact is named tensors plus metadata. On disk it is
+ * one safetensors file.
  *
  * @module
  */
@@ -9,7 +10,7 @@
 import { PixstageError, type PixstageErrorOptions } from "../errors/pixstage_error.ts";
 import type { Tensor } from "./tensor.ts";
 
-/** A value that JSON can hold. */
+/** A JSON value. */
 export type JsonValue =
   | null
   | boolean
@@ -18,26 +19,28 @@ export type JsonValue =
   | readonly JsonValue[]
   | { readonly [key: string]: JsonValue };
 
-/** An object that JSON can hold. */
+/** A JSON object. */
 export type JsonObject = { readonly [key: string]: JsonValue };
 
-/** Named tensors with metadata, of a kind that ports are typed by (`embeddings`, `latents`, `image`, …). */
+/** Named tensors with metadata. The kind types the ports (`embeddings`, `latents`, `image`, …). */
 export interface Artifact {
-  /** What this is; a port accepts artifacts of its own kind alone. */
+  /** The kind of artifact. A port only accepts artifacts of its own kind. */
   readonly kind: string;
   /** The tensors, by name. */
   readonly tensors: Readonly<Record<string, Tensor>>;
-  /** What else is known of it: prompts, seeds, sizes. Each kind has a zod schema for it. */
+  /**
+   * Everything else that is known about it, e.g. prompts, seeds, sizes. Each kind has a zod schema for it.
+   */
   readonly metadata: JsonObject;
 }
 
-/** An artifact that is missing, cannot be read, or does not hold what its use needs. */
+/** An artifact is missing, cannot be read, or lacks what its use needs. */
 export class ArtifactError extends PixstageError<"invalid_artifact" | "artifact_not_found"> {
   override name = "ArtifactError";
 
   /**
-   * @param message Which artifact, what is wrong with it, and what its use needs.
-   * @param options The code, details, and the error behind this one.
+   * @param message The artifact, its fault, and what its use needs.
+   * @param options The code, details, and the underlying error.
    */
   constructor(
     message: string,

@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Artifacts as safetensors files. Kind and metadata stand as JSON in one key of the file's `__metadata__`, so any
- * safetensors library opens the file, and files that other programs wrote open as artifacts.
+ * Artifacts as safetensors files. Kind and metadata are JSON in one key of the file's `__metadata__`. Any
+ * safetensors library can therefore open the file, and files from other programs open as artifacts.
  *
  * @module
  */
@@ -16,11 +16,14 @@ import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
 import type { SafetensorsHeader } from "./safetensors_header.ts";
 import { sha256 } from "./sha256.ts";
 
-/** The key of `__metadata__` that holds an artifact's kind and metadata. */
+/** The key of `__metadata__` for an artifact's kind and metadata. */
 const RECORD_KEY = "pixstage";
 const VERSION = 1;
 
-/** Kinds by the name of a tensor that only they hold, for files from elsewhere; the first that matches counts. */
+/**
+ * Kinds of files from other programs, by the name of a tensor that only this kind contains. The first match
+ * wins.
+ */
 const KIND_OF_TENSOR: ReadonlyArray<readonly [string, string]> = [
   ["prompt_embeds", "embeddings"],
   ["latents", "latents"],
@@ -32,7 +35,7 @@ const OTHER_KIND = "tensors";
 const RecordSchema = z.object({
   kind: z.string().min(1),
   version: z.literal(VERSION),
-  // What JSON.parse gave is JSON; a schema per kind looks inside.
+  // The result of JSON.parse is JSON. A schema per kind checks its content.
   metadata: z.custom<JsonObject>(
     (value) => value !== null && typeof value === "object" && !Array.isArray(value),
     "must be an object",
@@ -40,12 +43,12 @@ const RecordSchema = z.object({
 });
 
 /**
- * Writes an artifact as the bytes of its file. Equal artifacts give equal bytes, in whatever order their tensors and
- * metadata were put together.
+ * Encodes an artifact as the bytes of its file. Equal artifacts produce equal bytes, whatever the order of
+ * their tensors and metadata.
  *
  * @param artifact The artifact.
  * @returns The file's bytes.
- * @throws {InputError} if the metadata holds what JSON cannot, or a name cannot stand in the file.
+ * @throws {InputError} if the metadata contains a value that is not JSON, or if a file cannot contain a name.
  */
 export function encodeArtifact(artifact: Artifact): Uint8Array<ArrayBuffer> {
   const chunks = encodeArtifactChunks(artifact);
@@ -59,10 +62,12 @@ export function encodeArtifact(artifact: Artifact): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * {@linkcode encodeArtifact} in pieces that share the tensors' memory, for writing without a copy.
+ * Encodes like {@linkcode encodeArtifact}, in chunks that share the tensors' memory, for writing without a
+ * copy.
  *
  * @param artifact The artifact.
- * @param texts Texts to store beside it, which are no part of it: reading leaves them out, and its id is the same.
+ * @param texts Texts to store next to the artifact. They are not part of it: reading ignores them, and they
+ * do not affect its id.
  */
 export function encodeArtifactChunks(
   artifact: Artifact,
@@ -74,15 +79,15 @@ export function encodeArtifactChunks(
 }
 
 /**
- * Reads an artifact from the bytes of its file. In a file that another program wrote, the kind follows from the names
- * of the tensors (`prompt_embeds` → `embeddings`, `latents` → `latents`, `image` → `image`, `mask` → `mask`, else `tensors`) and the
- * metadata is the file's own strings.
+ * Decodes an artifact from the bytes of its file. In a file from another program, the names of the tensors
+ * determine the kind (`prompt_embeds` → `embeddings`, `latents` → `latents`, `image` → `image`, `mask` →
+ * `mask`, else `tensors`), and the metadata is the file's own strings.
  *
- * @param bytes The file; the tensors share its memory where they can.
- * @param name What the file is called, for errors.
+ * @param bytes The file. The tensors share its memory where possible.
+ * @param name Name of the file, for errors.
  * @returns The artifact.
  * @throws {SafetensorsError} if the file is not valid safetensors.
- * @throws {ArtifactError} if its record of kind and metadata cannot be read.
+ * @throws {ArtifactError} if its record of kind and metadata cannot be parsed.
  *
  * @example Usage
  * ```ts
@@ -100,12 +105,12 @@ export function decodeArtifact(bytes: Uint8Array, name: string): Artifact {
 }
 
 /**
- * Reads the outline of an artifact from the header of its file.
+ * Returns the outline of an artifact from the header of its file.
  *
  * @param header The header.
- * @param name What the file is called, for errors.
+ * @param name Name of the file, for errors.
  * @returns Kind, shapes and metadata.
- * @throws {ArtifactError} if its record of kind and metadata cannot be read.
+ * @throws {ArtifactError} if its record of kind and metadata cannot be parsed.
  */
 export function outlineOfFile({ tensors, metadata }: SafetensorsHeader, name: string): ArtifactOutline {
   const shapes = [...tensors].map(([tensor, { shape }]) => [tensor, shape] as const);
@@ -146,7 +151,7 @@ function kindAndMetadata(
 }
 
 /**
- * An artifact's id: the SHA-256 of its file's content, in hexadecimal.
+ * Returns an artifact's id: the SHA-256 of its file's content, in hexadecimal.
  *
  * @param artifact The artifact, or the bytes of its file.
  * @returns 64 lower-case hexadecimal digits.

@@ -1,5 +1,5 @@
 /**
- * Writes files that are either there in full or not there at all.
+ * Writes files atomically: a file is either complete or absent.
  *
  * @module
  */
@@ -9,18 +9,18 @@ import { dirname, join } from "node:path";
 import process from "node:process";
 import { onDisk } from "./file_error.ts";
 
-/** At most this much goes to the system at once, so that an abort is noticed soon. */
+/** Maximum number of bytes per write, so that an abort takes effect soon. */
 const WRITE_BYTES = 1 << 24;
 
-/** How a file is written. */
+/** Options for writing a file. */
 export interface WriteOptions {
-  /** Stops the writing; nothing is left behind. */
+  /** Stops the writing when aborted. Nothing is left behind. */
   readonly signal?: AbortSignal;
-  /** The temporary file, on the same file system. Default is a name of its own beside the file. */
+  /** The temporary file, on the same file system. Default is a unique name in the file's folder. */
   readonly temporary?: string;
   /**
-   * Whether the file is to outlive a power cut. Without, a part of it may be there after one: for content that tells by
-   * itself whether it is whole, and can be made again.
+   * Whether the file must survive a power cut. Otherwise it can be incomplete after one. That is enough for
+   * content that detects its own damage and can be computed again.
    *
    * @default {true}
    */
@@ -28,13 +28,14 @@ export interface WriteOptions {
 }
 
 /**
- * Writes a file so that nobody ever sees a part of it: under a temporary name, flushed to the disk, then
- * renamed. A file that stands there is replaced. Folders on the way are made.
+ * Writes a file such that nobody ever sees a part of it: under a temporary name, flushed to disk, then
+ * renamed. Replaces an existing file, and creates missing folders.
  *
  * @param path The file.
- * @param chunks Its content in pieces, at hand or as they come.
- * @param options How it is written.
- * @throws {FileError} if the system refuses; the temporary file is gone then, and an older file is untouched.
+ * @param chunks Its content in chunks, from memory or as a stream.
+ * @param options How to write it.
+ * @throws {FileError} if the operating system refuses. The temporary file is then removed, and an existing
+ * file is untouched.
  */
 export async function writeAtomically(
   path: string,
@@ -44,7 +45,7 @@ export async function writeAtomically(
   const { signal, flush = true } = options;
   signal?.throwIfAborted();
   const folder = dirname(path);
-  // A name that does not grow with the file's: where that one is as long as names may be, this one fits too.
+  // The temporary name has a fixed length. It fits even if the file's own name has the maximum length.
   const temporary = options.temporary ?? join(folder, `.pixstage-${crypto.randomUUID()}.partial`);
   for (const needed of new Set([folder, dirname(temporary)])) {
     await onDisk("write", path, mkdir(needed, { recursive: true }));
@@ -78,10 +79,10 @@ async function writeFile(
  * Writes to an open file.
  *
  * @param file The file.
- * @param path What errors call it.
- * @param chunks Its content in pieces, at hand or as they come.
+ * @param path Name of the file, for errors.
+ * @param chunks Its content in chunks, from memory or as a stream.
  * @param signal Stops the writing.
- * @throws {FileError} if the system refuses.
+ * @throws {FileError} if the operating system refuses.
  */
 export async function writeChunks(
   file: FileHandle,
@@ -99,7 +100,10 @@ export async function writeChunks(
   signal?.throwIfAborted();
 }
 
-/** A rename outlives a power cut only once its folder is flushed too; Windows cannot flush folders. */
+/**
+ * Flushes a folder. A rename only survives a power cut once its folder is flushed too. Windows cannot flush
+ * folders.
+ */
 async function syncFolder(folder: string): Promise<void> {
   if (process.platform === "win32") return;
   const handle = await open(folder, "r");

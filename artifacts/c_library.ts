@@ -1,21 +1,21 @@
 /**
- * Functions of the system's C library, for Node: by koffi, an optional dependency of the npm package. Deno calls them by
- * itself, and does not fetch koffi.
+ * Functions of the C library for Node, through koffi, an optional dependency of the npm package. Deno can
+ * call them itself, and does not download koffi.
  *
  * @module
  */
 
 import { createRequire } from "node:module";
 
-/** What is used of koffi. Source: https://koffi.dev/functions */
+/** The part of koffi's API in use. Source: https://koffi.dev/functions */
 interface Koffi {
-  /** Opens a library; without a path, this process with all that it has loaded. */
+  /** Opens a library, or without a path, this process and everything that it has loaded. */
   load(path: string | null): { func(declaration: string): NumberFunction };
-  /** The system's number of the error of the last call. */
+  /** Error number of the last call. */
   errno(): number;
 }
 
-/** A function of numbers, which can also run in a thread of its own. */
+/** A function of numbers. It can also run in a separate thread. */
 interface NumberFunction {
   (...numbers: number[]): number;
   async(number: number, onEnd: (error: unknown, result: number) => void): void;
@@ -23,9 +23,9 @@ interface NumberFunction {
 
 /** A function of the C library. */
 export interface CFunction {
-  /** The function. */
+  /** Calls the function. */
   readonly call: NumberFunction;
-  /** The system's number of the error of the last call: `errno`. */
+  /** Returns `errno`, the error number of the last call. */
   lastError(): number;
 }
 
@@ -33,7 +33,7 @@ export interface CFunction {
  * Finds a function in this process.
  *
  * @param declaration Its declaration in C.
- * @returns Undefined where the C library has no such function, and where koffi is missing.
+ * @returns The function, or `undefined` if the C library does not have it or koffi is missing.
  */
 export function findCFunction(declaration: string): CFunction | undefined {
   try {
@@ -48,7 +48,7 @@ export function findCFunction(declaration: string): CFunction | undefined {
  * Loads a library.
  *
  * @param library Its name, or its path.
- * @returns Whether the system's loader found it; undefined where koffi is missing.
+ * @returns Whether the system's loader found it, or `undefined` if koffi is missing.
  */
 export function loadsLibrary(library: string): boolean | undefined {
   let koffi: Koffi;

@@ -1,9 +1,8 @@
 // This module is browser compatible.
 
 /**
- * JSON with one spelling per value, so that equal values give equal bytes, equal hashes and equal cache keys.
- *
- * Source: RFC 8785, JSON Canonicalization Scheme.
+ * JSON with a single spelling per value. Equal values thus produce equal bytes, equal hashes and equal cache
+ * keys. Source: RFC 8785, JSON Canonicalization Scheme.
  *
  * @module
  */
@@ -13,17 +12,17 @@ import type { JsonValue } from "./artifact.ts";
 import { sha256 } from "./sha256.ts";
 
 /**
- * SHA-256 of a value's canonical JSON.
+ * Returns the SHA-256 of a value's canonical JSON.
  *
  * @param value The value.
- * @returns 64 hexadecimal digits; equal values have equal ones.
+ * @returns 64 hexadecimal digits. Equal values have equal digits.
  */
 export async function hashJson(value: JsonValue): Promise<string> {
   return await sha256(new TextEncoder().encode(canonicalJson(value)));
 }
 
 /**
- * A value as JSON holds it: undefined fields are left out, infinities and big integers become texts.
+ * Converts a value to JSON. Undefined fields are left out; infinities and bigints become strings.
  *
  * @param value The value.
  * @returns Plain JSON.
@@ -38,15 +37,16 @@ export function asJson(value: unknown): JsonValue {
 }
 
 /**
- * Writes a value as JSON without blanks, keys sorted by their UTF-16 units.
+ * Writes a value as JSON without whitespace, with keys sorted by their UTF-16 units.
  *
  * @param value The value.
- * @returns Its one spelling.
- * @throws {InputError} if something in it is no JSON: `undefined`, a function, NaN or an infinity.
+ * @returns Its canonical spelling.
+ * @throws {InputError} if a part of it is not JSON: `undefined`, a function, NaN or an infinity.
  *
  * @example Usage
  * ```ts
  * import { canonicalJson } from "./canonical_json.ts";
+ *
  * console.assert(canonicalJson({ steps: 4, seed: 1 }) === '{"seed":1,"steps":4}');
  * ```
  */

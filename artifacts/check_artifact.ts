@@ -6,13 +6,13 @@ import { latentsMetadata, unpackDeviation, unpackLatents } from "./latents.ts";
 import { unpackMask } from "./mask.ts";
 
 /**
- * Holds the content of an artifact against its kind, where the kind is one of the built-in stages': a file
- * from elsewhere may have the right tensors in shapes, types or values that no stage can use.
+ * Checks the content of an artifact against its kind, if a built-in stage defines that kind. A file from
+ * another program can have the right tensors with shapes, types or values that no stage can use.
  *
  * @param artifact The artifact.
- * @throws {ArtifactError} if a tensor is missing, or its shape, a value or the metadata is not as the kind
- * has it.
- * @throws {InputError} if a tensor holds no floats.
+ * @throws {ArtifactError} if a tensor is missing, or if a shape, a value or the metadata does not match the
+ * kind.
+ * @throws {InputError} if a tensor does not contain floats.
  */
 export function checkArtifact(artifact: Artifact): void {
   switch (artifact.kind) {

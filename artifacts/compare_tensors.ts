@@ -2,22 +2,22 @@
 
 import { InputError } from "../errors/pixstage_error.ts";
 
-/** How far two tensors are apart. */
+/** Distance between two tensors. */
 export interface TensorDifference {
   /** Cosine of the angle between them. */
   readonly cosine: number;
-  /** Length of their difference over the length of the first. */
+  /** Length of their difference divided by the length of the first. */
   readonly relativeError: number;
-  /** Largest difference of two values. */
+  /** Largest absolute difference of two values. */
   readonly largestError: number;
 }
 
 /**
  * Compares two tensors, value by value.
  *
- * @param a What is right.
- * @param b What is compared with it.
- * @throws {InputError} if they are not of the same length.
+ * @param a The reference.
+ * @param b The tensor to compare.
+ * @throws {InputError} if their lengths differ.
  *
  * @example Usage
  * ```ts

@@ -1,18 +1,18 @@
 // This module is browser compatible.
 
-/** Nothing came over a connection for too long. */
+/** A connection was silent for too long. */
 export class SilenceError extends Error {
   override name = "SilenceError";
 }
 
-/** Ends a connection that is open but silent, or that nobody needs any longer. */
+/** Ends a connection that is open but silent, or no longer needed. */
 export class ConnectionWatch {
   readonly #controller = new AbortController();
   readonly #milliseconds: number;
   readonly #stops: readonly AbortSignal[];
 
   /**
-   * @param milliseconds The longest silence.
+   * @param milliseconds Longest silence in milliseconds.
    * @param stops Signals that end the connection.
    */
   constructor(milliseconds: number, stops: readonly AbortSignal[]) {
@@ -20,22 +20,22 @@ export class ConnectionWatch {
     this.#stops = stops;
   }
 
-  /** Aborted when the connection is to end. */
+  /** Aborted when the connection must end. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
 
   /**
-   * Waits for an answer, or for the next piece of it.
+   * Waits for an answer, or for its next chunk.
    *
-   * @param next What is waited for.
-   * @param extra Milliseconds on top of the longest silence: the time that an upload may take.
-   * @throws {SilenceError} if nothing comes; a signal's reason if the connection is ended.
+   * @param next The promise of the chunk.
+   * @param extra Milliseconds in addition to the longest silence, for an upload.
+   * @throws {SilenceError} if nothing arrives; a signal's reason if the connection is ended.
    */
   async wait<T>(next: Promise<T>, extra = 0): Promise<T> {
     const ended = Promise.withResolvers<never>();
     const end = (reason: unknown): void => {
-      // In Deno 2.9.6 the body of a response that was garbage-collected does not get the abort by itself.
+      // In Deno 2.9.6, the body of a garbage-collected response does not receive the abort by itself.
       this.#controller.abort(reason);
       ended.reject(reason);
     };

@@ -13,29 +13,30 @@ import { writeOutputFile } from "./output_file.ts";
 import { decodeSafetensors, type SafetensorsFile } from "./safetensors.ts";
 import { readSafetensorsHeader, type SafetensorsHeader } from "./safetensors_header.ts";
 
-/** At most this much is asked of the system at once: it refuses reads of 2 GiB and more. */
+/** Maximum number of bytes per read. Operating systems refuse reads of 2 GiB and more. */
 const READ_BYTES = 1 << 30;
 
 /**
- * Reads an artifact's file; of a safetensors file from elsewhere, the kind follows from the tensors' names.
+ * Reads an artifact's file. In a safetensors file from another program, the tensors' names determine the
+ * kind.
  *
  * @param path The file.
  * @returns The artifact.
  * @throws {FileError} if the file cannot be read.
  * @throws {SafetensorsError} if it is not valid safetensors.
- * @throws {ArtifactError} if its record of kind and metadata cannot be read.
+ * @throws {ArtifactError} if its record of kind and metadata cannot be parsed.
  */
 export async function readArtifact(path: string): Promise<Artifact> {
   return decodeArtifact(await readWholeFile(path), path);
 }
 
 /**
- * Writes an artifact's file, whole or not at all.
+ * Writes an artifact's file atomically.
  *
- * @param path The file. One that is there is replaced, but for a pipe or a device, which is written to.
+ * @param path The file. An existing file is replaced; a pipe or a device is written to.
  * @param artifact The artifact.
- * @param options How it is written.
- * @throws {FileError} if the system refuses.
+ * @param options How to write it.
+ * @throws {FileError} if the operating system refuses.
  */
 export async function writeArtifact(
   path: string,
@@ -61,7 +62,7 @@ export async function readSafetensorsFile(path: string): Promise<SafetensorsFile
  * Reads only the header of a safetensors file, however large the file is.
  *
  * @param path The file.
- * @returns Where its tensors lie, and its metadata.
+ * @returns The positions of its tensors, and its metadata.
  * @throws {FileError} if the file cannot be read.
  * @throws {SafetensorsError} if it is not valid safetensors.
  */
@@ -77,9 +78,9 @@ export async function readSafetensorsFileHeader(path: string): Promise<Safetenso
  * Reads a part of a file.
  *
  * @param path The file.
- * @param start First byte.
- * @param end The byte after the last; what lies beyond the file's end is left out.
- * @returns The bytes, in memory of their own.
+ * @param start Position of the first byte.
+ * @param end Position after the last byte. Bytes beyond the file's end are left out.
+ * @returns The bytes, in their own buffer.
  * @throws {FileError} if the file cannot be read.
  */
 export async function readFileRange(path: string, start: number, end: number): Promise<Uint8Array> {
@@ -90,7 +91,7 @@ async function readWholeFile(path: string): Promise<Uint8Array> {
   return await withFile(path, (file, size) => readRange(path, file, 0, size));
 }
 
-/** Opens a regular file: reading a folder, a pipe or a device would fail late or never end. */
+/** Opens a regular file. Reading a folder, a pipe or a device would fail late or never end. */
 async function withFile<T>(path: string, use: (file: FileHandle, size: number) => Promise<T>): Promise<T> {
   const found = await onDisk("read", path, stat(path));
   if (!found.isFile()) throw new FileError("read", path, found.isDirectory() ? "EISDIR" : "ENOTREG");

@@ -6,7 +6,7 @@
  * @module
  */
 
-/** How each element type is held in memory. Floats of 16 and 8 bits are held as their bits. */
+/** The typed array of each element type. Floats of 16 and 8 bits are stored as their bits. */
 export interface ElementArrays {
   float64: Float64Array;
   float32: Float32Array;
@@ -28,7 +28,7 @@ export interface ElementArrays {
 /** An element type. */
 export type DType = keyof ElementArrays;
 
-/** The typed array class that holds each element type. */
+/** The typed array class of each element type. */
 export const ARRAY_TYPES = {
   float64: Float64Array,
   float32: Float32Array,
@@ -47,7 +47,7 @@ export const ARRAY_TYPES = {
   bool: Uint8Array,
 } as const;
 
-/** Bytes of one element. */
+/** Returns the number of bytes of one element. */
 export function bytesPerElement(dtype: DType): number {
   return ARRAY_TYPES[dtype].BYTES_PER_ELEMENT;
 }

@@ -1,8 +1,9 @@
 // This module is browser compatible.
 
 /**
- * The artifact between encode and denoise: text embeddings of prompts, and of negative prompts where guidance needs
- * them. Names and shapes are those of diffusers' PixArt pipelines, so that either can load the other's files.
+ * The artifact between encode and denoise: text embeddings of prompts, and of negative prompts if guidance
+ * needs them. Names and shapes are those of diffusers' PixArt pipelines, so each side can load the other's
+ * files.
  *
  * @module
  */
@@ -15,11 +16,11 @@ import { toFloat32 } from "./half_precision.ts";
 import { someNames } from "./some_names.ts";
 import { type Tensor, tensor } from "./tensor.ts";
 
-/** What is known of embeddings beside their tensors. Files from elsewhere have none of it. */
+/** The metadata of embeddings. Files from other programs have none of it. */
 export const embeddingsMetadataSchema = z.looseObject({
-  /** The prompts as given. */
+  /** The prompts as the user wrote them. */
   prompts: z.array(z.string()).optional(),
-  /** The negative prompts as given. */
+  /** The negative prompts as the user wrote them. */
   negativePrompts: z.array(z.string()).optional(),
 });
 
@@ -29,7 +30,7 @@ export type EmbeddingsMetadata = z.infer<typeof embeddingsMetadataSchema>;
 /**
  * Parses the metadata of embeddings.
  *
- * @throws {ArtifactError} if a field is of another type.
+ * @throws {ArtifactError} if a field has the wrong type.
  */
 export function embeddingsMetadata({ metadata }: Pick<Artifact, "metadata">): EmbeddingsMetadata {
   return parseValue(
@@ -39,24 +40,24 @@ export function embeddingsMetadata({ metadata }: Pick<Artifact, "metadata">): Em
   );
 }
 
-/** Embeddings of one prompt: real tokens alone, `[tokens, channels]`. */
+/** Embeddings of one prompt without padding, `[tokens, channels]`. */
 export type PromptEmbedding = Tensor<"float32">;
 
-/** Embeddings, a prompt at a time. */
+/** Embeddings, by prompt. */
 export interface Embeddings {
-  /** One for each prompt. */
+  /** One per prompt. */
   readonly prompts: readonly PromptEmbedding[];
-  /** One for each prompt; absent where guidance is off. */
+  /** One per prompt. Absent if guidance is off. */
   readonly negatives?: readonly PromptEmbedding[];
 }
 
 /**
- * Packs embeddings into the padded tensors that diffusers knows: `prompt_embeds` [prompts, length, channels],
+ * Packs embeddings into the padded tensors of diffusers: `prompt_embeds` [prompts, length, channels],
  * `prompt_attention_mask` [prompts, length], and the same for negative prompts. Padding is zero and masked.
  *
- * @param embeddings Embeddings, a prompt at a time.
- * @param length Tokens to pad to.
- * @param metadata What else is known.
+ * @param embeddings Embeddings, by prompt.
+ * @param length Number of tokens to pad to.
+ * @param metadata Further metadata.
  * @returns The artifact.
  * @throws {InputError} if a prompt has more tokens than `length`.
  */
@@ -78,7 +79,7 @@ export function packEmbeddings(
   };
 }
 
-/** Pads each prompt's rows to `length`, with a mask beside them. */
+/** Pads each prompt's rows to `length`, and makes the mask. */
 function pad(
   prompts: readonly PromptEmbedding[],
   length: number,
@@ -106,13 +107,12 @@ function pad(
 }
 
 /**
- * Takes embeddings apart again, a prompt at a time, real tokens alone.
+ * Unpacks embeddings by prompt, without padding.
  *
- * @param artifact Embeddings made by a stage, or loaded from a file.
- * @returns Embeddings, a prompt at a time.
- * @throws {ArtifactError} if a tensor is missing, or its shape is not as it must be, or a value is not
- * finite.
- * @throws {InputError} if a tensor holds no floats.
+ * @param artifact Embeddings from a stage or from a file.
+ * @returns Embeddings, by prompt.
+ * @throws {ArtifactError} if a tensor is missing, a shape is wrong, or a value is not finite.
+ * @throws {InputError} if a tensor does not contain floats.
  */
 export function unpackEmbeddings(artifact: Artifact): Embeddings {
   const prompts = unpad(artifact, "prompt_embeds", "prompt_attention_mask");
@@ -129,7 +129,7 @@ export function unpackEmbeddings(artifact: Artifact): Embeddings {
   return { prompts, negatives };
 }
 
-/** The real rows of each prompt. */
+/** Returns the unmasked rows of each prompt. */
 function unpad(artifact: Artifact, embedsName: string, maskName: string): PromptEmbedding[] {
   const embeds = artifact.tensors[embedsName];
   const mask = artifact.tensors[maskName];
@@ -178,7 +178,7 @@ function unpad(artifact: Artifact, embedsName: string, maskName: string): Prompt
   });
 }
 
-/** Takes embeddings of prompts apart: an artifact for each prompt. */
+/** Splits embeddings into one artifact per prompt. */
 export function splitEmbeddings(artifact: Artifact): Artifact[] {
   const { prompts: texts } = embeddingsMetadata(artifact);
   const length = paddedLength(artifact);
@@ -188,7 +188,7 @@ export function splitEmbeddings(artifact: Artifact): Artifact[] {
 }
 
 /**
- * Puts embeddings of prompts together, prompt behind prompt.
+ * Concatenates embeddings along the prompts.
  *
  * @param rows Embeddings that are padded to the same length.
  */
@@ -199,7 +199,7 @@ export function joinEmbeddings(rows: readonly Artifact[]): Artifact {
   return packEmbeddings({ prompts }, length, texts.length === prompts.length ? { prompts: texts } : {});
 }
 
-/** The length that embeddings are padded to, in tokens. */
+/** Returns the padded length of embeddings in tokens. */
 export function paddedLength({ tensors }: Artifact): number {
   return tensors["prompt_embeds"]?.shape[1] ?? 0;
 }

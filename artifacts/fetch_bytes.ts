@@ -2,11 +2,11 @@
 
 import { PixstageError } from "../errors/pixstage_error.ts";
 
-/** A server did not give the bytes that were asked for; the message names the address. */
+/** A server did not return the requested bytes. The message names the URL. */
 export class FetchError extends PixstageError<"request_failed"> {
   override name = "FetchError";
 
-  /** @param message Which address, and what its server answered. */
+  /** @param message The URL, and what its server answered. */
   constructor(message: string) {
     super("request_failed", message);
   }
@@ -15,11 +15,11 @@ export class FetchError extends PixstageError<"request_failed"> {
 /**
  * Fetches a file, or some of its bytes.
  *
- * @param fetcher Fetches.
+ * @param fetcher Sends the request.
  * @param url The file.
- * @param part First byte, and one past the last one. Default is the whole file.
- * @returns Exactly the bytes asked for.
- * @throws {FetchError} if the server does not give them.
+ * @param part Position of the first byte, and one past the last one. Default is the whole file.
+ * @returns Exactly the requested bytes.
+ * @throws {FetchError} if the server does not return them.
  */
 export async function fetchBytes(
   fetcher: typeof fetch,

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * What is thrown when a file cannot be read or written, in plain words.
+ * The error for a file that cannot be read or written, in plain words.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { CodeOf } from "../errors/error_codes.ts";
 import { codeOfSystemError, systemCode } from "../errors/foreign_error.ts";
 import { PixstageError } from "../errors/pixstage_error.ts";
 
-/** What the system's error codes mean, and what to do about each. */
+/** Meaning of the system's error codes, and what to do about each. */
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: "there is no such file or folder: check the path",
   ENOTDIR: "a part of the path is a file, not a folder: check the path",
@@ -28,19 +28,19 @@ const REASONS: Readonly<Record<string, string>> = {
   ENAMETOOLONG: "its name is too long: choose a shorter one",
 };
 
-/** A file that could not be read or written: says which, why, and what to do. */
+/** A file could not be read or written. The message says which file, why, and what to do. */
 export class FileError extends PixstageError<CodeOf<"environment">> {
   override name = "FileError";
   /** The file, as the caller named it. */
   readonly path: string;
-  /** The system's code: `ENOENT`, `ENOSPC`; empty where there is none. */
+  /** The system's error code, e.g. `ENOENT` or `ENOSPC`, or an empty string if there is none. */
   readonly systemCode: string;
 
   /**
-   * @param action What was tried: `read`, `write`.
+   * @param action The attempted action: `read` or `write`.
    * @param path The file, as the caller named it.
-   * @param systemCode The system's code.
-   * @param options The error behind this one, and an advice to end the message with.
+   * @param systemCode The system's error code.
+   * @param options The underlying error, and advice that ends the message.
    */
   constructor(
     action: "read" | "write",
@@ -58,7 +58,7 @@ export class FileError extends PixstageError<CodeOf<"environment">> {
     this.systemCode = systemCode;
   }
 
-  /** Whether the disk, or the quota of the user on it, is full. */
+  /** Whether the disk or the user's quota on it is full. */
   get isFull(): boolean {
     return this.code === "disk_full";
   }
@@ -67,11 +67,11 @@ export class FileError extends PixstageError<CodeOf<"environment">> {
 /**
  * Waits for an operation of the file system.
  *
- * @param action What it does.
+ * @param action What the operation does.
  * @param path The file, as the caller named it.
- * @param operation The operation under way.
- * @returns What the operation gives.
- * @throws {FileError} if the system refuses.
+ * @param operation The pending operation.
+ * @returns The operation's result.
+ * @throws {FileError} if the operating system refuses.
  */
 export async function onDisk<T>(action: "read" | "write", path: string, operation: Promise<T>): Promise<T> {
   try {

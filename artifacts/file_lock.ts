@@ -1,5 +1,5 @@
 /**
- * Keeps two processes from writing one file at the same time.
+ * Prevents two processes from writing the same file at the same time.
  *
  * @module
  */
@@ -19,25 +19,24 @@ const POLL_MS = 100;
 /** `LOCK_EX | LOCK_NB` of `sys/file.h`: exclusive, without waiting. */
 const EXCLUSIVE_AT_ONCE = 2 | 4;
 
-/** SQLite's code of a lock that another process has. */
+/** SQLite's error code for a lock held by another process. */
 const SQLITE_BUSY = 5;
 
-/** A file that may be locked. It is closed, and the lock with it, when disposed. */
+/** A lockable file. Disposing it closes the file and releases the lock. */
 interface Lockable extends Disposable {
-  /** Takes the lock unless another process has it. */
+  /** Takes the lock unless another process has it. Returns whether it did. */
   tryLock(): boolean | Promise<boolean>;
 }
 
 /**
- * Waits for an exclusive lock on a file. The system lets go of it when the process ends, however it ends; Python's
- * `huggingface_hub` takes the same lock. The file stays: removing it would let a third process lock another one.
- *
- * In Node without koffi, and on Windows, it is a lock of SQLite on a file beside it: other processes in Node wait for it
- * alone.
+ * Waits for an exclusive lock on a file. The operating system releases it when the process ends, however it
+ * ends. Python's `huggingface_hub` takes the same lock. The file stays: if it were removed, a third process
+ * could lock a new one. In Node without koffi, and on Windows, it is an SQLite lock on a file next to it,
+ * which only other Node processes respect.
  *
  * @param path The lock's file.
  * @param signal Stops the waiting.
- * @returns What lets go of it when disposed.
+ * @returns An object that releases the lock when disposed.
  */
 export async function lockFile(path: string, signal?: AbortSignal): Promise<Disposable> {
   await onDisk("write", path, mkdir(dirname(path), { recursive: true }));
@@ -97,7 +96,7 @@ async function openDatabase(path: string): Promise<Lockable> {
   };
 }
 
-/** Whether another process has the lock of a database. */
+/** Returns whether another process has the lock of a database. */
 function isBusy(error: unknown): boolean {
   return error instanceof Error && "errcode" in error && error.errcode === SQLITE_BUSY;
 }

@@ -1,16 +1,17 @@
 // This module is browser compatible.
 
 /**
- * Floats of 16 bits with 5 bits of exponent, which are held as their bits. `Float16Array` is missing in Node before
- * version 24, and takes the same time.
- *
- * Source: IEEE 754-2019, binary16; the addition that rounds subnormals is Fabian Giesen's
- * (https://gist.github.com/rygorous/2156668).
+ * Floats of 16 bits with 5 bits of exponent, stored as their bits. Node before version 24 lacks
+ * `Float16Array`, which takes the same time. Source: IEEE 754-2019, binary16. The addition that rounds
+ * subnormals is by Fabian Giesen (https://gist.github.com/rygorous/2156668).
  *
  * @module
  */
 
-/** Bits of float32: where float16 has infinities only, where it has normal numbers, and what rounds subnormals. */
+/**
+ * Bits of float32: from where float16 is infinite, from where it is normal, and the constant that rounds
+ * subnormals.
+ */
 const INFINITE_FROM = 0x477ff000;
 const NORMAL_FROM = 0x38800000;
 const HALF = 0x3f000000;
@@ -21,10 +22,10 @@ const FLOAT16_NAN = 0x7e00;
 let values: Float32Array | undefined;
 
 /**
- * What float16 numbers stand for.
+ * Converts float16 to float32.
  *
- * @param bits The numbers as their bits.
- * @returns The values, which float32 has all.
+ * @param bits The float16 numbers as their bits.
+ * @returns The values. All of them are exact in float32.
  */
 export function fromFloat16Bits(bits: Uint16Array): Float32Array<ArrayBuffer> {
   values ??= Float32Array.from({ length: 1 << 16 }, (_, index) => float16Value(index));
@@ -52,7 +53,7 @@ export function toFloat16Bits(values: Float32Array): Uint16Array<ArrayBuffer> {
     if (magnitude >= INFINITE_FROM) {
       bits[index] = sign | (magnitude > INFINITY ? FLOAT16_NAN : FLOAT16_INFINITY);
     } else if (magnitude >= NORMAL_FROM) {
-      // Half a unit less one, plus the last bit kept; then the other bias of the exponent.
+      // Half a unit minus one, plus the lowest kept bit; then the other exponent bias.
       bits[index] = sign | ((magnitude + 0xfff + ((magnitude >>> 13) & 1)) >>> 13) - (112 << 10);
     } else {
       // Near 0.5 the unit of float32 is that of float16's subnormals.
@@ -63,7 +64,7 @@ export function toFloat16Bits(values: Float32Array): Uint16Array<ArrayBuffer> {
   return bits;
 }
 
-/** What one float16 number stands for, by its bits. */
+/** Returns the value of one float16 number, given by its bits. */
 export function float16Value(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = bits >>> 10 & 0x1f;

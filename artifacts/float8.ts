@@ -1,10 +1,9 @@
 // This module is browser compatible.
 
 /**
- * Floats of 8 bits, which are held as their bits: E4M3FN, without infinities, and E5M2, which is the upper
- * half of float16.
- *
- * Source: Micikevicius et al., "FP8 Formats for Deep Learning" (https://arxiv.org/abs/2209.05433), table 1.
+ * Floats of 8 bits, stored as their bits: E4M3FN, without infinities, and E5M2, which is the upper half of
+ * float16. Source: Micikevicius et al., "FP8 Formats for Deep Learning" (https://arxiv.org/abs/2209.05433),
+ * table 1.
  *
  * @module
  */
@@ -17,7 +16,7 @@ export type Float8DType = "float8e4m3fn" | "float8e5m2";
 const E4M3_BIAS = 7;
 
 /**
- * What each of the 256 bit patterns stands for, in float32, where every value is exact.
+ * The value of each of the 256 bit patterns, in float32, where all of them are exact.
  *
  * @example Usage
  * ```ts
@@ -30,12 +29,15 @@ export const FLOAT8_VALUES: Readonly<Record<Float8DType, Float32Array>> = {
   float8e5m2: Float32Array.from({ length: 256 }, (_, bits) => float16Value(bits << 8)),
 };
 
-/** Whether an element type is one of 8-bit floats. */
+/** Returns whether an element type is an 8-bit float. */
 export function isFloat8(dtype: string): dtype is Float8DType {
   return Object.hasOwn(FLOAT8_VALUES, dtype);
 }
 
-/** Four bits of exponent, three of fraction; the largest pattern is NaN, and there are no infinities. */
+/**
+ * Converts E4M3FN: four bits of exponent, three of fraction. The largest pattern is NaN, and there are no
+ * infinities.
+ */
 function fromE4M3(bits: number): number {
   const sign = bits & 0x80 ? -1 : 1;
   const exponent = bits >> 3 & 0xf;

@@ -1,10 +1,9 @@
 // This module is browser compatible.
 
 /**
- * Converts between float32 and the two 16 bit types, which are held as their bits, and from other floats to
- * float32. Rounds to nearest, ties to even; subnormals, infinities and NaN are exact.
- *
- * Source: IEEE 754-2019, binary16; for bfloat16 the rounding of PyTorch's `c10/util/BFloat16.h`.
+ * Converts between float32 and the two 16-bit types, which are stored as their bits, and from other floats to
+ * float32. Rounds to nearest, ties to even. Subnormals, infinities and NaN are exact. Source: IEEE 754-2019,
+ * binary16; for bfloat16 the rounding of PyTorch's `c10/util/BFloat16.h`.
  *
  * @module
  */
@@ -21,12 +20,12 @@ export type FloatDType = "float32" | "float16" | "bfloat16";
 const BFLOAT16_NAN = 0x7fc0;
 
 /**
- * The tensor in float32. Floats of 8 and 16 bits are exact there, those of 64 bits are rounded to the nearest
- * value.
+ * Converts a tensor to float32. Floats of 8 and 16 bits are exact there; those of 64 bits are rounded to the
+ * nearest value.
  *
  * @param value A tensor of floats.
- * @param name What it is called in errors.
- * @returns A float32 tensor of the same shape; `value` itself if it is float32 already.
+ * @param name Name of the tensor, for errors.
+ * @returns A float32 tensor of the same shape; `value` itself if it is already float32.
  * @throws {InputError} if it is of another type.
  */
 export function toFloat32(value: Tensor, name = "a tensor"): Tensor<"float32"> {
@@ -57,11 +56,11 @@ export function toFloat32(value: Tensor, name = "a tensor"): Tensor<"float32"> {
 }
 
 /**
- * Float32 values in another type, each rounded to the nearest value of it, ties to even.
+ * Converts float32 values to another type, rounding to nearest, ties to even.
  *
  * @param values The values.
- * @param dtype The type wanted.
- * @returns The values, for the 16 bit types as their bits; `values` itself for float32.
+ * @param dtype The target type.
+ * @returns The values, as bits for the 16-bit types; `values` itself for float32.
  *
  * @example Usage
  * ```ts
@@ -93,7 +92,7 @@ function toBfloat16Bits(values: Float32Array): Uint16Array {
   for (let index = 0; index < bits.length; index++) {
     const word = words[index]!;
     const isNaN = (word & 0x7fffffff) > 0x7f800000;
-    // Half a unit less one, plus the last bit kept: a tie goes up only if that makes the last bit even.
+    // Half a unit minus one, plus the lowest kept bit: a tie rounds up only if that makes the last bit even.
     bits[index] = isNaN ? BFLOAT16_NAN : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
   }
   return bits;

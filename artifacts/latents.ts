@@ -1,9 +1,9 @@
 // This module is browser compatible.
 
 /**
- * The artifact between denoise and decode: latents, before the division by the autoencoder's scaling factor. Initial
- * noise is of the same kind, and so are pictures that were encoded: beside their most likely latents they may hold a
- * tensor `deviation`, from which a run draws its own.
+ * The artifact between denoise and decode: latents, not yet divided by the autoencoder's scaling factor.
+ * Initial noise and encoded pictures are of the same kind. Encoded pictures can have a tensor `deviation`
+ * next to the most likely latents, from which a run samples its own.
  *
  * @module
  */
@@ -15,19 +15,19 @@ import { toFloat32 } from "./half_precision.ts";
 import { someNames } from "./some_names.ts";
 import { type Tensor, tensor } from "./tensor.ts";
 
-/** What is known of latents beside their tensor. Files from elsewhere have none of it. */
+/** The metadata of latents. Files from other programs have none of it. */
 export const latentsMetadataSchema = z.looseObject({
-  /** The picture's size in pixels as asked for: what decoding resizes and crops to. */
+  /** The requested size of the picture in pixels. Decoding resizes and crops to it. */
   size: z.object({ height: z.int().positive(), width: z.int().positive() }).optional(),
 });
 
-/** What is known of latents beside their tensor. */
+/** The metadata of latents. */
 export type LatentsMetadata = z.infer<typeof latentsMetadataSchema>;
 
 /**
  * Parses the metadata of latents.
  *
- * @throws {ArtifactError} if a field is of another type.
+ * @throws {ArtifactError} if a field has the wrong type.
  */
 export function latentsMetadata({ metadata }: Pick<Artifact, "metadata">): LatentsMetadata {
   return parseValue(
@@ -38,12 +38,12 @@ export function latentsMetadata({ metadata }: Pick<Artifact, "metadata">): Laten
 }
 
 /**
- * The tensor `latents` of an artifact, as float32.
+ * Returns the tensor `latents` of an artifact as float32.
  *
- * @param artifact Latents made by a stage, or loaded from a file.
- * @param channels Channels that there must be; any number by default.
+ * @param artifact Latents from a stage or from a file.
+ * @param channels Expected number of channels. Default is any number.
  * @returns `latents` [images, channels, height, width].
- * @throws {ArtifactError} if the tensor is missing or of another shape, or holds a value that is not finite.
+ * @throws {ArtifactError} if the tensor is missing, its shape is wrong, or a value is not finite.
  */
 export function unpackLatents(artifact: Artifact, channels?: number): Tensor<"float32"> {
   const latents = artifact.tensors["latents"];
@@ -73,12 +73,12 @@ export function unpackLatents(artifact: Artifact, channels?: number): Tensor<"fl
 }
 
 /**
- * The standard deviations beside latents, where they are the means of a distribution.
+ * Returns the standard deviations of latents that are the means of a distribution.
  *
  * @param artifact Latents of pictures.
  * @param shape Shape of the latents.
  * @returns `deviation`, of that shape.
- * @throws {ArtifactError} if it is of another shape.
+ * @throws {ArtifactError} if its shape differs.
  */
 export function unpackDeviation(artifact: Artifact, shape: readonly number[]): Tensor<"float32"> | undefined {
   const deviation = artifact.tensors["deviation"];
@@ -92,11 +92,11 @@ export function unpackDeviation(artifact: Artifact, shape: readonly number[]): T
 }
 
 /**
- * Draws from a normal distribution for each value, in float32: `mean + deviation * noise`.
+ * Draws each value from a normal distribution, in float32: `mean + deviation * noise`.
  *
  * @param mean The means.
- * @param deviation The standard deviations; as many.
- * @param noise Standard normal values; as many.
+ * @param deviation The standard deviations, of the same length.
+ * @param noise Standard normal values, of the same length.
  */
 export function drawLatents(
   mean: Float32Array,
@@ -106,7 +106,7 @@ export function drawLatents(
   return Float32Array.from(mean, (value, i) => value + Math.fround(deviation[i]! * noise[i]!));
 }
 
-/** The latents of one image, [1, channels, height, width]; a view. */
+/** Returns a view of one image's latents, [1, channels, height, width]. */
 export function imageLatents(latents: Tensor<"float32">, image: number): Tensor<"float32"> {
   const shape = [1, ...latents.shape.slice(1)];
   const count = latents.data.length / latents.shape[0]!;

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * The artifact that says which part of a picture is repainted.
+ * The artifact that selects the part of a picture to repaint.
  *
  * @module
  */
@@ -11,11 +11,11 @@ import { toFloat32 } from "./half_precision.ts";
 import type { Tensor } from "./tensor.ts";
 
 /**
- * The tensor `mask` of an artifact of kind `mask`, as float32.
+ * Returns the tensor `mask` of an artifact of kind `mask` as float32.
  *
  * @param artifact A mask.
  * @returns `mask` [masks, 1, height, width] at the size of latents: 1 is repainted, 0 is kept.
- * @throws {ArtifactError} if the tensor is missing or of another shape, or a value is not from 0 to 1.
+ * @throws {ArtifactError} if the tensor is missing, its shape is wrong, or a value is not from 0 to 1.
  */
 export function unpackMask(artifact: Pick<Artifact, "tensors">): Tensor<"float32"> {
   const mask = artifact.tensors["mask"];
@@ -35,7 +35,7 @@ export function unpackMask(artifact: Pick<Artifact, "tensors">): Tensor<"float32
   );
 }
 
-/** One mask, repeated for each channel of latents; flat. */
+/** Returns one mask, repeated for each channel of latents, flat. */
 export function maskRow({ shape, data }: Tensor<"float32">, row: number, channels: number): Float32Array {
   const [, , height = 0, width = 0] = shape;
   const plane = height * width;

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * The outline of an artifact: all that can be known of it before it is made or read.
+ * The outline of an artifact: what can be known about it before it is made or read.
  *
  * @module
  */
@@ -13,15 +13,15 @@ import type { Artifact, JsonObject } from "./artifact.ts";
 export const outlineSchema = z.strictObject({
   /** The artifact's kind. */
   kind: z.string(),
-  /** Shapes of its tensors, by name; those that are not known yet are missing. */
+  /** Shapes of its tensors, by name. Unknown ones are missing. */
   shapes: z.record(z.string(), z.array(z.number())),
   /** Its metadata, as far as it is known. */
   metadata: z.record(z.string(), z.json()),
-  /** Tokens of each text, where the artifact holds embeddings. */
+  /** Number of tokens of each text, if the artifact contains embeddings. */
   tokens: z.array(z.number()).optional(),
 });
 
-/** What is known of an artifact before it is there. */
+/** What is known about an artifact before it exists. */
 export interface ArtifactOutline {
   readonly kind: string;
   readonly shapes: Readonly<Record<string, readonly number[]>>;
@@ -29,7 +29,7 @@ export interface ArtifactOutline {
   readonly tokens?: readonly number[] | undefined;
 }
 
-/** The outline of an artifact that is at hand. */
+/** Returns the outline of an artifact in memory. */
 export function outlineOf({ kind, tensors, metadata }: Artifact): ArtifactOutline {
   const shapes = Object.entries(tensors).map(([name, { shape }]) => [name, shape] as const);
   return { kind, shapes: Object.fromEntries(shapes), metadata };

@@ -1,6 +1,6 @@
 /**
- * Files whose names come from a user. A symbolic link is written through to its target. A pipe or a device
- * takes what is written, and is never replaced by a file.
+ * Files whose names come from a user. A write through a symbolic link goes to its target. A pipe or a device
+ * receives the content and is never replaced by a file.
  *
  * @module
  */
@@ -11,28 +11,25 @@ import { dirname, join, resolve } from "node:path";
 import { writeAtomically, writeChunks, type WriteOptions } from "./atomically.ts";
 import { FileError, onDisk } from "./file_error.ts";
 
-/** The system follows no more links than this to find a file. */
+/** Maximum number of links that operating systems follow to find a file. */
 const MOST_LINKS = 40;
 
-/** Where the content of a file goes. */
+/** Destination of a file's content. */
 interface Destination {
-  /** The file that is written, once all links have been followed. */
+  /** The file to write, after all links have been followed. */
   readonly path: string;
-  /**
-   * How to open it where it must not be replaced; absent for a regular file, or one that does not exist
-   * yet.
-   */
+  /** How to open it if it must not be replaced. Absent for a regular file, or one that does not exist yet. */
   readonly openFlag?: "a" | "w";
 }
 
 /**
- * Writes a file under a name that a user gave. A regular file appears whole or not at all, and folders on
- * the way are made; a pipe or a device takes the content as it comes.
+ * Writes a file under a user's name. A regular file is written atomically, and missing folders are created. A
+ * pipe or a device receives the content as it arrives.
  *
  * @param path The file.
- * @param chunks Its content in pieces, at hand or as they come.
- * @param options How it is written.
- * @throws {FileError} if the system refuses.
+ * @param chunks Its content in chunks, from memory or as a stream.
+ * @param options How to write it.
+ * @throws {FileError} if the operating system refuses.
  */
 export async function writeOutputFile(
   path: string,
@@ -50,9 +47,9 @@ export async function writeOutputFile(
 }
 
 /**
- * Refuses a file that cannot be written, before the work that makes its content begins.
+ * Throws if a file cannot be written, before the work that produces its content starts.
  *
- * @param path The file. It need not exist, nor its folder.
+ * @param path The file. Neither it nor its folder need exist.
  * @throws {FileError} if it is a folder, or if nothing can be written to its folder.
  */
 export async function checkOutputFile(path: string): Promise<void> {
@@ -61,11 +58,11 @@ export async function checkOutputFile(path: string): Promise<void> {
 }
 
 /**
- * Refuses a folder that no file can be written to. A file is made and removed again, as the mode of a
- * folder says too little: the system may be mounted read-only, and root may write to most folders.
+ * Throws if no file can be written to a folder. Creates and removes a file, because the folder's mode is not
+ * enough: the file system can be mounted read-only, and root can write to most folders.
  *
- * @param folder The folder. If it does not exist, the folder that it would be made in counts.
- * @param named What errors call it. Default is the folder.
+ * @param folder The folder. If it does not exist, the nearest existing parent is checked.
+ * @param named Name for errors. Default is the folder.
  * @throws {FileError} if no file can be written to it.
  */
 export async function checkOutputFolder(folder: string, named = folder): Promise<void> {
@@ -77,7 +74,7 @@ export async function checkOutputFolder(folder: string, named = folder): Promise
 }
 
 /**
- * Whether a file takes several contents one after the other: a pipe or a device does.
+ * Returns whether a file accepts several contents one after the other, as a pipe or a device does.
  *
  * @param path The file.
  */
@@ -85,15 +82,15 @@ export async function isStream(path: string): Promise<boolean> {
   return (await findDestination(path)).openFlag !== undefined;
 }
 
-/** Follows the links of a path, also those that lead to a file that does not exist yet. */
+/** Follows the links of a path, including those to a file that does not exist yet. */
 async function findDestination(path: string): Promise<Destination> {
   const found = await statIfThere(path, path);
   if (found?.isDirectory()) throw new FileError("write", path, "EISDIR");
   if (found && !found.isFile()) return { path, openFlag: "w" };
   let target = resolve(path);
   for (let links = 0; links <= MOST_LINKS; links++) {
-    // A file that is open already, such as the target of a shell's redirection, keeps what others wrote to
-    // it.
+    // A file that is already open, such as the target of a shell redirection, keeps what other processes
+    // wrote to it.
     if (found && isOpenFile(target)) return { path: target, openFlag: "a" };
     const next = await readlink(target).catch(() => undefined);
     if (next === undefined) return { path: found ? await onDisk("write", path, realpath(target)) : target };
@@ -102,12 +99,12 @@ async function findDestination(path: string): Promise<Destination> {
   throw new FileError("write", path, "ELOOP");
 }
 
-/** Whether a path names a file by a descriptor of a process that has opened it. */
+/** Returns whether a path names a file by the descriptor of a process that has opened it. */
 function isOpenFile(path: string): boolean {
   return /^\/dev\/(?:fd\/|std(?:in|out|err)$)|^\/proc\/(?:self|\d+)\/fd\//.test(path);
 }
 
-/** What a path leads to; `undefined` where nothing is. */
+/** Returns the status of a path's target, or `undefined` if there is none. */
 async function statIfThere(path: string, named: string): Promise<Stats | undefined> {
   try {
     return await onDisk("write", named, stat(path));

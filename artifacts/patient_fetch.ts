@@ -2,34 +2,33 @@
 
 import { ConnectionWatch, SilenceError } from "./connection_watch.ts";
 
-/** How long a server is waited for, and how often it is asked. */
+/** How long to wait for a server, and how often to try. */
 export interface PatientFetchOptions {
   /** Sends requests. Default is the platform's `fetch`. */
   readonly fetch?: ((request: Request) => Promise<Response>) | undefined;
-  /** Milliseconds without an answer, or without the next piece of one, after which a request is given up. */
+  /** Milliseconds without an answer, or without its next chunk, after which a request is abandoned. */
   readonly silenceMs: number;
-  /** How often a request is sent at most, where nothing comes or the server is busy. */
+  /** Maximum number of attempts if nothing arrives or the server is busy. */
   readonly tries: number;
-  /** Receives a sentence about each failure that another try follows. */
+  /** Called with a sentence about each failure that is retried. */
   readonly onRetry: (message: string) => void;
 }
 
-/** The answers of a server that is busy, that starts, or that a proxy cannot reach at the moment. */
+/** HTTP statuses of a server that is busy or starting, or that a proxy cannot reach at the moment. */
 const BUSY: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 
-/** The longest wait for a busy server, in seconds; one that asks for more is not asked again. */
+/** Longest wait for a busy server in seconds. A server that asks for more is not retried. */
 const LONGEST_WAIT = 300;
 
-/** The slowest upload that is waited for, in bytes per millisecond. */
+/** Slowest upload to wait for, in bytes per millisecond. */
 const SLOWEST_UPLOAD = 20;
 
 /**
- * A `fetch` that does not wait for ever: it gives a silent connection up and asks again, as it does where a
- * server is busy, after the time that `Retry-After` names. Requests must be such that sending them twice does
- * no harm.
+ * Returns a `fetch` that does not wait forever. It abandons a silent connection and retries. If a server is
+ * busy, it retries after the time in `Retry-After`. Requests must be safe to send twice.
  *
  * @param options How patient it is.
- * @returns The `fetch`. It throws what the platform's does, or a `SilenceError`, and so does the body of its
+ * @returns The `fetch`. It throws what the platform's does, or a `SilenceError`. So does the body of its
  * answer.
  */
 export function patientFetch(
@@ -62,7 +61,7 @@ export function patientFetch(
   };
 }
 
-/** The seconds after which a server may be asked again; undefined where its answer stands. */
+/** Returns the seconds after which a server can be asked again, or `undefined` if its answer is final. */
 function secondsToWait({ status, headers }: Response, tried: number): number | undefined {
   if (!BUSY.has(status)) return undefined;
   const named = headers.get("retry-after");
@@ -72,9 +71,9 @@ function secondsToWait({ status, headers }: Response, tried: number): number | u
 }
 
 /**
- * The answer, whose body fails where it falls silent. In Deno 2.9.6 the body of an answer that was
- * garbage-collected does not get the request's signal, so that the connection would stay open: the body
- * is let go here.
+ * Returns the answer with a body that fails if it becomes silent. In Deno 2.9.6, the body of a
+ * garbage-collected answer does not receive the request's signal, and the connection would stay open. It is
+ * therefore released here.
  */
 function watched(response: Response, watch: ConnectionWatch, stop: AbortSignal): Response {
   if (!response.body) return response;
@@ -97,7 +96,7 @@ function watched(response: Response, watch: ConnectionWatch, stop: AbortSignal):
   return new Response(body, response);
 }
 
-/** Waits, unless a signal ends it. */
+/** Waits, unless a signal ends the wait. */
 async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, milliseconds);

@@ -1,5 +1,5 @@
 /**
- * Proxies between here and servers, as the environment variables of Deno and Node name them.
+ * Proxies between this machine and servers, as set in the environment variables of Deno and Node.
  *
  * @module
  */
@@ -10,8 +10,8 @@ import { fetchFailure } from "./fetch_failure.ts";
 const LOOPBACK = ["localhost", "127.0.0.1", "::1"];
 
 /**
- * Lets requests to this machine go direct, as browsers do: no proxy elsewhere can reach it. Call it before
- * any request.
+ * Makes requests to this machine bypass the proxy, as browsers do, because a remote proxy cannot reach it.
+ * Call it before any request.
  */
 export function bypassProxyOnLoopback(): void {
   const { env } = process;
@@ -21,9 +21,9 @@ export function bypassProxyOnLoopback(): void {
 /**
  * Names the proxy that a request may have gone through.
  *
- * @param url The address of the request.
- * @returns `HTTP_PROXY is set to http://proxy:3128`; `undefined` if no variable names a proxy for this
- * address.
+ * @param url The URL of the request.
+ * @returns E.g. `HTTP_PROXY is set to http://proxy:3128`, or `undefined` if no variable sets a proxy for this
+ * URL.
  */
 export function proxyInUse(url: URL): string | undefined {
   const { env } = process;
@@ -32,17 +32,17 @@ export function proxyInUse(url: URL): string | undefined {
   const scheme = url.protocol.slice(0, -1);
   const names = [`${scheme}_proxy`, "all_proxy"].flatMap((name) => [name.toUpperCase(), name]);
   const name = names.find((name) => env[name]);
-  // The address of a proxy may hold a password.
+  // The address of a proxy can contain a password.
   return name && `${name} is set to ${env[name]!.replace(/\/\/[^/@]*@/, "//")}`;
 }
 
-/** The hosts that requests go to without a proxy. */
+/** Returns the hosts that are reached without a proxy. */
 function exceptions(): readonly string[] {
   const { NO_PROXY, no_proxy } = process.env;
   return (NO_PROXY ?? no_proxy ?? "").split(",").map((host) => host.trim()).filter((host) => host !== "");
 }
 
-/** `fetch`, but where it fails and a proxy may be the reason, the error names the proxy. */
+/** Calls `fetch`. If it fails and a proxy may be the reason, the error names the proxy. */
 export async function fetchNamingProxy(request: Request): Promise<Response> {
   try {
     return await fetch(request);

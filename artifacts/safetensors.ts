@@ -1,8 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Reads and writes safetensors files in memory: the format of every artifact and of every checkpoint.
- *
+ * Reads and writes safetensors files in memory. It is the format of every artifact and of every checkpoint.
  * Source: https://github.com/huggingface/safetensors
  *
  * @module
@@ -15,11 +14,11 @@ import { SafetensorsError } from "./safetensors_error.ts";
 import { LENGTH_BYTES, parseSafetensorsHeader, type SafetensorsEntry } from "./safetensors_header.ts";
 import { type Tensor, tensor, tensorBytes } from "./tensor.ts";
 
-/** What a safetensors file holds. */
+/** The content of a safetensors file. */
 export interface SafetensorsFile {
-  /** The tensors by name. An object without a prototype, so that any name is just a name. */
+  /** The tensors by name. The object has no prototype, so any name is just a name. */
   readonly tensors: Record<string, Tensor>;
-  /** The strings kept beside them. Also without a prototype. */
+  /** The file's metadata strings. This object has no prototype either. */
   readonly metadata: Record<string, string>;
 }
 
@@ -31,11 +30,11 @@ const FORMAT_ORDER = Object.keys(SAFETENSORS_BITS);
 /**
  * Reads a safetensors file from its bytes.
  *
- * @param bytes The whole file. Tensors share its memory where their alignment allows, and are copied where not.
- * @param name What the file is called, for errors.
+ * @param bytes The whole file. Tensors share its memory if their alignment allows, and are copied otherwise.
+ * @param name Name of the file, for errors.
  * @returns The tensors and the metadata.
  * @throws {SafetensorsError} if the file breaks the format's rules, or a tensor's element type (4, 6 or 8 bit
- * floats, complex numbers) is one that no array in memory holds.
+ * floats, complex numbers) has no typed array.
  *
  * @example Usage
  * ```ts
@@ -64,13 +63,13 @@ export function decodeSafetensors(bytes: Uint8Array, name: string): SafetensorsF
 }
 
 /**
- * Makes a tensor of the bytes that its file holds.
+ * Makes a tensor from its bytes in a file.
  *
- * @param bytes Exactly the tensor's bytes; shared where their alignment allows, else copied.
- * @param entry What the header says of it.
- * @param fileName What the file is called, for errors.
+ * @param bytes Exactly the tensor's bytes. They are shared if their alignment allows, and copied otherwise.
+ * @param entry The tensor's entry in the header.
+ * @param fileName Name of the file, for errors.
  * @returns The tensor.
- * @throws {SafetensorsError} if no array in memory holds the element type.
+ * @throws {SafetensorsError} if the element type has no typed array.
  */
 export function decodeTensor(
   bytes: Uint8Array,
@@ -90,13 +89,14 @@ export function decodeTensor(
 }
 
 /**
- * Writes tensors as a safetensors file. The same tensors and metadata always give the same bytes, and those are the
- * bytes that the reference library writes: widest element type first, then by name, header padded to 8 bytes.
+ * Encodes tensors as a safetensors file. The same tensors and metadata always produce the same bytes, and
+ * these are the bytes that the reference library writes: widest element type first, then by name, header
+ * padded to 8 bytes.
  *
  * @param tensors The tensors by name.
- * @param metadata Strings to keep beside them, written in the order of their keys.
- * @returns The file in pieces, to be written one after another; those that hold tensors share their memory.
- * @throws {InputError} if a name or a string cannot stand in the file.
+ * @param metadata Metadata strings, written in the order of their keys.
+ * @returns The file in chunks, in order. Chunks with tensors share their memory.
+ * @throws {InputError} if a file cannot contain a name or a string.
  */
 export function encodeSafetensors(
   tensors: Readonly<Record<string, Tensor>>,
@@ -156,7 +156,7 @@ function quote(text: string): string {
   return JSON.stringify(text);
 }
 
-/** The order of UTF-8 bytes, which is that of code points; JavaScript's own order is that of UTF-16 units. */
+/** Compares by UTF-8 bytes, which is the order of code points. JavaScript compares by UTF-16 units. */
 function compareCodePoints(a: string, b: string): number {
   const pointsA = Array.from(a, (character) => character.codePointAt(0)!);
   const pointsB = Array.from(b, (character) => character.codePointAt(0)!);

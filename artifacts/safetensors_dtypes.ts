@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Element types of safetensors files, by the names that stand in their headers.
+ * Element types of safetensors files, by their names in the header.
  *
  * @module
  */
@@ -9,8 +9,8 @@
 import type { DType } from "./dtype.ts";
 
 /**
- * Bits of one element of every type that the format knows, in the format's own order: from the narrowest to the
- * widest, the order by which a writer sorts tensors (widest first, so that all are aligned).
+ * Number of bits per element of every type in the format, in the format's own order from narrowest to widest.
+ * Writers sort tensors by it, widest first, which aligns all of them.
  */
 export const SAFETENSORS_BITS = {
   BOOL: 8,
@@ -37,10 +37,10 @@ export const SAFETENSORS_BITS = {
   U64: 64,
 } as const;
 
-/** An element type as a safetensors header names it. */
+/** An element type, as a safetensors header names it. */
 export type SafetensorsDType = keyof typeof SAFETENSORS_BITS;
 
-/** What the header calls each element type that a tensor in memory can have. */
+/** The header's name of each element type in memory. */
 export const SAFETENSORS_NAMES: Readonly<Record<DType, SafetensorsDType>> = {
   float64: "F64",
   float32: "F32",
@@ -63,14 +63,14 @@ const MEMORY_NAMES: ReadonlyMap<SafetensorsDType, DType> = new Map(
   Object.entries(SAFETENSORS_NAMES).map(([dtype, name]) => [name, dtype as DType]),
 );
 
-/** Whether a name is one of the format's element types. */
+/** Returns whether a name is one of the format's element types. */
 export function isSafetensorsDType(name: string): name is SafetensorsDType {
   return Object.hasOwn(SAFETENSORS_BITS, name);
 }
 
 /**
- * The element type in memory; `undefined` for complex numbers, and for floats of 4, 6 and 8 bits of other
- * kinds.
+ * Returns the element type in memory, or `undefined` for complex numbers and for other kinds of 4, 6 and 8
+ * bit floats.
  */
 export function memoryDType(name: SafetensorsDType): DType | undefined {
   return MEMORY_NAMES.get(name);

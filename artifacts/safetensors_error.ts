@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * What is thrown for a safetensors file that breaks the format's rules.
+ * The error for a safetensors file that breaks the format's rules.
  *
  * @module
  */
@@ -11,22 +11,22 @@ import { FormatError } from "../errors/pixstage_error.ts";
 
 const LONGEST_VALUE = 120;
 
-/** A file that is not valid safetensors: says which file, which field of it, and what stands there. */
+/** A file is not valid safetensors. The message names the file, the invalid part, and its value. */
 export class SafetensorsError extends FormatError {
   override name = "SafetensorsError";
   /** The file, as the caller named it. */
   readonly file: string;
-  /** The part of the file that is wrong: `header length`, `data_offsets of tensor "a"`. */
+  /** The invalid part of the file, e.g. `header length` or `data_offsets of tensor "a"`. */
   readonly part: string;
-  /** What stands there. */
+  /** The invalid value. */
   readonly value: string;
 
   /**
    * @param file The file, as the caller named it.
-   * @param part The part of the file that is wrong.
+   * @param part The invalid part of the file.
    * @param must What it must be.
-   * @param value What it is; long values are cut.
-   * @param options The error behind this one.
+   * @param value What it is. Long values are truncated.
+   * @param options The underlying error.
    */
   constructor(file: string, part: string, must: string, value: unknown, options?: ErrorOptions) {
     const text = describe(value);
@@ -40,10 +40,10 @@ export class SafetensorsError extends FormatError {
   }
 
   /**
-   * A file of another format.
+   * Returns the error for a file of another format.
    *
    * @param file The file, as the caller named it.
-   * @param format What it is: `a PNG picture`.
+   * @param format Its format, e.g. `a PNG picture`.
    */
   static otherFormat(file: string, format: string): SafetensorsError {
     return new SafetensorsError(file, "the file", "be a safetensors file", format);
@@ -59,7 +59,8 @@ function written(value: unknown): string {
   try {
     return stringify(value) ?? "missing";
   } catch (error) {
-    // Writing takes more of the stack than parsing: what could just be parsed may be too deep to be written.
+    // Writing needs more stack than parsing. A value that could just be parsed can be nested too deeply to be
+    // written.
     if (error instanceof RangeError) return "a value that is nested deeply";
     throw error;
   }

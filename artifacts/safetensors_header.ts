@@ -1,11 +1,9 @@
 // This module is browser compatible.
 
 /**
- * Reads the header of a safetensors file, and checks all that the reference library checks before anything is
- * allocated on the header's word.
- *
- * Source: the format's description at https://github.com/huggingface/safetensors and the verdicts of its library,
- * version 0.8.0.
+ * Reads the header of a safetensors file. Performs all checks of the reference library before it allocates
+ * anything because of the header. Source: the format's description at
+ * https://github.com/huggingface/safetensors and the verdicts of its library, version 0.8.0.
  *
  * @module
  */
@@ -14,16 +12,16 @@ import { LosslessNumber, parse } from "lossless-json";
 import { isSafetensorsDType, SAFETENSORS_BITS, type SafetensorsDType } from "./safetensors_dtypes.ts";
 import { SafetensorsError } from "./safetensors_error.ts";
 
-/** Bytes of the field that holds the header's length. */
+/** Number of bytes of the field for the header's length. */
 export const LENGTH_BYTES = 8;
 
-/** The longest header that the reference library reads, in bytes. */
+/** Longest header that the reference library reads, in bytes. */
 export const LONGEST_HEADER = 100_000_000;
 
 const LARGEST_UINT64 = 2n ** 64n - 1n;
 const METADATA_KEY = "__metadata__";
 
-/** Where a tensor lies in its file. */
+/** Position of a tensor in its file. */
 export interface SafetensorsEntry {
   /** Its name. */
   readonly name: string;
@@ -31,37 +29,37 @@ export interface SafetensorsEntry {
   readonly dtype: SafetensorsDType;
   /** Sizes of the axes; `[]` for a scalar. */
   readonly shape: readonly number[];
-  /** First byte, counted from the start of the file. */
+  /** Position of the first byte, from the start of the file. */
   readonly offset: number;
-  /** Bytes. */
+  /** Number of bytes. */
   readonly length: number;
 }
 
-/** What the header of a safetensors file says. */
+/** The content of a safetensors header. */
 export interface SafetensorsHeader {
   /** The tensors by name, in the order of the header. */
   readonly tensors: ReadonlyMap<string, SafetensorsEntry>;
-  /** The strings kept beside them; empty where the file has none. */
+  /** The file's metadata strings. Empty if it has none. */
   readonly metadata: ReadonlyMap<string, string>;
-  /** First byte of the tensors' data, counted from the start of the file. */
+  /** Position of the first byte of tensor data, from the start of the file. */
   readonly dataStart: number;
 }
 
-/** Something whose bytes can be read in part: a file, a blob, a server that answers ranges. */
+/** A source of bytes that can be read in part: a file, a blob, a server that supports ranges. */
 export interface ByteSource {
-  /** What it is called, for errors. */
+  /** Its name, for errors. */
   readonly name: string;
   /** Its size in bytes. */
   readonly size: number;
-  /** Reads the bytes from `start` up to, not including, `end`. */
+  /** Reads the bytes from `start` to `end`, exclusive. */
   read(start: number, end: number): Promise<Uint8Array>;
 }
 
 /**
- * Reads the header of a safetensors file: two small reads, however large the file is.
+ * Reads the header of a safetensors file with two small reads, however large the file is.
  *
  * @param source The file.
- * @returns What the header says, checked against the file's size.
+ * @returns The header, checked against the file's size.
  * @throws {SafetensorsError} if the file breaks the format's rules.
  */
 export async function readSafetensorsHeader(source: ByteSource): Promise<SafetensorsHeader> {
@@ -78,8 +76,8 @@ export async function readSafetensorsHeader(source: ByteSource): Promise<Safeten
  *
  * @param header The file's bytes from its start to at least the end of its header.
  * @param fileSize Size of the whole file in bytes.
- * @param fileName What the file is called, for errors.
- * @returns What the header says, checked against the file's size.
+ * @param fileName Name of the file, for errors.
+ * @returns The header, checked against the file's size.
  * @throws {SafetensorsError} if the file breaks the format's rules.
  */
 export function parseSafetensorsHeader(
@@ -113,7 +111,7 @@ async function readExactly(source: ByteSource, start: number, end: number): Prom
 }
 
 /**
- * Files that people take for safetensors, by their first bytes. Read as a length, each is beyond the longest
+ * Files that people mistake for safetensors, by their first bytes. Read as a length, each exceeds the longest
  * header.
  */
 const SIGNATURES: readonly (readonly [bytes: readonly number[], format: string])[] = [
@@ -131,7 +129,10 @@ function otherFormat(prefix: Uint8Array): string | undefined {
   return SIGNATURES.find(([bytes]) => bytes.every((byte, index) => byte === prefix[index]))?.[1];
 }
 
-/** The header's length: within the library's limit and within the file, before anything of that size is made. */
+/**
+ * Reads the header's length. Checks it against the library's limit and the file's size before anything of
+ * that length is allocated.
+ */
 function headerLength(prefix: Uint8Array, fileSize: number, fileName: string): number {
   const other = otherFormat(prefix);
   if (other !== undefined) throw SafetensorsError.otherFormat(fileName, other);
@@ -166,7 +167,10 @@ function parseHeaderText(bytes: Uint8Array, fileSize: number, fileName: string):
   return { tensors, metadata, dataStart };
 }
 
-/** Strict JSON that keeps what `JSON.parse` loses: repeated names, how a number is written, integers above 2^53. */
+/**
+ * Parses strict JSON and keeps what `JSON.parse` loses: repeated names, the spelling of numbers, integers
+ * above 2^53.
+ */
 function parseJson(bytes: Uint8Array, fileName: string): unknown {
   let text: string;
   try {
@@ -183,7 +187,7 @@ function parseJson(bytes: Uint8Array, fileName: string): unknown {
     });
   } catch (cause) {
     if (cause instanceof SafetensorsError) throw cause;
-    // The parser recurses: a header nested deeply enough to exhaust the stack is no header either.
+    // The parser is recursive. A header that exhausts the stack is invalid too.
     const reason = cause instanceof RangeError ? "nested too deeply" : (cause as Error).message;
     throw new SafetensorsError(fileName, "header", `be JSON (${reason})`, text.slice(0, 60), { cause });
   }
@@ -233,7 +237,10 @@ function parseEntry(name: string, value: unknown, dataStart: number, fileName: s
   return { name, dtype, shape: shape.map(Number), offset: dataStart + Number(begin), length: Number(length) };
 }
 
-/** Bits of a tensor; counted in 64 bits, as the reference does, so that no product wraps around or loses digits. */
+/**
+ * Counts the bits of a tensor in 64-bit arithmetic, as the reference does. No product can wrap around or lose
+ * digits.
+ */
 function countBits(shape: readonly bigint[], elementBits: number, label: string, fileName: string): bigint {
   let bits = BigInt(elementBits);
   for (const size of shape) {
@@ -245,7 +252,7 @@ function countBits(shape: readonly bigint[], elementBits: number, label: string,
   return bits;
 }
 
-/** The tensors have to cover the data without a hole, an overlap or a rest. */
+/** Checks that the tensors cover the data without a hole, an overlap or a rest. */
 function checkLayout(
   tensors: ReadonlyMap<string, SafetensorsEntry>,
   dataStart: number,

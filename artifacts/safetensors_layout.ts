@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * The layout of a safetensors file whose tensors are written as they come, one after the other.
+ * The layout of a safetensors file whose tensors are written one by one, as they become available.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { SAFETENSORS_NAMES } from "./safetensors_dtypes.ts";
 import { LENGTH_BYTES } from "./safetensors_header.ts";
 import { elementCount } from "./tensor.ts";
 
-/** A tensor that is going to be written. */
+/** A tensor to be written. */
 export interface PlannedTensor {
   /** Its name. */
   readonly name: string;
@@ -23,17 +23,17 @@ export interface PlannedTensor {
 
 const ALIGNMENT = 8;
 
-/** Bytes of a tensor. */
+/** Returns the number of bytes of a tensor. */
 export function plannedBytes({ dtype, shape }: Omit<PlannedTensor, "name">): number {
   return bytesPerElement(dtype) * elementCount(shape);
 }
 
 /**
- * The header of a safetensors file, padded so that the data begins at a multiple of 8 bytes.
+ * Returns the header of a safetensors file, padded such that the data starts at a multiple of 8 bytes.
  *
  * @param tensors The tensors, in the order of their data.
- * @param metadata Strings to keep beside them.
- * @returns The bytes that come before the data.
+ * @param metadata Metadata strings.
+ * @returns The bytes before the data.
  *
  * @example Usage
  * ```ts

@@ -1,9 +1,9 @@
 // This module is browser compatible.
 
 /**
- * The SHA-256 of bytes.
+ * Returns the SHA-256 of bytes.
  *
- * @param bytes The bytes, which no other thread shares.
+ * @param bytes The bytes, in memory that is not shared with another thread.
  * @returns 64 lower-case hexadecimal digits.
  */
 export async function sha256(bytes: Uint8Array): Promise<string> {

@@ -1,13 +1,13 @@
 // This module is browser compatible.
 
-/** As many names fit on two lines of a terminal. */
+/** Number of names that fit on two lines of a terminal. */
 const SHOWN = 8;
 
 /**
- * Lists names for a message: the first few, and how many more there are.
+ * Lists names for a message: the first few, and the number of the others.
  *
  * @param names The names.
- * @returns `a, b and c`; `nothing` where there are none.
+ * @returns E.g. `a, b and c`, or `nothing` for an empty list.
  */
 export function someNames(names: Iterable<string>): string {
   const all = [...names];

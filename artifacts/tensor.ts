@@ -21,17 +21,17 @@ export type Tensor<D extends DType = DType> = {
   };
 }[D];
 
-/** The number of elements of a shape; 1 for a scalar. */
+/** Returns the number of elements of a shape; 1 for a scalar. */
 export function elementCount(shape: readonly number[]): number {
   return shape.reduce((count, size) => count * size, 1);
 }
 
 /**
- * Makes a tensor, checking that array, element type and shape belong together.
+ * Makes a tensor, and checks that array, element type and shape match.
  *
  * @param dtype Element type.
  * @param shape Sizes of the axes, whole and not negative.
- * @param data The elements; not copied.
+ * @param data The elements. They are not copied.
  * @returns The tensor.
  * @throws {InputError} if `data` is not the array type of `dtype`, or its length is not that of `shape`.
  * @throws {InputError} if a size is negative or not whole.
@@ -72,16 +72,17 @@ export function tensor<D extends DType>(
   return { dtype, shape: [...shape], data } as Tensor<D>;
 }
 
-/** The bytes of a tensor's elements, not copied. */
+/** Returns the bytes of a tensor's elements without copying them. */
 export function tensorBytes(value: Tensor): Uint8Array {
   const { buffer, byteOffset, byteLength } = value.data;
   return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 /**
- * Gives memory back at once, without waiting for a garbage collection. Nothing that shares it can be read after it.
+ * Releases memory immediately, without waiting for garbage collection. Nothing that shares it can be read
+ * afterwards.
  *
- * @param buffer The memory; what several threads share is left to the collector.
+ * @param buffer The memory. Memory that several threads share is left to the garbage collector.
  */
 export function releaseBuffer(buffer: ArrayBufferLike): void {
   if (buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0);

@@ -1,14 +1,15 @@
 /**
- * Simulates a queue of 1 to 1000 workers from the times and sizes of stages: throughput, delay, and where it saturates.
+ * Simulates a queue of 1 to 1000 workers from the times and sizes of stages: throughput, delay and
+ * saturation.
  *
  *     deno run -A bench/cluster.ts [--times 2,20,1] [--sizes 0.4,0.3,3.1] [--overhead 0.02] [--spread 0.15]
  *         [--load 0.8] [--network 1000] [--pictures 20000] [--seed 1]
  *
- * Times are seconds that encoding, denoising and decoding a picture take one worker; sizes are megabytes of what each
- * makes; the network is that of the store, in megabits per second. Pictures are asked for at random moments (a Poisson
- * process), at a share of what the workers can do at most. Workers are given to the stages by their times, and each takes
- * one job at a time, the oldest first. Nothing is measured here: give it the stage times that `pixstage gen --json` tells
- * on your machines.
+ * Times are the seconds that one worker needs to encode, denoise and decode a picture. Sizes are the
+ * megabytes that each stage produces. The network is that of the store, in megabits per second. Requests
+ * arrive at random (a Poisson process) at a share of the maximum throughput. Workers are divided among the
+ * stages in proportion to their times, and each worker runs one job at a time, the oldest first. The script
+ * measures nothing itself: pass it the stage times that `pixstage gen --json` reports on your machines.
  *
  * @module
  */
@@ -37,16 +38,19 @@ const [SPREAD, LOAD, PICTURES] = [values.spread, values.load, values.pictures].m
   number,
   number,
 ];
-/** Megabits that a picture moves: what a stage makes is written once, and read once by whoever needs it. */
+/** Megabits of network traffic per picture: the output of each stage is written once and read once. */
 const MEGABITS = list(values.sizes).reduce((sum, size) => sum + size, 0) * 8 * 2;
-/** Pictures a second that the store's network lets through. */
+/** Maximum number of pictures per second that the store's network allows. */
 const NETWORK_LIMIT = Number(values.network) / MEGABITS;
 
 const twister = MersenneTwister.fromSeed(Number(values.seed));
-/** From 0 to 1, without 0. */
+/** Returns a random number from 0 to 1, excluding 0. */
 const random = (): number => (twister.uint32() + 1) / 2 ** 32;
 
-/** How many workers each stage gets: at least one, and the others where the work is. Fewer than three do all stages. */
+/**
+ * Divides workers among stages in proportion to their work, at least one each. Fewer than three run all
+ * stages.
+ */
 function shares(workers: number): number[] {
   if (workers < TIMES.length) return [workers];
   const counts = TIMES.map(() => 1);
@@ -57,7 +61,7 @@ function shares(workers: number): number[] {
   return counts;
 }
 
-/** When each job ends that arrives at so many workers; the oldest is taken first by the worker that is free first. */
+/** Returns when each of the arriving jobs ends, if the first free worker always starts the oldest job. */
 function ends(arrivals: readonly number[], workers: number, seconds: number): number[] {
   const free = new Float64Array(workers);
   return arrivals.map((arrival) => {
@@ -78,17 +82,17 @@ for (const workers of [1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000]) {
   const capacity = Math.min(...rates);
   const most = Math.min(capacity, NETWORK_LIMIT);
   const asked = most * LOAD;
-  // 1. Ask for pictures.
+  // 1. Request pictures.
   let now = 0;
   const starts = Array.from({ length: PICTURES }, () => now -= Math.log(random()) / asked);
-  // 2. Take each through its stages; jobs of a stage are taken in the order in which they came.
+  // 2. Run each through its stages; a stage starts jobs in the order of their arrival.
   let at = starts.map((time, picture) => ({ picture, time }));
   for (const [stage, seconds] of times.entries()) {
     at.sort((a, b) => a.time - b.time);
     const done = ends(at.map(({ time }) => time), counts[stage]!, seconds);
     at = at.map(({ picture }, index) => ({ picture, time: done[index]! }));
   }
-  // 3. Of each, the time that it did not spend in stages.
+  // 3. Compute the time that each spent outside of stages.
   const work = times.reduce((sum, seconds) => sum + seconds, 0);
   const waits = at.map(({ picture, time }) => Math.max(time - starts[picture]! - work, 0)).sort((a, b) =>
     a - b

@@ -1,11 +1,12 @@
 /**
- * Times a denoising step of PixArt-XL with guidance on a device, in float32 and float16, and holds it against the CPU:
- * 28 blocks, 20 tokens of text, random weights that are stored in float16, written to a temporary file of 1.2 GB.
+ * Times a guided denoising step of PixArt-XL on a device, in float32 and float16, and compares the result
+ * with the CPU's: 28 blocks, 20 text tokens, and random weights in float16, written to a temporary file of
+ * 1.2 GB.
  *
- *     deno run -A bench/device.ts [--device webgpu] [--sizes 512,1024] [--precisions float32,float16] [--steps 5]
- *         [--layers 28] [--cpu 512]
+ *     deno run -A bench/device.ts [--device webgpu] [--sizes 512,1024] [--precisions float32,float16]
+ *         [--steps 5] [--layers 28] [--cpu 512]
  *
- * `--cpu` names the sizes at which a CPU computes the same: it takes its time.
+ * `--cpu` names the sizes at which a CPU computes the same step, which is slow.
  *
  * @module
  */
@@ -66,14 +67,17 @@ try {
   await Deno.remove(folder, { recursive: true });
 }
 
-/** How a step is computed. */
+/** The configuration of a step. */
 interface Way {
   readonly device: Device;
   readonly computeType: ComputeType;
   readonly halves: 1 | 2;
 }
 
-/** Runs a step at each size once to warm up and then `steps` times, tells the time, and gives what came of it. */
+/**
+ * Runs a step at each size once to warm up and then `steps` times, prints the times, and returns the
+ * predictions.
+ */
 async function step(
   { device, computeType, halves }: Way,
   sizes: readonly number[],

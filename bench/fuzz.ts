@@ -4,10 +4,10 @@
  *
  *     deno run -A bench/fuzz.ts [--requests 100000] [--at-once 8] [--seed N]
  *
- * The requests are drawn from the server's own OpenAPI document: sound ones, ones that are spoilt in one
- * place, large ones, and clients that leave. The server is a process of its own that checks all orders in
- * earnest; their runs end at once. The bench fails if an answer has a status of 500 or above other than 503
- * and 507.
+ * The requests are drawn from the server's own OpenAPI document: valid ones, ones that are invalid in one
+ * place, large ones, and clients that disconnect. The server is a separate process that fully checks all
+ * orders, but ends their runs at once. The benchmark fails if an answer has a status of 500 or above other
+ * than 503 and 507.
  *
  * @module
  */
@@ -32,19 +32,19 @@ const { values } = parseArgs({
   },
 });
 
-/** Requests that are drawn together. */
+/** Number of requests that are drawn together. */
 const DRAWN = 500;
 
-/** One request in so many is given up by its client. */
+/** A client abandons one of this many requests. */
 const LEAVES = 40;
 
-/** Ids that are remembered of each kind. */
+/** Number of remembered ids of each kind. */
 const KNOWN = 50;
 
-/** Milliseconds between two looks at the server's figures. */
+/** Milliseconds between two reads of the server's metrics. */
 const LOOK_MS = 1000;
 
-/** Serves from a store until the process is ended. */
+/** Serves from a store until the process ends. */
 async function serve(store: string): Promise<void> {
   const models = [...MODELS, { name: "tiny-taesd", reference: goldenPath("checkpoints/tiny-taesd") }];
   const server = await createServer({
@@ -125,12 +125,12 @@ async function fuzz(url: string): Promise<void> {
   if (faults.length > 0) Deno.exitCode = 1;
 }
 
-/** Ids of jobs and artifacts that the server has, for half of the requests that name one. */
+/** The ids of jobs and artifacts on the server, for half of the requests that name one. */
 class KnownIds {
   #ids: Record<"jobs" | "artifacts", string[]> = { jobs: [], artifacts: [] };
   #asked = 0;
 
-  /** A request with an id that is known in the place of its own. */
+  /** Replaces the id in a request by a known one. */
   laidInto(request: Request): Request {
     const [, before, what, after = ""] = /^(.*\/v1\/(jobs|artifacts)\/)[^/?]+(.*)$/.exec(request.url) ?? [];
     if (what !== "jobs" && what !== "artifacts" || request.method === "PUT") return request;
@@ -139,7 +139,7 @@ class KnownIds {
     return id === undefined ? request : new Request(`${before}${id}${after}`, request);
   }
 
-  /** Takes the id out of an answer. */
+  /** Remembers the id in an answer. */
   learn(request: Request, status: number, text: string): void {
     const isJob = request.method === "POST" && status === 202;
     if (!isJob && !(request.method === "PUT" && status < 300)) return;
@@ -150,7 +150,7 @@ class KnownIds {
   }
 }
 
-/** The status of an answer that was read to its end; `left` for one that was not waited for. */
+/** Returns the status of an answer that was read to its end; `left` if the client disconnected. */
 async function answer(request: Request, leaves: boolean, known: KnownIds): Promise<string> {
   try {
     const signal = leaves ? AbortSignal.timeout(1 + Math.random() * 20) : AbortSignal.timeout(60_000);
@@ -163,7 +163,7 @@ async function answer(request: Request, leaves: boolean, known: KnownIds): Promi
   }
 }
 
-/** Reads the delays of the event loop since the last look. */
+/** Reads the delays of the event loop since the last read. */
 async function look(url: string, stalls: { longest: number; busiest: number; over: number }): Promise<void> {
   const text = await (await fetch(`${url}/metrics`)).text();
   const figure = (name: string): number =>

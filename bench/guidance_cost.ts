@@ -1,9 +1,9 @@
 /**
- * Times a step of PixArt-XL with what may be added to it, in alternation: without guidance, with guidance, with
- * perturbed attention guidance of one block and of the blocks that diffusers' default finds, and with a ControlNet that
- * has copies of 13 of 28 blocks, as the published one. In float32 on the CPU, random
- * weights. Tells each time beside that of guidance alone, and the processor's time too: with `--threads 1` it says what a
- * step costs also where other work shares the machine.
+ * Times a step of PixArt-XL with optional additions, in alternation: without guidance, with guidance, with
+ * perturbed attention guidance of one block and of the blocks that diffusers' default finds, and with a
+ * ControlNet that has copies of 13 of 28 blocks, like the published one. In float32 on the CPU with random
+ * weights. Prints each time relative to that of guidance alone, and the processor time too: with
+ * `--threads 1` it gives the cost of a step even if other work shares the machine.
  *
  *     deno run -A bench/guidance_cost.ts [--side 64] [--layers 28] [--rounds 3] [--threads 2]
  *
@@ -34,13 +34,13 @@ const { values } = parseArgs({
 const side = Number(values.side);
 const layers = Number(values.layers);
 const TIMESTEP = 500;
-/** Real tokens of the negative prompt and of the prompt. */
+/** Number of real tokens in the negative prompt and in the prompt. */
 const TOKENS = [1, 20];
 
 interface StepTime {
-  /** By the clock. */
+  /** Wall-clock time. */
   readonly seconds: number;
-  /** Of the processor. */
+  /** Processor time. */
   readonly processor: number;
 }
 
@@ -70,7 +70,7 @@ try {
     weights: await (await openComponent(source, { component: "controlnet" })).weights(),
   };
 
-  /** Opens a transformer; what it gives runs a step and tells its time. */
+  /** Opens a transformer; the result runs a step and returns its time. */
   const open = async (options: Parameters<typeof PixArtTransformer.open>[3]) => {
     const runtime = new OnnxRuntimeNode({ threads: Number(values.threads) });
     const transformer = PixArtTransformer.open(runtime, config, weights, options);

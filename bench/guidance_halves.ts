@@ -1,6 +1,7 @@
 /**
- * Times one block of PixArt-XL over both halves of guidance: as one batch of two against one after the other, in float32
- * on the CPU, in alternation. Tells the ratio of the times, the peak of resident memory of each, and how far apart they are.
+ * Times one block of PixArt-XL for both branches of guidance: as one batch of two, and one branch after the
+ * other, in float32 on the CPU, in alternation. Prints the ratio of the times, the peak resident memory of
+ * each, and the largest difference of the results.
  *
  *     deno run -A bench/guidance_halves.ts CHECKPOINT [--tokens 4096] [--text-tokens 20] [--rounds 5]
  *
@@ -70,7 +71,7 @@ print(`one batch of two     ${median(together.seconds).toFixed(3)} s  peak ${pre
 print(`time of the batch over one after the other: ${ratios.map((ratio) => ratio.toFixed(3)).join(" ")}`);
 print(`median ${median(ratios).toFixed(3)}; largest difference of two values ${largest.toExponential(1)}`);
 
-/** Self-attention, cross-attention and feed-forward; the halves share the rows of every product. */
+/** Builds self-attention, cross-attention and feed-forward; the branches share the rows of every product. */
 function block(batch: number): BuiltGraph {
   const g = new GraphBuilder();
   const layers = new Layers(g, weights);
@@ -115,7 +116,7 @@ function wave(shape: readonly number[], seed: number): Tensor<"float32"> {
   return tensor("float32", shape, data);
 }
 
-/** Rows of both, one below the other; what has no rows is the same in both. */
+/** Concatenates the rows of both branches; an input without rows is the same for both. */
 function joined(parts: readonly Tensor<"float32">[]): Tensor<"float32"> {
   const [first, second] = parts as [Tensor<"float32">, Tensor<"float32"> | undefined];
   if (first.shape.length === 1 || second === undefined) return first;

@@ -1,12 +1,13 @@
 /**
- * Loads a server: so many clients ask for pictures at once, for so long, while its sign of life is timed.
+ * Loads a server: a number of clients request pictures at once for a while, and the script times the health
+ * check.
  *
- *     deno run -A bench/load.ts [--clients 50] [--seconds 60] [--model pixstage-emoji] [--steps 4] [--size 256]
- *         [--max-queue 16]
+ *     deno run -A bench/load.ts [--clients 50] [--seconds 60] [--model pixstage-emoji] [--steps 4]
+ *         [--size 256] [--max-queue 16]
  *
- * It starts the server itself, on the loopback address alone, with a store of its own, and ends it. Every client orders
- * a job, follows it to its end, fetches the picture and orders the next; a client that is told to come again later does.
- * In the end all jobs that were taken must have ended well.
+ * It starts the server itself, only on the loopback address and with a store of its own, and stops it at the
+ * end. Every client orders a job, follows it to its end, fetches the picture and orders the next. A client
+ * that is asked to retry later does so. In the end, all accepted jobs must have succeeded.
  *
  * @module
  */
@@ -38,13 +39,13 @@ const PROMPTS = [
   "sun",
 ];
 
-/** Resident memory at some moment, and how many jobs had ended by then. */
+/** Resident memory at a moment, and the number of jobs that had ended by then. */
 interface Resident {
   readonly jobs: number;
   readonly bytes: number;
 }
 
-/** Figures of the load. */
+/** The figures of the load. */
 const figures = {
   taken: 0,
   completed: 0,
@@ -80,7 +81,7 @@ try {
   await Deno.remove(store, { recursive: true });
 }
 
-/** Waits for the server's address, and goes on reading what it writes. */
+/** Waits for the server's address, and keeps reading its output. */
 async function listening(stderr: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
   const reader = stderr.pipeThrough(new TextDecoderStream()).getReader();
   for (let text = "";;) {
@@ -96,7 +97,7 @@ async function listening(stderr: ReadableStream<Uint8Array<ArrayBuffer>>): Promi
   }
 }
 
-/** One client: order, follow, fetch, again. What it was promised it waits for, also after the end. */
+/** Runs one client: order, follow, fetch, repeat. It waits for accepted jobs even after the end. */
 async function client(url: string, index: number, until: number): Promise<void> {
   const size = Number(values.size);
   for (let round = 0; performance.now() < until; round++) {
@@ -142,7 +143,7 @@ async function client(url: string, index: number, until: number): Promise<void> 
   }
 }
 
-/** Times the sign of life ten times a second, and reads the resident memory every two. */
+/** Times the health check ten times a second, and reads the resident memory every two seconds. */
 async function watching(url: string, until: number): Promise<void> {
   for (let tick = 0; performance.now() < until; tick++) {
     const started = performance.now();
@@ -158,7 +159,7 @@ async function watching(url: string, until: number): Promise<void> {
   }
 }
 
-/** How often the server's timers were late, as it measured itself. */
+/** Returns how often the server's timers were late, by its own measurement. */
 function eventLoopLag(metrics: string): string {
   const bucket = (limit: string): number =>
     Number(
@@ -203,7 +204,7 @@ function mean(list: readonly number[]): number {
   return list.reduce((sum, value) => sum + value, 0) / list.length;
 }
 
-/** By how many bytes resident memory grows with each job: the line through all moments with the least squares. */
+/** Returns the bytes by which resident memory grows per job: the slope of the least-squares line. */
 function slope(moments: readonly Resident[]): number {
   const [jobs, bytes] = [mean(moments.map(({ jobs }) => jobs)), mean(moments.map(({ bytes }) => bytes))];
   const sum = (of: (moment: Resident) => number): number =>

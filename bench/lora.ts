@@ -1,7 +1,7 @@
 /**
- * Times one denoising step of PixArt-XL at 512 px with guidance and a LoRA against the same step without, in alternation
- * and in seconds of the processor: random weights, the LoRA of rank 16 on all products of the blocks, as PixArt's training
- * script adapts them.
+ * Times a guided denoising step of PixArt-XL at 512 px with a LoRA against the same step without it, in
+ * alternation and in processor seconds. Weights are random, and the LoRA has rank 16 on all products of the
+ * blocks, like PixArt's training script.
  *
  *     deno run -A bench/lora.ts [--steps 5] [--layers 28] [--rank 16] [--threads 2] [--tokens 1,20]
  *
@@ -28,7 +28,7 @@ import { median, wave, writeTransformer } from "./random_transformer.ts";
 
 const SIDE = 64;
 const TIMESTEP = 500;
-/** Products of a block that the LoRA adapts. */
+/** The products of a block that the LoRA adapts. */
 const ADAPTED = /^transformer_blocks\.\d+\.(attn[12]\.(to_[qkv]|to_out\.0)|ff\.net\.(0\.proj|2))\.weight$/;
 
 const { values: options } = parseArgs({
@@ -73,7 +73,7 @@ try {
   await Deno.remove(folder, { recursive: true });
 }
 
-/** The weights with a LoRA of random values beside them, in a file of its own. */
+/** Adds a LoRA with random values, in a separate file, to the weights. */
 async function withLora(weights: Weights, rank: number): Promise<Weights> {
   const tensors: Record<string, Tensor> = {};
   for (const name of weights.names.filter((name) => ADAPTED.test(name))) {
@@ -92,7 +92,10 @@ async function withLora(weights: Weights, rank: number): Promise<Weights> {
   );
 }
 
-/** Opens a transformer; what it gives runs a step and tells the processor's seconds, which other programs do not change. */
+/**
+ * Opens a transformer; the result runs a step and returns processor seconds, which other programs do not
+ * affect.
+ */
 async function stepOf(config: PixArtTransformerConfig, weights: Weights): Promise<() => Promise<number>> {
   const transformer = PixArtTransformer.open(new OnnxRuntimeNode({ threads }), config, weights);
   const latents = wave([1, config.in_channels, SIDE, SIDE], 1);

@@ -1,11 +1,12 @@
 /**
- * Peak memory and seconds of one picture at the checkpoint's own size, here and in diffusers, on the same checkpoint:
+ * Measures peak memory and seconds of one picture at the checkpoint's own size, here and in diffusers, on one
+ * checkpoint:
  *
  *     deno task rehearse DIR --dtype float16
  *     deno run -A bench/memory.ts DIR --python .venv/bin/python
  *
- * Prints a table in Markdown. `--only pixstage` or `--only diffusers` leaves the other out; `--precision int8` adds a run
- * in int8 here.
+ * Prints a table in Markdown. `--only pixstage` or `--only diffusers` omits the other; `--precision int8`
+ * adds a run in int8 here.
  *
  * @module
  */

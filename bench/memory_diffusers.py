@@ -1,6 +1,6 @@
-"""Makes a picture with diffusers by its own recipe for little memory: encode, delete, denoise, delete, decode.
+"""Makes a picture with diffusers' own low-memory recipe: encode, delete, denoise, delete, decode.
 
-Prints one line of JSON: seconds and peak resident bytes of each part and of the whole.
+Prints one line of JSON: the seconds and peak resident bytes of each part and of the whole.
 
     python bench/memory_diffusers.py DIR float32|bfloat16 STEPS PROMPT
 

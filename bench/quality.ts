@@ -1,9 +1,10 @@
 /**
- * How far pictures of the embedded model are from those in float32 when they are made otherwise: PSNR, SSIM and GMSD over its
- * prompts, each way a part of a request. With `--times`, the processor's time of denoising some of them too, as a share of
- * float32's, prompt by prompt in turn.
+ * Measures how much pictures of the embedded model change under options: PSNR, SSIM and GMSD against float32
+ * over its prompts. Each argument is a part of a request. `--times` also measures the processor time of
+ * denoising some prompts, in turn, as a share of float32's.
  *
- *     deno run -A bench/quality.ts [--store FOLDER] [--times 4] '{"precision":{"*":"int8"}}' '{"stepCache":0.1}'
+ *     deno run -A bench/quality.ts [--store FOLDER] [--times 4] \
+ *         '{"precision":{"*":"int8"}}' '{"stepCache":0.1}'
  *
  * @module
  */
@@ -30,14 +31,14 @@ const local = localRun({ store: store === undefined ? new MemoryStore() : new Fo
 const list = await Deno.readTextFile(new URL("../models/pixstage-emoji/prompts.txt", import.meta.url));
 const prompts = list.trim().split("\n");
 
-/** The pictures of all prompts, seed 0. */
+/** Returns the pictures of all prompts with seed 0. */
 async function make(way: object): Promise<Pixels[]> {
   const request = { model: DEFAULT_MODEL, ...way, prompts, seeds: prompts.map(() => 0) };
   const made = await runGraph(textToImage(request), local);
   return toPixels(made.get("decode.image")!.artifact.tensors["image"] as Tensor<"float32">);
 }
 
-/** Seconds of the processor that denoising a prompt takes. */
+/** Returns the processor seconds of denoising a prompt. */
 async function processorTime(prompt: string, way: object): Promise<number> {
   const request = textToImage({ model: DEFAULT_MODEL, ...way, prompts: [prompt], seeds: [0] });
   const place = localRun({ store: new MemoryStore() });

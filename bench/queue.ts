@@ -1,11 +1,12 @@
 /**
- * Times the queue: what it adds to a stage, and how the throughput grows from one worker to two.
+ * Times the queue: its overhead per stage, and the growth of throughput from one worker to two.
  *
  *     deno run -A bench/queue.ts [--jobs 24] [--rounds 3] [--steps 4] [--overhead 60] [--postgres]
  *
- * It needs redis-server, or PostgreSQL. The overhead is that of a stage which computes nothing: prepared, run and found
- * in the store, on the queue and in this thread, in turn. Throughput is measured with one and two workers in turn, each
- * with one thread: denoising by the embedded model, and a stage that sleeps, which leaves the processors out of it.
+ * It needs redis-server or PostgreSQL. The overhead is that of a stage that computes nothing: prepared, run
+ * and found in the store, alternately on the queue and in this thread. Throughput is measured alternately
+ * with one and two workers of one thread each: for denoising with the embedded model, and for a stage that
+ * sleeps, which excludes the processors.
  *
  * @module
  */
@@ -38,7 +39,7 @@ const JOBS = Number(values.jobs);
 const ROUNDS = Number(values.rounds);
 const STEPS = Number(values.steps);
 const REPEATS = Number(values.overhead);
-/** Milliseconds that the sleeping stage takes. */
+/** Duration of the sleeping stage in milliseconds. */
 const SLEEP_MS = 400;
 
 const folder = await Deno.makeTempDir({ prefix: "pixstage-bench-" });
@@ -59,7 +60,7 @@ function start(stages: string): Promise<WorkerProcess> {
   return new WorkerProcess({ ...options, args: ["--plugin", WALK_PLUGIN, "--lease", "10"] }).works();
 }
 
-/** Milliseconds of a graph of one node. */
+/** Returns the milliseconds of a graph with one node. */
 async function time(where: Executor, nodes: object): Promise<number> {
   const began = performance.now();
   await runGraph({ pixstage: 1, nodes }, { registry, executors: [where], store, snapshots: false });
@@ -68,7 +69,7 @@ async function time(where: Executor, nodes: object): Promise<number> {
 
 const sleep = (ms: number) => ({ walk: { stage: "walk", parameters: { steps: 1, ms, seed: ++seed } } });
 
-// 1. What the queue adds to a stage.
+// 1. Measure the overhead of the queue per stage.
 const workers = [await start("encode,denoise,walk"), await start("encode,denoise,walk")];
 const inline = new InlineExecutor({ models: noModels, runtime: noRuntime() });
 const inlineMs: number[] = [];
@@ -85,7 +86,7 @@ print(
   } and ${Math.min(...queueMs).toFixed(1)} ms`,
 );
 
-// 2. Throughput with one and two workers, in turn.
+// 2. Measure throughput alternately with one and two workers.
 const prompt = { stage: "encode", parameters: { model: "pixstage-emoji", prompts: ["cute cat"] } };
 const denoise = () => ({
   prompt,
@@ -101,7 +102,7 @@ for (let round = 0; round < ROUNDS; round++) {
     if (count < workers.length) await workers.pop()!.end("SIGTERM");
     while (workers.length < count) workers.push(await start("encode,denoise,walk"));
     for (const [name, nodes] of [["denoise", denoise], ["sleep", () => sleep(SLEEP_MS)]] as const) {
-      // The weights are opened, and all workers know the queue.
+      // This opens the weights and connects all workers to the queue.
       await Promise.all(Array.from({ length: 2 * count }, () => time(executor, nodes())));
       const began = performance.now();
       await Promise.all(Array.from({ length: JOBS }, () => time(executor, nodes())));

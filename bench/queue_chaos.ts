@@ -1,11 +1,12 @@
 /**
- * Makes pictures on a queue of three workers, one a stage, kills workers at random moments and Redis now and then, and
- * counts what was lost, made twice, or other than a local run makes it.
+ * Makes pictures on a queue of three workers, one per stage, kills workers at random moments and Redis now
+ * and then, and counts pictures that were lost, made twice, or different from those of a local run.
  *
  *     deno run -A bench/queue_chaos.ts [--pictures 200] [--kills 30] [--restarts 2] [--seed 1] [--steps 2]
  *
- * It needs redis-server. A worker that is killed with SIGKILL is started again at once, as an operator's supervisor does.
- * Redis keeps an append-only file and is killed with SIGKILL too. A local run makes every picture afterwards.
+ * It needs redis-server. A worker killed with SIGKILL restarts at once, as under an operator's supervisor.
+ * Redis has an append-only file and is killed with SIGKILL too. Afterwards, a local run makes every picture
+ * again.
  *
  * @module
  */
@@ -42,7 +43,7 @@ const [PICTURES, KILLS, RESTARTS, SEED, STEPS] = [
   values.steps,
 ].map(Number) as [number, number, number, number, number];
 
-/** Pictures that are asked for at once. */
+/** Number of pictures requested at once. */
 const CLIENTS = 6;
 const STAGES = ["encode", "denoise", "decode"];
 const PROMPTS = ["cute cat", "red car", "a slice of pizza", "happy face", "rocket", "blue fish", "sun"];
@@ -67,7 +68,7 @@ const workers = STAGES.map(start);
 const ended: WorkerProcess[] = [];
 await Promise.all(workers.map((worker) => worker.works()));
 
-/** The graph of a picture: prompts repeat, seeds do not. */
+/** Returns the graph of a picture: prompts repeat, seeds do not. */
 function picture(index: number) {
   return textToImage({
     model: MODEL,
@@ -77,7 +78,7 @@ function picture(index: number) {
   });
 }
 
-// 1. What happens when: after so many pictures, and some milliseconds.
+// 1. Schedule the events: each happens after a number of pictures and some milliseconds.
 const events = [
   ...Array.from({ length: KILLS }, () => ({ what: "kill", at: random() * PICTURES * 0.9 })),
   ...Array.from({ length: RESTARTS }, (_, index) => ({
@@ -131,7 +132,7 @@ const seconds = (performance.now() - began) / 1000;
 await executor.close();
 await Promise.all(workers.map((worker) => worker.end("SIGTERM")));
 
-// 3. Look at what the workers did: a job may be taken again only where its worker or the queue went away.
+// 3. Check the workers' logs: a job can only be taken again if its worker or the queue went away.
 const lines = [...ended, ...workers].flatMap((worker) => worker.events);
 const count = (event: string): Map<string, number> => {
   const counts = new Map<string, number>();
@@ -144,14 +145,14 @@ const taken = count("taken");
 const retaken = [...taken.values()].reduce((sum, times) => sum + times - 1, 0);
 const doneTwice = [...count("done").values()].reduce((sum, times) => sum + times - 1, 0);
 
-// A kill costs the job at hand, a restart those of all three workers at most.
+// A kill costs the current job, a restart at most those of all three workers.
 const mayBeRetaken = kills + restarts * STAGES.length;
 print(
   `${ids.length} of ${PICTURES} pictures in ${seconds.toFixed(0)} s, ${kills} kills, ${restarts} restarts`,
 );
 print(`${taken.size} jobs, ${retaken} taken again (at most ${mayBeRetaken}), ${doneTwice} finished twice`);
 
-// 4. Make every picture here, and compare.
+// 4. Make every picture locally, and compare.
 const local = localRun();
 let different = 0;
 for (const [index, id] of ids.entries()) {

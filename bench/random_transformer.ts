@@ -1,5 +1,5 @@
 /**
- * A transformer of PixArt-XL's size with random weights, and what the benchmarks feed it with.
+ * A transformer of PixArt-XL's size with random weights, and inputs for the benchmarks.
  *
  * @module
  */
@@ -26,7 +26,7 @@ export async function writeTransformer(
   await writeComponent(folder, config, transformerWeights(config), dtype);
 }
 
-/** Writes a ControlNet of so many blocks with random weights, for such a transformer. */
+/** Writes a ControlNet with random weights and the given number of blocks for such a transformer. */
 export async function writeControlNet(
   folder: string,
   transformer: JsonObject,
@@ -56,7 +56,7 @@ async function writeComponent(
   );
 }
 
-/** Values that any program can make alike. */
+/** Returns values that any program can reproduce. */
 export function wave(shape: readonly number[], seed: number): Tensor<"float32"> {
   const length = shape.reduce((count, size) => count * size, 1);
   return tensor(
@@ -66,12 +66,12 @@ export function wave(shape: readonly number[], seed: number): Tensor<"float32"> 
   );
 }
 
-/** The value in the middle. */
+/** Returns the median. */
 export function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }
 
-/** Length of the difference over that of `b`. */
+/** Returns the norm of the difference relative to the norm of `b`. */
 export function difference(a: Float32Array, b: Float32Array): number {
   const square = (values: Float32Array): number => values.reduce((sum, value) => sum + value * value, 0);
   return Math.sqrt(square(a.map((value, i) => value - b[i]!)) / square(b));

@@ -1,10 +1,11 @@
-"""The recipe that pixstage grew out of, by hand with diffusers, and what it takes of a GPU.
+"""Runs the recipe that pixstage grew out of, by hand with diffusers, and measures its GPU memory and time.
 
     python bench/seed_recipe.py CHECKPOINT [--size 1024] [--steps 20] [--guidance-scale 4.5] [--output cat.png]
 
 T5 is loaded in 8 bits (bitsandbytes), encodes the prompt and is deleted; the transformer denoises without a text
-encoder and is deleted; the autoencoder decodes. Each part's seconds and the highest reading of nvidia-smi, every 0.05 s,
-are printed as one line of JSON. Needs torch with CUDA, diffusers, transformers, accelerate, bitsandbytes.
+encoder and is deleted; the autoencoder decodes. The script prints the seconds of each part and the highest reading of
+nvidia-smi, taken every 0.05 s, as one line of JSON. It needs torch with CUDA, diffusers, transformers, accelerate and
+bitsandbytes.
 """
 
 import argparse
@@ -20,7 +21,7 @@ QUERY = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits
 
 
 class GpuMemory:
-    """The highest reading of nvidia-smi since the last look, in MiB."""
+    """The highest reading of nvidia-smi since the last read, in MiB."""
 
     def __init__(self):
         self.peak = 0

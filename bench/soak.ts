@@ -1,12 +1,12 @@
 // deno-lint-ignore-file no-console
 /**
- * Loads a server for half an hour, and fills its disk meanwhile.
+ * Loads a server for half an hour, and fills its disk in the meantime.
  *
  *     deno run -A bench/soak.ts [--minutes 30] [--rate 2] [--store-size 64MB] [--seed N]
  *
- * The server is a process of its own, and its store lies on a small disk that root of a Linux machine may
- * mount. Clients order jobs, streams, pictures and artifacts at a steady rate; some cancel, some leave. After
- * a third of the time the disk is full for a sixth of it. The soak fails if a job is lost or ends for a wrong
+ * The server is a separate process, and its store is on a small disk that root can mount on a Linux machine.
+ * Clients order jobs, streams, pictures and artifacts at a steady rate; some cancel, some disconnect. After a
+ * third of the time, the disk is full for a sixth of it. The soak fails if a job is lost or ends for a wrong
  * reason, if a picture differs from that of the same order before the disk was full, if an answer has a wrong
  * status, if the server stops answering, or if its memory grows.
  *
@@ -34,10 +34,10 @@ const { values } = parseArgs({
 
 const SECONDS = Number(values.minutes) * 60;
 
-/** Turns of the loop in a second. */
+/** Iterations of the loop per second. */
 const SECOND = 10;
 
-/** Megabytes of the disk. */
+/** Size of the disk in megabytes. */
 const DISK_MB = 128;
 
 /** Seconds in which the server must recover once the disk has space. */
@@ -46,10 +46,10 @@ const RECOVERS_S = 10;
 /** Seconds in which the open jobs must end after the last order. */
 const ENDS_S = 300;
 
-/** Bytes by which resident memory may be larger at the end than before the disk was full. */
+/** Maximum growth of resident memory in bytes, from before the disk was full to the end. */
 const MOST_GROWTH = 200e6;
 
-/** The longest answer of `/healthz`, in milliseconds. */
+/** Maximum response time of `/healthz` in milliseconds. */
 const MOST_HEALTH_MS = 2000;
 
 /** Loads one server from the first order to the last. */
@@ -60,9 +60,9 @@ class Soak {
   #phase: Phase = "before";
   #mayBeFull = false;
   #faultsTold = 0;
-  /** When the disk had space again, and how many jobs were accepted by then. */
+  /** The moment at which the disk had space again, and the number of jobs accepted by then. */
   #emptied: { readonly seconds: number; readonly accepted: number } | undefined;
-  /** Seconds from that moment to the first order that was accepted; NaN for none. */
+  /** Seconds from that moment to the first accepted order; NaN if there is none. */
   #recovered = NaN;
 
   constructor(disk: SmallDisk, server: ServerProcess) {
@@ -70,7 +70,7 @@ class Soak {
     this.#server = server;
   }
 
-  /** Runs it, and reports. */
+  /** Runs the soak and reports. */
   async run(): Promise<void> {
     const { account } = this;
     const clients = new Clients({
@@ -105,7 +105,7 @@ class Soak {
     this.#report(clients, watch, elapsed());
   }
 
-  /** Fills the disk, or empties it, when that is due. */
+  /** Fills or empties the disk when that is due. */
   async #turn(seconds: number): Promise<void> {
     const { accepted } = this.account;
     if (this.#phase === "before" && seconds >= SECONDS / 3) {
@@ -114,7 +114,7 @@ class Soak {
       this.#tell(seconds);
     }
     if (this.#phase === "full" && seconds < SECONDS / 2) {
-      // What the server removes from its store is taken again.
+      // Fill the space again that the server frees in its store.
       await this.#disk.fill();
     } else if (this.#phase === "full") {
       await this.#disk.empty();
@@ -129,7 +129,7 @@ class Soak {
     if (seconds > this.#emptied.seconds + RECOVERS_S) this.#mayBeFull = false;
   }
 
-  /** Tells how far it is, and which faults are new. */
+  /** Prints the progress and the new faults. */
   #tell(seconds: number): void {
     const { accepted, open, pictures, faultCount } = this.account;
     this.#tellFaults();
@@ -211,7 +211,7 @@ try {
     const server = await new ServerProcess({
       store: join(disk.folder, "store"),
       args: ["--store-size", values["store-size"]],
-      // As `deno task serve` does.
+      // The same setting as in `deno task serve`.
       env: { MALLOC_ARENA_MAX: "1" },
     }).listens();
     try {
@@ -221,7 +221,7 @@ try {
     }
   });
 } catch (error) {
-  // The disk is unmounted by now; the clients of an interrupted soak would go on without a server.
+  // The disk is unmounted by now; the clients of an interrupted soak would continue without a server.
   console.error(error);
   Deno.exit(1);
 }

@@ -1,13 +1,13 @@
 /**
- * The soak's own account of a server: which jobs it accepted, how they ended, which statuses it answered, and
- * whether equal orders gave equal pictures.
+ * The soak's own record of a server: which jobs it accepted, how they ended, which statuses it returned, and
+ * whether equal orders yielded equal pictures.
  *
  * @module
  */
 
 import { z } from "zod";
 
-/** A job, as far as the account looks at it. */
+/** The schema of the parts of a job that the account uses. */
 export const jobSchema = z.object({
   id: z.string(),
   status: z.enum(["queued", "running", "completed", "failed", "cancelled"]),
@@ -15,20 +15,20 @@ export const jobSchema = z.object({
   images: z.array(z.object({ url: z.string() })),
 });
 
-/** A job, as far as the account looks at it. */
+/** The parts of a job that the account uses. */
 export type SeenJob = z.infer<typeof jobSchema>;
 
-/** When something happened: before the disk was full, meanwhile, or afterwards. */
+/** When something happened: before the disk was full, while it was full, or afterwards. */
 export type Phase = "before" | "full" | "after";
 
 /** An accepted job that is not known to have ended. */
 export interface OpenJob {
   readonly id: string;
-  /** The name of the order: equal orders have equal pictures. */
+  /** The name of the order; equal orders have equal pictures. */
   readonly order: string;
-  /** Whether the order set a deadline that it may miss. */
+  /** Whether the order has a deadline that the job can miss. */
   readonly mayBeLate: boolean;
-  /** Whether a client asked to cancel it. */
+  /** Whether a client requested its cancellation. */
   isCancelled: boolean;
   /** Whether a client follows its events. */
   isFollowed: boolean;
@@ -36,36 +36,36 @@ export interface OpenJob {
 
 /** The account of one soak. */
 export class Account {
-  /** Jobs that were accepted and are not known to have ended. */
+  /** Accepted jobs that are not known to have ended. */
   readonly open: Map<string, OpenJob> = new Map();
-  /** How many requests of each kind were answered with each status. */
+  /** The number of answers by kind of request and status. */
   readonly statuses: Map<string, number> = new Map();
-  /** Jobs by how they ended. */
+  /** The number of ended jobs by final status. */
   readonly ended: Record<"completed" | "failed" | "cancelled", number> = {
     completed: 0,
     failed: 0,
     cancelled: 0,
   };
-  /** Pictures that were compared with an equal order's of the time before the disk was full, by phase. */
+  /** The number of pictures compared with those of equal orders before the disk was full, by phase. */
   readonly compared: Record<Phase, number> = { before: 0, full: 0, after: 0 };
-  /** Jobs that were accepted. */
+  /** The number of accepted jobs. */
   accepted = 0;
-  /** Pictures that were fetched. */
+  /** The number of fetched pictures. */
   pictures = 0;
-  /** Clients that left before their answer. */
+  /** The number of clients that disconnected before their answer. */
   left = 0;
-  /** The first faults, a sentence each. */
+  /** The first faults, one sentence each. */
   readonly faults: string[] = [];
-  /** All faults. */
+  /** The number of all faults. */
   faultCount = 0;
   #hashes = new Map<string, string>();
 
-  /** Orders that have a picture to compare with. */
+  /** The orders that have a picture to compare with. */
   get known(): readonly string[] {
     return [...this.#hashes.keys()];
   }
 
-  /** Counts a fault. */
+  /** Records a fault. */
   fault(message: string): void {
     this.faultCount += 1;
     if (this.faults.length < 50) this.faults.push(`${new Date().toISOString()} ${message}`);
@@ -77,7 +77,7 @@ export class Account {
     this.statuses.set(key, (this.statuses.get(key) ?? 0) + 1);
   }
 
-  /** Enters a job that was accepted. */
+  /** Records an accepted job. */
   accept(id: string, order: string, mayBeLate: boolean): OpenJob {
     this.accepted += 1;
     const job = { id, order, mayBeLate, isCancelled: false, isFollowed: false };
@@ -86,9 +86,9 @@ export class Account {
   }
 
   /**
-   * Enters how a job stands. A job that was entered as ended before is not counted again.
+   * Records the status of a job. A job that is already recorded as ended is not counted again.
    *
-   * @returns Whether it has a picture that is to be compared now.
+   * @returns Whether its picture must be compared now.
    */
   stands(job: OpenJob, { status, error }: Pick<SeenJob, "status" | "error">): boolean {
     if (status === "queued" || status === "running" || !this.open.delete(job.id)) return false;
@@ -100,7 +100,7 @@ export class Account {
     return status === "completed";
   }
 
-  /** Compares a picture with the one that the same order had before the disk was full, or remembers it. */
+  /** Compares a picture with that of the same order before the disk was full, or remembers it. */
   async picture(order: string, bytes: Uint8Array<ArrayBuffer>, phase: Phase): Promise<void> {
     this.pictures += 1;
     const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();

@@ -1,6 +1,6 @@
 /**
- * The clients of the soak: each order, stream, picture or artifact that one of them asks for, with the
- * cancels and disconnects, drawn from a seed.
+ * The clients of the soak: the orders, streams, pictures and artifacts that they request, with cancellations
+ * and disconnects, drawn from a seed.
  *
  * @module
  */
@@ -12,13 +12,13 @@ import { sampleArtifact } from "../tests/artifacts/store/samples.ts";
 import { sseEvents } from "../tests/server/serving.ts";
 import { type Account, jobSchema, type OpenJob, type Phase } from "./soak_account.ts";
 
-/** Clients that take turns. */
+/** Number of clients, which take turns. */
 const CLIENTS = 8;
 
-/** Requests that are under way at once, at most. */
+/** Maximum number of requests in flight. */
 const MOST_AT_ONCE = 100;
 
-/** Numbers of a sample artifact: 80 kB. */
+/** Number of values in a sample artifact: 80 kB. */
 const ARTIFACT_SIZE = 20_000;
 
 const SIZES = [64, 96, 128];
@@ -28,21 +28,21 @@ const imagesSchema = z.object({ data: z.array(z.object({ b64_json: z.string() })
 const completedSchema = z.object({ b64_json: z.string() });
 const errorSchema = z.object({ error: z.object({ code: z.string() }) });
 
-/** What clients have from the soak. */
+/** The parts of the soak that clients need. */
 export interface Surroundings {
   readonly url: string;
   readonly account: Account;
-  /** The source of all chance. */
+  /** The source of all random numbers. */
   readonly twister: MersenneTwister;
-  /** The present phase. */
+  /** Returns the current phase. */
   readonly phase: () => Phase;
-  /** Whether 507 and 503 are right at present. */
+  /** Returns whether 507 and 503 are currently valid answers. */
   readonly mayBeFull: () => boolean;
 }
 
 /** The clients of the soak. */
 export class Clients {
-  /** Requests that were not begun as too many were under way. */
+  /** The number of requests that were skipped because too many were in flight. */
   heldBack = 0;
   #around: Surroundings;
   #underWay = new Set<Promise<void>>();
@@ -53,7 +53,7 @@ export class Clients {
     this.#around = around;
   }
 
-  /** Lets the next client ask for something. */
+  /** Lets the next client make a request. */
   next(): void {
     if (this.#underWay.size >= MOST_AT_ONCE) {
       this.heldBack += 1;
@@ -65,12 +65,12 @@ export class Clients {
     this.#underWay.add(work);
   }
 
-  /** Waits until all have their answers. */
+  /** Waits until all clients have their answers. */
   async rest(): Promise<void> {
     await Promise.all(this.#underWay);
   }
 
-  /** Looks at the jobs that nobody follows. */
+  /** Checks the jobs that no client follows. */
   async look(): Promise<void> {
     for (const job of this.#around.account.open.values()) if (!job.isFollowed) await this.#look(job);
   }
@@ -83,7 +83,7 @@ export class Clients {
     else await this.#wrong();
   }
 
-  /** Orders a job and follows it, or cancels it, or leaves. */
+  /** Orders a job, then follows it, cancels it, or disconnects. */
   async #job(): Promise<void> {
     const { account } = this.#around;
     const { name, seed, side, steps } = this.#order("job");
@@ -102,7 +102,7 @@ export class Clients {
       await (await this.#ask(`/v1/jobs/${job.id}/cancel`, { body: "{}" }, [409])).body?.cancel();
     } else if (fate < 0.75) {
       job.isFollowed = true;
-      // Every fifth follower leaves its stream, and the job goes on without it.
+      // Every fifth follower leaves its stream, and the job continues without it.
       const patience = fate < 0.27 ? pause : undefined;
       await this.#left(patience, async (signal) => {
         const stream = await this.#ask(`/v1/jobs/${job.id}/events`, { signal });
@@ -113,7 +113,7 @@ export class Clients {
     }
   }
 
-  /** Asks for a picture as OpenAI's clients do; some leave before they have it. */
+  /** Requests a picture like OpenAI's clients; some disconnect before they have it. */
   async #image(stream: boolean): Promise<void> {
     const { account, phase } = this.#around;
     const { name, seed, side, steps } = this.#order(stream ? "stream" : "image");
@@ -140,14 +140,14 @@ export class Clients {
     });
   }
 
-  /** Puts an artifact and gets it again. */
+  /** Uploads an artifact and downloads it again. */
   async #artifact(): Promise<void> {
     const bytes = encodeArtifact(sampleArtifact(this.#draw(), ARTIFACT_SIZE));
     const path = `/v1/artifacts/${await artifactId(bytes)}`;
     const put = await this.#ask(path, { method: "PUT", body: bytes }, [507]);
     if (put.status === 507) {
       const { code } = errorSchema.parse(await put.json()).error;
-      // The store may be full of files that were used a moment ago.
+      // The store can be full of files that were used a moment ago.
       if (code !== "store_full" && !this.#around.mayBeFull()) this.#around.account.fault(`${path}: ${code}`);
       return;
     }
@@ -159,7 +159,7 @@ export class Clients {
     }
   }
 
-  /** Asks for what the server must refuse. */
+  /** Sends a request that the server must refuse. */
   async #wrong(): Promise<void> {
     const chance = this.#draw();
     const reply = chance < 0.4
@@ -171,7 +171,7 @@ export class Clients {
     if (reply.ok) this.#around.account.fault(`${reply.url} answered ${reply.status} to a wrong request`);
   }
 
-  /** Looks at a job, and compares its picture if it has ended. */
+  /** Checks a job, and compares its picture if it has ended. */
   async #look(job: OpenJob): Promise<void> {
     const { account, phase } = this.#around;
     const reply = await this.#ask(`/v1/jobs/${job.id}`);
@@ -200,7 +200,7 @@ export class Clients {
     return reply;
   }
 
-  /** Does something until it ends, or until the client loses its patience and leaves. */
+  /** Runs work until it ends, or until the client loses its patience and disconnects. */
   async #left(patience: number | undefined, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
     const signal = patience === undefined ? new AbortController().signal : AbortSignal.timeout(patience);
     try {
@@ -211,7 +211,7 @@ export class Clients {
     }
   }
 
-  /** Draws an order: a new one, or one whose picture is known, so that the two can be compared. */
+  /** Draws an order: a new one, or a known one whose pictures can be compared. */
   #order(kind: string): { name: string; seed: number; side: number; steps: number } {
     const known = this.#around.account.known.filter((name) => name.startsWith(kind));
     const share = this.#around.phase() === "before" ? 0.25 : 0.9;

@@ -1,5 +1,5 @@
 /**
- * Watches the server of the soak: whether it answers, and what memory and processor time it takes.
+ * Watches the server of the soak: its answers, its memory and its processor time.
  *
  * @module
  */
@@ -7,13 +7,13 @@
 import type { ServerProcess } from "../tests/server/server_process.ts";
 import type { Phase } from "./soak_account.ts";
 
-/** Seconds that `/healthz` may take before the server counts as dead. */
+/** Seconds that `/healthz` can take before the server counts as dead. */
 const DEAD_S = 30;
 
-/** Moments between two looks at memory, one moment a second. */
+/** Number of moments between two readings of memory, at one moment per second. */
 const MEMORY_EVERY = 5;
 
-/** Clock ticks in a second of `/proc`, which Linux keeps at 100. */
+/** Clock ticks per second in `/proc`, which Linux fixes at 100. */
 const TICKS = 100;
 
 /** Resident bytes of the server's process, and of the processes that run its stages. */
@@ -29,16 +29,16 @@ interface Process {
   readonly ticks: number;
 }
 
-/** What was resident at some moment. */
+/** Resident memory at a moment. */
 interface Moment extends Resident {
   readonly phase: Phase;
 }
 
 /** Watches a server. */
 export class Watch {
-  /** The longest answer of `/healthz`, in milliseconds. */
+  /** The longest response time of `/healthz`, in milliseconds. */
   longestHealth = 0;
-  /** The longest delay of the event loop, and the most processor time of one, in seconds. */
+  /** The longest delay of the event loop, and the largest processor time during one, in seconds. */
   longestLag = 0;
   longestBusy = 0;
   #server: ServerProcess;
@@ -46,7 +46,7 @@ export class Watch {
   #underWay = new Set<Promise<void>>();
   #ticks = 0;
   #moments: Moment[] = [];
-  /** Clock ticks of each process, those that have ended included. */
+  /** Clock ticks of each process, including those that have ended. */
   #ticksOf = new Map<number, number>();
   #metrics = "";
 
@@ -59,7 +59,7 @@ export class Watch {
     this.#fault = fault;
   }
 
-  /** Looks at the server, once a second. */
+  /** Checks the server; called once a second. */
   tick(phase: Phase): void {
     this.#begin(this.#health());
     if (this.#ticks++ % MEMORY_EVERY === 0) this.#begin(this.#look(phase));
@@ -75,15 +75,15 @@ export class Watch {
     return this.#ticksOf.values().reduce((sum, ticks) => sum + ticks, 0) / TICKS;
   }
 
-  /** The sum of a counter over all its labels. */
+  /** Returns the sum of a counter over all its labels. */
   total(name: string): number {
     return this.#metrics.matchAll(new RegExp(`^${name}(?:\\{.*\\})? (\\S+)`, "gm"))
       .reduce((sum, [, value]) => sum + Number(value), 0);
   }
 
   /**
-   * Resident memory at the start, before the disk was full and at the end: means over a quarter as many
-   * moments as there were before the disk was full.
+   * Returns resident memory at the start, before the disk was full and at the end: means over a quarter of
+   * the number of moments before the disk was full.
    */
   memory(): { start: Resident; third: Resident; end: Resident; growth: number } {
     const before = this.#moments.filter(({ phase }) => phase === "before");
@@ -111,7 +111,7 @@ export class Watch {
   async #look(phase: Phase): Promise<void> {
     this.#metrics = await (await fetch(`${this.#server.url}/metrics`)).text();
     const lag = this.total("pixstage_event_loop_lag_max_seconds");
-    // The first look counts the start of the server.
+    // The first reading includes the start of the server.
     if (this.#moments.length > 0) this.longestLag = Math.max(this.longestLag, lag);
     this.longestBusy = Math.max(this.longestBusy, this.total("pixstage_event_loop_busy_max_seconds"));
     const hosts = await this.#hosts();
@@ -123,10 +123,10 @@ export class Watch {
     for (const { pid, ticks } of [await stat(this.#server.pid), ...hosts]) this.#ticksOf.set(pid, ticks);
   }
 
-  /** The processes that run the server's stages. */
+  /** Returns the processes that run the server's stages. */
   async #hosts(): Promise<Process[]> {
     const { pid } = this.#server;
-    // Linux lists children by the thread that began them.
+    // Linux lists children by the thread that started them.
     const threads = await Array.fromAsync(Deno.readDir(`/proc/${pid}/task`), ({ name }) => name);
     const lists = await Promise.all(
       threads.map((thread) => Deno.readTextFile(`/proc/${pid}/task/${thread}/children`).catch(() => "")),
@@ -137,10 +137,10 @@ export class Watch {
   }
 }
 
-/** Reads what the system knows of a process. */
+/** Reads the system's statistics of a process. */
 async function stat(pid: number): Promise<Process> {
   const text = await Deno.readTextFile(`/proc/${pid}/stat`);
-  // The fields after the name, which may hold spaces; `man 5 proc` counts them from 3.
+  // The fields after the name, which can contain spaces; `man 5 proc` counts them from 3.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ").map(Number);
   const field = (number: number): number => fields[number - 3]!;
   const status = await Deno.readTextFile(`/proc/${pid}/status`);

@@ -1,11 +1,11 @@
 /**
- * Times one denoising step of PixArt-XL at 512 px with guidance on the CPU: 28 blocks, 1024 tokens of picture, both
- * halves: a prompt of 20 tokens and an empty negative one, which diffusers pads to 120 tokens each. Steps in the precisions
- * that are named, and with `--python` in PyTorch and diffusers, alternate over the same weights: random ones, written to a
- * temporary file of 2.4 GB. With fewer `--layers` all that a step does beside its blocks counts for more.
+ * Times a guided denoising step of PixArt-XL at 512 px on the CPU: 28 blocks, 1024 image tokens, a prompt of
+ * 20 tokens and an empty negative one, which diffusers pads to 120 tokens each. Steps alternate between the
+ * named precisions and, with `--python`, PyTorch with diffusers, all over the same random weights in a
+ * temporary file of 2.4 GB. With fewer `--layers`, the work outside of the blocks has a larger share.
  *
- *     deno task bench:step [--python VENV/bin/python] [--torch-dtype bfloat16] [--precision float32,int8] [--steps 5]
- *         [--layers 28] [--threads 2] [--tokens 1,20] [--size 512]
+ *     deno task bench:step [--python VENV/bin/python] [--torch-dtype bfloat16] [--precision float32,int8]
+ *         [--steps 5] [--layers 28] [--threads 2] [--tokens 1,20] [--size 512]
  *
  * @module
  */
@@ -24,7 +24,7 @@ import { PixArtTransformerConfig } from "../models/pixart/transformer_config.ts"
 import { OnnxRuntimeNode } from "../runtime/onnxruntime_node.ts";
 import { difference, median, wave, writeTransformer } from "./random_transformer.ts";
 
-/** What diffusers pads texts to. */
+/** The number of tokens to which diffusers pads texts. */
 const PADDED_TOKENS = 120;
 const TIMESTEP = 500;
 const GUIDANCE = 4.5;
@@ -42,10 +42,10 @@ const { values: options } = parseArgs({
   },
 });
 const threads = Number(options.threads);
-/** Latents along a side. */
+/** The side of the latents. */
 const SIDE = Number(options.size) / 8;
 const precisions = options.precision.split(",").map((name) => precisionSchema.parse(name));
-/** Real tokens of the negative prompt and of the prompt. */
+/** Number of real tokens in the negative prompt and in the prompt. */
 const tokens = options.tokens.split(",").map(Number);
 
 const folder = await Deno.makeTempDir({ prefix: "pixstage-bench-" });
@@ -55,7 +55,7 @@ try {
     sample_size: SIDE,
     num_layers: Number(options.layers),
     caption_channels: 4096,
-    // Those of size, which α has at 1024 px, take no time.
+    // The size conditions, which α has at 1024 px, take no time.
     use_additional_conditions: false,
   };
   await writeTransformer(folder, config, "float32");
@@ -104,7 +104,7 @@ try {
   await Deno.remove(folder, { recursive: true });
 }
 
-/** Opens pixstage's transformer; what it gives runs a step and tells the seconds. */
+/** Opens pixstage's transformer; the result runs a step and returns the seconds. */
 async function openPixstage(folder: string, precision: Precision): Promise<() => Promise<number>> {
   const component = await openComponent(await openDiskSource(folder), { component: "transformer" });
   const config = PixArtTransformerConfig.parse(component.config);
@@ -129,7 +129,7 @@ async function openPixstage(folder: string, precision: Precision): Promise<() =>
   };
 }
 
-/** Starts diffusers in a process of its own, which runs a step for each line that it reads. */
+/** Starts diffusers in a separate process, which runs a step for each line that it reads. */
 function startTorch(python: string, folder: string): { step(): Promise<number>; stop(): Promise<void> } {
   const script = new URL("./step_torch.py", import.meta.url).pathname;
   const args = [

@@ -1,4 +1,4 @@
-"""The PyTorch side of step.ts: one step of diffusers' transformer, both halves as one batch, for each line read."""
+"""The PyTorch side of step.ts: runs a step of diffusers' transformer, both branches as one batch, per line read."""
 
 import sys
 import time

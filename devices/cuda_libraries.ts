@@ -1,6 +1,6 @@
 /**
- * ONNX Runtime's CUDA libraries, which are too large for its npm package: where they belong, which they are, and which
- * libraries of NVIDIA they need.
+ * ONNX Runtime's CUDA libraries, which are too large for its npm package: their location, their builds, and
+ * the NVIDIA libraries that they need.
  *
  * @module
  */
@@ -21,7 +21,7 @@ import {
   readCudaRecord,
 } from "../runtime/cuda_environment.ts";
 
-/** The version of ONNX Runtime whose libraries fit. */
+/** The ONNX Runtime version that the libraries must have. */
 export const ONNXRUNTIME_VERSION = "1.30.0";
 
 const PROVIDER = "libonnxruntime_providers_cuda.so";
@@ -29,22 +29,22 @@ const SHARED = "libonnxruntime_providers_shared.so";
 
 /** A build of the libraries. */
 export interface CudaBuild {
-  /** Where it comes from. */
+  /** Its source. */
   readonly source: string;
-  /** The version of CUDA that it is for. */
+  /** The CUDA version that it is for. */
   readonly cuda: 12 | 13;
   /** SHA-256 of the provider. */
   readonly sha256: string;
 }
 
-/** The builds that have been tried. */
+/** The builds that have been tested. */
 export const KNOWN_BUILDS: readonly CudaBuild[] = [{
   source: `onnxruntime-gpu ${ONNXRUNTIME_VERSION} of PyPI`,
   cuda: 13,
   sha256: "35da2e7ed0dd0d1aec5cdb16ce11a51d06c0c48cf62d1b1c9332946a4fae14fc",
 }];
 
-/** Libraries of NVIDIA, in the order in which they need one another. The driver brings `libcuda.so.1`. */
+/** NVIDIA's libraries, each before those that need it. `libcuda.so.1` comes with the driver. */
 const NVIDIA: Readonly<Record<12 | 13, readonly string[]>> = {
   12: [
     "libcuda.so.1",
@@ -70,34 +70,37 @@ const NVIDIA: Readonly<Record<12 | 13, readonly string[]>> = {
 
 /** What was installed. */
 export interface InstalledCuda {
-  /** Where the libraries lie now. */
+  /** The folder of the libraries. */
   readonly folder: string;
-  /** The version of CUDA that they are for. */
+  /** The CUDA version that they are for. */
   readonly cuda: 12 | 13;
-  /** Libraries of NVIDIA that were found beside them. */
+  /** NVIDIA's libraries that were found next to them. */
   readonly found: readonly string[];
-  /** Libraries of NVIDIA that are nowhere. */
+  /** NVIDIA's libraries that were not found. */
   readonly missing: readonly string[];
 }
 
-/** How libraries are installed. */
+/** Options of {@linkcode installCuda}. */
 export interface InstallCudaOptions {
-  /** A wheel of `onnxruntime-gpu`, or a folder that holds the libraries anywhere, such as a virtual environment. */
+  /**
+   * A wheel of `onnxruntime-gpu`, or a folder that contains the libraries anywhere, such as a virtual
+   * environment.
+   */
   readonly from: string;
-  /** Whether builds that nobody has tried are taken. */
+  /** Whether to accept builds that have not been tested. */
   readonly unverified?: boolean | undefined;
-  /** Where ONNX Runtime looks for them; its own folder by default. */
+  /** The folder to install into. Default is ONNX Runtime's own folder. */
   readonly folder?: string | undefined;
-  /** The builds that are taken. */
+  /** The accepted builds. */
   readonly known?: readonly CudaBuild[] | undefined;
 }
 
 /**
- * Puts ONNX Runtime's CUDA libraries where it finds them, and notes where NVIDIA's libraries lie.
+ * Installs ONNX Runtime's CUDA libraries where it finds them, and records the location of NVIDIA's libraries.
  *
- * @param options Where they come from.
+ * @param options The source of the libraries.
  * @returns What was installed, and what is still missing.
- * @throws {InputError} if there are none, or they are of another version.
+ * @throws {InputError} if there are no such libraries, or their version is another one.
  */
 export async function installCuda(options: InstallCudaOptions): Promise<InstalledCuda> {
   const { from, unverified = false, folder = onnxRuntimeFolder(), known = KNOWN_BUILDS } = options;
@@ -141,10 +144,10 @@ export async function installCuda(options: InstallCudaOptions): Promise<Installe
 }
 
 /**
- * Removes what {@linkcode installCuda} put there.
+ * Removes what {@linkcode installCuda} installed.
  *
- * @param folder Where it was put.
- * @returns Whether anything was there.
+ * @param folder The folder of the installation.
+ * @returns Whether there was an installation.
  */
 export async function removeCuda(folder: string = onnxRuntimeFolder()): Promise<boolean> {
   const files = [PROVIDER, SHARED, CUDA_RECORD].map((name) => join(folder, name)).filter((path) =>
@@ -154,7 +157,7 @@ export async function removeCuda(folder: string = onnxRuntimeFolder()): Promise<
   return files.length > 0;
 }
 
-/** What would bring a device that is missing here; nothing where that is not known. */
+/** Returns advice on how to enable a missing device, or nothing if that is not known. */
 export function deviceAdvice(device: string): string[] {
   if (process.platform !== "linux") return [];
   if (device === "cuda") return cudaAdvice(onnxRuntimeFolder());
@@ -182,7 +185,7 @@ function installedVersion(folder: string): 12 | 13 {
   return readCudaRecord(folder)?.cuda ?? 13;
 }
 
-/** Copies the provider to a file, and gives the small library that loads it. */
+/** Copies the provider to a file, and returns the small library that loads it. */
 async function takeLibraries(from: string, partial: string): Promise<Uint8Array> {
   if (from.endsWith(".whl")) {
     const version = /^onnxruntime_gpu-([^-]+)-/.exec(basename(from))?.[1];
@@ -218,7 +221,7 @@ function missingProvider(from: string): InputError {
   );
 }
 
-/** The first file of a name in a folder and those below it. */
+/** Finds the first file of a name in a folder and its subfolders. */
 async function findFile(folder: string, name: string): Promise<string | undefined> {
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
     if (entry.name === name && !entry.isDirectory()) return join(entry.parentPath, name);
@@ -226,7 +229,7 @@ async function findFile(folder: string, name: string): Promise<string | undefine
   return undefined;
 }
 
-/** Those libraries that lie somewhere beside ONNX Runtime's, in their order. */
+/** Finds the libraries that are somewhere next to ONNX Runtime's, and keeps their order. */
 async function findLibraries(from: string, names: readonly string[]): Promise<string[]> {
   const folder = from.endsWith(".whl") ? dirname(from) : from;
   const found = await Promise.all(names.map((name) => findFile(folder, name)));
@@ -240,7 +243,7 @@ async function fileHash(path: string): Promise<string> {
   return hash.digest("hex");
 }
 
-/** The version of CUDA that a library asks the system for by name. */
+/** Reads the CUDA version that a library requests from the system by name. */
 async function cudaVersion(path: string): Promise<12 | 13> {
   const bytes = await readFile(path);
   const version = ([12, 13] as const).find((version) => bytes.includes(`libcudart.so.${version}\0`));

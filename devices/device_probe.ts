@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Tries a device on a layer of attention, and holds what it gives against another device.
+ * Tests a device with an attention layer, and compares its result with that of another device.
  *
  * @module
  */
@@ -17,29 +17,31 @@ import { compareTensors } from "../artifacts/compare_tensors.ts";
 export interface DeviceFacts {
   /** Its name. */
   readonly device: string;
-  /** Relative error of a layer of attention in float32 against the reference; absent where it cannot run. */
+  /**
+   * Relative error of an attention layer in float32 against the reference. Absent if the device cannot run.
+   */
   readonly float32?: number;
-  /** The same in float16; absent where the device has no such arithmetic. */
+  /** The same in float16. Absent if the device does not support it. */
   readonly float16?: number | undefined;
-  /** Why it cannot run. */
+  /** Why the device cannot run. */
   readonly reason?: string;
 }
 
-/** Relative errors above these are no rounding: the driver computes something else. */
+/** Relative errors above these are not rounding: the driver computes something else. */
 export const LARGEST_ERRORS = { float32: 1e-4, float16: 1e-2 } as const;
 
-/** Enough rows for the way that attention takes for pictures, not the one for short texts. */
+/** Enough rows to select the attention kernel for pictures instead of the one for short texts. */
 const ROWS = 64;
 const HEADS = 2;
-/** PixArt's own, which is no power of two. */
+/** PixArt's own head size, which is not a power of two. */
 const HEAD_SIZE = 72;
 
 /**
- * Tries a device. What it computes is small: the time goes into finding the device.
+ * Tests a device. The computation is small; most of the time is spent finding the device.
  *
  * @param runtime The device.
- * @param reference What it is held against: a CPU.
- * @returns What it can do, also where it can do nothing.
+ * @param reference The device to compare with: a CPU.
+ * @returns What the device can do, even if that is nothing.
  */
 export async function probeDevice(runtime: Runtime, reference: Runtime): Promise<DeviceFacts> {
   const { device } = runtime;
@@ -50,7 +52,7 @@ export async function probeDevice(runtime: Runtime, reference: Runtime): Promise
   };
   try {
     const float32 = await error("float32");
-    // Not every GPU has float16.
+    // Not every GPU supports float16.
     const float16 = await error("float16").catch(() => undefined);
     return { device, float32, float16 };
   } catch (cause) {
@@ -59,7 +61,7 @@ export async function probeDevice(runtime: Runtime, reference: Runtime): Promise
   }
 }
 
-/** A product, and attention to rows that are the same everywhere. */
+/** Computes a product, and attention to rows that are the same everywhere. */
 async function attend(runtime: Runtime, dtype: "float32" | "float16"): Promise<Float32Array> {
   await using session = await runtime.open(attentionGraph(dtype));
   const { y } = await session.run({ x: wave(ROWS, 1), w: wave(HEADS * HEAD_SIZE, 2) });
@@ -75,7 +77,7 @@ function attentionGraph(dtype: "float32" | "float16"): BuiltGraph {
   return g.build(`attention in ${dtype}`);
 }
 
-/** Values between -0.2 and 0.2, so that the scores are as mild as those of a model. */
+/** Returns values between -0.2 and 0.2, which keep the scores as moderate as those of a model. */
 function wave(rows: number, seed: number) {
   const length = rows * HEADS * HEAD_SIZE;
   const data = Float32Array.from({ length }, (_, index) => 0.2 * Math.sin(seed * index * index));

@@ -1,5 +1,5 @@
 /**
- * The devices of this machine.
+ * The devices on this machine.
  *
  * @module
  */
@@ -8,12 +8,12 @@ import { type DeviceFacts, LARGEST_ERRORS, probeDevice } from "./device_probe.ts
 import { type Device, DeviceError, DEVICES } from "../runtime/device.ts";
 import { OnnxRuntimeNode } from "../runtime/onnxruntime_node.ts";
 
-/** Tries one device of this machine. */
+/** Tests one device on this machine. */
 export async function localDevice(device: Device): Promise<DeviceFacts> {
   return await probeDevice(new OnnxRuntimeNode({ device }), new OnnxRuntimeNode({ threads: 1 }));
 }
 
-/** Tries all devices of this machine. */
+/** Tests all devices on this machine. */
 export async function localDevices(): Promise<DeviceFacts[]> {
   const facts: DeviceFacts[] = [];
   for (const device of DEVICES) facts.push(await localDevice(device));
@@ -21,11 +21,11 @@ export async function localDevices(): Promise<DeviceFacts[]> {
 }
 
 /**
- * Refuses a device that cannot run here, before anything is loaded. A CPU always can.
+ * Throws if a device cannot run here, before anything is loaded. A CPU always can.
  *
  * @param device The device.
- * @param needs Whether stages are to compute in float16.
- * @throws {DeviceError} if there is none, or nothing that drives it, or if it computes something else.
+ * @param needs Whether stages compute in float16.
+ * @throws {DeviceError} if there is no such device or driver, or if it computes wrong results.
  */
 export async function requireDevice(
   device: Device,

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * What zod says of a value, as one sentence that names the field, what it must be, and what it is.
+ * Turns zod's errors into one sentence that names the field, the requirement and the current value.
  *
  * @module
  */
@@ -10,24 +10,23 @@ import type { z } from "zod";
 
 const LONGEST_VALUE = 120;
 
-/** What is wrong with a value. */
+/** A problem with a value. */
 export interface ValueProblem {
-  /** Where the field at fault is: `["size", "width"]`; empty where the whole value is at fault. */
+  /** The path of the offending field: `["size", "width"]`; empty for the whole value. */
   readonly path: readonly (string | number)[];
-  /** The same as a text: `size.width`. */
+  /** The same path as text: `size.width`. */
   readonly field: string;
-  /** What follows the field's name in a sentence: `must be at least 1: current value is 0`. */
+  /** The sentence after the field's name: `must be at least 1: current value is 0`. */
   readonly problem: string;
-  /** Both as a clause: `size.width must be at least 1: current value is 0`. */
+  /** Field and problem as a clause: `size.width must be at least 1: current value is 0`. */
   readonly clause: string;
 }
 
 /**
- * Explains the first issue of an error of zod.
+ * Explains the first issue of a zod error.
  *
  * @param error The error.
- * @param root The value that zod parsed, if it is at hand: the explanation then states the value of the
- * field.
+ * @param root The value that zod parsed, if available. The explanation then includes the value of the field.
  */
 export function explainZodError(error: z.core.$ZodError, ...root: readonly [unknown?]): ValueProblem {
   const [issue] = error.issues;
@@ -35,7 +34,7 @@ export function explainZodError(error: z.core.$ZodError, ...root: readonly [unkn
   return explainIssue(issue, ...root);
 }
 
-/** {@linkcode explainZodError} for one issue. */
+/** Does the same as {@linkcode explainZodError} for one issue. */
 export function explainIssue(issue: z.core.$ZodIssue, ...root: readonly [unknown?]): ValueProblem {
   if (issue.code === "unrecognized_keys") {
     return explained([...issue.path, issue.keys[0]!], "is not a known field");
@@ -56,8 +55,8 @@ function explained(keys: readonly PropertyKey[], problem: string): ValueProblem 
 }
 
 /**
- * The issue that says most: that of a key where a record has a wrong one, and that of the branch that came
- * farthest where no branch of a union accepts the value.
+ * Returns the most informative issue: for a record with a wrong key, the issue of that key; for a value that
+ * no branch of a union accepts, the issue of the branch that got furthest.
  */
 function innerIssue(issue: z.core.$ZodIssue): z.core.$ZodIssue {
   if (issue.code === "invalid_key" || issue.code === "invalid_element") return issue.issues[0] ?? issue;
@@ -68,7 +67,7 @@ function innerIssue(issue: z.core.$ZodIssue): z.core.$ZodIssue {
   return rest.reduce((deepest, other) => other.path.length > deepest.path.length ? other : deepest, first);
 }
 
-/** What a value must be, after its field's name. */
+/** Returns the requirement on a value, to be appended to its field's name. */
 function requirement(issue: z.core.$ZodIssue): string {
   switch (issue.code) {
     case "invalid_value":
@@ -112,9 +111,7 @@ function plural(noun: string, count: number | bigint): string {
   return Number(count) === 1 ? noun : `${noun}s`;
 }
 
-/**
- * A message of a schema of ours, such as `It must be JSON` or `must be off`, so that it can follow a name.
- */
+/** Turns a message of one of our schemas, such as `It must be JSON` or `must be off`, into a predicate. */
 function asPredicate(message: string): string {
   const predicate = message.replace(/^It /, "");
   return /^(?:must|is|has|cannot|may) /.test(predicate) ? predicate : `is not valid (${predicate})`;

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Errors of the system, the language and the libraries, and which code of pixstage each amounts to.
+ * Maps errors of the system, the language and libraries to the codes of pixstage.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { ABORT_STATUS, type CodeOf, type ErrorCode, EXIT_STATUSES } from "./erro
 import { InputError, PixstageError } from "./pixstage_error.ts";
 import { explainZodError } from "./explain_zod_error.ts";
 
-/** What the system's error codes amount to. */
+/** The codes of pixstage for the system's error codes. */
 const SYSTEM_CODES: Readonly<Record<string, CodeOf<"environment">>> = {
   ENOENT: "file_not_found",
   ENOTDIR: "file_not_found",
@@ -39,35 +39,38 @@ const SYSTEM_CODES: Readonly<Record<string, CodeOf<"environment">>> = {
   ETIMEDOUT: "unreachable",
 };
 
-/** How ONNX Runtime, its devices and the language say that memory ran out; none of them has a code for it. */
+/**
+ * The wordings of ONNX Runtime, its devices and the language for exhausted memory; none of them has a code
+ * for it.
+ */
 const OUT_OF_MEMORY = /bad_alloc|allocate memory|allocation failed|out of memory|OOM|BFCArena|ENOMEM/i;
 
-/** The code of an error of the system, such as `ENOSPC`; empty where it has none. */
+/** Returns the code of a system error, such as `ENOSPC`; empty if it has none. */
 export function systemCode(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : "";
 }
 
-/** What an error code of the system, such as `ENOSPC`, amounts to. */
+/** Returns the code of pixstage for a system error code such as `ENOSPC`. */
 export function codeOfSystemError(code: string): CodeOf<"environment"> {
   return Object.hasOwn(SYSTEM_CODES, code) ? SYSTEM_CODES[code]! : "file_system";
 }
 
-/** Whether an error says that memory ran out. */
+/** Returns whether an error reports exhausted memory. */
 export function isOutOfMemory(error: unknown): boolean {
   if (error instanceof PixstageError) return error.code === "out_of_memory";
   return error instanceof Error && OUT_OF_MEMORY.test(error.message);
 }
 
-/** Whether an error says that the caller stopped the work. */
+/** Returns whether an error reports that the caller stopped the work. */
 export function isAbortError(error: unknown): error is DOMException {
   return error instanceof DOMException && error.name === "AbortError";
 }
 
 /**
- * Gives any error a code. Its name, message and stack stay, except that what zod says becomes one sentence.
+ * Gives any error a code. Its name, message and stack stay, except that zod's issues become one sentence.
  *
- * @param error Whatever was thrown.
- * @returns The error itself where it is one of pixstage.
+ * @param error Any thrown value.
+ * @returns The error itself if it is already one of pixstage.
  */
 export function toPixstageError(error: unknown): PixstageError {
   if (error instanceof PixstageError) return error;
@@ -86,8 +89,8 @@ export function toPixstageError(error: unknown): PixstageError {
 }
 
 /**
- * The exit status of the command line after an error: 2 for the caller's faults, 130 for an `AbortError`,
- * otherwise 1.
+ * Returns the exit status of the command line after an error: 2 for the caller's faults, 130 for an
+ * `AbortError`, otherwise 1.
  */
 export function exitStatus(error: unknown): number {
   return isAbortError(error) ? ABORT_STATUS : EXIT_STATUSES[toPixstageError(error).fault];

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * The code of a server's answer.
+ * Maps the status of a server's answer to an error code.
  *
  * @module
  */
@@ -9,8 +9,8 @@
 import type { ErrorCode } from "./error_codes.ts";
 
 /**
- * The code that a status stands for where the answer carries none of its own: `unreachable` for 0, which
- * stands for no answer.
+ * Returns the code for an answer without a code of its own. A status of 0 means that there was no answer and
+ * maps to `unreachable`.
  */
 export function codeOfStatus(status: number): ErrorCode {
   switch (status) {

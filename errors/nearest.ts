@@ -1,17 +1,17 @@
 // This module is browser compatible.
 
 /**
- * The nearest of several names, for error messages that suggest one.
+ * Finds the nearest of several names, for suggestions in error messages.
  *
  * @module
  */
 
 import { closest } from "fastest-levenshtein";
 
-/** Characters of a name that are compared: the time of a comparison grows with their number. */
+/** Maximum number of compared characters, because the time of a comparison grows with it. */
 const COMPARED = 100;
 
-/** The name among `names` that takes the fewest edits from `name`, case aside. */
+/** Returns the name in `names` with the smallest edit distance to `name`, ignoring case. */
 export function nearest(name: string, names: readonly string[]): string {
   const match = closest(compared(name), names.map(compared));
   return names.find((candidate) => compared(candidate) === match) ?? match;

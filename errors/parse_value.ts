@@ -5,14 +5,14 @@ import { explainZodError, type ValueProblem } from "./explain_zod_error.ts";
 import { InputError, type PixstageError } from "./pixstage_error.ts";
 
 /**
- * Parses a value that came from outside.
+ * Parses a value from outside.
  *
- * @param schema What it must be.
+ * @param schema The schema of the value.
  * @param value The value.
- * @param refuse Makes the error from what is wrong; the options hold the error of zod. Default is an
+ * @param refuse Creates the error from the problem; its options contain the zod error. The default is an
  * {@linkcode InputError} with the code `invalid_value`, whose `details.field` names the field.
- * @returns The value, parsed.
- * @throws what `refuse` makes.
+ * @returns The parsed value.
+ * @throws the error that `refuse` creates.
  *
  * @example Usage
  * ```ts

@@ -1,14 +1,15 @@
 // This module is browser compatible.
 
 /**
- * The base of all errors of pixstage, and the classes for errors that no folder has a class of its own for.
+ * The base class of all errors of pixstage, and the classes for errors that have no class in their own
+ * folder.
  *
  * @module
  */
 
 import { type CodeOf, ERROR_CODES, type ErrorCode, type Fault } from "./error_codes.ts";
 
-/** A value that JSON can hold. */
+/** A value that JSON can represent. */
 export type DetailValue =
   | null
   | boolean
@@ -18,20 +19,19 @@ export type DetailValue =
   | { readonly [key: string]: DetailValue };
 
 /**
- * Facts about an error that a program can read. `field` names the option, the parameter or the field at
- * fault.
+ * Machine-readable facts about an error. `field` names the offending option, parameter or field.
  */
 export type ErrorDetails = { readonly [key: string]: DetailValue };
 
-/** What an error carries besides its code and its message. */
+/** The parts of an error besides its code and its message. */
 export interface PixstageErrorOptions extends ErrorOptions {
-  /** Facts that a program can read. */
+  /** Machine-readable facts. */
   readonly details?: ErrorDetails | undefined;
 }
 
 /**
- * An error that pixstage throws on purpose. Programs tell errors apart by `code`, and decide by `fault` what
- * to do; the message is for people.
+ * An error that pixstage throws on purpose. Programs distinguish errors by `code` and choose their reaction
+ * by `fault`; the message is for people.
  *
  * @example Usage
  * ```ts
@@ -45,13 +45,13 @@ export class PixstageError<Code extends ErrorCode = ErrorCode> extends Error {
   override name = "PixstageError";
   /** What happened: a code of `ERROR_CODES`. */
   readonly code: Code;
-  /** Facts that a program can read. */
+  /** Machine-readable facts. */
   readonly details: ErrorDetails | undefined;
 
   /**
    * @param code What happened.
    * @param message What happened, where, and what to do.
-   * @param options Details, and the error behind this one.
+   * @param options Details, and the error that caused this one.
    */
   constructor(code: Code, message: string, { details, ...options }: PixstageErrorOptions = {}) {
     super(message, options);
@@ -59,12 +59,12 @@ export class PixstageError<Code extends ErrorCode = ErrorCode> extends Error {
     this.details = details;
   }
 
-  /** Who can put it right. */
+  /** The party that can fix the error. */
   get fault(): Fault {
     return ERROR_CODES[this.code].fault;
   }
 
-  /** The option, the parameter or the field at fault, if the details name one. */
+  /** The offending option, parameter or field, if the details name one. */
   get field(): string | undefined {
     const field = this.details?.["field"];
     return typeof field === "string" && field !== "" ? field : undefined;
@@ -72,7 +72,7 @@ export class PixstageError<Code extends ErrorCode = ErrorCode> extends Error {
 }
 
 /**
- * The caller passed something that cannot be used.
+ * Thrown if the caller passed something that cannot be used.
  *
  * @example Usage
  * ```ts
@@ -88,26 +88,26 @@ export class InputError extends PixstageError<CodeOf<"caller">> {
   override name = "InputError";
 }
 
-/** A file, or its bytes, do not hold what their format requires. */
+/** Thrown if a file or its bytes do not follow their format. */
 export class FormatError extends PixstageError<"invalid_file"> {
   override name = "FormatError";
 
   /**
-   * @param message Which file, what is wrong in it, and what stands there.
-   * @param options Details, and the error behind this one.
+   * @param message The file, the problem, and the value found.
+   * @param options Details, and the error that caused this one.
    */
   constructor(message: string, options?: PixstageErrorOptions) {
     super("invalid_file", message, options);
   }
 }
 
-/** Something that cannot happen has happened. */
+/** Thrown if something impossible happened. */
 export class InternalError extends PixstageError<CodeOf<"bug">> {
   override name = "InternalError";
 
   /**
    * @param message What happened, and where.
-   * @param options Details, and the error behind this one.
+   * @param options Details, and the error that caused this one.
    */
   constructor(message: string, options?: PixstageErrorOptions) {
     super("internal", message, options);

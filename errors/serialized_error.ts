@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Errors as JSON, for the way between threads, processes and machines: an error has the same code wherever a
- * stage ran.
+ * Errors as JSON, for transport between threads, processes and machines: an error has the same code wherever
+ * a stage ran.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { type ErrorCode, type Fault, isErrorCode } from "./error_codes.ts";
 import { isAbortError, toPixstageError } from "./foreign_error.ts";
 import { PixstageError } from "./pixstage_error.ts";
 
-/** An error sends at most so many errors behind it along. */
+/** Maximum number of causes that an error carries along. */
 const LONGEST_CHAIN = 5;
 
 /** The schema of a fault. */
@@ -22,17 +22,17 @@ const detailsSchema = z.record(z.string(), z.json());
 
 /** An error as JSON. */
 export interface SerializedError {
-  /** The name of its class. */
+  /** The name of the error's class. */
   readonly name: string;
-  /** A code of `ERROR_CODES`, or one that a newer version has. */
+  /** A code of `ERROR_CODES`, or one from a newer version. */
   readonly code: string;
-  /** Who can put it right. */
+  /** The party that can fix the error. */
   readonly fault: Fault;
   readonly message: string;
   readonly details?: z.output<typeof detailsSchema> | undefined;
-  /** Where it was thrown; of bugs alone. */
+  /** The stack trace; only for bugs. */
   readonly stack?: string | undefined;
-  /** The error behind it. */
+  /** The error that caused this one. */
   readonly cause?: SerializedError | undefined;
 }
 
@@ -49,17 +49,17 @@ export const serializedErrorSchema: z.ZodType<SerializedError> = z.object({
   },
 });
 
-/** The code of an `AbortError` on its way; it has none otherwise. */
+/** The code of a serialized `AbortError`, which has none otherwise. */
 const ABORTED = "aborted";
 
-/** What becomes of a code that this version does not know. */
+/** The replacements for codes that this version does not know. */
 const UNKNOWN_CODES: Readonly<Record<Fault, ErrorCode>> = {
   caller: "invalid_value",
   environment: "request_failed",
   bug: "internal",
 };
 
-/** Writes any error as JSON. */
+/** Converts any error to JSON. */
 export function serializeError(error: unknown): SerializedError {
   return serialize(error, LONGEST_CHAIN);
 }
@@ -81,11 +81,10 @@ function serialize(error: unknown, depth: number): SerializedError {
 }
 
 /**
- * Reads an error from JSON.
+ * Restores an error from JSON.
  *
- * @param serialized What {@linkcode serializeError} made, here or elsewhere.
- * @returns A {@linkcode PixstageError} with the code, the name, the message and the details of the original,
- * or an
+ * @param serialized The result of {@linkcode serializeError}, here or elsewhere.
+ * @returns A {@linkcode PixstageError} with the code, name, message and details of the original, or an
  * `AbortError`.
  */
 export function deserializeError(serialized: SerializedError): PixstageError | DOMException {

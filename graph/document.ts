@@ -16,9 +16,12 @@ const nodeId = z.string().regex(
 
 /** Source of an input: another node's output, a file, or an artifact in the store. */
 export const inputSchema = z.union([
-  z.string().regex(/^[A-Za-z][\w-]*\.\w+$/, 'An input is "node.port", {"file": path} or {"artifact": id}'),
+  z.string().regex(
+    /^[A-Za-z][\w-]*\.\w+$/,
+    'An input must be "node.port", {"file": path} or {"artifact": id}',
+  ),
   z.strictObject({ file: z.string().min(1) }),
-  z.strictObject({ artifact: z.string().regex(/^[0-9a-f]{64}$/, "An artifact id is 64 hex digits") }),
+  z.strictObject({ artifact: z.string().regex(/^[0-9a-f]{64}$/, "An artifact id must be 64 hex digits") }),
 ]);
 
 /** One node. */

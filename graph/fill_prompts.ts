@@ -19,7 +19,7 @@ export function fillPrompts({ wildcards, ...request }: PictureRequestInput): Pic
   if (!wildcards) return request;
   const { prompts = [], imagesPerPrompt = 1, seeds = [0], negativePrompt } = request;
   if (prompts.length === 0) {
-    throw new InputError("invalid_value", "Cannot fill wildcards as there is no prompt", {
+    throw new InputError("invalid_value", "Cannot fill in wildcards without a prompt", {
       details: { field: "wildcards" },
     });
   }

@@ -57,7 +57,7 @@ export class GivenArtifacts {
         const { kind } = known.outline;
         if (kind !== expected) {
           throw new ArtifactError(
-            `Input "${port}" of "${node.id}" expects ${expected}, but ${name} holds ${kind}`,
+            `Input "${port}" of "${node.id}" expects ${expected}, but ${name} contains ${kind}`,
           );
         }
       }
@@ -106,7 +106,7 @@ async function givenFile(
   store: RunStore,
   readFile: RunOptions["readFile"],
 ): Promise<GivenArtifact> {
-  if (!readFile) throw new ArtifactError(`Cannot read ${path}: nothing here reads files`);
+  if (!readFile) throw new ArtifactError(`Cannot read ${path}: this runner does not read files`);
   const { artifact, provenance }: ReadFile = await readFile(path);
   checkContent(artifact, path);
   // If the store is read-only, the run warns about it at its first write.

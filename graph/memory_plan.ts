@@ -173,7 +173,7 @@ export function requireFit({ fits, limitBytes, gpuLimitBytes, problems }: Memory
     ...(limitBytes === undefined ? [] : [prettyBytes(limitBytes)]),
     ...(gpuLimitBytes === undefined ? [] : [`${prettyBytes(gpuLimitBytes)} of GPU memory`]),
   ];
-  throw new MemoryBudgetError(`Cannot stay within ${limits.join(" and ")} as ${problems.join("; ")}`);
+  throw new MemoryBudgetError(`Cannot stay within ${limits.join(" and ")} because ${problems.join("; ")}`);
 }
 
 interface StageGroup {

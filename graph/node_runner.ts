@@ -94,7 +94,10 @@ export class NodeRunner {
     await this.#make(node);
     const made = await read();
     if (made) return made;
-    throw new PixstageError("lost", `Cannot read "${source}" as the store lost it as soon as it was made`);
+    throw new PixstageError(
+      "lost",
+      `Cannot read "${source}": the store lost it immediately after it was made`,
+    );
   }
 
   /** Returns the id and kind of an output. */
@@ -279,7 +282,7 @@ export class NodeRunner {
       return await work();
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      if (!this.#isStoreReported) this.#warn(`The store does not keep what is made: ${reason}`);
+      if (!this.#isStoreReported) this.#warn(`The store does not keep this run's artifacts: ${reason}`);
       this.#isStoreReported = true;
       return undefined;
     }

@@ -35,7 +35,7 @@ export function onePicture(provenance: Provenance, image: number): Provenance {
   if (given) {
     throw new InputError(
       "invalid_value",
-      "Cannot take one of several pictures as they begin from a file: go on from all of them",
+      "Cannot single out one of several pictures that start from a file: continue from all of them",
     );
   }
   const nodes = Object.values(graph.nodes);
@@ -46,7 +46,7 @@ export function onePicture(provenance: Provenance, image: number): Provenance {
       const all = imageSeeds(batch(node).seeds, texts * perPrompt);
       const seed = all[image];
       if (seed === undefined) {
-        const message = `Cannot take picture ${image} as there are ${all.length}, numbered from 0`;
+        const message = `There is no picture ${image}: there are ${all.length}, numbered from 0`;
         throw new InputError("out_of_range", message, { details: { field: "image" } });
       }
       return { ...node, parameters: { ...node.parameters, seeds: [String(seed)], imagesPerPrompt: 1 } };
@@ -75,5 +75,5 @@ function prompts({ parameters }: GraphNode): readonly string[] {
 }
 
 function refuse({ clause }: { readonly clause: string }): InputError {
-  return new InputError("invalid_value", `Cannot read how the pictures were made: ${clause}`);
+  return new InputError("invalid_value", `Cannot read the lineage of the pictures: ${clause}`);
 }

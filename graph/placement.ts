@@ -43,7 +43,7 @@ export function placeNodes(
   const refuse = (what: string, name: string, details?: { readonly field: string }): never => {
     throw new InputError(
       "invalid_value",
-      `Cannot run "${what}" as its executor must be one of ${names.join(", ")}: current value is "${name}"`,
+      `Cannot run "${what}" on "${name}": the executors are ${names.join(", ")}`,
       { details },
     );
   };
@@ -51,7 +51,9 @@ export function placeNodes(
     if (!known.includes(name)) {
       throw new InputError(
         "unknown_node",
-        `Cannot place "${name}" as there is no such node or stage: did you mean "${nearest(name, known)}"?`,
+        `Cannot choose an executor for "${name}": there is no such node or stage. Did you mean "${
+          nearest(name, known)
+        }"?`,
         { details: { field: "executor" } },
       );
     }

@@ -113,7 +113,7 @@ export function planGraph(
       code: "unknown_node",
       node: until,
       path: ["nodes"],
-      message: `There is no node "${until}" to stop at: did you mean "${nearest(until, ids)}"?`,
+      message: `Cannot stop at node "${until}": it does not exist. Did you mean "${nearest(until, ids)}"?`,
     });
   }
   if (issues.length > 0) throw new GraphError(issues);
@@ -200,7 +200,7 @@ function checkSource(
     return [{ code: "unknown_port", port, ports, path, message }];
   }
   if (output.kind !== expected) {
-    const message = `"${source}" gives ${output.kind}, and ${expected} is needed here`;
+    const message = `This input expects ${expected}, but "${source}" produces ${output.kind}`;
     return [{ code: "kind_mismatch", expected, found: output.kind, path, message }];
   }
   return [];
@@ -219,7 +219,7 @@ function inOrder(nodes: ReadonlyMap<string, PlannedNode>, goals: readonly string
       code: "cycle",
       nodes: [...cycle],
       path: ["nodes", cycle[0]!],
-      message: `The graph runs in a circle: ${cycle.join(" → ")}`,
+      message: `The graph has a cycle: ${cycle.join(" → ")}`,
     }]);
   });
   return order.map((id) => nodes.get(id)!);

@@ -26,7 +26,7 @@ const callable = z.custom<(...args: unknown[]) => unknown>(
 );
 
 const ports = z.record(
-  z.string().regex(/^\w+$/, "A port's name is of letters, digits and _"),
+  z.string().regex(/^\w+$/, "A port's name consists of letters, digits and _"),
   z.object({ kind: z.string().min(1), description: z.string(), optional: z.boolean().optional() }),
 );
 
@@ -96,7 +96,7 @@ export function checkPluginsAllowed(wanted: readonly string[], allowed: readonly
   if (missing.length === 0) return;
   throw new PluginError(
     "plugins_not_allowed",
-    `Cannot run the graph as it needs the code of ${missing.join(", ")}: if you trust it, say ${
+    `The graph needs the code of ${missing.join(", ")}. If you trust it, allow it with ${
       missing.map((plugin) => `--plugin ${plugin}`).join(" ")
     }`,
   );
@@ -118,7 +118,7 @@ async function pluginParts(module: string): Promise<(Stage | Architecture | Sche
     ({ clause }, options) =>
       new PluginError(
         "invalid_plugin",
-        `Cannot use ${module} as a plugin as its default export must be a stage, an architecture or a scheduler, or a ` +
+        `Cannot use ${module} as a plugin: its default export must be a stage, an architecture or a scheduler, or a ` +
           `list of these: ${clause}`,
         options,
       ),

@@ -104,7 +104,9 @@ export function originOf(provenance: Provenance): Origin {
       return { maker: makers.get(id) ?? maker(id), port };
     }
     if ("artifact" in source) return source;
-    throw new FormatError(`Cannot read how an artifact was made as no file may be named: ${source.file} is`);
+    throw new FormatError(
+      `Cannot read the lineage of an artifact: its graph names the file ${source.file}, which a lineage cannot`,
+    );
   };
   const maker = (id: string): Maker => {
     const node = Object.hasOwn(graph.nodes, id) ? graph.nodes[id] : undefined;
@@ -114,13 +116,13 @@ export function originOf(provenance: Provenance): Origin {
       const circle = [...nodes.slice(nodes.indexOf(id)), id].join(" → ");
       throw new InputError(
         "invalid_value",
-        `Cannot read how an artifact was made as its graph runs in a circle: ${circle}`,
+        `Cannot read the lineage of an artifact: its graph has a cycle, ${circle}`,
       );
     }
     if (!node || !stage) {
       throw new InputError(
         "invalid_value",
-        `Cannot read how an artifact was made as its graph must be whole: see node "${id}"`,
+        `Cannot read the lineage of an artifact: its graph is incomplete at node "${id}"`,
       );
     }
     trail.add(id);
@@ -151,7 +153,9 @@ export function originId(origin: Origin): string {
   if ("artifact" in origin) return origin.artifact;
   const id = origin.maker.record.outputs[origin.port];
   if (id !== undefined) return id;
-  throw new FormatError(`Cannot read a provenance as "${origin.maker.record.stage}" has no "${origin.port}"`);
+  throw new FormatError(
+    `Cannot read a lineage: stage "${origin.maker.record.stage}" has no output "${origin.port}"`,
+  );
 }
 
 /** Returns a provenance as a short text to store in a file. */
@@ -172,11 +176,11 @@ export function parseProvenance(text: string, name: string): Provenance {
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new FormatError(`Cannot read how ${name} was made as that must be JSON`, { cause });
+    throw new FormatError(`Cannot read the lineage of ${name}: it is not JSON`, { cause });
   }
   return parseValue(
     provenanceSchema,
     value,
-    ({ clause }, options) => new FormatError(`Cannot read how ${name} was made: ${clause}`, options),
+    ({ clause }, options) => new FormatError(`Cannot read the lineage of ${name}: ${clause}`, options),
   );
 }

@@ -76,12 +76,15 @@ type Nodes = Record<string, GraphNode>;
 export function resumeGraph(point: ResumePoint, options: ResumeChanges): ResumeGraph {
   const { graph, output } = point.provenance;
   if (typeof output !== "string") {
-    throw new InputError("invalid_value", "Cannot go on from what was given, not made");
+    throw new InputError(
+      "invalid_value",
+      "Cannot continue from an artifact without lineage: no stage made it",
+    );
   }
   const nodes: Nodes = { ...graph.nodes };
   const [maker, port] = splitSource(output);
   if (!Object.hasOwn(nodes, maker)) {
-    throw new InputError("unknown_node", `Cannot go on from ${output} as its graph has no node "${maker}"`);
+    throw new InputError("unknown_node", `Cannot continue from ${output}: its graph has no node "${maker}"`);
   }
   const kind = point.artifact?.kind ?? "image";
   const changed = options.fromStep !== undefined || isChanged(options);
@@ -94,16 +97,22 @@ export function resumeGraph(point: ResumePoint, options: ResumeChanges): ResumeG
   if (options.stepsMore !== undefined) {
     throw new InputError(
       "invalid_value",
-      "Cannot take steps more as only a state of denoising can stop again",
+      "Cannot run a number of further steps: only a denoising that was stopped can stop again",
     );
   }
   if (options.seeds !== undefined && kind !== "embeddings") {
     if (changed) {
-      throw new InputError("invalid_value", "Cannot change the seed on the way: a step has a seed already");
+      throw new InputError(
+        "invalid_value",
+        "Cannot change the seed midway: the steps so far already have one",
+      );
     }
     const denoise = upstream(nodes, maker, "denoise");
     if (denoise === undefined) {
-      throw new InputError("invalid_value", "Cannot take another seed: the latents were given, not denoised");
+      throw new InputError(
+        "invalid_value",
+        "Cannot use another seed: the latents were not denoised but read from a file",
+      );
     }
     nodes[denoise] = withSeeds(nodes[denoise]!, options.seeds);
     return decoded(nodes, `${denoise}.latents`, options, upstream(nodes, maker, "decode"));
@@ -114,7 +123,7 @@ export function resumeGraph(point: ResumePoint, options: ResumeChanges): ResumeG
     if (denoise === undefined || fromStep === undefined) {
       throw new InputError(
         "invalid_value",
-        "Cannot change guidance or prompt as a step must be given, and latents or a picture that were denoised",
+        "Cannot change guidance or prompt: this needs a step to branch off from, and denoised latents or their picture",
       );
     }
     goOnOtherwise(nodes, denoise, fromStep, options);
@@ -129,7 +138,10 @@ export function resumeGraph(point: ResumePoint, options: ResumeChanges): ResumeG
   }
   if (kind === "latents") {
     if (!options.decode) {
-      throw new InputError("invalid_value", "Cannot go on from latents without decoding: they are finished");
+      throw new InputError(
+        "invalid_value",
+        "Cannot continue from latents without decoding: they are finished",
+      );
     }
     return decoded(nodes, `${maker}.${port}`, options);
   }
@@ -141,7 +153,7 @@ export function resumeGraph(point: ResumePoint, options: ResumeChanges): ResumeG
   }
   throw new InputError(
     "invalid_value",
-    "Cannot go on from a picture as it is finished: give a step to go on from, another seed, another autoencoder or " +
+    "Cannot continue from a picture because it is finished: give a step to continue from, another seed, another autoencoder or " +
       "another tiling, or run it again",
   );
 }
@@ -170,7 +182,7 @@ function goOnFromState(
     if (stepsMore !== undefined) {
       throw new InputError(
         "invalid_value",
-        "Cannot take steps more as the state is of an interrupted run: go on to its end",
+        "Cannot run a number of further steps: the run was interrupted, so it continues to its end",
       );
     }
     if (fromStep !== undefined || isChanged(options)) {
@@ -181,7 +193,7 @@ function goOnFromState(
   if (fromStep !== undefined) {
     throw new InputError(
       "invalid_value",
-      "Cannot go on from another step than that of the state: leave the step out",
+      "Cannot choose a step: a snapshot continues from its own. Leave the step out",
     );
   }
   const inputs = { checkpoint: input!, ...laterEmbeddings(nodes, id, options) };
@@ -236,7 +248,7 @@ function laterEmbeddings(
     if (prompts === undefined && texts === undefined) return {};
     throw new InputError(
       "invalid_value",
-      "Cannot change the prompt as the embeddings were given: it is not known how to encode it",
+      "Cannot change the prompt: the embeddings come from a file, and how to encode the prompt is unknown",
     );
   }
   const { embeddings, negative } = sources;
@@ -278,7 +290,7 @@ function encodeAgain(
   if (encode?.stage !== "encode") {
     throw new InputError(
       "invalid_value",
-      "Cannot change the prompt as the embeddings were given: it is not known how to encode it",
+      "Cannot change the prompt: the embeddings come from a file, and how to encode the prompt is unknown",
     );
   }
   const { prompts: _before, ...parameters } = encode.parameters;

@@ -152,7 +152,7 @@ export class RowCache {
     if (artifact) return artifact;
     throw new PixstageError(
       "lost",
-      `Cannot read artifact ${made.id} as the store lost it as soon as it was made`,
+      `Cannot read artifact ${made.id}: the store lost it immediately after it was made`,
     );
   }
 }

@@ -31,7 +31,7 @@ export class RunReporter {
   readonly damage = ({ what, place, reason }: StoreDamage): void => {
     this.emit({
       type: "warning",
-      message: `The ${what} ${place} is damaged and counts as absent: ${reason}`,
+      message: `The ${what} ${place} is damaged and is ignored: ${reason}`,
     });
   };
 

@@ -78,11 +78,11 @@ export function textToImage(
   if (prompts.length === 0 && given === undefined) {
     throw new InputError(
       "invalid_value",
-      "Cannot make a picture as a prompt or a file to begin from must be given",
+      "Cannot make a picture from nothing: give a prompt, or a file to start from",
     );
   }
   if (prompts.length > 0 && given !== undefined) {
-    throw new InputError("invalid_value", `Cannot use both prompts and ${given}: give one of them`);
+    throw new InputError("invalid_value", `Cannot use both prompts and ${given}: give only one of them`);
   }
   if (prompts.length > 0) imageSeeds(denoise.seeds ?? [0], prompts.length * (denoise.imagesPerPrompt ?? 1));
   checkPictures(options, softMask);
@@ -91,7 +91,7 @@ export function textToImage(
   if (negatives && negatives.length > 1 && negatives.length !== prompts.length) {
     throw new InputError(
       "invalid_value",
-      `Cannot use the negative prompts as there must be 1 or ${prompts.length}: there are ${negatives.length}`,
+      `Cannot use ${negatives.length} negative prompts: expected 1 or ${prompts.length}`,
       { details: { field: "negativePrompt" } },
     );
   }
@@ -119,7 +119,7 @@ export function textToImage(
   if ((denoise.controlnet === undefined) !== (controlImage === undefined)) {
     throw new InputError(
       "invalid_value",
-      "Cannot follow a picture as both a ControlNet and a picture must be given",
+      "A ControlNet and the picture that it follows belong together: give both",
       { details: { field: denoise.controlnet === undefined ? "controlImage" : "controlnet" } },
     );
   }
@@ -188,11 +188,11 @@ function checkPictures(
     throw new InputError("invalid_value", `Cannot use ${field} ${reason}`, { details: { field } });
   };
   if (mask && !image) {
-    refuse("mask", "as there is no picture of which a part could be repainted: give image too");
+    refuse("mask", "without a picture to repaint: give image too");
   }
-  if (softMask && !mask) refuse("softMask", "as there is no mask: give mask too");
+  if (softMask && !mask) refuse("softMask", "without a mask: give mask too");
   if (image && latentsFile !== undefined) {
-    refuse("image", `beside ${latentsFile}: latents are decoded, and nothing is denoised`);
+    refuse("image", `together with ${latentsFile}: latents are decoded, and nothing is denoised`);
   }
 }
 

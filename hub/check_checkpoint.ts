@@ -1,5 +1,5 @@
 /**
- * Says whether a run could use a checkpoint, before a list offers it.
+ * Checks whether a run could use a checkpoint, before a list offers it.
  *
  * @module
  */
@@ -9,24 +9,24 @@ import { type Checkpoint, schedulerBeneath } from "../models/checkpoint/checkpoi
 import type { ComponentName } from "../models/checkpoint/model_index.ts";
 import { createScheduler, schedulerConfig } from "../schedulers/mod.ts";
 
-/** Any number of steps tells whether the options go together. */
+/** Any number of steps shows whether the scheduler's options are compatible. */
 const STEPS = 20;
 
-/** Parts of a checkpoint that are checked. */
+/** The parts of a checkpoint that are checked. */
 export type CheckedPart = ComponentName | "tokenizer" | "scheduler";
 
 /**
- * Refuses a part of a checkpoint that no run could use. Reads configurations, the tokenizer and the headers
- * of weights.
+ * Throws if no run could use a part of a checkpoint. Reads configurations, the tokenizer and the headers of
+ * weights.
  *
  * @param checkpoint The checkpoint.
  * @param part The part.
- * @throws if the part is missing, or a run would refuse it: the error is the run's own.
+ * @throws the error of a run if the part is missing, or a run would refuse it.
  */
 export async function checkPart(checkpoint: Checkpoint, part: CheckedPart): Promise<void> {
   switch (part) {
     case "tokenizer":
-      // Whether there is one is the architecture's matter.
+      // The architecture decides whether there is a tokenizer.
       (await checkpoint.architecture.textEncoder(checkpoint, { cleanCaption: false })).tokenize("");
       break;
     case "scheduler": {

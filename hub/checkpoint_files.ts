@@ -1,6 +1,6 @@
 /**
- * The files of a repository that make up a checkpoint: the ones a run needs, and the ones a folder already
- * holds.
+ * The files of a repository that make up a checkpoint: those that a run needs, and those that a folder
+ * already contains.
  *
  * @module
  */
@@ -39,7 +39,8 @@ const CHECKPOINT_FILES = [
 ];
 
 /**
- * Each folder of a complete checkpoint holds one of these: its configuration, or the tokenizer's vocabulary.
+ * Each folder of a complete checkpoint contains one of these: its configuration, or the tokenizer's
+ * vocabulary.
  */
 const FOLDER_FILES: ReadonlySet<string> = new Set([
   "config.json",
@@ -51,14 +52,14 @@ const FOLDER_FILES: ReadonlySet<string> = new Set([
 /**
  * Finds the main file of a repository.
  *
- * @param has Whether the repository holds a file.
- * @returns Its path; `undefined` if the repository is not in diffusers' folder layout.
+ * @param has Returns whether the repository contains a file.
+ * @returns Its path, or `undefined` if the repository is not in diffusers' folder layout.
  */
 export function mainFile(has: (path: string) => boolean): string | undefined {
   return MAIN_FILES.find(has);
 }
 
-/** Whether a folder holds the main file of a repository. */
+/** Returns whether a folder contains the main file of a repository. */
 export async function holdsMainFile(source: CheckpointSource): Promise<boolean> {
   return (await Promise.all(MAIN_FILES.map((path) => source.exists(path)))).includes(true);
 }
@@ -67,7 +68,7 @@ export async function holdsMainFile(source: CheckpointSource): Promise<boolean> 
  * Lists the files that are small and always needed: configurations, the tokenizer, the indices of sharded
  * weights.
  *
- * @param has Whether the repository holds a file.
+ * @param has Returns whether the repository contains a file.
  * @param variant The variant of the weights; `""` for the plain ones.
  * @returns Their paths, the main file last.
  */
@@ -90,8 +91,8 @@ export function smallFiles(has: (path: string) => boolean, variant: string): rea
  * Finds the safetensors files of one component.
  *
  * @param source The repository; its small files must be readable.
- * @param wanted The component, its folder, `""` if the repository is that component alone, and the variant. A
- * component that lacks the variant takes its plain weights if another component has it.
+ * @param wanted The component, its folder, `""` if the repository contains only that component, and the
+ * variant. A component that lacks the variant uses its plain weights if another component has it.
  * @returns The files.
  * @throws {MissingVariantError} if no component has the variant.
  * @throws {CheckpointError} if the component has no safetensors weights.
@@ -127,7 +128,7 @@ export async function componentVariants(
  *
  * @param source The folder.
  * @param wanted The component, its folder and the variant.
- * @returns The files; `undefined` if one is missing.
+ * @returns The files, or `undefined` if one is missing.
  */
 export async function wholeWeights(
   source: CheckpointSource,
@@ -135,7 +136,7 @@ export async function wholeWeights(
 ): Promise<WeightFiles | undefined> {
   try {
     const weights = await findWeightFiles(source, wanted);
-    // A link may lead to a blob that was removed.
+    // A link can point to a blob that was removed.
     for (const path of weights.paths) if (!await source.exists(path)) return undefined;
     return weights;
   } catch (error) {
@@ -145,11 +146,11 @@ export async function wholeWeights(
 }
 
 /**
- * Lists the weights that a folder holds.
+ * Lists the weights in a folder.
  *
  * @param path The folder.
- * @returns The variants of each component whose weights are whole, by its folder; `""` is the folder of a
- * single component, and the plain variant.
+ * @returns The variants of each component whose weights are complete, by the component's folder. `""` is the
+ * folder of a single component, and the plain variant.
  */
 export async function heldWeights(path: string): Promise<ReadonlyMap<string, readonly string[]>> {
   const held = new Map<string, readonly string[]>();
@@ -171,12 +172,13 @@ export async function heldWeights(path: string): Promise<ReadonlyMap<string, rea
 }
 
 /**
- * Whether a folder holds the configurations, the tokenizer and the scheduler that its model index declares.
+ * Returns whether a folder contains the configurations, the tokenizer and the scheduler that its model index
+ * declares.
  *
  * @param path The folder.
- * @param name The name of the model, for errors.
- * @returns Whether it can be opened without asking the hub.
- * @throws {UnsupportedArchitectureError} if it is not of PixArt.
+ * @param name Name of the model, for errors.
+ * @returns Whether it can be opened without the hub.
+ * @throws {UnsupportedArchitectureError} if its architecture is not PixArt.
  */
 export async function holdsSmallFiles(path: string, name: string): Promise<boolean> {
   const source = await openDiskSource(path, { name }).catch(() => undefined);

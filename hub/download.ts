@@ -1,5 +1,5 @@
 /**
- * Downloads of files into the cache: several at a time, resumed where an earlier try ended, and verified by
+ * Downloads files into the cache: several at a time, resumed where an earlier attempt ended, and verified by
  * hash.
  *
  * @module
@@ -18,52 +18,52 @@ import { HubError, unreachable } from "./hub_error.ts";
 import { type RetryOptions, withRetries } from "./hub_fetch.ts";
 import type { RepositoryFile } from "./repository.ts";
 
-/** How files are downloaded. */
+/** Options for downloads. */
 export interface DownloadOptions extends RetryOptions {
   /**
-   * Files that are downloaded at the same time.
+   * Number of files to download at the same time.
    *
    * @default {3}
    */
   readonly concurrency?: number | undefined;
-  /** Receives the progress of each file, at most ten times a second, and its end. */
+  /** Called with the progress of each file, at most ten times per second, and with its end. */
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
 }
 
 /** The schema of {@linkcode DownloadProgress}. */
 export const downloadProgressSchema = z.object({
-  /** The file that progressed. */
+  /** The file. */
   file: z.string(),
-  /** Received of it. */
+  /** Received bytes of the file. */
   received: z.number(),
   /** Its size. */
   total: z.number(),
-  /** Received of all files. */
+  /** Received bytes of all files. */
   allReceived: z.number(),
-  /** Size of all files that are fetched together: the small ones, or all of a component. */
+  /** Size of all files that are fetched together: the small ones, or all files of a component. */
   allTotal: z.number(),
 });
 
-/** The progress of a download; all figures in bytes. Files that were in the cache count as received. */
+/** The progress of a download, in bytes. Files that were in the cache count as received. */
 export type DownloadProgress = Readonly<z.infer<typeof downloadProgressSchema>>;
 
 /** A file to download, and its place in the cache. */
 export interface Download {
   /** The file. */
   readonly file: RepositoryFile;
-  /** Its address on the hub. */
+  /** Its URL on the hub. */
   readonly url: string;
   /** The path of its blob. */
   readonly blob: string;
-  /** Its path in the snapshot, which holds the file itself if the file system has no links. */
+  /** Its path in the snapshot. If the file system has no links, this is the file itself. */
   readonly linked: string;
-  /** The file that a writer of the blob keeps locked. */
+  /** The file that a writer of the blob locks. */
   readonly lock: string;
 }
 
-/** The model that files belong to. */
+/** The model that the files belong to. */
 export interface DownloadSource {
-  /** The model: `org/name`. */
+  /** The model, e.g. `org/name`. */
   readonly model: string;
   /** Its folder in the cache. */
   readonly root: string;
@@ -75,12 +75,12 @@ const SHA256_DIGITS = 64;
 const PROGRESS_INTERVAL_MS = 100;
 
 /**
- * Downloads files. Blobs that exist are not requested; downloads that do not fit on the disk are refused.
+ * Downloads files. Existing blobs are not requested. Downloads that do not fit on the disk are refused.
  *
  * @param source The model.
  * @param downloads The files.
- * @param options How many at a time, and how often to try again.
- * @throws {HubError} if a file cannot be fetched, or they do not fit; `code` gives the kind of failure.
+ * @param options How many at a time, and how often to retry.
+ * @throws {HubError} if a file cannot be fetched, or the files do not fit. `code` is the kind of failure.
  * @throws {FileError} if a file cannot be written.
  */
 export async function downloadFiles(
@@ -98,7 +98,7 @@ export async function downloadFiles(
       stop.throwIfAborted();
       await downloadFile(source, item, { ...options, signal: stop }, (bytes) => report(item.file, bytes));
     } catch (error) {
-      // The first failure stops the others, which leave their part for the next try.
+      // The first failure stops the others, which keep their partial files for the next attempt.
       failed.abort(error);
     }
   };
@@ -107,13 +107,14 @@ export async function downloadFiles(
 }
 
 /**
- * Whether a file is present in full. Blobs receive their name when they are whole, so that the size suffices.
+ * Returns whether a file is complete. A blob is only renamed to its final name when it is complete, so
+ * checking the size is enough.
  */
 export async function hasFile(path: string, size: number): Promise<boolean> {
   return await sizeOf(path) === size;
 }
 
-/** Refuses downloads that do not fit on the disk, before their first byte. */
+/** Throws if the downloads do not fit on the disk, before their first byte. */
 async function checkDiskSpace(
   { model, root }: DownloadSource,
   downloads: readonly Download[],
@@ -134,7 +135,7 @@ async function checkDiskSpace(
   );
 }
 
-/** Creates a function that adds up the received bytes of files and reports them. */
+/** Returns a function that adds up the received bytes of files and reports them. */
 function progressReport(
   downloads: readonly Download[],
   onProgress: DownloadOptions["onProgress"],
@@ -156,7 +157,7 @@ function progressReport(
   };
 }
 
-/** A download of one file. */
+/** The download of one file. */
 interface FileDownload extends Download {
   readonly model: string;
   readonly fetch: typeof fetch;
@@ -180,7 +181,7 @@ async function downloadFile(
       await fetchVerified(whole, incomplete);
     } catch (error) {
       if (!(error instanceof HubError) || error.code !== "corrupt") throw error;
-      // The part that an earlier try left may be at fault: start over once.
+      // The partial file of an earlier attempt may be damaged: start over once.
       await fetchVerified(whole, incomplete);
     }
     await onDisk("write", blob, rename(incomplete, blob));
@@ -188,7 +189,7 @@ async function downloadFile(
   onReceived(file.size);
 }
 
-/** Brings the incomplete file to its full size, and removes it if its hash is wrong. */
+/** Completes the partial file, and removes it if its hash is wrong. */
 async function fetchVerified(download: FileDownload, incomplete: string): Promise<void> {
   const { file, model, retry } = download;
   const state = await readIncomplete(incomplete, file);
@@ -203,13 +204,13 @@ async function fetchVerified(download: FileDownload, incomplete: string): Promis
   );
 }
 
-/** The state of a download: the bytes on disk and the hash over them. */
+/** The state of a download: the bytes on disk, and their hash. */
 interface Progress {
   size: number;
   hash: Hash;
 }
 
-/** Reads the part that an earlier try left. */
+/** Reads the partial file of an earlier attempt. */
 async function readIncomplete(incomplete: string, file: RepositoryFile): Promise<Progress> {
   const present = await sizeOf(incomplete) ?? 0;
   const state = emptyProgress(file);
@@ -223,7 +224,7 @@ async function readIncomplete(incomplete: string, file: RepositoryFile): Promise
   return state;
 }
 
-/** The name of a file outside LFS is the hash of its git blob, which begins with its size. */
+/** The name of a file outside LFS is the hash of its git blob, which starts with its size. */
 function emptyProgress({ hash, size }: RepositoryFile): Progress {
   if (hash.length === SHA256_DIGITS) return { size: 0, hash: createHash("sha256") };
   return { size: 0, hash: createHash("sha1").update(`blob ${size}\0`) };
@@ -244,7 +245,7 @@ async function receive(
       if (state.size > 0) headers.set("Range", `bytes=${state.size}-`);
       const response = await fetch(url, { headers });
       if (state.size > 0 && !continuesAt(response, state.size)) {
-        // The server sends the file from its start.
+        // The server sends the file from the start.
         await handle.truncate(0);
         Object.assign(state, emptyProgress(file));
       }

@@ -1,5 +1,5 @@
 /**
- * The model that the project carries, and its LoRAs.
+ * The model that comes with the project, and its LoRAs.
  *
  * @module
  */
@@ -9,28 +9,31 @@ import { createRequire } from "node:module";
 import { dirname, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** The model that the project carries: small, trained on emoji, available at once. */
+/** The model that comes with the project: small, trained on emoji, available without a download. */
 export const DEFAULT_MODEL = "pixstage-emoji";
 
-/** The npm package that holds it. */
+/** The npm package with the model. */
 const MODEL_PACKAGE = "@pixstage/emoji";
 
-/** The LoRAs that the project carries for it, by name. */
+/** The model's LoRAs that come with the project, by name. */
 export const EMBEDDED_LORAS: readonly string[] = [`${DEFAULT_MODEL}/chalk`];
 
-/** The folder of the embedded model. */
+/** Returns the folder of the embedded model. */
 export function embeddedModelFolder(): string {
   const carried = fileURLToPath(new URL(`../models/${DEFAULT_MODEL}/`, import.meta.url));
   return existsSync(carried) ? carried : packagedModelFolder();
 }
 
-/** In npm the model has a package of its own, so that it is not fetched again with every version of the code. */
+/**
+ * Returns the folder in npm, where the model has its own package, so that a new version of the code does not
+ * download it again.
+ */
 function packagedModelFolder(): string {
   const { resolve } = createRequire(import.meta.url);
   return `${dirname(resolve(`${MODEL_PACKAGE}/${DEFAULT_MODEL}/model_index.json`))}${sep}`;
 }
 
-/** The folder of one of its LoRAs. */
+/** Returns the folder of one of its LoRAs. */
 export function embeddedLoraFolder(name: string): string {
   return `${embeddedModelFolder()}loras/${name.slice(DEFAULT_MODEL.length + 1)}`;
 }

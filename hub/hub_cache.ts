@@ -35,17 +35,17 @@ export interface CacheLayout {
   readonly root: string;
   /** The path of a blob. */
   blob(hash: string): string;
-  /** The path of the file that a writer of a blob keeps locked. */
+  /** The path of the file that a writer of a blob locks. */
   lock(hash: string): string;
   /** The folder of a commit's snapshot. */
   snapshot(commit: string): string;
 }
 
 /**
- * Lays out the cache of a model.
+ * Returns the paths of a model in the cache.
  *
  * @param cacheDir The cache folder.
- * @param model The model: `org/name`.
+ * @param model The model, e.g. `org/name`.
  * @returns The paths.
  */
 export function cacheLayout(cacheDir: string, model: string): CacheLayout {
@@ -60,10 +60,10 @@ export function cacheLayout(cacheDir: string, model: string): CacheLayout {
 }
 
 /**
- * Names the model whose snapshot a folder is.
+ * Returns the name of the model whose snapshot a folder is.
  *
  * @param folder The absolute path of a folder.
- * @returns `org/name`; `undefined` if it is not the snapshot of a cache.
+ * @returns E.g. `org/name`, or `undefined` if the folder is not a snapshot in a cache.
  */
 export function snapshotModel(folder: string): string | undefined {
   const [repository = "", snapshots, commit = ""] = folder.split(/[/\\]/).slice(-3);
@@ -71,14 +71,14 @@ export function snapshotModel(folder: string): string | undefined {
   return kind === "models" && snapshots === "snapshots" && COMMIT.test(commit) ? name.join("/") : undefined;
 }
 
-/** Reads the commit that a revision stood for when it was last fetched; `undefined` if it never was. */
+/** Reads the commit that a revision pointed to when it was last fetched, or `undefined` if it never was. */
 export async function readRef(layout: CacheLayout, revision: string): Promise<string | undefined> {
   if (COMMIT.test(revision)) return revision;
   const text = await readFile(join(layout.root, "refs", revision), "utf8").catch(() => "");
   return COMMIT.test(text.trim()) ? text.trim() : undefined;
 }
 
-/** Writes down the commit that a revision stands for. */
+/** Writes the commit that a revision points to. */
 async function writeRef(layout: CacheLayout, revision: string, commit: string): Promise<void> {
   if (revision === commit) return;
   await writeAtomically(join(layout.root, "refs", revision), [new TextEncoder().encode(commit)]);
@@ -90,13 +90,13 @@ export interface CachedModel {
   readonly settings: HubSettings;
   /** The model's paths. */
   readonly layout: CacheLayout;
-  /** The model and the revision that was asked for. */
+  /** The model and the requested revision. */
   readonly context: HubRequestContext;
-  /** How files are downloaded. */
+  /** Options for downloads. */
   readonly options: DownloadOptions;
 }
 
-/** The snapshot of a commit, which takes in files of the hub as they are needed. */
+/** The snapshot of a commit. Files are fetched from the hub as they are needed. */
 export class CachedCommit {
   /** The files of the commit on the hub. */
   readonly repository: Repository;
@@ -119,7 +119,7 @@ export class CachedCommit {
    * @param variant The variant of the weights; `""` for the plain ones.
    * @param signal Stops the downloads.
    * @throws {HubError} if a file cannot be fetched.
-   * @throws {UnsupportedArchitectureError} if it is not of PixArt.
+   * @throws {UnsupportedArchitectureError} if its architecture is not PixArt.
    * @throws {MissingVariantError} if no component has the variant.
    */
   async fetchSmallFiles(variant: string, signal: AbortSignal | undefined): Promise<void> {
@@ -136,7 +136,7 @@ export class CachedCommit {
     }
     const missing = await this.#missing(smallFiles(has, variant));
     await this.#download(missing, signal);
-    // A snapshot appears as a checkpoint only if it can be used, so that its main file is linked last.
+    // The main file is linked last, so a snapshot only appears as a checkpoint once it is usable.
     const source = this.#source();
     if (main === "model_index.json") parseModelIndex(await source.readText(main), `${model}/${main}`);
     await componentVariants(source, variant);
@@ -146,7 +146,8 @@ export class CachedCommit {
   /**
    * Fetches the weights of a component.
    *
-   * @param wanted The component, its folder, `""` if the repository is that component alone, and the variant.
+   * @param wanted The component, its folder, `""` if the repository contains only that component, and the
+   * variant.
    * @param signal Stops the downloads.
    * @returns The files, all of them in the snapshot.
    * @throws {HubError} if a file cannot be fetched.
@@ -170,18 +171,18 @@ export class CachedCommit {
     await this.#link(missing);
   }
 
-  /** The commit as the hub lists it; files that were downloaded can be read. */
+  /** Returns the commit as the hub lists it. Downloaded files can be read. */
   #source(): CheckpointSource {
     const { layout, context } = this.#model;
     return repositorySource(context.model, this.repository, async ({ path, hash }) => {
       const blob = await readFile(layout.blob(hash)).catch(() => undefined);
-      // A snapshot holds files instead of links on file systems without links, and in copies of a cache.
+      // A snapshot contains files instead of links on file systems without links, and in copies of a cache.
       const file = join(this.#folder, path);
       return blob ?? await onDisk("read", file, readFile(file));
     });
   }
 
-  /** Selects the files that the snapshot lacks. */
+  /** Returns the files that the snapshot lacks. */
   async #missing(paths: readonly string[]): Promise<readonly RepositoryFile[]> {
     const files = paths.map((path) => this.repository.files.get(path)).filter((file) => file !== undefined);
     const present = await Promise.all(files.map(({ path, size }) => hasFile(join(this.#folder, path), size)));
@@ -218,25 +219,26 @@ export class CachedCommit {
     }
   }
 
-  /** Links files into the snapshot, and moves the revision on to it. */
+  /** Links files into the snapshot, and points the revision to it. */
   async #link(files: readonly RepositoryFile[]): Promise<void> {
     const { layout, context: { revision } } = this.#model;
     const { commit } = this.repository;
     for (const { path, hash } of files) await linkBlob(layout.blob(hash), join(this.#folder, path));
     const former = await readRef(layout, revision);
     if (former === commit) return;
-    // Offline the revision stands for the commit of its ref, which must not hold less than the former one.
+    // Offline, the revision points to the commit of its ref, which must not have fewer weights than the
+    // former one.
     if (former !== undefined && !await holdsAllOf(this.#folder, layout.snapshot(former))) return;
     try {
       await writeRef(layout, revision, commit);
     } catch (error) {
-      // The files of a read-only cache can be used all the same.
+      // The files of a read-only cache are usable without the link.
       if (!isReadOnly(error)) throw error;
     }
   }
 }
 
-/** Whether a folder holds all weights that another one holds. */
+/** Returns whether a folder has all the weights of another one. */
 async function holdsAllOf(folder: string, other: string): Promise<boolean> {
   const [here, there] = await Promise.all([heldWeights(folder), heldWeights(other)]);
   return [...there].every(([component, variants]) =>
@@ -244,15 +246,15 @@ async function holdsAllOf(folder: string, other: string): Promise<boolean> {
   );
 }
 
-/** Whether a file could not be written because its folder is read-only. */
+/** Returns whether a file could not be written because its folder is read-only. */
 function isReadOnly(error: unknown): error is FileError {
   return error instanceof FileError && ["EROFS", "EACCES", "EPERM"].includes(error.systemCode);
 }
 
 /**
  * Links a blob into a snapshot. Other processes may be reading through the same link: a correct link stays,
- * and a new one replaces the old one in one step. If the file system has no links, the file itself moves into
- * the snapshot, as with Python's `huggingface_hub`.
+ * and a wrong one is replaced in one step. If the file system has no links, the file itself moves into the
+ * snapshot, as with Python's `huggingface_hub`.
  *
  * @param blob Path of the blob.
  * @param path Path in the snapshot.
@@ -263,13 +265,13 @@ async function linkBlob(blob: string, path: string): Promise<void> {
   await onDisk("write", path, mkdir(dirname(path), { recursive: true }));
   const temporary = `${blob}.${crypto.randomUUID()}.link`;
   try {
-    // Windows lets only some users create symbolic links.
+    // On Windows, only some users can create symbolic links.
     const isLinked = await symlink(target, temporary).catch(() => link(blob, temporary))
       .then(() => true, () => false);
     if (isLinked) await onDisk("write", path, rename(temporary, path));
     else await moveInto(path, blob);
   } finally {
-    // Renaming a hard link to another one of the same file leaves both.
+    // Renaming a hard link to another one of the same file leaves both in place.
     await rm(temporary, { force: true });
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Failures between this machine and a model hub, in words.
+ * Failures between this machine and a model hub.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import type { HubAccess } from "./hub_settings.ts";
  * The kinds of failure:
  * - `unauthorized`: the model is gated or private, or the hub refuses the token;
  * - `model_not_found`, `revision_not_found`, `file_not_found`: it does not exist, or is hidden;
- * - `unreachable`: the network or the server failed, also after retries;
+ * - `unreachable`: the network or the server failed, even after retries;
  * - `offline`: the network must not be used, and the cache lacks something;
  * - `disk_full`: the files do not fit;
  * - `read_only`: the cache cannot be written, and lacks something;
@@ -34,22 +34,22 @@ export type HubErrorCode =
 
 /** Further details of a {@linkcode HubError}. */
 export interface HubErrorOptions extends PixstageErrorOptions {
-  /** The remedy, without a full stop. */
+  /** How to fix it, without a full stop. */
   readonly advice?: string | undefined;
 }
 
 /** A model could not be fetched. */
 export class HubError extends PixstageError<HubErrorCode> {
   override name = "HubError";
-  /** The failure in words: the message without the advice. */
+  /** The failure: the message without the advice. */
   readonly problem: string;
-  /** The remedy. */
+  /** How to fix it. */
   readonly advice: string | undefined;
 
   /**
    * @param code The kind of failure.
-   * @param problem The failure in words, without a full stop.
-   * @param options The remedy, details, and the error behind this one.
+   * @param problem The failure, without a full stop.
+   * @param options How to fix it, details, and the underlying error.
    */
   constructor(code: HubErrorCode, problem: string, { advice, ...options }: HubErrorOptions = {}) {
     super(code, advice === undefined ? problem : `${problem}. ${advice}`, options);
@@ -58,7 +58,7 @@ export class HubError extends PixstageError<HubErrorCode> {
   }
 }
 
-/** Failures that say nothing against a cached copy of the model. */
+/** Failures that do not affect a cached copy of the model. */
 const REFUSALS: readonly HubErrorCode[] = [
   "unauthorized",
   "model_not_found",
@@ -69,16 +69,16 @@ const REFUSALS: readonly HubErrorCode[] = [
   "read_only",
 ];
 
-/** Whether a model cannot be fetched for a reason that allows the use of a cached copy. */
+/** Returns whether a model cannot be fetched for a reason that allows the use of a cached copy. */
 export function isRefusal(error: unknown): error is HubError {
   return error instanceof HubError && REFUSALS.includes(error.code);
 }
 
 /**
- * Describes a network or a server that failed.
+ * Returns the error for a network or a server that failed.
  *
- * @param model The model: `org/name`.
- * @param url The address of the request.
+ * @param model The model, e.g. `org/name`.
+ * @param url The URL of the request.
  * @param cause The error of the request.
  * @returns The error to throw.
  */
@@ -91,12 +91,12 @@ export function unreachable(model: string, url: URL, cause: unknown): HubError {
 }
 
 /**
- * Describes an answer that is not a success.
+ * Returns the error for an answer that is not a success.
  *
  * @param response The answer.
- * @param url The address of the request.
+ * @param url The URL of the request.
  * @param access The hub, and the token that was sent.
- * @param model The model: `org/name`.
+ * @param model The model, e.g. `org/name`.
  * @param revision The branch, tag or commit.
  * @returns The error to throw.
  */
@@ -157,7 +157,7 @@ function tokenAdvice({ token, tokenSource }: HubAccess): string {
     : `The access token from ${tokenSource} may not read it or has expired`;
 }
 
-/** Adds the proxy, which may have failed or answered in the server's place. */
+/** Adds the proxy, which may have failed or answered instead of the server. */
 function withProxy(reason: string, url: URL): string {
   const proxy = proxyInUse(url);
   return proxy === undefined ? reason : `${reason}; ${proxy}`;

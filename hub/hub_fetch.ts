@@ -9,47 +9,47 @@ import { ConnectionWatch } from "../artifacts/connection_watch.ts";
 import { HubError, refusedBy, unreachable } from "./hub_error.ts";
 import type { HubAccess } from "./hub_settings.ts";
 
-/** The subject of requests, for their errors, and their limits. */
+/** What requests are about, for their errors, and their limits. */
 export interface HubRequestContext {
-  /** The model: `PixArt-alpha/PixArt-Sigma-XL-2-512-MS`. */
+  /** The model, e.g. `PixArt-alpha/PixArt-Sigma-XL-2-512-MS`. */
   readonly model: string;
   /** The branch, tag or commit. */
   readonly revision: string;
   /** Stops the requests. */
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds without an answer or a byte of it after which a request is given up. */
+  /** Milliseconds without an answer or its next byte after which a request is abandoned. */
   readonly stallTimeout: number;
 }
 
-/** How often and how soon a request is repeated. */
+/** How often and how soon a request is retried. */
 export interface RetryOptions {
   /**
-   * Tries in a row without progress before giving up. Questions to the hub, which precede any download, are
-   * tried three times at most.
+   * Maximum number of attempts in a row without progress. Questions to the hub, which precede any download,
+   * are attempted at most three times.
    *
    * @default {5}
    */
   readonly tries?: number | undefined;
   /**
-   * Milliseconds before the second try; doubled before each further one.
+   * Milliseconds before the second attempt, doubled before each further one.
    *
    * @default {500}
    */
   readonly retryDelay?: number | undefined;
   /** Stops the retries. */
   readonly signal?: AbortSignal | undefined;
-  /** Receives a sentence about each failure that another try follows. */
+  /** Called with a sentence about each failure that is retried. */
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 /**
- * Creates a `fetch` for the hub. The token goes to the hub's own origin alone, not to the targets of
+ * Returns a `fetch` for the hub. The token is only sent to the hub's own origin, not to the targets of
  * redirects and links.
  *
  * @param access The hub's address and token.
- * @param context The subject of the requests.
+ * @param context What the requests are about.
  * @returns A `fetch` that throws a `HubError` unless the status is a success. The body throws one if it
- * breaks off or falls silent.
+ * breaks off or becomes silent.
  */
 export function hubFetch(access: HubAccess, context: HubRequestContext): typeof fetch {
   const { model, revision } = context;
@@ -82,7 +82,7 @@ export function hubFetch(access: HubAccess, context: HubRequestContext): typeof 
   };
 }
 
-/** Passes the pieces of a body on, and describes its failures. */
+/** Passes on the chunks of a body, and converts its failures. */
 async function* watched(
   body: ReadableStream<Uint8Array<ArrayBuffer>>,
   watch: ConnectionWatch,
@@ -104,12 +104,13 @@ async function* watched(
 }
 
 /**
- * Repeats work when the network or the server failed.
+ * Retries work if the network or the server fails.
  *
- * @param work The work. It calls its argument after each bit of progress, which resets the count of tries.
- * @param options How often and how soon to try again.
+ * @param work The work. It calls its argument after each bit of progress, which resets the number of
+ * attempts.
+ * @param options How often and how soon to retry.
  * @returns The result of `work`.
- * @throws {HubError} of the last try, or the first that another try cannot mend.
+ * @throws {HubError} of the last attempt, or the first error that a retry cannot fix.
  */
 export async function withRetries<T>(
   work: (progress: () => void) => Promise<T>,
@@ -125,7 +126,7 @@ export async function withRetries<T>(
       signal?.throwIfAborted();
       if (!(error instanceof HubError) || error.code !== "unreachable" || tried >= tries) throw error;
       onWarning?.(`${error.problem}. Trying again (${tried + 1} of ${tries})`);
-      // A random part spreads the retries of parallel downloads.
+      // A random factor spreads the retries of parallel downloads.
       const wait = retryDelay * 2 ** (tried - 1) * (0.75 + Math.random() / 2);
       await delay(wait, undefined, signal ? { signal } : {}).catch(() => signal?.throwIfAborted());
     }

@@ -1,6 +1,6 @@
 /**
- * A model of the hub: its small files are fetched when it is opened, the weights of a component when they are
- * first needed, and its cached copy is used if the hub refuses.
+ * A model on the hub. Its small files are fetched when it is opened, and the weights of a component when they
+ * are first needed. If the hub refuses, its cached copy is used.
  *
  * @module
  */
@@ -31,7 +31,7 @@ import { hubFetch } from "./hub_fetch.ts";
 import { type HubOptions, type HubSettings, hubSettings } from "./hub_settings.ts";
 import { COMMIT, readRepository, type Repository } from "./repository.ts";
 
-/** How a model of the hub is opened. */
+/** Options for opening a model on the hub. */
 export interface HubModelOptions extends HubOptions, DownloadOptions {
   /**
    * The branch, tag or commit.
@@ -40,23 +40,26 @@ export interface HubModelOptions extends HubOptions, DownloadOptions {
    */
   readonly revision?: string | undefined;
   /**
-   * Whether files are fetched into the cache. If false, they are read over HTTP, weights by the byte: use it
-   * when only the headers of weights are needed. The cache is still read if the hub must not or cannot be
+   * Whether files are fetched into the cache. If false, they are read over HTTP, weights by byte range. Use
+   * it if only the headers of weights are needed. The cache is still read if the hub must not or cannot be
    * asked.
    *
    * @default {true}
    */
   readonly fetches?: boolean | undefined;
   /**
-   * Receives a sentence about each failure that is tried again, and about a hub that refuses while the cache
+   * Called with a sentence about each failure that is retried, and about a hub that refuses while the cache
    * is used.
    */
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
-/** A model of the hub with the weights of one variant, as checkpoints are opened. */
+/**
+ * The files of a model on the hub, with the weights of one variant, in the form in which checkpoints are
+ * opened.
+ */
 export interface HubFiles {
-  /** The files, of which at least the small ones can be read. */
+  /** The files. At least the small ones can be read. */
   readonly source: CheckpointSource;
   /** Fetches the weights of a component, unless they are in the cache. */
   readonly findWeights: FindWeights;
@@ -65,20 +68,20 @@ export interface HubFiles {
 /** The commit of a model, and the state of the hub. */
 interface Found {
   readonly commit: string;
-  /** The commit on the hub; unknown if the cache was enough so far, or must be. */
+  /** The commit on the hub. Unknown if the cache has been enough so far, or has to be. */
   readonly remote?: CachedCommit | undefined;
-  /** The reason that the hub does not list the commit. */
+  /** The reason why the hub does not list the commit. */
   readonly fault?: HubError | undefined;
-  /** The commit of the revision when it was last fetched, if that was another one. */
+  /** The commit of the revision when it was last fetched, if it was a different one. */
   readonly former?: string | undefined;
 }
 
-/** Questions delay every run, so that they are repeated less often than downloads. */
+/** Questions delay every run, so they are retried less often than downloads. */
 const QUESTION_TRIES = 3;
 
 const REVISION = /^(?!.*(^|\/)\.{1,2}(\/|$))[^/\\\s:][^\\\s:]*$/;
 
-/** A model of the hub, at one commit. */
+/** A model on the hub, at one commit. */
 export class HubModel {
   readonly #model: CachedModel;
   readonly #fetches: boolean;
@@ -98,13 +101,13 @@ export class HubModel {
 
   /**
    * Finds the commit of a revision, and its files on the hub. The hub is asked once, and not at all for a
-   * commit whose small files are in the cache: a commit never changes.
+   * commit whose small files are in the cache, because a commit never changes.
    *
-   * @param name The model: `PixArt-alpha/PixArt-Sigma-XL-2-512-MS`.
-   * @param options The revision, the cache, and the handlers of progress and warnings. The signal stops this
-   * call alone.
+   * @param name The model, e.g. `PixArt-alpha/PixArt-Sigma-XL-2-512-MS`.
+   * @param options The revision, the cache, and the handlers for progress and warnings. The signal only stops
+   * this call.
    * @returns The model.
-   * @throws {HubError} if it is neither on the hub nor in the cache; `code` gives the kind of failure.
+   * @throws {HubError} if it is neither on the hub nor in the cache. `code` is the kind of failure.
    */
   static async open(name: string, options: HubModelOptions = {}): Promise<HubModel> {
     const { revision = "main", fetches = true, signal, ...lasting } = options;
@@ -130,7 +133,7 @@ export class HubModel {
       return opened({ commit: revision });
     }
     try {
-      // A cached copy makes a second try unnecessary.
+      // With a cached copy, one attempt is enough.
       const tries = known === undefined ? QUESTION_TRIES : 1;
       const repository = await listCommit(model, revision, tries, signal);
       const { commit } = repository;
@@ -147,9 +150,9 @@ export class HubModel {
    *
    * @param variant The variant of the weights; `""` for the plain ones.
    * @param signal Stops this call, and later downloads of weights.
-   * @returns The files, whose weights are fetched on demand.
-   * @throws {HubError} if they are neither on the hub nor in the cache; `code` gives the kind of failure.
-   * @throws {UnsupportedArchitectureError} if it is not of PixArt.
+   * @returns The files. Their weights are fetched on demand.
+   * @throws {HubError} if they are neither on the hub nor in the cache. `code` is the kind of failure.
+   * @throws {UnsupportedArchitectureError} if its architecture is not PixArt.
    * @throws {MissingVariantError} if no component has the variant.
    */
   async files(variant: string, signal?: AbortSignal): Promise<HubFiles> {
@@ -185,8 +188,8 @@ export class HubModel {
    *
    * @param signal Stops this call.
    * @returns The adapter's files.
-   * @throws {AdapterError} if the repository holds none.
-   * @throws {HubError} if they are neither on the hub nor in the cache.
+   * @throws {AdapterError} if the repository contains none.
+   * @throws {HubError} if its files are neither on the hub nor in the cache.
    */
   async adapter(signal?: AbortSignal): Promise<CheckpointSource> {
     const { model } = this.#model.context;
@@ -203,7 +206,7 @@ export class HubModel {
     return await this.#openFolder();
   }
 
-  /** Whether the cache holds a LoRA adapter. */
+  /** Returns whether the cache contains a LoRA adapter. */
   async #holdsAdapter(): Promise<boolean> {
     try {
       const source = await this.#openFolder();
@@ -216,7 +219,7 @@ export class HubModel {
   }
 
   /**
-   * Whether the cache holds the weights of all components.
+   * Returns whether the cache contains the weights of all components.
    *
    * @param variant The variant of the weights; `""` for the plain ones.
    */
@@ -258,7 +261,7 @@ export class HubModel {
     };
   }
 
-  /** Names what the cache lacks to open the model. */
+  /** Returns what the cache lacks to open the model. */
   async #missingFromCache(variant: string): Promise<string | undefined> {
     try {
       const source = await this.#openFolder();
@@ -279,7 +282,7 @@ export class HubModel {
   ): Promise<WeightFiles> {
     let { remote } = this.#found;
     if (!remote) {
-      // A component that has the variant takes it, whatever the other components have.
+      // A component that has the variant uses it, whatever the other components have.
       const whole = await wholeWeights(source, wanted);
       if (whole) return whole;
       remote = await this.#ask(signal);
@@ -305,12 +308,12 @@ export class HubModel {
   }
 
   /**
-   * Asks the hub for the files of the commit; `undefined` if it must not be asked, cannot be reached, or
-   * refuses.
+   * Asks the hub for the files of the commit. Returns `undefined` if the hub must not be asked, cannot be
+   * reached, or refuses.
    */
   async #ask(signal: AbortSignal | undefined): Promise<CachedCommit | undefined> {
     const { commit, fault } = this.#found;
-    // A hub that was out of reach may be back; one that refused will refuse again.
+    // An unreachable hub may come back; one that refused will refuse again.
     const isFinal = fault !== undefined && fault.code !== "unreachable";
     if (this.#model.settings.localFilesOnly || isFinal) return undefined;
     try {
@@ -335,7 +338,7 @@ export class HubModel {
     options.onWarning?.(`The cached copy of ${model} is used (${copy}). ${fault.message}`);
   }
 
-  /** Describes files that are neither in the cache nor to be had from the hub. */
+  /** Returns the error for files that are neither in the cache nor available from the hub. */
   #incomplete(missing: string): HubError {
     const { settings, context } = this.#model;
     const { fault } = this.#found;

@@ -7,7 +7,7 @@
 /** A name on the hub: letters, digits, `-`, `_` and `.`, not at the ends; no `--` and no `..`. */
 export const HUB_NAME: RegExp = /^(?!.*(--|\.\.))[\w](?:[\w.-]{0,94}[\w])?\/[\w](?:[\w.-]{0,94}[\w])?$/;
 
-/** Takes `org/name@revision` apart. */
+/** Splits `org/name@revision`. */
 export function splitRevision(
   reference: string,
 ): { readonly name: string; readonly revision: string | undefined } {

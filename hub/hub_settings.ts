@@ -11,7 +11,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { getHFHubCachePath } from "@huggingface/hub";
 
-/** How the hub and its cache are used. */
+/** Options for using the hub and its cache. */
 export interface HubOptions {
   /** The hub's address. Default is `HF_ENDPOINT`, else `https://huggingface.co`. */
   readonly endpoint?: string | undefined;
@@ -24,7 +24,7 @@ export interface HubOptions {
   /** Whether only the cache is used. Default is whether `HF_HUB_OFFLINE` is set. */
   readonly localFilesOnly?: boolean | undefined;
   /**
-   * Milliseconds of silence after which a connection is given up. Default is `HF_HUB_ETAG_TIMEOUT` seconds,
+   * Milliseconds of silence after which a connection is abandoned. Default is `HF_HUB_ETAG_TIMEOUT` seconds,
    * else 10 s, for questions to the hub, and `HF_HUB_DOWNLOAD_TIMEOUT` seconds, else 20 s, for files.
    */
   readonly stallTimeout?: number | undefined;
@@ -32,7 +32,7 @@ export interface HubOptions {
 
 /** Options with the environment's defaults filled in. */
 export interface HubSettings {
-  /** The hub's address, without a slash at the end. */
+  /** The hub's address, without a trailing slash. */
   readonly endpoint: string;
   /** The access token, if there is one. */
   readonly token: string | undefined;
@@ -42,9 +42,9 @@ export interface HubSettings {
   readonly cacheDir: string;
   /** Whether only the cache is used. */
   readonly localFilesOnly: boolean;
-  /** Milliseconds of silence after which a question to the hub is given up. */
+  /** Milliseconds of silence after which a question to the hub is abandoned. */
   readonly answerTimeout: number;
-  /** Milliseconds of silence after which a download goes on over another connection. */
+  /** Milliseconds of silence after which a download continues over another connection. */
   readonly downloadTimeout: number;
 }
 
@@ -57,7 +57,7 @@ const TRUE = /^(1|on|yes|true)$/i;
 /**
  * Fills in the defaults of the environment.
  *
- * @param options What is set explicitly.
+ * @param options The explicit settings.
  * @returns All settings.
  */
 export async function hubSettings(options: HubOptions = {}): Promise<HubSettings> {
@@ -73,13 +73,13 @@ export async function hubSettings(options: HubOptions = {}): Promise<HubSettings
   };
 }
 
-/** Converts the seconds of a variable; `undefined` unless they are a positive number. */
+/** Converts the seconds of a variable, or returns `undefined` unless they are a positive number. */
 function milliseconds(seconds: string | undefined): number | undefined {
   const value = Number(seconds) * 1000;
   return value > 0 && value < Infinity ? value : undefined;
 }
 
-/** Finds the token: the option, the environment's, or the one that `hf auth login` has stored. */
+/** Finds the token: that of the option, that of the environment, or the one stored by `hf auth login`. */
 async function findToken(option: string | undefined): Promise<Pick<HubSettings, "token" | "tokenSource">> {
   if (option !== undefined) return { token: option, tokenSource: "the option token" };
   const { HF_TOKEN, HF_TOKEN_PATH, HF_HOME, XDG_CACHE_HOME } = process.env;

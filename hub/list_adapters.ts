@@ -1,5 +1,5 @@
 /**
- * The LoRA adapters of a folder.
+ * The LoRA adapters in a folder.
  *
  * @module
  */
@@ -12,10 +12,11 @@ import type { ModelEntry } from "./listed_models.ts";
 const ENDING = ".safetensors";
 
 /**
- * Lists the LoRA adapters of a folder: its safetensors files, under their names without the ending, and its folders.
+ * Lists the LoRA adapters in a folder: its safetensors files, named without the extension, and its
+ * subfolders.
  *
  * @param folder The folder.
- * @returns The adapters, sorted by name. None of them has been looked at.
+ * @returns The adapters, sorted by name. None of them has been opened.
  * @throws {FileError} if there is no such folder.
  */
 export async function listAdapters(folder: string): Promise<ModelEntry[]> {

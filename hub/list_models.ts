@@ -21,7 +21,8 @@ import { COMMIT } from "./repository.ts";
 /** A model on this machine. */
 export interface ListedModel {
   /**
-   * The value for `--model`: the model, with the branch, tag or commit of a snapshot that is not `main`'s.
+   * The value for `--model`: the model, with the branch, tag or commit of a snapshot that is not that of
+   * `main`.
    */
   readonly name: string;
   /** Its folder. */
@@ -30,21 +31,21 @@ export interface ListedModel {
   readonly bytes: number;
   /** The components whose weights are present, in any variant. */
   readonly components: readonly ComponentName[];
-  /** The variants of the weights that are present, by component; the plain weights are `""`. */
+  /** The variants of the weights that are present, by component. The plain weights are `""`. */
   readonly variants: Readonly<Record<string, readonly string[]>>;
   /** The components whose weights a run fetches on demand. */
   readonly missing: readonly ComponentName[];
-  /** The faults of the present files that a run would refuse, a sentence each. */
+  /** The faults of the present files for which a run would refuse them, one sentence each. */
   readonly faults: readonly string[];
 }
 
 const PREFIX = "models--";
 
 /**
- * Lists the models of this machine, with the faults that a run would refuse: configurations, tokenizers and
- * the headers of weights are read. Models of other architectures, which the hub's cache may hold too, are
- * omitted. (`scanCacheDir` of the hub's library omits the folders of a snapshot, and models that were fetched
- * by commit alone.)
+ * Lists the models on this machine, with the faults for which a run would refuse them: reads configurations,
+ * tokenizers and the headers of weights. Models of other architectures, which the hub's cache can contain
+ * too, are omitted. (`scanCacheDir` of the hub's library omits the folders of a snapshot, and models that
+ * were only fetched by commit.)
  *
  * @param options The hub's cache, if it is not the default one.
  * @returns The embedded model first, then the cached ones by name.
@@ -85,7 +86,7 @@ async function listed(name: string, folder: string): Promise<readonly ListedMode
   }
   let bytes = 0;
   for (const file of files) {
-    // Links lead to the blobs that hold the bytes.
+    // Links point to the blobs with the bytes.
     const found = await stat(join(folder, file)).catch(() => undefined);
     if (found?.isFile()) bytes += found.size;
   }
@@ -102,7 +103,7 @@ async function listed(name: string, folder: string): Promise<readonly ListedMode
   }];
 }
 
-/** Finds the faults of the parts that are present. Missing parts are fetched before a run needs them. */
+/** Finds the faults of the present parts. Missing parts are fetched before a run needs them. */
 async function findFaults(
   source: CheckpointSource,
   declared: readonly string[],

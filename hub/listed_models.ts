@@ -13,7 +13,7 @@ import type { ModelReference, Models } from "../models/models.ts";
 export interface ModelEntry {
   /** The name in requests. */
   readonly name: string;
-  /** What it stands for on this machine: a folder, or a name of the hub. */
+  /** What it stands for on this machine: a folder, or a name on the hub. */
   readonly reference: string;
 }
 
@@ -21,15 +21,15 @@ export interface ModelEntry {
 export class UnknownModelError extends PixstageError<"model_not_found"> {
   override name = "UnknownModelError";
 
-  /** @param message Which model, and which there are. */
+  /** @param message The unknown model, and the ones that exist. */
   constructor(message: string) {
     super("model_not_found", message, { details: { field: "model" } });
   }
 }
 
 /**
- * Models by the names in a list, and no others: whatever a request writes, it is looked up here and never reaches the
- * file system or the hub.
+ * The models of a list, by name, and no others. The name in a request is looked up here, so it never reaches
+ * the file system or the hub.
  */
 export class ListedModels implements Models {
   #models: Models;
@@ -39,7 +39,7 @@ export class ListedModels implements Models {
   /**
    * @param entries The list.
    * @param models Opens what the names stand for.
-   * @param loras The LoRA adapters that may be named.
+   * @param loras The LoRA adapters that requests may name.
    */
   constructor(entries: readonly ModelEntry[], models: Models, loras: readonly ModelEntry[] = []) {
     this.#models = models;
@@ -47,12 +47,12 @@ export class ListedModels implements Models {
     this.#references = new Map(entries.map(({ name, reference }) => [name, reference]));
   }
 
-  /** Opens a checkpoint of the list. */
+  /** Opens a listed checkpoint. */
   async open(reference: ModelReference, signal?: AbortSignal): Promise<Checkpoint> {
     return await this.#models.open(this.#listed(reference), signal);
   }
 
-  /** Opens a component of a checkpoint of the list. */
+  /** Opens a component of a listed checkpoint. */
   async component(
     reference: ModelReference,
     name: ComponentName,
@@ -61,7 +61,7 @@ export class ListedModels implements Models {
     return await this.#models.component(this.#listed(reference), name, signal);
   }
 
-  /** Opens a LoRA adapter of the list. */
+  /** Opens a listed LoRA adapter. */
   async adapter(name: string, signal?: AbortSignal): Promise<LoraAdapter> {
     const reference = this.#loras.get(name);
     if (reference !== undefined && this.#models.adapter) return await this.#models.adapter(reference, signal);

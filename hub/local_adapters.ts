@@ -1,5 +1,5 @@
 /**
- * LoRA adapters of this machine: files, folders, and the hub's cache.
+ * LoRA adapters on this machine: files, folders, and the hub's cache.
  *
  * @module
  */
@@ -16,11 +16,11 @@ import { HUB_NAME, splitRevision } from "./hub_name.ts";
 /**
  * Opens a LoRA adapter. A file or folder takes precedence over a name on the hub.
  *
- * @param reference A safetensors file, a folder, `org/name` or `org/name@revision` of the hub, or the name of one that the
- * project carries: `pixstage-emoji/chalk`.
- * @param options How it is downloaded.
- * @returns The adapter; of one on the hub the files are in the cache.
- * @throws {AdapterError} if there is none, or it is none that can be used.
+ * @param reference A safetensors file, a folder, `org/name` or `org/name@revision` on the hub, or the name of
+ * an adapter that comes with the project, e.g. `pixstage-emoji/chalk`.
+ * @param options How to download it.
+ * @returns The adapter. The files of one on the hub are then in the cache.
+ * @throws {AdapterError} if there is no such adapter, or it is not usable.
  * @throws {HubError} if it is neither on the hub nor in the cache.
  */
 export async function openLocalAdapter(

@@ -1,5 +1,5 @@
 /**
- * Checkpoints of this machine: the embedded model, folders, and the hub's cache.
+ * Checkpoints on this machine: the embedded model, folders, and the hub's cache.
  *
  * @module
  */
@@ -27,13 +27,13 @@ import { openLocalAdapter } from "./local_adapters.ts";
 
 export { DEFAULT_MODEL, embeddedModelFolder };
 
-/** How models are found and downloaded. */
+/** Options for finding and downloading models. */
 export type LocalModelsOptions = Omit<HubModelOptions, "revision" | "signal">;
 
 /**
- * Opens checkpoints of this machine by reference. Of a model on the hub, opening fetches the small files; the
- * weights of a component are fetched when they, or the files that hold them, are first requested. The signal
- * of the opening stops that too.
+ * Opens checkpoints on this machine by reference. Opening a model on the hub fetches its small files. The
+ * weights of a component are fetched when they, or the files that contain them, are first requested. The
+ * signal given to `open` also stops that.
  */
 export class LocalModels implements Models {
   #options: LocalModelsOptions;
@@ -41,12 +41,14 @@ export class LocalModels implements Models {
   #hubModels = new Map<string, Promise<string | HubModel>>();
   #reading: LocalModels | undefined;
 
-  /** @param options How models are found and downloaded. */
+  /** @param options How to find and download models. */
   constructor(options: LocalModelsOptions = {}) {
     this.#options = options;
   }
 
-  /** Opens a checkpoint: configurations alone. A folder is opened once, and the hub is asked once. */
+  /**
+   * Opens a checkpoint. Reads only its configurations. A folder is opened once, and the hub is asked once.
+   */
   async open({ model, variant }: ModelReference, signal?: AbortSignal): Promise<Checkpoint> {
     const key = JSON.stringify([model, variant]);
     const opened = this.#opened.get(key);
@@ -60,12 +62,12 @@ export class LocalModels implements Models {
     if (meanwhile) return await meanwhile;
     const opening = openFolder(place).then((source) => openCheckpoint(source, { variant }));
     this.#opened.set(key, opening);
-    // A failure may pass: the folder may appear later.
+    // A failure can be temporary: the folder may appear later.
     opening.catch(() => this.#opened.delete(key));
     return await opening;
   }
 
-  /** Opens one component of a checkpoint, or of a folder that holds it alone. */
+  /** Opens one component of a checkpoint, or of a folder that contains only the component. */
   async component(
     reference: ModelReference,
     component: ComponentName,
@@ -83,30 +85,33 @@ export class LocalModels implements Models {
     return openComponent(source, { component, variant, findWeights });
   }
 
-  /** Opens a LoRA adapter: its names and settings, no matrix. One on the hub is fetched as a whole. */
+  /**
+   * Opens a LoRA adapter. Reads its names and settings, but no matrix. An adapter on the hub is fetched as a
+   * whole.
+   */
   async adapter(name: string, signal?: AbortSignal): Promise<LoraAdapter> {
     return await openLocalAdapter(name, { ...this.#options, signal });
   }
 
-  /** Whether weights of a model on the hub are not in the cache yet. */
+  /** Returns whether weights of a model on the hub are not in the cache yet. */
   async needsDownload({ model, variant }: ModelReference): Promise<boolean> {
     try {
       const place = await this.#place(model, undefined);
       return typeof place !== "string" && !await place.holdsWeights(variant ?? "");
     } catch (error) {
-      // What is no model is refused by the stage that names it.
+      // The stage that names an invalid model refuses it later.
       if (error instanceof PixstageError && error.fault === "caller") return false;
       throw error;
     }
   }
 
-  /** The same models, read over the network where they are not in the cache. */
+  /** Returns the same models, but reads those that are not in the cache over the network. */
   withoutDownloads(): LocalModels {
     this.#reading ??= new LocalModels({ ...this.#options, fetches: false });
     return this.#reading;
   }
 
-  /** Opens a component's weights quantized; they are kept beside the store. */
+  /** Opens a component's quantized weights. They are kept next to the store. */
   quantized(
     component: Component,
     recipe: QuantizedPrecision,
@@ -125,7 +130,7 @@ export class LocalModels implements Models {
       : splitRevision(model);
     const finding = resolveModel(name, { ...this.#options, revision, signal });
     this.#hubModels.set(model, finding);
-    // Folders may change, and a failed download may succeed later.
+    // A folder can change, and a failed download can succeed later.
     finding.then(
       (place) => typeof place === "string" && this.#hubModels.delete(model),
       () => this.#hubModels.delete(model),
@@ -138,10 +143,10 @@ export class LocalModels implements Models {
  * Resolves the name of a model to a folder on disk or to a model on the hub. A folder of that name takes
  * precedence.
  *
- * @param reference A path, or a name on the hub: `PixArt-alpha/PixArt-Sigma-XL-2-512-MS`. A path begins with
- * `.` or `/`, or has more than one `/`.
+ * @param reference A path, or a name on the hub, e.g. `PixArt-alpha/PixArt-Sigma-XL-2-512-MS`. A path starts
+ * with `.` or `/`, or has more than one `/`.
  * @param options The revision of a model on the hub, and the cache.
- * @returns The folder's absolute path, or the model on the hub, of which no file is fetched yet.
+ * @returns The folder's absolute path, or the model on the hub, before any of its files is fetched.
  * @throws {InputError} if it is neither a folder nor a valid name on the hub.
  * @throws {HubError} if the model is neither on the hub nor in the cache.
  *
@@ -173,7 +178,10 @@ export async function resolveModel(
   );
 }
 
-/** Opens a folder. A snapshot of the hub's cache has the name of its model, as its own name is a commit. */
+/**
+ * Opens a folder. A snapshot in the hub's cache gets the name of its model, because the folder's own name is
+ * a commit.
+ */
 function openFolder(path: string): Promise<CheckpointSource> {
   return openDiskSource(path, { name: snapshotModel(path) });
 }

@@ -21,7 +21,10 @@ export interface RepositoryFile {
   readonly path: string;
   /** Its size in bytes. */
   readonly size: number;
-  /** SHA-256 of its bytes if LFS stores it, else the SHA-1 of its git blob; also its name in the cache. */
+  /**
+   * SHA-256 of its bytes if LFS stores it, or else the SHA-1 of its git blob. It is also the file's name in
+   * the cache.
+   */
   readonly hash: string;
 }
 
@@ -47,7 +50,7 @@ const Entry = z.looseObject({
  *
  * @param settings The hub.
  * @param context The model and the revision.
- * @param retry How often to try again.
+ * @param retry How often to retry.
  * @returns The commit and its files.
  * @throws {HubError} if there is no such model or revision, or the hub cannot be reached.
  */
@@ -86,8 +89,8 @@ export async function readRepository(
 }
 
 /**
- * Describes an answer that cannot be understood: it is probably not the hub's, but that of something in
- * between.
+ * Returns the error for an answer that cannot be understood. It probably comes not from the hub, but from
+ * something in between.
  */
 function notAHub(
   reason: string,
@@ -105,10 +108,10 @@ function notAHub(
 /**
  * Presents a repository as a checkpoint before its weights are downloaded.
  *
- * @param model The name for errors.
+ * @param model Name for errors.
  * @param repository The repository.
- * @param readFile Reads a file that was downloaded.
- * @returns The source. Files that were not downloaded can be listed, not read.
+ * @param readFile Reads a downloaded file.
+ * @returns The source. Files that were not downloaded can be listed, but not read.
  */
 export function repositorySource(
   model: string,

@@ -1,6 +1,6 @@
 /**
- * Hands the codecs their WebAssembly in Node, whose `fetch` reads no files. Importing this module is enough; elsewhere it
- * does nothing.
+ * Provides the codecs with their WebAssembly in Node, whose `fetch` cannot read files. Importing this module
+ * is enough; it has no effect elsewhere.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { provideWasmCodec, type WasmCodecName } from "./wasm_codec.ts";
 
-/** Where the packages keep them. */
+/** The packages' paths of the codecs' modules. */
 const FILES: Readonly<Record<WasmCodecName, string>> = {
   "jpeg-decoder": "@jsquash/jpeg/codec/dec/mozjpeg_dec.wasm",
   "jpeg-encoder": "@jsquash/jpeg/codec/enc/mozjpeg_enc.wasm",

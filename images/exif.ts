@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Exif: which way up a picture is, and texts in JPEG and WebP files: `ImageDescription` holds all of them as JSON, and `UserComment` the text
- * `parameters`, where other programs for generated pictures look for it.
+ * Exif: the orientation of a picture, and texts in JPEG and WebP files. `ImageDescription` contains all texts
+ * as JSON, and `UserComment` the text `parameters`, where other programs for generated pictures look for it.
  *
  * @module
  */
@@ -19,7 +19,7 @@ const SHORT = 3;
 const LONG = 4;
 const UNDEFINED = 7;
 
-/** Bytes of a value of each type that is read. */
+/** Bytes per value of each supported type. */
 const BYTES_OF_TYPE: ReadonlyMap<number, number> = new Map([[ASCII, 1], [SHORT, 2], [LONG, 4], [
   UNDEFINED,
   1,
@@ -28,24 +28,24 @@ const BYTES_OF_TYPE: ReadonlyMap<number, number> = new Map([[ASCII, 1], [SHORT, 
 const HEADER_BYTES = 8;
 const ENTRY_BYTES = 12;
 
-/** The character codes that a `UserComment` starts with. */
+/** The character code at the start of a `UserComment`. */
 const UNICODE_COMMENT = "UNICODE\0";
 const ASCII_COMMENT = "ASCII\0\0\0";
 
 const METADATA = z.record(z.string(), z.string());
 
 /**
- * Writes texts as an Exif block: a TIFF file, big endian, without a picture.
+ * Writes texts as an Exif block: a big-endian TIFF file without a picture.
  *
  * Source: Exif 2.32 and TIFF 6.0.
  *
- * @param metadata The texts, stored in the order of their keys.
- * @returns The block, without the letters `Exif` before it.
+ * @param metadata The texts; they are stored in the order of their keys.
+ * @returns The block, without the preceding letters `Exif`.
  */
 export function encodeExif(metadata: Readonly<Record<string, string>>): Uint8Array {
   const keys = Object.keys(metadata).sort();
   const json = JSON.stringify(Object.fromEntries(keys.map((key) => [key, metadata[key]!])));
-  // TIFF text is ASCII, and JSON can say everything in ASCII.
+  // TIFF text is ASCII, and JSON can express everything in ASCII.
   const description = json.replace(
     /[^\x20-\x7e]/g,
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
@@ -86,8 +86,9 @@ export function encodeExif(metadata: Readonly<Record<string, string>>): Uint8Arr
  * Reads texts from an Exif block.
  *
  * @param bytes The block, from its byte order mark on.
- * @returns The texts that {@link encodeExif} wrote; of other programs' blocks the description as `description` and the
- * comment as `parameters`. Empty where the block is damaged: that is no reason to refuse a picture.
+ * @returns The texts that {@link encodeExif} wrote. For blocks of other programs, the description as
+ * `description` and the comment as `parameters`. Empty if the block is damaged, because that is no reason to
+ * refuse a picture.
  */
 export function decodeExif(bytes: Uint8Array): Record<string, string> {
   try {
@@ -105,17 +106,17 @@ export function decodeExif(bytes: Uint8Array): Record<string, string> {
       ...(comment && { parameters: decodeComment(comment, littleEndian) }),
     };
   } catch (error) {
-    // DataView refuses offsets that lie outside of the block.
+    // DataView throws for offsets outside of the block.
     if (error instanceof RangeError) return {};
     throw error;
   }
 }
 
 /**
- * Reads from an Exif block how a picture must be turned.
+ * Reads the orientation of a picture from an Exif block.
  *
  * @param bytes The block, from its byte order mark on.
- * @returns 1 to 8; 1, upright, where the block does not say or is damaged.
+ * @returns 1 to 8; 1 (upright) if the block has no orientation or is damaged.
  */
 export function readOrientation(bytes: Uint8Array): number {
   try {
@@ -130,7 +131,7 @@ export function readOrientation(bytes: Uint8Array): number {
   }
 }
 
-/** The block's first folder; empty where the block has no byte order. */
+/** Reads the block's first directory; empty if the block has no byte order. */
 function readMainFolder(bytes: Uint8Array) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const order = view.getUint32(0);
@@ -142,7 +143,7 @@ function readMainFolder(bytes: Uint8Array) {
   return { view, littleEndian, main };
 }
 
-/** The values of a folder's entries, as bytes, by tag. */
+/** Returns the values of a directory's entries as bytes, by tag. */
 function readFolder(view: DataView, offset: number, littleEndian: boolean): Map<number, Uint8Array> {
   const values = new Map<number, Uint8Array>();
   const entries = view.getUint16(offset, littleEndian);

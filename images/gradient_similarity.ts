@@ -1,17 +1,17 @@
 // This module is browser compatible.
 
 /**
- * How unlike two pictures are to the eye, by their edges.
+ * Perceptual difference of two pictures, measured by their edges.
  *
  * @module
  */
 
 import { checkSameSize, type Pixels } from "./pixels.ts";
 
-/** Keeps the quotient stable where there are no edges; 170 where pixels go to 255, as in the paper. */
+/** Keeps the quotient stable where there are no edges; the paper's value of 170 for pixels from 0 to 255. */
 const STABILIZER = 170;
 
-/** A value for each place, row by row. */
+/** One value per position, row by row. */
 interface Plane {
   readonly width: number;
   readonly height: number;
@@ -19,17 +19,19 @@ interface Plane {
 }
 
 /**
- * Gradient magnitude similarity deviation of the luma (ITU-R BT.601): how unevenly edges are kept. At equal PSNR errors
- * that the eye sees, such as blurred or added edges, weigh more than noise spread over the whole picture.
+ * Returns the gradient magnitude similarity deviation of the luma (ITU-R BT.601): how unevenly edges are
+ * preserved. At equal PSNR, visible errors such as blurred or added edges weigh more than noise spread over
+ * the whole picture.
  *
- * Source: Xue, Zhang, Mou and Bovik, "Gradient Magnitude Similarity Deviation: A Highly Efficient Perceptual Image Quality
- * Index", 2014 (https://arxiv.org/abs/1308.3052): means of 2 × 2 pixels, Prewitt's filter, standard deviation of the
- * similarity. Values outside the picture are 0; a side that is odd, with the other, is filled up with one more of them.
+ * Source: Xue, Zhang, Mou and Bovik, "Gradient Magnitude Similarity Deviation: A Highly Efficient Perceptual
+ * Image Quality Index", 2014 (https://arxiv.org/abs/1308.3052): means of 2 × 2 pixels, Prewitt's filter,
+ * standard deviation of the similarity. Values outside the picture are 0; sides of odd length are padded with
+ * one more of them.
  *
  * @param a A picture.
- * @param b Another one of the same size.
- * @returns 0 for pictures of equal edges, more the less alike they are, 0.5 at most.
- * @throws {InputError} if sizes differ, or data does not fit its size.
+ * @param b Another picture of the same size.
+ * @returns 0 for pictures with equal edges; larger for less similar pictures, at most 0.5.
+ * @throws {InputError} if the sizes differ, or if data does not match its size.
  */
 export function gmsd(a: Pixels, b: Pixels): number {
   checkSameSize(a, b);
@@ -41,7 +43,7 @@ export function gmsd(a: Pixels, b: Pixels): number {
   return Math.sqrt(similar.reduce((sum, value) => sum + (value - mean) ** 2, 0) / similar.length);
 }
 
-/** The luma at half the size: means of 2 × 2 pixels. */
+/** Returns the luma at half the size: means of 2 × 2 pixels. */
 function halfLuma({ width, height, data }: Pixels): Plane {
   const filled = Math.max(width % 2, height % 2);
   const [columns, rows] = [width, height].map((side) => Math.floor((side + filled) / 2)) as [number, number];
@@ -56,7 +58,7 @@ function halfLuma({ width, height, data }: Pixels): Plane {
   return { width: columns, height: rows, data: means };
 }
 
-/** The magnitude of Prewitt's gradient at each place. */
+/** Returns the magnitude of Prewitt's gradient at each position. */
 function gradients({ width, height, data }: Plane): Float64Array {
   const at = (x: number, y: number): number =>
     x < 0 || y < 0 || x >= width || y >= height ? 0 : data[y * width + x]!;

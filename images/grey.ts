@@ -2,15 +2,15 @@
 
 import { checkPixels, type Pixels } from "./pixels.ts";
 
-/** Weights of red, green and blue (ITU-R BT.601), of 2^16, as Pillow has them. */
+/** Weights of red, green and blue (ITU-R BT.601) in units of 2^-16, as in Pillow. */
 const WEIGHTS = [19595, 38470, 7471] as const;
 
 /**
- * The grey of each pixel, as Pillow's `convert("L")` gives it.
+ * Returns the grey value of each pixel, like Pillow's `convert("L")`.
  *
  * @param pixels The picture.
- * @returns `height × width` greys, 0 to 255.
- * @throws {InputError} if the data does not fit the picture's size.
+ * @returns `height × width` grey values, 0 to 255.
+ * @throws {InputError} if the data does not match the picture's size.
  */
 export function greysOf(pixels: Pixels): Uint8Array<ArrayBuffer> {
   checkPixels(pixels);

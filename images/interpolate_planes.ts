@@ -2,26 +2,26 @@
 
 import { type Tensor, tensor } from "../artifacts/tensor.ts";
 
-/** How values between points are found. */
+/** The method that determines values between points. */
 export type Interpolation = "nearest" | "bilinear" | "bicubic";
 
-/** The points of a line that a new point is made of, and their shares. */
+/** The points of a line that contribute to a new point, and their weights. */
 interface Mixture {
   readonly points: readonly number[];
   readonly shares: readonly number[];
 }
 
-/** The parameter of the cubic kernel in torch. */
+/** The parameter of torch's cubic kernel. */
 const A = -0.75;
 
 /**
- * Interpolates planes to another size, as `torch.nn.functional.interpolate` does without `align_corners` and `antialias`
- * (aten/src/ATen/native/UpSample.h).
+ * Interpolates planes to another size, like `torch.nn.functional.interpolate` without `align_corners` and
+ * `antialias` (aten/src/ATen/native/UpSample.h).
  *
  * @param planes [images, channels, height, width].
  * @param height Rows of the result.
  * @param width Columns of the result.
- * @param mode How values between points are found.
+ * @param mode The method of interpolation.
  * @returns [images, channels, height, width].
  */
 export function interpolatePlanes(
@@ -64,7 +64,7 @@ function bilinear(at: number, from: number, to: number): Mixture {
   return { points: [first, Math.min(first + 1, from - 1)], shares: [1 - share, share] };
 }
 
-/** Cubic convolution (Keys 1981) of four points; those beyond the border are the border's. */
+/** Returns the cubic convolution (Keys 1981) of four points; points beyond the border repeat the border. */
 function bicubic(at: number, from: number, to: number): Mixture {
   const source = (at + 0.5) * from / to - 0.5;
   const first = Math.floor(source);

@@ -19,7 +19,7 @@ const START_OF_IMAGE = 0xd8;
 const START_OF_SCAN = 0xda;
 const APPLICATION_0 = 0xe0;
 const APPLICATION_1 = 0xe1;
-/** What stands before the Exif block of a JPEG file. */
+/** The bytes before the Exif block of a JPEG file. */
 export const EXIF_LETTERS: Uint8Array = Uint8Array.of(0x45, 0x78, 0x69, 0x66, 0, 0);
 
 const MAX_SIDE = 65535;
@@ -29,13 +29,13 @@ const decoder = new WasmCodec("jpeg-decoder", initDecoder);
 const encoder = new WasmCodec("jpeg-encoder", initEncoder);
 
 /**
- * Writes a JPEG file, progressive. The same pixels, quality and texts give the same bytes.
+ * Writes a progressive JPEG file. The same pixels, quality and texts yield the same bytes.
  *
- * @param pixels The picture, at most 65535 pixels a side.
- * @param quality 0 to 100.
+ * @param pixels The picture, at most 65535 pixels per side.
+ * @param quality From 0 to 100.
  * @param metadata Texts, stored as Exif; at most 64 KiB.
  * @returns The file.
- * @throws {InputError} if the data of the pixels does not fit their size.
+ * @throws {InputError} if the data of the pixels does not match their size.
  * @throws {InputError} if the picture or the texts are too large.
  */
 export async function encodeJpeg(
@@ -53,7 +53,7 @@ export async function encodeJpeg(
   const segment = Object.keys(metadata).length === 0 ? new Uint8Array(0) : exifSegment(metadata);
   const image = toRgba(pixels);
   const picture = new Uint8Array(await encoder.run(() => encode(image, { quality })));
-  // Exif follows the JFIF segment, which readers expect first.
+  // Exif follows the JFIF segment, because readers expect that one first.
   const isJfif = picture[3] === APPLICATION_0;
   const at = isJfif ? 4 + (picture[4]! << 8 | picture[5]!) : 2;
   const bytes = new Uint8Array(picture.length + segment.length);
@@ -64,11 +64,11 @@ export async function encodeJpeg(
 }
 
 /**
- * Reads size and texts of a JPEG file.
+ * Reads the size and the texts of a JPEG file.
  *
  * @param bytes The file.
  * @returns Its size and texts.
- * @throws {FormatError} if its segments are not sound.
+ * @throws {FormatError} if its segments are not valid.
  */
 export function readJpegHeader(bytes: Uint8Array): PictureHeader {
   let size: { width: number; height: number } | undefined;
@@ -89,16 +89,16 @@ export function readJpegHeader(bytes: Uint8Array): PictureHeader {
       return { format: "jpeg", ...size, metadata };
     }
   }
-  throw new FormatError("Cannot read JPEG as the file must hold a frame and a scan");
+  throw new FormatError("Cannot read JPEG as the file must contain a frame and a scan");
 }
 
 /**
- * Reads a JPEG file. Exif's orientation is not applied.
+ * Decodes a JPEG file. Exif's orientation is not applied.
  *
  * @param bytes The file.
- * @param maxPixels The most pixels to accept.
+ * @param maxPixels The maximum number of pixels.
  * @returns The picture.
- * @throws {FormatError} if it is not a sound JPEG file.
+ * @throws {FormatError} if the file is not a valid JPEG file.
  * @throws {InputError} if it has more pixels.
  */
 export async function decodeJpeg(bytes: Uint8Array, maxPixels: number): Promise<Pixels> {
@@ -108,10 +108,10 @@ export async function decodeJpeg(bytes: Uint8Array, maxPixels: number): Promise<
 }
 
 /**
- * The Exif block of a JPEG file, from its byte order mark on, where it has one before its pixels.
+ * Returns the Exif block of a JPEG file, from its byte order mark on, if there is one before the pixels.
  *
  * @param bytes The file.
- * @throws {FormatError} if its segments are not sound.
+ * @throws {FormatError} if its segments are not valid.
  */
 export function findJpegExif(bytes: Uint8Array): Uint8Array | undefined {
   for (const segment of segments(bytes)) {
@@ -121,27 +121,27 @@ export function findJpegExif(bytes: Uint8Array): Uint8Array | undefined {
   return undefined;
 }
 
-/** A part of the file: its marker, and what is behind its length. */
+/** A segment of the file: its marker, and the bytes after its length. */
 interface Segment {
   readonly marker: number;
   readonly content: Uint8Array;
 }
 
-/** The segments of a file, in order; the pixels behind a scan's header are no segment. */
+/** Yields the segments of a file in order; the pixels after a scan's header are not a segment. */
 function* segments(bytes: Uint8Array): Generator<Segment> {
   if (bytes[0] !== 0xff || bytes[1] !== START_OF_IMAGE) {
     throw new FormatError("Cannot read JPEG as the file must start with FF D8");
   }
   for (let offset = 2; offset + 4 <= bytes.length;) {
     const marker = bytes[offset + 1]!;
-    // FF may be repeated before a marker.
+    // Markers can be preceded by repeated FF bytes.
     if (marker === 0xff) {
       offset++;
       continue;
     }
     const end = offset + 2 + (bytes[offset + 2]! << 8 | bytes[offset + 3]!);
     if (bytes[offset] !== 0xff || end < offset + 4 || end > bytes.length) {
-      throw new FormatError(`Cannot read JPEG as a segment must stand at byte ${offset}`);
+      throw new FormatError(`Cannot read JPEG as there is no segment at byte ${offset}`);
     }
     yield { marker, content: bytes.subarray(offset + 4, end) };
     offset = end;
@@ -152,7 +152,7 @@ function isExif({ marker, content }: Segment): boolean {
   return marker === APPLICATION_1 && EXIF_LETTERS.every((letter, i) => content[i] === letter);
 }
 
-/** Whether a marker starts a frame: C0 to CF without the tables (C4, CC) and the extension (C8). */
+/** Returns whether a marker starts a frame: C0 to CF except the tables (C4, CC) and the extension (C8). */
 function isFrame(marker: number): boolean {
   return marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc;
 }

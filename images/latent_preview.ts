@@ -1,7 +1,8 @@
 // This module is browser compatible.
 
 /**
- * A glance at latents without a VAE: every latent pixel's colour as a linear function of its four channels.
+ * Previews of latents without a VAE: the colour of each latent pixel is a linear function of its four
+ * channels.
  *
  * @module
  */
@@ -10,34 +11,36 @@ import type { Tensor } from "../artifacts/tensor.ts";
 import { InputError } from "../errors/pixstage_error.ts";
 import type { Pixels } from "./pixels.ts";
 
-/** Whose VAE latents belong to: Stable Diffusion's (PixArt-α) or Stable Diffusion XL's (PixArt-Σ). */
+/**
+ * The family of VAE that latents belong to: Stable Diffusion (PixArt-α) or Stable Diffusion XL (PixArt-Σ).
+ */
 export type LatentFamily = "sd" | "sdxl";
 
-/** How a preview is made. */
+/** Options of a preview. */
 export interface LatentPreviewOptions {
   /**
-   * Pixels of the preview per latent pixel along an axis; 8 gives the size of the picture.
+   * Pixels of the preview per latent pixel along an axis; 8 yields the size of the picture.
    *
    * @default {1}
    */
   readonly scale?: number;
 }
 
-/** Colour is `bias + gain × Σ channel × row`, 0 to 255. */
+/** The coefficients of `bias + gain × Σ channel × row`, a colour from 0 to 255. */
 export interface LatentColours {
   /**
-   * What all rows are multiplied by.
+   * The factor of all rows.
    *
    * @default {1}
    */
   readonly gain?: number | undefined;
-  /** Red, green, blue where all channels are 0. */
+  /** Red, green and blue for channels of 0. */
   readonly bias: readonly [number, number, number];
-  /** Red, green, blue for each latent channel. */
+  /** Red, green and blue for each latent channel. */
   readonly rows: readonly (readonly [number, number, number])[];
 }
 
-/** Colours of published autoencoders. */
+/** The colours of published autoencoders. */
 export const LATENT_COLOURS: Readonly<Record<LatentFamily, LatentColours>> = {
   // https://discuss.huggingface.co/t/decoding-latents-to-rgb-without-upscaling/23204/2
   sd: {
@@ -54,17 +57,18 @@ export const LATENT_COLOURS: Readonly<Record<LatentFamily, LatentColours>> = {
 };
 
 /**
- * Makes previews of latents, good enough to see a picture come about.
+ * Computes previews of latents, good enough to watch a picture emerge.
  *
- * Sources: keturn, "Decoding latents to RGB without upscaling", 2022, for Stable Diffusion; Timothy Alexis Vass,
- * "Explaining the SDXL latent space", 2023, for Stable Diffusion XL.
+ * Sources: keturn, "Decoding latents to RGB without upscaling", 2022, for Stable Diffusion; Timothy Alexis
+ * Vass, "Explaining the SDXL latent space", 2023, for Stable Diffusion XL.
  *
- * @param latents Latents as [n, 4, height, width], as the denoising loop has them (times the VAE's scaling factor).
- * @param family Whose VAE they belong to, or the colours of another VAE's four channels.
- * @param options Size of the preview.
+ * @param latents Latents as [n, 4, height, width], as the denoising loop has them (times the VAE's scaling
+ * factor).
+ * @param family The VAE family that they belong to, or the colours of another VAE's four channels.
+ * @param options The size of the preview.
  * @returns One picture for each of the n latents.
- * @throws {InputError} if the shape or the family is another.
- * @throws {InputError} if the scale is not a whole number above 0.
+ * @throws {InputError} if the shape or the family is not supported.
+ * @throws {InputError} if the scale is not an integer above 0.
  *
  * @example Usage
  * ```ts
@@ -91,7 +95,7 @@ export function latentsToRgb(
   if (!Number.isSafeInteger(scale) || scale < 1) {
     throw new InputError(
       "out_of_range",
-      `Cannot preview latents as the scale must be whole and above 0: current value is ${scale}`,
+      `Cannot preview latents as the scale must be an integer above 0: current value is ${scale}`,
     );
   }
   const projection = typeof family === "object" ? family : LATENT_COLOURS[family];

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Small text in pictures: capital letters are five pixels wide and seven high.
+ * Small text in pictures: capital letters are five pixels wide and seven pixels high.
  *
  * @module
  */
@@ -10,13 +10,13 @@ import type { Pixels } from "./pixels.ts";
 
 /** Rows of a character. */
 const ROWS = 7;
-/** Columns of a character, and of the gap behind it. */
+/** Columns of a character, without the gap after it. */
 const COLUMNS = 5;
 const ADVANCE = COLUMNS + 1;
 
 /**
- * Characters and their rows from top to bottom, a digit of base 32 each: its bits are the row's pixels, the left one the
- * highest.
+ * Characters and their rows from top to bottom, one base-32 digit per row. The bits of a digit are the pixels
+ * of the row, the leftmost one the highest.
  */
 const GLYPHS: Readonly<Record<string, string>> = {
   "!": "4444404",
@@ -115,7 +115,7 @@ const GLYPHS: Readonly<Record<string, string>> = {
   "~": "008l200",
 };
 
-/** How a text is drawn. */
+/** Options for drawing a text. */
 export interface LetteringOptions {
   /**
    * Pixels of the picture along a side of one pixel of a character.
@@ -124,30 +124,30 @@ export interface LetteringOptions {
    */
   readonly scale?: number;
   /**
-   * The text's colour: red, green, blue.
+   * The colour of the text: red, green, blue.
    *
    * @default {[0, 0, 0]}
    */
   readonly colour?: readonly [red: number, green: number, blue: number];
 }
 
-/** Width of a text in pixels. */
+/** Returns the width of a text in pixels. */
 export function letteringWidth(text: string, scale = 2): number {
   return Math.max(0, [...text].length * ADVANCE - 1) * scale;
 }
 
-/** Height of a text in pixels. */
+/** Returns the height of a text in pixels. */
 export function letteringHeight(scale = 2): number {
   return ROWS * scale;
 }
 
 /**
- * Shortens a text to a width: three dots stand for what is left out.
+ * Shortens a text to a width; three dots replace the omitted part.
  *
  * @param text The text.
- * @param width The most pixels that it may take.
- * @param scale As it is drawn.
- * @returns The text, or the beginning of it.
+ * @param width The maximum width in pixels.
+ * @param scale The scale at which the text is drawn.
+ * @returns The text or its beginning.
  */
 export function shortened(text: string, width: number, scale = 2): string {
   if (letteringWidth(text, scale) <= width) return text;
@@ -157,13 +157,13 @@ export function shortened(text: string, width: number, scale = 2): string {
 }
 
 /**
- * Draws a text into a picture, in place. Characters that are no printable ones of ASCII become a question mark; what would
- * lie outside of the picture is left out.
+ * Draws a text into a picture, in place. Characters outside of printable ASCII become question marks, and
+ * pixels outside of the picture are omitted.
  *
  * @param picture The picture.
  * @param text The text.
- * @param left Column of its left edge.
- * @param top Row of its upper edge.
+ * @param left The column of its left edge.
+ * @param top The row of its upper edge.
  * @param options Its size and colour.
  */
 export function letter(

@@ -1,7 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Turns pictures the way up that their camera says, as diffusers' `load_image` does with `ImageOps.exif_transpose`.
+ * Rotates and mirrors pictures to their Exif orientation, as diffusers' `load_image` does with
+ * `ImageOps.exif_transpose`.
  *
  * Source: Exif 2.32, tag 0x0112.
  *
@@ -15,7 +16,7 @@ import type { Pixels } from "./pixels.ts";
 import { readPngChunks } from "./png_chunks.ts";
 import { readWebpChunks } from "./webp_chunks.ts";
 
-/** Where a pixel of the upright picture lies in the stored one: its column and row, by the orientation. */
+/** The column and row in the stored picture of a pixel of the upright picture, by orientation. */
 const TURNS: Readonly<
   Record<number, (x: number, y: number, right: number, bottom: number) => [number, number]>
 > = {
@@ -27,15 +28,15 @@ const TURNS: Readonly<
   7: (x, y, right, bottom) => [right - y, bottom - x],
   8: (x, y, right) => [right - y, x],
 };
-/** From this one on, rows have become columns. */
+/** The first orientation that swaps rows and columns. */
 const FIRST_ON_ITS_SIDE = 5;
 
 /**
- * How a picture file says that it must be turned.
+ * Reads the orientation of a picture file.
  *
  * @param bytes A PNG, JPEG or WebP file.
- * @param format Its kind.
- * @returns 1 to 8; 1, upright, where it does not say.
+ * @param format The file's format.
+ * @returns 1 to 8; 1 (upright) if the file has none.
  */
 export function orientationOf(bytes: Uint8Array, format: PictureFormat): number {
   const exif = {
@@ -44,7 +45,7 @@ export function orientationOf(bytes: Uint8Array, format: PictureFormat): number 
     webp: () => readWebpChunks(bytes).find(({ type }) => type === "EXIF")?.data,
   }[format]();
   if (exif === undefined) return 1;
-  // Some writers put the letters of JPEG's segment before the block in WebP too.
+  // Some writers put the letters of JPEG's segment before the block in WebP files too.
   const hasLetters = EXIF_LETTERS.every((letter, i) => exif[i] === letter);
   return readOrientation(hasLetters ? exif.subarray(EXIF_LETTERS.length) : exif);
 }
@@ -53,8 +54,8 @@ export function orientationOf(bytes: Uint8Array, format: PictureFormat): number 
  * Turns a picture upright.
  *
  * @param pixels The picture as it is stored.
- * @param orientation 1 to 8, as Exif has it.
- * @returns The picture; itself where it is upright already.
+ * @param orientation The Exif orientation, 1 to 8.
+ * @returns The upright picture; `pixels` itself if it is already upright.
  */
 export function turnUpright(pixels: Pixels, orientation: number): Pixels {
   const turn = TURNS[orientation];

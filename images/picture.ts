@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Picture files: PNG, JPEG and WebP, with texts in them that say how the picture was made.
+ * Picture files: PNG, JPEG and WebP, with embedded texts that describe how the picture was made.
  *
  * @module
  */
@@ -15,10 +15,10 @@ import { decodeWebp, encodeWebp, readWebpHeader } from "./webp.ts";
 
 export type { PictureFormat, PictureHeader } from "./picture_header.ts";
 
-/** The kinds of picture file that can be read and written. */
+/** The picture formats that can be read and written. */
 export const PICTURE_FORMATS: readonly PictureFormat[] = ["png", "jpeg", "webp"];
 
-/** The media type of each kind of picture file. */
+/** The media type of each picture format. */
 export const MEDIA_TYPES: Readonly<Record<PictureFormat, string>> = {
   png: "image/png",
   jpeg: "image/jpeg",
@@ -33,69 +33,71 @@ const ENDINGS: Readonly<Record<string, PictureFormat>> = {
 };
 
 /**
- * The kind of picture file that a name's ending says.
+ * Returns the picture format for a file name's extension.
  *
  * @param name A file's name or path: `cat.png`.
- * @throws {InputError} if the ending is not .png, .jpg, .jpeg or .webp.
+ * @throws {InputError} if the extension is not .png, .jpg, .jpeg or .webp.
  */
 export function pictureFormatOf(name: string): PictureFormat {
   const ending = /\.([^./\\]+)$/.exec(name)?.[1]?.toLowerCase() ?? "";
   if (Object.hasOwn(ENDINGS, ending)) return ENDINGS[ending]!;
   throw new InputError(
     "invalid_value",
-    `Cannot choose a format for "${name}" as its ending must be .png, .jpg, .jpeg or .webp`,
+    `Cannot choose a format for "${name}" as its extension must be .png, .jpg, .jpeg or .webp`,
   );
 }
 
-/** How a picture file is written. */
+/** Options for writing a picture file. */
 export interface EncodePictureOptions {
-  /** Kind of file. */
+  /** The file's format. */
   readonly format: PictureFormat;
   /**
-   * Quality of JPEG and WebP, 0 to 100; PNG has no loss.
+   * Quality of JPEG and WebP, 0 to 100; PNG is lossless.
    *
    * @default {90}
    */
   readonly quality?: number;
   /**
-   * Texts to store, by key: one to 79 printable ASCII characters, no space at either end. Texts may hold any Unicode
-   * but U+0000; lone surrogates become U+FFFD. JPEG holds 64 KiB of them at most.
+   * Texts to store, by key: one to 79 printable ASCII characters, no space at either end. Texts can contain
+   * any Unicode except U+0000; lone surrogates become U+FFFD. JPEG can store at most 64 KiB of them.
    *
    * @default {{}}
    */
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
-/** How a picture file is read. */
+/** Options for reading a picture file. */
 export interface DecodePictureOptions {
   /**
-   * The most pixels to accept.
+   * Maximum number of pixels.
    *
    * @default {100_000_000}
    */
   readonly maxPixels?: number;
 }
 
-/** A picture file's content. */
+/** The content of a picture file. */
 export interface Picture {
   /** The picture. */
   readonly pixels: Pixels;
-  /** Texts in the file, by key. */
+  /** The texts in the file, by key. */
   readonly metadata: Readonly<Record<string, string>>;
-  /** Kind of file. */
+  /** The file's format. */
   readonly format: PictureFormat;
 }
 
 const KEY = /^[!-~](?:[ -~]{0,77}[!-~])?$/;
 
 /**
- * Writes a picture file. The same pixels, quality and texts give the same bytes.
+ * Writes a picture file. The same pixels, quality and texts yield the same bytes.
  *
  * @param pixels The picture.
- * @param options How the file is written.
+ * @param options The format, quality and texts.
  * @returns The file.
- * @throws {InputError} if the data of the pixels does not fit their size, or a key or text cannot be stored.
- * @throws {InputError} if the quality is not from 0 to 100, or picture or texts are too large for the format.
+ * @throws {InputError} if the data of the pixels does not match their size, or if a key or text cannot be
+ * stored.
+ * @throws {InputError} if the quality is not from 0 to 100, or if the picture or the texts are too large for
+ * the format.
  *
  * @example Usage
  * ```ts
@@ -134,11 +136,11 @@ export async function encodePicture(
 }
 
 /**
- * Reads size and texts of a picture file, without its pixels.
+ * Reads the size and the texts of a picture file without decoding its pixels.
  *
  * @param bytes A PNG, JPEG or WebP file.
- * @returns Its kind, size and texts.
- * @throws {FormatError} if it is none of these, or not sound.
+ * @returns Its format, size and texts.
+ * @throws {FormatError} if the file has another format or is not valid.
  */
 export function readPictureHeader(bytes: Uint8Array): PictureHeader {
   const readers = { png: readPngHeader, jpeg: readJpegHeader, webp: readWebpHeader };
@@ -146,13 +148,13 @@ export function readPictureHeader(bytes: Uint8Array): PictureHeader {
 }
 
 /**
- * Reads a picture file. Any kind of colour becomes 8-bit RGB; transparency stands beside it.
+ * Decodes a picture file. All colour types become 8-bit RGB, with transparency as a separate channel.
  *
  * @param bytes A PNG, JPEG or WebP file.
- * @param options How it is read.
- * @returns The picture, the texts in the file, and its kind.
- * @throws {FormatError} if it is none of these, or not sound.
- * @throws {InputError} if it has more pixels than are accepted.
+ * @param options The maximum size.
+ * @returns The picture, the texts in the file, and its format.
+ * @throws {FormatError} if the file has another format or is not valid.
+ * @throws {InputError} if it has too many pixels.
  */
 export async function decodePicture(bytes: Uint8Array, options: DecodePictureOptions = {}): Promise<Picture> {
   const { maxPixels = 100_000_000 } = options;
@@ -161,7 +163,7 @@ export async function decodePicture(bytes: Uint8Array, options: DecodePictureOpt
   return { pixels: await decoders[format](bytes, maxPixels), metadata, format };
 }
 
-/** Whether a file is PNG, JPEG or WebP, by its first twelve bytes. */
+/** Returns whether a file is PNG, JPEG or WebP, judged by its first twelve bytes. */
 export function isPictureFile(start: Uint8Array): boolean {
   return formatOf(start) !== undefined;
 }
@@ -197,7 +199,7 @@ function checkMetadata(metadata: Readonly<Record<string, string>>): Record<strin
       if (typeof text !== "string" || text.includes("\0")) {
         throw new InputError(
           "invalid_value",
-          `Cannot store the text ${key} as it must be a string without U+0000`,
+          `Cannot store the text "${key}" as it must be a string without U+0000`,
         );
       }
       return [key, text.toWellFormed()];

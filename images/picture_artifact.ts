@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Pictures as artifacts of kind `image`: as bytes where they are from files, as floats where a stage made them.
+ * Pictures as artifacts of kind `image`: bytes if they come from files, floats if a stage produced them.
  *
  * @module
  */
@@ -16,13 +16,13 @@ import { type Pixels, toPixels } from "./pixels.ts";
 const CHANNELS = 3;
 
 /**
- * Reads a picture file as an artifact: upright, its transparency dropped.
+ * Reads a picture file as an artifact: upright and without transparency.
  *
  * @param bytes A PNG, JPEG or WebP file.
- * @param options How many pixels it may have.
+ * @param options The maximum number of pixels.
  * @returns An artifact of kind `image` with the tensor `image`, uint8 [1, 3, height, width].
- * @throws {FormatError} if it is none of these, or not sound.
- * @throws {InputError} if it has more pixels than are accepted.
+ * @throws {FormatError} if the file has another format or is not valid.
+ * @throws {InputError} if it has too many pixels.
  */
 export async function readPictureArtifact(
   bytes: Uint8Array,
@@ -32,19 +32,19 @@ export async function readPictureArtifact(
 }
 
 /**
- * Reads a picture file, upright.
+ * Reads a picture file and turns the picture upright.
  *
  * @param bytes A PNG, JPEG or WebP file.
- * @param options How many pixels it may have.
- * @throws {FormatError} if it is none of these, or not sound.
- * @throws {InputError} if it has more pixels than are accepted.
+ * @param options The maximum number of pixels.
+ * @throws {FormatError} if the file has another format or is not valid.
+ * @throws {InputError} if it has too many pixels.
  */
 export async function readUpright(bytes: Uint8Array, options: DecodePictureOptions = {}): Promise<Pixels> {
   const { pixels, format } = await decodePicture(bytes, options);
   return turnUpright(pixels, orientationOf(bytes, format));
 }
 
-/** The transparent part of a picture in white, where it has one: what the OpenAI API takes for a mask. */
+/** Returns the transparent part of a picture in white if it has one: the OpenAI API uses it as a mask. */
 export function transparentPart({ width, height, alpha }: Pixels): Pixels | undefined {
   if (!alpha) return undefined;
   const data = new Uint8Array(alpha.length * CHANNELS);
@@ -52,7 +52,7 @@ export function transparentPart({ width, height, alpha }: Pixels): Pixels | unde
   return { width, height, data };
 }
 
-/** A picture as an artifact of kind `image` with the tensor `image`, uint8 [1, 3, height, width]. */
+/** Wraps a picture in an artifact of kind `image` with the tensor `image`, uint8 [1, 3, height, width]. */
 export function pictureArtifact({ width, height, data }: Pixels): Artifact {
   const plane = width * height;
   const planes = new Uint8Array(CHANNELS * plane);
@@ -64,11 +64,11 @@ export function pictureArtifact({ width, height, data }: Pixels): Artifact {
 }
 
 /**
- * The pictures of an artifact, 8 bits a channel.
+ * Returns the pictures of an artifact at 8 bits per channel.
  *
  * @param artifact An artifact of kind `image`.
  * @returns Each picture.
- * @throws {ArtifactError} if its tensor `image` is missing or of another shape or type.
+ * @throws {ArtifactError} if its tensor `image` is missing or has another shape or type.
  */
 export function artifactPixels({ tensors }: Pick<Artifact, "tensors">): Pixels[] {
   const image: Tensor | undefined = tensors["image"];
@@ -76,7 +76,7 @@ export function artifactPixels({ tensors }: Pick<Artifact, "tensors">): Pixels[]
   if (image?.dtype === "float32") return toPixels(image);
   if (image?.dtype !== "uint8") {
     throw new ArtifactError(
-      `Cannot use a picture as its tensor image must be uint8 or float32: it is ${image?.dtype}`,
+      `Cannot use an image artifact as its tensor "image" must be uint8 or float32: current type is ${image?.dtype}`,
     );
   }
   const [count = 0, , height = 0, width = 0] = image.shape;
@@ -92,10 +92,10 @@ export function artifactPixels({ tensors }: Pick<Artifact, "tensors">): Pixels[]
 }
 
 /**
- * How many pictures an artifact of kind `image` holds, and their size.
+ * Returns the number of pictures in an artifact of kind `image`, and their size.
  *
- * @param outline Its outline, which knows the shape of its tensor.
- * @throws {ArtifactError} if the tensor `image` is missing or of another shape.
+ * @param outline The artifact's outline, which contains the shape of its tensor.
+ * @throws {ArtifactError} if the tensor `image` is missing or has another shape.
  */
 export function pictureSizes(
   { shapes }: Pick<ArtifactOutline, "shapes">,
@@ -104,7 +104,7 @@ export function pictureSizes(
   const [count = 0, channels, height = 0, width = 0] = shape ?? [];
   if (shape?.length === 4 && channels === CHANNELS && !shape.includes(0)) return { count, height, width };
   throw new ArtifactError(
-    `Cannot use a picture as its tensor image must be [pictures, 3, height, width]: shape is ${
+    `Cannot use an image artifact as its tensor "image" must be [pictures, 3, height, width]: current shape is ${
       shape ? `[${shape}]` : "not given"
     }`,
   );

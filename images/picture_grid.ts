@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Pictures in rows and columns, with a label for each.
+ * Labelled pictures in rows and columns.
  *
  * @module
  */
@@ -9,11 +9,11 @@
 import { letter, letteringHeight, letteringWidth, shortened } from "./lettering.ts";
 import { checkPixels, type Pixels } from "./pixels.ts";
 
-/** How pictures are laid out. */
+/** Options of a grid of pictures. */
 export interface PictureGridOptions {
-  /** A label for each column, above it; none by default. */
+  /** A label above each column; none by default. */
   readonly columns?: readonly string[] | undefined;
-  /** A label for each row, to its left; none by default. */
+  /** A label to the left of each row; none by default. */
   readonly rows?: readonly string[] | undefined;
   /**
    * Pixels between two pictures.
@@ -23,18 +23,18 @@ export interface PictureGridOptions {
   readonly gap?: number;
 }
 
-/** Pixels between a label and what lies beside it. */
+/** Pixels between a label and its neighbours. */
 const MARGIN = 8;
-/** The most pixels that labels of rows take. */
+/** Maximum width of row labels in pixels. */
 const WIDEST_LABEL = 320;
 
 /**
- * Lays pictures out on white.
+ * Arranges pictures in a grid on white.
  *
- * @param pictures The pictures, row by row; they may have different sizes.
+ * @param pictures The pictures, row by row; their sizes can differ.
  * @param options Labels and gap.
  * @returns One picture.
- * @throws {InputError} if data does not fit its size.
+ * @throws {InputError} if data does not match its size.
  */
 export function pictureGrid(
   pictures: readonly (readonly Pixels[])[],

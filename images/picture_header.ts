@@ -1,33 +1,33 @@
 // This module is browser compatible.
 
 /**
- * What a picture file says of itself before its pixels are decoded.
+ * The header of a picture file, read before its pixels are decoded.
  *
  * @module
  */
 
 import { FormatError, InputError } from "../errors/pixstage_error.ts";
 
-/** Kinds of picture file that can be read and written. */
+/** The picture formats that can be read and written. */
 export type PictureFormat = "png" | "jpeg" | "webp";
 
-/** Size and texts of a picture file. */
+/** The size and the texts of a picture file. */
 export interface PictureHeader {
-  /** Kind of file. */
+  /** The file's format. */
   readonly format: PictureFormat;
   /** Columns. */
   readonly width: number;
   /** Rows. */
   readonly height: number;
-  /** Texts in the file, by key. */
+  /** The texts in the file, by key. */
   readonly metadata: Readonly<Record<string, string>>;
 }
 
 /**
- * Checks a picture's size before anything is allocated for it.
+ * Checks a picture's size before memory is allocated for it.
  *
- * @param header What the file says of itself.
- * @param maxPixels The most pixels to accept.
+ * @param header The header of the file.
+ * @param maxPixels The maximum number of pixels.
  * @throws {FormatError} if the picture is empty.
  * @throws {InputError} if it has more pixels.
  */

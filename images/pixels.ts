@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Pixels: what a picture is outside a model. Eight bits a channel, red, green, blue, row by row.
+ * Pixels: pictures outside of a model, with eight bits per channel in the order red, green, blue, row by row.
  *
  * @module
  */
@@ -17,15 +17,18 @@ export interface Pixels {
   readonly height: number;
   /** `height × width × 3` values, row by row, red, green, blue. */
   readonly data: Uint8Array;
-  /** How opaque each pixel was, `height × width` values, where the picture is from a file and some were not. */
+  /**
+   * The opacity of each pixel, `height × width` values, if the picture comes from a file and is not fully
+   * opaque.
+   */
   readonly alpha?: Uint8Array | undefined;
 }
 
 /**
- * Checks that the data of pixels fits their size.
+ * Checks that the data of pixels matches their size.
  *
  * @param pixels The pixels.
- * @throws {InputError} if width or height is not a whole number above 0, or the data has another length.
+ * @throws {InputError} if width or height is not an integer above 0, or if the data has another length.
  */
 export function checkPixels(pixels: Pixels): void {
   const { width, height, data } = pixels;
@@ -33,23 +36,25 @@ export function checkPixels(pixels: Pixels): void {
   if (!whole || data.length !== width * height * 3) {
     throw new InputError(
       "invalid_shape",
-      `Cannot use pixels as their data must hold width × height × 3 values: current value is ` +
+      `Cannot use pixels as their data must have width × height × 3 values: current value is ` +
         `${data.length} values for ${width} × ${height}`,
     );
   }
 }
 
-/** Adding and subtracting this leaves a small double rounded to a whole number, half to even. */
+/** Adding and subtracting this rounds a small double to an integer, half to even. */
 const ROUND_HALF_EVEN = 1.5 * 2 ** 52;
 
 /**
- * Makes pixels of what a VAE decoded: `round_half_even(clamp(x / 2 + 0.5, 0, 1) * 255)`, every operation in float32.
+ * Converts the output of a VAE to pixels: `round_half_even(clamp(x / 2 + 0.5, 0, 1) * 255)`, every operation
+ * in float32.
  *
  * Source: `VaeImageProcessor.postprocess` and `numpy_to_pil` of diffusers.
  *
- * @param image Pictures as [n, 3, height, width], nominally in [-1, 1]; what lies outside is clamped, NaN is black.
+ * @param image Pictures as [n, 3, height, width], nominally in [-1, 1]; other values are clamped, and NaN
+ * becomes black.
  * @returns One `Pixels` for each of the n pictures.
- * @throws {InputError} if the shape is another.
+ * @throws {InputError} if the shape differs.
  *
  * @example Usage
  * ```ts
@@ -78,18 +83,19 @@ export function toPixels(image: Tensor<"float32">): Pixels[] {
 }
 
 /**
- * Makes an image tensor of pixels: `x / 255 * 2 - 1`, every operation in float32.
+ * Converts pixels to an image tensor: `x / 255 * 2 - 1`, every operation in float32.
  *
  * Source: `VaeImageProcessor.preprocess` of diffusers.
  *
- * @param pictures Pictures, all of one size; at least one.
+ * @param pictures At least one picture; all have the same size.
  * @returns The pictures as [n, 3, height, width] in [-1, 1].
- * @throws {InputError} if there is none, the data of one does not fit its size, or sizes differ.
+ * @throws {InputError} if there is no picture, if the data of one does not match its size, or if sizes
+ * differ.
  */
 export function fromPixels(pictures: readonly Pixels[]): Tensor<"float32"> {
   const [first] = pictures;
   if (first === undefined) {
-    throw new InputError("invalid_shape", "Cannot make an image tensor of no pictures");
+    throw new InputError("invalid_shape", "Cannot make an image tensor without pictures: give at least one");
   }
   const { width, height } = first;
   const plane = height * width;
@@ -99,7 +105,7 @@ export function fromPixels(pictures: readonly Pixels[]): Tensor<"float32"> {
     if (picture.width !== width || picture.height !== height) {
       throw new InputError(
         "invalid_shape",
-        `Cannot make one image tensor as pictures must be of one size: current sizes are ` +
+        `Cannot make one image tensor as pictures must have the same size: current sizes are ` +
           `${width} × ${height} and ${picture.width} × ${picture.height}`,
       );
     }
@@ -117,8 +123,8 @@ export function fromPixels(pictures: readonly Pixels[]): Tensor<"float32"> {
  * Reads the sizes of an image tensor.
  *
  * @param image Pictures as [n, 3, height, width].
- * @returns How many pictures there are, and their size in pixels.
- * @throws {InputError} if the shape is another.
+ * @returns The number of pictures, and their size in pixels.
+ * @throws {InputError} if the shape differs.
  */
 export function imageSizes(image: Tensor<"float32">): { count: number; height: number; width: number } {
   const [count, channels, height, width] = image.shape;
@@ -132,9 +138,9 @@ export function imageSizes(image: Tensor<"float32">): { count: number; height: n
 }
 
 /**
- * Refuses pictures that cannot be compared pixel by pixel.
+ * Throws if two pictures cannot be compared pixel by pixel.
  *
- * @throws {InputError} if sizes differ, or data does not fit its size.
+ * @throws {InputError} if the sizes differ, or if data does not match its size.
  */
 export function checkSameSize(a: Pixels, b: Pixels): void {
   checkPixels(a);
@@ -142,7 +148,7 @@ export function checkSameSize(a: Pixels, b: Pixels): void {
   if (a.width !== b.width || a.height !== b.height) {
     throw new InputError(
       "invalid_shape",
-      `Cannot compare pictures as they must be of one size: current sizes are ` +
+      `Cannot compare pictures as they must have the same size: current sizes are ` +
         `${a.width} × ${a.height} and ${b.width} × ${b.height}`,
     );
   }

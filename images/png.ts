@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * PNG: pictures without loss. Written here, read with fast-png.
+ * PNG: lossless pictures. Written by this file, read by fast-png.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { filterRows } from "./png_filter.ts";
 import { fromRgba, withAlpha } from "./rgba.ts";
 import { decodePngText, encodePngText } from "./png_text.ts";
 
-/** Samples of a pixel, and the bit depths allowed, by colour type. */
+/** The number of samples per pixel and the allowed bit depths, by colour type. */
 const COLOUR_TYPES: ReadonlyMap<number, { samples: number; depths: readonly number[] }> = new Map([
   [0, { samples: 1, depths: [1, 2, 4, 8, 16] }],
   [2, { samples: 3, depths: [8, 16] }],
@@ -25,7 +25,7 @@ const COLOUR_TYPES: ReadonlyMap<number, { samples: number; depths: readonly numb
   [6, { samples: 4, depths: [8, 16] }],
 ]);
 
-/** Adam7: first column and row, then the steps to the next ones. */
+/** Adam7: the first column and row of each pass, then the steps to the next ones. */
 const ADAM7_PASSES = [
   [0, 0, 8, 8],
   [4, 0, 8, 8],
@@ -44,12 +44,12 @@ interface PngHeader extends PictureHeader {
 }
 
 /**
- * Writes a PNG file. The same pixels and texts give the same bytes.
+ * Writes a PNG file. The same pixels and texts yield the same bytes.
  *
  * @param pixels The picture.
- * @param metadata Texts, stored in the order of their keys.
+ * @param metadata Texts; they are stored in the order of their keys.
  * @returns The file.
- * @throws {InputError} if the data of the pixels does not fit their size.
+ * @throws {InputError} if the data of the pixels does not match their size.
  */
 export function encodePng(
   pixels: Pixels,
@@ -64,20 +64,20 @@ export function encodePng(
   const texts = Object.keys(metadata).sort().map((key) => encodePngText(key, metadata[key]!));
   return writePngChunks([
     { type: "IHDR", data: new Uint8Array(header.buffer) },
-    // Before the pixels, so that a reader of the head of a file finds them.
+    // Texts precede the pixels, so readers of the head of a file find them.
     ...texts,
-    // Above 4 the files shrink by a hundredth, and take three times as long.
+    // Levels above 4 shrink files by one percent and take three times as long.
     { type: "IDAT", data: zlibSync(filterRows(pixels), { level: 4 }) },
     { type: "IEND", data: new Uint8Array(0) },
   ]);
 }
 
 /**
- * Reads size and texts of a PNG file.
+ * Reads the size and the texts of a PNG file.
  *
  * @param bytes The file.
  * @returns Its size and texts.
- * @throws {FormatError} if it is not a sound PNG file.
+ * @throws {FormatError} if the file is not a valid PNG file.
  */
 export function readPngHeader(bytes: Uint8Array): PictureHeader {
   const { format, width, height, metadata } = parseHeader(readPngChunks(bytes));
@@ -85,12 +85,12 @@ export function readPngHeader(bytes: Uint8Array): PictureHeader {
 }
 
 /**
- * Reads a PNG file. Any colour type and depth becomes 8-bit RGB, with `alpha` where a pixel is not opaque.
+ * Decodes a PNG file. Every colour type and depth becomes 8-bit RGB, with `alpha` if a pixel is not opaque.
  *
  * @param bytes The file.
- * @param maxPixels The most pixels to accept.
+ * @param maxPixels The maximum number of pixels.
  * @returns The picture.
- * @throws {FormatError} if it is not a sound PNG file.
+ * @throws {FormatError} if the file is not a valid PNG file.
  * @throws {InputError} if it has more pixels.
  */
 export function decodePng(bytes: Uint8Array, maxPixels: number): Pixels {
@@ -100,11 +100,12 @@ export function decodePng(bytes: Uint8Array, maxPixels: number): Pixels {
   const { depth, indexed, interlaced } = header;
   if (interlaced && depth < 8) {
     throw new FormatError(
-      `Cannot decode png as an interlaced picture must have at least 8 bits a sample: current value is ${depth}`,
+      `Cannot decode png as an interlaced picture must have at least 8 bits per sample: current value is ${depth}`,
     );
   }
   try {
-    // fast-png inflates without a limit: it is given the rows that the header promises, and no other chunks.
+    // fast-png inflates without a limit, so it only receives the rows that the header announces, and no other
+    // chunks.
     const rows = { type: "IDAT", data: zlibSync(inflateRows(chunks, header), { level: 0 }) };
     const palette = chunks.filter(({ type }) => indexed && type === "PLTE");
     if (indexed && palette.length !== 1) throw new Error(`it has ${palette.length} palettes`);
@@ -114,7 +115,7 @@ export function decodePng(bytes: Uint8Array, maxPixels: number): Pixels {
     return toPixels(decoded);
   } catch (error) {
     const reason = error instanceof Error ? error.message : error;
-    throw new FormatError(`Cannot decode png as its data must be sound: ${reason}`, { cause: error });
+    throw new FormatError(`Cannot decode png as its data is damaged: ${reason}`, { cause: error });
   }
 }
 
@@ -130,7 +131,7 @@ function parseHeader(chunks: readonly PngChunk[]): PngHeader {
   const interlace = view.getUint8(12);
   if (!colour?.depths.includes(depth) || view.getUint16(10) !== 0 || interlace > 1) {
     throw new FormatError(
-      `Cannot read PNG as depth, colour type and methods must be known: current values are ${
+      `Cannot read PNG as its depth, colour type and methods must be known ones: current values are ${
         first.data.subarray(8)
       }`,
     );
@@ -148,7 +149,7 @@ function parseHeader(chunks: readonly PngChunk[]): PngHeader {
   };
 }
 
-/** The filtered rows, as many bytes as the header promises. */
+/** Returns the filtered rows, exactly as many bytes as the header announces. */
 function inflateRows(chunks: readonly PngChunk[], header: PngHeader): Uint8Array {
   const { width, height, depth, samples, interlaced } = header;
   const passes = interlaced ? ADAM7_PASSES : [[0, 0, 1, 1] as const];
@@ -170,7 +171,7 @@ function inflateRows(chunks: readonly PngChunk[], header: PngHeader): Uint8Array
   return rows;
 }
 
-/** 8-bit RGB of whatever fast-png decoded, with its alpha. */
+/** Converts the result of fast-png to 8-bit RGB with alpha. */
 function toPixels(png: DecodedPng): Pixels {
   const { width, height, channels, data, depth, palette } = png;
   if (palette?.some((entry) => entry.length === 4)) {
@@ -179,7 +180,7 @@ function toPixels(png: DecodedPng): Pixels {
   }
   const pixels = { width, height, data: toRgb(png) };
   if (palette !== undefined || channels % 2 === 1) return pixels;
-  // Of two channels or four, the last one is alpha.
+  // With two or four channels, the last one is alpha.
   const alpha = Uint8Array.from(
     { length: width * height },
     (_, i) => data[(i + 1) * channels - 1]! >> (depth - 8),
@@ -187,7 +188,7 @@ function toPixels(png: DecodedPng): Pixels {
   return withAlpha(pixels, alpha);
 }
 
-/** 8-bit RGB of whatever fast-png decoded. */
+/** Converts the result of fast-png to 8-bit RGB. */
 function toRgb(png: DecodedPng): Uint8Array {
   if (png.palette !== undefined) return convertIndexedToRgb(png);
   if (png.depth < 8) {

@@ -1,22 +1,22 @@
 // This module is browser compatible.
 
 /**
- * The chunks that a PNG file consists of.
+ * The chunks of a PNG file.
  *
  * @module
  */
 
 import { FormatError } from "../errors/pixstage_error.ts";
 
-/** A chunk: four letters and its bytes. */
+/** A chunk: a four-letter type and its bytes. */
 export interface PngChunk {
   /** `IHDR`, `IDAT`, `iTXt`, … */
   readonly type: string;
-  /** What it holds. */
+  /** The content. */
   readonly data: Uint8Array;
 }
 
-/** The eight bytes that every PNG file starts with. */
+/** The eight bytes at the start of every PNG file. */
 export const PNG_SIGNATURE: Uint8Array = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
 
 const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
@@ -24,7 +24,7 @@ const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
   return n;
 });
 
-/** CRC-32 of bytes, as PNG (ISO 3309) has it. */
+/** Returns the CRC-32 of bytes as PNG defines it (ISO 3309). */
 function crc32(bytes: Uint8Array): number {
   let crc = 0xffffffff;
   for (let i = 0; i < bytes.length; i++) crc = CRC_TABLE[(crc ^ bytes[i]!) & 0xff]! ^ (crc >>> 8);
@@ -32,13 +32,15 @@ function crc32(bytes: Uint8Array): number {
 }
 
 /**
- * Splits a PNG file into its chunks, up to and with `IEND`. The chunks' data are views, not copies.
+ * Splits a PNG file into its chunks, up to and including `IEND`. The data of the chunks are views, not
+ * copies.
  *
  * Source: PNG specification, third edition, 5.
  *
  * @param bytes A PNG file.
  * @returns The chunks in order.
- * @throws {FormatError} if the signature is missing, a chunk is cut short or does not match its CRC, or `IEND` is missing.
+ * @throws {FormatError} if the signature or `IEND` is missing, or if a chunk is truncated or does not match
+ * its CRC.
  */
 export function readPngChunks(bytes: Uint8Array): PngChunk[] {
   if (PNG_SIGNATURE.some((byte, i) => bytes[i] !== byte)) {
@@ -53,7 +55,7 @@ export function readPngChunks(bytes: Uint8Array): PngChunk[] {
     if (end > bytes.length) break;
     if (crc32(bytes.subarray(offset + 4, end - 4)) !== view.getUint32(end - 4)) {
       throw new FormatError(
-        `Cannot read PNG as the CRC of its chunk at byte ${offset} must match its content`,
+        `Cannot read PNG as the CRC of the chunk at byte ${offset} must match its content`,
       );
     }
     chunks.push({ type, data: bytes.subarray(offset + 8, end - 4) });

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * The filters that make rows of a PNG picture easier to compress.
+ * The filters that make the rows of a PNG picture easier to compress.
  *
  * @module
  */
@@ -11,12 +11,13 @@ import type { Pixels } from "./pixels.ts";
 const FILTERS = 5;
 
 /**
- * Filters 8-bit RGB rows, each with that of the five filters that leaves the smallest sum of absolute differences.
+ * Filters 8-bit RGB rows. Each row gets the one of the five filters with the smallest sum of absolute
+ * differences.
  *
  * Source: PNG specification, third edition, 9 (filters) and 12.7 (the choice).
  *
  * @param pixels The picture.
- * @returns Per row the filter's number and the filtered bytes: `height × (1 + width × 3)`.
+ * @returns For each row the filter's number and the filtered bytes: `height × (1 + width × 3)`.
  */
 export function filterRows({ width, height, data }: Pixels): Uint8Array {
   const stride = width * 3;
@@ -56,7 +57,7 @@ export function filterRows({ width, height, data }: Pixels): Uint8Array {
   return filtered;
 }
 
-/** Of left, upper and upper left the one nearest to left + upper - upper left. */
+/** Returns the value among left, upper and upper left that is nearest to left + upper - upper left. */
 function predictPaeth(left: number, upper: number, upperLeft: number): number {
   const toLeft = Math.abs(upper - upperLeft);
   const toUpper = Math.abs(left - upperLeft);

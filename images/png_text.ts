@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Text in PNG files: `tEXt` chunks for Latin-1, `iTXt` chunks for all other text.
+ * Text in PNG files: `tEXt` chunks for Latin-1 text, `iTXt` chunks for all other text.
  *
  * @module
  */
@@ -9,23 +9,24 @@
 import { unzlibSync } from "fflate";
 import type { PngChunk } from "./png_chunks.ts";
 
-/** Bytes that one compressed text may hold: enough for a prompt, too little to exhaust memory. */
+/** Maximum size of one compressed text in bytes: enough for a prompt, too little to exhaust memory. */
 const MAX_COMPRESSED_TEXT = 1 << 20;
 
 const LATIN_1 = /^[\n\x20-\x7e\xa1-\xff]*$/;
 
 /**
- * Makes a text chunk: `tEXt` where the text is Latin-1, which every reader knows, else `iTXt` in UTF-8.
+ * Creates a text chunk: `tEXt`, which every reader supports, if the text is Latin-1, otherwise `iTXt` in
+ * UTF-8.
  *
  * Source: PNG specification, third edition, 11.3.3.
  *
  * @param keyword One to 79 printable ASCII characters.
- * @param text The text; without U+0000, which PNG cannot hold.
+ * @param text The text; without U+0000, which PNG cannot store.
  * @returns The chunk.
  */
 export function encodePngText(keyword: string, text: string): PngChunk {
   if (LATIN_1.test(text)) return { type: "tEXt", data: latin1Bytes(`${keyword}\0${text}`) };
-  // After the keyword: not compressed, method 0, no language, no translated keyword.
+  // The fields after the keyword: not compressed, method 0, no language, no translated keyword.
   return { type: "iTXt", data: new TextEncoder().encode(`${keyword}\0\0\0\0\0${text}`) };
 }
 
@@ -33,7 +34,7 @@ export function encodePngText(keyword: string, text: string): PngChunk {
  * Reads a text chunk of any kind.
  *
  * @param chunk A chunk.
- * @returns Keyword and text; `undefined` where the chunk holds no text, or none that can be read.
+ * @returns Keyword and text; `undefined` if the chunk contains no readable text.
  */
 export function decodePngText({ type, data }: PngChunk): [keyword: string, text: string] | undefined {
   if (type !== "tEXt" && type !== "zTXt" && type !== "iTXt") return undefined;
@@ -55,7 +56,7 @@ export function decodePngText({ type, data }: PngChunk): [keyword: string, text:
   }
 }
 
-/** Inflates into a buffer of fixed size, so that a small file cannot claim much memory; what is longer is cut. */
+/** Inflates into a buffer of fixed size and truncates the rest, so a small file cannot claim much memory. */
 function inflateText(data: Uint8Array): Uint8Array {
   return unzlibSync(data, { out: new Uint8Array(MAX_COMPRESSED_TEXT) });
 }
@@ -64,7 +65,7 @@ function latin1Bytes(text: string): Uint8Array {
   return Uint8Array.from(text, (character) => character.charCodeAt(0));
 }
 
-/** TextDecoder's "latin1" is windows-1252, which differs at 0x80 to 0x9f. */
+/** Decodes Latin-1; TextDecoder's "latin1" is windows-1252, which differs at 0x80 to 0x9f. */
 function latin1Text(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
 }

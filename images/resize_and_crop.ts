@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Brings pictures made in a bin's size to the size that was asked for.
+ * Converts pictures rendered at the size of a bin to the requested size.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { type Tensor, tensor } from "../artifacts/tensor.ts";
 import { InputError } from "../errors/pixstage_error.ts";
 import { imageSizes } from "./pixels.ts";
 
-/** Where each value of an output axis comes from: two neighbours and the share of the second. */
+/** The source of each value of an output axis: two neighbours and the weight of the second. */
 interface Taps {
   readonly low: Int32Array;
   readonly high: Int32Array;
@@ -18,17 +18,17 @@ interface Taps {
 }
 
 /**
- * Resizes pictures until both axes cover a size, keeping the aspect ratio, and cuts their middle out.
+ * Resizes pictures until both axes cover a size, keeping the aspect ratio, and crops them to their centre.
  *
  * Bilinear without antialiasing, corners not aligned: `torch.nn.functional.interpolate`'s default, with its
  * coordinates in float32. Source: `PixArtImageProcessor.resize_and_crop_tensor` of diffusers.
  *
  * @param image Pictures as [n, 3, height, width].
- * @param height Wanted height in pixels.
- * @param width Wanted width in pixels.
- * @returns The pictures as [n, 3, `height`, `width`]; the tensor itself where it has that size already.
- * @throws {InputError} if the shape is another, or empty.
- * @throws {InputError} if the wanted size is not whole or not above 0.
+ * @param height Requested height in pixels.
+ * @param width Requested width in pixels.
+ * @returns The pictures as [n, 3, `height`, `width`]; the tensor itself if it already has that size.
+ * @throws {InputError} if the shape differs or is empty.
+ * @throws {InputError} if the requested size is not an integer above 0.
  *
  * @example Usage
  * ```ts
@@ -44,7 +44,7 @@ export function resizeAndCrop(image: Tensor<"float32">, height: number, width: n
   if (!Number.isSafeInteger(height) || !Number.isSafeInteger(width) || height < 1 || width < 1) {
     throw new InputError(
       "out_of_range",
-      `Cannot resize as height and width must be whole and above 0: current value is ${height} × ${width}`,
+      `Cannot resize as height and width must be integers above 0: current value is ${height} × ${width}`,
     );
   }
   if (oldHeight === height && oldWidth === width) return image;
@@ -74,9 +74,10 @@ export function resizeAndCrop(image: Tensor<"float32">, height: number, width: n
   return tensor("float32", [count, 3, height, width], data);
 }
 
-/** The taps of the middle `wanted` values of an axis of `size` values resized by `ratio`. */
+/** Returns the taps of the middle `wanted` values of an axis of `size` values resized by `ratio`. */
 function axisTaps(size: number, wanted: number, ratio: number): Taps {
-  // The double rounding of size * (wanted / size) can fall one short of `wanted`, where the reference fails.
+  // The double rounding of size * (wanted / size) can end one below `wanted`; the reference fails in that
+  // case.
   const resized = Math.max(Math.trunc(size * ratio), wanted);
   const start = Math.floor((resized - wanted) / 2);
   const scale = Math.fround(size / resized);

@@ -1,11 +1,11 @@
 // This module is browser compatible.
 
 /**
- * Resizes 8-bit pictures as Pillow does with `Image.LANCZOS`, to the same bytes: what diffusers' image processor does with
- * every picture that it is given.
+ * Resizes 8-bit pictures to the same bytes as Pillow with `Image.LANCZOS`. diffusers' image processor does
+ * this with every input picture.
  *
- * Source: `precompute_coeffs` and the 8-bit passes of Pillow's `src/libImaging/Resample.c`; Lanczos, "Applied Analysis"
- * (1956), for the window.
+ * Source: `precompute_coeffs` and the 8-bit passes of Pillow's `src/libImaging/Resample.c`; Lanczos, "Applied
+ * Analysis" (1956), for the window.
  *
  * @module
  */
@@ -15,29 +15,30 @@ import { checkPixels, type Pixels } from "./pixels.ts";
 
 /** Lobes of the window. */
 const LOBES = 3;
-/** Bits behind the point of a weight. */
+/** Fractional bits of a weight. */
 const FRACTION_BITS = 22;
 const ONE = 2 ** FRACTION_BITS;
 const CHANNELS = 3;
 
-/** Which values of a line each value of the resized line is made of. */
+/** The values of a line that contribute to each value of the resized line. */
 interface Taps {
   /** The first value. */
   readonly first: Int32Array;
-  /** How many values, at most. */
+  /** The maximum number of values. */
   readonly count: number;
-  /** Their weights as whole numbers, `count` for each value of the resized line. */
+  /** The weights as integers, `count` for each value of the resized line. */
   readonly weights: Float64Array;
 }
 
 /**
- * Resizes a picture; the aspect ratio is not kept.
+ * Resizes a picture without keeping its aspect ratio.
  *
  * @param pixels The picture.
- * @param height Wanted height in pixels.
- * @param width Wanted width in pixels.
- * @returns The picture in that size; itself where it has that size already.
- * @throws {InputError} if the data does not fit the picture's size, or the wanted size is not whole and above 0.
+ * @param height Requested height in pixels.
+ * @param width Requested width in pixels.
+ * @returns The picture in that size; `pixels` itself if it already has that size.
+ * @throws {InputError} if the data does not match the picture's size, or the requested size is not an integer
+ * above 0.
  *
  * @example Usage
  * ```ts
@@ -52,10 +53,10 @@ export function resizeLanczos(pixels: Pixels, height: number, width: number): Pi
   if (!Number.isSafeInteger(height) || !Number.isSafeInteger(width) || height < 1 || width < 1) {
     throw new InputError(
       "out_of_range",
-      `Cannot resize as height and width must be whole and above 0: current value is ${height} × ${width}`,
+      `Cannot resize as height and width must be integers above 0: current value is ${height} × ${width}`,
     );
   }
-  // Each pass rounds to 8 bits, and one that changes nothing is left out, so their order matters.
+  // Each pass rounds to 8 bits, and a pass that changes nothing is skipped, so the order matters.
   const wide = width === pixels.width ? pixels : resizeRows(pixels, width);
   return height === wide.height ? wide : resizeColumns(wide, height);
 }
@@ -101,15 +102,15 @@ function resizeColumns({ width, height: from, data }: Pixels, height: number): P
   return { width, height, data: resized };
 }
 
-/** A sum of weighted bytes, rounded and kept within a byte. */
+/** Rounds a sum of weighted bytes and clamps it to a byte. */
 function toByte(sum: number): number {
   return Math.min(Math.max(Math.floor((sum + ONE / 2) / ONE), 0), 255);
 }
 
-/** The taps of a line of `size` values that is resized to `wanted`. */
+/** Returns the taps of a line of `size` values that is resized to `wanted`. */
 function lanczosTaps(size: number, wanted: number): Taps {
   const scale = size / wanted;
-  // A line that shrinks is smoothed first: the window is as much wider.
+  // A line that shrinks is smoothed first: the window is wider by the same factor.
   const stretch = Math.max(scale, 1);
   const support = LOBES * stretch;
   const count = Math.ceil(support) * 2 + 1;

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Between RGB pixels and the RGBA that codecs for browsers take and give.
+ * Conversion between RGB pixels and the RGBA of browser codecs.
  *
  * @module
  */
@@ -15,8 +15,8 @@ const OPAQUE = 255;
  * Adds an opaque alpha channel.
  *
  * @param pixels The picture.
- * @returns What a canvas would hold.
- * @throws {InputError} if the data of the pixels does not fit their size.
+ * @returns The content of a canvas with this picture.
+ * @throws {InputError} if the data of the pixels does not match their size.
  */
 export function toRgba(pixels: Pixels): ImageData {
   checkPixels(pixels);
@@ -27,15 +27,15 @@ export function toRgba(pixels: Pixels): ImageData {
     rgba[to + 1] = data[from + 1]!;
     rgba[to + 2] = data[from + 2]!;
   }
-  // The codecs read no more than this, and not every runtime has the class.
+  // The codecs read no other members, and not every runtime has the class.
   return { width, height, data: rgba, colorSpace: "srgb" } as ImageData;
 }
 
 /**
- * Takes the alpha channel apart.
+ * Separates the alpha channel.
  *
- * @param image What a codec gave.
- * @returns The picture, with `alpha` where a pixel is not opaque.
+ * @param image The output of a codec.
+ * @returns The picture, with `alpha` if a pixel is not opaque.
  */
 export function fromRgba({ width, height, data }: ImageData): Pixels {
   const rgb = new Uint8Array(width * height * 3);
@@ -49,7 +49,7 @@ export function fromRgba({ width, height, data }: ImageData): Pixels {
   return withAlpha({ width, height, data: rgb }, alpha);
 }
 
-/** A picture with how opaque its pixels are, where one is not. */
+/** Adds the opacity of pixels to a picture unless all of them are opaque. */
 export function withAlpha(pixels: Pixels, alpha: Uint8Array): Pixels {
   return alpha.every((value) => value === OPAQUE) ? pixels : { ...pixels, alpha };
 }

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Two pictures in one, to compare them.
+ * Two pictures next to each other, for comparison.
  *
  * @module
  */
@@ -9,7 +9,7 @@
 import { InputError } from "../errors/pixstage_error.ts";
 import { checkPixels, type Pixels } from "./pixels.ts";
 
-/** How two pictures are put side by side. */
+/** Options for the arrangement of two pictures. */
 export interface SideBySideOptions {
   /**
    * Columns between the pictures.
@@ -18,7 +18,7 @@ export interface SideBySideOptions {
    */
   readonly gap?: number;
   /**
-   * What fills the gap, and the place below the lower of the two: red, green, blue.
+   * The colour of the gap and of the area below the shorter picture: red, green, blue.
    *
    * @default {[255, 255, 255]}
    */
@@ -26,14 +26,14 @@ export interface SideBySideOptions {
 }
 
 /**
- * Puts two pictures side by side, aligned at the top.
+ * Places two pictures next to each other, aligned at the top.
  *
  * @param left A picture.
- * @param right Another one, of any size.
+ * @param right Another picture of any size.
  * @param options Gap and background.
- * @returns A picture as wide as both and the gap, as high as the higher one.
- * @throws {InputError} if data does not fit its size.
- * @throws {InputError} if the gap is not a whole number, or negative.
+ * @returns A picture as wide as both pictures and the gap, and as high as the taller one.
+ * @throws {InputError} if data does not match its size.
+ * @throws {InputError} if the gap is not an integer of at least 0.
  *
  * @example Usage
  * ```ts
@@ -50,7 +50,7 @@ export function sideBySide(left: Pixels, right: Pixels, options: SideBySideOptio
   if (!Number.isSafeInteger(gap) || gap < 0) {
     throw new InputError(
       "out_of_range",
-      `Cannot put pictures side by side as the gap must be whole and >= 0: current value is ${gap}`,
+      `Cannot put pictures side by side as the gap must be an integer of at least 0: current value is ${gap}`,
     );
   }
   const width = left.width + gap + right.width;

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * How alike two pictures are.
+ * Similarity of two pictures.
  *
  * @module
  */
@@ -26,12 +26,13 @@ interface Plane {
 }
 
 /**
- * Peak signal-to-noise ratio over all channels.
+ * Returns the peak signal-to-noise ratio over all channels.
  *
  * @param a A picture.
- * @param b Another one of the same size.
- * @returns Decibels, the more the more alike: above 40 hardly anyone sees a difference; `Infinity` for equal pictures.
- * @throws {InputError} if sizes differ, or data does not fit its size.
+ * @param b Another picture of the same size.
+ * @returns Decibels; larger is more similar. Above 40 a difference is hardly visible; `Infinity` for equal
+ * pictures.
+ * @throws {InputError} if the sizes differ, or if data does not match its size.
  *
  * @example Usage
  * ```ts
@@ -49,15 +50,16 @@ export function psnr(a: Pixels, b: Pixels): number {
 }
 
 /**
- * Structural similarity of the luma (ITU-R BT.601), averaged over all places where the window lies within the picture.
+ * Returns the structural similarity of the luma (ITU-R BT.601), averaged over all windows that lie within the
+ * picture.
  *
  * Source: Wang, Bovik, Sheikh and Simoncelli, "Image quality assessment: from error visibility to structural
  * similarity", 2004: Gaussian window of 11 × 11, sigma 1.5, K1 = 0.01, K2 = 0.03.
  *
- * @param a A picture, at least 11 pixels a side.
- * @param b Another one of the same size.
- * @returns 1 for pictures of equal luma, less the less alike they are.
- * @throws {InputError} if sizes differ, or data does not fit its size.
+ * @param a A picture, at least 11 pixels per side.
+ * @param b Another picture of the same size.
+ * @returns 1 for pictures of equal luma; smaller for less similar pictures.
+ * @throws {InputError} if the sizes differ, or if data does not match its size.
  * @throws {InputError} if a side is shorter than the window.
  */
 export function ssim(a: Pixels, b: Pixels): number {
@@ -96,7 +98,7 @@ function product(a: Plane, b: Plane): Plane {
   return { ...a, data: a.data.map((value, i) => value * b.data[i]!) };
 }
 
-/** Weighted means under the window, which is separable: along rows first, then along columns. */
+/** Returns weighted means under the window, which is separable: along rows first, then along columns. */
 function blur(plane: Plane): Plane {
   return transposedBlur(transposedBlur(plane));
 }

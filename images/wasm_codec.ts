@@ -1,39 +1,43 @@
 // This module is browser compatible.
 
 /**
- * Codecs compiled to WebAssembly: how they are loaded, and how they get over a failure.
+ * Codecs compiled to WebAssembly: how they are loaded, and how they recover from a failure.
  *
  * @module
  */
 
 import { FormatError } from "../errors/pixstage_error.ts";
 
-/** The codecs, each a WebAssembly module of its own. */
+/** The codecs; each is a separate WebAssembly module. */
 export type WasmCodecName = "jpeg-decoder" | "jpeg-encoder" | "webp-decoder" | "webp-encoder";
 
-/** How a codec of the @jsquash packages is started: its module where it should not fetch it, and Emscripten's options. */
+/**
+ * The `init` function of a codec of the @jsquash packages: accepts a module that it must not fetch, and
+ * Emscripten's options.
+ */
 type Init = (module: WebAssembly.Module | undefined, options: object) => Promise<unknown>;
 
-/** A compiled module, or what compiles it when it is first used. */
+/** A compiled module, or a function that compiles it on first use. */
 type WasmModule = WebAssembly.Module | (() => Promise<WebAssembly.Module>);
 
 const providedModules = new Map<WasmCodecName, WasmModule>();
 
 /**
- * Hands in a codec's compiled module, for runtimes where a package cannot fetch its own `.wasm` file.
+ * Provides a codec's compiled module, for runtimes in which a package cannot fetch its own `.wasm` file.
  *
- * Deno and browsers need not call this: there a codec fetches the file beside its JavaScript when it is first used
- * (under Deno from the npm cache, which needs read permission). Cloudflare Workers import the file and hand it in.
+ * Deno and browsers need no such call: a codec there fetches the file next to its JavaScript on first use
+ * (under Deno from the npm cache, which needs read permission). Cloudflare Workers import the file and
+ * provide it.
  *
- * @param name Which codec.
- * @param module Its module, or what compiles it when it is first used: `mozjpeg_dec.wasm`, `mozjpeg_enc.wasm` of @jsquash/jpeg, `webp_dec.wasm`,
- * `webp_enc_simd.wasm` of @jsquash/webp.
+ * @param name The codec.
+ * @param module Its module, or a function that compiles it on first use: `mozjpeg_dec.wasm` or
+ * `mozjpeg_enc.wasm` of `@jsquash/jpeg`, `webp_dec.wasm` or `webp_enc_simd.wasm` of `@jsquash/webp`.
  */
 export function provideWasmCodec(name: WasmCodecName, module: WasmModule): void {
   providedModules.set(name, module);
 }
 
-/** A codec that is started when first used, runs one job at a time, and is started anew after a failure. */
+/** A codec that starts on first use, runs one job at a time, and restarts after a failure. */
 export class WasmCodec {
   readonly #name: WasmCodecName;
   readonly #init: Init;
@@ -42,25 +46,25 @@ export class WasmCodec {
   #last: Promise<unknown> = Promise.resolve();
 
   /**
-   * @param name Which codec.
+   * @param name The codec.
    * @param init The `init` function of its @jsquash module.
    */
   constructor(name: WasmCodecName, init: unknown) {
     this.#name = name;
-    // The packages' types leave out the first parameter, which their documentation and code have.
+    // The packages' types omit the first parameter, which their documentation and code have.
     this.#init = init as Init;
   }
 
   /**
-   * Does a job with the codec.
+   * Runs a job with the codec.
    *
    * @param job The job.
-   * @returns What the job returned.
-   * @throws {FormatError} if the codec failed or complained of its input.
+   * @returns The job's result.
+   * @throws {FormatError} if the codec failed or reported a problem with its input.
    * @throws {Error} if the codec could not be loaded.
    */
   run<T>(job: () => Promise<T>): Promise<T> {
-    // Complaints belong to the job that is running, so jobs must not overlap.
+    // Reported problems belong to the running job, so jobs must not overlap.
     const result = this.#last.then(() => this.#run(job));
     this.#last = result.catch(() => undefined);
     return result;
@@ -90,7 +94,7 @@ export class WasmCodec {
       if (this.#complaints.length === 0) this.#complaints.push(String(error));
     }
     throw new FormatError(
-      `Cannot run the ${this.#name} as its input must be sound: ${this.#complaints[0]}`,
+      `Cannot run the ${this.#name} as it does not accept its input: ${this.#complaints[0]}`,
     );
   }
 }

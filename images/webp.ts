@@ -17,20 +17,20 @@ import { WasmCodec } from "./wasm_codec.ts";
 import { readWebpChunks, type WebpChunk, writeWebpChunks } from "./webp_chunks.ts";
 
 const MAX_SIDE = 16383;
-/** The bit of `VP8X` that says that the file holds Exif. */
+/** The bit of `VP8X` that announces Exif. */
 const HAS_EXIF = 0x08;
 
 const decoder = new WasmCodec("webp-decoder", initDecoder);
 const encoder = new WasmCodec("webp-encoder", initEncoder);
 
 /**
- * Writes a WebP file, with loss. The same pixels, quality and texts give the same bytes.
+ * Writes a lossy WebP file. The same pixels, quality and texts yield the same bytes.
  *
- * @param pixels The picture, at most 16383 pixels a side.
- * @param quality 0 to 100.
+ * @param pixels The picture, at most 16383 pixels per side.
+ * @param quality From 0 to 100.
  * @param metadata Texts, stored as Exif.
  * @returns The file.
- * @throws {InputError} if the data of the pixels does not fit their size.
+ * @throws {InputError} if the data of the pixels does not match their size.
  * @throws {InputError} if the picture is too large.
  */
 export async function encodeWebp(
@@ -48,7 +48,7 @@ export async function encodeWebp(
   const image = toRgba(pixels);
   const picture = new Uint8Array(await encoder.run(() => encode(image, { quality })));
   if (Object.keys(metadata).length === 0) return picture;
-  // RFC 9649, 2.7: flags, three reserved bytes, then width and height less one in 24 bits each.
+  // RFC 9649, 2.7: flags, three reserved bytes, then width and height minus one in 24 bits each.
   const extended = new DataView(new ArrayBuffer(10));
   extended.setUint32(0, HAS_EXIF, true);
   extended.setUint32(4, width - 1, true);
@@ -62,11 +62,11 @@ export async function encodeWebp(
 }
 
 /**
- * Reads size and texts of a WebP file.
+ * Reads the size and the texts of a WebP file.
  *
  * @param bytes The file.
  * @returns Its size and texts.
- * @throws {FormatError} if it is not a sound WebP file, or is animated.
+ * @throws {FormatError} if the file is not a valid WebP file or is animated.
  */
 export function readWebpHeader(bytes: Uint8Array): PictureHeader {
   const chunks = readWebpChunks(bytes);
@@ -75,19 +75,19 @@ export function readWebpHeader(bytes: Uint8Array): PictureHeader {
   }
   const frame = chunks.find(({ type }) => type === "VP8 " || type === "VP8L");
   if (frame === undefined || frame.data.length < 10) {
-    throw new FormatError("Cannot read WebP as it must hold a frame (VP8 or VP8L)");
+    throw new FormatError("Cannot read WebP as it must contain a frame (VP8 or VP8L)");
   }
   const exif = chunks.find(({ type }) => type === "EXIF");
   return { format: "webp", ...frameSize(frame), metadata: exif ? decodeExif(exif.data) : {} };
 }
 
 /**
- * Reads a WebP file. `alpha` says which pixels are not opaque.
+ * Decodes a WebP file. `alpha` contains the opacity if a pixel is not opaque.
  *
  * @param bytes The file.
- * @param maxPixels The most pixels to accept.
+ * @param maxPixels The maximum number of pixels.
  * @returns The picture.
- * @throws {FormatError} if it is not a sound WebP file, or is animated.
+ * @throws {FormatError} if the file is not a valid WebP file or is animated.
  * @throws {InputError} if it has more pixels.
  */
 export async function decodeWebp(bytes: Uint8Array, maxPixels: number): Promise<Pixels> {
@@ -96,14 +96,14 @@ export async function decodeWebp(bytes: Uint8Array, maxPixels: number): Promise<
   return fromRgba(await decoder.run(() => decode(buffer)));
 }
 
-/** The size that the frame itself says: it is what a decoder allocates. */
+/** Returns the size in the frame itself, because a decoder allocates that size. */
 function frameSize({ type, data }: WebpChunk): { width: number; height: number } {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   if (type === "VP8 ") {
     // RFC 6386, 9.1: three bytes of tag, three of start code, then 14 bits each and two of scaling.
     return { width: view.getUint16(6, true) & 0x3fff, height: view.getUint16(8, true) & 0x3fff };
   }
-  // RFC 9649, 3.4: one byte of signature, then width and height less one in 14 bits each.
+  // RFC 9649, 3.4: one byte of signature, then width and height minus one in 14 bits each.
   const bits = view.getUint32(1, true);
   return { width: (bits & 0x3fff) + 1, height: (bits >>> 14 & 0x3fff) + 1 };
 }

@@ -1,18 +1,18 @@
 // This module is browser compatible.
 
 /**
- * The chunks that a WebP file consists of.
+ * The chunks of a WebP file.
  *
  * @module
  */
 
 import { FormatError } from "../errors/pixstage_error.ts";
 
-/** A chunk: four letters and its bytes. */
+/** A chunk: a four-letter type and its bytes. */
 export interface WebpChunk {
   /** `VP8 `, `VP8L`, `VP8X`, `EXIF`, … */
   readonly type: string;
-  /** What it holds, without the padding to an even length. */
+  /** The content, without the padding to an even length. */
   readonly data: Uint8Array;
 }
 
@@ -20,13 +20,13 @@ const FILE_HEADER_BYTES = 12;
 const CHUNK_HEADER_BYTES = 8;
 
 /**
- * Splits a WebP file into its chunks. The chunks' data are views, not copies.
+ * Splits a WebP file into its chunks. The data of the chunks are views, not copies.
  *
  * Source: RFC 9649, 2.
  *
  * @param bytes A WebP file.
  * @returns The chunks in order.
- * @throws {FormatError} if the header is missing or a chunk is cut short.
+ * @throws {FormatError} if the header is missing or a chunk is truncated.
  */
 export function readWebpChunks(bytes: Uint8Array): WebpChunk[] {
   const letters = (at: number) => String.fromCharCode(...bytes.subarray(at, at + 4));
@@ -45,7 +45,7 @@ export function readWebpChunks(bytes: Uint8Array): WebpChunk[] {
     const start = offset + CHUNK_HEADER_BYTES;
     const length = view.getUint32(offset + 4, true);
     if (start + length > end) {
-      throw new FormatError(`Cannot read WebP as its chunk at byte ${offset} must end within the file`);
+      throw new FormatError(`Cannot read WebP as the chunk at byte ${offset} must end within the file`);
     }
     chunks.push({ type: letters(offset), data: bytes.subarray(start, start + length) });
     offset = start + length + length % 2;

@@ -1,11 +1,12 @@
 // This module is browser compatible.
 
 /**
- * An architecture: everything that belongs to one family of networks and to no other. Stages, planning, command line and
- * server ask an architecture instead of naming a network.
+ * The interface of an architecture: everything that is specific to one family of networks. Stages, the
+ * planner, the command line and the server ask an architecture instead of naming a network.
  *
- * Each of its three parts (text encoder, denoiser, decoder) exists twice: as a *model*, its configuration read and no
- * weight, which answers what a run must know beforehand; and *open*, with weights, which computes.
+ * Each of its three parts (text encoder, denoiser, decoder) has two forms. The *model* has read its
+ * configuration but no weights; it answers everything that a run must know in advance. The *open* form has
+ * weights and computes.
  *
  * @module
  */
@@ -26,191 +27,214 @@ import type { CallOptions, OpenModelOptions, Residency } from "./segments.ts";
 
 /** A size in pixels. */
 export interface PictureSize {
-  /** Rows. */
+  /** Number of rows. */
   readonly height: number;
-  /** Columns. */
+  /** Number of columns. */
   readonly width: number;
 }
 
-/** A text as token ids. */
+/** A tokenized text. */
 export interface TokenizedText {
-  /** The ids of real tokens, the end token included, padding not. */
+  /** Ids of the real tokens, including the end token but no padding. */
   readonly ids: ArrayLike<number>;
-  /** What the user should know: text that was cut off, or that cleaning removed. A sentence each. */
+  /** Warnings for the user, one sentence each: text that was truncated, or removed by cleaning. */
   readonly warnings: readonly string[];
 }
 
-/** How texts are prepared. */
+/** Options for preparing texts. */
 export interface TextOptions {
-  /** Whether captions are cleaned as the training captions were. */
+  /** Whether to clean captions like the training captions. */
   readonly cleanCaption: boolean;
-  /** Tokens that embeddings are padded to, longer texts being cut; the architecture's own by default. */
+  /**
+   * Number of tokens to which embeddings are padded. Longer texts are truncated. Defaults to the
+   * architecture's own length.
+   */
   readonly maxSequenceLength?: number | undefined;
 }
 
-/** A text encoder, its configuration and its tokenizer read. */
+/** A text encoder whose configuration and tokenizer have been read. */
 export interface TextEncoderModel {
-  /** The component whose weights it takes. */
+  /** The component that contains its weights. */
   readonly component: Component;
-  /** SHA-256 of other files that embeddings depend on, by their folder in the checkpoint: `tokenizer`. */
+  /**
+   * SHA-256 of the other files that embeddings depend on, keyed by their folder in the checkpoint:
+   * `tokenizer`.
+   */
   readonly files: Readonly<Record<string, string>>;
-  /** Tokens that embeddings are padded to. */
+  /** Number of tokens to which embeddings are padded. */
   readonly sequenceLength: number;
-  /** Channels of an embedding. */
+  /** Number of channels of an embedding. */
   readonly channels: number;
-  /** Cleans a text, and finds its tokens. */
+  /** Cleans a text and tokenizes it. */
   tokenize(text: string): TokenizedText;
-  /** All ways to encode texts of so many tokens, the best first. */
+  /** Returns all ways to encode texts with these token counts, best first. */
   memory(weights: Weights, tokens: readonly number[], request: MemoryRequest): MemoryChoice[];
-  /** Opens the encoder. */
+  /** Opens the encoder with its weights. */
   open(runtime: Runtime, weights: Weights, options: OpenModelOptions): Promise<OpenTextEncoder>;
 }
 
 /** An open text encoder. */
 export interface OpenTextEncoder extends AsyncDisposable {
   /**
-   * Encodes texts. Weights that stream are read once for all of them.
+   * Encodes texts. Streamed weights are read once for all of them.
    *
    * @param texts Token ids of each text.
-   * @param options A signal.
-   * @returns For each text [tokens, channels].
+   * @param options Abort signal.
+   * @returns One tensor [tokens, channels] per text.
    */
   encodeEach(texts: readonly ArrayLike<number>[], options?: CallOptions): Promise<Tensor<"float32">[]>;
 }
 
-/** A text as an open denoiser keeps it during a run. Only the denoiser that made it can read it. */
+/**
+ * An open denoiser's own representation of a text during a run. Only the denoiser that created it can read
+ * it.
+ */
 export type PreparedText = object;
 
-/** What a network's blocks added to their input in the last call that ran all of them: values in rows, flat. */
+/**
+ * The residuals that a network's blocks added in the last call that ran all of them: rows of values,
+ * flattened.
+ */
 export interface BlockResiduals {
-  /** What the first block added. */
+  /** Residual of the first block. */
   readonly first: Float32Array;
-  /** What the blocks behind it added. */
+  /** Sum of the residuals of the remaining blocks. */
   readonly rest: Float32Array;
 }
 
-/** What is remembered of one branch of guidance from call to call; the denoiser writes it anew. */
+/** The state that one guidance branch carries from call to call. The denoiser updates it. */
 export interface BranchCache {
-  /** None before the first call. */
+  /** Residuals of the last full call; undefined before the first call. */
   residuals?: BlockResiduals | undefined;
 }
 
-/** What a denoiser predicts from. */
+/** The input of one prediction. */
 export interface Prediction {
-  /** [1, channels, height, width], scaled as the scheduler wants it. */
+  /** Latents [1, channels, height, width], scaled by the scheduler. */
   readonly latents: Tensor<"float32">;
-  /** The timestep; it may be fractional. */
+  /** The timestep, possibly fractional. */
   readonly timestep: number;
-  /** The text. */
+  /** The text, prepared by the same denoiser. */
   readonly text: PreparedText;
-  /** The size of the picture that the latents stand for, where the network is conditioned on it. */
+  /** Size of the picture that the latents represent, if the network is conditioned on it. */
   readonly renderSize?: PictureSize | undefined;
-  /** Whether each token sees itself alone in the self-attentions that the denoiser was opened to perturb. */
+  /**
+   * Whether each token attends only to itself in the self-attentions that the denoiser was opened to perturb.
+   */
   readonly perturbed?: boolean | undefined;
-  /** What is remembered of its branch, where the denoiser was opened with a step cache; nothing if left out. */
+  /**
+   * State of its guidance branch, if the denoiser was opened with a step cache. Nothing is cached if omitted.
+   */
   readonly cache?: BranchCache | undefined;
-  /** What the ControlNet follows that the denoiser was opened with; no control without it. */
+  /** Input of the ControlNet that the denoiser was opened with. No control is applied if omitted. */
   readonly control?: {
-    /** The latents of a picture, of the shape of `latents`. */
+    /** Latents of the control picture, with the shape of `latents`. */
     readonly latents: Tensor<"float32">;
-    /** What residuals are multiplied by. */
+    /** Factor by which the ControlNet's residuals are multiplied. */
     readonly scale: number;
   } | undefined;
 }
 
-/** A denoising, as far as its memory depends on it. */
+/** The properties of a denoising run that determine its memory. */
 export interface DenoiseJob {
-  /** The size that the picture is denoised at. */
+  /** Size at which the picture is denoised. */
   readonly renderSize: PictureSize;
-  /** Whether there are two branches of guidance. */
+  /** Whether guidance has two branches. */
   readonly guided: boolean;
-  /** Whether each call predicts both branches of guidance and nothing else, so that both may be predicted at once. */
+  /** Whether each call predicts exactly the two guidance branches, which allows predicting both at once. */
   readonly bothBranches: boolean;
-  /** Whether what blocks add is kept from call to call. */
+  /** Whether the residuals of the blocks are cached between calls. */
   readonly cachesSteps: boolean;
-  /** Tokens of the longest prompt. */
+  /** Number of tokens of the longest prompt. */
   readonly promptTokens: number;
-  /** Tokens of the longest negative prompt. */
+  /** Number of tokens of the longest negative prompt. */
   readonly negativeTokens: number;
 }
 
-/** How a denoiser is opened. */
+/** Options for opening a denoiser. */
 export interface OpenDenoiserOptions extends OpenModelOptions {
-  /** The precision of its matrices. */
+  /** Precision of its matrices. */
   readonly precision: Precision;
-  /** Whether each call predicts both branches of guidance and nothing else, so that both may be predicted at once. */
+  /** Whether each call predicts exactly the two guidance branches, which allows predicting both at once. */
   readonly bothBranches: boolean;
-  /** The size that pictures are denoised at. */
+  /** Size at which pictures are denoised. */
   readonly renderSize: PictureSize;
-  /** Names of the self-attentions that predictions may perturb; none by default. */
+  /** Names of the self-attentions that predictions can perturb; none by default. */
   readonly perturbable?: readonly string[] | undefined;
   /**
-   * Up to which change of what the first block adds, relative to the last call that ran all blocks, the others are not run:
-   * what they added then is added again. They always run if left out.
+   * Threshold of the step cache: the largest relative change of the first block's residual, compared with the
+   * last call that ran all blocks, at which the remaining blocks are skipped and their cached residual is
+   * added instead. All blocks always run if omitted.
    */
   readonly stepCache?: number | undefined;
-  /** A ControlNet that predictions may follow a picture by. */
+  /** The ControlNet with which predictions can follow a picture. */
   readonly controlNet?: { readonly component: Component; readonly weights: Weights } | undefined;
 }
 
-/** A ControlNet that fits a denoiser. */
+/** A ControlNet whose weights have been checked against a denoiser. */
 export interface ControlNetModel {
   /**
-   * Adds what it takes to the ways to denoise.
+   * Adds the ControlNet's memory to each way to denoise.
    *
-   * @param choices The ways to denoise without it.
-   * @param job The denoising.
+   * @param choices The ways to denoise without a ControlNet.
+   * @param job The denoising run.
    */
   memory(choices: readonly MemoryChoice[], job: DenoiseJob): MemoryChoice[];
 }
 
-/** A denoiser, its configuration read. */
+/** A denoiser whose configuration has been read. */
 export interface DenoiserModel {
-  /** The component whose weights it takes. */
+  /** The component that contains its weights. */
   readonly component: Component;
-  /** Pixels along a side of one latent. */
+  /** Number of pixels along each side of one latent. */
   readonly spatialFactor: number;
-  /** What latents depend on beside weights, text, schedule and size. */
+  /** Everything that latents depend on besides weights, text, schedule and size. */
   readonly identity: JsonObject;
-  /** Names of its self-attentions in the order of its blocks, where predictions can perturb them. */
+  /** Names of its self-attentions in block order, if predictions can perturb them. */
   readonly selfAttentions?: readonly string[] | undefined;
-  /** Whether it can be opened with a step cache. */
+  /** Whether it supports a step cache. */
   readonly cachesSteps?: boolean | undefined;
-  /** Colours of previews, where latents have them. */
+  /** Preview colours of the latents, if known. */
   readonly latentColours?: LatentColours | undefined;
   /**
-   * Settles the size of a picture, and the size that it is denoised at.
+   * Resolves the size of a picture and the size at which it is denoised.
    *
-   * @param wanted The size that was asked for; the model's own where it is left out.
-   * @param binning Whether pictures are denoised at the nearest size that the model was trained on.
-   * @throws {RangeError} if the model cannot make that size.
+   * @param wanted The requested size; a missing side defaults to the model's own.
+   * @param binning Whether to denoise at the nearest size that the model was trained on.
+   * @throws {RangeError} if the model cannot produce that size.
    */
   resolveSize(wanted: { readonly [K in keyof PictureSize]?: number | undefined }, binning: boolean): {
     readonly size: PictureSize;
     readonly renderSize: PictureSize;
   };
-  /** Shape of the latents of one picture, [1, channels, height, width]. */
+  /** Returns the shape of the latents of one picture, [1, channels, height, width]. */
   latentShape(renderSize: PictureSize): readonly number[];
   /**
-   * Refuses embeddings of another text encoder.
+   * Rejects embeddings of another text encoder.
    *
-   * @param channels Channels of the embeddings.
-   * @throws {ArtifactError} if this denoiser takes others.
+   * @param channels Number of channels of the embeddings.
+   * @throws {ArtifactError} if this denoiser expects a different number.
    */
   checkEmbeddings(channels: number): void;
-  /** Whether the scheduler's denoised sample is the result, in place of its next sample, in a run of so many calls. */
+  /**
+   * Returns whether a run of `calls` calls returns the scheduler's denoised sample instead of its next
+   * sample.
+   */
   returnsDenoised(calls: number): boolean;
-  /** The predicted noise within what {@linkcode OpenDenoiser.predictEach} gives for a sample of so many values. */
+  /**
+   * Extracts the predicted noise of a sample of `length` values from an output of
+   * {@linkcode OpenDenoiser.predictEach}.
+   */
   readPrediction(output: Float32Array, length: number): Float32Array;
-  /** All ways to denoise, the best first. */
+  /** Returns all ways to denoise, best first. */
   memory(weights: Weights, job: DenoiseJob, request: MemoryRequest): MemoryChoice[];
   /**
-   * Holds a ControlNet against this denoiser; absent where none of its kind has one.
+   * Checks a ControlNet against this denoiser. Absent if the architecture has no ControlNets.
    *
-   * @throws {CheckpointError} if it does not fit.
+   * @throws {CheckpointError} if it does not fit the denoiser.
    */
   controlNet?(component: Component, weights: Weights): ControlNetModel;
-  /** Opens the denoiser. */
+  /** Opens the denoiser with its weights. */
   open(
     runtime: Runtime,
     weights: Weights,
@@ -221,83 +245,89 @@ export interface DenoiserModel {
 /** An open denoiser. */
 export interface OpenDenoiser extends AsyncDisposable {
   /**
-   * Computes what depends on the text alone, once per text.
+   * Computes, once per text, everything that depends on the text alone.
    *
-   * @param embedding [tokens, channels], real tokens alone.
-   * @param options A signal.
+   * @param embedding [tokens, channels], real tokens only.
+   * @param options Abort signal.
    */
   prepareText(embedding: Tensor<"float32">, options?: CallOptions): Promise<PreparedText>;
   /**
-   * Predicts several times, as for both branches of guidance. Weights that stream are read once for all.
+   * Computes several predictions, for example of both guidance branches. Streamed weights are read once for
+   * all.
    *
    * @param inputs Latents, timestep, text and size of each prediction.
-   * @param options A signal.
-   * @returns The network's output for each; see {@linkcode DenoiserModel.readPrediction}.
+   * @param options Abort signal.
+   * @returns The network's output for each prediction; see {@linkcode DenoiserModel.readPrediction}.
    */
   predictEach(inputs: readonly Prediction[], options?: CallOptions): Promise<Tensor<"float32">[]>;
 }
 
-/** How pictures are cut while they are decoded. */
+/** Options for decoding pictures in parts. */
 export interface TilingOptions {
-  /** `none`, `seamless` (the whole picture's statistics), `blended` (each tile by itself), or `auto`: by the size. */
+  /**
+   * `none`, `seamless` (with the statistics of the whole picture), `blended` (independent tiles), or `auto`
+   * (by size).
+   */
   readonly tiling: "auto" | "none" | "seamless" | "blended";
-  /** Height and width of a blended tile, in pixels. */
+  /** Height and width of a blended tile in pixels. */
   readonly tileSize: number;
-  /** Pixels that blended tiles share. */
+  /** Overlap of blended tiles in pixels. */
   readonly tileOverlap: number;
 }
 
-/** Latents that are to be decoded, as far as the decoder's memory depends on them. */
+/** The properties of latents that determine the decoder's memory. */
 export interface DecodeJob {
-  /** Rows of the latents. */
+  /** Number of rows of the latents. */
   readonly latentHeight: number;
-  /** Columns of the latents. */
+  /** Number of columns of the latents. */
   readonly latentWidth: number;
-  /** Pictures, which are decoded one after the other and held until the last. */
+  /** Number of pictures. They are decoded in turn and all kept in memory until the last one. */
   readonly images: number;
 }
 
-/** How a decoder is opened. */
+/** Options for opening a decoder. */
 export interface OpenDecoderOptions extends OpenModelOptions, TilingOptions {
-  /** What it computes in, as far as its values allow; float32 by default. */
+  /** Compute type, as far as the range of the values allows; float32 by default. */
   readonly computeType?: ComputeType | undefined;
-  /** Is called when values outgrew that type and the picture is decoded again in float32. */
+  /** Called when values overflow that type and the picture is decoded again in float32. */
   readonly onOverflow?: (() => void) | undefined;
-  /** Takes the error when memory ran out in one piece and the picture is decoded strip by strip instead. */
+  /**
+   * Called with the error when memory runs out and the picture is decoded in strips instead of in one piece.
+   */
   readonly onFallback?: ((error: Error) => void) | undefined;
 }
 
-/** A decoder, its configuration read. */
+/** A decoder whose configuration has been read. */
 export interface DecoderModel {
-  /** The component whose weights it takes. */
+  /** The component that contains its weights. */
   readonly component: Component;
-  /** Channels of the latents. */
+  /** Number of channels of the latents. */
   readonly latentChannels: number;
-  /** Pixels along a side of one latent. */
+  /** Number of pixels along each side of one latent. */
   readonly spatialFactor: number;
   /**
-   * Refuses ways of cutting pictures that this decoder cannot take.
+   * Rejects tilings that this decoder does not support.
    *
-   * @throws {RangeError} if it cannot.
+   * @throws {RangeError} if the tiling is not supported.
    */
   checkTiling(tiling: TilingOptions): void;
-  /** All ways to decode, the best first. */
+  /** Returns all ways to decode, best first. */
   memory(weights: Weights, job: DecodeJob, request: DecoderMemoryRequest): MemoryChoice[];
-  /** Opens the decoder. Weights may be read at the first picture only. */
+  /** Opens the decoder. It may defer reading weights until the first picture. */
   open(runtime: Runtime, weights: Weights, options: OpenDecoderOptions): Promise<OpenDecoder> | OpenDecoder;
 }
 
-/** Bounds of the ways to decode. */
+/** Constraints on the ways to decode. */
 export interface DecoderMemoryRequest extends Pick<MemoryRequest, "traits"> {
-  /** How long weights are held, where that is fixed. */
+  /** Residency of the weights, if fixed. */
   readonly residency?: Residency | undefined;
-  /** How pictures are cut; chosen if `auto`. */
+  /** The tiling; `auto` leaves the choice to the model. */
   readonly tiling: TilingOptions["tiling"];
-  /** Side of a blended tile in pixels, where that is fixed. */
+  /** Side of a blended tile in pixels, if fixed. */
   readonly tileSize?: number | undefined;
-  /** What it computes in; float32 by default. */
+  /** Compute type; float32 by default. */
   readonly computeType?: ComputeType | undefined;
-  /** Pixels that blended tiles share: tiles that are chosen are larger. */
+  /** Overlap of blended tiles in pixels. Tile sizes that the model chooses are larger than this. */
   readonly tileOverlap?: number | undefined;
 }
 
@@ -306,121 +336,125 @@ export interface OpenDecoder extends AsyncDisposable {
   /**
    * Decodes the latents of one picture.
    *
-   * @param latents [1, channels, height, width], as denoising gives them.
-   * @param options A signal.
-   * @returns [1, 3, height, width] in pixels, about -1 to 1, not clamped.
+   * @param latents [1, channels, height, width], as denoising returns them.
+   * @param options Abort signal.
+   * @returns Pixels [1, 3, height, width], about -1 to 1, not clamped.
    */
   decode(latents: Tensor<"float32">, options?: CallOptions): Promise<Tensor<"float32">>;
 }
 
-/** Pictures that are to be encoded, as far as the encoder's memory depends on them. */
+/** The properties of input pictures that determine the encoder's memory. */
 export interface EncodePicturesJob extends PictureSize {
-  /** Pixels of all pictures as they are given, before they are resized. */
+  /** Total number of pixels of all input pictures before resizing. */
   readonly pixels: number;
 }
 
-/** How pictures are cut while they are encoded. */
+/** Ways to encode a picture in parts. */
 export type EncoderTiling = Exclude<TilingOptions["tiling"], "blended">;
 
-/** Bounds of the ways to encode pictures. */
+/** Constraints on the ways to encode pictures. */
 export interface PictureEncoderMemoryRequest extends Pick<MemoryRequest, "traits"> {
-  /** How long weights are held, where that is fixed. */
+  /** Residency of the weights, if fixed. */
   readonly residency?: Residency | undefined;
-  /** How pictures are cut; chosen if `auto`. */
+  /** The tiling; `auto` leaves the choice to the model. */
   readonly tiling: EncoderTiling;
 }
 
-/** How an encoder of pictures is opened. */
+/** Options for opening a picture encoder. */
 export interface OpenPictureEncoderOptions extends OpenModelOptions {
-  /** How pictures are cut; chosen by their size if `auto`. */
+  /** The tiling; `auto` chooses by picture size. */
   readonly tiling: EncoderTiling;
 }
 
-/** The latents of a picture: a normal distribution for each value. None is scaled. */
+/** The latents of a picture: one normal distribution per value, without the scaling factor. */
 export interface LatentDistribution {
-  /** The means, [1, channels, height, width]: the most likely latents. */
+  /** Means [1, channels, height, width]: the most likely latents. */
   readonly mean: Tensor<"float32">;
-  /** The standard deviations, of the same shape; left out where the encoder gives latents and no distribution. */
+  /**
+   * Standard deviations, of the same shape. Undefined if the encoder returns latents instead of a
+   * distribution.
+   */
   readonly deviation?: Tensor<"float32"> | undefined;
 }
 
-/** An encoder of pictures, its configuration read. */
+/** A picture encoder whose configuration has been read. */
 export interface PictureEncoderModel {
-  /** The component whose weights it takes. */
+  /** The component that contains its weights. */
   readonly component: Component;
-  /** Channels of the latents. */
+  /** Number of channels of the latents. */
   readonly latentChannels: number;
-  /** Pixels along a side of one latent. */
+  /** Number of pixels along each side of one latent. */
   readonly spatialFactor: number;
-  /** Whether it gives a distribution of latents, and not the latents alone. */
+  /** Whether it returns a distribution of latents instead of latents only. */
   readonly hasDistribution: boolean;
-  /** What its latents are multiplied by before they are denoised. */
+  /** Factor by which its latents are multiplied before denoising. */
   readonly scalingFactor: number;
   /**
-   * Refuses ways of cutting pictures that this encoder cannot take.
+   * Rejects tilings that this encoder does not support.
    *
-   * @throws {InputError} if it cannot.
+   * @throws {InputError} if the tiling is not supported.
    */
   checkTiling(tiling: EncoderTiling): void;
   /**
-   * Refuses weights that lack the encoder's.
+   * Rejects weights that lack the encoder.
    *
-   * @throws {CheckpointError} with what is missing.
+   * @throws {CheckpointError} if a tensor is missing; names it.
    */
   checkWeights(weights: Weights): void;
-  /** All ways to encode, the best first. */
+  /** Returns all ways to encode, best first. */
   memory(weights: Weights, job: EncodePicturesJob, request: PictureEncoderMemoryRequest): MemoryChoice[];
-  /** Opens the encoder. Weights may be read at the first picture only. */
+  /** Opens the encoder. It may defer reading weights until the first picture. */
   open(runtime: Runtime, weights: Weights, options: OpenPictureEncoderOptions): OpenPictureEncoder;
 }
 
-/** An open encoder of pictures. */
+/** An open picture encoder. */
 export interface OpenPictureEncoder extends AsyncDisposable {
   /**
    * Encodes a picture.
    *
-   * @param picture [1, 3, height, width] in [-1, 1]; both sides are multiples of the pixels of a latent.
-   * @param options A signal.
+   * @param picture [1, 3, height, width] in [-1, 1]. Both sides are multiples of the spatial factor.
+   * @param options Abort signal.
    */
   encode(picture: Tensor<"float32">, options?: CallOptions): Promise<LatentDistribution>;
 }
 
 /** A family of networks. */
 export interface Architecture {
-  /** Its name. */
+  /** Unique name of the architecture. */
   readonly name: string;
-  /** Its pipelines, by the class that `model_index.json` names, each with the name of its kind in lists. */
+  /** Names of its families, keyed by the pipeline class in `model_index.json`. */
   readonly pipelines: Readonly<Record<string, string>>;
-  /** Classes that each component may have. */
+  /** Supported classes of each component. */
   readonly classes: Readonly<Partial<Record<ComponentName, readonly string[]>>>;
-  /** Settings of a run where neither the request nor the checkpoint says otherwise. */
+  /** Settings of a run that neither the request nor the checkpoint sets. */
   readonly defaults: { readonly steps: number; readonly guidanceScale: number };
   /**
-   * Whether a weight can be quantized: a matrix that is large and multiplies activations.
+   * Returns whether a weight can be quantized, that is, whether it is a large matrix that multiplies
+   * activations.
    *
    * @param name Its name in the checkpoint.
    */
   isQuantizable?(name: string): boolean;
   /**
-   * Builds all graphs that a run builds of a component. Each asks the weights for the tensors that it names, so that one
-   * that is missing or has another shape is found without reading any.
+   * Builds every graph that a run builds for a component. Building a graph locates its tensors, which detects
+   * missing tensors and wrong shapes without reading any tensor.
    *
-   * @throws {CheckpointError} with what is missing or not supported.
+   * @throws {CheckpointError} if something is missing or not supported; names it.
    */
   buildGraphs?(name: ComponentName, component: Component, weights: Weights): void;
-  /** Checkpoints to rehearse memory and speed with, by name. */
+  /** Synthetic checkpoints for measuring memory and speed, by name. */
   readonly rehearsals?: Readonly<Record<string, MakeRehearsal>>;
-  /** Reads what a text encoder is. */
+  /** Reads the configuration and tokenizer of a text encoder. */
   textEncoder(checkpoint: Checkpoint, options: TextOptions): Promise<TextEncoderModel>;
   /**
-   * Reads what a denoiser is.
+   * Reads the configuration of a denoiser.
    *
-   * @param checkpoint The checkpoint that pictures are made with.
-   * @param transformer Its own denoiser, or another.
+   * @param checkpoint The checkpoint that renders the pictures.
+   * @param transformer The checkpoint's own denoiser, or a replacement.
    */
   denoiser(checkpoint: Checkpoint, transformer: Component): Promise<DenoiserModel>;
-  /** Reads what a decoder is. */
+  /** Reads the configuration of a decoder. */
   decoder(component: Component): DecoderModel;
-  /** Reads what an encoder of pictures is; left out where pictures cannot be a beginning. */
+  /** Reads the configuration of a picture encoder. Absent if a run cannot start from a picture. */
   pictureEncoder?(component: Component): PictureEncoderModel;
 }

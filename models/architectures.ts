@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * The registry of architectures. This is the one place that names them; plugins add theirs with
+ * The registry of architectures, and the only module that names them. Plugins add their own with
  * {@linkcode registerArchitecture}.
  *
  * @module
@@ -17,7 +17,7 @@ import { pixartArchitecture } from "./pixart/architecture.ts";
 const architectures: Architecture[] = [pixartArchitecture];
 
 /**
- * Adds an architecture. Adding the same one again does nothing.
+ * Registers an architecture. Registering the same one again has no effect.
  *
  * @param architecture The architecture.
  * @throws {InputError} if another architecture has its name or one of its pipelines.
@@ -31,23 +31,23 @@ export function registerArchitecture(architecture: Architecture): void {
   if (taken) {
     throw new InputError(
       "invalid_value",
-      `Cannot add the architecture ${architecture.name}: ${taken.name} has its name or one of its pipelines`,
+      `Cannot register the architecture ${architecture.name}: ${taken.name} already has its name or one of its pipelines`,
     );
   }
   architectures.push(architecture);
 }
 
-/** All architectures, in the order in which they were added. */
+/** Returns all architectures in registration order. */
 export function listArchitectures(): readonly Architecture[] {
   return architectures;
 }
 
-/** The architecture of a pipeline, by the class that `model_index.json` names. */
+/** Finds the architecture of a pipeline class, as named by `model_index.json`. */
 export function architectureOfPipeline(className: string): Architecture | undefined {
   return architectures.find(({ pipelines }) => Object.hasOwn(pipelines, className));
 }
 
-/** The architecture of a component, by its class. */
+/** Finds the architecture that supports a component of this class. */
 export function architectureOfComponent(
   component: ComponentName,
   className: string,
@@ -55,17 +55,17 @@ export function architectureOfComponent(
   return architectures.find(({ classes }) => classes[component]?.includes(className));
 }
 
-/** Names of the checkpoints to rehearse with. */
+/** Returns the names of all synthetic checkpoints. */
 export function rehearsalNames(): string[] {
   return architectures.flatMap(({ rehearsals = {} }) => Object.keys(rehearsals));
 }
 
 /**
- * A checkpoint to rehearse with.
+ * Returns the preset of a synthetic checkpoint.
  *
- * @param name Its name.
+ * @param name Name of the preset.
  * @param dtype Element type of its weights.
- * @throws {InputError} if no architecture has it.
+ * @throws {InputError} if no architecture has a preset of this name.
  */
 export function rehearsalPreset(name: string, dtype: FloatDType): RehearsalPreset {
   for (const { rehearsals = {} } of architectures) {
@@ -73,11 +73,11 @@ export function rehearsalPreset(name: string, dtype: FloatDType): RehearsalPrese
   }
   throw new InputError(
     "invalid_value",
-    `preset must be ${rehearsalNames().join(", ")}: current value is ${name}`,
+    `preset must be one of ${rehearsalNames().join(", ")}: current value is ${name}`,
   );
 }
 
-/** All classes that a component can have. */
+/** Returns all supported classes of a component. */
 export function componentClasses(component: ComponentName): string[] {
   return [...new Set(architectures.flatMap(({ classes }) => classes[component] ?? []))];
 }

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Says whether a run could use a component, by its configuration and the headers of its weights alone.
+ * Checks whether a run can use a component, from its configuration and the headers of its weights alone.
  *
  * @module
  */
@@ -14,15 +14,15 @@ import type { ComponentName } from "./checkpoint/model_index.ts";
 import type { Weights } from "./checkpoint/weights.ts";
 
 /**
- * Refuses a component that no run could use: its configuration must be supported, and its files must hold
- * every tensor that its graphs name, in the shape that the configuration asks for. Reads the headers of the
- * files at most.
+ * Rejects a component that no run can use. Its configuration must be supported, and its files must contain
+ * every tensor that its graphs name, in the shape that the configuration implies. Reads no more than the
+ * headers of the files.
  *
- * @param name Which component it is.
+ * @param name Name of the component.
  * @param component The component.
  * @returns Its weights.
- * @throws {CheckpointError} if a file or a tensor is missing, or a tensor has another shape or an unknown
- *   type.
+ * @throws {CheckpointError} if a file or a tensor is missing, or if a tensor has the wrong shape or an
+ *   unknown type.
  *
  * @example Usage
  * ```ts ignore
@@ -37,13 +37,13 @@ export async function checkComponent(name: ComponentName, component: Component):
   const architecture = architectureOfComponent(name, component.className);
   if (!architecture) {
     throw new UnsupportedArchitectureError(
-      `Cannot run ${component.name} as its class must be one of ${componentClasses(name).join(", ")}: ` +
-        `current value is ${component.className}`,
+      `Cannot run ${component.name}: its class is ${component.className}, but must be one of ` +
+        componentClasses(name).join(", "),
     );
   }
   const weights = await component.weights();
   if (!architecture.buildGraphs) return weights;
-  // Every run checks its components, and a server runs the same ones again and again.
+  // Every run checks its components, and a server runs the same ones repeatedly.
   const content = await hashJson(asJson({
     name,
     className: component.className,
@@ -57,5 +57,5 @@ export async function checkComponent(name: ComponentName, component: Component):
   return weights;
 }
 
-/** The configurations and headers that were checked in this process, by their SHA-256. */
+/** SHA-256 of the configurations and headers that this process has already checked. */
 const checked = new Set<string>();

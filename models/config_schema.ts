@@ -1,20 +1,20 @@
 // This module is browser compatible.
 
 /**
- * What the models' configuration schemas share.
+ * Shared parts of the models' configuration schemas.
  *
  * @module
  */
 
 import * as z from "zod";
 
-/** A size: a whole number above 0. */
+/** Schema of a size: a positive integer. */
 export const size: z.ZodInt = z.int().positive();
 
 /**
- * A key of which some values alone are computed. The first is the default.
+ * Returns the schema of a key for which only some values are supported.
  *
- * @param values The values.
+ * @param values The supported values. The first is the default.
  */
 export function only<const T extends string | number | boolean>(
   ...values: readonly [T, ...T[]]

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Layers as the checkpoints name them: a module's weights lie under its name.
+ * Graph layers that follow the naming of checkpoints: a module's weights are stored under the module's name.
  *
  * @module
  */
@@ -13,45 +13,45 @@ import type { ComputeType, GraphBuilder, Value } from "./onnx/graph_builder.ts";
 import { dequantized, quantizedLinear, type ScaledMatrix, scaledMatrix } from "./onnx/quantized_linear.ts";
 import { upsampleConv } from "./vae/upsample_conv.ts";
 
-/** What a convolution is. */
+/** Options of a convolution. */
 export interface ConvOptions {
-  /** Channels that go in. */
+  /** Number of input channels. */
   readonly input: number;
-  /** Channels that come out. */
+  /** Number of output channels. */
   readonly output: number;
   /**
-   * Size of the kernel.
+   * Height and width of the kernel.
    *
    * @default {3}
    */
   readonly kernel?: number;
   /**
-   * Step of the kernel.
+   * Stride of the kernel.
    *
    * @default {1n}
    */
   readonly stride?: bigint;
-  /** Zeros at top, left, bottom and right; one each for a kernel of 3 if left out, else none. */
+  /** Zero padding at top, left, bottom and right. Default is 1 each for a kernel of 3, otherwise none. */
   readonly pads?: readonly bigint[];
   /**
-   * Whether there is a bias.
+   * Whether the convolution has a bias.
    *
    * @default {true}
    */
   readonly bias?: boolean;
 }
 
-/** Adds layers of one component to a graph, taking their weights by name. */
+/** Adds layers of one component to a graph and looks up their weights by name. */
 export class Layers {
-  /** The graph that layers are added to. */
+  /** The graph to which layers are added. */
   readonly graph: GraphBuilder;
   readonly #weights: Weights;
   readonly #dtype: ComputeType;
 
   /**
-   * @param graph The graph that layers are added to.
+   * @param graph The graph to which layers are added.
    * @param weights The component's weights.
-   * @param dtype The type that these layers take, compute in and give.
+   * @param dtype Input, compute and output type of the layers.
    */
   constructor(graph: GraphBuilder, weights: Weights, dtype: ComputeType = "float32") {
     this.graph = graph;
@@ -59,13 +59,13 @@ export class Layers {
     this.#dtype = dtype;
   }
 
-  /** The weight of a name; its shape is checked. */
+  /** Returns a weight by name and checks its shape. */
   weight(name: string, shape: readonly number[]): Value {
     const location = this.#weights.locate(name, shape);
     return location.quantized ? dequantized(this.graph, location) : this.graph.weight(location, this.#dtype);
   }
 
-  /** A weight [out, in], the scales of its rows apart where it is quantized. */
+  /** Returns a weight [out, in]. If it is quantized, the scales of its rows are separate. */
   scaledMatrix(name: string, shape: readonly [output: number, input: number]): ScaledMatrix {
     const location = this.#weights.locate(name, shape);
     return location.quantized
@@ -73,12 +73,12 @@ export class Layers {
       : { values: this.graph.weight(location, this.#dtype) };
   }
 
-  /** The low-rank branches beside a module. */
+  /** Returns the low-rank branches of a module. */
   branches(module: string): readonly LowRankBranch[] {
     return this.#weights.branches?.(module) ?? [];
   }
 
-  /** The matrix of a linear layer with its low-rank branches merged in. */
+  /** Returns the matrix of a linear layer with its low-rank branches merged in. */
   matrix(module: string, shape: readonly [output: number, input: number]): Value {
     const branches = this.branches(module);
     const name = `${module}.weight`;
@@ -88,7 +88,7 @@ export class Layers {
     return mergedMatrix(this.graph, base, branches, this.#dtype);
   }
 
-  /** A linear layer over rows [rows, in], with its low-rank branches beside it. */
+  /** Adds a linear layer over rows [rows, in], with its low-rank branches. */
   linear(module: string, x: Value, input: number, output: number, bias = true): Value {
     const { quantized, ...weight } = this.#weights.locate(`${module}.weight`, [output, input]);
     const added = bias ? this.weight(`${module}.bias`, [output]) : undefined;
@@ -98,7 +98,10 @@ export class Layers {
     return addLinearBranches(this.graph, x, y, this.branches(module), this.#dtype);
   }
 
-  /** A convolution over [1, in, h, w]; a kernel of 3 is padded to keep the size, others are not padded. */
+  /**
+   * Adds a convolution over [1, in, h, w]. By default a kernel of 3 is padded to keep the size; others are
+   * not padded.
+   */
   conv(module: string, x: Value, options: ConvOptions): Value {
     const { input, output, kernel = 3, stride = 1n, bias = true } = options;
     const steps = { stride, pads: options.pads ?? Array(4).fill(kernel === 3 ? 1n : 0n) };
@@ -111,7 +114,7 @@ export class Layers {
     return addConvBranches(this.graph, x, y, this.branches(module), steps);
   }
 
-  /** Twice the size by repeating each point, then a convolution with a kernel of 3. */
+  /** Adds nearest-neighbour upsampling to twice the size, followed by a convolution with a kernel of 3. */
   upsampleConv(module: string, x: Value, options: Pick<ConvOptions, "input" | "output" | "bias">): Value {
     const { input, output, bias = true } = options;
     return upsampleConv(

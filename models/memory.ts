@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * The ways in which a stage can run, each with the memory that it is predicted to take.
+ * The ways in which a stage can run, each with its predicted memory.
  *
  * @module
  */
@@ -16,25 +16,25 @@ import type { Residency } from "./segments.ts";
 
 /** The schema of {@linkcode MemoryChoice}. */
 export const memoryChoiceSchema = z.strictObject({
-  /** How long the weights are held. */
+  /** Residency of the weights. */
   residency: residencySchema,
-  /** Parameters of the stage that belong to this way: `precision`, `tiling`, `tileSize`. */
+  /** Parameters of the stage that this choice sets: `precision`, `tiling`, `tileSize`. */
   parameters: z.record(z.string(), z.json()),
-  /** Bytes of all weights that the stage reads. */
+  /** Size in bytes of all weights that the stage reads. */
   weightBytes: z.number(),
-  /** Resident memory at its largest, in bytes. */
+  /** Peak resident memory in bytes. */
   peakBytes: z.number(),
-  /** Memory of the GPU at its largest, in bytes, where the stage runs on one. */
+  /** Peak GPU memory in bytes, if the stage runs on a GPU. */
   gpuPeakBytes: z.number().optional(),
-  /** Bytes that the stage goes on holding when it has ended. */
+  /** Bytes that the stage keeps after it ends. */
   heldBytes: z.number(),
-  /** Bytes of GPU memory that the stage goes on holding when it has ended, where it runs on a GPU. */
+  /** Bytes of GPU memory that the stage keeps after it ends, if it runs on a GPU. */
   heldGpuBytes: z.number().optional(),
-  /** Branches of guidance that are predicted at once, where there are two. */
+  /** Number of guidance branches predicted at once, if there are two. */
   halves: z.union([z.literal(1), z.literal(2)]).optional(),
-  /** Whether the result differs from the one that was asked for by more than rounding. */
+  /** Whether the result differs from the requested one by more than rounding. */
   isApproximate: z.boolean().optional(),
-  /** Changes that would take less memory, for people. */
+  /** Changes that would reduce memory, as text for the user. */
   advice: z.string(),
 });
 
@@ -52,26 +52,28 @@ export interface MemoryChoice {
   readonly advice: string;
 }
 
-/** Bounds of the choices. */
+/** Constraints on the choices. */
 export interface MemoryRequest {
-  /** The traits of the device that the stage runs on. */
+  /** Traits of the device on which the stage runs. */
   readonly traits: RuntimeTraits;
-  /** How long weights are held, where that is fixed. */
+  /** Residency of the weights, if fixed. */
   readonly residency?: Residency | undefined;
-  /** The precision that was asked for. */
+  /** The requested precision. */
   readonly precision: Precision;
-  /** The lowest precision that may be chosen; the one that was asked for by default. */
+  /** The lowest precision that the planner may choose; the requested one by default. */
   readonly lowestPrecision?: Precision | undefined;
 }
 
-/** Deno and ONNX Runtime, no model open. */
+/** Bytes of a process with Deno and ONNX Runtime but no open model. */
 export const PROCESS_BYTES = 130e6;
-/** Bytes of a float32 value. */
+/** Bytes per float32 value. */
 export const FLOAT32_BYTES = 4;
-/** Weights up to this are held while their stage runs, unless something else is asked for. */
+/** Weights of up to this many bytes have residency `stage` by default. */
 const SMALL_BYTES = 256e6;
 
-/** Bytes of a weight in each precision, the scales of blocks included; those of outputs are next to nothing. */
+/**
+ * Bytes per weight in each precision, including the scales of blocks. The scales of outputs are negligible.
+ */
 const PRECISION_BYTES: Readonly<Record<Exclude<Precision, "float32">, number>> = {
   float16: 2,
   "int8-blocks": 1 + 4 / 128,
@@ -79,36 +81,40 @@ const PRECISION_BYTES: Readonly<Record<Exclude<Precision, "float32">, number>> =
   int4: 0.5 + 4 / 32,
 };
 
-/** A model of layers that run one after the other. */
+/** Facts about a model whose layers run in sequence. */
 export interface LayeredFacts {
-  /** Bytes of all weights, as they are stored. */
+  /** Bytes of all weights as stored. */
   readonly weightBytes: number;
   /** Bytes of the largest layer. */
   readonly layerBytes: number;
-  /** Share of the weights that can be quantized: the matrices of the layers. */
+  /** Fraction of the weights that can be quantized: the matrices of the layers. */
   readonly quantizable: number;
-  /** Bytes of one weight as it is stored. */
+  /** Bytes per weight as stored. */
   readonly storedBytes: number;
   /** Width of the activations between layers. */
   readonly width: number;
-  /** Layers that have weights of their own. */
+  /** Number of layers that have weights. */
   readonly layers: number;
-  /** Heads of attention. */
+  /** Number of attention heads. */
   readonly heads: number;
-  /** Whether each layer runs once in a stage, as in a text encoder; a denoiser's run at every step. */
+  /**
+   * Whether each layer runs once in a stage, as in a text encoder. A denoiser runs its layers at every step.
+   */
   readonly runsOnce: boolean;
 }
 
-/** Bytes of all weights of a component, as stored. */
+/**
+ * Returns the stored size in bytes of a component's weights, optionally only of those that `wanted` selects.
+ */
 export function weightBytes(weights: Weights, wanted: (name: string) => boolean = () => true): number {
   return weights.names.filter(wanted).reduce((sum, name) => sum + weights.locate(name).length, 0);
 }
 
 /**
- * Measures a model's layers by the headers of its weights.
+ * Measures a model's layers from the headers of its weights.
  *
  * @param weights The weights.
- * @param layer Matches the name of a layer's weight; its first group is the layer's number.
+ * @param layer Matches the names of the layers' weights. The first group is the layer's number.
  */
 export function layeredFacts(
   weights: Weights,
@@ -135,7 +141,7 @@ export function layeredFacts(
   };
 }
 
-/** Bytes of a model's weights, or of one layer's, in a precision. */
+/** Converts the stored size of a model's weights, or of one layer's, to the size in a precision. */
 export function precisionBytes(
   bytes: number,
   facts: Pick<LayeredFacts, "quantizable" | "storedBytes">,
@@ -147,8 +153,9 @@ export function precisionBytes(
 }
 
 /**
- * How long weights of layers are held by default. Large ones are streamed where that takes no more time: from mapped
- * files in the process's own memory, and anywhere where each layer runs once. Others are held while the stage runs.
+ * Returns the default residency of the weights of layers. Large weights stream if streaming takes no more
+ * time: from memory-mapped files in host memory, and on any device if each layer runs once. All others stay
+ * in memory while the stage runs.
  *
  * @param traits The traits of the device.
  * @param bytes Bytes of the weights.
@@ -163,11 +170,12 @@ export function defaultResidency(
 }
 
 /**
- * All ways to run a model of layers, the best first: the precision that was asked for and the usual residency.
+ * Returns all ways to run a model of layers, best first. The first has the requested precision and the
+ * default residency.
  *
  * @param facts The model.
- * @param request Bounds of the choices.
- * @param describe Predicts one way.
+ * @param request Constraints on the choices.
+ * @param describe Predicts the memory of one choice.
  */
 export function layeredChoices(
   facts: LayeredFacts,
@@ -184,7 +192,7 @@ export function layeredChoices(
   const residencies = residency ? [residency] : usual === "stream" ? [usual] : [usual, "stream" as const];
   const first = PRECISIONS.indexOf(precision);
   const last = Math.max(first, PRECISIONS.indexOf(lowestPrecision ?? precision));
-  // float16 takes a device that has it, and blocks of int8 no less memory than int8, which is faster.
+  // float16 requires a device that supports it. int8-blocks needs as much memory as int8, which is faster.
   const precisions = PRECISIONS.slice(first, last + 1).filter((one) =>
     one === precision || (one === "float16" ? traits.float16 : one !== "int8-blocks")
   );
@@ -199,7 +207,7 @@ export function layeredChoices(
   );
 }
 
-/** The changes that would make a model of layers take less memory. */
+/** Returns the changes that would reduce the memory of a model of layers, as text for the user. */
 export function lowerPrecisionAdvice(residency: Residency, precision: Precision): string {
   const hints = [
     ...(residency === "stream" ? [] : ['allow residency "stream"']),

@@ -13,67 +13,70 @@ import type { QuantizedPrecision } from "./precision.ts";
 import type { ComponentName } from "./checkpoint/model_index.ts";
 import type { LoraAdapter } from "./lora/adapter.ts";
 
-/** How far a quantization is. */
+/** Progress of a quantization. */
 export interface QuantizationProgress {
-  /** Tensors that are done. */
+  /** Number of finished tensors. */
   readonly done: number;
-  /** Tensors in all. */
+  /** Total number of tensors. */
   readonly total: number;
-  /** Bytes that are written. */
+  /** Number of bytes written so far. */
   readonly bytes: number;
 }
 
-/** How a component is quantized. */
+/** Options for quantizing a component. */
 export interface QuantizeOptions {
-  /** Is called for each tensor. */
+  /** Called after each tensor. */
   readonly onProgress?: ((progress: QuantizationProgress) => void) | undefined;
-  /** Stops the work; what is done is kept, and the next call goes on from there. */
+  /** Signal that aborts the work. Finished tensors are kept, and the next call continues from there. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Which checkpoint to open. */
+/** A reference to a checkpoint. */
 export interface ModelReference {
-  /** A folder, or `org/name` or `org/name@revision` of a hub. */
+  /** A folder, or `org/name` or `org/name@revision` on a hub. */
   readonly model: string;
-  /** Which files, where the checkpoint has several: `fp16`. */
+  /** Variant of the weights, if the checkpoint has several: `fp16`. */
   readonly variant?: string | undefined;
 }
 
-/** Opens checkpoints by reference; a checkpoint that was opened before may be given again. */
+/** Opens checkpoints by reference. An implementation may return a checkpoint that it opened before. */
 export interface Models {
   /**
-   * Opens a checkpoint: reads configurations, no weights. Where weights are fetched when they are needed, the signal stops
-   * that too.
+   * Opens a checkpoint: reads configurations but no weights. If weights are fetched on demand, the signal
+   * also aborts those fetches.
    *
-   * @throws if there is no such checkpoint, or its files are not those of a checkpoint.
+   * @throws if the checkpoint does not exist or its files do not form a checkpoint.
    */
   open(reference: ModelReference, signal?: AbortSignal): Promise<Checkpoint>;
   /**
-   * Opens one component: of a checkpoint, or of a folder that holds that component alone. The signal is as for `open`.
+   * Opens one component of a checkpoint, or of a folder that contains only that component. The signal works
+   * as in `open`.
    *
-   * @throws if there is no such component.
+   * @throws if the component does not exist.
    */
   component(reference: ModelReference, name: ComponentName, signal?: AbortSignal): Promise<Component>;
   /**
-   * Opens a LoRA adapter: its names and settings, no matrix.
+   * Opens a LoRA adapter: reads its names and settings but no matrices.
    *
-   * @param name A file, a folder, or `org/name` or `org/name@revision` of a hub.
-   * @throws {AdapterError} if there is none, or it is none that can be used.
+   * @param name A file, a folder, or `org/name` or `org/name@revision` on a hub.
+   * @throws {AdapterError} if the adapter does not exist or cannot be used.
    */
   adapter?(name: string, signal?: AbortSignal): Promise<LoraAdapter>;
   /**
-   * Whether weights of a checkpoint have to be downloaded before all of its components can be used. A
-   * checkpoint that there is not needs none.
+   * Returns whether weights must be downloaded before all components of a checkpoint can be used. False if
+   * the checkpoint does not exist.
    */
   needsDownload?(reference: ModelReference): Promise<boolean>;
   /**
-   * The same checkpoints, of which the headers of weights are read where they lie, and nothing is downloaded.
+   * Returns the same checkpoints in a form that downloads nothing: headers of weights are read from wherever
+   * they are stored.
    */
   withoutDownloads?(): Models;
   /**
-   * Opens a component's weights quantized, where there is a place to keep them: they are written there once.
+   * Opens the quantized weights of a component, writing them on first use. Absent if there is no place to
+   * store them.
    *
-   * @throws if they cannot be written.
+   * @throws if the quantized weights cannot be written.
    */
   quantized?(component: Component, recipe: QuantizedPrecision, options?: QuantizeOptions): Promise<Weights>;
 }

@@ -5,11 +5,12 @@ import type { Component } from "./checkpoint/component.ts";
 import type { Models } from "./models.ts";
 
 /**
- * The checkpoints of one run: each is opened once, and so are its components and the headers of their weights.
+ * Wraps models for one run so that each checkpoint is opened once, as are its components and the headers of
+ * their weights.
  *
  * @param models Opens checkpoints.
- * @param signal Stops every opening, and with it downloads that an opened checkpoint starts later.
- * @returns The same models.
+ * @param signal Signal that aborts every opening, including downloads that an opened checkpoint starts later.
+ * @returns The same models, memoized.
  */
 export function modelsOfRun(models: Models, signal: AbortSignal): Models {
   const once = remembered();
@@ -53,7 +54,7 @@ function componentOfRun(component: Component): Component {
   };
 }
 
-/** Does each piece of work once. One that failed may work later: a download, a server that was down. */
+/** Memoizes work by key. Failures are not kept: a download may succeed later, once the server is up again. */
 function remembered(): <T>(key: readonly unknown[], work: () => Promise<T>) => Promise<T> {
   const done = new Map<string, Promise<unknown>>();
   return <T>(key: readonly unknown[], work: () => Promise<T>): Promise<T> => {

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * What is said when memory runs out.
+ * Errors that tell the user what would help when memory runs out.
  *
  * @module
  */
@@ -9,13 +9,13 @@
 import { isOutOfMemory } from "../errors/foreign_error.ts";
 import { PixstageError, type PixstageErrorOptions } from "../errors/pixstage_error.ts";
 
-/** Memory ran out, and there is no way left that takes less. */
+/** Memory ran out, and no way to run with less memory is left. */
 export class OutOfMemoryError extends PixstageError<"out_of_memory"> {
   override name = "OutOfMemoryError";
 
   /**
-   * @param message What could not be done, and what would help.
-   * @param options The error behind this one.
+   * @param message What failed, and what would help.
+   * @param options The cause, and details.
    */
   constructor(message: string, options?: PixstageErrorOptions) {
     super("out_of_memory", message, options);
@@ -23,18 +23,18 @@ export class OutOfMemoryError extends PixstageError<"out_of_memory"> {
 }
 
 /**
- * Waits for work, and says what would help where memory runs out.
+ * Awaits work and, if memory runs out, throws an error that says what would help.
  *
- * @param what What cannot be done then: `encode the prompts`.
+ * @param what The task, as a verb phrase: `encode the prompts`.
  * @param advice What would help.
- * @param work The work under way.
- * @throws {OutOfMemoryError} in place of an error that tells that memory ran out, which becomes its cause.
+ * @param work The pending work.
+ * @throws {OutOfMemoryError} instead of an out-of-memory error of the runtime, which becomes its cause.
  */
 export async function adviseOnMemory<T>(what: string, advice: string, work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (cause) {
     if (cause instanceof OutOfMemoryError || !isOutOfMemory(cause)) throw cause;
-    throw new OutOfMemoryError(`Cannot ${what} as memory ran out: ${advice}`, { cause });
+    throw new OutOfMemoryError(`Cannot ${what} because memory ran out: ${advice}`, { cause });
   }
 }

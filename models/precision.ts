@@ -1,7 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Precisions of a model's matrices. Norms, embeddings, attention, modulation and the last projection stay in float32.
+ * Precisions of a model's matrices. Norms, embeddings, attention, modulation and the last projection remain
+ * in float32.
  *
  * @module
  */
@@ -11,11 +12,12 @@ import { z } from "zod";
 import type { RuntimeTraits } from "../runtime/runtime.ts";
 
 /**
- * A precision of matrices.
+ * The precision of a model's matrices.
  *
- * - `float32`: weights as they are stored, arithmetic in float32.
- * - `float16`: weights and arithmetic in float16, on devices that have it.
- * - `int8`: weights and activations of 8 bits: on a CPU products of integers, on a GPU the same as `int8-blocks`.
+ * - `float32`: weights as stored, arithmetic in float32.
+ * - `float16`: weights and arithmetic in float16, on devices that support it.
+ * - `int8`: 8-bit weights and activations. A CPU multiplies integers; a GPU computes the same as
+ *   `int8-blocks`.
  * - `int8-blocks`, `int4`: weights quantized in blocks.
  */
 export type Precision = "float32" | "float16" | "int8-blocks" | "int8" | "int4";
@@ -23,26 +25,26 @@ export type Precision = "float32" | "float16" | "int8-blocks" | "int8" | "int4";
 /** A precision that quantizes weights. */
 export type QuantizedPrecision = Exclude<Precision, "float32" | "float16">;
 
-/** Whether a precision quantizes weights. */
+/** Returns whether a precision quantizes weights. */
 export function isQuantizedPrecision(precision: Precision): precision is QuantizedPrecision {
   return precision !== "float32" && precision !== "float16";
 }
 
-/** All precisions, the most exact first. */
+/** All precisions, most exact first. */
 export const PRECISIONS: readonly Precision[] = ["float32", "float16", "int8-blocks", "int8", "int4"];
 
 /** The schema of {@linkcode Precision}. */
 export const precisionSchema = z.enum(["float32", "float16", "int8-blocks", "int8", "int4"]);
 
-/** Precisions by the stage's name; `*` stands for all others. */
+/** Precisions by stage name. `*` stands for all other stages. */
 export type PrecisionByStage = Readonly<Record<string, Precision>>;
 
 /**
- * The precision of a stage. Where all stages are asked for float16, a text encoder computes in float32.
+ * Returns the precision of a stage. If `*` is float16, the text encoder still computes in float32.
  *
  * @param stage The stage's name.
- * @param precisions The precisions that were asked for.
- * @returns The precision, or undefined where none was asked for.
+ * @param precisions The requested precisions.
+ * @returns The precision, or undefined if none was requested.
  */
 export function precisionOf(
   stage: string,
@@ -53,11 +55,11 @@ export function precisionOf(
 }
 
 /**
- * Refuses a precision that a device lacks.
+ * Rejects a precision that a device does not support.
  *
  * @param precision The precision.
  * @param device The device's name and traits.
- * @throws {InputError} if it is float16 and the device has no float16 arithmetic.
+ * @throws {InputError} if the precision is float16 and the device has no float16 arithmetic.
  */
 export function checkPrecision(
   precision: Precision,

@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Models that are cut into segments: graphs that are run one after the other, each taking what it needs of what came
- * before by name.
+ * Models that are split into segments: graphs that run in sequence. Each segment takes its inputs, by name,
+ * from the outputs of earlier segments.
  *
  * @module
  */
@@ -13,78 +13,77 @@ import { InputError } from "../errors/pixstage_error.ts";
 import type { Runtime, Session } from "../runtime/runtime.ts";
 import type { BuiltGraph, ComputeType } from "./onnx/graph_builder.ts";
 
-/** How a model is cut. */
+/** Options for splitting a model. */
 export interface SegmentOptions {
-  /** Layers in one graph; all of them by default. Results are the same, bit for bit, whatever it is. */
+  /** Number of layers per graph; all of them by default. Results do not depend on it, bit for bit. */
   readonly layersPerSegment?: number | undefined;
   /**
-   * What the products of a transformer's blocks with weights are computed in; all else is in float32.
+   * Compute type of the products with weights in a transformer's blocks. Everything else is float32.
    *
    * @default {"float32"}
    */
   readonly computeType?: ComputeType | undefined;
-  /** Which inner values become outputs, by name; none by default. */
+  /** Selects, by name, the inner values that become outputs; none by default. */
   readonly exposed?: ((name: string) => boolean) | undefined;
 }
 
 /**
- * How long a model's weights are held.
+ * How long a model keeps its weights in memory. Results are the same, bit for bit.
  *
- * - `stage`: all segments are opened once and kept until the release.
- * - `stream`: each call opens a segment, runs it and releases it before the next.
- * - `resident`: as `stage`, and the runtime keeps them beyond the release, for the next model that opens them.
- *
- * What is computed is the same, bit for bit.
+ * - `stage`: opens all segments once and keeps them until the release.
+ * - `stream`: each call opens a segment, runs it, and releases it before the next one.
+ * - `resident`: like `stage`, but the runtime keeps the segments after the release for the next model that
+ *   opens them.
  */
 export type Residency = "stream" | "stage" | "resident";
 
 /** The schema of {@linkcode Residency}. */
 export const residencySchema = z.enum(["stream", "stage", "resident"]);
 
-/** All residencies, the leanest first. */
+/** All residencies, smallest memory first. */
 export const RESIDENCIES: readonly Residency[] = residencySchema.options;
 
-/** A segment is about to be opened. */
+/** Progress report sent before a segment is opened. */
 export interface LoadProgress {
-  /** Name of its graph. */
+  /** Name of the segment's graph. */
   readonly graph: string;
-  /** Which segment it is, from 0. */
+  /** Zero-based index of the segment. */
   readonly index: number;
-  /** How many there are. */
+  /** Number of segments. */
   readonly total: number;
-  /** Bytes of the weights that it refers to. */
+  /** Bytes of the weights that the segment references. */
   readonly bytes: number;
 }
 
-/** How a model is opened. */
+/** Options for opening a model. */
 export interface OpenModelOptions {
   /**
-   * How long its weights are held.
+   * Residency of the model's weights.
    *
    * @default {"stage"}
    */
   readonly residency?: Residency | undefined;
-  /** Layers in one graph. Default is one when streaming, else all. */
+  /** Number of layers per graph. Default is one when streaming, otherwise all. */
   readonly layersPerSegment?: number | undefined;
   /**
-   * Whether operators take their memory from a pool; see the runtime.
+   * Whether operators allocate memory from a pool; see the runtime.
    *
    * @default {true}
    */
   readonly memoryPool?: boolean | undefined;
-  /** Is called for each segment before it is opened. */
+  /** Called before each segment is opened. */
   readonly onLoad?: ((progress: LoadProgress) => void) | undefined;
-  /** Stops the opening. */
+  /** Signal that aborts opening. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** How a model is called. */
+/** Options for calling a model. */
 export interface CallOptions {
-  /** Stops the call between two segments. */
+  /** Signal that aborts the call between two segments. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A run of layers. */
+/** A contiguous range of layers. */
 export interface LayerRange {
   /** The first layer. */
   readonly first: number;
@@ -93,15 +92,15 @@ export interface LayerRange {
 }
 
 /**
- * Cuts layers into runs of at most `layersPerSegment`.
+ * Splits layers into ranges of at most `layersPerSegment`.
  *
- * @throws {InputError} if `layersPerSegment` is not a whole number above 0.
+ * @throws {InputError} if `layersPerSegment` is not a positive integer.
  */
 export function layerRanges(layers: number, layersPerSegment: number = layers): LayerRange[] {
   if (!(Number.isSafeInteger(layersPerSegment) && layersPerSegment > 0)) {
     throw new InputError(
       "out_of_range",
-      `Cannot cut a model as layers per segment must be whole and > 0: current value is ${layersPerSegment}`,
+      `layersPerSegment must be a whole number above 0: current value is ${layersPerSegment}`,
     );
   }
   return Array.from({ length: Math.ceil(layers / layersPerSegment) }, (_, index) => ({
@@ -113,16 +112,16 @@ export function layerRanges(layers: number, layersPerSegment: number = layers): 
 /** A segment of a model. */
 export interface Segment extends BuiltGraph {
   /**
-   * Whether runs that lack one of its inputs pass it over.
+   * Whether runs that lack one of its inputs skip it.
    *
    * @default {false}
    */
   readonly isOptional?: boolean | undefined;
-  /** For an output the value in whose place it comes for the segments behind; in its own by default. */
+  /** For each output, the name under which later segments see it; its own name by default. */
   readonly replaces?: Readonly<Record<string, string>> | undefined;
 }
 
-/** Segments that are run one after the other, and the sessions that are open for them. */
+/** Segments that run in sequence, with their open sessions. */
 export class SegmentedModel implements AsyncDisposable {
   readonly #runtime: Runtime;
   readonly #graphs: readonly Segment[];
@@ -131,11 +130,11 @@ export class SegmentedModel implements AsyncDisposable {
   readonly #kept: Session[] = [];
 
   /**
-   * Opens nothing: each call opens a segment, runs it and releases it.
+   * Creates a model without opening any segment: each call opens a segment, runs it, and releases it.
    *
    * @param runtime Opens the graphs.
-   * @param graphs The segments, in the order of the calculation.
-   * @param options How they are opened; `layersPerSegment` has been applied before.
+   * @param graphs The segments in execution order.
+   * @param options How to open them. The caller has already applied `layersPerSegment`.
    */
   constructor(runtime: Runtime, graphs: readonly Segment[], options: OpenModelOptions = {}) {
     this.#runtime = runtime;
@@ -148,9 +147,9 @@ export class SegmentedModel implements AsyncDisposable {
    * Opens the segments of a model.
    *
    * @param runtime Opens the graphs.
-   * @param graphs The segments, in the order of the calculation.
-   * @param options How they are opened; `layersPerSegment` has been applied before.
-   * @returns The model; with residency `stage` all its segments are open.
+   * @param graphs The segments in execution order.
+   * @param options How to open them. The caller has already applied `layersPerSegment`.
+   * @returns The model. All its segments are open unless the residency is `stream`.
    */
   static async open(
     runtime: Runtime,
@@ -171,9 +170,9 @@ export class SegmentedModel implements AsyncDisposable {
   /**
    * Runs all segments.
    *
-   * @param feeds Inputs of the segments that no segment before gives.
-   * @param options A signal, looked at before each segment.
-   * @returns The outputs that no later segment takes.
+   * @param feeds Inputs that no earlier segment produces.
+   * @param options Abort signal, checked before each segment.
+   * @returns The outputs that no later segment consumes.
    */
   async run(
     feeds: Readonly<Record<string, Tensor>>,
@@ -184,11 +183,12 @@ export class SegmentedModel implements AsyncDisposable {
   }
 
   /**
-   * Runs all segments on several inputs, one after the other in each segment: one that streams is opened once for all.
+   * Runs all segments on several inputs. Each segment processes the inputs in turn, so a streamed segment is
+   * opened once for all of them.
    *
-   * @param feeds For each run the inputs of the segments that no segment before gives.
-   * @param options A signal, looked at before each run of a segment.
-   * @returns For each run the outputs that no later segment takes.
+   * @param feeds For each run, the inputs that no earlier segment produces.
+   * @param options Abort signal, checked before each run of a segment.
+   * @returns For each run, the outputs that no later segment consumes.
    */
   async runEach(
     feeds: readonly Readonly<Record<string, Tensor>>[],
@@ -217,7 +217,7 @@ export class SegmentedModel implements AsyncDisposable {
           }
           for (const name of inputs) {
             if (this.#lastUse.get(name) !== index) continue;
-            // Activations of all blocks would wait for the collector else.
+            // Without this, the activations of all blocks would wait for the garbage collector.
             if (made.has(name)) releaseBuffer(values.get(name)!.data.buffer);
             values.delete(name);
           }
@@ -229,7 +229,7 @@ export class SegmentedModel implements AsyncDisposable {
     return runs.map(({ values }) => Object.fromEntries(values));
   }
 
-  /** Gives the memory back; calling it again does nothing. */
+  /** Releases the sessions and their memory. Calling it again has no effect. */
   async release(): Promise<void> {
     for (const session of this.#kept) await session.release();
   }

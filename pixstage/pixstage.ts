@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * The front door: pictures from text in one call, or stage by stage. It writes graphs and runs them; everything that it
- * does can be done with graphs too.
+ * The main entry point of the library: pictures from text in one call, or stage by stage. It writes graphs
+ * and runs them. Everything that it does can also be done with graphs.
  *
  * @module
  */
@@ -31,77 +31,77 @@ import { memorySize } from "../runtime/byte_size.ts";
 import { memoryLimit } from "../runtime/memory_limit.ts";
 import { Embeddings, Image, Latents, type ResultFiles } from "./results.ts";
 
-/** What the front door needs. */
+/** Options of {@linkcode Pixstage}. */
 export interface PixstageOptions
   extends Pick<RunOptions, "registry" | "residency" | "placement" | "freeGpuMemory"> {
-  /** Where stages run. */
+  /** The available executors. The first is the default. */
   readonly executors: readonly [Executor, ...Executor[]];
-  /** The checkpoint of calls that name none. */
+  /** The default checkpoint. */
   readonly model: string;
-  /** Keeps results, and knows what was made before. Default is a store that is forgotten with this object. */
+  /** Keeps artifacts and earlier results. Default is a store in memory that lasts as long as this object. */
   readonly store?: RunStore | undefined;
-  /** Why the store keeps nothing on disk, if it does not: a warning of every call. */
+  /** Why the store keeps nothing on disk, if it does not. Every call repeats it as a warning. */
   readonly storeWarning?: string | undefined;
-  /** Reads artifacts of files, where there is a disk. */
+  /** Reads artifacts from files. Absent without a disk. */
   readonly readFile?: ((path: string) => Promise<ReadFile>) | undefined;
-  /** Writes results to files, where there is a disk. */
+  /** Writes results to files. Absent without a disk. */
   readonly files?: ResultFiles | undefined;
   /**
-   * Listens to warnings about the hub, such as that its cached copy is used; a call's own warnings hold those
-   * that come while it runs.
+   * Listens to warnings about the hub, e.g. that its cached copy is used. A call's warnings include those
+   * that occur while it runs.
    *
-   * @returns Ends the listening.
+   * @returns A function that stops listening.
    */
   readonly onHubWarning?: ((listener: (message: string) => void) => () => void) | undefined;
-  /** Bytes of memory that are free, where that can be known. */
+  /** Returns the free memory in bytes, if known. */
   readonly freeMemory?: (() => number) | undefined;
-  /** Ends what was opened with it. */
+  /** Closes what was opened together with this object. */
   readonly close?: (() => Promise<void>) | undefined;
 }
 
-/** What every call takes beside its request. */
+/** Options of every call, in addition to its request. */
 export interface CallOptions {
-  /** Stops the call at the next step, with the signal's reason. */
+  /** Stops the call at the next step when aborted, with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
-  /** Takes every event, in order. */
+  /** Called with every event, in order. */
   readonly onEvent?: ((event: RunEvent) => void) | undefined;
-  /** Takes each step that is done. */
+  /** Called after each step. */
   readonly onStep?: ((step: Extract<RunEvent, { type: "step" }>) => void) | undefined;
-  /** Takes previews of the pictures, which are made where this is given. */
+  /** Called with previews of the pictures. Previews are only made if this is given. */
   readonly onPreview?: ((preview: Extract<RunEvent, { type: "preview" }>) => void) | undefined;
   /**
-   * Memory to stay within: bytes, or `1.5GB`. 0 stands for no limit, a negative amount for the free memory
-   * less that much.
+   * Maximum memory: bytes, or a text such as `1.5GB`. 0 means no limit; a negative amount means the free
+   * memory minus that much.
    */
   readonly maxMemory?: number | string | undefined;
-  /** GPU memory to stay within: bytes, or `3GB`. */
+  /** Maximum GPU memory: bytes, or a text such as `3GB`. */
   readonly maxGpuMemory?: number | string | undefined;
-  /** The lowest precision that a limit of memory may choose. */
+  /** The lowest precision that may be chosen to stay within the memory limits. */
   readonly lowestPrecision?: RunOptions["lowestPrecision"];
 }
 
 type Request = Partial<Omit<PictureRequestInput, "prompts" | "seeds">>;
 
-/** A picture to begin from: the path or the bytes of a PNG, JPEG or WebP file, pixels, or a result. */
+/** An initial picture: the path or the bytes of a PNG, JPEG or WebP file, pixels, or a result. */
 export type PictureSource = string | Uint8Array | Pixels | Image;
 
-/** Pictures that a run begins from. */
+/** Pictures that a run starts from. */
 export interface FromPicture {
-  /** The picture to begin from; `strength` says how far it is changed. */
+  /** The initial picture. `strength` determines how much it changes. */
   readonly image?: PictureSource | undefined;
-  /** What of the picture is repainted: what is white in this one, of any size. */
+  /** A mask of any size. White areas of `image` are repainted. */
   readonly mask?: PictureSource | undefined;
   /** The picture that the ControlNet `controlnet` makes the pictures follow. */
   readonly controlImage?: PictureSource | undefined;
 }
 
-/** A request for pictures. Fields that are left out are the checkpoint's own choice. */
+/** A request for pictures. The checkpoint determines the defaults. */
 export interface GenerateRequest extends Request, FromPicture {
-  /** What the pictures show; each prompt gives a picture. */
+  /** What the pictures show. Each prompt gives a picture. */
   readonly prompt: string | readonly string[];
-  /** Seed of the first picture, the next whole numbers for the others. */
+  /** Seed of the first picture. The others have the next whole numbers. */
   readonly seed?: number | string | undefined;
-  /** A seed for each picture. */
+  /** One seed per picture. */
   readonly seeds?: readonly (number | string)[] | undefined;
 }
 
@@ -130,7 +130,7 @@ export class Pixstage implements AsyncDisposable {
   /** Artifacts that the store could not take. */
   readonly #spare = new MemoryStore();
 
-  /** @param options What it needs; `open()` gives all of it. */
+  /** @param options The options. `open()` fills in all of them. */
   constructor(options: PixstageOptions) {
     this.#options = options;
     this.#store = withSpare(options.store ?? new MemoryStore(), this.#spare);
@@ -139,10 +139,10 @@ export class Pixstage implements AsyncDisposable {
   /**
    * Makes pictures from text.
    *
-   * @param request What the pictures show, and how they are made.
-   * @param options Events, a signal, limits of memory.
+   * @param request What the pictures show, and how to make them.
+   * @param options Events, a signal, memory limits.
    * @returns The pictures: those of the first prompt, then those of the next.
-   * @throws {InputError} if the request cannot be met; nothing has been loaded then.
+   * @throws {InputError} if the request cannot be met. Nothing has been loaded then.
    */
   async generate(request: GenerateRequest & CallOptions, options: CallOptions = request): Promise<Image[]> {
     const graph = textToImage(this.#pictureRequest(request), await this.#pictures(request));
@@ -150,10 +150,10 @@ export class Pixstage implements AsyncDisposable {
   }
 
   /**
-   * Encodes prompts, and the negative prompt beside them.
+   * Encodes prompts and the negative prompt.
    *
    * @param prompt The prompts.
-   * @param request The checkpoint, and how prompts are prepared.
+   * @param request The checkpoint, and how to prepare the prompts.
    * @returns Their embeddings.
    */
   async encode(
@@ -169,7 +169,7 @@ export class Pixstage implements AsyncDisposable {
   /**
    * Denoises latents.
    *
-   * @param embeddings Embeddings, or the path of a file that holds some.
+   * @param embeddings Embeddings, or the path of a file with embeddings.
    * @param request The checkpoint, size, schedule, guidance and seeds.
    * @returns The latents.
    */
@@ -198,8 +198,8 @@ export class Pixstage implements AsyncDisposable {
   /**
    * Decodes latents.
    *
-   * @param latents Latents, or the path of a file that holds some.
-   * @param request The checkpoint or another autoencoder, and how pictures are cut.
+   * @param latents Latents, or the path of a file with latents.
+   * @param request The checkpoint or another autoencoder, and the tiling.
    * @returns The pictures.
    */
   async decode(latents: Latents | string, request: DecodeRequest & CallOptions = {}): Promise<Image[]> {
@@ -210,10 +210,10 @@ export class Pixstage implements AsyncDisposable {
   }
 
   /**
-   * Tells how a request would use memory. Weights are not read.
+   * Predicts how a request would use memory. Weights are not read.
    *
-   * @param request The request, and limits of memory.
-   * @returns The plan, also where it does not fit.
+   * @param request The request, and memory limits.
+   * @returns The plan, even if it does not fit.
    */
   async plan(request: GenerateRequest & CallOptions): Promise<MemoryPlan> {
     const graph = textToImage(this.#pictureRequest(request), await this.#pictures(request));
@@ -222,10 +222,10 @@ export class Pixstage implements AsyncDisposable {
   }
 
   /**
-   * Goes on from embeddings, latents or a picture that were made before, with changes.
+   * Continues from existing embeddings, latents or a picture, with changes.
    *
-   * @param point The result to go on from, or the path of a safetensors file that tells how it was made.
-   * @param changes From which step on what is different.
+   * @param point The result to continue from, or the path of a safetensors file that records how it was made.
+   * @param changes What to change, and from which step.
    * @returns The pictures.
    */
   async resume(
@@ -240,7 +240,8 @@ export class Pixstage implements AsyncDisposable {
    * Runs any graph.
    *
    * @param graph The graph document.
-   * @param options Events, a signal, limits of memory, and outputs that are wanted besides those of the last nodes.
+   * @param options Events, a signal, memory limits, and outputs to return in addition to those of the last
+   * nodes.
    * @returns The artifacts, by `node.port`.
    */
   async run(
@@ -250,7 +251,7 @@ export class Pixstage implements AsyncDisposable {
     return (await this.#run(graph, options)).result;
   }
 
-  /** Ends what was opened with it. */
+  /** Closes what was opened together with this object. */
   async close(): Promise<void> {
     await this.#options.close?.();
   }
@@ -259,7 +260,7 @@ export class Pixstage implements AsyncDisposable {
     return this.close();
   }
 
-  /** How a graph names the pictures that a run begins from. */
+  /** Returns the graph inputs for the pictures that a run starts from. */
   async #pictures(
     { image, mask, controlImage }: FromPicture,
   ): Promise<Pick<TextToImageOptions, "image" | "mask" | "controlImage">> {
@@ -377,8 +378,9 @@ export class Pixstage implements AsyncDisposable {
   }
 
   /**
-   * How a graph names an artifact. It is put into the store where that does not have it; one that the store
-   * cannot take, being full, stays in memory, and the run that takes it warns of the store.
+   * Returns the graph input for an artifact, and puts the artifact into the store if it is missing there. An
+   * artifact that the store cannot take because it is full stays in memory, and the run that uses it warns
+   * about the store.
    */
   async #kept({ id, artifact }: { readonly id: string; readonly artifact: Artifact }) {
     if (!await this.#store.has(id)) {

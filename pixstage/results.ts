@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * What the front door gives: embeddings, latents and images, each with its lineage.
+ * The results of the library's calls: embeddings, latents and images, each with its lineage.
  *
  * @module
  */
@@ -15,28 +15,28 @@ import type { MadeArtifact } from "../graph/run_options.ts";
 import { encodePicture, type PictureFormat, pictureFormatOf } from "../images/picture.ts";
 import { type Pixels, toPixels } from "../images/pixels.ts";
 
-/** Writes results to files, where there is a disk. */
+/** Writes results to files. Absent without a disk. */
 export interface ResultFiles {
-  /** Writes the bytes of a picture, whole or not at all. */
+  /** Writes the bytes of a picture atomically. */
   writePicture(path: string, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
   /** Writes an artifact with its lineage as a safetensors file. */
   writeArtifact(path: string, made: MadeArtifact): Promise<void>;
 }
 
-/** Embeddings of prompts, and of the negative prompts that stand beside them. */
+/** Embeddings of prompts, and of their negative prompts. */
 export class Embeddings {
-  /** The prompts' embeddings; they may hold negative prompts too, as files from elsewhere do. */
+  /** The prompts' embeddings. They can include negative prompts too, as files from other programs do. */
   readonly prompts: MadeArtifact;
-  /** The negative prompts' embeddings, where they are artifacts of their own. */
+  /** The negative prompts' embeddings, if they are separate artifacts. */
   readonly negative: MadeArtifact | undefined;
-  /** Sentences that the user should read: a prompt that was cut. */
+  /** Warnings for the user, e.g. about a truncated prompt. */
   readonly warnings: readonly string[];
   readonly #save: (path: string) => Promise<void>;
 
   /**
    * @param prompts The prompts' embeddings.
    * @param negative The negative prompts' embeddings.
-   * @param warnings Sentences that the user should read.
+   * @param warnings Warnings for the user.
    * @param save Writes both into one file.
    */
   constructor(
@@ -51,28 +51,28 @@ export class Embeddings {
     this.#save = save;
   }
 
-  /** Writes prompts and negative prompts into one safetensors file, as diffusers names the tensors. */
+  /** Writes prompts and negative prompts into one safetensors file, with diffusers' names for the tensors. */
   async save(path: string): Promise<void> {
     await this.#save(path);
   }
 }
 
-/** Latents of pictures, before the division by the autoencoder's scaling factor. */
+/** Latents of pictures, not yet divided by the autoencoder's scaling factor. */
 export class Latents implements MadeArtifact {
   /** SHA-256 of the artifact's content. */
   readonly id: string;
-  /** The artifact: the tensor `latents` [images, channels, height, width], and what is known of it. */
+  /** The artifact: the tensor `latents` [images, channels, height, width], and its metadata. */
   readonly artifact: Artifact;
   /** How the latents were made. */
   readonly provenance: Provenance;
-  /** Sentences that the user should read. */
+  /** Warnings for the user. */
   readonly warnings: readonly string[];
   readonly #files: ResultFiles | undefined;
 
   /**
    * @param made The latents.
-   * @param warnings Sentences that the user should read.
-   * @param files Writes files, where there is a disk.
+   * @param warnings Warnings for the user.
+   * @param files Writes files. Absent without a disk.
    */
   constructor(
     { id, artifact, provenance }: MadeArtifact,
@@ -86,7 +86,7 @@ export class Latents implements MadeArtifact {
     this.#files = files;
   }
 
-  /** Writes a safetensors file, which tells how the latents were made. */
+  /** Writes a safetensors file, which records how the latents were made. */
   async save(path: string): Promise<void> {
     await disk(this.#files).writeArtifact(path, this);
   }
@@ -94,20 +94,20 @@ export class Latents implements MadeArtifact {
 
 /** One picture. */
 export class Image {
-  /** The artifact that the picture is of, which may hold several: the tensor `image` [images, 3, height, width]. */
+  /** The artifact with this picture and possibly others: the tensor `image` [images, 3, height, width]. */
   readonly made: MadeArtifact;
-  /** Its place among the pictures of the artifact, from 0. */
+  /** Index of the picture in the artifact. */
   readonly index: number;
-  /** Sentences that the user should read: a prompt that was cut, memory that ran out. */
+  /** Warnings for the user, e.g. about a truncated prompt, or memory that ran out. */
   readonly warnings: readonly string[];
   readonly #files: ResultFiles | undefined;
   #pixels: Pixels | undefined;
 
   /**
    * @param made The artifact.
-   * @param index Which picture of it.
-   * @param warnings Sentences that the user should read.
-   * @param files Writes files, where there is a disk.
+   * @param index Index of the picture in it.
+   * @param warnings Warnings for the user.
+   * @param files Writes files. Absent without a disk.
    */
   constructor(
     made: MadeArtifact,
@@ -121,7 +121,7 @@ export class Image {
     this.#files = files;
   }
 
-  /** Its pixels, 8 bits a channel. */
+  /** Its pixels, 8 bits per channel. */
   get pixels(): Pixels {
     const { artifact } = this.made;
     this.#pixels ??= toPixels(artifact.tensors["image"] as Tensor<"float32">)[this.index]!;
@@ -138,7 +138,7 @@ export class Image {
     return this.pixels.height;
   }
 
-  /** The seed that gives it alone. */
+  /** The seed that gives this picture alone. */
   get seed(): string | undefined {
     const { seeds } = this.made.artifact.metadata;
     const seed = Array.isArray(seeds) ? seeds[this.index] : undefined;
@@ -146,10 +146,10 @@ export class Image {
   }
 
   /**
-   * Encodes it as a file, which tells how it was made.
+   * Encodes the picture as a file, which records how it was made.
    *
-   * @param format Kind of file.
-   * @param quality Quality of JPEG and WebP, 0 to 100.
+   * @param format File format.
+   * @param quality Quality of JPEG and WebP, from 0 to 100.
    */
   async encode(format: PictureFormat = "png", quality?: number): Promise<Uint8Array<ArrayBuffer>> {
     const { artifact, provenance } = this.made;
@@ -162,11 +162,12 @@ export class Image {
   }
 
   /**
-   * Writes it to a file, which tells how it was made.
+   * Writes the picture to a file, which records how it was made.
    *
-   * @param path The file, whose ending says its kind: `.png`, `.jpg` or `.webp`. Its prompt and seed name it by default.
+   * @param path The file. Its extension determines the format: `.png`, `.jpg` or `.webp`. The default name
+   * consists of prompt and seed.
    * @returns The path.
-   * @throws {InputError} if the ending names no kind of picture file.
+   * @throws {InputError} if the extension is not one of a picture format.
    */
   async save(path?: string): Promise<string> {
     const files = disk(this.#files);
@@ -176,7 +177,7 @@ export class Image {
     return target;
   }
 
-  /** Its own prompt and seed, of those of the artifact. */
+  /** Returns the artifact's metadata with only this picture's prompt and seed. */
   #ownMetadata(): Artifact["metadata"] {
     const { prompts, seeds, imagesPerPrompt = 1 } = this.made.artifact.metadata;
     const own = (list: unknown, index: number) => Array.isArray(list) ? list.slice(index, index + 1) : [];

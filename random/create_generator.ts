@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Generators of normally distributed noise that give the numbers PyTorch gives for the same seed.
+ * Generators of normally distributed noise that reproduce PyTorch's numbers for the same seed.
  *
  * @module
  */
@@ -14,18 +14,18 @@ import type { NoiseGenerator } from "./noise_generator.ts";
 import { PhiloxGenerator } from "./philox_generator.ts";
 import { TorchGenerator } from "./torch_generator.ts";
 
-/** Whose numbers a generator gives: those of PyTorch's CPU, or of its CUDA generator. */
+/** The generator that is reproduced: PyTorch's CPU generator or its CUDA generator. */
 export type GeneratorKind = "torch-cpu" | "torch-cuda";
 
 const StateSchema = z.discriminatedUnion("kind", [TorchGenerator.stateSchema, PhiloxGenerator.stateSchema]);
 
 /**
- * Makes a generator.
+ * Creates a noise generator.
  *
- * @param kind Whose numbers it gives.
+ * @param kind The generator to reproduce.
  * @param seed From -2^63 to 2^64 - 1.
  * @returns The generator at the start of its stream.
- * @throws {InputError} if the seed is out of range or not whole.
+ * @throws {InputError} if the seed is out of range or not an integer.
  *
  * @example Usage
  * ```ts
@@ -44,11 +44,11 @@ export function createGenerator(kind: GeneratorKind, seed: bigint | number): Noi
 }
 
 /**
- * Goes on where a generator stood.
+ * Restores a generator from its saved state.
  *
- * @param state What its `state()` gave.
- * @returns A generator that gives the numbers it would have given next.
- * @throws {InputError} if that is no generator's state.
+ * @param state The result of the generator's `state()`.
+ * @returns A generator that continues the stream.
+ * @throws {InputError} if the value is not the state of a generator.
  */
 export function restoreGenerator(state: JsonValue): NoiseGenerator {
   const parsed = parseValue(

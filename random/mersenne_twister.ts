@@ -1,29 +1,29 @@
 // This module is browser compatible.
 
 /**
- * The Mersenne Twister MT19937, seeded as PyTorch's CPU generator is.
+ * The Mersenne Twister MT19937, seeded like PyTorch's CPU generator.
  *
- * Source: Matsumoto and Nishimura, "Mersenne Twister: a 623-dimensionally equidistributed uniform pseudorandom number
- * generator", ACM TOMACS 8 (1998); the seeding is `init_genrand` of their 2002 version.
+ * Source: Matsumoto and Nishimura, "Mersenne Twister: a 623-dimensionally equidistributed uniform
+ * pseudorandom number generator", ACM TOMACS 8 (1998); the seeding is `init_genrand` of their 2002 version.
  *
  * @module
  */
 
-/** Words of the generator's state. */
+/** Number of words in the generator's state. */
 export const STATE_WORDS = 624;
 const SHIFT = 397;
 const TWIST = 0x9908b0df;
 const UPPER_BIT = 0x80000000;
 const LOWER_BITS = 0x7fffffff;
 
-/** A stream of 32 bit random words. */
+/** A stream of 32-bit random words. */
 export class MersenneTwister {
   #words: Uint32Array;
   #next: number;
 
   /**
-   * @param words 624 words of state, kept and changed.
-   * @param next Index of the word that is given next, 624 where a new block is due.
+   * @param words The 624 words of state; kept and changed.
+   * @param next The index of the next word; 624 if a new block is due.
    */
   constructor(words: Uint32Array, next: number) {
     this.#words = words;
@@ -31,9 +31,9 @@ export class MersenneTwister {
   }
 
   /**
-   * The stream that belongs to a seed.
+   * Creates the stream of a seed.
    *
-   * @param seed A seed; its low 32 bits count.
+   * @param seed A seed; only its low 32 bits matter.
    * @returns The stream at its start.
    */
   static fromSeed(seed: number): MersenneTwister {
@@ -51,12 +51,12 @@ export class MersenneTwister {
     return this.#words.slice();
   }
 
-  /** Index of the word that is given next. */
+  /** The index of the next word. */
   get next(): number {
     return this.#next;
   }
 
-  /** The next 32 bits, as an integer from 0 to 2^32 - 1. */
+  /** Returns the next 32 bits as an integer from 0 to 2^32 - 1. */
   uint32(): number {
     if (this.#next >= STATE_WORDS) {
       twist(this.#words);

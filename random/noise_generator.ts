@@ -6,13 +6,14 @@ import type { JsonObject } from "../artifacts/artifact.ts";
 /** A stream of normally distributed numbers. */
 export interface NoiseGenerator {
   /**
-   * The next numbers of the stream.
+   * Returns the next numbers of the stream.
    *
-   * @param count How many.
-   * @param dtype The type that they are drawn in; what is returned are float32 numbers that it can hold.
+   * @param count The number of values.
+   * @param dtype The type of the tensor that PyTorch would fill. The result is float32 with values of that
+   * type.
    * @default {"float32"}
    */
   randn(count: number, dtype?: FloatDType): Float32Array;
-  /** Where the stream stands, as JSON: `restoreGenerator` goes on from there. */
+  /** Returns the position in the stream as JSON, for `restoreGenerator`. */
   state(): JsonObject;
 }

@@ -15,9 +15,9 @@ const KEY_STEP_0 = 0x9e3779b9;
 const KEY_STEP_1 = 0xbb67ae85;
 
 /**
- * Four random words of a counter and a key.
+ * Computes the four random words of a counter and a key.
  *
- * @param counter Four words; replaced by the random ones.
+ * @param counter Four words; the result replaces them.
  * @param key Two words.
  */
 export function philox4x32(counter: Uint32Array, key: readonly [number, number]): void {
@@ -41,7 +41,7 @@ export function philox4x32(counter: Uint32Array, key: readonly [number, number])
   counter[3] = c3;
 }
 
-/** The high 32 bits of a product of two unsigned 32 bit integers. */
+/** Returns the high 32 bits of the product of two unsigned 32-bit integers. */
 function multiplyHigh(a: number, b: number): number {
   const aHigh = a >>> 16;
   const aLow = a & 0xffff;

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Noise as PyTorch draws it from a generator on a CUDA device.
+ * Noise as PyTorch's generator on a CUDA device draws it.
  *
  * @module
  */
@@ -14,14 +14,18 @@ import type { NoiseGenerator } from "./noise_generator.ts";
 import { philox4x32 } from "./philox.ts";
 import { seed64 } from "./seed.ts";
 
-/** Where a {@linkcode PhiloxGenerator} stands, as JSON. */
+/** The state of a {@linkcode PhiloxGenerator}, as JSON. */
 export type PhiloxGeneratorState = z.infer<typeof PhiloxGenerator.stateSchema>;
 
-/** How many threads the device runs at once; beyond that many numbers, it decides which thread draws which. */
+/**
+ * The device to reproduce. Draws of more numbers than it has threads depend on how it assigns numbers to
+ * threads.
+ */
 export interface PhiloxOptions {
   /**
-   * Threads in flight: multiprocessors times threads of each, `multi_processor_count * max_threads_per_multi_processor`
-   * of `torch.cuda.get_device_properties`. An H100 or H200 has 132 * 2048, an RTX 4090 128 * 1536.
+   * The number of resident threads: multiprocessors times threads of each,
+   * `multi_processor_count * max_threads_per_multi_processor` of `torch.cuda.get_device_properties`. An H100
+   * or H200 has 132 * 2048, an RTX 4090 128 * 1536.
    *
    * @default {270336}
    */
@@ -30,19 +34,20 @@ export interface PhiloxOptions {
 
 const DEFAULT_THREADS = 132 * 2048;
 const BLOCK = 256;
-/** One step of Philox gives four words, of which Box-Muller makes four numbers. */
+/** One step of Philox yields four words; Box-Muller turns them into four numbers. */
 const PER_STEP = 4;
-/** A word as an angle: a full turn is 2^32. */
+/** The angle of one unit of a word: a full turn is 2^32. */
 const TURN = Math.fround(2 * Math.PI * 2 ** -32);
 
 /**
- * The numbers of `torch.randn(…, device="cuda", generator=torch.Generator("cuda").manual_seed(seed))`.
+ * Reproduces `torch.randn(…, device="cuda", generator=torch.Generator("cuda").manual_seed(seed))`.
  *
- * Every thread of the device has its own Philox sequence, and each number its thread: below {@linkcode PhiloxOptions}
- * `threads` numbers, thread i draws number i alone, so the noise of usual latents is the same on every large device.
- * Checked against an H200 under PyTorch 2.11, over draws of 1 to 1,200,000 numbers, sequences of draws and 16 bit
- * types: within 3e-6 of it. The last bits differ, since the device's own sine, cosine and logarithm are approximations.
- * Devices with fewer threads follow from the same source, but were not at hand.
+ * Every thread of the device has its own Philox sequence, and every number belongs to a thread. Up to
+ * {@linkcode PhiloxOptions} `threads` numbers, thread i draws only number i, so the noise of latents of the
+ * usual sizes is the same on every large device. Verified against an H200 under PyTorch 2.11, over draws of 1
+ * to 1,200,000 numbers, sequences of draws and 16-bit types: within 3e-6 of the reference. The last bits
+ * differ because the device's sine, cosine and logarithm are approximations. Devices with fewer threads
+ * follow from the same source but were not available for a check.
  *
  * Source: PyTorch, `aten/src/ATen/native/cuda/DistributionTemplates.h`; cuRAND's `curand_normal4` for
  * `curandStatePhilox4_32_10_t`.
@@ -55,15 +60,15 @@ const TURN = Math.fround(2 * Math.PI * 2 ** -32);
  * ```
  */
 export class PhiloxGenerator implements NoiseGenerator {
-  /** What `state()` gives and `restore()` takes. */
+  /** The schema of what `state()` returns and `restore()` accepts. */
   static readonly stateSchema = z.strictObject({
-    /** Whose state this is. */
+    /** The generator that the state belongs to. */
     kind: z.literal("torch-cuda"),
     /** The seed, from 0 to 2^64 - 1, in decimal digits. */
     seed: z.string().regex(/^\d{1,20}$/).refine((digits) => BigInt(digits) < 2n ** 64n, "must be below 2^64"),
-    /** Steps of Philox that every thread has made. */
+    /** The number of Philox steps that every thread has made. */
     steps: z.int().min(0),
-    /** Threads in flight. */
+    /** The number of resident threads. */
     threads: z.int().min(BLOCK),
   });
 
@@ -72,16 +77,16 @@ export class PhiloxGenerator implements NoiseGenerator {
   #steps = 0;
 
   /**
-   * @param seed From -2^63 to 2^64 - 1; all 64 bits count.
-   * @param options What device it stands for.
-   * @throws {InputError} if seed or threads are out of range.
+   * @param seed From -2^63 to 2^64 - 1; all 64 bits matter.
+   * @param options The device to reproduce.
+   * @throws {InputError} if the seed or the number of threads is out of range.
    */
   constructor(seed: bigint | number, options: PhiloxOptions = {}) {
     const { threads = DEFAULT_THREADS } = options;
     if (!Number.isSafeInteger(threads) || threads < BLOCK) {
       throw new InputError(
         "out_of_range",
-        `Cannot make a generator as threads must be >= ${BLOCK}: current value is ${threads}`,
+        `Cannot create a generator as threads must be at least ${BLOCK}: current value is ${threads}`,
       );
     }
     this.#seed = seed64(seed);
@@ -89,10 +94,10 @@ export class PhiloxGenerator implements NoiseGenerator {
   }
 
   /**
-   * Goes on where a generator stood.
+   * Restores a generator from its saved state.
    *
-   * @param state What its `state()` gave.
-   * @returns A generator that gives the numbers it would have given next.
+   * @param state The result of the generator's `state()`.
+   * @returns A generator that continues the stream.
    */
   static restore(state: PhiloxGeneratorState): PhiloxGenerator {
     const generator = new PhiloxGenerator(BigInt(state.seed), { threads: state.threads });
@@ -100,16 +105,17 @@ export class PhiloxGenerator implements NoiseGenerator {
     return generator;
   }
 
-  /** Where the stream stands. */
+  /** Returns the position in the stream. */
   state(): PhiloxGeneratorState {
     return { kind: "torch-cuda", seed: String(this.#seed), steps: this.#steps, threads: this.#threads };
   }
 
   /**
-   * The numbers that `torch.randn` gives next.
+   * Returns the next numbers of `torch.randn`.
    *
-   * @param count How many are drawn at once.
-   * @param dtype The type of the tensor that PyTorch would fill; what is returned are float32 numbers that it can hold.
+   * @param count The number of values to draw at once.
+   * @param dtype The type of the tensor that PyTorch would fill. The result is float32 with values of that
+   * type.
    * @default {"float32"}
    * @returns The numbers.
    */
@@ -143,7 +149,7 @@ export class PhiloxGenerator implements NoiseGenerator {
   }
 }
 
-/** Two pairs of normal numbers from two pairs of words, sine first. */
+/** Turns two pairs of words into two pairs of normal numbers, the sine first. */
 function boxMuller(words: Uint32Array, normals: Float32Array): void {
   const { fround } = Math;
   for (let index = 0; index < PER_STEP; index += 2) {

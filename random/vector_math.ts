@@ -3,10 +3,10 @@
 /**
  * Logarithm, sine and cosine in float32, bit for bit as PyTorch's vectorised CPU path computes them.
  *
- * Both are the polynomials of the Cephes library. Every operation rounds to float32, and where a compiler fuses a
- * product with a sum the product stays unrounded: here `fround(a * b + c)`, for a product of two float32 numbers is
- * exact in float64. The sum then rounds twice, first to float64; for all of the 2^24 uniform numbers that a generator
- * can draw this was checked to give what one rounding gives.
+ * Both use the polynomials of the Cephes library. Every operation rounds to float32. If a compiler fuses a
+ * product with a sum, the product stays unrounded; `fround(a * b + c)` reproduces that, because the product
+ * of two float32 numbers is exact in float64. The sum is then rounded twice, first to float64. A check over
+ * all 2^24 uniform numbers that a generator can draw showed that the result equals that of a single rounding.
  *
  * Source: Cephes `logf.c` and `sinf.c` (S. Moshier), in the order of operations of PyTorch's
  * `aten/src/ATen/native/cpu/avx_mathfun.h`.
@@ -37,7 +37,7 @@ const scratch = new Float32Array(1);
 const scratchBits = new Uint32Array(scratch.buffer);
 
 /**
- * Natural logarithm in float32.
+ * Returns the natural logarithm in float32.
  *
  * @param value A positive, normal float32 number.
  * @returns Its logarithm.
@@ -69,7 +69,7 @@ export function log32(value: number): number {
 }
 
 const FOUR_OVER_PI = fround(1.27323954473516);
-// Pi / 4 in three parts, so that taking multiples of it away loses no digits.
+// Pi / 4 in three parts: subtracting multiples of it loses no digits this way.
 const QUARTER_PI_HIGH = fround(-0.78515625);
 const QUARTER_PI_MIDDLE = fround(-2.4187564849853515625e-4);
 const QUARTER_PI_LOW = fround(-3.77489497744594108e-8);
@@ -81,10 +81,10 @@ const SIN_1 = fround(8.3321608736e-3);
 const SIN_2 = fround(-1.6666654611e-1);
 
 /**
- * Sine and cosine in float32.
+ * Computes sine and cosine in float32.
  *
  * @param angle An angle in radians, a float32 number from 0 to 8192.
- * @param result Where to put them: the sine at 0, the cosine at 1.
+ * @param result Receives the sine at index 0 and the cosine at index 1.
  */
 export function sincos32(angle: number, result: Float32Array): void {
   const octant = (Math.trunc(fround(angle * FOUR_OVER_PI)) + 1) & ~1;

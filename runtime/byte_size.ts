@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Sizes in bytes, as users write them: one grammar for all options.
+ * Sizes in bytes, as users write them. All options share one grammar.
  *
  * @module
  */
@@ -9,19 +9,19 @@
 import { InputError } from "../errors/pixstage_error.ts";
 
 /**
- * A number, the beginning of a unit, and whether the unit is one of 1024: `1.5GB`, `8 GiB`, `500m`, `10B`.
+ * A number, the first letter of a unit, and whether it is a unit of 1024: `1.5GB`, `8 GiB`, `500m`, `10B`.
  */
 const SIZE = /^(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?)b?|(b))?$/i;
 
 const UNITS = ["k", "m", "g", "t"];
 
 /**
- * Reads a size on a disk: a number with B, KB, MB, GB or TB for powers of 1000, KiB, MiB, GiB or TiB for
- * powers of 1024. Case does not count, and the last B may be left out. A bare number is in bytes.
+ * Parses a size on a disk: a number with B, KB, MB, GB or TB for powers of 1000, or KiB, MiB, GiB or TiB for
+ * powers of 1024. Case does not matter, and the last B can be left out. A bare number is in bytes.
  *
  * @param text The size.
  * @returns Bytes.
- * @throws {InputError} if it is no size.
+ * @throws {InputError} if the text is not a size.
  *
  * @example Usage
  * ```ts
@@ -35,13 +35,13 @@ export function diskSize(text: string): number {
 }
 
 /**
- * Reads an amount of memory: a size as {@linkcode diskSize} reads it, but that a bare number is in GB. As in
- * stable-diffusion.cpp's `--max-vram`, 0 stands for no limit and a negative amount for the free memory less
- * that much.
+ * Parses an amount of memory: a size as {@linkcode diskSize} parses it, except that a bare number is in GB.
+ * As in stable-diffusion.cpp's `--max-vram`, 0 means no limit, and a negative amount means the free memory
+ * minus that much.
  *
  * @param text The amount.
- * @returns Bytes, negative for free memory less that much.
- * @throws {InputError} if it is no amount of memory.
+ * @returns Bytes; negative for the free memory minus that much.
+ * @throws {InputError} if the text is not an amount of memory.
  *
  * @example Usage
  * ```ts
@@ -56,7 +56,7 @@ export function memorySize(text: string): number {
   return sign && bytes > 0 ? -bytes : bytes;
 }
 
-/** Reads a size that is a part of a text; `bare` is how many bytes a number without a unit stands for. */
+/** Parses a size that is a part of a text. A number without a unit counts `bare` bytes. */
 function parseByteSize(text: string, part: string, bare: number): number {
   const [, digits, prefix, binary, byte] = SIZE.exec(part.trim()) ?? [];
   const base = binary ? 1024 : 1000;

@@ -1,5 +1,5 @@
 /**
- * What CUDA needs of the process before ONNX Runtime's CUDA libraries are loaded.
+ * What CUDA requires of the process before ONNX Runtime's CUDA libraries are loaded.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { loadsLibrary } from "../artifacts/c_library.ts";
 
-/** The file, beside ONNX Runtime's libraries, that says what was installed. */
+/** The file next to ONNX Runtime's libraries that records what was installed. */
 export const CUDA_RECORD = "pixstage-cuda.json";
 
 /** The schema of that file. */
@@ -24,19 +24,22 @@ export const cudaRecordSchema = z.object({
   libraries: z.array(z.string()),
 });
 
-/** Where ONNX Runtime's own libraries lie, in which it looks for those of CUDA. */
+/** Returns the folder of ONNX Runtime's own libraries, in which it looks for those for CUDA. */
 export function onnxRuntimeFolder(): string {
   const entry = fileURLToPath(import.meta.resolve("onnxruntime-node"));
   return join(dirname(entry), "..", "bin", "napi-v6", process.platform, process.arch);
 }
 
-/** What was installed; undefined if nothing was. */
+/** Reads the record of what was installed, or returns `undefined` if nothing was. */
 export function readCudaRecord(folder: string): z.infer<typeof cudaRecordSchema> | undefined {
   const path = join(folder, CUDA_RECORD);
   return existsSync(path) ? cudaRecordSchema.parse(JSON.parse(readFileSync(path, "utf8"))) : undefined;
 }
 
-/** Whether the system's loader finds a library, which is loaded by that. Always true where that cannot be tried. */
+/**
+ * Returns whether the system's loader finds a library, and thereby loads it. Always true if that cannot be
+ * tried.
+ */
 export function loads(library: string): boolean {
   if (typeof Deno === "undefined") return loadsLibrary(library) ?? true;
   try {
@@ -49,12 +52,12 @@ export function loads(library: string): boolean {
 
 /**
  * Prepares the process, once, before it opens a graph on CUDA.
- *
- * - Products in float32 are computed in float32. By default ONNX Runtime computes them in TF32, which is off by 3e-4;
- *   cuBLAS reads the variable when it starts.
- * - GPUs are numbered as the driver's own tool numbers them; CUDA would begin with the fastest.
- * - NVIDIA's libraries are loaded from where they were found: the loader takes what is loaded already under the same name.
- *   So neither `LD_LIBRARY_PATH` nor a system-wide installation is needed.
+ * - Products in float32 are computed in float32. By default ONNX Runtime computes them in TF32, which has an
+ *   error of 3e-4. cuBLAS reads the variable when it starts.
+ * - GPUs are numbered as in the driver's own tool. CUDA would start with the fastest.
+ * - NVIDIA's libraries are loaded from where they were found, because the loader reuses a library that is
+ *   already loaded under the same name. Neither `LD_LIBRARY_PATH` nor a system-wide installation is then
+ *   needed.
  */
 export function prepareCuda(): void {
   process.env["NVIDIA_TF32_OVERRIDE"] ??= "0";

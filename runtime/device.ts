@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Where graphs can run.
+ * The devices that run graphs.
  *
  * @module
  */
@@ -34,10 +34,10 @@ const TRAITS = {
 /** The name of one of ONNX Runtime's execution providers. */
 export type Provider = keyof typeof TRAITS;
 
-/** Where graphs run: a provider, and which of several NVIDIA GPUs. `cuda` is the first of them. */
+/** The device that runs graphs: a provider, and the number of an NVIDIA GPU. `cuda` is the first one. */
 export type Device = Provider | `cuda:${number}`;
 
-/** All providers that can be asked for. */
+/** All available providers. */
 export const DEVICES: readonly Provider[] = ["cpu", "webgpu", "cuda"];
 
 /** The schema of {@linkcode Device}. */
@@ -48,27 +48,30 @@ export const deviceSchema = z.union([
   ),
 ]);
 
-/** The provider that drives a device, and the device's number among those of the provider; WebGPU has no numbers. */
+/**
+ * Returns the provider for a device, and the device's number among those of the provider. WebGPU has no
+ * numbers.
+ */
 export function providerOf(device: Device): { readonly provider: Provider; readonly index?: number } {
   if (device === "cpu" || device === "webgpu") return { provider: device };
   return { provider: "cuda", index: Number(device.split(":")[1] ?? 0) };
 }
 
-/** The traits of a device. */
+/** Returns the traits of a device. */
 export function deviceTraits(device: Device): RuntimeTraits {
   return TRAITS[providerOf(device).provider];
 }
 
-/** This machine has no such device, or nothing that drives it. */
+/** This machine does not have the device, or no driver for it. */
 export class DeviceError extends PixstageError<"device_unavailable"> {
   override name = "DeviceError";
-  /** Why it cannot run. */
+  /** Why the device cannot run. */
   readonly reason: string;
 
   /**
    * @param device The device.
    * @param reason Why it cannot run.
-   * @param options The error behind it.
+   * @param options The underlying error.
    */
   constructor(device: string, reason: string, options?: ErrorOptions) {
     super("device_unavailable", `Cannot run on ${device} as ${reason}`, {
@@ -79,7 +82,7 @@ export class DeviceError extends PixstageError<"device_unavailable"> {
   }
 }
 
-/** What ONNX Runtime says where a device is missing, and what that means. */
+/** ONNX Runtime's message for a missing device, and its meaning. */
 const MISSING: Readonly<Record<Provider, { readonly says: RegExp; readonly reason: string } | undefined>> = {
   cpu: undefined,
   webgpu: {
@@ -94,7 +97,7 @@ const MISSING: Readonly<Record<Provider, { readonly says: RegExp; readonly reaso
 };
 
 /**
- * Why a device is missing, if that is what a message of ONNX Runtime tells.
+ * Returns why a device is missing, if a message of ONNX Runtime says so.
  *
  * @param device The device.
  * @param message The message.

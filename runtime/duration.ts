@@ -9,13 +9,13 @@
 import { z } from "zod";
 import { InputError } from "../errors/pixstage_error.ts";
 
-/** Milliseconds of each unit of Go's durations. */
+/** Milliseconds per unit of Go's durations. */
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
 /** Numbers with units, or one number alone. */
 const DURATION = /^(-?)(?:((?:\d+(?:\.\d+)?(?:ms|s|m|h))+)|(\d+(?:\.\d+)?))$/;
 
-/** What a duration must be, for errors. */
+/** The rule for durations, for errors. */
 const RULE =
   "It must be a duration such as 5m or 1h30m, or a number of seconds, 0 for no time or -1 for ever";
 
@@ -26,12 +26,12 @@ export const keepAliveSchema = z.union([z.number(), z.string()]).refine(
 );
 
 /**
- * Reads how long something is kept, as Ollama's `keep_alive` has it: `5m`, `1h30m`, `500ms`, or a number of
- * seconds. What is negative stands for ever.
+ * Parses how long something is kept, in the format of Ollama's `keep_alive`: `5m`, `1h30m`, `500ms`, or a
+ * number of seconds. A negative value means forever.
  *
  * @param value The duration.
- * @returns Milliseconds; `Infinity` for ever.
- * @throws {InputError} if it is no duration.
+ * @returns Milliseconds; `Infinity` for forever.
+ * @throws {InputError} if the value is not a duration.
  *
  * @example Usage
  * ```ts

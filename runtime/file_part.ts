@@ -1,8 +1,9 @@
 // This module is browser compatible.
 
 /**
- * Names for parts of files that no disk holds. ONNX knows weights by file, offset and length, and its web library wants
- * each file whole; so a part that is fetched by itself is a file of its own, named `file?bytes=start-end`.
+ * Names for parts of files that are not on disk. ONNX refers to weights by file, offset and length, and its
+ * web library needs each file as a whole. A part that is fetched separately is therefore its own file, named
+ * `file?bytes=start-end`.
  *
  * @module
  */
@@ -13,7 +14,7 @@ import { InputError } from "../errors/pixstage_error.ts";
 export interface FilePart {
   /** The file. */
   readonly file: string;
-  /** First byte. */
+  /** Position of the first byte. */
   readonly start: number;
   /** One past the last byte. */
   readonly end: number;
@@ -36,9 +37,9 @@ export function nameFilePart({ file, start, end }: FilePart): string {
 }
 
 /**
- * Reads the name of a part.
+ * Parses the name of a part.
  *
- * @throws {InputError} if it is the name of none.
+ * @throws {InputError} if the name is not that of a part.
  */
 export function parseFilePart(name: string): FilePart {
   const groups = /^(?<file>[^?]+)\?bytes=(?<start>\d+)-(?<end>\d+)$/.exec(name)?.groups;
@@ -51,19 +52,19 @@ export function parseFilePart(name: string): FilePart {
   return { file: groups.file!, start: Number(groups.start), end: Number(groups.end) };
 }
 
-/** Bytes that are fetched although nobody asked for them, rather than in one request more. */
+/** Maximum number of unneeded bytes to fetch to save a request. */
 const LARGEST_GAP = 64 * 1024;
 
-/** A stretch of a file, and the parts in it. */
+/** A contiguous range of a file, and the parts in it. */
 export interface FileSpan<P extends FilePart> extends FilePart {
   readonly parts: readonly P[];
 }
 
 /**
- * Joins parts that lie side by side, or nearly so.
+ * Joins adjacent and nearly adjacent parts.
  *
  * @param parts The parts, of any files, in any order.
- * @returns As few stretches as hold them all.
+ * @returns The fewest ranges that contain them all.
  */
 export function joinParts<P extends FilePart>(parts: readonly P[]): FileSpan<P>[] {
   const spans: FileSpan<P>[] = [];

@@ -1,5 +1,5 @@
 /**
- * Memory that nobody uses any more, given back to the system.
+ * Returns unused memory to the operating system.
  *
  * @module
  */
@@ -9,15 +9,15 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { findCFunction } from "../artifacts/c_library.ts";
 
-/** glibc's name for the size from which a block of memory is mapped by itself (malloc.h). */
+/** glibc's name for the size from which a memory block gets its own mapping (malloc.h). */
 const M_MMAP_THRESHOLD = -3;
 const LARGE_BYTES = 4 << 20;
 
 let collect: (() => void) | undefined;
 
 /**
- * Gives back what a stage no longer uses: tensors that wait for a garbage collection, then what the C library keeps of freed
- * memory. Some 20 ms.
+ * Releases what a stage no longer uses: tensors that wait for a garbage collection, then freed memory that
+ * the C library keeps. Takes about 20 ms.
  */
 export async function giveBackUnused(): Promise<void> {
   collect ??= findCollector();
@@ -26,8 +26,9 @@ export async function giveBackUnused(): Promise<void> {
 }
 
 /**
- * `malloc_trim(3)`, in a thread of its own: it looks through all that is allocated, some milliseconds long. glibc keeps
- * freed memory apart for each thread that allocates; other C libraries keep little, and there nothing is done.
+ * Calls `malloc_trim(3)` in a separate thread, because it scans all allocations for some milliseconds. glibc
+ * keeps freed memory separately for each thread that allocates. Other C libraries keep little, so nothing is
+ * done there.
  */
 export async function trimFreed(): Promise<void> {
   if (process.platform !== "linux") return;
@@ -42,9 +43,9 @@ export async function trimFreed(): Promise<void> {
 }
 
 /**
- * From now on, blocks of 4 MiB and more go back to the system as they are freed (`mallopt(3)`). By default glibc keeps
- * blocks of up to 32 MiB once one was freed, for the next that fits; few of those that a run takes do, and the peak of
- * decoding at 1024 × 1024 grew by 0.1 to 0.5 GB, by chance. The time is the same.
+ * Makes blocks of 4 MiB and more return to the system as soon as they are freed (`mallopt(3)`). By default,
+ * glibc keeps blocks of up to 32 MiB once one was freed, for the next one that fits. Few of a run's blocks
+ * fit, and the peak of decoding at 1024 × 1024 grew by 0.1 to 0.5 GB, by chance. The time is the same.
  */
 export function returnLargeBlocks(): void {
   if (process.platform !== "linux") return;
@@ -65,7 +66,7 @@ async function trimInNode(): Promise<void> {
   await promise;
 }
 
-/** `undefined` where there is another C library, or no right to call it. */
+/** Returns `undefined` with another C library, or without the permission to call it. */
 function openGlibc() {
   try {
     return Deno.dlopen("libc.so.6", {
@@ -77,7 +78,10 @@ function openGlibc() {
   }
 }
 
-/** V8 hands out its collector to contexts that are made after the flag is set; where it does not, it collects when it likes. */
+/**
+ * V8 exposes its collector to contexts that are created after the flag is set. If it does not, garbage is
+ * collected at its own pace.
+ */
 function findCollector(): () => void {
   try {
     setFlagsFromString("--expose-gc");

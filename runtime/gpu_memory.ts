@@ -1,5 +1,5 @@
 /**
- * Memory of this process on NVIDIA GPUs, as the driver's own tool samples it. Of other GPUs nothing is known.
+ * Memory of this process on NVIDIA GPUs, as the driver's own tool samples it. For other GPUs it is unknown.
  *
  * @module
  */
@@ -14,21 +14,24 @@ import { type Device, deviceTraits, providerOf } from "./device.ts";
 /** The driver's own tool. */
 const TOOL = "nvidia-smi";
 const MEBIBYTE = 2 ** 20;
-/** A step in which memory is at its peak takes longer than this. */
+/** Sampling interval. Steps with peak memory take longer than this. */
 const INTERVAL_MS = 100;
 const FORMAT = "--format=csv,noheader,nounits";
-/** GPUs of other makers than NVIDIA do not say what is free: so much is taken to be. */
+/** Assumed free memory of GPUs by other makers than NVIDIA, which do not report it. */
 const UNKNOWN_FREE_BYTES = 8e9;
-/** Share of the free memory that a run may be predicted to take, as predictions are within 10 %. */
+/** Share of the free memory that a run may be predicted to need, because predictions are within 10 %. */
 const USABLE_SHARE = 0.9;
-/** What is asked for: a line a process, a line a GPU; each with the time, so that lines of one sample add up. */
+/**
+ * The queries: one line per process, and one line per GPU. Each has the time, so the lines of one sample can
+ * be added up.
+ */
 const QUERIES = {
   processes: "--query-compute-apps=timestamp,pid,used_memory",
   gpus: "--query-gpu=timestamp,index,memory.used",
 } as const;
 /**
- * Samples until its standard input closes, which it does whatever ends the process that started it. The two outputs are
- * file descriptors 1 and 3.
+ * Samples until its standard input closes, which happens however the process that started it ends. The two
+ * outputs are file descriptors 1 and 3.
  */
 const SAMPLER = `"$0" "$@" ${QUERIES.processes} ${FORMAT} -lms ${INTERVAL_MS} & first=$!
 "$0" "$@" ${QUERIES.gpus} ${FORMAT} -lms ${INTERVAL_MS} >&3 & second=$!
@@ -36,19 +39,23 @@ cat >/dev/null
 kill $first $second`;
 
 /**
- * Samples the memory of this process in the background. Where the driver does not know processes, as in a container or
- * for Vulkan, it is what all GPUs hold more than at the beginning: true where nothing else runs on them.
+ * Samples the memory of this process in the background. If the driver does not know processes, as in a
+ * container or for Vulkan, the figure is the increase of all GPUs' memory since the start, which is correct
+ * if nothing else runs on them.
  */
 export class GpuMemory {
   readonly #before: number | undefined;
-  /** Bytes that a run may be predicted to take: what was free before anything was on the GPU, less a reserve. */
+  /**
+   * Number of bytes that a run may be predicted to need: the memory that was free before anything was on the
+   * GPU, minus a reserve.
+   */
   readonly free: number;
   readonly #samples: Record<keyof typeof QUERIES, Samples> | undefined;
 
   /**
-   * Begins: call it before anything is on the GPU.
+   * Starts sampling. Call it before anything is on the GPU.
    *
-   * @param options The driver's tool, and which GPU is looked at; all of them if left out.
+   * @param options The driver's tool, and the GPU to sample. Default is all GPUs.
    */
   constructor(options: { readonly tool?: string; readonly index?: number | undefined } = {}) {
     const { tool = TOOL, index } = options;
@@ -56,11 +63,11 @@ export class GpuMemory {
     const now = memoryNow(tool, only);
     this.#before = now?.used;
     this.free = usable(now);
-    // Windows has no shell that would end the sampler with this process.
+    // Windows has no shell that would end the sampler together with this process.
     if (this.#before !== undefined && process.platform !== "win32") this.#samples = startSampling(tool, only);
   }
 
-  /** Bytes at its largest since the last reset; undefined where nothing is known. */
+  /** Peak in bytes since the last reset, or `undefined` if it is unknown. */
   get peak(): number | undefined {
     if (this.#before === undefined || this.#samples === undefined) return undefined;
     const { processes, gpus } = this.#samples;
@@ -69,7 +76,7 @@ export class GpuMemory {
     return processes.peak ?? (gpus.peak === undefined ? undefined : Math.max(0, gpus.peak - this.#before));
   }
 
-  /** Lets the peak begin anew. */
+  /** Resets the peak. */
   reset(): void {
     this.#samples?.processes.reset();
     this.#samples?.gpus.reset();
@@ -77,23 +84,24 @@ export class GpuMemory {
 }
 
 /**
- * Bytes of a device's memory that a run may be predicted to take: what is free now, less a reserve.
+ * Returns the number of bytes of a device's memory that a run may be predicted to need: what is free now,
+ * minus a reserve.
  *
  * @param device The device.
- * @returns Undefined for a CPU; 7.2 GB where the driver does not say.
+ * @returns Undefined for a CPU; 7.2 GB if the driver does not report it.
  */
 export function freeGpuMemory(device: Device): number | undefined {
   if (deviceTraits(device).hostMemory) return undefined;
   return usable(memoryNow(TOOL, onlyGpu(providerOf(device).index)));
 }
 
-/** A file that grows by lines `timestamp, number, mebibytes`. */
+/** A growing file of lines `timestamp, number, mebibytes`. */
 class Samples {
   readonly #file: number;
   readonly #wanted: (number: number) => boolean;
   #rest = "";
   #last: { readonly time: string; readonly bytes: number } | undefined;
-  /** Bytes of the largest sample since the last reset. */
+  /** Largest sample since the last reset, in bytes. */
   peak: number | undefined;
 
   constructor(file: number, wanted: (number: number) => boolean = () => true) {
@@ -101,13 +109,13 @@ class Samples {
     this.#wanted = wanted;
   }
 
-  /** Lets the peak begin anew, from what is held now. */
+  /** Resets the peak to the current memory. */
   reset(): void {
     this.read();
     this.peak = this.#last?.bytes;
   }
 
-  /** Reads what has been written since the last call. */
+  /** Reads the lines that were written since the last call. */
   read(): void {
     for (const line of this.#newLines()) {
       const [time = "", ...fields] = line.split(",");
@@ -141,12 +149,12 @@ function startSampling(tool: string, only: readonly string[]): Record<keyof type
   const processes = new Samples(openSync(names[0], "r"), (process) => process === pid);
   const gpus = new Samples(openSync(names[1], "r"));
   for (const file of written) closeSync(file);
-  // Open files live on without their names, and leave nothing behind however this process ends.
+  // Open files outlive their names, and leave nothing behind however this process ends.
   rmSync(folder, { recursive: true });
   return { processes, gpus };
 }
 
-/** Asks for one GPU alone: CUDA counts those that CUDA_VISIBLE_DEVICES names, the driver's tool all of them. */
+/** Selects one GPU. CUDA counts those in CUDA_VISIBLE_DEVICES, the driver's tool all of them. */
 function onlyGpu(index: number | undefined): string[] {
   if (index === undefined) return [];
   const visible = process.env["CUDA_VISIBLE_DEVICES"]?.split(",")[index]?.trim();
@@ -157,7 +165,10 @@ function usable(now: { readonly free: number } | undefined): number {
   return USABLE_SHARE * (now?.free ?? UNKNOWN_FREE_BYTES);
 }
 
-/** Bytes in use on the GPUs together, and free on the one that has most; undefined where there is no such tool. */
+/**
+ * Returns the bytes in use on all GPUs, and the free ones on the GPU that has most. `undefined` if there is
+ * no such tool.
+ */
 function memoryNow(tool: string, only: readonly string[]): { used: number; free: number } | undefined {
   try {
     const answer = execFileSync(tool, [...only, "--query-gpu=memory.used,memory.free", FORMAT], {

@@ -9,11 +9,11 @@ export class KeptSessions {
   readonly #kept = new Map<string, Promise<Session>>();
 
   /**
-   * Gives the session of a graph.
+   * Returns the session of a graph.
    *
    * @param graph The graph.
-   * @param create Opens it, where it is not open.
-   * @returns The session; its release does nothing.
+   * @param create Opens the graph if it is not open.
+   * @returns The session. Its release does nothing.
    */
   async open(graph: ModelGraph, create: () => Promise<Session>): Promise<Session> {
     const key = await graphKey(graph);
@@ -35,7 +35,7 @@ export class KeptSessions {
   }
 }
 
-/** A session whose release leaves it to the runtime. */
+/** A session whose release leaves the memory to the runtime. */
 class KeptSession implements Session {
   readonly #session: Session;
   readonly inputs: readonly string[];
@@ -63,7 +63,7 @@ class KeptSession implements Session {
   }
 }
 
-/** Tells graphs apart by all that they are: operators, and where their weights lie. */
+/** Returns a key that identifies a graph by its operators and the location of its weights. */
 async function graphKey({ bytes, weightsFolder }: ModelGraph): Promise<string> {
   return `${weightsFolder} ${await sha256(bytes)}`;
 }

@@ -1,5 +1,5 @@
 /**
- * Memory figures of this process: what is resident, how much of that is mapped weights, and the peak.
+ * Memory figures of this process: resident memory, its part of mapped weights, and the peak.
  *
  * @module
  */
@@ -9,9 +9,11 @@ import { memoryUsage, platform, resourceUsage } from "node:process";
 import type { MemoryFigures } from "./runtime.ts";
 
 /**
- * Memory of this process in bytes. Linux tells all of it; elsewhere the resident size and its peak since the start.
+ * Returns the memory of this process in bytes. Linux reports all figures, other systems only the resident
+ * size and its peak since the start.
  *
- * @returns The figures. `anonymous`, `file` and a peak that {@linkcode resetPeakMemory} resets are known on Linux alone.
+ * @returns The figures. `anonymous`, `file` and a peak that {@linkcode resetPeakMemory} resets are only known
+ * on Linux.
  *
  * @example Usage
  * ```ts
@@ -36,10 +38,10 @@ export function memoryFigures(): MemoryFigures {
 }
 
 /**
- * Resident memory of another process of this machine.
+ * Returns the resident memory of another process on this machine.
  *
- * @param pid The process.
- * @returns Bytes; `undefined` where it has ended, and on systems other than Linux.
+ * @param pid Id of the process.
+ * @returns Bytes, or `undefined` if the process has ended or the system is not Linux.
  */
 export function residentBytesOf(pid: number): number | undefined {
   if (platform !== "linux") return undefined;
@@ -52,9 +54,9 @@ export function residentBytesOf(pid: number): number | undefined {
 }
 
 /**
- * Makes the peak start again from what is resident now.
+ * Restarts the peak from the memory that is resident now.
  *
- * @returns Whether the system can do so: on Linux, unless a sandbox forbids it.
+ * @returns Whether the system supports it: on Linux, unless a sandbox forbids it.
  */
 export function resetPeakMemory(): boolean {
   try {

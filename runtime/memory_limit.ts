@@ -1,11 +1,12 @@
 // This module is browser compatible.
 
 /**
- * The limit that an amount of memory stands for, as in stable-diffusion.cpp's `--max-vram`.
+ * Returns the limit for an amount of memory, as in stable-diffusion.cpp's `--max-vram`.
  *
- * @param amount Bytes: above 0 the limit itself, 0 for none, below 0 free memory less that much.
- * @param freeBytes Memory that is free.
- * @returns The limit in bytes; `undefined` if there is none.
+ * @param amount Bytes. A positive amount is the limit itself, 0 means no limit, a negative amount means the
+ * free memory minus that much.
+ * @param freeBytes Free memory in bytes.
+ * @returns The limit in bytes, or `undefined` if there is none.
  */
 export function memoryLimit(amount: number, freeBytes: number): number | undefined {
   if (amount === 0) return undefined;

@@ -1,5 +1,5 @@
 /**
- * What a stage takes: memory at its largest, weights that were open, time that opening them took.
+ * Measures a stage: its peak memory, the weights that were open, and the time to open them.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { GpuMemory } from "./gpu_memory.ts";
 import { memoryFigures, resetPeakMemory } from "./memory.ts";
 import type { MemoryFigures } from "./runtime.ts";
 
-/** Gathers figures between two resets. */
+/** Collects figures between two resets. */
 export class MemoryMeter {
   readonly #gpu: GpuMemory | undefined;
   #processPeak = 0;
@@ -19,12 +19,12 @@ export class MemoryMeter {
   #peakOpenBytes = 0;
   #loadMs = 0;
 
-  /** @param gpu Where graphs run on a GPU: its memory. */
+  /** @param gpu The GPU's memory, if graphs run on one. */
   constructor(gpu?: GpuMemory) {
     this.#gpu = gpu;
   }
 
-  /** Begins anew; weights that are open still count. */
+  /** Resets the figures. Weights that are open still count. */
   reset(): void {
     this.#processPeak = Math.max(this.#processPeak, memoryFigures().peak ?? 0);
     resetPeakMemory();
@@ -36,36 +36,39 @@ export class MemoryMeter {
     this.#loadMs = 0;
   }
 
-  /** Bytes by which the process has grown since the first reset, or since memory was given back last. */
+  /**
+   * Returns the number of bytes by which the process has grown since the first reset, or since memory was
+   * last released.
+   */
   growth(): number {
     return memoryFigures().resident - this.#floor;
   }
 
-  /** Memory was given back: growth counts from here. */
+  /** Records that memory was released. Growth counts from here. */
   gaveBack(): void {
     this.#floor = memoryFigures().resident;
   }
 
-  /** A graph was opened. */
+  /** Records that a graph was opened. */
   opened(weightBytes: number, ms: number): void {
     this.#openBytes += weightBytes;
     this.#peakOpenBytes = Math.max(this.#peakOpenBytes, this.#openBytes);
     this.#loadMs += ms;
   }
 
-  /** A graph was released. */
+  /** Records that a graph was released. */
   released(weightBytes: number): void {
     this.#openBytes -= weightBytes;
   }
 
-  /** Looks at memory while a run's tensors and weights are still held. */
+  /** Samples memory while a run's tensors and weights are still in use. */
   observe(): void {
     const { anonymous = 0, file = 0 } = memoryFigures();
     this.#peakAnonymous = Math.max(this.#peakAnonymous, anonymous);
     this.#peakFile = Math.max(this.#peakFile, file);
   }
 
-  /** The figures since the last reset. */
+  /** Returns the figures since the last reset. */
   figures(): MemoryFigures {
     const now = memoryFigures();
     const split = now.anonymous === undefined ? {} : {

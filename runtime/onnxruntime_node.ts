@@ -4,7 +4,7 @@
  * @module
  */
 
-// Imports run in this order: telemetry is off before the library loads.
+// The order of imports matters: telemetry must be off before the library loads.
 import "./without_telemetry.ts";
 import { z } from "zod";
 import { parseValue } from "../errors/parse_value.ts";
@@ -22,26 +22,26 @@ import type { MemoryFigures, ModelGraph, OpenOptions, Runtime, RuntimeTraits, Se
 
 export type { Device };
 
-/** The process may grow by so much before memory is given back, which takes some 20 ms. */
+/** Growth of the process after which memory is released, which takes about 20 ms. */
 const GROWTH_BYTES = 16e6;
 
-/** What {@linkcode ModelGraph.byteProductProbe} gave. */
+/** The result of {@linkcode ModelGraph.byteProductProbe}. */
 let byteProductsOverflow: Promise<boolean> | undefined;
 
-/** How the runtime works. */
+/** Options of {@linkcode OnnxRuntimeNode}. */
 export interface OnnxRuntimeNodeOptions {
   /**
-   * Where graphs run.
+   * The device that runs graphs.
    *
    * @default {"cpu"}
    */
   readonly device?: Device | undefined;
-  /** Threads of one operator on a CPU, {@linkcode MOST_THREADS} at most; one per core by default. */
+  /** Number of threads per operator on a CPU, at most {@linkcode MOST_THREADS}. Default is one per core. */
   readonly threads?: number | undefined;
 }
 
 /**
- * ONNX Runtime's native library. Weights are mapped from their files, and copied only where a graph asks to
+ * ONNX Runtime's native library. Weights are mapped from their files. They are only copied if a graph asks to
  * prepare them.
  *
  * @example Usage
@@ -61,7 +61,7 @@ export interface OnnxRuntimeNodeOptions {
  * ```
  */
 export class OnnxRuntimeNode implements Runtime {
-  /** Where graphs run. */
+  /** The device that runs graphs. */
   readonly device: Device;
   /** Properties of the device. */
   readonly traits: RuntimeTraits;
@@ -92,7 +92,7 @@ export class OnnxRuntimeNode implements Runtime {
     this.#gpu = this.traits.hostMemory ? undefined : new GpuMemory({ index });
     this.#meter = new MemoryMeter(this.#gpu);
     this.#threads = threads;
-    // What fails is thrown; saying it on standard error too is noise.
+    // Errors are thrown. Printing them on standard error as well is noise.
     env.logLevel = "fatal";
     returnLargeBlocks();
   }
@@ -109,7 +109,7 @@ export class OnnxRuntimeNode implements Runtime {
     return options.keep ? await this.#kept.open(graph, create) : await create();
   }
 
-  /** Releases the sessions that are kept. */
+  /** Releases the kept sessions. */
   async release(): Promise<void> {
     await this.#kept.release();
   }
@@ -135,29 +135,29 @@ export class OnnxRuntimeNode implements Runtime {
     });
   }
 
-  /** Memory of this process, and what graphs took of it since the last reset. */
+  /** Returns the memory of this process, and what graphs have used of it since the last reset. */
   memory(): MemoryFigures {
     return this.#meter.figures();
   }
 
-  /** Bytes of GPU memory that were free before this runtime opened a graph; undefined where it runs on a CPU. */
+  /** Bytes of GPU memory that were free before this runtime opened a graph, or `undefined` on a CPU. */
   get freeGpuMemory(): number | undefined {
     return this.#gpu?.free;
   }
 
-  /** Lets peaks begin anew. */
+  /** Resets the peaks. */
   resetPeakMemory(): void {
     this.#meter.reset();
   }
 
-  /** Gives back what is no longer used, where the process has grown by more than {@linkcode GROWTH_BYTES}. */
+  /** Releases unused memory if the process has grown by more than {@linkcode GROWTH_BYTES}. */
   async giveBackMemory(): Promise<void> {
     if (this.#meter.growth() < GROWTH_BYTES) return;
     await giveBackUnused();
     this.#meter.gaveBack();
   }
 
-  /** Whether products of bytes overflow on this processor, which is tried once. */
+  /** Returns whether products of bytes overflow on this processor. Tries it once. */
   async #overflows(probe: ModelGraph | undefined): Promise<boolean> {
     if (probe === undefined || !this.traits.hostMemory) return false;
     return await (byteProductsOverflow ??= (async () => {
@@ -186,15 +186,15 @@ export class OnnxRuntimeNode implements Runtime {
       logSeverityLevel: 4,
       ...(this.#threads === undefined ? {} : { intraOpNumThreads: this.#threads }),
       extra: {
-        // It gives weights that are dequantized zero points of a shape that is refused.
+        // This optimizer gives dequantized weights zero points of a shape that ONNX Runtime refuses.
         ...(graph.byteProductProbe
           ? { optimization: { disable_specified_optimizers: "QDQS8ToU8Transformer" } }
           : {}),
         session: {
           disable_prepacking: graph.prepareWeights ? "0" : "1",
-          // Is a change of graphs of the level "extended".
+          // Takes effect through a graph optimization of the level "extended".
           ...(overflows ? { x64quantprecision: "1" } : {}),
-          // Else a session's idle threads take the cores from the next session for a while.
+          // Otherwise a session's idle threads occupy the cores of the next session for a while.
           force_spinning_stop: "1",
           ...(graph.weightsFolder === undefined
             ? {}

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * A session of ONNX Runtime, native or web: checks what goes in, and hands tensors over.
+ * A session of ONNX Runtime, native or web. Checks inputs, and converts tensors.
  *
  * @module
  */
@@ -13,12 +13,15 @@ import { isOutOfMemory } from "../errors/foreign_error.ts";
 import { InputError, PixstageError, type PixstageErrorOptions } from "../errors/pixstage_error.ts";
 import type { ModelGraph, Session, SessionRunOptions } from "./runtime.ts";
 
-/** ONNX Runtime could not open or run a graph; the message names the graph, `cause` is its own error. */
+/**
+ * ONNX Runtime could not open or run a graph. The message names the graph, and `cause` is ONNX Runtime's
+ * error.
+ */
 export class OnnxRuntimeError extends PixstageError<"runtime_failed" | "out_of_memory"> {
   override name = "OnnxRuntimeError";
 
   /**
-   * @param message Which graph, and what ONNX Runtime says.
+   * @param message The graph, and ONNX Runtime's message.
    * @param options The error of ONNX Runtime.
    */
   constructor(message: string, options?: PixstageErrorOptions) {
@@ -26,13 +29,13 @@ export class OnnxRuntimeError extends PixstageError<"runtime_failed" | "out_of_m
   }
 }
 
-/** What differs between ONNX Runtime's native library and its web one. */
+/** The differences between ONNX Runtime's native library and its web one. */
 export interface SessionBinding {
-  /** Makes a tensor that the library writes an output into; outputs are copied where it cannot. */
+  /** Makes a tensor that the library writes an output into. Without it, outputs are copied. */
   readonly toOutput?: (tensor: Tensor<"float32">) => OrtTensor;
-  /** Is called at the end of each run, while its tensors are held. */
+  /** Called at the end of each run, while its tensors are in use. */
   readonly onRun?: () => void;
-  /** Is called when the session is released. */
+  /** Called when the session is released. */
   readonly onRelease?: () => void;
 }
 
@@ -46,8 +49,8 @@ export class OnnxRuntimeSession implements Session {
 
   /**
    * @param graph The graph.
-   * @param session The library's session over it.
-   * @param binding What differs between the libraries.
+   * @param session The library's session for it.
+   * @param binding The differences between the libraries.
    */
   constructor(graph: ModelGraph, session: InferenceSession, binding: SessionBinding = {}) {
     this.#graph = graph.name;
@@ -60,7 +63,7 @@ export class OnnxRuntimeSession implements Session {
   /**
    * Runs the graph.
    *
-   * @throws {InputError} if an input is missing, unknown, or of another type or shape.
+   * @throws {InputError} if an input is missing or unknown, or has another type or shape.
    * @throws {OnnxRuntimeError} if the session has been released, or ONNX Runtime fails.
    */
   async run(
@@ -92,7 +95,7 @@ export class OnnxRuntimeSession implements Session {
     );
   }
 
-  /** Gives the memory back; calling it again does nothing. */
+  /** Releases the memory. Further calls do nothing. */
   async release(): Promise<void> {
     const session = this.#session;
     this.#session = undefined;
@@ -135,20 +138,20 @@ export class OnnxRuntimeSession implements Session {
   }
 }
 
-/** What ONNX Runtime says of a fault. */
+/** Returns ONNX Runtime's message for a fault. */
 export function reason(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
 }
 
 /**
- * The fields that the libraries read. Its own class would turn float16's Uint16Array into a Float16Array, which
- * the Node-API of Deno 2.9.6 does not know.
+ * Returns the fields that the libraries read. Their own class would turn float16's Uint16Array into a
+ * Float16Array, which the Node-API of Deno 2.9.6 does not support.
  */
 function toOrt({ dtype, shape, data }: Tensor): OrtTensor {
   return { type: dtype, dims: shape, data, location: "cpu" } as unknown as OrtTensor;
 }
 
-/** A tensor over the same bytes. */
+/** Returns a tensor over the same bytes. */
 function fromOrt({ type, dims, data }: OrtTensor): Tensor {
   const { buffer, byteOffset, length } = data as Exclude<OrtTensor.DataType, string[]>;
   const dtype = type as DType;

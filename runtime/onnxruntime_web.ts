@@ -14,16 +14,17 @@ import { KeptSessions } from "./kept_sessions.ts";
 import { OnnxRuntimeError, OnnxRuntimeSession, reason } from "./onnxruntime_session.ts";
 import type { ModelGraph, OpenOptions, Runtime, RuntimeTraits, Session } from "./runtime.ts";
 
-/** What is used of the library. */
+/** The part of the library's API in use. */
 export interface OnnxRuntimeLibrary {
   /** Opens graphs. */
   readonly InferenceSession: InferenceSessionFactory;
 }
 
-/** How the runtime works. */
+/** Options of {@linkcode OnnxRuntimeWeb}. */
 export interface OnnxRuntimeWebOptions {
   /**
-   * Where graphs run: in WebAssembly, or on a GPU, which takes the library's part `onnxruntime-web/webgpu`.
+   * The device that runs graphs: WebAssembly, or a GPU, which needs the library's entry point
+   * `onnxruntime-web/webgpu`.
    *
    * @default {"cpu"}
    */
@@ -37,8 +38,9 @@ export interface OnnxRuntimeWebOptions {
 }
 
 /**
- * ONNX Runtime's web library. Weights are fetched by the byte, when a graph opens, from where the checkpoint lies
- * (`openHttpSource`): a model that streams holds one layer's weights at a time here too.
+ * ONNX Runtime's web library. Weights are fetched by byte range when a graph opens, from the server of the
+ * checkpoint (`openHttpSource`). A model that streams thus has one layer's weights in memory at a time here
+ * too.
  *
  * @example Usage
  * ```ts ignore
@@ -49,7 +51,7 @@ export interface OnnxRuntimeWebOptions {
  * ```
  */
 export class OnnxRuntimeWeb implements Runtime {
-  /** Where graphs run. */
+  /** The device that runs graphs. */
   readonly device: "cpu" | "webgpu";
   /** Properties of the device. */
   readonly traits: RuntimeTraits;
@@ -58,8 +60,8 @@ export class OnnxRuntimeWeb implements Runtime {
   readonly #kept = new KeptSessions();
 
   /**
-   * @param library `onnxruntime-web`, or a part of it such as `onnxruntime-web/wasm`.
-   * @param options Device, and how weights are fetched.
+   * @param library `onnxruntime-web`, or one of its entry points such as `onnxruntime-web/wasm`.
+   * @param options Device, and how to fetch weights.
    */
   constructor(library: OnnxRuntimeLibrary, options: OnnxRuntimeWebOptions = {}) {
     this.#library = library;
@@ -72,7 +74,7 @@ export class OnnxRuntimeWeb implements Runtime {
    * Opens a graph.
    *
    * @throws {FetchError} if a weight cannot be fetched.
-   * @throws {OnnxRuntimeError} if ONNX Runtime refuses the graph or finds no such device.
+   * @throws {OnnxRuntimeError} if ONNX Runtime refuses the graph or does not find the device.
    */
   async open(graph: ModelGraph, options: OpenOptions = {}): Promise<Session> {
     options.signal?.throwIfAborted();
@@ -80,7 +82,7 @@ export class OnnxRuntimeWeb implements Runtime {
     return options.keep ? await this.#kept.open(graph, create) : await create();
   }
 
-  /** Releases the sessions that are kept. */
+  /** Releases the kept sessions. */
   async release(): Promise<void> {
     await this.#kept.release();
   }
@@ -106,7 +108,7 @@ export class OnnxRuntimeWeb implements Runtime {
     return new OnnxRuntimeSession(graph, session);
   }
 
-  /** The weights that a graph names; those that lie side by side are fetched at once. */
+  /** Fetches the weights that a graph names. Adjacent ones are fetched together. */
   async #weights({ weightsFolder, weightFiles = [] }: ModelGraph, signal: AbortSignal | undefined) {
     const fetcher: typeof fetch = (url, init) => this.#fetch(url, { ...init, ...(signal ? { signal } : {}) });
     const spans = joinParts(weightFiles.map((name) => ({ name, ...parseFilePart(name) })));

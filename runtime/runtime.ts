@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * The one door to inference: what stages ask of a runtime. `onnxruntime_node.ts` is the implementation for Deno and
- * Node.
+ * The interface for inference, through which stages use a runtime. `onnxruntime_node.ts` implements it for
+ * Deno and Node.
  *
  * @module
  */
@@ -12,56 +12,64 @@ import type { Tensor } from "../artifacts/tensor.ts";
 
 /** An ONNX graph, ready to be opened. */
 export interface ModelGraph {
-  /** What it is, for errors and reports: `transformer.blocks.3`. */
+  /** Its name, for errors and reports, e.g. `transformer.blocks.3`. */
   readonly name: string;
-  /** A serialized ONNX `ModelProto`. Initializers may name files of `weightsFolder` as external data. */
+  /** A serialized ONNX `ModelProto`. Initializers can name files in `weightsFolder` as external data. */
   readonly bytes: Uint8Array;
-  /** The folder that really holds the files named by external initializers, links resolved, or its address. */
+  /**
+   * The folder, or its URL, of the files named by external initializers. It must be the real folder, with
+   * links resolved.
+   */
   readonly weightsFolder?: string;
   /** The files, and parts of files, that external initializers name. */
   readonly weightFiles?: readonly string[];
-  /** Bytes of the weights that it refers to, for the memory report. */
+  /** Number of bytes of its weights, for the memory report. */
   readonly weightBytes: number;
   /**
-   * Whether weights are cast and laid out for speed once, when the graph opens, which holds a copy of them, or used as
-   * mapped at each run. Results differ in their last bits. Quantized weights need it; it pays for what runs often.
+   * Whether to cast weights and lay them out for speed once, when the graph opens, which keeps a copy of
+   * them. Otherwise they are used as mapped in each run. Results differ in their last bits. Quantized weights
+   * need it; it pays off for graphs that run often.
    *
    * @default {false}
    */
   readonly prepareWeights?: boolean;
   /**
-   * Where it multiplies unsigned with signed bytes: a graph whose output `overflows` tells whether that overflows on the
-   * processor. There ONNX Runtime makes the signed bytes unsigned, which takes twice the time.
+   * For a graph that multiplies unsigned with signed bytes: a graph whose output `overflows` tells whether
+   * that overflows on the processor. If it does, ONNX Runtime makes the signed bytes unsigned, which takes
+   * twice the time.
    */
   readonly byteProductProbe?: ModelGraph;
 }
 
-/** How a graph is opened. */
+/** Options for opening a graph. */
 export interface OpenOptions {
-  /** Stops the opening. */
+  /** Stops the opening when aborted. */
   readonly signal?: AbortSignal | undefined;
   /**
-   * Whether operators take their memory from a pool that grows, and goes back with the session. It is leaner and faster
-   * for the tensors of transformers; tensors above 32 MB, as in a VAE, go back at once without it.
+   * Whether operators use a memory pool that grows, and that is freed with the session. It is leaner and
+   * faster for the tensors of transformers. Without it, tensors above 32 MB, as in a VAE, are freed
+   * immediately.
    *
    * @default {true}
    */
   readonly memoryPool?: boolean | undefined;
   /**
-   * Whether the runtime keeps the session after its release, and gives it to the next model that opens the same graph.
+   * Whether the runtime keeps the session after its release, for the next model that opens the same graph.
    *
    * @default {false}
    */
   readonly keep?: boolean | undefined;
 }
 
-/** How a graph is run. */
+/** Options for running a graph. */
 export interface SessionRunOptions {
-  /** Tensors that outputs are written into, by name; they may share memory with inputs. New ones for the others. */
+  /**
+   * Tensors to write outputs into, by name. They can share memory with inputs. Other outputs get new tensors.
+   */
   readonly outputs?: Readonly<Record<string, Tensor<"float32">>>;
 }
 
-/** An open graph. Release it: its memory is native and no garbage collector knows of it. */
+/** An open graph. Release it, because its memory is native and invisible to the garbage collector. */
 export interface Session extends AsyncDisposable {
   /** Names of the inputs. */
   readonly inputs: readonly string[];
@@ -69,75 +77,79 @@ export interface Session extends AsyncDisposable {
   readonly outputs: readonly string[];
   /** Runs the graph. Blocks the thread while it runs on a CPU. */
   run(feeds: Readonly<Record<string, Tensor>>, options?: SessionRunOptions): Promise<Record<string, Tensor>>;
-  /** Gives the memory back; calling it again does nothing. */
+  /** Releases the memory. Further calls do nothing. */
   release(): Promise<void>;
 }
 
-/** Properties of a device. Code asks for these instead of the device's name. */
+/** Properties of a device. Code checks these instead of the device's name. */
 export interface RuntimeTraits {
-  /** Whether weights and activations lie in the memory of the process. */
+  /** Whether weights and activations are in the memory of the process. */
   readonly hostMemory: boolean;
   /**
-   * What is worth computing in float16: nothing, products with weights alone, as attention and norms add up in the type
-   * that they are given, or whole blocks of a transformer, as all kernels add up in float32.
+   * What is worth computing in float16: nothing; only products with weights, if attention and norms
+   * accumulate in the type of their inputs; or whole blocks of a transformer, if all kernels accumulate in
+   * float32.
    */
   readonly float16: false | "products" | "blocks";
   /**
-   * Whether weights are transposed when a graph opens, as a product with a transposed matrix takes several times as long
-   * as one without.
+   * Whether weights are transposed when a graph opens, because a product with a transposed matrix takes
+   * several times as long as one without.
    */
   readonly transposesWeights?: boolean;
-  /** Whether memory of tensors that nothing needs any more is free for others only when the run of a graph ends. */
+  /** Whether the memory of unused tensors only becomes free for others when the run of a graph ends. */
   readonly freesLate?: boolean;
   /**
-   * Rows that fill the device by themselves: up to so many, twice as many take less than twice the time. Absent for a CPU,
-   * which any number fills.
+   * Number of rows that saturate the device. Up to it, twice as many rows take less than twice the time.
+   * Absent for a CPU, which any number saturates.
    */
   readonly fillingTokens?: number;
-  /** Memory of a GPU that its driver and its libraries take, whatever runs, in bytes. */
+  /** GPU memory that the driver and its libraries always need, in bytes. */
   readonly contextBytes?: number;
-  /** Tells apart devices whose results differ in their last digits; absent for the reference, the CPU. */
+  /** Identifies devices whose results differ in their last digits. Absent for the reference, the CPU. */
   readonly numerics?: JsonObject;
 }
 
 /** Opens graphs on a device. */
 export interface Runtime {
-  /** The device's name: `cpu`, `webgpu`, `cuda`. */
+  /** The device's name: `cpu`, `webgpu` or `cuda`. */
   readonly device: string;
-  /** Properties of the device that the choice of graphs depends on. */
+  /** Properties of the device that determine the choice of graphs. */
   readonly traits: RuntimeTraits;
   /** Opens a graph. */
   open(graph: ModelGraph, options?: OpenOptions): Promise<Session>;
-  /** Releases the sessions that are kept, where any are. */
+  /** Releases the kept sessions, if any. */
   release?(): Promise<void>;
-  /** Resident memory of this process in bytes, where it can be known. */
+  /** Returns the memory figures of this process, if known. */
   memory?(): MemoryFigures;
-  /** Lets the peak of {@linkcode Runtime.memory} begin anew, where it can. */
+  /** Resets the peak of {@linkcode Runtime.memory}, if possible. */
   resetPeakMemory?(): void;
-  /** Gives back to the system what is no longer used, where that is much: the next stage begins where this one did. */
+  /**
+   * Releases unused memory to the system if there is much of it, so that the next stage starts from the same
+   * level as this one.
+   */
   giveBackMemory?(): Promise<void>;
 }
 
 /** Memory of a process, in bytes. */
 export interface MemoryFigures {
-  /** Resident now. */
+  /** Resident memory now. */
   readonly resident: number;
-  /** Of that, not backed by a file: what cannot be given back without a swap. */
+  /** The part of `resident` that no file backs. It cannot be released without swapping. */
   readonly anonymous?: number;
-  /** Of that, mapped files: weights, which the system can drop at any time. */
+  /** The part of `resident` that is mapped from files: weights, which the system can drop at any time. */
   readonly file?: number;
-  /** Largest resident size since the start or the last reset. */
+  /** Peak resident memory since the start or the last reset. */
   readonly peak?: number;
-  /** Largest share of it that no file backs, as seen at the end of each run of a graph. */
+  /** Peak of the part that no file backs, sampled at the end of each graph run. */
   readonly peakAnonymous?: number;
-  /** Largest share of mapped files, as seen at the end of each run of a graph. */
+  /** Peak of the part that is mapped from files, sampled at the end of each graph run. */
   readonly peakFile?: number;
-  /** Largest resident size since the process started. */
+  /** Peak resident memory since the process started. */
   readonly processPeak?: number;
-  /** Memory of the GPU at its largest, as seen at the end of runs of graphs, where it can be known. */
+  /** Peak GPU memory, sampled at the end of graph runs, if known. */
   readonly gpuPeak?: number;
-  /** Bytes of the weights that were open at a time, at most. */
+  /** Maximum number of bytes of weights open at the same time. */
   readonly weightBytes?: number;
-  /** Milliseconds that opening graphs took. */
+  /** Milliseconds spent opening graphs. */
   readonly loadMs?: number;
 }

@@ -2,13 +2,16 @@
 
 import { z } from "zod";
 
-/** Threads that a machine of few processors may still be asked for: results depend on their number. */
+/**
+ * Number of threads that can be requested even on a machine with fewer processors, because results depend on
+ * it.
+ */
 const FEW = 16;
 
 /**
- * The most threads of one operation: as many as there are processors, but 16 at least, so that what a larger
- * machine made can be made again. With thousands of them an operation takes minutes and gigabytes, and
- * nothing stops it meanwhile.
+ * Maximum number of threads per operation: the number of processors, but at least 16, so that results from a
+ * larger machine can be reproduced. With thousands of threads, an operation takes minutes and gigabytes and
+ * cannot be stopped.
  */
 export const MOST_THREADS: number = Math.max(FEW, navigator.hardwareConcurrency);
 

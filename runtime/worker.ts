@@ -1,6 +1,6 @@
 /**
- * Threads that run a module: Web Workers where there are such, `node:worker_threads` in Node. Deno has both, and its
- * Web Workers start in a fifth of the time.
+ * Threads that run a module: Web Workers if available, or else `node:worker_threads` in Node. Deno has both,
+ * and its Web Workers start in a fifth of the time.
  *
  * @module
  */
@@ -11,8 +11,8 @@ import type { WorkerListener, WorkerThread } from "./worker_thread.ts";
 /**
  * Starts a thread.
  *
- * @param module The address of its module, which calls {@linkcode listenInWorker}.
- * @param listener Takes what it tells.
+ * @param module The URL of its module, which calls {@linkcode listenInWorker}.
+ * @param listener Receives its messages and errors.
  */
 export function startWorker(module: URL, { onMessage, onError }: WorkerListener): WorkerThread {
   if (typeof Worker === "undefined") {
@@ -24,7 +24,7 @@ export function startWorker(module: URL, { onMessage, onError }: WorkerListener)
   const worker = new Worker(module, { type: "module" });
   worker.onmessage = ({ data }) => onMessage(data);
   worker.onerror = (event) => {
-    // Without this the fault of one thread would end the whole process.
+    // Without this, an error in one thread would end the whole process.
     event.preventDefault();
     onError(event.message);
   };
@@ -34,17 +34,17 @@ export function startWorker(module: URL, { onMessage, onError }: WorkerListener)
   };
 }
 
-/** What a Web Worker's global object offers. */
+/** The part of a Web Worker's global object in use. */
 const scope = globalThis as unknown as {
   postMessage(message: unknown, transfer: ArrayBuffer[]): void;
   onmessage: (event: { readonly data: unknown }) => void;
 };
 
 /**
- * Listens in the module of a thread to the one that started it.
+ * Listens, in the module of a thread, to the thread that started it.
  *
- * @param onMessage Takes its messages.
- * @returns Sends it a message.
+ * @param onMessage Called with each message.
+ * @returns A function that sends a message back.
  */
 export function listenInWorker(
   onMessage: (message: unknown) => void,

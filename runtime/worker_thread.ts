@@ -4,14 +4,14 @@
 export interface WorkerThread {
   /** Sends it a message. */
   postMessage(message: unknown, transfer?: ArrayBuffer[]): void;
-  /** Ends it, whatever it does. */
+  /** Terminates it, whatever it does. */
   terminate(): void;
 }
 
-/** What a thread tells the one that started it. */
+/** Handlers for what a thread sends to the one that started it. */
 export interface WorkerListener {
-  /** Takes its messages. */
+  /** Called with each message. */
   readonly onMessage: (message: unknown) => void;
-  /** Takes what its module did not catch, after which the thread is gone. */
+  /** Called with the error that its module did not catch. The thread has then ended. */
   readonly onError: (reason: string) => void;
 }

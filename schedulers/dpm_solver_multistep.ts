@@ -180,6 +180,7 @@ export const dpmSolverMultistep: SchedulerDefinition = defineScheduler({
   name: NAME,
   shortNames: {
     "dpmsolver++": { algorithm_type: "dpmsolver++" },
+    "dpm++": { algorithm_type: "dpmsolver++", solver_order: 2 },
     "dpm++2m": { algorithm_type: "dpmsolver++", solver_order: 2 },
     "dpm++3m": { algorithm_type: "dpmsolver++", solver_order: 3 },
     "dpm++2m_sde": { algorithm_type: "sde-dpmsolver++", solver_order: 2 },

@@ -17,14 +17,15 @@ import type { PictureLinks } from "./picture_links.ts";
 export const KEY_COOKIE = "pixstage_key";
 
 /**
- * Asks for the key: `Authorization: Bearer KEY`, or the studio page's cookie. A link to a picture that the
- * server has signed needs neither.
+ * Asks for the key: `Authorization: Bearer KEY`, `Basic` with the key as the password of any user, or the studio
+ * page's cookie. A link to a picture that the server has signed needs neither.
  */
 export function requireKey(key: string, links: PictureLinks): MiddlewareHandler<ServerEnv> {
   const expected = new TextEncoder().encode(key);
   return async (context, next) => {
-    const [, bearer] = /^Bearer +(\S+)$/i.exec(context.req.header("authorization") ?? "") ?? [];
-    const given = new TextEncoder().encode(bearer ?? getCookie(context, KEY_COOKIE) ?? "");
+    const header = context.req.header("authorization") ?? "";
+    const sent = bearerOf(header) ?? passwordOf(header) ?? getCookie(context, KEY_COOKIE) ?? "";
+    const given = new TextEncoder().encode(sent);
     const hasKey = given.length === expected.length && timingSafeEqual(given, expected);
     const query = URL.parse(context.req.url)?.searchParams ?? new URLSearchParams();
     if (!hasKey && !(isReading(context.req.method) && links.isGood(context.req.path, query))) {
@@ -35,6 +36,22 @@ export function requireKey(key: string, links: PictureLinks): MiddlewareHandler<
     }
     await next();
   };
+}
+
+function bearerOf(header: string): string | undefined {
+  return /^Bearer +(\S+)$/i.exec(header)?.[1];
+}
+
+/** The password of `Basic`: clients of AUTOMATIC1111's web UI know no other way. */
+function passwordOf(header: string): string | undefined {
+  const [, encoded] = /^Basic +([\w+/=]+)$/i.exec(header) ?? [];
+  if (encoded === undefined) return undefined;
+  try {
+    const pair = atob(encoded);
+    return pair.slice(pair.indexOf(":") + 1);
+  } catch {
+    return undefined;
+  }
 }
 
 function isReading(method: string): boolean {

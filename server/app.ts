@@ -33,14 +33,21 @@ import { loadedModelRoutes } from "./routes/loaded_models.ts";
 import { loraRoutes } from "./routes/loras.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { operationRoutes } from "./routes/operation.ts";
+import { IMG2IMG_PATH, sdapiRoutes } from "./routes/sdapi.ts";
+import { PNG_INFO_PATH, sdapiStateRoutes } from "./routes/sdapi_state.ts";
 import { stageRoutes } from "./routes/stages.ts";
 import { uploadRoutes, UPLOADS_PATH } from "./routes/uploads.ts";
+import { CurrentModel } from "./sdapi/current_model.ts";
+import { Generations } from "./sdapi/generations.ts";
 import { traceRequest } from "./spans.ts";
 import { importMapHash, studioRoutes } from "./studio/routes.ts";
 import { watchBody } from "./watch_body.ts";
 
 /** Paths that take picture files. */
-const UPLOAD_PATHS: readonly string[] = [EDITS_PATH, UPLOADS_PATH];
+const UPLOAD_PATHS: readonly string[] = [EDITS_PATH, UPLOADS_PATH, IMG2IMG_PATH, PNG_INFO_PATH];
+
+/** Where the routes of AUTOMATIC1111's web UI are. */
+const SDAPI = "/sdapi/";
 
 /** What the log and the figures count where the client did not wait for the answer, as nginx does. */
 const CLIENT_GONE = 499;
@@ -119,6 +126,7 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
   if (apiKey !== undefined) {
     app.use("/v1/*", requireKey(apiKey, context.links));
     app.use("/metrics", requireKey(apiKey, context.links));
+    app.use(`${SDAPI}*`, requireKey(apiKey, context.links));
   }
   app.use(methodNotAllowed({
     app,
@@ -152,6 +160,9 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
   // 3. What there is.
   app.route("/", operationRoutes(metrics));
   app.route("/", apiRoutes(context));
+  const [current, generations] = [new CurrentModel(context.models), new Generations(context.jobs)];
+  app.route("/", sdapiRoutes(context, current, generations));
+  app.route("/", sdapiStateRoutes(context, current, generations));
   if (basePath !== "") app.get(basePath, (c) => c.redirect(`${basePath}/`, 308));
   app.route("/", documentRoutes(app));
   app.route("/", studioRoutes());
@@ -173,7 +184,9 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
       const { name, message, stack } = error;
       log("fault", { id: c.get("requestId"), code: reply.code, error: name, message, stack });
     }
-    return c.json(reply.toJSON(), reply.status, reply.headers);
+    // Clients of the web UI show `detail`, as FastAPI has it.
+    const detail = c.req.path.startsWith(SDAPI) ? { detail: reply.message } : {};
+    return c.json({ ...reply.toJSON(), ...detail }, reply.status, reply.headers);
   });
   return app;
 }

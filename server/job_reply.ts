@@ -15,16 +15,10 @@ export function jobReply(
   { jobs }: Pick<ServerContext, "jobs">,
   { prefix }: Pick<PublicAddress, "prefix">,
 ): JobReply {
-  const images = Object.values(job.artifacts).flatMap(({ id, images = 0, width, height, seeds }) =>
-    Array.from({ length: images }, (_, image) => ({
-      url: prefix + picturePath(id, image),
-      artifact: id,
-      image,
-      width: width!,
-      height: height!,
-      seed: seeds?.[image] ?? null,
-    }))
-  );
+  const images = jobImages(job).map((made) => ({
+    url: prefix + picturePath(made.artifact, made.image),
+    ...made,
+  }));
   return {
     ...job,
     queue_position: jobs.position(job.id),
@@ -32,6 +26,19 @@ export function jobReply(
     images,
     events_url: `${prefix}/v1/jobs/${job.id}/events`,
   };
+}
+
+/** The pictures that a job has made. */
+export function jobImages({ artifacts }: Pick<Job, "artifacts">): Omit<JobReply["images"][number], "url">[] {
+  return Object.values(artifacts).flatMap(({ id, images = 0, width, height, seeds }) =>
+    Array.from({ length: images }, (_, image) => ({
+      artifact: id,
+      image,
+      width: width!,
+      height: height!,
+      seed: seeds?.[image] ?? null,
+    }))
+  );
 }
 
 /** The path of a picture on the server. */

@@ -24,7 +24,7 @@ export const tilingParameters = {
    */
   tiling: z.enum(["auto", "none", "seamless", "blended"]).default("auto"),
   /** Height and width of a blended tile, in pixels. */
-  tileSize: z.int().min(64, "A tile must be 64 pixels at least").multipleOf(8).default(DEFAULT_TILE),
+  tileSize: z.int().min(64, "A tile must have at least 64 pixels").multipleOf(8).default(DEFAULT_TILE),
   /** Overlap of blended tiles in pixels. */
   tileOverlap: z.int().nonnegative().multipleOf(8).default(DEFAULT_OVERLAP),
 };
@@ -76,7 +76,9 @@ export const decodeStage: Stage = defineStage({
       ...(tiling === "blended" || unused.length === 0 ? [] : [
         `${unused.join(" and ")} ${unused.length === 1 ? "has" : "have"} no effect with tiling "${tiling}"`,
       ]),
-      ...(precision === computeType ? [] : [`Decoding in float32, as ${device.device} adds up in float16`]),
+      ...(precision === computeType
+        ? []
+        : [`Decoding in float32 because ${device.device} accumulates in float16`]),
     ];
     const rendered = job &&
       { height: job.latentHeight * spatialFactor, width: job.latentWidth * spatialFactor };
@@ -120,9 +122,12 @@ export const decodeStage: Stage = defineStage({
           signal,
           onLoad: (progress) => report(loadReport("vae", progress)),
           onOverflow: () =>
-            report({ type: "warning", message: "Decoding in float32, as values outgrew float16" }),
+            report({ type: "warning", message: "Decoding in float32 because values overflowed float16" }),
           onFallback: ({ message }) =>
-            report({ type: "warning", message: `Decoding strip by strip, as memory ran out: ${message}` }),
+            report({
+              type: "warning",
+              message: `Decoding strip by strip because memory ran out: ${message}`,
+            }),
         });
         const images = latents.shape[0]!;
         let shape: readonly number[] = [];
@@ -154,7 +159,7 @@ function decodeJob({ shapes }: ArtifactOutline, channels: number): DecodeJob | u
   const [images = 0, found, latentHeight = 0, latentWidth = 0] = shape;
   if (shape.length !== 4 || found !== channels) {
     throw new ArtifactError(
-      `Cannot decode latents as they must be [images, ${channels}, height, width]: shape is [${shape}]`,
+      `Cannot decode latents of shape [${shape}]: the decoder expects [images, ${channels}, height, width]`,
     );
   }
   return { images, latentHeight, latentWidth };

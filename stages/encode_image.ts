@@ -178,7 +178,7 @@ export async function pictureEncoderOf(
   if (encoder) return encoder;
   throw new InputError(
     "unsupported_architecture",
-    `Cannot encode a picture with ${component.name}: ${component.className} makes no latents of pictures`,
+    `Cannot encode a picture with ${component.name}: ${component.className} cannot encode pictures to latents`,
   );
 }
 

@@ -53,7 +53,7 @@ export const interpolateStage: Stage = defineStage({
 function checkPairs(from: readonly number[], to: readonly number[]): void {
   if (from[0] === to[0] && from[2] === to[2]) return;
   throw new ArtifactError(
-    `Cannot interpolate embeddings as both must hold as many prompts and channels: they hold ${from[0]} x ` +
+    `Cannot interpolate embeddings whose numbers of prompts and channels differ: they are ${from[0]} x ` +
       `${from[2]} and ${to[0]} x ${to[2]}`,
   );
 }

@@ -53,7 +53,7 @@ export function requirePrecision(
   if (recipeOf(precision, device.traits) && !models.quantized) {
     throw new InputError(
       "invalid_value",
-      `Cannot run in ${precision} as there is no place here to keep quantized weights: choose float32`,
+      `Cannot run in ${precision}: no folder for quantized weights is configured here. Choose float32`,
     );
   }
 }

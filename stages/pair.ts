@@ -53,7 +53,7 @@ export const pairStage: Stage = defineStage({
 function checkNegatives(negatives: number, prompts: number): void {
   if (negatives === 1 || negatives === prompts) return;
   throw new ArtifactError(
-    `Cannot pair embeddings as there must be 1 or ${prompts} negative prompts: there are ${negatives}`,
+    `Cannot pair embeddings: expected 1 or ${prompts} negative prompts, but there are ${negatives}`,
   );
 }
 

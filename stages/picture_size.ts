@@ -73,14 +73,14 @@ function ownSize(
   if (wanted.height === undefined || wanted.width === undefined) {
     throw new InputError(
       "missing_input",
-      "Cannot size a picture by itself as its size is not known beforehand: give height and width",
+      "Cannot use the picture's own size because it is not known in advance: give height and width",
     );
   }
   const [height, width] = [wanted.height, wanted.width].map((side) => Math.floor(side / factor) * factor);
   if (height! < factor || width! < factor) {
     throw new InputError(
       "out_of_range",
-      `Cannot encode a picture as each side must have ${factor} pixels at least: current value is ` +
+      `Cannot encode a picture smaller than ${factor} pixels on a side: its size is ` +
         `${wanted.width} × ${wanted.height}`,
     );
   }

@@ -39,7 +39,7 @@ export class StageRegistry {
     if (this.#stages.has(stage.name)) {
       throw new InputError(
         "invalid_value",
-        `Cannot add a stage as its name must be new: current name is "${stage.name}"`,
+        `Cannot add stage "${stage.name}": there is already a stage of that name`,
       );
     }
     this.#stages.set(stage.name, stage);

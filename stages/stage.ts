@@ -206,7 +206,7 @@ export function defineStage<P, const I extends Ports, const O extends Ports>(
   if (!prepare && !run) {
     throw new InputError(
       "invalid_value",
-      `Cannot define the stage "${rest.name}": it must have prepare or run`,
+      `Cannot define stage "${rest.name}" without "prepare" or "run"`,
     );
   }
   const stage: Stage<P, I, O> = {

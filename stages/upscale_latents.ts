@@ -43,9 +43,13 @@ export const upscaleLatentsStage: Stage = defineStage({
     const { model } = await openDenoiser(parameters, models, signal);
     const { spatialFactor } = model;
     if ((height === undefined) !== (width === undefined)) {
-      throw new InputError("missing_input", "Cannot upscale as height and width must be given together", {
-        details: { field: height === undefined ? "height" : "width" },
-      });
+      throw new InputError(
+        "missing_input",
+        "Cannot upscale with only one of height and width: give both, or neither",
+        {
+          details: { field: height === undefined ? "height" : "width" },
+        },
+      );
     }
     const sizeOf = (rows: number, columns: number) => {
       const side = (given: number) => Math.round(given * factor) * spatialFactor;

@@ -1,14 +1,14 @@
 // This module is browser compatible.
 
 /**
- * Tokens that are recognized anywhere in a text, before it is cut into words: `</s>`, `<extra_id_0>`.
+ * Tokens that are recognized anywhere in a text before it is split into words: `</s>`, `<extra_id_0>`.
  *
  * @module
  */
 
 import type { AddedToken, TokenizerConfig } from "./tokenizer_config.ts";
 
-/** Where a tokenizer's added tokens come from. */
+/** The sources of a tokenizer's added tokens. */
 export interface AddedTokenSources {
   /** `tokenizer_config.json`. */
   readonly config: TokenizerConfig;
@@ -18,7 +18,7 @@ export interface AddedTokenSources {
   readonly addedTokens: Readonly<Record<string, number>>;
   /** The added tokens of `tokenizer.json`, by id. */
   readonly listedTokens: ReadonlyMap<number, AddedToken>;
-  /** The further special tokens of a tokenizer whose files name none. */
+  /** The additional special tokens of a tokenizer whose files name none. */
   readonly defaultExtraTokens: readonly string[];
 }
 
@@ -26,7 +26,7 @@ export interface AddedTokenSources {
 export interface AddedTokens {
   /** Each token once, in the order in which transformers adds them. */
   readonly tokens: readonly AddedToken[];
-  /** The text of the token that ends every sequence. */
+  /** The text of the end-of-sequence token. */
   readonly end: string;
 }
 
@@ -35,7 +35,7 @@ function special(content: string): AddedToken {
 }
 
 /**
- * Collects the added tokens of a tokenizer. The other files count only where `tokenizer_config.json` has no
+ * Collects the added tokens of a tokenizer. The other files matter only if `tokenizer_config.json` has no
  * `added_tokens_decoder`.
  */
 export function collectAddedTokens(sources: AddedTokenSources): AddedTokens {
@@ -75,32 +75,34 @@ export function collectAddedTokens(sources: AddedTokenSources): AddedTokens {
   return { tokens: [...tokens.values()], end: end.content };
 }
 
-/** A part of a text: what lies between added tokens, or the id of one. */
+/** A part of a text: the text between added tokens, or the id of an added token. */
 export type TextPart = string | number;
 
-/** A token that a text is cut at. */
+/** A token at which texts are split. */
 export interface SplitToken {
-  /** Its id. */
+  /** The token's id. */
   readonly id: number;
-  /** Whether it counts only where no letter, digit or underscore touches it. */
+  /** Whether the token counts only if no letter, digit or underscore touches it. */
   readonly singleWord: boolean;
 }
 
-/** The characters that mean something in a regular expression. `RegExp.escape` is missing in Node before version 24. */
+/**
+ * The characters with a meaning in regular expressions. `RegExp.escape` is missing in Node before version 24.
+ */
 const SYNTAX = /[\\^$.*+?()[\]{}|/]/g;
 
-/** `\w` of the regular expressions of Rust, which tokenizers uses. */
+/** `\w` in the regular expressions of Rust, which tokenizers uses. */
 const WORD = String.raw`[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]`;
 const ENDS_WITH_WORD = new RegExp(`${WORD}$`, "u");
 const STARTS_WITH_WORD = new RegExp(`^${WORD}`, "u");
 
 /**
- * Makes a function that cuts a text at tokens. Of several tokens that start at one place the longest counts;
- * one that must stand alone and does not hides those that overlap it (`find_matches` in `added_vocabulary.rs`
- * of tokenizers).
+ * Returns a function that splits a text at tokens. Of several tokens that start at the same place, the
+ * longest one counts. A single-word token that touches a word is skipped, together with the tokens that
+ * overlap it (`find_matches` in `added_vocabulary.rs` of tokenizers).
  *
  * @param tokens The tokens by their texts.
- * @returns The function. Parts without any text are left out.
+ * @returns The function. It omits empty parts.
  */
 export function createSplitter(tokens: ReadonlyMap<string, SplitToken>): (text: string) => TextPart[] {
   if (tokens.size === 0) return (text) => text === "" ? [] : [text];
@@ -120,7 +122,7 @@ export function createSplitter(tokens: ReadonlyMap<string, SplitToken>): (text: 
   };
 }
 
-/** A code point has two UTF-16 units at most. */
+/** Returns whether a word character touches the span; a code point has at most two UTF-16 units. */
 function touchesWord(text: string, start: number, end: number): boolean {
   return ENDS_WITH_WORD.test(text.slice(Math.max(0, start - 2), start)) ||
     STARTS_WITH_WORD.test(text.slice(end, end + 2));

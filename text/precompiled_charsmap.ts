@@ -1,23 +1,23 @@
 // This module is browser compatible.
 
 /**
- * Normalizes text by SentencePiece's compiled map of characters (`nmt_nfkc` in T5's tokenizers).
+ * Normalizes text with SentencePiece's compiled character map (`nmt_nfkc` in T5's tokenizers).
  *
- * The map is a double-array trie (https://github.com/s-yata/darts-clone) over UTF-8, followed by the replacements, each
- * ended by a zero byte. It is looked up grapheme by grapheme as the tokenizers library does, which takes the shortest
- * entry that starts a short grapheme, and drops the rest of it.
+ * The map is a double-array trie (https://github.com/s-yata/darts-clone) over UTF-8, followed by the
+ * replacements, each ended by a zero byte. Like the tokenizers library, the lookup goes grapheme by grapheme:
+ * it uses the shortest entry that starts a short grapheme and drops the rest of the grapheme.
  *
  * @module
  */
 
 import { FormatError } from "../errors/pixstage_error.ts";
 
-/** Longer graphemes, in bytes of UTF-8, are looked up character by character. */
+/** Graphemes with more bytes of UTF-8 are looked up character by character. */
 const LONGEST_GRAPHEME = 5;
 
 const encoder = new TextEncoder();
 
-/** A compiled map of characters. */
+/** A compiled character map. */
 class CharacterMap {
   readonly #units: Uint32Array;
   readonly #replacements: Uint8Array;
@@ -28,7 +28,7 @@ class CharacterMap {
     const size = charsmap.byteLength < 4 ? -1 : view.getUint32(0, true);
     if (size < 0 || size % 4 !== 0 || size > charsmap.byteLength - 4) {
       throw new FormatError(
-        `Cannot read the normalizer of ${name} as its trie must be whole 4-byte units within ` +
+        `Cannot read the normalizer of ${name} as its trie must consist of 4-byte units within ` +
           `${charsmap.byteLength} bytes: current size is ${size}`,
       );
     }
@@ -36,7 +36,7 @@ class CharacterMap {
     this.#replacements = charsmap.subarray(4 + size);
   }
 
-  /** What takes the place of `key`, found by its shortest start in the map. */
+  /** Returns the replacement of `key`, found by its shortest prefix in the map. */
   replacementOf(key: string): string | undefined {
     let position = offsetOf(this.#units[0] ?? 0);
     for (const byte of encoder.encode(key)) {
@@ -55,18 +55,18 @@ class CharacterMap {
   }
 }
 
-/** Where a unit's children lie, relative to the unit. */
+/** Returns the offset of a unit's children, relative to the unit. */
 function offsetOf(unit: number): number {
   return (unit >>> 10) << ((unit & 0x200) >>> 6);
 }
 
 /**
- * Makes a function that normalizes text by a compiled map.
+ * Returns a function that normalizes text with a compiled map.
  *
  * @param charsmap The map, as SentencePiece stores it.
- * @param name The file that it comes from, for errors.
+ * @param name The file that contains the map, for error messages.
  * @returns The function.
- * @throws {FormatError} if the map is cut off.
+ * @throws {FormatError} if the map is truncated.
  */
 export function createNormalizer(charsmap: Uint8Array, name: string): (text: string) => string {
   const map = new CharacterMap(charsmap, name);
@@ -74,7 +74,7 @@ export function createNormalizer(charsmap: Uint8Array, name: string): (text: str
   const normalizeCharacters = (text: string): string =>
     Array.from(text, (character) => map.replacementOf(character) ?? character).join("");
   return (text) => {
-    // Every printable character of ASCII is a grapheme of its own; loading the segmentation rules takes a while.
+    // Every printable ASCII character is its own grapheme; loading the segmentation rules takes a while.
     if (/^[ -~]*$/.test(text)) return normalizeCharacters(text);
     segmenter ??= new Intl.Segmenter("und", { granularity: "grapheme" });
     return Array.from(segmenter.segment(text), ({ segment }) => {

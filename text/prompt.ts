@@ -3,8 +3,8 @@
 import { z } from "zod";
 
 /**
- * The schema of a prompt. Control characters say nothing to a model, PNG files cannot hold U+0000, and
- * terminals obey the others, so all are refused but for line breaks, tabs and form feeds.
+ * The schema of a prompt. It allows no control characters except line breaks, tabs and form feeds: they mean
+ * nothing to a model, PNG files cannot store U+0000, and terminals execute the others.
  */
 export const promptSchema = z.string().superRefine((text, context) => {
   const [control] = /(?![\t-\r])\p{Cc}/u.exec(text) ?? [];
@@ -12,6 +12,6 @@ export const promptSchema = z.string().superRefine((text, context) => {
   const code = control.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0");
   context.addIssue({
     code: "custom",
-    message: `It must hold no control characters: character ${text.indexOf(control) + 1} is U+${code}`,
+    message: `It must not contain control characters: character ${text.indexOf(control) + 1} is U+${code}`,
   });
 });

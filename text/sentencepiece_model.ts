@@ -18,7 +18,7 @@ import type { UnigramVocabulary } from "./unigram_vocabulary.ts";
 
 /** A SentencePiece Unigram model. */
 export interface SentencePieceModel extends UnigramVocabulary {
-  /** Pieces that are recognized as they are written: those that are no text (`</s>`), and those added by hand. */
+  /** Pieces that are recognized literally: control pieces (`</s>`) and user-defined ones. */
   readonly addedPieces: readonly string[];
 }
 
@@ -35,9 +35,10 @@ function parse(bytes: Uint8Array, name: string): ModelProto {
  * Reads a SentencePiece Unigram model.
  *
  * @param bytes The file's content.
- * @param name The file's name, for errors.
- * @returns Its pieces, their scores, and the map that normalizes text.
- * @throws {FormatError} if the bytes are no SentencePiece model, or one of another kind, or one without pieces.
+ * @param name The file's name, for error messages.
+ * @returns The pieces, their scores, and the map that normalizes text.
+ * @throws {FormatError} if the bytes are not a SentencePiece model, or one of another type, or one without
+ * pieces.
  */
 export function readSentencePieceModel(bytes: Uint8Array, name = "spiece.model"): SentencePieceModel {
   const { pieces, trainerSpec, normalizerSpec } = parse(bytes, name);
@@ -49,7 +50,7 @@ export function readSentencePieceModel(bytes: Uint8Array, name = "spiece.model")
   }
   if (pieces.length === 0) {
     throw new FormatError(
-      `Cannot read ${name} as a SentencePiece model as it must have pieces: current number is 0`,
+      `Cannot read ${name} as a SentencePiece model as it has no pieces`,
     );
   }
   const charsmap = normalizerSpec?.precompiledCharsmap;

@@ -1,15 +1,16 @@
 // This module is browser compatible.
 
 /**
- * T5's tokenizer: prompts to token ids, equal to those of `T5Tokenizer` of Hugging Face's transformers 5.
+ * T5's tokenizer: converts prompts to the same token ids as `T5Tokenizer` of Hugging Face's transformers 5.
  *
- * A text is cut at added tokens (`</s>`, `<extra_id_0>`, …), the parts are normalized, split at white space, and each
- * word, with `▁` in front, is cut into the pieces of a Unigram model. T5Tokenizer does so whatever normalizers and
- * pre-tokenizers `tokenizer.json` names.
+ * A text is split at added tokens (`</s>`, `<extra_id_0>`, …). The parts are normalized and split at white
+ * space, and each word, prefixed with `▁`, is split into the pieces of a Unigram model. T5Tokenizer does so
+ * regardless of the normalizers and pre-tokenizers in `tokenizer.json`.
  *
- * `@huggingface/tokenizers` (tried: 0.2.0) does not replace this file. It reads no `spiece.model`, which is all that
- * PixArt's own repositories hold, and it ignores the normalizer's compiled character map: of the 100 reference strings
- * of `units/tokenizer.json` it gives other ids for 3 with the small vocabulary, and for 16 with T5's of 32,100 pieces.
+ * `@huggingface/tokenizers` (tried: 0.2.0) cannot replace this file. It does not read `spiece.model`, the
+ * only tokenizer file in PixArt's own repositories, and it ignores the normalizer's compiled character map:
+ * of the 100 reference strings of `units/tokenizer.json`, it returns other ids for 3 with the small
+ * vocabulary, and for 16 with T5's of 32,100 pieces.
  *
  * @module
  */
@@ -32,7 +33,7 @@ import {
 import { Unigram } from "./unigram.ts";
 import type { UnigramVocabulary } from "./unigram_vocabulary.ts";
 
-/** The files of a tokenizer; at least one of the first two is there. */
+/** The files of a tokenizer; at least one of the first two is present. */
 export interface TokenizerFiles {
   /** `tokenizer.json`. */
   readonly tokenizerJson?: string;
@@ -48,33 +49,33 @@ export interface TokenizerFiles {
 
 /** T5's tokenizers have `<pad>`, `</s>` and `<unk>` at 0, 1 and 2. */
 const UNKNOWN_ID = 2;
-/** How many `<extra_id_…>` tokens there are unless the configuration says otherwise. */
+/** The number of `<extra_id_…>` tokens unless the configuration specifies another. */
 const DEFAULT_EXTRA_IDS = 100;
 
 /** A text as token ids. */
 export interface EncodedText {
-  /** The ids, `</s>` last, without padding; at most as many as were allowed. */
+  /** The ids without padding, `</s>` last; at most as many as allowed. */
   readonly ids: Int32Array;
-  /** Whether the text was too long and was cut. */
+  /** Whether the text was too long and was truncated. */
   readonly truncated: boolean;
-  /** The text of the tokens that were cut off, normalized; empty if none were. */
+  /** The normalized text of the tokens that were dropped; empty if none were. */
   readonly droppedText: string;
 }
 
-/** A tokenizer. */
+/** Converts texts to token ids. */
 export interface Tokenizer {
   /**
-   * Turns a text into token ids.
+   * Converts a text to token ids.
    *
-   * @param text The text, prepared as the model expects it.
-   * @param maxLength The largest number of ids, `</s>` among them.
-   * @returns The ids, and whether all of the text is in them.
-   * @throws {InputError} if `maxLength` is not a whole number above 0.
+   * @param text The text, preprocessed as the model expects it.
+   * @param maxLength The maximum number of ids, including `</s>`.
+   * @returns The ids, and whether they cover the whole text.
+   * @throws {InputError} if `maxLength` is not an integer above 0.
    */
   encode(text: string, maxLength: number): EncodedText;
 }
 
-/** The `<extra_id_…>` tokens, in the order of their ids. */
+/** Returns the `<extra_id_…>` tokens in the order of their ids. */
 function extraTokens(count: number): string[] {
   return Array.from({ length: count }, (_, i) => `<extra_id_${count - 1 - i}>`);
 }
@@ -86,7 +87,10 @@ interface Definition {
   readonly defaultExtraTokens: readonly string[];
 }
 
-/** What the files say; `tokenizer.json` goes before `spiece.model`, as in transformers. */
+/**
+ * Reads the definition of a tokenizer; `tokenizer.json` takes precedence over `spiece.model`, as in
+ * transformers.
+ */
 function readDefinition(files: TokenizerFiles, config: TokenizerConfig): Definition {
   const extra = extraTokens(config.extra_ids ?? DEFAULT_EXTRA_IDS);
   if (files.tokenizerJson !== undefined) {
@@ -112,7 +116,7 @@ function readDefinition(files: TokenizerFiles, config: TokenizerConfig): Definit
   };
 }
 
-/** A tokenizer made of its parts. */
+/** A tokenizer assembled from its parts. */
 class T5Tokenizer implements Tokenizer {
   readonly #unigram: Unigram;
   readonly #normalize: (text: string) => string;
@@ -127,7 +131,7 @@ class T5Tokenizer implements Tokenizer {
   ) {
     if (vocabulary.pieces.length <= UNKNOWN_ID) {
       throw new FormatError(
-        `Cannot read ${name} as T5's <unk> has id ${UNKNOWN_ID}: current number of pieces is ${vocabulary.pieces.length}`,
+        `Cannot read ${name} as T5's <unk> must have id ${UNKNOWN_ID}: current number of pieces is ${vocabulary.pieces.length}`,
       );
     }
     this.#unigram = new Unigram(vocabulary, UNKNOWN_ID);
@@ -155,7 +159,7 @@ class T5Tokenizer implements Tokenizer {
     if (!Number.isSafeInteger(maxLength) || maxLength < 1) {
       throw new InputError(
         "out_of_range",
-        `Cannot encode a text as its largest length must be whole and > 0: current value is ${maxLength}`,
+        `Cannot encode a text as maxLength must be an integer above 0: current value is ${maxLength}`,
       );
     }
     const ids = this.#splitWritten(text.toWellFormed()).flatMap((part) =>
@@ -188,10 +192,10 @@ class T5Tokenizer implements Tokenizer {
 /**
  * Creates T5's tokenizer from the files of a checkpoint.
  *
- * @param files The files that the checkpoint has; `tokenizer.json` or `spiece.model` must be among them.
+ * @param files The tokenizer files of the checkpoint; `tokenizer.json` or `spiece.model` must be among them.
  * @returns The tokenizer.
  * @throws {FormatError} if a file cannot be read; the message names it.
- * @throws {InputError} if neither `tokenizer.json` nor `spiece.model` is there.
+ * @throws {InputError} if both `tokenizer.json` and `spiece.model` are missing.
  *
  * @example Usage
  * ```ts

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * The JSON files of a T5 tokenizer, checked.
+ * The JSON files of a T5 tokenizer, validated.
  *
  * @module
  */
@@ -12,13 +12,13 @@ import { parseValue } from "../errors/parse_value.ts";
 import { FormatError } from "../errors/pixstage_error.ts";
 import type { UnigramVocabulary } from "./unigram_vocabulary.ts";
 
-/** A token that is recognized as it is written. */
+/** A token that is recognized literally. */
 export interface AddedToken {
-  /** Its text. */
+  /** The token's text. */
   readonly content: string;
-  /** Whether it is looked for in normalized text, and itself normalized. */
+  /** Whether the token is itself normalized and is searched for in normalized text. */
   readonly normalized: boolean;
-  /** Whether it is recognized only where no letter, digit or underscore touches it. */
+  /** Whether the token is recognized only if no letter, digit or underscore touches it. */
   readonly singleWord: boolean;
 }
 
@@ -33,7 +33,7 @@ const ListedToken = z.object({
   singleWord: single_word,
 }));
 
-/** A token with a role is special whether or not it says so. */
+/** A token with a role is special even if it does not say so. */
 const RoleToken = z.union([
   z.string().transform((content): AddedToken => ({ content, normalized: false, singleWord: false })),
   z.object({
@@ -66,7 +66,7 @@ const Config = z.object({
   extra_ids: z.int().min(0).max(100_000).optional(),
 });
 
-/** What `tokenizer_config.json` or `special_tokens_map.json` says of tokens, under the names that the files use. */
+/** The tokens in `tokenizer_config.json` or `special_tokens_map.json`, under the names that the files use. */
 export type TokenizerConfig = z.output<typeof Config>;
 
 const AddedTokens = z.record(z.string(), z.int().min(0));
@@ -78,14 +78,14 @@ const TokenizerJson = z.object({
   normalizer: Normalizer.extend({ normalizers: z.array(Normalizer).optional() }).nullish(),
   model: z.object({
     type: z.literal("Unigram"),
-    // Tens of thousands of entries: checked while they are copied.
+    // With tens of thousands of entries, validation happens while they are copied.
     vocab: z.custom<readonly unknown[]>(Array.isArray, "must be a list"),
   }),
 });
 
-/** What `tokenizer.json` says. */
+/** The content of `tokenizer.json`. */
 export interface TokenizerJson extends UnigramVocabulary {
-  /** Its added tokens, by id. */
+  /** The added tokens, by id. */
   readonly addedTokens: ReadonlyMap<number, AddedToken>;
 }
 
@@ -108,26 +108,26 @@ function read<T>(schema: z.ZodType<T>, text: string, name: string): T {
 /**
  * Reads `tokenizer_config.json` or `special_tokens_map.json`.
  *
- * @throws {FormatError} if the text is not what such a file holds.
+ * @throws {FormatError} if the text is not the content of such a file.
  */
 export function readTokenizerConfig(text: string, name: string): TokenizerConfig {
   return read(Config, text, name);
 }
 
 /**
- * Reads `added_tokens.json`: the ids of tokens by their text.
+ * Reads `added_tokens.json`: token ids by their text.
  *
- * @throws {FormatError} if the text is not what such a file holds.
+ * @throws {FormatError} if the text is not the content of such a file.
  */
 export function readAddedTokens(text: string, name: string): Record<string, number> {
   return read(AddedTokens, text, name);
 }
 
 /**
- * Reads `tokenizer.json`. Of its normalizers only the precompiled map counts, and its pre-tokenizer does not: T5's
- * tokenizer brings its own.
+ * Reads `tokenizer.json`. Of its normalizers, only the precompiled map is used. Its pre-tokenizer is ignored,
+ * because T5's tokenizer has its own.
  *
- * @throws {FormatError} if the text is not what such a file holds, or the model is not a Unigram model.
+ * @throws {FormatError} if the text is not the content of such a file, or the model is not a Unigram model.
  */
 export function readTokenizerJson(text: string, name: string): TokenizerJson {
   const { model: { vocab }, normalizer, added_tokens } = read(TokenizerJson, text, name);

@@ -1,17 +1,17 @@
 // This module is browser compatible.
 
 /**
- * Unigram language model tokenization: the most probable way to cut a word into pieces of a vocabulary.
+ * Unigram language model tokenization: finds the most probable split of a word into pieces of a vocabulary.
  *
- * @see {@link https://arxiv.org/abs/1804.10959} (Kudo 2018). Ties are broken, and sums rounded, as in the Unigram model
- * of Hugging Face's tokenizers library.
+ * @see {@link https://arxiv.org/abs/1804.10959} (Kudo 2018). Ties and rounding follow the Unigram model of
+ * Hugging Face's tokenizers library.
  *
  * @module
  */
 
 import type { UnigramVocabulary } from "./unigram_vocabulary.ts";
 
-/** How much less probable an unknown character is than the least probable piece. */
+/** The difference in log probability between the least probable piece and an unknown character. */
 const UNKNOWN_PENALTY = 10;
 
 /** A Unigram model over a vocabulary. */
@@ -24,7 +24,7 @@ export class Unigram {
 
   /**
    * @param vocabulary The pieces and their scores.
-   * @param unknownId Id of the piece that stands for characters that no piece covers.
+   * @param unknownId The id of the piece for characters that no piece covers.
    */
   constructor(vocabulary: Pick<UnigramVocabulary, "pieces" | "scores">, unknownId: number) {
     let longest = 0;
@@ -41,16 +41,16 @@ export class Unigram {
     this.#longest = longest;
   }
 
-  /** The id of a piece, or undefined if it is not in the vocabulary. */
+  /** Returns the id of a piece, or undefined if it is not in the vocabulary. */
   idOf(piece: string): number | undefined {
     return this.#ids.get(piece);
   }
 
   /**
-   * Cuts a word into its most probable pieces.
+   * Splits a word into its most probable pieces.
    *
-   * @param word The word, `▁` in front.
-   * @returns The ids of the pieces; adjacent unknown characters are one.
+   * @param word The word, prefixed with `▁`.
+   * @returns The ids of the pieces; adjacent unknown characters share one.
    */
   encode(word: string): number[] {
     const length = word.length;

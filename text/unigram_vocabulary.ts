@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * What a tokenizer's files say of its vocabulary, whichever file says it.
+ * The vocabulary of a tokenizer, independent of the file that contains it.
  *
  * @module
  */
@@ -10,8 +10,8 @@
 export interface UnigramVocabulary {
   /** The pieces; a piece's index is its id. Words start with `▁` (U+2581). */
   readonly pieces: readonly string[];
-  /** Logarithm of each piece's probability. */
+  /** The log probability of each piece. */
   readonly scores: Float64Array;
-  /** The compiled map that normalizes text, as SentencePiece stores it; absent where text is left as it is. */
+  /** The compiled map that normalizes text, as SentencePiece stores it; absent if text is not normalized. */
   readonly charsmap?: Uint8Array;
 }

@@ -8,21 +8,21 @@
 
 import { InputError } from "../errors/pixstage_error.ts";
 
-/** Wildcards within wildcards, at most. */
+/** Maximum depth of nested wildcards. */
 const DEEPEST = 16;
 
-/** Text, or a choice between texts. */
+/** Plain text, or a choice between texts. */
 type Part = string | readonly Text[];
 type Text = readonly Part[];
 
 /**
- * Fills the wildcards of a text. Alternatives may be empty, and may hold wildcards, which are drawn only where they are
- * taken. A backslash before `{`, `|`, `}` or a backslash stands for that character.
+ * Replaces the wildcards of a text. Alternatives can be empty and can contain wildcards, which are drawn only
+ * if the alternative is chosen. A backslash escapes `{`, `|`, `}` and the backslash itself.
  *
  * @param text The text.
- * @param draw Gives a whole number from 0 up to, not including, the number of alternatives.
+ * @param draw Returns an integer from 0 up to, but excluding, the number of alternatives.
  * @returns The text without wildcards.
- * @throws {InputError} if braces are not closed or not opened.
+ * @throws {InputError} if braces are not balanced.
  *
  * @example Usage
  * ```ts
@@ -71,7 +71,7 @@ function parse(text: string): Text {
   };
   const readChoice = (depth: number): readonly Text[] => {
     const opened = at;
-    if (depth > DEEPEST) fail(opened, `wildcards may lie ${DEEPEST} deep at most: one is deeper`);
+    if (depth > DEEPEST) fail(opened, `wildcards must be nested at most ${DEEPEST} deep: one is deeper`);
     const alternatives: Text[] = [];
     do {
       at++;

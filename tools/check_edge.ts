@@ -1,9 +1,9 @@
 /**
- * Checks that the edge-safe folders use Web APIs alone: every file in them carries the mark but for those that are listed here,
- * marked files reach neither Node's modules nor unmarked files, and all of them type-check against DOM libraries alone.
- * The idea is denoland/std's browser check.
+ * Checks that the edge-safe folders use only Web APIs: every file in them carries the mark, except those
+ * listed here; marked files import neither Node's modules nor unmarked files; and all marked files type-check
+ * against only the DOM libraries. The idea comes from denoland/std's browser check.
  *
- * With `--list` it prints the files that carry the mark.
+ * `--list` prints the files that carry the mark.
  *
  * @module
  */
@@ -26,10 +26,10 @@ const FOLDERS = [
   "text",
 ];
 
-/** What users of the edge-safe folders import. */
+/** The module through which users import the edge-safe folders. */
 const ENTRIES = ["web.ts"];
 
-/** Files of the folders that need a disk or a process, and say so by having no mark. */
+/** Files in these folders that need a disk or a process and therefore have no mark. */
 const UNMARKED = [
   /^artifacts\/(atomically|c_library|disk|disk_room|file_lock|output_file|proxy)\.ts$/,
   /^artifacts\/store\/(default_folder|folder_\w+|mirrored_store|usable_store)\.ts$/,
@@ -45,7 +45,7 @@ const UNMARKED = [
 /** Generated files, which are checked through the files that import them. */
 const GENERATED = /_pb\.ts$/;
 
-/** All TypeScript files below a folder, relative to the root. */
+/** Returns all TypeScript files below a folder, relative to the root. */
 function sources(folder: string): string[] {
   return readdirSync(join(ROOT, folder), { withFileTypes: true }).flatMap((entry) => {
     const path = `${folder}/${entry.name}`;
@@ -54,12 +54,12 @@ function sources(folder: string): string[] {
   });
 }
 
-/** Whether a file carries the mark. */
+/** Returns whether a file carries the mark. */
 function isMarked(path: string): boolean {
   return readFileSync(join(ROOT, path), "utf8").startsWith(MARK);
 }
 
-/** Local files and Node modules that a marked file imports although it must not. */
+/** Returns the local files and Node modules that a marked file imports although it must not. */
 function badImports(path: string): string[] {
   const text = readFileSync(join(ROOT, path), "utf8");
   const imports = [...text.matchAll(/^(?:import|export)\s[^;]*?from\s+"([^"]+)"/gms)].map((match) =>
@@ -73,7 +73,7 @@ function badImports(path: string): string[] {
   });
 }
 
-/** Type-checks files against DOM libraries alone. */
+/** Type-checks files against only the DOM libraries. */
 function checkTypes(files: readonly string[]): boolean {
   const { imports, compilerOptions } = JSON.parse(readFileSync(join(ROOT, "deno.json"), "utf8"));
   const config = join(ROOT, `.edge-${crypto.randomUUID()}.json`);

@@ -1,6 +1,7 @@
 /**
- * Holds the files to the flow: a file imports from its own folder and from those below it, never from one above; no files
- * import one another in a circle; and one family of networks is known to its folder and to the registry alone.
+ * Checks the direction of imports: a file imports from its own folder and from folders below it, never from
+ * one above. No files import one another in a cycle. Only the folder of a family of networks and the registry
+ * know that family.
  *
  * @module
  */
@@ -11,7 +12,7 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
-/** The folders, from the ground up: computing, putting stages together, and the programs on top. */
+/** The folders, from the bottom up: computation, composition of stages, and the programs on top. */
 const FOLDERS = [
   "errors",
   "artifacts",
@@ -41,28 +42,28 @@ const FOLDERS = [
   "web.ts",
 ];
 
-/** All TypeScript files of a folder, relative to the root. */
+/** Returns all TypeScript files of a folder, relative to the root. */
 function sources(path: string): string[] {
   if (statSync(join(ROOT, path)).isFile()) return path.endsWith(".ts") ? [path] : [];
   return readdirSync(join(ROOT, path)).flatMap((name) => sources(`${path}/${name}`));
 }
 
-/** A local file that a file imports. */
+/** An import of a local file. */
 interface Import {
-  /** Its path, relative to the root. */
+  /** The path of the imported file, relative to the root. */
   readonly target: string;
-  /** Whether only types are taken from it, of which nothing is left at run time. */
+  /** Whether the import is type-only, so nothing of it is left at run time. */
   readonly isOfTypes: boolean;
 }
 
 const IMPORT = /(?:(?:import|export)(\s+type)?\s[^;"]*?from|import\()\s*"(\.[^"]+)"/g;
 
-/** The code of a file without its comments. */
+/** Returns the code of a file without its comments. */
 function code(path: string): string {
   return readFileSync(join(ROOT, path), "utf8").replaceAll(/^\s*(?:\/\*\*|\*).*$/gm, "");
 }
 
-/** The local files that a file imports; those named in comments are none. */
+/** Returns the local files that a file imports, ignoring those named in comments. */
 function localImports(path: string): Import[] {
   return [...code(path).matchAll(IMPORT)].map(([, type, specifier]) => ({
     target: new URL(specifier!, `file:///${path}`).pathname.slice(1),
@@ -72,7 +73,7 @@ function localImports(path: string): Import[] {
 
 const files = new Map(FOLDERS.flatMap(sources).map((path) => [path, localImports(path)]));
 
-/** What imports from a folder above its own. */
+/** Returns the imports from a folder above a file's own. */
 function climbing(): string[] {
   return FOLDERS.flatMap((folder, floor) =>
     sources(folder).flatMap((path) =>
@@ -83,10 +84,10 @@ function climbing(): string[] {
   );
 }
 
-/** Where one family of networks lives, and the registry that names it. */
+/** The folder of one family of networks, and the registry that names it. */
 const FAMILY = { folder: "models/pixart/", registry: "models/architectures.ts", name: /pixart/i };
 
-/** What knows of a family of networks elsewhere than in its folder. */
+/** Returns the mentions of a family of networks outside of its folder. */
 function familiar(): string[] {
   return [...files].flatMap(([path, imports]) => {
     if (path.startsWith(FAMILY.folder) || path === FAMILY.registry) return [];
@@ -101,7 +102,7 @@ function familiar(): string[] {
   });
 }
 
-/** Files that import one another in a circle, also when types are taken away. */
+/** Returns the cycles of files that import one another, ignoring type-only imports. */
 function circles(): string[] {
   const done = new Set<string>();
   const faults: string[] = [];

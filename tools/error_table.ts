@@ -9,10 +9,10 @@ import { ERROR_CODES, EXIT_STATUSES } from "../errors/error_codes.ts";
 
 const BEGIN = "<!-- The table is generated: deno task docs:errors -->";
 
-/** The document, whose table ends it. */
+/** The document that ends with the table. */
 export const ERROR_DOCUMENT: URL = new URL("../docs/errors.md", import.meta.url);
 
-/** The document with the table of the codes that there are now. */
+/** Returns the document with the table of the current codes. */
 export function withErrorTable(document: string): string {
   const rows = [
     ["code", "fault", "exit", "HTTP", "meaning"],

@@ -1,5 +1,6 @@
 /**
- * Makes docs/pictures.png: a picture of the embedded model, painted anew at four strengths, and repainted in part.
+ * Draws docs/pictures.png: a picture of the embedded model, repainted at four strengths, and repainted in
+ * part.
  *
  *     deno run -A tools/picture_sheet.ts [FILE]
  *
@@ -15,12 +16,12 @@ import { sideBySide } from "../images/side_by_side.ts";
 import { open } from "../local.ts";
 
 const STRENGTHS = [0.3, 0.5, 0.7, 0.9] as const;
-/** Pixels of each picture's side in the sheet. */
+/** The side of each picture in the sheet, in pixels. */
 const SIDE = 128;
 const SIZE = 256;
 const GAP = 6;
 
-/** A white disc on black. */
+/** Draws a white disc on black. */
 function disc(column: number, row: number, radius: number): Pixels {
   const data = new Uint8Array(3 * SIZE * SIZE);
   for (let y = 0; y < SIZE; y++) {
@@ -33,13 +34,13 @@ function disc(column: number, row: number, radius: number): Pixels {
   return { width: SIZE, height: SIZE, data };
 }
 
-/** Pictures beside one another, small. */
+/** Places pictures next to one another at a small size. */
 function rowOf(pictures: readonly Pixels[]): Pixels {
   return pictures.map((picture) => resizeLanczos(picture, SIDE, SIDE))
     .reduce((row, picture) => sideBySide(row, picture, { gap: GAP }));
 }
 
-/** Rows below one another, on white. */
+/** Stacks rows on white. */
 function stack(rows: readonly Pixels[]): Pixels {
   const width = Math.max(...rows.map((row) => row.width));
   const height = rows.length * (SIDE + GAP) - GAP;

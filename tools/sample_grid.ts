@@ -1,5 +1,6 @@
 /**
- * Makes the grid of sample pictures of the embedded model: all of its prompts, seed 0, unpicked, by `gen` itself.
+ * Draws the grid of sample pictures of the embedded model: all of its prompts, seed 0, no selection, made by
+ * `gen`.
  *
  * @module
  */
@@ -39,7 +40,7 @@ try {
   Deno.removeSync(folder, { recursive: true });
 }
 
-/** A picture at half its size: each pixel is the mean of four. */
+/** Halves the size of a picture: each pixel is the mean of four. */
 function halve({ width, height, data }: Pixels): Pixels {
   const [halfWidth, halfHeight] = [width / 2, height / 2];
   const half = new Uint8Array(halfWidth * halfHeight * 3);

@@ -1,5 +1,5 @@
 /**
- * Where the store lies unless the user says otherwise.
+ * The default location of the store.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 
-/** `PIXSTAGE_STORE`, else a folder in the user's cache. */
+/** Returns `PIXSTAGE_STORE`, or else a folder in the user's cache. */
 export function defaultStoreFolder(): string {
   const { PIXSTAGE_STORE, XDG_CACHE_HOME, LOCALAPPDATA } = process.env;
   if (PIXSTAGE_STORE) return PIXSTAGE_STORE;

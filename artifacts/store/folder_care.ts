@@ -1,5 +1,5 @@
 /**
- * Looking after a folder store: finding what is damaged, and making room.
+ * Maintenance of a folder store: finds damage and frees space.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { damageOf, type FolderStore } from "./folder_store.ts";
 
 /** Something in a folder store that does not belong there. */
 export interface StoreFault {
-  /** What it is: a file whose content is damaged, or one that a crashed writer left. */
+  /** What it is: a damaged artifact or record, or a file left by a crashed writer. */
   readonly what: "artifact" | "record" | "leftover";
   /** Its path. */
   readonly path: string;
@@ -21,21 +21,21 @@ export interface StoreFault {
   readonly bytes: number;
 }
 
-/** How much was looked at, or is left. */
+/** Number and size of files. */
 export interface StoreSize {
-  /** Files. */
+  /** Number of files. */
   readonly files: number;
-  /** Their sizes in bytes. */
+  /** Their total size in bytes. */
   readonly bytes: number;
 }
 
 const ALL_SHARDS = Object.keys(SHARDS) as Shard[];
 
 /**
- * Reads all of a store and finds what is damaged and what crashed writers left.
+ * Reads a whole store, and finds damaged files and those left by crashed writers.
  *
  * @param store The store.
- * @param onFile Is called for every file before it is read.
+ * @param onFile Called for every file before it is read.
  * @yields The faults.
  */
 export async function* verifyStore(
@@ -55,9 +55,9 @@ export async function* verifyStore(
 }
 
 /**
- * Removes what {@linkcode verifyStore} found.
+ * Removes a fault that {@linkcode verifyStore} found.
  *
- * @param fault What it found.
+ * @param fault The fault.
  */
 export async function removeFault(fault: StoreFault): Promise<void> {
   await rm(fault.path, { force: true });
@@ -66,24 +66,24 @@ export async function removeFault(fault: StoreFault): Promise<void> {
 /** Options of {@linkcode collectGarbage}. */
 export interface CollectOptions {
   /**
-   * Bytes to shrink a store to that is larger than `maxBytes`.
+   * Bytes to shrink a store to if it is larger than `maxBytes`.
    *
    * @default {maxBytes}
    */
   readonly target?: number | undefined;
-  /** Age in milliseconds beyond which unused files are removed whatever the size of the store. */
+  /** Age in milliseconds from which unused files are removed, whatever the size of the store. */
   readonly maxAgeMs?: number | undefined;
-  /** Says which files stay however large the store is. */
+  /** Returns whether a file must stay, whatever the size of the store. */
   readonly isNeeded?: ((file: StoreFile) => boolean) | undefined;
 }
 
 /**
- * Makes room: removes leftovers of crashed writers, and then what has not been used for the longest time, artifacts
- * first and records after, until the rest is no larger than asked for. A run that misses what was removed makes it
- * again. What a server keeps for its starred jobs stays.
+ * Frees space. Removes files left by crashed writers, and then the least recently used files, artifacts
+ * before records, until the rest is within the limit. A run that needs a removed file computes it again. The
+ * artifacts of a server's starred jobs stay.
  *
  * @param store The store.
- * @param maxBytes The most that may be left.
+ * @param maxBytes Maximum size to leave.
  * @param options Further limits, and files to spare.
  * @returns What was removed, and what is left.
  */
@@ -113,7 +113,7 @@ export async function collectGarbage(
   }
   const removed: StoreFile[] = [];
   for (const file of doomed) {
-    // A run may have used it, or written it again, since it was listed.
+    // A run may have used the file, or written it again, since it was listed.
     const found = await stat(file.path).catch(() => undefined);
     if (found?.mtimeMs !== file.usedAt) {
       if (found) left.push(file);

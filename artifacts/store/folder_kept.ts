@@ -1,5 +1,6 @@
 /**
- * Artifacts of a folder store that collections spare: a server lists those of its starred jobs in `kept.json`.
+ * Artifacts of a folder store that garbage collection spares. A server lists those of its starred jobs in
+ * `kept.json`.
  *
  * @module
  */
@@ -15,11 +16,11 @@ import { sha256Schema } from "./stage_record.ts";
 const keptSchema = z.object({ artifacts: z.array(sha256Schema) });
 
 /**
- * Lists the artifacts that collections are to spare, in the place of those that were listed before.
+ * Writes the list of artifacts that garbage collection spares. Replaces the existing list.
  *
  * @param folder The store.
- * @param artifacts Their ids; with none the list is removed.
- * @throws {FileError} if the system refuses.
+ * @param artifacts Their ids. An empty list removes the file.
+ * @throws {FileError} if the operating system refuses.
  */
 export async function writeKept(folder: string, artifacts: readonly string[]): Promise<void> {
   const path = listPath(folder);
@@ -29,10 +30,10 @@ export async function writeKept(folder: string, artifacts: readonly string[]): P
 }
 
 /**
- * The artifacts that collections are to spare.
+ * Reads the list of artifacts that garbage collection spares.
  *
  * @param folder The store.
- * @returns Their ids; none where the list is missing or damaged.
+ * @returns Their ids. Empty if the list is missing or damaged.
  */
 export async function readKept(folder: string): Promise<ReadonlySet<string>> {
   try {

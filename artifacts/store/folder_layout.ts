@@ -1,5 +1,5 @@
 /**
- * How a folder store lies on disk:
+ * The layout of a folder store on disk:
  *
  *     artifacts/ab/ab12….safetensors   artifacts by id
  *     results/cd/cd34….json            what stages made, by key
@@ -16,7 +16,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { FileError, onDisk } from "../file_error.ts";
 
-/** Subfolders whose files are named by a SHA-256, and how these files end. */
+/** Subfolders whose files are named by a SHA-256, and the extensions of these files. */
 export const SHARDS = { artifacts: ".safetensors", results: ".json", makers: ".json" } as const;
 
 /** A subfolder whose files are named by a SHA-256. */
@@ -26,7 +26,7 @@ export type Shard = keyof typeof SHARDS;
 export interface StoreFile {
   /** Its path. */
   readonly path: string;
-  /** The name that it has without its ending. */
+  /** Its name without the extension. */
   readonly id: string;
   /** Its size in bytes. */
   readonly bytes: number;
@@ -34,22 +34,25 @@ export interface StoreFile {
   readonly usedAt: number;
 }
 
-/** Nobody writes at one file for so long: what is older was left by a writer on a machine that is gone. */
+/**
+ * Longest time in milliseconds that a file can take to write. An older one was left by a writer on a machine
+ * that is gone.
+ */
 const LONGEST_WRITE_MS = 24 * 3600 * 1000;
 
 const HOST = hostname().replaceAll(/[^\w.]/g, "_").slice(0, 60) || "host";
 
-/** The path of a file named by a SHA-256. */
+/** Returns the path of a file named by a SHA-256. */
 export function shardPath(folder: string, shard: Shard, id: string): string {
   return join(folder, shard, id.slice(0, 2), id + SHARDS[shard]);
 }
 
-/** A path for a file that is being written, which tells who writes it. */
+/** Returns a path for a file that is being written. The path identifies the writer. */
 export function partialPath(folder: string): string {
   return join(folder, "partial", `${HOST}-${process.pid}-${crypto.randomUUID()}`);
 }
 
-/** The files of a subfolder, also those with a wrong name. */
+/** Lists the files of a subfolder, including those with an invalid name. */
 export async function* shardFiles(folder: string, shard: Shard): AsyncGenerator<StoreFile> {
   for (const prefix of await names(join(folder, shard))) {
     for (const name of await names(join(folder, shard, prefix))) {
@@ -59,7 +62,7 @@ export async function* shardFiles(folder: string, shard: Shard): AsyncGenerator<
   }
 }
 
-/** Files that somebody began to write and nobody writes any more. */
+/** Lists unfinished files whose writer has ended. */
 export async function leftovers(folder: string): Promise<StoreFile[]> {
   const files: StoreFile[] = [];
   for (const name of await names(join(folder, "partial"))) {
@@ -70,10 +73,10 @@ export async function leftovers(folder: string): Promise<StoreFile[]> {
 }
 
 /**
- * Removes what a process of this machine was writing when it died.
+ * Removes the files that a process of this machine was writing when it died.
  *
  * @param folder The store.
- * @param pid The process; it must have ended.
+ * @param pid Id of the process, which must have ended.
  */
 export async function removePartialsOf(folder: string, pid: number): Promise<void> {
   for (const name of await names(join(folder, "partial")).catch(() => [])) {
@@ -101,7 +104,7 @@ async function storeFile(path: string, id: string): Promise<StoreFile | undefine
   return found?.isFile() ? { path, id, bytes: found.size, usedAt: found.mtimeMs } : undefined;
 }
 
-/** What is in a folder; nothing where there is none. */
+/** Returns the names in a folder, or none if there is no folder. */
 async function names(folder: string): Promise<string[]> {
   try {
     return (await onDisk("read", folder, readdir(folder))).sort();

@@ -20,12 +20,12 @@ import { openRecord, sealRecord } from "./sealed_record.ts";
 import { sha256Schema, type StageRecord, stageRecordSchema } from "./stage_record.ts";
 import type { RunStore, StoreDamage, StoredArtifact, StoreReadOptions } from "./store.ts";
 
-/** The time of last use is written down no more often than this. */
+/** Minimum number of milliseconds between two updates of a file's time of last use. */
 const TOUCH_EVERY_MS = 60_000;
 
 /**
- * A store in a folder. Several processes may use it at once: files appear whole or not at all, under names that their
- * content gives, so that writers of the same artifact write the same file.
+ * A store in a folder. Several processes can use it at once. Files are written atomically, and their content
+ * determines their names. Writers of the same artifact therefore write the same file.
  *
  * @example Usage
  * ```ts
@@ -44,7 +44,7 @@ export class FolderStore implements RunStore {
   /** The folder. */
   readonly folder: string;
 
-  /** @param folder The folder; made when something is put. */
+  /** @param folder The folder. It is created when something is put. */
   constructor(folder: string) {
     this.folder = folder;
   }
@@ -90,10 +90,10 @@ export class FolderStore implements RunStore {
   }
 
   /**
-   * Writes down that an artifact is used, so that it is not among the first that a collection removes.
+   * Records that an artifact is used, which makes a garbage collection remove it later.
    *
    * @param id The artifact.
-   * @returns Whether it is there.
+   * @returns Whether it exists.
    */
   async use(id: string): Promise<boolean> {
     await touch(this.#path("artifacts", id));
@@ -105,7 +105,7 @@ export class FolderStore implements RunStore {
     await this.#remove("makers", id);
   }
 
-  /** All artifacts, those whose content is damaged included. */
+  /** Lists all artifacts, including damaged ones. */
   async *list(): AsyncGenerator<StoredArtifact> {
     for await (const { id, bytes, usedAt } of shardFiles(this.folder, "artifacts")) {
       if (sha256Schema.safeParse(id).success) yield { id, bytes, usedAt };
@@ -119,7 +119,8 @@ export class FolderStore implements RunStore {
     const parsed = stageRecordSchema.safeParse(content);
     if (!parsed.success) return undefined;
     await touch(path);
-    // Who made an artifact is used as often as the result, and is written again where a collection removed it.
+    // The record of an artifact's maker is used as often as the result. It is written again if a garbage
+    // collection removed it.
     await Promise.all(
       Object.values(parsed.data.outputs).map(async (id) => {
         const maker = this.#path("makers", id);
@@ -132,7 +133,7 @@ export class FolderStore implements RunStore {
 
   async keepResult(key: string, record: StageRecord): Promise<void> {
     const makers = Object.values(record.outputs).map(async (id) => {
-      // Who made what can be lost in a power cut: only the artifact's provenance is lost with it.
+      // A power cut can lose the maker's record. Only the artifact's provenance is lost with it.
       if (!await this.madeBy(id)) await this.#write(this.#path("makers", id), { key }, { flush: false });
     });
     await Promise.all([
@@ -152,9 +153,9 @@ export class FolderStore implements RunStore {
   }
 
   /**
-   * Removes what a process of this machine was writing when it died.
+   * Removes the files that a process of this machine was writing when it died.
    *
-   * @param pid The process; it must have ended.
+   * @param pid Id of the process, which must have ended.
    */
   async removePartialsOf(pid: number): Promise<void> {
     await removePartialsOf(this.folder, pid);
@@ -195,10 +196,13 @@ export class FolderStore implements RunStore {
   }
 }
 
-/** Bytes of a large file that are hashed at once. Web Crypto would first copy all of it on the caller's thread. */
+/**
+ * Number of bytes of a large file to hash at once. Web Crypto would first copy all of it on the caller's
+ * thread.
+ */
 const HASHED_BYTES = 1 << 22;
 
-/** SHA-256 of a file's content. Between the parts of a large one the event loop turns. */
+/** Returns the SHA-256 of a file's content. Yields to the event loop between the parts of a large file. */
 async function contentId(bytes: Uint8Array): Promise<string> {
   if (bytes.length <= HASHED_BYTES) return await artifactId(bytes);
   const hash = createHash("sha256");
@@ -210,9 +214,9 @@ async function contentId(bytes: Uint8Array): Promise<string> {
 }
 
 /**
- * Whether a file of a store holds what its name says.
+ * Checks a file of a store against its name.
  *
- * @returns What is wrong with it; `undefined` if nothing is.
+ * @returns The fault, or `undefined` if there is none.
  */
 export async function damageOf(shard: Shard, file: StoreFile): Promise<StoreDamage | undefined> {
   const damage = (reason: string): StoreDamage => ({
@@ -236,8 +240,8 @@ export async function damageOf(shard: Shard, file: StoreFile): Promise<StoreDama
  * Reads a file of a store.
  *
  * @param path The file.
- * @param onFault Takes the reason why a file that is there cannot be read.
- * @returns Its content; `undefined` where there is none to read.
+ * @param onFault Called with the reason if an existing file cannot be read.
+ * @returns Its content, or `undefined` if it cannot be read.
  */
 async function readIfThere(
   path: string,
@@ -256,7 +260,7 @@ async function isFile(path: string): Promise<boolean> {
   return await stat(path).then((found) => found.isFile(), () => false);
 }
 
-/** Writes down that a file was used. Who may not, in a store of somebody else, may read all the same. */
+/** Records that a file was used. In another user's store this can be forbidden even if reading is allowed. */
 export async function touch(path: string): Promise<void> {
   const now = Date.now();
   const found = await stat(path).catch(() => undefined);

@@ -9,29 +9,29 @@ import { artifactId, decodeArtifact, encodeArtifact } from "../artifact_file.ts"
 import { sha256Schema } from "./stage_record.ts";
 import type { ArtifactStore, StoreReadOptions } from "./store.ts";
 
-/** Where a store on a server is. */
+/** Options of {@linkcode HttpStore}. */
 export interface HttpStoreOptions {
-  /** The token that the server asks for, sent as `Authorization: Bearer`. */
+  /** The token to send as `Authorization: Bearer`, if the server requires one. */
   readonly token?: string | undefined;
   /** Sends requests. Default is the platform's `fetch`. */
   readonly fetch?: ((request: Request) => Promise<Response>) | undefined;
-  /** Stops requests. */
+  /** Stops requests when aborted. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What to do about a server that answers 401. */
+/** What to do if a server answers 401. */
 export const KEY_WANTED = "it wants an API key: give it as the token, on the command line in PIXSTAGE_TOKEN";
 
-/** A server's store that could not be reached, or that refused. */
+/** A server's store could not be reached, or it refused a request. */
 export class StoreRequestError extends PixstageError {
   override name = "StoreRequestError";
-  /** The status of the answer; 0 where there was none. */
+  /** HTTP status of the answer, or 0 if there was none. */
   readonly status: number;
 
   /**
-   * @param message What could not be done, and why.
-   * @param status The status of the answer.
-   * @param options The error behind this one.
+   * @param message What failed, and why.
+   * @param status HTTP status of the answer.
+   * @param options The underlying error.
    */
   constructor(message: string, status: number, options?: ErrorOptions) {
     super(codeOfStatus(status), message, { ...options, details: { status } });
@@ -40,17 +40,17 @@ export class StoreRequestError extends PixstageError {
 }
 
 /**
- * The artifacts of a server: `GET`, `HEAD`, `PUT` and `DELETE` of `/v1/artifacts/ID`, bodies being safetensors files.
- * What arrives is held against its id.
+ * The artifacts of a server: `GET`, `HEAD`, `PUT` and `DELETE` of `/v1/artifacts/ID`, with safetensors files
+ * as bodies. Downloads are checked against their ids.
  */
 export class HttpStore implements ArtifactStore {
   readonly #base: string;
   readonly #options: HttpStoreOptions;
 
   /**
-   * @param url The server's address: `https://pictures.example`.
-   * @param options How it is reached.
-   * @throws {InputError} if that is no HTTP address.
+   * @param url The server's address, e.g. `https://pictures.example`.
+   * @param options How to reach the server.
+   * @throws {InputError} if the address is not an HTTP URL.
    */
   constructor(url: string, options: HttpStoreOptions = {}) {
     if (!z.url({ protocol: /^https?$/ }).safeParse(url).success) {
@@ -101,7 +101,10 @@ export class HttpStore implements ArtifactStore {
     }
   }
 
-  /** Sends a request. An answer that is neither good nor "not found" is an error; bodies that nobody reads are let go. */
+  /**
+   * Sends a request. Throws unless the answer is successful or "not found". Bodies that nobody reads are
+   * cancelled.
+   */
   async #send(method: string, id: string, body?: Uint8Array<ArrayBuffer>): Promise<Response> {
     const { token, fetch = globalThis.fetch, signal } = this.#options;
     const url = this.#base + sha256Schema.parse(id);

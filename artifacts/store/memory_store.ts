@@ -7,8 +7,8 @@ import type { StageRecord } from "./stage_record.ts";
 import type { RunStore, StoredArtifact } from "./store.ts";
 
 /**
- * A store that lasts as long as its process. Artifacts are held, not copied: a caller that puts one must not change
- * it after.
+ * A store that lasts as long as its process. Artifacts are not copied, so a caller must not change one after
+ * putting it.
  *
  * @example Usage
  * ```ts
@@ -48,7 +48,7 @@ export class MemoryStore implements RunStore {
     return Promise.resolve();
   }
 
-  /** All artifacts, in the order in which they were put. */
+  /** Lists all artifacts, in the order in which they were put. */
   list(): StoredArtifact[] {
     return [...this.#artifacts].map(([id, { artifact, usedAt }]) => ({
       id,

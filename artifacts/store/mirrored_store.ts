@@ -7,8 +7,8 @@ import type { StageRecord } from "./stage_record.ts";
 import type { RunStore, StoredArtifact, StoreReadOptions } from "./store.ts";
 
 /**
- * A store in S3 with a folder that holds copies of what was read and written here. The bucket says what there is; the
- * folder saves reading it again, and may lose files at any time.
+ * A store in S3 with a local folder of copies of what was read and written here. The bucket determines the
+ * content. The folder saves downloads, and can lose files at any time.
  */
 export class MirroredStore implements RunStore {
   readonly #bucket: S3Store;
@@ -16,8 +16,8 @@ export class MirroredStore implements RunStore {
 
   /**
    * @param bucket The store that machines share.
-   * @param copies The folder of this machine. It is not offered to other processes, as what they wrote there would not
-   * reach the bucket.
+   * @param copies The folder of this machine. It is not offered to other processes, because what they write
+   * there would not reach the bucket.
    */
   constructor(bucket: S3Store, copies: FolderStore) {
     this.#bucket = bucket;
@@ -79,24 +79,24 @@ export class MirroredStore implements RunStore {
     return key === undefined ? undefined : await this.result(key, options);
   }
 
-  /** Notes that an artifact is used, and tells whether it is there. */
+  /** Records that an artifact is used. Returns whether it exists. */
   async use(id: string): Promise<boolean> {
     return await this.#copies.use(id) || await this.#bucket.has(id);
   }
 
-  /** Copies an artifact of the bucket into the folder. Tells whether it is there now. */
+  /** Copies an artifact from the bucket into the folder. Returns whether it is there now. */
   async fetch(id: string): Promise<boolean> {
     return await this.get(id) !== undefined;
   }
 
-  /** Copies an artifact of the folder into the bucket. */
+  /** Copies an artifact from the folder into the bucket. */
   async send(id: string): Promise<void> {
     const artifact = await this.#copies.get(id);
     if (artifact) await this.#bucket.put(artifact);
   }
 }
 
-/** Copies save time alone: where the disk has no room for one, the bucket has it. */
+/** Ignores a full disk. Copies only save time, and the bucket has the artifact. */
 async function unlessFull(writing: Promise<unknown>): Promise<void> {
   try {
     await writing;

@@ -4,11 +4,11 @@ import { MemoryStore } from "./memory_store.ts";
 import type { RunStore } from "./store.ts";
 
 /**
- * Puts a store in memory over one that may be read only: what was kept before is found, and what is new
- * lasts as long as the process.
+ * Returns an in-memory store on top of a read-only one. Existing entries are found in the lower store; new
+ * ones last as long as the process.
  *
- * @param below The store that is read.
- * @returns A store that never writes to it.
+ * @param below The store to read from.
+ * @returns A store that never writes to `below`.
  */
 export function overlayStore(below: RunStore): RunStore {
   const above = new MemoryStore();

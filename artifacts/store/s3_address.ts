@@ -10,14 +10,14 @@ import { z } from "zod";
 import { parseValue } from "../../errors/parse_value.ts";
 import { InputError } from "../../errors/pixstage_error.ts";
 
-/** Where a store in S3 is. */
+/** Location of a store in S3. */
 export interface S3Address {
   readonly bucket: string;
-  /** What the keys of its objects begin with: empty, or a path that ends with a slash. */
+  /** Prefix of its objects' keys: empty, or a path that ends with a slash. */
   readonly prefix: string;
-  /** The server, where the address names one. */
+  /** The server, if the address names one. */
   readonly endpoint: string | undefined;
-  /** The region, where the address names one. */
+  /** The region, if the address names one. */
   readonly region: string | undefined;
 }
 
@@ -29,16 +29,16 @@ const querySchema = z.strictObject({
   region: z.string().regex(/^[a-z0-9-]+$/).optional(),
 });
 
-/** Whether a text is the address of a store in S3. */
+/** Returns whether a text is the address of a store in S3. */
 export function isS3Address(text: string): boolean {
   return /^s3:\/\//i.test(text);
 }
 
 /**
- * Reads the address of a store in S3: `s3://bucket/prefix`, with `?endpoint=https://HOST` and `&region=NAME` where the
- * environment does not say them.
+ * Parses the address of a store in S3: `s3://bucket/prefix`, with `?endpoint=https://HOST` and `&region=NAME`
+ * unless the environment sets them.
  *
- * @throws {InputError} if it is none.
+ * @throws {InputError} if the text is not such an address.
  */
 export function parseS3Address(text: string): S3Address {
   const url = isS3Address(text) && URL.canParse(text) ? new URL(text) : undefined;

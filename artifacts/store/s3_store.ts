@@ -14,12 +14,12 @@ import { openRecord, sealRecord } from "./sealed_record.ts";
 import { sha256Schema, type StageRecord, stageRecordSchema } from "./stage_record.ts";
 import type { RunStore, StoreDamage, StoredArtifact, StoreReadOptions } from "./store.ts";
 
-/** Where a store in S3 is, and who uses it. */
+/** Location and credentials of a store in S3. */
 export interface S3StoreOptions {
-  /** The server: `https://s3.eu-central-1.amazonaws.com`. */
+  /** The server, e.g. `https://s3.eu-central-1.amazonaws.com`. */
   readonly endpoint: string;
   readonly bucket: string;
-  /** What the keys of its objects begin with: empty, or a path that ends with a slash. */
+  /** Prefix of its objects' keys: empty, or a path that ends with a slash. */
   readonly prefix?: string | undefined;
   /** @default {"auto"} */
   readonly region?: string | undefined;
@@ -27,17 +27,17 @@ export interface S3StoreOptions {
   readonly secretAccessKey: string;
   /** Sends requests. Default is the platform's `fetch`. */
   readonly fetch?: ((request: Request) => Promise<Response>) | undefined;
-  /** Takes a sentence about each failure that another try follows. */
+  /** Called with a sentence about each failure that is retried. */
   readonly onRetry?: ((message: string) => void) | undefined;
   /**
-   * Milliseconds without an answer, or the next piece of one, after which a request is sent again.
+   * Milliseconds without an answer, or without its next chunk, after which a request is sent again.
    *
    * @default {30000}
    */
   readonly silenceMs?: number | undefined;
 }
 
-/** How keys begin and end, by what lies under them. */
+/** Prefix and suffix of the keys of each kind of object. */
 const FOLDERS = {
   artifacts: ["artifacts/", ".safetensors"],
   results: ["results/", ".json"],
@@ -46,24 +46,28 @@ const FOLDERS = {
 } as const;
 type Folder = keyof typeof FOLDERS;
 
-/** Larger artifacts are sent in parts of this size. S3 takes parts of 5 MiB at least, and 10,000 of them. */
+/**
+ * Size of the parts in which larger artifacts are sent. S3 requires parts of at least 5 MiB, and accepts
+ * 10,000 of them.
+ */
 const PART_BYTES = 16 * 2 ** 20;
-/** A request is sent so often at most. */
+/** Maximum number of attempts per request. */
 const TRIES = 5;
 const FIRST_WAIT_MS = 200;
 
 /**
- * A store in a bucket of S3, or of a server that speaks its protocol. Any number of machines may use it at once: objects
- * appear whole or not at all, under names that their content gives. What is read is held against its id.
+ * A store in a bucket of S3, or of a server with the same protocol. Any number of machines can use it at
+ * once. Objects are written atomically, and their content determines their names. Downloads are checked
+ * against their ids.
  */
 export class S3Store implements RunStore {
-  /** Its address: `s3://bucket/prefix`. */
+  /** Its address, e.g. `s3://bucket/prefix`. */
   readonly name: string;
   readonly #client: S3mini;
   readonly #prefix: string;
   readonly #onRetry: (message: string) => void;
 
-  /** @param options Where it is, and who uses it. */
+  /** @param options Location and credentials. */
   constructor(options: S3StoreOptions) {
     const { endpoint, bucket, prefix = "", region = "auto", accessKeyId, secretAccessKey, fetch } = options;
     const { onRetry = () => {}, silenceMs = 30_000 } = options;
@@ -131,7 +135,7 @@ export class S3Store implements RunStore {
     await this.#remove(this.#key("makers", id));
   }
 
-  /** All artifacts; they count as used when they were put. */
+  /** Lists all artifacts. The time of last use is when they were put. */
   async *list(): AsyncGenerator<StoredArtifact> {
     for (const { key, bytes, usedAt } of await this.objects("artifacts")) {
       const id = key.slice(this.#prefix.length + FOLDERS.artifacts[0].length, -FOLDERS.artifacts[1].length);
@@ -164,19 +168,20 @@ export class S3Store implements RunStore {
     return key === undefined ? undefined : await this.result(key, options);
   }
 
-  /** The key of the result that an artifact belongs to; `undefined` where nobody knows. */
+  /** Returns the key of the result that an artifact belongs to, or `undefined` if it is unknown. */
   async makerOf(id: string, options: StoreReadOptions = {}): Promise<string | undefined> {
     const content = await this.#record("makers", id, options);
     return sha256Schema.safeParse(content?.["key"]).data;
   }
 
   /**
-   * An address at which anybody can read or write an artifact for a while. Who passes bytes on holds them against the id.
+   * Returns a URL at which anybody can read or write an artifact for some time. A program that passes the
+   * bytes on must check them against the id.
    *
    * @param id The artifact.
-   * @param seconds How long, a week at most.
-   * @param method What can be done there. Servers that know checksums take no bytes with another SHA-256: the request must
-   * carry {@linkcode uploadHeaders}.
+   * @param seconds Validity in seconds, a week at most.
+   * @param method What the URL allows. Servers that support checksums reject bytes with another SHA-256. The
+   * request must carry {@linkcode uploadHeaders}.
    */
   async signedUrl(id: string, seconds: number, method: "GET" | "PUT" = "GET"): Promise<string> {
     const headers = method === "PUT" ? uploadHeaders(id) : {};
@@ -184,12 +189,14 @@ export class S3Store implements RunStore {
   }
 
   /**
-   * Keeps a picture file beside the artifacts, and gives an address from which anybody can read it for a while.
+   * Keeps a picture file next to the artifacts, and returns a URL from which anybody can read it for some
+   * time.
    *
-   * @param name Its name, which says of what artifact it is and how it was written: the content under a name is one.
+   * @param name Its name, which identifies the artifact and how it was written. A name always has the same
+   * content.
    * @param type Its media type.
-   * @param seconds How long, a week at most.
-   * @param write Writes it where it is not there yet; undefined if there is no such picture.
+   * @param seconds Validity in seconds, a week at most.
+   * @param write Returns the picture if it is not there yet, or `undefined` if there is no such picture.
    */
   async publish(
     name: string,
@@ -206,7 +213,10 @@ export class S3Store implements RunStore {
     return await this.#client.getPresignedUrl("GET", key, seconds);
   }
 
-  /** The objects of a kind, with their sizes in bytes and the time in milliseconds since 1970 when they were put. */
+  /**
+   * Lists the objects of a kind, with their sizes in bytes and the time when they were put, in milliseconds
+   * since 1970.
+   */
   async objects(folder: Folder): Promise<{ key: string; bytes: number; usedAt: number }[]> {
     const prefix = this.#prefix + FOLDERS[folder][0];
     const found: ListObject[] | null = await this.#attempt(
@@ -222,10 +232,10 @@ export class S3Store implements RunStore {
   }
 
   /**
-   * Removes the objects that were put the longest time ago, until the others fit.
+   * Removes the objects that were put longest ago, until the others fit.
    *
-   * @param maxBytes The most that may be left.
-   * @returns How many were removed and are left, and their bytes.
+   * @param maxBytes Maximum size to leave.
+   * @returns Numbers and sizes in bytes of the removed objects, and of those that are left.
    */
   async collect(maxBytes: number): Promise<Record<"removed" | "left", { files: number; bytes: number }>> {
     const folders = Object.keys(FOLDERS) as Folder[];
@@ -289,7 +299,7 @@ export class S3Store implements RunStore {
     await this.#attempt("remove", key, () => this.#client.deleteObject(key));
   }
 
-  /** The size of an object in bytes; undefined where there is none. */
+  /** Returns the size of an object in bytes, or `undefined` if it does not exist. */
   async #size(key: string): Promise<number | undefined> {
     return await this.#attempt("look at", key, async () => {
       try {
@@ -301,7 +311,10 @@ export class S3Store implements RunStore {
     });
   }
 
-  /** Does something again where the connection breaks or the server fails; all that is done here may be done twice. */
+  /**
+   * Retries an operation if the connection breaks or the server fails. All operations here are safe to
+   * repeat.
+   */
   async #attempt<T>(what: string, key: string, work: () => Promise<T>): Promise<T> {
     for (let tried = 1;; tried++) {
       try {
@@ -323,20 +336,20 @@ export class S3Store implements RunStore {
   }
 }
 
-/** The headers of a request that writes an artifact at a signed address. */
+/** Returns the headers of a request that writes an artifact to a signed URL. */
 export function uploadHeaders(id: string): Record<string, string> {
   const digest = Uint8Array.from(id.match(/../g) ?? [], (digits) => parseInt(digits, 16));
   return { "x-amz-checksum-sha256": toBase64(digest) };
 }
 
-/** rclone names the answer to a new upload otherwise than Amazon does. */
+/** Renames the root element of the answer to a new upload, which rclone names differently from Amazon. */
 async function asAmazonAnswers(url: string, response: Response): Promise<Response> {
   if (!response.ok || !new URL(url).searchParams.has("uploads")) return response;
   const text = await response.text();
   return new Response(text.replaceAll(/(<\/?InitiateMultipartUpload)(?=[\s>])/g, "$1Result"), response);
 }
 
-/** The status behind an error, 0 where there was no answer, and what it says. */
+/** Returns an error's HTTP status, or 0 if there was no answer, and its reason. */
 function describe(error: unknown): { readonly status: number; readonly reason: string } {
   if (error instanceof S3ServiceError) {
     const { status, serviceCode = "no code" } = error;

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Records with their own SHA-256 beside them, so that a flipped bit is found.
+ * Records with their own SHA-256, which detects a flipped bit.
  *
  * @module
  */
@@ -13,13 +13,13 @@ import { canonicalJson } from "../canonical_json.ts";
 
 const sealedSchema = z.strictObject({ record: z.custom<JsonObject>(), sha256: z.string() });
 
-/** Writes a record as the bytes of its file. */
+/** Encodes a record as the bytes of its file. */
 export async function sealRecord(record: JsonObject): Promise<Uint8Array> {
   const sha256 = await digest(canonicalJson(record));
   return new TextEncoder().encode(`${canonicalJson({ record, sha256 })}\n`);
 }
 
-/** Reads a record; `undefined` if its bytes are not as they were written. */
+/** Decodes a record, or returns `undefined` if its bytes have changed. */
 export async function openRecord(bytes: Uint8Array): Promise<JsonObject | undefined> {
   try {
     const { record, sha256 } = sealedSchema.parse(JSON.parse(new TextDecoder().decode(bytes)));

@@ -3,11 +3,11 @@
 import type { ArtifactStore, RunStore } from "./store.ts";
 
 /**
- * Reads artifacts that a store lacks from a spare one. Everything else is the store's own affair: also
- * whether it has an artifact, which says whether those that open the store's folder find it there.
+ * Reads artifacts that a store lacks from a spare one. Everything else goes to the store itself, including
+ * `has`, which tells whether processes that open the store's folder find the artifact there.
  *
  * @param store The store.
- * @param spare Holds what the store could not take.
+ * @param spare A store for what the first one could not take.
  */
 export function withSpare(store: RunStore, spare: Pick<ArtifactStore, "get">): RunStore {
   return {

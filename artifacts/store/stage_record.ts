@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * How an artifact was made: which stage, of which version, with which parameters, from which weights and inputs.
+ * How an artifact was made: the stage with its version and parameters, and its weights and inputs.
  *
  * @module
  */
@@ -9,18 +9,18 @@
 import { z } from "zod";
 import type { JsonObject } from "../artifact.ts";
 
-/** An artifact's id, or a key: SHA-256 in hexadecimal. */
+/** An artifact's id, or a key: a SHA-256 in hexadecimal. */
 export const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/, "It must be 64 hexadecimal digits");
 
 /** Weights that a stage used. */
 export const modelUseSchema = z.strictObject({
   /** The checkpoint, as the parameters name it. */
   model: z.string(),
-  /** Which files, where the checkpoint has several: `fp16`. */
+  /** Which files were used if the checkpoint has several variants, e.g. `fp16`. */
   variant: z.string().optional(),
-  /** The component: `transformer`. */
+  /** The component, e.g. `transformer`. */
   component: z.string(),
-  /** Tells its weights apart from others, wherever they lie. */
+  /** Identifies the weights, wherever they are stored. */
   fingerprint: z.string(),
 });
 
@@ -32,7 +32,7 @@ export const stageRecordSchema = z.strictObject({
   stage: z.string().min(1),
   /** The stage's version. */
   stageVersion: z.string(),
-  /** Its parameters, parsed. What JSON.parse gave is JSON. */
+  /** Its parameters, parsed. The result of JSON.parse is JSON. */
   parameters: z.custom<JsonObject>(
     (value) => value !== null && typeof value === "object" && !Array.isArray(value),
     "It must be an object",
@@ -43,7 +43,7 @@ export const stageRecordSchema = z.strictObject({
   inputs: z.record(z.string(), sha256Schema),
   /** Ids of the artifacts at its output ports. */
   outputs: z.record(z.string(), sha256Schema),
-  /** Sentences that the user should read with the result. */
+  /** Warnings to show with the result. */
   warnings: z.array(z.string()).optional(),
 });
 

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Stores: where artifacts lie under the SHA-256 of their content, and where it is written down how each was made.
+ * Stores: keep artifacts by the SHA-256 of their content, and record how each was made.
  *
  * @module
  */
@@ -10,66 +10,67 @@ import type { Artifact } from "../artifact.ts";
 import type { ArtifactOutline } from "../outline.ts";
 import type { StageRecord } from "./stage_record.ts";
 
-/** Something in a store that is not as it must be. */
+/** Damage in a store. */
 export interface StoreDamage {
-  /** What it is: an artifact or a record. */
+  /** What is damaged: an artifact or a record. */
   readonly what: "artifact" | "record";
-  /** The id or key under which it lies. */
+  /** Its id or key. */
   readonly id: string;
-  /** Where it lies: a path or an address. */
+  /** Its location: a path or a URL. */
   readonly place: string;
   /** What is wrong with it. */
   readonly reason: string;
 }
 
-/** How something is read from a store. */
+/** Options for reading from a store. */
 export interface StoreReadOptions {
-  /** Takes what is there, but damaged. The read itself treats it as absent. */
+  /** Called for an entry that exists but is damaged. The read itself treats it as absent. */
   readonly onDamage?: ((damage: StoreDamage) => void) | undefined;
 }
 
 /** Keeps artifacts by the SHA-256 of their content. */
 export interface ArtifactStore {
-  /** Reads an artifact whose content has been held against its id; `undefined` where there is no such. */
+  /** Reads an artifact and checks its content against its id. Returns `undefined` if there is none. */
   get(id: string, options?: StoreReadOptions): Promise<Artifact | undefined>;
   /**
-   * Reads the outline of an artifact without its tensors, and without holding its content against its id;
-   * `undefined` where there is no such. Stores without this method have no cheaper way than to read it whole.
+   * Reads the outline of an artifact without its tensors, and without checking its content. Returns
+   * `undefined` if there is no such artifact. A store without this method has no cheaper way than to read the
+   * whole artifact.
    */
   outline?(id: string, options?: StoreReadOptions): Promise<ArtifactOutline | undefined>;
   /**
-   * Keeps an artifact; does nothing where it is kept already, and mends it where it is damaged.
+   * Keeps an artifact. Does nothing if it is already kept, and repairs it if it is damaged.
    *
    * @returns Its id.
    */
   put(artifact: Artifact): Promise<string>;
-  /** Whether something lies under an id. Only {@linkcode ArtifactStore.get} says whether it is whole. */
+  /** Returns whether an artifact exists. Only {@linkcode ArtifactStore.get} checks whether it is intact. */
   has(id: string): Promise<boolean>;
-  /** Removes an artifact, and the note of how it was made. */
+  /** Removes an artifact, and the record of how it was made. */
   delete(id: string): Promise<void>;
 }
 
-/** Keeps what stages made, by a key that stands for all that the result depends on. */
+/** Keeps the results of stages, by a key that stands for everything that determines the result. */
 export interface ResultIndex {
-  /** What was made under a key; `undefined` where nothing was. */
+  /** Returns the result under a key, or `undefined` if there is none. */
   result(key: string, options?: StoreReadOptions): Promise<StageRecord | undefined>;
-  /** Writes down what was made under a key. */
+  /** Keeps the result under a key. */
   keepResult(key: string, record: StageRecord): Promise<void>;
-  /** Forgets what was made under a key; the artifacts stay. */
+  /** Removes the result under a key. The artifacts stay. */
   removeResult(key: string): Promise<void>;
-  /** How an artifact was made when it was made first; `undefined` where nobody knows. */
+  /** Returns how an artifact was first made, or `undefined` if it is unknown. */
   madeBy(id: string, options?: StoreReadOptions): Promise<StageRecord | undefined>;
 }
 
-/** All that a run keeps. */
+/** Everything that a run keeps. */
 export interface RunStore extends ArtifactStore, ResultIndex {
-  /** The folder, where other processes of this machine can open the same store. */
+  /** The folder, if other processes of this machine can open the same store. */
   readonly folder?: string;
-  /** All artifacts, where they can be listed. */
+  /** Lists all artifacts. Absent if the store cannot list them. */
   list?(): Iterable<StoredArtifact> | AsyncIterable<StoredArtifact>;
 }
 
-/** An artifact in a store, as lists tell of it. */
+/** An entry in a store's list of artifacts. */
 export interface StoredArtifact {
   /** SHA-256 of its content. */
   readonly id: string;
@@ -80,11 +81,11 @@ export interface StoredArtifact {
 }
 
 /**
- * Puts artifacts in one place and the records of runs in another.
+ * Combines a store of artifacts with another one for the records of runs.
  *
  * @param artifacts Keeps the artifacts.
  * @param results Keeps the records.
- * @returns Both as one.
+ * @returns Both as one store.
  */
 export function combinedStore(artifacts: ArtifactStore, results: ResultIndex): RunStore {
   return {

@@ -1,5 +1,5 @@
 /**
- * A store in a folder, as far as the disk lets it be one.
+ * A store in a folder, as far as the disk permits.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { MemoryStore } from "./memory_store.ts";
 import { overlayStore } from "./overlay_store.ts";
 import type { RunStore } from "./store.ts";
 
-/** A store, and why it keeps nothing on disk if it does not. */
+/** A store, and the reason why it keeps nothing on disk, if so. */
 export interface UsableStore {
   readonly store: RunStore;
   /** Why nothing is kept. */
@@ -20,8 +20,8 @@ export interface UsableStore {
 }
 
 /**
- * Opens a store in a folder. A folder that cannot be written is read alone, and one that cannot be read
- * either is not used: neither stops a run.
+ * Opens a store in a folder. If the folder cannot be written, it is only read. If it cannot be read either,
+ * it is not used. Neither stops a run.
  *
  * @param folder The folder. It need not exist.
  */

@@ -1,20 +1,20 @@
 /**
- * What the page and its worker say to each other.
+ * The messages between the page and its worker.
  *
  * @module
  */
 
 import type { RunEvent } from "../../web.ts";
 
-/** From the page. */
+/** A message from the page. */
 export interface Order {
   readonly prompt: string;
   readonly seed: number;
-  /** Denoising steps; the model's own number if left out. */
+  /** Number of denoising steps; the model's default if omitted. */
   readonly steps?: number | undefined;
 }
 
-/** From the worker. */
+/** A message from the worker. */
 export type Answer =
   | { readonly type: "event"; readonly event: RunEvent }
   | { readonly type: "picture"; readonly picture: ImageData; readonly seconds: number }

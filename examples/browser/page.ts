@@ -1,6 +1,7 @@
 /// <reference lib="dom" />
 /**
- * The page: takes a prompt, shows progress and the picture. Its address may say more: `?prompt=red+car&seed=7&steps=4`.
+ * The page: accepts a prompt, shows progress and the picture. Its address can set options:
+ * `?prompt=red+car&seed=7&steps=4`.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Serves the page, its scripts, ONNX Runtime's web library and the embedded model. Any web server could: all files are
- * static, and weights are asked for by `Range`.
+ * Serves the page, its scripts, ONNX Runtime's web library and the embedded model. Any web server would do:
+ * all files are static, and the page requests weights with `Range`.
  *
  *     deno task browser [--port 8001]
  *
@@ -15,7 +15,7 @@ import { Hono } from "hono";
 import { embeddedModelFolder } from "../../hub/local_models.ts";
 import { byteRange } from "../../server/byte_range.ts";
 
-/** Not among the project's dependencies: only this page needs it, and it is large. */
+/** The library is not a dependency of the project, because only this page needs it and it is large. */
 const LIBRARY = "npm:onnxruntime-web@1.30.0";
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 const TYPES: Readonly<Record<string, string>> = {
@@ -49,7 +49,7 @@ const files = new Map<string, () => Promise<Uint8Array>>([
 const app = new Hono();
 app.use(async (context, next) => {
   await next();
-  // Without these a browser gives WebAssembly one thread alone.
+  // Without these headers, a browser gives WebAssembly only one thread.
   context.header("cross-origin-opener-policy", "same-origin");
   context.header("cross-origin-embedder-policy", "require-corp");
 });
@@ -76,19 +76,19 @@ Deno.serve({
   },
 }, app.fetch);
 
-/** Puts a module and all that it imports into one script. */
+/** Bundles a module and all its imports into one script. */
 function bundle(entry: string): Promise<Uint8Array> {
   return output("bundle", "--quiet", "--no-lock", "--platform", "browser", "--minify", entry);
 }
 
-/** The library's WebAssembly: Deno fetches a package for a program that names it. */
+/** Returns the library's WebAssembly: Deno fetches the package for a program that names it. */
 function libraryBinary(): Promise<Uint8Array> {
   const program = `import bytes from "${LIBRARY}/ort-wasm-simd-threaded.wasm" with { type: "bytes" };
     await new Blob([bytes]).stream().pipeTo(Deno.stdout.writable);`;
   return output("eval", "--quiet", "--no-lock", "--unstable-raw-imports", program);
 }
 
-/** What a command of Deno writes. */
+/** Returns the output of a Deno command. */
 async function output(...args: readonly string[]): Promise<Uint8Array> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args: [...args], cwd: HERE })
     .output();
@@ -96,7 +96,7 @@ async function output(...args: readonly string[]): Promise<Uint8Array> {
   throw new Error(`Cannot prepare the page: deno ${args[0]} said ${new TextDecoder().decode(stderr)}`);
 }
 
-/** Reads what does not change once. */
+/** Caches the result of a read, because the content does not change. */
 function once(read: () => Promise<Uint8Array>): () => Promise<Uint8Array> {
   let made: Promise<Uint8Array> | undefined;
   return () => made ??= read();

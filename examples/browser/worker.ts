@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * Makes pictures in a worker, so that the page stays alive.
+ * Makes pictures in a worker to keep the page responsive.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import {
 import type { Answer, Order } from "./messages.ts";
 
 const MODEL = "pixstage-emoji";
-/** An address that the bundle leaves alone: the library lies beside it, as it would on a CDN. */
+/** The library's address, outside of the bundle: the file is next to it, as it would be on a CDN. */
 const LIBRARY: string = new URL("ort.js", location.href).href;
 
 const worker = self as unknown as {

@@ -1,5 +1,5 @@
 /**
- * A stage that takes the decoder's place: it paints the colours that latents stand for, without an autoencoder.
+ * A stage that replaces the decoder: it paints the colours that latents represent, without an autoencoder.
  *
  * @module
  */
@@ -16,7 +16,7 @@ export default defineStage({
   },
   outputs: { image: { kind: "image", description: "Pictures [n, 3, height, width], -1 to 1." } },
   parameters: z.strictObject({
-    /** Whose latents they are: those of Stable Diffusion (PixArt-α) or of Stable Diffusion XL (PixArt-Σ). */
+    /** The family of the latents: Stable Diffusion (PixArt-α) or Stable Diffusion XL (PixArt-Σ). */
     family: z.enum(["sd", "sdxl"]).default("sd"),
   }),
   run({ parameters: { family }, inputs }) {

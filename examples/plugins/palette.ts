@@ -1,7 +1,7 @@
 /**
- * An architecture of one's own, as small as one can be: a "text encoder" that knows colours by name, a "denoiser" that
- * wants latents to be those colours, and a "decoder" that paints a square for each latent. It shows what an architecture
- * has to say; docs/plugins.md walks through it.
+ * A minimal custom architecture: a "text encoder" that knows colours by name, a "denoiser" that pulls latents
+ * towards those colours, and a "decoder" that paints a square for each latent. It shows what an architecture
+ * must define; docs/plugins.md walks through it.
  *
  *     deno task gen "red blue" -m examples/plugins/palette-model --plugin examples/plugins/palette.ts
  *
@@ -21,14 +21,17 @@ import {
   type Weights,
 } from "../../stage.ts";
 
-/** Pixels along a side of one latent. */
+/** The side of the square of one latent, in pixels. */
 const FACTOR = 8;
-/** Latents along a side of a picture that names no size. */
+/** The side of a picture without a requested size, in latents. */
 const SIDE = 16;
-/** Tokens that prompts are padded to. */
+/** The number of tokens to which prompts are padded. */
 const LENGTH = 8;
 
-/** The colours that the text encoder knows, in the order of their rows in its table; the first stands for any other word. */
+/**
+ * Returns the colours that the text encoder knows, in the row order of its table; the first stands for all
+ * other words.
+ */
 function words({ config }: Component): string[] {
   const { words } = config;
   if (Array.isArray(words)) return words.map(String);
@@ -38,7 +41,7 @@ function words({ config }: Component): string[] {
   );
 }
 
-/** One way to run a part: its weights are a few bytes, so that nothing has to be chosen. */
+/** Returns the only way to run a part: its weights are a few bytes, so there is nothing to choose. */
 function memory(weights: Weights, values: number, parameters: JsonObject): MemoryChoice[] {
   const bytes = weightBytes(weights);
   const advice = "make a smaller picture";
@@ -52,7 +55,7 @@ function memory(weights: Weights, values: number, parameters: JsonObject): Memor
   }];
 }
 
-/** The schedule that pictures are noised along, `linear` of diffusers: ᾱ at a timestep. */
+/** Returns ᾱ at a timestep of the noise schedule, `linear` in diffusers. */
 function signal(timestep: number): number {
   let product = 1;
   for (let t = 0; t <= timestep; t++) product *= 1 - (1e-4 + (0.02 - 1e-4) * t / 999);
@@ -115,7 +118,7 @@ const palette: Architecture = {
         if (channels === 3) return;
         throw new InputError(
           "invalid_artifact",
-          `The palette takes embeddings of 3 channels: they have ${channels}`,
+          `The palette expects embeddings with 3 channels, but these have ${channels}`,
         );
       },
       returnsDenoised: () => false,
@@ -128,7 +131,7 @@ const palette: Architecture = {
           prepareText: (embedding) => Promise.resolve(embedding),
           predictEach: (inputs) =>
             Promise.resolve(inputs.map(({ latents, timestep, text }) => {
-              // The colours of the prompt stand side by side; the noise is whatever latents hold besides them.
+              // The colours of the prompt form vertical stripes; the rest of the latents is noise.
               const { shape: [tokens = 1], data: colours } = text as Tensor<"float32">;
               const [, , height = 0, width = 0] = latents.shape;
               const level = signal(timestep);

@@ -14,9 +14,9 @@ export default defineStage({
   inputs: { image: { kind: "image", description: "Pictures [n, 3, height, width], about -1 to 1." } },
   outputs: { image: { kind: "image", description: "The same pictures, marked." } },
   parameters: z.strictObject({
-    /** The mark's sides, as a share of the picture's shorter side. */
+    /** The sides of the mark, as a share of the picture's shorter side. */
     size: z.number().min(0).max(1).default(0.2),
-    /** How much of the picture the mark hides, from 0 to 1. */
+    /** The opacity of the mark, from 0 to 1. */
     opacity: z.number().min(0).max(1).default(0.5),
   }),
   async run({ parameters: { size, opacity }, inputs, signal, report }) {
@@ -25,7 +25,7 @@ export default defineStage({
     const side = Math.round(Math.min(height, width) * size);
     const data = image.data.slice();
     for (let index = 0; index < images; index++) {
-      // 1. Stop where the user stops: a turn of the event loop lets the signal arrive.
+      // 1. Stop when the user stops: yielding to the event loop lets the signal arrive.
       await new Promise((resolve) => setTimeout(resolve));
       signal.throwIfAborted();
       // 2. Do the work.
@@ -38,7 +38,7 @@ export default defineStage({
           }
         }
       }
-      // 3. Tell how far it has come.
+      // 3. Report progress.
       report({ type: "step", step: index + 1, steps: images, image: index, images });
     }
     return { image: { ...inputs.image, tensors: { image: tensor("float32", image.shape, data) } } };

@@ -109,7 +109,7 @@ export class HttpExecutor implements Executor {
     if (!z.url({ protocol: /^https?$/ }).safeParse(url).success) {
       throw new InputError(
         "invalid_value",
-        `Cannot run stages on a server as its address must be HTTP: current value is "${url}"`,
+        `Cannot run stages on "${url}": a server's address must start with http: or https:`,
       );
     }
     this.name = url;
@@ -163,10 +163,10 @@ export class HttpExecutor implements Executor {
         const found = id === undefined
           ? "names no artifact for it"
           : artifact
-          ? `gave ${artifact.kind}`
+          ? `returned ${artifact.kind}`
           : `does not have the artifact ${id} that it names`;
         throw new RemoteStageError(
-          `Cannot use output "${port}" of "${node.stage.name}" as it must be ${kind}: ${this.#base} ${found}`,
+          `Cannot use output "${port}" of "${node.stage.name}", which must be ${kind}: ${this.#base} ${found}`,
           502,
         );
       }
@@ -237,7 +237,7 @@ export class HttpExecutor implements Executor {
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof StoreRequestError)) throw error;
-      report({ type: "warning", message: `A snapshot is not kept: ${error.message}` });
+      report({ type: "warning", message: `A snapshot was not kept: ${error.message}` });
       return undefined;
     }
   }
@@ -295,7 +295,8 @@ export class HttpExecutor implements Executor {
    * same run continues.
    */
   #brokeOff(stage: string, cause?: unknown): RemoteStageError {
-    const message = `Cannot run "${stage}" as ${this.#base} broke off: once it is back, the same run goes on`;
+    const message =
+      `Cannot run "${stage}": the connection to ${this.#base} broke off. Once it is back, the same run continues`;
     return new RemoteStageError(message, 0, cause === undefined ? {} : { cause });
   }
 
@@ -326,7 +327,7 @@ export class HttpExecutor implements Executor {
   }
 }
 
-const WEB_PAGE = " with a web page, so that another program or a proxy may be at this address";
+const WEB_PAGE = " with a web page, so this may be the address of another program or a proxy";
 
 function isWebPage(headers: Headers | undefined): boolean {
   return /^(?:text\/html|application\/xhtml)/i.test(headers?.get("content-type") ?? "");

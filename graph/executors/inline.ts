@@ -149,7 +149,7 @@ function checkOutputs(stage: Stage, outputs: OutputArtifacts<Ports>): void {
     if (found !== kind) {
       throw new PixstageError(
         "broken_contract",
-        `Stage "${stage.name}" broke its contract as output "${port}" must be ${kind}: it is ${
+        `Stage "${stage.name}" broke its contract: output "${port}" must be ${kind}, but it is ${
           found ?? "missing"
         }`,
       );

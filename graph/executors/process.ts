@@ -68,7 +68,7 @@ function temporaryCarrier(store: FolderStore): ArtifactCarrier {
     receive: async ({ id }) => {
       const artifact = await store.get(id!);
       if (artifact) return { artifact };
-      throw new PixstageError("lost", `Cannot read artifact ${id} as it did not arrive whole`);
+      throw new PixstageError("lost", `Cannot read artifact ${id}: it did not arrive completely`);
     },
   };
 }

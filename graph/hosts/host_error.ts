@@ -14,8 +14,8 @@ export interface HostEnd {
 
 /** What a signal means if nobody sent it on purpose. */
 const CAUSES: Readonly<Record<string, string>> = {
-  SIGKILL: ". The system does so when memory runs out",
-  SIGABRT: ". A library does so when it cannot go on, as when it gets no more memory or threads",
+  SIGKILL: ". The system does this when memory runs out",
+  SIGABRT: ". A library does this when it cannot continue, e.g. because it gets no more memory or threads",
 };
 
 /**
@@ -34,15 +34,15 @@ export class StageProcessError extends PixstageError<"host_died"> {
    */
   constructor(stage: string, { signal, status, reason }: HostEnd) {
     const how = signal
-      ? `was ended by ${signal}`
+      ? `was killed by ${signal}`
       : reason
       ? `failed: ${reason}`
       : `ended with status ${status}`;
     const cause = CAUSES[signal ?? ""] ?? "";
     super(
       "host_died",
-      `Cannot finish stage "${stage}" as the process that ran it ${how}${cause}. ` +
-        "Run it again to go on from the last checkpoint",
+      `Cannot finish stage "${stage}": the process that ran it ${how}${cause}. ` +
+        "Run it again to continue from the last snapshot",
       { details: { stage, signal: signal ?? null, status: status ?? null } },
     );
     this.stage = stage;

@@ -32,7 +32,10 @@ const object = z.custom<JsonObject>(
 const sentArtifactSchema = z.strictObject({
   id: sha256Schema.optional(),
   artifact: z.custom<Artifact>((value) => value !== null && typeof value === "object").optional(),
-}).refine(({ id, artifact }) => id !== undefined || artifact !== undefined, "It must have an id or be there");
+}).refine(
+  ({ id, artifact }) => id !== undefined || artifact !== undefined,
+  "It must have an id or an artifact",
+);
 
 /** The settings of a host. */
 export const hostSettingsSchema = z.strictObject({

@@ -132,7 +132,7 @@ class HostedRun {
     if (stage.version !== stageVersion) {
       throw new InputError(
         "version_mismatch",
-        `Cannot run stage "${name}" as its version must be ${stage.version} here: current value is ${stageVersion}`,
+        `Cannot run version ${stageVersion} of stage "${name}": the version here is ${stage.version}`,
       );
     }
     const node = { id, stage, parameters: stage.parameters.parse(parameters) };
@@ -223,6 +223,6 @@ function givenBuffers(reply: HostReply): ArrayBuffer[] {
 function wrongVersion(version: number): InputError {
   return new InputError(
     "version_mismatch",
-    `Cannot open a stage host as the protocol's version must be ${PROTOCOL_VERSION}: current value is ${version}`,
+    `Cannot open a stage host with protocol version ${version}: its own version is ${PROTOCOL_VERSION}`,
   );
 }

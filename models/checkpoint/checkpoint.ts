@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * A checkpoint in diffusers' folder layout: `model_index.json` beside one folder per component.
+ * A checkpoint in diffusers' folder layout: `model_index.json` and one folder per component.
  *
  * @module
  */
@@ -18,27 +18,27 @@ import type { CheckpointSource } from "./source.ts";
 import { findWeightFiles } from "./weight_files.ts";
 import { readTokenizerFiles, type TokenizerFiles } from "./tokenizer_files.ts";
 
-/** A scheduler as a checkpoint names it. */
+/** The scheduler configuration of a checkpoint. */
 export interface SchedulerConfig {
-  /** diffusers' class: `DPMSolverMultistepScheduler`. */
+  /** The diffusers class: `DPMSolverMultistepScheduler`. */
   readonly className: string;
-  /** `scheduler_config.json`, as it stands there; numbers may be infinite. */
+  /** The unmodified content of `scheduler_config.json`. Numbers can be infinite. */
   readonly config: JsonObject;
 }
 
-/** An open checkpoint. Components that it lacks are missed when they are asked for. */
+/** An open checkpoint. A missing component causes an error only when it is requested. */
 export interface Checkpoint {
-  /** What it is called in errors and reports. */
+  /** Name for errors and reports. */
   readonly name: string;
   /** The architecture that runs it. */
   readonly architecture: Architecture;
-  /** Which kind of the architecture it is: `alpha`. */
+  /** The architecture's family to which it belongs: `alpha`. */
   readonly family: string;
-  /** Which components with weights it holds. */
+  /** The components with weights that it contains. */
   readonly components: readonly ComponentName[];
-  /** Which components its model index declares and it does not hold. */
+  /** The components that its model index declares but that are not there. */
   readonly missing: readonly ComponentName[];
-  /** Settings that its maker recommends; empty where it has no `pixstage.json`. */
+  /** Settings recommended by the checkpoint's author; empty without a `pixstage.json`. */
   readonly defaults: RunDefaults;
   /**
    * Opens a component.
@@ -60,31 +60,31 @@ export interface Checkpoint {
   tokenizer(): Promise<TokenizerFiles>;
 }
 
-/** How a checkpoint is opened. */
+/** Options for opening a checkpoint. */
 export interface OpenCheckpointOptions {
-  /** The variant of the weights: `fp16`. Default is the plain weights. */
+  /** Variant of the weights: `fp16`. Default is the plain weights. */
   readonly variant?: string | undefined;
   /**
-   * Finds the weights of a component in its folder, in the place of looking for them in the source: for
-   * sources that have the small files alone at first. Which variant a component takes, and whether there is
-   * such a variant, is then its matter.
+   * Finds the weights of a component in its folder, instead of searching the source. Use it for sources that
+   * initially contain only the small files. The function then also selects the variant and checks that it
+   * exists.
    */
   readonly findWeights?: FindWeights | undefined;
 }
 
 const INDEX_FILE = "model_index.json";
-/** Where a checkpoint keeps its scheduler's configuration. */
+/** Path of the scheduler's configuration in a checkpoint. */
 export const SCHEDULER_FILE = "scheduler/scheduler_config.json";
 
 /**
- * Opens a checkpoint. Reads `model_index.json` and the recommended settings alone; configurations and weights are read when
- * they are asked for.
+ * Opens a checkpoint. Reads only `model_index.json` and the recommended settings. Configurations and weights
+ * are read on request.
  *
- * @param source Where it lies.
- * @param options Which variant of the weights.
+ * @param source The files of the checkpoint.
+ * @param options The variant of the weights.
  * @returns The checkpoint.
- * @throws {CheckpointError} if there is no `model_index.json`.
- * @throws {UnsupportedArchitectureError} if no architecture knows its pipeline.
+ * @throws {CheckpointError} if `model_index.json` is missing.
+ * @throws {UnsupportedArchitectureError} if no architecture supports its pipeline.
  * @throws {MissingVariantError} if no component has the variant.
  *
  * @example Usage
@@ -120,7 +120,7 @@ export async function openCheckpoint(
   };
 }
 
-/** Says what a folder is that is no checkpoint. */
+/** Returns an error that explains what a folder without `model_index.json` is. */
 async function noCheckpoint(source: CheckpointSource): Promise<CheckpointError> {
   const names = await source.list("");
   const holds = await Promise.all(names.map((name) => source.exists(`${name}/${INDEX_FILE}`)));
@@ -133,12 +133,12 @@ async function noCheckpoint(source: CheckpointSource): Promise<CheckpointError> 
     }`
     : "";
   return new CheckpointError(
-    `Cannot open ${source.name} as a checkpoint: it must hold ${INDEX_FILE} beside the folders of its components, ` +
-      `but holds ${someNames(names)}${advice}`,
+    `Cannot open ${source.name} as a checkpoint: it must contain ${INDEX_FILE} and the folders of its components, ` +
+      `but contains ${someNames(names)}${advice}`,
   );
 }
 
-/** The recommended settings of a variant. */
+/** Reads the recommended settings of a variant. */
 async function readDefaults(source: CheckpointSource, variant: string): Promise<RunDefaults> {
   for (const file of runDefaultsFiles(variant)) {
     if (await source.exists(file)) {
@@ -153,7 +153,7 @@ async function presentComponents(source: CheckpointSource): Promise<readonly Com
   return COMPONENT_NAMES.filter((_name, i) => present[i]);
 }
 
-/** Finds weights in the source. */
+/** Returns a function that finds weights in the source. */
 async function weightsOf(
   source: CheckpointSource,
   components: readonly ComponentName[],
@@ -168,10 +168,10 @@ async function weightsOf(
  * Reads the configuration of a checkpoint's scheduler.
  *
  * @param source The checkpoint.
- * @param declaredClass Its class by the model index. Default is what its configuration says.
+ * @param declaredClass Class declared by the model index. Default is the class in the configuration.
  * @returns The configuration.
  * @throws {MissingComponentError} if the checkpoint lacks it.
- * @throws {CheckpointError} if nothing says its class.
+ * @throws {CheckpointError} if neither source names its class.
  */
 export async function readScheduler(
   source: CheckpointSource,
@@ -180,25 +180,25 @@ export async function readScheduler(
   const label = `${source.name}/${SCHEDULER_FILE}`;
   if (!await source.exists(SCHEDULER_FILE)) {
     throw new MissingComponentError(
-      `Cannot open the scheduler of ${source.name} as ${SCHEDULER_FILE} is missing: put it there, or name a scheduler`,
+      `Cannot open the scheduler of ${source.name} because ${SCHEDULER_FILE} is missing: add it, or name a scheduler`,
     );
   }
   const config = parseLenientJson(await source.readText(SCHEDULER_FILE), label);
   const className = declaredClass ?? config._class_name;
   if (typeof className !== "string") {
-    throw new CheckpointError(`Cannot read ${label} as _class_name must name a class`);
+    throw new CheckpointError(`Cannot read ${label}: _class_name must name a class`);
   }
   return { className, config };
 }
 
 /**
- * The configuration that a run's scheduler is laid over: the checkpoint's, or none where the checkpoint has
- * no scheduler and the run names one, whose own defaults then hold.
+ * Returns the configuration that a run's scheduler options override. It is the checkpoint's, or an empty one
+ * if the checkpoint has no scheduler and the run names one; the defaults of that scheduler then apply.
  *
- * @param named The scheduler that the run names.
+ * @param named The scheduler named by the run.
  * @param read Reads the checkpoint's scheduler.
- * @returns The configuration, and the class that counts unless the run names another.
- * @throws {MissingComponentError} if there is no scheduler and none is named.
+ * @returns The configuration, and the class to use unless the run names another.
+ * @throws {MissingComponentError} if the checkpoint has no scheduler and the run names none.
  */
 export async function schedulerBeneath(
   named: string | undefined,

@@ -1,14 +1,14 @@
 // This module is browser compatible.
 
 /**
- * What can be wrong with a checkpoint.
+ * Errors about checkpoints.
  *
  * @module
  */
 
 import { PixstageError, type PixstageErrorOptions } from "../../errors/pixstage_error.ts";
 
-/** The codes of errors of checkpoints. */
+/** Codes of checkpoint errors. */
 export type CheckpointErrorCode =
   | "invalid_checkpoint"
   | "unsupported_architecture"
@@ -18,88 +18,91 @@ export type CheckpointErrorCode =
   | "weight_shape"
   | "model_not_found";
 
-/** What an error of a checkpoint carries besides its message. */
+/** Options of a checkpoint error. */
 export interface CheckpointErrorOptions extends PixstageErrorOptions {
   /**
-   * What happened.
+   * Machine-readable code of the error.
    *
    * @default {"invalid_checkpoint"}
    */
   readonly code?: CheckpointErrorCode | undefined;
 }
 
-/** A checkpoint that cannot be read: a missing, torn or contradictory file. The base of the others. */
+/**
+ * Thrown if a checkpoint cannot be read because a file is missing, truncated or contradictory. Base class of
+ * the other errors here.
+ */
 export class CheckpointError extends PixstageError<CheckpointErrorCode> {
   override name = "CheckpointError";
 
   /**
-   * @param message Which checkpoint or file, what is wrong with it, and what to do.
-   * @param options The code, details, and the error behind this one.
+   * @param message The checkpoint or file, the problem, and what to do.
+   * @param options The code, details, and the cause.
    */
   constructor(message: string, { code = "invalid_checkpoint", ...options }: CheckpointErrorOptions = {}) {
     super(code, message, options);
   }
 }
 
-/** A pipeline or model class that is not one of PixArt's. */
+/** Thrown if no architecture supports a pipeline class, model class or configuration value. */
 export class UnsupportedArchitectureError extends CheckpointError {
   override name = "UnsupportedArchitectureError";
 
   /**
-   * @param message Which checkpoint or file, what is wrong with it, and what to do.
-   * @param options Details, and the error behind this one.
+   * @param message The checkpoint or file, the problem, and what to do.
+   * @param options Details, and the cause.
    */
   constructor(message: string, options?: PixstageErrorOptions) {
     super(message, { ...options, code: "unsupported_architecture" });
   }
 }
 
-/** A component that was asked for and that the checkpoint does not hold. */
+/** Thrown if a checkpoint does not contain a requested component. */
 export class MissingComponentError extends CheckpointError {
   override name = "MissingComponentError";
 
   /**
-   * @param message Which checkpoint or file, what is wrong with it, and what to do.
-   * @param options Details, and the error behind this one.
+   * @param message The checkpoint or file, the problem, and what to do.
+   * @param options Details, and the cause.
    */
   constructor(message: string, options?: PixstageErrorOptions) {
     super(message, { ...options, code: "missing_component" });
   }
 }
 
-/** A variant of the weights (`fp16`) that was asked for and that the checkpoint does not hold. */
+/** Thrown if a checkpoint does not contain the requested variant of the weights, such as `fp16`. */
 export class MissingVariantError extends CheckpointError {
   override name = "MissingVariantError";
 
   /**
-   * @param message Which checkpoint or file, what is wrong with it, and what to do.
-   * @param options Details, and the error behind this one.
+   * @param message The checkpoint or file, the problem, and what to do.
+   * @param options Details, and the cause.
    */
   constructor(message: string, options?: PixstageErrorOptions) {
     super(message, { ...options, code: "missing_variant" });
   }
 }
 
-/** A tensor that the architecture needs and that the checkpoint does not hold. */
+/** Thrown if a checkpoint does not contain a tensor that the architecture needs. */
 export class MissingWeightError extends CheckpointError {
   override name = "MissingWeightError";
 
   /**
-   * @param message Which checkpoint or file, what is wrong with it, and what to do.
-   * @param options Details, and the error behind this one.
+   * @param message The checkpoint or file, the problem, and what to do.
+   * @param options Details, and the cause.
    */
   constructor(message: string, options?: PixstageErrorOptions) {
     super(message, { ...options, code: "missing_weight" });
   }
 }
 
-/** A tensor whose shape is not the one that the configuration asks for. */
+/** Thrown if the shape of a tensor contradicts the configuration. */
 export class WeightShapeError extends CheckpointError {
   override name = "WeightShapeError";
 
   /**
-   * @param message Which checkpoint or file, what is wrong with it, and what to do.
-   * @param options Details, and the error behind this one.
+   * @param message The checkpoint or file, the problem, and what to do.
+   * @param options Details, and the cause.
    */
   constructor(message: string, options?: PixstageErrorOptions) {
     super(message, { ...options, code: "weight_shape" });

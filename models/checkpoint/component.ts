@@ -17,46 +17,47 @@ import type { Weights } from "./weights.ts";
 
 /** One component of a checkpoint. */
 export interface Component {
-  /** What it is called in errors and reports: `tiny-alpha-512/transformer`. */
+  /** Name for errors and reports: `tiny-alpha-512/transformer`. */
   readonly name: string;
-  /** diffusers' or transformers' class: `PixArtTransformer2DModel`. */
+  /** The diffusers or transformers class: `PixArtTransformer2DModel`. */
   readonly className: string;
-  /** Its `config.json`, as it stands there. */
+  /** The unmodified content of its `config.json`. */
   readonly config: JsonObject;
-  /** Where its files lie. */
+  /** The source of its files. */
   readonly source: CheckpointSource;
-  /** Its folder in `source`; `""` for the source's own. */
+  /** Its folder in `source`; `""` for the root. */
   readonly folder: string;
-  /** Finds the files that hold its weights, and fetches them where they are not here yet. Reads an index at most. */
+  /** Finds the files that contain its weights, downloading them if necessary. Reads no more than an index. */
   weightFiles(): Promise<WeightFiles>;
-  /** Opens its weights, which are fetched where they are not here yet. Reads the headers of the files at most. */
+  /** Opens its weights, downloading them if necessary. Reads no more than the headers of the files. */
   weights(): Promise<Weights>;
 }
 
-/** Finds the files that hold the weights of a component in a folder, and sees to it that they can be read. */
+/** Finds the files that contain the weights of a component in a folder, and makes them readable. */
 export type FindWeights = (component: ComponentName, folder: string) => Promise<WeightFiles>;
 
-/** How one component is opened. */
+/** Options for opening one component. */
 export interface OpenComponentOptions {
   /**
-   * Which component it is. In a whole checkpoint its folder is taken.
+   * The component to open. In a whole checkpoint, it selects the folder.
    *
    * @default {"vae"}
    */
   readonly component?: ComponentName | undefined;
-  /** The variant of the weights: `fp16`. Default is the plain weights. */
+  /** Variant of the weights: `fp16`. Default is the plain weights. */
   readonly variant?: string | undefined;
-  /** Finds its weights, in the place of looking for them in the source. */
+  /** Finds its weights, instead of searching the source. */
   readonly findWeights?: FindWeights | undefined;
 }
 
 /**
- * Opens one component: a folder with `config.json` and safetensors files, or the component of a whole checkpoint.
+ * Opens one component: a folder with `config.json` and safetensors files, or a component of a whole
+ * checkpoint.
  *
- * @param source The component's folder or a checkpoint.
- * @param options Which component, and which variant of its weights.
+ * @param source The component's folder, or a checkpoint.
+ * @param options The component, and the variant of its weights.
  * @returns The component.
- * @throws {MissingComponentError} if there is no such component.
+ * @throws {MissingComponentError} if the component is missing.
  * @throws {UnsupportedArchitectureError} if its class is not supported.
  *
  * @example Usage
@@ -81,13 +82,13 @@ export async function openComponent(
  * Reads a component's configuration.
  *
  * @param source The checkpoint.
- * @param component Which component it is.
- * @param folder Its folder; `""` for the source's own.
+ * @param component The component.
+ * @param folder Its folder; `""` for the root.
  * @param findWeights Finds its weights.
- * @param declaredClass Its class by the model index; `null` where the index declares that there is none.
- *   Default is what its configuration says.
+ * @param declaredClass Class declared by the model index; `null` if the index declares the component absent.
+ *   Default is the class in the configuration.
  * @returns The component.
- * @throws {MissingComponentError} if there is no such component.
+ * @throws {MissingComponentError} if the component is missing.
  */
 export async function readComponent(
   source: CheckpointSource,
@@ -110,7 +111,7 @@ export async function readComponent(
 }
 
 /**
- * Says which component a source holds that holds one alone, by the class in its `config.json`.
+ * Identifies the component of a source that contains only one, by the class in its `config.json`.
  *
  * @param source The source.
  * @returns The component; `undefined` if the source has no `config.json`, or its class is not supported.
@@ -131,14 +132,14 @@ export async function loneComponent(
 }
 
 /**
- * Which variant each component takes, as diffusers chooses it: a component that lacks the variant takes its plain
- * weights, so long as another component has it.
+ * Chooses the variant of each component as diffusers does: a component that lacks the variant uses its plain
+ * weights, provided that another component has the variant.
  *
  * @param source The checkpoint.
- * @param components The components that it holds.
+ * @param components The components that it contains.
  * @param variant The variant; `""` for the plain weights.
  * @returns The variant of each component.
- * @throws {MissingVariantError} if no component has it; lists what each one has.
+ * @throws {MissingVariantError} if no component has it; lists the variants of each.
  */
 export async function chooseVariants(
   source: Pick<CheckpointSource, "name" | "list">,
@@ -152,7 +153,7 @@ export async function chooseVariants(
       `${name}: ${found[i]?.map((other) => other || "plain").join(", ") || "none"}`
     );
     throw new MissingVariantError(
-      `Cannot find the variant ${variant} in ${source.name}: current variants are ${lists.join("; ")}`,
+      `Cannot find the variant ${variant} in ${source.name}: available variants are ${lists.join("; ")}`,
       { details: { field: "variant" } },
     );
   }
@@ -161,30 +162,33 @@ export async function chooseVariants(
 
 function missing(source: CheckpointSource, component: ComponentName, path: string): MissingComponentError {
   return new MissingComponentError(
-    `Cannot open the ${component} of ${source.name} as ${path} is missing: the folder ${component} must hold ` +
+    `Cannot open the ${component} of ${source.name} because ${path} is missing: the folder ${component} must contain ` +
       "config.json and safetensors files",
   );
 }
 
-/** What to do without a component, as checkpoints are published whose others are shared. */
+/**
+ * Advice for a missing component. Some checkpoints are published without components that they share with
+ * others.
+ */
 const INSTEAD: Readonly<Record<ComponentName, string>> = {
   transformer: "Denoise with a checkpoint that has one",
-  text_encoder: "Give embeddings that were made with a checkpoint that has one",
+  text_encoder: "Pass embeddings from a checkpoint that has one",
   vae: "Decode with the autoencoder of another checkpoint",
-  controlnet: "A ControlNet is published alone",
+  controlnet: "ControlNets are published separately",
 };
 
 function leftOut(source: CheckpointSource, component: ComponentName): MissingComponentError {
   return new MissingComponentError(
-    `Cannot open the ${component} of ${source.name} as its model_index.json says that it has none. ` +
+    `Cannot open the ${component} of ${source.name} because its model_index.json declares it absent. ` +
       INSTEAD[component],
   );
 }
 
-/** diffusers writes the class into `_class_name`, transformers into `architectures`. */
+/** Reads the class, which diffusers writes to `_class_name` and transformers to `architectures`. */
 function configuredClass(config: JsonObject, path: string): string {
   const { _class_name: name, architectures } = config;
   const className = name ?? (Array.isArray(architectures) ? architectures[0] : undefined);
   if (typeof className === "string") return className;
-  throw new CheckpointError(`Cannot read ${path} as _class_name or architectures must name a class`);
+  throw new CheckpointError(`Cannot read ${path}: _class_name or architectures must name a class`);
 }

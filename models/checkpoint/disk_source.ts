@@ -1,6 +1,6 @@
 /**
- * A checkpoint on disk. Symbolic links are resolved, so that the snapshot folders of a Hugging Face cache, which hold
- * links into its `blobs` folder, are read like any other.
+ * A checkpoint on disk. Symbolic links are resolved because the snapshot folders of a Hugging Face cache
+ * contain links into its `blobs` folder.
  *
  * @module
  */
@@ -10,12 +10,12 @@ import { basename, dirname, join, resolve } from "node:path";
 import { CheckpointError } from "./checkpoint_errors.ts";
 import type { CheckpointSource, FileLocation } from "./source.ts";
 
-/** ONNX Runtime, Node and Deno read less than 2 GiB at once. */
+/** Largest number of bytes per read. ONNX Runtime, Node and Deno cannot read 2 GiB at once. */
 const LARGEST_READ = 1 << 30;
 
-/** What is known of a folder beside its path. */
+/** Options for opening a folder. */
 export interface DiskSourceOptions {
-  /** What it is called in errors, reports and metadata: `org/name`. Default is the folder's own name. */
+  /** Name for errors, reports and metadata: `org/name`. Default is the folder's own name. */
   readonly name?: string | undefined;
 }
 
@@ -23,9 +23,9 @@ export interface DiskSourceOptions {
  * Opens a folder on disk.
  *
  * @param path The folder: a whole checkpoint, or one component of it.
- * @param options What it is called.
+ * @param options Its name.
  * @returns The source.
- * @throws {CheckpointError} if there is no such folder.
+ * @throws {CheckpointError} if the folder does not exist.
  *
  * @example Usage
  * ```ts ignore
@@ -42,9 +42,11 @@ export async function openDiskSource(
   const found = await stat(root).catch(() => undefined);
   if (!found?.isDirectory()) {
     throw new CheckpointError(
-      `Cannot open ${root} as a checkpoint must be a folder that holds model_index.json beside the folders ` +
-        `transformer, text_encoder, tokenizer, vae and scheduler, or one component with config.json beside its ` +
-        `safetensors files: current value is ${found === undefined ? "nothing" : "a file"}`,
+      `Cannot open ${root} because it ${
+        found === undefined ? "does not exist" : "is a file"
+      }. A checkpoint is a folder ` +
+        "with model_index.json and the folders transformer, text_encoder, tokenizer, vae and scheduler, or one " +
+        "component with config.json and its safetensors files",
     );
   }
   return new DiskSource(root, options.name ?? basename(root));
@@ -87,7 +89,7 @@ class DiskSource implements CheckpointSource {
         const { bytesRead } = await file.read(bytes, filled, wanted, start + filled);
         if (bytesRead === 0) {
           throw new CheckpointError(
-            `Cannot read ${this.name}/${path} as it must hold at least ${last} bytes: current size is ${
+            `Cannot read ${this.name}/${path}: it must have at least ${last} bytes, but has ${
               start + filled
             }`,
           );

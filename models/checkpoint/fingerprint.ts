@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Tells components of checkpoints apart without reading all of their weights, for cache keys.
+ * Fingerprints of components for cache keys, computed without reading all weights.
  *
  * @module
  */
@@ -14,13 +14,12 @@ const SAMPLE_BYTES = 4096;
 const SAMPLES_PER_FILE = 64;
 
 /**
- * The fingerprint of a component: SHA-256 over its class, its `config.json`, and of each safetensors file its name,
- * its size, its header and 64 evenly spaced pieces of 4 KiB, the first and the last included. Never more than 256 KiB
- * and the header are read of a file, so that it takes milliseconds for 20 GB.
+ * Computes the fingerprint of a component: SHA-256 over its class, its `config.json`, and the name, size,
+ * header and 64 evenly spaced 4 KiB samples of each safetensors file, including the first and last 4 KiB. It
+ * reads at most the header and 256 KiB per file, so 20 GB take milliseconds.
  *
- * A copy of the checkpoint has the same fingerprint, wherever it lies and whenever it was written. Two sets of weights
- * that differ in a few bytes alone can have the same one: it tells models apart, it does not prove that a file is
- * whole.
+ * The fingerprint does not depend on location or modification time, so copies share it. Weights that differ
+ * in only a few bytes can share it too: it distinguishes models but does not prove that a file is intact.
  *
  * @param component The component.
  * @returns 64 hexadecimal digits.
@@ -35,7 +34,7 @@ export async function fingerprint(component: Component): Promise<string> {
   for (const path of paths) {
     parts.push(...await sampleFile(source, path, path.slice(path.lastIndexOf("/") + 1)));
   }
-  // Digests of the parts are of one length, so that no two lists of parts give the same bytes.
+  // Digests have a fixed length, so different lists of parts cannot concatenate to the same bytes.
   const digests = await Promise.all(parts.map((part) => crypto.subtle.digest("SHA-256", part)));
   const whole = await crypto.subtle.digest("SHA-256", await new Blob(digests).arrayBuffer());
   return [...new Uint8Array(whole)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -59,7 +58,7 @@ async function sampleFile(
   return parts;
 }
 
-/** Where the pieces of the data begin: all of it where it is small. */
+/** Returns the offsets of the samples. They cover small files completely. */
 function sampleStarts(start: number, end: number): readonly number[] {
   const last = Math.max(start, end - SAMPLE_BYTES);
   const count = Math.min(SAMPLES_PER_FILE, Math.ceil((end - start) / SAMPLE_BYTES));

@@ -9,9 +9,10 @@ import type { ComponentName } from "./model_index.ts";
 import type { CheckpointSource } from "./source.ts";
 
 /**
- * Checkpoints that the caller names, wherever they lie: for browsers and edge runtimes, which have no disk to look on.
+ * Checkpoints that the caller lists with their sources. Intended for browsers and edge runtimes, which have
+ * no disk.
  *
- * @example A checkpoint behind HTTP
+ * @example A checkpoint on an HTTP server
  * ```ts
  * import { GivenModels } from "./given_models.ts";
  * import { openHttpSource } from "./http_source.ts";
@@ -25,22 +26,22 @@ export class GivenModels implements Models {
   readonly #sources: ReadonlyMap<string, CheckpointSource>;
   readonly #opened = new Map<string, Promise<Checkpoint>>();
 
-  /** @param sources The checkpoints, by the names that graphs call them by. */
+  /** @param sources The checkpoints, keyed by the names that graphs use. */
   constructor(sources: Readonly<Record<string, CheckpointSource>>) {
     this.#sources = new Map(Object.entries(sources));
   }
 
-  /** Opens a checkpoint: configurations alone. It is opened once. */
+  /** Opens a checkpoint and reads its configurations only. Repeated calls share one checkpoint. */
   async open({ model, variant }: ModelReference): Promise<Checkpoint> {
     const key = JSON.stringify([model, variant]);
     const opened = this.#opened.get(key) ?? openCheckpoint(this.#source(model), variant ? { variant } : {});
     this.#opened.set(key, opened);
-    // What failed may work later: a server that was down.
+    // A failed attempt can succeed later, for example when a server is up again.
     opened.catch(() => this.#opened.delete(key));
     return await opened;
   }
 
-  /** Opens one component of a checkpoint, or of a source that holds it alone. */
+  /** Opens one component of a checkpoint, or of a source that contains only that component. */
   async component(reference: ModelReference, component: ComponentName): Promise<Component> {
     const { model, variant } = reference;
     const source = this.#source(model);
@@ -48,7 +49,7 @@ export class GivenModels implements Models {
     return await openComponent(source, variant ? { component, variant } : { component });
   }
 
-  /** Opens a LoRA adapter, which is a source of its own. */
+  /** Opens a LoRA adapter. Each adapter is listed as a separate source. */
   async adapter(name: string): Promise<LoraAdapter> {
     return await openAdapter(this.#source(name), { name });
   }
@@ -57,6 +58,6 @@ export class GivenModels implements Models {
     const source = this.#sources.get(model);
     if (source) return source;
     const names = [...this.#sources.keys()].join(", ") || "none";
-    throw new CheckpointError(`Cannot find the model "${model}": the models here are ${names}`);
+    throw new CheckpointError(`Cannot find the model "${model}": available are ${names}`);
   }
 }

@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * A checkpoint behind HTTP: on a hub, a server of one's own, a bucket. Weights are fetched by the byte, where they are
- * needed.
+ * A checkpoint on an HTTP server: a hub, a private server or a bucket. Weights are fetched on demand with
+ * range requests.
  *
  * @module
  */
@@ -11,14 +11,14 @@ import { fetchBytes } from "../../artifacts/fetch_bytes.ts";
 import { CheckpointError } from "./checkpoint_errors.ts";
 import type { CheckpointSource, FileLocation } from "./source.ts";
 
-/** What lies behind an address. */
+/** Options for opening an HTTP source. */
 export interface HttpSourceOptions {
-  /** Sizes in bytes of all files, by path; HTTP itself cannot list a folder. */
+  /** Sizes in bytes of all files, by path. Required because HTTP cannot list a folder. */
   readonly files: Readonly<Record<string, number>>;
-  /** What it is called in errors and reports. Default is the last part of the address. */
+  /** Name for errors and reports. Default is the last part of the URL. */
   readonly name?: string;
   /**
-   * Fetches; for authorization, caching, retries.
+   * The fetch function. Replace it to add authorization, caching or retries.
    *
    * @default {fetch}
    */
@@ -26,10 +26,10 @@ export interface HttpSourceOptions {
 }
 
 /**
- * Opens a checkpoint behind HTTP. Nothing is fetched before it is asked for. The server must honour `Range`.
+ * Opens a checkpoint on an HTTP server. Files are fetched only on request. The server must support `Range`.
  *
- * @param url The address of the checkpoint's folder.
- * @param options What lies there.
+ * @param url URL of the checkpoint's folder.
+ * @param options The files there, and how to fetch them.
  * @returns The source.
  *
  * @example A checkpoint on the hub

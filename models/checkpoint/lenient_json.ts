@@ -1,7 +1,8 @@
 // This module is browser compatible.
 
 /**
- * JSON as Python writes it. diffusers' `scheduler_config.json` holds a bare `-Infinity`, which strict parsers refuse.
+ * JSON as Python writes it. diffusers' `scheduler_config.json` contains a bare `-Infinity`, which strict
+ * parsers reject.
  *
  * @module
  */
@@ -11,12 +12,13 @@ import type { JsonObject } from "../../artifacts/artifact.ts";
 import { CheckpointError } from "./checkpoint_errors.ts";
 
 /**
- * Parses a configuration file that may hold `Infinity`, `-Infinity` and `NaN`.
+ * Parses a configuration file that may contain `Infinity`, `-Infinity` and `NaN`.
  *
  * @param text The file's text.
  * @param name The file's name, for errors.
  * @returns The object.
- * @throws {CheckpointError} if the text cannot be parsed or is not an object; names the file, the line and the column.
+ * @throws {CheckpointError} if the text cannot be parsed or is not an object; the message names the file,
+ *   line and column.
  *
  * @example Usage
  * ```ts
@@ -34,7 +36,7 @@ export function parseLenientJson(text: string, name: string): JsonObject {
     throw new CheckpointError(`Cannot parse ${name} as JSON: ${reason}`, { cause });
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new CheckpointError(`Cannot parse ${name} as its content must be a JSON object`);
+    throw new CheckpointError(`Cannot parse ${name}: it must contain a JSON object`);
   }
   return value as JsonObject;
 }

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * `model_index.json`: which pipeline a checkpoint is of, and the class of each of its components.
+ * `model_index.json`: the pipeline class of a checkpoint, and the class of each of its components.
  *
  * @module
  */
@@ -13,24 +13,24 @@ import { architectureOfPipeline, componentClasses, listArchitectures } from "../
 import { CheckpointError, UnsupportedArchitectureError } from "./checkpoint_errors.ts";
 import { parseLenientJson } from "./lenient_json.ts";
 
-/** The parts of a checkpoint that have weights. */
+/** A part of a checkpoint that has weights. */
 export type CheckpointPart = "transformer" | "text_encoder" | "vae";
 
-/** The parts of a checkpoint that have weights, and what stands beside one: a ControlNet. */
+/** A component with weights: a part of a checkpoint, or a ControlNet, which is published separately. */
 export type ComponentName = CheckpointPart | "controlnet";
 
-/** Names of the components of a checkpoint that have weights. */
+/** Names of all parts of a checkpoint that have weights. */
 export const COMPONENT_NAMES: readonly CheckpointPart[] = ["transformer", "text_encoder", "vae"];
 
-/** What `model_index.json` says. */
+/** The content of `model_index.json`. */
 export interface ModelIndex {
-  /** The architecture that runs it. */
+  /** The architecture that runs the checkpoint. */
   readonly architecture: Architecture;
-  /** Which kind of the architecture it is: `alpha`. */
+  /** The architecture's family to which the checkpoint belongs: `alpha`. */
   readonly family: string;
   /** The pipeline's class: `PixArtAlphaPipeline`. */
   readonly pipeline: string;
-  /** The class of each component that is not declared absent, tokenizer and scheduler included. */
+  /** The class of each component that is not declared absent, including the tokenizer and the scheduler. */
   readonly classes: Readonly<Record<string, string>>;
 }
 
@@ -50,8 +50,8 @@ const Index = z.looseObject({
  * @param text Its text.
  * @param name Its name, for errors.
  * @returns The pipeline and the classes of its components.
- * @throws {CheckpointError} if it is not JSON, or no model index.
- * @throws {UnsupportedArchitectureError} if no architecture knows the pipeline or one of its components.
+ * @throws {CheckpointError} if it is not JSON or not a model index.
+ * @throws {UnsupportedArchitectureError} if no architecture supports the pipeline or one of its components.
  */
 export function parseModelIndex(text: string, name: string): ModelIndex {
   const parsed = parseValue(
@@ -64,7 +64,7 @@ export function parseModelIndex(text: string, name: string): ModelIndex {
   if (architecture === undefined) {
     const known = listArchitectures().flatMap(({ pipelines }) => Object.keys(pipelines));
     throw new UnsupportedArchitectureError(
-      `Cannot open ${name} as _class_name must be one of ${known.join(", ")}: current value is ${pipeline}`,
+      `Cannot open ${name}: its _class_name is ${pipeline}, but must be one of ${known.join(", ")}`,
     );
   }
   const classes: Record<string, string> = {};
@@ -76,18 +76,19 @@ export function parseModelIndex(text: string, name: string): ModelIndex {
   return { architecture, family: architecture.pipelines[pipeline]!, pipeline, classes };
 }
 
-/** The component that a class is of; `undefined` if it is none of the supported ones. */
+/** Returns the component to which a class belongs; `undefined` if the class is not supported. */
 export function componentOfClass(className: string): ComponentName | undefined {
   const all: readonly ComponentName[] = [...COMPONENT_NAMES, "controlnet"];
   return all.find((name) => componentClasses(name).includes(className));
 }
 
-/** Refuses the class of a component that is none of the supported ones; an absent class passes. */
+/** Rejects an unsupported class of a component. An absent class is accepted. */
 export function checkClass(component: ComponentName, className: string | undefined, where: string): void {
   const supported = componentClasses(component);
   if (className === undefined || supported.includes(className)) return;
   throw new UnsupportedArchitectureError(
-    `Cannot open ${where} as the class of ${component} must be one of ${supported.join(", ")}: ` +
-      `current value is ${className}`,
+    `Cannot open ${where}: the class of ${component} is ${className}, but must be one of ${
+      supported.join(", ")
+    }`,
   );
 }

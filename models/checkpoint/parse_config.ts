@@ -8,11 +8,11 @@ import type { Component } from "./component.ts";
 /**
  * Parses the configuration of a component.
  *
- * @param schema The configurations that pixstage runs.
+ * @param schema Schema of the supported configurations.
  * @param component The component.
  * @returns Its configuration.
- * @throws {UnsupportedArchitectureError} if a field has a value that pixstage does not run; the message names
- * the file, the field, the values that it runs, and the current one.
+ * @throws {UnsupportedArchitectureError} if the value of a field is not supported. The message names the
+ *   file, the field, the supported values, and the current one.
  */
 export function parseConfig<Schema extends z.ZodType>(
   schema: Schema,
@@ -20,6 +20,6 @@ export function parseConfig<Schema extends z.ZodType>(
 ): z.output<Schema> {
   return parseValue(schema, config, ({ clause }, options) => {
     const file = [source.name, folder, "config.json"].filter((part) => part !== "").join("/");
-    return new UnsupportedArchitectureError(`Cannot run ${file} as ${clause}`, options);
+    return new UnsupportedArchitectureError(`Cannot run ${file} because ${clause}`, options);
   });
 }

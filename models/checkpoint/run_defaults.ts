@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * `pixstage.json`: what a checkpoint's maker recommends for a run. diffusers' folder layout has no place for it, and
- * few-step models give noise with the usual 20 steps.
+ * `pixstage.json`: settings that a checkpoint's author recommends for a run. diffusers' folder layout has no
+ * place for them, and few-step models produce noise with the usual 20 steps.
  *
  * @module
  */
@@ -23,21 +23,24 @@ export const runDefaultsSchema = z.strictObject({
   width: z.int().positive().optional(),
   negativePrompt: z.string().optional(),
   maxSequenceLength: z.int().positive().optional(),
-  /** Red, green and blue, 0 to 255, of previews: for latents of 0, and what each channel adds to it. */
+  /**
+   * Preview colours as red, green and blue, 0 to 255: `bias` is the colour of latents of 0, and each row is
+   * added per unit of a latent channel.
+   */
   latentColours: z.strictObject({ bias: colour, rows: z.array(colour) }).optional(),
   license: z.string().optional(),
   description: z.string().optional(),
 });
 
-/** Recommended settings of a checkpoint; every one may be absent. */
+/** Recommended settings of a checkpoint, all optional. */
 export type RunDefaults = Readonly<z.infer<typeof runDefaultsSchema>>;
 
 /**
- * The files that may hold the settings, the first that is there counts: a variant, such as one of few steps, may have
- * its own.
+ * Returns the names of the files that can contain the settings, in order of precedence. A variant, such as a
+ * few-step one, can have its own file.
  *
  * @param variant The variant of the weights; `""` for the plain ones.
- * @returns Their names.
+ * @returns The names; the first file that exists applies.
  */
 export function runDefaultsFiles(variant: string): string[] {
   return [...(variant === "" ? [] : [`pixstage.${variant}.json`]), "pixstage.json"];
@@ -49,7 +52,7 @@ export function runDefaultsFiles(variant: string): string[] {
  * @param text Its text.
  * @param name Its name, for errors.
  * @returns The settings.
- * @throws {CheckpointError} if it is not JSON, or a setting is unknown or out of range.
+ * @throws {CheckpointError} if it is not JSON, or if a setting is unknown or out of range.
  */
 export function parseRunDefaults(text: string, name: string): RunDefaults {
   let value: unknown;
@@ -61,7 +64,6 @@ export function parseRunDefaults(text: string, name: string): RunDefaults {
   return parseValue(
     runDefaultsSchema,
     value,
-    ({ clause }, options) =>
-      new CheckpointError(`Cannot read ${name} as settings of a run: ${clause}`, options),
+    ({ clause }, options) => new CheckpointError(`Cannot read ${name} as run settings: ${clause}`, options),
   );
 }

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Weights that lie in safetensors files: one, or shards. Opening them reads the headers alone.
+ * Weights in one safetensors file or in shards. Opening them reads only the headers.
  *
  * @module
  */
@@ -19,7 +19,7 @@ import type { WeightLocation, Weights } from "./weights.ts";
 
 const SUGGESTIONS = 3;
 
-/** A header's entry and the file that it stands in. */
+/** A tensor's header entry and its file. */
 interface Place {
   readonly entry: SafetensorsEntry;
   readonly path: string;
@@ -27,15 +27,15 @@ interface Place {
 }
 
 /**
- * Opens the weights of a component: reads the header of each file, and checks them against each other, the index and
- * the files' sizes.
+ * Opens the weights of a component. Reads the header of each file, and checks the headers against each other,
+ * the index and the file sizes.
  *
  * @param source The checkpoint.
- * @param component What the weights belong to, for errors.
+ * @param component Name of the component, for errors.
  * @param files The files.
  * @returns The weights.
- * @throws {SafetensorsError} if a file is torn or not safetensors.
- * @throws {CheckpointError} if two files hold the same tensor, or the index is wrong about one.
+ * @throws {SafetensorsError} if a file is truncated or not safetensors.
+ * @throws {CheckpointError} if two files contain the same tensor, or if the index contradicts the files.
  */
 export async function openSafetensorsWeights(
   source: CheckpointSource,
@@ -56,8 +56,8 @@ export async function openSafetensorsWeights(
       const other = places.get(name);
       if (other !== undefined) {
         throw new CheckpointError(
-          `Cannot read the weights of ${component} as ${name} must lie in one file: ` +
-            `current files are ${other.path} and ${path}`,
+          `Cannot read the weights of ${component} because ${name} must be in one file, ` +
+            `but is in ${other.path} and ${path}`,
         );
       }
       places.set(name, { entry, path, location });
@@ -68,8 +68,8 @@ export async function openSafetensorsWeights(
     const found = places.get(name)?.path;
     if (found === path) continue;
     throw new CheckpointError(
-      `Cannot read the weights of ${component} as ${files.index?.path} says that ${name} lies in ${path}: ` +
-        `it lies in ${found ?? "none of the files"}`,
+      `Cannot read the weights of ${component} because ${files.index?.path} says that ${name} is in ${path}, ` +
+        `but it is in ${found ?? "none of the files"}`,
     );
   }
   return new SafetensorsWeights(source, component, places);
@@ -96,13 +96,13 @@ class SafetensorsWeights implements Weights {
     const { entry, path, location } = this.#place(name);
     if (shape !== undefined && String(shape) !== String(entry.shape)) {
       throw new WeightShapeError(
-        `Cannot use ${name} of ${this.component} as its shape must be [${shape}] by the configuration: ` +
-          `current value is [${entry.shape}] in ${path}`,
+        `Cannot use ${name} of ${this.component} because its shape must be [${shape}] according to the ` +
+          `configuration, but is [${entry.shape}] in ${path}`,
       );
     }
     if (location === undefined) {
       throw new CheckpointError(
-        `Cannot locate ${name} of ${this.component} as ${path} lies where no weights can be used from`,
+        `Cannot locate ${name} of ${this.component}: weights cannot be used from the place of ${path}`,
       );
     }
     const { offset, length } = entry;
@@ -135,7 +135,7 @@ class SafetensorsWeights implements Weights {
       .sort((a, b) => a.edits - b.edits).slice(0, SUGGESTIONS).map(({ known }) => known);
     throw new MissingWeightError(
       `Cannot find ${name} among the weights of ${this.component}: ` +
-        `the nearest names there are ${near.join(", ") || "none, as it holds no tensors"}`,
+        `${near.length === 0 ? "there are no tensors" : `the nearest names are ${near.join(", ")}`}`,
     );
   }
 
@@ -143,34 +143,35 @@ class SafetensorsWeights implements Weights {
     const dtype = memoryDType(entry.dtype);
     if (dtype !== undefined) return dtype;
     throw new CheckpointError(
-      `Cannot use ${entry.name} of ${this.component} as its element type must be one that can be computed with: ` +
-        `current value is ${entry.dtype}`,
+      `Cannot use ${entry.name} of ${this.component} because its element type, ${entry.dtype}, is not supported`,
     );
   }
 }
 
-/** Scales of 8-bit floats, by the names that ComfyUI and others give them. transformers would ignore them. */
+/**
+ * Names that ComfyUI and other programs use for the scales of 8-bit floats. transformers ignores such scales.
+ */
 const SCALES = /(^|\.)(scaled_fp8|scale_weight|weight_scale|weight_scale_inv)$/;
 
-/** Floats of 8 bits that are to be multiplied with scales would give a wrong picture without them. */
+/** Rejects scaled 8-bit floats, which would produce wrong pictures without their scales. */
 function refuseScaled(component: string, places: ReadonlyMap<string, Place>): void {
   const scale = [...places.keys()].find((name) => SCALES.test(name));
   const float8 = [...places.values()].find(({ entry }) => entry.dtype.startsWith("F8_"));
   if (scale === undefined || float8 === undefined) return;
   throw new CheckpointError(
-    `Cannot read the weights of ${component} as their 8-bit floats are scaled, by ${scale} in ${float8.path}: ` +
-      "take a file whose floats of 8 bits are not scaled, or one of 16 bits",
+    `Cannot read the weights of ${component} because their 8-bit floats are scaled, by ${scale} in ${float8.path}: ` +
+      "use a file with unscaled 8-bit floats, or with 16-bit ones",
   );
 }
 
-/** A clone without Git LFS holds small text files in the place of the weights. */
+/** Rejects Git LFS pointers: small text files that replace the weights in a clone made without Git LFS. */
 async function refusePointer(source: CheckpointSource, path: string, size: number): Promise<void> {
   const prefix = "version https://git-lfs";
   if (size < prefix.length || size > 1024) return;
   const start = new TextDecoder().decode(await source.readBytes(path, 0, prefix.length));
   if (start !== prefix) return;
   throw new CheckpointError(
-    `Cannot read ${source.name}/${path} as it is a Git LFS pointer of ${size} bytes in the place of the weights: ` +
+    `Cannot read ${source.name}/${path} because it is a Git LFS pointer of ${size} bytes instead of the weights: ` +
       "run git lfs pull there",
   );
 }

@@ -1,53 +1,55 @@
 // This module is browser compatible.
 
 /**
- * Where a checkpoint lies: a folder of files, on disk or elsewhere. Paths are relative to it, with `/` between the
- * parts.
+ * The source of a checkpoint's files: a folder on disk or elsewhere. Paths are relative to it and separated
+ * by `/`.
  *
  * @module
  */
 
-/** Where a file really lies. */
+/** The real location of a file, with links resolved. */
 export interface FileLocation {
-  /** Absolute path of the folder that holds the file, links resolved; the address of a remote one. */
+  /** Absolute path of the folder that contains the file, or the URL of a remote folder. */
   readonly folder: string;
   /** The file's own name in that folder. */
   readonly file: string;
-  /** Whether it lies behind HTTP: each weight is then fetched as a file of its own. */
+  /** Whether the file is on an HTTP server. Each weight is then fetched as a separate file. */
   readonly isRemote?: boolean;
 }
 
 /** A folder of files. */
 export interface CheckpointSource {
-  /** What it is called in errors, reports and metadata: the folder's name, or a model's name on the hub. */
+  /** Name for errors, reports and metadata: the folder's name, or the model's name on the hub. */
   readonly name: string;
   /**
-   * Names of the files directly in a folder, sorted; none where there is no such folder.
+   * Lists the names of the files directly in a folder, sorted. Returns none if the folder does not exist.
    *
-   * @param folder The folder; `""` for the checkpoint's own.
+   * @param folder The folder; `""` for the root.
    */
   list(folder: string): Promise<readonly string[]>;
-  /** Whether there is a file or folder at `path`. */
+  /** Returns whether a file or folder exists at `path`. */
   exists(path: string): Promise<boolean>;
-  /** The size of a file in bytes. */
+  /** Returns the size of a file in bytes. */
   size(path: string): Promise<number>;
   /** Reads a file as UTF-8. */
   readText(path: string): Promise<string>;
   /**
-   * Reads a file or a part of it.
+   * Reads a file or part of it.
    *
    * @param path The file.
    * @param start First byte. Default is 0.
    * @param end One past the last byte. Default is the end of the file.
-   * @returns Exactly the bytes asked for.
-   * @throws {CheckpointError} if the file ends before.
+   * @returns Exactly the requested bytes.
+   * @throws {CheckpointError} if the file ends before `end`.
    */
   readBytes(path: string, start?: number, end?: number): Promise<Uint8Array<ArrayBuffer>>;
-  /** Where a file really lies. A source whose weights cannot be used has no such method. */
+  /**
+   * Locates a file. Absent if weights cannot be used from this source.
+   */
   locate?(path: string): Promise<FileLocation>;
 }
 
-/** Puts a folder and a file name together; an empty folder adds nothing. */
+/** Joins a folder and a file name. An empty folder adds nothing. */
 export function joinPath(folder: string, file: string): string {
   return folder === "" ? file : `${folder}/${file}`;
 }

@@ -15,7 +15,7 @@ import { type CheckpointSource, joinPath } from "./source.ts";
 
 export type { TokenizerFiles };
 
-/** Tells the files of a tokenizer apart from others: SHA-256 in hexadecimal. */
+/** Computes the fingerprint of a tokenizer's files: SHA-256 in hexadecimal. */
 export async function tokenizerFingerprint({ spieceModel, ...texts }: TokenizerFiles): Promise<string> {
   const model = spieceModel ? await artifactId(spieceModel) : null;
   return await hashJson({ ...asJson(texts) as Record<string, string>, spieceModel: model });
@@ -26,15 +26,15 @@ export async function tokenizerFingerprint({ spieceModel, ...texts }: TokenizerF
  *
  * @param source The checkpoint.
  * @param folder The tokenizer's folder.
- * @returns Those of its files that exist.
- * @throws {MissingComponentError} if it has neither `tokenizer.json` nor `spiece.model`.
+ * @returns The files that exist.
+ * @throws {MissingComponentError} if both `tokenizer.json` and `spiece.model` are missing.
  */
 export async function readTokenizerFiles(source: CheckpointSource, folder: string): Promise<TokenizerFiles> {
   const files = await source.list(folder);
   if (!files.includes("tokenizer.json") && !files.includes("spiece.model")) {
     throw new MissingComponentError(
-      `Cannot open the tokenizer of ${source.name}: the folder ${folder} must hold tokenizer.json or spiece.model, ` +
-        `but holds ${someNames(files)}`,
+      `Cannot open the tokenizer of ${source.name}: the folder ${folder} must contain tokenizer.json or spiece.model, ` +
+        `but contains ${someNames(files)}`,
     );
   }
   const text = async <K extends string>(key: K, file: string): Promise<{ readonly [key in K]?: string }> =>

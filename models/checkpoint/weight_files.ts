@@ -1,9 +1,10 @@
 // This module is browser compatible.
 
 /**
- * Which files hold the weights of a component: one file or shards with an index, of the wanted variant.
+ * Finds the files that contain the weights of a component in the requested variant: one file, or shards with
+ * an index.
  *
- * Source of the names and of their order: `_add_variant` and `_fetch_index_file_legacy` in diffusers'
+ * Source of the names and their order: `_add_variant` and `_fetch_index_file_legacy` in diffusers'
  * `utils/hub_utils.py` and `models/model_loading_utils.py`, `ModelMixin.from_pretrained` in its
  * `models/modeling_utils.py`, and `_get_resolved_checkpoint_files` in transformers' `modeling_utils.py`.
  *
@@ -17,37 +18,37 @@ import { CheckpointError, MissingVariantError } from "./checkpoint_errors.ts";
 import type { ComponentName } from "./model_index.ts";
 import { type CheckpointSource, joinPath } from "./source.ts";
 
-/** The files that hold the weights of a component. */
+/** The files that contain the weights of a component. */
 export interface WeightFiles {
-  /** Paths of the safetensors files in the source, sorted. */
+  /** Sorted paths of the safetensors files in the source. */
   readonly paths: readonly string[];
-  /** Which of them holds each tensor, where an index says so. */
+  /** The assignment of tensors to files, if there is an index. */
   readonly index?: {
     /** Path of the index. */
     readonly path: string;
-    /** Path of the file that holds each tensor. */
+    /** Path of the file that contains each tensor, by the tensor's name. */
     readonly files: ReadonlyMap<string, string>;
   };
 }
 
-/** Which weights are looked for. */
+/** The weights to find. */
 export interface WantedWeights {
-  /** Which component it is: its library decides the names of the files, and which of them wins. */
+  /** The component. Its library determines the names of the files and their precedence. */
   readonly component: ComponentName;
-  /** The component's folder; `""` for the source's own. */
+  /** The component's folder; `""` for the root. */
   readonly folder: string;
-  /** The variant: `fp16`; `""` for the plain weights. */
+  /** The variant, such as `fp16`; `""` for the plain weights. */
   readonly variant: string;
 }
 
-/** How a library names and finds the weights of its models. */
+/** Rules by which a library names and finds the weights of its models. */
 interface Library {
   /**
-   * What the names of the files begin with. Names of the other library are taken where its own are missing.
+   * Beginnings of the file names, in order of precedence: the library's own, then the other library's.
    */
   readonly stems: readonly string[];
   /**
-   * Whether an index with its shards beats a single file beside it. Both lie there after a repository was
+   * Whether an index with shards takes precedence over a single file. Both can exist after a repository was
    * updated.
    */
   readonly indexFirst: boolean;
@@ -72,42 +73,45 @@ const PICKLE_FILE = /\.(bin|ckpt|pt|pth)(\.index\.json)?$/;
 const Index = z.looseObject({
   weight_map: z.record(
     z.string(),
-    z.string().regex(/^[^/\\]+\.safetensors$/, "must name a safetensors file beside it"),
+    z.string().regex(/^[^/\\]+\.safetensors$/, "must name a safetensors file in the same folder"),
   ),
 });
 
 /**
- * Says what a file name is among the weights of a component.
+ * Returns the variant of a file of weights.
  *
  * @param file The file's name.
- * @returns `undefined` if it holds no weights; else the variant, `""` for the plain weights.
+ * @returns The variant, `""` for the plain weights; `undefined` if the file contains no weights.
  */
 export function weightFileVariant(file: string): string | undefined {
   const groups = WEIGHT_FILE.exec(file)?.groups;
   return groups === undefined ? undefined : groups.variant ?? groups.old ?? "";
 }
 
-/** Variants of the weights that lie in a folder, sorted; the plain weights are `""`. */
+/** Returns the variants of the weights among a folder's files, sorted. The plain weights are `""`. */
 export function variantsOf(files: readonly string[]): readonly string[] {
   const variants = files.map(weightFileVariant).filter((variant) => variant !== undefined);
   return [...new Set(variants)].sort();
 }
 
-/** Names of the indices that the shards of a variant may have: today's, and the one that diffusers used before. */
+/**
+ * Returns the possible names of the index of a variant's shards: the current one, and the one that older
+ * versions of diffusers used.
+ */
 export function indexNames(stem: string, variant: string): readonly string[] {
   if (variant === "") return [`${stem}.safetensors.index.json`];
   return [`${stem}.safetensors.index.${variant}.json`, `${stem}.safetensors.${variant}.index.json`];
 }
 
 /**
- * Finds the files that hold the weights of a component. Where an index with its shards and a single file lie
- * side by side, the one wins that the component's library takes.
+ * Finds the files that contain the weights of a component. If a folder contains both an index with shards and
+ * a single file, the precedence of the component's library decides.
  *
  * @param source The checkpoint.
- * @param wanted Which weights.
+ * @param wanted The weights to find.
  * @returns The files.
- * @throws {MissingVariantError} if there are weights, of other variants alone.
- * @throws {CheckpointError} if there are no safetensors weights, or the index names a file that is not there.
+ * @throws {MissingVariantError} if there are only weights of other variants.
+ * @throws {CheckpointError} if there are no safetensors weights, or if the index names a missing file.
  */
 export async function findWeightFiles(
   source: CheckpointSource,
@@ -151,8 +155,8 @@ async function readIndex(
   const missing = shards.filter((file) => !present.includes(file));
   if (missing.length > 0) {
     throw new CheckpointError(
-      `Cannot read the weights of ${label} as it names files that are missing: ${someNames(missing)}. ` +
-        "Fetch them again",
+      `Cannot read weights: ${label} names files that are missing, ${someNames(missing)}. ` +
+        "Download them again",
     );
   }
   return {
@@ -167,28 +171,30 @@ function noWeights(where: string, files: readonly string[], variant: string): Ch
   if (shards.length > 0) {
     const stem = shards[0]!.startsWith("model") ? "model" : "diffusion_pytorch_model";
     return new CheckpointError(
-      `Cannot read ${wanted} in ${where} as their index ${indexNames(stem, variant)[0]} is missing: ` +
-        `there are shards, ${shards.join(", ")}. Fetch the index too`,
+      `Cannot read ${wanted} in ${where} because the index ${
+        indexNames(stem, variant)[0]
+      } of the shards is missing: ` +
+        `there are ${shards.join(", ")}. Download the index too`,
     );
   }
   const variants = variantsOf(files);
   if (variants.length > 0) {
     const found = variants.map((name) => name === "" ? "the plain weights" : name).join(", ");
     return new MissingVariantError(
-      `Cannot find ${wanted} in ${where}: there are ${found}. Choose one of these variants, or fetch what is missing`,
+      `Cannot find ${wanted} in ${where}: available are ${found}. Choose one of these, or download the missing files`,
       { details: { field: "variant" } },
     );
   }
   const pickles = files.filter((file) => PICKLE_FILE.test(file));
   if (pickles.length > 0) {
     return new CheckpointError(
-      `Cannot read the weights of ${where} as they must be safetensors files: current value is ${
+      `Cannot read the weights of ${where}: they must be safetensors files, but are ${
         someNames(pickles)
       }. Save them again with save_pretrained(..., safe_serialization=True)`,
     );
   }
   return new CheckpointError(
-    `Cannot find the weights of ${where}: it must hold diffusion_pytorch_model.safetensors, model.safetensors ` +
-      `or shards with their index, but holds ${someNames(files)}`,
+    `Cannot find the weights of ${where}: it must contain diffusion_pytorch_model.safetensors, model.safetensors ` +
+      `or shards with their index, but contains ${someNames(files)}`,
   );
 }

@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * The weights of one component of a checkpoint: which tensors there are, and where their bytes lie. Nothing is read
- * before it is asked for.
+ * The weights of one component of a checkpoint: the names of its tensors and the locations of their bytes.
+ * Tensors are read only on request.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import type { DType } from "../../artifacts/dtype.ts";
 import type { Tensor } from "../../artifacts/tensor.ts";
 import type { LowRankBranch } from "../lora/branch.ts";
 
-/** Where a tensor's bytes lie. */
+/** The location of a tensor's bytes. */
 export interface WeightLocation {
   /** Name in the checkpoint: `transformer_blocks.0.attn1.to_q.weight`. */
   readonly name: string;
@@ -19,71 +19,71 @@ export interface WeightLocation {
   readonly dtype: DType;
   /** Shape as stored. */
   readonly shape: readonly number[];
-  /** The folder that really holds the file, links resolved, or its address. */
+  /** The folder that contains the file, with links resolved, or its URL. */
   readonly folder: string;
-  /** Name of the safetensors file in that folder; of a part of it where it lies behind HTTP. */
+  /** Name of the safetensors file in that folder. On an HTTP server, the name of a part of the file. */
   readonly file: string;
-  /** First byte in the file. */
+  /** Offset of the first byte in the file. */
   readonly offset: number;
-  /** Bytes. */
+  /** Number of bytes. */
   readonly length: number;
-  /** Where the weight [rows, columns] is quantized: its values and scales, and what they mean. */
+  /** If the weight [rows, columns] is quantized, the locations of its values and scales, and their format. */
   readonly quantized?: QuantizedLocation;
 }
 
-/** Where a quantized weight's parts lie. */
+/** The location of a quantized weight's parts. */
 export type QuantizedLocation = BlockLocation | ColumnLocation;
 
-/** Where a weight that is quantized in blocks lies. */
+/** The location of a weight that is quantized in blocks. */
 export interface BlockLocation {
   readonly layout: "blocks";
-  /** Bits of a weight. */
+  /** Bits per weight. */
   readonly bits: number;
-  /** Weights of a row that share a scale. */
+  /** Number of consecutive weights of a row that share a scale. */
   readonly block: number;
   /** Values, uint8 [rows, blocks, bytes]. */
   readonly packed: WeightLocation;
-  /** What one unit of each block is worth, float32 [rows, blocks]. */
+  /** Scale of each block, float32 [rows, blocks]. */
   readonly scales: WeightLocation;
 }
 
-/** Where a weight of 8 bits with a scale for each output lies. */
+/** The location of an 8-bit weight with one scale per output. */
 export interface ColumnLocation {
   readonly layout: "columns";
   /** Values, transposed: int8 [columns, rows]. */
   readonly packed: WeightLocation;
-  /** What one unit of each row is worth, float32 [rows]. */
+  /** Scale of each row, float32 [rows]. */
   readonly scales: WeightLocation;
 }
 
 /** The weights of one component. */
 export interface Weights {
-  /** What they belong to, for errors: `tiny-alpha-512/transformer`. */
+  /** Name of the component, for errors: `tiny-alpha-512/transformer`. */
   readonly component: string;
   /** Names of all tensors. */
   readonly names: readonly string[];
   /**
-   * Where a tensor lies.
+   * Locates a tensor.
    *
    * @param name Its name in the checkpoint.
-   * @param shape The shape that the architecture expects; checked where given.
-   * @throws {MissingWeightError} if there is no such tensor.
-   * @throws {WeightShapeError} if its shape is another.
+   * @param shape The shape that the architecture expects; checked if given.
+   * @throws {MissingWeightError} if the tensor does not exist.
+   * @throws {WeightShapeError} if its shape is different.
    */
   locate(name: string, shape?: readonly number[]): WeightLocation;
-  /** Whether there is such a tensor. */
+  /** Returns whether the tensor exists. */
   has(name: string): boolean;
-  /** Reads one tensor into memory, in its stored type. */
+  /** Reads one tensor into memory in its stored type. */
   read(name: string): Promise<Tensor>;
   /**
-   * Reads some of a tensor's elements into memory, in their stored type.
+   * Reads a range of a tensor's elements into memory in their stored type.
    *
    * @param name Its name in the checkpoint.
-   * @param first The first element, as they are stored.
+   * @param first Index of the first element, in storage order.
    * @param end One past the last element.
    * @returns [end - first].
    */
   readElements(name: string, first: number, end: number): Promise<Tensor>;
-  /** Low-rank branches beside a module, where adapters are laid over the weights. */
+  /** Returns the low-rank branches of a module. Present if adapters are applied to the weights. */
   branches?(module: string): readonly LowRankBranch[];
 }

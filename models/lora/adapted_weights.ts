@@ -4,7 +4,7 @@ import type { Tensor } from "../../artifacts/tensor.ts";
 import type { WeightLocation, Weights } from "../checkpoint/weights.ts";
 import type { LowRankBranch } from "./branch.ts";
 
-/** A model's weights with low-rank branches beside them: what lies in the files stays as it is. */
+/** A model's weights together with low-rank branches. The files remain unchanged. */
 export class AdaptedWeights implements Weights {
   readonly component: string;
   readonly names: readonly string[];

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * A LoRA adapter: its names, settings and alphas read, its matrices not.
+ * A LoRA adapter whose names, settings and alphas have been read, but not its matrices.
  *
  * @module
  */
@@ -18,40 +18,44 @@ import { type AdapterFiles, adapterFiles } from "./adapter_files.ts";
 import { type AdapterPart, parseAdapterName } from "./adapter_names.ts";
 import { type BranchSettings, peftBranches } from "./peft_settings.ts";
 
-/** What an adapter holds of one layer. */
+/** An adapter's tensors for one layer. */
 export interface AdapterLayer {
-  /** The layer's name, as the adapter writes it. */
+  /** The layer's name as written in the adapter. */
   readonly name: string;
-  /** Whether that name has `_` in the place of `.`. */
+  /** Whether that name has `_` instead of `.`. */
   readonly isFlat: boolean;
   /** Names of its tensors in the adapter's file. */
   readonly tensors: Readonly<Partial<Record<AdapterPart, string>>>;
-  /** Its alpha, where the file holds one. */
+  /** Its alpha, if the file contains one. */
   readonly alpha?: number | undefined;
 }
 
 /** A LoRA adapter. */
 export interface LoraAdapter {
-  /** What it is called in errors and reports. */
+  /** Name for errors and reports. */
   readonly name: string;
   /** Its tensors. */
   readonly weights: Weights;
   /** The layers that it adapts. */
   readonly layers: readonly AdapterLayer[];
-  /** The rank and the scale of a layer's branch by PEFT's settings, where it has these. */
+  /**
+   * Returns the rank and the scale of a layer's branch according to PEFT's settings. Absent without such
+   * settings.
+   */
   readonly settings?: ((module: string) => BranchSettings) | undefined;
 }
 
-/** Header field of diffusers' files that holds PEFT's settings. */
+/** Header field in which diffusers stores PEFT's settings. */
 const METADATA_FIELD = "lora_adapter_metadata";
 
 /**
- * Opens an adapter: reads its configuration, the header of its file and its alphas, which are a number each.
+ * Opens an adapter. Reads its configuration, the header of its file, and its alphas, which are single
+ * numbers.
  *
- * @param source The folder that holds it.
- * @param options Its file, where the folder holds others, and what it is called.
+ * @param source The folder that contains it.
+ * @param options Its name, and its file if the folder contains several.
  * @returns The adapter.
- * @throws {AdapterError} if it is no LoRA of a transformer, or not whole.
+ * @throws {AdapterError} if it is not a LoRA of a transformer, or is incomplete.
  *
  * @example Usage
  * ```ts ignore
@@ -73,12 +77,12 @@ export async function openAdapter(
   const settings = files.config === undefined
     ? await headerSettings(source, path, name)
     : parseLenientJson(await source.readText(joinPath(folder, files.config)), `${name}/${files.config}`);
-  // Settings come first: they name kinds of adapters that their tensors do not tell.
+  // Parse settings first: they identify kinds of adapters that the tensors do not reveal.
   const branches = settings && peftBranches(settings, name);
   return { name, weights, layers: await readLayers(weights, name), settings: branches };
 }
 
-/** PEFT's settings in the header of a file; `undefined` where there are none. */
+/** Reads PEFT's settings from the header of a file; `undefined` if there are none. */
 async function headerSettings(
   source: CheckpointSource,
   path: string,
@@ -94,7 +98,7 @@ async function headerSettings(
   return Object.fromEntries(own);
 }
 
-/** Gathers the tensors of each layer. */
+/** Groups the tensors by layer. */
 async function readLayers(weights: Weights, name: string): Promise<AdapterLayer[]> {
   const layers = new Map<string, { isFlat: boolean; tensors: Partial<Record<AdapterPart, string>> }>();
   for (const tensor of weights.names) {
@@ -103,12 +107,14 @@ async function readLayers(weights: Weights, name: string): Promise<AdapterLayer[
     const other = tensors?.[part];
     if (other !== undefined) {
       throw new AdapterError(
-        `Cannot use ${name} as a LoRA as ${other} and ${tensor} stand for the same matrix`,
+        `Cannot use ${name} as a LoRA because ${other} and ${tensor} name the same matrix`,
       );
     }
     layers.set(layer, { isFlat, tensors: { ...tensors, [part]: tensor } });
   }
-  if (layers.size === 0) throw new AdapterError(`Cannot use ${name} as a LoRA as it holds no tensors`);
+  if (layers.size === 0) {
+    throw new AdapterError(`Cannot use ${name} as a LoRA because it contains no tensors`);
+  }
   return await Promise.all(Array.from(layers, async ([layer, { isFlat, tensors }]) => ({
     name: layer,
     isFlat,
@@ -121,12 +127,12 @@ async function readAlpha(weights: Weights, tensor: string, name: string): Promis
   const { shape } = weights.locate(tensor);
   if (shape.reduce((product, size) => product * size, 1) !== 1) {
     throw new AdapterError(
-      `Cannot use ${name} as a LoRA as ${tensor} must be one number: its shape is [${shape}]`,
+      `Cannot use ${name} as a LoRA because ${tensor} must be a single number, but has the shape [${shape}]`,
     );
   }
   const [alpha] = toFloat32(await weights.read(tensor), tensor).data;
   if (alpha !== undefined && Number.isFinite(alpha)) return alpha;
   throw new AdapterError(
-    `Cannot use ${name} as a LoRA as ${tensor} must be finite: current value is ${alpha}`,
+    `Cannot use ${name} as a LoRA because ${tensor} must be finite, but is ${alpha}`,
   );
 }

@@ -2,16 +2,19 @@
 
 import { PixstageError, type PixstageErrorOptions } from "../../errors/pixstage_error.ts";
 
-/** The codes of errors of adapters. */
+/** Codes of adapter errors. */
 export type AdapterErrorCode = "invalid_adapter" | "adapter_not_found";
 
-/** A LoRA adapter that cannot be used: another kind of adapter, one of another model, or a damaged one. */
+/**
+ * Thrown if a LoRA adapter cannot be used: it is another kind of adapter, belongs to another model, or is
+ * damaged.
+ */
 export class AdapterError extends PixstageError<AdapterErrorCode> {
   override name = "AdapterError";
 
   /**
-   * @param message Which adapter, what is wrong with it, and what to do.
-   * @param options The code, which is `invalid_adapter` by default, and the error behind this one.
+   * @param message The adapter, the problem, and what to do.
+   * @param options The code, by default `invalid_adapter`, and the cause.
    */
   constructor(
     message: string,

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Which files of a folder or a repository make up a LoRA adapter.
+ * Selects the files of a folder or repository that form a LoRA adapter.
  *
  * @module
  */
@@ -13,25 +13,26 @@ import { AdapterError } from "./adapter_error.ts";
 export interface AdapterFiles {
   /** The safetensors file. */
   readonly weights: string;
-  /** PEFT's configuration beside it, where there is one. */
+  /** PEFT's configuration in the same folder, if any. */
   readonly config?: string | undefined;
 }
 
-/** PEFT's configuration. */
+/** File name of PEFT's configuration. */
 const PEFT_CONFIG = "adapter_config.json";
-/** PEFT's weights. */
+/** File name of PEFT's weights. */
 const PEFT_WEIGHTS = "adapter_model.safetensors";
-/** What `save_lora_weights` of diffusers writes. */
+/** File name that diffusers' `save_lora_weights` uses. */
 const DIFFUSERS_WEIGHTS = "pytorch_lora_weights.safetensors";
 
 /**
- * Chooses the files of an adapter: PEFT's pair, else what diffusers writes, else the only safetensors file. PixArt's
- * training script leaves PEFT's pair beside a file of diffusers that does not say its alpha, so the pair comes first.
+ * Chooses the files of an adapter: PEFT's two files, otherwise diffusers' file, otherwise the only
+ * safetensors file. PixArt's training script writes both PEFT's files and a diffusers file without alpha, so
+ * PEFT's files take precedence.
  *
  * @param files Names of the files directly in the folder.
- * @param name What the folder is called, for errors.
+ * @param name Name of the folder, for errors.
  * @returns The files.
- * @throws {AdapterError} if there is none, or several could be meant.
+ * @throws {AdapterError} if there is no such file, or if the choice is ambiguous.
  */
 export function adapterFiles(files: readonly string[], name: string): AdapterFiles {
   if (files.includes(PEFT_CONFIG) && files.includes(PEFT_WEIGHTS)) {
@@ -39,8 +40,8 @@ export function adapterFiles(files: readonly string[], name: string): AdapterFil
   }
   if (files.includes(PEFT_WEIGHTS)) {
     throw new AdapterError(
-      `Cannot use ${name} as a LoRA as ${PEFT_CONFIG} is missing beside ${PEFT_WEIGHTS}: rank and alpha stand there ` +
-        "alone. Fetch it too",
+      `Cannot use ${name} as a LoRA because ${PEFT_CONFIG} is missing next to ${PEFT_WEIGHTS}. Download it too: ` +
+        "only it contains rank and alpha",
     );
   }
   if (files.includes(DIFFUSERS_WEIGHTS)) return { weights: DIFFUSERS_WEIGHTS };
@@ -48,9 +49,9 @@ export function adapterFiles(files: readonly string[], name: string): AdapterFil
   if (found.length === 1) return { weights: found[0]! };
   throw new AdapterError(
     found.length === 0
-      ? `Cannot find a LoRA in ${name}: it must hold ${PEFT_CONFIG} beside ${PEFT_WEIGHTS}, or a safetensors file, ` +
-        `but holds ${someNames(files)}`
-      : `Cannot tell which file of ${name} is meant as it holds ${someNames(found)}: name one of them`,
+      ? `Cannot find a LoRA in ${name}: it must contain ${PEFT_CONFIG} and ${PEFT_WEIGHTS}, or a safetensors file, ` +
+        `but contains ${someNames(files)}`
+      : `${name} contains several safetensors files, ${someNames(found)}: name one of them`,
     { code: found.length === 0 ? "adapter_not_found" : "invalid_adapter" },
   );
 }

@@ -1,7 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Low-rank branches in a graph: beside a layer, or merged into its matrix where a graph needs that as a whole.
+ * Low-rank branches in a graph: in parallel to a layer, or merged into its matrix if the graph needs the
+ * whole matrix.
  *
  * @module
  */
@@ -9,7 +10,10 @@
 import type { ComputeType, GraphBuilder, Value } from "../onnx/graph_builder.ts";
 import type { LowRankBranch } from "./branch.ts";
 
-/** Adds branches to what a linear layer gives: `x` [rows, in], `y` [rows, out], both of `dtype`. */
+/**
+ * Adds branches to the output `y` [rows, out] of a linear layer with input `x` [rows, in], both of type
+ * `dtype`.
+ */
 export function addLinearBranches(
   g: GraphBuilder,
   x: Value,
@@ -23,7 +27,10 @@ export function addLinearBranches(
   }, y);
 }
 
-/** Adds branches to what a convolution gives: of its kernel to as many channels as the rank, then of 1 x 1. */
+/**
+ * Adds branches to the output of a convolution. Each is a convolution with the layer's kernel to `rank`
+ * channels, followed by a 1 x 1 convolution.
+ */
 export function addConvBranches(
   g: GraphBuilder,
   x: Value,
@@ -39,8 +46,9 @@ export function addConvBranches(
 }
 
 /**
- * A matrix [out, in] with its branches merged in, computed in float32 and rounded once. A device with memory of its own
- * does so when the graph opens: its copy of the weights is then as large as before, and steps cost nothing more.
+ * Returns a matrix [out, in] with its branches merged in, computed in float32 and rounded once. A device with
+ * its own memory merges when the graph opens. Its copy of the weights does not grow, and steps take no extra
+ * time.
  */
 export function mergedMatrix(
   g: GraphBuilder,

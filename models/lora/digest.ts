@@ -8,12 +8,13 @@ import { AdapterError } from "./adapter_error.ts";
 import type { FittedAdapter } from "./fit_adapter.ts";
 
 /**
- * The SHA-256 of what an adapter computes: modules, scales, types, shapes and the values of all matrices, one of which is
- * held at a time. An adapter has the same one in the layouts of PEFT, diffusers and kohya, wherever it lies.
+ * Computes the SHA-256 of everything that determines an adapter's effect: modules, scales, types, shapes and
+ * the values of all matrices. It reads one matrix at a time. The digest does not depend on the location or on
+ * the layout (PEFT, diffusers or kohya).
  *
  * @param adapter The adapter.
  * @returns 64 hexadecimal digits.
- * @throws {AdapterError} if a value is not finite, which would make every picture black.
+ * @throws {AdapterError} if a value is not finite, which would turn every picture black.
  */
 export async function adapterDigest({ adapter, branches }: FittedAdapter): Promise<string> {
   const parts: string[] = [];
@@ -23,7 +24,7 @@ export async function adapterDigest({ adapter, branches }: FittedAdapter): Promi
       const bad = toFloat32(stored, name).data.findIndex((value) => !Number.isFinite(value));
       if (bad !== -1) {
         throw new AdapterError(
-          `Cannot use ${adapter.name} as a LoRA as all values of ${name} must be finite: value ${bad} is not`,
+          `Cannot use ${adapter.name} as a LoRA because all values of ${name} must be finite: value ${bad} is not`,
         );
       }
       const content = await sha256(tensorBytes(stored));

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Holds an adapter against the model that it is to adapt, by names and shapes alone.
+ * Matches an adapter to its model, using only names and shapes.
  *
  * @module
  */
@@ -12,26 +12,27 @@ import type { AdapterLayer, LoraAdapter } from "./adapter.ts";
 import { AdapterError } from "./adapter_error.ts";
 import type { LowRankBranch } from "./branch.ts";
 
-/** An adapter that fits its model. */
+/** An adapter that has been matched to its model. */
 export interface FittedAdapter {
   /** The adapter. */
   readonly adapter: LoraAdapter;
-  /** Its branches by the model's modules, sorted by their names. */
+  /** Its branches, keyed and sorted by the model's module names. */
   readonly branches: ReadonlyMap<string, LowRankBranch>;
-  /** Whether neither its file nor a configuration says alpha, so that its scale is 1. */
+  /** Whether neither its file nor a configuration specifies alpha. Its scale is then 1. */
   readonly isUnscaled: boolean;
 }
 
-/** Types that matrices of an adapter may have. */
+/** Supported element types of an adapter's matrices. */
 const FLOATS: ReadonlySet<string> = new Set(["float32", "float16", "bfloat16"]);
 
 /**
- * Finds the branch of each layer that an adapter adapts.
+ * Finds the branch of each layer that an adapter changes.
  *
  * @param adapter The adapter.
- * @param model The model's weights, as they are stored.
+ * @param model The model's weights as stored.
  * @returns The adapter with its branches.
- * @throws {AdapterError} if the model has no such layer, or a matrix is missing or of another shape or type.
+ * @throws {AdapterError} if the model lacks a layer, or if a matrix is missing or has the wrong shape or
+ *   type.
  */
 export function fitAdapter(adapter: LoraAdapter, model: Weights): FittedAdapter {
   const layers = modelLayers(model);
@@ -43,8 +44,8 @@ export function fitAdapter(adapter: LoraAdapter, model: Weights): FittedAdapter 
   const unknown = found.filter(({ module }) => module === undefined).map(({ layer }) => layer.name);
   if (unknown.length > 0) {
     throw new AdapterError(
-      `Cannot lay the LoRA ${adapter.name} over ${model.component} as the model must have all of its layers: it lacks ` +
-        `${unknown.length} of ${found.length}, ${someNames(unknown)}. The LoRA was trained for another model`,
+      `Cannot apply the LoRA ${adapter.name} to ${model.component} because the model lacks ${unknown.length} of ` +
+        `${found.length} layers, ${someNames(unknown)}. The LoRA was trained for another model`,
     );
   }
   const branches = found.map(({ layer, module }) => {
@@ -61,7 +62,7 @@ export function fitAdapter(adapter: LoraAdapter, model: Weights): FittedAdapter 
   };
 }
 
-/** The model's linear layers and convolutions, with the shapes of their weights. */
+/** Returns the model's linear layers and convolutions with the shapes of their weights. */
 function modelLayers(model: Weights): ReadonlyMap<string, readonly number[]> {
   const named = model.names.filter((name) => name.endsWith(".weight"))
     .map((name) => [name.slice(0, -".weight".length), model.locate(name).shape] as const);
@@ -81,7 +82,7 @@ function branchOf(adapter: LoraAdapter, layer: AdapterLayer, of: ModelLayer): Lo
     const name = layer.tensors[part];
     if (name !== undefined) return adapter.weights.locate(name);
     throw new AdapterError(
-      `Cannot use ${adapter.name} as a LoRA as the layer ${layer.name} must have two matrices: ` +
+      `Cannot use ${adapter.name} as a LoRA because the layer ${layer.name} must have two matrices: ` +
         `its ${part === "down" ? "lora_A (lora_down)" : "lora_B (lora_up)"} is missing`,
     );
   };
@@ -94,17 +95,17 @@ function branchOf(adapter: LoraAdapter, layer: AdapterLayer, of: ModelLayer): Lo
   for (const { name, dtype } of [down, up]) {
     if (FLOATS.has(dtype)) continue;
     throw new AdapterError(
-      `Cannot use ${adapter.name} as a LoRA as ${name} must be of float32, float16 or bfloat16: it is of ${dtype}`,
+      `Cannot use ${adapter.name} as a LoRA because ${name} must be float32, float16 or bfloat16, but is ${dtype}`,
     );
   }
   const settings = adapter.settings?.(of.module);
   if (settings && settings.rank !== rank) {
     throw new AdapterError(
-      `Cannot use ${adapter.name} as a LoRA as ${down.name} must have rank ${settings.rank} by its configuration: ` +
-        `current value is ${rank}`,
+      `Cannot use ${adapter.name} as a LoRA because ${down.name} has rank ${rank}, but its configuration ` +
+        `says ${settings.rank}`,
     );
   }
-  // diffusers takes alpha to be the rank where nothing says it.
+  // Like diffusers, assume that alpha equals the rank if it is not specified.
   const scale = layer.alpha !== undefined ? layer.alpha / rank : settings?.scale ?? 1;
   return { down, up, scale };
 }
@@ -117,7 +118,7 @@ function requireShape(
 ): void {
   if (wanted[0] !== 0 && String(shape) === String(wanted)) return;
   throw new AdapterError(
-    `Cannot lay the LoRA ${adapter.name} over ${component} as ${name} must be [${wanted}], because the weight of ` +
-      `${module} is [${own}]: current shape is [${shape}]`,
+    `Cannot apply the LoRA ${adapter.name} to ${component}: the weight of ${module} is [${own}], so ${name} must be ` +
+      `[${wanted}], but it is [${shape}]`,
   );
 }

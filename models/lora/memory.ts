@@ -3,18 +3,18 @@
 import type { MemoryChoice } from "../memory.ts";
 import type { LowRankBranch } from "./branch.ts";
 
-/** Bytes of a value as graphs compute with it. */
+/** Bytes per value in a graph's computation. */
 const FLOAT32_BYTES = 4;
-/** The layer that a module belongs to: all up to the first number in its name. */
+/** Matches the layer of a module: everything up to the first number in its name. */
 const LAYER = /^.*?\.\d+(?=\.)/;
 
 /**
- * Adds what branches take to the ways to run a model. They are held in float32 as long as the model's own weights are:
- * those of one layer at a time where weights stream.
+ * Adds the memory of branches to each way to run a model. Branches are kept in float32 as long as the model's
+ * own weights; if weights stream, one layer at a time.
  *
- * @param choices The ways to run the model alone.
+ * @param choices The ways to run the model without branches.
  * @param branches The branches of each module.
- * @returns The ways to run it with them.
+ * @returns The ways to run the model with branches.
  */
 export function withBranches(
   choices: readonly MemoryChoice[],

@@ -1,7 +1,8 @@
 // This module is browser compatible.
 
 /**
- * The settings of a LoRA as PEFT writes them: `adapter_config.json`, or `lora_adapter_metadata` in the header of a file.
+ * PEFT's settings of a LoRA, from `adapter_config.json` or from `lora_adapter_metadata` in the header of a
+ * file.
  *
  * Source: peft/tuners/lora/config.py and `get_pattern_key` of peft/utils/other.py, version 0.21.2.
  *
@@ -15,7 +16,7 @@ import { AdapterError } from "./adapter_error.ts";
 
 const pattern = z.record(z.string(), z.number()).nullish().transform((value) => value ?? {});
 
-/** Rank, alpha and how they make the scale of a branch. */
+/** The rank, alpha and other options that determine the scale of a branch. */
 const peftSettings = z.looseObject({
   peft_type: z.string().default("LORA"),
   r: z.int().positive(),
@@ -27,28 +28,31 @@ const peftSettings = z.looseObject({
   init_lora_weights: z.unknown().optional(),
 });
 
-/** Options by which PEFT computes something other than a low-rank branch, with what they are. */
+/**
+ * Options with which PEFT computes something other than a low-rank branch, and the kind of adapter that each
+ * creates.
+ */
 const OTHER_KINDS: Readonly<Record<string, string>> = {
   use_dora: "a DoRA, which scales the columns of the merged weights",
   lora_bias: "a LoRA whose branches have biases",
-  modules_to_save: "a LoRA with whole trained layers beside it",
+  modules_to_save: "a LoRA with additional trained layers",
   layer_replication: "a LoRA that repeats layers of the model",
   use_qalora: "a QALoRA",
   use_bdlora: "a LoRA of block-diagonal matrices",
   alora_invocation_tokens: "an activated LoRA",
   trainable_token_indices: "a LoRA with trained tokens",
-  target_parameters: "a LoRA of parameters that are no layers",
+  target_parameters: "a LoRA of parameters that are not layers",
   arrow_config: "a router over LoRAs",
 };
 
-/** Ways to begin a training that change the weights of the model too. */
+/** Initializations that also change the model's own weights. */
 const CHANGES_BASE = /^(pissa|olora|corda|loftq|lora_ga)/;
 
 /** The rank and the scale of one layer's branch. */
 export interface BranchSettings {
-  /** Channels between its two matrices. */
+  /** Number of channels between its two matrices. */
   readonly rank: number;
-  /** What the branch is multiplied by. */
+  /** Factor by which the branch is multiplied. */
   readonly scale: number;
 }
 
@@ -56,13 +60,13 @@ export interface BranchSettings {
  * Reads PEFT's settings.
  *
  * @param settings The settings.
- * @param adapter What the adapter is called, for errors.
- * @returns The rank and the scale of the branch of each layer, by the module's name.
- * @throws {AdapterError} if they are of another kind of adapter, or rank or alpha is missing.
+ * @param adapter Name of the adapter, for errors.
+ * @returns A function that returns the rank and the scale of a layer's branch, given the module's name.
+ * @throws {AdapterError} if they describe another kind of adapter, or if rank or alpha is missing.
  */
 export function peftBranches(settings: JsonObject, adapter: string): (module: string) => BranchSettings {
   const fail = (what: string): never => {
-    throw new AdapterError(`Cannot use ${adapter} as a LoRA as ${what}`);
+    throw new AdapterError(`Cannot use ${adapter} as a LoRA because ${what}`);
   };
   const parsed = parseValue(
     peftSettings,
@@ -74,12 +78,12 @@ export function peftBranches(settings: JsonObject, adapter: string): (module: st
     parsed;
   if (peft_type !== "LORA") fail(`its peft_type must be LORA: current value is ${peft_type}`);
   for (const [option, kind] of Object.entries(OTHER_KINDS)) {
-    if (isSet(settings[option])) fail(`its ${option} makes it ${kind}. Train with plain LoRA`);
+    if (isSet(settings[option])) fail(`${option} makes it ${kind}. Train a plain LoRA`);
   }
-  if (bias !== "none") fail(`it holds biases of the model's layers: its bias is ${bias}, and must be none`);
+  if (bias !== "none") fail(`it contains biases of the model's layers: bias must be none, but is ${bias}`);
   if (typeof init_lora_weights === "string" && CHANGES_BASE.test(init_lora_weights)) {
     fail(
-      `its init_lora_weights, ${init_lora_weights}, changes the model's weights too. Convert it to a plain LoRA`,
+      `its init_lora_weights, ${init_lora_weights}, also changes the model's weights. Convert it to a plain LoRA`,
     );
   }
   const ranks = compile(rank_pattern, fail);
@@ -95,7 +99,10 @@ function isSet(value: unknown): boolean {
   return value !== undefined && value !== null && value !== false;
 }
 
-/** Finds a module's value: keys are regular expressions for the end of its name, and the first that fits counts. */
+/**
+ * Returns a function that finds a module's value. Keys are regular expressions that match the end of its
+ * name; the first match applies.
+ */
 function compile(
   values: Readonly<Record<string, number>>,
   fail: (what: string) => never,
@@ -104,7 +111,7 @@ function compile(
     try {
       return { rule: new RegExp(`^(?:.*\\.)?(?:${key})$`), value };
     } catch {
-      return fail(`the key ${key} of its rank_pattern or alpha_pattern is no regular expression`);
+      return fail(`the key ${key} of its rank_pattern or alpha_pattern is not a regular expression`);
     }
   });
   return (module) => rules.find(({ rule }) => rule.test(module))?.value;

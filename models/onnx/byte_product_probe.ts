@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Whether a processor's products of bytes overflow. Those of x86 without VNNI add pairs of unsigned times signed bytes
- * up in 16 bits, which cut large sums off.
+ * A probe for overflow in a CPU's products of bytes. On x86 without VNNI, pairs of unsigned × signed products
+ * are summed in 16 bits, where large sums saturate.
  *
  * @module
  */
@@ -17,7 +17,10 @@ const DEPTH = 64;
 const LARGEST_UNSIGNED = 255;
 const LARGEST_SIGNED = 127;
 
-/** A graph without inputs that multiplies the largest bytes, and whose output `overflows` [1] tells what came of it. */
+/**
+ * Builds a graph without inputs that multiplies the largest bytes. Its output `overflows` [1] reports whether
+ * the result is too small.
+ */
 export function byteProductProbe(): ModelGraph {
   const g = new GraphBuilder();
   const product = g.op("MatMulInteger", [

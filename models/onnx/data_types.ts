@@ -3,7 +3,7 @@
 import type { DType } from "../../artifacts/dtype.ts";
 import { TensorProto_DataType as DataType } from "./onnx_pb.ts";
 
-/** ONNX's number of each element type. */
+/** ONNX data type of each element type. */
 export const DATA_TYPES: Readonly<Record<DType, DataType>> = {
   float64: DataType.DOUBLE,
   float32: DataType.FLOAT,

@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Builds ONNX graphs whose weights stay where they are: initializers name the checkpoint's own safetensors files, by
- * folder, file, offset and length. The graph itself is a few kilobytes.
+ * Builds ONNX graphs whose weights stay in place: initializers reference the checkpoint's own safetensors
+ * files by folder, file, offset and length. The graph itself is a few kilobytes.
  *
  * @module
  */
@@ -43,8 +43,8 @@ const ONNX_IR_VERSION = 10n;
 const CONTRIB_DOMAIN = "com.microsoft";
 
 /**
- * Builds one graph. Operators are methods that take and return {@linkcode Value}s; computation is in float32 unless
- * said otherwise, whatever type the weights are stored in.
+ * Builds one graph. Operators are methods that accept and return {@linkcode Value}s. Computation is in
+ * float32 unless stated otherwise, regardless of the stored type of the weights.
  *
  * @example A linear layer
  * ```ts
@@ -63,11 +63,14 @@ const CONTRIB_DOMAIN = "com.microsoft";
 export class GraphBuilder {
   #nodes: Node[] = [];
   /**
-   * Casts of weights. They come first in the graph: of two values that an operator needs, ONNX Runtime computes the one
-   * with the later node first, so a cast runs right before its use, and few float32 copies are alive at a time.
+   * Casts of weights. They are placed first in the graph: of two inputs of an operator, ONNX Runtime computes
+   * the one with the later node first. A cast therefore runs right before its use, and few float32 copies are
+   * alive at a time.
    */
   readonly #casts: Node[] = [];
-  /** Constants, and weights of the checkpoint, whose folder is known when all of them are. */
+  /**
+   * Constants, and weights of the checkpoint. The weights' base folder is known only once all weights are.
+   */
   readonly #initializers: (MessageInitShape<typeof TensorProtoSchema> | WeightLocation)[] = [];
   readonly #inputs: MessageInitShape<typeof ValueInfoProtoSchema>[] = [];
   readonly #outputs: MessageInitShape<typeof ValueInfoProtoSchema>[] = [];
@@ -82,9 +85,10 @@ export class GraphBuilder {
   #count = 0;
 
   /**
-   * @param exposed Which of the values marked by {@linkcode GraphBuilder.probe} become outputs. None by default.
-   * @param options Whether linear layers transpose their weight before the product, for devices whose product with a
-   *   transposed matrix is slow. The result is the same but for rounding.
+   * @param exposed Selects the values marked by {@linkcode GraphBuilder.probe} that become outputs; none by
+   *   default.
+   * @param options Whether linear layers transpose their weight before the product, for devices that are slow
+   *   at products with a transposed matrix. The result is the same up to rounding.
    */
   constructor(
     exposed: (name: string) => boolean = () => false,
@@ -100,20 +104,23 @@ export class GraphBuilder {
     return { name };
   }
 
-  /** Makes a value an output, under a name of its own. */
+  /** Declares a value as an output under a separate name. */
   output(name: string, value: Value, dims: readonly Dimension[], dtype: DType = "float32"): void {
     const isFree = this.#produced.has(value.name) && !this.#renamed.has(value.name);
     this.#renamed.set((isFree ? value : this.op("Identity", [value])).name, name);
     this.#outputs.push(valueInfo(name, dtype, dims));
   }
 
-  /** Marks a float32 value that someone may want to look at: an output if `exposed` says so, else nothing. */
+  /**
+   * Marks a float32 value for inspection. It becomes an output if `exposed` selects it; otherwise this has no
+   * effect.
+   */
   probe(name: string, value: Value, dims: readonly Dimension[]): Value {
     if (this.#exposed(name)) this.output(name, value, dims);
     return value;
   }
 
-  /** A weight of the checkpoint, in the type that is computed in. */
+  /** Returns a weight of the checkpoint, cast to the compute type. */
   weight(location: WeightLocation, dtype: ComputeType = "float32"): Value {
     return this.shared(
       `${location.name}:${dtype}`,
@@ -121,7 +128,7 @@ export class GraphBuilder {
     );
   }
 
-  /** A weight of the checkpoint, in the type that it is stored in. */
+  /** Returns a weight of the checkpoint in its stored type. */
   stored(location: WeightLocation): Value {
     return this.shared(location.name, () => {
       this.#initializers.push(location);
@@ -130,29 +137,33 @@ export class GraphBuilder {
     });
   }
 
-  /** Lets weights be prepared once when the graph opens. */
+  /** Requests that weights be prepared once when the graph opens. */
   prepareWeights(): void {
     this.#prepareWeights = true;
   }
 
   /**
-   * Unsigned bytes `x` [rows, in], greater by `zero`, times bytes `weight` [in, out] and `scales` [out], in float32.
+   * Multiplies unsigned bytes `x` [rows, in] with zero point `zero` by bytes `weight` [in, out] and `scales`
+   * [out], in float32.
    *
-   * @param probe Tells the runtime whether such products overflow.
+   * @param probe Graph that tells the runtime whether such products overflow.
    */
   multiplyBytes(x: Value, zero: Value, weight: Value, scales: Value, probe: ModelGraph): Value {
     this.#byteProductProbe = probe;
     return this.contrib("MatMulIntegerToFloat", [x, weight, this.scalar(1), scales, zero]);
   }
 
-  /** Some rows of a weight [rows, width], as float32: gathered as stored, cast after, so only these are read. */
+  /**
+   * Gathers rows of a weight [rows, width] as float32. The cast follows the gather, so only these rows are
+   * read.
+   */
   rows(location: WeightLocation, indices: Value): Value {
     if (isFloat8(location.dtype)) return this.#float8Rows(location, location.dtype, indices);
     const rows = this.op("Gather", [this.stored(location), indices]);
     return this.#toType(rows, location.dtype, "float32", this.#nodes);
   }
 
-  /** A small tensor that is part of the graph. */
+  /** Adds a small tensor that is stored in the graph itself. */
   constant(value: Tensor): Value {
     const name = this.#name("constant");
     this.#initializers.push({
@@ -164,24 +175,24 @@ export class GraphBuilder {
     return { name };
   }
 
-  /** A float32 scalar. */
+  /** Adds a float32 scalar. */
   scalar(value: number): Value {
     return this.shared(`scalar:${value}`, () => this.constant(tensor("float32", [], Float32Array.of(value))));
   }
 
-  /** A float32 vector. */
+  /** Adds a float32 vector. */
   vector(values: readonly number[]): Value {
     const data = Float32Array.from(values);
     return this.shared(`vector:${values}`, () => this.constant(tensor("float32", [values.length], data)));
   }
 
-  /** A vector of int64: a shape, axes, sizes. */
+  /** Adds a vector of int64: a shape, axes, or sizes. */
   int64s(values: readonly number[]): Value {
     const data = BigInt64Array.from(values, BigInt);
     return this.shared(`int64s:${values}`, () => this.constant(tensor("int64", [values.length], data)));
   }
 
-  /** Any operator of ONNX with one output. */
+  /** Adds any ONNX operator with one output. */
   op(
     type: string,
     inputs: readonly (Value | undefined)[],
@@ -190,14 +201,14 @@ export class GraphBuilder {
     return this.#node(type, inputs, attributes, "", 1)[0]!;
   }
 
-  /** A value that several layers use: made once, and found by its key. */
+  /** Returns a value that several layers share. It is created once per key. */
   shared(key: string, make: () => Value): Value {
     const value = this.#known.get(key) ?? make();
     this.#known.set(key, value);
     return value;
   }
 
-  /** Any of ONNX Runtime's own operators with one output. */
+  /** Adds any of ONNX Runtime's own operators with one output. */
   contrib(
     type: string,
     inputs: readonly (Value | undefined)[],
@@ -206,17 +217,23 @@ export class GraphBuilder {
     return this.#node(type, inputs, attributes, CONTRIB_DOMAIN, 1)[0]!;
   }
 
-  /** `x` [rows, in] times the transpose of `weight` [out, in], as linear layers store it, plus `bias` [out]. */
+  /**
+   * Multiplies `x` [rows, in] with the transpose of `weight` [out, in], the layout of linear layers, and adds
+   * `bias` [out].
+   */
   gemm(x: Value, weight: Value, bias?: Value): Value {
     return this.op("Gemm", [x, weight, bias], { transB: 1n });
   }
 
-  /** Product of matrices, each with the one at its place where there are many: [.., rows, in] · [.., in, columns]. */
+  /** Multiplies matrices, batched over leading axes: [.., rows, in] · [.., in, columns]. */
   matMul(a: Value, b: Value): Value {
     return this.op("MatMul", [a, b]);
   }
 
-  /** The same as {@linkcode GraphBuilder.gemm} with a weight of the checkpoint; a large one is cast and multiplied slice by slice. All are of one type. */
+  /**
+   * Like {@linkcode GraphBuilder.gemm}, but with a weight of the checkpoint. A large weight is cast and
+   * multiplied by slice. All operands have one type.
+   */
   linear(x: Value, weight: WeightLocation, bias?: Value, dtype: ComputeType = "float32"): Value {
     const slices = weightSlices(weight, dtype);
     if (slices.length === 1) return this.#product(x, weight, bias, dtype);
@@ -231,15 +248,15 @@ export class GraphBuilder {
       `${weight.name}:${dtype}:transposed`,
       () => this.transpose(this.weight(weight, dtype), [1, 0]),
     );
-    // ONNX Runtime would fuse the transposition into a Gemm again.
+    // With Gemm, ONNX Runtime would fuse the transposition back into the product.
     const product = this.matMul(x, transposed);
     return bias ? this.add(product, bias) : product;
   }
 
   /**
-   * Convolution of `x` [1, in, h, w] with `weight` [out, in, kernel, kernel].
+   * Convolves `x` [1, in, h, w] with `weight` [out, in, kernel, kernel].
    *
-   * @param options Step, and rows and columns of zeros at top, left, bottom and right.
+   * @param options Stride, and zero padding at top, left, bottom and right.
    */
   conv(
     x: Value,
@@ -253,96 +270,99 @@ export class GraphBuilder {
     });
   }
 
-  /** Normalizes rows to mean 0 and variance 1, then times `scale` plus `shift`, which may depend on the inputs. */
+  /**
+   * Normalizes rows to mean 0 and variance 1, multiplies by `scale`, and adds `shift`. Both can depend on the
+   * inputs.
+   */
   layerNorm(x: Value, scale: Value, shift: Value, epsilon: number): Value {
     return this.op("LayerNormalization", [x, scale, shift], { axis: -1n, epsilon });
   }
 
-  /** Divides rows by their root mean square, then times `scale`. */
+  /** Divides rows by their root mean square, and multiplies by `scale`. */
   rmsNorm(x: Value, scale: Value, epsilon: number): Value {
     return this.op("SimplifiedLayerNormalization", [x, scale], { axis: -1n, epsilon });
   }
 
-  /** Sum, with broadcasting. */
+  /** Adds two values with broadcasting. */
   add(a: Value, b: Value): Value {
     return this.op("Add", [a, b]);
   }
 
-  /** Product, with broadcasting. */
+  /** Multiplies two values with broadcasting. */
   mul(a: Value, b: Value): Value {
     return this.op("Mul", [a, b]);
   }
 
-  /** The larger of x and 0. */
+  /** Applies ReLU: max(x, 0). */
   relu(x: Value): Value {
     return this.op("Relu", [x]);
   }
 
-  /** x times sigmoid(x). */
+  /** Applies SiLU: x · sigmoid(x). */
   silu(x: Value): Value {
     return this.contrib("QuickGelu", [x], { alpha: 1 });
   }
 
-  /** GELU: x times the normal distribution's share below x. */
+  /** Applies GELU: x · Φ(x), with Φ the standard normal distribution function. */
   gelu(x: Value): Value {
     return this.op("Gelu", [x]);
   }
 
-  /** GELU in its tanh form. */
+  /** Applies the tanh approximation of GELU. */
   geluTanh(x: Value): Value {
     return this.op("Gelu", [x], { approximate: "tanh" });
   }
 
-  /** The same values in another type. */
+  /** Casts values to another type. */
   cast(x: Value, dtype: ComputeType): Value {
     return this.op("Cast", [x], { to: BigInt(DATA_TYPES[dtype]) });
   }
 
-  /** Swaps axes. */
+  /** Permutes axes. */
   transpose(x: Value, permutation: readonly number[]): Value {
     return this.op("Transpose", [x], { perm: permutation.map(BigInt) });
   }
 
-  /** Another shape over the same elements: 0 keeps an axis's size, -1 takes what is left. */
+  /** Reshapes a value. 0 keeps the size of an axis; -1 infers it from the remaining elements. */
   reshape(x: Value, shape: readonly number[] | Value): Value {
     return this.op("Reshape", [x, isValue(shape) ? shape : this.int64s(shape)]);
   }
 
-  /** The shape of another value over the same elements. */
+  /** Reshapes a value to the shape of another. */
   reshapeLike(x: Value, like: Value): Value {
     return this.reshape(x, this.op("Shape", [like]));
   }
 
-  /** Cuts an axis into parts of the given sizes. */
+  /** Splits an axis into parts of the given sizes. */
   split(x: Value, axis: number, sizes: readonly number[]): Value[] {
     return this.#node("Split", [x, this.int64s(sizes)], { axis: BigInt(axis) }, "", sizes.length);
   }
 
-  /** Cuts an axis into parts of one size. */
+  /** Splits an axis into parts of equal size. */
   splitEvenly(x: Value, axis: number, parts: number): Value[] {
     return this.#node("Split", [x], { axis: BigInt(axis), num_outputs: BigInt(parts) }, "", parts);
   }
 
-  /** Places of the largest values of a vector, int64 [count], in no order. */
+  /** Returns the indices of the largest values of a vector, int64 [count], unsorted. */
   largest(x: Value, count: number): Value {
     return this.#node("TopK", [x, this.int64s([count])], { axis: 0n, sorted: 0n }, "", 2)[1]!;
   }
 
-  /** Puts values one behind the other. */
+  /** Concatenates values along an axis. */
   concat(parts: readonly Value[], axis: number): Value {
     return this.op("Concat", parts, { axis: BigInt(axis) });
   }
 
   /**
-   * Attention of many heads over rows: softmax(scale · query · keyᵀ + bias) · value, without ever holding all scores
-   * where there is no bias.
+   * Computes multi-head attention over rows: softmax(scale · query · keyᵀ + bias) · value. Without a bias,
+   * the scores are never all in memory.
    *
    * @param query [query tokens, heads · size].
    * @param key [key tokens, heads · size].
    * @param value [key tokens, heads · size].
-   * @param options Number of heads; factor of the scores, 1/√size by default; bias [1, heads, query, key]; how many
-   *   sequences of one length the rows hold one behind the other, 1 by default, each of which sees its own keys alone;
-   *   how many of the keys of each sequence count, int32 [sequences], all by default.
+   * @param options Number of heads; scale of the scores, 1/√size by default; bias [1, heads, query, key];
+   *   number of concatenated sequences of equal length, 1 by default, each of which attends only to its own
+   *   keys; number of valid keys of each sequence, int32 [sequences], all by default.
    * @returns [query tokens, heads · size].
    */
   attention(
@@ -370,12 +390,14 @@ export class GraphBuilder {
   }
 
   /**
-   * One of two values: the other is not computed. Weights and constants of a branch are the graph's, its other values not.
+   * Computes only one of two values, depending on a condition. Weights and constants of a branch belong to
+   * the graph; its other values do not.
    *
    * @param condition A boolean scalar.
-   * @param then Makes the value where the condition holds.
-   * @param otherwise Makes the value where it does not; of the same type and shape.
-   * @param dtype Their type; `dims` is their shape.
+   * @param then Builds the value for a true condition.
+   * @param otherwise Builds the value for a false condition, with the same type and shape.
+   * @param dtype Type of both values.
+   * @param dims Shape of both values.
    */
   choose(
     condition: Value,
@@ -393,10 +415,10 @@ export class GraphBuilder {
   }
 
   /**
-   * The graph as ONNX bytes.
+   * Serializes the graph to ONNX.
    *
-   * @param name What it is, for errors and reports.
-   * @param options Whether weights are prepared once when it opens; quantized ones always are.
+   * @param name Name for errors and reports.
+   * @param options Whether weights are prepared once when the graph opens. Quantized weights always are.
    */
   build(name: string, options: { readonly prepareWeights?: boolean } = {}): BuiltGraph {
     const weights = this.#initializers.filter((value) => "folder" in value);
@@ -428,7 +450,7 @@ export class GraphBuilder {
     };
   }
 
-  /** A node, and those of its branches, with the names that outputs were given. */
+  /** Renames the outputs in a node and in the nodes of its branches. */
   #withNames(node: Node): Node {
     const named = (name: string): string => this.#renamed.get(name) ?? name;
     return {
@@ -446,13 +468,13 @@ export class GraphBuilder {
     };
   }
 
-  /** The nodes of a branch as a graph with one output. */
+  /** Builds the nodes of a branch as a subgraph with one output. */
   #branch(name: string, make: () => Value, dtype: DType, dims: readonly Dimension[]): NodeAttribute {
     const outer = this.#nodes;
     const nodes: Node[] = [];
     this.#nodes = nodes;
     try {
-      // A branch gives a value of its own, also where it makes none.
+      // A branch must output a value of its own, even if it only passes one through.
       const value = this.op("Identity", [make()]);
       const g = { name, node: nodes, output: [valueInfo(value.name, dtype, dims)] };
       return { name, type: AttributeType.GRAPH, g };
@@ -461,7 +483,10 @@ export class GraphBuilder {
     }
   }
 
-  /** Rows of 8-bit floats, which Gather does not know: of their bits, each of which is then looked up. */
+  /**
+   * Gathers rows of 8-bit floats, which Gather does not support: gathers their bits and looks each value up
+   * in a table.
+   */
   #float8Rows(location: WeightLocation, dtype: Float8DType, indices: Value): Value {
     const bits = this.stored({ ...location, name: `${location.name}:bits`, dtype: "uint8" });
     const rows = this.op("Cast", [this.op("Gather", [bits, indices])], { to: BigInt(DataType.INT32) });

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * The parts of an ONNX graph: nodes with their attributes, inputs and outputs, weights in files.
+ * The parts of an ONNX graph: nodes with attributes, inputs and outputs, and weights in files.
  *
  * @module
  */
@@ -18,16 +18,16 @@ import {
   type ValueInfoProtoSchema,
 } from "./onnx_pb.ts";
 
-/** A tensor of the graph: an input, a weight, or what an operator gives. */
+/** A tensor of the graph: an input, a weight, or the output of an operator. */
 export interface Value {
-  /** Its name, unique in the graph. */
+  /** Name, unique in the graph. */
   readonly name: string;
 }
 
-/** A type that graphs compute in. */
+/** An element type in which graphs compute. */
 export type ComputeType = "float32" | "float16";
 
-/** A graph with the names that its values are handed over by. */
+/** A built graph, with the names of its inputs and outputs. */
 export interface BuiltGraph extends ModelGraph {
   /** Names of the inputs. */
   readonly inputs: readonly string[];
@@ -35,7 +35,7 @@ export interface BuiltGraph extends ModelGraph {
   readonly outputs: readonly string[];
 }
 
-/** A size of an axis: a number, or the name of a size that is known at each run only. */
+/** The size of an axis: a number, or the name of a size that is known only at run time. */
 export type Dimension = number | string;
 
 /** An attribute of a node. */
@@ -46,7 +46,7 @@ export interface NodeAttribute {
   readonly f?: number;
   readonly s?: Uint8Array;
   readonly ints?: bigint[];
-  /** A branch. */
+  /** The subgraph of a branch. */
   readonly g?: {
     readonly name: string;
     readonly node: Node[];
@@ -54,7 +54,7 @@ export interface NodeAttribute {
   };
 }
 
-/** A node. */
+/** A node of the graph: one operator with its inputs and outputs. */
 export interface Node {
   readonly opType: string;
   readonly name: string;
@@ -64,10 +64,13 @@ export interface Node {
   readonly attribute: NodeAttribute[];
 }
 
-/** An operator's attribute: a bigint is an ONNX INT, a number a FLOAT, an array INTS. */
+/**
+ * An operator's attribute. A bigint becomes an ONNX INT, a number a FLOAT, a string a STRING, and an array
+ * INTS.
+ */
 export type Attribute = bigint | number | string | readonly bigint[];
 
-/** A weight that stays in its file. */
+/** Creates an initializer that references a weight in its file. */
 export function externalWeight(
   { name, shape, dtype, offset, length }: WeightLocation,
   path: string,
@@ -85,7 +88,7 @@ export function externalWeight(
   };
 }
 
-/** An input or output. */
+/** Describes an input or output. */
 export function valueInfo(
   name: string,
   dtype: DType,
@@ -102,7 +105,7 @@ export function valueInfo(
   };
 }
 
-/** An attribute, of the type that its value tells. */
+/** Creates an attribute. The type of the value determines the attribute's type. */
 export function attribute(name: string, value: Attribute): NodeAttribute {
   switch (typeof value) {
     case "bigint":

@@ -1,14 +1,14 @@
 // This module is browser compatible.
 
 /**
- * A linear layer as a product of integers: weights of 8 bits with a scale for each output, activations of 8 bits with a
- * scale for each row, found at each run.
+ * A linear layer as an integer product: 8-bit weights with one scale per output, and 8-bit activations with
+ * one scale per row, computed in each run.
  *
- * Few input channels of transformers are tens of times as large as all others, and a scale that holds them leaves little of
- * the others. So the channels that are largest in this input are left out of the scale of its rows. What the integers of
- * these channels miss, as they are cut off, is multiplied in float32: a product of few columns, which adds the bias too.
- * Dettmers et al., "LLM.int8(): 8-bit Matrix Multiplication for Transformers at Scale" (https://arxiv.org/abs/2208.07339),
- * section 3.2.
+ * A few input channels of transformers are tens of times as large as all others. A scale that covers them
+ * leaves little precision for the rest, so the row scales ignore the largest channels of the input. The
+ * integers of these outlier channels saturate, and a float32 product with few columns adds the remainder and
+ * the bias. Source: Dettmers et al., "LLM.int8(): 8-bit Matrix Multiplication for Transformers at Scale"
+ * (https://arxiv.org/abs/2208.07339), section 3.2.
  *
  * @module
  */
@@ -18,35 +18,35 @@ import type { ColumnLocation } from "../checkpoint/weights.ts";
 import { byteProductProbe } from "./byte_product_probe.ts";
 import type { GraphBuilder, Value } from "./graph_builder.ts";
 
-/** The most channels that are left out of the scales; as many as make a row of small vector products. */
+/** Maximum number of outlier channels. Products with so few columns still vectorize well. */
 const MOST_OUTLIERS = 32;
-/** At most one channel of so many is left out. */
+/** At most one in this many channels is an outlier. */
 const CHANNELS_PER_OUTLIER = 8;
-/** The largest integer of an activation, either side of {@linkcode ZERO}. */
+/** Largest distance of an activation's integer from {@linkcode ZERO}. */
 const LARGEST = 127;
-/** The unsigned integer that stands for 0: processors multiply unsigned activations with signed weights. */
+/** Unsigned integer that represents 0. CPUs multiply unsigned activations with signed weights. */
 const ZERO = 128;
-/** The least scale, for rows of zeros. */
+/** Smallest scale, for rows of zeros. */
 const LEAST_SCALE = 1e-30;
-/** About so many rows tell which channels are large. */
+/** Approximate number of rows sampled to find the outlier channels. */
 const SAMPLED_ROWS = 128;
-/** Past the last row. */
+/** A slice end beyond the last row. */
 const END = 2 ** 31 - 1;
 
-/** Activations of 8 bits, which all layers share that take them. */
+/** 8-bit activations, shared by all layers with the same input. */
 interface IntegerRows {
   /** Unsigned integers [rows, in]. */
   readonly integers: Value;
-  /** What one unit of each row is worth, [rows, 1]. */
+  /** Scale of each row, [rows, 1]. */
   readonly scales: Value;
-  /** The channels that are left out of the scales, int64 [outliers]. */
+  /** Indices of the outlier channels, int64 [outliers]. */
   readonly outliers: Value;
-  /** What the integers of these channels miss, and a column of 1 for the bias, [rows, outliers + 1]. */
+  /** Remainders of the outlier channels, and a column of ones for the bias, [rows, outliers + 1]. */
   readonly rest: Value;
 }
 
 /**
- * Adds the layer to a graph.
+ * Adds a linear layer with integer products to a graph.
  *
  * @param g The graph.
  * @param x Rows [rows, in].
@@ -73,7 +73,7 @@ export function integerLinear(
   return g.op("Gemm", [rows.rest, g.concat([large, added], 0), g.mul(product, rows.scales)]);
 }
 
-/** Quantizes rows [rows, in]. */
+/** Quantizes rows [rows, in]. Layers with the same input share the result. */
 function integerRows(g: GraphBuilder, x: Value, inputs: number): IntegerRows {
   const part = (name: string, make: () => Value): Value => g.shared(`${x.name}:${name}`, make);
   const count = Math.max(1, Math.min(MOST_OUTLIERS, Math.floor(inputs / CHANNELS_PER_OUTLIER)));
@@ -99,7 +99,7 @@ function integerRows(g: GraphBuilder, x: Value, inputs: number): IntegerRows {
   return { integers, scales, outliers, rest };
 }
 
-/** The largest magnitude of each channel, [in], among some rows. */
+/** Computes the largest magnitude of each channel, [in], over a sample of the rows. */
 function channelSizes(g: GraphBuilder, x: Value): Value {
   const rows = g.op("Shape", [x], { start: 0n, end: 1n });
   const step = g.op("Max", [g.op("Div", [rows, g.int64s([SAMPLED_ROWS])]), g.int64s([1])]);
@@ -107,7 +107,7 @@ function channelSizes(g: GraphBuilder, x: Value): Value {
   return g.op("ReduceMax", [g.op("Abs", [sample]), g.int64s([0])], { keepdims: 0n });
 }
 
-/** The integer that stands for 0. */
+/** Returns the constant for {@linkcode ZERO}. */
 function zero(g: GraphBuilder): Value {
   return g.shared("integer zero", () => g.constant(tensor("uint8", [], Uint8Array.of(ZERO))));
 }

@@ -2,11 +2,11 @@
 // @generated from file onnx.proto (package onnx, syntax proto2)
 /* eslint-disable */
 
-// The part of ONNX's format (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto, IR version 10) that is needed to
-// write inference graphs: names and field numbers are those of the original.
+// The subset of the ONNX format (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto, IR version 10)
+// needed to write inference graphs. Names and field numbers are those of the original.
 //
-// onnx_pb.ts is generated from it. In this folder:
-//   npx -y -p @bufbuild/buf@1.75.0 -p @bufbuild/protoc-gen-es@2.17.0 buf generate
+// onnx_pb.ts is generated from this file. To regenerate it, run in this folder: npx -y -p
+// @bufbuild/buf@1.75.0 -p @bufbuild/protoc-gen-es@2.17.0 buf generate
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
@@ -404,7 +404,7 @@ export const TensorProto_DataTypeSchema: GenEnum<TensorProto_DataType> = /*@__PU
   enumDesc(file_onnx, 7, 0);
 
 /**
- * DEFAULT: the bytes are raw_data. EXTERNAL: they lie in the file that external_data names.
+ * DEFAULT: raw_data contains the bytes. EXTERNAL: the file that external_data names contains them.
  *
  * @generated from enum onnx.TensorProto.DataLocation
  */

@@ -5,10 +5,13 @@ import type { BlockLocation, WeightLocation } from "../checkpoint/weights.ts";
 import type { GraphBuilder, Value } from "./graph_builder.ts";
 import { integerLinear } from "./integer_linear.ts";
 
-/** `accuracy_level` of MatMulNBits: products of bytes. */
+/** `accuracy_level` of MatMulNBits that selects 8-bit integer products. */
 const INT8_ACTIVATIONS = 4n;
 
-/** `x` [rows, in] times the transpose of a quantized weight [out, in], plus `bias` [out]. The activations are quantized too. */
+/**
+ * Multiplies `x` [rows, in] with the transpose of a quantized weight [out, in], and adds `bias` [out]. The
+ * activations are quantized too.
+ */
 export function quantizedLinear(
   g: GraphBuilder,
   x: Value,
@@ -21,7 +24,7 @@ export function quantizedLinear(
     : blockLinear(g, x, quantized, shape, bias);
 }
 
-/** The same with weights in blocks; those of the activations are quantized in blocks too. */
+/** Adds a linear layer whose weights are quantized in blocks. The activations are quantized in blocks too. */
 function blockLinear(
   g: GraphBuilder,
   x: Value,
@@ -39,28 +42,28 @@ function blockLinear(
   return bias ? g.add(product, bias) : product;
 }
 
-/** A matrix, and what its rows are multiplied by. */
+/** A matrix with separate row scales. */
 export interface ScaledMatrix {
   /** Values [out, in], float32. */
   readonly values: Value;
-  /** What each row is worth, [out]; absent where it is 1. */
+  /** Scale of each row, [out]; absent if all are 1. */
   readonly scales?: Value;
 }
 
 /**
- * The integers of a quantized weight [out, in] as float32, which each run makes anew, and their scales apart: one
- * conversion that no multiplication slows. Only weights of columns can be had so.
+ * Returns the integers of a quantized weight [out, in] as float32, and their scales separately. Each run
+ * converts the integers, without the cost of multiplying them. Only the layout `columns` supports this.
  */
 export function scaledMatrix(g: GraphBuilder, { quantized, name }: WeightLocation): Required<ScaledMatrix> {
   if (quantized?.layout !== "columns") {
-    throw new InternalError(`Cannot read the integers of ${name}: it lies in blocks`);
+    throw new InternalError(`Cannot read the integers of ${name}: it is not quantized in columns`);
   }
   const { packed, scales } = quantized;
   const values = g.shared(`${name}:values`, () => g.transpose(g.cast(g.stored(packed), "float32"), [1, 0]));
   return { values, scales: g.stored(scales) };
 }
 
-/** A quantized weight [out, in] in float32, which each run makes anew. */
+/** Dequantizes a weight [out, in] to float32 in each run. */
 export function dequantized(g: GraphBuilder, location: WeightLocation): Value {
   const { values, scales } = scaledMatrix(g, location);
   return g.mul(values, g.reshape(scales, [-1, 1]));

@@ -1,25 +1,25 @@
 // This module is browser compatible.
 
 /**
- * Large weights, cut into slices of rows.
+ * Splits large weights into slices of rows.
  *
  * @module
  */
 
 import type { WeightLocation } from "../checkpoint/weights.ts";
 
-/** A slice, cast, stays in a processor's cache between the cast and the product. */
+/** Size of a cast slice. A slice of this size stays in the CPU's cache between the cast and the product. */
 const SLICE_BYTES = 4 << 20;
-/** Weights up to this size as float32 are taken in one piece. */
+/** Weights up to this float32 size are not split. */
 const WHOLE_BYTES = 32 << 20;
 
 /**
- * Cuts a weight [rows, columns] that has to be cast into slices of rows, which lie one after the other in its file.
- * Casting slice by slice is two to three times as fast for a short text, and no cast copy of the whole is held.
+ * Splits a weight [rows, columns] that needs a cast into slices of rows, which are contiguous in its file.
+ * Casting by slice is two to three times as fast for a short text and avoids a cast copy of the whole weight.
  *
  * @param location The weight.
- * @param dtype The type that it is cast to.
- * @returns The slices in order; the weight itself where it is small, or of that type.
+ * @param dtype Target type of the cast.
+ * @returns The slices in order, or the weight itself if it is small or already has the target type.
  */
 export function weightSlices(
   location: WeightLocation,

@@ -1,38 +1,38 @@
 // This module is browser compatible.
 
 /**
- * The folder that a graph's weights are named from. ONNX Runtime reads external weights below one folder alone, by paths
- * that do not lead out of it; weights of several folders are named from the nearest folder that holds them all.
+ * The base folder of a graph's weights. ONNX Runtime reads external weights only from below one folder, by
+ * paths that do not leave it. For weights in several folders, the base is their nearest common ancestor.
  *
  * @module
  */
 
 import { PixstageError } from "../../errors/pixstage_error.ts";
 
-/** Two weights of one graph lie on two drives or servers, and a session reads from one alone. */
+/** Thrown if the weights of a graph are on different drives or servers. A session reads from only one. */
 export class WeightsFolderError extends PixstageError<"split_weights"> {
   override name = "WeightsFolderError";
 
-  /** @param message Which graph, and which folders. */
+  /** @param message The graph and the folders. */
   constructor(message: string) {
     super("split_weights", message);
   }
 }
 
-/** The folder of a graph's weights. */
+/** The base folder of a graph's weights. */
 export interface WeightsFolder {
-  /** Its path or address. */
+  /** Path or URL of the folder. */
   readonly folder: string;
-  /** Names a file of one of the folders from there. */
+  /** Returns the path of a file in one of the folders, relative to the base. */
   pathOf(file: { readonly folder: string; readonly file: string }): string;
 }
 
 /**
- * Finds the nearest folder that holds all of several folders: the folder itself where there is one.
+ * Finds the nearest common ancestor of several folders; a single folder is its own.
  *
- * @param folders Absolute paths, or addresses.
- * @returns The folder.
- * @throws {WeightsFolderError} if they lie on several drives or servers.
+ * @param folders Absolute paths or URLs.
+ * @returns The base folder.
+ * @throws {WeightsFolderError} if the folders are on different drives or servers.
  *
  * @example Usage
  * ```ts
@@ -59,12 +59,12 @@ export function weightsFolder(folders: readonly string[]): WeightsFolder {
     const differs = root.findIndex((part, index) => part !== other[index]);
     common = Math.min(common, differs === -1 ? root.length : differs);
   }
-  // An address is its scheme, nothing, and its host before there are folders.
+  // The first three parts of a URL are its scheme, an empty part, and its host. Folders follow.
   const isAddress = /^[a-z][a-z0-9+.-]+:\/\//i.test(first);
   if (common < (isAddress ? 3 : 1)) {
     throw new WeightsFolderError(
-      `Cannot name the weights of a graph from one folder as they must lie on one drive or server: ` +
-        `current folders are ${[first, ...others].join(", ")}`,
+      `Cannot open a graph because all of its weights must be on one drive or server: ` +
+        `they are in ${[first, ...others].join(", ")}`,
     );
   }
   return {

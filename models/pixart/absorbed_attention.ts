@@ -1,15 +1,17 @@
 // This module is browser compatible.
 
 /**
- * Cross-attention to a short text with its projections absorbed: the matrices of query and output are multiplied with
- * the text's few keys and values first, rather than with the picture's many rows. The same sums in another order:
+ * Cross-attention to a short text with absorbed projections: the query and output matrices are first
+ * multiplied with the few keys and values of the text instead of the many rows of the picture. The sums are
+ * the same in a different order:
  *
  * - scores of head h: (x · Qₕᵀ) · kₕᵀ = x · (kₕ · Qₕ)ᵀ
  * - output: Σₕ (pₕ · vₕ) · Oₕᵀ = Σₕ pₕ · (vₕ · Oₕᵀ)
  *
- * So two products of width × width a row become two of width × (heads · text tokens): worth it below a head's size in
- * tokens. For an empty negative prompt, one token, next to nothing is left. DeepSeek-V2 (https://arxiv.org/abs/2405.04434,
- * section 2.1.2) absorbs the projections of its latent attention so.
+ * Per row, two products of width × width become two of width × (heads · text tokens). This pays off if the
+ * text has fewer tokens than a head has channels. For an empty negative prompt, which has one token, almost
+ * no work remains. DeepSeek-V2 (https://arxiv.org/abs/2405.04434, section 2.1.2) absorbs the projections of
+ * its latent attention in the same way.
  *
  * @module
  */
@@ -17,31 +19,33 @@
 import type { Layers } from "../layers.ts";
 import type { Value } from "../onnx/graph_builder.ts";
 
-/** Which share of a head's size a text may have in tokens to be absorbed. */
+/** Largest number of text tokens for which absorbing is used, as a fraction of a head's channels. */
 const LARGEST_SHARE = 3 / 4;
 
-/** Whether a text is so short that absorbing pays. */
+/** Returns whether a text is short enough for absorbing to pay off. */
 export function isShortText(tokens: number, headSize: number): boolean {
   return tokens <= LARGEST_SHARE * headSize;
 }
 
-/** What attends, and to what. */
+/** The parameters of a cross-attention. */
 export interface AbsorbedAttention {
-  /** The module that holds `to_q` and `to_out.0`. */
+  /** The module that contains `to_q` and `to_out.0`. */
   readonly module: string;
   /** Number of heads. */
   readonly heads: number;
-  /** Channels of a row: heads times a head's size. */
+  /** Number of channels of a row: heads times channels per head. */
   readonly width: number;
   /** Whether the query has a bias. */
   readonly bias: boolean;
-  /** The text's keys [text tokens, width]. */
+  /** Keys of the text, [text tokens, width]. */
   readonly key: Value;
-  /** The text's values [text tokens, width]. */
+  /** Values of the text, [text tokens, width]. */
   readonly value: Value;
 }
 
-/** Projects rows [tokens, width] to queries, attends to the text, and projects what comes of it, [tokens, width]. */
+/**
+ * Projects rows [tokens, width] to queries, attends to the text, and projects the output, [tokens, width].
+ */
 export function absorbedAttention(layers: Layers, rows: Value, attention: AbsorbedAttention): Value {
   const { module, heads, width, bias } = attention;
   const g = layers.graph;
@@ -75,7 +79,7 @@ export function absorbedAttention(layers: Layers, rows: Value, attention: Absorb
   ]);
 }
 
-/** Adds what the query's low-rank branches make of the keys: kₕ · (s · Bₕ · A), its small product first. */
+/** Adds the query's low-rank branches to the key matrix: kₕ · (s · Bₕ · A), with the small product first. */
 function adaptedKeys(
   layers: Layers,
   { module, heads, width }: AbsorbedAttention,
@@ -90,7 +94,7 @@ function adaptedKeys(
   }, keyMatrix);
 }
 
-/** Adds what the output's low-rank branches make of the values: (vₕ · Aₕᵀ) · (s · Bᵀ). */
+/** Adds the output's low-rank branches to the value matrix: (vₕ · Aₕᵀ) · (s · Bᵀ). */
 function adaptedValues(
   layers: Layers,
   { module, heads, width }: AbsorbedAttention,

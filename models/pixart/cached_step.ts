@@ -1,13 +1,13 @@
 // This module is browser compatible.
 
 /**
- * Predictions that run all blocks only where the first block's residual has changed by more than a threshold since the
- * last call that did: else what the blocks behind it added then is added again. Weights of blocks that do not run are not
- * read where they stream.
+ * Predictions that run all blocks only if the first block's residual has changed by more than a threshold
+ * since the last full call. Otherwise the cached residual of the remaining blocks is added again. When
+ * weights stream, those of skipped blocks are not read.
  *
- * The rule is that of diffusers' `FirstBlockCacheConfig` (hooks/first_block_cache.py), but that all branches of guidance
- * run, or none: guidance multiplies the difference of two branches, and so the error of one that is fresh beside one that
- * is not.
+ * The rule is that of diffusers' `FirstBlockCacheConfig` (hooks/first_block_cache.py), except that either all
+ * guidance branches run or none. Guidance amplifies the difference of two branches, and with it the error if
+ * only one of them is cached.
  *
  * @module
  */
@@ -21,14 +21,14 @@ import { FIRST_RESIDUAL, hiddenName } from "./transformer_options.ts";
 
 type Values = Readonly<Record<string, Tensor>>;
 
-/** What the network consists of. */
+/** The parts of the network. */
 interface Parts {
   readonly first: SegmentedModel;
   readonly rest: SegmentedModel;
   readonly last: SegmentedModel;
 }
 
-/** A prediction in three parts: the first block, the blocks behind it, and what follows the last one. */
+/** A prediction in three parts: the first block, the remaining blocks, and the final layers. */
 export class CachedStep implements AsyncDisposable {
   readonly #parts: Parts;
   readonly #blocks: number;
@@ -44,9 +44,9 @@ export class CachedStep implements AsyncDisposable {
    * Opens the parts.
    *
    * @param runtime Opens the graphs.
-   * @param graphs The segments, cut so that steps can be cached.
+   * @param graphs The segments, built with `cachesSteps`.
    * @param cache Number of blocks, and the threshold.
-   * @param options How long weights are held.
+   * @param options Residency of the weights.
    */
   static async open(
     runtime: Runtime,
@@ -68,12 +68,12 @@ export class CachedStep implements AsyncDisposable {
   }
 
   /**
-   * Predicts several times.
+   * Computes several predictions.
    *
    * @param feeds The inputs of each prediction.
-   * @param options A signal.
-   * @param caches What is remembered of each branch; written anew where all blocks run.
-   * @returns The outputs of each.
+   * @param options Abort signal.
+   * @param caches State of each guidance branch; updated if all blocks run.
+   * @returns The outputs of each prediction.
    */
   async runEach(
     feeds: readonly Values[],
@@ -104,7 +104,7 @@ export class CachedStep implements AsyncDisposable {
     return await last.runEach(begun.map((made, index) => ({ ...made, [ended]: ends[index]! })), options);
   }
 
-  /** Gives the memory back; calling it again does nothing. */
+  /** Releases the sessions and their memory. Calling it again has no effect. */
   async release(): Promise<void> {
     for (const part of Object.values(this.#parts)) await part.release();
   }
@@ -114,7 +114,9 @@ export class CachedStep implements AsyncDisposable {
   }
 }
 
-/** Mean of the change over the mean of what it was; infinite where these are values of another size. */
+/**
+ * Returns the mean absolute change divided by the mean absolute previous value; infinite if the sizes differ.
+ */
 export function relativeChange(now: Float32Array, before: Float32Array): number {
   if (now.length !== before.length) return Infinity;
   let change = 0;
@@ -131,7 +133,7 @@ function difference(end: Tensor, start: Tensor): Float32Array {
   return a.map((value, index) => value - b[index]!);
 }
 
-/** Rows in the type that they come in, plus a residual. */
+/** Adds a residual to rows, keeping their type. */
 function added(rows: Tensor, residual: Float32Array): Tensor {
   const sums = toFloat32(rows).data.map((value, index) => value + residual[index]!);
   return rows.dtype === "float16"

@@ -1,12 +1,13 @@
 // This module is browser compatible.
 
 /**
- * A ControlNet of PixArt: copies of the transformer's first blocks, which see the latents of a picture and add their
- * residuals behind the blocks that they are copies of. Chen et al., "PixArt-δ" (https://arxiv.org/abs/2401.05252), section
- * 4; reference: diffusers' examples/research_projects/pixart/controlnet_pixart_alpha.py.
+ * A PixArt ControlNet: copies of the transformer's first blocks that process the latents of a control
+ * picture. Each copy adds its residual after the original block. Chen et al., "PixArt-δ"
+ * (https://arxiv.org/abs/2401.05252), section 4; reference: diffusers'
+ * examples/research_projects/pixart/controlnet_pixart_alpha.py.
  *
- * Each of its blocks is a graph of its own between those of the transformer, so that one residual is held at a time, and a
- * prediction without control passes them over.
+ * Each of its blocks is a separate graph between those of the transformer. Only one residual is in memory at
+ * a time, and a prediction without control skips these graphs.
  *
  * @module
  */
@@ -23,14 +24,14 @@ import { PixArtLayers, pixartStepSegments } from "./transformer.ts";
 import { controlModule, type PixArtOptions, TEXT } from "./transformer_options.ts";
 import type { PixArtTransformerConfig } from "./transformer_config.ts";
 
-/** Name of the latents of the picture that is followed. */
+/** Name of the latents of the control picture. */
 export const CONTROL_LATENTS = "control_latents";
-/** Name of what residuals are multiplied by. */
+/** Name of the factor by which residuals are multiplied. */
 export const CONTROL_SCALE = "control_scale";
 
 /**
- * `config.json` of a ControlNet. As published it tells the number of blocks alone; heads and widths are the transformer's.
- * Other trainers write them too.
+ * `config.json` of a ControlNet. The published one contains only the number of blocks; heads and widths are
+ * those of the transformer. Other trainers write them too.
  */
 const PixArtControlNetConfig = z.object({
   num_layers: size.default(13),
@@ -39,34 +40,34 @@ const PixArtControlNetConfig = z.object({
   cross_attention_dim: size.optional(),
 });
 
-/** A ControlNet over a transformer. */
+/** A ControlNet for a transformer. */
 export interface PixArtControlNet {
-  /** Its blocks. */
+  /** Number of its blocks. */
   readonly blocks: number;
   /** Its weights. */
   readonly weights: Weights;
 }
 
 /**
- * Reads how many blocks a ControlNet has, and refuses one that does not fit the transformer.
+ * Reads the number of blocks of a ControlNet, and rejects one that does not fit the transformer.
  *
  * @param component The ControlNet.
  * @param config The transformer's configuration.
- * @throws {CheckpointError} if it is of a transformer of another size.
+ * @throws {CheckpointError} if it belongs to a transformer of a different size.
  */
 export function controlNetBlocks(component: Component, config: PixArtTransformerConfig): number {
   const { num_layers, ...sizes } = parseConfig(PixArtControlNetConfig, component);
   if (num_layers >= config.num_layers) {
     throw new CheckpointError(
-      `Cannot use ${component.name} as it must have fewer blocks than the transformer, ${config.num_layers}: ` +
-        `it has ${num_layers}`,
+      `Cannot use ${component.name}: it has ${num_layers} blocks, but must have fewer than the transformer, ` +
+        `which has ${config.num_layers}`,
     );
   }
   for (const [name, value] of Object.entries(sizes)) {
     const own = config[name as keyof typeof sizes];
     if (value !== undefined && value !== own) {
       throw new CheckpointError(
-        `Cannot use ${component.name} as its ${name} must be that of the transformer, ${own}: it is ${value}`,
+        `Cannot use ${component.name}: its ${name} is ${value}, but that of the transformer is ${own}`,
       );
     }
   }
@@ -74,16 +75,16 @@ export function controlNetBlocks(component: Component, config: PixArtTransformer
 }
 
 /**
- * Builds all graphs of a ControlNet, so that a weight that is missing or has another shape is found.
+ * Builds all graphs of a ControlNet to detect missing weights and wrong shapes.
  *
- * @throws {CheckpointError} with the weight.
+ * @throws {CheckpointError} if a weight is missing or has the wrong shape; names the weight.
  */
 export function checkControlNet(config: PixArtTransformerConfig, control: PixArtControlNet): void {
   controlTextGraph(config, control);
   for (let block = 0; block < control.blocks; block++) controlSegment(config, control, block, {});
 }
 
-/** The keys and values of its blocks: the projected {@linkcode TEXT} → [tokens, width] each. */
+/** Builds the graph of the blocks' keys and values: the projected {@linkcode TEXT} → [tokens, width] each. */
 export function controlTextGraph(
   config: PixArtTransformerConfig,
   { blocks, weights }: PixArtControlNet,
@@ -96,9 +97,9 @@ export function controlTextGraph(
 }
 
 /**
- * One prediction with a ControlNet: the transformer's segments with the ControlNet's between them. Beside the inputs of
- * `pixartStepSegments` there are {@linkcode CONTROL_LATENTS} [1, channels, h, w] and {@linkcode CONTROL_SCALE}; without
- * them the ControlNet is passed over.
+ * Builds one prediction with a ControlNet: the transformer's segments, interleaved with the ControlNet's. In
+ * addition to the inputs of `pixartStepSegments`, it takes {@linkcode CONTROL_LATENTS} [1, channels, h, w]
+ * and {@linkcode CONTROL_SCALE}; without them, the ControlNet is skipped.
  */
 export function controlledStepSegments(
   config: PixArtTransformerConfig,
@@ -116,7 +117,7 @@ export function controlledStepSegments(
   ];
 }
 
-/** The control latents, embedded as the transformer's own latents are. */
+/** Embeds the control latents in the same way as the transformer's own latents. */
 function embedControl(config: PixArtTransformerConfig, weights: Weights, options: PixArtOptions): Segment {
   const transformer = new PixArtLayers(config, weights, options);
   const g = transformer.graph;
@@ -125,7 +126,9 @@ function embedControl(config: PixArtTransformerConfig, weights: Weights, options
   return { ...g.build(`${weights.component}.control`), isOptional: true };
 }
 
-/** A block of the ControlNet, which changes the rows behind the transformer's block of the same number. */
+/**
+ * Builds a block of the ControlNet, which changes the rows after the transformer's block of the same index.
+ */
 function controlSegment(
   config: PixArtTransformerConfig,
   { blocks, weights }: PixArtControlNet,

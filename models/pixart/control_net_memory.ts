@@ -4,20 +4,23 @@ import { FLOAT32_BYTES, type MemoryChoice, weightBytes } from "../memory.ts";
 import type { PixArtControlNet } from "./control_net.ts";
 import type { TransformerTokens } from "./memory.ts";
 
-/** Rows that a prediction holds beside its own: the state of the ControlNet. */
+/** Number of additional row sets per prediction: the state of the ControlNet. */
 const ROWS = 1;
-/** Predictions that go through a block one after the other: both branches of guidance, and one with perturbed attention. */
+/**
+ * Maximum number of predictions that pass through a block in turn: both guidance branches, and one with
+ * perturbed attention.
+ */
 const PREDICTIONS = 3;
 
 /**
- * Adds what a ControlNet takes to the ways to denoise: its weights as long as the transformer's own are held, its state
- * for each prediction of a step, and its keys and values of the texts.
+ * Adds the memory of a ControlNet to each way to denoise: its weights for as long as the transformer's own
+ * are in memory, its state for each prediction of a step, and its keys and values of the texts.
  *
- * @param choices The ways to denoise without it.
+ * @param choices The ways to denoise without the ControlNet.
  * @param control The ControlNet.
- * @param tokens Tokens of the picture and of the texts.
- * @param width Channels of a row.
- * @returns The ways to denoise with it.
+ * @param tokens Token counts of the picture and the texts.
+ * @param width Number of channels of a row.
+ * @returns The ways to denoise with the ControlNet.
  */
 export function withControlNet(
   choices: readonly MemoryChoice[],
@@ -32,7 +35,7 @@ export function withControlNet(
   );
   const state = FLOAT32_BYTES * width * (PREDICTIONS * ROWS * tokens.picture + 2 * blocks * tokens.text);
   return choices.map((choice) => {
-    // A block of it is opened in the place of one of the transformer, which is about as large.
+    // When streaming, a block of the ControlNet replaces a transformer block of about the same size.
     const held = choice.residency === "stream" ? 0 : FLOAT32_BYTES * values;
     const kept = choice.residency === "resident" ? held : 0;
     return {

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * PixArt's denoiser: sizes, latents, and how its transformer's prediction is read.
+ * PixArt's denoiser: sizes, latents, and the layout of its transformer's prediction.
  *
  * Reference: `__call__` of diffusers' pipeline_pixart_alpha.py and pipeline_pixart_sigma.py.
  *
@@ -24,10 +24,10 @@ import { selfAttentionName } from "./transformer_options.ts";
 import { PixArtTransformerConfig } from "./transformer_config.ts";
 import { PixArtTransformer } from "./transformer_runner.ts";
 
-/** Pixels along a side of one latent where the checkpoint has no autoencoder that says so. */
+/** Default number of pixels along each side of one latent, used if the checkpoint has no autoencoder. */
 const SPATIAL_FACTOR = 8;
 
-/** Reads what a denoiser is. */
+/** Reads the configuration of a PixArt denoiser. */
 export async function pixartDenoiser(checkpoint: Checkpoint, component: Component): Promise<DenoiserModel> {
   const config = parseConfig(PixArtTransformerConfig, component);
   const { family, defaults } = checkpoint;
@@ -52,8 +52,7 @@ export async function pixartDenoiser(checkpoint: Checkpoint, component: Componen
       if (renderSize.height % multiple !== 0 || renderSize.width % multiple !== 0) {
         throw new InputError(
           "out_of_range",
-          `Cannot denoise as height and width must be multiples of ${multiple}: current values are ${height} and ` +
-            `${width}`,
+          `Height and width must be multiples of ${multiple}, but are ${height} and ${width}`,
           { details: { field: renderSize.height % multiple === 0 ? "width" : "height" } },
         );
       }
@@ -63,13 +62,13 @@ export async function pixartDenoiser(checkpoint: Checkpoint, component: Componen
     checkEmbeddings(channels) {
       if (channels === text_channels) return;
       throw new ArtifactError(
-        `Cannot use embeddings as this transformer takes ${text_channels} channels: they have ${channels}. ` +
+        `Cannot use embeddings with ${channels} channels: this transformer expects ${text_channels}. ` +
           "Encode with the checkpoint that denoises",
       );
     },
-    // α's pipeline does so for DMD students.
+    // The α pipeline does this for DMD students.
     returnsDenoised: (calls) => family === "alpha" && calls === 1,
-    // The channels behind the first are the variance, which no scheduler here uses.
+    // The remaining channels are the variance, which no scheduler here uses.
     readPrediction: (output, length) => output.subarray(0, length),
     memory: (
       weights,
@@ -110,7 +109,7 @@ export async function pixartDenoiser(checkpoint: Checkpoint, component: Componen
   };
 }
 
-/** Pixels along a side of one latent, by the checkpoint's own autoencoder. */
+/** Reads the number of pixels along each side of one latent from the checkpoint's own autoencoder. */
 async function pixelsPerLatent(checkpoint: Checkpoint): Promise<number> {
   if (!checkpoint.components.includes("vae")) return SPATIAL_FACTOR;
   return spatialFactor(parseConfig(AutoencoderConfig, await checkpoint.component("vae")));

@@ -12,10 +12,10 @@ import { autoencoderTinyDecoderGraph } from "../vae/autoencoder_tiny.ts";
 import { pixartStepSegments, pixartTextGraph } from "./transformer.ts";
 import { PixArtTransformerConfig } from "./transformer_config.ts";
 
-/** Shards may lie in several folders, which a graph of all layers could not read from. */
+/** Shards can be in different folders, from which a single graph of all layers could not read. */
 const ONE_LAYER = { layersPerSegment: 1 };
 
-/** Builds all graphs that a run builds of a component: each asks the weights for the tensors that it names. */
+/** Builds every graph that a run builds for a component. Each graph locates the tensors that it names. */
 export function buildPixartGraphs(name: ComponentName, component: Component, weights: Weights): void {
   switch (name) {
     case "transformer": {
@@ -25,7 +25,7 @@ export function buildPixartGraphs(name: ComponentName, component: Component, wei
       break;
     }
     case "controlnet":
-      // Its graphs depend on the transformer that it stands beside, which holds it against itself.
+      // Its graphs depend on the transformer, so the denoiser checks them.
       break;
     case "text_encoder":
       t5EncoderSegments(parseConfig(T5EncoderConfig, component), weights, ONE_LAYER);

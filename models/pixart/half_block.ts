@@ -1,16 +1,17 @@
 // This module is browser compatible.
 
 /**
- * A block of the transformer wholly in float16, for devices whose kernels add up in float32: the sum that runs through
- * the blocks, norms and attention too. Passes over rows of the picture are what it saves, as they take as long as the
- * products do:
+ * A transformer block entirely in float16, including the residual stream, norms and attention, for devices
+ * whose kernels accumulate in float32. It minimizes passes over the rows of the picture, which take as long
+ * as the products:
  *
- * - The residual is what a product adds to. Its bias and gate go into the small tensors: with hidden rows h and gate g,
- *   h + g ∘ (W · x + b) = (diag(g) · W) · x + (h + g ∘ b).
- * - A key's bias adds the same to all scores of a query, so that the softmax does not see it.
- * - Both branches of guidance attend to their texts at once: these are filled up to one length, and the kernel is told how
- *   many tokens count.
- * - Attention weights add up to 1, so that a value's bias goes through as it is: W · (v + b) + c = W · v + (W · b + c).
+ * - Each product accumulates directly into the residual. Bias and gate are folded into the small tensors:
+ *   with hidden rows h and gate g, h + g ∘ (W · x + b) = (diag(g) · W) · x + (h + g ∘ b).
+ * - A key's bias adds the same amount to all scores of a query, so the softmax cancels it.
+ * - Both guidance branches attend to their texts in one call. The texts are padded to one length, and the
+ *   kernel receives the valid token counts.
+ * - Attention weights sum to 1, so a value's bias passes through unchanged:
+ *   W · (v + b) + c = W · v + (W · b + c).
  *
  * @module
  */
@@ -18,7 +19,7 @@
 import type { Layers } from "../layers.ts";
 import type { Value } from "../onnx/graph_builder.ts";
 
-/** Vectors of a block's modulation, [width] each, in float16; scales with their 1 added. */
+/** Modulation vectors of a block, [width] each, in float16. Scales already include the added 1. */
 export interface BlockModulation {
   readonly shift: Value;
   readonly scale: Value;
@@ -28,7 +29,7 @@ export interface BlockModulation {
   readonly gateFf: Value;
 }
 
-/** What a block is. */
+/** The parameters of a block. */
 export interface HalfBlockOptions {
   /** Name of its module. */
   readonly module: string;
@@ -38,15 +39,17 @@ export interface HalfBlockOptions {
   readonly bias: boolean;
   readonly epsilon: number;
   readonly activation: "gelu" | "gelu-approximate";
-  /** Gives what self-attention gives, or, where a prediction perturbs it, the values themselves. */
+  /** Returns the output of self-attention, or the values themselves if a prediction perturbs it. */
   readonly perturb: (value: () => Value, attend: (value: () => Value) => Value) => Value;
-  /** Branches of guidance whose rows stand one behind the other. */
+  /** Number of guidance branches whose rows are concatenated. */
   readonly branches: number;
-  /** The projected texts of all branches, filled up to one length: [branches · text tokens, text width], in float16. */
+  /**
+   * Projected texts of all branches, padded to one length: [branches · text tokens, text width], in float16.
+   */
   readonly text: Value;
-  /** Channels of the projected texts. */
+  /** Number of channels of the projected texts. */
   readonly textWidth: number;
-  /** How many tokens of each text count, int32 [branches]. */
+  /** Number of valid tokens of each text, int32 [branches]. */
   readonly textLengths: Value;
 }
 
@@ -55,8 +58,8 @@ export interface HalfBlockOptions {
  *
  * @param layers Layers in float16.
  * @param hidden Rows [branches · tokens, width], in float16.
- * @param modulation Its modulation.
- * @param options What it is.
+ * @param modulation Its modulation vectors.
+ * @param options Its parameters.
  * @returns The rows after the block.
  */
 export function halfBlock(
@@ -124,13 +127,13 @@ export function halfBlock(
     modulation.gateFf,
   );
 
-  /** Rows · matrixᵀ + bias, times the gate, added to the hidden rows. */
+  /** Computes rows · matrixᵀ + bias, multiplies it by the gate, and adds it to the hidden rows. */
   function accumulate(rows: Value, matrix: Value, added: Value, gate?: Value): Value {
     const gated = gate ? g.mul(matrix, g.reshape(gate, [width, 1])) : matrix;
     return g.gemm(rows, gated, g.add(hidden, gate ? g.mul(added, gate) : added));
   }
 
-  /** What the values' bias adds behind the output's projection. */
+  /** Returns the contribution of the values' bias after the output projection. */
   function biasThrough(vector: Value): Value {
     return g.reshape(g.gemm(g.reshape(vector, [1, width]), out), [width]);
   }

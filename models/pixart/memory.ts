@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Memory of a PixArt transformer. The constants are measured on Linux with ONNX Runtime on a CPU, and on an NVIDIA H100
- * with WebGPU; see docs/memory.md and docs/devices.md.
+ * Predicts the memory of a PixArt transformer. The constants were measured on Linux with ONNX Runtime on a
+ * CPU, and on an NVIDIA H100 with WebGPU; see docs/memory.md and docs/devices.md.
  *
  * @module
  */
@@ -24,39 +24,39 @@ import { isQuantizedPrecision, type Precision } from "../precision.ts";
 import type { Residency } from "../segments.ts";
 import type { PixArtTransformerConfig } from "./transformer_config.ts";
 
-/** A block's memory beside its weights, whatever the picture. */
+/** Bytes of a block besides its weights, independent of the picture. */
 const DENOISE_BYTES = 42e6;
-/** Activations of a block for each token and channel, all in all. */
+/** Number of activation values of a block per token and channel. */
 const DENOISE_UNITS = 18.5;
 /**
- * Share of the weights that steps need: a block has 16 matrices of width × width, and those that make keys and values of a
- * text are released before the first step.
+ * Fraction of the weights that steps need. A block has 16 matrices of width × width; the two that compute the
+ * keys and values of a text are released before the first step.
  */
 const STEP_SHARE = 14 / 16;
-/** Share of weights in half precision that is mapped still while their copies are made. */
+/** Fraction of half-precision weights that is still mapped while float32 copies are made. */
 const CAST_SHARE = 0.4;
-/** Share of a layer that quantized weights take once more while a graph lays them out. */
+/** Additional memory for packing quantized weights while a graph opens, as a fraction of a layer. */
 const PACKING_SHARE = 1 / 3;
 
-/** Activations of a block on a GPU for each token and channel, as float32 values. */
+/** Number of activation values of a block on a GPU per token and channel, in float32 units. */
 const GPU_UNITS = { float32: 30, float16: 21, "int8-blocks": 30, int8: 30, int4: 30 } as const;
-/** Memory of matrices on a GPU as a share of their weights: those in float16 are held a second time in part. */
+/** GPU memory of matrices relative to their weights. Part of the float16 matrices is stored twice. */
 const GPU_HELD = { float32: 1, float16: 1.24, "int8-blocks": 1, int8: 1, int4: 1 } as const;
 
-/** Rows that a step cache keeps of each branch: two residuals, and a new one with the rows that it belongs to. */
+/** Number of row sets that a step cache keeps per branch: two residuals, plus a new residual and its rows. */
 const CACHED_ROWS = 4;
 
-/** Tokens that a transformer attends to. */
+/** Token counts that determine a transformer's memory. */
 export interface TransformerTokens {
-  /** Tokens of the picture: a patch each. */
+  /** Number of tokens of the picture, one per patch. */
   readonly picture: number;
-  /** Tokens of the texts, those of both branches of guidance together. */
+  /** Total number of tokens of the texts of both guidance branches. */
   readonly text: number;
-  /** Branches of guidance whose residuals are kept from call to call; none by default. */
+  /** Number of guidance branches whose residuals are cached between calls; none by default. */
   readonly cachedBranches?: number | undefined;
 }
 
-/** Facts of a PixArt transformer. */
+/** Returns the facts of a PixArt transformer from its configuration and the headers of its weights. */
 export function transformerFacts(config: PixArtTransformerConfig, weights: Weights): LayeredFacts {
   const { num_attention_heads: heads, attention_head_dim } = config;
   return {
@@ -68,24 +68,24 @@ export function transformerFacts(config: PixArtTransformerConfig, weights: Weigh
 }
 
 /**
- * How many branches of guidance are predicted at once: both where that saves time, as measured in docs/devices.md; else
- * one after the other, which holds one branch's activations.
+ * Returns the number of guidance branches to predict at once: both if that saves time, as measured in
+ * docs/devices.md. Otherwise the branches run in turn, which needs the activations of only one.
  *
  * @param traits The traits of the device.
- * @param guided Whether there are two branches.
- * @param tokens Tokens of the picture.
+ * @param guided Whether guidance has two branches.
+ * @param tokens Number of tokens of the picture.
  */
 export function guidanceHalves({ fillingTokens = 0 }: RuntimeTraits, guided: boolean, tokens: number): 1 | 2 {
   return guided && tokens <= fillingTokens ? 2 : 1;
 }
 
 /**
- * All ways to denoise, the best first.
+ * Returns all ways to denoise, best first.
  *
  * @param facts The transformer.
- * @param tokens Tokens of the picture and of the texts.
- * @param guided Whether there are two branches of guidance.
- * @param request Bounds of the choices.
+ * @param tokens Token counts of the picture and the texts.
+ * @param guided Whether guidance has two branches.
+ * @param request Constraints on the choices.
  */
 export function transformerMemoryChoices(
   facts: LayeredFacts,
@@ -107,7 +107,9 @@ export function transformerMemoryChoices(
   }));
 }
 
-/** Peak of predicting one branch of guidance at a time, with the keys and values of all texts at hand. */
+/**
+ * Predicts the peak memory of one guidance branch at a time, with the keys and values of all texts in memory.
+ */
 function predictPeak(
   facts: LayeredFacts,
   { transposesWeights = false }: RuntimeTraits,
@@ -121,13 +123,16 @@ function predictPeak(
   const held = heldBytes(facts, residency, precision);
   const isCast = precision === "float32" && facts.storedBytes < FLOAT32_BYTES;
   const mapped = isCast ? CAST_SHARE * facts.storedBytes / FLOAT32_BYTES * held : 0;
-  // Graphs open before there are activations.
+  // Graphs are opened before activations exist, so the two do not add up.
   const most = Math.max(mapped, FLOAT32_BYTES * (activations + keysAndValues + cached));
   const transposed = transposesWeights && !isQuantizedPrecision(precision) ? held : 0;
   return PROCESS_BYTES + DENOISE_BYTES + held + transposed + most;
 }
 
-/** Bytes of the weights that are held: copies in float32, which are made when a graph opens, not the mapped file. */
+/**
+ * Returns the bytes of the weights in memory: the float32 copies made when a graph opens, not the mapped
+ * file.
+ */
 function heldBytes(facts: LayeredFacts, residency: Residency, precision: Precision): number {
   const share = precision === "float32" ? FLOAT32_BYTES / facts.storedBytes : 1;
   const layer = precisionBytes(facts.layerBytes, facts, precision);
@@ -147,7 +152,7 @@ function predictGpuPeak(
   return contextBytes + gpuWeightBytes(facts, residency, precision) + activations;
 }
 
-/** Bytes of the weights that a GPU holds. They are cast once, when they are opened. */
+/** Returns the bytes of the weights in GPU memory. They are cast once, when the graph opens. */
 function gpuWeightBytes(facts: LayeredFacts, residency: Residency, precision: Precision): number {
   const stored = residency === "stream" ? facts.layerBytes : facts.weightBytes;
   const elements = stored / facts.storedBytes;

@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Where a patch is in the picture, as sinusoids of its column and its row. Reference: `get_2d_sincos_pos_embed` in
- * diffusers/models/embeddings.py.
+ * Position embeddings of patches: sinusoids of the column and the row. Reference: `get_2d_sincos_pos_embed`
+ * in diffusers/models/embeddings.py.
  *
  * @module
  */
@@ -12,17 +12,17 @@ import { type Tensor, tensor } from "../../artifacts/tensor.ts";
 
 const LARGEST_PERIOD = 10_000;
 
-/** What the positions are measured by. */
+/** Options for computing position embeddings. */
 export interface PositionEmbeddingOptions {
-  /** Values per patch, a multiple of 4. */
+  /** Number of values per patch, a multiple of 4. */
   readonly width: number;
-  /** Patches along a side of the picture that the model was made for; others are scaled to it. */
+  /** Number of patches along a side of the model's native size. Positions of other sizes are scaled to it. */
   readonly baseSize: number;
-  /** Further divisor of the positions. */
+  /** Additional divisor of the positions. */
   readonly interpolationScale: number;
 }
 
-/** Where patches are, along each side of the picture. */
+/** The position embeddings along each side of the picture. */
 export interface PositionEmbedding {
   /** [columns, width / 2]: the first half of a patch's values. */
   readonly columns: Tensor<"float32">;
@@ -33,11 +33,11 @@ export interface PositionEmbedding {
 /**
  * Embeds the patches of a grid.
  *
- * @param rows Rows of the grid.
- * @param columns Columns of the grid.
- * @param options What the positions are measured by.
+ * @param rows Number of rows of the grid.
+ * @param columns Number of columns of the grid.
+ * @param options Width and scaling.
  * @returns The values of each column and of each row.
- * @throws {InputError} if `width` is no multiple of 4.
+ * @throws {InputError} if `width` is not a multiple of 4.
  */
 export function positionEmbedding(
   rows: number,
@@ -48,7 +48,7 @@ export function positionEmbedding(
   if (width % 4 !== 0) {
     throw new InputError(
       "out_of_range",
-      `Cannot embed positions as width must be a multiple of 4: current value is ${width}`,
+      `The width of position embeddings must be a multiple of 4: current value is ${width}`,
     );
   }
   const along = (count: number): Tensor<"float32"> =>
@@ -56,7 +56,10 @@ export function positionEmbedding(
   return { columns: along(columns), rows: along(rows) };
 }
 
-/** Sines, then cosines, of each position along one axis; positions in float32, angles in float64. */
+/**
+ * Computes the sines, then the cosines, of each position along one axis. Positions are float32, angles
+ * float64.
+ */
 function axisEmbedding(
   count: number,
   width: number,

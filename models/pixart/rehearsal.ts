@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Checkpoints to rehearse with, in the sizes of PixArt's.
+ * Synthetic checkpoints with the sizes of PixArt checkpoints.
  *
  * @module
  */
@@ -15,15 +15,15 @@ import { PixArtTransformerConfig } from "./transformer_config.ts";
 
 /** The sizes of a checkpoint. */
 interface Sizes {
-  /** `text_encoder/config.json`. */
+  /** Content of `text_encoder/config.json`. */
   readonly textEncoder: JsonObject;
-  /** `transformer/config.json`. */
+  /** Content of `transformer/config.json`. */
   readonly transformer: JsonObject;
-  /** `vae/config.json`. */
+  /** Content of `vae/config.json`. */
   readonly vae: JsonObject;
-  /** Pieces of the tokenizer. */
+  /** Number of pieces of the tokenizer. */
   readonly pieces: number;
-  /** Bytes of the text encoder's shards, counted in float32, as save_pretrained cut them. */
+  /** Maximum size of the text encoder's shards in bytes, counted in float32, as in save_pretrained. */
   readonly shardBytes: number;
 }
 
@@ -84,7 +84,7 @@ function vae(sizes: JsonObject): JsonObject {
   };
 }
 
-/** PixArt-α/PixArt-XL-2-1024-MS, and two that are smaller in every size. */
+/** The sizes of PixArt-α/PixArt-XL-2-1024-MS, and of two checkpoints that are smaller in every respect. */
 const SIZES = {
   "xl-1024": {
     textEncoder: textEncoder({
@@ -133,7 +133,7 @@ const SIZES = {
   },
 } as const satisfies Record<string, Sizes>;
 
-/** `model_index.json`. */
+/** Content of `model_index.json`. */
 const MODEL_INDEX: JsonObject = {
   _class_name: "PixArtAlphaPipeline",
   _diffusers_version: "0.22.0.dev0",
@@ -144,7 +144,7 @@ const MODEL_INDEX: JsonObject = {
   vae: ["diffusers", "AutoencoderKL"],
 };
 
-/** `scheduler/scheduler_config.json`. */
+/** Content of `scheduler/scheduler_config.json`. */
 const SCHEDULER: JsonObject = {
   _class_name: "DPMSolverMultistepScheduler",
   algorithm_type: "dpmsolver++",
@@ -168,7 +168,7 @@ const SCHEDULER: JsonObject = {
   variance_type: null,
 };
 
-/** `tokenizer/tokenizer_config.json`. */
+/** Content of `tokenizer/tokenizer_config.json`. */
 const TOKENIZER_CONFIG: JsonObject = {
   tokenizer_class: "T5Tokenizer",
   eos_token: "</s>",
@@ -178,14 +178,14 @@ const TOKENIZER_CONFIG: JsonObject = {
   model_max_length: 512,
 };
 
-/** The weights of a PixArt transformer. */
+/** Returns the weights of a PixArt transformer. */
 export function transformerWeights(config: JsonObject): AskedWeight[] {
   const parsed = PixArtTransformerConfig.parse(config);
   return askedWeights((weights) => [pixartTextGraph(parsed, weights), pixartStepSegments(parsed, weights)]);
 }
 
 /**
- * A checkpoint to rehearse with.
+ * Creates the preset of a synthetic checkpoint.
  *
  * @param sizes Its sizes.
  * @param dtype Element type of its weights.
@@ -212,7 +212,7 @@ function preset(
   };
 }
 
-/** PixArt's checkpoints to rehearse with, by name; `xl-1024` has the sizes of PixArt-XL-2-1024-MS. */
+/** PixArt's synthetic checkpoints by name; `xl-1024` has the sizes of PixArt-XL-2-1024-MS. */
 export const PIXART_REHEARSALS = {
   "xl-1024": (dtype) => preset(SIZES["xl-1024"], dtype),
   small: (dtype) => preset(SIZES.small, dtype),

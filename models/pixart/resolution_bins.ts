@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Resolution binning: the sizes that PixArt was trained on, and which of them is nearest to a wanted size.
+ * Resolution binning: the sizes that PixArt was trained on, and the choice of the nearest one.
  *
  * @module
  */
@@ -10,16 +10,18 @@ import { InputError } from "../../errors/pixstage_error.ts";
 
 /** A size of a picture, in pixels. */
 export interface Resolution {
-  /** Rows. */
+  /** Number of rows. */
   readonly height: number;
-  /** Columns. */
+  /** Number of columns. */
   readonly width: number;
 }
 
-/** An aspect ratio as published (height / width, rounded), with height and width in units of a base size. */
+/**
+ * A published aspect ratio (height / width, rounded), with height and width in sixteenths of the base size.
+ */
 type Bin = readonly [ratio: number, height: number, width: number];
 
-/** The bins that every base size has, in sixteenths of the base size. */
+/** The bins of every base size, in sixteenths of the base size. */
 const COMMON_BINS: readonly Bin[] = [
   [0.25, 8, 32],
   [0.28, 8, 29],
@@ -56,7 +58,7 @@ const COMMON_BINS: readonly Bin[] = [
   [4, 32, 8],
 ];
 
-/** The bins that only the 2048 px table has, in the same units. */
+/** Additional bins of the 2048 px table, in the same units. */
 const BINS_OF_2048_ONLY: readonly Bin[] = [
   [0.26, 8, 31],
   [0.27, 8, 30],
@@ -69,7 +71,7 @@ const BINS_OF_2048_ONLY: readonly Bin[] = [
 
 const BINS_OF_2048 = [...COMMON_BINS, ...BINS_OF_2048_ONLY].sort((a, b) => a[0] - b[0]);
 
-/** The bins by the transformer's `sample_size`: the base size in latent pixels, an eighth of the picture's. */
+/** The bins by the transformer's `sample_size`: the base size in latents, an eighth of the size in pixels. */
 const BINS_BY_SAMPLE_SIZE: ReadonlyMap<number, readonly Bin[]> = new Map([
   [32, COMMON_BINS],
   [64, COMMON_BINS],
@@ -78,17 +80,17 @@ const BINS_BY_SAMPLE_SIZE: ReadonlyMap<number, readonly Bin[]> = new Map([
 ]);
 
 /**
- * Finds the size nearest in aspect ratio among those that a PixArt transformer was trained on.
+ * Finds the size with the nearest aspect ratio among those that a PixArt transformer was trained on.
  *
- * Source: `ASPECT_RATIO_256_BIN`, `ASPECT_RATIO_512_BIN`, `ASPECT_RATIO_1024_BIN`, `ASPECT_RATIO_2048_BIN` and
- * `PixArtImageProcessor.classify_height_width_bin` of diffusers. There the alpha pipeline knows sample sizes 32, 64
- * and 128, the sigma pipeline 256 too.
+ * Source: `ASPECT_RATIO_256_BIN`, `ASPECT_RATIO_512_BIN`, `ASPECT_RATIO_1024_BIN`, `ASPECT_RATIO_2048_BIN`
+ * and `PixArtImageProcessor.classify_height_width_bin` of diffusers. In diffusers, the alpha pipeline
+ * supports sample sizes 32, 64 and 128; the sigma pipeline also supports 256.
  *
- * @param height Wanted height in pixels, above 0.
- * @param width Wanted width in pixels, above 0.
- * @param sampleSize The transformer's `sample_size`: 32, 64, 128 or 256 latent pixels.
- * @returns The size to make the picture in.
- * @throws {InputError} if the sample size has no table, or a size is not above 0.
+ * @param height Requested height in pixels, above 0.
+ * @param width Requested width in pixels, above 0.
+ * @param sampleSize The transformer's `sample_size`: 32, 64, 128 or 256 latents.
+ * @returns The size at which to render the picture.
+ * @throws {InputError} if the sample size has no table, or if a side is not above 0.
  *
  * @example Usage
  * ```ts
@@ -103,17 +105,17 @@ export function classifyResolution(height: number, width: number, sampleSize: nu
   if (bins === undefined) {
     throw new InputError(
       "out_of_range",
-      `Cannot bin a resolution as the sample size must be 32, 64, 128 or 256: current value is ${sampleSize}`,
+      `Resolution binning requires a sample_size of 32, 64, 128 or 256: current value is ${sampleSize}`,
     );
   }
   if (!(height > 0 && height < Infinity && width > 0 && width < Infinity)) {
     throw new InputError(
       "out_of_range",
-      `Cannot bin a resolution as height and width must be above 0: current value is ${height} × ${width}`,
+      `Height and width must be above 0: current value is ${height} × ${width}`,
     );
   }
   const ratio = height / width;
-  // Of two equally near bins the first one counts, as Python's min() has it.
+  // Of two equally near bins the first one applies, as in Python's min().
   const [, rows, columns] = bins.reduce((nearest, bin) =>
     Math.abs(bin[0] - ratio) < Math.abs(nearest[0] - ratio) ? bin : nearest
   );

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * PixArt's text encoder: captions are cleaned as the training captions were, tokenized for T5, and encoded.
+ * PixArt's text encoder: cleans captions like the training captions, tokenizes them for T5, and encodes them.
  *
  * Reference: `encode_prompt` of diffusers' pipeline_pixart_alpha.py and pipeline_pixart_sigma.py.
  *
@@ -18,10 +18,10 @@ import { T5EncoderConfig } from "../t5/encoder_config.ts";
 import { T5Encoder } from "../t5/encoder_runner.ts";
 import { t5Facts, t5MemoryChoices } from "../t5/memory.ts";
 
-/** Tokens that the pipelines pad to, by family. */
+/** Number of tokens to which the pipelines pad, by family. */
 const SEQUENCE_LENGTHS: Readonly<Record<string, number>> = { alpha: 120, sigma: 300 };
 
-/** Reads what the text encoder of a checkpoint is. */
+/** Reads the configuration and tokenizer of a checkpoint's text encoder. */
 export async function pixartTextEncoder(
   checkpoint: Checkpoint,
   { cleanCaption, maxSequenceLength }: TextOptions,
@@ -61,7 +61,7 @@ function tokenize(text: string, caption: string, tokenizer: Tokenizer, length: n
   return { ids, warnings };
 }
 
-/** A sentence about a caption that cleaning emptied or more than halved. */
+/** Returns a warning if cleaning removed more than half of a caption. */
 function removedByCleaning(text: string, caption: string): string | undefined {
   const [before, after] = [text.trim().length, caption.length];
   if (before === 0 || after * 2 >= before) return undefined;

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Sinusoids of a timestep or a size, in float32. Reference: `get_timestep_embedding` in
+ * Sinusoidal embeddings of a timestep or a size, in float32. Reference: `get_timestep_embedding` in
  * diffusers/models/embeddings.py, as PixArt calls it.
  *
  * @module
@@ -9,15 +9,15 @@
 
 import { type Tensor, tensor } from "../../artifacts/tensor.ts";
 
-/** Sinusoids per value: half cosines, half sines. */
+/** Number of sinusoids per value: half cosines, half sines. */
 export const TIMESTEP_CHANNELS = 256;
 
 const LOG_LARGEST_PERIOD = Math.fround(Math.log(10_000));
 
 /**
- * Embeds numbers as sinusoids of falling frequency: cosines first, then sines.
+ * Embeds numbers as sinusoids of decreasing frequency: cosines first, then sines.
  *
- * @param values Timesteps, pixels or ratios; they may be fractional.
+ * @param values Timesteps, pixels or ratios, possibly fractional.
  * @returns [values, 256].
  */
 export function timestepEmbedding(values: readonly number[]): Tensor<"float32"> {

@@ -5,7 +5,8 @@
  * Photorealistic Text-to-Image Synthesis" (https://arxiv.org/abs/2310.00426), figure 4; reference:
  * diffusers/models/transformers/pixart_transformer_2d.py.
  *
- * One picture: the two halves of guidance run one after the other, or both at once, each with the real tokens of its text.
+ * A graph processes one picture. The two guidance branches run in turn or both at once, each with the real
+ * tokens of its text.
  *
  * @module
  */
@@ -34,13 +35,13 @@ import {
 } from "./transformer_options.ts";
 import { TIMESTEP_CHANNELS } from "./timestep_embedding.ts";
 
-/** Normalization before the output; fixed in the reference. */
+/** Epsilon of the normalization before the output; fixed in the reference. */
 const FINAL_NORM_EPSILON = 1e-6;
 
 /**
- * What depends on the text alone, once per prompt: `encoder_hidden_states` [tokens, caption channels] → the keys and
- * values of each block's cross-attention, [tokens, width] each, or the projected {@linkcode TEXT}, where each prediction
- * computes keys and values.
+ * Builds the part that depends on the text alone and runs once per prompt: `encoder_hidden_states` [tokens,
+ * caption channels] → the keys and values of each block's cross-attention, [tokens, width] each, or the
+ * projected {@linkcode TEXT} if each prediction computes keys and values.
  */
 export function pixartTextGraph(
   config: PixArtTransformerConfig,
@@ -53,11 +54,16 @@ export function pixartTextGraph(
 }
 
 /**
- * One prediction, cut into segments of `layersPerSegment` blocks: `latents` [1, channels, h, w], `position_columns`
- * [columns, width / 2], `position_rows` [rows, width / 2], `timestep` [1, 256], where the configuration has size
- * conditions `resolution` [2, 256] and `aspect_ratio` [1, 256], and each block's keys and values, or the projected
- * {@linkcode TEXT}: of each half [tokens, width], or, where the sum is in float16, of all as [halves, tokens, width] with
- * their {@linkcode TEXT_LENGTHS}, and where there are perturbable self-attentions {@linkcode PERTURBED} → `sample` [halves, out channels, h, w].
+ * Builds one prediction in segments of `layersPerSegment` blocks. The output is `sample` [branches, out
+ * channels, h, w]. The inputs are:
+ *
+ * - `latents` [1, channels, h, w], `position_columns` [columns, width / 2], `position_rows` [rows, width / 2]
+ *   and `timestep` [1, 256].
+ * - `resolution` [2, 256] and `aspect_ratio` [1, 256], if the configuration has size conditions.
+ * - Each block's keys and values, or the projected {@linkcode TEXT}: [tokens, width] per branch. If the
+ *   residual stream is float16, one tensor [branches, tokens, width] with its {@linkcode TEXT_LENGTHS}
+ *   instead.
+ * - {@linkcode PERTURBED}, if there are perturbable self-attentions.
  */
 export function pixartStepSegments(
   config: PixArtTransformerConfig,
@@ -98,13 +104,13 @@ export function pixartStepSegments(
       g.output("embedded_timestep", condition.timestep, [1, transformer.width]);
       g.output("modulation", condition.modulation, [1, 6 * transformer.width]);
     }
-    // Each block runs for every step and half of guidance.
+    // Preparing weights pays off: each block runs for every step and guidance branch.
     const name = first === end ? "final" : `blocks.${first}-${end - 1}`;
     return g.build(`${weights.component}.${name}`, { prepareWeights: true });
   });
 }
 
-/** Which blocks each segment has. */
+/** Returns the range of blocks of each segment. */
 function stepRanges(
   layers: number,
   { layersPerSegment, separateBlocks = 0, cachesSteps }: PixArtOptions,
@@ -118,17 +124,17 @@ function stepRanges(
   ];
 }
 
-/** The layers, in the order of the paper's figure. */
+/** Builds the layers, in the order of the paper's figure. */
 export class PixArtLayers {
   readonly graph: GraphBuilder;
   readonly width: number;
-  /** What the sum that runs through the blocks, attention and norms are computed in. */
+  /** Compute type of the residual stream, attention and norms. */
   readonly sumType: ComputeType;
   readonly #config: PixArtTransformerConfig;
   readonly #layers: Layers;
-  /** Those of the blocks that hold nearly all weights and take nearly all time. */
+  /** The layers of the blocks that contain nearly all weights and take nearly all time. */
   readonly #large: Layers;
-  /** What the products of the blocks are computed in. */
+  /** Compute type of the blocks' products. */
   readonly #computeType: ComputeType;
   readonly #projectsText: boolean;
   readonly #givesText: boolean;
@@ -151,7 +157,7 @@ export class PixArtLayers {
     this.#large = new Layers(this.graph, weights, this.#computeType);
   }
 
-  /** Caption projection, then, unless each prediction does so, each block's keys and values. */
+  /** Projects the caption, and computes each block's keys and values unless each prediction does. */
   text(): void {
     const { caption_channels, text_channels, cross_attention_dim, num_layers } = this.#config;
     const g = this.graph;
@@ -170,7 +176,7 @@ export class PixArtLayers {
     }
   }
 
-  /** Each block's keys and values of the projected text. */
+  /** Outputs each block's keys and values of the projected text. */
   keysAndValues(text: Value, modules: readonly string[]): void {
     const g = this.graph;
     for (const module of modules) {
@@ -180,7 +186,7 @@ export class PixArtLayers {
     }
   }
 
-  /** A text's keys and values in a block's cross-attention. */
+  /** Projects a text to the keys and values of a block's cross-attention. */
   #keyAndValue(layers: Layers, module: string, text: Value): [key: Value, value: Value] {
     const { cross_attention_dim, attention_bias } = this.#config;
     const project = (name: string) =>
@@ -194,7 +200,10 @@ export class PixArtLayers {
     return [project("to_k"), project("to_v")];
   }
 
-  /** Patches, projected, plus where they are: the first half of a row's values tells the column, the second the row. */
+  /**
+   * Projects patches and adds position embeddings: the first half of a row's values encodes the column, the
+   * second half the row.
+   */
   embed(latents: Value): Value {
     const { in_channels, patch_size } = this.#config;
     const g = this.graph;
@@ -222,7 +231,10 @@ export class PixArtLayers {
     return this.#toSum(g.probe("pos_embed", all, ["tokens", this.width]));
   }
 
-  /** Timestep, and size where the model knows it, as one vector and as the six modulation vectors (adaLN-single). */
+  /**
+   * Embeds the timestep, and the size if the model is conditioned on it, as one vector and as the six
+   * modulation vectors (adaLN-single).
+   */
   condition(): { timestep: Value; modulation: Value } {
     const g = this.graph;
     let timestep = this.#embedSinusoids("timestep", 1, this.width);
@@ -244,12 +256,12 @@ export class PixArtLayers {
   }
 
   /**
-   * Self-attention, cross-attention and feed-forward, each added to what came in.
+   * Adds self-attention, cross-attention and the feed-forward layer to the residual stream.
    *
-   * @param index Which block it is.
+   * @param index Index of the block.
    * @param hidden Rows [tokens, width].
-   * @param modulation What the condition gives.
-   * @param module Its module, where it is another than that of the transformer.
+   * @param modulation Modulation vectors from the condition.
+   * @param module Its module; that of the transformer by default.
    */
   block(index: number, hidden: Value, modulation: Value, module: string = blockModule(index)): Value {
     const { num_attention_heads: heads, attention_bias: bias, norm_eps, activation_fn } = this.#config;
@@ -307,8 +319,8 @@ export class PixArtLayers {
   }
 
   /**
-   * What self-attention gives. Where it is perturbed, each token sees itself alone, so that queries and keys are not
-   * needed.
+   * Returns the output of self-attention. If it is perturbed, each token attends only to itself, so queries
+   * and keys are not computed.
    */
   #perturb(module: string, value: () => Value, attend: (value: () => Value) => Value): Value {
     const g = this.graph;
@@ -318,7 +330,7 @@ export class PixArtLayers {
     return g.choose(perturbed, () => own, () => attend(() => own), this.sumType, ["tokens", this.width]);
   }
 
-  /** Each half attends to the tokens of its own text, which are not as many as the other's. */
+  /** Lets each guidance branch attend to its own text. The texts can differ in length. */
   #attendToText(block: string, hidden: Value): Value {
     const { num_attention_heads: heads, attention_bias: bias } = this.#config;
     const g = this.graph;
@@ -342,7 +354,7 @@ export class PixArtLayers {
     return this.#large.linear(`${module}.to_out.0`, this.#narrow(attended), width, width);
   }
 
-  /** The texts of all halves as one tensor. */
+  /** Declares the texts of all branches as one input tensor. */
   #textBatch(): Pick<HalfBlockOptions, "branches" | "text" | "textWidth" | "textLengths"> {
     const { cross_attention_dim: textWidth } = this.#config;
     const g = this.graph;
@@ -359,7 +371,7 @@ export class PixArtLayers {
     return { branches, text, textWidth, textLengths };
   }
 
-  /** The keys and values of each half's text. */
+  /** Returns the keys and values of each branch's text. */
   #texts(module: string): [key: Value, value: Value][] {
     const g = this.graph;
     const dims = (half: number) => [`text_tokens.${half}`, this.width];
@@ -381,15 +393,15 @@ export class PixArtLayers {
   }
 
   /**
-   * A block of a ControlNet: it goes on from the state of the blocks before, which begins with the control latents and the
-   * rows, and adds its residual to the rows.
+   * Builds a block of a ControlNet. It continues from the state of the previous block, which starts from the
+   * control latents and the rows, and adds its residual to the rows.
    *
-   * @param index Which of its blocks it is.
+   * @param index Index of the ControlNet's block.
    * @param hidden Rows [tokens, width].
-   * @param state What the block before gave; the embedded control latents for the first.
-   * @param modulation What the condition gives.
-   * @param scale What the residual is multiplied by.
-   * @returns The rows, and the state for the block behind.
+   * @param state State of the previous block; the embedded control latents for the first.
+   * @param modulation Modulation vectors from the condition.
+   * @param scale Factor by which the residual is multiplied.
+   * @returns The rows, and the state for the next block.
    */
   controlBlock(
     index: number,
@@ -417,7 +429,7 @@ export class PixArtLayers {
     return { hidden: g.add(hidden, g.mul(residual, this.#toSum(scale))), state: after };
   }
 
-  /** Normalization, projection, and patches back into a picture of the latents' size. */
+  /** Normalizes and projects the rows, and reassembles the patches to the size of the latents. */
   final(hidden: Value, timestep: Value, latents: Value): Value {
     const { patch_size, out_channels } = this.#config;
     const g = this.graph;
@@ -438,7 +450,7 @@ export class PixArtLayers {
     return g.op("DepthToSpace", [maps], { blocksize: BigInt(patch_size), mode: "DCR" });
   }
 
-  /** Linear, SiLU, linear over sinusoids that are an input of the graph. */
+  /** Applies linear, SiLU, linear to sinusoids that are an input of the graph. */
   #embedSinusoids(name: string, rows: number, width: number): Value {
     const sinusoids = this.graph.input(name, "float32", [rows, TIMESTEP_CHANNELS]);
     const module = `adaln_single.emb.${name}_embedder`;
@@ -446,22 +458,24 @@ export class PixArtLayers {
     return this.#layers.linear(`${module}.linear_2`, this.graph.silu(inner), width, width);
   }
 
-  /** From float32 to what the blocks' products are computed in. */
+  /** Casts from float32 to the compute type of the blocks' products. */
   #narrow(x: Value): Value {
     return this.#computeType === "float32" ? x : this.graph.cast(x, this.#computeType);
   }
 
-  /** Back to float32. */
+  /** Casts from that compute type to float32. */
   #widen(x: Value): Value {
     return this.#computeType === "float32" ? x : this.graph.cast(x, "float32");
   }
 
-  /** From float32 to the type of the sum. */
+  /** Casts from float32 to the type of the residual stream. */
   #toSum(x: Value): Value {
     return this.sumType === "float32" ? x : this.graph.cast(x, this.sumType);
   }
 
-  /** What is added to modulation vectors, one behind the other: the condition gives a scale less 1. */
+  /**
+   * Returns the constants to add to concatenated modulation vectors: the condition's scales lack an added 1.
+   */
   #ones(vectors: readonly number[]): Value {
     const g = this.graph;
     return g.shared(`ones:${vectors}`, () => {
@@ -473,7 +487,7 @@ export class PixArtLayers {
     });
   }
 
-  /** Layer normalization whose scale and shift come from the condition. */
+  /** Applies layer normalization with scale and shift from the condition. */
   #modulated(x: Value, scale: Value, shift: Value, epsilon: number): Value {
     return this.graph.layerNorm(x, scale, shift, epsilon);
   }

@@ -11,7 +11,7 @@ import { only, size } from "../config_schema.ts";
 
 /**
  * The transformer's configuration, with the names and defaults of diffusers' `PixArtTransformer2DModel`. Keys
- * that do not change the computation are dropped; values that are not computed here are refused.
+ * that do not affect the computation are dropped. Unsupported values are rejected.
  */
 export const PixArtTransformerConfig = z.object({
   num_attention_heads: size.default(16),
@@ -38,11 +38,11 @@ export const PixArtTransformerConfig = z.object({
   interpolation_scale: config.interpolation_scale ?? Math.max(Math.floor(config.sample_size / 64), 1),
   use_additional_conditions: config.use_additional_conditions ?? config.sample_size === 128,
   /**
-   * Channels of the text embeddings, which reach the blocks unprojected where there are no caption channels.
+   * Number of channels of the text embeddings. Without caption channels, they reach the blocks unprojected.
    */
   text_channels: config.caption_channels ?? config.cross_attention_dim,
 })).superRefine(({ in_channels, out_channels }, context) => {
-  // The channels behind the first are a variance that was learned, one for each of them.
+  // Additional output channels are a learned variance, one per input channel.
   if (out_channels === in_channels || out_channels === 2 * in_channels) return;
   context.addIssue({
     code: "custom",
@@ -51,5 +51,5 @@ export const PixArtTransformerConfig = z.object({
   });
 });
 
-/** See the schema of the same name. */
+/** The output of the schema of the same name. */
 export type PixArtTransformerConfig = z.infer<typeof PixArtTransformerConfig>;

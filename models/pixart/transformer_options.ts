@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * How the graphs of PixArt's transformer are built, and the names of their inputs and modules.
+ * Options for building the graphs of PixArt's transformer, and the names of their inputs and modules.
  *
  * @module
  */
@@ -9,116 +9,117 @@
 import type { ComputeType } from "../onnx/graph_builder.ts";
 import type { SegmentOptions } from "../segments.ts";
 
-/** How the graphs are built. */
+/** Options for building the graphs. */
 export interface PixArtOptions extends SegmentOptions {
   /**
-   * Halves of guidance that are predicted at once. With two of them, every row of a token is there twice, and the second
-   * half's text is named by {@linkcode secondName}.
+   * Number of guidance branches predicted at once. With two, the rows of all tokens occur twice, and
+   * {@linkcode secondName} names the text of the second branch.
    *
    * @default {1}
    */
   readonly halves?: 1 | 2 | undefined;
   /**
-   * Whether the texts are short, so that cross-attention is cheaper with its projections absorbed; the result is the same
-   * but for rounding. Weights that are quantized in blocks cannot be absorbed.
+   * Whether the texts are short enough for cross-attention with absorbed projections, which is then cheaper.
+   * The result is the same up to rounding. Weights quantized in blocks cannot be absorbed.
    *
    * @default {false}
    */
   readonly shortText?: boolean | undefined;
   /**
-   * What the sum that runs through the blocks is computed in, with attention, norms and modulation: a device whose own
-   * sums are in float32 loses nothing but the rounding of each result.
+   * Compute type of the residual stream, attention, norms and modulation. On a device that accumulates in
+   * float32, float16 costs only the rounding of each result.
    *
    * @default {"float32"}
    */
   readonly sumType?: ComputeType | undefined;
   /**
-   * Whether each prediction projects the text to keys and values anew. A GPU does so in less time than it takes to bring
-   * them from the memory of the process; a CPU holds them from step to step.
+   * Whether each prediction projects the text to keys and values. A GPU projects faster than it can copy the
+   * results from host memory; a CPU keeps them between steps.
    *
    * @default {false}
    */
   readonly projectsText?: boolean | undefined;
   /**
-   * Whether linear layers transpose their weights before the product, for devices whose product with a transposed matrix
-   * is slow.
+   * Whether linear layers transpose their weights before the product, for devices that are slow at products
+   * with a transposed matrix.
    *
    * @default {false}
    */
   readonly transposesWeights?: boolean | undefined;
   /**
-   * Names of the self-attentions that a prediction may perturb. Where there are any, graphs have an input
+   * Names of the self-attentions that a prediction can perturb. If there are any, graphs have an input
    * {@linkcode PERTURBED}.
    *
    * @default {[]}
    */
   readonly perturbable?: readonly string[] | undefined;
   /**
-   * Whether the projected text is given beside keys and values, for those of a ControlNet.
+   * Whether the text graph also outputs the projected text, from which a ControlNet computes its own keys and
+   * values.
    *
    * @default {false}
    */
   readonly givesText?: boolean | undefined;
   /**
-   * Blocks at the beginning that each have a graph of their own, so that others can come between them.
+   * Number of leading blocks that are separate graphs, so that other graphs can run between them.
    *
    * @default {0}
    */
   readonly separateBlocks?: number | undefined;
   /**
-   * Whether the first block and what follows the last one are segments of their own, and the first also gives what it adds,
-   * {@linkcode FIRST_RESIDUAL}.
+   * Whether the first block and the part after the last block are separate segments. The first then also
+   * outputs its residual, {@linkcode FIRST_RESIDUAL}.
    *
    * @default {false}
    */
   readonly cachesSteps?: boolean | undefined;
 }
 
-/** Name of what the first block adds to its input. */
+/** Name of the first block's residual. */
 export const FIRST_RESIDUAL = "first_residual";
 
-/** Name of the rows before a block, or behind the last one. */
+/** Returns the name of the rows before a block, or after the last one. */
 export function hiddenName(block: number): string {
   return `hidden.${block}`;
 }
 
-/** Module of a ControlNet's blocks. */
+/** Module name of a ControlNet's blocks. */
 export const CONTROL_BLOCKS = "controlnet_blocks";
 
-/** Name of a ControlNet's copy of a transformer's block. */
+/** Returns the module name of a ControlNet's copy of a transformer block. */
 export function controlModule(block: number): string {
   return `${CONTROL_BLOCKS}.${block}.transformer_block`;
 }
 
-/** Name of the boolean that says whether self-attentions are perturbed. */
+/** Name of the boolean input that enables perturbing self-attentions. */
 export const PERTURBED = "perturbed";
 
-/** Name of a block's self-attention. */
+/** Returns the module name of a block's self-attention. */
 export function selfAttentionName(block: number): string {
   return `${blockModule(block)}.attn1`;
 }
 
-/** Name of the projected text, where each prediction computes keys and values. */
+/** Name of the projected text, used if each prediction computes keys and values. */
 export const TEXT = "text";
-/** Name of the number of tokens of each text that count, where the texts of both branches come as one tensor. */
+/** Name of the texts' token counts, used if one tensor contains the texts of both branches. */
 export const TEXT_LENGTHS = "text_lengths";
 
-/** Name of a block's module. */
+/** Returns the module name of a block. */
 export function blockModule(block: number): string {
   return `transformer_blocks.${block}`;
 }
 
-/** Name of the keys that a block's cross-attention sees. */
+/** Returns the name of the keys of a block's cross-attention. */
 export function keyName(module: string): string {
   return `${module}.key`;
 }
 
-/** Name of the values that a block's cross-attention sees. */
+/** Returns the name of the values of a block's cross-attention. */
 export function valueName(module: string): string {
   return `${module}.value`;
 }
 
-/** Name of the second half's keys or values. */
+/** Returns the name of the same input for the second guidance branch. */
 export function secondName(name: string): string {
   return `${name}.second`;
 }

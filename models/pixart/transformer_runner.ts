@@ -28,15 +28,17 @@ import type { ComputeType } from "../onnx/graph_builder.ts";
 import { type CallOptions, type OpenModelOptions, type Segment, SegmentedModel } from "../segments.ts";
 import { timestepEmbedding } from "./timestep_embedding.ts";
 
-/** A text as the graphs of a prediction take it. */
+/** A text in the form that the prediction graphs accept. */
 export interface PreparedText {
   /** Number of tokens. */
   readonly tokens: number;
-  /** The keys and values of each block's cross-attention, or the projected text, by name: [tokens, width] each. */
+  /**
+   * Keys and values of each block's cross-attention, or the projected text, by name; each [tokens, width].
+   */
   readonly tensors: Readonly<Record<string, Tensor>>;
 }
 
-/** What runs predictions, and may use what is remembered of their branches. */
+/** Runs predictions, optionally with the cached state of their guidance branches. */
 interface StepModel {
   runEach(
     feeds: readonly Readonly<Record<string, Tensor>>[],
@@ -46,26 +48,26 @@ interface StepModel {
   release(): Promise<void>;
 }
 
-/** What the transformer predicts from. */
+/** The input of one prediction. */
 export interface PredictInputs {
-  /** [1, in_channels, h, w], scaled as the scheduler wants it; `h` and `w` are multiples of the patch size. */
+  /** Latents [1, in_channels, h, w], scaled by the scheduler. `h` and `w` are multiples of the patch size. */
   readonly latents: Tensor<"float32">;
-  /** The timestep; it may be fractional. */
+  /** The timestep, possibly fractional. */
   readonly timestep: number;
-  /** The text. */
+  /** The text, prepared by the same transformer. */
   readonly text: PreparedText;
-  /** Whether the self-attentions that the transformer was opened to perturb are perturbed. */
+  /** Whether to perturb the self-attentions that the transformer was opened to perturb. */
   readonly perturbed?: boolean | undefined;
-  /** What is remembered of its branch, where the transformer was opened with a step cache. */
+  /** State of its guidance branch, if the transformer was opened with a step cache. */
   readonly cache?: BranchCache | undefined;
-  /** What the ControlNet follows; no control without it. */
+  /** Input of the ControlNet. No control is applied if omitted. */
   readonly control?: {
-    /** The latents of a picture, of the shape of `latents`. */
+    /** Latents of the control picture, with the shape of `latents`. */
     readonly latents: Tensor<"float32">;
-    /** What its residuals are multiplied by. */
+    /** Factor by which the ControlNet's residuals are multiplied. */
     readonly scale: number;
   } | undefined;
-  /** The picture's size in pixels; needed where the configuration says `use_additional_conditions`. */
+  /** Size of the picture in pixels. Required if the configuration sets `use_additional_conditions`. */
   readonly renderSize?: { readonly height: number; readonly width: number } | undefined;
 }
 
@@ -129,15 +131,16 @@ export class PixArtTransformer implements AsyncDisposable {
   }
 
   /**
-   * Opens a transformer. The part that sees the text is opened when a text comes, and released after it; what predicts is
-   * opened at the first prediction, as short texts take other graphs than long ones.
+   * Opens a transformer. The text graphs are opened for each text and released afterwards. The prediction
+   * graphs are opened at the first prediction because short and long texts use different graphs.
    *
    * @param runtime Opens the graphs.
    * @param config Its configuration.
    * @param weights Its weights, in any floating-point type.
-   * @param options How long weights are held, what the blocks compute in (float32 by default), how many
-   *   halves of guidance are predicted at once (1 by default), which self-attentions may be perturbed (none), the
-   *   ControlNet, and up to which change of the first block's residual the other blocks are not run (they always are).
+   * @param options Residency of the weights; compute type of the blocks (float32 by default); number of
+   *   guidance branches predicted at once (1 by default); self-attentions that can be perturbed (none by
+   *   default); the ControlNet; and the step cache's threshold for the change of the first block's residual
+   *   (no cache by default).
    * @returns The transformer.
    * @throws {MissingWeightError} if a weight is missing.
    */
@@ -178,9 +181,10 @@ export class PixArtTransformer implements AsyncDisposable {
         ? controlledStepSegments(config, weights, control, options)
         : pixartStepSegments(config, weights, options);
     };
-    // Most texts are short; building finds a missing weight before anything is opened.
+    // Most texts are short. Building the graphs now detects a missing weight before anything is opened.
     const likely = build(absorbs);
-    // A ControlNet cuts the transformer into many sessions, whose pools would each keep the activations of a block.
+    // A ControlNet splits the transformer into many sessions. With pools, each would retain the activations
+    // of a block.
     const opening = control ? { ...options, memoryPool: false } : options;
     const openStep = (shortText: boolean): Promise<StepModel> => {
       const graphs = shortText === absorbs ? likely : build(shortText);
@@ -198,11 +202,11 @@ export class PixArtTransformer implements AsyncDisposable {
   }
 
   /**
-   * Computes what depends on the text alone, once per text.
+   * Computes, once per text, everything that depends on the text alone.
    *
-   * @param embeddings The text encoder's output, [tokens, caption_channels], real tokens alone.
-   * @param options A signal.
-   * @returns The text as predictions take it.
+   * @param embeddings Output of the text encoder, [tokens, caption_channels], real tokens only.
+   * @param options Abort signal.
+   * @returns The text in the form that predictions accept.
    */
   async prepareText(embeddings: Tensor<"float32">, options: CallOptions = {}): Promise<PreparedText> {
     const tensors = await this.#text.run({ encoder_hidden_states: embeddings }, options);
@@ -210,26 +214,27 @@ export class PixArtTransformer implements AsyncDisposable {
   }
 
   /**
-   * Predicts once.
+   * Computes one prediction.
    *
    * @param inputs Latents, timestep, text and size.
-   * @param options A signal, looked at between segments.
-   * @returns [1, out_channels, h, w]: the noise, then its variance where the model learned it.
-   * @throws {InputError} if the latents' shape does not fit the model, or the size is missing.
-   */
+   * @param options Abort signal, checked between segments.
+   * @returns [1, out_channels, h, w]: the noise, followed by its variance if the model has learned it.
+   * @throws {InputError} if the latents' shape does not fit the model, or if the size is missing. */
   async predict(inputs: PredictInputs, options: CallOptions = {}): Promise<Tensor<"float32">> {
     const [sample] = await this.predictEach([inputs], options);
     return sample!;
   }
 
   /**
-   * Predicts several times, as for both halves of guidance. Where weights stream, they are read once for all.
+   * Computes several predictions, for example of both guidance branches. Streamed weights are read once for
+   * all.
    *
    * @param inputs Latents, timestep, text and size of each prediction.
-   * @param options A signal, looked at between segments.
-   * @returns Each prediction, as {@linkcode PixArtTransformer.predict} gives it.
-   * @throws {InputError} if the latents' shape does not fit the model, or the size is missing, or the transformer was
-   *   opened for both halves at once and these are no two halves of one prediction.
+   * @param options Abort signal, checked between segments.
+   * @returns One output per prediction, as in {@linkcode PixArtTransformer.predict}.
+   * @throws {InputError} if the latents' shape does not fit the model, if the size is missing, or if the
+   *   transformer was opened for both branches at once and the inputs are not the two branches of one
+   *   prediction.
    */
   async predictEach(
     inputs: readonly PredictInputs[],
@@ -242,7 +247,7 @@ export class PixArtTransformer implements AsyncDisposable {
     return outputs.map(({ sample }) => sample as Tensor<"float32">);
   }
 
-  /** Gives the memory back; calling it again does nothing. */
+  /** Releases the sessions and their memory. Calling it again has no effect. */
   async release(): Promise<void> {
     await this.#text.release();
     await this.#step?.model.release();
@@ -253,7 +258,10 @@ export class PixArtTransformer implements AsyncDisposable {
     return this.release();
   }
 
-  /** What predicts with these texts; the two halves of guidance share it, so that weights are read once for both. */
+  /**
+   * Returns the model that predicts with these texts. Both guidance branches share it, so weights are read
+   * once for both.
+   */
   async #stepFor(inputs: readonly PredictInputs[]): Promise<StepModel> {
     const { attention_head_dim } = this.config;
     const shortText = this.#absorbs &&
@@ -274,7 +282,7 @@ export class PixArtTransformer implements AsyncDisposable {
     if (!first || !second || others.length > 0 || !isOne) {
       throw new InputError(
         "invalid_value",
-        "Cannot predict as this transformer takes two texts for the same latents and timestep at once",
+        "Cannot predict: this transformer was opened for two texts at once, with the same latents and timestep",
       );
     }
     const step = await this.#stepFor([first, second]);
@@ -308,7 +316,7 @@ export class PixArtTransformer implements AsyncDisposable {
     if (renderSize === undefined) {
       throw new InputError(
         "invalid_value",
-        "Cannot predict as this transformer needs the size of the picture in pixels",
+        "Cannot predict: this transformer requires renderSize, the size of the picture in pixels",
       );
     }
     return {
@@ -326,8 +334,8 @@ export class PixArtTransformer implements AsyncDisposable {
     ) {
       throw new InputError(
         "invalid_shape",
-        `Cannot predict as latents must be [1, ${in_channels}, h, w] with multiples of ${patch_size}: ` +
-          `current shape is [${shape}]`,
+        `Cannot predict: latents must be [1, ${in_channels}, h, w] with h and w multiples of ${patch_size}, ` +
+          `but are [${shape}]`,
       );
     }
     const rows = height / patch_size;
@@ -349,7 +357,7 @@ function controlFeeds({ control, latents }: PredictInputs): Record<string, Tenso
   if (String(control.latents.shape) !== String(latents.shape)) {
     throw new InputError(
       "invalid_shape",
-      `Cannot predict as control latents must be [${latents.shape}]: current shape is [${control.latents.shape}]`,
+      `Cannot predict: control latents must be [${latents.shape}], but are [${control.latents.shape}]`,
     );
   }
   return {
@@ -358,7 +366,7 @@ function controlFeeds({ control, latents }: PredictInputs): Record<string, Tenso
   };
 }
 
-/** The texts' tensors under their names, those of a second text under names of its own. */
+/** Collects the texts' tensors by name, with separate names for a second text. */
 function textsByName(texts: readonly PreparedText[]): Record<string, Tensor> {
   return Object.fromEntries(
     texts.flatMap(({ tensors }, index) =>
@@ -367,7 +375,7 @@ function textsByName(texts: readonly PreparedText[]): Record<string, Tensor> {
   );
 }
 
-/** The projected texts as one tensor, filled up with zeros to the longest. */
+/** Combines the projected texts into one tensor, padded with zeros to the longest. */
 function textBatch(texts: readonly PreparedText[]): Record<string, Tensor> {
   const lengths = Int32Array.from(texts, ({ tokens }) => tokens);
   const longest = Math.max(...lengths);
@@ -381,7 +389,7 @@ function textBatch(texts: readonly PreparedText[]): Record<string, Tensor> {
   };
 }
 
-/** Whether weights are quantized in blocks, which cannot be had as a matrix. */
+/** Returns whether weights are quantized in blocks, which cannot be converted to a matrix. */
 function isInBlocks(weights: Weights): boolean {
   return weights.locate("transformer_blocks.0.attn2.to_q.weight").quantized?.layout === "blocks";
 }

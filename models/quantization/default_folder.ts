@@ -1,5 +1,5 @@
 /**
- * Where quantized weights lie unless the user says otherwise.
+ * The default folder of quantized weights.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import process from "node:process";
 import { defaultStoreFolder } from "../../artifacts/store/default_folder.ts";
 
-/** `PIXSTAGE_QUANTIZED`, else beside the store, under its name and `-quantized`. */
+/** Returns `PIXSTAGE_QUANTIZED` if set, otherwise the path of the store with the suffix `-quantized`. */
 export function defaultQuantizedFolder(): string {
   return process.env["PIXSTAGE_QUANTIZED"] || `${defaultStoreFolder()}-quantized`;
 }

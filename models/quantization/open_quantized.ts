@@ -1,5 +1,5 @@
 /**
- * Opens a component's weights quantized: from the user's cache, after they have been written there once.
+ * Opens the quantized weights of a component from the user's cache, writing them there on first use.
  *
  * @module
  */
@@ -19,16 +19,16 @@ import { isQuantized, RECIPES } from "./recipe.ts";
 import { writeQuantized } from "./write_quantized.ts";
 
 /**
- * Opens a component's weights quantized. They are written once, keyed by the component's fingerprint, the times of its
- * files of weights and the recipe: a checkpoint that changes is quantized anew, also where the change is too small for the
- * fingerprint to see.
+ * Opens the quantized weights of a component. They are written once, keyed by the component's fingerprint,
+ * the modification time of its weight files, and the recipe. A changed checkpoint is quantized again even if
+ * the change is too small to alter the fingerprint.
  *
  * @param component The component.
- * @param name How its matrices are quantized.
- * @param folder The folder that quantized weights are kept in.
- * @param options A callback for progress, and a signal.
+ * @param name The precision to which its matrices are quantized.
+ * @param folder The folder of quantized weights.
+ * @param options Progress callback and abort signal.
  * @returns The weights.
- * @throws {FileError} if the disk refuses.
+ * @throws {FileError} if reading or writing fails.
  */
 export async function openQuantized(
   component: Component,
@@ -53,7 +53,10 @@ export async function openQuantized(
   return new QuantizedWeights(stored, recipe, shapes);
 }
 
-/** When the youngest file of weights was written, in milliseconds since 1970; 0 where there are no files. */
+/**
+ * Returns the modification time of the newest weight file in milliseconds since 1970, or 0 if there are no
+ * files.
+ */
 async function timeOfWeights({ source, weightFiles }: Component): Promise<number> {
   const { locate } = source;
   if (!locate) return 0;

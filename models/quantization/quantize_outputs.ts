@@ -1,19 +1,22 @@
 // This module is browser compatible.
 
-/** The largest value of 8 bits; with the smallest left out, a weight and its negative are equally near. */
+/**
+ * The largest quantized value. -128 is not used, so that a weight and its negative have the same rounding
+ * error.
+ */
 const LARGEST = 127;
 
-/** A matrix [rows, columns] of 8 bits, transposed, as rows of it are quantized one after the other. */
+/** Builds a transposed 8-bit matrix [rows, columns] by quantizing its rows in order. */
 export class QuantizedOutputs {
-  /** Values [columns, rows]. */
+  /** Quantized values [columns, rows]. */
   readonly values: Int8Array<ArrayBuffer>;
-  /** What one unit of each row is worth, [rows]. */
+  /** Scale of each row, [rows]. */
   readonly scales: Float32Array<ArrayBuffer>;
   readonly #columns: number;
 
   /**
-   * @param rows Rows of the matrix: outputs of the layer.
-   * @param columns Columns of the matrix: inputs of the layer.
+   * @param rows Number of rows: outputs of the layer.
+   * @param columns Number of columns: inputs of the layer.
    */
   constructor(rows: number, columns: number) {
     this.values = new Int8Array(rows * columns);
@@ -22,10 +25,11 @@ export class QuantizedOutputs {
   }
 
   /**
-   * Quantizes some rows: of each the largest magnitude becomes the largest value, and each weight the nearest one.
+   * Quantizes consecutive rows. The largest magnitude of each row maps to the largest value, and each weight
+   * is rounded to the nearest value.
    *
-   * @param values The rows, one after the other.
-   * @param first Which row of the matrix the first of them is.
+   * @param values The rows, concatenated.
+   * @param first Index of the first of these rows in the matrix.
    */
   add(values: Float32Array, first: number): void {
     const columns = this.#columns;

@@ -2,21 +2,24 @@
 
 import type { BlockRecipe } from "./recipe.ts";
 
-/** Quantized rows. */
+/** Rows quantized in blocks. */
 export interface QuantizedRows {
-  /** Values, two to a byte with 4 bits, the first in the low half; the middle of the range stands for 0. */
+  /**
+   * Quantized values. With 4 bits, two values share a byte, the first in the low half. The middle of the
+   * range represents 0.
+   */
   readonly packed: Uint8Array<ArrayBuffer>;
-  /** What one unit of each block is worth. */
+  /** Scale of each block. */
   readonly scales: Float32Array<ArrayBuffer>;
 }
 
 /**
- * Quantizes rows in blocks: of each block the largest magnitude becomes the largest value, and each weight the nearest one.
- * The layout is that of ONNX Runtime's `MatMulNBits`.
+ * Quantizes rows in blocks. The largest magnitude of each block maps to the largest value, and each weight is
+ * rounded to the nearest value. The layout is that of ONNX Runtime's `MatMulNBits`.
  *
- * @param values Rows, one after the other.
+ * @param values The rows, concatenated.
  * @param columns Length of a row.
- * @param recipe Bits and block.
+ * @param recipe Bits per weight, and block size.
  */
 export function quantizeRows(
   values: Float32Array,

@@ -1,8 +1,8 @@
 /**
- * What lies in the folder of quantized weights, and making room there.
+ * Lists and evicts the content of the folder of quantized weights.
  *
- *     FINGERPRINT-TIME-int8-v2/model.safetensors        the weights
- *     FINGERPRINT-TIME-int8-v2/model.safetensors.lock   held while they are written; its time is that of their last use
+ *     FINGERPRINT-TIME-int8-v2/model.safetensors the weights FINGERPRINT-TIME-int8-v2/model.safetensors.lock
+ *     held while they are written; its modification time is their last use
  *
  * @module
  */
@@ -15,45 +15,47 @@ import { lockFile } from "../../artifacts/file_lock.ts";
 
 /** Quantized weights of one component. */
 export interface QuantizedEntry {
-  /** The name of their folder: fingerprint, time, recipe and version of the quantizer. */
+  /** Name of their folder: fingerprint, time, recipe and version of the quantizer. */
   readonly id: string;
   /** Their folder. */
   readonly folder: string;
-  /** The component that they were made from, such as `PixArt-XL-2-512x512/text_encoder`; `undefined` until whole. */
+  /**
+   * The component that was quantized, such as `PixArt-XL-2-512x512/text_encoder`; `undefined` until complete.
+   */
   readonly component?: string;
-  /** Their recipe, such as `int8`; `undefined` until whole. */
+  /** Their recipe, such as `int8`; `undefined` until complete. */
   readonly recipe?: string;
-  /** The version of the quantizer that wrote them; `undefined` until whole. */
+  /** Version of the quantizer that wrote them; `undefined` until complete. */
   readonly version?: string;
-  /** What they take on the disk, in bytes. */
+  /** Size on disk in bytes. */
   readonly bytes: number;
-  /** When they were last opened, in milliseconds since 1970. */
+  /** Time of the last opening, in milliseconds since 1970. */
   readonly usedAt: number;
 }
 
 const WEIGHTS = "model.safetensors";
 
-/** The file of the weights with an id. */
+/** Returns the path of the weight file of an entry. */
 export function quantizedPath(folder: string, id: string): string {
   return join(folder, id, WEIGHTS);
 }
 
-/** The lock that is held while a file of weights is written. */
+/** Returns the path of the lock that is held while a weight file is written. */
 export function quantizedLock(path: string): string {
   return `${path}.lock`;
 }
 
-/** Notes that quantized weights are used now. What belongs to another user keeps its time. */
+/** Records the current time as the last use of quantized weights. Has no effect on files of another user. */
 export async function markUsed(path: string): Promise<void> {
   const now = new Date();
   await utimes(quantizedLock(path), now, now).catch(() => {});
 }
 
 /**
- * Lists quantized weights, those that were used last at the end.
+ * Lists quantized weights, most recently used last.
  *
- * @param folder The folder that they are kept in; it need not exist.
- * @returns The weights, also those that a stopped quantization has begun.
+ * @param folder The folder of quantized weights; it need not exist.
+ * @returns The entries, including incomplete ones of an interrupted quantization.
  */
 export async function listQuantized(folder: string): Promise<QuantizedEntry[]> {
   const ids = await readdir(folder).catch(() => []);
@@ -85,10 +87,11 @@ async function quantizedEntry(folder: string, id: string): Promise<QuantizedEntr
 }
 
 /**
- * Removes quantized weights; who needs them writes them again. Waits until nobody writes them.
+ * Removes quantized weights after waiting for any writer to finish. The next run that needs them writes them
+ * again.
  *
  * @param entry The weights.
- * @throws {FileError} if the disk refuses.
+ * @throws {FileError} if the files cannot be removed.
  */
 export async function removeQuantized({ folder }: QuantizedEntry): Promise<void> {
   using _lock = await lockFile(quantizedLock(join(folder, WEIGHTS)));
@@ -96,11 +99,11 @@ export async function removeQuantized({ folder }: QuantizedEntry): Promise<void>
 }
 
 /**
- * Removes what was not used for the longest time until the rest is no larger than asked for.
+ * Removes the least recently used entries until the rest fits into `maxBytes`.
  *
- * @param folder The folder that quantized weights are kept in.
- * @param maxBytes The most that may be left.
- * @returns What was removed.
+ * @param folder The folder of quantized weights.
+ * @param maxBytes Maximum size of the remaining entries in bytes.
+ * @returns The removed entries.
  */
 export async function makeRoom(folder: string, maxBytes: number): Promise<QuantizedEntry[]> {
   const entries = await listQuantized(folder);

@@ -4,7 +4,7 @@ import type { Tensor } from "../../artifacts/tensor.ts";
 import type { WeightLocation, Weights } from "../checkpoint/weights.ts";
 import { packedName, type QuantizationRecipe, scalesName } from "./recipe.ts";
 
-/** Weights of which some are quantized, under the names that the model asks for. */
+/** Partly quantized weights, under the names that the model uses. */
 export class QuantizedWeights implements Weights {
   readonly component: string;
   readonly names: readonly string[];
@@ -13,9 +13,9 @@ export class QuantizedWeights implements Weights {
   readonly #shapes: ReadonlyMap<string, readonly number[]>;
 
   /**
-   * @param stored The weights as they are stored, quantized ones as values and scales.
-   * @param recipe How they were quantized.
-   * @param shapes Shapes of the quantized weights before.
+   * @param stored The weights as stored, with quantized ones split into values and scales.
+   * @param recipe The recipe by which they were quantized.
+   * @param shapes Original shapes of the quantized weights.
    */
   constructor(
     stored: Weights,

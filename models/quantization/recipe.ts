@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * How weights are quantized: which ones, and into what.
+ * Quantization recipes, and the choice of the weights to quantize.
  *
  * @module
  */
@@ -11,32 +11,39 @@ import { listArchitectures } from "../architectures.ts";
 import { isQuantizedPrecision, type Precision, type QuantizedPrecision } from "../precision.ts";
 
 interface AnyRecipe {
-  /** Its name in file names and options. */
+  /** Name in file names and options. */
   readonly name: QuantizedPrecision;
-  /** Changes whenever the same weights would be quantized otherwise, or products with them be computed otherwise. */
+  /**
+   * Version number. Increase it whenever the same weights are quantized differently or products with them are
+   * computed differently.
+   */
   readonly version: number;
 }
 
-/** Weights in blocks along a row, each with a scale: ONNX Runtime's `MatMulNBits`, which all devices have. */
+/**
+ * Weights in blocks along a row, one scale per block, for ONNX Runtime's `MatMulNBits`, which all devices
+ * support.
+ */
 export interface BlockRecipe extends AnyRecipe {
   readonly layout: "blocks";
-  /** Bits of a weight. */
+  /** Bits per weight. */
   readonly bits: 8 | 4;
-  /** Weights of a row that share a scale. */
+  /** Number of consecutive weights of a row that share a scale. */
   readonly block: number;
 }
 
-/** Weights of 8 bits, those of an output with one scale, for products of integers: a processor's fastest. */
+/** 8-bit weights with one scale per output, for integer products, the fastest on a CPU. */
 export interface ColumnRecipe extends AnyRecipe {
   readonly layout: "columns";
 }
 
-/** How matrices are quantized. */
+/** The rule by which matrices are quantized. */
 export type QuantizationRecipe = BlockRecipe | ColumnRecipe;
 
 /**
- * The recipes. Weights of int8 are 0.8 % off with a scale for each output and 0.5 % in blocks of 128, of int4 in blocks of
- * 32 6 %; smaller blocks of int8 gain nothing, as its error is small already.
+ * The recipes. The relative error of int8 weights is 0.8 % with one scale per output and 0.5 % in blocks of
+ * 128; that of int4 weights in blocks of 32 is 6 %. Smaller int8 blocks gain nothing because the error is
+ * already small.
  */
 export const RECIPES: Readonly<Record<QuantizedPrecision, QuantizationRecipe>> = {
   int8: { name: "int8", version: 3, layout: "columns" },
@@ -45,8 +52,8 @@ export const RECIPES: Readonly<Record<QuantizedPrecision, QuantizationRecipe>> =
 };
 
 /**
- * The recipe of a precision on a device; none where weights are not quantized. A GPU has no product of integers here, so
- * that `int8` means blocks there.
+ * Returns the recipe of a precision on a device; undefined if the precision does not quantize weights. GPUs
+ * have no integer products here, so `int8` means blocks there.
  *
  * @param precision The precision.
  * @param traits The traits of the device.
@@ -59,32 +66,34 @@ export function recipeOf(
   return RECIPES[precision === "int8" && !hostMemory ? "int8-blocks" : precision];
 }
 
-/** Whether this program opens weights that were quantized by a recipe of a version, as their files tell. */
+/** Returns whether this program can open weights with the recipe and version recorded in their file. */
 export function isCurrent(recipe: string, version: string | undefined): boolean {
   return Object.values(RECIPES).some((known) => known.name === recipe && String(known.version) === version);
 }
 
 /**
- * Whether a weight is quantized: a matrix that some architecture names. Norms, embeddings, biases, modulation, and the
- * first and last projections are not.
+ * Returns whether a weight is quantized, that is, whether it is a matrix that an architecture declares
+ * quantizable. Norms, embeddings, biases, modulation, the caption projection and the last
+ * projection are not quantized.
  */
 export function isQuantized(name: string, shape: readonly number[]): boolean {
   return shape.length === 2 && listArchitectures().some((architecture) => architecture.isQuantizable?.(name));
 }
 
-/** Name of a quantized weight's values. */
+/** Returns the tensor name of a quantized weight's values. */
 export function packedName(name: string): string {
   return `${name}.packed`;
 }
 
-/** Name of a quantized weight's scales. */
+/** Returns the tensor name of a quantized weight's scales. */
 export function scalesName(name: string): string {
   return `${name}.scales`;
 }
 
 /**
- * Shapes of a quantized weight [rows, columns]: in blocks values [rows, blocks, bytes] and scales [rows, blocks], else
- * values [columns, rows], as products take them, and scales [rows].
+ * Returns the shapes of a quantized weight [rows, columns]. In blocks: values [rows, blocks, bytes] and
+ * scales [rows, blocks]. Otherwise: values [columns, rows], as integer products expect them, and scales
+ * [rows].
  */
 export function quantizedShapes(
   [rows = 0, columns = 0]: readonly number[],

@@ -1,9 +1,10 @@
 /**
- * Quantizes a component into a file of the user's cache: some rows at a time, in little memory, and so that it can go on
- * where it was stopped, however it was stopped.
+ * Quantizes a component into a file of the user's cache. Processing a few rows at a time limits memory. An
+ * interrupted quantization, even a killed one, resumes where it stopped.
  *
- * The file grows under another name; beside it a journal says how much of it is known to be on the disk. Only a whole file
- * gets its name, so what a killed process leaves is never taken for one.
+ * The file is written under a temporary name, and a journal records how much of it is known to be on disk.
+ * Only a complete file gets the final name, so a partial file of a killed process is never mistaken for a
+ * complete one.
  *
  * @module
  */
@@ -37,15 +38,15 @@ import {
   scalesName,
 } from "./recipe.ts";
 
-/** What the file's metadata say of where the weights come from. */
+/** The origin of the weights, as recorded in the file's metadata. */
 export interface QuantizedOrigin {
-  /** What the weights are: the component's fingerprint and the time of its files. */
+  /** Identity of the weights: the component's fingerprint and the modification time of its files. */
   readonly component: string;
-  /** What the component is called: `PixArt-XL-2-512x512/text_encoder`. */
+  /** Name of the component: `PixArt-XL-2-512x512/text_encoder`. */
   readonly name: string;
 }
 
-/** What is written for one tensor of the component. */
+/** The tensors to write for one tensor of the component. */
 interface Entry {
   readonly name: string;
   readonly tensors: readonly PlannedTensor[];
@@ -58,22 +59,22 @@ const journalSchema = z.object({
   bytes: z.int().nonnegative(),
 });
 
-/** Weights that are read, quantized and written at a time; 16 MB in float32. */
+/** Number of weights to read, quantize and write at a time; 16 MB in float32. */
 const PIECE_ELEMENTS = 1 << 22;
-/** What to do where the folder cannot be written. */
-const FOLDER_ADVICE = "PIXSTAGE_QUANTIZED names another folder for quantized weights";
-/** The journal is brought up to date when about this much more is on the disk. */
+/** Advice for a folder that is not writable. */
+const FOLDER_ADVICE = "Set PIXSTAGE_QUANTIZED to another folder for quantized weights";
+/** Approximate number of bytes between updates of the journal. */
 const JOURNAL_BYTES = 128 << 20;
 
 /**
- * Writes a component's weights, its matrices quantized, all others as they are.
+ * Writes a component's weights: quantizes its matrices and copies all other tensors unchanged.
  *
- * @param path The file. Where it exists already, nothing is done.
+ * @param path The file. Nothing is done if it exists.
  * @param weights The component's weights.
- * @param recipe How matrices are quantized.
- * @param origin Where the weights come from, for the file's metadata.
- * @param options A callback for progress, and a signal.
- * @throws {FileError} if the disk refuses; what is done is kept.
+ * @param recipe The quantization recipe.
+ * @param origin Origin of the weights, for the file's metadata.
+ * @param options Progress callback and abort signal.
+ * @throws {FileError} if writing fails. Finished tensors are kept.
  */
 export async function writeQuantized(
   path: string,
@@ -101,7 +102,7 @@ export async function writeQuantized(
   await rm(writer.journal, { force: true });
 }
 
-/** Makes the folder of a file, and keeps other writers out of it. */
+/** Creates the folder of a file and locks it against other writers. */
 async function lockFolder(path: string, signal: AbortSignal | undefined): Promise<Disposable> {
   try {
     await onDisk("write", path, mkdir(dirname(path), { recursive: true }));
@@ -112,7 +113,7 @@ async function lockFolder(path: string, signal: AbortSignal | undefined): Promis
   }
 }
 
-/** What the file holds, in order. */
+/** Plans the content of the file in order. */
 function planEntries(weights: Weights, recipe: QuantizationRecipe): Entry[] {
   const entries = weights.names.map((name): Entry => {
     const { dtype, shape } = weights.locate(name);
@@ -121,7 +122,7 @@ function planEntries(weights: Weights, recipe: QuantizationRecipe): Entry[] {
     return {
       name,
       quantized: true,
-      // Scales first, so that they begin at a multiple of their size.
+      // Scales come first so that their offset is a multiple of their element size.
       tensors: [
         { name: scalesName(name), dtype: "float32", shape: scales },
         { name: packedName(name), dtype: recipe.layout === "columns" ? "int8" : "uint8", shape: packed },
@@ -160,7 +161,7 @@ class QuantizedFile {
     this.#journaled = start.bytes;
   }
 
-  /** Opens the file where an earlier attempt stopped, or anew. */
+  /** Opens the file at the point where an earlier attempt stopped, or creates it. */
   static async open(path: string, header: Uint8Array, entries: readonly Entry[]): Promise<QuantizedFile> {
     const id = await sha256(header);
     const partial = `${path}.partial`;
@@ -183,13 +184,14 @@ class QuantizedFile {
   }
 
   async write(weights: Weights, recipe: QuantizationRecipe, options: QuantizeOptions): Promise<void> {
-    // A full disk has no room for the first journal any more, only for another in its place.
+    // Write the first journal early: a full disk has no room for a new file, only for replacing an existing
+    // one.
     if (this.#done === 0) await this.#keep();
     try {
       await this.#writeEntries(weights, recipe, options);
     } catch (error) {
       await this.#file.truncate(this.#offset).then(() => this.#keep()).catch(() => this.#overwriteJournal())
-        .catch(() => {}); // The last journal holds.
+        .catch(() => {}); // The previous journal is still valid.
       throw error;
     }
     await this.#keep();
@@ -218,7 +220,7 @@ class QuantizedFile {
     await this.#file.close();
   }
 
-  /** Quantizes some rows at a time: their scales, then behind all scales their values. */
+  /** Quantizes some rows at a time. The values of all rows follow the scales of all rows. */
   async #quantizeBlocks(
     { name, tensors }: Entry,
     [rows = 0, columns = 0]: readonly number[],
@@ -237,7 +239,10 @@ class QuantizedFile {
     }
   }
 
-  /** Quantizes some rows at a time into the transposed matrix, which is held whole: a byte for each weight. */
+  /**
+   * Quantizes some rows at a time into the transposed matrix, which is in memory as a whole: one byte per
+   * weight.
+   */
   async #quantizeOutputs(
     { name }: Entry,
     [rows = 0, columns = 0]: readonly number[],
@@ -268,14 +273,20 @@ class QuantizedFile {
     return bytes.length;
   }
 
-  /** Flushes the file, then says so in the journal: never the other way round. */
+  /**
+   * Flushes the file, then updates the journal. The order matters: the journal must not claim unflushed
+   * bytes.
+   */
   async #keep(): Promise<void> {
     await onDisk("write", this.#path, this.#file.datasync());
     await writeAtomically(this.journal, [this.#journalBytes()]);
     this.#journaled = this.#offset;
   }
 
-  /** Writes the journal over the last one, which takes no room. A crash on the way costs what was done. */
+  /**
+   * Overwrites the previous journal in place, which needs no disk space. A crash during the write loses the
+   * progress.
+   */
   async #overwriteJournal(): Promise<void> {
     await onDisk("write", this.#path, this.#file.datasync());
     const bytes = this.#journalBytes();
@@ -291,7 +302,10 @@ class QuantizedFile {
   }
 }
 
-/** What an earlier attempt has on the disk; nothing if it was for other weights, or if the file is shorter than it says. */
+/**
+ * Reads the journal of an earlier attempt; undefined if it belongs to other weights, or if the file is
+ * shorter than recorded.
+ */
 async function readJournal(
   path: string,
   header: string,

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Which weights a model asks for, found by building its graphs on weights that are nowhere.
+ * Determines the weights that a model needs by building its graphs on placeholder weights.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import type { Weights } from "../checkpoint/weights.ts";
 import { t5EncoderSegments } from "../t5/encoder.ts";
 import { T5EncoderConfig } from "../t5/encoder_config.ts";
 
-/** A weight that a model asks for. */
+/** A weight that a model needs. */
 export interface AskedWeight {
   /** Its name in the checkpoint. */
   readonly name: string;
@@ -22,10 +22,11 @@ export interface AskedWeight {
   readonly shape: readonly number[];
 }
 
-/** The weights of a T5 encoder, in the order in which transformers saves them. */
+/** Returns the weights of a T5 encoder in the order in which transformers saves them. */
 export function t5Weights(config: JsonObject): AskedWeight[] {
   const asked = askedWeights((weights) => t5EncoderSegments(T5EncoderConfig.parse(config), weights));
-  // A sublayer's norm is saved behind its matrices; the graph asks for it first, and for the bias of positions too.
+  // A sublayer's norm is saved after its matrices, but the graph requests it first. The same holds for the
+  // position bias.
   const sublayer = (name: string): string => /^encoder\.block\.\d+\.layer\.\d+\./.exec(name)?.[0] ?? name;
   const rank = (name: string): number =>
     name.endsWith("layer_norm.weight") ? 2 : name.includes("relative_attention_bias") ? 1 : 0;
@@ -35,7 +36,7 @@ export function t5Weights(config: JsonObject): AskedWeight[] {
   );
 }
 
-/** The weights of both halves of an autoencoder. */
+/** Returns the weights of an autoencoder's encoder and decoder. */
 export function autoencoderWeights(config: JsonObject): AskedWeight[] {
   const parsed = AutoencoderKLConfig.parse(config);
   return askedWeights((weights) => [
@@ -45,7 +46,7 @@ export function autoencoderWeights(config: JsonObject): AskedWeight[] {
 }
 
 /**
- * The weights that graphs ask for.
+ * Returns the weights that graphs request while they are built.
  *
  * @param build Builds the graphs.
  */
@@ -66,5 +67,5 @@ export function askedWeights(build: (weights: Weights) => unknown): AskedWeight[
 }
 
 function unreadable(): Promise<never> {
-  return Promise.reject(new InternalError("Cannot read a weight that is nowhere"));
+  return Promise.reject(new InternalError("Cannot read a placeholder weight"));
 }

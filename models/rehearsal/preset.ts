@@ -6,25 +6,28 @@ import type { AskedWeight } from "./asked_weights.ts";
 
 /** The weights of one component. */
 export interface RehearsalWeights {
-  /** Its files, without what tells the shards apart: `vae/diffusion_pytorch_model`. */
+  /** Common beginning of the paths of its files: `vae/diffusion_pytorch_model`. */
   readonly stem: string;
-  /** Its weights, in the order in which they are cut into shards. */
+  /** Its weights, in the order in which they are distributed to shards. */
   readonly weights: readonly AskedWeight[];
-  /** Bytes of a shard, counted in float32, as save_pretrained cut them; one file otherwise. */
+  /**
+   * Maximum size of a shard in bytes, counted in float32, as in save_pretrained. A single file is written if
+   * omitted.
+   */
   readonly shardBytes?: number | undefined;
 }
 
-/** A checkpoint to rehearse with: everything but the values of its weights. */
+/** The description of a synthetic checkpoint: everything except the values of its weights. */
 export interface RehearsalPreset {
-  /** JSON files by path, but for `model_index.json`. */
+  /** JSON files by path, except Content of `model_index.json`. */
   readonly files: Readonly<Record<string, JsonObject>>;
-  /** `model_index.json`. */
+  /** Content of `model_index.json`. */
   readonly index: JsonObject;
-  /** Pieces of the tokenizer. */
+  /** Number of pieces of the tokenizer. */
   readonly pieces: number;
   /** The components. */
   readonly components: readonly RehearsalWeights[];
 }
 
-/** Makes a checkpoint whose weights have an element type. */
+/** Creates the preset of a checkpoint with this element type. */
 export type MakeRehearsal = (dtype: FloatDType) => RehearsalPreset;

@@ -1,7 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Random weights, fast and the same each time: slices of one block of noise, begun at another place for each tensor.
+ * Fast, reproducible random weights: slices of one block of noise that start at a different offset for each
+ * tensor.
  *
  * @module
  */
@@ -12,29 +13,32 @@ import { elementCount } from "../../artifacts/tensor.ts";
 import type { AskedWeight } from "./asked_weights.ts";
 import { weightSpread } from "./weight_spread.ts";
 
-/** Primes, so that no two rows of a matrix begin at the same place of the block; the small one for small models. */
+/**
+ * Block sizes for large and small models. They are prime so that no two rows of a matrix start at the same
+ * offset of the block.
+ */
 const BLOCK = 4_194_301;
 const SMALL_BLOCK = 65_537;
 const SMALL_WEIGHT = 1 << 20;
-/** Blocks of other spreads that are kept; a model has about eight spreads. */
+/** Number of cached blocks with different distributions. A model has about eight distributions. */
 const KEPT_BLOCKS = 4;
 
-/** Gives the bytes of random weights, in pieces. */
+/** Generates the bytes of random weights in pieces. */
 export class RandomValues {
   readonly #dtype: FloatDType;
   readonly #noise: Float32Array;
   readonly #blocks = new Map<string, Uint8Array>();
 
   /**
-   * @param dtype The element type of the weights.
-   * @param largest Elements of the largest weight.
+   * @param dtype Element type of the weights.
+   * @param largest Number of elements of the largest weight.
    */
   constructor(dtype: FloatDType, largest: number) {
     this.#dtype = dtype;
     this.#noise = uniformNoise(largest > SMALL_WEIGHT ? BLOCK : SMALL_BLOCK);
   }
 
-  /** The bytes of one weight, in pieces that are only valid until the next one is taken. */
+  /** Yields the bytes of one weight in pieces. Each piece is valid only until the next one is requested. */
   *bytes(weight: AskedWeight): Generator<Uint8Array> {
     const block = this.#block(weight);
     const size = bytesPerElement(this.#dtype);
@@ -48,7 +52,7 @@ export class RandomValues {
     }
   }
 
-  /** The noise, spread as this weight needs it, in the weights' type. */
+  /** Returns the noise with the distribution of this weight, in the weights' element type. */
   #block(weight: AskedWeight): Uint8Array {
     const { mean, deviation } = weightSpread(weight);
     const key = `${mean} ${deviation}`;
@@ -63,7 +67,10 @@ export class RandomValues {
   }
 }
 
-/** Uniform values of mean 0 and variance 1, by xorshift. Source: Marsaglia, https://doi.org/10.18637/jss.v008.i14 */
+/**
+ * Generates uniform values with mean 0 and variance 1 by xorshift. Source: Marsaglia,
+ * https://doi.org/10.18637/jss.v008.i14
+ */
 function uniformNoise(count: number): Float32Array {
   const values = new Float32Array(count);
   const scale = Math.sqrt(3) / 2 ** 31;
@@ -77,7 +84,7 @@ function uniformNoise(count: number): Float32Array {
   return values;
 }
 
-/** FNV-1a. */
+/** Computes the FNV-1a hash of a text. */
 function hash(text: string): number {
   let value = 0x811c9dc5;
   for (let index = 0; index < text.length; index++) {

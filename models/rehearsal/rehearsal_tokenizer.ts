@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * A tokenizer of the right size that nobody trained: it cuts words into letters and pairs of letters.
+ * An untrained tokenizer of a given size that splits words into letters and pairs of letters.
  *
  * @module
  */
@@ -10,10 +10,10 @@ const SPECIAL = ["<pad>", "</s>", "<unk>"];
 const EXTRA_IDS = 100;
 
 /**
- * The text of `tokenizer.json` for a vocabulary of `pieces` pieces: printable ASCII one by one, words of two and three
- * letters, filler, and the `<extra_id_…>` tokens last, as T5 has them.
+ * Returns the text of `tokenizer.json` for a vocabulary of `pieces` pieces: printable ASCII characters,
+ * pieces of one and two letters, filler, and finally the `<extra_id_…>` tokens, as in T5.
  *
- * @param pieces How many pieces there are, special ones included; at least 300.
+ * @param pieces Number of pieces including special ones; at least 300.
  */
 export function rehearsalTokenizer(pieces: number): string {
   const letters = [..."abcdefghijklmnopqrstuvwxyz"];

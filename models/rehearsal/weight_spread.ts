@@ -12,14 +12,15 @@ export interface WeightSpread {
 const NORM = /(^|[._])(layer_norm|group_norm|conv_norm_out|norm\d)\.weight$/;
 const QUERY = /\.SelfAttention\.q\.weight$/;
 const LAST = /(^|\.)(proj_out|conv_out)\.weight$/;
-/** Of the last layers, so that what a model gives stays small. */
+/** Relative deviation of the last layers, which keeps a model's output small. */
 const LAST_DEVIATION = 0.3;
-/** Of an attention's head in all of T5's versions. */
+/** Width of an attention head in all versions of T5. */
 const T5_HEAD = 64;
 
 /**
- * The spread by which activations stay finite through all layers: matrices keep the variance of what they multiply,
- * norms stand near 1, biases near 0. T5 does not scale the scores of its attention, so its queries are smaller.
+ * Returns the distribution with which activations stay finite through all layers: matrices preserve the
+ * variance of their input, norms are near 1, and biases are near 0. T5 does not scale its attention scores,
+ * so its queries are smaller.
  */
 export function weightSpread({ name, shape }: AskedWeight): WeightSpread {
   const fanIn = elementCount(shape.slice(1));

@@ -1,6 +1,6 @@
 /**
- * Writes a checkpoint that nobody trained, in diffusers' layout: the names, shapes and shards of a published one, and
- * random weights. For rehearsing memory and speed without a download.
+ * Writes a synthetic checkpoint in diffusers' layout: the names, shapes and shards of a published one, with
+ * random weights. Use it to measure memory and speed without a download.
  *
  * @module
  */
@@ -24,7 +24,7 @@ import type { AskedWeight } from "./asked_weights.ts";
 import { RandomValues } from "./random_values.ts";
 import { rehearsalTokenizer } from "./rehearsal_tokenizer.ts";
 
-/** How a rehearsal is written. */
+/** Options for writing a synthetic checkpoint. */
 export interface RehearsalOptions {
   /**
    * Element type of the weights.
@@ -33,44 +33,44 @@ export interface RehearsalOptions {
    */
   readonly dtype?: FloatDType;
   /**
-   * Which sizes; `xl-1024` has those of PixArt-XL-2-1024-MS.
+   * Name of the preset; `xl-1024` has the sizes of PixArt-XL-2-1024-MS.
    *
    * @default {"xl-1024"}
    */
   readonly preset?: string;
-  /** Is called for each file before it is written. */
+  /** Called before each file is written. */
   readonly onFile?: (file: { readonly path: string; readonly bytes: number }) => void;
-  /** Stops the writing; files that are done stay. */
+  /** Signal that aborts the writing. Finished files remain. */
   readonly signal?: AbortSignal;
 }
 
-/** A folder that holds something else already. */
+/** Thrown if the folder already contains something else. */
 export class RehearsalFolderError extends PixstageError<"folder_in_use"> {
   override name = "RehearsalFolderError";
 
-  /** @param message Which folder, and what it holds. */
+  /** @param message The folder and its content. */
   constructor(message: string) {
     super("folder_in_use", message);
   }
 }
 
-/** Says that a folder is a rehearsal: nobody's weights are lost where it is written anew. */
+/** Marks a folder as a synthetic checkpoint, which can be overwritten without losing anyone's weights. */
 const MARK = "rehearsal.json";
 const INDEX = "model_index.json";
 
-/** Small pieces are gathered up to this before they are written. */
+/** Size of the buffer in which small pieces are collected before writing. */
 const WRITE_BYTES = 1 << 22;
 
 /**
- * Writes a checkpoint with random weights. Never more than a few blocks of noise are in memory; a folder that holds a
- * rehearsal already is written anew.
+ * Writes a checkpoint with random weights. Only a few blocks of noise are in memory at a time. A folder that
+ * already contains a synthetic checkpoint is overwritten.
  *
- * @param folder Where it goes; made if it is not there.
- * @param options Sizes and element type.
- * @returns Bytes of all weights.
- * @throws {InputError} if there is no such preset.
- * @throws {RehearsalFolderError} if the folder holds something that is no checkpoint.
- * @throws {FileError} if the disk refuses.
+ * @param folder The target folder; created if necessary.
+ * @param options Preset and element type.
+ * @returns Size of all weights in bytes.
+ * @throws {InputError} if the preset does not exist.
+ * @throws {RehearsalFolderError} if the folder is neither empty nor a synthetic checkpoint.
+ * @throws {FileError} if writing fails.
  */
 export async function writeRehearsal(folder: string, options: RehearsalOptions = {}): Promise<number> {
   const { dtype = "float32", preset: name = "xl-1024" } = options;
@@ -83,7 +83,8 @@ export async function writeRehearsal(folder: string, options: RehearsalOptions =
   const largest = Math.max(...models.map(({ shape }) => elementCount(shape)));
   const writer = new RehearsalWriter(folder, new RandomValues(dtype, largest), dtype, options);
   await writer.json(MARK, { preset: name, dtype });
-  // What has no index is no checkpoint, so a half-written rehearsal is not taken for one, nor one that is half of two.
+  // A folder without an index is not a checkpoint. So a half-written checkpoint, or a mixture of two, is
+  // never opened.
   await onDisk("write", join(folder, INDEX), rm(join(folder, INDEX), { force: true }));
   await writer.text("tokenizer/tokenizer.json", rehearsalTokenizer(pieces));
   for (const [path, config] of Object.entries(files)) await writer.json(path, config);
@@ -96,13 +97,13 @@ async function checkFolder(folder: string): Promise<void> {
   const found = await readdir(folder).catch((): string[] => []);
   if (found.length === 0 || found.includes(MARK)) return;
   throw new RehearsalFolderError(
-    `Cannot write a rehearsal into ${folder} as it must be empty or hold one: it holds ${
+    `Cannot write a synthetic checkpoint into ${folder}: it must be empty or contain an older one, but contains ${
       found.slice(0, 3).join(", ")
     } and no ${MARK}`,
   );
 }
 
-/** Bytes of the weights of an older rehearsal, which the new ones take the place of. */
+/** Returns the size in bytes of the weights of an older synthetic checkpoint that will be overwritten. */
 async function weightBytes(folder: string): Promise<number> {
   const found = await readdir(folder, { recursive: true });
   const files = found.filter((name) => name.endsWith(".safetensors"));
@@ -110,7 +111,7 @@ async function weightBytes(folder: string): Promise<number> {
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
-/** Cuts weights into shards, each as full as it can be. */
+/** Distributes weights in order to shards, filling each shard before starting the next. */
 export function cutShards(weights: readonly AskedWeight[], shardBytes: number): AskedWeight[][] {
   const shards: AskedWeight[][] = [];
   let room = 0;
@@ -148,7 +149,7 @@ class RehearsalWriter {
     await writeAtomically(join(this.#folder, path), [new TextEncoder().encode(text)]);
   }
 
-  /** Writes the weights of a component: one file, or shards and their index. */
+  /** Writes the weights of a component: one file, or shards with an index. */
   async weights(stem: string, weights: readonly AskedWeight[], shardBytes = Infinity): Promise<void> {
     const shards = cutShards(weights, shardBytes);
     if (shards.length === 1) return await this.#file(`${stem}.safetensors`, weights);
@@ -179,7 +180,7 @@ class RehearsalWriter {
     await writeAtomically(join(this.#folder, path), this.#chunks(tensors), signal ? { signal } : {});
   }
 
-  /** Header and data; small tensors are put together, as each piece is a call of the system. */
+  /** Yields header and data. Small tensors are combined because each piece costs a system call. */
   *#chunks(tensors: readonly PlannedTensor[]): Generator<Uint8Array> {
     yield safetensorsHeaderBytes(tensors, { format: "pt" });
     const gathered = new Uint8Array(WRITE_BYTES);

@@ -1,11 +1,11 @@
 // This module is browser compatible.
 
 /**
- * T5's encoder as ONNX graphs. Raffel et al., "Exploring the Limits of Transfer Learning with a Unified Text-to-Text
- * Transformer" (https://arxiv.org/abs/1910.10683), in its version 1.1 (Shazeer, "GLU Variants Improve Transformer",
- * https://arxiv.org/abs/2002.05202); reference: transformers/models/t5/modeling_t5.py.
+ * The T5 encoder as ONNX graphs. Raffel et al., "Exploring the Limits of Transfer Learning with a Unified
+ * Text-to-Text Transformer" (https://arxiv.org/abs/1910.10683), in version 1.1 (Shazeer, "GLU Variants
+ * Improve Transformer", https://arxiv.org/abs/2002.05202); reference: transformers/models/t5/modeling_t5.py.
  *
- * One text, its real tokens alone: there is no padding, so there is no mask.
+ * A graph encodes the real tokens of one text. There is no padding and therefore no mask.
  *
  * @module
  */
@@ -17,8 +17,8 @@ import { layerRanges, type SegmentOptions } from "../segments.ts";
 import type { T5Activation, T5EncoderConfig } from "./encoder_config.ts";
 
 /**
- * The encoder, cut into segments of `layersPerSegment` layers: `input_ids` [tokens] and `position_buckets` [tokens,
- * tokens], both int32 → `last_hidden_state` [tokens, d_model].
+ * Builds the encoder in segments of `layersPerSegment` layers: `input_ids` [tokens] and `position_buckets`
+ * [tokens, tokens], both int32 → `last_hidden_state` [tokens, d_model].
  */
 export function t5EncoderSegments(
   config: T5EncoderConfig,
@@ -49,12 +49,12 @@ export function t5EncoderSegments(
 }
 
 /**
- * Names of the token embedding. transformers ties the two: a file may hold either. Where it holds both and
- * they differ, the encoder looks its tokens up in the first.
+ * Names of the token embedding. transformers ties the two tensors, so a file can contain either. If it
+ * contains both and they differ, the encoder uses the first.
  */
 const EMBEDDING_NAMES = { own: "encoder.embed_tokens.weight", shared: "shared.weight" } as const;
 
-/** The activations of the feed-forward layers. */
+/** Activations of the feed-forward layers. */
 const ACTIVATE: Readonly<Record<T5Activation, (g: GraphBuilder, x: Value) => Value>> = {
   relu: (g, x) => g.relu(x),
   gelu: (g, x) => g.gelu(x),
@@ -62,7 +62,7 @@ const ACTIVATE: Readonly<Record<T5Activation, (g: GraphBuilder, x: Value) => Val
   silu: (g, x) => g.silu(x),
 };
 
-/** The layers, in order. */
+/** Builds the layers of the encoder. */
 class T5Layers {
   readonly graph: GraphBuilder;
   readonly #config: T5EncoderConfig;
@@ -76,7 +76,7 @@ class T5Layers {
     this.#layers = new Layers(this.graph, weights);
   }
 
-  /** Rows of the token embedding. */
+  /** Looks up the rows of the token embedding. */
   embed(): Value {
     const { vocab_size, d_model } = this.#config;
     const ids = this.graph.input("input_ids", "int32", ["tokens"]);
@@ -86,7 +86,10 @@ class T5Layers {
     return this.#hidden("embeddings", this.graph.rows(table, ids));
   }
 
-  /** A learned bias for each head and each pair of tokens, shared by all layers; it is the first layer's weight. */
+  /**
+   * Computes the learned bias of each head and pair of tokens. All layers share it; its weight belongs to the
+   * first layer.
+   */
   positionBias(): Value {
     const { relative_attention_num_buckets, num_heads } = this.#config;
     const g = this.graph;
@@ -101,7 +104,7 @@ class T5Layers {
     return g.op("Unsqueeze", [g.transpose(g.rows(table, buckets), [2, 0, 1]), g.int64s([0])]);
   }
 
-  /** Attention among the tokens, its scores not scaled, added to what came in. */
+  /** Adds self-attention, with unscaled scores, to the residual stream. */
   selfAttention(layer: number, hidden: Value, bias: Value): Value {
     const { d_model, d_kv, num_heads } = this.#config;
     const module = `encoder.block.${layer}.layer.0`;
@@ -117,7 +120,10 @@ class T5Layers {
     return this.#hidden(`block.${layer}/attention`, this.graph.add(hidden, projected));
   }
 
-  /** Two linear layers with an activation between them, which a third may gate, added to what came in. */
+  /**
+   * Adds the feed-forward layer to the residual stream: two linear layers with an activation between them,
+   * optionally gated by a third.
+   */
   feedForward(layer: number, hidden: Value): Value {
     const { d_model, d_ff, activation, is_gated } = this.#config;
     const g = this.graph;
@@ -132,7 +138,7 @@ class T5Layers {
     return this.#hidden(`block.${layer}`, g.add(hidden, linear("wo", inner, d_ff, d_model)));
   }
 
-  /** Normalization of the last layer's output. */
+  /** Normalizes the output of the last layer. */
   finalNorm(hidden: Value): Value {
     return this.#hidden("final_layer_norm", this.#norm("encoder.final_layer_norm", hidden));
   }

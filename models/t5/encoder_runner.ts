@@ -18,7 +18,7 @@ import { positionBuckets } from "./position_buckets.ts";
 /**
  * An open T5 encoder.
  *
- * @example One text, a layer's weights at a time
+ * @example Encode one text with one layer's weights in memory at a time
  * ```ts ignore
  * import { openComponent } from "../checkpoint/component.ts";
  * import { openDiskSource } from "../checkpoint/disk_source.ts";
@@ -40,7 +40,7 @@ export class T5Encoder implements AsyncDisposable {
   readonly config: T5EncoderConfig;
   readonly #segments: SegmentedModel;
 
-  /** Takes segments that are open, or that stream. */
+  /** Creates an encoder from open or streaming segments. */
   constructor(config: T5EncoderConfig, segments: SegmentedModel) {
     this.config = config;
     this.#segments = segments;
@@ -51,8 +51,8 @@ export class T5Encoder implements AsyncDisposable {
    *
    * @param runtime Opens the graphs.
    * @param config Its configuration.
-   * @param weights Its weights, in any floating-point type; computation is in float32.
-   * @param options How long weights are held, and a callback for progress.
+   * @param weights Its weights, in any floating-point type. Computation is in float32.
+   * @param options Residency of the weights, and a progress callback.
    * @returns The encoder.
    * @throws {MissingWeightError} if a weight is missing.
    * @throws {OnnxRuntimeError} if a segment cannot be opened.
@@ -71,10 +71,10 @@ export class T5Encoder implements AsyncDisposable {
   /**
    * Encodes one text.
    *
-   * @param ids Its token ids, the end token included, padding not.
-   * @param options A signal.
-   * @returns [tokens, d_model].
-   * @throws {InputError} if there are no tokens, or one is not in the vocabulary.
+   * @param ids Its token ids, including the end token but no padding.
+   * @param options Abort signal.
+   * @returns Embedding [tokens, d_model].
+   * @throws {InputError} if there are no tokens, or if a token is not in the vocabulary.
    */
   async encode(ids: ArrayLike<number>, options: CallOptions = {}): Promise<Tensor<"float32">> {
     const [embedding] = await this.encodeEach([ids], options);
@@ -82,12 +82,12 @@ export class T5Encoder implements AsyncDisposable {
   }
 
   /**
-   * Encodes several texts. Where weights stream, each layer is read once for all of them.
+   * Encodes several texts. If weights stream, each layer is read once for all of them.
    *
-   * @param texts Token ids of each text, the end token included, padding not.
-   * @param options A signal.
-   * @returns For each text [tokens, d_model].
-   * @throws {InputError} if a text has no tokens, or one is not in the vocabulary.
+   * @param texts Token ids of each text, including the end token but no padding.
+   * @param options Abort signal.
+   * @returns One embedding [tokens, d_model] per text.
+   * @throws {InputError} if a text has no tokens, or if a token is not in the vocabulary.
    */
   async encodeEach(
     texts: readonly ArrayLike<number>[],
@@ -97,7 +97,7 @@ export class T5Encoder implements AsyncDisposable {
     return outputs.map(({ last_hidden_state }) => last_hidden_state as Tensor<"float32">);
   }
 
-  /** Gives the memory back; calling it again does nothing. */
+  /** Releases the sessions and their memory. Calling it again has no effect. */
   release(): Promise<void> {
     return this.#segments.release();
   }
@@ -113,7 +113,7 @@ export class T5Encoder implements AsyncDisposable {
     if (tokens.length === 0 || wrong !== undefined) {
       throw new InputError(
         "out_of_range",
-        `Cannot encode a text as its token ids must be some of 0 … ${vocab_size - 1}: ` +
+        `Cannot encode a text: token ids must be from 0 to ${vocab_size - 1}, ` +
           `current value is ${wrong ?? "none"}`,
       );
     }

@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Memory of a T5 encoder. The constants are measured on Linux with ONNX Runtime on a CPU, and on an NVIDIA H100 with
- * WebGPU; see docs/memory.md and docs/devices.md.
+ * Predicts the memory of a T5 encoder. The constants were measured on Linux with ONNX Runtime on a CPU, and
+ * on an NVIDIA H100 with WebGPU; see docs/memory.md and docs/devices.md.
  *
  * @module
  */
@@ -24,34 +24,36 @@ import type { Residency } from "../segments.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import type { T5EncoderConfig } from "./encoder_config.ts";
 
-/** A layer's memory beside its weights, whatever the prompt. */
+/** Bytes of a layer besides its weights, independent of the prompt. */
 const ENCODE_BYTES = 75e6;
-/** Activations of a layer for each token and channel. */
+/** Number of activation values of a layer per token and channel. */
 const ENCODE_UNITS = 17;
-/** Scores of attention for each head and pair of tokens of a prompt: products, with their bias, as shares. */
+/**
+ * Number of attention values per head and pair of tokens: products, products with bias, and softmax outputs.
+ */
 const SCORE_UNITS = 3;
-/** Share of a layer that quantized weights take once more while a graph lays them out. */
+/** Additional memory for packing quantized weights while a graph opens, as a fraction of a layer. */
 const PACKING_SHARE = 1 / 3;
 
-/** Facts of a T5 encoder. */
+/** Returns the facts of a T5 encoder from its configuration and the headers of its weights. */
 export function t5Facts(config: T5EncoderConfig, weights: Weights): LayeredFacts {
   const { d_model: width, num_heads: heads } = config;
   return { ...layeredFacts(weights, /^encoder\.block\.(\d+)\./), width, heads, runsOnce: true };
 }
 
 /**
- * All ways to encode texts, the best first.
+ * Returns all ways to encode texts, best first.
  *
  * @param facts The encoder.
- * @param tokens Tokens of each text; the texts go through each layer one after the other.
- * @param request Bounds of the choices.
+ * @param tokens Number of tokens of each text. Each layer processes the texts in turn.
+ * @param request Constraints on the choices.
  */
 export function t5MemoryChoices(
   facts: LayeredFacts,
   tokens: readonly number[],
   request: MemoryRequest,
 ): MemoryChoice[] {
-  // Values of T5 outgrow float16.
+  // Values of T5 overflow float16.
   const traits = { ...request.traits, float16: false } as const;
   return layeredChoices(facts, { ...request, traits }, (residency, precision) => ({
     peakBytes: predictPeak(facts, tokens, residency, precision),
@@ -77,14 +79,14 @@ function predictPeak(
     heldBytes(facts, residency, precision);
 }
 
-/** Bytes of the weights that are held: the mapped file. */
+/** Returns the bytes of the weights in memory: the mapped file. */
 function heldBytes(facts: LayeredFacts, residency: Residency, precision: Precision): number {
   const layer = precisionBytes(facts.layerBytes, facts, precision);
   const held = residency === "stream" ? layer : precisionBytes(facts.weightBytes, facts, precision);
   return isQuantizedPrecision(precision) ? held + PACKING_SHARE * layer : held;
 }
 
-/** Weights as they are stored, and a layer of them cast to float32 to be used. */
+/** Predicts the peak GPU memory: the weights as stored, and one layer of them cast to float32. */
 function predictGpuPeak(
   facts: LayeredFacts,
   { contextBytes = 0 }: RuntimeTraits,
@@ -95,7 +97,7 @@ function predictGpuPeak(
   return contextBytes + gpuWeightBytes(facts, residency, precision) + cast;
 }
 
-/** Bytes of the weights that a GPU holds, as they are stored. */
+/** Returns the bytes of the stored weights in GPU memory. */
 function gpuWeightBytes(facts: LayeredFacts, residency: Residency, precision: Precision): number {
   return precisionBytes(residency === "stream" ? facts.layerBytes : facts.weightBytes, facts, precision);
 }

@@ -1,29 +1,31 @@
 // This module is browser compatible.
 
 /**
- * T5's relative positions: which of the learned biases belongs to a pair of tokens. Raffel et al., "Exploring the
- * Limits of Transfer Learning with a Unified Text-to-Text Transformer" (https://arxiv.org/abs/1910.10683), section 2.1;
- * reference: `_relative_position_bucket` in transformers/models/t5/modeling_t5.py, both directions.
+ * T5's relative position buckets: the index of the learned bias for each pair of tokens. Raffel et al.,
+ * "Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer"
+ * (https://arxiv.org/abs/1910.10683), section 2.1; reference: `_relative_position_bucket` in
+ * transformers/models/t5/modeling_t5.py, bidirectional.
  *
  * @module
  */
 
 import { type Tensor, tensor } from "../../artifacts/tensor.ts";
 
-/** How distances are put into buckets. */
+/** Options for assigning distances to buckets. */
 export interface BucketOptions {
-  /** Number of buckets; half of them for keys after the query. */
+  /** Number of buckets. Half of them are for keys after the query. */
   readonly buckets: number;
-  /** Distances from here on share the last bucket. */
+  /** Distance from which all positions share the last bucket. */
   readonly maxDistance: number;
 }
 
 /**
- * The bucket of a relative position: near ones have a bucket each, far ones share them logarithmically.
+ * Returns the bucket of a relative position. Near positions have one bucket each; distant ones share buckets
+ * of logarithmic width.
  *
- * @param relative Position of the key less position of the query.
- * @param options How distances are put into buckets.
- * @returns The bucket, from 0.
+ * @param relative Position of the key minus position of the query.
+ * @param options The buckets.
+ * @returns Zero-based index of the bucket.
  */
 export function positionBucket(relative: number, options: BucketOptions): number {
   const half = Math.floor(options.buckets / 2);
@@ -38,10 +40,10 @@ export function positionBucket(relative: number, options: BucketOptions): number
 }
 
 /**
- * The buckets of all pairs of a text's tokens.
+ * Returns the buckets of all pairs of a text's tokens.
  *
  * @param tokens Number of tokens.
- * @param options How distances are put into buckets.
+ * @param options The buckets.
  * @returns [queries, keys].
  */
 export function positionBuckets(tokens: number, options: BucketOptions): Tensor<"int32"> {

@@ -10,16 +10,19 @@ import * as z from "zod";
 import { AutoencoderKLConfig } from "./autoencoder_kl_config.ts";
 import { AutoencoderTinyConfig } from "./autoencoder_tiny_config.ts";
 
-/** The schema of the class that the file names. */
+/** Schema of the configuration, selected by the class that the file names. */
 export const AutoencoderConfig = z.discriminatedUnion("_class_name", [
   AutoencoderKLConfig,
   AutoencoderTinyConfig,
 ]);
 
-/** See the schema of the same name. */
+/** The output of the schema of the same name. */
 export type AutoencoderConfig = z.infer<typeof AutoencoderConfig>;
 
-/** Pixels along a side of one latent: every level of the autoencoder but the last halves the picture. */
+/**
+ * Returns the number of pixels along each side of one latent. Every level of the autoencoder except the last
+ * halves the picture.
+ */
 export function spatialFactor(config: AutoencoderConfig): number {
   const { length } = config._class_name === "AutoencoderKL"
     ? config.block_out_channels

@@ -1,9 +1,9 @@
 // This module is browser compatible.
 
 /**
- * The autoencoder of latent diffusion as ONNX graphs. Rombach et al., "High-Resolution Image Synthesis with Latent
- * Diffusion Models" (https://arxiv.org/abs/2112.10752); reference: diffusers/models/autoencoders/autoencoder_kl.py and
- * vae.py.
+ * Latent diffusion's autoencoder as ONNX graphs. Rombach et al., "High-Resolution Image Synthesis with Latent
+ * Diffusion Models" (https://arxiv.org/abs/2112.10752); reference:
+ * diffusers/models/autoencoders/autoencoder_kl.py and vae.py.
  *
  * @module
  */
@@ -15,17 +15,17 @@ import { type ConvOptions, Layers } from "../layers.ts";
 import { type BuiltGraph, type ComputeType, GraphBuilder, type Value } from "../onnx/graph_builder.ts";
 import { layerRanges, type SegmentOptions } from "../segments.ts";
 
-/** Added to variances; fixed in the reference. */
+/** Constant added to variances; fixed in the reference. */
 export const NORM_EPSILON = 1e-6;
 
-/** Old checkpoints name the attention's layers otherwise. */
+/** Names of the attention's layers in old checkpoints. */
 const OLD_NAMES = { to_q: "query", to_k: "key", to_v: "value", "to_out.0": "proj_attn" } as const;
 
-/** How the graphs are built. */
+/** Options for building the graphs. */
 export interface AutoencoderOptions extends SegmentOptions {
   /**
-   * Parts into which the queries of the middle block's attention are cut, one after the other: where a device holds all
-   * scores of a query, they hold less at a time.
+   * Number of parts into which the queries of the middle block's attention are split. The parts run in turn,
+   * which limits the attention scores in memory on devices that store all of them.
    *
    * @default {1}
    */
@@ -33,8 +33,8 @@ export interface AutoencoderOptions extends SegmentOptions {
 }
 
 /**
- * The decoder, cut into segments of `layersPerSegment` up blocks: `latents` [1, latent channels, h, w], divided by the
- * scaling factor → `sample` [1, out channels, H, W], in about [-1, 1].
+ * Builds the decoder in segments of `layersPerSegment` up blocks: `latents` [1, latent channels, h, w],
+ * divided by the scaling factor → `sample` [1, out channels, H, W], about -1 to 1.
  */
 export function autoencoderKLDecoderSegments(
   config: AutoencoderKLConfig,
@@ -67,7 +67,7 @@ export function autoencoderKLDecoderSegments(
   });
 }
 
-/** The decoder's beginning, before its up blocks: `latents` → `hidden` [1, widest, h, w]. */
+/** Builds the start of the decoder, before its up blocks: `latents` → `hidden` [1, widest, h, w]. */
 export function autoencoderKLDecoderStart(config: AutoencoderKLConfig, weights: Weights): BuiltGraph {
   const decoder = new AutoencoderLayers(config, weights, {});
   const latents = decoder.graph.input("latents", "float32", [1, config.latent_channels, "h", "w"]);
@@ -81,8 +81,9 @@ export function autoencoderKLDecoderStart(config: AutoencoderKLConfig, weights: 
 }
 
 /**
- * The encoder: `sample` [1, in channels, H, W] in [-1, 1] → `moments` [1, 2 · latent channels, h, w]: the mean of the
- * latents, then the logarithm of their variance, before the scaling factor.
+ * Builds the encoder: `sample` [1, in channels, H, W] in [-1, 1] → `moments` [1, 2 · latent channels, h, w].
+ * Moments are the mean of the latents, followed by the logarithm of their variance, without the scaling
+ * factor.
  */
 export function autoencoderKLEncoderGraph(
   config: AutoencoderKLConfig,
@@ -105,7 +106,10 @@ export function autoencoderKLEncoderGraph(
   return g.build(`${weights.component}.encoder`);
 }
 
-/** The encoder's end, behind its down blocks: `hidden` [1, widest, h, w] → `moments` [1, 2 · latent channels, h, w]. */
+/**
+ * Builds the end of the encoder, after its down blocks: `hidden` [1, widest, h, w] → `moments` [1, 2 · latent
+ * channels, h, w].
+ */
 export function autoencoderKLEncoderEnd(config: AutoencoderKLConfig, weights: Weights): BuiltGraph {
   const encoder = new AutoencoderLayers(config, weights, {});
   const hidden = encoder.graph.input("hidden", "float32", [1, config.block_out_channels.at(-1)!, "h", "w"]);
@@ -113,7 +117,7 @@ export function autoencoderKLEncoderEnd(config: AutoencoderKLConfig, weights: We
   return encoder.graph.build(`${weights.component}.encoder.end`);
 }
 
-/** The layers of both halves. FeatureMaps are [1, channels, h, w]. */
+/** Builds the layers of the encoder and the decoder. Feature maps are [1, channels, h, w]. */
 class AutoencoderLayers {
   readonly graph: GraphBuilder;
   readonly #config: AutoencoderKLConfig;
@@ -131,17 +135,17 @@ class AutoencoderLayers {
     this.#layers = new Layers(this.graph, weights, this.#computeType);
   }
 
-  /** From float32 to the type that is computed in. */
+  /** Casts from float32 to the compute type. */
   narrow(x: Value): Value {
     return this.#computeType === "float32" ? x : this.graph.cast(x, this.#computeType);
   }
 
-  /** Back to float32. */
+  /** Casts from the compute type to float32. */
   widen(x: Value): Value {
     return this.#computeType === "float32" ? x : this.graph.cast(x, "float32");
   }
 
-  /** Latents to the decoder's widest feature maps, through its middle block. */
+  /** Maps latents to the decoder's widest feature maps, through its middle block. */
   decoderStart(latents: Value): Value {
     const { latent_channels, block_out_channels, use_post_quant_conv } = this.#config;
     const widest = block_out_channels.at(-1)!;
@@ -158,7 +162,7 @@ class AutoencoderLayers {
     return this.midBlock("decoder.mid_block", x, widest);
   }
 
-  /** The encoder's deepest feature maps to moments, through its middle block. */
+  /** Maps the encoder's deepest feature maps to moments, through its middle block. */
   encoderEnd(x: Value): Value {
     const { latent_channels, block_out_channels, use_quant_conv } = this.#config;
     const widest = block_out_channels.at(-1)!;
@@ -167,7 +171,7 @@ class AutoencoderLayers {
     return use_quant_conv ? this.conv("quant_conv", x, { input: moments, output: moments, kernel: 1 }) : x;
   }
 
-  /** Residual block, attention, residual block. */
+  /** Applies a residual block, attention, and another residual block. */
   midBlock(module: string, x: Value, channels: number): Value {
     x = this.#resnet(`${module}.resnets.0`, x, channels, channels);
     this.#probe("mid/resnet.0", x, channels);
@@ -176,7 +180,7 @@ class AutoencoderLayers {
     return this.#probe("mid", x, channels);
   }
 
-  /** Residual blocks, then twice the size. */
+  /** Applies residual blocks, then doubles the size in all blocks except the last. */
   upBlock(index: number, x: Value, input: number, output: number): Value {
     const module = `decoder.up_blocks.${index}`;
     for (let resnet = 0; resnet <= this.#config.layers_per_block; resnet++) {
@@ -189,7 +193,7 @@ class AutoencoderLayers {
     return this.#probe(`up.${index}`, x, output);
   }
 
-  /** Residual blocks, then half the size. */
+  /** Applies residual blocks, then halves the size in all blocks except the last. */
   downBlock(index: number, x: Value, input: number, output: number): Value {
     const module = `encoder.down_blocks.${index}`;
     for (let resnet = 0; resnet < this.#config.layers_per_block; resnet++) {
@@ -202,7 +206,7 @@ class AutoencoderLayers {
     return x;
   }
 
-  /** Normalization, SiLU and a last convolution. */
+  /** Applies normalization, SiLU and the last convolution. */
   end(half: "encoder" | "decoder", x: Value, input: number, output: number): Value {
     const normed = this.#groupNorm(`${half}.conv_norm_out`, x, input);
     this.#probe("conv_norm_out", normed, input);
@@ -212,12 +216,12 @@ class AutoencoderLayers {
       output,
     );
   }
-  /** A convolution of either half. */
+  /** Adds a convolution of the encoder or the decoder. */
   conv(module: string, x: Value, options: ConvOptions): Value {
     return this.#layers.conv(module, x, options);
   }
 
-  /** Twice normalization, SiLU and convolution, added to what came in. */
+  /** Adds a residual branch that applies normalization, SiLU and convolution twice. */
   #resnet(module: string, x: Value, input: number, output: number): Value {
     const g = this.graph;
     const inner = this.conv(`${module}.conv1`, g.silu(this.#groupNorm(`${module}.norm1`, x, input)), {
@@ -230,7 +234,7 @@ class AutoencoderLayers {
     return g.add(skip, outer);
   }
 
-  /** Attention of one head among all points, added to what came in. */
+  /** Adds a residual branch of single-head attention over all points. */
   #attention(module: string, x: Value, channels: number): Value {
     const g = this.graph;
     const isOld = this.#weights.has(`${module}.query.weight`);

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * `vae/config.json` of an autoencoder of latent diffusion.
+ * `vae/config.json` of a latent diffusion autoencoder.
  *
  * @module
  */
@@ -10,8 +10,8 @@ import * as z from "zod";
 import { only, size } from "../config_schema.ts";
 
 /**
- * The autoencoder's configuration, with the names and defaults of diffusers' `AutoencoderKL`. Keys that do not change
- * the computation are dropped; values that are not computed here are refused.
+ * The autoencoder's configuration, with the names and defaults of diffusers' `AutoencoderKL`. Keys that do
+ * not affect the computation are dropped. Unsupported values are rejected.
  */
 export const AutoencoderKLConfig = z.object({
   _class_name: only("AutoencoderKL"),
@@ -32,5 +32,5 @@ export const AutoencoderKLConfig = z.object({
   mid_block_add_attention: z.boolean().default(true),
 });
 
-/** See the schema of the same name. */
+/** The output of the schema of the same name. */
 export type AutoencoderKLConfig = z.infer<typeof AutoencoderKLConfig>;

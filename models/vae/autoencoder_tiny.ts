@@ -13,10 +13,12 @@ import { type ConvOptions, Layers } from "../layers.ts";
 import { type BuiltGraph, GraphBuilder, type Value } from "../onnx/graph_builder.ts";
 import type { SegmentOptions } from "../segments.ts";
 
-/** Latents are bent to stay within this. */
+/** Limit of the absolute value of latents, applied smoothly with tanh. */
 const LARGEST_LATENT = 3;
 
-/** The decoder: `latents` [1, latent channels, h, w] → `sample` [1, out channels, H, W], in about [-1, 1]. */
+/**
+ * Builds the decoder: `latents` [1, latent channels, h, w] → `sample` [1, out channels, H, W], about -1 to 1.
+ */
 export function autoencoderTinyDecoderGraph(
   config: AutoencoderTinyConfig,
   weights: Weights,
@@ -45,7 +47,7 @@ export function autoencoderTinyDecoderGraph(
   return g.build(`${weights.component}.decoder`);
 }
 
-/** The encoder: `sample` [1, in channels, H, W] in [-1, 1] → `latents` [1, latent channels, h, w]. */
+/** Builds the encoder: `sample` [1, in channels, H, W] in [-1, 1] → `latents` [1, latent channels, h, w]. */
 export function autoencoderTinyEncoderGraph(
   config: AutoencoderTinyConfig,
   weights: Weights,
@@ -69,7 +71,7 @@ export function autoencoderTinyEncoderGraph(
   return g.build(`${weights.component}.encoder`);
 }
 
-/** Layers that are numbered in the order of the calculation, those without weights too. */
+/** Builds layers that are numbered in execution order, including layers without weights. */
 class TinyLayers {
   readonly graph: GraphBuilder;
   readonly #layers: Layers;
@@ -82,12 +84,12 @@ class TinyLayers {
     this.#layers = new Layers(this.graph, weights);
   }
 
-  /** The next layer, a convolution. */
+  /** Adds the next layer, a convolution. */
   conv(x: Value, options: ConvOptions): Value {
     return this.#numbered(options.output, (module) => this.#layers.conv(module, x, options));
   }
 
-  /** The next layer, a residual block of three convolutions. */
+  /** Adds the next layer, a residual block of three convolutions. */
   block(x: Value, channels: number): Value {
     const g = this.graph;
     return this.#numbered(channels, (module) => {
@@ -97,12 +99,12 @@ class TinyLayers {
     });
   }
 
-  /** The next layer, the larger of `x` and 0. */
+  /** Adds the next layer, a ReLU. */
   relu(x: Value, channels: number): Value {
     return this.#numbered(channels, () => this.graph.relu(x));
   }
 
-  /** The next two layers, twice the size and a convolution. */
+  /** Adds the next two layers: upsampling to twice the size, and a convolution. */
   upsampleConv(x: Value, options: Pick<ConvOptions, "input" | "output" | "bias">): Value {
     this.#index++;
     return this.#numbered(options.output, (module) => this.#layers.upsampleConv(module, x, options));

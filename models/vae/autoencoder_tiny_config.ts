@@ -12,8 +12,8 @@ import { only, size } from "../config_schema.ts";
 const channels = z.array(size).nonempty().default([64, 64, 64, 64]);
 
 /**
- * The autoencoder's configuration, with the names and defaults of diffusers' `AutoencoderTiny`. Keys that do not
- * change the computation are dropped; values that are not computed here are refused.
+ * The autoencoder's configuration, with the names and defaults of diffusers' `AutoencoderTiny`. Keys that do
+ * not affect the computation are dropped. Unsupported values are rejected.
  */
 export const AutoencoderTinyConfig = z.object({
   _class_name: only("AutoencoderTiny"),
@@ -43,5 +43,5 @@ export const AutoencoderTinyConfig = z.object({
   }
 });
 
-/** See the schema of the same name. */
+/** The output of the schema of the same name. */
 export type AutoencoderTinyConfig = z.infer<typeof AutoencoderTinyConfig>;

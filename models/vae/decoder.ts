@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * The decoders of latent diffusion's autoencoders, as architectures share them.
+ * The decoders of latent diffusion's autoencoders, shared by architectures.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { decoderFacts, decoderMemoryChoices } from "./memory.ts";
 import { tileLatents } from "./tiling/blended_decoder.ts";
 import { TiledVaeDecoder } from "./tiling/tiled_vae_decoder.ts";
 
-/** Reads what the decoder of an autoencoder is. */
+/** Reads the configuration of an autoencoder's decoder. */
 export function autoencoderDecoder(component: Component): DecoderModel {
   const config = parseConfig(AutoencoderConfig, component);
   const factor = spatialFactor(config);
@@ -29,7 +29,7 @@ export function autoencoderDecoder(component: Component): DecoderModel {
       if (tiling === "seamless" && config._class_name !== "AutoencoderKL") {
         throw new InputError(
           "invalid_value",
-          `Cannot decode without seams as the autoencoder must be AutoencoderKL: current value is ` +
+          `Tiling "seamless" requires an AutoencoderKL, but the autoencoder is ` +
             `${config._class_name}. Choose the tiling "blended" or "none"`,
           { details: { field: "tiling" } },
         );

@@ -36,11 +36,11 @@ import { type CallOptions, type OpenModelOptions, SegmentedModel } from "../segm
 export class VaeDecoder implements AsyncDisposable {
   /** Its configuration. */
   readonly config: AutoencoderConfig;
-  /** Pixels along a side of one latent. */
+  /** Number of pixels along each side of one latent. */
   readonly spatialFactor: number;
   readonly #segments: SegmentedModel;
 
-  /** Takes segments that are open, or that stream. */
+  /** Creates a decoder from open or streaming segments. */
   constructor(config: AutoencoderConfig, segments: SegmentedModel) {
     this.config = config;
     this.spatialFactor = spatialFactor(config);
@@ -53,8 +53,8 @@ export class VaeDecoder implements AsyncDisposable {
    * @param runtime Opens the graphs.
    * @param config The autoencoder's configuration.
    * @param weights Its weights, in any floating-point type.
-   * @param options How long weights are held, what AutoencoderKL computes in (float32 by default), and
-   *   into how many parts its attention's queries are cut.
+   * @param options Residency of the weights, compute type of AutoencoderKL (float32 by default), and number
+   *   of parts into which the queries of its attention are split.
    * @returns The decoder.
    * @throws {MissingWeightError} if a weight is missing.
    * @throws {OnnxRuntimeError} if a segment cannot be opened.
@@ -78,16 +78,16 @@ export class VaeDecoder implements AsyncDisposable {
    * Decodes latents.
    *
    * @param latents [1, latent channels, h, w], divided by the scaling factor.
-   * @param options A signal.
-   * @returns [1, 3, H, W], in about [-1, 1], not clamped.
-   * @throws {InputError} if the shape is another.
+   * @param options Abort signal.
+   * @returns [1, 3, H, W], about -1 to 1, not clamped.
+   * @throws {InputError} if the shape is wrong.
    */
   async decode(latents: Tensor<"float32">, options: CallOptions = {}): Promise<Tensor<"float32">> {
     const { sample } = await this.#segments.run({ latents }, options);
     return sample as Tensor<"float32">;
   }
 
-  /** Gives the memory back; calling it again does nothing. */
+  /** Releases the sessions and their memory. Calling it again has no effect. */
   release(): Promise<void> {
     return this.#segments.release();
   }

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * The encoders of latent diffusion's autoencoders, as architectures share them.
+ * The encoders of latent diffusion's autoencoders, shared by architectures.
  *
  * @module
  */
@@ -27,20 +27,23 @@ import { encoderMemoryChoices } from "./encoder_memory.ts";
 import { SeamlessEncoder } from "./tiling/seamless_encoder.ts";
 import { chooseTiling } from "./tiling/tiled_vae_decoder.ts";
 
-/** Logarithms of variances are kept within these, as `DiagonalGaussianDistribution` of diffusers does. */
+/** Range to which logarithms of variances are clamped, as in `DiagonalGaussianDistribution` of diffusers. */
 const LOG_VARIANCES = [-30, 20] as const;
-/** Channels of a picture. */
+/** Number of channels of a picture. */
 const COLOURS = 3;
-/** The middle block has one head of 512 channels, for which GPUs have no kernel that holds a part of the scores. */
+/**
+ * Number of parts into which a GPU splits the middle block's queries. Its one head has 512 channels, for
+ * which GPUs have no kernel that avoids storing all attention scores.
+ */
 const GPU_QUERY_PARTS = 8;
 
-/** Reads what the encoder of an autoencoder is. */
+/** Reads the configuration of an autoencoder's encoder. */
 export function autoencoderEncoder(component: Component): PictureEncoderModel {
   const config = parseConfig(AutoencoderConfig, component);
   if (config.in_channels !== COLOURS) {
     throw new InputError(
       "unsupported_architecture",
-      `Cannot encode a picture as the autoencoder must take ${COLOURS} channels: current value is ${config.in_channels}`,
+      `Cannot encode a picture: the autoencoder must have ${COLOURS} input channels, but has ${config.in_channels}`,
     );
   }
   return {
@@ -53,19 +56,22 @@ export function autoencoderEncoder(component: Component): PictureEncoderModel {
       if (tiling !== "seamless" || config._class_name === "AutoencoderKL") return;
       throw new InputError(
         "invalid_value",
-        `Cannot encode without seams as the autoencoder must be AutoencoderKL: current value is ` +
+        `Tiling "seamless" requires an AutoencoderKL, but the autoencoder is ` +
           `${config._class_name}. Choose the tiling "none"`,
         { details: { field: "tiling" } },
       );
     },
-    // Whoever published a decoder alone left the encoder's weights out: building the graph finds that.
+    // Some autoencoders are published without the encoder's weights. Building the graph detects that.
     checkWeights: (weights) => void encoderGraph(config, weights, 1),
     memory: (weights, job, request) => encoderMemoryChoices(config, weights, job, request),
     open: (runtime, weights, options) => new VaeEncoder(runtime, config, weights, options),
   };
 }
 
-/** An encoder. In one piece it is opened at the first picture and kept; strip by strip, it holds no weights. */
+/**
+ * An open encoder. For encoding in one piece, it opens a session at the first picture and keeps it. For
+ * encoding in strips, it keeps no weights in memory.
+ */
 class VaeEncoder implements OpenPictureEncoder {
   readonly #runtime: Runtime;
   readonly #config: AutoencoderConfig;
@@ -127,7 +133,7 @@ function encoderGraph(config: AutoencoderConfig, weights: Weights, queryParts: n
     : autoencoderTinyEncoderGraph(config, weights);
 }
 
-/** Mean and standard deviation: `exp(0.5 * clamp(logvar))`, in float32. */
+/** Splits moments into mean and standard deviation, `exp(0.5 * clamp(logvar))`, in float32. */
 function distribution({ shape, data }: Tensor<"float32">): LatentDistribution {
   const [, channels = 0, height = 0, width = 0] = shape;
   const half = data.length / 2;

@@ -1,7 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Memory of an autoencoder's encoder. The constants are measured on Linux with ONNX Runtime on a CPU; see docs/memory.md.
+ * Predicts the memory of an autoencoder's encoder. The constants were measured on Linux with ONNX Runtime on
+ * a CPU; see docs/memory.md.
  *
  * @module
  */
@@ -14,16 +15,16 @@ import { stripGpuBytes, wholeGpuUnits } from "./memory.ts";
 import { chooseTiling } from "./tiling/tiled_vae_decoder.ts";
 import { planSeamlessEncoder } from "./tiling/seamless_encoder_plan.ts";
 
-/** Strips of the seam-free encoder and its middle block, beside the feature maps that are held. */
+/** Bytes of the seam-free encoder's strips and middle block, besides the feature maps in memory. */
 const STRIP_BYTES = 215e6;
-/** Memory of an encoder in one piece beside its weights, whatever the picture. */
+/** Bytes of encoding in one piece besides the weights, independent of the picture. */
 const WHOLE_BYTES = 20e6;
-/** Values for each pixel of an encoder in one piece, at its widest, times its narrowest channels. */
+/** Peak number of values per pixel when encoding in one piece, in multiples of the smallest channel count. */
 const WHOLE_UNITS = 2.8;
-/** An autoencoder's weights that encoding needs. */
+/** Matches the weights of an autoencoder that encoding needs. */
 const ENCODER = /^(encoder|quant_conv)\./;
 
-/** All ways to encode pictures, the best first. */
+/** Returns all ways to encode pictures, best first. */
 export function encoderMemoryChoices(
   config: AutoencoderConfig,
   weights: Weights,
@@ -36,7 +37,7 @@ export function encoderMemoryChoices(
     ? [tiling]
     : [...new Set([usual === "seamless" ? usual : "none", ...(isKL ? ["seamless" as const] : [])])];
   const bytes = weightBytes(weights, (name) => ENCODER.test(name));
-  // The pictures as they are given, a byte a channel, and one of them as floats.
+  // The input pictures with one byte per channel, and one of them as floats.
   const given = PROCESS_BYTES + 3 * pixels + 3 * FLOAT32_BYTES * height * width;
   const narrowest = isKL ? config.block_out_channels[0]! : config.encoder_block_out_channels[0]!;
   const values = narrowest * height * width;
@@ -47,7 +48,7 @@ export function encoderMemoryChoices(
       : WHOLE_BYTES + bytes + FLOAT32_BYTES * WHOLE_UNITS * values;
     const { contextBytes = 0 } = traits;
     return {
-      // Strips hold no weights.
+      // Strips keep no weights in memory.
       residency: isSeamless ? "stream" : residency,
       parameters: { tiling: mode },
       weightBytes: bytes,

@@ -8,22 +8,22 @@
 
 import type { ComputeType, GraphBuilder, Value } from "../onnx/graph_builder.ts";
 
-/** One group normalization of a graph. */
+/** The parameters of a group normalization. */
 export interface GroupNorm {
   /** Number of groups. */
   readonly groups: number;
-  /** Added to the variance. */
+  /** Constant added to the variance. */
   readonly epsilon: number;
 }
 
 /**
- * Brings each group of channels to mean 0 and variance 1; the learned scale and shift come after it.
+ * Normalizes each group of channels to mean 0 and variance 1. The learned scale and shift are not included.
  *
  * @param graph The graph.
  * @param x [1, channels, h, w].
- * @param norm Groups, and what is added to their variance.
- * @param dtype The type of `x`.
- * @returns As `x`.
+ * @param norm Groups and epsilon.
+ * @param dtype Type of `x`.
+ * @returns The normalized value, with the shape of `x`.
  */
 export function normalizeGroups(
   graph: GraphBuilder,

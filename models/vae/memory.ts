@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Memory of an autoencoder's decoder. The constants are measured on Linux with ONNX Runtime on a CPU; see
- * docs/memory.md.
+ * Predicts the memory of an autoencoder's decoder. The constants were measured on Linux with ONNX Runtime on
+ * a CPU; see docs/memory.md.
  *
  * @module
  */
@@ -17,72 +17,73 @@ import { type AutoencoderConfig, spatialFactor } from "./autoencoder_config.ts";
 import { planSeamless } from "./tiling/seamless_plan.ts";
 import { chooseTiling, type VaeTiling } from "./tiling/tiled_vae_decoder.ts";
 
-/** Strips of the seam-free decoder and its middle block, beside the feature maps that are held. */
+/** Bytes of the seam-free decoder's strips and middle block, besides the feature maps in memory. */
 const STRIP_BYTES = 215e6;
-/** Share of the feature maps that are held at a time when strips are at their widest. */
+/** Fraction of the planned feature maps that are in memory when strips are at their widest. */
 const PLANE_SHARE = 0.95;
-/** Memory of a decoder in one piece beside its weights, whatever the picture. */
+/** Bytes of decoding in one piece besides the weights, independent of the picture. */
 const WHOLE_BYTES = 20e6;
-/** Tiles that are done and wait for a garbage collection. */
+/** Bytes of finished tiles that await garbage collection. */
 const TILE_BYTES = 60e6;
-/** Values for each pixel of a decoder in one piece, at its widest, times its narrowest channels. */
+/** Peak number of values per pixel when decoding in one piece, in multiples of the smallest channel count. */
 const WHOLE_UNITS = 5.1;
-/** The same on a GPU, where convolutions take memory to work in, and the pool grows by powers of two. */
+/** The same on a GPU, where convolutions need workspace and the pool grows by powers of two. */
 const GPU_UNITS = { float32: 8.2, float16: 12.2 } as const;
 /**
- * The same for a picture of 1024 × 1024 where memory of feature maps is free late. A bound of what was measured, 3.3 GB at
- * 512 × 512, 20 at 768 × 768 and 39 to 49 at 1024 × 1024, grows with the power 1.5 of the pixels.
+ * The same for a 1024 × 1024 picture on a device that frees the memory of feature maps late. The measured
+ * values are 3.3 GB at 512 × 512, 20 GB at 768 × 768, and 39 to 49 GB at 1024 × 1024. The bound grows with
+ * the number of pixels to the power of 1.5.
  */
 const LATE_UNITS = 92;
-/** Memory of a GPU for a strip of the seam-free decoder and its middle block. */
+/** GPU memory in bytes for a strip of the seam-free decoder and its middle block. */
 const GPU_STRIP_BYTES = 900e6;
-/** Tensors of attention scores in the middle block that are held together where memory is free late. */
+/** Number of attention score tensors of the middle block that coexist on a device that frees memory late. */
 const LATE_SCORES = 8;
-/** Sides of blended tiles that are tried, in pixels. */
+/** Candidate sides of blended tiles, in pixels. */
 const TILE_SIZES = [512, 384, 256] as const;
-/** An autoencoder's weights that decoding needs. */
+/** Matches the weights of an autoencoder that decoding needs. */
 const DECODER = /^(decoder|post_quant_conv)\./;
 
-/** A decoder, as far as its memory goes. */
+/** The properties of a decoder that determine its memory. */
 export interface DecoderFacts {
-  /** Bytes of the decoder's weights, as they are stored. */
+  /** Bytes of the decoder's weights as stored. */
   readonly weightBytes: number;
   /** The autoencoder. */
   readonly config: AutoencoderConfig;
 }
 
-/** Pictures that are decoded one after the other, and held until the last. */
+/** Pictures that are decoded in turn and all kept in memory until the last one. */
 export interface DecodedPictures {
-  /** Rows of each, in pixels. */
+  /** Height of each picture in pixels. */
   readonly height: number;
-  /** Columns of each, in pixels. */
+  /** Width of each picture in pixels. */
   readonly width: number;
-  /** How many. */
+  /** Number of pictures. */
   readonly images: number;
 }
 
-/** Bounds of the choices. */
+/** Constraints on the choices. */
 export interface DecoderMemoryRequest {
-  /** The traits of the device. */
+  /** Traits of the device. */
   readonly traits: RuntimeTraits;
-  /** How long weights are held, where that is fixed. */
+  /** Residency of the weights, if fixed. */
   readonly residency?: Residency | undefined;
-  /** How pictures are cut; chosen if `auto`. */
+  /** The tiling; `auto` leaves the choice to the model. */
   readonly tiling: VaeTiling;
-  /** Side of a blended tile in pixels, where that is fixed. */
+  /** Side of a blended tile in pixels, if fixed. */
   readonly tileSize?: number | undefined;
-  /** What pictures and tiles are computed in; strips without seams are in float32. */
+  /** Compute type of whole pictures and tiles. Seam-free strips are always float32. */
   readonly computeType?: ComputeType | undefined;
-  /** Pixels that blended tiles share: tiles that are chosen are larger. */
+  /** Overlap of blended tiles in pixels. Tile sizes that the model chooses are larger than this. */
   readonly tileOverlap?: number | undefined;
 }
 
-/** Facts of an autoencoder's decoder. */
+/** Returns the facts of an autoencoder's decoder from its configuration and the headers of its weights. */
 export function decoderFacts(config: AutoencoderConfig, weights: Weights): DecoderFacts {
   return { config, weightBytes: weightBytes(weights, (name) => DECODER.test(name)) };
 }
 
-/** All ways to decode, the best first: blended tiles lose quality, so they come last. */
+/** Returns all ways to decode, best first. Blended tiles lose quality, so they come last. */
 export function decoderMemoryChoices(
   facts: DecoderFacts,
   pictures: DecodedPictures,
@@ -95,14 +96,14 @@ export function decoderMemoryChoices(
     ? [tiling]
     : [...new Set<VaeTiling>([usual, ...(canBeSeamless ? ["seamless" as const] : []), "blended"])];
   const larger = TILE_SIZES.filter((size) => size > tileOverlap);
-  // An overlap that no size is larger than is refused where tiles are asked for, and leaves the other ways
-  // otherwise.
+  // If the overlap is too large for every size, tiles are not a choice. A request for tiles with such an
+  // overlap is rejected elsewhere.
   const sizes = tileSize === undefined ? larger : tileSize > tileOverlap ? [tileSize] : [];
   return modes.flatMap((mode) =>
     (mode === "blended" ? sizes : [undefined]).map((size): MemoryChoice => {
       const parameters: JsonObject = size === undefined ? { tiling: mode } : { tiling: mode, tileSize: size };
       return {
-        // Strips hold no weights.
+        // Strips keep no weights in memory.
         residency: mode === "seamless" ? "stream" : residency,
         parameters,
         isApproximate: mode === "blended" && tiling !== "blended",
@@ -169,16 +170,19 @@ function predictGpuPeak(
 }
 
 /**
- * Bytes that a GPU holds for strips without seams.
+ * Returns the bytes of GPU memory for seam-free strips.
  *
- * @param traits The traits of the device.
- * @param points Points of the feature maps in the middle block, which is not cut.
+ * @param traits Traits of the device.
+ * @param points Number of points of the feature maps in the middle block, which is not split.
  */
 export function stripGpuBytes({ freesLate = false }: RuntimeTraits, points: number): number {
   return GPU_STRIP_BYTES + (freesLate ? LATE_SCORES * FLOAT32_BYTES * points ** 2 : 0);
 }
 
-/** Values that a GPU holds for each pixel of a picture in one piece, at its widest, times its narrowest channels. */
+/**
+ * Returns the peak number of values per pixel on a GPU in one piece, in multiples of the smallest channel
+ * count.
+ */
 export function wholeGpuUnits(
   { freesLate = false }: RuntimeTraits,
   pixels: number,

@@ -1,9 +1,9 @@
 // This module is browser compatible.
 
 /**
- * Twice the size by repeating each point, then a convolution with a kernel of 3: as four convolutions with kernels of 2
- * over the small feature maps, one for each parity of row and column. The repeated points are never made, and of nine
- * products four are left.
+ * Nearest-neighbour upsampling to twice the size followed by a convolution with a kernel of 3, computed as
+ * four convolutions with kernels of 2 over the small feature maps, one per parity of row and column. The
+ * upsampled points are never created, and four of nine products remain.
  *
  * @module
  */
@@ -11,22 +11,22 @@
 import { tensor } from "../../artifacts/tensor.ts";
 import type { ComputeType, GraphBuilder, Value } from "../onnx/graph_builder.ts";
 
-/** Which of a kernel's three rows fall on the same small row, for even and for odd rows of the result. */
+/** Rows of the kernel that fall on the same small row, for even and for odd rows of the result. */
 const FOLDS = [[[1, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]] as const;
 const PARITIES = [0, 1] as const;
-/** Rows or columns of a kernel and of a folded one. */
+/** Size of the kernel and of a folded kernel. */
 const KERNEL = 3;
 const FOLDED = 2;
 
 /**
- * Doubles feature maps and convolves them, with one point of zeros around.
+ * Upsamples feature maps to twice the size and convolves them, with zero padding of 1.
  *
  * @param graph The graph.
  * @param x [1, input, h, w].
  * @param weight [output, input, 3, 3].
  * @param bias [output].
- * @param channels Channels that go in and come out.
- * @param dtype The type of all of them.
+ * @param channels Number of input and output channels.
+ * @param dtype Type of all values.
  * @returns [1, output, 2h, 2w].
  */
 export function upsampleConv(
@@ -55,7 +55,7 @@ export function upsampleConv(
   });
 }
 
-/** [9, 16]: from a kernel to its four folded ones, one after the other. */
+/** Returns the matrix [9, 16] that maps a kernel to its four folded kernels, concatenated. */
 function foldings(graph: GraphBuilder): Value {
   const columns = PARITIES.flatMap((row) =>
     PARITIES.flatMap((column) =>

@@ -16,8 +16,13 @@ import { describePicture } from "../../graph/describe_picture.ts";
 import { storedOrigin } from "../../graph/lineage.ts";
 import { describeOrigin } from "../../graph/provenance.ts";
 import { encodePicture } from "../../images/picture.ts";
-import { pictureArtifact, readUpright, transparentPart } from "../../images/picture_artifact.ts";
-import { type Pixels, toPixels } from "../../images/pixels.ts";
+import {
+  artifactPixels,
+  pictureArtifact,
+  readUpright,
+  transparentPart,
+} from "../../images/picture_artifact.ts";
+import type { Pixels } from "../../images/pixels.ts";
 import { listenInWorker } from "../../runtime/worker.ts";
 import { type PictureReply, pictureTaskSchema, type ReadTask, type WriteTask } from "./picture_order.ts";
 import { shrink } from "./shrink.ts";
@@ -28,10 +33,11 @@ async function readPicture({ path, maxPixels, order }: WriteTask): Promise<Pixel
   const image = header.tensors.get("image");
   if (outlineOfFile(header, path).kind !== "image" || !image) return undefined;
   const [count = 0, channels, height = 0, width = 0] = image.shape;
-  if (image.dtype !== "F32" || image.shape.length !== 4 || channels !== 3) {
+  const isBytes = image.dtype === "U8";
+  if ((!isBytes && image.dtype !== "F32") || image.shape.length !== 4 || channels !== 3) {
     throw new InputError(
       "invalid_artifact",
-      `Cannot show artifact ${order.artifact}: its tensor image must be F32 [images, 3, height, width], and is ` +
+      `Cannot show artifact ${order.artifact}: its tensor image must be F32 or U8 [images, 3, height, width], and is ` +
         `${image.dtype} [${image.shape}]`,
     );
   }
@@ -45,8 +51,11 @@ async function readPicture({ path, maxPixels, order }: WriteTask): Promise<Pixel
   const bytes = image.length / count;
   const start = image.offset + order.image * bytes;
   const { buffer } = await readFileRange(path, start, start + bytes);
-  const data = new Float32Array(buffer, 0, bytes / Float32Array.BYTES_PER_ELEMENT);
-  return toPixels(tensor("float32", [1, 3, height, width], data))[0];
+  const shape = [1, 3, height, width];
+  const picture = isBytes
+    ? tensor("uint8", shape, new Uint8Array(buffer, 0, bytes))
+    : tensor("float32", shape, new Float32Array(buffer, 0, bytes / Float32Array.BYTES_PER_ELEMENT));
+  return artifactPixels({ tensors: { image: picture } })[0];
 }
 
 async function writePicture(task: WriteTask): Promise<PictureReply> {

@@ -7,20 +7,16 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { toBase64 } from "../../artifacts/base64.ts";
-import type { PictureRequestInput } from "../../graph/picture_request.ts";
-import { keepAliveMs } from "../../runtime/duration.ts";
 import { ApiError } from "../api_error.ts";
-import { queueClient } from "../client_name.ts";
-import type { PlanningContext, ServerContext, ServerEnv } from "../context.ts";
+import type { ServerContext, ServerEnv } from "../context.ts";
 import { eventStream } from "../event_stream.ts";
 import { PartialImages, type PictureEvents } from "../partial_images.ts";
 import type { Job } from "../jobs/job.ts";
-import type { JobOrder } from "../jobs/jobs_options.ts";
 import { jobReply, picturePath } from "../job_reply.ts";
-import { findModel, orderOf, pictureGraph, type RequestPictures } from "../job_graphs.ts";
+import type { RequestPictures } from "../job_graphs.ts";
+import { submitPictures } from "../order_pictures.ts";
 import { router } from "../router.ts";
 import {
-  type AnyImageRequest,
   type ImageRequest,
   imageRequestSchema,
   imagesResponseSchema,
@@ -53,24 +49,6 @@ export const imageRoute = createRoute({
   },
 });
 
-/** What a request's fields are called in the stages. */
-const FIELD_NAMES: Readonly<Record<string, string>> = {
-  prompts: "prompt",
-  imagesPerPrompt: "n",
-  seeds: "seed",
-  width: "size",
-  height: "size",
-  request: "size",
-  guidanceScale: "guidance_scale",
-  guidanceInterval: "guidance_interval",
-  stepCache: "step_cache",
-  pagScale: "pag_scale",
-  pagLayers: "pag_layers",
-  pagAdaptiveScale: "pag_adaptive_scale",
-  negativePrompt: "negative_prompt",
-  softMask: "soft_mask",
-};
-
 /** The routes. */
 export function imageRoutes(server: ServerContext) {
   return router().openapi(
@@ -94,7 +72,7 @@ export async function answerPictures(
   from?: RequestPictures,
 ) {
   const { request } = settled;
-  const job = await submit(settled, context, server, from);
+  const job = await submitPictures(settled, context, server, { from });
   if (request.stream) {
     return streamPictures(context, job, request, server, from ? "image_edit" : "image_generation");
   }
@@ -112,88 +90,6 @@ export async function answerPictures(
     size: sizeOf(over),
     warnings: over.warnings,
   }, 200);
-}
-
-async function submit(
-  settled: SettledImageRequest,
-  context: Context<ServerEnv>,
-  server: ServerContext,
-  from: RequestPictures | undefined,
-): Promise<Job> {
-  using place = server.jobs.reserve(queueClient(context, settled.request.user));
-  return server.jobs.submit(await orderPictures(settled, server, from), place);
-}
-
-/**
- * Makes an order of a request: refuses what cannot be made, before any weight is read.
- *
- * @param settled The request.
- * @param server What the request is held against.
- * @param from The pictures that it begins from.
- * @throws {ApiError} with the first fault, under the name that the request has for the field.
- */
-export async function orderPictures(
-  { request, warnings, called }: SettledImageRequest,
-  server: PlanningContext,
-  from?: RequestPictures,
-): Promise<JobOrder> {
-  const pictureRequest = toPictureRequest(request, server);
-  const { keep_alive } = request;
-  try {
-    return await orderOf({
-      kind: "picture",
-      request: { ...pictureRequest, ...from },
-      graph: pictureGraph(pictureRequest, server, [], from),
-      previews: Boolean(request.stream && request.partial_images),
-      keepAliveMs: keep_alive === undefined || keep_alive === null ? undefined : keepAliveMs(keep_alive),
-      warnings,
-    }, server);
-  } catch (error) {
-    if (!(error instanceof ApiError) || error.param === undefined) throw error;
-    const { code, message, param: stageField, headers, details } = error;
-    const field = stageField.split(".").findLast((part) => !/^\d+$/.test(part))!;
-    const name = Object.hasOwn(FIELD_NAMES, field) ? FIELD_NAMES[field]! : field;
-    const param = called.get(field) ?? called.get(name) ?? name;
-    const told = message.startsWith(stageField) ? param + message.slice(stageField.length) : message;
-    throw new ApiError(code, told, { param, headers, details });
-  }
-}
-
-function toPictureRequest(
-  request: AnyImageRequest,
-  { models }: Pick<ServerContext, "models">,
-): PictureRequestInput {
-  const { prompt, n, size, seed, steps, guidance_scale, guidance_interval, negative_prompt, scheduler } =
-    request;
-  const isSized = typeof size === "string" && size !== "auto";
-  const [width, height] = isSized ? size.split("x").map(Number) : [request.width, request.height];
-  const isDrawn = seed === undefined || seed === null || Number(seed) === -1;
-  const optional = {
-    width,
-    height,
-    steps,
-    guidanceScale: guidance_scale,
-    guidanceInterval: guidance_interval,
-    stepCache: request.step_cache,
-    pagScale: request.pag_scale,
-    pagLayers: request.pag_layers,
-    pagAdaptiveScale: request.pag_adaptive_scale,
-    loras: request.loras,
-    strength: request.strength,
-    softMask: request.soft_mask,
-    wildcards: request.wildcards,
-    negativePrompt: negative_prompt,
-    scheduler,
-  };
-  return {
-    model: findModel(models, request.model, "model").name,
-    prompts: [prompt],
-    imagesPerPrompt: n ?? 1,
-    seeds: [isDrawn ? crypto.getRandomValues(new Uint32Array(1))[0]! : seed],
-    ...Object.fromEntries(
-      Object.entries(optional).filter(([, value]) => value !== undefined && value !== null),
-    ),
-  };
 }
 
 /** The pictures of a job that has ended well. */

@@ -133,6 +133,7 @@ export function modelRoutes(server: PlanningContext) {
       resume_after_restart: true,
       loras: true,
       image_edits: true,
+      sdapi: true,
       keep_alive: true,
       history_search: true,
       stars: true,

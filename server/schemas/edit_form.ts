@@ -16,6 +16,8 @@ const TEXTS: ReadonlySet<string> = new Set([
   "output_format",
   "user",
   "scheduler",
+  "controlnet",
+  "control_image",
   "seed",
   "quality",
   "background",

@@ -5,6 +5,7 @@
  */
 
 import { z } from "@hono/zod-openapi";
+import { sha256Schema } from "../../artifacts/store/stage_record.ts";
 import { keepAliveSchema } from "../../runtime/duration.ts";
 import { denoiseParameters } from "../../stages/denoise/settings.ts";
 import { promptSchema } from "../../text/prompt.ts";
@@ -94,6 +95,19 @@ export const imageRequestSchema = z.looseObject({
   loras: denoiseParameters.shape.loras.nullish().openapi({
     description: "LoRA adapters of `GET /v1/loras`, each with its weight; their effects add up.",
     example: [{ name: "pixstage-emoji/chalk", weight: 0.8 }],
+  }),
+  controlnet: denoiseParameters.shape.controlnet.nullish().openapi({
+    description: "A ControlNet of `controlnets` in `GET /v1/capabilities`, which the pictures follow.",
+  }),
+  control_image: sha256Schema.nullish().openapi({
+    description: "The id of the picture that `controlnet` follows, as `POST /v1/pictures` gives it.",
+  }),
+  controlnet_scale: denoiseParameters.shape.controlnetScale.nullish().openapi({
+    description: "How closely it is followed; 1 unless given.",
+  }),
+  controlnet_interval: denoiseParameters.shape.controlnetInterval.nullish().openapi({
+    description: "The part of the steps that follow it, from 0 to 1.",
+    example: [0, 0.5],
   }),
   negative_prompt: promptSchema.nullish(),
   scheduler: denoiseParameters.shape.scheduler.nullish(),

@@ -105,7 +105,7 @@ export function requireControl<T>(control: T | undefined): T {
   if (control !== undefined) return control;
   throw new InputError(
     "missing_input",
-    "Cannot follow a picture as its latents must be connected to the input control",
+    'Cannot use a ControlNet without a picture: connect its latents to the input "control"',
     { details: { field: "controlnet" } },
   );
 }
@@ -119,7 +119,7 @@ export function checkControlShape(found: readonly number[], images: number, shap
   if ((pictures === 1 || pictures === images) && String(rest) === String(shape.slice(1))) return;
   const wanted = images === 1 ? `[${[1, ...shape.slice(1)]}]` : `[1 or ${images},${shape.slice(1)}]`;
   throw new ArtifactError(
-    `Cannot follow a picture as the shape of its latents must be ${wanted}: it is [${found}]`,
+    `Cannot use control latents of shape [${found}]: expected ${wanted}`,
     { details: { field: "control" } },
   );
 }
@@ -156,7 +156,7 @@ export async function openControlNet(
   if (!denoiser.controlNet) {
     throw new InputError(
       "unsupported_architecture",
-      `Cannot follow a picture as ${denoiser.component.name} takes no ControlNet`,
+      `Cannot use a ControlNet: ${denoiser.component.name} does not support them`,
       { details: { field: "controlnet" } },
     );
   }

@@ -98,7 +98,7 @@ export function checkInputs(
   if (!embeddings) {
     throw new InputError(
       "missing_input",
-      "Cannot denoise as embeddings, or a checkpoint that holds them, must be connected",
+      "Cannot denoise without embeddings: connect them, or a checkpoint that contains them",
     );
   }
   const shape = embeddings.shapes["prompt_embeds"];
@@ -157,13 +157,13 @@ export function checkInputs(
 export function checkNegatives(negatives: number | undefined, prompts: number, guidanceScale: number): void {
   if (negatives === undefined) {
     throw new ArtifactError(
-      `Cannot guide as embeddings must hold negative_prompt_embeds: guidance scale is ${guidanceScale}. ` +
-        "Give negative embeddings, or a guidance scale of 1",
+      `Cannot use guidance scale ${guidanceScale} because the embeddings contain no negative_prompt_embeds. ` +
+        "Give negative embeddings, or use a guidance scale of 1",
     );
   }
   if (negatives !== 1 && negatives !== prompts) {
     throw new ArtifactError(
-      `Cannot guide as there must be 1 or ${prompts} negative prompts: there are ${negatives}`,
+      `Cannot use guidance: expected 1 or ${prompts} negative prompts, but there are ${negatives}`,
     );
   }
 }
@@ -173,7 +173,7 @@ export function checkNoise(found: readonly number[], images: number, shape: read
   const wanted = [images, ...shape.slice(1)];
   if (found.length === wanted.length && wanted.every((size, axis) => size === found[axis])) return;
   throw new ArtifactError(
-    `Cannot use the initial noise as its shape must be [${wanted}]: it is [${found}]`,
+    `Cannot use initial noise of shape [${found}]: expected [${wanted}]`,
     { details: { field: "noise" } },
   );
 }

@@ -63,7 +63,7 @@ export async function openLoras(
   signal: AbortSignal,
 ): Promise<Loras> {
   if (given.length > 0 && !models.adapter) {
-    throw new InputError("invalid_value", "Cannot use LoRAs as there is no place here to open them from", {
+    throw new InputError("invalid_value", "Cannot use LoRAs: no source of adapters is configured here", {
       details: { field: "loras" },
     });
   }
@@ -80,7 +80,7 @@ export async function openLoras(
       : { loras: used.map(({ fitted, weight }) => ({ name: fitted.adapter.name, weight })) },
     weights: used.map(({ name, digest }) => ({ model: name, component: "lora", content: digest })),
     warnings: used.filter(({ fitted }) => fitted.isUnscaled).map(({ fitted }) =>
-      `The LoRA ${fitted.adapter.name} does not say its alpha, so that it counts with scale 1. If it was trained with ` +
+      `The LoRA ${fitted.adapter.name} does not specify its alpha, so it is applied with scale 1. If it was trained with ` +
       "another alpha, give it the weight alpha / rank"
     ),
     memory: (choices) =>

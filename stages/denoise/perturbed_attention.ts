@@ -26,7 +26,7 @@ const pattern = z.string().min(1).max(LONGEST_PATTERN)
   .refine(isRegExp, "It must be a regular expression")
   .refine(
     (text) => quantifiers(text) <= MOST_QUANTIFIERS && !/\)[*+?{]|\(\?|\\[1-9k]/.test(text),
-    `It must have at most ${MOST_QUANTIFIERS} quantifiers, none of them behind a group, and no look-around`,
+    `It must have at most ${MOST_QUANTIFIERS} quantifiers, none of them after a group, and no look-around`,
   );
 
 /** The parameters of perturbed attention guidance. */
@@ -75,8 +75,8 @@ export function resolvePag(
     if (hits.length === 0) {
       throw new InputError(
         "invalid_value",
-        `Cannot perturb attention as "${pattern}" must be found in the name of a self-attention: ` +
-          (names?.length ? `they are ${names[0]} to ${names.at(-1)}` : "this transformer names none"),
+        `No self-attention has a name that matches "${pattern}": ` +
+          (names?.length ? `the names are ${names[0]} to ${names.at(-1)}` : "this transformer names none"),
         { details: { field: "pagLayers" } },
       );
     }

@@ -85,7 +85,7 @@ export function outlinePicture(
     if (!mask) return undefined;
     throw new InputError(
       "missing_input",
-      "Cannot repaint a part of a picture as the picture must be connected too",
+      "Cannot use a mask without a picture: connect the picture's latents too",
     );
   }
   return { sizes: latentSizes(image, model), isMasked: mask !== undefined };
@@ -127,7 +127,7 @@ export function beginFromPicture(
   if (kept < 1) {
     throw new InputError(
       "out_of_range",
-      `Cannot begin from the picture as steps times strength must be 1 at least: current values are ${steps} and ` +
+      `Cannot start from the picture because steps times strength is less than 1: current values are ${steps} and ` +
         `${share}`,
       { details: { field: "strength" } },
     );
@@ -136,7 +136,7 @@ export function beginFromPicture(
   if (begin > 0 && !scheduler.begin) {
     throw new InputError(
       "invalid_value",
-      `Cannot begin from a picture as the scheduler must be able to begin in the middle: ${scheduler.name} is not`,
+      `Cannot start from a picture with ${scheduler.name}: it cannot start in the middle of its schedule`,
       { details: { field: "scheduler" } },
     );
   }
@@ -161,13 +161,13 @@ export function checkPicture(
     const [count = 0, ...size] = found;
     if (String(size) !== String([depth, height, width])) {
       throw new ArtifactError(
-        `Cannot begin from a picture as the ${what} must be [n, ${depth}, ${height}, ${width}]: shape is [${found}]`,
+        `Cannot start from a picture: expected ${what} of shape [n, ${depth}, ${height}, ${width}], but found [${found}]`,
         { details: { field: "image" } },
       );
     }
     if (images === undefined || images % count === 0) return;
     throw new ArtifactError(
-      `Cannot begin ${images} images from ${count} pictures as their number must be a multiple: ${what} of ${count}`,
+      `Cannot start ${images} images from ${what} of ${count} pictures: the number of images must be a multiple`,
       { details: { field: "image" } },
     );
   };

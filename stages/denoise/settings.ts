@@ -150,8 +150,8 @@ export async function openDenoiser(
   const transformer = await models.component({ model: reference.transformer }, "transformer", signal);
   if (architectureOfComponent("transformer", transformer.className) !== architecture) {
     throw new UnsupportedArchitectureError(
-      `Cannot denoise with ${transformer.name} as ${checkpoint.name} takes a transformer of ${architecture.name}: ` +
-        `its class is ${transformer.className}`,
+      `Cannot denoise with ${transformer.name}: ${checkpoint.name} needs a transformer of ${architecture.name}, and ` +
+        `this one's class is ${transformer.className}`,
     );
   }
   const { source } = transformer;
@@ -262,8 +262,8 @@ export async function resolveDenoise(
     const others = allSchedulers().filter(({ givesDenoised }) => givesDenoised).map(({ name }) => name);
     throw new InputError(
       "invalid_value",
-      `Cannot denoise in one step as the scheduler must give the denoised sample: ${scheduler.name} does not. ` +
-        `Choose one of ${others.join(", ")}, or take two steps or more`,
+      `Cannot denoise in one step: ${scheduler.name} does not return the denoised sample. ` +
+        `Choose one of ${others.join(", ")}, or use at least two steps`,
       { details: { field: "steps" } },
     );
   }
@@ -339,7 +339,7 @@ export function imageSeeds(seeds: readonly (number | string)[], images: number):
   if (given.length !== 1 && given.length !== images) {
     throw new InputError(
       "invalid_value",
-      `Cannot seed the images as there must be 1 seed or ${images}: there are ${given.length}`,
+      `Cannot seed the images: expected 1 or ${images} seeds, but there are ${given.length}`,
       { details: { field: "seeds" } },
     );
   }

@@ -192,9 +192,9 @@ export function snapshotImages(
   allowChanges: boolean,
 ): Map<number, ImageState> {
   const { fixed, changeable, images } = readMetadata(artifact);
-  holdAgainst(fixed, identity.fixed, "It is the checkpoint of another run");
+  requireEqual(fixed, identity.fixed, "The checkpoint belongs to another run");
   if (!allowChanges) {
-    holdAgainst(changeable, identity.changeable, "To change it on the way, say allowChanges");
+    requireEqual(changeable, identity.changeable, "To change it midway, set allowChanges");
   }
   return new Map(images.map(({ image, calls, scheduler, generator }) => {
     const arrays: Record<string, Float32Array> = {};
@@ -229,9 +229,9 @@ export function checkSnapshot(
 ): void {
   if (Object.keys(metadata).length === 0) return;
   const { fixed, changeable } = readMetadata({ metadata });
-  holdAgainst(fixed, identity.fixed, "It is the checkpoint of another run");
+  requireEqual(fixed, identity.fixed, "The checkpoint belongs to another run");
   if (!allowChanges) {
-    holdAgainst(changeable, identity.changeable, "To change it on the way, say allowChanges");
+    requireEqual(changeable, identity.changeable, "To change it midway, set allowChanges");
   }
 }
 
@@ -245,7 +245,7 @@ function readMetadata({ metadata }: Pick<Artifact, "metadata">): z.infer<typeof 
     metadataSchema,
     metadata,
     ({ clause }, options) =>
-      new ArtifactError(`Cannot go on from a checkpoint as it must be of a denoising: ${clause}`, options),
+      new ArtifactError(`Cannot continue from a checkpoint that is not of a denoising: ${clause}`, options),
   );
 }
 
@@ -274,12 +274,12 @@ function withoutNulls(fields: JsonObject): JsonObject {
 }
 
 /** Throws if a state was made with other values. */
-function holdAgainst(found: JsonObject, wanted: JsonObject, advice: string): void {
+function requireEqual(found: JsonObject, wanted: JsonObject, advice: string): void {
   for (const [name, value] of Object.entries(wanted)) {
     const [was, is] = [found[name] ?? null, value].map(canonicalJson);
     if (was !== is) {
       throw new ArtifactError(
-        `Cannot go on from the checkpoint as ${name} must be ${short(was!)}: current value is ${
+        `Cannot continue from the checkpoint: ${name} must be ${short(was!)}, but its current value is ${
           short(is!)
         }. ${advice}`,
       );
@@ -293,5 +293,5 @@ function short(text: string): string {
 
 function floats(found: Tensor | undefined, name: string): Float32Array {
   if (found?.dtype === "float32") return found.data;
-  throw new ArtifactError(`Cannot go on from a checkpoint as it must hold float32 ${name}`);
+  throw new ArtifactError(`Cannot continue from the checkpoint: it contains no float32 tensor ${name}`);
 }

@@ -109,7 +109,7 @@ export const denoisePartStage: Stage = defineStage({
     if (stopAfter >= settings.timesteps.length) {
       throw new InputError(
         "out_of_range",
-        `Cannot stop after step ${stopAfter} as there must be steps left: the run has ${settings.timesteps.length}`,
+        `Cannot stop after step ${stopAfter}: the run has only ${settings.timesteps.length} steps, and one must be left`,
         { details: { field: "stopAfter" } },
       );
     }
@@ -165,8 +165,8 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
   );
   const { guided, bothBranches, pag, control, renderSize } = settings;
   if (stepCache !== undefined && (control || !model.cachesSteps)) {
-    const reason = control ? "a ControlNet runs between its blocks" : "its blocks cannot be run apart";
-    throw new InputError("invalid_value", `Cannot cache steps of ${model.component.name} as ${reason}`, {
+    const reason = control ? "a ControlNet runs between its blocks" : "its blocks cannot run separately";
+    throw new InputError("invalid_value", `Cannot use a step cache with ${model.component.name}: ${reason}`, {
       details: { field: "stepCache" },
     });
   }
@@ -271,7 +271,7 @@ function withoutEffect(
   const isAsked = negatives.some((text) => text.trim() !== "" && text !== defaults.negativePrompt);
   return [
     ...(own !== undefined && steps !== undefined && steps !== taken
-      ? [`steps has no effect beside ${own}: the run takes ${taken}`]
+      ? [`steps has no effect together with ${own}: the run has ${taken}`]
       : []),
     ...(isAsked && !guided
       ? [
@@ -280,7 +280,7 @@ function withoutEffect(
         }`,
       ]
       : []),
-    ...(strength !== undefined && !picture ? ["strength has no effect without a picture to begin from"] : []),
+    ...(strength !== undefined && !picture ? ["strength has no effect without a picture to start from"] : []),
     ...(guidanceInterval && guidanceScale <= 1
       ? [`guidanceInterval has no effect without guidance: the guidance scale is ${guidanceScale}`]
       : []),

@@ -40,7 +40,10 @@ Deno.test("a ControlNet without a picture, and a picture without one, are refuse
     for (const [given, name] of [[CONTROL, "--controlnet"], [EDGES, "--control-image"]] as const) {
       const { status, stderr } = await runHere(folder, "gen", "cat", ...SMALL, ...given);
       assert.equal(status, 2);
-      assert.match(stderr, new RegExp(`^error: ${name}: .*both a ControlNet and a picture must be given`));
+      assert.match(
+        stderr,
+        new RegExp(`^error: ${name}: .*a ControlNet and the picture that it follows belong together`),
+      );
     }
     const missing = ["--control-image", "nowhere.png"];
     const { status, stderr } = await runHere(folder, "gen", "cat", ...SMALL, ...CONTROL, ...missing);

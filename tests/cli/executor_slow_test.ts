@@ -130,7 +130,7 @@ Deno.test("a server that dies in the middle is told of; when it is back, the sam
       const { code, stderr } = await ending(cut);
       assert.match(
         stderr,
-        /Cannot run "denoise" as http:\S+ broke off: once it is back, the same run goes on/,
+        /Cannot run "denoise": the connection to http:\S+ broke off\. Once it is back, the same run continues/,
       );
       assert.equal(code, 1);
       assert.match(await stdout, /"type":"failed"/);

@@ -115,7 +115,7 @@ const USAGE: readonly [args: readonly string[], says: RegExp][] = [
   [["gen", "cat", "--steps", "0"], /--steps.*'0'.*whole number of at least 1/s],
   [["gen", "cat", "--steps", "many"], /whole number of at least 1/],
   [["gen", "cat", "--output-format", "gif"], /png, jpeg, webp/],
-  [["gen", "cat", "-o", "cat.gif"], /its ending must be .png, .jpg, .jpeg or .webp/],
+  [["gen", "cat", "-o", "cat.gif"], /its extension must be .png, .jpg, .jpeg or .webp/],
   [["gen"], /one of a prompt, --load-embeds and --load-latents must be given: given are none/],
   [["gen", "cat", "--load-latents", "x"], /given are a prompt and --load-latents/],
   [["gen", "cat", "--until", "encode"], /give --save-embeds FILE/],
@@ -134,7 +134,7 @@ const USAGE: readonly [args: readonly string[], says: RegExp][] = [
     ["gen", "cat", "--vae-tile-overlap", "7"],
     /^error: --vae-tile-overlap must be a multiple of 8: .* is 7\n$/,
   ],
-  [["gen", "cat", "-m", TINY, "-b", "3", "--seed", "1,2"], /1 seed or 3: there are 2/],
+  [["gen", "cat", "-m", TINY, "-b", "3", "--seed", "1,2"], /1 or 3 seeds, but there are 2/],
 ];
 
 for (const [args, says] of USAGE) {

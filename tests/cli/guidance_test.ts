@@ -29,6 +29,6 @@ Deno.test("negative prompts that fit no prompts are refused by their option", as
   await inFolder(async (folder) => {
     const { status, stderr } = await runHere(folder, "gen", "a", "b", "c", ...SMALL, "-n", "x", "-n", "y");
     assert.equal(status, 2);
-    assert.match(stderr, /^error: .*--negative-prompt.*there must be 1 or 3: there are 2/);
+    assert.match(stderr, /^error: .*--negative-prompt.*expected 1 or 3/);
   });
 });

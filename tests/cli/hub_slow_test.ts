@@ -56,7 +56,7 @@ Deno.test("what cannot work is refused before any weight is downloaded", async (
         [["--scheduler", "eulr"], /^error: --scheduler: No scheduler is named "eulr"/],
         [["-W", "56", "--no-resolution-binning"], /^error: --width: .* multiples of 16/],
         [["--steps", "1", "--executor", "process"], /^error: --steps: Cannot denoise in one step/],
-        [["--max-memory", "1MB"], /^error: Cannot stay within 1 MB as encode needs/],
+        [["--max-memory", "1MB"], /^error: Cannot stay within 1 MB because encode needs/],
       ];
       for (const [args, told] of cases) {
         const gen = startCliWith(folder, env, "gen", "cute cat", "-m", MODEL, "--no-store", ...args);

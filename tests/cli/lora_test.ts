@@ -44,7 +44,7 @@ Deno.test("gen --lora changes the picture, tells it, and rerun and resume give t
     await run(folder, "gen", "cute cat", ...SMALL, "-o", "plain.png");
     const all = ["--lora", "a:0.7", "--lora", `${adapterPath("kohya-no-alpha-a")}:-0.5`];
     const { stderr } = await run(folder, "gen", "cute cat", ...SMALL, ...all, "-o", "both.png");
-    assert.match(stderr, /kohya-no-alpha-a\.safetensors does not say its alpha/);
+    assert.match(stderr, /kohya-no-alpha-a\.safetensors does not specify its alpha/);
     assert.notEqual(await pixels(folder, "both.png"), await pixels(folder, "plain.png"));
     const { stdout } = await run(folder, "inspect", "both.png");
     assert.match(stdout, /LoRAs: a 0\.7 \+ kohya-no-alpha-a\.safetensors -0\.5/);

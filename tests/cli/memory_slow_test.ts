@@ -60,7 +60,7 @@ Deno.test("gen follows the plan, and reports what each stage took beside what wa
       "-o",
       output,
     ]);
-    assert.match(refused.stderr, /Cannot stay within 10 MB as encode needs/);
+    assert.match(refused.stderr, /Cannot stay within 10 MB because encode needs/);
   }));
 
 Deno.test("each command reports memory, and a stage in a process of its own is added to this one", () =>
@@ -97,7 +97,7 @@ Deno.test("each command reports memory, and a stage in a process of its own is a
     assert.equal((await limited("1GB")).status, 0);
     const refused = await limited("10MB");
     assert.equal(refused.status, 1);
-    assert.match(refused.stderr, /Cannot stay within 10 MB as decode needs/);
+    assert.match(refused.stderr, /Cannot stay within 10 MB because decode needs/);
   }));
 
 Deno.test("weights that are cut off are told before anything is computed, whichever stage needs them", () =>

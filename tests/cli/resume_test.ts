@@ -68,7 +68,7 @@ Deno.test("resume goes on from embeddings, from latents and from states, in file
     assert.equal(await pixels(folder, "from-id.png"), whole);
     await refused(
       folder,
-      /Cannot stop after step 6 as there must be steps left: the run has 6/,
+      /Cannot stop after step 6: the run has only 6 steps/,
       "resume",
       "five.safetensors",
       "--steps-more",
@@ -76,7 +76,7 @@ Deno.test("resume goes on from embeddings, from latents and from states, in file
       "-o",
       "x.safetensors",
     );
-    await refused(folder, /finished: give a step to go on from/, "resume", "whole.png");
+    await refused(folder, /finished: give a step to continue from/, "resume", "whole.png");
   });
 });
 
@@ -109,7 +109,7 @@ Deno.test("resume goes on in another way from a step on, and what came of it can
       const { stderr } = await run(folder, "rerun", name, "--no-store");
       assert.match(stderr, /The same bytes as before/);
     }
-    await refused(folder, /a step must be given/, "resume", "whole.png", "--guidance-scale", "9");
+    await refused(folder, /this needs a step/, "resume", "whole.png", "--guidance-scale", "9");
   });
 });
 

@@ -113,7 +113,7 @@ for (const [name, homeIn] of HOMES) {
         );
         assert.match(
           quantized.stderr,
-          /^error: Cannot write ".*" as .*\. PIXSTAGE_QUANTIZED names another folder/,
+          /^error: Cannot write ".*" as .*\. Set PIXSTAGE_QUANTIZED to another folder/,
         );
         assert.match(
           (await runAtHome(folder, env, "serve", "--port", "0")).stderr,
@@ -167,7 +167,7 @@ Deno.test(needing(UNPRIVILEGED_USER, {
       assert.equal(again.status, 0, again.stderr);
       assert.match(
         again.stderr,
-        /^warning: The record .* counts as absent: Cannot read .* as permission is missing/,
+        /^warning: The record .* is ignored: Cannot read .* as permission is missing/,
       );
       assert.deepEqual(await readFile(join(folder, "again.png")), await readFile(join(folder, "cat.png")));
     }),

@@ -129,7 +129,7 @@ Deno.test("files of another format are named for what they are", async () => {
     const said = (...args: string[]) => refused(1, ...args);
     assert.match(
       await refused(2, "decode", "cat.png", "-m", TINY),
-      /^error: Input "latents" of "decode" expects latents, but .*cat\.png holds image\n$/,
+      /^error: Input "latents" of "decode" expects latents, but .*cat\.png contains image\n$/,
     );
     assert.match(
       await said("decode", "cat.gif", "-m", TINY),

@@ -113,7 +113,7 @@ Deno.test("a plugin is not loaded because a document says so", async () => {
     assert.equal(status, 1);
     assert.match(
       stderr,
-      /needs the code of file:.*watermark\.ts: if you trust it, say --plugin file:.*watermark\.ts/,
+      /needs the code of file:.*watermark\.ts\. If you trust it, allow it with --plugin file:.*watermark\.ts/,
     );
   });
 });
@@ -175,5 +175,5 @@ Deno.test("what is no plugin is refused, with what is wrong", async () => {
   await assert.rejects(loadPlugins(builtInStages(), ["file:///nowhere.ts"]), /Cannot load plugin/);
   const decode = `export default { name: "decode", version: "1", description: "", inputs: {}, outputs: {},
     parameters: { safeParse() {} }, prepare() {} }`;
-  await assert.rejects(load(decode), /Cannot add a stage as its name must be new: current name is "decode"/);
+  await assert.rejects(load(decode), /Cannot add stage "decode": there is already a stage of that name/);
 });

@@ -123,7 +123,7 @@ for (const executor of ["inline", "worker", "process"]) {
         assert.equal(full.status, 0, full.stderr);
         assert.match(
           full.stdout,
-          /"warning".*The store does not keep what is made: Cannot write .*disk is full/,
+          /"warning".*The store does not keep this run's artifacts: Cannot write .*disk is full/,
         );
         assert.equal(full.stdout.match(/"warning"/g)?.length, 1);
         assert.equal((await decodePicture(await Deno.readFile(join(folder, "cat.png")))).pixels.width, 64);

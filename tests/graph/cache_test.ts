@@ -263,7 +263,7 @@ Deno.test("a store that cannot be written is told of once, and the run goes on",
   }
   const { made, warnings } = await run(chain(1), new Full());
   assert.equal(numberOf(made.get("text.text")?.artifact), 2);
-  assert.deepEqual(warnings, ["The store does not keep what is made: the disk is full"]);
+  assert.deepEqual(warnings, ["The store does not keep this run's artifacts: the disk is full"]);
 });
 
 Deno.test("warnings are told again where the result is found in the store", async () => {

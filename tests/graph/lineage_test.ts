@@ -129,7 +129,7 @@ Deno.test("a file whose lineage runs in a circle is refused, and the circle is t
   const provenance = cyclic("0".repeat(64));
   const fault = {
     code: "invalid_value",
-    message: /^Cannot read how an artifact was made as its graph runs in a circle: left → right → left$/,
+    message: /^Cannot read the lineage of an artifact: its graph has a cycle, left → right → left$/,
   };
   assert.throws(() => originOf(provenance), fault);
   const nodes = { sum: { stage: "add", inputs: { a: { file: "number" } } } };

@@ -145,7 +145,7 @@ Deno.test("textToImage() writes graphs that plan", () => {
   assert.equal(order(request, { pair: true }), "prompt negative pair denoise decode");
   assert.equal(order({ model: "m" }, { embeddingsFile: "e" }), "denoise decode");
   assert.equal(order({ model: "m" }, { latentsFile: "l" }), "decode");
-  assert.throws(() => textToImage({ model: "m" }), /a prompt or a file/);
+  assert.throws(() => textToImage({ model: "m" }), /a prompt, or a file/);
   assert.throws(() => textToImage(request, { latentsFile: "l" }), /both prompts and l/);
-  assert.throws(() => textToImage({ ...request, seeds: [1, 2] }), /1 seed or 1: there are 2/);
+  assert.throws(() => textToImage({ ...request, seeds: [1, 2] }), /1 or 1 seeds, but there are 2/);
 });

@@ -188,7 +188,7 @@ Deno.test("a run that fits in no way is refused before any node runs, and a tria
     assert.ok(error instanceof MemoryBudgetError);
     assert.equal(
       error.message,
-      "Cannot stay within 500 MB as weighted needs 1 GB, 500 MB more than allowed: allow more",
+      "Cannot stay within 500 MB because weighted needs 1 GB, 500 MB more than allowed: allow more",
     );
     return true;
   });

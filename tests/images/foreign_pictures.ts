@@ -1,10 +1,11 @@
 /**
- * Picture files written by Pillow 13.0.0, three by two pixels, and what Pillow reads of them as RGB.
+ * Picture files written by Pillow 13.0.0, three by two pixels, and the RGB pixels that Pillow reads from
+ * them.
  *
  * @module
  */
 
-/** A picture file, and its pixels. */
+/** A picture file and its pixels. */
 export interface ForeignPicture {
   readonly name: string;
   /** The file. */
@@ -13,7 +14,7 @@ export interface ForeignPicture {
   readonly rgb: readonly number[];
 }
 
-/** Files of many kinds. */
+/** Files of many formats and colour types. */
 export const FOREIGN_PICTURES: readonly ForeignPicture[] = [
   {
     name: "RGB with texts",

@@ -13,7 +13,7 @@ interface Entry {
   data_offsets: [number, number];
 }
 
-/** Tensors of a file, by name. */
+/** The tensors of a file, by name. */
 export interface GoldenTensors {
   float32(name: string): Tensor<"float32">;
   uint8(name: string): Tensor<"uint8">;

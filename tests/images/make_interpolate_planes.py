@@ -1,4 +1,4 @@
-"""Writes interpolate_planes.json: what torch's interpolate makes of a few planes."""
+"""Writes interpolate_planes.json: a few planes, and the results of torch's interpolate."""
 
 import json
 import pathlib

@@ -1,4 +1,4 @@
-"""Writes oriented_pictures.json: small pictures that Exif turns, and what Pillow's ImageOps.exif_transpose makes of them.
+"""Writes oriented_pictures.json: small pictures with Exif orientations, and the results of Pillow's exif_transpose.
 
     python tests/images/make_oriented_pictures.py
 """
@@ -10,7 +10,7 @@ import pathlib
 
 from PIL import Image, ImageOps
 
-# Blocks of one colour each, so that JPEG keeps them nearly as they are.
+# Blocks of one colour each, because JPEG preserves them almost exactly.
 COLOURS = [(250, 10, 10), (10, 250, 10), (10, 10, 250), (250, 250, 10), (10, 250, 250), (250, 10, 250)]
 
 

@@ -16,7 +16,7 @@ Deno.test("pictures are turned upright as Pillow turns them", async () => {
     assert.deepEqual([upright!.width, upright!.height], [width, height]);
     const wanted = Uint8Array.fromBase64(pixels);
     const largest = wanted.reduce((most, value, i) => Math.max(most, Math.abs(value - upright!.data[i]!)), 0);
-    // Decoders of JPEG round differently.
+    // JPEG decoders round differently.
     assert(largest <= (format === "jpeg" ? 2 : 0), `${format} ${orientation}: off by ${largest}`);
   }
 });

@@ -8,7 +8,7 @@ function plain(width: number, height: number, value: number): Pixels {
   return { width, height, data: new Uint8Array(width * height * 3).fill(value) };
 }
 
-/** A picture's rows as `#` and `.`. */
+/** Returns a picture's rows as `#` and `.`. */
 function drawn({ width, height, data }: Pixels): string[] {
   return Array.from(
     { length: height },

@@ -21,7 +21,7 @@ const TEXTS = {
   "Latin 1": "déjà vu",
 };
 
-/** A smooth picture with all three colours in it. */
+/** A smooth picture that contains all three colours. */
 function gradient(width: number, height: number): Pixels {
   const data = Uint8Array.from({ length: width * height * 3 }, (_, i) => {
     const pixel = Math.floor(i / 3);
@@ -138,7 +138,7 @@ Deno.test("decodePicture() reads interlaced PNG", async () => {
 Deno.test("decodePicture() refuses PNG whose rows are fewer than its header says", async () => {
   const chunks = readPngChunks(await encodePicture(gradient(5, 5), { format: "png" }));
   new DataView(chunks[0]!.data.buffer, chunks[0]!.data.byteOffset).setUint32(4, 9000);
-  await rejects(decodePicture(writePngChunks(chunks)), /its data must be sound/);
+  await rejects(decodePicture(writePngChunks(chunks)), /its data is damaged/);
 });
 
 Deno.test("decodePicture() refuses what is no picture", async () => {

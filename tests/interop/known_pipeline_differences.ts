@@ -49,8 +49,7 @@ export function knownPipelineDifference(call: PipelineCall, what: PipelineDiffer
   return isTwice ? "refused by both, for one of two reasons each" : undefined;
 }
 
-const ONE_STEP =
-  /^invalid_value: Cannot denoise in one step as the scheduler must give the denoised sample: /;
+const ONE_STEP = /^invalid_value: Cannot denoise in one step: /;
 
 /** What the pipelines of diffusers raise beside their schedulers. */
 interface PipelineFault {

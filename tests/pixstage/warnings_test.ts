@@ -19,7 +19,7 @@ Deno.test("warnings are part of every result, made or found in the store", async
     assert.match(embeddings.warnings[0]!, /^The prompt "a boat on the lake" has more than 4 tokens: "/);
 
     const latents = await pix.denoise(embeddings, { ...SMALL, steps: 3, timesteps: [900, 500] });
-    assert.deepEqual(latents.warnings, ["steps has no effect beside timesteps: the run takes 2"], run);
+    assert.deepEqual(latents.warnings, ["steps has no effect together with timesteps: the run has 2"], run);
 
     const [decoded] = await pix.decode(latents, { tileSize: 256, tileOverlap: 64 });
     assert.deepEqual(decoded?.warnings, ['tileSize and tileOverlap have no effect with tiling "auto"'], run);
@@ -82,7 +82,7 @@ Deno.test("a store that becomes full stops no call of the library either", async
   const [image] = await pix.decode(latents);
   assert.equal(image?.width, 64);
   for (const { warnings } of [embeddings, latents, image!]) {
-    assert.deepEqual(warnings, ["The store does not keep what is made: the disk is full"]);
+    assert.deepEqual(warnings, ["The store does not keep this run's artifacts: the disk is full"]);
   }
 });
 

@@ -44,6 +44,8 @@ Deno.test("createScheduler() knows schedulers by the names of other programs", (
     "Euler a": "EulerAncestralDiscreteScheduler",
     "euler_a": "EulerAncestralDiscreteScheduler",
     "EulerDiscrete": "EulerDiscreteScheduler",
+    "dpm++": "DPMSolverMultistepScheduler",
+    "dpm++-karras": "DPMSolverMultistepScheduler",
     "dpm++2m": "DPMSolverMultistepScheduler",
     "DPM++ 2M SDE": "DPMSolverMultistepScheduler",
     "dpmpp_2m": "DPMSolverMultistepScheduler",

@@ -4,16 +4,16 @@ import { createScheduler } from "../../schedulers/mod.ts";
 import RUNS from "./later_beginnings.json" with { type: "json" };
 import { largestDifference } from "./scheduler_goldens.ts";
 
-/** A run of the reference, made by make_later_beginnings.py. */
+/** A run of the reference, written by make_later_beginnings.py. */
 interface ReferenceRun {
   readonly name: string;
   readonly config: JsonObject;
   readonly steps: number;
   readonly begin: number;
   readonly timesteps: readonly number[];
-  /** The first is the clean sample with noise, the others are those after each call. */
+  /** The clean sample with noise, then the sample after each call. */
   readonly samples: readonly (readonly number[])[];
-  /** The clean sample with the noise of each timestep but the first, between the calls. */
+  /** The clean sample with the noise of each timestep except the first, as added between the calls. */
   readonly noised: readonly (readonly number[])[];
 }
 

@@ -1,8 +1,8 @@
-"""Writes later_beginnings.json: runs of diffusers' schedulers that begin in the middle, from a clean sample, as picture to
-picture and inpainting begin.
+"""Writes later_beginnings.json: runs of diffusers' schedulers that begin in the middle from a clean sample, like
+image-to-image and inpainting.
 
 Made with diffusers 0.42.1, torch 2.13.0 (CPU) by `python make_later_beginnings.py`. Model outputs, samples and noise are
-plain fractions, so that only results need to be kept.
+simple fractions, so only the results are stored.
 """
 
 import importlib

@@ -1,7 +1,7 @@
 """Writes more_reference.json: runs of diffusers' schedulers with options that the goldens leave out.
 
 Made with diffusers 0.42.1, torch 2.13.0 (CPU), numpy 2.4.6, scipy 1.17 by `python make_more_reference.py`.
-Model outputs, samples and noise are plain fractions, so that only results need to be kept.
+Model outputs, samples and noise are simple fractions, so only the results are stored.
 """
 
 import importlib
@@ -98,7 +98,7 @@ def cases():
         yield name, {}, {"timesteps": [1200, 700, 300]}
     yield DDPM, {"beta_schedule": "sigmoid"}, {"steps": 5}
     yield DDPM, {"beta_schedule": "sigmoid", "beta_start": 0.001, "beta_end": 0.012, "clip_sample": False}, {"steps": 5}
-    # At pure noise the clean sample is infinite, and clipped.
+    # At pure noise, the clean sample is infinite and gets clipped.
     zero = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing", "clip_sample": True}
     for name in (DDIM, DDPM, LCM):
         yield name, {**zero, "clip_sample_range": 1.5}, {"steps": 4}

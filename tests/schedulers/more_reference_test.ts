@@ -4,7 +4,7 @@ import { createScheduler, type RunOptions } from "../../schedulers/mod.ts";
 import RUNS from "./more_reference.json" with { type: "json" };
 import { largestDifference, largestRelativeDifference } from "./scheduler_goldens.ts";
 
-/** A run of the reference, made by make_more_reference.py. */
+/** A run of the reference, written by make_more_reference.py. */
 interface ReferenceRun {
   readonly name: string;
   readonly config: JsonObject;

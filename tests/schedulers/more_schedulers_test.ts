@@ -30,9 +30,9 @@ const { tensors } = decodeSafetensors(
   "schedulers.safetensors",
 );
 
-/** Traces with arguments of `step` that no pipeline passes: pixstage has no option for them. */
+/** Traces with arguments of `step` that no pipeline passes, so pixstage has no options for them. */
 const OUT_OF_REACH = ["trace/lms-order-2/6", "trace/edm-euler-v-churn/6"];
-/** Schedulers that work on continuous noise levels of their own, not on PixArt's timesteps. */
+/** Schedulers that define their own continuous noise levels instead of using PixArt's timesteps. */
 const OF_OTHER_MODELS = /^EDM/;
 
 Deno.test("createScheduler() lays out more schedules as the reference", () => {
@@ -45,7 +45,7 @@ Deno.test("createScheduler() lays out more schedules as the reference", () => {
       { steps },
     );
     checkTimesteps(scheduler.timesteps, values(golden.timesteps), what);
-    // The interleaved levels of the reference are two more, which no call takes.
+    // The reference has two more interleaved levels, which no call uses.
     if (golden.sigmas) {
       checkSigmas(scheduler.sigmas!, values(golden.sigmas).slice(0, scheduler.sigmas!.length), what);
     }
@@ -65,7 +65,7 @@ Deno.test("step() follows recorded runs of more schedulers", () => {
   assert.equal(known.length, 26);
 });
 
-/** How far a run strays from the recorded one, of its largest value. */
+/** Returns how far a run deviates from the recorded one, relative to its largest value. */
 function traceDeviation(
   { config, class: name, prefix, steps, calls, step_kwargs, max_abs_sample }: GoldenTrace,
 ): number {

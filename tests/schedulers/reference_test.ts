@@ -27,7 +27,7 @@ Deno.test("alphasCumprod() matches the reference bit for bit, and within roundin
     });
     const expected = goldenValues(tensor);
     if (config.rescale_betas_zero_snr) {
-      // PyTorch's vectorized square root is off by a last bit here and there.
+      // The last bit of PyTorch's vectorized square root is sometimes wrong.
       checkSigmas(indices.map((index) => alphas[index]!), expected, config_of);
       continue;
     }
@@ -69,8 +69,8 @@ Deno.test(`step() follows ${GOLDENS.traces.length} recorded runs`, () => {
 });
 
 Deno.test("addNoise() matches the reference", () => {
-  // The reference was not laid out: its timesteps fall from 999 while its sigmas rise, so timestep t took the sigma of
-  // timestep 999 - t.
+  // The reference had no schedule set: its timesteps fall from 999 while its sigmas rise, so timestep t used
+  // the sigma of timestep 999 - t.
   const scheduler = goldenScheduler("dpmpp-2m", { timesteps: [999, 999 - 437, 0] });
   const [x, noise, out] = ["x", "noise", "out"].map((name) => goldenFloats(`add_noise/${name}`));
   const size = out!.length / 3;
@@ -81,7 +81,7 @@ Deno.test("addNoise() matches the reference", () => {
   }
 });
 
-/** How far a run strays from the recorded one, of its largest value. */
+/** Returns how far a run deviates from the recorded one, relative to its largest value. */
 function traceDeviation(trace: GoldenTrace): number {
   const { prefix, steps, max_abs_sample: largest } = trace;
   const scheduler = goldenScheduler(trace.config, {

@@ -10,7 +10,7 @@ import {
 
 const SIZE = 12;
 
-/** Every scheduler, with each kind of memory that it can have. */
+/** Every scheduler, in each configuration with a different kind of memory. */
 const VARIANTS: readonly (readonly [string, JsonObject, RunOptions?])[] = [
   ["DPMSolverMultistepScheduler", {}],
   ["DPMSolverMultistepScheduler", { solver_order: 3, algorithm_type: "sde-dpmsolver++" }],
@@ -116,7 +116,7 @@ Deno.test("step() takes the mean where the model's output holds a variance behin
   assert.deepEqual(learned!.step(both, 0, sample, noise(0, 1)), plain!.step(sample, 0, sample, noise(0, 1)));
 });
 
-/** What a state is after it was written to a file and read again. */
+/** Returns a state after a round trip through a file. */
 function written({ values, arrays }: SchedulerState): SchedulerState {
   return {
     values: JSON.parse(JSON.stringify(values)),

@@ -133,7 +133,7 @@ Deno.test("createScheduler() refuses options that would give levels which are no
 Deno.test("schedules fall, stay within training and lead to no noise or to its first level, whatever the steps", () => {
   const runs = fc.record({
     listing: fc.constantFrom(...listSchedulers()),
-    // As many steps as training has visit a timestep twice in some schedulers, and are refused.
+    // With as many steps as training, some schedulers visit a timestep twice and refuse the run.
     steps: fc.integer({ min: 1, max: 999 }),
     spacing: fc.constantFrom("linspace", "leading", "trailing"),
   });
@@ -148,7 +148,7 @@ Deno.test("schedules fall, stay within training and lead to no noise or to its f
         "timestep_spacing" in options ? { timestep_spacing: spacing } : {},
         { steps },
       );
-      // Runge-Kutta steps look ahead, and ancestral ones go below the level that noise brings them back to.
+      // Runge-Kutta steps look ahead, and ancestral steps go below the level to which noise brings them back.
       const isOrdered = !/^(PNDM|KDPM2Ancestral)/.test(name);
       const last = name.startsWith("Flow") ? 1000 : 999;
       assert.ok(timesteps.every((timestep) => timestep >= 0 && timestep <= last));
@@ -193,7 +193,7 @@ Deno.test("LCM in one step gives the denoised sample, with its boundary conditio
 Deno.test("options that some runs cannot take are refused for these alone", () => {
   const sde = { algorithm_type: "sde-dpmsolver", solver_order: 3, final_sigmas_type: "sigma_min" };
   const unipc = { lower_order_final: false };
-  // A short run ends with lower orders, and begins with them.
+  // A short run both begins and ends with lower orders.
   for (const steps of [1, 2, 3, 4]) createScheduler("DPMSolverMultistepScheduler", sde, { steps });
   createScheduler("unipc", unipc, { steps: 1 });
   const refused = [

@@ -1,5 +1,5 @@
 /**
- * The schedulers' reference values, and how far a result is from them.
+ * The schedulers' reference values, and the distance of a result from them.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { JsonObject } from "../../artifacts/artifact.ts";
 import { createScheduler, type RunOptions, type Scheduler } from "../../schedulers/mod.ts";
 import { goldenJson, goldenPath } from "../goldens.ts";
 
-/** A schedule as the reference laid it out. */
+/** A schedule of the reference. */
 export interface GoldenSchedule {
   readonly config: string;
   readonly class: string;
@@ -21,7 +21,7 @@ export interface GoldenSchedule {
   readonly init_noise_sigma: number | null;
 }
 
-/** A schedule that a run brought with it. */
+/** A custom schedule that the run provided. */
 export interface GoldenCustomSchedule {
   readonly id: string;
   readonly class: string;
@@ -56,7 +56,7 @@ interface SchedulerGoldens {
   readonly traces: readonly GoldenTrace[];
 }
 
-/** The manifest. */
+/** The manifest of the reference values. */
 export const GOLDENS: SchedulerGoldens = goldenJson("units/schedulers.json");
 
 const { tensors: TENSORS } = decodeSafetensors(
@@ -64,22 +64,22 @@ const { tensors: TENSORS } = decodeSafetensors(
   "schedulers.safetensors",
 );
 
-/** The values of a tensor. */
+/** Returns the values of a tensor. */
 export function goldenValues(name: string): number[] {
   return Array.from(TENSORS[name]!.data as ArrayLike<number | bigint>, Number);
 }
 
-/** The values of a float32 tensor. */
+/** Returns the values of a float32 tensor. */
 export function goldenFloats(name: string): Float32Array {
   return TENSORS[name]!.data as Float32Array;
 }
 
-/** Whether there is such a tensor. */
+/** Returns whether a tensor exists. */
 export function hasTensor(name: string): boolean {
   return name in TENSORS;
 }
 
-/** The largest difference, and where both are no numbers none. */
+/** Returns the largest difference; two NaN values do not differ. */
 export function largestDifference(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
   assert.equal(actual.length, expected.length, "lengths differ");
   let largest = 0;
@@ -90,7 +90,7 @@ export function largestDifference(actual: ArrayLike<number>, expected: ArrayLike
   return largest;
 }
 
-/** The largest difference relative to the expected value. */
+/** Returns the largest difference relative to the expected value. */
 export function largestRelativeDifference(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
   assert.equal(actual.length, expected.length, "lengths differ");
   return Math.max(
@@ -101,13 +101,13 @@ export function largestRelativeDifference(actual: ArrayLike<number>, expected: A
   );
 }
 
-/** The scheduler of a golden configuration. */
+/** Creates the scheduler of a golden configuration. */
 export function goldenScheduler(config: string, run: RunOptions, overrides: JsonObject = {}): Scheduler {
   const entry = GOLDENS.configs[config]!;
   return createScheduler(entry.class, { ...entry.config, ...overrides }, run);
 }
 
-/** Draws that were recorded, in their order. */
+/** Returns a function that replays recorded draws in order. */
 export function recordedDraws(noise: Float32Array): (count: number) => Float32Array {
   let drawn = 0;
   return (count) => noise.slice(drawn, drawn += count);

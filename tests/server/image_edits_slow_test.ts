@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import OpenAI, { toFile } from "openai";
 import { decodePicture } from "../../images/picture.ts";
 import { inputPath } from "../stages/images/picture_goldens.ts";
-import { serving } from "./serving.ts";
+import { goldenPath } from "../goldens.ts";
+import { adapterPath } from "../stages/lora_cases.ts";
+import { MODELS, serving } from "./serving.ts";
 
 const PICTURE = Deno.readFileSync(inputPath("scene-64x64"));
 const TRANSPARENT = Deno.readFileSync(inputPath("rgba-66x66"));
@@ -82,5 +84,64 @@ Deno.test("the client of OpenAI gets edited pictures", async () => {
       assert.equal(error.param, param, error.message);
       return true;
     });
+  }
+});
+
+Deno.test("LoRAs and a ControlNet take part in generations and edits of the OpenAI client", async () => {
+  await using server = await serving({
+    models: [
+      ...MODELS,
+      { name: "edges", reference: goldenPath("extras/controlnet/adapters/tiny-alpha-512-control") },
+    ],
+    loras: [{ name: "sketch", reference: adapterPath("peft-all-a") }],
+  });
+  const client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: "none", maxRetries: 0 });
+  const body = Deno.readFileSync(inputPath("edges-64x64"));
+  const { artifact } = await (await server.ask("/v1/pictures", { method: "POST", body })).json();
+  const generate = async (fields: object) => {
+    const request = { ...SMALL, seed: 5, ...fields } as unknown as OpenAI.ImageGenerateParamsNonStreaming;
+    return (await client.images.generate(request)).data![0]!.b64_json!;
+  };
+  const edited = async (fields: object) => (await edit(client, { seed: 5, ...fields })).data![0]!.b64_json!;
+  const further = [
+    {},
+    { loras: [{ name: "sketch", weight: 0.5 }] },
+    { controlnet: "edges", control_image: artifact },
+    {
+      controlnet: "edges",
+      control_image: artifact,
+      controlnet_scale: 0.5,
+      controlnet_interval: [0, 0.5],
+      loras: [{ name: "sketch" }],
+    },
+  ];
+  for (const way of [generate, edited]) {
+    // A form holds texts, lists as JSON.
+    const asForm = (fields: object) =>
+      way === generate ? fields : Object.fromEntries(
+        Object.entries(fields).map((
+          [name, value],
+        ) => [name, name === "loras" || name === "controlnet_interval" ? JSON.stringify(value) : value]),
+      );
+    const made = [];
+    for (const fields of further) made.push(await way(asForm(fields)));
+    assert.equal(new Set(made).size, further.length, "each makes another picture");
+    for (
+      const [fields, status, param] of [
+        [{ controlnet: "edges" }, 400, "controlnet"],
+        [{ control_image: artifact }, 400, "control_image"],
+        [{ controlnet: "nowhere", control_image: artifact }, 404, "controlnet"],
+        [{ controlnet: "edges", control_image: "../etc" }, 400, "control_image"],
+        [{ controlnet: "edges", control_image: "0".repeat(64) }, 400, null],
+        [{ controlnet: "edges", control_image: artifact, controlnet_scale: -1 }, 400, "controlnet_scale"],
+        [{ loras: [{ name: "nobody" }] }, 404, "loras"],
+      ] as const
+    ) {
+      await assert.rejects(way(asForm(fields)), (error) => {
+        assert(error instanceof OpenAI.APIError, String(error));
+        assert.deepEqual([error.status, error.param], [status, param], error.message);
+        return true;
+      });
+    }
   }
 });

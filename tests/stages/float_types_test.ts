@@ -128,7 +128,7 @@ Deno.test("8-bit floats that come with scales are refused", async () => {
     await assert.rejects(component.weights(), {
       name: "CheckpointError",
       message:
-        /text_encoder as their 8-bit floats are scaled, by encoder.*\.scale_weight in model\.safetensors/,
+        /text_encoder because their 8-bit floats are scaled, by encoder.*\.scale_weight in model\.safetensors/,
     });
   });
 });

@@ -101,5 +101,5 @@ Deno.test("a checkpoint without a scheduler runs with one that is named, by that
     await rm(join(model, "scheduler"), { recursive: true });
     assert.deepEqual(await latents(folder, ...args), expected);
     const { stderr } = await runHere(folder, "gen", "cute cat", ...SMALL, "-m", model);
-    assert.match(stderr, /scheduler_config\.json is missing: put it there, or name a scheduler/);
+    assert.match(stderr, /scheduler_config\.json is missing: add it, or name a scheduler/);
   }));

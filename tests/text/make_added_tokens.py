@@ -1,7 +1,7 @@
-"""Writes added_tokens.json: ids of T5's tokenizer whose added tokens match single words alone, or overlap.
+"""Writes added_tokens.json: ids of T5's tokenizer with added tokens that only match single words, or that overlap.
 
 Made with transformers 5.24, tokenizers 0.23.3 by `python make_added_tokens.py`. The vocabulary is that of tiny-alpha-512;
-each case is the tokenizer_config.json that was laid beside it, and the added tokens in its tokenizer.json.
+each case consists of the tokenizer_config.json and the added tokens in the tokenizer.json.
 """
 
 import json

@@ -20,7 +20,7 @@ interface TokenizerGoldens {
 
 const goldens = goldenJson<TokenizerGoldens>("units/tokenizer.json");
 
-/** The tokenizer of 32,100 tokens lies compressed, outside of a checkpoint. */
+/** The tokenizer of 32,100 tokens, which is stored compressed and outside of a checkpoint. */
 function readLargeTokenizer(): TokenizerFiles {
   return {
     tokenizerJson: new TextDecoder().decode(
@@ -157,7 +157,10 @@ Deno.test("createTokenizer() refuses files that it cannot read, and names them",
       { tokenizerJson: tokenizerJson({ model: { type: "Unigram", vocab: [["a", 0], ["b"]] } }) },
       /entry 1 .*\["b"\]/,
     ],
-    [{ tokenizerJson: tokenizerJson({ model: { type: "Unigram", vocab: [["a", 0]] } }) }, /<unk> has id 2/],
+    [
+      { tokenizerJson: tokenizerJson({ model: { type: "Unigram", vocab: [["a", 0]] } }) },
+      /<unk> must have id 2/,
+    ],
     [
       {
         tokenizerJson: tokenizerJson({

@@ -3,7 +3,7 @@ import { fillPrompts } from "../../graph/fill_prompts.ts";
 import { fillWildcards } from "../../text/wildcards.ts";
 import { fc } from "../random.ts";
 
-/** Text, or a choice. */
+/** Plain text, or a choice. */
 type Tree = readonly (string | readonly Tree[])[];
 
 const { tree } = fc.letrec<{ tree: Tree; choice: readonly Tree[] }>((tie) => ({
@@ -13,7 +13,7 @@ const { tree } = fc.letrec<{ tree: Tree; choice: readonly Tree[] }>((tie) => ({
   choice: fc.array(tie("tree"), { minLength: 1, maxLength: 3 }),
 }));
 
-/** The text that stands for a tree. */
+/** Returns the wildcard text of a tree. */
 function written(tree: Tree): string {
   return tree.map((part) =>
     typeof part === "string"
@@ -22,14 +22,14 @@ function written(tree: Tree): string {
   ).join("");
 }
 
-/** What a tree gives with these draws. */
+/** Returns the text that a tree yields for the given draws. */
 function filled(tree: Tree, draw: (alternatives: number) => number): string {
   return tree.map((part) => typeof part === "string" ? part : filled(part[draw(part.length)]!, draw)).join(
     "",
   );
 }
 
-/** Draws that repeat. */
+/** Returns a function that repeats draws. */
 function draws(numbers: readonly number[]): (alternatives: number) => number {
   let at = 0;
   return (alternatives) => numbers[at++ % numbers.length]! % alternatives;
@@ -54,7 +54,7 @@ Deno.test("fillWildcards() leaves text without braces as it is, or refuses what 
   const refused: [string, RegExp][] = [
     ["a {red|blue car", /a \{ is not closed at character 3/],
     ["a red} car", /a \} closes nothing at character 6/],
-    ["{".repeat(17) + "}".repeat(17), /may lie 16 deep at most.* character 17/],
+    ["{".repeat(17) + "}".repeat(17), /must be nested at most 16 deep.* character 17/],
     ["{".repeat(100_000), /16 deep/],
   ];
   for (const [text, message] of refused) {

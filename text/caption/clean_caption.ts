@@ -1,10 +1,10 @@
 // This module is browser compatible.
 
 /**
- * Prepares prompts for the tokenizer, as PixArt's pipelines do.
+ * Prepares prompts for the tokenizer like PixArt's pipelines.
  *
- * The rules come from the captions that DeepFloyd IF was trained on; prompts must be treated alike. Reference:
- * `_text_preprocessing` and `_clean_caption` of diffusers' `pipeline_pixart_alpha.py`.
+ * The rules cleaned the captions that DeepFloyd IF was trained on, so prompts must be treated alike.
+ * Reference: `_text_preprocessing` and `_clean_caption` of diffusers' `pipeline_pixart_alpha.py`.
  *
  * @module
  */
@@ -16,8 +16,8 @@ import { pythonRegExp, pythonStrip } from "./python_regexp.ts";
 import { removeAddresses, removeFileNames } from "./web_addresses.ts";
 
 /**
- * Replaces something in a text. Each takes time that grows with the length of the text alone: where an
- * expression of the reference does not, its equal stands here.
+ * Replaces a pattern in a text. The time of every replacement is linear in the length of the text: an
+ * equivalent stands in for each expression of the reference whose time is not.
  */
 type Replacement = (text: string) => string;
 
@@ -37,7 +37,7 @@ const DASHES =
   String.raw`\u30a0\ufe31\ufe32\ufe58\ufe63\uff0d`;
 
 const CHARACTERS: readonly Replacement[] = [
-  // Nicknames
+  // Mentions
   replacement(String.raw`@[\w\d]+\b`, ""),
   // CJK: strokes, phonetic extensions, enclosed letters, compatibility, extension A, hexagrams, ideographs
   replacement(String.raw`[\u31c0-\u9fff]+`, ""),
@@ -52,7 +52,7 @@ const CHARACTERS: readonly Replacement[] = [
   replacement(String.raw`\d:\d\d\s+$`, ""),
   // Line breaks written as \n
   replacement(String.raw`\\n`, " "),
-  // Long numbers, and those after a #
+  // Long numbers, and numbers after a #
   replacement(String.raw`#\d{1,3}\b`, ""),
   replacement(String.raw`#\d{5,}\b`, ""),
   replacement(String.raw`\b\d{6,}\b`, ""),
@@ -70,7 +70,7 @@ const PHRASES: readonly Replacement[] = [
   replacement(String.raw`\b[a-zA-Z]{1,3}\d{3,15}\b`, ""),
   replacement(String.raw`\b[a-zA-Z]+\d+[a-zA-Z]+\b`, ""),
   replacement(String.raw`\b\d+[a-zA-Z]+\d+\b`, ""),
-  // Phrases of shops
+  // Phrases from shops
   replacement(String.raw`(?:worldwide\s+)?(?:free\s+)?shipping`, ""),
   replacement(String.raw`(?:free\s)?download(?:\sfree)?`, ""),
   replacement(String.raw`\bclick\b\s(?:for|on)\s\w+`, ""),
@@ -84,7 +84,7 @@ const PHRASES: readonly Replacement[] = [
   replacement(String.raw`\b\s+:\s+`, ": "),
   replacement(String.raw`(\D[,.\/])\b`, "$1 "),
   replacement(String.raw`\s+`, " "),
-  // What encloses the whole
+  // Quotes and punctuation around the whole text
   replacement(String.raw`^["']([^]+)["']$`, "$1"),
   replacement(String.raw`^['_,\-:;]`, ""),
   replacement(String.raw`['_,\-:+]$`, ""),
@@ -95,7 +95,9 @@ function applyAll(text: string, replacements: readonly Replacement[]): string {
   return replacements.reduce((current, replace) => replace(current), text);
 }
 
-/** Spaces for plus signs, characters for percent escapes, as Python's `urllib.parse.unquote_plus`. */
+/**
+ * Decodes plus signs to spaces and percent escapes to characters, like Python's `urllib.parse.unquote_plus`.
+ */
 function unquotePlus(text: string): string {
   return text.replaceAll("+", " ").replace(/(?:%[0-9a-fA-F]{2})+/g, (escapes) => {
     const bytes = escapes.slice(1).split("%").map((byte) => Number.parseInt(byte, 16));
@@ -103,18 +105,18 @@ function unquotePlus(text: string): string {
   });
 }
 
-/** A text joined by many hyphens or underscores is taken apart. */
+/** Splits a text that many hyphens or underscores join. */
 function splitJoinedWords(text: string): string {
   return (text.match(/[-_]/g)?.length ?? 0) > 3 ? text.replace(/[-_]/g, " ") : text;
 }
 
 /**
- * Cleans a caption once: lower case, no addresses, markup, CJK ideographs, file names, article numbers or shop phrases,
- * plain quotes and dashes, mended encoding.
+ * Cleans a caption once: lower-cases it, removes addresses, markup, CJK ideographs, file names, article
+ * numbers and shop phrases, simplifies quotes and dashes, and repairs the encoding.
  *
- * The pipelines clean twice; `captionPreprocessor` does as they do.
+ * The pipelines clean twice; so does `captionPreprocessor`.
  *
- * @param text Any text; nothing makes it throw.
+ * @param text Any text; the function never throws.
  * @returns The cleaned text.
  *
  * @example Usage

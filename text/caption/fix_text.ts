@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Mends glitches of text, as `ftfy.fix_text` of ftfy 6.3 does with its default settings.
+ * Repairs broken text like `ftfy.fix_text` of ftfy 6.3 with its default settings.
  *
  * @see {@link https://ftfy.readthedocs.io} for the method, by Robyn Speer.
  *
@@ -11,7 +11,7 @@
 import { namedCharacter, unescapeHtml } from "./html_entities.ts";
 import { fixEncoding, replaceC1Controls } from "./mojibake.ts";
 
-/** Ligatures and digraphs that stand for Latin letters, and nothing more. */
+/** Ligatures and digraphs that only stand for Latin letters. */
 const LIGATURES: Readonly<Record<string, string>> = {
   "Ĳ": "IJ",
   "ĳ": "ij",
@@ -38,7 +38,9 @@ const LIGATURES: Readonly<Record<string, string>> = {
 };
 const LIGATURE = new RegExp(`[${Object.keys(LIGATURES).join("")}]`, "g");
 
-/** Resolves one reference that ends in a semicolon; names in capitals too, where HTML knows them in small letters. */
+/**
+ * Resolves one reference that ends in a semicolon; also names in capitals that HTML only knows in lower case.
+ */
 function unescapeReference(reference: string): string {
   if (reference.startsWith("&#")) {
     const character = unescapeHtml(reference);
@@ -56,7 +58,7 @@ function unescapeReferences(text: string): string {
   return text.replace(/&#?[0-9A-Za-z]{1,24};/g, unescapeReference);
 }
 
-/** Half and full width forms become the usual ones. */
+/** Replaces half-width and full-width forms by the usual ones. */
 function fixWidth(text: string): string {
   return text.replaceAll("\u3000", " ").replace(
     /[\uff01-\uffef]/g,
@@ -85,11 +87,11 @@ function fixLine(line: string, unescape: boolean): string {
 }
 
 /**
- * Mends text that was decoded in the wrong encoding, character references, curly quotes, Latin ligatures, full-width
- * forms, line breaks and control characters, line by line, and composes it (NFC).
+ * Repairs text that was decoded in the wrong encoding, character references, curly quotes, Latin ligatures,
+ * full-width forms, line breaks and control characters, line by line, and composes it (NFC).
  *
  * @param text Any text.
- * @returns The text as it was meant.
+ * @returns The repaired text.
  *
  * @example Usage
  * ```ts
@@ -99,7 +101,7 @@ function fixLine(line: string, unescape: boolean): string {
  * ```
  */
 export function fixText(text: string): string {
-  // From the first line with a `<` on this is taken for real HTML, whose references are to stay.
+  // From the first line with a `<` on, the text counts as real HTML, whose references must stay.
   let unescape = true;
   return text.split(/(?<=\n)/).map((line) => {
     unescape &&= !line.includes("<");

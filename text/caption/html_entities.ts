@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * HTML character references, resolved as Python's `html.unescape` does.
+ * HTML character references, resolved like Python's `html.unescape`.
  *
  * @module
  */
@@ -12,26 +12,28 @@ import { characterEntitiesLegacy } from "character-entities-legacy";
 const LEGACY: ReadonlySet<string> = new Set(characterEntitiesLegacy);
 
 /**
- * What a named reference stands for.
+ * Returns the characters of a named reference.
  *
  * @param name The name without `&` and `;`.
- * @returns One or two characters, or undefined where HTML knows no such name.
+ * @returns One or two characters, or undefined if HTML has no such name.
  */
 export function namedCharacter(name: string): string | undefined {
   return Object.hasOwn(characterEntities, name) ? characterEntities[name] : undefined;
 }
 
-/** The characters that HTML reads for the references 0x80 to 0x9f. */
+/** The characters that HTML substitutes for the references 0x80 to 0x9f. */
 const C1_CHARACTERS = new TextDecoder("windows-1252").decode(
   Uint8Array.from({ length: 32 }, (_, i) => 0x80 + i),
 );
 
-/** What HTML reads for a reference to a C1 control: the character that Windows-1252 has there. */
+/** Returns the character that HTML substitutes for a reference to a C1 control: that of Windows-1252. */
 export function c1Character(code: number): string {
   return C1_CHARACTERS.charAt(code - 0x80);
 }
 
-/** Control characters but white space, and noncharacters: references to them vanish. */
+/**
+ * Returns whether references to a code are dropped: control characters except white space, and noncharacters.
+ */
 function isDropped(code: number): boolean {
   return code < 0x20 && !(code >= 9 && code <= 13 && code !== 11) || code === 0x7f ||
     code >= 0xfdd0 && code <= 0xfdef || (code & 0xfffe) === 0xfffe;
@@ -43,7 +45,9 @@ function numericCharacter(code: number): string {
   return isDropped(code) ? "" : String.fromCodePoint(code);
 }
 
-/** The longest known name at the start of `text`; only the old names are known without their semicolon. */
+/**
+ * Resolves the longest known name at the start of `text`; only the old names are valid without a semicolon.
+ */
 function resolveNamed(text: string): string {
   if (text.endsWith(";")) {
     const character = namedCharacter(text.slice(0, -1));
@@ -57,7 +61,7 @@ function resolveNamed(text: string): string {
 }
 
 /**
- * Replaces all character references, also those without a semicolon where HTML allows that.
+ * Replaces all character references, including those without a semicolon if HTML allows that.
  *
  * @param text Any text.
  * @returns The text with `&amp;`, `&#38;`, `&#x26;` and `&amp` resolved.

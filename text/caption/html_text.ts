@@ -1,11 +1,11 @@
 // This module is browser compatible.
 
 /**
- * The text of a piece of markup, as `BeautifulSoup(markup, "html.parser").text` gives it.
+ * Extracts the text of markup like `BeautifulSoup(markup, "html.parser").text`.
  *
- * Prompts are rarely HTML, so what counts is what happens to stray `<`, `&` and half-written tags, and there Python's
- * `html.parser` goes its own way: a conforming HTML parser drops text that it keeps. So this follows `html.parser` of
- * Python 3.11.
+ * Prompts are rarely HTML, so the treatment of stray `<`, `&` and incomplete tags matters most. Python's
+ * `html.parser` is special there: a conforming HTML parser drops text that it keeps. This file therefore
+ * follows `html.parser` of Python 3.11.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { c1Character, namedCharacter } from "./html_entities.ts";
 import { TextCollector } from "./markup_text_collector.ts";
 import { pythonRegExp, pythonStrip } from "./python_regexp.ts";
 
-/** Elements whose content is no markup. */
+/** Elements whose content is not markup. */
 const RAW_ELEMENTS: ReadonlySet<string> = new Set(["script", "style"]);
 
 const MARKUP = /[&<]/g;
@@ -43,7 +43,10 @@ function matchFrom(expression: RegExp, text: string, position: number): RegExpEx
   return expression.exec(text);
 }
 
-/** Reads markup from left to right. Methods that read a construct return the position after it, or -1 if it has no end. */
+/**
+ * Reads markup from left to right. Methods that read a construct return the position after it, or -1 if it is
+ * open.
+ */
 class MarkupReader {
   readonly #markup: string;
   readonly #out = new TextCollector();
@@ -53,7 +56,10 @@ class MarkupReader {
     this.#markup = markup;
   }
 
-  /** Reads in two passes, as the parser is fed and then closed: the first stops at what may be incomplete. */
+  /**
+   * Reads in two passes, as if the parser were fed and then closed: the first pass stops at incomplete
+   * constructs.
+   */
   read(): string {
     const stop = this.#pass(0, false);
     const end = this.#pass(stop, true);
@@ -93,7 +99,7 @@ class MarkupReader {
         if (end >= 0) {
           position = end;
         } else if (/[a-zA-Z]/.test(markup.charAt(position + 1))) {
-          // At the very end the parser loses the ampersand of `&a`.
+          // At the very end, the parser loses the ampersand of `&a`.
           return final && position + 2 === markup.length ? position + 1 : position;
         } else if (position + 1 < markup.length) {
           this.#out.add("&");
@@ -106,7 +112,9 @@ class MarkupReader {
     return position;
   }
 
-  /** The next `<` or `&`, or the end tag of a raw element; -1 if that is missing. */
+  /**
+   * Returns the position of the next `<` or `&`, or of the end tag of a raw element; -1 if that is missing.
+   */
   #findMarkup(position: number): number {
     if (this.#rawElement === undefined) {
       return matchFrom(MARKUP, this.#markup, position)?.index ?? this.#markup.length;
@@ -115,7 +123,7 @@ class MarkupReader {
     return matchFrom(endTag, this.#markup, position)?.index ?? -1;
   }
 
-  /** Where a construct without an end stops being one. */
+  /** Returns the position at which the text of an unterminated construct ends. */
   #endOfBroken(position: number): number {
     const close = this.#markup.indexOf(">", position + 1);
     if (close >= 0) return close + 1;
@@ -123,7 +131,7 @@ class MarkupReader {
     return open >= 0 ? open : position + 1;
   }
 
-  /** Undefined if nothing follows the `<`. */
+  /** Reads a tag; returns undefined if nothing follows the `<`. */
   #readTag(position: number): number | undefined {
     const next = this.#markup.charAt(position + 1);
     if (/[a-zA-Z]/.test(next)) return this.#readStartTag(position);
@@ -154,7 +162,9 @@ class MarkupReader {
     return this.#skipTo(">", position + (isDoctype ? 9 : 2));
   }
 
-  /** `<![CDATA[…]]>` and its kin. The reference refuses sections of unknown names; here they are text. */
+  /**
+   * Reads `<![CDATA[…]]>` and similar. The reference refuses sections of unknown names; here they are text.
+   */
   #readSection(start: number): number {
     const name = matchFrom(SECTION_NAME, this.#markup, start);
     if (name === null || start + name[0].length === this.#markup.length) return -1;
@@ -237,7 +247,7 @@ class MarkupReader {
     return this.#afterReference(position + match[0].length);
   }
 
-  /** An unknown name stays, but loses its semicolon. */
+  /** Reads a named reference. An unknown name stays, but loses its semicolon. */
   #readNamedReference(position: number): number {
     const match = matchFrom(NAMED_REFERENCE, this.#markup, position);
     if (match === null) return -1;
@@ -251,10 +261,11 @@ class MarkupReader {
 }
 
 /**
- * The text of a piece of markup: tags, comments, scripts and styles removed, character references resolved.
+ * Returns the text of markup, without tags, comments, scripts and styles, and with character references
+ * resolved.
  *
- * @param markup HTML, or any text at all: nothing makes it throw.
- * @returns Its text.
+ * @param markup HTML or any other text; the function never throws.
+ * @returns The text.
  *
  * @example Usage
  * ```ts

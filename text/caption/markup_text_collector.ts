@@ -1,20 +1,20 @@
 // This module is browser compatible.
 
 /**
- * Collects the text of a document while its markup is read, as the tree builder of Beautiful Soup 4.15 does, without
- * building the tree.
+ * Collects the text of a document while its markup is read, like the tree builder of Beautiful Soup 4.15 but
+ * without building the tree.
  *
  * @module
  */
 
-/** Elements that have no content, and so no end tag. */
+/** Elements without content, and therefore without an end tag. */
 const EMPTY_ELEMENTS: ReadonlySet<string> = new Set(
   ("area base br col embed hr img input keygen link menuitem meta param source track wbr " +
     "basefont bgsound command frame image isindex nextid spacer").split(" "),
 );
-/** Elements whose text is not part of the document's. */
+/** Elements whose text is not part of the document's text. */
 const ASIDE_ELEMENTS: ReadonlySet<string> = new Set(["rt", "rp", "style", "script", "template"]);
-/** Elements whose blank text stays as it is. */
+/** Elements whose white space is preserved. */
 const PREFORMATTED_ELEMENTS: ReadonlySet<string> = new Set(["pre", "textarea"]);
 
 /** Collects the text between tags. */
@@ -24,7 +24,7 @@ export class TextCollector {
   readonly #open: string[] = [];
   readonly #closedEarly: string[] = [];
 
-  /** Text that belongs to the current string. */
+  /** Appends text to the current string. */
   add(data: string): void {
     this.#pending = (this.#pending ?? "") + data;
   }
@@ -40,7 +40,7 @@ export class TextCollector {
     if (verbatim || !this.#open.some((name) => ASIDE_ELEMENTS.has(name))) this.#text += data;
   }
 
-  /** A start tag. */
+  /** Handles a start tag. */
   openTag(name: string): void {
     this.endString();
     this.#open.push(name);
@@ -50,14 +50,14 @@ export class TextCollector {
     }
   }
 
-  /** A tag that ends itself: `<br/>`. */
+  /** Handles a self-closing tag: `<br/>`. */
   openAndCloseTag(name: string): void {
     this.endString();
     this.#open.push(name);
     this.#close(name);
   }
 
-  /** An end tag; one of an element without content counts only once. */
+  /** Handles an end tag. The end tag of an element without content counts only once. */
   closeTag(name: string): void {
     const early = this.#closedEarly.indexOf(name);
     if (early >= 0) {
@@ -73,7 +73,7 @@ export class TextCollector {
     if (index >= 0) this.#open.length = index;
   }
 
-  /** All text so far. */
+  /** Returns all text so far. */
   finish(): string {
     this.endString();
     return this.#text;

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Mends text that was decoded in the wrong encoding, as ftfy 6.3 does.
+ * Repairs text that was decoded in the wrong encoding, like ftfy 6.3.
  *
  * @see {@link https://ftfy.readthedocs.io} for the method, by Robyn Speer.
  *
@@ -11,7 +11,10 @@
 import { pythonRegExp } from "./python_regexp.ts";
 import { decodeUtf8, SINGLE_BYTE_ENCODINGS, WINDOWS_1252 } from "./single_byte_encoding.ts";
 
-/** Characters that occur in misread text, by what else they are used for; each is the inside of a character class. */
+/**
+ * Characters that occur in misread text, grouped by their regular use; each value is the inside of a
+ * character class.
+ */
 const COMMON = String.raw`\xa0\xad·´–—―…’`;
 const C1 = String.raw`\x80-\x9f`;
 const BAD = String.raw`¦¤¨¬¯¸ƒˆˇ˘˛˜†‡‰⌐◊\ufffdªº`;
@@ -31,7 +34,7 @@ const ACCENTED = LOWER_ACCENTED + UPPER_ACCENTED;
 const SYMBOLS = BOX + OPENING + CLOSING + CURRENCY + NUMERIC + LAW;
 const ARABIC_PAIR = `[ØÙ][${COMMON}${CURRENCY}${BAD}${NUMERIC}${OPENING}ŸŠ®°µ»]`;
 
-/** Sequences that hardly occur but in misread text. */
+/** Sequences that hardly ever occur outside of misread text. */
 const UNLIKELY: RegExp = pythonRegExp([
   `[${C1}]`,
   `[${BAD}${ACCENTED}${SYMBOLS}][${BAD}]`,
@@ -55,7 +58,7 @@ const UNLIKELY: RegExp = pythonRegExp([
   // Windows-1252
   String.raw`[ÂÃÎÐ][€œŠš¢£Ÿž\xa0\xad®©°·»${OPENING}${CLOSING}–—´]`,
   "×[²³]",
-  // Arabic: its characters are common ones too, so only two pairs in a row count
+  // Arabic: its characters are also common ones, so only two consecutive pairs count
   ARABIC_PAIR + ARABIC_PAIR,
   // South Asian scripts
   "à[²µ¹¼½¾]",
@@ -80,17 +83,19 @@ const UNLIKELY: RegExp = pythonRegExp([
   "ā€",
 ].join("|"));
 
-/** What bytes of UTF-8 become where they are read as Latin-1 or a Windows encoding. */
+/** Returns the characters that bytes of UTF-8 become when they are read as Latin-1 or a Windows encoding. */
 function misreadBytes(first: number, last: number): string {
   return SINGLE_BYTE_ENCODINGS.filter(({ name, sloppy }) => sloppy || name === "latin-1")
     .map(({ upper }) => upper.slice(first - 0x80, last - 0x80 + 1)).join("");
 }
 
 const CONTINUATION = misreadBytes(0x80, 0xbf);
-/** Without what often stands beside misread text for itself: dashes, quotes, bullets, ellipses. */
+/**
+ * Excludes characters that often stand next to misread text legitimately: dashes, quotes, bullets, ellipses.
+ */
 const STRICT_CONTINUATION = CONTINUATION.replace(/[–—―‘’‚“”„•…]/g, "");
 
-/** Runs of what looks like UTF-8 read in a single-byte encoding. */
+/** Runs that look like UTF-8 read in a single-byte encoding. */
 const MISREAD_UTF8 = new RegExp(
   `(?<![${STRICT_CONTINUATION}])(?:[${misreadBytes(0xc2, 0xdf)}][ ${CONTINUATION}]` +
     `|[${misreadBytes(0xe0, 0xef)}][ ${CONTINUATION}]{2}` +
@@ -98,14 +103,14 @@ const MISREAD_UTF8 = new RegExp(
   "gu",
 );
 
-/** UTF-8 in which byte 0xa0 became a space, where that makes a likely character. */
+/** UTF-8 in which byte 0xa0 became a space, if the repair yields a likely character. */
 const SPACE_FOR_A0 =
   /[\xc2\xc3\xc5\xce\xd0\xd9] |[\xe2\xe3] [\x80-\x84\x86-\x9f\xa1-\xbf]|[\xe0-\xe3][\x80-\x84\x86-\x9f\xa1-\xbf] |\xf0 [\x80-\xbf][\x80-\xbf]|\xf0[\x80-\xbf] [\x80-\xbf]|\xf0[\x80-\xbf][\x80-\xbf] /g;
 
-/** The word "à" with its byte 0xa0 and the space after it fallen into one; but not the start of Portuguese words. */
+/** The word "à" whose byte 0xa0 merged with the following space, but not the start of a Portuguese word. */
 const A_GRAVE_WORD = /\xc3 (?! |quele|quela|quilo|s )/g;
 
-/** UTF-8 with bytes replaced by the replacement character (0x1a here) or, once, by a question mark. */
+/** UTF-8 in which the replacement character (0x1a here) or, once, a question mark replaces bytes. */
 const LOSSY_UTF8 = new RegExp(
   [
     String.raw`[\xc2-\xdf]\x1a`,
@@ -123,7 +128,7 @@ const LOSSY_UTF8 = new RegExp(
 );
 const REPLACEMENT_BYTES = "\xef\xbf\xbd";
 
-/** Puts byte 0xa0 back where a space stands for it. */
+/** Restores byte 0xa0 where a space replaces it. */
 function restoreA0(bytes: string): string {
   return bytes.replace(A_GRAVE_WORD, "\xc3\xa0 ").replace(
     SPACE_FOR_A0,
@@ -131,19 +136,19 @@ function restoreA0(bytes: string): string {
   );
 }
 
-/** Reads C1 controls as Windows-1252 does. */
+/** Decodes C1 controls as Windows-1252. */
 export function replaceC1Controls(text: string): string {
   return text.replace(/[\x80-\x9f]/g, (control) => WINDOWS_1252.upper.charAt(control.charCodeAt(0) - 0x80));
 }
 
-/** Mends one layer of misreading. */
+/** Undoes one wrong decoding. */
 function fixOneLayer(text: string): string {
   if (/^[\0-\x7f]*$/.test(text) || !UNLIKELY.test(text)) return text;
 
   for (const encoding of SINGLE_BYTE_ENCODINGS) {
     let bytes = encoding.encode(text);
     if (bytes === undefined) continue;
-    // In MacRoman an en dash before a space would look like a lost 0xa0.
+    // In MacRoman, an en dash before a space looks like a lost 0xa0.
     if (encoding.name !== "macintosh" && bytes.search(SPACE_FOR_A0) >= 0) bytes = restoreA0(bytes);
     if (encoding.sloppy) bytes = bytes.replace(LOSSY_UTF8, REPLACEMENT_BYTES);
     const fixed = decodeUtf8(bytes);
@@ -160,10 +165,10 @@ function fixOneLayer(text: string): string {
 }
 
 /**
- * Mends text that was UTF-8 and was decoded as something else, as often as that happened to it.
+ * Repairs UTF-8 text that was decoded as another encoding, once or several times.
  *
  * @param text Any text.
- * @returns The text as it was meant; the same text where nothing looks wrong.
+ * @returns The repaired text; the same text if nothing looks wrong.
  *
  * @example Usage
  * ```ts

@@ -6,10 +6,11 @@ import { pythonStrip } from "./python_regexp.ts";
 export type PreprocessCaption = (text: string) => string;
 
 /**
- * How prompts are prepared, as `_text_preprocessing` of diffusers' `pipeline_pixart_alpha.py` does it. The port of the
- * Python libraries that clean captions is loaded where cleaning is on.
+ * Returns the function that prepares prompts, like `_text_preprocessing` of diffusers'
+ * `pipeline_pixart_alpha.py`. The port of the Python libraries that clean captions is loaded only if cleaning
+ * is on.
  *
- * @param clean Whether to clean each prompt (twice), or only to trim it and make it lower case.
+ * @param clean Whether to clean each prompt (twice), or only to trim and lower-case it.
  *
  * @example Usage
  * ```ts

@@ -1,13 +1,13 @@
 // This module is browser compatible.
 
 /**
- * Regular expressions and white space as Python sees them: `\w`, `\d`, `\s` and `\b` of Python's `re` know all of
- * Unicode and differ from JavaScript's.
+ * Regular expressions and white space with Python's semantics: `\w`, `\d`, `\s` and `\b` of Python's `re`
+ * cover all of Unicode and differ from JavaScript's.
  *
  * @module
  */
 
-/** What `str.isspace` accepts, as the inside of a character class. */
+/** The characters that `str.isspace` accepts, as the inside of a character class. */
 const SPACE = String.raw`\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000`;
 const WORD = String.raw`\p{L}\p{N}_`;
 
@@ -28,10 +28,11 @@ const INSIDE_CLASS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Makes a regular expression whose `\w`, `\d`, `\s`, `\S`, `\D` and `\b` mean what they mean in Python's `re` on `str`.
+ * Creates a regular expression in which `\w`, `\d`, `\s`, `\S`, `\D` and `\b` have their meaning in Python's
+ * `re` on `str`.
  *
  * @param source The pattern, in the syntax of JavaScript's `u` mode.
- * @param flags Flags beside `u`.
+ * @param flags Flags in addition to `u`.
  * @returns The regular expression.
  * @throws {SyntaxError} if the pattern is not valid.
  *
@@ -54,10 +55,10 @@ export function pythonRegExp(source: string, flags = ""): RegExp {
   return new RegExp(translated, `u${flags}`);
 }
 
-/** The end is tried once for each run of blanks, not at each of its characters. */
+/** The end is tried once per run of white space instead of at each of its characters. */
 const SPACE_AT_ENDS = new RegExp(`^[${SPACE}]+|(?<![${SPACE}])[${SPACE}]+$`, "gu");
 
-/** Removes what `str.strip()` removes. */
+/** Removes the characters that `str.strip()` removes. */
 export function pythonStrip(text: string): string {
   return text.replace(SPACE_AT_ENDS, "");
 }

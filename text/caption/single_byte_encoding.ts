@@ -1,27 +1,27 @@
 // This module is browser compatible.
 
 /**
- * The single-byte encodings that text is most often misread in, and UTF-8 with its usual deviations. Bytes are held as
- * strings of the characters U+0000 to U+00FF, so that regular expressions work on them.
+ * The single-byte encodings in which text is misread most often, and UTF-8 with its usual deviations. Bytes
+ * are strings of the characters U+0000 to U+00FF, because regular expressions work on them.
  *
  * @module
  */
 
-/** A single-byte encoding. All leave ASCII as it is. */
+/** A single-byte encoding. All of them agree with ASCII. */
 export interface SingleByteEncoding {
-  /** Its name. */
+  /** The encoding's name. */
   readonly name: string;
-  /** What the bytes 0x80 to 0xff stand for. */
+  /** The characters of the bytes 0x80 to 0xff. */
   readonly upper: string;
-  /** Whether unassigned bytes pass as they are and the replacement character U+FFFD stands for byte 0x1a. */
+  /** Whether unassigned bytes are kept and the replacement character U+FFFD encodes to byte 0x1a. */
   readonly sloppy: boolean;
-  /** The bytes of a text, or undefined if the encoding lacks a character of it. */
+  /** Returns the bytes of a text, or undefined if the encoding lacks one of its characters. */
   encode(text: string): string | undefined;
 }
 
 const UPPER_BYTES: Uint8Array<ArrayBuffer> = Uint8Array.from({ length: 128 }, (_, i) => 0x80 + i);
 
-/** The upper half of IBM's code page 437, which TextDecoder does not know. */
+/** The upper half of IBM's code page 437, which TextDecoder does not support. */
 const CP437 =
   "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀" +
   "αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\xa0";
@@ -50,7 +50,7 @@ function singleByteEncoding(name: string, upper: string): SingleByteEncoding {
   };
 }
 
-/** An encoding that TextDecoder knows; bytes that it leaves unassigned stand for themselves. */
+/** Returns an encoding that TextDecoder supports; unassigned bytes stand for themselves. */
 function knownEncoding(name: string): SingleByteEncoding {
   const upper = new TextDecoder(name).decode(UPPER_BYTES);
   return singleByteEncoding(
@@ -60,10 +60,10 @@ function knownEncoding(name: string): SingleByteEncoding {
   );
 }
 
-/** Windows-1252: Latin-1 with printable characters for most of the C1 controls. */
+/** Windows-1252: Latin-1 with printable characters instead of most C1 controls. */
 export const WINDOWS_1252: SingleByteEncoding = knownEncoding("windows-1252");
 
-/** The encodings in which UTF-8 is commonly misread, the most common first. */
+/** The encodings in which UTF-8 is commonly misread, most common first. */
 export const SINGLE_BYTE_ENCODINGS: readonly SingleByteEncoding[] = [
   singleByteEncoding("latin-1", String.fromCharCode(...UPPER_BYTES)),
   WINDOWS_1252,
@@ -75,7 +75,10 @@ export const SINGLE_BYTE_ENCODINGS: readonly SingleByteEncoding[] = [
 
 const STRICT_UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** A surrogate pair, each half encoded in three bytes. A line break at the very end passes for the last byte. */
+/**
+ * A surrogate pair with each half encoded in three bytes. A line break at the very end counts as the last
+ * byte.
+ */
 const CESU_8_PAIR = /\xed([\xa0-\xaf])([\x80-\xbf])\xed([\xb0-\xbf])([\x80-\xbf]|\n$)/g;
 /** Java's two-byte form of U+0000. */
 const LONG_NUL = /\xc0(?:\x80|\n$)/g;

@@ -1,33 +1,32 @@
 // This module is browser compatible.
 
 /**
- * Removes web addresses from captions in time that grows with their length alone.
+ * Removes web addresses from captions in time that is linear in their length.
  *
- * The reference does it with one regular expression, `\b(https?:…|[a-zA-Z0-9.\-]+[.](com|co|…)…)`, which
- * tries every beginning of a word and reads to the end of the run of letters, digits, dots and hyphens each
- * time. Here each run is read once, from its last dot back: that is the dot at which the expression ends up,
- * as it is greedy.
+ * The reference uses one regular expression, `\b(https?:…|[a-zA-Z0-9.\-]+[.](com|co|…)…)`. It tries every
+ * start of a word and reads to the end of the run of letters, digits, dots and hyphens each time. This file
+ * reads each run once, backwards from its last dot, which is where the greedy expression ends up.
  *
  * @module
  */
 
 import { pythonRegExp } from "./python_regexp.ts";
 
-/** What the names of hosts consist of. */
+/** The characters of host names. */
 const RUN = /[a-zA-Z0-9.-]+/g;
 
-/** The end of a host's name, and the path behind it. */
+/** The end of a host name, and the path after it. */
 const ENDING = pythonRegExp(String.raw`[.](?:com|co|ru|net|org|edu|gov|it)[\w\/\-]*\b\/?(?!@)`, "y");
 
 const BOUNDARY = pythonRegExp(String.raw`\b`, "y");
 
-/** Begins where a part of the text to be removed does, and ends where it does. */
+/** The start and the end of a part of the text to be removed. */
 type Span = readonly [start: number, end: number];
 
 /**
- * Makes a function that removes addresses.
+ * Returns a function that removes addresses.
  *
- * @param schemes What addresses may begin with before their colon, each made of letters.
+ * @param schemes The schemes of addresses (before the colon), each made of letters.
  */
 export function removeAddresses(schemes: readonly string[]): (text: string) => string {
   const scheme = pythonRegExp(String.raw`\b(?:${schemes.join("|")}):(?:\/{1,3}|[a-zA-Z0-9%])`, "y");
@@ -47,8 +46,8 @@ export function removeAddresses(schemes: readonly string[]): (text: string) => s
   };
 
   /**
-   * The host's name in a run: from the first boundary of a word on, and with what follows the last dot that
-   * ends one.
+   * Returns the host name in a run: from the first word boundary to the last dot that ends a host name, and
+   * the path after it.
    */
   function host(text: string, start: number, end: number): Span | undefined {
     for (let dot = text.lastIndexOf(".", end - 1); dot > start; dot = text.lastIndexOf(".", dot - 1)) {
@@ -64,7 +63,7 @@ export function removeAddresses(schemes: readonly string[]): (text: string) => s
     return undefined;
   }
 
-  /** A scheme at the end of a run: its colon ends the run. */
+  /** Returns the scheme at the end of a run: its colon ends the run. */
   function schemed(text: string, start: number, end: number): Span | undefined {
     if (text.charAt(end) !== ":") return undefined;
     for (const { length } of schemes) {
@@ -78,14 +77,13 @@ export function removeAddresses(schemes: readonly string[]): (text: string) => s
   }
 }
 
-/** What follows the last dot of a file's name. */
+/** The text after the last dot of a file name. */
 const FILE_ENDING = /[.](?:png|jpg|jpeg|bmp|webp|eps|pdf|apk|mp4)/y;
 
 const WORD = pythonRegExp(String.raw`\S+`, "g");
 
 /**
- * Removes the names of files, as `\S+\.(?:png|jpg|…)` finds them: up to the last ending in a run without
- * blanks.
+ * Removes file names like `\S+\.(?:png|jpg|…)`: up to the last such ending in a run without white space.
  */
 export function removeFileNames(text: string): string {
   return text.replace(WORD, (word) => {

@@ -1,5 +1,6 @@
 /**
- * Builds the npm packages into `npm/`: the code, compiled by TypeScript's own compiler, and the embedded model.
+ * Builds the npm packages into `npm/`: the code, compiled by TypeScript's own compiler, and the embedded
+ * model.
  *
  *     deno task build:npm
  *
@@ -17,7 +18,7 @@ import { writeNodeSources } from "./node_sources.ts";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const OUT = join(ROOT, "npm");
 
-/** How the code is compiled. Types are checked by `deno task check`, which knows Deno's too. */
+/** The compiler options. `deno task check` checks the types, because it also knows Deno's. */
 const TYPESCRIPT = {
   compilerOptions: {
     target: "es2023",
@@ -38,7 +39,7 @@ const TYPESCRIPT = {
   exclude: ["node_modules"],
 };
 
-/** Runs a program of npm to its end. */
+/** Runs an npm program to its end. */
 function run(folder: string, program: string, ...args: string[]): void {
   execFileSync(program, args, { cwd: folder, stdio: ["ignore", "inherit", "inherit"] });
 }
@@ -47,7 +48,7 @@ function writeManifest(folder: string, manifest: Manifest): void {
   writeFileSync(join(folder, "package.json"), `${JSON.stringify(manifest, undefined, 2)}\n`);
 }
 
-/** The compiler leaves `.ts` in the imports of declarations, which then name files that the package does not have. */
+/** Renames imports in declarations: the compiler leaves `.ts` in them, but the package has no such files. */
 function nameCompiledDeclarations(folder: string): void {
   for (const path of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
     if (!path.endsWith(".d.ts")) continue;
@@ -68,7 +69,7 @@ run(source, "npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--
 run(source, join(source, "node_modules/.bin/tsc"), "--project", ".");
 nameCompiledDeclarations(join(code, "dist"));
 
-// 2. Put the packages together.
+// 2. Assemble the packages.
 writeManifest(code, codeManifest(ROOT));
 for (const name of ["README.md", "CHANGELOG.md", "LICENSE", "NOTICE"]) {
   copyFileSync(join(ROOT, name), join(code, name));

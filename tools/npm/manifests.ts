@@ -8,23 +8,23 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 
-/** The package that holds the embedded model, and its version, which changes with the model alone. */
+/** The package of the embedded model, and its version, which changes only with the model. */
 export const MODEL_PACKAGE = { name: "@pixstage/emoji", version: "1.0.0" };
 
-/** Where the compiled code lies in the package. */
+/** The folder of the compiled code in the package. */
 const CODE = "./dist";
 
-/** The oldest Node: the first of version 22 with SQLite and the stripping of types. */
+/** The oldest supported Node: the first of version 22 with SQLite and type stripping. */
 const ENGINES = { node: ">=22.13.0" };
 
-/** The author's side of all packages. */
+/** The fields that all packages share. */
 const COMMON = {
   license: "Apache-2.0",
   engines: ENGINES,
   type: "module",
 };
 
-/** What a package of the import map is to the npm package, where it is no dependency. */
+/** Packages of the import map that the npm package does not depend on. */
 const NOT_NEEDED = [
   "@ai-sdk/openai-compatible",
   "@preact/signals",
@@ -40,12 +40,12 @@ const NOT_NEEDED = [
 ];
 
 /**
- * What Node alone needs, to call the C library. Where it is missing, memory is given back less eagerly, and locks hold
- * among processes of Node alone.
+ * A dependency that only Node needs, to call the C library. Without it, memory is returned to the system less
+ * eagerly, and locks only exclude other Node processes.
  */
 const OPTIONAL = { koffi: "3.3.4" };
 
-/** What compiling takes. */
+/** The packages that compilation needs. */
 const COMPILING = { "@types/node": "22.20.7", typescript: "7.0.2" };
 
 const denoSchema = z.object({
@@ -55,13 +55,13 @@ const denoSchema = z.object({
   exports: z.record(z.string(), z.string()),
 });
 
-/** A manifest. */
+/** The content of a `package.json`. */
 export type Manifest = Readonly<Record<string, unknown>>;
 
 /**
- * The manifest of the package with the code.
+ * Returns the manifest of the code package.
  *
- * @param root The repository.
+ * @param root The root of the repository.
  */
 export function codeManifest(root: string): Manifest {
   const { version, exports } = readDenoConfiguration(root);
@@ -86,12 +86,12 @@ export function codeManifest(root: string): Manifest {
   };
 }
 
-/** The manifest of the folder in which the code is compiled. */
+/** Returns the manifest of the folder in which the code is compiled. */
 export function compilingManifest(root: string): Manifest {
   return { private: true, type: "module", dependencies: npmDependencies(root), devDependencies: COMPILING };
 }
 
-/** The manifest of the package with the embedded model. */
+/** Returns the manifest of the embedded model's package. */
 export function modelManifest(): Manifest {
   return {
     ...MODEL_PACKAGE,
@@ -101,7 +101,7 @@ export function modelManifest(): Manifest {
   };
 }
 
-/** The packages of the import map that the code needs, with their versions. */
+/** Returns the packages of the import map that the code needs, with their versions. */
 function npmDependencies(root: string): Record<string, string> {
   const { imports } = readDenoConfiguration(root);
   const versions = Object.values(imports).map((specifier) => {

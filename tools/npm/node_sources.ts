@@ -1,5 +1,5 @@
 /**
- * The sources of the npm package: those of this repository, with what Deno alone understands replaced.
+ * The sources of the npm package: those of this repository, with replacements for what only Deno supports.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { dirname, join } from "node:path";
 import { BUNDLE, STYLE as REFERENCE_STYLE } from "../../server/routes/reference_files.ts";
 import { LIBRARIES, PAGE, SCRIPTS, STYLE } from "../../server/studio/files.ts";
 
-/** The folders and files that the package is made of. */
+/** The folders and files of the package. */
 const PARTS = [
   "artifacts",
   "cli",
@@ -38,20 +38,20 @@ const PARTS = [
   "web.ts",
 ];
 
-/** Scripts of the studio page: they are served as they are, as texts. */
+/** Scripts of the studio page, which are served unchanged as text. */
 const PAGE_FOLDER = "server/studio/page";
 
-/** Files that import texts, which Node cannot, and what they export. */
+/** Files that import texts, which Node does not support, and their exports. */
 const TEXTS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   "server/studio/files.ts": { PAGE, STYLE, SCRIPTS, LIBRARIES },
   "server/routes/reference_files.ts": { BUNDLE, STYLE: REFERENCE_STYLE },
 };
 
-/** What Deno alone has, or Node later than the version that the package asks for. */
+/** APIs that only Deno has, or that came to Node after the oldest supported version. */
 const MISSING_IN_NODE =
   /\b(?:Deno\.\w+|Float16Array|Promise\.try|RegExp\.escape|URLPattern)\b|\.(?:from|to)(?:Base64|Hex)\(/g;
 
-/** Files that ask whether it is there. */
+/** Files that test for an API before they use it. */
 const ASKS_FIRST = [
   "artifacts/base64.ts",
   "artifacts/file_lock.ts",
@@ -59,14 +59,14 @@ const ASKS_FIRST = [
   "runtime/freed_memory.ts",
 ];
 
-/** An address of a module beside the one at hand, by which a thread or a process is started. */
+/** The address of a module next to the current one, used to start a thread or a process. */
 const MODULE_ADDRESS = /(new URL\("\.[^"]+)\.ts(", import\.meta\.url\))/g;
 
 /**
- * Names what the sources use although Node lacks it.
+ * Lists the APIs that the sources use although Node lacks them.
  *
- * @param root The repository.
- * @returns A line for each.
+ * @param root The root of the repository.
+ * @returns One line per use.
  */
 export function missingInNode(root: string): string[] {
   return packagedFiles(root).filter((path) => !ASKS_FIRST.includes(path)).flatMap((path) => {
@@ -78,9 +78,9 @@ export function missingInNode(root: string): string[] {
 /**
  * Writes the sources.
  *
- * @param root The repository.
- * @param folder Where they go.
- * @returns How many files there are.
+ * @param root The root of the repository.
+ * @param folder The target folder.
+ * @returns The number of files.
  */
 export function writeNodeSources(root: string, folder: string): number {
   const paths = packagedFiles(root);
@@ -96,19 +96,19 @@ export function writeNodeSources(root: string, folder: string): number {
   return paths.length;
 }
 
-/** The files that the package is made of, relative to the root. */
+/** Returns the files of the package, relative to the root. */
 function packagedFiles(root: string): string[] {
   return PARTS.flatMap((part) => typeScriptFiles(root, part));
 }
 
-/** All TypeScript files of a part, relative to the root. */
+/** Returns all TypeScript files of a part, relative to the root. */
 function typeScriptFiles(root: string, path: string): string[] {
   if (path === PAGE_FOLDER) return [];
   if (statSync(join(root, path)).isFile()) return path.endsWith(".ts") ? [path] : [];
   return readdirSync(join(root, path)).flatMap((name) => typeScriptFiles(root, `${path}/${name}`));
 }
 
-/** A module that exports values as they are now. */
+/** Returns the source of a module that exports the given values. */
 function constants(values: Readonly<Record<string, unknown>>): string {
   return Object.entries(values)
     .map(([name, value]) => {

@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Decodes a picture tile by tile, each for itself, and blends where they overlap: less exact than one piece,
- * as each tile's norms see that tile alone. Tiles are laid and blended as diffusers does it:
+ * Decodes a picture in independent tiles and blends their overlaps. This is less exact than decoding in one
+ * piece because each tile's norms see only that tile. The layout and blending of tiles follow diffusers:
  * `AutoencoderKL.tiled_decode` and `AutoencoderTiny._tiled_decode`.
  *
  * @module
@@ -14,26 +14,26 @@ import type { CallOptions } from "../../segments.ts";
 import type { VaeDecoder } from "../decoder_runner.ts";
 import { type BlendTile, EdgeBlender, MaskBlender } from "./tile_blending.ts";
 
-/** Sizes of tiles, in pixels. */
+/** Sizes of tiles in pixels. */
 export interface BlendOptions {
   /** Height and width of a tile. */
   readonly tileSize: number;
-  /** Pixels that neighbours share. */
+  /** Overlap of adjacent tiles. */
   readonly tileOverlap: number;
 }
 
-/** Latents along one side of a tile. */
+/** The latents along one side of a tile. */
 interface Span {
   readonly start: number;
   readonly size: number;
 }
 
 /**
- * The side of a tile and the overlap of tiles in latents, as diffusers rounds them.
+ * Converts the side and the overlap of tiles from pixels to latents, with diffusers' rounding.
  *
  * @param options Both in pixels.
- * @param factor Pixels along a side of one latent.
- * @throws {InputError} if tiles are no larger than their overlap.
+ * @param factor Number of pixels along each side of one latent.
+ * @throws {InputError} if tiles are not larger than their overlap.
  */
 export function tileLatents(
   { tileSize, tileOverlap }: BlendOptions,
@@ -45,20 +45,20 @@ export function tileLatents(
   throw new InputError(
     "out_of_range",
     `tileOverlap must be smaller than tileSize, ${tileSize}${
-      tileOverlap < tileSize ? `, by a latent of ${factor} pixels` : ""
+      tileOverlap < tileSize ? `, by at least one latent of ${factor} pixels` : ""
     }: current value is ${tileOverlap}`,
     { details: { field: "tileOverlap" } },
   );
 }
 
 /**
- * Decodes latents tile by tile.
+ * Decodes latents in tiles.
  *
  * @param decoder Decodes each tile.
  * @param latents [1, latent channels, h, w], divided by the scaling factor.
- * @param options Sizes of tiles, and a signal that is looked at before each.
- * @returns [1, 3, H, W], in about [-1, 1], not clamped.
- * @throws {InputError} if tiles are no larger than their overlap.
+ * @param options Sizes of tiles, and an abort signal that is checked before each tile.
+ * @returns [1, 3, H, W], about -1 to 1, not clamped.
+ * @throws {InputError} if tiles are not larger than their overlap.
  */
 export async function decodeBlended(
   decoder: Pick<VaeDecoder, "config" | "decode" | "spatialFactor">,
@@ -69,7 +69,7 @@ export async function decodeBlended(
   const [, , height = 0, width = 0] = latents.shape;
   const { size, overlap } = tileLatents(options, factor);
   const isTiny = config._class_name === "AutoencoderTiny";
-  // The tiny autoencoder of the reference cuts whatever fits into one tile too.
+  // The reference's tiny autoencoder uses tiles even if the picture fits into one.
   if (!isTiny && height <= size && width <= size) return await decoder.decode(latents, options);
   const shape = [1, config.out_channels, height * factor, width * factor] as const;
   const picture = tensor("float32", shape, new Float32Array(shape.reduce((a, b) => a * b)));
@@ -89,7 +89,7 @@ export async function decodeBlended(
   return picture;
 }
 
-/** Tiles along a side, `step` apart; the last ones end with the side. */
+/** Returns the tiles along a side, `step` apart. The last ones are truncated at the end of the side. */
 function spans(length: number, size: number, step: number): Span[] {
   return Array.from({ length: Math.ceil(length / step) }, (_, index) => {
     const start = index * step;

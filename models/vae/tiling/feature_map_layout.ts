@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Between feature maps as graphs have them, channel after channel, and feature maps as they are held, row after row.
+ * Converts feature maps between the channel-major layout of graphs and the row-major layout in memory.
  *
  * @module
  */
@@ -10,10 +10,10 @@ import { GroupStatistics } from "./group_statistics.ts";
 import type { FeatureMaps } from "./feature_maps.ts";
 
 /**
- * Puts [channels, rows, width] into feature maps.
+ * Copies [channels, rows, width] into feature maps.
  *
- * @param data The values, channel after channel.
- * @param maps Where they go.
+ * @param data The values in channel-major order.
+ * @param maps The destination.
  */
 export function rowsOf(data: Float32Array, maps: FeatureMaps): void {
   const { rows, channels, width } = maps;
@@ -27,10 +27,10 @@ export function rowsOf(data: Float32Array, maps: FeatureMaps): void {
 }
 
 /**
- * Takes [channels, rows, width] out of feature maps.
+ * Copies [channels, rows, width] out of feature maps.
  *
  * @param maps The feature maps.
- * @returns The values, channel after channel.
+ * @returns The values in channel-major order.
  */
 export function channelsOf(maps: FeatureMaps): Float32Array<ArrayBuffer> {
   const { rows, channels, width } = maps;
@@ -46,7 +46,7 @@ export function channelsOf(maps: FeatureMaps): Float32Array<ArrayBuffer> {
 }
 
 /**
- * Mean and variance of groups of channels.
+ * Computes the mean and variance of groups of channels.
  *
  * @param data [channels, rows, width].
  * @param groups Number of groups.

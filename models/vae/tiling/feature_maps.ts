@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * FeatureMaps in memory, row after row, so that any run of rows is one piece of memory: what a graph reads and writes
+ * Feature maps in memory, in row-major order. Any range of rows is contiguous, so graphs read and write it
  * without a copy.
  *
  * @module
@@ -17,12 +17,12 @@ export interface FeatureMapSizes {
   readonly width: number;
 }
 
-/** Bytes of feature maps in float32. */
+/** Returns the size of feature maps in bytes in float32. */
 export function mapBytes({ rows, channels, width }: FeatureMapSizes): number {
   return Float32Array.BYTES_PER_ELEMENT * rows * channels * width;
 }
 
-/** FeatureMaps [rows, channels, width] in float32. */
+/** Feature maps [rows, channels, width] in float32. */
 export class FeatureMaps implements FeatureMapSizes {
   readonly rows: number;
   readonly channels: number;
@@ -32,8 +32,8 @@ export class FeatureMaps implements FeatureMapSizes {
 
   /**
    * @param sizes Rows, channels and width.
-   * @param before Rows of memory that are kept free before the first, for {@linkcode FeatureMaps.movedUp}.
-   * @param memory Memory that is at hand; new if left out.
+   * @param before Number of free rows to reserve before the first, for {@linkcode FeatureMaps.movedUp}.
+   * @param memory Existing memory to use; allocated if omitted.
    */
   constructor(
     sizes: FeatureMapSizes,
@@ -47,7 +47,7 @@ export class FeatureMaps implements FeatureMapSizes {
     this.#memory = memory;
   }
 
-  /** Some rows, [end - first, channels, width], as a view. */
+  /** Returns a view of some rows, [end - first, channels, width]. */
   view(first: number, end: number): Tensor<"float32"> {
     const { channels, width } = this;
     const row = channels * width;
@@ -56,15 +56,17 @@ export class FeatureMaps implements FeatureMapSizes {
   }
 
   /**
-   * Feature maps of the same size in the same memory, begun some rows earlier: to be written from the top while these
-   * are read,
-   * so that rows that are needed once more are not yet overwritten.
+   * Returns feature maps of the same size in the same memory that start some rows earlier. They can be
+   * written from the top while these are read, without overwriting rows that are still needed.
    */
   movedUp(rows: number): FeatureMaps {
     return new FeatureMaps(this, this.#before - rows, this.#memory);
   }
 
-  /** Gives the memory back at once, without waiting for a garbage collection. Nothing can be read after it. */
+  /**
+   * Releases the memory immediately instead of waiting for garbage collection. Nothing can be read
+   * afterwards.
+   */
   release(): void {
     releaseBuffer(this.#memory.buffer);
   }

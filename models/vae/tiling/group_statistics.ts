@@ -1,15 +1,15 @@
 // This module is browser compatible.
 
 /**
- * Mean and variance of groups of channels, gathered from strips of a picture. Chan, Golub and LeVeque, "Updating Formulae
- * and a Pairwise Algorithm for Computing Sample Variances" (1979).
+ * Mean and variance of groups of channels, accumulated over the strips of a picture. Source: Chan, Golub and
+ * LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances" (1979).
  *
  * @module
  */
 
 import { type Tensor, tensor } from "../../../artifacts/tensor.ts";
 
-/** Gathers mean and variance of each group. */
+/** Accumulates the mean and variance of each group. */
 export class GroupStatistics {
   readonly #means: Float64Array;
   readonly #squares: Float64Array;
@@ -22,11 +22,11 @@ export class GroupStatistics {
   }
 
   /**
-   * Adds a strip.
+   * Adds the statistics of a strip.
    *
    * @param means Mean of each group in the strip.
-   * @param squares Sum of the squared distances from that mean.
-   * @param count Values of a group in the strip.
+   * @param squares Sum of squared deviations from that mean.
+   * @param count Number of values of a group in the strip.
    */
   add(means: ArrayLike<number>, squares: ArrayLike<number>, count: number): void {
     const total = this.#count + count;
@@ -39,12 +39,12 @@ export class GroupStatistics {
     this.#count = total;
   }
 
-  /** The mean of each group. */
+  /** Returns the mean of each group. */
   means(): Tensor<"float32"> {
     return tensor("float32", [this.#means.length], Float32Array.from(this.#means));
   }
 
-  /** One over each group's standard deviation. */
+  /** Returns the reciprocal of each group's standard deviation. */
   scales(epsilon: number): Tensor<"float32"> {
     const scales = Float32Array.from(
       this.#squares,

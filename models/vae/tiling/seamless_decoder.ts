@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Decodes a picture strip by strip without seams; see `strip_run.ts`. What comes out is what one piece would give, but for
- * rounding. The idea of taking the norms' statistics over all tiles: Tiled VAE of
+ * Decodes a picture in strips without seams; see `strip_run.ts`. The result equals decoding in one piece up
+ * to rounding. The idea of computing the norms' statistics over all tiles comes from Tiled VAE of
  * https://github.com/pkuliyi2015/multidiffusion-upscaler-for-automatic1111.
  *
  * @module
@@ -17,16 +17,16 @@ import type { CallOptions } from "../../segments.ts";
 import { planSeamless } from "./seamless_plan.ts";
 import { StripRun, type StripRunOptions } from "./strip_run.ts";
 
-/** How a picture is decoded without seams. */
+/** Options for decoding a picture without seams. */
 export interface SeamlessOptions extends StripRunOptions {
   /**
-   * Bytes of feature maps that may be held at a time; the more, the less is computed twice. The least possible by
-   * default.
+   * Maximum size in bytes of the feature maps in memory at a time. A larger limit reduces recomputation.
+   * Default is the smallest possible.
    */
   readonly mapBytes?: number | undefined;
 }
 
-/** A decoder that holds no weights between calls. */
+/** A decoder that keeps no weights in memory between calls. */
 export class SeamlessDecoder {
   readonly #runtime: Runtime;
   readonly #config: AutoencoderKLConfig;
@@ -37,7 +37,7 @@ export class SeamlessDecoder {
    * @param runtime Opens the graphs.
    * @param config The autoencoder.
    * @param weights Its weights.
-   * @param options How much memory feature maps may take.
+   * @param options Memory for feature maps, and rows per strip.
    */
   constructor(
     runtime: Runtime,
@@ -55,15 +55,16 @@ export class SeamlessDecoder {
    * Decodes latents.
    *
    * @param latents [1, latent channels, h, w], divided by the scaling factor.
-   * @param options A signal, looked at before each strip.
-   * @returns [1, 3, H, W], in about [-1, 1], not clamped.
+   * @param options Abort signal, checked before each strip.
+   * @returns [1, 3, H, W], about -1 to 1, not clamped.
    */
   async decode(latents: Tensor<"float32">, options: CallOptions = {}): Promise<Tensor<"float32">> {
     const [, , height = 0, width = 0] = latents.shape;
     const { steps } = planSeamless(this.#config, { height, width }, this.#options.mapBytes);
     const run = new StripRun(this.#runtime, this.#config, this.#weights, this.#options, options.signal);
     try {
-      // Feature maps are small up to the middle block, and attention sees all of them.
+      // The middle block runs in one piece: feature maps are small up to there, and its attention needs all
+      // points.
       const start = autoencoderKLDecoderStart(this.#config, this.#weights);
       const { hidden } = await run.runWhole(start, { latents });
       run.begin(hidden as Tensor<"float32">);

@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Encodes a picture strip by strip without seams; see `strip_run.ts`. What comes out is what one piece would give, but for
- * rounding.
+ * Encodes a picture in strips without seams; see `strip_run.ts`. The result equals encoding in one piece up
+ * to rounding.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import type { AutoencoderKLConfig } from "../autoencoder_kl_config.ts";
 import { planSeamlessEncoder } from "./seamless_encoder_plan.ts";
 import { StripRun, type StripRunOptions } from "./strip_run.ts";
 
-/** An encoder that holds no weights between calls. */
+/** An encoder that keeps no weights in memory between calls. */
 export class SeamlessEncoder {
   readonly #runtime: Runtime;
   readonly #config: AutoencoderKLConfig;
@@ -27,7 +27,7 @@ export class SeamlessEncoder {
    * @param runtime Opens the graphs.
    * @param config The autoencoder.
    * @param weights Its weights.
-   * @param options How the picture is cut.
+   * @param options Rows per strip.
    */
   constructor(
     runtime: Runtime,
@@ -44,9 +44,10 @@ export class SeamlessEncoder {
   /**
    * Encodes a picture.
    *
-   * @param sample [1, in channels, H, W] in [-1, 1]; both sides are multiples of the pixels of a latent.
-   * @param options A signal, looked at before each strip.
-   * @returns The moments, [1, 2 · latent channels, h, w]: mean, then the logarithm of the variance, not clamped.
+   * @param sample [1, in channels, H, W] in [-1, 1]; both sides are multiples of the spatial factor.
+   * @param options Abort signal, checked before each strip.
+   * @returns Moments [1, 2 · latent channels, h, w]: the mean, followed by the logarithm of the variance, not
+   *   clamped.
    */
   async encode(sample: Tensor<"float32">, options: CallOptions = {}): Promise<Tensor<"float32">> {
     const [, , height = 0, width = 0] = sample.shape;
@@ -56,7 +57,8 @@ export class SeamlessEncoder {
       for (const step of planSeamlessEncoder(this.#config, { height, width }).steps) {
         await (step.kind === "resnet" ? run.resnet(step) : run.downsample(step.downsampler));
       }
-      // Feature maps are small from the middle block on, and attention sees all of them.
+      // The middle block runs in one piece: feature maps are small from there on, and its attention needs all
+      // points.
       const hidden = run.maps();
       run.release();
       const { moments } = await run.runWhole(autoencoderKLEncoderEnd(this.#config, this.#weights), {

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * What the seam-free encoder keeps in memory, and what it computes twice instead. Pure.
+ * Plans which feature maps the seam-free encoder keeps in memory, and which it computes twice instead.
  *
  * @module
  */
@@ -11,22 +11,22 @@ import { type FeatureMapSizes, mapBytes } from "./feature_maps.ts";
 import type { SeamlessStep } from "./seamless_plan.ts";
 import type { Downsampler } from "./strip_graph.ts";
 
-/** One residual block, or a halving. */
+/** One residual block, or a convolution that halves the size. */
 export type SeamlessEncoderStep =
   | ({ readonly kind: "resnet" } & SeamlessStep)
   | { readonly kind: "downsample"; readonly downsampler: Downsampler };
 
-/** An encoder's steps. */
+/** The plan of an encoder. */
 export interface SeamlessEncoderPlan {
-  /** From the picture to the deepest feature maps. */
+  /** The steps from the picture to the deepest feature maps. */
   readonly steps: readonly SeamlessEncoderStep[];
-  /** Largest sum of the feature maps that are held at a time, in bytes. */
+  /** Peak size in bytes of the feature maps in memory. */
   readonly mapBytes: number;
 }
 
 /**
- * Plans an encoder. The first convolution's feature maps are made anew in each pass, as three channels are read faster
- * than they are kept; so the widest feature maps are held once, and not twice.
+ * Plans an encoder. The first convolution is recomputed in each pass because reading three channels is
+ * cheaper than storing its output. The widest feature maps are therefore in memory once instead of twice.
  *
  * @param config The autoencoder.
  * @param picture Height and width in pixels.
@@ -65,7 +65,8 @@ export function planSeamlessEncoder(
         : {}),
       sizes,
       keepsSource: false,
-      // The first block's channels may be others than its source's, so it cannot be overwritten.
+      // The first residual block can have different channels than its source, so it cannot overwrite the
+      // source.
       keepsInner: index === 0,
     }));
     const downsampler = { module: `${module}.downsamplers.0.conv`, channels: output };

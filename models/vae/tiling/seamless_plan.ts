@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * What the seam-free decoder keeps in memory, and what it computes twice instead. Pure.
+ * Plans which feature maps the seam-free decoder keeps in memory, and which it computes twice instead.
  *
  * @module
  */
@@ -10,34 +10,41 @@ import type { AutoencoderKLConfig } from "../autoencoder_kl_config.ts";
 import { type FeatureMapSizes, mapBytes } from "./feature_maps.ts";
 import type { Resnet, SourceConv } from "./strip_graph.ts";
 
-/** One residual block, with the convolution before it. */
+/** One residual block with the convolution before it. */
 export interface SeamlessStep {
   /** The block. */
   readonly resnet: Resnet;
-  /** The convolution before it, where there is one: a doubling, or the encoder's first. */
+  /** The convolution before it, if any: one that doubles the size, or the encoder's first. */
   readonly sourceConv?: SourceConv;
-  /** Sizes of what comes out. */
+  /** Sizes of the output. */
   readonly sizes: FeatureMapSizes;
-  /** Whether the feature maps of that convolution are kept while the block is computed, or made anew in each pass. */
+  /**
+   * Whether the output of that convolution is stored for the whole block instead of being recomputed in each
+   * pass.
+   */
   readonly keepsSource: boolean;
-  /** Whether the first convolution's feature maps are kept for the second, or made anew. */
+  /**
+   * Whether the output of the block's first convolution is stored for the second instead of being recomputed.
+   */
   readonly keepsInner: boolean;
 }
 
-/** A decoder's steps. */
+/** The plan of a decoder. */
 export interface SeamlessPlan {
   readonly steps: readonly SeamlessStep[];
-  /** Largest sum of the feature maps that are held at a time. */
+  /** Peak size in bytes of the feature maps in memory. */
   readonly mapBytes: number;
 }
 
 /**
- * Plans a decoder. The feature maps of the last block's first residual block and of its source must be held; within
- * that, or within a larger allowance, nothing is computed twice that fits.
+ * Plans a decoder. It must at least store the feature maps of the last block's first residual block and of
+ * its source. Within that size, or within a larger allowance, it stores everything that fits instead of
+ * computing it twice.
  *
  * @param config The autoencoder.
  * @param latents Height and width of the latents.
- * @param allowedBytes FeatureMaps that may be held at a time; the least possible if left out or if less.
+ * @param allowedBytes Maximum size in bytes of the feature maps in memory at a time; raised to the smallest
+ *   possible.
  */
 export function planSeamless(
   config: AutoencoderKLConfig,
@@ -87,7 +94,7 @@ export function planSeamless(
         : {}),
       sizes,
       keepsSource: index === 0 && keepsUpsampled,
-      // Where those before it are held too, the second convolution's feature maps take the place of the first's.
+      // If the source is stored too, the output of the second convolution overwrites that of the first.
       keepsInner: index === 0 || keepsInner,
     }));
   });

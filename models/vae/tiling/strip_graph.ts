@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Graphs that compute a strip of an autoencoder's feature maps: rows of a picture, with some more above and below that
- * convolutions see. Norms take the whole picture's mean and variance as inputs.
+ * Graphs that compute a strip of an autoencoder's feature maps: some rows of a picture, plus rows above and
+ * below that convolutions see. Norms receive mean and variance of the whole picture as inputs.
  *
  * @module
  */
@@ -12,78 +12,80 @@ import type { Weights } from "../../checkpoint/weights.ts";
 import { Layers } from "../../layers.ts";
 import { type BuiltGraph, GraphBuilder, type Value } from "../../onnx/graph_builder.ts";
 
-/** A convolution that comes before anything else: the encoder's first, or one that doubles the feature maps. */
+/**
+ * A convolution that precedes a residual block: the encoder's first, or one that doubles the feature maps.
+ */
 export interface SourceConv {
-  /** The module's name. */
+  /** Name of the module. */
   readonly module: string;
-  /** Channels that go in. */
+  /** Number of input channels. */
   readonly input: number;
-  /** Channels that come out. */
+  /** Number of output channels. */
   readonly channels: number;
-  /** Whether the feature maps are doubled first. */
+  /** Whether the size of the feature maps is doubled first. */
   readonly doubles: boolean;
 }
 
-/** A convolution that halves the feature maps. */
+/** A convolution that halves the size of the feature maps. */
 export interface Downsampler {
-  /** The module's name. */
+  /** Name of the module. */
   readonly module: string;
-  /** Channels that go in and come out. */
+  /** Number of input and output channels. */
   readonly channels: number;
 }
 
 /** A residual block. */
 export interface Resnet {
-  /** The module's name. */
+  /** Name of the module. */
   readonly module: string;
-  /** Channels that go in. */
+  /** Number of input channels. */
   readonly input: number;
-  /** Channels that come out. */
+  /** Number of output channels. */
   readonly output: number;
 }
 
-/** What a strip graph computes. */
+/** The computation of a strip graph. */
 export type StripTask =
-  /** The feature maps after the convolution that comes first. */
+  /** The source convolution. */
   | { readonly kind: "source"; readonly sourceConv: SourceConv }
   /** A residual block up to its first convolution. */
   | { readonly kind: "inner"; readonly sourceConv?: SourceConv | undefined; readonly resnet: Resnet }
-  /** A residual block; its first half is an input where `innerStored`. */
+  /** A residual block. The output of its first convolution is an input if `innerStored`. */
   | {
     readonly kind: "outer";
     readonly sourceConv?: SourceConv | undefined;
     readonly resnet: Resnet;
     readonly innerStored: boolean;
   }
-  /** The halved feature maps. */
+  /** The convolution that halves the size. */
   | { readonly kind: "downsample"; readonly downsampler: Downsampler }
   /** The decoder's last norm and convolution. */
   | { readonly kind: "end"; readonly channels: number };
 
-/** A strip graph and what it has to be given. */
+/** A strip graph with the number of rows that it reads. */
 export interface StripGraph {
   readonly graph: BuiltGraph;
-  /** Channels that come out. */
+  /** Number of output channels. */
   readonly channels: number;
   /**
-   * Rows that convolutions see above and below, after a doubling where there is one: of the source, and of stored inner
-   * feature maps.
+   * Number of rows that convolutions see above and below, counted after any doubling: in the source, and in
+   * stored inner feature maps.
    */
   readonly halo: { readonly source: number; readonly inner: number };
 }
 
-/** Which norms a graph takes, by the names of its inputs. */
+/** Input names of the norms of a graph. */
 export const NORMS = { first: "norm1", second: "norm2" } as const;
 
 /**
- * Builds a strip graph. Inputs: `source` [rows, channels, width], `source_crop` int64 [2], and where stored `inner` and
- * `inner_crop`; `norm1.mean`, `norm1.scale` and so on [groups]. Outputs: `strip` [rows, channels, width], unless it is
- * not wanted; `mean` and `squares` [groups] of the strip, unless there is no norm behind it.
+ * Builds a strip graph. Inputs: `source` [rows, channels, width] and `source_crop` int64 [2]; `inner` and
+ * `inner_crop` if stored; `norm1.mean`, `norm1.scale` and so on [groups]. Outputs: `strip` [rows, channels,
+ * width] if `wanted`; `mean` and `squares` [groups] of the strip if a norm follows.
  *
  * @param config The autoencoder's configuration.
  * @param weights Its weights.
- * @param task What is computed.
- * @param wanted Whether the strip itself is an output, or its statistics alone.
+ * @param task The computation.
+ * @param wanted Whether the strip itself is an output, instead of only its statistics.
  */
 export function stripGraph(
   config: AutoencoderKLConfig,
@@ -94,7 +96,7 @@ export function stripGraph(
   const builder = new StripBuilder(config, weights);
   const source = builder.source(task);
   const sourceConv = sourceConvOf(task);
-  // A doubling finds its own neighbours; see `sourceRows`.
+  // `sourceRows` already includes the neighbours that doubling needs.
   const before = sourceConv && !sourceConv.doubles ? 1 : 0;
   switch (task.kind) {
     case "source":
@@ -131,7 +133,7 @@ class StripBuilder {
   readonly #graph = new GraphBuilder();
   readonly #layers: Layers;
   readonly #component: string;
-  /** Whether the result is cropped already. */
+  /** Whether the result has already been cropped. */
   #cropped = false;
 
   constructor(config: AutoencoderKLConfig, weights: Weights) {
@@ -140,7 +142,7 @@ class StripBuilder {
     this.#component = weights.component;
   }
 
-  /** The stored feature maps, after the convolution that comes first where the task has one. */
+  /** Adds the stored feature maps as an input, followed by the task's source convolution, if any. */
   source(task: StripTask): Value {
     const stored = this.#maps("source", sourceChannels(task));
     const sourceConv = sourceConvOf(task);
@@ -152,20 +154,23 @@ class StripBuilder {
       : this.#layers.conv(module, stored, sizes);
   }
 
-  /** The feature maps at half the size; the row and the column of zeros lie behind them, as in the reference. */
+  /**
+   * Halves the size of the feature maps. Zero padding is added only at the bottom and the right, as in the
+   * reference.
+   */
   half({ module, channels }: Downsampler, source: Value): Value {
     this.#cropped = true;
     const pads = [0n, 0n, 1n, 1n];
     return this.#layers.conv(module, source, { input: channels, output: channels, stride: 2n, pads });
   }
 
-  /** Norm, SiLU, first convolution. */
+  /** Applies norm, SiLU and the first convolution of a residual block. */
   inner({ module, input, output }: Resnet, source: Value): Value {
     const normed = this.#norm(NORMS.first, `${module}.norm1`, source, input);
     return this.#layers.conv(`${module}.conv1`, this.#graph.silu(normed), { input, output });
   }
 
-  /** The whole block, cropped. */
+  /** Computes the whole residual block, cropped. */
   outer(resnet: Resnet, source: Value, innerStored: boolean): Value {
     const { module, input, output } = resnet;
     const inner = innerStored ? this.#maps("inner", output) : this.inner(resnet, source);
@@ -180,7 +185,7 @@ class StripBuilder {
     return sum;
   }
 
-  /** The decoder's end. */
+  /** Applies the decoder's last norm and convolution. */
   end(source: Value, channels: number): Value {
     const normed = this.#norm(NORMS.first, "decoder.conv_norm_out", source, channels);
     return this.#layers.conv("decoder.conv_out", this.#graph.silu(normed), {
@@ -189,7 +194,7 @@ class StripBuilder {
     });
   }
 
-  /** Crops, and names the outputs. */
+  /** Crops the strip and declares the outputs. */
   finish(
     task: StripTask,
     value: Value,
@@ -208,8 +213,9 @@ class StripBuilder {
   }
 
   /**
-   * Mean of each group, and the sum of the squared distances from it. First within each row of a feature map, then over
-   * the rows: ONNX Runtime adds up in float32, and a sum of a million values would lose digits.
+   * Outputs the mean of each group and the sum of squared deviations from it. It reduces first within each
+   * row of a feature map, then over the rows: ONNX Runtime accumulates in float32, where a sum of a million
+   * values would lose digits.
    */
   #statistics(strip: Value): void {
     const g = this.#graph;
@@ -224,14 +230,14 @@ class StripBuilder {
     g.output("squares", squares, [groups]);
   }
 
-  /** FeatureMaps that come in, as [1, channels, rows, width]. */
+  /** Declares feature maps as an input and returns them as [1, channels, rows, width]. */
   #maps(name: string, channels: number): Value {
     const g = this.#graph;
     const rows = g.input(name, "float32", [`rows of ${name}`, channels, `width of ${name}`]);
     return g.op("Unsqueeze", [g.transpose(rows, [1, 0, 2]), g.int64s([0])]);
   }
 
-  /** The rows that are asked for. */
+  /** Crops a value to the requested rows. */
   #crop(value: Value, name: string): Value {
     const g = this.#graph;
     const [first, end] = g.split(this.#cropInput(name), 0, [1, 1]);
@@ -248,7 +254,10 @@ class StripBuilder {
     return value;
   }
 
-  /** Group normalization by the whole picture's statistics, scale and shift folded into one of each per channel. */
+  /**
+   * Applies group normalization with the statistics of the whole picture. Statistics and weights are folded
+   * into one scale and one shift per channel.
+   */
   #norm(input: string, module: string, x: Value, channels: number): Value {
     const g = this.#graph;
     const groups = this.#config.norm_num_groups;
@@ -263,12 +272,12 @@ class StripBuilder {
   }
 }
 
-/** The convolution that comes first in a task, where there is one. */
+/** Returns the source convolution of a task, if any. */
 export function sourceConvOf(task: StripTask): SourceConv | undefined {
   return task.kind === "end" || task.kind === "downsample" ? undefined : task.sourceConv;
 }
 
-/** Channels of the stored feature maps that a task begins with. */
+/** Returns the number of channels of the stored feature maps that a task reads. */
 function sourceChannels(task: StripTask): number {
   switch (task.kind) {
     case "end":
@@ -282,7 +291,7 @@ function sourceChannels(task: StripTask): number {
   }
 }
 
-/** The name of a task's module. */
+/** Returns the name of a task's module. */
 function moduleOf(task: StripTask): string {
   switch (task.kind) {
     case "end":

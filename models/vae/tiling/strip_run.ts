@@ -1,8 +1,9 @@
 // This module is browser compatible.
 
 /**
- * One picture on its way through an autoencoder, strip by strip: every group normalization takes mean and variance of the
- * whole picture, gathered in a pass over all strips before it, and every convolution sees the rows around its strip.
+ * Runs a picture through an autoencoder in strips. Every group normalization uses mean and variance of the
+ * whole picture, gathered in an earlier pass over all strips. Every convolution sees the rows around its
+ * strip.
  *
  * @module
  */
@@ -21,29 +22,32 @@ import type { SeamlessStep } from "./seamless_plan.ts";
 import { type Downsampler, NORMS, sourceConvOf, stripGraph, type StripTask } from "./strip_graph.ts";
 import { doubledRows, sourceRows, type StripRows, strips } from "./strips.ts";
 
-/** The widest feature maps of a strip are about this large. */
+/** Approximate size of the widest feature maps of a strip. */
 const STRIP_BYTES = 16 << 20;
 const LEAST_STRIP = 8;
-/** Rows by which feature maps move up when they are overwritten: what a whole residual block sees above. */
+/**
+ * Number of rows by which feature maps move up when they are overwritten: the rows above that a whole
+ * residual block sees.
+ */
 const OVERWRITE_ROWS = 2;
 
-/** How a picture is cut into strips. */
+/** Options for splitting a picture into strips. */
 export interface StripRunOptions extends Pick<OpenModelOptions, "onLoad"> {
-  /** Rows of a strip at each size; as many as give 16 MiB by default. */
+  /** Number of rows per strip at each size. Default is as many as fill 16 MiB. */
   readonly stripRows?: number | undefined;
 }
 
-/** What one pass over the strips takes and gives. */
+/** The inputs and outputs of one pass over the strips. */
 interface Pass {
   readonly task: StripTask;
   readonly source: FeatureMaps;
   readonly inner?: FeatureMaps | undefined;
   readonly norms: Readonly<Record<string, GroupStatistics>>;
-  /** Where the strips go; nowhere if only their statistics are wanted. */
+  /** Destination of the strips; absent if only their statistics are needed. */
   readonly target?: FeatureMaps | undefined;
 }
 
-/** One picture on its way through an autoencoder. */
+/** The state of one picture while it passes through an autoencoder. */
 export class StripRun {
   readonly #runtime: Runtime;
   readonly #config: AutoencoderKLConfig;
@@ -60,8 +64,8 @@ export class StripRun {
    * @param runtime Opens the graphs.
    * @param config The autoencoder.
    * @param weights Its weights.
-   * @param options How the picture is cut.
-   * @param signal Is looked at before each strip.
+   * @param options Rows per strip, and a progress callback.
+   * @param signal Abort signal, checked before each strip.
    */
   constructor(
     runtime: Runtime,
@@ -79,18 +83,19 @@ export class StripRun {
     this.#statistics = new GroupStatistics(config.norm_num_groups);
   }
 
-  /** Takes the feature maps, or the picture, to begin with: [1, channels, rows, width]. */
+  /** Sets the initial feature maps or the picture, [1, channels, rows, width]. */
   begin({ data, shape }: Tensor<"float32">): void {
     const [, channels = 0, rows = 0, width = 0] = shape;
     this.#maps = this.#hold(new FeatureMaps({ rows, channels, width }));
     rowsOf(data, this.#maps);
-    // A picture has fewer channels than groups, and a convolution comes before its first norm.
+    // A picture has fewer channels than groups. It needs no statistics because a convolution precedes its
+    // first norm.
     if (channels % this.#config.norm_num_groups === 0) {
       this.#statistics = mapStatistics(data, this.#config.norm_num_groups);
     }
   }
 
-  /** One residual block, with the convolution before it. */
+  /** Runs one residual block with the convolution before it. */
   async resnet({ resnet, sourceConv, sizes, keepsSource, keepsInner }: SeamlessStep): Promise<void> {
     let source = this.#maps!;
     let first = this.#statistics;
@@ -122,7 +127,7 @@ export class StripRun {
     this.#maps = overwritten;
   }
 
-  /** Half the size. */
+  /** Halves the size of the feature maps. */
   async downsample(downsampler: Downsampler): Promise<void> {
     const source = this.#maps!;
     const { rows, width, channels } = source;
@@ -137,7 +142,7 @@ export class StripRun {
     this.#maps = target;
   }
 
-  /** The decoder's last norm and convolution, into so many channels. */
+  /** Runs the decoder's last norm and convolution. */
   async end(outChannels: number): Promise<void> {
     const source = this.#maps!;
     const { rows, width, channels } = source;
@@ -152,18 +157,18 @@ export class StripRun {
     this.#maps = target;
   }
 
-  /** The feature maps as they are now, [1, channels, rows, width]; a copy. */
+  /** Returns a copy of the current feature maps, [1, channels, rows, width]. */
   maps(): Tensor<"float32"> {
     const maps = this.#maps!;
     return tensor("float32", [1, maps.channels, maps.rows, maps.width], channelsOf(maps));
   }
 
-  /** Gives all feature maps back. */
+  /** Releases the memory of all feature maps. */
   release(): void {
     for (const maps of this.#held) maps.release();
   }
 
-  /** Runs a graph over a whole picture, in one piece. */
+  /** Runs a graph over the whole picture in one piece. */
   async runWhole(
     graph: BuiltGraph,
     feeds: Readonly<Record<string, Tensor>>,
@@ -172,7 +177,7 @@ export class StripRun {
     return await session.run(feeds);
   }
 
-  /** Runs a graph over all strips and gathers the statistics of what comes out. */
+  /** Runs a graph over all strips and gathers the statistics of its output. */
   async #pass({ task, source, inner, norms, target }: Pass): Promise<GroupStatistics> {
     const { norm_num_groups: groups } = this.#config;
     const { graph, channels, halo } = stripGraph(this.#config, this.#weights, task, target !== undefined);
@@ -212,7 +217,10 @@ export class StripRun {
     return this.#options.stripRows ?? Math.max(LEAST_STRIP, rows);
   }
 
-  /** Strips are small enough for a pool; the middle block's feature maps go back sooner without one. */
+  /**
+   * Opens a graph. Strips are small enough for a memory pool; without one, the middle block's feature maps
+   * are freed sooner.
+   */
   async #open(graph: BuiltGraph, memoryPool: boolean): Promise<Session> {
     this.#options.onLoad?.({
       graph: graph.name,

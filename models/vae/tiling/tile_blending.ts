@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Puts decoded tiles into a picture, blended linearly where they overlap, with the arithmetic of diffusers.
+ * Combines decoded tiles into a picture. Overlaps are blended linearly with diffusers' arithmetic.
  *
  * @module
  */
@@ -10,29 +10,29 @@ import type { Tensor } from "../../../artifacts/tensor.ts";
 
 const { fround } = Math;
 
-/** A decoded tile. Tiles come row by row. */
+/** A decoded tile. Tiles are added row by row. */
 export interface BlendTile {
-  /** [channels, height, width]; changed in place. */
+  /** Values [channels, height, width]; modified in place. */
   readonly data: Float32Array;
-  /** Pixels. */
+  /** Height in pixels. */
   readonly height: number;
-  /** Pixels. */
+  /** Width in pixels. */
   readonly width: number;
-  /** Which row of tiles it is in. */
+  /** Index of its row of tiles. */
   readonly row: number;
-  /** Which column of tiles it is in. */
+  /** Index of its column of tiles. */
   readonly column: number;
 }
 
-/** How tiles lie, in pixels. */
+/** The layout of tiles in pixels. */
 export interface BlendLayout {
-  /** From one tile to the next. */
+  /** Distance between the starts of adjacent tiles. */
   readonly step: number;
-  /** What neighbours share. */
+  /** Overlap of adjacent tiles. */
   readonly extent: number;
 }
 
-/** FeatureMaps that are kept of a tile for its neighbours. */
+/** The edge of a tile that is kept for blending with its neighbours. */
 interface Edge {
   readonly data: Float32Array;
   readonly height: number;
@@ -40,8 +40,9 @@ interface Edge {
 }
 
 /**
- * As `AutoencoderKL.tiled_decode`: a tile's upper rows are blended with the lowest of the tile above, then its left
- * columns with the rightmost of the tile before, each as it was blended itself; what the next tiles bring is cut off.
+ * Blends tiles like `AutoencoderKL.tiled_decode`. It blends a tile's upper rows with the lowest rows of the
+ * tile above, then its left columns with the rightmost columns of the previous tile; both neighbours are
+ * already blended. The parts that the next tiles cover are cut off.
  */
 export class EdgeBlender {
   readonly #picture: Tensor<"float32">;
@@ -49,13 +50,16 @@ export class EdgeBlender {
   readonly #above = new Map<number, Edge>();
   #left: Edge | undefined;
 
-  /** @param picture [1, channels, H, W]; is filled. @param layout How tiles lie. */
+  /**
+   * @param picture Picture [1, channels, H, W] to fill.
+   * @param layout The layout of tiles.
+   */
   constructor(picture: Tensor<"float32">, layout: BlendLayout) {
     this.#picture = picture;
     this.#layout = layout;
   }
 
-  /** Blends the next tile and puts it into the picture. */
+  /** Blends the next tile and copies it into the picture. */
   add(tile: BlendTile): void {
     const { step, extent } = this.#layout;
     const { data, height, width, row, column } = tile;
@@ -79,18 +83,24 @@ export class EdgeBlender {
   }
 }
 
-/** As `AutoencoderTiny._tiled_decode`: a tile is laid over the picture, and fades in along its upper and left edges. */
+/**
+ * Blends tiles like `AutoencoderTiny._tiled_decode`: draws each tile over the picture and fades it in along
+ * its upper and left edges.
+ */
 export class MaskBlender {
   readonly #picture: Tensor<"float32">;
   readonly #layout: BlendLayout;
 
-  /** @param picture [1, channels, H, W] of zeros; is filled. @param layout How tiles lie. */
+  /**
+   * @param picture Picture [1, channels, H, W] of zeros to fill.
+   * @param layout The layout of tiles.
+   */
   constructor(picture: Tensor<"float32">, layout: BlendLayout) {
     this.#picture = picture;
     this.#layout = layout;
   }
 
-  /** Lays the next tile over the picture. */
+  /** Draws the next tile over the picture. */
   add(tile: BlendTile): void {
     const { step } = this.#layout;
     const { data: picture } = this.#picture;
@@ -117,7 +127,7 @@ export class MaskBlender {
   }
 }
 
-/** Part of a tile's feature maps, and where it lies in the picture. */
+/** A rectangle of a tile or of the picture. */
 interface Area {
   readonly top: number;
   readonly left: number;
@@ -125,7 +135,7 @@ interface Area {
   readonly width: number;
 }
 
-/** The lines of all channels of a tile: where each begins in the tile and in the picture. */
+/** Yields the lines of all channels of an area, with their offsets in the tile and in the picture. */
 function* lines(
   { shape }: Tensor<"float32">,
   tile: BlendTile,
@@ -144,7 +154,7 @@ function* lines(
   }
 }
 
-/** A copy of a part of a tile's feature maps. */
+/** Copies a rectangle of a tile. */
 function cut(tile: BlendTile, channels: number, area: Area): Edge {
   const data = new Float32Array(channels * area.height * area.width);
   for (let line = 0; line < channels * area.height; line++) {
@@ -156,7 +166,7 @@ function cut(tile: BlendTile, channels: number, area: Area): Edge {
   return { data, height: area.height, width: area.width };
 }
 
-/** The lowest rows of the tile above, and this tile's upper ones. */
+/** Blends the lowest rows of the tile above into this tile's upper rows. */
 function blendRows(above: Edge, tile: BlendTile, channels: number): void {
   const extent = Math.min(above.height, tile.height);
   for (let channel = 0; channel < channels; channel++) {
@@ -171,7 +181,7 @@ function blendRows(above: Edge, tile: BlendTile, channels: number): void {
   }
 }
 
-/** The rightmost columns of the tile before, and this tile's left ones. */
+/** Blends the rightmost columns of the previous tile into this tile's left columns. */
 function blendColumns(left: Edge, tile: BlendTile, channels: number): void {
   const extent = Math.min(left.width, tile.width);
   const skipped = left.width - extent;

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Decodes pictures in as little memory as is asked for.
+ * Decodes pictures in one piece, in strips or in tiles, depending on the memory that may be used.
  *
  * @module
  */
@@ -20,62 +20,68 @@ import { decodeBlended } from "./blended_decoder.ts";
 import { SeamlessDecoder } from "./seamless_decoder.ts";
 
 /**
- * How a picture is cut.
+ * Ways to decode a picture in parts.
  *
- * - `none`: it is decoded in one piece.
- * - `seamless`: strip by strip, with the whole picture's statistics: what one piece would give, but for rounding.
- * - `blended`: tile by tile, each for itself, blended where they overlap.
- * - `auto`: `seamless` on a CPU where a picture is larger than 256 × 256 pixels, else `none`.
+ * - `none`: in one piece.
+ * - `seamless`: in strips with the statistics of the whole picture. The result equals one piece up to
+ *   rounding.
+ * - `blended`: in independent tiles whose overlaps are blended.
+ * - `auto`: `seamless` on a CPU for pictures larger than 256 × 256 pixels, otherwise `none`.
  */
 export type VaeTiling = "auto" | "none" | "seamless" | "blended";
 
-/** How pictures are decoded. */
+/** Options for decoding pictures. */
 export interface TiledDecodeOptions extends OpenModelOptions {
   /**
-   * How a picture is cut.
+   * The tiling.
    *
    * @default {"auto"}
    */
   readonly tiling?: VaeTiling | undefined;
   /**
-   * Height and width of a blended tile, in pixels.
+   * Height and width of a blended tile in pixels.
    *
    * @default {512}
    */
   readonly tileSize?: number | undefined;
   /**
-   * Pixels that blended tiles share.
+   * Overlap of blended tiles in pixels.
    *
    * @default {128}
    */
   readonly tileOverlap?: number | undefined;
-  /** What `seamless` may hold, in bytes; the least possible by default. */
+  /** Maximum size in bytes of the feature maps of `seamless` in memory. Default is the smallest possible. */
   readonly mapBytes?: number | undefined;
   /**
-   * What AutoencoderKL computes a picture or a tile in; strips without seams are in float32. Where values outgrow float16,
-   * as in SDXL's autoencoder, the picture is decoded again in float32.
+   * Compute type of AutoencoderKL for whole pictures and tiles. Seam-free strips are always float32. If
+   * values overflow float16, as in SDXL's autoencoder, the picture is decoded again in float32.
    *
    * @default {"float32"}
    */
   readonly computeType?: ComputeType | undefined;
-  /** Takes the error when memory ran out in one piece and the picture is decoded strip by strip instead. */
+  /**
+   * Called with the error when memory runs out and the picture is decoded in strips instead of in one piece.
+   */
   readonly onFallback?: ((error: Error) => void) | undefined;
-  /** Is called when values outgrew float16 and the picture is decoded again in float32. */
+  /** Called when values overflow float16 and the picture is decoded again in float32. */
   readonly onOverflow?: (() => void) | undefined;
 }
 
-/** Latents of the largest picture that `auto` decodes in one piece. */
+/** Number of pixels of the largest picture that `auto` decodes in one piece. */
 const WHOLE_PIXELS = 256 ** 2;
-/** The middle block has one head of 512 channels, for which GPUs have no kernel that holds a part of the scores. */
+/**
+ * Number of parts into which a GPU splits the middle block's queries. Its one head has 512 channels, for
+ * which GPUs have no kernel that avoids storing all attention scores.
+ */
 const GPU_QUERY_PARTS = 8;
 const TILE_SIZE = 512;
 const TILE_OVERLAP = 128;
 
 /**
- * How a picture is cut where `auto` leaves the choice.
+ * Returns the tiling that `auto` selects.
  *
- * @param config The autoencoder; the tiny one has no norms and is decoded in one piece.
- * @param traits The traits of the device that it runs on.
+ * @param config The autoencoder. The tiny one has no norms and is decoded in one piece.
+ * @param traits The traits of the device on which it runs.
  * @param pixels Height times width.
  */
 export function chooseTiling(
@@ -87,7 +93,10 @@ export function chooseTiling(
   return isLarge && hostMemory && config._class_name === "AutoencoderKL" ? "seamless" : "none";
 }
 
-/** A decoder that cuts pictures. In one piece it holds its weights as the residency says; strip by strip, none. */
+/**
+ * A decoder that can process pictures in parts. For decoding in one piece or in tiles, the residency
+ * determines how long it keeps weights in memory. For decoding in strips, it keeps none.
+ */
 export class TiledVaeDecoder implements AsyncDisposable {
   readonly #runtime: Runtime;
   readonly #config: AutoencoderConfig;
@@ -97,12 +106,12 @@ export class TiledVaeDecoder implements AsyncDisposable {
   #computeType: ComputeType;
 
   /**
-   * Opens nothing before the first picture.
+   * Creates a decoder, which opens its graphs at the first picture.
    *
    * @param runtime Opens the graphs.
    * @param config The autoencoder.
    * @param weights Its weights.
-   * @param options How pictures are cut.
+   * @param options Tiling, residency and compute type.
    */
   constructor(
     runtime: Runtime,
@@ -121,9 +130,9 @@ export class TiledVaeDecoder implements AsyncDisposable {
    * Decodes latents.
    *
    * @param latents [1, latent channels, h, w], divided by the scaling factor.
-   * @param options A signal.
-   * @returns [1, 3, H, W], in about [-1, 1], not clamped.
-   * @throws {OutOfMemoryError} if memory runs out, where no way is left that takes less.
+   * @param options Abort signal.
+   * @returns [1, 3, H, W], about -1 to 1, not clamped.
+   * @throws {OutOfMemoryError} if memory runs out and no tiling that needs less is left.
    */
   async decode(latents: Tensor<"float32">, options: CallOptions = {}): Promise<Tensor<"float32">> {
     const [, , height = 0, width = 0] = latents.shape;
@@ -145,7 +154,7 @@ export class TiledVaeDecoder implements AsyncDisposable {
     }
   }
 
-  /** Gives the memory back; calling it again does nothing. */
+  /** Releases the sessions and their memory. Calling it again has no effect. */
   async release(): Promise<void> {
     const whole = this.#whole;
     this.#whole = undefined;
@@ -165,7 +174,7 @@ export class TiledVaeDecoder implements AsyncDisposable {
       if (this.#config._class_name !== "AutoencoderKL") {
         throw new InputError(
           "invalid_value",
-          `Cannot decode without seams as the autoencoder must be AutoencoderKL: current value is ` +
+          `Tiling "seamless" requires an AutoencoderKL, but the autoencoder is ` +
             `${this.#config._class_name}. Choose the tiling "blended" or "none"`,
         );
       }
@@ -202,7 +211,7 @@ function ranOut(tiling: VaeTiling, cause: unknown): OutOfMemoryError {
     ? "choose smaller tiles"
     : "make a smaller picture, or choose blended tiles";
   return new OutOfMemoryError(
-    `Cannot decode the picture as memory ran out (tiling "${tiling}"): ${hint}, or free memory`,
+    `Cannot decode the picture because memory ran out (tiling "${tiling}"): ${hint}, or free memory`,
     { cause },
   );
 }

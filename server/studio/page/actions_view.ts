@@ -8,10 +8,11 @@
 import type { VNode } from "preact";
 import { downloadAll, fileName } from "./download.ts";
 import { reuse } from "./dropped.ts";
-import { remove, retry } from "./history.ts";
+import { remove, retry, star } from "./history.ts";
 import { html } from "./html.ts";
 import { order, randomSeed } from "./run.ts";
 import { pictureUrl } from "./server.ts";
+import { beginFromPicture } from "./source.ts";
 import { compared, isOrdering } from "./state.ts";
 import type { Job, Picture, Resume } from "./types.ts";
 import { counted } from "./words.ts";
@@ -54,10 +55,14 @@ export function ActionsView({ picture, status }: ActionsProps): VNode {
       <button type="button" class="button" id="reuse" onClick=${() =>
         reuse(picture)}>Use these settings</button>
       ${!isLost && html`
+        <button type="button" class="button" id="use-as-source" disabled=${!isReady}
+          onClick=${() => beginFromPicture(picture)}>Start from this picture</button>
         <button type="button" class="button" id="other-seed" disabled=${!isReady || isOrdering.value}
           onClick=${() => goOn(picture, { seeds: [randomSeed()] })}>Same text, another seed</button>
         <button type="button" class="button" id="compare" aria-pressed=${isFirst} disabled=${!isReady}
           onClick=${() => compared.value = isFirst ? [] : [picture]}>Compare with…</button>
+        <button type="button" class="button" id="star" aria-pressed=${job.starred} disabled=${!isReady}
+          onClick=${() => star(job)}>${job.starred ? "Starred" : "Star"}</button>
         <button type="button" class="button" id="delete" disabled=${!isReady} onClick=${onDelete}>
           ${count > 1 ? `Delete ${counted(count, "picture")}` : "Delete"}
         </button>

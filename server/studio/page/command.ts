@@ -25,6 +25,7 @@ const OPTIONS: readonly (readonly [field: string, option: string, usual?: unknow
   ["controlnetInterval", "--controlnet-interval"],
   ["pagScale", "--pag-scale"],
   ["pagAdaptiveScale", "--pag-adaptive-scale"],
+  ["strength", "--strength"],
   ["scheduler", "--scheduler"],
   ["eta", "--eta"],
   ["seeds", "--seed"],
@@ -35,9 +36,24 @@ const OPTIONS: readonly (readonly [field: string, option: string, usual?: unknow
   ["tileOverlap", "--vae-tile-overlap", 128],
 ];
 
-/** The command that makes the picture of a request. */
-export function genCommand(request: Readonly<Record<string, unknown>>): string {
-  const { prompts, negativePrompt = [], pagLayers = [], schedulerOptions, precision } = request;
+/** Fields that name pictures of the store, the option of each, and the file that the command saves it in. */
+const PICTURES: readonly (readonly [field: string, option: string, file: string])[] = [
+  ["image", "--image", "source.png"],
+  ["mask", "--mask", "mask.png"],
+  ["controlImage", "--control-image", "control.png"],
+];
+
+/**
+ * The command that makes the picture of a request. It fetches pictures that the request names first.
+ *
+ * @param request The request.
+ * @param urlOf The address of the picture of an artifact.
+ */
+export function genCommand(
+  request: Readonly<Record<string, unknown>>,
+  urlOf: (artifact: string) => string,
+): string {
+  const { prompts, negativePrompt = [], pagLayers = [], schedulerOptions, precision, loras } = request;
   const words = ["deno", "task", "gen", ...(Array.isArray(prompts) ? prompts.map(String) : [])];
   for (const text of [negativePrompt].flat()) words.push(`--negative-prompt=${String(text)}`);
   for (const layers of [pagLayers].flat()) words.push(`--pag-layers=${String(layers)}`);
@@ -45,6 +61,17 @@ export function genCommand(request: Readonly<Record<string, unknown>>): string {
     const value = request[field];
     if (value !== undefined && value !== usual) words.push(`${option}=${String(value)}`);
   }
+  for (const lora of Array.isArray(loras) ? loras.filter(isRecord) : []) {
+    words.push(`--lora=${String(lora["name"])}:${String(lora["weight"] ?? 1)}`);
+  }
+  const fetches: string[] = [];
+  for (const [field, option, file] of PICTURES) {
+    const artifact = request[field];
+    if (typeof artifact !== "string") continue;
+    fetches.push(["curl", "-fsS", "-o", file, urlOf(artifact)].map(quoted).join(" "));
+    words.push(`${option}=${file}`);
+  }
+  if (request["softMask"] === true) words.push("--soft-mask");
   for (const [name, value] of Object.entries(isRecord(schedulerOptions) ? schedulerOptions : {})) {
     words.push("--scheduler-option", `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`);
   }
@@ -53,7 +80,7 @@ export function genCommand(request: Readonly<Record<string, unknown>>): string {
   }
   if (request["cleanCaption"] === false) words.push("--no-clean-caption");
   if (request["resolutionBinning"] === false) words.push("--no-resolution-binning");
-  return words.map(quoted).join(" ");
+  return [...fetches, words.map(quoted).join(" ")].join(" && ");
 }
 
 /** The command that makes a picture file again. */

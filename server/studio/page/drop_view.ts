@@ -1,15 +1,15 @@
 /// <reference lib="dom" />
 /**
- * Accepts picture files, dropped or chosen, for the settings in them.
+ * Accepts picture files that are dropped on the page, pasted into it or chosen.
  *
  * @module
  */
 
 import { useLayoutEffect, useState } from "preact/hooks";
 import type { VNode } from "preact";
-import { restore } from "./dropped.ts";
 import { html } from "./html.ts";
 import { Icon } from "./icons.ts";
+import { receive } from "./received.ts";
 
 /** The overlay that is shown while a file is dragged over the page. */
 export function DropTarget(): VNode | null {
@@ -17,7 +17,12 @@ export function DropTarget(): VNode | null {
   useLayoutEffect(() => {
     const listening = new AbortController();
     const options = { signal: listening.signal };
-    const hasFiles = ({ dataTransfer }: DragEvent): boolean => dataTransfer?.types.includes("Files") ?? false;
+    // A picture of the page itself that is dragged is no file of the user's.
+    let isOwn = false;
+    document.addEventListener("dragstart", () => isOwn = true, options);
+    document.addEventListener("dragend", () => isOwn = false, options);
+    const hasFiles = ({ dataTransfer }: DragEvent): boolean =>
+      !isOwn && (dataTransfer?.types.includes("Files") ?? false);
     document.addEventListener("dragover", (event) => {
       if (!hasFiles(event)) return;
       event.preventDefault();
@@ -33,30 +38,46 @@ export function DropTarget(): VNode | null {
       event.preventDefault();
       setOver(false);
       const [file] = event.dataTransfer?.files ?? [];
-      if (file) restore(file);
+      if (file) receive(file);
+    }, options);
+    document.addEventListener("paste", (event) => {
+      const { clipboardData } = event;
+      const file = [...clipboardData?.files ?? []].find(({ type }) => type.startsWith("image/"));
+      // Text that comes with a picture of itself, as office programs copy it, is text.
+      if (!file || clipboardData?.types.includes("text/plain")) return;
+      event.preventDefault();
+      receive(file);
     }, options);
     return () => listening.abort();
   }, []);
   if (!isOver) return null;
   return html`
     <div class="drop" aria-hidden="true">
-      <p>Drop a picture to take its settings</p>
+      <p>Drop a picture to start from it, or to take its settings</p>
     </div>
   ` as VNode;
 }
 
-/** A file field that does the same without a mouse. */
-export function PictureChooser(): VNode {
+/** What the file field of a picture says. */
+interface ChooserProps {
+  readonly id: string;
+  readonly label: string;
+  readonly hint?: string | undefined;
+  readonly onFile: (file: File) => void;
+}
+
+/** A file field for a picture. */
+export function PictureChooser({ id, label, hint, onFile }: ChooserProps): VNode {
   const onChange = ({ currentTarget }: Event): void => {
     if (!(currentTarget instanceof HTMLInputElement)) return;
     const [file] = currentTarget.files ?? [];
-    if (file) restore(file);
+    if (file) onFile(file);
     currentTarget.value = "";
   };
   return html`
-    <label class="button chooser" title="Take the settings of a PNG file. You can also drop it on the page.">
-      <${Icon} name="open" />Settings from a picture…
-      <input type="file" id="picture-file" accept="image/png" onChange=${onChange} />
+    <label class="chooser">
+      <${Icon} name="picture" /><span>${label}${hint && html`<small>${hint}</small>`}</span>
+      <input type="file" id=${id} accept="image/png,image/jpeg,image/webp" onChange=${onChange} />
     </label>
   ` as VNode;
 }

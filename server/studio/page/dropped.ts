@@ -1,46 +1,53 @@
 /// <reference lib="dom" />
 /**
- * Restores the settings in a picture file. The page reads the file itself and sends it nowhere.
+ * Fills the form with settings: of a finished picture, or of those in a picture file. The page reads the file itself.
  *
  * @module
  */
 
 import { readPngChunks } from "../../../images/png_chunks.ts";
 import { decodePngText } from "../../../images/png_text.ts";
+import { attempt } from "./attempt.ts";
+import type { FurtherSettings } from "./further_settings.ts";
 import { isRecord, readGraph } from "./graph.ts";
 import { type Settings, settingsOf, settingsOfPicture } from "./settings.ts";
-import { change, chooseModel, chosenModel, fault, form, notice, offered } from "./state.ts";
+import { findStored } from "./source.ts";
+import { change, chooseModel, chosenModel, fittingLoras, type Form, form, notice, offered } from "./state.ts";
 import type { Picture } from "./types.ts";
 
 /** The largest file that is read. */
 const MAX_BYTES = 1 << 28;
 
-/** Fills the form with the settings in a picture file, or shows why it cannot. */
-export async function restore(file: File): Promise<void> {
-  fault.value = "";
-  notice.value = "";
-  try {
-    if (file.size > MAX_BYTES) throw new Error("it is larger than 256 MB");
-    const settings = readSettings(new Uint8Array(await file.arrayBuffer()));
-    const missing = fillForm(settings);
-    notice.value = `The form now has the settings of ${file.name}.${missing}`;
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    fault.value = `Cannot take settings from ${file.name}: ${reason}`;
-  }
+/**
+ * Reads the settings in a picture file.
+ *
+ * @returns The settings; `undefined` for a file that is no PNG file.
+ * @throws if a PNG file was not written by pixstage.
+ */
+export async function settingsInFile(file: File): Promise<Settings | undefined> {
+  if (file.size > MAX_BYTES) throw new Error("it is larger than 256 MB");
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  return bytes[0] === 0x89 && bytes[1] === 0x50 ? readSettings(bytes) : undefined;
+}
+
+/** Fills the form with the settings of a file. */
+export async function restore(settings: Settings, name: string): Promise<void> {
+  await attempt(async () => {
+    const missing = await fillForm(settings);
+    notice.value = `The form now has the settings of ${name}.${missing}`;
+  });
 }
 
 /** Fills the form with the settings of a picture. */
-export function reuse(picture: Picture): void {
+export async function reuse(picture: Picture): Promise<void> {
   const settings = settingsOfPicture(picture);
-  if (!settings) return;
-  fault.value = "";
-  notice.value = `The form now has the settings of this picture.${fillForm(settings)}`;
+  if (settings) await restore(settings, "this picture");
 }
 
 /** Fills the form. Returns a sentence about the settings that the form cannot hold. */
-function fillForm(settings: Settings): string {
+async function fillForm(settings: Settings): Promise<string> {
   const { model, prompt = "", negativePrompt, width, height, steps, guidance, scheduler, seed } = settings;
+  const { pictures, missing } = await findPictures(settings.further);
   const isServed = offered.value.models.some(({ id }) => id === model);
   const kept = form.value.model;
   chooseModel(isServed ? model ?? kept : kept);
@@ -59,20 +66,64 @@ function fillForm(settings: Settings): string {
     scheduler: known && known.name !== own?.scheduler ? known.name : "",
     seed: seed ?? "",
     count: 1,
+    ...pictures,
+    ...furtherFields(settings.further, form.value.model),
   });
   const begun = settings.begun
     ? ` Its first ${settings.begun.steps} steps used other settings, which the form cannot hold.`
     : "";
-  return isServed ? begun : ` This server has no model "${model}": the form keeps ${kept}.${begun}`;
+  const rest = missing + begun;
+  return isServed ? rest : ` This server has no model "${model}": the form keeps ${kept}.${rest}`;
+}
+
+/** Fields of the form that need nothing of the store. */
+function furtherFields(
+  { strength, controlnet = "", controlScale = 1, controlled, pag = 0, guided, stepCache = 0, loras }:
+    FurtherSettings,
+  model: string,
+): Partial<Form> {
+  const fitting = fittingLoras(model);
+  return {
+    strength: strength ?? null,
+    loras: loras.filter(({ name }) => fitting.some(({ id }) => id === name)),
+    controlnet: offered.value.controlnets.includes(controlnet) ? controlnet : "",
+    controlScale,
+    controlled: controlled ?? [0, 1],
+    pag,
+    guided: guided ?? [0, 1],
+    stepCache,
+  };
+}
+
+/** The pictures that settings name, as far as the store has them, and a sentence about the others. */
+async function findPictures(
+  { image, mask, softMask = false, controlImage, isBound }: FurtherSettings,
+): Promise<{ pictures: Pick<Form, "source" | "mask" | "control">; missing: string }> {
+  const [source = null, masking, control = null] = await Promise.all([
+    image === undefined ? undefined : findStored(image, "the same picture as before"),
+    mask === undefined ? undefined : findStored(mask, "mask"),
+    controlImage === undefined ? undefined : findStored(controlImage, "the same picture as before"),
+  ]);
+  const isMissing = isBound || (image !== undefined && !source) || (mask !== undefined && !masking) ||
+    (controlImage !== undefined && !control);
+  return {
+    pictures: {
+      source,
+      mask: source && masking ? { artifact: masking.artifact, isSoft: softMask } : null,
+      control,
+    },
+    missing: isMissing
+      ? " This server does not have all pictures that it was made from: choose them again."
+      : "",
+  };
 }
 
 /**
  * Reads the settings in a PNG file.
  *
- * @throws if the file is not a PNG, or was not written by pixstage.
+ * @throws if it was not written by pixstage.
  */
 function readSettings(bytes: Uint8Array): Settings {
-  if (bytes[0] !== 0x89 || bytes[1] !== 0x50) throw new Error("it is not a PNG file");
   const texts = new Map(readPngChunks(bytes).map(decodePngText).filter((text) => text !== undefined));
   const text = texts.get("pixstage");
   if (text === undefined) {

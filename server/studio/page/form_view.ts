@@ -6,12 +6,16 @@
  */
 
 import type { VNode } from "preact";
-import { PictureChooser } from "./drop_view.ts";
+import { AdvancedView } from "./advanced_view.ts";
+import { ControlView } from "./control_view.ts";
+import { lackOf } from "./form_request.ts";
 import { html } from "./html.ts";
 import { Icon } from "./icons.ts";
+import { LorasView } from "./loras_view.ts";
 import { generate, randomSeed } from "./run.ts";
 import { sizesOf } from "./sizes.ts";
 import { Slider, valueOf } from "./slider.ts";
+import { SourceView } from "./source_view.ts";
 import { change, chooseModel, chosenModel, form, isOrdering, offered, queue } from "./state.ts";
 
 const EXAMPLES = ["cute cat", "red car", "a slice of pizza", "happy face", "rocket"];
@@ -20,9 +24,10 @@ const EXAMPLES = ["cute cat", "red car", "a slice of pizza", "happy face", "rock
 export function FormView(): VNode {
   const { prompt, negativePrompt, count, steps, guidance } = form.value;
   const { limits, models } = offered.value;
+  const lack = lackOf(form.value);
   const onSubmit = (event: Event): void => {
     event.preventDefault();
-    if (!isOrdering.value && prompt.trim() !== "") generate();
+    if (!isOrdering.value && lack === "") generate();
   };
   const onKeyDown = (event: KeyboardEvent): void => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) onSubmit(event);
@@ -78,14 +83,14 @@ export function FormView(): VNode {
           value=${count} onValue=${(value: number) => change({ count: value })} />
       </div>
       <${Sizes} />
-      <${Advanced} />
-      <div class="actions">
-        <button type="submit" class="primary" id="generate" disabled=${prompt.trim() === "" ||
-          !form.value.model || isOrdering.value}>
-          ${queue.value.length > 0 ? "Add to the queue" : "Generate"} <kbd>Ctrl ↵</kbd>
-        </button>
-        <${PictureChooser} />
-      </div>
+      <${SourceView} />
+      <${LorasView} />
+      <${ControlView} />
+      <${AdvancedView} />
+      <button type="submit" class="primary" id="generate" title=${lack}
+        disabled=${lack !== "" || isOrdering.value}>
+        ${queue.value.length > 0 ? "Add to the queue" : "Generate"} <kbd>Ctrl ↵</kbd>
+      </button>
     </form>
   ` as VNode;
 }
@@ -109,38 +114,5 @@ function Sizes(): VNode | null {
       })}
       <span class="value">${width} × ${height}</span>
     </div>
-  ` as VNode;
-}
-
-/** What most people leave alone. */
-function Advanced(): VNode {
-  const { width, height, scheduler } = form.value;
-  const { limits, schedulers } = offered.value;
-  const own = chosenModel.value?.defaults.scheduler.replace(/Scheduler$/, "");
-  const side = (name: "width" | "height"): unknown =>
-    html`
-      <label class="field">
-        <span>${name === "width" ? "Width" : "Height"}</span>
-        <input type="number" id=${name} min=${limits["minSize"]} max=${limits["maxSize"]} step="8"
-          value=${name === "width" ? width : height}
-          onInput=${(event: InputEvent) => change({ [name]: Number(valueOf(event)) || 0 })} />
-      </label>
-    `;
-  return html`
-    <details class="advanced">
-      <summary>Size and scheduler</summary>
-      <div class="pair">${side("width")}${side("height")}</div>
-      <label class="field">
-        <span>Scheduler</span>
-        <select id="scheduler" onChange=${(event: Event) => change({ scheduler: valueOf(event) })}>
-          <option value="" selected=${scheduler === ""}>The model's own${own ? ` (${own})` : ""}</option>
-          ${schedulers.map(({ name }) =>
-            html`<option value=${name} selected=${scheduler === name}>${
-              name.replace(/Scheduler$/, "")
-            }</option>`
-          )}
-        </select>
-      </label>
-    </details>
   ` as VNode;
 }

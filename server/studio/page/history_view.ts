@@ -8,12 +8,13 @@
 import type { VNode } from "preact";
 import { attempt } from "./attempt.ts";
 import { downloadAll } from "./download.ts";
-import { found, loadOlder, search, searchFor } from "./history.ts";
+import { filter, found, hasMore, isFiltered, loadOlder, narrow, star } from "./history.ts";
 import { html } from "./html.ts";
+import { Icon } from "./icons.ts";
 import { pictureUrl } from "./server.ts";
 import { show } from "./run.ts";
 import { valueOf } from "./slider.ts";
-import { compared, hasOlder, history, run } from "./state.ts";
+import { compared, history, run } from "./state.ts";
 import type { Job } from "./types.ts";
 import { counted, promptOf } from "./words.ts";
 
@@ -30,18 +31,23 @@ export function HistoryView(): VNode {
   return html`
     <section class="panel history" aria-label="History">
       <h2>History</h2>
-      ${(history.value.length > 1 || search.value !== "") && html`
-        <input type="search" id="search" placeholder="Search prompts, seeds, models" aria-label="Search the history"
-          value=${search.value} onInput=${(event: InputEvent) => searchFor(valueOf(event))} />
+      ${(history.value.length > 1 || isFiltered.value) && html`
+        <div class="filter">
+          <input type="search" id="search" placeholder="Search prompts, seeds, models" aria-label="Search the history"
+            value=${filter.value.words} onInput=${(event: InputEvent) => narrow({ words: valueOf(event) })} />
+          <button type="button" class="icon" id="starred" title="Starred alone" aria-label="Starred alone"
+            aria-pressed=${filter.value.isStarred} onClick=${() =>
+              narrow({ isStarred: !filter.value.isStarred })}><${Icon} name="star" /></button>
+        </div>
       `}
       ${isChoosing && html`<p class="note" role="status">Choose the picture to compare with.</p>`}
       ${history.value.length === 0
         ? html`<p class="hint">What you make is kept here.</p>`
-        : jobs.length === 0 && html`<p class="hint" role="status">Nothing matches “${search.value}”.</p>`}
+        : jobs.length === 0 && html`<p class="hint" role="status">${nothingFound()}</p>`}
       <ul class="thumbnails">
         ${jobs.map((job) => html`<${Thumbnail} key=${job.id} job=${job} onChoose=${choose} />`)}
       </ul>
-      ${hasOlder.value && search.value === "" && html`
+      ${hasMore.value && html`
         <button type="button" class="button wide" onClick=${() => attempt(() => loadOlder())}>Older</button>
       `}
       ${jobs.length > 1 && html`
@@ -52,6 +58,11 @@ export function HistoryView(): VNode {
       `}
     </section>
   ` as VNode;
+}
+
+function nothingFound(): string {
+  const { words } = filter.value;
+  return words.trim() === "" ? "Nothing is starred." : `Nothing matches “${words}”.`;
 }
 
 function Thumbnail({ job, onChoose }: { readonly job: Job; readonly onChoose: (job: Job) => void }): VNode {
@@ -70,6 +81,9 @@ function Thumbnail({ job, onChoose }: { readonly job: Job; readonly onChoose: (j
         <span aria-hidden="true">${prompt}</span>
         ${count > 1 && html`<b class="count" aria-label=${`${count} pictures`}>${count}</b>`}
       </button>
+      <button type="button" class="star" title=${job.starred ? "Take the star" : "Star: keep it"}
+        aria-label=${`Star: ${prompt}`} aria-pressed=${job.starred} onClick=${() =>
+          star(job)}><${Icon} name="star" /></button>
     </li>
   ` as VNode;
 }

@@ -12,8 +12,10 @@ import { FormView } from "./form_view.ts";
 import { HistoryView } from "./history_view.ts";
 import { html } from "./html.ts";
 import { KeyForm } from "./key_view.ts";
+import { MaskView } from "./mask_view.ts";
 import { begin } from "./queue.ts";
 import { QueueView, StoppedView } from "./queue_view.ts";
+import { ReceivedView } from "./received_view.ts";
 import { RunView } from "./run_view.ts";
 import { urlOf } from "./server.ts";
 import { fault, isLost, needsKey, notice } from "./state.ts";
@@ -42,6 +44,8 @@ function Studio(): VNode {
     </main>
     <${CompareView} />
     <${ZoomView} />
+    <${ReceivedView} />
+    <${MaskView} />
     <${DropTarget} />
   ` as VNode;
 }

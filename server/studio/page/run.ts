@@ -7,6 +7,7 @@
 
 import { batch } from "@preact/signals";
 import { attempt, noteRefusal } from "./attempt.ts";
+import { requestOf } from "./form_request.ts";
 import { after, EVENT_TYPES, halted, isLast, isOver, runOf } from "./run_events.ts";
 import { cancelJob, getJob, orderJob, ServerError } from "./server.ts";
 import { chosenImage, form, isOrdering, run } from "./state.ts";
@@ -24,22 +25,8 @@ export function shownBefore(): string | null {
 
 /** Orders what the form asks for. */
 export async function generate(): Promise<void> {
-  const { prompt, negativePrompt, model, width, height, steps, guidance, scheduler, seed, count } =
-    form.value;
-  await order({
-    request: {
-      model,
-      prompts: [prompt],
-      negativePrompt: negativePrompt || undefined,
-      width,
-      height,
-      steps,
-      guidanceScale: guidance,
-      scheduler: scheduler || undefined,
-      seeds: [seed === "" ? randomSeed() : seed],
-      imagesPerPrompt: count,
-    },
-  });
+  const { seed } = form.value;
+  await order({ request: requestOf(form.value, seed === "" ? randomSeed() : seed) });
 }
 
 /** Orders pictures and shows the run. Returns whether the server accepted the order. */

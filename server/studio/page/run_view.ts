@@ -28,7 +28,8 @@ export function RunView(): VNode {
       <section class="panel welcome">
         <div class="frame" aria-hidden="true"></div>
         <p>Write a prompt and press <strong>Generate</strong>. The picture comes about here, step by step.</p>
-        <p class="hint">Or drop a picture of pixstage on the page to take its settings.</p>
+        <p
+          class="hint">Or drop a picture on the page: to start from it, or to take the settings that it was made with.</p>
       </section>
     ` as VNode;
   }

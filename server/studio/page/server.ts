@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Capabilities, Job, JobImage, Order } from "./types.ts";
+import type { Capabilities, Job, JobImage, Lora, Order, Upload } from "./types.ts";
 
 /**
  * The server refused, or could not be reached. The page is served file by file, so that it has no base of
@@ -42,7 +42,7 @@ export function urlOf(path: string): string {
 
 /** The address of a picture's file. */
 export function pictureUrl(
-  { artifact, image }: JobImage,
+  { artifact, image }: Pick<JobImage, "artifact" | "image">,
   query: Readonly<Record<string, string>> = {},
 ): string {
   const search = new URLSearchParams(query).toString();
@@ -51,17 +51,46 @@ export function pictureUrl(
 
 /** What there is to choose from. */
 export async function capabilities(): Promise<Capabilities> {
-  return await ask("v1/capabilities");
+  const [found, { data: loras }] = await Promise.all([
+    ask<Omit<Capabilities, "loras">>("v1/capabilities"),
+    ask<{ data: Lora[] }>("v1/loras"),
+  ]);
+  return { ...found, loras };
+}
+
+/** Sends a picture file into the store. */
+export async function uploadPicture(file: Blob): Promise<Upload> {
+  return await ask("v1/pictures", {
+    method: "POST",
+    headers: { "content-type": file.type || "application/octet-stream" },
+    body: file,
+  });
+}
+
+/** Which jobs are listed. */
+export interface JobQuery {
+  readonly status: Job["status"];
+  readonly limit: number;
+  /** The last job of the page before. */
+  readonly after?: string | undefined;
+  /** Words that prompts, seeds or names have. */
+  readonly q?: string | undefined;
+  readonly starred?: boolean | undefined;
 }
 
 /** Jobs of a status, the newest first. */
-export async function listJobs(
-  query: { readonly status: Job["status"]; readonly limit: number; readonly after?: string | undefined },
-): Promise<{ data: Job[]; has_more: boolean }> {
-  const { status, limit, after } = query;
-  const search = new URLSearchParams({ limit: String(limit), status });
-  if (after !== undefined) search.set("after", after);
-  return await ask(`v1/jobs?${search}`);
+export async function listJobs(query: JobQuery): Promise<{ data: Job[]; has_more: boolean }> {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined);
+  return await ask(`v1/jobs?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}`);
+}
+
+/** Stars a job, or takes its star. */
+export async function starJob(id: string, starred: boolean): Promise<Job> {
+  return await ask(`v1/jobs/${id}`, {
+    method: "PATCH",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ starred }),
+  });
 }
 
 /** A job. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { type FurtherSettings, furtherSettings } from "./further_settings.ts";
 import { type Graph, type GraphNode, nodeOf, readGraph, upstream } from "./graph.ts";
 import type { Picture } from "./types.ts";
 
@@ -22,6 +23,8 @@ export interface Settings {
   readonly vae?: string | undefined;
   /** The settings of the first steps, where the picture continues another one. */
   readonly begun?: Begun | undefined;
+  /** What it began from or followed, its adapters, and how it was guided. */
+  readonly further: FurtherSettings;
   /** A request for this picture alone; absent where only a graph can describe it. */
   readonly request?: Readonly<Record<string, unknown>> | undefined;
 }
@@ -71,7 +74,9 @@ export function settingsOf(graph: Graph, { output, image, seed: known }: Wanted)
   const prompt = textOf(encode);
   const negativePrompt = textOf(negative);
   const vae = decoder === model ? undefined : decoder;
+  const further = furtherSettings(graph, denoise);
   const settings: Settings = {
+    further,
     prompt,
     negativePrompt,
     model,
@@ -94,7 +99,7 @@ export function settingsOf(graph: Graph, { output, image, seed: known }: Wanted)
       },
     };
   }
-  if (prompt === undefined || seed === undefined || Object.keys(denoise.inputs).includes("noise")) {
+  if (prompt === undefined || seed === undefined || further.isBound || "noise" in denoise.inputs) {
     return settings;
   }
   const own = Object.entries(parameters).filter(([name]) => !INNER.has(name));
@@ -113,6 +118,10 @@ export function settingsOf(graph: Graph, { output, image, seed: known }: Wanted)
     cleanCaption,
     maxSequenceLength,
     vae,
+    image: further.image,
+    mask: further.mask,
+    softMask: further.softMask,
+    controlImage: further.controlImage,
     precision: Object.keys(precision).length === 0 ? undefined : precision,
     tiling,
     tileSize,

@@ -9,6 +9,8 @@ import { useState } from "preact/hooks";
 import type { VNode } from "preact";
 import { genCommand, rerunCommand } from "./command.ts";
 import { fileName } from "./download.ts";
+import { Masked } from "./masked.ts";
+import { pictureUrl } from "./server.ts";
 import { html } from "./html.ts";
 import { Icon } from "./icons.ts";
 import { type Settings, settingsOfPicture } from "./settings.ts";
@@ -19,11 +21,18 @@ import type { Model, Picture } from "./types.ts";
 export function SettingsView({ picture }: { readonly picture: Picture }): VNode | null {
   const settings = settingsOfPicture(picture);
   if (!settings) return null;
+  const { image, mask, controlImage } = settings.further;
   const rows = rowsOf(settings, offered.value.models.find(({ id }) => id === settings.model));
   const json = JSON.stringify(settings.request ?? picture.job.graph, null, 2);
-  const command = settings.request ? genCommand(settings.request) : rerunCommand(fileName(picture));
+  const command = settings.request
+    ? genCommand(settings.request, urlOfArtifact)
+    : rerunCommand(fileName(picture));
   return html`
     <div class="settings">
+      <div class="origins">
+        <${Origin} name="Started from" artifact=${image} mask=${mask} />
+        <${Origin} name="Followed" artifact=${controlImage} />
+      </div>
       <dl aria-label="Settings">
         ${rows.map(([name, value]) =>
           html`
@@ -43,8 +52,32 @@ export function SettingsView({ picture }: { readonly picture: Picture }): VNode 
   ` as VNode;
 }
 
+/** A picture that was begun from or followed. */
+interface OriginProps {
+  readonly name: string;
+  readonly artifact: string | undefined;
+  /** What of it was repainted. */
+  readonly mask?: string | undefined;
+}
+
+function Origin({ name, artifact, mask }: OriginProps): VNode | null {
+  if (artifact === undefined) return null;
+  return html`
+    <figure>
+      <${Masked} artifact=${artifact} mask=${mask} alt=${`${name}${mask ? ", the mask over it" : ""}`} />
+      <figcaption>${name}${mask && html`<small>repainted where it is tinted</small>`}</figcaption>
+    </figure>
+  ` as VNode;
+}
+
+function urlOfArtifact(artifact: string): string {
+  return pictureUrl({ artifact, image: 0 });
+}
+
 function rowsOf(settings: Settings, model: Model | undefined): [name: string, value: string][] {
-  const { prompt, negativePrompt, seed, width, height, steps, scheduler, guidance, vae, begun } = settings;
+  const { prompt, negativePrompt, seed, width, height, steps, scheduler, guidance, vae, begun, further } =
+    settings;
+  const part = (interval: readonly number[] | undefined): string | undefined => interval?.join(" to ");
   const own = model?.defaults;
   const rows: [string, string | number | undefined][] = [
     ["Prompt", prompt],
@@ -54,6 +87,13 @@ function rowsOf(settings: Settings, model: Model | undefined): [name: string, va
     ["Steps", steps ?? own?.steps],
     ["Scheduler", scheduler ?? own?.scheduler],
     ["Guidance", guidance ?? own?.guidance_scale],
+    ["Guided steps", part(further.guided)],
+    ["Perturbed attention", further.pag],
+    ["Step cache", further.stepCache],
+    ["Strength", further.image === undefined ? undefined : further.strength],
+    ["LoRA", further.loras.map(({ name, weight }) => `${name} × ${weight}`).join(", ")],
+    ["ControlNet", further.controlnet && `${further.controlnet} × ${further.controlScale ?? 1}`],
+    ["Followed steps", part(further.controlled)],
     ["Model", settings.model],
     ["Decoder", vae],
     ["First steps", begun?.steps],

@@ -16,16 +16,30 @@ export interface Size {
 const SHAPES: readonly (readonly [number, number])[] = [[1, 1], [4, 3], [3, 4], [16, 9], [9, 16]];
 
 /** Sizes with about as many pixels as a model's own, in the shapes that people ask for. */
-export function sizesOf({ defaults }: Model, limits: Readonly<Record<string, number>>): Size[] {
-  const { width, height } = defaults;
-  const side = Math.sqrt(width * height);
-  const multiple = side < 512 ? 8 : 32;
-  const { minSize = 16, maxSize = 2048 } = limits;
-  const fitted = (pixels: number): number =>
-    Math.min(Math.max(Math.round(pixels / multiple) * multiple, minSize), maxSize);
+export function sizesOf(model: Model, limits: Readonly<Record<string, number>>): Size[] {
   return SHAPES.map(([across, down]) => ({
     shape: `${across}:${down}`,
-    width: fitted(side * Math.sqrt(across / down)),
-    height: fitted(side * Math.sqrt(down / across)),
+    ...fitted(across / down, model, limits),
   }));
+}
+
+/** The size with about as many pixels as a model's own that has the shape of a picture. */
+export function fittedTo(
+  picture: Pick<Size, "width" | "height">,
+  model: Model,
+  limits: Readonly<Record<string, number>>,
+): Pick<Size, "width" | "height"> {
+  return fitted(picture.width / picture.height, model, limits);
+}
+
+function fitted(
+  aspect: number,
+  { defaults }: Model,
+  { minSize = 16, maxSize = 2048 }: Readonly<Record<string, number>>,
+): Pick<Size, "width" | "height"> {
+  const side = Math.sqrt(defaults.width * defaults.height);
+  const multiple = side < 512 ? 8 : 32;
+  const whole = (pixels: number): number =>
+    Math.min(Math.max(Math.round(pixels / multiple) * multiple, minSize), maxSize);
+  return { width: whole(side * Math.sqrt(aspect)), height: whole(side / Math.sqrt(aspect)) };
 }

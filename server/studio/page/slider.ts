@@ -21,10 +21,11 @@ interface SliderProps {
 
 /** A slider with its value beside its name. */
 export function Slider({ id, label, min, max, step, value, onValue }: SliderProps): VNode {
+  const digits = step < 0.1 ? 2 : step < 1 ? 1 : 0;
   const share = Math.min(Math.max((value - min) / (max - min), 0), 1) * 100;
   return html`
     <label class="field slider" for=${id}>
-      <span>${label}<b class="value" aria-hidden="true">${step < 1 ? value.toFixed(1) : value}</b></span>
+      <span>${label}<b class="value" aria-hidden="true">${value.toFixed(digits)}</b></span>
       <input type="range" id=${id} min=${min} max=${max} step=${step} value=${value}
         style=${`--share: ${share}%`}
         onInput=${(event: InputEvent) => onValue(Number(valueOf(event)))} />

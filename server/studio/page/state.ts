@@ -6,7 +6,7 @@
  */
 
 import { computed, effect, type ReadonlySignal, type Signal, signal } from "@preact/signals";
-import type { Capabilities, Job, Model, Picture, QueueReply } from "./types.ts";
+import type { Capabilities, Job, Lora, Model, Picture, QueueReply } from "./types.ts";
 
 /** What the form asks for. */
 export interface Form {
@@ -21,6 +21,53 @@ export interface Form {
   /** A whole number; empty for one by chance. */
   readonly seed: string;
   readonly count: number;
+  /** The picture to begin from; null for noise alone. */
+  readonly source: StoredPicture | null;
+  /** What of it is repainted; null for all. */
+  readonly mask: Mask | null;
+  /** How far it is changed; null for the server's default. */
+  readonly strength: number | null;
+  /** LoRA adapters with their weights. */
+  readonly loras: readonly ChosenLora[];
+  /** A ControlNet; empty for none. */
+  readonly controlnet: string;
+  /** The picture that it follows. */
+  readonly control: StoredPicture | null;
+  readonly controlScale: number;
+  /** The part of the steps that follow it. */
+  readonly controlled: Interval;
+  /** The scale of perturbed attention guidance; 0 for none. */
+  readonly pag: number;
+  /** The part of the steps that are guided. */
+  readonly guided: Interval;
+  /** The threshold of the step cache; 0 for none. */
+  readonly stepCache: number;
+}
+
+/** A part of the steps, from 0 to 1. */
+export type Interval = readonly [start: number, end: number];
+
+/** A picture that the server's store holds. */
+export interface StoredPicture {
+  /** The id of its artifact. */
+  readonly artifact: string;
+  readonly name: string;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** What is repainted of a picture. */
+export interface Mask {
+  /** The id of its artifact: white is repainted. */
+  readonly artifact: string;
+  /** Whether greys repaint in part. */
+  readonly isSoft: boolean;
+}
+
+/** A LoRA adapter that is chosen. */
+export interface ChosenLora {
+  readonly name: string;
+  readonly weight: number;
 }
 
 /** How far a node of the graph is. */
@@ -78,10 +125,28 @@ const EMPTY_FORM: Form = {
   scheduler: "",
   seed: "",
   count: 1,
+  source: null,
+  mask: null,
+  strength: null,
+  loras: [],
+  controlnet: "",
+  control: null,
+  controlScale: 1,
+  controlled: [0, 1],
+  pag: 0,
+  guided: [0, 1],
+  stepCache: 0,
 };
 
 /** What there is to choose from. */
-export const offered: Signal<Capabilities> = signal({ models: [], decoders: [], schedulers: [], limits: {} });
+export const offered: Signal<Capabilities> = signal({
+  models: [],
+  decoders: [],
+  schedulers: [],
+  controlnets: [],
+  loras: [],
+  limits: {},
+});
 /** What the form asks for. */
 export const form: Signal<Form> = signal<Form>(savedForm());
 /** The run that is shown. */
@@ -129,7 +194,17 @@ export function change(fields: Partial<Form>): void {
   form.value = { ...form.value, ...fields };
 }
 
-/** Lays the defaults of a model into the form. */
+/** The adapters that fit a model. */
+export function fittingLoras(model: string): Lora[] {
+  return offered.value.loras.filter(({ models }) => models.includes(model));
+}
+
+/** How far the picture is changed: what the form says, else the server's default. */
+export function strengthOf({ strength, mask }: Form): number {
+  return strength ?? (mask ? 1 : 0.8);
+}
+
+/** Lays the defaults of a model into the form, and leaves out the adapters that do not fit it. */
 export function chooseModel(id: string): void {
   const model = offered.value.models.find((candidate) => candidate.id === id);
   if (!model) return;
@@ -142,6 +217,7 @@ export function chooseModel(id: string): void {
     guidance: guidance_scale,
     scheduler: "",
     negativePrompt: negative_prompt,
+    loras: form.value.loras.filter((lora) => fittingLoras(id).some(({ id }) => id === lora.name)),
   });
 }
 

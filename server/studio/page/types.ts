@@ -48,10 +48,28 @@ export interface Model {
   };
 }
 
+/** A LoRA adapter. */
+export interface Lora {
+  readonly id: string;
+  /** The models that it fits. */
+  readonly models: readonly string[];
+}
+
+/** A picture file that the server has taken. */
+export interface Upload {
+  readonly artifact: string;
+  readonly width: number;
+  readonly height: number;
+  /** The id of a mask that repaints its transparent part; null where it is opaque. */
+  readonly transparent: string | null;
+}
+
 /** What there is to choose from. */
 export interface Capabilities {
   readonly models: readonly Model[];
   readonly decoders: readonly string[];
   readonly schedulers: readonly { readonly name: string; readonly short_names: readonly string[] }[];
+  readonly controlnets: readonly string[];
+  readonly loras: readonly Lora[];
   readonly limits: Readonly<Record<string, number>>;
 }

@@ -117,7 +117,10 @@ Deno.test("nodes run where the placement says, else where the graph says, else i
   });
   assert.equal(pids.length - started, 2);
   const { error } = await run(inline, nodes, { executors: [inline, child], placement: { tow: "inline" } });
-  assert.match(String(error), /Cannot place "tow" as there is no such node or stage: did you mean "two"\?/);
+  assert.match(
+    String(error),
+    /Cannot choose an executor for "tow": there is no such node or stage\. Did you mean "two"\?/,
+  );
 });
 
 for (const executor of [worker, child]) {
@@ -179,7 +182,7 @@ Deno.test("process: a child that dies is told by stage and signal, and the run g
     assert.ok(error instanceof StageProcessError);
     assert.equal(error.stage, "count");
     assert.equal(error.signal, "SIGKILL");
-    assert.match(error.message, /"count" as the process that ran it was ended by SIGKILL/);
+    assert.match(error.message, /"count": the process that ran it was killed by SIGKILL/);
     assert.equal(events.at(-1)?.type, "failed");
     const again = await run(child, nodes, options);
     assert.equal(again.error, undefined);

@@ -159,7 +159,7 @@ Deno.test("a snapshot that cannot be fetched is a warning, and the run goes on",
   const events = await runThrough(server, front, {}, picture, { everySteps: 1 });
   assert.ok(snapshots.size > 0);
   assert.ok(
-    events.some((event) => event.type === "warning" && /^A snapshot is not kept/.test(event.message)),
+    events.some((event) => event.type === "warning" && /^A snapshot was not kept/.test(event.message)),
   );
   assert.equal(events.at(-1)?.type, "done");
 });
@@ -204,7 +204,7 @@ Deno.test("answers of other programs and faulty ones are named", async () => {
     [PREPARE, () => Response.json({}), /not that of a pixstage server of this version/],
     [PREPARE, () => new Response("{"), /not that of a pixstage server of this version/],
     [RUN, () => Response.json({ outputs: {} }), /not that of a pixstage server of this version/],
-    [RUN, result(`{"outputs":{}}`), /output "embeddings" of "encode" .*: http:\S+ names no artifact for it/],
+    [RUN, result(`{"outputs":{}}`), /output "embeddings" of "encode", .*: http:\S+ names no artifact for it/],
     [
       RUN,
       result(`{"outputs":{"embeddings":"${"0".repeat(64)}"}}`),

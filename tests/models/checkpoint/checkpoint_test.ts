@@ -71,7 +71,7 @@ Deno.test("openCheckpoint() opens a checkpoint that lacks components, and misses
     assert.equal((await checkpoint.component("vae")).className, "AutoencoderKL");
     await assert.rejects(checkpoint.component("text_encoder"), {
       name: "MissingComponentError",
-      message: /text_encoder of tiny-alpha-512 as text_encoder\/config.json is missing/,
+      message: /text_encoder of tiny-alpha-512 because text_encoder\/config.json is missing/,
     });
     await assert.rejects(checkpoint.scheduler(), {
       name: "MissingComponentError",
@@ -96,8 +96,8 @@ Deno.test("openCheckpoint() takes null components and keys that are no component
     await assert.rejects(checkpoint.component("text_encoder"), {
       name: "MissingComponentError",
       message:
-        "Cannot open the text_encoder of tiny-alpha-512 as its model_index.json says that it has none. " +
-        "Give embeddings that were made with a checkpoint that has one",
+        "Cannot open the text_encoder of tiny-alpha-512 because its model_index.json declares it absent. " +
+        "Pass embeddings from a checkpoint that has one",
     });
   });
 });
@@ -112,12 +112,12 @@ Deno.test("openCheckpoint() refuses what is not PixArt and names what it found",
     };
     await assert.rejects(open({ _class_name: "StableDiffusionPipeline" }), {
       name: "UnsupportedArchitectureError",
-      message: /PixArtAlphaPipeline, PixArtSigmaPipeline: current value is StableDiffusionPipeline/,
+      message: /is StableDiffusionPipeline, but must be one of PixArtAlphaPipeline, PixArtSigmaPipeline/,
     });
     await assert.rejects(open({ _class_name: "toString" }), { name: "UnsupportedArchitectureError" });
     await assert.rejects(open({ vae: ["diffusers", "AutoencoderDC"] }), {
       name: "UnsupportedArchitectureError",
-      message: /class of vae must be one of AutoencoderKL, AutoencoderTiny: current value is AutoencoderDC/,
+      message: /class of vae is AutoencoderDC, but must be one of AutoencoderKL, AutoencoderTiny/,
     });
     await assert.rejects(open({ vae: "AutoencoderKL" }), { name: "CheckpointError", message: /vae/ });
     await Deno.writeTextFile(path, "{");
@@ -132,24 +132,24 @@ Deno.test("openDiskSource() says what a checkpoint folder must hold", async () =
   const file = join(tinyCheckpoint("tiny-taesd"), "config.json");
   await assert.rejects(openDiskSource(file), {
     name: "CheckpointError",
-    message: /tiny-taesd\/config.json .*model_index.json.*current value is a file/,
+    message: /tiny-taesd\/config.json because it is a file\. .*model_index.json/,
   });
   await assert.rejects(openDiskSource("/no/such/place"), {
-    message: /\/no\/such\/place .*current value is nothing/,
+    message: /\/no\/such\/place because it does not exist/,
   });
   await assert.rejects(openFolder(tinyCheckpoint("tiny-taesd")), {
     name: "CheckpointError",
-    message: /must hold model_index.json beside .*, but holds config.json .* It is a single component/,
+    message: /must contain model_index.json and .*, but contains config.json .* It is a single component/,
   });
 });
 
 Deno.test("openCheckpoint() lists a few of many files, and names the checkpoints among the folders", async () => {
   await withFolder(async (folder) => {
-    await assert.rejects(openFolder(folder), { message: /, but holds nothing$/ });
+    await assert.rejects(openFolder(folder), { message: /, but contains nothing$/ });
     for (let i = 100; i < 1000; i++) await mkdir(join(folder, `other-${i}`));
     await assert.rejects(openFolder(folder), (error) => {
       assert(error instanceof CheckpointError);
-      assert.match(error.message, /but holds other-100, (other-\d+, ){6}other-107 and 892 more$/);
+      assert.match(error.message, /but contains other-100, (other-\d+, ){6}other-107 and 892 more$/);
       return true;
     });
     for (const name of ["b", "a"]) await symlink(tinyCheckpoint("tiny-alpha-512"), join(folder, name));
@@ -191,12 +191,12 @@ testOnVariants("openCheckpoint() lists the variants that exist", async () => {
   const source = await openDiskSource(tinyCheckpoint("tiny-alpha-1024"));
   await assert.rejects(openCheckpoint(source, { variant: "bf16" }), {
     name: "MissingVariantError",
-    message: /variant bf16 in tiny-alpha-1024: current variants are transformer: plain, fp16; /,
+    message: /variant bf16 in tiny-alpha-1024: available variants are transformer: plain, fp16; /,
   });
   const vae = await openComponent(source, { variant: "bf16" });
   await assert.rejects(vae.weights(), {
     name: "MissingVariantError",
-    message: /the variant bf16 .* tiny-alpha-1024\/vae: there are the plain weights, fp16/,
+    message: /the variant bf16 .* tiny-alpha-1024\/vae: available are the plain weights, fp16/,
   });
 });
 
@@ -218,7 +218,7 @@ Deno.test("openComponent() opens a bare VAE and that of a whole checkpoint", asy
   const wrong = openComponent(await openDiskSource(tinyCheckpoint("tiny-sigma/text_encoder")));
   await assert.rejects(wrong, {
     name: "UnsupportedArchitectureError",
-    message: /current value is T5EncoderModel/,
+    message: /is T5EncoderModel, but must be one of/,
   });
 });
 

@@ -76,5 +76,5 @@ Deno.test("a server without ranges, a file that is missing and an unknown model 
   await assert.rejects(source.readText("gone.json"), { name: "FetchError", message: /answered 404/ });
   await assert.rejects(source.size("other.json"), { name: "CheckpointError", message: /other\.json/ });
   const models = new GivenModels({ tiny: source });
-  await assert.rejects(models.open({ model: "tinny" }), { message: /"tinny": the models here are tiny/ });
+  await assert.rejects(models.open({ model: "tinny" }), { message: /"tinny": available are tiny/ });
 });

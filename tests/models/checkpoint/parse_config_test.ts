@@ -22,7 +22,7 @@ const REFUSED: readonly [component: CheckpointPart, change: Record<string, unkno
   [
     "transformer",
     { activation_fn: "geglu" },
-    /^Cannot run \S+\/transformer\/config\.json as activation_fn must be one of gelu-approximate, gelu: current value is "geglu"$/,
+    /^Cannot run \S+\/transformer\/config\.json because activation_fn must be one of gelu-approximate, gelu: current value is "geglu"$/,
   ],
   [
     "transformer",
@@ -37,7 +37,7 @@ const REFUSED: readonly [component: CheckpointPart, change: Record<string, unkno
     { feed_forward_proj: "gated-mish", dense_act_fn: undefined },
     /feed_forward_proj must be one of relu, gated-relu, gelu, .*: .* is "gated-mish"$/,
   ],
-  ["vae", { act_fn: "relu" }, /vae\/config\.json as act_fn must be silu: current value is "relu"$/],
+  ["vae", { act_fn: "relu" }, /vae\/config\.json because act_fn must be silu: current value is "relu"$/],
 ];
 
 for (const [component, change, message] of REFUSED) {

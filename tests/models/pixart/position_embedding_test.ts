@@ -46,7 +46,7 @@ Deno.test("positionEmbedding() refuses a width that sines and cosines of two axe
     () => positionEmbedding(2, 2, { width: 6, baseSize: 2, interpolationScale: 1 }),
     {
       code: "out_of_range",
-      message: "Cannot embed positions as width must be a multiple of 4: current value is 6",
+      message: "The width of position embeddings must be a multiple of 4: current value is 6",
     },
   );
 });

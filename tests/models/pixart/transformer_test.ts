@@ -237,7 +237,7 @@ Deno.test("PixArtTransformer predicts both halves of guidance at once as one by 
       await assert.rejects(both.predict(halves[0]!), {
         code: "invalid_value",
         message:
-          "Cannot predict as this transformer takes two texts for the same latents and timestep at once",
+          "Cannot predict: this transformer was opened for two texts at once, with the same latents and timestep",
       });
     }
   }
@@ -252,7 +252,7 @@ Deno.test("PixArtTransformer says what is wrong with its inputs, and stops when 
   const renderSize = { height: 32, width: 48 };
   const rejected = {
     code: "invalid_shape",
-    message: /^Cannot predict as latents must be \[1, 4, h, w\] with multiples/,
+    message: /^Cannot predict: latents must be \[1, 4, h, w\] with h and w multiples/,
   };
   for (const shape of [[1, 4, 3, 4], [2, 4, 4, 4], [1, 3, 4, 4], [4, 4, 4]]) {
     await assert.rejects(
@@ -263,7 +263,7 @@ Deno.test("PixArtTransformer says what is wrong with its inputs, and stops when 
   const latents = zeros(1, 4, 4, 6);
   await assert.rejects(transformer.predict({ latents, timestep: 1, text }), {
     code: "invalid_value",
-    message: "Cannot predict as this transformer needs the size of the picture in pixels",
+    message: "Cannot predict: this transformer requires renderSize, the size of the picture in pixels",
   });
   await assert.rejects(
     transformer.predict({ latents, timestep: 1, text, renderSize }, { signal: AbortSignal.abort() }),

@@ -48,6 +48,8 @@ export interface PageOptions {
   readonly size?: { readonly width: number; readonly height: number } | undefined;
   /** Complaints of the browser that are no fault of the page. */
   readonly expected?: RegExp | undefined;
+  /** Whether it is touched with fingers. */
+  readonly hasTouch?: boolean | undefined;
   /** Whether models are waited for. */
   readonly waitForModels?: boolean | undefined;
 }
@@ -56,11 +58,12 @@ export interface PageOptions {
 export async function withPage(
   server: { readonly url: string },
   use: (page: Page) => Promise<void>,
-  { size = { width: 1280, height: 900 }, expected, waitForModels = true }: PageOptions = {},
+  { size = { width: 1280, height: 900 }, expected, hasTouch = false, waitForModels = true }: PageOptions = {},
 ): Promise<void> {
   browser ??= launchBrowser();
   const context = await (await browser).newContext({
     viewport: size,
+    hasTouch,
     permissions: ["clipboard-read", "clipboard-write"],
   });
   const complaints: string[] = [];
@@ -138,4 +141,22 @@ export async function settingsShown(page: Page): Promise<Record<string, string>>
       ]),
     )
   );
+}
+
+/** What a button copies. */
+export async function copied(page: Page, name: string): Promise<string> {
+  await page.click(`[data-copy="${name}"]`);
+  await page.waitForSelector(`[aria-label="Copied: ${name}"]`);
+  return await page.evaluate(() => navigator.clipboard.readText());
+}
+
+/** Drops a file on the page, as a user does. */
+export async function drop(page: Page, name: string, file: Uint8Array): Promise<void> {
+  await page.evaluate(([name, bytes]) => {
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File([Uint8Array.from(bytes)], name));
+    for (const type of ["dragover", "drop"]) {
+      document.body.dispatchEvent(new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true }));
+    }
+  }, [name, [...file]] as const);
 }

@@ -216,19 +216,25 @@ Deno.test("a ControlNet that does not fit is refused before anything runs", asyn
       await Deno.writeTextFile(`${folder}/config.json`, JSON.stringify(config));
       await refused({ controlnet: folder }, fault);
     };
-    await withConfig({ num_layers: 3 }, /fewer blocks than the transformer, 3: it has 3/);
+    await withConfig(
+      { num_layers: 3 },
+      /has 3 blocks, but must have fewer than the transformer, which has 3/,
+    );
     await withConfig(
       { num_layers: 2, num_attention_heads: 16 },
-      /num_attention_heads must be that of the transformer/,
+      /num_attention_heads is 16, but that of the transformer is/,
     );
     await withConfig({ num_layers: 0 }, /num_layers/);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
-  assert.throws(() => textToImage({ ...small, controlnet: CONTROL }), /both a ControlNet and a picture/);
+  assert.throws(
+    () => textToImage({ ...small, controlnet: CONTROL }),
+    /A ControlNet and the picture that it follows belong together/,
+  );
   assert.throws(
     () => textToImage(small, { controlImage: { file: EDGES } }),
-    /both a ControlNet and a picture/,
+    /A ControlNet and the picture that it follows belong together/,
   );
 });
 

@@ -106,7 +106,7 @@ Deno.test("each prompt has the negative prompt of its place, and a list of anoth
   assert.deepEqual(listed.artifact.metadata["negativePrompts"], ["dark", "blurry"]);
   assert.throws(
     () => textToImage({ ...small, prompts, negativePrompt: ["dark", "blurry", "grey"] }),
-    /Cannot use the negative prompts as there must be 1 or 2: there are 3/,
+    /Cannot use 3 negative prompts: expected 1 or 2/,
   );
 });
 

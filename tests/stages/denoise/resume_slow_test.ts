@@ -123,10 +123,10 @@ Deno.test("a state goes on with nothing but its own run", async () => {
   const late = { ...part, parameters: { ...small, stopAfter: 6 } };
   await assert.rejects(
     run({ late }, ["late.checkpoint"]),
-    /Cannot stop after step 6 as there must be steps left/,
+    /Cannot stop after step 6: the run has only 6 steps/,
   );
   const open = { stage: "denoise", parameters: small };
-  await assert.rejects(run({ open }, ["open.latents"]), /embeddings, or a checkpoint that holds them/);
+  await assert.rejects(run({ open }, ["open.latents"]), /connect them, or a checkpoint that contains them/);
 });
 
 Deno.test("a state in a file is the same state", async () => {

@@ -128,7 +128,7 @@ Deno.test("a run with a step cache that stops anywhere goes on to the same bytes
     const { stepCache: _cache, ...parameters } = whole.parameters ?? {};
     await assert.rejects(
       latentsOf({ pixstage: 1, nodes: { ...nodes, begin, rest: { ...rest, parameters } } }, "rest"),
-      /stepCache must be 1: current value is null/,
+      /stepCache must be 1, but its current value is null/,
     );
   }
 });

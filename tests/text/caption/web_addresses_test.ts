@@ -78,7 +78,7 @@ Deno.test("no caption of 8000 characters takes long to clean", () => {
       const started = performance.now();
       cleanCaption(cleanCaption(caption));
       const ms = performance.now() - started;
-      // The slowest takes a quarter of a second; before, one of them took minutes.
+      // The slowest takes a quarter of a second; one of them used to take minutes.
       assert(ms < 3000, `${JSON.stringify(shape)}: ${ms} ms`);
     }
   }

@@ -1,0 +1,145 @@
+/**
+ * From a request for pictures, as clients of other APIs write it, to a job.
+ *
+ * @module
+ */
+
+import type { Context } from "hono";
+import type { PictureRequestInput } from "../graph/picture_request.ts";
+import { keepAliveMs } from "../runtime/duration.ts";
+import { ApiError } from "./api_error.ts";
+import { queueClient } from "./client_name.ts";
+import type { PlanningContext, ServerContext, ServerEnv } from "./context.ts";
+import { findModel, orderOf, pictureGraph, type RequestPictures } from "./job_graphs.ts";
+import type { Job } from "./jobs/job.ts";
+import type { JobOrder } from "./jobs/jobs_options.ts";
+import type { AnyImageRequest, SettledImageRequest } from "./schemas/image_request.ts";
+
+/** What a request's fields are called in the stages. */
+const FIELD_NAMES: Readonly<Record<string, string>> = {
+  prompts: "prompt",
+  imagesPerPrompt: "n",
+  seeds: "seed",
+  width: "size",
+  height: "size",
+  request: "size",
+  guidanceScale: "guidance_scale",
+  guidanceInterval: "guidance_interval",
+  stepCache: "step_cache",
+  pagScale: "pag_scale",
+  pagLayers: "pag_layers",
+  pagAdaptiveScale: "pag_adaptive_scale",
+  negativePrompt: "negative_prompt",
+  softMask: "soft_mask",
+  controlnetScale: "controlnet_scale",
+  controlnetInterval: "controlnet_interval",
+  controlImage: "control_image",
+};
+
+/** How pictures are ordered. */
+export interface OrderPicturesOptions {
+  /** The pictures that the request begins from, where it edits one. */
+  readonly from?: RequestPictures | undefined;
+  /**
+   * Whether the events show what denoising has come to at every step.
+   *
+   * @default {whether the request asks for a stream with partial images}
+   */
+  readonly previews?: boolean | undefined;
+}
+
+/**
+ * Orders the pictures of a request.
+ *
+ * @param settled The request.
+ * @param context The request at hand.
+ * @param server What the server has.
+ * @param options How they are ordered.
+ * @returns The job.
+ * @throws {ApiError} with what is refused, under the name that the request has for the field.
+ */
+export async function submitPictures(
+  settled: SettledImageRequest,
+  context: Context<ServerEnv>,
+  server: ServerContext,
+  options: OrderPicturesOptions = {},
+): Promise<Job> {
+  using place = server.jobs.reserve(queueClient(context, settled.request.user));
+  return server.jobs.submit(await orderPictures(settled, server, options), place);
+}
+
+/**
+ * Makes an order of a request: refuses what cannot be made, before any weight is read.
+ *
+ * @param settled The request.
+ * @param server What the request is held against.
+ * @param options How they are ordered.
+ * @throws {ApiError} with the first fault, under the name that the request has for the field.
+ */
+export async function orderPictures(
+  { request, warnings, called }: SettledImageRequest,
+  server: PlanningContext,
+  { from, previews = Boolean(request.stream && request.partial_images) }: OrderPicturesOptions = {},
+): Promise<JobOrder> {
+  const pictureRequest = toPictureRequest(request, server);
+  const { keep_alive, control_image: controlImage } = request;
+  const pictures = controlImage ? { ...from, controlImage } : from;
+  try {
+    return await orderOf({
+      kind: "picture",
+      request: { ...pictureRequest, ...pictures },
+      graph: pictureGraph(pictureRequest, server, [], pictures),
+      previews,
+      keepAliveMs: keep_alive === undefined || keep_alive === null ? undefined : keepAliveMs(keep_alive),
+      warnings,
+    }, server);
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.param === undefined) throw error;
+    const { code, message, param: stageField, headers, details } = error;
+    const field = stageField.split(".").findLast((part) => !/^\d+$/.test(part))!;
+    const name = Object.hasOwn(FIELD_NAMES, field) ? FIELD_NAMES[field]! : field;
+    const param = called.get(field) ?? called.get(name) ?? name;
+    const told = message.startsWith(stageField) ? param + message.slice(stageField.length) : message;
+    throw new ApiError(code, told, { param, headers, details });
+  }
+}
+
+function toPictureRequest(
+  request: AnyImageRequest,
+  { models }: Pick<ServerContext, "models">,
+): PictureRequestInput {
+  const { prompt, n, size, seed, steps, guidance_scale, guidance_interval, negative_prompt, scheduler } =
+    request;
+  const isSized = typeof size === "string" && size !== "auto";
+  const [width, height] = isSized ? size.split("x").map(Number) : [request.width, request.height];
+  const isDrawn = seed === undefined || seed === null || Number(seed) === -1;
+  const optional = {
+    width,
+    height,
+    steps,
+    guidanceScale: guidance_scale,
+    guidanceInterval: guidance_interval,
+    stepCache: request.step_cache,
+    pagScale: request.pag_scale,
+    pagLayers: request.pag_layers,
+    pagAdaptiveScale: request.pag_adaptive_scale,
+    loras: request.loras,
+    controlnet: request.controlnet,
+    controlnetScale: request.controlnet_scale,
+    controlnetInterval: request.controlnet_interval,
+    strength: request.strength,
+    softMask: request.soft_mask,
+    wildcards: request.wildcards,
+    negativePrompt: negative_prompt,
+    scheduler,
+  };
+  return {
+    model: findModel(models, request.model, "model").name,
+    prompts: [prompt],
+    imagesPerPrompt: n ?? 1,
+    seeds: [isDrawn ? crypto.getRandomValues(new Uint32Array(1))[0]! : seed],
+    ...Object.fromEntries(
+      Object.entries(optional).filter(([, value]) => value !== undefined && value !== null),
+    ),
+  };
+}

@@ -1,0 +1,109 @@
+/**
+ * Requests of AUTOMATIC1111's web UI: `POST /sdapi/v1/txt2img` and `/sdapi/v1/img2img`. Its clients send all fields
+ * with their defaults, some of them as null or numbers as texts, and fields of extensions.
+ *
+ * @module
+ */
+
+import { z } from "@hono/zod-openapi";
+import { denoiseParameters } from "../../stages/denoise/settings.ts";
+import { promptSchema } from "../../text/prompt.ts";
+
+const NUMBER = /^\s*-?\d{1,20}(?:\.\d{1,20})?\s*$/;
+
+/** A number, or a text that is one. */
+const number = z.union([z.number(), z.string().regex(NUMBER, "It must be a number").transform(Number)])
+  .nullish();
+/** A truth value, or what stands for one. */
+const flag = z.union([z.boolean(), z.number()]).nullish();
+const text = z.string().nullish();
+const settings = z.record(z.string(), z.json()).nullish();
+
+/** Fields that both have. */
+const shared = {
+  prompt: promptSchema.default("").openapi({
+    description: "What the pictures show. `<lora:NAME:WEIGHT>` in it names an adapter of `/sdapi/v1/loras`.",
+    example: "cute cat",
+  }),
+  negative_prompt: promptSchema.nullish(),
+  seed: denoiseParameters.shape.seeds.unwrap().element.nullish().openapi({
+    description: "Drawn where it is -1.",
+  }),
+  steps: number.openapi({ description: "The model's own unless given." }),
+  cfg_scale: number.openapi({ description: "The model's own unless given." }),
+  width: number.openapi({ description: "In pixels; the model's own unless given." }),
+  height: number.openapi({ description: "In pixels; the model's own unless given." }),
+  batch_size: number,
+  n_iter: number.openapi({ description: "How many times `batch_size` pictures are made." }),
+  sampler_name: text.openapi({
+    description: "A sampler of `/sdapi/v1/samplers`; the model's own unless given.",
+  }),
+  sampler_index: text.openapi({ description: "An older name of `sampler_name`." }),
+  scheduler: text.openapi({ description: "A schedule of `/sdapi/v1/schedulers`." }),
+  denoising_strength: number,
+  send_images: flag,
+  override_settings: settings.openapi({
+    type: "object",
+    description: "`sd_model_checkpoint` names the model of this request.",
+  }),
+  alwayson_scripts: settings.openapi({ type: "object", description: "Must be empty." }),
+  script_name: text,
+  script_args: z.array(z.json()).nullish().openapi({ items: {} }),
+  styles: z.array(z.string()).nullish(),
+  restore_faces: flag,
+  tiling: flag,
+  subseed_strength: number,
+  seed_resize_from_h: number,
+  seed_resize_from_w: number,
+  eta: number,
+  s_churn: number,
+  s_tmin: number,
+  s_tmax: number,
+  s_noise: number,
+  s_min_uncond: number,
+  refiner_checkpoint: text,
+  disable_extra_networks: flag.openapi({ description: "Whether `<lora:…>` in the prompt is left out." }),
+};
+
+/** The schema of a request for pictures from text. */
+export const textRequestSchema = z.looseObject({
+  ...shared,
+  enable_hr: flag,
+}).openapi("SdTextToImageRequest");
+
+/** The schema of a request for pictures from a picture. */
+export const pictureRequestSchema = z.looseObject({
+  ...shared,
+  init_images: z.array(z.string()).length(1, "It must have 1 picture").openapi({
+    description: "The picture to begin from, a file in base64.",
+  }),
+  mask: text.openapi({ description: "An opaque picture that says what is repainted: white." }),
+  mask_blur: number,
+  inpainting_mask_invert: flag,
+  inpainting_fill: number,
+  inpaint_full_res: flag,
+  resize_mode: number,
+  initial_noise_multiplier: number,
+  image_cfg_scale: number,
+  latent_mask: text,
+  include_init_images: flag,
+}).openapi("SdImageToImageRequest");
+
+/** A request for pictures from text. */
+export type TextRequest = z.infer<typeof textRequestSchema>;
+
+/** A request for pictures from a picture. */
+export type PictureRequest = z.infer<typeof pictureRequestSchema>;
+
+/** The schema of the answer to both. */
+export const generationReplySchema = z.object({
+  images: z.array(z.string()).openapi({ description: "PNG files in base64, with their parameters." }),
+  parameters: z.record(z.string(), z.unknown()).openapi({
+    type: "object",
+    description: "The request, with the defaults of what it leaves out.",
+  }),
+  info: z.string().openapi({
+    description:
+      "JSON: seeds, sizes and `infotexts` of the pictures, and what was not honoured in `warnings`.",
+  }),
+}).openapi("SdImages");

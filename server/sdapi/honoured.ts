@@ -1,0 +1,137 @@
+/**
+ * What of a request of AUTOMATIC1111's web UI cannot be honoured. What would make another picture is refused; what
+ * these models have nothing for is a warning.
+ *
+ * @module
+ */
+
+import { ApiError } from "../api_error.ts";
+import type { PictureRequest, TextRequest } from "../schemas/sdapi_request.ts";
+
+/** Values of a field that ask for nothing. */
+type Neutral = (value: unknown) => boolean;
+
+const isOff: Neutral = (value) => value === null || Number(value) === 0;
+const isEmpty: Neutral = (value) =>
+  value === null || value === "" || value === "None" || value === "Automatic";
+const oneOf = (...values: readonly number[]): Neutral => (value) =>
+  value === null || values.includes(Number(value));
+const notPositive: Neutral = (value) => value === null || Number(value) <= 0;
+
+/** Fields whose other values would make another picture, and what to do instead. */
+const REFUSED: ReadonlyMap<string, readonly [neutral: Neutral, advice: string]> = new Map([
+  ["enable_hr", [isOff, "there is no second pass at a larger size here: ask for the size itself"]],
+  ["tiling", [isOff, "pictures cannot be made seamless"]],
+  ["subseed_strength", [isOff, "noise of two seeds cannot be mixed"]],
+  ["seed_resize_from_h", [notPositive, "noise cannot be that of another size"]],
+  ["seed_resize_from_w", [notPositive, "noise cannot be that of another size"]],
+  ["script_name", [isEmpty, "there are no scripts here"]],
+  ["refiner_checkpoint", [
+    isEmpty,
+    "the last steps cannot be left to another model here: send a graph to /v1/jobs",
+  ]],
+  ["inpainting_mask_invert", [isOff, "a mask cannot be inverted: send one that is white where to repaint"]],
+  ["latent_mask", [isEmpty, "send mask"]],
+]);
+
+/** Fields that have no effect on these models, unless they have one of these values. */
+const WITHOUT_EFFECT: ReadonlyMap<string, Neutral> = new Map([
+  ["restore_faces", isOff],
+  ["eta", oneOf(0, 1)],
+  ["s_churn", isOff],
+  ["s_tmin", isOff],
+  ["s_tmax", (value) => isOff(value) || Number(value) >= 999],
+  ["s_noise", oneOf(1)],
+  ["s_min_uncond", isOff],
+  ["mask_blur", oneOf(0, 4)],
+  ["inpainting_fill", oneOf(0, 1)],
+  ["resize_mode", isOff],
+  ["initial_noise_multiplier", oneOf(0, 1)],
+  ["image_cfg_scale", oneOf(0, 1.5)],
+]);
+
+/** Settings that a request may override with these values: those of this server. */
+const SETTINGS: ReadonlyMap<string, Neutral> = new Map([
+  ["sd_model_checkpoint", () => true],
+  ["sd_vae", isEmpty],
+  ["CLIP_stop_at_last_layers", oneOf(0, 1)],
+  ["img2img_fix_steps", isOff],
+]);
+
+/** Fields that say what the web UI does with files, its user and its queue, or that go with a field that is off. */
+const WITHOUT_MEANING = new Set([
+  "subseed",
+  "sampler_index",
+  "save_images",
+  "do_not_save_samples",
+  "do_not_save_grid",
+  "override_settings_restore_afterwards",
+  "force_task_id",
+  "comments",
+  "infotext",
+  "refiner_switch_at",
+  "firstphase_width",
+  "firstphase_height",
+  "inpaint_full_res_padding",
+  "mask_blur_x",
+  "mask_blur_y",
+  "mask_round",
+  "url",
+  "auth",
+]);
+
+/** A word with a weight, as the web UI's prompts have them. */
+const WEIGHTED = /\([^()]{1,200}:\s*\d+(?:\.\d+)?\s*\)/;
+
+/** Fields that a warning names. */
+const MOST_NAMED = 20;
+
+/**
+ * Holds a request against what can be honoured.
+ *
+ * @param request The request.
+ * @param known The fields of its schema.
+ * @returns What has no effect, a sentence each.
+ * @throws {ApiError} 400 with the first field that asks for what cannot be done.
+ */
+export function requireHonoured(request: TextRequest | PictureRequest, known: object): string[] {
+  const warnings: string[] = [];
+  for (const [name, value] of Object.entries(request)) {
+    const [neutral, advice = ""] = REFUSED.get(name) ?? [];
+    if (neutral && value !== undefined && !neutral(value)) throw refusal(name, advice);
+    const harmless = WITHOUT_EFFECT.get(name);
+    if (harmless && value !== undefined && !harmless(value)) {
+      warnings.push(`Parameter ${name} has no effect on these models and was ignored`);
+    }
+    const isKnown = neutral || harmless || Object.hasOwn(known, name) || WITHOUT_MEANING.has(name) ||
+      name.startsWith("hr_");
+    if (!isKnown && value !== null && warnings.length < MOST_NAMED) {
+      warnings.push(`Parameter ${name.slice(0, 60)} is not known and was ignored`);
+    }
+  }
+  for (const [name, script] of Object.entries(request.alwayson_scripts ?? {})) {
+    const { args } = Object(script);
+    if (script === null || Array.isArray(args) && args.length === 0 || args === undefined) continue;
+    throw refusal(
+      "alwayson_scripts",
+      `there is no script ${JSON.stringify(name.slice(0, 60))} here: leave it out`,
+    );
+  }
+  for (const [name, value] of Object.entries(request.override_settings ?? {}).slice(0, MOST_NAMED)) {
+    if (SETTINGS.get(name)?.(value)) continue;
+    warnings.push(
+      `Parameter override_settings.${name.slice(0, 60)} has no effect on these models and was ignored`,
+    );
+  }
+  if (request.styles?.length) warnings.push("Parameter styles names none that are here and was ignored");
+  if (WEIGHTED.test(request.prompt) || WEIGHTED.test(request.negative_prompt ?? "")) {
+    warnings.push(
+      "Weights of words, such as (word:1.2), have no effect on these models and are read as text",
+    );
+  }
+  return warnings;
+}
+
+function refusal(param: string, advice: string): ApiError {
+  return new ApiError("invalid_value", `${param}: ${advice}`, { param });
+}

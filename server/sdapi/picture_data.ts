@@ -1,0 +1,31 @@
+/**
+ * Pictures in JSON, as AUTOMATIC1111's web UI takes them: base64, with or without the head of a data URL.
+ *
+ * @module
+ */
+
+import { fromBase64 } from "../../artifacts/base64.ts";
+import { ApiError } from "../api_error.ts";
+
+/**
+ * Decodes a picture.
+ *
+ * @param text The base64 text of a file.
+ * @param param The field that holds it.
+ * @returns The file.
+ * @throws {ApiError} 400 if it is no base64, or an address: none is ever opened.
+ */
+export function pictureBytes(text: string, param: string): Uint8Array<ArrayBuffer> {
+  const refuse = (problem: string): never => {
+    throw new ApiError("invalid_value", `${param}: ${problem}`, { param });
+  };
+  if (/^\s*https?:/i.test(text)) refuse("addresses are not opened: send the picture itself, in base64");
+  const start = text.startsWith("data:") ? text.indexOf(",") + 1 : 0;
+  try {
+    const bytes = fromBase64(text.slice(start).trim());
+    if (bytes.length > 0) return bytes;
+  } catch {
+    // It is refused below.
+  }
+  return refuse("must be a PNG, JPEG or WebP file in base64");
+}

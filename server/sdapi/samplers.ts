@@ -1,0 +1,113 @@
+/**
+ * The samplers and schedules of AUTOMATIC1111's web UI, and the schedulers that they are here.
+ *
+ * @module
+ */
+
+import { nearest } from "../../errors/nearest.ts";
+import { findScheduler } from "../../schedulers/mod.ts";
+import { ApiError } from "../api_error.ts";
+
+/** A sampler as the web UI names it. */
+export interface Sampler {
+  /** Its name: `DPM++ 2M`. */
+  readonly name: string;
+  /** Its names in k-diffusion and other programs. */
+  readonly aliases: readonly string[];
+  /** The scheduler that it is here. */
+  readonly scheduler: string;
+}
+
+/** The samplers, the one of PixArt's own scheduler first. The last four are none of the web UI's own. */
+export const SAMPLERS: readonly Sampler[] = [
+  { name: "DPM++ 2M", aliases: ["k_dpmpp_2m"], scheduler: "dpm++2m" },
+  { name: "DPM++ SDE", aliases: ["k_dpmpp_sde"], scheduler: "dpm++sde" },
+  { name: "DPM++ 2M SDE", aliases: ["k_dpmpp_2m_sde"], scheduler: "dpm++2m_sde" },
+  { name: "DPM++ 3M SDE", aliases: ["k_dpmpp_3m_sde"], scheduler: "dpm++3m_sde" },
+  { name: "Euler a", aliases: ["k_euler_a", "k_euler_ancestral"], scheduler: "euler_a" },
+  { name: "Euler", aliases: ["k_euler"], scheduler: "euler" },
+  { name: "LMS", aliases: ["k_lms"], scheduler: "lms" },
+  { name: "Heun", aliases: ["k_heun"], scheduler: "heun" },
+  { name: "DPM2", aliases: ["k_dpm_2"], scheduler: "dpm2" },
+  { name: "DPM2 a", aliases: ["k_dpm_2_a", "k_dpm_2_ancestral"], scheduler: "dpm2_a" },
+  { name: "DDIM", aliases: [], scheduler: "ddim" },
+  { name: "PLMS", aliases: [], scheduler: "plms" },
+  { name: "UniPC", aliases: [], scheduler: "unipc" },
+  { name: "LCM", aliases: ["k_lcm"], scheduler: "lcm" },
+  { name: "TCD", aliases: [], scheduler: "tcd" },
+  { name: "DEIS", aliases: [], scheduler: "deis" },
+  { name: "SA-Solver", aliases: [], scheduler: "sa_solver" },
+  { name: "DDPM", aliases: [], scheduler: "ddpm" },
+];
+
+/** A schedule of noise levels as the web UI names it. */
+export interface Schedule {
+  /** Its name in requests: `karras`. */
+  readonly name: string;
+  /** Its name for users: `Karras`. */
+  readonly label: string;
+}
+
+/** The schedules; `automatic` stands for what the model's own configuration says. */
+export const SCHEDULES: readonly Schedule[] = [
+  { name: "automatic", label: "Automatic" },
+  { name: "karras", label: "Karras" },
+  { name: "exponential", label: "Exponential" },
+  { name: "beta", label: "Beta" },
+];
+
+/** A sampler that a request names. */
+export interface ChosenSampler {
+  /** Its name. */
+  readonly name: string;
+  /** The scheduler that it is here, with the ending of the schedule: `dpm++2m karras`. */
+  readonly scheduler: string;
+}
+
+/**
+ * Finds the sampler that a request names, as the web UI does: by its name or another, with or without that of
+ * a schedule behind it (`DPM++ 2M Karras`), in any case. Names of schedulers here are known too.
+ *
+ * @param name The sampler's name.
+ * @param schedule The schedule's name or label; that of the sampler's name otherwise.
+ * @param param The field that names the sampler.
+ * @returns The sampler.
+ * @throws {ApiError} 400 if there is no such sampler or schedule, or they do not go together.
+ */
+export function findSampler(name: string, schedule: string | undefined, param: string): ChosenSampler {
+  const given = name.trim().toLowerCase();
+  const ending = SCHEDULES.find(({ name }) => given.endsWith(` ${name}`));
+  const sampler = samplerOf(given) ?? samplerOf(ending ? given.slice(0, -ending.name.length).trim() : given);
+  const isNamed = schedule !== undefined && schedule.trim() !== "";
+  const chosen = isNamed ? findSchedule(schedule) : ending;
+  const spacing = chosen && chosen.name !== "automatic" ? ` ${chosen.name}` : "";
+  const scheduler = sampler ? sampler.scheduler + spacing : given + (isNamed ? spacing : "");
+  try {
+    findScheduler(scheduler);
+  } catch {
+    const names = SAMPLERS.map(({ name }) => name);
+    const problem = sampler
+      ? `the sampler ${sampler.name} has no schedule ${chosen?.label}`
+      : `there is no sampler ${JSON.stringify(name.slice(0, 60))}. Did you mean "${nearest(name, names)}"?`;
+    const hint = sampler ? "" : ` There are ${names.join(", ")}`;
+    throw new ApiError("unknown_scheduler", `${param}: ${problem}${hint}`, { param });
+  }
+  return {
+    name: sampler ? sampler.name + (chosen && spacing ? ` ${chosen.label}` : "") : name.trim(),
+    scheduler,
+  };
+}
+
+function samplerOf(name: string): Sampler | undefined {
+  return SAMPLERS.find((sampler) => [sampler.name.toLowerCase(), ...sampler.aliases].includes(name));
+}
+
+function findSchedule(given: string): Schedule {
+  const found = SCHEDULES.find(({ name }) => name === given.trim().toLowerCase());
+  if (found) return found;
+  const labels = SCHEDULES.map(({ label }) => label).join(", ");
+  const message = `scheduler: there is no schedule ${
+    JSON.stringify(given.slice(0, 60))
+  }. There are ${labels}`;
+  throw new ApiError("unknown_scheduler", message, { param: "scheduler" });
+}
