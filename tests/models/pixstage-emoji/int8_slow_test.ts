@@ -3,10 +3,10 @@ import type { Tensor } from "../../../artifacts/tensor.ts";
 import { runGraph } from "../../../graph/run.ts";
 import { textToImage } from "../../../graph/text_to_image.ts";
 import { DEFAULT_MODEL } from "../../../hub/local_models.ts";
-import type { Precision } from "../../../models/precision.ts";
 import { type Pixels, toPixels } from "../../../images/pixels.ts";
 import { psnr } from "../../../images/similarity.ts";
 import { localRun } from "../../../local.ts";
+import type { Precision } from "../../../models/precision.ts";
 import { misnamed } from "./misnamed.ts";
 
 /** Decibels that all pictures reach with `denoise` in int8, and nearly all with `encode` in int8 too. */
