@@ -103,8 +103,8 @@ export async function open(options: OpenOptions = {}): Promise<Pixstage> {
   if (!known && !isExecutorAddress(executor)) {
     throw new InputError(
       "invalid_value",
-      `Cannot run stages as the executor must be inline, worker, process, or the address of a server or a queue: ` +
-        `current value is "${executor}"`,
+      `Cannot run stages: the executor must be inline, worker, process, or the address of a server or a queue, but is ` +
+        `"${executor}"`,
     );
   }
   return new Pixstage({
@@ -113,7 +113,7 @@ export async function open(options: OpenOptions = {}): Promise<Pixstage> {
     model,
     store,
     storeWarning: reason &&
-      `Nothing of this call is kept: ${reason}. Open another folder as the store, or none`,
+      `The results of this call are not kept: ${reason}. Open another folder as the store, or none`,
     files: {
       writePicture: (path, bytes) => writeOutputFile(path, [bytes]),
       writeArtifact: (path, { artifact, provenance }) => writeArtifactFile(path, artifact, provenance),

@@ -132,9 +132,9 @@ function kindAndMetadata(
     json = JSON.parse(record);
   } catch (cause) {
     throw new ArtifactError(
-      `Cannot read ${
-        JSON.stringify(name)
-      } as an artifact as its "${RECORD_KEY}" metadata must be JSON: current value is ${record.slice(0, 60)}`,
+      `Cannot read ${JSON.stringify(name)} as an artifact: its "${RECORD_KEY}" metadata must be JSON; found ${
+        record.slice(0, 60)
+      }`,
       { cause },
     );
   }
@@ -143,7 +143,7 @@ function kindAndMetadata(
     json,
     ({ clause }, options) =>
       new ArtifactError(
-        `Cannot read ${JSON.stringify(name)} as an artifact: in its "${RECORD_KEY}" metadata ${clause}`,
+        `Cannot read ${JSON.stringify(name)} as an artifact: in its "${RECORD_KEY}" metadata, ${clause}`,
         options,
       ),
   );

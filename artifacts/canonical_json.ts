@@ -64,7 +64,7 @@ export function canonicalJson(value: JsonValue): string {
   if (!isJson) {
     throw new InputError(
       "invalid_value",
-      `Cannot write a value as JSON as it must be a JSON value: current value is ${String(value)}`,
+      `Cannot write a value as JSON: ${String(value)} is not a JSON value`,
     );
   }
   return JSON.stringify(value);

@@ -34,7 +34,7 @@ export function compareTensors(a: Float32Array, b: Float32Array): TensorDifferen
   if (a.length !== b.length) {
     throw new InputError(
       "invalid_shape",
-      `Cannot compare tensors as their lengths must be equal: they are ${a.length} and ${b.length}`,
+      `Cannot compare tensors of different lengths: ${a.length} and ${b.length}`,
     );
   }
   let dot = 0;

@@ -36,7 +36,8 @@ export function embeddingsMetadata({ metadata }: Pick<Artifact, "metadata">): Em
   return parseValue(
     embeddingsMetadataSchema,
     metadata,
-    ({ clause }, options) => new ArtifactError(`Cannot use embeddings: in their metadata ${clause}`, options),
+    ({ clause }, options) =>
+      new ArtifactError(`Cannot use embeddings: in their metadata, ${clause}`, options),
   );
 }
 
@@ -94,7 +95,7 @@ function pad(
     if (tokens > length) {
       throw new InputError(
         "out_of_range",
-        `Cannot pack embeddings as a prompt may have ${length} tokens: it has ${tokens}`,
+        `Cannot pack embeddings of ${tokens} tokens: the maximum is ${length}`,
       );
     }
     embeds.set(prompt.data, index * length * channels);
@@ -120,7 +121,7 @@ export function unpackEmbeddings(artifact: Artifact): Embeddings {
   const negatives = unpad(artifact, "negative_prompt_embeds", "negative_prompt_attention_mask");
   if (negatives.length !== prompts.length || negatives[0]?.shape[1] !== prompts[0]?.shape[1]) {
     throw new ArtifactError(
-      `Cannot use embeddings as prompt_embeds and negative_prompt_embeds must be of the same shape: they hold ` +
+      `Cannot use embeddings: prompt_embeds and negative_prompt_embeds must have the same shape, but they have ` +
         `${prompts.length} x ${prompts[0]?.shape[1]} and ${negatives.length} x ${
           negatives[0]?.shape[1]
         } channels`,
@@ -135,7 +136,7 @@ function unpad(artifact: Artifact, embedsName: string, maskName: string): Prompt
   const mask = artifact.tensors[maskName];
   if (!embeds || !mask) {
     throw new ArtifactError(
-      `Cannot use embeddings: they must hold the tensors ${embedsName} and ${maskName}, but hold ${
+      `Cannot use embeddings: they must contain the tensors ${embedsName} and ${maskName}, but contain ${
         someNames(Object.keys(artifact.tensors))
       }`,
     );
@@ -143,12 +144,12 @@ function unpad(artifact: Artifact, embedsName: string, maskName: string): Prompt
   const [prompts = 0, length = 0, channels = 0] = embeds.shape;
   if (embeds.shape.length !== 3 || prompts === 0) {
     throw new ArtifactError(
-      `Cannot use embeddings as ${embedsName} must be [prompts, tokens, channels]: shape is [${embeds.shape}]`,
+      `Cannot use embeddings: ${embedsName} must be [prompts, tokens, channels], but its shape is [${embeds.shape}]`,
     );
   }
   if (mask.shape.length !== 2 || mask.shape[0] !== prompts || mask.shape[1] !== length) {
     throw new ArtifactError(
-      `Cannot use embeddings as ${maskName} must be [${prompts}, ${length}]: shape is [${mask.shape}]`,
+      `Cannot use embeddings: ${maskName} must be [${prompts}, ${length}], but its shape is [${mask.shape}]`,
     );
   }
   const values = toFloat32(embeds, embedsName);
@@ -159,7 +160,7 @@ function unpad(artifact: Artifact, embedsName: string, maskName: string): Prompt
     }
     if (rows.length === 0) {
       throw new ArtifactError(
-        `Cannot use embeddings as each prompt needs a token: ${maskName} of prompt ${prompt} is 0`,
+        `Cannot use embeddings: each prompt needs a token, but ${maskName} of prompt ${prompt} is 0`,
       );
     }
     const data = new Float32Array(rows.length * channels);
@@ -169,7 +170,7 @@ function unpad(artifact: Artifact, embedsName: string, maskName: string): Prompt
     const bad = data.findIndex((value) => !Number.isFinite(value));
     if (bad >= 0) {
       throw new ArtifactError(
-        `Cannot use embeddings as all values must be finite: ${embedsName} of prompt ${prompt} holds ${
+        `Cannot use embeddings: all values must be finite, but ${embedsName} of prompt ${prompt} contains ${
           data[bad]
         }`,
       );

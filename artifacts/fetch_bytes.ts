@@ -29,18 +29,18 @@ export async function fetchBytes(
   const headers: HeadersInit = part ? { range: `bytes=${part.start}-${part.end - 1}` } : {};
   const response = await fetcher(url, { headers });
   if (!response.ok) {
-    throw new FetchError(`Cannot read ${url} as the server answered ${response.status}`);
+    throw new FetchError(`Cannot read ${url}: the server answered ${response.status}`);
   }
   if (part && response.status !== 206) {
     await response.body?.cancel();
     throw new FetchError(
-      `Cannot read a part of ${url} as its server must honour the header Range: it answered ${response.status}`,
+      `Cannot read a part of ${url}: its server must support the header Range, but answered ${response.status}`,
     );
   }
   const bytes = new Uint8Array(await response.arrayBuffer());
   if (part && bytes.length !== part.end - part.start) {
     throw new FetchError(
-      `Cannot read ${url} as it must hold ${part.end} bytes: ${bytes.length} of ${
+      `Cannot read ${url}: it must have at least ${part.end} bytes, but ${bytes.length} of ${
         part.end - part.start
       } came`,
     );

@@ -14,7 +14,7 @@ import { PixstageError } from "../errors/pixstage_error.ts";
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: "there is no such file or folder: check the path",
   ENOTDIR: "a part of the path is a file, not a folder: check the path",
-  EEXIST: "a file stands where a folder is needed: check the path",
+  EEXIST: "there is a file where a folder is needed: check the path",
   EISDIR: "it is a folder, not a file: name a file in it",
   ENOTREG: "it is a pipe, a device or a socket, not a file: name a regular file",
   EACCES: "permission is missing: check the owner and the mode of the file and its folder",
@@ -23,8 +23,8 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOSPC: "the disk is full: free some space or choose another folder",
   EDQUOT: "the disk quota is used up: free some space or choose another folder",
   EMFILE: "too many files are open: close some or raise the limit of open files",
-  ELOOP: "its links lead in a circle: check where they lead",
-  EPIPE: "its reader is gone: let it read to the end",
+  ELOOP: "its links form a cycle: check where they lead",
+  EPIPE: "its reader has ended: let it read to the end",
   ENAMETOOLONG: "its name is too long: choose a shorter one",
 };
 
@@ -50,10 +50,14 @@ export class FileError extends PixstageError<CodeOf<"environment">> {
   ) {
     const reason = REASONS[systemCode] ?? `the system refused (${systemCode || cause})`;
     const ending = advice === undefined ? "" : `. ${advice}`;
-    super(codeOfSystemError(systemCode), `Cannot ${action} ${JSON.stringify(path)} as ${reason}${ending}`, {
-      cause,
-      details: { path, systemCode },
-    });
+    super(
+      codeOfSystemError(systemCode),
+      `Cannot ${action} ${JSON.stringify(path)} because ${reason}${ending}`,
+      {
+        cause,
+        details: { path, systemCode },
+      },
+    );
     this.path = path;
     this.systemCode = systemCode;
   }

@@ -50,7 +50,7 @@ export function toFloat32(value: Tensor, name = "a tensor"): Tensor<"float32"> {
     default:
       throw new InputError(
         "invalid_shape",
-        `Cannot convert ${name} to float32 as it must hold floats of 8 to 64 bits: current type is ${value.dtype}`,
+        `Cannot convert ${name} from ${value.dtype} to float32: it must contain floats of 8 to 64 bits`,
       );
   }
 }

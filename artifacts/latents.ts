@@ -33,7 +33,7 @@ export function latentsMetadata({ metadata }: Pick<Artifact, "metadata">): Laten
   return parseValue(
     latentsMetadataSchema,
     metadata,
-    ({ clause }, options) => new ArtifactError(`Cannot use latents: in their metadata ${clause}`, options),
+    ({ clause }, options) => new ArtifactError(`Cannot use latents: in their metadata, ${clause}`, options),
   );
 }
 
@@ -49,7 +49,7 @@ export function unpackLatents(artifact: Artifact, channels?: number): Tensor<"fl
   const latents = artifact.tensors["latents"];
   if (!latents) {
     throw new ArtifactError(
-      `Cannot use latents: the file must hold a tensor latents, but holds ${
+      `Cannot use latents: the file must contain a tensor "latents", but contains ${
         someNames(Object.keys(artifact.tensors))
       }`,
     );
@@ -57,16 +57,16 @@ export function unpackLatents(artifact: Artifact, channels?: number): Tensor<"fl
   const { shape } = latents;
   if (shape.length !== 4 || shape[1] !== (channels ?? shape[1]) || shape.includes(0)) {
     throw new ArtifactError(
-      `Cannot use latents as they must be [images, ${
+      `Cannot use latents: they must be [images, ${
         channels ?? "channels"
-      }, height, width]: shape is [${shape}]`,
+      }, height, width], but their shape is [${shape}]`,
     );
   }
   const values = toFloat32(latents, "latents");
   const bad = values.data.findIndex((value) => !Number.isFinite(value));
   if (bad >= 0) {
     throw new ArtifactError(
-      `Cannot use latents as all values must be finite: value ${bad} is ${values.data[bad]}`,
+      `Cannot use latents: all values must be finite, but value ${bad} is ${values.data[bad]}`,
     );
   }
   return values;
@@ -85,7 +85,7 @@ export function unpackDeviation(artifact: Artifact, shape: readonly number[]): T
   if (!deviation) return undefined;
   if (String(deviation.shape) !== String(shape)) {
     throw new ArtifactError(
-      `Cannot use latents as their deviation must be of their shape, [${shape}]: shape is [${deviation.shape}]`,
+      `Cannot use latents: their deviation must have their shape, [${shape}], but has [${deviation.shape}]`,
     );
   }
   return toFloat32(deviation, "deviation");

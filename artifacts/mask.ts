@@ -22,7 +22,7 @@ export function unpackMask(artifact: Pick<Artifact, "tensors">): Tensor<"float32
   const { shape = [] } = mask ?? {};
   if (!mask || shape.length !== 4 || shape[1] !== 1 || shape.includes(0)) {
     throw new ArtifactError(
-      `Cannot use a mask as its tensor mask must be [masks, 1, height, width]: shape is ${
+      `Cannot use a mask: its tensor "mask" must be [masks, 1, height, width], but its shape is ${
         mask ? `[${shape}]` : "not given"
       }`,
     );
@@ -31,7 +31,7 @@ export function unpackMask(artifact: Pick<Artifact, "tensors">): Tensor<"float32
   const bad = values.data.findIndex((value) => !(value >= 0 && value <= 1));
   if (bad < 0) return values;
   throw new ArtifactError(
-    `Cannot use a mask as all values must be from 0 to 1: value ${bad} is ${values.data[bad]}`,
+    `Cannot use a mask: all values must be from 0 to 1, but value ${bad} is ${values.data[bad]}`,
   );
 }
 

@@ -118,7 +118,7 @@ export function encodeSafetensors(
     if (name === METADATA_KEY) {
       throw new InputError(
         "invalid_value",
-        `Cannot write a safetensors file as a tensor must not be named ${METADATA_KEY}`,
+        `Cannot write a safetensors file with a tensor named ${METADATA_KEY}: the name is reserved`,
       );
     }
     const bytes = tensorBytes(value);
@@ -148,7 +148,7 @@ function quote(text: string): string {
   if (!text.isWellFormed()) {
     throw new InputError(
       "invalid_value",
-      `Cannot write a safetensors file as its strings must be well-formed Unicode: current value is ${
+      `Cannot write a safetensors file: its strings must be well-formed Unicode; found ${
         JSON.stringify(text)
       }`,
     );

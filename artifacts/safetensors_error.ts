@@ -31,7 +31,7 @@ export class SafetensorsError extends FormatError {
   constructor(file: string, part: string, must: string, value: unknown, options?: ErrorOptions) {
     const text = describe(value);
     super(
-      `Cannot read ${JSON.stringify(file)} as safetensors as ${part} must ${must}: current value is ${text}`,
+      `Cannot read ${JSON.stringify(file)} as safetensors: ${part} must ${must}; found ${text}`,
       { ...options, details: { file, part, value: text } },
     );
     this.file = file;

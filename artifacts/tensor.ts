@@ -51,22 +51,22 @@ export function tensor<D extends DType>(
     if (!Number.isSafeInteger(size) || size < 0) {
       throw new InputError(
         "invalid_shape",
-        `Cannot make a tensor as sizes must be whole and >= 0: current shape is [${shape}]`,
+        `Cannot make a tensor of shape [${shape}]: sizes must be whole and >= 0`,
       );
     }
   }
   if (!(data instanceof ARRAY_TYPES[dtype])) {
     throw new InputError(
       "invalid_shape",
-      `Cannot make a ${dtype} tensor as its data must be a ${ARRAY_TYPES[dtype].name}`,
+      `Cannot make a ${dtype} tensor: its data must be a ${ARRAY_TYPES[dtype].name}`,
     );
   }
   if (data.length !== elementCount(shape)) {
     throw new InputError(
       "invalid_shape",
-      `Cannot make a tensor as shape [${shape}] needs ${
+      `Cannot make a tensor of shape [${shape}]: it needs ${
         elementCount(shape)
-      } elements: current length is ${data.length}`,
+      } elements, but there are ${data.length}`,
     );
   }
   return { dtype, shape: [...shape], data } as Tensor<D>;

@@ -53,12 +53,12 @@ try {
   }
   for (const precision of list(options.precisions)) {
     for (const halves of [1, 2] as const) {
-      const way = { device: options.device as Device, computeType: precision as ComputeType, halves };
-      const given = await step(way, list(options.sizes).map(Number), Number(options.steps));
+      const stepConfig = { device: options.device as Device, computeType: precision as ComputeType, halves };
+      const given = await step(stepConfig, list(options.sizes).map(Number), Number(options.steps));
       for (const [size, noise] of given) {
         const right = expected.get(size);
         if (right) {
-          print(`${precision} ${size}: off by ${difference(noise, right).toExponential(1)} of the CPU`);
+          print(`${precision} ${size}: differs from the CPU by ${difference(noise, right).toExponential(1)}`);
         }
       }
     }
@@ -68,7 +68,7 @@ try {
 }
 
 /** The configuration of a step. */
-interface Way {
+interface StepConfig {
   readonly device: Device;
   readonly computeType: ComputeType;
   readonly halves: 1 | 2;
@@ -79,7 +79,7 @@ interface Way {
  * predictions.
  */
 async function step(
-  { device, computeType, halves }: Way,
+  { device, computeType, halves }: StepConfig,
   sizes: readonly number[],
   steps: number,
 ): Promise<Map<number, Float32Array>> {
@@ -91,7 +91,7 @@ async function step(
     computeType,
     halves,
   });
-  const name = `${device} ${computeType}, ${halves === 1 ? "one half at a time" : "both halves at once"}`;
+  const name = `${device} ${computeType}, ${halves === 1 ? "one branch at a time" : "both branches at once"}`;
   print(`${name}: opened in ${seconds(start).toFixed(2)} s`);
   const texts = [];
   for (const seed of [2, 3]) {
@@ -113,7 +113,7 @@ async function step(
     const { gpuPeak, peak } = runtime.memory();
     print(
       `${name}, ${size}: first ${first.toFixed(3)} s` +
-        (others.length === 0 ? "" : `, then ${median(others).toFixed(3)} s a step`) +
+        (others.length === 0 ? "" : `, then ${median(others).toFixed(3)} s per step`) +
         `, resident ${prettyBytes(peak ?? 0)}` +
         (gpuPeak === undefined ? "" : `, GPU ${prettyBytes(gpuPeak)}`),
     );

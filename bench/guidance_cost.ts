@@ -115,7 +115,7 @@ try {
     const [usual = 1, ...others] = times.map((taken) => median(taken.map((time) => time[kind])));
     for (const [index, taken] of [usual, ...others].entries()) {
       const [name] = ways[index]!;
-      const line = `${kind.padEnd(10)} ${name.padEnd(34)} ${taken.toFixed(2)} s a step, ${
+      const line = `${kind.padEnd(10)} ${name.padEnd(34)} ${taken.toFixed(2)} s per step, ${
         (taken / usual).toFixed(2)
       } of guidance\n`;
       Deno.stdout.writeSync(new TextEncoder().encode(line));

@@ -30,7 +30,7 @@ const { values, positionals } = parseArgs({
   },
 });
 const [folder] = positionals;
-if (folder === undefined) throw new TypeError("Cannot measure as the folder of a checkpoint must be given");
+if (folder === undefined) throw new TypeError("Cannot measure without a checkpoint: give its folder");
 const tokens = Number(values.tokens);
 const textTokens = Number(values["text-tokens"]);
 
@@ -65,11 +65,13 @@ const largest = together.hidden.reduce(
   (error, value, index) => Math.max(error, Math.abs(value - singly.hidden[index]!)),
   0,
 );
-print(`${tokens} tokens, one block, both halves of guidance`);
+print(`${tokens} tokens, one block, both branches of guidance`);
 print(`one after the other  ${median(singly.seconds).toFixed(3)} s  peak ${prettyBytes(singly.peak)}`);
 print(`one batch of two     ${median(together.seconds).toFixed(3)} s  peak ${prettyBytes(together.peak)}`);
 print(`time of the batch over one after the other: ${ratios.map((ratio) => ratio.toFixed(3)).join(" ")}`);
-print(`median ${median(ratios).toFixed(3)}; largest difference of two values ${largest.toExponential(1)}`);
+print(
+  `median ${median(ratios).toFixed(3)}; largest difference between two values ${largest.toExponential(1)}`,
+);
 
 /** Builds self-attention, cross-attention and feed-forward; the branches share the rows of every product. */
 function block(batch: number): BuiltGraph {

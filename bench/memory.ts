@@ -36,7 +36,7 @@ const { values, positionals } = parseArgs({
   },
 });
 const [folder] = positionals;
-if (folder === undefined) throw new TypeError("Cannot measure as the folder of a checkpoint must be given");
+if (folder === undefined) throw new TypeError("Cannot measure without a checkpoint: give its folder");
 
 const rows: Row[] = [];
 if (values.only !== "diffusers") rows.push(await pixstage([]));

@@ -168,5 +168,5 @@ print(`${taken.size} jobs, ${retaken} taken again (at most ${mayBeRetaken}), ${d
 print(`${different} pictures differ from a local run`);
 const isGood = ids.length === PICTURES && kills === KILLS && restarts === RESTARTS && different === 0 &&
   retaken <= mayBeRetaken && doneTwice <= mayBeRetaken;
-print(isGood ? "All is as it must be" : "Something is wrong");
+print(isGood ? "All checks passed" : "Some checks failed");
 if (!isGood) Deno.exit(1);

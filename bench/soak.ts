@@ -59,7 +59,7 @@ class Soak {
   #server: ServerProcess;
   #phase: Phase = "before";
   #mayBeFull = false;
-  #faultsTold = 0;
+  #faultsReported = 0;
   /** The moment at which the disk had space again, and the number of jobs accepted by then. */
   #emptied: { readonly seconds: number; readonly accepted: number } | undefined;
   /** Seconds from that moment to the first accepted order; NaN if there is none. */
@@ -89,9 +89,9 @@ class Soak {
       for (const due = elapsed() * Number(values.rate); begun < due; begun++) clients.next();
       if (tick % SECOND === 0) watch.tick(this.#phase);
       if (tick % (2 * SECOND) === 0) {
-        clients.look().catch((error: unknown) => account.fault(`A look at the jobs failed: ${error}`));
+        clients.look().catch((error: unknown) => account.fault(`Checking the jobs failed: ${error}`));
       }
-      if (tick % (60 * SECOND) === 0) this.#tell(elapsed());
+      if (tick % (60 * SECOND) === 0) this.#reportProgress(elapsed());
       await new Promise((resolve) => setTimeout(resolve, 1000 / SECOND));
     }
     await clients.rest();
@@ -111,7 +111,7 @@ class Soak {
     if (this.#phase === "before" && seconds >= SECONDS / 3) {
       this.#phase = "full";
       this.#mayBeFull = true;
-      this.#tell(seconds);
+      this.#reportProgress(seconds);
     }
     if (this.#phase === "full" && seconds < SECONDS / 2) {
       // Fill the space again that the server frees in its store.
@@ -120,7 +120,7 @@ class Soak {
       await this.#disk.empty();
       this.#phase = "after";
       this.#emptied = { seconds, accepted };
-      this.#tell(seconds);
+      this.#reportProgress(seconds);
     }
     if (this.#emptied === undefined) return;
     if (Number.isNaN(this.#recovered) && accepted > this.#emptied.accepted) {
@@ -130,19 +130,19 @@ class Soak {
   }
 
   /** Prints the progress and the new faults. */
-  #tell(seconds: number): void {
+  #reportProgress(seconds: number): void {
     const { accepted, open, pictures, faultCount } = this.account;
-    this.#tellFaults();
+    this.#reportFaults();
     console.error(
       `${Math.round(seconds)} s, ${this.#phase}: ${accepted} jobs accepted, ${open.size} open, ` +
         `${pictures} pictures, ${faultCount} faults`,
     );
   }
 
-  #tellFaults(): void {
+  #reportFaults(): void {
     const { faults } = this.account;
-    for (const fault of faults.slice(this.#faultsTold)) console.error(fault);
-    this.#faultsTold = faults.length;
+    for (const fault of faults.slice(this.#faultsReported)) console.error(fault);
+    this.#faultsReported = faults.length;
   }
 
   #report(clients: Clients, watch: Watch, seconds: number): void {
@@ -193,7 +193,7 @@ class Soak {
       ) => [name, typeof value === "object" ? JSON.stringify(value) : value]),
     ));
     console.log(JSON.stringify(figures));
-    this.#tellFaults();
+    this.#reportFaults();
     for (const line of log.split("\n")) if (/"event":"(?:job_)?fault"/.test(line)) console.error(line);
     if (account.faultCount > 0) Deno.exitCode = 1;
   }
@@ -203,7 +203,7 @@ function megabytes(bytes: number): number {
   return Math.round(bytes / 1e6);
 }
 
-console.error(`--seed ${values.seed} draws the same`);
+console.error(`--seed ${values.seed} repeats this run`);
 const interrupted = Promise.withResolvers<never>();
 Deno.addSignalListener("SIGINT", () => interrupted.reject(new Error("The soak was interrupted")));
 try {

@@ -93,7 +93,7 @@ export class Account {
   stands(job: OpenJob, { status, error }: Pick<SeenJob, "status" | "error">): boolean {
     if (status === "queued" || status === "running" || !this.open.delete(job.id)) return false;
     this.ended[status] += 1;
-    if (status === "cancelled" && !job.isCancelled) this.fault(`${job.id} was cancelled, and nobody asked`);
+    if (status === "cancelled" && !job.isCancelled) this.fault(`${job.id} was cancelled without a request`);
     if (status === "failed" && !(job.mayBeLate && error?.code === "deadline_exceeded")) {
       this.fault(`${job.id} failed: ${error?.code} ${error?.message}`);
     }

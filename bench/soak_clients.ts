@@ -135,7 +135,7 @@ export class Clients {
           }
         }
       }
-      if (base64 === undefined) return account.fault(`${name} brought no picture`);
+      if (base64 === undefined) return account.fault(`${name} returned no picture`);
       await account.picture(name, Uint8Array.fromBase64(base64), phase());
     });
   }
@@ -155,7 +155,7 @@ export class Clients {
     if (put.status !== 201) return;
     const got = await (await this.#ask(path)).bytes();
     if (got.length !== bytes.length || got.some((byte, index) => byte !== bytes[index])) {
-      this.#around.account.fault(`${path} is not what was put`);
+      this.#around.account.fault(`${path} differs from the upload`);
     }
   }
 
@@ -168,7 +168,7 @@ export class Clients {
       ? await this.#ask(`/v1/jobs/job_${crypto.randomUUID().replaceAll("-", "")}`, {}, [404])
       : await this.#ask("/v1/images/generations", { body: `{"prompt":` }, [400]);
     await reply.body?.cancel();
-    if (reply.ok) this.#around.account.fault(`${reply.url} answered ${reply.status} to a wrong request`);
+    if (reply.ok) this.#around.account.fault(`${reply.url} answered ${reply.status} to an invalid request`);
   }
 
   /** Checks a job, and compares its picture if it has ended. */

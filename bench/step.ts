@@ -166,7 +166,7 @@ function startTorch(python: string, folder: string): { step(): Promise<number>; 
 
 function report(name: string, seconds: readonly number[]): void {
   const each = seconds.map((value) => value.toFixed(2)).join(" ");
-  print(`${name} ${median(seconds).toFixed(2)} s a step (${each}), ${threads} threads`);
+  print(`${name} ${median(seconds).toFixed(2)} s per step (${each}), ${threads} threads`);
 }
 
 function print(line: string): void {

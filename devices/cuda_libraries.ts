@@ -107,7 +107,7 @@ export async function installCuda(options: InstallCudaOptions): Promise<Installe
   if (process.platform !== "linux" || process.arch !== "x64") {
     throw new InputError(
       "invalid_value",
-      `Cannot install CUDA as ONNX Runtime's npm package takes it on Linux x64 alone: this is ${process.platform} ` +
+      `Cannot install CUDA: ONNX Runtime's npm package only supports it on Linux x64, but this is ${process.platform} ` +
         process.arch,
     );
   }
@@ -120,10 +120,10 @@ export async function installCuda(options: InstallCudaOptions): Promise<Installe
     if (!build && !unverified) {
       throw new InputError(
         "invalid_value",
-        `Cannot install ${PROVIDER} of ${from} as it is none of the builds that were tried: ` +
+        `Cannot install ${PROVIDER} of ${from}: it is none of the tested builds, ` +
           `${
             known.map(({ source }) => source).join(", ")
-          }. Its SHA-256 is ${sha256}; --unverified takes it all the same`,
+          }. Its SHA-256 is ${sha256}; --unverified installs it anyway`,
       );
     }
     const libraries = await findLibraries(from, NVIDIA[cuda]);
@@ -172,7 +172,7 @@ function cudaAdvice(folder: string): string[] {
   const cuda = isThere ? installedVersion(folder) : 13;
   const missing = NVIDIA[cuda].filter((name) => !loads(name));
   if (missing.includes("libcuda.so.1")) {
-    return ["There is no NVIDIA driver: install the one of your system, and check it with nvidia-smi"];
+    return ["There is no NVIDIA driver: install the one for your system, and check it with nvidia-smi"];
   }
   if (isThere && missing.length === 0) return [];
   return [
@@ -192,7 +192,7 @@ async function takeLibraries(from: string, partial: string): Promise<Uint8Array>
     if (version !== ONNXRUNTIME_VERSION) {
       throw new InputError(
         "invalid_value",
-        `Cannot install ${from} as it must be a wheel of onnxruntime-gpu ${ONNXRUNTIME_VERSION}: its version is ` +
+        `Cannot install ${from}: it must be a wheel of onnxruntime-gpu ${ONNXRUNTIME_VERSION}, but its version is ` +
           `${version ?? "not in its name"}`,
       );
     }
@@ -216,7 +216,7 @@ async function takeLibraries(from: string, partial: string): Promise<Uint8Array>
 function missingProvider(from: string): InputError {
   return new InputError(
     "not_found",
-    `Cannot install CUDA from ${from} as it holds no ${PROVIDER} with its ${SHARED}: give a wheel of onnxruntime-gpu, ` +
+    `Cannot install CUDA from ${from}: it contains no ${PROVIDER} with its ${SHARED}. Give a wheel of onnxruntime-gpu, ` +
       "or a virtual environment or folder that it is installed in",
   );
 }
@@ -250,6 +250,6 @@ async function cudaVersion(path: string): Promise<12 | 13> {
   if (version) return version;
   throw new InputError(
     "invalid_value",
-    `Cannot install ${path} as it asks for neither CUDA 12 nor CUDA 13: it is another kind of library`,
+    `Cannot install ${path}: it needs neither CUDA 12 nor CUDA 13, so it is another kind of library`,
   );
 }

@@ -50,7 +50,9 @@ export async function requireDevice(
   if (wrong !== undefined) {
     throw new DeviceError(
       device,
-      `its driver computes attention wrongly, off by ${wrong.toExponential(1)} of what a CPU gives: ` +
+      `its driver computes attention wrongly, with a relative error of ${
+        wrong.toExponential(1)
+      } against a CPU: ` +
         "choose another device or driver",
     );
   }

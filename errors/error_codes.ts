@@ -25,7 +25,7 @@ export interface ErrorCodeEntry {
    * log.
    */
   readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 429 | 500 | 503 | 504 | 507;
-  /** What happened, in a sentence. */
+  /** The problem in one sentence. */
   readonly meaning: string;
 }
 
@@ -137,6 +137,10 @@ export const ERROR_CODES = {
   stage_not_found: caller(404, "The server has no such stage."),
   artifact_not_found: caller(404, "The store does not contain this artifact."),
   job_not_found: caller(404, "The server has no such job."),
+  session_not_found: caller(
+    404,
+    "The server has no such session of the Model Context Protocol, or no longer.",
+  ),
   cancelled: caller(409, "The job was cancelled."),
   job_over: caller(409, "The job has already ended."),
   job_not_over: caller(409, "The job has not ended yet."),

@@ -62,9 +62,9 @@ export class GivenArtifacts {
         }
       }
     }
-    const apart: PlannedNode[] = [];
-    for (const node of nodes) apart.push(await given.#takeApart(node));
-    return { given, nodes: apart };
+    const split: PlannedNode[] = [];
+    for (const node of nodes) split.push(await given.#splitEmbeddings(node));
+    return { given, nodes: split };
   }
 
   /** Returns the artifact of an input. */
@@ -73,19 +73,19 @@ export class GivenArtifacts {
   }
 
   /** Splits a file of prompts and negative prompts in two if the node has an input for each. */
-  async #takeApart(node: PlannedNode): Promise<PlannedNode> {
+  async #splitEmbeddings(node: PlannedNode): Promise<PlannedNode> {
     const { embeddings, negative } = node.inputs;
     if (typeof embeddings !== "object" || negative !== undefined || !("negative" in node.stage.inputs)) {
       return node;
     }
-    const halves = await takePairApart(this.get(embeddings));
-    if (!halves) return node;
+    const parts = await takePairApart(this.get(embeddings));
+    if (!parts) return node;
     const inputs: Record<string, GraphInput> = { ...node.inputs };
-    for (const [port, half] of Object.entries(halves)) {
+    for (const [port, part] of Object.entries(parts)) {
       // If the store is read-only, the run warns about it at its first write.
-      await half.read().then((artifact) => this.#store.put(artifact)).catch(() => {});
-      inputs[port] = { artifact: half.id };
-      this.#given.set(nameOf({ artifact: half.id }), half);
+      await part.read().then((artifact) => this.#store.put(artifact)).catch(() => {});
+      inputs[port] = { artifact: part.id };
+      this.#given.set(nameOf({ artifact: part.id }), part);
     }
     return { ...node, inputs };
   }

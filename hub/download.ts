@@ -200,7 +200,7 @@ async function fetchVerified(download: FileDownload, incomplete: string): Promis
   throw new HubError(
     "corrupt",
     `Cannot download ${model}: the hash of ${file.path} is ${hash}, but the hub announced ${file.hash}`,
-    { advice: "Nothing of it was kept. Try again" },
+    { advice: "The file was not kept. Try again" },
   );
 }
 

@@ -131,7 +131,7 @@ export class CachedCommit {
       throw new HubError(
         "unsupported",
         `Cannot use ${model}: it must be in diffusers' folder layout, with model_index.json, or config.json of a ` +
-          `component, but holds ${someNames(files.keys())}`,
+          `component, but it contains ${someNames(files.keys())}`,
       );
     }
     const missing = await this.#missing(smallFiles(has, variant));

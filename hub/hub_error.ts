@@ -85,7 +85,7 @@ export function isRefusal(error: unknown): error is HubError {
 export function unreachable(model: string, url: URL, cause: unknown): HubError {
   const reason = withProxy(fetchFailure(cause), url);
   return new HubError("unreachable", `Cannot download ${model}: ${url.origin} is unreachable (${reason})`, {
-    advice: "Check the network, or set HF_HUB_OFFLINE=1 to use the cache alone",
+    advice: "Check the network, or set HF_HUB_OFFLINE=1 to use only the cache",
     cause,
   });
 }

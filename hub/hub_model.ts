@@ -335,7 +335,7 @@ export class HubModel {
     this.#hasWarned = true;
     const { options, context: { model, revision } } = this.#model;
     const copy = revision === commit ? commit : `${revision} as of commit ${commit.slice(0, 7)}`;
-    options.onWarning?.(`The cached copy of ${model} is used (${copy}). ${fault.message}`);
+    options.onWarning?.(`Using the cached copy of ${model} (${copy}). ${fault.message}`);
   }
 
   /** Returns the error for files that are neither in the cache nor available from the hub. */
@@ -344,7 +344,7 @@ export class HubModel {
     const { fault } = this.#found;
     if (!fault) return offline(context.model, settings, missing);
     const { code, problem, advice } = fault;
-    const cache = `The cache ${settings.cacheDir} does not hold all of it: ${missing}`;
+    const cache = `The cache ${settings.cacheDir} does not contain all of it: ${missing}`;
     return new HubError(code, `${problem}. ${cache}`, { advice, cause: fault });
   }
 }
@@ -366,7 +366,7 @@ async function listCommit(
 function offline(model: string, { cacheDir }: HubSettings, missing: string): HubError {
   return new HubError(
     "offline",
-    `Cannot use ${model} offline: the cache ${cacheDir} does not hold all of it: ${missing}`,
+    `Cannot use ${model} offline: the cache ${cacheDir} does not contain all of it: ${missing}`,
     { advice: "Unset HF_HUB_OFFLINE and localFilesOnly to download it" },
   );
 }

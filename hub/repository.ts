@@ -100,7 +100,7 @@ function notAHub(
 ): HubError {
   return new HubError(
     "unreachable",
-    `Cannot download ${model}: ${endpoint} does not answer as a hub: ${reason}`,
+    `Cannot download ${model}: ${endpoint} does not answer like a hub: ${reason}`,
     { advice: "Check HF_ENDPOINT, and whether the network requires a login", cause },
   );
 }

@@ -78,8 +78,8 @@ export function readJpegHeader(bytes: Uint8Array): PictureHeader {
       const [precision, heightHigh, heightLow, widthHigh, widthLow, components] = content;
       if (precision !== 8 || (components !== 1 && components !== 3)) {
         throw new FormatError(
-          `Cannot read JPEG as it must have 1 or 3 components of 8 bits: ` +
-            `current values are ${components} and ${precision}`,
+          `Cannot read JPEG with ${components} components of ${precision} bits: ` +
+            `only 1 or 3 components of 8 bits are supported`,
         );
       }
       size = { height: heightHigh! << 8 | heightLow!, width: widthHigh! << 8 | widthLow! };
@@ -89,7 +89,7 @@ export function readJpegHeader(bytes: Uint8Array): PictureHeader {
       return { format: "jpeg", ...size, metadata };
     }
   }
-  throw new FormatError("Cannot read JPEG as the file must contain a frame and a scan");
+  throw new FormatError("Cannot read JPEG: the file has no frame or no scan");
 }
 
 /**
@@ -130,7 +130,7 @@ interface Segment {
 /** Yields the segments of a file in order; the pixels after a scan's header are not a segment. */
 function* segments(bytes: Uint8Array): Generator<Segment> {
   if (bytes[0] !== 0xff || bytes[1] !== START_OF_IMAGE) {
-    throw new FormatError("Cannot read JPEG as the file must start with FF D8");
+    throw new FormatError("Cannot read JPEG: the file does not start with FF D8");
   }
   for (let offset = 2; offset + 4 <= bytes.length;) {
     const marker = bytes[offset + 1]!;
@@ -141,7 +141,7 @@ function* segments(bytes: Uint8Array): Generator<Segment> {
     }
     const end = offset + 2 + (bytes[offset + 2]! << 8 | bytes[offset + 3]!);
     if (bytes[offset] !== 0xff || end < offset + 4 || end > bytes.length) {
-      throw new FormatError(`Cannot read JPEG as there is no segment at byte ${offset}`);
+      throw new FormatError(`Cannot read JPEG: there is no segment at byte ${offset}`);
     }
     yield { marker, content: bytes.subarray(offset + 4, end) };
     offset = end;

@@ -179,7 +179,7 @@ function recognizeFormat(bytes: Uint8Array): PictureFormat {
   const format = formatOf(bytes);
   if (format !== undefined) return format;
   throw new FormatError(
-    `Cannot read a picture as the file must be PNG, JPEG or WebP: it starts with ` +
+    `Cannot read a picture: the file is not PNG, JPEG or WebP, but starts with ` +
       `${
         Array.from(bytes.subarray(0, 4), (byte) => byte.toString(16).padStart(2, "0")).join(" ") || "nothing"
       }`,
@@ -199,7 +199,7 @@ function checkMetadata(metadata: Readonly<Record<string, string>>): Record<strin
       if (typeof text !== "string" || text.includes("\0")) {
         throw new InputError(
           "invalid_value",
-          `Cannot store the text "${key}" as it must be a string without U+0000`,
+          `Cannot store the text "${key}": it must be a string without U+0000`,
         );
       }
       return [key, text.toWellFormed()];

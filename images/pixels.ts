@@ -36,8 +36,8 @@ export function checkPixels(pixels: Pixels): void {
   if (!whole || data.length !== width * height * 3) {
     throw new InputError(
       "invalid_shape",
-      `Cannot use pixels as their data must have width × height × 3 values: current value is ` +
-        `${data.length} values for ${width} × ${height}`,
+      `Cannot use pixels of ${width} × ${height} with ${data.length} values: ` +
+        "sizes must be integers above 0, and data must have width × height × 3 values",
     );
   }
 }
@@ -95,7 +95,10 @@ export function toPixels(image: Tensor<"float32">): Pixels[] {
 export function fromPixels(pictures: readonly Pixels[]): Tensor<"float32"> {
   const [first] = pictures;
   if (first === undefined) {
-    throw new InputError("invalid_shape", "Cannot make an image tensor without pictures: give at least one");
+    throw new InputError(
+      "invalid_shape",
+      "Cannot create an image tensor without pictures: give at least one",
+    );
   }
   const { width, height } = first;
   const plane = height * width;
@@ -105,7 +108,7 @@ export function fromPixels(pictures: readonly Pixels[]): Tensor<"float32"> {
     if (picture.width !== width || picture.height !== height) {
       throw new InputError(
         "invalid_shape",
-        `Cannot make one image tensor as pictures must have the same size: current sizes are ` +
+        `Cannot create one image tensor from pictures of different sizes: current sizes are ` +
           `${width} × ${height} and ${picture.width} × ${picture.height}`,
       );
     }
@@ -131,7 +134,7 @@ export function imageSizes(image: Tensor<"float32">): { count: number; height: n
   if (image.shape.length !== 4 || channels !== 3) {
     throw new InputError(
       "invalid_shape",
-      `Cannot read a tensor as images as its shape must be [n, 3, height, width]: current shape is [${image.shape}]`,
+      `Cannot read a tensor as images: its shape must be [n, 3, height, width], but is [${image.shape}]`,
     );
   }
   return { count: count!, height: height!, width: width! };
@@ -148,7 +151,7 @@ export function checkSameSize(a: Pixels, b: Pixels): void {
   if (a.width !== b.width || a.height !== b.height) {
     throw new InputError(
       "invalid_shape",
-      `Cannot compare pictures as they must have the same size: current sizes are ` +
+      `Cannot compare pictures of different sizes: current sizes are ` +
         `${a.width} × ${a.height} and ${b.width} × ${b.height}`,
     );
   }

@@ -100,7 +100,7 @@ export function decodePng(bytes: Uint8Array, maxPixels: number): Pixels {
   const { depth, indexed, interlaced } = header;
   if (interlaced && depth < 8) {
     throw new FormatError(
-      `Cannot decode png as an interlaced picture must have at least 8 bits per sample: current value is ${depth}`,
+      `Cannot decode an interlaced PNG with ${depth} bits per sample: at least 8 bits are supported`,
     );
   }
   try {
@@ -115,14 +115,14 @@ export function decodePng(bytes: Uint8Array, maxPixels: number): Pixels {
     return toPixels(decoded);
   } catch (error) {
     const reason = error instanceof Error ? error.message : error;
-    throw new FormatError(`Cannot decode png as its data is damaged: ${reason}`, { cause: error });
+    throw new FormatError(`Cannot decode PNG: its data is damaged: ${reason}`, { cause: error });
   }
 }
 
 function parseHeader(chunks: readonly PngChunk[]): PngHeader {
   const [first] = chunks;
   if (first?.type !== "IHDR" || first.data.length !== 13) {
-    throw new FormatError("Cannot read PNG as its first chunk must be IHDR with 13 bytes");
+    throw new FormatError("Cannot read PNG: its first chunk is not IHDR with 13 bytes");
   }
   const view = new DataView(first.data.buffer, first.data.byteOffset, 13);
   const depth = view.getUint8(8);
@@ -131,7 +131,7 @@ function parseHeader(chunks: readonly PngChunk[]): PngHeader {
   const interlace = view.getUint8(12);
   if (!colour?.depths.includes(depth) || view.getUint16(10) !== 0 || interlace > 1) {
     throw new FormatError(
-      `Cannot read PNG as its depth, colour type and methods must be known ones: current values are ${
+      `Cannot read PNG with unknown depth, colour type or methods: current values are ${
         first.data.subarray(8)
       }`,
     );

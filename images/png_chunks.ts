@@ -44,7 +44,7 @@ function crc32(bytes: Uint8Array): number {
  */
 export function readPngChunks(bytes: Uint8Array): PngChunk[] {
   if (PNG_SIGNATURE.some((byte, i) => bytes[i] !== byte)) {
-    throw new FormatError("Cannot read PNG as the file must start with the PNG signature");
+    throw new FormatError("Cannot read PNG: the file does not start with the PNG signature");
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const chunks: PngChunk[] = [];
@@ -55,14 +55,14 @@ export function readPngChunks(bytes: Uint8Array): PngChunk[] {
     if (end > bytes.length) break;
     if (crc32(bytes.subarray(offset + 4, end - 4)) !== view.getUint32(end - 4)) {
       throw new FormatError(
-        `Cannot read PNG as the CRC of the chunk at byte ${offset} must match its content`,
+        `Cannot read PNG: the CRC of the chunk at byte ${offset} does not match its content`,
       );
     }
     chunks.push({ type, data: bytes.subarray(offset + 8, end - 4) });
     if (type === "IEND") return chunks;
     offset = end;
   }
-  throw new FormatError(`Cannot read PNG as it must end with IEND: current length is ${bytes.length} bytes`);
+  throw new FormatError(`Cannot read PNG: the file ends without IEND after ${bytes.length} bytes`);
 }
 
 /**

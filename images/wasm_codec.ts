@@ -94,7 +94,7 @@ export class WasmCodec {
       if (this.#complaints.length === 0) this.#complaints.push(String(error));
     }
     throw new FormatError(
-      `Cannot run the ${this.#name} as it does not accept its input: ${this.#complaints[0]}`,
+      `Cannot run the ${this.#name} on this input: ${this.#complaints[0]}`,
     );
   }
 }

@@ -71,11 +71,11 @@ export async function encodeWebp(
 export function readWebpHeader(bytes: Uint8Array): PictureHeader {
   const chunks = readWebpChunks(bytes);
   if (chunks.some(({ type }) => type === "ANIM" || type === "ANMF")) {
-    throw new FormatError("Cannot read WebP as it must be a still picture: current file is animated");
+    throw new FormatError("Cannot read WebP: the file is animated, but only still pictures are supported");
   }
   const frame = chunks.find(({ type }) => type === "VP8 " || type === "VP8L");
   if (frame === undefined || frame.data.length < 10) {
-    throw new FormatError("Cannot read WebP as it must contain a frame (VP8 or VP8L)");
+    throw new FormatError("Cannot read WebP: the file has no frame (VP8 or VP8L)");
   }
   const exif = chunks.find(({ type }) => type === "EXIF");
   return { format: "webp", ...frameSize(frame), metadata: exif ? decodeExif(exif.data) : {} };

@@ -31,13 +31,13 @@ const CHUNK_HEADER_BYTES = 8;
 export function readWebpChunks(bytes: Uint8Array): WebpChunk[] {
   const letters = (at: number) => String.fromCharCode(...bytes.subarray(at, at + 4));
   if (bytes.length < FILE_HEADER_BYTES || letters(0) !== "RIFF" || letters(8) !== "WEBP") {
-    throw new FormatError("Cannot read WebP as the file must start with RIFF and WEBP");
+    throw new FormatError("Cannot read WebP: the file does not start with RIFF and WEBP");
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const end = CHUNK_HEADER_BYTES + view.getUint32(4, true);
   if (end > bytes.length) {
     throw new FormatError(
-      `Cannot read WebP as the file must have ${end} bytes: current value is ${bytes.length}`,
+      `Cannot read WebP: the file is cut off after ${bytes.length} of ${end} bytes`,
     );
   }
   const chunks: WebpChunk[] = [];
@@ -45,7 +45,7 @@ export function readWebpChunks(bytes: Uint8Array): WebpChunk[] {
     const start = offset + CHUNK_HEADER_BYTES;
     const length = view.getUint32(offset + 4, true);
     if (start + length > end) {
-      throw new FormatError(`Cannot read WebP as the chunk at byte ${offset} must end within the file`);
+      throw new FormatError(`Cannot read WebP: the chunk at byte ${offset} extends beyond the file`);
     }
     chunks.push({ type: letters(offset), data: bytes.subarray(start, start + length) });
     offset = start + length + length % 2;

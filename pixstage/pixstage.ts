@@ -404,7 +404,7 @@ export class Pixstage implements AsyncDisposable {
     if ("artifact" in origin) {
       throw new InputError(
         "invalid_artifact",
-        `Cannot go on from ${point}: neither the file nor the store tells how it was made`,
+        `Cannot continue from ${point}: neither the file nor the store records how it was made`,
       );
     }
     return { artifact, provenance: provenance ?? describeOrigin(origin), input };

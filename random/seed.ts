@@ -23,14 +23,14 @@ export function seed64(seed: bigint | number): bigint {
   if (typeof seed === "number" && !Number.isSafeInteger(seed)) {
     throw new InputError(
       "out_of_range",
-      `Cannot use a seed as a number must be an integer within 2^53; give a bigint beyond that: current value is ${seed}`,
+      `A seed given as a number must be an integer within 2^53; give a bigint beyond that: current value is ${seed}`,
     );
   }
   const whole = BigInt(seed);
   if (whole < LOWEST || whole > HIGHEST) {
     throw new InputError(
       "out_of_range",
-      `Cannot use a seed as it must be from -2^63 to 2^64 - 1: current value is ${whole}`,
+      `A seed must be from -2^63 to 2^64 - 1: current value is ${whole}`,
       { details: { field: "seeds" } },
     );
   }

@@ -74,7 +74,7 @@ export class DeviceError extends PixstageError<"device_unavailable"> {
    * @param options The underlying error.
    */
   constructor(device: string, reason: string, options?: ErrorOptions) {
-    super("device_unavailable", `Cannot run on ${device} as ${reason}`, {
+    super("device_unavailable", `Cannot run on ${device} because ${reason}`, {
       ...options,
       details: { field: "device", device, reason },
     });
@@ -92,7 +92,7 @@ const MISSING: Readonly<Record<Provider, { readonly says: RegExp; readonly reaso
   cuda: {
     says: /Failed to load (shared )?library|backend not found/,
     reason: "ONNX Runtime's CUDA libraries, or NVIDIA's CUDA and cuDNN, are not installed: " +
-      "`deno task devices` says what brings them",
+      "`deno task devices` says how to install them",
   },
 };
 
@@ -105,7 +105,7 @@ const MISSING: Readonly<Record<Provider, { readonly says: RegExp; readonly reaso
 export function missingReason(device: Device, message: string): string | undefined {
   const { provider, index } = providerOf(device);
   if (provider === "cuda" && /invalid device ordinal/i.test(message)) {
-    return `this machine has no NVIDIA GPU of number ${index}: nvidia-smi -L lists them, from 0`;
+    return `this machine has no NVIDIA GPU number ${index}: nvidia-smi -L lists them, from 0`;
   }
   const known = MISSING[provider];
   return known?.says.test(message) ? known.reason : undefined;

@@ -17,7 +17,7 @@ const DURATION = /^(-?)(?:((?:\d+(?:\.\d+)?(?:ms|s|m|h))+)|(\d+(?:\.\d+)?))$/;
 
 /** The rule for durations, for errors. */
 const RULE =
-  "It must be a duration such as 5m or 1h30m, or a number of seconds, 0 for no time or -1 for ever";
+  "It must be a duration such as 5m or 1h30m, or a number of seconds, 0 for no time or -1 for forever";
 
 /** How long something is kept, as users and JSON write it: a text, or a number of seconds. */
 export const keepAliveSchema = z.union([z.number(), z.string()]).refine(

@@ -80,7 +80,7 @@ export class OnnxRuntimeNode implements Runtime {
       z.object({ threads: threadsSchema.optional() }),
       { threads },
       ({ clause, field }, options) =>
-        new InputError("out_of_range", `Cannot make a runtime as ${clause}`, {
+        new InputError("out_of_range", `Cannot make a runtime: ${clause}`, {
           ...options,
           details: { field },
         }),

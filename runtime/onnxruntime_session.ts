@@ -72,7 +72,7 @@ export class OnnxRuntimeSession implements Session {
   ): Promise<Record<string, Tensor>> {
     const session = this.#session;
     if (session === undefined) {
-      throw new OnnxRuntimeError(`Cannot run graph ${this.#graph} as it has been released`);
+      throw new OnnxRuntimeError(`Cannot run graph ${this.#graph}: it has been released`);
     }
     const { toOutput, onRun } = this.#binding;
     const inputs = this.#check(session, feeds);
@@ -113,7 +113,7 @@ export class OnnxRuntimeSession implements Session {
     if (unknown !== undefined) {
       throw new InputError(
         "invalid_value",
-        `Cannot run graph ${this.#graph} as ${unknown} is none of its inputs: these are ${
+        `Cannot run graph ${this.#graph}: it has no input ${unknown}. Its inputs are ${
           this.inputs.join(", ")
         }`,
       );
@@ -123,13 +123,13 @@ export class OnnxRuntimeSession implements Session {
       const { name } = wanted;
       const given = feeds[name];
       if (!wanted.isTensor || given === undefined) {
-        throw new InputError("invalid_value", `Cannot run graph ${this.#graph} as input ${name} is missing`);
+        throw new InputError("invalid_value", `Cannot run graph ${this.#graph}: input ${name} is missing`);
       }
       if (given.dtype !== wanted.type || !fits(given.shape, wanted.shape)) {
         throw new InputError(
           "invalid_shape",
-          `Cannot run graph ${this.#graph} as input ${name} must be ${wanted.type} [${wanted.shape}]: ` +
-            `current value is ${given.dtype} [${given.shape}]`,
+          `Cannot run graph ${this.#graph}: input ${name} must be ${wanted.type} [${wanted.shape}], ` +
+            `but is ${given.dtype} [${given.shape}]`,
         );
       }
       inputs[name] = toOrt(given);

@@ -23,9 +23,7 @@ export function addTrainingNoise(
   if (alpha === undefined) {
     throw new InputError(
       "out_of_range",
-      `Cannot add noise as the timestep must be an integer from 0 to ${
-        alphas.length - 1
-      }: current value is ${timestep}`,
+      `Cannot add noise at timestep ${timestep}: give an integer from 0 to ${alphas.length - 1}`,
     );
   }
   return addNoiseAt(trainingLevel(alpha), original, noise);
@@ -40,7 +38,7 @@ export function addNoiseAt(
   if (original.length !== noise.length) {
     throw new InputError(
       "invalid_shape",
-      `Cannot add noise as it must have ${original.length} values, like the sample: current number is ${noise.length}`,
+      `Cannot add noise of ${noise.length} values to a sample of ${original.length}: their lengths must be equal`,
     );
   }
   return linearCombination([alpha, sigma], [original, noise]);
@@ -67,8 +65,6 @@ export function sigmaAt(
   if (index >= 0) return sigmas[index]!;
   throw new InputError(
     "out_of_range",
-    `Cannot add noise as the timestep must be one of the schedule's, ${
-      timesteps.join(", ")
-    }: current value is ${timestep}`,
+    `Cannot add noise at timestep ${timestep}: give one of the schedule's, ${timesteps.join(", ")}`,
   );
 }

@@ -29,7 +29,7 @@ export const betaOptions = {
   trained_betas: z.array(z.number().min(0).max(1)).min(2).nullable().default(null),
 };
 
-/** How training adds noise. */
+/** The noise schedule of training. */
 export interface BetaConfig {
   /** Number of training timesteps. */
   readonly num_train_timesteps: number;

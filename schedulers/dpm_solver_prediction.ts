@@ -18,7 +18,7 @@ import { type BoundsConfig, keepWithinBounds } from "./thresholding.ts";
 export interface PredictionConfig extends BoundsConfig {
   /** The solver's algorithm. */
   readonly algorithm_type: DpmAlgorithm;
-  /** What the model predicts. */
+  /** The type of the model's prediction. */
   readonly prediction_type: PredictionType;
 }
 

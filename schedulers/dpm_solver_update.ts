@@ -19,7 +19,7 @@ import type { SignalLevel } from "./signal_level.ts";
  */
 export type DpmAlgorithm = "dpmsolver" | "dpmsolver++" | "sde-dpmsolver" | "sde-dpmsolver++";
 
-/** How a second-order update weights the slope. */
+/** The rule by which a second-order update weights the slope. */
 export type DpmSolverType = "midpoint" | "heun";
 
 /** Returns whether the algorithm extrapolates the clean sample; the others extrapolate the noise. */

@@ -2,8 +2,10 @@
 
 /**
  * Heun's method along the probability flow: each step evaluates the slope at both ends and averages, so it
- * takes two model calls. Sources: Karras et al. 2022, "Elucidating the Design Space of Diffusion-Based
- * Generative Models", algorithm 1; diffusers `schedulers/scheduling_heun_discrete.py`.
+ * takes two model calls.
+ *
+ * Sources: Karras et al. 2022, "Elucidating the Design Space of Diffusion-Based Generative Models",
+ * algorithm 1; diffusers `schedulers/scheduling_heun_discrete.py`.
  *
  * @module
  */

@@ -165,8 +165,7 @@ export abstract class OrderedScheduler implements Scheduler {
     }
     throw new InputError(
       "invalid_shape",
-      `Cannot step ${this.name} as the model's output must be as long as the sample, ${sample.length}: ` +
-        `current length is ${output.length}`,
+      `Cannot step ${this.name}: the model's output has ${output.length} values, but the sample has ${sample.length}`,
     );
   }
 }
@@ -177,7 +176,7 @@ export function savedArray(arrays: Readonly<Record<string, Float32Array>>, name:
   if (!array) {
     throw new InputError(
       "invalid_value",
-      `Cannot restore a scheduler as its state has no array "${name}"`,
+      `Cannot restore a scheduler: its state has no array "${name}"`,
     );
   }
   return array;
@@ -188,6 +187,6 @@ function drawFor(sample: Float32Array, draw: DrawNoise): Float32Array {
   if (noise.length === sample.length) return noise;
   throw new InputError(
     "invalid_shape",
-    `Cannot add noise as the generator must draw ${sample.length} values: current number is ${noise.length}`,
+    `Cannot add noise: the generator drew ${noise.length} values instead of ${sample.length}`,
   );
 }

@@ -12,7 +12,7 @@
 import { z } from "zod";
 import { countdown, linspace, roundHalfEven } from "./ranges.ts";
 
-/** How timesteps are spaced. */
+/** The spacing of timesteps. */
 export type TimestepSpacing = "linspace" | "leading" | "trailing";
 
 /** The options that determine how timesteps are spaced. */
@@ -31,7 +31,7 @@ export const leadingSpacingOptions = {
 export interface SpacingConfig {
   /** Number of training timesteps. */
   readonly num_train_timesteps: number;
-  /** How timesteps are spaced. */
+  /** The spacing of timesteps. */
   readonly timestep_spacing: TimestepSpacing;
   /** Added to every timestep under `leading`. */
   readonly steps_offset: number;

@@ -27,7 +27,7 @@ const MARGIN = 1e-6;
 export interface UniPCScheduleConfig extends BetaConfig, SolverScheduleConfig, SpacingConfig {
   /** The noise level at which the last step ends. */
   readonly final_sigmas_type: "zero" | "sigma_min";
-  /** How the run's own shift is applied. */
+  /** The formula that applies the run's own shift. */
   readonly time_shift_type: "exponential" | "linear";
   /** The value to which the last level of a flow is stretched. */
   readonly shift_terminal: number | null;

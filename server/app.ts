@@ -31,6 +31,7 @@ import { imageRoutes } from "./routes/images.ts";
 import { jobRoutes } from "./routes/jobs.ts";
 import { loadedModelRoutes } from "./routes/loaded_models.ts";
 import { loraRoutes } from "./routes/loras.ts";
+import { MCP_PATH, mcpRoutes } from "./routes/mcp.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { operationRoutes } from "./routes/operation.ts";
 import { IMG2IMG_PATH, sdapiRoutes } from "./routes/sdapi.ts";
@@ -127,6 +128,7 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
     app.use("/v1/*", requireKey(apiKey, context.links));
     app.use("/metrics", requireKey(apiKey, context.links));
     app.use(`${SDAPI}*`, requireKey(apiKey, context.links));
+    app.use(MCP_PATH, requireKey(apiKey, context.links));
   }
   app.use(methodNotAllowed({
     app,
@@ -162,6 +164,7 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
   app.route("/", apiRoutes(context));
   const [current, generations] = [new CurrentModel(context.models), new Generations(context.jobs)];
   app.route("/", sdapiRoutes(context, current, generations));
+  app.route("/", mcpRoutes(context));
   app.route("/", sdapiStateRoutes(context, current, generations));
   if (basePath !== "") app.get(basePath, (c) => c.redirect(`${basePath}/`, 308));
   app.route("/", documentRoutes(app));

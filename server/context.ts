@@ -10,6 +10,7 @@ import type { ArtifactFiles } from "./artifact_files.ts";
 import type { Engine } from "./engine/engine.ts";
 import type { Jobs } from "./jobs/jobs.ts";
 import type { Limits } from "./limits.ts";
+import type { McpSessions } from "./mcp/sessions.ts";
 import type { PictureOrder } from "./pictures/picture_order.ts";
 import type { Pictures } from "./pictures/pictures.ts";
 import type { PictureLinks } from "./picture_links.ts";
@@ -50,6 +51,8 @@ export interface ServerContext {
    * not there.
    */
   readonly publish?: ((order: PictureOrder) => Promise<string | undefined>) | undefined;
+  /** Sessions of the Model Context Protocol. */
+  readonly sessions: McpSessions;
   /** Milliseconds between two signs of life in a stream of events. */
   readonly heartbeatMs: number;
 }

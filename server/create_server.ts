@@ -30,6 +30,7 @@ import { KeptArtifacts } from "./jobs/kept_artifacts.ts";
 import { StoreSpace } from "./jobs/store_space.ts";
 import { type Limits, limitsWith } from "./limits.ts";
 import { type Log, noLog } from "./log.ts";
+import { McpSessions } from "./mcp/sessions.ts";
 import { Metrics } from "./metrics.ts";
 import { LINK_SECONDS, PictureLinks } from "./picture_links.ts";
 import type { PictureOrder } from "./pictures/picture_order.ts";
@@ -344,6 +345,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
   metrics.watchHosts(() => engine.hosts());
   if (workers) metrics.watchQueues(() => workers.depths());
   const artifacts = new ArtifactFiles(store, quota, shared);
+  const sessions = new McpSessions(limits);
   const pictures = new Pictures(store, artifacts, limits, shared && ((id) => storedOrigin(id, shared)));
   const context = {
     limits,
@@ -360,6 +362,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     artifacts,
     links: new PictureLinks(apiKey, linkSeconds),
     publish: bucket && ((order: PictureOrder) => publish(order, bucket, pictures, linkSeconds)),
+    sessions,
     heartbeatMs,
   };
   const app = createApp({ context, apiKey, allowedHosts, basePath, corsOrigins, metrics, log });
@@ -372,6 +375,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     models: models.map(({ name }) => name),
     async close() {
       metrics.close();
+      await sessions.close();
       pictures.close();
       await quota.close();
       await kept.close();

@@ -50,6 +50,8 @@ export interface Limits {
   readonly maxStarred: number;
   /** Jobs on one page of a list. */
   readonly maxPage: number;
+  /** Sessions of the Model Context Protocol at once. */
+  readonly maxMcpSessions: number;
   /** Largest body of a request that carries picture files, in bytes. */
   readonly maxUploadBytes: number;
   /** Pictures that may wait to be written or read as files; more are answered with 429. */
@@ -82,6 +84,7 @@ export const DEFAULT_LIMITS: Limits = {
   keptJobs: 1000,
   maxStarred: 1000,
   maxPage: 100,
+  maxMcpSessions: 64,
   maxUploadBytes: 1 << 25,
   maxPictures: 64,
   maxPicturePixels: 1 << 24,

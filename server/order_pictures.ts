@@ -4,15 +4,14 @@
  * @module
  */
 
-import type { Context } from "hono";
 import type { PictureRequestInput } from "../graph/picture_request.ts";
 import { keepAliveMs } from "../runtime/duration.ts";
 import { ApiError } from "./api_error.ts";
-import { queueClient } from "./client_name.ts";
-import type { PlanningContext, ServerContext, ServerEnv } from "./context.ts";
+import type { PlanningContext, ServerContext } from "./context.ts";
 import { findModel, orderOf, pictureGraph, type RequestPictures } from "./job_graphs.ts";
 import type { Job } from "./jobs/job.ts";
 import type { JobOrder } from "./jobs/jobs_options.ts";
+import type { QueueClient } from "./jobs/queue_places.ts";
 import type { AnyImageRequest, SettledImageRequest } from "./schemas/image_request.ts";
 
 /** What a request's fields are called in the stages. */
@@ -52,7 +51,7 @@ export interface OrderPicturesOptions {
  * Orders the pictures of a request.
  *
  * @param settled The request.
- * @param context The request at hand.
+ * @param client Who asks.
  * @param server What the server has.
  * @param options How they are ordered.
  * @returns The job.
@@ -60,11 +59,11 @@ export interface OrderPicturesOptions {
  */
 export async function submitPictures(
   settled: SettledImageRequest,
-  context: Context<ServerEnv>,
+  client: QueueClient,
   server: ServerContext,
   options: OrderPicturesOptions = {},
 ): Promise<Job> {
-  using place = server.jobs.reserve(queueClient(context, settled.request.user));
+  using place = server.jobs.reserve(client);
   return server.jobs.submit(await orderPictures(settled, server, options), place);
 }
 

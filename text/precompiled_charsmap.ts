@@ -28,8 +28,8 @@ class CharacterMap {
     const size = charsmap.byteLength < 4 ? -1 : view.getUint32(0, true);
     if (size < 0 || size % 4 !== 0 || size > charsmap.byteLength - 4) {
       throw new FormatError(
-        `Cannot read the normalizer of ${name} as its trie must consist of 4-byte units within ` +
-          `${charsmap.byteLength} bytes: current size is ${size}`,
+        `Cannot read the normalizer of ${name}: its trie must consist of 4-byte units within ` +
+          `${charsmap.byteLength} bytes, but has a size of ${size}`,
       );
     }
     this.#units = new Uint32Array(charsmap.slice(4, 4 + size).buffer);

@@ -45,12 +45,12 @@ export function readSentencePieceModel(bytes: Uint8Array, name = "spiece.model")
   const kind = trainerSpec?.modelType ?? ModelType.UNIGRAM;
   if (kind !== ModelType.UNIGRAM) {
     throw new FormatError(
-      `Cannot read ${name} as its model must be UNIGRAM: current model is ${ModelType[kind] ?? kind}`,
+      `Cannot read ${name}: it must contain a UNIGRAM model, but contains ${ModelType[kind] ?? kind}`,
     );
   }
   if (pieces.length === 0) {
     throw new FormatError(
-      `Cannot read ${name} as a SentencePiece model as it has no pieces`,
+      `Cannot read ${name}: the SentencePiece model has no pieces`,
     );
   }
   const charsmap = normalizerSpec?.precompiledCharsmap;

@@ -101,7 +101,7 @@ function readDefinition(files: TokenizerFiles, config: TokenizerConfig): Definit
   if (files.spieceModel === undefined) {
     throw new InputError(
       "invalid_value",
-      "Cannot create a tokenizer as its files must include tokenizer.json or spiece.model",
+      "Cannot create a tokenizer without tokenizer.json or spiece.model: give one of them",
     );
   }
   const name = "spiece.model";
@@ -131,7 +131,7 @@ class T5Tokenizer implements Tokenizer {
   ) {
     if (vocabulary.pieces.length <= UNKNOWN_ID) {
       throw new FormatError(
-        `Cannot read ${name} as T5's <unk> must have id ${UNKNOWN_ID}: current number of pieces is ${vocabulary.pieces.length}`,
+        `Cannot read ${name}: T5's <unk> must have id ${UNKNOWN_ID}, but the number of pieces is ${vocabulary.pieces.length}`,
       );
     }
     this.#unigram = new Unigram(vocabulary, UNKNOWN_ID);

@@ -138,8 +138,8 @@ export function readTokenizerJson(text: string, name: string): TokenizerJson {
     const score: unknown = Array.isArray(entry) ? entry[1] : undefined;
     if (typeof piece !== "string" || typeof score !== "number") {
       throw new FormatError(
-        `Cannot read ${name} as entry ${pieces.length} of its vocabulary must be a piece and a score: ` +
-          `current value is ${JSON.stringify(entry)}`,
+        `Cannot read ${name}: entry ${pieces.length} of its vocabulary must be a piece and a score, ` +
+          `but is ${JSON.stringify(entry)}`,
       );
     }
     scores[pieces.length] = score;

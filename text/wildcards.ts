@@ -45,7 +45,7 @@ function parse(text: string): Text {
   const fail = (place: number, what: string): never => {
     throw new InputError(
       "invalid_value",
-      `Cannot fill the wildcards of a prompt as ${what} at character ${place + 1}`,
+      `Cannot fill the wildcards of a prompt: ${what} at character ${place + 1}`,
       {
         details: { field: "prompts" },
       },

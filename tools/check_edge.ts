@@ -103,7 +103,7 @@ if (Deno.args.includes("--list")) {
 }
 const faults = [
   ...files.filter((path) => !isMarked(path) && !UNMARKED.some((allowed) => allowed.test(path)))
-    .map((path) => `${path}: has no mark, and is not listed as one that needs a disk or a process`),
+    .map((path) => `${path}: has no mark and is not listed among the files that need a disk or a process`),
   ...marked.flatMap((path) => badImports(path).map((specifier) => `${path}: imports ${specifier}`)),
 ];
 for (const fault of faults) Deno.stderr.writeSync(new TextEncoder().encode(`${fault}\n`));

@@ -74,12 +74,12 @@ function localImports(path: string): Import[] {
 const files = new Map(FOLDERS.flatMap(sources).map((path) => [path, localImports(path)]));
 
 /** Returns the imports from a folder above a file's own. */
-function climbing(): string[] {
+function upwardImports(): string[] {
   return FOLDERS.flatMap((folder, floor) =>
     sources(folder).flatMap((path) =>
       files.get(path)!
         .filter(({ target }) => FOLDERS.indexOf(target.split("/")[0]!) > floor)
-        .map(({ target }) => `${path}: imports ${target}, which stands above it`)
+        .map(({ target }) => `${path}: imports ${target}, which is in a folder above it`)
     )
   );
 }
@@ -88,7 +88,7 @@ function climbing(): string[] {
 const FAMILY = { folder: "models/pixart/", registry: "models/architectures.ts", name: /pixart/i };
 
 /** Returns the mentions of a family of networks outside of its folder. */
-function familiar(): string[] {
+function familyMentions(): string[] {
   return [...files].flatMap(([path, imports]) => {
     if (path.startsWith(FAMILY.folder) || path === FAMILY.registry) return [];
     const taken = imports.filter(({ target }) => target.startsWith(FAMILY.folder));
@@ -103,12 +103,12 @@ function familiar(): string[] {
 }
 
 /** Returns the cycles of files that import one another, ignoring type-only imports. */
-function circles(): string[] {
+function importCycles(): string[] {
   const done = new Set<string>();
   const faults: string[] = [];
   const visit = (path: string, way: readonly string[]): void => {
     if (way.includes(path)) {
-      faults.push(`${[...way.slice(way.indexOf(path)), path].join(" → ")}: import one another in a circle`);
+      faults.push(`${[...way.slice(way.indexOf(path)), path].join(" → ")}: import one another in a cycle`);
       return;
     }
     if (done.has(path)) return;
@@ -121,12 +121,12 @@ function circles(): string[] {
   return faults;
 }
 
-const faults = [...climbing(), ...familiar(), ...circles()];
+const faults = [...upwardImports(), ...familyMentions(), ...importCycles()];
 for (const fault of faults) Deno.stderr.writeSync(new TextEncoder().encode(`${fault}\n`));
 if (faults.length > 0) Deno.exit(1);
 Deno.stdout.writeSync(
   new TextEncoder().encode(
-    `${FOLDERS.length} folders import downwards only, ${files.size} files without a circle, ` +
-      `none but ${FAMILY.registry} knows ${FAMILY.folder}\n`,
+    `${FOLDERS.length} folders import downwards only, ${files.size} files without a cycle, ` +
+      `only ${FAMILY.registry} knows ${FAMILY.folder}\n`,
   ),
 );

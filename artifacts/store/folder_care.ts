@@ -50,7 +50,7 @@ export async function* verifyStore(
     }
   }
   for (const { path, bytes } of await leftovers(store.folder)) {
-    yield { what: "leftover", path, reason: "its writer is gone", bytes };
+    yield { what: "leftover", path, reason: "its writer has ended", bytes };
   }
 }
 

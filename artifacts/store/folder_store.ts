@@ -225,7 +225,7 @@ export async function damageOf(shard: Shard, file: StoreFile): Promise<StoreDama
     place: file.path,
     reason,
   });
-  if (!sha256Schema.safeParse(file.id).success) return damage("its name is no SHA-256");
+  if (!sha256Schema.safeParse(file.id).success) return damage("its name is not a SHA-256");
   let fault: string | undefined;
   const bytes = await readIfThere(file.path, (reason) => fault = reason);
   if (!bytes) return fault === undefined ? undefined : damage(fault);

@@ -20,7 +20,8 @@ export interface HttpStoreOptions {
 }
 
 /** What to do if a server answers 401. */
-export const KEY_WANTED = "it wants an API key: give it as the token, on the command line in PIXSTAGE_TOKEN";
+export const KEY_WANTED =
+  "it requires an API key: give it as the token, or on the command line in PIXSTAGE_TOKEN";
 
 /** A server's store could not be reached, or it refused a request. */
 export class StoreRequestError extends PixstageError {
@@ -56,7 +57,7 @@ export class HttpStore implements ArtifactStore {
     if (!z.url({ protocol: /^https?$/ }).safeParse(url).success) {
       throw new InputError(
         "invalid_value",
-        `Cannot use a store as its address must be HTTP: current value is "${url}"`,
+        `Cannot use "${url}" as a store: its address must start with http: or https:`,
       );
     }
     this.#base = `${url.replace(/\/+$/, "")}/v1/artifacts/`;
@@ -133,7 +134,7 @@ export class HttpStore implements ArtifactStore {
     if (method !== "GET" || !response.ok) await response.body?.cancel();
     if (response.ok || response.status === 404 && method !== "PUT") return response;
     const { status, statusText } = response;
-    const told = status === 401 ? KEY_WANTED : `the server answered ${status} ${statusText}`.trimEnd();
-    throw new StoreRequestError(`Cannot ${method} ${url} as ${told}`, status);
+    const reason = status === 401 ? KEY_WANTED : `the server answered ${status} ${statusText}`.trimEnd();
+    throw new StoreRequestError(`Cannot ${method} ${url}: ${reason}`, status);
   }
 }

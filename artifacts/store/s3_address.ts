@@ -47,7 +47,7 @@ export function parseS3Address(text: string): S3Address {
   if (!isPlain || !BUCKET.test(url.hostname) || !PREFIX.test(path) || path.includes("//")) {
     throw new InputError(
       "invalid_value",
-      `Cannot use a store as its address must be s3://BUCKET/PREFIX, with letters, digits and -_.!*'(): keys come from ` +
+      `A store's address in S3 must be s3://BUCKET/PREFIX, with letters, digits and -_.!*'(). The keys come from ` +
         `AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY`,
     );
   }

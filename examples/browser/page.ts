@@ -23,7 +23,7 @@ prompt.value = asked.get("prompt") ?? prompt.value;
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   button.disabled = true;
-  status.textContent = "Starts …";
+  status.textContent = "Starting …";
   const seed = Number(asked.get("seed") ?? 0);
   const steps = asked.has("steps") ? Number(asked.get("steps")) : undefined;
   worker.postMessage({ prompt: prompt.value, seed, steps });

@@ -93,7 +93,7 @@ async function output(...args: readonly string[]): Promise<Uint8Array> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args: [...args], cwd: HERE })
     .output();
   if (success) return stdout;
-  throw new Error(`Cannot prepare the page: deno ${args[0]} said ${new TextDecoder().decode(stderr)}`);
+  throw new Error(`Cannot prepare the page: deno ${args[0]} failed with ${new TextDecoder().decode(stderr)}`);
 }
 
 /** Caches the result of a read, because the content does not change. */

@@ -205,10 +205,10 @@ export class HttpExecutor implements Executor {
           return { ...result.data, memory };
         }
         if (event === "error") throw this.#refusal(stage.name, content, { status: 500 });
-        const told = runEventSchema.safeParse(content).data;
-        if (told?.type === "stage:end") memory = told.memory;
-        if (told?.type === "checkpoint" && snapshots) {
-          const state = await this.#fetchSnapshot(told.id, store, report, signal);
+        const runEvent = runEventSchema.safeParse(content).data;
+        if (runEvent?.type === "stage:end") memory = runEvent.memory;
+        if (runEvent?.type === "checkpoint" && snapshots) {
+          const state = await this.#fetchSnapshot(runEvent.id, store, report, signal);
           if (state) await snapshots.keep({ artifact: state });
         }
         const reported = stageReportSchema.safeParse(content).data;

@@ -14,9 +14,9 @@ const SAMPLE_BYTES = 4096;
 const SAMPLES_PER_FILE = 64;
 
 /**
- * Computes the fingerprint of a component: SHA-256 over its class, its `config.json`, and the name, size,
- * header and 64 evenly spaced 4 KiB samples of each safetensors file, including the first and last 4 KiB. It
- * reads at most the header and 256 KiB per file, so 20 GB take milliseconds.
+ * Computes the fingerprint of a component: SHA-256 over its class, its `config.json`, and the name, size and
+ * header of each safetensors file with 64 evenly spaced 4 KiB samples of its data, including the first and
+ * last 4 KiB. It reads at most the header and 256 KiB per file, so 20 GB take milliseconds.
  *
  * The fingerprint does not depend on location or modification time, so copies share it. Weights that differ
  * in only a few bytes can share it too: it distinguishes models but does not prove that a file is intact.

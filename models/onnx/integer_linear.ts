@@ -18,7 +18,7 @@ import type { ColumnLocation } from "../checkpoint/weights.ts";
 import { byteProductProbe } from "./byte_product_probe.ts";
 import type { GraphBuilder, Value } from "./graph_builder.ts";
 
-/** Maximum number of outlier channels. Products with so few columns still vectorize well. */
+/** Maximum number of outlier channels: as many as fill a row of small vector products. */
 const MOST_OUTLIERS = 32;
 /** At most one in this many channels is an outlier. */
 const CHANNELS_PER_OUTLIER = 8;

@@ -5,8 +5,8 @@
 // The subset of the ONNX format (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto, IR version 10)
 // needed to write inference graphs. Names and field numbers are those of the original.
 //
-// onnx_pb.ts is generated from this file. To regenerate it, run in this folder: npx -y -p
-// @bufbuild/buf@1.75.0 -p @bufbuild/protoc-gen-es@2.17.0 buf generate
+// onnx_pb.ts is generated from this file. To regenerate it, run in this folder:
+//   npx -y -p @bufbuild/buf@1.75.0 -p @bufbuild/protoc-gen-es@2.17.0 buf generate
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";

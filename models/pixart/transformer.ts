@@ -1,9 +1,9 @@
 // This module is browser compatible.
 
 /**
- * PixArt's diffusion transformer as ONNX graphs. Chen et al., "PixArt-α: Fast Training of Diffusion Transformer for
- * Photorealistic Text-to-Image Synthesis" (https://arxiv.org/abs/2310.00426), figure 4; reference:
- * diffusers/models/transformers/pixart_transformer_2d.py.
+ * PixArt's diffusion transformer as ONNX graphs. Chen et al., "PixArt-α: Fast Training of Diffusion
+ * Transformer for Photorealistic Text-to-Image Synthesis" (https://arxiv.org/abs/2310.00426), figure 4;
+ * reference: diffusers/models/transformers/pixart_transformer_2d.py.
  *
  * A graph processes one picture. The two guidance branches run in turn or both at once, each with the real
  * tokens of its text.

@@ -19,7 +19,7 @@ export interface RehearsalWeights {
 
 /** The description of a synthetic checkpoint: everything except the values of its weights. */
 export interface RehearsalPreset {
-  /** JSON files by path, except Content of `model_index.json`. */
+  /** JSON files by path, except `model_index.json`. */
   readonly files: Readonly<Record<string, JsonObject>>;
   /** Content of `model_index.json`. */
   readonly index: JsonObject;

@@ -8,6 +8,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { toBase64 } from "../../artifacts/base64.ts";
 import { ApiError } from "../api_error.ts";
+import { queueClient } from "../client_name.ts";
 import type { ServerContext, ServerEnv } from "../context.ts";
 import { eventStream } from "../event_stream.ts";
 import { PartialImages, type PictureEvents } from "../partial_images.ts";
@@ -72,7 +73,7 @@ export async function answerPictures(
   from?: RequestPictures,
 ) {
   const { request } = settled;
-  const job = await submitPictures(settled, context, server, { from });
+  const job = await submitPictures(settled, queueClient(context, request.user), server, { from });
   if (request.stream) {
     return streamPictures(context, job, request, server, from ? "image_edit" : "image_generation");
   }

@@ -134,6 +134,7 @@ export function modelRoutes(server: PlanningContext) {
       loras: true,
       image_edits: true,
       sdapi: true,
+      mcp: true,
       keep_alive: true,
       history_search: true,
       stars: true,

@@ -8,6 +8,7 @@ import { createRoute } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { parseValue } from "../../errors/parse_value.ts";
 import { ApiError } from "../api_error.ts";
+import { queueClient } from "../client_name.ts";
 import type { ServerContext, ServerEnv } from "../context.ts";
 import type { RequestPictures } from "../job_graphs.ts";
 import { submitPictures } from "../order_pictures.ts";
@@ -98,7 +99,7 @@ export function sdapiRoutes(server: ServerContext, current: CurrentModel, genera
     const model = modelOf(request, current);
     const sampler = samplerOf(request);
     const settled = settle(request, { model, warnings, strength, scheduler: sampler?.scheduler }, server);
-    const job = await submitPictures(settled, context, server, { from, previews: true });
+    const job = await submitPictures(settled, queueClient(context), server, { from, previews: true });
     const over = await generations.ended(job.id, context.req.raw.signal);
     if (!over || over.completed === null) {
       // The client has gone, or the server is going.

@@ -102,7 +102,9 @@ const setRoute = createRoute({
   request: {
     body: {
       required: true,
-      content: { "application/json": { schema: z.record(z.string(), z.json()).openapi({ type: "object" }) } },
+      content: {
+        "application/json": { schema: z.record(z.string(), z.unknown()).openapi({ type: "object" }) },
+      },
     },
   },
 });

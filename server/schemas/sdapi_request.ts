@@ -17,7 +17,7 @@ const number = z.union([z.number(), z.string().regex(NUMBER, "It must be a numbe
 /** A truth value, or what stands for one. */
 const flag = z.union([z.boolean(), z.number()]).nullish();
 const text = z.string().nullish();
-const settings = z.record(z.string(), z.json()).nullish();
+const settings = z.record(z.string(), z.unknown()).nullish();
 
 /** Fields that both have. */
 const shared = {
@@ -48,7 +48,7 @@ const shared = {
   }),
   alwayson_scripts: settings.openapi({ type: "object", description: "Must be empty." }),
   script_name: text,
-  script_args: z.array(z.json()).nullish().openapi({ items: {} }),
+  script_args: z.array(z.unknown()).nullish().openapi({ items: {} }),
   styles: z.array(z.string()).nullish(),
   restore_faces: flag,
   tiling: flag,

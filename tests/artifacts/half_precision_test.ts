@@ -6,7 +6,7 @@ import { tensor } from "../../artifacts/tensor.ts";
 
 const ALL_BITS = Uint16Array.from({ length: 1 << 16 }, (_, index) => index);
 
-/** The value of a binary floating point number by its definition, apart from any hardware. */
+/** Returns the value of a binary floating point number by definition, independent of any hardware. */
 function valueOf(bits: number, exponentBits: number, mantissaBits: number): number {
   const sign = bits >>> 15 ? -1 : 1;
   const exponent = (bits >>> mantissaBits) & ((1 << exponentBits) - 1);
@@ -37,7 +37,7 @@ for (const [dtype, exponentBits, mantissaBits] of FORMATS) {
     const floats = fc.oneof(
       fc.float({ noNaN: true }),
       fc.nat(65535).chain((bits) => {
-        // Around the middle between two neighbours.
+        // Values around the midpoint between two neighbours.
         const low = valueOf(bits & 0x7fff, exponentBits, mantissaBits);
         const high = valueOf((bits & 0x7fff) + 1, exponentBits, mantissaBits);
         const middle = (low + high) / 2;
@@ -67,7 +67,7 @@ Deno.test("toFloat32() passes float32 through and refuses integers", () => {
   assert.equal(toFloat32(value), value);
   assert.throws(() => toFloat32(tensor("int32", [1], new Int32Array(1)), "prompt_embeds"), {
     code: "invalid_shape",
-    message: /^Cannot convert prompt_embeds to float32 .*: current type is int32$/,
+    message: /^Cannot convert prompt_embeds from int32 to float32: /,
   });
 });
 

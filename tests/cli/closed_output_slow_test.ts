@@ -76,7 +76,7 @@ closedTest("a picture whose reader is gone is an error of one line", async (fold
   assert.equal(code, 1);
   assert.equal(
     new TextDecoder().decode(stderr),
-    'error: Cannot write "standard output" as its reader is gone: let it read to the end\n',
+    'error: Cannot write "standard output" because its reader has ended: let it read to the end\n',
   );
 });
 
@@ -115,7 +115,7 @@ Deno.test(needing(LINUX, {
       assert.equal(full.code, 1);
       assert.match(
         new TextDecoder().decode(full.stderr),
-        /^error: Cannot write "standard output" as the disk is full.*\n$/,
+        /^error: Cannot write "standard output" because the disk is full.*\n$/,
       );
       assert.equal((await run("2> /dev/full", ...CAT, "--verbose", "-o", "cat.png")).code, 0);
       assert.ok(Deno.statSync(join(folder, "cat.png")).isFile);

@@ -91,8 +91,8 @@ Deno.test("a server that is down, wants a key, or lacks the model is told of, an
     const refused: [stage: string, url: string, told: RegExp][] = [
       ["encode", "http://127.0.0.1:9", /Cannot reach http:\/\/127\.0\.0\.1:9: .*is its server running/],
       ["decode", "http://127.0.0.1:9", /Cannot reach http:\/\/127\.0\.0\.1:9: .*is its server running/],
-      ["encode", locked.url, /wants an API key: .*PIXSTAGE_TOKEN/],
-      ["denoise", locked.url, /wants an API key: .*PIXSTAGE_TOKEN/],
+      ["encode", locked.url, /requires an API key: .*PIXSTAGE_TOKEN/],
+      ["denoise", locked.url, /requires an API key: .*PIXSTAGE_TOKEN/],
       ["encode", other.url, /There is no model .*tiny-alpha-512.*Did you mean "elsewhere"/],
       ["encode", "ftp://example", /executor must be one of .*ftp:\/\/example/],
     ];

@@ -63,7 +63,10 @@ Deno.test("a file may have the longest name that the file system takes", async (
       `${"猫".repeat(84)}.png`,
     );
     assert.equal(status, 1);
-    assert.match(stderr, /^error: Cannot write ".*猫\.png" as its name is too long: choose a shorter one\n$/);
+    assert.match(
+      stderr,
+      /^error: Cannot write ".*猫\.png" because its name is too long: choose a shorter one\n$/,
+    );
     assert.equal([...Deno.readDirSync(folder)].length, 3, "no temporary file");
   });
 });

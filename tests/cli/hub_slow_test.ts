@@ -174,7 +174,7 @@ Deno.test("commands say that the cache is used as the hub refuses, and why", asy
       };
       assert.match(
         (await gen()).stderr,
-        /^warning: The cached copy of org\/tiny is used .*no such model.*\n$/,
+        /^warning: Using the cached copy of org\/tiny .*no such model.*\n$/,
       );
       assert.equal((await gen("--quiet")).stderr, "");
       const { stdout, stderr } = await gen("--json");

@@ -64,7 +64,7 @@ Deno.test("gen refuses pictures and masks that it cannot begin from", async () =
     await refused(/--strength must be at most 1/, "--image", PICTURE, "--strength", "1.5");
     await refused(/steps times strength is less than 1/, "--image", PICTURE, "--strength", "0.1");
     await refused(/--mask.*without a picture/s, "--mask", MASK);
-    await refused(/--soft-mask.*there is no mask/s, "--image", PICTURE, "--soft-mask");
+    await refused(/--soft-mask.*without a mask/s, "--image", PICTURE, "--soft-mask");
     await refused(/notes\.txt/, "--image", "notes.txt");
     await refused(/Cannot (read|decode) png/i, "--image", "cut.png");
     await refused(/missing\.png/, "--image", "missing.png");

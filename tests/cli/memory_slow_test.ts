@@ -110,7 +110,7 @@ Deno.test("weights that are cut off are told before anything is computed, whiche
       await Deno.truncate(path, bytes.length - 100);
       const run = await runCli(folder, "gen", "a cat", "-m", model, ...SMALL, "--json", "-o", "cat.png");
       assert.equal(run.status, 1);
-      assert(run.stderr.includes(`${part}.safetensors" as safetensors as file size must be`), run.stderr);
+      assert(run.stderr.includes(`${part}.safetensors" as safetensors: file size must be`), run.stderr);
       assert.doesNotMatch(run.stdout, /stage:start/);
       await Deno.writeFile(path, bytes);
     }

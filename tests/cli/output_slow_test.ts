@@ -216,7 +216,10 @@ Deno.test(needing(UNPRIVILEGED_USER, {
       const refused = async (where: string, ...args: string[]) => {
         const { code, stderr } = await startUnprivileged(where, ...args).output();
         assert.equal(code, 1);
-        assert.match(new TextDecoder().decode(stderr), /^error: Cannot write ".*" as permission is missing/);
+        assert.match(
+          new TextDecoder().decode(stderr),
+          /^error: Cannot write ".*" because permission is missing/,
+        );
       };
       for (const name of ["locked/cat.png", "locked/deeper/cat.png", "link.png"]) {
         await refused(folder, "gen", "cat", "-m", "./nowhere", "-o", name);

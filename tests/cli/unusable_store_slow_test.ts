@@ -146,7 +146,7 @@ Deno.test(needing(UNPRIVILEGED_USER, {
       await chmod(store, 0o000);
       const listed = await run("store", "ls");
       assert.equal(listed.status, 1);
-      assert.match(listed.stderr, /^error: Cannot read ".*artifacts" as permission is missing/);
+      assert.match(listed.stderr, /^error: Cannot read ".*artifacts" because permission is missing/);
       await chmod(store, 0o755);
     }),
 }));
@@ -167,7 +167,7 @@ Deno.test(needing(UNPRIVILEGED_USER, {
       assert.equal(again.status, 0, again.stderr);
       assert.match(
         again.stderr,
-        /^warning: The record .* is ignored: Cannot read .* as permission is missing/,
+        /^warning: The record .* is ignored: Cannot read .* because permission is missing/,
       );
       assert.deepEqual(await readFile(join(folder, "again.png")), await readFile(join(folder, "cat.png")));
     }),

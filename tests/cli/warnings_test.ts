@@ -133,15 +133,15 @@ Deno.test("files of another format are named for what they are", async () => {
     );
     assert.match(
       await said("decode", "cat.gif", "-m", TINY),
-      /^error: Cannot read ".*cat\.gif" as safetensors as /,
+      /^error: Cannot read ".*cat\.gif" as safetensors: /,
     );
     assert.match(
       await said("rerun", "missing.png"),
-      /^error: Cannot read ".*missing\.png" as there is no such file or folder: check the path\n$/,
+      /^error: Cannot read ".*missing\.png" because there is no such file or folder: check the path\n$/,
     );
     assert.match(
       await said("resume", "missing.png"),
-      /^error: Cannot read ".*missing\.png" as there is no such/,
+      /^error: Cannot read ".*missing\.png" because there is no such/,
     );
   });
 });

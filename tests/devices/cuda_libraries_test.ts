@@ -76,10 +76,10 @@ Deno.test(needing(LINUX_X64, {
       };
       await refused(join(folder, "nowhere"), /holds no libonnxruntime_providers_cuda.so/);
       await refused(folder, /holds no libonnxruntime_providers_cuda.so/);
-      await refused(wheel, /none of the builds that were tried.*--unverified/, { known: [] });
+      await refused(wheel, /none of the tested builds.*--unverified/, { known: [] });
       const older = wheel.replace("1.30.0", "1.29.0");
       await writeFile(older, await readFile(wheel));
-      await refused(older, /must be a wheel of onnxruntime-gpu 1.30.0: its version is 1.29.0/);
+      await refused(older, /must be a wheel of onnxruntime-gpu 1.30.0, but its version is 1.29.0/);
       const taken = await installCuda({ from: wheel, folder, known: [], unverified: true });
       assert.equal(taken.cuda, 13, "as the library itself says");
     }),

@@ -18,13 +18,13 @@ Deno.test("a device that is not here is refused with the reason and those that a
   for (const { device } of missing) {
     await assert.rejects(requireDevice(device as "cuda"), {
       name: "DeviceError",
-      message: new RegExp(`^Cannot run on ${device} as [^\n]+: devices here are cpu[^\n]*$`),
+      message: new RegExp(`^Cannot run on ${device} because [^\n]+: devices here are cpu[^\n]*$`),
     });
     const g = new GraphBuilder();
     g.output("y", g.relu(g.input("x", "float32", ["n"])), ["n"]);
     await assert.rejects(new OnnxRuntimeNode({ device: device as "cuda" }).open(g.build("relu")), {
       name: "DeviceError",
-      message: new RegExp(`^Cannot run on ${device} as `),
+      message: new RegExp(`^Cannot run on ${device} because `),
     });
   }
 });
@@ -37,7 +37,7 @@ Deno.test("gen refuses a device that is not here before it reads weights", async
       assert.equal(stdout, "");
       assert.match(
         stderr,
-        new RegExp(`error: --device: Cannot run on ${device} as [^\n]+: devices here are cpu`),
+        new RegExp(`error: --device: Cannot run on ${device} because [^\n]+: devices here are cpu`),
       );
     }
   });

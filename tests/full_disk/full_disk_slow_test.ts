@@ -147,7 +147,7 @@ diskTest(
       await disk.fill();
       const full = await run();
       assert.equal(full.status, 1);
-      assert.match(full.stderr, /Cannot write ".*cat\.png" as the disk is full: free some space/);
+      assert.match(full.stderr, /Cannot write ".*cat\.png" because the disk is full: free some space/);
       assert.deepEqual(await disk.files(), []);
 
       await disk.empty();

@@ -17,7 +17,7 @@ import { numberArtifact, numberOf, toyRun, toyStages } from "./toy_stages.ts";
 
 const number = { kind: "number", description: "A number." };
 
-/** A stage that gives another number each time. */
+/** A stage that returns another number each time. */
 const randomStage: Stage = defineStage({
   name: "random",
   version: "1",
@@ -28,7 +28,7 @@ const randomStage: Stage = defineStage({
   run: () => Promise.resolve({ value: numberArtifact(Math.random()) }),
 });
 
-/** A stage that warns when it is prepared, and when it runs. */
+/** A stage that warns both when it is prepared and when it runs. */
 const warningStage: Stage = defineStage({
   name: "warning",
   version: "1",
@@ -46,7 +46,7 @@ const warningStage: Stage = defineStage({
   }),
 });
 
-/** Numbers, one in each row. */
+/** Returns an artifact with one number per row. */
 const rowsArtifact = (values: readonly number[]): Artifact => ({
   kind: "numbers",
   tensors: { values: tensor("float64", [values.length], Float64Array.from(values)) },
@@ -55,7 +55,7 @@ const rowsArtifact = (values: readonly number[]): Artifact => ({
 
 const rowsOf = ({ tensors }: Artifact): number[] => Array.from(tensors["values"]!.data, Number);
 
-/** A stage that doubles numbers, and keeps each by itself. */
+/** A stage that doubles numbers, and whose rows are cached separately. */
 const rowStage: Stage = defineStage({
   name: "double",
   version: "1",
@@ -119,7 +119,7 @@ async function run(
   return { ran: nodesOf("stage:start"), cached: nodesOf("stage:cached"), warnings, made, events };
 }
 
-/** What a run made, so that it can be compared. */
+/** Returns the results of a run in a comparable form. */
 function content(made: RunResult): unknown[] {
   return [...made].map(([output, { id, artifact, provenance }]) => [
     output,
@@ -149,7 +149,7 @@ Deno.test("a change runs again what depends on it, and nothing else", async () =
   await run(chain(1), store);
   assert.deepEqual((await run(chain(1, 3), store)).ran, ["text"]);
   assert.deepEqual((await run(chain(2), store)).ran, ["one", "sum", "text"]);
-  // The same number by another way: only the way is new.
+  // The same number, computed by another path.
   const nodes = {
     two: { stage: "constant", parameters: { value: 2 } },
     text: { stage: "text", inputs: { value: "two.value" } },
@@ -214,7 +214,7 @@ Deno.test("rows that the store lost are made again, though their records are the
   const again = await run(nodes, store);
   assert.deepEqual(again.ran, ["one", "other"]);
   assert.deepEqual(content(again.made), content(made));
-  // The result of one node is lost and needed while another node waits.
+  // The result of one node is lost but needed while another node waits.
   for (const { id } of await Array.fromAsync(store.list())) await store.delete(id);
   const total = { stage: "total", inputs: { values: "one.doubled" } };
   const more = await run({ one: doubles(1, 2), total, other: doubles(4, 2) }, store);

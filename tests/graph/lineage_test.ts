@@ -11,10 +11,13 @@ import { builtInStages } from "../../stages/mod.ts";
 import { defineStage, type Stage } from "../../stages/stage.ts";
 import { numberArtifact, toyRun, toyStages } from "./toy_stages.ts";
 
-/** Walks that visit a node once for each way to it would take 2^60 visits. */
+/** A walk that visits a node once per path would make 2^60 visits. */
 const LONGEST_MS = 2000;
 
-/** Nodes that each take twice from the one before, so that 2^length ways lead from the last to the first. */
+/**
+ * Builds a chain of nodes that each use the previous node twice, so that 2^length paths lead from the last
+ * node to the first.
+ */
 function chain(length: number, node: (before: string | undefined) => object): Record<string, object> {
   return Object.fromEntries(
     Array.from({ length }, (_, index) => [`n${index}`, node(index === 0 ? undefined : `n${index - 1}`)]),
@@ -55,7 +58,7 @@ for (const length of [20, 60]) {
     const { id, provenance } = (await runGraph({ pixstage: 1, nodes }, options)).get(output)!;
     assert.equal(Object.keys(provenance.graph.nodes).length, length);
 
-    // It is read again from text, from the store, and run anew.
+    // The provenance is read back from its text and from the store, and run again.
     const read = originOf(provenance);
     assert.equal(originId(read), id);
     assert.deepEqual(describeOrigin(read), provenance);
@@ -90,7 +93,7 @@ for (const length of [20, 60]) {
 
 const number = { kind: "number", description: "A number." };
 
-/** Gives what it gets, so that an artifact is its own source. */
+/** Returns its input, so that an artifact is its own source. */
 const passStage: Stage = defineStage({
   name: "pass",
   version: "1",
@@ -114,7 +117,7 @@ Deno.test("lineage that runs in a circle in the store ends at the first repeat",
   assert.deepEqual(provenance.graph.nodes["pass"]?.inputs, { any: { artifact: id } });
 });
 
-/** What a file from elsewhere may say of itself: two sums, each of the other. */
+/** The provenance of a malicious file: two sums, each the input of the other. */
 function cyclic(id: string): Provenance {
   const sum = (from: string) => ({ stage: "add", parameters: {}, inputs: { a: from } });
   const made = { version: "1", models: [], outputs: { sum: id } };

@@ -7,7 +7,7 @@ import { runHere } from "../cli/run_here.ts";
 
 const SMALL = ["-W", "64", "-H", "48", "--no-resolution-binning", "--steps", "3"];
 
-/** A checkpoint with some of its components alone. */
+/** Copies some components of a checkpoint into a folder. */
 async function partOf(folder: string, name: string, parts: readonly string[]): Promise<string> {
   const path = join(folder, name);
   await cp(join(TINY, "model_index.json"), join(path, "model_index.json"), { recursive: true });
@@ -77,7 +77,7 @@ Deno.test("a copy of a checkpoint finds what the original made, and a changed on
       return stdout.trim().split("\n").map((line) => JSON.parse(line))
         .filter(({ type }) => type === "stage:cached").map(({ node }) => node);
     };
-    // Both texts go through the encoder in one run, which is that of the first.
+    // Both texts go through the encoder in one run, that of the first node.
     assert.deepEqual(await cached(TINY), ["negative"]);
     assert.deepEqual(await cached(copy), ["prompt", "negative", "denoise", "decode"]);
     const weights = join(copy, "vae", "diffusion_pytorch_model.safetensors");
@@ -100,7 +100,7 @@ Deno.test("another scheduler does not encode again, another format does not even
     assert.deepEqual(await ran("-o", "a.png"), ["prompt", "denoise", "decode"]);
     assert.deepEqual(await ran("-o", "a.png", "--scheduler", "euler"), ["denoise", "decode"]);
     assert.deepEqual(await ran("-o", "a.webp"), []);
-    // Values that are the defaults anyway are no change.
+    // Explicit values that equal the defaults change nothing.
     assert.deepEqual(await ran("-o", "a.png", "--guidance-scale", "4.5", "--seed", "0"), []);
     assert.deepEqual(await ran("-o", "b.png", "--negative-prompt", "blurry"), [
       "negative",

@@ -10,10 +10,10 @@ import { giveBackUnused } from "../../runtime/freed_memory.ts";
 import { memoryFigures } from "../../runtime/memory.ts";
 import { LINUX, needing } from "../needing.ts";
 
-/** Blocks of the small rehearsal's transformer. */
+/** Number of blocks in the transformer of the small synthetic checkpoint. */
 const BLOCKS = 12;
 const STEPS = 2;
-/** Text encoder of the small rehearsal in float32: 12 layers of 28 MB. */
+/** Text encoder of the small synthetic checkpoint in float32: 12 layers of 28 MB. */
 const ENCODER_BYTES = 340e6;
 
 async function makePicture(
@@ -48,7 +48,7 @@ Deno.test(needing(LINUX, {
     try {
       const model = join(folder, "small");
       await writeRehearsal(model, { preset: "small" });
-      // The random numbers of the rehearsal would count as the first stage's.
+      // Otherwise the random numbers for the checkpoint would count towards the first stage.
       await giveBackUnused();
 
       const streamed = await makePicture(model, { "*": "stream" });

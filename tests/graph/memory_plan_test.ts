@@ -14,10 +14,10 @@ import type { RuntimeTraits } from "../../runtime/runtime.ts";
 
 const CPU: RuntimeTraits = { hostMemory: true, float16: false };
 const GPU: RuntimeTraits = { hostMemory: false, float16: "products", fillingTokens: 2048 };
-/** Pixels along a side of a token of PixArt. */
+/** Pixels along one side of a PixArt token. */
 const TOKEN_SIZE = 16;
 
-/** A run, as far as its memory depends on it. */
+/** The properties of a run that determine its memory. */
 interface Run {
   readonly encode?: LayeredFacts | undefined;
   readonly denoise?: LayeredFacts | undefined;
@@ -29,7 +29,7 @@ interface Run {
   readonly images: number;
 }
 
-/** The machine, its limits and what the user fixed; `*` stands for all stages that are not named. */
+/** The machine, its limits and the user's choices. `*` stands for all stages that are not named. */
 interface Request extends MemoryLimits {
   readonly traits: RuntimeTraits;
   readonly residency?: Readonly<Record<string, Residency>> | undefined;
@@ -38,7 +38,7 @@ interface Request extends MemoryLimits {
   readonly tiling?: VaeTiling | undefined;
 }
 
-/** PixArt-XL-2-1024-MS as it is published, in float32. */
+/** PixArt-XL-2-1024-MS as published, in float32. */
 const PUBLISHED: Run = {
   encode: {
     weightBytes: 19.05e9,
@@ -75,7 +75,7 @@ const PUBLISHED: Run = {
   images: 1,
 };
 
-/** The nodes of a run from text to pictures, each with its choices, as its stage tells them. */
+/** Returns the nodes of a run from text to pictures, each with the choices of its stage. */
 function nodesOf(run: Run, { traits, residency, precision, lowestPrecision, tiling = "auto" }: Request) {
   const { encode, denoise, decode, height, width, guided, textTokens, images } = run;
   const request = (stage: string) => ({
@@ -217,7 +217,7 @@ Deno.test("what resident stages hold on a GPU counts for those after them", () =
   const [encode, denoise] = peaks("stage") as [number, number];
   const [residentEncode, residentDenoise] = peaks("resident") as [number, number];
   assert.equal(residentEncode, encode);
-  // T5's weights stay there while the transformer runs.
+  // T5's weights stay in memory while the transformer runs.
   assert.equal(residentDenoise - denoise, 19.05e9);
 
   const limited = { traits: GPU, maxGpuMemory: 20e9 };
@@ -289,7 +289,7 @@ Deno.test("float16 is for a GPU's transformer: T5 stays in float32, and a CPU is
     precisions({ maxMemory: 1.3e9, residency: { denoise: "stage" }, lowestPrecision: "float16" }),
     ["float32", "float16", undefined],
   );
-  // No way of encoding is in float16, whatever the limit: its values outgrow it.
+  // No choice encodes in float16, whatever the limit, because T5's values overflow it.
   for (const traits of [CPU, GPU]) {
     const [encode, , denoise] = nodesOf(PUBLISHED, { traits, lowestPrecision: "int4" });
     const listed = (

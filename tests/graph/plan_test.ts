@@ -6,7 +6,7 @@ import { textToImage } from "../../graph/text_to_image.ts";
 import { builtInStages } from "../../stages/mod.ts";
 import { toyStages } from "./toy_stages.ts";
 
-/** The faults that planning finds, as `path: code`. */
+/** Returns the faults that planning finds, as `path: code`. */
 function faults(document: unknown, until?: string): string[] {
   try {
     planGraph(document, toyStages(), until === undefined ? {} : { until });
@@ -139,7 +139,8 @@ Deno.test("textToImage() writes graphs that plan", () => {
   const order = (...[request, options]: Parameters<typeof textToImage>) =>
     planGraph(textToImage(request, options), builtInStages()).nodes.map(({ id }) => id).join(" ");
   const request = { model: "m", prompts: ["cute cat"] };
-  // Guidance may be the checkpoint's choice: the negative prompt is there, and does not run where guidance is off.
+  // The checkpoint can decide about guidance, so the negative prompt is always there. It does not run if
+  // guidance is off.
   assert.equal(order(request), "prompt negative denoise decode");
   assert.equal(order({ ...request, guidanceScale: 1 }), "prompt negative denoise decode");
   assert.equal(order(request, { pair: true }), "prompt negative pair denoise decode");

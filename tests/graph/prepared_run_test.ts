@@ -17,7 +17,7 @@ import { noModels, noRuntime, numberArtifact, numberOf, toyStages } from "./toy_
 
 const number = { kind: "number", description: "A number." };
 
-/** Weights, and the recipe that they are quantized by. */
+/** Weights, and the recipe of their quantization. */
 interface Weights {
   readonly fingerprint: string;
   readonly quantizer: number;
@@ -32,7 +32,7 @@ interface Prepared {
   readonly residency: Residency | undefined;
 }
 
-/** A stage with weights, which adds one; it notes each preparation. */
+/** Returns a stage with weights that adds one and logs each preparation. */
 function weighted({ fingerprint, quantizer }: Weights, log: Prepared[] = []): Stage {
   return defineStage({
     name: "weighted",
@@ -67,7 +67,7 @@ function weighted({ fingerprint, quantizer }: Weights, log: Prepared[] = []): St
   });
 }
 
-/** Runs a graph of weighted stages, and tells which nodes ran. */
+/** Runs a graph of weighted stages, and returns the nodes that ran. */
 async function run(
   nodes: Record<string, unknown>,
   { stage = weighted(WEIGHTS), numerics, ...options }: Partial<RunOptions> & {
@@ -95,7 +95,7 @@ async function run(
 /** A node of the weighted stage. */
 const node = (parameters: object = {}, inputs: object = {}) => ({ stage: "weighted", parameters, inputs });
 
-/** Two ways from one node to another. */
+/** Two paths from one node to another. */
 const diamond = {
   top: node({ name: "top" }),
   left: node({ name: "left" }, { a: "top.value" }),
@@ -107,7 +107,7 @@ Deno.test("each node is prepared once, before any runs, however many take from i
   const log: Prepared[] = [];
   const { ran, made } = await run(diamond, { stage: weighted(WEIGHTS, log) });
   assert.deepEqual(log.map(({ name }) => name), ["top", "left", "right", "bottom"]);
-  // What is left and right is the same, and runs once.
+  // The left and right nodes are equal, so only one of them runs.
   assert.deepEqual(ran, ["top", "left", "bottom"]);
   assert.equal(numberOf(made.get("bottom.value")?.artifact), 3);
   log.length = 0;
@@ -123,7 +123,7 @@ Deno.test("a result is found again by what it depends on, and by nothing else", 
   assert.equal(await ran(one()), true);
   assert.equal(await ran(one()), false, "the same");
 
-  // What changes the result.
+  // Changes that affect the result.
   assert.equal(await ran(one(), { numerics: { device: "webgpu" } }), true, "another device's numerics");
   assert.equal(await ran(one(), { numerics: { device: "webgpu" } }), false, "the same device");
   assert.equal(await ran(one(), { numerics: { device: "cuda" } }), true, "a third device's numerics");
@@ -136,7 +136,7 @@ Deno.test("a result is found again by what it depends on, and by nothing else", 
   assert.equal(await ran(one(), { stage: retrained }), true, "other weights");
   assert.equal(await ran(one(), { stage: { ...weighted(WEIGHTS), version: "2" } }), true, "another version");
 
-  // What does not.
+  // Changes that do not.
   assert.equal(await ran(one({ model: "elsewhere" })), false, "a copy of the checkpoint");
   assert.equal(await ran(one({ name: "another" })), false, "a parameter that is no part of the identity");
   assert.equal(await ran(one(), { residency: { "*": "stream" } }), false, "how long weights are held");

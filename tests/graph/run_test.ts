@@ -7,7 +7,7 @@ import { numberArtifact, numberOf, toyRun } from "./toy_stages.ts";
 
 const one = { stage: "constant", parameters: { value: 1 } };
 
-/** Runs a graph and gives its events too. */
+/** Runs a graph and also returns its events. */
 async function run(
   nodes: Record<string, unknown>,
   options: Partial<Parameters<typeof runGraph>[1]> = {},

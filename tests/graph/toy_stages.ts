@@ -1,5 +1,5 @@
 /**
- * Small stages for tests of graphs: numbers flow between them, so that a result tells how the graph was run.
+ * Small stages for tests of graphs. They compute with numbers, so a result shows how the graph was run.
  *
  * @module
  */
@@ -14,19 +14,19 @@ import type { RunOptions } from "../../graph/run_options.ts";
 import { StageRegistry } from "../../stages/registry.ts";
 import { defineStage, type Stage } from "../../stages/stage.ts";
 
-/** An artifact that holds one number. */
+/** Returns an artifact that contains one number. */
 export function numberArtifact(value: number, kind = "number"): Artifact {
   return { kind, tensors: { value: tensor("float64", [], new Float64Array([value])) }, metadata: {} };
 }
 
-/** The number that an artifact holds. */
+/** Returns the number in an artifact. */
 export function numberOf(artifact: Artifact | undefined): number {
   return Number(artifact?.tensors["value"]?.data[0]);
 }
 
 const number = { kind: "number", description: "A number." };
 
-/** Gives its parameter. */
+/** Returns its parameter. */
 export const constantStage: Stage = defineStage({
   name: "constant",
   version: "1",
@@ -37,7 +37,7 @@ export const constantStage: Stage = defineStage({
   run: ({ parameters }) => Promise.resolve({ value: numberArtifact(parameters.value) }),
 });
 
-/** Adds its inputs, the second one optional. */
+/** Adds its inputs. The second one is optional. */
 export const addStage: Stage = defineStage({
   name: "add",
   version: "1",
@@ -49,7 +49,7 @@ export const addStage: Stage = defineStage({
     Promise.resolve({ sum: numberArtifact(numberOf(inputs.a) + (inputs.b ? numberOf(inputs.b) : 0)) }),
 });
 
-/** Turns a number into a text. */
+/** Converts a number to a text. */
 export const textStage: Stage = defineStage({
   name: "text",
   version: "1",
@@ -60,7 +60,7 @@ export const textStage: Stage = defineStage({
   run: ({ inputs }) => Promise.resolve({ text: { ...numberArtifact(numberOf(inputs.value)), kind: "text" } }),
 });
 
-/** Refuses its parameter before anything runs, or breaks while it runs. */
+/** Refuses its parameter before anything runs, or fails while it runs. */
 export const refusingStage: Stage = defineStage({
   name: "refusing",
   version: "1",
@@ -80,12 +80,12 @@ export const refusingStage: Stage = defineStage({
   },
 });
 
-/** The toy stages. */
+/** Returns a registry with the toy stages. */
 export function toyStages(): StageRegistry {
   return new StageRegistry([constantStage, addStage, textStage, refusingStage]);
 }
 
-/** What `runGraph` needs for toy stages: they open neither checkpoints nor graphs. */
+/** Returns what `runGraph` needs for toy stages, which open neither checkpoints nor graphs. */
 export function toyRun(): Pick<RunOptions, "registry" | "executors"> {
   return {
     registry: toyStages(),
@@ -93,13 +93,13 @@ export function toyRun(): Pick<RunOptions, "registry" | "executors"> {
   };
 }
 
-/** Models that no stage may ask for. */
+/** Models that fail when a stage asks for one. */
 export const noModels: Models = {
   open: ({ model }) => Promise.reject(new Error(`A toy stage asked for ${model}`)),
   component: ({ model }) => Promise.reject(new Error(`A toy stage asked for a component of ${model}`)),
 };
 
-/** A runtime that no stage may open a graph with. */
+/** Returns a runtime that fails when a stage opens a graph. */
 export function noRuntime(traits: RuntimeTraits = { hostMemory: true, float16: false }): Runtime {
   return {
     device: "none",

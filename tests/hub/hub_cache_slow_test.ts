@@ -231,7 +231,7 @@ Deno.test(needing(READ_ONLY_FOLDERS, {
         await withHub(async ({ server }) => {
           await whileReadOnly(hub.cacheDir, async () => {
             const [warning, ...more] = await readAll(server.endpoint);
-            assert.match(warning ?? "", /^The cached copy of org\/tiny is used .* cannot be written/);
+            assert.match(warning ?? "", /^Using the cached copy of org\/tiny .* cannot be written/);
             assert.deepEqual(more, []);
           });
         }, { models: { [MODEL]: { next: copy } }, branches: { main: "next" } });

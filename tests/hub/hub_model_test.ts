@@ -113,14 +113,14 @@ Deno.test("a cached copy is used where the hub refuses, with a warning that says
           assert.equal(warnings.length, 1, warnings.join());
           assert.match(
             warnings[0]!,
-            /^The cached copy of org\/tiny is used \(main as of commit [0-9a-f]{7}\)\. /,
+            /^Using the cached copy of org\/tiny \(main as of commit [0-9a-f]{7}\)\. /,
           );
           for (const part of told) assert.match(warnings[0]!, part);
           // What the cache lacks is missed with the hub's reason.
           await assert.rejects(fileOf(local, "text_encoder"), (error) => {
             assert(error instanceof HubError, String(error));
             for (const part of told) assert.match(error.message, part);
-            assert.match(error.message, /does not hold all of it: .*text_encoder/);
+            assert.match(error.message, /does not contain all of it: .*text_encoder/);
             return true;
           });
           await assert.rejects(models(hub, { tries: 1 }).open({ model: "org/other" }), { name: "HubError" });
@@ -143,7 +143,7 @@ Deno.test("a silent hub is waited for once if there is a cached copy, else three
         () => new Response(new ReadableStream({ start: (body) => body.enqueue(new Uint8Array([123])) })),
         /nothing came/,
       ],
-      [() => html.clone(), /does not answer as a hub: .*HF_ENDPOINT.*login/],
+      [() => html.clone(), /does not answer like a hub: .*HF_ENDPOINT.*login/],
     ];
     for (const [answer, told] of silences) {
       let asked = 0;
@@ -193,7 +193,7 @@ Deno.test("the former commit is used where the hub lists a new one and refuses i
         for (const name of ["vae", "transformer", "text_encoder"] as const) await fileOf(local, name);
         const before = commitOf(MODEL, "main").slice(0, 7);
         assert.deepEqual(warnings.map((warning) => warning.slice(0, 80)), [
-          `The cached copy of org/tiny is used (main as of commit ${before}). Cannot download org/tiny`.slice(
+          `Using the cached copy of org/tiny (main as of commit ${before}). Cannot download org/tiny`.slice(
             0,
             80,
           ),

@@ -39,7 +39,7 @@ Deno.test("readRepository() refuses answers that are none of a hub", async () =>
       await assert.rejects(read(hub), {
         name: "HubError",
         code: "unreachable",
-        message: /does not answer as a hub/,
+        message: /does not answer like a hub/,
       });
     }
     hub.server.answer = undefined;

@@ -10,7 +10,7 @@ export interface ForeignPicture {
   readonly name: string;
   /** The file. */
   readonly base64: string;
-  /** Its pixels as RGB. */
+  /** The file's pixels as RGB. */
   readonly rgb: readonly number[];
 }
 

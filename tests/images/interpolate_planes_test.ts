@@ -3,7 +3,7 @@ import { tensor } from "../../artifacts/tensor.ts";
 import { interpolatePlanes, type Interpolation } from "../../images/interpolate_planes.ts";
 import REFERENCE from "./interpolate_planes.json" with { type: "json" };
 
-Deno.test("planes are interpolated as torch does it", () => {
+Deno.test("planes are interpolated like in torch", () => {
   assert.equal(REFERENCE.cases.length, 12);
   for (const { mode, shape, planes, size, made } of REFERENCE.cases) {
     const [height, width] = size as [number, number];

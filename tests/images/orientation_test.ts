@@ -5,7 +5,7 @@ import { decodePicture } from "../../images/picture.ts";
 import { artifactPixels, readPictureArtifact } from "../../images/picture_artifact.ts";
 import cases from "./oriented_pictures.json" with { type: "json" };
 
-Deno.test("pictures are turned upright as Pillow turns them", async () => {
+Deno.test("pictures are turned upright like in Pillow", async () => {
   assert.equal(cases.length, 12);
   for (const { format, orientation, file, width, height, pixels } of cases) {
     const bytes = Uint8Array.fromBase64(file);
@@ -21,7 +21,7 @@ Deno.test("pictures are turned upright as Pillow turns them", async () => {
   }
 });
 
-Deno.test("a picture that is turned and turned back is itself", () => {
+Deno.test("turning a picture there and back restores it", () => {
   const back: Readonly<Record<number, number>> = { 1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6 };
   fc.assert(
     fc.property(

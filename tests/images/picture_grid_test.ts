@@ -16,7 +16,7 @@ function drawn({ width, height, data }: Pixels): string[] {
   );
 }
 
-Deno.test("letter() draws characters, each at its place", () => {
+Deno.test("letter() draws each character in its place", () => {
   const picture = plain(11, 7, 255);
   letter(picture, "L1", 0, 0, { scale: 1 });
   assert.deepEqual(drawn(picture), [
@@ -30,7 +30,7 @@ Deno.test("letter() draws characters, each at its place", () => {
   ]);
 });
 
-Deno.test("letter() stays within the text's box and the picture, for any text and place", () => {
+Deno.test("letter() stays within the text's box and the picture for any text and position", () => {
   const text = fc.array(fc.constantFrom("a", "W", "~", " ", "é", "猫", "\n", "🐈"), { maxLength: 6 }).map((
     all,
   ) => all.join(""));
@@ -52,7 +52,7 @@ Deno.test("letter() stays within the text's box and the picture, for any text an
   );
 });
 
-Deno.test("printable characters of ASCII all look different", () => {
+Deno.test("all printable ASCII characters look different", () => {
   const looks = Array.from({ length: 95 }, (_, index) => {
     const picture = plain(5, 7, 255);
     letter(picture, String.fromCharCode(32 + index), 0, 0, { scale: 1 });
@@ -61,7 +61,7 @@ Deno.test("printable characters of ASCII all look different", () => {
   assert.equal(new Set(looks).size, 95);
 });
 
-Deno.test("shortened() gives a text that fits, and leaves one that fits", () => {
+Deno.test("shortened() returns a text that fits, and keeps a fitting one", () => {
   fc.assert(fc.property(fc.string({ maxLength: 40 }), fc.nat(400), (text, width) => {
     const short = shortened(text, width);
     assert(letteringWidth(short) <= width || short === "");
@@ -70,7 +70,7 @@ Deno.test("shortened() gives a text that fits, and leaves one that fits", () => 
   }));
 });
 
-Deno.test("pictureGrid() puts pictures into rows and columns, and labels beside them", () => {
+Deno.test("pictureGrid() arranges pictures in rows and columns with labels", () => {
   const pictures = [[plain(20, 10, 1), plain(20, 10, 2)], [plain(20, 10, 3), plain(20, 10, 4)]];
   const at = ({ width, data }: Pixels, x: number, y: number) => data[(y * width + x) * 3];
   const bare = pictureGrid(pictures, { gap: 2 });

@@ -33,7 +33,7 @@ function gradient(width: number, height: number): Pixels {
 }
 
 for (const format of PICTURE_FORMATS) {
-  Deno.test(`decodePicture() gives back what encodePicture() wrote, ${format}`, async () => {
+  Deno.test(`decodePicture() restores the output of encodePicture(), ${format}`, async () => {
     const pixels = gradient(67, 45);
     const bytes = await encodePicture(pixels, { format, metadata: TEXTS });
     const picture = await decodePicture(bytes);
@@ -62,7 +62,7 @@ for (const format of PICTURE_FORMATS) {
     );
   });
 
-  Deno.test(`decodePicture() refuses ${format} files that are cut short`, async () => {
+  Deno.test(`decodePicture() refuses ${format} files that are truncated`, async () => {
     const bytes = await encodePicture(gradient(40, 40), { format, metadata: TEXTS });
     for (let length = 0; length < bytes.length - 2; length += 1 + Math.floor(bytes.length / 40)) {
       await rejects(decodePicture(bytes.subarray(0, length)), FormatError, `${length} bytes`);
@@ -70,7 +70,7 @@ for (const format of PICTURE_FORMATS) {
     await decodePicture(bytes);
   });
 
-  Deno.test(`decodePicture() refuses or reads damaged ${format} files, and goes on`, async () => {
+  Deno.test(`decodePicture() refuses or reads damaged ${format} files, and continues to work`, async () => {
     const bytes = await encodePicture(gradient(20, 20), { format, metadata: TEXTS });
     const damage = fc.array(fc.tuple(fc.nat(bytes.length - 1), fc.nat(255)), { minLength: 1, maxLength: 4 });
     await fc.assert(
@@ -135,19 +135,19 @@ Deno.test("decodePicture() reads interlaced PNG", async () => {
   deepEqual((await decodePicture(bytes)).pixels, pixels);
 });
 
-Deno.test("decodePicture() refuses PNG whose rows are fewer than its header says", async () => {
+Deno.test("decodePicture() refuses PNG files with fewer rows than in the header", async () => {
   const chunks = readPngChunks(await encodePicture(gradient(5, 5), { format: "png" }));
   new DataView(chunks[0]!.data.buffer, chunks[0]!.data.byteOffset).setUint32(4, 9000);
   await rejects(decodePicture(writePngChunks(chunks)), /its data is damaged/);
 });
 
-Deno.test("decodePicture() refuses what is no picture", async () => {
+Deno.test("decodePicture() refuses files that are not pictures", async () => {
   await rejects(decodePicture(new Uint8Array(0)), /starts with nothing/);
   await rejects(decodePicture(new TextEncoder().encode("GIF89a")), FormatError);
   throws(() => readPictureHeader(new TextEncoder().encode("RIFF....WAVE")), FormatError);
 });
 
-Deno.test("encodePicture() refuses what it cannot store", async () => {
+Deno.test("encodePicture() refuses options that it cannot use", async () => {
   const pixels = gradient(2, 2);
   const refuse = (options: Partial<EncodePictureOptions>, error: { readonly code: string }) =>
     rejects(encodePicture(pixels, { format: "jpeg", ...options }), error);

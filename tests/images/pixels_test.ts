@@ -4,7 +4,7 @@ import { tensor } from "../../artifacts/tensor.ts";
 import { fromPixels, toPixels } from "../../images/pixels.ts";
 import { goldenTensors } from "./golden_tensors.ts";
 
-Deno.test("toPixels() rounds and clamps exactly as the reference", () => {
+Deno.test("toPixels() rounds and clamps exactly like the reference", () => {
   const { float32, uint8 } = goldenTensors("units/images.safetensors");
   const pictures = toPixels(float32("postprocess/in"));
   equal(pictures.length, 1);
@@ -12,7 +12,7 @@ Deno.test("toPixels() rounds and clamps exactly as the reference", () => {
   deepEqual(pictures[0]!.data, uint8("postprocess/out").data);
 });
 
-Deno.test("toPixels() gives back what fromPixels() was given", () => {
+Deno.test("toPixels() reverses fromPixels()", () => {
   fc.assert(fc.property(
     fc.integer({ min: 1, max: 5 }),
     fc.integer({ min: 1, max: 5 }),
@@ -31,7 +31,7 @@ Deno.test("toPixels() gives back what fromPixels() was given", () => {
   ));
 });
 
-Deno.test("toPixels() takes values that are no numbers for black", () => {
+Deno.test("toPixels() turns NaN into black", () => {
   const image = tensor("float32", [1, 3, 1, 1], Float32Array.of(NaN, Infinity, -Infinity));
   deepEqual(toPixels(image)[0]!.data, Uint8Array.of(0, 255, 0));
 });

@@ -23,7 +23,7 @@ for (const { in: input, out: output, new_width: width, new_height: height } of c
   });
 }
 
-Deno.test("resizeAndCrop() gives the size that was asked for and stays within the values", () => {
+Deno.test("resizeAndCrop() returns the requested size and stays within the range of values", () => {
   const size = fc.integer({ min: 1, max: 100 });
   fc.assert(fc.property(size, size, size, size, (oldHeight, oldWidth, height, width) => {
     const data = Float32Array.from({ length: 3 * oldHeight * oldWidth }, (_, i) => Math.sin(i * i));
@@ -33,12 +33,12 @@ Deno.test("resizeAndCrop() gives the size that was asked for and stays within th
   }));
 });
 
-Deno.test("resizeAndCrop() returns a picture of the right size as it is", () => {
+Deno.test("resizeAndCrop() returns a picture of the right size unchanged", () => {
   const image = tensor("float32", [1, 3, 2, 2], new Float32Array(12));
   equal(resizeAndCrop(image, 2, 2), image);
 });
 
-Deno.test("resizeAndCrop() refuses sizes that are none", () => {
+Deno.test("resizeAndCrop() refuses invalid sizes", () => {
   const image = tensor("float32", [1, 3, 2, 2], new Float32Array(12));
   throws(() => resizeAndCrop(image, 0, 2), { code: "out_of_range" });
   throws(() => resizeAndCrop(image, 2, 1.5), { code: "out_of_range" });

@@ -1,7 +1,7 @@
 import { deepEqual, throws } from "node:assert/strict";
 import { sideBySide } from "../../images/side_by_side.ts";
 
-Deno.test("sideBySide() fills the gap and the place below the lower picture", () => {
+Deno.test("sideBySide() fills the gap and the area below the shorter picture", () => {
   const left = { width: 1, height: 2, data: Uint8Array.of(1, 2, 3, 4, 5, 6) };
   const right = { width: 1, height: 1, data: Uint8Array.of(7, 8, 9) };
   deepEqual(sideBySide(left, right, { gap: 1, background: [0, 128, 255] }), {

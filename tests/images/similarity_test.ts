@@ -30,7 +30,7 @@ Deno.test("ssim() matches scikit-image's with Wang's settings", () => {
   equal(ssim(a, a), 1);
 });
 
-Deno.test("gmsd() matches piq's, also where sides are odd", () => {
+Deno.test("gmsd() matches piq's, also for odd sides", () => {
   const negative = picture((x, y, c) => 255 - pattern(x, y, c));
   ok(Math.abs(gmsd(a, b) - 0.034824637623347136) < 1e-9);
   ok(Math.abs(gmsd(a, negative) - 0.14632193457414042) < 1e-9);

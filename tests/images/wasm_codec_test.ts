@@ -7,7 +7,7 @@ import { provideWasmCodec, WasmCodec } from "../../images/wasm_codec.ts";
 
 const PIXELS = { width: 16, height: 16, data: new Uint8Array(768).fill(128) };
 
-Deno.test("WasmCodec uses a module that it is handed, and does not fetch it", async () => {
+Deno.test("WasmCodec uses a provided module instead of fetching it", async () => {
   const folder = import.meta.resolve("@jsquash/webp/decode.js");
   const response = await fetch(new URL("codec/dec/webp_dec.wasm", folder));
   const module = await WebAssembly.compile(await response.arrayBuffer());
@@ -24,7 +24,7 @@ Deno.test("WasmCodec uses a module that it is handed, and does not fetch it", as
   }
 });
 
-Deno.test("WasmCodec keeps apart jobs that are given at once, and gets over a failure", async () => {
+Deno.test("WasmCodec separates concurrent jobs and recovers from a failure", async () => {
   const good = await encodePicture(PIXELS, { format: "jpeg" });
   const bad = good.subarray(0, good.length - 8);
   const results = await Promise.allSettled([good, bad, good, bad, good].map((bytes) => decodePicture(bytes)));
@@ -37,7 +37,7 @@ Deno.test("WasmCodec keeps apart jobs that are given at once, and gets over a fa
   ]);
 });
 
-Deno.test("WasmCodec tells a codec that could not be loaded from damaged input", async () => {
+Deno.test("WasmCodec distinguishes a codec that cannot be loaded from damaged input", async () => {
   const codec = new WasmCodec("jpeg-decoder", () => Promise.reject(new TypeError("no network")));
   await rejects(codec.run(() => Promise.resolve()), TypeError);
   let attempts = 0;

@@ -6,7 +6,7 @@ import { PixArtTransformerConfig } from "../../models/pixart/transformer_config.
 import { T5EncoderConfig } from "../../models/t5/encoder_config.ts";
 import { openTiny, TINY_CHECKPOINTS } from "./tiny_checkpoints.ts";
 
-Deno.test("PixArtTransformerConfig follows sample_size where old files leave the rest out", () => {
+Deno.test("PixArtTransformerConfig derives missing fields of old files from sample_size", () => {
   const given = (sample_size: number) => {
     const { use_additional_conditions, interpolation_scale } = PixArtTransformerConfig.parse({ sample_size });
     return [use_additional_conditions, interpolation_scale];
@@ -14,12 +14,12 @@ Deno.test("PixArtTransformerConfig follows sample_size where old files leave the
   assert.deepEqual([32, 64, 128, 256].map(given), [[false, 1], [false, 1], [true, 2], [false, 4]]);
 });
 
-Deno.test("PixArtTransformerConfig takes in_channels for out_channels that are null", () => {
+Deno.test("PixArtTransformerConfig replaces null out_channels by in_channels", () => {
   assert.equal(PixArtTransformerConfig.parse({ out_channels: null }).out_channels, 4);
   assert.equal(PixArtTransformerConfig.parse({}).out_channels, 8);
 });
 
-Deno.test("the tiny checkpoints' configurations are understood", async () => {
+Deno.test("the tiny checkpoints' configurations are parsed", async () => {
   for (const checkpoint of TINY_CHECKPOINTS) {
     const [transformer, text, vae] = await Promise.all(
       (["transformer", "text_encoder", "vae"] as const).map((component) => openTiny(checkpoint, component)),
@@ -32,7 +32,7 @@ Deno.test("the tiny checkpoints' configurations are understood", async () => {
   assert.equal(AutoencoderConfig.parse(taesd.config)._class_name, "AutoencoderTiny");
 });
 
-Deno.test("configurations that are not computed are refused by key and value", () => {
+Deno.test("unsupported configurations are rejected by key and value", () => {
   const refused = [
     [PixArtTransformerConfig, { norm_type: "layer_norm" }, "norm_type", '"layer_norm"'],
     [PixArtTransformerConfig, { activation_fn: "geglu" }, "activation_fn", '"geglu"'],
@@ -66,7 +66,7 @@ Deno.test("configurations that are not computed are refused by key and value", (
   }
 });
 
-Deno.test("configurations may hold what only lenient JSON can", () => {
+Deno.test("configurations can contain values that only lenient JSON allows", () => {
   const config = parseLenientJson('{"sample_size": 64, "lambda_min_clipped": -Infinity}', "config.json");
   assert.equal(PixArtTransformerConfig.parse(config).sample_size, 64);
 });

@@ -4,7 +4,7 @@ import { decoderMemoryChoices } from "../../models/vae/memory.ts";
 import type { RuntimeTraits } from "../../runtime/runtime.ts";
 import { AutoencoderConfig } from "../../models/vae/autoencoder_config.ts";
 
-Deno.test("large weights of layers are streamed on a CPU, or where each is read once; others are held", () => {
+Deno.test("large weights of layers stream on a CPU, or if each is read once; others stay in memory", () => {
   const cpu: RuntimeTraits = { hostMemory: true, float16: false };
   const gpu: RuntimeTraits = { hostMemory: false, float16: "products" };
   assert.equal(defaultResidency(cpu, 9e9), "stream");

@@ -1,5 +1,5 @@
 /**
- * The tiny checkpoints and the reference runs over them, as the models' tests need them.
+ * The tiny checkpoints and their reference runs, for the tests of models.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { openDiskSource } from "../../models/checkpoint/disk_source.ts";
 import type { ComponentName } from "../../models/checkpoint/model_index.ts";
 import { goldenJson, goldenPath, hasGolden } from "../goldens.ts";
 
-/** The checkpoints with a text encoder and a transformer, as far as they are at hand. */
+/** The checkpoints with a text encoder and a transformer that are present. */
 export const TINY_CHECKPOINTS: readonly string[] = [
   "tiny-alpha-512",
   "tiny-alpha-1024",
@@ -33,7 +33,7 @@ export async function openTiny(
   });
 }
 
-/** Part of a tensor: `flat[start::stride]`. */
+/** A part of a tensor: `flat[start::stride]`. */
 export interface Sample {
   start: number;
   stride: number;
@@ -47,9 +47,9 @@ interface TensorEntry {
 
 /** A reference run, or the activations of one. */
 export interface Golden {
-  /** Which checkpoint it ran on. */
+  /** The checkpoint of the run. */
   checkpoint: string;
-  /** What the manifest says of its tensors. */
+  /** The manifest's entries for its tensors. */
   entries: Record<string, TensorEntry>;
   /** The stored tensors. */
   tensors: Record<string, Tensor>;
@@ -69,7 +69,7 @@ interface CaseEntry {
 /** A case of the manifest and its tensors. */
 export interface Case extends Golden, Pick<CaseEntry, "id" | "heavy" | "load" | "call"> {}
 
-/** Reads the cases that `wanted` picks, as far as they are at hand. */
+/** Reads the cases that `wanted` selects and that are present. */
 export async function readCases(wanted: (entry: CaseEntry) => boolean): Promise<Case[]> {
   const { cases } = goldenJson<{ cases: CaseEntry[] }>("cases/manifest.json");
   const atHand = cases.filter(({ file, checkpoint }) =>
@@ -93,7 +93,7 @@ export async function readCase(id: string): Promise<Case> {
   return found;
 }
 
-/** Reads the activations of a checkpoint and the case that they come from. */
+/** Reads the activations of a checkpoint, and the case from which they come. */
 export async function readProbes(checkpoint: string): Promise<Golden & { run: Case }> {
   const { checkpoints } = goldenJson<
     {
@@ -106,27 +106,30 @@ export async function readProbes(checkpoint: string): Promise<Golden & { run: Ca
   return { checkpoint, entries: entry.tensors, tensors, run: await readCase(entry.case) };
 }
 
-/** One entry of a tensor's first axis, or several. */
+/** Returns one or several entries of a tensor's first axis. */
 export function rows<T extends Tensor>(value: T, first: number, count = 1): T {
   const size = value.data.length / value.shape[0]!;
   const data = value.data.slice(first * size, (first + count) * size);
   return tensor(value.dtype, [count, ...value.shape.slice(1)], data as never) as T;
 }
 
-/** The tokens of a text that are no padding: ids [texts, tokens] and a mask of the same shape. */
+/**
+ * Returns the token ids of a text without padding. The case stores ids [texts, tokens] and a mask of the same
+ * shape.
+ */
 export function realTokens(run: Golden, which: "prompt" | "negative", text = 0): number[] {
   const ids = rows(run.tensors[`${which}_input_ids`]!, text).data as BigInt64Array;
   const mask = rows(run.tensors[`${which}_attention_mask`]!, text).data as BigInt64Array;
   return Array.from(ids.subarray(0, mask.indexOf(0n) === -1 ? ids.length : mask.indexOf(0n)), Number);
 }
 
-/** Limits that hold together; one of them may be left out. */
+/** Limits that must all hold. Each is optional. */
 export interface Limits {
   maxAbs?: number;
   relL2?: number;
 }
 
-/** Asserts that values are as near as the limits say; `golden` may be a sample of what `actual` is. */
+/** Asserts that values are within the limits. `golden` can be a sample of `actual`. */
 export function assertNear(
   actual: ArrayLike<number>,
   golden: ArrayLike<number>,

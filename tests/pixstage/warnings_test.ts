@@ -61,7 +61,7 @@ Deno.test("a store that cannot be written stops no call of the library, and each
       assert.equal(warnings.length, 1);
       assert.match(
         warnings[0]!,
-        /^Nothing of this call is kept: Cannot write .*\. Open another folder as the store/,
+        /^The results of this call are not kept: Cannot write .*\. Open another folder as the store/,
       );
     }
     await latents.save(join(folder, "latents.safetensors"));
@@ -98,7 +98,7 @@ Deno.test("a cached copy that is used as the hub refuses is a warning of the cal
       const events: RunEvent[] = [];
       await using pix = await open({ ...options, executor });
       const { warnings } = await pix.encode("cat", { onEvent: (event) => events.push(event) });
-      assert.match(warnings.join("\n"), /^The cached copy of .* is used \(main as of commit/, executor);
+      assert.match(warnings.join("\n"), /^Using the cached copy of .* \(main as of commit/, executor);
       assert.ok(events.some((event) => event.type === "warning" && event.message === warnings[0]));
     }
   });

@@ -39,19 +39,19 @@ Deno.test("OnnxRuntimeNode takes and gives float16 as bits, as Deno 2.9.6 cannot
 Deno.test("OnnxRuntimeNode says what is wrong with the feeds", async () => {
   await using session = await runtime.open(twice());
   const refused = [
-    [{}, "Cannot run graph twice as input x is missing"],
-    [{ x, z: x }, "Cannot run graph twice as z is none of its inputs: these are x"],
+    [{}, "Cannot run graph twice: input x is missing"],
+    [{ x, z: x }, "Cannot run graph twice: it has no input z. Its inputs are x"],
     [
       { x: tensor("int32", [1, 2], new Int32Array(2)) },
-      "Cannot run graph twice as input x must be float32 [n,2]: current value is int32 [1,2]",
+      "Cannot run graph twice: input x must be float32 [n,2], but is int32 [1,2]",
     ],
     [
       { x: tensor("float32", [2, 1], new Float32Array(2)) },
-      "Cannot run graph twice as input x must be float32 [n,2]: current value is float32 [2,1]",
+      "Cannot run graph twice: input x must be float32 [n,2], but is float32 [2,1]",
     ],
     [
       { x: tensor("float32", [2], new Float32Array(2)) },
-      "Cannot run graph twice as input x must be float32 [n,2]: current value is float32 [2]",
+      "Cannot run graph twice: input x must be float32 [n,2], but is float32 [2]",
     ],
   ] as const;
   for (const [feeds, message] of refused) {
@@ -101,7 +101,7 @@ Deno.test("OnnxRuntimeNode releases once, and runs nothing after it", async () =
   await session.release();
   await session.release();
   await session[Symbol.asyncDispose]();
-  await assert.rejects(session.run({ x }), /Cannot run graph twice as it has been released/);
+  await assert.rejects(session.run({ x }), /Cannot run graph twice: it has been released/);
 });
 
 Deno.test("OnnxRuntimeNode opens nothing once it is aborted", async () => {

@@ -29,7 +29,7 @@ Deno.test("roundHalfEven() rounds halves to even integers", () => {
   assert.deepEqual([0.5, 1.5, 2.5, 3.5, 2.4999, -0.5, 998.5].map(roundHalfEven), [0, 2, 2, 4, 2, 0, 998]);
 });
 
-Deno.test("linspace() and linspace32() hold both ends", () => {
+Deno.test("linspace() and linspace32() include both ends", () => {
   assert.deepEqual(linspace(0, 999, 4), [0, 333, 666, 999]);
   assert.deepEqual(linspace(5, 9, 1), [5]);
   assert.deepEqual([...linspace32(0.25, 1, 4)], [0.25, 0.5, 0.75, 1]);
@@ -40,7 +40,7 @@ Deno.test("countdown() stops above 0", () => {
   assert.deepEqual(countdown(10, 4), [10, 6, 2]);
 });
 
-Deno.test("interpolate() is constant outside of the table", () => {
+Deno.test("interpolate() is constant outside the table", () => {
   const table = new Float32Array([1, 2, 4]);
   assert.deepEqual([-1, 0, 0.5, 1.5, 2, 7].map((index) => interpolate(table, index)), [1, 1, 1.5, 3, 4, 4]);
 });
@@ -54,7 +54,7 @@ Deno.test("numpyLog32() is within two last bits of the logarithm", () => {
   }
 });
 
-Deno.test("solveLinear() swaps rows where it must", () => {
+Deno.test("solveLinear() swaps rows if it must", () => {
   assert.deepEqual(solveLinear([[0, 2], [4, 1]], [6, 11]), [2, 3]);
   assert.deepEqual(solveLinear([[1, 1, 1], [0, 1, 2], [0, 1, 4]], [6, 8, 14]), [1, 2, 3]);
 });

@@ -22,7 +22,7 @@ const CHECKPOINT = {
   variance_type: null,
 };
 
-Deno.test("listSchedulers() lists every scheduler with names that find it and options with defaults", () => {
+Deno.test("listSchedulers() lists every scheduler with names that find it and with its default options", () => {
   assert.equal(listSchedulers().length, 17);
   for (const { name, shortNames, description, options } of listSchedulers()) {
     assert.ok(description.length > 20);
@@ -38,7 +38,7 @@ Deno.test("listSchedulers() lists every scheduler with names that find it and op
   assert.equal(new Set(names).size, names.length);
 });
 
-Deno.test("createScheduler() knows schedulers by the names of other programs", () => {
+Deno.test("createScheduler() accepts the scheduler names of other programs", () => {
   const names = {
     "euler": "EulerDiscreteScheduler",
     "Euler a": "EulerAncestralDiscreteScheduler",
@@ -61,7 +61,7 @@ Deno.test("createScheduler() knows schedulers by the names of other programs", (
   }
 });
 
-Deno.test("a name says options: DPM++ 2M Karras", () => {
+Deno.test("a name implies options: DPM++ 2M Karras", () => {
   const config = schedulerConfig("DPM++ 2M Karras", CHECKPOINT);
   assert.equal(config.use_karras_sigmas, true);
   assert.deepEqual(
@@ -75,7 +75,7 @@ Deno.test("a name says options: DPM++ 2M Karras", () => {
   );
 });
 
-Deno.test("an unknown name names the nearest", () => {
+Deno.test("the error for an unknown name suggests the nearest one", () => {
   assert.throws(() => createScheduler("eulr", {}, { steps: 4 }), (error) => {
     assert.ok(error instanceof UnknownSchedulerError);
     assert.equal(error.nearest, "euler");
@@ -85,7 +85,7 @@ Deno.test("an unknown name names the nearest", () => {
   assert.throws(() => schedulerConfig("EulerDiscretScheduler", {}), /did you mean EulerDiscreteScheduler$/);
 });
 
-Deno.test("schedulerConfig() drops what the scheduler does not know and fills in what is missing", () => {
+Deno.test("schedulerConfig() drops unknown options and fills in missing ones", () => {
   const config = schedulerConfig("euler", CHECKPOINT, { timestep_spacing: "trailing" });
   assert.equal(config._class_name, "EulerDiscreteScheduler");
   assert.equal("solver_order" in config, false);
@@ -95,7 +95,7 @@ Deno.test("schedulerConfig() drops what the scheduler does not know and fills in
   assert.equal(config.timestep_spacing, "trailing");
 });
 
-Deno.test("schedulerConfig() takes another scheduler's solver for its own default", () => {
+Deno.test("schedulerConfig() replaces another scheduler's solver by its own default", () => {
   assert.equal(schedulerConfig("unipc", CHECKPOINT).solver_type, "bh2");
   const deis = schedulerConfig("deis", CHECKPOINT);
   assert.equal(deis.algorithm_type, "deis");
@@ -112,7 +112,7 @@ Deno.test("schedulerConfig() survives JSON, which has no infinity", () => {
   assert.deepEqual(schedulerConfig("DPMSolverMultistepScheduler", config), config);
 });
 
-Deno.test("an override that the scheduler does not know names the nearest option", () => {
+Deno.test("the error for an unknown override suggests the nearest option", () => {
   assert.throws(() => schedulerConfig("euler", CHECKPOINT, { use_karras_sigma: true }), (error) => {
     assert.ok(error instanceof SchedulerOptionError);
     assert.equal(error.option, "use_karras_sigma");
@@ -121,7 +121,7 @@ Deno.test("an override that the scheduler does not know names the nearest option
   });
 });
 
-Deno.test("a value that an option cannot take says what it can", () => {
+Deno.test("the error for an invalid value names the valid ones", () => {
   const refused: readonly [string, Record<string, string | number | boolean>, RegExp][] = [
     [
       "euler",

@@ -24,7 +24,7 @@ function fractions(seed: number): Float32Array<ArrayBuffer> {
   return Float32Array.from({ length: COUNT }, (_, index) => ((index * 37 + seed * 101) % 64 - 31.5) / 16);
 }
 
-Deno.test(`a run may begin in the middle, from a clean sample: ${runs.length} runs of the reference`, () => {
+Deno.test(`a run can begin in the middle, from a clean sample: ${runs.length} runs of the reference`, () => {
   for (const { name, config, steps, begin, timesteps, samples, noised } of runs) {
     const what = `${name} ${JSON.stringify({ ...config, steps, begin })}`;
     const largest = Math.max(...samples.flat().map(Math.abs));
@@ -49,7 +49,7 @@ Deno.test(`a run may begin in the middle, from a clean sample: ${runs.length} ru
   }
 });
 
-Deno.test("a run begins before its first call alone, and with a call that there is", () => {
+Deno.test("a run can only begin before its first call, and only at an existing call", () => {
   const code = { code: "out_of_range" };
   const scheduler = createScheduler("euler", {}, { steps: 4 });
   for (const index of [-1, 4, 1.5]) assert.throws(() => scheduler.begin!(index), code);

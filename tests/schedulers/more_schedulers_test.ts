@@ -35,7 +35,7 @@ const OUT_OF_REACH = ["trace/lms-order-2/6", "trace/edm-euler-v-churn/6"];
 /** Schedulers that define their own continuous noise levels instead of using PixArt's timesteps. */
 const OF_OTHER_MODELS = /^EDM/;
 
-Deno.test("createScheduler() lays out more schedules as the reference", () => {
+Deno.test("createScheduler() lays out more schedules like the reference", () => {
   const known = schedules.filter(({ class: name }) => !OF_OTHER_MODELS.test(name));
   for (const { config, class: name, timestep_spacing: spacing, steps, ...golden } of known) {
     const what = `${config} ${spacing} ${steps}`;

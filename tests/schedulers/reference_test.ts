@@ -37,7 +37,7 @@ Deno.test("alphasCumprod() matches the reference bit for bit, and within roundin
   }
 });
 
-Deno.test(`createScheduler() lays out ${GOLDENS.schedules.length} schedules as the reference`, () => {
+Deno.test(`createScheduler() lays out ${GOLDENS.schedules.length} schedules like the reference`, () => {
   for (const golden of GOLDENS.schedules) {
     const spacing = golden.timestep_spacing;
     const scheduler = goldenScheduler(
@@ -53,7 +53,7 @@ Deno.test(`createScheduler() lays out ${GOLDENS.schedules.length} schedules as t
   }
 });
 
-Deno.test(`createScheduler() lays out ${GOLDENS.custom.length} custom schedules as the reference`, () => {
+Deno.test(`createScheduler() lays out ${GOLDENS.custom.length} custom schedules like the reference`, () => {
   for (const { id, class: name, config, set_timesteps, timesteps, sigmas } of GOLDENS.custom) {
     const scheduler = createScheduler(name, config, set_timesteps);
     checkTimesteps(scheduler.timesteps, goldenValues(timesteps), id);

@@ -39,7 +39,7 @@ const VARIANTS: readonly (readonly [string, JsonObject, RunOptions?])[] = [
   ["FlowMatchEulerDiscreteScheduler", { stochastic_sampling: true }],
 ];
 
-Deno.test("state() and restore() go on in another scheduler byte for byte", () => {
+Deno.test("state() and restore() continue in another scheduler byte for byte", () => {
   const runs = fc.record({
     variant: fc.constantFrom(...VARIANTS),
     steps: fc.integer({ min: 4, max: 20 }),
@@ -65,7 +65,7 @@ Deno.test("state() and restore() go on in another scheduler byte for byte", () =
   );
 });
 
-Deno.test("step() neither changes nor keeps what it is given", () => {
+Deno.test("step() neither changes nor keeps its arguments", () => {
   for (const [name, config, extra] of VARIANTS) {
     const create = (): Scheduler => createScheduler(name, config, { steps: 6, ...extra });
     const [careful, careless] = [create(), create()];
@@ -106,7 +106,7 @@ Deno.test("restore() refuses the state of another scheduler or schedule", () => 
   assert.throws(() => createScheduler("unipc", {}, { steps: 4 }).restore(broken), { code: "invalid_value" });
 });
 
-Deno.test("step() takes the mean where the model's output holds a variance behind it", () => {
+Deno.test("step() uses the mean if the model's output also contains a variance", () => {
   const run = { steps: 2 };
   const [plain, learned] = [{}, { variance_type: "learned_range" }].map((config) =>
     createScheduler("dpm++2m", config, run)

@@ -10,7 +10,7 @@ type Refusal = readonly [
   message: RegExp,
 ];
 
-Deno.test("createScheduler() refuses runs that a scheduler cannot take, and says why", () => {
+Deno.test("createScheduler() refuses unsupported runs and explains why", () => {
   const refused: readonly Refusal[] = [
     ["euler", {}, "invalid_schedule", /without a number of steps: give steps$/],
     ["euler", { steps: 0 }, "out_of_range", /steps must be an integer of at least 1: current value is 0$/],
@@ -97,12 +97,12 @@ Deno.test("createScheduler() refuses runs that a scheduler cannot take, and says
   assert.throws(() => createScheduler("flow_euler", terminal, { steps: 1 }), /give more steps$/);
 });
 
-Deno.test("createScheduler() takes an eta of 0 anywhere, and lets timesteps say how many steps there are", () => {
+Deno.test("createScheduler() always accepts an eta of 0, and timesteps override the number of steps", () => {
   assert.equal(createScheduler("euler", {}, { steps: 4, eta: 0 }).timesteps.length, 4);
   assert.deepEqual(createScheduler("euler", {}, { steps: 20, timesteps: [900, 100] }).timesteps, [900, 100]);
 });
 
-Deno.test("a final 0 of a flow's sigmas is a level of its own, and UniPC leaves it out", () => {
+Deno.test("a final 0 in a flow's sigmas is a separate level, and UniPC omits it", () => {
   const flow = createScheduler("flow_euler", { use_karras_sigmas: true }, { sigmas: [0.9, 0.5, 0] });
   assert.deepEqual(flow.timesteps.map((timestep) => Number(timestep.toFixed(2))), [900, 7.03, 0]);
   const unipc = { use_flow_sigmas: true, prediction_type: "flow_prediction" };
@@ -110,7 +110,7 @@ Deno.test("a final 0 of a flow's sigmas is a level of its own, and UniPC leaves 
   assert.deepEqual(sigmas, [0.5, 0.25, 0]);
 });
 
-Deno.test("createScheduler() refuses options that would give levels which are no numbers", () => {
+Deno.test("createScheduler() refuses options that would produce levels that are not finite", () => {
   const shift = { use_dynamic_shifting: true, time_shift_type: "linear" };
   assert.throws(
     () => createScheduler("flow_euler", { ...shift, use_karras_sigmas: true }, { steps: 3, mu: -0.5 }),
@@ -130,7 +130,7 @@ Deno.test("createScheduler() refuses options that would give levels which are no
   );
 });
 
-Deno.test("schedules fall, stay within training and lead to no noise or to its first level, whatever the steps", () => {
+Deno.test("schedules fall, stay within training and end at zero noise or its first level for any number of steps", () => {
   const runs = fc.record({
     listing: fc.constantFrom(...listSchedulers()),
     // With as many steps as training, some schedulers visit a timestep twice and refuse the run.
@@ -165,20 +165,20 @@ Deno.test("schedules fall, stay within training and lead to no noise or to its f
   );
 });
 
-Deno.test("addNoise() refuses timesteps that there are not, and noise of another length", () => {
+Deno.test("addNoise() refuses unknown timesteps and noise of another length", () => {
   const [clean, noise] = [new Float32Array(4), new Float32Array(4)];
   const euler = createScheduler("euler", {}, { timesteps: [900, 100] });
   assert.deepEqual(euler.addNoise(clean, noise, 900), clean);
   assert.throws(
     () => euler.addNoise(clean, noise, 500),
-    /one of the schedule's, 900, 100: current value is 500$/,
+    /at timestep 500: give one of the schedule's, 900, 100$/,
   );
   assert.throws(() => euler.addNoise(clean, new Float32Array(3), 900), { code: "invalid_shape" });
   const ddim = createScheduler("ddim", {}, { steps: 4 });
   assert.throws(() => ddim.addNoise(clean, noise, 1000), { code: "out_of_range" });
 });
 
-Deno.test("LCM in one step gives the denoised sample, with its boundary condition", () => {
+Deno.test("LCM in one step returns the denoised sample after the boundary condition", () => {
   const scheduler = createScheduler("lcm", {}, { steps: 1 });
   const sample = new Float32Array([1, -2, 3]);
   const drawn: number[] = [];
@@ -190,7 +190,7 @@ Deno.test("LCM in one step gives the denoised sample, with its boundary conditio
   assert.deepEqual(drawn, []);
 });
 
-Deno.test("options that some runs cannot take are refused for these alone", () => {
+Deno.test("options that only some runs support are refused only for the others", () => {
   const sde = { algorithm_type: "sde-dpmsolver", solver_order: 3, final_sigmas_type: "sigma_min" };
   const unipc = { lower_order_final: false };
   // A short run both begins and ends with lower orders.
@@ -208,7 +208,7 @@ Deno.test("options that some runs cannot take are refused for these alone", () =
   }
 });
 
-Deno.test("noise levels of a flow that fall below 0 are spaced by quantiles, and by no root or logarithm", () => {
+Deno.test("negative noise levels of a flow can be spaced by quantiles, but not by roots or logarithms", () => {
   const config = { use_dynamic_shifting: true, time_shift_type: "linear" };
   const create = (spacing: string) =>
     createScheduler("FlowMatchEulerDiscreteScheduler", { ...config, [spacing]: true }, {

@@ -11,7 +11,7 @@ import { editTensors, withCopy } from "../models/checkpoint/copies.ts";
 
 type Tensors = Readonly<Record<string, Tensor>>;
 
-/** Weights whose files do not hold what the configuration asks for: the file, the change, the error. */
+/** Weight files that lack what the configuration requires: the file, the change, the error. */
 const FAULTS: readonly [file: string, change: (tensors: Tensors) => Tensors, code: string, told: RegExp][] = [
   [
     "text_encoder/model.safetensors",

@@ -15,21 +15,21 @@ import { goldenPath } from "../goldens.ts";
 const model = goldenPath("checkpoints/tiny-alpha-512");
 const local = localRun({ threads: 1 });
 
-/** What an encoding is told of in one run. */
+/** What one run reports about encoding. */
 interface Run {
   /** Ids of the embeddings, by node. */
   readonly ids: Readonly<Record<string, string>>;
-  /** Nodes that ran. */
+  /** The nodes that ran. */
   readonly ran: readonly string[];
-  /** How often the text encoder was opened, and in how many pieces in all. */
+  /** How often the text encoder was opened, and in how many segments in total. */
   readonly openings: number;
   readonly pieces: number;
-  /** Texts that went through it. */
+  /** Number of texts that passed through it. */
   readonly texts: number;
   readonly warnings: readonly { readonly message: string; readonly node: string | undefined }[];
 }
 
-/** Encodes texts: a node for each list of them. */
+/** Encodes texts with one node per list. */
 async function encode(
   texts: Readonly<Record<string, readonly string[] | undefined>>,
   { parameters = {}, ...options }: Partial<RunOptions> & {
@@ -89,7 +89,7 @@ Deno.test("texts are kept one by one: a run with one more encodes that one alone
   assert.deepEqual([more.ran, more.openings, more.texts], [["prompt"], 1, 2], "a moon and nothing");
   const fresh = await encode({ prompt: ["a boat", "a moon", "cute cat"], negative: [""] });
   assert.deepEqual(more.ids, fresh.ids);
-  // Every text is known: nothing is opened.
+  // Every text is known, so nothing is opened.
   const known = await encode({ prompt: ["cute cat", "", "a moon"] }, { store });
   assert.deepEqual([known.ran, known.openings, known.texts], [[], 0, 0]);
   assert.deepEqual(known.ids, (await encode({ prompt: ["cute cat", "", "a moon"] })).ids);

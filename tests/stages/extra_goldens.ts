@@ -1,5 +1,5 @@
 /**
- * The cases of `goldens/extras/`: runs with more than a prompt, held against the reference after every step.
+ * The cases of `goldens/extras/`: runs with more than a prompt, compared with the reference after every step.
  *
  * @module
  */
@@ -21,7 +21,7 @@ import { caseRequest, type GoldenCase } from "./golden_cases.ts";
 
 /** A case of `goldens/extras/`. */
 export interface ExtraCase extends GoldenCase {
-  /** The part of the steps that are guided. */
+  /** The part of the steps that use guidance. */
   readonly guidance_interval?: [number, number];
   /** Perturbed attention guidance. */
   readonly pag?: {
@@ -38,12 +38,12 @@ interface Limits {
 
 const local = localRun({ threads: 1 });
 
-/** Tensors whose relative deviation is bounded row by row. */
+/** Tensors whose relative deviation is limited for each row. */
 const BY_ROW: readonly string[] = ["noise_pred", "latents"];
 
 /** The cases of a folder, with their limits. */
 export class ExtraGoldens<C extends ExtraCase = ExtraCase> {
-  /** All of them. */
+  /** All cases. */
   readonly cases: readonly C[];
   readonly #folder: string;
   readonly #limits: ReadonlyMap<string, Readonly<Record<string, Limits>>>;
@@ -68,7 +68,7 @@ export class ExtraGoldens<C extends ExtraCase = ExtraCase> {
    *
    * @param golden The case.
    * @param name The tensor.
-   * @param actual All values, also where the file holds a sample of them.
+   * @param actual All values, even if the file only contains a sample of them.
    */
   hold(golden: C, name: string, actual: ArrayLike<number>): void {
     const expected = this.tensors(golden)[name];
@@ -94,10 +94,10 @@ export class ExtraGoldens<C extends ExtraCase = ExtraCase> {
   }
 
   /**
-   * Runs a case, and holds its latents after every step and its picture against the reference.
+   * Runs a case, and compares its latents after every step and its picture with the reference.
    *
    * @param golden The case.
-   * @param options Parameters that its call does not name, and further inputs of `denoise`.
+   * @param options Parameters that are not part of its call, and further inputs of `denoise`.
    */
   async match(
     golden: C,
@@ -111,7 +111,7 @@ export class ExtraGoldens<C extends ExtraCase = ExtraCase> {
     const isDrawnAtOnce = batch > 1 && !Array.isArray(golden.seed);
     const request = { ...caseRequest(golden), ...more, ...(isDrawnAtOnce ? { seeds: [0] } : {}) };
 
-    // 1. Encode, and denoise with the noise of the reference where one generator drew it for all images.
+    // 1. Encode, and denoise with the reference's noise if one generator drew it for all images.
     const { nodes } = textToImage(request, beside["control"] ? { controlImage: { file: "control" } } : {});
     const { prompt, negative } = nodes;
     const encoded = await runGraph({ pixstage: 1, nodes: { prompt: prompt!, negative: negative! } }, local);
@@ -142,7 +142,7 @@ export class ExtraGoldens<C extends ExtraCase = ExtraCase> {
   }
 }
 
-/** Runs the denoise stage, and gathers each image's sample after each step, image after image. */
+/** Runs the denoise stage, and collects each image's sample after each step, one image after the other. */
 async function denoised(
   given: Readonly<Record<string, unknown>> | undefined,
   inputs: Readonly<Record<string, Artifact>>,

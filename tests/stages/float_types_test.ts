@@ -24,7 +24,7 @@ const FILES = {
   vae: "diffusion_pytorch_model.safetensors",
 };
 
-/** The nearest 8-bit float of each value, the even one of two. */
+/** Rounds each value to the nearest 8-bit float, ties to even. */
 function toFloat8<D extends Float8DType>(value: Tensor, dtype: D): Tensor {
   const finite = [...FLOAT8_VALUES[dtype]].map((known, bits) => ({ known, bits }))
     .filter(({ known, bits }) => bits < 0x80 && Number.isFinite(known));

@@ -22,7 +22,9 @@ export interface GoldenCase {
   };
   readonly seed: number | number[] | null;
   readonly call: Readonly<Record<string, unknown>>;
-  /** The call of encode_prompt where the case is the low-memory recipe; it does not clean unless it is told to. */
+  /**
+   * The call of encode_prompt if the case follows the low-memory recipe. It only cleans captions on request.
+   */
   readonly encode_prompt?: { readonly prompt: string };
   readonly facts: { readonly batch: number };
   readonly file: string;
@@ -48,18 +50,18 @@ const limits: ReadonlyMap<string, Readonly<Record<string, Limits>>> = new Map(
 export const goldenCases: readonly GoldenCase[] =
   goldenJson<{ cases: GoldenCase[] }>("cases/manifest.json").cases;
 
-/** The files of a case. */
+/** Returns the files that a case needs. */
 export function caseFiles({ checkpoint, file }: GoldenCase): Need {
   const missing = [`checkpoints/${checkpoint}`, `cases/${file}`].find((path) => !hasGolden(path));
   return golden(missing ?? `cases/${file}`);
 }
 
-/** The tensors of a case. */
+/** Reads the tensors of a case. */
 export function caseTensors(golden: GoldenCase): Readonly<Record<string, Tensor>> {
   return decodeSafetensors(Deno.readFileSync(goldenPath(`cases/${golden.file}`)), golden.file).tensors;
 }
 
-/** The request that a case's call amounts to. */
+/** Returns the request that corresponds to a case's call. */
 export function caseRequest(golden: GoldenCase): PictureRequestInput {
   const { call, load, seed, encode_prompt: recipe } = golden;
   const prompt = recipe?.prompt ?? call["prompt"];
@@ -89,9 +91,9 @@ export function caseRequest(golden: GoldenCase): PictureRequestInput {
 }
 
 /**
- * Holds a result against the golden tensor of a case, at the case's own limits.
+ * Compares a result with the golden tensor of a case, within the case's own limits.
  *
- * @returns The share of the limit that the largest deviation takes: below 1 is within it.
+ * @returns The largest deviation as a share of the limit. A value below 1 is within the limit.
  */
 export function deviation(
   golden: GoldenCase,

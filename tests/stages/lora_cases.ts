@@ -44,7 +44,7 @@ interface AdapterEntry {
 export const loraAdapters: readonly AdapterEntry[] =
   goldenJson<{ adapters: AdapterEntry[] }>(`${FOLDER}/adapters/manifest.json`).adapters;
 
-/** Adapters that must be refused, and why. */
+/** Adapters that must be refused, and the reasons. */
 export const invalidAdapters: readonly {
   readonly id: string;
   readonly path: string;
@@ -61,22 +61,22 @@ const limits = new Map(
     .map(({ id, tolerance }) => [id, tolerance] as const),
 );
 
-/** Where an adapter lies. */
+/** Returns the path of an adapter. */
 export function adapterPath(id: string): string {
   return goldenPath(`${FOLDER}/adapters/${loraAdapters.find((adapter) => adapter.id === id)!.path}`);
 }
 
-/** Where an adapter that must be refused lies. */
+/** Returns the path of an adapter that must be refused. */
 export function invalidPath(path: string): string {
   return goldenPath(`${FOLDER}/invalid/${path}`);
 }
 
-/** The tensors of a run. */
+/** Reads the tensors of a run. */
 export function loraTensors({ file }: Pick<LoraCase, "file">): Readonly<Record<string, Tensor>> {
   return decodeSafetensors(Deno.readFileSync(goldenPath(`${FOLDER}/${file}`)), file).tensors;
 }
 
-/** The request that a run amounts to. */
+/** Returns the request that corresponds to a run. */
 export function loraRequest({ checkpoint, call, seed, lora }: LoraCase): PictureRequestInput {
   const text = (name: string): string => String(call[name]);
   return {
@@ -93,7 +93,7 @@ export function loraRequest({ checkpoint, call, seed, lora }: LoraCase): Picture
   };
 }
 
-/** Holds a result against a tensor of the reference, or a part of it, at the run's own limits. */
+/** Compares a result with a tensor of the reference, or a part of it, within the run's own limits. */
 export function holdLora(
   run: LoraCase,
   name: string,

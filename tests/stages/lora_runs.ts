@@ -23,7 +23,7 @@ import { holdLora, type LoraCase, loraRequest, loraTensors } from "./lora_cases.
 /** All runs of a checkpoint share their texts, which are encoded once. */
 const local = localRun({ store: new MemoryStore() });
 
-/** How many values of each kind were compared. */
+/** Number of compared values of each kind. */
 export interface Compared {
   runs: number;
   calls: number;
@@ -31,7 +31,7 @@ export interface Compared {
   images: number;
 }
 
-/** Holds every step of runs, and their pictures, against the reference. */
+/** Compares every step of runs, and their pictures, with the reference. */
 export async function holdRuns(runs: readonly LoraCase[]): Promise<Compared> {
   const compared = { runs: 0, calls: 0, steps: 0, images: 0 };
   for (const run of runs) {
@@ -63,7 +63,7 @@ export async function holdRuns(runs: readonly LoraCase[]): Promise<Compared> {
   return compared;
 }
 
-/** Denoises a run, and gives its steps. */
+/** Denoises a run, and returns its steps. */
 async function denoiseCase(run: LoraCase): Promise<DenoiseStep[]> {
   const graph = textToImage(loraRequest(run), { pair: true });
   const made = await runGraph(graph, { ...local, until: "pair" });

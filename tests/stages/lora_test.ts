@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import { loraCases } from "./lora_cases.ts";
 import { holdRuns } from "./lora_runs.ts";
 
-/** One of each kind: all layers, Σ, patterns, names of kohya, two adapters, a weight. The slow test holds all. */
+/**
+ * One case of each kind: all layers, Σ, patterns, names of kohya, two adapters, a weight. The slow test runs
+ * all cases.
+ */
 const QUICK = /^(02|05|08|19|24|26)-/;
 
 Deno.test("reference runs with LoRAs are met at every step: one of each kind", async () => {

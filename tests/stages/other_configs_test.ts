@@ -15,7 +15,7 @@ import REFERENCE from "./other_configs.json" with { type: "json" };
 
 const TEXT_WIDTH = 32;
 
-/** Lays keys over a component's configuration; those that are null as Python removes them are taken out. */
+/** Overrides keys of a component's configuration. Keys with the value null are removed. */
 async function editConfig(
   folder: string,
   change: Readonly<Record<string, unknown>>,
@@ -27,7 +27,7 @@ async function editConfig(
   await writeFile(path, JSON.stringify(Object.fromEntries(kept)));
 }
 
-/** The first columns of a matrix. */
+/** Returns the first columns of a matrix. */
 function columns({ shape: [rows = 0, width = 0], data }: Tensor, count: number): Tensor {
   const cut = new Float32Array(rows * count);
   for (let row = 0; row < rows; row++) {
@@ -36,7 +36,7 @@ function columns({ shape: [rows = 0, width = 0], data }: Tensor, count: number):
   return tensor("float32", [rows, count], cut);
 }
 
-/** The largest difference, as a share of the largest value. */
+/** Returns the largest difference as a share of the largest value. */
 function deviation(actual: ArrayLike<number>, expected: readonly number[]): number {
   assert.equal(actual.length, expected.length);
   const largest = Math.max(...expected.map(Math.abs));

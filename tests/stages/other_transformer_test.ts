@@ -11,7 +11,10 @@ import REFERENCE from "./other_transformer.json" with { type: "json" };
 const FILE = "diffusion_pytorch_model.safetensors";
 const SMALL = ["-m", TINY, "-W", "64", "-H", "48", "--no-resolution-binning", "-s", "7", "--no-store"];
 
-/** The reference's other transformer, laid out as PixArt-DMD is published: transformer and scheduler, and no index. */
+/**
+ * Writes the reference's other transformer in the layout of PixArt-DMD: transformer and scheduler, without an
+ * index.
+ */
 async function writeStudent(folder: string): Promise<string> {
   const student = join(folder, "student");
   await cp(join(TINY, "transformer/config.json"), join(student, "transformer/config.json"), {
@@ -39,7 +42,7 @@ async function latents(folder: string, ...args: string[]): Promise<Float32Array>
   return (await readArtifact(join(folder, "l.safetensors"))).tensors["latents"]!.data as Float32Array;
 }
 
-/** The largest difference, as a share of the largest value. */
+/** Returns the largest difference as a share of the largest value. */
 function deviation(actual: Float32Array, expected: readonly number[]): number {
   assert.equal(actual.length, expected.length);
   const largest = Math.max(...expected.map(Math.abs));

@@ -30,7 +30,10 @@ import {
 
 const local = localRun();
 
-/** Tells how much of its limit a value takes, for docs/parity.md: `SHOW_DEVIATIONS=1 deno task test tests/stages`. */
+/**
+ * Prints how much of its limit a value uses, for docs/parity.md: `SHOW_DEVIATIONS=1 deno task test
+ * tests/stages`.
+ */
 function show(line: string): void {
   Deno.stderr.writeSync(new TextEncoder().encode(line));
 }
@@ -59,7 +62,7 @@ async function matchReference(golden: GoldenCase): Promise<void> {
   const embeddings = unpackEmbeddings(made.get(`${until}.embeddings`)!.artifact);
   holdEmbeddings(golden, tensors, embeddings, hold);
 
-  // 2. Denoise image after image, and hold every step against the reference.
+  // 2. Denoise the images one by one, and compare every step with the reference.
   const plan = planGraph(graph, local.registry);
   const parameters = plan.nodes.find(({ id }) => id === "denoise")!.parameters as DenoiseParameters;
   const denoiser = await openDenoiser(parameters, local.models);
@@ -117,7 +120,7 @@ async function matchReference(golden: GoldenCase): Promise<void> {
   if (tensors["image_uint8"]) hold("image_uint8", concatBytes(toPixels(picture).map(({ data }) => data)));
 }
 
-/** Text encoder rows of real tokens, negative prompts first, each repeated for its images. */
+/** Compares the text encoder's rows of real tokens: negative prompts first, each repeated for its images. */
 function holdEmbeddings(
   golden: GoldenCase,
   tensors: Readonly<Record<string, Tensor>>,
@@ -134,7 +137,7 @@ function holdEmbeddings(
   );
   assert.equal(all.length, rows);
   const channels = prompts[0]!.shape[1]!;
-  // Padding differs by intent: the reference's own value stands in for it.
+  // Padding differs intentionally, so the reference's own values are used for it.
   const { start, stride } = golden.tensors["encoder_hidden_states"]?.sample ?? { start: 0, stride: 1 };
   const actual = new Float32Array(rows * length * channels);
   for (let i = 0; i < expected.data.length; i++) actual[start + i * stride] = Number(expected.data[i]);
@@ -148,7 +151,7 @@ function holdEmbeddings(
   hold("encoder_hidden_states", actual);
 }
 
-/** The case's noise: drawn from its seeds, and held against what is stored. */
+/** Returns the case's noise. It is drawn from the case's seeds, and compared with the stored noise. */
 function initialNoise(
   golden: GoldenCase,
   tensors: Readonly<Record<string, Tensor>>,
@@ -169,7 +172,10 @@ function initialNoise(
   return tensor("float32", shape, drawn);
 }
 
-/** The noise of stochastic steps: from the stored draws, as a generator of a whole batch draws for all its images. */
+/**
+ * Returns the noise of stochastic steps, taken from the stored draws as one generator draws for all images of
+ * a batch.
+ */
 function stepNoise(
   golden: GoldenCase,
   tensors: Readonly<Record<string, Tensor>>,
@@ -191,7 +197,7 @@ function stepNoise(
   return (count) => generator.randn(count);
 }
 
-/** Every step's raw output, guided prediction and latents. */
+/** Compares every step's raw output, guided prediction and latents. */
 function holdSteps(
   golden: GoldenCase,
   tensors: Readonly<Record<string, Tensor>>,
@@ -221,7 +227,7 @@ function holdSteps(
   if (tensors["latents"]) hold("latents", gather(calls, ({ sample }) => sample));
 }
 
-/** Arrays one behind the other. */
+/** Concatenates arrays. */
 function concat(parts: readonly Float32Array[]): Float32Array<ArrayBuffer> {
   const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
@@ -232,7 +238,7 @@ function concat(parts: readonly Float32Array[]): Float32Array<ArrayBuffer> {
   return all;
 }
 
-/** Bytes one behind the other. */
+/** Concatenates bytes. */
 function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   return new Uint8Array(parts.flatMap((part) => [...part]));
 }

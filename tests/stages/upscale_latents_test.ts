@@ -40,7 +40,7 @@ Deno.test("upscale-latents makes latents of a larger picture, and tells its size
 });
 
 Deno.test("upscale-latents refuses sizes that the model cannot denoise, and half a size", async () => {
-  await assert.rejects(upscale({ factor: 1.1 }), /height and width must be multiples of 16/);
+  await assert.rejects(upscale({ factor: 1.1 }), /Height and width must be multiples of 16/);
   await assert.rejects(upscale({ height: 100, width: 64 }), /must be multiples of 16/);
   await assert.rejects(upscale({ height: 64 }), /only one of height and width/);
   await assert.rejects(upscale({ factor: 0.5 }), /factor/);

@@ -19,7 +19,7 @@ Deno.test("readSentencePieceModel() reads pieces, scores and the normalizer", ()
   assert.ok(charsmap !== undefined && charsmap.length > 100_000);
 });
 
-Deno.test("readSentencePieceModel() refuses models of other kinds and empty ones, and names the file", () => {
+Deno.test("readSentencePieceModel() refuses models of other types and empty ones, and names the file", () => {
   const bpe = toBinary(
     ModelProtoSchema,
     create(ModelProtoSchema, {
@@ -27,14 +27,14 @@ Deno.test("readSentencePieceModel() refuses models of other kinds and empty ones
       trainerSpec: { modelType: TrainerSpec_ModelType.BPE },
     }),
   );
-  assert.throws(() => readSentencePieceModel(bpe), { name: "FormatError", message: /spiece\.model .*BPE$/ });
+  assert.throws(() => readSentencePieceModel(bpe), { name: "FormatError", message: /spiece\.model.*BPE$/ });
   assert.throws(() => readSentencePieceModel(new Uint8Array(), "x/spiece.model"), {
     name: "FormatError",
     message: /x\/spiece\.model/,
   });
 });
 
-Deno.test("readSentencePieceModel() and the tokenizer meet broken bytes with nothing but a SyntaxError", () => {
+Deno.test("readSentencePieceModel() and the tokenizer throw only format errors for broken bytes", () => {
   const start = bytes.subarray(0, 4000);
   const change = fc.record({ at: fc.nat(start.length - 1), byte: fc.nat(255) });
   const mutated = fc.tuple(fc.array(change, { maxLength: 6 }), fc.nat(start.length)).map(([changes, end]) => {
@@ -55,7 +55,7 @@ Deno.test("readSentencePieceModel() and the tokenizer meet broken bytes with not
   );
 });
 
-Deno.test("the tokenizer bears any normalizer map", () => {
+Deno.test("the tokenizer tolerates any normalizer map", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 400 }), fc.string({ unit: "binary" }), (map, text) => {
       const charsmap = new Uint8Array([map.length & 0xfc, 0, 0, 0, ...map]);

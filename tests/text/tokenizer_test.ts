@@ -78,7 +78,7 @@ for (const { tokenizer: name, padded = [] } of goldens.tokenizers) {
   }
 }
 
-Deno.test("createTokenizer() gives the same ids from spiece.model as from tokenizer.json", async () => {
+Deno.test("createTokenizer() returns the same ids from spiece.model and tokenizer.json", async () => {
   const { tokenizerJson, ...others } = await readFiles("checkpoints/tiny-alpha-512/tokenizer");
   assert.ok(tokenizerJson !== undefined && others.spieceModel !== undefined);
   const fromJson = createTokenizer({ tokenizerJson, ...others });
@@ -88,7 +88,7 @@ Deno.test("createTokenizer() gives the same ids from spiece.model as from tokeni
   }));
 });
 
-Deno.test("createTokenizer() keeps ids within the length, </s> last, and cuts nothing that fits", async () => {
+Deno.test("createTokenizer() limits ids to the length, with </s> last, and truncates nothing that fits", async () => {
   const tokenizer = createTokenizer(await readFiles("checkpoints/tiny-lcm/tokenizer"));
   fc.assert(
     fc.property(
@@ -110,7 +110,7 @@ function tokenizerJson(overrides: object = {}): string {
   return JSON.stringify({ normalizer: null, model: { type: "Unigram", vocab: VOCABULARY }, ...overrides });
 }
 
-Deno.test("createTokenizer() says which text was cut off", () => {
+Deno.test("createTokenizer() reports the dropped text", () => {
   const { ids, truncated, droppedText } = createTokenizer({ tokenizerJson: tokenizerJson() })
     .encode("a cat s cats", 4);
   assert.deepEqual([...ids], [4, 5, 3, 1]);
@@ -118,7 +118,7 @@ Deno.test("createTokenizer() says which text was cut off", () => {
   assert.equal(droppedText, "s cats");
 });
 
-Deno.test("createTokenizer() gives ids after the vocabulary to added tokens that are not in it", () => {
+Deno.test("createTokenizer() assigns ids after the vocabulary to added tokens outside of it", () => {
   const tokenizer = createTokenizer({
     tokenizerJson: tokenizerJson(),
     tokenizerConfig: JSON.stringify({
@@ -130,7 +130,7 @@ Deno.test("createTokenizer() gives ids after the vocabulary to added tokens that
   assert.deepEqual([...tokenizer.encode("a<new>cat", 10).ids], [4, 7, 5, 1]);
 });
 
-Deno.test("createTokenizer() gives the reference's ids with added tokens that must stand alone, and that overlap", () => {
+Deno.test("createTokenizer() matches the reference for single-word and overlapping added tokens", () => {
   const vocabulary = JSON.parse(
     Deno.readTextFileSync(goldenPath("checkpoints/tiny-alpha-512/tokenizer/tokenizer.json")),
   );
@@ -145,7 +145,7 @@ Deno.test("createTokenizer() gives the reference's ids with added tokens that mu
   }
 });
 
-Deno.test("createTokenizer() refuses files that it cannot read, and names them", () => {
+Deno.test("createTokenizer() refuses unreadable files and names them", () => {
   const cases: [TokenizerFiles, RegExp][] = [
     [{ tokenizerJson: "{" }, /^Cannot parse tokenizer\.json as JSON/],
     [{ tokenizerJson: "[]" }, /^Cannot read tokenizer\.json as a file of a T5 tokenizer/],

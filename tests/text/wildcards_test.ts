@@ -35,20 +35,20 @@ function draws(numbers: readonly number[]): (alternatives: number) => number {
   return (alternatives) => numbers[at++ % numbers.length]! % alternatives;
 }
 
-Deno.test("fillWildcards() gives what the alternatives that are drawn give, however deep they lie", () => {
+Deno.test("fillWildcards() returns the drawn alternatives at any depth", () => {
   fc.assert(fc.property(tree, fc.array(fc.nat(99), { minLength: 1 }), (tree, numbers) => {
     assert.equal(fillWildcards(written(tree), draws(numbers)), filled(tree, draws(numbers)));
   }));
 });
 
-Deno.test("fillWildcards() leaves text without braces as it is, or refuses what does not match, for any text", () => {
+Deno.test("fillWildcards() keeps text without braces and refuses unbalanced ones, for any text", () => {
   fc.assert(fc.property(fc.string(), (text) => {
     if (!/[{}\\]/.test(text)) return assert.equal(fillWildcards(text, () => 0), text);
     try {
       fillWildcards(text, () => 0);
     } catch (error) {
       assert.equal(Reflect.get(Object(error), "code"), "invalid_value");
-      assert.match(String(error), /Cannot fill the wildcards of a prompt as .* at character \d+/);
+      assert.match(String(error), /Cannot fill the wildcards of a prompt: .* at character \d+/);
     }
   }));
   const refused: [string, RegExp][] = [
@@ -62,7 +62,7 @@ Deno.test("fillWildcards() leaves text without braces as it is, or refuses what 
   }
 });
 
-Deno.test("fillPrompts() gives each picture the prompt that its seed gives alone", () => {
+Deno.test("fillPrompts() draws each picture's prompt from only its own seed", () => {
   const prompt = fc.constantFrom("a {red|blue|green} car", "{a|b|c|d}{e|f|g}", "plain");
   fc.assert(fc.property(
     fc.array(prompt, { minLength: 1, maxLength: 3 }),
@@ -92,7 +92,7 @@ Deno.test("fillPrompts() gives each picture the prompt that its seed gives alone
   assert.throws(() => fillPrompts({ model: "m", wildcards: true }), { code: "invalid_value" });
 });
 
-Deno.test("fillPrompts() keeps the negative prompt of each prompt beside its pictures", () => {
+Deno.test("fillPrompts() keeps each prompt's negative prompt with its pictures", () => {
   const { negativePrompt } = fillPrompts({
     model: "m",
     wildcards: true,

@@ -90,9 +90,7 @@ function misreadBytes(first: number, last: number): string {
 }
 
 const CONTINUATION = misreadBytes(0x80, 0xbf);
-/**
- * Excludes characters that often stand next to misread text legitimately: dashes, quotes, bullets, ellipses.
- */
+/** Continuation characters except those common next to misread text: dashes, quotes, bullets, ellipses. */
 const STRICT_CONTINUATION = CONTINUATION.replace(/[–—―‘’‚“”„•…]/g, "");
 
 /** Runs that look like UTF-8 read in a single-byte encoding. */
@@ -128,7 +126,7 @@ const LOSSY_UTF8 = new RegExp(
 );
 const REPLACEMENT_BYTES = "\xef\xbf\xbd";
 
-/** Restores byte 0xa0 where a space replaces it. */
+/** Restores byte 0xa0 if a space replaced it. */
 function restoreA0(bytes: string): string {
   return bytes.replace(A_GRAVE_WORD, "\xc3\xa0 ").replace(
     SPACE_FOR_A0,

@@ -72,7 +72,7 @@ export function codeManifest(root: string): Manifest {
   return {
     name: "@pixstage/pixstage",
     version,
-    description: "Pictures from text with PixArt diffusion transformers, stage by stage, in little memory",
+    description: "Text to image with PixArt diffusion transformers, stage by stage, in little memory",
     keywords: ["pixart", "text-to-image", "diffusion", "onnxruntime", "image-generation"],
     ...COMMON,
     bin: { pixstage: `${CODE}/bin.js` },
@@ -95,7 +95,7 @@ export function compilingManifest(root: string): Manifest {
 export function modelManifest(): Manifest {
   return {
     ...MODEL_PACKAGE,
-    description: "The small model that pixstage carries: emoji from text",
+    description: "pixstage's embedded model: emoji from text",
     ...COMMON,
     exports: { "./*": "./*" },
   };

@@ -13,7 +13,7 @@ import type { StoreDamage } from "../../../artifacts/store/store.ts";
 import { record, sampleArtifact, withFolder } from "./samples.ts";
 import { seededRandom } from "../../random.ts";
 
-/** A store of some artifacts, each with its record. */
+/** Makes a store with some artifacts and their records. */
 async function filledStore(folder: string, count: number): Promise<{ store: FolderStore; ids: string[] }> {
   const store = new FolderStore(folder);
   const ids: string[] = [];
@@ -25,13 +25,13 @@ async function filledStore(folder: string, count: number): Promise<{ store: Fold
   return { store, ids };
 }
 
-/** What `verify` finds, by path. */
+/** Returns what `verify` finds, by path. */
 async function faults(store: FolderStore): Promise<Map<string, StoreFault>> {
   const found = await Array.fromAsync(verifyStore(store));
   return new Map(found.map((fault) => [fault.path, fault]));
 }
 
-/** A process that has ended, so that its number means nobody. */
+/** Returns the id of a process that has ended. */
 async function deadPid(): Promise<number> {
   const child = new Deno.Command(Deno.execPath(), { args: ["--version"], stdout: "null" }).spawn();
   await child.status;

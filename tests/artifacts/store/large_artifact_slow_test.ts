@@ -11,7 +11,7 @@ const BYTES = 300 << 20;
 
 Deno.test("a large artifact is read and held against its id without keeping the event loop", () =>
   inFolder(async (folder) => {
-    // 1. Zeros take no space on the disk. The header's length leaves the data aligned.
+    // 1. Zeros take no space on disk. The length of the header keeps the data aligned.
     const header = { latents: { dtype: "F32", shape: [BYTES / 4], data_offsets: [0, BYTES] } };
     const json = new TextEncoder().encode(JSON.stringify(header).padEnd(88));
     const head = new Uint8Array(8 + json.length);
@@ -37,7 +37,7 @@ Deno.test("a large artifact is read and held against its id without keeping the 
     assert.deepEqual(artifact?.tensors["latents"]?.shape, [BYTES / 4]);
     assert(busiest < 0.05, `${busiest} s of ${longest} s`);
 
-    // 3. A damaged one is told from it.
+    // 3. A damaged artifact is detected.
     const file = await Deno.open(path, { write: true });
     await file.seek(head.length + BYTES / 2, Deno.SeekMode.Start);
     await file.write(Uint8Array.of(1));

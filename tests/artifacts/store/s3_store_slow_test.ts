@@ -45,14 +45,14 @@ for (
       await store.removeResult(other);
       assert.equal(await store.result(other), undefined);
 
-      // A large artifact goes in parts, and any of it may be read by an address alone.
+      // A large artifact is sent in parts. With a signed URL, anybody can read any range of it.
       const large = sampleArtifact(5, 9 * 2 ** 20);
       const largeId = await store.put(large);
       assert.deepEqual(await artifactId((await store.get(largeId))!), largeId);
       const signed = await fetch(await store.signedUrl(id, 60));
       assert.equal(await artifactId(new Uint8Array(await signed.arrayBuffer())), id);
 
-      // What is there, and making room.
+      // Listing, and freeing space.
       const listed = (await Array.fromAsync(store.list())).map((entry) => entry.id);
       assert.deepEqual(listed.toSorted(), [id, largeId].toSorted());
       await store.delete(id);
@@ -70,7 +70,7 @@ for (
       await using server = await S3Server.start(name);
       const random = seededRandom();
       let faults = 0;
-      /** Sends a request through harm: nothing comes, the answer is 500 or 503, or its body breaks off. */
+      /** Disturbs a request: nothing comes back, the answer is 500 or 503, or its body breaks off. */
       const harmed = async (request: Request): Promise<Response> => {
         const fate = random();
         if (fate < 0.02) {
@@ -83,7 +83,7 @@ for (
         }
         const answer = await fetch(request);
         if (fate < 0.06) {
-          // The server has done what it was asked for, and nobody is told.
+          // The server has done the work, but the client does not get the answer.
           faults += 1;
           await answer.body?.cancel();
           return new Response("", { status: 503, headers: { "retry-after": "0" } });
@@ -194,7 +194,7 @@ Deno.test(needing(S3_SERVERS.rclone, {
   },
 }));
 
-/** The ids in a store, over an undisturbed connection. */
+/** Lists the ids in a store over an undisturbed connection. */
 async function* listIds(server: S3Server, store: S3Store): AsyncGenerator<string> {
   const prefix = store.name.replace("s3://pictures/", "");
   for await (const { id } of server.store({ prefix }).list()) yield id;

@@ -8,13 +8,13 @@ import type { Artifact } from "../../../artifacts/artifact.ts";
 import type { StageRecord } from "../../../artifacts/store/stage_record.ts";
 import { tensor } from "../../../artifacts/tensor.ts";
 
-/** An artifact that differs with `seed`, of some kilobytes. */
+/** Returns an artifact of some kilobytes that depends on `seed`. */
 export function sampleArtifact(seed: number, size = 1000): Artifact {
   const data = Float32Array.from({ length: size }, (_, index) => Math.sin(index * (seed + 1)));
   return { kind: "latents", tensors: { latents: tensor("float32", [size], data) }, metadata: { seed } };
 }
 
-/** A record of a stage that made an artifact. */
+/** Returns a record of a stage that made an artifact. */
 export function record(stage: string, id: string): StageRecord {
   return {
     version: 1,

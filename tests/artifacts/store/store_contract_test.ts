@@ -10,7 +10,7 @@ import type { ArtifactStore, RunStore, StoreDamage } from "../../../artifacts/st
 import { InputError } from "../../../errors/pixstage_error.ts";
 import { record, sampleArtifact, withFolder } from "./samples.ts";
 
-/** A server of artifacts as small as one can be, and the bytes that it holds. */
+/** Returns a minimal server of artifacts, and the bytes that it stores. */
 function artifactServer(): { app: Hono; files: Map<string, Uint8Array<ArrayBuffer>> } {
   const files = new Map<string, Uint8Array<ArrayBuffer>>();
   const app = new Hono().basePath("/v1/artifacts/:id");
@@ -129,7 +129,7 @@ Deno.test("HttpStore tells why a server refuses, and that it cannot be reached",
     assert.ok(error instanceof StoreRequestError && error.status === 401);
     assert.match(
       error.message,
-      /^Cannot HEAD http:\/\/store\.test\/v1\/artifacts\/\w+ as it wants an API key: .*PIXSTAGE_TOKEN$/,
+      /^Cannot HEAD http:\/\/store\.test\/v1\/artifacts\/\w+ : it requires an API key: .*PIXSTAGE_TOKEN$/,
     );
     return true;
   });

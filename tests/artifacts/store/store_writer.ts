@@ -1,6 +1,6 @@
 /**
- * A process that fills a store, a round at a time: each round puts an artifact that all writers put and one of its own,
- * reads both back, and writes down how they were made. Prints what it could not read back.
+ * A process that fills a store in rounds. Each round puts an artifact that all writers put and one of its
+ * own, reads both back, and records how they were made. It prints what it could not read back.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * A process that runs a long stage in a child process, and waits to be killed. Its arguments name the stage, and the
- * folder of its store, if there is one.
+ * A process that runs a long stage in a child process, and waits to be killed. Its arguments are the name of
+ * the stage and, optionally, the folder of its store.
  *
  * @module
  */

@@ -34,7 +34,7 @@ const worker = new WorkerExecutor({
 });
 const child = new ProcessExecutor({ plugins, onStart: (pid) => pids.push(pid) });
 
-/** Runs a graph of toy stages and gives its events too. */
+/** Runs a graph of toy stages and also returns its events. */
 async function run(
   executor: Executor,
   nodes: Record<string, unknown>,
@@ -57,7 +57,7 @@ async function run(
   }
 }
 
-/** Whether a process is there. */
+/** Returns whether a process exists. */
 function isAlive(pid: number): boolean {
   try {
     return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
@@ -66,18 +66,18 @@ function isAlive(pid: number): boolean {
   }
 }
 
-// What other programs leave in the usual place is none of this test's business.
+// A separate folder keeps the files of other programs out of this test.
 const temporary = await Deno.makeTempDir({ prefix: "pixstage-test-" });
 const usual = Deno.env.get("TMPDIR");
 Deno.env.set("TMPDIR", temporary);
 globalThis.addEventListener("unload", () => {
-  // The tests of other files run in this process too.
+  // The tests of other files run in the same process.
   if (usual === undefined) Deno.env.delete("TMPDIR");
   else Deno.env.set("TMPDIR", usual);
   Deno.removeSync(temporary, { recursive: true });
 });
 
-/** The temporary folders of executors. */
+/** Lists the temporary folders of executors. */
 function temporaryFolders(): string[] {
   return [...Deno.readDirSync(temporary)].map(({ name }) => name).filter((name) =>
     /^pixstage-[0-9a-f]{16}$/.test(name)
@@ -189,7 +189,7 @@ Deno.test("process: a child that dies is told by stage and signal, and the run g
     assert.equal(numberOf(again.made?.get("long.end")?.artifact), 9);
     const resumed = again.events.find(({ type }) => type === "stage:resumed");
     assert.ok(resumed?.type === "stage:resumed" && resumed.step === 5);
-    // The state is gone with the run that needed it.
+    // The state was removed together with the run that needed it.
     assert.equal((await Array.fromAsync(options.store.list())).length, 1);
   });
 });
@@ -204,7 +204,7 @@ Deno.test("process: the memory of a stage is back with the system when the stage
   assert.ok(grown < 100e6, `The parent grew by ${grown} bytes`);
 });
 
-/** Kills a process while its child runs a stage, and waits for the end of the child. */
+/** Kills a process while its child runs a stage, and waits until the child has ended. */
 async function killParent(...args: string[]): Promise<void> {
   const parent = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", new URL("./doomed_parent.ts", import.meta.url).href, ...args],

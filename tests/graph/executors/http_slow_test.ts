@@ -13,10 +13,13 @@ const graph = {
   nodes: { text: { stage: "encode", parameters: { model: "tiny", prompts: ["cute cat"] } } },
 };
 
-/** What stands before a server: its own answer to a request, or nothing where the server is to answer. */
+/**
+ * A proxy in front of a server. It returns its own answer to a request, or `undefined` to let the server
+ * answer.
+ */
 type Front = (request: Request, path: string) => Response | undefined | Promise<Response | undefined>;
 
-/** Runs the graph through what stands before a server, and gives its events, or throws. */
+/** Runs the graph through a proxy in front of a server. Returns its events, or throws. */
 async function runThrough(
   server: Serving,
   front: Front,
@@ -61,7 +64,7 @@ function firstly(times: number, path: string, answer: () => Response | Promise<R
   return (_, asked) => asked === path && seen++ < times ? answer() : undefined;
 }
 
-/** A body that begins and goes silent. */
+/** Returns a body that starts and then becomes silent. */
 function silentBody(start: string): ReadableStream<Uint8Array> {
   return new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode(start)) });
 }
@@ -100,7 +103,7 @@ Deno.test("a server that accepts and never answers is asked again, told of, and 
       /^127\.0\.0\.1:\d+ does not answer: nothing came for [\d.]+ s\. Trying again \(2 of 2\)$/,
     );
   }
-  // Once it answers again, the run goes on, and the failure is a warning of the stage.
+  // Once the server answers again, the run continues, and the stage warns about the failure.
   const once = firstly(1, PREPARE, () => Promise.race([new Promise<Response>(() => {})]));
   const events = await runThrough(server, once, { silenceMs: 1500 });
   assert.ok(events.some((event) => event.type === "warning" && /does not answer/.test(event.message)));
@@ -131,7 +134,7 @@ Deno.test("a snapshot that cannot be fetched is a warning, and the run goes on",
       headers: request.headers,
       body: await request.bytes(),
     });
-    // The ids of snapshots are known here before the executor asks for them.
+    // The test sees the ids of snapshots before the executor asks for them.
     const events = answer.body!.pipeThrough(new TextDecoderStream()).pipeThrough(
       new TransformStream<string, string>({
         transform(text, controller) {

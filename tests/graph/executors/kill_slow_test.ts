@@ -6,7 +6,7 @@ import { seededRandom } from "../../random.ts";
 
 const KILLS = 20;
 
-// An ancestral scheduler draws noise at every step: where its generator stands must be right too.
+// An ancestral scheduler draws noise in every step, so the generator's state must be right too.
 const PICTURE = ["--steps", "4", "--scheduler", "euler_a", "--seed", "3"];
 const GEN = ["gen", "a red heart", ...PICTURE];
 
@@ -15,7 +15,7 @@ async function run(folder: string, ...args: string[]): Promise<void> {
   assert.equal(status, 0, stderr);
 }
 
-/** Holds two pictures against each other: first what they tell of themselves, then every byte. */
+/** Compares two pictures: first their metadata, then every byte. */
 async function assertSame(actual: string, expected: string): Promise<void> {
   const [a, b] = await Promise.all([actual, expected].map((path) => Deno.readFile(path)));
   const [textA, textB] = await Promise.all(
@@ -61,7 +61,7 @@ Deno.test(`killed at ${KILLS} random moments, the same command goes on and ends 
       } else {
         assert.equal(code, 0, new TextDecoder().decode(stderr));
         await assertSame(killed, whole);
-        // The next kills have a run of their own.
+        // The next kills happen in a separate run.
         await Deno.remove(storeOf(folder), { recursive: true });
       }
     }

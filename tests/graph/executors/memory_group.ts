@@ -1,6 +1,6 @@
 /**
- * A group of processes that the kernel gives no more than so much memory. Only root of a Linux machine may make one;
- * elsewhere the tests that need it are left out, and say so.
+ * A group of processes whose memory the kernel limits. Only root on a Linux machine can make one. Elsewhere
+ * the tests that need it are skipped, and say so.
  *
  * @module
  */
@@ -15,9 +15,9 @@ export class MemoryGroup implements Disposable {
   readonly #folder: string;
 
   /**
-   * Makes a group, of either version of the kernel's interface.
+   * Makes a group, with either version of the kernel's interface.
    *
-   * @param limitBytes What its processes may use all together; no swapping.
+   * @param limitBytes Maximum memory of all its processes together, without swap.
    */
   constructor(limitBytes: number) {
     const isFirstVersion = exists(join(ROOT, "memory", "memory.limit_in_bytes"));
@@ -34,7 +34,7 @@ export class MemoryGroup implements Disposable {
     Deno.writeTextFileSync(join(this.#folder, "cgroup.procs"), String(pid));
   }
 
-  /** Removes the group; its processes must have ended. */
+  /** Removes the group. Its processes must have ended. */
   [Symbol.dispose](): void {
     Deno.removeSync(this.#folder);
   }

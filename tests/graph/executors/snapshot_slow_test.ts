@@ -19,7 +19,8 @@ import { serving } from "../../server/serving.ts";
 const TINY = goldenPath("checkpoints/tiny-alpha-512");
 const STEPS = 6;
 
-// The scheduler draws noise at every step and two pictures share the prompt: the snapshot holds all that one can.
+// The scheduler draws noise in every step, and two pictures share the prompt. The snapshot thus contains
+// everything that a snapshot can contain.
 const request: PictureRequestInput = {
   model: TINY,
   prompts: ["cute cat"],
@@ -40,10 +41,10 @@ const POLICIES: Readonly<Record<string, { policy: SnapshotPolicy | false; count:
   "snapshots by the clock": { policy: { everyMs: 0 }, count: 2 * STEPS },
 };
 
-/** Where the denoising runs: an executor's name, and all executors. */
+/** Where the denoising runs: the name of an executor, and all executors. */
 type Place = readonly [name: string, executors: RunOptions["executors"]];
 
-/** Runs a graph, its denoising at a place, the rest in this thread. */
+/** Runs a graph with its denoising at a place, and the rest in this thread. */
 async function run(
   [name, executors]: Place,
   options: Partial<RunOptions>,
@@ -63,7 +64,7 @@ async function run(
   return { events, id: made.get("decode.image")?.id };
 }
 
-/** Runs it until so many snapshots were kept, where it is stopped. */
+/** Runs it until a number of snapshots were kept, and stops it there. */
 async function runToSnapshot(
   count: number,
   place: Place,
@@ -81,7 +82,7 @@ async function runToSnapshot(
   await assert.rejects(stopped, enough);
 }
 
-/** Executors of this machine, and a server that has made nothing yet. */
+/** Provides the executors of this machine, and a server that has not made anything yet. */
 async function withServer(
   test: (executors: RunOptions["executors"], url: string) => Promise<void>,
 ): Promise<void> {
@@ -89,7 +90,7 @@ async function withServer(
   await test([...localRun({ threads: 1 }).executors, new HttpExecutor(server.url)], server.url);
 }
 
-/** The step that a run went on from. */
+/** Returns the step that a run continued from. */
 function resumedStep(events: readonly RunEvent[]): number {
   const resumed = events.find(({ type }) => type === "stage:resumed");
   return resumed?.type === "stage:resumed" ? resumed.step : 0;
@@ -105,7 +106,7 @@ Deno.test("every executor gives the same picture with every store, however often
     "a store in a folder": (folder) => new FolderStore(folder),
     "a server's store": (folder, url) => combinedStore(new HttpStore(url), new FolderStore(folder)),
   };
-  // Artifacts alone are shared: a server that runs stages knows their results the next time.
+  // Only artifacts are shared. A server that runs stages knows their results the next time.
   await using shared = await serving();
   const withPlace = async (
     place: string,
@@ -125,7 +126,7 @@ Deno.test("every executor gives the same picture with every store, however often
                 const { id, events } = await run(where, { store: open(folder, url), snapshots: policy });
                 assert.equal(id, expected);
                 const kept = events.filter(({ type }) => type === "checkpoint").length;
-                // A server may have put the next snapshot in the place of one before it is fetched.
+                // A server can replace a snapshot with the next one before it is fetched.
                 if (place === "another server") assert.ok(kept <= count, `${kept}`);
                 else assert.equal(kept, count);
               })
@@ -148,7 +149,7 @@ Deno.test("every executor gives the same picture with every store, however often
 Deno.test("a denoising that was stopped on one server goes on in this thread, and on another server", () =>
   withFolder((folder) =>
     withServer(async (executors, url) => {
-      // Steps that last, so that there is time to fetch a snapshot before the next.
+      // Steps that take long enough to fetch a snapshot before the next one.
       const large = textToImage({ ...request, width: 256, height: 256 });
       const expected = (await run(["inline", executors], { snapshots: false }, large)).id;
       for (const name of ["inline", "another server"]) {

@@ -1,6 +1,6 @@
 /**
- * Stages that do what stages must not do, for tests of executors. A plugin, as workers and processes load stages by
- * module.
+ * Stages that misbehave, for tests of executors. They are a plugin because workers and processes load stages
+ * by module.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { InputError } from "../../../errors/pixstage_error.ts";
 import { FileError } from "../../../artifacts/file_error.ts";
 import { OutOfMemoryError } from "../../../models/out_of_memory.ts";
 
-/** An artifact that holds one number. */
+/** Returns an artifact that contains one number. */
 export function numberArtifact(value: number): Artifact {
   return {
     kind: "number",
@@ -22,14 +22,14 @@ export function numberArtifact(value: number): Artifact {
   };
 }
 
-/** The number that an artifact holds. */
+/** Returns the number in an artifact. */
 export function numberOf(artifact: Artifact | undefined): number {
   return Number(artifact?.tensors["value"]?.data[0]);
 }
 
 const number = { kind: "number", description: "A number." };
 
-/** Adds one, in steps, and keeps its state after each. */
+/** Adds one, in steps, and offers its state after each. */
 const count: Stage = defineStage({
   name: "count",
   version: "1",
@@ -54,7 +54,7 @@ const count: Stage = defineStage({
   },
 });
 
-/** Blocks its thread, as a step of a model does, and tells when it begins. */
+/** Blocks its thread, as a step of a model does, and reports when it starts. */
 const block: Stage = defineStage({
   name: "block",
   version: "1",
@@ -71,7 +71,7 @@ const block: Stage = defineStage({
   },
 });
 
-/** Takes short steps, blocks its thread in each, and reports it. */
+/** Runs short steps that block its thread, and reports each of them. */
 const step: Stage = defineStage({
   name: "step",
   version: "1",
@@ -91,7 +91,7 @@ const step: Stage = defineStage({
   },
 });
 
-/** Waits without blocking its thread, and tells when it begins. */
+/** Waits without blocking its thread, and reports when it starts. */
 const wait: Stage = defineStage({
   name: "wait",
   version: "1",
@@ -106,7 +106,7 @@ const wait: Stage = defineStage({
   },
 });
 
-/** Takes memory that it never gives back. */
+/** Allocates memory that it never releases. */
 const hoard: Stage = defineStage({
   name: "hoard",
   version: "1",
@@ -121,7 +121,7 @@ const hoard: Stage = defineStage({
   },
 });
 
-/** Errors that stages throw: of pixstage, of the language, and of a class of the plugin's own. */
+/** Errors that stages throw: pixstage's own, JavaScript's, and one of a class in this plugin. */
 const ERRORS = {
   InputError: () =>
     new InputError("out_of_range", "The sharpness must be at most 1", { details: { field: "sharpness" } }),
@@ -155,7 +155,7 @@ const fail: Stage = defineStage({
   run: ({ parameters: { error } }) => Promise.reject(ERRORS[error]()),
 });
 
-/** Gives back what it takes. */
+/** Returns its input. */
 const pass: Stage = defineStage({
   name: "pass",
   version: "1",

@@ -36,7 +36,7 @@ Deno.test("openCheckpoint() opens every tiny pipeline and all of its parts", asy
   }
 });
 
-Deno.test("openCheckpoint() takes the class of old checkpoints as it stands", async () => {
+Deno.test("openCheckpoint() keeps the class name of old checkpoints", async () => {
   const transformer = await (await openFolder(tinyCheckpoint("tiny-lcm"))).component("transformer");
   assert.equal(transformer.className, "Transformer2DModel");
   assert.equal(transformer.config.sample_size, 128);
@@ -61,7 +61,7 @@ Deno.test("tokenizer() reads the files that exist", async () => {
   }
 });
 
-Deno.test("openCheckpoint() opens a checkpoint that lacks components, and misses them when asked", async () => {
+Deno.test("openCheckpoint() opens a checkpoint that lacks components, and fails only when they are requested", async () => {
   await withCopy(tinyCheckpoint("tiny-alpha-512"), async (copy) => {
     for (const part of ["text_encoder", "transformer", "tokenizer", "scheduler"]) {
       await rm(join(copy, part), { recursive: true });
@@ -81,7 +81,7 @@ Deno.test("openCheckpoint() opens a checkpoint that lacks components, and misses
   });
 });
 
-Deno.test("openCheckpoint() takes null components and keys that are no components", async () => {
+Deno.test("openCheckpoint() accepts null components and keys that are not components", async () => {
   await withCopy(tinyCheckpoint("tiny-alpha-512"), async (copy) => {
     const path = join(copy, "model_index.json");
     const index = JSON.parse(await Deno.readTextFile(path));
@@ -102,7 +102,7 @@ Deno.test("openCheckpoint() takes null components and keys that are no component
   });
 });
 
-Deno.test("openCheckpoint() refuses what is not PixArt and names what it found", async () => {
+Deno.test("openCheckpoint() rejects other pipelines and names what it found", async () => {
   await withCopy(tinyCheckpoint("tiny-alpha-512"), async (copy) => {
     const path = join(copy, "model_index.json");
     const index = JSON.parse(await Deno.readTextFile(path));
@@ -128,7 +128,7 @@ Deno.test("openCheckpoint() refuses what is not PixArt and names what it found",
   });
 });
 
-Deno.test("openDiskSource() says what a checkpoint folder must hold", async () => {
+Deno.test("openDiskSource() says what a checkpoint folder must contain", async () => {
   const file = join(tinyCheckpoint("tiny-taesd"), "config.json");
   await assert.rejects(openDiskSource(file), {
     name: "CheckpointError",
@@ -172,7 +172,7 @@ Deno.test("openCheckpoint() lists a few of many files, and names the checkpoints
   });
 });
 
-testOnVariants("openCheckpoint() takes the variant of each component that has it", async () => {
+testOnVariants("openCheckpoint() uses the variant of each component that has it", async () => {
   const checkpoint = await openFolder(tinyCheckpoint("tiny-alpha-1024"), { variant: "fp16" });
   for (const part of checkpoint.components) {
     const weights = await (await checkpoint.component(part)).weights();
@@ -200,7 +200,7 @@ testOnVariants("openCheckpoint() lists the variants that exist", async () => {
   });
 });
 
-Deno.test("openComponent() opens a bare VAE and that of a whole checkpoint", async () => {
+Deno.test("openComponent() opens a separate VAE and that of a whole checkpoint", async () => {
   const bare = await openComponent(await openDiskSource(tinyCheckpoint("tiny-taesd")));
   assert.equal(bare.name, "tiny-taesd");
   assert.equal(bare.className, "AutoencoderTiny");
@@ -222,7 +222,7 @@ Deno.test("openComponent() opens a bare VAE and that of a whole checkpoint", asy
   });
 });
 
-Deno.test("pixstage.json gives the settings of a run, and unknown ones are refused", async () => {
+Deno.test("pixstage.json sets the defaults of a run, and unknown settings are rejected", async () => {
   await withCopy(tinyCheckpoint("tiny-lcm"), async (copy) => {
     const path = join(copy, "pixstage.json");
     const settings = { steps: 4, guidanceScale: 0, scheduler: "LCMScheduler", schedulerOptions: { a: [1] } };
@@ -238,7 +238,7 @@ Deno.test("pixstage.json gives the settings of a run, and unknown ones are refus
   });
 });
 
-testOnVariants("a variant may have settings of its own", async () => {
+testOnVariants("a variant can have its own settings", async () => {
   await withCopy(tinyCheckpoint("tiny-alpha-1024"), async (copy) => {
     await Deno.writeTextFile(join(copy, "pixstage.json"), JSON.stringify({ steps: 20 }));
     await Deno.writeTextFile(join(copy, "pixstage.fp16.json"), JSON.stringify({ steps: 4 }));
@@ -248,7 +248,7 @@ testOnVariants("a variant may have settings of its own", async () => {
   });
 });
 
-Deno.test("a Hugging Face snapshot of links is read, and weights are located where they really lie", async () => {
+Deno.test("a Hugging Face snapshot of links is read, and weights are located with links resolved", async () => {
   await withCopy(tinyCheckpoint("tiny-taesd"), async (copy) => {
     await withFolder(async (snapshot) => {
       const blob = join(copy, "diffusion_pytorch_model.safetensors");

@@ -1,5 +1,5 @@
 /**
- * Copies of the tiny checkpoints that a test may break.
+ * Copies of the tiny checkpoints that tests can modify.
  *
  * @module
  */
@@ -13,22 +13,22 @@ import type { Tensor } from "../../../artifacts/tensor.ts";
 import { goldenPath, hasGolden } from "../../goldens.ts";
 import { golden, needing } from "../../needing.ts";
 
-/** Path of a tiny checkpoint; not to be written to. */
+/** Returns the path of a tiny checkpoint. Tests must not write to it. */
 export function tinyCheckpoint(name: string): string {
   return goldenPath(`checkpoints/${name}`);
 }
 
-/** Which of the tiny checkpoints are at hand. */
+/** The tiny checkpoints that are present. */
 export function atHand<T>(checkpoints: Readonly<Record<string, T>>): [name: string, value: T][] {
   return Object.entries(checkpoints).filter(([name]) => hasGolden(`checkpoints/${name}`));
 }
 
-/** A test on the tiny checkpoint with a variant and with shards. */
+/** Defines a test on the tiny checkpoint that has a variant and shards. */
 export function testOnVariants(name: string, fn: (t: Deno.TestContext) => Promise<void>): void {
   Deno.test(needing(golden("checkpoints/tiny-alpha-1024"), { name, fn }));
 }
 
-/** Copies a folder, hands the copy to `work` and removes it afterwards. */
+/** Copies a folder, passes the copy to `work`, and removes it afterwards. */
 export async function withCopy(path: string, work: (copy: string) => Promise<void>): Promise<void> {
   const parent = await mkdtemp(join(tmpdir(), "pixstage-"));
   try {
@@ -41,7 +41,7 @@ export async function withCopy(path: string, work: (copy: string) => Promise<voi
   }
 }
 
-/** Rewrites a safetensors file with other tensors. */
+/** Rewrites a safetensors file with different tensors. */
 export async function editTensors(
   path: string,
   edit: (tensors: Readonly<Record<string, Tensor>>) => Readonly<Record<string, Tensor>>,
@@ -53,7 +53,7 @@ export async function editTensors(
   );
 }
 
-/** Makes an empty folder, hands it to `work` and removes it afterwards. */
+/** Creates an empty folder, passes it to `work`, and removes it afterwards. */
 export async function withFolder(work: (folder: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "pixstage-"));
   try {

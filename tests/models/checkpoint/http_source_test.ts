@@ -17,7 +17,7 @@ async function sizes(): Promise<Record<string, number>> {
   return Object.fromEntries(found.filter(([, one]) => one.isFile()).map(([name, { size }]) => [name, size]));
 }
 
-/** Serves the checkpoint, with or without ranges, and tells what was asked for. */
+/** Serves the checkpoint, with or without ranges, and records the requests. */
 function serve(options: { ranges: boolean }): { url: string; asked: string[] } & AsyncDisposable {
   const asked: string[] = [];
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
@@ -40,7 +40,7 @@ function serve(options: { ranges: boolean }): { url: string; asked: string[] } &
   };
 }
 
-Deno.test("a checkpoint behind HTTP is the checkpoint on disk", async () => {
+Deno.test("a checkpoint on an HTTP server equals the checkpoint on disk", async () => {
   await using served = serve({ ranges: true });
   const models = new GivenModels({ tiny: openHttpSource(served.url, { files: await sizes() }) });
   const there = await (await models.open({ model: "tiny" })).component("transformer");
@@ -58,7 +58,7 @@ Deno.test("a checkpoint behind HTTP is the checkpoint on disk", async () => {
   assert.equal(start, near.locate(name).offset);
 });
 
-Deno.test("of a checkpoint behind HTTP only what is needed is fetched", async () => {
+Deno.test("only the needed parts of a checkpoint on an HTTP server are fetched", async () => {
   await using served = serve({ ranges: true });
   const source = openHttpSource(served.url, { files: await sizes() });
   const component = await new GivenModels({ tiny: source }).component({ model: "tiny" }, "vae");
@@ -68,7 +68,7 @@ Deno.test("of a checkpoint behind HTTP only what is needed is fetched", async ()
   );
 });
 
-Deno.test("a server without ranges, a file that is missing and an unknown model are told", async () => {
+Deno.test("a server without ranges, a missing file and an unknown model are reported", async () => {
   await using served = serve({ ranges: false });
   const files = await sizes();
   const source = openHttpSource(served.url, { files: { ...files, "gone.json": 3 } });

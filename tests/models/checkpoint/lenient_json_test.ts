@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { fc } from "../../random.ts";
 import { parseLenientJson } from "../../../models/checkpoint/lenient_json.ts";
 
-Deno.test("parseLenientJson() reads what Python writes and JSON cannot hold", () => {
+Deno.test("parseLenientJson() reads numbers that Python writes and JSON does not allow", () => {
   const text = `{"a": -Infinity, "b": Infinity, "c": NaN, "d": [1e-05, "NaN"]}`;
   assert.deepEqual(parseLenientJson(text, "x.json"), { a: -Infinity, b: Infinity, c: NaN, d: [1e-5, "NaN"] });
 });

@@ -33,7 +33,7 @@ const REFUSED: readonly [component: CheckpointPart, change: Record<string, unkno
   ["transformer", { num_layers: "many" }, /num_layers must be of type (?:int|number): .* is "many"$/],
   [
     "text_encoder",
-    // The name of the function alone would win.
+    // An explicit dense_act_fn would take precedence.
     { feed_forward_proj: "gated-mish", dense_act_fn: undefined },
     /feed_forward_proj must be one of relu, gated-relu, gelu, .*: .* is "gated-mish"$/,
   ],
@@ -41,7 +41,7 @@ const REFUSED: readonly [component: CheckpointPart, change: Record<string, unkno
 ];
 
 for (const [component, change, message] of REFUSED) {
-  Deno.test(`a configuration is refused in one sentence: ${component} ${JSON.stringify(change)}`, () =>
+  Deno.test(`a configuration is rejected in one sentence: ${component} ${JSON.stringify(change)}`, () =>
     withCopy(TINY, async (copy) => {
       const path = join(copy, component, "config.json");
       const config = JSON.parse(await Deno.readTextFile(path));

@@ -20,7 +20,7 @@ async function editIndex(copy: string, edit: (map: Record<string, string>) => vo
 
 const SHARDED = tinyCheckpoint("tiny-alpha-1024/text_encoder");
 
-Deno.test("weights of one file: names, places and values", async () => {
+Deno.test("weights of one file: names, locations and values", async () => {
   const path = tinyCheckpoint("tiny-alpha-512/transformer");
   const weights = await (await openPart(path, "transformer")).weights();
   const where = weights.locate("pos_embed.proj.weight", [48, 4, 2, 2]);
@@ -34,7 +34,7 @@ Deno.test("weights of one file: names, places and values", async () => {
   assert.deepEqual(read.data, new Float32Array(bytes.buffer));
 });
 
-testOnVariants("weights of shards: the same tensors as the plain and the fp16 index say", async () => {
+testOnVariants("weights of shards: the tensors that the plain and the fp16 index list", async () => {
   const plain = await (await openPart(SHARDED, "text_encoder")).weights();
   const half = await (await openPart(SHARDED, "text_encoder", "fp16")).weights();
   assert.deepEqual([...plain.names].sort(), [...half.names].sort());
@@ -48,7 +48,7 @@ testOnVariants("weights of shards: the same tensors as the plain and the fp16 in
   assert.equal((await bfloat.read("shared.weight")).dtype, "bfloat16");
 });
 
-Deno.test("weights of shards: diffusers' earlier names of variants", async () => {
+Deno.test("weights of shards: names of variants in earlier versions of diffusers", async () => {
   await withCopy(tinyCheckpoint("tiny-sigma/transformer"), async (copy) => {
     const path = join(copy, "diffusion_pytorch_model.safetensors.index.json");
     const index = JSON.parse(await Deno.readTextFile(path));
@@ -79,7 +79,7 @@ Deno.test("weights of shards: diffusers' earlier names of variants", async () =>
 });
 
 testOnVariants(
-  "a missing tensor is named with the nearest ones, a wrong shape with both shapes",
+  "a missing tensor is reported with the nearest names, a wrong shape with both shapes",
   async () => {
     const weights = await (await openPart(SHARDED, "text_encoder")).weights();
     assert.throws(() => weights.locate("encoder.block.0.layer.0.SelfAttention.w.weight"), {
@@ -94,7 +94,7 @@ testOnVariants(
   },
 );
 
-testOnVariants("an index that is wrong is refused", async (t) => {
+testOnVariants("a wrong index is rejected", async (t) => {
   const name = "encoder.block.0.layer.0.SelfAttention.k.weight";
   await t.step("a shard is missing", async () => {
     await withCopy(SHARDED, async (copy) => {
@@ -105,7 +105,7 @@ testOnVariants("an index that is wrong is refused", async (t) => {
       });
     });
   });
-  await t.step("a tensor lies in another shard", async () => {
+  await t.step("a tensor is in another shard", async () => {
     await withCopy(SHARDED, async (copy) => {
       await editIndex(copy, (map) => map[name] = "model-00004-of-00005.safetensors");
       await assert.rejects((await openPart(copy, "text_encoder")).weights(), {
@@ -113,7 +113,7 @@ testOnVariants("an index that is wrong is refused", async (t) => {
       });
     });
   });
-  await t.step("a tensor lies nowhere", async () => {
+  await t.step("a tensor is in no file", async () => {
     await withCopy(SHARDED, async (copy) => {
       await editIndex(copy, (map) => map["no.such.weight"] = "model-00004-of-00005.safetensors");
       await assert.rejects((await openPart(copy, "text_encoder")).weights(), {
@@ -121,7 +121,7 @@ testOnVariants("an index that is wrong is refused", async (t) => {
       });
     });
   });
-  await t.step("a tensor lies in two shards", async () => {
+  await t.step("a tensor is in two shards", async () => {
     await withCopy(SHARDED, async (copy) => {
       await copyFile(join(copy, "model-00001-of-00005.safetensors"), join(copy, "model-x.safetensors"));
       await editIndex(copy, (map) => map["other"] = "model-x.safetensors");
@@ -146,18 +146,17 @@ testOnVariants("an index that is wrong is refused", async (t) => {
   });
 });
 
-testOnVariants("a torn shard is refused with the bytes that it needs and has", async () => {
+testOnVariants("a truncated shard is rejected with its expected and actual size", async () => {
   await withCopy(SHARDED, async (copy) => {
     await truncate(join(copy, "model-00003-of-00005.safetensors"), 30000);
     await assert.rejects((await openPart(copy, "text_encoder")).weights(), {
       name: "SafetensorsError",
-      message:
-        /model-00003-of-00005.safetensors.* file size must be the 39256 bytes .*: current value is 30000/,
+      message: /model-00003-of-00005.safetensors.* file size must be the 39256 bytes .*; found 30000/,
     });
   });
 });
 
-Deno.test("pickled weights, Git LFS pointers and empty folders are refused with what to do", async () => {
+Deno.test("pickled weights, Git LFS pointers and empty folders are rejected with advice", async () => {
   await withFolder(async (folder) => {
     await Deno.writeTextFile(join(folder, "config.json"), `{"_class_name": "AutoencoderKL"}`);
     const vae = await openPart(folder, "vae");

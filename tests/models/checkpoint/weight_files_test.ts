@@ -17,14 +17,14 @@ import { tinyCheckpoint, withCopy, withFolder } from "./copies.ts";
 
 const SIGMA = tinyCheckpoint("tiny-sigma");
 
-/** The files that win, by component: diffusers takes the index first, transformers the single file. */
+/** The expected files by component: diffusers prefers the index, transformers the single file. */
 const WINNERS: Readonly<Record<CheckpointPart, RegExp>> = {
   transformer: /^transformer\/diffusion_pytorch_model(\.fp16)?-0000\d-of-00004\.safetensors$/,
   text_encoder: /^text_encoder\/model(\.fp16)?\.safetensors$/,
   vae: /^vae\/diffusion_pytorch_model(\.fp16)?-0000\d-of-00004\.safetensors$/,
 };
 
-/** A file with the tensors of a component, all of them zero. */
+/** Returns a file with the tensors of a component, all zero. */
 function zeros(tensors: Readonly<Record<string, Tensor>>): Uint8Array {
   const values = Object.entries(tensors).map(([name, { shape }]) =>
     [name, tensor("float32", shape, new Float32Array(shape.reduce((a, b) => a * b, 1)))] as const
@@ -33,7 +33,7 @@ function zeros(tensors: Readonly<Record<string, Tensor>>): Uint8Array {
   return new Uint8Array(parts.flatMap((part) => [...part]));
 }
 
-/** Puts what must lose beside the weights of each component: weights that are zero. */
+/** Adds the layout without precedence, with weights of zero, to the folder of each component. */
 async function addLosers(copy: string): Promise<void> {
   for (const component of COMPONENT_NAMES) {
     const folder = join(copy, component);
@@ -51,7 +51,7 @@ async function addLosers(copy: string): Promise<void> {
   }
 }
 
-/** Names all weights as diffusers and transformers name those of a variant. */
+/** Renames all weights to the names of a variant in diffusers and transformers. */
 async function renameToVariant(copy: string): Promise<void> {
   for (const file of filesOf(copy)) {
     if (file.endsWith(".index.json")) {
@@ -70,7 +70,7 @@ function toVariant(file: string): string {
   return file.replace(/(-\d{5}-of-\d{5})?\.safetensors$/, ".fp16$1.safetensors");
 }
 
-/** Asserts that each component takes the weights that win, and has the fingerprint that they have alone. */
+/** Asserts that each component uses the expected weights, and has the fingerprint of those weights alone. */
 async function assertWinners(models: Models, model: string, variant?: string): Promise<void> {
   const alone = new GivenModels({ alone: await openDiskSource(SIGMA) });
   for (const component of COMPONENT_NAMES) {
@@ -87,7 +87,7 @@ async function assertWinners(models: Models, model: string, variant?: string): P
   }
 }
 
-Deno.test("of an index with shards and a single file, each library's model takes what the library takes", async (t) => {
+Deno.test("of an index with shards and a single file, each model uses the one that its library prefers", async (t) => {
   await withCopy(SIGMA, async (copy) => {
     await addLosers(copy);
     await t.step("in a folder", () => assertWinners(new LocalModels(), copy));
@@ -120,7 +120,7 @@ Deno.test("of an index with shards and a single file, each library's model takes
   });
 });
 
-Deno.test("a text encoder of shards alone and a transformer of a single file alone are found", async () => {
+Deno.test("a text encoder with only shards and a transformer with only a single file are found", async () => {
   await withFolder(async (folder) => {
     await writeFile(join(folder, "config.json"), JSON.stringify({ architectures: ["T5EncoderModel"] }));
     const bytes = zeros({ "shared.weight": tensor("float32", [2, 2], new Float32Array(4)) });
@@ -134,7 +134,7 @@ Deno.test("a text encoder of shards alone and a transformer of a single file alo
   assert.deepEqual((await whole.weightFiles()).paths, ["transformer/diffusion_pytorch_model.safetensors"]);
 });
 
-/** Serves a folder with ranges. */
+/** Serves a folder with support for ranges. */
 function serve(folder: string) {
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
     const bytes = await readFile(join(folder, new URL(request.url).pathname));

@@ -21,7 +21,7 @@ async function model(checkpoint: string) {
   return await (await openTiny(checkpoint, "transformer")).weights();
 }
 
-Deno.test("adapters of every format give the reference's layers, ranks and scales", async () => {
+Deno.test("adapters of every format have the reference's layers, ranks and scales", async () => {
   let layers = 0;
   for (const { id, modules, for: checkpoint } of loraAdapters) {
     const { branches, isUnscaled } = fitAdapter(await open(adapterPath(id)), await model(checkpoint));
@@ -39,7 +39,7 @@ Deno.test("adapters of every format give the reference's layers, ranks and scale
   assert(layers > 250, `${layers}`);
 });
 
-/** What the refusal of each must say. */
+/** The expected error of each invalid adapter. */
 const SAID: Readonly<Record<string, RegExp>> = {
   "wrong-in": /to_q\.lora_A\.weight must be \[4,48\].*but it is \[4,52\]/,
   "wrong-out": /to_q\.lora_B\.weight must be \[48,4\].*but it is \[40,4\]/,
@@ -72,7 +72,7 @@ const SAID: Readonly<Record<string, RegExp>> = {
   "text-encoder-only": /It adapts a text encoder/,
 };
 
-Deno.test("adapters that cannot be used are refused, each for its own reason", async () => {
+Deno.test("unusable adapters are rejected, each for its own reason", async () => {
   const weights = await model("tiny-alpha-512");
   for (const { id, path } of invalidAdapters) {
     const refused = async () => await adapterDigest(fitAdapter(await open(invalidPath(path)), weights));
@@ -82,14 +82,14 @@ Deno.test("adapters that cannot be used are refused, each for its own reason", a
   assert.deepEqual(invalidAdapters.map(({ id }) => id).sort(), Object.keys(SAID).sort());
 });
 
-Deno.test("an adapter of one model is refused by the others", async () => {
+Deno.test("an adapter of one model is rejected by the others", async () => {
   await assert.rejects(
     async () => fitAdapter(await open(adapterPath("peft-all-a")), await model("tiny-lcm")),
     { code: "invalid_adapter", message: /trained for another model/ },
   );
 });
 
-Deno.test("the digest tells what an adapter computes: not its file's name or layout", async () => {
+Deno.test("the digest depends on what an adapter computes, not on its file's name or layout", async () => {
   const digest = async (id: string) =>
     await adapterDigest(fitAdapter(await open(adapterPath(id)), await model("tiny-alpha-512")));
   const all = await Promise.all(["peft-all-a", "peft-attn-a", "kohya-a", "file-unet-a"].map(digest));
@@ -97,7 +97,7 @@ Deno.test("the digest tells what an adapter computes: not its file's name or lay
   assert.equal(await digest("kohya-a"), all[2]);
 });
 
-Deno.test("names of all layouts are read back to their layer", () => {
+Deno.test("names in all layouts map back to their layer", () => {
   const word = fc.stringMatching(/^[a-z][a-z0-9]{0,6}(_[a-z0-9]{1,4})?$/).filter((text) =>
     !/^lora|^oft/.test(text)
   );

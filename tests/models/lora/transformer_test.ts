@@ -22,7 +22,7 @@ function wave(length: number, seed: number): Float32Array<ArrayBuffer> {
   return Float32Array.from({ length }, (_, i) => Math.sin(seed * i * i));
 }
 
-/** A tiny transformer, and its weights with the adapter of all layers beside them. */
+/** Opens a tiny transformer, with its own weights and with the adapter of all layers applied. */
 async function open() {
   const component = await openTiny("tiny-alpha-512", "transformer");
   const weights = await component.weights();
@@ -34,7 +34,7 @@ async function open() {
   return { component, config: PixArtTransformerConfig.parse(component.config), weights, adapt };
 }
 
-/** Predicts the two branches of guidance. */
+/** Predicts both guidance branches. */
 async function predict(
   config: PixArtTransformerConfig,
   weights: Weights,
@@ -52,7 +52,7 @@ async function predict(
   return await transformer.predictEach(texts.map((text) => ({ latents: LATENTS, timestep: 321, text })));
 }
 
-Deno.test("a LoRA gives the same bytes however its model is cut and held", async () => {
+Deno.test("a LoRA produces the same bytes for every segmentation and residency of its model", async () => {
   const { config, weights, adapt } = await open();
   const expected = await predict(config, adapt(weights));
   const [plain] = await predict(config, weights);
@@ -63,7 +63,7 @@ Deno.test("a LoRA gives the same bytes however its model is cut and held", async
   }
 });
 
-Deno.test("a LoRA gives the same, but for rounding, beside absorbed projections and merged into float16", async () => {
+Deno.test("a LoRA produces the same up to rounding with absorbed projections and merged into float16", async () => {
   const { config, weights, adapt } = await open();
   const expected = await predict(config, adapt(weights));
   const plain = { hostMemory: false, float16: false } as const;
@@ -84,7 +84,7 @@ Deno.test("a LoRA gives the same, but for rounding, beside absorbed projections 
   }
 });
 
-Deno.test("a LoRA is as exact beside quantized weights as these are alone", () =>
+Deno.test("a LoRA on quantized weights is as exact as these weights are", () =>
   inFolder(async (folder) => {
     const { component, config, weights, adapt } = await open();
     const [plain, adapted] = [await predict(config, weights), await predict(config, adapt(weights))];

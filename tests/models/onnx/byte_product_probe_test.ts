@@ -4,7 +4,7 @@ import { arch } from "node:os";
 import { byteProductProbe } from "../../../models/onnx/byte_product_probe.ts";
 import { OnnxRuntimeNode } from "../../../runtime/onnxruntime_node.ts";
 
-Deno.test("products of bytes overflow on x86 processors without VNNI alone", async () => {
+Deno.test("products of bytes overflow only on x86 processors without VNNI", async () => {
   await using session = await new OnnxRuntimeNode().open(byteProductProbe());
   const { overflows } = await session.run({});
   const flags = await readFile("/proc/cpuinfo", "utf8").catch(() => undefined);

@@ -19,7 +19,7 @@ function wave(...shape: number[]): Tensor<"float32"> {
   return tensor("float32", shape, Float32Array.from({ length }, (_, i) => Math.sin(i * i)));
 }
 
-/** Writes a file with a weight at `offset` and runs `use` on where it lies. */
+/** Writes a file with a weight at `offset` and calls `use` with its location. */
 async function withWeight<T>(
   value: Tensor,
   offset: number,
@@ -73,7 +73,7 @@ Deno.test("GraphBuilder reads weights of each floating-point type at any byte of
   }
 });
 
-Deno.test("GraphBuilder gathers rows as they are stored, then casts", async () => {
+Deno.test("GraphBuilder gathers rows in their stored type, then casts", async () => {
   for (const dtype of ["float32", "float16", "bfloat16"] as const) {
     const stored = tensor(dtype, [6, 4], fromFloat32(wave(6, 4).data, dtype) as never);
     await withWeight(stored, 5, async (location) => {
@@ -92,7 +92,7 @@ Deno.test("GraphBuilder gathers rows as they are stored, then casts", async () =
   }
 });
 
-Deno.test("GraphBuilder counts the bytes of its weights once each", () => {
+Deno.test("GraphBuilder counts the bytes of each weight once", () => {
   const location = {
     name: "a",
     dtype: "float16",
@@ -109,7 +109,7 @@ Deno.test("GraphBuilder counts the bytes of its weights once each", () => {
   assert.deepEqual({ weightBytes, weightsFolder }, { weightBytes: 16, weightsFolder: "/one" });
 });
 
-Deno.test("GraphBuilder gives one value under several names, and inputs as they came", async () => {
+Deno.test("GraphBuilder outputs one value under several names, and inputs unchanged", async () => {
   const g = new GraphBuilder();
   const x = g.input("x", "float32", ["n"]);
   const twice = g.add(x, x);
@@ -123,7 +123,7 @@ Deno.test("GraphBuilder gives one value under several names, and inputs as they 
   assert.deepEqual([a?.data, b?.data, same?.data], [[2, 4], [2, 4], [1, 2]].map((v) => Float32Array.from(v)));
 });
 
-Deno.test("GraphBuilder exposes the values that are asked for", () => {
+Deno.test("GraphBuilder exposes the selected values", () => {
   const g = new GraphBuilder((name) => name === "inner");
   const x = g.input("x", "float32", [1]);
   g.output("y", g.probe("hidden", g.add(g.probe("inner", g.add(x, x), [1]), x), [1]), [1]);
@@ -150,7 +150,7 @@ Deno.test("weightSlices() covers every row once, in order", () => {
   }));
 });
 
-Deno.test("GraphBuilder multiplies by a large float16 weight slice by slice, to the same bytes", async () => {
+Deno.test("GraphBuilder multiplies by a large float16 weight in slices, with the same bytes", async () => {
   const [outputs, inputs] = [4500, 2048];
   const values = Float32Array.from({ length: outputs * inputs }, (_, i) => Math.sin(i * i) / 8);
   await withWeight(
@@ -220,7 +220,7 @@ Deno.test("attention() is softmax of scaled products plus bias, times the values
   }
 });
 
-Deno.test("upsampleConv() is repeating each point, then the convolution", async () => {
+Deno.test("upsampleConv() equals repeating each point, then the convolution", async () => {
   for (const [height, width] of [[1, 1], [3, 5], [8, 2]] as const) {
     const [input, output] = [3, 4];
     const feeds = { x: wave(1, input, height, width), weight: wave(output, input, 3, 3), bias: wave(output) };
@@ -268,7 +268,7 @@ Deno.test(needing(LINUX, {
         await using session = await runtime.open(g.build("layers"));
         const before = memoryFigures().anonymous!;
         await session.run({ x: wave(1, width) });
-        // The pool keeps what the run took at most.
+        // The pool retains the peak memory of the run.
         const taken = memoryFigures().anonymous! - before;
         const asFloat32 = 4 * width * width;
         assert(taken < layers * asFloat32 / 4, `${taken / asFloat32} of ${layers} layers`);
@@ -277,7 +277,7 @@ Deno.test(needing(LINUX, {
   },
 }));
 
-Deno.test("a linear layer that transposes its weight first gives the same, once for all its uses", async () => {
+Deno.test("a linear layer that transposes its weight first computes the same, and transposes once for all uses", async () => {
   const [rows, input, output] = [5, 7, 3];
   const x = wave(rows, input);
   await withWeight(wave(output, input), 8, async (location) => {

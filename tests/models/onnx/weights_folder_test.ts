@@ -7,12 +7,12 @@ import { OnnxRuntimeNode } from "../../../runtime/onnxruntime_node.ts";
 import { inFolder } from "../../cli/run_cli.ts";
 import { fc } from "../../random.ts";
 
-Deno.test("weights of one folder are named as they are", () => {
+Deno.test("weights of one folder keep their file names", () => {
   const { folder, pathOf } = weightsFolder(["/a/b", "/a/b"]);
   assert.deepEqual([folder, pathOf({ folder: "/a/b", file: "w" })], ["/a/b", "w"]);
 });
 
-Deno.test("weights of several folders are named from the nearest one that holds them, to the same file", () => {
+Deno.test("weights of several folders get paths relative to their nearest common ancestor", () => {
   const part = fc.stringMatching(/^[a-z .\\]{1,4}$/).filter((text) =>
     text.trim() !== "" && !/^\.+$/.test(text)
   );
@@ -28,7 +28,7 @@ Deno.test("weights of several folders are named from the nearest one that holds 
   }));
 });
 
-Deno.test("addresses and drives keep their own roots, and are not mixed", () => {
+Deno.test("URLs and drives keep their own roots and are not mixed", () => {
   const web = weightsFolder(["https://host/models/a/", "https://host/loras/"]);
   assert.equal(web.folder, "https://host/");
   const address = new URL(web.pathOf({ folder: "https://host/loras/", file: "w?bytes=0-8" }), web.folder);

@@ -41,7 +41,7 @@ Deno.test("positionEmbedding() matches the reference for nine grids", () => {
   }
 });
 
-Deno.test("positionEmbedding() refuses a width that sines and cosines of two axes cannot share", () => {
+Deno.test("positionEmbedding() rejects a width that sines and cosines of two axes cannot share", () => {
   assert.throws(
     () => positionEmbedding(2, 2, { width: 6, baseSize: 2, interpolationScale: 1 }),
     {

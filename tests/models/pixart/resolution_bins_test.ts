@@ -30,7 +30,7 @@ for (const [sampleSize, table] of Object.entries(golden.sample_size_to_table["si
   });
 }
 
-Deno.test("classifyResolution() refuses sample sizes without a table and sizes that are none", () => {
+Deno.test("classifyResolution() rejects sample sizes without a table and invalid sizes", () => {
   throws(() => classifyResolution(512, 512, 96), { code: "out_of_range" });
   throws(() => classifyResolution(0, 512, 64), { code: "out_of_range" });
   throws(() => classifyResolution(512, NaN, 64), { code: "out_of_range" });

@@ -30,7 +30,7 @@ async function openTransformer(checkpoint: string, variant = "") {
   return { config: PixArtTransformerConfig.parse(component.config), weights: await component.weights() };
 }
 
-/** The texts of a case as the transformer's rows need them: guidance's negative half first. */
+/** Encodes the texts of a case in the order of the transformer's rows: the unconditional branch first. */
 async function encodeTexts(run: Case, images: number): Promise<Tensor<"float32">[]> {
   const component = await openTiny(run.checkpoint, "text_encoder", run.load.variant);
   await using encoder = await T5Encoder.open(
@@ -49,7 +49,7 @@ async function encodeTexts(run: Case, images: number): Promise<Tensor<"float32">
   return texts;
 }
 
-/** Latents that went into a call, [images, channels, h, w]. */
+/** Returns the input latents of a call, [images, channels, h, w]. */
 function callInput(run: Case, call: number): Tensor<"float32"> {
   const stored = run.tensors.model_input as Tensor<"float32"> | undefined;
   if (stored === undefined && call === 0) return run.tensors.latents_init as Tensor<"float32">;
@@ -59,7 +59,7 @@ function callInput(run: Case, call: number): Tensor<"float32"> {
   return tensor("float32", shape.slice(1), data);
 }
 
-Deno.test("PixArtTransformer gives the reference's output of every stored call from its stored inputs", async () => {
+Deno.test("PixArtTransformer reproduces the reference's output of every stored call from its stored inputs", async () => {
   const cases = await readCases(({ tensors }) => "calls" in (tensors.model_output ?? {}));
   assert(cases.length >= 8, `${cases.length}`);
   for (const run of cases) {
@@ -132,7 +132,7 @@ Deno.test("PixArt activations match the reference after every sublayer", async (
       const probe = name.replace("transformer/", "");
       if (probe === name || !(probe in halves[0]!)) continue;
       const part = (half: Record<string, Tensor | undefined>) => [...(half[probe] as Tensor<"float32">).data];
-      // The caption projection is stored for the prompt alone, everything else for both halves.
+      // The caption projection is stored only for the prompt, everything else for both branches.
       const actual = probe === "caption_projection" ? part(halves.at(-1)!) : halves.flatMap(part);
       const golden = tensors[name] as Tensor<"float32">;
       assertNear(actual, golden.data, { relL2: 5e-5 }, `${checkpoint}: ${name}`, entry.sample);
@@ -142,7 +142,7 @@ Deno.test("PixArt activations match the reference after every sublayer", async (
   }
 });
 
-Deno.test("PixArtTransformer gives the same bytes however it is cut and held", async () => {
+Deno.test("PixArtTransformer produces the same bytes for every segmentation and residency", async () => {
   const { config, weights } = await openTransformer("tiny-alpha-512");
   const wave = (length: number) => Float32Array.from({ length }, (_, i) => Math.sin(i * i));
   const inputs = { latents: tensor("float32", [1, 4, 6, 8], wave(192)), timestep: 321 };
@@ -162,7 +162,7 @@ Deno.test("PixArtTransformer gives the same bytes however it is cut and held", a
   }
 });
 
-Deno.test("PixArtTransformer absorbs a short text's projections, and gives the same but for rounding", async () => {
+Deno.test("PixArtTransformer absorbs a short text's projections with the same result up to rounding", async () => {
   for (const checkpoint of TINY_CHECKPOINTS) {
     const { config, weights } = await openTransformer(checkpoint);
     const channels = config.caption_channels!;
@@ -189,7 +189,7 @@ Deno.test("PixArtTransformer absorbs a short text's projections, and gives the s
   }
 });
 
-Deno.test("PixArtTransformer predicts both halves of guidance as one by one, each segment opened once", async () => {
+Deno.test("PixArtTransformer predicts both guidance branches as if one by one, opening each segment once", async () => {
   const { config, weights } = await openTransformer("tiny-alpha-512");
   const opened: string[] = [];
   await using transformer = PixArtTransformer.open(runtime, config, weights, {
@@ -211,7 +211,7 @@ Deno.test("PixArtTransformer predicts both halves of guidance as one by one, eac
   }
 });
 
-Deno.test("PixArtTransformer predicts both halves of guidance at once as one by one, but for rounding", async () => {
+Deno.test("PixArtTransformer predicts both guidance branches at once as if one by one, up to rounding", async () => {
   for (const checkpoint of TINY_CHECKPOINTS) {
     const { config, weights } = await openTransformer(checkpoint);
     const channels = config.caption_channels!;
@@ -243,7 +243,7 @@ Deno.test("PixArtTransformer predicts both halves of guidance at once as one by 
   }
 });
 
-Deno.test("PixArtTransformer says what is wrong with its inputs, and stops when told to", async () => {
+Deno.test("PixArtTransformer says what is wrong with its inputs, and stops on abort", async () => {
   const { config, weights } = await openTransformer("tiny-lcm");
   await using transformer = PixArtTransformer.open(runtime, config, weights);
   const text = await transformer.prepareText(tensor("float32", [2, 28], new Float32Array(56)));
@@ -273,7 +273,7 @@ Deno.test("PixArtTransformer says what is wrong with its inputs, and stops when 
   );
 });
 
-Deno.test("PixArtTransformer in float16 gives float32's prediction but for rounding, whatever is in float16", async () => {
+Deno.test("PixArtTransformer in float16 predicts the same as in float32 up to rounding, whichever parts are float16", async () => {
   for (const checkpoint of TINY_CHECKPOINTS) {
     const { config, weights } = await openTransformer(checkpoint);
     const wave = (length: number, seed: number) =>
@@ -284,7 +284,7 @@ Deno.test("PixArtTransformer in float16 gives float32's prediction but for round
       tensor("float32", [tokens, channels], wave(channels * tokens, tokens))
     );
     const predict = async (float16: RuntimeTraits["float16"], layersPerSegment?: number) => {
-      // This CPU computes float16 by casting, so that it may stand for a GPU.
+      // This CPU emulates float16 by casting, so it can stand in for a GPU.
       const gpu: Runtime = {
         device: "gpu",
         traits: { hostMemory: false, float16 },

@@ -1,36 +1,36 @@
 /**
- * How like a generated picture and a training drawing are: colours and the directions of edges in 8 x 8 fields of their
- * thumbnails.
+ * Measures the similarity of a generated picture and a training drawing by colours and edge directions in 8 x
+ * 8 fields of their thumbnails.
  *
- * Chosen by training drawings alone, each against all others: the nearest showed the right emoji for 79% of them by
- * colours, for 86% by edges, and for 89% by both.
+ * The features were chosen using training drawings only, comparing each with all others. The nearest drawing
+ * showed the right emoji for 79% of them by colours, for 86% by edges, and for 89% by both.
  *
  * @module
  */
 
 import type { Pixels } from "../../../images/pixels.ts";
 
-/** Pixels along a side of a thumbnail. */
+/** Side of a thumbnail in pixels. */
 export const THUMBNAIL_SIDE = 32;
 
-/** Pixels along a side of a field. */
+/** Side of a field in pixels. */
 const FIELD = 4;
 const FIELDS = THUMBNAIL_SIDE / FIELD;
-/** How many directions edges are told apart in. */
+/** Number of distinct edge directions. */
 const DIRECTIONS = 9;
 
-/** How far a channel may be from the background to count as not drawn. */
+/** Largest difference of a channel from the background at which a pixel counts as background. */
 const BACKGROUND_RANGE = 24;
 
-/** What is compared of a thumbnail. */
+/** The features by which thumbnails are compared. */
 export interface Features {
-  /** The mean colour of each field, 0 to 1. */
+  /** Mean colour of each field, 0 to 1. */
   readonly colours: Float64Array;
-  /** How strong edges of each direction are in each field; of length 1. */
+  /** Strength of edges of each direction in each field, normalized to length 1. */
   readonly edges: Float64Array;
 }
 
-/** How far apart two thumbnails are; without colours, how far their shapes are. */
+/** Returns the distance between two thumbnails. Without colours, only shapes are compared. */
 export function distance(a: Features, b: Features, withColours: boolean): number {
   const edges = squaredDistance(a.edges, b.edges);
   return withColours ? edges + squaredDistance(a.colours, b.colours) / FIELDS ** 2 : edges;
@@ -40,7 +40,7 @@ function squaredDistance(a: Float64Array, b: Float64Array): number {
   return a.reduce((sum, value, i) => sum + (value - b[i]!) ** 2, 0);
 }
 
-/** The features of a thumbnail: pixels in rows of three channels, 0 to 255. */
+/** Computes the features of a thumbnail. Its pixels are rows of three channels, 0 to 255. */
 export function features(thumbnail: ArrayLike<number>): Features {
   const colours = new Float64Array(FIELDS ** 2 * 3);
   const edges = new Float64Array(FIELDS ** 2 * DIRECTIONS);
@@ -66,7 +66,9 @@ function at(thumbnail: ArrayLike<number>, x: number, y: number, channel: number)
   return thumbnail[(y * THUMBNAIL_SIDE + x) * 3 + channel]! / 255;
 }
 
-/** The edge at a pixel, in the channel where it is strongest; its direction in 0 to DIRECTIONS. */
+/**
+ * Returns the edge at a pixel in the channel where it is strongest. The direction is from 0 to DIRECTIONS.
+ */
 function edge(thumbnail: ArrayLike<number>, x: number, y: number): { strength: number; direction: number } {
   const inside = (place: number) => place > 0 && place < THUMBNAIL_SIDE - 1;
   let best = { strength: 0, direction: 0 };
@@ -82,8 +84,9 @@ function edge(thumbnail: ArrayLike<number>, x: number, y: number): { strength: n
 }
 
 /**
- * The thumbnail of a picture, as `thumbnails.py` makes it of a training drawing: what is drawn, in the middle of a white
- * square, averaged to few pixels. What has the colour of the picture's first pixel is background.
+ * Computes the thumbnail of a picture in the same way as `thumbnails.py` does for training drawings. It
+ * centres the drawing in a white square and averages it to a few pixels. Pixels with the colour of the
+ * picture's first pixel are background.
  */
 export function thumbnail(picture: Pixels): Float64Array {
   const { left, top, right, bottom } = drawnBox(picture);
@@ -91,7 +94,7 @@ export function thumbnail(picture: Pixels): Float64Array {
   const x0 = left - Math.floor((side - (right - left)) / 2);
   const y0 = top - Math.floor((side - (bottom - top)) / 2);
   const sums = new Float64Array(THUMBNAIL_SIDE ** 2 * 3);
-  // Every pixel of the square adds to the cells that it covers, by how much of each.
+  // Every pixel of the square contributes to the cells that it covers, weighted by the covered share.
   const shares = coverage(side);
   for (let y = 0; y < side; y++) {
     for (let x = 0; x < side; x++) {
@@ -111,13 +114,13 @@ export function thumbnail(picture: Pixels): Float64Array {
   return sums.map((sum) => sum / (side / THUMBNAIL_SIDE) ** 2);
 }
 
-/** Whether a pixel has the colour of the picture's first one, nearly. */
+/** Returns whether a pixel has nearly the same colour as the picture's first pixel. */
 export function isBackground({ width, data }: Pixels, x: number, y: number): boolean {
   const place = (y * width + x) * 3;
   return [0, 1, 2].every((channel) => Math.abs(data[place + channel]! - data[channel]!) <= BACKGROUND_RANGE);
 }
 
-/** The smallest box around what is drawn. */
+/** Returns the bounding box of the drawing. */
 function drawnBox(picture: Pixels): { left: number; top: number; right: number; bottom: number } {
   const box = { left: picture.width, top: picture.height, right: 0, bottom: 0 };
   for (let y = 0; y < picture.height; y++) {
@@ -132,7 +135,7 @@ function drawnBox(picture: Pixels): { left: number; top: number; right: number; 
   return box;
 }
 
-/** Which cells each pixel of a row of `side` pixels covers, and how much of the pixel lies in each. */
+/** Returns the cells that each pixel of a row of `side` pixels covers, and the share of the pixel in each. */
 function coverage(side: number): [cell: number, share: number][][] {
   const scale = side / THUMBNAIL_SIDE;
   return Array.from({ length: side }, (_, pixel) => {

@@ -1,5 +1,6 @@
 /**
- * Which pictures are nearer to a training drawing of something else than to one of what their prompts name.
+ * Finds pictures that are nearer to a training drawing of another subject than to one that their prompt
+ * names.
  *
  * @module
  */
@@ -11,10 +12,10 @@ import { distance, type Features, features, thumbnail, THUMBNAIL_SIDE } from "./
 import { NAMED_DRAWINGS } from "./named_drawings.ts";
 
 /**
- * Finds the pictures whose nearest training drawing is none of what the prompt names.
+ * Finds the pictures whose nearest training drawing is not one that the prompt names.
  *
- * @param pictures Pictures and their prompts; those of prompts that name no one drawing are left out.
- * @returns For each of them the prompt and the name of the nearest drawing.
+ * @param pictures Pictures and their prompts. Prompts without an entry in `NAMED_DRAWINGS` are skipped.
+ * @returns The prompt and the name of the nearest drawing for each of these pictures.
  */
 export async function misnamed(
   pictures: readonly { readonly prompt: string; readonly picture: Pixels }[],
@@ -30,7 +31,7 @@ export async function misnamed(
   });
 }
 
-/** The training drawings: their names, and their thumbnails' features. */
+/** Reads the names of the training drawings and the features of their thumbnails. */
 async function trainingDrawings(): Promise<{ name: string; drawn: Features }[]> {
   const read = (file: string) => readFileSync(new URL(`./training_drawings/${file}`, import.meta.url));
   const { pixels } = await decodePicture(new Uint8Array(read("thumbnails.webp")));

@@ -1,21 +1,21 @@
 /**
- * Which training drawings count as what a prompt asks for, written down from the prompts' words alone: of the 32 prompts of
- * the samples, the 30 that name one emoji.
+ * The training drawings that match each prompt, listed from the words of the prompts alone. Of the 32 sample
+ * prompts, it contains the 30 that name one emoji.
  *
- * Names are those of Unicode, after the drawing's style. "a dog and a ball" and "two apples" have no place here, as no
- * training drawing shows two things.
+ * Names are Unicode names, prefixed with the drawing's style. "a dog and a ball" and "two apples" are missing
+ * because no training drawing shows two objects.
  *
  * @module
  */
 
-/** What a prompt's picture may be a drawing of. */
+/** The drawings that match a prompt. */
 export interface NamedDrawing {
   readonly name: RegExp;
-  /** Whether it is asked for in a colour that no drawing of it has, so that its shape alone can be compared. */
+  /** Whether the prompt asks for a colour that no such drawing has, so only shapes can be compared. */
   readonly recoloured?: true;
 }
 
-/** The drawings that each prompt names. */
+/** The matching drawings by prompt. */
 export const NAMED_DRAWINGS: Readonly<Record<string, NamedDrawing>> = {
   "cute cat": { name: /-cat(-|$)/ },
   "red car": { name: /-((oncoming-)?automobile|racing-car|sport-utility-vehicle)$/ },

@@ -9,19 +9,22 @@ import { isBackground } from "./likeness.ts";
 import { misnamed } from "./misnamed.ts";
 import { NAMED_DRAWINGS } from "./named_drawings.ts";
 
-/** How many of the 30 prompts that name one emoji had a picture nearest to a drawing of it when the weights were made. */
+/**
+ * Number of the 30 prompts that name one emoji whose picture was nearest to a drawing of it when the weights
+ * were trained.
+ */
 const NEAREST_RIGHT = 30;
 
 const local = localRun();
 
-/** The picture of each prompt, seed 0, as the model's own settings have it. */
+/** Generates the picture of each prompt with seed 0 and the model's own settings. */
 async function picturesOf(prompts: readonly string[]): Promise<Pixels[]> {
   const request = { model: DEFAULT_MODEL, prompts: [...prompts], seeds: prompts.map(() => 0) };
   const made = await runGraph(textToImage(request), local);
   return toPixels(made.get("decode.image")!.artifact.tensors["image"] as Tensor<"float32">);
 }
 
-/** The mean of each channel over what is drawn. */
+/** Returns the mean of each channel over the drawing. */
 function meanColour(picture: Pixels): [red: number, green: number, blue: number] {
   const sums: [number, number, number] = [0, 0, 0];
   let drawn = 0;
@@ -41,7 +44,7 @@ Deno.test("the embedded model draws what the prompt names: 30 prompts among 728 
   assert.ok(right >= NEAREST_RIGHT, `${right} of ${prompts.length}; not: ${wrong.join(", ")}`);
 });
 
-Deno.test("the embedded model minds colours: a red car is redder than a blue one, and less blue", async () => {
+Deno.test("the embedded model respects colours: a red car is redder than a blue one, and less blue", async () => {
   const [red, blue] = (await picturesOf(["a red car", "a blue car"])).map(meanColour);
   assert.ok(red![0] - blue![0] > 30 && blue![2] - red![2] > 30, `red car: ${red}; blue car: ${blue}`);
 });

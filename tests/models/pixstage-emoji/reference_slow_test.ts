@@ -9,7 +9,7 @@ import { toPixels } from "../../../images/pixels.ts";
 import { psnr } from "../../../images/similarity.ts";
 import { localRun } from "../../../local.ts";
 
-/** A picture that diffusers made with the embedded model. */
+/** A picture that diffusers generated with the embedded model. */
 interface ReferenceCase {
   readonly key: string;
   readonly prompt: string;

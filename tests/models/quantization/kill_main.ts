@@ -1,4 +1,4 @@
-/** Quantizes until it is killed: says after each tensor that it is done. */
+/** Quantizes until it is killed, and reports each finished tensor. */
 import { openComponent } from "../../../models/checkpoint/component.ts";
 import { openDiskSource } from "../../../models/checkpoint/disk_source.ts";
 import { openQuantized } from "../../../models/quantization/open_quantized.ts";

@@ -44,17 +44,17 @@ async function onlyFile(cache: string): Promise<string> {
   return join(cache, entry!.name, "model.safetensors");
 }
 
-/** Length of the difference over that of what is wanted. */
+/** Returns the norm of the difference relative to the norm of the expected values. */
 function relativeError(found: Float32Array, wanted: Float32Array): number {
   return Math.hypot(...found.map((value, index) => value - wanted[index]!)) / Math.hypot(...wanted);
 }
 
-/** How far a product may be off in each recipe, relative. */
+/** Largest relative error of a product in each recipe. */
 const LARGEST_ERRORS = { int8: 0.013, "int8-blocks": 0.01, int4: 0.1 } as const;
 
 for (const recipe of Object.values(RECIPES)) {
   if (recipe.layout !== "blocks") continue;
-  Deno.test(`quantizeRows() is off by half a unit at most, in ${recipe.name}`, () => {
+  Deno.test(`quantizeRows() is off by at most half a unit, in ${recipe.name}`, () => {
     const rows = fc.record({
       columns: fc.integer({ min: 1, max: 300 }),
       seed: fc.array(fc.float({ min: -10, max: 10, noNaN: true }), { minLength: 1, maxLength: 50 }),
@@ -77,7 +77,7 @@ for (const recipe of Object.values(RECIPES)) {
   });
 }
 
-Deno.test("QuantizedOutputs is off by half a unit at most, and is transposed", () => {
+Deno.test("QuantizedOutputs is off by at most half a unit, and is transposed", () => {
   const matrix = fc.record({
     columns: fc.integer({ min: 1, max: 40 }),
     cut: fc.integer({ min: 0, max: 3 }),
@@ -98,7 +98,7 @@ Deno.test("QuantizedOutputs is off by half a unit at most, and is transposed", (
 });
 
 for (const recipe of Object.values(RECIPES)) {
-  Deno.test(`a linear layer in ${recipe.name} is near the one in float32`, () =>
+  Deno.test(`a linear layer in ${recipe.name} is close to the one in float32`, () =>
     withRehearsal(async ({ component, cache }) => {
       const outputs: Float32Array[] = [];
       const name = "encoder.block.0.layer.1.DenseReluDense.wi_0";
@@ -120,13 +120,13 @@ for (const recipe of Object.values(RECIPES)) {
     }));
 }
 
-Deno.test("channels that are tens of times as large as others cost products of bytes no precision", () =>
+Deno.test("channels that are tens of times as large as others do not reduce the precision of integer products", () =>
   withRehearsal(async ({ component, cache }) => {
     const name = "encoder.block.0.layer.1.DenseReluDense.wi_0";
     const plain = await component.weights();
     const [rows = 0, columns = 0] = plain.locate(`${name}.weight`).shape;
     const data = createGenerator("torch-cpu", 1).randn(300 * columns);
-    // Three channels of all rows, and one value of one row.
+    // Outliers: three channels of all rows, and one value of one row.
     data.forEach((value, index) => data[index] = [3, 17, 40].includes(index % columns) ? 60 * value : value);
     data[5 * columns + 9] = 300;
     const outputs: Float32Array[] = [];
@@ -146,7 +146,7 @@ Deno.test("channels that are tens of times as large as others cost products of b
     assert(blocks! > 1.5 * bytes!, `in blocks off by ${blocks}, else by ${bytes}`);
   }));
 
-Deno.test("a matrix that is read in pieces is quantized as in one piece, and what is not quantized is copied", async () => {
+Deno.test("a matrix read in pieces is quantized as if in one piece, and other tensors are copied", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const [rows, columns] = [4300, 1000];
@@ -186,7 +186,7 @@ Deno.test("norms, embeddings, biases and the adaLN parts are not quantized", () 
   assert(isQuantized("encoder.block.3.layer.1.DenseReluDense.wi_1.weight", [8, 8]));
 });
 
-Deno.test("a quantization that is killed leaves nothing that is trusted, and the next one goes on to the same bytes", () =>
+Deno.test("a killed quantization leaves no file that is trusted, and the next one continues to the same bytes", () =>
   withRehearsal(async ({ checkpoint, cache, component }) => {
     const whole = join(checkpoint, "..", "whole");
     await openQuantized(component, "int8", whole);
@@ -209,7 +209,7 @@ Deno.test("a quantization that is killed leaves nothing that is trusted, and the
     await assert.rejects(Deno.stat(`${path}.partial`));
   }));
 
-Deno.test("a quantization that is stopped goes on where it was, and what was torn since is made anew", () =>
+Deno.test("an aborted quantization continues where it stopped, and rewrites what was damaged since", () =>
   withRehearsal(async ({ cache, component }) => {
     const controller = new AbortController();
     const stopped = openQuantized(component, "int8", cache, {
@@ -235,7 +235,7 @@ Deno.test("a quantization that is stopped goes on where it was, and what was tor
     assert.equal(first, 8, "the seven that were done are kept");
   }));
 
-Deno.test("a checkpoint that changes is quantized anew, also where its fingerprint does not see the change", () =>
+Deno.test("a changed checkpoint is quantized again, even if its fingerprint is the same", () =>
   withRehearsal(async ({ checkpoint, cache, component }) => {
     await openQuantized(component, "int8", cache);
     const shard = join(checkpoint, "text_encoder", "model-00002-of-00002.safetensors");
@@ -255,7 +255,7 @@ Deno.test("a checkpoint that changes is quantized anew, also where its fingerpri
     await openQuantized(component, "int8", cache, { onProgress: () => assert.fail("it is there already") });
   }));
 
-Deno.test("a shard that is cut off is told, and nothing is kept of it", () =>
+Deno.test("a truncated shard is reported, and nothing of it is kept", () =>
   withRehearsal(async ({ checkpoint, cache, component }) => {
     const shard = join(checkpoint, "text_encoder", "model-00002-of-00002.safetensors");
     await Deno.truncate(shard, (await Deno.stat(shard)).size - 100);
@@ -263,7 +263,7 @@ Deno.test("a shard that is cut off is told, and nothing is kept of it", () =>
     await assert.rejects(Deno.stat(cache));
   }));
 
-Deno.test("a folder that cannot be written is told by name", () =>
+Deno.test("a folder that is not writable is reported by name", () =>
   withRehearsal(async ({ checkpoint, component }) => {
     const file = join(checkpoint, "model_index.json");
     await assert.rejects(
@@ -272,7 +272,7 @@ Deno.test("a folder that cannot be written is told by name", () =>
     );
   }));
 
-Deno.test("a text encoder in int8 is near the one in float32", () =>
+Deno.test("a text encoder in int8 is close to the one in float32", () =>
   withRehearsal(async ({ component, cache }) => {
     const config = T5EncoderConfig.parse(component.config);
     const encoded: Float32Array[] = [];

@@ -8,7 +8,7 @@ import type { QuantizationRecipe } from "../../../models/quantization/recipe.ts"
 import { writeQuantized } from "../../../models/quantization/write_quantized.ts";
 import { inFolder, startCliWith, TINY } from "../../cli/run_cli.ts";
 
-/** Runs `quantized` over a folder. */
+/** Runs the command `quantized` on a folder. */
 async function quantized(
   folder: string,
   cache: string,
@@ -24,14 +24,14 @@ async function quantized(
   };
 }
 
-Deno.test("quantized weights are listed by component, recipe and last use, and room is made", () =>
+Deno.test("quantized weights are listed by component, recipe and last use, and the oldest are evicted", () =>
   inFolder(async (folder) => {
     const cache = join(folder, "cache");
     assert.deepEqual(await listQuantized(cache), []);
     const component = await openComponent(await openDiskSource(TINY), { component: "transformer" });
     await openQuantized(component, "int8", cache);
     await openQuantized(component, "int4", cache);
-    // Opened again, so that it is the one that was used last.
+    // Open it again to make it the most recently used.
     await openQuantized(component, "int8", cache);
     const entries = await listQuantized(cache);
     assert.deepEqual(entries.map(({ recipe }) => recipe), ["int4", "int8"]);
@@ -55,11 +55,11 @@ Deno.test("quantized weights are listed by component, recipe and last use, and r
     assert.deepEqual(await listQuantized(cache), []);
   }));
 
-Deno.test("weights that an earlier quantizer wrote are told apart, and are not opened", () =>
+Deno.test("weights of an earlier quantizer are recognized and not opened", () =>
   inFolder(async (folder) => {
     const cache = join(folder, "cache");
     const component = await openComponent(await openDiskSource(TINY), { component: "transformer" });
-    // int8 was in blocks in its first version.
+    // The first version of int8 used blocks.
     const earlier: QuantizationRecipe = { name: "int8", version: 1, layout: "blocks", bits: 8, block: 128 };
     const origin = { component: "0", name: "tiny/transformer" };
     await writeQuantized(quantizedPath(cache, "0-0-int8-v1"), await component.weights(), earlier, origin);
@@ -72,7 +72,7 @@ Deno.test("weights that an earlier quantizer wrote are told apart, and are not o
     assert.match(lines[1]!, /tiny-alpha-512\/transformer int8$/);
   }));
 
-Deno.test("what a stopped quantization has begun is listed as not whole, and can be removed", () =>
+Deno.test("an incomplete quantization is listed as such and can be removed", () =>
   inFolder(async (folder) => {
     const cache = join(folder, "cache");
     const component = await openComponent(await openDiskSource(TINY), { component: "transformer" });

@@ -36,7 +36,7 @@ for (const dtype of ["float32", "float16", "bfloat16"] as const) {
   });
 }
 
-Deno.test("the full-size preset asks for the tensors of PixArt-XL-2-1024-MS, cut into two shards", () => {
+Deno.test("the full-size preset has the tensors of PixArt-XL-2-1024-MS, in two shards", () => {
   const [t5, transformer, vae] = rehearsalPreset("xl-1024", "float16").components;
   const count = (weights: readonly { shape: readonly number[] }[]): number =>
     weights.reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0);
@@ -49,7 +49,7 @@ Deno.test("the full-size preset asks for the tensors of PixArt-XL-2-1024-MS, cut
   assert.equal(shards[1]?.[0]?.name, "encoder.block.12.layer.0.SelfAttention.o.weight");
 });
 
-Deno.test("writeRehearsal() writes a rehearsal anew, and leaves a folder alone that holds something else", async () => {
+Deno.test("writeRehearsal() overwrites a synthetic checkpoint, and leaves a folder with other content alone", async () => {
   const folder = await Deno.makeTempDir();
   const rehearsal = join(folder, "rehearsal");
   try {
@@ -58,7 +58,7 @@ Deno.test("writeRehearsal() writes a rehearsal anew, and leaves a folder alone t
     await openCheckpoint(await openDiskSource(rehearsal));
     assert(written > 1e6);
 
-    // A checkpoint that somebody downloaded has all that a rehearsal has, but for the mark.
+    // A downloaded checkpoint has the same files as a synthetic one, except for the mark.
     await Deno.remove(join(rehearsal, "rehearsal.json"));
     await assert.rejects(writeRehearsal(rehearsal, { preset: "tiny" }), RehearsalFolderError);
     await Deno.writeTextFile(join(folder, "thesis.txt"), "");
@@ -68,7 +68,7 @@ Deno.test("writeRehearsal() writes a rehearsal anew, and leaves a folder alone t
   }
 });
 
-Deno.test("a rehearsal that is stopped is no checkpoint, also where it was to take the place of another", async () => {
+Deno.test("an aborted synthetic checkpoint is not a checkpoint, even if it was to replace another", async () => {
   const folder = await Deno.makeTempDir();
   try {
     await writeRehearsal(folder, { preset: "tiny", dtype: "float16" });

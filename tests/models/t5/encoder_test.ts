@@ -33,7 +33,7 @@ async function openEncoder(
   return { config: T5EncoderConfig.parse(component.config), weights: await component.weights() };
 }
 
-Deno.test("T5Encoder gives the reference's hidden states of every stored text", async () => {
+Deno.test("T5Encoder reproduces the reference's hidden states of every stored text", async () => {
   const cases = await readCases(({ tensors }) => "prompt_input_ids" in tensors);
   let compared = 0;
   for (const run of cases) {
@@ -54,7 +54,7 @@ Deno.test("T5Encoder gives the reference's hidden states of every stored text", 
   assert(compared >= 4, `${compared}`);
 });
 
-Deno.test("T5Encoder gives the text that the transformer gets in the basic cases", async () => {
+Deno.test("T5Encoder produces the text input of the transformer in the basic cases", async () => {
   for (const run of await readCases(({ id }) => id.endsWith("-01-basic"))) {
     const { config, weights } = await openEncoder(run.checkpoint);
     await using encoder = await T5Encoder.open(runtime, config, weights, { residency: "stream" });
@@ -93,7 +93,7 @@ Deno.test("T5 activations match the reference after every sublayer", async () =>
   }
 });
 
-Deno.test("T5Encoder gives the same bytes however it is cut and held", async () => {
+Deno.test("T5Encoder produces the same bytes for every segmentation and residency", async () => {
   const { config, weights } = await openEncoder("tiny-sigma");
   const ids = [5, 300, 17, 9, 44, 1];
   await using whole = await T5Encoder.open(runtime, config, weights);
@@ -107,7 +107,7 @@ Deno.test("T5Encoder gives the same bytes however it is cut and held", async () 
   }
 });
 
-Deno.test("T5Encoder takes encoder.embed_tokens.weight as the embedding, also beside another shared.weight", async () => {
+Deno.test("T5Encoder uses encoder.embed_tokens.weight as the embedding, even if shared.weight differs", async () => {
   await withCopy(tinyCheckpoint("tiny-alpha-512/text_encoder"), async (copy) => {
     const path = join(copy, "model.safetensors");
     const ids = [71, 300, 5, 1];
@@ -123,7 +123,7 @@ Deno.test("T5Encoder takes encoder.embed_tokens.weight as the embedding, also be
       "encoder.embed_tokens.weight": table!,
     }));
     assert.deepEqual(await encode(copy), expected);
-    // transformers 5.24 does not tie two that differ, and gives the same values here.
+    // transformers 5.24 does not tie two different tensors, and returns the same values here.
     await editTensors(path, (tensors) => {
       const { shape, data } = tensors["encoder.embed_tokens.weight"]!;
       return { ...tensors, "shared.weight": tensor("float32", shape, new Float32Array(data.length)) };

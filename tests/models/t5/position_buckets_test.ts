@@ -25,7 +25,7 @@ Deno.test("positionBucket() matches the reference from -400 to 400", () => {
   }
 });
 
-Deno.test("positionBuckets() holds the bucket of key less query", () => {
+Deno.test("positionBuckets() contains the bucket of key minus query", () => {
   const options = { buckets: 32, maxDistance: 128 };
   fc.assert(fc.property(fc.integer({ min: 1, max: 60 }), (tokens) => {
     const { shape, data } = positionBuckets(tokens, options);

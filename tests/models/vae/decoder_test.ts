@@ -30,13 +30,16 @@ async function openVae(checkpoint: string, variant = "") {
   return { config: AutoencoderConfig.parse(component.config), weights: await component.weights() };
 }
 
-/** What the pipeline decodes: the final latents of one image, divided by the scaling factor. */
+/**
+ * Returns the latents that the pipeline decodes: the final latents of one image, divided by the scaling
+ * factor.
+ */
 function scaled(run: Case, image: number, scalingFactor: number): Tensor<"float32"> {
   const { shape, data } = rows(run.tensors.final_latents as Tensor<"float32">, image);
   return tensor("float32", shape, data.map((value) => value / scalingFactor));
 }
 
-Deno.test("VaeDecoder gives the reference's picture of every case's final latents", async () => {
+Deno.test("VaeDecoder reproduces the reference's picture of every case's final latents", async () => {
   const cases = await readCases(({ heavy, tensors }) => !heavy && "image_float" in tensors);
   assert(cases.length >= 8, `${cases.length}`);
   for (const run of cases) {
@@ -65,7 +68,7 @@ Deno.test("VAE activations match the reference after every layer", async () => {
     await using model = await SegmentedModel.open(runtime, graphs);
     const { sample, ...values } = await model.run({ latents: scaled(run, 0, config.scaling_factor) });
     for (const [name, entry] of Object.entries(entries)) {
-      // Doubled feature maps are never made: they are one with the convolution after them.
+      // Upsampled feature maps are never created: upsampling is fused with the next convolution.
       const isDoubled = /^vae\/layer\.(5|10|15)$/.test(name);
       if (!name.startsWith("vae/") || isDoubled) continue;
       const actual = (name === "vae/decoder" ? sample : values[name.slice(4)]) as Tensor<"float32">;
@@ -76,7 +79,7 @@ Deno.test("VAE activations match the reference after every layer", async () => {
   }
 });
 
-Deno.test("VaeDecoder gives the same bytes however it is cut and held", async () => {
+Deno.test("VaeDecoder produces the same bytes for every segmentation and residency", async () => {
   const { config, weights } = await openVae("tiny-lcm");
   const latents = tensor(
     "float32",
@@ -97,7 +100,7 @@ Deno.test("VaeDecoder gives the same bytes however it is cut and held", async ()
   }
 });
 
-/** What PyTorch gives for `sin(i²)`, every 19th and every 9th value. */
+/** PyTorch's output for `sin(i²)`: every 19th and every 9th value. */
 const ENCODED = {
   "tiny-alpha-512": {
     stride: 19,
@@ -115,7 +118,7 @@ const ENCODED = {
   },
 };
 
-Deno.test("both encoders give the reference's latents", async () => {
+Deno.test("both encoders reproduce the reference's latents", async () => {
   for (const [checkpoint, { stride, values }] of Object.entries(ENCODED)) {
     const { config, weights } = await openVae(checkpoint);
     const graph = config._class_name === "AutoencoderKL"

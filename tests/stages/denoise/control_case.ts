@@ -27,12 +27,12 @@ export interface ControlCase extends ExtraCase {
 /** The cases. */
 export const controlGoldens = new ExtraGoldens<ControlCase>("controlnet");
 
-/** Where a ControlNet of the reference lies. */
+/** Returns the path of a ControlNet of the reference. */
 export function controlNetPath(name: string): string {
   return goldenPath(`extras/controlnet/adapters/${name}`);
 }
 
-/** The parameters of control that a case names. */
+/** Returns the ControlNet parameters of a case. */
 export function controlRequest({ control }: ControlCase): Partial<PictureRequestInput> {
   return { controlnet: controlNetPath(control.adapter), controlnetScale: control.scale };
 }
@@ -64,7 +64,7 @@ export async function controlLatents(golden: ControlCase): Promise<Artifact> {
   return { kind: "latents", tensors: { latents }, metadata: {} };
 }
 
-/** Runs a case from its picture on, and holds it against the reference. */
+/** Runs a case from its picture on, and compares it with the reference. */
 export async function matchControl(golden: ControlCase): Promise<void> {
   const control = await controlLatents(golden);
   if (golden.tensors["control_latents"]) {

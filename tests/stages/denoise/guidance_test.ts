@@ -21,7 +21,7 @@ const small: PictureRequestInput = {
   scheduler: "EulerAncestralDiscreteScheduler",
 };
 
-/** Runs a request up to its latents: their id, what ran, and what the run warned of. */
+/** Runs a request up to its latents. Returns their id, the nodes that ran, and the warnings. */
 async function denoise(request: Partial<PictureRequestInput>) {
   const events: RunEvent[] = [];
   const made = await runGraph(textToImage({ ...small, ...request }), {

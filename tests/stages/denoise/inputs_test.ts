@@ -28,7 +28,7 @@ function latents(...shape: number[]): Artifact {
   return { kind: "latents", tensors: { latents: tensor("float32", shape, data) }, metadata: {} };
 }
 
-/** Embeddings of prompts alone, as a file may hold them. */
+/** Returns embeddings of prompts without negative prompts, as a file may contain them. */
 function embeddings(prompts: number, channels: number): Artifact {
   const one = tensor("float32", [2, channels], new Float32Array(2 * channels));
   return packEmbeddings({ prompts: Array.from({ length: prompts }, () => one) }, 4, {});
@@ -48,14 +48,14 @@ async function run(
   }
 }
 
-/** Nodes of which something was told. */
+/** Returns the nodes that events are about. */
 const told = (events: readonly RunEvent[]): string[] => [
   ...new Set(events.flatMap((event) => "nodeIndex" in event ? [event.node] : [])),
 ];
 
 /**
- * Graphs that cannot work, the node at fault, unless it is a file that is, the error, and the file that they
- * take.
+ * Graphs that cannot work: the node at fault, unless a file is at fault, the error, and the file that they
+ * read.
  */
 const FAULTS: readonly [name: string, nodes: object, node: string, told: RegExp, file?: Artifact][] = [
   [
@@ -128,7 +128,7 @@ const FAULTS: readonly [name: string, nodes: object, node: string, told: RegExp,
       denoise: { stage: "denoise", parameters: { ...small, seeds: ["18446744073709551615"] }, inputs },
     },
     "denoise",
-    /^Cannot use a seed as it must be from -2\^63 to 2\^64 - 1: current value is 18446744073709551616$/,
+    /^A seed must be from -2\^63 to 2\^64 - 1: current value is 18446744073709551616$/,
   ],
   [
     "a number of seeds that fits no pictures",
@@ -170,42 +170,42 @@ const FAULTS: readonly [name: string, nodes: object, node: string, told: RegExp,
     "initial noise of whole numbers",
     noisy(),
     "",
-    /^given: Cannot convert latents to float32 as it must hold floats .* current type is int64$/,
+    /^given: Cannot convert latents from int64 to float32: it must contain floats /,
     { ...latents(), tensors: { latents: tensor("int64", [2, 4, 8, 8], new BigInt64Array(512)) } },
   ],
   [
     "initial noise under another name",
     noisy(),
     "",
-    /^given: Cannot use latents: the file must hold a tensor latents, but holds noise$/,
+    /^given: Cannot use latents: the file must contain a tensor "latents", but contains noise$/,
     { ...latents(), tensors: { noise: tensor("float32", [2, 4, 8, 8], new Float32Array(512)) } },
   ],
   [
     "initial noise that is not finite",
     noisy(),
     "",
-    /^given: Cannot use latents as all values must be finite: value 0 is NaN$/,
+    /^given: Cannot use latents: all values must be finite, but value 0 is NaN$/,
     { ...latents(), tensors: { latents: tensor("float32", [1, 1, 1, 1], Float32Array.of(NaN)) } },
   ],
   [
     "embeddings that are not finite",
     { denoise: { stage: "denoise", parameters: small, inputs: { embeddings: file() } } },
     "",
-    /^given: Cannot use embeddings as all values must be finite: prompt_embeds of prompt 0 holds Infinity$/,
+    /^given: Cannot use embeddings: all values must be finite, but prompt_embeds of prompt 0 contains Infinity$/,
     packEmbeddings({ prompts: [tensor("float32", [1, 2], Float32Array.of(0, Infinity))] }, 4, {}),
   ],
   [
     "embeddings without a mask",
     { denoise: { stage: "denoise", parameters: small, inputs: { embeddings: file() } } },
     "",
-    /^given: Cannot use embeddings: they must hold the tensors prompt_embeds and prompt_attention_mask/,
+    /^given: Cannot use embeddings: they must contain the tensors prompt_embeds and prompt_attention_mask/,
     { ...latents(), kind: "embeddings", tensors: { prompt_embeds: latents(1, 4, 32).tensors["latents"]! } },
   ],
   [
     "latents whose metadata is of another type",
     { prompt, decode: { stage: "decode", parameters: { model }, inputs: { latents: file() } } },
     "",
-    /^given: Cannot use latents: in their metadata size\.height must be of type number: current value is "tall"$/,
+    /^given: Cannot use latents: in their metadata, size\.height must be of type number: current value is "tall"$/,
     { ...latents(1, 4, 8, 8), metadata: { size: { height: "tall", width: 1 } } },
   ],
   [
@@ -267,12 +267,12 @@ const FAULTS: readonly [name: string, nodes: object, node: string, told: RegExp,
   ],
 ];
 
-/** The input that a file gives. */
+/** Returns the input for a file. */
 function file() {
   return { file: "given" };
 }
 
-/** A denoising from initial noise of a file. */
+/** Returns a denoising that starts from a file of initial noise. */
 function noisy() {
   return {
     prompt,
@@ -305,7 +305,7 @@ Deno.test("the negative prompt does not run where guidance is off, and the resul
   const texts = first.events.filter((event) => event.type === "step" && event.stage === "encode");
   assert.equal(texts.length, 1, "one text goes through the encoder");
 
-  // Another negative prompt, or none, is the same run.
+  // Another negative prompt, or none, makes no difference to the run.
   for (const negativePrompt of ["dark", undefined]) {
     const { nodes } = textToImage({ ...request, ...(negativePrompt ? { negativePrompt } : {}) });
     if (negativePrompt === undefined) {
@@ -317,13 +317,13 @@ Deno.test("the negative prompt does not run where guidance is off, and the resul
     assert.deepEqual(ids, first.ids);
   }
 
-  // A scale below 0 is no guidance either, as in diffusers.
+  // A scale below 0 also means no guidance, as in diffusers.
   const below = await run(textToImage({ ...request, guidanceScale: -2 }).nodes, { store });
   assert.deepEqual(told(below.events), ["prompt", "denoise", "decode"]);
   const [pictures, expected] = await Promise.all([below.ids[0]!, first.ids[0]!].map((id) => store.get(id)));
   assert.deepEqual(pictures?.tensors, expected?.tensors);
 
-  // Guidance makes it needed.
+  // With guidance, the negative prompt is needed.
   const guided = await run(textToImage({ ...request, guidanceScale: 3 }).nodes, { store });
   assert.deepEqual(told(guided.events), ["prompt", "negative", "denoise", "decode"]);
   assert.notDeepEqual(guided.ids, first.ids);

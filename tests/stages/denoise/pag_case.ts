@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { PictureRequestInput } from "../../../graph/picture_request.ts";
 import type { ExtraCase } from "../extra_goldens.ts";
 
-/** The parameters of perturbed attention guidance that a case names. */
+/** Returns the parameters of perturbed attention guidance in a case. */
 export function pagRequest({ pag }: ExtraCase): Partial<PictureRequestInput> {
   assert.ok(pag);
   return {

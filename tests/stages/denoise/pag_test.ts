@@ -42,7 +42,7 @@ async function denoise(request: Partial<PictureRequestInput>, residency?: "strea
   return { id, artifact, warnings };
 }
 
-/** Names of the self-attentions of a transformer with so many blocks. */
+/** Returns the names of the self-attentions in a transformer with that many blocks. */
 const names = (depth: number) =>
   Array.from({ length: depth }, (_, block) => `transformer_blocks.${block}.attn1`);
 
@@ -90,7 +90,7 @@ Deno.test("patterns that could take long are refused, and no other takes long", 
     try {
       resolvePag({ pagScale: 1, pagLayers }, names(28));
     } catch {
-      // It finds nothing.
+      // The pattern matches nothing.
     }
     assert.ok(performance.now() - start < 1000, pagLayers[0]);
   }));

@@ -69,7 +69,7 @@ for (const [index, options] of cases.entries()) {
   });
 }
 
-/** Calls of the model for one image, as the steps of a run tell. */
+/** Returns the number of model calls for one image, as the steps of a run report it. */
 async function callsOf(parameters: Record<string, unknown>): Promise<number> {
   const first = { ...parameters, imagesPerPrompt: 1 };
   const { events } = await run({ whole: { stage: "denoise", parameters: first, inputs: { embeddings } } }, [

@@ -20,7 +20,7 @@ const small = {
   steps: 4,
 };
 
-/** The latents of a run whose steps from the second on are taken by another transformer. */
+/** Returns the latents of a run in which another transformer performs the steps from the second one on. */
 async function latents(second: string | undefined, stopAfter = 2): Promise<string> {
   const { nodes } = textToImage(small);
   const { parameters, inputs } = nodes["denoise"]!;
@@ -50,7 +50,7 @@ Deno.test("another transformer takes the steps behind a state, and the same one 
   });
 });
 
-/** Turns the bits of the file's last weight around. */
+/** Inverts the bits of the file's last weight. */
 async function changeOneWeight(path: string): Promise<void> {
   const bytes = await Deno.readFile(path);
   bytes[bytes.length - 2]! ^= 0x7f;

@@ -18,7 +18,7 @@ import { OnnxRuntimeNode } from "../../../runtime/onnxruntime_node.ts";
 import { goldenPath } from "../../goldens.ts";
 
 const TINY = goldenPath("checkpoints/tiny-alpha-512");
-/** So large a change that steps of the tiny checkpoint are skipped after the first. */
+/** A threshold so large that the tiny checkpoint skips all steps after the first. */
 const LARGE = 1;
 
 const local = localRun({ threads: 1 });
@@ -34,14 +34,14 @@ const small: PictureRequestInput = {
   guidanceInterval: [0, 0.7],
 };
 
-/** Runs a graph, and gives the latents of a node, and their id. */
+/** Runs a graph, and returns the latents of a node, and their id. */
 async function latentsOf(document: GraphDocumentInput, node = "denoise") {
   const made = await runGraph(document, { ...local, store, until: node });
   const { id, artifact } = made.get(`${node}.latents`)!;
   return { id, artifact, values: (artifact.tensors["latents"] as Tensor<"float32">).data };
 }
 
-/** Opens the tiny transformer with a step cache, and counts the segments that are opened. */
+/** Opens the tiny transformer with a step cache, and counts the opened segments. */
 async function openCached(stepCache: number | undefined, residency: "stream" | "stage") {
   const component = await openComponent(await openDiskSource(TINY), { component: "transformer" });
   const config = PixArtTransformerConfig.parse(component.config);
@@ -143,7 +143,7 @@ Deno.test("the plan counts what a step cache keeps", async () => {
     const request = { traits: deviceTraits("cpu"), precision: "float32" } as const;
     return model.memory(weights, { ...job, ...size }, request)[0]!.peakBytes;
   });
-  // 1024 rows of 48 channels, four times for each branch.
+  // 1024 rows of 48 float32 channels, four arrays for each of two branches.
   assert.equal(cached! - plain!, 2 * 4 * 1024 * 48 * 4);
 });
 

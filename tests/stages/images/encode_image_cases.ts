@@ -26,18 +26,18 @@ export interface EncoderCase extends PictureCase {
 
 /** All cases. */
 export const encoderCases: readonly EncoderCase[] = pictureCases<EncoderCase>("vae-encoder");
-/** The cases whose autoencoder is at hand. */
+/** The cases whose autoencoder is available. */
 export const encoderCasesAtHand: readonly EncoderCase[] = encoderCases.filter(({ vae }) =>
   hasGolden(folderOf(vae))
 );
 const local = localRun();
 
-/** The folder of an autoencoder within the goldens. */
+/** Returns the folder of an autoencoder among the goldens. */
 function folderOf(vae: string): string {
   return vae.startsWith("vae-") ? `extras/vae-encoder/vaes/${vae}` : `checkpoints/${vae}`;
 }
 
-/** Runs encode-image alone, each picture by itself: the kind holds pictures of one size. */
+/** Runs encode-image for each picture separately, because an artifact only contains pictures of one size. */
 export async function encodePictures(
   golden: EncoderCase,
   parameters: Readonly<Record<string, unknown>>,
@@ -75,7 +75,7 @@ async function kept(artifact: Artifact): Promise<{ id: string; store: MemoryStor
   return { id: await store.put(artifact), store };
 }
 
-/** The half of each row's channels. */
+/** Returns one half of each row's channels. */
 function half(moments: Tensor<"float32">, which: 0 | 1): Float32Array {
   const [rows = 0] = moments.shape;
   const length = moments.data.length / rows;
@@ -110,7 +110,7 @@ export async function decodePictures(
   return (made.get("decode.image")!.artifact.tensors["image"] as Tensor<"float32">).data;
 }
 
-/** Holds what encode-image gives for a case, and what is decoded of it, against the reference. */
+/** Compares the result of encode-image for a case, and the pictures decoded from it, with the reference. */
 export async function matchEncoding(
   golden: EncoderCase,
   { tiling, decodes }: { readonly tiling: "none" | "seamless"; readonly decodes: boolean },
@@ -125,7 +125,7 @@ export async function matchEncoding(
   }
   const { latents, deviation, shape } = await encodePictures(golden, { tiling });
   const scale = Math.fround(golden.facts.scaling_factor);
-  // Where logarithms are kept within bounds, deviations do not tell them any more: case 20 stores all moments.
+  // Clamped logarithms cannot be recovered from deviations. Case 20 therefore stores all moments.
   const logVariances = golden.tensors["moments"]!.sample
     ? deviation!.map((value) => 2 * Math.log(value / scale))
     : half(values.floats("moments"), 1);
@@ -142,7 +142,9 @@ export async function matchEncoding(
   values.hold("decoded_sample", await decodePictures(golden, shape, sample));
 }
 
-/** Means beside the reference's logarithms, row by row: `deviation` is held against them by `std`. */
+/**
+ * Interleaves means with the reference's logarithms row by row. `deviation` is compared separately, as `std`.
+ */
 function interleaved(means: Float32Array, logVariances: Float32Array, rows: number): Float32Array {
   const length = means.length / rows;
   return Float32Array.from(

@@ -59,7 +59,7 @@ Deno.test("encode-image draws a sample with a seed for each picture, and gives t
   values.hold("decoded_mode", await decodePictures(golden, mode.shape, mode.latents));
 });
 
-/** Runs encode-image on a picture of the inputs, and gives the shape of its latents. */
+/** Runs encode-image on an input picture, and returns the shape of its latents. */
 async function latentShape(file: string, parameters: object, model = MODEL): Promise<readonly number[]> {
   const node = {
     stage: "encode-image",

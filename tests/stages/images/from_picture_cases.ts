@@ -1,5 +1,5 @@
 /**
- * The reference's cases of runs that begin from pictures, whole and with masks: every step, and the whole graph.
+ * The reference's cases of runs from pictures, with and without masks: every step, and the whole graph.
  *
  * @module
  */
@@ -31,7 +31,7 @@ import {
   type PictureGoldens,
 } from "./picture_goldens.ts";
 
-/** A case of a run that begins from pictures. */
+/** A case of a run that starts from pictures. */
 export interface FromPictureCase extends PictureCase {
   readonly checkpoint: string;
   readonly load: {
@@ -61,14 +61,14 @@ export interface FromPictureCase extends PictureCase {
 
 const local = localRun();
 
-/** The cases of a part of the reference whose checkpoint is at hand. */
+/** Returns the cases of a part of the reference whose checkpoint is available. */
 export function fromPictureCases(part: PictureGoldens): readonly FromPictureCase[] {
   return pictureCases<FromPictureCase>(part).filter(({ checkpoint, load }) =>
     hasGolden(`checkpoints/${checkpoint}`) && (load.vae === undefined || hasGolden(`checkpoints/${load.vae}`))
   );
 }
 
-/** The request that a case's call amounts to. */
+/** Returns the request that corresponds to a case's call. */
 export function fromPictureRequest(
   { call, checkpoint, load, seed, mask_mode }: FromPictureCase,
 ): PictureRequestInput {
@@ -96,7 +96,7 @@ export function fromPictureRequest(
   ) as unknown as PictureRequestInput;
 }
 
-/** The graph of a case, beginning from one of its pictures. */
+/** Returns the graph of a case that starts from one of its pictures. */
 function graphOf(golden: FromPictureCase, picture: number, request = fromPictureRequest(golden)) {
   const { images } = golden.call;
   const mask = golden.mask?.[picture % golden.mask.length];
@@ -108,12 +108,17 @@ function graphOf(golden: FromPictureCase, picture: number, request = fromPicture
   return graph;
 }
 
-/** Whether one image begins from one picture: then the whole graph makes what the reference makes. */
+/**
+ * Returns whether one image starts from one picture. Then the whole graph has the same result as the
+ * reference.
+ */
 export function isSingle({ facts, masked_image_draw }: FromPictureCase): boolean {
   return facts.batch === 1 && masked_image_draw !== false;
 }
 
-/** Runs the whole graph of a case of one image, and holds the picture and its latents against the reference. */
+/**
+ * Runs the whole graph of a case with one image, and compares the picture and its latents with the reference.
+ */
 export async function matchGraph(part: PictureGoldens, golden: FromPictureCase): Promise<void> {
   const values = new CaseValues(part, golden);
   const store = new MemoryStore();
@@ -127,7 +132,7 @@ export async function matchGraph(part: PictureGoldens, golden: FromPictureCase):
   assert.equal(toPixels(image).length, 1);
 }
 
-/** Draws as the reference draws: of one generator for the whole batch, or of one for each image. */
+/** Draws as the reference draws: from one generator for the whole batch, or from one per image. */
 class Draws {
   readonly #generators: readonly TorchGenerator[];
   readonly #batch: number;
@@ -142,14 +147,14 @@ class Draws {
     return this.#generators.length > 1;
   }
 
-  /** Values for each of so many rows. */
+  /** Returns a number of values for each row. */
   rows(count: number, size: number): Float32Array[] {
     if (this.isList) return this.#generators.slice(0, count).map((generator) => generator.randn(size));
     const all = this.#generators[0]!.randn(count * size);
     return Array.from({ length: count }, (_, row) => all.slice(row * size, (row + 1) * size));
   }
 
-  /** The noise of each step for each image, drawn when the first image asks for it. */
+  /** Returns the noise of each step for each image, drawn when the first image asks for it. */
   steps(size: number): (image: number) => (count: number) => Float32Array {
     const drawn: Float32Array[][] = [];
     return (image) => {
@@ -159,7 +164,10 @@ class Draws {
   }
 }
 
-/** Runs a case step by step, each image as the reference draws for it, and holds every step against the reference. */
+/**
+ * Runs a case step by step, with the reference's draws for each image, and compares every step with the
+ * reference.
+ */
 export async function matchSteps(part: PictureGoldens, golden: FromPictureCase): Promise<void> {
   const values = new CaseValues(part, golden);
   const request = fromPictureRequest(golden);
@@ -190,7 +198,7 @@ export async function matchSteps(part: PictureGoldens, golden: FromPictureCase):
   });
   const [prompts, negatives] = texts.map((name) => unpackEmbeddings(made.get(name)!.artifact).prompts);
 
-  // 2. Settle the run.
+  // 2. Resolve the run.
   const plan = planGraph(graph, local.registry);
   const parameters = plan.nodes.find(({ id }) => id === "denoise")!.parameters as DenoiseParameters;
   const denoiser = await openDenoiser(parameters, local.models);
@@ -223,7 +231,7 @@ export async function matchSteps(part: PictureGoldens, golden: FromPictureCase):
   });
   if (!draws.isList || part !== "img2img") values.hold("image_latents", joined(clean));
 
-  // 4. Denoise image after image.
+  // 4. Denoise the images one by one.
   const { model } = denoiser;
   await using transformer = await model.open(new OnnxRuntimeNode(), await model.component.weights(), {
     precision: "float32",
@@ -298,7 +306,7 @@ export async function matchSteps(part: PictureGoldens, golden: FromPictureCase):
   );
 }
 
-/** Arrays one behind the other. */
+/** Concatenates arrays. */
 function joined(parts: readonly Float32Array[]): Float32Array<ArrayBuffer> {
   return Float32Array.from(parts.flatMap((part) => [...part]));
 }

@@ -19,7 +19,7 @@ for (const [part, count] of [["img2img", 37], ["inpaint", 38]] as const) {
 }
 
 for (const { name } of listSchedulers()) {
-  // Its Runge-Kutta start cannot begin in the middle.
+  // Its Runge-Kutta start cannot start in the middle of a schedule.
   if (name === "PNDMScheduler") continue;
   Deno.test(`a run from a picture goes on to the same bytes: ${name}`, async () => {
     await goesOn(name, { image });

@@ -71,7 +71,7 @@ Deno.test("what is black in a mask is kept, and what is white is as free as with
     (most, value, i) => Math.max(most, Math.abs(value - picture.latents.data[i]!) / deviation.data[i]!),
     0,
   );
-  // All that differs from the picture's mode is the draw of its latents.
+  // Only the sampling of the latents differs from the picture's mode.
   assert(largest < 6, `${largest}`);
 });
 

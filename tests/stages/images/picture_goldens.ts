@@ -1,5 +1,5 @@
 /**
- * The reference values of pictures as inputs, as tests read them.
+ * The reference values for pictures as inputs.
  *
  * @module
  */
@@ -13,21 +13,21 @@ import type { Artifact } from "../../../artifacts/artifact.ts";
 import { TorchGenerator } from "../../../random/torch_generator.ts";
 import { goldenJson, goldenPath } from "../../goldens.ts";
 
-/** Where the values of a part of the reference lie. */
+/** Location of a part of the reference values. */
 export type PictureGoldens = "vae-encoder" | "img2img" | "inpaint" | "schedulers";
 
-/** How far timesteps that are no integers may be off. */
+/** Allowed deviation of timesteps that are not integers. */
 const FRACTIONAL_TIMESTEP_LIMIT = 0.01;
 
-/** What the manifest says of a tensor. */
+/** The manifest's entry of a tensor. */
 interface TensorEntry {
   readonly shape: readonly number[];
-  /** Which calls of the model are stored, where not all are. */
+  /** The stored model calls, if not all are stored. */
   readonly calls?: readonly number[];
   readonly sample?: { readonly start: number; readonly stride: number };
 }
 
-/** What every case has. */
+/** Fields of every case. */
 export interface PictureCase {
   readonly id: string;
   readonly seed: number | readonly number[];
@@ -46,17 +46,17 @@ export function pictureCases<C extends PictureCase>(part: PictureGoldens): reado
   return goldenJson<{ cases: C[] }>(`extras/${part}/manifest.json`).cases;
 }
 
-/** A picture of the inputs, as a graph reads it. */
+/** Reads an input picture in the form in which a graph reads it. */
 export async function inputPicture(name: string): Promise<Artifact> {
   return await readPictureArtifact(Deno.readFileSync(inputPath(name)));
 }
 
-/** The file of a picture of the inputs. */
+/** Returns the path of an input picture. */
 export function inputPath(name: string): string {
   return goldenPath(`extras/inputs/${name}.png`);
 }
 
-/** The values of one case, and the limits that they hold within. */
+/** The values of one case, and their limits. */
 export class CaseValues {
   readonly #case: PictureCase;
   readonly #limits: Readonly<Record<string, Limits>>;
@@ -73,12 +73,12 @@ export class CaseValues {
     this.#limits = cases.find(({ id }) => id === picture.id)!.tolerance;
   }
 
-  /** Whether the case has that tensor. */
+  /** Returns whether the case has that tensor. */
   has(name: string): boolean {
     return name in this.tensors;
   }
 
-  /** A float32 tensor that is stored whole. */
+  /** Returns a float32 tensor that is stored in full. */
   floats(name: string): Tensor<"float32"> {
     const found = this.tensors[name];
     assert(found?.dtype === "float32" && !this.#case.tensors[name]?.sample, `${this.#case.id}: ${name}`);
@@ -88,9 +88,9 @@ export class CaseValues {
   /**
    * Asserts that values are within the limits of a stored tensor.
    *
-   * @param name The tensor, where the case has it.
-   * @param actual The values, all of them.
-   * @param scale What the stored values are multiplied by first, and their limits with them.
+   * @param name The tensor. Nothing is compared if the case does not have it.
+   * @param actual All values.
+   * @param scale Factor to apply to the stored values and their limits first.
    */
   hold(name: string, actual: ArrayLike<number>, scale = 1): void {
     const golden = this.tensors[name];
@@ -147,7 +147,9 @@ export function sha256(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
 
-/** Noise of a batch: all of one generator, or as much of each generator of a list. */
+/**
+ * Returns the noise of a batch, drawn from one generator, or in equal parts from each generator of a list.
+ */
 export function batchNoise(seed: number | readonly number[], count: number): Float32Array {
   const seeds = [seed].flat();
   return Float32Array.from(

@@ -1,5 +1,5 @@
 /**
- * Runs from a picture of the reference's inputs, as the tests share them.
+ * Runs from an input picture of the reference, shared by the tests.
  *
  * @module
  */
@@ -25,14 +25,14 @@ export const mask = { file: inputPath("mask-soft-75x53") };
 /** A small request without guidance. */
 export const small = { model, height: 32, width: 48, resolutionBinning: false, steps: 6, guidanceScale: 1 };
 
-/** Runs a graph, and gives an output's id and values. */
+/** Runs a graph, and returns the id and the values of an output. */
 export async function output(graph: GraphDocumentInput, name: string, store = new MemoryStore()) {
   const made = await runGraph(graph, { ...local, store, until: name.split(".")[0] });
   const { id, artifact } = made.get(name)!;
   return { id, artifact, latents: artifact.tensors["latents"] as Tensor<"float32"> };
 }
 
-/** Asserts that a run which stops twice on the way ends with the bytes of one that does not. */
+/** Asserts that a run which is stopped twice ends with the same bytes as an uninterrupted one. */
 export async function goesOn(
   scheduler: string,
   pictures: Pick<TextToImageOptions, "image" | "mask">,
@@ -46,7 +46,7 @@ export async function goesOn(
     imagesPerPrompt: 2,
     seeds: [3],
   };
-  // The size is left out: a state tells it too.
+  // The size is left out because the snapshot contains it.
   const { height: _height, width: _width, ...sizeless } = request;
   const graph = textToImage(request, pictures);
   const whole = await output(graph, "denoise.latents", store);

@@ -12,7 +12,7 @@ interface CaptionGoldens {
   cases: { in: string; clean: string; plain: string }[];
 }
 
-Deno.test("captionPreprocessor() matches the reference on every caption of the goldens, cleaned and not", () => {
+Deno.test("captionPreprocessor() matches the reference on every golden caption, with and without cleaning", () => {
   const { cases } = goldenJson<CaptionGoldens>("units/captions.json");
   assert.equal(cases.length, 114);
   for (const { in: text, clean, plain } of cases) {
@@ -21,13 +21,13 @@ Deno.test("captionPreprocessor() matches the reference on every caption of the g
   }
 });
 
-Deno.test("captionPreprocessor() matches the reference on made-up captions", () => {
+Deno.test("captionPreprocessor() matches the reference on invented captions", () => {
   for (const [text, expected] of pythonResults("preprocessCaption")) {
     assert.equal(preprocess(text), expected, JSON.stringify(text));
   }
 });
 
-Deno.test("cleanCaption() gives trimmed text for any string whatever", () => {
+Deno.test("cleanCaption() returns trimmed text for any string", () => {
   const fragment = fc.constantFrom(
     "<",
     ">",
@@ -53,6 +53,6 @@ Deno.test("cleanCaption() gives trimmed text for any string whatever", () => {
   }));
 });
 
-Deno.test("cleanCaption() keeps markup as text where the reference refuses it", () => {
+Deno.test("cleanCaption() keeps markup as text if the reference refuses it", () => {
   assert.equal(cleanCaption("a cat <![foo[ on a mat"), "a cat <! foo on a mat");
 });

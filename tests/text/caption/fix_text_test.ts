@@ -8,16 +8,16 @@ Deno.test("fixText() matches ftfy on misread text", () => {
   for (const [text, expected] of results) assert.equal(fixText(text), expected, JSON.stringify(text));
 });
 
-Deno.test("fixText() undoes text that was misread twice", () => {
+Deno.test("fixText() repairs text that was misread twice", () => {
   assert.equal(fixText("doÃƒÂ±a cafÃƒÂ©"), "doña café");
 });
 
-Deno.test("fixText() leaves names alone that only look unusual", () => {
+Deno.test("fixText() keeps names that only look unusual", () => {
   for (const name of ["Łódź", "Ångström", "Ærøskøbing", "São Tomé", "Đà Nẵng", "Ελλάδα", "Привет"]) {
     assert.equal(fixText(name), name);
   }
 });
 
-Deno.test("fixText() takes references for text from the first line with a < on", () => {
+Deno.test("fixText() keeps references from the first line with a < on", () => {
   assert.equal(fixText("&eacute;\n<b>&eacute;\n&eacute;"), "é\n<b>&eacute;\n&eacute;");
 });

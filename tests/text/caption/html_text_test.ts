@@ -10,12 +10,12 @@ Deno.test("htmlText() matches Beautiful Soup with html.parser on broken markup",
   for (const [markup, expected] of results) assert.equal(htmlText(markup), expected, JSON.stringify(markup));
 });
 
-Deno.test("htmlText() leaves text without < and & as it is, but for blank text", () => {
+Deno.test("htmlText() keeps text without < and & unchanged, except blank text", () => {
   const text = fc.string({ unit: "binary" }).filter((input) => !/^[ \n\t\f\r]*$|[<&]/.test(input));
   fc.assert(fc.property(text, (input) => assert.equal(htmlText(input), input)));
 });
 
-Deno.test("htmlText() reads sections that the reference refuses as text", () => {
+Deno.test("htmlText() treats sections that the reference refuses as text", () => {
   assert.equal(htmlText("a <![foo[ b"), "a <![foo[ b");
 });
 
@@ -25,6 +25,6 @@ Deno.test("unescapeHtml() matches Python's html.unescape", () => {
   for (const [text, expected] of results) assert.equal(unescapeHtml(text), expected, JSON.stringify(text));
 });
 
-Deno.test("unescapeHtml() reads numbers of any size", () => {
+Deno.test("unescapeHtml() accepts numbers of any size", () => {
   assert.equal(unescapeHtml(`&#${"9".repeat(5000)};`), "\ufffd");
 });

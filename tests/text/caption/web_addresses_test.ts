@@ -38,7 +38,7 @@ const text = fc.array(fc.constantFrom(...PARTS, ".com", ".png"), { maxLength: 16
   parts.join("")
 );
 
-Deno.test("addresses and names of files go as the reference's expressions take them, whatever the text", () => {
+Deno.test("addresses and file names are removed like by the reference's expressions, for any text", () => {
   const [http, www] = [removeAddresses(["https", "http"]), removeAddresses(["www"])];
   fc.assert(
     fc.property(text, (text) => {
@@ -50,7 +50,7 @@ Deno.test("addresses and names of files go as the reference's expressions take t
   );
 });
 
-Deno.test("no caption of 8000 characters takes long to clean", () => {
+Deno.test("cleaning any caption of 8000 characters is fast", () => {
   const shapes = [
     "11111111x1111111_",
     "a.",

@@ -1,4 +1,4 @@
-/** Decodes a picture in one piece, under whatever limit there is, and says what came of it. */
+/** Decodes a picture in one piece under the limit of the process, and prints the outcome. */
 import { tensor } from "../../../../artifacts/tensor.ts";
 import { AutoencoderConfig } from "../../../../models/vae/autoencoder_config.ts";
 import { openComponent } from "../../../../models/checkpoint/component.ts";

@@ -5,19 +5,22 @@ import { writeRehearsal } from "../../../../models/rehearsal/write_rehearsal.ts"
 import { LINUX, needing } from "../../../needing.ts";
 
 const MAIN = fileURLToPath(new URL("./little_memory_main.ts", import.meta.url));
-/** In one piece the tiny rehearsal's decoder takes about 0.24 GB at this size, strip by strip less than 0.2. */
+/**
+ * Side of the picture. The tiny synthetic checkpoint's decoder needs about 0.24 GB in one piece at this size,
+ * and less than 0.2 GB in strips.
+ */
 const SIDE = 1152;
-/** How often a process is started at most. */
+/** Maximum number of attempts to start a process. */
 const TRIES = 5;
 
 interface Outcome {
-  /** Memory that counts for the limit, before the picture. */
+  /** Memory that counts towards the limit, measured before decoding. */
   readonly dataBytes: number;
   readonly fallbacks: readonly string[];
   readonly error?: string;
 }
 
-/** Decodes in a process that the system gives no more than so many bytes of data. */
+/** Decodes in a process whose data the system limits to `limitBytes`. */
 async function decodeWithin(
   checkpoint: string,
   picture: string,
@@ -31,14 +34,14 @@ async function decodeWithin(
       args: ["-c", script, "sh", limit, ...args],
     }).output();
     const fault = new TextDecoder().decode(stderr);
-    // Now and then the limit is felt before the first line runs, by the threads of Deno 2.9.6 itself.
+    // Occasionally, threads of Deno 2.9.6 itself reach the limit before the first line runs.
     if (attempt < TRIES && fault.includes("Deno could not start")) continue;
     assert.equal(code, 0, fault);
     return JSON.parse(new TextDecoder().decode(stdout));
   }
 }
 
-/** The first outcome that is wanted. */
+/** Returns the first outcome that `isWanted` accepts. */
 async function firstOf(
   limits: readonly number[],
   run: (limit: number) => Promise<Outcome>,
@@ -57,7 +60,7 @@ async function readFloats(path: string): Promise<Float32Array> {
 
 Deno.test(needing(LINUX, {
   name:
-    "where the system gives no more memory, a picture is decoded in strips, once, and then it is said what would help",
+    "when memory runs out, a picture is decoded in strips, and if that fails too, the error says what would help",
   async fn() {
     const folder = await Deno.makeTempDir();
     try {
@@ -66,7 +69,8 @@ Deno.test(needing(LINUX, {
       const roomy = await decodeWithin(checkpoint, join(folder, "whole"));
       assert.deepEqual([roomy.fallbacks, roomy.error], [[], undefined]);
 
-      // What a process has taken before the picture differs from run to run: the limit is lowered until it is felt.
+      // The memory of a process before decoding varies between runs, so lower the limit until it takes
+      // effect.
       const within = (bytes: number) =>
         decodeWithin(checkpoint, join(folder, "strips"), roomy.dataBytes + bytes);
       const tight = await firstOf(

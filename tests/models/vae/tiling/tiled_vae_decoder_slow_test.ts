@@ -35,7 +35,7 @@ function largestDifference(a: Tensor<"float32">, b: Tensor<"float32">): number {
 }
 
 for (const checkpoint of TINY_CHECKPOINTS) {
-  Deno.test(`a seamless picture of ${checkpoint} is the picture of one piece, whatever the strips`, async () => {
+  Deno.test(`a seamless picture of ${checkpoint} equals the picture of one piece for all strip sizes`, async () => {
     const vae = await openTiny(checkpoint, "vae");
     const config = AutoencoderKLConfig.parse(vae.config);
     const weights = await vae.weights();
@@ -54,7 +54,7 @@ for (const checkpoint of TINY_CHECKPOINTS) {
   });
 }
 
-Deno.test("a blended picture is the one that diffusers decodes tile by tile", async () => {
+Deno.test("a blended picture equals the one that diffusers decodes in tiles", async () => {
   for (const { checkpoint, height, width, tileSize, tileOverlap, ...golden } of REFERENCE.runs) {
     const source = await openDiskSource(goldenPath(`checkpoints/${checkpoint}`));
     const vae = await openComponent(source);
@@ -116,8 +116,8 @@ Deno.test("a decoder that runs out of memory falls back to strips once, then say
   );
 });
 
-Deno.test("a picture in float16 is near that in float32, which is made where values outgrow float16", async () => {
-  // This CPU computes float16 by casting, so that it may stand for a GPU.
+Deno.test("a picture in float16 is close to that in float32, which is used if values overflow float16", async () => {
+  // This CPU emulates float16 by casting, so it can stand in for a GPU.
   const gpu: Runtime = {
     device: "gpu",
     traits: { hostMemory: false, float16: "blocks" },
@@ -138,7 +138,7 @@ Deno.test("a picture in float16 is near that in float32, which is made where val
     const difference = largestDifference(await half.decode(latents), await whole.decode(latents));
     assert(difference > 0 && difference < 1e-2, `${checkpoint}: off by ${difference}`);
     assert.equal(overflows, 0);
-    // A CPU does not overflow, as it computes in float32 between its casts.
+    // A CPU does not overflow because it computes in float32 between casts.
     const wrong = tensor("float32", latents.shape, latents.data.map(() => NaN));
     await half.decode(wrong);
     assert.equal(overflows, 1, checkpoint);
@@ -160,7 +160,7 @@ Deno.test("large pictures of AutoencoderKL are decoded without seams on a CPU", 
   );
 });
 
-Deno.test("planSeamless() holds 0.8 GB of feature maps for 1024 x 1024, and less is computed twice where more is allowed", () => {
+Deno.test("planSeamless() keeps 0.8 GB of feature maps for 1024 x 1024, and recomputes less if it may keep more", () => {
   const config = AutoencoderKLConfig.parse({ block_out_channels: [128, 256, 512, 512], layers_per_block: 2 });
   const size = { height: 128, width: 128 };
   const least = planSeamless(config, size);
@@ -189,7 +189,7 @@ Deno.test("strips cover all rows, and each reads the rows that its convolutions 
           );
           assert.equal(plain.first + plain.crop[0], strip.first);
           const doubled = sourceRows(strip, rows, halo, true);
-          // Row u of the doubled feature maps is made of the small rows ⌊(u - 1) / 2⌋ and ⌊(u + 1) / 2⌋.
+          // Row u of the doubled feature maps depends on the small rows ⌊(u - 1) / 2⌋ and ⌊(u + 1) / 2⌋.
           assert(doubled.first <= Math.max(0, Math.floor((Math.max(0, strip.first - halo) - 1) / 2)));
           assert(doubled.end > Math.min(half - 1, Math.floor(Math.min(rows, strip.end + halo) / 2)));
           assert.equal(2 * doubled.first + doubled.crop[0], strip.first);

@@ -1,0 +1,109 @@
+/**
+ * The tool `generate_image`: makes pictures, tells how far they are, and stops where the client gives up.
+ *
+ * @module
+ */
+
+import type { CallToolResult } from "@modelcontextprotocol/sdk/types";
+import { z } from "zod";
+import { toBase64 } from "../../artifacts/base64.ts";
+import { MEDIA_TYPES } from "../../images/picture.ts";
+import { type RunEvent, runEventSchema } from "../../graph/events.ts";
+import { promptSchema } from "../../text/prompt.ts";
+import { ApiError } from "../api_error.ts";
+import type { ServerContext } from "../context.ts";
+import { jobImages, picturePath } from "../job_reply.ts";
+import type { Job } from "../jobs/job.ts";
+import { submitPictures } from "../order_pictures.ts";
+import { imageRequestSchema, settleImageRequest } from "../schemas/image_request.ts";
+import type { McpClient } from "./sessions.ts";
+
+const { steps, guidance_scale, scheduler, width, height } = imageRequestSchema.shape;
+
+/** What the tool takes: fields of `POST /v1/images/generations`. */
+export const generateImageInput = {
+  prompt: promptSchema.clone().describe("What the picture shows, in English."),
+  negative_prompt: promptSchema.optional().describe("What the picture should not show."),
+  model: z.string().optional().describe("A model of list_models; the first unless given."),
+  n: z.int().min(1).max(4).optional().describe("How many pictures; 1 unless given."),
+  width: width.unwrap().unwrap().optional().describe("In pixels; the model's own unless given."),
+  height: height.unwrap().unwrap().optional().describe("In pixels; the model's own unless given."),
+  steps: steps.unwrap().unwrap().optional().describe("Denoising steps; the model's own unless given."),
+  guidance_scale: guidance_scale.unwrap().unwrap().optional().describe("How far the prompt pulls."),
+  scheduler: scheduler.unwrap().unwrap().optional().describe("For example dpm++2m, euler_a, lcm."),
+  seed: z.int().min(0).optional().describe(
+    "The same seed and settings give the same picture; drawn unless given.",
+  ),
+  format: z.enum(["webp", "png", "jpeg"]).optional().describe(
+    "Of the picture in the answer; webp unless given.",
+  ),
+};
+
+/** What the tool is called with. */
+export type GenerateImageInput = z.infer<z.ZodObject<typeof generateImageInput>>;
+
+/** How a call is answered. */
+export interface CallOptions {
+  /** Who calls. */
+  readonly client: McpClient;
+  /** Says that the client has given up. */
+  readonly signal: AbortSignal;
+  /** Tells how far the pictures are, where the client wants to know. */
+  readonly onProgress: ((done: number, total: number, message: string) => Promise<void>) | undefined;
+}
+
+/**
+ * Makes pictures.
+ *
+ * @param input What the tool is called with.
+ * @param options How it is answered.
+ * @param server What the server has.
+ * @returns The pictures, and a text with their settings and addresses.
+ * @throws {ApiError} with what is refused, or why it failed.
+ */
+export async function generateImage(
+  { format = "webp", ...fields }: GenerateImageInput,
+  { client: { queue, address }, signal, onProgress }: CallOptions,
+  server: ServerContext,
+): Promise<CallToolResult> {
+  const settled = settleImageRequest(imageRequestSchema.parse(fields));
+  const job = await submitPictures(settled, queue, server);
+  try {
+    for await (const { data } of server.jobs.follow(job.id, 0, signal, true)) {
+      await report(runEventSchema.parse(JSON.parse(data)), onProgress);
+    }
+  } finally {
+    if (signal.aborted) server.jobs.cancel(job.id);
+  }
+  const over = server.jobs.get(job.id);
+  if (over?.error) throw ApiError.ofJob(over.error);
+  if (over?.status === "cancelled") throw new ApiError("cancelled", "The job was cancelled");
+  if (over?.status !== "completed") throw new ApiError("interrupted", "The run was interrupted");
+  const content: CallToolResult["content"] = [];
+  const texts: string[] = [];
+  for (const { artifact, image, width, height, seed } of jobImages(over)) {
+    const file = await server.pictures.write({ artifact, image, format });
+    if (!file) throw new ApiError("lost", "The picture is no longer in the store");
+    content.push({ type: "image", data: toBase64(file), mimeType: MEDIA_TYPES[format] });
+    const link = server.links.link(picturePath(artifact, image), new URLSearchParams({ format: "png" }));
+    const { protocol, host, prefix } = address;
+    texts.push(`${width}x${height}, seed ${seed}: ${protocol}://${host}${prefix}${link}`);
+  }
+  return {
+    content: [...content, { type: "text", text: [...texts, settings(over), ...over.warnings].join("\n") }],
+  };
+}
+
+/** The settings of a job, as its request has them. */
+function settings({ request, graph }: Job): string {
+  const { prompts: _prompts, seeds: _seeds, imagesPerPrompt: _images, ...others } = request ?? graph;
+  return Object.entries(others).filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`).join(
+      ", ",
+    );
+}
+
+async function report(event: RunEvent, onProgress: CallOptions["onProgress"]): Promise<void> {
+  if (event.type !== "step" || event.stage !== "denoise") return;
+  await onProgress?.(event.step, event.steps, `step ${event.step} of ${event.steps}`);
+}

@@ -1,0 +1,124 @@
+/**
+ * `/mcp`: the Model Context Protocol over streamable HTTP, by which assistants make pictures.
+ *
+ * @module
+ */
+
+import { createRoute, z } from "@hono/zod-openapi";
+import { type Context, Hono } from "hono";
+import { HTTPException } from "hono/http-exception";
+import { ApiError } from "../api_error.ts";
+import { queueClient } from "../client_name.ts";
+import type { ServerContext, ServerEnv } from "../context.ts";
+import { router } from "../router.ts";
+import type { McpClient } from "../mcp/sessions.ts";
+import { faults } from "./responses.ts";
+
+/** The path of the protocol. */
+export const MCP_PATH = "/mcp";
+
+const tags = ["Model Context Protocol"];
+const SESSION = "mcp-session-id";
+const message = z.object({
+  jsonrpc: z.literal("2.0"),
+  id: z.union([z.string(), z.number()]).optional(),
+  method: z.string().optional(),
+  params: z.record(z.string(), z.unknown()).optional().openapi({ type: "object" }),
+}).openapi("McpMessage");
+const headers = z.object({ [SESSION]: z.string().optional() });
+const stream = { "text/event-stream": { schema: z.string() } };
+
+/** The operations as the OpenAPI document shows them: the protocol's own library reads their bodies. */
+const documented = [
+  createRoute({
+    method: "post",
+    path: MCP_PATH,
+    operationId: "mcpMessage",
+    tags,
+    summary: "Takes a message of the Model Context Protocol",
+    description:
+      "Tools: `generate_image` and `list_models`. `initialize` opens a session, whose id is in the header " +
+      "`Mcp-Session-Id` of the answer.",
+    request: { headers, body: { required: true, content: { "application/json": { schema: message } } } },
+    responses: {
+      200: { description: "The answer, after notifications.", content: stream },
+      202: { description: "The message wants no answer." },
+      ...faults,
+    },
+  }),
+  createRoute({
+    method: "get",
+    path: MCP_PATH,
+    operationId: "mcpStream",
+    tags,
+    summary: "Streams the messages of the server that answer no request",
+    request: { headers },
+    responses: { 200: { description: "The messages.", content: stream }, ...faults },
+  }),
+  createRoute({
+    method: "delete",
+    path: MCP_PATH,
+    operationId: "mcpEnd",
+    tags,
+    summary: "Closes a session",
+    request: { headers },
+    responses: { 200: { description: "It is closed." }, ...faults },
+  }),
+];
+
+/** The routes. */
+export function mcpRoutes(server: ServerContext) {
+  const { sessions } = server;
+  const routes = router();
+  for (const operation of documented) routes.openAPIRegistry.registerPath(operation);
+  const answer = async (context: Context<ServerEnv>): Promise<Response> => {
+    const client = { queue: queueClient(context), address: context.env.address };
+    const id = context.req.header(SESSION);
+    if (id === undefined && context.req.method !== "POST") {
+      throw new ApiError("bad_request", "Send the header Mcp-Session-Id", { param: `header.${SESSION}` });
+    }
+    const { transport } = id === undefined ? await openSession(server, client) : sessions.find(id, client);
+    try {
+      const response = await transport.handleRequest(context);
+      return withPlainHeaders(response ?? context.body(null, 202));
+    } catch (error) {
+      throw error instanceof HTTPException ? await protocolError(error) : error;
+    }
+  };
+  return routes.route("/", new Hono<ServerEnv>().on(["GET", "POST", "DELETE"], MCP_PATH, answer));
+}
+
+/** Opens a session. It is kept once the client has sent `initialize`. */
+async function openSession(server: ServerContext, client: McpClient) {
+  const { sessions } = server;
+  await sessions.makeRoom();
+  // Most servers never need the protocol's library.
+  const [{ StreamableHTTPTransport }, { openMcpServer }] = await Promise.all([
+    import("@hono/mcp"),
+    import("../mcp/mcp_server.ts"),
+  ]);
+  const transport = new StreamableHTTPTransport({
+    sessionIdGenerator: () => crypto.randomUUID(),
+    onsessioninitialized: (id: string) => sessions.add(id, { transport, client }),
+    onsessionclosed: (id: string) => sessions.end(id),
+  });
+  await openMcpServer(server, transport);
+  return { transport };
+}
+
+/** How the connection goes on is for the listener to say; proxies are not to hold messages back. */
+function withPlainHeaders(response: Response): Response {
+  for (const name of ["connection", "transfer-encoding"]) response.headers.delete(name);
+  response.headers.set("x-accel-buffering", "no");
+  return response;
+}
+
+const errorSchema = z.object({ error: z.object({ message: z.string() }) });
+
+/** What the protocol's library refuses, in the shape of all errors. */
+async function protocolError(error: HTTPException): Promise<ApiError> {
+  const body = await error.getResponse().json().catch(() => undefined);
+  const message = errorSchema.safeParse(body).data?.error.message ?? error.message;
+  const code = error.status === 415 ? "unsupported_media_type" : "bad_request";
+  return new ApiError(code, message || "The message is not valid", { cause: error });
+}
