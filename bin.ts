@@ -9,4 +9,12 @@
 import process from "node:process";
 import { main } from "./cli.ts";
 
-process.exit(await main(process.argv.slice(2)));
+const status = await main(process.argv.slice(2));
+// On Windows pipes take what is written later.
+await Promise.all([process.stdout, process.stderr].map(flushed));
+process.exit(status);
+
+/** Waits until what was written is with the system, or its reader is gone. */
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => void stream.write("", () => resolve()));
+}

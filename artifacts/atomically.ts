@@ -4,10 +4,11 @@
  * @module
  */
 
-import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { onDisk } from "./file_error.ts";
+import { replaceFile } from "./replace_file.ts";
 
 /** Maximum number of bytes per write, so that an abort takes effect soon. */
 const WRITE_BYTES = 1 << 24;
@@ -52,7 +53,7 @@ export async function writeAtomically(
   }
   try {
     await writeFile(temporary, path, chunks, { ...options, flush });
-    await onDisk("write", path, rename(temporary, path));
+    await onDisk("write", path, replaceFile(temporary, path));
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;

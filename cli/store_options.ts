@@ -5,6 +5,7 @@
  */
 
 import { type Command, InvalidArgumentError } from "commander";
+import { resolve } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
 import type { RunStore } from "../artifacts/store/store.ts";
@@ -123,7 +124,7 @@ export async function openRun(
  */
 export function pluginAddress(module: string, folder: string): string {
   if (/^[a-z][a-z+.-]+:/.test(module)) return module;
-  return new URL(module, `${pathToFileURL(folder).href}/`).href;
+  return pathToFileURL(resolve(folder, module)).href;
 }
 
 /** Executors for those of the names that are addresses of servers or queues. */

@@ -139,7 +139,7 @@ export const ERROR_CODES = {
   job_not_found: caller(404, "The server has no such job."),
   session_not_found: caller(
     404,
-    "The server has no such session of the Model Context Protocol, or no longer.",
+    "The server has no such Model Context Protocol session, or has closed it.",
   ),
   cancelled: caller(409, "The job was cancelled."),
   job_over: caller(409, "The job has already ended."),

@@ -7,13 +7,14 @@
 
 import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { type FileHandle, mkdir, open, rename, rm, stat, statfs } from "node:fs/promises";
+import { type FileHandle, mkdir, open, rm, stat, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import pMap from "p-map";
 import prettyBytes from "pretty-bytes";
 import { z } from "zod";
 import { onDisk } from "../artifacts/file_error.ts";
 import { lockFile } from "../artifacts/file_lock.ts";
+import { replaceFile } from "../artifacts/replace_file.ts";
 import { HubError, unreachable } from "./hub_error.ts";
 import { type RetryOptions, withRetries } from "./hub_fetch.ts";
 import type { RepositoryFile } from "./repository.ts";
@@ -184,7 +185,7 @@ async function downloadFile(
       // The partial file of an earlier attempt may be damaged: start over once.
       await fetchVerified(whole, incomplete);
     }
-    await onDisk("write", blob, rename(incomplete, blob));
+    await onDisk("write", blob, replaceFile(incomplete, blob));
   }
   onReceived(file.size);
 }

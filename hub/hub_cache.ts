@@ -11,6 +11,7 @@
 import { link, mkdir, readFile, readlink, rename, rm, stat, symlink } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { writeAtomically } from "../artifacts/atomically.ts";
+import { replaceFile } from "../artifacts/replace_file.ts";
 import { FileError, onDisk } from "../artifacts/file_error.ts";
 import { someNames } from "../artifacts/some_names.ts";
 import { parseModelIndex } from "../models/checkpoint/model_index.ts";
@@ -268,7 +269,7 @@ async function linkBlob(blob: string, path: string): Promise<void> {
     // On Windows, only some users can create symbolic links.
     const isLinked = await symlink(target, temporary).catch(() => link(blob, temporary))
       .then(() => true, () => false);
-    if (isLinked) await onDisk("write", path, rename(temporary, path));
+    if (isLinked) await onDisk("write", path, replaceFile(temporary, path));
     else await moveInto(path, blob);
   } finally {
     // Renaming a hard link to another one of the same file leaves both in place.

@@ -5,7 +5,7 @@
  */
 
 import { readdir, readFile, stat } from "node:fs/promises";
-import { join, relative } from "node:path";
+import { join, relative, sep } from "node:path";
 import { openCheckpoint } from "../models/checkpoint/checkpoint.ts";
 import { UnsupportedArchitectureError } from "../models/checkpoint/checkpoint_errors.ts";
 import { openDiskSource } from "../models/checkpoint/disk_source.ts";
@@ -139,7 +139,7 @@ async function readRefs(folder: string): Promise<ReadonlyMap<string, readonly st
   for (const entry of entries.filter((entry) => entry.isFile())) {
     const path = join(entry.parentPath, entry.name);
     const commit = (await readFile(path, "utf8")).trim();
-    refs.set(commit, [...refs.get(commit) ?? [], relative(folder, path)].sort());
+    refs.set(commit, [...refs.get(commit) ?? [], relative(folder, path).replaceAll(sep, "/")].sort());
   }
   return refs;
 }

@@ -10,6 +10,7 @@
 import { getRequestListener } from "@hono/node-server";
 import { createServer } from "node:http";
 import type { Server } from "./create_server.ts";
+import { STREAMED_BODY } from "./streamed_body.ts";
 
 /** Where and how to listen. */
 export interface ListenOptions {
@@ -88,7 +89,7 @@ export async function listen(server: Pick<Server, "fetch">, options: ListenOptio
     (given, { incoming }) => {
       const { url, method, headers, body, signal } = given;
       // The adapter's own requests are not of the platform's class, which middleware wants to copy.
-      const request = new Request(url, { method, headers, body, signal });
+      const request = new Request(url, { method, headers, body, signal, ...STREAMED_BODY });
       const { remoteAddress = "", remotePort = 0 } = incoming.socket;
       // Deno 2.9.6 ignores the option of `createServer` for this.
       incoming.socket.setKeepAlive(true, PROBE_MS);

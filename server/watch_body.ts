@@ -7,6 +7,7 @@
 
 import type { MiddlewareHandler } from "hono";
 import type { ServerEnv } from "./context.ts";
+import { STREAMED_BODY } from "./streamed_body.ts";
 
 /** Sets the variable `isCutOff` of a request once its body cannot be read to its end. */
 export function watchBody(): MiddlewareHandler<ServerEnv> {
@@ -14,7 +15,7 @@ export function watchBody(): MiddlewareHandler<ServerEnv> {
     const { raw } = context.req;
     if (raw.body) {
       const body = watched(raw.body, () => context.set("isCutOff", true));
-      context.req.raw = new Request(raw, { body });
+      context.req.raw = new Request(raw, { body, ...STREAMED_BODY });
     }
     await next();
   };

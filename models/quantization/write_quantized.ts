@@ -9,7 +9,7 @@
  * @module
  */
 
-import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readFile, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { z } from "zod";
 import { writeAtomically } from "../../artifacts/atomically.ts";
@@ -22,6 +22,7 @@ import {
   safetensorsHeaderBytes,
 } from "../../artifacts/safetensors_layout.ts";
 import { sha256 } from "../../artifacts/sha256.ts";
+import { replaceFile } from "../../artifacts/replace_file.ts";
 import { elementCount, tensorBytes } from "../../artifacts/tensor.ts";
 import { lockFile } from "../../artifacts/file_lock.ts";
 import type { Weights } from "../checkpoint/weights.ts";
@@ -98,7 +99,7 @@ export async function writeQuantized(
   } finally {
     await writer.close();
   }
-  await onDisk("write", path, rename(writer.partial, path));
+  await onDisk("write", path, replaceFile(writer.partial, path));
   await rm(writer.journal, { force: true });
 }
 

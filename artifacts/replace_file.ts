@@ -1,0 +1,48 @@
+/**
+ * Renames over files that others may have open.
+ *
+ * @module
+ */
+
+import { rename } from "node:fs/promises";
+import process from "node:process";
+import { setTimeout as delay } from "node:timers/promises";
+import { systemCode } from "../errors/foreign_error.ts";
+
+/** How Windows refuses to touch a file that a process has open, if only a virus scanner. */
+const BUSY = ["EACCES", "EBUSY", "EPERM"];
+
+/** Milliseconds before each further try: a second and a half in all. */
+const WAITS_MS: readonly number[] = [10, 20, 40, 80, 160, 320, 640];
+
+/**
+ * Gives a file another name. One that bears that name already is replaced in one step; on Windows only once nobody has it
+ * open, which is waited for.
+ *
+ * @param from The file.
+ * @param to Its new name.
+ * @throws the system's error.
+ */
+export async function replaceFile(from: string, to: string): Promise<void> {
+  const move = (): Promise<void> => rename(from, to);
+  await (process.platform === "win32" ? whileBusy(move, WAITS_MS) : move());
+}
+
+/**
+ * Tries something again for as long as a file is open elsewhere.
+ *
+ * @param operation What is tried.
+ * @param waitsMs Milliseconds before each further try.
+ * @throws the system's error of the last try, or at once where it is another one.
+ */
+export async function whileBusy(operation: () => Promise<void>, waitsMs: readonly number[]): Promise<void> {
+  for (const wait of waitsMs) {
+    try {
+      return await operation();
+    } catch (error) {
+      if (!BUSY.includes(systemCode(error))) throw error;
+      await delay(wait);
+    }
+  }
+  await operation();
+}
