@@ -71,6 +71,7 @@ export interface WebhooksOptions {
 export class Webhooks {
   #options: WebhooksOptions;
   #sending = new Map<string, Promise<void>>();
+  #isClosed = false;
   #timer: ReturnType<typeof setInterval>;
 
   /** @param options What they are sent with. */
@@ -81,9 +82,7 @@ export class Webhooks {
 
   /** Sends what is due. */
   look(): void {
-    const { store } = this.#options;
-    if (!store.isOpen) return;
-    for (const webhook of store.dueWebhooks(Date.now() / 1000, AT_ONCE)) {
+    for (const webhook of this.#due()) {
       if (this.#sending.size >= AT_ONCE || this.#sending.has(webhook.job.id)) continue;
       const sending = this.#send(webhook).finally(() => this.#sending.delete(webhook.job.id));
       this.#sending.set(webhook.job.id, sending);
@@ -92,8 +91,21 @@ export class Webhooks {
 
   /** Waits for what is being sent, and sends nothing more. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     clearInterval(this.#timer);
     await Promise.allSettled(this.#sending.values());
+  }
+
+  /** What is due. A disk that cannot be read now may be at the next look. */
+  #due(): DueWebhook[] {
+    const { store, log } = this.#options;
+    if (this.#isClosed || !store.isOpen) return [];
+    try {
+      return store.dueWebhooks(Date.now() / 1000, 2 * AT_ONCE);
+    } catch (error) {
+      log("webhooks_not_read", { error: String(error) });
+      return [];
+    }
   }
 
   async #send({ id, url, base, attempts, job }: DueWebhook): Promise<void> {
