@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Base64. Node before version 25 lacks the methods of `Uint8Array` for it, which take half the time.
+ * Base64. Node before version 25 lacks the `Uint8Array` methods for it, which take half the time.
  *
  * @module
  */

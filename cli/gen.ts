@@ -72,7 +72,7 @@ async function gen(
   });
   if (until !== "decode") delete graph.nodes["decode"];
   if (until === "encode") {
-    for (const id of ["denoise", "picture", "mask", "control"]) {
+    for (const id of ["denoise", "denoise-begin", "picture", "mask", "control"]) {
       delete graph.nodes[id];
     }
   }

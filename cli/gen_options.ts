@@ -49,6 +49,8 @@ export interface GenOptions {
   readonly localFilesOnly?: boolean;
   readonly cacheDir?: string;
   readonly transformer?: string;
+  readonly secondTransformer?: string;
+  readonly secondTransformerFrom?: number;
   readonly lora?: readonly LoraOption[];
   readonly promptsFile?: string;
   readonly wildcards?: boolean;
@@ -184,6 +186,15 @@ export function addDenoiseOptions(command: Command): Command {
     .option(
       "--transformer <dir|org/name>",
       "another transformer, such as a DMD student: a checkpoint, or a folder that holds one alone",
+    )
+    .option(
+      "--second-transformer <dir|org/name>",
+      "transformer that takes the last steps, as models of two stages and refiners are published",
+    )
+    .option(
+      "--second-transformer-from <share>",
+      "where it takes over: the share of the noise schedule that is over, such as 0.8",
+      number,
     )
     .option(
       "--lora <file|dir|org/name[:weight]>",
@@ -344,6 +355,10 @@ export function pictureRequest(prompts: readonly string[], options: GenOptions):
     variant: options.variant,
     negativePrompt: options.negativePrompt,
     transformer: options.transformer === undefined ? undefined : pathOrName(options.transformer),
+    secondTransformer: options.secondTransformer === undefined
+      ? undefined
+      : pathOrName(options.secondTransformer),
+    secondTransformerFrom: options.secondTransformerFrom,
     loras: loraRequest(options),
     vae: options.vae === undefined ? undefined : pathOrName(options.vae),
     precision: options.precision,

@@ -17,6 +17,8 @@ const OPTIONS_OF_STAGE: Readonly<Record<OptionStage, readonly (keyof GenOptions)
   encode: ["negativePrompt", "cleanCaption", "maxSequenceLength", "saveEmbeds"],
   denoise: [
     "transformer",
+    "secondTransformer",
+    "secondTransformerFrom",
     "lora",
     "width",
     "height",

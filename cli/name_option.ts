@@ -18,6 +18,7 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
   seeds: "--seed",
   prompts: "the prompt",
   noise: "--init-noise",
+  denoisingEnd: "--second-transformer-from",
 };
 
 /** Fields that no sentence holds as a word. */

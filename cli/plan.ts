@@ -48,7 +48,7 @@ async function plan(given: string[], options: GenOptions & StoreOptions): Promis
   });
   if (until !== "decode") delete graph.nodes["decode"];
   if (until === "encode") {
-    for (const id of ["denoise", "picture", "mask", "control"]) {
+    for (const id of ["denoise", "denoise-begin", "picture", "mask", "control"]) {
       delete graph.nodes[id];
     }
   }

@@ -16,6 +16,7 @@ import { isS3Address } from "../artifacts/store/s3_address.ts";
 import { exitStatus, toPixstageError } from "../errors/foreign_error.ts";
 import { ANY_HOST, isLoopback } from "../server/access.ts";
 import { createServer } from "../server/create_server.ts";
+import type { WebhookSettings } from "../server/webhooks/webhooks.ts";
 import type { ModelEntry } from "../hub/listed_models.ts";
 import { parseQueueAddress } from "../queue/address.ts";
 import { listen } from "../server/listen.ts";
@@ -64,6 +65,7 @@ interface ServeOptions {
   readonly plugin?: readonly string[];
   readonly corsOrigin?: readonly string[];
   readonly allowedHost?: readonly string[];
+  readonly webhookAllow?: readonly string[];
   readonly trustProxy?: readonly string[];
   readonly basePath?: string;
   readonly insecure?: boolean;
@@ -151,6 +153,11 @@ export function serveCommand(): Command {
       "a name that the server answers to, or *.NAME, beside IP addresses and this machine's; repeatable",
       collected,
     )
+    .option(
+      "--webhook-allow <host>",
+      "a host that jobs may have webhooks sent to, with or without a port; repeatable; wants PIXSTAGE_WEBHOOK_SECRET",
+      collected,
+    )
     .addOption(
       new Option(
         "--trust-proxy [address]",
@@ -166,7 +173,8 @@ export function serveCommand(): Command {
     .option("-q, --quiet", "write no log")
     .addHelpText(
       "after",
-      "\nThe API key is read from PIXSTAGE_API_KEY, and the password of a queue from PIXSTAGE_QUEUE_PASSWORD.",
+      "\nThe API key is read from PIXSTAGE_API_KEY, the password of a queue from PIXSTAGE_QUEUE_PASSWORD, and the " +
+        "secret of webhooks from PIXSTAGE_WEBHOOK_SECRET.",
     )
     .action(serve);
 }
@@ -213,6 +221,7 @@ async function serve(options: ServeOptions): Promise<void> {
     plugin,
     corsOrigin,
     allowedHost,
+    webhookAllow,
     trustProxy,
     basePath,
     insecure,
@@ -265,6 +274,7 @@ async function serve(options: ServeOptions): Promise<void> {
     trustProxy,
     basePath,
     corsOrigins: corsOrigin,
+    webhooks: webhookSettings(webhookAllow),
     log,
   });
 
@@ -292,6 +302,16 @@ function ownNames(host: string, apiKey: string | undefined): readonly string[] {
   if (isLoopback(host)) return [];
   if (apiKey !== undefined) return [ANY_HOST];
   return [hostname(), `${hostname()}.local`, ...(isIP(host) ? [] : [host])];
+}
+
+/** The hosts that webhooks may go to, and the secret of the environment. */
+function webhookSettings(allow: readonly string[] | undefined): WebhookSettings | undefined {
+  if (allow === undefined) return undefined;
+  const secret = process.env["PIXSTAGE_WEBHOOK_SECRET"];
+  if (secret) return { allow, secret };
+  throw new UsageError(
+    "Cannot send webhooks unsigned: set PIXSTAGE_WEBHOOK_SECRET to whsec_ and the base64 of 24 to 64 random bytes",
+  );
 }
 
 /** Refuses a folder that jobs and artifacts cannot be kept in. On a full disk the server waits for room. */

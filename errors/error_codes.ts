@@ -129,6 +129,7 @@ export const ERROR_CODES = {
   invalid_api_key: caller(401, "The API key is missing or wrong."),
   host_not_allowed: caller(403, "The request names a host that the server does not answer to."),
   origin_not_allowed: caller(403, "A page of another origin called the server."),
+  webhook_not_allowed: caller(403, "A webhook was to go to a host that the server sends none to."),
   not_found: caller(404, "The server has nothing at this address."),
   method_not_allowed: caller(
     405,
@@ -139,7 +140,7 @@ export const ERROR_CODES = {
   job_not_found: caller(404, "The server has no such job."),
   session_not_found: caller(
     404,
-    "The server has no such session of the Model Context Protocol, or no longer.",
+    "The server has no such Model Context Protocol session, or has closed it.",
   ),
   cancelled: caller(409, "The job was cancelled."),
   job_over: caller(409, "The job has already ended."),

@@ -114,7 +114,7 @@ export function resumeGraph(point: ResumePoint, options: ResumeChanges): ResumeG
         "Cannot use another seed: the latents were not denoised but read from a file",
       );
     }
-    nodes[denoise] = withSeeds(nodes[denoise]!, options.seeds);
+    for (const id of partsOf(nodes, denoise)) nodes[id] = withSeeds(nodes[id]!, options.seeds);
     return decoded(nodes, `${denoise}.latents`, options, upstream(nodes, maker, "decode"));
   }
   if (changed) {
@@ -163,6 +163,12 @@ function withSeeds(denoise: GraphNode, seeds: readonly (number | string)[]): Gra
   return { ...denoise, parameters: { ...denoise.parameters, seeds: [...seeds] } };
 }
 
+/** A denoising, and the parts that it goes on from. */
+function partsOf(nodes: Nodes, id: string): string[] {
+  const source = nodes[id]?.inputs["checkpoint"];
+  return [id, ...(typeof source === "string" ? partsOf(nodes, splitSource(source)[0]) : [])];
+}
+
 function isChanged({ guidanceScale, guidanceInterval, prompts, negativePrompt }: ResumeChanges): boolean {
   return [guidanceScale, guidanceInterval, prompts, negativePrompt].some((change) => change !== undefined);
 }
@@ -175,7 +181,7 @@ function goOnFromState(
   options: ResumeChanges,
 ): string {
   const maker = nodes[id]!;
-  const { stopAfter: _rest, ...parameters } = maker.parameters;
+  const { stopAfter: _steps, denoisingEnd: _end, ...parameters } = maker.parameters;
   const { fromStep, stepsMore } = options;
   if (maker.stage === "denoise") {
     // After an interrupted run, the store has the snapshot under the key of the same node.
@@ -210,7 +216,8 @@ function goOnFromState(
 /** Splits a denoising in two after some steps. The changes apply to the second part. */
 function goOnOtherwise(nodes: Nodes, id: string, fromStep: number, options: ResumeChanges): void {
   const whole = nodes[id]!;
-  const begin = `${id}-begin`;
+  const taken = Object.keys(nodes).filter((name) => name.startsWith(`${id}-begin`)).length;
+  const begin = taken === 0 ? `${id}-begin` : `${id}-begin-${taken + 1}`;
   const embeddings = laterEmbeddings(nodes, id, options);
   nodes[begin] = {
     stage: "denoise-part",

@@ -34,7 +34,8 @@ export interface TextToImageOptions {
 
 /**
  * Writes the graph document from text to pictures: nodes `prompt`, `negative`, `denoise` and `decode`,
- * without those that given files replace. An initial picture adds `picture`, and a mask adds `mask`. The
+ * without those that given files replace. An initial picture adds `picture`, a mask adds `mask`, and a
+ * second transformer adds `denoise-begin`. The
  * checkpoint can decide whether the run uses guidance, so `negative` is always there; it does not run if
  * guidance is off.
  *
@@ -71,6 +72,8 @@ export function textToImage(
     tileOverlap,
     precision,
     softMask,
+    secondTransformer,
+    secondTransformerFrom,
     ...denoise
   } = fillPrompts(request);
   const { embeddingsFile, noiseFile, latentsFile, pair, image, mask, controlImage } = options;
@@ -149,8 +152,19 @@ export function textToImage(
       inputs: { image: mask, latents: "picture.latents" },
     };
   }
+  if ((secondTransformer === undefined) !== (secondTransformerFrom === undefined)) {
+    throw new InputError(
+      "invalid_value",
+      "Cannot change the transformer as both secondTransformer and secondTransformerFrom must be given",
+      {
+        details: {
+          field: secondTransformer === undefined ? "secondTransformerFrom" : "secondTransformer",
+        },
+      },
+    );
+  }
   if (latentsFile === undefined) {
-    nodes["denoise"] = {
+    const whole = {
       stage: "denoise",
       parameters: defined({ ...checkpoint, ...denoise, precision: precisionOf("denoise", precision) }),
       inputs: {
@@ -163,6 +177,12 @@ export function textToImage(
         ...(controlImage ? { control: "control.latents" } : {}),
       },
     };
+    Object.assign(
+      nodes,
+      secondTransformer === undefined
+        ? { denoise: whole }
+        : inTwoParts(whole, secondTransformer, secondTransformerFrom!),
+    );
   }
   nodes["decode"] = {
     stage: "decode",
@@ -177,6 +197,23 @@ export function textToImage(
     inputs: { latents: latentsFile === undefined ? "denoise.latents" : { file: latentsFile } },
   };
   return { pixstage: 1, nodes };
+}
+
+/** Splits a denoising: another transformer takes the steps after a share of the noise schedule. */
+function inTwoParts(
+  whole: GraphDocumentInput["nodes"][string],
+  transformer: string,
+  denoisingEnd: number,
+): GraphDocumentInput["nodes"] {
+  const { parameters } = whole;
+  return {
+    "denoise-begin": { ...whole, stage: "denoise-part", parameters: { ...parameters, denoisingEnd } },
+    denoise: {
+      stage: "denoise",
+      parameters: { ...parameters, transformer },
+      inputs: { checkpoint: "denoise-begin.checkpoint" },
+    },
+  };
 }
 
 /** Throws if there is a mask without a picture, or a picture in a graph that does not denoise. */

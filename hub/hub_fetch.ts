@@ -9,7 +9,7 @@ import { ConnectionWatch } from "../artifacts/connection_watch.ts";
 import { HubError, refusedBy, unreachable } from "./hub_error.ts";
 import type { HubAccess } from "./hub_settings.ts";
 
-/** What requests are about, for their errors, and their limits. */
+/** The subject of requests, for error messages, and their limits. */
 export interface HubRequestContext {
   /** The model, e.g. `PixArt-alpha/PixArt-Sigma-XL-2-512-MS`. */
   readonly model: string;
@@ -47,7 +47,7 @@ export interface RetryOptions {
  * redirects and links.
  *
  * @param access The hub's address and token.
- * @param context What the requests are about.
+ * @param context The subject of the requests.
  * @returns A `fetch` that throws a `HubError` unless the status is a success. The body throws one if it
  * breaks off or becomes silent.
  */

@@ -46,7 +46,7 @@ export async function encodeJpeg(
   if (Math.max(pixels.width, pixels.height) > MAX_SIDE) {
     throw new InputError(
       "out_of_range",
-      `Cannot encode jpeg as a side must have at most ${MAX_SIDE} pixels: ` +
+      `Cannot encode jpeg because a side must have at most ${MAX_SIDE} pixels: ` +
         `current value is ${pixels.width} × ${pixels.height}`,
     );
   }
@@ -163,7 +163,7 @@ function exifSegment(metadata: Readonly<Record<string, string>>): Uint8Array {
   if (length > MAX_SEGMENT) {
     throw new InputError(
       "out_of_range",
-      `Cannot encode jpeg as its metadata must fit into ${MAX_SEGMENT} bytes: current value is ${length}`,
+      `Cannot encode jpeg because its metadata must fit into ${MAX_SEGMENT} bytes: current value is ${length}`,
     );
   }
   return Uint8Array.of(0xff, APPLICATION_1, length >> 8, length & 0xff, ...EXIF_LETTERS, ...exif);

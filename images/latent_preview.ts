@@ -89,20 +89,20 @@ export function latentsToRgb(
   if (latents.shape.length !== 4 || channels !== 4) {
     throw new InputError(
       "invalid_shape",
-      `Cannot preview latents as their shape must be [n, 4, height, width]: current shape is [${latents.shape}]`,
+      `Cannot preview latents because their shape must be [n, 4, height, width]: current shape is [${latents.shape}]`,
     );
   }
   if (!Number.isSafeInteger(scale) || scale < 1) {
     throw new InputError(
       "out_of_range",
-      `Cannot preview latents as the scale must be an integer above 0: current value is ${scale}`,
+      `Cannot preview latents because the scale must be an integer above 0: current value is ${scale}`,
     );
   }
   const projection = typeof family === "object" ? family : LATENT_COLOURS[family];
   if (projection === undefined) {
     throw new InputError(
       "invalid_value",
-      `Cannot preview latents as their family must be sd or sdxl: current value is ${family}`,
+      `Cannot preview latents because their family must be sd or sdxl: current value is ${family}`,
     );
   }
   const plane = height! * width!;

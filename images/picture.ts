@@ -43,7 +43,7 @@ export function pictureFormatOf(name: string): PictureFormat {
   if (Object.hasOwn(ENDINGS, ending)) return ENDINGS[ending]!;
   throw new InputError(
     "invalid_value",
-    `Cannot choose a format for "${name}" as its extension must be .png, .jpg, .jpeg or .webp`,
+    `Cannot choose a format for "${name}" because its extension must be .png, .jpg, .jpeg or .webp`,
   );
 }
 
@@ -116,7 +116,7 @@ export async function encodePicture(
   if (!(quality >= 0 && quality <= 100)) {
     throw new InputError(
       "out_of_range",
-      `Cannot encode a picture as quality must be from 0 to 100: current value is ${quality}`,
+      `Cannot encode a picture because quality must be from 0 to 100: current value is ${quality}`,
     );
   }
   const metadata = checkMetadata(options.metadata ?? {});
@@ -130,7 +130,7 @@ export async function encodePicture(
     default:
       throw new InputError(
         "invalid_value",
-        `Cannot encode a picture as its format must be png, jpeg or webp: current value is ${format}`,
+        `Cannot encode a picture because its format must be png, jpeg or webp: current value is ${format}`,
       );
   }
 }
@@ -192,7 +192,7 @@ function checkMetadata(metadata: Readonly<Record<string, string>>): Record<strin
       if (!KEY.test(key)) {
         throw new InputError(
           "invalid_value",
-          `Cannot store a text as its key must be 1 to 79 printable ASCII characters without outer spaces: ` +
+          `Cannot store a text because its key must be 1 to 79 printable ASCII characters without outer spaces: ` +
             `current value is ${JSON.stringify(key)}`,
         );
       }

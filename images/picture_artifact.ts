@@ -76,7 +76,7 @@ export function artifactPixels({ tensors }: Pick<Artifact, "tensors">): Pixels[]
   if (image?.dtype === "float32") return toPixels(image);
   if (image?.dtype !== "uint8") {
     throw new ArtifactError(
-      `Cannot use an image artifact as its tensor "image" must be uint8 or float32: current type is ${image?.dtype}`,
+      `Cannot use an image artifact because its tensor "image" must be uint8 or float32: current type is ${image?.dtype}`,
     );
   }
   const [count = 0, , height = 0, width = 0] = image.shape;
@@ -104,7 +104,7 @@ export function pictureSizes(
   const [count = 0, channels, height = 0, width = 0] = shape ?? [];
   if (shape?.length === 4 && channels === CHANNELS && !shape.includes(0)) return { count, height, width };
   throw new ArtifactError(
-    `Cannot use an image artifact as its tensor "image" must be [pictures, 3, height, width]: current shape is ${
+    `Cannot use an image artifact because its tensor "image" must be [pictures, 3, height, width]: current shape is ${
       shape ? `[${shape}]` : "not given"
     }`,
   );

@@ -34,13 +34,13 @@ export interface PictureHeader {
 export function checkPictureSize({ format, width, height }: PictureHeader, maxPixels: number): void {
   if (width < 1 || height < 1) {
     throw new FormatError(
-      `Cannot decode ${format} as width and height must be above 0: current value is ${width} × ${height}`,
+      `Cannot decode ${format} because width and height must be above 0: current value is ${width} × ${height}`,
     );
   }
   if (width * height > maxPixels) {
     throw new InputError(
       "out_of_range",
-      `Cannot decode ${format} as it must have at most ${maxPixels} pixels: current value is ${width} × ${height}`,
+      `Cannot decode ${format} because it must have at most ${maxPixels} pixels: current value is ${width} × ${height}`,
     );
   }
 }

@@ -44,14 +44,14 @@ export function resizeAndCrop(image: Tensor<"float32">, height: number, width: n
   if (!Number.isSafeInteger(height) || !Number.isSafeInteger(width) || height < 1 || width < 1) {
     throw new InputError(
       "out_of_range",
-      `Cannot resize as height and width must be integers above 0: current value is ${height} × ${width}`,
+      `Cannot resize because height and width must be integers above 0: current value is ${height} × ${width}`,
     );
   }
   if (oldHeight === height && oldWidth === width) return image;
   if (image.data.length === 0) {
     throw new InputError(
       "invalid_shape",
-      `Cannot resize as the image must not be empty: current shape is [${image.shape}]`,
+      `Cannot resize because the image must not be empty: current shape is [${image.shape}]`,
     );
   }
 

@@ -53,7 +53,7 @@ export function resizeLanczos(pixels: Pixels, height: number, width: number): Pi
   if (!Number.isSafeInteger(height) || !Number.isSafeInteger(width) || height < 1 || width < 1) {
     throw new InputError(
       "out_of_range",
-      `Cannot resize as height and width must be integers above 0: current value is ${height} × ${width}`,
+      `Cannot resize because height and width must be integers above 0: current value is ${height} × ${width}`,
     );
   }
   // Each pass rounds to 8 bits, and a pass that changes nothing is skipped, so the order matters.

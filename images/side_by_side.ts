@@ -50,7 +50,7 @@ export function sideBySide(left: Pixels, right: Pixels, options: SideBySideOptio
   if (!Number.isSafeInteger(gap) || gap < 0) {
     throw new InputError(
       "out_of_range",
-      `Cannot put pictures side by side as the gap must be an integer of at least 0: current value is ${gap}`,
+      `Cannot put pictures side by side because the gap must be an integer of at least 0: current value is ${gap}`,
     );
   }
   const width = left.width + gap + right.width;

@@ -67,7 +67,7 @@ export function ssim(a: Pixels, b: Pixels): number {
   if (Math.min(a.width, a.height) < WINDOW) {
     throw new InputError(
       "out_of_range",
-      `Cannot compute SSIM as a side must have at least ${WINDOW} pixels: current value is ${a.width} × ${a.height}`,
+      `Cannot compute SSIM because a side must have at least ${WINDOW} pixels: current value is ${a.width} × ${a.height}`,
     );
   }
   const [x, y] = [luma(a), luma(b)];

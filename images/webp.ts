@@ -42,7 +42,7 @@ export async function encodeWebp(
   if (Math.max(width, height) > MAX_SIDE) {
     throw new InputError(
       "out_of_range",
-      `Cannot encode webp as a side must have at most ${MAX_SIDE} pixels: current value is ${width} × ${height}`,
+      `Cannot encode webp because a side must have at most ${MAX_SIDE} pixels: current value is ${width} × ${height}`,
     );
   }
   const image = toRgba(pixels);

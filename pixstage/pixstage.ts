@@ -177,7 +177,7 @@ export class Pixstage implements AsyncDisposable {
     embeddings: Embeddings | string,
     request: DenoiseRequest & CallOptions = {},
   ): Promise<Latents> {
-    const { nodes: { denoise, decode: _decode, ...before } } = textToImage(this.#pictureRequest(request), {
+    const { nodes: { decode: _decode, ...nodes } } = textToImage(this.#pictureRequest(request), {
       embeddingsFile: "",
       ...await this.#pictures(request),
     });
@@ -187,11 +187,10 @@ export class Pixstage implements AsyncDisposable {
         embeddings: await this.#kept(embeddings.prompts),
         ...(embeddings.negative ? { negative: await this.#kept(embeddings.negative) } : {}),
       };
-    const all = { ...denoise!.inputs, ...inputs };
-    const { result, warnings } = await this.#run(
-      { pixstage: 1, nodes: { ...before, denoise: { ...denoise!, inputs: all } } },
-      request,
-    );
+    const first = "denoise-begin" in nodes ? "denoise-begin" : "denoise";
+    const begin = { ...nodes[first]!, inputs: { ...nodes[first]!.inputs, ...inputs } };
+    const graph = { pixstage: 1 as const, nodes: { ...nodes, [first]: begin } };
+    const { result, warnings } = await this.#run(graph, request);
     return new Latents(result.get("denoise.latents")!, warnings, this.#options.files);
   }
 

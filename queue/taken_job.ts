@@ -5,6 +5,7 @@
  */
 
 import { context, propagation, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
+import type { StageRecord } from "../artifacts/store/stage_record.ts";
 import type { RunStore } from "../artifacts/store/store.ts";
 import { parseValue } from "../errors/parse_value.ts";
 import { PixstageError } from "../errors/pixstage_error.ts";
@@ -32,6 +33,8 @@ export interface JobTools {
 
 /** A job that loses its worker this often without getting further is given up. */
 const MOST_LOSSES = 3;
+/** Milliseconds in which those who asked for a result write down how it was made. */
+const KEEP_AFTER_MS = 500;
 
 const tracer = trace.getTracer("pixstage");
 
@@ -112,11 +115,21 @@ async function run(
   const outputs: Record<string, string> = {};
   for (const [port, made] of Object.entries(response.outputs)) outputs[port] = await keep(store, made);
   const record = { ...named.record, outputs, ...(warnings.length > 0 ? { warnings } : {}) };
-  // Who asked for it writes the same record: this one is for those who have gone.
-  store.keepResult(key, record).catch(() => {});
+  keepLater(store, key, record);
   await reports.sent();
   const { memory } = response;
   return { outputs, warnings, ...(memory ? { memory } : {}) };
+}
+
+/** Who asked for a result writes down how it was made. Where they have gone, the worker does, out of the way of others. */
+function keepLater(store: RunStore, key: string, record: StageRecord): void {
+  setTimeout(async () => {
+    try {
+      if (!await store.result(key)) await store.keepResult(key, record);
+    } catch {
+      // The queue knows the result for a while, and it can be made again.
+    }
+  }, KEEP_AFTER_MS);
 }
 
 /** Whoever takes a job that kills its worker dies too. */

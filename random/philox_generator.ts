@@ -86,7 +86,7 @@ export class PhiloxGenerator implements NoiseGenerator {
     if (!Number.isSafeInteger(threads) || threads < BLOCK) {
       throw new InputError(
         "out_of_range",
-        `Cannot create a generator as threads must be at least ${BLOCK}: current value is ${threads}`,
+        `Cannot create a generator because threads must be at least ${BLOCK}: current value is ${threads}`,
       );
     }
     this.#seed = seed64(seed);

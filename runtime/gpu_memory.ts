@@ -88,7 +88,7 @@ export class GpuMemory {
  * minus a reserve.
  *
  * @param device The device.
- * @returns Undefined for a CPU; 7.2 GB if the driver does not report it.
+ * @returns The bytes; `undefined` for a CPU, and 7.2 GB if the driver does not report free memory.
  */
 export function freeGpuMemory(device: Device): number | undefined {
   if (deviceTraits(device).hostMemory) return undefined;

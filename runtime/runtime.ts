@@ -99,8 +99,8 @@ export interface RuntimeTraits {
   /** Whether the memory of unused tensors only becomes free for others when the run of a graph ends. */
   readonly freesLate?: boolean;
   /**
-   * Number of rows that saturate the device. Up to it, twice as many rows take less than twice the time.
-   * Absent for a CPU, which any number saturates.
+   * Number of rows that saturate the device. Up to that number, twice as many rows take less than twice the
+   * time. Absent for a CPU, which any number saturates.
    */
   readonly fillingTokens?: number;
   /** GPU memory that the driver and its libraries always need, in bytes. */

@@ -96,7 +96,7 @@ function checkFinite({ name, timesteps, sigmas = [] }: Scheduler): void {
   if (call === -1) return;
   throw new InputError(
     "invalid_schedule",
-    `Cannot lay out ${name} as every timestep and noise level must be finite: call ${call} has timestep ` +
+    `Cannot lay out ${name} because every timestep and noise level must be finite: call ${call} has timestep ` +
       `${timesteps[call]} and noise level ${sigmas[call] ?? "none"}. Choose other options or another mu`,
   );
 }
@@ -118,7 +118,7 @@ function checkSteps(scheduler: Scheduler): void {
     if (values.every(Number.isFinite)) continue;
     throw new InputError(
       "invalid_schedule",
-      `Cannot lay out ${name} as step ${
+      `Cannot lay out ${name} because step ${
         call + 1
       } of ${timesteps.length} would produce values that are not finite, whatever the model ` +
         `predicts: it starts at timestep ${timesteps[call]}. Choose other options or other steps`,

@@ -45,7 +45,7 @@ export function distilledTimesteps(
       : ["steps", original, steps];
     throw new InputError(
       "out_of_range",
-      `Cannot lay out ${name} as ${what} must be at most ${limit}: current value is ${value}`,
+      `Cannot lay out ${name} because ${what} must be at most ${limit}: current value is ${value}`,
       { details: { field: "steps" } },
     );
   }

@@ -102,7 +102,7 @@ function layOut(config: Config, run: RunOptions): UnscaledSchedule {
     if (sigmas.length < 2) {
       throw new InputError(
         "out_of_range",
-        `Cannot lay out ${NAME} as it needs at least 2 sigmas: current number is 1`,
+        `Cannot lay out ${NAME} because it needs at least 2 sigmas: current number is 1`,
         { details: { field: "sigmas" } },
       );
     }
@@ -114,7 +114,7 @@ function layOut(config: Config, run: RunOptions): UnscaledSchedule {
   if (run.timesteps) checkTimestepsAreFree(NAME, config);
   if (run.timesteps && isContinuous(config)) {
     throw new ScheduleError(
-      `Cannot lay out ${NAME} by timesteps as timestep_type must be discrete: it is continuous`,
+      `Cannot lay out ${NAME} by timesteps because timestep_type must be discrete: it is continuous`,
       "timesteps",
     );
   }

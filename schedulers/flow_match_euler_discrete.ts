@@ -106,7 +106,7 @@ function givenLevels(config: Config, run: RunOptions): { level: number[]; round:
     const what = run.sigmas ? "sigmas" : "timesteps";
     throw new InputError(
       "out_of_range",
-      `Cannot lay out ${NAME} as ${what} must be at most ${limit}: current value is ${list[0]}`,
+      `Cannot lay out ${NAME} because ${what} must be at most ${limit}: current value is ${list[0]}`,
       { details: { field: what } },
     );
   }

@@ -92,7 +92,7 @@ export function stretchToTerminal(
   if (sigmas[sigmas.length - 1] === 1) {
     throw new InputError(
       "out_of_range",
-      "Cannot stretch noise levels to shift_terminal as the last one must be below 1: give more steps",
+      "Cannot stretch noise levels to shift_terminal because the last one must be below 1: give more steps",
       { details: { field: "steps" } },
     );
   }

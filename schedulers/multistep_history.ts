@@ -33,7 +33,7 @@ export class MultistepHistory {
     const prediction = this.#predictions[age];
     if (!prediction) {
       throw new InternalError(
-        `Cannot look back ${age} predictions as the history is too short: current length is ${this.length}`,
+        `Cannot look back ${age} predictions because the history is too short: current length is ${this.length}`,
       );
     }
     return prediction;

@@ -105,7 +105,7 @@ export abstract class OrderedScheduler implements Scheduler {
     if (index !== this.#calls || index >= this.timesteps.length) {
       throw new InputError(
         "out_of_range",
-        `Cannot step ${this.name} as calls must come in order: call ${this.#calls} of ${this.timesteps.length} is next, ` +
+        `Cannot step ${this.name} because calls must come in order: call ${this.#calls} of ${this.timesteps.length} is next, ` +
           `but call ${index} was given`,
       );
     }
@@ -138,7 +138,7 @@ export abstract class OrderedScheduler implements Scheduler {
     if (typeof calls !== "number" || !Number.isInteger(calls) || calls < 0 || calls > of) {
       throw new InputError(
         "invalid_value",
-        `Cannot restore ${this.name} as calls must be from 0 to ${of}: current value is ${calls}`,
+        `Cannot restore ${this.name} because calls must be from 0 to ${of}: current value is ${calls}`,
       );
     }
     this.#calls = calls;

@@ -72,7 +72,7 @@ export class PNDMScheduler extends OrderedScheduler {
     if (index > 0 && !this.#config.skip_prk_steps) {
       throw new InputError(
         "invalid_value",
-        `Cannot begin ${NAME} in the middle as skip_prk_steps must be true: choose "plms" or another scheduler`,
+        `Cannot begin ${NAME} in the middle because skip_prk_steps must be true: choose "plms" or another scheduler`,
         { details: { field: "scheduler" } },
       );
     }
@@ -188,7 +188,7 @@ function withRungeKuttaStart(timesteps: readonly number[], half: number): number
   if (timesteps.length < 4) {
     throw new InputError(
       "out_of_range",
-      `Cannot lay out ${NAME} as steps must be at least 4 without skip_prk_steps: current value is ${timesteps.length}`,
+      `Cannot lay out ${NAME} because steps must be at least 4 without skip_prk_steps: current value is ${timesteps.length}`,
       { details: { field: "steps" } },
     );
   }

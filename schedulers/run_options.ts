@@ -55,7 +55,7 @@ export function checkRun(name: string, support: RunSupport, run: RunOptions): vo
   for (const [what, list] of [["timesteps", timesteps], ["sigmas", sigmas]] as const) {
     if (!list) continue;
     if (!support[what]) {
-      throw new ScheduleError(`Cannot lay out ${name} as it accepts no ${what}: give steps`, what);
+      throw new ScheduleError(`Cannot lay out ${name} because it accepts no ${what}: give steps`, what);
     }
     checkFalling(name, what, list);
   }
@@ -63,16 +63,19 @@ export function checkRun(name: string, support: RunSupport, run: RunOptions): vo
   if (eta !== undefined && !(eta >= 0 && eta <= 1)) {
     throw new InputError(
       "out_of_range",
-      `Cannot lay out ${name} as eta must be from 0 to 1: current value is ${eta}`,
+      `Cannot lay out ${name} because eta must be from 0 to 1: current value is ${eta}`,
       { details: { field: "eta" } },
     );
   }
   if (eta && !support.eta) {
-    throw new ScheduleError(`Cannot lay out ${name} as it accepts no eta: current value is ${eta}`, "eta");
+    throw new ScheduleError(
+      `Cannot lay out ${name} because it accepts no eta: current value is ${eta}`,
+      "eta",
+    );
   }
   if (mu !== undefined && (!support.mu || !Number.isFinite(mu))) {
     const fault = support.mu ? "mu must be finite" : "it accepts mu only with use_dynamic_shifting";
-    throw new ScheduleError(`Cannot lay out ${name} as ${fault}: current value is ${mu}`, "mu");
+    throw new ScheduleError(`Cannot lay out ${name} because ${fault}: current value is ${mu}`, "mu");
   }
 }
 
@@ -82,7 +85,7 @@ export function stepsOf(run: RunOptions, trainingTimesteps: number): number {
   if (steps > trainingTimesteps) {
     throw new InputError(
       "out_of_range",
-      `Cannot lay out a schedule as steps must be at most ${trainingTimesteps}: current value is ${steps}`,
+      `Cannot lay out a schedule because steps must be at most ${trainingTimesteps}: current value is ${steps}`,
       { details: { field: "steps" } },
     );
   }
@@ -121,7 +124,7 @@ export function withinTraining(
     if (timestep >= 0 && timestep <= last && (Number.isInteger(timestep) || !integers)) continue;
     throw new InputError(
       "out_of_range",
-      `Cannot lay out a schedule as timesteps must be ${integers ? "integers " : ""}${
+      `Cannot lay out a schedule because timesteps must be ${integers ? "integers " : ""}${
         beyond ? "of at least 0" : `from 0 to ${last}`
       }: current value is ${timestep}`,
       { details: { field: "timesteps" } },
@@ -137,7 +140,7 @@ function checkSteps(name: string, steps: number | undefined): void {
   if (!Number.isInteger(steps) || steps < 1) {
     throw new InputError(
       "out_of_range",
-      `Cannot lay out ${name} as steps must be an integer of at least 1: current value is ${steps}`,
+      `Cannot lay out ${name} because steps must be an integer of at least 1: current value is ${steps}`,
       { details: { field: "steps" } },
     );
   }
@@ -145,7 +148,7 @@ function checkSteps(name: string, steps: number | undefined): void {
 
 function checkFalling(name: string, what: string, list: readonly number[]): void {
   if (list.length === 0) {
-    throw new InputError("out_of_range", `Cannot lay out ${name} as ${what} must not be empty`, {
+    throw new InputError("out_of_range", `Cannot lay out ${name} because ${what} must not be empty`, {
       details: { field: what },
     });
   }
@@ -154,7 +157,7 @@ function checkFalling(name: string, what: string, list: readonly number[]): void
     if (Number.isFinite(value) && value >= 0 && (before === undefined || value < before)) continue;
     throw new InputError(
       "out_of_range",
-      `Cannot lay out ${name} as ${what} must fall and not be negative: current value at ${index} is ${value}${
+      `Cannot lay out ${name} because ${what} must fall and not be negative: current value at ${index} is ${value}${
         before === undefined ? "" : ` after ${before}`
       }`,
       { details: { field: what } },

@@ -64,7 +64,7 @@ export class SchedulerOptionError extends PixstageError<"invalid_scheduler_optio
    * @param message What is wrong, as a clause.
    */
   constructor(scheduler: string, option: string, message: string) {
-    super("invalid_scheduler_option", `Cannot configure ${scheduler} as ${message}`, {
+    super("invalid_scheduler_option", `Cannot configure ${scheduler} because ${message}`, {
       details: { field: "scheduler", scheduler, option },
     });
     this.scheduler = scheduler;

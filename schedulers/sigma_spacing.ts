@@ -85,7 +85,7 @@ export function spacedSigmas(
   if ((config.use_karras_sigmas && lowest < 0) || (config.use_exponential_sigmas && lowest <= 0)) {
     throw new InputError(
       "invalid_schedule",
-      `Cannot space noise levels by ${spacing} as they must be ${
+      `Cannot space noise levels by ${spacing} because they must be ${
         config.use_exponential_sigmas ? "above 0" : "0 or above"
       }: they go from ${max} to ${min}. Choose other sigmas, another mu, or another spacing`,
     );

@@ -80,7 +80,7 @@ export function checkTimestepsAreFree(
   if (config.use_flow_sigmas) spacings.push("use_flow_sigmas");
   if (spacings.length === 0) return;
   throw new ScheduleError(
-    `Cannot lay out ${name} by timesteps as ${spacings[0]} must be off: it is on`,
+    `Cannot lay out ${name} by timesteps because ${spacings[0]} must be off: it is on`,
     "timesteps",
   );
 }

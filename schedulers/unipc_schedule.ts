@@ -39,7 +39,7 @@ export function uniPCSchedule(config: UniPCScheduleConfig, run: RunOptions): Sol
   const spacings = sigmaSpacingsIn(config);
   if (run.sigmas && (!config.use_flow_sigmas || spacings.length > 0)) {
     throw new ScheduleError(
-      `Cannot lay out ${NAME} by sigmas as it accepts them only with use_flow_sigmas and without ${
+      `Cannot lay out ${NAME} by sigmas because it accepts them only with use_flow_sigmas and without ${
         spacings[0] ?? "other spacings"
       }`,
       "sigmas",

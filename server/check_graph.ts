@@ -41,7 +41,7 @@ export interface ModelNames {
 }
 
 /** Parameters that name a model, in the stages that are built in. */
-const MODEL_PARAMETERS = ["model", "transformer", "vae", "controlnet"] as const;
+const MODEL_PARAMETERS = ["model", "transformer", "secondTransformer", "vae", "controlnet"] as const;
 
 /** Stages that need a whole checkpoint. */
 const WHOLE_STAGES: ReadonlySet<string> = new Set(["encode", "denoise", "denoise-part"]);
@@ -187,7 +187,12 @@ function namesFor(
   if (stage !== undefined && !WHOLE_STAGES.has(stage)) {
     return [...new Set([...whole, ...decoders, ...transformers])];
   }
-  return { model: whole, transformer: transformers, vae: decoders }[parameter];
+  return {
+    model: whole,
+    transformer: transformers,
+    secondTransformer: transformers,
+    vae: decoders,
+  }[parameter];
 }
 
 /**

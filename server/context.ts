@@ -17,6 +17,7 @@ import type { PictureLinks } from "./picture_links.ts";
 import type { PeerAddress, PublicAddress } from "./public_address.ts";
 import type { ServedLora } from "./served_loras.ts";
 import type { ServedModel } from "./served_models.ts";
+import type { AllowedHosts } from "./webhooks/allowed_hosts.ts";
 
 /** What the routes share. */
 export interface ServerContext {
@@ -51,6 +52,8 @@ export interface ServerContext {
    * not there.
    */
   readonly publish?: ((order: PictureOrder) => Promise<string | undefined>) | undefined;
+  /** The hosts that webhooks may be sent to. */
+  readonly webhookHosts: AllowedHosts;
   /** Sessions of the Model Context Protocol. */
   readonly sessions: McpSessions;
   /** Milliseconds between two signs of life in a stream of events. */

@@ -41,6 +41,9 @@ import { servedLoras } from "./served_loras.ts";
 import { describeModels } from "./served_models.ts";
 import { RunSpans } from "./spans.ts";
 import { StoreQuota } from "./store_quota.ts";
+import { AllowedHosts } from "./webhooks/allowed_hosts.ts";
+import { webhookSecret } from "./webhooks/signature.ts";
+import { RETRY_DELAYS, Webhooks, type WebhookSettings } from "./webhooks/webhooks.ts";
 
 /** Models that take up to this together stay in memory between runs. */
 const SMALL_BYTES = 1e9;
@@ -144,6 +147,12 @@ export interface ServerOptions {
    * @default {Infinity}
    */
   readonly keepAliveMs?: number | undefined;
+  /**
+   * Where jobs may have webhooks sent to.
+   *
+   * @default {nowhere}
+   */
+  readonly webhooks?: WebhookSettings | undefined;
   /** Bounds that differ from those of `DEFAULT_LIMITS`. */
   readonly limits?: Partial<Limits> | undefined;
   /** The key that requests must carry; none otherwise. */
@@ -252,6 +261,9 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
   const trust = proxyTrust(options.trustProxy ?? []);
   const basePath = parseBasePath(options.basePath ?? "/");
   const limits = limitsWith(options.limits);
+  const webhookHosts = new AllowedHosts(options.webhooks?.allow ?? []);
+  const secret = options.webhooks && webhookSecret(options.webhooks.secret);
+  const links = new PictureLinks(apiKey, linkSeconds);
   const registry = await loadPlugins(builtInStages(), plugins);
   const entries = options.models ??
     (await listModels()).map(({ name }): ModelEntry => ({ name, reference: name }));
@@ -307,11 +319,14 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     inUse: () => jobs.artifactsInUse(),
     log,
   });
+  const jobStore = new JobStore(join(store, "jobs.sqlite"), log);
+  const { delays = RETRY_DELAYS } = options.webhooks ?? {};
+  const webhooks = secret && new Webhooks({ store: jobStore, secret, links, delays, log });
   const kept = new KeptArtifacts(files, () => jobs.starredArtifacts(), log);
   const jobs: Jobs = new Jobs({
     engine,
     limits,
-    store: new JobStore(join(store, "jobs.sqlite"), log),
+    store: jobStore,
     space: new StoreSpace(files, shared ?? files),
     observer: {
       ordered: (jobRun) => spans.ordered(jobRun),
@@ -326,6 +341,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
         metrics.ended(job);
         quota.grown();
         if (job.starred) kept.changed();
+        queueMicrotask(() => webhooks?.look());
         const { id, kind, status, error } = job;
         log("job", {
           id,
@@ -360,7 +376,8 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     jobs,
     store: shared ?? files,
     artifacts,
-    links: new PictureLinks(apiKey, linkSeconds),
+    links,
+    webhookHosts,
     publish: bucket && ((order: PictureOrder) => publish(order, bucket, pictures, linkSeconds)),
     sessions,
     heartbeatMs,
@@ -376,6 +393,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     async close() {
       metrics.close();
       await sessions.close();
+      await webhooks?.close();
       pictures.close();
       await quota.close();
       await kept.close();

@@ -159,7 +159,7 @@ class T5Tokenizer implements Tokenizer {
     if (!Number.isSafeInteger(maxLength) || maxLength < 1) {
       throw new InputError(
         "out_of_range",
-        `Cannot encode a text as maxLength must be an integer above 0: current value is ${maxLength}`,
+        `Cannot encode a text because maxLength must be an integer above 0: current value is ${maxLength}`,
       );
     }
     const ids = this.#splitWritten(text.toWellFormed()).flatMap((part) =>

@@ -80,7 +80,7 @@ export class RemoteStageError extends PixstageError {
   }
 }
 
-/** The server sends a stage's error as JSON. A proxy in front of it may send a message alone. */
+/** The server sends a stage's error as JSON. A proxy in front of it may send only a message. */
 const errorSchema = z.object({
   error: z.union([serializedErrorSchema, z.object({ message: z.string() })]),
 });

@@ -2,7 +2,7 @@
  * Lists and evicts the content of the folder of quantized weights.
  *
  *     FINGERPRINT-TIME-int8-v2/model.safetensors        the weights
- *     FINGERPRINT-TIME-int8-v2/model.safetensors.lock   held while they are written; modified at their last use
+ *     FINGERPRINT-TIME-int8-v2/model.safetensors.lock   held while they are written; modified at last use
  *
  * @module
  */

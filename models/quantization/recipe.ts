@@ -46,9 +46,9 @@ export type QuantizationRecipe = BlockRecipe | ColumnRecipe;
  * already small.
  */
 export const RECIPES: Readonly<Record<QuantizedPrecision, QuantizationRecipe>> = {
-  int8: { name: "int8", version: 2, layout: "columns" },
-  "int8-blocks": { name: "int8-blocks", version: 1, layout: "blocks", bits: 8, block: 128 },
-  int4: { name: "int4", version: 1, layout: "blocks", bits: 4, block: 32 },
+  int8: { name: "int8", version: 3, layout: "columns" },
+  "int8-blocks": { name: "int8-blocks", version: 2, layout: "blocks", bits: 8, block: 128 },
+  int4: { name: "int4", version: 2, layout: "blocks", bits: 4, block: 32 },
 };
 
 /**
@@ -73,7 +73,8 @@ export function isCurrent(recipe: string, version: string | undefined): boolean 
 
 /**
  * Returns whether a weight is quantized, that is, whether it is a matrix that an architecture declares
- * quantizable. Norms, embeddings, biases, modulation and the last projection are not quantized.
+ * quantizable. Norms, embeddings, biases, modulation, the caption projection and the last
+ * projection are not quantized.
  */
 export function isQuantized(name: string, shape: readonly number[]): boolean {
   return shape.length === 2 && listArchitectures().some((architecture) => architecture.isQuantizable?.(name));

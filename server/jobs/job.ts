@@ -8,6 +8,7 @@ import { z } from "@hono/zod-openapi";
 import { shownErrorSchema } from "../api_error.ts";
 import type { SnapshotPolicy } from "../../graph/snapshots.ts";
 import { madeOutputSchema } from "../engine/engine.ts";
+import type { WebhookOrder } from "./webhook_table.ts";
 
 /** How far a job is. */
 export const jobStatusSchema = z.enum(["queued", "running", "completed", "failed", "cancelled"]);
@@ -69,6 +70,8 @@ export interface StoredJob {
   readonly snapshots?: SnapshotPolicy | undefined;
   /** Milliseconds that what the run has loaded stays afterwards; as the server keeps it unless given. */
   readonly keepAliveMs?: number | undefined;
+  /** Where to tell that the job has ended. */
+  readonly webhook?: WebhookOrder | undefined;
   /** States that nodes begin from, by node id: ids of artifacts in the store. */
   readonly saved?: Readonly<Record<string, string>> | undefined;
 }

@@ -14,6 +14,7 @@ import { openJobDatabase, replaceDatabase } from "./job_database.ts";
 import { type JobPage, type JobQuery, JobTables } from "./job_tables.ts";
 import { sqliteFault } from "./sqlite_error.ts";
 import { Unwritten } from "./unwritten.ts";
+import type { DueWebhook } from "./webhook_table.ts";
 
 /** Events that are read at once. */
 const PAGE = 200;
@@ -82,7 +83,7 @@ export class JobStore {
    * @throws {FileError} if the job cannot be written.
    */
   insert(stored: StoredJob): void {
-    this.#write((tables) => tables.insert(stored));
+    this.#write((tables) => tables.transaction(() => tables.insert(stored)));
   }
 
   /**
@@ -117,6 +118,21 @@ export class JobStore {
   /** The ids of the artifacts that starred jobs made. */
   starredArtifacts(): string[] {
     return this.#open().starredArtifacts();
+  }
+
+  /** Webhooks that are due at a time, in seconds since 1970, as many as are asked for. */
+  dueWebhooks(now: number, limit: number): DueWebhook[] {
+    return this.#open().webhooks.due(now, limit);
+  }
+
+  /** Makes the webhook of a job due later. On a full disk it stays due, and is sent again. */
+  postponeWebhook(job: string, attempts: number, due: number): void {
+    this.#try((tables) => tables.webhooks.postpone(job, attempts, due));
+  }
+
+  /** Forgets the webhook of a job. On a full disk it stays due, and is sent again. */
+  forgetWebhook(job: string): void {
+    this.#try((tables) => tables.webhooks.remove(job));
   }
 
   /** A job. */
@@ -189,11 +205,8 @@ export class JobStore {
 
   /** Removes the oldest ended jobs beyond a number, but for starred ones. If that fails, a later call removes them. */
   prune(kept: number): void {
-    try {
-      this.#write((tables) => tables.transaction(() => tables.prune(kept)));
-    } catch {
-      // The end of the next run calls this again.
-    }
+    // The end of the next run calls this again.
+    this.#try((tables) => tables.transaction(() => tables.prune(kept)));
   }
 
   /** Writes the changes that the file lacks, and closes it. */
@@ -231,6 +244,15 @@ export class JobStore {
   #open(): JobTables {
     if (this.#tables) return this.#tables;
     throw this.#fault ?? new FileError("read", this.#file, "");
+  }
+
+  /** Writes, or leaves it to a later call. */
+  #try(work: (tables: JobTables) => void): void {
+    try {
+      this.#write(work);
+    } catch {
+      // The fault is noted where changes of jobs are written.
+    }
   }
 
   /** Writes after all earlier changes, or throws. */

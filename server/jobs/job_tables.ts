@@ -11,6 +11,7 @@ import type { Job, JobEvent, JobStatus, StoredJob } from "./job.ts";
 import { readJobRow } from "./job_row.ts";
 import { searchText } from "./search_text.ts";
 import { transaction } from "./transaction.ts";
+import { WebhookTable } from "./webhook_table.ts";
 
 /** A page of the list of jobs. */
 export interface JobQuery {
@@ -52,6 +53,8 @@ export class JobTables {
   #log: Log;
   #statements = new Map<string, StatementSync>();
   #unfit = new Set<number>();
+  /** Webhooks that are to be sent. */
+  readonly webhooks: WebhookTable;
 
   /**
    * @param database The database, with the schema of this program.
@@ -60,6 +63,7 @@ export class JobTables {
   constructor(database: DatabaseSync, log: Log) {
     this.#database = database;
     this.#log = log;
+    this.webhooks = new WebhookTable(database);
   }
 
   /** Writes several things, all of them or none. */
@@ -68,7 +72,8 @@ export class JobTables {
   }
 
   /** Adds a job. */
-  insert({ job, client, address, key, previews, snapshots, saved, keepAliveMs }: StoredJob): void {
+  insert({ job, client, address, key, previews, snapshots, saved, keepAliveMs, webhook }: StoredJob): void {
+    if (webhook) this.webhooks.insert(job.id, webhook);
     this.#sql(
       `INSERT INTO jobs (id, status, client, key, previews, start, job, starred, search)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -199,15 +204,17 @@ export class JobTables {
     this.#sql("DELETE FROM events WHERE job = ? AND type = 'preview'").run(job);
   }
 
-  /** Removes a job and its events. */
+  /** Removes a job, its events, and its webhook. */
   remove(id: string): void {
+    this.webhooks.remove(id);
     this.#sql("DELETE FROM events WHERE job = ?").run(id);
     this.#sql("DELETE FROM jobs WHERE id = ?").run(id);
   }
 
-  /** Removes the oldest ended jobs beyond a number, not counting those that are starred. */
+  /** Removes the oldest ended jobs beyond a number, not counting those that are starred or whose webhooks wait. */
   prune(kept: number): void {
     const over = `SELECT id FROM jobs WHERE status NOT IN ('queued', 'running') AND starred = 0
+         AND id NOT IN (SELECT job FROM webhooks)
        ORDER BY seq DESC LIMIT -1 OFFSET ?`;
     this.#sql(`DELETE FROM events WHERE job IN (${over})`).run(kept);
     this.#sql(`DELETE FROM jobs WHERE id IN (${over})`).run(kept);

@@ -47,6 +47,17 @@ const MIGRATIONS: readonly (readonly string[])[] = [
     `UPDATE jobs SET search = search_text(job)`,
     `CREATE INDEX jobs_by_star ON jobs (starred, seq)`,
   ],
+  // 5. Webhooks that are to be sent once their jobs have ended.
+  [
+    `CREATE TABLE webhooks (
+      job TEXT PRIMARY KEY,
+      id TEXT NOT NULL,
+      url TEXT NOT NULL,
+      base TEXT NOT NULL,
+      attempts INTEGER NOT NULL DEFAULT 0,
+      due REAL NOT NULL DEFAULT 0
+    ) STRICT, WITHOUT ROWID`,
+  ],
 ];
 
 /** Queries whose preparation fails if a file lacks a table or column. */
@@ -54,6 +65,7 @@ const QUERIES: readonly string[] = [
   "SELECT seq, id, status, client, key, previews, start, job, starred, search FROM jobs",
   "SELECT job, number, type, data FROM events",
   "SELECT seq, reason, row FROM unfit_jobs",
+  "SELECT job, id, url, base, attempts, due FROM webhooks",
 ];
 
 /** The database comes from a newer program. */

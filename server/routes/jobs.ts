@@ -15,6 +15,7 @@ import { jobReply } from "../job_reply.ts";
 import { isOver, type Job } from "../jobs/job.ts";
 import { searchWords } from "../jobs/search_text.ts";
 import type { Limits } from "../limits.ts";
+import type { PublicAddress } from "../public_address.ts";
 import { router } from "../router.ts";
 import { findModel, modelNames, orderOf, pictureGraph, resumedGraph } from "../job_graphs.ts";
 import {
@@ -143,9 +144,12 @@ export function jobRoutes(server: ServerContext) {
   };
   return router()
     .openapi(orderRoute, async (context) => {
-      const { request: asked, graph, resume, previews, deadline, keep_alive } = context.req.valid("json");
+      const { request: asked, graph, resume, previews, deadline, keep_alive, webhook } = context.req.valid(
+        "json",
+      );
       const request = asked && withModel(asked, server);
       requireDeadline(deadline, limits);
+      if (webhook) requireAllowedWebhook(webhook.url, server);
       // A full queue refuses an order before its graph is checked.
       using place = jobs.reserve(queueClient(context));
       const rules = { limits, registry, models: modelNames(server) };
@@ -166,6 +170,7 @@ export function jobRoutes(server: ServerContext) {
         previews,
         deadline,
         keepAliveMs: keep_alive === undefined ? undefined : keepAliveMs(keep_alive),
+        webhook: webhook && { url: webhook.url, base: baseOf(context.env.address) },
       }, server);
       return context.json(jobReply(jobs.submit(order, place), server, context.env.address), 202);
     })
@@ -214,6 +219,20 @@ export function jobRoutes(server: ServerContext) {
       const after = Number(context.req.valid("header")["last-event-id"] ?? 0);
       return jobEvents(context, id, after, server);
     });
+}
+
+/** Refuses a webhook to a host that the operator has not allowed. */
+function requireAllowedWebhook(url: string, { webhookHosts }: ServerContext): void {
+  if (webhookHosts.allows(url)) return;
+  const hint = webhookHosts.isEmpty
+    ? "this server sends no webhooks: serve --webhook-allow HOST allows a host"
+    : "this server sends webhooks to other hosts alone: serve --webhook-allow HOST allows one";
+  throw new ApiError("webhook_not_allowed", `webhook.url: ${hint}`, { param: "webhook.url" });
+}
+
+/** How the client addressed the server: links that it can follow begin with it. */
+function baseOf({ protocol, host, prefix }: PublicAddress): string {
+  return `${protocol}://${host}${prefix}`;
 }
 
 /** Refuses a deadline that is later than the server lets jobs live. */

@@ -72,6 +72,13 @@ export const jobRequestSchema = z.strictObject({
     description: "Whether the events show what denoising has come to at every step.",
   }),
   keep_alive: keepAliveField.optional(),
+  webhook: z.strictObject({
+    url: z.url({ protocol: /^https?$/ }).max(2000).openapi({
+      description: "The receiver, on a host that is allowed.",
+    }),
+  }).optional().openapi({
+    description: "Where to tell that the job has ended, signed as Standard Webhooks has it.",
+  }),
   deadline: z.number().positive().optional().openapi({
     description: "Seconds by which the job must have ended; it fails otherwise, whether it waits or runs.",
   }),

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { InputError } from "../../errors/pixstage_error.ts";
 import type { Artifact } from "../../artifacts/artifact.ts";
 import { artifactId } from "../../artifacts/artifact_file.ts";
 import { toBase64 } from "../../artifacts/base64.ts";
@@ -99,6 +100,14 @@ export async function denoise(work: DenoiseWork, context: RunContext): Promise<D
   const saved = context.snapshots?.saved ?? snapshot;
   const allowChanges = parameters.allowChanges && saved === snapshot;
   const states = saved ? snapshotImages(saved, identity, allowChanges) : new Map<number, ImageState>();
+  const come = Math.max(0, ...[...states.values()].map(({ calls }) => calls));
+  if (come > last) {
+    throw new InputError(
+      "out_of_range",
+      `Cannot stop after step ${last} as the state has come to step ${come} already`,
+      { details: { field: "stopAfter" } },
+    );
+  }
   if (saved) {
     const step = [...states.values()].reduce((sum, { calls }) => sum + Math.min(calls, last), 0);
     report({ type: "stage:resumed", step, steps: images * last });

@@ -20,6 +20,7 @@ import {
 } from "../stage.ts";
 import { allOutlines, checkInputs, type DenoiseInputs, denoiseInputs } from "./inputs.ts";
 import { openLoras } from "./loras.ts";
+import { callsBefore } from "./denoising_end.ts";
 import { controlIdentity, controlWithoutEffect, followedSizes, openControlNet } from "./control.ts";
 import { pagIdentity } from "./perturbed_attention.ts";
 import { outlinePicture } from "./picture.ts";
@@ -42,8 +43,13 @@ export const denoiseStageParameters = denoiseParameters.extend({
 /** Parameters of the denoise-part stage. */
 export const denoisePartParameters = denoiseStageParameters.extend({
   /** Number of steps, as progress counts them, after which each image stops. */
-  stopAfter: z.int().min(1, "At least one step is needed"),
-});
+  stopAfter: z.int().min(1, "At least one step is needed").optional(),
+  /** Share of the noise schedule after which each image stops, instead of `stopAfter`. */
+  denoisingEnd: z.number().gt(0).lt(1).optional(),
+}).refine(
+  ({ stopAfter, denoisingEnd }) => (stopAfter === undefined) !== (denoisingEnd === undefined),
+  "Give either stopAfter or denoisingEnd",
+);
 
 type Parameters = z.infer<typeof denoiseStageParameters>;
 type Context = PrepareContext<Parameters, typeof denoiseInputs>;
@@ -68,7 +74,10 @@ export const denoiseStage: Stage = defineStage({
   },
   parameters: denoiseStageParameters,
   async prepare(context) {
-    const { prepared, inputs, settings, shape, metadata, start } = await prepareDenoise(context, Infinity);
+    const { prepared, inputs, settings, shape, metadata, start } = await prepareDenoise(
+      context,
+      () => Infinity,
+    );
     const known = inputs.images === undefined ? {} : { latents: [inputs.images, ...shape.slice(1)] };
     return {
       ...prepared,
@@ -104,8 +113,11 @@ export const denoisePartStage: Stage = defineStage({
   },
   parameters: denoisePartParameters,
   async prepare(context) {
-    const { stopAfter } = context.parameters;
-    const { prepared, settings, start, inputs, outlines } = await prepareDenoise(context, stopAfter);
+    const { stopAfter: steps, denoisingEnd } = context.parameters;
+    const { prepared, settings, start, inputs, outlines, stopAfter } = await prepareDenoise(
+      context,
+      (settings) => steps ?? callsBefore(denoisingEnd!, settings),
+    );
     if (stopAfter >= settings.timesteps.length) {
       throw new InputError(
         "out_of_range",
@@ -116,10 +128,8 @@ export const denoisePartStage: Stage = defineStage({
     return {
       ...prepared,
       identity: { ...prepared.identity, stopAfter },
-      // A run that starts from a picture, or follows one, has its size.
-      ...(outlines.image || outlines.control
-        ? { outputs: { checkpoint: outlineSnapshot(inputs.identity, outlines) } }
-        : {}),
+      // What continues has the size of a picture here, and is refused early if its schedule is another one.
+      outputs: { checkpoint: outlineSnapshot(inputs.identity, outlines) },
       async run(run) {
         return { checkpoint: packDenoiseState((await start(run)).state) };
       },
@@ -140,6 +150,8 @@ interface PreparedDenoise {
   /** Outlines of the inputs, and of those in a snapshot to continue from. */
   readonly outlines: ReturnType<typeof allOutlines>;
   readonly settings: DenoiseSettings;
+  /** Calls of the model after which each image stops. */
+  readonly stopAfter: number;
   /** Shape of one image's latents, [1, channels, height, width]. */
   readonly shape: readonly number[];
   /** Returns the metadata of latents, without their texts. */
@@ -148,7 +160,10 @@ interface PreparedDenoise {
   readonly start: (run: RunContext<typeof denoiseInputs>) => Promise<DenoiseResult>;
 }
 
-async function prepareDenoise(context: Context, stopAfter: number): Promise<PreparedDenoise> {
+async function prepareDenoise(
+  context: Context,
+  stopOf: (settings: DenoiseSettings) => number,
+): Promise<PreparedDenoise> {
   const { parameters, inputs, models, device, residency, lowestPrecision, signal } = context;
   const { precision, imagesPerPrompt, stepCache } = parameters;
   requirePrecision(precision, context);
@@ -164,6 +179,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
     followedSizes(parameters, outlines, model),
   );
   const { guided, bothBranches, pag, control, renderSize } = settings;
+  const stopAfter = stopOf(settings);
   if (stepCache !== undefined && (control || !model.cachesSteps)) {
     const reason = control ? "a ControlNet runs between its blocks" : "its blocks cannot run separately";
     throw new InputError("invalid_value", `Cannot use a step cache with ${model.component.name}: ${reason}`, {
@@ -243,6 +259,7 @@ async function prepareDenoise(context: Context, stopAfter: number): Promise<Prep
     inputs: known,
     outlines,
     settings,
+    stopAfter,
     shape: model.latentShape(renderSize),
     metadata: (seeds) => ({
       size: { ...settings.size },

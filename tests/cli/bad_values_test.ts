@@ -53,6 +53,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   "step": fc.oneof(notWhole, fc.constant("0"), fc.integer({ min: 2, max: 1e6 }).map(String)),
   "pixels": fc.oneof(notWhole, fc.integer({ min: 1, max: 63 }).filter((side) => side % 16 !== 0).map(String)),
   "x": notANumber,
+  "share": fc.oneof(notANumber, fc.constantFrom("0", "1", "-0.1", "1.1")),
   "size": notASize,
   "policy": fc.oneof(
     letters,

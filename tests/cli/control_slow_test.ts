@@ -42,7 +42,7 @@ Deno.test("a ControlNet without a picture, and a picture without one, are refuse
       assert.equal(status, 2);
       assert.match(
         stderr,
-        new RegExp(`^error: ${name}: .*a ControlNet and the picture that it follows belong together`),
+        new RegExp(`^error: ${name}: .*A ControlNet and the picture that it follows belong together`),
       );
     }
     const missing = ["--control-image", "nowhere.png"];

@@ -74,8 +74,8 @@ Deno.test(needing(LINUX_X64, {
         await assert.rejects(installCuda({ from, folder, known: KNOWN, ...options }), { message });
         assert.deepEqual(await readdir(folder), []);
       };
-      await refused(join(folder, "nowhere"), /holds no libonnxruntime_providers_cuda.so/);
-      await refused(folder, /holds no libonnxruntime_providers_cuda.so/);
+      await refused(join(folder, "nowhere"), /contains no libonnxruntime_providers_cuda.so/);
+      await refused(folder, /contains no libonnxruntime_providers_cuda.so/);
       await refused(wheel, /none of the tested builds.*--unverified/, { known: [] });
       const older = wheel.replace("1.30.0", "1.29.0");
       await writeFile(older, await readFile(wheel));

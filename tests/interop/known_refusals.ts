@@ -34,7 +34,7 @@ function timestepsBeside(option: string, theirs: RegExp): Reason {
   return {
     holds: ({ config, run }) => "timesteps" in run && config[option] === true,
     ours: new RegExp(
-      `^invalid_schedule: Cannot lay out \\w+ by timesteps as ${option} must be off: it is on$`,
+      `^invalid_schedule: Cannot lay out \\w+ by timesteps because ${option} must be off: it is on$`,
     ),
     theirs,
   };
@@ -44,7 +44,7 @@ function timestepsBeside(option: string, theirs: RegExp): Reason {
 const REASONS: readonly Reason[] = [
   {
     holds: ({ config }) => SPACINGS.filter((spacing) => config[spacing]).length > 1,
-    ours: /^invalid_scheduler_option: .* as use_\w+_sigmas must be off when use_\w+_sigmas is on: /,
+    ours: /^invalid_scheduler_option: .* because use_\w+_sigmas must be off when use_\w+_sigmas is on: /,
     theirs: /^ValueError: Only one of `config.use_beta_sigmas`, /,
   },
   ...[...SPACINGS, "use_lu_lambdas"].map((option) =>
@@ -60,7 +60,7 @@ const REASONS: readonly Reason[] = [
   ),
   {
     holds: ({ config, run }) => "timesteps" in run && config["timestep_type"] === "continuous",
-    ours: /^invalid_schedule: .* by timesteps as timestep_type must be discrete: it is continuous$/,
+    ours: /^invalid_schedule: .* by timesteps because timestep_type must be discrete: it is continuous$/,
     theirs: /^ValueError: Cannot set `timesteps` with `config.timestep_type = 'continuous'`/,
   },
   {
@@ -96,24 +96,26 @@ const REASONS: readonly Reason[] = [
   {
     holds: ({ name, config, run }) =>
       name === "PNDMScheduler" && config["skip_prk_steps"] !== true && Number(run["steps"]) < 4,
-    ours: /^out_of_range: Cannot lay out PNDMScheduler as steps must be at least 4 without skip_prk_steps: /,
+    ours:
+      /^out_of_range: Cannot lay out PNDMScheduler because steps must be at least 4 without skip_prk_steps: /,
     theirs: /^ValueError: operands could not be broadcast together with shapes /,
   },
   {
     holds: ({ config }) =>
       Number(config["original_inference_steps"] ?? 50) > Number(config["num_train_timesteps"] ?? 1000),
     ours:
-      /^out_of_range: Cannot lay out (LCM|TCD)Scheduler as original_inference_steps must be at most \d+: /,
+      /^out_of_range: Cannot lay out (LCM|TCD)Scheduler because original_inference_steps must be at most \d+: /,
     theirs: /^ValueError: `original_steps`: \d+ cannot be larger than `self.config.train_timesteps`: /,
   },
   {
     holds: ({ config }) => config["steps_offset"] !== 0,
-    ours: /^out_of_range: Cannot lay out a schedule as timesteps must be integers from 0 to \d+: /,
+    ours: /^out_of_range: Cannot lay out a schedule because timesteps must be integers from 0 to \d+: /,
     theirs: /^IndexError: index \d+ is out of bounds for dimension 0 with size \d+$/,
   },
   {
     holds: ({ config, run }) => config["use_exponential_sigmas"] === true && Number(run["mu"]) < 0,
-    ours: /^invalid_schedule: Cannot space noise levels by use_exponential_sigmas as they must be above 0: /,
+    ours:
+      /^invalid_schedule: Cannot space noise levels by use_exponential_sigmas because they must be above 0: /,
     theirs: /^ValueError: math domain error$/,
   },
   {
@@ -131,7 +133,7 @@ const REASONS_HERE: readonly Reason[] = [
     holds: ({ name, config, run }) =>
       name === "UniPCMultistepScheduler" && "sigmas" in run && SPACINGS.some((spacing) => config[spacing]),
     ours:
-      /^invalid_schedule: .* by sigmas as it accepts them only with use_flow_sigmas and without use_\w+_sigmas$/,
+      /^invalid_schedule: .* by sigmas because it accepts them only with use_flow_sigmas and without use_\w+_sigmas$/,
     theirs: /(?!)/,
   },
 ];
@@ -140,18 +142,19 @@ const REASONS_HERE: readonly Reason[] = [
 const NUMERIC_REASONS: readonly Reason[] = [
   {
     holds: () => true,
-    ours: /^invalid_schedule: Cannot lay out \w+ as every timestep and noise level must be finite: /,
+    ours: /^invalid_schedule: Cannot lay out \w+ because every timestep and noise level must be finite: /,
     theirs: /^NaN$/,
   },
   {
     holds: () => true,
     ours:
-      /^invalid_schedule: Cannot lay out \w+ as step \d+ of \d+ would produce values that are not finite, whatever the model predicts: /,
+      /^invalid_schedule: Cannot lay out \w+ because step \d+ of \d+ would produce values that are not finite, whatever the model predicts: /,
     theirs: /^NaN$/,
   },
   {
     holds: ({ config }) => typeof config["shift_terminal"] === "number",
-    ours: /^out_of_range: Cannot stretch noise levels to shift_terminal as the last one must be below 1: /,
+    ours:
+      /^out_of_range: Cannot stretch noise levels to shift_terminal because the last one must be below 1: /,
     theirs: /^NaN$/,
   },
   {

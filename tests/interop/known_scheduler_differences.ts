@@ -68,7 +68,7 @@ const DIFFERENCES: readonly KnownDifference[] = [
     name: "UniPC with sigmas and another spacing: refused here",
     holds: ({ name, config, run, ours = "", theirs }) =>
       name === UNIPC &&
-      /^invalid_schedule: .* by sigmas as it accepts them only with use_flow_sigmas and without /.test(
+      /^invalid_schedule: .* by sigmas because it accepts them only with use_flow_sigmas and without /.test(
         ours,
       ) &&
       (theirs === undefined || theirs === "NaN") && "sigmas" in run &&
@@ -78,7 +78,7 @@ const DIFFERENCES: readonly KnownDifference[] = [
     name: "DPM-Solver singlestep with timesteps and flow sigmas: refused here",
     holds: ({ name, config, run, ours = "", theirs = "" }) =>
       name === SINGLESTEP &&
-      /^invalid_schedule: .* by timesteps as use_flow_sigmas must be off: it is on$/.test(ours) &&
+      /^invalid_schedule: .* by timesteps because use_flow_sigmas must be off: it is on$/.test(ours) &&
       (theirs === "" || isThresholdingFault(config, theirs)) && "timesteps" in run &&
       config["use_flow_sigmas"] === true,
   },
@@ -100,9 +100,10 @@ const DIFFERENCES: readonly KnownDifference[] = [
       name === "FlowMatchEulerDiscreteScheduler" && theirs === undefined &&
       config["use_karras_sigmas"] === true &&
       Number(run["mu"]) < 0 &&
-      /^invalid_schedule: Cannot space noise levels by use_karras_sigmas as they must be 0 or above: /.test(
-        ours,
-      ),
+      /^invalid_schedule: Cannot space noise levels by use_karras_sigmas because they must be 0 or above: /
+        .test(
+          ours,
+        ),
   },
   {
     name: "next to pure noise, the root of what rounding leaves: NaN in diffusers",

@@ -3,7 +3,7 @@ import { InputError } from "../../errors/pixstage_error.ts";
 import { PixstageError } from "../../errors/pixstage_error.ts";
 import { isQueueAddress, parseQueueAddress } from "../../queue/address.ts";
 import { failureText, readFailure } from "../../queue/job_failure.ts";
-import { preparationQueue, runQueueOf } from "../../queue/model_identity.ts";
+import { modelsNamed, preparationQueue, runQueueOf } from "../../queue/model_identity.ts";
 import { fc } from "../random.ts";
 
 const host = fc.stringMatching(/^[a-z][a-z0-9-]{0,20}[a-z0-9]$/);
@@ -100,4 +100,21 @@ Deno.test("errors keep code, fault and details on their way through a queue", ()
   assert.deepEqual([read.code, read.fault, read.field], ["out_of_range", "caller", "sharpness"]);
   const other = readFailure("job stalled more than allowable limit");
   assert.ok(other instanceof PixstageError && other.code === "request_failed");
+});
+
+Deno.test("queues of preparations differ by LoRAs, ControlNet and autoencoder, not by their order or weights", async () => {
+  const stage = { name: "denoise", version: "1" };
+  const queue = (parameters: object) =>
+    preparationQueue(stage, modelsNamed({ model: "castle", ...parameters }));
+  const lora = (name: string, weight = 1) => ({ name, weight });
+  const plain = await queue({});
+  assert.equal(await queue({ loras: [] }), plain);
+  assert.equal(await preparationQueue(stage, { model: "castle" }), plain);
+  const both = await queue({ loras: [lora("ink"), lora("chalk")] });
+  assert.equal(await queue({ loras: [lora("chalk", 0.5), lora("ink"), lora("ink")] }), both);
+  const others = [{ loras: [lora("ink")] }, { controlnet: "edges" }, { vae: "tiny" }, {
+    loras: [lora("edges2")],
+  }];
+  const queues = new Set([plain, both, ...await Promise.all(others.map(queue))]);
+  assert.equal(queues.size, 2 + others.length);
 });

@@ -49,15 +49,21 @@ async function until(ask: () => Promise<unknown>): Promise<void> {
 export class RedisServer implements AsyncDisposable {
   readonly port = freePort();
   readonly #folder: string;
+  readonly #flush: "always" | "everysec";
   #process: Deno.ChildProcess | undefined;
 
-  private constructor(folder: string) {
+  private constructor(folder: string, flush: "always" | "everysec") {
     this.#folder = folder;
+    this.#flush = flush;
   }
 
-  /** Starts one. */
-  static async start(): Promise<RedisServer> {
-    const server = new RedisServer(await Deno.makeTempDir({ prefix: "pixstage-redis-" }));
+  /**
+   * Starts one.
+   *
+   * @param flush When its file is flushed to the disk; `everysec` is what Redis does unless told otherwise.
+   */
+  static async start(flush: "always" | "everysec" = "always"): Promise<RedisServer> {
+    const server = new RedisServer(await Deno.makeTempDir({ prefix: "pixstage-redis-" }), flush);
     await server.up();
     return server;
   }
@@ -71,7 +77,7 @@ export class RedisServer implements AsyncDisposable {
   async up(): Promise<void> {
     this.#process = new Deno.Command(program("redis-server")!, {
       args: ["--port", String(this.port), "--dir", this.#folder, "--save", "", "--bind", "127.0.0.1"].concat(
-        ["--appendonly", "yes", "--appendfsync", "always"],
+        ["--appendonly", "yes", "--appendfsync", this.#flush],
       ),
       stdin: "null",
       stdout: "null",

@@ -31,6 +31,6 @@ Deno.test("devices are a provider, or one of several NVIDIA GPUs", () => {
 
 Deno.test("a GPU that is not there is told by its number", () => {
   const message = "CUDA failure 101: invalid device ordinal ; GPU=7 ; hostname=box";
-  assert.match(missingReason("cuda:7", message)!, /no NVIDIA GPU of number 7/);
+  assert.match(missingReason("cuda:7", message)!, /no NVIDIA GPU number 7/);
   assert.equal(missingReason("cpu", message), undefined);
 });

@@ -46,19 +46,19 @@ Deno.test("createScheduler() refuses unsupported runs and explains why", () => {
       "dpm++2m",
       { timesteps: [1200, 1100, 500] },
       "invalid_schedule",
-      /as step 2 of 3 would produce values that are not finite, whatever the model predicts: it starts at timestep 1100\. Choose/,
+      /because step 2 of 3 would produce values that are not finite, whatever the model predicts: it starts at timestep 1100\. Choose/,
     ],
     [
       "dpm++2m",
       { steps: 1000 },
       "invalid_schedule",
-      /as step 501 of 1000 would produce values that are not finite, .* at timestep 500\. Choose other options or other steps$/,
+      /because step 501 of 1000 would produce values that are not finite, .* at timestep 500\. Choose other options or other steps$/,
     ],
     [
       "dpm++2m_karras",
       { timesteps: [900] },
       "invalid_schedule",
-      /by timesteps as use_karras_sigmas must be off: it is on$/,
+      /by timesteps because use_karras_sigmas must be off: it is on$/,
     ],
     ["dpm++2m", { sigmas: [1, 0.5] }, "invalid_schedule", /accepts no sigmas: give steps$/],
     ["unipc", { timesteps: [900, 500] }, "invalid_schedule", /accepts no timesteps: give steps$/],
@@ -114,15 +114,15 @@ Deno.test("createScheduler() refuses options that would produce levels that are 
   const shift = { use_dynamic_shifting: true, time_shift_type: "linear" };
   assert.throws(
     () => createScheduler("flow_euler", { ...shift, use_karras_sigmas: true }, { steps: 3, mu: -0.5 }),
-    /use_karras_sigmas as they must be 0 or above: they go from 1 to -0\.0005.*another mu/,
+    /use_karras_sigmas because they must be 0 or above: they go from 1 to -0\.0005.*another mu/,
   );
   assert.throws(
     () => createScheduler("flow_euler", { use_exponential_sigmas: true }, { sigmas: [0.9, 0.5, 0] }),
-    /use_exponential_sigmas as they must be above 0: they go from 0\.89.* to 0\./,
+    /use_exponential_sigmas because they must be above 0: they go from 0\.89.* to 0\./,
   );
   assert.throws(
     () => createScheduler("flow_euler", shift, { steps: 3, mu: 0 }),
-    /FlowMatchEulerDiscreteScheduler as every timestep and noise level must be finite: call 0 has timestep NaN and noise level NaN\./,
+    /FlowMatchEulerDiscreteScheduler because every timestep and noise level must be finite: call 0 has timestep NaN and noise level NaN\./,
   );
   assert.throws(
     () => createScheduler("unipc", { predict_x0: false }, { steps: 4 }),

@@ -3,6 +3,7 @@ import { Validator } from "@seriousme/openapi-schema-validator";
 import { InputError } from "../../errors/pixstage_error.ts";
 import { createServer } from "../../server/create_server.ts";
 import { runServe } from "../../cli/serve.ts";
+import { inFolder } from "../cli/run_cli.ts";
 import { ServerProcess, TINY } from "./server_process.ts";
 import { serving } from "./serving.ts";
 
@@ -128,4 +129,20 @@ Deno.test("the figures for Prometheus are there, and the page that shows the doc
   assert(document.paths["/v1/images/generations"].post.requestBody.required);
   const bundle = await server.ask("/reference/bundle.js");
   assert(Number((await bundle.text()).length) > 1e6);
+});
+
+Deno.test("serve refuses a place for jobs without a store in S3, a store in S3 without keys, and links without an end", async () => {
+  await inFolder(async (folder) => {
+    for (
+      const wrong of [
+        ["--store", folder, "--jobs", folder],
+        ["--store", "s3://pictures", "--jobs", folder],
+        ["--store", "s3://Pictures!", "--jobs", folder],
+        ["--store", folder, "--link-lifetime", "0"],
+        ["--store", folder, "--link-lifetime", "604801"],
+      ]
+    ) {
+      assert.equal(await runServe([...wrong, "--port", "0", "--quiet"]), 2, wrong.join(" "));
+    }
+  });
 });

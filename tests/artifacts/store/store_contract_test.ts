@@ -129,7 +129,7 @@ Deno.test("HttpStore tells why a server refuses, and that it cannot be reached",
     assert.ok(error instanceof StoreRequestError && error.status === 401);
     assert.match(
       error.message,
-      /^Cannot HEAD http:\/\/store\.test\/v1\/artifacts\/\w+ : it requires an API key: .*PIXSTAGE_TOKEN$/,
+      /^Cannot HEAD http:\/\/store\.test\/v1\/artifacts\/\w+: it requires an API key: .*PIXSTAGE_TOKEN$/,
     );
     return true;
   });

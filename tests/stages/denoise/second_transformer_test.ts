@@ -3,8 +3,11 @@ import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { MemoryStore } from "../../../artifacts/store/memory_store.ts";
 import { runGraph } from "../../../graph/run.ts";
+import { resumeGraph } from "../../../graph/resume.ts";
 import { textToImage } from "../../../graph/text_to_image.ts";
 import { localRun } from "../../../local.ts";
+import { createScheduler } from "../../../schedulers/mod.ts";
+import { callsBefore } from "../../../stages/denoise/denoising_end.ts";
 import { inFolder } from "../../cli/run_cli.ts";
 import { goldenPath } from "../../goldens.ts";
 
@@ -48,6 +51,83 @@ Deno.test("another transformer takes the steps behind a state, and the same one 
     assert.notEqual(second, plain);
     assert.notEqual(await latents(other, 3), second);
   });
+});
+
+Deno.test("a request for a second transformer switches at a share of the schedule", async () => {
+  await inFolder(async (folder) => {
+    const plain = (await runGraph(textToImage(small), { ...local, store, until: "denoise" }))
+      .get("denoise.latents")!.id;
+    const other = join(folder, "other");
+    await cp(join(FIRST, "transformer"), other, { recursive: true });
+    await changeOneWeight(join(other, "diffusion_pytorch_model.safetensors"));
+    const made = async (secondTransformer: string, secondTransformerFrom: number, more: object = {}) => {
+      const graph = textToImage({ ...small, ...more, secondTransformer, secondTransformerFrom });
+      const result = await runGraph(graph, { ...local, store, until: "denoise" });
+      return result.get("denoise.latents")!;
+    };
+    assert.equal((await made(join(FIRST, "transformer"), 0.4)).id, plain);
+    const switched = await made(other, 0.4);
+    assert.equal(switched.id, await latents(other, 2));
+    assert.equal((await made(other, 0.5)).id, await latents(other, 3));
+
+    // Other seeds for both parts, and another way from a step of the second on.
+    const { provenance, artifact } = switched;
+    const { graph, wanted } = resumeGraph({ provenance, artifact }, { seeds: [9], decode: false });
+    const again = (await runGraph(graph, { ...local, store, until: wanted.split(".")[0]! })).get(wanted)!;
+    assert.equal(again.id, (await made(other, 0.4, { seeds: [9] })).id);
+    const changes = { fromStep: 3, guidanceScale: 2, decode: false };
+    const turned = resumeGraph({ provenance, artifact }, changes);
+    await runGraph(turned.graph, { ...local, store, until: turned.wanted.split(".")[0]! });
+    const early = resumeGraph({ provenance, artifact }, { ...changes, fromStep: 1 });
+    await assert.rejects(
+      runGraph(early.graph, { ...local, store, until: early.wanted.split(".")[0]! }),
+      /Cannot stop after step 1 as the state has come to step 2 already/,
+    );
+  });
+});
+
+Deno.test("a second transformer that cannot go on is refused before anything runs", async () => {
+  const run = async (fields: object): Promise<unknown> => {
+    const graph = textToImage({ ...small, ...fields });
+    const events: string[] = [];
+    const onEvent = ({ type }: { readonly type: string }) => type === "stage:start" && events.push(type);
+    try {
+      return await runGraph(graph, { ...local, onEvent, until: "denoise" });
+    } finally {
+      assert.deepEqual(events, []);
+    }
+  };
+  const sigma = goldenPath("checkpoints/tiny-sigma");
+  const own = join(FIRST, "transformer");
+  for (
+    const [fields, message] of [
+      [{ secondTransformer: own }, /both secondTransformer and secondTransformerFrom/],
+      [{ secondTransformerFrom: 0.5 }, /both secondTransformer and secondTransformerFrom/],
+      [{ secondTransformer: own, secondTransformerFrom: 1 }, /secondTransformerFrom/],
+      [{ secondTransformer: own, secondTransformerFrom: 0.999 }, /no step is left for the second/],
+      [{ secondTransformer: own, secondTransformerFrom: 0.0001 }, /all steps are left for the second/],
+      [{ secondTransformer: sigma, secondTransformerFrom: 0.5 }, /embeddings|channels|shape/],
+    ] as const
+  ) await assert.rejects(run(fields), message, JSON.stringify(fields));
+});
+
+Deno.test("the first part ends where diffusers' denoising_end ends it, on whole steps", () => {
+  const settings = (name: string, steps: number) => {
+    const scheduler = createScheduler(name, {}, { steps });
+    return {
+      timesteps: scheduler.timesteps,
+      schedulerConfig: { num_train_timesteps: 1000 },
+      createScheduler: () => scheduler,
+    };
+  };
+  for (const share of [0.2, 0.5, 0.8]) {
+    const { timesteps, ...rest } = settings("ddim", 20);
+    const cutoff = Math.round(1000 - share * 1000);
+    const before = timesteps.filter((timestep) => timestep >= cutoff).length;
+    assert.equal(callsBefore(share, { timesteps, ...rest }), before);
+    // Heun calls the model twice in a step, but for the last.
+    assert.equal(callsBefore(share, settings("heun", 20)) % 2, 0);
+  }
 });
 
 /** Inverts the bits of the file's last weight. */

@@ -1,0 +1,145 @@
+/**
+ * Webhooks of jobs that have ended: sent, and sent again where the receiver fails, also by the next server.
+ *
+ * @module
+ */
+
+import type { Job } from "../jobs/job.ts";
+import { jobImages, picturePath } from "../job_reply.ts";
+import type { JobStore } from "../jobs/job_store.ts";
+import type { DueWebhook } from "../jobs/webhook_table.ts";
+import type { Log } from "../log.ts";
+import type { PictureLinks } from "../picture_links.ts";
+import { sendWebhook } from "./send.ts";
+import { signatureHeaders } from "./signature.ts";
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+
+/** Milliseconds between attempts, as Standard Webhooks recommends. After the last the webhook is given up. */
+export const RETRY_DELAYS: readonly number[] = [
+  5 * SECOND,
+  5 * MINUTE,
+  30 * MINUTE,
+  2 * HOUR,
+  5 * HOUR,
+  10 * HOUR,
+  14 * HOUR,
+  20 * HOUR,
+  24 * HOUR,
+];
+
+/** Milliseconds between two looks for webhooks that are due. */
+const LOOK_MS = 1000;
+
+/** Webhooks that are sent at once. */
+const AT_ONCE = 8;
+
+/** The status by which a receiver says that it wants no more. */
+const GONE = 410;
+
+/** How webhooks are sent. */
+export interface WebhookSettings {
+  /** The hosts that they may go to: names that lead to public addresses, or IP addresses; with or without a port. */
+  readonly allow: readonly string[];
+  /** What they are signed with: `whsec_` and the base64 of 24 to 64 bytes. */
+  readonly secret: string;
+  /**
+   * Milliseconds between attempts.
+   *
+   * @default {nine delays from 5 seconds to a day, as Standard Webhooks recommends}
+   */
+  readonly delays?: readonly number[] | undefined;
+}
+
+/** What webhooks are sent with. */
+export interface WebhooksOptions {
+  /** Keeps webhooks until they are sent. */
+  readonly store: JobStore;
+  /** The secret that they are signed with. */
+  readonly secret: Uint8Array;
+  /** Makes links to pictures. */
+  readonly links: PictureLinks;
+  /** Milliseconds between attempts. */
+  readonly delays: readonly number[];
+  /** Receives an entry for each attempt. */
+  readonly log: Log;
+}
+
+/** Sends webhooks. */
+export class Webhooks {
+  #options: WebhooksOptions;
+  #sending = new Map<string, Promise<void>>();
+  #timer: ReturnType<typeof setInterval>;
+
+  /** @param options What they are sent with. */
+  constructor(options: WebhooksOptions) {
+    this.#options = options;
+    this.#timer = setInterval(() => this.look(), LOOK_MS);
+  }
+
+  /** Sends what is due. */
+  look(): void {
+    const { store } = this.#options;
+    if (!store.isOpen) return;
+    for (const webhook of store.dueWebhooks(Date.now() / 1000, AT_ONCE)) {
+      if (this.#sending.size >= AT_ONCE || this.#sending.has(webhook.job.id)) continue;
+      const sending = this.#send(webhook).finally(() => this.#sending.delete(webhook.job.id));
+      this.#sending.set(webhook.job.id, sending);
+    }
+  }
+
+  /** Waits for what is being sent, and sends nothing more. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await Promise.allSettled(this.#sending.values());
+  }
+
+  async #send({ id, url, base, attempts, job }: DueWebhook): Promise<void> {
+    const { store, secret, delays, log } = this.#options;
+    const body = JSON.stringify(this.#payload(job, base));
+    const headers = signatureHeaders(id, Math.floor(Date.now() / 1000), body, secret);
+    const { host } = new URL(url);
+    let reason: string;
+    try {
+      const status = await sendWebhook(url, body, headers);
+      if (status >= 200 && status < 300 || status === GONE) {
+        log("webhook_sent", { id, job: job.id, host, status, attempts: attempts + 1 });
+        return store.forgetWebhook(job.id);
+      }
+      reason = `The receiver answered ${status}`;
+    } catch (error) {
+      reason = error instanceof Error ? error.message : String(error);
+    }
+    const delay = delays[attempts];
+    log(delay === undefined ? "webhook_given_up" : "webhook_failed", {
+      id,
+      job: job.id,
+      host,
+      attempts: attempts + 1,
+      reason,
+    });
+    if (delay === undefined) store.forgetWebhook(job.id);
+    else store.postponeWebhook(job.id, attempts + 1, (Date.now() + delay) / 1000);
+  }
+
+  /** What a receiver learns: how the job ended, and where its pictures are. */
+  #payload(job: Job, base: string): object {
+    const { id, kind, status, created, started, completed, warnings, error } = job;
+    const images = jobImages(job).map(({ artifact, image, width, height, seed }) => ({
+      url: base +
+        this.#options.links.link(picturePath(artifact, image), new URLSearchParams({ format: "png" })),
+      artifact,
+      image,
+      width,
+      height,
+      seed,
+    }));
+    return {
+      type: `job.${status}`,
+      timestamp: new Date((completed ?? created) * SECOND).toISOString(),
+      data: { id, kind, status, created, started, completed, warnings, error, images },
+    };
+  }
+}
