@@ -201,7 +201,7 @@ for (const [command, option] of UNREAD) {
       ) {
         const { status, stderr } = await runCli(folder, ...command, ...`${option}${name}`.split(" "));
         assert.equal(status, 1, stderr);
-        assert.match(stderr, new RegExp(`^error: Cannot write ".*${name}" as ${reason}`));
+        assert.match(stderr, new RegExp(`^error: Cannot write ".*${name}" because ${reason}`));
       }
     });
   });

@@ -24,7 +24,7 @@ Deno.test(needing(MEMORY_GROUPS, {
     await assert.rejects(hoard(600), (error) => {
       assert(error instanceof StageProcessError);
       assert.equal(error.signal, "SIGKILL");
-      assert.match(error.message, /"hoard" .* SIGKILL\. The system does this when memory runs out/);
+      assert.match(error.message, /"hoard": .* SIGKILL\. The system does this when memory runs out/);
       return true;
     });
     assert.equal(numberOf((await hoard(10)).get("hoard.end")?.artifact), 10e6);
