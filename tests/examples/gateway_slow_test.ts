@@ -164,6 +164,30 @@ async function passes(test: Deno.TestContext, folder: string): Promise<void> {
     await picture.body?.cancel();
   });
 
+  await test.step("a client that leaves a stream stops its job", async () => {
+    const body = {
+      model: MODEL,
+      prompt: "rocket",
+      steps: 120,
+      size: "512x512",
+      stream: true,
+      partial_images: 3,
+    };
+    const reply = await post(images, body);
+    for await (const { event } of sseEvents(reply)) {
+      assert.equal(event, "image_generation.partial_image");
+      break;
+    }
+    const newest = async (): Promise<string> => {
+      const list = await fetch(`${gateway.url}/v1/jobs?limit=1`, { headers: HEADERS });
+      return (await list.json()).data[0].status;
+    };
+    for (let tries = 0; tries < 100 && await newest() === "running"; tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    assert.equal(await newest(), "cancelled");
+  });
+
   await test.step("a picture of 1024 pixels and an artifact of 100 MB pass, and the isolate stays small", async () => {
     const before = await gateway.residentMemory();
     const large = await post(images, { model: MODEL, prompt: "sun", size: "1024x1024", steps: 2 });

@@ -23,6 +23,8 @@ const COMPILER = join(PACKAGES, "source/node_modules");
 const COMPILING = [
   "--ignoreConfig",
   "--strict",
+  // The types of a dependency name those of Express, which it does not bring.
+  "--skipLibCheck",
   ...["--target", "es2023", "--lib", "esnext,dom", "--module", "nodenext"],
   ...["--types", "node", "--typeRoots", join(COMPILER, "@types")],
 ];

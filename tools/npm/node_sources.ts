@@ -10,7 +10,7 @@ import { BUNDLE, STYLE as REFERENCE_STYLE } from "../../server/routes/reference_
 import { LIBRARIES, PAGE, SCRIPTS, STYLE } from "../../server/studio/files.ts";
 
 /** The folders and files of the package. */
-const PARTS = [
+export const PARTS: readonly string[] = [
   "artifacts",
   "cli",
   "devices",

@@ -11,6 +11,8 @@ const OPTIONS: readonly (readonly [field: string, option: string, usual?: unknow
   ["model", "--model"],
   ["variant", "--variant"],
   ["transformer", "--transformer"],
+  ["secondTransformer", "--second-transformer"],
+  ["secondTransformerFrom", "--second-transformer-from"],
   ["vae", "--vae"],
   ["width", "--width"],
   ["height", "--height"],

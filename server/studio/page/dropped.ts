@@ -72,7 +72,10 @@ async function fillForm(settings: Settings): Promise<string> {
   const begun = settings.begun
     ? ` Its first ${settings.begun.steps} steps used other settings, which the form cannot hold.`
     : "";
-  const rest = missing + begun;
+  const second = settings.secondTransformer === undefined
+    ? ""
+    : " The form cannot hold its second transformer.";
+  const rest = missing + second + begun;
   return isServed ? rest : ` This server has no model "${model}": the form keeps ${kept}.${rest}`;
 }
 

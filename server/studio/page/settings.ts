@@ -21,6 +21,10 @@ export interface Settings {
   readonly guidance?: number | undefined;
   /** Another autoencoder than the model's. */
   readonly vae?: string | undefined;
+  /** The transformer of the last steps, where another took the first ones. */
+  readonly secondTransformer?: string | undefined;
+  /** The share of the noise schedule after which it took over. */
+  readonly switchedAt?: number | undefined;
   /** The settings of the first steps, where the picture continues another one. */
   readonly begun?: Begun | undefined;
   /** What it began from or followed, its adapters, and how it was guided. */
@@ -47,7 +51,7 @@ export interface Wanted {
 }
 
 /** Parameters of denoising that a request does not have, or has in another form. */
-const INNER = new Set(["allowChanges", "stopAfter", "precision"]);
+const INNER = new Set(["allowChanges", "stopAfter", "denoisingEnd", "precision"]);
 
 /** The settings of a picture; `undefined` if nothing was denoised for it. */
 export function settingsOf(graph: Graph, { output, image, seed: known }: Wanted): Settings | undefined {
@@ -74,7 +78,10 @@ export function settingsOf(graph: Graph, { output, image, seed: known }: Wanted)
   const prompt = textOf(encode);
   const negativePrompt = textOf(negative);
   const vae = decoder === model ? undefined : decoder;
-  const further = furtherSettings(graph, denoise);
+  const further = furtherSettings(graph, { ...denoise, inputs: { ...begin?.inputs, ...denoise.inputs } });
+  const switchedAt = parameters["allowChanges"] === true
+    ? undefined
+    : numberOf(begin?.parameters["denoisingEnd"]);
   const settings: Settings = {
     further,
     prompt,
@@ -87,8 +94,10 @@ export function settingsOf(graph: Graph, { output, image, seed: known }: Wanted)
     scheduler: stringOf(parameters["scheduler"]),
     guidance: numberOf(parameters["guidanceScale"]),
     vae,
+    secondTransformer: switchedAt === undefined ? undefined : stringOf(parameters["transformer"]),
+    switchedAt,
   };
-  if (begin) {
+  if (begin && switchedAt === undefined) {
     const [first] = texts(graph, begin, undefined);
     return {
       ...settings,
@@ -102,7 +111,7 @@ export function settingsOf(graph: Graph, { output, image, seed: known }: Wanted)
   if (prompt === undefined || seed === undefined || further.isBound || "noise" in denoise.inputs) {
     return settings;
   }
-  const own = Object.entries(parameters).filter(([name]) => !INNER.has(name));
+  const own = Object.entries(begin?.parameters ?? parameters).filter(([name]) => !INNER.has(name));
   const { cleanCaption, maxSequenceLength, precision: encoding } = encode?.parameters ?? {};
   const { tiling, tileSize, tileOverlap } = decode?.parameters ?? {};
   const precision = given({
@@ -122,6 +131,8 @@ export function settingsOf(graph: Graph, { output, image, seed: known }: Wanted)
     mask: further.mask,
     softMask: further.softMask,
     controlImage: further.controlImage,
+    secondTransformer: settings.secondTransformer,
+    secondTransformerFrom: switchedAt,
     precision: Object.keys(precision).length === 0 ? undefined : precision,
     tiling,
     tileSize,

@@ -95,6 +95,10 @@ function rowsOf(settings: Settings, model: Model | undefined): [name: string, va
     ["ControlNet", further.controlnet && `${further.controlnet} × ${further.controlScale ?? 1}`],
     ["Followed steps", part(further.controlled)],
     ["Model", settings.model],
+    [
+      "Second transformer",
+      settings.secondTransformer && `${settings.secondTransformer} from ${settings.switchedAt}`,
+    ],
     ["Decoder", vae],
     ["First steps", begun?.steps],
     ["First prompt", begun?.prompt === prompt ? undefined : begun?.prompt],
