@@ -94,7 +94,7 @@ Deno.test("a server that is down, wants a key, or lacks the model is told of, an
       ["encode", locked.url, /requires an API key: .*PIXSTAGE_TOKEN/],
       ["denoise", locked.url, /requires an API key: .*PIXSTAGE_TOKEN/],
       ["encode", other.url, /There is no model .*tiny-alpha-512.*Did you mean "elsewhere"/],
-      ["encode", "ftp://example", /executor must be one of .*ftp:\/\/example/],
+      ["encode", "ftp://example", /on "ftp:\/\/example": the executors are /],
     ];
     for (const [stage, url, told] of refused) {
       const { status, stderr } = await runCli(

@@ -37,7 +37,7 @@ Deno.test("a LoRA of the hub is planned without a download, and one that is no L
   await withHub(async (hub) => {
     await assert.rejects(models(hub).adapter(MODEL), {
       code: "adapter_not_found",
-      message: /holds model_index/,
+      message: /contains model_index/,
     });
   });
 });

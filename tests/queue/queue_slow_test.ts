@@ -1,90 +1,22 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { MemoryStore } from "../../artifacts/store/memory_store.ts";
-import { FolderStore } from "../../artifacts/store/folder_store.ts";
-import { PixstageError } from "../../errors/pixstage_error.ts";
 import type { RunEvent } from "../../graph/events.ts";
 import { runGraph } from "../../graph/run.ts";
-import type { RunOptions, RunResult } from "../../graph/run_options.ts";
 import { localRun } from "../../local.ts";
-import { QueueExecutor, type QueueExecutorOptions } from "../../queue/queue_executor.ts";
-import { builtInStages } from "../../stages/mod.ts";
 import { StageRegistry } from "../../stages/registry.ts";
 import { inFolder, runCli, startCli, TINY } from "../cli/run_cli.ts";
 import { numberOf } from "../graph/executors/toy_plugin.ts";
 import { needing } from "../needing.ts";
 import { Collector } from "../server/collector.ts";
 import { ServerProcess } from "../server/server_process.ts";
+import { failure, Place } from "./place.ts";
 import { POSTGRES, PostgresServer, REDIS, RedisServer } from "./queue_servers.ts";
 import walkStages from "./walk_plugin.ts";
-import { WALK_PLUGIN, WorkerProcess, type WorkerProcessOptions } from "./worker_process.ts";
-
-/** A queue, a store that all share, and workers. */
-class Place implements AsyncDisposable {
-  readonly server: { readonly address: string } & AsyncDisposable;
-  readonly folder: string;
-  readonly #workers: WorkerProcess[] = [];
-
-  private constructor(server: Place["server"], folder: string) {
-    this.server = server;
-    this.folder = folder;
-  }
-
-  /** Opens one over Redis, or over another server. */
-  static async open(server?: Place["server"]): Promise<Place> {
-    const folder = await Deno.makeTempDir({ prefix: "pixstage-test-" });
-    return new Place(server ?? await RedisServer.start(), folder);
-  }
-
-  get store(): string {
-    return join(this.folder, "store");
-  }
-
-  /** Starts workers, each for the stages of one text. */
-  async workers(
-    stages: readonly string[],
-    options: Partial<WorkerProcessOptions> = {},
-  ): Promise<WorkerProcess[]> {
-    const { store } = this;
-    const queue = this.server.address;
-    const started = await WorkerProcess.start(
-      ...stages.map((names) => ({ queue, store, stages: names, ...options })),
-    );
-    this.#workers.push(...started);
-    return started;
-  }
-
-  /** Starts workers that have the stages of the plugin. */
-  async walkers(count: number, env: Readonly<Record<string, string>> = {}): Promise<WorkerProcess[]> {
-    const args = ["--plugin", WALK_PLUGIN];
-    return await this.workers(Array.from({ length: count }, () => "walk,poison,fail"), { args, env });
-  }
-
-  /** Runs a graph on the queue, or elsewhere. */
-  async run(nodes: object, options: Partial<RunOptions> & QueueExecutorOptions = {}): Promise<RunResult> {
-    const { patienceMs, ...rest } = options;
-    const executor = new QueueExecutor(`queue:${this.server.address}`, { patienceMs });
-    const registry = new StageRegistry([...builtInStages().list(), ...walkStages]);
-    const store = new FolderStore(this.store);
-    const run = { registry, store, executors: [executor] as const, snapshots: { everySteps: 1 }, ...rest };
-    return await runGraph({ pixstage: 1, nodes }, run);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#workers.map((worker) => worker[Symbol.asyncDispose]()));
-    await this.server[Symbol.asyncDispose]();
-    await Deno.remove(this.folder, { recursive: true });
-  }
-}
+import { WALK_PLUGIN, type WorkerProcess } from "./worker_process.ts";
 
 function walk(parameters: object): object {
   return { walk: { stage: "walk", parameters } };
-}
-
-async function failure(running: Promise<unknown>): Promise<PixstageError> {
-  const error = await running.then(() => undefined, (error) => error);
-  assert.ok(error instanceof PixstageError, String(error));
-  return error;
 }
 
 /** Calls back at the n-th event of a type. */
@@ -456,48 +388,3 @@ Deno.test(needing(POSTGRES, {
     await worker!.logs("stopped");
   },
 }));
-
-Deno.test(needing(REDIS, {
-  name: "a worker that lacks a LoRA never takes work that needs it, and one that comes with it does",
-  async fn() {
-    await using place = await Place.open();
-    const run = (weight: number, options: QueueExecutorOptions = {}) =>
-      place.run(adapted(weight), { ...options, snapshots: false });
-    const [without] = await place.workers(["encode,denoise"]);
-    const { code, message } = await failure(run(1, { patienceMs: 2000 }));
-    assert.equal(code, "unreachable", message);
-    assert.match(
-      message,
-      /takes the stage "denoise" in version \d+ with the model "pixstage-emoji" and "chalky"/,
-    );
-
-    // A job that waits is found by the worker that comes with the LoRA.
-    const running = run(1, { patienceMs: 60_000 });
-    const [having] = await place.workers(["denoise"], { args: ["--loras", `chalky=${CHALK}`] });
-    const made = await running;
-    assert.match(JSON.stringify(made.get("latents.latents")!.provenance), /"component":"lora"/);
-    await Promise.all([0.25, 0.5, 0.75].map((weight) => run(weight)));
-    assert.equal(having!.done("denoise").length, 4);
-    assert.equal(without!.done("denoise").length, 0);
-    assert.ok(without!.events.every(({ event }) => event !== "refused"), without!.log);
-
-    // What is wrong with the request is told by the worker that has the LoRA.
-    const wrong = await failure(place.run(adapted(1, { scheduler: "nonsense" })));
-    assert.deepEqual([wrong.code, wrong.fault], ["unknown_scheduler", "caller"]);
-  },
-}));
-
-const CHALK = new URL("../../models/pixstage-emoji/loras/chalk", import.meta.url).pathname;
-
-/** A denoising with a LoRA that workers know by a name of their own. */
-function adapted(weight: number, parameters: object = {}): object {
-  const model = "pixstage-emoji";
-  return {
-    prompt: { stage: "encode", parameters: { model, prompts: ["cute cat"] } },
-    latents: {
-      stage: "denoise",
-      parameters: { model, steps: 2, guidanceScale: 1, loras: [{ name: "chalky", weight }], ...parameters },
-      inputs: { embeddings: "prompt.embeddings" },
-    },
-  };
-}
