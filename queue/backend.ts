@@ -60,6 +60,7 @@ export class QueueBackend {
   readonly address: QueueAddress;
   #onError: (error: Error) => void;
   #open = new Set<{ close(): Promise<void> }>();
+  readonly #connections = new Set<IQueueBackend>();
 
   private constructor(address: QueueAddress, onError: (error: Error) => void) {
     this.address = address;
@@ -79,7 +80,7 @@ export class QueueBackend {
     onError: (error: Error) => void = () => {},
   ): Promise<QueueBackend> {
     try {
-      await (address.kind === "redis" ? tryRedis(address) : preparePostgres(address));
+      await reach(address);
     } catch (cause) {
       const reason = cause instanceof Error && cause.message !== "" ? cause.message : String(cause);
       throw new PixstageError(
@@ -96,19 +97,21 @@ export class QueueBackend {
   /** Opens a queue to put jobs into. */
   queue(name: string): JobQueue {
     return this.#track(
-      new Queue(name, { connection: this.address, prefix: NAMESPACE }, createBackend),
+      new Queue(name, { connection: this.address, prefix: NAMESPACE }, this.#createBackend),
     );
   }
 
   /** Listens to the events of a queue. */
   events(name: string): JobEvents {
-    return this.#track(new QueueEvents(name, { connection: this.address, prefix: NAMESPACE }, createBackend));
+    return this.#track(
+      new QueueEvents(name, { connection: this.address, prefix: NAMESPACE }, this.#createBackend),
+    );
   }
 
   /** Opens the events of a queue for writing. */
   eventWriter(name: string): JobEventWriter {
     return this.#track(
-      new QueueEventsProducer(name, { connection: this.address, prefix: NAMESPACE }, createBackend),
+      new QueueEventsProducer(name, { connection: this.address, prefix: NAMESPACE }, this.#createBackend),
     );
   }
 
@@ -120,13 +123,26 @@ export class QueueBackend {
         // A third parameter would make BullMQ create a signal for each job.
         (job, token) => work(job, token ?? ""),
         { ...options, connection: this.address, prefix: NAMESPACE },
-        createBackend,
+        this.#createBackend,
       ),
     );
   }
 
+  /**
+   * Drops all connections if the server is gone, because closing them would wait for its return. The leases of jobs that
+   * cannot be given back expire.
+   */
+  async disconnectIfGone(): Promise<void> {
+    try {
+      await reach(this.address);
+    } catch {
+      await Promise.allSettled([...this.#connections].map((connection) => connection.close(true)));
+    }
+  }
+
   /** Closes what {@linkcode QueueBackend} opened and is open still. */
   async close(): Promise<void> {
+    await this.disconnectIfGone();
     await Promise.allSettled([...this.#open].map((part) => part.close()));
     this.#open.clear();
   }
@@ -136,6 +152,12 @@ export class QueueBackend {
     this.#open.delete(part);
     await part.close();
   }
+
+  readonly #createBackend: BackendFactory<IQueueBackend, QueueAddress> = (name, options, places) => {
+    const connection = createBackend(name, options, places);
+    this.#connections.add(connection);
+    return connection;
+  };
 
   #track<Part extends EventEmitter & { close(): Promise<void> }>(part: Part): Part {
     part.on("error", this.#onError);
@@ -184,6 +206,11 @@ function clientConfig({ host, port, tls, user, database }: QueueAddress) {
 
 function postgresOptions(address: QueueAddress) {
   return { ...clientConfig(address), schema: NAMESPACE, max: POOL };
+}
+
+/** Connects once, without trying again; lays out the tables where the server needs some. */
+async function reach(address: QueueAddress): Promise<void> {
+  await (address.kind === "redis" ? tryRedis(address) : preparePostgres(address));
 }
 
 /** Connects once, without trying again. */

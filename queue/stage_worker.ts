@@ -130,6 +130,7 @@ export class StageWorker implements AsyncDisposable {
 
   /** Gives back the jobs that run, and takes no more. */
   async close(): Promise<void> {
+    await this.#backend.disconnectIfGone();
     await Promise.all([this.#preparations.close(), this.#runs.close()]);
     await this.#backend.close();
   }

@@ -169,6 +169,24 @@ Deno.test(needing(REDIS, {
 }));
 
 Deno.test(needing(REDIS, {
+  name: "a worker that is idle or works ends within seconds of SIGTERM although Redis is gone",
+  async fn() {
+    const redis = await RedisServer.start();
+    await using place = await Place.open(redis);
+    const [idle, busy] = await place.walkers(2);
+    const running = place.run(walk({ steps: 100, ms: 50 }), { patienceMs: 60_000 }).catch(() => {});
+    await Promise.any([idle, busy].map((worker) => worker!.logs("taken")));
+    await redis.down("SIGKILL");
+    const started = performance.now();
+    await Promise.all([idle!.end("SIGTERM"), busy!.end("SIGTERM")]);
+    assert.ok(performance.now() - started < 20_000, idle!.log + busy!.log);
+    await redis.up();
+    await place.walkers(1);
+    await running;
+  },
+}));
+
+Deno.test(needing(REDIS, {
   name: "workers with other code or other weights under one name never take each other's work",
   async fn() {
     await using place = await Place.open();
