@@ -174,7 +174,7 @@ Deno.test(needing(REDIS, {
     const redis = await RedisServer.start();
     await using place = await Place.open(redis);
     const [idle, busy] = await place.walkers(2);
-    const running = place.run(walk({ steps: 100, ms: 50 }), { patienceMs: 60_000 }).catch(() => {});
+    const running = place.run(walk({ steps: 40, ms: 50 }), { patienceMs: 60_000 }).catch(() => {});
     await Promise.any([idle, busy].map((worker) => worker!.logs("taken")));
     await redis.down("SIGKILL");
     const started = performance.now();
