@@ -28,7 +28,7 @@ export interface JobIntakeOptions {
   readonly work: Work;
 }
 
-/** Limit of BullMQ for lost workers of a job. `refusePoison` applies a lower one without progress. */
+/** BullMQ's limit for lost workers of a job. In `refusePoison`, losses without progress have a lower one. */
 const MOST_LOSSES = 1000;
 /** Maximum number of queues that can be left: each needs connections, and each set of adapters has one. */
 const MOST_PASSING = 64;

@@ -1,7 +1,8 @@
 /**
  * Bundles the gateway and the description of its models into one module.
  *
- *     deno run -A examples/gateway/build.ts [--model name=folder]... [--lora name=folder]... [--out worker.js]
+ *     deno run -A examples/gateway/build.ts \
+ *       [--model name=folder]... [--lora name=folder]... [--out worker.js]
  *
  * The default is the embedded model with its LoRA.
  *
