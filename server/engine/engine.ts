@@ -41,9 +41,9 @@ export const madeOutputSchema = z.object({
   kind: z.string(),
   /** Number of pictures, if the artifact contains pictures. */
   images: z.int().positive().optional(),
-  /** Their width in pixels. */
+  /** Width of the pictures in pixels. */
   width: z.int().positive().optional(),
-  /** Their height in pixels. */
+  /** Height of the pictures in pixels. */
   height: z.int().positive().optional(),
   /** The seed of each picture. */
   seeds: z.array(z.string()).optional(),

@@ -9,7 +9,7 @@ export interface JobProgress {
   readonly node: string;
   /** Its stage. */
   readonly stage: string;
-  /** Steps done, over all images of the node. */
+  /** Steps done, over all pictures of the node. */
   readonly step: number;
   /** Total steps. */
   readonly steps: number;

@@ -1,4 +1,4 @@
-/** Promises of the next change, by subject. */
+/** Hands out promises of the next change of a subject. */
 export class Listeners {
   #waiting = new Map<string, Set<() => void>>();
 

@@ -1,5 +1,5 @@
 /**
- * The LoRA adapters that requests may name.
+ * The route that lists the LoRA adapters that requests may name.
  *
  * @module
  */

@@ -62,7 +62,7 @@ export interface WebhooksOptions {
   readonly store: JobStore;
   /** The secret that signs them. */
   readonly secret: Uint8Array;
-  /** Makes links to pictures. */
+  /** Makes links to pictures for the webhook's body. */
   readonly links: PictureLinks;
   /** Milliseconds between attempts. */
   readonly delays: readonly number[];

@@ -1,5 +1,5 @@
 /**
- * Soft edges of a mask.
+ * Softens the edges of a mask.
  *
  * @module
  */

@@ -23,7 +23,7 @@ export interface Settings {
   readonly vae?: string | undefined;
   /** The transformer of the last steps, if another one took the first steps. */
   readonly secondTransformer?: string | undefined;
-  /** The share of the noise schedule after which it took over. */
+  /** The share of the noise schedule after which the second transformer took over. */
   readonly switchedAt?: number | undefined;
   /** The settings of the first steps, if the picture continues another one. */
   readonly begun?: Begun | undefined;
