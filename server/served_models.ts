@@ -16,7 +16,7 @@ import type { ModelEntry } from "../hub/listed_models.ts";
 
 /** A model that requests may name. */
 export interface ServedModel extends ModelEntry {
-  /** Its PixArt family: α or Σ. */
+  /** Its model family: α or Σ. */
   readonly family: string;
   /** The settings that its authors recommend. */
   readonly defaults: RunDefaults;
