@@ -1,5 +1,5 @@
 /**
- * The command line: `gen`, `inspect` and the lists, each a subcommand and a task of its own.
+ * The command line. Each command is a subcommand of `pixstage` and has a task in `deno.json`.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { describeError } from "./cli/name_option.ts";
 import { outliveReaders, writeLine } from "./cli/standard_streams.ts";
 import { exitStatus, isAbortError, toPixstageError } from "./errors/foreign_error.ts";
 
-/** How each command is loaded: only the one that is called, as loading all takes as long as a small run. */
+/** Loads each command on demand: loading all of them takes as long as a small run. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   gen: async () => (await import("./cli/gen.ts")).genCommand(),
   encode: async () => (await import("./cli/encode.ts")).encodeCommand(),
@@ -39,9 +39,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 };
 
 /**
- * Puts the commands together.
+ * Builds the program.
  *
- * @param called The command that is called; all are loaded where it is none.
+ * @param called The command to load. If there is no such command, all commands are loaded.
  */
 export async function program(called: string | undefined): Promise<Command> {
   const known = called !== undefined && Object.hasOwn(COMMANDS, called);
@@ -60,7 +60,7 @@ export async function program(called: string | undefined): Promise<Command> {
  * Runs the command line.
  *
  * @param args The arguments after the program's name.
- * @returns The exit status: 0, 1 for a failure, 2 for wrong usage, 130 when stopped.
+ * @returns The exit status: 0 for success, 1 for a failure, 2 for wrong usage, 130 if the user stopped it.
  */
 export async function main(args: readonly string[]): Promise<number> {
   outliveReaders();
@@ -83,7 +83,7 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** The command or subcommand that arguments call. */
+/** Returns the command or subcommand that the arguments name. */
 function calledCommand(command: Command, [name, ...rest]: readonly string[]): Command {
   const called = command.commands.find((subcommand) => subcommand.name() === name);
   return called ? calledCommand(called, rest) : command;

@@ -1,5 +1,6 @@
 /**
- * The server: OpenAI's images endpoint, jobs with live progress, stages and artifacts over HTTP, and a studio page.
+ * The server: OpenAI's images endpoint, jobs with live progress, stages and artifacts over HTTP, and a
+ * studio page.
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * `compare`: makes the same picture in two ways, and tells how far apart they are and what each took.
+ * `compare`: generates the same picture with two sets of options, and reports how far the results differ and
+ * how much time and memory each needed.
  *
  * @module
  */
@@ -41,7 +42,7 @@ interface CompareOptions {
   readonly json?: boolean;
 }
 
-/** One of the two ways, and what came of it. */
+/** The result of one of the two runs. */
 interface Way {
   readonly name: string;
   readonly embeddings: Float32Array;
@@ -51,10 +52,10 @@ interface Way {
   readonly memory: MemoryReport;
 }
 
-/** The exit status of a run that was asked for what cannot be. */
+/** Exit status of a run whose options were invalid. */
 const USAGE_STATUS = EXIT_STATUSES.caller;
 
-/** A run of one way failed. */
+/** One of the two runs failed. */
 export class CompareError extends PixstageError<"comparison_failed"> {
   override name = "CompareError";
 
@@ -64,7 +65,7 @@ export class CompareError extends PixstageError<"comparison_failed"> {
   }
 }
 
-/** Makes the command. */
+/** Creates the `compare` command. */
 export function compareCommand(): Command {
   return new Command("compare")
     .description("Makes a picture in two ways, one after the other, and tells how far apart they are.")
@@ -86,14 +87,14 @@ async function compare(prompt: string, options: CompareOptions): Promise<void> {
   await checkOutputs([options.output], options);
   for (const name of ["set", "a", "b"] as const) checkFlags(name, flags(options[name]));
 
-  // 1. Make the picture both ways, each in a process of its own.
+  // 1. Generate both pictures, each in a separate process.
   const folder = await mkdtemp(join(tmpdir(), "pixstage-compare-"));
   try {
     const common = [...flags(options.set), "--model", pathOrName(options.model)];
     const a = await make(options.a, [prompt, ...common, ...flags(options.a)], join(folder, "a"));
     const b = await make(options.b, [prompt, ...common, ...flags(options.b)], join(folder, "b"));
 
-    // 2. Compare what came of it.
+    // 2. Compare the results.
     const pictureA = await decodePicture(a.picture);
     const pictureB = await decodePicture(b.picture);
     const result = {
@@ -104,7 +105,7 @@ async function compare(prompt: string, options: CompareOptions): Promise<void> {
       gmsd: gmsd(pictureA.pixels, pictureB.pixels),
     };
 
-    // 3. Put both pictures into one, and say so.
+    // 3. Write both pictures side by side, and report.
     const both = sideBySide(pictureA.pixels, pictureB.pixels);
     const output = await writeOutput(options.output, [
       await encodePicture(both, { format: "png", metadata: { a: a.name, b: b.name } }),
@@ -132,7 +133,7 @@ async function compare(prompt: string, options: CompareOptions): Promise<void> {
   }
 }
 
-/** `precision=int8,steps=2` as options of gen. */
+/** Converts `precision=int8,steps=2` to command-line options of `gen`. */
 function flags(text: string): string[] {
   const parts = text.split(/,(?=[a-z-]+=)/).filter((part) => part !== "");
   return parts.flatMap((part) => {
@@ -142,7 +143,7 @@ function flags(text: string): string[] {
   });
 }
 
-/** Refuses options that gen does not have, and values that they cannot have. */
+/** Throws if `gen` does not have one of the options, or refuses its value. */
 function checkFlags(name: "set" | "a" | "b", args: readonly string[]): void {
   const command = genCommand().exitOverride().configureOutput({ writeErr: () => {} });
   try {
@@ -156,7 +157,7 @@ function checkFlags(name: "set" | "a" | "b", args: readonly string[]): void {
   }
 }
 
-/** Runs gen in a process of its own, so that what it takes is its own. */
+/** Runs `gen` in a separate process, so that its memory can be measured separately. */
 async function make(name: string, args: readonly string[], stem: string): Promise<Way> {
   const files = { embeddings: `${stem}.embeddings`, latents: `${stem}.latents`, picture: `${stem}.png` };
   const started = performance.now();
@@ -189,7 +190,7 @@ async function make(name: string, args: readonly string[], stem: string): Promis
   };
 }
 
-/** The tensor of an artifact's file that is named first by the alphabet among those of float32. */
+/** Returns the float32 tensor of a file: `latents`, `prompt_embeds`, or else the first by name. */
 async function firstTensor(path: string): Promise<Float32Array> {
   const { tensors } = await readSafetensorsFile(path);
   const names = ["latents", "prompt_embeds", ...Object.keys(tensors).sort()];

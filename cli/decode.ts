@@ -1,5 +1,5 @@
 /**
- * `decode`: a file of latents to pictures. Only the autoencoder is needed.
+ * `decode`: decodes a file of latents to pictures. It needs only the autoencoder.
  *
  * @module
  */
@@ -25,7 +25,7 @@ import { saveArtifact, saveMadePictures, showRun } from "./show_run.ts";
 import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts";
 import { userPath } from "./user_path.ts";
 
-/** Makes the command. */
+/** Creates the `decode` command. */
 export function decodeCommand(): Command {
   const command = new Command("decode")
     .description("Decodes a file of latents, and writes pictures.")

@@ -1,5 +1,6 @@
 /**
- * `denoise`: a file of embeddings to a file of latents. Only transformer and scheduler of the checkpoint are needed.
+ * `denoise`: denoises a file of embeddings to a file of latents. It needs only the transformer and the
+ * scheduler of the checkpoint.
  *
  * @module
  */
@@ -30,7 +31,7 @@ import { userPath } from "./user_path.ts";
 
 type DenoiseOptions = GenOptions & StoreOptions & { readonly output: string; readonly stopAfter?: number };
 
-/** Makes the command. */
+/** Creates the `denoise` command. */
 export function denoiseCommand(): Command {
   const command = new Command("denoise")
     .description("Denoises along a file of embeddings, and writes a file of latents that `decode` reads.")
@@ -69,7 +70,7 @@ async function denoise(embeddings: string, options: DenoiseOptions, command: Com
   });
 }
 
-/** The graph with a `denoise` that stops on the way, and nothing behind it. */
+/** Returns the graph with a `denoise` that stops after `stopAfter` steps and has no node after it. */
 function stoppedAfter({ nodes, ...rest }: GraphDocumentInput, stopAfter: number): GraphDocumentInput {
   const { denoise, decode: _decode, ...before } = nodes;
   const parameters = { ...denoise?.parameters, stopAfter };

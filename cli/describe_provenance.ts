@@ -1,5 +1,5 @@
 /**
- * Provenance in words: what ran in which order, with which parameters, weights and inputs.
+ * Provenance for people to read: which stages ran in which order, with which parameters, weights and inputs.
  *
  * @module
  */
@@ -12,10 +12,10 @@ import { sourceNodes, splitSource } from "../graph/plan.ts";
 import type { Provenance } from "../graph/provenance.ts";
 
 /**
- * Describes a provenance.
+ * Describes a provenance for `inspect`.
  *
- * @param provenance How it was made.
- * @returns Each node with its stage, its parameters, its weights and the ids of what it took and gave.
+ * @param provenance The provenance of an artifact.
+ * @returns Each node with its stage, parameters and weights, and the ids of its inputs and outputs.
  */
 export function describeProvenance({ graph, stages, output }: Provenance): JsonObject {
   const nodes: Record<string, JsonObject> = {};

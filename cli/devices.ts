@@ -1,5 +1,5 @@
 /**
- * `devices`: what stages can run on here, and the libraries that CUDA needs.
+ * `devices`: lists the devices that stages can run on, and installs the libraries that CUDA needs.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { localDevices } from "../devices/local_devices.ts";
 import { writeLine } from "./standard_streams.ts";
 import { userPath } from "./user_path.ts";
 
-/** Makes the command. */
+/** Creates the `devices` command. */
 export function devicesCommand(): Command {
   const library = () => new Argument("<name>", "which libraries").choices(["cuda"]);
   const install = new Command("install")

@@ -1,5 +1,6 @@
 /**
- * `encode`: prompts to a file of embeddings. Only tokenizer and text encoder of the checkpoint are needed.
+ * `encode`: encodes prompts to a file of embeddings. It needs only the tokenizer and the text encoder of the
+ * checkpoint.
  *
  * @module
  */
@@ -25,7 +26,7 @@ import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts"
 
 type EncodeOptions = GenOptions & StoreOptions & { readonly output: string; readonly negative: boolean };
 
-/** Makes the command. */
+/** Creates the `encode` command. */
 export function encodeCommand(): Command {
   const command = new Command("encode")
     .description("Encodes prompts, and writes a file of embeddings that `denoise` reads.")

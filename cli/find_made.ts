@@ -1,5 +1,5 @@
 /**
- * What the user names by a file or an id, and how it was made.
+ * Finds the artifact or picture that the user names by a file or an id, and its provenance.
  *
  * @module
  */
@@ -22,39 +22,38 @@ import { STORED } from "./store.ts";
 import { UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";
 
-/** An artifact that was made before. */
+/** An artifact of an earlier run. */
 export interface MadeArtifactFile {
-  /** How it was made. */
+  /** How the artifact was made. */
   readonly provenance: Provenance;
-  /** The artifact. */
   readonly artifact: Artifact;
-  /** How a graph names it. */
+  /** The artifact as an input of a graph: a file or an id. */
   readonly input: Exclude<GraphInput, string>;
 }
 
-/** A picture that was made before. */
+/** A picture of an earlier run. */
 export interface MadePicture {
-  /** How the artifact that holds it was made. */
+  /** How the artifact that contains the picture was made. */
   readonly provenance: Provenance;
-  /** Its place among the pictures of the artifact. */
+  /** Index of the picture in the artifact. */
   readonly image: number;
-  /** Its file. */
+  /** Path of the file. */
   readonly path: string;
-  /** What its file holds. */
+  /** Content of the file. */
   readonly bytes: Uint8Array;
-  /** The kind of its file. */
+  /** Format of the file. */
   readonly format: PictureFormat;
 }
 
 const imageSchema = z.object({ image: z.int().nonnegative() });
 
 /**
- * Finds what the user named.
+ * Finds the artifact or picture that the user named.
  *
- * @param target A picture, a safetensors file, or an id, of which the beginning is enough.
- * @param store Where ids are looked up.
- * @returns What it is.
- * @throws {ArtifactError} if nobody knows how it was made.
+ * @param target A picture, a safetensors file, or an id or its first digits.
+ * @param store The store in which ids are looked up.
+ * @returns The artifact or the picture, with its provenance.
+ * @throws {ArtifactError} if neither the file nor the store records how it was made.
  */
 export async function findMade(target: string, store: RunStore): Promise<MadeArtifactFile | MadePicture> {
   const path = userPath(target);

@@ -1,5 +1,5 @@
 /**
- * `gen`: prompts to pictures.
+ * `gen`: generates pictures from prompts.
  *
  * @module
  */
@@ -28,7 +28,7 @@ import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts"
 import { UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";
 
-/** Makes the command. */
+/** Creates the `gen` command. */
 export function genCommand(): Command {
   const command = new Command("gen")
     .description("Makes pictures from text.")
@@ -36,13 +36,13 @@ export function genCommand(): Command {
   return addStoreOptions(addGenOptions(command, DEFAULT_MODEL)).action(gen);
 }
 
-/** Runs the command. */
+/** Runs `gen`. */
 async function gen(
   given: string[],
   options: GenOptions & StoreOptions,
   command: Command,
 ): Promise<void> {
-  // 1. Refuse what cannot work.
+  // 1. Refuse invalid options.
   const prompts = await allPrompts(given, options);
   checkOptions(prompts, options);
   const {
@@ -62,7 +62,7 @@ async function gen(
   const request = pictureRequest(prompts, options);
   const signal = interruptSignal();
 
-  // 2. Write the graph.
+  // 2. Build the graph.
   const graph = textToImage(request, {
     embeddingsFile: loadEmbeds && userPath(loadEmbeds),
     noiseFile: initNoise && userPath(initNoise),
@@ -77,7 +77,7 @@ async function gen(
     }
   }
 
-  // 3. Run it, write what was asked for, and say so.
+  // 3. Run it, and write the requested files.
   const run = await openRun(options, runOptions(options));
   await showRun(graph, { ...run, ...memoryOptions(options) }, options, {
     signal,
@@ -88,7 +88,7 @@ async function gen(
   });
 }
 
-/** Writes the files that were asked for, and gives their paths. */
+/** Writes the requested files, and returns their paths. */
 async function save(made: RunResult, options: GenOptions): Promise<string[]> {
   const paths: string[] = [];
   const artifacts: [file: string | undefined, output: string][] = [
@@ -107,7 +107,7 @@ async function save(made: RunResult, options: GenOptions): Promise<string[]> {
   return [...paths, ...await saveMadePictures(image, { output, format })];
 }
 
-/** Refuses what can be refused without reading anything. */
+/** Throws if the options are incomplete or contradict each other. Reads no file. */
 function checkOptions(prompts: readonly string[], options: GenOptions): void {
   const { loadEmbeds, loadLatents, until, saveEmbeds, saveLatents } = options;
   checkBeginning(prompts, options);

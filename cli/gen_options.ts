@@ -1,5 +1,5 @@
 /**
- * The options of `gen`, under the names that users of diffusers and stable-diffusion.cpp know.
+ * The options of `gen`. They have the names that users of diffusers and stable-diffusion.cpp know.
  *
  * @module
  */
@@ -41,7 +41,7 @@ import { UsageError } from "./usage_error.ts";
 import { MOST_THREADS } from "../runtime/threads.ts";
 import { userPath } from "./user_path.ts";
 
-/** The options of `gen`, parsed. Paths are as the user gave them. */
+/** The parsed options of `gen`. Paths are as the user gave them. */
 export interface GenOptions {
   readonly model: string;
   readonly revision?: string;
@@ -110,7 +110,7 @@ export interface GenOptions {
   readonly verbose?: boolean;
 }
 
-/** Options that choose a checkpoint. */
+/** Adds the options that choose a checkpoint. */
 export function addModelOptions(command: Command, defaultModel: string): Command {
   return command
     .option("-m, --model <dir|org/name>", "checkpoint in diffusers' folder layout", defaultModel)
@@ -120,7 +120,7 @@ export function addModelOptions(command: Command, defaultModel: string): Command
     .option("--cache-dir <dir>", "where downloads are kept");
 }
 
-/** Options that say where and how loudly to run. */
+/** Adds the options that control where a run happens and what it prints. */
 export function addRunOptions(command: Command): Command {
   return command
     .option(
@@ -159,7 +159,7 @@ export function addRunOptions(command: Command): Command {
     .option("-v, --verbose", "print every event to the standard error, and the trace of a fault");
 }
 
-/** The option of those commands that make their graph: a graph that is given has precisions of its own. */
+/** Adds `--precision`, for commands that build their graph: a graph document contains its own precisions. */
 export function addPrecisionOption(command: Command): Command {
   return command.option(
     "--precision <name>",
@@ -168,7 +168,7 @@ export function addPrecisionOption(command: Command): Command {
   );
 }
 
-/** Options of captions: what is done with prompts before they are encoded. */
+/** Adds the options for preparing prompts before they are encoded. */
 export function addCaptionOptions(command: Command): Command {
   return command
     .option(
@@ -180,7 +180,7 @@ export function addCaptionOptions(command: Command): Command {
     .option("--max-sequence-length <n>", "tokens of a prompt that are used", wholeNumber(1));
 }
 
-/** Options of denoising: size, schedule, guidance, seeds. */
+/** Adds the options of denoising: size, schedule, guidance, seeds. */
 export function addDenoiseOptions(command: Command): Command {
   return command
     .option(
@@ -257,7 +257,7 @@ export function addDenoiseOptions(command: Command): Command {
     .option("--init-noise <file>", "initial noise: the tensor `latents` of a safetensors file");
 }
 
-/** Options of pictures that a run begins from. */
+/** Adds the options for pictures that a run starts from. */
 export function addImageOptions(command: Command): Command {
   return command
     .option("--image <file>", "begin from a picture: PNG, JPEG or WebP")
@@ -270,7 +270,7 @@ export function addImageOptions(command: Command): Command {
     .option("--soft-mask", "let greys of --mask repaint in part; they count as white or black otherwise");
 }
 
-/** Options of the autoencoder and of the pictures' files. */
+/** Adds the options of the autoencoder and of picture files. */
 export function addPictureOptions(command: Command): Command {
   return command
     .option("--vae <dir|org/name>", "another autoencoder: a checkpoint, or a folder that holds one alone")
@@ -317,9 +317,9 @@ Examples:
   deno task gen "a red door" --image castle.png --mask door.png`;
 
 /**
- * Refuses a run that has no beginning, or several.
+ * Checks that a run has exactly one starting point.
  *
- * @throws {UsageError} unless there are prompts, or a file to begin from.
+ * @throws {UsageError} unless there are either prompts or a file to start from.
  */
 export function checkBeginning(
   prompts: readonly string[],
@@ -337,7 +337,7 @@ export function checkBeginning(
   );
 }
 
-/** The pictures that a run begins from or follows, as a graph names them. */
+/** Returns the pictures that a run starts from or follows, as inputs of a graph. */
 export function imageInputs(
   { image, mask, controlImage }: Pick<GenOptions, "image" | "mask" | "controlImage">,
 ): Pick<TextToImageOptions, "image" | "mask" | "controlImage"> {
@@ -345,7 +345,7 @@ export function imageInputs(
   return { image: named(image), mask: named(mask), controlImage: named(controlImage) };
 }
 
-/** The request that the options and prompts make. */
+/** Builds the request from the prompts and options. */
 export function pictureRequest(prompts: readonly string[], options: GenOptions): PictureRequestInput {
   const count = options.batchCount ?? seededCount(options.seed, prompts.length);
   const request: Record<keyof PictureRequestInput, unknown> = {
@@ -402,19 +402,19 @@ export function pictureRequest(prompts: readonly string[], options: GenOptions):
   return given as PictureRequestInput;
 }
 
-/** Several seeds ask for a picture each. */
+/** Returns the number of pictures that several seeds ask for: one for each seed. */
 function seededCount(seeds: readonly string[] | undefined, prompts: number): number | undefined {
   if (!seeds || seeds.length === 1 || seeds.length % Math.max(prompts, 1) !== 0) return undefined;
   return seeds.length / Math.max(prompts, 1);
 }
 
-/** The reference of the checkpoint, with its revision. */
+/** Returns the reference of the checkpoint, including its revision. */
 export function modelReference({ model, revision }: Pick<GenOptions, "model" | "revision">): string {
   const reference = pathOrName(model);
   return revision === undefined ? reference : `${reference}@${revision}`;
 }
 
-/** Where the run finds checkpoints, and what it runs on. */
+/** Returns where the run finds checkpoints, and the device that it runs on. */
 export function runOptions(
   options: Pick<
     GenOptions,
@@ -432,7 +432,7 @@ export function runOptions(
   };
 }
 
-/** The limits of memory that the user allows. */
+/** Returns the memory limits that the user set. */
 export function memoryOptions(
   { maxMemory, maxGpuMemory, lowestPrecision }: Pick<
     GenOptions,

@@ -1,5 +1,5 @@
 /**
- * `grid`: one picture of many that differ in one or two options.
+ * `grid`: generates pictures that differ in one or two options, and arranges them in one picture.
  *
  * @module
  */
@@ -41,20 +41,20 @@ type GridOptions = GenOptions & StoreOptions & {
   readonly output: string;
 };
 
-/** Pictures of a grid, at most. */
+/** Maximum number of pictures in a grid. */
 const MOST_PICTURES = 256;
 
 /** One value of an axis. */
 interface AxisValue {
-  /** What the grid says of it. */
+  /** The label in the grid. */
   readonly label: string;
-  /** The prompt, where the axis is of prompts. */
+  /** The prompt, if the axis lists prompts. */
   readonly prompt?: string;
-  /** What it changes of the options. */
+  /** The options that this value sets. */
   readonly options: Partial<GenOptions>;
 }
 
-/** Makes the command. */
+/** Creates the `grid` command. */
 export function gridCommand(): Command {
   const command = addOwnOptions(
     new Command("grid")
@@ -72,7 +72,7 @@ export function gridCommand(): Command {
     .action(grid);
 }
 
-/** The options that an axis may be of. */
+/** Adds the options that an axis can vary. */
 function addOwnOptions(command: Command): Command {
   return addPrecisionOption(
     addDenoiseOptions(addImageOptions(addCaptionOptions(addModelOptions(command, DEFAULT_MODEL)))),
@@ -80,7 +80,7 @@ function addOwnOptions(command: Command): Command {
 }
 
 async function grid(prompt: string, options: GridOptions, command: Command): Promise<void> {
-  // 1. Refuse what cannot work.
+  // 1. Refuse invalid options.
   const format = pictureFormat({ output: options.output });
   await checkOutputs([options.output], options);
   const columns = axisValues("x", options.x);
@@ -92,11 +92,11 @@ async function grid(prompt: string, options: GridOptions, command: Command): Pro
     );
   }
 
-  // 2. Write one graph for all pictures, in which what they share is there once.
+  // 2. Build one graph for all pictures. Work that several pictures share appears in it once.
   const cells = rows.flatMap((row) => columns.map((column) => cellGraph(prompt, options, row, column)));
   const { graph, outputs } = gridGraph(cells, "decode.image");
 
-  // 3. Run it, and lay the pictures out.
+  // 3. Run it, and arrange the pictures.
   const signal = interruptSignal();
   const run = await openRun(options, runOptions(options));
   await showRun(graph, { ...run, ...memoryOptions(options) }, options, {
@@ -117,7 +117,7 @@ async function grid(prompt: string, options: GridOptions, command: Command): Pro
   });
 }
 
-/** The graph of one picture. */
+/** Builds the graph of one picture. */
 function cellGraph(prompt: string, options: GridOptions, ...axes: readonly AxisValue[]) {
   const changed = Object.assign({}, options, ...axes.map(({ options }) => options));
   const own = axes.find((axis) => axis.prompt !== undefined)?.prompt ?? prompt;
@@ -138,7 +138,7 @@ function picture(made: RunResult, output: string) {
   return toPixels(artifact.tensors["image"] as Tensor<"float32">)[0]!;
 }
 
-/** Reads `steps=4,8,20`: each value as if it stood behind its option. */
+/** Parses `steps=4,8,20`. Each value is parsed as if it followed its option on the command line. */
 function axisValues(axis: "x" | "y", text: string): AxisValue[] {
   const equals = text.indexOf("=");
   if (equals < 1) {
@@ -159,7 +159,7 @@ function axisValues(axis: "x" | "y", text: string): AxisValue[] {
   }));
 }
 
-/** What an option sets. */
+/** Returns the options that one value of an axis sets. */
 function optionValue(axis: "x" | "y", name: string, value: string): Partial<GenOptions> {
   const scratch = addOwnOptions(new Command()).exitOverride().configureOutput({ writeErr: () => {} });
   try {

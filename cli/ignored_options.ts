@@ -1,5 +1,5 @@
 /**
- * Options that were given and have no effect on what a command does.
+ * Finds options that the user gave but that have no effect on the command.
  *
  * @module
  */
@@ -9,10 +9,10 @@ import type { GraphDocumentInput } from "../graph/document.ts";
 import type { GenOptions } from "./gen_options.ts";
 import type { StoreOptions } from "./store_options.ts";
 
-/** The stages that the options of a command may be for. */
+/** A stage that options of a command can belong to. */
 export type OptionStage = "encode" | "denoise" | "decode";
 
-/** The options that concern one stage alone, by the names of their values. */
+/** The options that affect only one stage, by the names of their values. */
 const OPTIONS_OF_STAGE: Readonly<Record<OptionStage, readonly (keyof GenOptions)[]>> = {
   encode: ["negativePrompt", "cleanCaption", "maxSequenceLength", "saveEmbeds"],
   denoise: [
@@ -53,14 +53,14 @@ const OPTIONS_OF_STAGE: Readonly<Record<OptionStage, readonly (keyof GenOptions)
   decode: ["vae", "vaeTiling", "vaeTileSize", "vaeTileOverlap", "output", "outputFormat", "saveTensor"],
 };
 
-/** How errors and warnings call the work of a stage. */
+/** The name of each stage's work in errors and warnings. */
 const WORK: Readonly<Record<OptionStage, string>> = {
   encode: "encodes nothing",
   denoise: "denoises nothing",
   decode: "decodes nothing",
 };
 
-/** The stages that a graph leaves out. */
+/** Returns the stages that do not occur in a graph. */
 export function skippedStages({ nodes }: GraphDocumentInput): OptionStage[] {
   const stages: readonly OptionStage[] = ["encode", "denoise", "decode"];
   const held = Object.values(nodes).map(({ stage }) => stage);
@@ -68,11 +68,11 @@ export function skippedStages({ nodes }: GraphDocumentInput): OptionStage[] {
 }
 
 /**
- * Says which options that the user gave have no effect.
+ * Lists the options that the user gave without effect.
  *
- * @param command The command, whose options tell where their values are from.
- * @param skipped The stages that the run leaves out although the command has options for them.
- * @returns A sentence for each reason.
+ * @param command The command. Its options record where their values come from.
+ * @param skipped The stages that the run skips although the command has options for them.
+ * @returns One sentence for each reason.
  */
 export function ignoredOptions(command: Command, skipped: readonly OptionStage[] = []): string[] {
   const options: Partial<GenOptions & StoreOptions> = command.opts();
@@ -81,7 +81,7 @@ export function ignoredOptions(command: Command, skipped: readonly OptionStage[]
     command.options.flatMap((option) => {
       const name = option.attributeName();
       if (!names.includes(name) || command.getOptionValueSource(name) !== "cli") return [];
-      // Both forms of an option, --x and --no-x, set one value.
+      // --x and --no-x are two options that set the same value.
       const isThisForm = option.negate === (command.getOptionValue(name) === false);
       return isThisForm && option.long ? [option.long] : [];
     });

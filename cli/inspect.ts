@@ -1,5 +1,5 @@
 /**
- * `inspect`: what an artifact, a checkpoint or a picture is.
+ * `inspect`: describes an artifact, a checkpoint, a LoRA adapter or a picture.
  *
  * @module
  */
@@ -24,7 +24,7 @@ import { writeLine } from "./standard_streams.ts";
 import { openFolderStore } from "./run_store.ts";
 import { userPath } from "./user_path.ts";
 
-/** Makes the command. */
+/** Creates the `inspect` command. */
 export function inspectCommand(): Command {
   return new Command("inspect")
     .description("Tells what an artifact, a checkpoint, a LoRA or a picture is.")
@@ -40,7 +40,7 @@ export function inspectCommand(): Command {
     });
 }
 
-/** What a file or folder is, or an artifact of the store. */
+/** Describes a file, a folder, or an artifact in the store. */
 async function inspect(name: string, store: string | undefined): Promise<JsonObject> {
   const path = userPath(name);
   const isId = /^[0-9a-f]{4,64}$/i.test(name) && !await stat(path).catch(() => undefined);
@@ -64,7 +64,7 @@ async function isFile(path: string): Promise<boolean> {
   return await stat(path).then((found) => found.isFile(), () => false);
 }
 
-/** A checkpoint: its family, and what each component weighs. */
+/** Describes a checkpoint: its family, and the size of each component. */
 async function inspectCheckpoint(path: string): Promise<JsonObject> {
   const checkpoint = await new LocalModels().open({ model: path });
   const components: Record<string, JsonObject | string> = {};
@@ -93,7 +93,7 @@ async function inspectCheckpoint(path: string): Promise<JsonObject> {
   };
 }
 
-/** An artifact: its kind, its tensors, its metadata, and how it was made. */
+/** Describes an artifact: its kind, tensors, metadata and provenance. */
 async function describeArtifact({ artifact, provenance }: ReadFile): Promise<JsonObject> {
   return {
     what: "artifact",
@@ -107,7 +107,7 @@ async function describeArtifact({ artifact, provenance }: ReadFile): Promise<Jso
   };
 }
 
-/** A tensor in one line: type, shape, range and mean. */
+/** Describes a tensor in one line: type, shape, range and mean. */
 function describeTensor(tensor: Tensor): string {
   let [least, most, sum] = [Infinity, -Infinity, 0];
   if (tensor.dtype !== "float32") return `${tensor.dtype} [${tensor.shape}]`;
@@ -122,7 +122,7 @@ function describeTensor(tensor: Tensor): string {
   }`;
 }
 
-/** A picture: its size and format, and the parameters that it carries. */
+/** Describes a picture: its size, its format, and the parameters in its metadata. */
 async function inspectPicture(path: string): Promise<JsonObject> {
   const { pixels, metadata, format } = await decodePicture(new Uint8Array(await readFile(path)));
   const { pixstage, ...rest } = metadata;
@@ -135,7 +135,7 @@ async function inspectPicture(path: string): Promise<JsonObject> {
   };
 }
 
-/** Nested values as an indented list. */
+/** Formats nested values as an indented list. */
 function outline(value: JsonObject, indent = ""): string {
   return Object.entries(value).map(([name, part]) => {
     if (part !== null && typeof part === "object" && !Array.isArray(part)) {
@@ -146,7 +146,7 @@ function outline(value: JsonObject, indent = ""): string {
   }).join("\n");
 }
 
-/** A name without line breaks: it must not look like several entries. */
+/** Removes line breaks from a name, so that it cannot look like several entries. */
 function oneLine(name: string): string {
   return name.replaceAll("\n", "\\n");
 }

@@ -1,5 +1,5 @@
 /**
- * What a LoRA adapter is.
+ * Describes LoRA adapters.
  *
  * @module
  */
@@ -10,10 +10,10 @@ import { openLocalAdapter } from "../hub/local_adapters.ts";
 import type { LoraAdapter } from "../models/lora/adapter.ts";
 
 /**
- * Tells what a LoRA adapter is, by the header of its file.
+ * Describes a LoRA adapter from the header of its file.
  *
  * @param path A file or a folder.
- * @returns Its layers, ranks and sizes; `undefined` if it is no LoRA that could be used.
+ * @returns Its layers, ranks and sizes; `undefined` if it is not a LoRA that pixstage can use.
  */
 export async function inspectAdapter(path: string): Promise<JsonObject | undefined> {
   let adapter: LoraAdapter;

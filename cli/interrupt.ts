@@ -1,5 +1,5 @@
 /**
- * Ctrl-C and termination as an AbortSignal. A second Ctrl-C ends the program at once.
+ * Turns Ctrl-C and termination requests into an AbortSignal. A second Ctrl-C ends the program immediately.
  *
  * @module
  */
@@ -11,7 +11,7 @@ const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 const listeners = new Set<() => void>();
 
-/** A signal that is aborted by Ctrl-C or by a request to terminate; its reason is an `AbortError`. */
+/** Returns a signal that Ctrl-C or a termination request aborts. Its reason is an `AbortError`. */
 export function interruptSignal(): AbortSignal {
   const controller = new AbortController();
   const interrupt = (): void => {
@@ -23,7 +23,7 @@ export function interruptSignal(): AbortSignal {
   return controller.signal;
 }
 
-/** Leaves Ctrl-C and requests to terminate to the system again. */
+/** Restores the system's handling of Ctrl-C and termination requests. */
 export function leaveInterrupts(): void {
   for (const interrupt of listeners) {
     for (const name of SIGNALS) process.off(name, interrupt);

@@ -1,5 +1,5 @@
 /**
- * `schedulers`, `stages` and `models`: what there is to choose from.
+ * `schedulers`, `stages` and `models`: list the available choices.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { builtInStages } from "../stages/mod.ts";
 import type { Ports } from "../stages/stage.ts";
 import { writeLine } from "./standard_streams.ts";
 
-/** Makes `schedulers`. */
+/** Creates the `schedulers` command. */
 export function schedulersCommand(): Command {
   return listCommand(
     "schedulers",
@@ -34,7 +34,7 @@ export function schedulersCommand(): Command {
   );
 }
 
-/** Makes `stages`. */
+/** Creates the `stages` command. */
 export function stagesCommand(): Command {
   return listCommand(
     "stages",
@@ -53,7 +53,7 @@ export function stagesCommand(): Command {
   );
 }
 
-/** Makes `models`. */
+/** Creates the `models` command. */
 export function modelsCommand(): Command {
   const command = listCommand(
     "models",
@@ -67,7 +67,7 @@ export function modelsCommand(): Command {
   return command.option("--cache-dir <dir>", "where downloads are kept");
 }
 
-/** Says what of a model is here, unless that is all, and what a run would refuse. */
+/** Lists the weights on disk, unless the model is complete, and the faults that would make a run fail. */
 function describeParts({ components, variants, missing, faults }: ListedModel): string {
   const isWhole = missing.length === 0 && components.every((name) => variants[name]?.includes(""));
   const here = components.map((name) => {
@@ -79,13 +79,13 @@ function describeParts({ components, variants, missing, faults }: ListedModel): 
   return parts + faults.map((fault) => `\n  cannot be used: ${fault}`).join("");
 }
 
-/** One entry of a list. */
+/** An entry of a list. */
 interface Entry {
   readonly text: string;
   readonly json: JsonValue;
 }
 
-/** A command that prints a list. */
+/** Creates a command that prints a list. */
 function listCommand(
   name: string,
   description: string,
@@ -101,7 +101,7 @@ function listCommand(
     });
 }
 
-/** Ports in one line. */
+/** Formats ports in one line. */
 function ports(all: Ports): string {
   return Object.entries(all).map(([name, { kind, optional }]) => `${name}${optional ? "?" : ""}: ${kind}`)
     .join(", ") ||

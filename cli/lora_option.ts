@@ -1,5 +1,5 @@
 /**
- * The option of LoRA adapters.
+ * The `--lora` option.
  *
  * @module
  */
@@ -10,19 +10,22 @@ import type { GenOptions } from "./gen_options.ts";
 import { pathOrName } from "./path_or_name.ts";
 import { userPath } from "./user_path.ts";
 
-/** An adapter that was asked for. */
+/** An adapter that the user named. */
 export interface LoraOption {
-  /** The file, the folder or the name, as the user gave it. */
+  /** The file, folder or name, as the user gave it. */
   readonly name: string;
-  /** What its scale is multiplied by. */
+  /** Factor for the scale of the adapter. */
   readonly weight: number;
 }
 
-/** `FILE|DIR|ORG/NAME[:WEIGHT]`, gathered over several options. A file whose name ends so is that file. */
+/**
+ * Parses `FILE|DIR|ORG/NAME[:WEIGHT]` and appends it to the values of earlier options. If the whole text is
+ * the name of an existing file, the text is that file.
+ */
 export function lora(text: string, gathered: readonly LoraOption[] = []): LoraOption[] {
   const colon = text.lastIndexOf(":");
   const end = text.slice(colon + 1);
-  // A drive's letter has a colon too, and a path behind it.
+  // A colon also follows a drive letter, and then a path follows the colon.
   const isWhole = colon < 1 || /[/\\]/.test(end) || existsSync(userPath(text));
   const name = isWhole ? text : text.slice(0, colon);
   if (name === "") throw new InvalidArgumentError("It must name a file, a folder or org/name.");
@@ -36,7 +39,7 @@ export function lora(text: string, gathered: readonly LoraOption[] = []): LoraOp
   return [...gathered, { name, weight }];
 }
 
-/** The adapters as a request names them: a path relative to the user's folder becomes absolute. */
+/** Returns the adapters for a request. Paths relative to the user's folder become absolute. */
 export function loraRequest({ lora }: Pick<GenOptions, "lora">): LoraOption[] | undefined {
   return lora?.map(({ name, weight }) => ({ name: pathOrName(name), weight }));
 }

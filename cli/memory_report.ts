@@ -1,5 +1,5 @@
 /**
- * Tells what each stage took: memory and time, predicted beside measured.
+ * Reports the memory and time of each stage, predicted and measured.
  *
  * @module
  */
@@ -12,42 +12,42 @@ import { memoryFigures } from "../runtime/memory.ts";
 import type { GenOptions } from "./gen_options.ts";
 import { writeLine } from "./standard_streams.ts";
 
-/** What one stage took; bytes and seconds. */
+/** Memory (bytes) and time (seconds) of one stage. */
 export interface StageReportLine {
   readonly node: string;
   readonly stage: string;
-  /** Where it ran: in this process, `inline` or in a `worker`; in a child `process`; or at a server's address. */
+  /** The executor: `inline` or `worker` (this process), `process` (a child), or the address of a server. */
   readonly executor?: string | undefined;
-  /** Bytes of the weights that were open at a time, at most. */
+  /** Maximum number of bytes of weights that were open at the same time. */
   readonly weightsMapped?: number | undefined;
-  /** Resident memory at its largest, of the process that ran the stage. */
+  /** Peak resident memory of the process that ran the stage. */
   readonly peak?: number | undefined;
   readonly peakAnonymous?: number | undefined;
   readonly peakFile?: number | undefined;
-  /** Resident memory after the release. */
+  /** Resident memory after the stage released its weights. */
   readonly after?: number | undefined;
   readonly predictedPeak?: number | undefined;
-  /** Memory of the GPU at its largest, where there is one and it can be known. */
+  /** Peak GPU memory, if there is a GPU and its memory can be measured. */
   readonly gpuPeak?: number | undefined;
   readonly predictedGpuPeak?: number | undefined;
   readonly loadSeconds?: number | undefined;
   readonly runSeconds: number;
 }
 
-/** What a run took. */
+/** Memory and time of a run. */
 export interface MemoryReport {
   readonly stages: readonly StageReportLine[];
-  /** Peak of the whole run, child processes added to this one. */
+  /** Peak of the whole run: this process plus its child processes. */
   readonly peakBytes: number;
   readonly predictedPeak?: number | undefined;
 }
 
-/** Gathers a report from a run's events. */
+/** Builds a report from the events of a run. */
 export class MemoryReporter {
   #plan: MemoryPlan | undefined;
   readonly #stages: StageReportLine[] = [];
 
-  /** Takes an event. */
+  /** Records an event. */
   take(event: RunEvent): void {
     if (event.type === "plan") this.#plan = event;
     if (event.type !== "stage:end") return;
@@ -72,10 +72,10 @@ export class MemoryReporter {
   }
 
   /**
-   * The report. Stages run one after the other, so that of child processes the largest counts, beside this one; what a
-   * server took is its own.
+   * Returns the report. Stages run one after another, so the peak of the run is that of this process plus the
+   * largest peak of a child process. Memory of servers is not included.
    *
-   * @param ownPeak Peak of this process since it started.
+   * @param ownPeak Peak memory of this process since it started, in bytes.
    */
   report(ownPeak: number): MemoryReport {
     const peaks = (...executors: string[]): number[] =>
@@ -88,7 +88,7 @@ export class MemoryReporter {
     };
   }
 
-  /** Prints the report as the user wants it: as an event with `--json`, as a table with `--memory-report`. */
+  /** Prints the report: as an event with `--json`, as a table with `--memory-report`. */
   tell({ json, memoryReport }: Pick<GenOptions, "json" | "memoryReport">): void {
     const report = this.report(memoryFigures().peak ?? 0);
     if (json) writeLine(stdout, JSON.stringify({ type: "memory", ...report }));
@@ -96,7 +96,7 @@ export class MemoryReporter {
   }
 }
 
-/** A report for people. */
+/** Formats a report for people to read. */
 export function describeReport({ stages, peakBytes, predictedPeak }: MemoryReport): string[] {
   const amount = (bytes: number | undefined): string => bytes === undefined ? "-" : prettyBytes(bytes);
   const hasGpu = stages.some(({ gpuPeak, predictedGpuPeak }) => (gpuPeak ?? predictedGpuPeak) !== undefined);

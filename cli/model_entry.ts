@@ -3,8 +3,8 @@ import type { ModelEntry } from "../hub/listed_models.ts";
 import { userPath } from "./user_path.ts";
 
 /**
- * Reads a model and the name that requests call it by: `NAME=DIR`, or a folder or name that stands for itself. Gathered
- * over several options.
+ * Parses `NAME=DIR`, where requests use NAME for the model in DIR, or a single folder or name that is also
+ * the name in requests. Appends the model to those of earlier options.
  */
 export function modelEntry(value: string, before: readonly ModelEntry[] = []): ModelEntry[] {
   const at = value.indexOf("=");

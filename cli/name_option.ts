@@ -1,5 +1,6 @@
 /**
- * Names options in errors: stages and schedulers speak of fields and parameters, users of options.
+ * Replaces names of fields in errors by names of options: stages and schedulers know fields and parameters,
+ * users of the command line know options.
  *
  * @module
  */
@@ -7,7 +8,7 @@
 import type { Command } from "commander";
 import type { PixstageError } from "../errors/pixstage_error.ts";
 
-/** Options whose names are not those of their fields. */
+/** Options whose names differ from those of their fields. */
 const OTHER_NAMES: Readonly<Record<string, string>> = {
   tiling: "--vae-tiling",
   tileSize: "--vae-tile-size",
@@ -21,23 +22,22 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
   denoisingEnd: "--second-transformer-from",
 };
 
-/** Fields that no sentence holds as a word. */
+/** Matches names of fields that cannot be English words. */
 const FIELD = /(?<![\w".-])[a-z]+(?:[A-Z][a-z]+)+(?![\w".])/g;
 
-/** The option that a field of a request is from: `--guidance-scale`. */
+/** Returns the option that sets a field of a request, e.g. `--guidance-scale`. */
 export function optionOf(field: string): string {
   const other = Object.hasOwn(OTHER_NAMES, field) ? OTHER_NAMES[field] : undefined;
   return other ?? `--${field.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
 /**
- * The message of an error, with the names of a command's options in the place of those of the fields that
- * they set.
+ * Returns the message of an error, with names of fields replaced by the names of the options that set them.
  *
  * @param error The error.
  * @param command The command that failed.
- * @returns The message. It names the option at fault if the error tells its field and the user gave that
- * option.
+ * @returns The message. It names the option at fault if the error has a field and the user gave the option of
+ * that field.
  */
 export function describeError(error: PixstageError, command: Command): string {
   const message = nameOptions(error.message, command);
@@ -49,7 +49,7 @@ export function describeError(error: PixstageError, command: Command): string {
   return wasGiven(command, name) ? `${name}: ${message}` : message;
 }
 
-/** Puts the names of a command's options in the place of those of the fields that they set. */
+/** Replaces names of fields by the names of the command's options that set them. */
 export function nameOptions(message: string, command: Command): string {
   return message.replaceAll(FIELD, (field) => hasOption(command, optionOf(field)) ? optionOf(field) : field);
 }
@@ -58,7 +58,7 @@ function hasOption(command: Command, name: string): boolean {
   return command.options.some(({ long }) => long === name);
 }
 
-/** The field at fault, without the way that leads to it. */
+/** Returns the last segment of the path of the field at fault. */
 function fieldOf({ field, details }: PixstageError): string | undefined {
   if (typeof details?.["option"] === "string") return "schedulerOptions";
   return field?.split(".").findLast((part) => !/^\d+$/.test(part));

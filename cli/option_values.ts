@@ -1,5 +1,5 @@
 /**
- * Parsers of option values. What they refuse is a usage error that says what is allowed.
+ * Parsers of option values. If a parser refuses a value, the usage error says which values are allowed.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { InputError } from "../errors/pixstage_error.ts";
 import { seed64 } from "../random/seed.ts";
 import { type Device, deviceSchema } from "../runtime/device.ts";
 
-/** A whole number of at least `least`, and at most `most`. */
+/** Returns a parser of whole numbers from `least` to `most`. */
 export function wholeNumber(least: number, most: number = Number.MAX_SAFE_INTEGER): (text: string) => number {
   return (text) => {
     const value = Number(text);
@@ -19,26 +19,26 @@ export function wholeNumber(least: number, most: number = Number.MAX_SAFE_INTEGE
   };
 }
 
-/** A device: `cpu`, `webgpu`, `cuda`, or one of several NVIDIA GPUs, such as `cuda:1`. */
+/** Parses a device: `cpu`, `webgpu`, `cuda`, or one of several NVIDIA GPUs, e.g. `cuda:1`. */
 export function device(text: string): Device {
   const { data } = deviceSchema.safeParse(text);
   if (data !== undefined) return data;
   throw new InvalidArgumentError("It must be cpu, webgpu, cuda, or cuda:1 for the second NVIDIA GPU.");
 }
 
-/** Devices, with commas between them. */
+/** Parses devices separated by commas. */
 export function devices(text: string): Device[] {
   return [...new Set(text.split(",").map(device))];
 }
 
-/** A number of at least 0. */
+/** Parses a number of at least 0. */
 export function amount(text: string): number {
   const value = Number(text);
   if (text.trim() !== "" && Number.isFinite(value) && value >= 0) return value;
   throw new InvalidArgumentError("It must be a number of at least 0.");
 }
 
-/** A number. */
+/** Parses a number. */
 export function number(text: string): number {
   const value = Number(text);
   if (text.trim() !== "" && Number.isFinite(value)) return value;
@@ -46,9 +46,9 @@ export function number(text: string): number {
 }
 
 /**
- * What a parser from elsewhere reads.
+ * Adapts a parser for use in an option.
  *
- * @param parse Reads it; what it refuses by an {@linkcode InputError} is a usage error.
+ * @param parse The parser. An {@linkcode InputError} that it throws becomes a usage error.
  */
 export function parsedBy<T>(parse: (text: string) => T): (text: string) => T {
   return (text) => {
@@ -62,20 +62,20 @@ export function parsedBy<T>(parse: (text: string) => T): (text: string) => T {
 }
 
 /**
- * A size in bytes.
+ * Returns a parser of sizes in bytes.
  *
- * @param parse Reads it, such as `diskSize`.
+ * @param parse Parses the size, e.g. `diskSize`.
  */
 export function byteSize(parse: (text: string) => number): (text: string) => number {
   return parsedBy(parse);
 }
 
-/** Numbers of at least 0, with commas between them. */
+/** Parses numbers of at least 0, separated by commas. */
 export function amounts(text: string): number[] {
   return text.split(",").map(amount);
 }
 
-/** `START,END`, each from 0 to 1: a part of the steps. */
+/** Parses `START,END`, a range of the steps. Both are fractions from 0 to 1. */
 export function interval(text: string): [start: number, end: number] {
   const [start, end, ...others] = text.split(",").map(amount);
   if (start !== undefined && end !== undefined && others.length === 0 && start <= end && end <= 1) {
@@ -84,12 +84,12 @@ export function interval(text: string): [start: number, end: number] {
   throw new InvalidArgumentError("It must be START,END with 0 ≤ START ≤ END ≤ 1.");
 }
 
-/** Texts of an option that may be repeated. */
+/** Appends the text of a repeatable option to the earlier texts. */
 export function texts(text: string, gathered: readonly string[] = []): string[] {
   return [...gathered, text];
 }
 
-/** Seeds, with commas between them; `random` is drawn anew. */
+/** Parses seeds separated by commas. `random` stands for a newly drawn seed. */
 export function seeds(text: string): string[] {
   return text.split(",").map((part) => {
     if (part === "random") return String(crypto.getRandomValues(new Uint32Array(1))[0]);
@@ -102,8 +102,8 @@ export function seeds(text: string): string[] {
 }
 
 /**
- * `KEY=VALUE`, the value in JSON where it is JSON and text otherwise; gathered over several options. Refuses the
- * name `__proto__` in keys and values, which schemas of records drop.
+ * Parses `KEY=VALUE` and adds it to the values of earlier options. A value that is not JSON is text. Refuses
+ * the name `__proto__` in keys and values, because schemas of records drop it.
  */
 export function keyValue(text: string, gathered: Record<string, unknown> = {}): Record<string, unknown> {
   const equals = text.indexOf("=");
@@ -124,7 +124,7 @@ const PYTHON_VALUES: ReadonlyMap<string, unknown> = new Map<string, unknown>([
   ["None", null],
 ]);
 
-/** The value of a JSON text; the text itself where it is none. Python's True, False and None are understood. */
+/** Parses a JSON text; returns the text itself if it is not JSON. Accepts Python's True, False and None. */
 function jsonOrText(text: string): unknown {
   if (PYTHON_VALUES.has(text)) return PYTHON_VALUES.get(text);
   try {

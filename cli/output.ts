@@ -1,5 +1,5 @@
 /**
- * Where commands write their results: files, or the standard output, which `-` names.
+ * Writes the results of commands to files, or to the standard output if the name is `-`.
  *
  * @module
  */
@@ -10,39 +10,39 @@ import { writeLine, writeStdout } from "./standard_streams.ts";
 import { UsageError } from "./usage_error.ts";
 import { userFolder, userPath } from "./user_path.ts";
 
-/** What stands for the standard output in place of a file's path. */
+/** Name that stands for the standard output. */
 const STDOUT = "-";
 
 /**
- * Other names of the standard output. It may be a socket or a file that is open already, so that it is not
- * opened again.
+ * All names of the standard output. pixstage writes to it directly and never opens these names, because the
+ * standard output can be a socket or a file that is already open.
  */
 const STDOUT_NAMES: readonly string[] = [STDOUT, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
 
-/** How a command prints beside its results. */
+/** What a command prints in addition to its results. */
 interface Printing {
   readonly json?: boolean | undefined;
   readonly quiet?: boolean | undefined;
 }
 
-/** Whether the name of an output stands for the standard output. */
+/** Returns whether the name of an output stands for the standard output. */
 export function isStdout(output: string): boolean {
   return STDOUT_NAMES.includes(output);
 }
 
-/** The path of an output, or what stands for the standard output. */
+/** Returns the path of an output, or `-` for the standard output. */
 export function outputPath(output: string): string {
   return isStdout(output) ? STDOUT : userPath(output);
 }
 
 /**
- * Refuses outputs that cannot be written, before anything is read.
+ * Checks that all outputs can be written, before anything is read.
  *
- * @param outputs The names of all outputs, as the user gave them; absent ones are skipped.
- * @param printing How the command prints beside them, and whether it names files in the user's folder by
- * itself.
- * @throws {UsageError} if the standard output would have to take several things.
- * @throws {FileError} if an output is a folder, or may not be written.
+ * @param outputs The names of all outputs, as the user gave them. `undefined` is skipped.
+ * @param printing What the command prints in addition, and whether it chooses names of files in the user's
+ * folder itself.
+ * @throws {UsageError} if several outputs would go to the standard output.
+ * @throws {FileError} if an output is a folder or cannot be written.
  */
 export async function checkOutputs(
   outputs: readonly (string | undefined)[],
@@ -65,10 +65,10 @@ export async function checkOutputs(
 /**
  * Writes a result.
  *
- * @param output Its name, as the user gave it.
- * @param chunks Its content in pieces.
- * @returns Its path, or what stands for the standard output, for {@linkcode printPaths}.
- * @throws {FileError} if the system refuses.
+ * @param output The name of the output, as the user gave it.
+ * @param chunks The content in pieces.
+ * @returns The path, or `-` for the standard output, for {@linkcode printPaths}.
+ * @throws {FileError} if the system cannot write the file.
  */
 export async function writeOutput(
   output: string,
@@ -81,11 +81,11 @@ export async function writeOutput(
 }
 
 /**
- * Prints the paths of the files that were written: on the standard error where the standard output took a
- * result.
+ * Prints the paths of the written files: on the standard error if a result went to the standard output, else
+ * on the standard output.
  *
- * @param paths What {@linkcode writeOutput} gave.
- * @param printing How the command prints.
+ * @param paths The paths that {@linkcode writeOutput} returned.
+ * @param printing What the command prints in addition to its results.
  */
 export function printPaths(paths: readonly string[], { json, quiet }: Printing): void {
   const stream = paths.includes(STDOUT) ? stderr : stdout;

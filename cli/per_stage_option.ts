@@ -1,5 +1,5 @@
 /**
- * Options that are given for all stages, or by stage.
+ * Options whose value applies to all stages, or differs by stage.
  *
  * @module
  */
@@ -9,17 +9,18 @@ import { RESIDENCIES, type Residency } from "../models/segments.ts";
 
 import { InputError } from "../errors/pixstage_error.ts";
 
-/** The stages that hold weights. */
+/** The stages that have weights. */
 const STAGES: readonly string[] = ["encode", "denoise", "decode"];
 
 /**
- * Reads an option that is given for all stages, or by stage: `int8`, or `encode=int8,denoise=float32`.
+ * Parses an option whose value applies to all stages, or differs by stage: `int8`, or
+ * `encode=int8,denoise=float32`.
  *
- * @param text The option.
- * @param what What it says, for errors.
- * @param choices What it may say.
- * @returns The choice of each stage; `*` stands for those that are not named.
- * @throws {InputError} if a choice is none of these, or there is no such stage.
+ * @param text The text of the option.
+ * @param what The noun for the value in errors, e.g. `precision`.
+ * @param choices The allowed values.
+ * @returns The value for each stage; `*` stands for all stages that are not named.
+ * @throws {InputError} if a value is not allowed, or there is no such stage.
  *
  * @example Usage
  * ```ts
@@ -58,11 +59,11 @@ export function parseByStage<T extends string>(
 }
 
 /**
- * Reads a residency option: `stream`, or `encode=stream,denoise=stage`.
+ * Parses a residency option: `stream`, or `encode=stream,denoise=stage`.
  *
- * @param text The option.
- * @returns The residency of each stage; `*` stands for those that are not named.
- * @throws {InputError} if a residency is none of the three.
+ * @param text The text of the option.
+ * @returns The residency of each stage; `*` stands for all stages that are not named.
+ * @throws {InputError} if a residency is not one of the three.
  *
  * @example Usage
  * ```ts
@@ -76,11 +77,11 @@ export function parseResidency(text: string): Readonly<Record<string, Residency>
 }
 
 /**
- * Reads a precision option: `int8`, or `encode=int8,denoise=float32`.
+ * Parses a precision option: `int8`, or `encode=int8,denoise=float32`.
  *
- * @param text The option.
- * @returns The precision of each stage; `*` stands for those that are not named.
- * @throws {InputError} if a precision is none of these, or the stage lacks it.
+ * @param text The text of the option.
+ * @returns The precision of each stage; `*` stands for all stages that are not named.
+ * @throws {InputError} if there is no such precision, or the stage does not support it.
  */
 export function parsePrecision(text: string): PrecisionByStage {
   const precisions = parseByStage(text, "precision", PRECISIONS);

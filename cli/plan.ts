@@ -1,5 +1,5 @@
 /**
- * `plan`: tells how a run would use memory, without running.
+ * `plan`: reports how much memory a run would use, without running it.
  *
  * @module
  */
@@ -26,7 +26,7 @@ import { addStoreOptions, openRun, type StoreOptions } from "./store_options.ts"
 import { writeLine } from "./standard_streams.ts";
 import { userPath } from "./user_path.ts";
 
-/** Makes the command. */
+/** Creates the `plan` command. */
 export function planCommand(): Command {
   const command = new Command("plan")
     .description(
@@ -52,7 +52,7 @@ async function plan(given: string[], options: GenOptions & StoreOptions): Promis
       delete graph.nodes[id];
     }
   }
-  // Of the weights a plan reads the headers alone, and it keeps nothing. The standard output is the plan's.
+  // A plan reads only the headers of weights, and stores nothing. Only the plan goes to the standard output.
   const run = await openRun({ ...options, store: false }, {
     ...runOptions({ ...options, json: false }),
     fetches: false,
@@ -68,7 +68,7 @@ async function plan(given: string[], options: GenOptions & StoreOptions): Promis
   requireFit(memory);
 }
 
-/** A plan for people, a line for each stage. */
+/** Formats a plan for people to read, one line for each stage. */
 function describePlan(plan: MemoryPlan): string[] {
   const longest = Math.max(...plan.stages.map(({ stage }) => stage.length));
   const lines = plan.stages.map((stage) => {

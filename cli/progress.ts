@@ -1,5 +1,5 @@
 /**
- * Three views of one stream of events: bars on a terminal, JSON lines, nothing.
+ * Shows the events of a run: as progress bars on a terminal, as lines of JSON or text, or not at all.
  *
  * @module
  */
@@ -10,17 +10,17 @@ import type { RunEvent } from "../graph/events.ts";
 import type { DownloadProgress } from "../hub/download.ts";
 import { printable, writeLine } from "./standard_streams.ts";
 
-/** How a run's events are shown. */
+/** How the events of a run are shown. */
 export interface ProgressOptions {
-  /** Prints each event as a line of JSON on the standard output. */
+  /** Whether to print each event as a line of JSON on the standard output. */
   readonly json?: boolean | undefined;
-  /** Shows nothing but errors. */
+  /** Whether to show only errors. */
   readonly quiet?: boolean | undefined;
-  /** Prints a line for each event on the standard error. */
+  /** Whether to print a line for each event on the standard error. */
   readonly verbose?: boolean | undefined;
 }
 
-/** Makes the view that fits the options and the terminal. */
+/** Returns the view for the options and the terminal. */
 export function progressView(options: ProgressOptions): (event: RunEvent) => void {
   if (options.json) return (event) => writeLine(stdout, JSON.stringify(event));
   if (options.quiet) return () => {};
@@ -28,12 +28,12 @@ export function progressView(options: ProgressOptions): (event: RunEvent) => voi
   return stderr.isTTY ? bars() : warnings;
 }
 
-/** In a pipe only warnings are told. */
+/** Prints only warnings, for a standard error that is not a terminal. */
 function warnings(event: RunEvent): void {
   if (event.type === "warning") writeLine(stderr, `warning: ${event.message}`);
 }
 
-/** One bar for each stage: loading, then steps. */
+/** Returns a view with one progress bar for each stage: first loading, then steps. */
 function bars(): (event: RunEvent) => void {
   const format = "{node} {bar} {value}/{total} {what}";
   const options = { format, barCompleteChar: "█", barIncompleteChar: "░", barsize: 30, hideCursor: true };
@@ -64,15 +64,15 @@ function bars(): (event: RunEvent) => void {
   };
 }
 
-/** What is shown of the hub. */
+/** Shows downloads and warnings of the hub. */
 export interface HubView {
-  /** Shows a download as one bar over all of its files. */
+  /** Shows a download as one progress bar for all of its files. */
   readonly onProgress: (progress: DownloadProgress) => void;
-  /** Shows a warning, each one once. */
+  /** Shows a warning. Repeated warnings are shown once. */
   readonly onWarning: (message: string) => void;
 }
 
-/** Makes the view of the hub that fits the options and the terminal. */
+/** Returns the view of the hub for the options and the terminal. */
 export function hubView({ json, quiet, verbose }: ProgressOptions): HubView {
   const bar = !json && !quiet && stderr.isTTY
     ? new cliProgress.SingleBar({ format: "download {bar} {percentage}% {file}", hideCursor: true })

@@ -1,5 +1,5 @@
 /**
- * Prompts of a file, one a line.
+ * Reads prompts from a file, one per line.
  *
  * @module
  */
@@ -10,11 +10,11 @@ import { UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";
 
 /**
- * The prompts of a command: those that it was given, and those of a file. Lines that hold nothing are passed over.
+ * Returns the prompts of a command: the arguments, then those in the file. Empty lines are skipped.
  *
- * @param prompts The prompts that were given.
- * @param options The file.
- * @throws {UsageError} if the file holds no prompt.
+ * @param prompts The prompts from the command line.
+ * @param options The options, which can name a file.
+ * @throws {UsageError} if the file contains no prompt.
  */
 export async function allPrompts(
   prompts: readonly string[],

@@ -1,5 +1,5 @@
 /**
- * `quantized`: which quantized weights are kept, and making room.
+ * `quantized`: lists the cached quantized weights, and deletes them.
  *
  * @module
  */
@@ -20,15 +20,15 @@ import { wholeId } from "./whole_id.ts";
 import { byteSize } from "./option_values.ts";
 import { writeLine } from "./standard_streams.ts";
 
-/** A size in a column. */
+/** Format of a size in a column. */
 const COLUMN = { fixedWidth: 8 };
 
-/** What all subcommands know. */
+/** The options of all subcommands. */
 interface Common {
   readonly json?: boolean;
 }
 
-/** Makes the command. */
+/** Creates the `quantized` command. */
 export function quantizedCommand(): Command {
   const command = new Command("quantized")
     .description("Tells which quantized weights are kept, and makes room.")

@@ -1,5 +1,5 @@
 /**
- * The `rehearse` command: writes a checkpoint with random weights.
+ * `rehearse`: writes a synthetic checkpoint with random weights.
  *
  * @module
  */
@@ -20,7 +20,7 @@ interface RehearseOptions {
   readonly quiet?: boolean;
 }
 
-/** Makes the command. */
+/** Creates the `rehearse` command. */
 export function rehearseCommand(): Command {
   return new Command("rehearse")
     .description(

@@ -1,5 +1,5 @@
 /**
- * `rerun`: makes a picture or an artifact again, as its file tells.
+ * `rerun`: makes a picture or an artifact again from the provenance in its file.
  *
  * @module
  */
@@ -29,7 +29,7 @@ import { UsageError } from "./usage_error.ts";
 
 type RerunOptions = GenOptions & StoreOptions & { readonly output?: string; readonly set?: SetParameters };
 
-/** Makes the command. */
+/** Creates the `rerun` command. */
 export function rerunCommand(): Command {
   const command = new Command("rerun")
     .description("Makes a picture or an artifact again, from what it tells of itself, and compares the two.")
@@ -72,12 +72,12 @@ async function rerun(target: string, options: RerunOptions, command: Command): P
 }
 
 /**
- * How alike what was made again is to what it was: a file that another program has saved again has its
- * pixels alone.
+ * How far the new file equals the old one. A picture that another program has saved again has the same pixels
+ * but other bytes.
  */
 type Likeness = "bytes" | "pixels" | "none";
 
-/** Writes the picture, and compares its file with the one before. */
+/** Writes the picture, and compares its file with the old one. */
 async function savePicture(again: MadeArtifact, made: MadePicture, file: string): Promise<Likeness> {
   const { artifact, provenance } = again;
   const { image, format } = made;
@@ -96,7 +96,7 @@ function isSame(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }
 
-/** Writes the artifact, and compares its content with what it was before. */
+/** Writes the artifact, and compares its content with the old one. */
 async function saveAgain(
   again: MadeArtifact,
   { provenance }: MadeArtifactFile,
@@ -107,13 +107,13 @@ async function saveAgain(
   return provenance.stages[node]?.outputs[port] === again.id ? "bytes" : "none";
 }
 
-/** What is said of files that are alike. */
+/** The message about a new file that equals the old one. */
 const ALIKE: Readonly<Record<Exclude<Likeness, "none">, string>> = {
   bytes: "The same bytes as before",
   pixels: "The same pixels as before, in other bytes: another program or version has saved the file again",
 };
 
-/** Says how alike the two are, and if they are not, which weights have changed. */
+/** Reports whether the files are equal. Throws if they are not, and names the weights that have changed. */
 function tell(
   likeness: Likeness,
   before: Provenance,

@@ -1,5 +1,5 @@
 /**
- * `resume`: goes on from what is there: from embeddings, latents, or the middle of denoising.
+ * `resume`: continues from the results of an earlier run: embeddings, latents, or a snapshot of denoising.
  *
  * @module
  */
@@ -34,7 +34,7 @@ type ResumeOptions = Omit<GenOptions, "until"> & StoreOptions & {
   readonly saveLatents?: string;
 };
 
-/** Makes the command. */
+/** Creates the `resume` command. */
 export function resumeCommand(): Command {
   const command = new Command("resume")
     .description("Goes on from embeddings, from latents, or from the middle of denoising.")

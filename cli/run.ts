@@ -1,5 +1,5 @@
 /**
- * `run`: runs any graph.
+ * `run`: runs a graph document.
  *
  * @module
  */
@@ -43,7 +43,7 @@ type RunCommandOptions =
     readonly save?: Readonly<Record<string, string>>;
   };
 
-/** Makes the command. */
+/** Creates the `run` command. */
 export function runCommand(): Command {
   const command = new Command("run")
     .description("Runs a graph of stages.")
@@ -97,7 +97,7 @@ async function runDocument(file: string, options: RunCommandOptions, command: Co
   });
 }
 
-/** Reads a document; its paths become absolute. */
+/** Reads a document, and makes its paths absolute. */
 async function readDocument(path: string): Promise<GraphDocument> {
   const text = await onDisk("read", path, readFile(path, "utf8"));
   let value: unknown;
@@ -129,7 +129,7 @@ async function readDocument(path: string): Promise<GraphDocument> {
   };
 }
 
-/** Refuses the one name that schemas leave out without a word, as objects cannot keep it. */
+/** Refuses the name `__proto__`, which schemas drop silently because objects cannot have such a field. */
 function requireField(name: string, value: unknown): unknown {
   if (name !== "__proto__") return value;
   throw new InputError("invalid_document", "Cannot read a graph that names a field or a node __proto__");
@@ -171,7 +171,7 @@ async function savePicturesOf(made: RunResult): Promise<string[]> {
   const paths: string[] = [];
   for (const [index, [output, image]] of images.entries()) {
     const node = nodes[index]!;
-    // A node with two images names the port too.
+    // If a node has two images, the file name also contains the port.
     const name = nodes.indexOf(node) === nodes.lastIndexOf(node) ? node : output;
     paths.push(...await saveOutput(image, `${name}.png`));
   }

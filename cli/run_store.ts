@@ -1,5 +1,5 @@
 /**
- * The store of a run, as far as the disk lets it be one.
+ * Opens the store of a run. If the disk cannot be written or read, the run continues without one.
  *
  * @module
  */
@@ -16,19 +16,20 @@ import { openUsableStore } from "../artifacts/store/usable_store.ts";
 import { UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";
 
-/** The store of a run. */
+/** The open store of a run. */
 export interface OpenStore {
   readonly store: RunStore;
-  /** Why results are not kept, if they are not. */
+  /** The reason why results are not stored, if they are not. */
   readonly warning?: string | undefined;
 }
 
 /**
- * Opens the store of a run. A folder that may not be written is read alone, and one that may not be read
- * either is not used: neither stops a run.
+ * Opens the store of a run. A folder that cannot be written is only read. A folder that cannot be read either
+ * is not used. Neither stops the run.
  *
- * @param place A folder, a server's address, or `s3://BUCKET/PREFIX`. Default is a folder in the user's cache.
- * @param onRetry Takes a sentence about each failure of S3 that another try follows.
+ * @param place A folder, the address of a server, or `s3://BUCKET/PREFIX`. The default is a folder in the
+ * user's cache.
+ * @param onRetry Called with a sentence about each failure of S3 that is retried.
  */
 export async function openRunStore(
   place: string | undefined,
@@ -42,7 +43,7 @@ export async function openRunStore(
   }
   const { PIXSTAGE_TOKEN } = process.env;
   const artifacts = new HttpStore(place, { token: PIXSTAGE_TOKEN || undefined, fetch: fetchNamingProxy });
-  // A server keeps artifacts; how they were made is written down here.
+  // The server stores only artifacts, so their provenance is recorded on this machine.
   const { store: records, reason } = await openUsableStore(defaultStoreFolder());
   const advice = "Set PIXSTAGE_STORE to another folder, or give --no-store";
   return {
@@ -52,10 +53,10 @@ export async function openRunStore(
 }
 
 /**
- * Opens a store in S3. Keys, the region and the server come from the variables that Amazon's own programs read.
+ * Opens a store in S3. Keys, region and server come from the environment variables that AWS tools read.
  *
- * @param place Its address: `s3://BUCKET/PREFIX`.
- * @param onRetry Takes a sentence about each failure that another try follows.
+ * @param place The address: `s3://BUCKET/PREFIX`.
+ * @param onRetry Called with a sentence about each failure that is retried.
  */
 export function openS3Store(place: string, onRetry?: (message: string) => void): S3Store {
   const { bucket, prefix, ...named } = parseS3Address(place);
@@ -82,9 +83,9 @@ export function openS3Store(place: string, onRetry?: (message: string) => void):
 }
 
 /**
- * Opens a store in a folder, for commands that look after it.
+ * Opens a store in a folder, for the commands that maintain it.
  *
- * @param place The folder. Default is one in the user's cache.
+ * @param place The folder. The default is one in the user's cache.
  */
 export function openFolderStore(place: string | undefined): FolderStore {
   if (place !== undefined && isAddress(place)) {

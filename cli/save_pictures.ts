@@ -1,5 +1,5 @@
 /**
- * Writes the pictures of a run to files, each with the parameters that it was made from.
+ * Writes the pictures of a run to files, each with its generation parameters in the metadata.
  *
  * @module
  */
@@ -14,22 +14,21 @@ import { toPixels } from "../images/pixels.ts";
 import { isStdout, outputPath, writeOutput } from "./output.ts";
 import { UsageError } from "./usage_error.ts";
 
-/** Where pictures go. */
+/** Where pictures are written. */
 export interface PictureTarget {
-  /** The file; `%03d` in its name stands for the picture's number, from 0. */
+  /** Path of the file. `%03d` stands for the index of the picture, counted from 0. */
   readonly output?: string | undefined;
-  /** The format; by the file's ending otherwise. */
+  /** Format of the file. The default follows from its extension. */
   readonly format?: PictureFormat | undefined;
 }
 
-/** Where the number of a picture goes in a file's name. `100%done` and `my%20dog` hold no number. */
+/** Matches the placeholder for the index in a file name. `100%done` and `my%20dog` contain none. */
 const NUMBER = /%(?:0(\d{1,2}))?d(?!\p{L})/u;
 
 /**
- * The format that a target asks for. On the standard output, which has no ending, it is PNG unless one is
- * given.
+ * Returns the format of a target. On the standard output, which has no extension, the default is PNG.
  *
- * @throws {UsageError} if the file's ending names no format and none is given.
+ * @throws {UsageError} if no format is given and the extension does not name one.
  */
 export function pictureFormat({ output = ".png", format }: PictureTarget): PictureFormat {
   if (format) return format;
@@ -43,8 +42,8 @@ export function pictureFormat({ output = ".png", format }: PictureTarget): Pictu
 }
 
 /**
- * The file of picture `index` of `count`. A name without a place for the number gets one where there are
- * several.
+ * Returns the file name of picture `index` of `count`. If there are several pictures and the name has no
+ * placeholder for the index, the index is inserted.
  */
 export function numberedOutput(output: string, index: number, count: number): string {
   const name = basename(output);
@@ -56,13 +55,13 @@ export function numberedOutput(output: string, index: number, count: number): st
 }
 
 /**
- * Writes the pictures of an image artifact. To the standard output, a pipe or a device they go one after
- * the other.
+ * Writes the pictures of an image artifact. On the standard output, a pipe or a device, they follow one
+ * another.
  *
  * @param artifact The pictures.
- * @param target Where they go.
- * @param describe Gives the texts that a picture carries.
- * @returns The paths written, in order.
+ * @param target Where the pictures are written.
+ * @param describe Returns the metadata texts of a picture.
+ * @returns The paths of the written files, in order.
  */
 export async function savePictures(
   artifact: Artifact,

@@ -1,5 +1,5 @@
 /**
- * `serve`: the server.
+ * `serve`: starts the server.
  *
  * @module
  */
@@ -38,10 +38,10 @@ import { userPath } from "./user_path.ts";
 
 const DAY_MS = 24 * 3600 * 1000;
 
-/** S3 signs links for a week at most. */
+/** Maximum lifetime of links in seconds: S3 signs links for at most a week. */
 const LONGEST_LINK = 7 * 24 * 3600;
 
-/** The options of `serve`, parsed. */
+/** The parsed options of `serve`. */
 interface ServeOptions {
   readonly host: string;
   readonly port: number;
@@ -72,7 +72,7 @@ interface ServeOptions {
   readonly quiet?: boolean;
 }
 
-/** Makes the command. */
+/** Creates the `serve` command. */
 export function serveCommand(): Command {
   return new Command("serve")
     .description("Serves pictures over HTTP: OpenAI's images endpoint, jobs, stages, and a studio page.")
@@ -180,10 +180,10 @@ export function serveCommand(): Command {
 }
 
 /**
- * Runs the command by itself.
+ * Runs `serve` as a program.
  *
- * @param args Its arguments.
- * @returns The exit status: 0, 1 for a failure, 2 for wrong usage.
+ * @param args The arguments of the command.
+ * @returns The exit status: 0 for success, 1 for a failure, 2 for wrong usage.
  */
 export async function runServe(args: readonly string[]): Promise<number> {
   outliveReaders();
@@ -197,9 +197,9 @@ export async function runServe(args: readonly string[]): Promise<number> {
   }
 }
 
-/** Runs the command until it is told to stop. */
+/** Runs the server until a signal stops it. */
 async function serve(options: ServeOptions): Promise<void> {
-  // 1. Refuse to be open to the world by mistake, and a device that is not there.
+  // 1. Refuse an unprotected server on a public address, and a missing device.
   const {
     host,
     port,
@@ -248,7 +248,7 @@ async function serve(options: ServeOptions): Promise<void> {
   await checkStoreFolder(folder);
   const { maxMemory, maxGpuMemory } = memoryOptions(options);
 
-  // 2. Put the server together.
+  // 2. Create the server.
   const log = quiet ? undefined : jsonLog(writeLog);
   const server = await createServer({
     models: model,
@@ -278,7 +278,7 @@ async function serve(options: ServeOptions): Promise<void> {
     log,
   });
 
-  // 3. Listen until a signal comes.
+  // 3. Listen until a signal arrives.
   const stop = Promise.withResolvers<void>();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.resolve());
   const listener = await listen(server, { hostname: host, port }).catch(async (error) => {
@@ -295,8 +295,8 @@ async function serve(options: ServeOptions): Promise<void> {
 }
 
 /**
- * The names that the server answers to where the operator names none. One that listens beyond this machine is called by
- * the machine's own name, and by any name where a key keeps strangers out.
+ * Returns the host names that the server answers to by default. A server that other machines can reach
+ * answers to the machine's name, and to any name if an API key protects it.
  */
 function ownNames(host: string, apiKey: string | undefined): readonly string[] {
   if (isLoopback(host)) return [];
@@ -304,7 +304,7 @@ function ownNames(host: string, apiKey: string | undefined): readonly string[] {
   return [hostname(), `${hostname()}.local`, ...(isIP(host) ? [] : [host])];
 }
 
-/** The hosts that webhooks may go to, and the secret of the environment. */
+/** Returns the allowed hosts for webhooks, and the secret from the environment. */
 function webhookSettings(allow: readonly string[] | undefined): WebhookSettings | undefined {
   if (allow === undefined) return undefined;
   const secret = process.env["PIXSTAGE_WEBHOOK_SECRET"];
@@ -314,7 +314,10 @@ function webhookSettings(allow: readonly string[] | undefined): WebhookSettings 
   );
 }
 
-/** Refuses a folder that jobs and artifacts cannot be kept in. On a full disk the server waits for room. */
+/**
+ * Throws if jobs and artifacts cannot be stored in a folder. A full disk is no error: the server waits for
+ * space.
+ */
 async function checkStoreFolder(folder: string): Promise<void> {
   try {
     await checkOutputFolder(folder);
@@ -326,17 +329,17 @@ async function checkStoreFolder(folder: string): Promise<void> {
   }
 }
 
-/** Writes to the log. A log on a full disk, or a pipe without a reader, must not end the server or a request. */
+/** Writes to the log. A full disk or a closed pipe must not end the server or a request. */
 function writeLog(line: string): void {
   const bytes = new TextEncoder().encode(printable(line));
   try {
     for (let written = 0; written < bytes.length;) written += writeSync(stderr.fd, bytes, written);
   } catch {
-    // Later lines may succeed.
+    // Later lines may be written again.
   }
 }
 
-/** The address of a queue, as it was given. */
+/** Checks the address of a queue and returns it as the user gave it. */
 const queueText = parsedBy((text) => (parseQueueAddress(text), text));
 
 function collected(value: string, before: readonly string[] = []): string[] {

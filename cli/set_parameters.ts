@@ -1,5 +1,5 @@
 /**
- * `--set node.parameter=value`: other parameters for a graph that is there.
+ * `--set node.parameter=value`: changes parameters of an existing graph.
  *
  * @module
  */
@@ -10,10 +10,10 @@ import { nearest } from "../errors/nearest.ts";
 import { keyValue } from "./option_values.ts";
 import { UsageError } from "./usage_error.ts";
 
-/** Values by `node.parameter`. */
+/** New values, by `node.parameter`. */
 export type SetParameters = Readonly<Record<string, unknown>>;
 
-/** Adds the option. */
+/** Adds the `--set` option. */
 export function addSetOption(command: Command): Command {
   return command.option(
     "--set <node.parameter=value>",
@@ -26,11 +26,11 @@ export function addSetOption(command: Command): Command {
 }
 
 /**
- * Lays values over the parameters of a graph.
+ * Replaces parameters of a graph.
  *
  * @param document The graph.
- * @param values The values. A parameter that is an object is reached into by further dots.
- * @returns A graph with these values.
+ * @param values The new values. Further dots in a key name fields of a parameter that is an object.
+ * @returns A copy of the graph with the new values.
  * @throws {UsageError} if there is no such node.
  */
 export function setParameters(document: GraphDocument, values: SetParameters = {}): GraphDocument {

@@ -1,6 +1,6 @@
 /**
- * Runs a graph as commands do: stopped by Ctrl-C, its events shown, the paths of its files printed at the
- * end.
+ * Runs a graph for a command: Ctrl-C stops it, its events are shown, and the paths of its files are printed
+ * at the end.
  *
  * @module
  */
@@ -22,32 +22,32 @@ import { type PictureTarget, savePictures } from "./save_pictures.ts";
 import { writeLine } from "./standard_streams.ts";
 import type { OpenRun } from "./store_options.ts";
 
-/** How loudly a command runs. */
+/** What a command prints. */
 export type Loudness = Pick<GenOptions, "json" | "quiet" | "verbose" | "memoryReport">;
 
-/** What of a graph runs, and where what it made goes. */
+/** Which part of a graph runs, and where its results are written. */
 export interface ShownRunOptions {
   /** Stops the run. */
   readonly signal: AbortSignal;
-  /** Runs this node and what it depends on, nothing else. */
+  /** If set, only this node and its dependencies run. */
   readonly until?: string | undefined;
-  /** Outputs to give besides those of the last nodes. */
+  /** Outputs to return in addition to those of the last nodes. */
   readonly outputs?: readonly string[] | undefined;
-  /** The command, whose options warnings name. */
+  /** The command. Warnings name its options. */
   readonly command: Command;
-  /** Sentences about the command that the user should read. */
+  /** Warnings about the command. */
   readonly warnings?: readonly string[] | undefined;
-  /** Writes files of what was made, and gives their paths. */
+  /** Writes the results to files, and returns their paths. */
   readonly save: (made: RunResult) => Promise<readonly string[]>;
 }
 
 /**
- * Runs a graph, writes what it made, and prints the paths of the files.
+ * Runs a graph, writes the results, and prints the paths of the files.
  *
  * @param graph The graph document.
- * @param run What it runs with.
- * @param loudness How loudly.
- * @param options What of it runs, and where what it made goes.
+ * @param run The store, executors and stages of the run.
+ * @param loudness What the command prints.
+ * @param options Which part of the graph runs, and where its results are written.
  */
 export async function showRun(
   graph: unknown,
@@ -81,7 +81,7 @@ export async function showRun(
   }
 }
 
-/** Writes an artifact to an output that the user named, and gives its path. */
+/** Writes an artifact to an output that the user named, and returns its path. */
 export async function saveArtifact({ artifact, provenance }: MadeArtifact, output: string): Promise<string> {
   return await writeOutput(output, artifactFileChunks(artifact, provenance));
 }

@@ -1,5 +1,5 @@
 /**
- * The standard output and the standard error of commands.
+ * Writes to the standard output and the standard error of commands.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { promisify } from "node:util";
 import { FileError, onDisk } from "../artifacts/file_error.ts";
 import { systemCode } from "../errors/foreign_error.ts";
 
-/** What errors call the standard output. */
+/** Name of the standard output in errors. */
 const STDOUT_NAME = "standard output";
 
 const writeTo = promisify(write);
@@ -20,8 +20,8 @@ const writeTo = promisify(write);
 let outlives = false;
 
 /**
- * Lets a command go on when the reader of its output has gone, as `head` does: what it would still print is
- * dropped, and the files that it writes are kept.
+ * Lets a command continue after the reader of its output has closed the pipe, as `head` does. Further output
+ * is dropped, and the command still writes its files.
  */
 export function outliveReaders(): void {
   if (outlives) return;
@@ -34,27 +34,27 @@ export function outliveReaders(): void {
 }
 
 /**
- * Writes one line. Control characters in it are escaped: texts from files and servers must not steer the
+ * Writes one line. Control characters are escaped, so that texts from files and servers cannot control the
  * terminal.
  *
- * @param stream Where it goes.
+ * @param stream The stream to write to.
  * @param line The line. Line breaks and tabs stay as they are.
- * @throws {FileError} if the standard output cannot take it, unless its reader is gone.
+ * @throws {FileError} if the standard output cannot be written, unless its reader has closed the pipe.
  */
 export function writeLine(stream: Writable, line: string): void {
   try {
     stream.write(Buffer.from(`${printable(line)}\n`));
   } catch (cause) {
-    // There is no place left to say that the standard error cannot be written.
+    // If the standard error cannot be written, there is nowhere to report that.
     if (stream === stderr) return;
     throw new FileError("write", STDOUT_NAME, systemCode(cause), { cause });
   }
 }
 
 /**
- * Escapes the control characters of a text as JSON does, but for line breaks and tabs.
+ * Escapes control characters as JSON does, except line breaks and tabs.
  *
- * @param text The text; a text of JSON keeps its meaning.
+ * @param text The text. JSON keeps its meaning.
  * @returns The text without control characters.
  */
 export function printable(text: string): string {
@@ -67,8 +67,9 @@ export function printable(text: string): string {
 /**
  * Writes bytes to the standard output.
  *
- * @param chunks The bytes in pieces, at hand or as they come.
- * @throws {FileError} if it cannot take them; with the system code `EPIPE` if its reader is gone.
+ * @param chunks The bytes in pieces.
+ * @throws {FileError} if the standard output cannot be written; with the system code `EPIPE` if its reader
+ * has closed the pipe.
  */
 export async function writeStdout(chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void> {
   for await (const chunk of chunks) {

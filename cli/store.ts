@@ -1,5 +1,5 @@
 /**
- * `store`: what the store holds, and looking after it.
+ * `store`: lists the content of the store and maintains it.
  *
  * @module
  */
@@ -18,19 +18,19 @@ import { byteSize } from "./option_values.ts";
 import { openFolderStore, openS3Store } from "./run_store.ts";
 import { writeLine } from "./standard_streams.ts";
 
-/** What ids name, as errors say it. */
+/** The noun for the things that ids name, in errors. */
 export const STORED = "artifact in the store";
 
-/** A size in a column. */
+/** Format of a size in a column. */
 const COLUMN = { fixedWidth: 8 };
 
-/** What all subcommands know. */
+/** The options of all subcommands. */
 interface Common {
   readonly store?: string;
   readonly json?: boolean;
 }
 
-/** Makes the command. */
+/** Creates the `store` command. */
 export function storeCommand(): Command {
   const command = new Command("store").description("Tells what the store holds, and looks after it.");
   const add = (name: string, description: string): Command =>
@@ -54,7 +54,7 @@ export function storeCommand(): Command {
   return command;
 }
 
-/** The store of a command, and what messages call it. */
+/** Opens the store of a command. `name` is its folder or address, for messages. */
 function openStore(
   { store: place }: Common,
 ): { readonly store: FolderStore | S3Store; readonly name: string } {
@@ -93,7 +93,7 @@ async function collect(options: Common & { readonly maxSize: number }): Promise<
   writeLine(stdout, `Left are ${left.files} files, ${prettyBytes(left.bytes)}`);
 }
 
-/** Ends with status 1 where faults were found and left. */
+/** Verifies the store. The exit status is 1 if damaged files were found and not removed. */
 async function verify(options: Common & { readonly remove?: boolean }): Promise<void> {
   let files = 0;
   let faults = 0;

@@ -1,5 +1,5 @@
 /**
- * The options that say what is kept, where stages run, and which plugins are loaded.
+ * The options for the store, the executors and the plugins of a run.
  *
  * @module
  */
@@ -24,30 +24,30 @@ import { openRunStore } from "./run_store.ts";
 import { UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";
 
-/** The options, parsed. Paths are as the user gave them. */
+/** The parsed options. Paths are as the user gave them. */
 export interface StoreOptions {
-  /** A folder or a server's address; `false` where nothing is kept. */
+  /** A folder, or the address of a server or a bucket; `false` to store nothing. */
   readonly store?: string | boolean;
-  /** Executors by node or stage, or one for all under `*`. */
+  /** Executors by node or stage. `*` stands for all others. */
   readonly executor?: Readonly<Record<string, string>>;
-  /** Steps between two checkpoints; 0 for none. */
+  /** Number of steps between two snapshots; 0 for none. */
   readonly checkpointEvery?: number;
-  /** Modules that may be loaded. */
+  /** Plugin modules that the run is allowed to load. */
   readonly plugin?: readonly string[];
 }
 
-/** What {@linkcode openRun} gives. */
+/** The result of {@linkcode openRun}. */
 export type OpenRun = LocalRun & {
   readonly store: RunStore | undefined;
   readonly placement: ByNode<string>;
   readonly snapshots: SnapshotPolicy | false | undefined;
-  /** The plugins that were loaded, as addresses. */
+  /** The addresses of the loaded plugins. */
   readonly plugins: readonly string[];
-  /** What the user must know before it begins. */
+  /** A warning for the user before the run starts. */
   readonly warning: string | undefined;
 };
 
-/** Adds the options. */
+/** Adds the options for the store, the executors and the plugins. */
 export function addStoreOptions(command: Command): Command {
   return command
     .option(
@@ -69,13 +69,13 @@ export function addStoreOptions(command: Command): Command {
 }
 
 /**
- * Opens what a run needs.
+ * Opens the store, the executors and the plugins of a run.
  *
- * @param options What is kept, where stages run, in which precision, and which plugins are loaded.
- * @param local Where to find checkpoints, and what to run on.
+ * @param options The store, the executors, the precision and the plugins.
+ * @param local Where to find checkpoints, and which device to run on.
  * @returns Options for `runGraph`.
  * @throws {DeviceError} if the device cannot run here.
- * @throws {InputError} if it has no such precision.
+ * @throws {InputError} if the device does not support the precision.
  */
 export async function openRun(
   options: StoreOptions & { readonly precision?: PrecisionByStage },
@@ -117,17 +117,17 @@ export async function openRun(
 }
 
 /**
- * The address of a plugin.
+ * Returns the address of a plugin.
  *
  * @param module A path, or a specifier with a scheme.
- * @param folder What a path is relative to.
+ * @param folder The folder that a path is relative to.
  */
 export function pluginAddress(module: string, folder: string): string {
   if (/^[a-z][a-z+.-]+:/.test(module)) return module;
   return pathToFileURL(resolve(folder, module)).href;
 }
 
-/** Executors for those of the names that are addresses of servers or queues. */
+/** Creates executors for the names that are addresses of servers or queues. */
 async function executorsElsewhere(
   names: readonly string[],
   onRetry: ((message: string) => void) | undefined,
@@ -152,7 +152,7 @@ function withFirst(
   );
 }
 
-/** `NODE=NAME,...`, or one `NAME`, which stands under `*`. */
+/** Parses `NODE=NAME,...`, or a single `NAME`, whose key becomes `*`. */
 function placement(text: string, gathered: Record<string, string> = {}): Record<string, string> {
   const pairs = text.split(",").map((part): [string, string] => {
     const equals = part.indexOf("=");

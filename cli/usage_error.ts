@@ -1,11 +1,11 @@
 import { PixstageError } from "../errors/pixstage_error.ts";
 
-/** A command that was called with arguments that do not go together. */
+/** The arguments of a command contradict each other or are incomplete. */
 export class UsageError extends PixstageError<"usage"> {
   override name = "UsageError";
 
   /**
-   * @param message What does not go together, and what to give in its place.
+   * @param message What is wrong, and what to give instead.
    * @param field The field that the option at fault sets.
    */
   constructor(message: string, field?: string) {

@@ -1,6 +1,6 @@
 /**
- * Paths given by the user are relative to where the user stands. `deno task` moves to the project's folder and leaves
- * the user's in INIT_CWD.
+ * Resolves paths from the user against the user's working directory. `deno task` changes to the project's
+ * folder and keeps the user's in INIT_CWD.
  *
  * @module
  */
@@ -11,13 +11,13 @@ import { fileURLToPath } from "node:url";
 
 const PROJECT = resolve(fileURLToPath(new URL("..", import.meta.url)));
 
-/** The folder where the user stands. */
+/** Returns the working directory of the user. */
 export function userFolder(): string {
   const here = process.cwd();
   return here === PROJECT ? process.env["INIT_CWD"] ?? here : here;
 }
 
-/** The absolute path of a path that the user gave. */
+/** Returns the absolute form of a path from the user. */
 export function userPath(path: string): string {
   return resolve(userFolder(), path);
 }

@@ -1,13 +1,13 @@
 import { UsageError } from "./usage_error.ts";
 
 /**
- * The id that begins as the user wrote it.
+ * Completes an abbreviated id.
  *
- * @param start What the user wrote.
- * @param all The ids that there are.
- * @param what What they name, for errors: `artifact in the store`.
- * @returns The id.
- * @throws {UsageError} if none does, or several do.
+ * @param start The first digits of the id.
+ * @param all All existing ids.
+ * @param what The noun for the things that the ids name, for errors: `artifact in the store`.
+ * @returns The full id.
+ * @throws {UsageError} if no id or several ids start with these digits.
  */
 export function wholeId(start: string, all: readonly string[], what: string): string {
   const [first, ...others] = all.filter((id) => id.startsWith(start.toLowerCase()));

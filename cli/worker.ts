@@ -1,5 +1,5 @@
 /**
- * `worker`: works at the stages of a queue.
+ * `worker`: runs stages from a queue.
  *
  * @module
  */
@@ -29,7 +29,7 @@ import { pluginAddress } from "./store_options.ts";
 import { UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";
 
-/** The options, parsed. */
+/** The parsed options of `worker`. */
 interface WorkerOptions {
   readonly queue: string;
   readonly stages?: readonly string[];
@@ -46,10 +46,10 @@ interface WorkerOptions {
   readonly quiet?: boolean;
 }
 
-/** Milliseconds that a stage has to stop at its next step before its process is ended. */
+/** Time, in ms, that a stage has to stop at its next step before its process is killed. */
 const GRACE_MS = 5000;
 
-/** Makes the command. */
+/** Creates the `worker` command. */
 export function workerCommand(): Command {
   return new Command("worker")
     .description("Works at the stages of a queue, for runs with --executor queue:… and servers with --queue.")
@@ -102,11 +102,11 @@ export function workerCommand(): Command {
     .action(worker);
 }
 
-/** Runs the command until it is told to stop, or nothing waits. */
+/** Runs the worker until a signal stops it, or with `--drain` until no job waits. */
 async function worker(options: WorkerOptions): Promise<void> {
   const { queue, lanes, lease, device, threads, residency, drain, quiet } = options;
 
-  // 1. Refuse what cannot work.
+  // 1. Refuse invalid options.
   const plugins = (options.plugin ?? []).map((module) => pluginAddress(module, userPath(".")));
   const registry = await loadPlugins(builtInStages(), plugins);
   const stages = options.stages ?? registry.list().map(({ name }) => name);
@@ -119,7 +119,7 @@ async function worker(options: WorkerOptions): Promise<void> {
   const embedded = options.models ? [] : EMBEDDED_LORAS;
   const loras = options.loras ?? embedded.map((name): ModelEntry => ({ name, reference: name }));
 
-  // 2. Open the worker.
+  // 2. Start the worker.
   const signal = interruptSignal();
   const executor = new ProcessExecutor({
     plugins,
@@ -127,7 +127,7 @@ async function worker(options: WorkerOptions): Promise<void> {
     runtime: asJson({ device, threads }) as JsonObject,
     fingerprints: store.folder,
     graceMs: GRACE_MS,
-    // One more than runs at once, for nodes that are prepared meanwhile.
+    // One process more than concurrent jobs, because nodes are prepared meanwhile.
     warmHosts: lanes + 1,
   });
   const { StageWorker } = await import("../queue/stage_worker.ts");
@@ -151,7 +151,7 @@ async function worker(options: WorkerOptions): Promise<void> {
     const told = models.map(({ name }) => name).join(", ") || "no model";
     writeLine(stderr, `pixstage works at ${stages.join(", ")} of ${queue} with ${told}`);
 
-    // 3. Work until a signal comes, or nothing waits.
+    // 3. Work until a signal arrives, or no job waits.
     const stopped = new Promise<void>((resolve) => {
       if (signal.aborted) resolve();
       signal.addEventListener("abort", () => resolve(), { once: true });

@@ -13,21 +13,21 @@ import { parseValue } from "../errors/parse_value.ts";
 /** The largest priority of BullMQ; a smaller number comes first. */
 const LAST_PRIORITY = 2_097_151;
 
-/** Where a queue is. It holds no password, so that it may be logged and written into provenance. */
+/** Address of a queue. It contains no password, so it can be logged and recorded in provenance. */
 export interface QueueAddress {
-  /** The address as it was given: graphs call the executor by it. */
+  /** The address as the user gave it. Graphs use it as the name of the executor. */
   readonly name: string;
-  /** What keeps the jobs. */
+  /** The kind of server that stores the jobs. */
   readonly kind: "redis" | "postgres";
   readonly host: string;
   readonly port: number;
   /** Whether the connection is encrypted. */
   readonly tls: boolean;
-  /** The user, where one is named. */
+  /** User name, if the address contains one. */
   readonly user: string | undefined;
-  /** The number of Redis' database, or the name of PostgreSQL's; the server's own default unless given. */
+  /** Number of the Redis database or name of the PostgreSQL database. The default is the server's own. */
   readonly database: string | undefined;
-  /** The priority of jobs: 0 comes first, then 1, and so on. */
+  /** Priority of the jobs: 0 comes first, then 1, and so on. */
   readonly priority: number;
 }
 
@@ -38,7 +38,7 @@ const KINDS: Readonly<Record<string, Pick<QueueAddress, "kind" | "port" | "tls">
   "postgresql:": { kind: "postgres", port: 5432, tls: false },
 };
 
-/** A name or an IP address. */
+/** Matches a host name or an IP address. */
 const HOST = /^(?:[\w.-]+|\[[0-9a-f:.]+\])$/i;
 
 const SHAPE = "queue:redis://HOST:PORT/DATABASE or queue:postgres://USER@HOST:PORT/DATABASE";
@@ -48,16 +48,16 @@ const querySchema = z.strictObject({
   tls: z.enum(["true", "false"]).optional(),
 });
 
-/** Whether an executor's name is the address of a queue. */
+/** Returns whether the name of an executor is the address of a queue. */
 export function isQueueAddress(name: string): boolean {
   return /^queue:/i.test(name);
 }
 
 /**
- * Reads the address of a queue.
+ * Parses the address of a queue.
  *
- * @param text The address; `queue:` may be left out where only a queue can stand.
- * @throws {InputError} if it is none, or carries a password.
+ * @param text The address. The prefix `queue:` is optional.
+ * @throws {InputError} if the text is not an address of a queue, or contains a password.
  */
 export function parseQueueAddress(text: string): QueueAddress {
   const rest = text.replace(/^queue:/i, "");

@@ -1,5 +1,5 @@
 /**
- * BullMQ's queues over Redis or PostgreSQL, and their connections.
+ * BullMQ queues on Redis or PostgreSQL, and their connections.
  *
  * @module
  */
@@ -25,37 +25,37 @@ import { Client } from "pg";
 import { PixstageError } from "../errors/pixstage_error.ts";
 import type { QueueAddress } from "./address.ts";
 
-/** A queue, seen by those who put jobs into it. */
+/** A queue, for adding jobs. */
 export type JobQueue = Queue<unknown, unknown, string, unknown, unknown, string, IQueueBackend, QueueAddress>;
 
-/** The events of a queue. */
+/** Listens to the events of a queue. */
 export type JobEvents = QueueEvents<unknown, IQueueBackend, QueueAddress>;
 
-/** Writes events of its own into those of a queue. */
+/** Adds custom events to those of a queue. */
 export type JobEventWriter = QueueEventsProducer<IQueueBackend, QueueAddress>;
 
 /** Takes jobs from a queue. */
 export type JobWorker = Worker<unknown, unknown, string, IQueueBackend, object, QueueAddress>;
 
-/** A job that was taken. */
+/** A job that a worker has taken from a queue. */
 export type TakenJob = Job<unknown, unknown, string>;
 
-/** Does a job that was taken under a token. */
+/** Processes a job. The token identifies the worker's lock on the job. */
 export type DoJob = (job: TakenJob, token: string) => Promise<unknown>;
 
-/** What keys in Redis begin with, and the schema of the tables in PostgreSQL. */
+/** Prefix of keys in Redis, and schema of the tables in PostgreSQL. */
 const NAMESPACE = "pixstage";
 
-/** Milliseconds that a first connection may take. */
+/** Time limit, in ms, for the first connection. */
 const CONNECT_MS = 5000;
 
-/** Milliseconds between two tries to reach a server that went away, at most. */
+/** Maximum time, in ms, between two attempts to reconnect to a lost server. */
 const RECONNECT_MS = 1000;
 
-/** Connections that one queue of PostgreSQL keeps for its queries, at most. */
+/** Maximum number of connections that a queue on PostgreSQL uses for its queries. */
 const POOL = 2;
 
-/** The place of the queues: a Redis or PostgreSQL server. */
+/** The Redis or PostgreSQL server that stores the queues. */
 export class QueueBackend {
   readonly address: QueueAddress;
   #onError: (error: Error) => void;
@@ -68,11 +68,11 @@ export class QueueBackend {
   }
 
   /**
-   * Connects to the server, and lays out its tables where it needs some. The password is that of
+   * Connects to the server, and creates the tables in PostgreSQL. The password is read from
    * `PIXSTAGE_QUEUE_PASSWORD`.
    *
-   * @param address Where it is.
-   * @param onError Takes what goes wrong in the background, such as a connection that is lost; it is opened again.
+   * @param address The address of the server.
+   * @param onError Called with errors in the background, e.g. a lost connection, which BullMQ reopens.
    * @throws {PixstageError} if the server cannot be reached.
    */
   static async connect(
@@ -94,14 +94,14 @@ export class QueueBackend {
     return new QueueBackend(address, onError);
   }
 
-  /** Opens a queue to put jobs into. */
+  /** Opens a queue for adding jobs. */
   queue(name: string): JobQueue {
     return this.#track(
       new Queue(name, { connection: this.address, prefix: NAMESPACE }, this.#createBackend),
     );
   }
 
-  /** Listens to the events of a queue. */
+  /** Opens the events of a queue for listening. */
   events(name: string): JobEvents {
     return this.#track(
       new QueueEvents(name, { connection: this.address, prefix: NAMESPACE }, this.#createBackend),
@@ -115,12 +115,12 @@ export class QueueBackend {
     );
   }
 
-  /** Takes jobs from a queue. */
+  /** Starts to take jobs from a queue. */
   worker(name: string, work: DoJob, options: Partial<WorkerOptions<QueueAddress>>): JobWorker {
     return this.#track(
       new Worker<unknown, unknown, string, IQueueBackend, object, QueueAddress>(
         name,
-        // A third parameter would make BullMQ create a signal for each job.
+        // If this function had a third parameter, BullMQ would create an AbortSignal for each job.
         (job, token) => work(job, token ?? ""),
         { ...options, connection: this.address, prefix: NAMESPACE },
         this.#createBackend,
@@ -129,8 +129,8 @@ export class QueueBackend {
   }
 
   /**
-   * Drops all connections if the server is gone, because closing them would wait for its return. The leases of jobs that
-   * cannot be given back expire.
+   * Drops all connections if the server is gone, because closing them would wait for its return. The leases of
+   * jobs that cannot be given back expire.
    */
   async disconnectIfGone(): Promise<void> {
     try {
@@ -140,14 +140,14 @@ export class QueueBackend {
     }
   }
 
-  /** Closes what {@linkcode QueueBackend} opened and is open still. */
+  /** Closes all queues, event streams and workers that are still open. */
   async close(): Promise<void> {
     await this.disconnectIfGone();
     await Promise.allSettled([...this.#open].map((part) => part.close()));
     this.#open.clear();
   }
 
-  /** Closes one part alone. */
+  /** Closes a single queue, event stream or worker. */
   async end(part: { close(): Promise<void> }): Promise<void> {
     this.#open.delete(part);
     await part.close();
@@ -208,12 +208,12 @@ function postgresOptions(address: QueueAddress) {
   return { ...clientConfig(address), schema: NAMESPACE, max: POOL };
 }
 
-/** Connects once, without trying again; lays out the tables where the server needs some. */
+/** Connects once, without retries, and creates the tables if the server needs any. */
 async function reach(address: QueueAddress): Promise<void> {
   await (address.kind === "redis" ? tryRedis(address) : preparePostgres(address));
 }
 
-/** Connects once, without trying again. */
+/** Connects once, without retries. */
 async function tryRedis(address: QueueAddress): Promise<void> {
   const client = new Redis({
     ...redisOptions(address),
@@ -222,7 +222,7 @@ async function tryRedis(address: QueueAddress): Promise<void> {
     maxRetriesPerRequest: 0,
     retryStrategy: () => null,
   });
-  // `connect` tells that the connection was closed, the event why.
+  // The error of `connect` only says that the connection was closed; the event contains the reason.
   let reason: Error | undefined;
   client.on("error", (error: Error) => reason ??= error);
   try {
@@ -235,7 +235,7 @@ async function tryRedis(address: QueueAddress): Promise<void> {
   }
 }
 
-/** Connects once, and lays out the tables or brings them up to date. */
+/** Connects once, and creates the tables or migrates them to the current version. */
 async function preparePostgres(address: QueueAddress): Promise<void> {
   const client = new Client(clientConfig(address));
   client.on("error", () => {});

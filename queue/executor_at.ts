@@ -1,5 +1,5 @@
 /**
- * Executors elsewhere, by their addresses.
+ * Creates remote executors from their addresses.
  *
  * @module
  */
@@ -9,32 +9,32 @@ import type { Executor } from "../graph/executors/executor.ts";
 import { HttpExecutor } from "../graph/executors/http.ts";
 import { isQueueAddress } from "./address.ts";
 
-/** How an executor elsewhere is reached. */
+/** Options for the connection to a remote executor. */
 export interface ExecutorAtOptions {
-  /** The API key of a server. */
+  /** API key of the server. */
   readonly token?: string | undefined;
-  /** Takes a sentence about each failure that another try follows. */
+  /** Called with a sentence about each failure that is retried. */
   readonly onRetry?: ((message: string) => void) | undefined;
 }
 
-/** Whether an executor's name is the address of a server or a queue. */
+/** Returns whether the name of an executor is the address of a server or a queue. */
 export function isExecutorAddress(name: string): boolean {
   return /^https?:\/\//.test(name) || isQueueAddress(name);
 }
 
 /**
- * Makes the executor of an address.
+ * Creates the executor for an address.
  *
  * @param address `https://HOST`, or the address of a queue.
- * @param options How it is reached.
- * @throws {InputError} if that is no such address.
+ * @param options The API key and a callback for retries.
+ * @throws {InputError} if the address is neither.
  */
 export async function executorAt(
   address: string,
   { token, onRetry }: ExecutorAtOptions = {},
 ): Promise<Executor> {
   if (!isQueueAddress(address)) return new HttpExecutor(address, { token, fetch: fetchNamingProxy, onRetry });
-  // Loaded where it is used: the queue's library takes as long to load as all the rest.
+  // Imported on demand: the library of the queue takes as long to load as everything else together.
   const { QueueExecutor } = await import("./queue_executor.ts");
   return new QueueExecutor(address, { onWarning: onRetry });
 }

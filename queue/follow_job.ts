@@ -1,5 +1,5 @@
 /**
- * Following jobs in a queue to their end.
+ * Follows jobs in a queue until they end.
  *
  * @module
  */
@@ -9,45 +9,48 @@ import type { JobEvents, JobQueue, QueueBackend } from "./backend.ts";
 import { readFailure } from "./job_failure.ts";
 import { jobProgressSchema, type JobReport } from "./messages.ts";
 
-/** How a job ended; one that is gone was removed by somebody else. */
+/** How a job ended. `gone` means that another client removed it. */
 export type JobEnd =
   | { readonly type: "completed"; readonly value: unknown }
   | { readonly type: "failed"; readonly error: PixstageError | DOMException }
   | { readonly type: "gone" };
 
-/** How a job is followed. */
+/** Options of {@linkcode JobChannel.follow}. */
 export interface FollowOptions {
   /** Stops following. */
   readonly signal: AbortSignal;
-  /** Takes what the job tells. */
+  /** Called with each report of the job. */
   readonly onReport?: ((report: JobReport) => void) | undefined;
-  /** Called about once a second while the job waits for a worker; what it throws ends the wait. */
+  /** Called about once per second while the job waits for a worker. An error that it throws ends the wait. */
   readonly onWait?: (() => Promise<void>) | undefined;
 }
 
-/** Who follows a job. */
+/** A follower of a job. */
 interface Follower {
   report(report: JobReport): void;
   end(end: JobEnd): void;
 }
 
-/** Events may be lost while a connection is down, so that the job itself is looked at too: first soon, then seldom. */
+/**
+ * Events can be lost while a connection is down, so the job itself is polled too. The interval starts with
+ * this value, in ms, and doubles each time, up to the next one.
+ */
 const FIRST_LOOK_MS = 20;
 const NEXT_LOOKS_MS = 1000;
-/** The events of a job arrive within this time of its end. */
+/** Time, in ms, after the end of a job within which its last events arrive. */
 const EVENTS_MS = 100;
-/** The server of the queue may be away for so long. */
+/** Maximum time, in ms, that the server of the queue can be unreachable. */
 const AWAY_MS = 120_000;
 
-/** A queue and its events, for those who wait for jobs. */
+/** A queue and its events, for clients that wait for jobs. */
 export class JobChannel {
   readonly queue: JobQueue;
   #events: JobEvents;
   #followers = new Map<string, Set<Follower>>();
 
   /**
-   * @param backend The place of the queue.
-   * @param name The queue's name.
+   * @param backend The server that stores the queue.
+   * @param name The name of the queue.
    */
   constructor(backend: QueueBackend, name: string) {
     this.queue = backend.queue(name);
@@ -68,24 +71,24 @@ export class JobChannel {
     );
   }
 
-  /** Waits until the events are heard. */
+  /** Waits until events are received. */
   async ready(): Promise<this> {
     await Promise.all([this.queue.waitUntilReady(), this.#events.waitUntilReady()]);
     return this;
   }
 
-  /** How many in this process follow a job. */
+  /** Returns the number of followers of a job in this process. */
   followers(id: string): number {
     return this.#followers.get(id)?.size ?? 0;
   }
 
   /**
-   * Follows a job to its end.
+   * Follows a job until it ends.
    *
-   * @param id The job.
-   * @param options How it is followed.
+   * @param id The id of the job.
+   * @param options The signal that stops following, and the callbacks.
    * @throws the signal's reason once it is aborted.
-   * @throws {PixstageError} if the queue's server stays away.
+   * @throws {PixstageError} if the server of the queue stays unreachable.
    */
   async follow(id: string, { signal, onReport, onWait }: FollowOptions): Promise<JobEnd> {
     const { promise, resolve, reject } = Promise.withResolvers<JobEnd>();
@@ -107,7 +110,7 @@ export class JobChannel {
     }
   }
 
-  /** Looks at a job now and then until it is over. */
+  /** Polls a job until it ends. */
   async #watch(id: string, signal: AbortSignal, onWait: FollowOptions["onWait"]): Promise<JobEnd> {
     for (let wait = FIRST_LOOK_MS; !signal.aborted; wait = Math.min(wait * 2, NEXT_LOOKS_MS)) {
       await pause(wait, signal);
@@ -127,7 +130,7 @@ export class JobChannel {
     if (!job) return { type: "gone" };
     const state = await job.getState();
     if (state === "completed" || state === "failed") {
-      // The job may have ended after it was read.
+      // The job may have ended between the two reads, so its result is read again.
       const over = await this.queue.getJob(id);
       if (!over) return { type: "gone" };
       return state === "completed"
@@ -157,7 +160,7 @@ export class JobChannel {
   }
 }
 
-/** Waits, or less where the signal says so. */
+/** Waits for `ms` milliseconds, or until the signal is aborted. */
 export function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve();

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Errors on their way through a queue, which keeps one text of each failure.
+ * Converts errors to text and back: a queue stores a single text for each failure.
  *
  * @module
  */
@@ -9,16 +9,16 @@
 import { PixstageError } from "../errors/pixstage_error.ts";
 import { deserializeError, serializedErrorSchema, serializeError } from "../errors/serialized_error.ts";
 
-/** Writes an error as the text of a failure. */
+/** Converts an error to the text of a failure. */
 export function failureText(error: unknown): string {
   return JSON.stringify(serializeError(error));
 }
 
 /**
- * Reads the text of a failure.
+ * Converts the text of a failure to an error.
  *
- * @param text What {@linkcode failureText} wrote, or the queue's own words.
- * @returns The error with the code, the fault and the message that it had where it was thrown.
+ * @param text The text from {@linkcode failureText}, or a message of the queue itself.
+ * @returns The error, with the code, fault and message that it was thrown with.
  */
 export function readFailure(text: string): PixstageError | DOMException {
   const parsed = serializedErrorSchema.safeParse(jsonOf(text));

@@ -1,5 +1,5 @@
 /**
- * Taking jobs from many queues, a few at a time.
+ * Takes jobs from many queues, with a limit on concurrent jobs.
  *
  * @module
  */
@@ -10,58 +10,59 @@ import { isAbortError } from "../errors/foreign_error.ts";
 import type { JobWorker, QueueBackend, TakenJob } from "./backend.ts";
 import { failureText } from "./job_failure.ts";
 
-/** A job that is to go back to its queue, for another worker or for later. */
+/** Thrown or used as an abort reason to return a job to its queue, for another worker or for later. */
 export class GivenBack extends Error {
   override name = "GivenBack";
 }
 
-/** Does a job. What it throws fails the job; a {@linkcode GivenBack} hands it to another worker. */
+/** Processes a job. An error fails the job; a {@linkcode GivenBack} returns it to its queue. */
 export type Work = (job: TakenJob, signal: AbortSignal) => Promise<unknown>;
 
-/** How jobs are taken. */
+/** Options of a {@linkcode JobIntake}. */
 export interface JobIntakeOptions {
   readonly backend: QueueBackend;
-  /** Jobs that are done at once, over all queues. */
+  /** Maximum number of concurrent jobs, over all queues. */
   readonly lanes: number;
-  /** Milliseconds after which a job whose worker is not heard of goes to another one. */
+  /** Time, in ms, after which the job of a silent worker goes to another worker. */
   readonly leaseMs: number;
   readonly work: Work;
 }
 
-/** A job may lose its worker this often; how often without getting further is counted where it is done. */
+/** BullMQ's limit for lost workers of a job. In `refusePoison`, losses without progress have a lower one. */
 const MOST_LOSSES = 1000;
-/** Each queue takes connections, and there is one for each combination of adapters. */
+/** Maximum number of queues that can be left: each needs connections, and each set of adapters has one. */
 const MOST_PASSING = 64;
 
-/** Takes jobs from queues, so that no more are held than can be done. */
+/** Takes jobs from queues. It never holds more jobs than it can process at once. */
 export class JobIntake {
   readonly #options: JobIntakeOptions;
   #workers = new Map<string, JobWorker>();
-  /** The queues that may be left, that of the latest job at the end. */
+  /** The queues that can be left, the most recently used one last. */
   #passing = new Set<string>();
   #running = new Map<string, AbortController>();
   #isClosing = false;
 
-  /** @param options How jobs are taken. */
+  /** @param options The server, the limit, the lease and the function that processes jobs. */
   constructor(options: JobIntakeOptions) {
     this.#options = options;
   }
 
-  /** The queues that jobs are taken from. */
+  /** Names of the queues that jobs are taken from. */
   get queues(): readonly string[] {
     return [...this.#workers.keys()];
   }
 
-  /** Jobs that are being done. */
+  /** Number of running jobs. */
   get running(): number {
     return this.#running.size;
   }
 
   /**
-   * Takes jobs from a queue too.
+   * Starts to take jobs from another queue.
    *
-   * @param queue The queue.
-   * @param mayLeave Whether the queue may be left for newer ones: whoever waits there asks again.
+   * @param queue The name of the queue.
+   * @param mayLeave Whether the queue can be left in favour of newer ones, because clients that wait there
+   * announce it again.
    */
   async listen(queue: string, mayLeave: boolean = false): Promise<void> {
     if (this.#isClosing || this.#workers.has(queue)) return;
@@ -74,7 +75,7 @@ export class JobIntake {
       runRetryDelay: 1000,
     });
     this.#workers.set(queue, worker);
-    // A job whose lease ran out is another worker's by now.
+    // If the lease of a job has expired, another worker has the job now.
     worker.on("lockRenewalFailed", (jobs) => {
       for (const job of jobs) this.cancel(queue, job);
     });
@@ -85,7 +86,7 @@ export class JobIntake {
     if (this.#passing.size > MOST_PASSING) await this.leave(oldest!);
   }
 
-  /** Takes no more jobs from a queue. */
+  /** Stops taking jobs from a queue. */
   async leave(queue: string): Promise<void> {
     const worker = this.#workers.get(queue);
     this.#workers.delete(queue);
@@ -93,12 +94,12 @@ export class JobIntake {
     if (worker) await this.#options.backend.end(worker);
   }
 
-  /** Stops a job if it is being done here. */
+  /** Stops a job if it is running here. */
   cancel(queue: string, job: string): void {
     this.#running.get(`${queue}/${job}`)?.abort(new DOMException("The job was stopped", "AbortError"));
   }
 
-  /** Takes no more jobs, and gives back those that are being done. */
+  /** Stops taking jobs, and returns the running ones to their queues. */
   async close(): Promise<void> {
     this.#isClosing = true;
     for (const running of this.#running.values()) running.abort(new GivenBack());
@@ -109,7 +110,7 @@ export class JobIntake {
     const { lanes, work } = this.#options;
     const name = `${worker.name}/${job.id}`;
     if (this.#isClosing || this.#running.size >= lanes || this.#running.has(name)) {
-      // The worker of another queue was faster: this one takes no more until there is room.
+      // A job from another queue took the last place, so this queue pauses until a job ends.
       await worker.pause(true);
       return await giveBack(job, token);
     }
@@ -123,7 +124,7 @@ export class JobIntake {
       if (error instanceof GivenBack || controller.signal.reason instanceof GivenBack) {
         return await giveBack(job, token);
       }
-      // Only what lies in the environment may go well another time.
+      // Only failures of the environment can succeed in another attempt.
       const mayPass = !isAbortError(error) && toPixstageError(error).fault === "environment";
       throw mayPass ? new Error(failureText(error)) : new UnrecoverableError(failureText(error));
     } finally {

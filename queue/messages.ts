@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * What travels through a queue: JSON that names artifacts by their ids, never tensors.
+ * The messages in a queue: JSON that names artifacts by their ids and never contains tensors.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import { precisionSchema } from "../models/precision.ts";
 import { residencySchema } from "../models/segments.ts";
 import { stageReportSchema } from "../stages/stage_report.ts";
 
-/** The version of these messages. It is part of the queues' names, so that versions never meet. */
+/** Version of these messages. It is part of the names of queues, so different versions never meet. */
 export const MESSAGES_VERSION = 1;
 
 const object = z.custom<JsonObject>(
@@ -25,9 +25,9 @@ const object = z.custom<JsonObject>(
   "It must be an object",
 );
 
-/** A node that a worker prepares. */
+/** The job of preparing a node. */
 export const preparationJobSchema = z.strictObject({
-  /** The node's id, for messages. */
+  /** Id of the node, for messages. */
   node: z.string(),
   stage: z.string(),
   parameters: object,
@@ -35,42 +35,42 @@ export const preparationJobSchema = z.strictObject({
   outlines: z.record(z.string(), outlineSchema),
   residency: residencySchema.optional(),
   lowestPrecision: precisionSchema.optional(),
-  /** The place in an OpenTelemetry trace. */
+  /** Context of an OpenTelemetry trace, which becomes the parent of the worker's spans. */
   trace: z.record(z.string(), z.string()).optional(),
 });
 
-/** What a preparation gives. */
+/** The result of a preparation. */
 export const preparedSchema = z.strictObject({
   preparation: preparationSchema,
-  /** The queue of those workers that run the node with the same weights, code and numerics. */
+  /** The queue of the workers that run the node with the same weights, code and numerics. */
   runQueue: z.string(),
 });
 
-/** A node that a worker runs; its job's id is the node's key. */
+/** The job of running a node. The id of the job is the key of the node. */
 export const runJobSchema = preparationJobSchema.extend({
   /** The ids of the artifacts at the input ports. */
   inputs: z.record(z.string(), sha256Schema),
   previews: z.boolean(),
-  /** When states are kept; absent where none are. */
+  /** When snapshots are stored; absent if none are. */
   snapshots: snapshotPolicySchema.optional(),
-  /** The state to begin from. */
+  /** The snapshot to start from. */
   saved: sha256Schema.optional(),
-  /** The newest state that a worker kept of this job. */
+  /** The newest snapshot that a worker stored for this job. */
   newest: sha256Schema.optional(),
-  /** How often the job had lost its worker when that state was kept. */
+  /** How often the job had lost its worker when that snapshot was stored. */
   lostBefore: z.int().nonnegative().optional(),
 });
 
-/** What a run gives. */
+/** The result of a run. */
 export const runResultSchema = z.strictObject({
   /** The ids of the artifacts at the output ports. */
   outputs: z.record(z.string(), sha256Schema),
   memory: stageMemorySchema.optional(),
-  /** What the stage warned of. */
+  /** The warnings of the stage. */
   warnings: z.array(z.string()),
 });
 
-/** What a running job tells: the stage's reports, and the states that are kept. */
+/** The progress of a running job: the reports of the stage, and the ids of stored snapshots. */
 export const jobProgressSchema = z.strictObject({
   reports: z.array(z.union([
     stageReportSchema,
@@ -78,40 +78,44 @@ export const jobProgressSchema = z.strictObject({
   ])),
 });
 
-/** The queue whose events all workers hear. */
+/** The queue whose events all workers listen to. */
 export const CONTROL_QUEUE: string = `control.${MESSAGES_VERSION}`;
 
-/** A job is to stop: nobody waits for it any more. */
+/** An event that stops a job, because no client waits for it any more. */
 export const cancelSchema = z.object({ queue: z.string(), job: z.string() });
 
-/** A worker has prepared a node, so that jobs may come to a queue; others find out whether they can take them. */
+/**
+ * An event of a worker that has prepared a node, after which `runQueue` can receive jobs. Other workers then
+ * check whether they can take these jobs.
+ */
 export const preparedElsewhereSchema = z.object({
   /** The queue of the preparation. */
   queue: z.string(),
   runQueue: z.string(),
-  /** The preparation's data, as JSON: events carry texts alone. */
+  /** Data of the preparation, as JSON: events can contain only texts. */
   data: z.string(),
 });
 
 /**
- * A node waits to be prepared in a queue that is named by adapters too. There are as many of these as combinations of
- * adapters, so that each worker finds out for itself whether it has what this one takes.
+ * An event about a node that waits to be prepared in a queue whose name includes adapters. There is one such
+ * queue for each combination of adapters, so workers do not serve them in advance. Each worker checks for
+ * itself whether it has the adapters.
  */
 export const wantedSchema = z.object({
   /** The queue of the preparation. */
   queue: z.string(),
-  /** The preparation's data, as JSON. */
+  /** Data of the preparation, as JSON. */
   data: z.string(),
 });
 
-/** A node that a worker prepares. */
+/** The job of preparing a node. */
 export type PreparationJob = z.infer<typeof preparationJobSchema>;
 
-/** A node that a worker runs. */
+/** The job of running a node. */
 export type RunJob = z.infer<typeof runJobSchema>;
 
-/** What a run gives. */
+/** The result of a run. */
 export type RunJobResult = z.infer<typeof runResultSchema>;
 
-/** What a running job tells. */
+/** A report of a running job. */
 export type JobReport = z.infer<typeof jobProgressSchema>["reports"][number];

@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Names of queues. They pin what a result depends on, so that a worker that lacks a model, or has other weights under the
- * same name, never takes the work of others.
+ * Names of queues. A name identifies everything that a result depends on. A worker that lacks a model, or has
+ * other weights under the same name, therefore never takes work that it cannot do.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { MESSAGES_VERSION } from "./messages.ts";
 
 const name = z.string().optional().catch(undefined);
 
-/** The parameters by which stages name checkpoints and adapters, where they are so called. */
+/** The parameters in which stages name checkpoints and adapters. A stage need not have them. */
 const namedModels = z.object({
   model: name,
   transformer: name,
@@ -24,15 +24,15 @@ const namedModels = z.object({
   loras: z.array(z.object({ name: z.string() })).catch([]),
 }).catch({ loras: [] });
 
-/** The checkpoints and adapters that a node names. */
+/** Names of the checkpoints and adapters that a node uses. */
 export interface NamedModels {
   readonly model?: string | undefined;
   readonly transformer?: string | undefined;
-  /** LoRAs, a ControlNet, another autoencoder: sorted, each once. */
+  /** Names of LoRAs, a ControlNet or another autoencoder, sorted and without duplicates. */
   readonly extras?: readonly string[] | undefined;
 }
 
-/** Reads which checkpoints and adapters the parameters of a node name. */
+/** Returns the checkpoints and adapters that the parameters of a node name. */
 export function modelsNamed(parameters: unknown): NamedModels {
   const { model, transformer, controlnet, vae, loras } = namedModels.parse(parameters);
   const extras = [controlnet, vae, ...loras.map(({ name }) => name)].filter((extra) => extra !== undefined);
@@ -40,8 +40,8 @@ export function modelsNamed(parameters: unknown): NamedModels {
 }
 
 /**
- * The queue of the preparations of a stage: for workers that have its code in this version, and models and adapters of
- * these names.
+ * Returns the name of the queue in which nodes of a stage are prepared. Workers serve it if they have this
+ * version of the stage, and models and adapters with these names.
  *
  * @param stage The stage.
  * @param models The checkpoints and adapters that the node names.
@@ -56,10 +56,11 @@ export async function preparationQueue(
 }
 
 /**
- * The queue of the runs of a stage: for workers whose preparation names the same code, weights and numerics.
+ * Returns the name of the queue in which nodes of a stage run. Workers serve it if their own preparation
+ * names the same code, weights and numerics.
  *
  * @param stage The stage.
- * @param prepared What preparing the node told.
+ * @param prepared The result of the preparation.
  */
 export async function runQueueOf(
   { name, version }: Pick<Stage, "name" | "version">,
@@ -76,7 +77,7 @@ export async function runQueueOf(
   return `run.${readable(name)}.${readable(weights[0]?.model ?? "")}.${hash.slice(0, 16)}`;
 }
 
-/** A name as far as it may stand in a queue's name. */
+/** Shortens a name and replaces characters that the name of a queue cannot contain. */
 function readable(name: string): string {
   return name.split("/").at(-1)!.replaceAll(/[^\w-]+/g, "_").slice(-40) || "any";
 }

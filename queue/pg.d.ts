@@ -1,11 +1,11 @@
 /**
- * What the queue uses of node-postgres, whose own types would bring another version of Node's.
+ * The part of node-postgres that the queue uses. Its own types depend on another version of Node's types.
  * Source: https://node-postgres.com/apis/client
  *
  * @module
  */
 
-/** How a client connects. */
+/** Connection options of a client. */
 export interface ClientConfig {
   readonly host: string;
   readonly port: number;

@@ -1,5 +1,5 @@
 /**
- * Stages on the workers of a queue.
+ * Runs stages on the workers of a queue.
  *
  * @module
  */
@@ -36,26 +36,26 @@ import {
 } from "./messages.ts";
 import { modelsNamed, preparationQueue } from "./model_identity.ts";
 
-/** How a queue is used. */
+/** Options of a {@linkcode QueueExecutor}. */
 export interface QueueExecutorOptions {
   /**
-   * Milliseconds that a job waits while no worker serves its queue.
+   * Maximum time, in ms, that a job waits while no worker serves its queue.
    *
    * @default {30000}
    */
   readonly patienceMs?: number | undefined;
-  /** Whether connections stay open between runs, as in a server. */
+  /** Whether connections stay open between runs, e.g. in a server. */
   readonly keepsOpen?: boolean | undefined;
-  /** Takes what goes wrong in the background. */
+  /** Called with errors in the background. */
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
-/** How much waits in a queue. */
+/** Number of jobs in a queue. */
 export interface QueueDepth {
   readonly queue: string;
-  /** Jobs by state. */
+  /** Number of jobs in each state. */
   readonly jobs: Readonly<Record<"waiting" | "active" | "delayed" | "failed", number>>;
-  /** Seconds that the oldest waiting job has waited; 0 where none waits. */
+  /** Waiting time, in seconds, of the oldest waiting job; 0 if none waits. */
   readonly oldestSeconds: number;
 }
 
@@ -64,30 +64,30 @@ interface Connections {
   readonly backend: QueueBackend;
   readonly control: JobEventWriter;
   readonly channels: Map<string, Promise<JobChannel>>;
-  /** When workers were told of a queue that is named by adapters, in milliseconds since 1970. */
+  /** When a queue whose name includes adapters was last announced to workers, in ms since 1970. */
   readonly announced: Map<string, number>;
 }
 
-/** A job is tried so often where its environment fails, and each time after a longer wait. */
+/** Attempts at a job whose environment fails. The delay, in ms, doubles with each attempt. */
 const ATTEMPTS = { attempts: 3, backoff: { type: "exponential", delay: 1000 } };
-/** The newest preparations tell workers that start which queues there are. */
+/** Starting workers learn from the newest preparations which queues exist, so these are kept. */
 const KEPT_PREPARATIONS = { removeOnComplete: { count: 50 }, removeOnFail: { age: 3600, count: 50 } };
-/** Who asks for the same result again, also much later, finds it in the store. */
+/** How long runs are kept, in seconds. After that, a request for the same result finds it in the store. */
 const KEPT_RUNS = {
   removeOnComplete: { age: 3600, count: 1000 },
   removeOnFail: { age: 86_400, count: 1000 },
 };
-/** Workers are told of a queue that is named by adapters no more often than this, for those that come later. */
+/** Minimum time, in ms, between two announcements of a queue whose name includes adapters. */
 const ANNOUNCE_MS = 3000;
-/** Connections that nobody uses are closed after this time. */
+/** Time, in ms, after which unused connections are closed. */
 const IDLE_MS = 1000;
-/** A worker that is asked to stop a job is asked again, and given up after a while. */
+/** Interval and time limit, in ms, for asking a worker to stop a job. */
 const CANCEL_EVERY_MS = 150;
 const CANCEL_MS = 3000;
 
 /**
- * Runs stages on workers that take them from a queue. What a worker needs travels as JSON; artifacts travel through the
- * run's store, which workers must share. Equal work is queued once, whoever asks for it.
+ * Runs stages on workers that take them from a queue. Jobs are JSON; artifacts go through the store of the
+ * run, which the workers must share. Equal work is queued only once, even if several clients request it.
  */
 export class QueueExecutor implements Executor {
   readonly name: string;
@@ -99,9 +99,9 @@ export class QueueExecutor implements Executor {
   #idle: ReturnType<typeof setTimeout> | undefined;
 
   /**
-   * @param address The queue's address, which graphs call the executor by: `queue:redis://host`.
-   * @param options How it is used.
-   * @throws {InputError} if that is no such address.
+   * @param address The address of the queue, e.g. `queue:redis://host`. Graphs use it as the executor's name.
+   * @param options The patience, the connections and a callback for warnings.
+   * @throws {InputError} if the text is not the address of a queue.
    */
   constructor(address: string, options: QueueExecutorOptions = {}) {
     this.#address = parseQueueAddress(address);
@@ -109,7 +109,7 @@ export class QueueExecutor implements Executor {
     this.#options = options;
   }
 
-  /** Has a worker prepare a node. */
+  /** Prepares a node on a worker. */
   async prepare(
     { node, inputs, residency, lowestPrecision }: PrepareRequest,
     { signal }: { readonly signal: AbortSignal },
@@ -217,7 +217,7 @@ export class QueueExecutor implements Executor {
           report(told);
         },
         onWait: async () => {
-          // Workers that came later learn of the queue where the node is prepared once more.
+          // A repeated preparation announces the queue to workers that started later.
           const again = await openChannel(connections, queue);
           const content = parseValue(preparationJobSchema, task);
           const once = { jobId: `again-${runQueue}`, removeOnComplete: true, removeOnFail: true };
@@ -230,7 +230,7 @@ export class QueueExecutor implements Executor {
     return { outputs: await madeOutputs(node, result, store), memory: result.memory };
   }
 
-  /** Asks for a job until it is done: one that somebody else has removed or stopped is asked for again. */
+  /** Waits for a job. If another client removes or stops the job, it is requested again. */
   async #await(
     connections: Connections,
     channel: JobChannel,
@@ -278,7 +278,7 @@ export class QueueExecutor implements Executor {
     );
   }
 
-  /** How much waits in the queues that this executor has used. */
+  /** Returns the number of jobs in each queue that this executor has used. */
   async depths(): Promise<QueueDepth[]> {
     const channels = this.#connections ? [...(await this.#connections).channels] : [];
     return await Promise.all(channels.map(async ([queue, channel]) => {
@@ -295,7 +295,7 @@ export class QueueExecutor implements Executor {
   }
 
   /**
-   * Connects at once, rather than with the first job.
+   * Connects now instead of with the first job.
    *
    * @throws {PixstageError} if the queue cannot be reached.
    */
@@ -303,7 +303,7 @@ export class QueueExecutor implements Executor {
     await this.#use(() => Promise.resolve());
   }
 
-  /** Closes connections that nobody uses, unless they stay open. */
+  /** Closes unused connections, unless `keepsOpen` is set. */
   async runEnded(): Promise<void> {
     if (this.#users === 0 && !this.#options.keepsOpen) await this.close();
   }
@@ -342,7 +342,7 @@ export class QueueExecutor implements Executor {
         announced: new Map(),
       };
     } catch (error) {
-      // The next run tries again.
+      // Let the next run connect again.
       this.#connections = undefined;
       throw error;
     }
@@ -355,7 +355,7 @@ async function openChannel({ backend, channels }: Connections, name: string): Pr
   return await known;
 }
 
-/** The place of the work at hand in an OpenTelemetry trace; empty where nothing is traced. */
+/** Returns the current OpenTelemetry context; `undefined` without tracing. */
 function traceHere(): Record<string, string> | undefined {
   const carrier: Record<string, string> = {};
   propagation.inject(context.active(), carrier);
@@ -372,9 +372,11 @@ function requireShared(store: RunStore, stage: string): void {
 }
 
 /**
- * Looks for a job of a key, and makes room where it is of no use: where it failed, or the store has lost its results.
+ * Looks for an existing job with a key. Removes the job if it is useless: it failed, or the store no longer
+ * has its results.
  *
- * @returns Whether it is under way or its results are there; otherwise the newest state that a worker kept of it, if any.
+ * @returns Whether the job is waiting or running or its results exist; otherwise the newest snapshot that a
+ * worker stored for it, if any.
  */
 async function knownJob(
   { queue }: JobChannel,
@@ -394,13 +396,13 @@ async function knownJob(
   return { isOfUse: false, newest: runJobSchema.safeParse(job.data).data?.newest };
 }
 
-/** Removes a job that waits, and asks the worker of one that runs to stop it. */
+/** Cancels a job: removes it if it waits, or asks its worker to stop it. */
 async function cancel({ control }: Connections, { queue }: JobChannel, id: string): Promise<void> {
   const began = Date.now();
   let asked: number | undefined;
   while (Date.now() - began < CANCEL_MS) {
     const job = await queue.getJob(id);
-    // Somebody else may have asked for the same work again.
+    // Another client may have requested the same work again.
     if (!job || (asked ??= job.timestamp) !== job.timestamp) return;
     const state = await job.getState();
     if (state === "completed" || state === "failed") return;
@@ -410,7 +412,7 @@ async function cancel({ control }: Connections, { queue }: JobChannel, id: strin
   }
 }
 
-/** The outputs, as far as the run's store has them. */
+/** Returns the outputs. Throws if the store of the run lacks one of them. */
 async function madeOutputs(
   { stage }: PrepareRequest["node"],
   { outputs }: RunJobResult,

@@ -1,5 +1,5 @@
 /**
- * A worker: prepares and runs the stages of a queue on this machine.
+ * A worker prepares and runs the stages of a queue on this machine.
  *
  * @module
  */
@@ -28,47 +28,47 @@ import {
 import { modelsNamed, type NamedModels, preparationQueue, runQueueOf } from "./model_identity.ts";
 import { doJob } from "./taken_job.ts";
 
-/** How a worker is set up. */
+/** Options of a {@linkcode StageWorker}. */
 export interface StageWorkerOptions {
-  /** The queue's address. */
+  /** Address of the queue. */
   readonly queue: string;
-  /** The stages that it has the code of. */
+  /** The stages whose code the worker has. */
   readonly registry: StageRegistry;
-  /** The stages that it works at. */
+  /** Names of the stages that the worker runs. */
   readonly stages: readonly string[];
-  /** Names of the models that it has. */
+  /** Names of the models that the worker has. */
   readonly models: readonly string[];
-  /** Names of the LoRAs that it has. */
+  /** Names of the LoRAs that the worker has. */
   readonly adapters?: readonly string[] | undefined;
-  /** The store that it shares with those who ask for runs. */
+  /** The store that the worker shares with the clients of the queue. */
   readonly store: RunStore;
-  /** Runs the stages, anywhere but in this thread. */
+  /** Runs the stages. It must not run them in this thread. */
   readonly executor: Executor;
-  /** How long weights are held; as those who ask for runs say otherwise. */
+  /** Residency of weights for jobs that do not specify one. */
   readonly residency?: Residency | undefined;
   /**
-   * Jobs that run at once.
+   * Maximum number of concurrent jobs.
    *
    * @default {1}
    */
   readonly lanes?: number | undefined;
   /**
-   * Milliseconds after which a job whose worker is not heard of goes to another one.
+   * Time, in ms, after which the job of a silent worker goes to another worker.
    *
    * @default {10000}
    */
   readonly leaseMs?: number | undefined;
-  /** Takes what happens. */
+  /** Called for each event that should be logged. */
   readonly log?: ((event: string, facts: Readonly<Record<string, unknown>>) => void) | undefined;
 }
 
-/** Nodes that wait prepared, at most. */
+/** Maximum number of prepared nodes that wait for their run. */
 const PREPARED_NODES = 64;
-/** A queue counts as empty when nothing has come for so long. */
+/** Time, in ms, without jobs after which the queues count as empty. */
 const QUIET_MS = 2000;
 const LOOK_MS = 250;
 
-/** Works at the jobs of a queue until it is closed. */
+/** Processes the jobs of a queue until it is closed. */
 export class StageWorker implements AsyncDisposable {
   readonly #options: StageWorkerOptions;
   readonly #backend: QueueBackend;
@@ -77,7 +77,7 @@ export class StageWorker implements AsyncDisposable {
   readonly #control: { readonly events: JobEvents; readonly writer: JobEventWriter };
   #prepared = new Map<string, PreparedNode>();
   #refused = new Set<string>();
-  /** Queues of which this worker is finding out whether it can take their jobs. */
+  /** Queues for which this worker is checking whether it can take their jobs. */
   #considered = new Set<string>();
 
   private constructor(options: StageWorkerOptions, backend: QueueBackend) {
@@ -95,9 +95,9 @@ export class StageWorker implements AsyncDisposable {
   }
 
   /**
-   * Opens a worker, which takes jobs at once.
+   * Starts a worker, which takes jobs immediately.
    *
-   * @param options How it is set up.
+   * @param options The queue, the stages and models, the store and the executor.
    * @throws {PixstageError} if the queue cannot be reached.
    */
   static async open(options: StageWorkerOptions): Promise<StageWorker> {
@@ -110,7 +110,7 @@ export class StageWorker implements AsyncDisposable {
     return worker;
   }
 
-  /** Works until nothing waits any more in the queues that this worker serves. */
+  /** Waits until no job is left in the queues that this worker serves, or the signal is aborted. */
   async drained(signal: AbortSignal): Promise<void> {
     const queues = new Map<string, ReturnType<QueueBackend["queue"]>>();
     const left = async (): Promise<boolean> => {
@@ -128,7 +128,7 @@ export class StageWorker implements AsyncDisposable {
     }
   }
 
-  /** Gives back the jobs that run, and takes no more. */
+  /** Stops taking jobs, and returns the running ones to their queues. */
   async close(): Promise<void> {
     await this.#backend.disconnectIfGone();
     await Promise.all([this.#preparations.close(), this.#runs.close()]);
@@ -157,7 +157,7 @@ export class StageWorker implements AsyncDisposable {
     });
     await events.waitUntilReady();
     const queues = await this.#preparationQueues();
-    // What was prepared before tells where jobs may wait.
+    // Earlier preparations name the queues in which jobs may wait.
     for (const name of queues) {
       const queue = this.#backend.queue(name);
       for (const job of await queue.getJobs(["completed"], 0, PREPARED_NODES - 1)) {
@@ -169,7 +169,7 @@ export class StageWorker implements AsyncDisposable {
     await Promise.all(queues.map((name) => this.#preparations.listen(name)));
   }
 
-  /** The queues of preparations: of each stage, for each model, and for each pair of a model and a transformer. */
+  /** Returns the preparation queues of each stage: one per model, and one per model and transformer. */
   async #preparationQueues(): Promise<string[]> {
     const { registry, stages, models } = this.#options;
     return await Promise.all(
@@ -180,7 +180,7 @@ export class StageWorker implements AsyncDisposable {
     );
   }
 
-  /** Takes preparations from a queue that is named by adapters too, if this machine has them. */
+  /** Serves a preparation queue whose name includes adapters, if this machine has the adapters. */
   async #consider(queue: string, data: unknown): Promise<void> {
     if (this.#preparations.queues.includes(queue) || this.#considered.has(queue)) return;
     const content = preparationJobSchema.safeParse(data).data;
@@ -197,13 +197,13 @@ export class StageWorker implements AsyncDisposable {
       const prepared = await this.#prepare(content, new AbortController().signal);
       await this.#runs.listen(await runQueueOf(this.#stage(content), prepared), true);
     } catch {
-      // What is refused is told to those who asked.
+      // If the preparation is refused, the client gets that error from its own job.
     } finally {
       this.#considered.delete(queue);
     }
   }
 
-  /** Takes jobs from a queue if this machine prepares the same node for the same queue. */
+  /** Serves a run queue if preparing the same node on this machine leads to the same queue. */
   async #learn(runQueue: string, data: unknown): Promise<void> {
     if (this.#runs.queues.includes(runQueue) || this.#refused.has(runQueue)) return;
     const content = preparationJobSchema.safeParse(data).data;
@@ -214,7 +214,7 @@ export class StageWorker implements AsyncDisposable {
         await this.#runs.listen(runQueue, true);
       } else this.#refused.add(runQueue);
     } catch {
-      // What cannot be prepared here is not run here.
+      // A node that cannot be prepared here cannot run here.
       this.#refused.add(runQueue);
     }
   }
@@ -225,7 +225,7 @@ export class StageWorker implements AsyncDisposable {
       const prepared = await this.#prepare(data, signal);
       const runQueue = await runQueueOf(this.#stage(data), prepared);
       await this.#runs.listen(runQueue, true);
-      // Others may need to know, and those who asked need not wait for it.
+      // Announce the run queue to other workers. The client need not wait for that.
       this.#control.writer.publishEvent({
         eventName: "prepared",
         queue: job.queueName,
@@ -277,7 +277,7 @@ export class StageWorker implements AsyncDisposable {
     return prepared;
   }
 
-  /** What a preparation left for its run. */
+  /** Returns the stored preparation of a node and removes it, or prepares the node. */
   async #prepareOnce(data: PreparationJob, signal: AbortSignal): Promise<PreparedNode> {
     const known = this.#prepared.get(nameOf(data));
     this.#prepared.delete(nameOf(data));
@@ -289,7 +289,7 @@ export class StageWorker implements AsyncDisposable {
   }
 }
 
-/** All ways in which nodes of a stage can name models that are here. */
+/** Returns every combination of this machine's models that a node of a stage can name. */
 function namings({ parameters }: Stage, models: readonly string[]): NamedModels[] {
   const { properties = {} } = z.toJSONSchema(parameters, { io: "input", unrepresentable: "any" });
   if (!("model" in properties)) return [{}];
@@ -297,14 +297,14 @@ function namings({ parameters }: Stage, models: readonly string[]): NamedModels[
   return models.flatMap((model) => [{ model }, ...models.map((transformer) => ({ model, transformer }))]);
 }
 
-/** The events of the control queue, as listeners take them. */
+/** Listeners for the events of the control queue. */
 interface ControlEvents extends QueueEventsListener {
   cancel: (event: object) => void;
   prepared: (event: object) => void;
   wanted: (event: object) => void;
 }
 
-/** What tells prepared nodes apart. */
+/** Returns the key of a prepared node. */
 function nameOf({ node, stage, parameters, outlines, residency, lowestPrecision }: PreparationJob): string {
   return JSON.stringify({ node, stage, parameters, outlines, residency, lowestPrecision });
 }

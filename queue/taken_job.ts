@@ -1,5 +1,5 @@
 /**
- * Doing one job of a queue: reading its inputs, running its stage, keeping its states and outputs.
+ * Processes a job of a queue: reads its inputs, runs its stage, and stores its snapshots and outputs.
  *
  * @module
  */
@@ -21,31 +21,31 @@ import type { TakenJob } from "./backend.ts";
 import { GivenBack } from "./job_intake.ts";
 import { type JobReport, type RunJob, type RunJobResult, runJobSchema } from "./messages.ts";
 
-/** What a job is done with. */
+/** What {@linkcode doJob} needs to process a job. */
 export interface JobTools {
-  /** The store that the job's artifacts are in. */
+  /** The store of the job's artifacts. */
   readonly store: RunStore;
-  /** Finds the stage of a job. */
+  /** Returns the stage of a job. */
   readonly stageOf: (data: RunJob) => Stage;
   /** Prepares the node of a job on this machine. */
   readonly prepare: (data: RunJob, signal: AbortSignal) => Promise<PreparedNode>;
 }
 
-/** A job that loses its worker this often without getting further is given up. */
+/** Number of lost workers without progress in between after which a job fails. */
 const MOST_LOSSES = 3;
-/** Milliseconds in which those who asked for a result write down how it was made. */
+/** Time, in ms, within which the client of a job normally records the provenance of its result. */
 const KEEP_AFTER_MS = 500;
 
 const tracer = trace.getTracer("pixstage");
 
 /**
- * Does a job.
+ * Processes a job.
  *
  * @param job The job.
- * @param tools What it is done with.
- * @param signal Stops it.
- * @returns The ids of what it made.
- * @throws {GivenBack} if this machine would make something else.
+ * @param tools The store, the stages and the preparation.
+ * @param signal Stops the job.
+ * @returns The ids of the outputs.
+ * @throws {GivenBack} if this machine would produce a different result.
  */
 export async function doJob(job: TakenJob, tools: JobTools, signal: AbortSignal): Promise<RunJobResult> {
   const data = parseValue(runJobSchema, job.data);
@@ -79,14 +79,14 @@ async function run(
   refusePoison(job, data);
   const stage = stageOf(data);
 
-  // 1. What is known already is not made again.
+  // 1. Return the result if the store already has it.
   const key = job.id ?? "";
   const known = await store.result(key);
   if (known && await hasAll(store, stage, known.outputs)) {
     return { outputs: { ...known.outputs }, warnings: [...known.warnings ?? []] };
   }
 
-  // 2. This machine must make the very thing that was asked for.
+  // 2. Check that this machine would produce the requested result.
   const prepared = await prepare(data, signal);
   const named = await nodeKey(
     { stage, parameters: stage.parameters.parse(data.parameters) },
@@ -95,7 +95,7 @@ async function run(
   );
   if (named.key !== key) throw new GivenBack("Other weights are here under the same name");
 
-  // 3. Run it, from the newest state on.
+  // 3. Run the stage, from the newest snapshot if there is one.
   const inputs: Record<string, IdentifiedArtifact> = {};
   for (const [port, id] of Object.entries(data.inputs)) inputs[port] = await read(store, id, data.stage);
   const reports = new ReportSender(job);
@@ -111,7 +111,7 @@ async function run(
     snapshots: await snapshotsOf(job, data, store, reports),
   });
 
-  // 4. Keep what it made, and how.
+  // 4. Store the outputs and their provenance.
   const outputs: Record<string, string> = {};
   for (const [port, made] of Object.entries(response.outputs)) outputs[port] = await keep(store, made);
   const record = { ...named.record, outputs, ...(warnings.length > 0 ? { warnings } : {}) };
@@ -121,18 +121,21 @@ async function run(
   return { outputs, warnings, ...(memory ? { memory } : {}) };
 }
 
-/** Who asked for a result writes down how it was made. Where they have gone, the worker does, out of the way of others. */
+/**
+ * Records the provenance of a result. Normally its client does that; the worker does it later, in case the
+ * client has gone.
+ */
 function keepLater(store: RunStore, key: string, record: StageRecord): void {
   setTimeout(async () => {
     try {
       if (!await store.result(key)) await store.keepResult(key, record);
     } catch {
-      // The queue knows the result for a while, and it can be made again.
+      // The queue still knows the result for a while, and afterwards it can be computed again.
     }
   }, KEEP_AFTER_MS);
 }
 
-/** Whoever takes a job that kills its worker dies too. */
+/** Refuses a job that has repeatedly killed its worker, because it would kill this one too. */
 function refusePoison({ stalledCounter }: TakenJob, { stage, lostBefore = 0 }: RunJob): void {
   const losses = stalledCounter - lostBefore;
   if (losses < MOST_LOSSES) return;
@@ -169,7 +172,7 @@ async function keep(store: RunStore, made: MadeByStage): Promise<string> {
   return "id" in made ? made.id : await store.put(made.artifact);
 }
 
-/** Keeps states in the store; the newest is written down in the job, so that another worker finds it. */
+/** Stores snapshots. The job records the id of the newest one, so another worker can continue from it. */
 async function snapshotsOf(
   job: TakenJob,
   data: RunJob,
@@ -196,7 +199,7 @@ async function snapshotsOf(
   };
 }
 
-/** Sends what a job tells, in order; what comes while something is on its way goes together. */
+/** Sends the reports of a job in order. Reports that arrive during a transmission are sent together. */
 class ReportSender {
   #job: TakenJob;
   #waiting: JobReport[] = [];
@@ -211,13 +214,13 @@ class ReportSender {
     this.#sending ??= this.#sendAll();
   }
 
-  /** Waits until all has been sent. */
+  /** Waits until all reports have been sent. */
   async sent(): Promise<void> {
     await this.#sending;
   }
 
   async #sendAll(): Promise<void> {
-    // What nobody can be told does not stop the work.
+    // A report that cannot be sent must not stop the job.
     while (this.#waiting.length > 0) {
       await this.#job.updateProgress({ reports: this.#waiting.splice(0) }).catch(() => {});
     }

@@ -1,5 +1,5 @@
 /**
- * Who may ask: the API key, the names that the server answers to, and the pages that may call it.
+ * Access control: the API key, the host names that the server answers to, and the origins that may call it.
  *
  * @module
  */
@@ -13,12 +13,15 @@ import { ApiError } from "./api_error.ts";
 import type { ServerEnv } from "./context.ts";
 import type { PictureLinks } from "./picture_links.ts";
 
-/** The cookie in which the studio page keeps the key, as pictures and event streams cannot carry a header. */
+/**
+ * The cookie in which the studio page keeps the key. Requests for pictures and event streams cannot carry a
+ * header.
+ */
 export const KEY_COOKIE = "pixstage_key";
 
 /**
- * Asks for the key: `Authorization: Bearer KEY`, `Basic` with the key as the password of any user, or the studio
- * page's cookie. A link to a picture that the server has signed needs neither.
+ * Requires the API key: `Authorization: Bearer KEY`, `Basic` with the key as any user's password, or the
+ * studio page's cookie. A signed picture link needs no key.
  */
 export function requireKey(key: string, links: PictureLinks): MiddlewareHandler<ServerEnv> {
   const expected = new TextEncoder().encode(key);
@@ -42,7 +45,7 @@ function bearerOf(header: string): string | undefined {
   return /^Bearer +(\S+)$/i.exec(header)?.[1];
 }
 
-/** The password of `Basic`: clients of AUTOMATIC1111's web UI know no other way. */
+/** Returns the password of `Basic`, the only scheme that clients of AUTOMATIC1111's web UI support. */
 function passwordOf(header: string): string | undefined {
   const [, encoded] = /^Basic +([\w+/=]+)$/i.exec(header) ?? [];
   if (encoded === undefined) return undefined;
@@ -59,10 +62,10 @@ function isReading(method: string): boolean {
 }
 
 /**
- * Refuses a key that no request can carry. A header cannot hold blanks or characters beyond ASCII unchanged,
+ * Refuses a key that no request can carry. A header cannot carry blanks or characters beyond ASCII unchanged,
  * so such a key would match nothing.
  *
- * @throws {InputError} if the key has other characters than visible ASCII.
+ * @throws {InputError} if the key contains anything but visible ASCII characters.
  */
 export function requireUsableKey(key: string): void {
   if (/^[\x21-\x7e]+$/.test(key)) return;
@@ -74,18 +77,18 @@ export function requireUsableKey(key: string): void {
   );
 }
 
-/** Addresses of this machine alone. */
+/** Whether a host name or address is this machine's loopback. */
 export function isLoopback(hostname: string): boolean {
   return /^(?:localhost|127(?:\.\d{1,3}){3}|\[?::1\]?)$/i.test(hostname);
 }
 
-/** The name that stands for all names among those that a server answers to. */
+/** The pattern that stands for every name in a list of allowed hosts. */
 export const ANY_HOST = "*";
 
 /**
- * Refuses a name that no request can carry.
+ * Refuses a host name that no request can carry.
  *
- * @throws {InputError} if it is neither a host name, nor `*.` before one, nor `*`.
+ * @throws {InputError} if it is neither a host name, nor a host name after `*.`, nor `*`.
  */
 export function requireUsableHost(name: string): void {
   if (name === ANY_HOST || /^(?:\*\.)?[\p{L}\p{N}_-]+(?:\.[\p{L}\p{N}_-]+)*$/u.test(name)) return;
@@ -96,8 +99,8 @@ export function requireUsableHost(name: string): void {
 }
 
 /**
- * Answers to the names that are allowed, to this machine's, and to IP addresses. A page elsewhere that makes
- * its own name lead to this machine gets nothing; an IP address cannot be made to lead elsewhere.
+ * Answers only to allowed names, loopback names and IP addresses. This stops DNS rebinding: a foreign page
+ * can point its own name at this machine, but it cannot redirect an IP address.
  */
 export function requireAllowedHost(allowed: readonly string[]): MiddlewareHandler<ServerEnv> {
   return async (context, next) => {
@@ -113,9 +116,9 @@ export function requireAllowedHost(allowed: readonly string[]): MiddlewareHandle
 }
 
 /**
- * Refuses what pages of other origins send, but for those that are allowed. The server's own page may come
- * from any of the names that it answers to: behind a proxy that writes another `Host`, the browser's word or
- * the name tells.
+ * Refuses requests from pages of other origins, unless the origin is allowed. The server's own page can come
+ * from any name that the server answers to. If a proxy rewrites `Host`, the server recognizes its page by
+ * `Sec-Fetch-Site` or by the name.
  */
 export function requireOwnOrigin(
   allowed: readonly string[],
@@ -137,7 +140,7 @@ export function requireOwnOrigin(
   };
 }
 
-/** The name of a host without its port. */
+/** Returns a host's name without its port. */
 function hostname(host: string): string {
   return host.replace(/:\d+$/, "").replace(/\.$/, "");
 }

@@ -1,7 +1,6 @@
 /**
- * Errors as the OpenAI API writes them: `{"error": {"message", "type", "param", "code"}}`, and with `fault`
- * and `details` besides. Clients parse this shape, so every error leaves the server in it, and none with a
- * stack trace.
+ * Errors in the OpenAI API's shape, `{"error": {"message", "type", "param", "code"}}`, plus `fault` and
+ * `details`. Clients parse this shape, so every error leaves the server in it, without a stack trace.
  *
  * @module
  */
@@ -13,7 +12,7 @@ import { toPixstageError } from "../errors/foreign_error.ts";
 import { PixstageError, type PixstageErrorOptions } from "../errors/pixstage_error.ts";
 import { serializeError } from "../errors/serialized_error.ts";
 
-/** The schema of what clients learn of an error. */
+/** Schema of the part of an error that clients see. */
 export const shownErrorSchema = z.object({
   code: z.string(),
   message: z.string(),
@@ -22,26 +21,26 @@ export const shownErrorSchema = z.object({
   details: z.record(z.string(), z.json()).optional().openapi({ type: "object" }),
 });
 
-/** What clients learn of an error. */
+/** The part of an error that clients see. */
 export type ShownError = z.infer<typeof shownErrorSchema>;
 
-/** The schema of an error reply. */
+/** Schema of an error reply. */
 export const errorSchema = z.object({
   error: shownErrorSchema.extend({ type: z.string(), param: z.string().nullable() }),
 }).openapi("Error");
 
-/** What an error says beside its message. */
+/** Options of an {@linkcode ApiError}. */
 export interface ApiErrorOptions extends PixstageErrorOptions {
-  /** The field of the request that is at fault: `size`, `graph.nodes.denoise.parameters.steps`. */
+  /** The request field at fault, e.g. `size` or `graph.nodes.denoise.parameters.steps`. */
   readonly param?: string | undefined;
-  /** Headers of the reply: `Retry-After`. */
+  /** Headers of the reply, e.g. `Retry-After`. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
 const FULL = "The server's disk is full: try again once it has space";
 const HIDDEN = "The server failed: its log says why, under the request's id";
 
-/** An error that a client is to see. */
+/** An error that the server reports to its client. */
 export class ApiError extends PixstageError {
   override name = "ApiError";
   /** The field at fault. */
@@ -50,9 +49,9 @@ export class ApiError extends PixstageError {
   readonly headers: Readonly<Record<string, string>>;
 
   /**
-   * @param code What happened.
+   * @param code The error code.
    * @param message What was wrong and what to do.
-   * @param options What else is known.
+   * @param options Further facts about the error.
    */
   constructor(code: ErrorCode, message: string, { param, headers, ...options }: ApiErrorOptions = {}) {
     super(code, message, options);
@@ -61,12 +60,12 @@ export class ApiError extends PixstageError {
   }
 
   /**
-   * The reply to any error. Clients learn all of an error whose status is below 500, and the code alone of
-   * the others, whose messages may hold paths of the server.
+   * Converts any error into a reply. If the status is below 500, clients see the whole error. Otherwise they
+   * see only the code, because the message can contain paths of the server.
    *
    * @param error The error.
-   * @param options What to say in place of what clients must not learn, and where the request holds the field
-   * that the error names.
+   * @param options The message that replaces a hidden one, and the path of the request part that contains the
+   * error's field.
    */
   static from(
     error: unknown,
@@ -83,7 +82,7 @@ export class ApiError extends PixstageError {
     return shown;
   }
 
-  /** The reply to a job that failed. */
+  /** Returns the reply to a job that failed. */
   static ofJob(error: ShownError): ApiError {
     const { name, code, message, details } = error;
     const shown = new ApiError(isErrorCode(code) ? code : "internal", message, { details });
@@ -96,7 +95,7 @@ export class ApiError extends PixstageError {
     return ERROR_CODES[this.code].status;
   }
 
-  /** The kind of fault, in OpenAI's words. */
+  /** The type of the error in OpenAI's terms. */
   get type(): string {
     switch (this.status) {
       case 401:
@@ -112,7 +111,7 @@ export class ApiError extends PixstageError {
     }
   }
 
-  /** What clients learn of it. */
+  /** The part of the error that clients see. */
   get shown(): ShownError {
     const { name, code, fault, message, details } = serializeError(this);
     return { code, message, name, fault, ...(details ? { details } : {}) };
@@ -124,7 +123,7 @@ export class ApiError extends PixstageError {
   }
 }
 
-/** The error of a value that a schema refuses, by its first issue. */
+/** Converts a schema's first issue into an error. */
 export function invalidRequest(error: z.core.$ZodError, prefix: readonly string[] = []): ApiError {
   const { path, problem } = explainZodError(error);
   const param = [...prefix, ...path].join(".");

@@ -1,5 +1,5 @@
 /**
- * The server's application: middleware, routes, errors.
+ * The server's Hono application: middleware, routes and error handling.
  *
  * @module
  */
@@ -44,34 +44,39 @@ import { traceRequest } from "./spans.ts";
 import { importMapHash, studioRoutes } from "./studio/routes.ts";
 import { watchBody } from "./watch_body.ts";
 
-/** Paths that take picture files. */
+/** Paths whose requests carry picture files. */
 const UPLOAD_PATHS: readonly string[] = [EDITS_PATH, UPLOADS_PATH, IMG2IMG_PATH, PNG_INFO_PATH];
 
-/** Where the routes of AUTOMATIC1111's web UI are. */
+/** Path prefix of the AUTOMATIC1111-compatible routes. */
 const SDAPI = "/sdapi/";
 
-/** What the log and the figures count where the client did not wait for the answer, as nginx does. */
+/**
+ * The status that the log and the metrics record if the client left before the answer. nginx uses the same
+ * code.
+ */
 const CLIENT_GONE = 499;
 
-/** How the application is put together. */
+/** Options of {@linkcode createApp}. */
 export interface AppOptions {
-  /** What the routes share. */
+  /** State that the routes share. */
   readonly context: ServerContext;
   /** The key that requests must carry. */
   readonly apiKey?: string | undefined;
-  /** Names that the server answers to beside this machine's. */
+  /** Names that the server answers to, in addition to this machine's. */
   readonly allowedHosts: readonly string[];
-  /** The path under which the server lies, without a slash at its end. */
+  /** The path that the server is mounted at, without a trailing slash. */
   readonly basePath: string;
   /** Origins of pages that may call the server. */
   readonly corsOrigins: readonly string[];
-  /** Counts what happens. */
+  /** Records metrics. */
   readonly metrics: Metrics;
-  /** Takes what happens, an entry at a time. */
+  /** Receives one log entry per event. */
   readonly log: Log;
 }
 
-/** Put together from the routes alone, so that clients know their types. */
+/**
+ * Mounts the API routes. The function is separate because clients derive their types from its return type.
+ */
 export function apiRoutes(context: ServerContext) {
   return router()
     .route("/", imageRoutes(context))
@@ -85,13 +90,13 @@ export function apiRoutes(context: ServerContext) {
     .route("/", artifactRoutes(context));
 }
 
-/** Makes the application. */
+/** Creates the application. */
 export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
   const { context, apiKey, allowedHosts, basePath, corsOrigins, metrics, log } = options;
   const { maxBodyBytes, maxArtifactBytes, maxUploadBytes } = context.limits;
   const app = router({ getPath: (request) => pathBelow(getPath(request), basePath) });
 
-  // 1. Every request has an id, is counted and logged.
+  // 1. Give every request an id, count it and log it.
   app.use(requestId({ limitLength: 64 }));
   app.use((c, next) =>
     traceRequest(c.req.raw, async () => {
@@ -107,7 +112,7 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
     })
   );
 
-  // 2. Who may ask, and how much.
+  // 2. Check access and size limits.
   app.use(secureHeaders({
     contentSecurityPolicy: {
       defaultSrc: ["'self'"],
@@ -156,10 +161,10 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
   const isArtifact = ({ path }: HonoRequest): boolean => path.startsWith("/v1/artifacts/");
   const isUpload = ({ path }: HonoRequest): boolean => UPLOAD_PATHS.includes(path);
   app.use((c, next) => (isArtifact(c.req) ? large : isUpload(c.req) ? uploads : small)(c, next));
-  // An artifact is no JSON, whatever its Content-Type says, and its body can be read only once.
+  // An artifact is not JSON, whatever its Content-Type says, and its body can be read only once.
   app.use((c, next) => isArtifact(c.req) ? next() : bounded(c, next));
 
-  // 3. What there is.
+  // 3. Mount the routes.
   app.route("/", operationRoutes(metrics));
   app.route("/", apiRoutes(context));
   const [current, generations] = [new CurrentModel(context.models), new Generations(context.jobs)];
@@ -170,7 +175,7 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
   app.route("/", documentRoutes(app));
   app.route("/", studioRoutes());
 
-  // 4. Every fault in one shape, and never with a stack trace.
+  // 4. Report every error in one shape, without a stack trace.
   app.notFound((c) => {
     const error = new ApiError(
       "not_found",
@@ -179,15 +184,15 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
     return c.json(error.toJSON(), 404);
   });
   app.onError((error, c) => {
-    // A client that leaves ends what was done for it. That is no fault, and nobody reads the answer.
+    // A client that disconnects aborts its own request. That is no fault, and no client reads the answer.
     if (c.req.raw.signal.aborted || c.get("isCutOff")) return new Response(null, { status: CLIENT_GONE });
     const reply = toApiError(error);
-    // A full disk is not a fault of the program, and the log names it already.
+    // A full disk is not a bug, and the log already reports it.
     if (reply.status >= 500 && reply.status !== 507) {
       const { name, message, stack } = error;
       log("fault", { id: c.get("requestId"), code: reply.code, error: name, message, stack });
     }
-    // Clients of the web UI show `detail`, as FastAPI has it.
+    // Clients of the web UI display `detail`, the field that FastAPI uses.
     const detail = c.req.path.startsWith(SDAPI) ? { detail: reply.message } : {};
     return c.json({ ...reply.toJSON(), ...detail }, reply.status, reply.headers);
   });

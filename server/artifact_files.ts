@@ -1,5 +1,5 @@
 /**
- * The artifacts of a folder store as files that are sent and received in pieces, whole in memory never.
+ * Streams the artifacts of a folder store as files, and never loads a whole file into memory.
  *
  * @module
  */
@@ -18,22 +18,22 @@ import { Slots } from "./engine/slots.ts";
 import type { Limits } from "./limits.ts";
 import type { StoreQuota } from "./store_quota.ts";
 
-/** Files whose content is held against their ids at once. */
+/** Number of files whose hashes are verified at once. */
 const HASHED_AT_ONCE = 2;
 
-/** An artifact's file. */
+/** The file of an artifact. */
 export interface ArtifactFile {
-  /** Where it lies. */
+  /** The file's path. */
   readonly path: string;
   /** Its size in bytes. */
   readonly size: number;
 }
 
-/** Where artifacts are that the folder holds copies of. */
+/** The shared store that the folder contains copies of. */
 export interface SharedArtifacts {
-  /** Copies an artifact into the folder. Tells whether it is there now. */
+  /** Copies an artifact into the folder. Returns whether the folder now contains it. */
   fetch(id: string): Promise<boolean>;
-  /** Copies an artifact of the folder to where the others are. */
+  /** Copies an artifact from the folder to the shared store. */
   send(id: string): Promise<void>;
 }
 
@@ -48,8 +48,8 @@ export class ArtifactFiles {
 
   /**
    * @param folder The store's folder.
-   * @param quota Limits how much may be received.
-   * @param shared Where the artifacts are, if the folder holds copies alone.
+   * @param quota Limits how many bytes may be received.
+   * @param shared The shared store, if the folder contains only copies.
    */
   constructor(folder: string, quota: StoreQuota, shared?: SharedArtifacts) {
     this.#folder = folder;
@@ -58,13 +58,14 @@ export class ArtifactFiles {
   }
 
   /**
-   * The file of an artifact. Its content is held against its id once, and again when the file has changed.
+   * Finds the file of an artifact. Verifies its content against its id once, and again if the file has
+   * changed.
    *
    * @param id The artifact; 64 hexadecimal digits.
-   * @returns The file; `undefined` where there is none, or a damaged one.
+   * @returns The file; `undefined` if it is missing or damaged.
    */
   find(id: string): Promise<ArtifactFile | undefined> {
-    // Many requests for one artifact read it once.
+    // Concurrent requests for one artifact read it once.
     const look = this.#looks.get(id) ?? this.#findOrFetch(id).finally(() => this.#looks.delete(id));
     this.#looks.set(id, look);
     return look;
@@ -95,12 +96,12 @@ export class ArtifactFiles {
   }
 
   /**
-   * Opens a file, so that its bytes can be read even if a later snapshot takes its place meanwhile.
+   * Opens a file. Its bytes stay readable even if a later snapshot replaces it.
    *
    * @param file The file.
    * @param start The first byte.
    * @param end The byte after the last.
-   * @returns The bytes; undefined where the file is gone.
+   * @returns The bytes; undefined if the file is gone.
    */
   async open(
     { path }: ArtifactFile,
@@ -119,12 +120,12 @@ export class ArtifactFiles {
   /**
    * Receives an artifact.
    *
-   * @param id What its content's SHA-256 must be.
+   * @param id The SHA-256 that its content must have.
    * @param body Its bytes.
-   * @param limits The most bytes to accept, in all and of the header.
-   * @returns Whether it is new.
+   * @param limits Maximum sizes of the artifact and of its header.
+   * @returns Whether the artifact is new.
    * @throws {ApiError} 409 if the content has another hash, 413 if it or its header is too large, 400 if it
-   * is no safetensors file, 507 if the store may not grow that much.
+   * is not a safetensors file, 507 if the store may not grow that much.
    */
   async receive(id: string, body: AsyncIterable<Uint8Array>, limits: ArtifactLimits): Promise<boolean> {
     if (await this.find(id)) return false;
@@ -147,22 +148,22 @@ export class ArtifactFiles {
   }
 }
 
-/** Bounds of an artifact that arrives. */
+/** Size limits of an incoming artifact. */
 export type ArtifactLimits = Pick<Limits, "maxArtifactBytes" | "maxHeaderBytes">;
 
-/** Checks of an artifact while it arrives. */
+/** Checks of an artifact during its upload. */
 interface Checks {
   /** The SHA-256 that its content must have. */
   readonly id: string;
-  /** Bounds of its size. */
+  /** Its size limits. */
   readonly limits: ArtifactLimits;
-  /** The file that receives it. */
+  /** Path of the file that receives the upload. */
   readonly written: string;
-  /** Counts bytes against the quota; throws beyond it. */
+  /** Counts bytes against the quota; throws if they exceed it. */
   readonly take: (bytes: number) => Promise<void>;
 }
 
-/** Passes bytes on, and throws at their end if they are not what they should be: then nothing is kept. */
+/** Passes bytes on, and throws at the end if a check fails. The caller then keeps nothing. */
 async function* checked(
   body: AsyncIterable<Uint8Array>,
   { id, limits, written, take }: Checks,
@@ -198,8 +199,8 @@ function tooLarge(what: string, most: number): ApiError {
 }
 
 /**
- * Reads the length of a safetensors header from the first bytes of a file, so that a long one is never
- * parsed.
+ * Reads the length of a safetensors header from the first bytes of a file, so that an overlong header is
+ * never parsed.
  */
 class HeaderLength {
   #bytes = new Uint8Array(LENGTH_BYTES);
@@ -208,7 +209,7 @@ class HeaderLength {
   /**
    * Takes the next bytes of the file.
    *
-   * @returns The header's length; 0 as long as it is not known, or where the file is no safetensors file.
+   * @returns The header's length; 0 while it is unknown, or if the file is not a safetensors file.
    */
   take(chunk: Uint8Array): number {
     const more = chunk.subarray(0, LENGTH_BYTES - this.#filled);

@@ -1,18 +1,18 @@
 // This module is browser compatible.
 
-/** Bytes from `start` up to, not including, `end`. */
+/** Bytes from `start` up to, but not including, `end`. */
 export interface ByteRange {
   readonly start: number;
   readonly end: number;
 }
 
 /**
- * The range that a `Range` header asks for (RFC 9110, section 14.2).
+ * Parses a `Range` header (RFC 9110, section 14.2).
  *
  * @param header The header's value.
- * @param size Size of what is asked for, in bytes.
- * @returns The range; `undefined` where all is to be sent: no header, several ranges, or one that is not
- * understood.
+ * @param size Size of the resource in bytes.
+ * @returns The range; `undefined` if the whole resource is to be sent, because the header is absent, has
+ * several ranges, or is malformed.
  */
 export function byteRange(
   header: string | undefined,
@@ -31,12 +31,12 @@ export function byteRange(
 }
 
 /**
- * The range that a request asks for, unless `If-Range` names another content than there is (RFC 9110, section
- * 13.1.5).
+ * Returns the range that a request asks for, unless `If-Range` names a different version of the content (RFC
+ * 9110, section 13.1.5).
  *
  * @param headers The request's headers.
- * @param size Size of what is asked for, in bytes.
- * @param etag The strong entity tag of what is asked for, in quotes.
+ * @param size Size of the resource in bytes.
+ * @param etag The resource's strong entity tag, in quotes.
  * @returns As {@linkcode byteRange}.
  */
 export function requestedRange(

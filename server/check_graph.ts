@@ -1,6 +1,6 @@
 /**
- * What a graph must keep to before it may run here: the stages' own rules, the server's bounds, and nothing that reaches
- * beyond the server.
+ * Validates a graph before it runs on the server: against the stages' own rules, against the server's limits,
+ * and for access to anything beyond the server.
  *
  * @module
  */
@@ -16,23 +16,23 @@ import { ApiError } from "./api_error.ts";
 import type { PicturesOfRun } from "./engine/pictures_of_run.ts";
 import type { Limits } from "./limits.ts";
 
-/** What graphs are held against. */
+/** Rules that graphs must satisfy. */
 export interface GraphRules {
   /** The stages that graphs may name. */
   readonly registry: StageRegistry;
-  /** The server's bounds. */
+  /** The server's limits. */
   readonly limits: Limits;
-  /** Names of the models that are served. */
+  /** Names of the served models. */
   readonly models: ModelNames;
 }
 
-/** The names that stages may give, by what they need of a model. */
+/** Names that stage parameters may use, by the component that a stage needs. */
 export interface ModelNames {
   /** Whole checkpoints. */
   readonly whole: readonly string[];
-  /** What can decode latents: whole checkpoints and autoencoders that stand alone. */
+  /** Checkpoints and stand-alone autoencoders, which can decode latents. */
   readonly decoders: readonly string[];
-  /** What can denoise: whole checkpoints and transformers that stand alone. */
+  /** Checkpoints and stand-alone transformers, which can denoise. */
   readonly transformers: readonly string[];
   /** ControlNets. */
   readonly controlnets: readonly string[];
@@ -40,19 +40,19 @@ export interface ModelNames {
   readonly loras: readonly string[];
 }
 
-/** Parameters that name a model, in the stages that are built in. */
+/** Parameters of built-in stages that name a model. */
 const MODEL_PARAMETERS = ["model", "transformer", "secondTransformer", "vae", "controlnet"] as const;
 
 /** Stages that need a whole checkpoint. */
 const WHOLE_STAGES: ReadonlySet<string> = new Set(["encode", "denoise", "denoise-part"]);
 
 /**
- * Checks a graph.
+ * Validates a graph.
  *
  * @param document The graph.
- * @param rules What it is held against.
- * @param path Where it stands in the request, for errors.
- * @returns The graph with defaults laid in.
+ * @param rules The rules that it must satisfy.
+ * @param path Its path in the request, for errors.
+ * @returns The graph, with defaults filled in.
  * @throws {ApiError} 400 with the first fault.
  */
 export function checkGraph(
@@ -61,7 +61,7 @@ export function checkGraph(
   path: readonly string[] = ["graph"],
 ): GraphDocument {
   const { limits, registry } = rules;
-  // Planning takes time for each node, and looks for similar names where one is unknown.
+  // Planning takes time per node, and an unknown name starts a search for similar ones.
   const parts = z.object({ nodes: z.looseObject({}) }).safeParse(document).data;
   if (Object.keys(parts?.nodes ?? {}).length > limits.maxNodes) {
     throw outOfRange([...path, "nodes"], limits.maxNodes);
@@ -94,13 +94,13 @@ export function checkGraph(
 }
 
 /**
- * Holds the parameters of a stage, built in or not, against the bounds, by the names that they have
- * everywhere.
+ * Checks the parameters of a stage, built-in or not, against the limits. It relies on parameter names, which
+ * mean the same in every stage.
  *
  * @param parameters The parameters.
- * @param rules What they are held against.
- * @param path Where they stand in the request, for errors.
- * @param stage The stage's name; absent for a request for pictures, which has the parameters of several.
+ * @param rules The limits and the model names.
+ * @param path Their path in the request, for errors.
+ * @param stage The stage's name; absent for a picture request, which has the parameters of several stages.
  * @throws {ApiError} with the first fault.
  */
 export function checkParameters(
@@ -162,7 +162,7 @@ export function checkParameters(
   }
 }
 
-/** Holds the adapters of a run against those that are served: others could be any file of the server. */
+/** Checks that a run's LoRA adapters are served. Other names could refer to any file of the server. */
 function checkLoras(loras: unknown, names: readonly string[], path: readonly string[]): void {
   for (const lora of Array.isArray(loras) ? loras : []) {
     const { name } = Object(lora);
@@ -174,9 +174,7 @@ function checkLoras(loras: unknown, names: readonly string[], path: readonly str
   }
 }
 
-/**
- * The names that a parameter may give: what a stage would find to be another component is refused beforehand.
- */
+/** Returns the names that a parameter may have. This refuses a wrong component before a stage opens it. */
 function namesFor(
   parameter: (typeof MODEL_PARAMETERS)[number],
   stage: string | undefined,
@@ -196,8 +194,8 @@ function namesFor(
 }
 
 /**
- * Holds the pictures of a whole run against the bounds: several nodes may make some, and sizes may be the
- * model's own.
+ * Checks the pictures of a whole run against the limits. Several nodes can make pictures, and their sizes can
+ * be the model's own.
  *
  * @throws {ApiError} 400 if there are too many.
  */
@@ -213,7 +211,7 @@ export function requirePictures({ images, pixels }: PicturesOfRun, limits: Limit
   }
 }
 
-/** The fault of a model that is not served. */
+/** Returns the error for a model that is not served. */
 export function unknownModel(model: string, models: readonly string[], param: string): ApiError {
   const hint = models.length === 0 ? "No model is served" : `Did you mean "${nearest(model, models)}"?`;
   const name = JSON.stringify(model.length > 100 ? `${model.slice(0, 100)}…` : model);

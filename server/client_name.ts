@@ -2,15 +2,15 @@ import type { Context } from "hono";
 import type { ServerEnv } from "./context.ts";
 import type { QueueClient } from "./jobs/queue_places.ts";
 
-/** The address that a request comes from. A client cannot choose it, as it can its name. */
+/** Returns the address that a request comes from. Unlike its name, a client cannot choose its address. */
 export function clientAddress(context: Context<ServerEnv>): string {
   const address = context.env?.remoteAddr;
   return address?.hostname ?? "local";
 }
 
 /**
- * Names the client of a request, for its turns and places in the queue: the user of the body, else
- * `X-Client-Id`, else the address.
+ * Identifies the client of a request to the queue: its address, and the name by which it takes turns. The
+ * name is the body's user, else `X-Client-Id`, else the address.
  *
  * @param context The request.
  * @param user The user that the body of the request names.

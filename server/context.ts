@@ -1,5 +1,5 @@
 /**
- * What the routes of the server share.
+ * State that the server's routes share.
  *
  * @module
  */
@@ -19,17 +19,17 @@ import type { ServedLora } from "./served_loras.ts";
 import type { ServedModel } from "./served_models.ts";
 import type { AllowedHosts } from "./webhooks/allowed_hosts.ts";
 
-/** What the routes share. */
+/** State that the routes share. */
 export interface ServerContext {
-  /** The bounds of requests. */
+  /** Limits on requests. */
   readonly limits: Limits;
   /** The models that requests may name, the default one first. */
   readonly models: readonly ServedModel[];
-  /** What can decode latents, by name. */
+  /** Names of the models and autoencoders that can decode latents. */
   readonly decoders: readonly string[];
-  /** What can denoise, by name. */
+  /** Names of the models and transformers that can denoise. */
   readonly transformers: readonly string[];
-  /** ControlNets. */
+  /** Names of the ControlNets. */
   readonly controlnets: readonly string[];
   /** The LoRA adapters that requests may name. */
   readonly loras: readonly ServedLora[];
@@ -37,30 +37,30 @@ export interface ServerContext {
   readonly registry: StageRegistry;
   /** Runs graphs. */
   readonly engine: Engine;
-  /** Writes pictures of artifacts as files. */
+  /** Encodes pictures of artifacts as files. */
   readonly pictures: Pictures;
-  /** Jobs in flight and jobs that have ended. */
+  /** Unfinished and finished jobs. */
   readonly jobs: Jobs;
-  /** The store: what was made, and how. */
+  /** The store of artifacts and of the records that describe how each was made. */
   readonly store: RunStore;
   /** The store's files. */
   readonly artifacts: ArtifactFiles;
-  /** Makes links to pictures that need no API key. */
+  /** Makes picture links that need no API key. */
   readonly links: PictureLinks;
   /**
-   * Makes links to pictures in S3, where the store is there: they lead past the server. Gives none for a picture that is
-   * not there.
+   * Returns a link that leads straight to a picture in S3, or undefined if the picture is missing. Set only
+   * if the store is in S3.
    */
   readonly publish?: ((order: PictureOrder) => Promise<string | undefined>) | undefined;
   /** The hosts that webhooks may be sent to. */
   readonly webhookHosts: AllowedHosts;
-  /** Sessions of the Model Context Protocol. */
+  /** Open sessions of the Model Context Protocol. */
   readonly sessions: McpSessions;
-  /** Milliseconds between two signs of life in a stream of events. */
+  /** Milliseconds between two heartbeats in an event stream. */
   readonly heartbeatMs: number;
 }
 
-/** What requests are held against, also where no server runs them. */
+/** The part of the context that validates requests. It also exists where no server runs them. */
 export type PlanningContext =
   & Pick<
     ServerContext,
@@ -68,18 +68,18 @@ export type PlanningContext =
   >
   & { readonly engine: Pick<Engine, "check" | "keepsHosts" | "hosts"> };
 
-/** What the server knows of the request at hand. */
+/** Per-request environment of the routes. */
 export interface ServerEnv {
   Bindings: {
-    /** Where the request came from: the client, where trusted proxies pass it on. */
+    /** The client's address. If trusted proxies forward the request, it is the address that they report. */
     readonly remoteAddr?: PeerAddress | undefined;
     /** How the client addressed the server. */
     readonly address: PublicAddress;
   };
   Variables: {
-    /** The request's id, also in the reply's `X-Request-Id` and in the log. */
+    /** The request's id, which the reply's `X-Request-Id` and the log repeat. */
     requestId: string;
-    /** Whether the client left before its body was whole. */
+    /** Whether the client disconnected before it had sent the whole body. */
     isCutOff?: true;
   };
 }

@@ -1,5 +1,5 @@
 /**
- * Puts the server together.
+ * Assembles the server from its parts.
  *
  * @module
  */
@@ -45,13 +45,13 @@ import { AllowedHosts } from "./webhooks/allowed_hosts.ts";
 import { webhookSecret } from "./webhooks/signature.ts";
 import { RETRY_DELAYS, Webhooks, type WebhookSettings } from "./webhooks/webhooks.ts";
 
-/** Models that take up to this together stay in memory between runs. */
+/** Total size, in bytes, up to which models stay in memory between runs. */
 const SMALL_BYTES = 1e9;
 
-/** Graphs that run at once where workers run their stages: the server waits for them alone. */
+/** Graphs that run at once if workers run the stages. The server itself only waits for them. */
 const QUEUE_LANES = 32;
 
-/** How a server is set up. */
+/** Options of {@linkcode createServer}. */
 export interface ServerOptions {
   /**
    * The models that requests may name, the default one first.
@@ -60,168 +60,173 @@ export interface ServerOptions {
    */
   readonly models?: readonly ModelEntry[] | undefined;
   /**
-   * The LoRA adapters that requests may name. One that fits none of the models is refused.
+   * The LoRA adapters that requests may name. The server refuses to start if one fits none of the models.
    *
-   * @default {those of the embedded model, where the models are not named}
+   * @default {those of the embedded model, unless `models` is given}
    */
   readonly loras?: readonly ModelEntry[] | undefined;
-  /** A folder whose LoRA adapters requests may name too. Those that fit none of the models are left out. */
+  /**
+   * A folder of further LoRA adapters that requests may name. The server leaves out those that fit none of
+   * the models.
+   */
   readonly loraFolder?: string | undefined;
   /**
-   * The folder of the store, which keeps the jobs too.
+   * The folder of the store. It also contains the job database.
    *
    * @default {PIXSTAGE_STORE, else a folder in the user's cache}
    */
   readonly store?: string | undefined;
   /**
-   * The store that the server shares with others, in S3. The folder then keeps the jobs, and copies of artifacts.
+   * A store in S3 that this server shares with others. The local folder then contains the jobs and copies of
+   * artifacts.
    *
    * @default {none: the folder is the store}
    */
   readonly bucket?: S3Store | undefined;
   /**
-   * Seconds that links to pictures are good for, a week at most: where the server has an API key, or its store is in S3.
+   * Lifetime of picture links in seconds, at most a week. It applies if the server has an API key or its
+   * store is in S3.
    *
    * @default {3600}
    */
   readonly linkSeconds?: number | undefined;
   /**
-   * Graphs that run at once.
+   * Number of graphs that run at once.
    *
    * @default {1, or 32 with a queue}
    */
   readonly lanes?: number | undefined;
   /**
-   * Where to run: a device, or several GPUs, over which jobs are spread.
+   * The device to run on, or several GPUs to spread jobs over.
    *
    * @default {"cpu"}
    */
   readonly device?: Device | readonly Device[] | undefined;
   /**
-   * Memory of this machine that a run may take up, in bytes.
+   * Limit on a run's main memory, in bytes.
    *
    * @default {no limit}
    */
   readonly maxMemory?: number | undefined;
   /**
-   * Memory of the GPU that a run may take up, in bytes.
+   * Limit on a run's GPU memory, in bytes.
    *
    * @default {no limit}
    */
   readonly maxGpuMemory?: number | undefined;
   /**
-   * Modules that bring stages, architectures and schedulers, as addresses.
+   * Addresses of plugin modules, which add stages, architectures and schedulers.
    *
    * @default {[]}
    */
   readonly plugins?: readonly string[] | undefined;
   /**
-   * Threads of one operation.
+   * Threads per operation.
    *
    * @default {all cores}
    */
   readonly threads?: number | undefined;
   /**
-   * How long the weights of all stages are held.
+   * How long all stages keep their weights.
    *
-   * @default {"resident" where all models together are small, else as fits each stage}
+   * @default {"resident" if all models together are small, else what suits each stage}
    */
   readonly residency?: Residency | undefined;
   /**
-   * The largest size of the store in bytes. Beyond it the server removes the files that were unused the
-   * longest.
+   * Maximum size of the store in bytes. If the store exceeds it, the server removes the least recently used
+   * files.
    *
    * @default {nothing is removed}
    */
   readonly storeBytes?: number | undefined;
   /**
-   * Milliseconds after which the server removes an unused file from the store.
+   * Age in milliseconds after which the server removes an unused file from the store.
    *
    * @default {nothing is removed}
    */
   readonly storeMaxAgeMs?: number | undefined;
   /**
-   * Milliseconds that a process that has run stages stays, with the weights that it holds, unless a request
+   * Milliseconds that an idle stage process stays alive with the weights that it has loaded, unless a request
    * says otherwise.
    *
    * @default {Infinity}
    */
   readonly keepAliveMs?: number | undefined;
   /**
-   * Where jobs may have webhooks sent to.
+   * The hosts to which jobs may send webhooks.
    *
-   * @default {nowhere}
+   * @default {none}
    */
   readonly webhooks?: WebhookSettings | undefined;
-  /** Bounds that differ from those of `DEFAULT_LIMITS`. */
+  /** Limits that differ from `DEFAULT_LIMITS`. */
   readonly limits?: Partial<Limits> | undefined;
-  /** The key that requests must carry; none otherwise. */
+  /** The key that requests must carry. Without it, requests need no key. */
   readonly apiKey?: string | undefined;
   /**
-   * Names that the server answers to beside this machine's and IP addresses: `pictures.example`, `*.example`,
-   * or `*` for all.
+   * Names that the server answers to in addition to this machine's and to IP addresses: `pictures.example`,
+   * `*.example`, or `*` for all.
    *
    * @default {[]}
    */
   readonly allowedHosts?: readonly string[] | undefined;
   /**
-   * The reverse proxies whose `X-Forwarded-` headers are believed: their number, addresses, or networks.
+   * The reverse proxies whose `X-Forwarded-` headers the server trusts: their number, addresses, or networks.
    *
    * @default {[]}
    */
   readonly trustProxy?: readonly string[] | undefined;
   /**
-   * The path under which the server lies: `/pixstage`. A proxy may remove it from requests.
+   * The path that the server is mounted at, e.g. `/pixstage`. A proxy may strip it from requests.
    *
    * @default {"/"}
    */
   readonly basePath?: string | undefined;
   /**
-   * Origins of pages that may call the server besides its own.
+   * Origins whose pages may call the server, in addition to its own.
    *
    * @default {[]}
    */
   readonly corsOrigins?: readonly string[] | undefined;
   /**
-   * Milliseconds between two signs of life in a stream of events.
+   * Milliseconds between two heartbeats in an event stream.
    *
    * @default {15000}
    */
   readonly heartbeatMs?: number | undefined;
-  /** Takes what happens. Nobody does otherwise. */
+  /** Receives log entries. Without it, the server logs nothing. */
   readonly log?: Log | undefined;
   /**
-   * The queue whose workers run the stages: `redis://HOST`. They share the server's store.
+   * The queue whose workers run the stages, e.g. `redis://HOST`. The workers share the server's store.
    *
    * @default {none: child processes run them}
    */
   readonly queue?: string | undefined;
-  /** Runs the graphs. Child processes otherwise. */
+  /** Runs the graphs. By default, child processes do. */
   readonly engine?: Engine | undefined;
 }
 
-/** A server. */
+/** A server, ready to answer requests. */
 export interface Server {
   /** Answers a request. */
   readonly fetch: (
     request: Request,
     info?: { readonly remoteAddr: PeerAddress },
   ) => Response | Promise<Response>;
-  /** Names of the models that it serves. */
+  /** Names of the models that the server offers. */
   readonly models: readonly string[];
-  /** Ends what runs. Jobs that have not ended go on when a server opens the same store. */
+  /** Stops all runs. Unfinished jobs continue once a server opens the same store. */
   close(): Promise<void>;
 }
 
 /**
- * Makes a server: OpenAI's images endpoint, jobs with events, stages, artifacts, and the studio page.
+ * Creates a server: OpenAI's images endpoint, jobs with events, stages, artifacts, and the studio page.
  *
- * @param options How it is set up.
- * @returns The server; hand it to `listen`, or its `fetch` to `Deno.serve`.
+ * @param options Options of the server.
+ * @returns The server. Pass it to `listen`, or pass its `fetch` to `Deno.serve`.
  * @throws {PixstageError} if a named model cannot be served, another server uses the same store, or the
  * system refuses access.
- * @throws {InputError} if requests cannot carry the API key or a host's name, or if a proxy or the base path
- * is misspelt.
+ * @throws {InputError} if a request cannot carry the API key or a host's name, or if a proxy or the base path
+ * is malformed.
  *
  * @example Usage
  * ```ts
@@ -271,7 +276,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
     entries,
     (entry, error, isServed) => {
       const { code, message } = toPixstageError(error);
-      // Not every model on a machine can be served, but one that the operator names must be.
+      // A machine may have models that cannot be served, but a model that the operator names must work.
       if (options.models && !isServed) {
         throw new PixstageError(code, `Cannot serve model "${entry.name}": ${message}`, { cause: error });
       }
@@ -402,7 +407,7 @@ export async function createServer(options: ServerOptions = {}): Promise<Server>
   };
 }
 
-/** Opens the queue whose workers run the stages. */
+/** Connects to the queue whose workers run the stages. */
 async function queueWorkers(address: string, log: Log): Promise<QueueExecutor> {
   const { QueueExecutor } = await import("../queue/queue_executor.ts");
   const executor = new QueueExecutor(address, {

@@ -1,32 +1,35 @@
 import { readFileSync } from "node:fs";
 
-/** Milliseconds between two looks at the event loop. */
+/** Milliseconds between two checks of the event loop. */
 const EVERY_MS = 10;
 
-/** Linux: nanoseconds that the thread that reads this, the event loop's, has run on a processor, and more. */
+/**
+ * On Linux, a file that starts with the nanoseconds of processor time of the thread that reads it, here the
+ * event loop's.
+ */
 const SCHEDULER_FIGURES = "/proc/thread-self/schedstat";
 
 /** Delays of the event loop, in seconds. */
 export interface EventLoopDelays {
-  /** The longest. */
+  /** The longest delay. */
   readonly longest: number;
   /**
-   * The most processor time that the event loop took during one delay, 0 on systems that do not tell. The
-   * rest of a delay belongs to other processes, or to the disk.
+   * The most processor time that the event loop used during one delay; 0 on systems that do not report it.
+   * The rest of a delay is due to other processes or to the disk.
    */
   readonly busiest: number;
 }
 
 /**
- * Watches how late the event loop calls a timer. `monitorEventLoopDelay` of `node:perf_hooks` sees no delays
- * in Deno.
+ * Measures how late the event loop calls a timer. `monitorEventLoopDelay` of `node:perf_hooks` reports no
+ * delays in Deno.
  */
 export class EventLoopWatch {
   #timer: ReturnType<typeof setInterval>;
   #longest = 0;
   #busiest = 0;
 
-  /** @param onDelay Takes each delay in seconds, most of which are about 0. */
+  /** @param onDelay Receives each delay in seconds. Most delays are about 0. */
   constructor(onDelay: (seconds: number) => void) {
     let due = performance.now() + EVERY_MS;
     let busy = processorSeconds();
@@ -42,7 +45,7 @@ export class EventLoopWatch {
     }, EVERY_MS);
   }
 
-  /** Reads the longest delays since the last call. */
+  /** Returns the longest delays since the last call. */
   take(): EventLoopDelays {
     const delays = { longest: this.#longest, busiest: this.#busiest };
     this.#longest = this.#busiest = 0;
@@ -55,7 +58,7 @@ export class EventLoopWatch {
   }
 }
 
-/** Seconds that the event loop has run on a processor. */
+/** Returns the processor time of the event loop's thread, in seconds. */
 function processorSeconds(): number {
   try {
     return Number(readFileSync(SCHEDULER_FIGURES, "utf8").split(" ")[0]) / 1e9;

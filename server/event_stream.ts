@@ -5,10 +5,10 @@ import type { ServerContext, ServerEnv } from "./context.ts";
 import { queueReply } from "./job_reply.ts";
 import { isOver } from "./jobs/job.ts";
 
-/** Milliseconds between two events of the queue. Steps may be faster. */
+/** Minimum milliseconds between two queue events. Steps can be faster. */
 const QUEUE_INTERVAL_MS = 200;
 
-/** Answers with the state of the queue, at once and after each change. */
+/** Streams the state of the queue: once at the start, and after each change. */
 export function queueEvents(context: Context<ServerEnv>, server: ServerContext): Response {
   return eventStream(context, server, async (stream, gone) => {
     let last = "";
@@ -23,12 +23,12 @@ export function queueEvents(context: Context<ServerEnv>, server: ServerContext):
 }
 
 /**
- * Answers with server-sent events. A comment now and then tells both sides, and the proxies between them,
- * that the other is there; a header keeps nginx from holding events back.
+ * Answers with server-sent events. A periodic comment shows the client, the server and the proxies between
+ * them that the connection is alive. A header keeps nginx from buffering events.
  *
  * @param context The request.
- * @param server What the server has.
- * @param write Writes the events. The signal is aborted when the client goes.
+ * @param server The server's settings.
+ * @param write Writes the events. Its signal is aborted when the client disconnects.
  */
 export function eventStream(
   context: Context<ServerEnv>,
@@ -46,14 +46,14 @@ export function eventStream(
       clearInterval(heartbeat);
     }
   });
-  // How the connection goes on is for the listener to say: the client may want it closed, or speak HTTP/1.0.
+  // The listener decides whether the connection stays open: the client may want it closed, or speak HTTP/1.0.
   for (const name of ["connection", "transfer-encoding"]) response.headers.delete(name);
   return response;
 }
 
 /**
- * Answers with the events of a job: those after `Last-Event-ID` first, then what comes, to the last. Where
- * none can come any more the answer is 204, after which browsers do not ask again.
+ * Streams the events of a job, from the one after `Last-Event-ID` to the last. If no further event can come,
+ * answers 204, after which browsers do not reconnect.
  */
 export async function jobEvents(
   context: Context<ServerEnv>,

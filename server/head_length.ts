@@ -2,8 +2,8 @@ import type { MiddlewareHandler } from "hono";
 import type { ServerEnv } from "./context.ts";
 
 /**
- * Gives the answer to `HEAD` the length that the answer to `GET` has. The body itself is dropped later, and a
- * server would say that it has no bytes.
+ * Sets the `Content-Length` of a `HEAD` answer to that of the `GET` answer. The server drops the body later
+ * and would otherwise report a length of 0.
  */
 export function measureHead(): MiddlewareHandler<ServerEnv> {
   return async (context, next) => {

@@ -1,5 +1,5 @@
 /**
- * From a request to an order for the queue.
+ * Turns requests into job orders.
  *
  * @module
  */
@@ -28,7 +28,7 @@ import type { JobOrder } from "./jobs/jobs_options.ts";
 import type { ResumeRequest } from "./schemas/job_request.ts";
 import type { ServedModel } from "./served_models.ts";
 
-/** Finds a model of the list; the first where none is named. */
+/** Finds a model in the list. Without a name, returns the first one. */
 export function findModel(
   models: readonly ServedModel[],
   name: string | null | undefined,
@@ -39,7 +39,7 @@ export function findModel(
   throw unknownModel(name ?? "", models.map(({ name }) => name), param);
 }
 
-/** The names that stages may give for a model. */
+/** Returns the names that stage parameters may use for models. */
 export function modelNames(
   { models, decoders, transformers, controlnets, loras }: Omit<PlanningContext, "engine">,
 ): ModelNames {
@@ -47,24 +47,24 @@ export function modelNames(
   return { whole: names(models), decoders, transformers, controlnets, loras: names(loras) };
 }
 
-/** Pictures that a request begins from, by the ids of their artifacts. */
+/** Input pictures of a request, as artifact ids. */
 export interface RequestPictures {
-  /** The picture. */
+  /** The picture to edit. */
   readonly image?: string | undefined;
-  /** What of it is repainted: white. */
+  /** The mask. White areas are repainted. */
   readonly mask?: string | undefined;
   /** The picture that a ControlNet follows. */
   readonly controlImage?: string | undefined;
 }
 
 /**
- * Writes the graph of a picture request.
+ * Builds the graph of a picture request.
  *
  * @param request The request, parsed.
- * @param context What the server has.
- * @param path Where the request stands in the body, for errors.
- * @param pictures The pictures that it begins from.
- * @returns The graph, checked.
+ * @param context The server's models, stages and limits.
+ * @param path The request's path in the body, for errors.
+ * @param pictures The request's input pictures.
+ * @returns The graph, validated.
  * @throws {ApiError} with the first fault.
  */
 export function pictureGraph(
@@ -93,12 +93,12 @@ export function pictureGraph(
 }
 
 /**
- * Writes the graph that goes on from an artifact.
+ * Builds the graph that resumes from an artifact.
  *
- * @param request The artifact, and what is to be different.
- * @param context What the server has.
- * @returns The graph, checked.
- * @throws {ApiError} 404 if there is no such artifact, 400 if it cannot go on in that way.
+ * @param request The artifact, and the settings to change.
+ * @param context The server's state.
+ * @returns The graph, validated.
+ * @throws {ApiError} 404 if there is no such artifact, 400 if the run cannot resume from it in that way.
  */
 export async function resumedGraph(
   { artifact: id, image, ...changes }: ResumeRequest,
@@ -136,14 +136,14 @@ export async function resumedGraph(
 const KEPT_IN_VAIN =
   "Parameter keep_alive has no effect as the workers of a queue run the stages and was ignored";
 
-/** Milliseconds that checking a graph may take. */
+/** Maximum time to check a graph, in milliseconds. */
 const CHECK_MS = 60_000;
 
 /**
- * Refuses a graph that its stages would refuse once they read their models' configurations, or whose pictures
- * exceed the bounds, and makes an order of it.
+ * Turns a graph into an order. Refuses a graph that its stages would refuse after reading their models'
+ * configurations, or whose pictures exceed the limits.
  *
- * @throws {ApiError} with what they refuse.
+ * @throws {ApiError} if the graph is refused.
  */
 export async function orderOf(
   order: Omit<JobOrder, "key" | "graph" | "warnings"> & {
@@ -160,7 +160,8 @@ export async function orderOf(
     throw reply.status < 500 ? reply : error;
   }
   requirePictures(found.pictures, limits, order.kind === "picture" ? "request" : "graph");
-  // What tells runs apart is the graph, where it begins, and what it reports.
+  // Two runs are the same if they have the same graph, the same snapshots to start from, and the same
+  // reports.
   const { graph, previews, snapshots = null, saved = null, warnings = [] } = order;
   const isKeptInVain = order.keepAliveMs !== undefined && !engine.keepsHosts;
   return {

@@ -4,11 +4,11 @@ import type { Job } from "./jobs/job.ts";
 import type { JobReply, QueueReply } from "./schemas/job_request.ts";
 
 /**
- * A job as replies tell of it.
+ * Returns the reply that describes a job.
  *
  * @param job The job.
- * @param server What the server has.
- * @param address How the client addressed the server: the job's paths lie below its prefix.
+ * @param server The server's jobs.
+ * @param address How the client addressed the server. The job's paths start with its prefix.
  */
 export function jobReply(
   job: Job,
@@ -28,7 +28,7 @@ export function jobReply(
   };
 }
 
-/** The pictures that a job has made. */
+/** Returns the pictures that a job has made. */
 export function jobImages({ artifacts }: Pick<Job, "artifacts">): Omit<JobReply["images"][number], "url">[] {
   return Object.values(artifacts).flatMap(({ id, images = 0, width, height, seeds }) =>
     Array.from({ length: images }, (_, image) => ({
@@ -41,12 +41,12 @@ export function jobImages({ artifacts }: Pick<Job, "artifacts">): Omit<JobReply[
   );
 }
 
-/** The path of a picture on the server. */
+/** Returns the path of a picture on the server. */
 export function picturePath(artifact: string, image: number): string {
   return `/v1/artifacts/${artifact}/images/${image}`;
 }
 
-/** The queue as replies tell of it. */
+/** Returns the reply that describes the queue. */
 export function queueReply({ jobs }: Pick<ServerContext, "jobs">): QueueReply {
   return {
     jobs: jobs.unfinished().map(({ id, status, started }) => ({

@@ -1,6 +1,6 @@
 /**
- * Bounds how deeply a JSON text is nested and how many values it holds, before anything parses it: schemas
- * recurse along the nesting, and take time for each value.
+ * Limits the nesting depth and the number of values of a JSON text before anything parses it. Schemas recurse
+ * along the nesting and take time for each value.
  *
  * @module
  */
@@ -14,11 +14,11 @@ type JsonLimits = Pick<Limits, "maxJsonDepth" | "maxJsonValues">;
 
 const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json\b/i;
 
-/** Levels of a path that an error names, and characters of each name. */
+/** Number of path levels that an error names, and maximum characters per level. */
 const NAMED_LEVELS = 4;
 const LONGEST_NAME = 60;
 
-/** Refuses JSON bodies beyond the bounds. */
+/** Refuses JSON bodies that exceed the limits. */
 export function boundJson(limits: JsonLimits): MiddlewareHandler<ServerEnv> {
   return async (context, next) => {
     if (JSON_TYPE.test(context.req.header("content-type") ?? "")) checkJson(await context.req.text(), limits);
@@ -27,16 +27,15 @@ export function boundJson(limits: JsonLimits): MiddlewareHandler<ServerEnv> {
 }
 
 /**
- * Holds a JSON text against the bounds, in one pass without recursion. Faults of its syntax are left to the
- * parser.
+ * Checks a JSON text against the limits, in one pass without recursion. Leaves syntax errors to the parser.
  *
  * @param text The text.
- * @param limits The bounds.
- * @throws {ApiError} 413 if it is nested too deeply or holds too many values, 400 if it holds the name
+ * @param limits The limits.
+ * @throws {ApiError} 413 if it is nested too deeply or contains too many values, 400 if it contains the name
  * `__proto__`, which objects cannot keep.
  */
 export function checkJson(text: string, { maxJsonDepth, maxJsonValues }: JsonLimits): void {
-  /** Where the latest name on each level begins and ends; `undefined` on the levels of lists. */
+  /** Start and end of the latest name on each level; `undefined` for levels of lists. */
   const names: ({ readonly start: number; readonly end: number } | undefined)[] = [];
   const refuse = (code: "too_large" | "invalid_value", problem: string): never => {
     const path = names.slice(1, NAMED_LEVELS + 1).flatMap((name) =>
@@ -80,7 +79,7 @@ export function checkJson(text: string, { maxJsonDepth, maxJsonValues }: JsonLim
   }
 }
 
-/** The index after the closing quote of a string; that of the text's end where it has none. */
+/** Returns the index after a string's closing quote, or the text's length if the quote is missing. */
 function endOfString(text: string, start: number): number {
   for (let at = text.indexOf('"', start + 1); at >= 0; at = text.indexOf('"', at + 1)) {
     let backslashes = 0;
@@ -90,14 +89,14 @@ function endOfString(text: string, start: number): number {
   return text.length;
 }
 
-/** Whether a string that ends here is the name of a value. */
+/** Whether the string that ends here is a field name. */
 function isName(text: string, end: number): boolean {
   let at = end;
   while (/[ \t\r\n]/.test(text.charAt(at)) && at < text.length) at++;
   return text.charCodeAt(at) === 0x3a;
 }
 
-/** Whether a name is `__proto__`, escapes resolved. */
+/** Whether a name is `__proto__` after its escapes are resolved. */
 function isProto(name: string): boolean {
   const resolved = name.length > LONGEST_NAME || !name.includes("\\") ? name : name.replaceAll(
     /\\u([0-9a-f]{4})/gi,

@@ -1,66 +1,78 @@
 /**
- * The bounds of what the server accepts, all in one place. `GET /v1/capabilities` shows them.
+ * Limits on requests, all in one place. `GET /v1/capabilities` shows them.
  *
  * @module
  */
 
-/** Bounds of what a request may ask for. */
+/** Limits on requests. */
 export interface Limits {
-  /** Largest width and height of a picture, in pixels. */
+  /** Maximum width and height of a picture, in pixels. */
   readonly maxSize: number;
-  /** Smallest width and height of a picture, in pixels. */
+  /** Minimum width and height of a picture, in pixels. */
   readonly minSize: number;
-  /** Most denoising steps. */
+  /** Maximum number of denoising steps. */
   readonly maxSteps: number;
-  /** Most timesteps that a scheduler may have been trained on: it lays all of them out. */
+  /** Maximum number of training timesteps of a scheduler, which allocates all of them. */
   readonly maxTrainTimesteps: number;
-  /** Most pictures of one request, over all nodes that make pictures. */
+  /** Maximum number of pictures per request, over all nodes that make pictures. */
   readonly maxImages: number;
-  /** Most pixels of all pictures of one request together. */
+  /** Maximum number of pixels of all pictures of a request together. */
   readonly maxPixels: number;
-  /** Longest prompt, in UTF-16 units. */
+  /** Maximum length of a prompt, in UTF-16 units. */
   readonly maxPromptLength: number;
-  /** Most tokens that embeddings are padded to. */
+  /** Maximum number of tokens that embeddings are padded to. */
   readonly maxSequenceLength: number;
-  /** Most nodes of a graph. */
+  /** Maximum number of nodes in a graph. */
   readonly maxNodes: number;
-  /** Jobs that may wait, together with the orders that are being checked; more are answered with 429. */
+  /**
+   * Maximum number of waiting jobs, including orders that are being checked. The server answers further
+   * orders with 429.
+   */
   readonly maxQueue: number;
-  /** Those of one address, so that others find a place too whatever names an address gives itself. */
+  /**
+   * Maximum number of waiting jobs per address. It leaves places for other clients even if one address uses
+   * many names.
+   */
   readonly maxQueuePerAddress: number;
-  /** Those of one client: of one `X-Client-Id`, `user` or address. */
+  /** Maximum number of waiting jobs per client: per `X-Client-Id`, `user` or address. */
   readonly maxQueuePerClient: number;
-  /** Starts of a job without progress, each ended by the death of the server, after which it fails. */
+  /** Maximum number of starts without progress, each ended by the death of the server, before a job fails. */
   readonly maxAttempts: number;
-  /** Longest time from the order of a job to its end, in seconds. */
+  /** Maximum time from the order of a job to its end, in seconds. */
   readonly maxJobSeconds: number;
-  /** Largest body of a JSON request, in bytes. */
+  /** Maximum body size of a JSON request, in bytes. */
   readonly maxBodyBytes: number;
-  /** Most levels of objects and lists in the body of a JSON request. */
+  /** Maximum nesting depth of objects and lists in a JSON body. */
   readonly maxJsonDepth: number;
-  /** Most values in the body of a JSON request, over all levels. */
+  /** Maximum number of values in a JSON body, over all levels. */
   readonly maxJsonValues: number;
-  /** Largest artifact that may be put, in bytes. */
+  /** Maximum size of an uploaded artifact, in bytes. */
   readonly maxArtifactBytes: number;
-  /** Largest header of an artifact that may be put, in bytes: its names, shapes and metadata. */
+  /**
+   * Maximum header size of an uploaded artifact, in bytes. The header contains its names, shapes and
+   * metadata.
+   */
   readonly maxHeaderBytes: number;
-  /** Finished jobs that are kept; older ones are forgotten. */
+  /** Number of finished jobs to keep. The server forgets older ones. */
   readonly keptJobs: number;
-  /** Jobs that may be starred. They are kept beside the others until they are removed. */
+  /** Maximum number of starred jobs. They are kept in addition to the others until a user removes them. */
   readonly maxStarred: number;
-  /** Jobs on one page of a list. */
+  /** Maximum number of jobs per page of a list. */
   readonly maxPage: number;
-  /** Sessions of the Model Context Protocol at once. */
+  /** Maximum number of open sessions of the Model Context Protocol. */
   readonly maxMcpSessions: number;
-  /** Largest body of a request that carries picture files, in bytes. */
+  /** Maximum body size of a request that carries picture files, in bytes. */
   readonly maxUploadBytes: number;
-  /** Pictures that may wait to be written or read as files; more are answered with 429. */
+  /**
+   * Maximum number of pictures that wait to be encoded or decoded. The server answers further requests with
+   * 429.
+   */
   readonly maxPictures: number;
-  /** The most pixels of a picture that is written or read as a file. */
+  /** Maximum number of pixels of a picture file to encode or decode. */
   readonly maxPicturePixels: number;
 }
 
-/** The bounds unless the operator says otherwise. */
+/** Default limits. */
 export const DEFAULT_LIMITS: Limits = {
   maxSize: 2048,
   minSize: 16,
@@ -91,10 +103,10 @@ export const DEFAULT_LIMITS: Limits = {
 };
 
 /**
- * Lays an operator's bounds over the defaults. The shares of the queue follow its length unless they are
- * given.
+ * Merges an operator's limits into the defaults. The queue's limits per address and client follow its length
+ * unless they are given.
  *
- * @param own The bounds that differ.
+ * @param own The limits that differ from the defaults.
  */
 export function limitsWith(own: Partial<Limits> = {}): Limits {
   const maxQueue = own.maxQueue ?? DEFAULT_LIMITS.maxQueue;

@@ -1,8 +1,8 @@
 /**
- * Listens for a server over `node:http`, which tells of every client that leaves and ends connections that
- * hang. `Deno.serve` of Deno 2.9.6 does neither: a request whose body came in a second packet, or is larger
- * than about 0.5 KB, is aborted only once it has been answered, and a connection on which nothing comes stays
- * open.
+ * Listens for a server over `node:http`, which reports every client that disconnects and ends hanging
+ * connections. `Deno.serve` of Deno 2.9.6 does neither. If a request's body arrives in a second packet, or is
+ * larger than about 0.5 KB, `Deno.serve` aborts the request only after the answer. It also keeps silent
+ * connections open.
  *
  * @module
  */
@@ -12,72 +12,71 @@ import { createServer } from "node:http";
 import type { Server } from "./create_server.ts";
 import { STREAMED_BODY } from "./streamed_body.ts";
 
-/** Where and how to listen. */
+/** Options of {@linkcode listen}. */
 export interface ListenOptions {
   /**
-   * The address to listen at.
+   * The address to listen on.
    *
    * @default {"127.0.0.1"}
    */
   readonly hostname?: string | undefined;
   /**
-   * The port; 0 for a free one.
+   * The port; 0 picks a free one.
    *
    * @default {8000}
    */
   readonly port?: number | undefined;
   /**
-   * Milliseconds that the head of a request may take.
+   * Maximum time to receive a request's head, in milliseconds.
    *
    * @default {30000}
    */
   readonly headMs?: number | undefined;
   /**
-   * Milliseconds that a whole request may take to arrive: an upload.
+   * Maximum time to receive a whole request, e.g. an upload, in milliseconds.
    *
    * @default {3600000}
    */
   readonly requestMs?: number | undefined;
   /**
-   * Milliseconds that a connection may rest between two requests, longer than proxies keep theirs.
+   * Maximum idle time of a connection between two requests, in milliseconds. It is longer than the keep-alive
+   * time of proxies.
    *
    * @default {75000}
    */
   readonly restMs?: number | undefined;
   /**
-   * Connections at once; more are closed as they come. Beyond the files that the system lets a process open,
-   * the listener of Deno 2.9.6 would take no connection ever again.
+   * Maximum number of open connections; the listener closes further ones at once. If the process runs out of
+   * file descriptors, the listener of Deno 2.9.6 never accepts a connection again.
    *
    * @default {1000}
    */
   readonly maxConnections?: number | undefined;
 }
 
-/** A server that listens. */
+/** A server that is listening. */
 export interface Listener {
   /** The address. */
   readonly hostname: string;
   /** The port. */
   readonly port: number;
-  /**
-   * Takes no more connections, lets the requests at hand be answered for a moment, and ends all connections.
-   */
+  /** Accepts no more connections, gives open requests a moment to finish, and closes all connections. */
   close(): Promise<void>;
 }
 
-/** Milliseconds between two looks for connections that hang. */
+/** Milliseconds between two checks for hanging connections. */
 const LOOK_MS = 1000;
 
-/** Milliseconds after which the system asks whether the other end of a silent connection is still there. */
+/** Milliseconds of silence after which the system probes whether the peer is still there. */
 const PROBE_MS = 60_000;
 
-/** Milliseconds that requests have to be answered once the listener closes. */
+/** Milliseconds that open requests have to finish once the listener closes. */
 const GRACE_MS = 2000;
 
 /**
- * Listens for a server.
+ * Starts listening for a server.
  *
- * @param server The server, as `createServer` makes it.
+ * @param server The server, from `createServer`.
  * @param options Where and how to listen.
  * @returns The listener.
  * @throws the system's error if it cannot listen there.
@@ -88,16 +87,17 @@ export async function listen(server: Pick<Server, "fetch">, options: ListenOptio
   const answer = getRequestListener(
     (given, { incoming }) => {
       const { url, method, headers, body, signal } = given;
-      // The adapter's own requests are not of the platform's class, which middleware wants to copy.
+      // The adapter's requests are not instances of the platform's `Request`, which middleware needs in order
+      // to copy them.
       const request = new Request(url, { method, headers, body, signal, ...STREAMED_BODY });
       const { remoteAddress = "", remotePort = 0 } = incoming.socket;
-      // Deno 2.9.6 ignores the option of `createServer` for this.
+      // Deno 2.9.6 ignores the `createServer` option for this.
       incoming.socket.setKeepAlive(true, PROBE_MS);
       return server.fetch(request, {
         remoteAddr: { transport: "tcp", hostname: remoteAddress, port: remotePort },
       });
     },
-    // Requests of HTTP/1.0 need not name a host.
+    // HTTP/1.0 requests need not name a host.
     { hostname, overrideGlobalObjects: false },
   );
   const listener = createServer({
@@ -108,7 +108,7 @@ export async function listen(server: Pick<Server, "fetch">, options: ListenOptio
   }, answer);
   listener.maxConnections = maxConnections;
   const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
-  // Errors after the first moment are those of single connections.
+  // Later errors concern single connections.
   listener.on("error", reject);
   listener.listen(port, hostname, resolve);
   await listening;

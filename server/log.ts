@@ -1,17 +1,17 @@
 /**
- * The log: an object for each thing that happens, a line of JSON for each object.
+ * The log: one JSON object per event, one line per object.
  *
  * @module
  */
 
-/** Takes what happens. */
+/** Receives log entries. */
 export type Log = (event: string, fields?: Readonly<Record<string, unknown>>) => void;
 
-/** A log of JSON lines. */
+/** Creates a log that writes JSON lines. */
 export function jsonLog(write: (line: string) => void): Log {
   return (event, fields = {}) =>
     write(`${JSON.stringify({ time: new Date().toISOString(), event, ...fields })}\n`);
 }
 
-/** A log that nobody reads. */
+/** A log that discards its entries. */
 export const noLog: Log = () => {};

@@ -1,5 +1,5 @@
 /**
- * Figures for Prometheus.
+ * Prometheus metrics.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import type { Jobs } from "./jobs/jobs.ts";
 
 const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]);
 
-/** Counts what the server does. */
+/** Collects the server's metrics. */
 export class Metrics {
   #registry = new Registry();
   #watch: EventLoopWatch;
@@ -92,7 +92,7 @@ export class Metrics {
     });
   }
 
-  /** Watches the queue. */
+  /** Adds the queue's metrics. */
   watch(jobs: Jobs): void {
     const gauge = (name: string, help: string, value: () => number): void => {
       new Gauge({
@@ -108,7 +108,7 @@ export class Metrics {
     gauge("pixstage_jobs_running", "Runs under way.", () => jobs.running);
   }
 
-  /** Watches the processes that run stages. */
+  /** Adds the metrics of the processes that run stages. */
   watchHosts(look: () => readonly WarmHost[]): void {
     new Gauge({
       name: "pixstage_hosts",
@@ -141,7 +141,7 @@ export class Metrics {
     });
   }
 
-  /** Watches the queues that workers take jobs from. */
+  /** Adds the metrics of the queues that workers take jobs from. */
   watchQueues(look: () => Promise<readonly QueueDepth[]>): void {
     new Gauge({
       name: "pixstage_queue_jobs",
@@ -165,14 +165,14 @@ export class Metrics {
     });
   }
 
-  /** Counts an answer. Methods that nobody knows are counted together: each name would take memory for ever. */
+  /** Counts an answer. Unknown methods share one label, because each new label would use memory forever. */
   request(method: string, route: string, status: number, seconds: number): void {
     const named = METHODS.has(method) ? method : "other";
     this.#requests.inc({ method: named, route, status: String(status) });
     this.#seconds.observe({ route }, seconds);
   }
 
-  /** Counts an event of a run. */
+  /** Counts a run event. */
   event(event: RunEvent): void {
     if (event.type === "step") this.#steps.inc({ stage: event.stage });
     else if (event.type === "stage:cached") this.#cached.inc({ stage: event.stage });
@@ -184,17 +184,17 @@ export class Metrics {
     this.#jobs.inc({ kind, status });
   }
 
-  /** All figures in the Prometheus text format. */
+  /** Returns all metrics in the Prometheus text format. */
   async text(): Promise<string> {
     return await this.#registry.metrics();
   }
 
-  /** Its media type. */
+  /** Media type of the text format. */
   get contentType(): string {
     return this.#registry.contentType;
   }
 
-  /** Stops looking at the event loop. */
+  /** Stops watching the event loop. */
   close(): void {
     this.#watch.close();
   }

@@ -1,6 +1,6 @@
 /**
- * The HTTP server as a part of your own: OpenAI's images endpoint, jobs with events, stages, artifacts, and the studio
- * page, behind one `fetch`.
+ * The HTTP server for embedding in your own program: OpenAI's images endpoint, jobs with events, stages,
+ * artifacts, and the studio page, behind one `fetch`.
  *
  * @module
  */

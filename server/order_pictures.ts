@@ -1,5 +1,5 @@
 /**
- * From a request for pictures, as clients of other APIs write it, to a job.
+ * Turns picture requests in the style of other APIs into jobs.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import type { JobOrder } from "./jobs/jobs_options.ts";
 import type { QueueClient } from "./jobs/queue_places.ts";
 import type { AnyImageRequest, SettledImageRequest } from "./schemas/image_request.ts";
 
-/** What a request's fields are called in the stages. */
+/** Request field names, by the name that the stages use. */
 const FIELD_NAMES: Readonly<Record<string, string>> = {
   prompts: "prompt",
   imagesPerPrompt: "n",
@@ -35,12 +35,12 @@ const FIELD_NAMES: Readonly<Record<string, string>> = {
   controlImage: "control_image",
 };
 
-/** How pictures are ordered. */
+/** Options of {@linkcode submitPictures} and {@linkcode orderPictures}. */
 export interface OrderPicturesOptions {
-  /** The pictures that the request begins from, where it edits one. */
+  /** The input pictures, if the request edits one. */
   readonly from?: RequestPictures | undefined;
   /**
-   * Whether the events show what denoising has come to at every step.
+   * Whether denoising events include an intermediate image at every step.
    *
    * @default {whether the request asks for a stream with partial images}
    */
@@ -48,14 +48,14 @@ export interface OrderPicturesOptions {
 }
 
 /**
- * Orders the pictures of a request.
+ * Submits the job of a picture request.
  *
  * @param settled The request.
- * @param client Who asks.
- * @param server What the server has.
- * @param options How they are ordered.
+ * @param client The client that asks.
+ * @param server The server's state.
+ * @param options Options of the order.
  * @returns The job.
- * @throws {ApiError} with what is refused, under the name that the request has for the field.
+ * @throws {ApiError} if the request is refused, naming the field as the request does.
  */
 export async function submitPictures(
   settled: SettledImageRequest,
@@ -68,12 +68,12 @@ export async function submitPictures(
 }
 
 /**
- * Makes an order of a request: refuses what cannot be made, before any weight is read.
+ * Turns a request into an order. Refuses an impossible request before any weight is read.
  *
  * @param settled The request.
- * @param server What the request is held against.
- * @param options How they are ordered.
- * @throws {ApiError} with the first fault, under the name that the request has for the field.
+ * @param server The models, stages and limits that the request is checked against.
+ * @param options Options of the order.
+ * @throws {ApiError} with the first fault, naming the field as the request does.
  */
 export async function orderPictures(
   { request, warnings, called }: SettledImageRequest,

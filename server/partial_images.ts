@@ -1,9 +1,9 @@
 import type { RunEvent } from "../graph/events.ts";
 
-/** What the OpenAI API calls the events of a stream: of pictures that are made, or edited. */
+/** Event name prefixes of the OpenAI API, for generated and for edited pictures. */
 export type PictureEvents = "image_generation" | "image_edit";
 
-/** A preview as the OpenAI API sends it. */
+/** A preview in the format of the OpenAI API. */
 export interface PartialImage {
   readonly type: `${PictureEvents}.partial_image`;
   readonly b64_json: string;
@@ -15,20 +15,23 @@ export interface PartialImage {
   readonly output_format: "png";
 }
 
-/** Picks, of the previews of a run, as many as were asked for, evenly over its steps. */
+/** Selects as many of a run's previews as the client asked for, spread evenly over its steps. */
 export class PartialImages {
   #wanted: number;
   #events: PictureEvents;
   #steps = 0;
   #sent = new Map<number, number>();
 
-  /** @param wanted How many previews of each picture. @param events What the stream's events are called. */
+  /**
+   * @param wanted Number of previews per picture.
+   * @param events Name prefix of the stream's events.
+   */
   constructor(wanted: number, events: PictureEvents) {
     this.#events = events;
     this.#wanted = wanted;
   }
 
-  /** Takes the next event of the run, and gives the preview to be sent, if one is due. */
+  /** Takes the next event of the run, and returns the preview to send, if one is due. */
   take(event: RunEvent): PartialImage | undefined {
     if (event.type === "step") this.#steps = event.steps / event.images;
     if (event.type !== "preview") return undefined;

@@ -1,25 +1,25 @@
 /**
- * Links to pictures that can be followed without the API key for a while, as those of the OpenAI API can:
- * what fetches a picture, a browser or a chat program, does not hold the key of who asked for it.
+ * Temporary picture links that work without the API key, as the OpenAI API has them. The program that fetches
+ * a picture, e.g. a browser or a chat program, does not have the key of the client that asked for it.
  *
  * @module
  */
 
 import { createHmac, timingSafeEqual } from "node:crypto";
 
-/** Seconds that a link is good for unless the operator says otherwise, as long as OpenAI's own. */
+/** Default lifetime of a link in seconds, the same as OpenAI's. */
 export const LINK_SECONDS = 3600;
 
 const PICTURE = /^\/v1\/artifacts\/[0-9a-f]{64}\/images\/\d{1,3}$/;
 
-/** Makes and checks links to pictures. */
+/** Creates and verifies picture links. */
 export class PictureLinks {
   #key: string | undefined;
   #seconds: number;
 
   /**
-   * @param apiKey The server's API key, with which links are signed. Without one they are plain.
-   * @param seconds How long a link is good for.
+   * @param apiKey The server's API key, which signs the links. Without a key, links are unsigned.
+   * @param seconds Lifetime of a link.
    */
   constructor(apiKey: string | undefined, seconds: number = LINK_SECONDS) {
     this.#key = apiKey;
@@ -27,11 +27,11 @@ export class PictureLinks {
   }
 
   /**
-   * A link to a picture.
+   * Creates a link to a picture.
    *
    * @param path The picture's path on this server.
-   * @param query How the picture is to be written.
-   * @returns The path with its query, signed where there is an API key.
+   * @param query Query that selects the picture's format.
+   * @returns The path with its query, signed if there is an API key.
    */
   link(path: string, query: URLSearchParams): string {
     const signed = new URLSearchParams(query);
@@ -43,10 +43,10 @@ export class PictureLinks {
   }
 
   /**
-   * Whether a request follows a link that is signed and still good.
+   * Whether a request's link is signed and has not expired.
    *
    * @param path The request's path.
-   * @param query Its query.
+   * @param query The request's query.
    */
   isGood(path: string, query: URLSearchParams): boolean {
     const given = Buffer.from(query.get("signature") ?? "", "hex");

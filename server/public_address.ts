@@ -1,6 +1,6 @@
 /**
- * The address under which a client reaches the server. Trusted reverse proxies send it in
- * `Forwarded` or in the `X-Forwarded-` headers; nobody else is believed.
+ * The address under which a client reaches the server. Trusted reverse proxies send it in `Forwarded` or in
+ * the `X-Forwarded-` headers. The server ignores these headers from other peers.
  *
  * @module
  */
@@ -8,11 +8,11 @@
 import { BlockList, isIP, isIPv6 } from "node:net";
 import { InputError } from "../errors/pixstage_error.ts";
 
-/** The other end of a connection, as `Deno.serve` tells it too. */
+/** The remote end of a connection, in the format of `Deno.serve`. */
 export interface PeerAddress {
   /** `tcp`, or another transport. */
   readonly transport: string;
-  /** Its IP address; undefined where it has none, as at a socket of the file system. */
+  /** Its IP address; undefined if it has none, e.g. for a Unix socket. */
   readonly hostname?: string | undefined;
   /** Its port. */
   readonly port?: number | undefined;
@@ -20,26 +20,26 @@ export interface PeerAddress {
 
 /** How a client addressed the server. */
 export interface PublicAddress {
-  /** The IP address of the client; undefined where the connection has none. */
+  /** The client's IP address; undefined if the connection has none. */
   readonly client: string | undefined;
-  /** The protocol that the client spoke. */
+  /** The protocol that the client used. */
   readonly protocol: "http" | "https";
-  /** Name and port as the client wrote them, in lower case; undefined where they are no host. */
+  /** Host name and port as the client wrote them, in lower case; undefined if they are malformed. */
   readonly host: string | undefined;
-  /** The path under which the server lies, without a slash at its end: `/pixstage`, or nothing. */
+  /**
+   * The path that the server is mounted at, without a trailing slash, e.g. `/pixstage`; empty for the root.
+   */
   readonly prefix: string;
 }
 
-/**
- * Whether to believe what a proxy says: its address, and how many proxies stand between it and the server.
- */
+/** Whether to trust a proxy, given its address and the number of proxies between it and the server. */
 export type ProxyTrust = (address: string, hops: number) => boolean;
 
-/** Where the server stands. */
+/** Options of {@linkcode publicAddress}. */
 export interface PublicAddressOptions {
-  /** The proxies to believe; none otherwise. */
+  /** The proxies to trust; none by default. */
   readonly trust?: ProxyTrust | undefined;
-  /** The path under which the server lies unless a trusted proxy names another; `""` for the root. */
+  /** The path that the server is mounted at unless a trusted proxy names another; `""` for the root. */
   readonly basePath: string;
 }
 
@@ -47,11 +47,11 @@ const HOST = /^(?:\[[0-9a-f:.]{2,45}\]|[\p{L}\p{N}._-]{1,253})(?::\d{1,5})?$/iu;
 const PREFIX = /^(?:\/[\w.~-]+)+$/;
 
 /**
- * Reads which proxies to trust.
+ * Parses the list of trusted proxies.
  *
- * @param values Each the number of proxies before the server, an IP address, or a network as `10.0.0.0/8`; or
- * several with commas between them.
- * @returns Whether a proxy is trusted; undefined where there are no values.
+ * @param values Each is the number of proxies before the server, an IP address, a network such as
+ * `10.0.0.0/8`, or several of these separated by commas.
+ * @returns Whether a proxy is trusted; undefined if there are no values.
  * @throws {InputError} if a value is none of these.
  */
 export function proxyTrust(values: readonly string[]): ProxyTrust | undefined {
@@ -79,11 +79,11 @@ export function proxyTrust(values: readonly string[]): ProxyTrust | undefined {
 }
 
 /**
- * Reads the path under which the server lies.
+ * Parses the path that the server is mounted at.
  *
- * @param path The path: `/pixstage`, with or without slashes at its ends.
- * @returns The path with a slash at its beginning and none at its end; `""` for the root.
- * @throws {InputError} if it holds characters that mean something in addresses.
+ * @param path The path, e.g. `/pixstage`, with or without leading and trailing slashes.
+ * @returns The path with a leading and no trailing slash; `""` for the root.
+ * @throws {InputError} if it contains characters with a special meaning in URLs.
  */
 export function parseBasePath(path: string): string {
   const trimmed = path.replace(/^\/*(.*?)\/*$/, "/$1");
@@ -96,11 +96,11 @@ export function parseBasePath(path: string): string {
 }
 
 /**
- * The address under which a client sent a request.
+ * Returns the address under which a client sent a request.
  *
  * @param request The request.
- * @param peer Where the connection comes from: the client, or the nearest proxy.
- * @param options Where the server stands.
+ * @param peer The remote end of the connection: the client, or the nearest proxy.
+ * @param options The trusted proxies and the default path.
  */
 export function publicAddress(
   request: Request,
@@ -117,8 +117,7 @@ export function publicAddress(
   };
   if (!trust || nearest === undefined || !trust(nearest, 0)) return direct;
 
-  // The nearest proxy is the last that each list names. A client may have sent the beginning of the lists
-  // itself.
+  // Each list names the nearest proxy last. A client may have sent the beginning of a list itself.
   const forwarded = forwardedHeaders(headers);
   const chain = [...forwarded.client, nearest];
   let hops = 1;
@@ -136,7 +135,9 @@ export function publicAddress(
   };
 }
 
-/** Where a request came from: the connection's other end, or the client behind the trusted proxies. */
+/**
+ * Returns where a request came from: the connection's remote end, or the client behind the trusted proxies.
+ */
 export function clientAddr(
   peer: PeerAddress | undefined,
   { client }: Pick<PublicAddress, "client">,
@@ -145,12 +146,12 @@ export function clientAddr(
   return { ...peer, hostname: client };
 }
 
-/** The path of a request below the one under which the server lies. A proxy may have removed that already. */
+/** Strips the server's mount path from a request's path. A proxy may already have stripped it. */
 export function pathBelow(path: string, prefix: string): string {
   return prefix !== "" && path.startsWith(`${prefix}/`) ? path.slice(prefix.length) : path;
 }
 
-/** The headers of proxies, each a list in the order in which the request passed the proxies. */
+/** The proxies' headers. Each list is in the order in which the request passed the proxies. */
 interface Forwarded {
   readonly client: readonly string[];
   readonly protocol: readonly string[];
@@ -159,8 +160,8 @@ interface Forwarded {
 }
 
 /**
- * Reads the headers of proxies. `Forwarded` (RFC 7239) counts where there is no other alone: proxies that
- * write the others pass on whatever a client puts there.
+ * Reads the proxies' headers. Uses `Forwarded` (RFC 7239) only if the others are absent, because proxies that
+ * write the others pass on any `Forwarded` header that a client sends.
  */
 function forwardedHeaders(headers: Headers): Forwarded {
   const list = (name: string): string[] =>
@@ -182,7 +183,7 @@ function forwardedHeaders(headers: Headers): Forwarded {
   return { client: named("for").map(plainAddress), protocol: named("proto"), host: named("host"), prefix };
 }
 
-/** An IP address without its port, its brackets, and the form that IPv4 has in IPv6. */
+/** Returns an IP address without its port, brackets, and IPv4-in-IPv6 prefix. */
 function plainAddress(text: string): string {
   const bare = /^\[([^\]]*)\](?::\d+)?$/.exec(text)?.[1] ?? /^([\d.]+):\d+$/.exec(text)?.[1] ?? text;
   return /^::ffff:([\d.]+)$/i.exec(bare)?.[1] ?? bare;

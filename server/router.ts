@@ -2,7 +2,7 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import { invalidRequest } from "./api_error.ts";
 import type { ServerEnv } from "./context.ts";
 
-/** Where in a request a value stands, as its schema calls it. */
+/** Prefix of a field's path in error messages, by the request part that the schema validates. */
 const PLACES: Readonly<Record<string, string>> = {
   query: "query",
   param: "path",
@@ -11,9 +11,9 @@ const PLACES: Readonly<Record<string, string>> = {
 };
 
 /**
- * A router whose routes refuse what their schemas refuse, in the shape of all errors.
+ * Creates a router. If a schema refuses a request, its routes answer in the shape of all errors.
  *
- * @param options How it reads the path of a request; as it stands in the request unless given.
+ * @param options How to read the path of a request. Defaults to the path as sent.
  */
 export function router(
   options: { readonly getPath?: (request: Request) => string } = {},

@@ -1,5 +1,5 @@
 /**
- * The LoRA adapters that the server serves, with the models that each fits.
+ * The LoRA adapters that the server offers, with the models that each fits.
  *
  * @module
  */
@@ -18,30 +18,30 @@ import type { Log } from "./log.ts";
 
 /** A LoRA adapter that requests may name. */
 export interface ServedLora extends ModelEntry {
-  /** Layers that it adapts. */
+  /** Number of layers that it adapts. */
   readonly layers: number;
-  /** Names of the models, and of the transformers that stand alone, that it fits. */
+  /** Names of the models and stand-alone transformers that it fits. */
   readonly models: readonly string[];
 }
 
-/** Which adapters a server offers. */
+/** Sources of the adapters that a server offers. */
 export interface OfferedLoras {
-  /** Those that the operator names: each must fit a model. */
+  /** Adapters that the operator names. Each must fit a model. */
   readonly named: readonly ModelEntry[];
-  /** Whether those of the embedded model are offered. */
+  /** Whether to offer those of the embedded model. */
   readonly embedded: boolean;
   /** A folder of adapters. */
   readonly folder?: string | undefined;
 }
 
 /**
- * Reads what the adapters of a server are.
+ * Loads the descriptions of a server's adapters.
  *
- * @param offered The adapters.
- * @param denoisers What can denoise.
- * @param log Takes the adapters that fit no model and that nobody named: they are left out.
- * @returns Those that can be served.
- * @throws {PixstageError} if one that is named cannot be.
+ * @param offered The sources of adapters.
+ * @param denoisers The models and transformers that can denoise.
+ * @param log Receives the unnamed adapters that fit no model and are left out.
+ * @returns The adapters that can be served.
+ * @throws {PixstageError} if a named adapter cannot be served.
  */
 export async function servedLoras(
   { named, embedded, folder }: OfferedLoras,

@@ -1,5 +1,5 @@
 /**
- * The models that the server serves, with what their configurations say.
+ * The models that the server offers, with the facts from their configurations.
  *
  * @module
  */
@@ -16,42 +16,42 @@ import type { ModelEntry } from "../hub/listed_models.ts";
 
 /** A model that requests may name. */
 export interface ServedModel extends ModelEntry {
-  /** α or Σ. */
+  /** Its model family: α or Σ. */
   readonly family: string;
-  /** What its maker recommends. */
+  /** The settings that its authors recommend. */
   readonly defaults: RunDefaults;
-  /** Its own size in pixels. */
+  /** Its native width in pixels. */
   readonly width: number;
-  /** Its own size in pixels. */
+  /** Its native height in pixels. */
   readonly height: number;
-  /** The scheduler that it is run with unless the request names another. */
+  /** Its default scheduler. */
   readonly scheduler: string;
-  /** Denoising steps unless the request says otherwise. */
+  /** Its default number of denoising steps. */
   readonly steps: number;
-  /** How far the prompt pulls unless the request says otherwise. */
+  /** Its default guidance scale. */
   readonly guidanceScale: number;
 }
 
-/** What a server serves. */
+/** The models and components that a server offers. */
 export interface Served {
   /** The models that make pictures. */
   readonly models: readonly ServedModel[];
-  /** What can decode latents: those models, and autoencoders that stand alone. */
+  /** Those models and stand-alone autoencoders, which can decode latents. */
   readonly decoders: readonly ModelEntry[];
-  /** What can denoise: those models, and transformers that stand alone. */
+  /** Those models and stand-alone transformers, which can denoise. */
   readonly transformers: readonly ModelEntry[];
-  /** ControlNets, which stand alone. */
+  /** Stand-alone ControlNets. */
   readonly controlnets: readonly ModelEntry[];
-  /** Bytes of the weights of those models, as stored. */
+  /** Stored size of the weights of those models, in bytes. */
   readonly weightBytes: number;
 }
 
 /**
- * Reads what the configurations of models say.
+ * Reads the configurations of models.
  *
- * @param entries Models, and folders that hold an autoencoder or a transformer alone.
- * @param onFault Takes the name of a model that makes no pictures, and whether a part of it is served.
- * @returns Those that can be served.
+ * @param entries Models, and folders that contain only an autoencoder or a transformer.
+ * @param onFault Receives the entry of a model that cannot make pictures, and whether a part of it is served.
+ * @returns The models and components that can be served.
  */
 export async function describeModels(
   entries: readonly ModelEntry[],
@@ -79,7 +79,7 @@ export async function describeModels(
       models.push(model);
       bytes += weights;
     } catch (error) {
-      // A component that stands alone is no checkpoint of which something is missing.
+      // A stand-alone component is not an incomplete checkpoint.
       const served = decodes || denoises || controls;
       if (!served || await isCheckpoint(entry, local)) onFault(entry, error, served);
     }
@@ -87,10 +87,10 @@ export async function describeModels(
   return { models, decoders, transformers, controlnets, weightBytes: bytes };
 }
 
-/** Whether such a component is here with every tensor that a run needs. */
+/** Whether the component is on this machine, with every tensor that a run needs. */
 async function holds({ reference }: ModelEntry, name: ComponentName, models: LocalModels): Promise<boolean> {
   try {
-    // Of a model that was downloaded in part, configurations are here without weights.
+    // A partly downloaded model can have configurations without weights.
     await checkComponent(name, await models.component({ model: reference }, name));
     return true;
   } catch {
@@ -102,7 +102,7 @@ async function isCheckpoint({ reference }: ModelEntry, models: LocalModels): Pro
   return await models.open({ model: reference }).then(() => true, () => false);
 }
 
-/** Bytes of the weights of a model, as stored. */
+/** Returns the stored size of a model's weights, in bytes. */
 async function bytesOf({ name: model, reference }: ModelEntry, models: LocalModels): Promise<number> {
   let bytes = 0;
   const here: string[] = [];

@@ -1,6 +1,6 @@
 /**
- * Spans for OpenTelemetry: one for each run, under the request that ordered it, and one in it for each stage.
- * Deno sends them where `OTEL_DENO=true` says so; without it nothing is done.
+ * OpenTelemetry spans: one per run, under the request that ordered it, and within it one per stage. Deno
+ * exports them if `OTEL_DENO=true`; otherwise this module has no effect.
  *
  * @module
  */
@@ -20,21 +20,21 @@ import type { JobRun } from "./jobs/job_run.ts";
 
 const tracer = trace.getTracer("pixstage");
 
-/** The spans of a run that is under way. */
+/** The spans of an active run. */
 interface OpenRun {
   readonly span: Span;
-  /** The run's place in the trace; its stages lie in it. */
+  /** The run's context in the trace; its stages are children of it. */
   readonly inside: Context;
-  /** Stages that run, by node. */
+  /** Spans of the running stages, by node. */
   readonly stages: Map<string, Span>;
 }
 
 /**
- * Answers a request within a span that is named by its route, as dashboards group by the name. `Deno.serve`
- * has made the span already; `node:http` of Deno 2.9.6 makes none.
+ * Answers a request within a span named by its route, because dashboards group spans by name. `Deno.serve`
+ * has already started a span; `node:http` of Deno 2.9.6 starts none.
  *
  * @param request The request.
- * @param answer Answers it, and tells what it turned out to be.
+ * @param answer Answers it, and returns its route, id and status.
  */
 export async function traceRequest(
   { method, headers }: Pick<Request, "method" | "headers">,
@@ -60,17 +60,17 @@ export async function traceRequest(
   }
 }
 
-/** Makes the spans of runs. */
+/** Records the spans of runs. */
 export class RunSpans {
   #orders = new WeakMap<JobRun, Context>();
   #open = new WeakMap<JobRun, OpenRun>();
 
-  /** A run was ordered, by the request at hand. */
+  /** Notes that the current request has ordered a run. */
   ordered(jobRun: JobRun): void {
     this.#orders.set(jobRun, context.active());
   }
 
-  /** A run begins. One that another server left has no request. */
+  /** Starts the span of a run. A run left over from an earlier server has no request. */
   began(jobRun: JobRun): void {
     const outside = this.#orders.get(jobRun) ?? ROOT_CONTEXT;
     const [first] = jobRun.jobs.values();
@@ -84,12 +84,12 @@ export class RunSpans {
     this.#open.set(jobRun, { span, inside: trace.setSpan(outside, span), stages: new Map() });
   }
 
-  /** Does a run's work in its place, so that work elsewhere, as on a queue, lies under the run. */
+  /** Does a run's work within its span, so that remote work, e.g. on a queue, is traced under the run. */
   within<T>(jobRun: JobRun, work: () => Promise<T>): Promise<T> {
     return context.with(this.#open.get(jobRun)?.inside ?? context.active(), work);
   }
 
-  /** Something happens in a run. */
+  /** Records a run event. */
   event(event: RunEvent, jobRun: JobRun): void {
     const run = this.#open.get(jobRun);
     if (!run) return;
@@ -138,7 +138,7 @@ export class RunSpans {
 
 const STATUSES = { done: "completed", failed: "failed", cancelled: "cancelled" } as const;
 
-/** The span of a stage that begins, or that need not run. */
+/** Starts the span of a stage, whether the stage runs or is cached. */
 function stageSpan(
   { node, stage }: { readonly node: string; readonly stage: string },
   { graph }: JobRun,

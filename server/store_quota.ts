@@ -1,6 +1,6 @@
 /**
- * Bounds the store of a server: removes the files that were unused the longest, and refuses artifacts that would exceed
- * the bound all the same.
+ * Keeps a server's store within its limits: removes the least recently used files, and refuses artifacts that
+ * would still exceed the limit.
  *
  * @module
  */
@@ -12,29 +12,34 @@ import type { FolderStore } from "../artifacts/store/folder_store.ts";
 import { ApiError } from "./api_error.ts";
 import type { Log } from "./log.ts";
 
-/** Files that were used within this time stay, as a client may be about to use them. */
+/** Age in milliseconds below which used files stay, because a client may be about to use them. */
 const RECENT_MS = 5 * 60_000;
 
-/** Milliseconds to the next scan of the store: at the latest, and after a job has ended. */
+/** Milliseconds until the next scan of the store: at the latest, and after a job has ended. */
 const OFTEN_MS = 10 * 60_000;
 const GROWN_MS = 10_000;
 
-/** The pause between two scans: at least this many milliseconds, and a multiple of the time of the last one. */
+/**
+ * The pause between two scans: at least this many milliseconds, and this multiple of the last scan's
+ * duration.
+ */
 const REST_MS = 1000;
 const REST_TIMES = 4;
 
-/** A collection shrinks the store to this share of the bound, so that the next one is not due at once. */
+/**
+ * Share of the limit to which a collection shrinks the store, so that the next collection is not due at once.
+ */
 const LEFT_SHARE = 0.9;
 
-/** Uploads leave this many bytes of the disk, or this share of a small disk, to the runs. */
+/** Disk space that uploads leave to the runs: this many bytes, or this share of a small disk. */
 const RUNS_BYTES = 1e9;
 const RUNS_SHARE = 0.05;
 
-/** Bounds of a store. */
+/** Limits of a store. */
 export interface StoreQuotaOptions {
-  /** The largest size of all files together. */
+  /** Maximum size of all files together, in bytes. */
   readonly maxBytes?: number | undefined;
-  /** The age in milliseconds beyond which unused files are removed. */
+  /** Age in milliseconds after which unused files are removed. */
   readonly maxAgeMs?: number | undefined;
   /** Ids of the artifacts that unfinished jobs need. */
   readonly inUse: () => ReadonlySet<string>;
@@ -42,7 +47,7 @@ export interface StoreQuotaOptions {
   readonly log: Log;
 }
 
-/** Keeps a store within its bounds. */
+/** Enforces the limits of a store. */
 export class StoreQuota {
   #store: FolderStore;
   #options: StoreQuotaOptions;
@@ -58,7 +63,7 @@ export class StoreQuota {
 
   /**
    * @param store The store.
-   * @param options Its bounds. Nothing is removed without one.
+   * @param options Its limits. Without a limit, nothing is removed.
    */
   constructor(store: FolderStore, options: StoreQuotaOptions) {
     this.#store = store;
@@ -66,7 +71,7 @@ export class StoreQuota {
     if (this.#isBounded) this.#collectIn(0);
   }
 
-  /** Schedules a scan, as a job has ended. */
+  /** Schedules a scan after a job has ended. */
   grown(): void {
     if (this.#isBounded) this.#collectIn(GROWN_MS);
   }
@@ -75,7 +80,7 @@ export class StoreQuota {
    * Counts bytes of an upload.
    *
    * @param bytes The number of bytes.
-   * @throws {ApiError} 507 if the store would exceed its bound.
+   * @throws {ApiError} 507 if the store would exceed its limit.
    * @throws {FileError} with the code `ENOSPC` if the disk would be too full.
    */
   async take(bytes: number): Promise<void> {
@@ -104,7 +109,7 @@ export class StoreQuota {
     if (isKept) this.#bytes += bytes;
   }
 
-  /** Ends all scans. */
+  /** Stops scanning. */
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
@@ -126,7 +131,7 @@ export class StoreQuota {
     this.#timer = setTimeout(() => this.#collect(), dueAt - now);
   }
 
-  /** Scans the store and shrinks it so that an upload of so many bytes fits. */
+  /** Scans the store and shrinks it until an upload of this many bytes fits. */
   async #collect(wanted = 0): Promise<void> {
     const begun = performance.now();
     this.#collecting ??= this.#scan(wanted).finally(() => {
@@ -144,7 +149,8 @@ export class StoreQuota {
     const most = maxBytes - this.#arriving - wanted;
     const before = this.#bytes;
     const needed = inUse();
-    // Reading the record of how an artifact was made counts as its use: a state is found by its record alone.
+    // Reading the record of how an artifact was made counts as a use. A snapshot is found only through its
+    // record.
     for (const id of needed) await this.#store.madeBy(id);
     const recent = Date.now() - RECENT_MS;
     try {

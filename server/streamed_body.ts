@@ -1,5 +1,5 @@
 /**
- * What Node wants to be told of a request whose body is still to come. The types of Deno, which sends such bodies anyway,
- * do not know it.
+ * The option that Node requires for a request with a streamed body. Deno sends such bodies without it, and
+ * its types lack it.
  */
 export const STREAMED_BODY: object = { duplex: "half" };

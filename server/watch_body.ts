@@ -1,6 +1,7 @@
 /**
- * Notes that a client left while it sent a body. Each listener tells of it by an error of its own (`aborted` of
- * `node:http`, `BadResource` and `Http` of `Deno.serve`), which says nothing of who is at fault.
+ * Detects clients that disconnect while they send a body. Each listener reports this with its own error
+ * (`aborted` from `node:http`, `BadResource` and `Http` from `Deno.serve`). None of these errors says that
+ * the client is the cause.
  *
  * @module
  */
@@ -9,7 +10,7 @@ import type { MiddlewareHandler } from "hono";
 import type { ServerEnv } from "./context.ts";
 import { STREAMED_BODY } from "./streamed_body.ts";
 
-/** Sets the variable `isCutOff` of a request once its body cannot be read to its end. */
+/** Sets the variable `isCutOff` of a request if its body cannot be read to the end. */
 export function watchBody(): MiddlewareHandler<ServerEnv> {
   return async (context, next) => {
     const { raw } = context.req;
@@ -21,7 +22,7 @@ export function watchBody(): MiddlewareHandler<ServerEnv> {
   };
 }
 
-/** The same bytes; reads nothing ahead. */
+/** Passes the bytes on without reading ahead. */
 function watched(body: ReadableStream<Uint8Array>, onCutOff: () => void): ReadableStream<Uint8Array> {
   const reader = body.getReader();
   return new ReadableStream({

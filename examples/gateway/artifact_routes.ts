@@ -1,5 +1,5 @@
 /**
- * Artifacts between clients and a store in S3. Bytes pass through in pieces, none of which is kept.
+ * Streams artifacts between clients and a store in S3, without buffering them.
  *
  * @module
  */
@@ -11,13 +11,13 @@ import { sha256Schema } from "../../artifacts/store/stage_record.ts";
 import { ApiError } from "../../server/api_error.ts";
 import type { Limits } from "../../server/limits.ts";
 
-/** Seconds in which a request to S3 must begin. */
+/** Number of seconds within which a request to S3 must start. */
 const SIGNED_SECONDS = 60;
 const FOREVER = "private, max-age=31536000, immutable";
-/** What S3 says of the bytes that it sends. */
+/** Headers of S3's responses that the gateway passes on to clients. */
 const KEPT_HEADERS = ["content-length", "content-range", "accept-ranges"];
 
-/** The routes of artifacts, for a gateway that reaches the store. */
+/** Creates the artifact routes of a gateway that has access to the store. */
 export function artifactRoutes(store: S3Store, limits: Pick<Limits, "maxArtifactBytes">): Hono {
   return new Hono()
     .get("/v1/artifacts/:id", async (context) => {
@@ -67,7 +67,7 @@ export function artifactRoutes(store: S3Store, limits: Pick<Limits, "maxArtifact
     });
 }
 
-/** Passes an artifact on, and takes it back if it is not what its id says. */
+/** Uploads an artifact to the store, and deletes it again if its content does not match its id. */
 async function upload(
   store: S3Store,
   id: string,

@@ -1,9 +1,10 @@
 /**
- * Puts the gateway and the description of its models into one module.
+ * Bundles the gateway and the description of its models into one module.
  *
- *     deno run -A examples/gateway/build.ts [--model name=folder]... [--lora name=folder]... [--out worker.js]
+ *     deno run -A examples/gateway/build.ts \
+ *       [--model name=folder]... [--lora name=folder]... [--out worker.js]
  *
- * The embedded model and its LoRA are described where none is named.
+ * The default is the embedded model with its LoRA.
  *
  * @module
  */
@@ -22,8 +23,8 @@ const HERE = fileURLToPath(new URL(".", import.meta.url));
 /**
  * Builds a gateway.
  *
- * @param out The module to write.
- * @param models The models behind it.
+ * @param out Path of the module to write.
+ * @param models The models of the server behind the gateway.
  * @param loras The LoRAs that requests may name.
  */
 export async function buildGateway(

@@ -1,6 +1,6 @@
 /**
- * What a gateway knows of the models behind it: their configurations, and the headers of their weights. Requests are
- * planned by that alone.
+ * Describes the models behind a gateway by their configurations and the headers of their weights. The gateway
+ * plans requests from these descriptions only.
  *
  * @module
  */
@@ -11,18 +11,18 @@ import { runDefaultsSchema } from "../../models/checkpoint/run_defaults.ts";
 import type { CheckpointSource, FileLocation } from "../../models/checkpoint/source.ts";
 
 const fileSchema = z.object({
-  /** The file's size in bytes. */
+  /** Size of the file in bytes. */
   size: z.int().nonnegative(),
-  /** The parts of it that planning reads, in base64. */
+  /** The parts of the file that planning reads, in base64. */
   parts: z.array(z.object({ start: z.int().nonnegative(), bytes: z.string() })),
 });
 
-/** A file of a checkpoint or an adapter, as far as planning reads it. */
+/** The parts of a checkpoint's or adapter's file that planning reads. */
 export type DescribedFile = z.infer<typeof fileSchema>;
 
 /** The schema of {@linkcode Catalogue}. */
 export const catalogueSchema = z.object({
-  /** The models that requests may name, the default one first. */
+  /** The models that requests can name. The first one is the default. */
   models: z.array(z.object({
     name: z.string(),
     reference: z.string(),
@@ -37,28 +37,28 @@ export const catalogueSchema = z.object({
   decoders: z.array(z.string()),
   transformers: z.array(z.string()),
   controlnets: z.array(z.string()),
-  /** The LoRAs that requests may name. */
+  /** The LoRAs that requests can name. */
   loras: z.array(z.object({
     name: z.string(),
     reference: z.string(),
     layers: z.int(),
     models: z.array(z.string()),
   })),
-  /** The files of all of them, by name and path. */
+  /** The files of all models and LoRAs, by name and path. */
   files: z.record(z.string(), z.record(z.string(), fileSchema)),
 });
 
-/** What a gateway knows of the models behind it. */
+/** The description of the models behind a gateway. */
 export type Catalogue = z.infer<typeof catalogueSchema>;
 
-/** A checkpoint or an adapter of which the described parts alone can be read. */
+/** A checkpoint or adapter of which only the described parts can be read. */
 export class DescribedSource implements CheckpointSource {
   readonly name: string;
   readonly #files: ReadonlyMap<string, DescribedFile>;
 
   /**
-   * @param name What it is called in errors.
-   * @param files Its files, by path.
+   * @param name The name in errors.
+   * @param files The files, by path.
    */
   constructor(name: string, files: Readonly<Record<string, DescribedFile>>) {
     this.name = name;
@@ -99,7 +99,7 @@ export class DescribedSource implements CheckpointSource {
     );
   }
 
-  /** Where the file would be: plans ask, and nothing is opened. */
+  /** Returns where the file would be. Plans ask for the location but do not open the file. */
   async locate(path: string): Promise<FileLocation> {
     await this.#file(path);
     return { folder: this.name, file: path };

@@ -21,14 +21,14 @@ import type { Catalogue, DescribedFile } from "./catalogue.ts";
 
 /** Files that planning reads whole. */
 const WHOLE = /(?:\.json|\.model|\.txt)$/;
-/** Tensors that planning reads: the alphas of LoRAs are numbers. */
+/** Maximum size, in bytes, of tensors that planning reads: the alphas of LoRAs are single numbers. */
 const NUMBER_BYTES = 8;
 
 /**
- * Describes models and LoRAs. All must be on this machine.
+ * Describes models and LoRAs. All of them must be on this machine.
  *
- * @param entries The models, the default one first.
- * @param loras The LoRAs that requests may name.
+ * @param entries The models. The first one is the default.
+ * @param loras The LoRAs that requests can name.
  */
 export async function catalogueOf(
   entries: readonly ModelEntry[],
@@ -56,7 +56,7 @@ export async function catalogueOf(
   };
 }
 
-/** Where a checkpoint lies, or a folder that holds one component alone. */
+/** Finds a checkpoint, or a folder with a single component. */
 async function checkpointSource(model: string, local: LocalModels): Promise<CheckpointSource> {
   const found = await Promise.any(COMPONENT_NAMES.map((name) => local.component({ model }, name)));
   return found.source;

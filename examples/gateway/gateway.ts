@@ -1,6 +1,7 @@
 /**
- * A gateway before servers that have workers of a queue run their stages. It refuses and plans requests by itself, passes
- * artifacts between clients and S3, and leaves the rest to a server. It keeps nothing between requests.
+ * A gateway in front of a server whose stages run on the workers of a queue. The gateway plans requests and
+ * rejects invalid ones itself, streams artifacts between clients and S3, and forwards everything else to the
+ * server. It keeps no state between requests.
  *
  * @module
  */
@@ -31,31 +32,31 @@ import { artifactRoutes } from "./artifact_routes.ts";
 import type { Catalogue } from "./catalogue.ts";
 import { planningContext } from "./planning.ts";
 
-/** The route of orders, whose answers are the server's. */
+/** The route of orders. The gateway returns the server's responses unchanged. */
 const forwardedOrderRoute = createRoute({
   ...orderRoute,
   responses: { 202: { description: "The job, as the server tells of it." } },
 });
 
-/** How a gateway is set up. */
+/** Options of {@linkcode createGateway}. */
 export interface GatewayOptions {
-  /** The models behind it. */
+  /** The description of the server's models. */
   readonly catalogue: Catalogue;
-  /** The address of the server. */
+  /** Address of the server. */
   readonly upstream: string;
-  /** The server's API key. */
+  /** API key of the server. */
   readonly upstreamKey?: string | undefined;
-  /** The key that requests must carry. */
+  /** API key that clients must send. */
   readonly apiKey?: string | undefined;
-  /** The store of the server, where it is in S3; artifacts pass through the server otherwise. */
+  /** The store of the server, if it is in S3. Without it, artifacts pass through the server. */
   readonly store?: S3Store | undefined;
 }
 
 /**
- * Makes a gateway.
+ * Creates a gateway.
  *
- * @param options How it is set up.
- * @returns What answers requests.
+ * @param options The server, the models behind it, the keys and the store.
+ * @returns The handler of requests.
  */
 export function createGateway(options: GatewayOptions): { fetch(request: Request): Promise<Response> } {
   const { catalogue, upstream, upstreamKey, apiKey, store } = options;
@@ -63,7 +64,7 @@ export function createGateway(options: GatewayOptions): { fetch(request: Request
   const { limits } = planning;
   const app = router();
 
-  // 1. Who may ask, and how much.
+  // 1. Check the API key, and limit the body.
   if (apiKey !== undefined) app.use("/v1/*", requireKey(apiKey, new PictureLinks(upstreamKey)));
   const onError = (): never => {
     throw new ApiError("too_large", `The body may have ${limits.maxBodyBytes} bytes at most`);
@@ -73,7 +74,7 @@ export function createGateway(options: GatewayOptions): { fetch(request: Request
     app.use(path, boundJson(limits));
   }
 
-  // 2. What is answered, or refused, here.
+  // 2. Handle or reject the requests that need only the catalogue and the store.
   app.get("/healthz", (context) => context.json({ status: "ok" }));
   app.route("/", modelRoutes(planning));
   app.route("/", loraRoutes(planning));
@@ -97,7 +98,7 @@ export function createGateway(options: GatewayOptions): { fetch(request: Request
     return await forward(context, await context.req.text());
   });
 
-  // 3. The rest is the server's: jobs and their events, uploads, pictures, the studio.
+  // 3. Forward the rest to the server: jobs and their events, uploads, pictures, the studio.
   app.all("*", (context) => forward(context));
   app.onError((error, context) => {
     const reply = error instanceof HTTPException && error.status < 500
@@ -115,7 +116,7 @@ export function createGateway(options: GatewayOptions): { fetch(request: Request
     },
   };
 
-  /** Passes a request on to the server, and its answer back, as streams. */
+  /** Forwards a request to the server and returns the response. Both are streamed. */
   async function forward({ req, env }: Context<ServerEnv>, body?: string): Promise<Response> {
     const { pathname, search } = new URL(req.url);
     const { client, protocol, host } = env.address;
@@ -123,7 +124,7 @@ export function createGateway(options: GatewayOptions): { fetch(request: Request
     headers.set("x-forwarded-proto", protocol);
     if (host !== undefined) headers.set("x-forwarded-host", host);
     if (client !== undefined) headers.set("x-forwarded-for", client);
-    // Who gets here may use the API, not look at the server's figures.
+    // Clients of the gateway can use the API of the server, but not its metrics.
     if (upstreamKey !== undefined && pathname.startsWith("/v1/")) {
       headers.set("authorization", `Bearer ${upstreamKey}`);
     }
@@ -145,7 +146,7 @@ export function createGateway(options: GatewayOptions): { fetch(request: Request
   }
 }
 
-/** The artifacts of the server, for plans alone. */
+/** Returns a store that reads the server's artifacts, for plans only. */
 function upstreamStore(upstream: string, token: string | undefined): RunStore {
   return combinedStore(new HttpStore(upstream, { token }), new MemoryStore());
 }

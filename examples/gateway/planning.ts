@@ -1,5 +1,5 @@
 /**
- * Planning of requests without the machines that run them.
+ * Plans requests without access to the machines that run them.
  *
  * @module
  */
@@ -20,14 +20,14 @@ import { limitsWith } from "../../server/limits.ts";
 import { builtInStages } from "../../stages/mod.ts";
 import { type Catalogue, DescribedSource } from "./catalogue.ts";
 
-/** A device that graphs are planned for, and never opened on. */
+/** A device for planning only: it cannot open graphs. */
 const PLANNED: Runtime = {
   device: "cpu",
   traits: deviceTraits("cpu"),
   open: ({ name }) => Promise.reject(new InternalError(`A gateway cannot open ${name}: it plans alone`)),
 };
 
-/** Prepares nodes by the configurations of their models. */
+/** Prepares nodes from the configurations of their models. */
 class PlanningExecutor implements Executor {
   readonly name = "planning";
   readonly #inline: InlineExecutor;
@@ -40,17 +40,17 @@ class PlanningExecutor implements Executor {
     });
   }
 
-  /** What a result depends on, its weights, is known where it is made. */
+  /** Prepares a node as a trial: the fingerprints of the weights are known only where the node will run. */
   prepare(request: PrepareRequest, options: { readonly signal: AbortSignal }): Promise<PreparedNode> {
     return this.#inline.prepare({ ...request, isTrial: true }, options);
   }
 }
 
 /**
- * What requests are held against.
+ * Creates the context that requests are checked against.
  *
- * @param catalogue The models.
- * @param store Tells what artifacts that a request names are.
+ * @param catalogue The description of the models.
+ * @param store The store of the artifacts that requests name.
  */
 export function planningContext({ files, ...served }: Catalogue, store: RunStore): PlanningContext {
   const registry = builtInStages();
@@ -60,7 +60,7 @@ export function planningContext({ files, ...served }: Catalogue, store: RunStore
     limits: limitsWith(),
     registry,
     engine: {
-      // Workers elsewhere hold the weights.
+      // The weights are loaded by workers on other machines.
       keepsHosts: false,
       hosts: () => [],
       async check(graph, signal) {

@@ -1,5 +1,5 @@
 /**
- * The gateway as a Worker of Cloudflare, or of workerd.
+ * The gateway as a Worker for Cloudflare or workerd.
  *
  * @module
  */
@@ -12,27 +12,27 @@ import { catalogueSchema } from "./catalogue.ts";
 import { createGateway } from "./gateway.ts";
 
 const environmentSchema = z.object({
-  /** The address of the server. */
+  /** Address of the server. */
   UPSTREAM: z.url({ protocol: /^https?$/ }),
-  /** Its API key. */
+  /** API key of the server. */
   UPSTREAM_KEY: z.string().min(1).optional(),
-  /** The key that requests to the gateway must carry. */
+  /** API key that clients of the gateway must send. */
   API_KEY: z.string().min(1).optional(),
-  /** The server's store, where it is in S3: `s3://BUCKET/PREFIX?endpoint=https://HOST&region=NAME`. */
+  /** The server's store, if it is in S3: `s3://BUCKET/PREFIX?endpoint=https://HOST&region=NAME`. */
   STORE: z.string().optional(),
   AWS_ACCESS_KEY_ID: z.string().default(""),
   AWS_SECRET_ACCESS_KEY: z.string().default(""),
 });
 
-/** A Worker. */
+/** The default export of a Worker's module. */
 export interface GatewayWorker {
   fetch(request: Request, environment: unknown): Promise<Response>;
 }
 
 /**
- * Makes the Worker of a gateway.
+ * Creates the Worker of a gateway.
  *
- * @param described The models behind it, as `catalogueOf` describes them.
+ * @param described The description of the models, from `catalogueOf`.
  */
 export function gatewayWorker(described: unknown): GatewayWorker {
   let gateway: ReturnType<typeof createGateway> | undefined;

@@ -1,11 +1,11 @@
-/** What workerd has beside Web APIs. */
+/** Types that workerd provides in addition to Web APIs. */
 
 /** A stream of a known length, which `fetch` sends with Content-Length. */
 declare class FixedLengthStream extends TransformStream<Uint8Array, Uint8Array> {
   constructor(bytes: number);
 }
 
-/** Hashes what is written to it. */
+/** Hashes the bytes that are written to it. */
 interface DigestStream extends WritableStream<Uint8Array> {
   readonly digest: Promise<ArrayBuffer>;
 }

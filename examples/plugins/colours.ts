@@ -12,7 +12,7 @@ export default defineStage({
   version: "1",
   description: "Paints the colours of latents, eight pixels for each: fast, and without an autoencoder.",
   inputs: {
-    latents: { kind: "latents", description: "Latents, before the division by the scaling factor." },
+    latents: { kind: "latents", description: "Latents, not yet divided by the scaling factor." },
   },
   outputs: { image: { kind: "image", description: "Pictures [n, 3, height, width], -1 to 1." } },
   parameters: z.strictObject({

@@ -1,5 +1,5 @@
 /**
- * Engines: what runs graphs for the server, anywhere but on its event loop.
+ * Engines run graphs for the server, off its event loop.
  *
  * @module
  */
@@ -12,37 +12,40 @@ import type { WarmHost } from "../../graph/hosts/warm_hosts.ts";
 import type { SnapshotPolicy } from "../../graph/snapshots.ts";
 import type { PicturesOfRun } from "./pictures_of_run.ts";
 
-/** A graph that is to be run. */
+/** A graph to run, with the options of the run. */
 export interface EngineRun {
   /** The graph document. */
   readonly graph: unknown;
-  /** Whether denoising reports intermediate images at every step. */
+  /** Whether denoising reports an intermediate image at every step. */
   readonly previews: boolean;
-  /** When states of running stages are kept; every five seconds by default. */
+  /** When to save snapshots of running stages; every five seconds by default. */
   readonly snapshots?: SnapshotPolicy | undefined;
-  /** States that nodes begin from, by node id: ids of artifacts in the store. */
+  /** Snapshots that nodes start from, by node id: ids of artifacts in the store. */
   readonly saved?: Readonly<Record<string, string>> | undefined;
-  /** Milliseconds that what the run has loaded stays afterwards; the engine's own unless given. */
+  /**
+   * Milliseconds that the weights loaded by this run stay in memory afterwards. Defaults to the engine's own
+   * setting.
+   */
   readonly keepAliveMs?: number | undefined;
-  /** Takes the events, in order. */
+  /** Receives the events, in order. */
   readonly onEvent: (event: RunEvent) => void;
   /** Stops the run at the next step. */
   readonly signal: AbortSignal;
 }
 
-/** The schema of {@linkcode MadeOutput}. */
+/** Schema of {@linkcode MadeOutput}. */
 export const madeOutputSchema = z.object({
-  /** SHA-256 of its content. */
+  /** SHA-256 of the artifact's content. */
   id: z.string(),
   /** The artifact's kind. */
   kind: z.string(),
-  /** How many pictures it holds, if that is what it holds. */
+  /** Number of pictures, if the artifact contains pictures. */
   images: z.int().positive().optional(),
-  /** Their width in pixels. */
+  /** Width of the pictures in pixels. */
   width: z.int().positive().optional(),
-  /** Their height in pixels. */
+  /** Height of the pictures in pixels. */
   height: z.int().positive().optional(),
-  /** The seed of each. */
+  /** The seed of each picture. */
   seeds: z.array(z.string()).optional(),
 });
 
@@ -52,51 +55,51 @@ export type MadeOutput = z.infer<typeof madeOutputSchema>;
 /** The outputs of a run, by `node.port`. */
 export type EngineResult = Readonly<Record<string, MadeOutput>>;
 
-/** What is known of a run before it begins. */
+/** Facts about a run that are known before it starts. */
 export interface CheckedGraph {
-  /** Sentences that the user should read. */
+  /** Warnings for the user, one sentence each. */
   readonly warnings: readonly string[];
-  /** How the run would use memory. */
+  /** Predicted memory use of the run. */
   readonly memory: JsonObject;
-  /** The pictures that it would make. */
+  /** The pictures that the run would make. */
   readonly pictures: PicturesOfRun;
 }
 
 /** Runs graphs. */
 export interface Engine {
-  /** Graphs that run at once. */
+  /** Number of graphs that run at once. */
   readonly lanes: number;
-  /** Whether processes of its own run the stages and are kept between runs. */
+  /** Whether the engine runs stages in its own processes and keeps those processes between runs. */
   readonly keepsHosts: boolean;
   /**
-   * Prepares one stage, as for an executor elsewhere.
+   * Prepares one stage on behalf of an executor on another machine.
    *
-   * @throws {PixstageError} with what is refused.
+   * @throws {PixstageError} if the stage refuses the request.
    */
   prepare(request: PrepareRequest, signal: AbortSignal): Promise<Preparation>;
   /**
-   * Refuses what can be refused by reading configurations and the headers of weights and inputs alone.
+   * Validates a graph. Reads only configurations and the headers of weights and inputs.
    *
    * @param graph The graph document.
    * @param signal Stops the check.
-   * @throws {PixstageError} with what is refused.
+   * @throws {PixstageError} if the graph is refused.
    */
   check(graph: unknown, signal: AbortSignal): Promise<CheckedGraph>;
   /**
    * Runs a graph.
    *
-   * @throws {PixstageError} the error of the run, or the signal's reason.
+   * @throws {PixstageError} if the run fails. If the signal is aborted, its reason is thrown instead.
    */
   run(run: EngineRun): Promise<EngineResult>;
-  /** The processes that run stages or wait for some, with the models whose weights they hold. */
+  /** Returns the running and idle stage processes, with the models whose weights they have loaded. */
   hosts(): readonly WarmHost[];
   /**
-   * Ends the processes that hold a model, or all of them; one that is at work ends with its run.
+   * Ends the processes that have loaded a model, or all processes. A busy process ends after its run.
    *
-   * @param model The model; all otherwise.
-   * @returns The models whose weights are given back.
+   * @param model The model; all models if omitted.
+   * @returns The models whose weights are unloaded.
    */
   unload(model?: string): Promise<readonly string[]>;
-  /** Ends all that runs. */
+  /** Stops all runs. */
   close(): Promise<void>;
 }

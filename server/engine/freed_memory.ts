@@ -1,5 +1,5 @@
 /**
- * Memory that was freed, given back to the system.
+ * Returns memory that runs have freed to the operating system.
  *
  * @module
  */
@@ -8,33 +8,38 @@ import { memoryUsage } from "node:process";
 import { trimFreed } from "../../runtime/freed_memory.ts";
 
 /**
- * The process may grow by so much before what was freed goes back. Each time costs the next run some 50 ms of page
- * faults: with this it is every third run or so of a picture at 256 px.
+ * Growth of the process, in bytes, after which it returns freed memory to the system. Each return costs the
+ * next run some 50 ms of page faults. With this threshold, about every third run of a picture at 256 px pays
+ * that cost.
  */
 const GROWTH_BYTES = 160e6;
 
-/** What was freed goes back when nothing has run for so long. */
+/** Idle time, in milliseconds, after which freed memory is returned to the system. */
 const IDLE_MS = 10_000;
 
 /**
- * Gives back to the system what runs have freed. glibc keeps freed memory apart for each thread that allocates, and runs
- * go through many threads of ONNX Runtime and Deno: under load a server would come to hold hundreds of megabytes that
- * nobody uses. Other C libraries keep little; there nothing is done.
+ * Returns freed memory to the system. glibc keeps freed memory in an arena per thread that allocates, and
+ * runs go through many threads of ONNX Runtime and Deno. Without this class, a server under load would
+ * accumulate hundreds of megabytes of unused memory. Other C libraries keep little freed memory, so on them
+ * this class does nothing.
  */
 export class FreedMemory {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isBusy = false;
-  /** Resident bytes after memory was given back last. */
+  /** Resident bytes after the last return of memory. */
   #floor = 0;
 
-  /** A run has ended: what it freed goes back at once if the process has grown, else when nothing runs. */
+  /**
+   * Notes that a run has ended. Freed memory is returned at once if the process has grown, otherwise once the
+   * server is idle.
+   */
   runEnded(): void {
     clearTimeout(this.#timer);
     if (memoryUsage.rss() - this.#floor > GROWTH_BYTES) this.#giveBack();
     else this.#timer = setTimeout(() => this.#giveBack(), IDLE_MS);
   }
 
-  /** Gives nothing back any more. */
+  /** Stops returning memory. */
   close(): void {
     clearTimeout(this.#timer);
   }

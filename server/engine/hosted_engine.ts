@@ -20,7 +20,7 @@ import { FreedMemory } from "./freed_memory.ts";
 import { picturesOfRun } from "./pictures_of_run.ts";
 import { Slots } from "./slots.ts";
 
-/** How a {@linkcode HostedEngine} is set up. */
+/** Options of a {@linkcode HostedEngine}. */
 export interface HostedEngineOptions extends MemoryLimits {
   /** The stages that graphs may name. */
   readonly registry: StageRegistry;
@@ -28,65 +28,66 @@ export interface HostedEngineOptions extends MemoryLimits {
   readonly models: readonly ModelEntry[];
   /** The LoRA adapters that stages may name. */
   readonly loras?: readonly ModelEntry[] | undefined;
-  /** The folder of the store. */
+  /** Path of the store's folder. */
   readonly store: string;
   /**
-   * Keeps what runs make.
+   * The store that receives the results of runs.
    *
    * @default {the folder}
    */
   readonly results?: RunStore | undefined;
-  /** Modules that bring stages, architectures and schedulers. */
+  /** Addresses of plugin modules, which add stages, architectures and schedulers. */
   readonly plugins?: readonly string[] | undefined;
   /**
-   * Graphs that run at once, each in a process of its own. Lanes take turns at the devices.
+   * Number of graphs that run at once, each in its own process. The runs share the devices in turn.
    *
-   * @default {one a device}
+   * @default {one per device}
    */
   readonly lanes?: number | undefined;
   /**
-   * Where to run: several GPUs run as many graphs at once.
+   * The devices to run on. With several GPUs, as many graphs run at once.
    *
    * @default {["cpu"]}
    */
   readonly devices?: readonly Device[] | undefined;
-  /** Threads of one operation. */
+  /** Threads per operation. */
   readonly threads?: number | undefined;
-  /** How long the weights of all stages are held; as it fits them otherwise. */
+  /** How long all stages keep their weights. Defaults to what suits each stage. */
   readonly residency?: Residency | undefined;
   /**
-   * Milliseconds that processes and the weights in them stay after a run that does not say otherwise.
+   * Milliseconds that processes and their weights stay after a run, unless the run says otherwise.
    *
    * @default {Infinity}
    */
   readonly keepAliveMs?: number | undefined;
-  /** Runs the stages in place of child processes: on the workers of a queue. */
+  /** Runs the stages instead of child processes, e.g. on the workers of a queue. */
   readonly executor?: ClosableExecutor | undefined;
 }
 
-/** An executor that keeps something open between runs. */
+/** An executor that keeps resources open between runs. */
 export interface ClosableExecutor extends Executor {
-  /** Closes what is open. */
+  /** Closes the open resources. */
   close(): Promise<void>;
 }
 
 /**
- * Graphs and stages that are prepared at once: each may need a process of its own, and reads given artifacts.
+ * Number of graphs and stages prepared at once. Each can need its own process, and each reads its input
+ * artifacts.
  */
 const CHECKS_AT_ONCE = 2;
 
-/** Milliseconds that a stage has to stop at its next step before its process is ended. */
+/** Milliseconds that a stage has to stop at its next step before the engine ends its process. */
 const GRACE_MS = 5000;
 
 /**
- * Runs graphs whose stages run in child processes. The processes are kept between runs, so that weights that are resident
- * stay open; one that dies costs the run that it was at, and the next run gets another.
+ * Runs graphs whose stages run in child processes. The engine keeps the processes between runs, so that
+ * resident weights stay loaded. If a process dies, its current run fails and the next run gets a new process.
  */
 export class HostedEngine implements Engine {
   readonly lanes: number;
-  /** One a device, or the one that was given. */
+  /** One executor per device, or the executor from the options. */
   #executors: readonly [ClosableExecutor, ...ClosableExecutor[]];
-  /** Those of them that keep processes. */
+  /** The executors that keep processes. */
   #hosted: readonly ProcessExecutor[];
   #options: PrepareOptions & { readonly store: RunStore };
   #lanes: Slots;
@@ -95,7 +96,7 @@ export class HostedEngine implements Engine {
   #running = new Set<Promise<EngineResult>>();
   #closing = new AbortController();
 
-  /** @param options How it is set up. */
+  /** @param options Options of the engine. */
   constructor(
     {
       registry,
@@ -124,7 +125,7 @@ export class HostedEngine implements Engine {
         background: true,
         graceMs: GRACE_MS,
         keepAliveMs,
-        // One more than runs at once, for requests that are checked meanwhile.
+        // One process more than the number of concurrent runs, so that requests can be checked during runs.
         warmHosts: Math.ceil(lanes / devices.length) + 1,
       });
     const [first = "cpu", ...more] = devices;
@@ -214,9 +215,9 @@ export class HostedEngine implements Engine {
     await Promise.all(this.#executors.map((executor) => executor.close()));
   }
 
-  /** How many pictures an artifact of the store holds, of which size and seeds. */
+  /** Returns the number of pictures in an artifact of the store, their size and their seeds. */
   async #pictures(id: string): Promise<Partial<MadeOutput>> {
-    // On a full disk the store may not have it: then the run is made again.
+    // If the disk is full, the store may lack the artifact. The run is then repeated.
     const outline = await this.#options.store.outline?.(id);
     if (!outline) return {};
     const { shapes, metadata } = outline;

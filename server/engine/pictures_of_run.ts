@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { ArtifactOutline } from "../../artifacts/outline.ts";
 import type { ReadyNode } from "../../graph/prepared_run.ts";
 
-/** How many pictures a run makes, and their pixels together. */
+/** Number of pictures that a run makes, and their total number of pixels. */
 export interface PicturesOfRun {
   readonly images: number;
   readonly pixels: number;
@@ -12,14 +12,14 @@ const sizeSchema = z.object({ size: z.object({ height: z.number(), width: z.numb
 const perPromptSchema = z.object({ imagesPerPrompt: z.number() });
 
 /**
- * Counts the pictures of a prepared run: those that are denoised or those that are decoded, whichever are
- * more.
+ * Counts the pictures of a prepared run. Takes the larger of the number denoised and the number decoded.
  *
  * @param nodes The nodes that will run.
  */
 export function picturesOfRun(nodes: readonly Pick<ReadyNode, "parameters" | "prepared">[]): PicturesOfRun {
   const outlines = nodes.flatMap(({ prepared }) => Object.values(prepared.outputs));
-  // A stage may not tell how many embeddings it gives; none gives more than all that are encoded together.
+  // A stage need not report how many embeddings it produces, but it produces at most as many as all encoders
+  // together.
   const prompts = Math.max(1, sum(outlines.map(({ shapes }) => shapes["prompt_embeds"]?.[0] ?? 0)));
   const latents = nodes.flatMap(({ parameters, prepared }) =>
     Object.values(prepared.outputs).filter(({ kind }) => kind === "latents").map((outline) => {

@@ -1,9 +1,9 @@
-/** Lets a few do something at once; the others wait for their turn, the first to come first. */
+/** A semaphore with numbered slots. Waiters are served first come, first served. */
 export class Slots {
   #free: number[];
   #waiting: ((index: number) => void)[] = [];
 
-  /** @param count How many at once. */
+  /** @param count Number of slots. */
   constructor(count: number) {
     this.#free = Array.from({ length: count }, (_, index) => index);
   }
@@ -12,7 +12,7 @@ export class Slots {
    * Waits for a slot.
    *
    * @param signal Ends the wait.
-   * @returns The slot, to be disposed of, and its number, from 0.
+   * @returns The slot, which the caller disposes of, and its number, from 0.
    * @throws the signal's reason once it is aborted.
    */
   async take(signal?: AbortSignal | undefined): Promise<Disposable & { readonly index: number }> {

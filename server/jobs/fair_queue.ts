@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * A queue that serves its clients in turn: a client that orders a hundred runs delays the one run of another by one
- * place.
+ * A queue that serves its clients in turn. A client that orders a hundred runs delays another client's single
+ * run by only one place.
  *
  * @example Usage
  * ```ts
@@ -15,15 +15,15 @@
  * ```
  */
 export class FairQueue<T> {
-  /** The clients in the order in which they are served next. */
+  /** Items by client. The map's order is the order in which the clients are served next. */
   #clients = new Map<string, T[]>();
 
-  /** How many wait. */
+  /** Number of waiting items. */
   get size(): number {
     return this.#clients.values().reduce((sum, items) => sum + items.length, 0);
   }
 
-  /** Lets an item wait behind the client's others. */
+  /** Adds an item behind the client's others. */
   push(client: string, item: T): void {
     const items = this.#clients.get(client);
     if (items) items.push(item);
@@ -31,9 +31,9 @@ export class FairQueue<T> {
   }
 
   /**
-   * Takes the next item; its client is served last from then on.
+   * Takes the next item. Its client is then served last.
    *
-   * @param mayRun Items for which it is false stay where they are.
+   * @param mayRun Whether an item may be taken. The others keep their places.
    */
   shift(mayRun: (item: T) => boolean = () => true): T | undefined {
     for (const [client, items] of this.#clients) {
@@ -47,14 +47,14 @@ export class FairQueue<T> {
     return undefined;
   }
 
-  /** Returns an item that was taken but could not be served. It is next again. */
+  /** Puts back an item that was taken but could not be served. The item is next again. */
   putBack(client: string, item: T): void {
     const items = [item, ...this.#clients.get(client) ?? []];
     this.#clients.delete(client);
     this.#clients = new Map([[client, items], ...this.#clients]);
   }
 
-  /** Takes an item out, if it waits. */
+  /** Removes an item if it is waiting. Returns whether it was. */
   remove(item: T): boolean {
     for (const [client, items] of this.#clients) {
       const index = items.indexOf(item);
@@ -66,7 +66,7 @@ export class FairQueue<T> {
     return false;
   }
 
-  /** All that wait, in the order in which they would be served if nobody else came. */
+  /** Returns all waiting items in the order in which they would be served if no further items arrived. */
   inOrder(): T[] {
     const rounds = Math.max(0, ...this.#clients.values().map((items) => items.length));
     const lists = [...this.#clients.values()];

@@ -1,5 +1,5 @@
 /**
- * Jobs: graphs that were asked for, waiting, running or done.
+ * Jobs: orders of a graph, waiting, running or finished.
  *
  * @module
  */
@@ -10,69 +10,74 @@ import type { SnapshotPolicy } from "../../graph/snapshots.ts";
 import { madeOutputSchema } from "../engine/engine.ts";
 import type { WebhookOrder } from "./webhook_table.ts";
 
-/** How far a job is. */
+/** Schema of a job's status. */
 export const jobStatusSchema = z.enum(["queued", "running", "completed", "failed", "cancelled"]);
 
-/** Whether a job has come to its end. */
+/** Whether a job has ended. */
 export function isOver(status: JobStatus): boolean {
   return status !== "queued" && status !== "running";
 }
 
-/** The schema of {@linkcode Job}. */
+/** Schema of {@linkcode Job}. */
 export const jobSchema = z.object({
   id: z.string(),
   object: z.literal("job"),
-  /** What was asked for: pictures, a whole graph, or one stage. */
+  /** The kind of order: pictures, a whole graph, or one stage. */
   kind: z.enum(["picture", "graph", "stage"]),
   status: jobStatusSchema,
-  /** When it was asked for, in seconds since 1970. */
+  /** When the job was ordered, in seconds since 1970. */
   created: z.number(),
-  /** When it began to run, in seconds since 1970. */
+  /** When the job started, in seconds since 1970. */
   started: z.number().nullable(),
-  /** When it ended, in seconds since 1970. */
+  /** When the job ended, in seconds since 1970. */
   completed: z.number().nullable(),
   /** Seconds after `created` at which an unfinished job fails. */
   deadline: z.number().positive().nullable().default(null),
-  /** Starts since the last progress that was kept. A job that ends the server at every start is given up. */
+  /** Starts since the last saved progress. A job that crashes the server at every start is given up. */
   attempts: z.int().nonnegative().default(0),
-  /** The picture request, where it was one. */
+  /** The picture request, if the job has one. */
   request: z.record(z.string(), z.unknown()).nullable(),
-  /** The graph that it runs. */
+  /** The graph to run. */
   graph: z.record(z.string(), z.unknown()),
-  /** What was made, by `node.port`. */
+  /** The artifacts made, by `node.port`. */
   artifacts: z.record(z.string(), madeOutputSchema),
-  /** What was not as asked for. */
+  /** Warnings about settings that were not honoured. */
   warnings: z.array(z.string()),
   error: shownErrorSchema.nullable(),
-  /** Whether a user has starred it. It stays then, and so do its artifacts, until it is removed. */
+  /**
+   * Whether a user has starred the job. A starred job and its artifacts stay until a user removes the job.
+   */
   starred: z.boolean().default(false),
 }).openapi("Job");
 
-/** How far a job is. */
+/** The status of a job. */
 export type JobStatus = z.infer<typeof jobStatusSchema>;
 
 /** A job. */
 export type Job = z.infer<typeof jobSchema>;
 
-/** A job with what is kept beside it. */
+/** A job with the data stored alongside it. */
 export interface StoredJob {
   /** The job. */
   readonly job: Job;
-  /** Who asked for it; clients are served in turn. */
+  /** The client that ordered it. Clients are served in turn. */
   readonly client: string;
-  /** The address that it was asked for from, where that is known. */
+  /** The address that the order came from, if known. */
   readonly address?: string | undefined;
-  /** Jobs of one key are done once while one of them is in flight. */
+  /** Key of the job's work. While a job is unfinished, further jobs with the same key share its run. */
   readonly key: string;
-  /** Whether denoising tells what it has come to at every step. */
+  /** Whether denoising reports an intermediate image at every step. */
   readonly previews: boolean;
-  /** When states of running stages are kept; every five seconds by default. */
+  /** When to save snapshots of running stages; every five seconds by default. */
   readonly snapshots?: SnapshotPolicy | undefined;
-  /** Milliseconds that what the run has loaded stays afterwards; as the server keeps it unless given. */
+  /**
+   * Milliseconds that the weights loaded by the run stay in memory afterwards. Defaults to the server's own
+   * setting.
+   */
   readonly keepAliveMs?: number | undefined;
-  /** Where to tell that the job has ended. */
+  /** The webhook to send when the job has ended. */
   readonly webhook?: WebhookOrder | undefined;
-  /** States that nodes begin from, by node id: ids of artifacts in the store. */
+  /** Snapshots that nodes start from, by node id: ids of artifacts in the store. */
   readonly saved?: Readonly<Record<string, string>> | undefined;
 }
 
@@ -80,7 +85,7 @@ export interface StoredJob {
 export interface JobEvent {
   /** Its number. */
   readonly number: number;
-  /** Its type: `step`. */
+  /** Its type, e.g. `step`. */
   readonly type: string;
   /** The event, as JSON. */
   readonly data: string;

@@ -1,5 +1,5 @@
 /**
- * Opens the file of the job database for one server alone and migrates it. A file that cannot be used is renamed.
+ * Opens the job database for exclusive use by one server and migrates it. Renames a file that cannot be used.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import type { Log } from "../log.ts";
 import { migrate } from "./migrations.ts";
 import { SQLITE, sqliteCode } from "./sqlite_error.ts";
 
-/** Faults of the disk or of another process. A new file would meet the same fault. */
+/** Result codes that point to the disk or to another process. A new file would fail in the same way. */
 const PLACE_FAULTS: ReadonlySet<number | undefined> = new Set([
   SQLITE.BUSY,
   SQLITE.READONLY,
@@ -22,17 +22,17 @@ const PLACE_FAULTS: ReadonlySet<number | undefined> = new Set([
   SQLITE.CANTOPEN,
 ]);
 
-/** A new database takes at least this much. */
+/** Minimum size of a new database in bytes. */
 const LEAST_BYTES = 1 << 16;
 
 /**
- * Opens the database. A file that is damaged, holds other tables, or comes from a newer program is renamed and replaced
- * by an empty one, so that it never keeps a server from starting.
+ * Opens the database. If the file is damaged, contains other tables, or comes from a newer program, renames
+ * it and creates an empty one, so that a bad file never prevents a server from starting.
  *
  * @param file The file; `:memory:` for a database that ends with the process.
  * @param log Receives an entry for each renamed file.
  * @throws {FileError} with the code `ENOSPC` if the disk is full.
- * @throws {Error} if another server has opened it, or the system refuses.
+ * @throws {Error} if another server has opened it, or the system refuses access.
  */
 export function openJobDatabase(file: string, log: Log): DatabaseSync {
   try {
@@ -58,7 +58,7 @@ export function openJobDatabase(file: string, log: Log): DatabaseSync {
   }
 }
 
-/** Whether the disk is full. SQLite does not say why it cannot create a file. */
+/** Whether the disk is full. SQLite does not report why it cannot create a file. */
 function isFull(error: unknown, file: string): boolean {
   const code = sqliteCode(error);
   if (code === SQLITE.FULL) return true;
@@ -74,12 +74,13 @@ function isFull(error: unknown, file: string): boolean {
 /**
  * Locks a database and migrates it.
  *
- * @returns The fault that makes the file useless; `undefined` if there is none.
- * @throws {Error} of SQLite if the fault is one of the disk or of another process.
+ * @returns The fault that makes the file unusable; `undefined` if there is none.
+ * @throws {Error} from SQLite if the fault lies with the disk or with another process.
  */
 function prepare(database: DatabaseSync): Error | undefined {
   try {
-    // Two servers on one file would both run its jobs. The lock ends with the process, however that ends.
+    // Two servers on one file would both run its jobs. The lock ends with the process, however the process
+    // ends.
     database.prepare("PRAGMA locking_mode = EXCLUSIVE").get();
     database.prepare("PRAGMA journal_mode = WAL").get();
     database.prepare("PRAGMA synchronous = NORMAL").run();
@@ -97,12 +98,12 @@ function prepare(database: DatabaseSync): Error | undefined {
 }
 
 /**
- * Puts a copy in the place of a database. One that stands there is renamed, unless another server uses it.
+ * Replaces a database with a copy. Renames an existing file, unless another server uses it.
  *
  * @param file The database.
  * @param copy The copy, closed.
  * @param log Receives an entry for each renamed file.
- * @throws {Error} of SQLite if another server uses the database.
+ * @throws {Error} from SQLite if another server uses the database.
  */
 export function replaceDatabase(file: string, copy: string, log: Log): void {
   if (existsSync(file)) {
@@ -121,7 +122,7 @@ export function replaceDatabase(file: string, copy: string, log: Log): void {
   renameSync(copy, file);
 }
 
-/** Renames a database together with its journal, so that SQLite's own tools can still open it. */
+/** Renames a database together with its write-ahead log, so that SQLite's own tools can still open it. */
 function setAside(file: string): string {
   const time = new Date().toISOString().replaceAll(/[:.]/g, "-");
   const renamed = file.replace(/(\.\w+)?$/, `.set-aside-${time}$1`);

@@ -5,49 +5,49 @@ import type { Job } from "./job.ts";
 import type { JobStore } from "./job_store.ts";
 import { Listeners } from "./listeners.ts";
 
-/** The subject of those who follow all jobs. */
+/** The subject that followers of all jobs listen to. */
 const ALL_JOBS = "";
 
-/** Records the changes of jobs and wakes their followers. */
+/** Records changes of jobs and wakes their followers. */
 export class JobJournal {
   #store: JobStore;
   #listeners = new Listeners();
 
-  /** @param store Keeps jobs and events. */
+  /** @param store Stores jobs and events. */
   constructor(store: JobStore) {
     this.#store = store;
   }
 
-  /** Settles at the next change of a job, or at {@linkcode JobJournal.wake}. */
+  /** Resolves at the next change of a job, or when {@linkcode JobJournal.wake} is called. */
   next(id: string): Promise<void> {
     return this.#listeners.next(id);
   }
 
-  /** Settles at the next change of any job, or at {@linkcode JobJournal.wakeAll}. */
+  /** Resolves at the next change of any job, or when {@linkcode JobJournal.wakeAll} is called. */
   nextOfAll(): Promise<void> {
     return this.#listeners.next(ALL_JOBS);
   }
 
-  /** Wakes the followers of a job, and those of all jobs. */
+  /** Wakes the followers of a job and the followers of all jobs. */
   wake(id: string): void {
     this.#listeners.changed(id);
     this.#listeners.changed(ALL_JOBS);
   }
 
-  /** Wakes the followers of all jobs alone. */
+  /** Wakes only the followers of all jobs. */
   wakeFollowersOfAll(): void {
     this.#listeners.changed(ALL_JOBS);
   }
 
-  /** Wakes all followers. */
+  /** Wakes every follower. */
   wakeAll(): void {
     this.#listeners.allChanged();
   }
 
   /**
-   * Records that the jobs of a run begin.
+   * Records that the jobs of a run start.
    *
-   * @throws {FileError} if the record cannot be written. No job has begun then.
+   * @throws {FileError} if the record cannot be written. In that case no job has started.
    */
   begin(jobRun: JobRun): void {
     const begun = [...jobRun.jobs.values()].map(running);
@@ -55,7 +55,7 @@ export class JobJournal {
     this.#set(jobRun, begun);
   }
 
-  /** Records that a job joins a run that is under way. */
+  /** Records that a job joins an active run. */
   join(jobRun: JobRun, job: Job): void {
     const [leader] = jobRun.jobs.values();
     const warnings = [...new Set([...job.warnings, ...leader?.warnings ?? []])];
@@ -65,19 +65,19 @@ export class JobJournal {
     this.#set(jobRun, [joined]);
   }
 
-  /** Records that a run has progressed: a restarted server continues after this point. */
+  /** Records that a run has made progress. A restarted server continues after this point. */
   gotOn(jobRun: JobRun): void {
     const further = [...jobRun.jobs.values()].filter(({ attempts }) => attempts > 0);
     this.#change(jobRun, further.map((job) => ({ ...job, attempts: 0 })));
   }
 
-  /** Records that the jobs of a run wait again. */
+  /** Records that the jobs of a run are waiting again. */
   requeue(jobRun: JobRun): void {
     for (const id of jobRun.jobs.keys()) this.#store.forgetPreviews(id);
     this.#change(jobRun, [...jobRun.jobs.values()].map((job) => ({ ...job, status: "queued" })));
   }
 
-  /** Records that the server stops in order. The attempt does not count, as the jobs did not end it. */
+  /** Records an orderly shutdown. It does not count as an attempt, because the jobs did not cause it. */
   suspend(jobRun: JobRun): void {
     const suspended = [...jobRun.jobs.values()].map((job): Job => ({
       ...job,
@@ -88,7 +88,7 @@ export class JobJournal {
   }
 
   /**
-   * Records that a job of a run is starred, or is not any more.
+   * Records whether a job of a run is starred.
    *
    * @throws {FileError} if the record cannot be written.
    */
@@ -103,7 +103,7 @@ export class JobJournal {
     this.wake(id);
   }
 
-  /** Records a warning of a run with the results of its jobs. */
+  /** Adds a warning of a run to the results of its jobs. */
   warn(jobRun: JobRun, message: string): void {
     const unaware = [...jobRun.jobs.values()].filter(({ warnings }) => !warnings.includes(message));
     this.#change(jobRun, unaware.map((job) => ({ ...job, warnings: [...job.warnings, message] })));
@@ -136,18 +136,18 @@ function running(job: Job): Job {
   return { ...job, status: "running", started: job.started ?? now(), attempts: job.attempts + 1 };
 }
 
-/** The last event of a job whose run did not finish. */
+/** Returns the last event of a job whose run did not finish. */
 export function endEvent({ started, status, error }: Pick<Job, "started" | "status" | "error">): RunEvent {
   const elapsedMs = started === null ? 0 : Math.max(now() - started, 0) * 1000;
   return status === "failed" && error ? failedEvent(error, elapsedMs) : { type: "cancelled", elapsedMs };
 }
 
-/** The event that tells why a run failed. */
+/** Returns the event that reports why a run failed. */
 export function failedEvent({ name, code, fault, message }: ShownError, elapsedMs: number): RunEvent {
   return { type: "failed", elapsedMs, error: name, code, fault, message };
 }
 
-/** The time in seconds since 1970. */
+/** Returns the current time in seconds since 1970. */
 export function now(): number {
   return Date.now() / 1000;
 }

@@ -1,5 +1,6 @@
 /**
- * Reads rows of the table `jobs`. A row that an older program or a person has written may not fit the schema.
+ * Reads rows of the table `jobs`. A row written by an older program or edited by hand may not match the
+ * schema.
  *
  * @module
  */
@@ -29,7 +30,7 @@ const rowSchema = z.object({
     snapshots: snapshotPolicySchema.optional(),
     saved: z.record(z.string(), sha256Schema).optional(),
     address: z.string().optional(),
-    // JSON has no number for ever.
+    // JSON cannot represent Infinity, so null stands for it.
     keepAliveMs: z.number().nullable().transform((ms) => ms ?? Infinity).optional(),
   })),
   job: jsonSchema.pipe(jobSchema),
@@ -37,18 +38,18 @@ const rowSchema = z.object({
   const fail = (path: string[], message: string): void => context.addIssue({ code: "custom", path, message });
   if (job.id !== id) fail(["job", "id"], `It must be ${id}`);
   if (job.status !== status) fail(["job", "status"], `It must be ${status}`);
-  // A job that has ended is only shown. An unfinished one must run.
+  // A finished job is only shown, but an unfinished one must be able to run.
   const graph = isOver(status) ? undefined : graphDocumentSchema.safeParse(job.graph).error;
   if (graph) fail(["job", "graph"], z.prettifyError(graph));
 });
 
-/** The job of a row, or the reason why the row does not fit. */
+/** The job in a row, or the reason why the row does not match the schema. */
 export type ReadRow = { readonly stored: StoredJob } | { readonly reason: string };
 
 /**
  * Reads a row.
  *
- * @param row The row as SQLite gives it.
+ * @param row The row from SQLite.
  */
 export function readJobRow(row: unknown): ReadRow {
   const { data, error } = rowSchema.safeParse(row);

@@ -3,53 +3,53 @@ import { canonicalJson } from "../../artifacts/canonical_json.ts";
 import { type GraphDocument, graphDocumentSchema } from "../../graph/document.ts";
 import type { Job, StoredJob } from "./job.ts";
 
-/** What a job has come to, as long as it is in flight. */
+/** Progress of an unfinished job. */
 export interface JobProgress {
-  /** The node that runs. */
+  /** The running node. */
   readonly node: string;
   /** Its stage. */
   readonly stage: string;
-  /** Steps done, over all images of the node. */
+  /** Steps done, over all pictures of the node. */
   readonly step: number;
-  /** Steps in all. */
+  /** Total steps. */
   readonly steps: number;
 }
 
-/** One run, for one job or for several that ask for the same. */
+/** One run, shared by all jobs that ask for the same work. */
 export class JobRun {
-  /** What the jobs share. */
+  /** The key that the jobs share. */
   readonly key: string;
-  /** What was asked for: pictures, a whole graph, or one stage. */
+  /** The kind of order: pictures, a whole graph, or one stage. */
   readonly kind: Job["kind"];
   /** The graph. */
   readonly graph: GraphDocument;
-  /** Whether denoising tells what it has come to at every step. */
+  /** Whether denoising reports an intermediate image at every step. */
   readonly previews: boolean;
-  /** When states of running stages are kept. */
+  /** When to save snapshots of running stages. */
   readonly snapshots: StoredJob["snapshots"];
-  /** States that nodes begin from, by node id. */
+  /** Snapshots that nodes start from, by node id. */
   readonly saved: StoredJob["saved"];
-  /** Milliseconds that what it has loaded stays afterwards. */
+  /** Milliseconds that the weights it has loaded stay in memory afterwards. */
   readonly keepAliveMs: StoredJob["keepAliveMs"];
-  /** Whose turn it takes. */
+  /** The client whose turn the run takes. */
   readonly client: string;
-  /** The jobs, by id. A job that is cancelled leaves; the run stops when the last has left. */
+  /** The jobs, by id. A cancelled job leaves the run, and the run stops when the last job has left. */
   readonly jobs = new Map<string, Job>();
   /** Stops the run. */
   readonly controller = new AbortController();
-  /** Whether it runs. */
+  /** Whether the run is active. */
   isRunning = false;
   /**
-   * States of half-done nodes that the run goes on from where it begins again, by node id: ids of artifacts.
+   * Snapshots of unfinished nodes, by node id: ids of artifacts. If the run restarts, it resumes from them.
    */
   readonly snapshotIds = new Map<string, string>();
-  /** What it has come to. */
+  /** Its progress. */
   progress: JobProgress | null = null;
-  /** Runs whose results the store lost although its disk has free space. */
+  /** Number of runs whose results the store lost although its disk has free space. */
   vainRuns = 0;
   #prompts: Map<string, string>;
 
-  /** @param first The job that it is begun for. */
+  /** @param first The job that the run is created for. */
   constructor({ job, client, key, previews, snapshots, saved, keepAliveMs }: StoredJob) {
     this.key = key;
     this.kind = job.kind;
@@ -63,21 +63,23 @@ export class JobRun {
     this.#prompts = promptsOf(this.graph);
   }
 
-  /** Whether an output is a result of the graph: no other node takes from its node. */
+  /** Whether an output is a result of the graph, i.e. no other node consumes an output of its node. */
   isResult(output: string): boolean {
     const node = output.slice(0, output.lastIndexOf("."));
     const sources = Object.values(this.graph.nodes).flatMap(({ inputs }) => Object.values(inputs));
     return !sources.some((source) => typeof source === "string" && source.startsWith(`${node}.`));
   }
 
-  /** Prepares the run to start again. */
+  /** Resets the run so that it can start again. */
   reset(): void {
     this.isRunning = false;
     this.progress = null;
     this.#prompts = promptsOf(this.graph);
   }
 
-  /** The ids of the artifacts that the run needs: those that the graph names, and states to go on from. */
+  /**
+   * The ids of the artifacts that the run needs: those that the graph names, and snapshots to resume from.
+   */
   get needed(): string[] {
     return [...this.#given, ...Object.values(this.saved ?? {}), ...this.snapshotIds.values()];
   }
@@ -87,24 +89,28 @@ export class JobRun {
       .flatMap((source) => typeof source === "object" && "artifact" in source ? [source.artifact] : []);
   }
 
-  /** Whether another run is about to make something that this one needs too, and will find in the store then. */
+  /**
+   * Whether another run is about to make a result that this run also needs and can then read from the store.
+   */
   shouldWaitFor(other: JobRun): boolean {
     const theirs = new Set(other.#prompts.values());
     return this.#prompts.values().some((prompt) => theirs.has(prompt));
   }
 
-  /** These nodes alone will run. Others must not wait for one that guidance, being off, leaves out. */
+  /**
+   * Notes which nodes will run. Other runs must not wait for a node that is left out because guidance is off.
+   */
   planned(nodes: readonly string[]): void {
     for (const node of [...this.#prompts.keys()]) if (!nodes.includes(node)) this.#prompts.delete(node);
   }
 
-  /** A node is done: nobody needs to wait for it any more. */
+  /** Notes that a node is done, so that no other run waits for it. */
   nodeDone(node: string): void {
     this.#prompts.delete(node);
   }
 }
 
-/** The nodes without inputs, by id. Runs with the same prompt do the same work there. */
+/** Returns a key for each node without inputs, by node id. Runs with equal keys do the same work there. */
 function promptsOf({ nodes }: GraphDocument): Map<string, string> {
   const sources = Object.entries(nodes).filter(([, { inputs }]) => Object.keys(inputs).length === 0);
   return new Map(

@@ -1,6 +1,7 @@
 /**
- * Keeps jobs and their events in one SQLite file with a write-ahead log, so that a killed server loses nothing. While
- * the disk is full, changes stay in memory and are written as soon as it has space.
+ * Stores jobs and their events in one SQLite file with a write-ahead log, so that no data is lost if the
+ * server is killed. While the disk is full, changes stay in memory. They are written as soon as there is
+ * space.
  *
  * @module
  */
@@ -16,10 +17,10 @@ import { sqliteFault } from "./sqlite_error.ts";
 import { Unwritten } from "./unwritten.ts";
 import type { DueWebhook } from "./webhook_table.ts";
 
-/** Events that are read at once. */
+/** Number of events read at once. */
 const PAGE = 200;
 
-/** Keeps jobs and their events in an SQLite file. */
+/** Stores jobs and their events in an SQLite file. */
 export class JobStore {
   #file: string;
   #log: Log;
@@ -27,15 +28,16 @@ export class JobStore {
   #unwritten = new Unwritten();
   #lastNumbers = new Map<string, number>();
   #fault: FileError | undefined;
-  /** Distinguishes the file from another one of the same name. */
+  /** Distinguishes the file from a later one with the same name. */
   #inode: number | undefined;
   #isInPlace = true;
 
   /**
-   * @param file The file; `:memory:` for jobs that end with the process. On a full disk {@linkcode JobStore.catchUp} opens
-   * it later.
-   * @param log Receives an entry for each file or row that is set aside, and when writing fails and works again.
-   * @throws {Error} if another server has opened it, or the system refuses.
+   * @param file The file; `:memory:` for jobs that end with the process. If the disk is full,
+   * {@linkcode JobStore.catchUp} opens it later.
+   * @param log Receives an entry for each file or row that is set aside, and when writing fails or works
+   * again.
+   * @throws {Error} if another server has opened it, or the system refuses access.
    */
   constructor(file: string, log: Log = noLog) {
     this.#file = file;
@@ -53,17 +55,17 @@ export class JobStore {
     return this.#tables !== undefined;
   }
 
-  /** Whether the file holds all changes. */
+  /** Whether the file contains all changes. */
   get isUpToDate(): boolean {
     return this.isOpen && this.#unwritten.isEmpty && this.#isInPlace;
   }
 
-  /** The reason why the file lacks changes; `undefined` if it holds all of them. */
+  /** The reason why the file lacks changes; `undefined` if it lacks none. */
   get fault(): FileError | undefined {
     return this.isUpToDate ? undefined : this.#fault;
   }
 
-  /** Opens the file, and writes the changes that it lacks, if that works now. */
+  /** Tries to open the file and to write the changes that it lacks. */
   catchUp(): void {
     this.#isInPlace = this.#inode === undefined || inodeOf(this.#file) === this.#inode;
     if (this.isUpToDate) return;
@@ -87,7 +89,7 @@ export class JobStore {
   }
 
   /**
-   * Records that jobs begin.
+   * Records that jobs start.
    *
    * @throws {FileError} if the record cannot be written.
    */
@@ -102,7 +104,7 @@ export class JobStore {
   }
 
   /**
-   * Records that a job is starred, or is not any more.
+   * Records whether a job is starred.
    *
    * @throws {FileError} if the record cannot be written.
    */
@@ -110,47 +112,47 @@ export class JobStore {
     this.#write((tables) => tables.update(job));
   }
 
-  /** How many jobs are starred. */
+  /** Returns the number of starred jobs. */
   starredCount(): number {
     return this.#open().starredCount();
   }
 
-  /** The ids of the artifacts that starred jobs made. */
+  /** Returns the ids of the artifacts that starred jobs made. */
   starredArtifacts(): string[] {
     return this.#open().starredArtifacts();
   }
 
-  /** Webhooks that are due at a time, in seconds since 1970, as many as are asked for. */
+  /** Returns webhooks that are due at a time in seconds since 1970, up to a limit. */
   dueWebhooks(now: number, limit: number): DueWebhook[] {
     return this.#open().webhooks.due(now, limit);
   }
 
-  /** Makes the webhook of a job due later. On a full disk it stays due, and is sent again. */
+  /** Postpones the webhook of a job. If the disk is full, the webhook stays due and is sent again. */
   postponeWebhook(job: string, attempts: number, due: number): void {
     this.#try((tables) => tables.webhooks.postpone(job, attempts, due));
   }
 
-  /** Forgets the webhook of a job. On a full disk it stays due, and is sent again. */
+  /** Removes the webhook of a job. If the disk is full, the webhook stays due and is sent again. */
   forgetWebhook(job: string): void {
     this.#try((tables) => tables.webhooks.remove(job));
   }
 
-  /** A job. */
+  /** Returns a job, or undefined if there is none. */
   get(id: string): Job | undefined {
     return this.#unwritten.job(id) ?? this.#open().get(id);
   }
 
-  /** Jobs, the newest first. */
+  /** Lists jobs, the newest first. */
   list(query: JobQuery): JobPage {
     return this.#open().list(query, this.#unwritten.changed);
   }
 
-  /** Jobs that have not ended, the oldest first. */
+  /** Returns the unfinished jobs, the oldest first. */
   unfinished(): StoredJob[] {
     return this.#open().unfinished();
   }
 
-  /** The states of half-done nodes of an unfinished job, by node id: ids of artifacts. */
+  /** Returns the snapshots of an unfinished job's nodes, by node id: ids of artifacts. */
   snapshots(id: string): Map<string, string> {
     return this.#open().snapshots(id);
   }
@@ -171,7 +173,7 @@ export class JobStore {
     );
   }
 
-  /** Copies all events of a job to another. */
+  /** Copies all events of a job to another job. */
   copyEvents(from: string, to: string): void {
     for (let last = 0;;) {
       const events = this.events(from, last);
@@ -183,13 +185,13 @@ export class JobStore {
     }
   }
 
-  /** Events of a job after a number, in order; a page of them if there are more. */
+  /** Returns the events of a job after a number, in order, and at most one page of them. */
   events(id: string, after: number): JobEvent[] {
     const written = this.#open().events(id, after, PAGE);
     return written.length === PAGE ? written : [...written, ...this.#unwritten.events(id, after)];
   }
 
-  /** Forgets the previews of a job. */
+  /** Removes the previews of a job. */
   forgetPreviews(id: string): void {
     this.#writeOrHold((tables) => tables.forgetPreviews(id), () => this.#unwritten.forgetPreviews(id));
   }
@@ -203,13 +205,16 @@ export class JobStore {
     this.#write((tables) => tables.transaction(() => tables.remove(id)));
   }
 
-  /** Removes the oldest ended jobs beyond a number, but for starred ones. If that fails, a later call removes them. */
+  /**
+   * Removes the oldest finished jobs beyond a number, except starred ones. If that fails, a later call
+   * removes them.
+   */
   prune(kept: number): void {
     // The end of the next run calls this again.
     this.#try((tables) => tables.transaction(() => tables.prune(kept)));
   }
 
-  /** Writes the changes that the file lacks, and closes it. */
+  /** Writes the outstanding changes, and closes the file. */
   close(): void {
     if (this.#tables) this.catchUp();
     this.#tables?.close();
@@ -221,7 +226,7 @@ export class JobStore {
     return tables;
   }
 
-  /** Writes the file again after its removal. SQLite still holds the removed file open, so nothing is lost. */
+  /** Restores the file after its removal. SQLite still has the removed file open, so no data is lost. */
   #moveBack(tables: JobTables): JobTables {
     const copy = `${this.#file}.${crypto.randomUUID()}`;
     mkdirSync(dirname(this.#file), { recursive: true });
@@ -232,7 +237,7 @@ export class JobStore {
       rmSync(copy, { force: true });
     }
     const moved = this.#openFile();
-    // SQLite notices that its file was removed, and does not delete the new file's log by its name.
+    // SQLite detects that its file was removed, and does not delete the new file's log of the same name.
     tables.close();
     this.#isInPlace = true;
     const reason =
@@ -246,12 +251,12 @@ export class JobStore {
     throw this.#fault ?? new FileError("read", this.#file, "");
   }
 
-  /** Writes, or leaves it to a later call. */
+  /** Tries to write; if that fails, a later call has to. */
   #try(work: (tables: JobTables) => void): void {
     try {
       this.#write(work);
     } catch {
-      // The fault is noted where changes of jobs are written.
+      // The methods that write changes of jobs record the fault.
     }
   }
 
@@ -266,7 +271,7 @@ export class JobStore {
     }
   }
 
-  /** Writes, or holds the change in memory if earlier changes are held or writing fails. */
+  /** Writes, or keeps the change in memory if earlier changes are outstanding or the write fails. */
   #writeOrHold(write: (tables: JobTables) => void, hold: () => void): void {
     if (this.#unwritten.isEmpty) {
       try {
@@ -278,7 +283,10 @@ export class JobStore {
     hold();
   }
 
-  /** The number of a job's last event, known without the disk once the job has had one: the disk may fail. */
+  /**
+   * Returns the number of a job's last event. After the job's first event, this needs no disk access, which
+   * can fail.
+   */
   #lastNumber(id: string): number {
     const known = this.#lastNumbers.get(id);
     if (known !== undefined) return known;
@@ -289,7 +297,7 @@ export class JobStore {
     }
   }
 
-  /** Keeps the reason why writing fails, and logs it once. */
+  /** Records why writing fails, and logs each reason once. */
   #note(error: unknown): void {
     const fault = sqliteFault(error, this.#file);
     if (this.#fault?.message !== fault.message) {
@@ -299,7 +307,7 @@ export class JobStore {
   }
 }
 
-/** The number of a file in its file system; `undefined` if there is no such file or no such number. */
+/** Returns a file's inode number; `undefined` if there is no such file or no such number. */
 function inodeOf(file: string): number | undefined {
   return statSync(file, { throwIfNoEntry: false })?.ino || undefined;
 }

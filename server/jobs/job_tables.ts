@@ -1,5 +1,5 @@
 /**
- * Reads and writes the tables of jobs and events. Errors of SQLite pass through.
+ * Reads and writes the tables of jobs and events. Passes SQLite errors on.
  *
  * @module
  */
@@ -13,32 +13,35 @@ import { searchText } from "./search_text.ts";
 import { transaction } from "./transaction.ts";
 import { WebhookTable } from "./webhook_table.ts";
 
-/** A page of the list of jobs. */
+/** A query for one page of jobs. */
 export interface JobQuery {
-  /** The most jobs on the page. */
+  /** Maximum number of jobs on the page. */
   readonly limit: number;
-  /** The page holds jobs that were ordered before this one. */
+  /** Selects jobs ordered before this one. */
   readonly after?: string | undefined;
-  /** The page holds jobs of this status alone. */
+  /** Selects jobs with this status. */
   readonly status?: JobStatus | undefined;
-  /** The page holds jobs that are starred alone, or those that are not. */
+  /** Selects starred jobs if true, the others if false. */
   readonly starred?: boolean | undefined;
-  /** The page holds jobs whose text holds all of these words. */
+  /** Selects jobs whose text contains all of these words. */
   readonly words?: readonly string[] | undefined;
 }
 
-/** Jobs of a list. */
+/** A page of jobs. */
 export interface JobPage {
   /** The jobs. */
   readonly jobs: readonly Job[];
-  /** Whether others follow. */
+  /** Whether more jobs follow. */
   readonly hasMore: boolean;
 }
 
-/** UTF-16 units of the jobs on a page, as JSON: reading and writing them keeps the event loop. */
+/**
+ * Maximum size of the jobs on a page as JSON, in UTF-16 units. Reading and writing them blocks the event
+ * loop.
+ */
 const PAGE_LENGTH = 1 << 19;
 
-/** No job has a larger number. */
+/** An upper bound on the row numbers of jobs. */
 const MAX_SEQ = Number.MAX_SAFE_INTEGER;
 
 const snapshotEventSchema = z.object({ node: z.string(), id: z.string().optional() });
@@ -53,7 +56,7 @@ export class JobTables {
   #log: Log;
   #statements = new Map<string, StatementSync>();
   #unfit = new Set<number>();
-  /** Webhooks that are to be sent. */
+  /** Webhooks to be sent. */
   readonly webhooks: WebhookTable;
 
   /**
@@ -66,7 +69,7 @@ export class JobTables {
     this.webhooks = new WebhookTable(database);
   }
 
-  /** Writes several things, all of them or none. */
+  /** Runs several writes as one transaction. */
   transaction(work: () => void): void {
     transaction(this.#database, work);
   }
@@ -101,17 +104,17 @@ export class JobTables {
     );
   }
 
-  /** A job. */
+  /** Returns a job, or undefined if there is none. */
   get(id: string): Job | undefined {
     const row = this.#sql("SELECT * FROM jobs WHERE id = ?").get(id);
     return row && this.#read(row)?.job;
   }
 
   /**
-   * Jobs, the newest first: as many as were asked for, or fewer where they are large, but one at least.
+   * Lists jobs, the newest first. Returns up to the limit, or fewer if the jobs are large, but at least one.
    *
-   * @param query The page.
-   * @param newer Jobs by id whose rows are out of date.
+   * @param query The query.
+   * @param newer Jobs by id whose rows are outdated.
    */
   list({ limit, after, status, starred, words = [] }: JobQuery, newer: ReadonlyMap<string, Job>): JobPage {
     const next = this.#sql(
@@ -142,19 +145,19 @@ export class JobTables {
     }
   }
 
-  /** Jobs that have not ended, the oldest first. */
+  /** Returns the unfinished jobs, the oldest first. */
   unfinished(): StoredJob[] {
     return this.#readAll(
       this.#sql("SELECT * FROM jobs WHERE status IN ('queued', 'running') ORDER BY seq").all(),
     );
   }
 
-  /** How many jobs are starred. */
+  /** Returns the number of starred jobs. */
   starredCount(): number {
     return Number(this.#sql("SELECT COUNT(*) AS count FROM jobs WHERE starred = 1").get()?.["count"] ?? 0);
   }
 
-  /** The ids of the artifacts that starred jobs made. */
+  /** Returns the ids of the artifacts that starred jobs made. */
   starredArtifacts(): string[] {
     const rows = this.#sql(
       `SELECT json_extract(made.value, '$.id') AS id FROM jobs, json_each(jobs.job, '$.artifacts') AS made
@@ -169,13 +172,13 @@ export class JobTables {
       .run(job, number, type, data);
   }
 
-  /** The number of a job's last event; 0 if it has none. */
+  /** Returns the number of a job's last event; 0 if it has none. */
   lastNumber(job: string): number {
     const row = this.#sql("SELECT MAX(number) AS last FROM events WHERE job = ?").get(job);
     return Number(row?.["last"] ?? 0);
   }
 
-  /** Events of a job after a number, in order, up to a limit. */
+  /** Returns the events of a job after a number, in order, up to a limit. */
   events(job: string, after: number, limit: number): JobEvent[] {
     const rows = this.#sql(
       `SELECT number, type, data FROM events WHERE job = ? AND number > ? AND json_valid(data)
@@ -184,7 +187,7 @@ export class JobTables {
     return eventsSchema.parse(rows);
   }
 
-  /** The states of half-done nodes of a job, by node id: ids of artifacts. */
+  /** Returns the snapshots of a job's unfinished nodes, by node id: ids of artifacts. */
   snapshots(job: string): Map<string, string> {
     const rows = this.#sql(
       `SELECT type, data FROM events WHERE job = ? AND type IN ('checkpoint', 'stage:end') AND json_valid(data)
@@ -211,7 +214,10 @@ export class JobTables {
     this.#sql("DELETE FROM jobs WHERE id = ?").run(id);
   }
 
-  /** Removes the oldest ended jobs beyond a number, not counting those that are starred or whose webhooks wait. */
+  /**
+   * Removes the oldest finished jobs beyond a number, except those that are starred or whose webhooks are
+   * pending.
+   */
   prune(kept: number): void {
     const over = `SELECT id FROM jobs WHERE status NOT IN ('queued', 'running') AND starred = 0
          AND id NOT IN (SELECT job FROM webhooks)
@@ -223,7 +229,7 @@ export class JobTables {
   /**
    * Copies the database, even if its file has been removed.
    *
-   * @param file The copy; it must not exist.
+   * @param file Path of the copy, which must not exist.
    */
   copyTo(file: string): void {
     this.#sql("VACUUM INTO ?").run(file);
@@ -234,7 +240,7 @@ export class JobTables {
     this.#database.close();
   }
 
-  /** The place of a job in the order of jobs; 0 if it does not exist. */
+  /** Returns the position of a job in the order of jobs; 0 if it does not exist. */
   #seq(id: string): number {
     return Number(this.#sql("SELECT seq FROM jobs WHERE id = ?").get(id)?.["seq"] ?? 0);
   }
@@ -243,7 +249,10 @@ export class JobTables {
     return rows.map((row) => this.#read(row)).filter((stored) => stored !== undefined);
   }
 
-  /** Reads a row. A row that does not fit moves to a table of its own, so that it cannot spoil a list or a start. */
+  /**
+   * Reads a row. Moves a row that does not match the schema to a separate table, so that it cannot break a
+   * list or a start.
+   */
   #read(row: Row): StoredJob | undefined {
     const read = readJobRow(row);
     if ("stored" in read) return read.stored;
@@ -257,7 +266,7 @@ export class JobTables {
         this.#sql("DELETE FROM jobs WHERE seq = ?").run(seq);
       });
     } catch {
-      // The row stays where it is until a later read can move it. It counts as absent.
+      // The row stays in place until a later read can move it, and counts as absent.
     }
     return undefined;
   }

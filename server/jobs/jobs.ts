@@ -1,5 +1,5 @@
 /**
- * Jobs that wait and run, and the clients that follow them.
+ * The queue of jobs, their runs, and the clients that follow them.
  *
  * @module
  */
@@ -21,7 +21,7 @@ const RETRY_MS = 1000;
 
 const LAST_EVENTS: ReadonlySet<string> = new Set(["done", "failed", "cancelled"]);
 
-/** Takes orders, runs them in turn, and keeps what became of them. */
+/** Accepts orders, runs them in turn, and stores their results. */
 export class Jobs {
   #options: JobsOptions;
   #queue = new FairQueue<JobRun>();
@@ -37,34 +37,34 @@ export class Jobs {
   #endedCount = 0;
   #timer: ReturnType<typeof setInterval>;
 
-  /** @param options What jobs work with. Jobs that had not ended when the last server did go on. */
+  /** @param options The parts that jobs work with. Jobs that the last server left unfinished continue. */
   constructor(options: JobsOptions) {
     this.#options = options;
     this.#journal = new JobJournal(options.store);
     this.#places = new QueuePlaces(options.limits);
     this.#takeUp();
     queueMicrotask(() => this.#dispatch());
-    // The next check repeats one that fails.
+    // If a check fails, the next one repeats it.
     this.#timer = setInterval(() => this.#retry().catch(() => {}), RETRY_MS);
   }
 
-  /** Jobs that wait. */
+  /** Number of waiting jobs. */
   get waiting(): number {
     return this.#queue.inOrder().reduce((sum, { jobs }) => sum + jobs.size, 0);
   }
 
-  /** Runs that are under way. */
+  /** Number of active runs. */
   get running(): number {
     return this.#running.size;
   }
 
   /**
-   * Takes a place in the queue, before an order is checked.
+   * Reserves a place in the queue before an order is checked.
    *
-   * @param client Who asks.
-   * @returns The place: for {@linkcode Jobs.submit}, then to be disposed of.
-   * @throws {ApiError} 429 if too many wait, with the seconds after which to try again.
-   * @throws {FileError} if jobs wait for free space.
+   * @param client The client that asks.
+   * @returns The place, for {@linkcode Jobs.submit}. The caller then disposes of it.
+   * @throws {ApiError} 429 if too many jobs wait, with the seconds after which to try again.
+   * @throws {FileError} if jobs are waiting for free disk space.
    */
   reserve(client: QueueClient): QueuePlace {
     this.#options.store.catchUp();
@@ -77,11 +77,11 @@ export class Jobs {
   }
 
   /**
-   * Takes an order.
+   * Submits an order.
    *
    * @param order The order.
    * @param place The place in the queue that was reserved for it.
-   * @throws {FileError} if it cannot be written, or if jobs wait for free space.
+   * @throws {FileError} if the order cannot be written, or if jobs are waiting for free disk space.
    */
   submit({ kind, request, graph, warnings, deadline, ...more }: JobOrder, place: QueuePlace): Job {
     const { store, limits } = this.#options;
@@ -113,27 +113,27 @@ export class Jobs {
     return this.get(job.id)!;
   }
 
-  /** A job, or undefined. */
+  /** Returns a job, or undefined if there is none. */
   get(id: string): Job | undefined {
     return this.#byJob.get(id)?.jobs.get(id) ?? this.#options.store.get(id);
   }
 
-  /** Jobs, the newest first. */
+  /** Lists jobs, the newest first. */
   list(query: JobQuery): JobPage {
     return this.#options.store.list(query);
   }
 
-  /** Jobs that run, then those that wait, in the order of the queue. */
+  /** Returns the running jobs, then the waiting ones in the order of the queue. */
   unfinished(): Job[] {
     return [...this.#running, ...this.#queue.inOrder()].flatMap(({ jobs }) => [...jobs.values()]);
   }
 
-  /** Jobs that have ended since the server started. */
+  /** Number of jobs that have ended since the server started. */
   get endedCount(): number {
     return this.#endedCount;
   }
 
-  /** Yields at once, and again after changes of any job. */
+  /** Yields immediately, and again after changes of any job. */
   async *changes(signal: AbortSignal): AsyncGenerator<void> {
     signal.addEventListener("abort", () => this.#journal.wakeFollowersOfAll(), { once: true });
     while (!signal.aborted && !this.#closed) {
@@ -144,7 +144,7 @@ export class Jobs {
   }
 
   /**
-   * Removes a job that has ended from the list. The artifacts that it made stay in the store.
+   * Removes a finished job from the list. Its artifacts stay in the store.
    *
    * @throws {FileError} if the job cannot be removed.
    */
@@ -156,10 +156,10 @@ export class Jobs {
   }
 
   /**
-   * Stars a job, so that no clean-up removes it or what it made, or takes its star away.
+   * Adds or removes the star of a job. No clean-up removes a starred job or its artifacts.
    *
-   * @throws {ApiError} 400 if too many are starred.
-   * @throws {FileError} if that cannot be written.
+   * @throws {ApiError} 400 if too many jobs are starred.
+   * @throws {FileError} if the change cannot be written.
    */
   star(job: Job, starred: boolean): Job {
     const { store, limits: { maxStarred }, observer } = this.#options;
@@ -177,32 +177,35 @@ export class Jobs {
     return changed;
   }
 
-  /** Ids of the artifacts that starred jobs made. */
+  /** Returns the ids of the artifacts that starred jobs made. */
   starredArtifacts(): Set<string> {
     const { store } = this.#options;
     return new Set(store.isOpen ? store.starredArtifacts() : []);
   }
 
   /**
-   * Ids of the artifacts that unfinished jobs need, their inputs and the states that they go on from, and of
-   * those that starred jobs made.
+   * Returns the ids of the artifacts in use: the inputs and snapshots of unfinished jobs, and the results of
+   * starred jobs.
    */
   artifactsInUse(): Set<string> {
     return new Set([...this.#byJob.values().flatMap(({ needed }) => needed), ...this.starredArtifacts()]);
   }
 
-  /** How many are served before a job that waits; `null` if it does not wait. */
+  /** Returns the number of runs ahead of a waiting job; `null` if it is not waiting. */
   position(id: string): number | null {
     const jobRun = this.#byJob.get(id);
     return jobRun && !jobRun.isRunning ? this.#queue.inOrder().indexOf(jobRun) : null;
   }
 
-  /** What a job that runs has come to. */
+  /** Returns the progress of a running job. */
   progress(id: string): JobProgress | null {
     return this.#byJob.get(id)?.progress ?? null;
   }
 
-  /** Cancels a job: one that waits never runs, one that runs stops at the next step unless another job shares the run. */
+  /**
+   * Cancels a job. A waiting job never runs. A running one stops at its next step, unless another job shares
+   * its run.
+   */
   cancel(id: string): Job | undefined {
     return this.#withdraw(id, { status: "cancelled" }) ?? this.get(id);
   }
@@ -223,14 +226,14 @@ export class Jobs {
   }
 
   /**
-   * Events of a job after a number, as they come, to the last.
+   * Yields the events of a job after a number as they occur, up to the last.
    *
    * @param id The job.
-   * @param after The number of the last event that is known.
+   * @param after The number of the last known event.
    * @param signal Ends the stream.
-   * @param forRequest Whether a request waits for the job's end: it is then cancelled where it would have to
-   * wait for free space, as {@linkcode Jobs.ended} does.
-   * @throws {FileError} if such a job has to wait for free space.
+   * @param forRequest Whether a request waits for the job's end. If so, the job is cancelled if it would have
+   * to wait for free disk space, as in {@linkcode Jobs.ended}.
+   * @throws {FileError} if such a job would have to wait for free disk space.
    */
   async *follow(
     id: string,
@@ -250,16 +253,16 @@ export class Jobs {
       const job = this.get(id);
       if (!job || isOver(job.status)) return;
       if (forRequest) this.#requireSpace(job);
-      // Nothing can have changed since: all that changes jobs runs in this thread too.
+      // No change can be missed here, because all code that changes jobs runs on this thread.
       await this.#journal.next(id);
     }
   }
 
   /**
-   * Waits for the end of a job on behalf of a request. A job that has to wait for free space is cancelled, so that the
-   * request gets an answer.
+   * Waits for the end of a job on behalf of a request. Cancels a job that would have to wait for free disk
+   * space, so that the request gets an answer.
    *
-   * @throws {FileError} if the job has to wait for free space.
+   * @throws {FileError} if the job would have to wait for free disk space.
    */
   async ended(id: string, signal: AbortSignal): Promise<Job | undefined> {
     signal.addEventListener("abort", () => this.#journal.wake(id), { once: true });
@@ -271,7 +274,7 @@ export class Jobs {
     }
   }
 
-  /** Cancels a job that would have to wait for free space, so that the request behind it gets an answer. */
+  /** Cancels a job that would have to wait for free disk space, so that its request gets an answer. */
   #requireSpace({ id, status }: Job): void {
     const obstacle = this.#obstacle;
     if (!obstacle || status !== "queued") return;
@@ -279,7 +282,7 @@ export class Jobs {
     throw obstacle;
   }
 
-  /** Ends all runs. Their jobs go on where the same store is opened again. */
+  /** Stops all runs. Their jobs continue once a server opens the same store. */
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#timer);
@@ -292,7 +295,7 @@ export class Jobs {
     this.#options.store.close();
   }
 
-  /** Puts a job into the run that does the same already, or into one of its own. */
+  /** Adds a job to the run that already does the same work, or to a new run. */
   #enlist(stored: StoredJob): void {
     const { job, key, client, address } = stored;
     this.#clients.set(job.id, { client, address });
@@ -310,7 +313,7 @@ export class Jobs {
     this.#byJob.set(job.id, jobRun);
   }
 
-  /** Resumes the unfinished jobs of the last server, once the job store is open. */
+  /** Resumes the jobs that the last server left unfinished, once the job store is open. */
   #takeUp(): void {
     if (this.#isTakenUp || !this.#options.store.isOpen) return;
     this.#isTakenUp = true;
@@ -377,12 +380,13 @@ export class Jobs {
   }
 
   async #run(jobRun: JobRun): Promise<void> {
-    // The wall clock may be set while a run goes on.
+    // The wall clock may be changed during a run.
     const started = performance.now();
     const elapsed = (): number => performance.now() - started;
     jobRun.isRunning = true;
     this.#options.observer?.began?.(jobRun);
-    // The last event follows the record of the job's end, so that a client that sees it finds the job over.
+    // The last event follows the record of the job's end, so that a client that sees the event finds the job
+    // finished.
     let last: RunEvent | undefined;
     const onEvent = (event: RunEvent): void => {
       if (LAST_EVENTS.has(event.type)) last = event;
@@ -424,7 +428,7 @@ export class Jobs {
     this.#dispatch();
   }
 
-  /** Returns a run to the front of the queue: where the disk is full, until it has space. */
+  /** Returns a run to the front of the queue. If the disk is full, the run waits for space. */
   #runAgain(
     jobRun: JobRun,
     { reason, bytes }: Retry,
@@ -444,7 +448,7 @@ export class Jobs {
     this.#dispatch();
   }
 
-  /** The reason why no run can start at present. */
+  /** The reason why no run can start now. */
   get #obstacle(): FileError | undefined {
     return this.#options.space.fault ?? this.#options.store.fault;
   }

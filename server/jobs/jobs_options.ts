@@ -1,5 +1,5 @@
 /**
- * What jobs work with, and how a job is ordered.
+ * Options of {@linkcode Jobs}, and the order of a job.
  *
  * @module
  */
@@ -12,33 +12,36 @@ import type { Job, StoredJob } from "./job.ts";
 import type { JobStore } from "./job_store.ts";
 import type { StoreSpace } from "./store_space.ts";
 
-/** Counts and traces runs. */
+/** Hooks for metrics and tracing. */
 export interface JobsObserver {
-  /** A run was ordered; what orders it is still on the stack. */
+  /** Called when a run is ordered, while the call that orders it is still on the stack. */
   ordered?(jobRun: JobRun): void;
-  /** A run begins. */
+  /** Called when a run starts. */
   began?(jobRun: JobRun): void;
-  /** Does a run's work in the run's place in a trace. */
+  /** Does a run's work within the run's trace context. */
   within?<T>(jobRun: JobRun, work: () => Promise<T>): Promise<T>;
-  /** An event of a run, once however many jobs share it; the last tells how it ended. */
+  /**
+   * Called for each event of a run, once per run even if several jobs share it. The last event reports how
+   * the run ended.
+   */
   event?(event: RunEvent, jobRun: JobRun): void;
-  /** A job has ended. */
+  /** Called when a job has ended. */
   ended?(job: Job): void;
-  /** The jobs were opened, or some were starred, lost their stars or were removed. */
+  /** Called when the job store has been opened, and when jobs have been starred, unstarred or removed. */
   starred?(): void;
-  /** A run failed for a reason that lies with the server. */
+  /** Called when a run failed because of a fault of the server. */
   fault?(error: unknown, jobRun: JobRun): void;
 }
 
-/** What {@linkcode Jobs} work with. */
+/** Options of {@linkcode Jobs}. */
 export interface JobsOptions {
   /** Runs graphs. */
   readonly engine: Engine;
-  /** Keeps jobs and events. */
+  /** Stores jobs and events. */
   readonly store: JobStore;
   /** Checks that the store keeps the results of runs. */
   readonly space: StoreSpace;
-  /** Bounds of the queue, the history, the attempts and the time of jobs. */
+  /** Limits on the queue, the history, and the attempts and duration of jobs. */
   readonly limits: Pick<
     Limits,
     | "maxQueue"
@@ -49,11 +52,11 @@ export interface JobsOptions {
     | "maxAttempts"
     | "maxJobSeconds"
   >;
-  /** Counts and traces runs. */
+  /** Hooks for metrics and tracing. */
   readonly observer?: JobsObserver | undefined;
 }
 
-/** What is asked for. */
+/** An order of a job. */
 export interface JobOrder
   extends
     Omit<StoredJob, "job" | "client" | "address">,

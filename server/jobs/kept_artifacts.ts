@@ -1,6 +1,6 @@
 /**
- * Tells other processes which artifacts of the store are to stay: those of starred jobs. A server keeps its job
- * database to itself while it runs.
+ * Publishes which artifacts of the store must stay, i.e. those of starred jobs, for other processes. They
+ * cannot read the job database while a server runs, because the server locks it.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { writeKept } from "../../artifacts/store/folder_kept.ts";
 import type { FolderStore } from "../../artifacts/store/folder_store.ts";
 import type { Log } from "../log.ts";
 
-/** Writes the list of artifacts that are to stay. */
+/** Writes the list of artifacts that must stay. */
 export class KeptArtifacts {
   #store: FolderStore;
   #starred: () => ReadonlySet<string>;
@@ -20,8 +20,8 @@ export class KeptArtifacts {
 
   /**
    * @param store The store.
-   * @param starred The ids of the artifacts of starred jobs.
-   * @param log Receives an entry where the list cannot be written. The next change writes it again.
+   * @param starred Returns the ids of the artifacts of starred jobs.
+   * @param log Receives an entry if the list cannot be written. The next change writes it again.
    */
   constructor(store: FolderStore, starred: () => ReadonlySet<string>, log: Log) {
     this.#store = store;
@@ -29,7 +29,7 @@ export class KeptArtifacts {
     this.#log = log;
   }
 
-  /** Writes the list, as jobs were starred or removed, or as starred ones have ended. */
+  /** Writes the list after jobs were starred or removed, or after starred jobs have ended. */
   changed(): void {
     this.#isDue = true;
     this.#writing ??= this.#write().finally(() => this.#writing = undefined);
@@ -41,7 +41,7 @@ export class KeptArtifacts {
   }
 
   async #write(): Promise<void> {
-    // A server may be in the midst of opening its jobs.
+    // The server may still be opening its jobs.
     await Promise.resolve();
     while (this.#isDue) {
       this.#isDue = false;

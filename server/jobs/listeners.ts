@@ -1,8 +1,8 @@
-/** Promises of the next change, by subject. */
+/** Hands out promises of the next change of a subject. */
 export class Listeners {
   #waiting = new Map<string, Set<() => void>>();
 
-  /** Settles at the next change of a subject. */
+  /** Resolves at the next change of a subject. */
   next(id: string): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const waiting = this.#waiting.get(id) ?? new Set();
@@ -10,14 +10,14 @@ export class Listeners {
     return promise;
   }
 
-  /** Settles the promises of a subject. */
+  /** Resolves the promises of a subject. */
   changed(id: string): void {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
     for (const resolve of waiting ?? []) resolve();
   }
 
-  /** Settles all promises. */
+  /** Resolves all promises. */
   allChanged(): void {
     for (const id of [...this.#waiting.keys()]) this.changed(id);
   }

@@ -1,6 +1,6 @@
 /**
- * The schema of the job database as a list of migrations. `PRAGMA user_version` counts the migrations that a file has
- * had. A released migration never changes; a change of the schema is a new migration.
+ * The schema of the job database as a list of migrations. `PRAGMA user_version` counts the migrations applied
+ * to a file. A released migration never changes; each change of the schema is a new migration.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { searchText } from "./search_text.ts";
 import { transaction } from "./transaction.ts";
 
 const MIGRATIONS: readonly (readonly string[])[] = [
-  // 1. Jobs and their events. Files from before versions were counted hold these tables already.
+  // 1. Jobs and their events. Files from before the version counter already contain these tables.
   [
     `CREATE TABLE IF NOT EXISTS jobs (
       seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -30,7 +30,7 @@ const MIGRATIONS: readonly (readonly string[])[] = [
       PRIMARY KEY (job, number)
     ) STRICT, WITHOUT ROWID`,
   ],
-  // 2. Rows of `jobs` that do not fit the schema, as JSON, for repair.
+  // 2. Rows of `jobs` that do not match the schema, as JSON, for repair.
   [
     `CREATE TABLE unfit_jobs (
       seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -38,16 +38,16 @@ const MIGRATIONS: readonly (readonly string[])[] = [
       row TEXT NOT NULL
     ) STRICT`,
   ],
-  // 3. Where runs begin, and what they keep on the way.
+  // 3. The snapshots that runs start from and save.
   [`ALTER TABLE jobs ADD COLUMN start TEXT NOT NULL DEFAULT '{}'`],
-  // 4. What users star, and what jobs are found by.
+  // 4. Stars, and the text in which jobs are searched.
   [
     `ALTER TABLE jobs ADD COLUMN starred INTEGER NOT NULL DEFAULT 0`,
     `ALTER TABLE jobs ADD COLUMN search TEXT NOT NULL DEFAULT ''`,
     `UPDATE jobs SET search = search_text(job)`,
     `CREATE INDEX jobs_by_star ON jobs (starred, seq)`,
   ],
-  // 5. Webhooks that are to be sent once their jobs have ended.
+  // 5. Webhooks to send once their jobs have ended.
   [
     `CREATE TABLE webhooks (
       job TEXT PRIMARY KEY,
@@ -68,7 +68,7 @@ const QUERIES: readonly string[] = [
   "SELECT job, id, url, base, attempts, due FROM webhooks",
 ];
 
-/** The database comes from a newer program. */
+/** The error of a database that comes from a newer program. */
 export class NewerSchemaError extends Error {
   override name = "NewerSchemaError";
 }
@@ -77,8 +77,8 @@ export class NewerSchemaError extends Error {
  * Applies all outstanding migrations, or none.
  *
  * @param database The database.
- * @throws {NewerSchemaError} if the database has had migrations that this program does not know.
- * @throws {Error} of SQLite.
+ * @throws {NewerSchemaError} if the database has migrations that this program does not know.
+ * @throws {Error} from SQLite.
  */
 export function migrate(database: DatabaseSync): void {
   const version = Number(database.prepare("PRAGMA user_version").get()?.["user_version"]);
@@ -88,7 +88,7 @@ export function migrate(database: DatabaseSync): void {
     );
   }
   database.function("search_text", (job) => searchText(jsonOf(job)));
-  // An up-to-date file must open without a write, as the disk may be full.
+  // An up-to-date file must open without a write, because the disk may be full.
   if (version < MIGRATIONS.length) {
     transaction(database, () => {
       for (const statement of MIGRATIONS.slice(version).flat()) database.prepare(statement).run();
@@ -98,7 +98,7 @@ export function migrate(database: DatabaseSync): void {
   for (const query of QUERIES) database.prepare(query);
 }
 
-/** The value of a column that holds JSON; undefined where an older program or a person has written something else. */
+/** Parses a JSON column; undefined if an older program or a person has written something else. */
 function jsonOf(column: unknown): unknown {
   try {
     return JSON.parse(String(column));

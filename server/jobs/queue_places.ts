@@ -1,29 +1,29 @@
 import { ApiError } from "../api_error.ts";
 import type { Limits } from "../limits.ts";
 
-/** Who asks for a place in the queue. */
+/** A client that asks for a place in the queue. */
 export interface QueueClient {
-  /** The name that clients take turns by. A client may choose it. */
+  /** The name that the queue takes turns by. A client can choose it. */
   readonly client: string;
-  /** The address that the request comes from; unknown for jobs of an older program. */
+  /** The address of the request; undefined for jobs of an older program. */
   readonly address?: string | undefined;
 }
 
-/** A place in the queue, held while an order is checked. */
+/** A place in the queue, reserved while an order is checked. */
 export interface QueuePlace extends Disposable {
-  /** Who holds it. */
+  /** The client that has the place. */
   readonly holder: QueueClient;
 }
 
 /**
- * The places of the queue: those of waiting jobs, and those of orders that are being checked. A refused order
- * costs no more than this look, as graphs are checked afterwards.
+ * The places in the queue: those of waiting jobs, and those of orders being checked. Refusing an order costs
+ * only this check, because its graph is checked later.
  */
 export class QueuePlaces {
   #limits: Pick<Limits, "maxQueue" | "maxQueuePerAddress" | "maxQueuePerClient">;
   #held = new Set<QueuePlace>();
 
-  /** @param limits How many places there are, for all and for each. */
+  /** @param limits Number of places in total, per address and per client. */
   constructor(limits: Pick<Limits, "maxQueue" | "maxQueuePerAddress" | "maxQueuePerClient">) {
     this.#limits = limits;
   }
@@ -31,11 +31,11 @@ export class QueuePlaces {
   /**
    * Takes a place.
    *
-   * @param holder Who asks.
-   * @param waiting Who the waiting jobs are of.
+   * @param holder The client that asks.
+   * @param waiting The clients of the waiting jobs.
    * @param retryAfter Seconds after which to try again.
-   * @returns The place, to be disposed of once the job waits or the order was refused.
-   * @throws {ApiError} 429 if the queue is full, for all or for this client.
+   * @returns The place. The caller disposes of it once the job is queued or the order is refused.
+   * @throws {ApiError} 429 if the queue is full, in total, for this client or for its address.
    */
   take(holder: QueueClient, waiting: readonly QueueClient[], retryAfter: number): QueuePlace {
     const { maxQueue, maxQueuePerAddress, maxQueuePerClient } = this.#limits;

@@ -1,5 +1,6 @@
 /**
- * Runs that failed for a reason that may pass: a process that ended, a full disk, a store that lost a result.
+ * Decides which failed runs to repeat: those that failed because a process died, the disk was full, or the
+ * store lost a result.
  *
  * @module
  */
@@ -10,22 +11,22 @@ import type { Limits } from "../limits.ts";
 import type { JobRun } from "./job_run.ts";
 import { NotKeptError, type StoreSpace } from "./store_space.ts";
 
-/** Why a run is made again, and the free bytes that it waits for; 0 where it need not wait. */
+/** Why a run is repeated, and the free bytes that it waits for; 0 if it need not wait. */
 export interface Retry {
   readonly reason: string;
   readonly bytes: number;
 }
 
-/** Attempts to run a graph whose results the store loses although its disk has space. */
+/** Maximum attempts to run a graph whose results the store loses although its disk has space. */
 const MOST_VAIN_RUNS = 3;
 
 /**
- * Decides whether a run that failed is made again.
+ * Decides whether to repeat a failed run.
  *
  * @param run The run.
  * @param fault Why it failed.
- * @param options The store's disk, and the most attempts.
- * @returns `undefined` if it is over.
+ * @param options The store's disk, and the maximum number of attempts.
+ * @returns `undefined` if the run is not repeated.
  */
 export async function retryOf(
   jobRun: JobRun,
@@ -34,10 +35,10 @@ export async function retryOf(
 ): Promise<Retry | undefined> {
   const isFull = fault instanceof PixstageError && fault.code === "disk_full";
   const lacking = isFull ? await space.lacking() : 0;
-  // All jobs may have been cancelled meanwhile.
+  // All jobs may have been cancelled in the meantime.
   if (jobRun.jobs.size === 0) return undefined;
   if (fault instanceof NotKeptError) {
-    // Not for ever where there is space for the results.
+    // If there is space for the results, the run is not repeated forever.
     if (fault.bytes === 0) jobRun.vainRuns += 1;
     const { message, bytes } = fault;
     return fault.isWorthRepeating && jobRun.vainRuns < MOST_VAIN_RUNS
@@ -45,7 +46,8 @@ export async function retryOf(
       : undefined;
   }
   if (isFull) {
-    // The full disk may be another one: that of the temporary folder. Nothing tells when that has space.
+    // The full disk may be another one, e.g. that of the temporary folder. The server cannot tell when that
+    // disk has space.
     if (lacking === 0) jobRun.vainRuns += 1;
     return jobRun.vainRuns < MOST_VAIN_RUNS
       ? { reason: "A stage could not write to the disk, which is full", bytes: lacking }
@@ -58,12 +60,12 @@ export async function retryOf(
   return { reason: `The process of the run ended (attempt ${attempts} of ${maxAttempts})`, bytes: 0 };
 }
 
-/** Times that a run was begun since it last got on. */
+/** Returns how often a run was started since its last progress. */
 export function attemptsOf({ jobs }: JobRun): number {
   return Math.max(0, ...jobs.values().map(({ attempts }) => attempts));
 }
 
-/** What clients read of a fault whose details are for the log. */
+/** Returns what clients see of a fault whose details are only for the log. */
 export function hiddenReason(fault: unknown, attempts: number): string {
   if (!(fault instanceof StageProcessError)) {
     return "The run failed for a reason that lies with the server: see its log";

@@ -1,15 +1,15 @@
 /**
- * What jobs are found by: prompts, negative prompts, and the names and seeds that their graphs hold.
+ * The text in which jobs are searched: prompts, negative prompts, and the names and seeds in their graphs.
  *
  * @module
  */
 
 import { z } from "zod";
 
-/** Parameters of stages that a job is found by. */
+/** Stage parameters that are searched. */
 const FIELDS = ["prompts", "negativePrompt", "model", "transformer", "scheduler", "seeds", "loras"] as const;
 
-/** UTF-16 units of a job that are searched: ten prompts of the greatest length that is taken. */
+/** Maximum UTF-16 units of a job that are searched: ten prompts of the maximum length. */
 const LONGEST = 80_000;
 
 const jobSchema = z.object({
@@ -20,10 +20,10 @@ const jobSchema = z.object({
 });
 
 /**
- * The text that a job is found by.
+ * Returns the text in which a job is searched.
  *
- * @param job The job: its request, where it has one, and its graph.
- * @returns The text in one case; empty for what is no job.
+ * @param job The job: its request, if any, and its graph.
+ * @returns The text in lower case; empty if the value is not a job.
  */
 export function searchText(job: unknown): string {
   const { data } = jobSchema.safeParse(job);
@@ -35,15 +35,15 @@ export function searchText(job: unknown): string {
 }
 
 /**
- * The words that a search asks for. A job is found if its text holds all of them.
+ * Splits a search query into words. A job matches if its text contains all of them.
  *
- * @param query What is searched for.
+ * @param query The query.
  */
 export function searchWords(query: string): string[] {
   return folded(query).split(/\s+/).filter((word) => word !== "");
 }
 
-/** Texts that differ in case or in how characters are composed become the same. */
+/** Normalizes texts that differ only in case or in the composition of their characters to the same text. */
 function folded(text: string): string {
   return text.normalize("NFKC").toLowerCase();
 }

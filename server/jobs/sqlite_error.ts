@@ -1,5 +1,5 @@
 /**
- * Errors of SQLite.
+ * SQLite errors.
  *
  * @module
  */
@@ -21,14 +21,14 @@ export const SQLITE = {
   FULL: 13,
   /** The file cannot be opened. */
   CANTOPEN: 14,
-  /** The file is no database. */
+  /** The file is not a database. */
   NOTADB: 26,
 } as const;
 
 const errorSchema = z.object({ errcode: z.int() });
 
 /**
- * Reads the primary result code of an error. Only prepared statements give one; `exec` does not.
+ * Returns the primary result code of an error. Only prepared statements report one; `exec` does not.
  *
  * @param error The error.
  * @returns The code; `undefined` if the error has none.
@@ -38,7 +38,7 @@ export function sqliteCode(error: unknown): number | undefined {
   return data && data.errcode & 0xff;
 }
 
-/** Describes an error of SQLite in plain words, as a fault of its file. */
+/** Converts an SQLite error into a fault of its file. */
 export function sqliteFault(error: unknown, file: string): FileError {
   if (error instanceof FileError) return error;
   return new FileError("write", file, sqliteCode(error) === SQLITE.FULL ? "ENOSPC" : "", { cause: error });

@@ -10,19 +10,22 @@ import type { FolderStore } from "../../artifacts/store/folder_store.ts";
 import { ApiError } from "../api_error.ts";
 import type { MadeOutput } from "../engine/engine.ts";
 
-/** Bytes of a pixel in an image artifact: three channels of float32. */
+/** Bytes per pixel of an image artifact: three channels of float32. */
 const PIXEL_BYTES = 12;
 
-/** An estimate for artifacts other than pictures; a tenth of the disk if that is less. */
+/**
+ * Estimated size of an artifact that is not a picture, in bytes. On a small disk, a tenth of the disk is used
+ * instead.
+ */
 const OTHER_BYTES = 1 << 24;
 
-/** Space for records and for the job database. */
+/** Extra space for records and for the job database, in bytes. */
 const SPARE_BYTES = 1 << 20;
 
-/** The store lacks results of a run. */
+/** The error of a run whose results the store lacks. */
 export class NotKeptError extends ApiError {
   override name = "NotKeptError";
-  /** Free bytes that the run needs to be repeated; 0 if the disk was not full. */
+  /** Free bytes needed to repeat the run; 0 if the disk was not full. */
   readonly bytes: number;
   /** Whether the run is worth repeating. */
   readonly isWorthRepeating: boolean;
@@ -39,15 +42,15 @@ export class NotKeptError extends ApiError {
   }
 }
 
-/** Checks a store and its disk, and says whether runs have to wait for free space. */
+/** Checks a store and its disk, and decides whether runs have to wait for free space. */
 export class StoreSpace {
   #store: Pick<FolderStore, "folder">;
   #results: Pick<FolderStore, "use">;
   #wanted: { readonly bytes: number; readonly fault: FileError } | undefined;
 
   /**
-   * @param store The store, whose disk is looked at.
-   * @param results Where results are kept.
+   * @param store The store whose disk is checked.
+   * @param results The store that receives the results.
    */
   constructor(store: FolderStore, results: Pick<FolderStore, "use"> = store) {
     this.#store = store;
@@ -59,7 +62,7 @@ export class StoreSpace {
     return this.#wanted?.fault;
   }
 
-  /** Makes runs wait until so many bytes are free. */
+  /** Makes runs wait until this many bytes are free. */
   waitFor(bytes: number): void {
     const advice = `A run needs ${bytes} bytes`;
     this.#wanted = { bytes, fault: new FileError("write", this.#store.folder, "ENOSPC", { advice }) };
@@ -70,7 +73,7 @@ export class StoreSpace {
     this.#wanted = { bytes: SPARE_BYTES, fault };
   }
 
-  /** Bytes that a run needs to go on where its disk is full; 0 if the disk is not. */
+  /** Returns the free bytes that a run needs in order to continue; 0 if the disk has them. */
   async lacking(): Promise<number> {
     return await this.#has(SPARE_BYTES) ? 0 : SPARE_BYTES;
   }
@@ -81,7 +84,7 @@ export class StoreSpace {
   }
 
   /**
-   * Makes sure that the store has the results of a run: a picture that cannot be fetched is lost.
+   * Checks that the store has the results of a run. A picture that cannot be fetched is lost.
    *
    * @param results The results.
    * @param isFull Whether the disk is known to be full.
@@ -98,11 +101,11 @@ export class StoreSpace {
     throw new NotKeptError(message, bytes, bytes <= total);
   }
 
-  /** The estimated bytes of the results that the store lacks. */
+  /** Estimates the size of the results that the store lacks, in bytes. */
   async #lacking(results: readonly MadeOutput[]): Promise<number> {
     let bytes = 0;
     for (const { id, images, width, height } of results) {
-      // A result that was found in the store may be old: it must stay until clients have fetched it.
+      // A result found in the store may be old. Marking it as used keeps it until clients have fetched it.
       if (await this.#results.use(id)) continue;
       const isPicture = images !== undefined && width !== undefined && height !== undefined;
       bytes += isPicture ? images * width * height * PIXEL_BYTES : await this.#otherBytes();
@@ -120,7 +123,10 @@ export class StoreSpace {
     return free >= bytes;
   }
 
-  /** The sizes of the disk; unlimited if the folder of the store is gone, as a write creates it again. */
+  /**
+   * Returns the free and the total bytes of the disk. They are infinite if the store's folder is gone,
+   * because a write creates it again.
+   */
   async #disk(): Promise<{ free: number; total: number }> {
     const found = await statfs(this.#store.folder).catch(() => undefined);
     if (!found) return { free: Infinity, total: Infinity };

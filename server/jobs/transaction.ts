@@ -1,11 +1,11 @@
 import type { DatabaseSync } from "node:sqlite";
 
 /**
- * Writes several things, all of them or none.
+ * Runs several writes as one transaction.
  *
  * @param database The database.
- * @param work Writes them.
- * @throws {Error} of the work or of SQLite.
+ * @param work Performs the writes.
+ * @throws {Error} from the work or from SQLite.
  */
 export function transaction(database: DatabaseSync, work: () => void): void {
   const run = (sql: string): unknown => database.prepare(sql).run();
@@ -14,7 +14,7 @@ export function transaction(database: DatabaseSync, work: () => void): void {
     work();
     run("COMMIT");
   } catch (error) {
-    // SQLite has rolled back already where the disk is full.
+    // If the disk is full, SQLite has already rolled back.
     if (database.isTransaction) run("ROLLBACK");
     throw error;
   }

@@ -12,8 +12,8 @@ interface UnwrittenJob {
 }
 
 /**
- * Changes of jobs that could not be written, because the disk is full for example. The server accepts no jobs meanwhile,
- * so the unfinished jobs bound their number.
+ * Changes of jobs that could not be written, e.g. because the disk is full. Meanwhile the server accepts no
+ * jobs, so the number of unfinished jobs bounds the number of changes.
  */
 export class Unwritten {
   #jobs = new Map<string, UnwrittenJob>();
@@ -30,28 +30,28 @@ export class Unwritten {
     );
   }
 
-  /** A job, if it has changed. */
+  /** Returns a job if it has changed. */
   job(id: string): Job | undefined {
     return this.#jobs.get(id)?.job;
   }
 
-  /** New events of a job after a number, in order. */
+  /** Returns the new events of a job after a number, in order. */
   events(id: string, after: number): JobEvent[] {
     return this.#jobs.get(id)?.events.filter(({ number }) => number > after) ?? [];
   }
 
-  /** Holds the state of a job. */
+  /** Keeps the state of a job. */
   update(job: Job): void {
     this.#of(job.id).job = job;
   }
 
-  /** Holds an event. A preview replaces the one before it. */
+  /** Keeps an event. A preview replaces the one before it. */
   addEvent(id: string, event: JobEvent): void {
     if (event.type === "preview") this.forgetPreviews(id);
     this.#of(id).events.push(event);
   }
 
-  /** Forgets the previews of a job. */
+  /** Removes the previews of a job. */
   forgetPreviews(id: string): void {
     const unwritten = this.#of(id);
     unwritten.events = unwritten.events.filter(({ type }) => type !== "preview");

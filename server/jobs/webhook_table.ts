@@ -1,5 +1,6 @@
 /**
- * Reads and writes the table of webhooks: one a job, from its order until the webhook is sent.
+ * Reads and writes the table of webhooks. A job has at most one row, from its order until the webhook is
+ * sent.
  *
  * @module
  */
@@ -9,19 +10,19 @@ import { z } from "zod";
 import type { Job } from "./job.ts";
 import { jobSchema } from "./job.ts";
 
-/** Where the webhook of a job goes. */
+/** The destination of a job's webhook. */
 export interface WebhookOrder {
-  /** The receiver's address. */
+  /** The receiver's URL. */
   readonly url: string;
-  /** How the client addressed this server: links to pictures begin with it. */
+  /** The base URL by which the client addressed this server. Links to pictures start with it. */
   readonly base: string;
 }
 
 /** A webhook whose job has ended. */
 export interface DueWebhook extends WebhookOrder {
-  /** Its id, the same at each attempt. */
+  /** Its id, which is the same for each attempt. */
   readonly id: string;
-  /** Attempts that have failed. */
+  /** Number of failed attempts. */
   readonly attempts: number;
   /** The job. */
   readonly job: Job;
@@ -35,7 +36,7 @@ const rowSchema = z.object({
   job: z.string().transform((text): unknown => JSON.parse(text)).pipe(jobSchema),
 });
 
-/** Reads and writes webhooks. Errors of SQLite pass through. */
+/** Reads and writes webhooks. Passes SQLite errors on. */
 export class WebhookTable {
   #database: DatabaseSync;
 
@@ -55,7 +56,7 @@ export class WebhookTable {
     );
   }
 
-  /** Webhooks of jobs that have ended, those first that are due the longest. */
+  /** Returns the due webhooks of finished jobs, the longest overdue first. */
   due(now: number, limit: number): DueWebhook[] {
     const rows = this.#database.prepare(
       `SELECT webhooks.id, url, base, attempts, jobs.job FROM webhooks JOIN jobs ON jobs.id = webhooks.job
@@ -64,7 +65,7 @@ export class WebhookTable {
     return rows.map((row) => rowSchema.safeParse(row).data).filter((row) => row !== undefined);
   }
 
-  /** Makes a webhook due later. */
+  /** Postpones a webhook. */
   postpone(job: string, attempts: number, due: number): void {
     this.#database.prepare("UPDATE webhooks SET attempts = ?, due = ? WHERE job = ?").run(attempts, due, job);
   }

@@ -1,5 +1,5 @@
 /**
- * The tool `generate_image`: makes pictures, tells how far they are, and stops where the client gives up.
+ * The tool `generate_image`: makes pictures, reports progress, and stops if the client cancels.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import type { McpClient } from "./sessions.ts";
 
 const { steps, guidance_scale, scheduler, width, height } = imageRequestSchema.shape;
 
-/** What the tool takes: fields of `POST /v1/images/generations`. */
+/** Input schema of the tool, from the fields of `POST /v1/images/generations`. */
 export const generateImageInput = {
   prompt: promptSchema.clone().describe("What the picture shows, in English."),
   negative_prompt: promptSchema.optional().describe("What the picture should not show."),
@@ -39,27 +39,27 @@ export const generateImageInput = {
   ),
 };
 
-/** What the tool is called with. */
+/** Input of the tool. */
 export type GenerateImageInput = z.infer<z.ZodObject<typeof generateImageInput>>;
 
-/** How a call is answered. */
+/** Options of a call. */
 export interface CallOptions {
-  /** Who calls. */
+  /** The calling client. */
   readonly client: McpClient;
-  /** Says that the client has given up. */
+  /** Aborted when the client cancels the call. */
   readonly signal: AbortSignal;
-  /** Tells how far the pictures are, where the client wants to know. */
+  /** Reports progress, if the client asks for it. */
   readonly onProgress: ((done: number, total: number, message: string) => Promise<void>) | undefined;
 }
 
 /**
  * Makes pictures.
  *
- * @param input What the tool is called with.
- * @param options How it is answered.
- * @param server What the server has.
+ * @param input Input of the tool.
+ * @param options Options of the call.
+ * @param server The server's state.
  * @returns The pictures, and a text with their settings and addresses.
- * @throws {ApiError} with what is refused, or why it failed.
+ * @throws {ApiError} if the request is refused or fails.
  */
 export async function generateImage(
   { format = "webp", ...fields }: GenerateImageInput,
@@ -94,7 +94,7 @@ export async function generateImage(
   };
 }
 
-/** The settings of a job, as its request has them. */
+/** Formats the settings of a job's request. */
 function settings({ request, graph }: Job): string {
   const { prompts: _prompts, seeds: _seeds, imagesPerPrompt: _images, ...others } = request ?? graph;
   return Object.entries(others).filter(([, value]) => value !== undefined)

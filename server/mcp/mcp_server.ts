@@ -1,11 +1,11 @@
 /**
- * The server of the Model Context Protocol: a tool that makes pictures, and one that lists models.
+ * The Model Context Protocol server, with one tool that makes pictures and one that lists models.
  *
  * @module
  */
 
 import type { StreamableHTTPTransport } from "@hono/mcp";
-// Deno 2.9.6 does not find the library's types by the name that its code has.
+// Deno 2.9.6 does not find the library's types under the name of its code.
 // @ts-types="@modelcontextprotocol/sdk/server/mcp"
 import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
 import project from "../../deno.json" with { type: "json" };
@@ -14,10 +14,10 @@ import type { ServerContext } from "../context.ts";
 import { generateImage, generateImageInput } from "./generate_image.ts";
 
 /**
- * Makes the server of one session.
+ * Opens the protocol server of one session.
  *
- * @param server What pictures are made with.
- * @param transport Takes the session's requests.
+ * @param server The server's state.
+ * @param transport Receives the session's requests.
  */
 export async function openMcpServer(
   server: ServerContext,
@@ -46,7 +46,7 @@ export async function openMcpServer(
       try {
         return await generateImage(input, { client, signal, onProgress }, server);
       } catch (error) {
-        // The protocol hands the message to the model, which may then ask for something else.
+        // The protocol passes the message to the model, which can then change its request.
         throw ApiError.from(error);
       }
     });

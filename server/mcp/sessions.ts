@@ -1,6 +1,6 @@
 /**
- * Sessions of the Model Context Protocol: a client says in one request that it gives up another, so both must reach
- * the same server of the protocol.
+ * Sessions of the Model Context Protocol. A client cancels one request by sending another, so both must reach
+ * the same protocol server.
  *
  * @module
  */
@@ -11,12 +11,12 @@ import type { Limits } from "../limits.ts";
 import type { PublicAddress } from "../public_address.ts";
 import type { QueueClient } from "../jobs/queue_places.ts";
 
-/** Milliseconds after which a session that nobody uses is closed. */
+/** Milliseconds after which an unused session may be closed. */
 const IDLE_MS = 30 * 60_000;
 
-/** Who speaks in a session, by its latest request. */
+/** The client of a session, from its latest request. */
 export interface McpClient {
-  /** Whose turn its jobs take. */
+  /** The queue client whose turn its jobs take. */
   readonly queue: QueueClient;
   /** How it addressed the server. */
   readonly address: PublicAddress;
@@ -24,16 +24,16 @@ export interface McpClient {
 
 /** A session. */
 export interface McpSession {
-  /** Takes its requests. */
+  /** Handles its requests. */
   readonly transport: StreamableHTTPTransport;
-  /** Who speaks. */
+  /** The client. */
   client: McpClient;
 }
 
-/** A session, and how it is used. */
+/** A session, with its use. */
 interface OpenSession extends McpSession {
   usedAt: number;
-  /** Requests that it answers. */
+  /** Number of requests in progress. */
   busy: number;
 }
 
@@ -42,18 +42,18 @@ export class McpSessions {
   #limits: Pick<Limits, "maxMcpSessions">;
   #sessions = new Map<string, OpenSession>();
 
-  /** @param limits How many there are at once. */
+  /** @param limits Maximum number of open sessions. */
   constructor(limits: Pick<Limits, "maxMcpSessions">) {
     this.#limits = limits;
   }
 
-  /** How many are open. */
+  /** Number of open sessions. */
   get size(): number {
     return this.#sessions.size;
   }
 
   /**
-   * Takes a session up.
+   * Adds a session.
    *
    * @param id Its id.
    * @param session The session.
@@ -63,9 +63,9 @@ export class McpSessions {
   }
 
   /**
-   * Makes room for another session.
+   * Makes room for another session by closing unused ones.
    *
-   * @throws {ApiError} 429 if all are busy.
+   * @throws {ApiError} 429 if too many are busy.
    */
   async makeRoom(): Promise<void> {
     const idle = [...this.#sessions].filter(([, { busy }]) => busy === 0).sort(([, a], [, b]) =>
@@ -85,8 +85,8 @@ export class McpSessions {
    * Finds the session of a request.
    *
    * @param id Its id.
-   * @param client Who sends the request.
-   * @throws {ApiError} 404 if there is none, or no longer: the client opens another one then.
+   * @param client The client that sends the request.
+   * @throws {ApiError} 404 if the session does not exist or was closed. The client then opens a new one.
    */
   find(id: string, client: McpClient): McpSession {
     const session = this.#sessions.get(id);
@@ -100,7 +100,7 @@ export class McpSessions {
     return session;
   }
 
-  /** Does work on behalf of a session, which stays open meanwhile. */
+  /** Does work on behalf of a session, and keeps the session open until the work is done. */
   async during<T>(
     transport: StreamableHTTPTransport,
     work: (client: McpClient | undefined) => Promise<T>,

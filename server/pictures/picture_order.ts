@@ -1,8 +1,8 @@
 // This module is browser compatible.
 
 /**
- * Pictures of artifacts as files, and files as artifacts: what is asked of the thread that writes and reads them, and its
- * answers.
+ * Messages to and from the thread that encodes pictures of artifacts as files and decodes files into
+ * artifacts.
  *
  * @module
  */
@@ -10,81 +10,83 @@
 import { z } from "zod";
 import { serializedErrorSchema } from "../../errors/serialized_error.ts";
 
-/** The schema of {@linkcode PictureOrder}. */
+/** Schema of {@linkcode PictureOrder}. */
 export const pictureOrderSchema = z.object({
   /** The id of an image artifact. */
   artifact: z.string(),
-  /** Which picture of it, from 0. */
+  /** Which picture of the artifact, from 0. */
   image: z.int().nonnegative(),
-  /** The kind of file. */
+  /** The file format. */
   format: z.enum(["png", "jpeg", "webp"]),
   /** Quality of JPEG and WebP, 0 to 100. */
   quality: z.number().optional(),
-  /** The picture is shrunk by the largest whole factor that leaves its longer side this many pixels. */
+  /**
+   * Shrinks the picture by the largest whole factor that leaves its longer side at least this many pixels.
+   */
   atLeast: z.number().optional(),
 });
 
-/** A picture that is to be written as a file. */
+/** An order to encode a picture as a file. */
 export type PictureOrder = z.infer<typeof pictureOrderSchema>;
 
 const bytesSchema = z.custom<Uint8Array<ArrayBuffer>>((value) => value instanceof Uint8Array);
 
-/** The schema of {@linkcode ReadPicture}. */
+/** Schema of {@linkcode ReadPicture}. */
 export const readPictureSchema = z.object({
   /** The id of the picture, an artifact of kind `image`. */
   artifact: z.string(),
   width: z.int(),
   height: z.int(),
-  /** The id of a picture that is white where this one is transparent; null where it is opaque. */
+  /** The id of a picture that is white where this one is transparent; null if it is opaque. */
   transparent: z.string().nullable(),
 });
 
-/** A picture file that was read, and put into the store. */
+/** A picture file that has been decoded and put into the store. */
 export type ReadPicture = z.infer<typeof readPictureSchema>;
 
-/** The schema of a message that asks for a file to be read. */
+/** Schema of a message that asks the thread to decode a file. */
 const readTaskSchema = z.object({
   id: z.number(),
   /** The folder of the store. */
   store: z.string(),
-  /** The most pixels that a picture may have. */
+  /** Maximum number of pixels of a picture. */
   maxPixels: z.number(),
   /** A PNG, JPEG or WebP file. */
   bytes: bytesSchema,
 });
 
-/** A message that asks for a file to be read. */
+/** A message that asks the thread to decode a file. */
 export type ReadTask = z.infer<typeof readTaskSchema>;
 
-/** The schema of a message that asks for a file to be written. */
+/** Schema of a message that asks the thread to encode a file. */
 const writeTaskSchema = z.object({
   id: z.number(),
   /** The folder of the store. */
   store: z.string(),
   /** The file of the artifact. */
   path: z.string(),
-  /** The most pixels that a picture may have. */
+  /** Maximum number of pixels of a picture. */
   maxPixels: z.number(),
   order: pictureOrderSchema,
 });
 
-/** A message that asks for a file to be written. */
+/** A message that asks the thread to encode a file. */
 export type WriteTask = z.infer<typeof writeTaskSchema>;
 
-/** The schema of a message to the thread. */
+/** Schema of a message to the thread. */
 export const pictureTaskSchema = z.union([writeTaskSchema, readTaskSchema]);
 
 /** A message to the thread. */
 export type PictureTask = z.infer<typeof pictureTaskSchema>;
 
-/** The schema of an answer. */
+/** Schema of an answer. */
 export const pictureReplySchema = z.union([
   z.object({
     id: z.number(),
     file: bytesSchema,
   }),
   z.object({ id: z.number(), read: readPictureSchema }),
-  /** There is no such picture. */
+  /** The picture does not exist. */
   z.object({ id: z.number(), missing: z.literal(true) }),
   z.object({ id: z.number(), error: serializedErrorSchema }),
 ]);

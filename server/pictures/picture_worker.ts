@@ -1,6 +1,6 @@
 /**
- * The thread that writes pictures of artifacts as files, and puts files into the store as artifacts. Of an artifact with
- * several pictures it reads the one that is wanted, and it does one picture at a time.
+ * The thread that encodes pictures of artifacts as files and puts files into the store as artifacts. It
+ * processes one picture at a time, and reads only the requested picture of an artifact with several.
  *
  * @module
  */
@@ -27,7 +27,7 @@ import { listenInWorker } from "../../runtime/worker.ts";
 import { type PictureReply, pictureTaskSchema, type ReadTask, type WriteTask } from "./picture_order.ts";
 import { shrink } from "./shrink.ts";
 
-/** The pixels of one picture of an artifact; undefined where it holds no such picture. */
+/** Returns the pixels of one picture of an artifact; undefined if it has no such picture. */
 async function readPicture({ path, maxPixels, order }: WriteTask): Promise<Pixels | undefined> {
   const header = await readSafetensorsFileHeader(path);
   const image = header.tensors.get("image");
@@ -75,7 +75,7 @@ async function writePicture(task: WriteTask): Promise<PictureReply> {
   return { id, file: await encodePicture(pixels, { ...options, metadata }) };
 }
 
-/** Puts a picture file into the store, and its transparent part beside it. */
+/** Puts a picture file into the store, together with a mask of its transparent part. */
 async function takePicture({ id, store: folder, maxPixels, bytes }: ReadTask): Promise<PictureReply> {
   const pixels = await readUpright(bytes, { maxPixels });
   const store = new FolderStore(folder);

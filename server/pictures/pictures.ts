@@ -1,6 +1,6 @@
 /**
- * Pictures of artifacts as files, and files as artifacts: written and read by a thread of their own, so that the server goes
- * on answering.
+ * Encodes pictures of artifacts as files and decodes files into artifacts. A separate thread does this, so
+ * that the server keeps answering.
  *
  * @module
  */
@@ -19,15 +19,18 @@ import {
   type ReadPicture,
 } from "./picture_order.ts";
 
-/** Bounds of what is written and read. */
+/** Limits on pictures. */
 export interface PictureLimits {
-  /** Pictures that may wait to be written or read; more are answered with 429. */
+  /**
+   * Maximum number of pictures that wait to be encoded or decoded. The server answers further requests with
+   * 429.
+   */
   readonly maxPictures: number;
-  /** The most pixels that a picture may have. */
+  /** Maximum number of pixels of a picture. */
   readonly maxPicturePixels: number;
 }
 
-/** Writes pictures of artifacts as files, and reads files as artifacts. */
+/** Encodes pictures of artifacts as files, and decodes files into artifacts. */
 export class Pictures {
   #store: string;
   #files: ArtifactFiles;
@@ -41,8 +44,9 @@ export class Pictures {
   /**
    * @param store The folder of the store.
    * @param files The store's files.
-   * @param limits Bounds of what is written.
-   * @param fetchOrigin Copies into the folder how an artifact was made, where that lies elsewhere.
+   * @param limits Limits on pictures.
+   * @param fetchOrigin Copies the record of how an artifact was made into the folder, if the record is stored
+   * elsewhere.
    */
   constructor(
     store: string,
@@ -57,9 +61,9 @@ export class Pictures {
   }
 
   /**
-   * Writes a picture as a file.
+   * Encodes a picture as a file.
    *
-   * @returns The file; `undefined` where there is no such artifact or picture.
+   * @returns The file; `undefined` if there is no such artifact or picture.
    * @throws {ApiError} 429 if too many pictures wait.
    * @throws {PixstageError} if the artifact's picture cannot be shown.
    */
@@ -75,10 +79,10 @@ export class Pictures {
   /**
    * Puts a picture file into the store.
    *
-   * @param bytes A PNG, JPEG or WebP file; its memory is handed over.
+   * @param bytes A PNG, JPEG or WebP file. Its memory is transferred to the thread.
    * @returns The artifact.
    * @throws {ApiError} 429 if too many pictures wait.
-   * @throws {PixstageError} if it is no sound picture, or has too many pixels.
+   * @throws {PixstageError} if the file is not a valid picture, or has too many pixels.
    */
   async read(bytes: Uint8Array<ArrayBuffer>): Promise<ReadPicture> {
     return await this.#counted(async () => {
@@ -88,7 +92,7 @@ export class Pictures {
     });
   }
 
-  /** Counts before the first wait, so that no number of requests gets past the bound at once. */
+  /** Counts before the first await, so that concurrent requests cannot exceed the limit. */
   async #counted<T>(work: () => Promise<T>): Promise<T> {
     if (this.#orders >= this.#limits.maxPictures) {
       throw new ApiError(
@@ -122,7 +126,7 @@ export class Pictures {
     return await reply.promise;
   }
 
-  /** Ends the thread, and what it is at. */
+  /** Ends the thread and the work in progress. */
   close(): void {
     this.#end(new ApiError("interrupted", "The server is shutting down"));
   }

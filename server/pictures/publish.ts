@@ -4,13 +4,13 @@ import type { PictureOrder } from "./picture_order.ts";
 import type { Pictures } from "./pictures.ts";
 
 /**
- * Puts a picture into a bucket as a file, unless it is there already.
+ * Puts a picture file into a bucket, unless it is already there.
  *
  * @param order The picture.
  * @param bucket The store in S3.
- * @param pictures Writes the file.
- * @param seconds How long the link is good for.
- * @returns A link to it, which needs no key; undefined where there is no such picture.
+ * @param pictures Encodes the file.
+ * @param seconds Lifetime of the link.
+ * @returns A link to it that needs no key; undefined if there is no such picture.
  */
 export async function publish(
   order: PictureOrder,

@@ -4,12 +4,12 @@ import type { ReadPicture } from "./picture_order.ts";
 import type { Pictures } from "./pictures.ts";
 
 /**
- * Puts a picture file that a client has sent into the store.
+ * Puts a picture file from a client into the store.
  *
- * @param pictures Reads it.
- * @param bytes The file; its memory is handed over.
- * @param param The field that it came in, where there is one.
- * @throws {ApiError} 400 if it is no sound picture, or has too many pixels.
+ * @param pictures Decodes it.
+ * @param bytes The file. Its memory is transferred to the decoding thread.
+ * @param param The request field that contained it, if any.
+ * @throws {ApiError} 400 if the file is not a valid picture, or has too many pixels.
  */
 export async function readUpload(
   pictures: Pictures,
@@ -20,7 +20,7 @@ export async function readUpload(
     return await pictures.read(bytes);
   } catch (error) {
     if (!(error instanceof PixstageError) || error instanceof ApiError) throw error;
-    // A file that a client sends is the client's fault; a file of this machine would not be.
+    // A broken file from a client is the client's fault; a broken file of this machine would not be.
     const isBroken = error.code === "invalid_file";
     if (!isBroken && error.fault !== "caller") throw error;
     const message = param === undefined ? error.message : `${param}: ${error.message}`;

@@ -3,12 +3,12 @@
 import type { Pixels } from "../../images/pixels.ts";
 
 /**
- * Shrinks a picture by a whole factor: every pixel is the mean of a square. What is left over at the right and at the
- * bottom is cut off.
+ * Shrinks a picture by a whole factor. Each pixel is the mean of a square. Pixels left over at the right and
+ * bottom edges are cropped.
  *
  * @param pixels The picture.
- * @param atLeast The longer side keeps at least this many pixels.
- * @returns The picture itself where it is small enough.
+ * @param atLeast Minimum length of the longer side, in pixels.
+ * @returns The shrunk picture, or the picture itself if it is small enough.
  */
 export function shrink(pixels: Pixels, atLeast: number): Pixels {
   const factor = Math.floor(Math.max(pixels.width, pixels.height) / atLeast);

@@ -1,5 +1,6 @@
 /**
- * Artifacts by their ids: put, looked for, fetched whole or in part, and as pictures.
+ * Routes of artifacts, by id: upload, existence check, download of the whole or a range, and download as
+ * pictures.
  *
  * @module
  */
@@ -89,7 +90,7 @@ const pictureRoute = createRoute({
   },
 });
 
-/** The routes. */
+/** Creates the artifact routes. */
 export function artifactRoutes({ artifacts, pictures, limits }: ServerContext) {
   const missing = (name: string): ApiError =>
     new ApiError("artifact_not_found", `There is no artifact ${name}`, { param: "id" });
@@ -152,7 +153,7 @@ export function artifactRoutes({ artifacts, pictures, limits }: ServerContext) {
     });
 }
 
-/** Whether the client's `If-None-Match` names what it would get; `*` names anything. */
+/** Whether the client's `If-None-Match` matches the current content; `*` matches anything. */
 function isCurrent(header: string | undefined, tag: string): boolean {
   return header?.trim() === "*" ||
     header?.split(",").some((given) => given.trim().replace(/^W\//, "") === `"${tag}"`) === true;

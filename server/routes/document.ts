@@ -1,5 +1,5 @@
 /**
- * The OpenAPI document, and a page to read it.
+ * The OpenAPI document, and a page that displays it.
  *
  * @module
  */
@@ -36,7 +36,7 @@ const PAGE = `<!doctype html>
 
 const START = `SwaggerUIBundle({ url: "openapi.json", dom_id: "#reference", deepLinking: true });\n`;
 
-/** The routes. */
+/** Creates the routes of the OpenAPI document and its page. The document is built on the first request. */
 export function documentRoutes(app: OpenAPIHono<ServerEnv>): Hono<ServerEnv> {
   let document: ReturnType<typeof app.getOpenAPI31Document> | undefined;
   const openApi = (): typeof document => {

@@ -1,5 +1,5 @@
 /**
- * `POST /v1/images/edits`, as clients of the OpenAI API speak it.
+ * `POST /v1/images/edits`, compatible with clients of the OpenAI API.
  *
  * @module
  */
@@ -51,13 +51,16 @@ const route = createRoute({
   },
 });
 
-/** The route as the OpenAPI document shows it: its form is read by hand, for forms hold texts alone. */
+/**
+ * The route as the OpenAPI document shows it. The handler parses the form itself, because form fields are
+ * always text.
+ */
 const documented = {
   ...route,
   request: { body: { required: true, content: { "multipart/form-data": { schema: formSchema } } } },
 };
 
-/** The routes. */
+/** Creates the route of image edits. */
 export function editRoutes(server: ServerContext) {
   const routes = router();
   routes.openAPIRegistry.registerPath(documented);
@@ -71,7 +74,7 @@ export function editRoutes(server: ServerContext) {
   });
 }
 
-/** The body as a form. */
+/** Parses the body as a form. */
 async function form(request: Request): Promise<FormData> {
   const type = request.headers.get("content-type") ?? "";
   if (!/^multipart\/form-data\b/i.test(type)) {

@@ -1,5 +1,6 @@
 /**
- * `POST /v1/images/generations`, as clients of the OpenAI API speak it, and the answer that edits have too.
+ * `POST /v1/images/generations`, compatible with clients of the OpenAI API, and the answer that it shares
+ * with edits.
  *
  * @module
  */
@@ -27,7 +28,7 @@ import {
 } from "../schemas/image_request.ts";
 import { faults } from "./responses.ts";
 
-/** The route, also of gateways before the server. */
+/** The route. Gateways in front of the server use it too. */
 export const imageRoute = createRoute({
   method: "post",
   path: "/v1/images/generations",
@@ -50,7 +51,7 @@ export const imageRoute = createRoute({
   },
 });
 
-/** The routes. */
+/** Creates the route of image generations. */
 export function imageRoutes(server: ServerContext) {
   return router().openapi(
     imageRoute,
@@ -59,12 +60,12 @@ export function imageRoutes(server: ServerContext) {
 }
 
 /**
- * Makes the pictures of a request, and answers with them.
+ * Makes the pictures of a request and answers with them.
  *
  * @param settled The request.
- * @param context The request at hand.
- * @param server What the server has.
- * @param from The pictures that it begins from, where it edits one.
+ * @param context The HTTP request.
+ * @param server The server's state.
+ * @param from The input pictures, if the request edits one.
  */
 export async function answerPictures(
   settled: SettledImageRequest,
@@ -79,7 +80,7 @@ export async function answerPictures(
   }
   const over = await server.jobs.ended(job.id, context.req.raw.signal);
   if (!over || over.completed === null) {
-    // The client has gone, or the server is going.
+    // The client has disconnected, or the server is shutting down.
     server.jobs.cancel(job.id);
     throw new ApiError("interrupted", "The request was interrupted");
   }
@@ -93,7 +94,7 @@ export async function answerPictures(
   }, 200);
 }
 
-/** The pictures of a job that has ended well. */
+/** Returns the pictures of a completed job. */
 async function pictures(
   job: Job,
   request: ImageRequest,
@@ -134,7 +135,7 @@ function lost(): ApiError {
   return new ApiError("lost", "The picture is no longer in the store");
 }
 
-/** Answers with previews, and then with the pictures. */
+/** Streams the previews, and then the pictures. */
 function streamPictures(
   context: Context<ServerEnv>,
   job: Job,
@@ -172,7 +173,7 @@ function streamPictures(
   });
 }
 
-/** The size of a job's pictures as the API writes it. */
+/** Returns the size of a job's pictures in the format of the OpenAI API. */
 function sizeOf({ artifacts }: Job): string {
   const made = Object.values(artifacts).find(({ images }) => images);
   return made ? `${made.width}x${made.height}` : "auto";

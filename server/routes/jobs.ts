@@ -1,5 +1,5 @@
 /**
- * Jobs: ordered, looked at, followed, cancelled, removed.
+ * Routes of jobs: order, list, read, follow, star, cancel and remove.
  *
  * @module
  */
@@ -31,7 +31,7 @@ import { faults, json } from "./responses.ts";
 const tags = ["Jobs"];
 const params = z.object({ id: z.string().regex(/^job_[0-9a-f]{32}$/, "A job id is job_ and 32 hex digits") });
 
-/** The route of orders, also of gateways before the server. */
+/** The route of orders. Gateways in front of the server use it too. */
 export const orderRoute = createRoute({
   method: "post",
   path: "/v1/jobs",
@@ -134,7 +134,7 @@ const removeRoute = createRoute({
   responses: { 204: { description: "It is removed." }, 409: faults[400], ...faults },
 });
 
-/** The routes. */
+/** Creates the job routes. */
 export function jobRoutes(server: ServerContext) {
   const { jobs, limits, registry } = server;
   const find = (id: string): Job => {
@@ -221,7 +221,7 @@ export function jobRoutes(server: ServerContext) {
     });
 }
 
-/** Refuses a webhook to a host that the operator has not allowed. */
+/** Refuses a webhook whose host the operator has not allowed. */
 function requireAllowedWebhook(url: string, { webhookHosts }: ServerContext): void {
   if (webhookHosts.allows(url)) return;
   const hint = webhookHosts.isEmpty
@@ -230,18 +230,21 @@ function requireAllowedWebhook(url: string, { webhookHosts }: ServerContext): vo
   throw new ApiError("webhook_not_allowed", `webhook.url: ${hint}`, { param: "webhook.url" });
 }
 
-/** How the client addressed the server: links that it can follow begin with it. */
+/**
+ * Returns the base of the address that the client used, so that links start with an address that it can
+ * reach.
+ */
 function baseOf({ protocol, host, prefix }: PublicAddress): string {
   return `${protocol}://${host}${prefix}`;
 }
 
-/** Refuses a deadline that is later than the server lets jobs live. */
+/** Refuses a deadline beyond the maximum lifetime of jobs. */
 function requireDeadline(deadline: number | undefined, { maxJobSeconds }: Limits): void {
   if (deadline === undefined || deadline <= maxJobSeconds) return;
   throw new ApiError("out_of_range", `deadline: must be at most ${maxJobSeconds}`, { param: "deadline" });
 }
 
-/** A request with a model: the default one where it names none. */
+/** Fills in the default model if a request names none. */
 function withModel<R extends { readonly model?: string | null | undefined }>(
   request: R,
   { models }: ServerContext,

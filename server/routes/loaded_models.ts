@@ -1,5 +1,6 @@
 /**
- * What is loaded: the processes that the server keeps warm, and the models whose weights they hold.
+ * Routes that list and unload the processes that the server keeps warm, with the models whose weights they
+ * have loaded.
  *
  * @module
  */
@@ -59,7 +60,7 @@ const unloadRoute = createRoute({
   },
 });
 
-/** The routes. */
+/** Creates the routes of loaded models. */
 export function loadedModelRoutes({ engine, models }: ServerContext) {
   return router()
     .openapi(listRoute, (context) => {

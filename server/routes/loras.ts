@@ -1,5 +1,5 @@
 /**
- * The LoRA adapters that requests may name.
+ * The route that lists the LoRA adapters that requests may name.
  *
  * @module
  */
@@ -31,7 +31,7 @@ const route = createRoute({
   },
 });
 
-/** The routes. */
+/** Creates the route that lists the LoRA adapters. */
 export function loraRoutes({ loras }: Pick<ServerContext, "loras">) {
   const data = loras.map(({ name, layers, models }) => ({
     id: name,

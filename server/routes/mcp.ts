@@ -1,5 +1,5 @@
 /**
- * `/mcp`: the Model Context Protocol over streamable HTTP, by which assistants make pictures.
+ * `/mcp`: the Model Context Protocol over streamable HTTP. AI assistants use it to make pictures.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { router } from "../router.ts";
 import type { McpClient } from "../mcp/sessions.ts";
 import { faults } from "./responses.ts";
 
-/** The path of the protocol. */
+/** The path of the endpoint. */
 export const MCP_PATH = "/mcp";
 
 const tags = ["Model Context Protocol"];
@@ -28,7 +28,7 @@ const message = z.object({
 const headers = z.object({ [SESSION]: z.string().optional() });
 const stream = { "text/event-stream": { schema: z.string() } };
 
-/** The operations as the OpenAPI document shows them: the protocol's own library reads their bodies. */
+/** The operations as the OpenAPI document shows them. The protocol's own library parses their bodies. */
 const documented = [
   createRoute({
     method: "post",
@@ -66,7 +66,7 @@ const documented = [
   }),
 ];
 
-/** The routes. */
+/** Creates the routes of the protocol. */
 export function mcpRoutes(server: ServerContext) {
   const { sessions } = server;
   const routes = router();
@@ -88,11 +88,11 @@ export function mcpRoutes(server: ServerContext) {
   return routes.route("/", new Hono<ServerEnv>().on(["GET", "POST", "DELETE"], MCP_PATH, answer));
 }
 
-/** Opens a session. It is kept once the client has sent `initialize`. */
+/** Opens a session. The server keeps it once the client has sent `initialize`. */
 async function openSession(server: ServerContext, client: McpClient) {
   const { sessions } = server;
   await sessions.makeRoom();
-  // Most servers never need the protocol's library.
+  // Most servers never need the protocol's library, so it is loaded on first use.
   const [{ StreamableHTTPTransport }, { openMcpServer }] = await Promise.all([
     import("@hono/mcp"),
     import("../mcp/mcp_server.ts"),
@@ -106,7 +106,10 @@ async function openSession(server: ServerContext, client: McpClient) {
   return { transport };
 }
 
-/** How the connection goes on is for the listener to say; proxies are not to hold messages back. */
+/**
+ * Removes the connection headers, because the listener decides whether the connection stays open, and keeps
+ * proxies from buffering messages.
+ */
 function withPlainHeaders(response: Response): Response {
   for (const name of ["connection", "transfer-encoding"]) response.headers.delete(name);
   response.headers.set("x-accel-buffering", "no");
@@ -115,7 +118,7 @@ function withPlainHeaders(response: Response): Response {
 
 const errorSchema = z.object({ error: z.object({ message: z.string() }) });
 
-/** What the protocol's library refuses, in the shape of all errors. */
+/** Converts an error of the protocol's library into the shape of all errors. */
 async function protocolError(error: HTTPException): Promise<ApiError> {
   const body = await error.getResponse().json().catch(() => undefined);
   const message = errorSchema.safeParse(body).data?.error.message ?? error.message;

@@ -1,5 +1,5 @@
 /**
- * What the server has to offer: models, stages, schedulers, bounds.
+ * Routes that describe what the server offers: models, stages, schedulers and limits.
  *
  * @module
  */
@@ -96,7 +96,7 @@ const capabilitiesRoute = createRoute({
   responses: { 200: json(capabilitiesSchema, "Models, schedulers, stages, limits, features."), ...faults },
 });
 
-/** The routes. */
+/** Creates the routes of models and capabilities. */
 export function modelRoutes(server: PlanningContext) {
   const created = Math.floor(Date.now() / 1000);
   const models = server.models.map((model) => describe(model, created));

@@ -1,5 +1,5 @@
 /**
- * For who operates the server: whether it lives, and its figures.
+ * Routes for operators: health and metrics.
  *
  * @module
  */
@@ -29,7 +29,7 @@ const metricsRoute = createRoute({
   responses: { 200: { description: "The figures.", content: { "text/plain": { schema: z.string() } } } },
 });
 
-/** The routes. */
+/** Creates the routes of health and metrics. */
 export function operationRoutes(metrics: Metrics) {
   return router()
     .openapi(healthRoute, (context) => context.json({ status: "ok" as const }, 200))

@@ -1,5 +1,5 @@
 /**
- * What the page that shows the OpenAPI document is made of.
+ * Files of the page that displays the OpenAPI document.
  *
  * @module
  */
@@ -7,8 +7,8 @@
 import bundle from "swagger-ui-dist/swagger-ui-bundle.js" with { type: "text" };
 import css from "swagger-ui-dist/swagger-ui.css" with { type: "text" };
 
-/** Its script. */
+/** The page's script. */
 export const BUNDLE: string = bundle;
 
-/** Its style. */
+/** The page's style sheet. */
 export const STYLE: string = css;

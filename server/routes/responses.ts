@@ -1,6 +1,6 @@
 import { errorSchema } from "../api_error.ts";
 
-/** The description of a JSON reply. */
+/** Describes a JSON reply. */
 export function json<S>(schema: S, description: string): {
   readonly description: string;
   readonly content: { readonly "application/json": { readonly schema: S } };
@@ -8,7 +8,7 @@ export function json<S>(schema: S, description: string): {
   return { description, content: { "application/json": { schema } } };
 }
 
-/** The replies that any route may give. */
+/** Error replies that any route can return. */
 export const faults = {
   400: json(errorSchema, "The request is not valid; `param` names the field."),
   401: json(errorSchema, "The API key is missing or wrong."),

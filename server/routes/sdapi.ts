@@ -1,5 +1,5 @@
 /**
- * `/sdapi/v1`: pictures for clients of AUTOMATIC1111's web UI.
+ * `/sdapi/v1`: picture generation for clients of AUTOMATIC1111's web UI.
  *
  * @module
  */
@@ -33,13 +33,13 @@ import { faults, json } from "./responses.ts";
 
 const tags = ["AUTOMATIC1111"];
 
-/** The path of the route that takes pictures. */
+/** The path of the route that edits a picture. */
 export const IMG2IMG_PATH = "/sdapi/v1/img2img";
 
-/** How far a picture is changed unless a request says otherwise, as in the web UI. */
+/** Default strength of a picture edit, the same as the web UI's. */
 const DEFAULT_STRENGTH = 0.75;
 
-/** What requests call the fields of a picture request. */
+/** Names of the request's fields, by the name in this server's own requests. */
 const CALLED: ReadonlyMap<string, string> = new Map([
   ["n", "batch_size"],
   ["guidance_scale", "cfg_scale"],
@@ -71,7 +71,7 @@ const pictureRoute = createRoute({
   responses: { 200: json(generationReplySchema, "The pictures."), 409: faults[400], ...faults },
 });
 
-/** The routes. */
+/** Creates the routes that make pictures. */
 export function sdapiRoutes(server: ServerContext, current: CurrentModel, generations: Generations) {
   return router()
     .openapi(textRoute, async (context) => {
@@ -102,7 +102,7 @@ export function sdapiRoutes(server: ServerContext, current: CurrentModel, genera
     const job = await submitPictures(settled, queueClient(context), server, { from, previews: true });
     const over = await generations.ended(job.id, context.req.raw.signal);
     if (!over || over.completed === null) {
-      // The client has gone, or the server is going.
+      // The client has disconnected, or the server is shutting down.
       server.jobs.cancel(job.id);
       throw new ApiError("interrupted", "The request was interrupted");
     }
@@ -110,7 +110,7 @@ export function sdapiRoutes(server: ServerContext, current: CurrentModel, genera
   }
 }
 
-/** The request as the server's own routes take it. */
+/** Translates the request into the form of the server's own routes. */
 function settle(
   request: TextRequest | PictureRequest,
   { model, warnings, strength, scheduler }: {
@@ -147,7 +147,7 @@ function settle(
   return { request: parseValue(editRequestSchema, own, refuse), warnings, called: CALLED };
 }
 
-/** The model of a request: its own, or the one that all share. */
+/** Returns the model that a request names, or the current model that all clients share. */
 function modelOf({ override_settings }: TextRequest | PictureRequest, current: CurrentModel): string {
   const named = override_settings?.["sd_model_checkpoint"];
   if (typeof named === "string" && named !== "") {

@@ -1,5 +1,5 @@
 /**
- * `/sdapi/v1`: what clients of AUTOMATIC1111's web UI ask beside pictures: models, samplers, options, progress.
+ * `/sdapi/v1`: models, samplers, options and progress, for clients of AUTOMATIC1111's web UI.
  *
  * @module
  */
@@ -26,10 +26,12 @@ const tags = ["AUTOMATIC1111"];
 /** The path of the route that reads a picture's parameters. */
 export const PNG_INFO_PATH = "/sdapi/v1/png-info";
 
-/** Options that this server has with one value alone. */
+/** Options for which this server supports only one value. */
 const FIXED_OPTIONS = { sd_vae: "Automatic", CLIP_stop_at_last_layers: 1, samples_format: "png" } as const;
 
-/** Lists of what the web UI has and this server has not, so that clients that ask for all of them go on. */
+/**
+ * Lists of web UI features that this server lacks. Empty answers keep clients that query all of them working.
+ */
 const EMPTY_LISTS: Readonly<Record<string, JSONValue>> = {
   "upscalers": [],
   "latent-upscale-modes": [],
@@ -129,7 +131,7 @@ const infoRoute = createRoute({
   responses: { 200: json(anything, "As in the web UI."), ...faults },
 });
 
-/** The routes. */
+/** Creates the routes of models, samplers, options and progress. */
 export function sdapiStateRoutes(
   { engine, models, loras }: ServerContext,
   current: CurrentModel,

@@ -1,5 +1,5 @@
 /**
- * Stages one at a time: so that one machine encodes, another denoises and a third decodes.
+ * Routes that run single stages, so that one machine can encode, another denoise and a third decode.
  *
  * @module
  */
@@ -25,10 +25,10 @@ import { modelNames, orderOf } from "../job_graphs.ts";
 import { router } from "../router.ts";
 import { faults, json } from "./responses.ts";
 
-/** Milliseconds that a stage may take to be prepared. */
+/** Maximum time to prepare a stage, in milliseconds. */
 const PREPARE_MS = 60_000;
 
-/** The node that stands for the stage in the graph of its job. */
+/** Id of the stage's node in the graph of its job. */
 const NODE = "stage";
 
 const requestSchema = z.strictObject({
@@ -128,10 +128,10 @@ const prepareRoute = createRoute({
   },
 });
 
-/** The routes. */
+/** Creates the stage routes. */
 export function stageRoutes(server: ServerContext) {
   const { jobs, limits, registry } = server;
-  /** The stage of a name, refused where its version is another one. */
+  /** Finds a stage by name, and refuses another version of it. */
   const findStage = (name: string, version: string | undefined): Stage => {
     if (!registry.has(name)) {
       const names = registry.list().map((stage) => stage.name).join(", ");
@@ -150,7 +150,7 @@ export function stageRoutes(server: ServerContext) {
     const { name } = context.req.valid("param");
     const { version, parameters, inputs, residency, lowestPrecision } = context.req.valid("json");
     const stage = findStage(name, version);
-    // Stages to be prepared wait for one another, as orders do while they are checked.
+    // Preparing a stage takes a place in the queue, as checking an order does.
     using _place = jobs.reserve(queueClient(context));
     const parsed = parseValue(stage.parameters, parameters);
     checkParameters(Object(parsed), { limits, models: modelNames(server) }, ["parameters"], name);
@@ -197,7 +197,7 @@ export function stageRoutes(server: ServerContext) {
   });
 }
 
-/** Answers with the events of the run and its result. */
+/** Streams the events of the run and its result. */
 function stream(context: Context<ServerEnv>, job: Job, server: ServerContext): Response {
   return eventStream(context, server, async (stream, gone) => {
     gone.addEventListener("abort", () => server.jobs.cancel(job.id));
@@ -212,7 +212,7 @@ function stream(context: Context<ServerEnv>, job: Job, server: ServerContext): R
   });
 }
 
-/** What a job of one stage made. */
+/** Returns the outputs of a job that ran one stage. */
 function resultOf(job: Job | undefined): z.infer<typeof resultSchema> {
   if (job?.error) {
     throw ApiError.ofJob(job.error);

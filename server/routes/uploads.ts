@@ -1,5 +1,5 @@
 /**
- * `POST /v1/pictures`: picture files into the store, for jobs that begin from them.
+ * `POST /v1/pictures`: uploads picture files into the store, for jobs that start from them.
  *
  * @module
  */
@@ -42,7 +42,7 @@ const route = createRoute({
   responses: { 201: json(uploadSchema, "The picture is in the store."), ...faults },
 });
 
-/** The routes. */
+/** Creates the upload route. */
 export function uploadRoutes({ pictures }: ServerContext) {
   return router().openapi(route, async (context) => {
     const bytes = new Uint8Array(await context.req.arrayBuffer());

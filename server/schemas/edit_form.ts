@@ -1,12 +1,13 @@
 /**
- * A form that asks for a picture to be edited: fields are texts there, and become what JSON would hold.
+ * Parses a form that asks for an edited picture. Form fields are text, so they are converted to the values
+ * that JSON would contain.
  *
  * @module
  */
 
 import { ApiError } from "../api_error.ts";
 
-/** Fields that are texts in JSON too. */
+/** Fields that are strings in JSON too. */
 const TEXTS: ReadonlySet<string> = new Set([
   "prompt",
   "negative_prompt",
@@ -25,25 +26,25 @@ const TEXTS: ReadonlySet<string> = new Set([
   "input_fidelity",
   "style",
 ]);
-/** Fields of a form, files among them. */
+/** Maximum number of fields of a form, including files. */
 const MOST_FIELDS = 64;
 
-/** A form, read. */
+/** A parsed form. */
 export interface EditForm {
-  /** The fields, as JSON would hold them. */
+  /** The fields, with the values that JSON would contain. */
   readonly fields: Readonly<Record<string, unknown>>;
-  /** The picture. */
+  /** The picture to edit. */
   readonly image: File;
   /** The mask. */
   readonly mask: File | undefined;
 }
 
 /**
- * Reads a form.
+ * Parses a form.
  *
- * @param form The form; a name may end in `[]`, as clients write lists.
+ * @param form The form. A name may end in `[]`, which some clients use for lists.
  * @returns Its fields and files.
- * @throws {ApiError} 400 if there is no picture, or there are several.
+ * @throws {ApiError} 400 if there is no picture, or more than one.
  */
 export function readEditForm(form: FormData): EditForm {
   const entries = [...form].map(([name, value]) => [name.replace(/\[\d*\]$/, ""), value] as const);
@@ -80,7 +81,7 @@ export function readEditForm(form: FormData): EditForm {
   return { fields: Object.fromEntries(fields), image, mask: files.get("mask") };
 }
 
-/** A number, a truth value or a list where the text is one, else the text. */
+/** Parses a number, a boolean or a list; returns other text unchanged. */
 function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text);

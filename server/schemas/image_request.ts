@@ -1,5 +1,6 @@
 /**
- * `POST /v1/images/generations` and `/v1/images/edits` as the OpenAI API has them, with the extras that diffusion needs.
+ * Requests of `POST /v1/images/generations` and `/v1/images/edits`, with the fields of the OpenAI API and
+ * further ones for diffusion.
  *
  * @module
  */
@@ -18,7 +19,7 @@ const guidance_interval = denoiseParameters.shape.guidanceInterval.nullish();
 const step_cache = denoiseParameters.shape.stepCache.nullish();
 const guidance_scale = denoiseParameters.shape.guidanceScale.nullish();
 
-/** The field of a request that says how long a model stays loaded. */
+/** The request field that sets how long a model stays loaded. */
 export const keepAliveField = keepAliveSchema.clone().openapi({
   description:
     "How long the processes that make the pictures stay afterwards, with the weights that they hold: `5m`, a number of " +
@@ -26,7 +27,7 @@ export const keepAliveField = keepAliveSchema.clone().openapi({
   example: "5m",
 });
 
-/** What diffusers, AUTOMATIC1111's web UI and hosted services call fields of a request. */
+/** Field names of diffusers, AUTOMATIC1111's web UI and hosted services, with this server's names. */
 const OTHER_NAMES = {
   num_inference_steps: "steps",
   num_steps: "steps",
@@ -47,9 +48,7 @@ const OTHER_FIELDS = {
   num_outputs: n.openapi({ description: "Another name of `n`." }),
 };
 
-/**
- * The schema of a request for pictures. Fields that it does not know are allowed, and listed in `warnings`.
- */
+/** Schema of a picture request. Unknown fields are allowed and reported in `warnings`. */
 export const imageRequestSchema = z.looseObject({
   prompt: promptSchema.clone().openapi({ description: "What the pictures show.", example: "cute cat" }),
   model: z.string().nullish().openapi({ description: "A model of `GET /v1/models`; the first otherwise." }),
@@ -121,7 +120,7 @@ export const imageRequestSchema = z.looseObject({
   }),
 }).openapi("ImageRequest");
 
-/** The schema of the fields of a request for an edited picture, but for its files. */
+/** Schema of the fields of an edit request, without its files. */
 export const editRequestSchema = imageRequestSchema.extend({
   strength: denoiseParameters.shape.strength.nullish().openapi({
     description:
@@ -132,13 +131,13 @@ export const editRequestSchema = imageRequestSchema.extend({
   }),
 });
 
-/** A request for pictures. */
+/** A picture request. */
 export type ImageRequest = z.infer<typeof imageRequestSchema>;
 
-/** A request for pictures or for edited ones. */
+/** A picture request or an edit request. */
 export type AnyImageRequest = z.infer<typeof editRequestSchema>;
 
-/** The schema of the answer. */
+/** Schema of the answer. */
 export const imagesResponseSchema = z.object({
   created: z.int(),
   data: z.array(
@@ -155,7 +154,7 @@ export const imagesResponseSchema = z.object({
   warnings: z.array(z.string()).openapi({ description: "Parameters that were not honoured, and why." }),
 }).openapi("ImagesResponse");
 
-/** Parameters of the OpenAI API that say nothing to these models. */
+/** Parameters of the OpenAI API that have no effect on these models, with the values that need no warning. */
 const WITHOUT_EFFECT: ReadonlyMap<string, readonly unknown[]> = new Map([
   ["quality", ["auto", "standard"]],
   ["style", []],
@@ -164,17 +163,17 @@ const WITHOUT_EFFECT: ReadonlyMap<string, readonly unknown[]> = new Map([
   ["input_fidelity", ["low"]],
 ]);
 
-/** A request for pictures, its fields under the names that this server documents. */
+/** A picture request, with its fields under the names that this server documents. */
 export interface SettledImageRequest {
-  /** What is asked for. */
+  /** The request. */
   readonly request: AnyImageRequest;
-  /** What of it is not honoured, a sentence each. */
+  /** A warning for each part of the request that is not honoured. */
   readonly warnings: readonly string[];
-  /** What the request itself calls a field, where that is another name. */
+  /** The name that the request uses for a field, if it differs. */
   readonly called: ReadonlyMap<string, string>;
 }
 
-/** Reads the other names of fields, and finds what is not honoured. */
+/** Replaces alternative field names, and finds the parts of the request that are not honoured. */
 export function settleImageRequest(
   given: ImageRequest | AnyImageRequest,
   schema: typeof imageRequestSchema | typeof editRequestSchema = imageRequestSchema,
@@ -207,12 +206,15 @@ export function settleImageRequest(
   return { request: schema.parse(request), warnings, called };
 }
 
-/** How pictures are answered: OpenAI's DALL·E models give links, its later models the files. */
+/**
+ * Returns the format in which pictures are sent. OpenAI's DALL·E models send links, its later models send
+ * files.
+ */
 export function responseFormat({ response_format, model }: ImageRequest): "b64_json" | "url" {
   return response_format ?? (model?.startsWith("dall-e") ? "url" : "b64_json");
 }
 
-/** What of a request is not honoured, a sentence each. */
+/** Returns a warning for each part of a request that is not honoured. */
 function imageWarnings(request: ImageRequest, known: object): string[] {
   const warnings: string[] = [];
   for (const [name, value] of Object.entries(request)) {

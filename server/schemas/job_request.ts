@@ -1,5 +1,5 @@
 /**
- * Orders of jobs, and the replies that describe them.
+ * Schemas of job orders, and of the replies that describe jobs.
  *
  * @module
  */
@@ -13,7 +13,10 @@ import { promptSchema } from "../../text/prompt.ts";
 import { jobSchema, jobStatusSchema } from "../jobs/job.ts";
 import { keepAliveField } from "./image_request.ts";
 
-/** The request of the command line, its one recursive field described by hand: the document's maker cannot. */
+/**
+ * The picture request of the command line. Its one recursive field is described by hand, because the OpenAPI
+ * generator cannot describe it.
+ */
 const requestSchema = pictureRequestSchema.extend({
   model: pictureRequestSchema.shape.model.nullish().openapi({
     description: "A model of `GET /v1/models`; the first otherwise.",
@@ -33,7 +36,7 @@ const requestSchema = pictureRequestSchema.extend({
   }),
 }).openapi("PictureRequest");
 
-/** The schema of what goes on from something that was made before, in another way. */
+/** Schema of a request to resume from an earlier artifact with changed settings. */
 export const resumeRequestSchema = z.strictObject({
   artifact: sha256Schema.describe("The id of a picture, latents, embeddings or a state."),
   fromStep: z.int().min(1).optional().openapi({
@@ -58,10 +61,10 @@ export const resumeRequestSchema = z.strictObject({
   decode: z.boolean().default(true).openapi({ description: "Whether latents are decoded." }),
 }).openapi("ResumeRequest");
 
-/** What goes on from something that was made before. */
+/** A request to resume from an earlier artifact. */
 export type ResumeRequest = z.infer<typeof resumeRequestSchema>;
 
-/** The schema of an order: a picture request, a whole graph, or what goes on from an artifact. */
+/** Schema of an order: a picture request, a whole graph, or an artifact to resume from. */
 export const jobRequestSchema = z.strictObject({
   request: requestSchema.optional().openapi({ description: "A request for pictures." }),
   graph: graphDocumentSchema.optional().openapi({ description: "A graph, instead of a request." }),
@@ -89,7 +92,7 @@ export const jobRequestSchema = z.strictObject({
   },
 ).openapi("JobRequest");
 
-/** The schema of a job as replies tell of it. */
+/** Schema of a job in replies. */
 export const jobReplySchema = jobSchema.extend({
   queue_position: z.int().nullable().openapi({ description: "Runs that come before; null unless it waits." }),
   progress: z.object({ node: z.string(), stage: z.string(), step: z.int(), steps: z.int() }).nullable(),
@@ -106,10 +109,10 @@ export const jobReplySchema = jobSchema.extend({
   events_url: z.string(),
 }).openapi("JobReply");
 
-/** A job as replies tell of it. */
+/** A job in replies. */
 export type JobReply = z.infer<typeof jobReplySchema>;
 
-/** The schema of the queue: the jobs that have not ended. */
+/** Schema of the queue, i.e. the unfinished jobs. */
 export const queueReplySchema = z.object({
   jobs: z.array(
     jobReplySchema.pick({ id: true, status: true, started: true, queue_position: true, progress: true }),
@@ -117,20 +120,20 @@ export const queueReplySchema = z.object({
   ended: z.int().openapi({ description: "Jobs that ended or were removed since the server started." }),
 }).openapi("Queue");
 
-/** The queue: the jobs that have not ended. */
+/** The queue, i.e. the unfinished jobs. */
 export type QueueReply = z.infer<typeof queueReplySchema>;
 
-/** The schema of a page of jobs. */
+/** Schema of a page of jobs. */
 export const jobListSchema = z.object({
   object: z.literal("list"),
   data: z.array(jobReplySchema),
   has_more: z.boolean(),
 }).openapi("JobList");
 
-/** UTF-16 units of a search. */
+/** Maximum length of a search query, in UTF-16 units. */
 const LONGEST_QUERY = 200;
 
-/** The schema of the query of a list. */
+/** Schema of a list query. */
 export const jobQuerySchema = z.object({
   limit: z.coerce.number().int().min(1).default(20),
   after: z.string().max(64).optional().openapi({ description: "The id of the last job of the page before." }),
@@ -145,7 +148,7 @@ export const jobQuerySchema = z.object({
   }),
 });
 
-/** The schema of what can be changed of a job. */
+/** Schema of a change to a job. */
 export const jobChangeSchema = z.strictObject({
   starred: z.boolean().openapi({
     description: "Whether it is starred: it and its artifacts then stay until it is removed.",

@@ -1,6 +1,6 @@
 /**
- * Requests of AUTOMATIC1111's web UI: `POST /sdapi/v1/txt2img` and `/sdapi/v1/img2img`. Its clients send all fields
- * with their defaults, some of them as null or numbers as texts, and fields of extensions.
+ * Requests of AUTOMATIC1111's web UI: `POST /sdapi/v1/txt2img` and `/sdapi/v1/img2img`. Its clients send
+ * every field with its default, some of them as null, numbers as text, and fields of extensions.
  *
  * @module
  */
@@ -11,15 +11,15 @@ import { promptSchema } from "../../text/prompt.ts";
 
 const NUMBER = /^\s*-?\d{1,20}(?:\.\d{1,20})?\s*$/;
 
-/** A number, or a text that is one. */
+/** A number, or text that contains one. */
 const number = z.union([z.number(), z.string().regex(NUMBER, "It must be a number").transform(Number)])
   .nullish();
-/** A truth value, or what stands for one. */
+/** A boolean, or a number that stands for one. */
 const flag = z.union([z.boolean(), z.number()]).nullish();
 const text = z.string().nullish();
 const settings = z.record(z.string(), z.unknown()).nullish();
 
-/** Fields that both have. */
+/** Fields that both requests share. */
 const shared = {
   prompt: promptSchema.default("").openapi({
     description: "What the pictures show. `<lora:NAME:WEIGHT>` in it names an adapter of `/sdapi/v1/loras`.",
@@ -65,13 +65,13 @@ const shared = {
   disable_extra_networks: flag.openapi({ description: "Whether `<lora:…>` in the prompt is left out." }),
 };
 
-/** The schema of a request for pictures from text. */
+/** Schema of a text-to-image request. */
 export const textRequestSchema = z.looseObject({
   ...shared,
   enable_hr: flag,
 }).openapi("SdTextToImageRequest");
 
-/** The schema of a request for pictures from a picture. */
+/** Schema of an image-to-image request. */
 export const pictureRequestSchema = z.looseObject({
   ...shared,
   init_images: z.array(z.string()).length(1, "It must have 1 picture").openapi({
@@ -89,13 +89,13 @@ export const pictureRequestSchema = z.looseObject({
   include_init_images: flag,
 }).openapi("SdImageToImageRequest");
 
-/** A request for pictures from text. */
+/** A text-to-image request. */
 export type TextRequest = z.infer<typeof textRequestSchema>;
 
-/** A request for pictures from a picture. */
+/** An image-to-image request. */
 export type PictureRequest = z.infer<typeof pictureRequestSchema>;
 
-/** The schema of the answer to both. */
+/** Schema of the answer to both. */
 export const generationReplySchema = z.object({
   images: z.array(z.string()).openapi({ description: "PNG files in base64, with their parameters." }),
   parameters: z.record(z.string(), z.unknown()).openapi({

@@ -1,18 +1,18 @@
 import { findModel } from "../job_graphs.ts";
 import type { ServedModel } from "../served_models.ts";
 
-/** The model of requests that name none, which clients of the web UI choose for all of them. */
+/** The default model of requests that name none. Any client of the web UI can change it, for all clients. */
 export class CurrentModel {
   #models: readonly ServedModel[];
   #name: string | undefined;
 
-  /** @param models The models that are served, the default one first. */
+  /** @param models The served models, the default one first. */
   constructor(models: readonly ServedModel[]) {
     this.#models = models;
     this.#name = models[0]?.name;
   }
 
-  /** Its name; undefined where no model is served. */
+  /** Its name; undefined if no model is served. */
   get name(): string | undefined {
     return this.#name;
   }
@@ -21,7 +21,7 @@ export class CurrentModel {
    * Finds a model.
    *
    * @param name Its name.
-   * @param param The field that names it.
+   * @param param The request field that contains the name.
    * @returns Its name.
    * @throws {ApiError} 404 if it is not served.
    */
@@ -30,10 +30,10 @@ export class CurrentModel {
   }
 
   /**
-   * Chooses a model.
+   * Makes a model the current one.
    *
    * @param name Its name.
-   * @param param The field that names it.
+   * @param param The request field that contains the name.
    * @throws {ApiError} 404 if it is not served.
    */
   choose(name: string, param: string): void {

@@ -8,7 +8,10 @@ import type { Job } from "../jobs/job.ts";
 import type { generationReplySchema, PictureRequest, TextRequest } from "../schemas/sdapi_request.ts";
 import { parseInfotext } from "./infotext.ts";
 
-/** What a request leaves out, as the web UI has it. What the model says itself is not among it. */
+/**
+ * The web UI's defaults of fields that a request leaves out. Fields whose default depends on the model are
+ * absent.
+ */
 const DEFAULTS = {
   prompt: "",
   negative_prompt: "",
@@ -46,24 +49,24 @@ const DEFAULTS = {
   alwayson_scripts: {},
 } as const;
 
-/** What the answer tells of a request. */
+/** Facts about a request that the answer reports. */
 export interface GenerationFacts {
   /** The request. */
   readonly request: TextRequest | PictureRequest;
-  /** The model that it was for. */
+  /** The model that made the pictures. */
   readonly model: string;
-  /** The sampler that it named. */
+  /** The sampler that the request names. */
   readonly sampler: string | undefined;
-  /** How far the picture that it begins from was changed. */
+  /** The strength of the edit, if the request edits a picture. */
   readonly strength: number | undefined;
 }
 
 /**
- * Writes the answer to a request, its fields those of the web UI's.
+ * Builds the answer to a request, with the web UI's fields.
  *
  * @param job The job, which has ended.
- * @param facts What the answer tells of the request.
- * @param server What the server has.
+ * @param facts Facts about the request.
+ * @param server Encodes the pictures.
  * @throws {ApiError} with the job's error, or if a picture is lost.
  */
 export async function generationReply(
@@ -130,13 +133,13 @@ export async function generationReply(
   };
 }
 
-/** A seed as a number, where JSON can hold it. */
+/** Converts a seed to a number if JSON can represent it exactly. */
 function jsonSeed(seed: string): number | string {
   const number = Number(seed);
   return Number.isSafeInteger(number) ? number : seed;
 }
 
-/** The time as the web UI writes it: `20240131235959`, in UTC. */
+/** Formats a time as the web UI does: `20240131235959`, in UTC. */
 export function timestamp(seconds: number): string {
   return new Date(seconds * 1000).toISOString().replaceAll(/[-:T]/g, "").slice(0, 14);
 }

@@ -1,6 +1,6 @@
 /**
- * The jobs of clients of AUTOMATIC1111's web UI: how far the present one is, and its interruption. The web UI does one
- * thing at a time, so its clients ask for the progress of whatever that is.
+ * Jobs of clients of AUTOMATIC1111's web UI: the progress of the current one, and its interruption. The web
+ * UI does one task at a time, so its clients ask for progress without naming a job.
  *
  * @module
  */
@@ -12,31 +12,31 @@ import { now } from "../jobs/job_journal.ts";
 
 const previewSchema = z.object({ type: z.literal("preview"), png: z.string() });
 
-/** How far the present job is. */
+/** Progress of the current job. */
 export interface GenerationProgress {
-  /** The share that is done, from 0 to 1; 0 where there is none. */
+  /** The share done, from 0 to 1; 0 if there is no job. */
   readonly share: number;
-  /** Seconds that it may still take. */
+  /** Estimated seconds that it will still take. */
   readonly seconds: number;
-  /** The present job. */
+  /** The current job. */
   readonly job: Job | undefined;
-  /** Jobs that run and wait. */
+  /** Number of running and waiting jobs. */
   readonly count: number;
-  /** Steps that are done, and all of them. */
+  /** Steps done, and total steps. */
   readonly step: number;
   readonly steps: number;
-  /** What it has come to, as a PNG file in base64. */
+  /** Its latest preview, as a PNG file in base64. */
   readonly preview: string | undefined;
 }
 
-/** The stage whose steps are told, and its share of the work. */
+/** The stage whose steps are reported, and the share of the work that comes before it. */
 const DENOISE = "denoise";
 const BEFORE = 0.01;
 
-/** Follows the jobs. */
+/** Follows the jobs of the web UI's clients. */
 export class Generations {
   #jobs: Jobs;
-  /** The jobs in the order in which they came, with what each has come to. */
+  /** The jobs in the order of their arrival, with the latest preview of each. */
   #present = new Map<string, string | undefined>();
 
   /** @param jobs All jobs of the server. */
@@ -45,10 +45,10 @@ export class Generations {
   }
 
   /**
-   * Waits for the end of a job, and notes what it has come to meanwhile.
+   * Waits for the end of a job, and records its previews until then.
    *
    * @param id The job.
-   * @param signal Ends the wait: the client has gone.
+   * @param signal Ends the wait when the client disconnects.
    * @returns The job.
    */
   async ended(id: string, signal: AbortSignal): Promise<Job | undefined> {
@@ -65,7 +65,7 @@ export class Generations {
     }
   }
 
-  /** How far the present job is: the one that runs, else the first that waits. */
+  /** Returns the progress of the current job, i.e. the running one, else the first waiting one. */
   progress(): GenerationProgress {
     const jobs = [...this.#present.keys()].map((id) => this.#jobs.get(id)).filter((job) => job !== undefined)
       .filter(({ status }) => !isOver(status));
@@ -79,7 +79,7 @@ export class Generations {
     return { share, seconds, job, count: jobs.length, step, steps, preview: this.#present.get(job.id) };
   }
 
-  /** Cancels the present job. */
+  /** Cancels the current job. */
   interrupt(): void {
     const { job } = this.progress();
     if (job) this.#jobs.cancel(job.id);

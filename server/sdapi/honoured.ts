@@ -1,6 +1,6 @@
 /**
- * What of a request of AUTOMATIC1111's web UI cannot be honoured. What would make another picture is refused; what
- * these models have nothing for is a warning.
+ * Finds the fields of an AUTOMATIC1111 request that the server cannot honour. It refuses fields that would
+ * change the picture, and warns about fields that have no meaning for these models.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 import { ApiError } from "../api_error.ts";
 import type { PictureRequest, TextRequest } from "../schemas/sdapi_request.ts";
 
-/** Values of a field that ask for nothing. */
+/** Whether a field's value asks for nothing. */
 type Neutral = (value: unknown) => boolean;
 
 const isOff: Neutral = (value) => value === null || Number(value) === 0;
@@ -18,7 +18,7 @@ const oneOf = (...values: readonly number[]): Neutral => (value) =>
   value === null || values.includes(Number(value));
 const notPositive: Neutral = (value) => value === null || Number(value) <= 0;
 
-/** Fields whose other values would make another picture, and what to do instead. */
+/** Fields whose other values would change the picture, and advice on what to do instead. */
 const REFUSED: ReadonlyMap<string, readonly [neutral: Neutral, advice: string]> = new Map([
   ["enable_hr", [isOff, "there is no second pass at a larger size here: ask for the size itself"]],
   ["tiling", [isOff, "pictures cannot be made seamless"]],
@@ -34,7 +34,7 @@ const REFUSED: ReadonlyMap<string, readonly [neutral: Neutral, advice: string]> 
   ["latent_mask", [isEmpty, "send mask"]],
 ]);
 
-/** Fields that have no effect on these models, unless they have one of these values. */
+/** Fields that have no effect on these models, and the values that need no warning. */
 const WITHOUT_EFFECT: ReadonlyMap<string, Neutral> = new Map([
   ["restore_faces", isOff],
   ["eta", oneOf(0, 1)],
@@ -50,7 +50,7 @@ const WITHOUT_EFFECT: ReadonlyMap<string, Neutral> = new Map([
   ["image_cfg_scale", oneOf(0, 1.5)],
 ]);
 
-/** Settings that a request may override with these values: those of this server. */
+/** Settings that a request may override, and the values that this server supports. */
 const SETTINGS: ReadonlyMap<string, Neutral> = new Map([
   ["sd_model_checkpoint", () => true],
   ["sd_vae", isEmpty],
@@ -58,7 +58,9 @@ const SETTINGS: ReadonlyMap<string, Neutral> = new Map([
   ["img2img_fix_steps", isOff],
 ]);
 
-/** Fields that say what the web UI does with files, its user and its queue, or that go with a field that is off. */
+/**
+ * Fields that control the web UI's files, its user and its queue, or that belong to a feature that is off.
+ */
 const WITHOUT_MEANING = new Set([
   "subseed",
   "sampler_index",
@@ -80,19 +82,19 @@ const WITHOUT_MEANING = new Set([
   "auth",
 ]);
 
-/** A word with a weight, as the web UI's prompts have them. */
+/** A weighted word in the syntax of the web UI's prompts. */
 const WEIGHTED = /\([^()]{1,200}:\s*\d+(?:\.\d+)?\s*\)/;
 
-/** Fields that a warning names. */
+/** Maximum number of fields that warnings name. */
 const MOST_NAMED = 20;
 
 /**
- * Holds a request against what can be honoured.
+ * Checks that the server can honour a request.
  *
  * @param request The request.
  * @param known The fields of its schema.
- * @returns What has no effect, a sentence each.
- * @throws {ApiError} 400 with the first field that asks for what cannot be done.
+ * @returns A warning for each field without effect.
+ * @throws {ApiError} 400 with the first field that asks for something impossible.
  */
 export function requireHonoured(request: TextRequest | PictureRequest, known: object): string[] {
   const warnings: string[] = [];

@@ -1,23 +1,23 @@
 /**
- * The parameters of a picture as AUTOMATIC1111's web UI writes them into files.
+ * Parses the parameters that AUTOMATIC1111's web UI writes into picture files.
  *
  * @module
  */
 
-/** A setting and its value, which is quoted where it holds a comma or a colon. */
+/** A setting and its value. A value with a comma or a colon is quoted. */
 const SETTING = /([\w()/-][\w ()/-]{0,59}): ?("(?:\\.|[^\\"])*"|[^,]*)(?:,|$)/g;
 
-/** UTF-16 units of a text that are read. */
+/** Maximum UTF-16 units of a text to read. */
 const LONGEST = 100_000;
 
-/** Settings that the last line of an infotext has at least. */
+/** Minimum number of settings in the last line of an infotext. */
 const LEAST_SETTINGS = 3;
 
 /**
- * Reads parameters.
+ * Parses an infotext.
  *
  * @param infotext The text: the prompt, then `Negative prompt: …`, then the settings in one line.
- * @returns The settings by their names, with `Prompt` and `Negative prompt`.
+ * @returns The settings by name, with `Prompt` and `Negative prompt`.
  */
 export function parseInfotext(infotext: string): Record<string, string> {
   const lines = infotext.slice(0, LONGEST).trim().split("\n");

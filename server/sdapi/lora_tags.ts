@@ -1,5 +1,5 @@
 /**
- * LoRA adapters in prompts, as AUTOMATIC1111's web UI writes them: `<lora:NAME:WEIGHT>`.
+ * Parses LoRA tags in prompts, in the syntax of AUTOMATIC1111's web UI: `<lora:NAME:WEIGHT>`.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { ApiError } from "../api_error.ts";
 
 const TAG = /<(lora|lyco|hypernet):([^<>]*)>/g;
 
-/** A prompt without its tags, and what they say. */
+/** A prompt without its tags, and the adapters that they name. */
 export interface TaggedPrompt {
   /** The prompt. */
   readonly prompt: string;
@@ -17,13 +17,13 @@ export interface TaggedPrompt {
 }
 
 /**
- * Takes the tags out of a prompt.
+ * Extracts the LoRA tags from a prompt.
  *
- * @param prompt The prompt. Of two weights in a tag the second counts, which is that of the denoiser.
- * @param served Names of the adapters that are served. A tag may leave out what stands before the last slash of
- * one, as file names have none.
+ * @param prompt The prompt. If a tag has two weights, the second applies, which is the denoiser's.
+ * @param served Names of the served adapters. A tag may omit the part of a name up to its last slash, because
+ * the web UI names adapters by their file names.
  * @returns The prompt without tags, and the adapters.
- * @throws {ApiError} 400 if a tag is misspelt or of another kind.
+ * @throws {ApiError} 400 if a tag is malformed or of another kind.
  */
 export function readLoraTags(prompt: string, served: readonly string[]): TaggedPrompt {
   const refuse = (problem: string): never => {
@@ -44,7 +44,7 @@ export function readLoraTags(prompt: string, served: readonly string[]): TaggedP
   return { prompt: loras.length === 0 ? prompt : rest.replaceAll(/ {2,}/g, " ").trim(), loras };
 }
 
-/** The name of an adapter that is served, or the one that was given. */
+/** Returns the full name of a served adapter, or the name as given. */
 function fullName(name: string, served: readonly string[]): string {
   if (served.includes(name)) return name;
   const ending = served.filter((full) => full.endsWith(`/${name}`));

@@ -1,5 +1,5 @@
 /**
- * Pictures in JSON, as AUTOMATIC1111's web UI takes them: base64, with or without the head of a data URL.
+ * Decodes pictures in JSON, in the web UI's format: base64, with or without the prefix of a data URL.
  *
  * @module
  */
@@ -11,9 +11,9 @@ import { ApiError } from "../api_error.ts";
  * Decodes a picture.
  *
  * @param text The base64 text of a file.
- * @param param The field that holds it.
+ * @param param The request field that contains it.
  * @returns The file.
- * @throws {ApiError} 400 if it is no base64, or an address: none is ever opened.
+ * @throws {ApiError} 400 if the text is not base64, or if it is an address. The server never opens addresses.
  */
 export function pictureBytes(text: string, param: string): Uint8Array<ArrayBuffer> {
   const refuse = (problem: string): never => {
@@ -25,7 +25,7 @@ export function pictureBytes(text: string, param: string): Uint8Array<ArrayBuffe
     const bytes = fromBase64(text.slice(start).trim());
     if (bytes.length > 0) return bytes;
   } catch {
-    // It is refused below.
+    // The text is refused below.
   }
   return refuse("must be a PNG, JPEG or WebP file in base64");
 }

@@ -1,5 +1,5 @@
 /**
- * The samplers and schedules of AUTOMATIC1111's web UI, and the schedulers that they are here.
+ * The samplers and schedules of AUTOMATIC1111's web UI, and the schedulers that they map to.
  *
  * @module
  */
@@ -8,17 +8,20 @@ import { nearest } from "../../errors/nearest.ts";
 import { findScheduler } from "../../schedulers/mod.ts";
 import { ApiError } from "../api_error.ts";
 
-/** A sampler as the web UI names it. */
+/** A sampler of the web UI. */
 export interface Sampler {
-  /** Its name: `DPM++ 2M`. */
+  /** Its name, e.g. `DPM++ 2M`. */
   readonly name: string;
   /** Its names in k-diffusion and other programs. */
   readonly aliases: readonly string[];
-  /** The scheduler that it is here. */
+  /** The scheduler that it maps to. */
   readonly scheduler: string;
 }
 
-/** The samplers, the one of PixArt's own scheduler first. The last four are none of the web UI's own. */
+/**
+ * The samplers, starting with the one that maps to PixArt's default scheduler. The web UI does not have the
+ * last four.
+ */
 export const SAMPLERS: readonly Sampler[] = [
   { name: "DPM++ 2M", aliases: ["k_dpmpp_2m"], scheduler: "dpm++2m" },
   { name: "DPM++ SDE", aliases: ["k_dpmpp_sde"], scheduler: "dpm++sde" },
@@ -40,15 +43,15 @@ export const SAMPLERS: readonly Sampler[] = [
   { name: "DDPM", aliases: [], scheduler: "ddpm" },
 ];
 
-/** A schedule of noise levels as the web UI names it. */
+/** A noise schedule of the web UI. */
 export interface Schedule {
-  /** Its name in requests: `karras`. */
+  /** Its name in requests, e.g. `karras`. */
   readonly name: string;
-  /** Its name for users: `Karras`. */
+  /** Its name for users, e.g. `Karras`. */
   readonly label: string;
 }
 
-/** The schedules; `automatic` stands for what the model's own configuration says. */
+/** The schedules. `automatic` stands for the schedule in the model's own configuration. */
 export const SCHEDULES: readonly Schedule[] = [
   { name: "automatic", label: "Automatic" },
   { name: "karras", label: "Karras" },
@@ -56,23 +59,23 @@ export const SCHEDULES: readonly Schedule[] = [
   { name: "beta", label: "Beta" },
 ];
 
-/** A sampler that a request names. */
+/** The sampler that a request names. */
 export interface ChosenSampler {
   /** Its name. */
   readonly name: string;
-  /** The scheduler that it is here, with the ending of the schedule: `dpm++2m karras`. */
+  /** The scheduler that it maps to, followed by the schedule, e.g. `dpm++2m karras`. */
   readonly scheduler: string;
 }
 
 /**
- * Finds the sampler that a request names, as the web UI does: by its name or another, with or without that of
- * a schedule behind it (`DPM++ 2M Karras`), in any case. Names of schedulers here are known too.
+ * Finds the sampler that a request names, as the web UI does: by its name or an alias, in any case, with or
+ * without a schedule after it (`DPM++ 2M Karras`). Names of this server's schedulers work too.
  *
  * @param name The sampler's name.
- * @param schedule The schedule's name or label; that of the sampler's name otherwise.
- * @param param The field that names the sampler.
+ * @param schedule The schedule's name or label. By default, the schedule in the sampler's name applies.
+ * @param param The request field that names the sampler.
  * @returns The sampler.
- * @throws {ApiError} 400 if there is no such sampler or schedule, or they do not go together.
+ * @throws {ApiError} 400 if there is no such sampler or schedule, or if they cannot be combined.
  */
 export function findSampler(name: string, schedule: string | undefined, param: string): ChosenSampler {
   const given = name.trim().toLowerCase();

@@ -1,5 +1,5 @@
 /**
- * The files of the studio page, as texts.
+ * The files of the studio page, as text.
  *
  * @module
  */
@@ -80,10 +80,10 @@ import dialogsStyle from "./page/style/dialogs.css" with { type: "text" };
 import maskStyle from "./page/style/mask.css" with { type: "text" };
 import narrowStyle from "./page/style/narrow.css" with { type: "text" };
 
-/** The page. */
+/** The page's HTML. */
 export const PAGE: string = page;
 
-/** Its style. */
+/** The page's style sheet. */
 export const STYLE: string = [
   baseStyle,
   controlsStyle,
@@ -99,7 +99,7 @@ export const STYLE: string = [
   narrowStyle,
 ].join("\n");
 
-/** Its scripts, by their paths in the repository: so they find one another by the paths that they import. */
+/** The page's scripts, by their paths in the repository, so that their relative imports work unchanged. */
 export const SCRIPTS: Readonly<Record<string, string>> = {
   "errors/error_codes.ts": errorCodes,
   "errors/pixstage_error.ts": pixstageError,
@@ -159,7 +159,7 @@ export const SCRIPTS: Readonly<Record<string, string>> = {
   "server/studio/page/zoom_view.ts": zoomView,
 };
 
-/** The libraries that its scripts import, by name. */
+/** The libraries that the scripts import, by name. */
 export const LIBRARIES: Readonly<Record<string, string>> = {
   preact,
   "preact/hooks": hooks,

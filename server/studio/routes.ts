@@ -1,6 +1,6 @@
 /**
- * The studio page and all that it is made of. Nothing is built beforehand: types are stripped from its scripts when they
- * are first asked for, and its libraries come from the npm packages as they are.
+ * Serves the studio page and its files. There is no build step: the server strips the types from a script at
+ * its first request, and serves the libraries directly from their npm packages.
  *
  * @module
  */
@@ -16,12 +16,12 @@ const IMPORT_MAP = JSON.stringify({
   imports: Object.fromEntries(Object.keys(LIBRARIES).map((name) => [name, `./${libraryPath(name)}`])),
 });
 
-/** What a content security policy needs to let the page's import map through. */
+/** The source expression with which a content security policy allows the page's import map. */
 export const importMapHash: `'sha256-${string}'` = `'sha256-${
   createHash("sha256").update(IMPORT_MAP).digest("base64")
 }'`;
 
-/** The routes. */
+/** Creates the routes of the page and its files. */
 export function studioRoutes(): Hono<ServerEnv> {
   const page = PAGE.replace("<!-- IMPORT MAP -->", `<script type="importmap">${IMPORT_MAP}</script>`);
   const scripts = new Map<string, string>();

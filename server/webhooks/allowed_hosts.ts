@@ -1,5 +1,5 @@
 /**
- * The hosts that webhooks may be sent to, and the addresses that their names may lead to.
+ * The hosts that may receive webhooks, and the addresses that their names may resolve to.
  *
  * @module
  */
@@ -8,7 +8,9 @@ import { lookup as systemLookup } from "node:dns/promises";
 import { BlockList, isIP, isIPv6, type LookupFunction } from "node:net";
 import { InputError, PixstageError } from "../../errors/pixstage_error.ts";
 
-/** Networks that are nobody's on the internet: RFC 6890, and those that stand for others. */
+/**
+ * Networks that are not part of the public internet: those of RFC 6890, and those that embed other addresses.
+ */
 const PRIVATE: readonly (readonly [network: string, bits: number])[] = [
   ["0.0.0.0", 8],
   ["10.0.0.0", 8],
@@ -30,36 +32,36 @@ const PRIVATE: readonly (readonly [network: string, bits: number])[] = [
 const privateNetworks = new BlockList();
 for (const [network, bits] of PRIVATE) privateNetworks.addSubnet(network, bits, family(network));
 
-/** Ports of a host that is allowed without one. */
+/** Default ports, for a host that is allowed without a port. */
 const DEFAULT_PORTS: Readonly<Record<string, string>> = { "http:": "80", "https:": "443" };
 
 const NAME = /^[a-z\d_-]+(?:\.[a-z\d_-]+)*$/;
 
-/** A host that is allowed: its name or address, and its port where that is not the protocol's own. */
+/** An allowed host: its name or address, and its port if it is not the protocol's default. */
 interface AllowedHost {
   readonly hostname: string;
   readonly port: string;
 }
 
-/** The hosts that webhooks may be sent to. */
+/** The hosts that may receive webhooks. */
 export class AllowedHosts {
   #hosts: readonly AllowedHost[];
 
   /**
-   * @param hosts Names or IP addresses, each with a port where it is not that of its protocol: `hooks.example`,
+   * @param hosts Names or IP addresses, with a port if it is not the protocol's default: `hooks.example`,
    * `127.0.0.1:5678`, `[::1]:5678`.
-   * @throws {InputError} if one is none of these.
+   * @throws {InputError} if one is malformed.
    */
   constructor(hosts: readonly string[]) {
     this.#hosts = hosts.map(parseHost);
   }
 
-  /** Whether there are any. */
+  /** Whether no host is allowed. */
   get isEmpty(): boolean {
     return this.#hosts.length === 0;
   }
 
-  /** Whether a webhook may be sent to an address. */
+  /** Whether a URL may receive webhooks. */
   allows(address: string): boolean {
     const url = URL.parse(address);
     if (!url || !(url.protocol in DEFAULT_PORTS) || url.username !== "" || url.password !== "") return false;
@@ -86,17 +88,18 @@ function parseHost(text: string): AllowedHost {
   );
 }
 
-/** Whether an address is of this machine, of a private network, or of none. */
+/** Whether an address is private, belongs to this machine, or is not an IP address. */
 export function isPrivate(address: string): boolean {
   const mapped = /^::ffff:([\d.]+)$/i.exec(address)?.[1];
   if (mapped !== undefined) return isPrivate(mapped);
-  // The list takes networks of mapped addresses for those of IPv4 itself.
+  // `BlockList` treats networks of IPv4-mapped addresses as networks of IPv4 itself.
   return isIP(address) === 0 || /^::ffff:/i.test(address) || privateNetworks.check(address, family(address));
 }
 
 /**
- * Resolves a name to the address that is then connected to, so that a name which led elsewhere when it was checked
- * gets nothing. A name that was allowed must lead to the internet: an operator allows a private address by itself.
+ * Resolves a name to the address that the request then connects to. This defeats names that resolved to
+ * another address when they were checked. An allowed name must resolve to a public address; an operator
+ * allows a private address explicitly.
  */
 export const publicLookup: LookupFunction = (hostname, options, callback) => {
   systemLookup(hostname, { all: true, family: options.family ?? 0 }).then((found) => {

@@ -7,13 +7,13 @@ import { publicLookup } from "./allowed_hosts.ts";
 const TIMEOUT_MS = 20_000;
 
 /**
- * Sends a webhook. Redirects are not followed: they could lead anywhere.
+ * Sends a webhook. Does not follow redirects, which could lead to any address.
  *
- * @param address Where to.
+ * @param address The receiver's URL.
  * @param body The body, JSON.
- * @param headers Its signature.
+ * @param headers The signature headers.
  * @returns The status of the answer.
- * @throws {Error} if there is none, or the name leads to a private address.
+ * @throws {Error} if there is no answer, or the name resolves to a private address.
  */
 export async function sendWebhook(
   address: string,
@@ -39,7 +39,7 @@ export async function sendWebhook(
     },
     agent: false,
     signal: AbortSignal.timeout(TIMEOUT_MS),
-    // An IP address was allowed as such, and so was this machine.
+    // The operator allowed an IP address or this machine explicitly.
     ...(isIP(name) || name === "localhost" ? {} : { lookup: publicLookup }),
   }, (answer) => {
     resolve(answer.statusCode ?? 0);

@@ -1,5 +1,5 @@
 /**
- * Signatures of webhooks, as Standard Webhooks has them: https://www.standardwebhooks.com.
+ * Webhook signatures according to Standard Webhooks: https://www.standardwebhooks.com.
  *
  * @module
  */
@@ -10,16 +10,16 @@ import { InputError } from "../../errors/pixstage_error.ts";
 
 const PREFIX = "whsec_";
 
-/** Bytes that a secret has at least and at most, as the specification asks. */
+/** Minimum and maximum length of a secret in bytes, from the specification. */
 const LEAST_BYTES = 24;
 const MOST_BYTES = 64;
 
 /**
- * Reads a secret.
+ * Parses a secret.
  *
  * @param text `whsec_` and the base64 of 24 to 64 bytes.
  * @returns The bytes.
- * @throws {InputError} if it is none.
+ * @throws {InputError} if it is malformed.
  */
 export function webhookSecret(text: string): Uint8Array {
   const encoded = text.startsWith(PREFIX) ? text.slice(PREFIX.length) : "";
@@ -33,9 +33,9 @@ export function webhookSecret(text: string): Uint8Array {
 }
 
 /**
- * The headers that say who sent a webhook, and when.
+ * Returns the headers that identify a webhook, its time and its sender.
  *
- * @param id The webhook's id, the same at each attempt.
+ * @param id The webhook's id, which is the same for each attempt.
  * @param seconds The time of the attempt, in seconds since 1970.
  * @param body The body.
  * @param secret The secret.

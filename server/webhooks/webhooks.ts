@@ -1,5 +1,5 @@
 /**
- * Webhooks of jobs that have ended: sent, and sent again where the receiver fails, also by the next server.
+ * Sends webhooks of finished jobs, and retries those that fail. A restarted server continues the retries.
  *
  * @module
  */
@@ -17,7 +17,10 @@ const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 
-/** Milliseconds between attempts, as Standard Webhooks recommends. After the last the webhook is given up. */
+/**
+ * Milliseconds between attempts, as Standard Webhooks recommends. After the last attempt, the server gives
+ * up.
+ */
 export const RETRY_DELAYS: readonly number[] = [
   5 * SECOND,
   5 * MINUTE,
@@ -30,20 +33,20 @@ export const RETRY_DELAYS: readonly number[] = [
   24 * HOUR,
 ];
 
-/** Milliseconds between two looks for webhooks that are due. */
+/** Milliseconds between two checks for due webhooks. */
 const LOOK_MS = 1000;
 
-/** Webhooks that are sent at once. */
+/** Maximum number of webhooks sent at once. */
 const AT_ONCE = 8;
 
-/** The status by which a receiver says that it wants no more. */
+/** The status with which a receiver declines further attempts. */
 const GONE = 410;
 
-/** How webhooks are sent. */
+/** Operator settings of webhooks. */
 export interface WebhookSettings {
-  /** The hosts that they may go to: names that lead to public addresses, or IP addresses; with or without a port. */
+  /** The allowed hosts: names that resolve to public addresses, or IP addresses, with or without a port. */
   readonly allow: readonly string[];
-  /** What they are signed with: `whsec_` and the base64 of 24 to 64 bytes. */
+  /** The secret that signs webhooks: `whsec_` and the base64 of 24 to 64 bytes. */
   readonly secret: string;
   /**
    * Milliseconds between attempts.
@@ -53,13 +56,13 @@ export interface WebhookSettings {
   readonly delays?: readonly number[] | undefined;
 }
 
-/** What webhooks are sent with. */
+/** Options of {@linkcode Webhooks}. */
 export interface WebhooksOptions {
-  /** Keeps webhooks until they are sent. */
+  /** Stores webhooks until they are sent. */
   readonly store: JobStore;
-  /** The secret that they are signed with. */
+  /** The secret that signs them. */
   readonly secret: Uint8Array;
-  /** Makes links to pictures. */
+  /** Makes links to pictures for the webhook's body. */
   readonly links: PictureLinks;
   /** Milliseconds between attempts. */
   readonly delays: readonly number[];
@@ -74,13 +77,13 @@ export class Webhooks {
   #isClosed = false;
   #timer: ReturnType<typeof setInterval>;
 
-  /** @param options What they are sent with. */
+  /** @param options The store, the secret and the retry delays. */
   constructor(options: WebhooksOptions) {
     this.#options = options;
     this.#timer = setInterval(() => this.look(), LOOK_MS);
   }
 
-  /** Sends what is due. */
+  /** Sends the due webhooks. */
   look(): void {
     for (const webhook of this.#due()) {
       if (this.#sending.size >= AT_ONCE || this.#sending.has(webhook.job.id)) continue;
@@ -89,14 +92,14 @@ export class Webhooks {
     }
   }
 
-  /** Waits for what is being sent, and sends nothing more. */
+  /** Waits for the webhooks being sent, and sends no more. */
   async close(): Promise<void> {
     this.#isClosed = true;
     clearInterval(this.#timer);
     await Promise.allSettled(this.#sending.values());
   }
 
-  /** What is due. A disk that cannot be read now may be at the next look. */
+  /** Returns the due webhooks. If the disk cannot be read now, the next check tries again. */
   #due(): DueWebhook[] {
     const { store, log } = this.#options;
     if (this.#isClosed || !store.isOpen) return [];
@@ -136,7 +139,7 @@ export class Webhooks {
     else store.postponeWebhook(job.id, attempts + 1, (Date.now() + delay) / 1000);
   }
 
-  /** What a receiver learns: how the job ended, and where its pictures are. */
+  /** Builds the body: how the job ended, and where its pictures are. */
   #payload(job: Job, base: string): object {
     const { id, kind, status, created, started, completed, warnings, error } = job;
     const images = jobImages(job).map(({ artifact, image, width, height, seed }) => ({

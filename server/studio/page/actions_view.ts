@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * What can be done with a finished picture.
+ * The actions for a finished picture.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import { compared, isOrdering } from "./state.ts";
 import type { Job, Picture, Resume } from "./types.ts";
 import { counted } from "./words.ts";
 
-/** Goes on from one picture, also where its job has several. */
+/** Resumes from one picture, even if its job has several. */
 export function goOn({ job, index }: Picture, changes: Omit<Resume, "artifact" | "image">): void {
   const image = job.images[index];
   if (!image) return;
@@ -27,7 +27,7 @@ export function goOn({ job, index }: Picture, changes: Omit<Resume, "artifact" |
   });
 }
 
-/** Buttons for a picture. They are there before it is finished, so that nothing moves later. */
+/** Buttons for a picture. They are shown before it is finished, so that the layout does not shift later. */
 export function ActionsView({ picture, status }: ActionsProps): VNode {
   const { job, index } = picture;
   const isReady = status === "completed" && job.images[index] !== undefined;
@@ -71,7 +71,7 @@ export function ActionsView({ picture, status }: ActionsProps): VNode {
   ` as VNode;
 }
 
-/** The picture that buttons are for. */
+/** Properties of {@linkcode ActionsView}. */
 interface ActionsProps {
   readonly picture: Picture;
   readonly status: Job["status"];

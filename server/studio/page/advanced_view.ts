@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * The part of the form that most people leave alone.
+ * The advanced part of the form.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { PartOfSteps } from "./part_of_steps.ts";
 import { Slider, valueOf } from "./slider.ts";
 import { change, chosenModel, form, type Interval, offered } from "./state.ts";
 
-/** What most people leave alone. */
+/** The settings that most people leave alone. */
 export function AdvancedView(): VNode {
   const { width, height, scheduler } = form.value;
   const { limits, schedulers } = offered.value;
@@ -45,7 +45,7 @@ export function AdvancedView(): VNode {
   ` as VNode;
 }
 
-/** How the picture is guided, and what steps may be spared. */
+/** Settings of guidance, and of the steps that may be skipped. */
 function Guidance(): VNode {
   const { pag, guided, stepCache } = form.value;
   return html`

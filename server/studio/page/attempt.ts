@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * Runs actions and shows why they failed.
+ * Runs actions and reports their failures.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 import { ServerError } from "./server.ts";
 import { fault, isLost, needsKey, notice } from "./state.ts";
 
-/** Runs an action and shows why it failed. Returns whether it succeeded. */
+/** Runs an action and reports a failure. Returns whether it succeeded. */
 export async function attempt(work: () => Promise<unknown>): Promise<boolean> {
   fault.value = "";
   notice.value = "";
@@ -22,7 +22,7 @@ export async function attempt(work: () => Promise<unknown>): Promise<boolean> {
   }
 }
 
-/** Notes that the server asks for a key, or cannot be reached. */
+/** Notes that the server requires a key, or cannot be reached. */
 export function noteRefusal(error: ServerError): void {
   if (error.code === "invalid_api_key") needsKey.value = true;
   if (error.code === "unreachable") isLost.value = true;

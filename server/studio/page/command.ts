@@ -1,12 +1,12 @@
 /**
- * The command line that makes a picture.
+ * Builds the command line that makes a picture.
  *
  * @module
  */
 
 import { isRecord } from "./graph.ts";
 
-/** The options of `gen` by the fields of a request, with the value that needs no option. */
+/** The options of `gen`, by request field, with the value for which the option is omitted. */
 const OPTIONS: readonly (readonly [field: string, option: string, usual?: unknown])[] = [
   ["model", "--model"],
   ["variant", "--variant"],
@@ -38,7 +38,9 @@ const OPTIONS: readonly (readonly [field: string, option: string, usual?: unknow
   ["tileOverlap", "--vae-tile-overlap", 128],
 ];
 
-/** Fields that name pictures of the store, the option of each, and the file that the command saves it in. */
+/**
+ * Fields that name pictures in the store, with their options and the files that the command saves them to.
+ */
 const PICTURES: readonly (readonly [field: string, option: string, file: string])[] = [
   ["image", "--image", "source.png"],
   ["mask", "--mask", "mask.png"],
@@ -46,10 +48,11 @@ const PICTURES: readonly (readonly [field: string, option: string, file: string]
 ];
 
 /**
- * The command that makes the picture of a request. It fetches pictures that the request names first.
+ * Returns the command that makes the picture of a request. It first downloads the pictures that the request
+ * names.
  *
  * @param request The request.
- * @param urlOf The address of the picture of an artifact.
+ * @param urlOf Returns the URL of an artifact's picture.
  */
 export function genCommand(
   request: Readonly<Record<string, unknown>>,
@@ -85,12 +88,12 @@ export function genCommand(
   return [...fetches, words.map(quoted).join(" ")].join(" && ");
 }
 
-/** The command that makes a picture file again. */
+/** Returns the command that makes a picture file again. */
 export function rerunCommand(file: string): string {
   return ["deno", "task", "rerun", file].map(quoted).join(" ");
 }
 
-/** A word as a POSIX shell takes it. */
+/** Quotes a word for a POSIX shell. */
 function quoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

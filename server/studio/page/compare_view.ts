@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * Two pictures held against each other.
+ * Compares two pictures.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { compared } from "./state.ts";
 import type { Picture } from "./types.ts";
 import { promptOf } from "./words.ts";
 
-/** Two pictures, one over the other, with a slider between them. */
+/** Two pictures stacked, with a slider between them. */
 export function CompareView(): VNode | null {
   const [share, setShare] = useState(50);
   const [left, right] = compared.value;

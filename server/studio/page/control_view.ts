@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * The part of the form about a ControlNet and the picture that it follows.
+ * The part of the form for a ControlNet and its control picture.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { follow } from "./source.ts";
 import { PictureCard } from "./source_view.ts";
 import { change, form, type Interval, offered } from "./state.ts";
 
-/** A ControlNet, its picture and its scale; nothing where the server has none. */
+/** A ControlNet, its control picture and its scale; nothing if the server has no ControlNet. */
 export function ControlView(): VNode | null {
   const { controlnets } = offered.value;
   if (controlnets.length === 0) return null;

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * Modal dialogs, and the keys that they listen to.
+ * Modal dialogs and their keyboard shortcuts.
  *
  * @module
  */
@@ -9,11 +9,11 @@ import type { RefObject } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
 
 /**
- * Opens a dialog as soon as it is in the document. An effect after the paint would be late: a key that is
- * pressed until then would go to the page behind.
+ * Opens a dialog as soon as it is in the document. An effect after the paint would be too late: a key pressed
+ * before it would go to the page behind.
  *
  * @param isShown Whether the dialog is in the document.
- * @returns The reference to put on the dialog.
+ * @returns The ref for the dialog.
  */
 export function useModal(isShown: boolean): RefObject<HTMLDialogElement | null> {
   const dialog = useRef<HTMLDialogElement>(null);
@@ -24,9 +24,10 @@ export function useModal(isShown: boolean): RefObject<HTMLDialogElement | null> 
 }
 
 /**
- * Listens to keys wherever the focus is: a click beside the controls of a dialog takes it out of the dialog.
+ * Listens to keys regardless of the focus, because a click next to a dialog's controls moves the focus out of
+ * the dialog.
  *
- * @param isShown Whether the keys mean anything.
+ * @param isShown Whether to listen.
  * @param onKeyDown Receives each key.
  */
 export function useKeys(isShown: boolean, onKeyDown: (event: KeyboardEvent) => void): void {

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * Saves pictures: one as a PNG file, several as a ZIP file.
+ * Saves pictures, one as a PNG file or several as a ZIP file.
  *
  * @module
  */
@@ -12,14 +12,14 @@ import { settingsOfPicture } from "./settings.ts";
 import { notice } from "./state.ts";
 import type { Job, Picture } from "./types.ts";
 
-/** The name of a picture's file: its prompt and its seed. */
+/** Returns the file name of a picture, made of its prompt and seed. */
 export function fileName(picture: Picture): string {
   const prompt = settingsOfPicture(picture)?.prompt ?? "";
   const words = [...prompt.replaceAll(/[^\p{L}\p{M}\p{N}]+/gu, "-")].slice(0, 40).join("");
   return `${words || "picture"}-${picture.job.images[picture.index]?.seed ?? "0"}.png`;
 }
 
-/** Saves all pictures of jobs in one file. */
+/** Saves all pictures of several jobs in one file. */
 export async function downloadAll(jobs: readonly Job[], name: string): Promise<void> {
   await attempt(async () => {
     const pictures = jobs.flatMap((job) => job.images.map((image, index) => ({ image, job, index })));
@@ -29,7 +29,7 @@ export async function downloadAll(jobs: readonly Job[], name: string): Promise<v
       files[freeName(fileName(picture), files)] = await pictureFile(image);
     }
     notice.value = "";
-    // PNG files are compressed already.
+    // PNG files are already compressed.
     save(new Blob([zipSync(files, { level: 0 })], { type: "application/zip" }), `${name}.zip`);
   });
 }
@@ -39,7 +39,7 @@ function save(blob: Blob, name: string): void {
   link.href = URL.createObjectURL(blob);
   link.download = name;
   link.click();
-  // The browser reads it in its own time.
+  // The browser may read the URL later.
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 

@@ -11,13 +11,13 @@ import { html } from "./html.ts";
 import { Icon } from "./icons.ts";
 import { receive } from "./received.ts";
 
-/** The overlay that is shown while a file is dragged over the page. */
+/** The overlay shown while a file is dragged over the page. */
 export function DropTarget(): VNode | null {
   const [isOver, setOver] = useState(false);
   useLayoutEffect(() => {
     const listening = new AbortController();
     const options = { signal: listening.signal };
-    // A picture of the page itself that is dragged is no file of the user's.
+    // Ignore drags of the page's own pictures, which are not files of the user.
     let isOwn = false;
     document.addEventListener("dragstart", () => isOwn = true, options);
     document.addEventListener("dragend", () => isOwn = false, options);
@@ -43,7 +43,7 @@ export function DropTarget(): VNode | null {
     document.addEventListener("paste", (event) => {
       const { clipboardData } = event;
       const file = [...clipboardData?.files ?? []].find(({ type }) => type.startsWith("image/"));
-      // Text that comes with a picture of itself, as office programs copy it, is text.
+      // If the clipboard has text next to a picture of it, as office programs put there, the text is meant.
       if (!file || clipboardData?.types.includes("text/plain")) return;
       event.preventDefault();
       receive(file);
@@ -58,7 +58,7 @@ export function DropTarget(): VNode | null {
   ` as VNode;
 }
 
-/** What the file field of a picture says. */
+/** Properties of {@linkcode PictureChooser}. */
 interface ChooserProps {
   readonly id: string;
   readonly label: string;

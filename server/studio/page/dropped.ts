@@ -1,6 +1,7 @@
 /// <reference lib="dom" />
 /**
- * Fills the form with settings: of a finished picture, or of those in a picture file. The page reads the file itself.
+ * Fills the form with the settings of a finished picture or of a picture file. The page itself reads the
+ * file.
  *
  * @module
  */
@@ -15,14 +16,14 @@ import { findStored } from "./source.ts";
 import { change, chooseModel, chosenModel, fittingLoras, type Form, form, notice, offered } from "./state.ts";
 import type { Picture } from "./types.ts";
 
-/** The largest file that is read. */
+/** Maximum size of a file to read, in bytes. */
 const MAX_BYTES = 1 << 28;
 
 /**
  * Reads the settings in a picture file.
  *
- * @returns The settings; `undefined` for a file that is no PNG file.
- * @throws if a PNG file was not written by pixstage.
+ * @returns The settings; `undefined` if the file is not a PNG file.
+ * @throws if pixstage did not write the PNG file.
  */
 export async function settingsInFile(file: File): Promise<Settings | undefined> {
   if (file.size > MAX_BYTES) throw new Error("it is larger than 256 MB");
@@ -44,7 +45,7 @@ export async function reuse(picture: Picture): Promise<void> {
   if (settings) await restore(settings, "this picture");
 }
 
-/** Fills the form. Returns a sentence about the settings that the form cannot hold. */
+/** Fills the form. Returns a sentence about the settings that the form has no fields for. */
 async function fillForm(settings: Settings): Promise<string> {
   const { model, prompt = "", negativePrompt, width, height, steps, guidance, scheduler, seed } = settings;
   const { pictures, missing } = await findPictures(settings.further);
@@ -79,7 +80,7 @@ async function fillForm(settings: Settings): Promise<string> {
   return isServed ? rest : ` This server has no model "${model}": the form keeps ${kept}.${rest}`;
 }
 
-/** Fields of the form that need nothing of the store. */
+/** Returns the form fields that do not depend on the store. */
 function furtherFields(
   { strength, controlnet = "", controlScale = 1, controlled, pag = 0, guided, stepCache = 0, loras }:
     FurtherSettings,
@@ -98,7 +99,9 @@ function furtherFields(
   };
 }
 
-/** The pictures that settings name, as far as the store has them, and a sentence about the others. */
+/**
+ * Finds the pictures that settings name, and returns those in the store, with a sentence about missing ones.
+ */
 async function findPictures(
   { image, mask, softMask = false, controlImage, isBound }: FurtherSettings,
 ): Promise<{ pictures: Pick<Form, "source" | "mask" | "control">; missing: string }> {
@@ -124,7 +127,7 @@ async function findPictures(
 /**
  * Reads the settings in a PNG file.
  *
- * @throws if it was not written by pixstage.
+ * @throws if pixstage did not write it.
  */
 function readSettings(bytes: Uint8Array): Settings {
   const texts = new Map(readPngChunks(bytes).map(decodePngText).filter((text) => text !== undefined));
@@ -142,7 +145,7 @@ function readSettings(bytes: Uint8Array): Settings {
   return { ...settings, ...resolved(texts.get("parameters") ?? "", settings) };
 }
 
-/** Settings that the graph leaves to the model, from the text that other programs read. */
+/** Fills in settings that the graph leaves to the model. They come from the text that other programs read. */
 function resolved(parameters: string, settings: Settings): Partial<Settings> {
   const line = parameters.slice(parameters.lastIndexOf("\nSteps: ") + 1);
   const read = (name: string): string | undefined => new RegExp(`(?:^|, )${name}: ([^,]+)`).exec(line)?.[1];

@@ -1,19 +1,19 @@
 /**
- * From the form to a request.
+ * Turns the form into a request.
  *
  * @module
  */
 
 import { type Form, type Interval, strengthOf } from "./state.ts";
 
-/** What keeps the form from being sent; empty where nothing does. */
+/** Returns the reason why the form cannot be sent; empty if it can. */
 export function lackOf({ prompt, model, controlnet, control }: Form): string {
   if (prompt.trim() === "") return "Write a prompt first";
   if (model === "") return "The server has no model";
   return controlnet !== "" && !control ? "Choose the picture that the ControlNet follows" : "";
 }
 
-/** The request that the form stands for. */
+/** Returns the form's request. */
 export function requestOf(form: Form, seed: string): Record<string, unknown> {
   const { negativePrompt, guidance, scheduler, count, source, mask, loras, pag, stepCache } = form;
   return {
@@ -47,7 +47,7 @@ function controlOf({ controlnet, control, controlScale, controlled }: Form): obj
   };
 }
 
-/** A part of the steps, unless it is all of them. */
+/** Returns a part of the steps; undefined if it covers all of them. */
 function part([start, end]: Interval): Interval | undefined {
   return start === 0 && end === 1 ? undefined : [start, end];
 }

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * The form: what the picture is to show, and how it is made.
+ * The form for the picture's content and settings.
  *
  * @module
  */
@@ -95,7 +95,7 @@ export function FormView(): VNode {
   ` as VNode;
 }
 
-/** Sizes to choose from, each drawn in its shape. */
+/** Buttons for common sizes, each drawn in its shape. */
 function Sizes(): VNode | null {
   const model = chosenModel.value;
   if (!model) return null;

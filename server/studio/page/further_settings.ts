@@ -1,34 +1,34 @@
 /**
- * The settings of a picture beyond its text, size and schedule: what it began from or followed, its adapters, and
- * how it was guided.
+ * The settings of a picture beyond its text, size and schedule: its input pictures, its adapters, and its
+ * guidance.
  *
  * @module
  */
 
 import { type Graph, type GraphNode, isRecord, nodeOf } from "./graph.ts";
 
-/** Further settings. Those that were not given are absent. */
+/** Further settings. Those not given are absent. */
 export interface FurtherSettings {
-  /** The artifact of the picture that it began from. */
+  /** Artifact id of the picture that it started from. */
   readonly image?: string | undefined;
-  /** The artifact of the picture that says what was repainted. */
+  /** Artifact id of the mask. */
   readonly mask?: string | undefined;
   readonly softMask?: boolean | undefined;
   readonly strength?: number | undefined;
   readonly loras: readonly { readonly name: string; readonly weight: number }[];
   readonly controlnet?: string | undefined;
-  /** The artifact of the picture that it followed. */
+  /** Artifact id of the control picture. */
   readonly controlImage?: string | undefined;
   readonly controlScale?: number | undefined;
   readonly controlled?: readonly [number, number] | undefined;
   readonly pag?: number | undefined;
   readonly guided?: readonly [number, number] | undefined;
   readonly stepCache?: number | undefined;
-  /** Whether it began from or followed something that no request can name: a file, or upscaled latents. */
+  /** Whether it started from or followed an input that no request can name: a file, or upscaled latents. */
   readonly isBound: boolean;
 }
 
-/** The further settings of a denoising. */
+/** Returns the further settings of a denoise node. */
 export function furtherSettings(graph: Graph, { parameters, inputs }: GraphNode): FurtherSettings {
   const [image, isImageBound] = artifactBehind(graph, inputs["image"], "encode-image");
   const [mask, isMaskBound] = artifactBehind(graph, inputs["mask"], "mask");
@@ -51,7 +51,9 @@ export function furtherSettings(graph: Graph, { parameters, inputs }: GraphNode)
   };
 }
 
-/** The artifact that a node of a stage takes as its picture, and whether it is anything else. */
+/**
+ * Returns the artifact that a stage's node reads its picture from, and whether the input is anything else.
+ */
 function artifactBehind(
   graph: Graph,
   source: unknown,

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * Ways to go on from a finished picture: another decoder, or another way from one of its steps on.
+ * Ways to resume from a finished picture: with another decoder, or with other settings from a step on.
  *
  * @module
  */
@@ -16,12 +16,13 @@ import { chosenModel, form, isOrdering, offered } from "./state.ts";
 import type { Picture } from "./types.ts";
 import { promptOf } from "./words.ts";
 
-/** Ways to go on. */
+/** The ways to resume. */
 export function GoOnView({ picture }: { readonly picture: Picture }): VNode {
   const { job, index } = picture;
   const { decoders } = offered.value;
   const artifact = job.images[index]?.artifact ?? "";
-  // The store holds the latents of all pictures of a job together, so all are decoded and none is denoised.
+  // The store contains the latents of all pictures of a job together. All of them are decoded, and none is
+  // denoised again.
   const decode = (vae: string): unknown => vae && order({ resume: { artifact, vae } });
   return html`
     ${decoders.length > 1 && html`
@@ -38,7 +39,7 @@ export function GoOnView({ picture }: { readonly picture: Picture }): VNode {
   ` as VNode;
 }
 
-/** Takes the first steps of a picture as they were, and the others in another way. */
+/** Keeps the first steps of a picture, and takes the rest with other settings. */
 function FromStep({ picture }: { readonly picture: Picture }): VNode | null {
   const [chosen, setChosen] = useState(0);
   const steps = settingsOfPicture(picture)?.steps ?? chosenModel.value?.defaults.steps ?? 0;

@@ -1,5 +1,5 @@
 /**
- * Graph documents, as jobs and picture files hold them.
+ * Graph documents, as stored in jobs and picture files.
  *
  * @module
  */
@@ -21,7 +21,7 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Reads a graph document; `undefined` if a value is none. */
+/** Reads a graph document; returns `undefined` if the value is not one. */
 export function readGraph(value: unknown): Graph | undefined {
   if (!isRecord(value) || !isRecord(value["nodes"])) return undefined;
   const nodes: Record<string, GraphNode> = {};
@@ -34,20 +34,20 @@ export function readGraph(value: unknown): Graph | undefined {
   return { nodes };
 }
 
-/** The node whose output a source is; `undefined` where it is no node's. */
+/** Returns the node whose output a source is; `undefined` if the source is not a node's output. */
 export function nodeOf(source: unknown): string | undefined {
   return typeof source === "string" && source.includes(".")
     ? source.slice(0, source.lastIndexOf("."))
     : undefined;
 }
 
-/** The nodes that a node takes from. */
+/** Returns the nodes whose outputs a node consumes. */
 export function sourcesOf({ nodes }: Graph, id: string): string[] {
   return Object.values(nodes[id]?.inputs ?? {}).map(nodeOf)
     .filter((source) => source !== undefined).filter((source) => Object.hasOwn(nodes, source));
 }
 
-/** The nearest node of a stage that an output depends on. */
+/** Returns the nearest node of a stage that an output depends on. */
 export function upstream(graph: Graph, source: unknown, stage: string): string | undefined {
   const first = nodeOf(source);
   const found = new Set(first === undefined ? [] : [first]);

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * The graph of a run, each node lit as it runs.
+ * Draws the graph of a run, and highlights each node as it runs.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { html } from "./html.ts";
 import type { NodeState, Run } from "./state.ts";
 import { seconds } from "./words.ts";
 
-/** A node's place: how many nodes lie before it at least, and which of those that share this it is. */
+/** A node's position: the longest path before it, and its index among the nodes of the same depth. */
 interface Place {
   readonly id: string;
   readonly stage: string;
@@ -21,7 +21,7 @@ interface Place {
   readonly sources: readonly string[];
 }
 
-/** The graph. */
+/** The graph of a run. */
 export function GraphView({ run }: { readonly run: Run }): VNode | null {
   const places = layOut(readGraph(run.job.graph) ?? { nodes: {} });
   if (places.length === 0) return null;

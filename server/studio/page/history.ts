@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * Jobs that have ended: loaded, searched, starred, removed, ordered again.
+ * Finished jobs: loads, searches, stars, removes and retries them.
  *
  * @module
  */
@@ -14,44 +14,44 @@ import type { Job } from "./types.ts";
 
 const PAGE = 24;
 const LARGEST_PAGE = 100;
-/** Milliseconds of silence after which what was typed is searched for. */
+/** Milliseconds without typing after which the search starts. */
 const TYPING_MS = 200;
-/** Failed and cancelled jobs that are listed, of each. */
+/** Maximum number of failed jobs and of cancelled jobs to list. */
 const STOPPED = 10;
 
-/** What the history is narrowed to. */
+/** A filter of the history. */
 interface Filter {
-  /** Words that all stand in a job's texts. */
+  /** Words that a job's text must contain. */
   readonly words: string;
-  /** Whether starred jobs are shown alone. */
+  /** Whether only starred jobs are shown. */
   readonly isStarred: boolean;
 }
 
-/** What is shown of the history. */
+/** The current filter. */
 export const filter: Signal<Filter> = signal<Filter>({ words: "", isStarred: false });
 
-/** Whether anything of the history may be left out. */
+/** Whether the filter can exclude jobs. */
 export const isFiltered: ReadonlySignal<boolean> = computed(() =>
   filter.value.words.trim() !== "" || filter.value.isStarred
 );
 
-/** The jobs that the filter lets through, as the server found them. */
+/** The jobs that match the filter, from the server. */
 const matching: Signal<{ readonly jobs: readonly Job[]; readonly hasOlder: boolean }> = signal({
   jobs: [],
   hasOlder: false,
 });
 
-/** The jobs of the history that are shown. */
+/** The jobs shown in the history. */
 export const found: ReadonlySignal<readonly Job[]> = computed(() =>
   isFiltered.value ? matching.value.jobs : history.value
 );
 
-/** Whether there are older jobs than those that are shown. */
+/** Whether there are older jobs than those shown. */
 export const hasMore: ReadonlySignal<boolean> = computed(() =>
   isFiltered.value ? matching.value.hasOlder : hasOlder.value
 );
 
-/** Loads the newest jobs that have ended. */
+/** Loads the newest finished jobs. */
 export async function loadEnded(): Promise<void> {
   const [completed, failed, cancelled] = await Promise.all([
     listJobs({
@@ -61,7 +61,7 @@ export async function loadEnded(): Promise<void> {
     listJobs({ status: "failed", limit: STOPPED }),
     listJobs({ status: "cancelled", limit: STOPPED }),
   ]);
-  // Pages that were loaded before stay behind the newest one.
+  // Pages loaded earlier stay behind the newest one.
   const last = completed.data.at(-1);
   const place = history.value.findIndex(({ id }) => id === last?.id);
   const older = completed.has_more && place >= 0 ? history.value.slice(place + 1) : [];
@@ -71,7 +71,7 @@ export async function loadEnded(): Promise<void> {
   if (isFiltered.value) await findMore([]);
 }
 
-/** Loads a page of older ones. */
+/** Loads a page of older jobs. */
 export async function loadOlder(): Promise<void> {
   if (isFiltered.value) return await findMore(matching.value.jobs);
   const page = await listJobs({ status: "completed", limit: PAGE, after: history.value.at(-1)?.id });
@@ -79,16 +79,16 @@ export async function loadOlder(): Promise<void> {
   hasOlder.value = page.has_more;
 }
 
-/** Narrows the history, and asks the server, which knows all of it. */
+/** Changes the filter, and asks the server, which has the whole history. */
 export async function narrow(changes: Partial<Filter>): Promise<void> {
   filter.value = { ...filter.value, ...changes };
   const asked = filter.value;
-  // A word is typed letter by letter.
+  // Wait for the user to stop typing.
   await new Promise((resolve) => setTimeout(resolve, TYPING_MS));
   if (filter.value === asked && isFiltered.value) await attempt(() => findMore([]));
 }
 
-/** Finds a page more of what the filter lets through. An answer that comes late counts no more. */
+/** Loads another page of matching jobs. Ignores an answer to an outdated filter. */
 async function findMore(known: readonly Job[]): Promise<void> {
   const { words, isStarred } = filter.value;
   const asked = filter.value;
@@ -103,7 +103,7 @@ async function findMore(known: readonly Job[]): Promise<void> {
   matching.value = { jobs: [...known, ...withPictures(page.data)], hasOlder: page.has_more };
 }
 
-/** Stars a job, or takes its star. */
+/** Adds or removes the star of a job. */
 export async function star({ id, starred }: Job): Promise<void> {
   await attempt(async () => {
     const changed = await starJob(id, !starred);
@@ -116,7 +116,7 @@ export async function star({ id, starred }: Job): Promise<void> {
   });
 }
 
-/** Removes a job that has ended. */
+/** Removes a finished job. */
 export async function remove({ id }: Job): Promise<void> {
   await attempt(async () => {
     await removeJob(id);

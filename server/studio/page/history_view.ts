@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * What was made before.
+ * The history of finished pictures.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import { compared, history, run } from "./state.ts";
 import type { Job } from "./types.ts";
 import { counted, promptOf } from "./words.ts";
 
-/** Thumbnails of what was made before. */
+/** Thumbnails of finished pictures. */
 export function HistoryView(): VNode {
   const jobs = found.value;
   const isChoosing = compared.value.length === 1;

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * Markup as tagged templates.
+ * Markup in tagged templates.
  *
  * @module
  */
@@ -8,8 +8,11 @@
 import htm from "htm";
 import { type ComponentChildren, h } from "preact";
 
-/** What a template tag takes and gives. */
+/** The type of the template tag. */
 type Tag = (strings: TemplateStringsArray, ...values: unknown[]) => ComponentChildren;
 
-/** Markup of a template, as Preact's own. The package's types are those of another module format. */
+/**
+ * Converts a template to Preact elements. The cast is needed because the package's types are for another
+ * module format.
+ */
 export const html: Tag = (htm as unknown as { bind(make: typeof h): Tag }).bind(h);

@@ -1,5 +1,5 @@
 /**
- * Icons, drawn on a grid of 16.
+ * Icons, drawn on a 16 × 16 grid.
  *
  * @module
  */
@@ -34,7 +34,7 @@ const PATHS = {
 /** The name of an icon. */
 export type IconName = keyof typeof PATHS;
 
-/** An icon. It has no name of its own: label the control around it. */
+/** An icon. It has no accessible name, so the control around it needs a label. */
 export function Icon({ name }: { readonly name: IconName }): VNode {
   return html`
     <svg class="drawn" viewBox="0 0 16 16" aria-hidden="true">

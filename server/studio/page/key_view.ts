@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * Asks for the server's key.
+ * Asks for the server's API key.
  *
  * @module
  */
@@ -12,7 +12,10 @@ import { begin } from "./queue.ts";
 import { capabilities, ServerError, urlOf } from "./server.ts";
 import { needsKey } from "./state.ts";
 
-/** A form for the key. The key goes into a cookie, because images and event streams send no other credentials. */
+/**
+ * A form for the key. The key goes into a cookie, because requests for images and event streams carry no
+ * other credentials.
+ */
 export function KeyForm(): VNode {
   const field = useRef<HTMLInputElement>(null);
   const [refusal, setRefusal] = useState("");

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * The part of the form about LoRA adapters.
+ * The part of the form for LoRA adapters.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { Icon } from "./icons.ts";
 import { Slider, valueOf } from "./slider.ts";
 import { change, type ChosenLora, fittingLoras, form } from "./state.ts";
 
-/** The adapters that are chosen, each with its weight, and those that fit the model beside them. */
+/** The chosen adapters with their weights, and a list of others that fit the model. */
 export function LorasView(): VNode | null {
   const { loras, model } = form.value;
   const others = fittingLoras(model).filter(({ id }) => loras.every(({ name }) => name !== id));

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * The studio page.
+ * The studio page's entry point.
  *
  * @module
  */
@@ -22,7 +22,7 @@ import { fault, isLost, needsKey, notice } from "./state.ts";
 import { ThemeButton } from "./theme.ts";
 import { ZoomView } from "./zoom_view.ts";
 
-/** The page. */
+/** The whole page. */
 function Studio(): VNode {
   return html`
     <header class="top">
@@ -50,7 +50,10 @@ function Studio(): VNode {
   ` as VNode;
 }
 
-/** Messages above the page. A lost connection explains all other faults. */
+/**
+ * Messages at the top of the page. A lost connection explains every other fault, so the others are hidden
+ * then.
+ */
 function Messages(): VNode {
   return html`
     ${needsKey.value && html`<${KeyForm} />`}

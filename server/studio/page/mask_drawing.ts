@@ -1,16 +1,16 @@
 /// <reference lib="dom" />
 /**
- * What is painted on a mask, as a list of operations, so that each can be taken back.
+ * Draws a mask from a list of operations, so that each can be undone.
  *
  * @module
  */
 
 import { feathered } from "./mask_feather.ts";
 
-/** A place on the mask, in its pixels. */
+/** A point on the mask, in its pixels. */
 export type Point = readonly [x: number, y: number];
 
-/** A line of the brush or the eraser. */
+/** A stroke of the brush or the eraser. */
 export interface Stroke {
   readonly kind: "stroke";
   readonly points: readonly Point[];
@@ -19,21 +19,21 @@ export interface Stroke {
   readonly erases: boolean;
 }
 
-/** A mask to begin with: white is painted. */
+/** An initial mask. White counts as painted. */
 interface Base {
   readonly kind: "base";
   readonly image: CanvasImageSource;
 }
 
-/** Something that was done to a mask. */
+/** An operation on a mask. */
 export type Operation = Stroke | Base | { readonly kind: "clear" } | { readonly kind: "invert" };
 
-/** The longer side of a mask, at most. Masks are resized to latents, which are far smaller. */
+/** Maximum length of a mask's longer side, in pixels. Masks are resized to latents, which are far smaller. */
 const LONGEST_SIDE = 1536;
-/** The paint, which no picture is likely to be made of. */
+/** The colour of the paint, which is unlikely to occur in a picture. */
 const PAINT = "#ff2e88";
 
-/** The size of the mask of a picture. */
+/** Returns the mask size for a picture. */
 export function maskSize(picture: { readonly width: number; readonly height: number }): {
   width: number;
   height: number;
@@ -42,7 +42,7 @@ export function maskSize(picture: { readonly width: number; readonly height: num
   return { width: Math.round(picture.width * scale), height: Math.round(picture.height * scale) };
 }
 
-/** Draws a mask anew. What is opaque is painted. */
+/** Redraws a mask. Opaque pixels are painted. */
 export function drawAll(context: CanvasRenderingContext2D, operations: readonly Operation[]): void {
   const { width, height } = context.canvas;
   context.clearRect(0, 0, width, height);
@@ -76,7 +76,7 @@ function drawStroke(context: CanvasRenderingContext2D, { points, size, erases }:
   context.lineCap = context.lineJoin = "round";
   context.beginPath();
   context.moveTo(...first);
-  // Canvases leave out lines without length: a dab is a very short one.
+  // Canvases do not draw zero-length lines, so a dab is a very short one.
   context.lineTo(first[0] + 0.01, first[1]);
   for (const point of rest) context.lineTo(...point);
   context.stroke();
@@ -92,17 +92,17 @@ function drawBase(context: CanvasRenderingContext2D, { image }: Base): void {
   context.fillRect(0, 0, width, height);
 }
 
-/** How much of a mask is painted, from 0 to 1. */
+/** Returns the painted share of a mask, from 0 to 1. */
 export function paintedShare(context: CanvasRenderingContext2D): number {
   const opacity = opacityOf(context);
   return opacity.reduce((sum, value) => sum + value, 0) / (255 * opacity.length);
 }
 
 /**
- * Writes a mask as a PNG file: painted is white, all else black.
+ * Encodes a mask as a PNG file. Painted pixels are white, all others black.
  *
  * @param context The mask.
- * @param feather How soft its edges are: the standard deviation in pixels.
+ * @param feather Softness of its edges: the standard deviation in pixels.
  */
 export async function maskFile(context: CanvasRenderingContext2D, feather: number): Promise<Blob> {
   const { width, height } = context.canvas;

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * Opens and keeps what is painted on masks.
+ * Opens and keeps drafts of masks.
  *
  * @module
  */
@@ -11,27 +11,27 @@ import { maskFile, type Operation, paintedShare } from "./mask_drawing.ts";
 import { pictureUrl, uploadPicture } from "./server.ts";
 import { change, form } from "./state.ts";
 
-/** What was painted on a picture. */
+/** The draft of a picture's mask. */
 export interface Draft {
   readonly operations: readonly Operation[];
-  /** How soft edges are: the standard deviation in pixels. */
+  /** Softness of edges: the standard deviation in pixels. */
   readonly feather: number;
-  /** The artifact that it was saved as last. */
+  /** Id of the artifact that it was last saved as. */
   readonly savedAs?: string | undefined;
 }
 
-/** Whether the mask of the form's picture is being painted. */
+/** Whether the mask editor is open. */
 export const isMasking: Signal<boolean> = signal(false);
 
-/** Drafts by the artifact of the picture: nothing that was painted is lost while the page is open. */
+/** Drafts by the picture's artifact, so that no painting is lost while the page is open. */
 const drafts = new Map<string, Draft>();
 
-/** Opens the mask of the form's picture. */
+/** Opens the mask editor for the form's picture. */
 export function editMask(): void {
   isMasking.value = true;
 }
 
-/** What to go on painting: the draft, else the form's mask, else nothing. */
+/** Returns the mask to edit: the draft, else the form's mask, else an empty one. */
 export async function openDraft(): Promise<Draft> {
   const { source, mask } = form.value;
   const draft = drafts.get(source?.artifact ?? "");
@@ -43,13 +43,16 @@ export async function openDraft(): Promise<Draft> {
   return { operations: [{ kind: "base", image }], feather: 0, savedAs: mask.artifact };
 }
 
-/** Keeps what was painted, for the next time. */
+/** Keeps a draft for the next time. */
 export function keepDraft(draft: Draft): void {
   const { source } = form.value;
   if (source) drafts.set(source.artifact, draft);
 }
 
-/** Lets the form repaint what is painted alone, or everything where nothing is. Returns whether that worked. */
+/**
+ * Saves the mask to the form. If nothing is painted, the whole picture is repainted. Returns whether saving
+ * succeeded.
+ */
 export async function saveMask(context: CanvasRenderingContext2D, draft: Draft): Promise<boolean> {
   return await attempt(async () => {
     if (paintedShare(context) === 0) {

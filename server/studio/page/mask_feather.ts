@@ -1,23 +1,23 @@
 /**
- * Soft edges of a mask.
+ * Softens the edges of a mask.
  *
  * @module
  */
 
-/** Passes of a box blur that come close to a Gaussian one. */
+/** Number of box-blur passes that approximate a Gaussian blur. */
 const PASSES = 3;
 
 /**
- * Blurs a mask, about as a Gaussian does. Canvases blur too, but not in every browser. Beyond its edges the mask goes
- * on as it is there.
+ * Blurs a mask approximately like a Gaussian. Not every browser can blur a canvas. Pixels beyond an edge
+ * equal the pixel at the edge.
  *
- * @param mask One byte a pixel, row by row.
- * @param width Pixels of a row.
+ * @param mask One byte per pixel, row by row.
+ * @param width Pixels per row.
  * @param sigma The standard deviation in pixels.
  * @returns The blurred mask.
  */
 export function feathered(mask: Uint8ClampedArray, width: number, sigma: number): Uint8ClampedArray {
-  // Boxes of 2r + 1 pixels have the variance ((2r + 1)^2 - 1) / 12 each.
+  // A box of 2r + 1 pixels has the variance ((2r + 1)^2 - 1) / 12.
   const radius = Math.round((Math.sqrt(12 * sigma * sigma / PASSES + 1) - 1) / 2);
   if (radius < 1 || mask.length === 0) return mask;
   const height = mask.length / width;
@@ -30,7 +30,7 @@ export function feathered(mask: Uint8ClampedArray, width: number, sigma: number)
   return Uint8ClampedArray.from(from);
 }
 
-/** The mean of the pixels around each pixel of a row or a column, as a sum that moves along. */
+/** Computes the mean around each pixel of a row or a column, as a moving sum. */
 function blurLine(
   from: Float32Array,
   to: Float32Array,

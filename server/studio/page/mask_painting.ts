@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * A brush on a canvas: by mouse, pen, finger or keyboard.
+ * Paints on a canvas by mouse, pen, finger or keyboard.
  *
  * @module
  */
@@ -10,17 +10,17 @@ import { useRef } from "preact/hooks";
 import { draw, drawAll, type Operation, type Point, type Stroke } from "./mask_drawing.ts";
 import type { Brush } from "./mask_tools.ts";
 
-/** The bit of the eraser's end of a pen among an event's buttons. */
+/** The bit of a pen's eraser end in the `buttons` of an event. */
 const PEN_ERASER = 32;
 
-/** How a canvas is painted on. */
+/** The cursor and the event handlers of a canvas. */
 export interface Painting {
-  /** The element that shows where the brush is, placed relative to the canvas. */
+  /** The element that shows the brush's position, placed relative to the canvas. */
   readonly cursor: RefObject<HTMLElement | null>;
   readonly handlers: Readonly<Record<string, (event: never) => void>>;
 }
 
-/** A line that is being drawn. */
+/** A stroke in progress. */
 interface Begun {
   readonly points: Point[];
   readonly erases: boolean;
@@ -32,8 +32,8 @@ interface Begun {
  *
  * @param canvas The canvas.
  * @param brush The brush.
- * @param operations What is on the canvas.
- * @param onStroke Receives each line once it is finished.
+ * @param operations The operations drawn on the canvas.
+ * @param onStroke Receives each finished stroke.
  */
 export function usePainting(
   canvas: RefObject<HTMLCanvasElement | null>,
@@ -86,7 +86,7 @@ export function usePainting(
     stroke.current = undefined;
     onStroke({ kind: "stroke", points, size: brush.size, erases });
   };
-  // The browser takes the pointer away, such as for a gesture: what was begun is not meant.
+  // The browser has taken over the pointer, e.g. for a gesture, so the stroke was not intended.
   const onPointerCancel = (): void => {
     stroke.current = undefined;
     drawAll(context(), operations);

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * The tools of the mask: brush and eraser, what is done to all of it, and their keys.
+ * The mask editor's tools: brush, eraser, operations on the whole mask, and keyboard shortcuts.
  *
  * @module
  */
@@ -12,14 +12,14 @@ import { Icon, type IconName } from "./icons.ts";
 import type { Operation } from "./mask_drawing.ts";
 import { Slider } from "./slider.ts";
 
-/** The brush. */
+/** The brush or the eraser. */
 export interface Brush {
   /** Its diameter in pixels of the mask. */
   readonly size: number;
   readonly erases?: boolean | undefined;
 }
 
-/** What the tools do. */
+/** The actions of the tools. */
 export interface MaskActions {
   readonly apply: (operation: Operation) => void;
   readonly undo: () => void;
@@ -29,7 +29,7 @@ export interface MaskActions {
   readonly canRedo: boolean;
 }
 
-/** The largest brush in pixels. */
+/** Maximum diameter of the brush, in pixels. */
 const LARGEST = 400;
 
 interface MaskToolsProps {
@@ -39,7 +39,7 @@ interface MaskToolsProps {
   readonly onFeather: (feather: number) => void;
 }
 
-/** The tools. */
+/** The toolbar. */
 export function MaskTools({ brush, actions, feather, onFeather }: MaskToolsProps): VNode {
   const { apply, undo, redo, setBrush, canUndo, canRedo } = actions;
   const tool = (name: "brush" | "eraser", label: string, erases: boolean): unknown =>
@@ -71,7 +71,7 @@ export function MaskTools({ brush, actions, feather, onFeather }: MaskToolsProps
   ` as VNode;
 }
 
-/** Listens to the keys of the tools. */
+/** Handles the tools' keyboard shortcuts. */
 export function useShortcuts(brush: Brush, { apply, undo, redo, setBrush }: MaskActions): void {
   const resize = (factor: number): void =>
     setBrush({ ...brush, size: Math.min(Math.max(Math.round(brush.size * factor), 1), LARGEST) });

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * A mask, painted over the picture that it is of.
+ * The mask editor, which paints a mask over its picture.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { usePainting } from "./mask_painting.ts";
 import { pictureUrl } from "./server.ts";
 import { fault, form, type StoredPicture } from "./state.ts";
 
-/** The dialog in which a mask is painted. */
+/** The dialog in which the user paints a mask. */
 export function MaskView(): VNode | null {
   const { source } = form.value;
   return isMasking.value && source

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * A small picture of the store, tinted where it is repainted.
+ * A thumbnail of a stored picture, tinted where it is repainted.
  *
  * @module
  */
@@ -11,14 +11,14 @@ import { pictureUrl } from "./server.ts";
 
 interface MaskedProps {
   readonly artifact: string;
-  /** The artifact that is white where the picture is repainted. */
+  /** Id of the mask artifact, which is white where the picture is repainted. */
   readonly mask?: string | undefined;
   readonly alt: string;
-  /** The store does not have the picture any more. */
+  /** Called if the store no longer has the picture. */
   readonly onGone?: (() => void) | undefined;
 }
 
-/** A small picture, tinted where it is repainted. */
+/** A thumbnail, tinted where it is repainted. */
 export function Masked({ artifact, mask, alt, onGone }: MaskedProps): VNode {
   const url = (id: string): string => pictureUrl({ artifact: id, image: 0 }, { thumbnail: "256" });
   return html`

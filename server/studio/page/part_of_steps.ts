@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * Two sliders for the part of the steps in which something is on.
+ * Two sliders that set the part of the steps in which a feature is active.
  *
  * @module
  */
@@ -17,7 +17,7 @@ interface PartProps {
   readonly onValue: (value: Interval) => void;
 }
 
-/** Two sliders, of which neither passes the other. */
+/** Two sliders that cannot pass each other. */
 export function PartOfSteps({ id, label, value: [start, end], onValue }: PartProps): VNode {
   return html`
     <div class="pair">

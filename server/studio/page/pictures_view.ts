@@ -57,7 +57,7 @@ export function PicturesView({ run: { job, previews, status } }: { readonly run:
   ` as VNode;
 }
 
-/** A finished picture and its place in the run. */
+/** Properties of a finished picture. */
 interface FinishedProps {
   readonly job: Job;
   readonly image: JobImage;
@@ -82,7 +82,7 @@ function Finished({ job, image, index, name }: FinishedProps): VNode {
   ` as VNode;
 }
 
-/** Chooses a picture. Returns whether the click completed a comparison. */
+/** Selects a picture. Returns whether the click completed a comparison. */
 function choose(job: Job, index: number): boolean {
   chosenImage.value = index;
   const [first, second] = compared.value;
@@ -91,7 +91,7 @@ function choose(job: Job, index: number): boolean {
   return true;
 }
 
-/** How many pictures were ordered, as far as the job tells. */
+/** Returns the number of ordered pictures, as far as the job shows it. */
 function ordered({ request }: Job): number {
   const { prompts, imagesPerPrompt } = request ?? {};
   const perPrompt = typeof imagesPerPrompt === "number" ? imagesPerPrompt : 1;

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * How far a run is, and how much memory it takes.
+ * Shows the progress and memory use of a run.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { isOver } from "./run_events.ts";
 import { queue, type Run } from "./state.ts";
 import { megabytes, seconds, stepsTaken, timeLeft } from "./words.ts";
 
-/** How far a run is. */
+/** The progress of a run. */
 export function ProgressView({ run }: { readonly run: Run }): VNode {
   const { status, memory, job, nodes } = run;
   const running = Object.values(nodes).find((state) => state.status === "running");

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * Follows the queue of the server, and thereby whether the server can be reached.
+ * Follows the server's queue, and thereby detects whether the server can be reached.
  *
  * @module
  */
@@ -28,7 +28,7 @@ import type { Job, QueueReply } from "./types.ts";
 let ended: number | undefined;
 let stopFollowing = (): void => {};
 
-/** Begins: asks what there is, looks for a run that was left, and follows the queue. */
+/** Starts the page: loads the capabilities, restores the run shown before, and follows the queue. */
 export async function begin(): Promise<void> {
   stopFollowing();
   await attempt(async () => {
@@ -63,7 +63,8 @@ function followQueue(): void {
   });
 }
 
-// Another request may find the server away before the stream breaks: a new stream tells when it is back.
+// Another request may detect a lost server before the stream breaks. A new stream detects when the server is
+// back.
 effect(() => {
   if (isLost.value) followQueue();
 });
@@ -76,7 +77,7 @@ async function load(): Promise<void> {
   await loadEnded();
 }
 
-/** The connection is open. If it was lost before, the server may be another one now. */
+/** Handles an open connection. If it was lost before, the server may have been restarted or replaced. */
 async function recover(): Promise<void> {
   if (!isLost.value) return;
   const wasRefused = fault.value !== "";
@@ -92,7 +93,7 @@ async function take(state: QueueReply): Promise<void> {
   const isNews = ended !== undefined && ended !== state.ended;
   ended = state.ended;
   const known = queuedJobs.value;
-  // A job that ends while it is asked for is not in the queue any more.
+  // A job that ends during this request is no longer in the queue.
   const jobs = await Promise.all(
     state.jobs.map(({ id }) => known.get(id) ?? getJob(id).catch(() => undefined)),
   );

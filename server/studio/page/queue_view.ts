@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * The queue: jobs that run or wait, and jobs that failed or were cancelled.
+ * The queue of running and waiting jobs, and the list of failed and cancelled ones.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { isOrdering, queue, queuedJobs, run, stopped } from "./state.ts";
 import type { Job, QueueReply } from "./types.ts";
 import { promptOf } from "./words.ts";
 
-/** The jobs that run and wait. */
+/** The running and waiting jobs. */
 export function QueueView(): VNode {
   const jobs = queue.value;
   return html`
@@ -53,7 +53,7 @@ function Entry({ entry }: { readonly entry: QueueReply["jobs"][number] }): VNode
   ` as VNode;
 }
 
-/** Jobs that failed or were cancelled, with the reason. */
+/** Failed and cancelled jobs, with the reason. */
 export function StoppedView(): VNode | null {
   const jobs = stopped.value;
   if (jobs.length === 0) return null;

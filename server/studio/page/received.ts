@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * Picture files that the page was given: what can be done with each.
+ * Picture files that the user has dropped, pasted or chosen, and what to do with them.
  *
  * @module
  */
@@ -11,17 +11,17 @@ import type { Settings } from "./settings.ts";
 import { beginFrom } from "./source.ts";
 import { fault, notice, offered } from "./state.ts";
 
-/** A picture file that waits for a decision. */
+/** A picture file that awaits the user's decision. */
 export interface Received {
   readonly file: File;
-  /** The settings in it; absent where it carries none. */
+  /** The settings in it; absent if it has none. */
   readonly settings?: Settings | undefined;
 }
 
-/** The file that waits. */
+/** The file that awaits a decision. */
 export const received: Signal<Received | undefined> = signal<Received>();
 
-/** Takes a file: asks what to do with it, or starts from it where nothing else can be done. */
+/** Receives a file. Asks what to do with it, or starts from it if that is the only option. */
 export async function receive(file: File): Promise<void> {
   fault.value = "";
   notice.value = "";

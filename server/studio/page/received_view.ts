@@ -14,7 +14,7 @@ import { type Received, received } from "./received.ts";
 import { beginFrom, follow } from "./source.ts";
 import { offered } from "./state.ts";
 
-/** The dialog for a file that waits. */
+/** The dialog for a received file. */
 export function ReceivedView(): VNode | null {
   const { value } = received;
   return value ? html`<${Question} key=${value.file} received=${value} />` as VNode : null;
@@ -56,7 +56,7 @@ function Question({ received: { file, settings } }: { readonly received: Receive
   ` as VNode;
 }
 
-/** The address of a file for as long as it is shown. */
+/** Returns an object URL of a file. The URL is revoked when the file is no longer shown. */
 function useObjectUrl(file: File): string | undefined {
   const [url, setUrl] = useState<string>();
   useEffect(() => {

@@ -18,12 +18,12 @@ const SHOWN_KEY = "pixstage-job";
 
 let stopFollowing = (): void => {};
 
-/** The id of the job that the page showed before it was loaded again. */
+/** Returns the id of the job that the page showed before a reload. */
 export function shownBefore(): string | null {
   return sessionStorage.getItem(SHOWN_KEY);
 }
 
-/** Orders what the form asks for. */
+/** Orders the form's pictures. */
 export async function generate(): Promise<void> {
   const { seed } = form.value;
   await order({ request: requestOf(form.value, seed === "" ? randomSeed() : seed) });
@@ -37,7 +37,7 @@ export async function order(body: Order): Promise<boolean> {
   return isTaken;
 }
 
-/** Cancels a job, unless it has ended already. */
+/** Cancels a job, unless it has already ended. */
 export async function cancel(id: string): Promise<void> {
   await attempt(() =>
     cancelJob(id).catch((error) => {
@@ -46,7 +46,7 @@ export async function cancel(id: string): Promise<void> {
   );
 }
 
-/** Shows a job: as it is if it has ended, as it goes otherwise. */
+/** Shows a job. If it is unfinished, follows its progress. */
 export function show(job: Job, image = 0): void {
   stopFollowing();
   sessionStorage.setItem(SHOWN_KEY, job.id);
@@ -70,14 +70,14 @@ export function show(job: Job, image = 0): void {
   });
 }
 
-/** Shows no run. */
+/** Clears the shown run. */
 export function showNothing(): void {
   stopFollowing();
   sessionStorage.removeItem(SHOWN_KEY);
   run.value = undefined;
 }
 
-/** The picture of a job is there: what it came from is shown no more. */
+/** Removes a picture's preview once the picture is loaded. */
 export function forgetPreview(id: string, image: number): void {
   const { value } = run;
   if (value?.job.id !== id || !value.previews[image]) return;
@@ -85,12 +85,12 @@ export function forgetPreview(id: string, image: number): void {
   run.value = { ...value, previews };
 }
 
-/** A seed by chance. */
+/** Returns a random seed. */
 export function randomSeed(): string {
   return String(crypto.getRandomValues(new Uint32Array(1))[0]);
 }
 
-/** Fetches the current state of the job that is shown. */
+/** Fetches the current state of the shown job. */
 async function refresh(id: string): Promise<Job> {
   const job = await getJob(id);
   const { value } = run;
@@ -101,7 +101,7 @@ async function refresh(id: string): Promise<Job> {
   return job;
 }
 
-/** Ends a run whose events the server refuses. */
+/** Ends a run whose events the server refuses to send. */
 function giveUp(id: string, error: ServerError): void {
   noteRefusal(error);
   const { value } = run;

@@ -1,5 +1,5 @@
 /**
- * Applies events to the run that is shown.
+ * Applies events to the shown run.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { Job, RunEvent } from "./types.ts";
 
 type StepEvent = Extract<RunEvent, { readonly type: "step" }>;
 
-/** The types of the events of a run. */
+/** The event types of a run. */
 export const EVENT_TYPES: readonly RunEvent["type"][] = [
   "stage:start",
   "stage:load",
@@ -37,7 +37,7 @@ export function isLast({ type }: RunEvent): boolean {
   return type === "done" || type === "failed" || type === "cancelled";
 }
 
-/** A job as it is shown before any event. */
+/** Returns the state of a run before any event. */
 export function runOf(job: Job): Run {
   const status = isOver(job) ? "done" : "waiting";
   const { completed, started } = job;
@@ -52,7 +52,7 @@ export function runOf(job: Job): Run {
   };
 }
 
-/** A run after an event. */
+/** Returns the state of a run after an event. */
 export function after(before: Run, event: RunEvent): Run {
   const now = { ...before, elapsedMs: event.elapsedMs };
   const node = (state: NodeState, id: string): Run => ({
@@ -97,7 +97,7 @@ export function after(before: Run, event: RunEvent): Run {
   }
 }
 
-/** Nodes of a run that ended before its time. */
+/** Marks the running nodes of an interrupted run as failed. */
 export function halted(nodes: Run["nodes"]): Run["nodes"] {
   return Object.fromEntries(
     Object.entries(nodes).map((
@@ -116,12 +116,12 @@ function afterStep({ job, nodes }: Run, event: StepEvent): NodeState {
   return { status: "running", step, steps, picture, pace, leftMs };
 }
 
-/** How far the picture is that a step belongs to. Pictures are denoised one after the other. */
+/** Returns the progress of the picture that a step belongs to. Pictures are denoised one after another. */
 function pictureSteps(job: Job, { node, image, images, step, steps }: StepEvent): PictureSteps {
   const all = steps / images;
   const nodes = readGraph(job.graph)?.nodes ?? {};
   const begin = nodes[String(nodes[node]?.inputs["checkpoint"]).replace(/\.[^.]*$/, "")];
-  // Where a run goes on from a step, all pictures have taken the steps up to there.
+  // If a run resumes from a step, all pictures have already taken the steps before it.
   const taken = Number(begin?.parameters["stopAfter"] ?? 0);
   return { image, images, step: step - (images - image - 1) * taken - image * all, steps: all };
 }

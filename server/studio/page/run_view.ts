@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * The run that is shown: its pictures, how far it is, and what to do with what was made.
+ * The shown run: its pictures, its progress, and actions for its results.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import { urlOf } from "./server.ts";
 import { chosenImage, run } from "./state.ts";
 import type { Job } from "./types.ts";
 
-/** The run that is shown, or a word of welcome. */
+/** The shown run, or a welcome message. */
 export function RunView(): VNode {
   const shown = run.value;
   const id = shown?.job.id;
@@ -61,14 +61,14 @@ export function RunView(): VNode {
   ` as VNode;
 }
 
-/** Scrolls to the pictures where they are out of sight: on a phone the form is below them. */
+/** Scrolls to the pictures if they are out of sight. On a phone, the form is below them. */
 function bringIntoView(): void {
   const top = document.querySelector(".pictures")?.getBoundingClientRect().top;
   if (top === undefined || (top >= 0 && top < innerHeight / 2)) return;
   document.querySelector(".stage")?.scrollIntoView({ block: "start" });
 }
 
-/** The files that a job made. */
+/** The artifacts that a job made. */
 function ArtifactsView({ job }: { readonly job: Job }): VNode {
   return html`
     <details class="advanced artifacts">

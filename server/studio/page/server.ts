@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * Talks to the server.
+ * The client of the server's API.
  *
  * @module
  */
@@ -8,18 +8,18 @@
 import type { Capabilities, Job, JobImage, Lora, Order, Upload } from "./types.ts";
 
 /**
- * The server refused, or could not be reached. The page is served file by file, so that it has no base of
- * errors: `code` is that of the server's reply.
+ * The error of a request that the server refused or that did not reach it. The page is served file by file
+ * and does without the error base class; `code` comes from the server's reply.
  */
 export class ServerError extends Error {
   override name = "ServerError";
-  /** The code of the reply; `unreachable` where there was none. */
+  /** The code of the reply; `unreachable` if there was none. */
   readonly code: string;
-  /** The HTTP status; 0 where there was no reply. */
+  /** The HTTP status; 0 if there was no reply. */
   readonly status: number;
 
   /**
-   * @param message What the server said.
+   * @param message The server's message.
    * @param code The code of the reply.
    * @param status The HTTP status.
    */
@@ -29,18 +29,18 @@ export class ServerError extends Error {
     this.status = status;
   }
 
-  /** Whether the same question may get an answer later: the server is away, busy or failed. */
+  /** Whether a later attempt may succeed: the server is unreachable, busy or failing. */
   get isPassing(): boolean {
     return this.status === 0 || this.status === 429 || this.status >= 500;
   }
 }
 
-/** The address of something of the server. All addresses are relative to the page's own. */
+/** Returns the URL of a server path. All URLs are relative to the page's own. */
 export function urlOf(path: string): string {
   return new URL(path, document.baseURI).href;
 }
 
-/** The address of a picture's file. */
+/** Returns the URL of a picture's file. */
 export function pictureUrl(
   { artifact, image }: Pick<JobImage, "artifact" | "image">,
   query: Readonly<Record<string, string>> = {},
@@ -49,7 +49,7 @@ export function pictureUrl(
   return urlOf(`v1/artifacts/${artifact}/images/${image}${search && `?${search}`}`);
 }
 
-/** What there is to choose from. */
+/** Fetches the models, adapters and limits that the server offers. */
 export async function capabilities(): Promise<Capabilities> {
   const [found, { data: loras }] = await Promise.all([
     ask<Omit<Capabilities, "loras">>("v1/capabilities"),
@@ -58,7 +58,7 @@ export async function capabilities(): Promise<Capabilities> {
   return { ...found, loras };
 }
 
-/** Sends a picture file into the store. */
+/** Uploads a picture file to the store. */
 export async function uploadPicture(file: Blob): Promise<Upload> {
   return await ask("v1/pictures", {
     method: "POST",
@@ -67,24 +67,24 @@ export async function uploadPicture(file: Blob): Promise<Upload> {
   });
 }
 
-/** Which jobs are listed. */
+/** Query of the list of jobs. */
 export interface JobQuery {
   readonly status: Job["status"];
   readonly limit: number;
-  /** The last job of the page before. */
+  /** The last job of the previous page. */
   readonly after?: string | undefined;
-  /** Words that prompts, seeds or names have. */
+  /** Words that prompts, seeds or names must contain. */
   readonly q?: string | undefined;
   readonly starred?: boolean | undefined;
 }
 
-/** Jobs of a status, the newest first. */
+/** Lists jobs with a status, the newest first. */
 export async function listJobs(query: JobQuery): Promise<{ data: Job[]; has_more: boolean }> {
   const given = Object.entries(query).filter(([, value]) => value !== undefined);
   return await ask(`v1/jobs?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}`);
 }
 
-/** Stars a job, or takes its star. */
+/** Adds or removes the star of a job. */
 export async function starJob(id: string, starred: boolean): Promise<Job> {
   return await ask(`v1/jobs/${id}`, {
     method: "PATCH",
@@ -93,7 +93,7 @@ export async function starJob(id: string, starred: boolean): Promise<Job> {
   });
 }
 
-/** A job. */
+/** Fetches a job. */
 export async function getJob(id: string): Promise<Job> {
   return await ask(`v1/jobs/${id}`);
 }
@@ -112,12 +112,12 @@ export async function cancelJob(id: string): Promise<Job> {
   return await ask(`v1/jobs/${id}/cancel`, { method: "POST" });
 }
 
-/** Removes a job that has ended. */
+/** Removes a finished job. */
 export async function removeJob(id: string): Promise<void> {
   await reply(`v1/jobs/${id}`, { method: "DELETE" });
 }
 
-/** The file of a picture. */
+/** Downloads the file of a picture. */
 export async function pictureFile(image: JobImage): Promise<Uint8Array<ArrayBuffer>> {
   const { artifact, image: index } = image;
   return new Uint8Array(await (await reply(`v1/artifacts/${artifact}/images/${index}`)).arrayBuffer());
@@ -135,7 +135,7 @@ async function reply(path: string, init?: RequestInit): Promise<Response> {
     throw new ServerError("The server cannot be reached", "unreachable", 0);
   }
   if (response.ok) return response;
-  // What stands between page and server, such as a proxy, may answer in its own way.
+  // A proxy between page and server may answer in another format.
   const body = await response.json().catch(() => undefined);
   const { message = `The server answered ${response.status}`, code = "internal" } = body?.error ?? {};
   throw new ServerError(message, code, response.status);

@@ -1,5 +1,5 @@
 /**
- * The settings of a picture, read from its graph.
+ * Reads the settings of a picture from its graph.
  *
  * @module
  */
@@ -19,17 +19,17 @@ export interface Settings {
   readonly steps?: number | undefined;
   readonly scheduler?: string | undefined;
   readonly guidance?: number | undefined;
-  /** Another autoencoder than the model's. */
+  /** The autoencoder, if it is not the model's own. */
   readonly vae?: string | undefined;
-  /** The transformer of the last steps, where another took the first ones. */
+  /** The transformer of the last steps, if another one took the first steps. */
   readonly secondTransformer?: string | undefined;
-  /** The share of the noise schedule after which it took over. */
+  /** The share of the noise schedule after which the second transformer took over. */
   readonly switchedAt?: number | undefined;
-  /** The settings of the first steps, where the picture continues another one. */
+  /** The settings of the first steps, if the picture continues another one. */
   readonly begun?: Begun | undefined;
-  /** What it began from or followed, its adapters, and how it was guided. */
+  /** Its input pictures, its adapters, and its guidance. */
   readonly further: FurtherSettings;
-  /** A request for this picture alone; absent where only a graph can describe it. */
+  /** A request for this picture alone; absent if only a graph can describe it. */
   readonly request?: Readonly<Record<string, unknown>> | undefined;
 }
 
@@ -40,20 +40,20 @@ export interface Begun {
   readonly guidance?: number | undefined;
 }
 
-/** Which picture of a graph is meant. */
+/** Selects a picture of a graph. */
 export interface Wanted {
-  /** The output that it is; the end of the last denoising where there is none yet. */
+  /** The output that contains it. By default, that of the last denoise node. */
   readonly output?: unknown;
   /** Which picture of the output, from 0. */
   readonly image: number;
-  /** Its seed, where that is known. */
+  /** Its seed, if known. */
   readonly seed?: string | undefined;
 }
 
-/** Parameters of denoising that a request does not have, or has in another form. */
+/** Denoise parameters that a request lacks, or has in another form. */
 const INNER = new Set(["allowChanges", "stopAfter", "denoisingEnd", "precision"]);
 
-/** The settings of a picture; `undefined` if nothing was denoised for it. */
+/** Returns the settings of a picture; `undefined` if nothing was denoised for it. */
 export function settingsOf(graph: Graph, { output, image, seed: known }: Wanted): Settings | undefined {
   const { nodes } = graph;
   const id = output === undefined
@@ -141,7 +141,7 @@ export function settingsOf(graph: Graph, { output, image, seed: known }: Wanted)
   return { ...settings, request: given(request) };
 }
 
-/** The settings of a picture of a job. */
+/** Returns the settings of a picture of a job. */
 export function settingsOfPicture({ job, index }: Picture): Settings | undefined {
   const graph = readGraph(job.graph);
   if (!graph) return undefined;
@@ -153,7 +153,10 @@ export function settingsOfPicture({ job, index }: Picture): Settings | undefined
     { ...settings, width: image?.width ?? settings.width, height: image?.height ?? settings.height };
 }
 
-/** The nodes that encode the prompts and the negative prompts of a denoising, or of the one that it continues. */
+/**
+ * Returns the nodes that encode the prompts and the negative prompts of a denoise node, or of the one that it
+ * continues.
+ */
 function texts(
   graph: Graph,
   { inputs }: GraphNode,
@@ -166,7 +169,10 @@ function texts(
   return pair ? [node(pair["positive"]), node(pair["negative"])] : [node(embeddings), node(negative)];
 }
 
-/** The seed of a picture: one for each, or one for the first to which the number is added. */
+/**
+ * Returns the seed of a picture. There is one seed per picture, or one for the first, to which the picture's
+ * number is added.
+ */
 function seedOf(seeds: unknown, image: number): string | undefined {
   if (!Array.isArray(seeds)) return undefined;
   const own = String(seeds.length > 1 ? seeds[image] : seeds[0]);

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * The settings of a picture, to read and to copy.
+ * Shows the settings of a picture, with buttons to copy them.
  *
  * @module
  */
@@ -52,11 +52,11 @@ export function SettingsView({ picture }: { readonly picture: Picture }): VNode 
   ` as VNode;
 }
 
-/** A picture that was begun from or followed. */
+/** A picture that was started from or followed. */
 interface OriginProps {
   readonly name: string;
   readonly artifact: string | undefined;
-  /** What of it was repainted. */
+  /** Id of the mask's artifact. */
   readonly mask?: string | undefined;
 }
 
@@ -107,13 +107,13 @@ function rowsOf(settings: Settings, model: Model | undefined): [name: string, va
   return rows.flatMap(([name, value]) => value === undefined || value === "" ? [] : [[name, String(value)]]);
 }
 
-/** A value whose long class name may be broken before its last word. */
+/** Lets a long class name break before its last word. */
 function breakable(value: string): unknown {
   const [name = "", last] = value.split(/(?=Scheduler$)/);
   return last === undefined ? name : html`${name}<wbr />${last}`;
 }
 
-/** The text that a button copies. */
+/** Properties of a copy button. */
 interface CopyProps {
   readonly name: string;
   readonly text: string;
@@ -143,7 +143,10 @@ function CopyButton({ name, text, isWide = false }: CopyProps): VNode {
   ` as VNode;
 }
 
-/** Pages that are neither local nor behind TLS have no clipboard API, so they copy a selected field. */
+/**
+ * Copies text. Pages that are neither local nor behind TLS have no clipboard API, so they copy from a
+ * selected field.
+ */
 async function writeClipboard(text: string): Promise<void> {
   if (navigator.clipboard) return await navigator.clipboard.writeText(text);
   const field = document.createElement("textarea");

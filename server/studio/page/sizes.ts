@@ -1,12 +1,12 @@
 /**
- * Sizes to choose from.
+ * Picture sizes to choose from.
  *
  * @module
  */
 
 import type { Model } from "./types.ts";
 
-/** A size with the shape that it has. */
+/** A size and its aspect ratio. */
 export interface Size {
   readonly shape: string;
   readonly width: number;
@@ -15,7 +15,7 @@ export interface Size {
 
 const SHAPES: readonly (readonly [number, number])[] = [[1, 1], [4, 3], [3, 4], [16, 9], [9, 16]];
 
-/** Sizes with about as many pixels as a model's own, in the shapes that people ask for. */
+/** Returns sizes with about as many pixels as the model's native size, in common aspect ratios. */
 export function sizesOf(model: Model, limits: Readonly<Record<string, number>>): Size[] {
   return SHAPES.map(([across, down]) => ({
     shape: `${across}:${down}`,
@@ -23,7 +23,7 @@ export function sizesOf(model: Model, limits: Readonly<Record<string, number>>):
   }));
 }
 
-/** The size with about as many pixels as a model's own that has the shape of a picture. */
+/** Returns the size with a picture's aspect ratio and about as many pixels as the model's native size. */
 export function fittedTo(
   picture: Pick<Size, "width" | "height">,
   model: Model,

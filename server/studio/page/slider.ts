@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * A slider with its value beside its name.
+ * A slider that shows its value next to its label.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 import type { VNode } from "preact";
 import { html } from "./html.ts";
 
-/** What a slider shows. */
+/** Properties of {@linkcode Slider}. */
 interface SliderProps {
   readonly id: string;
   readonly label: string;
@@ -19,7 +19,7 @@ interface SliderProps {
   readonly onValue: (value: number) => void;
 }
 
-/** A slider with its value beside its name. */
+/** A slider that shows its value next to its label. */
 export function Slider({ id, label, min, max, step, value, onValue }: SliderProps): VNode {
   const digits = step < 0.1 ? 2 : step < 1 ? 1 : 0;
   const share = Math.min(Math.max((value - min) / (max - min), 0), 1) * 100;
@@ -33,7 +33,7 @@ export function Slider({ id, label, min, max, step, value, onValue }: SliderProp
   ` as VNode;
 }
 
-/** The value of the control that an event is from. */
+/** Returns the value of the control that an event comes from. */
 export function valueOf({ currentTarget }: Event): string {
   const isControl = currentTarget instanceof HTMLInputElement || currentTarget instanceof HTMLSelectElement ||
     currentTarget instanceof HTMLTextAreaElement;

@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 /**
- * Pictures that the form begins from or follows. They are sent to the server's store at once, so that the form
- * keeps their ids alone, also when the page is loaded again.
+ * Pictures that the form starts from or follows. They are uploaded to the server's store at once, so that the
+ * form keeps only their ids, even across a reload.
  *
  * @module
  */
@@ -13,7 +13,10 @@ import { fittedTo } from "./sizes.ts";
 import { change, chosenModel, form, notice, offered, type StoredPicture } from "./state.ts";
 import type { Picture, Upload } from "./types.ts";
 
-/** Lets the form begin from a picture file, in the shape of the picture. Returns whether the server took it. */
+/**
+ * Makes the form start from a picture file, in the picture's aspect ratio. Returns whether the server
+ * accepted it.
+ */
 export async function beginFrom(file: Blob, name: string): Promise<boolean> {
   return await attempt(async () => {
     const upload = await uploadPicture(file);
@@ -22,7 +25,7 @@ export async function beginFrom(file: Blob, name: string): Promise<boolean> {
   });
 }
 
-/** Lets the form begin from a finished picture, in its size. */
+/** Makes the form start from a finished picture, in its size. */
 export async function beginFromPicture(picture: Picture): Promise<void> {
   const image = picture.job.images[picture.index];
   if (!image) return;
@@ -33,7 +36,7 @@ export async function beginFromPicture(picture: Picture): Promise<void> {
   });
 }
 
-/** Lets the ControlNet of the form follow a picture file. */
+/** Makes the form's ControlNet follow a picture file. */
 export async function follow(file: Blob, name: string): Promise<void> {
   await attempt(async () => {
     const { artifact, width, height } = await uploadPicture(file);
@@ -47,9 +50,9 @@ export async function follow(file: Blob, name: string): Promise<void> {
 }
 
 /**
- * A picture of the store, as the form holds it.
+ * Looks up a stored picture for the form.
  *
- * @returns The picture; `undefined` where the store does not have it.
+ * @returns The picture; `undefined` if the store does not have it.
  */
 export async function findStored(artifact: string, name: string): Promise<StoredPicture | undefined> {
   const image = new Image();

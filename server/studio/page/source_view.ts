@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * The part of the form about the picture that is begun from.
+ * The part of the form for the picture to start from.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { receive } from "./received.ts";
 import { Slider } from "./slider.ts";
 import { change, fault, form, type StoredPicture, strengthOf } from "./state.ts";
 
-/** The picture that is begun from, or a place to choose one. */
+/** The picture to start from, or a place to choose one. */
 export function SourceView(): VNode {
   const { source, mask, steps } = form.value;
   if (!source) {
@@ -48,16 +48,16 @@ export function SourceView(): VNode {
   ` as VNode;
 }
 
-/** A picture of the store, in the form. */
+/** Properties of {@linkcode PictureCard}. */
 interface CardProps {
   readonly picture: StoredPicture;
-  /** The artifact of what is repainted of it. */
+  /** Id of the mask's artifact. */
   readonly mask?: string | undefined;
   readonly onRemove: () => void;
   readonly children?: unknown;
 }
 
-/** A picture of the store, with its name and a button that takes it out of the form. */
+/** A stored picture, with its name and a button that removes it from the form. */
 export function PictureCard({ picture, mask, onRemove, children }: CardProps): VNode {
   const { artifact, name, width, height } = picture;
   const onGone = (): void => {

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * What the page knows.
+ * The state of the page.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 import { computed, effect, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import type { Capabilities, Job, Lora, Model, Picture, QueueReply } from "./types.ts";
 
-/** What the form asks for. */
+/** The fields of the form. */
 export interface Form {
   readonly prompt: string;
   readonly negativePrompt: string;
@@ -18,27 +18,27 @@ export interface Form {
   readonly steps: number;
   readonly guidance: number;
   readonly scheduler: string;
-  /** A whole number; empty for one by chance. */
+  /** A whole number; empty for a random seed. */
   readonly seed: string;
   readonly count: number;
-  /** The picture to begin from; null for noise alone. */
+  /** The picture to start from; null to start from noise alone. */
   readonly source: StoredPicture | null;
-  /** What of it is repainted; null for all. */
+  /** The part of it to repaint; null for all of it. */
   readonly mask: Mask | null;
-  /** How far it is changed; null for the server's default. */
+  /** The strength of the edit; null for the server's default. */
   readonly strength: number | null;
   /** LoRA adapters with their weights. */
   readonly loras: readonly ChosenLora[];
-  /** A ControlNet; empty for none. */
+  /** The ControlNet; empty for none. */
   readonly controlnet: string;
-  /** The picture that it follows. */
+  /** The control picture. */
   readonly control: StoredPicture | null;
   readonly controlScale: number;
-  /** The part of the steps that follow it. */
+  /** The part of the steps that follow the ControlNet. */
   readonly controlled: Interval;
   /** The scale of perturbed attention guidance; 0 for none. */
   readonly pag: number;
-  /** The part of the steps that are guided. */
+  /** The part of the steps that use guidance. */
   readonly guided: Interval;
   /** The threshold of the step cache; 0 for none. */
   readonly stepCache: number;
@@ -47,7 +47,7 @@ export interface Form {
 /** A part of the steps, from 0 to 1. */
 export type Interval = readonly [start: number, end: number];
 
-/** A picture that the server's store holds. */
+/** A picture in the server's store. */
 export interface StoredPicture {
   /** The id of its artifact. */
   readonly artifact: string;
@@ -56,64 +56,64 @@ export interface StoredPicture {
   readonly height: number;
 }
 
-/** What is repainted of a picture. */
+/** The mask of a picture. */
 export interface Mask {
-  /** The id of its artifact: white is repainted. */
+  /** Id of its artifact. White areas are repainted. */
   readonly artifact: string;
-  /** Whether greys repaint in part. */
+  /** Whether grey areas are partly repainted. */
   readonly isSoft: boolean;
 }
 
-/** A LoRA adapter that is chosen. */
+/** A chosen LoRA adapter. */
 export interface ChosenLora {
   readonly name: string;
   readonly weight: number;
 }
 
-/** How far a node of the graph is. */
+/** Progress of a node of the graph. */
 export interface NodeState {
   readonly status: "waiting" | "running" | "done" | "cached" | "failed";
-  /** Steps done and steps in all, over all pictures. */
+  /** Steps done and total steps, over all pictures. */
   readonly step?: number | undefined;
   readonly steps?: number | undefined;
-  /** The picture that is denoised, where there are several. */
+  /** The picture being denoised, if there are several. */
   readonly picture?: PictureSteps | undefined;
-  /** The first step that was seen, and the milliseconds of the run then. */
+  /** The first observed step, and the run's milliseconds at that time. */
   readonly pace?: { readonly step: number; readonly ms: number } | undefined;
-  /** Milliseconds until the node is done, at the pace so far. */
+  /** Estimated milliseconds until the node is done, at the pace so far. */
   readonly leftMs?: number | undefined;
   readonly loading?: string | undefined;
   readonly ms?: number | undefined;
 }
 
-/** How far one picture of several is. */
+/** Progress of one picture of several. */
 export interface PictureSteps {
   /** Which picture, from 0, and how many there are. */
   readonly image: number;
   readonly images: number;
-  /** Its steps done, and its steps in all. */
+  /** Its steps done, and its total steps. */
   readonly step: number;
   readonly steps: number;
 }
 
-/** A run that the page looks at. */
+/** A run as the page shows it. */
 export interface Run {
   readonly job: Job;
   readonly status: Job["status"];
   readonly nodes: Readonly<Record<string, NodeState>>;
-  /** The newest preview of each picture. */
+  /** The latest preview of each picture. */
   readonly previews: Readonly<Record<number, { readonly png: string; readonly share: number }>>;
-  /** Bytes that are resident now, and the most there were. */
+  /** Current and peak resident memory, in bytes. */
   readonly memory?: { readonly now: number; readonly peak: number };
   readonly warnings: readonly string[];
   readonly message?: string | undefined;
-  /** Milliseconds since the run began. */
+  /** Milliseconds since the run started. */
   readonly elapsedMs: number;
 }
 
 const FORM_KEY = "pixstage-form";
 
-/** A first form: what the defaults of the model leave open. */
+/** The initial form. The model's defaults replace some of it. */
 const EMPTY_FORM: Form = {
   prompt: "",
   negativePrompt: "",
@@ -138,7 +138,7 @@ const EMPTY_FORM: Form = {
   stepCache: 0,
 };
 
-/** What there is to choose from. */
+/** The models, adapters and limits that the server offers. */
 export const offered: Signal<Capabilities> = signal({
   models: [],
   decoders: [],
@@ -147,44 +147,44 @@ export const offered: Signal<Capabilities> = signal({
   loras: [],
   limits: {},
 });
-/** What the form asks for. */
+/** The form. */
 export const form: Signal<Form> = signal<Form>(savedForm());
-/** The run that is shown. */
+/** The shown run. */
 export const run: Signal<Run | undefined> = signal<Run>();
-/** Which picture of the run is chosen, from 0. */
+/** Index of the chosen picture of the run, from 0. */
 export const chosenImage: Signal<number> = signal(0);
-/** The jobs that run and wait. */
+/** The running and waiting jobs. */
 export const queue: Signal<QueueReply["jobs"]> = signal<QueueReply["jobs"]>([]);
-/** Jobs of the queue by id, as far as the page knows them. */
+/** The jobs of the queue that the page has loaded, by id. */
 export const queuedJobs: Signal<ReadonlyMap<string, Job>> = signal(new Map());
 /** Finished jobs, the newest first. */
 export const history: Signal<readonly Job[]> = signal<readonly Job[]>([]);
-/** Whether there are older ones. */
+/** Whether there are older finished jobs. */
 export const hasOlder: Signal<boolean> = signal(false);
-/** Jobs that failed or were cancelled, the newest first. */
+/** Failed and cancelled jobs, the newest first. */
 export const stopped: Signal<readonly Job[]> = signal<readonly Job[]>([]);
-/** What went wrong, for people. */
+/** Error message for the user. */
 export const fault: Signal<string> = signal("");
-/** What the page did, as a sentence. */
+/** A sentence about the page's last action. */
 export const notice: Signal<string> = signal("");
 /** Whether an order is being sent. */
 export const isOrdering: Signal<boolean> = signal(false);
 /** Whether the connection to the server is lost. */
 export const isLost: Signal<boolean> = signal(false);
-/** Whether the server asks for a key. */
+/** Whether the server requires a key. */
 export const needsKey: Signal<boolean> = signal(false);
-/** The pictures that are compared. */
+/** The pictures being compared. */
 export const compared: Signal<readonly Picture[]> = signal<readonly Picture[]>([]);
-/** The picture that is shown in full size. */
+/** The picture shown in full size. */
 export const zoomed: Signal<Picture | undefined> = signal<Picture>();
 
-/** Whether the run that is shown has not ended. */
+/** Whether the shown run is unfinished. */
 export const isBusy: ReadonlySignal<boolean> = computed(() => {
   const status = run.value?.status;
   return status === "queued" || status === "running";
 });
 
-/** The model that the form names. */
+/** The model chosen in the form. */
 export const chosenModel: ReadonlySignal<Model | undefined> = computed(() =>
   offered.value.models.find(({ id }) => id === form.value.model)
 );
@@ -194,17 +194,17 @@ export function change(fields: Partial<Form>): void {
   form.value = { ...form.value, ...fields };
 }
 
-/** The adapters that fit a model. */
+/** Returns the adapters that fit a model. */
 export function fittingLoras(model: string): Lora[] {
   return offered.value.loras.filter(({ models }) => models.includes(model));
 }
 
-/** How far the picture is changed: what the form says, else the server's default. */
+/** Returns the strength of the edit: the form's, else the server's default. */
 export function strengthOf({ strength, mask }: Form): number {
   return strength ?? (mask ? 1 : 0.8);
 }
 
-/** Lays the defaults of a model into the form, and leaves out the adapters that do not fit it. */
+/** Chooses a model, fills in its defaults, and removes adapters that do not fit it. */
 export function chooseModel(id: string): void {
   const model = offered.value.models.find((candidate) => candidate.id === id);
   if (!model) return;

@@ -9,15 +9,15 @@ import { ServerError, urlOf } from "./server.ts";
 
 /** The callbacks of a follower. */
 export interface Follower {
-  /** The types of the events. */
+  /** The event types to listen to. */
   readonly types: readonly string[];
   /** Receives the data of an event. */
   readonly onEvent: (data: string) => void;
-  /** The connection is open, for the first time or again. */
+  /** Called when the connection opens, for the first time or again. */
   readonly onOpen?: (() => void) | undefined;
-  /** The connection broke and the server does not answer. The stream is tried again. */
+  /** Called when the connection broke and the server does not answer. The follower reconnects later. */
   readonly onLost: () => void;
-  /** The server refuses the stream. It is not tried again. */
+  /** Called when the server refuses the stream. The follower does not reconnect. */
   readonly onRefused: (error: ServerError) => void;
   /** Checks on the subject of a broken stream. Returns whether more events will come. */
   readonly look: () => Promise<boolean>;
@@ -27,8 +27,8 @@ const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 5000;
 
 /**
- * Follows a stream of events. Events that arrive again after a break are skipped. A hidden page closes its
- * connection, because browsers allow few connections to one server.
+ * Follows a stream of events. Skips events that arrive again after a reconnection. A hidden page closes its
+ * connection, because browsers allow few connections per server.
  *
  * @param path The path of the stream.
  * @param follower The callbacks.
@@ -68,7 +68,7 @@ export function follow(path: string, follower: Follower): () => void {
       });
     }
   };
-  // EventSource does not expose the reason of a refusal.
+  // EventSource does not expose the reason for a refusal.
   const askWhy = async (): Promise<void> => {
     try {
       if (!await follower.look()) return stop();

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * Light, dark, or as the system has it.
+ * The colour theme: light, dark, or the system's.
  *
  * @module
  */
@@ -18,7 +18,7 @@ const theme = signal<typeof THEMES[number]>(
 );
 document.documentElement.dataset["theme"] = theme.value;
 
-/** A button that goes through the themes. */
+/** A button that cycles through the themes. */
 export function ThemeButton(): VNode {
   const next = (): void => {
     theme.value = THEMES[(THEMES.indexOf(theme.value) + 1) % THEMES.length]!;

@@ -1,5 +1,5 @@
 /**
- * What the server says, as far as the page looks at it.
+ * The server's replies, as far as the page uses them.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { JobReply, QueueReply, ResumeRequest } from "../../schemas/job_requ
 /** A job. */
 export type Job = JobReply;
 
-/** A picture of a job, where to fetch it. */
+/** A picture of a job, with its URL. */
 export type JobImage = JobReply["images"][number];
 
 /** One picture of a job. */
@@ -21,16 +21,16 @@ export interface Picture {
   readonly index: number;
 }
 
-/** What goes on from a picture. */
+/** A request to resume from a picture. */
 export type Resume = Omit<ResumeRequest, "decode">;
 
-/** What is ordered. */
+/** An order of a job. */
 export type Order =
   | { readonly request: object }
   | { readonly graph: object }
   | { readonly resume: Resume };
 
-/** Something that happened in a run. */
+/** The state of the queue, and an event of a run. */
 export type { QueueReply, RunEvent };
 
 /** A model. */
@@ -55,16 +55,16 @@ export interface Lora {
   readonly models: readonly string[];
 }
 
-/** A picture file that the server has taken. */
+/** A picture file that the server has stored. */
 export interface Upload {
   readonly artifact: string;
   readonly width: number;
   readonly height: number;
-  /** The id of a mask that repaints its transparent part; null where it is opaque. */
+  /** The id of a mask that repaints its transparent part; null if it is opaque. */
   readonly transparent: string | null;
 }
 
-/** What there is to choose from. */
+/** The models, adapters and limits that the server offers. */
 export interface Capabilities {
   readonly models: readonly Model[];
   readonly decoders: readonly string[];

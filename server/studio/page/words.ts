@@ -1,5 +1,5 @@
 /**
- * Figures and jobs in words.
+ * Formats numbers and jobs as text.
  *
  * @module
  */
@@ -8,24 +8,24 @@ import { settingsOfPicture } from "./settings.ts";
 import type { NodeState } from "./state.ts";
 import type { Job } from "./types.ts";
 
-/** A time. */
+/** Formats a duration. */
 export function seconds(ms: number): string {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
 
-/** About how long something will take. */
+/** Formats an estimated remaining time. */
 export function timeLeft(ms: number): string {
   const whole = Math.max(1, Math.round(ms / 1000));
   if (whole < 90) return `${whole} s left`;
   return whole < 5400 ? `${Math.round(whole / 60)} min left` : `${(whole / 3600).toFixed(1)} h left`;
 }
 
-/** An amount of memory. */
+/** Formats an amount of memory. */
 export function megabytes(bytes: number): string {
   return bytes < 1e9 ? `${Math.round(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
 }
 
-/** How far a node is that takes steps. */
+/** Formats the progress of a node that takes steps. */
 export function stepsTaken({ step, steps, picture }: NodeState): string {
   if (steps === undefined) return "";
   return picture
@@ -33,12 +33,12 @@ export function stepsTaken({ step, steps, picture }: NodeState): string {
     : `step ${step} of ${steps}`;
 }
 
-/** The prompt of a job. */
+/** Returns the prompt of a job. */
 export function promptOf(job: Job): string {
   return settingsOfPicture({ job, index: 0 })?.prompt || "a picture";
 }
 
-/** A number with its noun. */
+/** Returns a number with its noun. */
 export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * A picture in full size.
+ * Shows a picture in full size.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { pictureUrl } from "./server.ts";
 import { chosenImage, zoomed } from "./state.ts";
 import { promptOf } from "./words.ts";
 
-/** A picture over all else: fitted to the window, or pixel by pixel. */
+/** A picture over the whole page, fitted to the window or at its actual size. */
 export function ZoomView(): VNode | null {
   const [isActual, setActual] = useState(false);
   const shown = zoomed.value;
