@@ -22,6 +22,7 @@ import { parseQueueAddress } from "../queue/address.ts";
 import { listen } from "../server/listen.ts";
 import { LINK_SECONDS } from "../server/picture_links.ts";
 import { jsonLog } from "../server/log.ts";
+import { loadMcp } from "../server/routes/mcp.ts";
 import { requireDevice } from "../devices/local_devices.ts";
 import type { Device } from "../runtime/device.ts";
 import { diskSize, memorySize } from "../runtime/byte_size.ts";
@@ -37,6 +38,8 @@ import { UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";
 
 const DAY_MS = 24 * 3600 * 1000;
+/** Milliseconds after the start at which the library of the Model Context Protocol loads. */
+const MCP_DELAY_MS = 1000;
 
 /** Maximum lifetime of links in seconds: S3 signs links for at most a week. */
 const LONGEST_LINK = 7 * 24 * 3600;
@@ -290,7 +293,9 @@ async function serve(options: ServeOptions): Promise<void> {
     stderr,
     `pixstage listens at http://${name}:${listener.port} with ${server.models.join(", ") || "no model"}`,
   );
+  const loading = setTimeout(() => void loadMcp(), MCP_DELAY_MS);
   await stop.promise;
+  clearTimeout(loading);
   await Promise.all([server.close(), listener.close()]);
 }
 

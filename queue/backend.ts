@@ -80,7 +80,7 @@ export class QueueBackend {
     onError: (error: Error) => void = () => {},
   ): Promise<QueueBackend> {
     try {
-      await reach(address);
+      await (address.kind === "redis" ? tryRedis(address) : preparePostgres(address));
     } catch (cause) {
       const reason = cause instanceof Error && cause.message !== "" ? cause.message : String(cause);
       throw new PixstageError(
@@ -134,7 +134,7 @@ export class QueueBackend {
    */
   async disconnectIfGone(): Promise<void> {
     try {
-      await reach(this.address);
+      await (this.address.kind === "redis" ? tryRedis(this.address) : tryPostgres(this.address));
     } catch {
       await Promise.allSettled([...this.#connections].map((connection) => connection.close(true)));
     }
@@ -142,7 +142,6 @@ export class QueueBackend {
 
   /** Closes all queues, event streams and workers that are still open. */
   async close(): Promise<void> {
-    await this.disconnectIfGone();
     await Promise.allSettled([...this.#open].map((part) => part.close()));
     this.#open.clear();
   }
@@ -208,11 +207,6 @@ function postgresOptions(address: QueueAddress) {
   return { ...clientConfig(address), schema: NAMESPACE, max: POOL };
 }
 
-/** Connects once, without retries, and creates the tables if the server needs any. */
-async function reach(address: QueueAddress): Promise<void> {
-  await (address.kind === "redis" ? tryRedis(address) : preparePostgres(address));
-}
-
 /** Connects once, without retries. */
 async function tryRedis(address: QueueAddress): Promise<void> {
   const client = new Redis({
@@ -235,13 +229,22 @@ async function tryRedis(address: QueueAddress): Promise<void> {
   }
 }
 
+/** Connects once, without retries. */
+async function tryPostgres(address: QueueAddress): Promise<void> {
+  await withPostgres(address, () => Promise.resolve());
+}
+
 /** Connects once, and creates the tables or migrates them to the current version. */
 async function preparePostgres(address: QueueAddress): Promise<void> {
+  await withPostgres(address, (client) => runMigrations(client, NAMESPACE));
+}
+
+async function withPostgres(address: QueueAddress, use: (client: Client) => Promise<unknown>): Promise<void> {
   const client = new Client(clientConfig(address));
   client.on("error", () => {});
   try {
     await client.connect();
-    await runMigrations(client, NAMESPACE);
+    await use(client);
   } finally {
     await client.end().catch(() => {});
   }

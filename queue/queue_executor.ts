@@ -313,7 +313,9 @@ export class QueueExecutor implements Executor {
     clearTimeout(this.#idle);
     const connections = this.#connections;
     this.#connections = undefined;
-    await (await connections?.catch(() => undefined))?.backend.close();
+    const backend = (await connections?.catch(() => undefined))?.backend;
+    await backend?.disconnectIfGone();
+    await backend?.close();
   }
 
   async #use<T>(work: (connections: Connections) => Promise<T>): Promise<T> {

@@ -160,12 +160,24 @@ export class OnnxRuntimeNode implements Runtime {
   /** Returns whether products of bytes overflow on this processor. Tries it once. */
   async #overflows(probe: ModelGraph | undefined): Promise<boolean> {
     if (probe === undefined || !this.traits.hostMemory) return false;
-    return await (byteProductsOverflow ??= (async () => {
-      const session = await InferenceSession.create(probe.bytes, this.#sessionOptions(probe, {}, false));
+    byteProductsOverflow ??= this.#runProbe(probe);
+    try {
+      return await byteProductsOverflow;
+    } catch (error) {
+      // A probe that ran out of memory says nothing about the processor: the next graph tries again.
+      byteProductsOverflow = undefined;
+      throw error;
+    }
+  }
+
+  async #runProbe(probe: ModelGraph): Promise<boolean> {
+    const session = await InferenceSession.create(probe.bytes, this.#sessionOptions(probe, {}, false));
+    try {
       const { overflows } = await session.run({});
-      await session.release();
       return Number(overflows?.data[0]) === 1;
-    })());
+    } finally {
+      await session.release();
+    }
   }
 
   #sessionOptions(

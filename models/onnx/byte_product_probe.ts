@@ -17,11 +17,17 @@ const DEPTH = 64;
 const LARGEST_UNSIGNED = 255;
 const LARGEST_SIGNED = 127;
 
+let probe: ModelGraph | undefined;
+
 /**
- * Builds a graph without inputs that multiplies the largest bytes. Its output `overflows` [1] reports whether
- * the result is too small.
+ * Returns a graph without inputs that multiplies the largest bytes. Its output `overflows` [1] reports
+ * whether the result is too small. All layers share one graph.
  */
 export function byteProductProbe(): ModelGraph {
+  return probe ??= buildProbe();
+}
+
+function buildProbe(): ModelGraph {
   const g = new GraphBuilder();
   const product = g.op("MatMulInteger", [
     g.constant(tensor("uint8", [ROWS, DEPTH], new Uint8Array(ROWS * DEPTH).fill(LARGEST_UNSIGNED))),

@@ -30,6 +30,7 @@ import {
   externalWeight,
   type Node,
   type NodeAttribute,
+  renamedNode,
   type Value,
   valueInfo,
 } from "./graph_parts.ts";
@@ -68,9 +69,7 @@ export class GraphBuilder {
    * alive at a time.
    */
   readonly #casts: Node[] = [];
-  /**
-   * Constants, and weights of the checkpoint. The weights' base folder is known only once all weights are.
-   */
+  /** Constants, and weights of the checkpoint, whose base folder is known only once all weights are. */
   readonly #initializers: (MessageInitShape<typeof TensorProtoSchema> | WeightLocation)[] = [];
   readonly #inputs: MessageInitShape<typeof ValueInfoProtoSchema>[] = [];
   readonly #outputs: MessageInitShape<typeof ValueInfoProtoSchema>[] = [];
@@ -111,10 +110,7 @@ export class GraphBuilder {
     this.#outputs.push(valueInfo(name, dtype, dims));
   }
 
-  /**
-   * Marks a float32 value for inspection. It becomes an output if `exposed` selects it; otherwise this has no
-   * effect.
-   */
+  /** Marks a float32 value for inspection. It becomes an output only if `exposed` selects it. */
   probe(name: string, value: Value, dims: readonly Dimension[]): Value {
     if (this.#exposed(name)) this.output(name, value, dims);
     return value;
@@ -142,21 +138,12 @@ export class GraphBuilder {
     this.#prepareWeights = true;
   }
 
-  /**
-   * Multiplies unsigned bytes `x` [rows, in] with zero point `zero` by bytes `weight` [in, out] and `scales`
-   * [out], in float32.
-   *
-   * @param probe Graph that tells the runtime whether such products overflow.
-   */
-  multiplyBytes(x: Value, zero: Value, weight: Value, scales: Value, probe: ModelGraph): Value {
+  /** Declares products of unsigned with signed bytes. `probe` tells the runtime whether they overflow. */
+  multipliesBytes(probe: ModelGraph): void {
     this.#byteProductProbe = probe;
-    return this.contrib("MatMulIntegerToFloat", [x, weight, this.scalar(1), scales, zero]);
   }
 
-  /**
-   * Gathers rows of a weight [rows, width] as float32. The cast follows the gather, so only these rows are
-   * read.
-   */
+  /** Gathers rows of a weight [rows, width], and casts them to float32. Only these rows are read. */
   rows(location: WeightLocation, indices: Value): Value {
     if (isFloat8(location.dtype)) return this.#float8Rows(location, location.dtype, indices);
     const rows = this.op("Gather", [this.stored(location), indices]);
@@ -428,7 +415,7 @@ export class GraphBuilder {
       opsetImport: [{ domain: "", version: ONNX_OPSET }, { domain: CONTRIB_DOMAIN, version: 1n }],
       graph: {
         name,
-        node: [...this.#casts, ...this.#nodes].map((node) => this.#withNames(node)),
+        node: [...this.#casts, ...this.#nodes].map((node) => renamedNode(node, this.#renamed)),
         initializer: this.#initializers.map((value) =>
           "folder" in value ? externalWeight(value, place.pathOf(value)) : value
         ),
@@ -447,24 +434,6 @@ export class GraphBuilder {
       ...(weights.length === 0
         ? {}
         : { weightsFolder: place.folder, weightFiles: [...new Set(weights.map(place.pathOf))] }),
-    };
-  }
-
-  /** Renames the outputs in a node and in the nodes of its branches. */
-  #withNames(node: Node): Node {
-    const named = (name: string): string => this.#renamed.get(name) ?? name;
-    return {
-      ...node,
-      input: node.input.map(named),
-      output: node.output.map(named),
-      attribute: node.attribute.map((attribute) =>
-        attribute.g
-          ? {
-            ...attribute,
-            g: { ...attribute.g, node: attribute.g.node.map((inner) => this.#withNames(inner)) },
-          }
-          : attribute
-      ),
     };
   }
 

@@ -70,6 +70,24 @@ export interface Node {
  */
 export type Attribute = bigint | number | string | readonly bigint[];
 
+/** Renames values in a node and in the nodes of its branches; names that `renamed` lacks stay. */
+export function renamedNode(node: Node, renamed: ReadonlyMap<string, string>): Node {
+  const named = (name: string): string => renamed.get(name) ?? name;
+  return {
+    ...node,
+    input: node.input.map(named),
+    output: node.output.map(named),
+    attribute: node.attribute.map((attribute) =>
+      attribute.g
+        ? {
+          ...attribute,
+          g: { ...attribute.g, node: attribute.g.node.map((inner) => renamedNode(inner, renamed)) },
+        }
+        : attribute
+    ),
+  };
+}
+
 /** Creates an initializer that references a weight in its file. */
 export function externalWeight(
   { name, shape, dtype, offset, length }: WeightLocation,

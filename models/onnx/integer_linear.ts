@@ -65,7 +65,8 @@ export function integerLinear(
   const rows = integerRows(g, x, inputs);
   const values = g.stored(packed);
   const units = g.stored(scales);
-  const product = g.multiplyBytes(rows.integers, zero(g), values, units, byteProductProbe());
+  g.multipliesBytes(byteProductProbe());
+  const product = g.contrib("MatMulIntegerToFloat", [rows.integers, values, g.scalar(1), units, zero(g)]);
   const large = g.mul(g.cast(g.op("Gather", [values, rows.outliers]), "float32"), units);
   const added = bias
     ? g.reshape(bias, [1, outputs])

@@ -88,15 +88,19 @@ export function mcpRoutes(server: ServerContext) {
   return routes.route("/", new Hono<ServerEnv>().on(["GET", "POST", "DELETE"], MCP_PATH, answer));
 }
 
+/**
+ * Loads the protocol's library, which blocks the event loop for about 90 ms. It loads on first use, because it
+ * would delay the start of every server; `serve` loads it once it listens, before a request needs it.
+ */
+export function loadMcp() {
+  return Promise.all([import("@hono/mcp"), import("../mcp/mcp_server.ts")]);
+}
+
 /** Opens a session. The server keeps it once the client has sent `initialize`. */
 async function openSession(server: ServerContext, client: McpClient) {
   const { sessions } = server;
   await sessions.makeRoom();
-  // Most servers never need the protocol's library, so it is loaded on first use.
-  const [{ StreamableHTTPTransport }, { openMcpServer }] = await Promise.all([
-    import("@hono/mcp"),
-    import("../mcp/mcp_server.ts"),
-  ]);
+  const [{ StreamableHTTPTransport }, { openMcpServer }] = await loadMcp();
   const transport = new StreamableHTTPTransport({
     sessionIdGenerator: () => crypto.randomUUID(),
     onsessioninitialized: (id: string) => sessions.add(id, { transport, client }),
