@@ -20,7 +20,7 @@ Deno.test("gen follows a picture, rerun makes the same bytes, plan tells more me
     const control = [...CONTROL, ...EDGES];
     await run("gen", "cat", ...SMALL, ...control, "--save-latents", "l.safetensors", "-o", "cat.png");
     assert.notEqual(await bytes("l.safetensors"), await bytes("plain.safetensors"));
-    assert.match(await run("rerun", "cat.png"), /The same bytes as before/);
+    assert.match(await run("rerun", "cat.png"), /The bytes are identical/);
     const peak = async (...args: string[]): Promise<number> => {
       const { stages } = JSON.parse(await run("plan", "cat", ...SMALL, ...args, "--json"));
       return stages.find(({ stage }: { stage: string }) => stage === "denoise").weightBytes;

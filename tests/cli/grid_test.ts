@@ -52,11 +52,11 @@ Deno.test("grid takes prompts as an axis, and refuses what is no option or no si
     assert.equal(width, 2 * 64 + 4);
     const refused: [string[], RegExp][] = [
       [["--x", "steps"], /must be OPTION=VALUE/],
-      [["--x", "steps=2,,3"], /each of its values must be given/],
+      [["--x", "steps=2,,3"], /a value is missing/],
       [["--x", "nothing=1"], /no option --nothing/],
       [["--x", "steps=2,x"], /steps/],
-      [["--x", "steps=2", "-b", "2"], /each of its places holds one picture/],
-      [["--x", `steps=${Array(300).fill("2").join(",")}`], /256 pictures at most/],
+      [["--x", "steps=2", "-b", "2"], /each cell holds one picture/],
+      [["--x", `steps=${Array(300).fill("2").join(",")}`], /300 × 1 pictures: a grid has at most 256/],
     ];
     for (const [args, fault] of refused) {
       const { status, stderr } = await runHere(folder, "grid", "cat", ...SMALL, ...args);

@@ -20,7 +20,7 @@ Deno.test("pictures tell the interval and their own negative prompt, and rerun m
       assert.match(metadata["parameters"]!, new RegExp(`\nNegative prompt: ${negative}\n`));
       assert.match(metadata["parameters"]!, /CFG scale: 4\.5, Guidance interval: 0\.25-0\.75, Seed/);
     }
-    assert.match(await run("rerun", "1.png", "--no-store"), /The same bytes as before/);
+    assert.match(await run("rerun", "1.png", "--no-store"), /The bytes are identical/);
     await run("plan", "a cat", ...SMALL, "--guidance-interval", "0,0.5");
   });
 });

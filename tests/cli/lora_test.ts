@@ -95,7 +95,7 @@ Deno.test("gen refuses LoRAs that cannot be used before it encodes anything", as
       [invalidPath("wrong-in"), /must be \[4,48\]/],
       [invalidPath("nan"), /must be finite/],
       ["./nowhere.safetensors", /Cannot find the LoRA/],
-      [`${adapterPath("peft-all-a")}:heavy`, /must be a number, the weight/],
+      [`${adapterPath("peft-all-a")}:heavy`, /weight after the colon must be a number/],
       [folder, /Cannot find a LoRA in/],
     ];
     for (const [adapter, fault] of cases) {

@@ -168,7 +168,7 @@ for (const args of TWICE) {
       assert.equal(stdout, "");
       assert.match(
         stderr,
-        /^error: Cannot (?:print JSON|write two results).* the standard output.*name a file/,
+        /^error: Cannot (?:print JSON|write two results).* the standard output.*give a file/,
       );
     });
   });

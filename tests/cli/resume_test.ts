@@ -107,7 +107,7 @@ Deno.test("resume goes on in another way from a step on, and what came of it can
     assert.equal(await pixels(folder, "prompted-state.png"), all[2]);
     for (const name of ["guided.png", "prompted.png", "guided-state.png"]) {
       const { stderr } = await run(folder, "rerun", name, "--no-store");
-      assert.match(stderr, /The same bytes as before/);
+      assert.match(stderr, /The bytes are identical/);
     }
     await refused(folder, /this needs a step/, "resume", "whole.png", "--guidance-scale", "9");
   });
@@ -160,14 +160,14 @@ Deno.test("rerun tells a file that another program has saved again from a pictur
         await Deno.readFile(path(name.replace("saved", "a"))),
       );
       const { stderr } = await run(folder, "rerun", name);
-      assert.match(stderr, /^The same pixels as before, in other bytes: .* saved the file again\n/);
+      assert.match(stderr, /^The pixels are identical, but the bytes are not: .* saved the file since\n/);
       const { stdout } = await run(folder, "rerun", name, "--json");
       const compared = stdout.split("\n").filter((line) => line.includes('"compared"')).map((line) =>
         JSON.parse(line)
       );
       assert.deepEqual(compared, [{ type: "compared", same: false, likeness: "pixels" }]);
     }
-    await refused(folder, /What was made differs from what it was/, "rerun", "changed.png");
+    await refused(folder, /The new result differs/, "rerun", "changed.png");
   });
 });
 
@@ -187,12 +187,12 @@ Deno.test("store lists, finds faults, removes and makes room", async () => {
     const [first] = await list();
     const path = join(storeOf(folder), "artifacts", first!.id.slice(0, 2), `${first!.id}.safetensors`);
     await Deno.truncate(path, 10);
-    await refused(folder, /The store has 1 faults/, "store", "verify");
+    await refused(folder, /The store has 1 fault:/, "store", "verify");
     await run(folder, "store", "verify", "--remove");
     assert.equal((await list()).length, 3);
     await run(folder, "store", "rm", (await list())[0]!.id.slice(0, 8));
     assert.equal((await list()).length, 2);
-    await refused(folder, /no artifact in the store whose id begins so/, "store", "rm", "ffffffffffff");
+    await refused(folder, /no artifact in the store whose id starts with it/, "store", "rm", "ffffffffffff");
     await run(folder, "store", "gc", "--max-size", "0");
     assert.deepEqual(await list(), []);
     await refused(

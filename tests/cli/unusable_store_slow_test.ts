@@ -88,7 +88,7 @@ for (const [name, homeIn] of HOMES) {
         assert.equal(plain.status, 0, plain.stderr);
         assert.match(
           plain.stderr,
-          /^warning: Nothing of this run is kept: Cannot write ".*pixstage.store" because .*--store, or give --no-store\n$/,
+          /^warning: The results of this run are not stored: Cannot write ".*pixstage.store" because .*--store, or run with --no-store\n$/,
         );
         for (const executor of ["worker", "process"]) {
           const elsewhere = await runAtHome(folder, env, ...CAT, "--executor", executor, "-o", "again.png");
@@ -117,7 +117,7 @@ for (const [name, homeIn] of HOMES) {
         );
         assert.match(
           (await runAtHome(folder, env, "serve", "--port", "0")).stderr,
-          /^error: Cannot write ".*pixstage.store" because .*The server keeps jobs and artifacts there: .*--store\n$/,
+          /^error: Cannot write ".*pixstage.store" because .*The server needs this folder for jobs and artifacts: .*--store\n$/,
         );
         // So that it can be removed.
         await chmod(join(folder, "home"), 0o755);

@@ -40,12 +40,12 @@ Deno.test("options without effect are told", async () => {
   await inFolder(async (folder) => {
     const latents = ["gen", "cat", ...SMALL, "--until", "denoise", "--save-latents", "l.safetensors"];
     assert.deepEqual(await warningsOf(folder, ...latents, "-o", "x.png", "--vae-tiling", "none"), [
-      "--vae-tiling, --output have no effect, as the run decodes nothing",
+      "--vae-tiling, --output have no effect because the run decodes nothing",
     ]);
     const decode = ["gen", "--load-latents", "l.safetensors", "-m", TINY, "-o", "cat.png"];
     assert.deepEqual(await warningsOf(folder, ...decode, "--steps", "9", "--no-clean-caption"), [
-      "--no-clean-caption has no effect, as the run encodes nothing",
-      "--steps has no effect, as the run denoises nothing",
+      "--no-clean-caption has no effect because the run encodes nothing",
+      "--steps has no effect because the run denoises nothing",
     ]);
     assert.deepEqual(
       await warningsOf(

@@ -58,7 +58,7 @@ Deno.test("gen refuses float16 on a CPU, and for the text encoder everywhere", a
     assert.equal(status, 2);
     assert.match(
       stderr,
-      /Cannot encode in float16 as values of the text encoder outgrow it: choose one of float32, int8, int4/,
+      /Cannot encode in float16 because the text encoder's values overflow it: choose float32, int8 or int4/,
     );
   });
 });

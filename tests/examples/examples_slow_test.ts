@@ -146,7 +146,7 @@ for (const name of ["watermark", "colours"]) {
       assert.equal(new Set(pictures).size, 1);
       const { status, stderr } = await runCli(folder, "rerun", `${name}.png`, ...plugin, "--no-store");
       assert.equal(status, 0, stderr);
-      assert.match(stderr, /The same bytes as before/);
+      assert.match(stderr, /The bytes are identical/);
     });
   });
 }

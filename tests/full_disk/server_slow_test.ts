@@ -230,7 +230,7 @@ diskTest(
           filled = true;
         }
         assert.notEqual(event, "failed", data);
-        if (event === "warning" && /A stage could not write .* once the disk has space/.test(data)) break;
+        if (event === "warning" && /A stage could not write .* when the disk has space/.test(data)) break;
       }
       assert.equal((await server.job(id)).status, "queued");
       await disk.empty();

@@ -75,8 +75,8 @@ Deno.test("models and the server tell which parts of a model are here", async ()
     });
     await inFolder(async (folder) => {
       const { stdout } = await runCli(folder, "models", "--cache-dir", cacheDir);
-      assert.match(stdout, /weights here: vae; fetched when needed: transformer, text_encoder/);
-      assert.equal(stdout.match(/weights here/g)?.length, 1, stdout);
+      assert.match(stdout, /weights: vae; downloaded when needed: transformer, text_encoder/);
+      assert.equal(stdout.match(/weights: /g)?.length, 1, stdout);
     });
 
     const before = Deno.env.get("HF_HUB_CACHE");
@@ -159,7 +159,7 @@ Deno.test("models tells of a fault, and of weights that are here as a variant al
       await resolve(MODEL, { variant: "fp16" });
       await inFolder(async (folder) => {
         const { stdout } = await runCli(folder, "models", "--cache-dir", cacheDir);
-        assert.match(stdout, /weights here: transformer \(fp16 alone\), text_encoder, vae\n/);
+        assert.match(stdout, /weights: transformer \(only fp16\), text_encoder, vae\n/);
         assert.match(stdout, /cannot be used: Cannot find decoder\.conv_out\.weight/);
       });
     }, { models: { [MODEL]: { main: copy } } });

@@ -273,7 +273,7 @@ Deno.test(needing(REDIS, {
     const more = await place.walkers(3);
     const { code, message } = await failure(place.run({ poison: { stage: "poison", parameters: {} } }));
     assert.equal(code, "too_many_attempts");
-    assert.match(message, /3 workers ended while they ran it/);
+    assert.match(message, /3 workers died at the same point of it/);
     assert.equal([worker!, ...more].filter((one) => !one.isOver).length, 1);
   },
 }));
@@ -301,7 +301,7 @@ Deno.test(needing(REDIS, {
         [["--executor", "queue:postgres://127.0.0.1:9"], 1, /Cannot reach the queue at .*PostgreSQL/],
         [["--executor", "queue:redis://u:secret@h"], 2, /PIXSTAGE_QUEUE_PASSWORD/],
         [["--executor", "queue:http://h"], 2, /address must be queue:redis/],
-        [["--executor", "queue:redis://h/x"], 2, /database of Redis must be a number/],
+        [["--executor", "queue:redis://h/x"], 2, /Redis database must be a number/],
         [["--executor", "queue:redis://h?speed=9"], 2, /speed/],
         [["--executor", "queue:redis://h", "--no-store"], 2, /queue without a store/],
       ];
@@ -314,7 +314,7 @@ Deno.test(needing(REDIS, {
       for (
         const [options, told] of [
           [["--queue", "queue:redis://127.0.0.1:9"], /Cannot reach the queue/],
-          [["--queue", "redis://127.0.0.1:9", "--stages", "paint"], /Cannot work at "paint"/],
+          [["--queue", "redis://127.0.0.1:9", "--stages", "paint"], /Cannot run the stage "paint"/],
           [["--queue", "nowhere"], /address must be/],
           [[], /--queue/],
         ] as const

@@ -22,7 +22,7 @@ Deno.test("names that every object inherits are names like others, as fields, no
     });
     const body = await image.json();
     assert.equal(image.status, 200, JSON.stringify(body));
-    assert.deepEqual(body.warnings, [`Parameter ${name} is not known and was ignored`]);
+    assert.deepEqual(body.warnings, [`Parameter ${name} is unknown and was ignored`]);
 
     // 2. As a node, which runs.
     const nodes = {

@@ -32,7 +32,7 @@ Deno.test("the client of OpenAI gets pictures, lists models and understands erro
   assert.match(second!.metadata["parameters"]!, /Seed: 6/);
   assert.deepEqual((reply as unknown as { warnings: string[] }).warnings, [
     "Parameter quality has no effect on these models and was ignored",
-    "Parameter nonsense is not known and was ignored",
+    "Parameter nonsense is unknown and was ignored",
   ]);
 
   const again = await client.images.generate(

@@ -132,7 +132,7 @@ Deno.test("the studio page makes each picture of several usable", options, async
     await waitForCount(page, ".open", 3);
     await page.getByRole("button", { name: "Picture 2", exact: true }).click();
     await page.fill("#prompt", "a mouse");
-    await page.locator("summary", { hasText: "Go on from a step" }).click();
+    await page.locator("summary", { hasText: "Continue from a step" }).click();
     await page.click("#turn");
     await waitForStatus(page, /^completed/);
     await waitForCount(page, ".open", 1);
@@ -232,8 +232,12 @@ Deno.test("the studio page takes settings from a picture file", options, async (
     const { width: _width, height: _height, ...others } = fields;
     for (
       const [name, file, said] of [
-        ["foreign.png", foreign, /No settings .* another program wrote its parameters/],
-        ["empty.png", empty, /no settings of pixstage\.$/],
+        [
+          "foreign.png",
+          foreign,
+          /settings cannot be restored: .* because another program wrote its parameters/,
+        ],
+        ["empty.png", empty, /no pixstage settings\.$/],
         ["photo.jpg", jpeg, /starts from photo\.jpg\.$/],
       ] as const
     ) {

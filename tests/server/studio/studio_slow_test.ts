@@ -52,7 +52,7 @@ Deno.test("the studio page makes a picture, shows it come about, and goes on fro
       first,
     );
     await page.fill("#prompt", "red car");
-    await page.locator("summary", { hasText: "Go on from a step" }).click();
+    await page.locator("summary", { hasText: "Continue from a step" }).click();
     await page.click("#turn");
     await page.waitForFunction(() => document.querySelectorAll(".node").length === 6);
     await waitForStatus(page, /^completed/);
