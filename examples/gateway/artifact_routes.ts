@@ -51,7 +51,7 @@ export function artifactRoutes(store: S3Store, limits: Pick<Limits, "maxArtifact
       if (!body || !(bytes > 0)) {
         throw new ApiError(
           "empty_body",
-          "Cannot take the artifact as the request must tell its Content-Length",
+          "Cannot store the artifact because the request lacks the header Content-Length",
         );
       }
       if (bytes > limits.maxArtifactBytes) {

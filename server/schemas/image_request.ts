@@ -229,7 +229,7 @@ function imageWarnings(request: ImageRequest, known: object): string[] {
     if (Object.hasOwn(known, name) || value === null) continue;
     const harmless = WITHOUT_EFFECT.get(name);
     if (harmless?.includes(value)) continue;
-    const reason = harmless ? "has no effect on these models" : "is not known";
+    const reason = harmless ? "has no effect on these models" : "is unknown";
     warnings.push(`Parameter ${name.slice(0, 60)} ${reason} and was ignored`);
   }
   if (request.partial_images && !request.stream) {

@@ -13,7 +13,7 @@ const STEERING = "\x1b]0;title\x07\x1b[2J\r\u009b31m\x7f";
 /** Whether a text holds control characters but for line breaks and tabs. */
 const hasControls = (text: string): boolean => /(?![\n\t])\p{Cc}/u.test(text);
 
-Deno.test("printable() escapes control characters as JSON does, and nothing else", () => {
+Deno.test("printable() escapes only control characters, as JSON does", () => {
   assert.equal(printable("a\x1b[31m\u009b\x7f\r\0"), "a\\u001b[31m\\u009b\\u007f\\u000d\\u0000");
   for (const text of ["line\n\ttab", "हिन्दी 👩‍👩‍👧 é \u200f"]) assert.equal(printable(text), text);
   const value = { text: STEERING, [STEERING]: 1 };

@@ -8,7 +8,7 @@ const SMALL = ["-m", TINY, "-W", "64", "-H", "64", "--no-resolution-binning", "-
 const CONTROL = ["--controlnet", goldenPath("extras/controlnet/adapters/tiny-alpha-512-control")];
 const EDGES = ["--control-image", goldenPath("extras/inputs/edges-101x71.png")];
 
-Deno.test("gen follows a picture, rerun makes the same bytes, plan tells more memory, and denoise takes it too", async () => {
+Deno.test("gen and denoise follow a picture, rerun makes the same bytes, and plan predicts more memory", async () => {
   await inFolder(async (folder) => {
     const run = async (...args: string[]): Promise<string> => {
       const { status, stdout, stderr } = await runHere(folder, ...args);
@@ -35,7 +35,7 @@ Deno.test("gen follows a picture, rerun makes the same bytes, plan tells more me
   });
 });
 
-Deno.test("a ControlNet without a picture, and a picture without one, are refused", async () => {
+Deno.test("a ControlNet without a picture and a picture without a ControlNet are refused", async () => {
   await inFolder(async (folder) => {
     for (const [given, name] of [[CONTROL, "--controlnet"], [EDGES, "--control-image"]] as const) {
       const { status, stderr } = await runHere(folder, "gen", "cat", ...SMALL, ...given);

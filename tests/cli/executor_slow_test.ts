@@ -32,7 +32,7 @@ async function jobsOf(server: ServerProcess): Promise<{ id: string; kind: string
   return data;
 }
 
-Deno.test("a stage on each of three servers gives the bytes of a local run", async () => {
+Deno.test("stages on three servers produce the bytes of a local run", async () => {
   await using servers = new Servers();
   const [encoder, denoiser, decoder] = await Promise.all([1, 2, 3].map(() => servers.start()));
   const places = [["encode", encoder!], ["denoise", denoiser!], ["decode", decoder!]] as const;
@@ -81,7 +81,7 @@ Deno.test("a stage on each of three servers gives the bytes of a local run", asy
   });
 });
 
-Deno.test("a server that is down, wants a key, or lacks the model is told of, and what to do", async () => {
+Deno.test("errors explain a server that is down, requires a key, or lacks the model, and say what to do", async () => {
   await using servers = new Servers();
   const [locked, other] = await Promise.all([
     servers.start({ env: { PIXSTAGE_API_KEY: "secret" } }),
@@ -115,7 +115,7 @@ Deno.test("a server that is down, wants a key, or lacks the model is told of, an
   });
 });
 
-Deno.test("a server that dies in the middle is told of; when it is back, the same command goes on", async () => {
+Deno.test("a server that dies during a run is reported, and the same command continues when it is back", async () => {
   const store = await Deno.makeTempDir({ prefix: "pixstage-test-" });
   let server = await new ServerProcess({ store, models: [TINY] }).listens();
   try {

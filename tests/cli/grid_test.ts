@@ -20,7 +20,7 @@ function part({ width, data }: Pixels, x: number, y: number, size: number): numb
     .flat();
 }
 
-Deno.test("grid lays out the pictures that gen makes, and encodes the prompt once", async () => {
+Deno.test("grid arranges the pictures that gen makes, and encodes the prompt once", async () => {
   await inFolder(async (folder) => {
     const axes = ["--x", "steps=2,3", "--y", "scheduler=euler,dpm++2m"];
     const { status, stdout, stderr } = await runHere(folder, "grid", "cat", ...SMALL, ...axes, "--json");
@@ -41,7 +41,7 @@ Deno.test("grid lays out the pictures that gen makes, and encodes the prompt onc
   });
 });
 
-Deno.test("grid takes prompts as an axis, and refuses what is no option or no single picture", async () => {
+Deno.test("grid accepts prompts as an axis, and refuses unknown options and cells with several pictures", async () => {
   await inFolder(async (folder) => {
     const made = await runHere(
       folder,

@@ -27,7 +27,7 @@ async function run(folder: string, ...args: string[]): Promise<string> {
   return stderr;
 }
 
-Deno.test("gen begins from a picture, and the picture tells enough to be made again", async () => {
+Deno.test("gen starts from a picture, and the result records enough to be made again", async () => {
   await inFolder(async (folder) => {
     const options = [...SMALL, "--image", PICTURE, "--mask", MASK, "--strength", "0.6"];
     await run(folder, "gen", "cute cat", ...options, "-o", "cat.png");
@@ -48,7 +48,7 @@ Deno.test("gen begins from a picture, and the picture tells enough to be made ag
   });
 });
 
-Deno.test("gen refuses pictures and masks that it cannot begin from", async () => {
+Deno.test("gen refuses pictures and masks that it cannot start from", async () => {
   await inFolder(async (folder) => {
     await Deno.writeTextFile(join(folder, "notes.txt"), "no picture");
     const pixels = { width: 9, height: 9, data: new Uint8Array(243) };

@@ -36,7 +36,7 @@ async function run(folder: string, program: string, ...args: string[]): Promise<
   return stdout;
 }
 
-unixTest("an output that is a symbolic link is written through to its target", async (folder) => {
+unixTest("a symbolic link as output is followed to its target", async (folder) => {
   await stdoutOf(folder, ...CAT, "-o", "cat.png");
   const cat = await readFile(join(folder, "cat.png"));
   await mkdir(join(folder, "elsewhere"));
@@ -60,7 +60,7 @@ unixTest("an output that is a symbolic link is written through to its target", a
   assert.deepEqual(left, ["latents", "old.png"]);
 });
 
-unixTest("a pipe takes pictures one after the other, and stays a pipe", async (folder) => {
+unixTest("a pipe receives pictures one after another, and remains a pipe", async (folder) => {
   await stdoutOf(folder, ...CAT, "--seed", "1,2", "-o", "cat.png");
   const both = await Promise.all(["cat-000.png", "cat-001.png"].map((name) => readFile(join(folder, name))));
   await run(folder, "mkfifo", "pipe.png");
@@ -72,7 +72,7 @@ unixTest("a pipe takes pictures one after the other, and stays a pipe", async (f
   assert.ok((await lstat(join(folder, "pipe.png"))).isFIFO());
 });
 
-unixTest("a device is written to, and stays a device", async (folder) => {
+unixTest("a device receives the output, and remains a device", async (folder) => {
   const made = await new Deno.Command("mknod", { args: [join(folder, "null.png"), "c", "1", "3"] }).output();
   // Only root may make a device.
   if (made.code !== 0) return;
@@ -80,7 +80,7 @@ unixTest("a device is written to, and stays a device", async (folder) => {
   assert.ok((await lstat(join(folder, "null.png"))).isCharacterDevice());
 });
 
-unixTest("a file that a shell has opened keeps what is in it", async (folder) => {
+unixTest("a file that a shell has opened keeps its content", async (folder) => {
   await stdoutOf(folder, ...CAT, "-o", "cat.png");
   const cat = await readFile(join(folder, "cat.png"));
   await Deno.writeTextFile(join(folder, "all"), "before");
@@ -99,7 +99,7 @@ unixTest("a file that a shell has opened keeps what is in it", async (folder) =>
 });
 
 unixTest(
-  "- and /dev/stdout are the standard output, and paths of other files go to the standard error",
+  "- and /dev/stdout mean the standard output, and paths of other files go to the standard error",
   async (folder) => {
     await stdoutOf(folder, ...CAT, "-o", "cat.png");
     const cat = new Uint8Array(await readFile(join(folder, "cat.png")));
@@ -118,7 +118,7 @@ unixTest(
   },
 );
 
-Deno.test("every command writes to the standard output what it writes to a file", async () => {
+Deno.test("every command writes the same bytes to the standard output as to a file", async () => {
   await inFolder(async (folder) => {
     await Deno.writeTextFile(
       join(folder, "graph.json"),
@@ -161,7 +161,7 @@ const TWICE: readonly (readonly string[])[] = [
 ];
 
 for (const args of TWICE) {
-  Deno.test(`the standard output takes one thing: ${args.filter((arg) => arg !== TINY).join(" ")}`, async () => {
+  Deno.test(`the standard output accepts one result: ${args.filter((arg) => arg !== TINY).join(" ")}`, async () => {
     await inFolder(async (folder) => {
       const { status, stdout, stderr } = await runCli(folder, ...args);
       assert.equal(status, 2);
@@ -189,7 +189,7 @@ const UNREAD: readonly (readonly [command: readonly string[], option: string])[]
 ];
 
 for (const [command, option] of UNREAD) {
-  Deno.test(`an output that cannot be written is refused before anything is read: ${command[0]} ${option}`, async () => {
+  Deno.test(`an unwritable output is refused before anything is read: ${command[0]} ${option}`, async () => {
     await inFolder(async (folder) => {
       await Deno.writeTextFile(join(folder, "file"), "");
       await mkdir(join(folder, "folder.png"));
@@ -208,7 +208,7 @@ for (const [command, option] of UNREAD) {
 }
 
 Deno.test(needing(UNPRIVILEGED_USER, {
-  name: "a folder that may not be written is refused before anything is read, and nothing is left in others",
+  name: "a read-only folder is refused before anything is read, and others receive no files",
   fn: () =>
     inFolder(async (folder) => {
       await mkdir(join(folder, "locked"), { mode: 0o555 });

@@ -78,7 +78,7 @@ Deno.test("servers on this machine are reached directly, whatever proxy is set",
   });
 });
 
-Deno.test("a proxy that may be the reason of a failure is named, without its password", async () => {
+Deno.test("errors name a proxy that may be the cause, without its password", async () => {
   await inFolder(async (folder) => {
     await using proxy = await startProxy({});
     const address = `127.0.0.1:${closedPort()}`;
@@ -109,7 +109,7 @@ Deno.test("a proxy that may be the reason of a failure is named, without its pas
   });
 });
 
-Deno.test("the library names the proxy on the way to a server too", async () => {
+Deno.test("errors of the library name the proxy too", async () => {
   const script = `
     import { open } from ${JSON.stringify(new URL("../../local.ts", import.meta.url).href)};
     await using pix = await open({ executor: "http://pictures.test", store: false });

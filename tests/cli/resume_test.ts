@@ -36,7 +36,7 @@ async function pixels(folder: string, name: string): Promise<string> {
   return new Uint8Array((await decodePicture(await Deno.readFile(join(folder, name)))).pixels.data).toHex();
 }
 
-Deno.test("resume goes on from embeddings, from latents and from states, in files and in the store", async () => {
+Deno.test("resume continues from embeddings, latents and snapshots, in files and in the store", async () => {
   await inFolder(async (folder) => {
     await run(folder, "gen", "cute cat", ...SMALL, "-o", "whole.png", "--save-latents", "l.safetensors");
     await run(folder, "encode", "cute cat", ...MODEL, "-o", "e.safetensors");
@@ -80,7 +80,7 @@ Deno.test("resume goes on from embeddings, from latents and from states, in file
   });
 });
 
-Deno.test("resume goes on in another way from a step on, and what came of it can be made again", async () => {
+Deno.test("resume continues from a step with other settings, and rerun makes the result again", async () => {
   await inFolder(async (folder) => {
     await run(folder, "gen", "cute cat", ...SMALL, "-o", "whole.png");
     await run(folder, "resume", "whole.png", "--from-step", "3", "--guidance-scale", "9", "-o", "guided.png");
@@ -113,7 +113,7 @@ Deno.test("resume goes on in another way from a step on, and what came of it can
   });
 });
 
-Deno.test("rerun makes pictures and artifacts again, byte for byte, in every format, and tells where they differ", async () => {
+Deno.test("rerun makes pictures and artifacts again, byte for byte, in every format, and reports differences", async () => {
   await inFolder(async (folder) => {
     const bytes = (name: string): Uint8Array => Deno.readFileSync(join(folder, name));
     for (const format of ["png", "jpg", "webp"]) {
@@ -133,7 +133,7 @@ Deno.test("rerun makes pictures and artifacts again, byte for byte, in every for
   });
 });
 
-Deno.test("rerun tells a file that another program has saved again from a picture that differs", async () => {
+Deno.test("rerun distinguishes a file that another program has saved again from a different picture", async () => {
   await inFolder(async (folder) => {
     const path = (name: string): string => join(folder, name);
     await run(folder, "gen", "cute cat", ...SMALL, "-o", "a.png");
@@ -171,7 +171,7 @@ Deno.test("rerun tells a file that another program has saved again from a pictur
   });
 });
 
-Deno.test("store lists, finds faults, removes and makes room", async () => {
+Deno.test("store lists, verifies, removes and shrinks", async () => {
   await inFolder(async (folder) => {
     await run(folder, "gen", "cute cat", ...SMALL, "-o", "a.png");
     const list = async (): Promise<{ id: string; stage: string }[]> =>

@@ -8,7 +8,7 @@ import { runHere } from "./run_here.ts";
 
 const SMALL = ["-m", TINY, "-W", "64", "-H", "64", "--no-resolution-binning", "--steps", "4"];
 
-Deno.test("gen takes a second transformer, rerun and resume make the same bytes, plan and denoise know it", async () => {
+Deno.test("gen, denoise and plan support a second transformer, and rerun and resume make the same bytes", async () => {
   await inFolder(async (folder) => {
     const run = async (...args: string[]): Promise<string> => {
       const { status, stdout, stderr } = await runHere(folder, ...args);
@@ -64,7 +64,7 @@ Deno.test("gen takes a second transformer, rerun and resume make the same bytes,
   });
 });
 
-Deno.test("a server looks a second transformer up in its list", async () => {
+Deno.test("a server finds a second transformer in its list", async () => {
   await using server = await serving({
     models: [...MODELS, { name: "late", reference: join(TINY, "transformer") }],
   });

@@ -7,7 +7,7 @@ import { runHere } from "./run_here.ts";
 
 const SMALL = ["-m", TINY, "-W", "64", "-H", "48", "--no-resolution-binning", "--steps", "4"];
 
-Deno.test("a picture tells its step cache, and is made again and gone on with to the same bytes", async () => {
+Deno.test("a picture records its step cache, and rerun and resume make the same bytes", async () => {
   await inFolder(async (folder) => {
     const run = async (...args: string[]): Promise<string> => {
       const { status, stdout, stderr } = await runHere(folder, ...args);

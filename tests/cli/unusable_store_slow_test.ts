@@ -53,17 +53,17 @@ async function runAtHome(
 /** Homes in which nothing can be kept. */
 const HOMES:
   readonly (readonly [name: string, env: (folder: string) => Promise<Readonly<Record<string, string>>>])[] = [
-    ["HOME that may not be written", async (folder) => ({ HOME: await locked(folder, 0o555) })],
-    ["HOME that may not be read", async (folder) => ({ HOME: await locked(folder, 0o000) })],
+    ["a read-only HOME", async (folder) => ({ HOME: await locked(folder, 0o555) })],
+    ["an unreadable HOME", async (folder) => ({ HOME: await locked(folder, 0o000) })],
     [
-      "XDG_CACHE_HOME that may not be written",
+      "a read-only XDG_CACHE_HOME",
       async (folder) => ({ XDG_CACHE_HOME: await locked(folder, 0o555) }),
     ],
     [
-      "XDG_CACHE_HOME that may not be read",
+      "an unreadable XDG_CACHE_HOME",
       async (folder) => ({ XDG_CACHE_HOME: await locked(folder, 0o000) }),
     ],
-    ["XDG_CACHE_HOME that is a file", async (folder) => {
+    ["a file as XDG_CACHE_HOME", async (folder) => {
       const path = join(folder, "home");
       await writeFile(path, "");
       return { XDG_CACHE_HOME: path };
@@ -126,7 +126,7 @@ for (const [name, homeIn] of HOMES) {
 }
 
 Deno.test(needing(UNPRIVILEGED_USER, {
-  name: "a store that may be read alone is used, and one warning says that nothing is kept",
+  name: "a read-only store is read, and one warning says that results are not stored",
   fn: () =>
     inFolder(async (folder) => {
       const env = { HOME: folder };
@@ -152,7 +152,7 @@ Deno.test(needing(UNPRIVILEGED_USER, {
 }));
 
 Deno.test(needing(UNPRIVILEGED_USER, {
-  name: "an entry of the store that may not be read counts as absent, and a warning names it",
+  name: "an unreadable entry of the store counts as absent, and a warning names it",
   fn: () =>
     inFolder(async (folder) => {
       const store = join(folder, "store");

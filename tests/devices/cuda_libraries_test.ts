@@ -34,7 +34,7 @@ async function withWheel(work: (wheel: string, folder: string) => Promise<void>)
 }
 
 Deno.test(needing(LINUX_X64, {
-  name: "CUDA's libraries are installed from a wheel or a folder, with what lies beside them, and removed",
+  name: "CUDA libraries are installed from a wheel or a folder with their companions, and removed",
   fn: () =>
     withWheel(async (wheel, folder) => {
       const whole = await installCuda({ from: wheel, folder, known: KNOWN });
@@ -67,7 +67,7 @@ Deno.test(needing(LINUX_X64, {
 }));
 
 Deno.test(needing(LINUX_X64, {
-  name: "CUDA's libraries of another version, another build or another kind are refused, and nothing is left",
+  name: "CUDA libraries of another version, build or kind are refused, and leave no files",
   fn: () =>
     withWheel(async (wheel, folder) => {
       const refused = async (from: string, message: RegExp, options = {}) => {

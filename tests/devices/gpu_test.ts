@@ -54,7 +54,7 @@ for (const device of ["webgpu", "cuda"] as const) {
   const what = `${device}, where ${reason ?? "the driver computes wrongly"}`;
 
   Deno.test(needing({ what, isThere: isRight }, {
-    name: `${device} gives the CPU's embeddings, latents and picture`,
+    name: `${device} matches the CPU's embeddings, latents and picture`,
     async fn() {
       for (const checkpoint of CHECKPOINTS) {
         const model = goldenPath(`checkpoints/${checkpoint}`);
@@ -71,7 +71,7 @@ for (const device of ["webgpu", "cuda"] as const) {
   }));
 
   Deno.test(needing({ what, isThere: isRight && float16 !== undefined }, {
-    name: `${device} in float16 and int8 stays near the CPU in the same weights`,
+    name: `${device} in float16 and int8 is close to the CPU with the same weights`,
     async fn() {
       const model = goldenPath(`checkpoints/${CHECKPOINTS[0]}`);
       const folder = await Deno.makeTempDir({ prefix: "pixstage-quantized-" });
@@ -92,7 +92,7 @@ for (const device of ["webgpu", "cuda"] as const) {
   }));
 
   Deno.test(needing({ what, isThere: isRight && float16 !== undefined }, {
-    name: `${device} in float16 makes the embedded model's picture as float32 on the CPU does`,
+    name: `${device} in float16 makes the same picture with the embedded model as float32 on the CPU`,
     async fn() {
       const size = { width: 128, height: 128 };
       const cpu = await make("pixstage-emoji", "cpu", "float32", size);

@@ -33,7 +33,7 @@ async function serve(): Promise<{ url: string } & AsyncDisposable> {
 }
 
 Deno.test(needing(CHROMIUM, {
-  name: "a browser alone makes the picture that this machine makes",
+  name: "a browser by itself makes the same picture as this machine",
   async fn() {
     await using served = await serve();
     await using browser = await launchBrowser();

@@ -28,7 +28,7 @@ async function assertFull(work: Promise<unknown>, file: RegExp): Promise<void> {
 }
 
 diskTest(
-  "a quantization that a full disk stops is told, and goes on where it was once there is room",
+  "a full disk stops a quantization with an error, and it resumes when there is space",
   8,
   (disk) =>
     inFolder(async (folder) => {
@@ -72,32 +72,36 @@ diskTest(
     }),
 );
 
-diskTest("a rehearsal that finds no room is refused at once, or leaves no checkpoint", 8, async (disk) => {
-  const folder = join(disk.folder, "tiny");
-  await disk.fill(1 << 20);
-  await assertFull(writeRehearsal(folder, { preset: "tiny" }), /model_index\.json$/);
-  assert.deepEqual(await disk.files(), []);
-  await disk.empty();
+diskTest(
+  "a synthetic checkpoint without enough space is refused at once, or leaves no files",
+  8,
+  async (disk) => {
+    const folder = join(disk.folder, "tiny");
+    await disk.fill(1 << 20);
+    await assertFull(writeRehearsal(folder, { preset: "tiny" }), /model_index\.json$/);
+    assert.deepEqual(await disk.files(), []);
+    await disk.empty();
 
-  const stopped = writeRehearsal(folder, {
-    preset: "tiny",
-    onFile: ({ path }) => {
-      if (path.startsWith("transformer")) fillNow(disk, 1 << 16);
-    },
-  });
-  await assertFull(stopped, /transformer.diffusion_pytorch_model\.safetensors$/);
-  const left = await disk.files();
-  assert(!left.some((name) => /model_index|partial|transformer.*safetensors/.test(name)), left.join());
-  await Deno.remove(join(disk.folder, "taken"));
-  await writeRehearsal(folder, { preset: "tiny" });
-  await openCheckpoint(await openDiskSource(folder));
-});
+    const stopped = writeRehearsal(folder, {
+      preset: "tiny",
+      onFile: ({ path }) => {
+        if (path.startsWith("transformer")) fillNow(disk, 1 << 16);
+      },
+    });
+    await assertFull(stopped, /transformer.diffusion_pytorch_model\.safetensors$/);
+    const left = await disk.files();
+    assert(!left.some((name) => /model_index|partial|transformer.*safetensors/.test(name)), left.join());
+    await Deno.remove(join(disk.folder, "taken"));
+    await writeRehearsal(folder, { preset: "tiny" });
+    await openCheckpoint(await openDiskSource(folder));
+  },
+);
 
 const SMALL = ["-m", TINY, "--steps", "2", "-W", "64", "-H", "64", "--no-resolution-binning"];
 
 for (const executor of ["inline", "worker", "process"]) {
   diskTest(
-    `a full store is told, and the picture is made; the next run keeps again: ${executor}`,
+    `a full store causes a warning but no failure, and the next run stores results again: ${executor}`,
     4,
     (disk) =>
       inFolder(async (folder) => {
@@ -138,7 +142,7 @@ for (const executor of ["inline", "worker", "process"]) {
 }
 
 diskTest(
-  "a picture that finds no room is told by name and leaves nothing; the next run only writes it",
+  "a picture without enough space causes an error with its name and leaves no file, and the next run only writes it",
   4,
   (disk) =>
     inFolder(async (folder) => {

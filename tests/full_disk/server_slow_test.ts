@@ -71,7 +71,7 @@ async function assertAlive(server: ServerProcess): Promise<void> {
 }
 
 diskTest(
-  "on a full disk the server answers 507 and loses no job; all of them end once the disk has space",
+  "on a full disk the server replies 507 and loses no job, and all jobs finish when the disk has space",
   20,
   async (disk) => {
     const store = join(disk.folder, "store");
@@ -122,7 +122,7 @@ diskTest(
 );
 
 diskTest(
-  "a server with a new store starts on a full disk, and opens the store once the disk has space",
+  "a server with a new store starts on a full disk, and opens the store when the disk has space",
   8,
   async (disk) => {
     await disk.fill();
@@ -133,7 +133,7 @@ diskTest(
       await assertFull(await post(server, "/v1/jobs", picture(1)));
       await assertFull(await post(server, "/v1/images/generations", { prompt: "cat", size: "256x256" }));
       await disk.empty();
-      await until("jobs are taken", async () => {
+      await until("jobs are accepted", async () => {
         const reply = await fetch(`${server.url}/v1/jobs`);
         await reply.body?.cancel();
         return reply.status === 200;
@@ -146,7 +146,7 @@ diskTest(
 );
 
 diskTest(
-  "a disk that fills up during a run costs neither its events nor the picture",
+  "a disk that fills up during a run loses neither events nor the picture",
   16,
   async (disk) => {
     const server = await new ServerProcess({ store: join(disk.folder, "store") }).listens();
@@ -188,7 +188,7 @@ diskTest(
   },
 );
 
-diskTest("a stream ends with the reason where its job would have to wait for space", 16, async (disk) => {
+diskTest("a stream ends with the reason if its job would have to wait for space", 16, async (disk) => {
   const server = await new ServerProcess({ store: join(disk.folder, "store") }).listens();
   try {
     const { id } = await server.order({ ...picture(1, { steps: 100 }), previews: false });
@@ -214,7 +214,7 @@ diskTest("a stream ends with the reason where its job would have to wait for spa
 });
 
 diskTest(
-  "a stage that finds no space, also not for temporary files, runs again once there is some",
+  "a stage without space, even for temporary files, runs again when there is space",
   16,
   async (disk) => {
     const temporary = join(disk.folder, "temporary");
@@ -242,7 +242,7 @@ diskTest(
 );
 
 diskTest(
-  "a log on the full disk ends neither the server nor a request, and goes on once the disk has space",
+  "a log on a full disk ends neither the server nor a request, and continues when the disk has space",
   8,
   async (disk) => {
     const log = join(disk.folder, "log");
@@ -269,7 +269,7 @@ diskTest(
       assert((await logged()).length - before < 8192, "the log was written to a full disk");
       await disk.empty();
       assert.equal((await fetch(`${url}/healthz?after`)).status, 200);
-      await until("the log goes on", async () => /"path":"\/healthz"/.test(await logged()));
+      await until("the log continues", async () => /"path":"\/healthz"/.test(await logged()));
     } finally {
       server.kill("SIGKILL");
       await server.status;
@@ -277,7 +277,7 @@ diskTest(
   },
 );
 
-diskTest("uploads of artifacts leave space on the disk for the runs", 20, async (disk) => {
+diskTest("uploads of artifacts leave disk space for runs", 20, async (disk) => {
   await using server = await new ServerProcess({ store: join(disk.folder, "store") }).listens();
   let taken = 0;
   for (let reply = await put(server, taken); reply.status === 201; reply = await put(server, taken)) {

@@ -26,7 +26,7 @@ Deno.test("HubModel opens branches, pull requests and commits", async () => {
   }, { models });
 });
 
-Deno.test("HubModel needs no network for what is in the cache", async () => {
+Deno.test("HubModel needs no network for cached files", async () => {
   await withHub(async ({ server, resolve, blob, cacheDir }) => {
     await assert.rejects(resolve(MODEL, { localFilesOnly: true }), {
       code: "offline",
@@ -56,7 +56,7 @@ Deno.test("HubModel needs no network for what is in the cache", async () => {
   });
 });
 
-Deno.test("a model opens offline if the cache holds what is needed, and names what it lacks", async () => {
+Deno.test("a model opens offline if the cache has the needed files; otherwise the error names the missing ones", async () => {
   await withHub(async (hub) => {
     await fileOf(models(hub), "vae");
     const before = hub.server.requests.length;
@@ -88,7 +88,7 @@ Deno.test("a model opens offline if the cache holds what is needed, and names wh
   });
 });
 
-Deno.test("a cached copy is used where the hub refuses, with a warning that says why", async () => {
+Deno.test("a cached copy is used if the hub refuses, with a warning that says why", async () => {
   await withFolder(async (home) => {
     const stored = join(home, "token");
     await writeFile(stored, "hf_old\n");
@@ -132,7 +132,7 @@ Deno.test("a cached copy is used where the hub refuses, with a warning that says
   });
 });
 
-Deno.test("a silent hub is waited for once if there is a cached copy, else three times, with warnings", async () => {
+Deno.test("a silent hub is tried once if there is a cached copy, otherwise three times, with warnings", async () => {
   await withHub(async (hub) => {
     await fileOf(models(hub), "vae");
     const html = new Response("<html>Log in first</html>", { headers: { "Content-Type": "text/html" } });
@@ -172,7 +172,7 @@ Deno.test("a silent hub is waited for once if there is a cached copy, else three
   });
 });
 
-Deno.test("the former commit is used where the hub lists a new one and refuses its files", async () => {
+Deno.test("the former commit is used if the hub lists a new one but refuses its files", async () => {
   await withHub(async (hub) => {
     for (const name of ["vae", "transformer", "text_encoder"] as const) await fileOf(models(hub), name);
     await withCopy(TINY, async (copy) => {

@@ -19,7 +19,7 @@ function bytesBelow(folder: string): number {
     .reduce((sum, size) => sum + size, 0);
 }
 
-Deno.test("listModels() lists the whole snapshots of the cache by branch or commit, with their sizes", async () => {
+Deno.test("listModels() lists the complete snapshots in the cache by branch or commit, with their sizes", async () => {
   await withFolder(async (cacheDir) => {
     const model = "org-1/tiny-x";
     const [lcm, sigma] = [tinyCheckpoint("tiny-lcm"), tinyCheckpoint("tiny-sigma")];
@@ -60,7 +60,7 @@ async function describe(reference: string): Promise<{ counts: number[]; fault: s
   return { counts: [models.length, decoders.length, transformers.length], fault: faults.join() };
 }
 
-Deno.test("models and the server tell which parts of a model are here", async () => {
+Deno.test("models and the server list the available parts of a model", async () => {
   await withHub(async ({ cacheDir, resolve }) => {
     const folder = await resolve(MODEL, { components: ["vae"] });
     const [, found] = await listModels({ cacheDir });
@@ -102,7 +102,7 @@ Deno.test("models and the server tell which parts of a model are here", async ()
   });
 });
 
-Deno.test("models and the server claim nothing that a run would refuse", async (t) => {
+Deno.test("models and the server offer nothing that a run would refuse", async (t) => {
   const faults: Readonly<Record<string, [damage: (copy: string) => Promise<void>, fault: RegExp]>> = {
     "a tensor of the text encoder is missing": [
       (copy) => without(join(copy, "text_encoder/model.safetensors"), "encoder.final_layer_norm.weight"),
@@ -151,7 +151,7 @@ Deno.test("models and the server claim nothing that a run would refuse", async (
   }
 });
 
-Deno.test("models tells of a fault, and of weights that are here as a variant alone", async () => {
+Deno.test("models reports faults, and weights that are only available as a variant", async () => {
   await withCopy(tinyCheckpoint("tiny-alpha-512"), async (copy) => {
     await without(join(copy, VAE), "decoder.conv_out.weight");
     await rename(join(copy, TRANSFORMER), join(copy, TRANSFORMER.replace(".s", ".fp16.s")));

@@ -27,7 +27,7 @@ import {
   withVariants,
 } from "./with_hub.ts";
 
-Deno.test("resolveModel() gives an existing folder as it is, also one that is named like a model", async () => {
+Deno.test("resolveModel() returns an existing folder unchanged, even if it is named like a model", async () => {
   await withFolder(async (folder) => {
     await mkdir(join(folder, "org/tiny"), { recursive: true });
     const before = Deno.cwd();
@@ -40,7 +40,7 @@ Deno.test("resolveModel() gives an existing folder as it is, also one that is na
   });
 });
 
-Deno.test("resolveModel() refuses what is neither a folder nor a name", async () => {
+Deno.test("resolveModel() refuses references that are neither folders nor names", async () => {
   const file = join(tinyCheckpoint("tiny-taesd"), "config.json");
   for (
     const reference of ["", "./org/tiny", "/org/tiny", "a/b/c", "tiny", "../tiny", "a--b/c", "org/", file]
@@ -64,7 +64,7 @@ Deno.test("LocalModels opens a single component", async () => {
   }, { models: { [MODEL]: { main: tinyCheckpoint("tiny-taesd") } } });
 });
 
-Deno.test("LocalModels opens components of a repository that has no model index", async () => {
+Deno.test("LocalModels opens components of a repository without a model index", async () => {
   await withCopy(TINY, async (copy) => {
     for (const file of ["model_index.json", "vae", "text_encoder", "tokenizer"]) {
       await rm(join(copy, file), { recursive: true });
@@ -82,7 +82,7 @@ Deno.test("LocalModels opens components of a repository that has no model index"
   });
 });
 
-Deno.test("LocalModels fetches the weights of a component when they are first needed, and no others", async () => {
+Deno.test("LocalModels downloads only needed weights, when a component first needs them", async () => {
   await withHub(async (hub) => {
     const local = models(hub);
     const checkpoint = await local.open({ model: MODEL });
@@ -110,7 +110,7 @@ Deno.test("LocalModels fetches the weights of a component when they are first ne
   });
 });
 
-Deno.test("LocalModels fetches all files of a component at once", async () => {
+Deno.test("LocalModels downloads all files of a component concurrently", async () => {
   await withCopy(TINY, async (copy) => {
     const shards = ["diffusion_pytorch_model-00001-of-00002", "diffusion_pytorch_model-00002-of-00002"];
     const from = [join(copy, TRANSFORMER), join(copy, VAE)];
@@ -141,7 +141,7 @@ Deno.test("LocalModels fetches all files of a component at once", async () => {
   });
 });
 
-Deno.test("LocalModels stops in the middle of a component, and goes on there", async () => {
+Deno.test("LocalModels stops in the middle of a component, and resumes there", async () => {
   await withHub(async (hub) => {
     hub.server.intercept = (file, bytes) => file === TRANSFORMER ? halted(bytes, 200_000) : undefined;
     const controller = new AbortController();
@@ -163,7 +163,7 @@ Deno.test("LocalModels stops in the middle of a component, and goes on there", a
   });
 });
 
-Deno.test("LocalModels asks nothing for the components of a commit that are in the cache", async () => {
+Deno.test("LocalModels sends no requests for cached components of a commit", async () => {
   await withVariants({ [TRANSFORMER]: "copied" }, async (copy) => {
     await withHub(async (hub) => {
       const model = `${MODEL}@${commitOf(MODEL, "main")}`;
@@ -191,7 +191,7 @@ Deno.test("LocalModels asks nothing for the components of a commit that are in t
   });
 });
 
-Deno.test("LocalModels calls a model of the hub by its name, never by a commit", async () => {
+Deno.test("LocalModels uses the name of a model on the hub, never its commit", async () => {
   await withHub(async (hub) => {
     const local = models(hub);
     const offline = models(hub, { localFilesOnly: true });

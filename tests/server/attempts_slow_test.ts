@@ -27,7 +27,7 @@ async function runs(server: ServerProcess, id: string): Promise<void> {
   assert.equal((await job(server.url, id)).status, "running");
 }
 
-Deno.test("a job that was running when the server died three times fails with the reason, and the others run", async () => {
+Deno.test("a job during which the server died three times fails with the reason, and the others run", async () => {
   await inFolder(async (store) => {
     let server = await new ServerProcess({ store }).listens();
     try {
@@ -63,7 +63,7 @@ Deno.test("a job that was running when the server died three times fails with th
   });
 });
 
-Deno.test("a server that stops in order counts no attempt, so a job survives any number of restarts", async () => {
+Deno.test("an orderly stop counts as no attempt, so a job survives any number of restarts", async () => {
   await inFolder(async (store) => {
     let server = await new ServerProcess({ store }).listens();
     try {
@@ -95,7 +95,7 @@ async function ended(server: Serving, id: string): Promise<z.infer<typeof jobSch
   return over;
 }
 
-Deno.test("a job ends at its deadline, whether it waits or runs, and the deadline outlives the server", async () => {
+Deno.test("a waiting or running job ends at its deadline, even across a restart of the server", async () => {
   await inFolder(async (store) => {
     let late: string;
     {

@@ -80,7 +80,7 @@ Deno.test("a database that replaces the server's own is renamed, and no job is l
   });
 });
 
-Deno.test("a disk that refuses to write for other reasons ends no server and loses no job either", async () => {
+Deno.test("a disk that refuses writes for other reasons neither ends the server nor loses a job", async () => {
   await inFolder(async (store) => {
     // The database's log reaches this size after some jobs.
     let server = await new ServerProcess({ store, maxFileBytes: 1 << 19 }).listens();

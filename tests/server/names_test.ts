@@ -4,7 +4,7 @@ import { serving, sseEvents } from "./serving.ts";
 /** Names that every object inherits. */
 const INHERITED = ["constructor", "toString"];
 
-Deno.test("names that every object inherits are names like others, as fields, nodes, ports and options", async () => {
+Deno.test("names that every object inherits work like other names for fields, nodes, ports and options", async () => {
   await using server = await serving();
   const parameters = { model: "tiny", prompts: ["cat"] };
   const code = async (path: string, body: unknown): Promise<[number, string]> => {

@@ -17,7 +17,7 @@ for (
   const [name, need] of Object.entries(S3_SERVERS) as [keyof typeof S3_SERVERS, typeof S3_SERVERS.moto][]
 ) {
   Deno.test(needing(need, {
-    name: `S3Store keeps the contract of stores on ${name}`,
+    name: `S3Store fulfils the contract of stores on ${name}`,
     async fn() {
       await using server = await S3Server.start(name);
       const store = server.store();
@@ -65,7 +65,7 @@ for (
 
   Deno.test(needing(need, {
     name:
-      `${ARTIFACTS} artifacts arrive whole on ${name} over cut connections, 5xx answers and a slow server`,
+      `${ARTIFACTS} artifacts arrive complete on ${name} despite cut connections, 5xx replies and a slow server`,
     async fn() {
       await using server = await S3Server.start(name);
       const random = seededRandom();
@@ -138,7 +138,7 @@ for (
   }));
 
   Deno.test(needing(need, {
-    name: `--store s3:// keeps and finds pictures on ${name}, and store looks after it`,
+    name: `--store s3:// keeps and finds pictures on ${name}, and the store command maintains it`,
     async fn() {
       await using server = await S3Server.start(name);
       await inFolder(async (folder) => {
@@ -176,7 +176,7 @@ for (
 }
 
 Deno.test(needing(S3_SERVERS.rclone, {
-  name: "S3Store tells what a server refuses, and that it cannot be reached",
+  name: "S3Store reports what a server refuses, and that it cannot be reached",
   async fn() {
     await using server = await S3Server.start("rclone");
     const id = await artifactId(sampleArtifact(1));

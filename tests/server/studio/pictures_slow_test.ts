@@ -42,7 +42,7 @@ async function formShown(page: Page): Promise<Record<string, string>> {
   return Object.fromEntries(await Promise.all(ids.map(async (id) => [id, await page.inputValue(`#${id}`)])));
 }
 
-Deno.test("the studio page makes each picture of several usable", options, async () => {
+Deno.test("the studio page makes each of several pictures usable", options, async () => {
   const server = await sharedServer();
   await withPage(server, async (page) => {
     await fillForm(page, 'it\'s a "cat"', 3);
@@ -174,7 +174,7 @@ Deno.test("the studio page makes each picture of several usable", options, async
   });
 });
 
-Deno.test("the studio page takes settings from a picture file", options, async () => {
+Deno.test("the studio page restores settings from a picture file", options, async () => {
   const server = await sharedServer();
   const order = async (request: object): Promise<Uint8Array[]> => {
     const { id, events_url: events } = await (await server.post("/v1/jobs", { request })).json();
@@ -282,7 +282,7 @@ Deno.test("the studio page takes settings from a picture file", options, async (
 });
 
 Deno.test(
-  "the studio page shows warnings, and on a phone the picture without scrolling",
+  "the studio page shows warnings, and shows the picture on a phone without scrolling",
   options,
   async () => {
     const server = await sharedServer();

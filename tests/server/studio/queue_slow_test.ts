@@ -17,7 +17,7 @@ async function listed(page: Page): Promise<string[]> {
   return await page.locator("[data-queued] .title span").allTextContents();
 }
 
-Deno.test("the studio page never loses a run, and shows the jobs of all", options, async () => {
+Deno.test("the studio page never loses a run, and shows all clients' jobs", options, async () => {
   const server = await sharedServer();
   await withPage(server, async (page) => {
     await fillForm(page, "made before", 2);
@@ -80,7 +80,7 @@ Deno.test("the studio page never loses a run, and shows the jobs of all", option
   });
 });
 
-Deno.test("the studio page shows what waits and lets it be cancelled", options, async () => {
+Deno.test("the studio page shows waiting jobs and can cancel them", options, async () => {
   const server = await sharedServer();
   await server.post("/v1/jobs", { request: { ...tiny, ...LONG } });
   await withPage(server, async (page) => {
