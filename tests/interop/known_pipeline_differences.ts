@@ -80,6 +80,12 @@ const FAULTS: readonly PipelineFault[] = [
     theirs: /^TypeError: can't multiply sequence by non-int of type 'float'$/,
   },
   {
+    name: "SA-Solver beside the algorithm of DPM-Solver that the checkpoint names",
+    holds: ({ name, config }) =>
+      name === "SASolverScheduler" && /^(sde-)?dpmsolver(\+\+)?$/.test(String(config["algorithm_type"])),
+    theirs: /^NotImplementedError: (sde-)?dpmsolver(\+\+)? is not implemented for /,
+  },
+  {
     name: "a first timestep that comes twice, of which the pipeline looks up the second",
     holds: ({ name, config, run }) => beginsTwice(name, config, run),
     theirs: /^IndexError: index (\d+) is out of bounds for dimension 0 with size \1$/,
