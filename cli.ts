@@ -29,6 +29,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   schedulers: async () => (await import("./cli/lists.ts")).schedulersCommand(),
   stages: async () => (await import("./cli/lists.ts")).stagesCommand(),
   models: async () => (await import("./cli/lists.ts")).modelsCommand(),
+  doctor: async () => (await import("./cli/doctor.ts")).doctorCommand(),
   devices: async () => (await import("./cli/devices.ts")).devicesCommand(),
   rehearse: async () => (await import("./cli/rehearse.ts")).rehearseCommand(),
   plan: async () => (await import("./cli/plan.ts")).planCommand(),

@@ -70,7 +70,8 @@ async function removeLibraries(): Promise<void> {
   );
 }
 
-function describeDevice({ device, float32, float16, reason }: DeviceFacts): string {
+/** Formats what a device can do, in one line. */
+export function describeDevice({ device, float32, float16, reason }: DeviceFacts): string {
   if (float32 === undefined) return `${device.padEnd(7)} not available: ${reason}`;
   const off = (error: number) => `off by ${error.toExponential(1)}`;
   const half = device === "cpu" || float16 === undefined ? "" : `, float16 ${off(float16)}`;

@@ -56,6 +56,7 @@ const ASKS_FIRST = [
   "artifacts/base64.ts",
   "artifacts/file_lock.ts",
   "runtime/cuda_environment.ts",
+  "runtime/deno_permissions.ts",
   "runtime/freed_memory.ts",
 ];
 
