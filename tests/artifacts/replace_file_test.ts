@@ -13,7 +13,7 @@ Deno.test("replaceFile() replaces an existing file", () =>
     assert.equal(await readFile(join(folder, "old"), "utf8"), "new");
   }));
 
-/** What Windows says of a file that is open. */
+/** The error code of Windows for an open file. */
 function busy(code: string): Error {
   return Object.assign(new Error(`${code}: operation not permitted`), { code });
 }

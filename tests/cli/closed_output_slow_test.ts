@@ -18,7 +18,7 @@ const CAT = [
   "--no-resolution-binning",
 ];
 
-/** Runs a command whose output goes to `head -1`, and gives its own status and what it printed. */
+/** Runs a command with its output piped to `head -1`. Returns its own status and its output. */
 async function toHead(
   folder: string,
   redirection: string,

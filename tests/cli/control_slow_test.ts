@@ -26,7 +26,7 @@ Deno.test("gen and denoise follow a picture, rerun makes the same bytes, and pla
       return stages.find(({ stage }: { stage: string }) => stage === "denoise").weightBytes;
     };
     assert.ok(await peak(...control) > await peak());
-    // No size is asked for: what goes on from a step has that of the picture that is followed.
+    // No size is given, so the resumed run has that of the control picture.
     const wide = [...CONTROL, "--control-image", goldenPath("extras/inputs/edges-96x64.png")];
     await run("gen", "cat", "-m", TINY, "--steps", "2", ...wide, "-o", "wide.png");
     await run("resume", "wide.png", "--from-step", "1", "--guidance-scale", "2", "-o", "other.png");

@@ -36,7 +36,7 @@ Deno.test("defaultName() keeps characters whole, and fits the length limit of fi
   assert.equal(name("❤️ cat"), "cat-7.png");
   assert.equal(name("😀"), "picture-7.png");
   assert.equal(name("हिन्दी में बिल्ली"), "हिन्दी-में-बिल्ली-7.png");
-  // 59 units and then a character of two.
+  // 59 code units, then a character of two.
   assert.equal(name(`${"a".repeat(59)}𠀀`), `${"a".repeat(59)}-7.png`);
   assert.equal(name(`${"a".repeat(58)}𠀀`), `${"a".repeat(58)}𠀀-7.png`);
   for (const prompt of ["猫", "𠀀", "é", "한"].map((character) => character.repeat(300))) {

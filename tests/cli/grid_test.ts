@@ -11,7 +11,7 @@ async function read(folder: string, name: string): Promise<Pixels> {
   return (await decodePicture(await Deno.readFile(join(folder, name)))).pixels;
 }
 
-/** A part of a picture. */
+/** Returns a rectangle of a picture. */
 function part({ width, data }: Pixels, x: number, y: number, size: number): number[] {
   return Array.from(
     { length: size },

@@ -91,7 +91,7 @@ Deno.test("Ctrl-C stops the download of a component, and the next command contin
 
       hub.server.intercept = undefined;
       assert.equal((await decode().output()).code, 0);
-      // The headers were read before.
+      // The headers were cached by the first plan.
       const ranges = hub.server.requestsFor(VAE).map(({ range }) => range);
       assert.deepEqual(ranges.filter((range) => range === null || range.endsWith("-")), [
         null,
@@ -115,7 +115,7 @@ Deno.test("plan reads only the headers of the weights on the hub", async () => {
       const expected = await plan(TINY);
       assert.deepEqual(await plan(MODEL), expected);
       assert.equal(existsSync(snapshot(hub)), false);
-      // Of a commit the small files may be here already.
+      // The small files of the commit may already be in the cache.
       await models(hub).open({ model: `${MODEL}@${commitOf(MODEL, "main")}` });
       assert.deepEqual(await plan(MODEL, "--revision", commitOf(MODEL, "main")), expected);
       assert.deepEqual(weightsOf(snapshot(hub)), []);

@@ -5,7 +5,7 @@ import { keyValue } from "../../cli/option_values.ts";
 import { resumeGraph } from "../../graph/resume.ts";
 import { inFolder, runCli, TINY } from "./run_cli.ts";
 
-/** A graph whose first node has this name. */
+/** Returns a graph whose first node has this name. */
 function document(name: string): object {
   return {
     pixstage: 1,

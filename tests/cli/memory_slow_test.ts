@@ -7,7 +7,7 @@ import { inFolder, runCli, storeOf, TINY } from "./run_cli.ts";
 const MODEL = ["-m", TINY];
 const SMALL = ["--steps", "2", "-W", "64", "-H", "64", "--no-resolution-binning", "--no-store"];
 
-/** What a run's events say of its memory. */
+/** Returns the memory figures in a run's events. */
 function memoryEvent(
   stdout: string,
 ): { stages: { node: string; executor: string; peak: number }[]; peakBytes: number } {

@@ -17,19 +17,19 @@ import { needing, UNIX } from "../needing.ts";
 const SMALL = ["-m", TINY, "-W", "64", "-H", "48", "--steps", "2", "--no-resolution-binning"];
 const CAT = ["gen", "cute cat", ...SMALL];
 
-/** A test of what a Unix system has. */
+/** Defines a test that needs a Unix system. */
 function unixTest(name: string, test: (folder: string) => Promise<void>): void {
   Deno.test(needing(UNIX, { name, fn: () => inFolder(test) }));
 }
 
-/** Runs a command that must work, and gives the bytes of its standard output. */
+/** Runs a command that must succeed. Returns the bytes of its standard output. */
 async function stdoutOf(folder: string, ...args: string[]): Promise<{ bytes: Uint8Array; stderr: string }> {
   const { code, stdout, stderr } = await startCli(folder, ...args).output();
   assert.equal(code, 0, new TextDecoder().decode(stderr));
   return { bytes: stdout, stderr: new TextDecoder().decode(stderr) };
 }
 
-/** Runs a program that must work. */
+/** Runs a program that must succeed. */
 async function run(folder: string, program: string, ...args: string[]): Promise<Uint8Array> {
   const { code, stdout, stderr } = await new Deno.Command(program, { args, cwd: folder }).output();
   assert.equal(code, 0, new TextDecoder().decode(stderr));
@@ -74,7 +74,7 @@ unixTest("a pipe receives pictures one after another, and remains a pipe", async
 
 unixTest("a device receives the output, and remains a device", async (folder) => {
   const made = await new Deno.Command("mknod", { args: [join(folder, "null.png"), "c", "1", "3"] }).output();
-  // Only root may make a device.
+  // Only root can create a device.
   if (made.code !== 0) return;
   await stdoutOf(folder, ...CAT, "-o", "null.png", "--save-latents", "null.png");
   assert.ok((await lstat(join(folder, "null.png"))).isCharacterDevice());
@@ -174,7 +174,7 @@ for (const args of TWICE) {
   });
 }
 
-/** Commands whose inputs and model do not exist: they must name the output instead. */
+/** Commands whose inputs and model do not exist. The error must be about the output instead. */
 const UNREAD: readonly (readonly [command: readonly string[], option: string])[] = [
   [["gen", "cat", "-m", "./nowhere"], "-o "],
   [["gen", "cat", "-m", "./nowhere", "-o", "cat.png"], "--save-latents "],

@@ -5,7 +5,7 @@ import { startHub } from "../hub/hub_server.ts";
 import { ServerProcess } from "../server/server_process.ts";
 import { inFolder, startCliWith, TINY } from "./run_cli.ts";
 
-/** A proxy for HTTP, which knows some hosts and answers 503 for others. */
+/** An HTTP proxy that resolves some hosts and replies 503 for all others. */
 async function startProxy(hosts: Readonly<Record<string, string>>): Promise<
   AsyncDisposable & { readonly url: string; readonly seen: readonly string[] }
 > {
@@ -39,13 +39,13 @@ async function startProxy(hosts: Readonly<Record<string, string>>): Promise<
   };
 }
 
-/** A port at which nothing listens. */
+/** Returns a port without a listener. */
 function closedPort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return listener.addr.port;
 }
 
-/** Runs `encode` in a folder, and gives its status and what it says. */
+/** Runs `encode` in a folder. Returns its status and its output. */
 async function encode(
   folder: string,
   env: Readonly<Record<string, string>>,
@@ -100,7 +100,7 @@ Deno.test("errors name a proxy that may be the cause, without its password", asy
       assert.ok(stderr.includes(named), stderr);
       assert.ok(!stderr.includes("secret"), stderr);
     }
-    // One that answers in the server's place, and one that is not asked.
+    // A proxy that replies instead of the server, and one that is bypassed.
     const answered = await encode(folder, { HTTP_PROXY: proxy.url, ...hub }, "-m", MODEL);
     assert.match(answered.stderr, new RegExp(`hub\\.test answers 503; HTTP_PROXY is set to ${proxy.url}`));
     const direct = await encode(folder, { HTTP_PROXY, NO_PROXY: "hub.test", ...hub }, "-m", MODEL);

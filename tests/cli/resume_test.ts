@@ -19,7 +19,7 @@ const SMALL = [
   "euler_a",
 ];
 
-/** Runs a command that must work, and gives what it printed. */
+/** Runs a command that must succeed. Returns its output. */
 async function run(folder: string, ...args: string[]): Promise<{ stdout: string; stderr: string }> {
   const { status, ...printed } = await runHere(folder, ...args);
   assert.equal(status, 0, printed.stderr);
@@ -54,7 +54,7 @@ Deno.test("resume continues from embeddings, latents and snapshots, in files and
       "-o",
       "five.safetensors",
     );
-    // The state is all that is needed: neither embeddings nor a store.
+    // Only the snapshot is needed: neither embeddings nor a store.
     await run(folder, "resume", "five.safetensors", "--no-store", "-o", "from-state.png");
     assert.equal(await pixels(folder, "from-state.png"), whole);
     await run(folder, "resume", "five.safetensors", "--no-store", "--save-latents", "l2.safetensors");
@@ -145,7 +145,7 @@ Deno.test("rerun distinguishes a file that another program has saved again from 
       encodePng({ width, height, data: changed, channels: 3, text: { ...metadata } });
     await Deno.writeFile(path("saved.png"), saved(data));
     await Deno.writeFile(path("changed.png"), saved(data.with(0, data[0]! ^ 1)));
-    // A comment after the first two bytes of a JPEG.
+    // Insert a comment after the first two bytes of the JPEG.
     const jpeg = await Deno.readFile(path("a.jpg"));
     const comment = [0xff, 0xfe, 0, 6, ..."note"].map((part) =>
       typeof part === "string" ? part.charCodeAt(0) : part

@@ -37,7 +37,7 @@ Deno.test("gen, denoise and plan support a second transformer, and rerun and res
       ["denoise-part", "denoise"],
     );
 
-    // Stopped in the second part, and gone on from there.
+    // Stop in the second part, and resume from there.
     await run("gen", "cat", ...SMALL, "--until", "encode", "--save-embeds", "e.safetensors");
     const from = ["denoise", "e.safetensors", ...SMALL, ...second];
     await run(...from, "-o", "whole.safetensors");

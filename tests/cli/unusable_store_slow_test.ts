@@ -18,7 +18,7 @@ const CAT = [
   "--no-resolution-binning",
 ];
 
-/** Where Deno keeps modules: outside of the home folders that are tried. */
+/** Deno's module cache, outside of the tested home folders. */
 const DENO_DIR = JSON.parse(
   new TextDecoder().decode(
     new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).outputSync().stdout,
@@ -31,7 +31,7 @@ interface Printed {
   readonly stderr: string;
 }
 
-/** Runs a command as somebody whom permissions bind, with another home. */
+/** Runs a command with another home folder. Permissions apply to it. */
 async function runAtHome(
   folder: string,
   env: Readonly<Record<string, string>>,
@@ -50,7 +50,7 @@ async function runAtHome(
   return { status: code, stdout: text(stdout), stderr: text(stderr) };
 }
 
-/** Homes in which nothing can be kept. */
+/** Home folders in which nothing can be stored. */
 const HOMES:
   readonly (readonly [name: string, env: (folder: string) => Promise<Readonly<Record<string, string>>>])[] = [
     ["a read-only HOME", async (folder) => ({ HOME: await locked(folder, 0o555) })],
@@ -70,7 +70,7 @@ const HOMES:
     }],
   ];
 
-/** A folder with a mode. */
+/** Creates a folder with a mode. */
 async function locked(folder: string, mode: number): Promise<string> {
   const path = join(folder, "home");
   await mkdir(path);
@@ -119,7 +119,7 @@ for (const [name, homeIn] of HOMES) {
           (await runAtHome(folder, env, "serve", "--port", "0")).stderr,
           /^error: Cannot write ".*pixstage.store" because .*The server needs this folder for jobs and artifacts: .*--store\n$/,
         );
-        // So that it can be removed.
+        // Otherwise the folder cannot be removed.
         await chmod(join(folder, "home"), 0o755);
       }),
   }));

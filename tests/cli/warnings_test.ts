@@ -5,7 +5,7 @@ import { runHere } from "./run_here.ts";
 
 const SMALL = ["-m", TINY, "-W", "64", "-H", "48", "--no-resolution-binning", "--steps", "2"];
 
-/** The warnings of a command, as lines of the standard error and as events. */
+/** Returns the warnings of a command, from the lines of the standard error and from events. */
 async function warningsOf(folder: string, ...args: string[]): Promise<string[]> {
   const { status, stdout, stderr } = await runHere(folder, ...args, "--json");
   assert.equal(status, 0, stderr);

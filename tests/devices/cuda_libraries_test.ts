@@ -17,7 +17,7 @@ const KNOWN: readonly CudaBuild[] = [{
   sha256: createHash("sha256").update(PROVIDER).digest("hex"),
 }];
 
-/** A wheel, as pip downloads it, and an empty folder that stands for ONNX Runtime's own. */
+/** Creates a wheel, as pip downloads it, and an empty folder in place of ONNX Runtime's. */
 async function withWheel(work: (wheel: string, folder: string) => Promise<void>): Promise<void> {
   await withFolder(async (root) => {
     const folder = join(root, "x64");
@@ -47,7 +47,7 @@ Deno.test(needing(LINUX_X64, {
       assert.deepEqual((await readdir(folder)).sort(), names);
       assert.deepEqual(new Uint8Array(await readFile(join(folder, names[0]!))), PROVIDER);
 
-      // A virtual environment holds the same files unpacked, and NVIDIA's beside them.
+      // A virtual environment contains the same files unpacked, and NVIDIA's files next to them.
       const libraries = join(folder, "..", "venv", "nvidia", "cudnn", "lib");
       await mkdir(libraries, { recursive: true });
       await writeFile(join(libraries, "libcudnn.so.9"), "");

@@ -13,10 +13,13 @@ import type { Device } from "../../runtime/device.ts";
 import { goldenPath } from "../goldens.ts";
 import { needing } from "../needing.ts";
 
-/** Checkpoints that use every operator between them: size conditions or not, captions of all kinds, both decoders. */
+/**
+ * Checkpoints that together use every operator: with and without size conditions, all kinds of captions, both
+ * decoders.
+ */
 const CHECKPOINTS = ["tiny-alpha-512", "tiny-lcm", "tiny-sigma"];
 
-/** What a run on a device gives. */
+/** Returns the results of a run on a device. */
 async function make(
   model: string,
   device: Device,
@@ -76,7 +79,7 @@ for (const device of ["webgpu", "cuda"] as const) {
       const model = goldenPath(`checkpoints/${CHECKPOINTS[0]}`);
       const folder = await Deno.makeTempDir({ prefix: "pixstage-quantized-" });
       Deno.env.set("PIXSTAGE_QUANTIZED", folder);
-      // A CPU quantizes activations too where weights are in int8.
+      // With int8 weights, a CPU also quantizes activations.
       const limits = [["float16", 0.03, 40], ["int8", 0.2, 25]] as const;
       for (const [precision, largestError, leastLikeness] of limits) {
         const cpu = await make(model, "cpu", precision === "float16" ? "float32" : precision, TINY_SIZE);

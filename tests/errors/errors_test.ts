@@ -10,7 +10,7 @@ import { deserializeError, serializedErrorSchema, serializeError } from "../../e
 import { GraphError } from "../../graph/graph_error.ts";
 import { ERROR_DOCUMENT, withErrorTable } from "../../tools/error_table.ts";
 
-/** The error as it arrives after JSON. */
+/** Returns the error after a round trip through JSON. */
 function sent(error: unknown): PixstageError | DOMException {
   return deserializeError(serializedErrorSchema.parse(JSON.parse(JSON.stringify(serializeError(error)))));
 }

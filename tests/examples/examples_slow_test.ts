@@ -11,12 +11,12 @@ import { goldenPath } from "../goldens.ts";
 const EXAMPLES = fileURLToPath(new URL("../../examples/", import.meta.url));
 const SMALL = ["height=64", "width=64", "resolutionBinning=false", "steps=3"];
 
-/** Options that make a graph's denoising nodes small. */
+/** Returns options that make a graph's denoising small. */
 function small(...nodes: string[]): string[] {
   return ["-m", TINY, ...nodes.flatMap((node) => SMALL.flatMap((value) => ["--set", `${node}.${value}`]))];
 }
 
-/** Runs an example, and gives the pictures that it wrote. */
+/** Runs an example. Returns the pictures that it wrote. */
 async function runExample(folder: string, graph: string, ...args: string[]): Promise<string[]> {
   const { status, stdout, stderr } = await runCli(folder, "run", join(EXAMPLES, graph), ...args);
   assert.equal(status, 0, stderr);

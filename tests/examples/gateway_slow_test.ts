@@ -18,7 +18,7 @@ const LORA = "pixstage-emoji/chalk";
 const KEYS = { API_KEY: "swordfish", UPSTREAM_KEY: "trout" };
 const HEADERS = { authorization: `Bearer ${KEYS.API_KEY}` };
 const JSON_HEADERS = { ...HEADERS, "content-type": "application/json" };
-/** The most that Cloudflare lets an isolate take. */
+/** Cloudflare's memory limit of an isolate. */
 const MOST_BYTES = 128e6;
 const LARGE_BYTES = 100e6;
 
@@ -41,7 +41,7 @@ async function statusOf(url: string): Promise<number> {
   return status;
 }
 
-/** What the gateway refuses, with nobody behind it. */
+/** Requests that the gateway refuses without a server behind it. */
 const REFUSED: [body: object, status: number, code: string, param: string | null][] = [
   [{ model: "nobody" }, 404, "model_not_found", "model"],
   [{ size: "99999x64" }, 400, "out_of_range", "size"],

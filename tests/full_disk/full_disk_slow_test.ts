@@ -11,12 +11,12 @@ import { inFolder, runCli, TINY } from "../cli/run_cli.ts";
 import { onSmallDisk, SMALL_DISKS, type SmallDisk } from "./small_disk.ts";
 import { needing } from "../needing.ts";
 
-/** A test on a disk of its own. */
+/** Defines a test on a separate disk. */
 function diskTest(name: string, megabytes: number, test: (disk: SmallDisk) => Promise<void>): void {
   Deno.test(needing(SMALL_DISKS, { name, fn: () => onSmallDisk(megabytes, test) }));
 }
 
-/** Awaits the error of a full disk that names a file. */
+/** Expects the error of a full disk, with the name of a file. */
 async function assertFull(work: Promise<unknown>, file: RegExp): Promise<void> {
   await assert.rejects(work, (error) => {
     assert(error instanceof FileError, String(error));
@@ -40,7 +40,7 @@ diskTest(
       const [whole] = Array.from(Deno.readDirSync(join(folder, "whole")), ({ name }) => name);
       const bytes = await Deno.readFile(join(folder, "whole", whole!, "model.safetensors"));
 
-      // No room from the start: nothing is begun.
+      // There is no space from the start, so nothing begins.
       await disk.fill(bytes.length / 2);
       await assertFull(openQuantized(component, "int8", disk.folder), /model\.safetensors$/);
       await assert.rejects(
@@ -50,7 +50,7 @@ diskTest(
       assert.deepEqual((await disk.files()).filter((name) => !name.endsWith(".lock")), []);
       await disk.empty();
 
-      // Room enough, until somebody else takes it.
+      // There is enough space until another program takes it.
       let done = 0;
       const stopped = openQuantized(component, "int8", disk.folder, {
         onProgress: (progress) => {
@@ -162,7 +162,7 @@ diskTest(
     }),
 );
 
-/** Somebody else takes the room while a file is being written. */
+/** Fills the disk while a file is being written. */
 function fillNow(disk: SmallDisk, left: number): void {
   const path = join(disk.folder, "taken");
   const chunk = new Uint8Array(1 << 12);

@@ -24,7 +24,7 @@ function picture(seed: number, more: object = {}): object {
   return { request: { model: "tiny", prompts: ["cat"], seeds: [seed], ...size, ...more } };
 }
 
-/** A test on a disk of its own. */
+/** Defines a test on a separate disk. */
 function diskTest(name: string, megabytes: number, test: (disk: SmallDisk) => Promise<void>): void {
   Deno.test(needing(SMALL_DISKS, { name, fn: () => onSmallDisk(megabytes, test) }));
 }
@@ -33,7 +33,7 @@ async function post(server: ServerProcess, path: string, body: object): Promise<
   return await fetch(server.url + path, { method: "POST", headers, body: JSON.stringify(body) });
 }
 
-/** Checks the answer to a request that a full disk prevents. */
+/** Checks the reply to a request that fails because the disk is full. */
 async function assertFull(reply: Response): Promise<void> {
   const text = await reply.text();
   assert.equal(reply.status, 507, text);
@@ -43,13 +43,13 @@ async function assertFull(reply: Response): Promise<void> {
   assert.doesNotMatch(error.message, /sqlite|\/tmp/i, "the server's paths are its own");
 }
 
-/** Puts an artifact. */
+/** Uploads an artifact. */
 async function put(server: ServerProcess, seed: number): Promise<Response> {
   const bytes = encodeArtifact(sampleArtifact(seed, 100_000));
   return await fetch(`${server.url}/v1/artifacts/${await artifactId(bytes)}`, { method: "PUT", body: bytes });
 }
 
-/** All jobs, by id. */
+/** Returns all jobs by id. */
 async function jobs(server: ServerProcess): Promise<Map<string, z.infer<typeof jobSchema>>> {
   const reply = await fetch(`${server.url}/v1/jobs?limit=100`);
   assert.equal(reply.status, 200);
@@ -97,7 +97,7 @@ diskTest(
       const open = [...seen.values()].filter(({ status }) => status !== "completed");
       assert(open.length > 0 && open.every(({ status }) => status === "queued"), JSON.stringify(open));
 
-      // 2. The server starts while the disk is full, and knows all jobs.
+      // 2. The server restarts while the disk is full, and lists all jobs.
       await server.end("SIGKILL");
       server = await new ServerProcess({ store }).listens();
       await assertAlive(server);
@@ -105,7 +105,7 @@ diskTest(
       await assertFull(await post(server, "/v1/jobs", picture(100)));
       await assertFull(await put(server, 1));
 
-      // 3. It goes on by itself once the disk has space.
+      // 3. It continues by itself when the disk has space.
       await disk.empty();
       for (const id of taken) assert.equal((await server.ended(id)).status, "completed", server.log);
       for (const { images } of (await jobs(server)).values()) {
@@ -173,7 +173,7 @@ diskTest(
       assert.equal((await fetch(server.url + images[0]!.url)).status, 200);
       await until("the events are written", () => /"event":"jobs_written_again"/.test(server.log));
 
-      // A client that asks after a crash gets the same events.
+      // A client that reconnects after a crash gets the same events.
       await server.end("SIGKILL");
       await using again = await new ServerProcess({ store: join(disk.folder, "store") }).listens();
       const replayed: string[] = [];

@@ -95,7 +95,7 @@ Deno.test("offline, a branch means its former commit until the new one is as com
 Deno.test("sixteen concurrent processes with a cold cache download each file once, and each gets all files", async () => {
   await withHub(async ({ server, cacheDir }) => {
     const processes = 16;
-    // They begin together: the hub answers nobody before all have asked.
+    // They start together: the hub replies only after it has received a request from all of them.
     const allAsked = Promise.withResolvers<void>();
     let asked = 0;
     server.answer = async (path) => {
@@ -155,7 +155,7 @@ Deno.test("a cache of plain files without blobs works, with and without the hub"
     assert.deepEqual(server.requests.slice(before).filter(({ path }) => path.includes("/resolve/")), []);
     assert.ok(!existsSync(join(root, "blobs")));
 
-    // What it lacks is downloaded beside them.
+    // Missing files are downloaded next to them.
     await rm(join(folder, TRANSFORMER));
     assert.equal(await resolve(), folder);
     assert.deepEqual(filesOf(folder), filesOf(tinyCheckpoint("tiny-alpha-512")));
@@ -202,7 +202,7 @@ Deno.test(needing(READ_ONLY_FOLDERS, {
       };
       await whileReadOnly(hub.cacheDir, async () => assert.deepEqual(await readAll(), []));
 
-      // A model that was fetched by its commit alone has no branch in the cache.
+      // A model that was downloaded by commit has no branch in the cache.
       await rm(join(root, "refs"), { recursive: true });
       await whileReadOnly(hub.cacheDir, async () => {
         assert.deepEqual(await readAll(), []);
@@ -224,7 +224,7 @@ Deno.test(needing(READ_ONLY_FOLDERS, {
         });
       });
 
-      // The hub has moved on: the new commit cannot be kept.
+      // The hub has a new commit, which cannot be stored.
       await readAll();
       await withCopy(TINY, async (copy) => {
         await writeFile(join(copy, "vae/config.json"), `${readFileSync(join(TINY, "vae/config.json"))}\n`);

@@ -78,7 +78,7 @@ Deno.test("a model opens offline if the cache has the needed files; otherwise th
       code: "unreachable",
       message: /127.0.0.1:9 .*weights of .*transformer/,
     });
-    // A blob that somebody removed leaves a link that leads nowhere.
+    // A removed blob leaves a broken link.
     await rm(hub.blob(VAE));
     await assert.rejects(fileOf(offline, "vae"), {
       code: "offline",
@@ -116,7 +116,7 @@ Deno.test("a cached copy is used if the hub refuses, with a warning that says wh
             /^Using the cached copy of org\/tiny \(main as of commit [0-9a-f]{7}\)\. /,
           );
           for (const part of told) assert.match(warnings[0]!, part);
-          // What the cache lacks is missed with the hub's reason.
+          // The error for a file that the cache lacks contains the hub's reason.
           await assert.rejects(fileOf(local, "text_encoder"), (error) => {
             assert(error instanceof HubError, String(error));
             for (const part of told) assert.match(error.message, part);
@@ -138,7 +138,7 @@ Deno.test("a silent hub is tried once if there is a cached copy, otherwise three
     const html = new Response("<html>Log in first</html>", { headers: { "Content-Type": "text/html" } });
     const silences: readonly [answer: NonNullable<HubServer["answer"]>, told: RegExp][] = [
       [(_path, request) => silence(request), /is unreachable \(nothing came for 0\.2 s\)/],
-      // The answer begins, and nothing more comes.
+      // The reply starts, then stalls.
       [
         () => new Response(new ReadableStream({ start: (body) => body.enqueue(new Uint8Array([123])) })),
         /nothing came/,
@@ -164,7 +164,7 @@ Deno.test("a silent hub is tried once if there is a cached copy, otherwise three
         warnings.slice(1).join("\n"),
         /org\/other.*Trying again \(2 of 3\)\n.*org\/other.*Trying again \(3 of 3\)$/,
       );
-      // A hub that is back is asked for what the cache lacks.
+      // When the hub is back, missing files are downloaded.
       hub.server.answer = undefined;
       assert.equal(await fileOf(local, "transformer"), TRANSFORMER);
       await rm(join(snapshot(hub), TRANSFORMER));

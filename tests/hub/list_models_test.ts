@@ -12,7 +12,7 @@ import { commitOf, startHub } from "./hub_server.ts";
 const TRANSFORMER = "transformer/diffusion_pytorch_model.safetensors";
 const VAE = "vae/diffusion_pytorch_model.safetensors";
 
-/** Bytes of all files below a folder. */
+/** Returns the size of all files in a folder, in bytes. */
 function bytesBelow(folder: string): number {
   return [...Deno.readDirSync(folder)].map((entry) => join(folder, entry.name))
     .map((path) => Deno.statSync(path).isDirectory ? bytesBelow(path) : Deno.statSync(path).size)
@@ -50,7 +50,10 @@ Deno.test("listModels() lists the complete snapshots in the cache by branch or c
   assert.ok(Array.isArray(await listModels({ cacheDir: "/no/such/folder" })));
 });
 
-/** How many models, decoders and transformers a server would serve of one entry, and what it says of it. */
+/**
+ * Returns the numbers of models, decoders and transformers that a server offers for one entry, and its
+ * message.
+ */
 async function describe(reference: string): Promise<{ counts: number[]; fault: string }> {
   const faults: string[] = [];
   const { models, decoders, transformers } = await describeModels(
@@ -176,12 +179,12 @@ Deno.test("listModels() leaves out models of other architectures", async () => {
   });
 });
 
-/** Takes a tensor out of a file. */
+/** Removes a tensor from a file. */
 async function without(path: string, name: string): Promise<void> {
   await editTensors(path, ({ [name]: _gone, ...tensors }) => tensors);
 }
 
-/** Changes a configuration. */
+/** Edits a configuration. */
 async function edit(
   copy: string,
   file: string,

@@ -104,7 +104,7 @@ Deno.test("LocalModels downloads only needed weights, when a component first nee
     await (await checkpoint.component("transformer")).weights();
     assert.equal(hub.server.requestsFor(TEXT).length, 0);
     for (const file of filesOf(snapshot(hub))) assert.equal(hub.server.requestsFor(file).length, 1, file);
-    // The revision, and the list of files in two pages.
+    // One request for the revision, and two for the list of files.
     assert.equal(questions(hub).length, new Set(questions(hub)).size + 1, questions(hub).join());
     assert.deepEqual(readFileSync(join(snapshot(hub), VAE)), readFileSync(join(TINY, VAE)));
   });
@@ -156,7 +156,7 @@ Deno.test("LocalModels stops in the middle of a component, and resumes there", a
     const kept = Deno.statSync(`${hub.blob(TRANSFORMER)}.incomplete`).size;
     assert.ok(kept > 0);
 
-    // The signal of one run says nothing to the next.
+    // The signal of one run does not affect the next.
     hub.server.intercept = undefined;
     assert.equal(await fileOf(local, "transformer"), TRANSFORMER);
     assert.equal(hub.server.requestsFor(TRANSFORMER).at(-1)?.range, `bytes=${kept}-`);

@@ -6,7 +6,7 @@ import { readRepository, type Repository, repositorySource } from "../../hub/rep
 import { commitOf, hashOf } from "./hub_server.ts";
 import { filesOf, type Hub, MODEL, TINY, TRANSFORMER, withHub } from "./with_hub.ts";
 
-/** Asks the hub for the default model. */
+/** Requests the default model from the hub. */
 async function read({ server, cacheDir }: Hub, revision = "main", signal?: AbortSignal): Promise<Repository> {
   const settings = await hubSettings({ endpoint: server.endpoint, cacheDir });
   return await readRepository(settings, { model: MODEL, revision, stallTimeout: 1000, signal }, { tries: 1 });

@@ -44,7 +44,7 @@ Deno.test("unknown samplers and schedules and unsupported pairs are refused with
   assert.equal(field, "scheduler");
   for (const { label } of SCHEDULES) assert(schedules.includes(label), label);
   assert.match(refused("DDIM", "Karras")[1], /sampler DDIM does not support the schedule Karras/);
-  assert.match(refused("Euler a Karras")[1], /sampler Euler a has no schedule Karras/);
+  assert.match(refused("Euler a Karras")[1], /sampler Euler a does not support the schedule Karras/);
 });
 
 Deno.test("adapter tags are removed from the prompt, and name served adapters", () => {

@@ -70,7 +70,7 @@ for (
       await using server = await S3Server.start(name);
       const random = seededRandom();
       let faults = 0;
-      /** Disturbs a request: nothing comes back, the answer is 500 or 503, or its body breaks off. */
+      /** Disturbs a request: there is no reply, the status is 500 or 503, or the body breaks off. */
       const harmed = async (request: Request): Promise<Response> => {
         const fate = random();
         if (fate < 0.02) {
@@ -83,7 +83,7 @@ for (
         }
         const answer = await fetch(request);
         if (fate < 0.06) {
-          // The server has done the work, but the client does not get the answer.
+          // The server has done the work, but the client does not get the reply.
           faults += 1;
           await answer.body?.cancel();
           return new Response("", { status: 503, headers: { "retry-after": "0" } });
