@@ -50,7 +50,7 @@ const UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"
 
 /** The need for commands to which permissions apply, as {@linkcode startUnprivileged} runs them. */
 export const UNPRIVILEGED_USER: Need = {
-  what: "Linux and setpriv, by which root gives up its privileges",
+  what: "Linux and setpriv, with which root drops its privileges",
   isThere: Deno.build.os === "linux" && (Deno.uid() !== 0 || await worksHere([...UNPRIVILEGED, "true"])),
 };
 

@@ -36,7 +36,7 @@ async function withTool(text: string, use: (tool: string) => Promise<void>): Pro
 /** Waits until the memory is known. Returns it in MiB. */
 async function peakOf(memory: GpuMemory): Promise<number> {
   for (let tries = 0; memory.peak === undefined; tries++) {
-    assert(tries < 200, "no sample came");
+    assert(tries < 200, "no sample arrived");
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   await new Promise((resolve) => setTimeout(resolve, 100));
