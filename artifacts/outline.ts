@@ -15,7 +15,7 @@ export const outlineSchema = z.strictObject({
   kind: z.string(),
   /** Shapes of its tensors, by name. Unknown ones are missing. */
   shapes: z.record(z.string(), z.array(z.number())),
-  /** Its metadata, as far as it is known. */
+  /** The artifact's metadata, as far as it is known. */
   metadata: z.record(z.string(), z.json()),
   /** Number of tokens of each text, if the artifact contains embeddings. */
   tokens: z.array(z.number()).optional(),

@@ -29,7 +29,7 @@ const SHARED = "libonnxruntime_providers_shared.so";
 
 /** A build of the libraries. */
 export interface CudaBuild {
-  /** Its source. */
+  /** The library's source. */
   readonly source: string;
   /** The CUDA version that it is for. */
   readonly cuda: 12 | 13;

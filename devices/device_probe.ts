@@ -15,7 +15,7 @@ import { compareTensors } from "../artifacts/compare_tensors.ts";
 
 /** What a device can do. */
 export interface DeviceFacts {
-  /** Its name. */
+  /** Name of the device. */
   readonly device: string;
   /**
    * Relative error of an attention layer in float32 against the reference. Absent if the device cannot run.

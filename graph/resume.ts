@@ -45,9 +45,9 @@ export interface ResumeChanges {
 
 /** An existing artifact. */
 export interface ResumePoint {
-  /** How it was made. */
+  /** How the artifact was made. */
   readonly provenance: Provenance;
-  /** Its kind and metadata, if known. Default is those of a picture. */
+  /** The artifact's kind and metadata, if known. The default is those of a picture. */
   readonly artifact?: Pick<Artifact, "kind" | "metadata"> | undefined;
   /** How a graph refers to it. */
   readonly input?: Exclude<GraphInput, string>;

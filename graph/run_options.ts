@@ -22,7 +22,7 @@ import type { SnapshotPolicy } from "./snapshots.ts";
 export interface ReadFile {
   /** The artifact in the file. */
   readonly artifact: Artifact;
-  /** Its lineage, if the file records it. */
+  /** The artifact's lineage, if the file records it. */
   readonly provenance?: Provenance | undefined;
 }
 
@@ -90,9 +90,9 @@ export interface RunOptions extends PrepareOptions {
 export interface OutputReference {
   /** SHA-256 of its content. */
   readonly id: string;
-  /** Its kind. */
+  /** Kind of the artifact. */
   readonly kind: string;
-  /** Its lineage. */
+  /** Lineage of the artifact. */
   readonly provenance: Provenance;
 }
 
@@ -102,7 +102,7 @@ export interface MadeArtifact {
   readonly id: string;
   /** The artifact. */
   readonly artifact: Artifact;
-  /** Its lineage. */
+  /** Lineage of the artifact. */
   readonly provenance: Provenance;
 }
 

@@ -192,7 +192,7 @@ export interface DenoiserModel {
   readonly identity: JsonObject;
   /** Names of its self-attentions in block order, if predictions can perturb them. */
   readonly selfAttentions?: readonly string[] | undefined;
-  /** Whether it supports a step cache. */
+  /** Whether the network supports a step cache. */
   readonly cachesSteps?: boolean | undefined;
   /** Preview colours of the latents, if known. */
   readonly latentColours?: LatentColours | undefined;
@@ -385,7 +385,7 @@ export interface PictureEncoderModel {
   readonly latentChannels: number;
   /** Number of pixels along each side of one latent. */
   readonly spatialFactor: number;
-  /** Whether it returns a distribution of latents instead of latents only. */
+  /** Whether the encoder returns a distribution of latents instead of latents only. */
   readonly hasDistribution: boolean;
   /** Factor by which its latents are multiplied before denoising. */
   readonly scalingFactor: number;
@@ -432,7 +432,7 @@ export interface Architecture {
    * Returns whether a weight can be quantized, that is, whether it is a large matrix that multiplies
    * activations.
    *
-   * @param name Its name in the checkpoint.
+   * @param name Name of the weight in the checkpoint.
    */
   isQuantizable?(name: string): boolean;
   /**

@@ -97,7 +97,7 @@ export interface FromPicture {
 
 /** A request for pictures. The checkpoint determines the defaults. */
 export interface GenerateRequest extends Request, FromPicture {
-  /** What the pictures show. Each prompt gives a picture. */
+  /** What the pictures show. Each prompt makes one picture. */
   readonly prompt: string | readonly string[];
   /** Seed of the first picture. The others have the next whole numbers. */
   readonly seed?: number | string | undefined;

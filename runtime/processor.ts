@@ -10,7 +10,7 @@ import { arch, platform } from "node:process";
 
 /** A processor. */
 export interface Processor {
-  /** Its name. */
+  /** Name of the processor. */
   readonly model: string;
   /** The architecture, e.g. `x64` or `arm64`. */
   readonly architecture: string;

@@ -12,7 +12,7 @@ import type { Tensor } from "../artifacts/tensor.ts";
 
 /** An ONNX graph, ready to be opened. */
 export interface ModelGraph {
-  /** Its name, for errors and reports, e.g. `transformer.blocks.3`. */
+  /** Name of the graph, for errors and reports, e.g. `transformer.blocks.3`. */
   readonly name: string;
   /** A serialized ONNX `ModelProto`. Initializers can name files in `weightsFolder` as external data. */
   readonly bytes: Uint8Array;

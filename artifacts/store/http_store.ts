@@ -19,7 +19,7 @@ export interface HttpStoreOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What to do if a server answers 401. */
+/** Advice for a reply with status 401. */
 export const KEY_WANTED =
   "it requires an API key: give it as the token, or on the command line in PIXSTAGE_TOKEN";
 

@@ -61,7 +61,7 @@ const FIRST_WAIT_MS = 200;
  * against their ids.
  */
 export class S3Store implements RunStore {
-  /** Its address, e.g. `s3://bucket/prefix`. */
+  /** Address of the store, e.g. `s3://bucket/prefix`. */
   readonly name: string;
   readonly #client: S3mini;
   readonly #prefix: string;

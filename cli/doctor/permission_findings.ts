@@ -8,7 +8,7 @@ import { type PermissionName, PERMISSIONS, type PermissionState } from "../../ru
 
 /** Something wrong with a machine. */
 export interface Finding {
-  /** Whether it prevents a run. Otherwise it only limits what a run can do. */
+  /** Whether the finding prevents a run. Otherwise it only limits what a run can do. */
   readonly prevents: boolean;
   /** What is wrong, as a sentence. */
   readonly problem: string;

@@ -6,7 +6,7 @@ import { PixstageError } from "../../errors/pixstage_error.ts";
 export interface HostEnd {
   /** The signal that killed it, e.g. `SIGKILL`. */
   readonly signal?: string | undefined;
-  /** Its exit status. */
+  /** The exit status of the process. */
   readonly status?: number | undefined;
   /** The error that it did not catch. */
   readonly reason?: string | undefined;

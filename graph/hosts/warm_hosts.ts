@@ -17,7 +17,7 @@ export interface WarmHost {
   readonly pid?: number | undefined;
   /** Models whose weights the host has in memory, by the names that stages used. */
   readonly models: readonly string[];
-  /** Whether it runs or prepares a stage. */
+  /** Whether the host runs or prepares a stage. */
   readonly isBusy: boolean;
   /** Time of its last use, in milliseconds since 1970. */
   readonly usedAt: number;
@@ -34,7 +34,7 @@ interface Kept {
   endsAt: number | null;
   /** Milliseconds that the last run wants it to wait. */
   keepMs?: number | undefined;
-  /** Whether it ends as soon as it is idle. */
+  /** Whether the host ends as soon as it is idle. */
   isUnwanted: boolean;
   timer?: ReturnType<typeof setTimeout> | undefined;
 }

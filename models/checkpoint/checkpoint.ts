@@ -34,7 +34,7 @@ export interface Checkpoint {
   readonly architecture: Architecture;
   /** The architecture's family to which it belongs: `alpha`. */
   readonly family: string;
-  /** The components with weights that it contains. */
+  /** The checkpoint's components with weights. */
   readonly components: readonly ComponentName[];
   /** The components that its model index declares but that are not there. */
   readonly missing: readonly ComponentName[];

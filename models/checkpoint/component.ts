@@ -25,7 +25,7 @@ export interface Component {
   readonly config: JsonObject;
   /** The source of its files. */
   readonly source: CheckpointSource;
-  /** Its folder in `source`; `""` for the root. */
+  /** The component's folder in `source`; `""` for the root. */
   readonly folder: string;
   /** Finds the files that contain its weights, downloading them if necessary. Reads no more than an index. */
   weightFiles(): Promise<WeightFiles>;

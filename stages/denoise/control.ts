@@ -128,9 +128,9 @@ export function checkControlShape(found: readonly number[], images: number, shap
 export interface RunControlNet {
   /** The ControlNet's architecture. */
   readonly model: ControlNetModel;
-  /** Its component and weights, for opening. */
+  /** The ControlNet's component, for opening. */
   readonly component: Component;
-  /** Its weights. */
+  /** The ControlNet's weights. */
   readonly weights: Weights;
   /** The weights that determine the result. */
   readonly use: WeightUse;

@@ -71,7 +71,7 @@ export interface ImageRun {
  * Denoises one image.
  *
  * @param run The loop's inputs.
- * @returns Its latents, flat.
+ * @returns The image's latents, flat.
  */
 export async function denoiseImage(run: ImageRun): Promise<Float32Array> {
   const { model, denoiser, settings, texts, generator, noise, shape, signal, before } = run;

@@ -46,7 +46,7 @@ export type PagParameters = z.infer<z.ZodObject<typeof pagParameters>>;
 
 /** The perturbed attention guidance of a run. */
 export interface PerturbedAttention {
-  /** Its scale. */
+  /** Scale of the guidance. */
   readonly scale: number;
   /** How much the scale falls with each timestep from 1000 down. */
   readonly adaptiveScale: number;

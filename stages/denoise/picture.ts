@@ -40,17 +40,17 @@ export interface PictureOutline {
 
 /** How a run starts from a picture. */
 export interface PictureBeginning {
-  /** Which share of the run is executed, from 0 to 1. */
+  /** Fraction of the run to execute, from 0 to 1. */
   readonly strength: number;
   /** The first call of the schedule that is executed. */
   readonly begin: number;
-  /** Whether it starts from pure noise. The picture then only matters outside the mask. */
+  /** Whether the run starts from pure noise. The picture then only matters outside the mask. */
   readonly fromNoise: boolean;
 }
 
 /** The picture of one image. */
 export interface ImagePicture {
-  /** Its latents, flat. */
+  /** The picture's latents, flat. */
   readonly clean: Float32Array;
   /**
    * How much of each latent is repainted, from 0 to 1; same length as `clean`. Everything is repainted

@@ -76,7 +76,7 @@ export const denoiseParameters = z.strictObject({
   schedulerOptions: z.record(z.string(), z.json()).optional(),
   /** Share of fresh noise in each step of DDIM and TCD, from 0 to 1. */
   eta: z.number().min(0).max(1).optional(),
-  /** Which share of the run is executed if it starts from a picture. Default is 0.8, or 1 with a mask. */
+  /** Fraction of the run to execute if it starts from a picture. The default is 0.8, or 1 with a mask. */
   strength: z.number().min(0).max(1).optional(),
   /** Height in pixels. Default is the checkpoint's own. */
   height: z.int().positive().optional(),

@@ -27,7 +27,7 @@ export type Branch = typeof BRANCHES[number];
 export interface ImageState {
   /** Number of model calls done. */
   readonly calls: number;
-  /** Its sample after these calls, flat. */
+  /** The image's sample after these calls, flat. */
   readonly sample: Float32Array;
   /** The scheduler's history. Absent for a finished image. */
   readonly scheduler?: SchedulerState | undefined;

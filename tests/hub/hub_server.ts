@@ -13,11 +13,11 @@ import { join, relative } from "node:path";
 export interface SeenRequest {
   /** The server that received the request. */
   readonly server: "hub" | "files";
-  /** Its path. */
+  /** Path of the request. */
   readonly path: string;
-  /** Its `Range` header. */
+  /** The `Range` header. */
   readonly range: string | null;
-  /** Its `Authorization` header. */
+  /** The `Authorization` header. */
   readonly authorization: string | null;
 }
 

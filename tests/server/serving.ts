@@ -18,7 +18,7 @@ export const MODELS = [
 export interface Serving extends AsyncDisposable {
   /** The server's address, without a trailing slash. */
   readonly url: string;
-  /** Its store. */
+  /** The server's store. */
   readonly store: string;
   /** Asks it. */
   ask(path: string, init?: RequestInit): Promise<Response>;

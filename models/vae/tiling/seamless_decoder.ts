@@ -36,7 +36,7 @@ export class SeamlessDecoder {
   /**
    * @param runtime Opens the graphs.
    * @param config The autoencoder.
-   * @param weights Its weights.
+   * @param weights The autoencoder's weights.
    * @param options Memory for feature maps, and rows per strip.
    */
   constructor(

@@ -63,7 +63,7 @@ export class StripRun {
   /**
    * @param runtime Opens the graphs.
    * @param config The autoencoder.
-   * @param weights Its weights.
+   * @param weights The autoencoder's weights.
    * @param options Rows per strip, and a progress callback.
    * @param signal Abort signal, checked before each strip.
    */

@@ -110,7 +110,7 @@ export class TiledVaeDecoder implements AsyncDisposable {
    *
    * @param runtime Opens the graphs.
    * @param config The autoencoder.
-   * @param weights Its weights.
+   * @param weights The autoencoder's weights.
    * @param options Tiling, residency and compute type.
    */
   constructor(

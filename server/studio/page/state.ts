@@ -88,10 +88,10 @@ export interface NodeState {
 
 /** Progress of one picture of several. */
 export interface PictureSteps {
-  /** Which picture, from 0, and how many there are. */
+  /** Index of the picture, from 0, and the number of pictures. */
   readonly image: number;
   readonly images: number;
-  /** Its steps done, and its total steps. */
+  /** The picture's finished steps, and all its steps. */
   readonly step: number;
   readonly steps: number;
 }

@@ -134,7 +134,7 @@ const ERRORS = {
   StrangeError: () => Object.assign(new Error("Of a class of its own"), { name: "StrangeError" }),
 };
 
-/** Their names. */
+/** Names of the errors. */
 export const FAILURES = [
   "InputError",
   "FileError",

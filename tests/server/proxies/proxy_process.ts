@@ -20,7 +20,7 @@ export type ProxyName = keyof typeof PROGRAMS;
 /** Host name of the proxies. Browsers resolve it to this machine themselves. */
 export const PUBLIC_NAME = "pictures.localhost";
 
-/** Returns the need for a proxy. On CI it must be installed. */
+/** Returns the requirement of a proxy. On CI it must be installed. */
 export function proxyNeed(name: ProxyName): Need {
   return {
     what: `${name} at ${PROGRAMS[name]}: install ${name}`,
@@ -40,7 +40,7 @@ export async function documented(language: "nginx" | "caddyfile"): Promise<strin
 export interface ProxyProcess extends AsyncDisposable {
   /** The proxy's address for browsers: `http://pictures.localhost:8080`. */
   readonly url: string;
-  /** Its port. */
+  /** The proxy's port. */
   readonly port: number;
 }
 
