@@ -86,7 +86,7 @@ export {
 
 /** Options for opening pixstage in a browser or an edge runtime. */
 export interface OpenOptions extends Pick<PixstageOptions, "residency" | "store"> {
-  /** The default checkpoint. Default is the first of the sources. */
+  /** The default checkpoint. The default is the first of the sources. */
   readonly model?: string | undefined;
 }
 

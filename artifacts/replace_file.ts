@@ -16,8 +16,8 @@ const BUSY = ["EACCES", "EBUSY", "EPERM"];
 const WAITS_MS: readonly number[] = [10, 20, 40, 80, 160, 320, 640];
 
 /**
- * Gives a file another name. One that bears that name already is replaced in one step; on Windows only once nobody has it
- * open, which is waited for.
+ * Renames a file, and atomically replaces an existing file of the new name. On Windows, waits until no
+ * program has that file open.
  *
  * @param from The file.
  * @param to Its new name.

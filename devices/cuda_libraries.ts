@@ -89,7 +89,7 @@ export interface InstallCudaOptions {
   readonly from: string;
   /** Whether to accept builds that have not been tested. */
   readonly unverified?: boolean | undefined;
-  /** The folder to install into. Default is ONNX Runtime's own folder. */
+  /** The folder to install into. The default is ONNX Runtime's own folder. */
   readonly folder?: string | undefined;
   /** The accepted builds. */
   readonly known?: readonly CudaBuild[] | undefined;

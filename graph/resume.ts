@@ -23,7 +23,7 @@ export interface ResumeChanges {
   readonly stepsMore?: number | undefined;
   /** Guidance scale for the remaining steps. */
   readonly guidanceScale?: number | undefined;
-  /** The part of all steps that use guidance, as far as it lies in the remaining steps. */
+  /** The range of all steps with guidance. It applies to the remaining steps. */
   readonly guidanceInterval?: StepInterval | undefined;
   /** Prompts for the remaining steps. */
   readonly prompts?: readonly string[] | undefined;
@@ -163,7 +163,7 @@ function withSeeds(denoise: GraphNode, seeds: readonly (number | string)[]): Gra
   return { ...denoise, parameters: { ...denoise.parameters, seeds: [...seeds] } };
 }
 
-/** A denoising, and the parts that it goes on from. */
+/** A denoising, and the parts that it continues from. */
 function partsOf(nodes: Nodes, id: string): string[] {
   const source = nodes[id]?.inputs["checkpoint"];
   return [id, ...(typeof source === "string" ? partsOf(nodes, splitSource(source)[0]) : [])];
@@ -309,8 +309,8 @@ function encodeAgain(
 }
 
 /**
- * Adds or changes the node that decodes the latents. Default is the autoencoder of the earlier decoding, or
- * else the checkpoint's.
+ * Adds or changes the node that decodes the latents. The default is the autoencoder of the earlier decoding,
+ * or else the checkpoint's.
  */
 function decoded(
   nodes: Nodes,

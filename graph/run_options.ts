@@ -42,11 +42,11 @@ export interface PrepareOptions extends MemoryLimits {
   /** Whether only the plan is wanted. A plan that does not fit into memory is then not an error. */
   readonly isTrial?: boolean | undefined;
   /**
-   * The lowest precision that may be chosen to stay within the memory limits. Default is the node's own
+   * The lowest precision that may be chosen to stay within the memory limits. The default is the node's own
    * precision.
    */
   readonly lowestPrecision?: Precision | undefined;
-  /** Keeps artifacts and earlier results. Default is a store in memory that lasts for the run. */
+  /** Keeps artifacts and earlier results. The default is a store in memory that lasts for the run. */
   readonly store?: RunStore | undefined;
   /**
    * Reads an artifact that the graph names by `{"file": …}`. Without it, a graph that names files is refused.

@@ -245,7 +245,7 @@ export interface DenoiserModel {
 /** An open denoiser. */
 export interface OpenDenoiser extends AsyncDisposable {
   /**
-   * Computes, once per text, everything that depends on the text alone.
+   * Computes, once per text, everything that depends only on the text.
    *
    * @param embedding [tokens, channels], real tokens only.
    * @param options Abort signal.

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Checks whether a run can use a component, from its configuration and the headers of its weights alone.
+ * Checks whether a run can use a component, from only its configuration and the headers of its weights.
  *
  * @module
  */

@@ -138,7 +138,7 @@ export class Image {
     return this.pixels.height;
   }
 
-  /** The seed that gives this picture alone. */
+  /** The seed that makes this picture alone. */
   get seed(): string | undefined {
     const { seeds } = this.made.artifact.metadata;
     const seed = Array.isArray(seeds) ? seeds[this.index] : undefined;

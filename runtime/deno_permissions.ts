@@ -4,7 +4,7 @@
  * @module
  */
 
-/** The kinds of permissions, and what a run needs each for. */
+/** The kinds of permissions, and why a run needs each of them. */
 export const PERMISSIONS = {
   read: "to read models",
   write: "to write pictures and the store",

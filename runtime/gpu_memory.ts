@@ -55,7 +55,7 @@ export class GpuMemory {
   /**
    * Starts sampling. Call it before anything is on the GPU.
    *
-   * @param options The driver's tool, and the GPU to sample. Default is all GPUs.
+   * @param options The driver's tool, and the GPU to sample. The default is all GPUs.
    */
   constructor(options: { readonly tool?: string; readonly index?: number | undefined } = {}) {
     const { tool = TOOL, index } = options;

@@ -35,7 +35,7 @@ export function memoryFigures(): MemoryFigures {
   };
 }
 
-/** Reads what Linux tells of this process. Deno lets a program read it only if it grants everything. */
+/** Reads Linux's figures for this process. Deno allows it only with all permissions. */
 function kernelStatus(): string | undefined {
   if (platform !== "linux") return undefined;
   try {

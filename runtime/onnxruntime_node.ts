@@ -36,7 +36,9 @@ export interface OnnxRuntimeNodeOptions {
    * @default {"cpu"}
    */
   readonly device?: Device | undefined;
-  /** Number of threads per operator on a CPU, at most {@linkcode MOST_THREADS}. Default is one per core. */
+  /**
+   * Number of threads per operator on a CPU, at most {@linkcode MOST_THREADS}. The default is one per core.
+   */
   readonly threads?: number | undefined;
 }
 

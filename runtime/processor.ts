@@ -59,7 +59,7 @@ function featuresHere(): Readonly<Record<string, boolean>> {
   try {
     return featuresOf(readFileSync("/proc/cpuinfo", "utf8"), arch);
   } catch {
-    // Deno lets a program read the kernel's files only if it grants everything.
+    // Deno allows programs to read the kernel's files only with all permissions.
     return {};
   }
 }

@@ -61,7 +61,7 @@ export interface PrepareContext<P, I extends Ports = Ports> {
   /** How long the stage keeps its weights in memory, if that is fixed. */
   readonly residency?: Residency | undefined;
   /**
-   * The lowest precision among the ways to run that `memory` lists. Default is the precision in the
+   * The lowest precision among the ways to run that `memory` lists. The default is the precision in the
    * parameters.
    */
   readonly lowestPrecision?: Precision | undefined;

@@ -1,5 +1,5 @@
 /**
- * Tests with requirements to the machine. If a requirement is missing, the test is ignored, and its name
+ * Tests that need something from the machine. If a requirement is missing, the test is ignored, and its name
  * gives the reason.
  *
  * @module

@@ -13,7 +13,7 @@ import type { ArtifactStore, StoreReadOptions } from "./store.ts";
 export interface HttpStoreOptions {
   /** The token to send as `Authorization: Bearer`, if the server requires one. */
   readonly token?: string | undefined;
-  /** Sends requests. Default is the platform's `fetch`. */
+  /** Sends requests. The default is the platform's `fetch`. */
   readonly fetch?: ((request: Request) => Promise<Response>) | undefined;
   /** Stops requests when aborted. */
   readonly signal?: AbortSignal | undefined;
@@ -102,10 +102,7 @@ export class HttpStore implements ArtifactStore {
     }
   }
 
-  /**
-   * Sends a request. Throws unless the answer is successful or "not found". Bodies that nobody reads are
-   * cancelled.
-   */
+  /** Sends a request. Throws unless the answer is successful or "not found". Unread bodies are cancelled. */
   async #send(method: string, id: string, body?: Uint8Array<ArrayBuffer>): Promise<Response> {
     const { token, fetch = globalThis.fetch, signal } = this.#options;
     const url = this.#base + sha256Schema.parse(id);

@@ -27,7 +27,7 @@ export interface InlineExecutorOptions {
   readonly models: Models;
   /** Opens ONNX graphs. */
   readonly runtime: Runtime;
-  /** Identifies the weights of a component. Default is {@linkcode fingerprint}. */
+  /** Identifies the weights of a component. The default is {@linkcode fingerprint}. */
   readonly fingerprint?: ((component: Component) => Promise<string>) | undefined;
 }
 

@@ -12,7 +12,7 @@ export interface HostEnd {
   readonly reason?: string | undefined;
 }
 
-/** What a signal means if nobody sent it on purpose. */
+/** The probable causes of signals that were not sent on purpose. */
 const CAUSES: Readonly<Record<string, string>> = {
   SIGKILL: ". The system does this when memory runs out",
   SIGABRT: ". A library does this when it cannot continue, e.g. because it gets no more memory or threads",

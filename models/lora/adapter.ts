@@ -36,7 +36,7 @@ export interface LoraAdapter {
   readonly name: string;
   /** The adapter's tensors. */
   readonly weights: Weights;
-  /** The layers that it adapts. */
+  /** The layers that the adapter changes. */
   readonly layers: readonly AdapterLayer[];
   /**
    * Returns the rank and the scale of a layer's branch according to PEFT's settings. Absent without such

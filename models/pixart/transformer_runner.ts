@@ -212,7 +212,7 @@ export class PixArtTransformer implements AsyncDisposable {
   }
 
   /**
-   * Computes, once per text, everything that depends on the text alone.
+   * Computes, once per text, everything that depends only on the text.
    *
    * @param embeddings Output of the text encoder, [tokens, caption_channels], real tokens only.
    * @param options Abort signal.

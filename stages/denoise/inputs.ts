@@ -26,7 +26,7 @@ import { checkSnapshot, type DenoiseIdentity, snapshotOutlines } from "./snapsho
 export const denoiseInputs = {
   embeddings: {
     kind: "embeddings",
-    description: "Prompts. Default is those of the snapshot. They can include negative prompts.",
+    description: "Prompts. The default is those of the snapshot. They can include negative prompts.",
     optional: true,
   },
   negative: {
@@ -41,7 +41,7 @@ export const denoiseInputs = {
   },
   mask: {
     kind: "mask",
-    description: "Which part of the pictures is repainted. Default is all of it.",
+    description: "Which part of the pictures is repainted. The default is all of it.",
     optional: true,
   },
   noise: { kind: "latents", description: "Initial noise. Replaces the noise of the seeds.", optional: true },

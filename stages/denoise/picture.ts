@@ -110,7 +110,7 @@ export function latentSizes(latents: ArtifactOutline, model: DenoiserModel): Pic
  * Returns where in the schedule a run from a picture starts. It executes the last `int(steps * strength)`
  * steps.
  *
- * @param strength Which share of the run is executed. The default depends on the picture.
+ * @param strength The fraction of the run to execute. The default depends on the picture.
  * @param picture What is known about the picture.
  * @param steps Number of steps of the whole run.
  * @param scheduler The initialized scheduler.

@@ -64,7 +64,7 @@ export interface DenoiseResult {
   readonly state: DenoiseState;
 }
 
-/** The texts of each image: its negative prompt and its prompt, or its prompt alone. */
+/** The texts of each image: its negative prompt and its prompt, or only its prompt. */
 interface Texts {
   readonly prompts: readonly PromptEmbedding[];
   readonly negatives: readonly PromptEmbedding[] | undefined;

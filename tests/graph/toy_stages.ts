@@ -30,7 +30,7 @@ const number = { kind: "number", description: "A number." };
 export const constantStage: Stage = defineStage({
   name: "constant",
   version: "1",
-  description: "Gives a number.",
+  description: "Returns a number.",
   inputs: {},
   outputs: { value: number },
   parameters: z.strictObject({ value: z.number() }),

@@ -9,7 +9,7 @@ import { createHash } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { join, relative } from "node:path";
 
-/** A request that the hub or its file server has seen. */
+/** A request that the hub or its file server has received. */
 export interface SeenRequest {
   /** The server that received the request. */
   readonly server: "hub" | "files";

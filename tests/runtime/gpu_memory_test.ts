@@ -8,8 +8,8 @@ import { needing, UNIX } from "../needing.ts";
 const MEBIBYTE = 2 ** 20;
 
 /**
- * A stand-in for nvidia-smi with two GPUs. The second always uses 10 MiB. `gpu` prints the use of the first, and
- * `processes` that of processes.
+ * A stand-in for nvidia-smi with two GPUs. The second always uses 10 MiB. `gpu` prints the use of the first,
+ * and `processes` that of processes.
  */
 function script({ gpus, processes = "" }: { gpus: string; processes?: string }): string {
   return `#!/bin/sh

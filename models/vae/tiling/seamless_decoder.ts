@@ -21,7 +21,7 @@ import { StripRun, type StripRunOptions } from "./strip_run.ts";
 export interface SeamlessOptions extends StripRunOptions {
   /**
    * Maximum size in bytes of the feature maps in memory at a time. A larger limit reduces recomputation.
-   * Default is the smallest possible.
+   * The default is the smallest possible.
    */
   readonly mapBytes?: number | undefined;
 }

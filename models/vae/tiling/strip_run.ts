@@ -33,7 +33,7 @@ const OVERWRITE_ROWS = 2;
 
 /** Options for splitting a picture into strips. */
 export interface StripRunOptions extends Pick<OpenModelOptions, "onLoad"> {
-  /** Number of rows per strip at each size. Default is as many as fill 16 MiB. */
+  /** Number of rows per strip at each size. The default is as many as fill 16 MiB. */
   readonly stripRows?: number | undefined;
 }
 

@@ -21,7 +21,7 @@ export interface Form {
   /** A whole number; empty for a random seed. */
   readonly seed: string;
   readonly count: number;
-  /** The picture to start from; null to start from noise alone. */
+  /** The picture to start from; null to start from noise. */
   readonly source: StoredPicture | null;
   /** The part of it to repaint; null for all of it. */
   readonly mask: Mask | null;

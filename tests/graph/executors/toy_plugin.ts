@@ -131,7 +131,7 @@ const ERRORS = {
     new OutOfMemoryError("Cannot sharpen as memory ran out", { cause: new Error("bad_alloc") }),
   TypeError: () => new TypeError("sharpness is not a function"),
   RangeError: () => new RangeError("Array buffer allocation failed"),
-  StrangeError: () => Object.assign(new Error("Of a class of its own"), { name: "StrangeError" }),
+  StrangeError: () => Object.assign(new Error("An error of a separate class"), { name: "StrangeError" }),
 };
 
 /** Names of the errors. */
@@ -159,7 +159,7 @@ const fail: Stage = defineStage({
 const pass: Stage = defineStage({
   name: "pass",
   version: "1",
-  description: "Gives what it gets.",
+  description: "Returns its input.",
   inputs: { any: number },
   outputs: { any: number },
   parameters: z.strictObject({}),
