@@ -33,6 +33,7 @@ import { type Precision, type PrecisionByStage, PRECISIONS } from "../models/pre
 import type { Residency } from "../models/segments.ts";
 import { memorySize } from "../runtime/byte_size.ts";
 import { memoryLimit } from "../runtime/memory_limit.ts";
+import { reportFile } from "./memory_timeline.ts";
 import { parsePrecision, parseResidency } from "./per_stage_option.ts";
 import type { Device } from "../runtime/device.ts";
 import { lora, type LoraOption, loraRequest } from "./lora_option.ts";
@@ -103,7 +104,8 @@ export interface GenOptions {
   readonly precision?: PrecisionByStage;
   readonly maxMemory?: number;
   readonly maxGpuMemory?: number;
-  readonly memoryReport?: boolean;
+  /** `true` for a table, or the file for a drawing. */
+  readonly memoryReport?: boolean | string;
   readonly lowestPrecision?: Precision;
   readonly json?: boolean;
   readonly quiet?: boolean;
@@ -153,7 +155,11 @@ export function addRunOptions(command: Command): Command {
       new Option("--lowest-precision <name>", "the lowest precision that a limit of memory may choose")
         .choices(PRECISIONS),
     )
-    .option("--memory-report", "tell at the end what each stage took, predicted beside measured")
+    .option(
+      "--memory-report [file]",
+      "tell at the end what each stage took, predicted beside measured; drawn over time if the file is .html or .svg",
+      reportFile,
+    )
     .option("--json", "print one event a line")
     .option("-q, --quiet", "print nothing but errors")
     .option("-v, --verbose", "print every event to the standard error, and the trace of a fault");
