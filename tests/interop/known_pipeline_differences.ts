@@ -86,9 +86,9 @@ const FAULTS: readonly PipelineFault[] = [
     theirs: /^NotImplementedError: (sde-)?dpmsolver(\+\+)? is not implemented for /,
   },
   {
-    name: "a first timestep that comes twice, of which the pipeline looks up the second",
+    name: "a first timestep that occurs twice, of which the pipeline looks up the second",
     holds: ({ name, config, run }) => beginsTwice(name, config, run),
-    theirs: /^IndexError: index (\d+) is out of bounds for dimension 0 with size \1$/,
+    theirs: /^(IndexError: index (\d+) is out of bounds for dimension 0 with size \2|NaN)$/,
   },
 ];
 
@@ -110,10 +110,10 @@ function isCutFromTheEnd({ latents, image }: Shapes): boolean {
   });
 }
 
-/** Whether the first timestep comes twice: the pipelines of diffusers look it up and take the second. */
+/** Whether the first timestep occurs twice: the pipelines of diffusers look it up and take the second. */
 function beginsTwice(name: string, config: JsonObject, run: JsonObject): boolean {
-  const [first, second] = createScheduler(name, config, run).timesteps;
-  return first === second;
+  const { timesteps: [first, ...others] } = createScheduler(name, config, run);
+  return others.includes(first!);
 }
 
 /** The scheduler's configuration of a checkpoint; Python writes infinity into its JSON. */

@@ -66,31 +66,33 @@ const REASONS: readonly Reason[] = [
   {
     holds: ({ config }) => isNoisePredicting(config) && config["final_sigmas_type"] !== "sigma_min",
     ours:
-      /^invalid_scheduler_option: .* as final_sigmas_type must be sigma_min with algorithm_type (sde-)?dpmsolver: /,
+      /^invalid_scheduler_option: .* because final_sigmas_type must be sigma_min with algorithm_type (sde-)?dpmsolver: /,
     theirs: /^ValueError: `final_sigmas_type` zero is not supported for `algorithm_type` /,
   },
   {
     holds: ({ config }) =>
       config["prediction_type"] === "flow_prediction" &&
       (isNoisePredicting(config) || config["predict_x0"] === false),
-    ours: /^invalid_scheduler_option: .* as prediction_type must be epsilon, sample or v_prediction with/,
+    ours:
+      /^invalid_scheduler_option: .* because prediction_type must be epsilon, sample or v_prediction with/,
     theirs: /^ValueError: prediction_type given as flow_prediction must be one of /,
   },
   {
     holds: ({ name, config }) =>
       name.startsWith("DPMSolverSinglestep") && config["algorithm_type"] === "sde-dpmsolver",
     ours:
-      /^invalid_scheduler_option: .* as algorithm_type must be one of dpmsolver\+\+, dpmsolver, sde-dpmsolver\+\+: /,
+      /^invalid_scheduler_option: .* because algorithm_type must be one of dpmsolver\+\+, dpmsolver, sde-dpmsolver\+\+: /,
     theirs: /^NotImplementedError: sde-dpmsolver is not implemented for /,
   },
   {
     holds: ({ config }) => config["algorithm_type"] === "sde-dpmsolver" && config["solver_order"] === 3,
-    ours: /^invalid_scheduler_option: .* as solver_order must be 1 or 2 with algorithm_type sde-dpmsolver, /,
+    ours:
+      /^invalid_scheduler_option: .* because solver_order must be 1 or 2 with algorithm_type sde-dpmsolver if a step /,
     theirs: /^UnboundLocalError: cannot access local variable 'x_t' /,
   },
   {
     holds: ({ config }) => typeof config["shift_terminal"] === "number" && config["use_flow_sigmas"] !== true,
-    ours: /^invalid_scheduler_option: .* as shift_terminal must be null without use_flow_sigmas: /,
+    ours: /^invalid_scheduler_option: .* because shift_terminal must be null without use_flow_sigmas: /,
     theirs: /^ValueError: `shift_terminal` is only supported when `use_flow_sigmas=True`\.$/,
   },
   {
@@ -121,7 +123,8 @@ const REASONS: readonly Reason[] = [
   {
     holds: ({ config }) =>
       config["lower_order_final"] === false && config["final_sigmas_type"] !== "sigma_min",
-    ours: /^invalid_scheduler_option: .* as lower_order_final must be true with final_sigmas_type zero, /,
+    ours:
+      /^invalid_scheduler_option: .* because lower_order_final must be true with final_sigmas_type zero and more than one step: /,
     theirs:
       /^(NaN$|_LinAlgError: torch.linalg.solve: The solver failed because the input matrix is singular\.)/,
   },
@@ -159,7 +162,7 @@ const NUMERIC_REASONS: readonly Reason[] = [
   },
   {
     holds: ({ config }) => config["predict_x0"] === false && config["final_sigmas_type"] !== "sigma_min",
-    ours: /^invalid_scheduler_option: .* as predict_x0 must be true with final_sigmas_type zero, /,
+    ours: /^invalid_scheduler_option: .* because predict_x0 must be true with final_sigmas_type zero, /,
     theirs: /^NaN$/,
   },
 ];
