@@ -295,3 +295,19 @@ Deno.test("a client and an address have a share of the queue, and a full queue r
   assert.equal(openai.status, 429);
   assert.equal((await server.post("/v1/stages/encode", { parameters: { model: "nope" } })).status, 429);
 });
+
+Deno.test("an order that cannot be checked in time is refused for now, and takes no place in the queue", async () => {
+  await using server = await serving({ limits: { maxCheckSeconds: 0.001, maxQueue: 2 } });
+  for (let order = 0; order < 3; order++) {
+    for (
+      const [path, body] of [
+        ["/v1/jobs", { request: { ...SMALL, prompts: [`${order}`] } }],
+        ["/v1/images/generations", { model: "tiny", prompt: `${order}` }],
+      ] as const
+    ) {
+      const reply = await server.post(path, body);
+      assert.equal(reply.headers.get("retry-after"), "10");
+      assert.deepEqual(await refusalOf(reply), { status: 503, code: "overloaded", param: null });
+    }
+  }
+});
