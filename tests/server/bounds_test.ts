@@ -297,7 +297,7 @@ Deno.test("a client and an address have a share of the queue, and a full queue r
 });
 
 Deno.test("an order that cannot be checked in time is refused for now, and takes no place in the queue", async () => {
-  await using server = await serving({ limits: { maxCheckSeconds: 0.001, maxQueue: 2 } });
+  await using server = await serving({ limits: { maxCheckSeconds: 0, maxQueue: 2 } });
   for (let order = 0; order < 3; order++) {
     for (
       const [path, body] of [
