@@ -51,7 +51,7 @@ export async function program(called: string | undefined): Promise<Command> {
   const root = new Command("pixstage")
     .description("Pictures from text with PixArt, stage by stage, in little memory.")
     .version(project.version, "-V, --version", "tell the version")
-    .showHelpAfterError("(--help tells what is there)");
+    .showHelpAfterError("(--help lists what is available)");
   for (const command of commands) root.addCommand(command.copyInheritedSettings(root));
   for (const command of [root, ...commands]) command.exitOverride();
   return root;

@@ -24,8 +24,8 @@ interface DoctorOptions {
 export function doctorCommand(): Command {
   return new Command("doctor")
     .description("Examines this machine: versions, devices, memory, folders, models, and what is wrong.")
-    .option("-m, --model <dir|org/name>", "the model that a run shall use", DEFAULT_MODEL)
-    .option("--cache-dir <dir>", "where downloads are kept")
+    .option("-m, --model <dir|org/name>", "model that a run would use", DEFAULT_MODEL)
+    .option("--cache-dir <dir>", "folder for downloads")
     .option("--json", "print JSON")
     .addHelpText(
       "after",

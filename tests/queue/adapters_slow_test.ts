@@ -6,7 +6,7 @@ import { failure, Place } from "./place.ts";
 import { REDIS } from "./queue_servers.ts";
 
 Deno.test(needing(REDIS, {
-  name: "a worker that lacks a LoRA never takes work that needs it, and one that comes with it does",
+  name: "a worker without a LoRA never takes a job that needs it, and a worker with it does",
   async fn() {
     await using place = await Place.open();
     const run = (weight: number, options: QueueExecutorOptions = {}) =>

@@ -36,7 +36,7 @@ export class WorkerProcess implements AsyncDisposable {
   log = "";
   #process: Deno.ChildProcess;
   #reading: Promise<void>;
-  #works = Promise.withResolvers<void>();
+  #started = Promise.withResolvers<void>();
   #isOver = false;
 
   constructor({ queue, store, stages, models, args = [], env = {} }: WorkerProcessOptions) {
@@ -53,7 +53,7 @@ export class WorkerProcess implements AsyncDisposable {
       stdout: "null",
       stderr: "piped",
     }).spawn();
-    this.#works.promise.catch(() => {});
+    this.#started.promise.catch(() => {});
     this.#reading = this.#read();
   }
 
@@ -66,7 +66,7 @@ export class WorkerProcess implements AsyncDisposable {
 
   /** Waits until it works. */
   async works(): Promise<this> {
-    await this.#works.promise;
+    await this.#started.promise;
     return this;
   }
 
@@ -119,9 +119,9 @@ export class WorkerProcess implements AsyncDisposable {
   async #read(): Promise<void> {
     for await (const text of this.#process.stderr.pipeThrough(new TextDecoderStream())) {
       this.log += text;
-      if (this.log.includes("pixstage works at")) this.#works.resolve();
+      if (this.log.includes("pixstage runs")) this.#started.resolve();
     }
     this.#isOver = true;
-    this.#works.reject(new Error(`The worker ended: ${this.log}`));
+    this.#started.reject(new Error(`The worker ended: ${this.log}`));
   }
 }

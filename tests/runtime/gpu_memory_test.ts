@@ -45,7 +45,7 @@ const ending = { sanitizeOps: false, sanitizeResources: false };
 
 Deno.test(needing(UNIX, {
   ...ending,
-  name: "GpuMemory samples what the driver says of this process",
+  name: "GpuMemory samples the driver's figure for this process",
   fn: () =>
     withTool(
       script({
@@ -63,7 +63,7 @@ Deno.test(needing(UNIX, {
 
 Deno.test(needing(UNIX, {
   ...ending,
-  name: "GpuMemory samples what all GPUs hold more where the driver does not know processes",
+  name: "GpuMemory samples the growth of all GPUs if the driver has no figures per process",
   fn: () =>
     withTool(
       script({ gpus: "100 900 400", processes: "printf '1, 1, [N/A]\\n'" }),
@@ -73,8 +73,7 @@ Deno.test(needing(UNIX, {
 
 Deno.test(needing(UNIX, {
   ...ending,
-  name:
-    "GpuMemory tells what the emptiest GPU has free, less a tenth, and asks for one GPU alone where one is named",
+  name: "GpuMemory returns nine tenths of the emptiest GPU's free memory, or of a given GPU's",
   fn: async () => {
     await withTool(script({ gpus: "0" }), (tool) => {
       assert.equal(new GpuMemory({ tool }).free, 0.9 * 900 * MEBIBYTE);
@@ -89,7 +88,7 @@ Deno.test(needing(UNIX, {
   },
 }));
 
-Deno.test("GpuMemory knows nothing where there is no such tool", () => {
+Deno.test("GpuMemory returns no figures without nvidia-smi", () => {
   const memory = new GpuMemory({ tool: "/nowhere/nvidia-smi" });
   memory.reset();
   assert.equal(memory.peak, undefined);

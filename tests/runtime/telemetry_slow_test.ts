@@ -141,13 +141,13 @@ const ENTRY_POINTS: Readonly<Record<string, (machine: FreshMachine) => Promise<v
 
 for (const [name, run] of Object.entries(ENTRY_POINTS)) {
   Deno.test(needing(UNIX, {
-    name: `ONNX Runtime's telemetry leaves nothing behind: ${name}`,
+    name: `ONNX Runtime's telemetry leaves no traces: ${name}`,
     fn: async () => assert.deepEqual(await tracesOf(run), []),
   }));
 }
 
 Deno.test(needing(UNIX, {
-  name: "ONNX Runtime's telemetry leaves traces where it is on, so that these tests would see them",
+  name: "ONNX Runtime's telemetry leaves traces if it is on, so these tests would find them",
   fn: async () => {
     const code = `${TWICE}
 import { InferenceSession } from "onnxruntime-node";
