@@ -1,6 +1,6 @@
 /**
- * Why both sides refuse a run: what pixstage says, and what diffusers raises (or that it gives NaN), for one reason
- * that the configuration has.
+ * Reasons for which both sides refuse a run: pixstage's message and diffusers' exception (or its NaN), with
+ * the condition in the configuration that causes both.
  *
  * @module
  */
@@ -18,7 +18,7 @@ export interface RefusedRun {
   readonly theirs: string;
 }
 
-/** What a run is made with. */
+/** The configuration of a run. */
 export type Configured = Pick<RefusedRun, "name" | "config" | "run">;
 
 interface Reason {
@@ -29,7 +29,7 @@ interface Reason {
 
 const SPACINGS = ["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"];
 
-/** Timesteps beside noise levels that are spaced by an option. */
+/** Custom timesteps together with an option that spaces noise levels. */
 function timestepsBeside(option: string, theirs: RegExp): Reason {
   return {
     holds: ({ config, run }) => "timesteps" in run && config[option] === true,
@@ -40,7 +40,7 @@ function timestepsBeside(option: string, theirs: RegExp): Reason {
   };
 }
 
-/** Reasons that are seen before the first step. */
+/** Reasons that both detect before the first step. */
 const REASONS: readonly Reason[] = [
   {
     holds: ({ config }) => SPACINGS.filter((spacing) => config[spacing]).length > 1,
@@ -53,7 +53,7 @@ const REASONS: readonly Reason[] = [
       new RegExp(`^ValueError: Cannot (set|use) .timesteps. (with|when) .config.${option} ?=`),
     )
   ),
-  // The multistep solver has no number of steps then, and its flow sigmas need one.
+  // The multistep solver then has no number of steps, but its flow sigmas need one.
   timestepsBeside(
     "use_flow_sigmas",
     /^TypeError: unsupported operand type\(s\) for \+: 'NoneType' and 'int'$/,
@@ -130,7 +130,7 @@ const REASONS: readonly Reason[] = [
   },
 ];
 
-/** Reasons that diffusers does not know: what it gives is another reason's, or values. */
+/** Reasons that diffusers does not check. It fails for another reason or returns values. */
 const REASONS_HERE: readonly Reason[] = [
   {
     holds: ({ name, config, run }) =>
@@ -141,7 +141,7 @@ const REASONS_HERE: readonly Reason[] = [
   },
 ];
 
-/** Reasons that show in numbers alone. */
+/** Reasons that are only visible in the numbers. */
 const NUMERIC_REASONS: readonly Reason[] = [
   {
     holds: () => true,
@@ -167,26 +167,29 @@ const NUMERIC_REASONS: readonly Reason[] = [
   },
 ];
 
-/** Whether both refuse the run for one reason, which it has. */
+/** Returns whether both refuse the run for the same reason, and the run meets its condition. */
 export function isRefusedForOneReason(run: RefusedRun): boolean {
   return [...REASONS, ...NUMERIC_REASONS].some((reason) =>
     reason.holds(run) && reason.ours.test(run.ours) && reason.theirs.test(run.theirs)
   );
 }
 
-/** Whether the run has two reasons, of which each side names another: they check in another order. */
+/**
+ * Returns whether each side names a different reason, and the run meets both conditions. The sides check in
+ * different orders.
+ */
 export function isRefusedForTwoReasons(run: RefusedRun): boolean {
   return namesReason(run, run.ours) && isRaisedForReason(run, run.theirs) && !isRefusedForOneReason(run);
 }
 
-/** Whether pixstage refuses the run for a reason that it has. */
+/** Returns whether pixstage refuses the run for a reason whose condition the run meets. */
 export function namesReason(run: Configured, ours: string): boolean {
   return [...REASONS, ...REASONS_HERE, ...NUMERIC_REASONS].some((reason) =>
     reason.holds(run) && reason.ours.test(ours)
   );
 }
 
-/** Whether diffusers raises an exception for a reason that the run has. */
+/** Returns whether diffusers raises an exception for a reason whose condition the run meets. */
 export function isRaisedForReason(run: Configured, theirs: string): boolean {
   return REASONS.some((reason) => reason.holds(run) && reason.theirs.test(theirs));
 }

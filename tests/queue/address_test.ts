@@ -88,7 +88,7 @@ Deno.test("queues differ by stage, version, model, weights and numerics", async 
     runQueueOf(stage, { ...prepared, identity: { numerics: "cuda" } }),
   ]);
   assert.equal(new Set(names).size, names.length);
-  // What the result depends on beside is the job's key.
+  // The job's key contains everything else that the result depends on.
   assert.equal(await runQueueOf(stage, { ...prepared, identity: { steps: 9 } }), names[5]);
   for (const name of names) assert.match(name, /^(?:prepare|run)\.(?:denoise|decode)\.castle\.[0-9a-f]{16}$/);
 });

@@ -19,7 +19,7 @@ function walk(parameters: object): object {
   return { walk: { stage: "walk", parameters } };
 }
 
-/** Calls back at the n-th event of a type. */
+/** Calls a function at the n-th event of a type. */
 function atEvent(type: RunEvent["type"], count: number, call: () => void): (event: RunEvent) => void {
   let seen = 0;
   return (event) => {
@@ -103,7 +103,7 @@ Deno.test(needing(REDIS, {
       },
     });
     const [first, second] = await place.walkers(2).then(async (workers) => {
-      // Whichever has the job is ended.
+      // Stop the worker that has the job.
       const has = await Promise.any(workers.map(async (worker) => {
         while (!worker.events.some(({ event }) => event === "taken")) {
           await new Promise((resolve) => setTimeout(resolve, 20));
@@ -134,7 +134,7 @@ Deno.test(needing(REDIS, {
     const told = performance.now();
     await worker!.logs("stopped");
     assert.ok(performance.now() - told < 1000);
-    // Two ask for the same: where one leaves, the other one's goes on.
+    // Two clients request the same. If one leaves, the other's job continues.
     const leave = new AbortController();
     const both = [leave.signal, new AbortController().signal].map((signal) =>
       place.run(walk({ steps: 30, ms: 40, seed: 7 }), {
@@ -205,7 +205,7 @@ Deno.test(needing(REDIS, {
     assert.deepEqual(values, [1003, 2004, 1005, 2006, 1007, 2008]);
     assert.deepEqual([old![0]!.done("walk").length, young![0]!.done("walk").length], [3, 3]);
 
-    // Other weights: each result is that of the weights which its record names.
+    // Other weights: each result comes from the weights in its record.
     const other = join(place.folder, "other");
     await new Deno.Command("cp", { args: ["-rL", TINY, other] }).output();
     const weights = join(other, "transformer/diffusion_pytorch_model.safetensors");
@@ -245,7 +245,7 @@ Deno.test(needing(REDIS, {
   },
 }));
 
-/** The fingerprint of the transformer that made latents. */
+/** Returns the fingerprint of the transformer that made latents. */
 function transformerOf(provenance: unknown): string {
   const text = JSON.stringify(provenance);
   return /"component":"transformer","fingerprint":"([^"]+)"/.exec(text)![1]!;
@@ -271,7 +271,7 @@ Deno.test(needing(REDIS, {
     assert.deepEqual([full.code, full.fault], ["disk_full", "environment"]);
     assert.equal(tries() - before, 3);
 
-    // Three workers die of it, the fourth one refuses it.
+    // Three workers die from the job, and the fourth refuses it.
     const more = await place.walkers(3);
     const { code, message } = await failure(place.run({ poison: { stage: "poison", parameters: {} } }));
     assert.equal(code, "too_many_attempts");
@@ -354,7 +354,8 @@ Deno.test(needing(REDIS, {
     );
     assert.match(metrics, /pixstage_queue_oldest_seconds\{queue="run\.denoise\S+ 0/);
 
-    // What was not exported yet is exported at the end: the workers' spans lie in the traces of the server's runs.
+    // The remaining spans are exported at the end. The workers' spans belong to the traces of the server's
+    // runs.
     await Promise.all([server.end("SIGTERM"), ...workers.map((worker) => worker.end("SIGTERM"))]);
     const runs = new Set(collector.named("run picture").map(({ traceId }) => traceId));
     const denoised = collector.named("run denoise");

@@ -40,7 +40,7 @@ Deno.test("PhiloxGenerator returns the noise of torch on a CUDA device", () => {
     assertClose(new PhiloxGenerator(BigInt(sample.seed)).randn(sample.count), sample, TOLERANCE);
   }
   const { seed, ...half } = reference.float16;
-  // One unit in the last place of float16 numbers from 1 to 4, for those on the verge of another.
+  // One unit in the last place of float16 numbers from 1 to 4, for values at a rounding edge.
   assertClose(new PhiloxGenerator(BigInt(seed)).randn(half.count, "float16"), half, 2 ** -9);
 });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { diskSize, memorySize } from "../../runtime/byte_size.ts";
 
-/** Sizes with a unit: all options read them alike. */
+/** Sizes with a unit, which all options parse in the same way. */
 const SIZES: readonly (readonly [text: string, bytes: number])[] = [
   ["0B", 0],
   ["10B", 10],

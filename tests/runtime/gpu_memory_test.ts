@@ -7,7 +7,10 @@ import { needing, UNIX } from "../needing.ts";
 
 const MEBIBYTE = 2 ** 20;
 
-/** A driver's tool: of two GPUs the second holds 10 MiB always, the first what `gpu` prints, as may the processes. */
+/**
+ * A stand-in for nvidia-smi with two GPUs. The second always uses 10 MiB. `gpu` prints the use of the first, and
+ * `processes` that of processes.
+ */
 function script({ gpus, processes = "" }: { gpus: string; processes?: string }): string {
   return `#!/bin/sh
 case "$1" in
@@ -30,7 +33,7 @@ async function withTool(text: string, use: (tool: string) => Promise<void>): Pro
   });
 }
 
-/** Waits until memory is known, and gives it in MiB. */
+/** Waits until the memory is known. Returns it in MiB. */
 async function peakOf(memory: GpuMemory): Promise<number> {
   for (let tries = 0; memory.peak === undefined; tries++) {
     assert(tries < 200, "no sample came");
@@ -40,7 +43,7 @@ async function peakOf(memory: GpuMemory): Promise<number> {
   return memory.peak! / MEBIBYTE;
 }
 
-// The sampler ends with the process that started it, not with a test.
+// The sampler ends with the process that started it, not with the test.
 const ending = { sanitizeOps: false, sanitizeResources: false };
 
 Deno.test(needing(UNIX, {

@@ -89,7 +89,7 @@ Deno.test("texts are cached separately: a run with one more encodes only that on
   assert.deepEqual([more.ran, more.openings, more.texts], [["prompt"], 1, 2], "a moon and nothing");
   const fresh = await encode({ prompt: ["a boat", "a moon", "cute cat"], negative: [""] });
   assert.deepEqual(more.ids, fresh.ids);
-  // Every text is known, so nothing is opened.
+  // All texts are cached, so nothing is opened.
   const known = await encode({ prompt: ["cute cat", "", "a moon"] }, { store });
   assert.deepEqual([known.ran, known.openings, known.texts], [[], 0, 0]);
   assert.deepEqual(known.ids, (await encode({ prompt: ["cute cat", "", "a moon"] })).ids);

@@ -3,7 +3,7 @@ import { loraCases } from "./lora_cases.ts";
 import { holdRuns } from "./lora_runs.ts";
 
 /**
- * One case of each kind: all layers, Σ, patterns, names of kohya, two adapters, a weight. The slow test runs
+ * One case of each kind: all layers, Σ, patterns, kohya's names, two adapters, a weight. The slow test runs
  * all cases.
  */
 const QUICK = /^(02|05|08|19|24|26)-/;

@@ -54,8 +54,7 @@ const told = (events: readonly RunEvent[]): string[] => [
 ];
 
 /**
- * Graphs that cannot work: the node at fault, unless a file is at fault, the error, and the file that they
- * read.
+ * Invalid graphs, each with the node at fault (unless a file is at fault), the error, and the file to read.
  */
 const FAULTS: readonly [name: string, nodes: object, node: string, told: RegExp, file?: Artifact][] = [
   [

@@ -19,7 +19,7 @@ const encodings = {
 };
 const embeddings = "pair.embeddings";
 
-/** Embeddings are made once for all tests. */
+/** All tests share these embeddings. */
 const encoded = new MemoryStore();
 
 async function run(

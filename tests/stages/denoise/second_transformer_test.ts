@@ -70,7 +70,7 @@ Deno.test("a second transformer takes over at a fraction of the schedule", async
     assert.equal(switched.id, await latents(other, 2));
     assert.equal((await made(other, 0.5)).id, await latents(other, 3));
 
-    // Other seeds for both parts, and another way from a step of the second on.
+    // Other seeds for both parts, and other settings from a step of the second part on.
     const { provenance, artifact } = switched;
     const { graph, wanted } = resumeGraph({ provenance, artifact }, { seeds: [9], decode: false });
     const again = (await runGraph(graph, { ...local, store, until: wanted.split(".")[0]! })).get(wanted)!;
@@ -125,7 +125,7 @@ Deno.test("the first part ends at the same whole step as with diffusers' denoisi
     const cutoff = Math.round(1000 - share * 1000);
     const before = timesteps.filter((timestep) => timestep >= cutoff).length;
     assert.equal(callsBefore(share, { timesteps, ...rest }), before);
-    // Heun calls the model twice in a step, but for the last.
+    // Heun calls the model twice per step, except in the last.
     assert.equal(callsBefore(share, settings("heun", 20)) % 2, 0);
   }
 });
