@@ -110,7 +110,8 @@ export function open(
 export type WebRun = Pick<RunOptions, "registry" | "executors">;
 
 /**
- * Returns what `runGraph` needs to run in the calling thread. Run it in a worker to keep a page responsive.
+ * Returns the options with which `runGraph` runs in the calling thread. Run it in a worker to keep a page
+ * responsive.
  *
  * @param sources The checkpoints, by the names that graphs use.
  * @param runtime Runs the graphs.

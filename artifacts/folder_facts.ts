@@ -9,7 +9,7 @@ import { dirname, join } from "node:path";
 import { FileError } from "./file_error.ts";
 import { checkOutputFolder } from "./output_file.ts";
 
-/** What is known about a folder. */
+/** The known properties of a folder. */
 export interface FolderFacts {
   readonly path: string;
   readonly exists: boolean;

@@ -21,7 +21,7 @@ export const outlineSchema = z.strictObject({
   tokens: z.array(z.number()).optional(),
 });
 
-/** What is known about an artifact before it exists. */
+/** The known properties of an artifact before it exists. */
 export interface ArtifactOutline {
   readonly kind: string;
   readonly shapes: Readonly<Record<string, readonly number[]>>;

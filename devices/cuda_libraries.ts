@@ -68,7 +68,7 @@ const NVIDIA: Readonly<Record<12 | 13, readonly string[]>> = {
   ],
 };
 
-/** What was installed. */
+/** The result of an installation. */
 export interface InstalledCuda {
   /** The folder of the libraries. */
   readonly folder: string;

@@ -13,7 +13,7 @@ import { DeviceError } from "../runtime/device.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { compareTensors } from "../artifacts/compare_tensors.ts";
 
-/** What a device can do. */
+/** The capabilities of a device. */
 export interface DeviceFacts {
   /** Name of the device. */
   readonly device: string;

@@ -23,7 +23,7 @@ import { RunReporter } from "./run_reporter.ts";
 export interface ReadyNode extends PlannedNode {
   /** The executor that runs the node. */
   readonly where: Executor;
-  /** What the executor reports about the node. */
+  /** The executor's report about the node. */
   readonly prepared: PreparedNode;
 }
 

@@ -15,7 +15,7 @@ import type { GraphDocumentInput, GraphInput, GraphNode } from "./document.ts";
 import { splitSource } from "./plan.ts";
 import type { Provenance } from "./provenance.ts";
 
-/** What to change, from which step, and how far to go. */
+/** The changes for the remaining steps, the step from which they apply, and the number of steps to take. */
 export interface ResumeChanges {
   /** Number of steps to keep unchanged. */
   readonly fromStep?: number | undefined;
@@ -49,7 +49,7 @@ export interface ResumePoint {
   readonly provenance: Provenance;
   /** The artifact's kind and metadata, if known. The default is those of a picture. */
   readonly artifact?: Pick<Artifact, "kind" | "metadata"> | undefined;
-  /** How a graph refers to it. */
+  /** The artifact as an input of a graph. */
   readonly input?: Exclude<GraphInput, string>;
 }
 

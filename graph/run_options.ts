@@ -68,7 +68,7 @@ export interface PrepareOptions extends MemoryLimits {
 /** The options for running a graph. */
 export interface RunOptions extends PrepareOptions {
   /**
-   * When to keep snapshots of running stages, from which an interrupted run continues. `false` keeps none.
+   * When to store snapshots of running stages, from which an interrupted run continues. `false` keeps none.
    *
    * @default {{ everyMs: 5000 }}
    */

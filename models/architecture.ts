@@ -54,7 +54,7 @@ export interface TextOptions {
 
 /** A text encoder whose configuration and tokenizer have been read. */
 export interface TextEncoderModel {
-  /** The component that contains its weights. */
+  /** The component with the weights. */
   readonly component: Component;
   /**
    * SHA-256 of the other files that embeddings depend on, keyed by their folder in the checkpoint:
@@ -184,7 +184,7 @@ export interface ControlNetModel {
 
 /** A denoiser whose configuration has been read. */
 export interface DenoiserModel {
-  /** The component that contains its weights. */
+  /** The component with the weights. */
   readonly component: Component;
   /** Number of pixels along each side of one latent. */
   readonly spatialFactor: number;
@@ -299,7 +299,7 @@ export interface OpenDecoderOptions extends OpenModelOptions, TilingOptions {
 
 /** A decoder whose configuration has been read. */
 export interface DecoderModel {
-  /** The component that contains its weights. */
+  /** The component with the weights. */
   readonly component: Component;
   /** Number of channels of the latents. */
   readonly latentChannels: number;
@@ -379,7 +379,7 @@ export interface LatentDistribution {
 
 /** A picture encoder whose configuration has been read. */
 export interface PictureEncoderModel {
-  /** The component that contains its weights. */
+  /** The component with the weights. */
   readonly component: Component;
   /** Number of channels of the latents. */
   readonly latentChannels: number;

@@ -1,5 +1,5 @@
 /**
- * What Deno permits this program to do.
+ * The permissions that Deno grants to this program.
  *
  * @module
  */
@@ -18,7 +18,7 @@ export const PERMISSIONS = {
 /** The name of a permission. */
 export type PermissionName = keyof typeof PERMISSIONS;
 
-/** What Deno answers about a permission. It asks the user for a permission in the state `prompt`. */
+/** The state of a permission. In the state `prompt`, Deno asks the user. */
 export type PermissionState = "granted" | "prompt" | "denied";
 
 /**

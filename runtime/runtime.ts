@@ -86,7 +86,7 @@ export interface RuntimeTraits {
   /** Whether weights and activations are in the memory of the process. */
   readonly hostMemory: boolean;
   /**
-   * What is worth computing in float16: nothing; only products with weights, if attention and norms
+   * The computations that pay off in float16: none; only products with weights, if attention and norms
    * accumulate in the type of their inputs; or whole blocks of a transformer, if all kernels accumulate in
    * float32.
    */

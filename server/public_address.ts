@@ -136,7 +136,7 @@ export function publicAddress(
 }
 
 /**
- * Returns where a request came from: the connection's remote end, or the client behind the trusted proxies.
+ * Returns the origin of a request: the connection's remote end, or the client behind the trusted proxies.
  */
 export function clientAddr(
   peer: PeerAddress | undefined,

@@ -79,7 +79,7 @@ export interface Snapshots {
   offer(make: () => Artifact): Promise<void>;
 }
 
-/** What a running stage can use. */
+/** The resources of a running stage. */
 export interface RunContext<I extends Ports = Ports> {
   /** The artifacts at the input ports. */
   readonly inputs: InputArtifacts<I>;

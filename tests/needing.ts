@@ -11,7 +11,7 @@ import { hasGolden } from "./goldens.ts";
 export interface Need {
   /** Name of the requirement in the reason: `needs Linux`. */
   readonly what: string;
-  /** Whether this machine meets it. */
+  /** Whether this machine meets the requirement. */
   readonly isThere: boolean;
 }
 

@@ -12,7 +12,7 @@ import type { StageRecord } from "./stage_record.ts";
 
 /** Damage in a store. */
 export interface StoreDamage {
-  /** What is damaged: an artifact or a record. */
+  /** The kind of damaged object: an artifact or a record. */
   readonly what: "artifact" | "record";
   /** Id of the artifact, or key of the record. */
   readonly id: string;

@@ -60,7 +60,7 @@ export const preparationSchema = z.strictObject({
   memory: z.array(memoryChoiceSchema),
 });
 
-/** What preparing a node determines. */
+/** The result of preparing a node. */
 export interface Preparation {
   readonly identity: JsonObject;
   readonly weights: readonly ModelUse[];

@@ -21,7 +21,7 @@ import type {
   StageResponse,
 } from "./executor.ts";
 
-/** What stages in this thread can use. */
+/** The resources for stages in this thread. */
 export interface InlineExecutorOptions {
   /** Opens checkpoints by reference. */
   readonly models: Models;

@@ -1,7 +1,7 @@
 // This module is browser compatible.
 
 /**
- * Where the first part of a denoising ends.
+ * The end of the first part of a denoising.
  *
  * @module
  */

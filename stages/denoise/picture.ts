@@ -67,7 +67,7 @@ export interface Pictures {
 }
 
 /**
- * Returns what the outlines of picture and mask determine.
+ * Returns the properties of a run that follow from the outlines of picture and mask.
  *
  * @param given Outlines at the connected ports.
  * @param model The transformer's architecture.
@@ -107,7 +107,8 @@ export function latentSizes(latents: ArtifactOutline, model: DenoiserModel): Pic
 }
 
 /**
- * Returns where in the schedule a run from a picture starts. It executes the last `int(steps * strength)`
+ * Returns the call of the schedule at which a run from a picture starts. The run executes the last `int(steps
+ * * strength)`
  * steps.
  *
  * @param strength The fraction of the run to execute. The default depends on the picture.

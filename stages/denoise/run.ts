@@ -186,7 +186,7 @@ async function prepareTexts(
   return prepared;
 }
 
-/** Returns what the state of this denoising depends on. */
+/** Returns the identity of this denoising in snapshots. */
 async function identify(
   { parameters, settings }: DenoiseWork,
   seeds: readonly bigint[],

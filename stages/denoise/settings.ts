@@ -306,7 +306,8 @@ export function effectiveInterval(
 }
 
 /**
- * Returns what must stay the same from the first step of a denoising to the last, apart from the seeds.
+ * Returns the settings that must stay the same from the first step of a denoising to the last, except the
+ * seeds.
  *
  * @param parameters The stage's parameters.
  * @param settings The settings of the run.

@@ -7,7 +7,7 @@ import { MEMORY_GROUPS, MemoryGroup } from "../graph/executors/memory_group.ts";
 import { needing, UNIX } from "../needing.ts";
 import { commandLine, inFolder, startCliWith, startUnprivilegedWith, UNPRIVILEGED_USER } from "./run_cli.ts";
 
-/** What `doctor --json` prints. */
+/** The output of `doctor --json`. */
 interface Printed {
   readonly status: number;
   readonly stderr: string;

@@ -136,7 +136,7 @@ Deno.test("a result is found by exactly what it depends on", async () => {
   assert.equal(await ran(one(), { stage: retrained }), true, "other weights");
   assert.equal(await ran(one(), { stage: { ...weighted(WEIGHTS), version: "2" } }), true, "another version");
 
-  // Changes that do not.
+  // Changes that do not affect it.
   assert.equal(await ran(one({ model: "elsewhere" })), false, "a copy of the checkpoint");
   assert.equal(await ran(one({ name: "another" })), false, "a parameter that is not part of the identity");
   assert.equal(await ran(one(), { residency: { "*": "stream" } }), false, "residency");
