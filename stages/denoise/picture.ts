@@ -107,9 +107,8 @@ export function latentSizes(latents: ArtifactOutline, model: DenoiserModel): Pic
 }
 
 /**
- * Returns the call of the schedule at which a run from a picture starts. The run executes the last `int(steps
- * * strength)`
- * steps.
+ * Returns the call of the schedule at which a run from a picture starts. The run executes the last
+ * `int(steps * strength)` steps.
  *
  * @param strength The fraction of the run to execute. The default depends on the picture.
  * @param picture What is known about the picture.
