@@ -1,0 +1,116 @@
+/**
+ * The kernel's files and signals. Deno's own functions open files under `/proc` only with `--allow-all`, and
+ * send signals only with `--allow-run` for all programs. Where Deno refuses, the C library does the same, for
+ * which `--allow-ffi` is enough.
+ *
+ * @module
+ */
+
+import { readFileSync, writeFileSync } from "node:fs";
+import process from "node:process";
+
+/** `O_RDONLY` and `O_WRONLY` of `fcntl.h`, and `F_OK` of `unistd.h`. */
+const READ_ONLY = 0;
+const WRITE_ONLY = 1;
+const EXISTS = 0;
+const SIGKILL = 9;
+
+/** Maximum number of bytes read from a file. */
+const LONGEST_FILE = 1 << 14;
+
+const SYMBOLS = {
+  open: { parameters: ["buffer", "i32"], result: "i32" },
+  read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  close: { parameters: ["i32"], result: "i32" },
+  access: { parameters: ["buffer", "i32"], result: "i32" },
+  kill: { parameters: ["i32", "i32"], result: "i32" },
+} as const;
+
+let opened: Deno.DynamicLibrary<typeof SYMBOLS>["symbols"] | undefined;
+
+/**
+ * Reads a file of the kernel, such as `/proc/self/status`.
+ *
+ * @param path Its path.
+ * @returns Its text, of 16 KiB at most.
+ * @throws {Error} if there is no such file, or if neither Deno nor the C library may open it.
+ */
+export function readKernelFile(path: string): string {
+  return unlessRefused(() => readFileSync(path, "utf8"), ({ read }) =>
+    withFile(path, READ_ONLY, (file) => {
+      const bytes = new Uint8Array(LONGEST_FILE);
+      return new TextDecoder().decode(
+        bytes.subarray(0, Math.max(0, Number(read(file, bytes, BigInt(bytes.length))))),
+      );
+    }));
+}
+
+/**
+ * Writes to a file of the kernel, such as `/proc/self/clear_refs`.
+ *
+ * @param path Its path.
+ * @param text What to write.
+ * @throws {Error} if the kernel, or both Deno and the C library, refuse.
+ */
+export function writeKernelFile(path: string, text: string): void {
+  unlessRefused(() => writeFileSync(path, text), ({ write }) =>
+    withFile(path, WRITE_ONLY, (file) => {
+      const bytes = new TextEncoder().encode(text);
+      if (Number(write(file, bytes, BigInt(bytes.length))) < 0) {
+        throw new Error(`The kernel refused to write ${path}`);
+      }
+    }));
+}
+
+/**
+ * Returns whether a process of this machine runs. If that cannot be known, it counts as running.
+ *
+ * @param pid Id of the process.
+ */
+export function isAlive(pid: number): boolean {
+  try {
+    return unlessRefused(
+      () => process.kill(pid, 0),
+      ({ access, kill }) =>
+        // `kill` also fails for the processes of other users.
+        process.platform === "linux" ? access(cString(`/proc/${pid}`), EXISTS) === 0 : kill(pid, 0) === 0,
+    );
+  } catch (error) {
+    return !(error instanceof Error && "code" in error && error.code === "ESRCH");
+  }
+}
+
+/** Ends this process at once, whatever its threads do. */
+export function killThisProcess(): void {
+  unlessRefused(() => process.kill(process.pid, "SIGKILL"), ({ kill }) => kill(process.pid, SIGKILL) === 0);
+}
+
+/** Calls a function, and the C library if Deno refuses. */
+function unlessRefused<T>(call: () => T, inC: (library: NonNullable<typeof opened>) => T): T {
+  if (opened) return inC(opened);
+  try {
+    return call();
+  } catch (error) {
+    if (typeof Deno === "undefined" || !(error instanceof Deno.errors.NotCapable)) throw error;
+    if (Deno.permissions.querySync({ name: "ffi" }).state !== "granted") throw error;
+    const library = process.platform === "darwin" ? "libSystem.B.dylib" : "libc.so.6";
+    opened = Deno.dlopen(library, SYMBOLS).symbols;
+    return inC(opened);
+  }
+}
+
+function withFile<T>(path: string, mode: number, use: (file: number) => T): T {
+  const { open, close } = opened!;
+  const file = open(cString(path), mode);
+  if (file < 0) throw new Error(`The kernel refused to open ${path}`);
+  try {
+    return use(file);
+  } finally {
+    close(file);
+  }
+}
+
+function cString(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(`${text}\0`);
+}
