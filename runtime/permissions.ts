@@ -7,12 +7,18 @@
 
 import { basename, dirname, resolve } from "node:path";
 import process from "node:process";
+import { PermissionError } from "../errors/permission_error.ts";
 
-/** A kind of permission. Deno's flag for it is `--allow-` and the name. */
-type PermissionKind = "read" | "write" | "net" | "env" | "sys" | "run" | "ffi";
+/** Kinds of permissions. Deno's flag for a kind is `--allow-` and its name. */
+const KINDS = ["read", "write", "net", "env", "sys", "run", "ffi"] as const;
 
-/** A set of permissions: kinds, each with what it is limited to, or `true` for no limit. */
-type Permissions = Readonly<Partial<Record<PermissionKind, true | readonly string[]>>>;
+type PermissionKind = typeof KINDS[number];
+
+/** What a permission is limited to, or `true` for no limit. */
+type Limits = true | readonly string[];
+
+/** A set of permissions. */
+export type Permissions = Readonly<Partial<Record<PermissionKind, Limits>>>;
 
 /** Environment variables that pixstage, its libraries and the drivers read. `*` stands for any ending. */
 const VARIABLES = [
@@ -41,7 +47,15 @@ const ALL = true;
 const LIBRARIES = { env: VARIABLES, sys: FACTS, ffi: ALL } as const;
 
 /** Names of the sets. Each task of `deno.json` names one. */
-export const PERMISSION_SETS = ["catalogue", "reader", "writer", "devices", "pictures", "stage"] as const;
+export const PERMISSION_SETS = [
+  "catalogue",
+  "reader",
+  "writer",
+  "devices",
+  "pictures",
+  "stage",
+  "tool",
+] as const;
 
 /** The name of a set of permissions. */
 export type PermissionSet = typeof PERMISSION_SETS[number];
@@ -71,7 +85,50 @@ export function permissionSet(name: PermissionSet): Permissions {
     // Runs stages for another process.
     case "stage":
       return { read: ALL, write: ALL, net: ALL, run: DRIVER_TOOLS, ...LIBRARIES };
+    // Bundles, checks or draws with the help of Deno.
+    case "tool":
+      return { read: ALL, write: ALL, net: ALL, env: VARIABLES, sys: FACTS, run: [process.execPath] };
   }
+}
+
+/**
+ * Changes a set of permissions by Deno's flags.
+ *
+ * @param set The permissions.
+ * @param flags Flags such as `--allow-run=ffmpeg`. A flag with values narrows a kind without a limit, and
+ * widens one with a limit. A flag without values removes the limit. `-A` removes all limits.
+ * @returns The changed set, and the flags that are not about permissions of these kinds.
+ */
+export function changedSet(
+  set: Permissions,
+  flags: readonly string[],
+): { readonly set: Permissions; readonly others: readonly string[] } {
+  const changed: Partial<Record<PermissionKind, true | readonly string[]>> = { ...set };
+  const others: string[] = [];
+  for (const flag of flags) {
+    const [, name, values] = /^--allow-(\w+)(?:=(.*))?$/.exec(flag) ?? [];
+    const kind = KINDS.find((kind) => kind === name);
+    if (flag === "-A" || name === "all") { for (const kind of KINDS) changed[kind] = ALL; }
+    else if (kind === undefined) others.push(flag);
+    else if (values === undefined) changed[kind] = ALL;
+    else changed[kind] = [...limitsOf(changed[kind]), ...values.split(",")];
+  }
+  return { set: changed, others };
+}
+
+/**
+ * Returns Deno's flags for a set of permissions. Environment variables outside of the set are absent for the
+ * program, because libraries look for many and would fail on a refusal.
+ *
+ * @param set The permissions.
+ * @returns The flags, each in one word. A program whose path contains a space goes by its name.
+ */
+export function permissionFlags(set: Permissions): string[] {
+  const flags = Object.entries(set).flatMap(([kind, limits]) => {
+    if (limits === ALL) return [`--allow-${kind}`];
+    return limits.length === 0 ? [] : [`--allow-${kind}=${limits.map(oneWord).join(",")}`];
+  });
+  return ["--no-prompt", ...flags, ...(limitsOf(set.env).length === 0 ? [] : ["--ignore-env"])];
 }
 
 /** Options of {@linkcode heldFlags}. */
@@ -87,51 +144,63 @@ export interface HeldFlagsOptions {
 }
 
 /**
- * Returns Deno's flags for a set of permissions. Environment variables outside of the set are absent for the
- * program, because libraries look for many and would fail on a refusal.
+ * Returns Deno's flags for a program that this process starts: a set of permissions, changed by
+ * `PIXSTAGE_PERMISSIONS`, as far as this process has them.
  *
- * @param set The permissions.
- * @returns The flags, each in one word. A program whose path contains a space goes by its name.
- */
-export function permissionFlags(set: Permissions): string[] {
-  const flags = Object.entries(set).flatMap(([kind, limits]) => {
-    if (limits === ALL) return [`--allow-${kind}`];
-    return limits.length === 0 ? [] : [`--allow-${kind}=${limits.map(oneWord).join(",")}`];
-  });
-  return ["--no-prompt", ...flags, ...(set.env === undefined || set.env === ALL ? [] : ["--ignore-env"])];
-}
-
-/**
- * Returns Deno's flags for a program that this process starts: a set of permissions, as far as this process has
- * them. `PIXSTAGE_PERMISSIONS` adds flags, as it does for the tasks.
- *
- * @param set The name of the set.
+ * @param name The name of the set.
  * @param options What the program needs.
  * @returns The flags.
+ * @throws {PermissionError} if this process cannot load native libraries, without which no stage runs.
  */
-export function heldFlags(set: PermissionSet, { paths, network = true }: HeldFlagsOptions): string[] {
-  const { env, sys, run, ...wanted } = permissionSet(set);
-  const own: Permissions = {
-    ...wanted,
-    read: heldPaths("read", paths),
-    write: heldPaths("write", paths),
-    ffi: heldPaths("ffi", paths),
-    net: network && holds({ name: "net" }) ? ALL : [],
-    env: holds({ name: "env" }) || held(env, (variable) => ({ name: "env", variable })),
-    sys: held(sys, (kind) => ({ name: "sys", kind } as Deno.SysPermissionDescriptor)),
-    run: held(run, (command) => ({ name: "run", command })),
+export function heldFlags(name: PermissionSet, { paths, network = true }: HeldFlagsOptions): string[] {
+  const wanted: Permissions = { ...permissionSet(name), ...(network ? {} : { net: [] }) };
+  const further = (process.env["PIXSTAGE_PERMISSIONS"] ?? "").split(/\s+/).filter((flag) => flag !== "");
+  const { set } = changedSet(wanted, further);
+  const held: Permissions = {
+    read: heldPaths("read", set.read, paths),
+    write: heldPaths("write", set.write, paths),
+    net: heldOf(set.net, (host) => ({ name: "net", host })),
+    // A process with all variables passes all of them on.
+    env: heldOf(holds({ name: "env" }) ? ALL : set.env, (variable) => ({ name: "env", variable })),
+    sys: heldOf(set.sys, (kind) => ({ name: "sys", kind } as Deno.SysPermissionDescriptor)),
+    run: heldOf(set.run, (command) => ({ name: "run", command })),
+    ffi: heldPaths("ffi", set.ffi, paths),
   };
-  return [...permissionFlags(own), ...furtherFlags()];
+  if (held.ffi !== ALL && limitsOf(held.ffi).length === 0) throw new PermissionError("ffi");
+  return permissionFlags(held);
 }
 
-/** Returns the flags of `PIXSTAGE_PERMISSIONS`. */
-function furtherFlags(): string[] {
-  return (process.env["PIXSTAGE_PERMISSIONS"] ?? "").split(/\s+/).filter((flag) => flag !== "");
+/** Variables of the dynamic loader. */
+const LOADER_VARIABLE = /^(LD|DYLD)_/;
+
+/**
+ * Returns the environment for programs that this process starts under Deno. Deno refuses to pass variables of
+ * the dynamic loader, such as `LD_LIBRARY_PATH`, unless this process may run any program.
+ */
+export function permittedEnvironment(): Record<string, string> {
+  const passesAll = holds({ name: "run" });
+  return Object.fromEntries(
+    Object.entries(Deno.env.toObject()).filter(([name]) => passesAll || !LOADER_VARIABLE.test(name)),
+  );
 }
 
-/** Returns `true` for the whole disk, and otherwise the widest folders around the paths. */
-function heldPaths(name: "read" | "write" | "ffi", paths: readonly string[]): true | string[] {
-  if (holds({ name })) return ALL;
+/** Returns those of the wanted limits that this process has, or no limit if it has none either. */
+function heldOf(
+  wanted: Limits | undefined,
+  descriptor: (limit: string) => Deno.PermissionDescriptor,
+): Limits {
+  if (wanted !== ALL) return limitsOf(wanted).filter((limit) => holds(descriptor(limit)));
+  const { name } = descriptor("");
+  return holds({ name }) ? ALL : [];
+}
+
+/** Returns the wanted paths that this process has; if all are wanted, the widest folders around some of them. */
+function heldPaths(
+  name: "read" | "write" | "ffi",
+  wanted: Limits | undefined,
+  paths: readonly string[],
+): Limits {
+  if (wanted !== ALL || holds({ name })) return heldOf(wanted, (path) => ({ name, path }));
   const isHeld = (path: string): boolean => holds({ name, path });
   const widest = (path: string): string => {
     const folder = dirname(path);
@@ -140,11 +209,8 @@ function heldPaths(name: "read" | "write" | "ffi", paths: readonly string[]): tr
   return [...new Set(paths.map((path) => resolve(path)).filter(isHeld).map(widest))];
 }
 
-function held(
-  limits: true | readonly string[] | undefined,
-  descriptor: (limit: string) => Deno.PermissionDescriptor,
-): string[] {
-  return limits === ALL || limits === undefined ? [] : limits.filter((limit) => holds(descriptor(limit)));
+function limitsOf(limits: Limits | undefined): readonly string[] {
+  return limits === ALL || limits === undefined ? [] : limits;
 }
 
 function holds(descriptor: Deno.PermissionDescriptor): boolean {

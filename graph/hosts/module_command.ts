@@ -6,9 +6,8 @@
 
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-
-/** Variables of the dynamic loader. Deno passes them only to programs of a process that may run any program. */
-const LOADER_VARIABLE = /^(LD|DYLD)_/;
+import { PermissionError } from "../../errors/permission_error.ts";
+import { permittedEnvironment } from "../../runtime/permissions.ts";
 
 /** A program with its arguments and its environment. */
 export interface ModuleCommand {
@@ -24,6 +23,7 @@ export interface ModuleCommand {
  * @param args The arguments of the module.
  * @param flags Deno's permission flags for the process. Node needs none.
  * @returns The command.
+ * @throws {PermissionError} if Deno does not permit it.
  */
 export function moduleCommand(
   module: URL,
@@ -34,11 +34,12 @@ export function moduleCommand(
   if (typeof Deno === "undefined") {
     return { program: process.execPath, args: [path, ...args], env: process.env };
   }
-  const passesAll = Deno.permissions.querySync({ name: "run" }).state === "granted";
-  const variables = Object.entries(process.env).filter(([name]) => passesAll || !LOADER_VARIABLE.test(name));
+  if (Deno.permissions.querySync({ name: "run", command: process.execPath }).state !== "granted") {
+    throw new PermissionError("run", process.execPath);
+  }
   return {
     program: process.execPath,
     args: ["run", "--quiet", ...flags(), path, ...args],
-    env: Object.fromEntries(variables),
+    env: permittedEnvironment(),
   };
 }
