@@ -120,6 +120,7 @@ export const ERROR_CODES = {
   comparison_failed: environment(500, "One of the runs to be compared failed."),
   out_of_memory: environment(500, "Memory ran out."),
   memory_budget: environment(500, "No plan fits into the allowed memory."),
+  machine_unfit: environment(500, "Something on this machine prevents any run: `doctor` says what."),
   device_unavailable: environment(500, "This machine has no such device, or no driver for it."),
   address_in_use: environment(500, "Another program listens at the address."),
   host_died: environment(500, "The process or worker that ran a stage ended before the stage did."),

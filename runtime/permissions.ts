@@ -7,6 +7,8 @@
 
 import { basename, dirname, resolve } from "node:path";
 import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { defaultStoreFolder } from "../artifacts/store/default_folder.ts";
 import { PermissionError } from "../errors/permission_error.ts";
 
 /** Kinds of permissions. Deno's flag for a kind is `--allow-` and its name. */
@@ -43,6 +45,9 @@ const DRIVER_TOOLS = process.platform === "win32"
   ? ["C:\\Windows\\System32\\nvidia-smi.exe"]
   : ["/usr/bin/nvidia-smi", "/usr/lib/wsl/lib/nvidia-smi"];
 
+/** The folder of this project. */
+export const PROJECT: string = fileURLToPath(new URL("..", import.meta.url));
+
 const ALL = true;
 const LIBRARIES = { env: VARIABLES, sys: FACTS, ffi: ALL } as const;
 
@@ -67,9 +72,9 @@ export type PermissionSet = typeof PERMISSION_SETS[number];
  */
 export function permissionSet(name: PermissionSet): Permissions {
   switch (name) {
-    // Lists what the code and plugins contain.
+    // Lists what the code contains.
     case "catalogue":
-      return { read: ALL, env: VARIABLES };
+      return { env: VARIABLES };
     // Reads files and caches, and their descriptions on the hub.
     case "reader":
       return { read: ALL, net: ALL, env: VARIABLES, sys: FACTS };
@@ -162,12 +167,35 @@ export function heldFlags(name: PermissionSet, { paths, network = true }: HeldFl
     net: heldOf(set.net, (host) => ({ name: "net", host })),
     // A process with all variables passes all of them on.
     env: heldOf(holds({ name: "env" }) ? ALL : set.env, (variable) => ({ name: "env", variable })),
-    sys: heldOf(set.sys, (kind) => ({ name: "sys", kind } as Deno.SysPermissionDescriptor)),
+    sys: heldOf(set.sys, sysDescriptor),
     run: heldOf(set.run, (command) => ({ name: "run", command })),
     ffi: heldPaths("ffi", set.ffi, paths),
   };
   if (held.ffi !== ALL && limitsOf(held.ffi).length === 0) throw new PermissionError("ffi");
   return permissionFlags(held);
+}
+
+/**
+ * Returns whether this process has the permissions of one kind that making pictures in the default folders
+ * needs.
+ */
+export function holdsNeeded(kind: PermissionKind): boolean {
+  const wanted = permissionSet("pictures")[kind];
+  switch (kind) {
+    case "read":
+    case "write":
+      return limitsOf(heldPaths(kind, wanted, kind === "write" ? [defaultStoreFolder()] : [PROJECT])).length >
+        0;
+    case "net":
+    case "ffi":
+      return false;
+    case "run":
+      return holds({ name: "run", command: process.execPath });
+    default:
+      return limitsOf(wanted).every((limit) =>
+        holds(kind === "env" ? { name: "env", variable: limit } : sysDescriptor(limit))
+      );
+  }
 }
 
 /** Variables of the dynamic loader. */
@@ -211,6 +239,10 @@ function heldPaths(
 
 function limitsOf(limits: Limits | undefined): readonly string[] {
   return limits === ALL || limits === undefined ? [] : limits;
+}
+
+function sysDescriptor(kind: string): Deno.PermissionDescriptor {
+  return { name: "sys", kind } as Deno.SysPermissionDescriptor;
 }
 
 function holds(descriptor: Deno.PermissionDescriptor): boolean {

@@ -113,7 +113,7 @@ export async function resumedGraph(
   const { kind, metadata } = outlineOfFile(await readSafetensorsFileHeader(file.path), file.path);
   const origin = await storedOrigin(id, store);
   if ("artifact" in origin) {
-    throw new ApiError("invalid_value", `Nobody knows how artifact ${id} was made`, {
+    throw new ApiError("invalid_value", `The server has no record of how artifact ${id} was made`, {
       param: "resume.artifact",
     });
   }
@@ -133,8 +133,7 @@ export async function resumedGraph(
   return checkGraph(resumed.graph, { limits, models: modelNames(context), registry }, path);
 }
 
-const KEPT_IN_VAIN =
-  "Parameter keep_alive has no effect as the workers of a queue run the stages and was ignored";
+const KEPT_IN_VAIN = "Parameter keep_alive was ignored because the workers of a queue run the stages";
 
 /** Maximum time to check a graph, in milliseconds. */
 const CHECK_MS = 60_000;

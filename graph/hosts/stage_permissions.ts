@@ -9,12 +9,9 @@ import { fileURLToPath } from "node:url";
 import { hubCacheFolder } from "../../hub/hub_settings.ts";
 import { defaultQuantizedFolder } from "../../models/quantization/default_folder.ts";
 import { onnxRuntimeFolder } from "../../runtime/cuda_environment.ts";
-import { heldFlags } from "../../runtime/permissions.ts";
+import { heldFlags, PROJECT } from "../../runtime/permissions.ts";
 import { hostModelsSchema } from "./host_models.ts";
 import type { HostSettings } from "./protocol.ts";
-
-/** The folder of this project. */
-const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
 
 /**
  * Returns Deno's permission flags for a process that runs stages. It reaches the network only if it may

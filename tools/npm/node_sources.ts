@@ -58,6 +58,7 @@ const ASKS_FIRST = [
   "artifacts/kernel.ts",
   "graph/hosts/module_command.ts",
   "runtime/cuda_environment.ts",
+  "runtime/deno_permissions.ts",
   "runtime/freed_memory.ts",
   "runtime/permissions.ts",
 ];
