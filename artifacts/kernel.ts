@@ -15,8 +15,7 @@ const WRITE_ONLY = 1;
 const EXISTS = 0;
 const SIGKILL = 9;
 
-/** Maximum number of bytes read from a file. */
-const LONGEST_FILE = 1 << 14;
+const CHUNK_BYTES = 1 << 14;
 
 const SYMBOLS = {
   open: { parameters: ["buffer", "i32"], result: "i32" },
@@ -33,16 +32,20 @@ let opened: Deno.DynamicLibrary<typeof SYMBOLS>["symbols"] | undefined;
  * Reads a file of the kernel, such as `/proc/self/status`.
  *
  * @param path Its path.
- * @returns Its text, of 16 KiB at most.
+ * @returns Its text.
  * @throws {Error} if there is no such file, or if neither Deno nor the C library may open it.
  */
 export function readKernelFile(path: string): string {
   return unlessRefused(() => readFileSync(path, "utf8"), ({ read }) =>
     withFile(path, READ_ONLY, (file) => {
-      const bytes = new Uint8Array(LONGEST_FILE);
-      return new TextDecoder().decode(
-        bytes.subarray(0, Math.max(0, Number(read(file, bytes, BigInt(bytes.length))))),
-      );
+      const decoder = new TextDecoder();
+      const chunk = new Uint8Array(CHUNK_BYTES);
+      let text = "";
+      for (let count = 1; count > 0;) {
+        count = Number(read(file, chunk, BigInt(chunk.length)));
+        if (count > 0) text += decoder.decode(chunk.subarray(0, count), { stream: true });
+      }
+      return text;
     }));
 }
 

@@ -34,8 +34,16 @@ const VARIABLES = [
   ...["ORT_*", "CUDA_*", "NVIDIA_*", "VK_*", "MALLOC_*", "OMP_*"],
 ] as const;
 
-/** Facts about the system: names of this machine and its user's folder, memory, disk space, priorities. */
-const FACTS = ["hostname", "homedir", "systemMemoryInfo", "statfs", "setPriority"] as const;
+/** Facts about the system: its names, memory, disk space and processors, and the priority of this process. */
+const FACTS = [
+  "hostname",
+  "homedir",
+  "systemMemoryInfo",
+  "statfs",
+  "setPriority",
+  "osRelease",
+  "cpus",
+] as const;
 
 /**
  * Locations of the NVIDIA driver's tool. Deno reports a program that it cannot find by name at every start, but
