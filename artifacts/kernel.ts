@@ -6,7 +6,7 @@
  * @module
  */
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import process from "node:process";
 
 /** `O_RDONLY` and `O_WRONLY` of `fcntl.h`, and `F_OK` of `unistd.h`. */
@@ -23,6 +23,8 @@ const SYMBOLS = {
   write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   close: { parameters: ["i32"], result: "i32" },
   access: { parameters: ["buffer", "i32"], result: "i32" },
+  // Only Linux has it.
+  getdents64: { parameters: ["i32", "buffer", "usize"], result: "isize", optional: true },
   kill: { parameters: ["i32", "i32"], result: "i32" },
 } as const;
 
@@ -47,6 +49,38 @@ export function readKernelFile(path: string): string {
       }
       return text;
     }));
+}
+
+/**
+ * Lists a folder of the kernel, such as `/proc/self/task`.
+ *
+ * @param path Its path.
+ * @returns The names in it.
+ * @throws {Error} if there is no such folder, or if neither Deno nor the C library may open it.
+ */
+export function listKernelFolder(path: string): readonly string[] {
+  return unlessRefused(() => readdirSync(path), ({ getdents64 }) =>
+    withFile(path, READ_ONLY, (folder) => {
+      const names: string[] = [];
+      const chunk = new Uint8Array(CHUNK_BYTES);
+      for (let size = 1; size > 0;) {
+        size = Number(getdents64?.(folder, chunk, BigInt(chunk.length)) ?? 0);
+        names.push(...entryNames(chunk.subarray(0, Math.max(0, size))));
+      }
+      return names.filter((name) => name !== "." && name !== "..");
+    }));
+}
+
+/**
+ * Reads the names of `struct linux_dirent64`: 16 bytes, the entry's length in 2 bytes, its type in 1 byte, and
+ * its name, which ends with a zero. Source: getdents(2).
+ */
+function* entryNames(entries: Uint8Array): Generator<string> {
+  const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength);
+  for (let at = 0; at < entries.length; at += view.getUint16(at + 16, true)) {
+    const name = entries.subarray(at + 19, entries.indexOf(0, at + 19));
+    yield new TextDecoder().decode(name);
+  }
 }
 
 /**

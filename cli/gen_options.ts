@@ -33,6 +33,7 @@ import { type Precision, type PrecisionByStage, PRECISIONS } from "../models/pre
 import type { Residency } from "../models/segments.ts";
 import { memorySize } from "../runtime/byte_size.ts";
 import { memoryLimit } from "../runtime/memory_limit.ts";
+import { reportFile } from "./memory_timeline.ts";
 import { parsePrecision, parseResidency } from "./per_stage_option.ts";
 import type { Device } from "../runtime/device.ts";
 import { lora, type LoraOption, loraRequest } from "./lora_option.ts";
@@ -103,7 +104,8 @@ export interface GenOptions {
   readonly precision?: PrecisionByStage;
   readonly maxMemory?: number;
   readonly maxGpuMemory?: number;
-  readonly memoryReport?: boolean;
+  /** `true` for a table, or the file for a drawing. */
+  readonly memoryReport?: boolean | string;
   readonly lowestPrecision?: Precision;
   readonly json?: boolean;
   readonly quiet?: boolean;
@@ -156,7 +158,11 @@ export function addRunOptions(command: Command): Command {
       new Option("--lowest-precision <name>", "lowest precision that a memory limit may choose")
         .choices(PRECISIONS),
     )
-    .option("--memory-report", "print the predicted and the measured memory of each stage at the end")
+    .option(
+      "--memory-report [file]",
+      "print the predicted and the measured memory of each stage at the end, or draw them to an .html or .svg file",
+      reportFile,
+    )
     .option("--json", "print events as JSON, one per line")
     .option("-q, --quiet", "print only errors")
     .option("-v, --verbose", "print all events to the standard error, and the stack trace of a bug");

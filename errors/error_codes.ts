@@ -151,6 +151,10 @@ export const ERROR_CODES = {
   version_mismatch: caller(409, "The other side has another version of a stage or of the protocol."),
   too_large: caller(413, "The body of a request is too large."),
   unsupported_media_type: caller(415, "The body of a request is not JSON, or its header does not say so."),
+  overloaded: environment(
+    503,
+    "The server had no time to check an order; try again after `Retry-After` seconds.",
+  ),
   queue_full: environment(429, "Too many jobs are waiting; try again after `Retry-After` seconds."),
   bad_request: caller(400, "A request is not valid HTTP, or its body is not valid JSON."),
   empty_body: caller(400, "A request has no body."),

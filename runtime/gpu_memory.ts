@@ -35,16 +35,25 @@ export class GpuMemory {
   /**
    * Starts sampling. Call it before anything is on the GPU.
    *
-   * @param options The driver's tool, and the GPU to sample. Default is all GPUs.
+   * @param options The driver's tool, the GPU to sample, and the process whose memory counts. Default is all
+   * GPUs, and this process.
    */
-  constructor(options: { readonly tool?: string; readonly index?: number | undefined } = {}) {
-    const { tool = TOOL, index } = options;
+  constructor(
+    options: {
+      readonly tool?: string;
+      readonly index?: number | undefined;
+      readonly processId?: number;
+    } = {},
+  ) {
+    const { tool = TOOL, index, processId = pid } = options;
     const only = onlyGpu(index);
     const now = memoryNow(tool, only);
     this.#before = now?.used;
     this.free = usable(now);
     // On Windows, the tool would outlive this process.
-    if (this.#before !== undefined && process.platform !== "win32") this.#samples = startSampling(tool, only);
+    if (this.#before !== undefined && process.platform !== "win32") {
+      this.#samples = startSampling(tool, only, processId);
+    }
   }
 
   /** Peak in bytes since the last reset, or `undefined` if it is unknown. */
@@ -81,9 +90,9 @@ export function freeGpuMemory(device: Device): number | undefined {
  * Samples in a thread, because the thread that runs graphs is blocked when memory is highest. The driver's tool
  * ends with this process, however that ends: it then writes to a pipe without a reader.
  */
-function startSampling(tool: string, only: readonly string[]): Int32Array {
+function startSampling(tool: string, only: readonly string[], processId: number): Int32Array {
   const samples = new Int32Array(new SharedArrayBuffer(4 * Int32Array.BYTES_PER_ELEMENT)).fill(UNKNOWN);
-  const workerData: GpuSamplerData = { samples, tool, pid, arguments: [...only, FORMAT] };
+  const workerData: GpuSamplerData = { samples, tool, pid: processId, arguments: [...only, FORMAT] };
   const sampler = new Worker(new URL("./gpu_sampler.ts", import.meta.url), { workerData });
   // Without samples, the peak is unknown, and the run continues.
   sampler.on("error", () => {});

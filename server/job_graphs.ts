@@ -23,6 +23,7 @@ import {
   unknownModel,
 } from "./check_graph.ts";
 import { ApiError } from "./api_error.ts";
+import { checkInTime } from "./check_in_time.ts";
 import type { PlanningContext, ServerContext } from "./context.ts";
 import type { JobOrder } from "./jobs/jobs_options.ts";
 import type { ResumeRequest } from "./schemas/job_request.ts";
@@ -135,9 +136,6 @@ export async function resumedGraph(
 
 const KEPT_IN_VAIN = "Parameter keep_alive was ignored because the workers of a queue run the stages";
 
-/** Maximum time to check a graph, in milliseconds. */
-const CHECK_MS = 60_000;
-
 /**
  * Turns a graph into an order. Refuses a graph that its stages would refuse after reading their models'
  * configurations, or whose pictures exceed the limits.
@@ -153,7 +151,7 @@ export async function orderOf(
 ): Promise<JobOrder> {
   let found;
   try {
-    found = await engine.check(order.graph, AbortSignal.timeout(CHECK_MS));
+    found = await checkInTime(limits, (signal) => engine.check(order.graph, signal));
   } catch (error) {
     const reply = ApiError.from(error);
     throw reply.status < 500 ? reply : error;

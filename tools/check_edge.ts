@@ -17,6 +17,7 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const MARK = "// This module is browser compatible.";
 const FOLDERS = [
   "artifacts",
+  "charts",
   "errors",
   "graph",
   "images",

@@ -115,6 +115,9 @@ async function trialRun({ model, cacheDir }: ReportOptions): Promise<TrialRun> {
     const { memory } = await prepareRun(graph, { ...localRun({ cacheDir, fetches: false }), isTrial: true });
     return { model, predictedPeak: memory.predictedPeak };
   } catch (error) {
-    return { model, fault: toPixstageError(error).message };
+    const { fault, message } = toPixstageError(error);
+    // There is no such model: the machine is not to blame.
+    if (fault === "caller") throw error;
+    return { model, fault: message };
   }
 }

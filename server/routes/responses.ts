@@ -16,6 +16,9 @@ export const faults = {
   413: json(errorSchema, "The body is too large."),
   429: json(errorSchema, "Too many jobs wait; `Retry-After` says when to try again."),
   500: json(errorSchema, "The server failed."),
-  503: json(errorSchema, "The server's store cannot be used, or the server is shutting down."),
+  503: json(
+    errorSchema,
+    "The server's store cannot be used, the server is shutting down, or it is too busy to check an order.",
+  ),
   507: json(errorSchema, "The server's disk is full."),
 } as const;

@@ -17,6 +17,7 @@ import { residencySchema } from "../../models/segments.ts";
 import type { Stage } from "../../stages/stage.ts";
 import { ApiError } from "../api_error.ts";
 import { checkGraph, checkParameters } from "../check_graph.ts";
+import { checkInTime } from "../check_in_time.ts";
 import { queueClient } from "../client_name.ts";
 import type { ServerContext, ServerEnv } from "../context.ts";
 import { eventStream } from "../event_stream.ts";
@@ -24,9 +25,6 @@ import type { Job } from "../jobs/job.ts";
 import { modelNames, orderOf } from "../job_graphs.ts";
 import { router } from "../router.ts";
 import { faults, json } from "./responses.ts";
-
-/** Maximum time to prepare a stage, in milliseconds. */
-const PREPARE_MS = 60_000;
 
 /** Id of the stage's node in the graph of its job. */
 const NODE = "stage";
@@ -157,10 +155,10 @@ export function stageRoutes(server: ServerContext) {
     checkParameters(Object(parsed), { limits, models: modelNames(server) }, ["parameters"], name);
     const outlines = parseValue(z.record(z.string(), outlineSchema), inputs);
     const node = { id: NODE, stage, parameters: parsed };
-    const signal = AbortSignal.any([context.req.raw.signal, AbortSignal.timeout(PREPARE_MS)]);
-    const prepared = await server.engine.prepare(
-      { node, inputs: outlines, residency, lowestPrecision },
-      signal,
+    const prepared = await checkInTime(
+      limits,
+      (signal) => server.engine.prepare({ node, inputs: outlines, residency, lowestPrecision }, signal),
+      context.req.raw.signal,
     );
     return context.json(asJson(prepared) as JsonObject, 200);
   }).openapi(route, async (context) => {

@@ -13,7 +13,7 @@ async function run(
   try {
     await Deno.writeTextFile(
       module,
-      `import { isAlive, killThisProcess, readKernelFile, writeKernelFile } from "${KERNEL}";
+      `import { isAlive, killThisProcess, listKernelFolder, readKernelFile, writeKernelFile } from "${KERNEL}";
       import { memoryFigures } from "${MEMORY}";
       ${code}`,
     );
@@ -27,6 +27,7 @@ async function run(
 
 const FIGURES = `console.log(JSON.stringify([
   memoryFigures(), isAlive(Deno.ppid), isAlive(2 ** 22 + 1), Number(readKernelFile("/proc/thread-self/schedstat").split(" ")[0]) > 0,
+  listKernelFolder("/proc/self/task").includes(String(Deno.pid)),
 ]));
 writeKernelFile("/proc/self/clear_refs", "5");`;
 
@@ -36,9 +37,9 @@ Deno.test(needing(LINUX, {
     for (const flags of [["-A"], ["--allow-ffi", "--allow-read"]]) {
       const { text, success } = await run(flags, FIGURES);
       assert(success);
-      const [memory, parent, nobody, isBusy] = JSON.parse(text);
+      const [memory, parent, nobody, isBusy, hasMainThread] = JSON.parse(text);
       assert(memory.resident > 1e7 && memory.file > 0 && memory.peak >= memory.resident, text);
-      assert.deepEqual([parent, nobody, isBusy], [true, false, true]);
+      assert.deepEqual([parent, nobody, isBusy, hasMainThread], [true, false, true, true]);
     }
   },
 }));

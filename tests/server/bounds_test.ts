@@ -295,3 +295,19 @@ Deno.test("each client and address has a share of the queue, and a full queue re
   assert.equal(openai.status, 429);
   assert.equal((await server.post("/v1/stages/encode", { parameters: { model: "nope" } })).status, 429);
 });
+
+Deno.test("an order that cannot be checked in time gets 503, and takes no place in the queue", async () => {
+  await using server = await serving({ limits: { maxCheckSeconds: 0, maxQueue: 2 } });
+  for (let order = 0; order < 3; order++) {
+    for (
+      const [path, body] of [
+        ["/v1/jobs", { request: { ...SMALL, prompts: [`${order}`] } }],
+        ["/v1/images/generations", { model: "tiny", prompt: `${order}` }],
+      ] as const
+    ) {
+      const reply = await server.post(path, body);
+      assert.equal(reply.headers.get("retry-after"), "10");
+      assert.deepEqual(await refusalOf(reply), { status: 503, code: "overloaded", param: null });
+    }
+  }
+});

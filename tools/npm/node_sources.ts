@@ -12,6 +12,7 @@ import { LIBRARIES, PAGE, SCRIPTS, STYLE } from "../../server/studio/files.ts";
 /** The folders and files of the package. */
 export const PARTS: readonly string[] = [
   "artifacts",
+  "charts",
   "cli",
   "devices",
   "errors",
