@@ -21,8 +21,8 @@ export const PERMISSIONS = {
 export type PermissionName = keyof typeof PERMISSIONS;
 
 /**
- * The state of a permission. `limited` means that Deno grants exactly what a run needs. In the state `prompt`,
- * Deno asks the user.
+ * The state of a permission. `limited` means that Deno grants exactly what a run needs. In the state
+ * `prompt`, Deno asks the user.
  */
 export type PermissionState = "granted" | "limited" | "prompt" | "denied";
 
