@@ -68,13 +68,22 @@ export class CompareError extends PixstageError<"comparison_failed"> {
 /** Creates the `compare` command. */
 export function compareCommand(): Command {
   return new Command("compare")
-    .description("Makes a picture in two ways, one after the other, and tells how far apart they are.")
+    .description(
+      "Generates a picture with two sets of options, one after the other, and measures how much the results differ.",
+    )
     .argument("<prompt>", "what the picture shows")
-    .requiredOption("--a <option=value,...>", "options of gen for the first way, such as precision=float32")
-    .requiredOption("--b <option=value,...>", "options of gen for the second way, such as precision=int8")
-    .option("--set <option=value,...>", "options of gen for both, such as steps=2,seed=7", "")
+    .requiredOption(
+      "--a <option=value,...>",
+      "options of gen for the first picture, such as precision=float32",
+    )
+    .requiredOption("--b <option=value,...>", "options of gen for the second picture, such as precision=int8")
+    .option("--set <option=value,...>", "options of gen for both pictures, such as steps=2,seed=7", "")
     .option("-m, --model <dir|org/name>", "checkpoint in diffusers' folder layout", DEFAULT_MODEL)
-    .option("-o, --output <file>", "both pictures side by side; - for the standard output", "compare.png")
+    .option(
+      "-o, --output <file>",
+      "file for both pictures side by side; - for the standard output",
+      "compare.png",
+    )
     .option("--json", "print JSON")
     .addHelpText(
       "after",
@@ -138,7 +147,7 @@ function flags(text: string): string[] {
   const parts = text.split(/,(?=[a-z-]+=)/).filter((part) => part !== "");
   return parts.flatMap((part) => {
     const equals = part.indexOf("=");
-    if (equals < 1) throw new UsageError(`Cannot read "${part}" as it must be option=value`);
+    if (equals < 1) throw new UsageError(`Cannot read "${part}": it must be option=value`);
     return [`--${part.slice(0, equals)}`, part.slice(equals + 1)];
   });
 }
@@ -149,7 +158,7 @@ function checkFlags(name: "set" | "a" | "b", args: readonly string[]): void {
   try {
     const [unknown] = command.parseOptions([...args]).unknown;
     if (unknown !== undefined) {
-      throw new UsageError(`Cannot compare as gen has no option ${unknown}: see --${name}`);
+      throw new UsageError(`Cannot compare because gen has no option ${unknown}: correct --${name}`);
     }
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
@@ -176,7 +185,7 @@ async function make(name: string, args: readonly string[], stem: string): Promis
     const said = errors.trim();
     const reason = said.split("\n").find((line) => line.startsWith("error: "))?.slice("error: ".length) ??
       said;
-    const message = `Cannot compare as the run of "${name}" failed: ${reason}`;
+    const message = `Cannot compare because the run of "${name}" failed: ${reason}`;
     throw status === USAGE_STATUS ? new UsageError(message) : new CompareError(message);
   }
   const events = output.trim().split("\n").map((line) => JSON.parse(line));

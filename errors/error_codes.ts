@@ -119,6 +119,7 @@ export const ERROR_CODES = {
   comparison_failed: environment(500, "One of the runs to be compared failed."),
   out_of_memory: environment(500, "Memory ran out."),
   memory_budget: environment(500, "No plan fits into the allowed memory."),
+  machine_unfit: environment(500, "Something on this machine prevents any run: `doctor` says what."),
   device_unavailable: environment(500, "This machine has no such device, or no driver for it."),
   address_in_use: environment(500, "Another program listens at the address."),
   host_died: environment(500, "The process or worker that ran a stage ended before the stage did."),
@@ -149,6 +150,10 @@ export const ERROR_CODES = {
   version_mismatch: caller(409, "The other side has another version of a stage or of the protocol."),
   too_large: caller(413, "The body of a request is too large."),
   unsupported_media_type: caller(415, "The body of a request is not JSON, or its header does not say so."),
+  overloaded: environment(
+    503,
+    "The server had no time to check an order; try again after `Retry-After` seconds.",
+  ),
   queue_full: environment(429, "Too many jobs are waiting; try again after `Retry-After` seconds."),
   bad_request: caller(400, "A request is not valid HTTP, or its body is not valid JSON."),
   empty_body: caller(400, "A request has no body."),

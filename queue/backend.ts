@@ -85,9 +85,9 @@ export class QueueBackend {
       const reason = cause instanceof Error && cause.message !== "" ? cause.message : String(cause);
       throw new PixstageError(
         "unreachable",
-        `Cannot reach the queue at ${address.host}:${address.port}: ${reason}. Does ${
+        `Cannot reach the queue at ${address.host}:${address.port}: ${reason}. Is ${
           address.kind === "redis" ? "Redis" : "PostgreSQL"
-        } run there, and is PIXSTAGE_QUEUE_PASSWORD right?`,
+        } running there, and is PIXSTAGE_QUEUE_PASSWORD correct?`,
         { cause },
       );
     }

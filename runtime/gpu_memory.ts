@@ -55,16 +55,25 @@ export class GpuMemory {
   /**
    * Starts sampling. Call it before anything is on the GPU.
    *
-   * @param options The driver's tool, and the GPU to sample. Default is all GPUs.
+   * @param options The driver's tool, the GPU to sample, and the process whose memory counts. Default is all
+   * GPUs, and this process.
    */
-  constructor(options: { readonly tool?: string; readonly index?: number | undefined } = {}) {
-    const { tool = TOOL, index } = options;
+  constructor(
+    options: {
+      readonly tool?: string;
+      readonly index?: number | undefined;
+      readonly processId?: number;
+    } = {},
+  ) {
+    const { tool = TOOL, index, processId = pid } = options;
     const only = onlyGpu(index);
     const now = memoryNow(tool, only);
     this.#before = now?.used;
     this.free = usable(now);
     // Windows has no shell that would end the sampler together with this process.
-    if (this.#before !== undefined && process.platform !== "win32") this.#samples = startSampling(tool, only);
+    if (this.#before !== undefined && process.platform !== "win32") {
+      this.#samples = startSampling(tool, only, processId);
+    }
   }
 
   /** Peak in bytes since the last reset, or `undefined` if it is unknown. */
@@ -138,7 +147,11 @@ class Samples {
   }
 }
 
-function startSampling(tool: string, only: readonly string[]): Record<keyof typeof QUERIES, Samples> {
+function startSampling(
+  tool: string,
+  only: readonly string[],
+  processId: number,
+): Record<keyof typeof QUERIES, Samples> {
   const folder = mkdtempSync(join(tmpdir(), "pixstage-gpu-"));
   const names = ["processes", "gpus"].map((name) => join(folder, name)) as [string, string];
   const written = names.map((name) => openSync(name, "a"));
@@ -146,7 +159,7 @@ function startSampling(tool: string, only: readonly string[]): Record<keyof type
     stdio: ["pipe", written[0], "ignore", written[1]],
   });
   sampler.unref();
-  const processes = new Samples(openSync(names[0], "r"), (process) => process === pid);
+  const processes = new Samples(openSync(names[0], "r"), (process) => process === processId);
   const gpus = new Samples(openSync(names[1], "r"));
   for (const file of written) closeSync(file);
   // Open files outlive their names, and leave nothing behind however this process ends.

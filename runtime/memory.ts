@@ -23,10 +23,8 @@ import type { MemoryFigures } from "./runtime.ts";
  * ```
  */
 export function memoryFigures(): MemoryFigures {
-  if (platform !== "linux") {
-    return { resident: memoryUsage.rss(), peak: resourceUsage().maxRSS * 1024 };
-  }
-  const status = readFileSync("/proc/self/status", "utf8");
+  const status = kernelStatus();
+  if (status === undefined) return { resident: memoryUsage.rss(), peak: resourceUsage().maxRSS * 1024 };
   const bytes = (key: string): number =>
     1024 * Number(status.match(new RegExp(`^${key}:\\s*(\\d+) kB$`, "m"))?.[1] ?? 0);
   return {
@@ -35,6 +33,16 @@ export function memoryFigures(): MemoryFigures {
     file: bytes("RssFile"),
     peak: bytes("VmHWM"),
   };
+}
+
+/** Reads what Linux tells of this process. Deno lets a program read it only if it grants everything. */
+function kernelStatus(): string | undefined {
+  if (platform !== "linux") return undefined;
+  try {
+    return readFileSync("/proc/self/status", "utf8");
+  } catch {
+    return undefined;
+  }
 }
 
 /**

@@ -15,6 +15,7 @@ export const LAYERS: readonly string[] = [
   "random",
   "schedulers",
   "images",
+  "charts",
   "runtime",
   "text",
   "models",
@@ -40,6 +41,7 @@ export const LAYERS: readonly string[] = [
 /** The folders that use Web APIs only, except for files that need a disk or a process. */
 export const EDGE_SAFE: readonly string[] = [
   "artifacts",
+  "charts",
   "errors",
   "graph",
   "images",

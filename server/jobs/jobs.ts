@@ -165,7 +165,8 @@ export class Jobs {
     const { store, limits: { maxStarred }, observer } = this.#options;
     if (job.starred === starred) return job;
     if (starred && store.starredCount() >= maxStarred) {
-      const message = `starred: ${maxStarred} jobs are starred, the most: take the star of another away`;
+      const message =
+        `starred: ${maxStarred} jobs are starred, which is the maximum: unstar another one first`;
       throw new ApiError("out_of_range", message, { param: "starred" });
     }
     const changed = { ...job, starred };
@@ -327,7 +328,8 @@ export class Jobs {
         }
         continue;
       }
-      const message = `The server ended ${job.attempts} times while it ran this job: it is not run again`;
+      const message =
+        `The server stopped ${job.attempts} times while it ran this job, so it will not run it again`;
       const { shown: error } = new ApiError("too_many_attempts", message);
       const failed: Job = { ...job, status: "failed", error };
       observer?.ended?.(this.#journal.end(failed, endEvent(failed)));
@@ -342,7 +344,7 @@ export class Jobs {
       for (const { id, created, deadline } of jobRun.jobs.values()) {
         const seconds = deadline ?? this.#options.limits.maxJobSeconds;
         if (now() < created + seconds) continue;
-        const message = `The job had not ended ${seconds} seconds after it was ordered, its deadline`;
+        const message = `The job did not finish within its deadline of ${seconds} seconds`;
         this.#withdraw(id, { status: "failed", error: new ApiError("deadline_exceeded", message).shown });
       }
     }
@@ -438,7 +440,7 @@ export class Jobs {
     if (this.#closed) return;
     jobRun.reset();
     this.#journal.requeue(jobRun);
-    const message = `${reason}. It starts again${bytes > 0 ? " once the disk has space" : ""}`;
+    const message = `${reason}. The run starts again${bytes > 0 ? " when the disk has space" : ""}`;
     for (const id of jobRun.jobs.keys()) {
       this.#journal.event(id, { type: "warning", message, elapsedMs });
     }

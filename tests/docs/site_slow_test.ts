@@ -50,12 +50,8 @@ async function withSite(use: (page: Page, url: string) => Promise<void>): Promis
   }
 }
 
-Deno.test({
-  name: needing(
-    "the site is built, its links hold, and search and diagrams work without other servers",
-    CHROMIUM,
-  ),
-  ignore: !CHROMIUM.isThere,
+Deno.test(needing(CHROMIUM, {
+  name: "the site is built, its links hold, and search and diagrams work without other servers",
   sanitizeOps: false,
   sanitizeResources: false,
   async fn() {

@@ -47,7 +47,7 @@ async function run(executors: readonly [Executor, ...Executor[]], placement: Rec
   return { id: made.get("decode.image")!.id, keys: store.keys, events };
 }
 
-Deno.test("a run on two servers from a machine without a model keeps its results under the servers' own keys", async () => {
+Deno.test("a run on two servers from a machine without a model stores results under the servers' keys", async () => {
   // 1. No executor of this machine takes part, so nothing here could open a checkpoint.
   await using one = await serving();
   await using other = await serving();

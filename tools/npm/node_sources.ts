@@ -12,6 +12,7 @@ import { LIBRARIES, PAGE, SCRIPTS, STYLE } from "../../server/studio/files.ts";
 /** The folders and files of the package. */
 export const PARTS: readonly string[] = [
   "artifacts",
+  "charts",
   "cli",
   "devices",
   "errors",
@@ -56,6 +57,7 @@ const ASKS_FIRST = [
   "artifacts/base64.ts",
   "artifacts/file_lock.ts",
   "runtime/cuda_environment.ts",
+  "runtime/deno_permissions.ts",
   "runtime/freed_memory.ts",
 ];
 

@@ -81,7 +81,7 @@ async function failure(running: Promise<unknown>): Promise<PixstageError> {
   return error;
 }
 
-Deno.test("a server that accepts and never answers is asked again, told of, and given up", async () => {
+Deno.test("a server that accepts connections but never answers is retried, reported and given up", async () => {
   await using server = await serving();
   const isPath = (path: string, prefix: string): boolean =>
     prefix.endsWith("/") ? path.startsWith(prefix) : path === prefix;
@@ -110,7 +110,7 @@ Deno.test("a server that accepts and never answers is asked again, told of, and 
   assert.equal(events.at(-1)?.type, "done");
 });
 
-Deno.test("a body that goes silent counts as broken off", async () => {
+Deno.test("a body that stalls counts as interrupted", async () => {
   await using server = await serving();
   const stream: Front = (_, path) =>
     path === RUN ? new Response(silentBody(": alive\n\n"), { headers: EVENTS }) : undefined;
@@ -123,7 +123,7 @@ Deno.test("a body that goes silent counts as broken off", async () => {
   assert.match(error.message, /Cannot read .*: nothing came for 1\.5 s/);
 });
 
-Deno.test("a snapshot that cannot be fetched is a warning, and the run goes on", async () => {
+Deno.test("a snapshot that cannot be fetched causes a warning, and the run continues", async () => {
   await using server = await serving();
   const snapshots = new Set<string>();
   const front: Front = async (request, path) => {
@@ -167,7 +167,7 @@ Deno.test("a snapshot that cannot be fetched is a warning, and the run goes on",
   assert.equal(events.at(-1)?.type, "done");
 });
 
-Deno.test("a busy server is asked again when it says, and not sooner", async () => {
+Deno.test("a busy server is asked again after the requested delay, not sooner", async () => {
   await using server = await serving();
   const waits = [
     () => "1",
@@ -194,7 +194,7 @@ Deno.test("a busy server is asked again when it says, and not sooner", async () 
   assert.match(gone.message, /the answer is 502$/);
 });
 
-Deno.test("answers of other programs and faulty ones are named", async () => {
+Deno.test("errors describe invalid answers and those of other programs", async () => {
   await using server = await serving();
   const page = (status: number) => () => new Response("<html>Sign in</html>", { status, headers: HTML });
   const event = (text: string) => () => new Response(text, { headers: EVENTS });
@@ -224,7 +224,7 @@ Deno.test("answers of other programs and faulty ones are named", async () => {
   }
 });
 
-Deno.test("preparing asks for the residency and the precision that the run is limited to", async () => {
+Deno.test("preparation requests the residency and the precision to which the run is limited", async () => {
   await using server = await serving();
   const executor = new HttpExecutor(server.url);
   const stage = builtInStages().get("encode");
