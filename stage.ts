@@ -39,6 +39,7 @@ export { addTrainingNoise } from "./schedulers/add_noise.ts";
 export { alphasCumprod, betaOptions } from "./schedulers/betas.ts";
 export { defineScheduler, type SchedulerDefinition } from "./schedulers/definition.ts";
 export { OrderedScheduler, type StepCall } from "./schedulers/ordered_scheduler.ts";
+export { predictClean, type PredictionType, predictNoise } from "./schedulers/prediction.ts";
 export { stepsOf } from "./schedulers/run_options.ts";
 export type { DrawNoise, Scheduler, SchedulerState, StepResult } from "./schedulers/scheduler.ts";
 export { trainingLevel } from "./schedulers/signal_level.ts";

@@ -14,6 +14,8 @@ import {
   betaOptions,
   defineScheduler,
   OrderedScheduler,
+  predictClean,
+  predictNoise,
   type StepCall,
   type StepResult,
   stepsOf,
@@ -22,8 +24,8 @@ import {
 
 const options = z.object({
   ...betaOptions,
-  /** The networks that this scheduler can follow predict the noise. */
-  prediction_type: z.literal("epsilon").default("epsilon"),
+  /** What the network predicts: noise, or a mix of noise and picture. */
+  prediction_type: z.enum(["epsilon", "v_prediction"]).default("epsilon"),
   /** 1 spreads the timesteps evenly. The larger it is, the closer together the last ones are. */
   easing: z.number().min(1).max(4).default(1.5),
 });
@@ -31,6 +33,7 @@ const options = z.object({
 /** The scheduler for one run. */
 class EasedScheduler extends OrderedScheduler {
   readonly name = "EasedScheduler";
+  readonly #type: "epsilon" | "v_prediction";
   readonly #alphas: Float32Array;
 
   constructor(config: z.output<typeof options>, steps: number) {
@@ -40,6 +43,7 @@ class EasedScheduler extends OrderedScheduler {
       return Math.max(steps - 1 - index, Math.round(last * share ** config.easing));
     });
     super({ timesteps });
+    this.#type = config.prediction_type;
     this.#alphas = alphasCumprod(config);
   }
 
@@ -47,9 +51,10 @@ class EasedScheduler extends OrderedScheduler {
     const next = this.timesteps[index + 1];
     const here = trainingLevel(this.#alphas[this.timesteps[index]!]!);
     const there = trainingLevel(next === undefined ? 1 : this.#alphas[next]!);
-    const clean = sample.map((value, i) => (value - here.sigma * output[i]!) / here.alpha);
+    const clean = predictClean(this.#type, output, sample, here);
+    const noise = predictNoise(this.#type, output, sample, here);
     return {
-      sample: clean.map((value, i) => there.alpha * value + there.sigma * output[i]!),
+      sample: clean.map((value, i) => there.alpha * value + there.sigma * noise[i]!),
       predictedOriginal: clean,
     };
   }

@@ -6,7 +6,6 @@
  */
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Page } from "playwright-core";
@@ -29,7 +28,7 @@ async function withSite(use: (page: Page, url: string) => Promise<void>): Promis
   await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async ({ url }) => {
     const { pathname } = new URL(url);
     const path = decodeURI(pathname.endsWith("/") ? `${pathname}index.html` : pathname);
-    const body = await readFile(join(SITE, path)).catch(() => undefined);
+    const body = await Deno.readFile(join(SITE, path)).catch(() => undefined);
     if (!body) return new Response(null, { status: 404 });
     return new Response(body, { headers: { "content-type": TYPES[extname(path)] ?? "text/plain" } });
   });

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { brokenLinks } from "../../docs/.vitepress/check_links.ts";
+import { GROUPS } from "../../docs/.vitepress/sidebar.ts";
 import site from "../../docs/deno.json" with { type: "json" };
 import project from "../../deno.json" with { type: "json" };
 import { inFolder } from "../cli/run_cli.ts";
@@ -32,4 +33,11 @@ Deno.test("the API reference reads the types of the packages that pixstage uses"
   for (const name of ["@hono/zod-openapi", "hono", "onnxruntime-common", "zod"] as const) {
     assert.equal(site.imports[name], project.imports[name]);
   }
+});
+
+Deno.test("every document has a place in the site's sidebar", async () => {
+  const files = await readdir(new URL("../../docs", import.meta.url));
+  const documents = files.filter((name) => name.endsWith(".md") && name !== "index.md");
+  const listed = Object.values(GROUPS).flatMap((group) => Object.values(group)).map((page) => `${page}.md`);
+  assert.deepEqual(documents.filter((name) => !listed.includes(name)), []);
 });
