@@ -20,11 +20,13 @@ import { EXIT_STATUSES } from "../errors/error_codes.ts";
 import { PixstageError } from "../errors/pixstage_error.ts";
 import { moduleCommand } from "../graph/hosts/module_command.ts";
 import { DEFAULT_MODEL } from "../hub/local_models.ts";
+import { amplifiedDifference } from "../images/amplified_difference.ts";
 import { gmsd } from "../images/gradient_similarity.ts";
 import { decodePicture, encodePicture } from "../images/picture.ts";
 import { sideBySide } from "../images/side_by_side.ts";
 import { psnr, ssim } from "../images/similarity.ts";
 import { compareTensors, type TensorDifference } from "../artifacts/compare_tensors.ts";
+import { comparePage, pageFile } from "./compare_page.ts";
 import type { MemoryReport } from "./memory_report.ts";
 import { genCommand } from "./gen.ts";
 import { pathOrName } from "./path_or_name.ts";
@@ -39,6 +41,7 @@ interface CompareOptions {
   readonly b: string;
   readonly set: string;
   readonly output: string;
+  readonly page?: string;
   readonly json?: boolean;
 }
 
@@ -84,6 +87,11 @@ export function compareCommand(): Command {
       "file for both pictures side by side; - for the standard output",
       "compare.png",
     )
+    .option(
+      "--page <file>",
+      "HTML file with both pictures under a slider, their difference and the figures",
+      pageFile,
+    )
     .option("--json", "print JSON")
     .addHelpText(
       "after",
@@ -93,7 +101,7 @@ export function compareCommand(): Command {
 }
 
 async function compare(prompt: string, options: CompareOptions): Promise<void> {
-  await checkOutputs([options.output], options);
+  await checkOutputs([options.output, options.page], options);
   for (const name of ["set", "a", "b"] as const) checkFlags(name, flags(options[name]));
 
   // 1. Generate both pictures, each in a separate process.
@@ -119,8 +127,22 @@ async function compare(prompt: string, options: CompareOptions): Promise<void> {
     const output = await writeOutput(options.output, [
       await encodePicture(both, { format: "png", metadata: { a: a.name, b: b.name } }),
     ]);
+    const paths = [output];
+    if (options.page !== undefined) {
+      const difference = amplifiedDifference(pictureA.pixels, pictureB.pixels);
+      const page = await comparePage({
+        prompt,
+        common: options.set,
+        runs: [a, b],
+        results: result,
+        difference,
+      });
+      paths.push(await writeOutput(options.page, [new TextEncoder().encode(page)]));
+    }
     const ways = [a, b].map(({ name, seconds, memory }) => ({ name, seconds, memory }));
-    if (options.json) return writeLine(stdout, JSON.stringify({ ...result, ways, file: output }));
+    if (options.json) {
+      return writeLine(stdout, JSON.stringify({ ...result, ways, file: output, page: paths[1] }));
+    }
     const difference = ({ cosine, relativeError, largestError }: TensorDifference): string =>
       `cosine ${cosine.toFixed(6)}, relative error ${relativeError.toExponential(2)}, ` +
       `largest error ${largestError.toExponential(2)}`;
@@ -136,7 +158,7 @@ async function compare(prompt: string, options: CompareOptions): Promise<void> {
     for (const { name, seconds, memory } of ways) {
       writeLine(stream, `${name}  ${seconds.toFixed(1)} s, peak ${prettyBytes(memory.peakBytes)}`);
     }
-    printPaths([output], options);
+    printPaths(paths, options);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
