@@ -20,6 +20,7 @@ export const GROUPS: Readonly<Record<string, Readonly<Record<string, string>>>> 
     "Run in little memory": "low_memory",
     "Run on a GPU": "gpu",
     "Check the machine": "doctor",
+    "Limit the permissions": "permissions",
     "Apply a LoRA": "lora",
     "Start from a picture": "pictures",
     "Follow a picture": "control",
