@@ -65,9 +65,10 @@ export async function program(called: string | undefined): Promise<Command> {
  */
 export async function main(args: readonly string[]): Promise<number> {
   outliveReaders();
-  bypassProxyOnLoopback();
-  const root = await program(args[0]);
+  let root = new Command();
   try {
+    bypassProxyOnLoopback();
+    root = await program(args[0]);
     await root.parseAsync(args, { from: "user" });
     return 0;
   } catch (error) {

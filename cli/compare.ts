@@ -19,6 +19,7 @@ import type { Tensor } from "../artifacts/tensor.ts";
 import { EXIT_STATUSES } from "../errors/error_codes.ts";
 import { PixstageError } from "../errors/pixstage_error.ts";
 import { moduleCommand } from "../graph/hosts/module_command.ts";
+import { hubCacheFolder } from "../hub/hub_settings.ts";
 import { DEFAULT_MODEL } from "../hub/local_models.ts";
 import { amplifiedDifference } from "../images/amplified_difference.ts";
 import { gmsd } from "../images/gradient_similarity.ts";
@@ -26,6 +27,8 @@ import { decodePicture, encodePicture } from "../images/picture.ts";
 import { sideBySide } from "../images/side_by_side.ts";
 import { psnr, ssim } from "../images/similarity.ts";
 import { compareTensors, type TensorDifference } from "../artifacts/compare_tensors.ts";
+import { defaultQuantizedFolder } from "../models/quantization/default_folder.ts";
+import { heldFlags } from "../runtime/permissions.ts";
 import { comparePage, pageFile } from "./compare_page.ts";
 import type { MemoryReport } from "./memory_report.ts";
 import { genCommand } from "./gen.ts";
@@ -192,15 +195,15 @@ function checkFlags(name: "set" | "a" | "b", args: readonly string[]): void {
 async function make(name: string, args: readonly string[], stem: string): Promise<Way> {
   const files = { embeddings: `${stem}.embeddings`, latents: `${stem}.latents`, picture: `${stem}.png` };
   const started = performance.now();
-  const [program, words] = moduleCommand(
+  const saved = ["--save-embeds", files.embeddings, "--save-latents", files.latents];
+  const command = moduleCommand(
     new URL("../bin.ts", import.meta.url),
-    "gen",
-    ...args,
-    ...["--save-embeds", files.embeddings, "--save-latents", files.latents, "--output", files.picture],
-    "--no-store",
-    "--json",
+    ["gen", ...args, ...saved, "--output", files.picture, "--no-store", "--json"],
+    () =>
+      heldFlags("pictures", { paths: [userFolder(), tmpdir(), defaultQuantizedFolder(), hubCacheFolder()] }),
   );
-  const run = spawn(program, words, { cwd: userFolder(), stdio: ["ignore", "pipe", "pipe"] });
+  const { program, args: words, env } = command;
+  const run = spawn(program, words, { cwd: userFolder(), env, stdio: ["ignore", "pipe", "pipe"] });
   const ended: Promise<unknown[]> = once(run, "close");
   const [output, errors, [status]] = await Promise.all([text(run.stdout), text(run.stderr), ended]);
   if (status !== 0) {

@@ -35,7 +35,7 @@ export function doctorCommand(): Command {
 }
 
 async function doctor(options: DoctorOptions): Promise<void> {
-  const permissions = await denoPermissions();
+  const permissions = denoPermissions();
   const refused = permissionFindings(permissions ?? {}).filter(({ prevents }) => prevents);
   // Without these permissions, Deno refuses to load what examines the rest.
   const examined = refused.length > 0
@@ -50,7 +50,7 @@ async function doctor(options: DoctorOptions): Promise<void> {
 
 async function examine(
   { model, cacheDir }: DoctorOptions,
-  permissions: Awaited<ReturnType<typeof denoPermissions>>,
+  permissions: ReturnType<typeof denoPermissions>,
 ) {
   const { machineReport } = await import("./doctor/report.ts");
   const { describeMachine } = await import("./doctor/describe.ts");

@@ -10,6 +10,7 @@ import { once } from "node:events";
 import { pid, platform } from "node:process";
 import type { Readable, Writable } from "node:stream";
 import { moduleCommand } from "../graph/hosts/module_command.ts";
+import { heldFlags, PROJECT } from "../runtime/permissions.ts";
 
 /** Memory at one moment, in bytes. */
 export interface TimedMemory {
@@ -43,8 +44,13 @@ export class MemorySampler {
 
   private constructor(gpu: number | undefined) {
     const module = new URL("./memory_sampler_main.ts", import.meta.url);
-    const [program, args] = moduleCommand(module, String(pid), ...(gpu === undefined ? [] : [String(gpu)]));
-    this.#child = spawn(program, args, { stdio: ["pipe", "pipe", "ignore"] });
+    const numbers = gpu === undefined ? [pid] : [pid, gpu];
+    const { program, args, env } = moduleCommand(
+      module,
+      numbers.map(String),
+      () => heldFlags("stage", { paths: [PROJECT], network: false }),
+    );
+    this.#child = spawn(program, args, { env, stdio: ["pipe", "pipe", "ignore"] });
     this.#child.stdout.setEncoding("utf8").on("data", (chunk: string) => this.#text += chunk);
   }
 

@@ -6,8 +6,8 @@
  * @module
  */
 
-import { readdirSync, readFileSync } from "node:fs";
 import process, { pid, stdin, stdout } from "node:process";
+import { listKernelFolder, readKernelFile } from "../artifacts/kernel.ts";
 import { GpuMemory } from "../runtime/gpu_memory.ts";
 import { residentBytesOf } from "../runtime/memory.ts";
 
@@ -42,7 +42,7 @@ function descendants(parent: number): number[] {
 
 function threads(process: number): readonly string[] {
   try {
-    return readdirSync(`/proc/${process}/task`);
+    return listKernelFolder(`/proc/${process}/task`);
   } catch {
     return [];
   }
@@ -50,7 +50,7 @@ function threads(process: number): readonly string[] {
 
 function read(path: string): string {
   try {
-    return readFileSync(path, "utf8").trim();
+    return readKernelFile(path).trim();
   } catch {
     return "";
   }

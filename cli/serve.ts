@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Command, CommanderError, Option } from "commander";
+import { Command, Option } from "commander";
 import { writeSync } from "node:fs";
 import { isIP } from "node:net";
 import { hostname } from "node:os";
@@ -13,7 +13,6 @@ import { FileError } from "../artifacts/file_error.ts";
 import { checkOutputFolder } from "../artifacts/output_file.ts";
 import { defaultStoreFolder } from "../artifacts/store/default_folder.ts";
 import { isS3Address } from "../artifacts/store/s3_address.ts";
-import { exitStatus, toPixstageError } from "../errors/foreign_error.ts";
 import { ANY_HOST, isLoopback } from "../server/access.ts";
 import { createServer } from "../server/create_server.ts";
 import type { WebhookSettings } from "../server/webhooks/webhooks.ts";
@@ -32,7 +31,7 @@ import { modelEntry } from "./model_entry.ts";
 import { openS3Store } from "./run_store.ts";
 import { MOST_THREADS } from "../runtime/threads.ts";
 import { amount, byteSize, devices, parsedBy, wholeNumber } from "./option_values.ts";
-import { outliveReaders, printable, writeLine } from "./standard_streams.ts";
+import { printable, writeLine } from "./standard_streams.ts";
 import { pluginAddress } from "./store_options.ts";
 import { UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";
@@ -181,24 +180,6 @@ export function serveCommand(): Command {
         "webhook secret from PIXSTAGE_WEBHOOK_SECRET.",
     )
     .action(serve);
-}
-
-/**
- * Runs `serve` as a program.
- *
- * @param args The arguments of the command.
- * @returns The exit status: 0 for success, 1 for a failure, 2 for wrong usage.
- */
-export async function runServe(args: readonly string[]): Promise<number> {
-  outliveReaders();
-  try {
-    await serveCommand().exitOverride().parseAsync(args, { from: "user" });
-    return 0;
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    writeLine(stderr, `error: ${toPixstageError(error).message}`);
-    return exitStatus(error);
-  }
 }
 
 /** Runs the server until a signal stops it. */

@@ -105,6 +105,7 @@ export const ERROR_CODES = {
   invalid_file: environment(500, "The content of a file does not follow its format."),
   file_not_found: environment(500, "A file or a folder does not exist."),
   permission_denied: environment(500, "The system does not permit reading or writing a file."),
+  not_permitted: environment(500, "Deno does not permit an operation. The message names the flag that does."),
   read_only: environment(500, "Files must be downloaded, but the cache cannot be written."),
   disk_full: environment(507, "The disk or the quota is full."),
   too_many_files: environment(500, "Too many files are open."),

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { holdsNeeded } from "./permissions.ts";
+
 /** The kinds of permissions, and what a run needs each for. */
 export const PERMISSIONS = {
   read: "to read models",
@@ -18,27 +20,30 @@ export const PERMISSIONS = {
 /** The name of a permission. */
 export type PermissionName = keyof typeof PERMISSIONS;
 
-/** What Deno answers about a permission. It asks the user for a permission in the state `prompt`. */
-export type PermissionState = "granted" | "prompt" | "denied";
+/**
+ * What Deno answers about a permission. `limited` means that it is granted for what a run needs, and not for
+ * more. Deno asks the user for a permission in the state `prompt`.
+ */
+export type PermissionState = "granted" | "limited" | "prompt" | "denied";
 
 /**
- * Returns the state of each permission. A permission for some paths or names only has the state `prompt`.
+ * Returns the state of each permission.
  *
  * @returns The states, or `undefined` under Node, which permits everything.
  */
-export async function denoPermissions(): Promise<
-  Readonly<Record<PermissionName, PermissionState>> | undefined
-> {
+export function denoPermissions(): Readonly<Record<PermissionName, PermissionState>> | undefined {
   if (typeof Deno === "undefined") return undefined;
-  const state = async (name: PermissionName): Promise<PermissionState> =>
-    (await Deno.permissions.query({ name })).state;
+  const state = (name: PermissionName): PermissionState => {
+    const { state } = Deno.permissions.querySync({ name });
+    return state === "granted" || !holdsNeeded(name) ? state : "limited";
+  };
   return {
-    read: await state("read"),
-    write: await state("write"),
-    env: await state("env"),
-    ffi: await state("ffi"),
-    sys: await state("sys"),
-    net: await state("net"),
-    run: await state("run"),
+    read: state("read"),
+    write: state("write"),
+    env: state("env"),
+    ffi: state("ffi"),
+    sys: state("sys"),
+    net: state("net"),
+    run: state("run"),
   };
 }

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { readFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import { arch, platform } from "node:process";
+import { readKernelFile } from "../artifacts/kernel.ts";
 
 /** A processor. */
 export interface Processor {
@@ -57,9 +57,9 @@ export function processor(): Processor {
 function featuresHere(): Readonly<Record<string, boolean>> {
   if (platform !== "linux") return {};
   try {
-    return featuresOf(readFileSync("/proc/cpuinfo", "utf8"), arch);
+    return featuresOf(readKernelFile("/proc/cpuinfo"), arch);
   } catch {
-    // Deno lets a program read the kernel's files only if it grants everything.
+    // Deno permits neither this nor native libraries.
     return {};
   }
 }

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { readFileSync } from "node:fs";
 import { totalmem } from "node:os";
 import { join } from "node:path";
 import { availableMemory, platform } from "node:process";
+import { readKernelFile } from "../artifacts/kernel.ts";
 
 /** Memory in bytes. */
 export interface SystemMemory {
@@ -100,7 +100,7 @@ function addressSpaceLimit(): number | undefined {
 /** Reads a file of the kernel, or returns `undefined` if it does not exist. */
 function read(path: string): string | undefined {
   try {
-    return readFileSync(path, "utf8").trim();
+    return readKernelFile(path).trim();
   } catch {
     return undefined;
   }

@@ -55,8 +55,8 @@ export function describeMachine(report: MachineReport): readonly string[] {
   ];
   const { permissions } = report;
   if (permissions === undefined) return lines;
-  const granted = Object.entries(permissions).filter(([, state]) => state === "granted").map(([name]) =>
-    name
+  const granted = Object.entries(permissions).flatMap(([name, state]) =>
+    state === "granted" ? [name] : state === "limited" ? [`${name} (limited)`] : []
   );
   return [...lines, row("permissions", granted.join(", ") || "none")];
 }

@@ -24,7 +24,7 @@ export function permissionFindings(
   permissions: Readonly<Partial<Record<PermissionName, PermissionState>>>,
 ): readonly Finding[] {
   const missing = Object.entries(PERMISSIONS).filter(([name]) =>
-    (permissions[name as PermissionName] ?? "granted") !== "granted"
+    !["granted", "limited"].includes(permissions[name as PermissionName] ?? "granted")
   );
   return missing.map(([name, purpose]) => ({
     prevents: (NEEDED as readonly string[]).includes(name),

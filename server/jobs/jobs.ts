@@ -217,7 +217,7 @@ export class Jobs {
     const job = jobRun?.jobs.get(id);
     if (!jobRun || !job) return undefined;
     const ended = { ...job, ...end };
-    const over = this.#end(jobRun, ended, endEvent(ended));
+    const over = this.#end(jobRun, ended, endEvent(ended, jobRun.elapsedMs));
     if (jobRun.jobs.size === 0) {
       this.#jobRuns.delete(jobRun.key);
       this.#queue.remove(jobRun);
@@ -332,7 +332,7 @@ export class Jobs {
         `The server stopped ${job.attempts} times while it ran this job, so it will not run it again`;
       const { shown: error } = new ApiError("too_many_attempts", message);
       const failed: Job = { ...job, status: "failed", error };
-      observer?.ended?.(this.#journal.end(failed, endEvent(failed)));
+      observer?.ended?.(this.#journal.end(failed, endEvent(failed, 0)));
     }
     this.#endOverdue();
     observer?.starred?.();
@@ -382,10 +382,7 @@ export class Jobs {
   }
 
   async #run(jobRun: JobRun): Promise<void> {
-    // The wall clock may be changed during a run.
-    const started = performance.now();
-    const elapsed = (): number => performance.now() - started;
-    jobRun.isRunning = true;
+    jobRun.runningSince = performance.now();
     this.#options.observer?.began?.(jobRun);
     // The last event follows the record of the job's end, so that a client that sees the event finds the job
     // finished.
@@ -403,12 +400,12 @@ export class Jobs {
       const results = Object.entries(artifacts).filter(([output]) => jobRun.isResult(output));
       await space.requireKept(results.map(([, made]) => made), !store.isUpToDate);
       end = { status: "completed", artifacts };
-      this.#secondsOfARun += (elapsed() / 1000 - this.#secondsOfARun) / 8;
+      this.#secondsOfARun += (jobRun.elapsedMs / 1000 - this.#secondsOfARun) / 8;
     } catch (fault) {
       const reply = ApiError.from(fault, { hidden: hiddenReason(fault, attemptsOf(jobRun)) });
       const error = reply.shown;
       end = { status: "failed", error };
-      const elapsedMs = elapsed();
+      const { elapsedMs } = jobRun;
       last = signal.aborted ? { type: "cancelled", elapsedMs } : failedEvent(error, elapsedMs);
       if (reply.status >= 500 && !signal.aborted) {
         this.#options.observer?.fault?.(fault, jobRun);

@@ -10,6 +10,7 @@ import { goldenPath } from "../goldens.ts";
 import type { Need } from "../needing.ts";
 
 const CLI = fileURLToPath(new URL("../../cli.ts", import.meta.url));
+const CONFIG = fileURLToPath(new URL("../../deno.json", import.meta.url));
 
 /** A checkpoint small enough for every test. */
 export const TINY: string = goldenPath("checkpoints/tiny-alpha-512");
@@ -29,6 +30,11 @@ export function storeOf(folder: string): string {
 /** Returns the program and the arguments that run a command of the project. */
 export function commandLine(...args: string[]): [program: string, ...args: string[]] {
   return [Deno.execPath(), "run", "-A", "--no-check", CLI, ...args];
+}
+
+/** The program and its arguments that run a task of the project, with the permissions of the task alone. */
+export function taskLine(...args: string[]): [program: string, ...args: string[]] {
+  return [Deno.execPath(), "task", "--quiet", "--config", CONFIG, ...args];
 }
 
 /** Starts a command in a folder. */
@@ -88,9 +94,23 @@ async function worksHere([program, ...args]: readonly string[]): Promise<boolean
   return await new Deno.Command(program!, { args }).output().then(({ success }) => success, () => false);
 }
 
+/** Runs a task in a folder, with additional environment variables, and waits for its end. */
+export function runTask(
+  folder: string,
+  env: Readonly<Record<string, string>>,
+  ...args: string[]
+): Promise<CommandResult> {
+  return resultOf(start(folder, env, taskLine(...args)));
+}
+
 /** Runs a command in a folder, and waits for its end. */
-export async function runCli(folder: string, ...args: string[]): Promise<CommandResult> {
-  const { code, stdout, stderr } = await startCli(folder, ...args).output();
+export function runCli(folder: string, ...args: string[]): Promise<CommandResult> {
+  return resultOf(startCli(folder, ...args));
+}
+
+/** Waits for the end of a command. */
+export async function resultOf(process: Deno.ChildProcess): Promise<CommandResult> {
+  const { code, stdout, stderr } = await process.output();
   const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
   return { status: code, stdout: text(stdout), stderr: text(stderr) };
 }

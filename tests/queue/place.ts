@@ -55,7 +55,11 @@ export class Place implements AsyncDisposable {
   /** Starts workers with the plugin's stages. */
   async walkers(count: number, env: Readonly<Record<string, string>> = {}): Promise<WorkerProcess[]> {
     const args = ["--plugin", WALK_PLUGIN];
-    return await this.workers(Array.from({ length: count }, () => "walk,poison,fail"), { args, env });
+    return await this.workers(Array.from({ length: count }, () => "walk,poison,fail"), {
+      args,
+      // The plugin kills its worker.
+      env: { PIXSTAGE_PERMISSIONS: "--allow-run", ...env },
+    });
   }
 
   /** Runs a graph on the queue or another executor. */

@@ -5,7 +5,7 @@
  */
 
 import { fileURLToPath } from "node:url";
-import { commandLine } from "../cli/run_cli.ts";
+import { commandLine, taskLine } from "../cli/run_cli.ts";
 
 /** The plugin with stages for tests of queues. */
 export const WALK_PLUGIN: string = fileURLToPath(new URL("walk_plugin.ts", import.meta.url));
@@ -20,6 +20,8 @@ export interface WorkerProcessOptions {
   readonly models?: string | undefined;
   readonly args?: readonly string[] | undefined;
   readonly env?: Readonly<Record<string, string>> | undefined;
+  /** Whether `deno task worker` starts it, rather than `deno run`. */
+  readonly asTask?: boolean | undefined;
 }
 
 /** A line of a worker's log. */
@@ -39,8 +41,9 @@ export class WorkerProcess implements AsyncDisposable {
   #started = Promise.withResolvers<void>();
   #isOver = false;
 
-  constructor({ queue, store, stages, models, args = [], env = {} }: WorkerProcessOptions) {
-    const [program, ...rest] = commandLine(
+  constructor({ queue, store, stages, models, args = [], env = {}, asTask = false }: WorkerProcessOptions) {
+    const line = asTask ? taskLine : commandLine;
+    const [program, ...rest] = line(
       "worker",
       ...["--queue", queue, "--store", store, "--stages", stages, "--threads", "1", "--lease", "1"],
       ...(models === undefined ? ["--models", "pixstage-emoji"] : ["--models", models]),

@@ -7,6 +7,9 @@ import { MODELS, type Serving, serving, sseEvents } from "./serving.ts";
 interface Reply {
   readonly id: string;
   readonly status: string;
+  readonly created: number;
+  readonly started: number | null;
+  readonly completed: number | null;
   readonly images: { url: string; seed: string }[];
   readonly artifacts: Record<string, { id: string }>;
   readonly queue_position: number | null;
@@ -101,6 +104,29 @@ Deno.test("waiting and running jobs can be cancelled, and custom graphs run", as
   const events = await follow(server, again.id);
   assert(events.some(({ event }) => event.type === "stage:cached"), "what was decoded is not decoded again");
   assert.equal((await job(server, again.id)).artifacts["decode.image"]!.id, artifacts["decode.image"]!.id);
+});
+
+Deno.test("durations do not depend on the wall clock, which may be set back during a job", async () => {
+  await using server = await serving();
+  const { now } = Date;
+  try {
+    const { id } = await order(server, { ...LONG, prompts: ["a castle"] });
+    const reply = await server.ask(`/v1/jobs/${id}/events`);
+    const durations: number[] = [];
+    for await (const { event, data } of sseEvents(reply)) {
+      durations.push(runEventSchema.parse(JSON.parse(data)).elapsedMs);
+      if (event !== "step" || Date.now !== now) continue;
+      Date.now = () => now() - 3_600_000;
+      await server.post(`/v1/jobs/${id}/cancel`, {});
+    }
+    const { status, created, started, completed } = await job(server, id);
+    assert.equal(status, "cancelled");
+    assert.ok(created <= started! && started! <= completed!, `${created}, ${started}, ${completed}`);
+    assert.deepEqual(durations, durations.toSorted((a, b) => a - b));
+    assert.ok(durations.every((ms) => ms >= 0 && ms < 600_000), durations.join());
+  } finally {
+    Date.now = now;
+  }
 });
 
 Deno.test("a separate transformer is served under its name", async () => {

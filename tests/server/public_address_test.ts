@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { hostname } from "node:os";
 import { InputError } from "../../errors/pixstage_error.ts";
-import { runServe } from "../../cli/serve.ts";
+import { main } from "../../cli.ts";
 import { createServer, type ServerOptions } from "../../server/create_server.ts";
 import { parseBasePath, proxyTrust, publicAddress } from "../../server/public_address.ts";
 import { ServerProcess } from "./server_process.ts";
@@ -87,7 +87,11 @@ Deno.test("meaningless options are refused", async () => {
     const args of [["--allowed-host", "http://a.example"], ["--trust-proxy", "x"], ["--base-path", "/a?"]]
   ) {
     const store = await Deno.makeTempDir();
-    assert.equal(await runServe(["--port", "0", "--quiet", "--store", store, ...args]), 2, args.join(" "));
+    assert.equal(
+      await main(["serve", "--port", "0", "--quiet", "--store", store, ...args]),
+      2,
+      args.join(" "),
+    );
     await Deno.remove(store, { recursive: true });
   }
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { InputError } from "../../errors/pixstage_error.ts";
 import { createServer } from "../../server/create_server.ts";
-import { runServe } from "../../cli/serve.ts";
+import { main } from "../../cli.ts";
 import { inFolder } from "../cli/run_cli.ts";
 import { ServerProcess, TINY } from "./server_process.ts";
 import { serving } from "./serving.ts";
@@ -79,7 +79,7 @@ Deno.test("refusals of other hosts, other origins, large bodies and unknown path
 });
 
 Deno.test("serve refuses to listen beyond this machine without a key", async () => {
-  assert.equal(await runServe(["--host", "0.0.0.0", "--port", "0", "--quiet"]), 2);
+  assert.equal(await main(["serve", "--host", "0.0.0.0", "--port", "0", "--quiet"]), 2);
 });
 
 Deno.test("a key that no request can contain is refused at the start, and not shown", async () => {
@@ -142,7 +142,7 @@ Deno.test("serve refuses --jobs without a store in S3, a store in S3 without key
         ["--store", folder, "--link-lifetime", "604801"],
       ]
     ) {
-      assert.equal(await runServe([...wrong, "--port", "0", "--quiet"]), 2, wrong.join(" "));
+      assert.equal(await main(["serve", ...wrong, "--port", "0", "--quiet"]), 2, wrong.join(" "));
     }
   });
 });

@@ -4,7 +4,7 @@ import { artifactId, encodeArtifact } from "../../artifacts/artifact_file.ts";
 import { shardPath } from "../../artifacts/store/folder_layout.ts";
 import { FolderStore } from "../../artifacts/store/folder_store.ts";
 import { StoreQuota } from "../../server/store_quota.ts";
-import { runServe } from "../../cli/serve.ts";
+import { main } from "../../cli.ts";
 import { inFolder } from "../cli/run_cli.ts";
 import { sampleArtifact } from "../artifacts/store/samples.ts";
 import { ServerProcess } from "./server_process.ts";
@@ -187,6 +187,6 @@ Deno.test("serve removes files that were unused for --store-max-age days", async
 
 Deno.test("serve refuses invalid sizes and ages", async () => {
   for (const wrong of [["--store-size", "much"], ["--store-max-age", "-1"]]) {
-    assert.equal(await runServe([...wrong, "--port", "0", "--quiet"]), 2);
+    assert.equal(await main(["serve", ...wrong, "--port", "0", "--quiet"]), 2);
   }
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { runServe } from "../../cli/serve.ts";
+import { main } from "../../cli.ts";
 import { AllowedHosts, isPrivate, publicLookup } from "../../server/webhooks/allowed_hosts.ts";
 import { signatureHeaders, webhookSecret } from "../../server/webhooks/signature.ts";
 
@@ -93,5 +93,5 @@ Deno.test("signatures conform to Standard Webhooks", () => {
 
 Deno.test("serve sends no unsigned webhooks, and refuses invalid hosts", async () => {
   Deno.env.delete("PIXSTAGE_WEBHOOK_SECRET");
-  assert.equal(await runServe(["--port", "0", "--webhook-allow", "hooks.example"]), 2);
+  assert.equal(await main(["serve", "--port", "0", "--webhook-allow", "hooks.example"]), 2);
 });

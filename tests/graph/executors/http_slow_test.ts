@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { HttpStore } from "../../../artifacts/store/http_store.ts";
+import { tensor } from "../../../artifacts/tensor.ts";
 import { PixstageError } from "../../../errors/pixstage_error.ts";
 import type { GraphDocumentInput } from "../../../graph/document.ts";
 import type { RunEvent } from "../../../graph/events.ts";
@@ -199,6 +201,11 @@ Deno.test("errors describe invalid answers and those of other programs", async (
   const page = (status: number) => () => new Response("<html>Sign in</html>", { status, headers: HTML });
   const event = (text: string) => () => new Response(text, { headers: EVENTS });
   const result = (data: string) => event(`event: result\ndata: ${data}\n\n`);
+  const latents = await new HttpStore(server.url).put({
+    kind: "latents",
+    tensors: { latents: tensor("float32", [1, 4, 8, 8], new Float32Array(256)) },
+    metadata: {},
+  });
   const cases: [string, () => Response, RegExp][] = [
     [PREPARE, page(200), /Cannot run "encode" on http:\S+: the answer is 200 with a web page/],
     [PREPARE, page(404), /the answer is 404 with a web page/],
@@ -212,6 +219,11 @@ Deno.test("errors describe invalid answers and those of other programs", async (
       RUN,
       result(`{"outputs":{"embeddings":"${"0".repeat(64)}"}}`),
       /does not have the artifact 0{64} that it names/,
+    ],
+    [
+      RUN,
+      result(`{"outputs":{"embeddings":"${latents}"}}`),
+      /output "embeddings" of "encode", which must be embeddings: http:\S+ returned latents$/,
     ],
     [RUN, result(`{"outputs":{"embeddings":"../x"}}`), /not that of a pixstage server of this version/],
     [RUN, result(`{"outputs":`), /not that of a pixstage server of this version/],
