@@ -8,6 +8,7 @@
 export const GROUPS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   Start: {
     "What pixstage is": "source/README",
+    "Gallery": "gallery",
     "Models": "models",
     "Systems": "systems",
     "Node and npm": "node",
