@@ -27,6 +27,11 @@ export interface SeamlessStep {
    * Whether the output of the block's first convolution is stored for the second instead of being recomputed.
    */
   readonly keepsInner: boolean;
+  /**
+   * Whether the output of the block's shortcut takes the place of its source, which has more channels, when
+   * the first convolution has read it.
+   */
+  readonly keepsSkip: boolean;
 }
 
 /** The plan of a decoder. */
@@ -37,9 +42,9 @@ export interface SeamlessPlan {
 }
 
 /**
- * Plans a decoder. It must at least store the feature maps of the last block's first residual block and of
- * its source. Within that size, or within a larger allowance, it stores everything that fits instead of
- * computing it twice.
+ * Plans a decoder. It must at least store the largest output of a residual block, because the next norm needs
+ * the statistics of all of it. Within that size, or within a larger allowance, it stores everything that fits
+ * instead of computing it twice.
  *
  * @param config The autoencoder.
  * @param latents Height and width of the latents.
@@ -65,15 +70,20 @@ export function planSeamless(
       own: mapBytes(sizes),
     };
   });
-  const least = Math.max(...blocks.map(({ before, own }) => before + own));
+  // Rows that the last pass over feature maps has read make room for those that it writes.
+  const least = Math.max(...blocks.map(({ before, own }) => Math.max(before, own)));
   const allowed = Math.max(least, allowedBytes);
   let peak = 0;
   const steps = blocks.flatMap(({ block, input, sizes, before, upsampled, own }) => {
-    const keepsUpsampled = block > 0 && upsampled + Math.max(before, own) <= allowed;
+    const keepsSkip = block > 0 && input > sizes.channels;
+    const stored = keepsSkip ? Math.max(upsampled, 2 * own) : upsampled + own;
+    const keepsUpsampled = block > 0 && stored <= allowed;
+    const source = block === 0 ? own : before;
+    const keepsFirst = keepsUpsampled || source + own <= allowed;
     const keepsInner = 2 * own <= allowed;
     peak = Math.max(
       peak,
-      keepsUpsampled ? upsampled + Math.max(before, own) : before + own,
+      keepsUpsampled ? stored : keepsFirst ? source + own : Math.max(source, own),
       keepsInner ? 2 * own : own,
     );
     return Array.from({ length: config.layers_per_block + 1 }, (_, index): SeamlessStep => ({
@@ -94,8 +104,8 @@ export function planSeamless(
         : {}),
       sizes,
       keepsSource: index === 0 && keepsUpsampled,
-      // If the source is stored too, the output of the second convolution overwrites that of the first.
-      keepsInner: index === 0 || keepsInner,
+      keepsInner: index === 0 ? keepsFirst : keepsInner,
+      keepsSkip: index === 0 && keepsUpsampled && keepsSkip,
     }));
   });
   return { steps, mapBytes: peak };

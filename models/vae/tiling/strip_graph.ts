@@ -48,14 +48,23 @@ export interface Resnet {
 export type StripTask =
   /** The source convolution. */
   | { readonly kind: "source"; readonly sourceConv: SourceConv }
-  /** A residual block up to its first convolution. */
-  | { readonly kind: "inner"; readonly sourceConv?: SourceConv | undefined; readonly resnet: Resnet }
-  /** A residual block. The output of its first convolution is an input if `innerStored`. */
+  /** A residual block up to its first convolution. Its shortcut is a second output if `skipWanted`. */
+  | {
+    readonly kind: "inner";
+    readonly sourceConv?: SourceConv | undefined;
+    readonly resnet: Resnet;
+    readonly skipWanted: boolean;
+  }
+  /**
+   * A residual block. The output of its first convolution is an input if `innerStored`, and the output of its
+   * shortcut is the source if `skipStored`.
+   */
   | {
     readonly kind: "outer";
     readonly sourceConv?: SourceConv | undefined;
     readonly resnet: Resnet;
     readonly innerStored: boolean;
+    readonly skipStored: boolean;
   }
   /** The convolution that halves the size. */
   | { readonly kind: "downsample"; readonly downsampler: Downsampler }
@@ -80,7 +89,8 @@ export const NORMS = { first: "norm1", second: "norm2" } as const;
 /**
  * Builds a strip graph. Inputs: `source` [rows, channels, width] and `source_crop` int64 [2]; `inner` and
  * `inner_crop` if stored; `norm1.mean`, `norm1.scale` and so on [groups]. Outputs: `strip` [rows, channels,
- * width] if `wanted`; `mean` and `squares` [groups] of the strip if a norm follows.
+ * width] if `wanted`; `skip` of the same shape if the task wants it; `mean` and `squares` [groups] of the strip
+ * if a norm follows.
  *
  * @param config The autoencoder's configuration.
  * @param weights Its weights.
@@ -117,11 +127,12 @@ export function stripGraph(
     }
     case "inner": {
       const inner = builder.inner(task.resnet, source);
+      if (task.skipWanted) builder.outputSkip(task.resnet, source);
       return builder.finish(task, inner, task.resnet.output, wanted, { source: 1 + before, inner: 0 });
     }
     case "outer": {
       const { resnet, innerStored } = task;
-      const strip = builder.outer(resnet, source, innerStored);
+      const strip = builder.outer(task, source);
       const halo = innerStored ? { source: before, inner: 1 } : { source: 2 + before, inner: 0 };
       return builder.finish(task, strip, resnet.output, wanted, halo);
     }
@@ -171,18 +182,28 @@ class StripBuilder {
   }
 
   /** Computes the whole residual block, cropped. */
-  outer(resnet: Resnet, source: Value, innerStored: boolean): Value {
-    const { module, input, output } = resnet;
+  outer(task: StripTask & { kind: "outer" }, source: Value): Value {
+    const { resnet, innerStored, skipStored } = task;
+    const { module, output } = resnet;
     const inner = innerStored ? this.#maps("inner", output) : this.inner(resnet, source);
     const normed = this.#norm(NORMS.second, `${module}.norm2`, inner, output);
     const outer = this.#layers.conv(`${module}.conv2`, this.#graph.silu(normed), { input: output, output });
-    const cropped = this.#crop(source, "source");
-    const skip = input === output
-      ? cropped
-      : this.#layers.conv(`${module}.conv_shortcut`, cropped, { input, output, kernel: 1 });
+    const skip = skipStored ? this.#crop(source, "source") : this.#skip(resnet, source);
     const sum = this.#graph.add(skip, this.#crop(outer, innerStored ? "inner" : "source"));
     this.#cropped = true;
     return sum;
+  }
+
+  /** Outputs what a residual block adds to the result of its convolutions. */
+  outputSkip(resnet: Resnet, source: Value): void {
+    this.#output("skip", this.#skip(resnet, source), resnet.output);
+  }
+
+  #skip({ module, input, output }: Resnet, source: Value): Value {
+    const cropped = this.#crop(source, "source");
+    return input === output
+      ? cropped
+      : this.#layers.conv(`${module}.conv_shortcut`, cropped, { input, output, kernel: 1 });
   }
 
   /** Applies the decoder's last norm and convolution. */
@@ -205,11 +226,15 @@ class StripBuilder {
     const g = this.#graph;
     const strip = this.#cropped ? value : this.#crop(value, "source");
     if (task.kind !== "end") this.#statistics(strip);
-    if (wanted) {
-      const rows = g.transpose(g.op("Squeeze", [strip, g.int64s([0])]), [1, 0, 2]);
-      g.output("strip", rows, ["rows", channels, "width"]);
-    }
+    if (wanted) this.#output("strip", strip, channels);
     return { graph: g.build(`${this.#component}.${moduleOf(task)}.${task.kind}`), channels, halo };
+  }
+
+  /** Outputs a value [1, channels, rows, width] as feature maps. */
+  #output(name: string, value: Value, channels: number): void {
+    const g = this.#graph;
+    const rows = g.transpose(g.op("Squeeze", [value, g.int64s([0])]), [1, 0, 2]);
+    g.output(name, rows, ["rows", channels, "width"]);
   }
 
   /**
@@ -286,7 +311,10 @@ function sourceChannels(task: StripTask): number {
       return task.sourceConv.input;
     case "downsample":
       return task.downsampler.channels;
-    default:
+    case "outer":
+      if (task.skipStored) return task.resnet.output;
+      return task.sourceConv?.input ?? task.resnet.input;
+    case "inner":
       return task.sourceConv?.input ?? task.resnet.input;
   }
 }

@@ -25,12 +25,6 @@ import { doubledRows, sourceRows, type StripRows, strips } from "./strips.ts";
 /** Approximate size of the widest feature maps of a strip. */
 const STRIP_BYTES = 16 << 20;
 const LEAST_STRIP = 8;
-/**
- * Number of rows by which feature maps move up when they are overwritten: the rows above that a whole
- * residual block sees.
- */
-const OVERWRITE_ROWS = 2;
-
 /** Options for splitting a picture into strips. */
 export interface StripRunOptions extends Pick<OpenModelOptions, "onLoad"> {
   /** Number of rows per strip at each size. Default is as many as fill 16 MiB. */
@@ -45,6 +39,10 @@ interface Pass {
   readonly norms: Readonly<Record<string, GroupStatistics>>;
   /** Destination of the strips; absent if only their statistics are needed. */
   readonly target?: FeatureMaps | undefined;
+  /** Destination of the shortcut, if wanted. */
+  readonly skip?: FeatureMaps | undefined;
+  /** Whether no later pass needs the inputs. Their rows are then released as soon as they have been read. */
+  readonly isLast: boolean;
 }
 
 /** The state of one picture while it passes through an autoencoder. */
@@ -55,7 +53,6 @@ export class StripRun {
   readonly #options: StripRunOptions;
   readonly #signal: AbortSignal | undefined;
   readonly #held = new Set<FeatureMaps>();
-  readonly #slack: number;
   #maps: FeatureMaps | undefined;
   #statistics: GroupStatistics;
   #opened = 0;
@@ -79,15 +76,13 @@ export class StripRun {
     this.#weights = weights;
     this.#options = options;
     this.#signal = signal;
-    this.#slack = OVERWRITE_ROWS * (config.layers_per_block + 1);
     this.#statistics = new GroupStatistics(config.norm_num_groups);
   }
 
   /** Sets the initial feature maps or the picture, [1, channels, rows, width]. */
   begin({ data, shape }: Tensor<"float32">): void {
     const [, channels = 0, rows = 0, width = 0] = shape;
-    this.#maps = this.#hold(new FeatureMaps({ rows, channels, width }));
-    rowsOf(data, this.#maps);
+    this.#maps = this.#hold(rowsOf(data, { rows, channels, width }));
     // A picture has fewer channels than groups. It needs no statistics because a convolution precedes its
     // first norm.
     if (channels % this.#config.norm_num_groups === 0) {
@@ -96,35 +91,50 @@ export class StripRun {
   }
 
   /** Runs one residual block with the convolution before it. */
-  async resnet({ resnet, sourceConv, sizes, keepsSource, keepsInner }: SeamlessStep): Promise<void> {
+  async resnet(
+    { resnet, sourceConv, sizes, keepsSource, keepsInner, keepsSkip }: SeamlessStep,
+  ): Promise<void> {
+    const create = (wanted: boolean, channels = sizes.channels): FeatureMaps | undefined =>
+      wanted ? this.#hold(new FeatureMaps({ ...sizes, channels })) : undefined;
     let source = this.#maps!;
     let first = this.#statistics;
     let virtual = sourceConv;
     if (sourceConv) {
-      const target = keepsSource
-        ? this.#hold(new FeatureMaps({ ...sizes, channels: sourceConv.channels }))
-        : undefined;
-      first = await this.#pass({ task: { kind: "source", sourceConv }, source, norms: {}, target });
+      const target = create(keepsSource, sourceConv.channels);
+      first = await this.#pass({
+        task: { kind: "source", sourceConv },
+        source,
+        norms: {},
+        target,
+        isLast: keepsSource,
+      });
       if (target) {
-        source.release();
         source = target;
         virtual = undefined;
       }
     }
     const norms = { [NORMS.first]: first };
     const task = { sourceConv: virtual, resnet };
-    const inner = keepsInner ? this.#hold(new FeatureMaps(sizes, this.#slack)) : undefined;
-    const second = await this.#pass({ task: { kind: "inner", ...task }, source, norms, target: inner });
-    const overwritten = inner ? inner.movedUp(1) : source.movedUp(OVERWRITE_ROWS);
-    this.#statistics = await this.#pass({
-      task: { kind: "outer", ...task, innerStored: inner !== undefined },
+    const inner = create(keepsInner);
+    const skip = create(keepsSkip);
+    const second = await this.#pass({
+      task: { kind: "inner", ...task, skipWanted: keepsSkip },
       source,
+      norms,
+      target: inner,
+      skip,
+      isLast: keepsSkip,
+    });
+    const target = create(true);
+    this.#statistics = await this.#pass({
+      task: { kind: "outer", ...task, innerStored: keepsInner, skipStored: keepsSkip },
+      source: skip ?? source,
       inner,
       norms: { ...(inner ? {} : norms), [NORMS.second]: second },
-      target: overwritten,
+      target,
+      isLast: true,
     });
-    if (inner) source.release();
-    this.#maps = overwritten;
+    this.#maps = target;
   }
 
   /** Halves the size of the feature maps. */
@@ -137,8 +147,8 @@ export class StripRun {
       source,
       norms: {},
       target,
+      isLast: true,
     });
-    source.release();
     this.#maps = target;
   }
 
@@ -152,8 +162,8 @@ export class StripRun {
       source,
       norms: { [NORMS.first]: this.#statistics },
       target,
+      isLast: true,
     });
-    source.release();
     this.#maps = target;
   }
 
@@ -178,7 +188,7 @@ export class StripRun {
   }
 
   /** Runs a graph over all strips and gathers the statistics of its output. */
-  async #pass({ task, source, inner, norms, target }: Pass): Promise<GroupStatistics> {
+  async #pass({ task, source, inner, norms, target, skip, isLast }: Pass): Promise<GroupStatistics> {
     const { norm_num_groups: groups } = this.#config;
     const { graph, channels, halo } = stripGraph(this.#config, this.#weights, task, target !== undefined);
     const doubles = sourceConvOf(task)?.doubles === true;
@@ -189,26 +199,32 @@ export class StripRun {
     const gathered = new GroupStatistics(groups);
     const feeds = normFeeds(norms);
     await using session = await this.#open(graph, true);
-    const widest = Math.max(width * channels, width * source.channels, source.width * source.channels);
+    // Strips, and with them the rounding of statistics, do not depend on what is stored.
+    const read = task.kind === "outer" && task.skipStored ? task.resnet.input : source.channels;
+    const widest = Math.max(width * channels, width * read, source.width * read);
     for (const strip of strips(rows, this.#stripRows(widest))) {
       this.#signal?.throwIfAborted();
       const wanted: StripRows = task.kind === "downsample"
         ? doubledRows(strip, source.rows)
         : sourceRows(strip, rows, halo.source, doubles);
-      feeds["source"] = source.view(wanted.first, wanted.end);
+      if (isLast) source.releaseAbove(wanted.first);
+      feeds["source"] = source.read(wanted.first, wanted.end);
       if (session.inputs.includes("source_crop")) feeds["source_crop"] = cropFeed(wanted.crop);
       if (inner) {
         const wantedInner = sourceRows(strip, rows, halo.inner, false);
-        feeds["inner"] = inner.view(wantedInner.first, wantedInner.end);
+        if (isLast) inner.releaseAbove(wantedInner.first);
+        feeds["inner"] = inner.read(wantedInner.first, wantedInner.end);
         feeds["inner_crop"] = cropFeed(wantedInner.crop);
       }
-      const outputs = target ? { strip: target.view(strip.first, strip.end) } : {};
-      const { mean, squares } = await session.run(feeds, { outputs });
+      const { strip: values, skip: skipped, mean, squares } = await session.run(feeds);
+      target?.append(values as Tensor<"float32">);
+      skip?.append(skipped as Tensor<"float32">);
       if (mean && squares) {
         const count = (strip.end - strip.first) * width * channels / groups;
         gathered.add((mean as Tensor<"float32">).data, (squares as Tensor<"float32">).data, count);
       }
     }
+    if (isLast) { for (const maps of [source, inner]) maps?.release(); }
     return gathered;
   }
 
