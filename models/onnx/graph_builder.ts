@@ -73,6 +73,7 @@ export class GraphBuilder {
   readonly #initializers: (MessageInitShape<typeof TensorProtoSchema> | WeightLocation)[] = [];
   readonly #inputs: MessageInitShape<typeof ValueInfoProtoSchema>[] = [];
   readonly #outputs: MessageInitShape<typeof ValueInfoProtoSchema>[] = [];
+  readonly #shapes: MessageInitShape<typeof ValueInfoProtoSchema>[] = [];
   readonly #known = new Map<string, Value>();
   readonly #produced = new Set<string>();
   readonly #renamed = new Map<string, string>();
@@ -108,6 +109,12 @@ export class GraphBuilder {
     const isFree = this.#produced.has(value.name) && !this.#renamed.has(value.name);
     this.#renamed.set((isFree ? value : this.op("Identity", [value])).name, name);
     this.#outputs.push(valueInfo(name, dtype, dims));
+  }
+
+  /** Declares the shape of a float32 value that ONNX Runtime cannot infer, so that it can reuse its memory. */
+  shaped(value: Value, dims: readonly Dimension[]): Value {
+    this.#shapes.push(valueInfo(value.name, "float32", dims));
+    return value;
   }
 
   /** Marks a float32 value for inspection. It becomes an output only if `exposed` selects it. */
@@ -421,6 +428,7 @@ export class GraphBuilder {
         ),
         input: this.#inputs,
         output: this.#outputs,
+        valueInfo: this.#shapes,
       },
     });
     return {

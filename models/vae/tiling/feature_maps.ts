@@ -25,6 +25,9 @@ export interface FeatureMapStrip extends RowRange {
   readonly data: Float32Array;
 }
 
+/** Largest part of a strip that is copied so that the others can be released. */
+const LARGEST_REST = 1 / 2;
+
 /** Returns the size of feature maps in bytes in float32. */
 export function mapBytes({ rows, channels, width }: FeatureMapSizes): number {
   return Float32Array.BYTES_PER_ELEMENT * rows * channels * width;
@@ -36,6 +39,7 @@ export class FeatureMaps implements FeatureMapSizes {
   readonly channels: number;
   readonly width: number;
   readonly #strips: FeatureMapStrip[] = [];
+  #viewed: FeatureMapStrip | undefined;
   #joined: Float32Array<ArrayBuffer> = new ARRAY_TYPES.float32(0);
 
   /** @param sizes Rows, channels and width. Nothing is allocated yet. */
@@ -72,7 +76,8 @@ export class FeatureMaps implements FeatureMapSizes {
     if (!top || top.first > first || touched.at(-1)!.end < end) {
       throw new InternalError(`Cannot read rows ${first} to ${end} of feature maps: not all are in memory`);
     }
-    if (touched.length === 1) {
+    this.#viewed = touched.length === 1 ? top : undefined;
+    if (this.#viewed) {
       return tensor("float32", shape, top.data.subarray((first - top.first) * row, (end - top.first) * row));
     }
     const joined = this.#joinedMemory((end - first) * row);
@@ -86,17 +91,29 @@ export class FeatureMaps implements FeatureMapSizes {
     return tensor("float32", shape, joined);
   }
 
-  /** Releases the strips that lie wholly above a row, instead of waiting for garbage collection. */
+  /**
+   * Releases the rows above a row without waiting for garbage collection, except for those that the last call
+   * of {@linkcode FeatureMaps.read} returned as a view.
+   */
   releaseAbove(row: number): void {
-    while (this.#strips.length > 0 && this.#strips[0]!.end <= row) {
-      releaseBuffer(this.#strips.shift()!.data.buffer);
+    while (this.#strips.length > 0) {
+      const [{ first, end, data }] = this.#strips as [FeatureMapStrip];
+      const rest = Math.max(0, end - row);
+      // Copying the rest of a strip is worth it only if it is small.
+      if (this.#strips[0] === this.#viewed || rest > LARGEST_REST * (end - first)) return;
+      this.#strips.shift();
+      if (rest > 0) {
+        const kept = data.slice((row - first) * this.channels * this.width);
+        this.#strips.unshift({ first: row, end, data: kept });
+      }
+      releaseBuffer(data.buffer);
+      if (rest > 0) return;
     }
   }
 
-  /**
-   * Releases all memory immediately. Nothing can be read afterwards.
-   */
+  /** Releases all memory immediately. Nothing can be read afterwards. */
   release(): void {
+    this.#viewed = undefined;
     this.releaseAbove(this.rows);
     releaseBuffer(this.#joined.buffer);
     this.#joined = new ARRAY_TYPES.float32(0);

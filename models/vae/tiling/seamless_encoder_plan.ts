@@ -61,7 +61,7 @@ export function planSeamlessEncoder(
         : {}),
       sizes,
       keepsSource: false,
-      keepsInner: index === 0,
+      innerRows: index === 0 ? sizes.rows : 0,
       keepsSkip: false,
     }));
     const downsampler = { module: `${module}.downsamplers.0.conv`, channels: output };

@@ -24,9 +24,10 @@ export interface SeamlessStep {
    */
   readonly keepsSource: boolean;
   /**
-   * Whether the output of the block's first convolution is stored for the second instead of being recomputed.
+   * Number of rows of the output of the block's first convolution, from the top, that are stored for the
+   * second. The others are recomputed.
    */
-  readonly keepsInner: boolean;
+  readonly innerRows: number;
   /**
    * Whether the output of the block's shortcut takes the place of its source, which has more channels, when
    * the first convolution has read it.
@@ -77,15 +78,13 @@ export function planSeamless(
   const steps = blocks.flatMap(({ block, input, sizes, before, upsampled, own }) => {
     const keepsSkip = block > 0 && input > sizes.channels;
     const stored = keepsSkip ? Math.max(upsampled, 2 * own) : upsampled + own;
-    const keepsUpsampled = block > 0 && stored <= allowed;
+    const keepsSource = block > 0 && stored <= allowed;
+    const innerRows = (source: number): number =>
+      Math.min(sizes.rows, Math.floor((allowed - source) / (own / sizes.rows)));
     const source = block === 0 ? own : before;
-    const keepsFirst = keepsUpsampled || source + own <= allowed;
-    const keepsInner = 2 * own <= allowed;
-    peak = Math.max(
-      peak,
-      keepsUpsampled ? stored : keepsFirst ? source + own : Math.max(source, own),
-      keepsInner ? 2 * own : own,
-    );
+    const rows = [keepsSource ? sizes.rows : innerRows(source), innerRows(own)] as const;
+    const innerBytes = (rows: number): number => own * rows / sizes.rows;
+    peak = Math.max(peak, own + innerBytes(rows[1]), keepsSource ? stored : source + innerBytes(rows[0]));
     return Array.from({ length: config.layers_per_block + 1 }, (_, index): SeamlessStep => ({
       resnet: {
         module: `decoder.up_blocks.${block}.resnets.${index}`,
@@ -103,9 +102,9 @@ export function planSeamless(
         }
         : {}),
       sizes,
-      keepsSource: index === 0 && keepsUpsampled,
-      keepsInner: index === 0 ? keepsFirst : keepsInner,
-      keepsSkip: index === 0 && keepsUpsampled && keepsSkip,
+      keepsSource: index === 0 && keepsSource,
+      innerRows: rows[index === 0 ? 0 : 1],
+      keepsSkip: index === 0 && keepsSource && keepsSkip,
     }));
   });
   return { steps, mapBytes: peak };

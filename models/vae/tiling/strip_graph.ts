@@ -160,9 +160,11 @@ class StripBuilder {
     if (!sourceConv) return stored;
     const { module, input, channels, doubles } = sourceConv;
     const sizes = { input, output: channels };
-    return doubles
-      ? this.#layers.upsampleConv(module, stored, sizes)
-      : this.#layers.conv(module, stored, sizes);
+    return this.#sized(
+      "convolved source",
+      doubles ? this.#layers.upsampleConv(module, stored, sizes) : this.#layers.conv(module, stored, sizes),
+      channels,
+    );
   }
 
   /**
@@ -178,17 +180,21 @@ class StripBuilder {
   /** Applies norm, SiLU and the first convolution of a residual block. */
   inner({ module, input, output }: Resnet, source: Value): Value {
     const normed = this.#norm(NORMS.first, `${module}.norm1`, source, input);
-    return this.#layers.conv(`${module}.conv1`, this.#graph.silu(normed), { input, output });
+    const inner = this.#layers.conv(`${module}.conv1`, this.#graph.silu(normed), { input, output });
+    return this.#sized("inner", inner, output);
   }
 
   /** Computes the whole residual block, cropped. */
   outer(task: StripTask & { kind: "outer" }, source: Value): Value {
-    const { resnet, innerStored, skipStored } = task;
+    const { resnet, innerStored } = task;
     const { module, output } = resnet;
+    // ONNX Runtime computes the input of the sum first whose nodes come later. A skip that is stored can wait
+    // until the end. One that is computed comes first, and its source makes room for the convolutions.
+    const stored = this.#storedSkip(task);
     const inner = innerStored ? this.#maps("inner", output) : this.inner(resnet, source);
     const normed = this.#norm(NORMS.second, `${module}.norm2`, inner, output);
     const outer = this.#layers.conv(`${module}.conv2`, this.#graph.silu(normed), { input: output, output });
-    const skip = skipStored ? this.#crop(source, "source") : this.#skip(resnet, source);
+    const skip = stored ?? this.#skip(resnet, source);
     const sum = this.#graph.add(skip, this.#crop(outer, innerStored ? "inner" : "source"));
     this.#cropped = true;
     return sum;
@@ -197,6 +203,13 @@ class StripBuilder {
   /** Outputs what a residual block adds to the result of its convolutions. */
   outputSkip(resnet: Resnet, source: Value): void {
     this.#output("skip", this.#skip(resnet, source), resnet.output);
+  }
+
+  /** Crops stored feature maps to what a residual block adds to the result of its convolutions. */
+  #storedSkip({ resnet, sourceConv, skipStored }: StripTask & { kind: "outer" }): Value | undefined {
+    if (!skipStored && (sourceConv || resnet.input !== resnet.output)) return undefined;
+    const cropped = this.#sliced({ name: "source" }, "source", 0);
+    return this.#sized("cropped", this.#channelsFirst(cropped), resnet.output);
   }
 
   #skip({ module, input, output }: Resnet, source: Value): Value {
@@ -258,15 +271,33 @@ class StripBuilder {
   /** Declares feature maps as an input and returns them as [1, channels, rows, width]. */
   #maps(name: string, channels: number): Value {
     const g = this.#graph;
-    const rows = g.input(name, "float32", [`rows of ${name}`, channels, `width of ${name}`]);
-    return g.op("Unsqueeze", [g.transpose(rows, [1, 0, 2]), g.int64s([0])]);
+    return this.#channelsFirst(
+      g.input(name, "float32", [`rows of ${name}`, channels, `width of ${name}`]),
+    );
+  }
+
+  /** Lays out feature maps as [1, channels, rows, width]. */
+  #channelsFirst(maps: Value): Value {
+    return this.#graph.op("Unsqueeze", [this.#graph.transpose(maps, [1, 0, 2]), this.#graph.int64s([0])]);
+  }
+
+  /**
+   * Declares that values of this name have the same number of rows and the same width. ONNX Runtime cannot
+   * tell for convolutions, and reuses memory only for values of equal shape.
+   */
+  #sized(name: string, value: Value, channels: number): Value {
+    return this.#graph.shaped(value, [1, channels, `rows of ${name}`, `width of ${name}`]);
   }
 
   /** Crops a value to the requested rows. */
   #crop(value: Value, name: string): Value {
+    return this.#sliced(value, name, 2);
+  }
+
+  #sliced(value: Value, name: string, axis: number): Value {
     const g = this.#graph;
     const [first, end] = g.split(this.#cropInput(name), 0, [1, 1]);
-    return g.op("Slice", [value, first, end, g.int64s([2])]);
+    return g.op("Slice", [value, first, end, g.int64s([axis])]);
   }
 
   readonly #crops = new Map<string, Value>();
@@ -300,6 +331,20 @@ class StripBuilder {
 /** Returns the source convolution of a task, if any. */
 export function sourceConvOf(task: StripTask): SourceConv | undefined {
   return task.kind === "end" || task.kind === "downsample" ? undefined : task.sourceConv;
+}
+
+/** Returns the number of channels of a task's output. */
+export function outputChannels(task: StripTask, config: AutoencoderKLConfig): number {
+  switch (task.kind) {
+    case "source":
+      return task.sourceConv.channels;
+    case "downsample":
+      return task.downsampler.channels;
+    case "end":
+      return config.out_channels;
+    default:
+      return task.resnet.output;
+  }
 }
 
 /** Returns the number of channels of the stored feature maps that a task reads. */

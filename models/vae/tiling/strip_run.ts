@@ -8,7 +8,7 @@
  * @module
  */
 
-import { type Tensor, tensor } from "../../../artifacts/tensor.ts";
+import { releaseBuffer, type Tensor, tensor } from "../../../artifacts/tensor.ts";
 import type { Runtime, Session } from "../../../runtime/runtime.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 import type { BuiltGraph } from "../../onnx/graph_builder.ts";
@@ -19,12 +19,21 @@ import { channelsOf, mapStatistics, rowsOf } from "./feature_map_layout.ts";
 import { FeatureMaps } from "./feature_maps.ts";
 import { GroupStatistics } from "./group_statistics.ts";
 import type { SeamlessStep } from "./seamless_plan.ts";
-import { type Downsampler, NORMS, sourceConvOf, stripGraph, type StripTask } from "./strip_graph.ts";
-import { doubledRows, sourceRows, type StripRows, strips } from "./strips.ts";
+import {
+  type Downsampler,
+  NORMS,
+  outputChannels,
+  sourceConvOf,
+  stripGraph,
+  type StripTask,
+} from "./strip_graph.ts";
+import { doubledRows, type RowRange, sourceRows, type StripRows, strips } from "./strips.ts";
 
 /** Approximate size of the widest feature maps of a strip. */
 const STRIP_BYTES = 16 << 20;
 const LEAST_STRIP = 8;
+/** Number of rows above and below that a whole residual block and a convolution before it see. */
+const MOST_HALO = 3;
 /** Options for splitting a picture into strips. */
 export interface StripRunOptions extends Pick<OpenModelOptions, "onLoad"> {
   /** Number of rows per strip at each size. Default is as many as fill 16 MiB. */
@@ -39,10 +48,16 @@ interface Pass {
   readonly norms: Readonly<Record<string, GroupStatistics>>;
   /** Destination of the strips; absent if only their statistics are needed. */
   readonly target?: FeatureMaps | undefined;
+  /** Number of rows that the destination keeps; all by default. */
+  readonly keptRows?: number | undefined;
   /** Destination of the shortcut, if wanted. */
   readonly skip?: FeatureMaps | undefined;
   /** Whether no later pass needs the inputs. Their rows are then released as soon as they have been read. */
   readonly isLast: boolean;
+  /** The strips to run, by index; all by default. */
+  readonly range?: { readonly first: number; readonly end: number };
+  /** Statistics of the strips before these. */
+  readonly gathered?: GroupStatistics;
 }
 
 /** The state of one picture while it passes through an autoencoder. */
@@ -92,22 +107,16 @@ export class StripRun {
 
   /** Runs one residual block with the convolution before it. */
   async resnet(
-    { resnet, sourceConv, sizes, keepsSource, keepsInner, keepsSkip }: SeamlessStep,
+    { resnet, sourceConv, sizes, keepsSource, innerRows, keepsSkip }: SeamlessStep,
   ): Promise<void> {
-    const create = (wanted: boolean, channels = sizes.channels): FeatureMaps | undefined =>
-      wanted ? this.#hold(new FeatureMaps({ ...sizes, channels })) : undefined;
+    const create = (channels = sizes.channels) => this.#hold(new FeatureMaps({ ...sizes, channels }));
     let source = this.#maps!;
     let first = this.#statistics;
     let virtual = sourceConv;
     if (sourceConv) {
-      const target = create(keepsSource, sourceConv.channels);
-      first = await this.#pass({
-        task: { kind: "source", sourceConv },
-        source,
-        norms: {},
-        target,
-        isLast: keepsSource,
-      });
+      const task = { kind: "source", sourceConv } as const;
+      const target = keepsSource ? create(sourceConv.channels) : undefined;
+      first = await this.#pass({ task, source, norms: {}, target, isLast: keepsSource });
       if (target) {
         source = target;
         virtual = undefined;
@@ -115,25 +124,59 @@ export class StripRun {
     }
     const norms = { [NORMS.first]: first };
     const task = { sourceConv: virtual, resnet };
-    const inner = create(keepsInner);
-    const skip = create(keepsSkip);
+    const inner = innerRows > 0 ? create() : undefined;
+    const skip = keepsSkip ? create() : undefined;
     const second = await this.#pass({
       task: { kind: "inner", ...task, skipWanted: keepsSkip },
       source,
       norms,
       target: inner,
+      keptRows: innerRows,
       skip,
       isLast: keepsSkip,
     });
-    const target = create(true);
-    this.#statistics = await this.#pass({
-      task: { kind: "outer", ...task, innerStored: keepsInner, skipStored: keepsSkip },
-      source: skip ?? source,
-      inner,
-      norms: { ...(inner ? {} : norms), [NORMS.second]: second },
-      target,
-      isLast: true,
-    });
+    await this.#outer(skip ?? source, inner, { ...norms, [NORMS.second]: second }, {
+      kind: "outer",
+      ...task,
+      skipStored: keepsSkip,
+    }, create());
+  }
+
+  /** Runs the rest of a residual block: first where its inner feature maps are stored, then elsewhere. */
+  async #outer(
+    source: FeatureMaps,
+    inner: FeatureMaps | undefined,
+    norms: Readonly<Record<string, GroupStatistics>>,
+    task: Omit<StripTask & { kind: "outer" }, "innerStored">,
+    target: FeatureMaps,
+  ): Promise<void> {
+    const all = this.#strips({ ...task, innerStored: false }, source);
+    const stored = inner?.strips.at(-1)?.end ?? 0;
+    const split = all.filter(({ end }) => Math.min(end + 1, target.rows) <= stored).length;
+    const pass = { source, target, isLast: true };
+    let gathered = new GroupStatistics(this.#config.norm_num_groups);
+    if (split > 0) {
+      const { [NORMS.second]: second } = norms;
+      gathered = await this.#pass({
+        ...pass,
+        task: { ...task, innerStored: true },
+        inner,
+        norms: { [NORMS.second]: second! },
+        range: { first: 0, end: split },
+        gathered,
+      });
+    }
+    inner?.release();
+    if (split < all.length) {
+      gathered = await this.#pass({
+        ...pass,
+        task: { ...task, innerStored: false },
+        norms,
+        range: { first: split, end: all.length },
+        gathered,
+      });
+    }
+    this.#statistics = gathered;
     this.#maps = target;
   }
 
@@ -187,50 +230,57 @@ export class StripRun {
     return await session.run(feeds);
   }
 
-  /** Runs a graph over all strips and gathers the statistics of its output. */
-  async #pass({ task, source, inner, norms, target, skip, isLast }: Pass): Promise<GroupStatistics> {
+  /** Runs a graph over strips and gathers the statistics of its output. */
+  async #pass(pass: Pass): Promise<GroupStatistics> {
+    const { task, source, inner, norms, target, skip, isLast } = pass;
     const { norm_num_groups: groups } = this.#config;
     const { graph, channels, halo } = stripGraph(this.#config, this.#weights, task, target !== undefined);
-    const doubles = sourceConvOf(task)?.doubles === true;
-    const scaled = (size: number): number =>
-      doubles ? 2 * size : task.kind === "downsample" ? size >> 1 : size;
-    const rows = scaled(source.rows);
-    const width = scaled(source.width);
-    const gathered = new GroupStatistics(groups);
+    const { rows, width } = stripSizes(task, source);
+    const wanted = (strip: RowRange, halo: number): StripRows =>
+      task.kind === "downsample"
+        ? doubledRows(strip, source.rows)
+        : sourceRows(strip, rows, halo, sourceConvOf(task)?.doubles === true);
+    const all = this.#strips(task, source);
+    const { range = { first: 0, end: all.length }, gathered = new GroupStatistics(groups) } = pass;
     const feeds = normFeeds(norms);
     await using session = await this.#open(graph, true);
-    // Strips, and with them the rounding of statistics, do not depend on what is stored.
-    const read = task.kind === "outer" && task.skipStored ? task.resnet.input : source.channels;
-    const widest = Math.max(width * channels, width * read, source.width * read);
-    for (const strip of strips(rows, this.#stripRows(widest))) {
+    for (let index = range.first; index < range.end; index++) {
       this.#signal?.throwIfAborted();
-      const wanted: StripRows = task.kind === "downsample"
-        ? doubledRows(strip, source.rows)
-        : sourceRows(strip, rows, halo.source, doubles);
-      if (isLast) source.releaseAbove(wanted.first);
-      feeds["source"] = source.read(wanted.first, wanted.end);
-      if (session.inputs.includes("source_crop")) feeds["source_crop"] = cropFeed(wanted.crop);
+      const strip = all[index]!;
+      const next = all[index + 1];
+      const here = wanted(strip, halo.source);
+      feeds["source"] = source.read(here.first, here.end);
+      if (session.inputs.includes("source_crop")) feeds["source_crop"] = cropFeed(here.crop);
+      if (isLast) source.releaseAbove(next ? wanted(next, MOST_HALO).first : source.rows);
       if (inner) {
-        const wantedInner = sourceRows(strip, rows, halo.inner, false);
-        if (isLast) inner.releaseAbove(wantedInner.first);
-        feeds["inner"] = inner.read(wantedInner.first, wantedInner.end);
-        feeds["inner_crop"] = cropFeed(wantedInner.crop);
+        const hereInner = sourceRows(strip, rows, halo.inner, false);
+        feeds["inner"] = inner.read(hereInner.first, hereInner.end);
+        feeds["inner_crop"] = cropFeed(hereInner.crop);
+        if (isLast) inner.releaseAbove(next ? sourceRows(next, rows, halo.inner, false).first : rows);
       }
       const { strip: values, skip: skipped, mean, squares } = await session.run(feeds);
-      target?.append(values as Tensor<"float32">);
+      if (values && strip.end <= (pass.keptRows ?? rows)) target?.append(values as Tensor<"float32">);
+      else if (values) releaseBuffer(values.data.buffer);
       skip?.append(skipped as Tensor<"float32">);
       if (mean && squares) {
         const count = (strip.end - strip.first) * width * channels / groups;
         gathered.add((mean as Tensor<"float32">).data, (squares as Tensor<"float32">).data, count);
       }
     }
-    if (isLast) { for (const maps of [source, inner]) maps?.release(); }
+    if (isLast && range.end === all.length) source.release();
     return gathered;
   }
 
-  #stripRows(rowValues: number): number {
-    const rows = Math.floor(STRIP_BYTES / (4 * rowValues));
-    return this.#options.stripRows ?? Math.max(LEAST_STRIP, rows);
+  /**
+   * Splits the rows of a task into strips. They, and with them the rounding of statistics, do not depend on
+   * what is stored.
+   */
+  #strips(task: StripTask, source: FeatureMaps): RowRange[] {
+    const { rows, width } = stripSizes(task, source);
+    const read = task.kind === "outer" && task.skipStored ? task.resnet.input : source.channels;
+    const values = Math.max(width * outputChannels(task, this.#config), width * read, source.width * read);
+    const fitting = Math.max(LEAST_STRIP, Math.floor(STRIP_BYTES / (4 * values)));
+    return strips(rows, this.#options.stripRows ?? fitting);
   }
 
   /**
@@ -254,6 +304,12 @@ export class StripRun {
     this.#held.add(maps);
     return maps;
   }
+}
+
+/** Returns the number of rows of a task's output, and their width. */
+function stripSizes(task: StripTask, { rows, width }: FeatureMaps): { rows: number; width: number } {
+  if (sourceConvOf(task)?.doubles) return { rows: 2 * rows, width: 2 * width };
+  return task.kind === "downsample" ? { rows: rows >> 1, width: width >> 1 } : { rows, width };
 }
 
 function normFeeds(norms: Readonly<Record<string, GroupStatistics>>): Record<string, Tensor> {
