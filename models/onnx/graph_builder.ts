@@ -28,6 +28,7 @@ import {
   type ComputeType,
   type Dimension,
   externalWeight,
+  isValue,
   type Node,
   type NodeAttribute,
   renamedNode,
@@ -159,7 +160,7 @@ export class GraphBuilder {
 
   /** Adds a small tensor that is stored in the graph itself. */
   constant(value: Tensor): Value {
-    const name = this.#name("constant");
+    const name = `constant.${this.#count++}`;
     this.#initializers.push({
       name,
       dims: value.shape.map(BigInt),
@@ -478,7 +479,7 @@ export class GraphBuilder {
     outputs: number,
     nodes: Node[] = this.#nodes,
   ): Value[] {
-    const name = this.#name(type);
+    const name = `${type}.${this.#count++}`;
     const output = Array.from({ length: outputs }, (_, index) => index === 0 ? name : `${name}:${index}`);
     output.forEach((name) => this.#produced.add(name));
     nodes.push({
@@ -496,12 +497,4 @@ export class GraphBuilder {
     if (from === to) return value;
     return this.#node("Cast", [value], { to: BigInt(DATA_TYPES[to]) }, "", 1, nodes)[0]!;
   }
-
-  #name(stem: string): string {
-    return `${stem}.${this.#count++}`;
-  }
-}
-
-function isValue(value: object): value is Value {
-  return "name" in value;
 }

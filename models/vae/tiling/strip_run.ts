@@ -243,7 +243,10 @@ export class StripRun {
     const all = this.#strips(task, source);
     const { range = { first: 0, end: all.length }, gathered = new GroupStatistics(groups) } = pass;
     const feeds = normFeeds(norms);
-    await using session = await this.#open(graph, true);
+    // A whole block over doubled rows needs more memory than any other strip, and runs when feature maps are
+    // at their largest.
+    const isLargest = task.kind === "outer" && !task.innerStored && task.sourceConv?.doubles === true;
+    await using session = await this.#open(graph, !isLargest);
     for (let index = range.first; index < range.end; index++) {
       this.#signal?.throwIfAborted();
       const strip = all[index]!;
@@ -283,10 +286,7 @@ export class StripRun {
     return strips(rows, this.#options.stripRows ?? fitting);
   }
 
-  /**
-   * Opens a graph. Strips are small enough for a memory pool; without one, the middle block's feature maps
-   * are freed sooner.
-   */
+  /** Opens a graph. Strips are faster with a memory pool; without one, feature maps are freed sooner. */
   async #open(graph: BuiltGraph, memoryPool: boolean): Promise<Session> {
     this.#options.onLoad?.({
       graph: graph.name,
