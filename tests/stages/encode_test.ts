@@ -125,8 +125,12 @@ Deno.test("quantized weights are told apart by their precision and the quantizer
     const { version } = RECIPES[precision];
     assert.deepEqual(precisionIdentity(precision, cpu), { precision, quantizer: version });
   }
+  const text = { precision: "int8-a16", quantizer: RECIPES["int8-a16"].version };
+  assert.deepEqual(precisionIdentity("int8", cpu, true), text, "a text encoder keeps 16 bits of activations");
   const blocks = { precision: "int8-blocks", quantizer: RECIPES["int8-blocks"].version };
-  assert.deepEqual(precisionIdentity("int8", gpu), blocks, "a GPU has no product of integers");
+  for (const runsOnce of [false, true]) {
+    assert.deepEqual(precisionIdentity("int8", gpu, runsOnce), blocks, "a GPU has no product of integers");
+  }
 });
 
 Deno.test("embeddings of another precision are others, and are found again", async () => {
