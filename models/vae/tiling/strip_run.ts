@@ -243,6 +243,7 @@ export class StripRun {
     const all = this.#strips(task, source);
     const { range = { first: 0, end: all.length }, gathered = new GroupStatistics(groups) } = pass;
     const feeds = normFeeds(norms);
+    await this.#runtime.giveBackMemory?.();
     // A whole block over doubled rows needs more memory than any other strip, and runs when feature maps are
     // at their largest.
     const isLargest = task.kind === "outer" && !task.innerStored && task.sourceConv?.doubles === true;
