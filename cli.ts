@@ -29,6 +29,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   schedulers: async () => (await import("./cli/lists.ts")).schedulersCommand(),
   stages: async () => (await import("./cli/lists.ts")).stagesCommand(),
   models: async () => (await import("./cli/lists.ts")).modelsCommand(),
+  doctor: async () => (await import("./cli/doctor.ts")).doctorCommand(),
   devices: async () => (await import("./cli/devices.ts")).devicesCommand(),
   rehearse: async () => (await import("./cli/rehearse.ts")).rehearseCommand(),
   plan: async () => (await import("./cli/plan.ts")).planCommand(),
@@ -50,7 +51,7 @@ export async function program(called: string | undefined): Promise<Command> {
   const root = new Command("pixstage")
     .description("Pictures from text with PixArt, stage by stage, in little memory.")
     .version(project.version, "-V, --version", "tell the version")
-    .showHelpAfterError("(--help tells what is there)");
+    .showHelpAfterError("(--help lists what is available)");
   for (const command of commands) root.addCommand(command.copyInheritedSettings(root));
   for (const command of [root, ...commands]) command.exitOverride();
   return root;
@@ -64,9 +65,10 @@ export async function program(called: string | undefined): Promise<Command> {
  */
 export async function main(args: readonly string[]): Promise<number> {
   outliveReaders();
-  bypassProxyOnLoopback();
-  const root = await program(args[0]);
+  let root = new Command();
   try {
+    bypassProxyOnLoopback();
+    root = await program(args[0]);
     await root.parseAsync(args, { from: "user" });
     return 0;
   } catch (error) {

@@ -6,8 +6,8 @@
  */
 
 import process from "node:process";
-import { runServe } from "./cli/serve.ts";
+import { main } from "./cli.ts";
 
 export { createServer, type Server, type ServerOptions } from "./server/create_server.ts";
 
-if (import.meta.main) process.exit(await runServe(process.argv.slice(2)));
+if (import.meta.main) process.exit(await main(["serve", ...process.argv.slice(2)]));

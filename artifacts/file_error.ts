@@ -8,6 +8,7 @@
 
 import type { CodeOf } from "../errors/error_codes.ts";
 import { codeOfSystemError, systemCode } from "../errors/foreign_error.ts";
+import { permissionError } from "../errors/permission_error.ts";
 import { PixstageError } from "../errors/pixstage_error.ts";
 
 /** Meaning of the system's error codes, and what to do about each. */
@@ -48,10 +49,13 @@ export class FileError extends PixstageError<CodeOf<"environment">> {
     systemCode: string,
     { advice, cause }: ErrorOptions & { readonly advice?: string } = {},
   ) {
-    const reason = REASONS[systemCode] ?? `the system refused (${systemCode || cause})`;
+    const refusal = permissionError(cause);
+    const reason = refusal
+      ? refusal.message
+      : REASONS[systemCode] ?? `the system refused (${systemCode || cause})`;
     const ending = advice === undefined ? "" : `. ${advice}`;
     super(
-      codeOfSystemError(systemCode),
+      refusal?.code ?? codeOfSystemError(systemCode),
       `Cannot ${action} ${JSON.stringify(path)} because ${reason}${ending}`,
       {
         cause,

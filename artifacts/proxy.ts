@@ -5,6 +5,7 @@
  */
 
 import process from "node:process";
+import { permissionError } from "../errors/permission_error.ts";
 import { fetchFailure } from "./fetch_failure.ts";
 
 const LOOPBACK = ["localhost", "127.0.0.1", "::1"];
@@ -47,6 +48,8 @@ export async function fetchNamingProxy(request: Request): Promise<Response> {
   try {
     return await fetch(request);
   } catch (cause) {
+    const refusal = permissionError(cause);
+    if (refusal) throw refusal;
     const proxy = proxyInUse(new URL(request.url));
     if (proxy === undefined || request.signal.aborted) throw cause;
     throw new Error(`${fetchFailure(cause)}; ${proxy}`, { cause });

@@ -81,7 +81,7 @@ async function diffusers(): Promise<Row> {
 
 async function outputOf(command: string, args: string[]): Promise<string[]> {
   const { code, stdout } = await new Deno.Command(command, { args, stderr: "inherit" }).output();
-  if (code !== 0) throw new Error(`Cannot measure as ${command} ended with status ${code}`);
+  if (code !== 0) throw new Error(`Cannot measure because ${command} ended with status ${code}`);
   return new TextDecoder().decode(stdout).trim().split("\n");
 }
 

@@ -153,7 +153,7 @@ function startTorch(python: string, folder: string): { step(): Promise<number>; 
       await stdin.write(new TextEncoder().encode("step\n"));
       const { value, done } = await lines.next();
       if (done) {
-        throw new Error(`Cannot time PyTorch as ${python} has ended: run ${args.join(" ")} to see why`);
+        throw new Error(`Cannot time PyTorch because ${python} has ended: run ${args.join(" ")} to see why`);
       }
       return Number(value);
     },

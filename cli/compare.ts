@@ -19,12 +19,17 @@ import type { Tensor } from "../artifacts/tensor.ts";
 import { EXIT_STATUSES } from "../errors/error_codes.ts";
 import { PixstageError } from "../errors/pixstage_error.ts";
 import { moduleCommand } from "../graph/hosts/module_command.ts";
+import { hubCacheFolder } from "../hub/hub_settings.ts";
 import { DEFAULT_MODEL } from "../hub/local_models.ts";
+import { amplifiedDifference } from "../images/amplified_difference.ts";
 import { gmsd } from "../images/gradient_similarity.ts";
 import { decodePicture, encodePicture } from "../images/picture.ts";
 import { sideBySide } from "../images/side_by_side.ts";
 import { psnr, ssim } from "../images/similarity.ts";
 import { compareTensors, type TensorDifference } from "../artifacts/compare_tensors.ts";
+import { defaultQuantizedFolder } from "../models/quantization/default_folder.ts";
+import { heldFlags } from "../runtime/permissions.ts";
+import { comparePage, pageFile } from "./compare_page.ts";
 import type { MemoryReport } from "./memory_report.ts";
 import { genCommand } from "./gen.ts";
 import { pathOrName } from "./path_or_name.ts";
@@ -39,6 +44,7 @@ interface CompareOptions {
   readonly b: string;
   readonly set: string;
   readonly output: string;
+  readonly page?: string;
   readonly json?: boolean;
 }
 
@@ -68,13 +74,27 @@ export class CompareError extends PixstageError<"comparison_failed"> {
 /** Creates the `compare` command. */
 export function compareCommand(): Command {
   return new Command("compare")
-    .description("Makes a picture in two ways, one after the other, and tells how far apart they are.")
+    .description(
+      "Generates a picture with two sets of options, one after the other, and measures how much the results differ.",
+    )
     .argument("<prompt>", "what the picture shows")
-    .requiredOption("--a <option=value,...>", "options of gen for the first way, such as precision=float32")
-    .requiredOption("--b <option=value,...>", "options of gen for the second way, such as precision=int8")
-    .option("--set <option=value,...>", "options of gen for both, such as steps=2,seed=7", "")
+    .requiredOption(
+      "--a <option=value,...>",
+      "options of gen for the first picture, such as precision=float32",
+    )
+    .requiredOption("--b <option=value,...>", "options of gen for the second picture, such as precision=int8")
+    .option("--set <option=value,...>", "options of gen for both pictures, such as steps=2,seed=7", "")
     .option("-m, --model <dir|org/name>", "checkpoint in diffusers' folder layout", DEFAULT_MODEL)
-    .option("-o, --output <file>", "both pictures side by side; - for the standard output", "compare.png")
+    .option(
+      "-o, --output <file>",
+      "file for both pictures side by side; - for the standard output",
+      "compare.png",
+    )
+    .option(
+      "--page <file>",
+      "HTML file with both pictures under a slider, their difference and the figures",
+      pageFile,
+    )
     .option("--json", "print JSON")
     .addHelpText(
       "after",
@@ -84,7 +104,7 @@ export function compareCommand(): Command {
 }
 
 async function compare(prompt: string, options: CompareOptions): Promise<void> {
-  await checkOutputs([options.output], options);
+  await checkOutputs([options.output, options.page], options);
   for (const name of ["set", "a", "b"] as const) checkFlags(name, flags(options[name]));
 
   // 1. Generate both pictures, each in a separate process.
@@ -110,8 +130,22 @@ async function compare(prompt: string, options: CompareOptions): Promise<void> {
     const output = await writeOutput(options.output, [
       await encodePicture(both, { format: "png", metadata: { a: a.name, b: b.name } }),
     ]);
+    const paths = [output];
+    if (options.page !== undefined) {
+      const difference = amplifiedDifference(pictureA.pixels, pictureB.pixels);
+      const page = await comparePage({
+        prompt,
+        common: options.set,
+        runs: [a, b],
+        results: result,
+        difference,
+      });
+      paths.push(await writeOutput(options.page, [new TextEncoder().encode(page)]));
+    }
     const ways = [a, b].map(({ name, seconds, memory }) => ({ name, seconds, memory }));
-    if (options.json) return writeLine(stdout, JSON.stringify({ ...result, ways, file: output }));
+    if (options.json) {
+      return writeLine(stdout, JSON.stringify({ ...result, ways, file: output, page: paths[1] }));
+    }
     const difference = ({ cosine, relativeError, largestError }: TensorDifference): string =>
       `cosine ${cosine.toFixed(6)}, relative error ${relativeError.toExponential(2)}, ` +
       `largest error ${largestError.toExponential(2)}`;
@@ -127,7 +161,7 @@ async function compare(prompt: string, options: CompareOptions): Promise<void> {
     for (const { name, seconds, memory } of ways) {
       writeLine(stream, `${name}  ${seconds.toFixed(1)} s, peak ${prettyBytes(memory.peakBytes)}`);
     }
-    printPaths([output], options);
+    printPaths(paths, options);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -138,7 +172,7 @@ function flags(text: string): string[] {
   const parts = text.split(/,(?=[a-z-]+=)/).filter((part) => part !== "");
   return parts.flatMap((part) => {
     const equals = part.indexOf("=");
-    if (equals < 1) throw new UsageError(`Cannot read "${part}" as it must be option=value`);
+    if (equals < 1) throw new UsageError(`Cannot read "${part}": it must be option=value`);
     return [`--${part.slice(0, equals)}`, part.slice(equals + 1)];
   });
 }
@@ -149,7 +183,7 @@ function checkFlags(name: "set" | "a" | "b", args: readonly string[]): void {
   try {
     const [unknown] = command.parseOptions([...args]).unknown;
     if (unknown !== undefined) {
-      throw new UsageError(`Cannot compare as gen has no option ${unknown}: see --${name}`);
+      throw new UsageError(`Cannot compare because gen has no option ${unknown}: correct --${name}`);
     }
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
@@ -161,22 +195,22 @@ function checkFlags(name: "set" | "a" | "b", args: readonly string[]): void {
 async function make(name: string, args: readonly string[], stem: string): Promise<Way> {
   const files = { embeddings: `${stem}.embeddings`, latents: `${stem}.latents`, picture: `${stem}.png` };
   const started = performance.now();
-  const [program, words] = moduleCommand(
+  const saved = ["--save-embeds", files.embeddings, "--save-latents", files.latents];
+  const command = moduleCommand(
     new URL("../bin.ts", import.meta.url),
-    "gen",
-    ...args,
-    ...["--save-embeds", files.embeddings, "--save-latents", files.latents, "--output", files.picture],
-    "--no-store",
-    "--json",
+    ["gen", ...args, ...saved, "--output", files.picture, "--no-store", "--json"],
+    () =>
+      heldFlags("pictures", { paths: [userFolder(), tmpdir(), defaultQuantizedFolder(), hubCacheFolder()] }),
   );
-  const run = spawn(program, words, { cwd: userFolder(), stdio: ["ignore", "pipe", "pipe"] });
+  const { program, args: words, env } = command;
+  const run = spawn(program, words, { cwd: userFolder(), env, stdio: ["ignore", "pipe", "pipe"] });
   const ended: Promise<unknown[]> = once(run, "close");
   const [output, errors, [status]] = await Promise.all([text(run.stdout), text(run.stderr), ended]);
   if (status !== 0) {
     const said = errors.trim();
     const reason = said.split("\n").find((line) => line.startsWith("error: "))?.slice("error: ".length) ??
       said;
-    const message = `Cannot compare as the run of "${name}" failed: ${reason}`;
+    const message = `Cannot compare because the run of "${name}" failed: ${reason}`;
     throw status === USAGE_STATUS ? new UsageError(message) : new CompareError(message);
   }
   const events = output.trim().split("\n").map((line) => JSON.parse(line));

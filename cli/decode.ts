@@ -28,8 +28,8 @@ import { userPath } from "./user_path.ts";
 /** Creates the `decode` command. */
 export function decodeCommand(): Command {
   const command = new Command("decode")
-    .description("Decodes a file of latents, and writes pictures.")
-    .argument("<latents>", "the file of latents");
+    .description("Decodes a file of latents into pictures.")
+    .argument("<latents>", "file of latents");
   return addStoreOptions(addRunOptions(addPictureOptions(addModelOptions(command, DEFAULT_MODEL)))).action(
     decode,
   );

@@ -34,16 +34,20 @@ type DenoiseOptions = GenOptions & StoreOptions & { readonly output: string; rea
 /** Creates the `denoise` command. */
 export function denoiseCommand(): Command {
   const command = new Command("denoise")
-    .description("Denoises along a file of embeddings, and writes a file of latents that `decode` reads.")
-    .argument("<embeddings>", "the file of embeddings");
+    .description("Denoises with a file of embeddings, and writes a file of latents for `decode`.")
+    .argument("<embeddings>", "file of embeddings");
   addPrecisionOption(
     addRunOptions(addImageOptions(addDenoiseOptions(addModelOptions(command, DEFAULT_MODEL)))),
   )
     .requiredOption(
       "-o, --output <file>",
-      "the file of latents, or of the state with --stop-after; - for the standard output",
+      "file for the latents, or for the snapshot with --stop-after; - for the standard output",
     )
-    .option("--stop-after <step>", "stop on the way, and write the state for `resume`", wholeNumber(1));
+    .option(
+      "--stop-after <step>",
+      "stop after this many steps, and write a snapshot for `resume`",
+      wholeNumber(1),
+    );
   return addStoreOptions(command).action(denoise);
 }
 

@@ -25,7 +25,7 @@ export function describeProvenance({ graph, stages, output }: Provenance): JsonO
     (cycle) => {
       throw new InputError(
         "invalid_value",
-        `Cannot describe the lineage: it runs in a circle, ${cycle.join(" → ")}`,
+        `Cannot describe the lineage because it contains a cycle, ${cycle.join(" → ")}`,
       );
     },
   );

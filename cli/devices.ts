@@ -17,24 +17,26 @@ export function devicesCommand(): Command {
   const library = () => new Argument("<name>", "which libraries").choices(["cuda"]);
   const install = new Command("install")
     .description(
-      "Puts ONNX Runtime's CUDA libraries, which its npm package lacks, where it finds them, and notes where NVIDIA's " +
-        "libraries lie.",
+      "Installs ONNX Runtime's CUDA libraries, which its npm package lacks, and records where NVIDIA's libraries " +
+        "are.",
     )
     .addArgument(library())
     .requiredOption(
       "--from <path>",
-      "a wheel of onnxruntime-gpu, or a virtual environment or folder that holds it",
+      "wheel of onnxruntime-gpu, or a virtual environment or folder that contains it",
     )
-    .option("--unverified", "take a build that nobody has tried with pixstage")
+    .option("--unverified", "accept a build that was never tested with pixstage")
     .action(installLibraries)
     .exitOverride();
   const remove = new Command("remove")
-    .description("Removes what install put there.")
+    .description("Removes the libraries that `install` installed.")
     .addArgument(library())
     .action(removeLibraries)
     .exitOverride();
   return new Command("devices")
-    .description("Tries the devices that stages can run on, and tells how near to the CPU they compute.")
+    .description(
+      "Tries the devices that stages can run on, and shows how closely their results match the CPU's.",
+    )
     .option("--json", "print JSON")
     .action(list)
     .addCommand(install)
@@ -57,19 +59,20 @@ async function installLibraries(
 ): Promise<void> {
   const { folder, cuda, found, missing } = await installCuda({ ...options, from: userPath(options.from) });
   writeLine(stdout, `ONNX Runtime's libraries for CUDA ${cuda} are in ${folder}`);
-  if (found.length > 0) writeLine(stdout, `NVIDIA's libraries are taken from there: ${found.join(", ")}`);
+  if (found.length > 0) writeLine(stdout, `NVIDIA's libraries are loaded from ${found.join(", ")}`);
   if (missing.length > 0) writeLine(stdout, `Still missing: ${missing.join(", ")}`);
 }
 
 async function removeLibraries(): Promise<void> {
   writeLine(
     stdout,
-    await removeCuda() ? "ONNX Runtime's CUDA libraries were removed" : "None were installed",
+    await removeCuda() ? "ONNX Runtime's CUDA libraries were removed" : "There were none to remove",
   );
 }
 
-function describeDevice({ device, float32, float16, reason }: DeviceFacts): string {
-  if (float32 === undefined) return `${device.padEnd(7)} not here: ${reason}`;
+/** Formats what a device can do, in one line. */
+export function describeDevice({ device, float32, float16, reason }: DeviceFacts): string {
+  if (float32 === undefined) return `${device.padEnd(7)} not available: ${reason}`;
   const off = (error: number) => `off by ${error.toExponential(1)}`;
   const half = device === "cpu" || float16 === undefined ? "" : `, float16 ${off(float16)}`;
   return `${device.padEnd(7)} float32 ${off(float32)}${half}`;

@@ -29,13 +29,13 @@ type EncodeOptions = GenOptions & StoreOptions & { readonly output: string; read
 /** Creates the `encode` command. */
 export function encodeCommand(): Command {
   const command = new Command("encode")
-    .description("Encodes prompts, and writes a file of embeddings that `denoise` reads.")
-    .argument("<prompts...>", "what the pictures show; each prompt gives a picture")
-    .option("--no-negative", "leave the negative prompt out: for denoising without guidance");
+    .description("Encodes prompts, and writes a file of embeddings for `denoise`.")
+    .argument("<prompts...>", "what the pictures show; each prompt makes one picture")
+    .option("--no-negative", "omit the negative prompt, for denoising without guidance");
   addPrecisionOption(addRunOptions(addCaptionOptions(addModelOptions(command, DEFAULT_MODEL))))
     .requiredOption(
       "-o, --output <file>",
-      "the file of embeddings: safetensors, as diffusers names the tensors; - for the standard output",
+      "file for the embeddings: safetensors with diffusers' tensor names; - for the standard output",
     );
   return addStoreOptions(command).action(encode);
 }

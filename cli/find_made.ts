@@ -69,7 +69,7 @@ export async function findMade(target: string, store: RunStore): Promise<MadeArt
     imageSchema,
     JSON.parse(text),
     ({ clause }, options) =>
-      new FormatError(`Cannot read how ${target} was made: in its text "pixstage" ${clause}`, options),
+      new FormatError(`Cannot read how ${target} was made: in its "pixstage" metadata, ${clause}`, options),
   );
   return { provenance, image, path, bytes, format };
 }
@@ -87,7 +87,7 @@ async function findStored(start: string, store: RunStore): Promise<MadeArtifactF
   const id = start.length === 64 ? start.toLowerCase() : wholeId(start, all, STORED);
   const artifact = await store.get(id);
   if (!artifact) {
-    throw new UsageError(`Cannot find ${start} as there is neither such a file nor such an artifact`);
+    throw new UsageError(`Cannot find ${start}: there is no file and no artifact of that name`);
   }
   const origin = await storedOrigin(id, store);
   if ("artifact" in origin) throw unknown(`artifact ${id}`);
@@ -96,6 +96,6 @@ async function findStored(start: string, store: RunStore): Promise<MadeArtifactF
 
 function unknown(name: string): ArtifactError {
   return new ArtifactError(
-    `Cannot tell how ${name} was made as neither it nor the store says so: it must have been made by pixstage`,
+    `Cannot tell how ${name} was made because neither it nor the store records that: choose one that pixstage made`,
   );
 }

@@ -31,8 +31,8 @@ import { userPath } from "./user_path.ts";
 /** Creates the `gen` command. */
 export function genCommand(): Command {
   const command = new Command("gen")
-    .description("Makes pictures from text.")
-    .argument("[prompts...]", "what the pictures show; each prompt gives a picture");
+    .description("Generates pictures from text.")
+    .argument("[prompts...]", "what the pictures show; each prompt makes one picture");
   return addStoreOptions(addGenOptions(command, DEFAULT_MODEL)).action(gen);
 }
 
@@ -112,13 +112,17 @@ function checkOptions(prompts: readonly string[], options: GenOptions): void {
   const { loadEmbeds, loadLatents, until, saveEmbeds, saveLatents } = options;
   checkBeginning(prompts, options);
   if (until === "encode" && saveEmbeds === undefined) {
-    throw new UsageError("Cannot stop after encoding as nothing would be kept: give --save-embeds FILE");
+    throw new UsageError(
+      "Cannot stop after encoding because the result would be lost: give --save-embeds FILE",
+    );
   }
   if (until === "denoise" && saveLatents === undefined) {
-    throw new UsageError("Cannot stop after denoising as nothing would be kept: give --save-latents FILE");
+    throw new UsageError(
+      "Cannot stop after denoising because the result would be lost: give --save-latents FILE",
+    );
   }
   if ((loadLatents && until && until !== "decode") || (loadEmbeds && until === "encode")) {
-    throw new UsageError(`Cannot stop after "${until}" as the run begins behind it`);
+    throw new UsageError(`Cannot stop after "${until}" because the run starts after it: leave out --until`);
   }
   pictureFormat({ output: options.output, format: options.outputFormat });
 }

@@ -33,6 +33,7 @@ import { type Precision, type PrecisionByStage, PRECISIONS } from "../models/pre
 import type { Residency } from "../models/segments.ts";
 import { memorySize } from "../runtime/byte_size.ts";
 import { memoryLimit } from "../runtime/memory_limit.ts";
+import { reportFile } from "./memory_timeline.ts";
 import { parsePrecision, parseResidency } from "./per_stage_option.ts";
 import type { Device } from "../runtime/device.ts";
 import { lora, type LoraOption, loraRequest } from "./lora_option.ts";
@@ -103,7 +104,8 @@ export interface GenOptions {
   readonly precision?: PrecisionByStage;
   readonly maxMemory?: number;
   readonly maxGpuMemory?: number;
-  readonly memoryReport?: boolean;
+  /** `true` for a table, or the file for a drawing. */
+  readonly memoryReport?: boolean | string;
   readonly lowestPrecision?: Precision;
   readonly json?: boolean;
   readonly quiet?: boolean;
@@ -114,10 +116,13 @@ export interface GenOptions {
 export function addModelOptions(command: Command, defaultModel: string): Command {
   return command
     .option("-m, --model <dir|org/name>", "checkpoint in diffusers' folder layout", defaultModel)
-    .option("--revision <name>", "branch, tag or commit of --model on the hub; org/name@revision elsewhere")
+    .option(
+      "--revision <name>",
+      "branch, tag or commit of --model on the hub; write org/name@revision for other models",
+    )
     .option("--variant <name>", "variant of the weights, such as fp16")
     .option("--local-files-only", "never download")
-    .option("--cache-dir <dir>", "where downloads are kept");
+    .option("--cache-dir <dir>", "folder for downloads");
 }
 
 /** Adds the options that control where a run happens and what it prints. */
@@ -125,45 +130,49 @@ export function addRunOptions(command: Command): Command {
   return command
     .option(
       "--device <name>",
-      "where to run: cpu, webgpu, cuda, or cuda:1 for the second GPU; `devices` lists what is here",
+      "device to run on: cpu, webgpu, cuda, or cuda:1 for the second GPU; `devices` lists the available ones",
       device,
       "cpu",
     )
     .option(
       "--threads <n>",
-      "threads of one operation; all cores otherwise. Pictures differ in the last bits with their number",
+      "threads per operation (default: all cores). The number changes the last bits of pictures",
       wholeNumber(1, MOST_THREADS),
     )
     .option(
       "--residency <policy>",
-      "stream, stage or resident, or encode=stream,denoise=stage: how long weights are held",
+      "how long weights stay in memory: stream, stage or resident, or per stage, encode=stream,denoise=stage",
       parsedBy(parseResidency),
     )
     .option(
       "--max-memory <size>",
-      "memory to stay within, such as 1.5GB, a bare number in GB; 0 for no limit; -1GB for the free memory less that",
+      "memory limit, such as 1.5GB; a bare number is in GB; 0 for no limit; -1GB for all free memory except 1 GB",
       byteSize(memorySize),
     )
     .option(
       "--max-gpu-memory <size>",
-      "GPU memory to stay within, such as 3GB, a bare number in GB; 0 for no limit",
+      "GPU memory limit, such as 3GB; a bare number is in GB; 0 for no limit",
       byteSize(memorySize),
     )
     .addOption(
-      new Option("--lowest-precision <name>", "the lowest precision that a limit of memory may choose")
+      new Option("--lowest-precision <name>", "lowest precision that a memory limit may choose")
         .choices(PRECISIONS),
     )
-    .option("--memory-report", "tell at the end what each stage took, predicted beside measured")
-    .option("--json", "print one event a line")
-    .option("-q, --quiet", "print nothing but errors")
-    .option("-v, --verbose", "print every event to the standard error, and the trace of a fault");
+    .option(
+      "--memory-report [file]",
+      "print the predicted and the measured memory of each stage at the end, or draw them to an .html or .svg file",
+      reportFile,
+    )
+    .option("--json", "print events as JSON, one per line")
+    .option("-q, --quiet", "print only errors")
+    .option("-v, --verbose", "print all events to the standard error, and the stack trace of a bug");
 }
 
 /** Adds `--precision`, for commands that build their graph: a graph document contains its own precisions. */
 export function addPrecisionOption(command: Command): Command {
   return command.option(
     "--precision <name>",
-    "float32, int8, int8-blocks, int4, or float16 on a GPU, or encode=int8,denoise=float16: of the matrices (default: float32)",
+    "precision of the matrices: float32, int8, int8-blocks, int4, or float16 on a GPU; or per stage, encode=int8,denoise=float16 (default: float32)",
     parsedBy(parsePrecision),
   );
 }
@@ -173,11 +182,11 @@ export function addCaptionOptions(command: Command): Command {
   return command
     .option(
       "-n, --negative-prompt <text>",
-      "what the pictures should not show; repeatable, one for each prompt",
+      "what the pictures should not show; repeatable, one per prompt",
       texts,
     )
-    .option("--no-clean-caption", "leave the prompts as they are but for case and outer blanks")
-    .option("--max-sequence-length <n>", "tokens of a prompt that are used", wholeNumber(1));
+    .option("--no-clean-caption", "do not clean the prompts; only lowercase and trim them")
+    .option("--max-sequence-length <n>", "maximum number of tokens used per prompt", wholeNumber(1));
 }
 
 /** Adds the options of denoising: size, schedule, guidance, seeds. */
@@ -185,74 +194,88 @@ export function addDenoiseOptions(command: Command): Command {
   return command
     .option(
       "--transformer <dir|org/name>",
-      "another transformer, such as a DMD student: a checkpoint, or a folder that holds one alone",
+      "replacement transformer, such as a DMD student: a checkpoint, or a folder with only a transformer",
     )
     .option(
       "--second-transformer <dir|org/name>",
-      "transformer that takes the last steps, as models of two stages and refiners are published",
+      "transformer for the last steps, for refiners and models published in two stages",
     )
     .option(
       "--second-transformer-from <share>",
-      "where it takes over: the share of the noise schedule that is over, such as 0.8",
+      "when --second-transformer takes over, as a fraction of the noise schedule, such as 0.8",
       number,
     )
     .option(
       "--lora <file|dir|org/name[:weight]>",
-      "LoRA over the transformer, such as sketch.safetensors:0.8; repeatable (default weight: 1)",
+      "LoRA for the transformer, such as sketch.safetensors:0.8; repeatable (default weight: 1)",
       lora,
     )
     .option("-W, --width <pixels>", "width of the pictures", wholeNumber(1))
     .option("-H, --height <pixels>", "height of the pictures", wholeNumber(1))
     .option("--steps <n>", "denoising steps", wholeNumber(1))
-    .option("--guidance-scale <x>", "how far the prompt pulls; guidance is off at 1 and below", number)
+    .option(
+      "--guidance-scale <x>",
+      "how strongly the prompt guides the picture; 1 or less turns guidance off",
+      number,
+    )
     .addOption(
-      new Option("--cfg-scale <x>", "the same as --guidance-scale").argParser(number).conflicts(
+      new Option("--cfg-scale <x>", "alias of --guidance-scale").argParser(number).conflicts(
         "guidanceScale",
       ),
     )
     .option(
       "--guidance-interval <start,end>",
-      "the part of the steps that are guided, such as 0,0.5; the others take half the time (default: 0,1)",
+      "range of the steps with guidance, such as 0,0.5; steps without it take half the time (default: 0,1)",
       interval,
     )
-    .option("--pag-scale <x>", "perturbed attention guidance, 3 is usual (default: 0, off)", amount)
+    .option("--pag-scale <x>", "scale of perturbed attention guidance, usually 3 (default: 0, off)", amount)
     .option(
       "--pag-layers <pattern>",
-      'regular expression that finds the self-attentions to perturb; repeatable (default: "blocks.1")',
+      'regular expression for the names of the self-attentions to perturb; repeatable (default: "blocks.1")',
       texts,
     )
-    .option("--pag-adaptive-scale <x>", "how fast --pag-scale falls with the timesteps (default: 0)", amount)
+    .option(
+      "--pag-adaptive-scale <x>",
+      "how fast --pag-scale decreases with the timesteps (default: 0)",
+      amount,
+    )
     .option(
       "--step-cache <threshold>",
-      "run the first block alone where what it adds has changed by less than this share, such as 0.1 (default: off)",
+      "run only the first block of a step if its residual has changed by less than this fraction, such as 0.1 (default: off)",
       number,
     )
-    .option("--controlnet <dir|org/name>", "ControlNet that makes the pictures follow --control-image")
-    .option("--control-image <file>", "picture that is followed: edges, as the ControlNet was trained on")
-    .option("--controlnet-scale <x>", "how closely it is followed (default: 1)", amount)
+    .option("--controlnet <dir|org/name>", "ControlNet that guides the pictures by --control-image")
+    .option("--control-image <file>", "control picture: edges, like those that the ControlNet was trained on")
+    .option("--controlnet-scale <x>", "how closely the pictures follow --control-image (default: 1)", amount)
     .option(
       "--controlnet-interval <start,end>",
-      "the part of the steps that follow it, such as 0,0.5 (default: 0,1)",
+      "range of the steps that follow --control-image, such as 0,0.5 (default: 0,1)",
       interval,
     )
-    .option("--scheduler <name>", "class or short name of a scheduler; `schedulers` lists them")
+    .option("--scheduler <name>", "class name or short name of a scheduler; `schedulers` lists them")
     .option(
       "--scheduler-option <key=value>",
-      "option of the scheduler, in diffusers' spelling; repeatable",
+      "option of the scheduler, under its name in diffusers; repeatable",
       keyValue,
     )
-    .option("--timesteps <n,n...>", "custom timesteps instead of steps", amounts)
-    .option("--sigmas <x,x...>", "custom sigmas instead of steps", amounts)
-    .option("--eta <x>", "share of fresh noise in the steps of DDIM and TCD, 0 to 1", amount)
+    .option("--timesteps <n,n...>", "custom timesteps instead of --steps", amounts)
+    .option("--sigmas <x,x...>", "custom sigmas instead of --steps", amounts)
+    .option("--eta <x>", "fraction of fresh noise in each step of DDIM and TCD, from 0 to 1", amount)
     .option(
       "-s, --seed <n,n...>",
-      'seed of the first picture, or of each; "random" draws one (default: 0)',
+      'seed of the first picture, or a seed per picture; "random" draws one (default: 0)',
       seeds,
     )
-    .option("-b, --batch-count <n>", "pictures for each prompt (default: 1)", wholeNumber(1))
-    .option("--no-resolution-binning", "make the picture at the very size that is asked for")
+    .option("-b, --batch-count <n>", "pictures per prompt (default: 1)", wholeNumber(1))
+    .option(
+      "--no-resolution-binning",
+      "generate at exactly the requested size instead of the nearest trained size",
+    )
     .addOption(
-      new Option("--generator <name>", "whose random numbers").choices(["torch-cpu", "torch-cuda"]),
+      new Option("--generator <name>", "random number generator: torch's on the CPU or on CUDA").choices([
+        "torch-cpu",
+        "torch-cuda",
+      ]),
     )
     .option("--init-noise <file>", "initial noise: the tensor `latents` of a safetensors file");
 }
@@ -260,32 +283,35 @@ export function addDenoiseOptions(command: Command): Command {
 /** Adds the options for pictures that a run starts from. */
 export function addImageOptions(command: Command): Command {
   return command
-    .option("--image <file>", "begin from a picture: PNG, JPEG or WebP")
+    .option("--image <file>", "picture to start from: PNG, JPEG or WebP")
     .option(
       "--strength <x>",
-      "how far the picture is changed, 0 to 1: the share of the steps that is taken (default: 0.8, with --mask 1)",
+      "how much to change --image, from 0 to 1: the fraction of the steps that are taken (default: 0.8; 1 with --mask)",
       number,
     )
-    .option("--mask <file>", "repaint a part of --image alone: what is white in this picture, of any size")
-    .option("--soft-mask", "let greys of --mask repaint in part; they count as white or black otherwise");
+    .option("--mask <file>", "picture of any size whose white area marks the part of --image to repaint")
+    .option("--soft-mask", "repaint grey areas of --mask in part instead of treating them as black or white");
 }
 
 /** Adds the options of the autoencoder and of picture files. */
 export function addPictureOptions(command: Command): Command {
   return command
-    .option("--vae <dir|org/name>", "another autoencoder: a checkpoint, or a folder that holds one alone")
+    .option(
+      "--vae <dir|org/name>",
+      "replacement autoencoder: a checkpoint, or a folder with only an autoencoder",
+    )
     .addOption(
-      new Option("--vae-tiling <mode>", "how pictures are cut while they are decoded (default: auto)")
+      new Option("--vae-tiling <mode>", "how pictures are split into tiles during decoding (default: auto)")
         .choices(["auto", "none", "seamless", "blended"]),
     )
-    .option("--vae-tile-size <pixels>", "side of a blended tile (default: 512)", wholeNumber(64))
-    .option("--vae-tile-overlap <pixels>", "pixels that blended tiles share (default: 128)", wholeNumber(0))
+    .option("--vae-tile-size <pixels>", "side of each blended tile (default: 512)", wholeNumber(64))
+    .option("--vae-tile-overlap <pixels>", "overlap of blended tiles (default: 128)", wholeNumber(0))
     .option(
       "-o, --output <file>",
-      "where the picture goes, - for the standard output; %03d in its name stands for its number",
+      "file for the picture; - for the standard output; %03d stands for the picture's number",
     )
     .addOption(
-      new Option("--output-format <name>", "format of the pictures; by the file's ending otherwise")
+      new Option("--output-format <name>", "format of the pictures (default: by the file's extension)")
         .choices(["png", "jpeg", "webp"]),
     )
     .option("--save-tensor <file>", "save the decoded pictures as float32 `image` [n, 3, h, w]");
@@ -296,12 +322,15 @@ export function addGenOptions(command: Command, defaultModel: string): Command {
   addPictureOptions(
     addImageOptions(addDenoiseOptions(addCaptionOptions(addModelOptions(command, defaultModel)))),
   )
-    .option("--prompts-file <file>", "more prompts, one a line")
-    .option("--wildcards", "let {red|blue} in prompts stand for one of them, drawn by each picture's seed")
+    .option("--prompts-file <file>", "file with more prompts, one per line")
+    .option(
+      "--wildcards",
+      "replace {red|blue} in prompts by one of the choices, drawn with each picture's seed",
+    )
     .option("--save-embeds <file>", "save the embeddings as safetensors")
-    .option("--load-embeds <file>", "begin from saved embeddings; no text encoder is needed")
+    .option("--load-embeds <file>", "start from saved embeddings; the text encoder is not needed")
     .option("--save-latents <file>", "save the latents as safetensors")
-    .option("--load-latents <file>", "begin from saved latents; only the autoencoder is needed")
+    .option("--load-latents <file>", "start from saved latents; only the autoencoder is needed")
     .addOption(new Option("--until <stage>", "stop after a stage").choices(["encode", "denoise", "decode"]));
   return addRunOptions(addPrecisionOption(command)).addHelpText("after", EXAMPLES);
 }
@@ -332,8 +361,8 @@ export function checkBeginning(
   ].filter((given) => typeof given === "string");
   if (begin.length === 1) return;
   throw new UsageError(
-    `Cannot begin as one of a prompt, --load-embeds and --load-latents must be given: ` +
-      `given are ${begin.join(" and ") || "none"}`,
+    `Cannot start: give exactly one of a prompt, --load-embeds and --load-latents. ` +
+      `Given: ${begin.join(" and ") || "none"}`,
   );
 }
 

@@ -58,12 +58,14 @@ interface AxisValue {
 export function gridCommand(): Command {
   const command = addOwnOptions(
     new Command("grid")
-      .description("Makes pictures that differ in one or two options, and lays them out in one, with labels.")
+      .description(
+        "Generates pictures that differ in one or two options, and arranges them in a labelled grid.",
+      )
       .argument("<prompt>", "what the pictures show"),
   )
-    .requiredOption("--x <option=value,...>", "option of gen and its values, a column each, or prompt=...")
-    .option("--y <option=value,...>", "the same for rows")
-    .option("-o, --output <file>", "the picture; - for the standard output", "grid.png");
+    .requiredOption("--x <option=value,...>", "option of gen, or prompt, and one value per column")
+    .option("--y <option=value,...>", "option of gen, or prompt, and one value per row")
+    .option("-o, --output <file>", "file for the grid; - for the standard output", "grid.png");
   return addStoreOptions(addRunOptions(command))
     .addHelpText(
       "after",
@@ -87,7 +89,7 @@ async function grid(prompt: string, options: GridOptions, command: Command): Pro
   const rows = options.y === undefined ? [{ label: "", options: {} }] : axisValues("y", options.y);
   if (columns.length * rows.length > MOST_PICTURES) {
     throw new UsageError(
-      `Cannot make a grid of ${columns.length} x ${rows.length} as it may hold ${MOST_PICTURES} pictures at most`,
+      `Cannot make a grid of ${columns.length} × ${rows.length} pictures: a grid has at most ${MOST_PICTURES}`,
       "x",
     );
   }
@@ -124,7 +126,7 @@ function cellGraph(prompt: string, options: GridOptions, ...axes: readonly AxisV
   const request = pictureRequest([own], changed);
   if ((request.imagesPerPrompt ?? 1) !== 1) {
     throw new UsageError(
-      "Cannot make a grid as each of its places holds one picture: give one seed, and no batch",
+      "Cannot make a grid because each cell holds one picture: give one seed, and no batch",
     );
   }
   return textToImage(request, {
@@ -143,14 +145,17 @@ function axisValues(axis: "x" | "y", text: string): AxisValue[] {
   const equals = text.indexOf("=");
   if (equals < 1) {
     throw new UsageError(
-      `Cannot read --${axis} as it must be OPTION=VALUE,...: current value is "${text}"`,
+      `Cannot read --${axis}: it must be OPTION=VALUE,..., but is "${text}"`,
       axis,
     );
   }
   const name = text.slice(0, equals);
   const values = text.slice(equals + 1).split(",").map((value) => value.trim());
   if (values.includes("")) {
-    throw new UsageError(`Cannot read --${axis} as each of its values must be given: "${text}"`, axis);
+    throw new UsageError(
+      `Cannot read --${axis} because a value is missing: current value is "${text}"`,
+      axis,
+    );
   }
   if (name === "prompt") return values.map((value) => ({ label: value, prompt: value, options: {} }));
   return values.map((value) => ({
@@ -165,7 +170,7 @@ function optionValue(axis: "x" | "y", name: string, value: string): Partial<GenO
   try {
     const { unknown, operands } = scratch.parseOptions([`--${name}=${value}`]);
     if (unknown.length > 0 || operands.length > 0) {
-      throw new UsageError(`Cannot make a grid as gen has no option --${name}: see --${axis}`, axis);
+      throw new UsageError(`Cannot make a grid because gen has no option --${name}: correct --${axis}`, axis);
     }
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;

@@ -92,7 +92,7 @@ export function ignoredOptions(command: Command, skipped: readonly OptionStage[]
       : [`${found.join(", ")} ${found.length === 1 ? "has" : "have"} no effect${reason}`];
   };
   return [
-    ...skipped.flatMap((stage) => ignored(OPTIONS_OF_STAGE[stage], `, as the run ${WORK[stage]}`)),
+    ...skipped.flatMap((stage) => ignored(OPTIONS_OF_STAGE[stage], ` because the run ${WORK[stage]}`)),
     ...(maxMemory === undefined && maxGpuMemory === undefined
       ? ignored(["lowestPrecision"], " without --max-memory or --max-gpu-memory")
       : []),

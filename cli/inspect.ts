@@ -27,12 +27,12 @@ import { userPath } from "./user_path.ts";
 /** Creates the `inspect` command. */
 export function inspectCommand(): Command {
   return new Command("inspect")
-    .description("Tells what an artifact, a checkpoint, a LoRA or a picture is.")
+    .description("Describes an artifact, a checkpoint, a LoRA or a picture.")
     .argument(
       "<file|id>",
-      "a safetensors file, a picture, the folder of a checkpoint or a LoRA, or an id of the store",
+      "safetensors file, picture, folder of a checkpoint or a LoRA, or the beginning of an id in the store",
     )
-    .option("--store <dir>", "the store's folder (default: in the user's cache)")
+    .option("--store <dir>", "folder of the store (default: in the user's cache)")
     .option("--json", "print JSON")
     .action(async (file: string, { json, store }: { json?: boolean; store?: string }) => {
       const found = await inspect(file, store);
@@ -69,7 +69,8 @@ async function inspectCheckpoint(path: string): Promise<JsonObject> {
   const checkpoint = await new LocalModels().open({ model: path });
   const components: Record<string, JsonObject | string> = {};
   for (const name of checkpoint.missing) {
-    components[name] = `missing: model_index.json declares it, and the folder ${name} holds no config.json`;
+    components[name] =
+      `missing: model_index.json declares it, but the folder ${name} contains no config.json`;
   }
   for (const name of checkpoint.components) {
     const component = await checkpoint.component(name);

@@ -35,7 +35,7 @@ export async function inspectAdapter(path: string): Promise<JsonObject | undefin
     name,
     layers: layers.length,
     ranks: distinct(ranks),
-    alphas: said === "" ? "none, so that its scale is 1" : said,
+    alphas: said === "" ? "none, so the scale is 1" : said,
     parameters: located.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
     bytes: located.reduce((sum, { length }) => sum + length, 0),
     types: [...new Set(located.map(({ dtype }) => dtype))].join(", "),

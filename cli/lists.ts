@@ -57,14 +57,14 @@ export function stagesCommand(): Command {
 export function modelsCommand(): Command {
   const command = listCommand(
     "models",
-    "Lists the models that are here, embedded and downloaded, and tells what a run would refuse of them.",
+    "Lists the embedded and downloaded models, and says which of them cannot be used and why.",
     async (options) =>
       (await listModels(options)).map((model) => ({
         text: `${model.name}  ${prettyBytes(model.bytes)}  ${model.folder}${describeParts(model)}`,
         json: { ...model },
       })),
   );
-  return command.option("--cache-dir <dir>", "where downloads are kept");
+  return command.option("--cache-dir <dir>", "folder for downloads");
 }
 
 /** Lists the weights on disk, unless the model is complete, and the faults that would make a run fail. */
@@ -72,10 +72,10 @@ function describeParts({ components, variants, missing, faults }: ListedModel): 
   const isWhole = missing.length === 0 && components.every((name) => variants[name]?.includes(""));
   const here = components.map((name) => {
     const named = (variants[name] ?? []).filter((variant) => variant !== "");
-    return variants[name]?.includes("") ? name : `${name} (${named.join(", ")} alone)`;
+    return variants[name]?.includes("") ? name : `${name} (only ${named.join(", ")})`;
   });
-  const fetched = missing.length === 0 ? "" : `; fetched when needed: ${missing.join(", ")}`;
-  const parts = isWhole ? "" : `\n  weights here: ${here.join(", ") || "none"}${fetched}`;
+  const fetched = missing.length === 0 ? "" : `; downloaded when needed: ${missing.join(", ")}`;
+  const parts = isWhole ? "" : `\n  weights: ${here.join(", ") || "none"}${fetched}`;
   return parts + faults.map((fault) => `\n  cannot be used: ${fault}`).join("");
 }
 

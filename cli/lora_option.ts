@@ -33,7 +33,7 @@ export function lora(text: string, gathered: readonly LoraOption[] = []): LoraOp
   const weight = Number(end);
   if (end.trim() === "" || !Number.isFinite(weight)) {
     throw new InvalidArgumentError(
-      `What stands behind the colon must be a number, the weight: it is "${end}".`,
+      `The weight after the colon must be a number, but is "${end}".`,
     );
   }
   return [...gathered, { name, weight }];

@@ -88,11 +88,11 @@ export class MemoryReporter {
     };
   }
 
-  /** Prints the report: as an event with `--json`, as a table with `--memory-report`. */
+  /** Prints the report: as an event with `--json`, as a table with `--memory-report` without a file. */
   tell({ json, memoryReport }: Pick<GenOptions, "json" | "memoryReport">): void {
     const report = this.report(memoryFigures().peak ?? 0);
     if (json) writeLine(stdout, JSON.stringify({ type: "memory", ...report }));
-    else if (memoryReport) { for (const line of describeReport(report)) writeLine(stderr, line); }
+    else if (memoryReport === true) { for (const line of describeReport(report)) writeLine(stderr, line); }
   }
 }
 

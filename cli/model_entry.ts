@@ -10,7 +10,7 @@ export function modelEntry(value: string, before: readonly ModelEntry[] = []): M
   const at = value.indexOf("=");
   const [name, reference] = at < 0 ? [value, value] : [value.slice(0, at), value.slice(at + 1)];
   if (name === "" || reference === "") {
-    throw new InvalidArgumentError("It must be NAME=DIR, or a folder or name alone.");
+    throw new InvalidArgumentError("It must be NAME=DIR, a folder, or a name.");
   }
   return [...before, { name, reference: /^[./~]/.test(reference) ? userPath(reference) : reference }];
 }

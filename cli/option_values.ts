@@ -94,7 +94,7 @@ export function seeds(text: string): string[] {
   return text.split(",").map((part) => {
     if (part === "random") return String(crypto.getRandomValues(new Uint32Array(1))[0]);
     if (!/^-?\d+$/.test(part)) {
-      throw new InvalidArgumentError('It must be whole numbers with commas between them, or "random".');
+      throw new InvalidArgumentError('It must be whole numbers separated by commas, or "random".');
     }
     parsedBy((text) => seed64(BigInt(text)))(part);
     return part;
@@ -115,7 +115,7 @@ export function keyValue(text: string, gathered: Record<string, unknown> = {}): 
 
 function requireUsableName(name: string, value: unknown): unknown {
   if (name !== "__proto__") return value;
-  throw new InvalidArgumentError("Nothing can have the name __proto__.");
+  throw new InvalidArgumentError("It must not contain the name __proto__.");
 }
 
 const PYTHON_VALUES: ReadonlyMap<string, unknown> = new Map<string, unknown>([

@@ -51,11 +51,11 @@ export async function checkOutputs(
   const paths = outputs.filter((output) => output !== undefined).map(outputPath);
   const streamed = paths.filter((path) => path === STDOUT).length;
   if (streamed > 1) {
-    throw new UsageError("Cannot write two results to the standard output: name a file for one of them");
+    throw new UsageError("Cannot write two results to the standard output: give a file for one of them");
   }
   if (streamed > 0 && json) {
     throw new UsageError(
-      "Cannot print JSON as the standard output takes a result: name a file instead of -, or leave --json out",
+      "Cannot print JSON because a result goes to the standard output: give a file instead of -, or leave out --json",
     );
   }
   for (const path of paths) if (path !== STDOUT) await checkOutputFile(path);

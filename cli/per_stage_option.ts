@@ -43,7 +43,7 @@ export function parseByStage<T extends string>(
       if (equals >= 0 && !STAGES.includes(stage)) {
         throw new InputError(
           "invalid_value",
-          `Cannot read a ${what} as the stage must be one of ${
+          `Cannot read the ${what} because the stage must be one of ${
             STAGES.join(", ")
           }: current value is "${stage}"`,
         );
@@ -51,8 +51,10 @@ export function parseByStage<T extends string>(
       if (choice !== undefined) return [stage, choice];
       throw new InputError(
         "invalid_value",
-        `Cannot read a ${what} as it must be one of ${choices.join(", ")}, or stage=${what} with commas ` +
-          `between them: current value is "${part}"`,
+        `Cannot read the ${what}: it must be one of ${
+          choices.join(", ")
+        }, or stage=${what} pairs separated ` +
+          `by commas. Current value is "${part}"`,
       );
     }),
   );
@@ -89,8 +91,8 @@ export function parsePrecision(text: string): PrecisionByStage {
   if (encode === "float16") {
     throw new InputError(
       "invalid_value",
-      "Cannot encode in float16 as values of the text encoder outgrow it: choose one of float32, int8, int4. " +
-        "Weights that are stored in float16 are used as they are",
+      "Cannot encode in float16 because the text encoder's values overflow it: choose float32, int8 or int4. " +
+        "Weights that are stored in float16 need no option",
     );
   }
   return precisions;

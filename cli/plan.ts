@@ -30,7 +30,7 @@ import { userPath } from "./user_path.ts";
 export function planCommand(): Command {
   const command = new Command("plan")
     .description(
-      "Tells how much memory a run takes, stage by stage, and what is chosen to stay within --max-memory.",
+      "Predicts the memory of each stage of a run, and shows which settings keep it within --max-memory.",
     )
     .argument("[prompts...]", "as for gen");
   return addStoreOptions(addGenOptions(command, DEFAULT_MODEL)).action(plan);
@@ -79,7 +79,7 @@ function describePlan(plan: MemoryPlan): string[] {
       ...(tiling === undefined ? [] : [tileSize === undefined ? tiling : `${tiling} tiles of ${tileSize}`]),
       ...(halves === undefined
         ? []
-        : [halves === 1 ? "one half of guidance at a time" : "both halves of guidance at once"]),
+        : [halves === 1 ? "one branch of guidance at a time" : "both branches of guidance at once"]),
     ];
     const gpu = stage.predictedGpuPeak === undefined ? "" : `, GPU ${prettyBytes(stage.predictedGpuPeak)}`;
     return `${stage.stage.padEnd(longest)} ${prettyBytes(stage.predictedPeak, { fixedWidth: 8 })}  ${
@@ -87,6 +87,6 @@ function describePlan(plan: MemoryPlan): string[] {
     }  ` +
       `(weights ${prettyBytes(stage.weightBytes)}${gpu})`;
   });
-  const limit = plan.limitBytes === undefined ? "" : `, allowed ${prettyBytes(plan.limitBytes)}`;
+  const limit = plan.limitBytes === undefined ? "" : `, limit ${prettyBytes(plan.limitBytes)}`;
   return [...lines, `peak of the whole run: ${prettyBytes(plan.predictedPeak)}${limit}`, ...plan.problems];
 }

@@ -26,7 +26,10 @@ export async function allPrompts(
   const lines = text.replace(/^\uFEFF/, "").split(/\r?\n/).map((line) => line.trim());
   const found = lines.filter((line) => line !== "");
   if (found.length === 0) {
-    throw new UsageError(`Cannot take prompts from ${promptsFile} as it must hold one a line`, "promptsFile");
+    throw new UsageError(
+      `Cannot read prompts from ${promptsFile} because it is empty: write one prompt per line`,
+      "promptsFile",
+    );
   }
   return [...prompts, ...found];
 }

@@ -31,19 +31,19 @@ interface Common {
 /** Creates the `quantized` command. */
 export function quantizedCommand(): Command {
   const command = new Command("quantized")
-    .description("Tells which quantized weights are kept, and makes room.")
+    .description("Lists the cached quantized weights, and deletes them.")
     .addHelpText("after", "\nPIXSTAGE_QUANTIZED names the folder (default: beside the store).");
   const add = (name: string, description: string): Command =>
     command.command(name).description(description).option("--json", "print JSON");
-  add("ls", "Lists quantized weights, those that were used last at the end.").action(list);
-  add("gc", "Removes what was not used for the longest time.")
+  add("ls", "Lists quantized weights, the least recently used first.").action(list);
+  add("gc", "Removes the least recently used weights until the rest fits --max-size.")
     .requiredOption(
       "--max-size <size>",
-      "the most that may be left, such as 0, 500MB or 10GiB; a bare number is in bytes",
+      "size to shrink to, such as 0, 500MB or 10GiB; a bare number is in bytes",
       byteSize(diskSize),
     )
     .action(collect);
-  add("rm", "Removes quantized weights.").argument("<ids...>", "ids, or the beginnings of ids").action(
+  add("rm", "Removes quantized weights.").argument("<ids...>", "ids or beginnings of ids").action(
     remove,
   );
   for (const subcommand of command.commands) subcommand.exitOverride();
@@ -56,12 +56,8 @@ async function list({ json }: Common): Promise<void> {
   for (const entry of found) {
     const used = new Date(entry.usedAt).toISOString();
     const { id, component, recipe, version, bytes } = entry;
-    const note = recipe === undefined || isCurrent(recipe, version)
-      ? ""
-      : ` (version ${version}, not used any more)`;
-    const what = recipe === undefined
-      ? "not whole yet"
-      : `${component ?? "unknown component"} ${recipe}${note}`;
+    const note = recipe === undefined || isCurrent(recipe, version) ? "" : ` (version ${version}, obsolete)`;
+    const what = recipe === undefined ? "incomplete" : `${component ?? "unknown component"} ${recipe}${note}`;
     writeLine(
       stdout,
       json

@@ -24,20 +24,20 @@ interface RehearseOptions {
 export function rehearseCommand(): Command {
   return new Command("rehearse")
     .description(
-      "Writes a checkpoint with the names, shapes and shards of PixArt-XL-2-1024-MS and random weights, to rehearse " +
-        "memory and speed with.",
+      "Writes a synthetic checkpoint: the names, shapes and shards of PixArt-XL-2-1024-MS with random weights, for " +
+        "tests of memory and speed.",
     )
-    .argument("<dir>", "where it goes: 11 GB in float16, 22 GB in float32")
+    .argument("<dir>", "folder to write: 11 GB in float16, 22 GB in float32")
     .addOption(
       new Option("--dtype <name>", "element type of the weights").choices(["float32", "float16", "bfloat16"])
         .default("float32"),
     )
     .addOption(
-      new Option("--preset <name>", "sizes of the models").choices(rehearsalNames()).default(
+      new Option("--preset <name>", "size of the networks").choices(rehearsalNames()).default(
         "xl-1024",
       ),
     )
-    .option("-q, --quiet", "print nothing but errors")
+    .option("-q, --quiet", "print only errors")
     .action(rehearse);
 }
 

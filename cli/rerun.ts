@@ -32,14 +32,16 @@ type RerunOptions = GenOptions & StoreOptions & { readonly output?: string; read
 /** Creates the `rerun` command. */
 export function rerunCommand(): Command {
   const command = new Command("rerun")
-    .description("Makes a picture or an artifact again, from what it tells of itself, and compares the two.")
-    .argument("<file|id>", "a picture, a safetensors file, or the beginning of an id in the store")
+    .description(
+      "Makes a picture or an artifact again from the record of how it was made, and compares the two.",
+    )
+    .argument("<file|id>", "picture, safetensors file, or the beginning of an id in the store")
     .option(
       "-o, --output <file>",
-      'where it goes, - for the standard output; "again" is added to the name otherwise',
+      'file for the result; - for the standard output (default: the name with "-again" added)',
     );
   return addStoreOptions(addRunOptions(addSetOption(command)))
-    .addHelpText("after", "\nWith --no-store everything is computed anew.")
+    .addHelpText("after", "\nWith --no-store, all stages run again.")
     .action(rerun);
 }
 
@@ -53,7 +55,9 @@ async function rerun(target: string, options: RerunOptions, command: Command): P
   const { graph, output } = made.provenance;
   const outputName = asOutput(output);
   if ("input" in made && !file.endsWith(".safetensors") && !isStdout(file)) {
-    throw new UsageError(`Cannot write ${target} again as the file must end in .safetensors: give -o FILE`);
+    throw new UsageError(
+      `Cannot write ${target} again because the file must end in .safetensors: give -o FILE`,
+    );
   }
   await showRun(setParameters(graph, options.set), { ...run, ...memoryOptions(options), store }, options, {
     signal,
@@ -109,8 +113,9 @@ async function saveAgain(
 
 /** The message about a new file that equals the old one. */
 const ALIKE: Readonly<Record<Exclude<Likeness, "none">, string>> = {
-  bytes: "The same bytes as before",
-  pixels: "The same pixels as before, in other bytes: another program or version has saved the file again",
+  bytes: "The bytes are identical",
+  pixels:
+    "The pixels are identical, but the bytes are not: another program or version has saved the file since",
 };
 
 /** Reports whether the files are equal. Throws if they are not, and names the weights that have changed. */
@@ -134,8 +139,8 @@ function tell(
   throw new PixstageError(
     "not_reproduced",
     changed.length > 0
-      ? `What was made differs from what it was as other weights are there now: ${changed.join(", ")}`
-      : "What was made differs from what it was: another version, device or file of pixstage may have made it",
+      ? `The new result differs because these weights have changed: ${changed.join(", ")}`
+      : "The new result differs: another version of pixstage, another device or another file may have made the old one",
   );
 }
 
@@ -146,7 +151,7 @@ function fingerprints({ stages }: Provenance): Map<string, string> {
 
 function asOutput(output: GraphInput): string {
   if (typeof output === "string") return output;
-  throw new UsageError("Cannot make it again as it was given, not made");
+  throw new UsageError("Cannot make this artifact again because it was an input of its run, not a result");
 }
 
 function withAgain(path: string): string {

@@ -37,31 +37,37 @@ type ResumeOptions = Omit<GenOptions, "until"> & StoreOptions & {
 /** Creates the `resume` command. */
 export function resumeCommand(): Command {
   const command = new Command("resume")
-    .description("Goes on from embeddings, from latents, or from the middle of denoising.")
-    .argument("<file|id>", "a safetensors file, a picture, or the beginning of an id in the store")
-    .option("--from-step <k>", "take the first k steps as they were, and go on from there", wholeNumber(1))
-    .option("--steps-more <n>", "take n steps more, and write the state again", wholeNumber(1))
-    .option("--guidance-scale <x>", "how far the prompt pulls from there on", number)
+    .description("Continues from embeddings, from latents, or from the middle of denoising.")
+    .argument("<file|id>", "safetensors file, picture, or the beginning of an id in the store")
+    .option("--from-step <k>", "keep the first k steps, and continue from there", wholeNumber(1))
+    .option("--steps-more <n>", "take n more steps, and write a snapshot again", wholeNumber(1))
+    .option("--guidance-scale <x>", "guidance scale for the remaining steps", number)
     .option(
       "--guidance-interval <start,end>",
-      "the part of all steps that are guided, as far as they come after it",
+      "range of all steps with guidance; applies to the remaining steps",
       interval,
     )
-    .option("-s, --seed <n,n...>", "other seeds: of all pictures, or of each", seeds)
-    .option("--prompt <text>", "what the picture shows from there on; repeatable, one for each prompt", texts)
+    .option("-s, --seed <n,n...>", "new seed of the first picture, or a seed per picture", seeds)
     .option(
-      "-n, --negative-prompt <text>",
-      "what the picture should not show from there on; repeatable, one for each prompt",
+      "--prompt <text>",
+      "new prompt for the remaining steps; repeatable, one per prompt of the run",
       texts,
     )
-    .option("--save-latents <file>", "save the latents, and do not decode them");
+    .option(
+      "-n, --negative-prompt <text>",
+      "new negative prompt for the remaining steps; repeatable, one per prompt of the run",
+      texts,
+    )
+    .option("--save-latents <file>", "save the latents instead of decoding them");
   return addStoreOptions(addRunOptions(addPictureOptions(command))).action(resume);
 }
 
 async function resume(target: string, options: ResumeOptions, command: Command): Promise<void> {
   const { output, outputFormat, stepsMore, saveLatents, saveTensor } = options;
   if (stepsMore !== undefined && !output?.endsWith(".safetensors")) {
-    throw new UsageError("Cannot stop again on the way as the state must be kept: give -o FILE.safetensors");
+    throw new UsageError(
+      "Cannot stop before the end because the snapshot would be lost: give -o FILE.safetensors",
+    );
   }
   const format = stepsMore === undefined ? pictureFormat({ output, format: outputFormat }) : "png";
   const isNamed = output !== undefined || saveLatents !== undefined;

@@ -47,13 +47,17 @@ type RunCommandOptions =
 export function runCommand(): Command {
   const command = new Command("run")
     .description("Runs a graph of stages.")
-    .argument("<graph>", "a graph document, JSON; paths in it are relative to its folder")
-    .option("-m, --model <dir|org/name>", "another checkpoint for all nodes that name one")
+    .argument("<graph>", "graph document in JSON; paths in it are relative to its folder")
+    .option("-m, --model <dir|org/name>", "checkpoint to use in all nodes that name one")
     .option("--until <node>", "stop after a node")
-    .option("--print-graph", "check the graph, print it with all that was set, and stop")
-    .option("--save <node.port=file>", "write an output: a picture or safetensors; repeatable", saved);
+    .option("--print-graph", "check the graph, print it with all settings, and stop")
+    .option(
+      "--save <node.port=file>",
+      "write an output to a picture or a safetensors file; repeatable",
+      saved,
+    );
   return addStoreOptions(addRunOptions(addSetOption(command)))
-    .addHelpText("after", "\nWithout --save, pictures of the last nodes go to NODE.png.")
+    .addHelpText("after", "\nWithout --save, the pictures of the last nodes are written to NODE.png.")
     .action(runDocument);
 }
 
@@ -67,7 +71,7 @@ async function runDocument(file: string, options: RunCommandOptions, command: Co
   const ids = Object.keys(document.nodes);
   if (until !== undefined && !ids.includes(until)) {
     throw new UsageError(
-      `Cannot stop after "${until}" as there is no such node: did you mean "${nearest(until, ids)}"?`,
+      `Cannot stop after "${until}": there is no such node. Did you mean "${nearest(until, ids)}"?`,
       "until",
     );
   }
@@ -83,7 +87,7 @@ async function runDocument(file: string, options: RunCommandOptions, command: Co
   const missing = Object.keys(save).find((output) => !outputs.includes(output));
   if (missing !== undefined) {
     throw new UsageError(
-      `Cannot save "${missing}" as outputs of the graph are ${outputs.join(", ")}`,
+      `Cannot save "${missing}": the outputs of the graph are ${outputs.join(", ")}`,
       "save",
     );
   }
@@ -108,7 +112,7 @@ async function readDocument(path: string): Promise<GraphDocument> {
     const reason = cause instanceof RangeError ? "it is nested too deeply" : (cause as Error).message;
     throw new InputError(
       "invalid_json",
-      `Cannot read ${path} as a graph as it must be JSON: ${reason}`,
+      `Cannot read ${path} as a graph because it is not JSON: ${reason}`,
       {
         cause,
       },
@@ -132,7 +136,7 @@ async function readDocument(path: string): Promise<GraphDocument> {
 /** Refuses the name `__proto__`, which schemas drop silently because objects cannot have such a field. */
 function requireField(name: string, value: unknown): unknown {
   if (name !== "__proto__") return value;
-  throw new InputError("invalid_document", "Cannot read a graph that names a field or a node __proto__");
+  throw new InputError("invalid_document", "Cannot read a graph with a field or a node named __proto__");
 }
 
 function withAbsolutePaths(node: GraphNode, folder: string): GraphNode {

@@ -38,17 +38,17 @@ export async function openRunStore(
   if (place !== undefined && isS3Address(place)) return { store: openS3Store(place, onRetry) };
   if (place === undefined || !isAddress(place)) {
     const { store, reason } = await openUsableStore(folderOf(place));
-    const advice = "Name another folder with --store, or give --no-store";
-    return { store, warning: reason && `Nothing of this run is kept: ${reason}. ${advice}` };
+    const advice = "Give another folder with --store, or run with --no-store";
+    return { store, warning: reason && `The results of this run are not stored: ${reason}. ${advice}` };
   }
   const { PIXSTAGE_TOKEN } = process.env;
   const artifacts = new HttpStore(place, { token: PIXSTAGE_TOKEN || undefined, fetch: fetchNamingProxy });
   // The server stores only artifacts, so their provenance is recorded on this machine.
   const { store: records, reason } = await openUsableStore(defaultStoreFolder());
-  const advice = "Set PIXSTAGE_STORE to another folder, or give --no-store";
+  const advice = "Set PIXSTAGE_STORE to another folder, or run with --no-store";
   return {
     store: combinedStore(artifacts, records),
-    warning: reason && `How results come about is not kept: ${reason}. ${advice}`,
+    warning: reason && `The records of how results were made are not stored: ${reason}. ${advice}`,
   };
 }
 
@@ -64,8 +64,8 @@ export function openS3Store(place: string, onRetry?: (message: string) => void):
     process.env;
   if (!AWS_ACCESS_KEY_ID || !AWS_SECRET_ACCESS_KEY || AWS_SESSION_TOKEN) {
     throw new UsageError(
-      `Cannot open ${place} without keys that last: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY` +
-        (AWS_SESSION_TOKEN ? ", and no AWS_SESSION_TOKEN" : ""),
+      `Cannot open ${place} without permanent keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY` +
+        (AWS_SESSION_TOKEN ? ", and unset AWS_SESSION_TOKEN" : ""),
       "store",
     );
   }
@@ -89,7 +89,7 @@ export function openS3Store(place: string, onRetry?: (message: string) => void):
  */
 export function openFolderStore(place: string | undefined): FolderStore {
   if (place !== undefined && isAddress(place)) {
-    throw new UsageError(`Cannot look after ${place} as the store must be a folder`);
+    throw new UsageError(`Cannot maintain ${place}: the store must be a folder`);
   }
   return new FolderStore(folderOf(place));
 }

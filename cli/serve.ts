@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Command, CommanderError, Option } from "commander";
+import { Command, Option } from "commander";
 import { writeSync } from "node:fs";
 import { isIP } from "node:net";
 import { hostname } from "node:os";
@@ -13,7 +13,6 @@ import { FileError } from "../artifacts/file_error.ts";
 import { checkOutputFolder } from "../artifacts/output_file.ts";
 import { defaultStoreFolder } from "../artifacts/store/default_folder.ts";
 import { isS3Address } from "../artifacts/store/s3_address.ts";
-import { exitStatus, toPixstageError } from "../errors/foreign_error.ts";
 import { ANY_HOST, isLoopback } from "../server/access.ts";
 import { createServer } from "../server/create_server.ts";
 import type { WebhookSettings } from "../server/webhooks/webhooks.ts";
@@ -32,7 +31,7 @@ import { modelEntry } from "./model_entry.ts";
 import { openS3Store } from "./run_store.ts";
 import { MOST_THREADS } from "../runtime/threads.ts";
 import { amount, byteSize, devices, parsedBy, wholeNumber } from "./option_values.ts";
-import { outliveReaders, printable, writeLine } from "./standard_streams.ts";
+import { printable, writeLine } from "./standard_streams.ts";
 import { pluginAddress } from "./store_options.ts";
 import { UsageError } from "./usage_error.ts";
 import { userPath } from "./user_path.ts";
@@ -78,126 +77,109 @@ interface ServeOptions {
 /** Creates the `serve` command. */
 export function serveCommand(): Command {
   return new Command("serve")
-    .description("Serves pictures over HTTP: OpenAI's images endpoint, jobs, stages, and a studio page.")
-    .option("--host <name>", "the address to listen at", "127.0.0.1")
-    .option("--port <n>", "the port to listen at; 0 finds a free one", wholeNumber(0), 8000)
+    .description("Starts an HTTP server with OpenAI's images endpoint, jobs, stages and the studio page.")
+    .option("--host <name>", "address to listen on", "127.0.0.1")
+    .option("--port <n>", "port to listen on; 0 for a free one", wholeNumber(0), 8000)
     .option(
       "-m, --model <name=dir>",
-      "a model to serve, under a name; repeatable (default: all on this machine)",
+      "model to serve under a name; repeatable (default: all on this machine)",
       modelEntry,
     )
-    .option("--lora <name=dir>", "a LoRA to serve, a file or a folder, under a name; repeatable", modelEntry)
+    .option("--lora <name=dir>", "LoRA to serve under a name, a file or a folder; repeatable", modelEntry)
     .option("--lora-folder <dir>", "serve all LoRAs of a folder that fit the models")
     .option(
       "--store <dir|url>",
-      "where artifacts and jobs are kept; s3://BUCKET/PREFIX keeps artifacts alone",
+      "folder for artifacts and jobs, or s3://BUCKET/PREFIX for artifacts only",
     )
-    .option("--jobs <dir>", "where jobs and copies of artifacts are kept with a store in S3")
+    .option("--jobs <dir>", "folder for jobs and copies of artifacts if the store is in S3")
     .option(
       "--link-lifetime <seconds>",
-      "how long links to pictures are good for, where there is an API key or the store is in S3",
+      "how long links to pictures stay valid if there is an API key or the store is in S3",
       wholeNumber(1, LONGEST_LINK),
       LINK_SECONDS,
     )
     .option(
       "--store-size <size>",
-      "the most that the store may take, such as 10GB; what was not used longest is removed",
+      "maximum size of the store, such as 10GB; the least recently used artifacts are removed",
       byteSize(diskSize),
     )
-    .option("--store-max-age <days>", "remove from the store what was not used for so long", amount)
+    .option("--store-max-age <days>", "remove artifacts that were not used for this long", amount)
     .option(
       "--queue <address>",
-      "have the workers of a queue run the stages: redis://HOST, postgres://HOST",
+      "run stages on the workers of a queue: redis://HOST or postgres://HOST",
       queueText,
     )
     .option(
       "--lanes <n>",
-      "graphs that run at once (default: one a device, or 32 with --queue)",
+      "number of graphs that run at once (default: one per device, or 32 with --queue)",
       wholeNumber(1),
     )
-    .option("--max-queue <n>", "jobs that may wait", wholeNumber(1))
+    .option("--max-queue <n>", "maximum number of waiting jobs", wholeNumber(1))
     .option(
       "--device <name,...>",
-      "where to run: cpu, webgpu, cuda, or several GPUs, such as cuda:0,cuda:1; `devices` lists what is here",
+      "devices to run on: cpu, webgpu, cuda, or several GPUs, such as cuda:0,cuda:1; `devices` lists the available ones",
       devices,
       ["cpu"],
     )
-    .option("--threads <n>", "threads of one operation; all cores otherwise", wholeNumber(1, MOST_THREADS))
+    .option("--threads <n>", "threads per operation (default: all cores)", wholeNumber(1, MOST_THREADS))
     .addOption(
-      new Option("--residency <name>", "how long weights are held; by their size unless given").choices([
-        "stream",
-        "stage",
-        "resident",
-      ]),
+      new Option("--residency <name>", "how long weights stay in memory (default: depends on their size)")
+        .choices([
+          "stream",
+          "stage",
+          "resident",
+        ]),
     )
     .option(
       "--keep-alive <duration>",
-      "how long unused models stay loaded: 5m, 1h, a number of seconds, 0, or -1 for ever (default: -1)",
+      "how long unused models stay loaded: 5m, 1h, a number of seconds, 0, or -1 for no limit (default: -1)",
       parsedBy(keepAliveMs),
     )
     .option(
       "--max-memory <size>",
-      "memory that a run stays within, such as 1.5GB; 0 for no limit",
+      "memory limit of a run, such as 1.5GB; 0 for no limit",
       byteSize(memorySize),
     )
     .option(
       "--max-gpu-memory <size>",
-      "GPU memory that a run stays within, such as 3GB",
+      "GPU memory limit of a run, such as 3GB",
       byteSize(memorySize),
     )
     .option(
       "--plugin <module>",
-      "load stages, architectures and schedulers of a module; repeatable",
+      "load the stages, architectures and schedulers of a module; repeatable",
       collected,
     )
-    .option("--cors-origin <origin>", "an origin whose pages may call the server; repeatable", collected)
+    .option("--cors-origin <origin>", "origin whose pages may call the server; repeatable", collected)
     .option(
       "--allowed-host <name>",
-      "a name that the server answers to, or *.NAME, beside IP addresses and this machine's; repeatable",
+      "host name that requests may use, or *.NAME, in addition to IP addresses and this machine's names; repeatable",
       collected,
     )
     .option(
       "--webhook-allow <host>",
-      "a host that jobs may have webhooks sent to, with or without a port; repeatable; wants PIXSTAGE_WEBHOOK_SECRET",
+      "host that webhooks may be sent to, with or without a port; repeatable; requires PIXSTAGE_WEBHOOK_SECRET",
       collected,
     )
     .addOption(
       new Option(
         "--trust-proxy [address]",
-        "believe the X-Forwarded- headers of a reverse proxy: its address or network, or how many there are; " +
+        "trust the X-Forwarded- headers of reverse proxies: an address, a network, or the number of proxies; " +
           "repeatable",
       ).preset("1").argParser(collected),
     )
     .option(
       "--base-path <path>",
-      "the path under which a reverse proxy serves this server, such as /pixstage",
+      "path under which a reverse proxy serves this server, such as /pixstage",
     )
-    .option("--insecure", "listen beyond this machine without an API key")
+    .option("--insecure", "accept requests from other machines without an API key")
     .option("-q, --quiet", "write no log")
     .addHelpText(
       "after",
-      "\nThe API key is read from PIXSTAGE_API_KEY, the password of a queue from PIXSTAGE_QUEUE_PASSWORD, and the " +
-        "secret of webhooks from PIXSTAGE_WEBHOOK_SECRET.",
+      "\nThe API key comes from PIXSTAGE_API_KEY, the password of the queue from PIXSTAGE_QUEUE_PASSWORD, and the " +
+        "webhook secret from PIXSTAGE_WEBHOOK_SECRET.",
     )
     .action(serve);
-}
-
-/**
- * Runs `serve` as a program.
- *
- * @param args The arguments of the command.
- * @returns The exit status: 0 for success, 1 for a failure, 2 for wrong usage.
- */
-export async function runServe(args: readonly string[]): Promise<number> {
-  outliveReaders();
-  try {
-    await serveCommand().exitOverride().parseAsync(args, { from: "user" });
-    return 0;
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    writeLine(stderr, `error: ${toPixstageError(error).message}`);
-    return exitStatus(error);
-  }
 }
 
 /** Runs the server until a signal stops it. */
@@ -233,17 +215,22 @@ async function serve(options: ServeOptions): Promise<void> {
   const apiKey = process.env["PIXSTAGE_API_KEY"] || undefined;
   if (!isLoopback(host) && apiKey === undefined && !insecure) {
     throw new UsageError(
-      `Cannot listen at ${host} as anybody could ask for pictures: set PIXSTAGE_API_KEY, or say --insecure`,
+      `Cannot listen on ${host} because anybody could use the server: set PIXSTAGE_API_KEY, or add --insecure`,
     );
   }
 
   if (queue !== undefined && keepAlive !== undefined) {
-    throw new UsageError("Cannot use --keep-alive with --queue as its workers hold the models: leave it out");
+    throw new UsageError(
+      "Cannot use --keep-alive with --queue because the workers load the models: leave it out",
+    );
   }
   for (const one of device) await requireDevice(one);
   const isInS3 = store !== undefined && isS3Address(store);
   if (jobs !== undefined && !isInS3) {
-    throw new UsageError("Cannot use --jobs as the store must be in S3: a folder keeps the jobs too", "jobs");
+    throw new UsageError(
+      "Cannot use --jobs because the store is a folder, which holds the jobs too: leave it out",
+      "jobs",
+    );
   }
   const bucket = isInS3 ? openS3Store(store) : undefined;
   const place = isInS3 ? jobs : store;
@@ -291,7 +278,7 @@ async function serve(options: ServeOptions): Promise<void> {
   const name = host.includes(":") ? `[${host}]` : host;
   writeLine(
     stderr,
-    `pixstage listens at http://${name}:${listener.port} with ${server.models.join(", ") || "no model"}`,
+    `pixstage listens at http://${name}:${listener.port} with ${server.models.join(", ") || "no models"}`,
   );
   const loading = setTimeout(() => void loadMcp(), MCP_DELAY_MS);
   await stop.promise;
@@ -329,7 +316,7 @@ async function checkStoreFolder(folder: string): Promise<void> {
   } catch (cause) {
     if (!(cause instanceof FileError)) throw cause;
     if (cause.isFull) return;
-    const advice = "The server keeps jobs and artifacts there: name another folder with --store";
+    const advice = "The server needs this folder for jobs and artifacts: give another one with --store";
     throw new FileError("write", folder, cause.systemCode, { cause, advice });
   }
 }

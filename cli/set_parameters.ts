@@ -17,7 +17,7 @@ export type SetParameters = Readonly<Record<string, unknown>>;
 export function addSetOption(command: Command): Command {
   return command.option(
     "--set <node.parameter=value>",
-    "another value for a parameter of the graph, JSON or text; repeatable",
+    "new value of a parameter of the graph, JSON or text; repeatable",
     (text: string, gathered?: Record<string, unknown>) => {
       if (/^[^.=]+\.[^=]+=/.test(text)) return keyValue(text, gathered);
       throw new InvalidArgumentError("It must be NODE.PARAMETER=VALUE.");
@@ -40,7 +40,7 @@ export function setParameters(document: GraphDocument, values: SetParameters = {
     const node = Object.hasOwn(nodes, id) ? nodes[id] : undefined;
     if (!node) {
       throw new UsageError(
-        `Cannot set ${path} as there is no node "${id}": did you mean "${nearest(id, Object.keys(nodes))}"?`,
+        `Cannot set ${path}: there is no node "${id}". Did you mean "${nearest(id, Object.keys(nodes))}"?`,
         "set",
       );
     }

@@ -12,18 +12,20 @@ import type { RunEvent } from "../graph/events.ts";
 import { artifactFileChunks } from "../graph/provenance_file.ts";
 import { runGraph } from "../graph/run.ts";
 import type { MadeArtifact, RunOptions, RunResult } from "../graph/run_options.ts";
+import { memoryFigures } from "../runtime/memory.ts";
 import { describePicture } from "../graph/describe_picture.ts";
 import type { GenOptions } from "./gen_options.ts";
 import { nameOptions } from "./name_option.ts";
 import { MemoryReporter } from "./memory_report.ts";
-import { printPaths, writeOutput } from "./output.ts";
+import { TimelineRecorder } from "./memory_timeline.ts";
+import { checkOutputs, printPaths, writeOutput } from "./output.ts";
 import { progressView } from "./progress.ts";
 import { type PictureTarget, savePictures } from "./save_pictures.ts";
 import { writeLine } from "./standard_streams.ts";
 import type { OpenRun } from "./store_options.ts";
 
 /** What a command prints. */
-export type Loudness = Pick<GenOptions, "json" | "quiet" | "verbose" | "memoryReport">;
+export type Loudness = Pick<GenOptions, "json" | "quiet" | "verbose" | "memoryReport" | "device">;
 
 /** Which part of a graph runs, and where its results are written. */
 export interface ShownRunOptions {
@@ -52,7 +54,7 @@ export interface ShownRunOptions {
 export async function showRun(
   graph: unknown,
   run: OpenRun & Pick<RunOptions, "maxMemory" | "maxGpuMemory" | "lowestPrecision">,
-  loudness: Loudness,
+  loudness: Partial<Loudness>,
   options: ShownRunOptions,
 ): Promise<void> {
   const { save, command, warnings = [], ...part } = options;
@@ -63,18 +65,29 @@ export async function showRun(
   for (const message of [...run.warning === undefined ? [] : [run.warning], ...warnings]) {
     view({ type: "warning", message, elapsedMs: 0 });
   }
+  const { memoryReport, device } = loudness;
+  const file = typeof memoryReport === "string" ? memoryReport : undefined;
+  if (file !== undefined) await checkOutputs([file], loudness);
+  const timeline = file === undefined ? undefined : await TimelineRecorder.start(device);
   let last: RunEvent | undefined;
-  const made = await runGraph(graph, {
-    ...run,
-    ...part,
-    onEvent(event) {
-      last = event;
-      memory.take(event);
-      view(event);
-    },
-  });
-  printPaths(await save(made), loudness);
-  memory.tell(loudness);
+  try {
+    const made = await runGraph(graph, {
+      ...run,
+      ...part,
+      onEvent(event) {
+        last = event;
+        memory.take(event);
+        timeline?.take(event);
+        view(event);
+      },
+    });
+    const report = memory.report(memoryFigures().peak ?? 0);
+    const drawn = file === undefined ? [] : [await timeline!.write(file, report, made, device)];
+    printPaths([...await save(made), ...drawn], loudness);
+    memory.tell(loudness);
+  } finally {
+    await timeline?.stop();
+  }
   if (stderr.isTTY && !loudness.memoryReport && !loudness.json && !loudness.quiet && last?.type === "done") {
     const peak = last.peakBytes ? `, peak ${prettyBytes(last.peakBytes)}` : "";
     writeLine(stderr, `${(last.elapsedMs / 1000).toFixed(1)} s${peak}`);

@@ -32,24 +32,30 @@ interface Common {
 
 /** Creates the `store` command. */
 export function storeCommand(): Command {
-  const command = new Command("store").description("Tells what the store holds, and looks after it.");
+  const command = new Command("store").description("Lists the content of the store, and maintains it.");
   const add = (name: string, description: string): Command =>
     command.command(name)
       .description(description)
-      .option("--store <dir|url>", "the store's folder, or s3://BUCKET/PREFIX (default: in the user's cache)")
+      .option(
+        "--store <dir|url>",
+        "folder of the store, or s3://BUCKET/PREFIX (default: in the user's cache)",
+      )
       .option("--json", "print JSON");
-  add("ls", "Lists the artifacts, those that were used last at the end.").action(list);
-  add("gc", "Removes what was not used for the longest time, and what crashed writers left.")
+  add("ls", "Lists the artifacts, the least recently used first.").action(list);
+  add(
+    "gc",
+    "Removes leftovers of crashed runs, and the least recently used artifacts until the rest fits --max-size.",
+  )
     .requiredOption(
       "--max-size <size>",
-      "the most that may be left, such as 500MB or 10GiB; a bare number is in bytes",
+      "size to shrink to, such as 500MB or 10GiB; a bare number is in bytes",
       byteSize(diskSize),
     )
     .action(collect);
-  add("verify", "Reads everything, and finds what is damaged and what crashed writers left.")
-    .option("--remove", "remove what was found")
+  add("verify", "Reads all files, and reports damaged ones and leftovers of crashed runs.")
+    .option("--remove", "remove the reported files")
     .action(verify);
-  add("rm", "Removes artifacts.").argument("<ids...>", "ids, or the beginnings of ids").action(remove);
+  add("rm", "Removes artifacts.").argument("<ids...>", "ids or beginnings of ids").action(remove);
   for (const subcommand of command.commands) subcommand.exitOverride();
   return command;
 }
@@ -90,7 +96,7 @@ async function collect(options: Common & { readonly maxSize: number }): Promise<
     : await collectGarbage(store, options.maxSize);
   if (options.json) return writeLine(stdout, JSON.stringify({ removed, left }));
   writeLine(stdout, `Removed ${removed.files} files, ${prettyBytes(removed.bytes)}`);
-  writeLine(stdout, `Left are ${left.files} files, ${prettyBytes(left.bytes)}`);
+  writeLine(stdout, `${left.files} files remain, ${prettyBytes(left.bytes)}`);
 }
 
 /** Verifies the store. The exit status is 1 if damaged files were found and not removed. */
@@ -110,7 +116,9 @@ async function verify(options: Common & { readonly remove?: boolean }): Promise<
   if (faults > 0 && !options.remove) {
     throw new PixstageError(
       "store_damaged",
-      `The store has ${faults} faults: \`store verify --remove\` removes them`,
+      `The store has ${faults} ${
+        faults === 1 ? "fault" : "faults"
+      }: run \`store verify --remove\` to remove them`,
     );
   }
 }

@@ -52,20 +52,24 @@ export function addStoreOptions(command: Command): Command {
   return command
     .option(
       "--store <dir|url>",
-      "where results are kept, and found again: a folder, a server, s3://BUCKET (default: in the user's cache)",
+      "store of results, which later runs reuse: a folder, a server, s3://BUCKET (default: in the user's cache)",
     )
-    .option("--no-store", "keep nothing, and make everything anew")
+    .option("--no-store", "do not store results, and run all stages")
     .option(
       "--executor <node=name,...>",
-      "where stages run: inline, worker, process, or the address of a server or a queue; one name for all",
+      "where stages run: inline, worker, process, or the address of a server or a queue; one name applies to all",
       placement,
     )
     .option(
       "--checkpoint-every <n>",
-      "save the state every n steps; 0 never (default: every 5 seconds)",
+      "save a snapshot every n steps; 0 for never (default: every 5 seconds)",
       wholeNumber(0),
     )
-    .option("--plugin <module>", "load stages of a module: a file, npm:, jsr: or https:; repeatable", list);
+    .option(
+      "--plugin <module>",
+      "load the stages of a module: a file, npm:, jsr: or https:; repeatable",
+      list,
+    );
 }
 
 /**
@@ -88,7 +92,7 @@ export async function openRun(
   const { store: place, executor = {}, checkpointEvery, plugin = [] } = options;
   if (place === false && Object.values(executor).some(isQueueAddress)) {
     throw new UsageError(
-      "Cannot run stages on a queue without a store: name one that the workers share",
+      "Cannot run stages on a queue without a store: give one that the workers share",
       "store",
     );
   }
@@ -147,7 +151,7 @@ function withFirst(
   if (first) return [first, ...executors.filter((executor) => executor !== first)];
   const names = executors.map((executor) => executor.name).join(", ");
   throw new UsageError(
-    `Cannot run stages as the executor must be one of ${names}: current value is "${name}"`,
+    `Cannot run stages because the executor must be one of ${names}: current value is "${name}"`,
     "executor",
   );
 }
@@ -157,7 +161,7 @@ function placement(text: string, gathered: Record<string, string> = {}): Record<
   const pairs = text.split(",").map((part): [string, string] => {
     const equals = part.indexOf("=");
     if (part === "" || equals === 0) {
-      throw new InvalidArgumentError("It must be NODE=NAME, or one NAME for all.");
+      throw new InvalidArgumentError("It must be NODE=NAME, or one NAME for all nodes.");
     }
     return equals < 0 ? ["*", part] : [part.slice(0, equals), part.slice(equals + 1)];
   });

@@ -14,9 +14,7 @@ export function wholeId(start: string, all: readonly string[], what: string): st
   if (first !== undefined && others.length === 0 && start !== "") return first;
   throw new UsageError(
     first === undefined
-      ? `Cannot find ${start} as there is no ${what} whose id begins so`
-      : `Cannot choose by ${JSON.stringify(start)} as it must be the beginning of one id: it is that of ${
-        others.length + 1
-      }`,
+      ? `Cannot find ${start}: there is no ${what} whose id starts with it`
+      : `${JSON.stringify(start)} does not identify one ${what}: it is the beginning of ${others.length + 1}`,
   );
 }

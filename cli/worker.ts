@@ -52,53 +52,55 @@ const GRACE_MS = 5000;
 /** Creates the `worker` command. */
 export function workerCommand(): Command {
   return new Command("worker")
-    .description("Works at the stages of a queue, for runs with --executor queue:… and servers with --queue.")
+    .description("Runs stages from a queue, for runs with --executor queue:… and servers with --queue.")
     .requiredOption(
       "--queue <address>",
       "redis://HOST:PORT/DATABASE or postgres://USER@HOST:PORT/DATABASE",
       parsedBy((text) => (parseQueueAddress(text), text)),
     )
-    .option("--stages <name,...>", "the stages to work at (default: all)", names)
+    .option("--stages <name,...>", "stages to run (default: all)", names)
     .option(
       "-m, --models <name=dir,...>",
-      "the models to work with, under the names that runs use (default: all on this machine)",
+      "models to run, under the names that runs use (default: all on this machine)",
       modelEntries,
     )
     .option(
       "--loras <name=dir,...>",
-      "the LoRAs to work with, files or folders, under the names that runs use (default: those of the embedded model, " +
-        "where no models are named)",
+      "LoRAs to apply, files or folders, under the names that runs use (default: those of the embedded model if " +
+        "--models is not given)",
       modelEntries,
     )
-    .option("--store <dir|url>", "the store that runs and workers share (default: in the user's cache)")
-    .option("--lanes <n>", "jobs that run at once", wholeNumber(1, MOST_THREADS), 1)
+    .option("--store <dir|url>", "store that runs and workers share (default: in the user's cache)")
+    .option("--lanes <n>", "number of jobs that run at once", wholeNumber(1, MOST_THREADS), 1)
     .option(
       "--lease <seconds>",
-      "after how long without a sign of life a job goes to another worker",
+      "how long a worker may be silent before its job goes to another worker",
       wholeNumber(1),
       10,
     )
     .addOption(
-      new Option("--device <name>", "where to run; `devices` lists what is here").choices(DEVICES).default(
-        "cpu",
-      ),
+      new Option("--device <name>", "device to run on; `devices` lists the available ones").choices(DEVICES)
+        .default(
+          "cpu",
+        ),
     )
-    .option("--threads <n>", "threads of one operation; all cores otherwise", wholeNumber(1, MOST_THREADS))
+    .option("--threads <n>", "threads per operation (default: all cores)", wholeNumber(1, MOST_THREADS))
     .addOption(
-      new Option("--residency <name>", "how long weights are held (default: as runs say)").choices([
-        "stream",
-        "stage",
-        "resident",
-      ]),
+      new Option("--residency <name>", "how long weights stay in memory (default: as each run requests)")
+        .choices([
+          "stream",
+          "stage",
+          "resident",
+        ]),
     )
     .option(
       "--plugin <module>",
-      "load stages, architectures and schedulers of a module; repeatable",
+      "load the stages, architectures and schedulers of a module; repeatable",
       (module: string, before: readonly string[] = []) => [...before, module],
     )
-    .option("--drain", "end as soon as nothing waits any more")
+    .option("--drain", "exit when no job waits")
     .option("-q, --quiet", "write no log")
-    .addHelpText("after", "\nThe password of the queue is read from PIXSTAGE_QUEUE_PASSWORD.")
+    .addHelpText("after", "\nThe password of the queue comes from PIXSTAGE_QUEUE_PASSWORD.")
     .action(worker);
 }
 
@@ -113,7 +115,9 @@ async function worker(options: WorkerOptions): Promise<void> {
   for (const name of stages) requireStage(name, registry);
   await requireDevice(device);
   const { store, warning } = await openRunStore(options.store);
-  if (warning !== undefined) throw new UsageError(`Cannot work without a store: ${warning}`, "store");
+  if (warning !== undefined) {
+    throw new UsageError(`Cannot start a worker without a store: ${warning}`, "store");
+  }
   const models = options.models ??
     (await listModels()).map(({ name }): ModelEntry => ({ name, reference: name }));
   const embedded = options.models ? [] : EMBEDDED_LORAS;
@@ -148,8 +152,8 @@ async function worker(options: WorkerOptions): Promise<void> {
       leaseMs: lease * 1000,
       log,
     });
-    const told = models.map(({ name }) => name).join(", ") || "no model";
-    writeLine(stderr, `pixstage works at ${stages.join(", ")} of ${queue} with ${told}`);
+    const names = models.map(({ name }) => name).join(", ") || "no models";
+    writeLine(stderr, `pixstage runs ${stages.join(", ")} from ${queue} with ${names}`);
 
     // 3. Work until a signal arrives, or no job waits.
     const stopped = new Promise<void>((resolve) => {
@@ -165,7 +169,7 @@ async function worker(options: WorkerOptions): Promise<void> {
 function requireStage(name: string, registry: StageRegistry): void {
   if (registry.has(name)) return;
   const known = registry.list().map((stage) => stage.name).join(", ");
-  throw new UsageError(`Cannot work at "${name}" as there is no such stage: there are ${known}`, "stages");
+  throw new UsageError(`Cannot run the stage "${name}": available are ${known}`, "stages");
 }
 
 function names(text: string, before: readonly string[] = []): string[] {

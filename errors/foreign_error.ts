@@ -9,6 +9,7 @@
 import { z } from "zod";
 import { ABORT_STATUS, type CodeOf, type ErrorCode, EXIT_STATUSES } from "./error_codes.ts";
 import { InputError, PixstageError } from "./pixstage_error.ts";
+import { permissionError } from "./permission_error.ts";
 import { explainZodError } from "./explain_zod_error.ts";
 
 /** The codes of pixstage for the system's error codes. */
@@ -74,6 +75,8 @@ export function isAbortError(error: unknown): error is DOMException {
  */
 export function toPixstageError(error: unknown): PixstageError {
   if (error instanceof PixstageError) return error;
+  const refusal = permissionError(error);
+  if (refusal) return refusal;
   if (error instanceof z.core.$ZodError) {
     const { field, clause } = explainZodError(error);
     return new InputError("invalid_value", clause, {

@@ -155,7 +155,7 @@ export function textToImage(
   if ((secondTransformer === undefined) !== (secondTransformerFrom === undefined)) {
     throw new InputError(
       "invalid_value",
-      "Cannot change the transformer as both secondTransformer and secondTransformerFrom must be given",
+      "Cannot change the transformer without both secondTransformer and secondTransformerFrom",
       {
         details: {
           field: secondTransformer === undefined ? "secondTransformerFrom" : "secondTransformer",

@@ -6,6 +6,7 @@
 
 import { setTimeout as delay } from "node:timers/promises";
 import { ConnectionWatch } from "../artifacts/connection_watch.ts";
+import { permissionError } from "../errors/permission_error.ts";
 import { HubError, refusedBy, unreachable } from "./hub_error.ts";
 import type { HubAccess } from "./hub_settings.ts";
 
@@ -65,7 +66,7 @@ export function hubFetch(access: HubAccess, context: HubRequestContext): typeof 
     const watch = new ConnectionWatch(context.stallTimeout, stops);
     const failure = (cause: unknown): unknown => {
       const stopped = stops.find(({ aborted }) => aborted);
-      return stopped ? stopped.reason : unreachable(model, url, cause);
+      return stopped ? stopped.reason : permissionError(cause) ?? unreachable(model, url, cause);
     };
     let response: Response;
     try {

@@ -66,11 +66,16 @@ export async function hubSettings(options: HubOptions = {}): Promise<HubSettings
   return {
     endpoint: (options.endpoint ?? (env.HF_ENDPOINT || HUB)).replace(/\/+$/, ""),
     ...await findToken(options.token),
-    cacheDir: options.cacheDir ?? getHFHubCachePath(),
+    cacheDir: hubCacheFolder(options.cacheDir),
     localFilesOnly: options.localFilesOnly ?? TRUE.test(env.HF_HUB_OFFLINE ?? ""),
     answerTimeout: stallTimeout ?? milliseconds(env.HF_HUB_ETAG_TIMEOUT) ?? 10_000,
     downloadTimeout: stallTimeout ?? milliseconds(env.HF_HUB_DOWNLOAD_TIMEOUT) ?? 20_000,
   };
+}
+
+/** Returns the hub's cache folder: the given one, or else the environment's. */
+export function hubCacheFolder(given?: string): string {
+  return given ?? getHFHubCachePath();
 }
 
 /** Converts the seconds of a variable, or returns `undefined` unless they are a positive number. */

@@ -6,6 +6,7 @@
 
 import { listFiles, modelInfo } from "@huggingface/hub";
 import { z } from "zod";
+import { PermissionError } from "../errors/permission_error.ts";
 import { parseValue } from "../errors/parse_value.ts";
 import type { CheckpointSource } from "../models/checkpoint/source.ts";
 import { HubError } from "./hub_error.ts";
@@ -69,6 +70,7 @@ export async function readRepository(
         return await question();
       } catch (error) {
         if (context.signal?.aborted || error instanceof HubError) throw error;
+        if (error instanceof PermissionError) throw error;
         throw notAHub(String(error), error, settings, context);
       }
     }, retry);

@@ -65,8 +65,8 @@ export function parseQueueAddress(text: string): QueueAddress {
   if (url?.password) {
     throw new InputError(
       "invalid_value",
-      `Cannot use the queue at ${url.host} as its address carries a password, which logs and pictures would show: ` +
-        "leave it out, and set PIXSTAGE_QUEUE_PASSWORD",
+      `Cannot use the queue at ${url.host} because its address contains a password, which logs and pictures would show: ` +
+        "remove it, and set PIXSTAGE_QUEUE_PASSWORD",
     );
   }
   const kind = url && Object.hasOwn(KINDS, url.protocol) ? KINDS[url.protocol] : undefined;
@@ -75,7 +75,7 @@ export function parseQueueAddress(text: string): QueueAddress {
   if (kind.kind === "redis" && database !== undefined && !/^\d{1,5}$/.test(database)) {
     throw new InputError(
       "invalid_value",
-      `Cannot use a queue as the database of Redis must be a number: current value is "${database}"`,
+      `Cannot use the queue because the Redis database must be a number: current value is "${database}"`,
     );
   }
   const { priority, tls } = parseValue(querySchema, Object.fromEntries(url.searchParams));
@@ -102,6 +102,6 @@ function decoded(part: string, text: string): string {
 function noQueue(text: string): InputError {
   return new InputError(
     "invalid_value",
-    `Cannot use a queue as its address must be ${SHAPE}: current value is "${text}"`,
+    `Cannot use the queue because its address must be ${SHAPE}: current value is "${text}"`,
   );
 }

@@ -22,6 +22,7 @@ import type { EventEmitter } from "node:events";
 import process from "node:process";
 // @ts-types="./pg.d.ts"
 import { Client } from "pg";
+import { permissionError } from "../errors/permission_error.ts";
 import { PixstageError } from "../errors/pixstage_error.ts";
 import type { QueueAddress } from "./address.ts";
 
@@ -83,11 +84,11 @@ export class QueueBackend {
       await (address.kind === "redis" ? tryRedis(address) : preparePostgres(address));
     } catch (cause) {
       const reason = cause instanceof Error && cause.message !== "" ? cause.message : String(cause);
-      throw new PixstageError(
+      throw permissionError(cause) ?? new PixstageError(
         "unreachable",
-        `Cannot reach the queue at ${address.host}:${address.port}: ${reason}. Does ${
+        `Cannot reach the queue at ${address.host}:${address.port}: ${reason}. Is ${
           address.kind === "redis" ? "Redis" : "PostgreSQL"
-        } run there, and is PIXSTAGE_QUEUE_PASSWORD right?`,
+        } running there, and is PIXSTAGE_QUEUE_PASSWORD correct?`,
         { cause },
       );
     }

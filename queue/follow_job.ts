@@ -145,7 +145,7 @@ export class JobChannel {
     const away = new Promise<never>((_, reject) => {
       const { host, port } = this.queue.opts.connection;
       const message = `The queue at ${host}:${port} has not answered for ${AWAY_MS / 1000} s. ` +
-        "Its jobs go on when it is back: give the same command again";
+        "Its jobs continue when it is back: run the same command again";
       timer = setTimeout(() => reject(new PixstageError("unreachable", message)), AWAY_MS);
     });
     try {

@@ -23,7 +23,7 @@ export function failureText(error: unknown): string {
 export function readFailure(text: string): PixstageError | DOMException {
   const parsed = serializedErrorSchema.safeParse(jsonOf(text));
   if (parsed.success) return deserializeError(parsed.data);
-  return new PixstageError("request_failed", `The queue gave up a job: ${text}`);
+  return new PixstageError("request_failed", `The queue dropped a job: ${text}`);
 }
 
 function jsonOf(text: string): unknown {

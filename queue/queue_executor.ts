@@ -127,7 +127,7 @@ export class QueueExecutor implements Executor {
     const queue = await preparationQueue(stage, models);
     const told = [models.model, models.transformer].filter((name) => name !== undefined);
     const { extras = [] } = models;
-    const who = `the stage "${stage.name}" in version ${stage.version}` +
+    const work = `the stage "${stage.name}" in version ${stage.version}` +
       (told.length > 0 ? ` with the model "${told.join('" and "')}"` : "") +
       (extras.length > 0 ? ` and "${extras.join('" and "')}"` : "");
     const announce = async ({ control, announced }: Connections): Promise<void> => {
@@ -146,10 +146,10 @@ export class QueueExecutor implements Executor {
         await announce(connections);
         return jobId;
       };
-      const end = await this.#await(connections, channel, ask, { signal, who, announce });
+      const end = await this.#await(connections, channel, ask, { signal, work, announce });
       return parseValue(preparedSchema, end);
     });
-    const prepared = { node, task, preparation, queue, runQueue, who, announce };
+    const prepared = { node, task, preparation, queue, runQueue, work, announce };
     return {
       ...preparation,
       execute: (artifacts, options) =>
@@ -158,13 +158,13 @@ export class QueueExecutor implements Executor {
   }
 
   async #execute(
-    { node, task, preparation, queue, runQueue, who, announce }: {
+    { node, task, preparation, queue, runQueue, work, announce }: {
       readonly node: PrepareRequest["node"];
       readonly task: object;
       readonly preparation: Preparation;
       readonly queue: string;
       readonly runQueue: string;
-      readonly who: string;
+      readonly work: string;
       readonly announce: (connections: Connections) => Promise<void>;
     },
     inputs: Readonly<Record<string, IdentifiedArtifact>>,
@@ -206,7 +206,7 @@ export class QueueExecutor implements Executor {
       runResultSchema,
       await this.#await(connections, channel, ask, {
         signal,
-        who,
+        work,
         announce,
         onReport(told) {
           if (told.type === "snapshot") {
@@ -235,8 +235,8 @@ export class QueueExecutor implements Executor {
     connections: Connections,
     channel: JobChannel,
     ask: () => Promise<string>,
-    { signal, who, announce, onReport, onWait }: FollowOptions & {
-      readonly who: string;
+    { signal, work, announce, onReport, onWait }: FollowOptions & {
+      readonly work: string;
       readonly announce: (connections: Connections) => Promise<void>;
     },
   ): Promise<unknown> {
@@ -254,7 +254,7 @@ export class QueueExecutor implements Executor {
               unservedSince = undefined;
               return;
             }
-            this.#requirePatience(unservedSince ??= Date.now(), who);
+            this.#requirePatience(unservedSince ??= Date.now(), work);
             await onWait?.();
           },
         });
@@ -269,12 +269,12 @@ export class QueueExecutor implements Executor {
     }
   }
 
-  #requirePatience(since: number, who: string): void {
+  #requirePatience(since: number, work: string): void {
     const { patienceMs = 30_000 } = this.#options;
     if (Date.now() - since < patienceMs) return;
     throw new PixstageError(
       "unreachable",
-      `No worker at ${this.name} takes ${who}: start one with "deno task worker", the same version and the same models`,
+      `No worker at ${this.name} runs ${work}: start one with "deno task worker", the same version and the same models`,
     );
   }
 
@@ -368,7 +368,7 @@ function requireShared(store: RunStore, stage: string): void {
   if (!(store instanceof MemoryStore)) return;
   throw new InputError(
     "invalid_value",
-    `Cannot run "${stage}" on a queue without a store: name one that the workers share`,
+    `Cannot run "${stage}" on a queue without a store: give one that the workers share`,
     { details: { field: "store" } },
   );
 }
@@ -426,7 +426,7 @@ async function madeOutputs(
     if (id === undefined || !await store.has(id)) {
       throw new PixstageError(
         "lost",
-        `Cannot use output "${port}" of "${stage.name}" as the store of this run does not have it: start workers with ` +
+        `Cannot use output "${port}" of "${stage.name}" because the store of this run does not have it: start workers with ` +
           "the --store of this run",
       );
     }

@@ -93,7 +93,7 @@ async function run(
     prepared,
     data.inputs,
   );
-  if (named.key !== key) throw new GivenBack("Other weights are here under the same name");
+  if (named.key !== key) throw new GivenBack("This worker has other weights under the same name");
 
   // 3. Run the stage, from the newest snapshot if there is one.
   const inputs: Record<string, IdentifiedArtifact> = {};
@@ -141,8 +141,8 @@ function refusePoison({ stalledCounter }: TakenJob, { stage, lostBefore = 0 }: R
   if (losses < MOST_LOSSES) return;
   throw new PixstageError(
     "too_many_attempts",
-    `Cannot run "${stage}" as ${losses} workers ended while they ran it, and it got no further: a worker's log, or ` +
-      "that of its machine, tells why",
+    `Cannot run "${stage}" because ${losses} workers died at the same point of it: find the reason in a worker's log or ` +
+      "in the log of its machine",
   );
 }
 
@@ -163,8 +163,8 @@ async function read(store: RunStore, id: string, stage: string): Promise<Identif
   if (artifact) return { id, artifact };
   throw new PixstageError(
     "lost",
-    `Cannot run "${stage}" as the worker's store does not have its input ${id}: start the worker with the --store of ` +
-      "those who ask for runs",
+    `Cannot run "${stage}" because the worker's store does not have its input ${id}: start the worker with the --store of ` +
+      "the runs",
   );
 }
 

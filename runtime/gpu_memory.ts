@@ -4,40 +4,20 @@
  * @module
  */
 
-import { execFileSync, spawn } from "node:child_process";
-import { closeSync, mkdtempSync, openSync, readSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { execFileSync } from "node:child_process";
 import process, { pid } from "node:process";
+import { Worker } from "node:worker_threads";
 import { type Device, deviceTraits, providerOf } from "./device.ts";
+import { GPU_SAMPLES, type GpuSamplerData, UNKNOWN } from "./gpu_samples.ts";
 
 /** The driver's own tool. */
 const TOOL = "nvidia-smi";
 const MEBIBYTE = 2 ** 20;
-/** Sampling interval. Steps with peak memory take longer than this. */
-const INTERVAL_MS = 100;
 const FORMAT = "--format=csv,noheader,nounits";
 /** Assumed free memory of GPUs by other makers than NVIDIA, which do not report it. */
 const UNKNOWN_FREE_BYTES = 8e9;
 /** Share of the free memory that a run may be predicted to need, because predictions are within 10 %. */
 const USABLE_SHARE = 0.9;
-/**
- * The queries: one line per process, and one line per GPU. Each has the time, so the lines of one sample can
- * be added up.
- */
-const QUERIES = {
-  processes: "--query-compute-apps=timestamp,pid,used_memory",
-  gpus: "--query-gpu=timestamp,index,memory.used",
-} as const;
-/**
- * Samples until its standard input closes, which happens however the process that started it ends. The two
- * outputs are file descriptors 1 and 3.
- */
-const SAMPLER = `"$0" "$@" ${QUERIES.processes} ${FORMAT} -lms ${INTERVAL_MS} & first=$!
-"$0" "$@" ${QUERIES.gpus} ${FORMAT} -lms ${INTERVAL_MS} >&3 & second=$!
-cat >/dev/null
-kill $first $second`;
-
 /**
  * Samples the memory of this process in the background. If the driver does not know processes, as in a
  * container or for Vulkan, the figure is the increase of all GPUs' memory since the start, which is correct
@@ -50,36 +30,47 @@ export class GpuMemory {
    * GPU, minus a reserve.
    */
   readonly free: number;
-  readonly #samples: Record<keyof typeof QUERIES, Samples> | undefined;
+  readonly #samples: Int32Array | undefined;
 
   /**
    * Starts sampling. Call it before anything is on the GPU.
    *
-   * @param options The driver's tool, and the GPU to sample. Default is all GPUs.
+   * @param options The driver's tool, the GPU to sample, and the process whose memory counts. Default is all
+   * GPUs, and this process.
    */
-  constructor(options: { readonly tool?: string; readonly index?: number | undefined } = {}) {
-    const { tool = TOOL, index } = options;
+  constructor(
+    options: {
+      readonly tool?: string;
+      readonly index?: number | undefined;
+      readonly processId?: number;
+    } = {},
+  ) {
+    const { tool = TOOL, index, processId = pid } = options;
     const only = onlyGpu(index);
     const now = memoryNow(tool, only);
     this.#before = now?.used;
     this.free = usable(now);
-    // Windows has no shell that would end the sampler together with this process.
-    if (this.#before !== undefined && process.platform !== "win32") this.#samples = startSampling(tool, only);
+    // On Windows, the tool would outlive this process.
+    if (this.#before !== undefined && process.platform !== "win32") {
+      this.#samples = startSampling(tool, only, processId);
+    }
   }
 
   /** Peak in bytes since the last reset, or `undefined` if it is unknown. */
   get peak(): number | undefined {
     if (this.#before === undefined || this.#samples === undefined) return undefined;
-    const { processes, gpus } = this.#samples;
-    processes.read();
-    gpus.read();
-    return processes.peak ?? (gpus.peak === undefined ? undefined : Math.max(0, gpus.peak - this.#before));
+    const processes = Atomics.load(this.#samples, GPU_SAMPLES.processes.peak);
+    if (processes !== UNKNOWN) return processes * MEBIBYTE;
+    const gpus = Atomics.load(this.#samples, GPU_SAMPLES.gpus.peak);
+    return gpus === UNKNOWN ? undefined : Math.max(0, gpus * MEBIBYTE - this.#before);
   }
 
   /** Resets the peak. */
   reset(): void {
-    this.#samples?.processes.reset();
-    this.#samples?.gpus.reset();
+    if (this.#samples === undefined) return;
+    for (const { peak, now } of Object.values(GPU_SAMPLES)) {
+      Atomics.store(this.#samples, peak, Atomics.load(this.#samples, now));
+    }
   }
 }
 
@@ -95,63 +86,18 @@ export function freeGpuMemory(device: Device): number | undefined {
   return usable(memoryNow(TOOL, onlyGpu(providerOf(device).index)));
 }
 
-/** A growing file of lines `timestamp, number, mebibytes`. */
-class Samples {
-  readonly #file: number;
-  readonly #wanted: (number: number) => boolean;
-  #rest = "";
-  #last: { readonly time: string; readonly bytes: number } | undefined;
-  /** Largest sample since the last reset, in bytes. */
-  peak: number | undefined;
-
-  constructor(file: number, wanted: (number: number) => boolean = () => true) {
-    this.#file = file;
-    this.#wanted = wanted;
-  }
-
-  /** Resets the peak to the current memory. */
-  reset(): void {
-    this.read();
-    this.peak = this.#last?.bytes;
-  }
-
-  /** Reads the lines that were written since the last call. */
-  read(): void {
-    for (const line of this.#newLines()) {
-      const [time = "", ...fields] = line.split(",");
-      const [number = NaN, mebibytes = NaN] = fields.map(Number);
-      if (!Number.isFinite(mebibytes) || !this.#wanted(number)) continue;
-      const before = this.#last?.time === time ? this.#last.bytes : 0;
-      this.#last = { time, bytes: before + mebibytes * MEBIBYTE };
-      this.peak = Math.max(this.peak ?? 0, this.#last.bytes);
-    }
-  }
-
-  #newLines(): string[] {
-    const buffer = new Uint8Array(1 << 16);
-    for (let count = readSync(this.#file, buffer); count > 0; count = readSync(this.#file, buffer)) {
-      this.#rest += new TextDecoder().decode(buffer.subarray(0, count));
-    }
-    const lines = this.#rest.split("\n");
-    this.#rest = lines.pop() ?? "";
-    return lines;
-  }
-}
-
-function startSampling(tool: string, only: readonly string[]): Record<keyof typeof QUERIES, Samples> {
-  const folder = mkdtempSync(join(tmpdir(), "pixstage-gpu-"));
-  const names = ["processes", "gpus"].map((name) => join(folder, name)) as [string, string];
-  const written = names.map((name) => openSync(name, "a"));
-  const sampler = spawn("sh", ["-c", SAMPLER, tool, ...only], {
-    stdio: ["pipe", written[0], "ignore", written[1]],
-  });
+/**
+ * Samples in a thread, because the thread that runs graphs is blocked when memory is highest. The driver's tool
+ * ends with this process, however that ends: it then writes to a pipe without a reader.
+ */
+function startSampling(tool: string, only: readonly string[], processId: number): Int32Array {
+  const samples = new Int32Array(new SharedArrayBuffer(4 * Int32Array.BYTES_PER_ELEMENT)).fill(UNKNOWN);
+  const workerData: GpuSamplerData = { samples, tool, pid: processId, arguments: [...only, FORMAT] };
+  const sampler = new Worker(new URL("./gpu_sampler.ts", import.meta.url), { workerData });
+  // Without samples, the peak is unknown, and the run continues.
+  sampler.on("error", () => {});
   sampler.unref();
-  const processes = new Samples(openSync(names[0], "r"), (process) => process === pid);
-  const gpus = new Samples(openSync(names[1], "r"));
-  for (const file of written) closeSync(file);
-  // Open files outlive their names, and leave nothing behind however this process ends.
-  rmSync(folder, { recursive: true });
-  return { processes, gpus };
+  return samples;
 }
 
 /** Selects one GPU. CUDA counts those in CUDA_VISIBLE_DEVICES, the driver's tool all of them. */

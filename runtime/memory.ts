@@ -4,8 +4,8 @@
  * @module
  */
 
-import { readFileSync, writeFileSync } from "node:fs";
 import { memoryUsage, platform, resourceUsage } from "node:process";
+import { readKernelFile, writeKernelFile } from "../artifacts/kernel.ts";
 import type { MemoryFigures } from "./runtime.ts";
 
 /**
@@ -23,10 +23,8 @@ import type { MemoryFigures } from "./runtime.ts";
  * ```
  */
 export function memoryFigures(): MemoryFigures {
-  if (platform !== "linux") {
-    return { resident: memoryUsage.rss(), peak: resourceUsage().maxRSS * 1024 };
-  }
-  const status = readFileSync("/proc/self/status", "utf8");
+  const status = platform === "linux" ? statusOf("self") : undefined;
+  if (status === undefined) return { resident: memoryUsage.rss(), peak: resourceUsage().maxRSS * 1024 };
   const bytes = (key: string): number =>
     1024 * Number(status.match(new RegExp(`^${key}:\\s*(\\d+) kB$`, "m"))?.[1] ?? 0);
   return {
@@ -45,12 +43,8 @@ export function memoryFigures(): MemoryFigures {
  */
 export function residentBytesOf(pid: number): number | undefined {
   if (platform !== "linux") return undefined;
-  try {
-    const [, kilobytes] = /^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
-    return kilobytes === undefined ? undefined : 1024 * Number(kilobytes);
-  } catch {
-    return undefined;
-  }
+  const [, kilobytes] = /^VmRSS:\s*(\d+) kB$/m.exec(statusOf(pid) ?? "") ?? [];
+  return kilobytes === undefined ? undefined : 1024 * Number(kilobytes);
 }
 
 /**
@@ -60,9 +54,18 @@ export function residentBytesOf(pid: number): number | undefined {
  */
 export function resetPeakMemory(): boolean {
   try {
-    writeFileSync("/proc/self/clear_refs", "5");
+    writeKernelFile("/proc/self/clear_refs", "5");
     return true;
   } catch {
     return false;
+  }
+}
+
+/** Returns what the kernel reports about a process, or `undefined` if it has ended or Deno does not permit it. */
+function statusOf(process: number | "self"): string | undefined {
+  try {
+    return readKernelFile(`/proc/${process}/status`);
+  } catch {
+    return undefined;
   }
 }

@@ -70,10 +70,10 @@ function isReading(method: string): boolean {
 export function requireUsableKey(key: string): void {
   if (/^[\x21-\x7e]+$/.test(key)) return;
   const at = key.search(/[^\x21-\x7e]/);
-  const found = key === "" ? "it is empty" : `character ${at + 1} is another`;
+  const found = key === "" ? "it is empty" : `character ${at + 1} is not allowed`;
   throw new InputError(
     "invalid_value",
-    `Cannot use the API key as it must consist of visible ASCII characters, without blanks: ${found}`,
+    `Cannot use the API key because it must consist of visible ASCII characters without spaces: ${found}`,
   );
 }
 
@@ -94,7 +94,7 @@ export function requireUsableHost(name: string): void {
   if (name === ANY_HOST || /^(?:\*\.)?[\p{L}\p{N}_-]+(?:\.[\p{L}\p{N}_-]+)*$/u.test(name)) return;
   throw new InputError(
     "invalid_value",
-    `Cannot answer to a name as it must be a host's without protocol and port, *.NAME or *: current value is "${name}"`,
+    `Cannot allow a host because it must be a host name without protocol and port, *.NAME or *: current value is "${name}"`,
   );
 }
 
@@ -108,7 +108,8 @@ export function requireAllowedHost(allowed: readonly string[]): MiddlewareHandle
     if (host === undefined) throw new ApiError("bad_request", "The header Host must name a host");
     const name = hostname(host);
     if (!isLoopback(name) && !isIP(name.replace(/^\[(.*)\]$/, "$1")) && !isAllowed(name, allowed)) {
-      const message = `The server does not answer to the name ${name}: allow it with --allowed-host ${name}`;
+      const message =
+        `The server does not accept requests for the host ${name}: allow it with --allowed-host ${name}`;
       throw new ApiError("host_not_allowed", message);
     }
     await next();
@@ -132,8 +133,9 @@ export function requireOwnOrigin(
       context.req.header("sec-fetch-site") === "same-origin" ||
       from !== null && (from.host === context.env.address.host || names.includes(from.host));
     if (!isOwn) {
-      const message = "Pages of other origins may not call this server: --cors-origin allows one. " +
-        "Behind a reverse proxy, name the host of the page with --allowed-host";
+      const message =
+        "Pages of other origins may not call this server: allow an origin with --cors-origin. " +
+        "Behind a reverse proxy, allow the page's host with --allowed-host";
       throw new ApiError("origin_not_allowed", message);
     }
     await next();

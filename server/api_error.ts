@@ -38,7 +38,7 @@ export interface ApiErrorOptions extends PixstageErrorOptions {
 }
 
 const FULL = "The server's disk is full: try again once it has space";
-const HIDDEN = "The server failed: its log says why, under the request's id";
+const HIDDEN = "The server failed: find the reason in its log under the request's id";
 
 /** An error that the server reports to its client. */
 export class ApiError extends PixstageError {

@@ -140,7 +140,7 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
     onMethodNotAllowed(c, methods) {
       const headers = { allow: [...methods, "OPTIONS"].join(", ") };
       if (c.req.method === "OPTIONS") return c.body(null, 204, headers);
-      const message = `There is no ${c.req.method.slice(0, 20)} ${
+      const message = `The method ${c.req.method.slice(0, 20)} is not allowed for ${
         c.req.path.slice(0, 200)
       }: use ${headers.allow}`;
       return c.json(new ApiError("method_not_allowed", message).toJSON(), 405, headers);
@@ -152,7 +152,7 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
     bodyLimit({
       maxSize,
       onError: () => {
-        throw new ApiError("too_large", `The body may have ${maxSize} bytes at most`);
+        throw new ApiError("too_large", `The body must have at most ${maxSize} bytes`);
       },
     });
   const [small, large] = [tooLarge(maxBodyBytes), tooLarge(maxArtifactBytes)];
@@ -179,7 +179,7 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
   app.notFound((c) => {
     const error = new ApiError(
       "not_found",
-      `There is nothing at ${c.req.method} ${c.req.path.slice(0, 200)}`,
+      `There is no route ${c.req.method} ${c.req.path.slice(0, 200)}`,
     );
     return c.json(error.toJSON(), 404);
   });
@@ -202,7 +202,7 @@ export function createApp(options: AppOptions): OpenAPIHono<ServerEnv> {
 function toApiError(error: Error): ApiError {
   if (error instanceof ApiError) return error;
   if (error instanceof FileError && !error.isFull) {
-    const message = "The server's store cannot be used: its log tells more under the request's id";
+    const message = "The server's store cannot be used: find the reason in its log under the request's id";
     return new ApiError("store_unavailable", message);
   }
   if (error instanceof HTTPException && error.status === 415) {

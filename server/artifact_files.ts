@@ -181,21 +181,24 @@ async function* checked(
   }
   const found = hash.digest("hex");
   if (found !== id) {
-    const message = `Cannot take the artifact as its content has the SHA-256 ${found}`;
+    const message = `Cannot store the artifact under this id because its SHA-256 is ${found}`;
     throw new ApiError("hash_mismatch", message, { param: "id" });
   }
   try {
     await readSafetensorsFileHeader(written);
   } catch (cause) {
     if (!(cause instanceof SafetensorsError)) throw cause;
-    throw new ApiError("not_safetensors", "Cannot take the artifact as it must be a safetensors file", {
+    throw new ApiError("not_safetensors", "Cannot store the artifact because it is not a safetensors file", {
       cause,
     });
   }
 }
 
 function tooLarge(what: string, most: number): ApiError {
-  return new ApiError("too_large", `Cannot take the artifact as ${what} may have ${most} bytes at most`);
+  return new ApiError(
+    "too_large",
+    `Cannot store the artifact because ${what} must have at most ${most} bytes`,
+  );
 }
 
 /**

@@ -78,7 +78,8 @@ export function checkGraph(
       }
       for (const [port, source] of Object.entries(inputs)) {
         if (typeof source === "object" && "file" in source) {
-          const message = "Files of the server cannot be read over HTTP: put an artifact and name its id";
+          const message =
+            "Files of the server cannot be read over HTTP: upload an artifact with PUT /v1/artifacts and give its id";
           throw refusal([...at, "inputs", port], "file_not_allowed", message);
         }
       }
@@ -135,11 +136,11 @@ export function checkParameters(
   if (list("seeds").length > limits.maxImages) fail("seeds", limits.maxImages);
   for (const seed of list("seeds")) {
     if (String(seed).length > 20) {
-      throw refusal([...path, "seeds"], "out_of_range", "must have 20 digits at most");
+      throw refusal([...path, "seeds"], "out_of_range", "must have at most 20 digits");
     }
   }
   if (images * number("width") * number("height") > limits.maxPixels) {
-    const message = `the pictures of a request may have ${limits.maxPixels} pixels together at most`;
+    const message = `the pictures of a request must have at most ${limits.maxPixels} pixels in total`;
     throw refusal([...path, "width"], "out_of_range", message);
   }
   if (number("maxSequenceLength") > limits.maxSequenceLength) {
@@ -168,7 +169,9 @@ function checkLoras(loras: unknown, names: readonly string[], path: readonly str
     const { name } = Object(lora);
     if (typeof name === "string" && names.includes(name)) continue;
     const param = [...path, "loras"].join(".");
-    const hint = names.length === 0 ? "No LoRA is served" : `Did you mean "${nearest(String(name), names)}"?`;
+    const hint = names.length === 0
+      ? "This server has no LoRAs"
+      : `Did you mean "${nearest(String(name), names)}"?`;
     const shown = JSON.stringify(String(name).slice(0, 100));
     throw new ApiError("adapter_not_found", `There is no LoRA ${shown}. ${hint}`, { param });
   }
@@ -201,19 +204,21 @@ function namesFor(
  */
 export function requirePictures({ images, pixels }: PicturesOfRun, limits: Limits, param: string): void {
   if (images > limits.maxImages) {
-    const message = `makes ${images} pictures: a request may make ${limits.maxImages} at most`;
+    const message = `makes ${images} pictures, but a request may make at most ${limits.maxImages}`;
     throw refusal([param], "out_of_range", message);
   }
   if (pixels > limits.maxPixels) {
     const message =
-      `makes pictures of ${pixels} pixels together: a request may make ${limits.maxPixels} at most`;
+      `makes pictures of ${pixels} pixels in total, but a request may make at most ${limits.maxPixels}`;
     throw refusal([param], "out_of_range", message);
   }
 }
 
 /** Returns the error for a model that is not served. */
 export function unknownModel(model: string, models: readonly string[], param: string): ApiError {
-  const hint = models.length === 0 ? "No model is served" : `Did you mean "${nearest(model, models)}"?`;
+  const hint = models.length === 0
+    ? "This server has no models"
+    : `Did you mean "${nearest(model, models)}"?`;
   const name = JSON.stringify(model.length > 100 ? `${model.slice(0, 100)}…` : model);
   return new ApiError("model_not_found", `There is no model ${name}. ${hint}`, { param });
 }

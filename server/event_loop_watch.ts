@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readKernelFile } from "../artifacts/kernel.ts";
 
 /** Milliseconds between two checks of the event loop. */
 const EVERY_MS = 10;
@@ -61,7 +61,7 @@ export class EventLoopWatch {
 /** Returns the processor time of the event loop's thread, in seconds. */
 function processorSeconds(): number {
   try {
-    return Number(readFileSync(SCHEDULER_FIGURES, "utf8").split(" ")[0]) / 1e9;
+    return Number(readKernelFile(SCHEDULER_FIGURES).split(" ")[0]) / 1e9;
   } catch {
     return 0;
   }

@@ -23,6 +23,7 @@ import {
   unknownModel,
 } from "./check_graph.ts";
 import { ApiError } from "./api_error.ts";
+import { checkInTime } from "./check_in_time.ts";
 import type { PlanningContext, ServerContext } from "./context.ts";
 import type { JobOrder } from "./jobs/jobs_options.ts";
 import type { ResumeRequest } from "./schemas/job_request.ts";
@@ -113,7 +114,7 @@ export async function resumedGraph(
   const { kind, metadata } = outlineOfFile(await readSafetensorsFileHeader(file.path), file.path);
   const origin = await storedOrigin(id, store);
   if ("artifact" in origin) {
-    throw new ApiError("invalid_value", `Nobody knows how artifact ${id} was made`, {
+    throw new ApiError("invalid_value", `The server has no record of how artifact ${id} was made`, {
       param: "resume.artifact",
     });
   }
@@ -133,11 +134,7 @@ export async function resumedGraph(
   return checkGraph(resumed.graph, { limits, models: modelNames(context), registry }, path);
 }
 
-const KEPT_IN_VAIN =
-  "Parameter keep_alive has no effect as the workers of a queue run the stages and was ignored";
-
-/** Maximum time to check a graph, in milliseconds. */
-const CHECK_MS = 60_000;
+const KEPT_IN_VAIN = "Parameter keep_alive was ignored because the workers of a queue run the stages";
 
 /**
  * Turns a graph into an order. Refuses a graph that its stages would refuse after reading their models'
@@ -154,7 +151,7 @@ export async function orderOf(
 ): Promise<JobOrder> {
   let found;
   try {
-    found = await engine.check(order.graph, AbortSignal.timeout(CHECK_MS));
+    found = await checkInTime(limits, (signal) => engine.check(order.graph, signal));
   } catch (error) {
     const reply = ApiError.from(error);
     throw reply.status < 500 ? reply : error;

@@ -45,7 +45,9 @@ export function checkJson(text: string, { maxJsonDepth, maxJsonValues }: JsonLim
     throw new ApiError(code, `${param || "The body"}: ${problem}`, { param: param || undefined });
   };
   const count = (): void => {
-    if (++values > maxJsonValues) refuse("too_large", `the body may hold ${maxJsonValues} values at most`);
+    if (++values > maxJsonValues) {
+      refuse("too_large", `the body must contain at most ${maxJsonValues} values`);
+    }
   };
   let depth = 0;
   let values = 1;
@@ -55,7 +57,9 @@ export function checkJson(text: string, { maxJsonDepth, maxJsonValues }: JsonLim
         const end = endOfString(text, at);
         if (isName(text, end)) {
           names[depth] = { start: at, end };
-          if (isProto(text.slice(at + 1, end - 1))) refuse("invalid_value", "no field can have this name");
+          if (isProto(text.slice(at + 1, end - 1))) {
+            refuse("invalid_value", "a field must not have this name");
+          }
         }
         at = end - 1;
         break;
@@ -63,7 +67,7 @@ export function checkJson(text: string, { maxJsonDepth, maxJsonValues }: JsonLim
       case 0x5b: // [
       case 0x7b: // {
         if (++depth > maxJsonDepth) {
-          refuse("too_large", `the body may be nested ${maxJsonDepth} levels deep at most`);
+          refuse("too_large", `the body must be nested at most ${maxJsonDepth} levels deep`);
         }
         names[depth] = undefined;
         count();

@@ -38,6 +38,8 @@ export interface Limits {
   readonly maxQueuePerClient: number;
   /** Maximum number of starts without progress, each ended by the death of the server, before a job fails. */
   readonly maxAttempts: number;
+  /** Maximum time to check an order before it becomes a job, in seconds. */
+  readonly maxCheckSeconds: number;
   /** Maximum time from the order of a job to its end, in seconds. */
   readonly maxJobSeconds: number;
   /** Maximum body size of a JSON request, in bytes. */
@@ -87,6 +89,7 @@ export const DEFAULT_LIMITS: Limits = {
   maxQueuePerAddress: 48,
   maxQueuePerClient: 32,
   maxAttempts: 3,
+  maxCheckSeconds: 60,
   maxJobSeconds: 7 * 24 * 3600,
   maxBodyBytes: 1 << 20,
   maxJsonDepth: 32,

@@ -28,27 +28,27 @@ export class Metrics {
   });
   #seconds = new Histogram({
     name: "pixstage_http_request_duration_seconds",
-    help: "Seconds to the head of the answer.",
+    help: "Seconds until the response headers were sent.",
     labelNames: ["route"],
     buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60],
     registers: [this.#registry],
   });
   #jobs = new Counter({
     name: "pixstage_jobs_total",
-    help: "Jobs that have ended.",
+    help: "Finished jobs.",
     labelNames: ["kind", "status"],
     registers: [this.#registry],
   });
   #stages = new Histogram({
     name: "pixstage_stage_duration_seconds",
-    help: "Seconds that stages took.",
+    help: "Duration of stages in seconds.",
     labelNames: ["stage"],
     buckets: [0.01, 0.05, 0.2, 1, 5, 20, 60, 300],
     registers: [this.#registry],
   });
   #cached = new Counter({
     name: "pixstage_stages_cached_total",
-    help: "Stages whose results were in the store.",
+    help: "Stages whose results were found in the store.",
     labelNames: ["stage"],
     registers: [this.#registry],
   });
@@ -60,7 +60,7 @@ export class Metrics {
   });
   #lag = new Histogram({
     name: "pixstage_event_loop_lag_seconds",
-    help: "Seconds by which a timer was late.",
+    help: "Delay of the event loop in seconds.",
     buckets: [0.001, 0.005, 0.02, 0.05, 0.1, 0.5],
     registers: [this.#registry],
   });
@@ -77,7 +77,7 @@ export class Metrics {
     const watch = this.#watch = new EventLoopWatch((seconds) => this.#lag.observe(seconds));
     new Gauge({
       name: "pixstage_event_loop_lag_max_seconds",
-      help: "The longest delay of the event loop since the last look at these figures.",
+      help: "Longest delay of the event loop since the last scrape, in seconds.",
       registers: [this.#registry],
       collect() {
         const delays = watch.take();
@@ -87,7 +87,8 @@ export class Metrics {
     });
     const busiest = new Gauge({
       name: "pixstage_event_loop_busy_max_seconds",
-      help: "The most processor time of the event loop during one delay since the last look (Linux).",
+      help:
+        "Most processor time of the event loop during one delay since the last scrape, in seconds (Linux).",
       registers: [this.#registry],
     });
   }
@@ -104,15 +105,15 @@ export class Metrics {
         },
       });
     };
-    gauge("pixstage_jobs_waiting", "Jobs that wait.", () => jobs.waiting);
-    gauge("pixstage_jobs_running", "Runs under way.", () => jobs.running);
+    gauge("pixstage_jobs_waiting", "Waiting jobs.", () => jobs.waiting);
+    gauge("pixstage_jobs_running", "Active runs.", () => jobs.running);
   }
 
   /** Adds the metrics of the processes that run stages. */
   watchHosts(look: () => readonly WarmHost[]): void {
     new Gauge({
       name: "pixstage_hosts",
-      help: "Processes that run stages, or wait for some.",
+      help: "Processes that run stages or wait for stages to run.",
       labelNames: ["state"],
       registers: [this.#registry],
       collect() {
@@ -123,7 +124,7 @@ export class Metrics {
     });
     new Gauge({
       name: "pixstage_hosts_resident_memory_bytes",
-      help: "Resident memory of these processes together (Linux).",
+      help: "Resident memory of all stage processes in bytes (Linux).",
       registers: [this.#registry],
       collect() {
         this.set(look().reduce((sum, { pid }) => sum + (pid && residentBytesOf(pid) || 0), 0));
@@ -131,7 +132,7 @@ export class Metrics {
     });
     new Gauge({
       name: "pixstage_models_loaded",
-      help: "Processes that hold weights of a model.",
+      help: "Processes that have weights of a model in memory.",
       labelNames: ["model"],
       registers: [this.#registry],
       collect() {
@@ -145,7 +146,7 @@ export class Metrics {
   watchQueues(look: () => Promise<readonly QueueDepth[]>): void {
     new Gauge({
       name: "pixstage_queue_jobs",
-      help: "Jobs in a queue of workers.",
+      help: "Jobs in a workers' queue.",
       labelNames: ["queue", "state"],
       registers: [this.#registry],
       async collect() {
@@ -156,7 +157,7 @@ export class Metrics {
     });
     new Gauge({
       name: "pixstage_queue_oldest_seconds",
-      help: "Seconds that the oldest waiting job of a queue of workers has waited.",
+      help: "Age of the oldest waiting job in a workers' queue, in seconds.",
       labelNames: ["queue"],
       registers: [this.#registry],
       async collect() {

@@ -69,7 +69,7 @@ export function proxyTrust(values: readonly string[]): ProxyTrust | undefined {
     } else {
       throw new InputError(
         "invalid_value",
-        "Cannot trust a proxy as it must be a number of proxies, an IP address or a network such as 10.0.0.0/8: " +
+        "Cannot trust a proxy because it must be a number of proxies, an IP address or a network such as 10.0.0.0/8: " +
           `current value is "${value}"`,
       );
     }
@@ -91,7 +91,7 @@ export function parseBasePath(path: string): string {
   if (PREFIX.test(trimmed)) return trimmed;
   throw new InputError(
     "invalid_value",
-    `Cannot serve under a path as it must be like /pixstage: current value is "${path}"`,
+    `Cannot use the base path because it must have the form /pixstage: current value is "${path}"`,
   );
 }
 

@@ -94,7 +94,10 @@ async function describeLora(
     }
   }
   if (models.length === 0) {
-    throw refused ?? new AdapterError(`Cannot serve the LoRA ${entry.name} as no model is served`);
+    throw refused ??
+      new AdapterError(
+        `Cannot serve the LoRA ${entry.name} because the server has no models: add one with --model`,
+      );
   }
   return { ...entry, layers: adapter.layers.length, models };
 }

@@ -120,10 +120,10 @@ async function bytesOf({ name: model, reference }: ModelEntry, models: LocalMode
   if (missing.length === 0) return bytes;
   throw new HubError(
     "offline",
-    `Cannot make pictures with ${model} as the hub's cache must hold the weights of ${missing.join(", ")}: ` +
+    `Cannot use ${model} because the hub's cache must contain the weights of ${missing.join(", ")}: ` +
       `current value is ${
         here.join(", ") || "none"
-      }. Make a picture with gen once, which downloads the others`,
+      }. Generate a picture with gen once to download the others`,
   );
 }
 

@@ -94,7 +94,7 @@ export class StoreQuota {
     if (isTooMuch()) {
       throw new ApiError(
         "store_full",
-        "Cannot take the artifact as the server's store is full: try again later, or send less",
+        "Cannot store the artifact because the server's store is full: try again later, or upload less",
       );
     }
     this.#arriving += bytes;

@@ -1,6 +1,6 @@
 /**
- * The browser that pages are tried in: Debian's Chromium. Where there is none, the tests are ignored; on
- * CI they fail.
+ * The browser for tests of pages: Debian's Chromium. Without it, the tests are ignored, except on CI, where
+ * they fail.
  *
  * @module
  */
@@ -11,13 +11,13 @@ import type { Need } from "./needing.ts";
 
 const PATH = Deno.env.get("CHROMIUM") ?? "/usr/bin/chromium";
 
-/** The browser. On CI it must be there. */
+/** The need for the browser. On CI it must be installed. */
 export const CHROMIUM: Need = {
   what: `a browser at ${PATH}: install chromium`,
   isThere: existsSync(PATH) || Deno.env.get("CI") === "true",
 };
 
-/** Starts the browser. It asks nothing of the network but the page. */
+/** Starts the browser. It requests nothing except the page. */
 export async function launchBrowser(): Promise<Browser> {
   return await chromium.launch({
     executablePath: PATH,

@@ -1,6 +1,6 @@
 /**
- * Finds the reference values: the full set where the checkout has it beside it, else the part that the repository
- * carries.
+ * Finds the reference values: the full set if it is next to the checkout, otherwise the part in the
+ * repository.
  *
  * @module
  */
@@ -11,21 +11,21 @@ import { fileURLToPath } from "node:url";
 const FULL = fileURLToPath(new URL("../../shared/goldens/", import.meta.url));
 const CARRIED = fileURLToPath(new URL("./goldens/", import.meta.url));
 
-/** Whether the full set is at hand. */
+/** Whether the full set is available. */
 export const hasFullGoldens: boolean = existsSync(FULL);
 
-/** Where a file or folder of the goldens lies: the carried copy first, else the full set. */
+/** Returns the path of a file or folder of the goldens, in the repository or else in the full set. */
 export function goldenPath(path: string): string {
   const carried = CARRIED + path;
   return existsSync(carried) ? carried : FULL + path;
 }
 
-/** Whether a file or folder of the goldens is at hand. */
+/** Returns whether a file or folder of the goldens is available. */
 export function hasGolden(path: string): boolean {
   return existsSync(goldenPath(path));
 }
 
-/** Reads a JSON file of the goldens. Floats that JSON cannot hold stand there as `{"$float": "-inf"}`. */
+/** Reads a JSON file of the goldens. It contains floats that JSON lacks as `{"$float": "-inf"}`. */
 export function goldenJson<T>(path: string): T {
   return JSON.parse(Deno.readTextFileSync(goldenPath(path)), (_key, value) => {
     if (value === null || typeof value !== "object" || !("$float" in value)) return value;

@@ -1,16 +1,17 @@
 /**
- * Tests that need something of the machine. Where it is missing they are ignored, and their name gives the reason.
+ * Tests with requirements to the machine. If a requirement is missing, the test is ignored, and its name
+ * gives the reason.
  *
  * @module
  */
 
 import { hasGolden } from "./goldens.ts";
 
-/** Something that a machine may lack. */
+/** A requirement that a machine may not meet. */
 export interface Need {
   /** Its name in the reason: `needs Linux`. */
   readonly what: string;
-  /** Whether this machine has it. */
+  /** Whether this machine meets it. */
   readonly isThere: boolean;
 }
 
@@ -19,17 +20,18 @@ export const LINUX: Need = { what: "Linux", isThere: Deno.build.os === "linux" }
 /** Links, FIFOs, signals and permissions. */
 export const UNIX: Need = { what: "a Unix system", isThere: Deno.build.os !== "windows" };
 
-/** A file or folder of the reference values that the repository does not carry. */
+/** Returns the need for a file or folder of the reference values that may not be in the repository. */
 export function golden(path: string): Need {
   return { what: `the reference values ${path}`, isThere: hasGolden(path) };
 }
 
 /**
- * Defines a test that needs something.
+ * Defines a test with a requirement.
  *
- * @param need What it needs.
+ * @param need The requirement.
  * @param test The test.
- * @returns The test, ignored under a name with the reason where the machine lacks what it needs.
+ * @returns The test. If the machine does not meet the requirement, the test is ignored, and its name gives
+ * the reason.
  */
 export function needing({ what, isThere }: Need, test: Deno.TestDefinition): Deno.TestDefinition {
   return isThere ? test : { ...test, name: `${test.name} (ignored: needs ${what})`, ignore: true };

@@ -1,5 +1,5 @@
 /**
- * Randomness of the tests. `TEST_SEED=42 deno task test` repeats what a test drew with that seed.
+ * Random numbers for tests. `TEST_SEED=42 deno task test` repeats the draws of that seed.
  *
  * @module
  */
@@ -14,12 +14,12 @@ export const SEED: number = given === undefined
   ? crypto.getRandomValues(new Uint32Array(1))[0]!
   : Number(given);
 
-// fast-check draws and prints a seed of its own unless it is given one.
+// Without this, fast-check draws and prints its own seed.
 if (given !== undefined) fc.configureGlobal({ seed: SEED | 0 });
 
 export { fc };
 
-/** Prints the seed, and draws from it numbers from 0 to 1, without 1. */
+/** Prints the seed, and returns a generator of numbers from 0 to below 1. */
 export function seededRandom(): () => number {
   Deno.stderr.writeSync(new TextEncoder().encode(`TEST_SEED=${SEED} draws the same\n`));
   const twister = MersenneTwister.fromSeed(SEED);

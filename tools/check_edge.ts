@@ -11,11 +11,13 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { permittedEnvironment } from "../runtime/permissions.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const MARK = "// This module is browser compatible.";
 const FOLDERS = [
   "artifacts",
+  "charts",
   "errors",
   "graph",
   "images",
@@ -31,12 +33,12 @@ const ENTRIES = ["web.ts"];
 
 /** Files in these folders that need a disk or a process and therefore have no mark. */
 const UNMARKED = [
-  /^artifacts\/(atomically|c_library|disk|disk_room|file_lock|output_file|proxy|replace_file)\.ts$/,
+  /^artifacts\/(atomically|c_library|disk|disk_room|file_lock|folder_facts|kernel|output_file|proxy|replace_file)\.ts$/,
   /^artifacts\/store\/(default_folder|folder_\w+|mirrored_store|usable_store)\.ts$/,
   /^images\/codecs_in_node\.ts$/,
   /^graph\/(fingerprint_memo|provenance_file)\.ts$/,
   /^graph\/executors\/process\.ts$/,
-  /^graph\/hosts\/(local_place|module_command|parent_watch|process_main|worker_main)\.ts$/,
+  /^graph\/hosts\/(local_place|module_command|parent_watch|process_main|stage_permissions|worker_main)\.ts$/,
   /^models\/checkpoint\/disk_source\.ts$/,
   /^models\/quantization\/(default_folder|open_quantized|quantized_folder|write_quantized)\.ts$/,
   /^models\/rehearsal\/write_rehearsal\.ts$/,
@@ -83,6 +85,8 @@ function checkTypes(files: readonly string[]): boolean {
     const { success } = new Deno.Command(Deno.execPath(), {
       args: ["check", "--quiet", "--no-lock", "--config", config, ...files],
       cwd: ROOT,
+      clearEnv: true,
+      env: permittedEnvironment(),
       stdout: "inherit",
       stderr: "inherit",
     }).outputSync();

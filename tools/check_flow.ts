@@ -19,6 +19,7 @@ const FOLDERS = [
   "random",
   "schedulers",
   "images",
+  "charts",
   "runtime",
   "text",
   "models",

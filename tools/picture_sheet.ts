@@ -2,7 +2,7 @@
  * Draws docs/pictures.png: a picture of the embedded model, repainted at four strengths, and repainted in
  * part.
  *
- *     deno run -A tools/picture_sheet.ts [FILE]
+ *     deno run $(deno run -q cli/permissions.ts writer) tools/picture_sheet.ts [FILE]
  *
  * @module
  */

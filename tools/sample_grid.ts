@@ -11,6 +11,7 @@ import { writeAtomically } from "../artifacts/atomically.ts";
 import { decodePicture, encodePicture } from "../images/picture.ts";
 import { pictureGrid } from "../images/picture_grid.ts";
 import type { Pixels } from "../images/pixels.ts";
+import { permissionFlags, permissionSet, permittedEnvironment } from "../runtime/permissions.ts";
 
 const MODEL = fileURLToPath(new URL("../models/pixstage-emoji/", import.meta.url));
 const CLI = fileURLToPath(new URL("../cli.ts", import.meta.url));
@@ -20,8 +21,11 @@ const folder = Deno.makeTempDirSync();
 try {
   const seeds = prompts.map(() => "0").join(",");
   const output = join(folder, "%03d.png");
+  const flags = permissionFlags(permissionSet("pictures"));
   const { success } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", CLI, "gen", ...prompts, "--seed", seeds, "-o", output, "--no-store"],
+    args: ["run", ...flags, CLI, "gen", ...prompts, "--seed", seeds, "-o", output, "--no-store"],
+    clearEnv: true,
+    env: permittedEnvironment(),
     stdout: "null",
   }).output();
   if (!success) Deno.exit(1);

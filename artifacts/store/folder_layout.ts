@@ -15,6 +15,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { FileError, onDisk } from "../file_error.ts";
+import { isAlive } from "../kernel.ts";
 
 /** Subfolders whose files are named by a SHA-256, and the extensions of these files. */
 export const SHARDS = { artifacts: ".safetensors", results: ".json", makers: ".json" } as const;
@@ -88,15 +89,6 @@ function isBeingWritten({ id, usedAt }: StoreFile): boolean {
   if (Date.now() - usedAt > LONGEST_WRITE_MS) return false;
   const [, host, pid] = /^(.*)-(\d+)-[0-9a-f]{8}-/.exec(id) ?? [];
   return host !== HOST || isAlive(Number(pid));
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EPERM";
-  }
 }
 
 async function storeFile(path: string, id: string): Promise<StoreFile | undefined> {

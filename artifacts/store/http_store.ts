@@ -1,6 +1,7 @@
 // This module is browser compatible.
 
 import { z } from "zod";
+import { PermissionError } from "../../errors/permission_error.ts";
 import { InputError, PixstageError } from "../../errors/pixstage_error.ts";
 import { codeOfStatus } from "../../errors/http_error.ts";
 import type { Artifact } from "../artifact.ts";
@@ -124,6 +125,7 @@ export class HttpStore implements ArtifactStore {
       response = await fetch(request);
     } catch (cause) {
       signal?.throwIfAborted();
+      if (cause instanceof PermissionError) throw cause;
       const { origin } = new URL(url);
       throw new StoreRequestError(
         `Cannot reach ${origin}: ${fetchFailure(cause)}; is its server running?`,

@@ -13,6 +13,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Hono } from "hono";
 import { embeddedModelFolder } from "../../hub/local_models.ts";
+import { permittedEnvironment } from "../../runtime/permissions.ts";
 import { byteRange } from "../../server/byte_range.ts";
 
 /** The library is not a dependency of the project, because only this page needs it and it is large. */
@@ -90,8 +91,13 @@ function libraryBinary(): Promise<Uint8Array> {
 
 /** Returns the output of a Deno command. */
 async function output(...args: readonly string[]): Promise<Uint8Array> {
-  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args: [...args], cwd: HERE })
-    .output();
+  const command = new Deno.Command(Deno.execPath(), {
+    args: [...args],
+    cwd: HERE,
+    clearEnv: true,
+    env: permittedEnvironment(),
+  });
+  const { success, stdout, stderr } = await command.output();
   if (success) return stdout;
   throw new Error(`Cannot prepare the page: deno ${args[0]} failed with ${new TextDecoder().decode(stderr)}`);
 }

@@ -51,12 +51,15 @@ export function artifactRoutes(store: S3Store, limits: Pick<Limits, "maxArtifact
       if (!body || !(bytes > 0)) {
         throw new ApiError(
           "empty_body",
-          "Cannot take the artifact as the request must tell its Content-Length",
+          "Cannot store the artifact because the request lacks the header Content-Length",
         );
       }
       if (bytes > limits.maxArtifactBytes) {
         const most = limits.maxArtifactBytes;
-        throw new ApiError("too_large", `Cannot take the artifact as it may have ${most} bytes at most`);
+        throw new ApiError(
+          "too_large",
+          `Cannot store the artifact because it must have at most ${most} bytes`,
+        );
       }
       if (await store.has(id)) {
         await body.cancel();
@@ -95,7 +98,7 @@ async function upload(
   if (found !== id) {
     await answer.body?.cancel();
     await store.delete(id);
-    const message = `Cannot take the artifact as its content has the SHA-256 ${found}`;
+    const message = `Cannot store the artifact under this id because its SHA-256 is ${found}`;
     throw new ApiError("hash_mismatch", message, { param: "id" });
   }
   if (!answer.ok) throw await refused(answer);
@@ -104,7 +107,7 @@ async function upload(
   await store.outline(id, { onDamage: ({ reason }) => fault = reason });
   if (fault === undefined) return;
   await store.delete(id);
-  throw new ApiError("not_safetensors", "Cannot take the artifact as it must be a safetensors file");
+  throw new ApiError("not_safetensors", "Cannot store the artifact because it is not a safetensors file");
 }
 
 function idOf(context: Context): string {

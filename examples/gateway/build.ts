@@ -1,7 +1,7 @@
 /**
  * Bundles the gateway and the description of its models into one module.
  *
- *     deno run -A examples/gateway/build.ts \
+ *     deno run $(deno run -q cli/permissions.ts tool) examples/gateway/build.ts \
  *       [--model name=folder]... [--lora name=folder]... [--out worker.js]
  *
  * The default is the embedded model with its LoRA.
@@ -16,6 +16,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { DEFAULT_MODEL, EMBEDDED_LORAS } from "../../hub/embedded_model.ts";
 import type { ModelEntry } from "../../hub/listed_models.ts";
+import { permittedEnvironment } from "../../runtime/permissions.ts";
 import { catalogueOf } from "./describe_models.ts";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
@@ -47,6 +48,8 @@ export async function buildGateway(
     const { success, stderr } = await new Deno.Command(Deno.execPath(), {
       args: [...args, "--output", resolve(out), entry],
       cwd: HERE,
+      clearEnv: true,
+      env: permittedEnvironment(),
     }).output();
     if (!success) throw new Error(`Cannot build the gateway: ${new TextDecoder().decode(stderr)}`);
   } finally {

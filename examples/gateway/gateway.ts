@@ -67,7 +67,7 @@ export function createGateway(options: GatewayOptions): { fetch(request: Request
   // 1. Check the API key, and limit the body.
   if (apiKey !== undefined) app.use("/v1/*", requireKey(apiKey, new PictureLinks(upstreamKey)));
   const onError = (): never => {
-    throw new ApiError("too_large", `The body may have ${limits.maxBodyBytes} bytes at most`);
+    throw new ApiError("too_large", `The body must have at most ${limits.maxBodyBytes} bytes`);
   };
   for (const path of [imageRoute.path, orderRoute.path]) {
     app.use(path, bodyLimit({ maxSize: limits.maxBodyBytes, onError }));

@@ -24,7 +24,8 @@ import { type Catalogue, DescribedSource } from "./catalogue.ts";
 const PLANNED: Runtime = {
   device: "cpu",
   traits: deviceTraits("cpu"),
-  open: ({ name }) => Promise.reject(new InternalError(`A gateway cannot open ${name}: it plans alone`)),
+  open: ({ name }) =>
+    Promise.reject(new InternalError(`A gateway cannot open ${name} because it only plans runs`)),
 };
 
 /** Prepares nodes from the configurations of their models. */

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { PermissionError } from "../../errors/permission_error.ts";
 import { deserializeError, serializedErrorSchema } from "../../errors/serialized_error.ts";
 import { codeOfStatus } from "../../errors/http_error.ts";
 import { ERROR_CODES, type ErrorCode } from "../../errors/error_codes.ts";
@@ -269,6 +270,7 @@ export class HttpExecutor implements Executor {
       );
     } catch (cause) {
       signal.throwIfAborted();
+      if (cause instanceof PermissionError) throw cause;
       throw new RemoteStageError(
         `Cannot reach ${this.#base}: ${fetchFailure(cause)}; is its server running?`,
         0,

@@ -14,6 +14,7 @@ import { HostedExecutor, type HostedExecutorOptions, sharedStoreCarrier } from "
 import { decodeJsonTexts, encodeJsonText } from "../hosts/json_sequence.ts";
 import { moduleCommand } from "../hosts/module_command.ts";
 import type { HostRequest } from "../hosts/protocol.ts";
+import { stagePermissions } from "../hosts/stage_permissions.ts";
 
 /** Options of {@linkcode ProcessExecutor}. */
 export interface ProcessExecutorOptions extends HostedExecutorOptions {
@@ -32,15 +33,17 @@ const STDERR = 2;
 export class ProcessExecutor extends HostedExecutor {
   readonly name = "process";
   #onStart: ProcessExecutorOptions["onStart"];
+  #permissions: () => readonly string[];
 
   /** @param options Settings of the executor. */
   constructor({ onStart, ...options }: ProcessExecutorOptions = {}) {
     super(options);
     this.#onStart = onStart;
+    this.#permissions = () => stagePermissions(options);
   }
 
   protected start(): HostLink {
-    const link = new ProcessLink(this.graceMs);
+    const link = new ProcessLink(this.graceMs, this.#permissions);
     if (link.pid !== undefined) this.#onStart?.(link.pid);
     return link;
   }
@@ -81,9 +84,10 @@ class ProcessLink implements HostLink {
   #reading: Promise<void>;
   #graceMs: number;
 
-  constructor(graceMs: number) {
-    const [program, args] = moduleCommand(new URL("../hosts/process_main.ts", import.meta.url));
-    this.#child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] });
+  constructor(graceMs: number, permissions: () => readonly string[]) {
+    const main = new URL("../hosts/process_main.ts", import.meta.url);
+    const { program, args, env } = moduleCommand(main, [], permissions);
+    this.#child = spawn(program, args, { env, stdio: ["pipe", "pipe", "inherit"] });
     // An ended process cannot read. `ended` reports how it ended.
     this.#child.stdin.on("error", () => {});
     this.#graceMs = graceMs;

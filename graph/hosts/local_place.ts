@@ -19,26 +19,9 @@ import { builtInStages } from "../../stages/mod.ts";
 import { InlineExecutor } from "../executors/inline.ts";
 import { rememberedFingerprint } from "../fingerprint_memo.ts";
 import { loadPlugins } from "../plugins.ts";
+import { hostModelsSchema } from "./host_models.ts";
 import type { HostSettings } from "./protocol.ts";
 import type { HostPlace, HubHandlers } from "./stage_host.ts";
-
-const entrySchema = z.strictObject({ name: z.string(), reference: z.string() });
-
-const modelsSchema = z.strictObject({
-  endpoint: z.string().optional(),
-  token: z.string().optional(),
-  cacheDir: z.string().optional(),
-  localFilesOnly: z.boolean().optional(),
-  fetches: z.boolean().optional(),
-  tries: z.number().optional(),
-  concurrency: z.number().optional(),
-  stallTimeout: z.number().optional(),
-  userAgent: z.string().optional(),
-  /** The only models that stages may name. */
-  listed: z.array(entrySchema).optional(),
-  /** LoRA adapters that stages may name in addition to the listed models. */
-  loras: z.array(entrySchema).optional(),
-});
 
 const runtimeSchema = z.strictObject({
   device: deviceSchema.optional(),
@@ -51,7 +34,7 @@ export async function openLocalPlace(
   { onDownload, onWarning }: HubHandlers,
 ): Promise<HostPlace> {
   if (settings.background) giveWay();
-  const { listed, loras, ...options } = modelsSchema.parse(settings.models);
+  const { listed, loras, ...options } = hostModelsSchema.parse(settings.models);
   const local = new LocalModels({
     ...options,
     onProgress: (progress) => onDownload(asJson(progress) as JsonObject),

@@ -6,18 +6,40 @@
 
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { PermissionError } from "../../errors/permission_error.ts";
+import { permittedEnvironment } from "../../runtime/permissions.ts";
 
-/** Deno's arguments before a module. Node needs none. */
-const DENO_ARGUMENTS = ["run", "--quiet", "-A"];
+/** A program with its arguments and its environment. */
+export interface ModuleCommand {
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+}
 
 /**
  * Returns the command that runs a module in its own process, under the current runtime.
  *
  * @param module The module's `file:` URL.
  * @param args The arguments of the module.
- * @returns The program and its arguments.
+ * @param flags Deno's permission flags for the process. Node needs none.
+ * @returns The command.
+ * @throws {PermissionError} if Deno does not permit it.
  */
-export function moduleCommand(module: URL, ...args: string[]): [program: string, args: string[]] {
-  const isDeno = process.versions["deno"] !== undefined;
-  return [process.execPath, [...(isDeno ? DENO_ARGUMENTS : []), fileURLToPath(module), ...args]];
+export function moduleCommand(
+  module: URL,
+  args: readonly string[],
+  flags: () => readonly string[],
+): ModuleCommand {
+  const path = fileURLToPath(module);
+  if (typeof Deno === "undefined") {
+    return { program: process.execPath, args: [path, ...args], env: process.env };
+  }
+  if (Deno.permissions.querySync({ name: "run", command: process.execPath }).state !== "granted") {
+    throw new PermissionError("run", process.execPath);
+  }
+  return {
+    program: process.execPath,
+    args: ["run", "--quiet", ...flags(), path, ...args],
+    env: permittedEnvironment(),
+  };
 }

@@ -8,6 +8,7 @@
 
 import { rmSync } from "node:fs";
 import process from "node:process";
+import { killThisProcess } from "../../artifacts/kernel.ts";
 import { listenInWorker } from "../../runtime/worker.ts";
 
 const EVERY_MS = 250;
@@ -20,6 +21,6 @@ listenInWorker((message) => {
   setInterval(() => {
     if (process.ppid === message) return;
     if (temporaryFolder !== undefined) rmSync(temporaryFolder, { recursive: true, force: true });
-    process.kill(process.pid, "SIGKILL");
+    killThisProcess();
   }, EVERY_MS);
 });

@@ -166,7 +166,7 @@ async function readIndex(
 }
 
 function noWeights(where: string, files: readonly string[], variant: string): CheckpointError {
-  const wanted = variant === "" ? "its plain weights" : `the variant ${variant} of its weights`;
+  const wanted = variant === "" ? "the plain weights" : `the variant ${variant} of the weights`;
   const shards = files.filter((file) => weightFileVariant(file) === variant);
   if (shards.length > 0) {
     const stem = shards[0]!.startsWith("model") ? "model" : "diffusion_pytorch_model";
@@ -181,7 +181,7 @@ function noWeights(where: string, files: readonly string[], variant: string): Ch
   if (variants.length > 0) {
     const found = variants.map((name) => name === "" ? "the plain weights" : name).join(", ");
     return new MissingVariantError(
-      `Cannot find ${wanted} in ${where}: available are ${found}. Choose one of these, or download the missing files`,
+      `Cannot find ${wanted} in ${where}: available are ${found}. Choose one of these variants, or download the missing files`,
       { details: { field: "variant" } },
     );
   }

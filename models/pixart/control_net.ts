@@ -6,8 +6,9 @@
  * (https://arxiv.org/abs/2401.05252), section 4; reference: diffusers'
  * examples/research_projects/pixart/controlnet_pixart_alpha.py.
  *
- * Each of its blocks is a separate graph between those of the transformer. Only one residual is in memory at
- * a time, and a prediction without control skips these graphs.
+ * A transformer in one graph contains the blocks of the ControlNet as branches, which a prediction without
+ * control skips. If the transformer is split, each block of the ControlNet is a graph between those of the
+ * transformer. Either way, only one residual is in memory at a time.
  *
  * @module
  */
@@ -18,16 +19,18 @@ import { CheckpointError } from "../checkpoint/checkpoint_errors.ts";
 import { parseConfig } from "../checkpoint/parse_config.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import { size } from "../config_schema.ts";
-import type { BuiltGraph } from "../onnx/graph_builder.ts";
+import type { BuiltGraph, Value } from "../onnx/graph_builder.ts";
 import type { Segment } from "../segments.ts";
 import { PixArtLayers, pixartStepSegments } from "./transformer.ts";
-import { controlModule, type PixArtOptions, TEXT } from "./transformer_options.ts";
+import { CONTROL_BLOCKS, controlModule, type PixArtOptions, TEXT } from "./transformer_options.ts";
 import type { PixArtTransformerConfig } from "./transformer_config.ts";
 
 /** Name of the latents of the control picture. */
 export const CONTROL_LATENTS = "control_latents";
 /** Name of the factor by which residuals are multiplied. */
 export const CONTROL_SCALE = "control_scale";
+/** Name of the boolean input that enables a ControlNet in the transformer's own graph. */
+export const CONTROLLED = "controlled";
 
 /**
  * `config.json` of a ControlNet. The published one contains only the number of blocks; heads and widths are
@@ -97,7 +100,34 @@ export function controlTextGraph(
 }
 
 /**
- * Builds one prediction with a ControlNet: the transformer's segments, interleaved with the ControlNet's. In
+ * Builds one prediction with a ControlNet in one graph. In addition to the inputs of `pixartStepSegments`, it
+ * takes {@linkcode CONTROLLED}, {@linkcode CONTROL_LATENTS} [1, channels, h, w] and {@linkcode CONTROL_SCALE}.
+ */
+export function controlledStepGraph(
+  config: PixArtTransformerConfig,
+  weights: Weights,
+  control: PixArtControlNet,
+  options: PixArtOptions = {},
+): Segment[] {
+  let state: Value, controlled: Value, scale: Value, copies: PixArtLayers;
+  return pixartStepSegments(config, weights, options, (transformer, block, hidden, modulation) => {
+    if (block >= control.blocks) return hidden;
+    const g = transformer.graph;
+    if (block === 0) {
+      controlled = g.input(CONTROLLED, "bool", []);
+      scale = g.input(CONTROL_SCALE, "float32", []);
+      state = transformer.embed(g.input(CONTROL_LATENTS, "float32", [1, config.in_channels, "h", "w"]));
+      copies = new PixArtLayers(config, control.weights, options, g);
+    }
+    const choose = (then: () => Value, otherwise: Value): Value =>
+      g.choose(controlled, then, () => otherwise, copies.sumType, ["tokens", copies.width]);
+    state = choose(() => controlState(copies, block, hidden, state, modulation), state);
+    return choose(() => addControl(copies, block, hidden, state, scale), hidden);
+  });
+}
+
+/**
+ * Builds one prediction with a ControlNet whose blocks are separate segments between the transformer's. In
  * addition to the inputs of `pixartStepSegments`, it takes {@linkcode CONTROL_LATENTS} [1, channels, h, w]
  * and {@linkcode CONTROL_SCALE}; without them, the ControlNet is skipped.
  */
@@ -139,15 +169,13 @@ function controlSegment(
   const g = transformer.graph;
   const tokens = ["tokens", transformer.width] as const;
   const rows = `hidden.${block + 1}`;
-  const { hidden, state } = transformer.controlBlock(
-    block,
-    g.input(rows, transformer.sumType, tokens),
-    g.input(stateName(block), transformer.sumType, tokens),
-    g.input("modulation", "float32", [1, 6 * transformer.width]),
-    g.input(CONTROL_SCALE, "float32", []),
-  );
+  const hidden = g.input(rows, transformer.sumType, tokens);
+  const modulation = g.input("modulation", "float32", [1, 6 * transformer.width]);
+  const before = g.input(stateName(block), transformer.sumType, tokens);
+  const state = controlState(transformer, block, hidden, before, modulation);
+  const scale = g.input(CONTROL_SCALE, "float32", []);
   const controlled = `controlled.${block + 1}`;
-  g.output(controlled, hidden, tokens, transformer.sumType);
+  g.output(controlled, addControl(transformer, block, hidden, state, scale), tokens, transformer.sumType);
   if (block + 1 < blocks) g.output(stateName(block + 1), state, tokens, transformer.sumType);
   return {
     ...g.build(`${weights.component}.blocks.${block}`, { prepareWeights: true }),
@@ -158,4 +186,36 @@ function controlSegment(
 
 function stateName(block: number): string {
   return `control.${block}`;
+}
+
+/**
+ * Runs a block of the ControlNet.
+ *
+ * @param layers Layers with the ControlNet's weights.
+ * @param block Index of the block.
+ * @param hidden Rows [tokens, width], from which the first block starts.
+ * @param state State of the previous block; the embedded control latents for the first.
+ * @param modulation Modulation vectors from the condition.
+ * @returns The state for the next block, [tokens, width].
+ */
+function controlState(
+  layers: PixArtLayers,
+  block: number,
+  hidden: Value,
+  state: Value,
+  modulation: Value,
+): Value {
+  const begun = block === 0
+    ? layers.graph.add(layers.project(`${CONTROL_BLOCKS}.0.before_proj`, state), hidden)
+    : state;
+  return layers.block(block, begun, modulation, controlModule(block));
+}
+
+/** Adds the residual of a block of the ControlNet, multiplied by the scale, to the rows [tokens, width]. */
+function addControl(layers: PixArtLayers, block: number, hidden: Value, state: Value, scale: Value): Value {
+  const g = layers.graph;
+  const residual = layers.project(`${CONTROL_BLOCKS}.${block}.after_proj`, state);
+  g.probe(`control.residual.${block}`, residual, ["tokens", layers.width]);
+  const factor = layers.sumType === "float32" ? scale : g.cast(scale, layers.sumType);
+  return g.add(hidden, g.mul(residual, factor));
 }

@@ -21,8 +21,6 @@ import type { PixArtTransformerConfig } from "./transformer_config.ts";
 import { type LayerRange, layerRanges } from "../segments.ts";
 import {
   blockModule,
-  CONTROL_BLOCKS,
-  controlModule,
   FIRST_RESIDUAL,
   hiddenName,
   keyName,
@@ -69,6 +67,7 @@ export function pixartStepSegments(
   config: PixArtTransformerConfig,
   weights: Weights,
   options: PixArtOptions = {},
+  afterBlock: AfterBlock = (_transformer, _block, hidden) => hidden,
 ): BuiltGraph[] {
   return stepRanges(config.num_layers, options).map(({ first, end }, index, { length }) => {
     const transformer = new PixArtLayers(config, weights, options);
@@ -90,6 +89,7 @@ export function pixartStepSegments(
     const before = hidden;
     for (let block = first; block < end; block++) {
       hidden = transformer.block(block, hidden, condition.modulation);
+      hidden = afterBlock(transformer, block, hidden, condition.modulation);
     }
     if (isLast && latents) {
       const sample = transformer.final(hidden, condition.timestep, latents);
@@ -109,6 +109,14 @@ export function pixartStepSegments(
     return g.build(`${weights.component}.${name}`, { prepareWeights: true });
   });
 }
+
+/** Adds to the rows [tokens, width] that a block returns, in the block's own graph. */
+export type AfterBlock = (
+  transformer: PixArtLayers,
+  block: number,
+  hidden: Value,
+  modulation: Value,
+) => Value;
 
 /** Returns the range of blocks of each segment. */
 function stepRanges(
@@ -142,13 +150,24 @@ export class PixArtLayers {
   readonly #shortText: boolean;
   readonly #perturbable: readonly string[];
 
-  constructor(config: PixArtTransformerConfig, weights: Weights, options: PixArtOptions) {
+  /**
+   * @param config The transformer's configuration.
+   * @param weights Weights of the layers.
+   * @param options Options for building the graph.
+   * @param graph The graph to which layers are added; a new one by default.
+   */
+  constructor(
+    config: PixArtTransformerConfig,
+    weights: Weights,
+    options: PixArtOptions,
+    graph: GraphBuilder = new GraphBuilder(options.exposed, options),
+  ) {
     this.#config = config;
     this.#halves = options.halves ?? 1;
     this.#shortText = options.shortText ?? false;
     this.#perturbable = options.perturbable ?? [];
     this.width = config.num_attention_heads * config.attention_head_dim;
-    this.graph = new GraphBuilder(options.exposed, options);
+    this.graph = graph;
     this.#computeType = options.computeType ?? "float32";
     this.sumType = options.sumType ?? "float32";
     this.#projectsText = options.projectsText ?? false;
@@ -207,8 +226,9 @@ export class PixArtLayers {
   embed(latents: Value): Value {
     const { in_channels, patch_size } = this.#config;
     const g = this.graph;
-    const columns = g.input("position_columns", "float32", ["columns", this.width / 2]);
-    const rowsOf = g.input("position_rows", "float32", ["rows", this.width / 2]);
+    const embedding = (side: string) =>
+      g.shared(`position_${side}`, () => g.input(`position_${side}`, "float32", [side, this.width / 2]));
+    const [columns, rowsOf] = [embedding("columns"), embedding("rows")];
     const patches = this.#layers.conv("pos_embed.proj", latents, {
       input: in_channels,
       output: this.width,
@@ -392,41 +412,11 @@ export class PixArtLayers {
     });
   }
 
-  /**
-   * Builds a block of a ControlNet. It continues from the state of the previous block, which starts from the
-   * control latents and the rows, and adds its residual to the rows.
-   *
-   * @param index Index of the ControlNet's block.
-   * @param hidden Rows [tokens, width].
-   * @param state State of the previous block; the embedded control latents for the first.
-   * @param modulation Modulation vectors from the condition.
-   * @param scale Factor by which the residual is multiplied.
-   * @returns The rows, and the state for the next block.
-   */
-  controlBlock(
-    index: number,
-    hidden: Value,
-    state: Value,
-    modulation: Value,
-    scale: Value,
-  ): { readonly hidden: Value; readonly state: Value } {
-    const g = this.graph;
-    const module = `${CONTROL_BLOCKS}.${index}`;
-    const isHalf = this.sumType === "float16";
-    const project = (name: string, rows: Value): Value => {
-      const projected = this.#large.linear(
-        `${module}.${name}`,
-        isHalf ? rows : this.#narrow(rows),
-        this.width,
-        this.width,
-      );
-      return isHalf ? projected : this.#widen(projected);
-    };
-    const begun = index === 0 ? g.add(project("before_proj", state), hidden) : state;
-    const after = this.block(index, begun, modulation, controlModule(index));
-    const residual = project("after_proj", after);
-    g.probe(`control.residual.${index}`, residual, ["tokens", this.width]);
-    return { hidden: g.add(hidden, g.mul(residual, this.#toSum(scale))), state: after };
+  /** Multiplies rows [tokens, width] by a square matrix with the blocks' precision. */
+  project(module: string, rows: Value): Value {
+    const { width } = this;
+    if (this.sumType === "float16") return this.#large.linear(module, rows, width, width);
+    return this.#widen(this.#large.linear(module, this.#narrow(rows), width, width));
   }
 
   /** Normalizes and projects the rows, and reassembles the patches to the size of the latents. */

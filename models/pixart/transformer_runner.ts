@@ -15,6 +15,8 @@ import { CachedStep } from "./cached_step.ts";
 import {
   CONTROL_LATENTS,
   CONTROL_SCALE,
+  CONTROLLED,
+  controlledStepGraph,
   controlledStepSegments,
   controlTextGraph,
   type PixArtControlNet,
@@ -105,6 +107,8 @@ export class PixArtTransformer implements AsyncDisposable {
   readonly #absorbs: boolean;
   readonly #batchesTexts: boolean;
   readonly #perturbs: boolean;
+  /** Whether the graph contains a ControlNet. */
+  readonly #containsControl: boolean;
   #step: { readonly shortText: boolean; readonly model: StepModel } | undefined;
   #position:
     | { readonly rows: number; readonly columns: number; readonly embedding: PositionEmbedding }
@@ -114,11 +118,12 @@ export class PixArtTransformer implements AsyncDisposable {
     config: PixArtTransformerConfig,
     text: SegmentedModel,
     openStep: (shortText: boolean) => Promise<StepModel>,
-    { halves, absorbs, batchesTexts, perturbs }: {
+    { halves, absorbs, batchesTexts, perturbs, containsControl }: {
       readonly halves: 1 | 2;
       readonly absorbs: boolean;
       readonly batchesTexts: boolean;
       readonly perturbs: boolean;
+      readonly containsControl: boolean;
     },
   ) {
     this.config = config;
@@ -128,6 +133,7 @@ export class PixArtTransformer implements AsyncDisposable {
     this.#absorbs = absorbs;
     this.#batchesTexts = batchesTexts;
     this.#perturbs = perturbs;
+    this.#containsControl = containsControl;
   }
 
   /**
@@ -165,6 +171,8 @@ export class PixArtTransformer implements AsyncDisposable {
     const text = new SegmentedModel(runtime, textGraphs, { residency: "stream" });
     const sumType: ComputeType = computeType === "float16" && float16 === "blocks" ? "float16" : "float32";
     const absorbs = hostMemory && computeType === "float32" && !isInBlocks(weights);
+    // Elsewhere, weights that only a branch transposes would be transposed in each step.
+    const branches = layersPerSegment === undefined && !transposesWeights;
     const build = (shortText: boolean): Segment[] => {
       const options = {
         layersPerSegment,
@@ -177,15 +185,16 @@ export class PixArtTransformer implements AsyncDisposable {
         perturbable,
         cachesSteps: stepCache !== undefined,
       };
-      return control
-        ? controlledStepSegments(config, weights, control, options)
-        : pixartStepSegments(config, weights, options);
+      if (!control) return pixartStepSegments(config, weights, options);
+      return branches
+        ? controlledStepGraph(config, weights, control, options)
+        : controlledStepSegments(config, weights, control, options);
     };
     // Most texts are short. Building the graphs now detects a missing weight before anything is opened.
     const likely = build(absorbs);
-    // A ControlNet splits the transformer into many sessions. With pools, each would retain the activations
-    // of a block.
-    const opening = control ? { ...options, memoryPool: false } : options;
+    // A ControlNet can split the transformer into many sessions. With pools, each would retain the
+    // activations of a block.
+    const opening = control && !branches ? { ...options, memoryPool: false } : options;
     const openStep = (shortText: boolean): Promise<StepModel> => {
       const graphs = shortText === absorbs ? likely : build(shortText);
       return stepCache === undefined
@@ -198,6 +207,7 @@ export class PixArtTransformer implements AsyncDisposable {
       absorbs,
       batchesTexts,
       perturbs: perturbable.length > 0,
+      containsControl: control !== undefined && branches,
     });
   }
 
@@ -303,7 +313,7 @@ export class PixArtTransformer implements AsyncDisposable {
       ...(this.#perturbs
         ? { [PERTURBED]: tensor("bool", [], Uint8Array.of(Number(inputs.perturbed ?? false))) }
         : {}),
-      ...controlFeeds(inputs),
+      ...controlFeeds(inputs, this.#containsControl),
       latents: inputs.latents,
       timestep: timestepEmbedding([inputs.timestep]),
       position_columns: columns,
@@ -352,17 +362,26 @@ export class PixArtTransformer implements AsyncDisposable {
   }
 }
 
-function controlFeeds({ control, latents }: PredictInputs): Record<string, Tensor> {
-  if (!control) return {};
-  if (String(control.latents.shape) !== String(latents.shape)) {
+/** Returns the inputs of the ControlNet. A graph that contains it needs them even if it is off. */
+function controlFeeds(
+  { control, latents }: PredictInputs,
+  isInGraph: boolean,
+): Record<string, Tensor> {
+  if (!control && !isInGraph) return {};
+  const on = isInGraph
+    ? { [CONTROLLED]: tensor("bool", [], Uint8Array.of(Number(control !== undefined))) }
+    : {};
+  const { latents: controlLatents, scale } = control ?? { latents, scale: 0 };
+  if (String(controlLatents.shape) !== String(latents.shape)) {
     throw new InputError(
       "invalid_shape",
-      `Cannot predict: control latents must be [${latents.shape}], but are [${control.latents.shape}]`,
+      `Cannot predict: control latents must be [${latents.shape}], but are [${controlLatents.shape}]`,
     );
   }
   return {
-    [CONTROL_LATENTS]: control.latents,
-    [CONTROL_SCALE]: tensor("float32", [], Float32Array.of(control.scale)),
+    ...on,
+    [CONTROL_LATENTS]: controlLatents,
+    [CONTROL_SCALE]: tensor("float32", [], Float32Array.of(scale)),
   };
 }
 

@@ -51,10 +51,10 @@ export function openJobDatabase(file: string, log: Log): DatabaseSync {
     if (isFull(cause, file)) throw new FileError("write", file, "ENOSPC", { cause });
     const { message } = cause instanceof Error ? cause : new Error(String(cause));
     const reason = sqliteCode(cause) === SQLITE.BUSY
-      ? "another server uses them: stop it, or give this one another store"
+      ? "another server uses it: stop that server, or give this one another store"
       : message;
     const code = sqliteCode(cause) === SQLITE.BUSY ? "folder_in_use" : "file_system";
-    throw new PixstageError(code, `Cannot open the jobs in ${file}: ${reason}`, { cause });
+    throw new PixstageError(code, `Cannot open the job database ${file}: ${reason}`, { cause });
   }
 }
 
@@ -116,7 +116,7 @@ export function replaceDatabase(file: string, copy: string, log: Log): void {
     } finally {
       database.close();
     }
-    const reason = "it was put in the place of the one that the server uses";
+    const reason = "another file has replaced the one that the server uses";
     log("jobs_set_aside", { file, reason, renamed: setAside(file) });
   }
   renameSync(copy, file);

@@ -111,7 +111,8 @@ export class JobJournal {
 
   /** Records the end of a job and its last event. */
   end(job: Job, last: RunEvent | undefined): Job {
-    const over: Job = { ...job, completed: now() };
+    // The wall clock may have been set back since the start.
+    const over: Job = { ...job, completed: Math.max(now(), job.started ?? job.created) };
     if (last) this.#store.addEvent(job.id, last.type, JSON.stringify(last));
     this.#store.forgetPreviews(job.id);
     this.#store.update(over);
@@ -136,9 +137,8 @@ function running(job: Job): Job {
   return { ...job, status: "running", started: job.started ?? now(), attempts: job.attempts + 1 };
 }
 
-/** Returns the last event of a job whose run did not finish. */
-export function endEvent({ started, status, error }: Pick<Job, "started" | "status" | "error">): RunEvent {
-  const elapsedMs = started === null ? 0 : Math.max(now() - started, 0) * 1000;
+/** Returns the last event of a job whose run did not finish, with the time that the run was active. */
+export function endEvent({ status, error }: Pick<Job, "status" | "error">, elapsedMs: number): RunEvent {
   return status === "failed" && error ? failedEvent(error, elapsedMs) : { type: "cancelled", elapsedMs };
 }
 

@@ -37,8 +37,8 @@ export class JobRun {
   readonly jobs = new Map<string, Job>();
   /** Stops the run. */
   readonly controller = new AbortController();
-  /** Whether the run is active. */
-  isRunning = false;
+  /** When the run became active, by the clock of `performance.now()`; `undefined` while it waits. */
+  runningSince: number | undefined;
   /**
    * Snapshots of unfinished nodes, by node id: ids of artifacts. If the run restarts, it resumes from them.
    */
@@ -63,6 +63,16 @@ export class JobRun {
     this.#prompts = promptsOf(this.graph);
   }
 
+  /** Whether the run is active. */
+  get isRunning(): boolean {
+    return this.runningSince !== undefined;
+  }
+
+  /** Milliseconds since the run became active. The wall clock, which may be changed, does not affect them. */
+  get elapsedMs(): number {
+    return this.runningSince === undefined ? 0 : performance.now() - this.runningSince;
+  }
+
   /** Whether an output is a result of the graph, i.e. no other node consumes an output of its node. */
   isResult(output: string): boolean {
     const node = output.slice(0, output.lastIndexOf("."));
@@ -72,7 +82,7 @@ export class JobRun {
 
   /** Resets the run so that it can start again. */
   reset(): void {
-    this.isRunning = false;
+    this.runningSince = undefined;
     this.progress = null;
     this.#prompts = promptsOf(this.graph);
   }

@@ -241,7 +241,7 @@ export class JobStore {
     tables.close();
     this.#isInPlace = true;
     const reason =
-      "The file was removed while the server ran. It was written again; removed artifacts are lost";
+      "The file was removed while the server was running. The server has written it again, but removed artifacts are lost";
     this.#log("jobs_moved_back", { file: this.#file, reason });
     return moved;
   }

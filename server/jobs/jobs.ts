@@ -165,7 +165,8 @@ export class Jobs {
     const { store, limits: { maxStarred }, observer } = this.#options;
     if (job.starred === starred) return job;
     if (starred && store.starredCount() >= maxStarred) {
-      const message = `starred: ${maxStarred} jobs are starred, the most: take the star of another away`;
+      const message =
+        `starred: ${maxStarred} jobs are starred, which is the maximum: unstar another one first`;
       throw new ApiError("out_of_range", message, { param: "starred" });
     }
     const changed = { ...job, starred };
@@ -216,7 +217,7 @@ export class Jobs {
     const job = jobRun?.jobs.get(id);
     if (!jobRun || !job) return undefined;
     const ended = { ...job, ...end };
-    const over = this.#end(jobRun, ended, endEvent(ended));
+    const over = this.#end(jobRun, ended, endEvent(ended, jobRun.elapsedMs));
     if (jobRun.jobs.size === 0) {
       this.#jobRuns.delete(jobRun.key);
       this.#queue.remove(jobRun);
@@ -327,10 +328,11 @@ export class Jobs {
         }
         continue;
       }
-      const message = `The server ended ${job.attempts} times while it ran this job: it is not run again`;
+      const message =
+        `The server stopped ${job.attempts} times while it ran this job, so it will not run it again`;
       const { shown: error } = new ApiError("too_many_attempts", message);
       const failed: Job = { ...job, status: "failed", error };
-      observer?.ended?.(this.#journal.end(failed, endEvent(failed)));
+      observer?.ended?.(this.#journal.end(failed, endEvent(failed, 0)));
     }
     this.#endOverdue();
     observer?.starred?.();
@@ -342,7 +344,7 @@ export class Jobs {
       for (const { id, created, deadline } of jobRun.jobs.values()) {
         const seconds = deadline ?? this.#options.limits.maxJobSeconds;
         if (now() < created + seconds) continue;
-        const message = `The job had not ended ${seconds} seconds after it was ordered, its deadline`;
+        const message = `The job did not finish within its deadline of ${seconds} seconds`;
         this.#withdraw(id, { status: "failed", error: new ApiError("deadline_exceeded", message).shown });
       }
     }
@@ -380,10 +382,7 @@ export class Jobs {
   }
 
   async #run(jobRun: JobRun): Promise<void> {
-    // The wall clock may be changed during a run.
-    const started = performance.now();
-    const elapsed = (): number => performance.now() - started;
-    jobRun.isRunning = true;
+    jobRun.runningSince = performance.now();
     this.#options.observer?.began?.(jobRun);
     // The last event follows the record of the job's end, so that a client that sees the event finds the job
     // finished.
@@ -401,12 +400,12 @@ export class Jobs {
       const results = Object.entries(artifacts).filter(([output]) => jobRun.isResult(output));
       await space.requireKept(results.map(([, made]) => made), !store.isUpToDate);
       end = { status: "completed", artifacts };
-      this.#secondsOfARun += (elapsed() / 1000 - this.#secondsOfARun) / 8;
+      this.#secondsOfARun += (jobRun.elapsedMs / 1000 - this.#secondsOfARun) / 8;
     } catch (fault) {
       const reply = ApiError.from(fault, { hidden: hiddenReason(fault, attemptsOf(jobRun)) });
       const error = reply.shown;
       end = { status: "failed", error };
-      const elapsedMs = elapsed();
+      const { elapsedMs } = jobRun;
       last = signal.aborted ? { type: "cancelled", elapsedMs } : failedEvent(error, elapsedMs);
       if (reply.status >= 500 && !signal.aborted) {
         this.#options.observer?.fault?.(fault, jobRun);
@@ -438,7 +437,7 @@ export class Jobs {
     if (this.#closed) return;
     jobRun.reset();
     this.#journal.requeue(jobRun);
-    const message = `${reason}. It starts again${bytes > 0 ? " once the disk has space" : ""}`;
+    const message = `${reason}. The run starts again${bytes > 0 ? " when the disk has space" : ""}`;
     for (const id of jobRun.jobs.keys()) {
       this.#journal.event(id, { type: "warning", message, elapsedMs });
     }

@@ -84,7 +84,7 @@ export function migrate(database: DatabaseSync): void {
   const version = Number(database.prepare("PRAGMA user_version").get()?.["user_version"]);
   if (version > MIGRATIONS.length) {
     throw new NewerSchemaError(
-      `its schema has version ${version}, this program knows versions up to ${MIGRATIONS.length}`,
+      `its schema has version ${version}, but this program supports versions up to ${MIGRATIONS.length}`,
     );
   }
   database.function("search_text", (job) => searchText(jsonOf(job)));

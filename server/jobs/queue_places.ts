@@ -43,7 +43,7 @@ export class QueuePlaces {
     const refuse = (count: number, whose: string): never => {
       throw new ApiError(
         "queue_full",
-        `Cannot take the job as ${count} ${whose} wait already: try again later`,
+        `Cannot queue the job because ${count} ${whose} are already waiting: try again later`,
         {
           headers: { "retry-after": String(retryAfter) },
         },

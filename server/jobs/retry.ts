@@ -50,14 +50,14 @@ export async function retryOf(
     // disk has space.
     if (lacking === 0) jobRun.vainRuns += 1;
     return jobRun.vainRuns < MOST_VAIN_RUNS
-      ? { reason: "A stage could not write to the disk, which is full", bytes: lacking }
+      ? { reason: "A stage could not write because the disk is full", bytes: lacking }
       : undefined;
   }
   if (!(fault instanceof PixstageError) || fault.code !== "host_died") return undefined;
   const { maxAttempts } = limits;
   const attempts = attemptsOf(jobRun);
   if (attempts >= maxAttempts) return undefined;
-  return { reason: `The process of the run ended (attempt ${attempts} of ${maxAttempts})`, bytes: 0 };
+  return { reason: `The process of the run died (attempt ${attempts} of ${maxAttempts})`, bytes: 0 };
 }
 
 /** Returns how often a run was started since its last progress. */
@@ -68,9 +68,9 @@ export function attemptsOf({ jobs }: JobRun): number {
 /** Returns what clients see of a fault whose details are only for the log. */
 export function hiddenReason(fault: unknown, attempts: number): string {
   if (!(fault instanceof StageProcessError)) {
-    return "The run failed for a reason that lies with the server: see its log";
+    return "The run failed because of an error in the server: find the reason in its log";
   }
   const { stage, signal } = fault;
-  const how = signal === undefined ? "" : `, the last time by ${signal}`;
-  return `The process that ran stage "${stage}" ended ${attempts} times${how}: it is not run again`;
+  const how = signal === undefined ? "" : `, the last time from ${signal}`;
+  return `The process that ran stage "${stage}" died ${attempts} times${how}, so the server will not run it again`;
 }

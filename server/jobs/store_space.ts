@@ -97,7 +97,8 @@ export class StoreSpace {
       throw new NotKeptError("The store lost a result of the run", 0, true);
     }
     const { total } = await this.#disk();
-    const message = `The disk of the store is full: the run needs ${bytes} bytes, the disk has ${total}`;
+    const message =
+      `The disk of the store is full: the run needs ${bytes} bytes, but the whole disk has ${total}`;
     throw new NotKeptError(message, bytes, bytes <= total);
   }
 

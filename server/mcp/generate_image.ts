@@ -24,18 +24,20 @@ const { steps, guidance_scale, scheduler, width, height } = imageRequestSchema.s
 export const generateImageInput = {
   prompt: promptSchema.clone().describe("What the picture shows, in English."),
   negative_prompt: promptSchema.optional().describe("What the picture should not show."),
-  model: z.string().optional().describe("A model of list_models; the first unless given."),
-  n: z.int().min(1).max(4).optional().describe("How many pictures; 1 unless given."),
-  width: width.unwrap().unwrap().optional().describe("In pixels; the model's own unless given."),
-  height: height.unwrap().unwrap().optional().describe("In pixels; the model's own unless given."),
-  steps: steps.unwrap().unwrap().optional().describe("Denoising steps; the model's own unless given."),
-  guidance_scale: guidance_scale.unwrap().unwrap().optional().describe("How far the prompt pulls."),
-  scheduler: scheduler.unwrap().unwrap().optional().describe("For example dpm++2m, euler_a, lcm."),
+  model: z.string().optional().describe("A model from list_models (default: the first)."),
+  n: z.int().min(1).max(4).optional().describe("Number of pictures (default: 1)."),
+  width: width.unwrap().unwrap().optional().describe("In pixels (default: the model's default size)."),
+  height: height.unwrap().unwrap().optional().describe("In pixels (default: the model's default size)."),
+  steps: steps.unwrap().unwrap().optional().describe("Number of denoising steps (default: the model's)."),
+  guidance_scale: guidance_scale.unwrap().unwrap().optional().describe(
+    "How strongly the prompt guides the picture.",
+  ),
+  scheduler: scheduler.unwrap().unwrap().optional().describe("For example dpm++2m, euler_a or lcm."),
   seed: z.int().min(0).optional().describe(
-    "The same seed and settings give the same picture; drawn unless given.",
+    "The same seed and settings give the same picture (default: a random seed).",
   ),
   format: z.enum(["webp", "png", "jpeg"]).optional().describe(
-    "Of the picture in the answer; webp unless given.",
+    "Format of the pictures in the answer (default: webp).",
   ),
 };
 

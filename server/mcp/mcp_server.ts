@@ -28,8 +28,8 @@ export async function openMcpServer(
   mcp.registerTool("generate_image", {
     title: "Generate a picture",
     description:
-      "Makes pictures from a text with PixArt on this machine. Takes seconds to minutes. The answer holds " +
-      "the pictures and, as a text, their seeds, addresses and settings.",
+      "Generates pictures from a text with PixArt on this machine. Takes seconds to minutes. The answer contains " +
+      "the pictures and a text with their seeds, addresses and settings.",
     inputSchema: generateImageInput,
     annotations: { readOnlyHint: false, destructiveHint: false, openWorldHint: false },
   }, (input, { signal, sendNotification, _meta }) => {

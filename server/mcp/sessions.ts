@@ -75,7 +75,7 @@ export class McpSessions {
     const surplus = this.#sessions.size + 1 - this.#limits.maxMcpSessions;
     const ended = idle.filter(([, { usedAt }], index) => usedAt < oldest || index < surplus);
     if (ended.length < surplus) {
-      const message = `${this.#sessions.size} sessions are at work already: try again later`;
+      const message = `${this.#sessions.size} sessions are already open and busy: try again later`;
       throw new ApiError("queue_full", message, { headers: { "retry-after": "10" } });
     }
     for (const [id] of ended) await this.end(id);
@@ -91,7 +91,7 @@ export class McpSessions {
   find(id: string, client: McpClient): McpSession {
     const session = this.#sessions.get(id);
     if (!session) {
-      throw new ApiError("session_not_found", "There is no such session: send initialize again", {
+      throw new ApiError("session_not_found", "This session does not exist: send initialize again", {
         param: "header.mcp-session-id",
       });
     }

@@ -37,7 +37,7 @@ async function readPicture({ path, maxPixels, order }: WriteTask): Promise<Pixel
   if ((!isBytes && image.dtype !== "F32") || image.shape.length !== 4 || channels !== 3) {
     throw new InputError(
       "invalid_artifact",
-      `Cannot show artifact ${order.artifact}: its tensor image must be F32 or U8 [images, 3, height, width], and is ` +
+      `Cannot show artifact ${order.artifact}: its tensor "image" must be F32 or U8 [images, 3, height, width], but is ` +
         `${image.dtype} [${image.shape}]`,
     );
   }
@@ -45,7 +45,7 @@ async function readPicture({ path, maxPixels, order }: WriteTask): Promise<Pixel
   if (height * width > maxPixels) {
     throw new InputError(
       "too_large",
-      `Cannot show a picture of ${width} × ${height} pixels: it may have ${maxPixels} pixels at most`,
+      `Cannot show a picture of ${width} × ${height} pixels: it must have at most ${maxPixels} pixels`,
     );
   }
   const bytes = image.length / count;

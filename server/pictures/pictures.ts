@@ -88,7 +88,7 @@ export class Pictures {
     return await this.#counted(async () => {
       const reply = await this.#ask({ bytes }, [bytes.buffer]);
       if ("read" in reply) return reply.read;
-      throw new InternalError("The thread that reads pictures gave no picture");
+      throw new InternalError("The thread that reads pictures returned no picture");
     });
   }
 
@@ -97,7 +97,7 @@ export class Pictures {
     if (this.#orders >= this.#limits.maxPictures) {
       throw new ApiError(
         "queue_full",
-        `${this.#orders} pictures wait to be written or read: try again later`,
+        `${this.#orders} pictures are already waiting to be read or written: try again later`,
         {
           headers: { "retry-after": "1" },
         },
@@ -135,7 +135,7 @@ export class Pictures {
     return startWorker(new URL("./picture_worker.ts", import.meta.url), {
       onMessage: (message) => this.#take(pictureReplySchema.parse(message)),
       onError: (reason) =>
-        this.#end(new ApiError("internal", `The thread that writes pictures ended: ${reason}`)),
+        this.#end(new ApiError("internal", `The thread that reads and writes pictures crashed: ${reason}`)),
     });
   }
 

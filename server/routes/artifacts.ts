@@ -24,14 +24,14 @@ const getRoute = createRoute({
   path: "/v1/artifacts/{id}",
   operationId: "getArtifact",
   tags,
-  summary: "Fetches an artifact as a safetensors file, whole or a range of it",
-  description: "`HEAD` tells whether it is there. The content under an id never changes.",
+  summary: "Gets an artifact, or a byte range of it, as a safetensors file",
+  description: "`HEAD` checks whether it exists. The content of an id never changes.",
   request: { params: z.object({ id }) },
   responses: {
     200: { description: "The file.", content: { "application/octet-stream": { schema: binary } } },
-    206: { description: "A range of it.", content: { "application/octet-stream": { schema: binary } } },
-    304: { description: "The client has it already." },
-    416: { description: "There is no such range." },
+    206: { description: "The requested range.", content: { "application/octet-stream": { schema: binary } } },
+    304: { description: "The client already has it." },
+    416: { description: "The range is outside of the file." },
     ...faults,
   },
 });
@@ -41,14 +41,14 @@ const putRoute = createRoute({
   path: "/v1/artifacts/{id}",
   operationId: "putArtifact",
   tags,
-  summary: "Puts an artifact: a safetensors file whose SHA-256 is the id",
+  summary: "Uploads an artifact: a safetensors file whose SHA-256 is the id",
   request: {
     params: z.object({ id }),
     body: { required: true, content: { "application/octet-stream": { schema: binary } } },
   },
   responses: {
-    200: json(z.object({ id }), "It was there already."),
-    201: json(z.object({ id }), "It is there now."),
+    200: json(z.object({ id }), "The artifact already existed."),
+    201: json(z.object({ id }), "The artifact was stored."),
     409: faults[400],
     ...faults,
   },
@@ -59,12 +59,14 @@ const pictureRoute = createRoute({
   path: "/v1/artifacts/{id}/images/{image}",
   operationId: "getPicture",
   tags,
-  summary: "Fetches a picture of an image artifact as a file, with the parameters that it was made with",
+  summary: "Gets a picture of an image artifact as a file with its generation parameters",
   request: {
     params: z.object({
       id,
-      image: z.string().regex(/^\d{1,3}$/, "Pictures are numbered from 0").transform(Number).openapi({
-        description: "Which picture of the artifact, from 0.",
+      image: z.string().regex(/^\d{1,3}$/, "The number of a picture must be a whole number from 0").transform(
+        Number,
+      ).openapi({
+        description: "The number of the picture in the artifact, counted from 0.",
         example: "0",
       }),
     }),
@@ -73,10 +75,10 @@ const pictureRoute = createRoute({
       quality: z.coerce.number().int().min(0).max(100).optional(),
       thumbnail: z.coerce.number().int().min(16).max(1024).optional().openapi({
         description:
-          "Shrinks the picture, its longer side at least this many pixels. No parameters are in the file.",
+          "Shrinks the picture so that its longer side still has at least this many pixels. The file has no parameters.",
       }),
       download: z.string().regex(/^[\p{L}\p{N}._ -]{1,100}$/u).optional().openapi({
-        description: "The name under which browsers save the file.",
+        description: "The file name for downloads in browsers.",
       }),
     }),
   },
@@ -85,7 +87,7 @@ const pictureRoute = createRoute({
       description: "The file.",
       content: Object.fromEntries(Object.values(MEDIA_TYPES).map((type) => [type, { schema: binary }])),
     },
-    304: { description: "The client has it already." },
+    304: { description: "The client already has it." },
     ...faults,
   },
 });
@@ -128,7 +130,9 @@ export function artifactRoutes({ artifacts, pictures, limits }: ServerContext) {
     .openapi(putRoute, async (context) => {
       const { id } = context.req.valid("param");
       const { body } = context.req.raw;
-      if (!body) throw new ApiError("empty_body", "Cannot take the artifact as the request has no body");
+      if (!body) {
+        throw new ApiError("empty_body", "Cannot store the artifact because the request has no body");
+      }
       const isNew = await artifacts.receive(id, body, limits);
       return isNew ? context.json({ id }, 201) : context.json({ id }, 200);
     })

@@ -15,7 +15,7 @@ const INFO = {
   info: {
     title: "pixstage",
     version: project.version,
-    description: "Pictures from text with PixArt, stage by stage.",
+    description: "Generates pictures from text with PixArt, stage by stage.",
     license: { name: "Apache-2.0", identifier: "Apache-2.0" },
   },
   security: [{}, { key: [] }],

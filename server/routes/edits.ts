@@ -22,11 +22,11 @@ export const EDITS_PATH = "/v1/images/edits";
 const file = z.string().openapi({ format: "binary" });
 
 const formSchema = editRequestSchema.extend({
-  image: file.openapi({ description: "The picture to begin from: PNG, JPEG or WebP." }),
+  image: file.openapi({ description: "The picture to start from: PNG, JPEG or WebP." }),
   mask: file.optional().openapi({
     description:
-      "What of the picture is repainted: what is transparent in this one, or white where it is opaque. All of the " +
-      "picture without it, or its transparent part.",
+      "Marks the area to repaint: the transparent area of this picture, or its white area if it is opaque. Without " +
+      "a mask, the transparent area of the picture is repainted, or all of it if it is opaque.",
   }),
 }).openapi("ImageEditRequest");
 
@@ -35,13 +35,13 @@ const route = createRoute({
   path: EDITS_PATH,
   operationId: "editImage",
   tags: ["Images"],
-  summary: "Makes pictures from a picture",
+  summary: "Generates pictures from a picture",
   description:
-    "Speaks the protocol of the OpenAI API. With `stream` the answer is a stream of server-sent events " +
+    "Compatible with the OpenAI API. With `stream`, the response is a stream of server-sent events " +
     "`image_edit.partial_image` and `image_edit.completed`.",
   responses: {
     200: {
-      description: "The pictures, or the stream.",
+      description: "The pictures, or the stream of events.",
       content: {
         "application/json": { schema: imagesResponseSchema },
         "text/event-stream": { schema: z.string() },
@@ -87,7 +87,7 @@ async function form(request: Request): Promise<FormData> {
     return await request.formData();
   } catch (error) {
     if (request.signal.aborted || error instanceof ApiError) throw error;
-    throw new ApiError("bad_request", "The body is no sound multipart/form-data");
+    throw new ApiError("bad_request", "The body is not valid multipart/form-data");
   }
 }
 

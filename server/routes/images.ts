@@ -34,14 +34,14 @@ export const imageRoute = createRoute({
   path: "/v1/images/generations",
   operationId: "createImage",
   tags: ["Images"],
-  summary: "Makes pictures from text",
+  summary: "Generates pictures from text",
   description:
-    "Speaks the protocol of the OpenAI API. With `stream` the answer is a stream of server-sent events " +
+    "Compatible with the OpenAI API. With `stream`, the response is a stream of server-sent events " +
     "`image_generation.partial_image` and `image_generation.completed`.",
   request: { body: { required: true, content: { "application/json": { schema: imageRequestSchema } } } },
   responses: {
     200: {
-      description: "The pictures, or the stream.",
+      description: "The pictures, or the stream of events.",
       content: {
         "application/json": { schema: imagesResponseSchema },
         "text/event-stream": { schema: z.string() },

@@ -37,9 +37,9 @@ export const orderRoute = createRoute({
   path: "/v1/jobs",
   operationId: "createJob",
   tags,
-  summary: "Orders pictures, a whole graph, or what goes on from an artifact",
+  summary: "Creates a job that makes pictures, runs a graph, or continues from an artifact",
   request: { body: { required: true, content: { "application/json": { schema: jobRequestSchema } } } },
-  responses: { 202: json(jobReplySchema, "The job, waiting or running."), ...faults },
+  responses: { 202: json(jobReplySchema, "The job, queued or running."), ...faults },
 });
 
 const listRoute = createRoute({
@@ -47,7 +47,7 @@ const listRoute = createRoute({
   path: "/v1/jobs",
   operationId: "listJobs",
   tags,
-  summary: "Lists and searches jobs, the newest first",
+  summary: "Lists and searches jobs, newest first",
   request: { query: jobQuerySchema },
   responses: { 200: json(jobListSchema, "A page of jobs."), ...faults },
 });
@@ -57,7 +57,7 @@ const getRoute = createRoute({
   path: "/v1/jobs/{id}",
   operationId: "getJob",
   tags,
-  summary: "Tells what has become of a job",
+  summary: "Gets a job",
   request: { params },
   responses: { 200: json(jobReplySchema, "The job."), ...faults },
 });
@@ -67,8 +67,8 @@ const changeRoute = createRoute({
   path: "/v1/jobs/{id}",
   operationId: "changeJob",
   tags,
-  summary: "Stars a job, or takes its star away",
-  description: "A starred job and its artifacts stay, whatever is cleaned, until the job is removed.",
+  summary: "Stars or unstars a job",
+  description: "The server keeps a starred job and its artifacts until the job is removed.",
   request: {
     params,
     body: { required: true, content: { "application/json": { schema: jobChangeSchema } } },
@@ -81,7 +81,7 @@ const cancelRoute = createRoute({
   path: "/v1/jobs/{id}/cancel",
   operationId: "cancelJob",
   tags,
-  summary: "Cancels a job; one that runs stops at its next step",
+  summary: "Cancels a job; a running one stops at its next step",
   request: { params },
   responses: { 200: json(jobReplySchema, "The job."), 409: faults[400], ...faults },
 });
@@ -93,17 +93,17 @@ const eventsRoute = createRoute({
   tags,
   summary: "Streams the events of a job",
   description:
-    "Server-sent events, each a JSON object of the type that its name says, numbered from 1. A stream " +
-    "that broke off goes on after the event that `Last-Event-ID` names.",
+    "Server-sent events, numbered from 1. Each is a JSON object whose type is the event's name. An interrupted " +
+    "stream continues after the event given in `Last-Event-ID`.",
   request: {
     params,
     headers: z.object({
-      "last-event-id": z.string().regex(/^\d{1,9}$/, "An event id is a whole number").optional(),
+      "last-event-id": z.string().regex(/^\d{1,9}$/, "An event id must be a whole number").optional(),
     }),
   },
   responses: {
     200: { description: "The events.", content: { "text/event-stream": { schema: z.string() } } },
-    204: { description: "The job has ended, and no event came after the one that was named." },
+    204: { description: "The job has ended, and there are no events after the given one." },
     ...faults,
   },
 });
@@ -113,10 +113,10 @@ const queueRoute = createRoute({
   path: "/v1/jobs/events",
   operationId: "followQueue",
   tags,
-  summary: "Streams the state of the queue: which jobs run and wait, and how far they are",
+  summary: "Streams the state of the queue: the running and waiting jobs and their progress",
   description:
-    "Server-sent events of the type `queue`, each the whole state as a JSON object of the schema " +
-    "Queue: one at once, and one after each change.",
+    "Server-sent events of the type `queue`. Each contains the whole state as a JSON object of the schema " +
+    "Queue. The first is sent at once, the others after each change.",
   responses: {
     200: { description: "The events.", content: { "text/event-stream": { schema: queueReplySchema } } },
     ...faults,
@@ -128,10 +128,10 @@ const removeRoute = createRoute({
   path: "/v1/jobs/{id}",
   operationId: "removeJob",
   tags,
-  summary: "Removes a job that has ended from the list",
-  description: "The artifacts that it made stay in the store until the store is cleaned.",
+  summary: "Removes a finished job from the list",
+  description: "The job's artifacts remain in the store until it is cleaned.",
   request: { params },
-  responses: { 204: { description: "It is removed." }, 409: faults[400], ...faults },
+  responses: { 204: { description: "The job was removed." }, 409: faults[400], ...faults },
 });
 
 /** Creates the job routes. */
@@ -198,7 +198,7 @@ export function jobRoutes(server: ServerContext) {
     .openapi(cancelRoute, (context) => {
       const job = find(context.req.valid("param").id);
       if (isOver(job.status)) {
-        throw new ApiError("job_over", `Cannot cancel the job as it is ${job.status} already`, {
+        throw new ApiError("job_over", `Cannot cancel the job because it is already ${job.status}`, {
           param: "id",
         });
       }
@@ -207,9 +207,13 @@ export function jobRoutes(server: ServerContext) {
     .openapi(removeRoute, (context) => {
       const job = find(context.req.valid("param").id);
       if (!isOver(job.status)) {
-        throw new ApiError("job_not_over", `Cannot remove the job as it is ${job.status}: cancel it first`, {
-          param: "id",
-        });
+        throw new ApiError(
+          "job_not_over",
+          `Cannot remove the job because it is ${job.status}: cancel it first`,
+          {
+            param: "id",
+          },
+        );
       }
       jobs.remove(job.id);
       return context.body(null, 204);
@@ -225,8 +229,8 @@ export function jobRoutes(server: ServerContext) {
 function requireAllowedWebhook(url: string, { webhookHosts }: ServerContext): void {
   if (webhookHosts.allows(url)) return;
   const hint = webhookHosts.isEmpty
-    ? "this server sends no webhooks: serve --webhook-allow HOST allows a host"
-    : "this server sends webhooks to other hosts alone: serve --webhook-allow HOST allows one";
+    ? "this server sends no webhooks: start it with --webhook-allow HOST to allow a host"
+    : "this server does not send webhooks to this host: start it with --webhook-allow HOST to allow it";
   throw new ApiError("webhook_not_allowed", `webhook.url: ${hint}`, { param: "webhook.url" });
 }
 

@@ -16,14 +16,14 @@ const tags = ["Capabilities"];
 
 const processSchema = z.object({
   models: z.array(z.string()).openapi({
-    description: "The models whose weights it holds; none where weights are read anew for each stage.",
+    description: "The models whose weights are in memory. Empty if weights are read again for each stage.",
   }),
-  resident_bytes: z.int().nullable().openapi({ description: "Its resident memory; null where unknown." }),
-  busy: z.boolean().openapi({ description: "Whether it runs or checks a stage." }),
-  used: z.number().openapi({ description: "When it was used last, in seconds since 1970." }),
+  resident_bytes: z.int().nullable().openapi({ description: "Resident memory in bytes; null if unknown." }),
+  busy: z.boolean().openapi({ description: "Whether the process is running or preparing a stage." }),
+  used: z.number().openapi({ description: "Time of the last use, in seconds since 1970." }),
   ends: z.number().nullable().openapi({
     description:
-      "When it ends unless it is used before, in seconds since 1970; null for never, or while busy.",
+      "When the process ends if it is not used before then, in seconds since 1970; null for never, or while busy.",
   }),
 }).openapi("LoadedProcess");
 
@@ -32,11 +32,11 @@ const listRoute = createRoute({
   path: "/v1/models/loaded",
   operationId: "listLoadedModels",
   tags,
-  summary: "Lists the processes that are kept warm, and the models that they hold",
+  summary: "Lists the warm processes and the models in their memory",
   responses: {
     200: json(
       z.object({ object: z.literal("list"), data: z.array(processSchema) }),
-      "The processes; none on a server whose stages run on the workers of a queue.",
+      "The processes. Empty if the workers of a queue run the stages.",
     ),
     ...faults,
   },
@@ -47,15 +47,15 @@ const unloadRoute = createRoute({
   path: "/v1/models/loaded",
   operationId: "unloadModels",
   tags,
-  summary: "Gives back the memory of a model, or of all, at once",
-  description: "Ends the processes that hold it. One that is at work ends once its run is over.",
+  summary: "Unloads a model, or all models, at once",
+  description: "Ends the processes that have the model in memory. A busy process ends after its run.",
   request: {
     query: z.object({
-      model: z.string().max(200).optional().openapi({ description: "The model; all unless given." }),
+      model: z.string().max(200).optional().openapi({ description: "The model (default: all)." }),
     }),
   },
   responses: {
-    200: json(z.object({ unloaded: z.array(z.string()) }), "The models that are no longer loaded."),
+    200: json(z.object({ unloaded: z.array(z.string()) }), "The models that were unloaded."),
     ...faults,
   },
 });

@@ -12,8 +12,8 @@ import { faults, json } from "./responses.ts";
 const loraSchema = z.object({
   id: z.string(),
   object: z.literal("lora"),
-  layers: z.int().openapi({ description: "Layers that it adapts." }),
-  models: z.array(z.string()).openapi({ description: "The models that it fits." }),
+  layers: z.int().openapi({ description: "Number of layers that the adapter changes." }),
+  models: z.array(z.string()).openapi({ description: "The models that the adapter fits." }),
 }).openapi("Lora");
 
 const route = createRoute({
@@ -25,7 +25,7 @@ const route = createRoute({
   responses: {
     200: json(
       z.object({ object: z.literal("list"), data: z.array(loraSchema) }),
-      "The adapters, and the models that each fits.",
+      "The adapters, each with the models that it fits.",
     ),
     ...faults,
   },

@@ -35,14 +35,14 @@ const documented = [
     path: MCP_PATH,
     operationId: "mcpMessage",
     tags,
-    summary: "Takes a message of the Model Context Protocol",
+    summary: "Receives a message of the Model Context Protocol",
     description:
-      "Tools: `generate_image` and `list_models`. `initialize` opens a session, whose id is in the header " +
-      "`Mcp-Session-Id` of the answer.",
+      "Tools: `generate_image` and `list_models`. `initialize` opens a session and returns its id in the header " +
+      "`Mcp-Session-Id`.",
     request: { headers, body: { required: true, content: { "application/json": { schema: message } } } },
     responses: {
-      200: { description: "The answer, after notifications.", content: stream },
-      202: { description: "The message wants no answer." },
+      200: { description: "The response, after any notifications.", content: stream },
+      202: { description: "The message needs no response." },
       ...faults,
     },
   }),
@@ -51,7 +51,7 @@ const documented = [
     path: MCP_PATH,
     operationId: "mcpStream",
     tags,
-    summary: "Streams the messages of the server that answer no request",
+    summary: "Streams the messages that the server sends unasked",
     request: { headers },
     responses: { 200: { description: "The messages.", content: stream }, ...faults },
   }),
@@ -62,7 +62,7 @@ const documented = [
     tags,
     summary: "Closes a session",
     request: { headers },
-    responses: { 200: { description: "It is closed." }, ...faults },
+    responses: { 200: { description: "The session was closed." }, ...faults },
   }),
 ];
 

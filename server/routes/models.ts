@@ -34,7 +34,7 @@ const modelSchema = z.object({
 }).openapi("Model");
 
 const listedModelSchema = modelSchema.extend({
-  loaded: z.boolean().openapi({ description: "Whether a process that is kept warm holds weights of it." }),
+  loaded: z.boolean().openapi({ description: "Whether a warm process has weights of the model in memory." }),
 }).openapi("ListedModel");
 
 const modelListSchema = z.object({ object: z.literal("list"), data: z.array(listedModelSchema) });
@@ -74,7 +74,7 @@ const listRoute = createRoute({
   operationId: "listModels",
   tags,
   summary: "Lists the models",
-  responses: { 200: json(modelListSchema, "The models, the default one first."), ...faults },
+  responses: { 200: json(modelListSchema, "The models, the default first."), ...faults },
 });
 
 const modelRoute = createRoute({
@@ -82,7 +82,7 @@ const modelRoute = createRoute({
   path: "/v1/models/{model}",
   operationId: "getModel",
   tags,
-  summary: "Tells of one model",
+  summary: "Gets a model",
   request: { params: z.object({ model: z.string().max(200) }) },
   responses: { 200: json(listedModelSchema, "The model."), ...faults },
 });
@@ -92,8 +92,11 @@ const capabilitiesRoute = createRoute({
   path: "/v1/capabilities",
   operationId: "getCapabilities",
   tags,
-  summary: "Tells what there is to choose from, and the bounds of requests",
-  responses: { 200: json(capabilitiesSchema, "Models, schedulers, stages, limits, features."), ...faults },
+  summary: "Gets the choices and the limits of requests",
+  responses: {
+    200: json(capabilitiesSchema, "The models, schedulers, stages, limits and features."),
+    ...faults,
+  },
 });
 
 /** Creates the routes of models and capabilities. */

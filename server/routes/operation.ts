@@ -16,7 +16,7 @@ const healthRoute = createRoute({
   path: "/healthz",
   operationId: "getHealth",
   tags,
-  summary: "Tells that the server lives",
+  summary: "Checks that the server is alive",
   responses: { 200: json(z.object({ status: z.literal("ok") }), "It does.") },
 });
 
@@ -25,7 +25,7 @@ const metricsRoute = createRoute({
   path: "/metrics",
   operationId: "getMetrics",
   tags,
-  summary: "Figures in the Prometheus text format",
+  summary: "Metrics in the Prometheus text format",
   responses: { 200: { description: "The figures.", content: { "text/plain": { schema: z.string() } } } },
 });
 

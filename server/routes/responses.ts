@@ -12,10 +12,13 @@ export function json<S>(schema: S, description: string): {
 export const faults = {
   400: json(errorSchema, "The request is not valid; `param` names the field."),
   401: json(errorSchema, "The API key is missing or wrong."),
-  404: json(errorSchema, "There is no such thing."),
+  404: json(errorSchema, "The requested thing does not exist."),
   413: json(errorSchema, "The body is too large."),
   429: json(errorSchema, "Too many jobs wait; `Retry-After` says when to try again."),
-  500: json(errorSchema, "A fault of the server."),
-  503: json(errorSchema, "The server's store cannot be used, or the server is ending."),
+  500: json(errorSchema, "The server failed."),
+  503: json(
+    errorSchema,
+    "The server's store cannot be used, the server is shutting down, or it is too busy to check an order.",
+  ),
   507: json(errorSchema, "The server's disk is full."),
 } as const;

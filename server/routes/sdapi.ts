@@ -56,7 +56,7 @@ const textRoute = createRoute({
   path: "/sdapi/v1/txt2img",
   operationId: "sdTextToImage",
   tags,
-  summary: "Makes pictures from text",
+  summary: "Generates pictures from text",
   request: { body: { required: true, content: { "application/json": { schema: textRequestSchema } } } },
   responses: { 200: json(generationReplySchema, "The pictures."), 409: faults[400], ...faults },
 });
@@ -66,7 +66,7 @@ const pictureRoute = createRoute({
   path: IMG2IMG_PATH,
   operationId: "sdImageToImage",
   tags,
-  summary: "Makes pictures from a picture",
+  summary: "Generates pictures from a picture",
   request: { body: { required: true, content: { "application/json": { schema: pictureRequestSchema } } } },
   responses: { 200: json(generationReplySchema, "The pictures."), 409: faults[400], ...faults },
 });
@@ -154,7 +154,7 @@ function modelOf({ override_settings }: TextRequest | PictureRequest, current: C
     return current.find(named, "override_settings.sd_model_checkpoint");
   }
   if (current.name !== undefined) return current.name;
-  throw new ApiError("model_not_found", "No model is served", {
+  throw new ApiError("model_not_found", "This server has no models", {
     param: "override_settings.sd_model_checkpoint",
   });
 }
@@ -173,5 +173,7 @@ async function readPictures(
   if (!mask) return { image: artifact };
   const read = await readUpload(pictures, pictureBytes(mask, "mask"), "mask");
   if (read.transparent === null) return { image: artifact, mask: read.artifact };
-  throw new ApiError("invalid_value", "mask: must be opaque: what is white is repainted", { param: "mask" });
+  throw new ApiError("invalid_value", "mask: must be opaque, with the area to repaint in white", {
+    param: "mask",
+  });
 }

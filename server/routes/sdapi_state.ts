@@ -59,7 +59,7 @@ function reading<P extends string, S extends z.ZodType>(
     operationId,
     tags,
     summary,
-    responses: { 200: json(schema, "As in the web UI."), ...faults },
+    responses: { 200: json(schema, "The same as in the web UI."), ...faults },
   });
 }
 
@@ -70,7 +70,7 @@ function order<P extends string>(path: P, operationId: string, summary: string) 
     operationId,
     tags,
     summary,
-    responses: { 200: json(anything, "Nothing, as in the web UI."), ...faults },
+    responses: { 200: json(anything, "An empty reply, as in the web UI."), ...faults },
   });
 }
 
@@ -81,26 +81,26 @@ const lorasRoute = reading("/sdapi/v1/loras", "sdLoras", "Lists the LoRA adapter
 const optionsRoute = reading(
   "/sdapi/v1/options",
   "sdOptions",
-  "Tells the options, of which the model is one",
+  "Gets the options, including the model",
   anything,
 );
-const memoryRoute = reading("/sdapi/v1/memory", "sdMemory", "Tells the memory of this machine", anything);
-const interruptRoute = order("/sdapi/v1/interrupt", "sdInterrupt", "Cancels the job that runs");
-const skipRoute = order("/sdapi/v1/skip", "sdSkip", "Cancels the job that runs");
-const unloadRoute = order("/sdapi/v1/unload-checkpoint", "sdUnload", "Gives back the memory of all models");
+const memoryRoute = reading("/sdapi/v1/memory", "sdMemory", "Gets the memory of this machine", anything);
+const interruptRoute = order("/sdapi/v1/interrupt", "sdInterrupt", "Cancels the running job");
+const skipRoute = order("/sdapi/v1/skip", "sdSkip", "Cancels the running job");
+const unloadRoute = order("/sdapi/v1/unload-checkpoint", "sdUnload", "Unloads all models");
 const refreshRoute = order(
   "/sdapi/v1/refresh-checkpoints",
   "sdRefresh",
-  "Does nothing: models are listed once",
+  "Does nothing, because the server lists its models once, at the start",
 );
 const refreshLorasRoute = order(
   "/sdapi/v1/refresh-loras",
   "sdRefreshLoras",
-  "Does nothing: adapters are listed once",
+  "Does nothing, because the server lists its adapters once, at the start",
 );
 
 const setRoute = createRoute({
-  ...order("/sdapi/v1/options", "sdSetOptions", "Chooses the model of requests that name none"),
+  ...order("/sdapi/v1/options", "sdSetOptions", "Sets the default model"),
   request: {
     body: {
       required: true,
@@ -112,7 +112,7 @@ const setRoute = createRoute({
 });
 
 const progressRoute = createRoute({
-  ...reading("/sdapi/v1/progress", "sdProgress", "Tells how far the present job is", anything),
+  ...reading("/sdapi/v1/progress", "sdProgress", "Gets the progress of the current job", anything),
   request: { query: z.object({ skip_current_image: z.string().max(8).optional() }) },
 });
 
@@ -121,14 +121,14 @@ const infoRoute = createRoute({
   path: PNG_INFO_PATH,
   operationId: "sdPngInfo",
   tags,
-  summary: "Reads the parameters that a picture was made with",
+  summary: "Reads the generation parameters of a picture",
   request: {
     body: {
       required: true,
       content: { "application/json": { schema: z.object({ image: z.string() }).openapi("SdPicture") } },
     },
   },
-  responses: { 200: json(anything, "As in the web UI."), ...faults },
+  responses: { 200: json(anything, "The same as in the web UI."), ...faults },
 });
 
 /** Creates the routes of models, samplers, options and progress. */
@@ -139,7 +139,12 @@ export function sdapiStateRoutes(
 ) {
   const routes = router();
   for (const [name, value] of Object.entries(EMPTY_LISTS)) {
-    const route = reading(`/sdapi/v1/${name}`, `sd-${name}`, "Lists what this server has none of", anything);
+    const route = reading(
+      `/sdapi/v1/${name}`,
+      `sd-${name}`,
+      "Returns an empty list, because the server does not have these",
+      anything,
+    );
     routes.openapi(route, (context) => context.json(value, 200));
   }
   return routes
@@ -190,7 +195,7 @@ export function sdapiStateRoutes(
       const asked = context.req.valid("json");
       for (const [name, value] of Object.entries(FIXED_OPTIONS)) {
         if (asked[name] === undefined || asked[name] === null || asked[name] === value) continue;
-        const message = `${name}: this server has ${JSON.stringify(value)} alone`;
+        const message = `${name}: this server supports only ${JSON.stringify(value)}`;
         throw new ApiError("invalid_value", message, { param: name });
       }
       const { sd_model_checkpoint: model } = asked;

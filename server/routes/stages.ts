@@ -17,6 +17,7 @@ import { residencySchema } from "../../models/segments.ts";
 import type { Stage } from "../../stages/stage.ts";
 import { ApiError } from "../api_error.ts";
 import { checkGraph, checkParameters } from "../check_graph.ts";
+import { checkInTime } from "../check_in_time.ts";
 import { queueClient } from "../client_name.ts";
 import type { ServerContext, ServerEnv } from "../context.ts";
 import { eventStream } from "../event_stream.ts";
@@ -25,44 +26,41 @@ import { modelNames, orderOf } from "../job_graphs.ts";
 import { router } from "../router.ts";
 import { faults, json } from "./responses.ts";
 
-/** Maximum time to prepare a stage, in milliseconds. */
-const PREPARE_MS = 60_000;
-
 /** Id of the stage's node in the graph of its job. */
 const NODE = "stage";
 
 const requestSchema = z.strictObject({
   version: z.string().max(100).optional().openapi({
-    description: "The version of the stage that is wanted; another one is refused.",
+    description: "The required version of the stage. A different version is refused.",
   }),
   parameters: z.record(z.string(), z.unknown()).default({}),
   inputs: z.record(z.string(), sha256Schema).default({}).openapi({
-    description: "The ids of the artifacts at the input ports. They must have been put.",
+    description: "The ids of the artifacts at the input ports. Upload them first.",
   }),
   previews: z.boolean().default(false).openapi({
-    description: "Whether the events show intermediate images, where the stage can.",
+    description: "Whether events contain intermediate images, if the stage supports that.",
   }),
   snapshots: snapshotPolicySchema.optional().openapi({
-    description: "When states of the stage are kept, whose ids `checkpoint` events tell.",
+    description: "When to store snapshots of the stage. `checkpoint` events contain their ids.",
   }),
   saved: sha256Schema.optional().openapi({
-    description: "The id of a state that the stage begins from. It must have been put.",
+    description: "The id of a snapshot to resume from. Upload it first.",
   }),
 }).openapi("StageRequest");
 
 const prepareSchema = z.strictObject({
   version: z.string().max(100).optional().openapi({
-    description: "The version of the stage that is wanted; another one is refused.",
+    description: "The required version of the stage. A different version is refused.",
   }),
   parameters: z.record(z.string(), z.unknown()).default({}),
   inputs: z.record(z.string(), z.record(z.string(), z.unknown())).default({}).openapi({
-    description: "Outlines of the artifacts that will be at the input ports: kind, shapes, metadata.",
+    description: "Outlines of the artifacts at the input ports: kinds, shapes and metadata.",
   }),
   residency: residencySchema.optional().openapi({
-    description: "How long weights are held; as the server does unless given.",
+    description: "How long weights stay in memory (default: the server's setting).",
   }),
   lowestPrecision: precisionSchema.optional().openapi({
-    description: "The lowest precision among the ways to run that are listed.",
+    description: "The lowest precision among the listed ways to run.",
   }),
 }).openapi("PrepareRequest");
 
@@ -72,7 +70,7 @@ const preparedSchema = z.custom<JsonObject>((value) => value !== null && typeof 
     type: "object",
     additionalProperties: true,
     description:
-      "What the result depends on beside its inputs, the weights, outlines of the outputs, and the memory of each way to run.",
+      "What the result depends on besides its inputs, the weights, outlines of the outputs, and the memory of each way to run.",
   },
 );
 
@@ -80,7 +78,7 @@ const resultSchema = z.object({
   outputs: z.record(z.string(), sha256Schema).openapi({
     description: "The ids of the artifacts at the output ports.",
   }),
-  warnings: z.array(z.string()).openapi({ description: "What the user should know, a sentence each." }),
+  warnings: z.array(z.string()).openapi({ description: "Warnings for the user, one sentence each." }),
 }).openapi("StageResult");
 
 const route = createRoute({
@@ -88,9 +86,9 @@ const route = createRoute({
   path: "/v1/stages/{name}",
   operationId: "runStage",
   tags: ["Stages"],
-  summary: "Runs one stage on artifacts that were put",
+  summary: "Runs one stage on uploaded artifacts",
   description:
-    "With `Accept: text/event-stream` the answer is a stream of the run's events, the last of them `result`. " +
+    "With `Accept: text/event-stream`, the response is a stream of the run's events. The last one is `result`. " +
     "Closing the connection cancels the run.",
   request: {
     params: z.object({ name: z.string().max(200) }),
@@ -98,13 +96,13 @@ const route = createRoute({
   },
   responses: {
     200: {
-      description: "What it made, or the stream.",
+      description: "The result, or the stream of events.",
       content: {
         "application/json": { schema: resultSchema },
         "text/event-stream": { schema: z.string() },
       },
     },
-    409: json(faults[400].content["application/json"].schema, "The stage has another version."),
+    409: json(faults[400].content["application/json"].schema, "The stage has a different version."),
     ...faults,
   },
 });
@@ -114,16 +112,16 @@ const prepareRoute = createRoute({
   path: "/v1/stages/{name}/prepare",
   operationId: "prepareStage",
   tags: ["Stages"],
-  summary: "Settles what a stage would do here, without running it",
+  summary: "Prepares a stage without running it",
   description:
-    "Reads configurations and the headers of weights. Executors elsewhere key their results by the answer.",
+    "Reads configurations and the headers of weights. Remote executors use the response as the key of their results.",
   request: {
     params: z.object({ name: z.string().max(200) }),
     body: { required: true, content: { "application/json": { schema: prepareSchema } } },
   },
   responses: {
-    200: json(preparedSchema, "What the stage would do."),
-    409: json(faults[400].content["application/json"].schema, "The stage has another version."),
+    200: json(preparedSchema, "What the stage would do, and what its result depends on."),
+    409: json(faults[400].content["application/json"].schema, "The stage has a different version."),
     ...faults,
   },
 });
@@ -135,13 +133,14 @@ export function stageRoutes(server: ServerContext) {
   const findStage = (name: string, version: string | undefined): Stage => {
     if (!registry.has(name)) {
       const names = registry.list().map((stage) => stage.name).join(", ");
-      throw new ApiError("stage_not_found", `There is no such stage: there are ${names}`, {
+      throw new ApiError("stage_not_found", `There is no such stage: available are ${names}`, {
         param: "name",
       });
     }
     const stage = registry.get(name);
     if (version !== undefined && version !== stage.version) {
-      const message = `Stage "${name}" has version ${stage.version} here: upgrade one side`;
+      const message =
+        `Stage "${name}" has version ${stage.version} on this server: upgrade the client or the server`;
       throw new ApiError("version_mismatch", message, { param: "version" });
     }
     return stage;
@@ -156,10 +155,10 @@ export function stageRoutes(server: ServerContext) {
     checkParameters(Object(parsed), { limits, models: modelNames(server) }, ["parameters"], name);
     const outlines = parseValue(z.record(z.string(), outlineSchema), inputs);
     const node = { id: NODE, stage, parameters: parsed };
-    const signal = AbortSignal.any([context.req.raw.signal, AbortSignal.timeout(PREPARE_MS)]);
-    const prepared = await server.engine.prepare(
-      { node, inputs: outlines, residency, lowestPrecision },
-      signal,
+    const prepared = await checkInTime(
+      limits,
+      (signal) => server.engine.prepare({ node, inputs: outlines, residency, lowestPrecision }, signal),
+      context.req.raw.signal,
     );
     return context.json(asJson(prepared) as JsonObject, 200);
   }).openapi(route, async (context) => {
@@ -169,7 +168,7 @@ export function stageRoutes(server: ServerContext) {
     using place = jobs.reserve(queueClient(context));
     for (const id of [...Object.values(inputs), ...(saved === undefined ? [] : [saved])]) {
       if (await server.artifacts.find(id)) continue;
-      throw new ApiError("artifact_not_found", `There is no artifact ${id}: put it first`, {
+      throw new ApiError("artifact_not_found", `There is no artifact ${id}: upload it first`, {
         param: "inputs",
       });
     }

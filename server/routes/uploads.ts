@@ -18,11 +18,11 @@ export const UPLOADS_PATH = "/v1/pictures";
 const file = z.string().openapi({ format: "binary" });
 
 const uploadSchema = z.object({
-  artifact: z.string().openapi({ description: "What jobs name it by: `image` or `mask` of a request." }),
+  artifact: z.string().openapi({ description: "The value for `image` or `mask` in a job's request." }),
   width: z.int(),
   height: z.int(),
   transparent: z.string().nullable().openapi({
-    description: "The id of a mask that repaints its transparent part; null where it is opaque.",
+    description: "The id of a mask for the transparent area of the picture; null if it is opaque.",
   }),
 }).openapi("Upload");
 
@@ -31,8 +31,8 @@ const route = createRoute({
   path: UPLOADS_PATH,
   operationId: "uploadPicture",
   tags: ["Artifacts"],
-  summary: "Takes a picture file, to begin from or as a mask",
-  description: "The body is the file. It is turned upright as its Exif says.",
+  summary: "Uploads a picture file to start from or to use as a mask",
+  description: "The body is the file. Its Exif orientation is applied.",
   request: {
     body: {
       required: true,
@@ -47,7 +47,7 @@ export function uploadRoutes({ pictures }: ServerContext) {
   return router().openapi(route, async (context) => {
     const bytes = new Uint8Array(await context.req.arrayBuffer());
     if (bytes.length === 0) {
-      throw new ApiError("empty_body", "Cannot take the picture as the request has no body");
+      throw new ApiError("empty_body", "Cannot store the picture because the request has no body");
     }
     return context.json(await readUpload(pictures, bytes), 201);
   });

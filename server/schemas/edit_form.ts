@@ -49,19 +49,23 @@ export interface EditForm {
 export function readEditForm(form: FormData): EditForm {
   const entries = [...form].map(([name, value]) => [name.replace(/\[\d*\]$/, ""), value] as const);
   if (entries.length > MOST_FIELDS) {
-    throw new ApiError("too_large", `The form may have ${MOST_FIELDS} fields at most`);
+    throw new ApiError("too_large", `The form must have at most ${MOST_FIELDS} fields`);
   }
   const fields = new Map<string, unknown>();
   const files = new Map<string, File>();
   for (const [name, value] of entries) {
     if (name === "__proto__") {
-      throw new ApiError("invalid_value", `${name}: no field can have this name`, { param: name });
+      throw new ApiError("invalid_value", `${name}: a field must not have this name`, { param: name });
     }
     if (name === "image" || name === "mask") {
       if (files.has(name)) {
-        throw new ApiError("invalid_value", `${name}: these models begin from one picture alone`, {
-          param: name,
-        });
+        throw new ApiError(
+          "invalid_value",
+          `${name}: these models start from one picture, so send only one`,
+          {
+            param: name,
+          },
+        );
       }
       if (typeof value === "string") {
         throw new ApiError("invalid_value", `${name}: must be a file`, { param: name });
@@ -70,14 +74,14 @@ export function readEditForm(form: FormData): EditForm {
       continue;
     }
     if (typeof value !== "string") {
-      throw new ApiError("invalid_value", `${name.slice(0, 60)}: must be a text`, {
+      throw new ApiError("invalid_value", `${name.slice(0, 60)}: must be text`, {
         param: name.slice(0, 60),
       });
     }
     fields.set(name, TEXTS.has(name) ? value : jsonOf(value));
   }
   const image = files.get("image");
-  if (!image) throw new ApiError("invalid_value", "image: a picture is needed", { param: "image" });
+  if (!image) throw new ApiError("invalid_value", "image: is missing", { param: "image" });
   return { fields: Object.fromEntries(fields), image, mask: files.get("mask") };
 }
 

@@ -22,8 +22,8 @@ const guidance_scale = denoiseParameters.shape.guidanceScale.nullish();
 /** The request field that sets how long a model stays loaded. */
 export const keepAliveField = keepAliveSchema.clone().openapi({
   description:
-    "How long the processes that make the pictures stay afterwards, with the weights that they hold: `5m`, a number of " +
-    "seconds, 0 or -1 for ever.",
+    "How long the processes and their weights stay in memory after the request: `5m`, a number of " +
+    "seconds, 0, or -1 for no limit.",
   example: "5m",
 });
 
@@ -39,73 +39,80 @@ const OTHER_NAMES = {
 } as const;
 
 const OTHER_FIELDS = {
-  num_inference_steps: steps.openapi({ description: "Another name of `steps`." }),
-  num_steps: steps.openapi({ description: "Another name of `steps`." }),
-  cfg_scale: guidance_scale.openapi({ description: "Another name of `guidance_scale`." }),
-  guidance: guidance_scale.openapi({ description: "Another name of `guidance_scale`." }),
-  num_images: n.openapi({ description: "Another name of `n`." }),
-  num_images_per_prompt: n.openapi({ description: "Another name of `n`." }),
-  num_outputs: n.openapi({ description: "Another name of `n`." }),
+  num_inference_steps: steps.openapi({ description: "Alias of `steps`." }),
+  num_steps: steps.openapi({ description: "Alias of `steps`." }),
+  cfg_scale: guidance_scale.openapi({ description: "Alias of `guidance_scale`." }),
+  guidance: guidance_scale.openapi({ description: "Alias of `guidance_scale`." }),
+  num_images: n.openapi({ description: "Alias of `n`." }),
+  num_images_per_prompt: n.openapi({ description: "Alias of `n`." }),
+  num_outputs: n.openapi({ description: "Alias of `n`." }),
 };
 
 /** Schema of a picture request. Unknown fields are allowed and reported in `warnings`. */
 export const imageRequestSchema = z.looseObject({
   prompt: promptSchema.clone().openapi({ description: "What the pictures show.", example: "cute cat" }),
-  model: z.string().nullish().openapi({ description: "A model of `GET /v1/models`; the first otherwise." }),
-  n: n.openapi({ description: "How many pictures; 1 unless given." }),
-  size: z.string().regex(SIZE, "A size is WIDTHxHEIGHT or auto").nullish().openapi({ example: "512x512" }),
+  model: z.string().nullish().openapi({ description: "A model from `GET /v1/models` (default: the first)." }),
+  n: n.openapi({ description: "Number of pictures (default: 1)." }),
+  size: z.string().regex(SIZE, "A size must be WIDTHxHEIGHT or auto").nullish().openapi({
+    example: "512x512",
+  }),
   response_format: z.enum(["b64_json", "url"]).nullish().openapi({
     description:
-      "How pictures are answered; `url` where the model's name begins with `dall-e`, else `b64_json`, as in the OpenAI " +
-      "API. A link is good for an hour where the server has an API key.",
+      "How pictures are returned (default: `b64_json`, or `url` if the model's name starts with `dall-e`, as in the OpenAI " +
+      "API). If the server has an API key, links expire after an hour by default.",
   }),
   output_format: z.enum(["png", "jpeg", "webp"]).nullish(),
   output_compression: z.int().min(0).max(100).nullish().openapi({ description: "Quality of JPEG and WebP." }),
-  stream: z.boolean().nullish().openapi({ description: "Answer with server-sent events." }),
-  partial_images: z.int().min(0).max(3).nullish().openapi({ description: "Previews in the stream." }),
-  user: z.string().nullish().openapi({ description: "Who asks; users are served in turn." }),
+  stream: z.boolean().nullish().openapi({ description: "Whether to respond with server-sent events." }),
+  partial_images: z.int().min(0).max(3).nullish().openapi({
+    description: "Number of previews in the stream.",
+  }),
+  user: z.string().nullish().openapi({ description: "The end user. The server takes turns between users." }),
   seed: denoiseParameters.shape.seeds.unwrap().element.nullish().openapi({
     description:
-      "Seed of the first picture, the next whole numbers for the others; drawn where it is not given or -1.",
+      "Seed of the first picture; the others use the next whole numbers (default, and for -1: a random seed).",
   }),
   steps,
   guidance_scale,
   guidance_interval: guidance_interval.openapi({
-    description: "The part of the steps that are guided, from 0 to 1; the others take half the time.",
+    description:
+      "The range of the steps with guidance, as fractions from 0 to 1; steps without it take half the time.",
     example: [0, 0.5],
   }),
   step_cache: step_cache.openapi({
-    description: "Runs the first block alone where what it adds has changed by less than this share.",
+    description:
+      "Runs only the first block of a step if its residual has changed by less than this fraction.",
     example: 0.1,
   }),
   pag_scale: denoiseParameters.shape.pagScale.nullish().openapi({
-    description: "How far perturbed attention guidance pushes; off at 0.",
+    description: "Scale of perturbed attention guidance; 0 turns it off.",
   }),
   pag_layers: denoiseParameters.shape.pagLayers.nullish().openapi({
-    description: "Regular expressions that find the self-attentions to perturb.",
+    description: "Regular expressions for the names of the self-attentions to perturb.",
     example: ["blocks.14"],
   }),
   pag_adaptive_scale: denoiseParameters.shape.pagAdaptiveScale.nullish().openapi({
-    description: "By how much pag_scale falls with each timestep from 1000 down.",
+    description: "How much pag_scale decreases with each timestep, counted down from 1000.",
   }),
   wildcards: z.boolean().nullish().openapi({
-    description: "Whether `{red|blue}` in the prompt stands for one of them, drawn by each picture's seed.",
+    description:
+      "Whether to replace `{red|blue}` in the prompt by one of the choices, drawn with each picture's seed.",
   }),
   loras: denoiseParameters.shape.loras.nullish().openapi({
-    description: "LoRA adapters of `GET /v1/loras`, each with its weight; their effects add up.",
+    description: "LoRA adapters from `GET /v1/loras` with their weights. Their effects add up.",
     example: [{ name: "pixstage-emoji/chalk", weight: 0.8 }],
   }),
   controlnet: denoiseParameters.shape.controlnet.nullish().openapi({
-    description: "A ControlNet of `controlnets` in `GET /v1/capabilities`, which the pictures follow.",
+    description: "A ControlNet from `controlnets` in `GET /v1/capabilities`.",
   }),
   control_image: sha256Schema.nullish().openapi({
-    description: "The id of the picture that `controlnet` follows, as `POST /v1/pictures` gives it.",
+    description: "The id of the control picture, from `POST /v1/pictures`.",
   }),
   controlnet_scale: denoiseParameters.shape.controlnetScale.nullish().openapi({
-    description: "How closely it is followed; 1 unless given.",
+    description: "How closely the pictures follow the control picture (default: 1).",
   }),
   controlnet_interval: denoiseParameters.shape.controlnetInterval.nullish().openapi({
-    description: "The part of the steps that follow it, from 0 to 1.",
+    description: "The range of the steps that follow the control picture, as fractions from 0 to 1.",
     example: [0, 0.5],
   }),
   negative_prompt: promptSchema.nullish(),
@@ -113,10 +120,10 @@ export const imageRequestSchema = z.looseObject({
   keep_alive: keepAliveField.nullish(),
   ...OTHER_FIELDS,
   width: z.int().positive().nullish().openapi({
-    description: "The width in pixels, in the place of `size`.",
+    description: "The width in pixels, instead of `size`.",
   }),
   height: z.int().positive().nullish().openapi({
-    description: "The height in pixels, in the place of `size`.",
+    description: "The height in pixels, instead of `size`.",
   }),
 }).openapi("ImageRequest");
 
@@ -124,10 +131,11 @@ export const imageRequestSchema = z.looseObject({
 export const editRequestSchema = imageRequestSchema.extend({
   strength: denoiseParameters.shape.strength.nullish().openapi({
     description:
-      "How far the picture is changed: the share of the steps that is taken; 0.8 unless given, with a mask 1.",
+      "How much to change the picture: the fraction of the steps that are taken (default: 0.8; 1 with a mask).",
   }),
   soft_mask: z.boolean().nullish().openapi({
-    description: "Whether greys of the mask repaint in part; else they count as white or black.",
+    description:
+      "Whether grey areas of the mask are repainted in part. Otherwise they count as white or black.",
   }),
 });
 
@@ -145,13 +153,13 @@ export const imagesResponseSchema = z.object({
       b64_json: z.string().optional(),
       url: z.string().optional(),
       seed: z.string().optional().openapi({
-        description: "What to send as `seed` to get this picture again.",
+        description: "The `seed` that makes this picture again.",
       }),
     }),
   ),
   output_format: z.enum(["png", "jpeg", "webp"]),
   size: z.string(),
-  warnings: z.array(z.string()).openapi({ description: "Parameters that were not honoured, and why." }),
+  warnings: z.array(z.string()).openapi({ description: "The parameters that were ignored, and why." }),
 }).openapi("ImagesResponse");
 
 /** Parameters of the OpenAI API that have no effect on these models, with the values that need no warning. */
@@ -221,7 +229,7 @@ function imageWarnings(request: ImageRequest, known: object): string[] {
     if (Object.hasOwn(known, name) || value === null) continue;
     const harmless = WITHOUT_EFFECT.get(name);
     if (harmless?.includes(value)) continue;
-    const reason = harmless ? "has no effect on these models" : "is not known";
+    const reason = harmless ? "has no effect on these models" : "is unknown";
     warnings.push(`Parameter ${name.slice(0, 60)} ${reason} and was ignored`);
   }
   if (request.partial_images && !request.stream) {

@@ -22,29 +22,29 @@ const settings = z.record(z.string(), z.unknown()).nullish();
 /** Fields that both requests share. */
 const shared = {
   prompt: promptSchema.default("").openapi({
-    description: "What the pictures show. `<lora:NAME:WEIGHT>` in it names an adapter of `/sdapi/v1/loras`.",
+    description: "What the pictures show. `<lora:NAME:WEIGHT>` applies an adapter from `/sdapi/v1/loras`.",
     example: "cute cat",
   }),
   negative_prompt: promptSchema.nullish(),
   seed: denoiseParameters.shape.seeds.unwrap().element.nullish().openapi({
-    description: "Drawn where it is -1.",
+    description: "-1 draws a random seed.",
   }),
-  steps: number.openapi({ description: "The model's own unless given." }),
-  cfg_scale: number.openapi({ description: "The model's own unless given." }),
-  width: number.openapi({ description: "In pixels; the model's own unless given." }),
-  height: number.openapi({ description: "In pixels; the model's own unless given." }),
+  steps: number.openapi({ description: "By default, the model's." }),
+  cfg_scale: number.openapi({ description: "By default, the model's." }),
+  width: number.openapi({ description: "In pixels (default: the model's default size)." }),
+  height: number.openapi({ description: "In pixels (default: the model's default size)." }),
   batch_size: number,
-  n_iter: number.openapi({ description: "How many times `batch_size` pictures are made." }),
+  n_iter: number.openapi({ description: "Number of batches of `batch_size` pictures." }),
   sampler_name: text.openapi({
-    description: "A sampler of `/sdapi/v1/samplers`; the model's own unless given.",
+    description: "A sampler from `/sdapi/v1/samplers` (default: the model's).",
   }),
-  sampler_index: text.openapi({ description: "An older name of `sampler_name`." }),
-  scheduler: text.openapi({ description: "A schedule of `/sdapi/v1/schedulers`." }),
+  sampler_index: text.openapi({ description: "Older alias of `sampler_name`." }),
+  scheduler: text.openapi({ description: "A schedule from `/sdapi/v1/schedulers`." }),
   denoising_strength: number,
   send_images: flag,
   override_settings: settings.openapi({
     type: "object",
-    description: "`sd_model_checkpoint` names the model of this request.",
+    description: "`sd_model_checkpoint` sets the model of this request.",
   }),
   alwayson_scripts: settings.openapi({ type: "object", description: "Must be empty." }),
   script_name: text,
@@ -62,7 +62,7 @@ const shared = {
   s_noise: number,
   s_min_uncond: number,
   refiner_checkpoint: text,
-  disable_extra_networks: flag.openapi({ description: "Whether `<lora:…>` in the prompt is left out." }),
+  disable_extra_networks: flag.openapi({ description: "Whether to ignore `<lora:…>` in the prompt." }),
 };
 
 /** Schema of a text-to-image request. */
@@ -74,10 +74,10 @@ export const textRequestSchema = z.looseObject({
 /** Schema of an image-to-image request. */
 export const pictureRequestSchema = z.looseObject({
   ...shared,
-  init_images: z.array(z.string()).length(1, "It must have 1 picture").openapi({
-    description: "The picture to begin from, a file in base64.",
+  init_images: z.array(z.string()).length(1, "It must contain exactly one picture").openapi({
+    description: "The picture to start from, a file in base64.",
   }),
-  mask: text.openapi({ description: "An opaque picture that says what is repainted: white." }),
+  mask: text.openapi({ description: "An opaque picture whose white area marks the part to repaint." }),
   mask_blur: number,
   inpainting_mask_invert: flag,
   inpainting_fill: number,
@@ -97,13 +97,15 @@ export type PictureRequest = z.infer<typeof pictureRequestSchema>;
 
 /** Schema of the answer to both. */
 export const generationReplySchema = z.object({
-  images: z.array(z.string()).openapi({ description: "PNG files in base64, with their parameters." }),
+  images: z.array(z.string()).openapi({
+    description: "PNG files in base64 with their generation parameters.",
+  }),
   parameters: z.record(z.string(), z.unknown()).openapi({
     type: "object",
-    description: "The request, with the defaults of what it leaves out.",
+    description: "The request with all defaults filled in.",
   }),
   info: z.string().openapi({
     description:
-      "JSON: seeds, sizes and `infotexts` of the pictures, and what was not honoured in `warnings`.",
+      "JSON with the seeds, sizes and `infotexts` of the pictures, and ignored parameters in `warnings`.",
   }),
 }).openapi("SdImages");

@@ -20,17 +20,20 @@ const notPositive: Neutral = (value) => value === null || Number(value) <= 0;
 
 /** Fields whose other values would change the picture, and advice on what to do instead. */
 const REFUSED: ReadonlyMap<string, readonly [neutral: Neutral, advice: string]> = new Map([
-  ["enable_hr", [isOff, "there is no second pass at a larger size here: ask for the size itself"]],
-  ["tiling", [isOff, "pictures cannot be made seamless"]],
-  ["subseed_strength", [isOff, "noise of two seeds cannot be mixed"]],
-  ["seed_resize_from_h", [notPositive, "noise cannot be that of another size"]],
-  ["seed_resize_from_w", [notPositive, "noise cannot be that of another size"]],
-  ["script_name", [isEmpty, "there are no scripts here"]],
+  ["enable_hr", [isOff, "this server has no second pass at a larger size: request the larger size directly"]],
+  ["tiling", [isOff, "this server cannot make tileable pictures: leave it out"]],
+  ["subseed_strength", [isOff, "this server cannot mix the noise of two seeds: leave it out"]],
+  ["seed_resize_from_h", [notPositive, "this server cannot use the noise of another size: leave it out"]],
+  ["seed_resize_from_w", [notPositive, "this server cannot use the noise of another size: leave it out"]],
+  ["script_name", [isEmpty, "this server has no scripts: leave it out"]],
   ["refiner_checkpoint", [
     isEmpty,
-    "the last steps cannot be left to another model here: send a graph to /v1/jobs",
+    "this route cannot use another model for the last steps: send a graph to /v1/jobs",
   ]],
-  ["inpainting_mask_invert", [isOff, "a mask cannot be inverted: send one that is white where to repaint"]],
+  ["inpainting_mask_invert", [
+    isOff,
+    "this server cannot invert a mask: send one whose white area marks the part to repaint",
+  ]],
   ["latent_mask", [isEmpty, "send mask"]],
 ]);
 
@@ -108,7 +111,7 @@ export function requireHonoured(request: TextRequest | PictureRequest, known: ob
     const isKnown = neutral || harmless || Object.hasOwn(known, name) || WITHOUT_MEANING.has(name) ||
       name.startsWith("hr_");
     if (!isKnown && value !== null && warnings.length < MOST_NAMED) {
-      warnings.push(`Parameter ${name.slice(0, 60)} is not known and was ignored`);
+      warnings.push(`Parameter ${name.slice(0, 60)} is unknown and was ignored`);
     }
   }
   for (const [name, script] of Object.entries(request.alwayson_scripts ?? {})) {
@@ -116,7 +119,7 @@ export function requireHonoured(request: TextRequest | PictureRequest, known: ob
     if (script === null || Array.isArray(args) && args.length === 0 || args === undefined) continue;
     throw refusal(
       "alwayson_scripts",
-      `there is no script ${JSON.stringify(name.slice(0, 60))} here: leave it out`,
+      `this server has no script ${JSON.stringify(name.slice(0, 60))}: leave it out`,
     );
   }
   for (const [name, value] of Object.entries(request.override_settings ?? {}).slice(0, MOST_NAMED)) {
@@ -125,10 +128,10 @@ export function requireHonoured(request: TextRequest | PictureRequest, known: ob
       `Parameter override_settings.${name.slice(0, 60)} has no effect on these models and was ignored`,
     );
   }
-  if (request.styles?.length) warnings.push("Parameter styles names none that are here and was ignored");
+  if (request.styles?.length) warnings.push("Parameter styles was ignored because this server has no styles");
   if (WEIGHTED.test(request.prompt) || WEIGHTED.test(request.negative_prompt ?? "")) {
     warnings.push(
-      "Weights of words, such as (word:1.2), have no effect on these models and are read as text",
+      "Word weights such as (word:1.2) are not supported and were read as text",
     );
   }
   return warnings;

@@ -32,7 +32,7 @@ export function readLoraTags(prompt: string, served: readonly string[]): TaggedP
   const loras: { name: string; weight: number }[] = [];
   const rest = prompt.replaceAll(TAG, (tag, kind: string, content: string) => {
     const shown = JSON.stringify(tag.slice(0, 100));
-    if (kind !== "lora") return refuse(`${shown} is of a kind that these models do not have`);
+    if (kind !== "lora") return refuse(`${shown} is not supported: use <lora:NAME:WEIGHT>`);
     const [name = "", ...parts] = content.split(":").map((part) => part.trim());
     const weights = parts.filter((part) => !part.includes("=")).map(Number);
     const named = parts.map((part) => /^unet=(.*)$/.exec(part)?.[1]).find((value) => value !== undefined);

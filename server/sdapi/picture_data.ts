@@ -19,7 +19,7 @@ export function pictureBytes(text: string, param: string): Uint8Array<ArrayBuffe
   const refuse = (problem: string): never => {
     throw new ApiError("invalid_value", `${param}: ${problem}`, { param });
   };
-  if (/^\s*https?:/i.test(text)) refuse("addresses are not opened: send the picture itself, in base64");
+  if (/^\s*https?:/i.test(text)) refuse("must be a picture in base64: this server does not fetch addresses");
   const start = text.startsWith("data:") ? text.indexOf(",") + 1 : 0;
   try {
     const bytes = fromBase64(text.slice(start).trim());

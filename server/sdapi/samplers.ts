@@ -90,9 +90,9 @@ export function findSampler(name: string, schedule: string | undefined, param: s
   } catch {
     const names = SAMPLERS.map(({ name }) => name);
     const problem = sampler
-      ? `the sampler ${sampler.name} has no schedule ${chosen?.label}`
+      ? `the sampler ${sampler.name} does not support the schedule ${chosen?.label}`
       : `there is no sampler ${JSON.stringify(name.slice(0, 60))}. Did you mean "${nearest(name, names)}"?`;
-    const hint = sampler ? "" : ` There are ${names.join(", ")}`;
+    const hint = sampler ? "" : ` Available are ${names.join(", ")}`;
     throw new ApiError("unknown_scheduler", `${param}: ${problem}${hint}`, { param });
   }
   return {
@@ -111,6 +111,6 @@ function findSchedule(given: string): Schedule {
   const labels = SCHEDULES.map(({ label }) => label).join(", ");
   const message = `scheduler: there is no schedule ${
     JSON.stringify(given.slice(0, 60))
-  }. There are ${labels}`;
+  }. Available are ${labels}`;
   throw new ApiError("unknown_scheduler", message, { param: "scheduler" });
 }

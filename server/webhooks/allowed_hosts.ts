@@ -107,7 +107,7 @@ export const publicLookup: LookupFunction = (hostname, options, callback) => {
     const [first] = addresses;
     if (!first) {
       const message =
-        `Cannot send the webhook as ${hostname} must lead to a public address: allow its IP address instead`;
+        `Cannot send the webhook because ${hostname} does not resolve to a public address: allow its IP address instead`;
       return callback(new PixstageError("webhook_not_allowed", message), "");
     }
     if (options.all) callback(null, addresses);

@@ -28,7 +28,7 @@ export function webhookSecret(text: string): Uint8Array {
   if (isBase64 && bytes.length >= LEAST_BYTES && bytes.length <= MOST_BYTES) return bytes;
   throw new InputError(
     "invalid_value",
-    `The secret of webhooks must be ${PREFIX} and the base64 of ${LEAST_BYTES} to ${MOST_BYTES} bytes`,
+    `The webhook secret must be ${PREFIX} followed by the base64 of ${LEAST_BYTES} to ${MOST_BYTES} bytes`,
   );
 }
 

@@ -37,7 +37,7 @@ export function callsBefore(
   if (calls > 0 && calls < timesteps.length) return calls;
   throw new InputError(
     "out_of_range",
-    `Cannot end the first part of denoising at ${share} as ${
+    `Cannot end the first part of denoising at ${share} because ${
       calls > 0 ? "no step is" : "all steps are"
     } left for the ` +
       `second: the run has ${timesteps.length}, of which ${calls} come before timestep ${cutoff}`,

@@ -104,7 +104,7 @@ export async function denoise(work: DenoiseWork, context: RunContext): Promise<D
   if (come > last) {
     throw new InputError(
       "out_of_range",
-      `Cannot stop after step ${last} as the state has come to step ${come} already`,
+      `Cannot stop after step ${last} because the snapshot is already at step ${come}`,
       { details: { field: "stopAfter" } },
     );
   }

@@ -14,7 +14,7 @@ async function fileOf(name: string, metadata: Record<string, string> = {}): Prom
   return await new Blob(encodeSafetensors({ [name]: latents }, metadata) as BlobPart[]).bytes();
 }
 
-Deno.test("decodeArtifact() gives back what encodeArtifact() wrote", () => {
+Deno.test("decodeArtifact() restores what encodeArtifact() wrote", () => {
   fc.assert(fc.property(fc.dictionary(fc.string(), fc.jsonValue({ noUnicodeString: false })), (json) => {
     const metadata = JSON.parse(JSON.stringify(json)) as JsonObject;
     const file = encodeArtifact({ kind: "latents", tensors: { latents }, metadata });
@@ -37,7 +37,7 @@ Deno.test("artifactId() is the SHA-256 of the file and does not depend on the or
   assert.equal(await artifactId(shared), expected);
 });
 
-Deno.test("decodeArtifact() infers the kind of files from elsewhere", async () => {
+Deno.test("decodeArtifact() infers the kind of files from other programs", async () => {
   const kinds = { prompt_embeds: "embeddings", latents: "latents", image: "image", "unet.weight": "tensors" };
   for (const [name, kind] of Object.entries(kinds)) {
     const artifact = decodeArtifact(await fileOf(name, { format: "pt" }), "elsewhere");
@@ -64,7 +64,7 @@ Deno.test("decodeArtifact() refuses records that it cannot read", async () => {
   }
 });
 
-Deno.test("canonicalJson() sorts keys, keeps values and refuses what is no JSON", () => {
+Deno.test("canonicalJson() sorts keys, keeps values and refuses values that are not JSON", () => {
   fc.assert(fc.property(fc.jsonValue(), (value) => {
     const json = JSON.parse(JSON.stringify(value));
     assert.deepEqual(JSON.parse(canonicalJson(json)), json);

@@ -28,7 +28,7 @@ async function inFolder(use: (folder: string) => Promise<void>): Promise<void> {
   }
 }
 
-Deno.test("writeArtifact() and readArtifact() go around, in folders that did not exist", async () => {
+Deno.test("readArtifact() restores what writeArtifact() wrote into a new folder", async () => {
   await inFolder(async (folder) => {
     const path = join(folder, "deep", "er", "a.safetensors");
     await writeArtifact(path, artifact);
@@ -72,7 +72,7 @@ Deno.test("writeAtomically() leaves the old file and nothing else when it fails 
   });
 });
 
-Deno.test("errors of the disk name the path and say what to do", async () => {
+Deno.test("disk errors name the path and say what to do", async () => {
   await inFolder(async (folder) => {
     const missing = join(folder, "missing.safetensors");
     const refused: [() => Promise<unknown>, string, RegExp][] = [
@@ -102,7 +102,7 @@ Deno.test("errors of the disk name the path and say what to do", async () => {
 });
 
 Deno.test(needing({ what: "a user other than root", isThere: process.getuid?.() !== 0 }, {
-  name: "a file without permission is refused by name",
+  name: "an error names a file without permission",
   fn: async () => {
     await inFolder(async (folder) => {
       const path = join(folder, "a.safetensors");

@@ -20,7 +20,7 @@ function valueOf(bits: number, exponentBits: number, mantissaBits: number): numb
 const FORMATS = [["float16", 5, 10], ["bfloat16", 8, 7]] as const;
 
 for (const [dtype, exponentBits, mantissaBits] of FORMATS) {
-  Deno.test(`toFloat32() gives the value of all 65536 ${dtype} numbers, and fromFloat32() their bits`, () => {
+  Deno.test(`toFloat32() returns the value of all 65536 ${dtype} numbers, and fromFloat32() their bits`, () => {
     const { data } = toFloat32(tensor(dtype, [ALL_BITS.length], ALL_BITS));
     const back = fromFloat32(data, dtype);
     for (const bits of ALL_BITS) {
@@ -62,7 +62,7 @@ for (const [dtype, exponentBits, mantissaBits] of FORMATS) {
   });
 }
 
-Deno.test("toFloat32() passes float32 through and refuses integers", () => {
+Deno.test("toFloat32() returns float32 unchanged and refuses integers", () => {
   const value = tensor("float32", [1], new Float32Array([1.5]));
   assert.equal(toFloat32(value), value);
   assert.throws(() => toFloat32(tensor("int32", [1], new Int32Array(1)), "prompt_embeds"), {
@@ -76,7 +76,7 @@ Deno.test("toFloat32() rounds float64 to the nearest float32", () => {
   assert.deepEqual(data, Float32Array.of(0.1, 1, -Infinity));
 });
 
-Deno.test("toFloat32() gives the value of floats of 8 bits, as torch does", () => {
+Deno.test("toFloat32() returns the value of 8-bit floats, as torch does", () => {
   const decode = (dtype: "float8e4m3fn" | "float8e5m2", ...bits: number[]): number[] => [
     ...toFloat32(tensor<Float8DType>(dtype, [bits.length], Uint8Array.from(bits))).data,
   ];

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { replaceFile, whileBusy } from "../../artifacts/replace_file.ts";
 import { inFolder } from "../cli/run_cli.ts";
 
-Deno.test("replaceFile() takes the place of a file that is there", () =>
+Deno.test("replaceFile() replaces an existing file", () =>
   inFolder(async (folder) => {
     await writeFile(join(folder, "new"), "new");
     await writeFile(join(folder, "old"), "old");
@@ -13,12 +13,12 @@ Deno.test("replaceFile() takes the place of a file that is there", () =>
     assert.equal(await readFile(join(folder, "old"), "utf8"), "new");
   }));
 
-/** What Windows says of a file that is open. */
+/** The error code of Windows for an open file. */
 function busy(code: string): Error {
   return Object.assign(new Error(`${code}: operation not permitted`), { code });
 }
 
-Deno.test("whileBusy() tries again until the file is free, and no longer than it may", async () => {
+Deno.test("whileBusy() tries again until the file is free, but not beyond its limit", async () => {
   for (const code of ["EPERM", "EBUSY", "EACCES"]) {
     let tries = 0;
     const operation = (): Promise<void> => ++tries < 4 ? Promise.reject(busy(code)) : Promise.resolve();
@@ -30,7 +30,7 @@ Deno.test("whileBusy() tries again until the file is free, and no longer than it
   }
 });
 
-Deno.test("whileBusy() passes on at once what no waiting mends", () =>
+Deno.test("whileBusy() throws at once if waiting cannot help", () =>
   inFolder(async (folder) => {
     let tries = 0;
     await mkdir(join(folder, "taken"));

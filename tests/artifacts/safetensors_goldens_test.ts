@@ -21,7 +21,7 @@ function goldenBytes(file: string): Uint8Array {
   return new Uint8Array(readFileSync(goldenPath(`safetensors/${file}`)));
 }
 
-Deno.test("readSafetensorsHeader() gives the reference verdict on every golden file", async () => {
+Deno.test("readSafetensorsHeader() accepts and refuses the same golden files as the reference", async () => {
   for (const golden of cases) {
     const bytes = goldenBytes(golden.file);
     const source = {
@@ -57,7 +57,7 @@ Deno.test("readSafetensorsHeader() gives the reference verdict on every golden f
   assert.equal(cases.length, 57);
 });
 
-Deno.test("decodeSafetensors() gives the bytes of every golden tensor", () => {
+Deno.test("decodeSafetensors() returns the bytes of every golden tensor", () => {
   for (const golden of cases.filter(({ valid }) => valid)) {
     const bytes = goldenBytes(golden.file);
     for (const shift of [0, 1]) {
@@ -75,7 +75,7 @@ Deno.test("decodeSafetensors() gives the bytes of every golden tensor", () => {
   }
 });
 
-Deno.test("decodeSafetensors() refuses elements that no array holds, and names the tensor", () => {
+Deno.test("decodeSafetensors() refuses element types without a typed array, and names the tensor", () => {
   const json = JSON.stringify({ wave: { dtype: "C64", shape: [1], data_offsets: [0, 8] } });
   const file = new Uint8Array(8 + json.length + 8);
   new DataView(file.buffer).setBigUint64(0, BigInt(json.length), true);

@@ -34,7 +34,7 @@ function copied<T>(record: Record<string, T>): [string, T][] {
   return Object.entries(record).sort(([a], [b]) => a < b ? -1 : 1);
 }
 
-Deno.test("decodeSafetensors() gives back what encodeSafetensors() wrote, at any alignment", async () => {
+Deno.test("decodeSafetensors() restores what encodeSafetensors() wrote, at any alignment", async () => {
   await fc.assert(fc.asyncProperty(anyTensors, anyMetadata, fc.nat(7), async (tensors, metadata, shift) => {
     const file = await write(tensors, metadata);
     const moved = new Uint8Array(file.length + shift).subarray(shift);
@@ -53,14 +53,14 @@ Deno.test("decodeSafetensors() gives back what encodeSafetensors() wrote, at any
   }));
 });
 
-Deno.test("encodeSafetensors() gives the same bytes in whatever order tensors come", async () => {
+Deno.test("encodeSafetensors() returns the same bytes for any order of the tensors", async () => {
   await fc.assert(fc.asyncProperty(anyTensors, anyMetadata, async (tensors, metadata) => {
     const reversed = Object.fromEntries(Object.entries(tensors).reverse());
     assert.deepEqual(await write(reversed, metadata), await write(tensors, metadata));
   }));
 });
 
-Deno.test("a mutated file is refused with SafetensorsError alone", async () => {
+Deno.test("a mutated file is refused only with SafetensorsError", async () => {
   const mutation = fc.record({ at: fc.nat(), remove: fc.nat(3), insert: fc.uint8Array({ maxLength: 3 }) });
   await fc.assert(
     fc.asyncProperty(
@@ -86,7 +86,7 @@ Deno.test("a mutated file is refused with SafetensorsError alone", async () => {
   );
 });
 
-Deno.test("a header of any JSON is refused with SafetensorsError alone", () => {
+Deno.test("a header of any JSON is refused only with SafetensorsError", () => {
   const value = fc.oneof(
     fc.constantFrom(
       "F32",
@@ -129,7 +129,7 @@ function headerOf(text: string): Uint8Array {
   return bytes;
 }
 
-Deno.test("headers that a lenient reader lets pass are refused", () => {
+Deno.test("headers that a lenient reader would accept are refused", () => {
   const entry = (fields: string) => `{"a":{${fields}}}`;
   const refused: [string, RegExp][] = [
     [entry('"dtype":"U8","shape":[1],"data_offsets":[0,1e1]'), /data_offsets of tensor "a" must .*\[0,1e1\]/],
@@ -154,14 +154,14 @@ Deno.test("headers that a lenient reader lets pass are refused", () => {
   }
 });
 
-Deno.test("a header of any depth is refused in the same way: what can be parsed may be too deep to be shown", () => {
+Deno.test("a header of any depth is refused in the same way, even if it is too deep to be printed", () => {
   for (let levels = 100; levels < 12_000; levels += 100) {
     const bytes = headerOf(`{"a":${"[".repeat(levels)}${"]".repeat(levels)}}`);
     assert.throws(() => parseSafetensorsHeader(bytes, bytes.length, "deep"), SafetensorsError);
   }
 });
 
-Deno.test("encodeSafetensors() refuses names that cannot stand in a file", () => {
+Deno.test("encodeSafetensors() refuses names that a file cannot contain", () => {
   const scalar = tensor("uint8", [], new Uint8Array(1));
   assert.throws(() => encodeSafetensors({ "__metadata__": scalar }), { code: "invalid_value" });
   assert.throws(() => encodeSafetensors({ "\ud800": scalar }), /well-formed Unicode/);

@@ -7,13 +7,13 @@ import { fc, SEED } from "../random.ts";
 import { inFolder, TINY } from "./run_cli.ts";
 import { runHere } from "./run_here.ts";
 
-/** Values that are drawn for each option. */
+/** Number of values to draw per option. */
 const DRAWS = 8;
 
-/** The commands that are walked. `serve` goes on until it is stopped where a value is not refused. */
+/** Commands that are not tested. `serve` would run until it is stopped if it accepted a value. */
 const LEFT_OUT: readonly string[] = ["serve", "help"];
 
-/** Files that commands begin from, made once. */
+/** Input files of commands, created once. */
 interface Files {
   readonly embeddings: string;
   readonly latents: string;
@@ -21,7 +21,7 @@ interface Files {
   readonly graph: string;
 }
 
-/** What a bad value of an option is, by what its flags call the value. */
+/** Generator of an option's bad values; `none` if it has none. */
 type Kind = fc.Arbitrary<string> | "none";
 
 const letters = fc.stringMatching(/^[a-z]{3,12}$/);
@@ -40,11 +40,11 @@ const notASize = fc.oneof(
   fc.constantFrom("", "1.5XB", "GB", "1,5GB"),
 );
 const nowhere = fc.constant("./nowhere/at-all");
-/** Names that every object inherits, and the one that schemas of records drop. */
+/** Names that every object inherits, and `__proto__`, which schemas of records drop. */
 const inherited = fc.constantFrom("__proto__", "constructor", "toString", "hasOwnProperty");
 const noPair = fc.oneof(letters, fc.constantFrom("", "=", "=1"));
 
-/** By what stands between `<` and `>`; every value of every option must be of one of these kinds. */
+/** Generators by placeholder (`size`). Each option with a value must have one of these placeholders. */
 const KINDS: Readonly<Record<string, Kind>> = {
   "dir|org/name": nowhere,
   "path": nowhere,
@@ -94,7 +94,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   "name=dir,...": fc.constantFrom("=", "=1", "a="),
   "seconds": fc.oneof(notWhole, fc.constant("0")),
   "option=value,...": fc.oneof(letters.map((name) => `${name}x=1`), inherited.map((name) => `${name}=1`)),
-  // Any text is a prompt; names and folders are whatever is there.
+  // Every text is a valid prompt, and every name or folder can exist.
   "text": "none",
   "name": "none",
   "dir": "none",
@@ -103,7 +103,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   "module": nowhere,
 };
 
-/** Options whose values mean something else than others of their name. */
+/** Options whose placeholder means something else than in other options. */
 const OF_OPTION: Readonly<Record<string, Kind>> = {
   "--variant": letters,
   "--scheduler": letters,
@@ -137,18 +137,16 @@ const OF_OPTION: Readonly<Record<string, Kind>> = {
   "--cfg-scale": notANumber,
 };
 
-/**
- * Options whose files, where they are missing, are a fault of the environment: status 1, see docs/errors.md.
- */
+/** Options whose missing files are faults of the environment, with status 1 (see docs/errors.md). */
 const FILES: readonly string[] = ["--image", "--init-noise", "--load-embeds", "--load-latents", "--plugin"];
 
-/** Options that a bad value of another one needs beside it. */
+/** Options that must accompany another one so that its bad value is read. */
 const BESIDE: Readonly<Record<string, readonly string[]>> = {
   "--vae-tile-size": ["--vae-tiling", "blended"],
   "--vae-tile-overlap": ["--vae-tiling", "blended"],
 };
 
-/** Arguments with which each command works. */
+/** Valid arguments of each command. */
 function argumentsOf(command: string, { embeddings, latents, picture, graph }: Files): string[] {
   const model = ["-m", TINY];
   const size = ["-W", "64", "-H", "64", "--no-resolution-binning", "--steps", "2"];
@@ -191,14 +189,14 @@ function argumentsOf(command: string, { embeddings, latents, picture, graph }: F
   }
 }
 
-/** The commands and their subcommands, by their names. */
+/** Yields the commands and subcommands with their names. */
 function* walk(command: Command, name = ""): Generator<[name: string, command: Command]> {
   const subcommands = command.commands.filter((sub) => !LEFT_OUT.includes(sub.name()));
   for (const sub of subcommands) yield* walk(sub, `${name} ${sub.name()}`.trim());
   if (subcommands.length === 0 && name !== "") yield [name, command];
 }
 
-/** The kind of an option's bad values. */
+/** Returns the generator of an option's bad values. */
 function kindOf({ long, flags, argChoices }: Option): Kind {
   if (argChoices) return letters.filter((text) => !argChoices.includes(text));
   const placeholder = /<(.*)>/.exec(flags)?.[1];
@@ -208,17 +206,17 @@ function kindOf({ long, flags, argChoices }: Option): Kind {
   return kind;
 }
 
-/** Lays arguments over others: an option that is given already is replaced. */
+/** Merges arguments. An option that is already present is replaced. */
 function withOption(args: readonly string[], flags: readonly string[], value: string): string[] {
   const kept = args.filter((_, index) =>
     !flags.includes(args[index]!) && !flags.includes(args[index - 1] ?? "") &&
-    // A run that begins from a file takes no prompt.
+    // A run that starts from a file accepts no prompt.
     !(flags.at(-1)!.startsWith("--load-") && args[index] === "cat")
   );
   return [...kept, ...(BESIDE[flags.at(-1)!] ?? []), `${flags.at(-1)}=${value}`];
 }
 
-/** Makes the files that commands begin from. */
+/** Creates the input files of commands. */
 async function makeFiles(folder: string): Promise<Files> {
   const run = async (...args: string[]): Promise<void> => {
     const { status, stderr } = await runHere(folder, ...args);
@@ -248,12 +246,12 @@ async function makeFiles(folder: string): Promise<Files> {
   return files;
 }
 
-/** Says of each bad value that was not refused as it should be what happened. */
+/** Describes what happened to each bad value that was not refused correctly. */
 async function faultsOf(folder: string, option: Option, args: string[]): Promise<string[]> {
   const { status, stdout, stderr } = await runHere(folder, ...args);
   const names = [option.long, option.short].filter((name) => name !== undefined && name !== null);
   const errors = stderr.split("\n").filter((line) => line.startsWith("error: "));
-  // A file is named for what it is.
+  // An error about a file names the file instead of the option.
   const isNamed = names.some((name) => stderr.includes(name!)) || stderr.includes("nowhere/at-all");
   const expected = FILES.includes(option.long ?? "") ? 1 : 2;
   const ran = stdout.split("\n").filter((line) => /"type":"(stage|step|artifact|download)/.test(line));

@@ -18,7 +18,7 @@ const CAT = [
   "--no-resolution-binning",
 ];
 
-/** Runs a command whose output goes to `head -1`, and gives its own status and what it printed. */
+/** Runs a command with its output piped to `head -1`. Returns its own status and its output. */
 async function toHead(
   folder: string,
   redirection: string,
@@ -47,7 +47,7 @@ const RUNS: readonly (readonly [name: string, redirection: string, args: readonl
 ];
 
 for (const [name, redirection, args] of RUNS) {
-  closedTest(`gen goes on quietly when the reader of its output is gone: ${name}`, async (folder) => {
+  closedTest(`gen continues quietly if the reader of its output is gone: ${name}`, async (folder) => {
     const { status, line, stderr } = await toHead(folder, redirection, ...CAT, ...args, "-o", "cat.png");
     assert.deepEqual([status, stderr], [0, ""]);
     assert.match(line, /^\{"type"/);
@@ -55,7 +55,7 @@ for (const [name, redirection, args] of RUNS) {
   });
 }
 
-closedTest("lists and help end quietly when their reader is gone", async (folder) => {
+closedTest("lists and help end quietly if their reader is gone", async (folder) => {
   await runCli(folder, ...CAT, "-o", "cat.png");
   for (
     const args of [["store", "ls"], ["schedulers"], ["stages"], ["gen", "--help"], ["inspect", "cat.png"]]
@@ -66,7 +66,7 @@ closedTest("lists and help end quietly when their reader is gone", async (folder
   }
 });
 
-closedTest("a picture whose reader is gone is an error of one line", async (folder) => {
+closedTest("a picture without a reader causes an error of one line", async (folder) => {
   const script = `"$@" | true; exit \${PIPESTATUS[0]}`;
   const { code, stderr } = await new Deno.Command("bash", {
     args: ["-c", script, "bash", ...commandLine(...CAT, "-o", "-")],
@@ -80,7 +80,7 @@ closedTest("a picture whose reader is gone is an error of one line", async (fold
   );
 });
 
-closedTest("a server goes on serving when the reader of its log is gone", async (folder) => {
+closedTest("a server continues to serve if the reader of its log is gone", async (folder) => {
   const server = startCli(folder, "serve", "--port", "0", "-m", `tiny=${TINY}`);
   const reader = server.stderr.pipeThrough(new TextDecoderStream()).getReader();
   let address: string | undefined;
@@ -102,7 +102,7 @@ closedTest("a server goes on serving when the reader of its log is gone", async 
 });
 
 Deno.test(needing(LINUX, {
-  name: "an output that is full is an error of one line, and a full standard error is none",
+  name: "a full output causes an error of one line, and a full standard error causes none",
   fn: () =>
     inFolder(async (folder) => {
       const run = (redirection: string, ...args: string[]) =>

@@ -10,10 +10,10 @@ import { runHere } from "./run_here.ts";
 /** Sets a terminal's title, clears its screen, and colours it by a control character of one unit. */
 const STEERING = "\x1b]0;title\x07\x1b[2J\r\u009b31m\x7f";
 
-/** Whether a text holds control characters but for line breaks and tabs. */
+/** Returns whether a text contains control characters other than line breaks and tabs. */
 const hasControls = (text: string): boolean => /(?![\n\t])\p{Cc}/u.test(text);
 
-Deno.test("printable() escapes control characters as JSON does, and nothing else", () => {
+Deno.test("printable() escapes only control characters, as JSON does", () => {
   assert.equal(printable("a\x1b[31m\u009b\x7f\r\0"), "a\\u001b[31m\\u009b\\u007f\\u000d\\u0000");
   for (const text of ["line\n\ttab", "हिन्दी 👩‍👩‍👧 é \u200f"]) assert.equal(printable(text), text);
   const value = { text: STEERING, [STEERING]: 1 };

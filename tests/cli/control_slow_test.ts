@@ -8,7 +8,7 @@ const SMALL = ["-m", TINY, "-W", "64", "-H", "64", "--no-resolution-binning", "-
 const CONTROL = ["--controlnet", goldenPath("extras/controlnet/adapters/tiny-alpha-512-control")];
 const EDGES = ["--control-image", goldenPath("extras/inputs/edges-101x71.png")];
 
-Deno.test("gen follows a picture, rerun makes the same bytes, plan tells more memory, and denoise takes it too", async () => {
+Deno.test("gen and denoise follow a picture, rerun makes the same bytes, and plan predicts more memory", async () => {
   await inFolder(async (folder) => {
     const run = async (...args: string[]): Promise<string> => {
       const { status, stdout, stderr } = await runHere(folder, ...args);
@@ -20,13 +20,13 @@ Deno.test("gen follows a picture, rerun makes the same bytes, plan tells more me
     const control = [...CONTROL, ...EDGES];
     await run("gen", "cat", ...SMALL, ...control, "--save-latents", "l.safetensors", "-o", "cat.png");
     assert.notEqual(await bytes("l.safetensors"), await bytes("plain.safetensors"));
-    assert.match(await run("rerun", "cat.png"), /The same bytes as before/);
+    assert.match(await run("rerun", "cat.png"), /The bytes are identical/);
     const peak = async (...args: string[]): Promise<number> => {
       const { stages } = JSON.parse(await run("plan", "cat", ...SMALL, ...args, "--json"));
       return stages.find(({ stage }: { stage: string }) => stage === "denoise").weightBytes;
     };
     assert.ok(await peak(...control) > await peak());
-    // No size is asked for: what goes on from a step has that of the picture that is followed.
+    // No size is given, so the resumed run has that of the control picture.
     const wide = [...CONTROL, "--control-image", goldenPath("extras/inputs/edges-96x64.png")];
     await run("gen", "cat", "-m", TINY, "--steps", "2", ...wide, "-o", "wide.png");
     await run("resume", "wide.png", "--from-step", "1", "--guidance-scale", "2", "-o", "other.png");
@@ -35,7 +35,7 @@ Deno.test("gen follows a picture, rerun makes the same bytes, plan tells more me
   });
 });
 
-Deno.test("a ControlNet without a picture, and a picture without one, are refused", async () => {
+Deno.test("a ControlNet without a picture and a picture without a ControlNet are refused", async () => {
   await inFolder(async (folder) => {
     for (const [given, name] of [[CONTROL, "--controlnet"], [EDGES, "--control-image"]] as const) {
       const { status, stderr } = await runHere(folder, "gen", "cat", ...SMALL, ...given);

@@ -6,12 +6,12 @@ import { inFolder, runCli, startCli, startCliWith, TINY } from "./run_cli.ts";
 
 const PICTURE = ["gen", "cute cat", "-m", TINY, "--seed", "3", "--steps", "4", "-W", "64", "-H", "64"];
 
-/** Servers with stores of their own, which know the tiny model by the name that the command line sends. */
+/** Servers with separate stores. They serve the tiny model under the name that the command line sends. */
 class Servers implements AsyncDisposable {
   #servers: ServerProcess[] = [];
   #stores: string[] = [];
 
-  /** Starts one and waits until it listens. */
+  /** Starts a server and waits until it listens. */
   async start(options: Partial<ServerProcessOptions> = {}): Promise<ServerProcess> {
     const store = await Deno.makeTempDir({ prefix: "pixstage-test-" });
     this.#stores.push(store);
@@ -26,13 +26,13 @@ class Servers implements AsyncDisposable {
   }
 }
 
-/** The jobs of a server, the newest first. */
+/** Returns the jobs of a server, newest first. */
 async function jobsOf(server: ServerProcess): Promise<{ id: string; kind: string; status: string }[]> {
   const { data } = await (await fetch(`${server.url}/v1/jobs`)).json();
   return data;
 }
 
-Deno.test("a stage on each of three servers gives the bytes of a local run", async () => {
+Deno.test("stages on three servers produce the bytes of a local run", async () => {
   await using servers = new Servers();
   const [encoder, denoiser, decoder] = await Promise.all([1, 2, 3].map(() => servers.start()));
   const places = [["encode", encoder!], ["denoise", denoiser!], ["decode", decoder!]] as const;
@@ -63,7 +63,7 @@ Deno.test("a stage on each of three servers gives the bytes of a local run", asy
       assert(jobs.every(({ kind, status }) => kind === "stage" && status === "completed"), stage);
     }
 
-    // One server for all stages.
+    // All stages on one server.
     const whole = await runCli(
       folder,
       ...PICTURE,
@@ -81,7 +81,7 @@ Deno.test("a stage on each of three servers gives the bytes of a local run", asy
   });
 });
 
-Deno.test("a server that is down, wants a key, or lacks the model is told of, and what to do", async () => {
+Deno.test("errors explain a server that is down, requires a key, or lacks the model, and say what to do", async () => {
   await using servers = new Servers();
   const [locked, other] = await Promise.all([
     servers.start({ env: { PIXSTAGE_API_KEY: "secret" } }),
@@ -115,12 +115,12 @@ Deno.test("a server that is down, wants a key, or lacks the model is told of, an
   });
 });
 
-Deno.test("a server that dies in the middle is told of; when it is back, the same command goes on", async () => {
+Deno.test("a server that dies during a run is reported, and the same command continues when it is back", async () => {
   const store = await Deno.makeTempDir({ prefix: "pixstage-test-" });
   let server = await new ServerProcess({ store, models: [TINY] }).listens();
   try {
     await inFolder(async (folder) => {
-      // States are kept every five seconds: the run must take longer on a fast machine too.
+      // Snapshots are stored every five seconds, so the run must take longer even on a fast machine.
       const size = ["-W", "768", "-H", "768", "--no-resolution-binning", "--steps", "150"];
       const args = ["gen", "cute cat", "-m", TINY, ...size, "--json", "--executor", `denoise=${server.url}`];
       const cut = startCli(folder, ...args);
@@ -148,7 +148,7 @@ Deno.test("a server that dies in the middle is told of; when it is back, the sam
   }
 });
 
-/** Waits until the job of a server has kept a checkpoint. */
+/** Waits until the job of a server has stored a snapshot. */
 async function checkpointOf(server: ServerProcess): Promise<void> {
   let [job] = await jobsOf(server);
   while (!job) {

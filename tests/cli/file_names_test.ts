@@ -7,7 +7,7 @@ import { runHere } from "./run_here.ts";
 
 const SMALL = ["-m", TINY, "-W", "64", "-H", "48", "--steps", "2", "--no-resolution-binning"];
 
-Deno.test("numberedOutput() puts the number where %d stands in the file's name, and at its end otherwise", () => {
+Deno.test("numberedOutput() puts the number at %d in the file name, or at its end", () => {
   const names: readonly [output: string, count: number, second: string][] = [
     ["cat-%d.png", 2, "cat-1.png"],
     ["cat-%03d.png", 2, "cat-001.png"],
@@ -29,14 +29,14 @@ Deno.test("numberedOutput() puts the number where %d stands in the file's name, 
   }
 });
 
-Deno.test("defaultName() keeps whole characters, and fits into a file system's names", () => {
+Deno.test("defaultName() keeps characters whole, and fits the length limit of file names", () => {
   const name = (prompt: string) => defaultName({ prompts: [prompt], seeds: ["7"] }, "png");
   assert.equal(name("Cute CAT, on a mat!"), "cute-cat-on-a-mat-7.png");
   assert.equal(name("one two three four five six seven"), "one-two-three-four-five-six-7.png");
   assert.equal(name("❤️ cat"), "cat-7.png");
   assert.equal(name("😀"), "picture-7.png");
   assert.equal(name("हिन्दी में बिल्ली"), "हिन्दी-में-बिल्ली-7.png");
-  // 59 units and then a character of two.
+  // 59 code units, then a character of two.
   assert.equal(name(`${"a".repeat(59)}𠀀`), `${"a".repeat(59)}-7.png`);
   assert.equal(name(`${"a".repeat(58)}𠀀`), `${"a".repeat(58)}𠀀-7.png`);
   for (const prompt of ["猫", "𠀀", "é", "한"].map((character) => character.repeat(300))) {
@@ -46,7 +46,7 @@ Deno.test("defaultName() keeps whole characters, and fits into a file system's n
   }
 });
 
-Deno.test("a file may have the longest name that the file system takes", async () => {
+Deno.test("a file can have the longest name that the file system allows", async () => {
   await inFolder(async (folder) => {
     for (const name of [`${"猫".repeat(80)}.png`, `${"a".repeat(251)}.png`, `${"𠀀".repeat(62)}.png`]) {
       const { status, stderr } = await runHere(folder, "gen", "cat", ...SMALL, "-o", name);
@@ -71,7 +71,7 @@ Deno.test("a file may have the longest name that the file system takes", async (
   });
 });
 
-Deno.test("gen names files after prompts that hold characters of two units", async () => {
+Deno.test("gen names files after prompts that contain surrogate pairs", async () => {
   await inFolder(async (folder) => {
     const { status, stdout, stderr } = await runHere(folder, "gen", `${"a".repeat(59)}𠀀𠀀`, ...SMALL);
     assert.equal(status, 0, stderr);

@@ -27,7 +27,7 @@ Deno.test("gen writes a picture that carries its parameters, and prints its path
   });
 });
 
-Deno.test("gen makes the same bytes in one go and in three commands", async () => {
+Deno.test("gen makes the same bytes in one command and in three", async () => {
   await inFolder(async (folder) => {
     const file = (name: string) => Deno.readFileSync(join(folder, name));
     const run = async (...args: string[]) => {
@@ -66,7 +66,7 @@ Deno.test("gen makes the same bytes in one go and in three commands", async () =
   });
 });
 
-Deno.test("gen makes each image of a batch as it would be alone", async () => {
+Deno.test("gen makes each image of a batch as if it were alone", async () => {
   await inFolder(async (folder) => {
     const batch = await runHere(
       folder,
@@ -94,7 +94,7 @@ Deno.test("gen makes each image of a batch as it would be alone", async () => {
   });
 });
 
-Deno.test("gen --json prints one event a line", async () => {
+Deno.test("gen --json prints one event per line", async () => {
   await inFolder(async (folder) => {
     const { stdout } = await runHere(folder, "gen", "cat", ...SMALL, "--json", "-o", "cat.png");
     const lines = stdout.trim().split("\n").map((line) => JSON.parse(line));
@@ -116,8 +116,8 @@ const USAGE: readonly [args: readonly string[], says: RegExp][] = [
   [["gen", "cat", "--steps", "many"], /whole number of at least 1/],
   [["gen", "cat", "--output-format", "gif"], /png, jpeg, webp/],
   [["gen", "cat", "-o", "cat.gif"], /its extension must be .png, .jpg, .jpeg or .webp/],
-  [["gen"], /one of a prompt, --load-embeds and --load-latents must be given: given are none/],
-  [["gen", "cat", "--load-latents", "x"], /given are a prompt and --load-latents/],
+  [["gen"], /give exactly one of a prompt, --load-embeds and --load-latents. Given: none/],
+  [["gen", "cat", "--load-latents", "x"], /Given: a prompt and --load-latents/],
   [["gen", "cat", "--until", "encode"], /give --save-embeds FILE/],
   [["gen", "cat", "-m", TINY, "--scheduler", "eulr"], /euler/],
   [["gen", "cat", "-m", TINY, "--scheduler-option", "use_karas_sigmas=true"], /use_karras_sigmas/],
@@ -138,7 +138,7 @@ const USAGE: readonly [args: readonly string[], says: RegExp][] = [
 ];
 
 for (const [args, says] of USAGE) {
-  Deno.test(`usage is told with status 2: ${args.filter((arg) => arg !== TINY).join(" ")}`, async () => {
+  Deno.test(`wrong usage exits with status 2: ${args.filter((arg) => arg !== TINY).join(" ")}`, async () => {
     await inFolder(async (folder) => {
       const { status, stderr, stdout } = await runHere(folder, ...args);
       assert.match(stderr, says);
@@ -156,7 +156,7 @@ const FAILURES: readonly [args: readonly string[], says: RegExp][] = [
 ];
 
 for (const [args, says] of FAILURES) {
-  Deno.test(`a failure is told with status 1: ${args.filter((arg) => arg !== TINY).join(" ")}`, async () => {
+  Deno.test(`a failure exits with status 1: ${args.filter((arg) => arg !== TINY).join(" ")}`, async () => {
     await inFolder(async (folder) => {
       const { status, stderr } = await runHere(folder, ...args);
       assert.match(stderr, says);
@@ -174,7 +174,7 @@ Deno.test("gen --help shows examples", async () => {
   });
 });
 
-Deno.test("--version tells the version of deno.json", async () => {
+Deno.test("--version prints the version in deno.json", async () => {
   await inFolder(async (folder) => {
     const { status, stdout } = await runHere(folder, "--version");
     assert.deepEqual([status, stdout.trim()], [0, project.version]);
@@ -217,7 +217,7 @@ for (const threads of [1, MOST_THREADS]) {
   });
 }
 
-Deno.test("inspect tells what checkpoints, artifacts and pictures are", async () => {
+Deno.test("inspect describes checkpoints, artifacts and pictures", async () => {
   await inFolder(async (folder) => {
     await runHere(folder, "gen", "cat", ...SMALL, "-o", "cat.jpg", "--save-latents", "l.safetensors");
     const inspect = async (file: string) =>
@@ -228,7 +228,7 @@ Deno.test("inspect tells what checkpoints, artifacts and pictures are", async ()
   });
 });
 
-Deno.test("lists name what there is", async () => {
+Deno.test("the list commands name everything available", async () => {
   await inFolder(async (folder) => {
     assert.match((await runHere(folder, "schedulers")).stdout, /EulerDiscreteScheduler/);
     assert.match(

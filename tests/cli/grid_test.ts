@@ -11,7 +11,7 @@ async function read(folder: string, name: string): Promise<Pixels> {
   return (await decodePicture(await Deno.readFile(join(folder, name)))).pixels;
 }
 
-/** A part of a picture. */
+/** Returns a rectangle of a picture. */
 function part({ width, data }: Pixels, x: number, y: number, size: number): number[] {
   return Array.from(
     { length: size },
@@ -20,7 +20,7 @@ function part({ width, data }: Pixels, x: number, y: number, size: number): numb
     .flat();
 }
 
-Deno.test("grid lays out the pictures that gen makes, and encodes the prompt once", async () => {
+Deno.test("grid arranges the pictures that gen makes, and encodes the prompt once", async () => {
   await inFolder(async (folder) => {
     const axes = ["--x", "steps=2,3", "--y", "scheduler=euler,dpm++2m"];
     const { status, stdout, stderr } = await runHere(folder, "grid", "cat", ...SMALL, ...axes, "--json");
@@ -41,7 +41,7 @@ Deno.test("grid lays out the pictures that gen makes, and encodes the prompt onc
   });
 });
 
-Deno.test("grid takes prompts as an axis, and refuses what is no option or no single picture", async () => {
+Deno.test("grid accepts prompts as an axis, and refuses unknown options and cells with several pictures", async () => {
   await inFolder(async (folder) => {
     const made = await runHere(
       folder,
@@ -52,11 +52,11 @@ Deno.test("grid takes prompts as an axis, and refuses what is no option or no si
     assert.equal(width, 2 * 64 + 4);
     const refused: [string[], RegExp][] = [
       [["--x", "steps"], /must be OPTION=VALUE/],
-      [["--x", "steps=2,,3"], /each of its values must be given/],
+      [["--x", "steps=2,,3"], /a value is missing/],
       [["--x", "nothing=1"], /no option --nothing/],
       [["--x", "steps=2,x"], /steps/],
-      [["--x", "steps=2", "-b", "2"], /each of its places holds one picture/],
-      [["--x", `steps=${Array(300).fill("2").join(",")}`], /256 pictures at most/],
+      [["--x", "steps=2", "-b", "2"], /each cell holds one picture/],
+      [["--x", `steps=${Array(300).fill("2").join(",")}`], /300 × 1 pictures: a grid has at most 256/],
     ];
     for (const [args, fault] of refused) {
       const { status, stderr } = await runHere(folder, "grid", "cat", ...SMALL, ...args);

@@ -6,7 +6,7 @@ import { runHere } from "./run_here.ts";
 
 const SMALL = ["-m", TINY, "-W", "64", "-H", "48", "--no-resolution-binning", "--steps", "4"];
 
-Deno.test("pictures tell the interval and their own negative prompt, and rerun makes the same bytes", async () => {
+Deno.test("pictures record the interval and their own negative prompts, and rerun makes the same bytes", async () => {
   await inFolder(async (folder) => {
     const run = async (...args: string[]): Promise<string> => {
       const { status, stderr } = await runHere(folder, ...args);
@@ -20,12 +20,12 @@ Deno.test("pictures tell the interval and their own negative prompt, and rerun m
       assert.match(metadata["parameters"]!, new RegExp(`\nNegative prompt: ${negative}\n`));
       assert.match(metadata["parameters"]!, /CFG scale: 4\.5, Guidance interval: 0\.25-0\.75, Seed/);
     }
-    assert.match(await run("rerun", "1.png", "--no-store"), /The same bytes as before/);
+    assert.match(await run("rerun", "1.png", "--no-store"), /The bytes are identical/);
     await run("plan", "a cat", ...SMALL, "--guidance-interval", "0,0.5");
   });
 });
 
-Deno.test("negative prompts that fit no prompts are refused by their option", async () => {
+Deno.test("a wrong number of negative prompts is refused with the name of the option", async () => {
   await inFolder(async (folder) => {
     const { status, stderr } = await runHere(folder, "gen", "a", "b", "c", ...SMALL, "-n", "x", "-n", "y");
     assert.equal(status, 2);

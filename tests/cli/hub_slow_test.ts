@@ -46,7 +46,7 @@ Deno.test("each command downloads the component that it uses", async () => {
   });
 });
 
-Deno.test("what cannot work is refused before any weight is downloaded", async () => {
+Deno.test("impossible runs are refused before any weight is downloaded", async () => {
   await withHub(async (hub) => {
     await inFolder(async (folder) => {
       const env = { HF_ENDPOINT: hub.server.endpoint, HF_HUB_CACHE: hub.cacheDir, HF_TOKEN: "" };
@@ -72,7 +72,7 @@ Deno.test("what cannot work is refused before any weight is downloaded", async (
   });
 });
 
-Deno.test("Ctrl-C stops the download of a component, and the next command goes on with it", async () => {
+Deno.test("Ctrl-C stops the download of a component, and the next command continues it", async () => {
   await withHub(async (hub) => {
     await inFolder(async (folder) => {
       const size = ["-W", "64", "-H", "48", "--no-resolution-binning", "--steps", "2"];
@@ -91,7 +91,7 @@ Deno.test("Ctrl-C stops the download of a component, and the next command goes o
 
       hub.server.intercept = undefined;
       assert.equal((await decode().output()).code, 0);
-      // The headers were read before.
+      // The headers were cached by the first plan.
       const ranges = hub.server.requestsFor(VAE).map(({ range }) => range);
       assert.deepEqual(ranges.filter((range) => range === null || range.endsWith("-")), [
         null,
@@ -102,7 +102,7 @@ Deno.test("Ctrl-C stops the download of a component, and the next command goes o
   });
 });
 
-Deno.test("plan reads the headers of the weights on the hub, and downloads none", async () => {
+Deno.test("plan reads only the headers of the weights on the hub", async () => {
   await withHub(async (hub) => {
     await inFolder(async (folder) => {
       const env = { HF_ENDPOINT: hub.server.endpoint, HF_HUB_CACHE: hub.cacheDir };
@@ -115,7 +115,7 @@ Deno.test("plan reads the headers of the weights on the hub, and downloads none"
       const expected = await plan(TINY);
       assert.deepEqual(await plan(MODEL), expected);
       assert.equal(existsSync(snapshot(hub)), false);
-      // Of a commit the small files may be here already.
+      // The small files of the commit may already be in the cache.
       await models(hub).open({ model: `${MODEL}@${commitOf(MODEL, "main")}` });
       assert.deepEqual(await plan(MODEL, "--revision", commitOf(MODEL, "main")), expected);
       assert.deepEqual(weightsOf(snapshot(hub)), []);
@@ -125,7 +125,7 @@ Deno.test("plan reads the headers of the weights on the hub, and downloads none"
   });
 });
 
-Deno.test("commands wait seconds for a hub that is down or accepts and never answers, and say so", async () => {
+Deno.test("commands wait only seconds for a hub that is down or silent, and say so", async () => {
   const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const accepted: Deno.Conn[] = [];
   const accepting = (async () => {
@@ -156,7 +156,7 @@ Deno.test("commands wait seconds for a hub that is down or accepts and never ans
   }
 });
 
-Deno.test("commands say that the cache is used as the hub refuses, and why", async () => {
+Deno.test("commands say that they use the cache because the hub refuses, and why", async () => {
   await withHub(async (hub) => {
     for (const name of ["vae", "transformer", "text_encoder"] as const) await fileOf(models(hub), name);
     hub.server.answer = () => failure(404, "RepoNotFound");
@@ -188,7 +188,7 @@ Deno.test("commands say that the cache is used as the hub refuses, and why", asy
   });
 });
 
-Deno.test("pictures and artifacts name a model of the hub by its name", async () => {
+Deno.test("pictures and artifacts record the name of a model on the hub", async () => {
   await withHub(async (hub) => {
     await inFolder(async (folder) => {
       const env = { HF_ENDPOINT: hub.server.endpoint, HF_HUB_CACHE: hub.cacheDir, HF_TOKEN: "" };

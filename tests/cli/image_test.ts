@@ -27,14 +27,14 @@ async function run(folder: string, ...args: string[]): Promise<string> {
   return stderr;
 }
 
-Deno.test("gen begins from a picture, and the picture tells enough to be made again", async () => {
+Deno.test("gen starts from a picture, and the result records enough to be made again", async () => {
   await inFolder(async (folder) => {
     const options = [...SMALL, "--image", PICTURE, "--mask", MASK, "--strength", "0.6"];
     await run(folder, "gen", "cute cat", ...options, "-o", "cat.png");
     const { metadata, pixels } = await decodePicture(await Deno.readFile(join(folder, "cat.png")));
     assert.match(metadata["parameters"]!, /Denoising strength: 0\.6/);
     assert.deepEqual([pixels.width, pixels.height], [48, 32]);
-    assert.match(await run(folder, "rerun", "cat.png", "-o", "again.png"), /The same bytes as before/);
+    assert.match(await run(folder, "rerun", "cat.png", "-o", "again.png"), /The bytes are identical/);
     await run(folder, "resume", "cat.png", "--from-step", "1", "--guidance-scale", "1.5", "-o", "other.png");
     await run(folder, "resume", "cat.png", "--seed", "5", "-o", "seed.png");
     const direct = ["gen", "cute cat", ...options, "--seed", "5", "--no-store", "-o", "direct.png"];
@@ -48,7 +48,7 @@ Deno.test("gen begins from a picture, and the picture tells enough to be made ag
   });
 });
 
-Deno.test("gen refuses pictures and masks that it cannot begin from", async () => {
+Deno.test("gen refuses pictures and masks that it cannot start from", async () => {
   await inFolder(async (folder) => {
     await Deno.writeTextFile(join(folder, "notes.txt"), "no picture");
     const pixels = { width: 9, height: 9, data: new Uint8Array(243) };

@@ -5,7 +5,7 @@ import { keyValue } from "../../cli/option_values.ts";
 import { resumeGraph } from "../../graph/resume.ts";
 import { inFolder, runCli, TINY } from "./run_cli.ts";
 
-/** A graph whose first node has this name. */
+/** Returns a graph whose first node has this name. */
 function document(name: string): object {
   return {
     pixstage: 1,
@@ -20,7 +20,7 @@ function document(name: string): object {
   };
 }
 
-Deno.test("a graph document may name a node as every object's own methods, and none __proto__", async () => {
+Deno.test("a graph document may name nodes like methods of every object, but not __proto__", async () => {
   await inFolder(async (folder) => {
     const graph = join(folder, "graph.json");
     await Deno.writeTextFile(graph, JSON.stringify(document("constructor")));
@@ -42,7 +42,7 @@ Deno.test("a graph document may name a node as every object's own methods, and n
   });
 });
 
-Deno.test("no KEY=VALUE option takes the name __proto__, which schemas of records drop", () => {
+Deno.test("no KEY=VALUE option accepts the name __proto__, which schemas of records drop", () => {
   for (const text of ["__proto__=1", "encode.__proto__=1", "a.__proto__.b=1", 'a={"b":{"__proto__":1}}']) {
     assert.throws(() => keyValue(text), { code: "commander.invalidArgument", message: /__proto__/ }, text);
   }
@@ -50,7 +50,7 @@ Deno.test("no KEY=VALUE option takes the name __proto__, which schemas of record
   assert.deepEqual(Object.entries(named), [["toString", { valueOf: 2 }], ["constructor", 1]]);
 });
 
-Deno.test("--scheduler-option and --set refuse names that every object inherits", async () => {
+Deno.test("--scheduler-option and --set refuse unknown names that every object inherits", async () => {
   await inFolder(async (folder) => {
     const graph = join(folder, "graph.json");
     await Deno.writeTextFile(graph, JSON.stringify(document("encode")));
@@ -70,7 +70,7 @@ Deno.test("--scheduler-option and --set refuse names that every object inherits"
   });
 });
 
-Deno.test("a lineage that names no node but an object's own methods has no such node", () => {
+Deno.test("a lineage has no nodes under the names of inherited methods", () => {
   const node = { stage: "decode", parameters: {}, inputs: { latents: "constructor.latents" } };
   const graph = { pixstage: 1 as const, nodes: { decode: node } };
   const provenance = { graph, stages: {}, output: "toString.image" };

@@ -25,7 +25,7 @@ async function pixels(folder: string, file: string): Promise<string> {
   return new Uint8Array((await decodePicture(await Deno.readFile(join(folder, file)))).pixels.data).toHex();
 }
 
-Deno.test("--lora reads a name and a weight, and a path with a colon as a path", () => {
+Deno.test("--lora parses a name and a weight, and keeps a path with a colon whole", () => {
   const name = fc.stringMatching(/^[a-zA-Z0-9_./@-]{1,20}$/);
   const weight = fc.double({ noNaN: true, noDefaultInfinity: true });
   fc.assert(fc.property(name, weight, (name, weight) => {
@@ -38,7 +38,7 @@ Deno.test("--lora reads a name and a weight, and a path with a colon as a path",
   }
 });
 
-Deno.test("gen --lora changes the picture, tells it, and rerun and resume give the same bytes", async () => {
+Deno.test("gen --lora changes the picture and records it, and rerun and resume make the same bytes", async () => {
   await inFolder(async (folder) => {
     await cp(adapterPath("peft-all-a"), join(folder, "a"), { recursive: true });
     await run(folder, "gen", "cute cat", ...SMALL, "-o", "plain.png");
@@ -59,7 +59,7 @@ Deno.test("gen --lora changes the picture, tells it, and rerun and resume give t
   });
 });
 
-Deno.test("a LoRA of weight 0 gives the bytes of none, and the store finds a LoRA by its content", async () => {
+Deno.test("a LoRA of weight 0 makes the bytes of a run without it, and the store finds a LoRA by its content", async () => {
   await inFolder(async (folder) => {
     const steps = async (...args: string[]): Promise<number> => {
       const { stdout } = await run(folder, "gen", "cute cat", ...SMALL, "--json", "-o", "x.png", ...args);
@@ -95,7 +95,7 @@ Deno.test("gen refuses LoRAs that cannot be used before it encodes anything", as
       [invalidPath("wrong-in"), /must be \[4,48\]/],
       [invalidPath("nan"), /must be finite/],
       ["./nowhere.safetensors", /Cannot find the LoRA/],
-      [`${adapterPath("peft-all-a")}:heavy`, /must be a number, the weight/],
+      [`${adapterPath("peft-all-a")}:heavy`, /weight after the colon must be a number/],
       [folder, /Cannot find a LoRA in/],
     ];
     for (const [adapter, fault] of cases) {
@@ -119,7 +119,7 @@ Deno.test("gen refuses LoRAs that cannot be used before it encodes anything", as
   });
 });
 
-Deno.test("inspect tells what a LoRA is, and an artifact or checkpoint as before", async () => {
+Deno.test("inspect describes a LoRA, and still describes artifacts and checkpoints", async () => {
   await inFolder(async (folder) => {
     const inspect = async (path: string) => JSON.parse((await run(folder, "inspect", path, "--json")).stdout);
     const peft = await inspect(adapterPath("peft-ranks-a"));

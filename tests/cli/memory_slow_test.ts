@@ -7,7 +7,7 @@ import { inFolder, runCli, storeOf, TINY } from "./run_cli.ts";
 const MODEL = ["-m", TINY];
 const SMALL = ["--steps", "2", "-W", "64", "-H", "64", "--no-resolution-binning", "--no-store"];
 
-/** What a run's events say of its memory. */
+/** Returns the memory figures in a run's events. */
 function memoryEvent(
   stdout: string,
 ): { stages: { node: string; executor: string; peak: number }[]; peakBytes: number } {
@@ -15,7 +15,7 @@ function memoryEvent(
   return events.find(({ type }) => type === "memory");
 }
 
-Deno.test("plan tells each stage, and fails where nothing fits", () =>
+Deno.test("plan lists each stage, and fails if nothing fits", () =>
   inFolder(async (folder) => {
     const fitting = await runCli(folder, ...["plan", "a cat", ...MODEL, "--max-memory", "2GB", "--json"]);
     assert.equal(fitting.status, 0, fitting.stderr);
@@ -30,7 +30,7 @@ Deno.test("plan tells each stage, and fails where nothing fits", () =>
     assert.match(failing.stdout, /more than allowed/);
   }));
 
-Deno.test("gen follows the plan, and reports what each stage took beside what was predicted", () =>
+Deno.test("gen follows the plan, and reports the predicted and the measured memory of each stage", () =>
   inFolder(async (folder) => {
     const output = join(folder, "cat.png");
     const run = await runCli(folder, ...[
@@ -63,7 +63,7 @@ Deno.test("gen follows the plan, and reports what each stage took beside what wa
     assert.match(refused.stderr, /Cannot stay within 10 MB because encode needs/);
   }));
 
-Deno.test("each command reports memory, and a stage in a process of its own is added to this one", () =>
+Deno.test("each command reports memory, including that of stages in separate processes", () =>
   inFolder(async (folder) => {
     const latents = join(folder, "cat.latents.safetensors");
     const gen = await runCli(folder, ...[
@@ -100,7 +100,7 @@ Deno.test("each command reports memory, and a stage in a process of its own is a
     assert.match(refused.stderr, /Cannot stay within 10 MB because decode needs/);
   }));
 
-Deno.test("weights that are cut off are told before anything is computed, whichever stage needs them", () =>
+Deno.test("truncated weights are reported before any computation, whichever stage needs them", () =>
   inFolder(async (folder) => {
     const model = join(folder, "model");
     await writeRehearsal(model, { preset: "tiny", dtype: "float16" });
@@ -116,7 +116,7 @@ Deno.test("weights that are cut off are told before anything is computed, whiche
     }
   }));
 
-Deno.test("--max-memory is 0 for no limit, and below 0 for the free memory less that", () =>
+Deno.test("--max-memory of 0 means no limit, and a negative one leaves that much memory free", () =>
   inFolder(async (folder) => {
     const plan = (size: string) => runCli(folder, "plan", "a cat", ...MODEL, "--max-memory", size, "--json");
     assert.equal(JSON.parse((await plan("0")).stdout).limitBytes, undefined);
@@ -130,7 +130,7 @@ Deno.test("--max-memory is 0 for no limit, and below 0 for the free memory less 
     );
   }));
 
-Deno.test("compare tells how far two ways are apart, and puts both pictures into one", () =>
+Deno.test("compare measures the difference of two runs, and puts both pictures into one", () =>
   inFolder(async (folder) => {
     const output = join(folder, "both.png");
     const set = "steps=2,width=64,height=64,vae-tiling=none";

@@ -17,26 +17,26 @@ import { needing, UNIX } from "../needing.ts";
 const SMALL = ["-m", TINY, "-W", "64", "-H", "48", "--steps", "2", "--no-resolution-binning"];
 const CAT = ["gen", "cute cat", ...SMALL];
 
-/** A test of what a Unix system has. */
+/** Defines a test that needs a Unix system. */
 function unixTest(name: string, test: (folder: string) => Promise<void>): void {
   Deno.test(needing(UNIX, { name, fn: () => inFolder(test) }));
 }
 
-/** Runs a command that must work, and gives the bytes of its standard output. */
+/** Runs a command that must succeed. Returns the bytes of its standard output. */
 async function stdoutOf(folder: string, ...args: string[]): Promise<{ bytes: Uint8Array; stderr: string }> {
   const { code, stdout, stderr } = await startCli(folder, ...args).output();
   assert.equal(code, 0, new TextDecoder().decode(stderr));
   return { bytes: stdout, stderr: new TextDecoder().decode(stderr) };
 }
 
-/** Runs a program that must work. */
+/** Runs a program that must succeed. */
 async function run(folder: string, program: string, ...args: string[]): Promise<Uint8Array> {
   const { code, stdout, stderr } = await new Deno.Command(program, { args, cwd: folder }).output();
   assert.equal(code, 0, new TextDecoder().decode(stderr));
   return stdout;
 }
 
-unixTest("an output that is a symbolic link is written through to its target", async (folder) => {
+unixTest("a symbolic link as output is followed to its target", async (folder) => {
   await stdoutOf(folder, ...CAT, "-o", "cat.png");
   const cat = await readFile(join(folder, "cat.png"));
   await mkdir(join(folder, "elsewhere"));
@@ -60,7 +60,7 @@ unixTest("an output that is a symbolic link is written through to its target", a
   assert.deepEqual(left, ["latents", "old.png"]);
 });
 
-unixTest("a pipe takes pictures one after the other, and stays a pipe", async (folder) => {
+unixTest("a pipe receives pictures one after another, and remains a pipe", async (folder) => {
   await stdoutOf(folder, ...CAT, "--seed", "1,2", "-o", "cat.png");
   const both = await Promise.all(["cat-000.png", "cat-001.png"].map((name) => readFile(join(folder, name))));
   await run(folder, "mkfifo", "pipe.png");
@@ -72,15 +72,15 @@ unixTest("a pipe takes pictures one after the other, and stays a pipe", async (f
   assert.ok((await lstat(join(folder, "pipe.png"))).isFIFO());
 });
 
-unixTest("a device is written to, and stays a device", async (folder) => {
+unixTest("a device receives the output, and remains a device", async (folder) => {
   const made = await new Deno.Command("mknod", { args: [join(folder, "null.png"), "c", "1", "3"] }).output();
-  // Only root may make a device.
+  // Only root can create a device.
   if (made.code !== 0) return;
   await stdoutOf(folder, ...CAT, "-o", "null.png", "--save-latents", "null.png");
   assert.ok((await lstat(join(folder, "null.png"))).isCharacterDevice());
 });
 
-unixTest("a file that a shell has opened keeps what is in it", async (folder) => {
+unixTest("a file that a shell has opened keeps its content", async (folder) => {
   await stdoutOf(folder, ...CAT, "-o", "cat.png");
   const cat = await readFile(join(folder, "cat.png"));
   await Deno.writeTextFile(join(folder, "all"), "before");
@@ -99,7 +99,7 @@ unixTest("a file that a shell has opened keeps what is in it", async (folder) =>
 });
 
 unixTest(
-  "- and /dev/stdout are the standard output, and paths of other files go to the standard error",
+  "- and /dev/stdout mean the standard output, and paths of other files go to the standard error",
   async (folder) => {
     await stdoutOf(folder, ...CAT, "-o", "cat.png");
     const cat = new Uint8Array(await readFile(join(folder, "cat.png")));
@@ -118,7 +118,7 @@ unixTest(
   },
 );
 
-Deno.test("every command writes to the standard output what it writes to a file", async () => {
+Deno.test("every command writes the same bytes to the standard output as to a file", async () => {
   await inFolder(async (folder) => {
     await Deno.writeTextFile(
       join(folder, "graph.json"),
@@ -161,20 +161,20 @@ const TWICE: readonly (readonly string[])[] = [
 ];
 
 for (const args of TWICE) {
-  Deno.test(`the standard output takes one thing: ${args.filter((arg) => arg !== TINY).join(" ")}`, async () => {
+  Deno.test(`the standard output accepts one result: ${args.filter((arg) => arg !== TINY).join(" ")}`, async () => {
     await inFolder(async (folder) => {
       const { status, stdout, stderr } = await runCli(folder, ...args);
       assert.equal(status, 2);
       assert.equal(stdout, "");
       assert.match(
         stderr,
-        /^error: Cannot (?:print JSON|write two results).* the standard output.*name a file/,
+        /^error: Cannot (?:print JSON|write two results).* the standard output.*give a file/,
       );
     });
   });
 }
 
-/** Commands whose inputs and model do not exist: they must name the output instead. */
+/** Commands whose inputs and model do not exist. The error must be about the output instead. */
 const UNREAD: readonly (readonly [command: readonly string[], option: string])[] = [
   [["gen", "cat", "-m", "./nowhere"], "-o "],
   [["gen", "cat", "-m", "./nowhere", "-o", "cat.png"], "--save-latents "],
@@ -189,7 +189,7 @@ const UNREAD: readonly (readonly [command: readonly string[], option: string])[]
 ];
 
 for (const [command, option] of UNREAD) {
-  Deno.test(`an output that cannot be written is refused before anything is read: ${command[0]} ${option}`, async () => {
+  Deno.test(`an unwritable output is refused before anything is read: ${command[0]} ${option}`, async () => {
     await inFolder(async (folder) => {
       await Deno.writeTextFile(join(folder, "file"), "");
       await mkdir(join(folder, "folder.png"));
@@ -208,7 +208,7 @@ for (const [command, option] of UNREAD) {
 }
 
 Deno.test(needing(UNPRIVILEGED_USER, {
-  name: "a folder that may not be written is refused before anything is read, and nothing is left in others",
+  name: "a read-only folder is refused before anything is read, and others receive no files",
   fn: () =>
     inFolder(async (folder) => {
       await mkdir(join(folder, "locked"), { mode: 0o555 });

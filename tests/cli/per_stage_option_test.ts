@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { parsePrecision, parseResidency } from "../../cli/per_stage_option.ts";
 
-Deno.test("parseResidency() reads one residency for all stages, one for each, and both", () => {
+Deno.test("parseResidency() accepts one residency for all stages, one per stage, and both", () => {
   assert.deepEqual(parseResidency("stream"), { "*": "stream" });
   assert.deepEqual(parseResidency("encode=stream, decode=resident"), {
     encode: "stream",
@@ -13,7 +13,7 @@ Deno.test("parseResidency() reads one residency for all stages, one for each, an
   }
 });
 
-Deno.test("parsePrecision() reads one precision for all stages, or one for each", () => {
+Deno.test("parsePrecision() accepts one precision for all stages, or one per stage", () => {
   assert.deepEqual(parsePrecision("int8"), { "*": "int8" });
   assert.deepEqual(parsePrecision("float16"), { "*": "float16" });
   assert.deepEqual(parsePrecision("encode=int8,denoise=float32"), { encode: "int8", denoise: "float32" });

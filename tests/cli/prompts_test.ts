@@ -14,7 +14,7 @@ async function made(folder: string, name: string): Promise<{ prompt: string; pix
   };
 }
 
-Deno.test("gen takes prompts of a file, one a line, and fills their wildcards by each picture's seed", async () => {
+Deno.test("gen reads prompts from a file, one per line, and fills their wildcards with each picture's seed", async () => {
   await inFolder(async (folder) => {
     await Deno.writeTextFile(
       join(folder, "prompts.txt"),
@@ -51,11 +51,11 @@ Deno.test("gen takes prompts of a file, one a line, and fills their wildcards by
   });
 });
 
-Deno.test("gen refuses a file without prompts, and braces that do not match", async () => {
+Deno.test("gen refuses a file without prompts and unbalanced braces", async () => {
   await inFolder(async (folder) => {
     await Deno.writeTextFile(join(folder, "empty.txt"), "\n \n");
     const refused: [string[], RegExp, number][] = [
-      [["--prompts-file", "empty.txt"], /empty\.txt as it must hold one a line/, 2],
+      [["--prompts-file", "empty.txt"], /empty\.txt because it is empty: write one prompt per line/, 2],
       [["--prompts-file", "nowhere.txt"], /nowhere\.txt/, 1],
       [["a {red car", "--wildcards"], /a \{ is not closed at character 3/, 2],
       [["--prompts-file", "empty.txt", "--load-latents", "x.safetensors"], /empty\.txt/, 2],

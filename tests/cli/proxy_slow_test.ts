@@ -5,7 +5,7 @@ import { startHub } from "../hub/hub_server.ts";
 import { ServerProcess } from "../server/server_process.ts";
 import { inFolder, startCliWith, TINY } from "./run_cli.ts";
 
-/** A proxy for HTTP, which knows some hosts and answers 503 for others. */
+/** An HTTP proxy that resolves some hosts and replies 503 for all others. */
 async function startProxy(hosts: Readonly<Record<string, string>>): Promise<
   AsyncDisposable & { readonly url: string; readonly seen: readonly string[] }
 > {
@@ -39,13 +39,13 @@ async function startProxy(hosts: Readonly<Record<string, string>>): Promise<
   };
 }
 
-/** A port at which nothing listens. */
+/** Returns a port without a listener. */
 function closedPort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return listener.addr.port;
 }
 
-/** Runs `encode` in a folder, and gives its status and what it says. */
+/** Runs `encode` in a folder. Returns its status and its output. */
 async function encode(
   folder: string,
   env: Readonly<Record<string, string>>,
@@ -78,7 +78,7 @@ Deno.test("servers on this machine are reached directly, whatever proxy is set",
   });
 });
 
-Deno.test("a proxy that may be the reason of a failure is named, without its password", async () => {
+Deno.test("errors name a proxy that may be the cause, without its password", async () => {
   await inFolder(async (folder) => {
     await using proxy = await startProxy({});
     const address = `127.0.0.1:${closedPort()}`;
@@ -100,7 +100,7 @@ Deno.test("a proxy that may be the reason of a failure is named, without its pas
       assert.ok(stderr.includes(named), stderr);
       assert.ok(!stderr.includes("secret"), stderr);
     }
-    // One that answers in the server's place, and one that is not asked.
+    // A proxy that replies instead of the server, and one that is bypassed.
     const answered = await encode(folder, { HTTP_PROXY: proxy.url, ...hub }, "-m", MODEL);
     assert.match(answered.stderr, new RegExp(`hub\\.test answers 503; HTTP_PROXY is set to ${proxy.url}`));
     const direct = await encode(folder, { HTTP_PROXY, NO_PROXY: "hub.test", ...hub }, "-m", MODEL);
@@ -109,7 +109,7 @@ Deno.test("a proxy that may be the reason of a failure is named, without its pas
   });
 });
 
-Deno.test("the library names the proxy on the way to a server too", async () => {
+Deno.test("errors of the library name the proxy too", async () => {
   const script = `
     import { open } from ${JSON.stringify(new URL("../../local.ts", import.meta.url).href)};
     await using pix = await open({ executor: "http://pictures.test", store: false });

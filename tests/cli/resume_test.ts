@@ -19,7 +19,7 @@ const SMALL = [
   "euler_a",
 ];
 
-/** Runs a command that must work, and gives what it printed. */
+/** Runs a command that must succeed. Returns its output. */
 async function run(folder: string, ...args: string[]): Promise<{ stdout: string; stderr: string }> {
   const { status, ...printed } = await runHere(folder, ...args);
   assert.equal(status, 0, printed.stderr);
@@ -36,7 +36,7 @@ async function pixels(folder: string, name: string): Promise<string> {
   return new Uint8Array((await decodePicture(await Deno.readFile(join(folder, name)))).pixels.data).toHex();
 }
 
-Deno.test("resume goes on from embeddings, from latents and from states, in files and in the store", async () => {
+Deno.test("resume continues from embeddings, latents and snapshots, in files and in the store", async () => {
   await inFolder(async (folder) => {
     await run(folder, "gen", "cute cat", ...SMALL, "-o", "whole.png", "--save-latents", "l.safetensors");
     await run(folder, "encode", "cute cat", ...MODEL, "-o", "e.safetensors");
@@ -54,7 +54,7 @@ Deno.test("resume goes on from embeddings, from latents and from states, in file
       "-o",
       "five.safetensors",
     );
-    // The state is all that is needed: neither embeddings nor a store.
+    // Only the snapshot is needed: neither embeddings nor a store.
     await run(folder, "resume", "five.safetensors", "--no-store", "-o", "from-state.png");
     assert.equal(await pixels(folder, "from-state.png"), whole);
     await run(folder, "resume", "five.safetensors", "--no-store", "--save-latents", "l2.safetensors");
@@ -80,7 +80,7 @@ Deno.test("resume goes on from embeddings, from latents and from states, in file
   });
 });
 
-Deno.test("resume goes on in another way from a step on, and what came of it can be made again", async () => {
+Deno.test("resume continues from a step with other settings, and rerun makes the result again", async () => {
   await inFolder(async (folder) => {
     await run(folder, "gen", "cute cat", ...SMALL, "-o", "whole.png");
     await run(folder, "resume", "whole.png", "--from-step", "3", "--guidance-scale", "9", "-o", "guided.png");
@@ -107,13 +107,13 @@ Deno.test("resume goes on in another way from a step on, and what came of it can
     assert.equal(await pixels(folder, "prompted-state.png"), all[2]);
     for (const name of ["guided.png", "prompted.png", "guided-state.png"]) {
       const { stderr } = await run(folder, "rerun", name, "--no-store");
-      assert.match(stderr, /The same bytes as before/);
+      assert.match(stderr, /The bytes are identical/);
     }
     await refused(folder, /this needs a step/, "resume", "whole.png", "--guidance-scale", "9");
   });
 });
 
-Deno.test("rerun makes pictures and artifacts again, byte for byte, in every format, and tells where they differ", async () => {
+Deno.test("rerun makes pictures and artifacts again, byte for byte, in every format, and reports differences", async () => {
   await inFolder(async (folder) => {
     const bytes = (name: string): Uint8Array => Deno.readFileSync(join(folder, name));
     for (const format of ["png", "jpg", "webp"]) {
@@ -133,7 +133,7 @@ Deno.test("rerun makes pictures and artifacts again, byte for byte, in every for
   });
 });
 
-Deno.test("rerun tells a file that another program has saved again from a picture that differs", async () => {
+Deno.test("rerun distinguishes a file that another program has saved again from a different picture", async () => {
   await inFolder(async (folder) => {
     const path = (name: string): string => join(folder, name);
     await run(folder, "gen", "cute cat", ...SMALL, "-o", "a.png");
@@ -145,7 +145,7 @@ Deno.test("rerun tells a file that another program has saved again from a pictur
       encodePng({ width, height, data: changed, channels: 3, text: { ...metadata } });
     await Deno.writeFile(path("saved.png"), saved(data));
     await Deno.writeFile(path("changed.png"), saved(data.with(0, data[0]! ^ 1)));
-    // A comment after the first two bytes of a JPEG.
+    // Insert a comment after the first two bytes of the JPEG.
     const jpeg = await Deno.readFile(path("a.jpg"));
     const comment = [0xff, 0xfe, 0, 6, ..."note"].map((part) =>
       typeof part === "string" ? part.charCodeAt(0) : part
@@ -160,18 +160,18 @@ Deno.test("rerun tells a file that another program has saved again from a pictur
         await Deno.readFile(path(name.replace("saved", "a"))),
       );
       const { stderr } = await run(folder, "rerun", name);
-      assert.match(stderr, /^The same pixels as before, in other bytes: .* saved the file again\n/);
+      assert.match(stderr, /^The pixels are identical, but the bytes are not: .* saved the file since\n/);
       const { stdout } = await run(folder, "rerun", name, "--json");
       const compared = stdout.split("\n").filter((line) => line.includes('"compared"')).map((line) =>
         JSON.parse(line)
       );
       assert.deepEqual(compared, [{ type: "compared", same: false, likeness: "pixels" }]);
     }
-    await refused(folder, /What was made differs from what it was/, "rerun", "changed.png");
+    await refused(folder, /The new result differs/, "rerun", "changed.png");
   });
 });
 
-Deno.test("store lists, finds faults, removes and makes room", async () => {
+Deno.test("store lists, verifies, removes and shrinks", async () => {
   await inFolder(async (folder) => {
     await run(folder, "gen", "cute cat", ...SMALL, "-o", "a.png");
     const list = async (): Promise<{ id: string; stage: string }[]> =>
@@ -187,12 +187,12 @@ Deno.test("store lists, finds faults, removes and makes room", async () => {
     const [first] = await list();
     const path = join(storeOf(folder), "artifacts", first!.id.slice(0, 2), `${first!.id}.safetensors`);
     await Deno.truncate(path, 10);
-    await refused(folder, /The store has 1 faults/, "store", "verify");
+    await refused(folder, /The store has 1 fault:/, "store", "verify");
     await run(folder, "store", "verify", "--remove");
     assert.equal((await list()).length, 3);
     await run(folder, "store", "rm", (await list())[0]!.id.slice(0, 8));
     assert.equal((await list()).length, 2);
-    await refused(folder, /no artifact in the store whose id begins so/, "store", "rm", "ffffffffffff");
+    await refused(folder, /no artifact in the store whose id starts with it/, "store", "rm", "ffffffffffff");
     await run(folder, "store", "gc", "--max-size", "0");
     assert.deepEqual(await list(), []);
     await refused(

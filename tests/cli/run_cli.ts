@@ -1,5 +1,5 @@
 /**
- * Runs the command line as a user does: a process of its own, in a folder of its own.
+ * Runs the command line like a user: in a separate process and folder.
  *
  * @module
  */
@@ -10,25 +10,31 @@ import { goldenPath } from "../goldens.ts";
 import type { Need } from "../needing.ts";
 
 const CLI = fileURLToPath(new URL("../../cli.ts", import.meta.url));
+const CONFIG = fileURLToPath(new URL("../../deno.json", import.meta.url));
 
 /** A checkpoint small enough for every test. */
 export const TINY: string = goldenPath("checkpoints/tiny-alpha-512");
 
-/** What a command left behind. */
+/** The results of a command. */
 export interface CommandResult {
   readonly status: number;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** The store of the commands that run in a folder: outside of it, and gone with it. */
+/** Returns the store of commands in a folder. It is outside of the folder, and is removed with it. */
 export function storeOf(folder: string): string {
   return `${folder}-store`;
 }
 
-/** The program and its arguments that run a command of the project. */
+/** Returns the program and the arguments that run a command of the project. */
 export function commandLine(...args: string[]): [program: string, ...args: string[]] {
   return [Deno.execPath(), "run", "-A", "--no-check", CLI, ...args];
+}
+
+/** The program and its arguments that run a task of the project, with the permissions of the task alone. */
+export function taskLine(...args: string[]): [program: string, ...args: string[]] {
+  return [Deno.execPath(), "task", "--quiet", "--config", CONFIG, ...args];
 }
 
 /** Starts a command in a folder. */
@@ -36,7 +42,7 @@ export function startCli(folder: string, ...args: string[]): Deno.ChildProcess {
   return startCliWith(folder, {}, ...args);
 }
 
-/** Starts a command in a folder, with more in its environment. */
+/** Starts a command in a folder with additional environment variables. */
 export function startCliWith(
   folder: string,
   env: Readonly<Record<string, string>>,
@@ -45,21 +51,21 @@ export function startCliWith(
   return start(folder, env, commandLine(...args));
 }
 
-/** Root without its right to read and write all files: permissions count for it as for others. */
+/** Drops root's capability to access all files, so that permissions apply to it. */
 const UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"];
 
-/** Commands that permissions bind, as {@linkcode startUnprivileged} runs them. */
+/** The need for commands to which permissions apply, as {@linkcode startUnprivileged} runs them. */
 export const UNPRIVILEGED_USER: Need = {
   what: "Linux and setpriv, by which root gives up its privileges",
   isThere: Deno.build.os === "linux" && (Deno.uid() !== 0 || await worksHere([...UNPRIVILEGED, "true"])),
 };
 
-/** Starts a command in a folder, bound by permissions also if root runs the tests. */
+/** Starts a command in a folder. Permissions apply to it even if root runs the tests. */
 export function startUnprivileged(folder: string, ...args: string[]): Deno.ChildProcess {
   return startUnprivilegedWith(folder, {}, ...args);
 }
 
-/** Starts a command in a folder, bound by permissions, with more in its environment. */
+/** Starts a command to which permissions apply, with additional environment variables. */
 export function startUnprivilegedWith(
   folder: string,
   env: Readonly<Record<string, string>>,
@@ -88,9 +94,23 @@ async function worksHere([program, ...args]: readonly string[]): Promise<boolean
   return await new Deno.Command(program!, { args }).output().then(({ success }) => success, () => false);
 }
 
-/** Runs a command in a folder to its end. */
-export async function runCli(folder: string, ...args: string[]): Promise<CommandResult> {
-  const { code, stdout, stderr } = await startCli(folder, ...args).output();
+/** Runs a task in a folder, with additional environment variables, and waits for its end. */
+export function runTask(
+  folder: string,
+  env: Readonly<Record<string, string>>,
+  ...args: string[]
+): Promise<CommandResult> {
+  return resultOf(start(folder, env, taskLine(...args)));
+}
+
+/** Runs a command in a folder, and waits for its end. */
+export function runCli(folder: string, ...args: string[]): Promise<CommandResult> {
+  return resultOf(startCli(folder, ...args));
+}
+
+/** Waits for the end of a command. */
+export async function resultOf(process: Deno.ChildProcess): Promise<CommandResult> {
+  const { code, stdout, stderr } = await process.output();
   const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
   return { status: code, stdout: text(stdout), stderr: text(stderr) };
 }

@@ -1,7 +1,7 @@
 /**
- * Runs the command line in this process: a command takes milliseconds to start then, where a process of its
- * own takes most of a second. What a command does to its process (signals, pipes, plugins, the standard
- * output as a file) needs one.
+ * Runs the command line in this process. A command then starts within milliseconds, whereas a separate
+ * process takes most of a second. Tests of signals, pipes, plugins and redirected output need a separate
+ * process.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { type CommandResult, storeOf } from "./run_cli.ts";
 
 type Write = typeof process.stdout.write;
 
-/** Captures the output of a stream until it is disposed. */
+/** Captures the output of a stream until disposal. */
 class Tap implements Disposable {
   #stream: NodeJS.WriteStream;
   #write: Write;
@@ -30,7 +30,7 @@ class Tap implements Disposable {
     };
   }
 
-  /** What was written. */
+  /** The captured text. */
   async text(): Promise<string> {
     return await new Blob(this.#chunks as BlobPart[]).text();
   }
@@ -41,7 +41,7 @@ class Tap implements Disposable {
   }
 }
 
-/** Sets variables of the environment until they are given back. */
+/** Sets environment variables until disposal. */
 function withVariables(variables: Readonly<Record<string, string>>): Disposable {
   const before = Object.keys(variables).map((name) => [name, Deno.env.get(name)] as const);
   for (const [name, value] of Object.entries(variables)) Deno.env.set(name, value);
@@ -56,14 +56,14 @@ function withVariables(variables: Readonly<Record<string, string>>): Disposable 
 }
 
 /**
- * Runs a command to its end. Commands must not run at the same time.
+ * Runs a command, and waits for its end. Commands must not run concurrently.
  *
- * @param folder The folder that the user stands in; the store lies beside it.
+ * @param folder The user's working folder. The store is next to it.
  * @param args The command and its arguments.
  */
 export async function runHere(folder: string, ...args: string[]): Promise<CommandResult> {
   using _variables = withVariables({
-    // The folder of the user where `deno task` runs the command.
+    // `deno task` sets this variable to the user's folder.
     INIT_CWD: folder,
     PIXSTAGE_STORE: storeOf(folder),
   });

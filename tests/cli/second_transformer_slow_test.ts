@@ -8,7 +8,7 @@ import { runHere } from "./run_here.ts";
 
 const SMALL = ["-m", TINY, "-W", "64", "-H", "64", "--no-resolution-binning", "--steps", "4"];
 
-Deno.test("gen takes a second transformer, rerun and resume make the same bytes, plan and denoise know it", async () => {
+Deno.test("gen, denoise and plan support a second transformer, and rerun and resume make the same bytes", async () => {
   await inFolder(async (folder) => {
     const run = async (...args: string[]): Promise<string> => {
       const { status, stdout, stderr } = await runHere(folder, ...args);
@@ -26,7 +26,7 @@ Deno.test("gen takes a second transformer, rerun and resume make the same bytes,
     await run("gen", "cat", ...SMALL, "-o", "plain.png");
     await run("gen", "cat", ...SMALL, ...second, "--save-latents", "l.safetensors", "-o", "cat.png");
     assert.notEqual(await bytes("cat.png"), await bytes("plain.png"));
-    assert.match(await run("rerun", "cat.png"), /The same bytes as before/);
+    assert.match(await run("rerun", "cat.png"), /The bytes are identical/);
     await run("resume", "cat.png", "-s", "5", "-o", "five.png");
     await run("gen", "cat", ...SMALL, ...second, "-s", "5", "-o", "direct.png");
     const { stages } = JSON.parse(await run("plan", "cat", ...SMALL, ...second, "--json"));
@@ -37,7 +37,7 @@ Deno.test("gen takes a second transformer, rerun and resume make the same bytes,
       ["denoise-part", "denoise"],
     );
 
-    // Stopped in the second part, and gone on from there.
+    // Stop in the second part, and resume from there.
     await run("gen", "cat", ...SMALL, "--until", "encode", "--save-embeds", "e.safetensors");
     const from = ["denoise", "e.safetensors", ...SMALL, ...second];
     await run(...from, "-o", "whole.safetensors");
@@ -64,7 +64,7 @@ Deno.test("gen takes a second transformer, rerun and resume make the same bytes,
   });
 });
 
-Deno.test("a server looks a second transformer up in its list", async () => {
+Deno.test("a server finds a second transformer in its list", async () => {
   await using server = await serving({
     models: [...MODELS, { name: "late", reference: join(TINY, "transformer") }],
   });

@@ -7,7 +7,7 @@ import { runHere } from "./run_here.ts";
 
 const SMALL = ["-m", TINY, "-W", "64", "-H", "48", "--no-resolution-binning", "--steps", "4"];
 
-Deno.test("a picture tells its step cache, and is made again and gone on with to the same bytes", async () => {
+Deno.test("a picture records its step cache, and rerun and resume make the same bytes", async () => {
   await inFolder(async (folder) => {
     const run = async (...args: string[]): Promise<string> => {
       const { status, stdout, stderr } = await runHere(folder, ...args);
@@ -17,7 +17,7 @@ Deno.test("a picture tells its step cache, and is made again and gone on with to
     await run("gen", "a cat", ...SMALL, "--step-cache", "1", "-o", "cat.png");
     const { metadata } = await decodePicture(await Deno.readFile(join(folder, "cat.png")));
     assert.match(metadata["parameters"]!, /Step cache: 1, Seed/);
-    assert.match(await run("rerun", "cat.png", "--no-store"), /The same bytes as before/);
+    assert.match(await run("rerun", "cat.png", "--no-store"), /The bytes are identical/);
 
     const latents = async (name: string) => (await readArtifact(join(folder, name))).tensors["latents"]!.data;
     await run("encode", "a cat", "-m", TINY, "-o", "e.safetensors");

@@ -18,7 +18,7 @@ const CAT = [
   "--no-resolution-binning",
 ];
 
-/** Where Deno keeps modules: outside of the home folders that are tried. */
+/** Deno's module cache, outside of the tested home folders. */
 const DENO_DIR = JSON.parse(
   new TextDecoder().decode(
     new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).outputSync().stdout,
@@ -31,7 +31,7 @@ interface Printed {
   readonly stderr: string;
 }
 
-/** Runs a command as somebody whom permissions bind, with another home. */
+/** Runs a command with another home folder. Permissions apply to it. */
 async function runAtHome(
   folder: string,
   env: Readonly<Record<string, string>>,
@@ -50,27 +50,27 @@ async function runAtHome(
   return { status: code, stdout: text(stdout), stderr: text(stderr) };
 }
 
-/** Homes in which nothing can be kept. */
+/** Home folders in which nothing can be stored. */
 const HOMES:
   readonly (readonly [name: string, env: (folder: string) => Promise<Readonly<Record<string, string>>>])[] = [
-    ["HOME that may not be written", async (folder) => ({ HOME: await locked(folder, 0o555) })],
-    ["HOME that may not be read", async (folder) => ({ HOME: await locked(folder, 0o000) })],
+    ["a read-only HOME", async (folder) => ({ HOME: await locked(folder, 0o555) })],
+    ["an unreadable HOME", async (folder) => ({ HOME: await locked(folder, 0o000) })],
     [
-      "XDG_CACHE_HOME that may not be written",
+      "a read-only XDG_CACHE_HOME",
       async (folder) => ({ XDG_CACHE_HOME: await locked(folder, 0o555) }),
     ],
     [
-      "XDG_CACHE_HOME that may not be read",
+      "an unreadable XDG_CACHE_HOME",
       async (folder) => ({ XDG_CACHE_HOME: await locked(folder, 0o000) }),
     ],
-    ["XDG_CACHE_HOME that is a file", async (folder) => {
+    ["a file as XDG_CACHE_HOME", async (folder) => {
       const path = join(folder, "home");
       await writeFile(path, "");
       return { XDG_CACHE_HOME: path };
     }],
   ];
 
-/** A folder with a mode. */
+/** Creates a folder with a mode. */
 async function locked(folder: string, mode: number): Promise<string> {
   const path = join(folder, "home");
   await mkdir(path);
@@ -88,7 +88,7 @@ for (const [name, homeIn] of HOMES) {
         assert.equal(plain.status, 0, plain.stderr);
         assert.match(
           plain.stderr,
-          /^warning: Nothing of this run is kept: Cannot write ".*pixstage.store" because .*--store, or give --no-store\n$/,
+          /^warning: The results of this run are not stored: Cannot write ".*pixstage.store" because .*--store, or run with --no-store\n$/,
         );
         for (const executor of ["worker", "process"]) {
           const elsewhere = await runAtHome(folder, env, ...CAT, "--executor", executor, "-o", "again.png");
@@ -117,16 +117,16 @@ for (const [name, homeIn] of HOMES) {
         );
         assert.match(
           (await runAtHome(folder, env, "serve", "--port", "0")).stderr,
-          /^error: Cannot write ".*pixstage.store" because .*The server keeps jobs and artifacts there: .*--store\n$/,
+          /^error: Cannot write ".*pixstage.store" because .*The server needs this folder for jobs and artifacts: .*--store\n$/,
         );
-        // So that it can be removed.
+        // Otherwise the folder cannot be removed.
         await chmod(join(folder, "home"), 0o755);
       }),
   }));
 }
 
 Deno.test(needing(UNPRIVILEGED_USER, {
-  name: "a store that may be read alone is used, and one warning says that nothing is kept",
+  name: "a read-only store is read, and one warning says that results are not stored",
   fn: () =>
     inFolder(async (folder) => {
       const env = { HOME: folder };
@@ -152,7 +152,7 @@ Deno.test(needing(UNPRIVILEGED_USER, {
 }));
 
 Deno.test(needing(UNPRIVILEGED_USER, {
-  name: "an entry of the store that may not be read counts as absent, and a warning names it",
+  name: "an unreadable entry of the store counts as absent, and a warning names it",
   fn: () =>
     inFolder(async (folder) => {
       const store = join(folder, "store");

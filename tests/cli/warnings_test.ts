@@ -5,7 +5,7 @@ import { runHere } from "./run_here.ts";
 
 const SMALL = ["-m", TINY, "-W", "64", "-H", "48", "--no-resolution-binning", "--steps", "2"];
 
-/** The warnings of a command, as lines of the standard error and as events. */
+/** Returns the warnings of a command, from the lines of the standard error and from events. */
 async function warningsOf(folder: string, ...args: string[]): Promise<string[]> {
   const { status, stdout, stderr } = await runHere(folder, ...args, "--json");
   assert.equal(status, 0, stderr);
@@ -13,7 +13,7 @@ async function warningsOf(folder: string, ...args: string[]): Promise<string[]> 
     .flatMap(({ type, message }) => type === "warning" ? [message] : []);
 }
 
-Deno.test("gen warns of a cut prompt and an emptied one, also where the store has the result", async () => {
+Deno.test("gen warns of truncated and emptied prompts, even if the store has the result", async () => {
   await inFolder(async (folder) => {
     const long = ["gen", "a boat on the lake", ...SMALL, "--max-sequence-length", "4", "-o", "boat.png"];
     const { status, stderr } = await runHere(folder, ...long);
@@ -36,16 +36,16 @@ Deno.test("gen warns of a cut prompt and an emptied one, also where the store ha
   });
 });
 
-Deno.test("options without effect are told", async () => {
+Deno.test("options without effect cause a warning", async () => {
   await inFolder(async (folder) => {
     const latents = ["gen", "cat", ...SMALL, "--until", "denoise", "--save-latents", "l.safetensors"];
     assert.deepEqual(await warningsOf(folder, ...latents, "-o", "x.png", "--vae-tiling", "none"), [
-      "--vae-tiling, --output have no effect, as the run decodes nothing",
+      "--vae-tiling, --output have no effect because the run decodes nothing",
     ]);
     const decode = ["gen", "--load-latents", "l.safetensors", "-m", TINY, "-o", "cat.png"];
     assert.deepEqual(await warningsOf(folder, ...decode, "--steps", "9", "--no-clean-caption"), [
-      "--no-clean-caption has no effect, as the run encodes nothing",
-      "--steps has no effect, as the run denoises nothing",
+      "--no-clean-caption has no effect because the run encodes nothing",
+      "--steps has no effect because the run denoises nothing",
     ]);
     assert.deepEqual(
       await warningsOf(
@@ -117,7 +117,7 @@ Deno.test("resume decodes a picture again with another tiling", async () => {
   });
 });
 
-Deno.test("files of another format are named for what they are", async () => {
+Deno.test("errors name the actual format of a file", async () => {
   await inFolder(async (folder) => {
     await runHere(folder, "gen", "cat", ...SMALL, "-o", "cat.png");
     await Deno.writeTextFile(join(folder, "cat.gif"), "GIF89a and more");

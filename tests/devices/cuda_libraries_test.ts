@@ -17,7 +17,7 @@ const KNOWN: readonly CudaBuild[] = [{
   sha256: createHash("sha256").update(PROVIDER).digest("hex"),
 }];
 
-/** A wheel, as pip downloads it, and an empty folder that stands for ONNX Runtime's own. */
+/** Creates a wheel, as pip downloads it, and an empty folder in place of ONNX Runtime's. */
 async function withWheel(work: (wheel: string, folder: string) => Promise<void>): Promise<void> {
   await withFolder(async (root) => {
     const folder = join(root, "x64");
@@ -34,7 +34,7 @@ async function withWheel(work: (wheel: string, folder: string) => Promise<void>)
 }
 
 Deno.test(needing(LINUX_X64, {
-  name: "CUDA's libraries are installed from a wheel or a folder, with what lies beside them, and removed",
+  name: "CUDA libraries are installed from a wheel or a folder with their companions, and removed",
   fn: () =>
     withWheel(async (wheel, folder) => {
       const whole = await installCuda({ from: wheel, folder, known: KNOWN });
@@ -47,7 +47,7 @@ Deno.test(needing(LINUX_X64, {
       assert.deepEqual((await readdir(folder)).sort(), names);
       assert.deepEqual(new Uint8Array(await readFile(join(folder, names[0]!))), PROVIDER);
 
-      // A virtual environment holds the same files unpacked, and NVIDIA's beside them.
+      // A virtual environment contains the same files unpacked, and NVIDIA's files next to them.
       const libraries = join(folder, "..", "venv", "nvidia", "cudnn", "lib");
       await mkdir(libraries, { recursive: true });
       await writeFile(join(libraries, "libcudnn.so.9"), "");
@@ -67,7 +67,7 @@ Deno.test(needing(LINUX_X64, {
 }));
 
 Deno.test(needing(LINUX_X64, {
-  name: "CUDA's libraries of another version, another build or another kind are refused, and nothing is left",
+  name: "CUDA libraries of another version, build or kind are refused, and leave no files",
   fn: () =>
     withWheel(async (wheel, folder) => {
       const refused = async (from: string, message: RegExp, options = {}) => {

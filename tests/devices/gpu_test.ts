@@ -13,10 +13,13 @@ import type { Device } from "../../runtime/device.ts";
 import { goldenPath } from "../goldens.ts";
 import { needing } from "../needing.ts";
 
-/** Checkpoints that use every operator between them: size conditions or not, captions of all kinds, both decoders. */
+/**
+ * Checkpoints that together use every operator: with and without size conditions, all kinds of captions, both
+ * decoders.
+ */
 const CHECKPOINTS = ["tiny-alpha-512", "tiny-lcm", "tiny-sigma"];
 
-/** What a run on a device gives. */
+/** Returns the results of a run on a device. */
 async function make(
   model: string,
   device: Device,
@@ -54,7 +57,7 @@ for (const device of ["webgpu", "cuda"] as const) {
   const what = `${device}, where ${reason ?? "the driver computes wrongly"}`;
 
   Deno.test(needing({ what, isThere: isRight }, {
-    name: `${device} gives the CPU's embeddings, latents and picture`,
+    name: `${device} matches the CPU's embeddings, latents and picture`,
     async fn() {
       for (const checkpoint of CHECKPOINTS) {
         const model = goldenPath(`checkpoints/${checkpoint}`);
@@ -71,12 +74,12 @@ for (const device of ["webgpu", "cuda"] as const) {
   }));
 
   Deno.test(needing({ what, isThere: isRight && float16 !== undefined }, {
-    name: `${device} in float16 and int8 stays near the CPU in the same weights`,
+    name: `${device} in float16 and int8 is close to the CPU with the same weights`,
     async fn() {
       const model = goldenPath(`checkpoints/${CHECKPOINTS[0]}`);
       const folder = await Deno.makeTempDir({ prefix: "pixstage-quantized-" });
       Deno.env.set("PIXSTAGE_QUANTIZED", folder);
-      // A CPU quantizes activations too where weights are in int8.
+      // With int8 weights, a CPU also quantizes activations.
       const limits = [["float16", 0.03, 40], ["int8", 0.2, 25]] as const;
       for (const [precision, largestError, leastLikeness] of limits) {
         const cpu = await make(model, "cpu", precision === "float16" ? "float32" : precision, TINY_SIZE);
@@ -92,7 +95,7 @@ for (const device of ["webgpu", "cuda"] as const) {
   }));
 
   Deno.test(needing({ what, isThere: isRight && float16 !== undefined }, {
-    name: `${device} in float16 makes the embedded model's picture as float32 on the CPU does`,
+    name: `${device} in float16 makes the same picture with the embedded model as float32 on the CPU`,
     async fn() {
       const size = { width: 128, height: 128 };
       const cpu = await make("pixstage-emoji", "cpu", "float32", size);

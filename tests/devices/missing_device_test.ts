@@ -8,13 +8,13 @@ import { inFolder, runCli, TINY } from "../cli/run_cli.ts";
 const facts = await Promise.all(DEVICES.map(localDevice));
 const missing = facts.filter(({ reason }) => reason !== undefined);
 
-Deno.test("a CPU is always there, and computes as the reference does", async () => {
+Deno.test("a CPU is always available, and matches the reference", async () => {
   const cpu = facts.find(({ device }) => device === "cpu");
   assert(cpu?.float32 !== undefined && cpu.float32 < 1e-6, `${cpu?.float32}`);
   await requireDevice("cpu");
 });
 
-Deno.test("a device that is not here is refused with the reason and those that are", async () => {
+Deno.test("an unavailable device is refused with the reason and the available ones", async () => {
   for (const { device } of missing) {
     await assert.rejects(requireDevice(device as "cuda"), {
       name: "DeviceError",
@@ -29,7 +29,7 @@ Deno.test("a device that is not here is refused with the reason and those that a
   }
 });
 
-Deno.test("gen refuses a device that is not here before it reads weights", async () => {
+Deno.test("gen refuses an unavailable device before it reads weights", async () => {
   await inFolder(async (folder) => {
     for (const { device } of missing) {
       const { status, stdout, stderr } = await runCli(folder, "gen", "a car", "-m", TINY, "--device", device);
@@ -43,7 +43,7 @@ Deno.test("gen refuses a device that is not here before it reads weights", async
   });
 });
 
-Deno.test("gen refuses float16 on a CPU, and for the text encoder everywhere", async () => {
+Deno.test("gen refuses float16 on a CPU, and for the text encoder on every device", async () => {
   await inFolder(async (folder) => {
     const gen = (...args: string[]) => runCli(folder, "gen", "a car", "-m", TINY, ...args);
     for (const precision of ["float16", "denoise=float16"]) {
@@ -58,12 +58,12 @@ Deno.test("gen refuses float16 on a CPU, and for the text encoder everywhere", a
     assert.equal(status, 2);
     assert.match(
       stderr,
-      /Cannot encode in float16 as values of the text encoder outgrow it: choose one of float32, int8, int4/,
+      /Cannot encode in float16 because the text encoder's values overflow it: choose float32, int8 or int4/,
     );
   });
 });
 
-Deno.test("devices lists what is here and why the others are not", async () => {
+Deno.test("devices lists the available devices, and why others are unavailable", async () => {
   await inFolder(async (folder) => {
     const { status, stdout } = await runCli(folder, "devices", "--json");
     assert.equal(status, 0);

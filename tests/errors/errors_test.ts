@@ -10,24 +10,24 @@ import { deserializeError, serializedErrorSchema, serializeError } from "../../e
 import { GraphError } from "../../graph/graph_error.ts";
 import { ERROR_DOCUMENT, withErrorTable } from "../../tools/error_table.ts";
 
-/** The error as it arrives after JSON. */
+/** Returns the error after a round trip through JSON. */
 function sent(error: unknown): PixstageError | DOMException {
   return deserializeError(serializedErrorSchema.parse(JSON.parse(JSON.stringify(serializeError(error)))));
 }
 
-Deno.test("docs/errors.md holds the codes that there are", () => {
+Deno.test("docs/errors.md lists all error codes", () => {
   const document = readFileSync(ERROR_DOCUMENT, "utf8");
   assert.equal(document, withErrorTable(document), "write it again: deno task docs:errors");
 });
 
-Deno.test("a code of the caller's has a status below 500, and a bug has 500", () => {
+Deno.test("codes for the caller's faults have a status below 500, and those for bugs have 500", () => {
   for (const [code, { fault, status }] of Object.entries(ERROR_CODES)) {
     if (fault === "caller") assert.ok(status < 500, code);
     if (fault === "bug") assert.equal(status, 500, code);
   }
 });
 
-Deno.test("an error arrives with its code, fault, name, message, details and causes", () => {
+Deno.test("a serialized error keeps its code, fault, name, message, details and causes", () => {
   const issue = { code: "empty_graph", path: ["nodes"], message: "It has no nodes" } as const;
   const disk = Object.assign(new Error("ENOSPC: no space left on device"), { code: "ENOSPC" });
   for (
@@ -49,7 +49,7 @@ Deno.test("an error arrives with its code, fault, name, message, details and cau
   assert.ok(cause instanceof PixstageError && cause.code === "disk_full" && cause.message === disk.message);
 });
 
-Deno.test("a chain of causes is cut, and only bugs carry their stack", () => {
+Deno.test("a long chain of causes is cut, and only bugs include their stack", () => {
   let error = new PixstageError("internal", "0");
   for (let depth = 1; depth < 100; depth++) {
     error = new PixstageError("internal", `${depth}`, { cause: error });
@@ -65,13 +65,13 @@ Deno.test("a chain of causes is cut, and only bugs carry their stack", () => {
   assert.equal(serializeError(new InputError("usage", "No")).stack, undefined);
 });
 
-Deno.test("an AbortError stays one, with status 130", () => {
+Deno.test("an AbortError remains one, with status 130", () => {
   const arrived = sent(AbortSignal.abort().reason);
   assert.ok(arrived instanceof DOMException && arrived.name === "AbortError");
   assert.equal(exitStatus(arrived), 130);
 });
 
-Deno.test("a code of another version keeps its fault", () => {
+Deno.test("an unknown code from another version keeps its fault", () => {
   for (const [fault, status] of [["caller", 2], ["environment", 1], ["bug", 1]] as const) {
     const arrived = deserializeError({ name: "NewError", code: "code_of_2030", fault, message: "Later" });
     assert.ok(arrived instanceof PixstageError && arrived.fault === fault && arrived.name === "NewError");
@@ -79,7 +79,7 @@ Deno.test("a code of another version keeps its fault", () => {
   }
 });
 
-Deno.test("errors of the system, the language and libraries get codes", async () => {
+Deno.test("errors from the system, the language and libraries get codes", async () => {
   const missing = await Deno.readFile("/nowhere/cat.png").catch((error) => error);
   const folder = await Deno.readFile("/").catch((error) => error);
   const port = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -104,7 +104,7 @@ Deno.test("errors of the system, the language and libraries get codes", async ()
   assert.ok(memory instanceof RangeError);
 });
 
-Deno.test("parseValue() says which field must be what, and what it is", () => {
+Deno.test("parseValue() names the field, its requirement and its value", () => {
   const schema = z.strictObject({
     tileSize: z.int().min(64, "A tile must be 64 pixels at least").multipleOf(8).optional(),
     act: z.literal("gelu-approximate").optional(),

@@ -11,11 +11,11 @@ import { localRun } from "../../local.ts";
 import { CHROMIUM, launchBrowser } from "../chromium.ts";
 import { needing } from "../needing.ts";
 
-/** Enough to tell whether all is computed as here. */
+/** Number of steps: enough to detect differences in the computation. */
 const STEPS = 2;
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
-/** Starts the example as its users do, on a port of its own. */
+/** Starts the example like its users, on a separate port. */
 async function serve(): Promise<{ url: string } & AsyncDisposable> {
   const args = ["task", "--quiet", "browser", "--port", "0"];
   const child = new Deno.Command(Deno.execPath(), { args, cwd: ROOT, stdout: "piped", stderr: "inherit" })
@@ -33,7 +33,7 @@ async function serve(): Promise<{ url: string } & AsyncDisposable> {
 }
 
 Deno.test(needing(CHROMIUM, {
-  name: "a browser alone makes the picture that this machine makes",
+  name: "a browser by itself makes the same picture as this machine",
   async fn() {
     await using served = await serve();
     await using browser = await launchBrowser();

@@ -5,7 +5,7 @@ import { needing } from "../needing.ts";
 import { ROOT } from "../server/server_process.ts";
 import { WORKERD, Workerd } from "./workerd.ts";
 
-/** The files that say that they run anywhere, as `deno task check:edge` finds them. */
+/** Returns the files marked as edge-safe, from `deno task check:edge`. */
 async function edgeModules(): Promise<string[]> {
   const listed = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", "tools/check_edge.ts", "--list"],
@@ -15,7 +15,7 @@ async function edgeModules(): Promise<string[]> {
 }
 
 Deno.test(needing(WORKERD, {
-  name: "all edge-safe modules load in workerd, which has none of Node's modules here",
+  name: "all edge-safe modules load in workerd without Node's modules",
   async fn() {
     const modules = await edgeModules();
     assert.ok(modules.length > 200, String(modules.length));

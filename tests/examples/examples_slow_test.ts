@@ -11,12 +11,12 @@ import { goldenPath } from "../goldens.ts";
 const EXAMPLES = fileURLToPath(new URL("../../examples/", import.meta.url));
 const SMALL = ["height=64", "width=64", "resolutionBinning=false", "steps=3"];
 
-/** Options that make a graph's denoising nodes small. */
+/** Returns options that make a graph's denoising small. */
 function small(...nodes: string[]): string[] {
   return ["-m", TINY, ...nodes.flatMap((node) => SMALL.flatMap((value) => ["--set", `${node}.${value}`]))];
 }
 
-/** Runs an example, and gives the pictures that it wrote. */
+/** Runs an example. Returns the pictures that it wrote. */
 async function runExample(folder: string, graph: string, ...args: string[]): Promise<string[]> {
   const { status, stdout, stderr } = await runCli(folder, "run", join(EXAMPLES, graph), ...args);
   assert.equal(status, 0, stderr);
@@ -25,7 +25,7 @@ async function runExample(folder: string, graph: string, ...args: string[]): Pro
   return paths.map((path) => path.slice(folder.length + 1));
 }
 
-Deno.test("every example graph is sound", async () => {
+Deno.test("every example graph is valid", async () => {
   const plugins = ["watermark", "colours"].map((name) =>
     new URL(`../../examples/plugins/${name}.ts`, import.meta.url)
   );
@@ -40,7 +40,7 @@ Deno.test("every example graph is sound", async () => {
   }
 });
 
-Deno.test("example: a picture for each of several seeds, from one encoding", async () => {
+Deno.test("example: one encoding, and a picture per seed", async () => {
   await inFolder(async (folder) => {
     assert.deepEqual(await runExample(folder, "graphs/plain.json", ...small("denoise")), ["decode.png"]);
     assert.deepEqual(await runExample(folder, "graphs/several_seeds.json", ...small("denoise")), [
@@ -61,7 +61,7 @@ Deno.test("example: interpolation between two prompts", async () => {
   });
 });
 
-Deno.test("example: two schedulers, two autoencoders, and another prompt on the way", async () => {
+Deno.test("example: two schedulers, two autoencoders, and a change of the prompt", async () => {
   await inFolder(async (folder) => {
     const nodes = ["solver-denoise", "ancestral-denoise"];
     assert.deepEqual(await runExample(folder, "graphs/two_schedulers.json", ...small(...nodes)), [
@@ -107,7 +107,7 @@ Deno.test("example: latents upscaled and denoised again, two transformers, and t
   });
 });
 
-Deno.test("a plugin is not loaded because a document says so", async () => {
+Deno.test("a document alone cannot load a plugin", async () => {
   await inFolder(async (folder) => {
     const { status, stderr } = await runCli(folder, "run", join(EXAMPLES, "plugins/watermark.json"));
     assert.equal(status, 1);
@@ -119,7 +119,7 @@ Deno.test("a plugin is not loaded because a document says so", async () => {
 });
 
 for (const name of ["watermark", "colours"]) {
-  Deno.test(`example: the stage of the plugin "${name}" runs everywhere, and is not run again`, async () => {
+  Deno.test(`example: the stage of the plugin "${name}" runs in every executor, and its result is reused`, async () => {
     await inFolder(async (folder) => {
       const plugin = ["--plugin", join(EXAMPLES, `plugins/${name}.ts`)];
       const args = [...small("denoise"), ...plugin, "--save", `${name}.image=${name}.png`];
@@ -146,12 +146,12 @@ for (const name of ["watermark", "colours"]) {
       assert.equal(new Set(pictures).size, 1);
       const { status, stderr } = await runCli(folder, "rerun", `${name}.png`, ...plugin, "--no-store");
       assert.equal(status, 0, stderr);
-      assert.match(stderr, /The same bytes as before/);
+      assert.match(stderr, /The bytes are identical/);
     });
   });
 }
 
-Deno.test("the guide's code is that of the examples", () => {
+Deno.test("the guide's code equals that of the examples", () => {
   const guide = Deno.readTextFileSync(new URL("../../docs/plugins.md", import.meta.url));
   const blocks = [...guide.matchAll(/^```ts ignore\n(.*?)^```/gms)].map((match) => match[1]!.trim());
   const examples = ["watermark", "colours"].map((name) =>
@@ -163,7 +163,7 @@ Deno.test("the guide's code is that of the examples", () => {
   }
 });
 
-Deno.test("what is no plugin is refused, with what is wrong", async () => {
+Deno.test("modules that are not plugins are refused with the reason", async () => {
   const load = (source: string): Promise<unknown> =>
     loadPlugins(builtInStages(), [`data:application/javascript,${encodeURIComponent(source)}`]);
   await assert.rejects(

@@ -18,7 +18,7 @@ const LORA = "pixstage-emoji/chalk";
 const KEYS = { API_KEY: "swordfish", UPSTREAM_KEY: "trout" };
 const HEADERS = { authorization: `Bearer ${KEYS.API_KEY}` };
 const JSON_HEADERS = { ...HEADERS, "content-type": "application/json" };
-/** The most that Cloudflare lets an isolate take. */
+/** Cloudflare's memory limit of an isolate. */
 const MOST_BYTES = 128e6;
 const LARGE_BYTES = 100e6;
 
@@ -41,7 +41,7 @@ async function statusOf(url: string): Promise<number> {
   return status;
 }
 
-/** What the gateway refuses, with nobody behind it. */
+/** Requests that the gateway refuses without a server behind it. */
 const REFUSED: [body: object, status: number, code: string, param: string | null][] = [
   [{ model: "nobody" }, 404, "model_not_found", "model"],
   [{ size: "99999x64" }, 400, "out_of_range", "size"],
@@ -61,7 +61,7 @@ Deno.test(needing(
     REDIS,
     needing(S3_SERVERS.rclone, {
       name:
-        "a gateway in workerd plans and refuses by itself, and passes pictures, events and artifacts in little memory",
+        "a gateway in workerd plans and refuses runs itself, and streams pictures, events and artifacts in little memory",
       fn: (test) => inFolder((folder) => passes(test, folder)),
     }),
   ),
@@ -87,7 +87,7 @@ async function passes(test: Deno.TestContext, folder: string): Promise<void> {
   });
   const images = `${gateway.url}/v1/images/generations`;
 
-  await test.step("what cannot be made is refused with nobody behind the gateway", async () => {
+  await test.step("impossible requests are refused without a server behind the gateway", async () => {
     for (const [fields, status, code, param] of REFUSED) {
       const reply = await post(images, { model: MODEL, prompt: "cute cat", ...fields });
       const { error } = await reply.json();
@@ -127,7 +127,7 @@ async function passes(test: Deno.TestContext, folder: string): Promise<void> {
 
   assert.equal(await statusOf(`${gateway.url}/metrics`), 401);
 
-  await test.step("OpenAI's client gets pictures, by their bytes and by links to S3", async () => {
+  await test.step("OpenAI's client gets pictures as bytes and as links to S3", async () => {
     const client = new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: KEYS.API_KEY, maxRetries: 0 });
     const fields = { model: MODEL, prompt: "cute cat", seed: 3, steps: 2 };
     const { data } = await client.images.generate(fields);
@@ -141,7 +141,7 @@ async function passes(test: Deno.TestContext, folder: string): Promise<void> {
     assert.deepEqual(await (await fetch(link)).bytes(), bytes);
   });
 
-  await test.step("events pass through as they come", async () => {
+  await test.step("events pass through immediately", async () => {
     const body = { model: MODEL, prompt: "red car", steps: 4, stream: true, partial_images: 2 };
     const reply = await post(images, body);
     assert.equal(reply.headers.get("content-type"), "text/event-stream");
@@ -188,7 +188,7 @@ async function passes(test: Deno.TestContext, folder: string): Promise<void> {
     assert.equal(await newest(), "cancelled");
   });
 
-  await test.step("a picture of 1024 pixels and an artifact of 100 MB pass, and the isolate stays small", async () => {
+  await test.step("a picture of 1024 pixels and an artifact of 100 MB pass through, and the isolate stays small", async () => {
     const before = await gateway.residentMemory();
     const large = await post(images, { model: MODEL, prompt: "sun", size: "1024x1024", steps: 2 });
     const [{ b64_json }] = (await large.json()).data;

@@ -8,7 +8,10 @@ import { join } from "node:path";
 import type { Need } from "../needing.ts";
 import { freePort } from "../queue/queue_servers.ts";
 
-/** Not among the project's dependencies: only tests of gateways need it, and it is large. */
+/**
+ * The version of workerd. It is not a dependency of the project, because it is large and only tests of
+ * gateways need it.
+ */
 const PACKAGE = "npm:workerd@1.20261117.1";
 
 const program = await findProgram();
@@ -24,19 +27,19 @@ async function findProgram(): Promise<string | undefined> {
   return success ? new TextDecoder().decode(stdout) : undefined;
 }
 
-/** How a Worker is started. */
+/** Options for starting a Worker. */
 export interface WorkerdOptions {
-  /** A folder for its configuration. */
+  /** Folder for the configuration. */
   readonly folder: string;
-  /** The module whose default export answers requests, in that folder. */
+  /** Module in this folder whose default export handles requests. */
   readonly module: string;
   /** Its variables. */
   readonly variables?: Readonly<Record<string, string>> | undefined;
-  /** Whether it has Node's modules. */
+  /** Whether Node's modules are available. */
   readonly nodeModules?: boolean | undefined;
 }
 
-/** A Worker in a process of its own. */
+/** A Worker in a separate process. */
 export class Workerd implements AsyncDisposable {
   readonly url: string;
   readonly #inspector: string;
@@ -50,7 +53,7 @@ export class Workerd implements AsyncDisposable {
     this.#log = new Response(process.stderr).text();
   }
 
-  /** Starts one, and waits until it answers. */
+  /** Starts a Worker, and waits until it replies. */
   static async start(
     { folder, module, variables = {}, nodeModules = true }: WorkerdOptions,
   ): Promise<Workerd> {
@@ -104,7 +107,7 @@ export class Workerd implements AsyncDisposable {
     return { now: of("VmRSS"), peak: of("VmHWM") };
   }
 
-  /** Bytes of the isolate's heap that are in use, and that its buffers take, by the inspector. */
+  /** Returns the bytes of the isolate's heap and of its buffers, from the inspector. */
   async heap(): Promise<{ readonly usedSize: number; readonly backingStorageSize: number }> {
     const [target] = await (await fetch(`${this.#inspector}/json`)).json();
     const socket = new WebSocket(target.webSocketDebuggerUrl);

@@ -11,12 +11,12 @@ import { inFolder, runCli, TINY } from "../cli/run_cli.ts";
 import { onSmallDisk, SMALL_DISKS, type SmallDisk } from "./small_disk.ts";
 import { needing } from "../needing.ts";
 
-/** A test on a disk of its own. */
+/** Defines a test on a separate disk. */
 function diskTest(name: string, megabytes: number, test: (disk: SmallDisk) => Promise<void>): void {
   Deno.test(needing(SMALL_DISKS, { name, fn: () => onSmallDisk(megabytes, test) }));
 }
 
-/** Awaits the error of a full disk that names a file. */
+/** Expects the error of a full disk, with the name of a file. */
 async function assertFull(work: Promise<unknown>, file: RegExp): Promise<void> {
   await assert.rejects(work, (error) => {
     assert(error instanceof FileError, String(error));
@@ -28,7 +28,7 @@ async function assertFull(work: Promise<unknown>, file: RegExp): Promise<void> {
 }
 
 diskTest(
-  "a quantization that a full disk stops is told, and goes on where it was once there is room",
+  "a full disk stops a quantization with an error, and it resumes when there is space",
   8,
   (disk) =>
     inFolder(async (folder) => {
@@ -40,7 +40,7 @@ diskTest(
       const [whole] = Array.from(Deno.readDirSync(join(folder, "whole")), ({ name }) => name);
       const bytes = await Deno.readFile(join(folder, "whole", whole!, "model.safetensors"));
 
-      // No room from the start: nothing is begun.
+      // There is no space from the start, so nothing begins.
       await disk.fill(bytes.length / 2);
       await assertFull(openQuantized(component, "int8", disk.folder), /model\.safetensors$/);
       await assert.rejects(
@@ -50,7 +50,7 @@ diskTest(
       assert.deepEqual((await disk.files()).filter((name) => !name.endsWith(".lock")), []);
       await disk.empty();
 
-      // Room enough, until somebody else takes it.
+      // There is enough space until another program takes it.
       let done = 0;
       const stopped = openQuantized(component, "int8", disk.folder, {
         onProgress: (progress) => {
@@ -72,32 +72,36 @@ diskTest(
     }),
 );
 
-diskTest("a rehearsal that finds no room is refused at once, or leaves no checkpoint", 8, async (disk) => {
-  const folder = join(disk.folder, "tiny");
-  await disk.fill(1 << 20);
-  await assertFull(writeRehearsal(folder, { preset: "tiny" }), /model_index\.json$/);
-  assert.deepEqual(await disk.files(), []);
-  await disk.empty();
+diskTest(
+  "a synthetic checkpoint without enough space is refused at once, or leaves no files",
+  8,
+  async (disk) => {
+    const folder = join(disk.folder, "tiny");
+    await disk.fill(1 << 20);
+    await assertFull(writeRehearsal(folder, { preset: "tiny" }), /model_index\.json$/);
+    assert.deepEqual(await disk.files(), []);
+    await disk.empty();
 
-  const stopped = writeRehearsal(folder, {
-    preset: "tiny",
-    onFile: ({ path }) => {
-      if (path.startsWith("transformer")) fillNow(disk, 1 << 16);
-    },
-  });
-  await assertFull(stopped, /transformer.diffusion_pytorch_model\.safetensors$/);
-  const left = await disk.files();
-  assert(!left.some((name) => /model_index|partial|transformer.*safetensors/.test(name)), left.join());
-  await Deno.remove(join(disk.folder, "taken"));
-  await writeRehearsal(folder, { preset: "tiny" });
-  await openCheckpoint(await openDiskSource(folder));
-});
+    const stopped = writeRehearsal(folder, {
+      preset: "tiny",
+      onFile: ({ path }) => {
+        if (path.startsWith("transformer")) fillNow(disk, 1 << 16);
+      },
+    });
+    await assertFull(stopped, /transformer.diffusion_pytorch_model\.safetensors$/);
+    const left = await disk.files();
+    assert(!left.some((name) => /model_index|partial|transformer.*safetensors/.test(name)), left.join());
+    await Deno.remove(join(disk.folder, "taken"));
+    await writeRehearsal(folder, { preset: "tiny" });
+    await openCheckpoint(await openDiskSource(folder));
+  },
+);
 
 const SMALL = ["-m", TINY, "--steps", "2", "-W", "64", "-H", "64", "--no-resolution-binning"];
 
 for (const executor of ["inline", "worker", "process"]) {
   diskTest(
-    `a full store is told, and the picture is made; the next run keeps again: ${executor}`,
+    `a full store causes a warning but no failure, and the next run stores results again: ${executor}`,
     4,
     (disk) =>
       inFolder(async (folder) => {
@@ -138,7 +142,7 @@ for (const executor of ["inline", "worker", "process"]) {
 }
 
 diskTest(
-  "a picture that finds no room is told by name and leaves nothing; the next run only writes it",
+  "a picture without enough space causes an error with its name and leaves no file, and the next run only writes it",
   4,
   (disk) =>
     inFolder(async (folder) => {
@@ -158,7 +162,7 @@ diskTest(
     }),
 );
 
-/** Somebody else takes the room while a file is being written. */
+/** Fills the disk while a file is being written. */
 function fillNow(disk: SmallDisk, left: number): void {
   const path = join(disk.folder, "taken");
   const chunk = new Uint8Array(1 << 12);

@@ -24,7 +24,7 @@ function picture(seed: number, more: object = {}): object {
   return { request: { model: "tiny", prompts: ["cat"], seeds: [seed], ...size, ...more } };
 }
 
-/** A test on a disk of its own. */
+/** Defines a test on a separate disk. */
 function diskTest(name: string, megabytes: number, test: (disk: SmallDisk) => Promise<void>): void {
   Deno.test(needing(SMALL_DISKS, { name, fn: () => onSmallDisk(megabytes, test) }));
 }
@@ -33,7 +33,7 @@ async function post(server: ServerProcess, path: string, body: object): Promise<
   return await fetch(server.url + path, { method: "POST", headers, body: JSON.stringify(body) });
 }
 
-/** Checks the answer to a request that a full disk prevents. */
+/** Checks the reply to a request that fails because the disk is full. */
 async function assertFull(reply: Response): Promise<void> {
   const text = await reply.text();
   assert.equal(reply.status, 507, text);
@@ -43,13 +43,13 @@ async function assertFull(reply: Response): Promise<void> {
   assert.doesNotMatch(error.message, /sqlite|\/tmp/i, "the server's paths are its own");
 }
 
-/** Puts an artifact. */
+/** Uploads an artifact. */
 async function put(server: ServerProcess, seed: number): Promise<Response> {
   const bytes = encodeArtifact(sampleArtifact(seed, 100_000));
   return await fetch(`${server.url}/v1/artifacts/${await artifactId(bytes)}`, { method: "PUT", body: bytes });
 }
 
-/** All jobs, by id. */
+/** Returns all jobs by id. */
 async function jobs(server: ServerProcess): Promise<Map<string, z.infer<typeof jobSchema>>> {
   const reply = await fetch(`${server.url}/v1/jobs?limit=100`);
   assert.equal(reply.status, 200);
@@ -71,7 +71,7 @@ async function assertAlive(server: ServerProcess): Promise<void> {
 }
 
 diskTest(
-  "on a full disk the server answers 507 and loses no job; all of them end once the disk has space",
+  "on a full disk the server replies 507 and loses no job, and all jobs finish when the disk has space",
   20,
   async (disk) => {
     const store = join(disk.folder, "store");
@@ -97,7 +97,7 @@ diskTest(
       const open = [...seen.values()].filter(({ status }) => status !== "completed");
       assert(open.length > 0 && open.every(({ status }) => status === "queued"), JSON.stringify(open));
 
-      // 2. The server starts while the disk is full, and knows all jobs.
+      // 2. The server restarts while the disk is full, and lists all jobs.
       await server.end("SIGKILL");
       server = await new ServerProcess({ store }).listens();
       await assertAlive(server);
@@ -105,7 +105,7 @@ diskTest(
       await assertFull(await post(server, "/v1/jobs", picture(100)));
       await assertFull(await put(server, 1));
 
-      // 3. It goes on by itself once the disk has space.
+      // 3. It continues by itself when the disk has space.
       await disk.empty();
       for (const id of taken) assert.equal((await server.ended(id)).status, "completed", server.log);
       for (const { images } of (await jobs(server)).values()) {
@@ -122,7 +122,7 @@ diskTest(
 );
 
 diskTest(
-  "a server with a new store starts on a full disk, and opens the store once the disk has space",
+  "a server with a new store starts on a full disk, and opens the store when the disk has space",
   8,
   async (disk) => {
     await disk.fill();
@@ -133,7 +133,7 @@ diskTest(
       await assertFull(await post(server, "/v1/jobs", picture(1)));
       await assertFull(await post(server, "/v1/images/generations", { prompt: "cat", size: "256x256" }));
       await disk.empty();
-      await until("jobs are taken", async () => {
+      await until("jobs are accepted", async () => {
         const reply = await fetch(`${server.url}/v1/jobs`);
         await reply.body?.cancel();
         return reply.status === 200;
@@ -146,7 +146,7 @@ diskTest(
 );
 
 diskTest(
-  "a disk that fills up during a run costs neither its events nor the picture",
+  "a disk that fills up during a run loses neither events nor the picture",
   16,
   async (disk) => {
     const server = await new ServerProcess({ store: join(disk.folder, "store") }).listens();
@@ -173,7 +173,7 @@ diskTest(
       assert.equal((await fetch(server.url + images[0]!.url)).status, 200);
       await until("the events are written", () => /"event":"jobs_written_again"/.test(server.log));
 
-      // A client that asks after a crash gets the same events.
+      // A client that reconnects after a crash gets the same events.
       await server.end("SIGKILL");
       await using again = await new ServerProcess({ store: join(disk.folder, "store") }).listens();
       const replayed: string[] = [];
@@ -188,7 +188,7 @@ diskTest(
   },
 );
 
-diskTest("a stream ends with the reason where its job would have to wait for space", 16, async (disk) => {
+diskTest("a stream ends with the reason if its job would have to wait for space", 16, async (disk) => {
   const server = await new ServerProcess({ store: join(disk.folder, "store") }).listens();
   try {
     const { id } = await server.order({ ...picture(1, { steps: 100 }), previews: false });
@@ -214,7 +214,7 @@ diskTest("a stream ends with the reason where its job would have to wait for spa
 });
 
 diskTest(
-  "a stage that finds no space, also not for temporary files, runs again once there is some",
+  "a stage without space, even for temporary files, runs again when there is space",
   16,
   async (disk) => {
     const temporary = join(disk.folder, "temporary");
@@ -230,7 +230,7 @@ diskTest(
           filled = true;
         }
         assert.notEqual(event, "failed", data);
-        if (event === "warning" && /A stage could not write .* once the disk has space/.test(data)) break;
+        if (event === "warning" && /A stage could not write .* when the disk has space/.test(data)) break;
       }
       assert.equal((await server.job(id)).status, "queued");
       await disk.empty();
@@ -242,7 +242,7 @@ diskTest(
 );
 
 diskTest(
-  "a log on the full disk ends neither the server nor a request, and goes on once the disk has space",
+  "a log on a full disk ends neither the server nor a request, and continues when the disk has space",
   8,
   async (disk) => {
     const log = join(disk.folder, "log");
@@ -269,7 +269,7 @@ diskTest(
       assert((await logged()).length - before < 8192, "the log was written to a full disk");
       await disk.empty();
       assert.equal((await fetch(`${url}/healthz?after`)).status, 200);
-      await until("the log goes on", async () => /"path":"\/healthz"/.test(await logged()));
+      await until("the log continues", async () => /"path":"\/healthz"/.test(await logged()));
     } finally {
       server.kill("SIGKILL");
       await server.status;
@@ -277,7 +277,7 @@ diskTest(
   },
 );
 
-diskTest("uploads of artifacts leave space on the disk for the runs", 20, async (disk) => {
+diskTest("uploads of artifacts leave disk space for runs", 20, async (disk) => {
   await using server = await new ServerProcess({ store: join(disk.folder, "store") }).listens();
   let taken = 0;
   for (let reply = await put(server, taken); reply.status === 201; reply = await put(server, taken)) {

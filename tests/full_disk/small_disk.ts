@@ -1,6 +1,6 @@
 /**
- * A disk of a few megabytes, mounted for a test, and filled as the test wants it. Only root of a Linux machine may mount
- * one; elsewhere the tests are left out, and say so.
+ * A disk of a few megabytes that a test mounts and fills. Only root on Linux can mount one. Elsewhere the
+ * tests are ignored, with the reason in their names.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import type { Need } from "../needing.ts";
 
-/** Runs a test on a disk of its own. */
+/** Runs a test on a separate disk. */
 export async function onSmallDisk(
   megabytes: number,
   test: (disk: SmallDisk) => Promise<void>,
@@ -31,12 +31,12 @@ export async function onSmallDisk(
 export class SmallDisk {
   readonly #filler: string;
 
-  /** @param folder Where it is mounted. */
+  /** @param folder The mount point. */
   constructor(readonly folder: string) {
     this.#filler = join(folder, "filler");
   }
 
-  /** Leaves no more than some bytes free, to the page. */
+  /** Fills the disk until only the given number of bytes is free, rounded to pages. */
   async fill(left = 0): Promise<void> {
     const { bavail, bsize } = await statfs(this.folder);
     const bytes = new Uint8Array(Math.max(0, bavail * bsize - left));
@@ -48,12 +48,12 @@ export class SmallDisk {
     }
   }
 
-  /** Gives all room back that was filled. */
+  /** Frees the filled space. */
   async empty(): Promise<void> {
     await Deno.remove(this.#filler);
   }
 
-  /** All files but the filler, relative to the disk. */
+  /** Returns the paths of all files except the filler, relative to the disk. */
   async files(folder = this.folder): Promise<string[]> {
     const found: string[] = [];
     for await (const { name, isDirectory } of Deno.readDir(folder)) {
@@ -70,7 +70,7 @@ async function command(name: string, ...args: string[]): Promise<void> {
   if (code !== 0) throw new Error(`Cannot ${name}: ${new TextDecoder().decode(stderr)}`);
 }
 
-/** Small disks that can be filled. */
+/** The need for small disks. */
 export const SMALL_DISKS: Need = {
   what: "root of a Linux machine, who may mount a small disk",
   isThere: Deno.build.os === "linux" &&

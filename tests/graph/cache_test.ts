@@ -129,7 +129,7 @@ function content(made: RunResult): unknown[] {
   ]);
 }
 
-Deno.test("a node whose result is in the store does not run, and its artifacts are told all the same", async () => {
+Deno.test("a node whose result is in the store does not run, but its artifacts are still reported", async () => {
   await withFolder(async (folder) => {
     for (const store of [new MemoryStore(), new FolderStore(folder)]) {
       const first = await run(chain(1), store);
@@ -144,7 +144,7 @@ Deno.test("a node whose result is in the store does not run, and its artifacts a
   });
 });
 
-Deno.test("a change runs again what depends on it, and nothing else", async () => {
+Deno.test("a change causes only the nodes that depend on it to run again", async () => {
   const store = new MemoryStore();
   await run(chain(1), store);
   assert.deepEqual((await run(chain(1, 3), store)).ran, ["text"]);
@@ -157,7 +157,7 @@ Deno.test("a change runs again what depends on it, and nothing else", async () =
   assert.deepEqual((await run(nodes, store)).ran, []);
 });
 
-Deno.test("a result is found under other names of its nodes, and by other executors", async () => {
+Deno.test("a result is found under other node names and by other executors", async () => {
   const store = new MemoryStore();
   await run(chain(1), store);
   const { one, sum } = chain(1);
@@ -165,7 +165,7 @@ Deno.test("a result is found under other names of its nodes, and by other execut
   assert.deepEqual((await run(nodes, store)).ran, []);
 });
 
-Deno.test("of a store only what is needed is read", async () => {
+Deno.test("only the needed artifacts are read from a store", async () => {
   const read: string[] = [];
   class Counting extends MemoryStore {
     override get(id: string): ReturnType<MemoryStore["get"]> {
@@ -180,7 +180,7 @@ Deno.test("of a store only what is needed is read", async () => {
   assert.deepEqual(read, [made.get("text.text")?.id]);
 });
 
-Deno.test("what the store lost is made again when it is needed, and not before", async () => {
+Deno.test("artifacts that the store lost are made again only when they are needed", async () => {
   await withFolder(async (folder) => {
     const store = new FolderStore(folder);
     const { events, made } = await run(chain(1), store);
@@ -196,7 +196,7 @@ Deno.test("what the store lost is made again when it is needed, and not before",
   });
 });
 
-Deno.test("a run that hands on ids makes its results again where the store lost them", async () => {
+Deno.test("a run that passes ids makes its results again if the store lost them", async () => {
   const store = new MemoryStore();
   const execute = () => executeGraph({ pixstage: 1, nodes: chain(1) }, { ...toyRun(), store });
   const made = (await execute()).get("text.text");
@@ -206,7 +206,7 @@ Deno.test("a run that hands on ids makes its results again where the store lost 
   assert.equal(await store.has(made!.id), true);
 });
 
-Deno.test("rows that the store lost are made again, though their records are there", async () => {
+Deno.test("rows that the store lost are made again even if their records exist", async () => {
   const store = new MemoryStore();
   const nodes = { one: doubles(1, 2), other: doubles(2, 3) };
   const { made } = await run(nodes, store);
@@ -223,7 +223,7 @@ Deno.test("rows that the store lost are made again, though their records are the
   assert.deepEqual(rowsOf(more.made.get("other.doubled")!.artifact), [8, 4]);
 });
 
-Deno.test("a node runs as it is where another run makes its rows meanwhile", async () => {
+Deno.test("a node runs as planned if another run makes its rows meanwhile", async () => {
   const store = new MemoryStore();
   await run({ one: doubles(1), two: doubles(2) }, store);
   const get = store.get.bind(store);
@@ -234,7 +234,7 @@ Deno.test("a node runs as it is where another run makes its rows meanwhile", asy
   assert.deepEqual(rowsOf(made.get("both.doubled")!.artifact), [2, 4]);
 });
 
-Deno.test("a run recovers from every kind of damage in its store, and says what was damaged", async () => {
+Deno.test("a run recovers from every kind of damage in its store, and reports it", async () => {
   await withFolder(async (folder) => {
     const store = new FolderStore(folder);
     const { made } = await run(chain(1), store);
@@ -255,7 +255,7 @@ Deno.test("a run recovers from every kind of damage in its store, and says what 
   });
 });
 
-Deno.test("a store that cannot be written is told of once, and the run goes on", async () => {
+Deno.test("a store that cannot be written is reported once, and the run continues", async () => {
   class Full extends MemoryStore {
     override put(): Promise<string> {
       return Promise.reject(new Error("the disk is full"));
@@ -266,7 +266,7 @@ Deno.test("a store that cannot be written is told of once, and the run goes on",
   assert.deepEqual(warnings, ["The store does not keep this run's artifacts: the disk is full"]);
 });
 
-Deno.test("warnings are told again where the result is found in the store", async () => {
+Deno.test("warnings are repeated if the result is found in the store", async () => {
   await withFolder(async (folder) => {
     for (const store of [new MemoryStore(), new FolderStore(folder)]) {
       const expected = ["It was prepared in haste", "It ran in haste"];
@@ -281,7 +281,7 @@ Deno.test("warnings are told again where the result is found in the store", asyn
   });
 });
 
-Deno.test("a stage that gives something else each time is run once, and again when its result was lost", async () => {
+Deno.test("a stage with varying results runs once, and again only after its result was lost", async () => {
   const store = new MemoryStore();
   const nodes = { any: { stage: "random" }, sum: { stage: "add", inputs: { a: "any.value" } } };
   const first = await run(nodes, store);
@@ -292,7 +292,7 @@ Deno.test("a stage that gives something else each time is run once, and again wh
   assert.notEqual(again.made.get("sum.sum")?.id, first.made.get("sum.sum")?.id);
 });
 
-Deno.test("artifacts of the store are inputs, and what was made of a file is found without it", async () => {
+Deno.test("artifacts in the store can be inputs, and results made from a file are found without it", async () => {
   const store = new MemoryStore();
   const readFile = () => Promise.resolve({ artifact: numberArtifact(20) });
   const file = await run({ sum: { stage: "add", inputs: { a: { file: "n" }, b: { file: "n" } } } }, store, {
@@ -314,7 +314,7 @@ Deno.test("artifacts of the store are inputs, and what was made of a file is fou
   );
 });
 
-Deno.test("provenance is the same in one go and in parts, and can be run", async () => {
+Deno.test("provenance is the same for a whole run and for its parts, and can be run", async () => {
   const store = new MemoryStore();
   const whole = await run(chain(3), store);
   const { provenance, id } = whole.made.get("text.text")!;

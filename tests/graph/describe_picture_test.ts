@@ -5,7 +5,7 @@ import { decodePicture } from "../../images/picture.ts";
 import { inFolder, TINY } from "../cli/run_cli.ts";
 import { runHere } from "../cli/run_here.ts";
 
-Deno.test("a picture's settings quote what readers would take for another setting", () =>
+Deno.test("a picture's settings quote text that readers would take for another setting", () =>
   inFolder(async (folder) => {
     const model = join(folder, "m, Seed: 5");
     await cp(TINY, model, { recursive: true });

@@ -5,7 +5,7 @@ import { textToImage } from "../../graph/text_to_image.ts";
 import { builtInStages } from "../../stages/mod.ts";
 import { fc } from "../random.ts";
 
-Deno.test("gridGraph() has each different node once, and gives each graph its picture", () => {
+Deno.test("gridGraph() contains each distinct node once, and assigns each graph its picture", () => {
   const choice = fc.record({
     prompts: fc.constantFrom("cat", "dog").map((prompt) => [prompt]),
     steps: fc.integer({ min: 2, max: 4 }),

@@ -48,7 +48,7 @@ const embeddings = (value: number, text: string) =>
   });
 
 for (const length of [20, 60]) {
-  Deno.test(`${length} nodes that each take twice from the one before plan, run and tell their lineage at once`, async () => {
+  Deno.test(`${length} nodes with two edges from each to the next plan, run and report their lineage without delay`, async () => {
     const nodes = sums(length);
     const output = `n${length - 1}.sum`;
     const started = performance.now();
@@ -71,7 +71,7 @@ for (const length of [20, 60]) {
     assert.ok(took < LONGEST_MS, `It took ${took} ms`);
   });
 
-  Deno.test(`${length} interpolations of the one before run and tell their lineage at once`, async () => {
+  Deno.test(`${length} chained interpolations run and report their lineage without delay`, async () => {
     const nodes = mixtures(length);
     const started = performance.now();
     const made = await runGraph({ pixstage: 1, nodes }, {
@@ -104,7 +104,7 @@ const passStage: Stage = defineStage({
   run: ({ inputs }) => Promise.resolve({ any: inputs.any }),
 });
 
-Deno.test("lineage that runs in a circle in the store ends at the first repeat", async () => {
+Deno.test("a cyclic lineage in the store ends at the first repeat", async () => {
   const registry = toyStages();
   registry.add(passStage);
   const readFile = () => Promise.resolve({ artifact: numberArtifact(1) });
@@ -128,7 +128,7 @@ function cyclic(id: string): Provenance {
   };
 }
 
-Deno.test("a file whose lineage runs in a circle is refused, and the circle is told", async () => {
+Deno.test("a file with a cyclic lineage is refused, and the error shows the cycle", async () => {
   const provenance = cyclic("0".repeat(64));
   const fault = {
     code: "invalid_value",

@@ -20,7 +20,7 @@ async function run(folder: string, ...args: string[]): Promise<void> {
   assert.equal(status, 0, stderr);
 }
 
-Deno.test("each stage runs where only its own components are, as on three machines", async () => {
+Deno.test("each stage runs with only its own components, as on three machines", async () => {
   await inFolder(async (folder) => {
     const text = await partOf(folder, "text", ["tokenizer", "text_encoder"]);
     const denoiser = await partOf(folder, "denoiser", ["transformer", "scheduler"]);
@@ -66,7 +66,7 @@ Deno.test("each stage runs where only its own components are, as on three machin
   });
 });
 
-Deno.test("a copy of a checkpoint finds what the original made, and a changed one does not", async () => {
+Deno.test("a copy of a checkpoint finds the original's results, and a changed copy does not", async () => {
   await inFolder(async (folder) => {
     const copy = join(folder, "elsewhere", "tiny-alpha-512");
     await cp(TINY, copy, { recursive: true });
@@ -88,7 +88,7 @@ Deno.test("a copy of a checkpoint finds what the original made, and a changed on
   });
 });
 
-Deno.test("another scheduler does not encode again, another format does not even denoise again", async () => {
+Deno.test("another scheduler encodes nothing again, and another format denoises nothing again", async () => {
   await inFolder(async (folder) => {
     const ran = async (...args: string[]): Promise<string[]> => {
       const all = ["gen", "cute cat", "-m", TINY, ...SMALL, "--json", ...args];

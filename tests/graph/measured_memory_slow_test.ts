@@ -42,7 +42,7 @@ async function makePicture(
 
 Deno.test(needing(LINUX, {
   name:
-    "weights are given back: streaming holds a layer, a stage holds its own, and ten runs grow no more than two",
+    "weights are released: streaming holds one layer, a stage only its own weights, and ten runs no more than two",
   async fn() {
     const folder = await Deno.makeTempDir();
     try {

@@ -110,7 +110,7 @@ function planMemory(run: Run, request: Request) {
   return planNodes(nodesOf(run, request), request).plan;
 }
 
-Deno.test("the published checkpoint is planned to fit into 1.5 GB on a CPU, at full precision and without seams", () => {
+Deno.test("the published checkpoint fits into 1.5 GB on a CPU at full precision and without seams", () => {
   const plan = planMemory(PUBLISHED, { traits: CPU, maxMemory: 1.5e9 });
   assert.deepEqual(plan.problems, []);
   assert(plan.fits && plan.predictedPeak <= 1.5e9);
@@ -120,7 +120,7 @@ Deno.test("the published checkpoint is planned to fit into 1.5 GB on a CPU, at f
   assert.equal(plan.stages[2]?.tiling, "seamless");
 });
 
-Deno.test("precision is lowered only where it is allowed, and only as far as it must be", () => {
+Deno.test("precision is lowered only if allowed, and only as far as necessary", () => {
   const refused = planMemory(PUBLISHED, { traits: CPU, maxMemory: 0.85e9 });
   assert(!refused.fits);
   assert.match(
@@ -136,7 +136,7 @@ Deno.test("precision is lowered only where it is allowed, and only as far as it 
   assert(allowed.fits);
 });
 
-Deno.test("pictures are cut into blended tiles only where nothing else fits", () => {
+Deno.test("pictures are split into blended tiles only if nothing else fits", () => {
   const decode: Run = { ...PUBLISHED, encode: undefined, denoise: undefined };
   assert.equal(planMemory(decode, { traits: CPU, maxMemory: 2e9 }).stages[0]?.tiling, "seamless");
   assert.equal(planMemory(decode, { traits: CPU, maxMemory: 0.75e9 }).stages[0]?.tiling, "blended");
@@ -145,7 +145,7 @@ Deno.test("pictures are cut into blended tiles only where nothing else fits", ()
   assert.match(fixed.problems[0]!, /allow tiling "blended"/);
 });
 
-Deno.test("tiles are chosen that are larger than their overlap", () => {
+Deno.test("chosen tiles are larger than their overlap", () => {
   const { height, width, images } = PUBLISHED;
   const sizes = (tileOverlap: number, tileSize?: number) =>
     decoderMemoryChoices(PUBLISHED.decode!, { height, width, images }, {
@@ -163,7 +163,7 @@ Deno.test("tiles are chosen that are larger than their overlap", () => {
   assert.deepEqual([sizes(128, 256), sizes(128, 64)], [[256], []]);
 });
 
-Deno.test("longer prompts and more pictures take more, and halves of guidance go one at a time where there are two", () => {
+Deno.test("longer prompts and more pictures need more memory, and guidance branches run one at a time", () => {
   const peaks = (facts: Run): number[] =>
     planMemory(facts, { traits: CPU }).stages.map(({ predictedPeak }) => predictedPeak);
   const [encode, denoise, decode] = peaks(PUBLISHED) as [number, number, number];
@@ -181,7 +181,7 @@ Deno.test("longer prompts and more pictures take more, and halves of guidance go
   assert.deepEqual(halves(false), [undefined, undefined, undefined]);
 });
 
-Deno.test("a GPU holds a denoiser's weights unless they do not fit, and predicts both halves of small pictures at once", () => {
+Deno.test("a GPU keeps a denoiser's weights if they fit, and predicts both branches of small pictures at once", () => {
   const roomy = planMemory(PUBLISHED, { traits: GPU, maxMemory: 100e9 });
   assert.deepEqual(roomy.stages.map(({ residency }) => residency), ["stream", "stage", "stage"]);
   const tight = planMemory(PUBLISHED, { traits: GPU, maxGpuMemory: 1.5e9 });
@@ -191,7 +191,7 @@ Deno.test("a GPU holds a denoiser's weights unless they do not fit, and predicts
   assert.deepEqual([halves(GPU, 512), halves(GPU, 1024), halves(CPU, 512)], [2, 1, 1]);
 });
 
-Deno.test("what resident stages hold counts for those after them, as it was measured", () => {
+Deno.test("the measured memory of resident stages counts for later stages", () => {
   const stored = (facts: LayeredFacts, elements: number) => ({
     ...facts,
     weightBytes: 2 * elements,
@@ -210,7 +210,7 @@ Deno.test("what resident stages hold counts for those after them, as it was meas
   }
 });
 
-Deno.test("what resident stages hold on a GPU counts for those after them", () => {
+Deno.test("the GPU memory of resident stages counts for later stages", () => {
   const peaks = (residency: Residency) =>
     planMemory(PUBLISHED, { traits: GPU, residency: { "*": residency } }).stages
       .map(({ predictedGpuPeak }) => predictedGpuPeak ?? 0);
@@ -230,7 +230,7 @@ Deno.test("what resident stages hold on a GPU counts for those after them", () =
   );
 });
 
-Deno.test("of nodes of one stage the larger figure counts, of this machine's memory and of a GPU's", () => {
+Deno.test("the larger figure of a stage's nodes counts, for this machine's memory and for a GPU's", () => {
   const way = (peakBytes: number, gpuPeakBytes: number) => ({
     residency: "stage" as const,
     parameters: {},
@@ -248,7 +248,7 @@ Deno.test("of nodes of one stage the larger figure counts, of this machine's mem
   assert(!plan.fits);
 });
 
-Deno.test("memory of a GPU is predicted as it was measured with PixArt-XL on an H100", () => {
+Deno.test("predicted GPU memory matches that measured with PixArt-XL on an H100", () => {
   const stored = { ...PUBLISHED.denoise!, weightBytes: 1.222e9, layerBytes: 42e6, storedBytes: 2 };
   const measured = [["float32", 512, 2.39e9], ["float32", 1024, 2.71e9], ["float16", 512, 1.58e9], [
     "float16",
@@ -264,7 +264,7 @@ Deno.test("memory of a GPU is predicted as it was measured with PixArt-XL on an 
   assert.equal(planMemory(PUBLISHED, { traits: CPU }).stages[1]?.predictedGpuPeak, undefined);
 });
 
-Deno.test("of exact ways the first that the free memory of a GPU holds is taken, and nothing is refused for it", () => {
+Deno.test("the first exact way that fits a GPU's free memory is chosen, and none is refused for lack of it", () => {
   const traits: RuntimeTraits = { ...GPU, contextBytes: 40e6, freesLate: true };
   const tiling = (freeGpuMemory?: number, maxGpuMemory?: number) =>
     planMemory(PUBLISHED, { traits, freeGpuMemory, maxGpuMemory, lowestPrecision: "int4" }).stages[2]?.tiling;
@@ -281,7 +281,7 @@ Deno.test("of exact ways the first that the free memory of a GPU holds is taken,
   assert.equal(tight.stages[2]?.tiling, "seamless", "blended tiles are not taken unasked");
 });
 
-Deno.test("float16 is for a GPU's transformer: T5 stays in float32, and a CPU is never given it", () => {
+Deno.test("only a GPU's transformer uses float16: T5 and all stages on a CPU stay in float32", () => {
   const precisions = (request: Partial<Request>) =>
     planMemory(PUBLISHED, { traits: GPU, ...request }).stages.map(({ precision }) => precision);
   assert.deepEqual(precisions({ precision: { "*": "float16" } }), ["float32", "float16", undefined]);
@@ -301,7 +301,7 @@ Deno.test("float16 is for a GPU's transformer: T5 stays in float32, and a CPU is
   }
 });
 
-Deno.test("a plan never takes what the user did not allow, and never says that it fits where it does not", () => {
+Deno.test("a plan never uses what the user did not allow, and never claims to fit if it does not", () => {
   const requests = fc.record({
     traits: fc.constantFrom(CPU, GPU),
     maxMemory: fc.option(fc.integer({ min: 0, max: 30_000 }).map((megabytes) => megabytes * 1e6), {

@@ -19,7 +19,7 @@ function faults(document: unknown, until?: string): string[] {
 
 const one = { stage: "constant", parameters: { value: 1 } };
 
-Deno.test("planGraph() refuses a document that is none", () => {
+Deno.test("planGraph() refuses values that are not documents", () => {
   assert.deepEqual(faults(null), [": invalid_document"]);
   assert.deepEqual(faults({ pixstage: 2, nodes: {} }), ["pixstage: invalid_document"]);
   assert.deepEqual(faults({ pixstage: 1, nodes: {} }), ["nodes: empty_graph"]);
@@ -29,14 +29,14 @@ Deno.test("planGraph() refuses a document that is none", () => {
   ]);
 });
 
-Deno.test("planGraph() names an unknown stage and the nearest", () => {
+Deno.test("planGraph() names an unknown stage and the nearest known one", () => {
   assert.throws(
     () => planGraph({ pixstage: 1, nodes: { a: { stage: "constnat" } } }, toyStages()),
     /nodes\.a\.stage: There is no stage "constnat": did you mean "constant"\?/,
   );
 });
 
-Deno.test("planGraph() tells the path of a bad parameter", () => {
+Deno.test("planGraph() names the path of an invalid parameter", () => {
   assert.deepEqual(faults({ pixstage: 1, nodes: { a: { stage: "constant", parameters: { value: "x" } } } }), [
     "nodes.a.parameters.value: invalid_parameter",
   ]);
@@ -71,7 +71,7 @@ Deno.test("planGraph() finds all faults of a document at once", () => {
   assert.equal(faults({ pixstage: 1, nodes }).length, 3);
 });
 
-Deno.test("planGraph() tells a cycle and the way around it", () => {
+Deno.test("planGraph() reports a cycle with its nodes", () => {
   const nodes = {
     a: { stage: "add", inputs: { a: "c.sum" } },
     b: { stage: "add", inputs: { a: "a.sum" } },
@@ -80,7 +80,7 @@ Deno.test("planGraph() tells a cycle and the way around it", () => {
   assert.throws(() => planGraph({ pixstage: 1, nodes }, toyStages()), /a → c → b → a/);
 });
 
-Deno.test("planGraph() until a node keeps what it depends on alone", () => {
+Deno.test("planGraph() until a node keeps only that node's dependencies", () => {
   const nodes = { one, two: one, sum: { stage: "add", inputs: { a: "two.value" } } };
   const plan = planGraph({ pixstage: 1, nodes }, toyStages(), { until: "sum" });
   assert.deepEqual(plan.nodes.map(({ id }) => id), ["two", "sum"]);

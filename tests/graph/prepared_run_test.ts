@@ -103,7 +103,7 @@ const diamond = {
   bottom: node({ name: "bottom" }, { a: "left.value", b: "right.value" }),
 };
 
-Deno.test("each node is prepared once, before any runs, however many take from it", async () => {
+Deno.test("each node is prepared once, before any node runs, however many nodes use it", async () => {
   const log: Prepared[] = [];
   const { ran, made } = await run(diamond, { stage: weighted(WEIGHTS, log) });
   assert.deepEqual(log.map(({ name }) => name), ["top", "left", "right", "bottom"]);
@@ -115,7 +115,7 @@ Deno.test("each node is prepared once, before any runs, however many take from i
   assert.deepEqual(log.map(({ name }) => name), ["top", "left"], "what is not run is not prepared");
 });
 
-Deno.test("a result is found again by what it depends on, and by nothing else", async () => {
+Deno.test("a result is found by exactly what it depends on", async () => {
   const store = new MemoryStore();
   const one = (parameters: object = {}) => ({ one: node(parameters) });
   const ran = async (...[nodes, options]: Parameters<typeof run>): Promise<boolean> =>
@@ -142,14 +142,14 @@ Deno.test("a result is found again by what it depends on, and by nothing else", 
   assert.equal(await ran(one(), { residency: { "*": "stream" } }), false, "how long weights are held");
 });
 
-Deno.test("numerics of a device are those of weights: what is computed without them is found everywhere", async () => {
+Deno.test("a device's numerics only concern weights: results computed without weights are found on every device", async () => {
   const store = new MemoryStore();
   const nodes = { one: { stage: "constant", parameters: { value: 1 } } };
   assert.deepEqual((await run(nodes, { store })).ran, ["one"]);
   assert.deepEqual((await run(nodes, { store, numerics: { device: "webgpu" } })).ran, []);
 });
 
-Deno.test("the first event tells how the run will use memory, where a stage says so", async () => {
+Deno.test("the first event predicts the memory of the run if a stage does", async () => {
   const { events } = await run({ one: node(), sum: { stage: "add", inputs: { a: "one.value" } } });
   const [first] = events;
   assert.ok(first?.type === "plan");
@@ -167,7 +167,7 @@ Deno.test("the first event tells how the run will use memory, where a stage says
   assert.deepEqual(toys.events.filter(({ type }) => type === "plan"), []);
 });
 
-Deno.test("a limit of memory chooses how a node runs, and prepares it anew in that way", async () => {
+Deno.test("a memory limit decides how a node runs, and the node is prepared again for it", async () => {
   const log: Prepared[] = [];
   const stage = weighted(WEIGHTS, log);
   await run({ one: node() }, { stage, maxMemory: 2.5e9 });
@@ -181,7 +181,7 @@ Deno.test("a limit of memory chooses how a node runs, and prepares it anew in th
   assert.equal(made.get("one.value")?.provenance.graph.nodes["weighted"]?.parameters["precision"], "int8");
 });
 
-Deno.test("a run that fits in no way is refused before any node runs, and a trial says by how much", async () => {
+Deno.test("a run that cannot fit is refused before any node runs, and a dry run says by how much", async () => {
   const events: RunEvent[] = [];
   const limited = { maxMemory: 0.5e9, onEvent: (event: RunEvent) => events.push(event) };
   await assert.rejects(run({ one: node() }, limited), (error) => {

@@ -25,13 +25,13 @@ async function run(
   }
 }
 
-Deno.test("runGraph() gives the artifacts of every port, with their ids", async () => {
+Deno.test("runGraph() returns the artifacts of every port with their ids", async () => {
   const { made } = await run({ one, sum: { stage: "add", inputs: { a: "one.value", b: "one.value" } } });
   assert.equal(numberOf(made?.get("sum.sum")?.artifact), 2);
   assert.match(made?.get("sum.sum")?.id ?? "", /^[0-9a-f]{64}$/);
 });
 
-Deno.test("runGraph() tells what happens in an order that never varies", async () => {
+Deno.test("runGraph() reports events in a fixed order", async () => {
   const { events } = await run({ one, sum: { stage: "add", inputs: { a: "one.value" } } });
   assert.deepEqual(events.map((event) => ("node" in event ? `${event.node} ` : "") + event.type), [
     "one stage:start",
@@ -48,7 +48,7 @@ Deno.test("runGraph() tells what happens in an order that never varies", async (
   assert.ok(events.every((event, i) => i === 0 || event.elapsedMs >= events[i - 1]!.elapsedMs));
 });
 
-Deno.test("runGraph() refuses a faulty graph before any stage runs", async () => {
+Deno.test("runGraph() refuses an invalid graph before any stage runs", async () => {
   const { error, events } = await run({ one, sum: { stage: "add" } });
   assert.ok(error instanceof GraphError);
   assert.deepEqual(events.map(({ type }) => type), ["failed"]);
@@ -74,7 +74,7 @@ Deno.test("runGraph() catches a stage that breaks its contract", async () => {
   assert.match(String(error), /output "value" must be number, but it is something else/);
 });
 
-Deno.test("runGraph() reads files and holds them against their ports", async () => {
+Deno.test("runGraph() reads files and checks them against their ports", async () => {
   const nodes = { sum: { stage: "add", inputs: { a: { file: "n" } } } };
   const number = await run(nodes, { readFile: () => Promise.resolve({ artifact: numberArtifact(7) }) });
   assert.equal(numberOf(number.made?.get("sum.sum")?.artifact), 7);
@@ -85,19 +85,19 @@ Deno.test("runGraph() reads files and holds them against their ports", async () 
   assert.match(String((await run(nodes)).error), /Cannot read n: this runner does not read files/);
 });
 
-Deno.test("runGraph() stops when it is told to, and says cancelled", async () => {
+Deno.test("runGraph() stops on abort, and reports that it was cancelled", async () => {
   const signal = AbortSignal.abort(new Error("enough"));
   const { error, events } = await run({ one }, { signal });
   assert.equal((error as Error).message, "enough");
   assert.deepEqual(events.map(({ type }) => type), ["cancelled"]);
 });
 
-Deno.test("runGraph() refuses an executor that is not there", async () => {
+Deno.test("runGraph() refuses an unknown executor", async () => {
   const { error } = await run({ one: { ...one, executor: "moon" } });
   assert.match(String(error), /on "moon": the executors are inline/);
 });
 
-Deno.test("runGraph() gives the sum of any tree of additions", async () => {
+Deno.test("runGraph() computes the sum of any tree of additions", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.integer({ min: -1000, max: 1000 }), { minLength: 1, maxLength: 8 }),

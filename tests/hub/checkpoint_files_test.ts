@@ -15,7 +15,7 @@ import {
 } from "./with_hub.ts";
 
 testOnVariants(
-  "the shards and the variant that are asked for are fetched, of the components that are asked for",
+  "only the requested variant of the requested components is downloaded",
   async () => {
     const models = { [MODEL]: { main: tinyCheckpoint("tiny-alpha-1024") } };
     await withHub(async ({ resolve }) => {
@@ -40,7 +40,7 @@ testOnVariants(
   },
 );
 
-Deno.test("variants are chosen by what the hub holds, not by what is in the cache", async () => {
+Deno.test("variants are chosen by the hub's files, not the cache's", async () => {
   await withVariants({ [TRANSFORMER]: "renamed", [VAE]: "copied" }, async (copy) => {
     await withHub(async (hub) => {
       // The plain autoencoder is in the cache; the hub has it as the variant too.
@@ -57,7 +57,7 @@ Deno.test("variants are chosen by what the hub holds, not by what is in the cach
   });
 });
 
-Deno.test("variants are chosen by the cache where the hub cannot be asked", async () => {
+Deno.test("variants are chosen by the cache's files if the hub is unreachable", async () => {
   await withVariants({ [TRANSFORMER]: "copied", [VAE]: "copied" }, async (copy) => {
     await withHub(async (hub) => {
       await fileOf(models(hub), "vae");

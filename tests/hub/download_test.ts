@@ -9,7 +9,7 @@ import { tinyCheckpoint } from "../models/checkpoint/copies.ts";
 import { brokenOff, commitOf, failure, halted } from "./hub_server.ts";
 import { MODEL, TRANSFORMER, weightsOf, whenBegun, withHub } from "./with_hub.ts";
 
-Deno.test("downloadFiles() goes on with a file where it broke off", async () => {
+Deno.test("downloadFiles() resumes an interrupted file", async () => {
   await withHub(async ({ server, resolve }) => {
     const cut = 200_000;
     let first = true;
@@ -31,7 +31,7 @@ Deno.test("downloadFiles() goes on with a file where it broke off", async () => 
   });
 });
 
-Deno.test("downloadFiles() goes on after an abort, and requests the rest alone", async () => {
+Deno.test("downloadFiles() resumes after an abort, and requests only the rest", async () => {
   await withHub(async ({ server, resolve, blob, cacheDir }) => {
     server.intercept = (file, bytes) => file === TRANSFORMER ? halted(bytes, 200_000) : undefined;
     const controller = new AbortController();
@@ -56,7 +56,7 @@ Deno.test("downloadFiles() goes on after an abort, and requests the rest alone",
   });
 });
 
-Deno.test("downloadFiles() starts a file anew if the server knows no ranges", async () => {
+Deno.test("downloadFiles() starts a file again if the server does not support ranges", async () => {
   await withHub(async ({ server, resolve, blob }) => {
     await mkdir(dirname(blob(TRANSFORMER)), { recursive: true });
     const bytes = readFileSync(join(tinyCheckpoint("tiny-alpha-512"), TRANSFORMER));
@@ -68,7 +68,7 @@ Deno.test("downloadFiles() starts a file anew if the server knows no ranges", as
   });
 });
 
-Deno.test("downloadFiles() throws away what an earlier try left if its bytes are wrong", async () => {
+Deno.test("downloadFiles() discards the bytes of an earlier attempt if they are wrong", async () => {
   await withHub(async ({ server, resolve, blob }) => {
     await mkdir(dirname(blob(TRANSFORMER)), { recursive: true });
     await writeFile(`${blob(TRANSFORMER)}.incomplete`, new Uint8Array(1000));
@@ -78,7 +78,7 @@ Deno.test("downloadFiles() throws away what an earlier try left if its bytes are
   });
 });
 
-Deno.test("downloadFiles() refuses bytes whose hash is wrong, and keeps none of them", async () => {
+Deno.test("downloadFiles() refuses bytes with a wrong hash, and keeps none of them", async () => {
   for (const bad of [TRANSFORMER, "vae/config.json"]) {
     await withHub(async ({ server, resolve, blob, cacheDir }) => {
       server.intercept = (file, bytes) => {
@@ -102,7 +102,7 @@ Deno.test("downloadFiles() refuses bytes whose hash is wrong, and keeps none of 
   }
 });
 
-Deno.test("downloadFiles() refuses what does not fit on the disk, before its first byte", async () => {
+Deno.test("downloadFiles() refuses files that do not fit on the disk, before the first byte", async () => {
   await withHub(async ({ server, resolve }) => {
     await assert.rejects(resolve(), {
       name: "HubError",
@@ -113,7 +113,7 @@ Deno.test("downloadFiles() refuses what does not fit on the disk, before its fir
   }, { models: { [MODEL]: { main: tinyCheckpoint("tiny-alpha-512") } }, sizes: { [TRANSFORMER]: 9e15 } });
 });
 
-Deno.test("downloadFiles() downloads some at a time, and the first failure stops the others", async () => {
+Deno.test("downloadFiles() downloads several files at a time, and the first failure stops the others", async () => {
   await withHub(async ({ server, resolve, cacheDir }) => {
     const running = new Set<string>();
     let most = 0;

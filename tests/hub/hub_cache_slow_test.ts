@@ -15,7 +15,7 @@ import { READ_ONLY_FOLDERS, whileReadOnly } from "./read_only.ts";
 import { fileOf, filesOf, MODEL, models, TINY, TRANSFORMER, VAE, withHub } from "./with_hub.ts";
 import { LINUX, needing } from "../needing.ts";
 
-Deno.test("the cache takes in what a run needs and no more, in the layout of Python's library", async () => {
+Deno.test("the cache receives only what a run needs, in the layout of Python's library", async () => {
   await withCopy(tinyCheckpoint("tiny-alpha-512"), async (copy) => {
     for (
       const junk of ["README.md", "picture.png", "transformer/model.onnx", "vae/diffusion_pytorch_model.bin"]
@@ -71,7 +71,7 @@ Deno.test("other models are refused before their weights are fetched", async () 
   });
 });
 
-Deno.test("a branch stands for its former commit offline until the new one holds as much", async () => {
+Deno.test("offline, a branch means its former commit until the new one is as complete", async () => {
   await withHub(async (hub) => {
     await fileOf(models(hub), "vae");
     await fileOf(models(hub), "transformer");
@@ -92,10 +92,10 @@ Deno.test("a branch stands for its former commit offline until the new one holds
   });
 });
 
-Deno.test("sixteen processes at once on a cold cache download each file once, and none misses one", async () => {
+Deno.test("sixteen concurrent processes with a cold cache download each file once, and each gets all files", async () => {
   await withHub(async ({ server, cacheDir }) => {
     const processes = 16;
-    // They begin together: the hub answers nobody before all have asked.
+    // They start together: the hub replies only after it has received a request from all of them.
     const allAsked = Promise.withResolvers<void>();
     let asked = 0;
     server.answer = async (path) => {
@@ -138,7 +138,7 @@ Deno.test("sixteen processes at once on a cold cache download each file once, an
   });
 });
 
-Deno.test("a cache that holds plain files and no blobs is used, with the hub and without", async () => {
+Deno.test("a cache of plain files without blobs works, with and without the hub", async () => {
   await withHub(async ({ server, resolve, cacheDir }) => {
     const folder = await resolve();
     const root = join(cacheDir, "models--org--tiny");
@@ -155,7 +155,7 @@ Deno.test("a cache that holds plain files and no blobs is used, with the hub and
     assert.deepEqual(server.requests.slice(before).filter(({ path }) => path.includes("/resolve/")), []);
     assert.ok(!existsSync(join(root, "blobs")));
 
-    // What it lacks is downloaded beside them.
+    // Missing files are downloaded next to them.
     await rm(join(folder, TRANSFORMER));
     assert.equal(await resolve(), folder);
     assert.deepEqual(filesOf(folder), filesOf(tinyCheckpoint("tiny-alpha-512")));
@@ -164,7 +164,7 @@ Deno.test("a cache that holds plain files and no blobs is used, with the hub and
 });
 
 Deno.test(needing(LINUX, {
-  name: "processes that can make no links put the files themselves into the snapshot, and download each once",
+  name: "processes that cannot create links put files directly into the snapshot, and download each once",
   fn: async () => {
     await withHub(async ({ server, cacheDir }) => {
       const run = async (script: string): Promise<void> => {
@@ -187,7 +187,7 @@ Deno.test(needing(LINUX, {
 }));
 
 Deno.test(needing(READ_ONLY_FOLDERS, {
-  name: "a cache that cannot be written is used, with its branch known, unknown or moved on",
+  name: "a read-only cache is used if its branch is known, unknown or outdated",
   fn: async () => {
     await withHub(async (hub) => {
       const parts = ["vae", "transformer"] as const;
@@ -202,7 +202,7 @@ Deno.test(needing(READ_ONLY_FOLDERS, {
       };
       await whileReadOnly(hub.cacheDir, async () => assert.deepEqual(await readAll(), []));
 
-      // A model that was fetched by its commit alone has no branch in the cache.
+      // A model that was downloaded by commit has no branch in the cache.
       await rm(join(root, "refs"), { recursive: true });
       await whileReadOnly(hub.cacheDir, async () => {
         assert.deepEqual(await readAll(), []);
@@ -224,7 +224,7 @@ Deno.test(needing(READ_ONLY_FOLDERS, {
         });
       });
 
-      // The hub has moved on: the new commit cannot be kept.
+      // The hub has a new commit, which cannot be stored.
       await readAll();
       await withCopy(TINY, async (copy) => {
         await writeFile(join(copy, "vae/config.json"), `${readFileSync(join(TINY, "vae/config.json"))}\n`);
@@ -240,7 +240,7 @@ Deno.test(needing(READ_ONLY_FOLDERS, {
   },
 }));
 
-Deno.test("snapshotModel() names the model whose snapshot a folder is", () => {
+Deno.test("snapshotModel() returns the model of a snapshot folder", () => {
   const commit = commitOf(MODEL, "main");
   assert.equal(snapshotModel(`/cache/models--org--tiny/snapshots/${commit}`), MODEL);
   assert.equal(snapshotModel(`C:\\cache\\models--org--tiny\\snapshots\\${commit}`), MODEL);

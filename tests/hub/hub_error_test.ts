@@ -17,7 +17,7 @@ Deno.test("errors say that a model or a revision does not exist", async () => {
   });
 });
 
-Deno.test("refusedBy() tells what an answer of the hub means, and what to do", () => {
+Deno.test("refusedBy() explains a reply of the hub, and says what to do", () => {
   const url = new URL("http://hub.test/api/models/org/tiny");
   const access = { endpoint: "http://hub.test", token: "hf_1", tokenSource: "HF_TOKEN" };
   const cases: readonly [answer: Response, code: HubErrorCode, told: RegExp][] = [

@@ -3,7 +3,7 @@ import { tinyCheckpoint } from "../models/checkpoint/copies.ts";
 import { halted } from "./hub_server.ts";
 import { MODEL, TRANSFORMER, withHub } from "./with_hub.ts";
 
-Deno.test("hubFetch() sends the token to the hub alone, and errors say when one is needed", async () => {
+Deno.test("hubFetch() sends the token only to the hub, and errors say when one is needed", async () => {
   const models = { [MODEL]: { main: tinyCheckpoint("tiny-taesd") } };
   await withHub(async ({ server, resolve }) => {
     await assert.rejects(resolve(), { name: "HubError", code: "unauthorized", message: /terms .* HF_TOKEN/ });
@@ -18,7 +18,7 @@ Deno.test("hubFetch() sends the token to the hub alone, and errors say when one 
   }, { models, token: "secret" });
 });
 
-Deno.test("withRetries() tries again after failures of the server, and gives up in the end", async () => {
+Deno.test("withRetries() retries after server failures, and gives up eventually", async () => {
   await withHub(async ({ server, resolve }) => {
     let failures = 3;
     server.intercept = (file) =>
@@ -38,7 +38,7 @@ Deno.test("withRetries() tries again after failures of the server, and gives up 
   });
 });
 
-Deno.test("hubFetch() gives up connections that fall silent, and the download goes on", async () => {
+Deno.test("hubFetch() gives up stalled connections, and the download continues", async () => {
   await withHub(async ({ server, resolve }) => {
     let silent = true;
     server.intercept = (file, bytes) => {
@@ -55,7 +55,7 @@ Deno.test("hubFetch() gives up connections that fall silent, and the download go
   }, { models: { [MODEL]: { main: tinyCheckpoint("tiny-alpha-512"), other: tinyCheckpoint("tiny-lcm") } } });
 });
 
-Deno.test("hubFetch() stops a body at once, also after a collection of garbage, which Deno 2.9.6 does not see to", async () => {
+Deno.test("hubFetch() stops a body at once, even after garbage collection, which Deno 2.9.6 alone does not ensure", async () => {
   const script = `
     import { hubFetch } from ${JSON.stringify(new URL("../../hub/hub_fetch.ts", import.meta.url).href)};
     const body = new ReadableStream({ start: (controller) => controller.enqueue(new Uint8Array(1)) });

@@ -26,7 +26,7 @@ Deno.test("HubModel opens branches, pull requests and commits", async () => {
   }, { models });
 });
 
-Deno.test("HubModel needs no network for what is in the cache", async () => {
+Deno.test("HubModel needs no network for cached files", async () => {
   await withHub(async ({ server, resolve, blob, cacheDir }) => {
     await assert.rejects(resolve(MODEL, { localFilesOnly: true }), {
       code: "offline",
@@ -56,7 +56,7 @@ Deno.test("HubModel needs no network for what is in the cache", async () => {
   });
 });
 
-Deno.test("a model opens offline if the cache holds what is needed, and names what it lacks", async () => {
+Deno.test("a model opens offline if the cache has the needed files; otherwise the error names the missing ones", async () => {
   await withHub(async (hub) => {
     await fileOf(models(hub), "vae");
     const before = hub.server.requests.length;
@@ -78,7 +78,7 @@ Deno.test("a model opens offline if the cache holds what is needed, and names wh
       code: "unreachable",
       message: /127.0.0.1:9 .*weights of .*transformer/,
     });
-    // A blob that somebody removed leaves a link that leads nowhere.
+    // A removed blob leaves a broken link.
     await rm(hub.blob(VAE));
     await assert.rejects(fileOf(offline, "vae"), {
       code: "offline",
@@ -88,7 +88,7 @@ Deno.test("a model opens offline if the cache holds what is needed, and names wh
   });
 });
 
-Deno.test("a cached copy is used where the hub refuses, with a warning that says why", async () => {
+Deno.test("a cached copy is used if the hub refuses, with a warning that says why", async () => {
   await withFolder(async (home) => {
     const stored = join(home, "token");
     await writeFile(stored, "hf_old\n");
@@ -116,7 +116,7 @@ Deno.test("a cached copy is used where the hub refuses, with a warning that says
             /^Using the cached copy of org\/tiny \(main as of commit [0-9a-f]{7}\)\. /,
           );
           for (const part of told) assert.match(warnings[0]!, part);
-          // What the cache lacks is missed with the hub's reason.
+          // The error for a file that the cache lacks contains the hub's reason.
           await assert.rejects(fileOf(local, "text_encoder"), (error) => {
             assert(error instanceof HubError, String(error));
             for (const part of told) assert.match(error.message, part);
@@ -132,13 +132,13 @@ Deno.test("a cached copy is used where the hub refuses, with a warning that says
   });
 });
 
-Deno.test("a silent hub is waited for once if there is a cached copy, else three times, with warnings", async () => {
+Deno.test("a silent hub is tried once if there is a cached copy, otherwise three times, with warnings", async () => {
   await withHub(async (hub) => {
     await fileOf(models(hub), "vae");
     const html = new Response("<html>Log in first</html>", { headers: { "Content-Type": "text/html" } });
     const silences: readonly [answer: NonNullable<HubServer["answer"]>, told: RegExp][] = [
       [(_path, request) => silence(request), /is unreachable \(nothing came for 0\.2 s\)/],
-      // The answer begins, and nothing more comes.
+      // The reply starts, then stalls.
       [
         () => new Response(new ReadableStream({ start: (body) => body.enqueue(new Uint8Array([123])) })),
         /nothing came/,
@@ -164,7 +164,7 @@ Deno.test("a silent hub is waited for once if there is a cached copy, else three
         warnings.slice(1).join("\n"),
         /org\/other.*Trying again \(2 of 3\)\n.*org\/other.*Trying again \(3 of 3\)$/,
       );
-      // A hub that is back is asked for what the cache lacks.
+      // When the hub is back, missing files are downloaded.
       hub.server.answer = undefined;
       assert.equal(await fileOf(local, "transformer"), TRANSFORMER);
       await rm(join(snapshot(hub), TRANSFORMER));
@@ -172,7 +172,7 @@ Deno.test("a silent hub is waited for once if there is a cached copy, else three
   });
 });
 
-Deno.test("the former commit is used where the hub lists a new one and refuses its files", async () => {
+Deno.test("the former commit is used if the hub lists a new one but refuses its files", async () => {
   await withHub(async (hub) => {
     for (const name of ["vae", "transformer", "text_encoder"] as const) await fileOf(models(hub), name);
     await withCopy(TINY, async (copy) => {

@@ -1,6 +1,6 @@
 /**
- * A hub on this machine that speaks the real one's interface: model info, tree, `resolve` with redirects of
- * large files to another origin, hashes and ranges.
+ * A local hub with the real one's API: model info, tree, `resolve` with redirects of large files to another
+ * origin, hashes and ranges.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { join, relative } from "node:path";
 
 /** A request that the hub or its file server has seen. */
 export interface SeenRequest {
-  /** Which of the two it came to. */
+  /** The server that received the request. */
   readonly server: "hub" | "files";
   /** Its path. */
   readonly path: string;
@@ -21,47 +21,47 @@ export interface SeenRequest {
   readonly authorization: string | null;
 }
 
-/** A file that is asked for; `undefined` lets the hub answer as usual. */
+/** Replies to a request for a file; `undefined` lets the hub reply as usual. */
 export type Intercept = (
   file: string,
   bytes: Uint8Array<ArrayBuffer>,
   request: Request,
 ) => Response | undefined | Promise<Response | undefined>;
 
-/** A hub on this machine. */
+/** A local hub. */
 export interface HubServer extends AsyncDisposable {
-  /** Its address, for `HF_ENDPOINT`. */
+  /** The hub's address, for `HF_ENDPOINT`. */
   readonly endpoint: string;
-  /** Requests in their order. */
+  /** All requests in order. */
   readonly requests: SeenRequest[];
-  /** Requests for the content of one file, from either server. */
+  /** Returns the requests for the content of a file, from both servers. */
   requestsFor(file: string): readonly SeenRequest[];
-  /** Answers in the hub's place. */
+  /** Replies instead of the hub. */
   intercept: Intercept | undefined;
-  /** Is asked first about each request to the hub; `undefined` lets it answer as usual. */
+  /** Handles each request first; `undefined` lets the hub reply as usual. */
   answer:
     | ((path: string, request: Request) => Response | undefined | Promise<Response | undefined>)
     | undefined;
 }
 
-/** What a hub serves. */
+/** The content of a hub. */
 export interface HubServerOptions {
-  /** Folders by model and revision; `main` and the commit are the same. */
+  /** Folders by model and revision. `main` and its commit are the same. */
   readonly models: Readonly<Record<string, Readonly<Record<string, string>>>>;
-  /** Which of the folders a further branch stands for. */
+  /** The folder that an additional branch points to. */
   readonly branches?: Readonly<Record<string, string>>;
-  /** The token without which everything is answered with 401. */
+  /** The required token. Without it, the hub replies 401. */
   readonly token?: string;
-  /** Sizes that the hub tells of files in the place of their own. */
+  /** File sizes that the hub reports instead of the real ones. */
   readonly sizes?: Readonly<Record<string, number>>;
 }
 
-/** The commit of a revision: any 40 digits that belong to it alone. */
+/** Returns the commit of a revision: 40 digits unique to it. */
 export function commitOf(model: string, revision: string): string {
   return createHash("sha1").update(`${model}@${revision}`).digest("hex");
 }
 
-/** What the hub calls a file's content. */
+/** Returns the hub's id of a file's content. */
 export function hashOf(
   file: string,
   bytes: Uint8Array,
@@ -176,7 +176,7 @@ export function startHub({ models, branches = {}, token, sizes = {} }: HubServer
   };
 }
 
-/** A body that breaks off: the announced length, but fewer bytes. */
+/** Returns a truncated body, shorter than the announced length. */
 export function brokenOff(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): Response {
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
@@ -197,13 +197,13 @@ export function brokenOff(bytes: Uint8Array<ArrayBuffer>, start: number, end: nu
   });
 }
 
-/** A body that begins, and of which nothing more comes. */
+/** Returns a body that starts, then stalls. */
 export function halted(bytes: Uint8Array<ArrayBuffer>, end: number): Response {
   const body = new ReadableStream({ start: (controller) => controller.enqueue(bytes.slice(0, end)) });
   return new Response(body, { headers: { "Content-Length": String(bytes.length) } });
 }
 
-/** A body that comes in small pieces. */
+/** Returns a body that arrives in small pieces. */
 export function trickled(bytes: Uint8Array<ArrayBuffer>, start: number, pieces: number): Response {
   const size = Math.ceil((bytes.length - start) / pieces);
   let sent = start;
@@ -231,7 +231,7 @@ function sendRange(bytes: Uint8Array<ArrayBuffer>, request: Request, headers: He
   });
 }
 
-/** The tree in pages of ten, as the real hub gives it in pages of a thousand. */
+/** Returns the tree in pages of ten. The real hub uses pages of a thousand. */
 function treePage(folder: string, url: URL, sizes: Readonly<Record<string, number>>): Response {
   const start = Number(url.searchParams.get("cursor") ?? 0);
   const paths = readdirSync(folder, { recursive: true, withFileTypes: true })
@@ -255,12 +255,12 @@ function treePage(folder: string, url: URL, sizes: Readonly<Record<string, numbe
   return Response.json(page, start + 10 < paths.length ? { headers: { Link: `<${next}>; rel="next"` } } : {});
 }
 
-/** An answer that never comes: the client hangs up in the end. */
+/** Never replies, until the client disconnects. */
 export function silence(request: Request): Promise<Response> {
   return new Promise((answer) => request.signal.addEventListener("abort", () => answer(failure(500))));
 }
 
-/** An answer of the hub that refuses. */
+/** Returns a refusal of the hub. */
 export function failure(status: number, code?: string): Response {
   return Response.json({ error: code ?? "refused" }, {
     status,

@@ -17,7 +17,7 @@ const NAMES = [
   "XDG_CACHE_HOME",
 ];
 
-/** Runs with these variables alone. */
+/** Runs a function with only these variables. */
 async function withEnv(variables: Record<string, string>, work: () => Promise<void>): Promise<void> {
   const before = NAMES.map((name) => [name, Deno.env.get(name)] as const);
   try {

@@ -12,14 +12,14 @@ import { commitOf, startHub } from "./hub_server.ts";
 const TRANSFORMER = "transformer/diffusion_pytorch_model.safetensors";
 const VAE = "vae/diffusion_pytorch_model.safetensors";
 
-/** Bytes of all files below a folder. */
+/** Returns the size of all files in a folder, in bytes. */
 function bytesBelow(folder: string): number {
   return [...Deno.readDirSync(folder)].map((entry) => join(folder, entry.name))
     .map((path) => Deno.statSync(path).isDirectory ? bytesBelow(path) : Deno.statSync(path).size)
     .reduce((sum, size) => sum + size, 0);
 }
 
-Deno.test("listModels() lists the whole snapshots of the cache by branch or commit, with their sizes", async () => {
+Deno.test("listModels() lists the complete snapshots in the cache by branch or commit, with their sizes", async () => {
   await withFolder(async (cacheDir) => {
     const model = "org-1/tiny-x";
     const [lcm, sigma] = [tinyCheckpoint("tiny-lcm"), tinyCheckpoint("tiny-sigma")];
@@ -50,7 +50,10 @@ Deno.test("listModels() lists the whole snapshots of the cache by branch or comm
   assert.ok(Array.isArray(await listModels({ cacheDir: "/no/such/folder" })));
 });
 
-/** How many models, decoders and transformers a server would serve of one entry, and what it says of it. */
+/**
+ * Returns the numbers of models, decoders and transformers that a server offers for one entry, and its
+ * message.
+ */
 async function describe(reference: string): Promise<{ counts: number[]; fault: string }> {
   const faults: string[] = [];
   const { models, decoders, transformers } = await describeModels(
@@ -60,7 +63,7 @@ async function describe(reference: string): Promise<{ counts: number[]; fault: s
   return { counts: [models.length, decoders.length, transformers.length], fault: faults.join() };
 }
 
-Deno.test("models and the server tell which parts of a model are here", async () => {
+Deno.test("models and the server list the available parts of a model", async () => {
   await withHub(async ({ cacheDir, resolve }) => {
     const folder = await resolve(MODEL, { components: ["vae"] });
     const [, found] = await listModels({ cacheDir });
@@ -75,8 +78,8 @@ Deno.test("models and the server tell which parts of a model are here", async ()
     });
     await inFolder(async (folder) => {
       const { stdout } = await runCli(folder, "models", "--cache-dir", cacheDir);
-      assert.match(stdout, /weights here: vae; fetched when needed: transformer, text_encoder/);
-      assert.equal(stdout.match(/weights here/g)?.length, 1, stdout);
+      assert.match(stdout, /weights: vae; downloaded when needed: transformer, text_encoder/);
+      assert.equal(stdout.match(/weights: /g)?.length, 1, stdout);
     });
 
     const before = Deno.env.get("HF_HUB_CACHE");
@@ -102,7 +105,7 @@ Deno.test("models and the server tell which parts of a model are here", async ()
   });
 });
 
-Deno.test("models and the server claim nothing that a run would refuse", async (t) => {
+Deno.test("models and the server offer nothing that a run would refuse", async (t) => {
   const faults: Readonly<Record<string, [damage: (copy: string) => Promise<void>, fault: RegExp]>> = {
     "a tensor of the text encoder is missing": [
       (copy) => without(join(copy, "text_encoder/model.safetensors"), "encoder.final_layer_norm.weight"),
@@ -151,7 +154,7 @@ Deno.test("models and the server claim nothing that a run would refuse", async (
   }
 });
 
-Deno.test("models tells of a fault, and of weights that are here as a variant alone", async () => {
+Deno.test("models reports faults, and weights that are only available as a variant", async () => {
   await withCopy(tinyCheckpoint("tiny-alpha-512"), async (copy) => {
     await without(join(copy, VAE), "decoder.conv_out.weight");
     await rename(join(copy, TRANSFORMER), join(copy, TRANSFORMER.replace(".s", ".fp16.s")));
@@ -159,7 +162,7 @@ Deno.test("models tells of a fault, and of weights that are here as a variant al
       await resolve(MODEL, { variant: "fp16" });
       await inFolder(async (folder) => {
         const { stdout } = await runCli(folder, "models", "--cache-dir", cacheDir);
-        assert.match(stdout, /weights here: transformer \(fp16 alone\), text_encoder, vae\n/);
+        assert.match(stdout, /weights: transformer \(only fp16\), text_encoder, vae\n/);
         assert.match(stdout, /cannot be used: Cannot find decoder\.conv_out\.weight/);
       });
     }, { models: { [MODEL]: { main: copy } } });
@@ -176,12 +179,12 @@ Deno.test("listModels() leaves out models of other architectures", async () => {
   });
 });
 
-/** Takes a tensor out of a file. */
+/** Removes a tensor from a file. */
 async function without(path: string, name: string): Promise<void> {
   await editTensors(path, ({ [name]: _gone, ...tensors }) => tensors);
 }
 
-/** Changes a configuration. */
+/** Edits a configuration. */
 async function edit(
   copy: string,
   file: string,

@@ -10,7 +10,7 @@ import { MODEL, models, weightsOf, withHub } from "./with_hub.ts";
 
 const PEFT = adapterPath("peft-attn-a");
 
-Deno.test("a LoRA of the hub is fetched once, and found in the cache without the hub", async () => {
+Deno.test("a LoRA on the hub is downloaded once, and found in the cache without the hub", async () => {
   await withHub(async (hub) => {
     const first = await models(hub).adapter(MODEL);
     assert.equal(first.name, MODEL);
@@ -25,7 +25,7 @@ Deno.test("a LoRA of the hub is fetched once, and found in the cache without the
   }, { models: { [MODEL]: { main: PEFT } } });
 });
 
-Deno.test("a LoRA of the hub is planned without a download, and one that is no LoRA is refused", async () => {
+Deno.test("a LoRA on the hub is planned without a download, and other files are refused", async () => {
   await withHub(async (hub) => {
     const planned = await models(hub).withoutDownloads().adapter(MODEL);
     assert.equal(planned.layers.length, 24);
@@ -42,13 +42,13 @@ Deno.test("a LoRA of the hub is planned without a download, and one that is no L
   });
 });
 
-Deno.test("given models open a LoRA as a source of its own", async () => {
+Deno.test("a fixed list of models opens a LoRA as a separate source", async () => {
   const given = new GivenModels({ sketch: await openDiskSource(PEFT) });
   assert.equal((await given.adapter("sketch")).name, "sketch");
   await assert.rejects(given.adapter("other"), { code: "invalid_checkpoint" });
 });
 
-Deno.test("the embedded model's LoRAs are found by name, and fit it", async () => {
+Deno.test("the embedded model's LoRAs are found by name and fit the model", async () => {
   const local = new LocalModels({ localFilesOnly: true });
   const model = await local.component({ model: "pixstage-emoji" }, "transformer");
   for (const name of EMBEDDED_LORAS) {

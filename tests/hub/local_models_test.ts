@@ -27,7 +27,7 @@ import {
   withVariants,
 } from "./with_hub.ts";
 
-Deno.test("resolveModel() gives an existing folder as it is, also one that is named like a model", async () => {
+Deno.test("resolveModel() returns an existing folder unchanged, even if it is named like a model", async () => {
   await withFolder(async (folder) => {
     await mkdir(join(folder, "org/tiny"), { recursive: true });
     const before = Deno.cwd();
@@ -40,7 +40,7 @@ Deno.test("resolveModel() gives an existing folder as it is, also one that is na
   });
 });
 
-Deno.test("resolveModel() refuses what is neither a folder nor a name", async () => {
+Deno.test("resolveModel() refuses references that are neither folders nor names", async () => {
   const file = join(tinyCheckpoint("tiny-taesd"), "config.json");
   for (
     const reference of ["", "./org/tiny", "/org/tiny", "a/b/c", "tiny", "../tiny", "a--b/c", "org/", file]
@@ -64,7 +64,7 @@ Deno.test("LocalModels opens a single component", async () => {
   }, { models: { [MODEL]: { main: tinyCheckpoint("tiny-taesd") } } });
 });
 
-Deno.test("LocalModels opens components of a repository that has no model index", async () => {
+Deno.test("LocalModels opens components of a repository without a model index", async () => {
   await withCopy(TINY, async (copy) => {
     for (const file of ["model_index.json", "vae", "text_encoder", "tokenizer"]) {
       await rm(join(copy, file), { recursive: true });
@@ -82,7 +82,7 @@ Deno.test("LocalModels opens components of a repository that has no model index"
   });
 });
 
-Deno.test("LocalModels fetches the weights of a component when they are first needed, and no others", async () => {
+Deno.test("LocalModels downloads only needed weights, when a component first needs them", async () => {
   await withHub(async (hub) => {
     const local = models(hub);
     const checkpoint = await local.open({ model: MODEL });
@@ -104,13 +104,13 @@ Deno.test("LocalModels fetches the weights of a component when they are first ne
     await (await checkpoint.component("transformer")).weights();
     assert.equal(hub.server.requestsFor(TEXT).length, 0);
     for (const file of filesOf(snapshot(hub))) assert.equal(hub.server.requestsFor(file).length, 1, file);
-    // The revision, and the list of files in two pages.
+    // One request for the revision, and two for the list of files.
     assert.equal(questions(hub).length, new Set(questions(hub)).size + 1, questions(hub).join());
     assert.deepEqual(readFileSync(join(snapshot(hub), VAE)), readFileSync(join(TINY, VAE)));
   });
 });
 
-Deno.test("LocalModels fetches all files of a component at once", async () => {
+Deno.test("LocalModels downloads all files of a component concurrently", async () => {
   await withCopy(TINY, async (copy) => {
     const shards = ["diffusion_pytorch_model-00001-of-00002", "diffusion_pytorch_model-00002-of-00002"];
     const from = [join(copy, TRANSFORMER), join(copy, VAE)];
@@ -141,7 +141,7 @@ Deno.test("LocalModels fetches all files of a component at once", async () => {
   });
 });
 
-Deno.test("LocalModels stops in the middle of a component, and goes on there", async () => {
+Deno.test("LocalModels stops in the middle of a component, and resumes there", async () => {
   await withHub(async (hub) => {
     hub.server.intercept = (file, bytes) => file === TRANSFORMER ? halted(bytes, 200_000) : undefined;
     const controller = new AbortController();
@@ -156,14 +156,14 @@ Deno.test("LocalModels stops in the middle of a component, and goes on there", a
     const kept = Deno.statSync(`${hub.blob(TRANSFORMER)}.incomplete`).size;
     assert.ok(kept > 0);
 
-    // The signal of one run says nothing to the next.
+    // The signal of one run does not affect the next.
     hub.server.intercept = undefined;
     assert.equal(await fileOf(local, "transformer"), TRANSFORMER);
     assert.equal(hub.server.requestsFor(TRANSFORMER).at(-1)?.range, `bytes=${kept}-`);
   });
 });
 
-Deno.test("LocalModels asks nothing for the components of a commit that are in the cache", async () => {
+Deno.test("LocalModels sends no requests for cached components of a commit", async () => {
   await withVariants({ [TRANSFORMER]: "copied" }, async (copy) => {
     await withHub(async (hub) => {
       const model = `${MODEL}@${commitOf(MODEL, "main")}`;
@@ -191,7 +191,7 @@ Deno.test("LocalModels asks nothing for the components of a commit that are in t
   });
 });
 
-Deno.test("LocalModels calls a model of the hub by its name, never by a commit", async () => {
+Deno.test("LocalModels uses the name of a model on the hub, never its commit", async () => {
   await withHub(async (hub) => {
     const local = models(hub);
     const offline = models(hub, { localFilesOnly: true });

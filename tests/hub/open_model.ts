@@ -1,5 +1,5 @@
 /**
- * A process that opens all of a model as a run does: its configurations, its tokenizer and its weights.
+ * A process that opens a whole model like a run: configurations, tokenizer and weights.
  *
  * @module
  */

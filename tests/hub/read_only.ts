@@ -1,12 +1,12 @@
 /**
- * Folders that nobody can write.
+ * Read-only folders.
  *
  * @module
  */
 
 import type { Need } from "../needing.ts";
 
-/** Runs a test while a folder is read-only. Root can write everywhere but on a read-only mount. */
+/** Runs a test while a folder is read-only. For root, the folder is mounted read-only. */
 export async function whileReadOnly(folder: string, work: () => Promise<void>): Promise<void> {
   const isRoot = Deno.uid() === 0;
   if (isRoot) {
@@ -25,7 +25,7 @@ async function command(name: string, ...args: string[]): Promise<void> {
   if (code !== 0) throw new Error(`Cannot ${name}: ${new TextDecoder().decode(stderr)}`);
 }
 
-/** Folders that are read-only: not on Windows, and not for root of a container without privileges. */
+/** The need for read-only folders, which Windows and unprivileged containers with root lack. */
 export const READ_ONLY_FOLDERS: Need = {
   what: "a user who may mount folders read-only",
   isThere: Deno.build.os !== "windows" && await canBeReadOnly(),

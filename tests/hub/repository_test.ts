@@ -6,7 +6,7 @@ import { readRepository, type Repository, repositorySource } from "../../hub/rep
 import { commitOf, hashOf } from "./hub_server.ts";
 import { filesOf, type Hub, MODEL, TINY, TRANSFORMER, withHub } from "./with_hub.ts";
 
-/** Asks the hub for the default model. */
+/** Requests the default model from the hub. */
 async function read({ server, cacheDir }: Hub, revision = "main", signal?: AbortSignal): Promise<Repository> {
   const settings = await hubSettings({ endpoint: server.endpoint, cacheDir });
   return await readRepository(settings, { model: MODEL, revision, stallTimeout: 1000, signal }, { tries: 1 });
@@ -26,7 +26,7 @@ Deno.test("readRepository() lists the files of all pages, with their sizes and h
   });
 });
 
-Deno.test("readRepository() refuses answers that are none of a hub", async () => {
+Deno.test("readRepository() refuses replies that do not come from a hub", async () => {
   await withHub(async (hub) => {
     const answers = [
       new Response("<html>Log in first</html>"),
@@ -47,7 +47,7 @@ Deno.test("readRepository() refuses answers that are none of a hub", async () =>
   });
 });
 
-Deno.test("repositorySource() lists all files, and reads those that were downloaded", async () => {
+Deno.test("repositorySource() lists all files, and reads the downloaded ones", async () => {
   await withHub(async (hub) => {
     const source = repositorySource(MODEL, await read(hub), ({ path }) => Deno.readFile(join(TINY, path)));
     assert.equal(source.name, MODEL);

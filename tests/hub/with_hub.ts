@@ -1,5 +1,5 @@
 /**
- * A hub with an empty cache, and models fetched whole as a run that uses all of their components does.
+ * A hub with an empty cache, and complete downloads of models.
  *
  * @module
  */
@@ -14,29 +14,29 @@ import { COMPONENT_NAMES, type ComponentName } from "../../models/checkpoint/mod
 import { tinyCheckpoint, withCopy, withFolder } from "../models/checkpoint/copies.ts";
 import { commitOf, hashOf, type HubServer, type HubServerOptions, startHub } from "./hub_server.ts";
 
-// The token of a developer must not take part.
+// A developer's token must not be used.
 Deno.env.delete("HF_TOKEN");
 Deno.env.set("HF_TOKEN_PATH", "/dev/null");
 
-/** The model that the hub has by default. */
+/** The hub's default model. */
 export const MODEL = "org/tiny";
 
-/** The folder that the default model is served from. */
+/** The folder of the default model. */
 export const TINY: string = tinyCheckpoint("tiny-alpha-512");
 
 export const TRANSFORMER = "transformer/diffusion_pytorch_model.safetensors";
 export const VAE = "vae/diffusion_pytorch_model.safetensors";
 export const TEXT = "text_encoder/model.safetensors";
 
-/** What to fetch of a model. */
+/** Which files of a model to download. */
 export interface FetchOptions extends HubModelOptions {
-  /** The variant of the weights. Default is the plain ones. */
+  /** Variant of the weights. The default is none. */
   readonly variant?: string;
-  /** Whose weights to fetch. Default is all components. */
+  /** Components whose weights to download. The default is all. */
   readonly components?: readonly ComponentName[];
 }
 
-/** Fetches a model, and gives its snapshot's folder. */
+/** Downloads a model. Returns the folder of its snapshot. */
 export async function fetchModel(reference: string, options: FetchOptions = {}): Promise<string> {
   const { variant = "", components = COMPONENT_NAMES, ...more } = options;
   const model = await resolveModel(reference, more);
@@ -55,13 +55,13 @@ export interface Hub {
   readonly server: HubServer;
   /** The cache folder, empty at first. */
   readonly cacheDir: string;
-  /** Fetches a model from this hub. */
+  /** Downloads a model from this hub. */
   resolve(model?: string, options?: FetchOptions): Promise<string>;
-  /** The blob of a file of the default model. */
+  /** Returns the path of a blob of the default model. */
   blob(file: string): string;
 }
 
-/** Starts a hub with an empty cache; by default it has tiny-alpha-512. */
+/** Starts a hub with an empty cache. Its default model is tiny-alpha-512. */
 export async function withHub(
   work: (hub: Hub) => Promise<void>,
   options: HubServerOptions = { models: { [MODEL]: { main: tinyCheckpoint("tiny-alpha-512") } } },
@@ -82,39 +82,39 @@ export async function withHub(
   });
 }
 
-/** Files of a folder and all below, sorted. */
+/** Returns all files in a folder and its subfolders, sorted. */
 export function filesOf(folder: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => !entry.isDirectory())
     .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1)).sort();
 }
 
-/** The files of weights among them. */
+/** Returns the weight files in a folder. */
 export function weightsOf(folder: string): string[] {
   return filesOf(folder).filter((file) => file.endsWith(".safetensors"));
 }
 
-/** Waits until some of a blob is there. */
+/** Waits until a part of a blob exists. */
 export async function whenBegun(blob: string): Promise<void> {
   const isBegun = () => stat(`${blob}.incomplete`).then(({ size }) => size > 0, () => false);
   while (!await isBegun()) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
-/** The models as a new process sees them. */
+/** Returns models as a new process would create them. */
 export function models({ server, cacheDir }: Hub, options: LocalModelsOptions = {}): LocalModels {
   return new LocalModels({ endpoint: server.endpoint, cacheDir, retryDelay: 5, ...options });
 }
 
-/** The snapshot of a revision of the default model. */
+/** Returns the folder of a snapshot of the default model. */
 export function snapshot({ cacheDir }: Hub, revision = "main"): string {
   return join(cacheDir, "models--org--tiny/snapshots", commitOf(MODEL, revision));
 }
 
-/** The requests to the hub that are not for files. */
+/** Returns the requests to the hub that are not for files. */
 export function questions({ server }: Hub): readonly string[] {
   return server.requests.map(({ path }) => path).filter((path) => path.startsWith("/api/"));
 }
 
-/** Fetches the weights of a component of the default model, and names their files. */
+/** Downloads the weights of a component of the default model. Returns the names of the files. */
 export async function fileOf(
   local: LocalModels,
   component: ComponentName,
@@ -125,7 +125,7 @@ export async function fileOf(
   return (await opened.weightFiles()).paths.join();
 }
 
-/** Copies the tiny checkpoint, with files renamed to those of a variant, or copied. */
+/** Copies the tiny checkpoint, and renames or copies files to a variant. */
 export async function withVariants(
   variants: Readonly<Record<string, "renamed" | "copied">>,
   work: (copy: string) => Promise<void>,

@@ -1,11 +1,11 @@
 /**
- * A process to which the kernel refuses symbolic and hard links, as on a file system that has none, and which
- * then opens a model.
+ * A process that opens a model while the kernel refuses symbolic and hard links, as on a file system without
+ * them.
  *
  * @module
  */
 
-/** The system's numbers of what is used here. */
+/** Numbers of the system calls used here. */
 const NUMBERS = {
   x86_64: { seccomp: 317n, refused: [86, 88, 265, 266] },
   aarch64: { seccomp: 277n, refused: [36, 37] },
@@ -23,8 +23,8 @@ const libc = Deno.dlopen("libc.so.6", {
   syscall: { parameters: ["i64", "u64", "u64", "buffer"], result: "i64" },
 });
 
-// A program of the Berkeley packet filter: load the number of the call, jump to the end if it is refused,
-// else allow.
+// A Berkeley packet filter program: load the number of the call, jump to the end if it is refused, else allow
+// it.
 const program = [
   { code: 0x20, jump: 0, value: 0 },
   ...refused.map((value, i) => ({ code: 0x15, jump: refused.length - i, value })),

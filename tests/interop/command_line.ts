@@ -1,5 +1,5 @@
 /**
- * What both comparisons take from the command line, and where their references come from.
+ * The command line of both comparisons, and the source of their references.
  *
  * @module
  */
@@ -17,20 +17,20 @@ const schema = z.object({
   only: z.string().optional(),
 });
 
-/** The two things that the Python side of a comparison does. */
+/** The two tasks of the Python side of a comparison. */
 export interface ReferenceSource {
-  /** Draws runs and gives each with its results. */
+  /** Draws runs, and yields each with its results. */
   readonly draw: () => AsyncGenerator<string>;
-  /** Measures the noise floor of runs that were drawn before, in their order. */
+  /** Measures the noise floor of earlier runs, in order. */
   readonly floors: (subjects: readonly unknown[]) => AsyncGenerator<string>;
 }
 
 /**
- * The Python side of a comparison, as the command line asks for it.
+ * Returns the Python side of a comparison, according to the command line.
  *
- * @param script Its name in this folder.
- * @param count How many runs are drawn where the command line does not say.
- * @param more What else the script is called with.
+ * @param script The script's name in this folder.
+ * @param count Default number of runs.
+ * @param more Further arguments of the script.
  */
 export function referenceOf(script: string, count: number, more: readonly string[] = []): ReferenceSource {
   const { values } = parseArgs({

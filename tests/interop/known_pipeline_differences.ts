@@ -1,5 +1,6 @@
 /**
- * Differences between pixstage and diffusers' PixArt pipelines that docs/parity.md explains, each with a name.
+ * Differences between pixstage and diffusers' PixArt pipelines that docs/parity.md explains, each with a
+ * name.
  *
  * @module
  */
@@ -11,23 +12,23 @@ import { type Configured, isRaisedForReason, namesReason } from "./known_refusal
 import { knownSchedulerDifference } from "./known_scheduler_differences.ts";
 import type { PipelineCall } from "./pipeline_call.ts";
 
-/** What came of a call that is not equal. */
+/** The outcome of a call whose results differ. */
 export interface PipelineDifference {
-  /** How pixstage refused it. */
+  /** The error with which pixstage refused the call. */
   readonly ours?: string | undefined;
-  /** What diffusers raised, or `NaN`. */
+  /** The exception of diffusers, or `NaN`. */
   readonly theirs?: string | undefined;
-  /** Shapes, where both gave pictures and these differ. */
+  /** The shapes, if both returned pictures of different shapes. */
   readonly shapes?: Shapes | undefined;
 }
 
-/** Shapes of both sides: `[pictures, channels, height, width]`. */
+/** Shapes on both sides: `[pictures, channels, height, width]`. */
 export interface Shapes {
   readonly latents: { readonly ours: readonly number[]; readonly theirs: readonly number[] };
   readonly image: { readonly ours: readonly number[]; readonly theirs: readonly number[] };
 }
 
-/** The name of the difference that explains the call, if one does. */
+/** Returns the name of the known difference that explains the call, if there is one. */
 export function knownPipelineDifference(call: PipelineCall, what: PipelineDifference): string | undefined {
   const { ours, theirs } = what;
   if (what.shapes) {
@@ -51,14 +52,14 @@ export function knownPipelineDifference(call: PipelineCall, what: PipelineDiffer
 
 const ONE_STEP = /^invalid_value: Cannot denoise in one step: /;
 
-/** What the pipelines of diffusers raise beside their schedulers. */
+/** Errors that diffusers' pipelines raise, in addition to those of their schedulers. */
 interface PipelineFault {
   readonly name: string;
   readonly holds: (run: Configured & { readonly checkpoint: string }) => boolean;
   readonly theirs: RegExp;
 }
 
-/** A run of one step with α's pipeline gives the denoised sample, which not every scheduler has. */
+/** A run of one step with α's pipeline returns the denoised sample, which some schedulers lack. */
 const ONE_STEP_FAULT: PipelineFault = {
   name: "one step of a scheduler that does not give the denoised sample",
   holds: ({ checkpoint, name, run: { steps, timesteps, sigmas } }) =>
@@ -80,9 +81,15 @@ const FAULTS: readonly PipelineFault[] = [
     theirs: /^TypeError: can't multiply sequence by non-int of type 'float'$/,
   },
   {
-    name: "a first timestep that comes twice, of which the pipeline looks up the second",
+    name: "SA-Solver beside the algorithm of DPM-Solver that the checkpoint names",
+    holds: ({ name, config }) =>
+      name === "SASolverScheduler" && /^(sde-)?dpmsolver(\+\+)?$/.test(String(config["algorithm_type"])),
+    theirs: /^NotImplementedError: (sde-)?dpmsolver(\+\+)? is not implemented for /,
+  },
+  {
+    name: "a first timestep that occurs twice, of which the pipeline looks up the second",
     holds: ({ name, config, run }) => beginsTwice(name, config, run),
-    theirs: /^IndexError: index (\d+) is out of bounds for dimension 0 with size \1$/,
+    theirs: /^(IndexError: index (\d+) is out of bounds for dimension 0 with size \2|NaN)$/,
   },
 ];
 
@@ -94,7 +101,10 @@ function runOf({ call }: PipelineCall): JsonObject {
   };
 }
 
-/** Whether diffusers resized a side to one pixel less than is cut out of it, and so cut from -1 on: one pixel. */
+/**
+ * Returns whether diffusers resized a side to one pixel less than the crop, so that the crop starts at -1 and
+ * has one pixel.
+ */
 function isCutFromTheEnd({ latents, image }: Shapes): boolean {
   const rendered = latents.ours.map((side) => side * 8);
   const ratio = Math.max(...[2, 3].map((axis) => image.ours[axis]! / rendered[axis]!));
@@ -104,13 +114,13 @@ function isCutFromTheEnd({ latents, image }: Shapes): boolean {
   });
 }
 
-/** Whether the first timestep comes twice: the pipelines of diffusers look it up and take the second. */
+/** Returns whether the first timestep occurs twice. diffusers' pipelines look it up and find the second. */
 function beginsTwice(name: string, config: JsonObject, run: JsonObject): boolean {
-  const [first, second] = createScheduler(name, config, run).timesteps;
-  return first === second;
+  const { timesteps: [first, ...others] } = createScheduler(name, config, run);
+  return others.includes(first!);
 }
 
-/** The scheduler's configuration of a checkpoint; Python writes infinity into its JSON. */
+/** Reads the scheduler configuration of a checkpoint. Python writes infinity into its JSON. */
 function ownConfiguration(checkpoint: string): JsonObject {
   const path = goldenPath(`checkpoints/${checkpoint}/scheduler/scheduler_config.json`);
   return JSON.parse(Deno.readTextFileSync(path).replaceAll("-Infinity", "null"));

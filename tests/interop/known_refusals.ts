@@ -1,6 +1,6 @@
 /**
- * Why both sides refuse a run: what pixstage says, and what diffusers raises (or that it gives NaN), for one reason
- * that the configuration has.
+ * Reasons for which both sides refuse a run: pixstage's message and diffusers' exception (or its NaN), with
+ * the condition in the configuration that causes both.
  *
  * @module
  */
@@ -18,7 +18,7 @@ export interface RefusedRun {
   readonly theirs: string;
 }
 
-/** What a run is made with. */
+/** The configuration of a run. */
 export type Configured = Pick<RefusedRun, "name" | "config" | "run">;
 
 interface Reason {
@@ -29,7 +29,7 @@ interface Reason {
 
 const SPACINGS = ["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"];
 
-/** Timesteps beside noise levels that are spaced by an option. */
+/** Custom timesteps together with an option that spaces noise levels. */
 function timestepsBeside(option: string, theirs: RegExp): Reason {
   return {
     holds: ({ config, run }) => "timesteps" in run && config[option] === true,
@@ -40,7 +40,7 @@ function timestepsBeside(option: string, theirs: RegExp): Reason {
   };
 }
 
-/** Reasons that are seen before the first step. */
+/** Reasons that both detect before the first step. */
 const REASONS: readonly Reason[] = [
   {
     holds: ({ config }) => SPACINGS.filter((spacing) => config[spacing]).length > 1,
@@ -53,7 +53,7 @@ const REASONS: readonly Reason[] = [
       new RegExp(`^ValueError: Cannot (set|use) .timesteps. (with|when) .config.${option} ?=`),
     )
   ),
-  // The multistep solver has no number of steps then, and its flow sigmas need one.
+  // The multistep solver then has no number of steps, but its flow sigmas need one.
   timestepsBeside(
     "use_flow_sigmas",
     /^TypeError: unsupported operand type\(s\) for \+: 'NoneType' and 'int'$/,
@@ -66,31 +66,33 @@ const REASONS: readonly Reason[] = [
   {
     holds: ({ config }) => isNoisePredicting(config) && config["final_sigmas_type"] !== "sigma_min",
     ours:
-      /^invalid_scheduler_option: .* as final_sigmas_type must be sigma_min with algorithm_type (sde-)?dpmsolver: /,
+      /^invalid_scheduler_option: .* because final_sigmas_type must be sigma_min with algorithm_type (sde-)?dpmsolver: /,
     theirs: /^ValueError: `final_sigmas_type` zero is not supported for `algorithm_type` /,
   },
   {
     holds: ({ config }) =>
       config["prediction_type"] === "flow_prediction" &&
       (isNoisePredicting(config) || config["predict_x0"] === false),
-    ours: /^invalid_scheduler_option: .* as prediction_type must be epsilon, sample or v_prediction with/,
+    ours:
+      /^invalid_scheduler_option: .* because prediction_type must be epsilon, sample or v_prediction with/,
     theirs: /^ValueError: prediction_type given as flow_prediction must be one of /,
   },
   {
     holds: ({ name, config }) =>
       name.startsWith("DPMSolverSinglestep") && config["algorithm_type"] === "sde-dpmsolver",
     ours:
-      /^invalid_scheduler_option: .* as algorithm_type must be one of dpmsolver\+\+, dpmsolver, sde-dpmsolver\+\+: /,
+      /^invalid_scheduler_option: .* because algorithm_type must be one of dpmsolver\+\+, dpmsolver, sde-dpmsolver\+\+: /,
     theirs: /^NotImplementedError: sde-dpmsolver is not implemented for /,
   },
   {
     holds: ({ config }) => config["algorithm_type"] === "sde-dpmsolver" && config["solver_order"] === 3,
-    ours: /^invalid_scheduler_option: .* as solver_order must be 1 or 2 with algorithm_type sde-dpmsolver, /,
+    ours:
+      /^invalid_scheduler_option: .* because solver_order must be 1 or 2 with algorithm_type sde-dpmsolver if a step /,
     theirs: /^UnboundLocalError: cannot access local variable 'x_t' /,
   },
   {
     holds: ({ config }) => typeof config["shift_terminal"] === "number" && config["use_flow_sigmas"] !== true,
-    ours: /^invalid_scheduler_option: .* as shift_terminal must be null without use_flow_sigmas: /,
+    ours: /^invalid_scheduler_option: .* because shift_terminal must be null without use_flow_sigmas: /,
     theirs: /^ValueError: `shift_terminal` is only supported when `use_flow_sigmas=True`\.$/,
   },
   {
@@ -121,13 +123,14 @@ const REASONS: readonly Reason[] = [
   {
     holds: ({ config }) =>
       config["lower_order_final"] === false && config["final_sigmas_type"] !== "sigma_min",
-    ours: /^invalid_scheduler_option: .* as lower_order_final must be true with final_sigmas_type zero, /,
+    ours:
+      /^invalid_scheduler_option: .* because lower_order_final must be true with final_sigmas_type zero and more than one step: /,
     theirs:
       /^(NaN$|_LinAlgError: torch.linalg.solve: The solver failed because the input matrix is singular\.)/,
   },
 ];
 
-/** Reasons that diffusers does not know: what it gives is another reason's, or values. */
+/** Reasons that diffusers does not check. It fails for another reason or returns values. */
 const REASONS_HERE: readonly Reason[] = [
   {
     holds: ({ name, config, run }) =>
@@ -138,7 +141,7 @@ const REASONS_HERE: readonly Reason[] = [
   },
 ];
 
-/** Reasons that show in numbers alone. */
+/** Reasons that are only visible in the numbers. */
 const NUMERIC_REASONS: readonly Reason[] = [
   {
     holds: () => true,
@@ -159,31 +162,34 @@ const NUMERIC_REASONS: readonly Reason[] = [
   },
   {
     holds: ({ config }) => config["predict_x0"] === false && config["final_sigmas_type"] !== "sigma_min",
-    ours: /^invalid_scheduler_option: .* as predict_x0 must be true with final_sigmas_type zero, /,
+    ours: /^invalid_scheduler_option: .* because predict_x0 must be true with final_sigmas_type zero, /,
     theirs: /^NaN$/,
   },
 ];
 
-/** Whether both refuse the run for one reason, which it has. */
+/** Returns whether both refuse the run for the same reason, and the run meets its condition. */
 export function isRefusedForOneReason(run: RefusedRun): boolean {
   return [...REASONS, ...NUMERIC_REASONS].some((reason) =>
     reason.holds(run) && reason.ours.test(run.ours) && reason.theirs.test(run.theirs)
   );
 }
 
-/** Whether the run has two reasons, of which each side names another: they check in another order. */
+/**
+ * Returns whether each side names a different reason, and the run meets both conditions. The sides check in
+ * different orders.
+ */
 export function isRefusedForTwoReasons(run: RefusedRun): boolean {
   return namesReason(run, run.ours) && isRaisedForReason(run, run.theirs) && !isRefusedForOneReason(run);
 }
 
-/** Whether pixstage refuses the run for a reason that it has. */
+/** Returns whether pixstage refuses the run for a reason whose condition the run meets. */
 export function namesReason(run: Configured, ours: string): boolean {
   return [...REASONS, ...REASONS_HERE, ...NUMERIC_REASONS].some((reason) =>
     reason.holds(run) && reason.ours.test(ours)
   );
 }
 
-/** Whether diffusers raises an exception for a reason that the run has. */
+/** Returns whether diffusers raises an exception for a reason whose condition the run meets. */
 export function isRaisedForReason(run: Configured, theirs: string): boolean {
   return REASONS.some((reason) => reason.holds(run) && reason.theirs.test(theirs));
 }

@@ -14,21 +14,21 @@ export interface TraceSubject {
   readonly name: string;
   readonly config: JsonObject;
   readonly run: JsonObject;
-  /** What diffusers raised, or `NaN` for values that are not finite. */
+  /** The exception of diffusers, or `NaN` for values that are not finite. */
   readonly theirs?: string | undefined;
-  /** How pixstage refused the run. */
+  /** The error with which pixstage refused the run. */
   readonly ours?: string | undefined;
-  /** How far the values are apart, where both gave some. */
+  /** The deviation of the values, if both returned some. */
   readonly deviation?: Deviation | undefined;
 }
 
-/** How far the values of both are apart. */
+/** The deviation between the values of both sides. */
 export interface Deviation {
-  /** What deviates the most. */
+  /** The value with the largest deviation. */
   readonly what: string;
-  /** The largest difference between samples, as a part of the largest value of all. */
+  /** The largest difference between samples, as a fraction of the largest value. */
   readonly samples: number;
-  /** The largest deviation of anything but timesteps, as a share of its limit. */
+  /** The largest deviation of any value except timesteps, as a fraction of its limit. */
   readonly besideTimesteps: number;
   /** The timesteps of diffusers. */
   readonly timesteps: readonly number[];
@@ -42,9 +42,15 @@ interface KnownDifference {
 const UNIPC = "UniPCMultistepScheduler";
 const SINGLESTEP = "DPMSolverSinglestepScheduler";
 const SPACINGS = ["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"];
-/** The root of what rounding leaves of 1 in float32, and room for the size of the noise: see docs/parity.md. */
+/**
+ * The square root of float32's rounding error at 1, with a margin for the size of the noise; see
+ * docs/parity.md.
+ */
 const ROOT_OF_ROUNDING = 2 ** -10;
-/** How far samples come apart, as a part of the largest value, where rounding alone decides at which level a slope is taken. */
+/**
+ * Deviation of samples, as a fraction of the largest value, if only rounding decides the level at which a
+ * slope is taken.
+ */
 const FREE_HALFWAY = 0.02;
 
 const DIFFERENCES: readonly KnownDifference[] = [
@@ -151,7 +157,7 @@ const DIFFERENCES: readonly KnownDifference[] = [
   },
 ];
 
-/** The name of the difference that explains the run, if one does. */
+/** Returns the name of the known difference that explains the run, if there is one. */
 export function knownSchedulerDifference(subject: TraceSubject): string | undefined {
   return DIFFERENCES.find(({ holds }) => holds(subject))?.name;
 }
@@ -165,7 +171,10 @@ function isThresholdingFault(config: JsonObject, theirs: string): boolean {
     theirs.startsWith("RuntimeError: The size of tensor a ");
 }
 
-/** Whether numpy counted down once more, as the last interval ends a last bit above 0: two calls for Heun. */
+/**
+ * Returns whether numpy counted down once more because the last interval ends one bit above 0. Heun then has
+ * two more calls.
+ */
 function isOneMore(ours: readonly number[], theirs: readonly number[]): boolean {
   const more = theirs.slice(ours.length);
   return more.length >= 1 && more.length <= 2 && more.every((timestep) => timestep === -1) &&

@@ -1,5 +1,5 @@
 /**
- * A call of diffusers' PixArt pipelines as the Python side writes it, and what came of it.
+ * A call of diffusers' PixArt pipelines as the Python side writes it, and its result.
  *
  * @module
  */
@@ -43,7 +43,7 @@ const subject = {
   seed: z.string(),
 };
 
-/** The schema of {@linkcode PipelineCall}, over a line of the Python side. */
+/** Schema of {@linkcode PipelineCall} for one line of the Python side's output. */
 export const pipelineCallSchema = z.looseObject(subject).transform((line, context) => {
   const { checkpoint, scheduler, options, call, seed, ...rest } = line;
   const result = z.union([z.object({ error: z.string() }), resultSchema]).safeParse(rest);
@@ -55,5 +55,5 @@ export const pipelineCallSchema = z.looseObject(subject).transform((line, contex
 /** A call and its result. */
 export type PipelineCall = z.output<typeof pipelineCallSchema>;
 
-/** What a call of the reference gave: embeddings of real tokens, latents, and pictures from 0 to 1. */
+/** The results of a call in the reference: embeddings of real tokens, latents, and pictures from 0 to 1. */
 export type PipelineResult = z.output<typeof resultSchema>;

@@ -1,5 +1,5 @@
 /**
- * How far a call's results are from those of the reference, as shares of limits.
+ * Deviations of a call's results from the reference, as fractions of limits.
  *
  * @module
  */
@@ -8,13 +8,13 @@ import { goldenJson } from "../goldens.ts";
 import type { PipelineResult } from "./pipeline_call.ts";
 import type { PixstageCall } from "./pixstage_call.ts";
 
-/** Tensors whose noise floor is measured where they are beyond the base limit: largest difference, relative L2. */
+/** Tensors whose noise floor is measured if they exceed the base limit: largest difference, relative L2. */
 export type Floors = Readonly<Record<string, readonly number[]>>;
 
-/** The floors of a call that was not measured. */
+/** The noise floors of a call that was not measured. */
 export const NO_FLOORS: Floors = {};
 
-/** What deviates how far: largest difference and relative L2, and the base limits of both. */
+/** A tensor's deviation: largest difference and relative L2, with the base limits of both. */
 export type Deviations = readonly {
   readonly what: string;
   readonly measured: readonly number[];
@@ -22,14 +22,14 @@ export type Deviations = readonly {
 }[];
 
 const FLOORS = 5;
-/** The noise is equal bit for bit; the level that it is multiplied by is off by a last bit. */
+/** The noise is equal bit for bit, but its factor, the noise level, can differ in the last bit. */
 const FIRST_LATENTS = [Infinity, 1e-6];
 
 const goldens = goldenJson<{ cases: { tolerance: Record<string, Record<string, number>> }[] }>(
   "cases/tolerances.json",
 ).cases;
 
-/** The smallest limits of the goldens: runs of more noise are held to their own floor. */
+/** The smallest limits of the goldens. Noisier runs are compared with their own noise floor. */
 function baseLimits(tensor: string, measures: readonly string[]): number[] {
   return measures.map((measure) =>
     goldens.reduce(
@@ -44,11 +44,11 @@ const FINAL_LATENTS = baseLimits("final_latents", ["max_abs", "rel_l2"]);
 const IMAGE = baseLimits("image_float", ["max_abs", "rel_l2"]);
 const PIXELS = baseLimits("image_uint8", ["max_abs", "fraction_off_by_one"]);
 
-/** Compares all results of a call whose shapes are those of the reference. */
+/** Compares all results of a call whose shapes equal the reference's. */
 export function compareCall(ours: PixstageCall, theirs: PipelineResult): Deviations {
   const texts = (name: string, mine: readonly Float32Array[] = [], other: readonly Float32Array[] = []) =>
     other.map((row, index) => {
-      // One negative prompt stands for all prompts.
+      // One negative prompt applies to all prompts.
       const own = mine.length === 1 ? mine[0]! : mine[index] ?? new Float32Array();
       return { what: `${name} embeddings`, measured: difference(own, row), limits: EMBEDDINGS };
     });
@@ -76,7 +76,9 @@ export function compareCall(ours: PixstageCall, theirs: PipelineResult): Deviati
   ];
 }
 
-/** The largest deviation as a share of its limit: five noise floors, no less than the base limit. */
+/**
+ * Returns the largest deviation as a fraction of its limit: five noise floors, but at least the base limit.
+ */
 export function largestShare(
   deviations: Deviations,
   floors: Floors,
@@ -91,7 +93,7 @@ export function largestShare(
     .reduce((most, entry) => entry.share <= most.share ? most : entry);
 }
 
-/** The largest difference, and the relative L2 distance. */
+/** Returns the largest difference and the relative L2 distance. */
 function difference(actual: Float32Array, expected: Float32Array): number[] {
   if (actual.length !== expected.length) return [Infinity, Infinity];
   let [largest, squares, reference] = [0, 0, 0];
@@ -104,7 +106,7 @@ function difference(actual: Float32Array, expected: Float32Array): number[] {
   return [largest, squares === 0 ? 0 : Math.sqrt(squares / reference)];
 }
 
-/** The largest difference in 8 bits, and the share of values that differ. */
+/** Returns the largest difference in 8 bits, and the fraction of values that differ. */
 function pixelDifference(actual: Float32Array, expected: Float32Array): number[] {
   const bits = (value: number): number => Math.round(value * 255);
   let [largest, off] = [0, 0];
@@ -113,6 +115,6 @@ function pixelDifference(actual: Float32Array, expected: Float32Array): number[]
     largest = Math.max(largest, step);
     if (step > 0) off++;
   }
-  // A single step is what rounding does; how many values take it is limited.
+  // Rounding can cause a difference of one step, so the number of such values is limited.
   return [largest > 1 ? largest : 0, off / expected.length];
 }

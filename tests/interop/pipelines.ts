@@ -1,5 +1,5 @@
 /**
- * Makes the pictures of random calls of diffusers' PixArt pipelines. See README.md.
+ * Compares random calls of diffusers' PixArt pipelines with pixstage. See README.md.
  *
  * @module
  */
@@ -36,7 +36,7 @@ for await (const line of beyond.length > 0 ? source.floors(beyond.map(({ call })
 tally.report();
 if (!tally.isExplained) Deno.exitCode = 1;
 
-/** Compares a call; what is beyond the base limits waits for the noise floor of the call itself. */
+/** Compares a call. If it exceeds the base limits, the comparison waits for the call's own noise floor. */
 async function compare(call: PipelineCall): Promise<Outcome | (typeof beyond)[number]> {
   const { result } = call;
   const theirs = "error" in result

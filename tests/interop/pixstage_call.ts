@@ -18,11 +18,11 @@ import { denoiseParameters, openDenoiser, resolveDenoise } from "../../stages/de
 import { goldenPath } from "../goldens.ts";
 import type { PipelineCall } from "./pipeline_call.ts";
 
-/** What a call gave here. */
+/** The results of a call in pixstage. */
 export interface PixstageCall {
   /** Embeddings of the prompts' real tokens. */
   readonly prompts: readonly Float32Array[];
-  /** Embeddings of the negative prompts' real tokens, where the call is guided. */
+  /** Embeddings of the negative prompts' real tokens, if the call uses guidance. */
   readonly negatives: readonly Float32Array[] | undefined;
   /** Latents before the first step. */
   readonly firstLatents: Float32Array;
@@ -36,7 +36,7 @@ export interface PixstageCall {
 
 const local = localRun({ threads: 1, residency: { "*": "resident" } });
 
-/** Runs a call, or says how it was refused. */
+/** Runs a call. Returns its results, or the error with which it was refused. */
 export async function pixstageCall(call: PipelineCall): Promise<PixstageCall | { readonly error: string }> {
   try {
     return await run(call);
@@ -90,7 +90,7 @@ function requestOf({ checkpoint, scheduler, options, call, seed }: PipelineCall)
   };
 }
 
-/** The noise of each picture's seed at the level where its schedule begins. */
+/** Returns the noise of each picture's seed at the level where its schedule starts. */
 async function firstLatents(
   graph: ReturnType<typeof textToImage>,
   [images, ...shape]: readonly number[],

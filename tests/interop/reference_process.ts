@@ -1,5 +1,5 @@
 /**
- * Runs the Python side of a comparison and reads what it writes, a value of JSON a line.
+ * Runs the Python side of a comparison, and reads its output, one JSON value per line.
  *
  * @module
  */
@@ -11,18 +11,18 @@ import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 
-/** Which script runs, and with what. */
+/** Which script to run, and how. */
 export interface ReferenceProcess {
-  /** The Python interpreter; one whose environment holds diffusers. */
+  /** The Python interpreter. Its environment must contain diffusers. */
   readonly python: string;
   /** The script's name in this folder. */
   readonly script: string;
-  /** What the script is called with. */
+  /** Arguments of the script. */
   readonly arguments: readonly string[];
 }
 
 /**
- * Runs a script of this folder on one thread and gives its lines.
+ * Runs a script of this folder on one thread, and yields its lines.
  *
  * @throws {Error} if the script fails.
  */
@@ -44,12 +44,12 @@ export async function* referenceLines(
   }
 }
 
-/** The lines of a file that a script wrote before. */
+/** Yields the lines of a file from an earlier run of a script. */
 export async function* savedLines(path: string): AsyncGenerator<string> {
   yield* lines(createReadStream(path));
 }
 
-/** Numbers that the Python side packed: float64, little-endian, base64. */
+/** Unpacks numbers from the Python side: float64, little-endian, base64. */
 export function unpack(base64: string): Float64Array {
   return new Float64Array(Uint8Array.fromBase64(base64).buffer);
 }

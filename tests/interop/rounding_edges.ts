@@ -1,6 +1,6 @@
 /**
- * Where the last bit of a number decides what a run does: next to pure noise, and at timesteps that are cut or rounded
- * from noise levels.
+ * Runs in which the last bit of a number changes the outcome: next to pure noise, and at timesteps truncated
+ * or rounded from noise levels.
  *
  * @module
  */
@@ -20,14 +20,19 @@ interface Run {
   readonly run: JsonObject;
 }
 
-/** A part of 1 that few last bits of float32 make up. */
+/** A few units in the last place of 1 in float32. */
 const FEW_LAST_BITS = 2 ** -20;
-/** How far from the edge a fractional timestep may be: a last bit of a noise level moves it by less than a hundredth of that. */
+/**
+ * Largest distance of a fractional timestep from the edge. One bit of a noise level moves it by less than a
+ * hundredth of this.
+ */
 const EDGE = 1e-3;
 
 /**
- * Whether some step takes the root of a difference of two numbers that are equal but for few last bits.
- * DDIM with an eta of 1 leaves `1 - next - deviation²` of the noise, which is about `level (1 - next)² / next`;
+ * Returns whether some step takes the square root of a difference of two numbers that are equal except for a
+ * few bits.
+ * DDIM with an eta of 1 leaves `1 - next - deviation²` of the noise, which is about `level (1 - next)² /
+ * next`;
  * ancestral steps leave `next² - up²`, which is about `next⁴ / level²`.
  */
 export function isNextToPureNoise({ name, config, run }: Run): boolean {
@@ -54,10 +59,10 @@ export function isNextToPureNoise({ name, config, run }: Run): boolean {
 }
 
 /**
- * Whether whole timesteps differ by 1 where the noise level lies at the edge between them, and nowhere else.
+ * Returns whether whole timesteps only differ by 1, and only if the noise level is at the edge between them.
  *
  * @param run The run.
- * @param scheduler The run as it is laid out here.
+ * @param scheduler The run's schedule in pixstage.
  * @param theirs The timesteps of diffusers.
  */
 export function decidesTimestep(run: Run, scheduler: Scheduler, theirs: readonly number[]): boolean {
@@ -72,15 +77,16 @@ export function decidesTimestep(run: Run, scheduler: Scheduler, theirs: readonly
   });
 }
 
-/** What the rounding of six operations takes from or adds to a difference of squares, as a part of the larger. */
+/** Rounding error of six operations in a difference of squares, as a fraction of the larger square. */
 const ROUNDED_SQUARES = 2 ** -20;
 
 /**
- * Whether timesteps differ halfway down ancestral steps alone, within what rounding leaves open: such a level is the
- * mean, in logarithms, of a step's start and of the root of `next² - up²`, about `next⁴ / level²`.
+ * Returns whether timesteps only differ halfway down ancestral steps, and within the rounding error. Such a
+ * level is the logarithmic mean of a step's start and of the square root of `next² - up²`, about `next⁴ /
+ * level²`.
  *
  * @param run The run.
- * @param scheduler The run as it is laid out here.
+ * @param scheduler The run's schedule in pixstage.
  * @param theirs The timesteps of diffusers.
  */
 export function isHalfwayOfRounding(run: Run, scheduler: Scheduler, theirs: readonly number[]): boolean {

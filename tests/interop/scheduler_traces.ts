@@ -16,7 +16,7 @@ import {
 import { unpack } from "./reference_process.ts";
 import { DIFFERS, EQUAL, type Outcome, Tally, WITHIN_FLOOR } from "./tally.ts";
 
-/** The limits of tests/schedulers: five times the goldens' noise floor, no less than a base value. */
+/** The limits of tests/schedulers: five times the goldens' noise floor, but at least a base value. */
 const SIGMA_LIMIT = 1e-6;
 const FRACTIONAL_TIMESTEP_LIMIT = 0.01;
 const TRACE_LIMIT = 4e-5;
@@ -45,7 +45,7 @@ const schema = z.union([
 ]);
 const floorsSchema = z.object({ samples: z.number(), sigmas: z.number(), timesteps: z.number() });
 const NO_FLOORS = { samples: 0, sigmas: 0, timesteps: 0 };
-/** Schedulers whose timesteps are whole: those over sigmas give the model fractions too. */
+/** Schedulers with whole timesteps. Those over sigmas also pass fractions to the model. */
 const WHOLE_TIMESTEPS =
   /^(DPMSolver(Multi|Single)step|UniPCMultistep|DEISMultistep|DD[IP]M|PNDM|LCM|TCD|SASolver)Scheduler$/;
 type Trace = z.output<typeof schema>;
@@ -76,7 +76,10 @@ for await (
 tally.report();
 if (!tally.isExplained) Deno.exitCode = 1;
 
-/** Compares a run with the reference; what is beyond the base limit waits for the run's own noise floor. */
+/**
+ * Compares a run with the reference. If it exceeds the base limit, the comparison waits for the run's own
+ * noise floor.
+ */
 function compare(trace: Trace): Outcome | (typeof beyond)[number] {
   const theirs = "error" in trace ? trace.error : trace.samples.every(Number.isFinite) ? undefined : "NaN";
   const result = attempt(() => createScheduler(trace.name, trace.config, trace.run));
@@ -118,9 +121,9 @@ function attempt<Value>(make: () => Value): { readonly value: Value } | { readon
   }
 }
 
-/** How far a run is from the reference. */
+/** The deviation of a run from the reference. */
 interface Deviation {
-  /** Whether there are as many timesteps and as much noise. */
+  /** Whether the numbers of timesteps and of noise samples are equal. */
   readonly isCounted: boolean;
   /** The largest difference between timesteps. */
   readonly timesteps: number;
@@ -131,8 +134,8 @@ interface Deviation {
 }
 
 /**
- * The largest deviation as a share of its limit: five noise floors, no less than the base limit. Whole timesteps must
- * be equal, or as far off as rounding moves those of the run itself.
+ * Returns the largest deviation as a fraction of its limit: five noise floors, but at least the base limit.
+ * Whole timesteps must be equal, or differ only as much as rounding moves those of the run itself.
  */
 function largestShare(
   { timesteps, sigmas, samples, isCounted }: Deviation,
@@ -162,7 +165,7 @@ function follow(scheduler: Scheduler, reference: Reference): Deviation {
   if (scheduler.timesteps.length !== timesteps.length) {
     return { isCounted: false, timesteps: 0, sigmas: 0, samples: [] };
   }
-  // Log-linear levels of diffusers are one more, which no step takes.
+  // diffusers has one more log-linear level, which no step uses.
   const levels = scheduler.sigmas?.length === timesteps.length + 1
     ? sigmas?.subarray(0, timesteps.length + 1)
     : sigmas;

@@ -4,13 +4,13 @@
  * @module
  */
 
-/** How one comparison ended. */
+/** The outcome of one comparison. */
 export interface Outcome {
   /** `equal`, the name of a known difference, or `DIFFERS`. */
   readonly rule: string;
-  /** The largest deviation as a share of its limit, where values were compared. */
+  /** The largest deviation as a fraction of its limit, if values were compared. */
   readonly share?: number | undefined;
-  /** Which value deviates the most, or what differs. */
+  /** The value with the largest deviation, or the difference. */
   readonly what?: string | undefined;
 }
 
@@ -18,16 +18,16 @@ export interface Outcome {
 export const EQUAL = "equal";
 /** The rule of a result within five times the run's own noise floor. */
 export const WITHIN_FLOOR = "equal within five noise floors of the run itself";
-/** The rule of a difference that nothing explains. */
+/** The rule of an unexplained difference. */
 export const DIFFERS = "DIFFERS";
 
-/** Counts outcomes by rule, and keeps those that nothing explains. */
+/** Counts outcomes by rule, and keeps unexplained ones. */
 export class Tally {
   readonly #counts = new Map<string, number>();
   readonly #worst = new Map<string, { readonly share: number; readonly what: string }>();
   #unexplained = 0;
 
-  /** Counts an outcome; one that nothing explains is printed at once, with what repeats it. */
+  /** Counts an outcome. An unexplained one is printed at once, with the command that repeats it. */
   add(group: string, { rule, share, what = "" }: Outcome, repeat: unknown): void {
     this.#counts.set(rule, (this.#counts.get(rule) ?? 0) + 1);
     if (rule === DIFFERS) {
@@ -51,7 +51,7 @@ export class Tally {
     return this.#unexplained === 0;
   }
 
-  /** Prints how many there were by rule, and the largest deviation of each group. */
+  /** Prints the number of outcomes per rule, and the largest deviation of each group. */
   report(): void {
     const total = this.#counts.values().reduce((sum, count) => sum + count, 0);
     print(`compared ${total}`);

@@ -1,5 +1,5 @@
 /**
- * Locks of files that processes of Node hold.
+ * File locks held by Node processes.
  *
  * @module
  */
@@ -10,10 +10,10 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
-/** Waiting looks for the lock ten times a second. */
+/** Waiting processes check the lock ten times per second. */
 const WAITS_MS = 1000;
 
-/** Takes a lock in a process of Node, which lets go of it by ending. */
+/** Acquires a lock in a Node process, which releases it by ending. */
 export async function holdInNode(
   folder: string,
   env: Record<string, string | undefined>,
@@ -34,7 +34,7 @@ export async function holdInNode(
   return { [Symbol.dispose]: () => void node.kill("SIGKILL") };
 }
 
-/** Asserts that who comes second waits for the lock until the first lets go of it. */
+/** Asserts that a second process waits until the first releases the lock. */
 export async function holdsOff(
   first: () => Promise<Disposable>,
   second: () => Promise<Disposable>,

@@ -18,12 +18,12 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const PACKAGES = join(ROOT, "npm");
 const CAT = ["gen", "cute cat", "--seed", "1", "--no-store"];
 
-/** Where the build of the packages has put TypeScript. */
+/** The folder of the TypeScript that the build of the packages installed. */
 const COMPILER = join(PACKAGES, "source/node_modules");
 const COMPILING = [
   "--ignoreConfig",
   "--strict",
-  // The types of a dependency name those of Express, which it does not bring.
+  // A dependency's types refer to those of Express, which it does not install.
   "--skipLibCheck",
   ...["--target", "es2023", "--lib", "esnext,dom", "--module", "nodenext"],
   ...["--types", "node", "--typeRoots", join(COMPILER, "@types")],
@@ -32,7 +32,7 @@ const COMPILING = [
 const execute = promisify(execFile);
 const hasNpm = await execute("npm", ["--version"]).then(() => true, () => false);
 
-/** Runs a program with the Node that a folder holds, and gives its standard output. */
+/** Runs a program with the Node installed in a folder. Returns its standard output. */
 async function run(folder: string, program: string, ...args: string[]): Promise<string> {
   const { stdout } = await execute(program, args, {
     cwd: folder,
@@ -47,7 +47,7 @@ async function install(folder: string, ...args: string[]): Promise<void> {
   await run(folder, "npm", "install", "--prefix", ".", "--no-audit", "--no-fund", ...args);
 }
 
-/** What programs of a folder see: the Node that it holds comes first. */
+/** Returns an environment in which the Node installed in a folder comes first. */
 function environment(folder: string): Record<string, string | undefined> {
   const { PATH } = process.env;
   return {
@@ -57,7 +57,10 @@ function environment(folder: string): Record<string, string | undefined> {
   };
 }
 
-/** The address that a server says it listens at. What it says later is read too, or it would wait. */
+/**
+ * Returns the address that a server prints. Later output is read too, because a full pipe would block the
+ * server.
+ */
 async function addressOf(log: Readable): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   let said = "";
@@ -70,7 +73,7 @@ async function addressOf(log: Readable): Promise<string> {
   return await promise;
 }
 
-/** The example of the README, which imports the package in place of the repository's file. */
+/** Returns the README's example with the package as its import. */
 async function libraryExample(folder: string): Promise<string> {
   const readme = await readFile(join(ROOT, "README.md"), "utf8");
   const [, code] = /```ts\n(import \{ open \}.*?)```/s.exec(readme)!;
@@ -88,7 +91,7 @@ Deno.test(needing({ what: "npm", isThere: hasNpm }, {
       await writeFile(join(folder, "package.json"), '{ "private": true, "type": "module" }');
       await mkdir(join(folder, "node"));
       await install(join(folder, "node"), "node@22");
-      // The scripts of ONNX Runtime's package would fetch its libraries for CUDA.
+      // The scripts of ONNX Runtime's package would download its CUDA libraries.
       await install(folder, "--ignore-scripts", ...tarballs);
       await test.step("node is the version that is asked for", async () => {
         assert.match(await run(folder, "node", "--version"), /^v22\./);

@@ -5,7 +5,7 @@ import { adapterPath, invalidPath } from "../stages/lora_cases.ts";
 
 const REQUEST = { prompt: "cat", steps: 2, width: 64, height: 64, resolutionBinning: false };
 
-Deno.test("the library takes LoRAs, plans their memory, and refuses those that cannot be used", async () => {
+Deno.test("the library accepts LoRAs, plans their memory, and refuses unusable ones", async () => {
   await using pix = await open({ store: false, model: goldenPath("checkpoints/tiny-alpha-512") });
   const loras = [{ name: adapterPath("kohya-a"), weight: 0.5 }, { name: adapterPath("peft-all-a") }];
   const [plain] = await pix.generate(REQUEST);

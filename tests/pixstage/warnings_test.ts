@@ -10,7 +10,7 @@ import { MODEL, withHub } from "../hub/with_hub.ts";
 const model = goldenPath("checkpoints/tiny-alpha-512");
 const SMALL = { width: 64, height: 64, resolutionBinning: false, steps: 2 };
 
-Deno.test("warnings are part of every result, made or found in the store", async () => {
+Deno.test("every result includes its warnings, computed or found in the store", async () => {
   await using pix = await open({ model, store: new MemoryStore(), threads: 1 });
   const long = { maxSequenceLength: 4 };
   for (const run of ["made", "found"]) {
@@ -34,7 +34,7 @@ Deno.test("warnings are part of every result, made or found in the store", async
   }
 });
 
-Deno.test("a prompt that cleaning empties gives the empty prompt's picture, and says so each time", async () => {
+Deno.test("a prompt that cleaning empties makes the empty prompt's picture, with a warning each time", async () => {
   await using pix = await open({ model, store: new MemoryStore(), threads: 1 });
   const [empty] = await pix.generate({ ...SMALL, prompt: "" });
   assert.deepEqual(empty?.warnings, []);
@@ -49,7 +49,7 @@ Deno.test("a prompt that cleaning empties gives the empty prompt's picture, and 
   }
 });
 
-Deno.test("a store that cannot be written stops no call of the library, and each says why nothing is kept", async () => {
+Deno.test("an unwritable store stops no call of the library, and each call says why nothing is stored", async () => {
   await withFolder(async (folder) => {
     const file = join(folder, "file");
     await Deno.writeTextFile(file, "");
@@ -70,7 +70,7 @@ Deno.test("a store that cannot be written stops no call of the library, and each
   });
 });
 
-Deno.test("a store that becomes full stops no call of the library either", async () => {
+Deno.test("a full store stops no call of the library", async () => {
   class Full extends MemoryStore {
     override put(): Promise<string> {
       return Promise.reject(new Error("the disk is full"));
@@ -86,7 +86,7 @@ Deno.test("a store that becomes full stops no call of the library either", async
   }
 });
 
-Deno.test("a cached copy that is used as the hub refuses is a warning of the call, in processes too", async () => {
+Deno.test("a call warns that it uses a cached copy because the hub refuses, in processes too", async () => {
   await withHub(async ({ server, cacheDir }) => {
     const options = { endpoint: server.endpoint, cacheDir, store: false, model: MODEL, threads: 1 } as const;
     {

@@ -6,7 +6,7 @@ import { failure, Place } from "./place.ts";
 import { REDIS } from "./queue_servers.ts";
 
 Deno.test(needing(REDIS, {
-  name: "a worker that lacks a LoRA never takes work that needs it, and one that comes with it does",
+  name: "a worker without a LoRA never takes a job that needs it, and a worker with it does",
   async fn() {
     await using place = await Place.open();
     const run = (weight: number, options: QueueExecutorOptions = {}) =>
@@ -19,7 +19,7 @@ Deno.test(needing(REDIS, {
       /takes the stage "denoise" in version \d+ with the model "pixstage-emoji" and "chalky"/,
     );
 
-    // A job that waits is found by the worker that comes with the LoRA.
+    // A worker that starts with the LoRA finds the waiting job.
     const running = run(1, { patienceMs: 60_000 });
     const [having] = await place.workers(["denoise"], { args: ["--loras", `chalky=${CHALK}`] });
     const made = await running;
@@ -29,7 +29,7 @@ Deno.test(needing(REDIS, {
     assert.equal(without!.done("denoise").length, 0);
     assert.ok(without!.events.every(({ event }) => event !== "refused"), without!.log);
 
-    // What is wrong with the request is told by the worker that has the LoRA.
+    // The worker with the LoRA reports errors in the request.
     const wrong = await failure(place.run(adapted(1, { scheduler: "nonsense" })));
     assert.deepEqual([wrong.code, wrong.fault], ["unknown_scheduler", "caller"]);
   },
@@ -37,7 +37,7 @@ Deno.test(needing(REDIS, {
 
 const CHALK = fileURLToPath(new URL("../../models/pixstage-emoji/loras/chalk", import.meta.url));
 
-/** A denoising with a LoRA that workers know by a name of their own. */
+/** Returns a graph that denoises with a LoRA under the workers' own name. */
 function adapted(weight: number, parameters: object = {}): object {
   const model = "pixstage-emoji";
   return {

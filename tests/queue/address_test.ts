@@ -9,7 +9,7 @@ import { fc } from "../random.ts";
 const host = fc.stringMatching(/^[a-z][a-z0-9-]{0,20}[a-z0-9]$/);
 const user = fc.stringMatching(/^[A-Za-z][\w.]{0,10}$/);
 
-Deno.test("parseQueueAddress() reads what an address says, with or without queue:", () => {
+Deno.test("parseQueueAddress() parses an address with or without queue:", () => {
   fc.assert(fc.property(
     fc.record({
       host,
@@ -41,7 +41,7 @@ Deno.test("parseQueueAddress() reads what an address says, with or without queue
   ));
 });
 
-Deno.test("parseQueueAddress() refuses everything else as the caller's fault, and repeats no password", () => {
+Deno.test("parseQueueAddress() refuses everything else as the caller's fault, without repeating passwords", () => {
   const refused = (text: string): void => {
     assert.throws(() => parseQueueAddress(text), (error) => {
       assert.ok(error instanceof InputError, text);
@@ -88,12 +88,12 @@ Deno.test("queues differ by stage, version, model, weights and numerics", async 
     runQueueOf(stage, { ...prepared, identity: { numerics: "cuda" } }),
   ]);
   assert.equal(new Set(names).size, names.length);
-  // What the result depends on beside is the job's key.
+  // The job's key contains everything else that the result depends on.
   assert.equal(await runQueueOf(stage, { ...prepared, identity: { steps: 9 } }), names[5]);
   for (const name of names) assert.match(name, /^(?:prepare|run)\.(?:denoise|decode)\.castle\.[0-9a-f]{16}$/);
 });
 
-Deno.test("errors keep code, fault and details on their way through a queue", () => {
+Deno.test("errors keep code, fault and details through a queue", () => {
   const error = new InputError("out_of_range", "Too sharp", { details: { field: "sharpness" } });
   const read = readFailure(failureText(error));
   assert.ok(read instanceof PixstageError);
@@ -102,7 +102,7 @@ Deno.test("errors keep code, fault and details on their way through a queue", ()
   assert.ok(other instanceof PixstageError && other.code === "request_failed");
 });
 
-Deno.test("queues of preparations differ by LoRAs, ControlNet and autoencoder, not by their order or weights", async () => {
+Deno.test("preparation queues differ by LoRAs, ControlNet and autoencoder, not by their order or weights", async () => {
   const stage = { name: "denoise", version: "1" };
   const queue = (parameters: object) =>
     preparationQueue(stage, modelsNamed({ model: "castle", ...parameters }));

@@ -17,7 +17,7 @@ import { RedisServer } from "./queue_servers.ts";
 import walkStages from "./walk_plugin.ts";
 import { WALK_PLUGIN, WorkerProcess, type WorkerProcessOptions } from "./worker_process.ts";
 
-/** A queue, a store that all share, and workers. */
+/** A queue, a shared store, and workers. */
 export class Place implements AsyncDisposable {
   readonly server: { readonly address: string } & AsyncDisposable;
   readonly folder: string;
@@ -28,7 +28,7 @@ export class Place implements AsyncDisposable {
     this.folder = folder;
   }
 
-  /** Opens one over Redis, or over another server. */
+  /** Opens a queue on Redis, or on another server. */
   static async open(server?: Place["server"]): Promise<Place> {
     const folder = await Deno.makeTempDir({ prefix: "pixstage-test-" });
     return new Place(server ?? await RedisServer.start(), folder);
@@ -38,7 +38,7 @@ export class Place implements AsyncDisposable {
     return join(this.folder, "store");
   }
 
-  /** Starts workers, each for the stages of one text. */
+  /** Starts one worker for each text of stage names. */
   async workers(
     stages: readonly string[],
     options: Partial<WorkerProcessOptions> = {},
@@ -52,13 +52,17 @@ export class Place implements AsyncDisposable {
     return started;
   }
 
-  /** Starts workers that have the stages of the plugin. */
+  /** Starts workers with the plugin's stages. */
   async walkers(count: number, env: Readonly<Record<string, string>> = {}): Promise<WorkerProcess[]> {
     const args = ["--plugin", WALK_PLUGIN];
-    return await this.workers(Array.from({ length: count }, () => "walk,poison,fail"), { args, env });
+    return await this.workers(Array.from({ length: count }, () => "walk,poison,fail"), {
+      args,
+      // The plugin kills its worker.
+      env: { PIXSTAGE_PERMISSIONS: "--allow-run", ...env },
+    });
   }
 
-  /** Runs a graph on the queue, or elsewhere. */
+  /** Runs a graph on the queue or another executor. */
   async run(nodes: object, options: Partial<RunOptions> & QueueExecutorOptions = {}): Promise<RunResult> {
     const { patienceMs, ...rest } = options;
     const executor = new QueueExecutor(`queue:${this.server.address}`, { patienceMs });
@@ -75,7 +79,7 @@ export class Place implements AsyncDisposable {
   }
 }
 
-/** The error that a run fails with. */
+/** Returns the error with which a run fails. */
 export async function failure(running: Promise<unknown>): Promise<PixstageError> {
   const error = await running.then(() => undefined, (error) => error);
   assert.ok(error instanceof PixstageError, String(error));

@@ -1,5 +1,5 @@
 /**
- * Redis and PostgreSQL for tests: real servers, on ports and in folders of their own.
+ * Redis and PostgreSQL for tests: real servers, each with a separate port and folder.
  *
  * @module
  */
@@ -11,13 +11,13 @@ import { Redis } from "ioredis";
 import { Client } from "pg";
 import type { Need } from "../needing.ts";
 
-/** A port that nothing listens at. */
+/** Returns a port without a listener. */
 export function freePort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return listener.addr.port;
 }
 
-/** A program of this machine, found where Debian has it. */
+/** Finds a program of this machine, also in Debian's folders. */
 function program(name: string): string | undefined {
   const versions = existsSync("/usr/lib/postgresql") ? readdirSync("/usr/lib/postgresql").sort() : [];
   const folders = [
@@ -32,7 +32,7 @@ export const REDIS: Need = { what: "redis-server", isThere: program("redis-serve
 /** Debian's `postgresql`. */
 export const POSTGRES: Need = { what: "postgresql", isThere: program("initdb") !== undefined };
 
-/** Asks until the answer is good. */
+/** Repeats a check until it succeeds. */
 async function until(ask: () => Promise<unknown>): Promise<void> {
   for (let tries = 0;; tries++) {
     try {
@@ -45,7 +45,7 @@ async function until(ask: () => Promise<unknown>): Promise<void> {
   }
 }
 
-/** A Redis server, which keeps an append-only file. */
+/** A Redis server with an append-only file. */
 export class RedisServer implements AsyncDisposable {
   readonly port = freePort();
   readonly #folder: string;
@@ -58,9 +58,9 @@ export class RedisServer implements AsyncDisposable {
   }
 
   /**
-   * Starts one.
+   * Starts a server.
    *
-   * @param flush When its file is flushed to the disk; `everysec` is what Redis does unless told otherwise.
+   * @param flush When the file is flushed to the disk. Redis's default is `everysec`.
    */
   static async start(flush: "always" | "everysec" = "always"): Promise<RedisServer> {
     const server = new RedisServer(await Deno.makeTempDir({ prefix: "pixstage-redis-" }), flush);
@@ -68,12 +68,12 @@ export class RedisServer implements AsyncDisposable {
     return server;
   }
 
-  /** Its address, as `--queue` takes it. */
+  /** The server's address, in the form of `--queue`. */
   get address(): string {
     return `redis://127.0.0.1:${this.port}`;
   }
 
-  /** Lets it listen. */
+  /** Starts the server, and waits until it listens. */
   async up(): Promise<void> {
     this.#process = new Deno.Command(program("redis-server")!, {
       args: ["--port", String(this.port), "--dir", this.#folder, "--save", "", "--bind", "127.0.0.1"].concat(
@@ -95,7 +95,7 @@ export class RedisServer implements AsyncDisposable {
     });
   }
 
-  /** Ends it; what it holds is in its file. */
+  /** Stops the server. Its data remains in its file. */
   async down(signal: Deno.Signal = "SIGTERM"): Promise<void> {
     this.#process?.kill(signal);
     await this.#process?.status;
@@ -118,7 +118,7 @@ export class PostgresServer implements AsyncDisposable {
     this.#folder = folder;
   }
 
-  /** Starts one. */
+  /** Starts a server. */
   static async start(): Promise<PostgresServer> {
     const folder = await Deno.makeTempDir({ prefix: "pixstage-postgres-" });
     if (Deno.uid() === 0) await new Deno.Command("chown", { args: ["postgres", folder] }).output();
@@ -143,7 +143,7 @@ export class PostgresServer implements AsyncDisposable {
     return server;
   }
 
-  /** Its address, as `--queue` takes it. */
+  /** The server's address, in the form of `--queue`. */
   get address(): string {
     return `postgres://pixstage@127.0.0.1:${this.port}/jobs`;
   }
@@ -154,7 +154,7 @@ export class PostgresServer implements AsyncDisposable {
     await Deno.remove(this.#folder, { recursive: true });
   }
 
-  /** A program of PostgreSQL, which refuses to be run by root. */
+  /** Returns the command for a PostgreSQL program, which refuses to run as root. */
   #command(name: string, args: readonly string[]): Deno.Command {
     const own = [program(name)!, "-D", this.#folder, ...args];
     const as = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"];

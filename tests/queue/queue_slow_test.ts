@@ -19,7 +19,7 @@ function walk(parameters: object): object {
   return { walk: { stage: "walk", parameters } };
 }
 
-/** Calls back at the n-th event of a type. */
+/** Calls a function at the n-th event of a type. */
 function atEvent(type: RunEvent["type"], count: number, call: () => void): (event: RunEvent) => void {
   let seen = 0;
   return (event) => {
@@ -31,7 +31,7 @@ const PICTURE = ["gen", "cute cat", "--seed", "3", "--steps", "3"];
 const STAGES = ["encode", "denoise", "decode"];
 
 Deno.test(needing(REDIS, {
-  name: "three workers, one a stage, give the bytes of a local run, and equal work is done once",
+  name: "three workers, one per stage, make the bytes of a local run, and equal jobs run once",
   async fn() {
     await using place = await Place.open();
     const workers = await place.workers(STAGES);
@@ -56,7 +56,8 @@ Deno.test(needing(REDIS, {
 }));
 
 Deno.test(needing(REDIS, {
-  name: "a job whose worker is killed goes on from its newest state on another worker, with the same bytes",
+  name:
+    "a job whose worker is killed resumes from its newest snapshot on another worker, with the same bytes",
   async fn() {
     await using place = await Place.open();
     const [first] = await place.workers(["denoise"]);
@@ -92,7 +93,7 @@ Deno.test(needing(REDIS, {
 }));
 
 Deno.test(needing(REDIS, {
-  name: "SIGTERM gives a job back at once, and a job waits for workers that come later",
+  name: "SIGTERM returns a job to the queue at once, and a job waits for later workers",
   async fn() {
     await using place = await Place.open();
     const running = place.run(walk({ steps: 60, ms: 50 }), {
@@ -102,7 +103,7 @@ Deno.test(needing(REDIS, {
       },
     });
     const [first, second] = await place.walkers(2).then(async (workers) => {
-      // Whichever has the job is ended.
+      // Stop the worker that has the job.
       const has = await Promise.any(workers.map(async (worker) => {
         while (!worker.events.some(({ event }) => event === "taken")) {
           await new Promise((resolve) => setTimeout(resolve, 20));
@@ -120,7 +121,7 @@ Deno.test(needing(REDIS, {
 }));
 
 Deno.test(needing(REDIS, {
-  name: "cancelling removes a job that waits, and stops one that runs within a step",
+  name: "cancelling removes a waiting job, and stops a running one within a step",
   async fn() {
     await using place = await Place.open();
     const [worker] = await place.walkers(1);
@@ -133,7 +134,7 @@ Deno.test(needing(REDIS, {
     const told = performance.now();
     await worker!.logs("stopped");
     assert.ok(performance.now() - told < 1000);
-    // Two ask for the same: where one leaves, the other one's goes on.
+    // Two clients request the same. If one leaves, the other's job continues.
     const leave = new AbortController();
     const both = [leave.signal, new AbortController().signal].map((signal) =>
       place.run(walk({ steps: 30, ms: 40, seed: 7 }), {
@@ -149,7 +150,7 @@ Deno.test(needing(REDIS, {
 }));
 
 Deno.test(needing(REDIS, {
-  name: "a Redis that is restarted with its append-only file loses nothing",
+  name: "restarting Redis with its append-only file loses no jobs",
   async fn() {
     const redis = await RedisServer.start();
     await using place = await Place.open(redis);
@@ -169,7 +170,7 @@ Deno.test(needing(REDIS, {
 }));
 
 Deno.test(needing(REDIS, {
-  name: "a worker that is idle or works ends within seconds of SIGTERM although Redis is gone",
+  name: "an idle or busy worker ends within seconds of SIGTERM even if Redis is gone",
   async fn() {
     const redis = await RedisServer.start();
     await using place = await Place.open(redis);
@@ -187,7 +188,7 @@ Deno.test(needing(REDIS, {
 }));
 
 Deno.test(needing(REDIS, {
-  name: "workers with other code or other weights under one name never take each other's work",
+  name: "workers with different code or weights under one name never take each other's jobs",
   async fn() {
     await using place = await Place.open();
     // Other code: the client's version decides.
@@ -204,7 +205,7 @@ Deno.test(needing(REDIS, {
     assert.deepEqual(values, [1003, 2004, 1005, 2006, 1007, 2008]);
     assert.deepEqual([old![0]!.done("walk").length, young![0]!.done("walk").length], [3, 3]);
 
-    // Other weights: each result is that of the weights which its record names.
+    // Other weights: each result comes from the weights in its record.
     const other = join(place.folder, "other");
     await new Deno.Command("cp", { args: ["-rL", TINY, other] }).output();
     const weights = join(other, "transformer/diffusion_pytorch_model.safetensors");
@@ -244,14 +245,15 @@ Deno.test(needing(REDIS, {
   },
 }));
 
-/** The fingerprint of the transformer that made latents. */
+/** Returns the fingerprint of the transformer that made latents. */
 function transformerOf(provenance: unknown): string {
   const text = JSON.stringify(provenance);
   return /"component":"transformer","fingerprint":"([^"]+)"/.exec(text)![1]!;
 }
 
 Deno.test(needing(REDIS, {
-  name: "errors arrive with code and fault; what lies in the environment is tried again, poison is given up",
+  name:
+    "errors keep code and fault, jobs are retried after environment errors, and jobs that kill workers are given up",
   async fn() {
     await using place = await Place.open();
     const [worker] = await place.walkers(1);
@@ -269,17 +271,17 @@ Deno.test(needing(REDIS, {
     assert.deepEqual([full.code, full.fault], ["disk_full", "environment"]);
     assert.equal(tries() - before, 3);
 
-    // Three workers die of it, the fourth one refuses it.
+    // Three workers die from the job, and the fourth refuses it.
     const more = await place.walkers(3);
     const { code, message } = await failure(place.run({ poison: { stage: "poison", parameters: {} } }));
     assert.equal(code, "too_many_attempts");
-    assert.match(message, /3 workers ended while they ran it/);
+    assert.match(message, /3 workers died at the same point of it/);
     assert.equal([worker!, ...more].filter((one) => !one.isOver).length, 1);
   },
 }));
 
 Deno.test(needing(REDIS, {
-  name: "--drain ends when nothing waits; queues and workers that are not there are told of",
+  name: "--drain ends when no job waits, and missing queues and workers are reported",
   async fn() {
     await using place = await Place.open();
     const running = [1, 2, 3].map((seed) =>
@@ -301,7 +303,7 @@ Deno.test(needing(REDIS, {
         [["--executor", "queue:postgres://127.0.0.1:9"], 1, /Cannot reach the queue at .*PostgreSQL/],
         [["--executor", "queue:redis://u:secret@h"], 2, /PIXSTAGE_QUEUE_PASSWORD/],
         [["--executor", "queue:http://h"], 2, /address must be queue:redis/],
-        [["--executor", "queue:redis://h/x"], 2, /database of Redis must be a number/],
+        [["--executor", "queue:redis://h/x"], 2, /Redis database must be a number/],
         [["--executor", "queue:redis://h?speed=9"], 2, /speed/],
         [["--executor", "queue:redis://h", "--no-store"], 2, /queue without a store/],
       ];
@@ -314,7 +316,7 @@ Deno.test(needing(REDIS, {
       for (
         const [options, told] of [
           [["--queue", "queue:redis://127.0.0.1:9"], /Cannot reach the queue/],
-          [["--queue", "redis://127.0.0.1:9", "--stages", "paint"], /Cannot work at "paint"/],
+          [["--queue", "redis://127.0.0.1:9", "--stages", "paint"], /Cannot run the stage "paint"/],
           [["--queue", "nowhere"], /address must be/],
           [[], /--queue/],
         ] as const
@@ -328,7 +330,7 @@ Deno.test(needing(REDIS, {
 }));
 
 Deno.test(needing(REDIS, {
-  name: "a server with --queue has workers make its pictures",
+  name: "a server with --queue uses workers to make its pictures",
   async fn() {
     await using place = await Place.open();
     await using collector = new Collector();
@@ -352,7 +354,8 @@ Deno.test(needing(REDIS, {
     );
     assert.match(metrics, /pixstage_queue_oldest_seconds\{queue="run\.denoise\S+ 0/);
 
-    // What was not exported yet is exported at the end: the workers' spans lie in the traces of the server's runs.
+    // The remaining spans are exported at the end. The workers' spans belong to the traces of the server's
+    // runs.
     await Promise.all([server.end("SIGTERM"), ...workers.map((worker) => worker.end("SIGTERM"))]);
     const runs = new Set(collector.named("run picture").map(({ traceId }) => traceId));
     const denoised = collector.named("run denoise");
@@ -362,7 +365,7 @@ Deno.test(needing(REDIS, {
 }));
 
 Deno.test(needing(POSTGRES, {
-  name: "PostgreSQL serves as Redis does: same bytes, resumed after SIGKILL, cancelled within a step",
+  name: "PostgreSQL works like Redis: same bytes, resumed after SIGKILL, cancelled within a step",
   async fn() {
     await using place = await Place.open(await PostgresServer.start());
     const workers = await place.workers(STAGES);

@@ -1,5 +1,5 @@
 /**
- * Stages for tests of queues: they take their time, keep their states, fail, and kill.
+ * Stages for tests of queues: slow ones with snapshots, failing ones, and one that kills its worker.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { numberArtifact, numberOf } from "../graph/executors/toy_plugin.ts";
 
 const number = { kind: "number", description: "A number." };
 
-/** Adds one to a number in each step. */
+/** Adds one to a number in each step, and offers a snapshot after it. */
 const walk: Stage = defineStage({
   name: "walk",
   version: Deno.env.get("WALK_VERSION") ?? "1",
@@ -41,7 +41,7 @@ const walk: Stage = defineStage({
   },
 });
 
-/** Ends the worker whose process runs it. */
+/** Kills the worker whose process runs the stage. */
 const poison: Stage = defineStage({
   name: "poison",
   version: "1",
@@ -56,7 +56,7 @@ const poison: Stage = defineStage({
   },
 });
 
-/** Fails by the fault of the caller, of the environment, or of nobody in particular. */
+/** Fails with the fault of the caller, of the environment, or with an unknown error. */
 const fail: Stage = defineStage({
   name: "fail",
   version: "1",

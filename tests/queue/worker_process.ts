@@ -1,25 +1,27 @@
 /**
- * Workers in processes of their own, as an operator starts them.
+ * Workers in separate processes, as an operator starts them.
  *
  * @module
  */
 
 import { fileURLToPath } from "node:url";
-import { commandLine } from "../cli/run_cli.ts";
+import { commandLine, taskLine } from "../cli/run_cli.ts";
 
-/** The stages that tests of queues bring. */
+/** The plugin with stages for tests of queues. */
 export const WALK_PLUGIN: string = fileURLToPath(new URL("walk_plugin.ts", import.meta.url));
 
-/** How a worker is started. */
+/** Options for starting a worker. */
 export interface WorkerProcessOptions {
   readonly queue: string;
   readonly store: string;
-  /** Comma-separated, as `--stages` takes them. */
+  /** The stages, separated by commas as in `--stages`. */
   readonly stages: string;
-  /** As `--models` takes them. */
+  /** The models, in the form of `--models`. */
   readonly models?: string | undefined;
   readonly args?: readonly string[] | undefined;
   readonly env?: Readonly<Record<string, string>> | undefined;
+  /** Whether `deno task worker` starts it, rather than `deno run`. */
+  readonly asTask?: boolean | undefined;
 }
 
 /** A line of a worker's log. */
@@ -30,17 +32,18 @@ export interface WorkerEvent {
   readonly error?: string | undefined;
 }
 
-/** A worker in a process of its own. */
+/** A worker in a separate process. */
 export class WorkerProcess implements AsyncDisposable {
-  /** What it has written to standard error. */
+  /** The worker's output to the standard error. */
   log = "";
   #process: Deno.ChildProcess;
   #reading: Promise<void>;
-  #works = Promise.withResolvers<void>();
+  #started = Promise.withResolvers<void>();
   #isOver = false;
 
-  constructor({ queue, store, stages, models, args = [], env = {} }: WorkerProcessOptions) {
-    const [program, ...rest] = commandLine(
+  constructor({ queue, store, stages, models, args = [], env = {}, asTask = false }: WorkerProcessOptions) {
+    const line = asTask ? taskLine : commandLine;
+    const [program, ...rest] = line(
       "worker",
       ...["--queue", queue, "--store", store, "--stages", stages, "--threads", "1", "--lease", "1"],
       ...(models === undefined ? ["--models", "pixstage-emoji"] : ["--models", models]),
@@ -53,42 +56,42 @@ export class WorkerProcess implements AsyncDisposable {
       stdout: "null",
       stderr: "piped",
     }).spawn();
-    this.#works.promise.catch(() => {});
+    this.#started.promise.catch(() => {});
     this.#reading = this.#read();
   }
 
-  /** Starts some, and waits until they work. */
+  /** Starts workers, and waits until they are ready. */
   static async start(...options: readonly WorkerProcessOptions[]): Promise<WorkerProcess[]> {
     const workers = options.map((option) => new WorkerProcess(option));
     await Promise.all(workers.map((worker) => worker.works()));
     return workers;
   }
 
-  /** Waits until it works. */
+  /** Waits until the worker is ready. */
   async works(): Promise<this> {
-    await this.#works.promise;
+    await this.#started.promise;
     return this;
   }
 
-  /** What it has logged. */
+  /** The worker's log. */
   get events(): WorkerEvent[] {
     const lines = this.log.split("\n").slice(0, -1);
     return lines.filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
   }
 
-  /** Whether it has ended. */
+  /** Whether the worker has ended. */
   get isOver(): boolean {
     return this.#isOver;
   }
 
-  /** The jobs that it has done. */
+  /** Returns the jobs that the worker has finished. */
   done(stage?: string): WorkerEvent[] {
     return this.events.filter((line) =>
       line.event === "done" && (stage === undefined || line.stage === stage)
     );
   }
 
-  /** Waits until its log has an event. */
+  /** Waits until the worker logs an event. */
   async logs(event: string): Promise<WorkerEvent> {
     for (let tries = 0; tries < 400; tries++) {
       const found = this.events.find((line) => line.event === event);
@@ -98,7 +101,7 @@ export class WorkerProcess implements AsyncDisposable {
     throw new Error(`The worker has not logged "${event}": ${this.log}`);
   }
 
-  /** Waits for its end. */
+  /** Waits until the worker ends. */
   async ended(): Promise<Deno.CommandStatus> {
     const status = await this.#process.status;
     await this.#reading;
@@ -119,9 +122,9 @@ export class WorkerProcess implements AsyncDisposable {
   async #read(): Promise<void> {
     for await (const text of this.#process.stderr.pipeThrough(new TextDecoderStream())) {
       this.log += text;
-      if (this.log.includes("pixstage works at")) this.#works.resolve();
+      if (this.log.includes("pixstage runs")) this.#started.resolve();
     }
     this.#isOver = true;
-    this.#works.reject(new Error(`The worker ended: ${this.log}`));
+    this.#started.reject(new Error(`The worker ended: ${this.log}`));
   }
 }

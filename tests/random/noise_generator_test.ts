@@ -21,7 +21,7 @@ function assertClose(actual: Float32Array, { count, at, values }: Sample, tolera
   });
 }
 
-Deno.test("philox4x32() gives the known answers of Random123", () => {
+Deno.test("philox4x32() returns the known answers of Random123", () => {
   const pi = [0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344];
   const answers: [number[], [number, number], number[]][] = [
     [[0, 0, 0, 0], [0, 0], [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8]],
@@ -35,16 +35,16 @@ Deno.test("philox4x32() gives the known answers of Random123", () => {
   }
 });
 
-Deno.test("PhiloxGenerator gives the noise of torch on a CUDA device", () => {
+Deno.test("PhiloxGenerator returns the noise of torch on a CUDA device", () => {
   for (const sample of reference.single) {
     assertClose(new PhiloxGenerator(BigInt(sample.seed)).randn(sample.count), sample, TOLERANCE);
   }
   const { seed, ...half } = reference.float16;
-  // One unit in the last place of float16 numbers from 1 to 4, for those on the verge of another.
+  // One unit in the last place of float16 numbers from 1 to 4, for values at a rounding edge.
   assertClose(new PhiloxGenerator(BigInt(seed)).randn(half.count, "float16"), half, 2 ** -9);
 });
 
-Deno.test("PhiloxGenerator continues a stream as torch does, beyond the threads of the device", () => {
+Deno.test("PhiloxGenerator continues a stream like torch, beyond the threads of the device", () => {
   let generator = createGenerator("torch-cuda", BigInt(reference.sequence_seed));
   for (const sample of reference.sequence) {
     assertClose(generator.randn(sample.count), sample, TOLERANCE);
@@ -52,7 +52,7 @@ Deno.test("PhiloxGenerator continues a stream as torch does, beyond the threads 
   }
 });
 
-Deno.test("a restored generator goes on as the first one, wherever it stood", () => {
+Deno.test("a restored generator continues like the original one from any position", () => {
   const draws = fc.array(fc.nat(70), { maxLength: 8 });
   fc.assert(
     fc.property(
@@ -71,7 +71,7 @@ Deno.test("a restored generator goes on as the first one, wherever it stood", ()
   );
 });
 
-Deno.test("restoreGenerator() refuses what is no state", () => {
+Deno.test("restoreGenerator() refuses invalid states", () => {
   const state = createGenerator("torch-cpu", 1).state();
   const broken = [
     null,

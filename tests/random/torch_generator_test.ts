@@ -30,7 +30,7 @@ function sha256(values: Float32Array): string {
   return createHash("sha256").update(new Uint8Array(values.buffer)).digest("hex");
 }
 
-Deno.test("the reference values hold all cases", () => {
+Deno.test("the reference values include all cases", () => {
   const counts = Object.entries(goldens).flatMap(([name, cases]) =>
     Array.isArray(cases) ? [[name, cases.length]] : []
   );
@@ -45,7 +45,7 @@ Deno.test("the reference values hold all cases", () => {
   });
 });
 
-Deno.test("randn() gives torch's vectorised CPU noise bit for bit, for every seed and size", () => {
+Deno.test("randn() returns torch's vectorised CPU noise bit for bit for every seed and size", () => {
   for (const { seed, shape, sha256: expected, first, last } of goldens.randn) {
     const values = new TorchGenerator(BigInt(seed)).randn(elementCount(shape));
     assert.equal(sha256(values), expected.avx512, `seed ${seed}, [${shape}]`);
@@ -54,7 +54,7 @@ Deno.test("randn() gives torch's vectorised CPU noise bit for bit, for every see
   }
 });
 
-Deno.test("randn() in float16 and bfloat16 gives torch's noise bit for bit", () => {
+Deno.test("randn() returns torch's float16 and bfloat16 noise bit for bit", () => {
   const names: Readonly<Record<string, FloatDType>> = { F16: "float16", BF16: "bfloat16" };
   for (const { seed, shape, dtype, tensor } of goldens.randn_other_dtypes) {
     const name = names[dtype];
@@ -64,7 +64,7 @@ Deno.test("randn() in float16 and bfloat16 gives torch's noise bit for bit", () 
   }
 });
 
-Deno.test("randn() continues a stream as torch does, also from a restored state", () => {
+Deno.test("randn() continues a stream like torch, also from a restored state", () => {
   for (const { seed, draws, tensors } of goldens.sequences) {
     let generator = new TorchGenerator(BigInt(seed));
     draws.forEach((count, index) => {
@@ -75,7 +75,7 @@ Deno.test("randn() continues a stream as torch does, also from a restored state"
   }
 });
 
-Deno.test("a generator per image and one for the batch draw as diffusers' randn_tensor does", () => {
+Deno.test("a generator per image and one for the batch draw like diffusers' randn_tensor", () => {
   for (const { seeds, shape, tensor } of goldens.randn_tensor_generator_list) {
     // A list of one generator draws the whole batch from it.
     const each = elementCount(shape) / seeds.length;
@@ -93,13 +93,13 @@ Deno.test("seeds that torch refuses are refused", () => {
   }
 });
 
-Deno.test("seeds that are not whole or not exact are refused", () => {
+Deno.test("fractional and inexact seeds are refused", () => {
   for (const seed of [0.5, NaN, Infinity, 2 ** 53]) {
     assert.throws(() => new TorchGenerator(seed), { code: "out_of_range" });
   }
 });
 
-Deno.test("MersenneTwister gives the 10000th number that the C++ standard names", () => {
+Deno.test("MersenneTwister returns the 10000th number that the C++ standard specifies", () => {
   const twister = MersenneTwister.fromSeed(5489);
   for (let index = 1; index < 10_000; index++) twister.uint32();
   assert.equal(twister.uint32(), 4123659995);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { fc } from "../random.ts";
 import { deviceSchema, deviceTraits, missingReason, providerOf } from "../../runtime/device.ts";
 
-Deno.test("devices are a provider, or one of several NVIDIA GPUs", () => {
+Deno.test("a device is a provider or one of several NVIDIA GPUs", () => {
   assert.equal(deviceSchema.parse("cuda:01"), "cuda:1");
   assert.deepEqual(providerOf("cuda:1"), { provider: "cuda", index: 1 });
   assert.deepEqual(providerOf("cuda"), { provider: "cuda", index: 0 });
@@ -29,7 +29,7 @@ Deno.test("devices are a provider, or one of several NVIDIA GPUs", () => {
   }
 });
 
-Deno.test("a GPU that is not there is told by its number", () => {
+Deno.test("the error for a missing GPU contains its number", () => {
   const message = "CUDA failure 101: invalid device ordinal ; GPU=7 ; hostname=box";
   assert.match(missingReason("cuda:7", message)!, /no NVIDIA GPU number 7/);
   assert.equal(missingReason("cpu", message), undefined);

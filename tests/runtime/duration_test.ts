@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { keepAliveMs, keepAliveSchema } from "../../runtime/duration.ts";
 import { fc } from "../random.ts";
 
-Deno.test("durations are read as Ollama's keep_alive has them", () => {
+Deno.test("durations have the format of Ollama's keep_alive", () => {
   const known: readonly [string | number, number][] = [
     ["5m", 300_000],
     ["1h30m", 5_400_000],
@@ -22,7 +22,7 @@ Deno.test("durations are read as Ollama's keep_alive has them", () => {
   for (const [value, ms] of known) assert.equal(keepAliveMs(value), ms, String(value));
 });
 
-Deno.test("what is no duration is refused, by the schema too", () => {
+Deno.test("invalid durations are refused, by the schema too", () => {
   for (
     const value of [
       "",

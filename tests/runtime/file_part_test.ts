@@ -8,17 +8,17 @@ const part = fc.record({
   length: fc.integer({ min: 1, max: 300_000 }),
 }).map(({ file, start, length }) => ({ file, start, end: start + length }));
 
-Deno.test("names of parts are read back", () => {
+Deno.test("parseFilePart() parses the names of parts", () => {
   fc.assert(fc.property(part, (one) => assert.deepEqual(parseFilePart(nameFilePart(one)), one)));
 });
 
-Deno.test("parseFilePart() refuses what names no part", () => {
+Deno.test("parseFilePart() refuses names that are not parts", () => {
   for (const name of ["model.safetensors", "model.safetensors?bytes=1", "?bytes=0-1", "m?bytes=0-1x"]) {
     assert.throws(() => parseFilePart(name), { name: "InputError", message: /a part of a file/ });
   }
 });
 
-Deno.test("joinParts() holds every part once, in stretches that do not touch", () => {
+Deno.test("joinParts() covers every part once, in ranges that do not touch", () => {
   fc.assert(fc.property(fc.array(part), (parts) => {
     const spans = joinParts(parts);
     const held = spans.flatMap(({ parts }) => parts);

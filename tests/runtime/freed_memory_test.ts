@@ -7,10 +7,10 @@ import { LINUX, needing } from "../needing.ts";
 const TAKEN_BYTES = 400e6;
 
 Deno.test(needing(LINUX, {
-  name: "what a stage leaves to the garbage collector is given back, where it is much",
+  name: "large amounts of a stage's garbage are returned to the system",
   async fn() {
     const runtime = new OnnxRuntimeNode();
-    // Memory that other tests of this process left free would take the tensors.
+    // Otherwise the tensors would use memory that other tests in this process have freed.
     await giveBackUnused();
     runtime.resetPeakMemory();
     const before = memoryFigures().resident;

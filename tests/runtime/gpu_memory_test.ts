@@ -7,7 +7,10 @@ import { needing, UNIX } from "../needing.ts";
 
 const MEBIBYTE = 2 ** 20;
 
-/** A driver's tool: of two GPUs the second holds 10 MiB always, the first what `gpu` prints, as may the processes. */
+/**
+ * A stand-in for nvidia-smi with two GPUs. The second always uses 10 MiB. `gpu` prints the use of the first, and
+ * `processes` that of processes.
+ */
 function script({ gpus, processes = "" }: { gpus: string; processes?: string }): string {
   return `#!/bin/sh
 case "$1" in
@@ -17,7 +20,7 @@ case "$1" in
       printf '12:00:%s, 0, %s\\n12:00:%s, 1, 10\\n' "$used" "$used" "$used"
     done ;;
 esac
-exec sleep 60
+while printf '\\n'; do sleep 0.1; done
 `;
 }
 
@@ -30,7 +33,7 @@ async function withTool(text: string, use: (tool: string) => Promise<void>): Pro
   });
 }
 
-/** Waits until memory is known, and gives it in MiB. */
+/** Waits until the memory is known. Returns it in MiB. */
 async function peakOf(memory: GpuMemory): Promise<number> {
   for (let tries = 0; memory.peak === undefined; tries++) {
     assert(tries < 200, "no sample came");
@@ -40,12 +43,12 @@ async function peakOf(memory: GpuMemory): Promise<number> {
   return memory.peak! / MEBIBYTE;
 }
 
-// The sampler ends with the process that started it, not with a test.
+// The sampler ends with the process that started it, not with the test.
 const ending = { sanitizeOps: false, sanitizeResources: false };
 
 Deno.test(needing(UNIX, {
   ...ending,
-  name: "GpuMemory samples what the driver says of this process",
+  name: "GpuMemory samples the driver's figure for this process",
   fn: () =>
     withTool(
       script({
@@ -63,7 +66,7 @@ Deno.test(needing(UNIX, {
 
 Deno.test(needing(UNIX, {
   ...ending,
-  name: "GpuMemory samples what all GPUs hold more where the driver does not know processes",
+  name: "GpuMemory samples the growth of all GPUs if the driver has no figures per process",
   fn: () =>
     withTool(
       script({ gpus: "100 900 400", processes: "printf '1, 1, [N/A]\\n'" }),
@@ -73,8 +76,7 @@ Deno.test(needing(UNIX, {
 
 Deno.test(needing(UNIX, {
   ...ending,
-  name:
-    "GpuMemory tells what the emptiest GPU has free, less a tenth, and asks for one GPU alone where one is named",
+  name: "GpuMemory returns nine tenths of the emptiest GPU's free memory, or of a given GPU's",
   fn: async () => {
     await withTool(script({ gpus: "0" }), (tool) => {
       assert.equal(new GpuMemory({ tool }).free, 0.9 * 900 * MEBIBYTE);
@@ -89,7 +91,7 @@ Deno.test(needing(UNIX, {
   },
 }));
 
-Deno.test("GpuMemory knows nothing where there is no such tool", () => {
+Deno.test("GpuMemory returns no figures without nvidia-smi", () => {
   const memory = new GpuMemory({ tool: "/nowhere/nvidia-smi" });
   memory.reset();
   assert.equal(memory.peak, undefined);

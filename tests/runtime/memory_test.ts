@@ -4,7 +4,7 @@ import { LINUX, needing } from "../needing.ts";
 
 const MEGABYTE = 1 << 20;
 
-Deno.test("memoryFigures() tells memory that is taken", () => {
+Deno.test("memoryFigures() includes allocated memory", () => {
   const before = memoryFigures();
   const taken = new Uint8Array(64 * MEGABYTE).fill(1);
   const after = memoryFigures();
@@ -14,7 +14,7 @@ Deno.test("memoryFigures() tells memory that is taken", () => {
 });
 
 Deno.test(needing(LINUX, {
-  name: "memoryFigures() tells anonymous memory from mapped files",
+  name: "memoryFigures() distinguishes anonymous memory from mapped files",
   fn() {
     const { resident, anonymous, file } = memoryFigures();
     assert(anonymous! > 0 && file! > 0);
@@ -23,7 +23,7 @@ Deno.test(needing(LINUX, {
 }));
 
 Deno.test(needing({ what: "a kernel that starts the peak anew", isThere: resetPeakMemory() }, {
-  name: "resetPeakMemory() starts the peak from what is resident",
+  name: "resetPeakMemory() resets the peak to the resident memory",
   fn() {
     const { peak, resident } = memoryFigures();
     assert(peak! - resident < 16 * MEGABYTE, `${peak} and ${resident}`);

@@ -16,7 +16,7 @@ function twice(): ModelGraph {
 
 const x = tensor("float32", [1, 2], Float32Array.of(1, 2));
 
-Deno.test("OnnxRuntimeNode runs a graph on what it is fed", async () => {
+Deno.test("OnnxRuntimeNode runs a graph on its feeds", async () => {
   await using session = await runtime.open(twice());
   assert.deepEqual([session.inputs, session.outputs], [["x"], ["y"]]);
   for (const rows of [1, 3]) {
@@ -27,7 +27,7 @@ Deno.test("OnnxRuntimeNode runs a graph on what it is fed", async () => {
   }
 });
 
-Deno.test("OnnxRuntimeNode takes and gives float16 as bits, as Deno 2.9.6 cannot hand its arrays on, and views into larger buffers", async () => {
+Deno.test("OnnxRuntimeNode accepts and returns float16 as bits, and accepts views into larger buffers", async () => {
   const g = new GraphBuilder();
   g.output("y", g.op("Neg", [g.input("x", "float16", [2])]), [2], "float16");
   await using session = await runtime.open(g.build("negative"));
@@ -59,7 +59,7 @@ Deno.test("OnnxRuntimeNode says what is wrong with the feeds", async () => {
   }
 });
 
-Deno.test("OnnxRuntimeNode names the graph that cannot be opened or run", async () => {
+Deno.test("OnnxRuntimeNode's errors name the graph that cannot be opened or run", async () => {
   const broken = { name: "broken", bytes: Uint8Array.of(1, 2, 3), weightBytes: 0 };
   await assert.rejects(runtime.open(broken), (error: Error) => {
     assert(error instanceof OnnxRuntimeError && error.cause instanceof Error);
@@ -78,7 +78,7 @@ Deno.test("OnnxRuntimeNode names the graph that cannot be opened or run", async 
   });
 });
 
-Deno.test("OnnxRuntimeNode refuses a missing file of weights", async () => {
+Deno.test("OnnxRuntimeNode refuses a missing weight file", async () => {
   const g = new GraphBuilder();
   const location = {
     name: "w",
@@ -96,7 +96,7 @@ Deno.test("OnnxRuntimeNode refuses a missing file of weights", async () => {
   );
 });
 
-Deno.test("OnnxRuntimeNode releases once, and runs nothing after it", async () => {
+Deno.test("OnnxRuntimeNode releases once, and runs nothing afterwards", async () => {
   const session = await runtime.open(twice());
   await session.release();
   await session.release();
@@ -104,11 +104,11 @@ Deno.test("OnnxRuntimeNode releases once, and runs nothing after it", async () =
   await assert.rejects(session.run({ x }), /Cannot run graph twice: it has been released/);
 });
 
-Deno.test("OnnxRuntimeNode opens nothing once it is aborted", async () => {
+Deno.test("OnnxRuntimeNode opens nothing after an abort", async () => {
   await assert.rejects(runtime.open(twice(), { signal: AbortSignal.abort() }), { name: "AbortError" });
 });
 
-Deno.test("OnnxRuntimeNode refuses threads that are no number of threads", () => {
+Deno.test("OnnxRuntimeNode refuses invalid numbers of threads", () => {
   for (const threads of [0, -1, 1.5, NaN, 99_999]) {
     assert.throws(() => new OnnxRuntimeNode({ threads }), { code: "out_of_range" });
   }

@@ -8,25 +8,24 @@ import { needing, UNIX } from "../needing.ts";
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /**
- * What ONNX Runtime's telemetry leaves behind: a device id and queued events, a log, and a queue without a
- * folder.
+ * Traces of ONNX Runtime's telemetry: a device id and queued events, a log, and a queue without a folder.
  */
 const TRACES = /^Microsoft$|^mat-debug-|\.ses$/;
 
 const PICTURE = ["cute cat", "-m", TINY, "--steps", "2", "-W", "64", "-H", "64", "--seed", "1"];
 
-/** A home and a temporary folder that nothing has written to yet. */
+/** A fresh home folder and temporary folder. */
 interface FreshMachine {
-  /** The folder that holds both, and in which processes start. */
+  /** The parent folder of both, where processes start. */
   readonly folder: string;
   /**
-   * All of their environment. ONNX Runtime's telemetry is off in automated builds, so nothing says that
-   * this is one.
+   * The complete environment of processes. It does not reveal an automated build, because ONNX Runtime
+   * disables telemetry there.
    */
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** Runs processes on a fresh machine, and gives the traces of telemetry that they leave. */
+/** Runs processes with fresh folders. Returns the telemetry traces that they leave. */
 async function tracesOf(run: (machine: FreshMachine) => Promise<void>): Promise<string[]> {
   const folder = await Deno.makeTempDir({ prefix: "pixstage-telemetry-" });
   try {
@@ -50,14 +49,14 @@ async function tracesOf(run: (machine: FreshMachine) => Promise<void>): Promise<
   }
 }
 
-/** Runs a command to its end, which must be a good one. */
+/** Runs a command that must succeed. */
 async function output(command: Deno.Command): Promise<string> {
   const { code, stdout, stderr } = await command.output();
   assert.equal(code, 0, new TextDecoder().decode(stderr));
   return new TextDecoder().decode(stdout);
 }
 
-/** Runs one of the project's modules to its end. */
+/** Runs one of the project's modules, and waits for its end. */
 async function runModule({ folder, env }: FreshMachine, module: string, ...args: string[]): Promise<void> {
   const command = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", join(ROOT, module), ...args],
@@ -83,7 +82,7 @@ async function runScript(machine: FreshMachine, code: string): Promise<void> {
   await output(command);
 }
 
-/** A graph of ONNX that adds a tensor to itself. */
+/** Returns an ONNX graph that adds a tensor to itself. */
 const TWICE = `
 import { GraphBuilder } from ${JSON.stringify(join(ROOT, "models/onnx/graph_builder.ts"))};
 const g = new GraphBuilder();
@@ -98,7 +97,7 @@ const request = { model: ${JSON.stringify(TINY)}, prompts: ["cute cat"], steps: 
 await runGraph(textToImage(request, { guided: true }), localRun());
 `;
 
-/** Serves one picture and stops. */
+/** Starts a server, requests one picture, and stops. */
 async function servePicture({ folder, env }: FreshMachine, args: readonly string[]): Promise<void> {
   const server = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", ...args, "--port", "0", "-m", `tiny=${TINY}`],
@@ -141,13 +140,13 @@ const ENTRY_POINTS: Readonly<Record<string, (machine: FreshMachine) => Promise<v
 
 for (const [name, run] of Object.entries(ENTRY_POINTS)) {
   Deno.test(needing(UNIX, {
-    name: `ONNX Runtime's telemetry leaves nothing behind: ${name}`,
+    name: `ONNX Runtime's telemetry leaves no traces: ${name}`,
     fn: async () => assert.deepEqual(await tracesOf(run), []),
   }));
 }
 
 Deno.test(needing(UNIX, {
-  name: "ONNX Runtime's telemetry leaves traces where it is on, so that these tests would see them",
+  name: "ONNX Runtime's telemetry leaves traces if it is on, so these tests would find them",
   fn: async () => {
     const code = `${TWICE}
 import { InferenceSession } from "onnxruntime-node";

@@ -105,6 +105,8 @@ Deno.test("createScheduler() always accepts an eta of 0, and timesteps override 
 Deno.test("a final 0 in a flow's sigmas is a separate level, and UniPC omits it", () => {
   const flow = createScheduler("flow_euler", { use_karras_sigmas: true }, { sigmas: [0.9, 0.5, 0] });
   assert.deepEqual(flow.timesteps.map((timestep) => Number(timestep.toFixed(2))), [900, 7.03, 0]);
+  const stretched = createScheduler("flow_euler", { shift_terminal: 0.1 }, { sigmas: [0.9, 0.5, 0] });
+  assert.deepEqual(stretched.timesteps.map((timestep) => Number(timestep.toFixed(2))), [910, 550, 100]);
   const unipc = { use_flow_sigmas: true, prediction_type: "flow_prediction" };
   const { sigmas } = createScheduler("unipc", unipc, { sigmas: [0.5, 0.25, 0] });
   assert.deepEqual(sigmas, [0.5, 0.25, 0]);

@@ -27,7 +27,7 @@ async function codeOf(reply: Response): Promise<[number, string | undefined]> {
   return [reply.status, (await reply.json()).error?.code];
 }
 
-Deno.test("an artifact may have a header of so many bytes, and none with more is parsed", async () => {
+Deno.test("the size of an artifact's header is limited, and a larger one is not parsed", async () => {
   const { maxHeaderBytes } = DEFAULT_LIMITS;
   await using server = await serving({ models: [] });
   assert.deepEqual(await codeOf((await put(server, safetensors({}, maxHeaderBytes))).reply), [
@@ -47,7 +47,7 @@ Deno.test("an artifact may have a header of so many bytes, and none with more is
   assert.deepEqual(await codeOf((await put(server, deep)).reply), [400, "not_safetensors"]);
 });
 
-Deno.test("an artifact is accepted whatever Content-Type its request names", async () => {
+Deno.test("an artifact is accepted with any Content-Type", async () => {
   await using server = await serving({ models: [] });
   for (const [index, type] of ["application/json", "application/problem+json", "text/plain"].entries()) {
     const file = image("U8", [100 + index], 100 + index);
@@ -59,14 +59,14 @@ Deno.test("an artifact is accepted whatever Content-Type its request names", asy
   }
 });
 
-Deno.test("an artifact may have so many bytes", async () => {
+Deno.test("the size of an artifact is limited", async () => {
   const file = image("U8", [100], 100);
   await using server = await serving({ models: [], limits: { maxArtifactBytes: file.length } });
   assert.deepEqual(await codeOf((await put(server, file)).reply), [201, undefined]);
   assert.deepEqual(await codeOf((await put(server, image("U8", [101], 101))).reply), [413, "too_large"]);
 });
 
-Deno.test("pictures of artifacts that are misshapen or too large are refused, and the largest is shown", async () => {
+Deno.test("pictures with a wrong shape or size are refused, and the largest allowed one is shown", async () => {
   await using server = await serving({ models: [], limits: { maxPicturePixels: 16 * 8 } });
   const artifacts: [Uint8Array<ArrayBuffer>, [number, string | undefined]][] = [
     [image("F32", [1, 3, 8, 17], 3 * 8 * 17 * 4), [413, "too_large"]],
@@ -101,7 +101,7 @@ Deno.test("pictures of artifacts that are misshapen or too large are refused, an
   ]);
 });
 
-Deno.test("as many pictures are written as may wait, and one more is asked for again later", async () => {
+Deno.test("pictures beyond the limit of waiting ones are refused with a request to try again later", async () => {
   await using server = await serving({ models: [], limits: { maxPictures: 3 } });
   const { id } = await put(server, image("F32", [1, 3, 512, 512], 3 * 512 * 512 * 4));
   const replies = await Promise.all(

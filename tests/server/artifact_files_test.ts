@@ -7,7 +7,7 @@ import { noLog } from "../../server/log.ts";
 import { StoreQuota } from "../../server/store_quota.ts";
 import { sampleArtifact, withFolder } from "../artifacts/store/samples.ts";
 
-Deno.test("an artifact that was opened is read to its end, and one that is removed after the look at it is absent", () =>
+Deno.test("an open artifact is read to its end, and one that is removed after the check is absent", () =>
   withFolder(async (folder) => {
     const store = new FolderStore(folder);
     const files = new ArtifactFiles(folder, new StoreQuota(store, { inUse: () => new Set(), log: noLog }));

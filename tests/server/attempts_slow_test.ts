@@ -27,7 +27,7 @@ async function runs(server: ServerProcess, id: string): Promise<void> {
   assert.equal((await job(server.url, id)).status, "running");
 }
 
-Deno.test("a job that was running when the server died three times fails with the reason, and the others run", async () => {
+Deno.test("a job during which the server died three times fails with the reason, and the others run", async () => {
   await inFolder(async (store) => {
     let server = await new ServerProcess({ store }).listens();
     try {
@@ -49,7 +49,7 @@ Deno.test("a job that was running when the server died three times fails with th
       assert.equal(status, "failed");
       assert.deepEqual(error, {
         code: "too_many_attempts",
-        message: "The server ended 3 times while it ran this job: it is not run again",
+        message: "The server stopped 3 times while it ran this job, so it will not run it again",
       });
       const events: string[] = [];
       for await (const { event } of sseEvents(await fetch(`${server.url}/v1/jobs/${id}/events`))) {
@@ -63,7 +63,7 @@ Deno.test("a job that was running when the server died three times fails with th
   });
 });
 
-Deno.test("a server that stops in order counts no attempt, so a job survives any number of restarts", async () => {
+Deno.test("an orderly stop counts as no attempt, so a job survives any number of restarts", async () => {
   await inFolder(async (store) => {
     let server = await new ServerProcess({ store }).listens();
     try {
@@ -95,7 +95,7 @@ async function ended(server: Serving, id: string): Promise<z.infer<typeof jobSch
   return over;
 }
 
-Deno.test("a job ends at its deadline, whether it waits or runs, and the deadline outlives the server", async () => {
+Deno.test("a waiting or running job ends at its deadline, even across a restart of the server", async () => {
   await inFolder(async (store) => {
     let late: string;
     {
@@ -108,7 +108,7 @@ Deno.test("a job ends at its deadline, whether it waits or runs, and the deadlin
         const { status, error } = await ended(server, id);
         assert.equal(status, "failed");
         assert.equal(error?.code, "deadline_exceeded");
-        assert.match(error.message, new RegExp(`not ended ${seconds} seconds after it was ordered`));
+        assert.match(error.message, new RegExp(`not finish within its deadline of ${seconds} seconds`));
       }
       assert.equal((await ended(server, relaxed.id)).status, "completed", "the lane is free again");
       late = (await order(server, { request: { ...LONG, prompts: ["late"] }, deadline: 1 })).id;

@@ -59,14 +59,14 @@ const encodes = (nodes: number) => ({
   },
 });
 
-Deno.test("GET /v1/capabilities shows every bound", async () => {
+Deno.test("GET /v1/capabilities shows every limit", async () => {
   await using server = await serving({ limits: { maxNodes: 7 } });
   const { limits } = await (await server.ask("/v1/capabilities")).json();
   assert.deepEqual(limits, { ...DEFAULT_LIMITS, maxNodes: 7 });
   assert(Object.values(limits).every((bound) => Number.isSafeInteger(bound)));
 });
 
-Deno.test("the shares of the queue follow its length", () => {
+Deno.test("the queue's shares depend on its length", () => {
   const shares = (
     { maxQueue, maxQueuePerAddress, maxQueuePerClient }: typeof DEFAULT_LIMITS,
   ) => [maxQueue, maxQueuePerAddress, maxQueuePerClient];
@@ -76,7 +76,7 @@ Deno.test("the shares of the queue follow its length", () => {
   assert.deepEqual(shares(limitsWith({ maxQueue: 8, maxQueuePerClient: 8 })), [8, 6, 8]);
 });
 
-Deno.test("each bound of an order lets the bound itself pass, and refuses one more with its code and field", async () => {
+Deno.test("a request at each limit is accepted, and one more is refused with its code and field", async () => {
   const refused = (param: string, code = "out_of_range", status = 400): Refusal => ({ status, code, param });
   await using server = await serving({
     limits: {
@@ -156,7 +156,7 @@ Deno.test("each bound of an order lets the bound itself pass, and refuses one mo
   );
 });
 
-Deno.test("a body of the largest size is read, and one byte more is not", async () => {
+Deno.test("a body of the maximum size is read, and one more byte is refused", async () => {
   const body = JSON.stringify({ request: { ...SMALL, steps: 0 } });
   await using server = await serving({ limits: { maxBodyBytes: body.length } });
   const send = (body: string) =>
@@ -165,7 +165,7 @@ Deno.test("a body of the largest size is read, and one byte more is not", async 
   assert.deepEqual(await refusalOf(await send(`${body} `)), { status: 413, code: "too_large", param: null });
 });
 
-Deno.test("the server keeps so many ended jobs, and shows so many on a page", async () => {
+Deno.test("the numbers of kept jobs and of jobs per page are limited", async () => {
   await using server = await serving({ limits: { keptJobs: 3, maxPage: 2 } });
   for (let index = 0; index < 4; index++) {
     const { id } = await (await server.post("/v1/jobs", { request: { ...SMALL, seeds: [index] } })).json();
@@ -177,7 +177,7 @@ Deno.test("the server keeps so many ended jobs, and shows so many on a page", as
   assert.deepEqual([rest.data.length, rest.has_more], [1, false]);
 });
 
-Deno.test("the pictures of a whole graph are bounded, also where each node keeps to the bounds", async () => {
+Deno.test("the pictures of a whole graph are limited, even if each node is within the limits", async () => {
   await using server = await serving({ limits: { maxImages: 4, maxPixels: 4 * 64 * 64 } });
   const graph = (prompts: number, perPrompt: number, side: number) => ({
     graph: {
@@ -210,7 +210,7 @@ Deno.test("the pictures of a whole graph are bounded, also where each node keeps
   await atTheEdge(server, [graph(4, 1, 64), graph(4, 1, 72)], refused);
 });
 
-Deno.test("a page of large jobs is shorter than asked for, and the pages together hold them all", async () => {
+Deno.test("a page of large jobs is shorter than requested, and all pages together contain all jobs", async () => {
   await using server = await serving();
   const ordered: string[] = [];
   for (let index = 0; index < 5; index++) {
@@ -231,7 +231,7 @@ Deno.test("a page of large jobs is shorter than asked for, and the pages togethe
   assert.deepEqual(pages.flat(), ordered);
 });
 
-Deno.test("bodies beyond the nesting of any schema, and the name __proto__, are refused before they are parsed", async () => {
+Deno.test("bodies nested deeper than any schema and the name __proto__ are refused before they are parsed", async () => {
   await using server = await serving();
   const send = (path: string, body: string) =>
     server.ask(path, { method: "POST", headers: { "content-type": "application/json" }, body });
@@ -265,7 +265,7 @@ Deno.test("bodies beyond the nesting of any schema, and the name __proto__, are 
   }
 });
 
-Deno.test("a client and an address have a share of the queue, and a full queue refuses before it checks", async () => {
+Deno.test("each client and address has a share of the queue, and a full queue refuses a request before checking it", async () => {
   await using server = await serving({
     limits: { maxQueue: 6, maxQueuePerAddress: 4, maxQueuePerClient: 2 },
   });
@@ -283,15 +283,31 @@ Deno.test("a client and an address have a share of the queue, and a full queue r
   assert.equal((await order("a", "2"))[0], 202);
   const [status, message] = await order("a", "3");
   assert.equal(status, 429);
-  assert.match(message, /2 jobs of this client wait already/);
+  assert.match(message, /2 jobs of this client are already waiting/);
   assert.equal((await order("b", "4"))[0], 202);
   assert.equal((await order("c", "5"))[0], 202);
   // Whatever name it takes, the address has had its share.
-  assert.match((await order("d", "6"))[1], /4 jobs of this address wait already/);
+  assert.match((await order("d", "6"))[1], /4 jobs of this address are already waiting/);
   // A graph that would be refused is not looked at.
   const graph = { pixstage: 1, nodes: { text: { stage: "encode", parameters: { model: "nope" } } } };
   assert.equal((await server.post("/v1/jobs", { graph }, { "x-client-id": "e" })).status, 429);
   const openai = await server.post("/v1/images/generations", { prompt: "x", model: "tiny", user: "f" });
   assert.equal(openai.status, 429);
   assert.equal((await server.post("/v1/stages/encode", { parameters: { model: "nope" } })).status, 429);
+});
+
+Deno.test("an order that cannot be checked in time gets 503, and takes no place in the queue", async () => {
+  await using server = await serving({ limits: { maxCheckSeconds: 0, maxQueue: 2 } });
+  for (let order = 0; order < 3; order++) {
+    for (
+      const [path, body] of [
+        ["/v1/jobs", { request: { ...SMALL, prompts: [`${order}`] } }],
+        ["/v1/images/generations", { model: "tiny", prompt: `${order}` }],
+      ] as const
+    ) {
+      const reply = await server.post(path, body);
+      assert.equal(reply.headers.get("retry-after"), "10");
+      assert.deepEqual(await refusalOf(reply), { status: 503, code: "overloaded", param: null });
+    }
+  }
 });

@@ -19,7 +19,7 @@ function head(path: string, length: number): string {
     `Content-Length: ${length}\r\n\r\n`;
 }
 
-Deno.test("a client that leaves is no fault in the log and no 503 in the figures, and its job ends", async () => {
+Deno.test("a client that leaves causes no fault in the log and no 503 in the metrics, and its job ends", async () => {
   const entries: { event: string; fields: Readonly<Record<string, unknown>> }[] = [];
   await using server = await serving({ log: (event, fields = {}) => entries.push({ event, fields }) });
   const statuses = () =>
@@ -42,7 +42,7 @@ Deno.test("a client that leaves is no fault in the log and no 503 in the figures
   assert.doesNotMatch(figures, /status="5\d\d"/);
 });
 
-Deno.test("a client that leaves in the middle of a body is no fault under another listener either", async () => {
+Deno.test("a client that leaves in the middle of a body causes no fault with another listener either", async () => {
   const entries: { event: string; fields: Readonly<Record<string, unknown>> }[] = [];
   const store = await Deno.makeTempDir();
   const server = await createServer({

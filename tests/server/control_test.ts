@@ -6,7 +6,7 @@ import { MODELS, serving, sseEvents } from "./serving.ts";
 
 const EDGES = { name: "edges", reference: goldenPath("extras/controlnet/adapters/tiny-alpha-512-control") };
 
-Deno.test("a ControlNet is looked up in the server's list, and is no model by itself", async () => {
+Deno.test("a ControlNet is found in the server's list, and is not a model itself", async () => {
   await using server = await serving({ models: [...MODELS, EDGES] });
   const { controlnets, transformers } = await (await server.ask("/v1/capabilities")).json();
   assert.deepEqual(controlnets, ["edges"]);

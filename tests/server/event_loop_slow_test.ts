@@ -19,7 +19,7 @@ async function delays(url: string): Promise<{ longest: number; busiest: number }
 }
 
 Deno.test({
-  name: "no request, however odd or large, keeps the event loop from others",
+  name: "no request, however odd or large, blocks the event loop for others",
   // Elsewhere nothing tells the server's own time from that of other processes.
   ignore: Deno.build.os !== "linux",
   fn: () =>

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { EventLoopWatch } from "../../server/event_loop_watch.ts";
 
-Deno.test("the longest delay of the event loop is seen once, work of its own as such", async () => {
+Deno.test("the longest delay of the event loop is reported once, with its share of processor time", async () => {
   const seen: number[] = [];
   const watch = new EventLoopWatch((seconds) => seen.push(seconds));
   try {

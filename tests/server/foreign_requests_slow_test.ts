@@ -9,7 +9,7 @@ async function parametersOf(base64: string): Promise<string> {
   return (await decodePicture(Uint8Array.fromBase64(base64))).metadata["parameters"]!;
 }
 
-Deno.test("DALL·E models answer with links unless files are asked for, all others with files", async () => {
+Deno.test("DALL·E models return links by default, and all others return files", async () => {
   await using server = await serving({
     models: [{ name: "dall-e-3", reference: MODELS[0]!.reference }, ...MODELS],
   });
@@ -25,7 +25,7 @@ Deno.test("DALL·E models answer with links unless files are asked for, all othe
   assert.deepEqual(await answer({ model: "tiny", response_format: "url" }), ["url", "seed"]);
 });
 
-Deno.test("links need no key for an hour, and open nothing else", async () => {
+Deno.test("links work without a key for an hour, and give access to nothing else", async () => {
   await using server = await serving({ apiKey: "secret" });
   const bearer = { authorization: "Bearer secret" };
   const body = {
@@ -66,7 +66,7 @@ Deno.test("links need no key for an hour, and open nothing else", async () => {
   await order.body?.cancel();
 });
 
-Deno.test("names and values of other programs are understood where their sense is plain", async () => {
+Deno.test("names and values of other programs are understood if their meaning is clear", async () => {
   await using server = await serving();
   const make = async (fields: object) => {
     const reply = await server.post("/v1/images/generations", { prompt: "cute cat", model: null, ...fields });

@@ -39,7 +39,7 @@ function hasGlibc(): boolean {
 }
 
 Deno.test(needing({ what: "the GNU C library", isThere: hasGlibc() }, {
-  name: "what a run has freed goes back to the system",
+  name: "memory that a run has freed returns to the system",
   fn: async () => {
     const memory = new FreedMemory();
     const { freed, end } = hoard();

@@ -7,7 +7,7 @@ import { HastyEngine } from "./hasty_engine.ts";
 import { answerText, type Document, requestOf } from "./random_requests.ts";
 import { MODELS } from "./serving.ts";
 
-Deno.test("no request, however odd, gets a fault of the server or a stack trace", async () => {
+Deno.test("no request, however odd, causes a server fault or a stack trace", async () => {
   const store = await Deno.makeTempDir();
   const faults: unknown[] = [];
   const models = [...MODELS, { name: "tiny-taesd", reference: goldenPath("checkpoints/tiny-taesd") }];

@@ -57,7 +57,7 @@ async function keeps(store: string, count: number): Promise<ReadonlySet<string>>
   }
 }
 
-Deno.test("jobs are searched, starred and listed by both, page by page", async () => {
+Deno.test("jobs can be searched, starred and listed by both, page by page", async () => {
   await using server = await serving();
   const cat = await made(server, "A cute CAT on a roof");
   const dog = await made(server, "a dog");
@@ -81,7 +81,7 @@ Deno.test("jobs are searched, starred and listed by both, page by page", async (
   assert.deepEqual(await ids(server, "starred=true"), []);
 });
 
-Deno.test("what is no search and no change of a job is refused with its field", async () => {
+Deno.test("invalid searches and changes of jobs are refused with the field", async () => {
   await using server = await serving({ limits: { maxStarred: 1 } });
   const [first, second] = [await made(server, "one"), await made(server, "two")];
   const refusal = async (reply: Response) => {
@@ -108,7 +108,7 @@ Deno.test("what is no search and no change of a job is refused with its field", 
   assert.deepEqual(await refusal(await star(server, second.id)), [400, "out_of_range", "starred"]);
 });
 
-Deno.test("a starred job outlives the history's bound and every clean-up, also of other processes", async () => {
+Deno.test("a starred job outlives the history's limit and every clean-up, also by other processes", async () => {
   await inFolder(async (folder) => {
     const store = new FolderStore(folder);
     let kept: Job;
@@ -148,7 +148,7 @@ Deno.test("a starred job outlives the history's bound and every clean-up, also o
   });
 });
 
-Deno.test("jobs of an older database are found by their prompts, and get stars", async () => {
+Deno.test("jobs in an older database can be searched and starred", async () => {
   await inFolder(async (folder) => {
     let job: Job;
     {

@@ -4,7 +4,7 @@ import { serving } from "./serving.ts";
 
 const PLUGIN = new URL("../graph/executors/toy_plugin.ts", import.meta.url).href;
 
-Deno.test("a job that kills its process each time fails after three attempts, and the server answers throughout", async () => {
+Deno.test("a job that always kills its process fails after three attempts, and the server remains responsive", async () => {
   await using server = await serving({ plugins: [PLUGIN] });
   const order = async (parameters: object): Promise<string> => {
     const graph = { pixstage: 1, nodes: { count: { stage: "count", parameters } } };
@@ -27,7 +27,7 @@ Deno.test("a job that kills its process each time fails after three attempts, an
   assert.deepEqual([status, attempts, error.code], ["failed", 3, "host_died"]);
   assert.equal(
     error.message,
-    'The process that ran stage "count" ended 3 times, the last time by SIGKILL: it is not run again',
+    'The process that ran stage "count" died 3 times, the last time from SIGKILL, so the server will not run it again',
   );
   const events = await (await server.ask(`/v1/jobs/${deadly}/events`)).text();
   assert.deepEqual(events.match(/attempt \d of 3/g), ["attempt 1 of 3", "attempt 2 of 3"]);

@@ -17,7 +17,7 @@ async function sendRaw(url: string, text: string): Promise<string> {
   return await new Response(connection.readable).text();
 }
 
-Deno.test("HEAD answers with the length that GET has, and without a body", async () => {
+Deno.test("HEAD returns GET's length without a body", async () => {
   await using server = await serving();
   const made = await (await server.post("/v1/images/generations", {
     prompt: "cat",
@@ -42,7 +42,7 @@ Deno.test("HEAD answers with the length that GET has, and without a body", async
   assert.doesNotMatch(await sendRaw(server.url, events), /content-length: 0/);
 });
 
-Deno.test("an address that does not take a method says which it takes", async () => {
+Deno.test("a route that refuses a method lists the allowed ones", async () => {
   await using server = await serving();
   const cases = [
     ["PUT", "/v1/jobs", 405, "POST, GET, HEAD, OPTIONS"],
@@ -63,7 +63,7 @@ Deno.test("an address that does not take a method says which it takes", async ()
   assert.equal((await guarded.ask("/v1/jobs", { method: "PUT" })).status, 401);
 });
 
-Deno.test("ranges and entity tags follow their conditions", async () => {
+Deno.test("range requests and entity tags follow their conditions", async () => {
   const etag = '"abc"';
   const range = (headers: Record<string, string>) =>
     requestedRange(new Headers({ range: "bytes=2-3", ...headers }), 10, etag);
@@ -89,7 +89,7 @@ Deno.test("ranges and entity tags follow their conditions", async () => {
   for (const address of [path, image.url]) assert.equal(await status(address, { "if-none-match": "*" }), 304);
 });
 
-Deno.test("a stream of events that is over answers 204 to who has seen its end", async () => {
+Deno.test("a finished event stream replies 204 to clients that have seen its end", async () => {
   await using server = await serving();
   const order = await (await server.post("/v1/jobs", { request: { ...PICTURE, prompts: ["cat"] } })).json();
   let last = "0";
@@ -104,7 +104,7 @@ Deno.test("a stream of events that is over answers 204 to who has seen its end",
   assert.equal((await again({}))[0], 200);
 });
 
-Deno.test("every stream gives a sign of life while its job waits, and tells nginx not to hold it back", async () => {
+Deno.test("every stream sends keep-alive comments while its job waits, and disables nginx's buffering", async () => {
   await using server = await serving({ heartbeatMs: 50 });
   const long = { model: "tiny", prompts: ["a long one"], steps: 100, width: 512, height: 512 };
   const before = await (await server.post("/v1/jobs", { request: long })).json();
@@ -128,7 +128,7 @@ Deno.test("every stream gives a sign of life while its job waits, and tells ngin
   }
 });
 
-Deno.test("a request with a misshapen Host is refused, and the server goes on", async () => {
+Deno.test("a request with an invalid Host is refused, and the server continues", async () => {
   await using server = await serving();
   for (const host of ["127.0.0.1%00.evil.com", "a b", "[::1", "a/b@c"]) {
     const reply = await sendRaw(
@@ -140,7 +140,7 @@ Deno.test("a request with a misshapen Host is refused, and the server goes on", 
   assert.equal((await server.ask("/healthz")).status, 200);
 });
 
-Deno.test("the typed client, OpenAI's and executors reach a server under a path", async () => {
+Deno.test("the typed client, OpenAI's client and executors reach a server under a path", async () => {
   await using server = await serving({ basePath: "/pixstage" });
   const base = `${server.url}/pixstage`;
   const models = await createClient(base).v1.models.$get();

@@ -25,7 +25,7 @@ async function pixels(base64: string | undefined): Promise<Uint8Array> {
   return (await decodePicture(Uint8Array.fromBase64(base64!))).pixels.data;
 }
 
-Deno.test("the client of OpenAI gets edited pictures", async () => {
+Deno.test("OpenAI's client gets edited pictures", async () => {
   await using server = await serving();
   const client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: "none", maxRetries: 0 });
 
@@ -87,7 +87,7 @@ Deno.test("the client of OpenAI gets edited pictures", async () => {
   }
 });
 
-Deno.test("LoRAs and a ControlNet take part in generations and edits of the OpenAI client", async () => {
+Deno.test("OpenAI's client can use LoRAs and a ControlNet in generations and edits", async () => {
   await using server = await serving({
     models: [
       ...MODELS,

@@ -16,7 +16,7 @@ async function send(
   return { status: reply.status, code: error.code, param: error.param };
 }
 
-Deno.test("forms that are none, or hold too much, are refused", async () => {
+Deno.test("invalid and too large forms are refused", async () => {
   await using server = await serving({ limits: { maxUploadBytes: 50_000, maxPicturePixels: 64 * 64 } });
   const form = (fields: Record<string, string | Blob | Blob[]>): FormData => {
     const made = new FormData();
@@ -60,7 +60,7 @@ Deno.test("forms that are none, or hold too much, are refused", async () => {
   await broken.body?.cancel();
 });
 
-Deno.test("jobs begin from pictures that were uploaded", async () => {
+Deno.test("jobs start from uploaded pictures", async () => {
   await using server = await serving();
   const upload = async (body: Uint8Array<ArrayBuffer>) =>
     await server.ask("/v1/pictures", { method: "POST", headers: { "content-type": "image/png" }, body });

@@ -125,7 +125,7 @@ Deno.test("jobs from before schema versions are listed, and unfinished ones run"
   });
 });
 
-Deno.test("rows that do not fit are set aside one by one; all others are listed, and run", async () => {
+Deno.test("rows that do not match the schema are set aside, and all others are listed and run", async () => {
   await inFolder(async (store) => {
     let ids: string[];
     {
@@ -166,9 +166,9 @@ Deno.test("rows that do not fit are set aside one by one; all others are listed,
 
 Deno.test("a damaged, foreign or newer database is renamed, and the server starts", async () => {
   const harms: Readonly<Record<string, (file: string) => Promise<void>>> = {
-    "is no database": (file) => Deno.writeTextFile(file, "not a database\n".repeat(500)),
+    "is not a database": (file) => Deno.writeTextFile(file, "not a database\n".repeat(500)),
     "was cut": (file) => Deno.truncate(file, 5000),
-    "has pages of something else": async (file) => {
+    "has foreign pages": async (file) => {
       const bytes = await Deno.readFile(file);
       await Deno.writeFile(file, bytes.fill(0x55, 4096));
     },
@@ -184,7 +184,7 @@ Deno.test("a damaged, foreign or newer database is renamed, and the server start
       database.close();
       return Promise.resolve();
     },
-    "is of a newer program": (file) => {
+    "has the schema of a newer program": (file) => {
       const database = new DatabaseSync(file);
       database.exec("PRAGMA user_version = 1000");
       database.close();

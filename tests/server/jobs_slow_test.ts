@@ -7,6 +7,9 @@ import { MODELS, type Serving, serving, sseEvents } from "./serving.ts";
 interface Reply {
   readonly id: string;
   readonly status: string;
+  readonly created: number;
+  readonly started: number | null;
+  readonly completed: number | null;
   readonly images: { url: string; seed: string }[];
   readonly artifacts: Record<string, { id: string }>;
   readonly queue_position: number | null;
@@ -38,7 +41,7 @@ async function job(server: Serving, id: string): Promise<Reply> {
   return await (await server.ask(`/v1/jobs/${id}`)).json();
 }
 
-Deno.test("a job tells all that happens, again and from any event on", async () => {
+Deno.test("a job's events can be streamed repeatedly and from any event on", async () => {
   await using server = await serving({ heartbeatMs: 20 });
   const { id } = await order(server, { ...SMALL, prompts: ["cute cat"], seeds: [1] });
   const events = await follow(server, id);
@@ -66,7 +69,7 @@ Deno.test("a job tells all that happens, again and from any event on", async () 
   );
 });
 
-Deno.test("a job that waits or runs is cancelled, and a graph of one's own runs", async () => {
+Deno.test("waiting and running jobs can be cancelled, and custom graphs run", async () => {
   await using server = await serving();
   const running = await order(server, { ...LONG, prompts: ["first"] });
   const waiting = await order(server, { ...LONG, prompts: ["second"] });
@@ -103,7 +106,30 @@ Deno.test("a job that waits or runs is cancelled, and a graph of one's own runs"
   assert.equal((await job(server, again.id)).artifacts["decode.image"]!.id, artifacts["decode.image"]!.id);
 });
 
-Deno.test("a transformer that stands alone is served by name", async () => {
+Deno.test("durations do not depend on the wall clock, which may be set back during a job", async () => {
+  await using server = await serving();
+  const { now } = Date;
+  try {
+    const { id } = await order(server, { ...LONG, prompts: ["a castle"] });
+    const reply = await server.ask(`/v1/jobs/${id}/events`);
+    const durations: number[] = [];
+    for await (const { event, data } of sseEvents(reply)) {
+      durations.push(runEventSchema.parse(JSON.parse(data)).elapsedMs);
+      if (event !== "step" || Date.now !== now) continue;
+      Date.now = () => now() - 3_600_000;
+      await server.post(`/v1/jobs/${id}/cancel`, {});
+    }
+    const { status, created, started, completed } = await job(server, id);
+    assert.equal(status, "cancelled");
+    assert.ok(created <= started! && started! <= completed!, `${created}, ${started}, ${completed}`);
+    assert.deepEqual(durations, durations.toSorted((a, b) => a - b));
+    assert.ok(durations.every((ms) => ms >= 0 && ms < 600_000), durations.join());
+  } finally {
+    Date.now = now;
+  }
+});
+
+Deno.test("a separate transformer is served under its name", async () => {
   const alone = { name: "other", reference: goldenPath("checkpoints/tiny-alpha-512/transformer") };
   await using server = await serving({ models: [...MODELS, alone] });
   const { transformers } = await (await server.ask("/v1/capabilities")).json();
@@ -161,7 +187,7 @@ Deno.test("nothing in a graph reaches beyond the server", async () => {
   assert.deepEqual((await (await server.ask("/v1/jobs")).json()).data, []);
 });
 
-Deno.test("a full queue says when to come again, clients are served in turn, equal jobs run once", async () => {
+Deno.test("a full queue says when to retry, clients take turns, and equal jobs run once", async () => {
   await using server = await serving({ limits: { maxQueue: 4, maxQueuePerAddress: 4 } });
   const first = await order(server, { ...LONG, prompts: ["0"] });
   const from = (client: string, prompt: string) =>
@@ -200,7 +226,7 @@ Deno.test("a full queue says when to come again, clients are served in turn, equ
   assert.deepEqual(pages, [twin, b1, a2, a1, first].map(({ id }) => id));
 });
 
-Deno.test("jobs and pictures outlive the server, and what had not ended goes on", async () => {
+Deno.test("jobs and pictures outlive the server, and unfinished jobs continue", async () => {
   const store = await Deno.makeTempDir();
   try {
     let done: Reply, open: Reply;
@@ -226,7 +252,7 @@ Deno.test("jobs and pictures outlive the server, and what had not ended goes on"
   }
 });
 
-Deno.test("the typed client knows the server's paths and shapes", async () => {
+Deno.test("the typed client matches the server's paths and types", async () => {
   await using server = await serving();
   const client = createClient(server.url);
   const models = await (await client.v1.models.$get()).json();

@@ -69,7 +69,7 @@ async function noHosts(): Promise<void> {
 }
 
 Deno.test(needing(LINUX, {
-  name: "what is kept alive for a while is unloaded then, and its memory is given back",
+  name: "a model is unloaded when its keep-alive time is over, and its memory is released",
   fn: async () => {
     await using server = await serving({ models: EMBEDDED, keepAliveMs: keepAliveMs("6s") });
     assert.deepEqual(await loadedNames(server), []);
@@ -103,7 +103,7 @@ Deno.test(needing(LINUX, {
 }));
 
 Deno.test(needing(LINUX, {
-  name: "a request says how long what it loads stays, and an order unloads at once",
+  name: "a request sets its model's keep-alive time, and an unload request takes effect at once",
   fn: async () => {
     await using server = await serving({ models: EMBEDDED });
     await picture(server, { keep_alive: 0 });
@@ -135,7 +135,7 @@ Deno.test(needing(LINUX, {
   },
 }));
 
-Deno.test("what is no duration is refused with its field", async () => {
+Deno.test("invalid durations are refused with the field", async () => {
   await using server = await serving();
   for (const keep_alive of ["soon", true, "5 m"]) {
     for (

@@ -12,7 +12,7 @@ function request(index: number): object {
   return { request: { model: "tiny", prompts: [`picture ${index}`], seeds: [index], ...size } };
 }
 
-Deno.test(`a server killed in the midst of ${JOBS} jobs ends all of them when it starts again, each as undisturbed`, async () => {
+Deno.test(`a server killed during ${JOBS} jobs finishes all of them after its restart, with undisturbed results`, async () => {
   const [store, other] = [await Deno.makeTempDir(), await Deno.makeTempDir()];
   const undisturbed = new ServerProcess({ store: other });
   let server = new ServerProcess({ store });

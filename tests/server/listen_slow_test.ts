@@ -42,7 +42,7 @@ async function waitForJob(server: Serving, status: string): Promise<void> {
 
 const LONG = { model: "tiny", steps: 150, size: "512x512" };
 
-Deno.test("a client that leaves is noticed, whether or not it asked for a stream, and its job is cancelled", async () => {
+Deno.test("a client that leaves is noticed, with or without a stream, and its job is cancelled", async () => {
   const seen: [string, unknown][] = [];
   await using server = await serving({ log: (event, fields) => seen.push([event, fields?.["status"]]) });
   const port = Number(new URL(server.url).port);
@@ -80,7 +80,7 @@ Deno.test("a client that leaves is noticed, whether or not it asked for a stream
   assert.equal(seen.filter(([, status]) => status === 499).length, 9, "and is counted as such");
 });
 
-Deno.test("Deno 2.9.6's own server does not tell that a client leaves, which is why it does not listen", async () => {
+Deno.test("Deno 2.9.6's own server does not report that a client leaves, so pixstage does not use it", async () => {
   const aborted: number[] = [];
   const listener = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
     const { p } = await request.json();
@@ -115,7 +115,7 @@ async function slowly(milliseconds: number, options: ListenOptions) {
   }, { port: 0, ...options });
 }
 
-Deno.test("connections that hang are closed, and those that wait for an answer are not", async () => {
+Deno.test("hanging connections are closed, and those that wait for a reply are not", async () => {
   const listener = await slowly(2500, { headMs: 300, requestMs: 600, restMs: 300 });
   const answer = async (...parts: string[]): Promise<string> => {
     using connection = await Deno.connect({ hostname: "127.0.0.1", port: listener.port });
@@ -138,7 +138,7 @@ Deno.test("connections that hang are closed, and those that wait for an answer a
   await listener.close();
 });
 
-Deno.test("connections beyond the bound are closed, and the listener goes on", async () => {
+Deno.test("connections beyond the limit are closed, and the listener continues", async () => {
   const listener = await slowly(0, { maxConnections: 5 });
   const open = () => Deno.connect({ hostname: "127.0.0.1", port: listener.port });
   const held = await Promise.all(Array.from({ length: 5 }, open));
@@ -155,7 +155,7 @@ Deno.test("connections beyond the bound are closed, and the listener goes on", a
 });
 
 Deno.test(needing(LINUX, {
-  name: "the system asks whether a silent client is still there",
+  name: "the system probes whether a silent client still exists",
   async fn() {
     const listener = await slowly(1000, {});
     const connection = await send(listener.port, { path: "/", body: "{}", packets: 1 });
@@ -170,7 +170,7 @@ Deno.test(needing(LINUX, {
   },
 }));
 
-Deno.test("a listener answers HTTP/1.0, closes while streams are open, and says that a port is taken", async () => {
+Deno.test("a listener supports HTTP/1.0, closes while streams are open, and reports that a port is in use", async () => {
   const server = await serving();
   const port = Number(new URL(server.url).port);
   using old = await Deno.connect({ hostname: "127.0.0.1", port });

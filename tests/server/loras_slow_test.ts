@@ -19,7 +19,7 @@ async function withLoras(work: (folder: string) => Promise<void>): Promise<void>
   });
 }
 
-Deno.test("the server lists LoRAs with the models that they fit, and uses them in pictures, jobs and stages", () =>
+Deno.test("the server lists LoRAs with the models that they fit, and applies them in pictures, jobs and stages", () =>
   withLoras(async (loraFolder) => {
     const skipped: unknown[] = [];
     await using server = await serving({
@@ -112,7 +112,7 @@ Deno.test("the server lists LoRAs with the models that they fit, and uses them i
     assert.equal((await stage.json()).error.code, "adapter_not_found");
   }));
 
-Deno.test("a server does not start with a LoRA that cannot be served under its name", async () => {
+Deno.test("a server does not start with an unusable LoRA", async () => {
   const store = await Deno.makeTempDir();
   try {
     for (const [path, code] of [["dora", "invalid_adapter"], ["nowhere", "adapter_not_found"]] as const) {

@@ -41,7 +41,7 @@ for (const what of ["the whole store", "the database alone"]) {
         } else {
           for (const name of ["jobs.sqlite", "jobs.sqlite-wal"]) await Deno.remove(join(store, name));
         }
-        await logs(server, /"event":"jobs_moved_back".*removed while the server ran/);
+        await logs(server, /"event":"jobs_moved_back".*removed while the server was running/);
         const late = await server.order({ request: { ...SMALL, prompts: ["late"] } });
         await server.end("SIGKILL");
         await using again = await new ServerProcess({ store }).listens();
@@ -64,7 +64,7 @@ Deno.test("a database that replaces the server's own is renamed, and no job is l
       other.exec("CREATE TABLE notes (text TEXT)");
       other.close();
       await logs(server, /"event":"jobs_moved_back"/);
-      assert.match(server.log, /"event":"jobs_set_aside".*put in the place/);
+      assert.match(server.log, /"event":"jobs_set_aside".*has replaced the one/);
       await server.end("SIGKILL");
       await using again = await new ServerProcess({ store }).listens();
       await assertKept(again, jobs);
@@ -80,7 +80,7 @@ Deno.test("a database that replaces the server's own is renamed, and no job is l
   });
 });
 
-Deno.test("a disk that refuses to write for other reasons ends no server and loses no job either", async () => {
+Deno.test("a disk that refuses writes for other reasons neither ends the server nor loses a job", async () => {
   await inFolder(async (store) => {
     // The database's log reaches this size after some jobs.
     let server = await new ServerProcess({ store, maxFileBytes: 1 << 19 }).listens();

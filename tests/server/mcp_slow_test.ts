@@ -76,7 +76,7 @@ Deno.test("the SDK's client lists tools and models, and gets pictures with their
   assert.equal(webp.content[0]?.type === "image" && webp.content[0].mimeType, "image/webp");
 });
 
-Deno.test("what is refused comes as an error of the tool, with the server's sentence", async () => {
+Deno.test("a refused request returns a tool error with the server's message", async () => {
   await using server = await serving();
   await using session = await connected(server);
   const refused: readonly [object, RegExp][] = [
@@ -96,7 +96,7 @@ Deno.test("what is refused comes as an error of the tool, with the server's sent
   }
 });
 
-Deno.test("a call that its client gives up cancels the job", async () => {
+Deno.test("a cancelled call cancels its job", async () => {
   await using server = await serving();
   await using session = await connected(server);
   const giveUp = new AbortController();
@@ -115,7 +115,7 @@ Deno.test("a call that its client gives up cancels the job", async () => {
   assert.equal((await session.client.listTools()).tools.length, 2);
 });
 
-Deno.test("the protocol stands behind the key, the checks of host and origin, and the bounds", async () => {
+Deno.test("the API key, the host and origin checks, and the limits apply to the protocol", async () => {
   await using server = await serving({ apiKey: "s3cret", limits: { maxMcpSessions: 2 } });
   await assert.rejects(connected(server), /401|invalid_api_key|Unauthorized/i);
   const bearer = { authorization: "Bearer s3cret" };

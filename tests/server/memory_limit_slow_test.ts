@@ -22,7 +22,7 @@ for (const size of ["0", "-1MB", "1"]) {
     }));
 }
 
-Deno.test("a server refuses a job that no plan fits into its --max-memory", () =>
+Deno.test("a server refuses a job that cannot fit into its --max-memory", () =>
   withLimit("10MB", async (server) => {
     await assert.rejects(server.order({ request: REQUEST }), /"code":"memory_budget"/);
     assert.match(server.log, /Cannot stay within 10 MB because encode needs/);

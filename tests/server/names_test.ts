@@ -4,7 +4,7 @@ import { serving, sseEvents } from "./serving.ts";
 /** Names that every object inherits. */
 const INHERITED = ["constructor", "toString"];
 
-Deno.test("names that every object inherits are names like others, as fields, nodes, ports and options", async () => {
+Deno.test("names that every object inherits work like other names for fields, nodes, ports and options", async () => {
   await using server = await serving();
   const parameters = { model: "tiny", prompts: ["cat"] };
   const code = async (path: string, body: unknown): Promise<[number, string]> => {
@@ -22,7 +22,7 @@ Deno.test("names that every object inherits are names like others, as fields, no
     });
     const body = await image.json();
     assert.equal(image.status, 200, JSON.stringify(body));
-    assert.deepEqual(body.warnings, [`Parameter ${name} is not known and was ignored`]);
+    assert.deepEqual(body.warnings, [`Parameter ${name} is unknown and was ignored`]);
 
     // 2. As a node, which runs.
     const nodes = {

@@ -16,7 +16,7 @@ async function pictureOf(base64: string | undefined) {
   return await decodePicture(Uint8Array.fromBase64(base64!));
 }
 
-Deno.test("the client of OpenAI gets pictures, lists models and understands errors", async () => {
+Deno.test("OpenAI's client gets pictures, lists models and understands errors", async () => {
   await using server = await serving();
   const client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: "none", maxRetries: 0 });
 
@@ -32,7 +32,7 @@ Deno.test("the client of OpenAI gets pictures, lists models and understands erro
   assert.match(second!.metadata["parameters"]!, /Seed: 6/);
   assert.deepEqual((reply as unknown as { warnings: string[] }).warnings, [
     "Parameter quality has no effect on these models and was ignored",
-    "Parameter nonsense is not known and was ignored",
+    "Parameter nonsense is unknown and was ignored",
   ]);
 
   const again = await client.images.generate(
@@ -77,7 +77,7 @@ Deno.test("the client of OpenAI gets pictures, lists models and understands erro
   }
 });
 
-Deno.test("the client of OpenAI streams previews and the picture", async () => {
+Deno.test("OpenAI's client streams previews and the picture", async () => {
   await using server = await serving();
   const client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: "none", maxRetries: 0 });
   const stream = await client.images.generate({
@@ -103,7 +103,7 @@ Deno.test("the client of OpenAI streams previews and the picture", async () => {
   assert.equal(plain.data![0]!.b64_json, last, "streamed or not, the picture is the same");
 });
 
-Deno.test("the AI SDK gets pictures, its provider options reach the model", async () => {
+Deno.test("the AI SDK gets pictures, and its provider options reach the model", async () => {
   await using server = await serving();
   const provider = createOpenAICompatible({ name: "pixstage", baseURL: `${server.url}/v1` });
   const { images } = await generateImage({

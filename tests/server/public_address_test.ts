@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { hostname } from "node:os";
 import { InputError } from "../../errors/pixstage_error.ts";
-import { runServe } from "../../cli/serve.ts";
+import { main } from "../../cli.ts";
 import { createServer, type ServerOptions } from "../../server/create_server.ts";
 import { parseBasePath, proxyTrust, publicAddress } from "../../server/public_address.ts";
 import { ServerProcess } from "./server_process.ts";
@@ -31,7 +31,7 @@ const FORWARDED = {
   prefix: "/pixstage",
 };
 
-Deno.test("headers of proxies count where the proxy is trusted alone", () => {
+Deno.test("proxy headers count only if the proxy is trusted", () => {
   assert.deepEqual(addressOf(ALL, []), DIRECT);
   assert.deepEqual(addressOf(ALL, ["192.0.2.0/24"]), DIRECT);
   assert.deepEqual(addressOf(ALL, ["192.0.2.0/24,2001:db8::/32"], "192.0.2.9"), FORWARDED);
@@ -42,7 +42,7 @@ Deno.test("headers of proxies count where the proxy is trusted alone", () => {
   assert.deepEqual(addressOf(ALL, ["10.0.0.0/8"], "::ffff:10.0.0.1"), FORWARDED);
 });
 
-Deno.test("what a client puts before the words of the proxies does not count", () => {
+Deno.test("entries that a client puts before those of the proxies do not count", () => {
   const chain = {
     "x-forwarded-for": "198.51.100.1, 203.0.113.7, 10.0.0.2",
     "x-forwarded-proto": "http, https, http",
@@ -63,7 +63,7 @@ Deno.test("what a client puts before the words of the proxies does not count", (
   assert.equal(addressOf({ "x-forwarded-host": "a/b@c" }, ["1"]).host, undefined);
 });
 
-Deno.test("Forwarded is read where there are no X-Forwarded- headers", () => {
+Deno.test("Forwarded is read if there are no X-Forwarded- headers", () => {
   const forwarded = 'for="[2001:db8::7]:4711";proto=https;host="pictures.example", for=10.0.0.2;proto=http';
   const address = addressOf({ forwarded }, ["2"]);
   assert.deepEqual(address, {
@@ -75,7 +75,7 @@ Deno.test("Forwarded is read where there are no X-Forwarded- headers", () => {
   assert.equal(addressOf({ forwarded, "x-forwarded-for": "203.0.113.7" }, ["1"]).client, "203.0.113.7");
 });
 
-Deno.test("options that say nothing sensible are refused", async () => {
+Deno.test("meaningless options are refused", async () => {
   for (const value of ["0", "proxy.example", "10.0.0.0/33", "10.0.0.0/", "", "::1/129"]) {
     assert.throws(() => proxyTrust([value]), InputError, value);
   }
@@ -87,7 +87,11 @@ Deno.test("options that say nothing sensible are refused", async () => {
     const args of [["--allowed-host", "http://a.example"], ["--trust-proxy", "x"], ["--base-path", "/a?"]]
   ) {
     const store = await Deno.makeTempDir();
-    assert.equal(await runServe(["--port", "0", "--quiet", "--store", store, ...args]), 2, args.join(" "));
+    assert.equal(
+      await main(["serve", "--port", "0", "--quiet", "--store", store, ...args]),
+      2,
+      args.join(" "),
+    );
     await Deno.remove(store, { recursive: true });
   }
 });
@@ -109,7 +113,7 @@ async function withServer(
   await Deno.remove(store, { recursive: true });
 }
 
-Deno.test("the server answers to this machine, to IP addresses and to the names that are allowed", async () => {
+Deno.test("the server accepts this machine's names, IP addresses and allowed names as hosts", async () => {
   await withServer({ allowedHosts: ["pictures.example", "*.wild.example"] }, async (ask) => {
     const names = [
       "localhost:8000",
@@ -149,7 +153,7 @@ Deno.test("the server answers to this machine, to IP addresses and to the names 
   });
 });
 
-Deno.test("the server's own page is known behind a proxy that rewrites Host, and others are refused", async () => {
+Deno.test("behind a proxy that rewrites Host, the server accepts its own page and refuses others", async () => {
   await withServer({ allowedHosts: ["pictures.example", "*.wild.example"] }, async (ask) => {
     const status = async (headers: Record<string, string>): Promise<number> =>
       (await ask("http://x/v1/models", { host: "127.0.0.1:8000", ...headers })).status;
@@ -170,7 +174,7 @@ Deno.test("the server's own page is known behind a proxy that rewrites Host, and
   });
 });
 
-Deno.test("a server under a path is there with and without it, and tells it in all addresses", async () => {
+Deno.test("a server under a path is reachable with and without the path, and all its links include it", async () => {
   await withServer({ basePath: "/pixstage", trustProxy: ["1"] }, async (ask) => {
     for (const path of ["/pixstage/v1/models", "/v1/models"]) {
       assert.equal((await ask(`http://localhost${path}`)).status, 200, path);
@@ -189,7 +193,7 @@ Deno.test("a server under a path is there with and without it, and tells it in a
   });
 });
 
-Deno.test("serve that listens beyond this machine is called by the machine's names, with a key by any", async () => {
+Deno.test("serve on a public address accepts the machine's names as hosts, or any host if it has a key", async () => {
   const store = await Deno.makeTempDir();
   const cases = [
     { args: ["--insecure"], env: {}, own: 200, other: 403 },

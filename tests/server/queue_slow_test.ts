@@ -23,7 +23,7 @@ async function pictures(server: Serving, body: object): Promise<{ pixels: Uint8A
   }));
 }
 
-Deno.test("the queue is streamed to everyone, and ended jobs can be removed", async () => {
+Deno.test("every client can stream the queue, and finished jobs can be removed", async () => {
   await using server = await serving({ models: MODELS });
   const long = await order(server, { request: { ...request, steps: 60, width: 512, height: 512 } });
   const next = await order(server, { request: { ...request, seeds: ["8"] } });
@@ -57,7 +57,7 @@ Deno.test("the queue is streamed to everyone, and ended jobs can be removed", as
   assert.deepEqual(data.map(({ id }: { id: string }) => id), [next.id]);
 });
 
-Deno.test("a job goes on from one picture of several", async () => {
+Deno.test("a job continues from one picture of several", async () => {
   await using server = await serving({ models: MODELS });
   const several = { ...request, prompts: ["a cat", "a dog"], imagesPerPrompt: 2 };
   const all = await pictures(server, { request: several });

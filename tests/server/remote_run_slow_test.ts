@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import type { StageRecord } from "../../artifacts/store/stage_record.ts";
 import { MemoryStore } from "../../artifacts/store/memory_store.ts";
 import type { RunEvent } from "../../graph/events.ts";
@@ -12,6 +13,7 @@ import { LocalModels } from "../../hub/local_models.ts";
 import { OnnxRuntimeNode } from "../../runtime/onnxruntime_node.ts";
 import { builtInStages } from "../../stages/mod.ts";
 import { goldenPath } from "../goldens.ts";
+import { withCopy } from "../models/checkpoint/copies.ts";
 import { MODELS, serving } from "./serving.ts";
 
 /** A store that tells under which key the result of each stage is kept. */
@@ -47,7 +49,7 @@ async function run(executors: readonly [Executor, ...Executor[]], placement: Rec
   return { id: made.get("decode.image")!.id, keys: store.keys, events };
 }
 
-Deno.test("a run on two servers from a machine without a model keeps its results under the servers' own keys", async () => {
+Deno.test("a run on two servers from a machine without a model stores results under the servers' keys", async () => {
   // 1. No executor of this machine takes part, so nothing here could open a checkpoint.
   await using one = await serving();
   await using other = await serving();
@@ -70,4 +72,21 @@ Deno.test("a run on two servers from a machine without a model keeps its results
   const different = await run([new HttpExecutor(third.url)]);
   assert.notEqual(different.id, local.id);
   for (const [stage, key] of different.keys) assert.notEqual(key, local.keys.get(stage), stage);
+});
+
+Deno.test("a single other bit of a server's weights gives the results of their stage other keys", async () => {
+  await withCopy(goldenPath("checkpoints/tiny-alpha-512"), async (copy) => {
+    const path = join(copy, "transformer/diffusion_pytorch_model.safetensors");
+    const weights = await Deno.readFile(path);
+    const middle = weights.length >> 1;
+    await Deno.writeFile(path, weights.with(middle, weights[middle]! ^ 0x20));
+    await using one = await serving();
+    await using other = await serving({ models: [{ name: "tiny", reference: copy }] });
+    const [original, changed] = await Promise.all(
+      [one, other].map(({ url }) => run([new HttpExecutor(url)])),
+    );
+    assert.equal(changed!.keys.get("encode"), original!.keys.get("encode"));
+    assert.notEqual(changed!.keys.get("denoise"), original!.keys.get("denoise"));
+    assert.notEqual(changed!.id, original!.id);
+  });
 });

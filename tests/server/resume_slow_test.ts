@@ -23,7 +23,7 @@ async function eventsOf(server: Serving, id: string): Promise<string[]> {
     .map(({ type, node }) => `${type} ${node}`);
 }
 
-Deno.test("a finished picture goes on in another way, and what stays the same is not made again", async () => {
+Deno.test("a job continues from a finished picture with other settings, and unchanged parts are not run again", async () => {
   await using server = await serving();
   const first = await completed(server, { request: REQUEST });
   const [{ artifact }] = first.images;
@@ -49,7 +49,7 @@ Deno.test("a finished picture goes on in another way, and what stays the same is
   assert.equal(turned.events.filter((event: string) => event.startsWith("step denoise")).length, 4);
 });
 
-Deno.test("what cannot go on is refused with the reason, before anything runs", async () => {
+Deno.test("impossible continuations are refused with the reason before anything runs", async () => {
   await using server = await serving();
   const { images: [{ artifact }], artifacts } = await completed(server, { request: REQUEST });
   const refused = async (resume: object) => {

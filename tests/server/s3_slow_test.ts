@@ -16,7 +16,7 @@ for (const [name, need] of Object.entries(S3_SERVERS) as [keyof typeof S3_SERVER
   Deno.test(needing(
     need,
     needing(REDIS, {
-      name: `two servers over one queue and one store in S3 (${name}) share results, and links lead to S3`,
+      name: `two servers with one queue and one store in S3 (${name}) share results, and links lead to S3`,
       async fn() {
         await using s3 = await S3Server.start(name);
         await using redis = await RedisServer.start();

@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { InputError } from "../../errors/pixstage_error.ts";
 import { createServer } from "../../server/create_server.ts";
-import { runServe } from "../../cli/serve.ts";
+import { main } from "../../cli.ts";
 import { inFolder } from "../cli/run_cli.ts";
 import { ServerProcess, TINY } from "./server_process.ts";
 import { serving } from "./serving.ts";
 
-Deno.test("with a key, nothing but the page and the sign of life is there without it", async () => {
+Deno.test("a server with a key serves only the page and the health check without it", async () => {
   await using server = await serving({ apiKey: "secret-a" });
   for (
     const path of [
@@ -32,7 +32,7 @@ Deno.test("with a key, nothing but the page and the sign of life is there withou
   }
 });
 
-Deno.test("the key goes in a header or in the page's cookie", async () => {
+Deno.test("the key can be in a header or in the page's cookie", async () => {
   await using server = await serving({ apiKey: "secret" });
   for (const headers of [{ authorization: "Bearer secret" }, { cookie: "pixstage_key=secret" }]) {
     const reply = await server.ask("/v1/models", { headers: headers as Record<string, string> });
@@ -41,7 +41,7 @@ Deno.test("the key goes in a header or in the page's cookie", async () => {
   }
 });
 
-Deno.test("other hosts, other origins, large bodies and unknown paths are refused in one shape", async () => {
+Deno.test("refusals of other hosts, other origins, large bodies and unknown paths have the same shape", async () => {
   await using server = await serving({
     limits: { maxBodyBytes: 1000 },
     corsOrigins: ["https://friend.example"],
@@ -79,26 +79,26 @@ Deno.test("other hosts, other origins, large bodies and unknown paths are refuse
 });
 
 Deno.test("serve refuses to listen beyond this machine without a key", async () => {
-  assert.equal(await runServe(["--host", "0.0.0.0", "--port", "0", "--quiet"]), 2);
+  assert.equal(await main(["serve", "--host", "0.0.0.0", "--port", "0", "--quiet"]), 2);
 });
 
-Deno.test("a key that no request can carry is refused at the start, and not shown", async () => {
+Deno.test("a key that no request can contain is refused at the start, and not shown", async () => {
   const store = await Deno.makeTempDir();
   for (const apiKey of ["", "two words", "line\n", "schlüssel", "tab\tkey"]) {
     await assert.rejects(createServer({ store, models: [], apiKey }), (error) => {
       assert(error instanceof InputError);
       assert.equal(error.code, "invalid_value");
-      assert.match(error.message, /API key as it must consist of visible ASCII characters/);
+      assert.match(error.message, /API key because it must consist of visible ASCII characters/);
       assert(apiKey === "" || !error.message.includes(apiKey));
       return true;
     });
   }
   await using server = new ServerProcess({ store, env: { PIXSTAGE_API_KEY: "two words" } });
-  await assert.rejects(server.listens(), /error: Cannot use the API key .*character 4 is another/);
+  await assert.rejects(server.listens(), /error: Cannot use the API key .*character 4 is not allowed/);
   await Deno.remove(store, { recursive: true });
 });
 
-Deno.test("serve refuses to start without a model that was named", async () => {
+Deno.test("serve refuses to start if a given model is missing", async () => {
   const store = await Deno.makeTempDir();
   for (const model of ["nope", `nope=${store}`]) {
     await using server = new ServerProcess({ store, models: [TINY, model] });
@@ -107,7 +107,7 @@ Deno.test("serve refuses to start without a model that was named", async () => {
   await Deno.remove(store, { recursive: true });
 });
 
-Deno.test("the document keeps to the schema of OpenAPI 3.1", async () => {
+Deno.test("the API document conforms to OpenAPI 3.1", async () => {
   await using server = await serving();
   const document = await (await server.ask("/openapi.json")).json();
   const validator = new Validator();
@@ -115,7 +115,7 @@ Deno.test("the document keeps to the schema of OpenAPI 3.1", async () => {
   assert.equal(validator.version, "3.1");
 });
 
-Deno.test("the figures for Prometheus are there, and the page that shows the document", async () => {
+Deno.test("the server serves Prometheus metrics and the page with the API document", async () => {
   await using server = await serving();
   await server.ask("/healthz").then((reply) => reply.body?.cancel());
   await server.ask("/healthz", { method: "PROPFIND" }).then((reply) => reply.body?.cancel());
@@ -131,7 +131,7 @@ Deno.test("the figures for Prometheus are there, and the page that shows the doc
   assert(Number((await bundle.text()).length) > 1e6);
 });
 
-Deno.test("serve refuses a place for jobs without a store in S3, a store in S3 without keys, and links without an end", async () => {
+Deno.test("serve refuses --jobs without a store in S3, a store in S3 without keys, and links that never expire", async () => {
   await inFolder(async (folder) => {
     for (
       const wrong of [
@@ -142,7 +142,7 @@ Deno.test("serve refuses a place for jobs without a store in S3, a store in S3 w
         ["--store", folder, "--link-lifetime", "604801"],
       ]
     ) {
-      assert.equal(await runServe([...wrong, "--port", "0", "--quiet"]), 2, wrong.join(" "));
+      assert.equal(await main(["serve", ...wrong, "--port", "0", "--quiet"]), 2, wrong.join(" "));
     }
   });
 });

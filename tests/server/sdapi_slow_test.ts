@@ -100,7 +100,7 @@ const FORM = {
 /** What programs send, in the order of their popularity; each gets a picture without a warning. */
 const PAYLOADS: Readonly<Record<string, object>> = {
   "the web UI's form": FORM,
-  "a chat front end that sends the size and the count alone": {
+  "a chat front end that sends only the size and the count": {
     prompt: "cat",
     batch_size: 1,
     width: 64,
@@ -108,7 +108,7 @@ const PAYLOADS: Readonly<Record<string, object>> = {
     steps: 2,
     negative_prompt: "",
   },
-  "a role-play front end, with texts for numbers and its own fields": {
+  "a role-play front end that sends strings for numbers and its own fields": {
     url: "http://127.0.0.1:7860",
     auth: "",
     prompt: "cat",
@@ -148,7 +148,7 @@ const PAYLOADS: Readonly<Record<string, object>> = {
     sampler_name: "DDIM",
     alwayson_scripts: { ControlNet: { args: [] } },
   },
-  "a bot that sends numbers as texts": {
+  "a bot that sends numbers as strings": {
     prompt: "cat",
     steps: "2",
     width: "64",
@@ -179,7 +179,7 @@ async function pixels(base64: string | undefined): Promise<Uint8Array> {
   return (await decodePicture(Uint8Array.fromBase64(base64 ?? ""))).pixels.data;
 }
 
-Deno.test("what programs send gets pictures, with the answer's fields those of the web UI", async () => {
+Deno.test("requests of real programs get pictures, and the replies have the web UI's fields", async () => {
   await using server = await serving();
   for (const [who, body] of Object.entries(PAYLOADS)) {
     const { images, parameters, info } = await generate(server, body);
@@ -197,7 +197,7 @@ Deno.test("what programs send gets pictures, with the answer's fields those of t
   }
 });
 
-Deno.test("seeds count up over batches, names of models and samplers hold, and images may be left out", async () => {
+Deno.test("seeds increase over batches, models and samplers are found by name, and images can be omitted", async () => {
   await using server = await serving();
   const { images, info } = await generate(server, {
     ...SMALL,
@@ -229,7 +229,7 @@ Deno.test("seeds count up over batches, names of models and samplers hold, and i
   assert.equal((await other.json()).error.param, "CLIP_stop_at_last_layers");
 });
 
-Deno.test("a picture is changed, in part where there is a mask, and its parameters are read back", async () => {
+Deno.test("a picture is changed, in part if there is a mask, and its parameters can be read", async () => {
   await using server = await serving();
   const init = picture(64, 64);
   const form = {
@@ -286,7 +286,7 @@ Deno.test("a picture is changed, in part where there is a mask, and its paramete
   assert.equal(warned.info.warnings.length, 3);
 });
 
-Deno.test("what cannot be honoured is refused with its field, or is a warning", async () => {
+Deno.test("unsupported fields are refused by name or cause a warning", async () => {
   await using server = await serving();
   const refused: readonly [object, string, string?][] = [
     [{ enable_hr: true }, "enable_hr"],
@@ -333,7 +333,7 @@ Deno.test("what cannot be honoured is refused with its field, or is a warning", 
   assert.equal(info.warnings.length, 7, JSON.stringify(info.warnings));
 });
 
-Deno.test("the progress shows the picture as it comes, and an interruption ends it", async () => {
+Deno.test("the progress includes previews of the picture, and an interruption ends the job", async () => {
   await using server = await serving();
   const look = async (query = "") =>
     progressSchema.parse(await (await server.ask(`/sdapi/v1/progress${query}`)).json());
@@ -359,7 +359,7 @@ Deno.test("the progress shows the picture as it comes, and an interruption ends 
   assert.equal((await look()).state.job_count, 0);
 });
 
-Deno.test("lists are there, adapters are served by tags, and the key may be a password", async () => {
+Deno.test("lists exist, tags select adapters, and the key can be a password", async () => {
   const key = "s3cret";
   await using server = await serving({
     models: [...MODELS, { name: "emoji", reference: "pixstage-emoji" }],

@@ -5,7 +5,7 @@ import { findSampler, SAMPLERS, SCHEDULES } from "../../server/sdapi/samplers.ts
 import { findScheduler } from "../../schedulers/mod.ts";
 import { fc } from "../random.ts";
 
-Deno.test("samplers of the web UI are found by their names, aliases and schedules, in any case", () => {
+Deno.test("the web UI's samplers are found by name, alias and schedule, in any case", () => {
   const known: readonly [string, string | undefined, string, string][] = [
     ["Euler a", undefined, "Euler a", "euler_a"],
     ["euler A", "Automatic", "Euler a", "euler_a"],
@@ -26,7 +26,7 @@ Deno.test("samplers of the web UI are found by their names, aliases and schedule
   assert.equal(new Set(SAMPLERS.map(({ name }) => name)).size, SAMPLERS.length);
 });
 
-Deno.test("unknown samplers and schedules, and pairs that do not fit, are refused with the list", () => {
+Deno.test("unknown samplers and schedules and unsupported pairs are refused with the list", () => {
   const refused = (name: string, schedule?: string) => {
     try {
       findSampler(name, schedule, "sampler_name");
@@ -43,11 +43,11 @@ Deno.test("unknown samplers and schedules, and pairs that do not fit, are refuse
   const [field, schedules] = refused("Euler", "Align Your Steps");
   assert.equal(field, "scheduler");
   for (const { label } of SCHEDULES) assert(schedules.includes(label), label);
-  assert.match(refused("DDIM", "Karras")[1], /sampler DDIM has no schedule Karras/);
-  assert.match(refused("Euler a Karras")[1], /sampler Euler a has no schedule Karras/);
+  assert.match(refused("DDIM", "Karras")[1], /sampler DDIM does not support the schedule Karras/);
+  assert.match(refused("Euler a Karras")[1], /sampler Euler a does not support the schedule Karras/);
 });
 
-Deno.test("tags of adapters leave the prompt, and name what is served", () => {
+Deno.test("adapter tags are removed from the prompt, and name served adapters", () => {
   const served = ["pixstage-emoji/chalk", "other/ink", "a/same", "b/same"];
   assert.deepEqual(readLoraTags("a cat <lora:chalk:0.8>, sitting <lora:other/ink>", served), {
     prompt: "a cat , sitting",
@@ -64,7 +64,7 @@ Deno.test("tags of adapters leave the prompt, and name what is served", () => {
   }
 });
 
-Deno.test("parameters of pictures are read as the web UI writes them", () => {
+Deno.test("generation parameters are parsed from the web UI's format", () => {
   const text =
     "a cat,\nwith a hat: red\nNegative prompt: blurry,\nbad\nSteps: 20, Sampler: DPM++ 2M, Schedule type: Karras, " +
     'CFG scale: 4.5, Seed: 7, Size: 512x512, Model: "a, b: \\"c\\"", Denoising strength: 0.5';

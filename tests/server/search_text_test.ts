@@ -39,13 +39,13 @@ Deno.test("a job is found by prompts, negative prompts, seeds and names, in any 
   for (const query of ["cafe", "ein zwei", "prompts", "graph", "null"]) assert(!finds(query, job), query);
 });
 
-Deno.test("what is no job is found by nothing, and searching it throws nothing", () => {
+Deno.test("values that are not jobs match no search and throw no errors", () => {
   for (const job of [undefined, null, "cat", {}, { graph: 1 }, { request: 5, graph: { nodes: [] } }]) {
     assert.equal(searchText(job), "");
   }
 });
 
-Deno.test("every part of a prompt finds it", () => {
+Deno.test("every part of a prompt finds its job", () => {
   fc.assert(
     fc.property(
       fc.string({ unit: "grapheme", maxLength: 60 }),

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Slots } from "../../server/engine/slots.ts";
 
-Deno.test("so many hold a slot at once, the others wait in turn, and one that leaves frees its place", async () => {
+Deno.test("a fixed number of holders have a slot, the others wait in turn, and leaving frees a place", async () => {
   const slots = new Slots(2);
   const order: string[] = [];
   const leaver = new AbortController();
@@ -22,7 +22,7 @@ Deno.test("so many hold a slot at once, the others wait in turn, and one that le
   held[1]![Symbol.dispose]();
 });
 
-Deno.test("slots are numbered, and a number is given again when it is free", async () => {
+Deno.test("slots are numbered, and free numbers are reused", async () => {
   const slots = new Slots(2);
   const [first, second] = [await slots.take(), await slots.take()];
   assert.deepEqual([first.index, second.index], [0, 1]);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Collector, type Span } from "./collector.ts";
 import { ServerProcess } from "./server_process.ts";
 
-Deno.test("a collector gets a span for each run under its request, and one in it for each stage", async () => {
+Deno.test("a collector receives a span for each run within its request, and one within it for each stage", async () => {
   const store = await Deno.makeTempDir();
   await using collector = new Collector();
   const server = new ServerProcess({

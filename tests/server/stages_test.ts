@@ -20,7 +20,7 @@ const LATENTS = {
   metadata: {},
 };
 
-Deno.test("artifacts are put, checked and fetched, whole or in part", async () => {
+Deno.test("artifacts can be uploaded, checked and downloaded, in whole or in part", async () => {
   await using server = await serving({ limits: { maxArtifactBytes: 5000 } });
   const store = new HttpStore(server.url);
   const bytes = encodeArtifact(LATENTS);
@@ -76,7 +76,7 @@ Deno.test("artifacts are put, checked and fetched, whole or in part", async () =
   assert.deepEqual([...Deno.readDirSync(`${server.store}/partial`)], []);
 });
 
-Deno.test("one server encodes, another denoises, a third decodes: the picture is the same", async () => {
+Deno.test("one server encodes, another denoises, a third decodes, and the picture is the same", async () => {
   await using encoder = await serving();
   await using denoiser = await serving();
   await using decoder = await serving();
@@ -102,7 +102,7 @@ Deno.test("one server encodes, another denoises, a third decodes: the picture is
   assert(events.some((event) => event.type === "stage:end" && (event.memory?.peak ?? 0) > 0));
 });
 
-Deno.test("a stage that cannot run on a server says why; one that is cancelled stops there", async () => {
+Deno.test("a server says why it cannot run a stage, and a cancelled stage stops on it", async () => {
   await using server = await serving();
   const models = new ListedModels(MODELS, new LocalModels());
   const long = { model: "tiny", steps: 100, width: 512, height: 512, guidanceScale: 1 };

@@ -4,7 +4,7 @@ import { artifactId, encodeArtifact } from "../../artifacts/artifact_file.ts";
 import { shardPath } from "../../artifacts/store/folder_layout.ts";
 import { FolderStore } from "../../artifacts/store/folder_store.ts";
 import { StoreQuota } from "../../server/store_quota.ts";
-import { runServe } from "../../cli/serve.ts";
+import { main } from "../../cli.ts";
 import { inFolder } from "../cli/run_cli.ts";
 import { sampleArtifact } from "../artifacts/store/samples.ts";
 import { ServerProcess } from "./server_process.ts";
@@ -51,7 +51,7 @@ async function ended(server: Serving, id: string): Promise<z.infer<typeof jobSch
   return jobSchema.parse(await (await server.ask(`/v1/jobs/${id}`)).json());
 }
 
-Deno.test("an upload beyond the bound of the store gets 507, and runs go on", async () => {
+Deno.test("an upload beyond the limit of the store gets 507, and runs continue", async () => {
   await using server = await serving({ storeBytes: 1300 * KILOBYTE });
   const ids: string[] = [];
   for (let seed = 0; seed < 4; seed++) {
@@ -68,7 +68,7 @@ Deno.test("an upload beyond the bound of the store gets 507, and runs go on", as
   for (const id of ids) assert.equal(await status(server.url, id), 200, "recent uploads stay");
 });
 
-Deno.test("an upload that would exceed the bound removes the files that were unused the longest", async () => {
+Deno.test("an upload that would exceed the limit removes the least recently used files", async () => {
   await inFolder(async (folder) => {
     const store = new FolderStore(folder);
     const ids: string[] = [];
@@ -104,7 +104,7 @@ Deno.test("an upload that would exceed the bound removes the files that were unu
   });
 });
 
-Deno.test("the inputs of a waiting job stay, however old they are", async () => {
+Deno.test("the inputs of a waiting job remain in the store, however old they are", async () => {
   await inFolder(async (store) => {
     let latents: string, stray: string, waiting: string;
     {
@@ -151,7 +151,7 @@ Deno.test("a picture whose artifacts the store removed is made again, and is the
   });
 });
 
-Deno.test("a picture that a job found in the store was used just now", async () => {
+Deno.test("a picture that a job found in the store counts as just used", async () => {
   await inFolder(async (store) => {
     await using server = await serving({ store });
     const request = { ...SMALL, prompts: ["cat"] };
@@ -185,8 +185,8 @@ Deno.test("serve removes files that were unused for --store-max-age days", async
   });
 });
 
-Deno.test("serve refuses a size or an age that is none", async () => {
+Deno.test("serve refuses invalid sizes and ages", async () => {
   for (const wrong of [["--store-size", "much"], ["--store-max-age", "-1"]]) {
-    assert.equal(await runServe([...wrong, "--port", "0", "--quiet"]), 2);
+    assert.equal(await main(["serve", ...wrong, "--port", "0", "--quiet"]), 2);
   }
 });

@@ -37,7 +37,7 @@ async function resident(url: string): Promise<number> {
   return Number(/^process_resident_memory_bytes (\S+)/m.exec(text)?.[1]);
 }
 
-Deno.test("thumbnails of a large artifact take the memory of few, however many are asked for at once", () =>
+Deno.test("concurrent thumbnails of a large artifact need the memory of only a few", () =>
   inFolder(async (store) => {
     const id = await writeArtifact(store);
     await using server = await new ServerProcess({ store }).listens();

@@ -42,7 +42,7 @@ async function age(store: string): Promise<void> {
   }
 }
 
-Deno.test("the state that a waiting job goes on from stays in the store, however old it is", async () => {
+Deno.test("the snapshot from which a waiting job resumes remains in the store, however old it is", async () => {
   await inFolder(async (store) => {
     let first: string, waiting: string, state: string;
     {

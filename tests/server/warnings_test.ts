@@ -6,7 +6,7 @@ const PLUGIN = fileURLToPath(new URL("./warning_plugin.ts", import.meta.url));
 
 const CUT = /^The prompt "(cat ){15}…" has more than 120 tokens: "cat .*" was cut off$/;
 
-Deno.test("warnings are part of the pictures of the images endpoint, computed or found in the store", async () => {
+Deno.test("replies of the images endpoint include warnings, computed or found in the store", async () => {
   await using server = await serving();
   const request = {
     model: "tiny",
@@ -36,7 +36,7 @@ Deno.test("warnings are part of the pictures of the images endpoint, computed or
   assert.match(warnings[0], CUT);
 });
 
-Deno.test("what a stage warns of while it runs is part of its job, computed or found in the store", async () => {
+Deno.test("a job includes the warnings of its stages, computed or found in the store", async () => {
   await using server = await serving({ plugins: [PLUGIN] });
   const graph = { pixstage: 1, nodes: { any: { stage: "warns", parameters: {}, inputs: {} } } };
   for (const run of ["computed", "found"]) {

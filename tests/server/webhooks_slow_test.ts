@@ -84,7 +84,7 @@ async function ended(server: Serving, id: string): Promise<void> {
   for await (const { event } of sseEvents(await server.ask(`/v1/jobs/${id}/events`))) void event;
 }
 
-Deno.test("a webhook tells that a job has ended, again until the receiver takes it, under one id", async () => {
+Deno.test("a webhook reports the end of a job under one id, repeatedly until the receiver accepts it", async () => {
   const moved = new Response(null, { status: 302, headers: { location: "/elsewhere" } });
   await using receiver = new Receiver(new Response(null, { status: 500 }), moved);
   await using server = await serving({
@@ -118,7 +118,7 @@ Deno.test("a webhook tells that a job has ended, again until the receiver takes 
   await picture.body?.cancel();
 });
 
-Deno.test("a webhook that was not taken is sent by the next server, and given up in the end", async () => {
+Deno.test("the next server sends an undelivered webhook, and eventually gives it up", async () => {
   const failing = Array.from({ length: 4 }, () => new Response(null, { status: 503 }));
   await using receiver = new Receiver(...failing);
   await inFolder(async (store) => {
@@ -159,7 +159,7 @@ Deno.test("a webhook that was not taken is sent by the next server, and given up
   });
 });
 
-Deno.test("webhooks to other hosts are refused before anything is made", async () => {
+Deno.test("webhooks to other hosts are refused before anything runs", async () => {
   await using receiver = new Receiver();
   await using server = await serving({ webhooks: receiver.settings });
   await using none = await serving();

@@ -63,7 +63,7 @@ function cut(name: string): (tensors: Tensors) => Tensors {
 }
 
 for (const [file, change, code, told] of FAULTS) {
-  Deno.test(`refused before anything runs, by the headers of ${file} alone: ${code}`, () =>
+  Deno.test(`refused before anything runs, from only the headers of ${file}: ${code}`, () =>
     withCopy(goldenPath("checkpoints/tiny-alpha-512"), async (model) => {
       await editTensors(join(model, file), change);
       const events: RunEvent[] = [];

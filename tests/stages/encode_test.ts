@@ -63,7 +63,7 @@ async function encode(
 
 const three = { prompt: ["cute cat", "a boat"], negative: undefined, other: ["a boat", "a moon"] };
 
-Deno.test("several nodes open the text encoder once, and encode each text once", async () => {
+Deno.test("several nodes open the text encoder once and encode each text once", async () => {
   const { ids, ran, openings, texts } = await encode(three);
   assert.deepEqual(ran, ["prompt"]);
   assert.equal(openings, 1);
@@ -73,7 +73,7 @@ Deno.test("several nodes open the text encoder once, and encode each text once",
   }
 });
 
-Deno.test("weights that stream are read once for the texts of all nodes", async () => {
+Deno.test("streamed weights are read once for the texts of all nodes", async () => {
   const options = { residency: { "*": "stream" as const } };
   const all = await encode(three, options);
   const alone = await encode({ prompt: ["cute cat"] }, options);
@@ -82,20 +82,20 @@ Deno.test("weights that stream are read once for the texts of all nodes", async 
   assert.equal(all.ids["prompt"], (await encode(three)).ids["prompt"]);
 });
 
-Deno.test("texts are kept one by one: a run with one more encodes that one alone", async () => {
+Deno.test("texts are cached separately: a run with one more encodes only that one", async () => {
   const store = new MemoryStore();
   await encode({ prompt: ["cute cat", "a boat"] }, { store });
   const more = await encode({ prompt: ["a boat", "a moon", "cute cat"], negative: [""] }, { store });
   assert.deepEqual([more.ran, more.openings, more.texts], [["prompt"], 1, 2], "a moon and nothing");
   const fresh = await encode({ prompt: ["a boat", "a moon", "cute cat"], negative: [""] });
   assert.deepEqual(more.ids, fresh.ids);
-  // Every text is known, so nothing is opened.
+  // All texts are cached, so nothing is opened.
   const known = await encode({ prompt: ["cute cat", "", "a moon"] }, { store });
   assert.deepEqual([known.ran, known.openings, known.texts], [[], 0, 0]);
   assert.deepEqual(known.ids, (await encode({ prompt: ["cute cat", "", "a moon"] })).ids);
 });
 
-Deno.test("nodes that encode otherwise have a run of their own", async () => {
+Deno.test("nodes with other encoding settings are encoded separately", async () => {
   const parameters = { other: { cleanCaption: false }, longer: { maxSequenceLength: 40 } };
   const { ran, openings, texts } = await encode(
     { prompt: ["cute cat"], same: ["cute cat"], other: ["cute cat"], longer: ["cute cat"] },
@@ -104,7 +104,7 @@ Deno.test("nodes that encode otherwise have a run of their own", async () => {
   assert.deepEqual([ran, openings, texts], [["prompt", "other", "longer"], 3, 3]);
 });
 
-Deno.test("a text that is cut off is told of in each run, also where its embedding is known", async () => {
+Deno.test("a truncated text causes a warning in each run, even if its embedding is cached", async () => {
   const store = new MemoryStore();
   const long = "cat ".repeat(200);
   const first = await encode({ prompt: ["cute cat", long] }, { store });
@@ -117,7 +117,7 @@ Deno.test("a text that is cut off is told of in each run, also where its embeddi
   assert.deepEqual(other.warnings, [{ ...warning, node: "other" }]);
 });
 
-Deno.test("quantized weights are told apart by their precision and the quantizer's version, others by neither", () => {
+Deno.test("keys of quantized weights include precision and the quantizer's version, and other keys do not", () => {
   const [cpu, gpu] = [deviceTraits("cpu"), deviceTraits("webgpu")];
   assert.deepEqual(precisionIdentity("float32", cpu), { precision: "float32" });
   assert.deepEqual(precisionIdentity("float16", gpu), { precision: "float16" });
@@ -133,7 +133,7 @@ Deno.test("quantized weights are told apart by their precision and the quantizer
   }
 });
 
-Deno.test("embeddings of another precision are others, and are found again", async () => {
+Deno.test("embeddings of each precision are cached separately", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const { models } = local;

@@ -1,5 +1,5 @@
 /**
- * The cases of `goldens/extras/`: runs with more than a prompt, compared with the reference after every step.
+ * The cases of `goldens/extras/`: runs with additional inputs, compared with the reference after every step.
  *
  * @module
  */

@@ -54,7 +54,7 @@ async function convert(folder: string, file: string, change: (value: Tensor) => 
   );
 }
 
-Deno.test("T5 with weights of 8 bits gives the reference's hidden states", async () => {
+Deno.test("T5 with 8-bit weights returns the reference's hidden states", async () => {
   for (const { dtype, hidden } of REFERENCE.float8) {
     await withCopy(join(TINY, "text_encoder"), async (copy) => {
       await convert(copy, FILES.text_encoder, (value) => toFloat8(value, dtype as Float8DType));
@@ -70,7 +70,7 @@ Deno.test("T5 with weights of 8 bits gives the reference's hidden states", async
   }
 });
 
-Deno.test("a checkpoint of 8 bits gives the latents and the picture of the same values in float32", () =>
+Deno.test("an 8-bit checkpoint makes the latents and the picture of the same values in float32", () =>
   inFolder(async (folder) => {
     const made: string[] = [];
     for (const name of ["float8", "float32"]) {
@@ -98,7 +98,7 @@ Deno.test("a checkpoint of 8 bits gives the latents and the picture of the same 
     assert.match(file.stdout, /shared\.weight: float8e4m3fn \[928,32\]/);
   }));
 
-Deno.test("weights of 8 bits are quantized as the same values in float32 are", async () => {
+Deno.test("8-bit weights are quantized like the same values in float32", async () => {
   const values: unknown[] = [];
   for (const name of ["float8", "float32"]) {
     await withCopy(join(TINY, "text_encoder"), async (copy) => {
@@ -118,7 +118,7 @@ Deno.test("weights of 8 bits are quantized as the same values in float32 are", a
   assert.deepEqual(values[0], values[1]);
 });
 
-Deno.test("8-bit floats that come with scales are refused", async () => {
+Deno.test("8-bit floats with scales are refused", async () => {
   await withCopy(join(TINY, "text_encoder"), async (copy) => {
     await editTensors(join(copy, FILES.text_encoder), (tensors) => ({
       "shared.weight": toFloat8(tensors["shared.weight"]!, "float8e4m3fn"),
@@ -133,7 +133,7 @@ Deno.test("8-bit floats that come with scales are refused", async () => {
   });
 });
 
-Deno.test("embeddings and latents in float64 are taken as float32", () =>
+Deno.test("embeddings and latents in float64 are converted to float32", () =>
   inFolder(async (folder) => {
     const gen = async (...args: string[]): Promise<void> => {
       const { status, stderr } = await runHere(folder, "gen", "-m", TINY, ...SMALL, ...args);

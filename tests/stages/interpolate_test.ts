@@ -7,7 +7,7 @@ import { localRun } from "../../local.ts";
 import { goldenPath } from "../goldens.ts";
 
 for (const count of [20, 60]) {
-  Deno.test(`${count} mixtures of mixtures are told of in a text and a lineage that do not double each time`, async () => {
+  Deno.test(`the description and the lineage of ${count} nested mixtures do not double each time`, async () => {
     const model = goldenPath("checkpoints/tiny-alpha-512");
     const mixtures = Array.from({ length: count }, (_, index) => {
       const last = index === 0 ? "cat.embeddings" : `mix${index - 1}.embeddings`;

@@ -20,7 +20,7 @@ import { openLoras } from "../../stages/denoise/loras.ts";
 import { denoiseParameters, openDenoiser, resolveDenoise } from "../../stages/denoise/settings.ts";
 import { holdLora, type LoraCase, loraRequest, loraTensors } from "./lora_cases.ts";
 
-/** All runs of a checkpoint share their texts, which are encoded once. */
+/** All runs of a checkpoint share their texts, so each text is encoded once. */
 const local = localRun({ store: new MemoryStore() });
 
 /** Number of compared values of each kind. */

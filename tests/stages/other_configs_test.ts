@@ -44,7 +44,7 @@ function deviation(actual: ArrayLike<number>, expected: readonly number[]): numb
 }
 
 for (const { config, limit, latents } of REFERENCE.transformers) {
-  Deno.test(`a transformer with ${JSON.stringify(config)} gives the reference's latents`, () =>
+  Deno.test(`a transformer with ${JSON.stringify(config)} returns the reference's latents`, () =>
     inFolder(async (folder) => {
       const model = join(folder, "model");
       await cp(TINY, model, { recursive: true });
@@ -75,7 +75,7 @@ for (const { config, limit, latents } of REFERENCE.transformers) {
     }));
 }
 
-Deno.test("T5 with other activations, gated or not, gives the reference's hidden states", async () => {
+Deno.test("T5 with other activations, gated or not, returns the reference's hidden states", async () => {
   for (const { config, hidden } of REFERENCE.textEncoders) {
     await withCopy(join(TINY, "text_encoder"), async (copy) => {
       await editConfig(copy, config, true);

@@ -49,7 +49,7 @@ function deviation(actual: Float32Array, expected: readonly number[]): number {
   return Math.max(...expected.map((value, index) => Math.abs(value - actual[index]!))) / largest;
 }
 
-Deno.test("--transformer takes another transformer and the scheduler beside it, as PixArt-DMD is published", () =>
+Deno.test("--transformer uses another transformer and the scheduler next to it, as published for PixArt-DMD", () =>
   inFolder(async (folder) => {
     const student = await writeStudent(folder);
     const [oneStep, fourSteps] = REFERENCE.runs;
@@ -63,7 +63,7 @@ Deno.test("--transformer takes another transformer and the scheduler beside it, 
     assert(deviation(await latents(folder, "--steps", "4"), fourSteps!.latents) > 0.01);
   }));
 
-Deno.test("a transformer alone takes the checkpoint's scheduler, or the one that is named", () =>
+Deno.test("a separate transformer uses the checkpoint's scheduler or the given one", () =>
   inFolder(async (folder) => {
     const alone = join(await writeStudent(folder), "transformer");
     const [, fourSteps] = REFERENCE.runs;
@@ -79,7 +79,7 @@ Deno.test("a transformer alone takes the checkpoint's scheduler, or the one that
     assert.match(stderr, /DPMSolverMultistepScheduler/);
   }));
 
-Deno.test("a transformer that is not there is refused before anything is encoded", () =>
+Deno.test("a missing transformer is refused before anything is encoded", () =>
   inFolder(async (folder) => {
     const { status, stderr } = await runHere(
       folder,
@@ -93,7 +93,7 @@ Deno.test("a transformer that is not there is refused before anything is encoded
     assert.match(stderr, /nowhere/);
   }));
 
-Deno.test("a checkpoint without a scheduler runs with one that is named, by that scheduler's own defaults", () =>
+Deno.test("a checkpoint without a scheduler runs with a given one and its defaults", () =>
   inFolder(async (folder) => {
     const model = join(folder, "model");
     await cp(TINY, model, { recursive: true });

@@ -151,7 +151,7 @@ function holdEmbeddings(
   hold("encoder_hidden_states", actual);
 }
 
-/** Returns the case's noise. It is drawn from the case's seeds, and compared with the stored noise. */
+/** Draws the case's noise from its seeds, checks it against the stored noise, and returns it. */
 function initialNoise(
   golden: GoldenCase,
   tensors: Readonly<Record<string, Tensor>>,

@@ -29,7 +29,7 @@ async function upscale(parameters: object): Promise<Artifact> {
   return made.get("upscale.latents")!.artifact;
 }
 
-Deno.test("upscale-latents makes latents of a larger picture, and tells its size", async () => {
+Deno.test("upscale-latents makes latents of a larger picture, and records its size", async () => {
   const doubled = await upscale({});
   assert.deepEqual(doubled.tensors["latents"]!.shape, [2, 4, 12, 16]);
   assert.deepEqual(doubled.metadata["size"], { height: 96, width: 128 });
@@ -39,7 +39,7 @@ Deno.test("upscale-latents makes latents of a larger picture, and tells its size
   assert.deepEqual(same.tensors["latents"]!.data, latents.tensors["latents"]!.data);
 });
 
-Deno.test("upscale-latents refuses sizes that the model cannot denoise, and half a size", async () => {
+Deno.test("upscale-latents refuses sizes that the model cannot denoise, and a size with only one side", async () => {
   await assert.rejects(upscale({ factor: 1.1 }), /Height and width must be multiples of 16/);
   await assert.rejects(upscale({ height: 100, width: 64 }), /must be multiples of 16/);
   await assert.rejects(upscale({ height: 64 }), /only one of height and width/);

@@ -45,7 +45,7 @@ for (const { tokenizer: name, padded = [] } of goldens.tokenizers) {
   const files = golden(name === "t5-32k" ? "units/t5-32k" : name);
 
   Deno.test(needing(files, {
-    name: `createTokenizer() gives the reference's ids on every string with ${name}`,
+    name: `createTokenizer() returns the reference's ids for every string with ${name}`,
     async fn() {
       const tokenizer = createTokenizer(await readFiles(name));
       assert.equal(goldens.strings.length, 100);
@@ -61,7 +61,7 @@ for (const { tokenizer: name, padded = [] } of goldens.tokenizers) {
 
   for (const { max_length, strings_from, input_ids = [], lengths = [] } of padded) {
     Deno.test(needing(files, {
-      name: `createTokenizer() cuts at ${max_length} tokens as the reference does with ${name}`,
+      name: `createTokenizer() truncates at ${max_length} tokens like the reference with ${name}`,
       async fn() {
         const tokenizer = createTokenizer(await readFiles(name));
         assert.ok(input_ids.length + lengths.length > 0);

@@ -12,6 +12,7 @@ import { LIBRARIES, PAGE, SCRIPTS, STYLE } from "../../server/studio/files.ts";
 /** The folders and files of the package. */
 export const PARTS: readonly string[] = [
   "artifacts",
+  "charts",
   "cli",
   "devices",
   "errors",
@@ -55,8 +56,12 @@ const MISSING_IN_NODE =
 const ASKS_FIRST = [
   "artifacts/base64.ts",
   "artifacts/file_lock.ts",
+  "artifacts/kernel.ts",
+  "graph/hosts/module_command.ts",
   "runtime/cuda_environment.ts",
+  "runtime/deno_permissions.ts",
   "runtime/freed_memory.ts",
+  "runtime/permissions.ts",
 ];
 
 /** The address of a module next to the current one, used to start a thread or a process. */

@@ -58,7 +58,7 @@ export function ActionsView({ picture, status }: ActionsProps): VNode {
         <button type="button" class="button" id="use-as-source" disabled=${!isReady}
           onClick=${() => beginFromPicture(picture)}>Start from this picture</button>
         <button type="button" class="button" id="other-seed" disabled=${!isReady || isOrdering.value}
-          onClick=${() => goOn(picture, { seeds: [randomSeed()] })}>Same text, another seed</button>
+          onClick=${() => goOn(picture, { seeds: [randomSeed()] })}>Same settings, new seed</button>
         <button type="button" class="button" id="compare" aria-pressed=${isFirst} disabled=${!isReady}
           onClick=${() => compared.value = isFirst ? [] : [picture]}>Compare with…</button>
         <button type="button" class="button" id="star" aria-pressed=${job.starred} disabled=${!isReady}

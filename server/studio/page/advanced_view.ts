@@ -32,7 +32,7 @@ export function AdvancedView(): VNode {
       <label class="field">
         <span>Scheduler</span>
         <select id="scheduler" onChange=${(event: Event) => change({ scheduler: valueOf(event) })}>
-          <option value="" selected=${scheduler === ""}>The model's own${own ? ` (${own})` : ""}</option>
+          <option value="" selected=${scheduler === ""}>Default of the model${own ? ` (${own})` : ""}</option>
           ${schedulers.map(({ name }) =>
             html`<option value=${name} selected=${scheduler === name}>${
               name.replace(/Scheduler$/, "")
@@ -61,7 +61,8 @@ function Guidance(): VNode {
           value=${stepCache}
           onValue=${(value: number) => change({ stepCache: value })} />
       </div>
-      <p class="hint">Guided from 0 to 1 means all steps. Perturbed attention sharpens structure and adds half to
+      <p
+        class="hint">Guided from 0 to 1 covers all steps. Perturbed attention sharpens structures and adds half to
         the time of a step; a step cache skips steps that change little. Both are off at 0.</p>
     </details>
   ` as VNode;

@@ -36,7 +36,7 @@ export function CompareView(): VNode | null {
       <div class="stack" style=${`--share: ${share}%`}>
         ${picture(right, "right")}${picture(left, "left")}
         <i class="divider" aria-hidden="true"></i>
-        <input type="range" min="0" max="100" value=${share} aria-label="How much of the left picture is shown"
+        <input type="range" min="0" max="100" value=${share} aria-label="Share of the left picture that is visible"
           onInput=${(event: InputEvent) => setShare(Number(valueOf(event)))} />
       </div>
       <footer>

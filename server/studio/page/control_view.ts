@@ -34,8 +34,8 @@ export function ControlView(): VNode | null {
         ${control
           ? html`<${PictureCard} picture=${control} onRemove=${() => change({ control: null })} />`
           : html`
-            <${PictureChooser} id="control-file" label="Choose the picture to follow…"
-              hint="Edges or a sketch, as the ControlNet was trained on"
+            <${PictureChooser} id="control-file" label="Choose the control picture…"
+              hint="Edges or a sketch, like those that the ControlNet was trained on"
               onFile=${(file: File) => follow(file, file.name)} />
           `}
         <${Slider} id="control-scale" label="How closely" min=${0} max=${2} step=${0.05}

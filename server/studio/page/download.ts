@@ -25,7 +25,7 @@ export async function downloadAll(jobs: readonly Job[], name: string): Promise<v
     const pictures = jobs.flatMap((job) => job.images.map((image, index) => ({ image, job, index })));
     const files: Record<string, Uint8Array<ArrayBuffer>> = {};
     for (const [number, { image, ...picture }] of pictures.entries()) {
-      notice.value = `Fetching picture ${number + 1} of ${pictures.length}`;
+      notice.value = `Downloading picture ${number + 1} of ${pictures.length}`;
       files[freeName(fileName(picture), files)] = await pictureFile(image);
     }
     notice.value = "";

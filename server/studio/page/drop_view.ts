@@ -53,7 +53,7 @@ export function DropTarget(): VNode | null {
   if (!isOver) return null;
   return html`
     <div class="drop" aria-hidden="true">
-      <p>Drop a picture to start from it, or to take its settings</p>
+      <p>Drop a picture to start from it or to restore its settings</p>
     </div>
   ` as VNode;
 }

@@ -71,13 +71,13 @@ async function fillForm(settings: Settings): Promise<string> {
     ...furtherFields(settings.further, form.value.model),
   });
   const begun = settings.begun
-    ? ` Its first ${settings.begun.steps} steps used other settings, which the form cannot hold.`
+    ? ` Its first ${settings.begun.steps} steps used other settings, for which the form has no fields.`
     : "";
   const second = settings.secondTransformer === undefined
     ? ""
-    : " The form cannot hold its second transformer.";
+    : " The form has no field for its second transformer.";
   const rest = missing + second + begun;
-  return isServed ? rest : ` This server has no model "${model}": the form keeps ${kept}.${rest}`;
+  return isServed ? rest : ` This server has no model "${model}", so the form keeps ${kept}.${rest}`;
 }
 
 /** Returns the form fields that do not depend on the store. */
@@ -106,9 +106,9 @@ async function findPictures(
   { image, mask, softMask = false, controlImage, isBound }: FurtherSettings,
 ): Promise<{ pictures: Pick<Form, "source" | "mask" | "control">; missing: string }> {
   const [source = null, masking, control = null] = await Promise.all([
-    image === undefined ? undefined : findStored(image, "the same picture as before"),
+    image === undefined ? undefined : findStored(image, "the earlier picture"),
     mask === undefined ? undefined : findStored(mask, "mask"),
-    controlImage === undefined ? undefined : findStored(controlImage, "the same picture as before"),
+    controlImage === undefined ? undefined : findStored(controlImage, "the earlier picture"),
   ]);
   const isMissing = isBound || (image !== undefined && !source) || (mask !== undefined && !masking) ||
     (controlImage !== undefined && !control);
@@ -119,7 +119,7 @@ async function findPictures(
       control,
     },
     missing: isMissing
-      ? " This server does not have all pictures that it was made from: choose them again."
+      ? " This server lacks some of the pictures that it was made from: choose them again."
       : "",
   };
 }
@@ -133,15 +133,15 @@ function readSettings(bytes: Uint8Array): Settings {
   const texts = new Map(readPngChunks(bytes).map(decodePngText).filter((text) => text !== undefined));
   const text = texts.get("pixstage");
   if (text === undefined) {
-    const by = texts.has("parameters") ? ": another program wrote its parameters" : "";
-    throw new Error(`it carries no settings of pixstage${by}`);
+    const by = texts.has("parameters") ? " because another program wrote its parameters" : "";
+    throw new Error(`it contains no pixstage settings${by}`);
   }
   const provenance = parse(text);
   const graph = isRecord(provenance) ? readGraph(provenance["graph"]) : undefined;
   if (!isRecord(provenance) || !graph) throw new Error("its settings are damaged");
   const { output, image } = provenance;
   const settings = settingsOf(graph, { output, image: typeof image === "number" ? image : 0 });
-  if (!settings) throw new Error("it was not denoised, so there is nothing to restore");
+  if (!settings) throw new Error("it was not made by denoising, so there is nothing to restore");
   return { ...settings, ...resolved(texts.get("parameters") ?? "", settings) };
 }
 

@@ -10,7 +10,7 @@ import { type Form, type Interval, strengthOf } from "./state.ts";
 export function lackOf({ prompt, model, controlnet, control }: Form): string {
   if (prompt.trim() === "") return "Write a prompt first";
   if (model === "") return "The server has no model";
-  return controlnet !== "" && !control ? "Choose the picture that the ControlNet follows" : "";
+  return controlnet !== "" && !control ? "Choose a control picture for the ControlNet" : "";
 }
 
 /** Returns the form's request. */

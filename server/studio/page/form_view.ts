@@ -48,7 +48,7 @@ export function FormView(): VNode {
       </div>
       <label class="field">
         <span>Negative prompt</span>
-        <input type="text" id="negative" placeholder="What it should not show" value=${negativePrompt}
+        <input type="text" id="negative" placeholder="What should the picture not show?" value=${negativePrompt}
           onInput=${(event: InputEvent) => change({ negativePrompt: valueOf(event) })} />
       </label>
       <label class="field">
@@ -72,9 +72,10 @@ export function FormView(): VNode {
             <input type="text" id="seed" inputmode="numeric" pattern="-?[0-9]{1,19}" placeholder="random"
               value=${form.value.seed} onInput=${(event: InputEvent) =>
                 change({ seed: valueOf(event).trim() })} />
-            <button type="button" class="icon" title="Draw a seed" aria-label="Draw a seed"
+            <button type="button" class="icon" title="Draw a random seed" aria-label="Draw a random seed"
               onClick=${() => change({ seed: randomSeed() })}><${Icon} name="dice" /></button>
-            <button type="button" class="icon" title="A new seed each time" aria-label="A new seed each time"
+            <button type="button" class="icon" title="Use a new seed each time"
+              aria-label="Use a new seed each time"
               disabled=${form.value.seed === ""} onClick=${() =>
                 change({ seed: "" })}><${Icon} name="close" /></button>
           </span>

@@ -57,14 +57,14 @@ function FromStep({ picture }: { readonly picture: Picture }): VNode | null {
   };
   return html`
     <details class="advanced">
-      <summary>Go on from a step of it</summary>
+      <summary>Continue from a step</summary>
       <p
-        class="hint">Takes the first steps as they were, the others with the prompts and the guidance of the form.</p>
+        class="hint">Keeps the first steps, and takes the others with the prompts and the guidance of the form.</p>
       <div class="turn">
         <${Slider} id="turn-step" label="From step" min=${1} max=${steps - 1} step=${1}
           value=${at} onValue=${setChosen} />
         <button type="button" class="button" id="turn" disabled=${isOrdering.value}
-          onClick=${onGoOn}>Go on</button>
+          onClick=${onGoOn}>Continue</button>
       </div>
     </details>
   ` as VNode;

@@ -35,14 +35,14 @@ export function HistoryView(): VNode {
         <div class="filter">
           <input type="search" id="search" placeholder="Search prompts, seeds, models" aria-label="Search the history"
             value=${filter.value.words} onInput=${(event: InputEvent) => narrow({ words: valueOf(event) })} />
-          <button type="button" class="icon" id="starred" title="Starred alone" aria-label="Starred alone"
+          <button type="button" class="icon" id="starred" title="Starred only" aria-label="Starred only"
             aria-pressed=${filter.value.isStarred} onClick=${() =>
               narrow({ isStarred: !filter.value.isStarred })}><${Icon} name="star" /></button>
         </div>
       `}
       ${isChoosing && html`<p class="note" role="status">Choose the picture to compare with.</p>`}
       ${history.value.length === 0
-        ? html`<p class="hint">What you make is kept here.</p>`
+        ? html`<p class="hint">Your pictures appear here.</p>`
         : jobs.length === 0 && html`<p class="hint" role="status">${nothingFound()}</p>`}
       <ul class="thumbnails">
         ${jobs.map((job) => html`<${Thumbnail} key=${job.id} job=${job} onChoose=${choose} />`)}
@@ -81,7 +81,7 @@ function Thumbnail({ job, onChoose }: { readonly job: Job; readonly onChoose: (j
         <span aria-hidden="true">${prompt}</span>
         ${count > 1 && html`<b class="count" aria-label=${`${count} pictures`}>${count}</b>`}
       </button>
-      <button type="button" class="star" title=${job.starred ? "Take the star" : "Star: keep it"}
+      <button type="button" class="star" title=${job.starred ? "Unstar" : "Star"}
         aria-label=${`Star: ${prompt}`} aria-pressed=${job.starred} onClick=${() =>
           star(job)}><${Icon} name="star" /></button>
     </li>

@@ -113,7 +113,7 @@ export async function maskFile(context: CanvasRenderingContext2D, feather: numbe
   Object.assign(canvas, { width, height });
   canvas.getContext("2d")!.putImageData(pixels, 0, 0);
   const file = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, "image/png"));
-  if (!file) throw new Error("The browser cannot write the mask: make the picture smaller");
+  if (!file) throw new Error("The browser cannot save the mask: use a smaller picture");
   return file;
 }
 

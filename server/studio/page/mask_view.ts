@@ -36,7 +36,7 @@ function MaskDialog({ source }: { readonly source: StoredPicture }): VNode {
   const { operations, feather } = draft;
 
   useLayoutEffect(() => {
-    openDraft().then(setDraft, () => fault.value = "The server no longer has the mask: paint it anew");
+    openDraft().then(setDraft, () => fault.value = "The server no longer has the mask: paint it again");
   }, []);
   useLayoutEffect(() => {
     const context = contextOf(canvas.current);
@@ -75,12 +75,12 @@ function MaskDialog({ source }: { readonly source: StoredPicture }): VNode {
   const painting = usePainting(canvas, brush, operations, apply);
   const across = `${100 * brush.size / width}%`;
   return html`
-    <dialog class="masking" ref=${dialog} onClose=${close} aria-label="Paint what is to change">
+    <dialog class="masking" ref=${dialog} onClose=${close} aria-label="Paint over the area to change">
       <div class="easel">
         <div class="paper" style=${`--ratio: ${width / height}`}>
           <img src=${pictureUrl({ artifact: source.artifact, image: 0 })} alt="" draggable=${false} />
           <canvas ref=${canvas} id="mask" width=${width} height=${height} tabindex="0" role="img"
-            aria-label=${`The mask: arrow keys move the brush, Space paints. ${said(share)}`}
+            aria-label=${`Mask: move the brush with the arrow keys, paint with Space. ${said(share)}`}
             style=${feather > 0 ? `filter: blur(${100 * feather / width}cqw)` : ""} ...${painting
               .handlers}></canvas>
           <i class=${`brush ${brush.erases ? "erases" : ""}`} ref=${painting.cursor} aria-hidden="true"
@@ -100,12 +100,12 @@ function MaskDialog({ source }: { readonly source: StoredPicture }): VNode {
 }
 
 function said(share: number): string {
-  if (share === 0) return "Paint over what is to change.";
-  return `${share < 0.01 ? "Less than 1" : Math.round(100 * share)} % of the picture changes.`;
+  if (share === 0) return "Paint over the area to change.";
+  return `${share < 0.01 ? "Less than 1" : Math.round(100 * share)} % of the picture will change.`;
 }
 
 function contextOf(canvas: HTMLCanvasElement | null): CanvasRenderingContext2D {
   const context = canvas?.getContext("2d", { willReadFrequently: true });
-  if (!context) throw new Error("The browser has no canvas to paint on");
+  if (!context) throw new Error("The browser does not support the canvas that painting needs");
   return context;
 }

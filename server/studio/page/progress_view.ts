@@ -44,7 +44,7 @@ export function ProgressView({ run }: { readonly run: Run }): VNode {
 function statusOf({ status, nodes, job, elapsedMs }: Run): string {
   if (status === "queued") {
     const before = queue.value.find(({ id }) => id === job.id)?.queue_position ?? job.queue_position;
-    return before ? `${before} before this one` : "next in turn";
+    return before ? `${before} ahead of this one` : "next in line";
   }
   if (status !== "running") return `${status} in ${seconds(elapsedMs)}`;
   const [id, state] = Object.entries(nodes).find(([, node]) => node.status === "running") ?? [];

@@ -84,7 +84,7 @@ async function recover(): Promise<void> {
   isLost.value = false;
   const isBack = await attempt(load);
   if (isBack && wasRefused) {
-    notice.value = "The server is back. Your last request did not reach it: send it again.";
+    notice.value = "The server is back, but it did not receive your last request: send it again.";
   }
 }
 

@@ -21,7 +21,7 @@ export function QueueView(): VNode {
     <section class="panel queue" aria-label="Queue">
       <h2>Queue ${jobs.length > 0 && html`<small>${jobs.length}</small>`}</h2>
       ${jobs.length === 0
-        ? html`<p class="hint">Nothing runs or waits.</p>`
+        ? html`<p class="hint">No job is running or waiting.</p>`
         : html`<ul>${jobs.map((entry) => html`<${Entry} key=${entry.id} entry=${entry} />`)}</ul>`}
     </section>
   ` as VNode;
@@ -33,7 +33,7 @@ function Entry({ entry }: { readonly entry: QueueReply["jobs"][number] }): VNode
   const title = job ? promptOf(job) : "…";
   const share = progress ? progress.step / progress.steps : 0;
   const text = status === "queued"
-    ? before ? `${before} before it` : "next in turn"
+    ? before ? `${before} ahead` : "next in line"
     : progress
     ? `${progress.node}: ${Math.round(share * 100)} %`
     : "starting";

@@ -37,5 +37,5 @@ export async function receive(file: File): Promise<void> {
     return;
   }
   if (!await beginFrom(file, file.name)) return;
-  if (reason !== "") notice.value += ` No settings were found in it: ${reason}.`;
+  if (reason !== "") notice.value += ` Its settings cannot be restored: ${reason}.`;
 }

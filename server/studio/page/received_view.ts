@@ -37,17 +37,17 @@ function Question({ received: { file, settings } }: { readonly received: Receive
         ${settings?.prompt && html`<p class="hint said">“${settings.prompt}”</p>`}
         <button type="button" class="button" id="start-from"
           onClick=${() => decide(() => beginFrom(file, name))}>
-          <strong>Start from this picture</strong><small>Change all of it, or a part that you paint over</small>
+          <strong>Start from this picture</strong><small>Change all of it, or only an area that you paint over</small>
         </button>
         ${offered.value.controlnets.length > 0 && html`
           <button type="button" class="button" id="follow" onClick=${() => decide(() => follow(file, name))}>
-            <strong>Follow this picture</strong><small>A ControlNet keeps to its lines</small>
+            <strong>Follow this picture</strong><small>A ControlNet follows its lines</small>
           </button>
         `}
         ${settings && html`
           <button type="button" class="button" id="restore" onClick=${() =>
             decide(() => restore(settings, name))}>
-            <strong>Restore its settings</strong><small>Prompt, seed, size and all else into the form</small>
+            <strong>Restore its settings</strong><small>Fill in the form with its prompt, seed, size and all other settings</small>
           </button>
         `}
         <button type="button" class="button quiet" onClick=${() => dialog.current?.close()}>Cancel</button>

@@ -111,7 +111,7 @@ function giveUp(id: string, error: ServerError): void {
     return;
   }
   sessionStorage.removeItem(SHOWN_KEY);
-  const message = "The server no longer has this job, because its store was removed or replaced. " +
+  const message = "The server no longer has this job because its store was removed or replaced. " +
     "Generate the picture again.";
   run.value = isOver(value)
     ? { ...value, message }

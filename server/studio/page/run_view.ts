@@ -27,9 +27,9 @@ export function RunView(): VNode {
     return html`
       <section class="panel welcome">
         <div class="frame" aria-hidden="true"></div>
-        <p>Write a prompt and press <strong>Generate</strong>. The picture comes about here, step by step.</p>
+        <p>Write a prompt and press <strong>Generate</strong>. The picture appears here, step by step.</p>
         <p
-          class="hint">Or drop a picture on the page: to start from it, or to take the settings that it was made with.</p>
+          class="hint">Or drop a picture on the page to start from it or to restore its settings.</p>
       </section>
     ` as VNode;
   }

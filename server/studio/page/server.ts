@@ -137,6 +137,7 @@ async function reply(path: string, init?: RequestInit): Promise<Response> {
   if (response.ok) return response;
   // A proxy between page and server may answer in another format.
   const body = await response.json().catch(() => undefined);
-  const { message = `The server answered ${response.status}`, code = "internal" } = body?.error ?? {};
+  const { message = `The server replied with status ${response.status}`, code = "internal" } = body?.error ??
+    {};
   throw new ServerError(message, code, response.status);
 }

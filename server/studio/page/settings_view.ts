@@ -31,7 +31,7 @@ export function SettingsView({ picture }: { readonly picture: Picture }): VNode 
     <div class="settings">
       <div class="origins">
         <${Origin} name="Started from" artifact=${image} mask=${mask} />
-        <${Origin} name="Followed" artifact=${controlImage} />
+        <${Origin} name="Control picture" artifact=${controlImage} />
       </div>
       <dl aria-label="Settings">
         ${rows.map(([name, value]) =>
@@ -64,8 +64,8 @@ function Origin({ name, artifact, mask }: OriginProps): VNode | null {
   if (artifact === undefined) return null;
   return html`
     <figure>
-      <${Masked} artifact=${artifact} mask=${mask} alt=${`${name}${mask ? ", the mask over it" : ""}`} />
-      <figcaption>${name}${mask && html`<small>repainted where it is tinted</small>`}</figcaption>
+      <${Masked} artifact=${artifact} mask=${mask} alt=${`${name}${mask ? ", with the mask over it" : ""}`} />
+      <figcaption>${name}${mask && html`<small>the tinted area is repainted</small>`}</figcaption>
     </figure>
   ` as VNode;
 }
@@ -129,7 +129,7 @@ function CopyButton({ name, text, isWide = false }: CopyProps): VNode {
       setCopied(text);
       setTimeout(() => setCopied(undefined), 2000);
     } catch {
-      fault.value = `The browser does not let the page copy: select the text and copy it by hand`;
+      fault.value = `The browser does not allow the page to copy: select the text and copy it yourself`;
     }
   };
   const label = isCopied ? `Copied: ${name}` : `Copy ${name}`;
@@ -156,5 +156,5 @@ async function writeClipboard(text: string): Promise<void> {
   field.select();
   const isCopied = document.execCommand("copy");
   field.remove();
-  if (!isCopied) throw new Error("The browser refused");
+  if (!isCopied) throw new Error("The browser refused to copy");
 }

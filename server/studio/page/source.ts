@@ -75,6 +75,6 @@ function begin(
     mask: transparent === null ? null : { artifact: transparent, isSoft: false },
     ...size,
   });
-  const part = transparent === null ? "" : " Its transparent part is repainted, the rest is kept.";
+  const part = transparent === null ? "" : " Its transparent area is repainted, and the rest is kept.";
   notice.value = `The next picture starts from ${name}.${part}`;
 }

@@ -20,7 +20,7 @@ export function SourceView(): VNode {
   const { source, mask, steps } = form.value;
   if (!source) {
     return html`
-      <${PictureChooser} id="picture-file" label="Start from a picture…" hint="Choose, drop or paste one"
+      <${PictureChooser} id="picture-file" label="Start from a picture…" hint="Choose, drop or paste a picture"
         onFile=${receive} />
     ` as VNode;
   }
@@ -36,14 +36,14 @@ export function SourceView(): VNode {
         </button>
         ${mask && html`
           <button type="button" class="chip" id="remove-mask" onClick=${() =>
-            change({ mask: null })}>Without mask</button>
+            change({ mask: null })}>Remove the mask</button>
         `}
       <//>
       <${Slider} id="strength" label="Strength" min=${0.05} max=${1} step=${0.05} value=${strength}
         onValue=${(value: number) => change({ strength: value })} />
       <p class="hint">${taken === 0
-        ? "No step is left at this strength"
-        : `${mask ? "Repaints the mask" : "Repaints all"} in ${taken} of ${steps} steps`}</p>
+        ? "This strength leaves no step"
+        : `Repaints ${mask ? "the masked area" : "the whole picture"} in ${taken} of ${steps} steps`}</p>
     </fieldset>
   ` as VNode;
 }

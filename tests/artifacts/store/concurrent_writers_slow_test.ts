@@ -8,7 +8,7 @@ import { seededRandom } from "../../random.ts";
 const WRITER = fileURLToPath(new URL("./store_writer.ts", import.meta.url));
 const ROUNDS = 200;
 
-Deno.test("two processes fill one store with the same and with different work: nothing is torn or lost", async () => {
+Deno.test("two processes that fill one store with the same and with different results tear and lose no file", async () => {
   await withFolder(async (folder) => {
     const writers = ["0", "1"].map((writer) =>
       new Deno.Command(Deno.execPath(), {
@@ -27,7 +27,7 @@ Deno.test("two processes fill one store with the same and with different work: n
   });
 });
 
-Deno.test("a writer that is killed again and again leaves no torn file, and another finishes its work", async () => {
+Deno.test("a writer that is killed repeatedly leaves no torn file, and another one finishes its work", async () => {
   await withFolder(async (folder) => {
     const random = seededRandom();
     for (let kill = 0; kill < 10; kill++) {

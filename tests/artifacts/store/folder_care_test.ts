@@ -38,7 +38,7 @@ async function deadPid(): Promise<number> {
   return child.pid;
 }
 
-Deno.test("verifyStore() finds nothing in a whole store", async () => {
+Deno.test("verifyStore() finds no faults in an intact store", async () => {
   await withFolder(async (folder) => {
     const { store } = await filledStore(folder, 5);
     assert.equal((await faults(store)).size, 0);
@@ -92,7 +92,7 @@ Deno.test("verifyStore() finds truncated and empty files, wrong names, and lefto
   });
 });
 
-Deno.test("FolderStore treats a damaged artifact as absent, says so, and mends it when it is put again", async () => {
+Deno.test("FolderStore treats a damaged artifact as absent, reports it, and replaces it when it is put again", async () => {
   await withFolder(async (folder) => {
     const { store, ids } = await filledStore(folder, 1);
     const path = shardPath(folder, "artifacts", ids[0]!);
@@ -111,7 +111,7 @@ Deno.test("FolderStore treats a damaged artifact as absent, says so, and mends i
   });
 });
 
-Deno.test("FolderStore treats a damaged record as absent, and says so", async () => {
+Deno.test("FolderStore treats a damaged record as absent, and reports it", async () => {
   await withFolder(async (folder) => {
     const { store, ids } = await filledStore(folder, 1);
     const key = await artifactId(sampleArtifact(1000));
@@ -124,7 +124,7 @@ Deno.test("FolderStore treats a damaged record as absent, and says so", async ()
   });
 });
 
-Deno.test("collectGarbage() removes what was not used for the longest time, until the rest fits", async () => {
+Deno.test("collectGarbage() removes the least recently used files until the rest fits", async () => {
   await withFolder(async (folder) => {
     const { store, ids } = await filledStore(folder, 6);
     for (const [index, id] of ids.entries()) {
@@ -145,7 +145,7 @@ Deno.test("collectGarbage() removes what was not used for the longest time, unti
   });
 });
 
-Deno.test("collectGarbage() spares a file that is used after it was listed", async () => {
+Deno.test("collectGarbage() keeps a file that is used after it was listed", async () => {
   await withFolder(async (folder) => {
     const { store, ids } = await filledStore(folder, 2);
     const [used, unused] = ids.map((id) => shardPath(folder, "artifacts", id));
@@ -162,7 +162,7 @@ Deno.test("collectGarbage() spares a file that is used after it was listed", asy
   });
 });
 
-Deno.test("who made an artifact is used when the result is, and is written again where it was removed", async () => {
+Deno.test("the record of an artifact's maker is used with the result, and is written again after it was removed", async () => {
   await withFolder(async (folder) => {
     const { store, ids } = await filledStore(folder, 2);
     const made = await store.madeBy(ids[0]!);

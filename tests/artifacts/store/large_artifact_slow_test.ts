@@ -9,7 +9,7 @@ import { inFolder } from "../../cli/run_cli.ts";
 
 const BYTES = 300 << 20;
 
-Deno.test("a large artifact is read and held against its id without keeping the event loop", () =>
+Deno.test("a large artifact is read and checked against its id without blocking the event loop", () =>
   inFolder(async (folder) => {
     // 1. Zeros take no space on disk. The length of the header keeps the data aligned.
     const header = { latents: { dtype: "F32", shape: [BYTES / 4], data_offsets: [0, BYTES] } };

@@ -16,7 +16,7 @@ Deno.test("parseS3Address() reads bucket, prefix, server and region", () => {
   assert.deepEqual([endpoint, region], ["http://127.0.0.1:9000", "eu-central-1"]);
 });
 
-Deno.test("parseS3Address() refuses everything else, and repeats no secret", () => {
+Deno.test("parseS3Address() refuses everything else without repeating secrets", () => {
   for (
     const text of [
       ...[

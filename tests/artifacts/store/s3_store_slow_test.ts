@@ -17,7 +17,7 @@ for (
   const [name, need] of Object.entries(S3_SERVERS) as [keyof typeof S3_SERVERS, typeof S3_SERVERS.moto][]
 ) {
   Deno.test(needing(need, {
-    name: `S3Store keeps the contract of stores on ${name}`,
+    name: `S3Store fulfils the contract of stores on ${name}`,
     async fn() {
       await using server = await S3Server.start(name);
       const store = server.store();
@@ -65,12 +65,12 @@ for (
 
   Deno.test(needing(need, {
     name:
-      `${ARTIFACTS} artifacts arrive whole on ${name} over cut connections, 5xx answers and a slow server`,
+      `${ARTIFACTS} artifacts arrive complete on ${name} despite cut connections, 5xx replies and a slow server`,
     async fn() {
       await using server = await S3Server.start(name);
       const random = seededRandom();
       let faults = 0;
-      /** Disturbs a request: nothing comes back, the answer is 500 or 503, or its body breaks off. */
+      /** Disturbs a request: there is no reply, the status is 500 or 503, or the body breaks off. */
       const harmed = async (request: Request): Promise<Response> => {
         const fate = random();
         if (fate < 0.02) {
@@ -83,7 +83,7 @@ for (
         }
         const answer = await fetch(request);
         if (fate < 0.06) {
-          // The server has done the work, but the client does not get the answer.
+          // The server has done the work, but the client does not get the reply.
           faults += 1;
           await answer.body?.cancel();
           return new Response("", { status: 503, headers: { "retry-after": "0" } });
@@ -138,7 +138,7 @@ for (
   }));
 
   Deno.test(needing(need, {
-    name: `--store s3:// keeps and finds pictures on ${name}, and store looks after it`,
+    name: `--store s3:// keeps and finds pictures on ${name}, and the store command maintains it`,
     async fn() {
       await using server = await S3Server.start(name);
       await inFolder(async (folder) => {
@@ -161,7 +161,7 @@ for (
         const listed = await run("store", "ls");
         assert.match(listed.stdout, /decode\n/);
         const collected = await run("store", "gc", "--max-size", "0");
-        assert.match(collected.stdout, /Left are 0 files/);
+        assert.match(collected.stdout, /\b0 files remain/);
         const verified = await run("store", "verify");
         assert.match(verified.stderr, /the store must be a folder/);
 
@@ -176,7 +176,7 @@ for (
 }
 
 Deno.test(needing(S3_SERVERS.rclone, {
-  name: "S3Store tells what a server refuses, and that it cannot be reached",
+  name: "S3Store reports what a server refuses, and that it cannot be reached",
   async fn() {
     await using server = await S3Server.start("rclone");
     const id = await artifactId(sampleArtifact(1));

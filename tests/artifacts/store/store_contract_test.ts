@@ -40,7 +40,7 @@ async function withStores(test: (store: ArtifactStore, name: string) => Promise<
   await test(httpStore(artifactServer().app), "http");
 }
 
-Deno.test("every store gives back what was put, under the SHA-256 of its content", async () => {
+Deno.test("every store returns what was put, under the SHA-256 of its content", async () => {
   await withStores(async (store, name) => {
     const artifact = sampleArtifact(1);
     const id = await store.put(artifact);
@@ -51,7 +51,7 @@ Deno.test("every store gives back what was put, under the SHA-256 of its content
   });
 });
 
-Deno.test("every store puts the same artifact once, and forgets it when told to", async () => {
+Deno.test("every store stores an artifact once, and deletes it on request", async () => {
   await withStores(async (store, name) => {
     const id = await store.put(sampleArtifact(1));
     assert.equal(await store.put(sampleArtifact(1)), id, name);
@@ -63,7 +63,7 @@ Deno.test("every store puts the same artifact once, and forgets it when told to"
   });
 });
 
-Deno.test("every store says that it lacks what it lacks", async () => {
+Deno.test("every store reports missing artifacts as missing", async () => {
   await withStores(async (store, name) => {
     const id = await artifactId(sampleArtifact(9));
     assert.equal(await store.get(id), undefined, name);
@@ -71,7 +71,7 @@ Deno.test("every store says that it lacks what it lacks", async () => {
   });
 });
 
-Deno.test("stores keep any artifact", async () => {
+Deno.test("stores preserve any artifact", async () => {
   const artifacts = fc.record({
     kind: fc.string({ minLength: 1 }),
     values: fc.float32Array({ maxLength: 20 }),
@@ -93,7 +93,7 @@ Deno.test("stores keep any artifact", async () => {
   });
 });
 
-Deno.test("results are found by key, and tell how an artifact was made first", async () => {
+Deno.test("results are found by key, and record how an artifact was first made", async () => {
   const stores = async (test: (store: RunStore) => Promise<void>): Promise<void> => {
     await test(new MemoryStore());
     await withFolder((folder) => test(new FolderStore(folder)));
@@ -113,7 +113,7 @@ Deno.test("results are found by key, and tell how an artifact was made first", a
   });
 });
 
-Deno.test("HttpStore holds what arrives against its id", async () => {
+Deno.test("HttpStore checks received artifacts against their ids", async () => {
   const { app, files } = artifactServer();
   const store = httpStore(app);
   const id = await store.put(sampleArtifact(1));
@@ -123,7 +123,7 @@ Deno.test("HttpStore holds what arrives against its id", async () => {
   assert.equal(damages[0]?.place, `http://store.test/v1/artifacts/${id}`);
 });
 
-Deno.test("HttpStore tells why a server refuses, and that it cannot be reached", async () => {
+Deno.test("HttpStore reports why a server refuses, and that a server cannot be reached", async () => {
   const { app } = artifactServer();
   await assert.rejects(httpStore(app, "wrong").put(sampleArtifact(1)), (error) => {
     assert.ok(error instanceof StoreRequestError && error.status === 401);

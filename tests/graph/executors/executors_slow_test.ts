@@ -90,7 +90,7 @@ const chain = {
   three: { stage: "pass", inputs: { any: "two.end" } },
 };
 
-Deno.test("all executors give the same artifacts and events, whatever the store", async () => {
+Deno.test("all executors produce the same artifacts and events with every store", async () => {
   const shape = ({ type, ...event }: RunEvent): string => `${type} ${"node" in event ? event.node : ""}`;
   const expected = await run(inline, chain);
   const check = async (executor: Executor, store: RunStore): Promise<void> => {
@@ -106,7 +106,7 @@ Deno.test("all executors give the same artifacts and events, whatever the store"
   }
 });
 
-Deno.test("nodes run where the placement says, else where the graph says, else in the first executor", async () => {
+Deno.test("nodes run in the executor of the placement, else of the graph, else in the first one", async () => {
   const started = pids.length;
   const nodes = { ...chain, two: { ...chain.two, executor: "process" } };
   await run(inline, nodes, { executors: [inline, worker, child] });
@@ -124,7 +124,7 @@ Deno.test("nodes run where the placement says, else where the graph says, else i
 });
 
 for (const executor of [worker, child]) {
-  Deno.test(`${executor.name}: an error arrives with the code, the name and the text that it has inline`, async () => {
+  Deno.test(`${executor.name}: an error has the same code, name and message as inline`, async () => {
     for (const name of FAILURES) {
       const nodes = { bad: { stage: "fail", parameters: { error: name } } };
       const there = await run(executor, nodes);
@@ -142,7 +142,7 @@ for (const executor of [worker, child]) {
     }
   });
 
-  Deno.test(`${executor.name}: a stage that blocks its thread is stopped within the step`, async () => {
+  Deno.test(`${executor.name}: a stage that blocks its thread is stopped within a step`, async () => {
     await withFolder(async (folder) => {
       for (const store of [new MemoryStore(), new FolderStore(folder)]) {
         const controller = new AbortController();
@@ -169,12 +169,12 @@ for (const executor of [worker, child]) {
   });
 }
 
-Deno.test("process: what a stage prints does not disturb the messages", async () => {
+Deno.test("process: output of a stage does not disturb the messages", async () => {
   const { made } = await run(child, { long: { stage: "block", parameters: { ms: 1, prints: true } } });
   assert.equal(numberOf(made?.get("long.end")?.artifact), 1);
 });
 
-Deno.test("process: a child that dies is told by stage and signal, and the run goes on from its state", async () => {
+Deno.test("process: a dead child is reported with stage and signal, and the run resumes from its snapshot", async () => {
   await withFolder(async (folder) => {
     const options = { store: new FolderStore(folder), snapshots: { everySteps: 1 } };
     const nodes = { long: { stage: "count", parameters: { steps: 9, dieAfter: 5 } } };
@@ -194,7 +194,7 @@ Deno.test("process: a child that dies is told by stage and signal, and the run g
   });
 });
 
-Deno.test("process: the memory of a stage is back with the system when the stage has ended", async () => {
+Deno.test("process: the system has the memory of a stage back when the stage has ended", async () => {
   const before = memoryFigures().anonymous ?? 0;
   const { events } = await run(child, { big: { stage: "hoard", parameters: { megabytes: 600 } } });
   const end = events.find(({ type }) => type === "stage:end");
@@ -226,7 +226,7 @@ async function killParent(...args: string[]): Promise<void> {
 }
 
 for (const stage of ["block", "step", "wait"]) {
-  Deno.test(`process: no child at "${stage}" outlives a parent that is killed, and no temporary folder stays`, async () => {
+  Deno.test(`process: no child at "${stage}" and no temporary folder outlives a killed parent`, async () => {
     await killParent(stage);
     assert.deepEqual(temporaryFolders(), [], "without a store");
     await withFolder((folder) => killParent(stage, folder));

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { HttpStore } from "../../../artifacts/store/http_store.ts";
+import { tensor } from "../../../artifacts/tensor.ts";
 import { PixstageError } from "../../../errors/pixstage_error.ts";
 import type { GraphDocumentInput } from "../../../graph/document.ts";
 import type { RunEvent } from "../../../graph/events.ts";
@@ -81,7 +83,7 @@ async function failure(running: Promise<unknown>): Promise<PixstageError> {
   return error;
 }
 
-Deno.test("a server that accepts and never answers is asked again, told of, and given up", async () => {
+Deno.test("a server that accepts connections but never answers is retried, reported and given up", async () => {
   await using server = await serving();
   const isPath = (path: string, prefix: string): boolean =>
     prefix.endsWith("/") ? path.startsWith(prefix) : path === prefix;
@@ -110,7 +112,7 @@ Deno.test("a server that accepts and never answers is asked again, told of, and 
   assert.equal(events.at(-1)?.type, "done");
 });
 
-Deno.test("a body that goes silent counts as broken off", async () => {
+Deno.test("a body that stalls counts as interrupted", async () => {
   await using server = await serving();
   const stream: Front = (_, path) =>
     path === RUN ? new Response(silentBody(": alive\n\n"), { headers: EVENTS }) : undefined;
@@ -123,7 +125,7 @@ Deno.test("a body that goes silent counts as broken off", async () => {
   assert.match(error.message, /Cannot read .*: nothing came for 1\.5 s/);
 });
 
-Deno.test("a snapshot that cannot be fetched is a warning, and the run goes on", async () => {
+Deno.test("a snapshot that cannot be fetched causes a warning, and the run continues", async () => {
   await using server = await serving();
   const snapshots = new Set<string>();
   const front: Front = async (request, path) => {
@@ -167,7 +169,7 @@ Deno.test("a snapshot that cannot be fetched is a warning, and the run goes on",
   assert.equal(events.at(-1)?.type, "done");
 });
 
-Deno.test("a busy server is asked again when it says, and not sooner", async () => {
+Deno.test("a busy server is asked again after the requested delay, not sooner", async () => {
   await using server = await serving();
   const waits = [
     () => "1",
@@ -194,11 +196,16 @@ Deno.test("a busy server is asked again when it says, and not sooner", async () 
   assert.match(gone.message, /the answer is 502$/);
 });
 
-Deno.test("answers of other programs and faulty ones are named", async () => {
+Deno.test("errors describe invalid answers and those of other programs", async () => {
   await using server = await serving();
   const page = (status: number) => () => new Response("<html>Sign in</html>", { status, headers: HTML });
   const event = (text: string) => () => new Response(text, { headers: EVENTS });
   const result = (data: string) => event(`event: result\ndata: ${data}\n\n`);
+  const latents = await new HttpStore(server.url).put({
+    kind: "latents",
+    tensors: { latents: tensor("float32", [1, 4, 8, 8], new Float32Array(256)) },
+    metadata: {},
+  });
   const cases: [string, () => Response, RegExp][] = [
     [PREPARE, page(200), /Cannot run "encode" on http:\S+: the answer is 200 with a web page/],
     [PREPARE, page(404), /the answer is 404 with a web page/],
@@ -213,6 +220,11 @@ Deno.test("answers of other programs and faulty ones are named", async () => {
       result(`{"outputs":{"embeddings":"${"0".repeat(64)}"}}`),
       /does not have the artifact 0{64} that it names/,
     ],
+    [
+      RUN,
+      result(`{"outputs":{"embeddings":"${latents}"}}`),
+      /output "embeddings" of "encode", which must be embeddings: http:\S+ returned latents$/,
+    ],
     [RUN, result(`{"outputs":{"embeddings":"../x"}}`), /not that of a pixstage server of this version/],
     [RUN, result(`{"outputs":`), /not that of a pixstage server of this version/],
     [RUN, event("<html>"), /broke off/],
@@ -224,7 +236,7 @@ Deno.test("answers of other programs and faulty ones are named", async () => {
   }
 });
 
-Deno.test("preparing asks for the residency and the precision that the run is limited to", async () => {
+Deno.test("preparation requests the residency and the precision to which the run is limited", async () => {
   await using server = await serving();
   const executor = new HttpExecutor(server.url);
   const stage = builtInStages().get("encode");

@@ -28,7 +28,7 @@ async function assertSame(actual: string, expected: string): Promise<void> {
   );
 }
 
-Deno.test("in one go, in a worker, in processes and in three commands the picture is the same, byte for byte", async () => {
+Deno.test("the picture is the same, byte for byte, in one command, a worker, processes, and three commands", async () => {
   await inFolder(async (folder) => {
     await run(folder, ...GEN, "--no-store", "-o", "inline.png");
     await run(folder, ...GEN, "--no-store", "-o", "worker.png", "--executor", "worker");
@@ -43,7 +43,7 @@ Deno.test("in one go, in a worker, in processes and in three commands the pictur
   });
 });
 
-Deno.test(`killed at ${KILLS} random moments, the same command goes on and ends with the same bytes`, async () => {
+Deno.test(`after kills at ${KILLS} random moments, the same command continues to the same bytes`, async () => {
   await inFolder(async (folder) => {
     const [whole, killed] = ["whole.png", "killed.png"].map((name) => join(folder, name)) as [string, string];
     const started = performance.now();
@@ -72,7 +72,7 @@ Deno.test(`killed at ${KILLS} random moments, the same command goes on and ends 
   });
 });
 
-Deno.test("a run that was killed goes on where it was, not from the start", async () => {
+Deno.test("a killed run continues from its snapshot, not from the start", async () => {
   await inFolder(async (folder) => {
     const args = [...GEN, "-o", "a.png", "--checkpoint-every", "1", "--json"];
     const child = startCli(folder, ...args);

@@ -11,7 +11,8 @@ import { needing } from "../../needing.ts";
 const plugins = [new URL("./toy_plugin.ts", import.meta.url).href];
 
 Deno.test(needing(MEMORY_GROUPS, {
-  name: "process: a child that the kernel kills for its memory is told in words, and this process goes on",
+  name:
+    "process: a child that the kernel kills for its memory causes a clear error, and this process continues",
   async fn() {
     using group = new MemoryGroup(300e6);
     const executor = new ProcessExecutor({ plugins, onStart: (pid) => group.add(pid) });

@@ -38,7 +38,7 @@ const POLICIES: Readonly<Record<string, { policy: SnapshotPolicy | false; count:
   "no snapshots": { policy: false, count: 0 },
   "a snapshot at every step": { policy: { everySteps: 1 }, count: 2 * STEPS },
   "a snapshot at every fifth step": { policy: { everySteps: 5 }, count: 2 },
-  "snapshots by the clock": { policy: { everyMs: 0 }, count: 2 * STEPS },
+  "snapshots by time": { policy: { everyMs: 0 }, count: 2 * STEPS },
 };
 
 /** Where the denoising runs: the name of an executor, and all executors. */
@@ -96,7 +96,7 @@ function resumedStep(events: readonly RunEvent[]): number {
   return resumed?.type === "stage:resumed" ? resumed.step : 0;
 }
 
-Deno.test("every executor gives the same picture with every store, however often it keeps snapshots", async (t) => {
+Deno.test("every executor produces the same picture with every store and snapshot interval", async (t) => {
   const { executors } = localRun({ threads: 1 });
   const expected = (await run(["inline", executors], { snapshots: false })).id;
   assert.ok(expected);
@@ -134,7 +134,7 @@ Deno.test("every executor gives the same picture with every store, however often
         );
       }
       if (kind === "no store" || place === "another server") continue;
-      await t.step(`${place}, ${kind}, on from the second snapshot`, () =>
+      await t.step(`${place}, ${kind}, resumed from the second snapshot`, () =>
         withFolder(async (folder) => {
           const options = { store: open(folder, shared.url), snapshots: { everySteps: 2 } };
           await runToSnapshot(2, [place, executors], options);
@@ -146,7 +146,7 @@ Deno.test("every executor gives the same picture with every store, however often
   }
 });
 
-Deno.test("a denoising that was stopped on one server goes on in this thread, and on another server", () =>
+Deno.test("denoising that stopped on one server resumes in this thread and on another server", () =>
   withFolder((folder) =>
     withServer(async (executors, url) => {
       // Steps that take long enough to fetch a snapshot before the next one.

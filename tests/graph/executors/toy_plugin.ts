@@ -7,6 +7,7 @@
 
 import { z } from "zod";
 import type { Artifact } from "../../../artifacts/artifact.ts";
+import { killThisProcess } from "../../../artifacts/kernel.ts";
 import { tensor } from "../../../artifacts/tensor.ts";
 import { defineStage, type Stage } from "../../../stages/stage.ts";
 import { InputError } from "../../../errors/pixstage_error.ts";
@@ -48,7 +49,7 @@ const count: Stage = defineStage({
       done += 1;
       report({ type: "step", step: done, steps, image: 0, images: 1 });
       await snapshots?.offer(() => numberArtifact(done));
-      if (done === dieAfter && !begun) Deno.kill(Deno.pid, "SIGKILL");
+      if (done === dieAfter && !begun) killThisProcess();
     }
     return { end: numberArtifact(start + done) };
   },

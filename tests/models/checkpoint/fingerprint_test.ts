@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { openComponent } from "../../../models/checkpoint/component.ts";
 import { openDiskSource } from "../../../models/checkpoint/disk_source.ts";
 import { fingerprint } from "../../../models/checkpoint/fingerprint.ts";
+import { fc } from "../../random.ts";
 import { testOnVariants, tinyCheckpoint, withCopy, withFolder } from "./copies.ts";
 
 async function fingerprintOf(path: string, variant?: string): Promise<string> {
@@ -40,6 +41,23 @@ Deno.test("fingerprint() sees configuration, header, first and last weight", asy
     await Deno.writeTextFile(config, (await Deno.readTextFile(config)).replace("0.5", "0.25"));
     seen.add(await fingerprintOf(copy));
     assert.equal(seen.size, 5);
+  });
+});
+
+Deno.test("fingerprint() sees a single bit anywhere in a file of at most 16 MiB", async () => {
+  await withCopy(tinyCheckpoint("tiny-alpha-512/vae"), async (copy) => {
+    const path = join(copy, "diffusion_pytorch_model.safetensors");
+    const weights = await Deno.readFile(path);
+    const original = await fingerprintOf(copy);
+    const headerEnd = 8 + Number(new DataView(weights.buffer).getBigUint64(0, true));
+    const places = fc.integer({ min: headerEnd, max: weights.length - 1 });
+    await fc.assert(
+      fc.asyncProperty(places, fc.integer({ min: 0, max: 7 }), async (place, bit) => {
+        await Deno.writeFile(path, weights.with(place, weights[place]! ^ 1 << bit));
+        assert.notEqual(await fingerprintOf(copy), original);
+      }),
+      { numRuns: 30 },
+    );
   });
 });
 

@@ -73,7 +73,7 @@ Deno.test("weights of shards: names of variants in earlier versions of diffusers
     await assert.rejects((await openPart(copy, "transformer", "fp16")).weights(), {
       name: "CheckpointError",
       message:
-        /the variant fp16 of its weights in transformer because the index .*\.index\.fp16\.json of the shards is missing: there are .*00001-of-00004/,
+        /the variant fp16 of the weights in transformer because the index .*\.index\.fp16\.json of the shards is missing: there are .*00001-of-00004/,
     });
   });
 });

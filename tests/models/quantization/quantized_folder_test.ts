@@ -50,7 +50,7 @@ Deno.test("quantized weights are listed by component, recipe and last use, and t
     assert.deepEqual(removed.map(({ recipe }) => recipe), ["int4"]);
     const ambiguous = await quantized(folder, cache, "rm", "0000");
     assert.equal(ambiguous.status, 2);
-    assert.match(ambiguous.stderr, /no quantized component whose id begins so/);
+    assert.match(ambiguous.stderr, /no quantized component whose id starts with it/);
     assert.equal((await quantized(folder, cache, "rm", entries[1]!.id.slice(0, 8))).status, 0);
     assert.deepEqual(await listQuantized(cache), []);
   }));
@@ -68,7 +68,7 @@ Deno.test("weights of an earlier quantizer are recognized and not opened", () =>
     assert.equal(location?.layout, "columns");
     const { lines } = await quantized(folder, cache, "ls");
     assert.equal(lines.length, 2);
-    assert.match(lines[0]!, /tiny\/transformer int8 \(version 1, not used any more\)$/);
+    assert.match(lines[0]!, /tiny\/transformer int8 \(version 1, obsolete\)$/);
     assert.match(lines[1]!, /tiny-alpha-512\/transformer int8$/);
   }));
 
@@ -82,7 +82,7 @@ Deno.test("an incomplete quantization is listed as such and can be removed", () 
       onProgress: ({ done }) => done === 3 && stop.abort(new Error("stopped")),
     }));
     const { lines } = await quantized(folder, cache, "ls");
-    assert.match(lines[0]!, /not whole yet$/);
+    assert.match(lines[0]!, /incomplete$/);
     const { status, lines: told } = await quantized(folder, cache, "gc", "--max-size", "0");
     assert.equal(status, 0);
     assert.match(told[0]!, /^Removed [0-9a-f]{64}-/);

@@ -40,14 +40,14 @@ const WAYS: Readonly<Record<string, Way>> = {
     path: "/pixstage/",
     believed: new RegExp(`^${NAME}/pixstage/v1/`),
   },
-  "nginx that rewrites Host and says nothing": {
+  "nginx that rewrites Host without a forwarded header": {
     proxy: "nginx",
     text: () => "location / { proxy_pass http://127.0.0.1:8000; }",
     args: ALLOWED,
     path: "/",
     believed: /^http:\/\/127\.0\.0\.1:\d+\/v1\//,
   },
-  "nginx that removes a path and says nothing": {
+  "nginx that removes a path without a forwarded header": {
     proxy: "nginx",
     text: () => "location /deep/er/ { proxy_pass http://127.0.0.1:8000/; proxy_set_header Host $http_host; }",
     args: ALLOWED,
@@ -65,7 +65,7 @@ const WAYS: Readonly<Record<string, Way>> = {
 
 for (const [name, way] of Object.entries(WAYS)) {
   const test: Deno.TestDefinition = {
-    name: `the page, its pictures and the links work behind ${name}`,
+    name: `the page, its pictures and links work behind ${name}`,
     // A browser of Node's kind keeps handles of its own.
     sanitizeOps: false,
     sanitizeResources: false,

@@ -18,7 +18,7 @@ async function takeAway(folder: string): Promise<void> {
   await Deno.remove(gone, { recursive: true }).catch(() => {});
 }
 
-Deno.test("the studio page outlives its server, and a store that is gone", options, async () => {
+Deno.test("the studio page survives the loss of its server and of the store", options, async () => {
   const store = await Deno.makeTempDir({ prefix: "pixstage-studio-" });
   let server = await new ServerProcess({ store }).listens();
   const { url } = server;
@@ -73,7 +73,7 @@ Deno.test("the studio page outlives its server, and a store that is gone", optio
   }
 });
 
-Deno.test("the studio page says that a key is wrong where it is typed", options, async () => {
+Deno.test("the studio page reports a wrong key next to its field", options, async () => {
   await using server = await serving({ apiKey: "the-right-one" });
   await withPage(server, async (page) => {
     const field = page.getByLabel("This server asks for its API key:");
@@ -99,7 +99,7 @@ Deno.test("the studio page says that a key is wrong where it is typed", options,
   }, { expected: /status of 401/, waitForModels: false });
 });
 
-Deno.test("the studio page says that an order was not sent", options, async () => {
+Deno.test("the studio page reports that a request was not sent", options, async () => {
   const server = await sharedServer();
   await withPage(server, async (page) => {
     await fillForm(page, "on a bad line", 2);

@@ -65,7 +65,7 @@ async function difference(
   return sum / (3 * SIDE * (to - from));
 }
 
-Deno.test("a picture is dropped, painted over, and changes where it was painted alone", options, async () => {
+Deno.test("a dropped picture that is painted over changes only in the painted area", options, async () => {
   const model = DEFAULT_MODEL;
   await using server = await serving({
     models: [{ name: model, reference: model }],
@@ -198,7 +198,7 @@ async function swipe(page: Page, from: [number, number], to: [number, number]): 
 }
 
 Deno.test(
-  "on a phone a mask is painted with a finger, or by keyboard alone, and softened",
+  "on a phone a mask can be painted with a finger or only the keyboard, and softened",
   options,
   async () => {
     await using server = await serving({

@@ -9,7 +9,7 @@ const MASK = Uint8ClampedArray.from({ length: WIDTH * 31 }, (_, at) => {
 });
 const sum = (mask: Uint8ClampedArray): number => mask.reduce((total, value) => total + value, 0);
 
-Deno.test("a soft edge falls off as a Gaussian one, on both sides of the hard edge", () => {
+Deno.test("a soft edge falls off like a Gaussian on both sides of the hard edge", () => {
   const soft = feathered(MASK, WIDTH, Math.sqrt(6));
   const row = soft.subarray(15 * WIDTH, 16 * WIDTH);
   // The integral of the Gaussian, from the edge between 13 and 14.
@@ -20,7 +20,7 @@ Deno.test("a soft edge falls off as a Gaussian one, on both sides of the hard ed
   assert(Math.abs(sum(soft) / sum(MASK) - 1) < 0.01, "what it covers stays the same");
 });
 
-Deno.test("a mask beyond whose edges nothing is stays as it is", () => {
+Deno.test("a mask without edges inside the picture remains unchanged", () => {
   const white = new Uint8ClampedArray(50).fill(255);
   assert.deepEqual(feathered(white, 10, 30), white);
   assert.equal(feathered(MASK, WIDTH, 0), MASK);

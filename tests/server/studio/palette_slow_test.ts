@@ -49,7 +49,7 @@ Deno.test("the studio page makes pictures with an architecture of a plugin", opt
 
     // Another colour from the second step on.
     await page.fill("#prompt", "green");
-    await page.locator("summary", { hasText: "Go on from a step" }).click();
+    await page.locator("summary", { hasText: "Continue from a step" }).click();
     await page.click("#turn");
     await page.waitForSelector('.node[data-node="denoise-begin"]');
     await waitForStatus(page, /^completed/);

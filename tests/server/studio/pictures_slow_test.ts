@@ -42,7 +42,7 @@ async function formShown(page: Page): Promise<Record<string, string>> {
   return Object.fromEntries(await Promise.all(ids.map(async (id) => [id, await page.inputValue(`#${id}`)])));
 }
 
-Deno.test("the studio page makes each picture of several usable", options, async () => {
+Deno.test("the studio page makes each of several pictures usable", options, async () => {
   const server = await sharedServer();
   await withPage(server, async (page) => {
     await fillForm(page, 'it\'s a "cat"', 3);
@@ -132,7 +132,7 @@ Deno.test("the studio page makes each picture of several usable", options, async
     await waitForCount(page, ".open", 3);
     await page.getByRole("button", { name: "Picture 2", exact: true }).click();
     await page.fill("#prompt", "a mouse");
-    await page.locator("summary", { hasText: "Go on from a step" }).click();
+    await page.locator("summary", { hasText: "Continue from a step" }).click();
     await page.click("#turn");
     await waitForStatus(page, /^completed/);
     await waitForCount(page, ".open", 1);
@@ -174,7 +174,7 @@ Deno.test("the studio page makes each picture of several usable", options, async
   });
 });
 
-Deno.test("the studio page takes settings from a picture file", options, async () => {
+Deno.test("the studio page restores settings from a picture file", options, async () => {
   const server = await sharedServer();
   const order = async (request: object): Promise<Uint8Array[]> => {
     const { id, events_url: events } = await (await server.post("/v1/jobs", { request })).json();
@@ -232,8 +232,12 @@ Deno.test("the studio page takes settings from a picture file", options, async (
     const { width: _width, height: _height, ...others } = fields;
     for (
       const [name, file, said] of [
-        ["foreign.png", foreign, /No settings .* another program wrote its parameters/],
-        ["empty.png", empty, /no settings of pixstage\.$/],
+        [
+          "foreign.png",
+          foreign,
+          /settings cannot be restored: .* because another program wrote its parameters/,
+        ],
+        ["empty.png", empty, /no pixstage settings\.$/],
         ["photo.jpg", jpeg, /starts from photo\.jpg\.$/],
       ] as const
     ) {
@@ -278,7 +282,7 @@ Deno.test("the studio page takes settings from a picture file", options, async (
 });
 
 Deno.test(
-  "the studio page shows warnings, and on a phone the picture without scrolling",
+  "the studio page shows warnings, and shows the picture on a phone without scrolling",
   options,
   async () => {
     const server = await sharedServer();

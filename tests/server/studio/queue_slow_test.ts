@@ -17,7 +17,7 @@ async function listed(page: Page): Promise<string[]> {
   return await page.locator("[data-queued] .title span").allTextContents();
 }
 
-Deno.test("the studio page never loses a run, and shows the jobs of all", options, async () => {
+Deno.test("the studio page never loses a run, and shows all clients' jobs", options, async () => {
   const server = await sharedServer();
   await withPage(server, async (page) => {
     await fillForm(page, "made before", 2);
@@ -47,7 +47,7 @@ Deno.test("the studio page never loses a run, and shows the jobs of all", option
         document.querySelector("[data-queued] + [data-queued] .title")?.textContent?.includes("client")
       );
       assert.deepEqual(await listed(each), ["a long one", "of another client"]);
-      assert.match(await each.locator("[data-queued]").nth(1).innerText(), /next in turn/);
+      assert.match(await each.locator("[data-queued]").nth(1).innerText(), /next in line/);
     }
     // One that waits too long fails.
     await server.post("/v1/jobs", { request: { ...tiny, prompts: ["too late"] }, deadline: 0.5 });
@@ -55,7 +55,7 @@ Deno.test("the studio page never loses a run, and shows the jobs of all", option
     await page.click(".stopped summary");
     assert.match(
       await page.locator("[data-stopped]").innerText(),
-      /too late\s+The job had not ended 0\.5 seconds after it was ordered/,
+      /too late\s+The job did not finish within its deadline of 0\.5 seconds/,
     );
 
     // The other tab cancels the run that this one shows.
@@ -80,19 +80,19 @@ Deno.test("the studio page never loses a run, and shows the jobs of all", option
   });
 });
 
-Deno.test("the studio page shows what waits and lets it be cancelled", options, async () => {
+Deno.test("the studio page shows waiting jobs and can cancel them", options, async () => {
   const server = await sharedServer();
   await server.post("/v1/jobs", { request: { ...tiny, ...LONG } });
   await withPage(server, async (page) => {
     await fillForm(page, "first", 2);
     await page.click("#generate");
-    await waitForStatus(page, /^next in turn$/);
+    await waitForStatus(page, /^next in line$/);
     await fillForm(page, "second", 2);
     assert.match(await page.locator("#generate").innerText(), /^Add to the queue/);
     await page.click("#generate");
-    await waitForStatus(page, /^1 before this one$/);
+    await waitForStatus(page, /^1 ahead of this one$/);
     await page.getByRole("button", { name: "Cancel: first" }).click();
-    await waitForStatus(page, /^next in turn$/);
+    await waitForStatus(page, /^next in line$/);
     await page.click("#cancel");
     await waitForStatus(page, /^cancelled/);
     await waitForCount(page, "[data-queued]", 1);

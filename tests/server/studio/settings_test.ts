@@ -17,7 +17,7 @@ function graphOf({ image, mask, controlImage, ...request }: Readonly<Record<stri
   });
 }
 
-Deno.test("what stands beside a picture makes its graph again, and the command names all of it", () => {
+Deno.test("the settings beside a picture produce its graph again, and the command includes all of them", () => {
   const more: [fields: object, words: readonly string[]][] = [
     [{}, ["--seed=7"]],
     [{ steps: 4, guidanceInterval: [0, 0.5], stepCache: 0.1 }, [
@@ -51,7 +51,7 @@ Deno.test("what stands beside a picture makes its graph again, and the command n
   }
 });
 
-Deno.test("a picture that began from a file of the command line has settings, but no request", () => {
+Deno.test("a picture made from a file on the command line has settings but no request", () => {
   const graph = textToImage(base, { image: { file: "cat.png" } });
   const settings = settingsOf(readGraph(graph)!, { output: "decode.image", image: 0 });
   assert.equal(settings?.prompt, "a cat");

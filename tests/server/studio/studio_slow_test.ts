@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readPictureHeader } from "../../../images/picture.ts";
 import { fillForm, nodeStates, options, sharedServer, waitForStatus, withPage } from "./studio_page.ts";
 
-Deno.test("the studio page makes a picture, shows it come about, and goes on from it", options, async () => {
+Deno.test("the studio page makes a picture, shows its progress, and continues from it", options, async () => {
   const server = await sharedServer();
   await withPage(server, async (page) => {
     await fillForm(page, "cute cat", 12);
@@ -52,7 +52,7 @@ Deno.test("the studio page makes a picture, shows it come about, and goes on fro
       first,
     );
     await page.fill("#prompt", "red car");
-    await page.locator("summary", { hasText: "Go on from a step" }).click();
+    await page.locator("summary", { hasText: "Continue from a step" }).click();
     await page.click("#turn");
     await page.waitForFunction(() => document.querySelectorAll(".node").length === 6);
     await waitForStatus(page, /^completed/);
@@ -81,7 +81,7 @@ Deno.test("the studio page makes a picture, shows it come about, and goes on fro
 });
 
 Deno.test(
-  "the studio page cancels, comes back to a run that it left, and works by keyboard",
+  "the studio page cancels, returns to an earlier run, and works by keyboard",
   options,
   async () => {
     const server = await sharedServer();

@@ -37,7 +37,7 @@ export function controlRequest({ control }: ControlCase): Partial<PictureRequest
   return { controlnet: controlNetPath(control.adapter), controlnetScale: control.scale };
 }
 
-/** Encodes the pictures that a case follows. */
+/** Encodes the control pictures of a case. */
 export async function controlLatents(golden: ControlCase): Promise<Artifact> {
   const { images, posterior, seed } = golden.control;
   const { model, height, width, resolutionBinning } = caseRequest(golden);
@@ -64,7 +64,7 @@ export async function controlLatents(golden: ControlCase): Promise<Artifact> {
   return { kind: "latents", tensors: { latents }, metadata: {} };
 }
 
-/** Runs a case from its picture on, and compares it with the reference. */
+/** Runs a case from its source picture, and compares it with the reference. */
 export async function matchControl(golden: ControlCase): Promise<void> {
   const control = await controlLatents(golden);
   if (golden.tensors["control_latents"]) {

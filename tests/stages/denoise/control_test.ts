@@ -54,7 +54,7 @@ async function denoise(request: Partial<PictureRequestInput>, options: Partial<R
   return { id, artifact, ran, warnings };
 }
 
-Deno.test("a call is controlled by the rule of diffusers' ControlNet pipelines", () => {
+Deno.test("diffusers' rule decides which calls a ControlNet controls", () => {
   const { cases } = goldenJson<{
     cases: {
       guidance_interval?: [number, number];
@@ -84,7 +84,7 @@ Deno.test("a call is controlled by the rule of diffusers' ControlNet pipelines",
   }));
 });
 
-Deno.test("the residuals of each block are the reference's", async () => {
+Deno.test("the residuals of each block match the reference", async () => {
   const golden = controlGoldens.cases[0]!;
   const stored = controlGoldens.tensors(golden);
   const { model, height, width } = caseRequest(golden);
@@ -133,7 +133,7 @@ Deno.test("the residuals of each block are the reference's", async () => {
   controlGoldens.hold(golden, "model_output_first", Float32Array.from(outputs.flatMap((row) => [...row])));
 });
 
-Deno.test("scale 0 and an interval without a step switch it off, and nothing is encoded", async () => {
+Deno.test("scale 0 and an interval without a step turn it off, and nothing is encoded", async () => {
   const plain = await denoise({});
   for (
     const [off, told] of [
@@ -153,7 +153,7 @@ Deno.test("scale 0 and an interval without a step switch it off, and nothing is 
   assert.deepEqual(told.warnings, ["controlnetScale has no effect without a ControlNet"]);
 });
 
-Deno.test("where no size is asked for it is that of the picture that is followed", async () => {
+Deno.test("the default size is that of the control picture", async () => {
   const wide = { file: goldenPath("extras/inputs/edges-96x64.png") };
   const { model, prompts } = small;
   const { nodes } = textToImage({ model, prompts, controlnet: CONTROL, steps: 2, guidanceScale: 1 }, {
@@ -170,7 +170,7 @@ Deno.test("where no size is asked for it is that of the picture that is followed
   assert.deepEqual(denoising.prepared.outputs?.["latents"]?.metadata["size"], { height: 416, width: 608 });
 });
 
-Deno.test("weights that stream take it too, and a run that stops on the way goes on to the same bytes", async () => {
+Deno.test("streamed weights support it, and an interrupted run resumes to the same bytes", async () => {
   const request = { controlnet: CONTROL, controlnetInterval: [0.25, 0.75] as [number, number], pagScale: 2 };
   const { id } = await denoise(request);
   assert.notEqual((await denoise({ controlnet: CONTROL, pagScale: 2 })).id, id);

@@ -36,7 +36,7 @@ async function denoise(request: Partial<PictureRequestInput>) {
   return { id, artifact, provenance, ran, warnings };
 }
 
-Deno.test("an interval of all steps is plain guidance, and one of none is no guidance", async () => {
+Deno.test("an interval of all steps equals plain guidance, and an empty one equals no guidance", async () => {
   const plain = await denoise({});
   const all = await denoise({ guidanceInterval: [0, 1] });
   assert.equal(all.id, plain.id);
@@ -52,7 +52,7 @@ Deno.test("an interval of all steps is plain guidance, and one of none is no gui
   assert.deepEqual(half.artifact.metadata["guidanceInterval"], [0, 0.5]);
 });
 
-Deno.test("an interval without guidance has no effect, and is told", async () => {
+Deno.test("an interval without guidance has no effect and causes a warning", async () => {
   const { id } = await denoise({ guidanceScale: 1, negativePrompt: "" });
   const told = await denoise({ guidanceScale: 1, negativePrompt: "", guidanceInterval: [0, 0.5] });
   assert.equal(told.id, id);
@@ -61,7 +61,7 @@ Deno.test("an interval without guidance has no effect, and is told", async () =>
   ]);
 });
 
-Deno.test("a run that stops before, in and behind the interval goes on to the same bytes, and to no others", async () => {
+Deno.test("a run that stops before, in or after the interval resumes to the same bytes, and only with the same interval", async () => {
   const request = { guidanceInterval: [0.25, 0.75] } satisfies Partial<PictureRequestInput>;
   const { id } = await denoise(request);
   const { nodes } = textToImage({ ...small, ...request });
@@ -97,7 +97,7 @@ Deno.test("a run that stops before, in and behind the interval goes on to the sa
   }
 });
 
-Deno.test("each prompt has the negative prompt of its place, and a list of another length is refused", async () => {
+Deno.test("each prompt has its own negative prompt, and a list of another length is refused", async () => {
   const prompts = ["a cat", "a boat"];
   const listed = await denoise({ prompts, negativePrompt: ["dark", "blurry"] });
   const alone = await denoise({ prompts: ["a boat"], negativePrompt: "blurry", seeds: [1] });

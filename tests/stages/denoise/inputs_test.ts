@@ -54,8 +54,7 @@ const told = (events: readonly RunEvent[]): string[] => [
 ];
 
 /**
- * Graphs that cannot work: the node at fault, unless a file is at fault, the error, and the file that they
- * read.
+ * Invalid graphs, each with the node at fault (unless a file is at fault), the error, and the file to read.
  */
 const FAULTS: readonly [name: string, nodes: object, node: string, told: RegExp, file?: Artifact][] = [
   [
@@ -293,7 +292,7 @@ for (const [name, nodes, at, message, given] of FAULTS) {
   });
 }
 
-Deno.test("the negative prompt does not run where guidance is off, and the result does not depend on it", async () => {
+Deno.test("without guidance the negative prompt is not encoded, and the result does not depend on it", async () => {
   const store = new MemoryStore();
   const request = { ...small, prompts: ["cute cat"], guidanceScale: 1 };
   const { nodes } = textToImage({ ...request, negativePrompt: "blurry" });
@@ -329,7 +328,7 @@ Deno.test("the negative prompt does not run where guidance is off, and the resul
   assert.notDeepEqual(guided.ids, first.ids);
 });
 
-Deno.test("a guidance scale below 0 gives the latents of diffusers, which are those without guidance", async () => {
+Deno.test("a guidance scale below 0 returns diffusers' latents, which are those without guidance", async () => {
   // PixArtAlphaPipeline of diffusers 0.42.1 with guidance_scale=-2, the first of its latents.
   const expected = [0.29035094380378723, 0.26646785570144653, 0.5650352835655212, 0.32155299186706543];
   const { nodes } = textToImage({ ...small, prompts: ["cute cat"], guidanceScale: -2 });

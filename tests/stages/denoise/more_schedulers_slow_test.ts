@@ -18,6 +18,6 @@ for (const golden of fromPictures) {
   });
 }
 
-Deno.test("all runs of more schedulers were made", () => {
+Deno.test("all runs of more schedulers are recorded", () => {
   assert.deepEqual([fromNoise.length, fromPictures.length], [10, 4]);
 });

@@ -46,7 +46,7 @@ async function denoise(request: Partial<PictureRequestInput>, residency?: "strea
 const names = (depth: number) =>
   Array.from({ length: depth }, (_, block) => `transformer_blocks.${block}.attn1`);
 
-Deno.test("patterns find the blocks that diffusers finds, and those that find none are refused", () => {
+Deno.test("patterns match the same blocks as in diffusers, and those without a match are refused", () => {
   const { layers } = goldenJson<
     { layers: { depth: number; applied_layers: string | string[]; blocks?: number[]; raises?: string }[] }
   >("extras/pag/layers.json");
@@ -63,7 +63,7 @@ Deno.test("patterns find the blocks that diffusers finds, and those that find no
   }
 });
 
-Deno.test("patterns that could take long are refused, and no other takes long", () => {
+Deno.test("patterns that could be slow are refused, and no other is slow", () => {
   for (const bad of ["(a+)+$", "((.+)+)+!", ".*.*.*.*!", "(?=a)", "(a)\\1", "(", "[", "x".repeat(65), ""]) {
     assert.equal(pagParameters.pagLayers.safeParse([bad]).success, false, bad);
   }
@@ -96,7 +96,7 @@ Deno.test("patterns that could take long are refused, and no other takes long", 
   }));
 });
 
-Deno.test("the perturbed prediction is the reference's", async () => {
+Deno.test("the perturbed prediction matches the reference", async () => {
   const golden = goldens.cases[0]!;
   const request = { ...caseRequest(golden), ...pagRequest(golden) };
   const { nodes } = textToImage(request);
@@ -135,7 +135,7 @@ Deno.test("the perturbed prediction is the reference's", async () => {
   goldens.hold(golden, "model_output_first", Float32Array.from(rows.flatMap(({ data }) => [...data])));
 });
 
-Deno.test("scale 0 and no layers switch it off, and what then has no effect is told", async () => {
+Deno.test("scale 0 and an empty list of layers turn it off, and options without effect cause warnings", async () => {
   const plain = await denoise({});
   assert.equal((await denoise({ pagScale: 0 })).id, plain.id);
   assert.equal((await denoise({ pagScale: 3, pagLayers: [] })).id, plain.id);
@@ -144,7 +144,7 @@ Deno.test("scale 0 and no layers switch it off, and what then has no effect is t
   assert.deepEqual(told.warnings, ["pagLayers has no effect without a pagScale above 0"]);
 });
 
-Deno.test("weights that stream take it too, and a run that stops goes on to the same bytes", async () => {
+Deno.test("streamed weights support it, and an interrupted run resumes to the same bytes", async () => {
   const request = { pagScale: 3, pagAdaptiveScale: 0.005, guidanceInterval: [0, 0.5] as [number, number] };
   const { id } = await denoise(request);
   assert.equal((await denoise(request, "stream")).id, id);

@@ -19,7 +19,7 @@ const encodings = {
 };
 const embeddings = "pair.embeddings";
 
-/** Embeddings are made once for all tests. */
+/** All tests share these embeddings. */
 const encoded = new MemoryStore();
 
 async function run(
@@ -46,7 +46,7 @@ const cases = [
 ];
 
 for (const [index, options] of cases.entries()) {
-  Deno.test(`denoising stopped on the way goes on to the same bytes: ${JSON.stringify(options)}`, async () => {
+  Deno.test(`interrupted denoising resumes to the same bytes: ${JSON.stringify(options)}`, async () => {
     const parameters = { ...small, ...options, seeds: [index], imagesPerPrompt: 2 };
     const calls = await callsOf(parameters);
     const early = 1 + index % (calls - 2);
@@ -80,7 +80,7 @@ async function callsOf(parameters: Record<string, unknown>): Promise<number> {
   return step.steps / step.images;
 }
 
-Deno.test("guidance and prompt change from a step on where that is asked for, and not otherwise", async () => {
+Deno.test("guidance and prompt change from a step on only on request", async () => {
   const part = {
     stage: "denoise-part",
     parameters: { ...small, stopAfter: 3 },
@@ -106,7 +106,7 @@ Deno.test("guidance and prompt change from a step on where that is asked for, an
   assert.equal(new Set([plain.ids[0], guided.ids[0], prompted.ids[0]]).size, 3);
 });
 
-Deno.test("a state goes on with nothing but its own run", async () => {
+Deno.test("a snapshot resumes only its own run", async () => {
   const part = { stage: "denoise-part", parameters: { ...small, stopAfter: 3 }, inputs: { embeddings } };
   for (
     const [change, fault] of [
@@ -129,7 +129,7 @@ Deno.test("a state goes on with nothing but its own run", async () => {
   await assert.rejects(run({ open }, ["open.latents"]), /connect them, or a checkpoint that contains them/);
 });
 
-Deno.test("a state in a file is the same state", async () => {
+Deno.test("a snapshot survives a file", async () => {
   const part = { stage: "denoise-part", parameters: { ...small, stopAfter: 2 }, inputs: { embeddings } };
   const made = await runGraph({ pixstage: 1, nodes: { ...encodings, part } }, {
     ...local,

@@ -39,7 +39,7 @@ async function latents(second: string | undefined, stopAfter = 2): Promise<strin
   return made.get("rest.latents")!.id;
 }
 
-Deno.test("another transformer takes the steps behind a state, and the same one makes the same bytes", async () => {
+Deno.test("another transformer can continue from a snapshot, and the same one makes the same bytes", async () => {
   await inFolder(async (folder) => {
     const whole = await runGraph(textToImage(small), { ...local, store, until: "denoise" });
     const plain = whole.get("denoise.latents")!.id;
@@ -53,7 +53,7 @@ Deno.test("another transformer takes the steps behind a state, and the same one 
   });
 });
 
-Deno.test("a request for a second transformer switches at a share of the schedule", async () => {
+Deno.test("a second transformer takes over at a fraction of the schedule", async () => {
   await inFolder(async (folder) => {
     const plain = (await runGraph(textToImage(small), { ...local, store, until: "denoise" }))
       .get("denoise.latents")!.id;
@@ -70,7 +70,7 @@ Deno.test("a request for a second transformer switches at a share of the schedul
     assert.equal(switched.id, await latents(other, 2));
     assert.equal((await made(other, 0.5)).id, await latents(other, 3));
 
-    // Other seeds for both parts, and another way from a step of the second on.
+    // Other seeds for both parts, and other settings from a step of the second part on.
     const { provenance, artifact } = switched;
     const { graph, wanted } = resumeGraph({ provenance, artifact }, { seeds: [9], decode: false });
     const again = (await runGraph(graph, { ...local, store, until: wanted.split(".")[0]! })).get(wanted)!;
@@ -81,12 +81,12 @@ Deno.test("a request for a second transformer switches at a share of the schedul
     const early = resumeGraph({ provenance, artifact }, { ...changes, fromStep: 1 });
     await assert.rejects(
       runGraph(early.graph, { ...local, store, until: early.wanted.split(".")[0]! }),
-      /Cannot stop after step 1 as the state has come to step 2 already/,
+      /Cannot stop after step 1 because the snapshot is already at step 2/,
     );
   });
 });
 
-Deno.test("a second transformer that cannot go on is refused before anything runs", async () => {
+Deno.test("a second transformer that cannot continue is refused before anything runs", async () => {
   const run = async (fields: object): Promise<unknown> => {
     const graph = textToImage({ ...small, ...fields });
     const events: string[] = [];
@@ -111,7 +111,7 @@ Deno.test("a second transformer that cannot go on is refused before anything run
   ) await assert.rejects(run(fields), message, JSON.stringify(fields));
 });
 
-Deno.test("the first part ends where diffusers' denoising_end ends it, on whole steps", () => {
+Deno.test("the first part ends at the same whole step as with diffusers' denoising_end", () => {
   const settings = (name: string, steps: number) => {
     const scheduler = createScheduler(name, {}, { steps });
     return {
@@ -125,7 +125,7 @@ Deno.test("the first part ends where diffusers' denoising_end ends it, on whole 
     const cutoff = Math.round(1000 - share * 1000);
     const before = timesteps.filter((timestep) => timestep >= cutoff).length;
     assert.equal(callsBefore(share, { timesteps, ...rest }), before);
-    // Heun calls the model twice in a step, but for the last.
+    // Heun calls the model twice per step, except in the last.
     assert.equal(callsBefore(share, settings("heun", 20)) % 2, 0);
   }
 });

@@ -59,7 +59,7 @@ async function openCached(stepCache: number | undefined, residency: "stream" | "
   return { transformer, text, latents, opened };
 }
 
-Deno.test("relativeChange() is the mean of the change over the mean of what it was", () => {
+Deno.test("relativeChange() divides the mean change by the mean earlier value", () => {
   assert.equal(relativeChange(Float32Array.of(1, -2), Float32Array.of(1, -2)), 0);
   assert.equal(relativeChange(Float32Array.of(2, -2), Float32Array.of(1, -3)), 0.5);
   assert.equal(relativeChange(Float32Array.of(0), Float32Array.of(0)), 0);
@@ -67,7 +67,7 @@ Deno.test("relativeChange() is the mean of the change over the mean of what it w
   assert.equal(relativeChange(Float32Array.of(1), Float32Array.of(1, 1)), Infinity);
 });
 
-Deno.test("weights of blocks that are not run are not read, and the same input gives the same prediction", async () => {
+Deno.test("weights of skipped blocks are not read, and the same input produces the same prediction", async () => {
   for (const residency of ["stream", "stage"] as const) {
     const plain = await openCached(undefined, residency);
     const { transformer, text, latents, opened } = await openCached(0.05, residency);
@@ -94,7 +94,7 @@ Deno.test("weights of blocks that are not run are not read, and the same input g
   }
 });
 
-Deno.test("a step cache is off by default, changes the result, and is the same however weights are held", async () => {
+Deno.test("a step cache is off by default, changes the result, and does not depend on residency", async () => {
   const plain = await latentsOf(textToImage(small));
   const document = textToImage({ ...small, stepCache: LARGE });
   const cached = await latentsOf(document);
@@ -114,7 +114,7 @@ Deno.test("a step cache is off by default, changes the result, and is the same h
   assert.equal(streamed.get("denoise.latents")!.id, cached.id);
 });
 
-Deno.test("a run with a step cache that stops anywhere goes on to the same bytes, and with no other cache", async () => {
+Deno.test("a run with a step cache resumes from any step to the same bytes, and only with the same cache", async () => {
   const { nodes } = textToImage({ ...small, stepCache: LARGE });
   const { id } = await latentsOf({ pixstage: 1, nodes });
   const whole = nodes["denoise"]!;
@@ -133,7 +133,7 @@ Deno.test("a run with a step cache that stops anywhere goes on to the same bytes
   }
 });
 
-Deno.test("the plan counts what a step cache keeps", async () => {
+Deno.test("the plan includes the memory of a step cache", async () => {
   const checkpoint = await local.models.open({ model: TINY });
   const model = await checkpoint.architecture.denoiser(checkpoint, await checkpoint.component("transformer"));
   const weights = await model.component.weights();
@@ -147,7 +147,7 @@ Deno.test("the plan counts what a step cache keeps", async () => {
   assert.equal(cached! - plain!, 2 * 4 * 1024 * 48 * 4);
 });
 
-Deno.test("a threshold that is no share is refused", () => {
+Deno.test("a threshold that is not a fraction is refused", () => {
   for (const stepCache of [0, -1, 1.5, NaN]) {
     assert.throws(() => textToImage({ ...small, stepCache }), /stepCache/);
   }

@@ -23,7 +23,7 @@ const MODEL = goldenPath("checkpoints/tiny-alpha-512");
 
 Deno.test("the reference has 21 cases of encoding", () => assert.equal(encoderCases.length, 21));
 
-Deno.test("resizeLanczos() gives Pillow's bytes for every picture", async () => {
+Deno.test("resizeLanczos() returns Pillow's bytes for every picture", async () => {
   for (const golden of encoderCases) {
     const values = new CaseValues("vae-encoder", golden);
     const { height, width } = golden.facts;
@@ -37,7 +37,7 @@ Deno.test("resizeLanczos() gives Pillow's bytes for every picture", async () => 
   }
 });
 
-Deno.test("encode-image matches the reference; the rest of its cases is slow", async () => {
+Deno.test("encode-image matches the reference in the fast cases", async () => {
   const few = encoderCasesAtHand.filter(({ id }) => /^(01|16|20)-/.test(id));
   assert(few.length >= 1);
   for (const golden of few) {
@@ -47,7 +47,7 @@ Deno.test("encode-image matches the reference; the rest of its cases is slow", a
   }
 });
 
-Deno.test("encode-image draws a sample with a seed for each picture, and gives the mode alone", async () => {
+Deno.test("encode-image draws a sample with a seed per picture, or returns the mode", async () => {
   const golden = encoderCasesAtHand.find(({ id }) => id === "15-generators") ?? encoderCasesAtHand[0]!;
   const values = new CaseValues("vae-encoder", golden);
   const scale = Math.fround(golden.facts.scaling_factor);
@@ -70,7 +70,7 @@ async function latentShape(file: string, parameters: object, model = MODEL): Pro
   return made.get("encode.latents")!.artifact.tensors["latents"]!.shape;
 }
 
-Deno.test("encode-image settles the size by the model, or by the picture", async () => {
+Deno.test("encode-image takes the size from the model or the picture", async () => {
   const wide = inputPath("shapes-75x53");
   const parameters = { resolutionBinning: false, height: 32, width: 48 };
   assert.deepEqual(await latentShape(wide, parameters), [1, 4, 4, 6]);
@@ -96,7 +96,7 @@ Deno.test("encode-image refuses what it cannot encode", async () => {
   await assert.rejects(runGraph({ pixstage: 1, nodes }, { ...localRun(), store }), code("invalid_artifact"));
 });
 
-Deno.test("encode-image refuses an autoencoder of which the decoder alone is there", async () => {
+Deno.test("encode-image refuses an autoencoder with only a decoder", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const vae = join(MODEL, "vae");
@@ -113,7 +113,7 @@ Deno.test("encode-image refuses an autoencoder of which the decoder alone is the
   }
 });
 
-Deno.test("pictures are the same as artifacts and as pixels", () => {
+Deno.test("pictures give the same result as artifacts and as pixels", () => {
   const pixels = { width: 2, height: 3, data: Uint8Array.from({ length: 18 }, (_, i) => i) };
   const artifact = pictureArtifact(pixels);
   assert.deepEqual(artifact.tensors["image"]!.shape, [1, 3, 3, 2]);

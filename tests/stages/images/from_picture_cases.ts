@@ -132,7 +132,7 @@ export async function matchGraph(part: PictureGoldens, golden: FromPictureCase):
   assert.equal(toPixels(image).length, 1);
 }
 
-/** Draws as the reference draws: from one generator for the whole batch, or from one per image. */
+/** Draws like the reference: from one generator for the whole batch, or from one per image. */
 class Draws {
   readonly #generators: readonly TorchGenerator[];
   readonly #batch: number;
@@ -154,7 +154,7 @@ class Draws {
     return Array.from({ length: count }, (_, row) => all.slice(row * size, (row + 1) * size));
   }
 
-  /** Returns the noise of each step for each image, drawn when the first image asks for it. */
+  /** Returns the noise of each step for each image, drawn when the first image requests it. */
   steps(size: number): (image: number) => (count: number) => Float32Array {
     const drawn: Float32Array[][] = [];
     return (image) => {
@@ -213,7 +213,7 @@ export async function matchSteps(part: PictureGoldens, golden: FromPictureCase):
   if (values.has("timesteps_used")) values.hold("timesteps_used", settings.timesteps);
   assert.equal(beginning.strength, golden.call.strength);
 
-  // 3. Draw as the reference draws.
+  // 3. Draw random numbers like the reference.
   const size = shapes.latents.reduce((product, side) => product * side, 1);
   const draws = new Draws(golden.seed, batch);
   const pictures = encoded.length;

@@ -21,13 +21,13 @@ for (const [part, count] of [["img2img", 37], ["inpaint", 38]] as const) {
 for (const { name } of listSchedulers()) {
   // Its Runge-Kutta start cannot start in the middle of a schedule.
   if (name === "PNDMScheduler") continue;
-  Deno.test(`a run from a picture goes on to the same bytes: ${name}`, async () => {
+  Deno.test(`a run from a picture resumes to the same bytes: ${name}`, async () => {
     await goesOn(name, { image });
     await goesOn(name, { image, mask });
   });
 }
 
-Deno.test("an image of a batch is the one that it is alone, and pictures take turns", async () => {
+Deno.test("an image in a batch is the same as alone, and several source pictures take turns", async () => {
   const request = { ...small, prompts: ["a cat", "a boat"], scheduler: "euler_a", strength: 0.5, seeds: [7] };
   const { latents } = await output(textToImage(request, { image }), "denoise.latents");
   const alone = await output(

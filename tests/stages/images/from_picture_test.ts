@@ -15,14 +15,14 @@ const code = (code: string, field?: string) => (error: { code: string; field?: s
   return true;
 };
 
-Deno.test("runs from pictures match the reference; the rest of its cases is slow", async () => {
+Deno.test("runs from pictures match the reference in the fast cases", async () => {
   const find = (part: "img2img" | "inpaint", id: string) =>
     fromPictureCases(part).find((golden) => golden.id === id)!;
   await matchGraph("img2img", find("img2img", "a512-06-euler-0.5"));
   await matchGraph("inpaint", find("inpaint", "lcm-14-0.5"));
 });
 
-Deno.test("strength takes as many steps as the reference does, the last ones", async () => {
+Deno.test("strength takes the same last steps as the reference", async () => {
   const { kept, rows } = goldenJson<{
     kept: {
       class: string;
@@ -57,11 +57,11 @@ Deno.test("strength takes as many steps as the reference does, the last ones", a
   }
 });
 
-Deno.test("a run from a picture with a mask stops on the way and goes on to the same bytes", async () => {
+Deno.test("an interrupted run from a picture with a mask resumes to the same bytes", async () => {
   await goesOn("euler_a", { image, mask });
 });
 
-Deno.test("what is black in a mask is kept, and what is white is as free as without a picture's latents", async () => {
+Deno.test("black areas of a mask are kept, and white areas do not depend on the picture's latents", async () => {
   const request = { ...small, prompts: ["cute cat"], scheduler: "ddim", seeds: [5] };
   const black = { file: inputPath("mask-black-64x64") };
   const { latents } = await output(textToImage(request, { image, mask: black }), "denoise.latents");
@@ -75,7 +75,7 @@ Deno.test("what is black in a mask is kept, and what is white is as free as with
   assert(largest < 6, `${largest}`);
 });
 
-Deno.test("a run from a picture is refused before weights are read where it cannot be", async () => {
+Deno.test("an impossible run from a picture is refused before weights are read", async () => {
   const request = { ...small, prompts: ["cute cat"] };
   const run = async (fields: object, pictures: object = { image }) =>
     await output(textToImage({ ...request, ...fields }, pictures), "denoise.latents");

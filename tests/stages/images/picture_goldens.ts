@@ -13,7 +13,7 @@ import type { Artifact } from "../../../artifacts/artifact.ts";
 import { TorchGenerator } from "../../../random/torch_generator.ts";
 import { goldenJson, goldenPath } from "../../goldens.ts";
 
-/** Location of a part of the reference values. */
+/** Returns the location of a part of the reference values. */
 export type PictureGoldens = "vae-encoder" | "img2img" | "inpaint" | "schedulers";
 
 /** Allowed deviation of timesteps that are not integers. */
@@ -27,7 +27,7 @@ interface TensorEntry {
   readonly sample?: { readonly start: number; readonly stride: number };
 }
 
-/** Fields of every case. */
+/** The fields that every case has. */
 export interface PictureCase {
   readonly id: string;
   readonly seed: number | readonly number[];
