@@ -16,7 +16,7 @@ import type { OpenModelOptions } from "../../segments.ts";
 import { NORM_EPSILON } from "../autoencoder_kl.ts";
 import type { AutoencoderKLConfig } from "../autoencoder_kl_config.ts";
 import { channelsOf, mapStatistics, rowsOf } from "./feature_map_layout.ts";
-import { FeatureMaps } from "./feature_maps.ts";
+import { FeatureMaps, mapBytes } from "./feature_maps.ts";
 import { GroupStatistics } from "./group_statistics.ts";
 import type { SeamlessStep } from "./seamless_plan.ts";
 import {
@@ -32,6 +32,8 @@ import { doubledRows, type RowRange, sourceRows, type StripRows, strips } from "
 /** Approximate size of the widest feature maps of a strip. */
 const STRIP_BYTES = 16 << 20;
 const LEAST_STRIP = 8;
+/** Number of strips that a graph's values and the copies of its inputs and outputs take at a time. */
+const STRIPS_IN_WORK = 6;
 /** Number of rows above and below that a whole residual block and a convolution before it see. */
 const MOST_HALO = 3;
 /** Options for splitting a picture into strips. */
@@ -244,6 +246,7 @@ export class StripRun {
     const { range = { first: 0, end: all.length }, gathered = new GroupStatistics(groups) } = pass;
     const feeds = normFeeds(norms);
     await this.#runtime.giveBackMemory?.();
+    reserve(target, skip);
     // A whole block over doubled rows needs more memory than any other strip, and runs when feature maps are
     // at their largest.
     const isLargest = task.kind === "outer" && !task.innerStored && task.sourceConv?.doubles === true;
@@ -305,6 +308,17 @@ export class StripRun {
     this.#held.add(maps);
     return maps;
   }
+}
+
+/**
+ * Throws if memory does not suffice for feature maps and the strips that a graph works on. Memory costs nothing
+ * as long as nothing is written to it. onnxruntime-node ends the process if it cannot allocate a strip.
+ *
+ * @throws {RangeError} if memory does not suffice.
+ */
+function reserve(...maps: readonly (FeatureMaps | undefined)[]): void {
+  const bytes = maps.reduce((sum, one) => sum + (one ? mapBytes(one) : 0), STRIPS_IN_WORK * STRIP_BYTES);
+  releaseBuffer(new ArrayBuffer(bytes));
 }
 
 /** Returns the number of rows of a task's output, and their width. */
