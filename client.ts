@@ -1,7 +1,7 @@
 /**
  * A typed client of the server.
  *
- * @module
+ * @module pixstage/client
  */
 
 import { hc } from "hono/client";

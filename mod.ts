@@ -1,7 +1,7 @@
 /**
  * pixstage: pictures from text with PixArt, stage by stage, in little memory.
  *
- * @module
+ * @module pixstage
  */
 
 export { type Artifact, ArtifactError } from "./artifacts/artifact.ts";
@@ -59,7 +59,12 @@ export { fromPixels, type Pixels, toPixels } from "./images/pixels.ts";
 export { localRun, type LocalRunOptions, open, type OpenOptions } from "./local.ts";
 export {
   type CallOptions,
+  type DecodeRequest,
+  type DenoiseRequest,
+  type EncodeRequest,
+  type FromPicture,
   type GenerateRequest,
+  type PictureSource,
   Pixstage,
   type PixstageOptions,
 } from "./pixstage/pixstage.ts";

@@ -3,7 +3,7 @@
  * completely before anything is allocated because of their header. Source:
  * https://huggingface.co/docs/safetensors.
  *
- * @module
+ * @module pixstage/safetensors
  */
 
 export type { DType } from "./artifacts/dtype.ts";

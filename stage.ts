@@ -3,7 +3,7 @@
 /**
  * Everything that the author of a plugin needs to write stages, architectures and schedulers.
  *
- * @module
+ * @module pixstage/stage
  */
 
 export { type Artifact, ArtifactError, type JsonObject, type JsonValue } from "./artifacts/artifact.ts";
@@ -32,9 +32,17 @@ export { Layers } from "./models/layers.ts";
 export { type MemoryChoice, PROCESS_BYTES, weightBytes } from "./models/memory.ts";
 export type { ModelReference, Models } from "./models/models.ts";
 export { GraphBuilder } from "./models/onnx/graph_builder.ts";
+export type { Value } from "./models/onnx/graph_parts.ts";
 export { SegmentedModel } from "./models/segments.ts";
 export type { Runtime, Session } from "./runtime/runtime.ts";
-export { defineScheduler, type SchedulerDefinition } from "./schedulers/mod.ts";
+export { addTrainingNoise } from "./schedulers/add_noise.ts";
+export { alphasCumprod, betaOptions } from "./schedulers/betas.ts";
+export { defineScheduler, type SchedulerDefinition } from "./schedulers/definition.ts";
+export { OrderedScheduler, type StepCall } from "./schedulers/ordered_scheduler.ts";
+export { predictClean, type PredictionType, predictNoise } from "./schedulers/prediction.ts";
+export { stepsOf } from "./schedulers/run_options.ts";
+export type { DrawNoise, Scheduler, SchedulerState, StepResult } from "./schedulers/scheduler.ts";
+export { trainingLevel } from "./schedulers/signal_level.ts";
 export { loadReport, modelParameters } from "./stages/model.ts";
 export {
   defineStage,

@@ -17,7 +17,7 @@
  * const png = await cat.encode("png");
  * ```
  *
- * @module
+ * @module pixstage/web
  */
 
 import { InlineExecutor } from "./graph/executors/inline.ts";

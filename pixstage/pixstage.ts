@@ -112,10 +112,11 @@ export type EncodeRequest = Pick<
 >;
 
 /** How latents are denoised. */
-export type DenoiseRequest =
-  & Omit<Request, "negativePrompt" | "cleanCaption" | "maxSequenceLength">
-  & FromPicture
-  & Pick<GenerateRequest, "seed" | "seeds">;
+export interface DenoiseRequest
+  extends
+    Omit<Request, "negativePrompt" | "cleanCaption" | "maxSequenceLength">,
+    FromPicture,
+    Pick<GenerateRequest, "seed" | "seeds"> {}
 
 /** How latents are decoded. */
 export type DecodeRequest = Pick<

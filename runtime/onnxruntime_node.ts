@@ -39,7 +39,10 @@ export interface OnnxRuntimeNodeOptions {
    * @default {"cpu"}
    */
   readonly device?: Device | undefined;
-  /** Number of threads per operator on a CPU, at most {@linkcode MOST_THREADS}. Default is one per core. */
+  /**
+   * Number of threads per operator on a CPU, at most 16, or the number of cores if that is larger. Default is
+   * one per core.
+   */
   readonly threads?: number | undefined;
 }
 
@@ -153,7 +156,7 @@ export class OnnxRuntimeNode implements Runtime {
     this.#meter.reset();
   }
 
-  /** Releases unused memory if the process has grown by more than {@linkcode GROWTH_BYTES}. */
+  /** Releases unused memory if the process has grown by more than 16 MB. */
   async giveBackMemory(): Promise<void> {
     if (this.#meter.growth() < GROWTH_BYTES) return;
     await giveBackUnused();

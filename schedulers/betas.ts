@@ -49,7 +49,7 @@ export interface BetaConfig {
  * Returns the product of (1 - beta) up to each training timestep, in float32 as the reference computes it.
  *
  * @param config The noise schedule of training.
- * @param options.liftLast Whether the last product, 0 under zero terminal SNR, becomes 2^-24. Solvers that
+ * @param options With `liftLast`, the last product, 0 under zero terminal SNR, becomes 2^-24. Solvers that
  * divide by it need that.
  * @returns One value per training timestep, falling.
  */

@@ -4,7 +4,7 @@
  * Schedulers: the noise schedule and the solver that lead from noise to an image. Every scheduler accepts the
  * configuration of its diffusers counterpart and follows its arithmetic.
  *
- * @module
+ * @module pixstage/schedulers
  */
 
 import type { JsonObject, JsonValue } from "../artifacts/artifact.ts";

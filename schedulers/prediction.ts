@@ -26,8 +26,7 @@ export type PredictionType = "epsilon" | "sample" | "v_prediction" | "flow_predi
  * @param type The type of the prediction.
  * @param output The model's prediction.
  * @param sample The sample that the model was called on.
- * @param alpha The weight of the clean sample.
- * @param sigma The weight of the noise.
+ * @param level The weights `alpha` of the clean sample and `sigma` of the noise.
  */
 export function predictClean(
   type: PredictionType,

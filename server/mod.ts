@@ -2,7 +2,7 @@
  * The HTTP server for embedding in your own program: OpenAI's images endpoint, jobs with events, stages,
  * artifacts, and the studio page, behind one `fetch`.
  *
- * @module
+ * @module pixstage/server
  */
 
 export { createServer, type Server, type ServerOptions } from "./create_server.ts";

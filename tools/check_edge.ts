@@ -12,21 +12,10 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { permittedEnvironment } from "../runtime/permissions.ts";
+import { EDGE_SAFE } from "./layers.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const MARK = "// This module is browser compatible.";
-const FOLDERS = [
-  "artifacts",
-  "charts",
-  "errors",
-  "graph",
-  "images",
-  "models",
-  "random",
-  "schedulers",
-  "stages",
-  "text",
-];
 
 /** The module through which users import the edge-safe folders. */
 const ENTRIES = ["web.ts"];
@@ -99,7 +88,7 @@ function checkTypes(files: readonly string[]): boolean {
 const print = (text: string): void => {
   Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));
 };
-const files = [...FOLDERS.flatMap(sources), ...ENTRIES].filter((path) => !GENERATED.test(path));
+const files = [...EDGE_SAFE.flatMap(sources), ...ENTRIES].filter((path) => !GENERATED.test(path));
 const marked = files.filter(isMarked);
 if (Deno.args.includes("--list")) {
   print(marked.join("\n"));

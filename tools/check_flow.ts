@@ -9,39 +9,9 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { FAMILY, LAYERS } from "./layers.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-
-/** The folders, from the bottom up: computation, composition of stages, and the programs on top. */
-const FOLDERS = [
-  "errors",
-  "artifacts",
-  "random",
-  "schedulers",
-  "images",
-  "charts",
-  "runtime",
-  "text",
-  "models",
-  "hub",
-  "stages",
-  "graph",
-  "queue",
-  "devices",
-  "pixstage",
-  "local.ts",
-  "devices/local_devices.ts",
-  "server",
-  "client.ts",
-  "stage.ts",
-  "safetensors.ts",
-  "cli",
-  "cli.ts",
-  "bin.ts",
-  "server.ts",
-  "mod.ts",
-  "web.ts",
-];
 
 /** Returns all TypeScript files of a folder, relative to the root. */
 function sources(path: string): string[] {
@@ -72,21 +42,18 @@ function localImports(path: string): Import[] {
   }));
 }
 
-const files = new Map(FOLDERS.flatMap(sources).map((path) => [path, localImports(path)]));
+const files = new Map(LAYERS.flatMap(sources).map((path) => [path, localImports(path)]));
 
 /** Returns the imports from a folder above a file's own. */
 function upwardImports(): string[] {
-  return FOLDERS.flatMap((folder, floor) =>
+  return LAYERS.flatMap((folder, floor) =>
     sources(folder).flatMap((path) =>
       files.get(path)!
-        .filter(({ target }) => FOLDERS.indexOf(target.split("/")[0]!) > floor)
+        .filter(({ target }) => LAYERS.indexOf(target.split("/")[0]!) > floor)
         .map(({ target }) => `${path}: imports ${target}, which is in a folder above it`)
     )
   );
 }
-
-/** The folder of one family of networks, and the registry that names it. */
-const FAMILY = { folder: "models/pixart/", registry: "models/architectures.ts", name: /pixart/i };
 
 /** Returns the mentions of a family of networks outside of its folder. */
 function familyMentions(): string[] {
@@ -127,7 +94,7 @@ for (const fault of faults) Deno.stderr.writeSync(new TextEncoder().encode(`${fa
 if (faults.length > 0) Deno.exit(1);
 Deno.stdout.writeSync(
   new TextEncoder().encode(
-    `${FOLDERS.length} folders import downwards only, ${files.size} files without a cycle, ` +
+    `${LAYERS.length} folders import downwards only, ${files.size} files without a cycle, ` +
       `only ${FAMILY.registry} knows ${FAMILY.folder}\n`,
   ),
 );

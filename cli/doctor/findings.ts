@@ -19,6 +19,9 @@ const LITTLE_SPACE: Readonly<Record<"store" | "quantized" | "hub", number>> = {
   hub: 5e9,
 };
 
+/** A picture needs up to this much. */
+const LEAST_SPACE = 5e6;
+
 /** Finds what is wrong. Problems that prevent a run come first. */
 export function findings(report: MachineReport): readonly Finding[] {
   const found = [
@@ -94,6 +97,7 @@ function folderFindings({ folders }: MachineReport): readonly Finding[] {
   const { pictures, store, quantized, hub } = folders;
   return [
     ...faultFindings(pictures, true, "Change to another folder, or name one with --output"),
+    ...fullFindings(pictures),
     ...faultFindings(store, false, "Until then nothing is kept. Set PIXSTAGE_STORE to another folder"),
     ...faultFindings(quantized, false, "Until then int8 and int4 do not run. Set PIXSTAGE_QUANTIZED"),
     ...faultFindings(hub, false, "Until then no model can be downloaded. Set HF_HUB_CACHE or HF_HOME"),
@@ -105,6 +109,15 @@ function folderFindings({ folders }: MachineReport): readonly Finding[] {
 
 function faultFindings({ fault }: FolderFacts, prevents: boolean, advice: string): readonly Finding[] {
   return fault === undefined ? [] : [{ prevents, problem: fault, advice }];
+}
+
+function fullFindings({ path, freeBytes }: FolderFacts): readonly Finding[] {
+  if (freeBytes === undefined || freeBytes >= LEAST_SPACE) return [];
+  return [{
+    prevents: true,
+    problem: `The disk of ${path} is full: ${prettyBytes(freeBytes)} are left`,
+    advice: "Free some space, change to another folder, or name one with --output",
+  }];
 }
 
 function spaceFindings(

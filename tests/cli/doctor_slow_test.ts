@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { embeddedModelFolder } from "../../hub/embedded_model.ts";
 import { MEMORY_GROUPS, MemoryGroup } from "../graph/executors/memory_group.ts";
+import { onSmallDisk, SMALL_DISKS } from "../full_disk/small_disk.ts";
 import { needing, UNIX } from "../needing.ts";
 import { commandLine, inFolder, startCliWith, startUnprivilegedWith, UNPRIVILEGED_USER } from "./run_cli.ts";
 
@@ -56,6 +57,22 @@ Deno.test(needing(UNPRIVILEGED_USER, {
       );
       await chmod(locked, 0o755);
     }),
+}));
+
+Deno.test(needing(SMALL_DISKS, {
+  name: "doctor warns of a disk that is nearly full, and refuses to save pictures on one that is full",
+  fn: () =>
+    inFolder((folder) =>
+      onSmallDisk(8, async (disk) => {
+        const env = { HF_HUB_CACHE: disk.folder };
+        const small = await printed(startCliWith(folder, env, "doctor", "--json"));
+        assertOnly(small, false, /^The disk of .*pixstage-disk.* has only 8\.\d+ MB left/);
+        // A file without content still fits on a disk without room.
+        await disk.fill();
+        const full = await printed(startCliWith(disk.folder, {}, "doctor", "--json"));
+        assertOnly(full, true, /The disk of .*pixstage-disk.* is full/);
+      })
+    ),
 }));
 
 Deno.test("doctor tells a wrong HF_HOME, whatever is wrong with it", () =>

@@ -151,16 +151,44 @@ for (const name of ["watermark", "colours"]) {
   });
 }
 
-Deno.test("the guide's code equals that of the examples", () => {
-  const guide = Deno.readTextFileSync(new URL("../../docs/plugins.md", import.meta.url));
-  const blocks = [...guide.matchAll(/^```ts ignore\n(.*?)^```/gms)].map((match) => match[1]!.trim());
-  const examples = ["watermark", "colours"].map((name) =>
+Deno.test("the guides' code is that of the examples", () => {
+  const examples = ["watermark", "colours", "eased", "palette"].map((name) =>
     Deno.readTextFileSync(join(EXAMPLES, `plugins/${name}.ts`))
   );
-  assert.ok(blocks.length > 0);
-  for (const block of blocks) {
-    assert.ok(examples.some((example) => example.includes(block)), block);
+  for (const name of ["plugins", "scheduler_plugin", "architecture_plugin"]) {
+    const guide = Deno.readTextFileSync(new URL(`../../docs/${name}.md`, import.meta.url));
+    const blocks = [...guide.matchAll(/^```ts ignore\n(.*?)^```/gms)].map((match) => match[1]!.trim());
+    assert.ok(blocks.length > 0);
+    for (const block of blocks) {
+      assert.ok(examples.some((example) => example.includes(block)), block);
+    }
   }
+});
+
+Deno.test("example: the scheduler of a plugin makes pictures, and goes on from the middle with the same bytes", async () => {
+  await inFolder(async (folder) => {
+    const plugin = ["--plugin", join(EXAMPLES, "plugins/eased.ts")];
+    const run = async (...args: string[]): Promise<void> => {
+      const { status, stderr } = await runCli(folder, ...args, ...plugin);
+      assert.equal(status, 0, stderr);
+    };
+    const scheduler = ["--scheduler", "eased", "--seed", "1"];
+    await run("gen", "cute cat", ...scheduler, "--no-store", "-o", "whole.png");
+    await run("encode", "cute cat", "-o", "cat.embeds.safetensors");
+    await run(
+      "denoise",
+      "cat.embeds.safetensors",
+      ...scheduler,
+      "--stop-after",
+      "3",
+      "-o",
+      "part.safetensors",
+    );
+    await run("resume", "part.safetensors", "-o", "resumed.png");
+    const pixels = async (name: string): Promise<Uint8Array> =>
+      (await decodePicture(await Deno.readFile(join(folder, name)))).pixels.data;
+    assert.deepEqual(await pixels("resumed.png"), await pixels("whole.png"));
+  });
 });
 
 Deno.test("modules that are not plugins are refused with the reason", async () => {

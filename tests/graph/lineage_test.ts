@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import process from "node:process";
 import { z } from "zod";
 import { packEmbeddings } from "../../artifacts/embeddings.ts";
 import { MemoryStore } from "../../artifacts/store/memory_store.ts";
@@ -13,6 +14,12 @@ import { numberArtifact, toyRun, toyStages } from "./toy_stages.ts";
 
 /** A walk that visits a node once per path would make 2^60 visits. */
 const LONGEST_MS = 2000;
+
+/** Returns the processor time of this process in milliseconds, which other processes do not affect. */
+function processorMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
 
 /**
  * Builds a chain of nodes that each use the previous node twice, so that 2^length paths lead from the last
@@ -51,7 +58,7 @@ for (const length of [20, 60]) {
   Deno.test(`${length} nodes with two edges from each to the next plan, run and report their lineage without delay`, async () => {
     const nodes = sums(length);
     const output = `n${length - 1}.sum`;
-    const started = performance.now();
+    const started = processorMs();
     assert.equal(planGraph({ pixstage: 1, nodes }, toyStages()).nodes.length, length);
     const store = new MemoryStore();
     const options = { ...toyRun(), store, readFile: () => Promise.resolve({ artifact: numberArtifact(1) }) };
@@ -67,13 +74,13 @@ for (const length of [20, 60]) {
     assert.equal(Object.keys(stored.provenance.graph.nodes).length, length + 1);
     const again = await runGraph(provenance.graph, { ...toyRun(), store });
     assert.deepEqual([...again.values()].map((made) => made.id), [id]);
-    const took = performance.now() - started;
+    const took = processorMs() - started;
     assert.ok(took < LONGEST_MS, `It took ${took} ms`);
   });
 
   Deno.test(`${length} chained interpolations run and report their lineage without delay`, async () => {
     const nodes = mixtures(length);
-    const started = performance.now();
+    const started = processorMs();
     const made = await runGraph({ pixstage: 1, nodes }, {
       ...toyRun(),
       registry: builtInStages(),
@@ -86,7 +93,7 @@ for (const length of [20, 60]) {
       JSON.stringify(artifact.metadata).length < 10_000,
       "what it says of its prompts stays readable",
     );
-    const took = performance.now() - started;
+    const took = processorMs() - started;
     assert.ok(took < LONGEST_MS, `It took ${took} ms`);
   });
 }

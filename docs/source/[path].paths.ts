@@ -1,0 +1,3 @@
+import { sourcePages } from "../.vitepress/repository.ts";
+
+export default { paths: sourcePages };
